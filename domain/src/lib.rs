@@ -1,1 +1,23 @@
-//! placeholder
+//! The domain: what customers, orders and sagas decide, and the messages they exchange.
+//!
+//! Everything here is pure: a decision takes the state and a command and gives an event or a refusal. There is no
+//! clock, no database, no runtime; times and ids come in as values. The crates around it run these decisions
+//! (`actors`), make them durable (`store`) and show them (`projections`).
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+
+pub mod countermeasures;
+pub mod customer;
+pub mod ids;
+pub mod messages;
+pub mod money;
+pub mod order;
+pub mod saga;
+pub mod time;
+pub mod wire;
+
+pub use customer::{Customer, CustomerEvent};
+pub use ids::{CustomerId, MessageId, OrderId, SagaId, Service, ShardId};
+pub use money::Money;
+pub use order::{Order, OrderEvent, OrderLine, OrderState, RejectionReason};
+pub use time::Timestamp;

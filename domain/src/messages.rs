@@ -1,0 +1,122 @@
+//! The commands and replies that services exchange in a saga.
+//!
+//! Commands are imperative and address one entity; a reply names the outcome. Events are declared beside the entity
+//! they happen to ([`crate::customer`], [`crate::order`]).
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{OrderId, SagaId};
+use crate::money::Money;
+use crate::wire::wire_messages;
+
+/// What a customer is asked to do with its credit for an order. The customer is the entity the message addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreditRequest {
+    pub order_id: OrderId,
+    pub amount: Money,
+    /// Whom to answer.
+    pub saga_id: SagaId,
+}
+
+wire_messages! {
+    /// Commands to a customer.
+    pub enum CustomerCommand {
+        /// Sent once for an order, when it is created: there cannot be a reservation yet.
+        ReserveCredit(CreditRequest) = "customer.reserve-credit" 1,
+        /// Undoes a reservation, whether it was made or not.
+        ReleaseCredit(CreditRequest) = "customer.release-credit" 1,
+        /// Takes back a release: reserves again unless the reservation is still there.
+        RestoreCredit(CreditRequest) = "customer.restore-credit" 1,
+    }
+}
+
+impl CustomerCommand {
+    #[must_use]
+    pub fn request(&self) -> &CreditRequest {
+        match self {
+            CustomerCommand::ReserveCredit(request)
+            | CustomerCommand::ReleaseCredit(request)
+            | CustomerCommand::RestoreCredit(request) => request,
+        }
+    }
+}
+
+/// A customer's answer. It carries what the order shows of its customer, and how far the customer has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomerAnswer {
+    pub customer_name: String,
+    /// The customer's version after the step, whether it changed or not.
+    pub customer_version: u64,
+}
+
+/// There is no such customer, so there is nothing to tell of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoCustomer {}
+
+wire_messages! {
+    /// Replies of a customer to a saga.
+    pub enum CustomerReply {
+        CreditReserved(CustomerAnswer) = "customer.credit-reserved-reply" 1,
+        CreditLimitExceeded(CustomerAnswer) = "customer.credit-limit-exceeded-reply" 1,
+        CreditReleased(CustomerAnswer) = "customer.credit-released-reply" 1,
+        CustomerNotFound(NoCustomer) = "customer.not-found-reply" 1,
+    }
+}
+
+impl CustomerReply {
+    #[must_use]
+    pub fn answer(&self) -> Option<&CustomerAnswer> {
+        match self {
+            CustomerReply::CreditReserved(answer)
+            | CustomerReply::CreditLimitExceeded(answer)
+            | CustomerReply::CreditReleased(answer) => Some(answer),
+            CustomerReply::CustomerNotFound(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CustomerEvent, OrderEvent};
+
+    /// Names are a promise to data written long ago: this list may only grow.
+    #[test]
+    fn wire_names_stay_what_they_are() {
+        let names: Vec<_> =
+            [CustomerEvent::WIRE_NAMES, OrderEvent::WIRE_NAMES, CustomerCommand::WIRE_NAMES, CustomerReply::WIRE_NAMES]
+                .concat();
+        assert_eq!(
+            names,
+            [
+                ("customer.created", 1),
+                ("customer.credit-reserved", 1),
+                ("customer.credit-released", 1),
+                ("order.created", 1),
+                ("order.approved", 1),
+                ("order.rejected", 1),
+                ("order.shipped", 1),
+                ("order.cancel-requested", 1),
+                ("order.cancelled", 1),
+                ("order.cancel-undone", 1),
+                ("customer.reserve-credit", 1),
+                ("customer.release-credit", 1),
+                ("customer.restore-credit", 1),
+                ("customer.credit-reserved-reply", 1),
+                ("customer.credit-limit-exceeded-reply", 1),
+                ("customer.credit-released-reply", 1),
+                ("customer.not-found-reply", 1),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_unknown_type_and_a_malformed_body_are_told_apart() {
+        let unknown = CustomerCommand::decode("customer.sing", 1, "{}").unwrap_err();
+        assert_eq!(unknown.to_string(), "unknown message type customer.sing version 1");
+        let malformed = CustomerCommand::decode("customer.reserve-credit", 1, "{}").unwrap_err();
+        assert_eq!(malformed.to_string(), "malformed body of customer.reserve-credit version 1");
+    }
+}
