@@ -1,0 +1,48 @@
+//! The documents that views hold and queries answer.
+
+use domain::{CustomerId, Money, OrderId, OrderLine, OrderState, RejectionReason, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// An order as queries show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderDocument {
+    pub order_id: OrderId,
+    pub customer_id: CustomerId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_name: Option<String>,
+    pub order_total: Money,
+    pub state: OrderState,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection_reason: Option<RejectionReason>,
+    pub lines: Vec<OrderLine>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    pub creation_time: Timestamp,
+    pub version: u64,
+}
+
+/// A customer as queries show it, without its orders.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomerDocument {
+    pub customer_id: CustomerId,
+    pub name: String,
+    pub credit_limit: Money,
+    pub available_credit: Money,
+    pub creation_time: Timestamp,
+    pub version: u64,
+}
+
+/// An order as it stands inside its customer's document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomerOrder {
+    pub order_id: OrderId,
+    pub state: OrderState,
+    pub order_total: Money,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejection_reason: Option<RejectionReason>,
+    pub creation_time: Timestamp,
+    pub version: u64,
+}

@@ -1,0 +1,47 @@
+//! What can go wrong in the store, by what the caller can do about it.
+
+use domain::ShardId;
+
+/// An infrastructure error of the store. A business refusal is never one of these.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached or does not answer as it should; trying again may help.
+    #[error("the {what} database does not answer")]
+    Database { what: String, source: sea_orm::DbErr },
+    /// A write of the journal failed in SQLite itself.
+    #[error("writing to the {what} database failed")]
+    Write { what: String, source: rusqlite::Error },
+    /// A row is not at the version its writer had seen: two writers, or a bug.
+    #[error("{table} {key} is not at version {expected}")]
+    VersionConflict { table: &'static str, key: String, expected: u64 },
+    /// Another owner has taken the shard over.
+    #[error("shard {shard} is owned at epoch {current}, not {held}")]
+    StaleEpoch { shard: ShardId, held: u64, current: u64 },
+    /// Stored data cannot be read: it was changed by hand, or written by a newer release.
+    #[error("{what} cannot be read")]
+    Corrupt { what: String, source: Box<dyn std::error::Error + Send + Sync> },
+    /// The journal has ended, because the process is shutting down or its thread has failed.
+    #[error("the journal of {what} is closed")]
+    Closed { what: String },
+    /// The data folder does not fit the configuration.
+    #[error("{0}")]
+    Configuration(String),
+    /// A fault asked for by a test.
+    #[error("injected fault: {0}")]
+    Injected(&'static str),
+}
+
+impl StoreError {
+    /// Whether the same work may succeed later without any change.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            StoreError::Database { .. } | StoreError::Injected(_) => true,
+            StoreError::Write { source, .. } => !matches!(
+                source.sqlite_error_code(),
+                Some(rusqlite::ErrorCode::ConstraintViolation | rusqlite::ErrorCode::TypeMismatch | rusqlite::ErrorCode::TooBig)
+            ),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The log port: what carries committed messages between shards, services and views.
+//!
+//! The embedded log is the outbox itself ([`embedded`]): messages are handed over in memory after their commit, and
+//! whoever has missed some reads them from the outbox table. Kafka carries the same messages between nodes.
+//!
+//! What a reader must know: a message may come twice, and messages may be lost on the way (a full queue, a crash). Each
+//! message carries the sequence of the one before it from the same source to the same destination, so a reader sees
+//! both, drops the one and reads the other with [`Log::read`]. Order within one source and destination is kept.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use domain::{MessageId, ShardId, Timestamp};
+use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::StoreError;
+
+/// Where a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Destination {
+    /// To everyone who follows the events of the source: views, and services in a choreography.
+    Events,
+    /// To one shard: a command or a reply.
+    Shard(ShardId),
+}
+
+/// One committed message of an outbox.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The shard in whose outbox it stands.
+    pub source: ShardId,
+    /// Its place in that outbox: the order of commit.
+    pub sequence: u64,
+    /// The sequence of the message before it from the same source to the same destination; 0 when it is the first.
+    pub previous: u64,
+    pub destination: Destination,
+    /// The entity an event happened to, or the one a command or reply addresses.
+    pub entity: Uuid,
+    /// The entity's version after an event; 0 for commands and replies.
+    pub version: u64,
+    /// The wire name, for example `order.created`.
+    pub name: Cow<'static, str>,
+    /// The version of the wire form.
+    pub type_version: u16,
+    /// What this is part of: the saga's id, or the request's own.
+    pub correlation_id: Uuid,
+    pub time: Timestamp,
+    /// The JSON body.
+    pub body: Arc<RawValue>,
+}
+
+impl Message {
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        MessageId::at(self.source, self.sequence)
+    }
+}
+
+/// How far a reader has come in each source: the sequence of the last message applied.
+pub type Positions = BTreeMap<ShardId, u64>;
+
+/// What a subscriber receives: messages of one or several sources, in order per source.
+pub type Delivery = Vec<Arc<Message>>;
+
+/// Live messages. Bounded: when the subscriber does not keep up, deliveries are left out, and it sees a gap.
+pub struct Subscription {
+    pub deliveries: mpsc::Receiver<Delivery>,
+}
+
+/// Carries committed messages.
+pub trait Log: Send + Sync + fmt::Debug {
+    /// Live messages to `destination` from all sources, from now on.
+    fn subscribe(&self, destination: Destination) -> Subscription;
+
+    /// Messages from `source` to `destination` after the sequence `after`, oldest first, at most `limit`. Only
+    /// committed ones, and nothing is left out between them. Their `previous` is set as seen from `after`.
+    fn read(
+        &self,
+        source: ShardId,
+        destination: Destination,
+        after: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>>;
+
+    /// The sequence of the newest committed message from `source` to `destination`; 0 when there is none. A reader
+    /// whose position is lower has missed something, or will hear of it soon.
+    fn head(&self, source: ShardId, destination: Destination) -> u64;
+
+    /// The events of one entity from `from_version` on, oldest first, at most `limit`: its history.
+    fn history(
+        &self,
+        source: ShardId,
+        entity: Uuid,
+        from_version: u64,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>>;
+
+    /// All shards that messages come from.
+    fn sources(&self) -> Vec<ShardId>;
+}
