@@ -67,6 +67,8 @@ pub(super) enum Returned {
     Again(Request),
     /// This message's unit was refused because of its own data.
     Culprit(MessageId, String),
+    /// Callers that wait for the end of a saga, which has not come about yet.
+    Waiting(SagaId, Vec<oneshot::Sender<OrderAnswer>>),
     /// Something was dropped; the shard must reload.
     Reload(Arc<StoreError>),
 }
@@ -232,6 +234,7 @@ impl<L: Logic> Shard<L> {
                 let refused = self.refusals.entry(message).or_insert((0, String::new()));
                 *refused = (refused.0 + 1, cause);
             }
+            Returned::Waiting(saga, callers) => self.waiting.entry(saga).or_default().extend(callers),
             Returned::Reload(error) => self.broken = Some(error),
         }
     }

@@ -1,6 +1,7 @@
 //! A step becomes a unit, and what happens when its fate is known.
 
-use domain::{MessageId, ShardId};
+use domain::{MessageId, SagaId, ShardId};
+use store::StoreError;
 use store::rows::RowChange;
 use store::unit::{Completion, Fate, Outgoing, Unit};
 use tokio::sync::{mpsc, oneshot};
@@ -37,7 +38,10 @@ impl<L: Logic> Shard<L> {
         if let Some((saga, wake_at)) = step.timer {
             self.set_timer(saga, wake_at);
         }
-        let told = step.ended.take().map(|(saga, answer)| (self.waiting.remove(&saga).unwrap_or_default(), answer));
+        let ended = step.ended.take().and_then(|(saga, answer)| {
+            let callers = self.waiting.remove(&saga)?;
+            Some(Ended { saga, answer, callers })
+        });
         let position = match &cause {
             Cause::Message { source, sequence, .. } => {
                 self.positions.insert(*source, *sequence);
@@ -55,7 +59,7 @@ impl<L: Logic> Shard<L> {
             rows,
             outgoing: self.outgoing(step),
             position,
-            completion: completion(cause, answer, told, self.return_to.clone()),
+            completion: completion(cause, answer, ended, self.return_to.clone()),
         };
         self.parts.journal.submit(unit);
     }
@@ -98,19 +102,24 @@ impl<L: Logic> Shard<L> {
     }
 }
 
-type Told = Option<(Vec<oneshot::Sender<OrderAnswer>>, OrderAnswer)>;
+/// A saga that ends with a unit, and those who wait for it.
+struct Ended {
+    saga: SagaId,
+    answer: OrderAnswer,
+    callers: Vec<oneshot::Sender<OrderAnswer>>,
+}
 
 fn completion(
     cause: Cause,
     answer: Option<Result<Answer, CommandError>>,
-    told: Told,
+    ended: Option<Ended>,
     return_to: mpsc::UnboundedSender<Returned>,
 ) -> Completion {
     Box::new(move |fate| {
-        let error = match fate {
+        let (error, culprit) = match fate {
             Fate::Durable => {
-                if let Some((waiting, answer)) = told {
-                    for caller in waiting {
+                if let Some(Ended { answer, callers, .. }) = ended {
+                    for caller in callers {
                         // A caller that has stopped waiting has had its answer.
                         let _ = caller.send(answer.clone());
                     }
@@ -120,28 +129,27 @@ fn completion(
                 }
                 return;
             }
-            Fate::Dropped(error) => {
-                match cause {
-                    Cause::Request(request) if matches!(*error, store::StoreError::Closed { .. }) => {
-                        request.answer(Err(CommandError::Unavailable));
-                    }
-                    Cause::Request(request) => drop(return_to.send(Returned::Again(request))),
-                    Cause::Message { .. } | Cause::Retry(_) | Cause::Timer => {}
-                }
-                error
-            }
-            Fate::Culprit(error) => {
-                match cause {
-                    Cause::Request(request) => request.answer(Err(CommandError::Failed)),
-                    Cause::Message { id, .. } | Cause::Retry(id) => {
-                        drop(return_to.send(Returned::Culprit(id, error.to_string())));
-                    }
-                    Cause::Timer => {}
-                }
-                error
-            }
+            Fate::Dropped(error) => (error, false),
+            Fate::Culprit(error) => (error, true),
         };
-        // When nobody receives, the shard has stopped, and whoever opens it next reads what is durable.
-        let _ = return_to.send(Returned::Reload(error));
+        let closed = matches!(*error, StoreError::Closed { .. });
+        let back = match cause {
+            Cause::Request(request) if culprit => {
+                request.answer(Err(CommandError::Failed));
+                None
+            }
+            Cause::Request(request) if closed => {
+                request.answer(Err(CommandError::Unavailable));
+                None
+            }
+            Cause::Request(request) => Some(Returned::Again(request)),
+            Cause::Message { id, .. } | Cause::Retry(id) if culprit => Some(Returned::Culprit(id, error.to_string())),
+            Cause::Message { .. } | Cause::Retry(_) | Cause::Timer => None,
+        };
+        let waiting = ended.map(|Ended { saga, callers, .. }| Returned::Waiting(saga, callers));
+        for returned in back.into_iter().chain(waiting).chain([Returned::Reload(error)]) {
+            // When nobody receives, the shard has stopped, and whoever opens it next reads what is durable.
+            let _ = return_to.send(returned);
+        }
     })
 }
