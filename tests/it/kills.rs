@@ -20,13 +20,8 @@ const TOTALS: [&str; 3] = ["5.00", "0.07", "12.34"];
 
 #[derive(Clone)]
 enum Intent {
-    Order {
-        customer: String,
-        total: &'static str,
-    },
-    Cancel {
-        order: String,
-    },
+    Order { customer: String, total: &'static str },
+    Cancel { order: String },
 }
 
 #[derive(Clone)]
@@ -59,10 +54,7 @@ impl Load {
         if attempt.answer.is_some() {
             self.answered.fetch_add(1, Ordering::Relaxed);
         }
-        self.attempts
-            .lock()
-            .expect("no caller panicked")
-            .push(attempt);
+        self.attempts.lock().expect("no caller panicked").push(attempt);
     }
 
     fn attempts(&self) -> Vec<Attempt> {
@@ -72,17 +64,11 @@ impl Load {
 
 #[tokio::test]
 async fn nothing_answered_is_lost_and_nothing_happens_twice_when_the_node_is_killed() {
-    let kills = std::env::var("COUNTERFOIL_TEST_KILLS")
-        .map_or(5, |kills| kills.parse().expect("a number of kills"));
+    let kills = std::env::var("COUNTERFOIL_TEST_KILLS").map_or(5, |kills| kills.parse().expect("a number of kills"));
     let mut node = Node::start().await;
     let mut customers = Vec::new();
     for (number, limit) in LIMITS.iter().enumerate() {
-        customers.push(
-            node.api()
-                .create_customer(&format!("Customer {number}"), limit)
-                .await
-                .id,
-        );
+        customers.push(node.api().create_customer(&format!("Customer {number}"), limit).await.id);
     }
     let mut orders = BTreeSet::new();
     let mut cancelled = BTreeSet::new();
@@ -111,37 +97,18 @@ async fn nothing_answered_is_lost_and_nothing_happens_twice_when_the_node_is_kil
         .values()
         .flatten()
         .map(|order| {
-            (
-                order["orderId"].as_str().unwrap_or_default().to_owned(),
-                order["state"].as_str().unwrap_or_default(),
-            )
+            (order["orderId"].as_str().unwrap_or_default().to_owned(), order["state"].as_str().unwrap_or_default())
         })
         .collect();
-    assert_eq!(
-        states.keys().cloned().collect::<BTreeSet<_>>(),
-        orders,
-        "orders lost or made twice"
-    );
+    assert_eq!(states.keys().cloned().collect::<BTreeSet<_>>(), orders, "orders lost or made twice");
     assert!(
-        books
-            .values()
-            .flatten()
-            .all(|order| in_state(order, &["APPROVED", "REJECTED", "CANCELLED"])),
+        books.values().flatten().all(|order| in_state(order, &["APPROVED", "REJECTED", "CANCELLED"])),
         "{states:?}"
     );
     for (order, state) in &states {
-        assert_eq!(
-            *state == "CANCELLED",
-            cancelled.contains(order),
-            "{order} is {state}"
-        );
+        assert_eq!(*state == "CANCELLED", cancelled.contains(order), "{order} is {state}");
     }
-    assert!(
-        books[&customers[3]]
-            .iter()
-            .all(|order| in_state(order, &["REJECTED"])),
-        "credit out of nothing"
-    );
+    assert!(books[&customers[3]].iter().all(|order| in_state(order, &["REJECTED"])), "credit out of nothing");
     books::audit(node).await;
 }
 
@@ -150,16 +117,9 @@ async fn load_until_killed(node: &mut Node, customers: &[String], round: usize) 
     let load = Arc::new(Load::default());
     let callers = (0..CALLERS).map(|caller| {
         let (api, load, customers) = (node.api(), load.clone(), customers.to_vec());
-        tokio::spawn(async move {
-            send(
-                &api,
-                &load,
-                &customers,
-                &format!("round{round}-caller{caller}"),
-                caller,
-            )
-            .await
-        })
+        tokio::spawn(
+            async move { send(&api, &load, &customers, &format!("round{round}-caller{caller}"), caller).await },
+        )
     });
     let callers: Vec<_> = callers.collect();
     // not at the same point of the work in every round
@@ -182,26 +142,15 @@ async fn send(api: &Api, load: &Load, customers: &[String], name: &str, offset: 
             customer: customers[(offset + number) % customers.len()].clone(),
             total: TOTALS[number % TOTALS.len()],
         };
-        let attempt = Attempt {
-            key: format!("{name}-order{number}"),
-            intent,
-            answer: None,
-        };
+        let attempt = Attempt { key: format!("{name}-order{number}"), intent, answer: None };
         let call = attempt.call(api);
         let cancels = number % 7 == 0;
-        let Some(answer) = tried(load, attempt, if cancels { call.wait(10) } else { call }).await
-        else {
+        let Some(answer) = tried(load, attempt, if cancels { call.wait(10) } else { call }).await else {
             return;
         };
         if cancels && answer.json["state"] == "APPROVED" {
-            let intent = Intent::Cancel {
-                order: answer.str("orderId").to_owned(),
-            };
-            let attempt = Attempt {
-                key: format!("{name}-cancel{number}"),
-                intent,
-                answer: None,
-            };
+            let intent = Intent::Cancel { order: answer.str("orderId").to_owned() };
+            let attempt = Attempt { key: format!("{name}-cancel{number}"), intent, answer: None };
             let call = attempt.call(api);
             if tried(load, attempt, call).await.is_none() {
                 return;
@@ -223,20 +172,11 @@ async fn repeat(api: &Api, attempts: Vec<Attempt>) -> Vec<(Attempt, Response)> {
     let mut answers = Vec::new();
     // in portions, so that the repeats are no overload of their own
     for portion in attempts.chunks(32) {
-        let repeats = join_all(
-            portion
-                .iter()
-                .map(|attempt| books::accepted(attempt.call(api))),
-        )
-        .await;
+        let repeats = join_all(portion.iter().map(|attempt| books::accepted(attempt.call(api)))).await;
         for (attempt, repeated) in portion.iter().zip(repeats) {
             if let Some(first) = &attempt.answer {
                 for field in ["orderId", "sagaId"] {
-                    assert_eq!(
-                        repeated.json[field], first.json[field],
-                        "{}: {}",
-                        attempt.key, repeated.text
-                    );
+                    assert_eq!(repeated.json[field], first.json[field], "{}: {}", attempt.key, repeated.text);
                 }
             }
             answers.push((attempt.clone(), repeated));

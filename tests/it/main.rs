@@ -2,11 +2,7 @@
 //!
 //! One binary with a module per part of the contract. Every test talks HTTP to a node of its own, or to one that the tests
 //! of its module share. What the nodes do inside is tested beside the code.
-#![expect(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "test code: what is not as expected fails the test"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test code: what is not as expected fails the test")]
 
 mod books;
 mod consistency;

@@ -12,9 +12,7 @@ const RETRIES: Duration = Duration::from_secs(60);
 
 fn noted_order(api: &Api, customer: &str, note: &str) -> Call {
     let line = json!({"sku": "1", "name": "TUNA", "quantity": 1, "unitPrice": {"amount": "5.00"}});
-    api.post("/orders")
-        .json(json!({"customerId": customer, "lines": [line], "note": note}))
-        .key(note)
+    api.post("/orders").json(json!({"customerId": customer, "lines": [line], "note": note})).key(note)
 }
 
 /// Stops the node in order and starts it again with these faults.
@@ -52,23 +50,12 @@ async fn a_customer_that_always_panics_is_quarantined_and_stops_nobody_else() {
 
     let parked = is_quarantined(&api, &bad).await;
 
-    let shown = api
-        .get(&format!("/quarantine/{}", quarantine::id_of(&parked[0])))
-        .await
-        .is(200);
+    let shown = api.get(&format!("/quarantine/{}", quarantine::id_of(&parked[0]))).await.is(200);
     assert!(shown.text.contains(&bad), "{}", shown.text);
-    let listed = node
-        .cli()
-        .run(&["quarantine", "list", "--url", node.url()])
-        .await
-        .succeeded();
+    let listed = node.cli().run(&["quarantine", "list", "--url", node.url()]).await.succeeded();
     assert!(listed.stdout.contains(&bad), "{}", listed.stdout);
     for order in [&first, &second] {
-        let shown = api
-            .order(order.str("orderId"))
-            .token(&order.token())
-            .await
-            .is(200);
+        let shown = api.order(order.str("orderId")).token(&order.token()).await.is(200);
         assert_eq!(shown.str("state"), "PENDING");
     }
     api.place(&good, "1.00", "APPROVED").await;
@@ -80,10 +67,7 @@ async fn a_customer_that_always_panics_is_quarantined_and_stops_nobody_else() {
     quarantine::replay_until_empty(&api).await;
     let orders = &books::balance(&api, std::slice::from_ref(&bad)).await[&bad];
     let state = |answer: &Response| {
-        orders
-            .iter()
-            .find(|order| order["orderId"] == answer.str("orderId"))
-            .map(|order| &order["state"])
+        orders.iter().find(|order| order["orderId"] == answer.str("orderId")).map(|order| &order["state"])
     };
     assert_eq!(state(&first), Some(&Value::from("APPROVED")));
     assert_eq!(state(&second), Some(&Value::from("REJECTED")));
@@ -112,14 +96,8 @@ async fn a_retry_outlives_crashes_and_has_its_effect_once() {
     quarantine::order_reaches(&api, id, "APPROVED").await;
     books::balance(&api, std::slice::from_ref(&customer)).await;
     // created, reserved: not a third
-    api.customer(&customer)
-        .query("asOfVersion", "2")
-        .await
-        .is(200);
-    api.customer(&customer)
-        .query("asOfVersion", "3")
-        .await
-        .is_problem(404);
+    api.customer(&customer).query("asOfVersion", "2").await.is(200);
+    api.customer(&customer).query("asOfVersion", "3").await.is_problem(404);
     books::audit(node).await;
 }
 
@@ -130,9 +108,7 @@ async fn an_order_that_panics_once_is_created_when_the_caller_repeats() {
     restart_with_faults(&mut node, "panic-order=fragile,panic-once").await;
     let api = node.api();
 
-    let order = books::accepted(noted_order(&api, &customer, "fragile"))
-        .await
-        .is(201);
+    let order = books::accepted(noted_order(&api, &customer, "fragile")).await.is(201);
 
     quarantine::order_reaches(&api, order.str("orderId"), "APPROVED").await;
     let orders = &books::balance(&api, std::slice::from_ref(&customer)).await[&customer];
@@ -145,10 +121,7 @@ async fn an_order_that_always_panics_answers_5xx_and_the_others_are_served() {
     let mut node = Node::start().await;
     let api = node.api();
     let customer = api.create_customer("Ada", "100.00").await.id;
-    let order = noted_order(&api, &customer, "fragile")
-        .wait(30)
-        .await
-        .is(201);
+    let order = noted_order(&api, &customer, "fragile").wait(30).await.is(201);
     let id = order.str("orderId");
     assert_eq!(order.str("state"), "APPROVED");
     restart_with_faults(&mut node, "panic-order=fragile").await;
@@ -158,11 +131,7 @@ async fn an_order_that_always_panics_answers_5xx_and_the_others_are_served() {
 
     assert!(failed.status >= 500, "{}: {}", failed.status, failed.text);
     failed.is_problem(failed.status);
-    assert!(
-        !failed.text.to_lowercase().contains("panic"),
-        "the inside is told: {}",
-        failed.text
-    );
+    assert!(!failed.text.to_lowercase().contains("panic"), "the inside is told: {}", failed.text);
     let other = api.place(&customer, "1.00", "APPROVED").await;
     api.ship(&other.id).await.is(200);
 
@@ -170,10 +139,7 @@ async fn an_order_that_always_panics_answers_5xx_and_the_others_are_served() {
     node.restart_with(&[]).await;
     let api = node.api();
     // a request is never parked: it has not happened, and the repeat is the first to have an effect
-    api.order(id)
-        .query("asOfVersion", "3")
-        .await
-        .is_problem(404);
+    api.order(id).query("asOfVersion", "3").await.is_problem(404);
     assert_eq!(api.ship(id).key("ship").await.is(200).json["version"], 3);
     books::balance(&api, std::slice::from_ref(&customer)).await;
     books::audit(node).await;
@@ -186,9 +152,7 @@ async fn a_saga_that_panics_once_goes_on_after_redelivery() {
     restart_with_faults(&mut node, "panic-saga=epic,panic-once").await;
     let api = node.api();
 
-    let order = books::accepted(noted_order(&api, &customer, "epic"))
-        .await
-        .is(201);
+    let order = books::accepted(noted_order(&api, &customer, "epic")).await.is(201);
 
     quarantine::order_reaches(&api, order.str("orderId"), "APPROVED").await;
     books::balance(&api, std::slice::from_ref(&customer)).await;
@@ -204,11 +168,7 @@ async fn a_saga_that_always_panics_stops_no_other_and_ends_once_repaired() {
 
     // whether the saga panics at its start (the caller gets a 5xx) or at its reply is not what this test is about
     let answer = noted_order(&api, &customer, "epic").await;
-    assert!(
-        answer.status == 201 || answer.status >= 500,
-        "{}",
-        answer.text
-    );
+    assert!(answer.status == 201 || answer.status >= 500, "{}", answer.text);
     if answer.status == 201 {
         is_quarantined(&api, answer.str("orderId")).await;
     }
@@ -220,9 +180,7 @@ async fn a_saga_that_always_panics_stops_no_other_and_ends_once_repaired() {
     node.restart_with(&[]).await;
     let api = node.api();
     quarantine::replay_until_empty(&api).await;
-    let order = books::accepted(noted_order(&api, &customer, "epic"))
-        .await
-        .is(201);
+    let order = books::accepted(noted_order(&api, &customer, "epic")).await.is(201);
     quarantine::order_reaches(&api, order.str("orderId"), "APPROVED").await;
     let orders = &books::balance(&api, std::slice::from_ref(&customer)).await[&customer];
     assert_eq!(orders.len(), 4);
@@ -231,12 +189,8 @@ async fn a_saga_that_always_panics_stops_no_other_and_ends_once_repaired() {
 
 /// Waits until something of this entity is parked for good.
 async fn is_quarantined(api: &Api, entity: &str) -> Vec<Value> {
-    eventually_within(
-        RETRIES,
-        &format!("a message of {entity} is in quarantine"),
-        async || {
-            Some(quarantine::entries_of(api, entity).await).filter(|entries| !entries.is_empty())
-        },
-    )
+    eventually_within(RETRIES, &format!("a message of {entity} is in quarantine"), async || {
+        Some(quarantine::entries_of(api, entity).await).filter(|entries| !entries.is_empty())
+    })
     .await
 }

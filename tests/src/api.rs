@@ -24,26 +24,13 @@ pub struct Api {
 
 impl Api {
     pub fn new(url: &str) -> Self {
-        let client = Client::builder()
-            .no_proxy()
-            .timeout(ANSWER_BOUND)
-            .build()
-            .expect("an HTTP client");
-        Self {
-            client,
-            url: url.parse().expect("the node's URL"),
-        }
+        let client = Client::builder().no_proxy().timeout(ANSWER_BOUND).build().expect("an HTTP client");
+        Self { client, url: url.parse().expect("the node's URL") }
     }
 
     pub fn call(&self, method: Method, path: &str) -> Call {
         let url = self.url.join(path).expect("a path");
-        Call {
-            client: self.client.clone(),
-            method,
-            url,
-            headers: Vec::new(),
-            body: None,
-        }
+        Call { client: self.client.clone(), method, url, headers: Vec::new(), body: None }
     }
 
     pub fn get(&self, path: &str) -> Call {
@@ -55,13 +42,11 @@ impl Api {
     }
 
     pub fn new_customer(&self, name: &str, limit: &str) -> Call {
-        self.post("/customers")
-            .json(json!({"name": name, "creditLimit": {"amount": limit}}))
+        self.post("/customers").json(json!({"name": name, "creditLimit": {"amount": limit}}))
     }
 
     pub fn new_order(&self, customer: &str, total: &str) -> Call {
-        self.post("/orders")
-            .json(json!({"customerId": customer, "orderTotal": {"amount": total}}))
+        self.post("/orders").json(json!({"customerId": customer, "orderTotal": {"amount": total}}))
     }
 
     pub fn cancel(&self, order: &str) -> Call {

@@ -21,15 +21,7 @@ fn build() -> PathBuf {
     let (target_folder, profile) = own_target();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args([
-            "build",
-            "--package",
-            "api",
-            "--bin",
-            "counterfoil",
-            "--message-format",
-            "json",
-        ])
+        .args(["build", "--package", "api", "--bin", "counterfoil", "--message-format", "json"])
         .args(["--profile", &profile])
         .arg("--target-dir")
         .arg(target_folder)
@@ -38,11 +30,7 @@ fn build() -> PathBuf {
         .stderr(Stdio::inherit())
         .output()
         .expect("cargo runs");
-    assert!(
-        output.status.success(),
-        "cargo could not build counterfoil: {}",
-        output.status
-    );
+    assert!(output.status.success(), "cargo could not build counterfoil: {}", output.status);
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
@@ -54,23 +42,10 @@ fn build() -> PathBuf {
 /// The target folder and the profile this test binary was built with: it lies in `<target>/<profile>/deps/`.
 fn own_target() -> (PathBuf, String) {
     let this = std::env::current_exe().expect("the path of the test binary");
-    let profile_folder = this
-        .ancestors()
-        .nth(2)
-        .expect("the test binary lies in deps/");
-    let folder_name = profile_folder
-        .file_name()
-        .and_then(|name| name.to_str())
-        .expect("a profile folder");
-    let target_folder = profile_folder
-        .parent()
-        .expect("a target folder")
-        .to_path_buf();
+    let profile_folder = this.ancestors().nth(2).expect("the test binary lies in deps/");
+    let folder_name = profile_folder.file_name().and_then(|name| name.to_str()).expect("a profile folder");
+    let target_folder = profile_folder.parent().expect("a target folder").to_path_buf();
     // the folder of the profile `dev` is the one that is named otherwise
-    let profile = if folder_name == "debug" {
-        "dev"
-    } else {
-        folder_name
-    };
+    let profile = if folder_name == "debug" { "dev" } else { folder_name };
     (target_folder, profile.to_owned())
 }

@@ -29,10 +29,7 @@ pub struct Outcome {
 impl Cli {
     /// Commands on the data folder `folder/data`.
     pub fn new(folder: &Path) -> Self {
-        Self {
-            folder: folder.to_path_buf(),
-            env: Vec::new(),
-        }
+        Self { folder: folder.to_path_buf(), env: Vec::new() }
     }
 
     #[must_use]
@@ -44,15 +41,9 @@ impl Cli {
     /// Runs `counterfoil ARGS`; panics when it does not end.
     pub async fn run(&self, args: &[&str]) -> Outcome {
         let mut command = tokio::process::Command::from(clean_command(&self.folder));
-        command
-            .args(args)
-            .envs(self.env.iter().cloned())
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
+        command.args(args).envs(self.env.iter().cloned()).stdin(Stdio::null()).kill_on_drop(true);
         let output = tokio::time::timeout(BOUND, command.output()).await;
-        let output = output
-            .unwrap_or_else(|_| panic!("counterfoil {args:?} did not end"))
-            .expect("counterfoil runs");
+        let output = output.unwrap_or_else(|_| panic!("counterfoil {args:?} did not end")).expect("counterfoil runs");
         Outcome {
             args: args.join(" "),
             code: output.status.code(),
@@ -66,14 +57,7 @@ impl Outcome {
     /// Asserts that the command succeeded.
     #[track_caller]
     pub fn succeeded(self) -> Self {
-        assert_eq!(
-            self.code,
-            Some(0),
-            "counterfoil {}: {}{}",
-            self.args,
-            self.stdout,
-            self.stderr
-        );
+        assert_eq!(self.code, Some(0), "counterfoil {}: {}{}", self.args, self.stdout, self.stderr);
         self
     }
 
@@ -81,29 +65,15 @@ impl Outcome {
     #[track_caller]
     pub fn failed(self) -> Self {
         let failed = self.code.is_some_and(|code| code != 0);
-        assert!(
-            failed,
-            "counterfoil {} ended with {:?}: {}{}",
-            self.args, self.code, self.stdout, self.stderr
-        );
+        assert!(failed, "counterfoil {} ended with {:?}: {}{}", self.args, self.code, self.stdout, self.stderr);
         self
     }
 
     /// Asserts that exactly one line was written to stderr, and gives it.
     #[track_caller]
     pub fn only_line(&self) -> &str {
-        let lines: Vec<&str> = self
-            .stderr
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .collect();
-        assert_eq!(
-            lines.len(),
-            1,
-            "counterfoil {}: not one line: {}",
-            self.args,
-            self.stderr
-        );
+        let lines: Vec<&str> = self.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+        assert_eq!(lines.len(), 1, "counterfoil {}: not one line: {}", self.args, self.stderr);
         lines[0]
     }
 
@@ -121,9 +91,6 @@ pub(crate) fn clean_command(folder: &Path) -> std::process::Command {
             command.env_remove(name);
         }
     }
-    command
-        .current_dir(folder)
-        .env("COUNTERFOIL_DATA_DIR", folder.join("data"))
-        .env("RUST_LOG", "warn");
+    command.current_dir(folder).env("COUNTERFOIL_DATA_DIR", folder.join("data")).env("RUST_LOG", "warn");
     command
 }

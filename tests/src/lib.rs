@@ -27,7 +27,5 @@ pub use shop::{Customer, Placed, in_state, reserved_cents};
 
 /// The path of a file under `tests/data/`.
 pub fn data_file(name: &str) -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("data")
-        .join(name)
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name)
 }
