@@ -5,7 +5,7 @@ use tests::{Cli, Node, Outcome};
 /// What `serve` says to one wrong setting on an empty data folder.
 async fn refused(name: &str, value: &str) -> Outcome {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    Cli::new(folder.path()).env("COUNTERFOIL_LISTEN", "127.0.0.1:0").env(name, value).run(&["serve"]).await.failed()
+    Cli::new(folder.path()).env("COUNTERFOIL_LISTEN", "127.0.0.1:0").env(name, value).serve_is_refused(&[]).await
 }
 
 /// Asserts that one line names the setting, the value and what is allowed. A setting may be named as in the environment,
@@ -59,7 +59,8 @@ async fn an_unknown_key_in_the_file_stops_the_start() {
     std::fs::write(&file, "shardz = 8\n").expect("the file can be written");
     let file = file.to_str().expect("a path in UTF-8");
 
-    let outcome = Cli::new(folder.path()).run(&["serve", "--config", file]).await.failed();
+    let cli = Cli::new(folder.path()).env("COUNTERFOIL_LISTEN", "127.0.0.1:0");
+    let outcome = cli.serve_is_refused(&["--config", file]).await;
 
     names(outcome.only_line(), "shardz", &[]);
 }
@@ -67,8 +68,9 @@ async fn an_unknown_key_in_the_file_stops_the_start() {
 #[tokio::test]
 async fn a_file_that_is_missing_stops_the_start() {
     let folder = tempfile::tempdir().expect("a temporary folder");
+    let cli = Cli::new(folder.path()).env("COUNTERFOIL_LISTEN", "127.0.0.1:0");
 
-    let outcome = Cli::new(folder.path()).run(&["serve", "--config", "missing.toml"]).await.failed();
+    let outcome = cli.serve_is_refused(&["--config", "missing.toml"]).await;
 
     names(outcome.only_line(), "config", &["missing.toml"]);
 }
@@ -84,7 +86,7 @@ async fn a_secret_from_an_unreadable_file_stops_the_start() {
 async fn a_second_node_on_the_same_data_is_refused() {
     let node = Node::start().await;
 
-    let second = node.cli().env("COUNTERFOIL_LISTEN", "127.0.0.1:0").run(&["serve"]).await.failed();
+    let second = node.cli().env("COUNTERFOIL_LISTEN", "127.0.0.1:0").serve_is_refused(&[]).await;
 
     names(&second.said(), "data_dir", &[]);
     // the first one goes on
@@ -98,7 +100,7 @@ async fn the_number_of_shards_cannot_change_after_the_first_start() {
     node.terminate().await;
 
     let other = node.cli().env("COUNTERFOIL_SHARDS", "8").env("COUNTERFOIL_LISTEN", "127.0.0.1:0");
-    let refused = other.run(&["serve"]).await.failed();
+    let refused = other.serve_is_refused(&[]).await;
 
     let said = refused.said();
     let line = said.lines().find(|line| line.to_lowercase().contains("shards")).unwrap_or_default();

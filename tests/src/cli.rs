@@ -8,6 +8,8 @@ use crate::binary;
 
 /// Above what the slowest command (an import) takes on a loaded machine.
 const BOUND: Duration = Duration::from_secs(120);
+/// Above what a node needs to see that it must not start; it shows early when one starts that must not.
+const REFUSAL_BOUND: Duration = Duration::from_secs(20);
 
 /// The command line with a data folder and settings.
 #[derive(Clone)]
@@ -40,9 +42,19 @@ impl Cli {
 
     /// Runs `counterfoil ARGS`; panics when it does not end.
     pub async fn run(&self, args: &[&str]) -> Outcome {
+        self.run_within(BOUND, args).await
+    }
+
+    /// Runs `counterfoil serve ARGS` and asserts that it refuses to start.
+    pub async fn serve_is_refused(&self, args: &[&str]) -> Outcome {
+        let args = [&["serve"], args].concat();
+        self.run_within(REFUSAL_BOUND, &args).await.failed()
+    }
+
+    async fn run_within(&self, bound: Duration, args: &[&str]) -> Outcome {
         let mut command = tokio::process::Command::from(clean_command(&self.folder));
         command.args(args).envs(self.env.iter().cloned()).stdin(Stdio::null()).kill_on_drop(true);
-        let output = tokio::time::timeout(BOUND, command.output()).await;
+        let output = tokio::time::timeout(bound, command.output()).await;
         let output = output.unwrap_or_else(|_| panic!("counterfoil {args:?} did not end")).expect("counterfoil runs");
         Outcome {
             args: args.join(" "),
