@@ -14,7 +14,6 @@ pub mod sagas;
 pub mod views;
 
 mod error;
-mod money;
 mod output;
 mod pages;
 mod table;

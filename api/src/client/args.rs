@@ -171,7 +171,9 @@ mod tests {
 
     #[test]
     fn the_address_may_stand_before_or_after_the_action() {
-        for line in [&["x", "sagas", "--url", "http://h:1", "list"][..], &["x", "sagas", "list", "--url", "http://h:1"][..]] {
+        for line in
+            [&["x", "sagas", "--url", "http://h:1", "list"][..], &["x", "sagas", "list", "--url", "http://h:1"][..]]
+        {
             let Command::Sagas(sagas) = Line::parse_from(line).command else { panic!("not sagas") };
             assert_eq!(sagas.node.url, "http://h:1");
         }
@@ -179,7 +181,9 @@ mod tests {
 
     #[test]
     fn standard_input_is_a_file_named_dash() {
-        let Command::Import(import) = Line::parse_from(["x", "import", "-", "--concurrency", "8"]).command else { panic!("not import") };
+        let Command::Import(import) = Line::parse_from(["x", "import", "-", "--concurrency", "8"]).command else {
+            panic!("not import")
+        };
         assert_eq!((import.file.to_str(), import.concurrency), (Some("-"), 8));
         assert!(Line::try_parse_from(["x", "import", "f", "--concurrency", "0"]).is_err());
     }

@@ -6,6 +6,9 @@
 mod gather;
 mod story;
 
+#[cfg(test)]
+mod tests;
+
 use std::process::ExitCode;
 
 use super::args::ExplainArgs;
@@ -25,6 +28,3 @@ pub async fn run(args: &ExplainArgs) -> Result<ExitCode, ClientError> {
     }
     Ok(ExitCode::SUCCESS)
 }
-
-#[cfg(test)]
-mod tests;

@@ -69,27 +69,34 @@ fn cents(money: &Value) -> u64 {
 }
 
 fn unavailable() -> HttpResponse {
-    HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "0")).json(json!({"status": 503, "title": "overloaded"}))
+    HttpResponse::ServiceUnavailable()
+        .insert_header(("Retry-After", "0"))
+        .json(json!({"status": 503, "title": "overloaded"}))
 }
 
 fn refused(status: u16, detail: &str) -> HttpResponse {
     let status = actix_web::http::StatusCode::from_u16(status).unwrap();
-    HttpResponse::build(status).content_type("application/problem+json").json(json!({"title": "refused", "detail": detail}))
+    HttpResponse::build(status)
+        .content_type("application/problem+json")
+        .json(json!({"title": "refused", "detail": detail}))
 }
+
+/// Status and detail.
+type Refusal = (u16, &'static str);
 
 /// Does `effect` under the key, once; fails the call before or after it when its turn has come.
 fn keyed(
     request: &HttpRequest,
     state: &mut State,
     body: Value,
-    effect: impl FnOnce(&mut State) -> Result<Uuid, HttpResponse>,
+    effect: impl FnOnce(&mut State) -> Result<Uuid, Refusal>,
     answer: impl FnOnce(&mut State, Uuid) -> HttpResponse,
 ) -> HttpResponse {
     state.calls += 1;
     if state.dies_after.is_some_and(|calls| state.calls > calls) {
         return unavailable();
     }
-    let turn = state.fail_every.filter(|every| state.calls % every == 0).map(|every| state.calls / every % 2);
+    let turn = state.fail_every.filter(|every| state.calls.is_multiple_of(*every)).map(|every| state.calls / every % 2);
     if turn == Some(0) {
         return unavailable();
     }
@@ -103,7 +110,7 @@ fn keyed(
                 state.keys.insert(bound, (body, id));
                 id
             }
-            Err(refusal) => return refusal,
+            Err((status, detail)) => return refused(status, detail),
         },
     };
     if turn == Some(1) {
@@ -119,7 +126,7 @@ async fn open_customer(request: HttpRequest, state: Shared, body: web::Json<Valu
     let refuse = body["name"] == "";
     let effect = |state: &mut State| {
         if refuse {
-            return Err(refused(400, "name must have 1 to 200 characters"));
+            return Err((400, "name must have 1 to 200 characters"));
         }
         let id = Uuid::now_v7();
         state.customers.insert(id, (limit, 0));
@@ -128,7 +135,9 @@ async fn open_customer(request: HttpRequest, state: Shared, body: web::Json<Valu
     keyed(&request, &mut state, body.clone(), effect, |state, id| {
         let token = format!("c:{id}:1");
         state.given.insert(token.clone());
-        HttpResponse::Created().insert_header(("Consistency-Token", token)).json(json!({"customerId": id, "version": 1}))
+        HttpResponse::Created()
+            .insert_header(("Consistency-Token", token))
+            .json(json!({"customerId": id, "version": 1}))
     })
 }
 
@@ -137,7 +146,12 @@ async fn place_order(request: HttpRequest, state: Shared, body: web::Json<Value>
     let mut state = state.lock().unwrap();
     let body = body.into_inner();
     let customer: Uuid = body["customerId"].as_str().unwrap().parse().unwrap();
-    let total = body["lines"].as_array().unwrap().iter().map(|line| line["quantity"].as_u64().unwrap() * cents(&line["unitPrice"])).sum();
+    let total = body["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["quantity"].as_u64().unwrap() * cents(&line["unitPrice"]))
+        .sum();
     let effect = |state: &mut State| {
         let (limit, reserved) = state.customers.get_mut(&customer).unwrap();
         let fits = *reserved + total <= *limit;
@@ -174,9 +188,9 @@ async fn change_order(request: HttpRequest, state: Shared, path: web::Path<(Uuid
     let target = if verb == "ship" { "SHIPPED" } else { "CANCELLED" };
     let mut state = state.lock().unwrap();
     let effect = |state: &mut State| {
-        let Some(order) = state.orders.get_mut(&id) else { return Err(refused(404, "no such order")) };
+        let Some(order) = state.orders.get_mut(&id) else { return Err((404, "no such order")) };
         if order.state != "APPROVED" {
-            return Err(refused(409, "the order is not approved"));
+            return Err((409, "the order is not approved"));
         }
         order.state = target;
         let (customer, total) = (order.customer, order.total);

@@ -49,7 +49,8 @@ pub struct Answer {
 impl Answer {
     /// The body as a type of the caller's.
     pub fn read<T: DeserializeOwned>(self) -> Result<T, ClientError> {
-        serde_json::from_value(self.body).map_err(|error| ClientError::Answer { url: self.url, reason: error.to_string() })
+        serde_json::from_value(self.body)
+            .map_err(|error| ClientError::Answer { url: self.url, reason: error.to_string() })
     }
 }
 
@@ -77,7 +78,10 @@ enum Failure {
     /// Nothing usable came back.
     Transport(reqwest::Error),
     /// The node answered with a 4xx or 5xx.
-    Refused { problem: Problem, retry_after: Option<Duration> },
+    Refused {
+        problem: Problem,
+        retry_after: Option<Duration>,
+    },
     Unreadable(ClientError),
 }
 
@@ -131,7 +135,12 @@ impl Node {
     }
 
     /// A query. `path` is given in segments, which are escaped.
-    pub async fn get(&self, path: &[&str], query: &[(&str, &str)], freshness: &Freshness) -> Result<Answer, ClientError> {
+    pub async fn get(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        freshness: &Freshness,
+    ) -> Result<Answer, ClientError> {
         let mut url = self.address(path)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
@@ -146,7 +155,13 @@ impl Node {
 
     /// A command, repeatable by its key; a `null` body is none. With `wait` the node answers when the saga has ended, or after
     /// that time.
-    pub async fn post(&self, path: &[&str], body: &Value, key: &str, wait: Option<Duration>) -> Result<Answer, ClientError> {
+    pub async fn post(
+        &self,
+        path: &[&str],
+        body: &Value,
+        key: &str,
+        wait: Option<Duration>,
+    ) -> Result<Answer, ClientError> {
         let url = self.address(path)?;
         let body = (!body.is_null()).then(|| Bytes::from(body.to_string()));
         let mut headers = HeaderMap::new();
@@ -214,8 +229,9 @@ impl Node {
         let body = if body.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(&body)
-                .map_err(|error| Failure::Unreadable(ClientError::Answer { url: url.clone(), reason: error.to_string() }))?
+            serde_json::from_slice(&body).map_err(|error| {
+                Failure::Unreadable(ClientError::Answer { url: url.clone(), reason: error.to_string() })
+            })?
         };
         Ok(Answer { status, token, body, url })
     }
@@ -235,8 +251,10 @@ impl Node {
 }
 
 fn header(name: &str, value: &str) -> Result<HeaderValue, ClientError> {
-    HeaderValue::from_str(value)
-        .map_err(|_| ClientError::Answer { url: name.to_owned(), reason: format!("{value:?} cannot be sent as a header") })
+    HeaderValue::from_str(value).map_err(|_| ClientError::Answer {
+        url: name.to_owned(),
+        reason: format!("{value:?} cannot be sent as a header"),
+    })
 }
 
 fn prefer_wait(wait: Duration) -> Result<HeaderValue, ClientError> {

@@ -13,7 +13,8 @@ use super::pages::{self, Rest};
 use super::table::{Table, cell, facts};
 use super::{ClientError, output};
 
-const FIRST_COLUMNS: [&str; 9] = ["id", "service", "entityType", "entityId", "messageType", "messages", "attempts", "since", "cause"];
+const FIRST_COLUMNS: [&str; 9] =
+    ["id", "service", "entityType", "entityId", "messageType", "messages", "attempts", "since", "cause"];
 
 /// Runs one of the quarantine commands.
 pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
@@ -34,8 +35,10 @@ pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
                     let table = Table::new(columns.iter().map(|column| column.to_uppercase()));
                     (columns, table)
                 });
-                let rows: Vec<Vec<String>> =
-                    entries.iter().map(|entry| columns.iter().map(|column| cell(entry.get(column))).collect()).collect();
+                let rows: Vec<Vec<String>> = entries
+                    .iter()
+                    .map(|entry| columns.iter().map(|column| cell(entry.get(column))).collect())
+                    .collect();
                 output::print(&table.render(&rows))
             })
             .await?;
@@ -65,13 +68,18 @@ pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
 }
 
 fn done(answer: &Value, text: &str, json: bool) -> Result<(), ClientError> {
-    if json { output::print_json(answer)? } else { output::print(text)? };
+    if json {
+        output::print_json(answer)?
+    } else {
+        output::print(text)?
+    };
     Ok(())
 }
 
 fn columns(entries: &[Value]) -> Vec<String> {
     let present = |name: &str| entries.iter().any(|entry| entry.get(name).is_some_and(|value| !value.is_null()));
-    let mut columns: Vec<String> = FIRST_COLUMNS.iter().filter(|name| present(name)).map(|name| (*name).to_owned()).collect();
+    let mut columns: Vec<String> =
+        FIRST_COLUMNS.iter().filter(|name| present(name)).map(|name| (*name).to_owned()).collect();
     for (name, value) in entries.iter().filter_map(Value::as_object).flatten() {
         if !value.is_object() && !value.is_array() && !columns.contains(name) {
             columns.push(name.clone());
@@ -83,8 +91,10 @@ fn columns(entries: &[Value]) -> Vec<String> {
 /// Plain fields under each other, then the structured ones (the message itself) as indented JSON.
 fn describe(entry: &Value) -> String {
     let Some(fields) = entry.as_object() else { return entry.to_string() };
-    let (structured, plain): (Vec<_>, Vec<_>) = fields.iter().partition(|(_, value)| value.is_object() || value.is_array());
-    let mut plain: Vec<(&str, String)> = plain.into_iter().map(|(name, value)| (name.as_str(), cell(Some(value)))).collect();
+    let (structured, plain): (Vec<_>, Vec<_>) =
+        fields.iter().partition(|(_, value)| value.is_object() || value.is_array());
+    let mut plain: Vec<(&str, String)> =
+        plain.into_iter().map(|(name, value)| (name.as_str(), cell(Some(value)))).collect();
     plain.sort_by_key(|(name, _)| FIRST_COLUMNS.iter().position(|known| known == name).unwrap_or(FIRST_COLUMNS.len()));
     let mut text = facts(&plain);
     for (name, value) in structured {
@@ -101,7 +111,8 @@ mod tests {
 
     #[test]
     fn known_columns_come_first_and_unknown_plain_ones_follow() {
-        let entries = [json!({"aFact": 1, "cause": "x", "id": "1", "payload": {}}), json!({"id": "2", "entityId": "c"})];
+        let entries =
+            [json!({"aFact": 1, "cause": "x", "id": "1", "payload": {}}), json!({"id": "2", "entityId": "c"})];
         assert_eq!(columns(&entries), ["id", "entityId", "cause", "aFact"]);
     }
 

@@ -58,7 +58,9 @@ impl Saga {
 pub async fn run(command: &SagasCommand) -> Result<ExitCode, ClientError> {
     let node = Node::new(&command.node.url)?;
     match &command.action {
-        SagasAction::List { state, kind, list } => show_list(&node, state.as_deref(), kind.as_deref(), list, command.json).await?,
+        SagasAction::List { state, kind, list } => {
+            show_list(&node, state.as_deref(), kind.as_deref(), list, command.json).await?
+        }
         SagasAction::Show { id } => {
             let answer = node.get(&["sagas", id], &[], &Freshness::AsItIs).await?;
             if command.json {
@@ -76,8 +78,15 @@ pub async fn run(command: &SagasCommand) -> Result<ExitCode, ClientError> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show_list(node: &Node, state: Option<&str>, kind: Option<&str>, list: &ListArgs, json: bool) -> Result<(), ClientError> {
-    let filters: Vec<(&str, &str)> = [("state", state), ("type", kind)].into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+async fn show_list(
+    node: &Node,
+    state: Option<&str>,
+    kind: Option<&str>,
+    list: &ListArgs,
+    json: bool,
+) -> Result<(), ClientError> {
+    let filters: Vec<(&str, &str)> =
+        [("state", state), ("type", kind)].into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     let mut table = Table::new(["SAGA", "TYPE", "STATE", "STEPS", "ATTEMPTS", "ORDER", "STARTED", "UPDATED"]);
     let rest = pages::each(node, &["sagas"], &filters, list, |page| {
         if json {
@@ -96,7 +105,16 @@ async fn show_list(node: &Node, state: Option<&str>, kind: Option<&str>, list: &
 fn list_row(saga: &Value) -> Vec<String> {
     let steps = serde_json::from_value::<Saga>(saga.clone()).map_or_else(|_| "-".to_owned(), |saga| saga.progress());
     let field = |name: &str| cell(saga.get(name));
-    vec![field("sagaId"), field("type"), field("state"), steps, field("attempts"), field("orderId"), field("startedAt"), field("updatedAt")]
+    vec![
+        field("sagaId"),
+        field("type"),
+        field("state"),
+        steps,
+        field("attempts"),
+        field("orderId"),
+        field("startedAt"),
+        field("updatedAt"),
+    ]
 }
 
 /// One saga: what it is, then its steps in order with what remains.
@@ -114,7 +132,8 @@ fn describe(saga: &Saga) -> String {
         ("attempts", saga.attempts.to_string()),
     ]);
     text.push('\n');
-    let rows: Vec<Vec<String>> = saga.steps.iter().enumerate().map(|(index, step)| step_row(saga, index, step)).collect();
+    let rows: Vec<Vec<String>> =
+        saga.steps.iter().enumerate().map(|(index, step)| step_row(saga, index, step)).collect();
     text.push_str(&Table::new(["STEP", "NAME", "KIND", "STATE", "AT", "AFTER", "DETAIL"]).render(&rows));
     text
 }
@@ -161,7 +180,10 @@ mod tests {
         .unwrap();
         let text = describe(&saga);
         assert!(text.contains("ended     -\n"), "{text}");
-        assert!(text.contains("1     reserve credit  command  DONE       2026-01-01T00:00:00.0015Z  +1.5 ms  25.00\n"), "{text}");
+        assert!(
+            text.contains("1     reserve credit  command  DONE       2026-01-01T00:00:00.0015Z  +1.5 ms  25.00\n"),
+            "{text}"
+        );
         assert!(text.contains("2     approve order   local    REMAINING  -"), "{text}");
         assert_eq!((saga.progress(), saga.is_open()), ("1/2".to_owned(), true));
     }

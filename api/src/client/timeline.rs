@@ -93,7 +93,15 @@ mod tests {
     use super::*;
 
     fn moment(at: &str, place: Place, what: &str) -> Moment {
-        Moment { at: at.parse().unwrap(), place, what: what.into(), version: None, message_id: None, detail: None, delta_ms: 0.0 }
+        Moment {
+            at: at.parse().unwrap(),
+            place,
+            what: what.into(),
+            version: None,
+            message_id: None,
+            detail: None,
+            delta_ms: 0.0,
+        }
     }
 
     #[test]

@@ -6,23 +6,24 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use domain::Money;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
 use crate::client::import::line::{Entry, OrderLine};
-use crate::client::money::Amount;
 
 const FIRST_NAMES: [&str; 24] = [
-    "Ada", "Amara", "Bilal", "Carmen", "Chidi", "Dora", "Elif", "Emil", "Farah", "Hana", "Ines", "Ivo", "Jonas", "Kofi", "Lena", "Mateo",
-    "Mira", "Noor", "Oskar", "Priya", "Rosa", "Samir", "Tomas", "Yuki",
+    "Ada", "Amara", "Bilal", "Carmen", "Chidi", "Dora", "Elif", "Emil", "Farah", "Hana", "Ines", "Ivo", "Jonas",
+    "Kofi", "Lena", "Mateo", "Mira", "Noor", "Oskar", "Priya", "Rosa", "Samir", "Tomas", "Yuki",
 ];
 const LAST_NAMES: [&str; 24] = [
-    "Adler", "Bauer", "Costa", "Demir", "Eriksen", "Fischer", "Garcia", "Haddad", "Ito", "Jansen", "Kowalski", "Lindgren", "Mensah", "Novak",
-    "Okafor", "Park", "Quist", "Rossi", "Silva", "Tanaka", "Ueda", "Varga", "Weber", "Zeman",
+    "Adler", "Bauer", "Costa", "Demir", "Eriksen", "Fischer", "Garcia", "Haddad", "Ito", "Jansen", "Kowalski",
+    "Lindgren", "Mensah", "Novak", "Okafor", "Park", "Quist", "Rossi", "Silva", "Tanaka", "Ueda", "Varga", "Weber",
+    "Zeman",
 ];
 /// Sku, name, cents.
-const PRODUCTS: [(&str, &str, u64); 28] = [
+const PRODUCTS: [(&str, &str, i64); 28] = [
     ("GR-1001", "Sourdough bread 750 g", 490),
     ("GR-1002", "Bagels, 4 pieces", 320),
     ("GR-1003", "Plain yogurt 500 g", 185),
@@ -126,7 +127,7 @@ impl Shop {
         let last = pick(&mut self.rng, &LAST_NAMES).unwrap_or_default();
         let limit = self.rng.random_range(1..=10) * 5_000;
         remember(&mut self.customers, reference.clone());
-        Entry::Customer { reference, name: format!("{first} {last}"), credit_limit: Amount::from_cents(limit) }
+        Entry::Customer { reference, name: format!("{first} {last}"), credit_limit: Money::from_cents(limit) }
     }
 
     fn order(&mut self) -> Entry {
@@ -141,7 +142,7 @@ impl Shop {
                 sku: sku.to_owned(),
                 name: name.to_owned(),
                 quantity: self.rng.random_range(1..=3),
-                unit_price: Amount::from_cents(cents),
+                unit_price: Money::from_cents(cents),
             })
             .collect();
         let note = if self.rng.random_ratio(1, 5) { pick(&mut self.rng, &NOTES).map(str::to_owned) } else { None };

@@ -70,16 +70,25 @@ pub async fn gather(node: &Node, id: &str) -> Result<Found, ClientError> {
     }
     let Some(saga) = saga(node, id).await? else { return Err(ClientError::UnknownId(id.to_owned())) };
     let order_id = saga.order_id.clone().unwrap_or_default();
-    let events = if order_id.is_empty() { None } else { events(node, "orders", &order_id, usize::MAX, |_| true).await? };
+    let events =
+        if order_id.is_empty() { None } else { events(node, "orders", &order_id, usize::MAX, |_| true).await? };
     order(node, id, Kind::Saga, &order_id, events.unwrap_or_default(), Some(saga)).await
 }
 
-async fn order(node: &Node, id: &str, kind: Kind, order_id: &str, history: History, saga: Option<Saga>) -> Result<Found, ClientError> {
+async fn order(
+    node: &Node,
+    id: &str,
+    kind: Kind,
+    order_id: &str,
+    history: History,
+    saga: Option<Saga>,
+) -> Result<Found, ClientError> {
     let document = match order_id {
         "" => None,
         order_id => optional(node.get(&["orders", order_id], &[], &Freshness::AsItIs).await)?.map(|answer| answer.body),
     };
-    let correlations: BTreeSet<String> = history.events.iter().filter_map(|event| event.correlation_id.clone()).collect();
+    let correlations: BTreeSet<String> =
+        history.events.iter().filter_map(|event| event.correlation_id.clone()).collect();
     let customer_id = document
         .iter()
         .chain(history.events.iter().map(|event| &event.data))
@@ -146,7 +155,9 @@ async fn events(
     let mut cursor: Option<String> = None;
     loop {
         let query: Vec<(&str, &str)> = cursor.as_deref().map(|cursor| ("cursor", cursor)).into_iter().collect();
-        let Some(answer) = optional(node.get(&[collection, id, "history"], &query, &Freshness::AsItIs).await)? else { return Ok(None) };
+        let Some(answer) = optional(node.get(&[collection, id, "history"], &query, &Freshness::AsItIs).await)? else {
+            return Ok(None);
+        };
         cursor = pages::next(&answer.body);
         let page: Page = answer.read()?;
         for event in page.events.into_iter().filter(&belongs) {
@@ -168,7 +179,12 @@ struct Page {
 }
 
 /// The sagas of an order: those named by its correlation ids, else those that the list shows for it.
-async fn sagas_of(node: &Node, order_id: &str, correlations: &BTreeSet<String>, known: Option<Saga>) -> Result<Vec<Saga>, ClientError> {
+async fn sagas_of(
+    node: &Node,
+    order_id: &str,
+    correlations: &BTreeSet<String>,
+    known: Option<Saga>,
+) -> Result<Vec<Saga>, ClientError> {
     let mut sagas: Vec<Saga> = known.into_iter().collect();
     for correlation in correlations {
         if !sagas.iter().any(|saga| saga.saga_id == *correlation) {
@@ -189,7 +205,8 @@ async fn search_sagas(node: &Node, order_id: &str) -> Result<Vec<Saga>, ClientEr
         let mut query = vec![("limit", "200")];
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let page = node.get(&["sagas"], &query, &Freshness::AsItIs).await?.body;
-        let of_order = pages::rows(&page).iter().filter(|saga| saga.get("orderId").and_then(Value::as_str) == Some(order_id));
+        let of_order =
+            pages::rows(&page).iter().filter(|saga| saga.get("orderId").and_then(Value::as_str) == Some(order_id));
         found.extend(of_order.filter_map(|saga| serde_json::from_value::<Saga>(saga.clone()).ok()));
         cursor = pages::next(&page);
         if cursor.is_none() {

@@ -32,13 +32,11 @@ pub struct Story {
 pub fn tell(found: Found) -> Story {
     let mut moments: Vec<Moment> = Vec::new();
     for event in &found.order_events {
-        moments.extend(request(event, "orders"));
+        moments.extend(request(event));
         moments.extend(happened(event, Place::Orders));
     }
     for event in &found.customer_events {
-        if found.kind == Kind::Customer {
-            moments.extend(request(event, "customers"));
-        }
+        moments.extend(request(event));
         moments.extend(happened(event, Place::Customers));
     }
     moments.extend(found.sagas.iter().flat_map(saga_moments));
@@ -55,18 +53,23 @@ pub fn tell(found: Found) -> Story {
 }
 
 /// The request that caused an event, for those events only a request causes.
-fn request(event: &Event, collection: &str) -> Option<Moment> {
-    let verb = event.kind.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
-    let what = match verb.as_str() {
-        "created" if collection == "orders" => "POST /orders accepted: order, saga, event and command in one unit",
-        "created" => "POST /customers accepted",
-        "shipped" => "POST /orders/{id}/ship accepted",
-        verb if collection == "orders" && verb.contains("cancel") && verb != "cancelled" && !verb.contains("reject") => {
-            "POST /orders/{id}/cancel accepted"
-        }
+fn request(event: &Event) -> Option<Moment> {
+    let what = match event.kind.as_str() {
+        "customer.created" => "POST /customers accepted",
+        "order.created" => "POST /orders accepted: order, saga, event and command in one unit",
+        "order.shipped" => "POST /orders/{id}/ship accepted",
+        "order.cancel-requested" => "POST /orders/{id}/cancel accepted: order, saga, event and command in one unit",
         _ => return None,
     };
-    Some(Moment { at: event.time.parse().ok()?, place: Place::Http, what: what.to_owned(), version: None, message_id: None, detail: None, delta_ms: 0.0 })
+    Some(Moment {
+        at: event.time.parse().ok()?,
+        place: Place::Http,
+        what: what.to_owned(),
+        version: None,
+        message_id: None,
+        detail: None,
+        delta_ms: 0.0,
+    })
 }
 
 fn happened(event: &Event, place: Place) -> Option<Moment> {
@@ -84,10 +87,19 @@ fn happened(event: &Event, place: Place) -> Option<Moment> {
 
 fn saga_moments(saga: &Saga) -> Vec<Moment> {
     let moment = |at: Option<&str>, what: String, detail: Option<String>| {
-        Some(Moment { at: at?.parse().ok()?, place: Place::Saga, what, version: None, message_id: None, detail, delta_ms: 0.0 })
+        Some(Moment {
+            at: at?.parse().ok()?,
+            place: Place::Saga,
+            what,
+            version: None,
+            message_id: None,
+            detail,
+            delta_ms: 0.0,
+        })
     };
     let name = format!("{} {}", saga.kind, saga.saga_id);
-    let mut moments: Vec<Moment> = moment(Some(&saga.started_at), format!("{name} started"), None).into_iter().collect();
+    let mut moments: Vec<Moment> =
+        moment(Some(&saga.started_at), format!("{name} started"), None).into_iter().collect();
     for step in &saga.steps {
         let what = format!("step {} ({}): {}", step.name, step.kind, step.state);
         moments.extend(moment(step.at.as_deref(), what, step.detail.as_ref().map(|detail| cell(Some(detail)))));
@@ -100,8 +112,12 @@ fn saga_moments(saga: &Saga) -> Vec<Moment> {
 fn open(found: &Found) -> Vec<String> {
     let mut open = Vec::new();
     for saga in found.sagas.iter().filter(|saga| saga.is_open()) {
-        let remaining: Vec<&str> =
-            saga.steps.iter().filter(|step| matches!(step.state.as_str(), "REMAINING" | "RUNNING")).map(|step| step.name.as_str()).collect();
+        let remaining: Vec<&str> = saga
+            .steps
+            .iter()
+            .filter(|step| matches!(step.state.as_str(), "REMAINING" | "RUNNING"))
+            .map(|step| step.name.as_str())
+            .collect();
         let deadline = saga.deadline.as_ref().map_or_else(String::new, |deadline| format!(", deadline {deadline}"));
         open.push(format!("saga {} is {}, remaining: {}{deadline}", saga.saga_id, saga.state, remaining.join(", ")));
     }
@@ -110,10 +126,20 @@ fn open(found: &Found) -> Vec<String> {
         let lags = view.get("lag").is_some_and(|lag| !lag.is_null() && lag.as_f64() != Some(0.0));
         let live = view.get("state").and_then(Value::as_str) == Some("LIVE");
         if lags || !live {
-            open.push(format!("view {} is {}, lag {}", cell(view.get("name")), cell(view.get("state")), cell(view.get("lag"))));
+            open.push(format!(
+                "view {} is {}, lag {}",
+                cell(view.get("name")),
+                cell(view.get("state")),
+                cell(view.get("lag"))
+            ));
         }
     }
-    open.extend(found.quarantined.iter().map(|entry| format!("in quarantine: {} ({})", cell(entry.get("id")), cell(entry.get("cause")))));
+    open.extend(
+        found
+            .quarantined
+            .iter()
+            .map(|entry| format!("in quarantine: {} ({})", cell(entry.get("id")), cell(entry.get("cause")))),
+    );
     open
 }
 
@@ -121,7 +147,12 @@ fn open(found: &Found) -> Vec<String> {
 fn behind(found: &Found) -> Option<String> {
     let events = if found.kind == Kind::Customer { &found.customer_events } else { &found.order_events };
     let happened = events.last()?.version;
-    let shown = found.document.as_ref().and_then(|document| document.get("version")).and_then(Value::as_u64).unwrap_or_default();
+    let shown = found
+        .document
+        .as_ref()
+        .and_then(|document| document.get("version"))
+        .and_then(Value::as_u64)
+        .unwrap_or_default();
     (shown < happened).then(|| format!("the document view shows version {shown} of {happened}"))
 }
 
@@ -171,7 +202,8 @@ impl Story {
             ("customer", document.get("customerId").filter(|_| self.kind != Kind::Customer)),
             ("version", document.get("version")),
         ];
-        headline.extend(shown.into_iter().filter(|(_, value)| value.is_some()).map(|(name, value)| (name, cell(value))));
+        headline
+            .extend(shown.into_iter().filter(|(_, value)| value.is_some()).map(|(name, value)| (name, cell(value))));
         headline
     }
 }
@@ -195,9 +227,14 @@ mod tests {
             id: "o1".into(),
             kind: Kind::Order,
             order_id: Some("o1".into()),
-            document: Some(json!({"orderId": "o1", "state": "PENDING", "version": document_version, "orderTotal": {"amount": "12.34"}})),
-            order_events: vec![event(1, "order.created", "2026-01-01T00:00:00.001Z"), event(2, "order.approved", "2026-01-01T00:00:00.004Z")],
-            customer_events: vec![event(7, "customer.credit_reserved", "2026-01-01T00:00:00.002Z")],
+            document: Some(
+                json!({"orderId": "o1", "state": "PENDING", "version": document_version, "orderTotal": {"amount": "12.34"}}),
+            ),
+            order_events: vec![
+                event(1, "order.created", "2026-01-01T00:00:00.001Z"),
+                event(2, "order.approved", "2026-01-01T00:00:00.004Z"),
+            ],
+            customer_events: vec![event(7, "customer.credit-reserved", "2026-01-01T00:00:00.002Z")],
             earlier_events: 0,
             sagas: vec![serde_json::from_value(saga).unwrap()],
             views: json!({"views": [{"name": "search", "backend": "tantivy", "state": "LIVE", "lag": 3}]}),
@@ -211,7 +248,9 @@ mod tests {
         let places: Vec<Place> = story.timeline.iter().map(|moment| moment.place).collect();
         assert_eq!(places, [Place::Http, Place::Orders, Place::Saga, Place::Customers, Place::Saga, Place::Orders]);
         let text = story.to_text();
-        for part in ["order    o1", "12.34", "order.approved (version 2)", "message m7", "step reserve credit (command): DONE"] {
+        for part in
+            ["order    o1", "12.34", "order.approved (version 2)", "message m7", "step reserve credit (command): DONE"]
+        {
             assert!(text.contains(part), "{part} in\n{text}");
         }
     }

@@ -18,12 +18,14 @@ fn event(version: u64, kind: &str, millis: u32, correlation: &str, data: &Value)
 /// Answers by path and query; everything else is not there.
 fn answer(path: &str, query: &str) -> Option<Value> {
     Some(match (path, query) {
-        ("/orders/o1/history", "") => json!({"next": "p2", "events": [event(1, "order.created", 1, "s1", &json!({"customerId": "c1"}))]}),
+        ("/orders/o1/history", "") => {
+            json!({"next": "p2", "events": [event(1, "order.created", 1, "s1", &json!({"customerId": "c1"}))]})
+        }
         ("/orders/o1/history", "cursor=p2") => json!({"events": [event(2, "order.approved", 5, "s1", &Value::Null)]}),
         ("/customers/c1/history", "") => json!({"events": [
             event(1, "customer.created", 0, "x", &Value::Null),
-            event(2, "credit.reserved", 3, "s1", &Value::Null),
-            event(3, "credit.reserved", 4, "y", &json!({"orderId": "other"})),
+            event(2, "customer.credit-reserved", 3, "s1", &Value::Null),
+            event(3, "customer.credit-reserved", 4, "y", &json!({"orderId": "other"})),
         ]}),
         ("/orders/o1", "") => json!({"orderId": "o1", "customerId": "c1", "state": "APPROVED", "version": 2}),
         ("/customers/c1", "") => json!({"customerId": "c1", "name": "Ada Park", "version": 3}),
@@ -44,7 +46,8 @@ fn node() -> Node {
             |body| HttpResponse::Ok().json(body),
         )
     };
-    let server = HttpServer::new(move || App::new().default_service(web::to(respond))).workers(1).bind("127.0.0.1:0").unwrap();
+    let server =
+        HttpServer::new(move || App::new().default_service(web::to(respond))).workers(1).bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", server.addrs()[0]);
     actix_web::rt::spawn(server.run());
     Node::new(&url).unwrap()
@@ -56,7 +59,11 @@ async fn an_order_and_its_saga_tell_the_same_story() {
     for id in ["o1", "s1"] {
         let found = gather::gather(&node, id).await.unwrap();
         assert_eq!(found.order_events.len(), 2, "both pages");
-        assert_eq!(found.customer_events.iter().map(|event| event.version).collect::<Vec<_>>(), [2], "only what belongs to the order");
+        assert_eq!(
+            found.customer_events.iter().map(|event| event.version).collect::<Vec<_>>(),
+            [2],
+            "only what belongs to the order"
+        );
         let text = story::tell(found).to_text();
         assert!(text.contains("nothing is in flight") && text.contains("create-order s1 ended: COMPLETED"), "{text}");
     }
@@ -73,9 +80,12 @@ async fn a_customer_has_a_story_of_its_own_and_an_unknown_id_none() {
 #[actix_web::test]
 async fn a_list_follows_its_cursor_as_far_as_wanted() {
     let node = node();
-    for (limit, all, shown, expected) in [(2, false, 2, Rest::More), (3, false, 3, Rest::None), (20, true, 3, Rest::None)] {
+    for (limit, all, shown, expected) in
+        [(2, false, 2, Rest::More), (3, false, 3, Rest::None), (20, true, 3, Rest::None)]
+    {
         let mut rows = 0;
-        let rest = pages::each(&node, &["sagas"], &[], &ListArgs { limit, all }, |page| {
+        let list = ListArgs { limit, all };
+        let rest = pages::each(&node, &["sagas"], &[], &list, |page| {
             rows += pages::rows(page).len();
             Ok(Reader::Listening)
         });

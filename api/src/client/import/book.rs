@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn customer(reference: &str) -> Entry {
-        Entry::Customer { reference: reference.into(), name: "A".into(), credit_limit: crate::client::money::Amount::from_cents(1) }
+        Entry::Customer { reference: reference.into(), name: "A".into(), credit_limit: domain::Money::from_cents(1) }
     }
 
     fn order(reference: &str, customer: &str) -> Entry {

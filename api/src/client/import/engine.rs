@@ -147,16 +147,25 @@ impl Engine {
     /// Puts the node's ids for the references. A reference has none when the line that made it failed.
     fn resolve(&self, customer: CustomerIndex, entry: Entry) -> Result<Command, String> {
         let order = |reference: &str| {
-            self.book.order(reference).map(|placed| placed.id).ok_or_else(|| format!("order {reference:?} was not made, its line failed"))
+            self.book
+                .order(reference)
+                .map(|placed| placed.id)
+                .ok_or_else(|| format!("order {reference:?} was not made, its line failed"))
         };
         match entry {
-            Entry::Customer { reference, name, credit_limit } => Ok(Command::OpenCustomer { reference, name, credit_limit }),
+            Entry::Customer { reference, name, credit_limit } => {
+                Ok(Command::OpenCustomer { reference, name, credit_limit })
+            }
             Entry::Order { reference, customer: owner, lines, note } => {
-                let customer_id =
-                    self.book.customer_id(customer).ok_or_else(|| format!("customer {owner:?} was not made, its line failed"))?;
+                let customer_id = self
+                    .book
+                    .customer_id(customer)
+                    .ok_or_else(|| format!("customer {owner:?} was not made, its line failed"))?;
                 Ok(Command::PlaceOrder { reference, customer_id, lines, note })
             }
-            Entry::Cancel { order: reference } => order(&reference).map(|order_id| Command::Cancel { reference, order_id }),
+            Entry::Cancel { order: reference } => {
+                order(&reference).map(|order_id| Command::Cancel { reference, order_id })
+            }
             Entry::Ship { order: reference } => order(&reference).map(|order_id| Command::Ship { reference, order_id }),
         }
     }
@@ -171,7 +180,9 @@ impl Engine {
                         self.progress.advance(advance, self.tally.orders);
                     }
                     // The node understood and refused: the line is at fault. Anything else concerns every line.
-                    Err(ClientError::Refused(problem)) if problem.status < 500 => self.bad_line(line, advance, problem.to_string()),
+                    Err(ClientError::Refused(problem)) if problem.status < 500 => {
+                        self.bad_line(line, advance, problem.to_string())
+                    }
                     Err(error) => self.stop(error),
                 }
                 self.schedule.finished(customer);

@@ -2,9 +2,9 @@
 //!
 //! Bounds that the node checks (lengths, counts, totals) are left to it: its `400` is reported with the line's number as well.
 
-use serde::{Deserialize, Serialize};
-
-use crate::client::money::Amount;
+use domain::Money;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a line asks for.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -14,7 +14,8 @@ pub enum Entry {
         #[serde(rename = "ref")]
         reference: String,
         name: String,
-        credit_limit: Amount,
+        #[serde(deserialize_with = "credit_limit")]
+        credit_limit: Money,
     },
     Order {
         #[serde(rename = "ref")]
@@ -38,7 +39,25 @@ pub struct OrderLine {
     pub sku: String,
     pub name: String,
     pub quantity: u32,
-    pub unit_price: Amount,
+    #[serde(deserialize_with = "unit_price")]
+    pub unit_price: Money,
+}
+
+fn credit_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+    money("creditLimit", deserializer)
+}
+
+fn unit_price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+    money("unitPrice", deserializer)
+}
+
+/// Money that says which field it is wrong in, and that is not owed by the shop.
+fn money<'de, D: Deserializer<'de>>(field: &str, deserializer: D) -> Result<Money, D::Error> {
+    let money = Money::deserialize(deserializer).map_err(|error| D::Error::custom(format_args!("{field} {error}")))?;
+    if money.is_negative() {
+        return Err(D::Error::custom(format_args!("{field} must be 0 or more, got {money}")));
+    }
+    Ok(money)
 }
 
 /// Reads one line. The error is a text for the person who wrote the file.
@@ -74,14 +93,19 @@ mod tests {
 
     #[test]
     fn the_four_types_are_read() {
-        let customer = parse(br#"{"type":"customer","ref":"c1","name":"Ada Park","creditLimit":{"amount":"500.00"}}"#).unwrap();
+        let customer =
+            parse(br#"{"type":"customer","ref":"c1","name":"Ada Park","creditLimit":{"amount":"500.00"}}"#).unwrap();
         assert_eq!(
             customer,
-            Entry::Customer { reference: "c1".into(), name: "Ada Park".into(), credit_limit: Amount::from_cents(50_000) }
+            Entry::Customer {
+                reference: "c1".into(),
+                name: "Ada Park".into(),
+                credit_limit: Money::from_cents(50_000)
+            }
         );
         let order = r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","name":"YOGURT","quantity":2,"unitPrice":{"amount":"1.25"}}]}"#;
         let Entry::Order { lines, note, .. } = parse(order.as_bytes()).unwrap() else { panic!("not an order") };
-        assert_eq!((lines[0].quantity, lines[0].unit_price, note), (2, Amount::from_cents(125), None));
+        assert_eq!((lines[0].quantity, lines[0].unit_price, note), (2, Money::from_cents(125), None));
         assert_eq!(parse(br#"{"type":"cancel","order":"o1"}"#).unwrap(), Entry::Cancel { order: "o1".into() });
         assert_eq!(parse(br#"{"type":"ship","order":"o1"}"#).unwrap(), Entry::Ship { order: "o1".into() });
     }
@@ -98,9 +122,12 @@ mod tests {
     #[test]
     fn bad_money_numbers_and_references_are_refused() {
         let customer = |reference: &str, amount: &str| {
-            error(&format!(r#"{{"type":"customer","ref":"{reference}","name":"A","creditLimit":{{"amount":{amount}}}}}"#))
+            error(&format!(
+                r#"{{"type":"customer","ref":"{reference}","name":"A","creditLimit":{{"amount":{amount}}}}}"#
+            ))
         };
-        assert!(customer("c1", r#""5.001""#).contains("amount must be a decimal"));
+        assert!(customer("c1", r#""5.001""#).contains("creditLimit must have at most two decimals"));
+        assert!(customer("c1", r#""-5""#).contains("creditLimit must be 0 or more, got -5.00"));
         assert!(customer("c 1", r#""5""#).contains("ref must be 1 to 255 visible ASCII characters"));
         assert!(customer("", r#""5""#).contains("ref must be"));
         let order = r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","name":"Y","quantity":-2,"unitPrice":{"amount":"1"}}]}"#;

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use domain::Money;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,7 +17,6 @@ use super::book::OrderState;
 use super::line::OrderLine;
 use crate::client::ClientError;
 use crate::client::http::{Answer, Node};
-use crate::client::money::Amount;
 
 /// What one request asks a node to wait; its default cap.
 const WAIT: Duration = Duration::from_secs(30);
@@ -27,7 +27,7 @@ const CONFLICT: u16 = 409;
 /// A line with its references resolved.
 #[derive(Debug, PartialEq)]
 pub enum Command {
-    OpenCustomer { reference: String, name: String, credit_limit: Amount },
+    OpenCustomer { reference: String, name: String, credit_limit: Money },
     PlaceOrder { reference: String, customer_id: Uuid, lines: Vec<OrderLine>, note: Option<String> },
     Cancel { reference: String, order_id: Uuid },
     Ship { reference: String, order_id: Uuid },
@@ -68,7 +68,9 @@ struct OrderAnswer {
 /// Plays one line to its end.
 pub async fn play(node: &Node, command: Command) -> Result<Played, ClientError> {
     match command {
-        Command::OpenCustomer { reference, name, credit_limit } => open_customer(node, &reference, &name, credit_limit).await,
+        Command::OpenCustomer { reference, name, credit_limit } => {
+            open_customer(node, &reference, &name, credit_limit).await
+        }
         Command::PlaceOrder { reference, customer_id, lines, note } => {
             let mut body = json!({ "customerId": customer_id, "lines": lines });
             if let (Some(note), Some(fields)) = (note, body.as_object_mut()) {
@@ -81,7 +83,7 @@ pub async fn play(node: &Node, command: Command) -> Result<Played, ClientError> 
     }
 }
 
-async fn open_customer(node: &Node, reference: &str, name: &str, credit_limit: Amount) -> Result<Played, ClientError> {
+async fn open_customer(node: &Node, reference: &str, name: &str, credit_limit: Money) -> Result<Played, ClientError> {
     let body = json!({ "name": name, "creditLimit": credit_limit });
     let mut answer = node.post(&["customers"], &body, reference, None).await?;
     let token = answer.token.take();
@@ -93,15 +95,19 @@ async fn place_order(node: &Node, reference: String, body: &Value) -> Result<Pla
     let started = Instant::now();
     let (order, token) = post_until_ended(node, &["orders"], body, &reference, OrderState::Pending).await?;
     let took = started.elapsed();
-    let effect = Effect::OrderPlaced { reference, id: order.order_id, state: order.state, reason: order.rejection_reason, took };
+    let effect =
+        Effect::OrderPlaced { reference, id: order.order_id, state: order.state, reason: order.rejection_reason, took };
     Ok(Played { effect, token })
 }
 
 /// The order's reference serves as the key here too: a key is scoped to method and path, and the path names the order and the verb.
 async fn cancel(node: &Node, reference: String, order_id: Uuid) -> Result<Played, ClientError> {
     let id = order_id.to_string();
-    match post_until_ended(node, &["orders", &id, "cancel"], &Value::Null, &reference, OrderState::CancelPending).await {
-        Ok((order, token)) => Ok(Played { effect: Effect::OrderCancelled { reference, id: order_id, state: order.state }, token }),
+    match post_until_ended(node, &["orders", &id, "cancel"], &Value::Null, &reference, OrderState::CancelPending).await
+    {
+        Ok((order, token)) => {
+            Ok(Played { effect: Effect::OrderCancelled { reference, id: order_id, state: order.state }, token })
+        }
         Err(error) if error.status() == Some(CONFLICT) => Ok(Played { effect: Effect::CancelRefused, token: None }),
         Err(error) => Err(error),
     }
@@ -141,7 +147,11 @@ async fn post_until_ended(
         if started.elapsed() > SAGA_PATIENCE {
             let state = if under_way == OrderState::Pending { "PENDING" } else { "CANCEL_PENDING" };
             let what = format!("order {} (ref {key:?})", order.order_id);
-            return Err(ClientError::StillPending { what, state: state.to_owned(), seconds: started.elapsed().as_secs() });
+            return Err(ClientError::StillPending {
+                what,
+                state: state.to_owned(),
+                seconds: started.elapsed().as_secs(),
+            });
         }
         // A node that drains, or is set to a short wait, answers early; it must not be asked in a tight loop.
         if asked.elapsed() < Duration::from_secs(1) {

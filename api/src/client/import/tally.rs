@@ -113,7 +113,8 @@ impl Tally {
     }
 
     pub fn summary(mut self, playing: Duration, confirming: Duration) -> Summary {
-        self.states.retain(|state, count| *count > 0 || !matches!(state, OrderState::Pending | OrderState::CancelPending));
+        self.states
+            .retain(|state, count| *count > 0 || !matches!(state, OrderState::Pending | OrderState::CancelPending));
         let seconds = playing.as_secs_f64();
         let orders = f64::from(u32::try_from(self.orders).unwrap_or(u32::MAX));
         Summary {
@@ -136,7 +137,12 @@ impl Latency {
     fn of(latencies: Option<&Histogram<u64>>) -> Self {
         let millis = |micros: u64| rounded(Duration::from_micros(micros).as_secs_f64() * 1_000.0);
         let quantile = |q| millis(latencies.map_or(0, |histogram| histogram.value_at_quantile(q)));
-        Self { p50: quantile(0.5), p90: quantile(0.9), p99: quantile(0.99), max: millis(latencies.map_or(0, Histogram::max)) }
+        Self {
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            max: millis(latencies.map_or(0, Histogram::max)),
+        }
     }
 }
 
@@ -170,10 +176,16 @@ impl Summary {
         }
         rows.push(("refused", format!("{} ship, {} cancel", self.refused.ship_refused, self.refused.cancel_refused)));
         rows.push(("lines skipped", self.skipped.to_string()));
-        rows.push(("time", format!("{:.1} s, then {:.1} s until the views showed it", self.seconds, self.views_seconds)));
+        rows.push((
+            "time",
+            format!("{:.1} s, then {:.1} s until the views showed it", self.seconds, self.views_seconds),
+        ));
         rows.push(("orders per second", format!("{:.0}", self.orders_per_second)));
         let Latency { p50, p90, p99, max } = self.latency_ms;
-        rows.push(("latency", format!("p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms, max {max:.1} ms (request to final state)")));
+        rows.push((
+            "latency",
+            format!("p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms, max {max:.1} ms (request to final state)"),
+        ));
 
         let mut text = String::new();
         for (label, value) in rows {
@@ -221,7 +233,14 @@ mod tests {
     #[test]
     fn the_json_has_the_names_of_the_contract() {
         let json = Tally::new().summary(Duration::from_secs(1), Duration::ZERO).to_json().unwrap();
-        for name in [r#""states":{"APPROVED":0,"REJECTED":0,"CANCELLED":0,"SHIPPED":0}"#, "rejectedBy", "ship_refused", "ordersPerSecond", "latencyMs", "viewsSeconds"] {
+        for name in [
+            r#""states":{"APPROVED":0,"REJECTED":0,"CANCELLED":0,"SHIPPED":0}"#,
+            "rejectedBy",
+            "ship_refused",
+            "ordersPerSecond",
+            "latencyMs",
+            "viewsSeconds",
+        ] {
             assert!(json.contains(name), "{name} in {json}");
         }
     }

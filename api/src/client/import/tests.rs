@@ -36,7 +36,10 @@ fn assert_as_expected(report: &Report) {
     for field in ["customers", "orders", "states", "refused"] {
         assert_eq!(summary[field], expected[field], "{field}");
     }
-    assert_eq!((&summary["skipped"], &summary["rejectedBy"]["INSUFFICIENT_CREDIT"]), (&Value::from(0), &expected["states"]["REJECTED"]));
+    assert_eq!(
+        (&summary["skipped"], &summary["rejectedBy"]["INSUFFICIENT_CREDIT"]),
+        (&Value::from(0), &expected["states"]["REJECTED"])
+    );
 }
 
 fn assert_node_as_expected(fake: &Fake) {
@@ -115,7 +118,8 @@ async fn bad_lines_are_told_by_number_and_skipped_when_asked_to_keep_going() {
     let (fake, file) = (Fake::start(), Scratch::new("bad.jsonl", BAD));
     let Report { summary, failure } = import(&fake, &file.0, true, PATIENT).await;
     assert!(failure.is_none());
-    let mut errors: Vec<(u64, &str)> = summary.errors.iter().map(|error| (error.line, error.message.as_str())).collect();
+    let mut errors: Vec<(u64, &str)> =
+        summary.errors.iter().map(|error| (error.line, error.message.as_str())).collect();
     errors.sort_unstable();
     let expected = [
         (2, "name must have 1 to 200 characters (status 400)"),
@@ -141,7 +145,8 @@ async fn a_bad_line_stops_the_import_when_not_asked_to_keep_going() {
 #[actix_web::test]
 async fn another_content_under_a_known_reference_is_a_bad_line() {
     let fake = Fake::start();
-    let line = |name: &str| format!(r#"{{"type":"customer","ref":"c1","name":"{name}","creditLimit":{{"amount":"1"}}}}"#);
+    let line =
+        |name: &str| format!(r#"{{"type":"customer","ref":"c1","name":"{name}","creditLimit":{{"amount":"1"}}}}"#);
     for (name, failed) in [("Ada", false), ("Ada", false), ("Bea", true)] {
         let file = Scratch::new("again.jsonl", &line(name));
         let report = import(&fake, &file.0, false, PATIENT).await;
@@ -155,5 +160,8 @@ async fn a_node_that_is_not_there_is_told_in_one_line() {
     let file = Scratch::new("one.jsonl", BAD.lines().next().unwrap());
     let report = import(&fake, &file.0, true, Duration::from_millis(300)).await;
     let message = report.failure.unwrap().to_string();
-    assert!(message.starts_with("no answer from http://127.0.0.1:9/ (tried") && message.contains("refused"), "{message}");
+    assert!(
+        message.starts_with("no answer from http://127.0.0.1:9/ (tried") && message.contains("refused"),
+        "{message}"
+    );
 }
