@@ -1,9 +1,9 @@
 //! `import FILE|-`: plays a file of customers and orders through the public API, in order per customer, many customers at once.
 //!
 //! Each line's `ref` is its `Idempotency-Key`, so an interrupted import is simply run again: what has happened already answers as
-//! it did, and the summary comes out the same. The way of a line: [`source`] reads it, [`line`] checks it, [`book`] resolves its
-//! references, [`schedule`] puts it behind the other lines of its customer, [`player`] sends it, [`tally`] counts it, and
-//! [`confirm`] makes sure in the end that the views show it. [`engine`] is the loop around all that, also used by `demo`.
+//! it did, and the summary comes out the same. The way of a line: `source` reads it, `line` checks it, `book` resolves its
+//! references, `schedule` puts it behind the other lines of its customer, `player` sends it, `tally` counts it, and
+//! `confirm` makes sure in the end that the views show it. `engine` is the loop around all that, also used by `demo`.
 
 mod book;
 mod confirm;

@@ -9,7 +9,7 @@ use super::book::CustomerIndex;
 use super::line::Entry;
 
 /// Bytes of lines that may wait. A file sorted by customer fills the queue of one with it, which is why it is not small.
-const MOST_QUEUED_BYTES: usize = 32 * 1024 * 1024;
+const MOST_QUEUED_BYTES: usize = 16 * 1024 * 1024;
 
 /// A line on its way.
 #[derive(Debug)]
