@@ -12,7 +12,7 @@ pub struct NodeArgs {
     pub url: String,
 }
 
-/// `import FILE|-`
+/// Play a file of customers and orders through the public API
 #[derive(Debug, Clone, Args)]
 pub struct ImportArgs {
     /// JSON Lines, plain or with the ending .gz or .zst; - reads standard input
@@ -45,7 +45,7 @@ pub struct ListArgs {
     pub all: bool,
 }
 
-/// `sagas list|show|retry|cancel`
+/// Look at sagas, try stuck ones again, undo them
 #[derive(Debug, Clone, Args)]
 pub struct SagasCommand {
     #[command(subcommand)]
@@ -83,7 +83,7 @@ pub enum SagasAction {
     },
 }
 
-/// `quarantine list|show|replay|discard`
+/// Look at messages that could not be processed, replay or discard them
 #[derive(Debug, Clone, Args)]
 pub struct QuarantineCommand {
     #[command(subcommand)]
@@ -110,7 +110,7 @@ pub enum QuarantineAction {
     Discard { id: String },
 }
 
-/// `views status|rebuild`
+/// See how far the views are, or build one anew
 #[derive(Debug, Clone, Args)]
 pub struct ViewsCommand {
     #[command(subcommand)]
@@ -130,7 +130,7 @@ pub enum ViewsAction {
     Rebuild { name: String },
 }
 
-/// `explain ID`
+/// Tell the way of one order, customer or saga: HTTP, messages, saga, views
 #[derive(Debug, Clone, Args)]
 pub struct ExplainArgs {
     /// An order, a customer or a saga

@@ -11,7 +11,7 @@ pub enum ClientError {
     #[error("url must be http://HOST:PORT, got {url:?}: {reason}")]
     Url { url: String, reason: String },
     /// No answer within the patience of the command. The node may or may not have acted.
-    #[error("no answer from {url} (tried {tries} times in {seconds:.1} s): {reason}")]
+    #[error("no answer from {url} (tried {tries} times in {seconds:.1} s): {reason}; is a node running there?")]
     Unreachable { url: String, tries: u32, seconds: f64, reason: String },
     /// The node answered with an error.
     #[error("{0}")]

@@ -32,7 +32,7 @@ pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
                 }
                 let (columns, table) = shown.get_or_insert_with(|| {
                     let columns = columns(entries);
-                    let table = Table::new(columns.iter().map(|column| column.to_uppercase()));
+                    let table = Table::new(columns.iter().map(|column| title(column)));
                     (columns, table)
                 });
                 let rows: Vec<Vec<String>> = entries
@@ -88,6 +88,12 @@ fn columns(entries: &[Value]) -> Vec<String> {
     columns
 }
 
+/// `entityId` heads its column as `ENTITY ID`.
+fn title(column: &str) -> String {
+    let spaced = column.chars().flat_map(|char| char.is_uppercase().then_some(' ').into_iter().chain([char]));
+    spaced.collect::<String>().to_uppercase()
+}
+
 /// Plain fields under each other, then the structured ones (the message itself) as indented JSON.
 fn describe(entry: &Value) -> String {
     let Some(fields) = entry.as_object() else { return entry.to_string() };
@@ -114,6 +120,11 @@ mod tests {
         let entries =
             [json!({"aFact": 1, "cause": "x", "id": "1", "payload": {}}), json!({"id": "2", "entityId": "c"})];
         assert_eq!(columns(&entries), ["id", "entityId", "cause", "aFact"]);
+    }
+
+    #[test]
+    fn a_column_is_headed_by_the_words_of_its_field() {
+        assert_eq!(title("entityId"), "ENTITY ID");
     }
 
     #[test]

@@ -8,14 +8,14 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-/// Who did something.
+/// Who did something, causes before effects: a saga notes a step after its participant has done it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
     Http,
+    Customers,
     Orders,
     Saga,
-    Customers,
 }
 
 impl Place {

@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use crate::client::output;
 
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
+const KNOWN_LENGTH: &str = "{bar:30} {percent:>3} %  {msg}  {elapsed} (about {eta} left)";
+const UNKNOWN_LENGTH: &str = "{spinner} {bytes}  {msg}  {elapsed}";
 
 /// Tells a person how far the work is.
 #[derive(Debug)]
@@ -28,8 +30,8 @@ impl Progress {
         }
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
         let template = match length {
-            Some(_) => "{bar:30} {percent:>3} %  {msg}  {elapsed} (about {eta} left)",
-            None => "{spinner} {bytes}  {msg}  {elapsed}",
+            Some(_) => KNOWN_LENGTH,
+            None => UNKNOWN_LENGTH,
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -95,6 +97,13 @@ fn plain_line(position: u64, length: Option<u64>, orders: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_templates_are_valid() {
+        for template in [KNOWN_LENGTH, UNKNOWN_LENGTH] {
+            ProgressStyle::with_template(template).unwrap();
+        }
+    }
 
     #[test]
     fn a_plain_line_gives_percent_only_when_the_end_is_known() {
