@@ -1,1 +1,3 @@
-//! placeholder
+//! The binary `counterfoil`: configuration, HTTP, command line.
+
+pub mod client;
