@@ -13,7 +13,7 @@ use domain::{Service, ShardId};
 use futures_util::future::join_all;
 use metrics::counter;
 use store::faults::Faults;
-use store::{Clock, Journal, Log, ServiceDatabase, StoreError};
+use store::{Clock, Journal, Log, ServiceDatabase};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::customers::CustomersLogic;
@@ -68,6 +68,8 @@ pub struct Node {
     journals: Vec<Journal>,
     arbiters: Vec<Arbiter>,
     ended: Vec<oneshot::Receiver<()>>,
+    /// Lets go of callers that wait for sagas.
+    release: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     opened: Arc<AtomicUsize>,
     shards: usize,
@@ -81,12 +83,14 @@ impl Node {
     #[must_use]
     pub fn start(config: &NodeConfig, parts: &NodeParts) -> Self {
         let (stop, stopped) = watch::channel(false);
+        let (release, released) = watch::channel(false);
         let arbiters: Vec<_> = (0..config.arbiters.max(1)).map(|_| Arbiter::new()).collect();
         let mut node = Node {
-            gateway: Gateway::new(config.shards, HashMap::new(), Vec::new(), stopped.clone()),
+            gateway: Gateway::new(config.shards, HashMap::new(), Vec::new(), released.clone()),
             journals: parts.journals.clone(),
             arbiters,
             ended: Vec::new(),
+            release,
             stop,
             opened: Arc::default(),
             shards: 0,
@@ -101,8 +105,8 @@ impl Node {
                 node.start_shard(config, parts, shard, (database, journal), (requests, stopped.clone()));
             }
         }
-        housekeeping::start(config, parts, stopped.clone());
-        node.gateway = Gateway::new(config.shards, senders, parts.databases.clone(), stopped);
+        housekeeping::start(config, parts, stopped);
+        node.gateway = Gateway::new(config.shards, senders, parts.databases.clone(), released);
         node
     }
 
@@ -192,14 +196,12 @@ impl Node {
 
     /// Answers callers that wait for sagas with the state so far; new commands are still taken.
     pub fn release_waiting(&self) {
-        self.stop.send_replace(true);
+        self.release.send_replace(true);
     }
 
     /// Stops the shards, commits what they have submitted, and ends the journals.
-    ///
-    /// # Errors
-    /// When a journal had ended before.
-    pub async fn stop(self) -> Result<(), StoreError> {
+    pub async fn stop(self) {
+        self.release_waiting();
         self.stop.send_replace(true);
         // An error says that the shard is gone, which is what is waited for.
         let _ = join_all(self.ended).await;
@@ -209,7 +211,6 @@ impl Node {
         for arbiter in self.arbiters {
             arbiter.stop();
         }
-        Ok(())
     }
 }
 

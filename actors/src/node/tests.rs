@@ -46,7 +46,7 @@ impl Fixture {
     }
 
     async fn stop(self) -> TempDir {
-        self.node.stop().await.unwrap();
+        self.node.stop().await;
         for database in self.parts.databases {
             database.close().await;
         }
