@@ -1,0 +1,127 @@
+//! The command line: which subcommand runs with which settings.
+//!
+//! Commands that work on the stores of this machine's configuration are run here; those that talk to a running node are the
+//! HTTP client's.
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, ConfigError, Effective, SettingFlags};
+use crate::{app, logging};
+
+/// Orders and credit, consistent across services without distributed transactions.
+#[derive(Debug, Parser)]
+#[command(name = "counterfoil", version, max_term_width = 120)]
+pub struct Cli {
+    #[command(flatten)]
+    settings: SettingFlags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node (the same without a subcommand)
+    Serve(SettingFlags),
+    /// Show or check the settings
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+struct ConfigCommand {
+    #[command(subcommand)]
+    action: ConfigAction,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigAction {
+    /// Print the settings in force and where they come from
+    Show(SettingFlags),
+    /// Check the settings without starting anything
+    Check(SettingFlags),
+}
+
+/// Runs what the arguments of the process ask for.
+#[must_use]
+pub fn run() -> ExitCode {
+    let Cli { settings, command } = Cli::parse();
+    match command {
+        None => serve(&settings),
+        Some(Command::Serve(flags)) => serve(&settings.with(flags)),
+        Some(Command::Config(ConfigCommand { action: ConfigAction::Show(flags) })) => show(&settings.with(flags)),
+        Some(Command::Config(ConfigCommand { action: ConfigAction::Check(flags) })) => check(&settings.with(flags)),
+    }
+}
+
+fn serve(flags: &SettingFlags) -> ExitCode {
+    let config = match Config::load(flags) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
+    if let Err(error) = logging::start(config.log_format) {
+        return complain(&format!("{error:#}"));
+    }
+    match actix_rt::System::new().block_on(app::serve(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&format!("{error:#}")),
+    }
+}
+
+fn show(flags: &SettingFlags) -> ExitCode {
+    match Effective::of_process(flags) {
+        Ok(effective) => {
+            print(&config::show(&effective));
+            ExitCode::SUCCESS
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+fn check(flags: &SettingFlags) -> ExitCode {
+    match Config::load(flags) {
+        Ok(_) => {
+            print("every setting is allowed\n");
+            ExitCode::SUCCESS
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+fn refuse(error: &ConfigError) -> ExitCode {
+    complain(&error.to_string())
+}
+
+/// One line on standard error, whatever the error's own text looks like.
+fn complain(text: &str) -> ExitCode {
+    let line = text.split(['\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    eprintln!("counterfoil: {line}");
+    ExitCode::FAILURE
+}
+
+/// To standard output; a reader that has gone away (`counterfoil config show | head -1`) is no error.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_may_stand_before_and_after_the_subcommand() {
+        let cli = Cli::parse_from(["counterfoil", "--shards", "4", "serve", "--listen", "127.0.0.1:1"]);
+        let Some(Command::Serve(flags)) = cli.command else { panic!("not serve") };
+        let both = cli.settings.with(flags);
+        let names: Vec<&str> = both.values().map(|(setting, _)| setting.name).collect();
+        assert_eq!(names, ["shards", "listen"]);
+    }
+}
