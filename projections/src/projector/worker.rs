@@ -53,6 +53,8 @@ pub(super) struct Worker {
     /// The newest event applied: the culprit when a commit of it alone is refused.
     newest: Option<Event>,
     next_check: Instant,
+    /// It was asked to stop: a last commit that fails is not tried again, its events are read after the next start.
+    stopping: bool,
     /// The heads of the log at the last check.
     heads: Positions,
 }
@@ -75,6 +77,7 @@ impl Worker {
             quarantine: Quarantine::default(),
             newest: None,
             next_check: Instant::now() + CHECK_EVERY,
+            stopping: false,
             heads: Positions::new(),
         }
     }
@@ -94,6 +97,10 @@ impl Worker {
                 back_off = FIRST_BACK_OFF;
             }
             let view = self.parts.definition.name;
+            if self.stopping {
+                tracing::warn!(view, error = %failure, "the last commit of the view has failed");
+                break;
+            }
             tracing::warn!(view, error = %failure, "the projector starts again in {} ms", back_off.as_millis());
             self.parts.metrics.restart();
             self.parts.progress.failed(failure);
@@ -150,7 +157,10 @@ impl Worker {
                         return Err(failure);
                     }
                 },
-                Wake::Request(Request::Stop) => return self.commit(),
+                Wake::Request(Request::Stop) => {
+                    self.stopping = true;
+                    return self.commit();
+                }
                 Wake::Commit => {}
                 Wake::Check => self.check()?,
             }

@@ -24,7 +24,7 @@ use crate::documents::{
 use crate::port::VersionReader;
 use crate::positions;
 
-mod queries;
+pub(super) mod queries;
 
 /// Answers the queries of the document view.
 #[derive(Clone, Debug)]
@@ -35,6 +35,11 @@ pub struct SqliteDocumentReader {
 impl SqliteDocumentReader {
     pub(super) fn new(pool: DatabaseConnection) -> Self {
         SqliteDocumentReader { pool }
+    }
+
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &DatabaseConnection {
+        &self.pool
     }
 
     /// Begins a snapshot: the first read fixes what all others of the transaction see.

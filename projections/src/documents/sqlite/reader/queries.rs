@@ -11,7 +11,7 @@ use crate::documents::sqlite::conversions::{fold_case, state_number};
 use crate::documents::sqlite::tables::{customer_document, order_document};
 
 /// The newest orders of a customer.
-pub(super) struct NewestOrders {
+pub(in crate::documents::sqlite) struct NewestOrders {
     pub customer: Uuid,
     /// `None` = in any state.
     pub state: Option<OrderState>,
@@ -22,7 +22,7 @@ pub(super) struct NewestOrders {
 impl NewestOrders {
     /// The index is by customer, state and time: orders in any state are the newest of each, merged. So no list of a
     /// customer with a million orders reads more than some pages of it.
-    pub(super) fn statement(&self) -> SelectStatement {
+    pub(in crate::documents::sqlite) fn statement(&self) -> SelectStatement {
         use order_document::Column;
         let mut found = match self.state {
             Some(state) => self.in_state(state),
@@ -69,7 +69,7 @@ fn newest_first(select: &mut SelectStatement, limit: u64) {
 }
 
 /// The customers a query asks for, one beyond its limit.
-pub(super) fn customers(query: &CustomersQuery, after: Option<Place>) -> Select<customer_document::Entity> {
+pub(in crate::documents::sqlite) fn customers(query: &CustomersQuery, after: Option<Place>) -> Select<customer_document::Entity> {
     use customer_document::{Column, Entity};
     let mut select = Entity::find();
     if let Some(since) = query.since {
