@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actors::{CommandError, CustomerAnswer, Gateway, NewCustomer, NewOrder, OrderAnswer, RequestBinding, SagaAnswer};
-use domain::{OrderId, SagaId};
+use domain::{MessageId, OrderId, SagaId};
 use futures_util::future::LocalBoxFuture;
 use uuid::Uuid;
 
@@ -93,10 +93,10 @@ impl Commands for Gateway {
     }
 
     fn replay_quarantined(&self, parked: Uuid) -> CommandFuture<'_, ()> {
-        Box::pin(Gateway::replay_quarantined(self, parked))
+        Box::pin(Gateway::replay_quarantined(self, MessageId(parked)))
     }
 
     fn discard_quarantined(&self, parked: Uuid) -> CommandFuture<'_, ()> {
-        Box::pin(Gateway::discard_quarantined(self, parked))
+        Box::pin(Gateway::discard_quarantined(self, MessageId(parked)))
     }
 }

@@ -137,7 +137,8 @@ impl Worker {
     /// Follows the log from the stored positions until it is asked to stop.
     fn follow(&mut self) -> Result<(), ViewError> {
         self.restore()?;
-        let first_build = self.positions.is_empty() && !lag::sources_behind(&*self.parts.log, &self.positions).is_empty();
+        let first_build =
+            self.positions.is_empty() && !lag::sources_behind(&*self.parts.log, &self.positions).is_empty();
         self.parts.progress.working(if first_build { ViewState::Rebuilding } else { ViewState::Live });
         self.catch_up()?;
         self.parts.progress.working(ViewState::Live);
