@@ -4,7 +4,8 @@ mod housekeeping;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_rt::Arbiter;
@@ -67,17 +68,18 @@ pub struct Node {
     gateway: Gateway,
     journals: Vec<Journal>,
     arbiters: Vec<Arbiter>,
-    ended: Vec<oneshot::Receiver<()>>,
+    /// Taken out by whoever stops the node.
+    ended: Mutex<Vec<oneshot::Receiver<()>>>,
     /// Lets go of callers that wait for sagas.
     release: watch::Sender<bool>,
     stop: watch::Sender<bool>,
-    opened: Arc<AtomicUsize>,
+    opened: watch::Sender<usize>,
     shards: usize,
     status: HashMap<ShardId, Arc<Status>>,
 }
 
 impl Node {
-    /// Starts all shards of all services. They open by themselves; [`Node::is_ready`] tells when all have.
+    /// Starts all shards of all services. They open by themselves; [`Node::opened`] tells when all have.
     ///
     /// Must be called where an actix system runs.
     #[must_use]
@@ -89,10 +91,10 @@ impl Node {
             gateway: Gateway::new(config.shards, HashMap::new(), Vec::new(), released.clone()),
             journals: parts.journals.clone(),
             arbiters,
-            ended: Vec::new(),
+            ended: Mutex::default(),
             release,
             stop,
-            opened: Arc::default(),
+            opened: watch::channel(0).0,
             shards: 0,
             status: HashMap::new(),
         };
@@ -138,7 +140,7 @@ impl Node {
             clock: parts.clock.clone(),
             requests,
             stop,
-            opened: Arc::clone(&self.opened),
+            opened: self.opened.clone(),
             status,
         };
         match shard.service {
@@ -160,7 +162,7 @@ impl Node {
             // False only when the arbiter has stopped, which happens after its shards have.
             let _ = arbiter.spawn_fn(run);
         }
-        self.ended.push(ended);
+        self.lock_ended().push(ended);
         self.shards += 1;
     }
 
@@ -169,16 +171,16 @@ impl Node {
         self.gateway.clone()
     }
 
-    /// Whether all shards take commands.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.opened.load(Ordering::Acquire) == self.shards
+    /// Waits until all shards take commands.
+    pub async fn opened(&self) {
+        // The sender is ours, so it does not close.
+        let _ = self.opened.subscribe().wait_for(|open| *open == self.shards).await;
     }
 
     /// How many shards are open, and how many there are.
     #[must_use]
     pub fn open_shards(&self) -> (usize, usize) {
-        (self.opened.load(Ordering::Acquire), self.shards)
+        (*self.opened.borrow(), self.shards)
     }
 
     #[must_use]
@@ -200,17 +202,23 @@ impl Node {
     }
 
     /// Stops the shards, commits what they have submitted, and ends the journals.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         self.release_waiting();
         self.stop.send_replace(true);
+        let ended = std::mem::take(&mut *self.lock_ended());
         // An error says that the shard is gone, which is what is waited for.
-        let _ = join_all(self.ended).await;
+        let _ = join_all(ended).await;
         for journal in &self.journals {
             journal.close().await;
         }
-        for arbiter in self.arbiters {
+        for arbiter in &self.arbiters {
             arbiter.stop();
         }
+    }
+
+    // Nothing panics while it holds the lock.
+    fn lock_ended(&self) -> std::sync::MutexGuard<'_, Vec<oneshot::Receiver<()>>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
