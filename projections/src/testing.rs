@@ -157,12 +157,13 @@ impl Shop {
     }
 
     pub fn create_order(&mut self, number: u128, customer: u128, cents: i64) -> Arc<Message> {
-        let line = OrderLine { sku: "1".into(), name: "Milk".into(), quantity: 1, unit_price: Money::from_cents(cents) };
+        let line =
+            OrderLine { sku: "1".into(), name: "Milk".into(), quantity: 1, unit_price: Money::from_cents(cents) };
         let created = OrderCreated {
             customer_id: CustomerId(Uuid::from_u128(customer)),
             order_total: Money::from_cents(cents),
             lines: vec![line],
-            note: (number % 2 == 0).then(|| format!("note {number}")),
+            note: number.is_multiple_of(2).then(|| format!("note {number}")),
         };
         self.order_event(Uuid::from_u128(number), &OrderEvent::Created(created))
     }

@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn foreign_texts_are_refused_with_what_is_wrong() {
-        for (text, problem) in [("%%%", "not base64url"), ("AA", "unknown form 0"), ("AQ", ""), ("AQkB", "unknown part 9")]
+        for (text, problem) in
+            [("%%%", "not base64url"), ("AA", "unknown form 0"), ("AQ", ""), ("AQkB", "unknown part 9")]
         {
             match ConsistencyToken::parse(text) {
                 Ok(token) => assert!(token.is_empty() && problem.is_empty(), "{text}"),

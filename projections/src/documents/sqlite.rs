@@ -49,9 +49,8 @@ pub async fn open(directory: &Path) -> Result<(SqliteDocumentWriter, SqliteDocum
     migration.close().await.map_err(unavailable)?;
     let writer = SqliteDocumentWriter::open(&path)?;
     let cache = format!("-{READER_CACHE_KIB}");
-    let readers = connect(&path, READERS, move |options| {
-        options.pragma("query_only", "ON").pragma("cache_size", cache.clone())
-    });
+    let readers =
+        connect(&path, READERS, move |options| options.pragma("query_only", "ON").pragma("cache_size", cache.clone()));
     Ok((writer, SqliteDocumentReader::new(readers.await?)))
 }
 

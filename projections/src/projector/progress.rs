@@ -33,9 +33,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// A view is not ready before its projector has seen where it stands.
     pub(crate) fn new() -> Self {
-        Progress {
-            shown: Mutex::new(Snapshot { state: ViewState::Rebuilding, error: None, quarantined: Vec::new() }),
-        }
+        Progress { shown: Mutex::new(Snapshot { state: ViewState::Rebuilding, error: None, quarantined: Vec::new() }) }
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

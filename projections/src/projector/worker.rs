@@ -118,15 +118,10 @@ impl Worker {
         let view = definition.name;
         runtime.block_on(async {
             tokio::time::timeout(delay, async {
-                loop {
-                    match requests.recv().await {
-                        Some(Request::Replay { answer, .. }) => {
-                            let source = "its projector is waiting to start again".into();
-                            // Nobody waits any more when this fails.
-                            let _ = answer.send(Err(ViewError::Unavailable { view, source }));
-                        }
-                        Some(Request::Stop) | None => break,
-                    }
+                while let Some(Request::Replay { answer, .. }) = requests.recv().await {
+                    let source = "its projector is waiting to start again".into();
+                    // Nobody waits any more when this fails.
+                    let _ = answer.send(Err(ViewError::Unavailable { view, source }));
                 }
             })
             .await
@@ -137,7 +132,8 @@ impl Worker {
     /// Follows the log from the stored positions until it is asked to stop.
     fn follow(&mut self) -> Result<(), ViewError> {
         self.restore()?;
-        let first_build = self.positions.is_empty() && !lag::sources_behind(&*self.parts.log, &self.positions).is_empty();
+        let first_build =
+            self.positions.is_empty() && !lag::sources_behind(&*self.parts.log, &self.positions).is_empty();
         self.parts.progress.working(if first_build { ViewState::Rebuilding } else { ViewState::Live });
         self.catch_up()?;
         self.parts.progress.working(ViewState::Live);

@@ -1,8 +1,6 @@
 //! Between rows and what the domain and the queries speak of.
 
-use domain::{
-    Customer, CustomerId, Money, Order, OrderId, OrderLine, OrderState, RejectionReason, Timestamp,
-};
+use domain::{Customer, CustomerId, Money, Order, OrderId, OrderLine, OrderState, RejectionReason, Timestamp};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
@@ -31,9 +29,8 @@ pub(super) fn state_of(number: i16) -> Result<OrderState, ViewError> {
 }
 
 fn reason_of(name: Option<&str>) -> Result<Option<RejectionReason>, ViewError> {
-    let reason = |name| {
-        RejectionReason::from_name(name).ok_or_else(|| corrupt(format_args!("unknown rejection reason {name}")))
-    };
+    let reason =
+        |name| RejectionReason::from_name(name).ok_or_else(|| corrupt(format_args!("unknown rejection reason {name}")));
     name.map(reason).transpose()
 }
 

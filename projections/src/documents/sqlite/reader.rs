@@ -159,10 +159,7 @@ impl SqliteDocumentReader {
     }
 }
 
-async fn find_customer(
-    snapshot: &DatabaseTransaction,
-    id: CustomerId,
-) -> Result<Option<CustomerDocument>, ViewError> {
+async fn find_customer(snapshot: &DatabaseTransaction, id: CustomerId) -> Result<Option<CustomerDocument>, ViewError> {
     let row = customer_document::Entity::find_by_id(id.0).one(snapshot).await.map_err(unavailable)?;
     row.map(CustomerDocument::try_from).transpose()
 }

@@ -38,8 +38,14 @@ impl NewestOrders {
                 merged
             }
         };
-        let columns =
-            [Column::Id, Column::State, Column::TotalCents, Column::CreatedAt, Column::Version, Column::RejectionReason];
+        let columns = [
+            Column::Id,
+            Column::State,
+            Column::TotalCents,
+            Column::CreatedAt,
+            Column::Version,
+            Column::RejectionReason,
+        ];
         let mut rows = Query::select();
         rows.columns(columns).from(order_document::Entity).and_where(Column::Id.in_subquery(found.take()));
         newest_first(&mut rows, self.limit);
@@ -69,7 +75,10 @@ fn newest_first(select: &mut SelectStatement, limit: u64) {
 }
 
 /// The customers a query asks for, one beyond its limit.
-pub(in crate::documents::sqlite) fn customers(query: &CustomersQuery, after: Option<Place>) -> Select<customer_document::Entity> {
+pub(in crate::documents::sqlite) fn customers(
+    query: &CustomersQuery,
+    after: Option<Place>,
+) -> Select<customer_document::Entity> {
     use customer_document::{Column, Entity};
     let mut select = Entity::find();
     if let Some(since) = query.since {
