@@ -1,4 +1,13 @@
 //! The query side: events become views, views answer queries.
+//!
+//! ```text
+//! Log ──► projector ──► ViewWriter ──► store of the view ──► DocumentReader ──► query
+//!             │                                                    ▲
+//!             └── after each commit ──► waiting ◄── token ─────────┘
+//! ```
+//!
+//! Start at [`views`], where it is put together. A view is disposable: it can be made again from the events at any
+//! time, so nothing here is durable beyond what saves time.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::as_conversions))]
 

@@ -163,7 +163,7 @@ impl Shop {
             customer_id: CustomerId(Uuid::from_u128(customer)),
             order_total: Money::from_cents(cents),
             lines: vec![line],
-            note: (number % 2 == 0).then(|| format!("note {number}")),
+            note: number.is_multiple_of(2).then(|| format!("note {number}")),
         };
         self.order_event(Uuid::from_u128(number), &OrderEvent::Created(created))
     }

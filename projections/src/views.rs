@@ -214,3 +214,34 @@ impl Views {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Shop;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_views_of_a_node_are_fed_waited_for_shown_and_stopped() {
+        let mut shop = Shop::new();
+        let directory = tempfile::TempDir::new().unwrap();
+        let config = ViewsConfig { directory: directory.path().to_owned() };
+        let views = Views::open(&config, shop.log.clone()).await.unwrap();
+        let message = shop.create_customer(1, "Ada Park");
+        shop.log.deliver([Arc::clone(&message)]);
+        let token = ConsistencyToken::of(Service::Customers, message.entity, 1);
+        let text = views.token_text(token.clone());
+        let token = ConsistencyToken::parse(&text).unwrap();
+        views.document_view().wait_until(&token, Duration::from_secs(5)).await.unwrap();
+        let seen = views.documents().count_customers().await.unwrap();
+        assert_eq!(seen.value, 1);
+        // What an answer gives as its token is reached by whoever sends it.
+        let token = ConsistencyToken::at(&seen.positions);
+        views.document_view().wait_until(&token, Duration::from_secs(5)).await.unwrap();
+        let status = serde_json::to_value(views.status().await).unwrap();
+        assert_eq!(status[0]["name"], "documents");
+        assert_eq!(status[0]["lag"]["events"], 0);
+        let reader = Arc::clone(views.documents());
+        views.stop().await;
+        assert_eq!(reader.count_customers().await.unwrap().value, 1);
+    }
+}

@@ -118,15 +118,10 @@ impl Worker {
         let view = definition.name;
         runtime.block_on(async {
             tokio::time::timeout(delay, async {
-                loop {
-                    match requests.recv().await {
-                        Some(Request::Replay { answer, .. }) => {
-                            let source = "its projector is waiting to start again".into();
-                            // Nobody waits any more when this fails.
-                            let _ = answer.send(Err(ViewError::Unavailable { view, source }));
-                        }
-                        Some(Request::Stop) | None => break,
-                    }
+                while let Some(Request::Replay { answer, .. }) = requests.recv().await {
+                    let source = "its projector is waiting to start again".into();
+                    // Nobody waits any more when this fails.
+                    let _ = answer.send(Err(ViewError::Unavailable { view, source }));
                 }
             })
             .await
