@@ -7,12 +7,13 @@
 //! What is not done here: reading the event log (the projector does) and waiting for versions.
 
 use std::fmt;
+use std::sync::Arc;
 
 use domain::OrderId;
 use futures_util::future::BoxFuture;
 use store::Positions;
 
-use crate::{OrderDocument, ViewError};
+use crate::{OrderDocument, ViewError, ViewWriter};
 
 pub mod analysis;
 #[cfg(test)]
@@ -29,6 +30,9 @@ pub use query::{SearchQuery, Sort};
 
 /// The view's name in errors, logs and metrics.
 pub(crate) const VIEW: &str = "search";
+
+/// Both sides of an open search view.
+pub type SearchView = (Box<dyn ViewWriter>, Arc<dyn SearchReader>);
 
 /// One order found.
 #[derive(Clone, Debug, PartialEq)]

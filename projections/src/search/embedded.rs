@@ -16,8 +16,8 @@ use tantivy::{Directory as _, Index, IndexBuilder, IndexSettings, ReloadPolicy, 
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::search::{SearchReader, VIEW};
-use crate::{ViewError, ViewWriter};
+use crate::ViewError;
+use crate::search::{SearchView, VIEW};
 
 mod collect;
 mod commit;
@@ -41,7 +41,7 @@ const STORE_CACHE_BLOCKS: usize = 8;
 ///
 /// # Errors
 /// When the folder cannot be read or written, or another process writes to the index.
-pub fn open_embedded(data_dir: &Path) -> Result<(Box<dyn ViewWriter>, Arc<dyn SearchReader>), ViewError> {
+pub fn open_embedded(data_dir: &Path) -> Result<SearchView, ViewError> {
     let folder = data_dir.join("search");
     let (index, fields, state) = open_index(&folder)?;
     let writer = writer::open(&index)?;
