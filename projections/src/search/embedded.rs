@@ -11,6 +11,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use tantivy::directory::error::OpenReadError;
 use tantivy::directory::{INDEX_WRITER_LOCK, MmapDirectory};
 use tantivy::{Directory as _, Index, IndexBuilder, IndexSettings, ReloadPolicy, TantivyError};
 use tokio::sync::watch;
@@ -119,14 +120,14 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 
 /// Whether the index itself is at fault, not the way to it.
 fn is_damage(error: &TantivyError) -> bool {
-    use tantivy::directory::error::OpenReadError;
-    matches!(
-        error,
-        TantivyError::DataCorruption(_)
-            | TantivyError::IncompatibleIndex(_)
-            | TantivyError::SchemaError(_)
-            | TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(_) | OpenReadError::IncompatibleIndex(_))
-    )
+    let is_cut = |error: &io::Error| matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
+    match error {
+        TantivyError::DataCorruption(_) | TantivyError::IncompatibleIndex(_) | TantivyError::SchemaError(_) => true,
+        TantivyError::OpenReadError(OpenReadError::IoError { io_error, .. }) => is_cut(io_error),
+        TantivyError::OpenReadError(_) => true,
+        TantivyError::IoError(error) => is_cut(error),
+        _ => false,
+    }
 }
 
 fn view_error(error: TantivyError) -> ViewError {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use domain::{OrderEvent, OrderId};
 use store::Positions;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, UserOperation};
-use tantivy::{Index, IndexReader, IndexWriter, TantivyError};
+use tantivy::{Index, IndexReader, IndexWriter};
 use tokio::sync::watch;
 use tracing::debug;
 
@@ -55,7 +55,9 @@ pub(super) fn open(index: &Index) -> Result<IndexWriter, ViewError> {
 }
 
 pub(super) struct EmbeddedWriter {
-    writer: IndexWriter,
+    index: Index,
+    /// `None` after a failed commit, with which all that was applied is gone; asking for the positions begins anew.
+    writer: Option<IndexWriter>,
     reader: IndexReader,
     fields: Fields,
     publish: watch::Sender<Arc<Snapshot>>,
@@ -65,8 +67,6 @@ pub(super) struct EmbeddedWriter {
     pending_bytes: usize,
     /// Documents as committed, of orders on which a saga was at work then.
     locked: HashMap<OrderId, OrderDocument>,
-    /// A commit has failed, and what was applied is gone; cleared by asking for the positions.
-    failed: bool,
 }
 
 /// A document that is not committed yet.
@@ -85,7 +85,8 @@ impl EmbeddedWriter {
         positions: Positions,
     ) -> Self {
         EmbeddedWriter {
-            writer,
+            index: writer.index().clone(),
+            writer: Some(writer),
             reader,
             fields,
             publish,
@@ -93,7 +94,6 @@ impl EmbeddedWriter {
             pending: HashMap::new(),
             pending_bytes: 0,
             locked: HashMap::new(),
-            failed: false,
         }
     }
 
@@ -161,12 +161,13 @@ impl EmbeddedWriter {
         let result = self.write(positions);
         if result.is_err() {
             self.forget();
-            self.failed = true;
+            self.writer = None;
         }
         result
     }
 
     fn write(&mut self, positions: Positions) -> Result<(), ViewError> {
+        let writer = self.writer.as_mut().ok_or_else(given_up)?;
         let mut operations = Vec::with_capacity(BATCH);
         for (order, pending) in &self.pending {
             if pending.replaces {
@@ -178,11 +179,11 @@ impl EmbeddedWriter {
             })?;
             operations.push(UserOperation::Add(document));
             if operations.len() >= BATCH {
-                self.writer.run(mem::replace(&mut operations, Vec::with_capacity(BATCH))).map_err(view_error)?;
+                writer.run(mem::replace(&mut operations, Vec::with_capacity(BATCH))).map_err(view_error)?;
             }
         }
-        self.writer.run(operations).map_err(view_error)?;
-        let mut commit = self.writer.prepare_commit().map_err(view_error)?;
+        writer.run(operations).map_err(view_error)?;
+        let mut commit = writer.prepare_commit().map_err(view_error)?;
         commit.set_payload(&CommitState { positions: positions.clone() }.write());
         commit.commit().map_err(view_error)?;
         self.show(positions)?;
@@ -221,23 +222,19 @@ impl EmbeddedWriter {
 
     /// Goes back to the newest commit after a failed one, which may have happened or not.
     fn recover(&mut self) -> Result<(), ViewError> {
-        self.forget();
-        self.writer.rollback().map_err(view_error)?;
-        let payload = self.writer.index().load_metas().map_err(view_error)?.payload;
+        let writer = open(&self.index)?;
+        let payload = self.index.load_metas().map_err(view_error)?.payload;
         let state = CommitState::read(payload.as_deref())
             .ok_or_else(|| ViewError::Corrupt { view: VIEW, what: "the newest commit has no positions".to_owned() })?;
         self.show(state.positions)?;
-        self.failed = false;
+        self.writer = Some(writer);
         Ok(())
     }
+}
 
-    fn check(&self) -> Result<(), ViewError> {
-        if !self.failed {
-            return Ok(());
-        }
-        let cause = "a commit has failed, start again from the positions".to_owned();
-        Err(ViewError::Unavailable { view: VIEW, source: Box::new(TantivyError::SystemError(cause)) })
-    }
+fn given_up() -> ViewError {
+    let source = "a commit has failed, begin again from the positions".into();
+    ViewError::Unavailable { view: VIEW, source }
 }
 
 /// A first event that creates nothing, or a creation of what is there.
@@ -257,14 +254,16 @@ fn size_of_texts(document: &OrderDocument) -> usize {
 
 impl ViewWriter for EmbeddedWriter {
     fn positions(&mut self) -> Result<Positions, ViewError> {
-        if self.failed {
+        if self.writer.is_none() {
             self.recover()?;
         }
         Ok(self.positions.clone())
     }
 
     fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
-        self.check()?;
+        if self.writer.is_none() {
+            return Err(given_up());
+        }
         match &event.payload {
             Payload::Customer(_) => Ok(Applied::Taken),
             Payload::Order(change) => self.apply_order(event, change),
@@ -272,8 +271,7 @@ impl ViewWriter for EmbeddedWriter {
     }
 
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
-        self.check()?;
-        if self.pending.is_empty() && *positions == self.positions {
+        if self.writer.is_some() && self.pending.is_empty() && *positions == self.positions {
             return Ok(());
         }
         self.commit_with(positions.clone())
