@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use store::Positions;
 use uuid::Uuid;
 
-use crate::{OrderDocument, VersionReader, ViewError};
+use crate::{OrderDocument, VersionReader, ViewError, ViewWriter};
 
 pub mod analysis;
 #[cfg(test)]
@@ -33,6 +33,9 @@ pub use query::{SearchQuery, Sort};
 pub const VIEW: &str = "search";
 /// The services whose events it takes in.
 pub const USES: &[Service] = &[Service::Orders];
+
+/// Both sides of an open search view.
+pub type SearchView = (Box<dyn ViewWriter>, Arc<dyn SearchReader>);
 
 /// One order found.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,8 +6,6 @@
 //!
 //! What is opened is opened again and again by the tests that end a backend in the middle of its work.
 
-use std::sync::Arc;
-
 use domain::customer::CustomerCreated;
 use domain::order::{NoDetails, OrderApproved, OrderCreated, OrderRejected};
 use domain::{
@@ -16,15 +14,14 @@ use domain::{
 use store::Positions;
 use uuid::Uuid;
 
-use crate::search::{SearchPage, SearchQuery, SearchReader};
+use crate::search::{SearchPage, SearchQuery, SearchReader, SearchView};
 use crate::{Applied, Event, Payload, ViewError, ViewWriter};
 
 pub(crate) mod feeding;
 pub(crate) mod finding;
 pub(crate) mod paging;
 
-pub(crate) type Opened = (Box<dyn ViewWriter>, Arc<dyn SearchReader>);
-pub(crate) type Open = Box<dyn Fn() -> Opened>;
+pub(crate) type Open = Box<dyn Fn() -> SearchView>;
 
 macro_rules! search_contract {
     ($backend:ident, $open:expr) => {
@@ -77,7 +74,7 @@ search_contract!(embedded, || {
 /// A shop whose orders are fed into a backend, and searched.
 pub(crate) struct Shop {
     open: Open,
-    opened: Option<Opened>,
+    opened: Option<SearchView>,
     runtime: tokio::runtime::Runtime,
     sequence: u64,
 }

@@ -11,13 +11,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use tantivy::directory::error::OpenReadError;
 use tantivy::directory::{INDEX_WRITER_LOCK, MmapDirectory};
 use tantivy::{Directory as _, Index, IndexBuilder, IndexSettings, ReloadPolicy, TantivyError};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::search::{SearchReader, VIEW};
-use crate::{ViewError, ViewWriter};
+use crate::ViewError;
+use crate::search::{SearchView, VIEW};
 
 mod collect;
 mod commit;
@@ -43,7 +44,7 @@ const STORE_CACHE_BLOCKS: usize = 8;
 ///
 /// # Errors
 /// When the folder cannot be read or written, or another process writes to the index.
-pub fn open_embedded(data_dir: &Path) -> Result<(Box<dyn ViewWriter>, Arc<dyn SearchReader>), ViewError> {
+pub fn open_embedded(data_dir: &Path) -> Result<SearchView, ViewError> {
     let folder = data_dir.join("search");
     let (index, fields, state) = open_index(&folder)?;
     let writer = writer::open(&index)?;
@@ -121,14 +122,14 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 
 /// Whether the index itself is at fault, not the way to it.
 fn is_damage(error: &TantivyError) -> bool {
-    use tantivy::directory::error::OpenReadError;
-    matches!(
-        error,
-        TantivyError::DataCorruption(_)
-            | TantivyError::IncompatibleIndex(_)
-            | TantivyError::SchemaError(_)
-            | TantivyError::OpenReadError(OpenReadError::FileDoesNotExist(_) | OpenReadError::IncompatibleIndex(_))
-    )
+    let is_cut = |error: &io::Error| matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
+    match error {
+        TantivyError::DataCorruption(_) | TantivyError::IncompatibleIndex(_) | TantivyError::SchemaError(_) => true,
+        TantivyError::OpenReadError(OpenReadError::IoError { io_error, .. }) => is_cut(io_error),
+        TantivyError::OpenReadError(_) => true,
+        TantivyError::IoError(error) => is_cut(error),
+        _ => false,
+    }
 }
 
 fn view_error(error: TantivyError) -> ViewError {

@@ -26,7 +26,7 @@ fn forty(shop: &mut Shop) -> Vec<Sample> {
         .map(|id: u128| {
             let number = i64::try_from(id).unwrap();
             let sample = Sample { total: number % 3, time: 5_000 + number % 4, ..Sample::new(id << 60) };
-            sample.line("1", if id % 5 == 0 { "tea tea" } else { "tea" })
+            sample.line("1", if id.is_multiple_of(5) { "tea tea" } else { "tea" })
         })
         .collect();
     for (number, sample) in samples.iter().enumerate() {

@@ -79,13 +79,13 @@ fn text_clause(fields: &Fields, term: &Term) -> Box<dyn Query> {
     let Some(prefix) = &term.prefix else { return words_clause(words) };
     let mut head = words.clone();
     head.pop();
-    let mut head = head.into_iter();
-    let prefix_clause: Box<dyn Query> = match head.next() {
-        None => Box::new(InvertedIndexRangeQuery::new(
+    let prefix_clause: Box<dyn Query> = if head.is_empty() {
+        Box::new(InvertedIndexRangeQuery::new(
             Bound::Included(fields.word_term(prefix)),
             prefix_end(prefix).map_or(Bound::Unbounded, |end| Bound::Excluded(fields.word_term(&end))),
-        )),
-        Some(first) => Box::new(PhrasePrefix { first, following: head.collect(), prefix: prefix.clone() }),
+        ))
+    } else {
+        Box::new(PhrasePrefix { field: fields.text, head, prefix: prefix.clone() })
     };
     // A prefix finds at least what the word alone finds.
     Box::new(BooleanQuery::new(vec![(Occur::Should, words_clause(words)), (Occur::Should, prefix_clause)]))

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use domain::{OrderEvent, OrderId, Service};
 use store::Positions;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, UserOperation};
-use tantivy::{Index, IndexReader, IndexWriter, TantivyError};
+use tantivy::{Index, IndexReader, IndexWriter};
 use tokio::sync::watch;
 use tracing::debug;
 use uuid::Uuid;
@@ -56,7 +56,9 @@ pub(super) fn open(index: &Index) -> Result<IndexWriter, ViewError> {
 }
 
 pub(super) struct EmbeddedWriter {
-    writer: IndexWriter,
+    index: Index,
+    /// `None` after a failed commit, with which all that was applied is gone; asking for the positions begins anew.
+    writer: Option<IndexWriter>,
     reader: IndexReader,
     fields: Fields,
     publish: watch::Sender<Arc<Snapshot>>,
@@ -69,8 +71,6 @@ pub(super) struct EmbeddedWriter {
     /// Entities that are taken in no longer; durable with the next commit.
     quarantined: Vec<QuarantinedEntity>,
     quarantine_changed: bool,
-    /// A commit has failed, and what was applied is gone; cleared by asking for the positions.
-    failed: bool,
 }
 
 /// A document that is not committed yet.
@@ -89,7 +89,8 @@ impl EmbeddedWriter {
         state: CommitState,
     ) -> Self {
         EmbeddedWriter {
-            writer,
+            index: writer.index().clone(),
+            writer: Some(writer),
             reader,
             fields,
             publish,
@@ -99,7 +100,6 @@ impl EmbeddedWriter {
             pending: HashMap::new(),
             pending_bytes: 0,
             locked: HashMap::new(),
-            failed: false,
         }
     }
 
@@ -168,12 +168,13 @@ impl EmbeddedWriter {
         let result = self.write(positions);
         if result.is_err() {
             self.forget();
-            self.failed = true;
+            self.writer = None;
         }
         result
     }
 
     fn write(&mut self, positions: Positions) -> Result<(), ViewError> {
+        let writer = self.writer.as_mut().ok_or_else(given_up)?;
         let mut operations = Vec::with_capacity(BATCH);
         for (order, pending) in &self.pending {
             if pending.replaces {
@@ -185,11 +186,11 @@ impl EmbeddedWriter {
             })?;
             operations.push(UserOperation::Add(document));
             if operations.len() >= BATCH {
-                self.writer.run(mem::replace(&mut operations, Vec::with_capacity(BATCH))).map_err(view_error)?;
+                writer.run(mem::replace(&mut operations, Vec::with_capacity(BATCH))).map_err(view_error)?;
             }
         }
-        self.writer.run(operations).map_err(view_error)?;
-        let mut commit = self.writer.prepare_commit().map_err(view_error)?;
+        writer.run(operations).map_err(view_error)?;
+        let mut commit = writer.prepare_commit().map_err(view_error)?;
         let state = CommitState { positions: positions.clone(), quarantined: self.quarantined.clone() };
         commit.set_payload(&state.write());
         commit.commit().map_err(view_error)?;
@@ -230,25 +231,21 @@ impl EmbeddedWriter {
 
     /// Goes back to the newest commit after a failed one, which may have happened or not.
     fn recover(&mut self) -> Result<(), ViewError> {
-        self.forget();
-        self.writer.rollback().map_err(view_error)?;
-        let payload = self.writer.index().load_metas().map_err(view_error)?.payload;
+        let writer = open(&self.index)?;
+        let payload = self.index.load_metas().map_err(view_error)?.payload;
         let state = CommitState::read(payload.as_deref())
             .ok_or_else(|| ViewError::Corrupt { view: VIEW, what: "the newest commit has no positions".to_owned() })?;
         self.show(state.positions)?;
         self.quarantined = state.quarantined;
         self.quarantine_changed = false;
-        self.failed = false;
+        self.writer = Some(writer);
         Ok(())
     }
+}
 
-    fn check(&self) -> Result<(), ViewError> {
-        if !self.failed {
-            return Ok(());
-        }
-        let cause = "a commit has failed, start again from the positions".to_owned();
-        Err(ViewError::Unavailable { view: VIEW, source: Box::new(TantivyError::SystemError(cause)) })
-    }
+fn given_up() -> ViewError {
+    let source = "a commit has failed, begin again from the positions".into();
+    ViewError::Unavailable { view: VIEW, source }
 }
 
 /// A first event that creates nothing, or a creation of what is there.
@@ -268,14 +265,16 @@ fn size_of_texts(document: &OrderDocument) -> usize {
 
 impl ViewWriter for EmbeddedWriter {
     fn positions(&mut self) -> Result<Positions, ViewError> {
-        if self.failed {
+        if self.writer.is_none() {
             self.recover()?;
         }
         Ok(self.positions.clone())
     }
 
     fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
-        self.check()?;
+        if self.writer.is_none() {
+            return Err(given_up());
+        }
         match &event.payload {
             Payload::Customer(_) => Ok(Applied::Taken),
             Payload::Order(change) => self.apply_order(event, Some(change)),
@@ -285,8 +284,8 @@ impl ViewWriter for EmbeddedWriter {
     }
 
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
-        self.check()?;
-        if self.pending.is_empty() && !self.quarantine_changed && *positions == self.positions {
+        let unchanged = self.pending.is_empty() && !self.quarantine_changed && *positions == self.positions;
+        if self.writer.is_some() && unchanged {
             return Ok(());
         }
         self.commit_with(positions.clone())
@@ -297,7 +296,9 @@ impl ViewWriter for EmbeddedWriter {
     }
 
     fn quarantine(&mut self, entity: &QuarantinedEntity) -> Result<(), ViewError> {
-        self.check()?;
+        if self.writer.is_none() {
+            return Err(given_up());
+        }
         self.quarantined.retain(|known| (known.source.service, known.entity) != (entity.source.service, entity.entity));
         self.quarantined.push(entity.clone());
         self.quarantine_changed = true;
@@ -305,7 +306,9 @@ impl ViewWriter for EmbeddedWriter {
     }
 
     fn release(&mut self, service: Service, entity: Uuid) -> Result<(), ViewError> {
-        self.check()?;
+        if self.writer.is_none() {
+            return Err(given_up());
+        }
         self.quarantined.retain(|known| (known.source.service, known.entity) != (service, entity));
         self.quarantine_changed = true;
         Ok(())
