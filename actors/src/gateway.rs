@@ -1,10 +1,16 @@
 //! The gateway: what the API calls to have commands carried out.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::{Fingerprint, RequestKey};
-use domain::{CustomerId, Money, OrderId, OrderLine, OrderState, RejectionReason, SagaId};
+use domain::{CustomerId, MessageId, Money, OrderId, OrderLine, OrderState, RejectionReason, SagaId, Service, ShardId};
+use store::{Destination, ServiceDatabase};
+use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
+
+use crate::request::{Answer, Command, Request};
 
 /// An `Idempotency-Key` within its method and path, and the value of the request it came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,9 +97,23 @@ pub enum CommandError {
 
 /// Sends commands to the shards. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Gateway {}
+pub struct Gateway {
+    shards: u16,
+    senders: Arc<HashMap<ShardId, mpsc::Sender<Request>>>,
+    databases: Arc<[ServiceDatabase]>,
+    stop: watch::Receiver<bool>,
+}
 
 impl Gateway {
+    pub(crate) fn new(
+        shards: u16,
+        senders: HashMap<ShardId, mpsc::Sender<Request>>,
+        databases: Vec<ServiceDatabase>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Gateway { shards, senders: Arc::new(senders), databases: databases.into(), stop }
+    }
+
     /// Creates a customer.
     ///
     /// # Errors
@@ -103,8 +123,12 @@ impl Gateway {
         request: NewCustomer,
         binding: Option<RequestBinding>,
     ) -> Result<CustomerAnswer, CommandError> {
-        let _ = (request, binding);
-        unimplemented!()
+        let id = CustomerId(new_id(binding));
+        let shard = ShardId::of(Service::Customers, id.0, self.shards);
+        match self.ask(shard, Command::CreateCustomer { id, request }, binding).await? {
+            Answer::Customer(answer) => Ok(answer),
+            _ => Err(CommandError::Failed),
+        }
     }
 
     /// Creates an order. With `wait` the answer comes when the saga has ended, or with the state so far when the wait
@@ -118,8 +142,8 @@ impl Gateway {
         binding: Option<RequestBinding>,
         wait: Option<Duration>,
     ) -> Result<OrderAnswer, CommandError> {
-        let _ = (request, binding, wait);
-        unimplemented!()
+        let id = OrderId(new_id(binding));
+        self.order_command(id, Command::CreateOrder { id, request }, binding, wait).await
     }
 
     /// Cancels an order; `wait` as above.
@@ -132,8 +156,7 @@ impl Gateway {
         binding: Option<RequestBinding>,
         wait: Option<Duration>,
     ) -> Result<OrderAnswer, CommandError> {
-        let _ = (order, binding, wait);
-        unimplemented!()
+        self.order_command(order, Command::CancelOrder(order), binding, wait).await
     }
 
     /// Ships an order.
@@ -145,8 +168,7 @@ impl Gateway {
         order: OrderId,
         binding: Option<RequestBinding>,
     ) -> Result<OrderAnswer, CommandError> {
-        let _ = (order, binding);
-        unimplemented!()
+        self.order_command(order, Command::ShipOrder(order), binding, None).await
     }
 
     /// Has a stuck saga try again.
@@ -154,8 +176,7 @@ impl Gateway {
     /// # Errors
     /// See [`CommandError`].
     pub async fn retry_saga(&self, saga: SagaId, binding: Option<RequestBinding>) -> Result<SagaAnswer, CommandError> {
-        let _ = (saga, binding);
-        unimplemented!()
+        self.saga_command(saga, Command::RetrySaga(saga), binding).await
     }
 
     /// Stops a saga, so that it compensates.
@@ -168,25 +189,130 @@ impl Gateway {
         reason: Option<String>,
         binding: Option<RequestBinding>,
     ) -> Result<SagaAnswer, CommandError> {
-        let _ = (saga, reason, binding);
-        unimplemented!()
+        self.saga_command(saga, Command::CancelSaga { id: saga, reason }, binding).await
     }
 
     /// Has a quarantined message, and those parked behind it, tried again.
     ///
     /// # Errors
     /// See [`CommandError`].
-    pub async fn replay_quarantined(&self, parked: Uuid) -> Result<(), CommandError> {
-        let _ = parked;
-        unimplemented!()
+    pub async fn replay_quarantined(&self, parked: MessageId) -> Result<(), CommandError> {
+        let shard = self.shard_of_parked(parked).await?;
+        self.ask(shard, Command::Replay(parked), None).await.map(drop)
     }
 
     /// Drops a quarantined message; those parked behind it are tried.
     ///
     /// # Errors
     /// See [`CommandError`].
-    pub async fn discard_quarantined(&self, parked: Uuid) -> Result<(), CommandError> {
-        let _ = parked;
-        unimplemented!()
+    pub async fn discard_quarantined(&self, parked: MessageId) -> Result<(), CommandError> {
+        let shard = self.shard_of_parked(parked).await?;
+        self.ask(shard, Command::Discard(parked), None).await.map(drop)
     }
+
+    async fn order_command(
+        &self,
+        id: OrderId,
+        command: Command,
+        binding: Option<RequestBinding>,
+        wait: Option<Duration>,
+    ) -> Result<OrderAnswer, CommandError> {
+        let shard = ShardId::of(Service::Orders, id.0, self.shards);
+        let (ended, end) = match wait {
+            Some(_) => {
+                let (ended, end) = oneshot::channel();
+                (Some(ended), Some(end))
+            }
+            None => (None, None),
+        };
+        let answer = self.send(shard, command, binding, ended)?;
+        if let (Some(end), Some(wait)) = (end, wait) {
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                biased;
+                // An error says that there is no saga to wait for: the command was refused, or its saga has ended.
+                ended = end => if let Ok(answer) = ended { return Ok(answer) },
+                () = tokio::time::sleep(wait) => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        }
+        match received(answer.await)? {
+            Answer::Order(answer) => Ok(answer),
+            _ => Err(CommandError::Failed),
+        }
+    }
+
+    async fn saga_command(
+        &self,
+        saga: SagaId,
+        command: Command,
+        binding: Option<RequestBinding>,
+    ) -> Result<SagaAnswer, CommandError> {
+        // A saga lives in the shard of its order. Whoever knows its id has seen it committed.
+        let database = self.database(Service::Orders)?;
+        let found = store::sagas::load(database, &[saga]).await.map_err(unavailable)?;
+        let order = found.get(&saga).map(|stored| stored.saga.order_id).ok_or(CommandError::NotFound("saga"))?;
+        let shard = ShardId::of(Service::Orders, order.0, self.shards);
+        match self.ask(shard, command, binding).await? {
+            Answer::Saga(answer) => Ok(answer),
+            _ => Err(CommandError::Failed),
+        }
+    }
+
+    async fn shard_of_parked(&self, id: MessageId) -> Result<ShardId, CommandError> {
+        for database in self.databases.iter() {
+            let found = store::parking::find(database, id).await.map_err(unavailable)?;
+            if let Some(Destination::Shard(shard)) = found.map(|parked| parked.message.destination) {
+                return Ok(shard);
+            }
+        }
+        Err(CommandError::NotFound("quarantined message"))
+    }
+
+    fn database(&self, service: Service) -> Result<&ServiceDatabase, CommandError> {
+        self.databases.iter().find(|database| database.service == service).ok_or(CommandError::Unavailable)
+    }
+
+    async fn ask(
+        &self,
+        shard: ShardId,
+        command: Command,
+        binding: Option<RequestBinding>,
+    ) -> Result<Answer, CommandError> {
+        received(self.send(shard, command, binding, None)?.await)
+    }
+
+    fn send(
+        &self,
+        shard: ShardId,
+        command: Command,
+        binding: Option<RequestBinding>,
+        ended: Option<oneshot::Sender<OrderAnswer>>,
+    ) -> Result<Received, CommandError> {
+        let (answer, received) = oneshot::channel();
+        let request = Request { command, binding, answer, ended };
+        let sender = self.senders.get(&shard).ok_or(CommandError::Unavailable)?;
+        sender.try_send(request).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => CommandError::Unavailable,
+        })?;
+        Ok(received)
+    }
+}
+
+type Received = oneshot::Receiver<Result<Answer, CommandError>>;
+
+fn received(answer: Result<Result<Answer, CommandError>, oneshot::error::RecvError>) -> Result<Answer, CommandError> {
+    // The sender is dropped only when its shard ends with the node.
+    answer.unwrap_or(Err(CommandError::Unavailable))
+}
+
+fn unavailable(error: store::StoreError) -> CommandError {
+    tracing::warn!(error = %error, "the store does not answer");
+    CommandError::Unavailable
+}
+
+/// The id of what a creating request makes: it follows from the key, or is new.
+fn new_id(binding: Option<RequestBinding>) -> Uuid {
+    binding.map_or_else(Uuid::now_v7, |binding| binding.key.entity_id())
 }

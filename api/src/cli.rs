@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::client::args::{ExplainArgs, ImportArgs, QuarantineCommand, SagasCommand, ViewsCommand};
+use crate::client::{self, ClientError};
 use crate::config::{self, Config, ConfigError, Effective, SettingFlags};
 use crate::{app, logging};
 
@@ -24,6 +26,16 @@ pub struct Cli {
 enum Command {
     /// Run a node (the same without a subcommand)
     Serve(SettingFlags),
+    /// Play a file of customers and orders through a running node
+    Import(ImportArgs),
+    /// List, show, retry or cancel sagas
+    Sagas(SagasCommand),
+    /// List, show, replay or discard messages that could not be processed
+    Quarantine(QuarantineCommand),
+    /// Show or rebuild the views
+    Views(ViewsCommand),
+    /// Tell the story of one order, customer or saga
+    Explain(ExplainArgs),
     /// Show or check the settings
     Config(ConfigCommand),
 }
@@ -49,6 +61,11 @@ pub fn run() -> ExitCode {
     match command {
         None => serve(&settings),
         Some(Command::Serve(flags)) => serve(&settings.with(flags)),
+        Some(Command::Import(args)) => talk(client::import::run(&args)),
+        Some(Command::Sagas(command)) => talk(client::sagas::run(&command)),
+        Some(Command::Quarantine(command)) => talk(client::quarantine::run(&command)),
+        Some(Command::Views(command)) => talk(client::views::run(&command)),
+        Some(Command::Explain(args)) => talk(client::explain::run(&args)),
         Some(Command::Config(ConfigCommand { action: ConfigAction::Show(flags) })) => show(&settings.with(flags)),
         Some(Command::Config(ConfigCommand { action: ConfigAction::Check(flags) })) => check(&settings.with(flags)),
     }
@@ -66,6 +83,11 @@ fn serve(flags: &SettingFlags) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&format!("{error:#}")),
     }
+}
+
+/// Runs a command that talks to a running node.
+fn talk(command: impl Future<Output = Result<ExitCode, ClientError>>) -> ExitCode {
+    client::exit_code(actix_rt::System::new().block_on(command))
 }
 
 fn show(flags: &SettingFlags) -> ExitCode {

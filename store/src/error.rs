@@ -39,7 +39,11 @@ impl StoreError {
             StoreError::Database { .. } | StoreError::Injected(_) => true,
             StoreError::Write { source, .. } => !matches!(
                 source.sqlite_error_code(),
-                Some(rusqlite::ErrorCode::ConstraintViolation | rusqlite::ErrorCode::TypeMismatch | rusqlite::ErrorCode::TooBig)
+                Some(
+                    rusqlite::ErrorCode::ConstraintViolation
+                        | rusqlite::ErrorCode::TypeMismatch
+                        | rusqlite::ErrorCode::TooBig
+                )
             ),
             _ => false,
         }

@@ -1,7 +1,33 @@
 //! Everything durable on the command side: connections, tables, the journal, the outbox, the inbox and the log.
+//!
+//! The way of a write: a shard hands a [`unit::Unit`] to the [`journal::Journal`], which commits it together with
+//! whatever else has gathered and then hands its messages to the [`log::Log`]. Nothing else writes.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+
+pub mod clock;
+pub mod customers;
+pub mod database;
 pub mod error;
+pub mod faults;
+pub mod history;
+pub mod inspection;
+pub mod journal;
 pub mod log;
+pub mod mapping;
+pub mod metric_names;
+pub mod migrations;
+pub mod orders;
+pub mod outbox;
+pub mod parking;
+pub mod rows;
+pub mod sagas;
+pub mod shards;
+pub mod tables;
+pub mod unit;
 
+pub use clock::Clock;
+pub use database::ServiceDatabase;
 pub use error::StoreError;
+pub use journal::Journal;
 pub use log::{Delivery, Destination, Log, Message, Positions, Subscription};

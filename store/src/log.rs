@@ -7,6 +7,8 @@
 //! message carries the sequence of the one before it from the same source to the same destination, so a reader sees
 //! both, drops the one and reads the other with [`Log::read`]. Order within one source and destination is kept.
 
+pub mod embedded;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,1 +1,24 @@
+//! The acceptance tests: the public contract, seen from outside, on the embedded default.
+//!
+//! One binary with a module per part of the contract. Every test talks HTTP to a node of its own, or to one that the tests
+//! of its module share. What the nodes do inside is tested beside the code.
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test code: what is not as expected fails the test")]
 
+mod books;
+mod consistency;
+mod contract_commands;
+mod contract_queries;
+mod contract_refusals;
+mod credit;
+mod customers_and_orders;
+mod faults;
+mod history;
+mod idempotency;
+mod import;
+mod kills;
+mod operations;
+mod panics;
+mod quarantine;
+mod sagas;
+mod search;
+mod settings;

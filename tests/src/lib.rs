@@ -1,1 +1,31 @@
-//! placeholder
+//! What the acceptance tests are written with: nodes as real processes, a thin HTTP client, the command line.
+//!
+//! Everything here looks at the product from outside, through the public contract; nothing links its crates, so a test
+//! cannot pass because of something a caller would not see. The tests themselves are in `tests/it/`.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "test code: a helper that cannot go on stops its test with a message"
+)]
+
+mod api;
+mod binary;
+mod cli;
+mod eventually;
+mod node;
+mod response;
+mod shared;
+mod shop;
+
+pub use api::{Api, Call};
+pub use cli::{Cli, Outcome};
+pub use eventually::{eventually, eventually_within};
+pub use node::Node;
+pub use response::{Response, cents, time};
+pub use shared::Shared;
+pub use shop::{Customer, Placed, in_state, reserved_cents};
+
+/// The path of a file under `tests/data/`.
+pub fn data_file(name: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name)
+}

@@ -1,0 +1,226 @@
+//! The command side as a whole, on real databases: what callers get, and what is in the tables in the end.
+
+use std::future::Future;
+use std::time::Duration;
+
+use domain::{Money, OrderState, RejectionReason};
+use store::faults::FaultPlan;
+use store::log::embedded::EmbeddedLog;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::gateway::{CommandError, NewCustomer, NewOrder, OrderAnswer, RequestBinding};
+
+const SHARDS: u16 = 4;
+
+struct Fixture {
+    folder: TempDir,
+    node: Node,
+    parts: NodeParts,
+}
+
+impl Fixture {
+    async fn start(folder: TempDir, faults: &str) -> Self {
+        let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
+        let mut databases = Vec::new();
+        for service in Service::ALL {
+            databases.push(ServiceDatabase::open_embedded(service, folder.path(), SHARDS).await.unwrap());
+        }
+        let log = Arc::new(EmbeddedLog::new(databases.clone(), SHARDS, faults.clone()));
+        let mut journals = Vec::new();
+        for database in &databases {
+            journals.push(Journal::start(database, Arc::clone(&log), faults.clone(), SHARDS).await.unwrap());
+        }
+        let parts = NodeParts { databases, journals, log, clock: Clock::system(), faults };
+        let config = NodeConfig {
+            name: "test".into(),
+            shards: SHARDS,
+            arbiters: 2,
+            live_actors: 1000,
+            sagas: SagaPolicy::default(),
+            retention: Duration::from_secs(3600),
+        };
+        let node = Node::start(&config, &parts);
+        Fixture { folder, node, parts }
+    }
+
+    async fn stop(self) -> TempDir {
+        self.node.stop().await.unwrap();
+        for database in self.parts.databases {
+            database.close().await;
+        }
+        self.folder
+    }
+
+    async fn customer(&self, cents: i64) -> domain::CustomerId {
+        let request = NewCustomer { name: "Ada Park".into(), credit_limit: Money::from_cents(cents) };
+        self.node.gateway().create_customer(request, None).await.unwrap().customer_id
+    }
+
+    async fn order(&self, customer: domain::CustomerId, cents: i64) -> OrderAnswer {
+        self.try_order(customer, cents, None).await.unwrap()
+    }
+
+    async fn try_order(
+        &self,
+        customer: domain::CustomerId,
+        cents: i64,
+        binding: Option<RequestBinding>,
+    ) -> Result<OrderAnswer, CommandError> {
+        let request =
+            NewOrder { customer_id: customer, total: Money::from_cents(cents), lines: Vec::new(), note: None };
+        self.node.gateway().create_order(request, binding, Some(Duration::from_secs(20))).await
+    }
+
+    async fn reserved(&self, customer: domain::CustomerId) -> i64 {
+        let database = &self.parts.databases[0];
+        let found = store::customers::load(database, &[customer]).await.unwrap();
+        found[&customer].customer.reserved.cents()
+    }
+}
+
+fn run<T>(test: impl Future<Output = T>) -> T {
+    actix_rt::System::new().block_on(test)
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn an_order_within_the_limit_is_approved_and_one_beyond_it_rejected() {
+    run(async {
+        let shop = Fixture::start(folder(), "").await;
+        let customer = shop.customer(1500).await;
+        let order = shop.order(customer, 1234).await;
+        assert_eq!((order.state, order.version), (OrderState::Approved, 2));
+        assert_eq!(order.seen.len(), 2);
+        let order = shop.order(customer, 12340).await;
+        assert_eq!(order.rejection_reason, Some(RejectionReason::InsufficientCredit));
+        let nobody = domain::CustomerId(Uuid::now_v7());
+        assert_eq!(shop.order(nobody, 1).await.rejection_reason, Some(RejectionReason::UnknownCustomer));
+        assert_eq!(shop.reserved(customer).await, 1234);
+        shop.stop().await;
+    });
+}
+
+#[test]
+fn a_cancelled_order_gives_its_credit_back_and_a_shipped_one_cannot_be_cancelled() {
+    run(async {
+        let shop = Fixture::start(folder(), "").await;
+        let customer = shop.customer(1500).await;
+        let order = shop.order(customer, 1000).await.order_id;
+        let gateway = shop.node.gateway();
+        let cancelled = gateway.cancel_order(order, None, Some(Duration::from_secs(20))).await.unwrap();
+        assert_eq!((cancelled.state, cancelled.version), (OrderState::Cancelled, 4));
+        assert_eq!(shop.reserved(customer).await, 0);
+        let shipped = shop.order(customer, 1000).await.order_id;
+        assert_eq!(gateway.ship_order(shipped, None).await.unwrap().state, OrderState::Shipped);
+        let refused = gateway.cancel_order(shipped, None, None).await;
+        assert!(matches!(refused, Err(CommandError::Conflict(_))), "{refused:?}");
+        shop.stop().await;
+    });
+}
+
+/// What must hold under every fault: parallel orders on few customers end, and credit adds up.
+fn credit_adds_up_under(faults: &str) {
+    run(async {
+        let shop = Fixture::start(folder(), faults).await;
+        let mut customers = Vec::new();
+        for _ in 0..3 {
+            customers.push(shop.customer(5000).await);
+        }
+        let orders = (0..150).map(|n| shop.order(customers[n % 3], 250));
+        let answers = join_all(orders).await;
+        for customer in &customers {
+            assert_eq!(shop.reserved(*customer).await, 5000);
+        }
+        let approved = answers.iter().filter(|answer| answer.state == OrderState::Approved).count();
+        let rejected = answers.iter().filter(|answer| answer.state == OrderState::Rejected).count();
+        assert_eq!((approved, rejected), (60, 90), "{faults}");
+        shop.stop().await;
+    });
+}
+
+#[test]
+fn parallel_orders_use_the_credit_up_exactly() {
+    credit_adds_up_under("");
+}
+
+#[test]
+fn messages_that_come_twice_change_nothing() {
+    credit_adds_up_under("deliver-twice");
+}
+
+#[test]
+fn messages_lost_on_the_way_are_read_from_the_outbox() {
+    credit_adds_up_under("lose-message=3");
+}
+
+#[test]
+fn a_commit_that_fails_loses_nothing_and_repeats_nothing() {
+    credit_adds_up_under("fail-commit=3");
+}
+
+#[test]
+fn an_actor_that_panics_once_is_loaded_anew_and_asked_again() {
+    credit_adds_up_under("panic-customer=Ada Park,panic-once");
+    credit_adds_up_under("panic-saga=Ada Park,panic-once");
+}
+
+#[test]
+fn a_repeat_under_the_same_key_finds_the_same_order_also_after_a_restart() {
+    run(async {
+        let binding = |value: &[u8]| {
+            Some(RequestBinding {
+                key: domain::ids::RequestKey::new("POST /orders", "k1"),
+                fingerprint: domain::ids::Fingerprint::of(value),
+            })
+        };
+        let shop = Fixture::start(folder(), "").await;
+        let customer = shop.customer(1500).await;
+        let first = shop.try_order(customer, 1000, binding(b"a")).await.unwrap();
+        let shop = Fixture::start(shop.stop().await, "").await;
+        let again = shop.try_order(customer, 1000, binding(b"a")).await.unwrap();
+        assert_eq!((again.order_id, again.saga_id, again.version), (first.order_id, first.saga_id, 2));
+        assert_eq!(shop.try_order(customer, 1000, binding(b"b")).await.unwrap_err(), CommandError::KeyReused);
+        assert_eq!(shop.reserved(customer).await, 1000);
+        shop.stop().await;
+    });
+}
+
+#[test]
+fn a_message_that_always_fails_is_quarantined_and_stops_one_customer_only() {
+    run(async {
+        let shop = Fixture::start(folder(), "panic-customer=Ada Park").await;
+        let poisoned = shop.customer(1500).await;
+        let request = NewCustomer { name: "Bob".into(), credit_limit: Money::from_cents(1500) };
+        let healthy = shop.node.gateway().create_customer(request, None).await.unwrap().customer_id;
+        let gateway = shop.node.gateway();
+        let new =
+            |customer| NewOrder { customer_id: customer, total: Money::from_cents(100), lines: vec![], note: None };
+        let stuck = gateway.create_order(new(poisoned), None, None).await.unwrap();
+        assert_eq!(shop.order(healthy, 100).await.state, OrderState::Approved);
+        let customers = shop.parts.databases[0].clone();
+        let quarantined = loop {
+            let parked = store::parking::list(&customers, None, 10).await.unwrap();
+            if let Some(found) = parked.into_iter().find(|p| p.state == store::parking::ParkedState::Quarantined) {
+                break found;
+            }
+            tokio::task::yield_now().await;
+        };
+        let folder = shop.stop().await;
+        let shop = Fixture::start(folder, "").await;
+        let id = quarantined.message.id();
+        while shop.node.gateway().replay_quarantined(id).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        let gateway = shop.node.gateway();
+        while gateway.ship_order(stuck.order_id, None).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(shop.reserved(poisoned).await, 100);
+        shop.stop().await;
+    });
+}

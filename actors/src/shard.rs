@@ -1,0 +1,269 @@
+//! The shard: the loop that owns a partition of a service.
+//!
+//! Each turn it takes what has gathered, in order: requests, deliveries of the log, retries and timers that are due. It
+//! works strictly one piece after the other, so that units enter the journal in the order in which the shard read
+//! what caused them, and an entity's changes in the order of its versions. Many shards take turns on one arbiter.
+//!
+//! When a unit is refused or the database fails, everything in memory may rest on what will never be. The shard then
+//! *reloads*: it takes a new epoch, drops its actors, reads its positions, and does the work again that is not done.
+
+mod inbox;
+pub(crate) mod logic;
+mod open;
+mod parked;
+mod submit;
+mod work;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use domain::{MessageId, SagaId, ShardId, Timestamp};
+use metrics::{Counter, Gauge};
+use store::{Clock, Delivery, Journal, Log, Message, Positions, ServiceDatabase, StoreError};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::gateway::OrderAnswer;
+use crate::request::Request;
+use logic::Logic;
+use parked::ParkedMessages;
+
+/// At most so many pieces of work in one turn.
+const PIECES_PER_TURN: usize = 512;
+/// A shard takes in nothing while the journal has so many units waiting.
+const JOURNAL_BACKLOG: usize = 8192;
+/// How often it is checked whether the last message of a source has been lost.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+/// A shard with so many open sagas refuses new ones: the services behind it do not keep up.
+pub(crate) const OPEN_SAGAS: usize = 4096;
+
+/// What a shard works with.
+pub(crate) struct Parts {
+    pub shard: ShardId,
+    pub node: String,
+    pub journal: Journal,
+    pub database: ServiceDatabase,
+    pub log: Arc<dyn Log>,
+    pub clock: Clock,
+    pub requests: mpsc::Receiver<Request>,
+    pub stop: watch::Receiver<bool>,
+    /// Counts the shards that have opened.
+    pub opened: Arc<AtomicUsize>,
+    pub status: Arc<Status>,
+}
+
+/// What others may know of a shard.
+#[derive(Debug, Default)]
+pub(crate) struct Status {
+    pub open_sagas: AtomicUsize,
+    pub live_actors: AtomicUsize,
+    pub parked: AtomicUsize,
+}
+
+/// What comes back from the journal when a unit is not written.
+pub(super) enum Returned {
+    /// Work of a request to be done again.
+    Again(Request),
+    /// This message's unit was refused because of its own data.
+    Culprit(MessageId, String),
+    /// Callers that wait for the end of a saga, which has not come about yet.
+    Waiting(SagaId, Vec<oneshot::Sender<OrderAnswer>>),
+    /// Something was dropped; the shard must reload.
+    Reload(Arc<StoreError>),
+}
+
+pub(super) struct Instruments {
+    applied: Counter,
+    duplicates: Counter,
+    gaps: Counter,
+    parked: Counter,
+    quarantined: Counter,
+    panics: Counter,
+    reloads: Counter,
+    live: Gauge,
+}
+
+/// A shard and everything it has in memory.
+pub(crate) struct Shard<L> {
+    parts: Parts,
+    logic: L,
+    deliveries: mpsc::Receiver<Delivery>,
+    returned: mpsc::UnboundedReceiver<Returned>,
+    return_to: mpsc::UnboundedSender<Returned>,
+    epoch: u64,
+    next_sequence: u64,
+    /// The ticket of the newest unit.
+    ticket: u64,
+    /// The position reached in each source, as if everything submitted will commit.
+    positions: Positions,
+    parked: ParkedMessages,
+    /// How often a message's unit was refused since the process started.
+    refusals: HashMap<MessageId, (u32, String)>,
+    timers: BTreeSet<(Timestamp, SagaId)>,
+    timer_of: HashMap<SagaId, Timestamp>,
+    waiting: HashMap<SagaId, Vec<oneshot::Sender<OrderAnswer>>>,
+    /// Requests to be done again after a reload.
+    again: VecDeque<Request>,
+    broken: Option<Arc<StoreError>>,
+    instruments: Instruments,
+}
+
+/// What has gathered for one turn.
+#[derive(Default)]
+struct Gathered {
+    requests: Vec<Request>,
+    messages: Vec<Arc<Message>>,
+    retries: Vec<Message>,
+    timers: Vec<SagaId>,
+    check: bool,
+}
+
+impl Gathered {
+    fn len(&self) -> usize {
+        self.requests.len() + self.messages.len()
+    }
+}
+
+impl<L: Logic> Shard<L> {
+    /// Runs until it is told to stop.
+    pub(crate) async fn run(mut self) {
+        if !self.open().await {
+            return;
+        }
+        self.parts.opened.fetch_add(1, Ordering::Release);
+        let mut check = tokio::time::interval(CHECK_EVERY);
+        check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let Some(gathered) = self.gather(&mut check).await else { return };
+            if gathered.check {
+                self.forget_gone_callers();
+            }
+            if self.broken.is_none() {
+                self.turn(gathered).await;
+            } else {
+                self.again.extend(gathered.requests);
+            }
+            self.take_returned();
+            if self.broken.is_some() && !self.reload().await {
+                return;
+            }
+            self.keep_in_bounds();
+        }
+    }
+
+    /// Waits for work and takes what there is; `None` when the shard is to stop.
+    async fn gather(&mut self, check: &mut tokio::time::Interval) -> Option<Gathered> {
+        self.parts.journal.below(JOURNAL_BACKLOG).await;
+        let mut gathered = Gathered::default();
+        if self.again.is_empty() {
+            let due = self.time_until_due();
+            let mut came_back = None;
+            tokio::select! {
+                biased;
+                stopped = stopped(&mut self.parts.stop) => return stopped,
+                Some(returned) = self.returned.recv() => came_back = Some(returned),
+                Some(delivery) = self.deliveries.recv() => gathered.messages.extend(delivery),
+                request = self.parts.requests.recv() => match request {
+                    Some(request) => gathered.requests.push(request),
+                    None => return None,
+                },
+                _ = check.tick() => gathered.check = true,
+                () = sleep(due), if due.is_some() => {}
+            }
+            if let Some(returned) = came_back {
+                self.take(returned);
+            }
+        }
+        gathered.requests.extend(self.again.drain(..));
+        while gathered.len() < PIECES_PER_TURN {
+            match self.deliveries.try_recv() {
+                Ok(delivery) => gathered.messages.extend(delivery),
+                Err(_) => break,
+            }
+        }
+        while gathered.len() < PIECES_PER_TURN {
+            match self.parts.requests.try_recv() {
+                Ok(request) => gathered.requests.push(request),
+                Err(_) => break,
+            }
+        }
+        let now = self.parts.clock.now();
+        gathered.retries = self.parked.due(now);
+        gathered.timers = self.due_timers(now);
+        Some(gathered)
+    }
+
+    fn time_until_due(&self) -> Option<Duration> {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let retry = self.parked.next_due();
+        let next = timer.into_iter().chain(retry).min()?;
+        Some(next.since(self.parts.clock.now()))
+    }
+
+    fn due_timers(&mut self, now: Timestamp) -> Vec<SagaId> {
+        let mut due = Vec::new();
+        while let Some((at, saga)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, saga));
+            self.timer_of.remove(&saga);
+            due.push(saga);
+        }
+        due
+    }
+
+    pub(super) fn set_timer(&mut self, saga: SagaId, wake_at: Option<Timestamp>) {
+        if let Some(old) = self.timer_of.remove(&saga) {
+            self.timers.remove(&(old, saga));
+        }
+        if let Some(at) = wake_at {
+            self.timers.insert((at, saga));
+            self.timer_of.insert(saga, at);
+        }
+    }
+
+    fn take_returned(&mut self) {
+        while let Ok(returned) = self.returned.try_recv() {
+            self.take(returned);
+        }
+    }
+
+    fn take(&mut self, returned: Returned) {
+        match returned {
+            Returned::Again(request) => self.again.push_back(request),
+            Returned::Culprit(message, cause) => {
+                let refused = self.refusals.entry(message).or_insert((0, String::new()));
+                *refused = (refused.0 + 1, cause);
+            }
+            Returned::Waiting(saga, callers) => self.waiting.entry(saga).or_default().extend(callers),
+            Returned::Reload(error) => self.broken = Some(error),
+        }
+    }
+
+    fn forget_gone_callers(&mut self) {
+        self.waiting.retain(|_, callers| {
+            callers.retain(|caller| !caller.is_closed());
+            !callers.is_empty()
+        });
+    }
+
+    fn keep_in_bounds(&mut self) {
+        self.logic.passivate(self.parts.journal.durable(self.parts.shard));
+        let live = self.logic.live();
+        self.instruments.live.set(u32::try_from(live).map_or(f64::MAX, f64::from));
+        let status = &self.parts.status;
+        status.live_actors.store(live, Ordering::Relaxed);
+        status.open_sagas.store(self.timers.len(), Ordering::Relaxed);
+        status.parked.store(self.parked.len(), Ordering::Relaxed);
+    }
+}
+
+/// Ends when the node stops.
+async fn stopped<T>(stop: &mut watch::Receiver<bool>) -> Option<T> {
+    // An error says that the node is gone already.
+    let _ = stop.wait_for(|stop| *stop).await;
+    None
+}
+
+async fn sleep(time: Option<Duration>) {
+    tokio::time::sleep(time.unwrap_or(Duration::MAX)).await;
+}

@@ -1,0 +1,65 @@
+//! The inbox: which of the messages that arrive are the next ones.
+//!
+//! Each message names the one before it from the same source. If that is the position, it is applied; if it is lower,
+//! the message has been applied before; if it is higher, something was lost on the way, and is read from the outbox.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use domain::ShardId;
+use store::{Destination, Message, StoreError};
+
+use super::Shard;
+use super::logic::Logic;
+
+/// Messages read from an outbox at once.
+const READ_AT_ONCE: usize = 1000;
+
+impl<L: Logic> Shard<L> {
+    /// The messages to apply, in order: those that arrived, less what was applied before, plus what was lost.
+    pub(super) async fn next_messages(
+        &mut self,
+        arrived: Vec<Arc<Message>>,
+        check: bool,
+    ) -> Result<Vec<Arc<Message>>, StoreError> {
+        let mut seen: HashMap<ShardId, u64> = HashMap::new();
+        let mut next = Vec::with_capacity(arrived.len());
+        for message in arrived {
+            let stored = self.positions.get(&message.source).copied().unwrap_or(0);
+            let position = *seen.entry(message.source).or_insert(stored);
+            if message.sequence <= position {
+                self.instruments.duplicates.increment(1);
+            } else if message.previous == position {
+                seen.insert(message.source, message.sequence);
+                next.push(message);
+            } else if message.previous < position {
+                self.instruments.duplicates.increment(1);
+            } else {
+                self.instruments.gaps.increment(1);
+                let lost = self.read_after(message.source, position).await?;
+                seen.insert(message.source, lost.last().map_or(position, |last| last.sequence));
+                next.extend(lost);
+            }
+        }
+        if check {
+            for source in self.parts.log.sources() {
+                let stored = self.positions.get(&source).copied().unwrap_or(0);
+                let position = seen.get(&source).copied().unwrap_or(stored);
+                let head = self.parts.log.head(source, Destination::Shard(self.parts.shard));
+                // While deliveries wait, what seems to be lacking is most likely among them.
+                if head > position && self.deliveries.is_empty() {
+                    self.instruments.gaps.increment(1);
+                    next.extend(self.read_after(source, position).await?);
+                }
+            }
+        }
+        Ok(next)
+    }
+
+    async fn read_after(&self, source: ShardId, position: u64) -> Result<Vec<Arc<Message>>, StoreError> {
+        tracing::debug!(shard = %self.parts.shard, source = %source, position, "reading the outbox of a source");
+        let destination = Destination::Shard(self.parts.shard);
+        let messages = self.parts.log.read(source, destination, position, READ_AT_ONCE).await?;
+        Ok(messages.into_iter().map(Arc::new).collect())
+    }
+}

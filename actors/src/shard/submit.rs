@@ -1,0 +1,155 @@
+//! A step becomes a unit, and what happens when its fate is known.
+
+use domain::{MessageId, SagaId, ShardId};
+use store::StoreError;
+use store::rows::RowChange;
+use store::unit::{Completion, Fate, Outgoing, Unit};
+use tokio::sync::{mpsc, oneshot};
+
+use super::logic::Logic;
+use super::{Returned, Shard};
+use crate::gateway::{CommandError, OrderAnswer};
+use crate::request::{Answer, Request};
+use crate::step::{Step, Turn};
+
+/// What caused a step.
+pub(super) enum Cause {
+    Request(Request),
+    /// A message of the log, whose position the unit advances.
+    Message {
+        id: MessageId,
+        source: ShardId,
+        sequence: u64,
+    },
+    /// A parked message, whose row the unit changes.
+    Retry(MessageId),
+    Timer,
+}
+
+impl<L: Logic> Shard<L> {
+    pub(super) fn turn_of(&self, durable_at_read: u64) -> Turn {
+        Turn { now: self.parts.clock.now(), ticket: self.ticket + 1, durable_at_read }
+    }
+
+    /// Hands a step to the journal.
+    pub(super) fn submit(&mut self, mut step: Step, extra_rows: Vec<RowChange>, cause: Cause) {
+        self.ticket += 1;
+        self.logic.took_part(&step, self.ticket);
+        if let Some((saga, wake_at)) = step.timer {
+            self.set_timer(saga, wake_at);
+        }
+        let ended = step.ended.take().and_then(|(saga, answer)| {
+            let callers = self.waiting.remove(&saga)?;
+            Some(Ended { saga, answer, callers })
+        });
+        let position = match &cause {
+            Cause::Message { source, sequence, .. } => {
+                self.positions.insert(*source, *sequence);
+                Some((*source, *sequence))
+            }
+            _ => None,
+        };
+        let mut rows = std::mem::take(&mut step.rows);
+        rows.extend(extra_rows);
+        let answer = step.answer.take();
+        let unit = Unit {
+            shard: self.parts.shard,
+            epoch: self.epoch,
+            ticket: self.ticket,
+            rows,
+            outgoing: self.outgoing(step),
+            position,
+            completion: completion(cause, answer, ended, self.return_to.clone()),
+        };
+        self.parts.journal.submit(unit);
+    }
+
+    fn outgoing(&mut self, step: Step) -> Option<Outgoing> {
+        if step.events.is_empty() && step.messages.is_empty() {
+            return None;
+        }
+        let outgoing = Outgoing {
+            first_sequence: self.next_sequence,
+            entity: step.entity,
+            first_version: step.first_version,
+            correlation_id: step.correlation_id,
+            time: step.time,
+            events: step.events,
+            messages: step.messages,
+        };
+        self.next_sequence += outgoing.count();
+        Some(outgoing)
+    }
+
+    /// Waits until everything submitted so far is durable, or has failed.
+    pub(super) async fn settle(&mut self) {
+        self.ticket += 1;
+        let (settled, wait) = oneshot::channel();
+        self.parts.journal.submit(Unit {
+            shard: self.parts.shard,
+            epoch: self.epoch,
+            ticket: self.ticket,
+            rows: Vec::new(),
+            outgoing: None,
+            position: None,
+            completion: Box::new(move |_| {
+                // Only this function waits for it.
+                let _ = settled.send(());
+            }),
+        });
+        // An error says that the journal has dropped the unit, which settles it too.
+        let _ = wait.await;
+    }
+}
+
+/// A saga that ends with a unit, and those who wait for it.
+struct Ended {
+    saga: SagaId,
+    answer: OrderAnswer,
+    callers: Vec<oneshot::Sender<OrderAnswer>>,
+}
+
+fn completion(
+    cause: Cause,
+    answer: Option<Result<Answer, CommandError>>,
+    ended: Option<Ended>,
+    return_to: mpsc::UnboundedSender<Returned>,
+) -> Completion {
+    Box::new(move |fate| {
+        let (error, culprit) = match fate {
+            Fate::Durable => {
+                if let Some(Ended { answer, callers, .. }) = ended {
+                    for caller in callers {
+                        // A caller that has stopped waiting has had its answer.
+                        let _ = caller.send(answer.clone());
+                    }
+                }
+                if let Cause::Request(request) = cause {
+                    request.answer(answer.unwrap_or(Ok(Answer::Done)));
+                }
+                return;
+            }
+            Fate::Dropped(error) => (error, false),
+            Fate::Culprit(error) => (error, true),
+        };
+        let closed = matches!(*error, StoreError::Closed { .. });
+        let back = match cause {
+            Cause::Request(request) if culprit => {
+                request.answer(Err(CommandError::Failed));
+                None
+            }
+            Cause::Request(request) if closed => {
+                request.answer(Err(CommandError::Unavailable));
+                None
+            }
+            Cause::Request(request) => Some(Returned::Again(request)),
+            Cause::Message { id, .. } | Cause::Retry(id) if culprit => Some(Returned::Culprit(id, error.to_string())),
+            Cause::Message { .. } | Cause::Retry(_) | Cause::Timer => None,
+        };
+        let waiting = ended.map(|Ended { saga, callers, .. }| Returned::Waiting(saga, callers));
+        for returned in back.into_iter().chain(waiting).chain([Returned::Reload(error)]) {
+            // When nobody receives, the shard has stopped, and whoever opens it next reads what is durable.
+            let _ = return_to.send(returned);
+        }
+    })
+}

@@ -1,0 +1,190 @@
+//! The arguments of the commands that talk to a running node, as `clap` structs for `main` to place under its subcommands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// Which node to talk to.
+#[derive(Debug, Clone, Args)]
+pub struct NodeArgs {
+    /// Address of a running node
+    #[arg(long, env = "COUNTERFOIL_URL", default_value = "http://127.0.0.1:8080", value_name = "URL", global = true)]
+    pub url: String,
+}
+
+/// Play a file of customers and orders through the public API
+#[derive(Debug, Clone, Args)]
+pub struct ImportArgs {
+    /// JSON Lines, plain or with the ending .gz or .zst; - reads standard input
+    #[arg(value_name = "FILE|-")]
+    pub file: PathBuf,
+    /// Report bad lines and skip them, instead of stopping at the first
+    #[arg(long)]
+    pub keep_going: bool,
+    /// How many customers are worked on at once
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub concurrency: u16,
+    /// How long a node that does not answer is tried again before the import stops
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub patience: u64,
+    /// Print the summary as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+/// How much of a list is shown.
+#[derive(Debug, Clone, Args)]
+pub struct ListArgs {
+    /// How many entries to show
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+    /// Show all entries, page by page
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+}
+
+/// Look at sagas, try stuck ones again, undo them
+#[derive(Debug, Clone, Args)]
+pub struct SagasCommand {
+    #[command(subcommand)]
+    pub action: SagasAction,
+    /// Print the node's answers as JSON, one per line
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum SagasAction {
+    /// List sagas, newest first
+    List {
+        /// Only sagas in this state: RUNNING, COMPENSATING, COMPLETED, COMPENSATED or STUCK
+        #[arg(long)]
+        state: Option<String>,
+        /// Only sagas of this type
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<String>,
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// Show one saga: its steps, done and remaining
+    Show { id: String },
+    /// Try a stuck saga again
+    Retry { id: String },
+    /// End a saga by undoing what it has done
+    Cancel {
+        id: String,
+        /// Why; it is kept with the saga
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+/// Look at messages that could not be processed, replay or discard them
+#[derive(Debug, Clone, Args)]
+pub struct QuarantineCommand {
+    #[command(subcommand)]
+    pub action: QuarantineAction,
+    /// Print the node's answers as JSON, one per line
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum QuarantineAction {
+    /// List parked messages with their cause
+    List {
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// Show one entry
+    Show { id: String },
+    /// Process the parked messages again
+    Replay { id: String },
+    /// Drop the parked message for good
+    Discard { id: String },
+}
+
+/// See how far the views are, or build one anew
+#[derive(Debug, Clone, Args)]
+pub struct ViewsCommand {
+    #[command(subcommand)]
+    pub action: ViewsAction,
+    /// Print the node's answer as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum ViewsAction {
+    /// State and lag of every view
+    Status,
+    /// Build a new generation of a view while the old one answers
+    Rebuild { name: String },
+}
+
+/// Tell the way of one order, customer or saga: HTTP, messages, saga, views
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// An order, a customer or a saga
+    pub id: String,
+    /// Print it as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    #[derive(Subcommand)]
+    enum Command {
+        Import(ImportArgs),
+        Sagas(SagasCommand),
+        Quarantine(QuarantineCommand),
+        Views(ViewsCommand),
+        Explain(ExplainArgs),
+    }
+
+    #[test]
+    fn the_definitions_are_sound() {
+        use clap::CommandFactory;
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn the_address_may_stand_before_or_after_the_action() {
+        for line in
+            [&["x", "sagas", "--url", "http://h:1", "list"][..], &["x", "sagas", "list", "--url", "http://h:1"][..]]
+        {
+            let Command::Sagas(sagas) = Line::parse_from(line).command else { panic!("not sagas") };
+            assert_eq!(sagas.node.url, "http://h:1");
+        }
+    }
+
+    #[test]
+    fn standard_input_is_a_file_named_dash() {
+        let Command::Import(import) = Line::parse_from(["x", "import", "-", "--concurrency", "8"]).command else {
+            panic!("not import")
+        };
+        assert_eq!((import.file.to_str(), import.concurrency), (Some("-"), 8));
+        assert!(Line::try_parse_from(["x", "import", "f", "--concurrency", "0"]).is_err());
+    }
+}

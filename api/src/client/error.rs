@@ -1,0 +1,120 @@
+//! What can go wrong between the command line and a node, by what the person in front of it can do about it.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+/// Every failure of a client command. `Display` is one line that stands alone.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// `--url` is not an address this client can use.
+    #[error("url must be http://HOST:PORT, got {url:?}: {reason}")]
+    Url { url: String, reason: String },
+    /// No answer within the patience of the command. The node may or may not have acted.
+    #[error("no answer from {url} (tried {tries} times in {seconds:.1} s): {reason}; is a node running there?")]
+    Unreachable { url: String, tries: u32, seconds: f64, reason: String },
+    /// The node answered with an error.
+    #[error("{0}")]
+    Refused(Problem),
+    /// The answer is not what the contract promises: another version, or no Counterfoil at all.
+    #[error("{url} answered in a way this client does not understand: {reason}")]
+    Answer { url: String, reason: String },
+    /// The file of an import cannot be read (any further).
+    #[error("cannot read {path}: {source}")]
+    Input { path: String, source: std::io::Error },
+    /// A bad line ended the import; what was in flight has ended, so the import may simply be run again.
+    #[error("import stopped at line {line}: {message}")]
+    ImportStopped { line: u64, message: String },
+    /// A saga did not end within the time its caller was ready to wait.
+    #[error("{what} is still {state} after {seconds} s; see `counterfoil sagas list`")]
+    StillPending { what: String, state: String, seconds: u64 },
+    /// `explain` found nothing under the id.
+    #[error("no order, customer or saga has the id {0}")]
+    UnknownId(String),
+    #[error("cannot write the result: {0}")]
+    Output(#[source] std::io::Error),
+}
+
+impl ClientError {
+    /// Whether the same call may succeed later without anything being changed.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::StillPending { .. } => true,
+            Self::Refused(problem) => problem.status >= 500,
+            _ => false,
+        }
+    }
+
+    /// The status of a refusal, when it is one.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused(problem) => Some(problem.status),
+            _ => None,
+        }
+    }
+}
+
+/// An `application/problem+json` body (RFC 9457), or what could be made of an answer without one.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Problem {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub title: String,
+    pub status: u16,
+    pub detail: Option<String>,
+    pub errors: Vec<FieldError>,
+}
+
+/// One field the node refused.
+#[derive(Debug, Clone, Deserialize)]
+pub struct FieldError {
+    pub field: String,
+    pub message: String,
+}
+
+impl Problem {
+    /// Reads the body of an error answer; a body that is no problem document leaves the status alone to speak.
+    pub(crate) fn read(status: u16, body: &[u8]) -> Self {
+        let mut problem: Self = serde_json::from_slice(body).unwrap_or_default();
+        problem.status = status;
+        problem
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.detail, self.title.as_str()) {
+            (Some(detail), _) if !detail.is_empty() => out.write_str(detail)?,
+            (_, "") => write!(out, "the node answered without a reason")?,
+            (_, title) => out.write_str(title)?,
+        }
+        for (index, error) in self.errors.iter().enumerate() {
+            let separator = if index == 0 { ": " } else { ", " };
+            write!(out, "{separator}{} {}", error.field, error.message)?;
+        }
+        write!(out, " (status {})", self.status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_names_its_fields_and_its_status_in_one_line() {
+        let body = br#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"the order is invalid",
+            "errors":[{"field":"lines[0].quantity","message":"must be 1 or more"},{"field":"note","message":"is too long"}]}"#;
+        assert_eq!(
+            Problem::read(400, body).to_string(),
+            "the order is invalid: lines[0].quantity must be 1 or more, note is too long (status 400)"
+        );
+    }
+
+    #[test]
+    fn an_answer_without_a_problem_document_still_makes_a_line() {
+        assert_eq!(Problem::read(502, b"<html>").to_string(), "the node answered without a reason (status 502)");
+    }
+}

@@ -1,0 +1,239 @@
+//! Asks a node for everything that belongs to one id.
+//!
+//! Histories come from the services' own databases, so they are complete even while a view lags. The customer's part of an order's
+//! story is found by correlation id; a customer's own story keeps the newest events only.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::client::ClientError;
+use crate::client::http::{Answer, Freshness, Node};
+use crate::client::pages;
+use crate::client::sagas::Saga;
+
+/// Events of a customer that are told; earlier ones are counted.
+const NEWEST_EVENTS: usize = 100;
+/// How far the list of sagas is searched for those of an order when its correlation ids are no sagas.
+const SAGA_PAGES: usize = 10;
+const NOT_FOUND: u16 = 404;
+
+/// An event of a history.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    pub version: u64,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub time: String,
+    #[serde(default)]
+    pub data: Value,
+    pub message_id: Option<String>,
+    pub correlation_id: Option<String>,
+}
+
+/// What the id turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Order,
+    Customer,
+    Saga,
+}
+
+/// All that was found.
+#[derive(Debug)]
+pub struct Found {
+    pub id: String,
+    pub kind: Kind,
+    pub order_id: Option<String>,
+    /// The document of the order (or customer) in the view, if it is there already.
+    pub document: Option<Value>,
+    pub order_events: Vec<Event>,
+    pub customer_events: Vec<Event>,
+    /// Events of a customer left out because they are old.
+    pub earlier_events: usize,
+    pub sagas: Vec<Saga>,
+    pub views: Value,
+    /// Quarantine entries that mention the id.
+    pub quarantined: Vec<Value>,
+}
+
+/// Finds out what the id is and asks for the rest.
+pub async fn gather(node: &Node, id: &str) -> Result<Found, ClientError> {
+    if let Some(events) = events(node, "orders", id, usize::MAX, |_| true).await? {
+        return order(node, id, Kind::Order, id, events, None).await;
+    }
+    if let Some(events) = events(node, "customers", id, NEWEST_EVENTS, |_| true).await? {
+        return customer(node, id, events).await;
+    }
+    let Some(saga) = saga(node, id).await? else { return Err(ClientError::UnknownId(id.to_owned())) };
+    let order_id = saga.order_id.clone().unwrap_or_default();
+    let events =
+        if order_id.is_empty() { None } else { events(node, "orders", &order_id, usize::MAX, |_| true).await? };
+    order(node, id, Kind::Saga, &order_id, events.unwrap_or_default(), Some(saga)).await
+}
+
+async fn order(
+    node: &Node,
+    id: &str,
+    kind: Kind,
+    order_id: &str,
+    history: History,
+    saga: Option<Saga>,
+) -> Result<Found, ClientError> {
+    let document = match order_id {
+        "" => None,
+        order_id => optional(node.get(&["orders", order_id], &[], &Freshness::AsItIs).await)?.map(|answer| answer.body),
+    };
+    let correlations: BTreeSet<String> =
+        history.events.iter().filter_map(|event| event.correlation_id.clone()).collect();
+    let customer_id = document
+        .iter()
+        .chain(history.events.iter().map(|event| &event.data))
+        .find_map(|place| place.get("customerId")?.as_str())
+        .map(str::to_owned);
+    let customer_events = match &customer_id {
+        Some(customer_id) => {
+            let belongs = |event: &Event| {
+                event.correlation_id.as_ref().is_some_and(|correlation| correlations.contains(correlation))
+                    || event.data.get("orderId").and_then(Value::as_str) == Some(order_id)
+            };
+            events(node, "customers", customer_id, usize::MAX, belongs).await?.unwrap_or_default().events
+        }
+        None => Vec::new(),
+    };
+    let sagas = sagas_of(node, order_id, &correlations, saga).await?;
+    Ok(Found {
+        id: id.to_owned(),
+        kind,
+        order_id: (!order_id.is_empty()).then(|| order_id.to_owned()),
+        document,
+        order_events: history.events,
+        customer_events,
+        earlier_events: 0,
+        sagas,
+        views: views(node).await?,
+        quarantined: quarantined(node, id).await?,
+    })
+}
+
+async fn customer(node: &Node, id: &str, history: History) -> Result<Found, ClientError> {
+    let document = optional(node.get(&["customers", id], &[], &Freshness::AsItIs).await)?.map(|answer| answer.body);
+    Ok(Found {
+        id: id.to_owned(),
+        kind: Kind::Customer,
+        order_id: None,
+        document,
+        order_events: Vec::new(),
+        customer_events: history.events,
+        earlier_events: history.earlier,
+        sagas: Vec::new(),
+        views: views(node).await?,
+        quarantined: quarantined(node, id).await?,
+    })
+}
+
+/// A part of a history.
+#[derive(Debug, Default)]
+struct History {
+    events: Vec<Event>,
+    earlier: usize,
+}
+
+/// The newest `keep` events of a history that `belongs` picks, or `None` when there is no such entity.
+async fn events(
+    node: &Node,
+    collection: &str,
+    id: &str,
+    keep: usize,
+    belongs: impl Fn(&Event) -> bool,
+) -> Result<Option<History>, ClientError> {
+    let mut kept: VecDeque<Event> = VecDeque::new();
+    let mut earlier = 0;
+    let mut cursor: Option<String> = None;
+    loop {
+        let query: Vec<(&str, &str)> = cursor.as_deref().map(|cursor| ("cursor", cursor)).into_iter().collect();
+        let Some(answer) = optional(node.get(&[collection, id, "history"], &query, &Freshness::AsItIs).await)? else {
+            return Ok(None);
+        };
+        cursor = pages::next(&answer.body);
+        let page: Page = answer.read()?;
+        for event in page.events.into_iter().filter(&belongs) {
+            kept.push_back(event);
+            if kept.len() > keep {
+                kept.pop_front();
+                earlier += 1;
+            }
+        }
+        if cursor.is_none() {
+            return Ok(Some(History { events: kept.into(), earlier }));
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    events: Vec<Event>,
+}
+
+/// The sagas of an order: those named by its correlation ids, else those that the list shows for it.
+async fn sagas_of(
+    node: &Node,
+    order_id: &str,
+    correlations: &BTreeSet<String>,
+    known: Option<Saga>,
+) -> Result<Vec<Saga>, ClientError> {
+    let mut sagas: Vec<Saga> = known.into_iter().collect();
+    for correlation in correlations {
+        if !sagas.iter().any(|saga| saga.saga_id == *correlation) {
+            sagas.extend(saga(node, correlation).await?);
+        }
+    }
+    if sagas.is_empty() && !order_id.is_empty() {
+        sagas = search_sagas(node, order_id).await?;
+    }
+    sagas.sort_by(|left, right| left.started_at.cmp(&right.started_at));
+    Ok(sagas)
+}
+
+async fn search_sagas(node: &Node, order_id: &str) -> Result<Vec<Saga>, ClientError> {
+    let mut found = Vec::new();
+    let mut cursor: Option<String> = None;
+    for _ in 0..SAGA_PAGES {
+        let mut query = vec![("limit", "200")];
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let page = node.get(&["sagas"], &query, &Freshness::AsItIs).await?.body;
+        let of_order =
+            pages::rows(&page).iter().filter(|saga| saga.get("orderId").and_then(Value::as_str) == Some(order_id));
+        found.extend(of_order.filter_map(|saga| serde_json::from_value::<Saga>(saga.clone()).ok()));
+        cursor = pages::next(&page);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+async fn saga(node: &Node, id: &str) -> Result<Option<Saga>, ClientError> {
+    optional(node.get(&["sagas", id], &[], &Freshness::AsItIs).await)?.map(Answer::read).transpose()
+}
+
+async fn views(node: &Node) -> Result<Value, ClientError> {
+    Ok(node.get(&["views"], &[], &Freshness::AsItIs).await?.body)
+}
+
+async fn quarantined(node: &Node, id: &str) -> Result<Vec<Value>, ClientError> {
+    let page = node.get(&["quarantine"], &[("limit", "200")], &Freshness::AsItIs).await?.body;
+    Ok(pages::rows(&page).iter().filter(|entry| entry.to_string().contains(id)).cloned().collect())
+}
+
+/// "There is no such thing" is an answer here, not a failure.
+fn optional(answer: Result<Answer, ClientError>) -> Result<Option<Answer>, ClientError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.status() == Some(NOT_FOUND) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

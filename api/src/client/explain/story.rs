@@ -1,0 +1,271 @@
+//! Makes a story of what was found: a headline, the moments in order, what is still open.
+//!
+//! Pure. What came over HTTP is told from the first event it caused, at whose time it was accepted: a node keeps no access log.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::gather::{Event, Found, Kind};
+use crate::client::sagas::Saga;
+use crate::client::table::{cell, facts};
+use crate::client::timeline::{self, Moment, Place};
+use crate::client::{pages, views};
+
+/// What `explain` prints; `--json` prints its fields.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Story {
+    id: String,
+    kind: Kind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<Value>,
+    timeline: Vec<Moment>,
+    earlier_events: usize,
+    /// What has not ended, lags, or needs somebody; empty when all is done.
+    open: Vec<String>,
+    views: Value,
+}
+
+/// Orders what was found.
+pub fn tell(found: Found) -> Story {
+    let mut moments: Vec<Moment> = Vec::new();
+    for event in &found.order_events {
+        moments.extend(request(event));
+        moments.extend(happened(event, Place::Orders));
+    }
+    for event in &found.customer_events {
+        moments.extend(request(event));
+        moments.extend(happened(event, Place::Customers));
+    }
+    moments.extend(found.sagas.iter().flat_map(saga_moments));
+    Story {
+        open: open(&found),
+        timeline: timeline::arrange(moments),
+        id: found.id,
+        kind: found.kind,
+        order_id: found.order_id,
+        document: found.document,
+        earlier_events: found.earlier_events,
+        views: found.views,
+    }
+}
+
+/// The request that caused an event, for those events only a request causes.
+fn request(event: &Event) -> Option<Moment> {
+    let what = match event.kind.as_str() {
+        "customer.created" => "POST /customers accepted",
+        "order.created" => "POST /orders accepted: order, saga, event and command in one unit",
+        "order.shipped" => "POST /orders/{id}/ship accepted",
+        "order.cancel-requested" => "POST /orders/{id}/cancel accepted: order, saga, event and command in one unit",
+        _ => return None,
+    };
+    Some(Moment {
+        at: event.time.parse().ok()?,
+        place: Place::Http,
+        what: what.to_owned(),
+        version: None,
+        message_id: None,
+        detail: None,
+        delta_ms: 0.0,
+    })
+}
+
+fn happened(event: &Event, place: Place) -> Option<Moment> {
+    let detail = (!event.data.is_null()).then(|| cell(Some(&event.data)));
+    Some(Moment {
+        at: event.time.parse().ok()?,
+        place,
+        what: event.kind.clone(),
+        version: Some(event.version),
+        message_id: event.message_id.clone(),
+        detail,
+        delta_ms: 0.0,
+    })
+}
+
+fn saga_moments(saga: &Saga) -> Vec<Moment> {
+    let moment = |at: Option<&str>, what: String, detail: Option<String>| {
+        Some(Moment {
+            at: at?.parse().ok()?,
+            place: Place::Saga,
+            what,
+            version: None,
+            message_id: None,
+            detail,
+            delta_ms: 0.0,
+        })
+    };
+    let name = format!("{} {}", saga.kind, saga.saga_id);
+    let mut moments: Vec<Moment> =
+        moment(Some(&saga.started_at), format!("{name} started"), None).into_iter().collect();
+    for step in &saga.steps {
+        let what = format!("step {} ({}): {}", step.name, step.kind, step.state);
+        moments.extend(moment(step.at.as_deref(), what, step.detail.as_ref().map(|detail| cell(Some(detail)))));
+    }
+    moments.extend(moment(saga.ended_at.as_deref(), format!("{name} ended: {}", saga.state), None));
+    moments
+}
+
+/// What is in flight, lags or is stuck.
+fn open(found: &Found) -> Vec<String> {
+    let mut open = Vec::new();
+    for saga in found.sagas.iter().filter(|saga| saga.is_open()) {
+        let remaining: Vec<&str> = saga
+            .steps
+            .iter()
+            .filter(|step| matches!(step.state.as_str(), "REMAINING" | "RUNNING"))
+            .map(|step| step.name.as_str())
+            .collect();
+        let deadline = saga.deadline.as_ref().map_or_else(String::new, |deadline| format!(", deadline {deadline}"));
+        open.push(format!("saga {} is {}, remaining: {}{deadline}", saga.saga_id, saga.state, remaining.join(", ")));
+    }
+    open.extend(behind(found));
+    for view in pages::rows(&found.views) {
+        let lags = view.get("lag").is_some_and(|lag| !lag.is_null() && lag.as_f64() != Some(0.0));
+        let live = view.get("state").and_then(Value::as_str) == Some("LIVE");
+        if lags || !live {
+            open.push(format!(
+                "view {} is {}, lag {}",
+                cell(view.get("name")),
+                cell(view.get("state")),
+                cell(view.get("lag"))
+            ));
+        }
+    }
+    open.extend(
+        found
+            .quarantined
+            .iter()
+            .map(|entry| format!("in quarantine: {} ({})", cell(entry.get("id")), cell(entry.get("cause")))),
+    );
+    open
+}
+
+/// Whether the document view shows less than has happened.
+fn behind(found: &Found) -> Option<String> {
+    let events = if found.kind == Kind::Customer { &found.customer_events } else { &found.order_events };
+    let happened = events.last()?.version;
+    let shown = found
+        .document
+        .as_ref()
+        .and_then(|document| document.get("version"))
+        .and_then(Value::as_u64)
+        .unwrap_or_default();
+    (shown < happened).then(|| format!("the document view shows version {shown} of {happened}"))
+}
+
+impl Story {
+    /// The story for a person.
+    pub fn to_text(&self) -> String {
+        let mut text = facts(&self.headline());
+        text.push('\n');
+        if self.earlier_events > 0 {
+            text.push_str(&format!("({} earlier events are not shown)\n", self.earlier_events));
+        }
+        text.push_str(&timeline::render(&self.timeline));
+        text.push('\n');
+        text.push_str(&views::describe(&self.views));
+        text.push('\n');
+        if self.open.is_empty() {
+            text.push_str("nothing is in flight and no view lags\n");
+        }
+        for line in &self.open {
+            text.push_str(&format!("open: {line}\n"));
+        }
+        text
+    }
+
+    fn headline(&self) -> Vec<(&'static str, String)> {
+        let kind = match self.kind {
+            Kind::Order => "order",
+            Kind::Customer => "customer",
+            Kind::Saga => "saga",
+        };
+        let mut headline = vec![(kind, self.id.clone())];
+        if let (Kind::Saga, Some(order_id)) = (self.kind, &self.order_id) {
+            headline.push(("order", order_id.clone()));
+        }
+        let Some(document) = &self.document else {
+            headline.push(("document", "not in the view".to_owned()));
+            return headline;
+        };
+        let money = |name: &str| document.get(name).and_then(|money| money.get("amount"));
+        let shown = [
+            ("name", document.get("name")),
+            ("state", document.get("state")),
+            ("reason", document.get("rejectionReason")),
+            ("total", money("orderTotal")),
+            ("limit", money("creditLimit")),
+            ("available", money("availableCredit")),
+            ("customer", document.get("customerId").filter(|_| self.kind != Kind::Customer)),
+            ("version", document.get("version")),
+        ];
+        headline
+            .extend(shown.into_iter().filter(|(_, value)| value.is_some()).map(|(name, value)| (name, cell(value))));
+        headline
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(version: u64, kind: &str, time: &str) -> Event {
+        serde_json::from_value(json!({"version": version, "type": kind, "time": time, "data": {"orderId": "o1"}, "messageId": format!("m{version}"), "correlationId": "s1"}))
+            .unwrap()
+    }
+
+    fn found(document_version: u64, saga_state: &str) -> Found {
+        let saga = json!({"sagaId": "s1", "type": "create-order", "state": saga_state, "orderId": "o1", "startedAt": "2026-01-01T00:00:00.001Z",
+            "steps": [{"name": "reserve credit", "kind": "command", "state": "DONE", "at": "2026-01-01T00:00:00.003Z"},
+                      {"name": "approve order", "kind": "local", "state": "REMAINING"}]});
+        Found {
+            id: "o1".into(),
+            kind: Kind::Order,
+            order_id: Some("o1".into()),
+            document: Some(
+                json!({"orderId": "o1", "state": "PENDING", "version": document_version, "orderTotal": {"amount": "12.34"}}),
+            ),
+            order_events: vec![
+                event(1, "order.created", "2026-01-01T00:00:00.001Z"),
+                event(2, "order.approved", "2026-01-01T00:00:00.004Z"),
+            ],
+            customer_events: vec![event(7, "customer.credit-reserved", "2026-01-01T00:00:00.002Z")],
+            earlier_events: 0,
+            sagas: vec![serde_json::from_value(saga).unwrap()],
+            views: json!({"views": [{"name": "search", "backend": "tantivy", "state": "LIVE", "lag": 3}]}),
+            quarantined: vec![json!({"id": "q1", "cause": "unknown type"})],
+        }
+    }
+
+    #[test]
+    fn the_way_of_an_order_is_told_from_request_to_saga() {
+        let story = tell(found(2, "COMPLETED"));
+        let places: Vec<Place> = story.timeline.iter().map(|moment| moment.place).collect();
+        assert_eq!(places, [Place::Http, Place::Orders, Place::Saga, Place::Customers, Place::Saga, Place::Orders]);
+        let text = story.to_text();
+        for part in
+            ["order    o1", "12.34", "order.approved (version 2)", "message m7", "step reserve credit (command): DONE"]
+        {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_lags_or_has_not_ended_is_named() {
+        let story = tell(found(1, "RUNNING"));
+        assert_eq!(
+            story.open,
+            [
+                "saga s1 is RUNNING, remaining: approve order",
+                "the document view shows version 1 of 2",
+                "view search is LIVE, lag 3",
+                "in quarantine: q1 (unknown type)"
+            ]
+        );
+    }
+}

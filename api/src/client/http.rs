@@ -1,0 +1,271 @@
+//! A small typed client of one node: JSON in and out, keys, waits, tokens, problems as errors, and repeats that are safe.
+//!
+//! A call is repeated only when a repeat cannot do harm: a `GET`, or a `POST` that carries an `Idempotency-Key` (so every `POST` here
+//! must have one). `DELETE` is sent once. Repeats are bounded by a patience, back off exponentially with jitter, and wait as long as
+//! `Retry-After` asks. It knows paths and headers, not what the answers mean.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::error::{ClientError, Problem};
+use retry::Backoff;
+
+mod retry;
+
+/// How long commands a person waits for try to reach a node.
+pub const INTERACTIVE_PATIENCE: Duration = Duration::from_secs(5);
+/// Longer than the longest `Prefer: wait` a node grants, so that a granted wait never looks like a dead connection.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(75);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+
+/// A node, by its address. Cheap to clone: clones share the connections.
+#[derive(Debug, Clone)]
+pub struct Node {
+    http: reqwest::Client,
+    base: Url,
+    patience: Duration,
+}
+
+/// A successful answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    /// What the caller has now seen; sent with a later read it makes that read show at least this.
+    pub token: Option<String>,
+    pub body: Value,
+    url: String,
+}
+
+impl Answer {
+    /// The body as a type of the caller's.
+    pub fn read<T: DeserializeOwned>(self) -> Result<T, ClientError> {
+        serde_json::from_value(self.body)
+            .map_err(|error| ClientError::Answer { url: self.url, reason: error.to_string() })
+    }
+}
+
+/// How fresh the answer of a query must be.
+#[derive(Debug, Clone, Default)]
+pub enum Freshness {
+    /// Whatever the view shows now.
+    #[default]
+    AsItIs,
+    /// At least what the token names, waiting for it.
+    AtLeast { token: String, wait: Duration },
+}
+
+/// One call, ready to be sent as often as needed.
+struct Call {
+    method: Method,
+    url: Url,
+    headers: HeaderMap,
+    body: Option<Bytes>,
+    repeatable: bool,
+}
+
+/// Why one sending of a call failed.
+enum Failure {
+    /// Nothing usable came back.
+    Transport(reqwest::Error),
+    /// The node answered with a 4xx or 5xx.
+    Refused {
+        problem: Problem,
+        retry_after: Option<Duration>,
+    },
+    Unreadable(ClientError),
+}
+
+impl Failure {
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Transport(error) => !error.is_builder() && !error.is_redirect(),
+            Self::Refused { problem, .. } => problem.status >= 500,
+            Self::Unreadable(_) => false,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl Node {
+    /// A client for the node at `url`. Nothing is sent yet.
+    pub fn new(url: &str) -> Result<Self, ClientError> {
+        let refuse = |reason: &str| ClientError::Url { url: url.to_owned(), reason: reason.to_owned() };
+        let base = Url::parse(url).map_err(|error| refuse(&error.to_string()))?;
+        if base.scheme() != "http" {
+            return Err(refuse("only plain http is spoken here, put a proxy before it for TLS"));
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            .tcp_nodelay(true)
+            .redirect(reqwest::redirect::Policy::none())
+            // A node is addressed directly: a proxy set for the way to the internet knows nothing of 127.0.0.1.
+            .no_proxy()
+            .build()
+            .map_err(|error| refuse(&causes(&error)))?;
+        Ok(Self { http, base, patience: INTERACTIVE_PATIENCE })
+    }
+
+    /// The same node, with another bound on how long a call is repeated.
+    #[must_use]
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { patience, ..self.clone() }
+    }
+
+    /// The address, for messages.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.base.as_str()
+    }
+
+    /// A query. `path` is given in segments, which are escaped.
+    pub async fn get(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        freshness: &Freshness,
+    ) -> Result<Answer, ClientError> {
+        let mut url = self.address(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut headers = HeaderMap::new();
+        if let Freshness::AtLeast { token, wait } = freshness {
+            headers.insert(CONSISTENCY_TOKEN, header("Consistency-Token", token)?);
+            headers.insert(PREFER, prefer_wait(*wait)?);
+        }
+        self.send(Call { method: Method::GET, url, headers, body: None, repeatable: true }).await
+    }
+
+    /// A command, repeatable by its key; a `null` body is none. With `wait` the node answers when the saga has ended, or after
+    /// that time.
+    pub async fn post(
+        &self,
+        path: &[&str],
+        body: &Value,
+        key: &str,
+        wait: Option<Duration>,
+    ) -> Result<Answer, ClientError> {
+        let url = self.address(path)?;
+        let body = (!body.is_null()).then(|| Bytes::from(body.to_string()));
+        let mut headers = HeaderMap::new();
+        headers.insert(IDEMPOTENCY_KEY, header("Idempotency-Key", key)?);
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some(wait) = wait {
+            headers.insert(PREFER, prefer_wait(wait)?);
+        }
+        self.send(Call { method: Method::POST, url, headers, body, repeatable: true }).await
+    }
+
+    /// Removes something. Sent once: a repeat after a lost answer would be told `404` and look like a failure.
+    pub async fn delete(&self, path: &[&str]) -> Result<Answer, ClientError> {
+        let url = self.address(path)?;
+        self.send(Call { method: Method::DELETE, url, headers: HeaderMap::new(), body: None, repeatable: false }).await
+    }
+
+    fn address(&self, path: &[&str]) -> Result<Url, ClientError> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| ClientError::Url { url: self.base.to_string(), reason: "it has no path".to_owned() })?
+            .pop_if_empty()
+            .extend(path);
+        Ok(url)
+    }
+
+    async fn send(&self, call: Call) -> Result<Answer, ClientError> {
+        let started = Instant::now();
+        // The patience runs from the first failure: a granted wait of 30 s that ends with a dead node has used up none of it.
+        let mut failing_since: Option<Instant> = None;
+        let mut backoff = Backoff::new(self.patience);
+        loop {
+            let failure = match self.send_once(&call).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let failing_for = failing_since.get_or_insert_with(Instant::now).elapsed();
+            let pause = (call.repeatable && failure.is_transient())
+                .then(|| backoff.pause(failing_for, failure.retry_after()))
+                .flatten();
+            let Some(pause) = pause else {
+                return Err(self.give_up(failure, backoff.tries(), started.elapsed()));
+            };
+            tracing::debug!(url = %call.url, pause = ?pause, "call failed, it is repeated");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn send_once(&self, call: &Call) -> Result<Answer, Failure> {
+        let mut request = self.http.request(call.method.clone(), call.url.clone()).headers(call.headers.clone());
+        if let Some(body) = &call.body {
+            request = request.body(body.clone());
+        }
+        let response = request.send().await.map_err(Failure::Transport)?;
+        let status = response.status();
+        let token = response.headers().get(CONSISTENCY_TOKEN).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let retry_after = retry::retry_after(response.headers());
+        let body = response.bytes().await.map_err(Failure::Transport)?;
+        if !status.is_success() {
+            return Err(Failure::Refused { problem: Problem::read(status.as_u16(), &body), retry_after });
+        }
+        let url = call.url.to_string();
+        let body = if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&body).map_err(|error| {
+                Failure::Unreadable(ClientError::Answer { url: url.clone(), reason: error.to_string() })
+            })?
+        };
+        Ok(Answer { status, token, body, url })
+    }
+
+    fn give_up(&self, failure: Failure, tries: u32, elapsed: Duration) -> ClientError {
+        match failure {
+            Failure::Transport(error) => ClientError::Unreachable {
+                url: self.base.to_string(),
+                tries: tries.max(1),
+                seconds: elapsed.as_secs_f64(),
+                reason: causes(&error.without_url()),
+            },
+            Failure::Refused { problem, .. } => ClientError::Refused(problem),
+            Failure::Unreadable(error) => error,
+        }
+    }
+}
+
+fn header(name: &str, value: &str) -> Result<HeaderValue, ClientError> {
+    HeaderValue::from_str(value).map_err(|_| ClientError::Answer {
+        url: name.to_owned(),
+        reason: format!("{value:?} cannot be sent as a header"),
+    })
+}
+
+fn prefer_wait(wait: Duration) -> Result<HeaderValue, ClientError> {
+    header("Prefer", &format!("wait={}", wait.as_secs()))
+}
+
+/// The innermost cause says what happened (`Connection refused`); the outer ones only where.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

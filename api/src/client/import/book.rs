@@ -1,0 +1,155 @@
+//! The references of an import: which customer an order belongs to, what the node called it, and in which state it was left.
+//!
+//! It is the only part that grows with the file, so an entry is small and of fixed size: a digest instead of the reference, the
+//! node's id as 16 bytes. It decides what a line may refer to and sends nothing.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as MapEntry;
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::line::Entry;
+
+/// A customer of this import, by the order of appearance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CustomerIndex(pub usize);
+
+/// 16 bytes of SHA-256 of a reference: two references that share them do not occur.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RefKey([u8; 16]);
+
+impl RefKey {
+    fn of(reference: &str) -> Self {
+        let digest: [u8; 32] = Sha256::digest(reference.as_bytes()).into();
+        let mut key = [0; 16];
+        key.copy_from_slice(digest.split_at(16).0);
+        Self(key)
+    }
+}
+
+/// The states an order can be seen in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum OrderState {
+    Pending,
+    Approved,
+    Rejected,
+    CancelPending,
+    Cancelled,
+    Shipped,
+}
+
+/// An order the node has made.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed {
+    pub id: Uuid,
+    pub state: OrderState,
+}
+
+#[derive(Debug)]
+struct OrderSlot {
+    customer: CustomerIndex,
+    placed: Option<Placed>,
+}
+
+#[derive(Debug, Default)]
+pub struct Book {
+    customers: HashMap<RefKey, CustomerIndex>,
+    customer_ids: Vec<Option<Uuid>>,
+    orders: HashMap<RefKey, OrderSlot>,
+}
+
+impl Book {
+    /// Takes a line in: registers what it names and tells whose queue it belongs to, or why it cannot be played.
+    pub fn admit(&mut self, entry: &Entry) -> Result<CustomerIndex, String> {
+        match entry {
+            Entry::Customer { reference, .. } => self.admit_customer(reference),
+            Entry::Order { reference, customer, .. } => self.admit_order(reference, customer),
+            Entry::Cancel { order } | Entry::Ship { order } => self
+                .orders
+                .get(&RefKey::of(order))
+                .map(|slot| slot.customer)
+                .ok_or_else(|| format!("order {order:?} is not known above this line")),
+        }
+    }
+
+    fn admit_customer(&mut self, reference: &str) -> Result<CustomerIndex, String> {
+        match self.customers.entry(RefKey::of(reference)) {
+            MapEntry::Occupied(_) => Err(format!("ref {reference:?} is already used by another customer")),
+            MapEntry::Vacant(vacant) => {
+                let index = CustomerIndex(self.customer_ids.len());
+                self.customer_ids.push(None);
+                Ok(*vacant.insert(index))
+            }
+        }
+    }
+
+    fn admit_order(&mut self, reference: &str, customer: &str) -> Result<CustomerIndex, String> {
+        let Some(&index) = self.customers.get(&RefKey::of(customer)) else {
+            return Err(format!("customer {customer:?} is not known above this line"));
+        };
+        match self.orders.entry(RefKey::of(reference)) {
+            MapEntry::Occupied(_) => Err(format!("ref {reference:?} is already used by another order")),
+            MapEntry::Vacant(vacant) => {
+                vacant.insert(OrderSlot { customer: index, placed: None });
+                Ok(index)
+            }
+        }
+    }
+
+    /// The node's id of a customer, once it has one.
+    pub fn customer_id(&self, customer: CustomerIndex) -> Option<Uuid> {
+        self.customer_ids.get(customer.0).copied().flatten()
+    }
+
+    pub fn customer_opened(&mut self, customer: CustomerIndex, id: Uuid) {
+        if let Some(slot) = self.customer_ids.get_mut(customer.0) {
+            *slot = Some(id);
+        }
+    }
+
+    /// An order as it was last seen, once the node has it.
+    pub fn order(&self, reference: &str) -> Option<Placed> {
+        self.orders.get(&RefKey::of(reference)).and_then(|slot| slot.placed)
+    }
+
+    /// Notes the state an order is in now and gives the one it was in before, if it had one.
+    pub fn order_is(&mut self, reference: &str, now: Placed) -> Option<OrderState> {
+        let slot = self.orders.get_mut(&RefKey::of(reference))?;
+        slot.placed.replace(now).map(|before| before.state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn customer(reference: &str) -> Entry {
+        Entry::Customer { reference: reference.into(), name: "A".into(), credit_limit: domain::Money::from_cents(1) }
+    }
+
+    fn order(reference: &str, customer: &str) -> Entry {
+        Entry::Order { reference: reference.into(), customer: customer.into(), lines: Vec::new(), note: None }
+    }
+
+    #[test]
+    fn a_line_is_queued_with_the_customer_it_concerns() {
+        let mut book = Book::default();
+        assert_eq!(book.admit(&customer("a")), Ok(CustomerIndex(0)));
+        assert_eq!(book.admit(&customer("b")), Ok(CustomerIndex(1)));
+        assert_eq!(book.admit(&order("o", "b")), Ok(CustomerIndex(1)));
+        assert_eq!(book.admit(&Entry::Ship { order: "o".into() }), Ok(CustomerIndex(1)));
+    }
+
+    #[test]
+    fn a_reference_used_twice_or_not_yet_known_is_refused() {
+        let mut book = Book::default();
+        assert!(book.admit(&order("o", "a")).unwrap_err().contains("customer \"a\" is not known"));
+        book.admit(&customer("a")).unwrap();
+        assert!(book.admit(&customer("a")).unwrap_err().contains("already used by another customer"));
+        book.admit(&order("a", "a")).unwrap();
+        assert!(book.admit(&order("a", "a")).unwrap_err().contains("already used by another order"));
+        assert!(book.admit(&Entry::Cancel { order: "x".into() }).unwrap_err().contains("order \"x\" is not known"));
+    }
+}

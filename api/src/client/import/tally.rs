@@ -1,0 +1,255 @@
+//! What an import has done, counted as it goes, and the summary made of it.
+//!
+//! Orders are counted by the state they were last seen in, so a run that repeats an earlier one counts the same.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::book::OrderState;
+use crate::client::ClientError;
+
+/// Errors kept for the summary; each is reported when it happens, and all are counted.
+const MOST_ERRORS: usize = 1_000;
+/// Latencies are kept in microseconds up to an hour, to three digits.
+const LONGEST_MICROS: u64 = 3_600_000_000;
+
+/// The end of an import, as `--json` prints it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    pub customers: u64,
+    pub orders: u64,
+    pub states: BTreeMap<OrderState, u64>,
+    pub rejected_by: BTreeMap<String, u64>,
+    pub refused: Refused,
+    /// Lines that were not played.
+    pub skipped: u64,
+    /// From the first line to the end of the last saga.
+    pub seconds: f64,
+    /// How long it then took until every view showed it.
+    pub views_seconds: f64,
+    pub orders_per_second: f64,
+    /// From request to final state.
+    pub latency_ms: Latency,
+    pub errors: Vec<LineError>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    pub ship_refused: u64,
+    pub cancel_refused: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Latency {
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LineError {
+    pub line: u64,
+    pub message: String,
+}
+
+/// The counters of a running import.
+#[derive(Debug)]
+pub struct Tally {
+    pub customers: u64,
+    pub orders: u64,
+    states: BTreeMap<OrderState, u64>,
+    rejected_by: BTreeMap<String, u64>,
+    pub refused: Refused,
+    skipped: u64,
+    errors: Vec<LineError>,
+    latencies: Option<Histogram<u64>>,
+}
+
+impl Tally {
+    pub fn new() -> Self {
+        let states = [OrderState::Approved, OrderState::Cancelled, OrderState::Rejected, OrderState::Shipped];
+        Self {
+            customers: 0,
+            orders: 0,
+            states: states.into_iter().map(|state| (state, 0)).collect(),
+            rejected_by: BTreeMap::new(),
+            refused: Refused::default(),
+            skipped: 0,
+            errors: Vec::new(),
+            // The bounds are constants that the histogram accepts; without one no latency would be told, nothing else would change.
+            latencies: Histogram::new_with_bounds(1, LONGEST_MICROS, 3).ok(),
+        }
+    }
+
+    pub fn order_placed(&mut self, state: OrderState, reason: Option<String>, took: Duration) {
+        self.orders += 1;
+        *self.states.entry(state).or_default() += 1;
+        if state == OrderState::Rejected {
+            *self.rejected_by.entry(reason.unwrap_or_else(|| "UNKNOWN".to_owned())).or_default() += 1;
+        }
+        if let Some(latencies) = &mut self.latencies {
+            latencies.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        }
+    }
+
+    pub fn order_changed(&mut self, before: Option<OrderState>, now: OrderState) {
+        if let Some(count) = before.and_then(|before| self.states.get_mut(&before)) {
+            *count = count.saturating_sub(1);
+        }
+        *self.states.entry(now).or_default() += 1;
+    }
+
+    pub fn skipped(&mut self, line: u64, message: String) {
+        self.skipped += 1;
+        if self.errors.len() < MOST_ERRORS {
+            self.errors.push(LineError { line, message });
+        }
+    }
+
+    pub fn summary(mut self, playing: Duration, confirming: Duration) -> Summary {
+        self.states
+            .retain(|state, count| *count > 0 || !matches!(state, OrderState::Pending | OrderState::CancelPending));
+        let seconds = playing.as_secs_f64();
+        let orders = f64::from(u32::try_from(self.orders).unwrap_or(u32::MAX));
+        Summary {
+            customers: self.customers,
+            orders: self.orders,
+            states: self.states,
+            rejected_by: self.rejected_by,
+            refused: self.refused,
+            skipped: self.skipped,
+            seconds: rounded(seconds),
+            views_seconds: rounded(confirming.as_secs_f64()),
+            orders_per_second: if seconds > 0.0 { rounded(orders / seconds) } else { 0.0 },
+            latency_ms: Latency::of(self.latencies.as_ref()),
+            errors: self.errors,
+        }
+    }
+}
+
+impl Latency {
+    fn of(latencies: Option<&Histogram<u64>>) -> Self {
+        let millis = |micros: u64| rounded(Duration::from_micros(micros).as_secs_f64() * 1_000.0);
+        let quantile = |q| millis(latencies.map_or(0, |histogram| histogram.value_at_quantile(q)));
+        Self {
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            max: millis(latencies.map_or(0, Histogram::max)),
+        }
+    }
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1_000.0).round() / 1_000.0
+}
+
+impl Summary {
+    pub fn to_json(&self) -> Result<String, ClientError> {
+        serde_json::to_string(self).map_err(|error| ClientError::Output(error.into()))
+    }
+
+    fn count(&self, state: OrderState) -> u64 {
+        self.states.get(&state).copied().unwrap_or_default()
+    }
+
+    /// The summary for a person.
+    pub fn to_text(&self) -> String {
+        let mut rows = vec![
+            ("customers", self.customers.to_string()),
+            ("orders", self.orders.to_string()),
+            ("  approved", self.count(OrderState::Approved).to_string()),
+            ("  shipped", self.count(OrderState::Shipped).to_string()),
+            ("  cancelled", self.count(OrderState::Cancelled).to_string()),
+            ("  rejected", format!("{}{}", self.count(OrderState::Rejected), self.reasons())),
+        ];
+        for (label, state) in [("  pending", OrderState::Pending), ("  being cancelled", OrderState::CancelPending)] {
+            if self.count(state) > 0 {
+                rows.push((label, self.count(state).to_string()));
+            }
+        }
+        rows.push(("refused", format!("{} ship, {} cancel", self.refused.ship_refused, self.refused.cancel_refused)));
+        rows.push(("lines skipped", self.skipped.to_string()));
+        rows.push((
+            "time",
+            format!("{:.1} s, then {:.1} s until the views showed it", self.seconds, self.views_seconds),
+        ));
+        rows.push(("orders per second", format!("{:.0}", self.orders_per_second)));
+        let Latency { p50, p90, p99, max } = self.latency_ms;
+        rows.push((
+            "latency",
+            format!("p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms, max {max:.1} ms (request to final state)"),
+        ));
+
+        let mut text = String::new();
+        for (label, value) in rows {
+            let _ = writeln!(text, "{label:<18} {value}");
+        }
+        text
+    }
+
+    fn reasons(&self) -> String {
+        if self.rejected_by.is_empty() {
+            return String::new();
+        }
+        let reasons: Vec<String> = self.rejected_by.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        format!(" ({})", reasons.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_counted_by_their_last_state() {
+        let mut tally = Tally::new();
+        tally.order_placed(OrderState::Approved, None, Duration::from_millis(2));
+        tally.order_placed(OrderState::Approved, None, Duration::from_millis(4));
+        tally.order_placed(OrderState::Rejected, Some("INSUFFICIENT_CREDIT".into()), Duration::from_millis(100));
+        tally.order_changed(Some(OrderState::Approved), OrderState::Shipped);
+        let summary = tally.summary(Duration::from_secs(2), Duration::ZERO);
+        assert_eq!((summary.count(OrderState::Approved), summary.count(OrderState::Shipped)), (1, 1));
+        assert_eq!(summary.rejected_by.get("INSUFFICIENT_CREDIT"), Some(&1));
+        assert!((summary.orders_per_second - 1.5).abs() < 0.001);
+        assert!((summary.latency_ms.p50 - 4.0).abs() < 0.01, "{:?}", summary.latency_ms);
+        assert!((summary.latency_ms.max - 100.0).abs() < 0.1, "{:?}", summary.latency_ms);
+    }
+
+    #[test]
+    fn a_repeat_that_finds_the_order_shipped_counts_it_once() {
+        let mut tally = Tally::new();
+        tally.order_placed(OrderState::Shipped, None, Duration::from_millis(2));
+        tally.order_changed(Some(OrderState::Shipped), OrderState::Shipped);
+        assert_eq!(tally.summary(Duration::ZERO, Duration::ZERO).count(OrderState::Shipped), 1);
+    }
+
+    #[test]
+    fn the_json_has_the_names_of_the_contract() {
+        let json = Tally::new().summary(Duration::from_secs(1), Duration::ZERO).to_json().unwrap();
+        for name in [
+            r#""states":{"APPROVED":0,"REJECTED":0,"CANCELLED":0,"SHIPPED":0}"#,
+            "rejectedBy",
+            "ship_refused",
+            "ordersPerSecond",
+            "latencyMs",
+            "viewsSeconds",
+        ] {
+            assert!(json.contains(name), "{name} in {json}");
+        }
+    }
+
+    #[test]
+    fn errors_are_counted_beyond_those_kept() {
+        let mut tally = Tally::new();
+        (1..=1_005).for_each(|line| tally.skipped(line, "bad".into()));
+        let summary = tally.summary(Duration::ZERO, Duration::ZERO);
+        assert_eq!((summary.skipped, summary.errors.len()), (1_005, MOST_ERRORS));
+    }
+}

@@ -1,0 +1,190 @@
+//! `sagas list|show|retry|cancel`: what sagas there are, how far one is, and the two things a person can do about it.
+
+use std::process::ExitCode;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::args::{ListArgs, SagasAction, SagasCommand};
+use super::http::{Freshness, Node};
+use super::pages::{self, Rest};
+use super::table::{Table, cell, facts};
+use super::timeline::millis_between;
+use super::{ClientError, output};
+
+/// A saga as a node shows it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Saga {
+    pub saga_id: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub state: String,
+    pub order_id: Option<String>,
+    pub started_at: String,
+    pub updated_at: Option<String>,
+    pub ended_at: Option<String>,
+    pub deadline: Option<String>,
+    #[serde(default)]
+    pub attempts: u64,
+    #[serde(default)]
+    pub steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Step {
+    pub name: String,
+    #[serde(default)]
+    pub kind: String,
+    pub state: String,
+    pub at: Option<String>,
+    pub detail: Option<Value>,
+}
+
+impl Saga {
+    /// Whether something is still to happen.
+    pub fn is_open(&self) -> bool {
+        !matches!(self.state.as_str(), "COMPLETED" | "COMPENSATED")
+    }
+
+    fn progress(&self) -> String {
+        let ended = self.steps.iter().filter(|step| !matches!(step.state.as_str(), "REMAINING" | "RUNNING")).count();
+        format!("{ended}/{}", self.steps.len())
+    }
+}
+
+/// Runs one of the saga commands.
+pub async fn run(command: &SagasCommand) -> Result<ExitCode, ClientError> {
+    let node = Node::new(&command.node.url)?;
+    match &command.action {
+        SagasAction::List { state, kind, list } => {
+            show_list(&node, state.as_deref(), kind.as_deref(), list, command.json).await?
+        }
+        SagasAction::Show { id } => {
+            let answer = node.get(&["sagas", id], &[], &Freshness::AsItIs).await?;
+            if command.json {
+                output::print_json(&answer.body)?;
+            } else {
+                output::print(&describe(&answer.read()?))?;
+            }
+        }
+        SagasAction::Retry { id } => act(&node, id, "retry", &Value::Null, command.json).await?,
+        SagasAction::Cancel { id, reason } => {
+            let body = reason.as_ref().map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+            act(&node, id, "cancel", &body, command.json).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show_list(
+    node: &Node,
+    state: Option<&str>,
+    kind: Option<&str>,
+    list: &ListArgs,
+    json: bool,
+) -> Result<(), ClientError> {
+    let filters: Vec<(&str, &str)> =
+        [("state", state), ("type", kind)].into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let mut table = Table::new(["SAGA", "TYPE", "STATE", "STEPS", "ATTEMPTS", "ORDER", "STARTED", "UPDATED"]);
+    let rest = pages::each(node, &["sagas"], &filters, list, |page| {
+        if json {
+            return output::print_json(page);
+        }
+        output::print(&table.render(&pages::rows(page).iter().map(list_row).collect::<Vec<_>>()))
+    })
+    .await?;
+    if rest == Rest::More && !json {
+        output::note("there are more: --limit N or --all shows them");
+    }
+    Ok(())
+}
+
+/// A list's row is made from the fields that are there, so that one odd saga does not hide the others.
+fn list_row(saga: &Value) -> Vec<String> {
+    let steps = serde_json::from_value::<Saga>(saga.clone()).map_or_else(|_| "-".to_owned(), |saga| saga.progress());
+    let field = |name: &str| cell(saga.get(name));
+    vec![
+        field("sagaId"),
+        field("type"),
+        field("state"),
+        steps,
+        field("attempts"),
+        field("orderId"),
+        field("startedAt"),
+        field("updatedAt"),
+    ]
+}
+
+/// One saga: what it is, then its steps in order with what remains.
+fn describe(saga: &Saga) -> String {
+    let optional = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+    let mut text = facts(&[
+        ("saga", saga.saga_id.clone()),
+        ("type", saga.kind.clone()),
+        ("state", saga.state.clone()),
+        ("order", optional(&saga.order_id)),
+        ("started", saga.started_at.clone()),
+        ("updated", optional(&saga.updated_at)),
+        ("ended", optional(&saga.ended_at)),
+        ("deadline", optional(&saga.deadline)),
+        ("attempts", saga.attempts.to_string()),
+    ]);
+    text.push('\n');
+    let rows: Vec<Vec<String>> =
+        saga.steps.iter().enumerate().map(|(index, step)| step_row(saga, index, step)).collect();
+    text.push_str(&Table::new(["STEP", "NAME", "KIND", "STATE", "AT", "AFTER", "DETAIL"]).render(&rows));
+    text
+}
+
+fn step_row(saga: &Saga, index: usize, step: &Step) -> Vec<String> {
+    let after = step.at.as_deref().and_then(|at| millis_between(&saga.started_at, at));
+    vec![
+        (index + 1).to_string(),
+        step.name.clone(),
+        step.kind.clone(),
+        step.state.clone(),
+        step.at.clone().unwrap_or_else(|| "-".to_owned()),
+        after.map_or_else(|| "-".to_owned(), |millis| format!("+{millis:.1} ms")),
+        step.detail.as_ref().map_or_else(String::new, |detail| cell(Some(detail))),
+    ]
+}
+
+async fn act(node: &Node, id: &str, verb: &str, body: &Value, json: bool) -> Result<(), ClientError> {
+    // A key of its own per invocation makes the repeats of this call safe, and a second invocation a new request.
+    let key = Uuid::now_v7().to_string();
+    let answer = node.post(&["sagas", id, verb], body, &key, None).await?;
+    if json {
+        output::print_json(&answer.body)?;
+    } else {
+        output::print(&format!("{verb} of saga {id} accepted; `counterfoil sagas show {id}` tells how it goes"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_saga_is_shown_with_what_remains() {
+        let saga: Saga = serde_json::from_value(json!({
+            "sagaId": "s1", "type": "create-order", "state": "RUNNING", "orderId": "o1", "attempts": 1,
+            "startedAt": "2026-01-01T00:00:00.000Z", "updatedAt": "2026-01-01T00:00:00.002Z",
+            "steps": [
+                {"name": "reserve credit", "kind": "command", "state": "DONE", "at": "2026-01-01T00:00:00.0015Z", "detail": "25.00"},
+                {"name": "approve order", "kind": "local", "state": "REMAINING"}
+            ]
+        }))
+        .unwrap();
+        let text = describe(&saga);
+        assert!(text.contains("ended     -\n"), "{text}");
+        assert!(
+            text.contains("1     reserve credit  command  DONE       2026-01-01T00:00:00.0015Z  +1.5 ms  25.00\n"),
+            "{text}"
+        );
+        assert!(text.contains("2     approve order   local    REMAINING  -"), "{text}");
+        assert_eq!((saga.progress(), saga.is_open()), ("1/2".to_owned(), true));
+    }
+}

@@ -1,0 +1,115 @@
+//! Aligned columns of text for lists on a terminal.
+//!
+//! Long lists come page by page, so the widths of the first page hold for the later ones (a longer cell pushes its own row only).
+
+use serde_json::Value;
+
+/// Between columns.
+const GAP: &str = "  ";
+
+/// A table with a header; rows are rendered in pages.
+#[derive(Debug)]
+pub struct Table {
+    titles: Vec<String>,
+    widths: Vec<usize>,
+    begun: bool,
+}
+
+impl Table {
+    pub fn new<T: Into<String>>(titles: impl IntoIterator<Item = T>) -> Self {
+        let titles: Vec<String> = titles.into_iter().map(Into::into).collect();
+        let widths = titles.iter().map(|title| width(title)).collect();
+        Self { titles, widths, begun: false }
+    }
+
+    /// The next rows as text, with the header before the first of them.
+    pub fn render(&mut self, rows: &[Vec<String>]) -> String {
+        let mut text = String::new();
+        if !self.begun {
+            self.begun = true;
+            for row in rows {
+                for (known, cell) in self.widths.iter_mut().zip(row) {
+                    *known = (*known).max(width(cell));
+                }
+            }
+            self.push_row(&mut text, &self.titles);
+        }
+        for row in rows {
+            self.push_row(&mut text, row);
+        }
+        text
+    }
+
+    fn push_row(&self, text: &mut String, row: &[String]) {
+        let mut line = String::new();
+        for (cell, known) in row.iter().zip(&self.widths) {
+            let padding = known.saturating_sub(width(cell));
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', padding));
+            line.push_str(GAP);
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+}
+
+/// Facts under each other, their values aligned.
+pub fn facts(facts: &[(&str, String)]) -> String {
+    let longest = facts.iter().map(|(name, _)| width(name)).max().unwrap_or_default();
+    facts.iter().map(|(name, value)| format!("{name:<longest$}{GAP}{value}\n")).collect()
+}
+
+/// A JSON value as a cell: text without quotes, nothing as a dash, structure as compact JSON.
+pub fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => one_line(text),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// Causes and details may hold line breaks, or bytes a terminal would obey.
+fn one_line(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn row(cells: &[&str]) -> Vec<String> {
+        cells.iter().map(|cell| (*cell).to_owned()).collect()
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell_and_lines_have_no_tail() {
+        let mut table = Table::new(["ID", "STATE"]);
+        let text = table.render(&[row(&["größer", "RUNNING"]), row(&["b", "-"])]);
+        assert_eq!(text, "ID      STATE\ngrößer  RUNNING\nb       -\n");
+    }
+
+    #[test]
+    fn a_later_page_has_no_header_and_keeps_the_columns() {
+        let mut table = Table::new(["ID", "STATE"]);
+        table.render(&[row(&["abcd", "x"])]);
+        assert_eq!(table.render(&[row(&["e", "y"])]), "e     y\n");
+    }
+
+    #[test]
+    fn cells_are_plain_text() {
+        assert_eq!(cell(Some(&json!("a\n\u{1b}[31mb"))), "a  [31mb");
+        assert_eq!(cell(Some(&json!({"a": 1}))), r#"{"a":1}"#);
+        assert_eq!((cell(Some(&Value::Null)), cell(None), cell(Some(&json!(3)))), ("-".into(), "-".into(), "3".into()));
+    }
+
+    #[test]
+    fn facts_are_aligned() {
+        assert_eq!(facts(&[("id", "1".into()), ("state", "x".into())]), "id     1\nstate  x\n");
+    }
+}

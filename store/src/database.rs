@@ -1,0 +1,153 @@
+//! A service's private database: one connection that the journal writes through, and a few that only read.
+
+use std::path::Path;
+use std::time::Duration;
+
+use domain::Service;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sea_orm::{
+    ActiveValue, ConnectOptions, Database, DatabaseConnection, DbErr, EntityTrait, sqlx::sqlite::SqliteSynchronous,
+};
+use sea_orm_migration::MigratorTrait;
+
+use crate::StoreError;
+use crate::migrations::{CustomersMigrator, OrdersMigrator};
+use crate::tables::setting;
+
+/// Connections that read at the same time.
+const READERS: u32 = 4;
+/// The page cache of the writing connection, in KiB.
+const WRITER_CACHE_KIB: u32 = 24 * 1024;
+/// The write-ahead log is copied into the database each time it has grown by so many pages.
+const CHECKPOINT_PAGES: u32 = 4000;
+
+/// The database of one service.
+#[derive(Clone, Debug)]
+pub struct ServiceDatabase {
+    pub service: Service,
+    /// Reads what is committed; cannot write.
+    pub read: DatabaseConnection,
+    /// The journal's.
+    pub(crate) write: DatabaseConnection,
+}
+
+impl ServiceDatabase {
+    /// Opens, and if need be creates, the embedded database of `service` in `folder`, and brings its schema up to
+    /// date. `shards` is fixed at the first start.
+    ///
+    /// # Errors
+    /// When the database cannot be opened, or was made for another number of shards.
+    pub async fn open_embedded(service: Service, folder: &Path, shards: u16) -> Result<Self, StoreError> {
+        let file = folder.join(format!("{service}.db"));
+        let failed = |source| StoreError::Database { what: service.to_string(), source };
+        let write = connect(&file, Use::Write).await.map_err(failed)?;
+        match service {
+            Service::Customers => CustomersMigrator::up(&write, None).await,
+            Service::Orders => OrdersMigrator::up(&write, None).await,
+        }
+        .map_err(failed)?;
+        let read = connect(&file, Use::Read).await.map_err(failed)?;
+        let database = ServiceDatabase { service, read, write };
+        database.fix_shards(shards).await?;
+        Ok(database)
+    }
+
+    /// Opens an existing embedded database to read only, with or without a node running on it.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub async fn open_to_read(service: Service, folder: &Path) -> Result<Self, StoreError> {
+        let file = folder.join(format!("{service}.db"));
+        if !file.exists() {
+            return Err(StoreError::Configuration(format!("there is no database {}", file.display())));
+        }
+        let read = connect(&file, Use::Read)
+            .await
+            .map_err(|source| StoreError::Database { what: service.to_string(), source })?;
+        Ok(ServiceDatabase { service, read: read.clone(), write: read })
+    }
+
+    /// Closes the connections.
+    pub async fn close(self) {
+        for connection in [self.read, self.write] {
+            if let Err(error) = connection.close().await {
+                tracing::warn!(service = %self.service, error = %error, "a connection does not close");
+            }
+        }
+    }
+
+    /// The number of shards the database was made for.
+    ///
+    /// # Errors
+    /// When the database does not answer, or its setting cannot be read.
+    pub async fn shards(&self) -> Result<Option<u16>, StoreError> {
+        let row = setting::Entity::find_by_id("shards".to_owned())
+            .one(&self.read)
+            .await
+            .map_err(|source| self.failed(source))?;
+        row.map(|row| {
+            row.value.parse().map_err(|error| StoreError::Corrupt {
+                what: format!("setting shards of the {} database", self.service),
+                source: Box::new(error),
+            })
+        })
+        .transpose()
+    }
+
+    async fn fix_shards(&self, shards: u16) -> Result<(), StoreError> {
+        match self.shards().await? {
+            Some(fixed) if fixed == shards => Ok(()),
+            Some(fixed) => Err(StoreError::Configuration(format!(
+                "COUNTERFOIL_SHARDS is {shards}, but the {} database was made for {fixed}; allowed: {fixed}",
+                self.service
+            ))),
+            None => {
+                let row = setting::ActiveModel {
+                    name: ActiveValue::Set("shards".to_owned()),
+                    value: ActiveValue::Set(shards.to_string()),
+                };
+                setting::Entity::insert(row).exec_without_returning(&self.write).await.map_err(|e| self.failed(e))?;
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn failed(&self, source: DbErr) -> StoreError {
+        StoreError::Database { what: self.service.to_string(), source }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Use {
+    Write,
+    Read,
+}
+
+async fn connect(file: &Path, r#use: Use) -> Result<DatabaseConnection, DbErr> {
+    let mode = if r#use == Use::Write { "rwc" } else { "rw" };
+    let mut options = ConnectOptions::new(format!("sqlite://{}?mode={mode}", file.display()));
+    let connections = if r#use == Use::Write { 1 } else { READERS };
+    options
+        .min_connections(1)
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(10))
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |sqlite| pragmas(sqlite, r#use));
+    // Connections of SQLite do not age; a new one would only start with a cold cache.
+    options.max_lifetime(None).idle_timeout(None);
+    Database::connect(options).await
+}
+
+fn pragmas(sqlite: SqliteConnectOptions, r#use: Use) -> SqliteConnectOptions {
+    let sqlite = sqlite
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5));
+    match r#use {
+        Use::Write => sqlite
+            .pragma("cache_size", format!("-{WRITER_CACHE_KIB}"))
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+            .pragma("journal_size_limit", "67108864"),
+        Use::Read => sqlite.pragma("query_only", "ON"),
+    }
+}

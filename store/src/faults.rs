@@ -1,0 +1,127 @@
+//! Faults that a test asks for, so that what must survive them can be tested on the real thing.
+//!
+//! Read from `COUNTERFOIL_FAULTS`, a comma-separated list; empty in production.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Which faults to bring about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FaultPlan {
+    /// Every delivery of log messages comes twice.
+    pub deliver_twice: bool,
+    /// Every N-th delivery is lost on the way.
+    pub lose_message: Option<u64>,
+    /// Every N-th commit of a journal fails after its work.
+    pub fail_commit: Option<u64>,
+    /// The customer actor panics on commands to a customer of this name.
+    pub panic_customer: Option<String>,
+    /// The order actor panics on creating an order with this note.
+    pub panic_order: Option<String>,
+    /// The saga actor panics on the answer of a customer of this name.
+    pub panic_saga: Option<String>,
+    /// Actors panic only the first time in the life of the process.
+    pub panic_once: bool,
+}
+
+/// A fault that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not a fault; allowed: deliver-twice, lose-message=N, fail-commit=N, panic-customer=NAME, \
+     panic-order=NOTE, panic-saga=CUSTOMER-NAME, panic-once"
+)]
+pub struct UnknownFault(String);
+
+impl FromStr for FaultPlan {
+    type Err = UnknownFault;
+
+    fn from_str(list: &str) -> Result<Self, UnknownFault> {
+        let mut plan = FaultPlan::default();
+        for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+            let unknown = || UnknownFault(entry.to_owned());
+            let every = |value: &str| value.parse().ok().filter(|n| *n > 0).map(Some).ok_or_else(unknown);
+            match entry.split_once('=').unwrap_or((entry, "")) {
+                ("deliver-twice", "") => plan.deliver_twice = true,
+                ("panic-once", "") => plan.panic_once = true,
+                ("lose-message", n) => plan.lose_message = every(n)?,
+                ("fail-commit", n) => plan.fail_commit = every(n)?,
+                ("panic-customer", name) => plan.panic_customer = Some(name.to_owned()),
+                ("panic-order", note) => plan.panic_order = Some(note.to_owned()),
+                ("panic-saga", name) => plan.panic_saga = Some(name.to_owned()),
+                _ => return Err(unknown()),
+            }
+        }
+        Ok(plan)
+    }
+}
+
+/// The plan and how far it has been carried out. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    plan: Arc<FaultPlan>,
+    deliveries: Arc<AtomicU64>,
+    commits: Arc<AtomicU64>,
+    panics: Arc<AtomicU64>,
+}
+
+impl Faults {
+    #[must_use]
+    pub fn new(plan: FaultPlan) -> Self {
+        Faults { plan: Arc::new(plan), ..Faults::default() }
+    }
+
+    #[must_use]
+    pub fn plan(&self) -> &FaultPlan {
+        &self.plan
+    }
+
+    /// How often the next delivery arrives: 0, 1 or 2 times.
+    #[must_use]
+    pub fn arrivals(&self) -> usize {
+        if self.plan.lose_message.is_some_and(|n| is_nth(&self.deliveries, n)) {
+            return 0;
+        }
+        if self.plan.deliver_twice { 2 } else { 1 }
+    }
+
+    #[must_use]
+    pub fn commit_fails(&self) -> bool {
+        self.plan.fail_commit.is_some_and(|n| is_nth(&self.commits, n))
+    }
+
+    /// Panics when `trigger` is what the plan names.
+    ///
+    /// # Panics
+    /// That is what it is for.
+    pub fn panic_if(&self, planned: Option<&String>, trigger: Option<&str>) {
+        let hit = planned.is_some_and(|planned| trigger == Some(planned.as_str()));
+        let first = hit && self.panics.fetch_add(1, Ordering::Relaxed) == 0;
+        assert!(!hit || (self.plan.panic_once && !first), "injected fault: panic");
+    }
+}
+
+fn is_nth(counter: &AtomicU64, n: u64) -> bool {
+    (counter.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(n)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_list_and_refuses_what_it_does_not_know() {
+        let plan: FaultPlan = "deliver-twice, lose-message=7,panic-customer=Ada".parse().unwrap();
+        assert!(plan.deliver_twice && plan.lose_message == Some(7));
+        assert_eq!(plan.panic_customer.as_deref(), Some("Ada"));
+        assert!("lose-message=0".parse::<FaultPlan>().is_err());
+        assert!("explode".parse::<FaultPlan>().is_err());
+    }
+
+    #[test]
+    fn loses_every_nth() {
+        let faults = Faults::new("lose-message=3".parse().unwrap());
+        let arrivals: Vec<_> = (0..6).map(|_| faults.arrivals()).collect();
+        assert_eq!(arrivals, [1, 1, 0, 1, 1, 0]);
+    }
+}

@@ -1,0 +1,220 @@
+//! Reading the outbox table: messages to a destination, the history of an entity, and the state as it was.
+
+use domain::order::OrderCreated;
+use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId, ShardId, Timestamp};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use crate::log::{Destination, Message};
+use crate::tables::outbox;
+use crate::unit::MAX_MESSAGES;
+use crate::{ServiceDatabase, StoreError, outbox as stored};
+
+/// Rows read at once.
+const PAGE: u64 = 1000;
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The messages from `source` to `destination` after `after`, oldest first; see [`crate::Log::read`].
+pub(crate) async fn messages(
+    database: &ServiceDatabase,
+    source: ShardId,
+    destination: Destination,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Message>, StoreError> {
+    let mut found: Vec<Message> = Vec::new();
+    let mut previous = after;
+    // The row that holds the message `after` may hold later ones too.
+    let mut beyond = signed(after).saturating_sub(i64::try_from(MAX_MESSAGES).unwrap_or(0));
+    loop {
+        let wanted = match destination {
+            Destination::Events => outbox::Column::Events.is_not_null(),
+            Destination::Shard(_) => outbox::Column::Messages.is_not_null(),
+        };
+        let rows = outbox::Entity::find()
+            .filter(outbox::Column::Shard.eq(i32::from(source.number)))
+            .filter(outbox::Column::Sequence.gt(beyond))
+            .filter(wanted)
+            .order_by_asc(outbox::Column::Sequence)
+            .limit(PAGE)
+            .all(&database.read)
+            .await
+            .map_err(|e| database.failed(e))?;
+        let Some(last) = rows.last() else { return Ok(found) };
+        beyond = last.sequence;
+        for row in &rows {
+            for mut message in stored::from_row(source.service, row)? {
+                if message.destination != destination || message.sequence <= after {
+                    continue;
+                }
+                if found.len() == limit {
+                    return Ok(found);
+                }
+                message.previous = previous;
+                previous = message.sequence;
+                found.push(message);
+            }
+        }
+    }
+}
+
+/// The events of an entity from `from_version` on, oldest first, at most `limit`.
+///
+/// # Errors
+/// When the database does not answer, or a row cannot be read.
+pub async fn events(
+    database: &ServiceDatabase,
+    entity: Uuid,
+    from_version: u64,
+    limit: usize,
+) -> Result<Vec<Message>, StoreError> {
+    let rows = outbox::Entity::find()
+        .filter(outbox::Column::EntityId.eq(entity))
+        .filter(
+            outbox::Column::Version.gt(signed(from_version).saturating_sub(i64::try_from(MAX_MESSAGES).unwrap_or(0))),
+        )
+        .order_by_asc(outbox::Column::Version)
+        .limit(u64::try_from(limit + MAX_MESSAGES).unwrap_or(PAGE))
+        .all(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+    let mut found = Vec::new();
+    for row in &rows {
+        let messages = stored::from_row(database.service, row)?;
+        found.extend(
+            messages
+                .into_iter()
+                .filter(|message| message.destination == Destination::Events && message.version >= from_version),
+        );
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
+/// A point in an entity's history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AsOf {
+    Version(u64),
+    /// The newest state that had been reached then.
+    Time(Timestamp),
+}
+
+/// An order as it was; `None` before it existed, and for a version that it has not reached.
+///
+/// # Errors
+/// When the database does not answer, or an event cannot be read.
+pub async fn order_as_of(
+    database: &ServiceDatabase,
+    id: OrderId,
+    as_of: AsOf,
+) -> Result<Option<(Order, OrderCreated)>, StoreError> {
+    // An order has few events, so they are folded.
+    let mut state: Option<(Order, OrderCreated)> = None;
+    let mut from_version = 1;
+    loop {
+        let page = events(database, id.0, from_version, 100).await?;
+        let Some(last) = page.last() else { break };
+        from_version = last.version + 1;
+        for message in &page {
+            let beyond = match as_of {
+                AsOf::Version(version) => message.version > version,
+                AsOf::Time(time) => message.time > time,
+            };
+            if beyond {
+                break;
+            }
+            let event = decode_order_event(message)?;
+            match (&mut state, &event) {
+                (None, OrderEvent::Created(created)) => {
+                    state = Some((Order::created(id, created, message.time), created.clone()));
+                }
+                (Some((order, _)), event) => order.apply(event, message.time),
+                (None, _) => return Err(unreadable(message, "the history does not begin with its creation".into())),
+            }
+        }
+    }
+    let reached = |order: &Order| match as_of {
+        AsOf::Version(version) => order.version == version,
+        AsOf::Time(_) => true,
+    };
+    Ok(state.filter(|(order, _)| reached(order)))
+}
+
+/// A customer as it was; as [`order_as_of`].
+///
+/// # Errors
+/// When the database does not answer, or an event cannot be read.
+pub async fn customer_as_of(
+    database: &ServiceDatabase,
+    id: CustomerId,
+    as_of: AsOf,
+) -> Result<Option<Customer>, StoreError> {
+    let version = match as_of {
+        AsOf::Version(version) => version,
+        AsOf::Time(time) => version_at(database, id.0, time).await?,
+    };
+    let Some(first) = events(database, id.0, 1, 1).await?.pop().filter(|_| version > 0) else { return Ok(None) };
+    let Some(newest) = events(database, id.0, version, 1).await?.pop() else { return Ok(None) };
+    let CustomerEvent::Created(created) = decode_customer_event(&first)? else {
+        return Err(unreadable(&first, "the history does not begin with its creation".into()));
+    };
+    let mut customer = Customer::created(id, &created, first.time);
+    if newest.version > 1 {
+        // Each event carries the balance after it, so the ones between need not be read.
+        customer.apply(&decode_customer_event(&newest)?, newest.time);
+        customer.version = newest.version;
+    }
+    Ok(Some(customer))
+}
+
+/// The version an entity had reached at `time`, 0 before its first. Its times never go back, so it is found by halving.
+async fn version_at(database: &ServiceDatabase, entity: Uuid, time: Timestamp) -> Result<u64, StoreError> {
+    let mut reached = 0;
+    let mut beyond = newest_version(database, entity).await? + 1;
+    while beyond - reached > 1 {
+        let middle = reached + (beyond - reached) / 2;
+        match events(database, entity, middle, 1).await?.first() {
+            Some(message) if message.time <= time => reached = middle,
+            _ => beyond = middle,
+        }
+    }
+    Ok(reached)
+}
+
+async fn newest_version(database: &ServiceDatabase, entity: Uuid) -> Result<u64, StoreError> {
+    let row = outbox::Entity::find()
+        .filter(outbox::Column::EntityId.eq(entity))
+        .filter(outbox::Column::Version.is_not_null())
+        .order_by_desc(outbox::Column::Version)
+        .one(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+    let Some(row) = row else { return Ok(0) };
+    let newest = stored::from_row(database.service, &row)?.iter().map(|message| message.version).max();
+    Ok(newest.unwrap_or(0))
+}
+
+/// Decodes an event of an order.
+///
+/// # Errors
+/// When its type is unknown or its body malformed.
+pub fn decode_order_event(message: &Message) -> Result<OrderEvent, StoreError> {
+    OrderEvent::decode(&message.name, message.type_version, message.body.get())
+        .map_err(|e| unreadable(message, e.into()))
+}
+
+/// Decodes an event of a customer.
+///
+/// # Errors
+/// When its type is unknown or its body malformed.
+pub fn decode_customer_event(message: &Message) -> Result<CustomerEvent, StoreError> {
+    CustomerEvent::decode(&message.name, message.type_version, message.body.get())
+        .map_err(|e| unreadable(message, e.into()))
+}
+
+fn unreadable(message: &Message, source: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
+    StoreError::Corrupt { what: format!("event {} of {}", message.version, message.entity), source }
+}

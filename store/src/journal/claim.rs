@@ -1,0 +1,62 @@
+//! Taking a shard over: raise its epoch, then read how far its outbox has come.
+
+use domain::ShardId;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::StoreError;
+use crate::log::embedded::Heads;
+use crate::outbox;
+use crate::tables::outbox::Model as OutboxRow;
+
+const RAISE: &str = "INSERT INTO shards (shard, epoch, owner, published, heads, pruned) VALUES (?, 1, ?, 0, '{}', 0) \
+    ON CONFLICT (shard) DO UPDATE SET epoch = epoch + 1, owner = excluded.owner";
+const STATE: &str = "SELECT epoch, published, heads FROM shards WHERE shard = ?";
+const LAST: &str = "SELECT sequence, count FROM outbox WHERE shard = ? ORDER BY sequence DESC LIMIT 1";
+const UNPUBLISHED: &str = "SELECT shard, sequence, count, entity_id, version, correlation_id, time, events, messages \
+    FROM outbox WHERE shard = ? AND sequence > ? ORDER BY sequence";
+
+/// A shard that has been taken over.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub shard: ShardId,
+    pub epoch: u64,
+    /// The sequence of the next message of its outbox.
+    pub next_sequence: u64,
+    /// The newest sequence per destination of its outbox.
+    pub heads: Heads,
+}
+
+pub(super) fn take_over(connection: &Connection, shard: ShardId, owner: &str) -> Result<Claim, StoreError> {
+    let failed = |source| StoreError::Write { what: shard.service.to_string(), source };
+    connection.execute(RAISE, params![shard.number, owner]).map_err(failed)?;
+    let (epoch, published, heads): (u64, u64, String) = connection
+        .query_row(STATE, [shard.number], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .map_err(failed)?;
+    let last: Option<(u64, u64)> =
+        connection.query_row(LAST, [shard.number], |row| Ok((row.get(0)?, row.get(1)?))).optional().map_err(failed)?;
+    let mut heads = Heads::from_json(shard, published, &heads)?;
+    let mut statement = connection.prepare(UNPUBLISHED).map_err(failed)?;
+    let rows = statement.query_map(params![shard.number, published], outbox_row).map_err(failed)?;
+    for row in rows {
+        for message in outbox::from_row(shard.service, &row.map_err(failed)?)? {
+            heads.advance(message.destination, message.sequence);
+        }
+    }
+    let next_sequence = last.map_or(1, |(sequence, count)| sequence + count);
+    Ok(Claim { shard, epoch, next_sequence, heads })
+}
+
+fn outbox_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<OutboxRow> {
+    let uuid = |index| row.get::<_, [u8; 16]>(index).map(uuid::Uuid::from_bytes);
+    Ok(OutboxRow {
+        shard: row.get(0)?,
+        sequence: row.get(1)?,
+        count: row.get(2)?,
+        entity_id: uuid(3)?,
+        version: row.get(4)?,
+        correlation_id: uuid(5)?,
+        time: row.get(6)?,
+        events: row.get(7)?,
+        messages: row.get(8)?,
+    })
+}

@@ -1,0 +1,117 @@
+//! What waits for the journal's thread.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use domain::{Service, ShardId, Timestamp};
+use tokio::sync::{Notify, oneshot};
+
+use super::Claim;
+use crate::StoreError;
+use crate::unit::{Fate, Unit};
+
+pub(super) enum Work {
+    Unit(Unit),
+    Claim { shard: ShardId, owner: String, answer: oneshot::Sender<Result<Claim, StoreError>> },
+    Prune { shard: ShardId, sequence: u64, before: Timestamp, answer: oneshot::Sender<Result<usize, StoreError>> },
+    Close { answer: oneshot::Sender<()> },
+}
+
+#[derive(Default)]
+struct Waiting {
+    work: VecDeque<Work>,
+    closed: bool,
+}
+
+/// The queue between the shards and the journal's thread. It is bounded by those who submit: shards stop taking in
+/// work while the backlog is long.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    some: Condvar,
+    units: AtomicUsize,
+    taken: Notify,
+}
+
+impl Queue {
+    pub(super) fn push(&self, service: Service, work: Work) {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            drop(waiting);
+            refuse(service, work);
+            return;
+        }
+        if matches!(work, Work::Unit(_)) {
+            self.units.fetch_add(1, Ordering::Relaxed);
+        }
+        let was_empty = waiting.work.is_empty();
+        waiting.work.push_back(work);
+        drop(waiting);
+        if was_empty {
+            self.some.notify_one();
+        }
+    }
+
+    /// Waits for work and takes all there is.
+    pub(super) fn take(&self) -> VecDeque<Work> {
+        let mut waiting = self.lock();
+        while waiting.work.is_empty() {
+            waiting = self.some.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        let work = std::mem::take(&mut waiting.work);
+        self.units.store(0, Ordering::Release);
+        drop(waiting);
+        self.taken.notify_waiters();
+        work
+    }
+
+    /// Waits until fewer than `units` wait.
+    pub(super) async fn below(&self, units: usize) {
+        while self.len() >= units {
+            let taken = self.taken.notified();
+            // What was taken between the two looks would not wake us any more.
+            if self.len() >= units {
+                taken.await;
+            }
+        }
+    }
+
+    /// Refuses what waits and whatever comes later.
+    pub(super) fn close(&self, service: Service) {
+        let mut waiting = self.lock();
+        waiting.closed = true;
+        let left = std::mem::take(&mut waiting.work);
+        self.units.store(0, Ordering::Release);
+        drop(waiting);
+        self.taken.notify_waiters();
+        for work in left {
+            refuse(service, work);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.units.load(Ordering::Acquire)
+    }
+
+    // Nothing panics while it holds the lock, and the queue is whole at any moment.
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue").field("units", &self.len()).finish()
+    }
+}
+
+/// Answers that the journal is closed; whoever waits for a dropped answer learns the same.
+fn refuse(service: Service, work: Work) {
+    match work {
+        Work::Unit(unit) => {
+            (unit.completion)(Fate::Dropped(Arc::new(StoreError::Closed { what: service.to_string() })));
+        }
+        Work::Claim { .. } | Work::Prune { .. } | Work::Close { .. } => {}
+    }
+}

@@ -1,0 +1,305 @@
+//! The journal's thread: takes what has gathered, commits it, publishes it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use domain::{Service, ShardId};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use rusqlite::Connection;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::queue::{Queue, Work};
+use super::writer::{Failure, Note, Writer};
+use super::{Claim, claim};
+use crate::faults::Faults;
+use crate::log::embedded::{EmbeddedLog, Heads};
+use crate::metric_names as names;
+use crate::unit::{Fate, Unit};
+use crate::{ServiceDatabase, StoreError, outbox};
+
+/// At most so many units in one transaction: more would only make the first of them wait.
+const MAX_BATCH: usize = 4096;
+/// How often it is noted in the database how far the outbox is published.
+const NOTE_PUBLISHED_EVERY: Duration = Duration::from_secs(1);
+
+/// What the thread works with.
+pub(super) struct Parts {
+    pub service: Service,
+    pub log: Arc<EmbeddedLog>,
+    pub faults: Faults,
+    pub queue: Arc<Queue>,
+    pub durable: Arc<[AtomicU64]>,
+}
+
+/// Starts the thread on the database's writing connection and waits until it has it.
+pub(super) async fn spawn(database: &ServiceDatabase, parts: Parts) -> Result<(), StoreError> {
+    let service = database.service;
+    let pool = database.write.get_sqlite_connection_pool().clone();
+    let runtime = Handle::current();
+    let (started, start) = oneshot::channel();
+    let run = move || {
+        runtime.block_on(async move {
+            let queue = Arc::clone(&parts.queue);
+            if let Err(error) = run_on_connection(&pool, parts, started).await {
+                tracing::error!(service = %service, error = %error, "the journal has no connection");
+            }
+            queue.close(service);
+        });
+    };
+    std::thread::Builder::new()
+        .name(format!("journal-{service}"))
+        .spawn(run)
+        .map_err(|error| StoreError::Configuration(format!("no thread for the journal of {service}: {error}")))?;
+    start.await.map_err(|_| StoreError::Closed { what: service.to_string() })
+}
+
+async fn run_on_connection(
+    pool: &sea_orm::sqlx::SqlitePool,
+    parts: Parts,
+    started: oneshot::Sender<()>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut connection = pool.acquire().await?;
+    let mut handle = connection.lock_handle().await?;
+    // SAFETY: `handle` keeps SeaORM's worker away from the connection for as long as it lives, which is longer than
+    // `raw` does; and closing the connection is left to it.
+    #[expect(unsafe_code, reason = "the journal writes through the connection that SeaORM opened")]
+    let raw = unsafe { Connection::from_handle(handle.as_raw_handle().as_ptr())? };
+    // Whoever waits for the start has gone only when the node has.
+    let _ = started.send(());
+    Committer::new(&raw, parts).run();
+    Ok(())
+}
+
+struct Instruments {
+    commits: Counter,
+    units: Counter,
+    culprits: Counter,
+    seconds: Histogram,
+    published: Counter,
+    pruned: Counter,
+    backlog: Gauge,
+}
+
+impl Instruments {
+    fn of(service: Service) -> Self {
+        let label = || [("service", service.name())];
+        Instruments {
+            commits: counter!(names::JOURNAL_COMMITS, &label()),
+            units: counter!(names::JOURNAL_UNITS, &label()),
+            culprits: counter!(names::JOURNAL_CULPRITS, &label()),
+            seconds: histogram!(names::JOURNAL_COMMIT_SECONDS, &label()),
+            published: counter!(names::LOG_PUBLISHED, &label()),
+            pruned: counter!(names::OUTBOX_PRUNED, &label()),
+            backlog: gauge!(names::JOURNAL_BACKLOG, &label()),
+        }
+    }
+}
+
+struct Committer<'c> {
+    writer: Writer<'c>,
+    parts: Parts,
+    /// Per shard, the newest epoch that has failed: units of it and of older ones are dropped.
+    failed_epochs: HashMap<ShardId, u64>,
+    /// Shards with messages published since it was last noted, and the epoch they are held at.
+    unnoted: HashMap<ShardId, u64>,
+    noted_at: Instant,
+    instruments: Instruments,
+}
+
+impl<'c> Committer<'c> {
+    fn new(connection: &'c Connection, parts: Parts) -> Self {
+        Committer {
+            writer: Writer::new(connection, parts.service),
+            instruments: Instruments::of(parts.service),
+            parts,
+            failed_epochs: HashMap::new(),
+            unnoted: HashMap::new(),
+            noted_at: Instant::now(),
+        }
+    }
+
+    fn run(mut self) {
+        loop {
+            let mut work = self.parts.queue.take();
+            while let Some(next) = work.pop_front() {
+                match next {
+                    Work::Unit(unit) => {
+                        let units = gather(unit, &mut work);
+                        self.instruments.backlog.set(u32::try_from(work.len()).map_or(f64::MAX, f64::from));
+                        self.commit(units);
+                    }
+                    Work::Claim { shard, owner, answer } => {
+                        let claimed = self.claim(shard, &owner);
+                        // The claimer may have given up; the epoch is raised all the same.
+                        let _ = answer.send(claimed);
+                    }
+                    Work::Prune { shard, sequence, before, answer } => {
+                        let pruned = self.writer.prune(shard, sequence, before);
+                        if let Ok(rows) = pruned {
+                            self.instruments.pruned.increment(u64::try_from(rows).unwrap_or(0));
+                        }
+                        let _ = answer.send(pruned);
+                    }
+                    Work::Close { answer } => {
+                        self.note_published_at_end();
+                        self.parts.queue.close(self.parts.service);
+                        let _ = answer.send(());
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn claim(&mut self, shard: ShardId, owner: &str) -> Result<Claim, StoreError> {
+        let claim = claim::take_over(self.writer.connection(), shard, owner)?;
+        self.parts.log.restore_heads(shard, &claim.heads);
+        Ok(claim)
+    }
+
+    /// Commits units, in order. Returns when the fate of each is known and told.
+    fn commit(&mut self, mut units: Vec<Unit>) {
+        loop {
+            units = self.drop_failed(units);
+            if units.iter().all(Unit::is_empty) {
+                return self.succeed(units);
+            }
+            let begun = Instant::now();
+            let note = self.due_note();
+            let written = self.writer.write(&units, &note, self.parts.faults.commit_fails());
+            self.instruments.seconds.record(begun.elapsed());
+            match written {
+                Ok(()) => {
+                    self.instruments.commits.increment(1);
+                    self.noted(&note);
+                    return self.succeed(units);
+                }
+                Err(Failure::Unit { index, error }) => units = self.isolate(units, index, error),
+                Err(Failure::Batch(error)) => return self.fail_all(units, error),
+            }
+        }
+    }
+
+    fn drop_failed(&self, units: Vec<Unit>) -> Vec<Unit> {
+        let mut kept = Vec::with_capacity(units.len());
+        for unit in units {
+            match self.failed_epochs.get(&unit.shard) {
+                Some(failed) if unit.epoch <= *failed => {
+                    let reason = StoreError::StaleEpoch { shard: unit.shard, held: unit.epoch, current: failed + 1 };
+                    (unit.completion)(Fate::Dropped(Arc::new(reason)));
+                }
+                _ => kept.push(unit),
+            }
+        }
+        kept
+    }
+
+    /// Takes the culprit out; the rest of its shard is dropped by the next round.
+    fn isolate(&mut self, mut units: Vec<Unit>, index: usize, error: StoreError) -> Vec<Unit> {
+        if index < units.len() {
+            let later = units.split_off(index);
+            let mut later = later.into_iter();
+            if let Some(culprit) = later.next() {
+                tracing::warn!(shard = %culprit.shard, error = %error, "a unit is refused, its shard reloads");
+                self.instruments.culprits.increment(1);
+                // Units before it in the batch are of the same epoch and stand: only what comes after is dropped.
+                let failed = culprit.epoch;
+                let shard = culprit.shard;
+                (culprit.completion)(Fate::Culprit(Arc::new(error)));
+                let (dropped, kept): (Vec<_>, Vec<_>) =
+                    later.partition(|unit| unit.shard == shard && unit.epoch <= failed);
+                let reason = Arc::new(StoreError::StaleEpoch { shard, held: failed, current: failed + 1 });
+                for unit in dropped {
+                    (unit.completion)(Fate::Dropped(Arc::clone(&reason)));
+                }
+                self.commit_before(&mut units, shard);
+                self.failed_epochs.insert(shard, failed);
+                units.extend(kept);
+            }
+        }
+        units
+    }
+
+    /// Commits the units of the culprit's shard that came before it, while its epoch still counts.
+    fn commit_before(&mut self, units: &mut Vec<Unit>, shard: ShardId) {
+        let (before, others): (Vec<_>, Vec<_>) =
+            std::mem::take(units).into_iter().partition(|unit| unit.shard == shard);
+        *units = others;
+        if !before.is_empty() {
+            self.commit(before);
+        }
+    }
+
+    fn fail_all(&mut self, units: Vec<Unit>, error: StoreError) {
+        tracing::error!(service = %self.parts.service, error = %error, "a commit failed, its shards reload");
+        let error = Arc::new(error);
+        for unit in units {
+            let failed = self.failed_epochs.entry(unit.shard).or_insert(unit.epoch);
+            *failed = unit.epoch.max(*failed);
+            (unit.completion)(Fate::Dropped(Arc::clone(&error)));
+        }
+    }
+
+    fn succeed(&mut self, units: Vec<Unit>) {
+        self.instruments.units.increment(u64::try_from(units.len()).unwrap_or(0));
+        let mut messages = Vec::new();
+        let mut completions = Vec::with_capacity(units.len());
+        for unit in units {
+            if let Some(outgoing) = unit.outgoing {
+                self.unnoted.insert(unit.shard, unit.epoch);
+                messages.extend(outbox::from_outgoing(unit.shard, outgoing));
+            }
+            if let Some(durable) = self.parts.durable.get(usize::from(unit.shard.number)) {
+                durable.store(unit.ticket, Ordering::Release);
+            }
+            completions.push(unit.completion);
+        }
+        self.instruments.published.increment(u64::try_from(messages.len()).unwrap_or(0));
+        self.parts.log.publish(messages);
+        for completion in completions {
+            completion(Fate::Durable);
+        }
+    }
+
+    /// Which shards' published positions are to be noted with the next commit.
+    fn due_note(&self) -> Vec<(ShardId, u64, Heads)> {
+        if self.noted_at.elapsed() < NOTE_PUBLISHED_EVERY { Vec::new() } else { self.note() }
+    }
+
+    fn note(&self) -> Vec<(ShardId, u64, Heads)> {
+        self.unnoted.iter().map(|(shard, epoch)| (*shard, *epoch, self.parts.log.heads_of(*shard))).collect()
+    }
+
+    fn noted(&mut self, note: &Note) {
+        if !note.is_empty() {
+            self.noted_at = Instant::now();
+            self.unnoted.clear();
+        }
+    }
+
+    fn note_published_at_end(&mut self) {
+        let note = self.note();
+        if let Err(Failure::Unit { error, .. } | Failure::Batch(error)) = self.writer.write(&[], &note, false) {
+            tracing::warn!(service = %self.parts.service, error = %error, "the published positions are not noted");
+        }
+    }
+}
+
+/// The unit, and those that follow it up to the first other work.
+fn gather(first: Unit, work: &mut VecDeque<Work>) -> Vec<Unit> {
+    let mut units = vec![first];
+    while units.len() < MAX_BATCH {
+        match work.pop_front() {
+            Some(Work::Unit(unit)) => units.push(unit),
+            Some(other) => {
+                work.push_front(other);
+                break;
+            }
+            None => break,
+        }
+    }
+    units
+}

@@ -1,0 +1,289 @@
+//! Writes a batch of units in one SQLite transaction, by prepared statements row by row.
+
+use std::collections::HashMap;
+
+use domain::{Service, ShardId, Timestamp};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, Connection, ToSql, params};
+use sea_orm::Value;
+use uuid::Uuid;
+
+use crate::StoreError;
+use crate::log::embedded::Heads;
+use crate::outbox;
+use crate::rows::{Operation, RowChange};
+use crate::unit::{Outgoing, Unit};
+
+const EPOCH: &str = "SELECT epoch FROM shards WHERE shard = ?";
+const OUTBOX: &str = "INSERT INTO outbox \
+    (shard, sequence, count, entity_id, version, correlation_id, time, events, messages) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const INBOX: &str = "INSERT INTO inbox (shard, source_service, source_shard, position) VALUES (?, ?, ?, ?) \
+    ON CONFLICT (shard, source_service, source_shard) DO UPDATE SET position = excluded.position";
+const PUBLISHED: &str = "UPDATE shards SET published = ?, heads = ? WHERE shard = ? AND epoch = ?";
+const PRUNE_FROM: &str = "SELECT pruned FROM shards WHERE shard = ?";
+const PRUNE_TO: &str = "SELECT max(sequence) FROM (SELECT sequence FROM outbox \
+    WHERE shard = ? AND sequence > ? AND sequence <= ? AND time < ? ORDER BY sequence LIMIT 2000)";
+const PRUNE_MIXED: &str = "UPDATE outbox SET messages = NULL \
+    WHERE shard = ? AND sequence > ? AND sequence <= ? AND events IS NOT NULL AND messages IS NOT NULL";
+const PRUNE_PURE: &str = "DELETE FROM outbox WHERE shard = ? AND sequence > ? AND sequence <= ? AND events IS NULL";
+const PRUNED: &str = "UPDATE shards SET pruned = ? WHERE shard = ?";
+
+/// Why a batch was not written; nothing of it was.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// This unit's data are the reason.
+    Unit { index: usize, error: StoreError },
+    /// The database is.
+    Batch(StoreError),
+}
+
+/// The published positions to note: of each shard, with the epoch it is held at.
+pub(super) type Note = [(ShardId, u64, Heads)];
+
+pub(super) struct Writer<'c> {
+    connection: &'c Connection,
+    service: Service,
+}
+
+impl<'c> Writer<'c> {
+    pub(super) fn new(connection: &'c Connection, service: Service) -> Self {
+        connection.set_prepared_statement_cache_capacity(64);
+        Writer { connection, service }
+    }
+
+    pub(super) fn connection(&self) -> &'c Connection {
+        self.connection
+    }
+
+    /// Writes all units, or nothing. `fails` is a test's wish that it fails at the end.
+    pub(super) fn write(&mut self, units: &[Unit], note: &Note, fails: bool) -> Result<(), Failure> {
+        self.execute("BEGIN IMMEDIATE").map_err(Failure::Batch)?;
+        let written = self.write_all(units, note).and_then(|()| {
+            if fails {
+                return Err(Failure::Batch(StoreError::Injected("the commit fails")));
+            }
+            self.execute("COMMIT").map_err(Failure::Batch)
+        });
+        if written.is_err() {
+            // SQLite may have rolled back by itself; then this has nothing to do and says so.
+            let _ = self.execute("ROLLBACK");
+        }
+        written
+    }
+
+    fn write_all(&self, units: &[Unit], note: &Note) -> Result<(), Failure> {
+        self.compare_epochs(units)?;
+        let superseded = Superseded::find(units);
+        for (index, unit) in units.iter().enumerate() {
+            self.write_unit(index, unit, &superseded).map_err(|error| culprit_or_batch(index, error))?;
+        }
+        for ((shard, source), position) in last_positions(units) {
+            self.write_position(shard, source, position).map_err(Failure::Batch)?;
+        }
+        for (shard, epoch, heads) in note {
+            self.write_published(*shard, *epoch, heads).map_err(Failure::Batch)?;
+        }
+        Ok(())
+    }
+
+    /// Nobody else may own the shards: the transaction holds SQLite's write lock, so what is read here stays true.
+    fn compare_epochs(&self, units: &[Unit]) -> Result<(), Failure> {
+        let mut current: HashMap<ShardId, u64> = HashMap::new();
+        for (index, unit) in units.iter().enumerate() {
+            let epoch = match current.get(&unit.shard) {
+                Some(epoch) => *epoch,
+                None => {
+                    let epoch = self.epoch(unit.shard).map_err(|e| Failure::Batch(self.failed(e)))?;
+                    current.insert(unit.shard, epoch);
+                    epoch
+                }
+            };
+            if epoch != unit.epoch {
+                let error = StoreError::StaleEpoch { shard: unit.shard, held: unit.epoch, current: epoch };
+                return Err(Failure::Unit { index, error });
+            }
+        }
+        Ok(())
+    }
+
+    fn epoch(&self, shard: ShardId) -> rusqlite::Result<u64> {
+        self.connection.prepare_cached(EPOCH)?.query_row([shard.number], |row| row.get(0))
+    }
+
+    fn write_unit(&self, index: usize, unit: &Unit, superseded: &Superseded) -> Result<(), StoreError> {
+        for (row_index, row) in unit.rows.iter().enumerate() {
+            match row.operation {
+                Operation::Update { expected_version } => {
+                    match superseded.update_of(row, expected_version, (index, row_index)) {
+                        Some(expected) => self.change(row, &row.table.update, Some(expected))?,
+                        None => continue,
+                    }
+                }
+                Operation::Insert => self.change(row, &row.table.insert, None)?,
+                Operation::Delete => self.change(row, &row.table.delete, None)?,
+            }
+        }
+        match &unit.outgoing {
+            Some(outgoing) => self.write_outgoing(unit.shard, outgoing),
+            None => Ok(()),
+        }
+    }
+
+    fn change(&self, row: &RowChange, sql: &str, expected_version: Option<u64>) -> Result<(), StoreError> {
+        let changed = self.bind_and_run(row, sql, expected_version).map_err(|e| self.failed(e))?;
+        if changed == 1 {
+            return Ok(());
+        }
+        Err(StoreError::VersionConflict {
+            table: row.table.name,
+            key: row.key.to_string(),
+            expected: expected_version.unwrap_or(0),
+        })
+    }
+
+    fn bind_and_run(&self, row: &RowChange, sql: &str, expected_version: Option<u64>) -> rusqlite::Result<usize> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for (value, place) in row.values.iter().zip(1..) {
+            statement.raw_bind_parameter(place, Bound(value))?;
+        }
+        if row.operation != Operation::Insert {
+            statement.raw_bind_parameter(row.values.len() + 1, row.key.as_bytes().as_slice())?;
+        }
+        if let Some(version) = expected_version {
+            statement.raw_bind_parameter(row.values.len() + 2, version)?;
+        }
+        statement.raw_execute()
+    }
+
+    fn write_outgoing(&self, shard: ShardId, outgoing: &Outgoing) -> Result<(), StoreError> {
+        let (events, messages) = outbox::to_columns(outgoing)
+            .map_err(|e| StoreError::Corrupt { what: "a message to be written".to_owned(), source: Box::new(e) })?;
+        let version = events.is_some().then_some(outgoing.first_version);
+        let insert = |mut statement: CachedStatement<'_>| {
+            statement.execute(params![
+                shard.number,
+                outgoing.first_sequence,
+                outgoing.count(),
+                outgoing.entity.as_bytes().as_slice(),
+                version,
+                outgoing.correlation_id.as_bytes().as_slice(),
+                outgoing.time.micros(),
+                events,
+                messages,
+            ])
+        };
+        self.connection.prepare_cached(OUTBOX).and_then(insert).map(drop).map_err(|e| self.failed(e))
+    }
+
+    fn write_position(&self, shard: ShardId, source: ShardId, position: u64) -> Result<(), StoreError> {
+        let row = params![shard.number, source.service.name(), source.number, position];
+        self.run(INBOX, row).map(drop)
+    }
+
+    fn write_published(&self, shard: ShardId, epoch: u64, heads: &Heads) -> Result<(), StoreError> {
+        let row = params![heads.published(), heads.to_json(), shard.number, epoch];
+        self.run(PUBLISHED, row).map(drop)
+    }
+
+    /// Removes commands and replies up to `sequence` that are older than `before`, a bounded number at once.
+    pub(super) fn prune(&self, shard: ShardId, sequence: u64, before: Timestamp) -> Result<usize, StoreError> {
+        let number = shard.number;
+        let query = |sql, row: &[&dyn ToSql]| -> rusqlite::Result<Option<u64>> {
+            self.connection.prepare_cached(sql)?.query_row(row, |row| row.get(0))
+        };
+        let from = query(PRUNE_FROM, &[&number]).map_err(|e| self.failed(e))?.unwrap_or(0);
+        let to = query(PRUNE_TO, &[&number, &from, &sequence, &before.micros()]).map_err(|e| self.failed(e))?;
+        let Some(to) = to else { return Ok(0) };
+        self.execute("BEGIN IMMEDIATE")?;
+        let pruned = self.run(PRUNE_MIXED, params![number, from, to]).and_then(|emptied| {
+            let removed = self.run(PRUNE_PURE, params![number, from, to])?;
+            self.run(PRUNED, params![to, number])?;
+            self.execute("COMMIT")?;
+            Ok(emptied + removed)
+        });
+        if pruned.is_err() {
+            let _ = self.execute("ROLLBACK");
+        }
+        pruned
+    }
+
+    fn run(&self, sql: &str, row: impl rusqlite::Params) -> Result<usize, StoreError> {
+        self.connection.prepare_cached(sql).and_then(|mut s| s.execute(row)).map_err(|e| self.failed(e))
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        self.run(sql, []).map(drop)
+    }
+
+    fn failed(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::Write { what: self.service.to_string(), source }
+    }
+}
+
+fn culprit_or_batch(index: usize, error: StoreError) -> Failure {
+    if error.is_transient() { Failure::Batch(error) } else { Failure::Unit { index, error } }
+}
+
+/// Updates of one row by several units of a batch are written once: the last state, compared with the version that
+/// the first had seen. That is what lets a hot entity take part in a batch many times.
+struct Superseded {
+    rows: HashMap<(&'static str, Uuid), Updates>,
+}
+
+/// The updates of one row in a batch.
+struct Updates {
+    /// The unit of the last one, and its place there.
+    last: (usize, usize),
+    /// What the first one expects.
+    expected_version: u64,
+}
+
+impl Superseded {
+    fn find(units: &[Unit]) -> Self {
+        let mut rows = HashMap::new();
+        if units.len() > 1 {
+            for (index, unit) in units.iter().enumerate() {
+                for (row_index, row) in unit.rows.iter().enumerate() {
+                    if let Operation::Update { expected_version } = row.operation {
+                        let first = Updates { last: (0, 0), expected_version };
+                        rows.entry((row.table.name, row.key)).or_insert(first).last = (index, row_index);
+                    }
+                }
+            }
+        }
+        Superseded { rows }
+    }
+
+    /// The version with which to compare, if the update at `place` is to be written.
+    fn update_of(&self, row: &RowChange, expected: u64, place: (usize, usize)) -> Option<u64> {
+        match self.rows.get(&(row.table.name, row.key)) {
+            None => Some(expected),
+            Some(updates) => (updates.last == place).then_some(updates.expected_version),
+        }
+    }
+}
+
+fn last_positions(units: &[Unit]) -> HashMap<(ShardId, ShardId), u64> {
+    let reached = |unit: &Unit| unit.position.map(|(source, position)| ((unit.shard, source), position));
+    units.iter().filter_map(reached).collect()
+}
+
+/// A SeaORM value as SQLite stores it, as SQLx would.
+struct Bound<'a>(&'a Value);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let value = match self.0 {
+            Value::Uuid(Some(uuid)) => ValueRef::Blob(uuid.as_bytes()),
+            Value::String(Some(text)) => ValueRef::Text(text.as_bytes()),
+            Value::BigInt(Some(number)) => ValueRef::Integer(*number),
+            Value::Int(Some(number)) => ValueRef::Integer(i64::from(*number)),
+            Value::Uuid(None) | Value::String(None) | Value::BigInt(None) | Value::Int(None) => ValueRef::Null,
+            other => {
+                let error = format!("no column of the journal holds {other:?}");
+                return Err(rusqlite::Error::ToSqlConversionFailure(error.into()));
+            }
+        };
+        Ok(ToSqlOutput::Borrowed(value))
+    }
+}

@@ -1,0 +1,51 @@
+//! What the mappings between domain and rows share: numbers, names, and the keys that entities remember.
+
+use domain::SagaId;
+use domain::ids::Fingerprint;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::StoreError;
+
+/// So many ids are looked up in one query, far below any database's limit of bound values.
+pub(crate) const IDS_PER_QUERY: usize = 500;
+
+/// A command that had an effect on an existing entity, as the entity remembers it by its `Idempotency-Key`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RememberedKey {
+    /// The key within its method and path.
+    pub key: Uuid,
+    pub fingerprint: Fingerprint,
+    /// The saga it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saga: Option<SagaId>,
+}
+
+/// Databases count with signs.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// The column for remembered keys: absent when there are none.
+pub(crate) fn keys_to_column(keys: &[RememberedKey]) -> Option<String> {
+    if keys.is_empty() { None } else { serde_json::to_string(keys).ok() }
+}
+
+pub(crate) fn keys_from_column(
+    column: Option<&str>,
+    what: impl Fn() -> String,
+) -> Result<Vec<RememberedKey>, StoreError> {
+    match column {
+        None => Ok(Vec::new()),
+        Some(json) => serde_json::from_str(json).map_err(|e| StoreError::Corrupt { what: what(), source: Box::new(e) }),
+    }
+}
+
+/// Reads a name that the code wrote.
+pub(crate) fn named<T>(value: Option<T>, name: &str, what: impl Fn() -> String) -> Result<T, StoreError> {
+    value.ok_or_else(|| StoreError::Corrupt { what: what(), source: format!("unknown name {name:?}").into() })
+}

@@ -1,0 +1,96 @@
+//! The schema of a service's database, created from the entities in [`crate::tables`].
+
+use domain::Service;
+use sea_orm::sea_query::{Index, IntoTableRef, TableCreateStatement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, Schema};
+use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
+
+use crate::tables::{customer, inbox, order, outbox, parked, reservation, saga, setting, shard};
+
+/// Brings the database of the customers service up to date.
+pub struct CustomersMigrator;
+
+/// Brings the database of the orders service up to date.
+pub struct OrdersMigrator;
+
+impl MigratorTrait for CustomersMigrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(InitialSchema(Service::Customers))]
+    }
+}
+
+impl MigratorTrait for OrdersMigrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(InitialSchema(Service::Orders))]
+    }
+}
+
+/// The tables of release 0.1.
+struct InitialSchema(Service);
+
+impl MigrationName for InitialSchema {
+    fn name(&self) -> &str {
+        "m2026_11_23_000001_initial_schema"
+    }
+}
+
+#[sea_orm_migration::async_trait::async_trait]
+impl MigrationTrait for InitialSchema {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        create(manager, outbox::Entity, Clustered::ByPrimaryKey).await?;
+        create(manager, inbox::Entity, Clustered::ByPrimaryKey).await?;
+        create(manager, shard::Entity, Clustered::No).await?;
+        create(manager, setting::Entity, Clustered::No).await?;
+        create(manager, parked::Entity, Clustered::No).await?;
+        index_history(manager).await?;
+        match self.0 {
+            Service::Customers => {
+                create(manager, customer::Entity, Clustered::No).await?;
+                create(manager, reservation::Entity, Clustered::ByPrimaryKey).await
+            }
+            Service::Orders => {
+                create(manager, order::Entity, Clustered::No).await?;
+                create(manager, saga::Entity, Clustered::No).await?;
+                index_sagas(manager).await
+            }
+        }
+    }
+}
+
+/// Whether SQLite keeps the rows in the primary key's tree: one tree to write instead of two, for tables of narrow
+/// rows or whose keys grow.
+#[derive(PartialEq)]
+enum Clustered {
+    ByPrimaryKey,
+    No,
+}
+
+async fn create<E: EntityTrait>(manager: &SchemaManager<'_>, entity: E, clustered: Clustered) -> Result<(), DbErr> {
+    let backend = manager.get_database_backend();
+    let mut table: TableCreateStatement = Schema::new(backend).create_table_from_entity(entity);
+    if backend == DbBackend::Sqlite && clustered == Clustered::ByPrimaryKey {
+        table.extra("WITHOUT ROWID");
+    }
+    manager.create_table(table).await
+}
+
+/// The history of an entity, by version. Rows without events have no version and stay out.
+async fn index_history(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let table = outbox::Entity.table_name();
+    let sql = format!("CREATE UNIQUE INDEX outbox_history ON {table} (entity_id, version) WHERE version IS NOT NULL");
+    manager.get_connection().execute_unprepared(&sql).await.map(drop)
+}
+
+/// Sagas newest first, and the open ones of a shard.
+async fn index_sagas(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let newest = Index::create()
+        .name("sagas_by_start")
+        .table(saga::Entity.into_table_ref())
+        .col(saga::Column::StartedAt)
+        .col(saga::Column::SagaId)
+        .to_owned();
+    manager.create_index(newest).await?;
+    let table = saga::Entity.table_name();
+    let sql = format!("CREATE INDEX sagas_open ON {table} (shard, wake_at) WHERE ended_at IS NULL");
+    manager.get_connection().execute_unprepared(&sql).await.map(drop)
+}

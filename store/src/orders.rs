@@ -1,0 +1,108 @@
+//! Orders: mapping between domain and rows, and loading.
+
+use std::collections::HashMap;
+
+use domain::ids::Fingerprint;
+use domain::order::OrderCreated;
+use domain::{CustomerId, Money, Order, OrderId, OrderState, RejectionReason, Timestamp};
+use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter};
+use uuid::Uuid;
+
+use crate::mapping::{self, RememberedKey};
+use crate::tables::order;
+use crate::{ServiceDatabase, StoreError};
+
+/// An order and what its row remembers besides; without lines and note, which no decision needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredOrder {
+    pub order: Order,
+    /// Of the request that made it, when it came with an `Idempotency-Key`.
+    pub created_by: Option<Fingerprint>,
+    pub remembered: Vec<RememberedKey>,
+}
+
+/// The columns that decisions need.
+#[derive(DerivePartialModel)]
+#[sea_orm(entity = "order::Entity")]
+struct Head {
+    order_id: Uuid,
+    customer_id: Uuid,
+    customer_name: Option<String>,
+    total_cents: i64,
+    state: String,
+    rejection_reason: Option<String>,
+    version: i64,
+    created_at: i64,
+    updated_at: i64,
+    request_fingerprint: Option<Uuid>,
+    remembered_keys: Option<String>,
+}
+
+/// The row of an order. Lines and note come from its creation; they are written once, and left out of later updates.
+///
+/// # Errors
+/// When the lines have no JSON form, which cannot happen.
+pub fn to_row(stored: &StoredOrder, created: Option<&OrderCreated>) -> Result<order::Model, StoreError> {
+    let order = &stored.order;
+    let lines =
+        created.filter(|created| !created.lines.is_empty()).map(|created| serde_json::to_string(&created.lines));
+    let lines = lines
+        .transpose()
+        .map_err(|e| StoreError::Corrupt { what: format!("order {}", order.id), source: Box::new(e) })?;
+    Ok(order::Model {
+        order_id: order.id.0,
+        customer_id: order.customer_id.0,
+        customer_name: order.customer_name.clone(),
+        total_cents: order.total.cents(),
+        state: order.state.name().to_owned(),
+        rejection_reason: order.rejection_reason.map(|reason| reason.name().to_owned()),
+        version: mapping::signed(order.version),
+        created_at: order.created_at.micros(),
+        updated_at: order.updated_at.micros(),
+        lines,
+        note: created.and_then(|created| created.note.clone()),
+        request_fingerprint: stored.created_by.map(|fingerprint| fingerprint.0),
+        remembered_keys: mapping::keys_to_column(&stored.remembered),
+    })
+}
+
+fn from_head(row: Head) -> Result<StoredOrder, StoreError> {
+    let what = || format!("order {}", row.order_id);
+    let reason = row.rejection_reason.as_deref();
+    let reason = reason.map(|name| mapping::named(RejectionReason::from_name(name), name, what)).transpose()?;
+    Ok(StoredOrder {
+        order: Order {
+            id: OrderId(row.order_id),
+            customer_id: CustomerId(row.customer_id),
+            total: Money::from_cents(row.total_cents),
+            state: mapping::named(OrderState::from_name(&row.state), &row.state, what)?,
+            rejection_reason: reason,
+            version: mapping::unsigned(row.version),
+            created_at: Timestamp::from_micros(row.created_at),
+            updated_at: Timestamp::from_micros(row.updated_at),
+            customer_name: row.customer_name,
+        },
+        created_by: row.request_fingerprint.map(Fingerprint),
+        remembered: mapping::keys_from_column(row.remembered_keys.as_deref(), || format!("order {}", row.order_id))?,
+    })
+}
+
+/// The orders among `ids` that exist.
+///
+/// # Errors
+/// When the database does not answer, or a row cannot be read.
+pub async fn load(database: &ServiceDatabase, ids: &[OrderId]) -> Result<HashMap<OrderId, StoredOrder>, StoreError> {
+    let mut found = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(mapping::IDS_PER_QUERY) {
+        let rows = order::Entity::find()
+            .filter(order::Column::OrderId.is_in(ids.iter().map(|id| id.0)))
+            .into_partial_model::<Head>()
+            .all(&database.read)
+            .await
+            .map_err(|e| database.failed(e))?;
+        for row in rows {
+            found.insert(OrderId(row.order_id), from_head(row)?);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,81 @@
+//! What an owner reads of a shard after it has taken it over.
+
+use domain::{SagaId, Service, ShardId, Timestamp};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use crate::parking::Parked;
+use crate::tables::{inbox, shard};
+use crate::{Positions, ServiceDatabase, StoreError, mapping, parking, sagas};
+
+/// The durable state of a shard besides its entities.
+#[derive(Clone, Debug)]
+pub struct ShardState {
+    /// The position reached in each source.
+    pub positions: Positions,
+    pub parked: Vec<Parked>,
+    /// The sagas to wake, with the time.
+    pub timers: Vec<(SagaId, Timestamp)>,
+}
+
+/// Reads the state of a shard. Only after its epoch was raised is it sure that nobody else changes it.
+///
+/// # Errors
+/// When the database does not answer, or a row cannot be read.
+pub async fn load(database: &ServiceDatabase, shard: ShardId) -> Result<ShardState, StoreError> {
+    let timers = match shard.service {
+        Service::Orders => sagas::timers(database, shard).await?,
+        Service::Customers => Vec::new(),
+    };
+    Ok(ShardState {
+        positions: positions(database, shard).await?,
+        parked: parking::of_shard(database, shard).await?,
+        timers,
+    })
+}
+
+/// The positions a shard has reached.
+///
+/// # Errors
+/// When the database does not answer, or a row cannot be read.
+pub async fn positions(database: &ServiceDatabase, shard: ShardId) -> Result<Positions, StoreError> {
+    let rows = inbox::Entity::find()
+        .filter(inbox::Column::Shard.eq(i32::from(shard.number)))
+        .all(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+    let what = || format!("inbox of shard {shard}");
+    rows.into_iter()
+        .map(|row| {
+            let service = mapping::named(Service::from_name(&row.source_service), &row.source_service, what)?;
+            let number = u16::try_from(row.source_shard)
+                .map_err(|e| StoreError::Corrupt { what: what(), source: Box::new(e) })?;
+            Ok((ShardId::new(service, number), mapping::unsigned(row.position)))
+        })
+        .collect()
+}
+
+/// Who owns the shards of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ownership {
+    pub shard: ShardId,
+    pub owner: String,
+    pub epoch: u64,
+}
+
+/// The owners of all shards of a service, in the order of their numbers.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn owners(database: &ServiceDatabase) -> Result<Vec<Ownership>, StoreError> {
+    let rows = shard::Entity::find()
+        .order_by_asc(shard::Column::Shard)
+        .all(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+    let ownership = |row: shard::Model| Ownership {
+        shard: ShardId::new(database.service, u16::try_from(row.shard).unwrap_or(0)),
+        owner: row.owner,
+        epoch: mapping::unsigned(row.epoch),
+    };
+    Ok(rows.into_iter().map(ownership).collect())
+}

@@ -1,0 +1,18 @@
+//! The tables, one SeaORM entity each: the one description from which they are created, loaded, queried and written.
+//!
+//! Columns hold plain values (`Uuid`, `i64`, text); the mapping to the domain lies beside the functions that load them.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "SeaORM's derive writes methods that open transactions; nothing calls them"
+)]
+
+pub mod customer;
+pub mod inbox;
+pub mod order;
+pub mod outbox;
+pub mod parked;
+pub mod reservation;
+pub mod saga;
+pub mod setting;
+pub mod shard;

@@ -1,0 +1,22 @@
+//! `customers`: the state of one customer.
+
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "customers")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub customer_id: Uuid,
+    pub name: String,
+    pub credit_limit_cents: i64,
+    pub reserved_cents: i64,
+    pub version: i64,
+    /// Microseconds since the Unix epoch, as all times.
+    pub created_at: i64,
+    pub updated_at: i64,
+    /// Fingerprint of the request that made it, when it came with an `Idempotency-Key`.
+    pub request_fingerprint: Option<Uuid>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

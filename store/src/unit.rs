@@ -1,0 +1,99 @@
+//! The unit: the changes that must commit together, and what happens when they have, or have not.
+
+use std::sync::Arc;
+
+use domain::wire::Body;
+use domain::{ShardId, Timestamp};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::StoreError;
+use crate::rows::RowChange;
+
+/// At most so many messages leave one unit.
+pub const MAX_MESSAGES: usize = 64;
+
+/// One step of one shard: it commits as a whole or not at all.
+pub struct Unit {
+    pub shard: ShardId,
+    /// The epoch at which the shard is held; the commit fails when it is not the current one.
+    pub epoch: u64,
+    /// Counts the units of the shard, so that it is known up to where they are durable.
+    pub ticket: u64,
+    pub rows: Vec<RowChange>,
+    pub outgoing: Option<Outgoing>,
+    /// The position reached in one source by this unit.
+    pub position: Option<(ShardId, u64)>,
+    /// Called once, from the journal's thread.
+    pub completion: Completion,
+}
+
+/// What is called when the fate of a unit is known.
+pub type Completion = Box<dyn FnOnce(Fate) + Send>;
+
+/// What became of a unit.
+#[derive(Clone, Debug)]
+pub enum Fate {
+    /// It is durable, and so is everything before it.
+    Durable,
+    /// It was not written because of another unit, or because the database failed: the shard must reload, and may
+    /// then do the same work again.
+    Dropped(Arc<StoreError>),
+    /// Its own data are why it cannot be written.
+    Culprit(Arc<StoreError>),
+}
+
+/// The messages of a unit. Their sequences follow each other from `first_sequence`, events first.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    pub first_sequence: u64,
+    /// The entity the events happened to.
+    pub entity: Uuid,
+    /// The entity's version after the first event.
+    pub first_version: u64,
+    pub correlation_id: Uuid,
+    pub time: Timestamp,
+    pub events: Vec<OutgoingEvent>,
+    pub messages: Vec<OutgoingMessage>,
+}
+
+#[derive(Clone, Debug)]
+pub struct OutgoingEvent {
+    pub name: &'static str,
+    pub type_version: u16,
+    pub body: Arc<RawValue>,
+}
+
+/// A command or a reply.
+#[derive(Clone, Debug)]
+pub struct OutgoingMessage {
+    pub destination: ShardId,
+    /// The entity it addresses.
+    pub entity: Uuid,
+    pub name: &'static str,
+    pub type_version: u16,
+    pub body: Arc<RawValue>,
+}
+
+impl Outgoing {
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        u64::try_from(self.events.len() + self.messages.len()).unwrap_or(u64::MAX)
+    }
+}
+
+impl OutgoingEvent {
+    #[must_use]
+    pub fn new((name, type_version): (&'static str, u16), body: Body) -> Self {
+        OutgoingEvent { name, type_version, body: Arc::from(body) }
+    }
+}
+
+impl Unit {
+    /// Whether there is nothing to write: such a unit only waits until everything before it is durable, because an
+    /// answer that rests on it must not leave earlier.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.outgoing.is_none() && self.position.is_none()
+    }
+}

@@ -1,0 +1,108 @@
+//! The command line of the binary: run once, to its end, with the environment of a test.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::binary;
+
+/// Above what the slowest command (an import) takes on a loaded machine.
+const BOUND: Duration = Duration::from_secs(120);
+/// Above what a node needs to see that it must not start; it shows early when one starts that must not.
+const REFUSAL_BOUND: Duration = Duration::from_secs(20);
+
+/// The command line with a data folder and settings.
+#[derive(Clone)]
+pub struct Cli {
+    folder: PathBuf,
+    env: Vec<(String, String)>,
+}
+
+/// What a command said and how it ended.
+#[derive(Debug)]
+pub struct Outcome {
+    pub args: String,
+    /// `None` when a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Cli {
+    /// Commands on the data folder `folder/data`.
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_path_buf(), env: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Runs `counterfoil ARGS`; panics when it does not end.
+    pub async fn run(&self, args: &[&str]) -> Outcome {
+        self.run_within(BOUND, args).await
+    }
+
+    /// Runs `counterfoil serve ARGS` and asserts that it refuses to start.
+    pub async fn serve_is_refused(&self, args: &[&str]) -> Outcome {
+        let args = [&["serve"], args].concat();
+        self.run_within(REFUSAL_BOUND, &args).await.failed()
+    }
+
+    async fn run_within(&self, bound: Duration, args: &[&str]) -> Outcome {
+        let mut command = tokio::process::Command::from(clean_command(&self.folder));
+        command.args(args).envs(self.env.iter().cloned()).stdin(Stdio::null()).kill_on_drop(true);
+        let output = tokio::time::timeout(bound, command.output()).await;
+        let output = output.unwrap_or_else(|_| panic!("counterfoil {args:?} did not end")).expect("counterfoil runs");
+        Outcome {
+            args: args.join(" "),
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Outcome {
+    /// Asserts that the command succeeded.
+    #[track_caller]
+    pub fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "counterfoil {}: {}{}", self.args, self.stdout, self.stderr);
+        self
+    }
+
+    /// Asserts that the command failed by itself, not by a signal.
+    #[track_caller]
+    pub fn failed(self) -> Self {
+        let failed = self.code.is_some_and(|code| code != 0);
+        assert!(failed, "counterfoil {} ended with {:?}: {}{}", self.args, self.code, self.stdout, self.stderr);
+        self
+    }
+
+    /// Asserts that exactly one line was written to stderr, and gives it.
+    #[track_caller]
+    pub fn only_line(&self) -> &str {
+        let lines: Vec<&str> = self.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+        assert_eq!(lines.len(), 1, "counterfoil {}: not one line: {}", self.args, self.stderr);
+        lines[0]
+    }
+
+    /// Everything the command said.
+    pub fn said(&self) -> String {
+        format!("{}\n{}", self.stdout, self.stderr)
+    }
+}
+
+/// `counterfoil` in `folder` with its data under `folder/data`, untouched by the settings of whoever runs the tests.
+pub(crate) fn clean_command(folder: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new(binary::counterfoil());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("COUNTERFOIL_") {
+            command.env_remove(name);
+        }
+    }
+    command.current_dir(folder).env("COUNTERFOIL_DATA_DIR", folder.join("data")).env("RUST_LOG", "warn");
+    command
+}

@@ -1,0 +1,183 @@
+//! A node under test: the real binary as a process, on a free port and a data folder of its own.
+//!
+//! Nodes run with the embedded default unless a test says otherwise. Only a few run at once, whatever the number of test
+//! threads. A node ends with the value that holds it; when a test fails, the end of the node's log is printed.
+
+use std::fs::{File, OpenOptions};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::{Api, Cli, cli, eventually_within};
+
+/// What the contract grants a node between `SIGTERM` and its end.
+const TERMINATION_BOUND: Duration = Duration::from_secs(15);
+const READY_BOUND: Duration = Duration::from_secs(30);
+/// A free port may be taken by somebody else before the node binds it.
+const PORT_ATTEMPTS: usize = 5;
+const LOG_LINES_SHOWN: usize = 60;
+
+static RUNNING_NODES: Semaphore = Semaphore::const_new(4);
+
+pub struct Node {
+    process: Option<Child>,
+    url: String,
+    folder: TempDir,
+    env: Vec<(String, String)>,
+    _slot: SemaphorePermit<'static>,
+}
+
+impl Node {
+    /// A node with the default settings, ready.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// A node with these environment variables, ready.
+    pub async fn start_with(env: &[(&str, &str)]) -> Self {
+        let slot = RUNNING_NODES.acquire().await.expect("the semaphore is never closed");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut node = Self { process: None, url: String::new(), folder, env: Vec::new(), _slot: slot };
+        node.restart_with(env).await;
+        node
+    }
+
+    /// Starts the node again on the same data, after [`Node::kill`] or [`Node::terminate`].
+    pub async fn restart(&mut self) {
+        assert!(self.process.is_none(), "the node is still running");
+        for _ in 0..PORT_ATTEMPTS {
+            let port = free_port();
+            self.url = format!("http://127.0.0.1:{port}");
+            self.process = Some(self.spawn(port));
+            if self.becomes_ready().await {
+                return;
+            }
+        }
+        panic!("no free port in {PORT_ATTEMPTS} attempts: {}", self.log_tail());
+    }
+
+    /// The same with other environment variables in place of the former ones.
+    pub async fn restart_with(&mut self, env: &[(&str, &str)]) {
+        self.env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.restart().await;
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A client for the calling test. After a restart the node is at another port: ask again.
+    pub fn api(&self) -> Api {
+        Api::new(&self.url)
+    }
+
+    /// The command line with this node's data and settings, without the faults injected into it.
+    pub fn cli(&self) -> Cli {
+        let settings = self.env.iter().filter(|(name, _)| name != "COUNTERFOIL_FAULTS");
+        settings.fold(Cli::new(self.folder.path()), |cli, (name, value)| cli.env(name, value))
+    }
+
+    /// The folder that holds the data folder and the log.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("the node runs");
+        process.kill().expect("a signal can be sent to the node");
+        process.wait().expect("the node's end can be awaited");
+    }
+
+    /// `SIGTERM` and nothing else: the node goes on to drain.
+    pub fn ask_to_terminate(&self) {
+        let process = self.process.as_ref().expect("the node runs");
+        kill_process(Pid::from_child(process), Signal::TERM).expect("a signal can be sent to the node");
+    }
+
+    /// `SIGTERM`; asserts that the node exits 0 within 15 seconds.
+    pub async fn terminate(&mut self) {
+        self.ask_to_terminate();
+        self.has_terminated().await;
+    }
+
+    /// Asserts that a node which was asked to terminate exits 0 within 15 seconds.
+    pub async fn has_terminated(&mut self) {
+        let ended = eventually_within(TERMINATION_BOUND, "the node ends after SIGTERM", async || self.ended()).await;
+        assert!(ended.success(), "the node ended with {ended}: {}", self.log_tail());
+        self.process = None;
+    }
+
+    fn spawn(&self, port: u16) -> Child {
+        let log = || -> File {
+            OpenOptions::new().create(true).append(true).open(self.log_path()).expect("the node's log file")
+        };
+        cli::clean_command(self.folder.path())
+            .arg("serve")
+            .env("COUNTERFOIL_LISTEN", format!("127.0.0.1:{port}"))
+            .env("COUNTERFOIL_LOG_FORMAT", "pretty")
+            .env("NO_COLOR", "1")
+            .envs(self.env.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(log())
+            .stderr(log())
+            .spawn()
+            .expect("counterfoil starts")
+    }
+
+    /// Waits for `/health/ready`; false when the port was taken by somebody else.
+    async fn becomes_ready(&mut self) -> bool {
+        let api = self.api();
+        let ready = eventually_within(READY_BOUND, "the node is ready", async || {
+            if self.ended().is_some() {
+                return Some(false);
+            }
+            let answer = api.get("/health/ready").answer().await;
+            answer.is_ok_and(|answer| answer.status == 200).then_some(true)
+        });
+        if ready.await {
+            return true;
+        }
+        self.process = None;
+        let log = self.log_tail();
+        assert!(log.to_lowercase().contains("in use"), "the node ended before it was ready: {log}");
+        false
+    }
+
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.as_mut()?.try_wait().expect("the node's state can be read")
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("node.log")
+    }
+
+    fn log_tail(&self) -> String {
+        let log = std::fs::read_to_string(self.log_path()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // it may have ended by itself; either way nothing is left running
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the node's log ends with:\n{}", self.log_tail());
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
