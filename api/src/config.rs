@@ -1,7 +1,7 @@
 //! The configuration of a node: what can be set, where a value comes from, and the typed result.
 //!
-//! Every setting is described once, in [`settings`]: parsing, the flags of the command line, `config show` and `config check` are
-//! derived from there. A value is taken from the flag, else the environment, else the TOML file, else the default ([`sources`]).
+//! Every setting is described once, in `settings`: parsing, the flags of the command line, `config show` and `config check` are
+//! derived from there. A value is taken from the flag, else the environment, else the TOML file, else the default (`sources`).
 //! Nothing is opened or connected here; a value that cannot be used is refused before anything starts.
 
 mod flags;

@@ -1,6 +1,6 @@
 //! The HTTP side of a node: routes, one file per resource, and what they share.
 //!
-//! A handler extracts, calls a port, and maps the answer. Every error leaves as a problem ([`problem`]). There is no
+//! A handler extracts, calls a port, and maps the answer. Every error leaves as a problem (`problem`). There is no
 //! middleware: what each request needs (metrics, the bound on work in flight) is called in the handler, which costs no
 //! boxed future per layer.
 

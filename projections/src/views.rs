@@ -118,7 +118,7 @@ impl View {
     }
 
     /// Commits what was applied and stops.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         self.projector.stop().await;
     }
 }
@@ -208,8 +208,8 @@ impl Views {
     }
 
     /// Commits what was applied and stops feeding all views. The readers answer still.
-    pub async fn stop(self) {
-        for view in [self.document_view, self.search_view] {
+    pub async fn stop(&self) {
+        for view in self.all() {
             view.stop().await;
         }
     }

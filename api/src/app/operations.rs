@@ -57,10 +57,7 @@ impl Operations {
     }
 
     fn orders(&self) -> Result<&ServiceDatabase, ReadError> {
-        self.databases
-            .iter()
-            .find(|database| database.service == Service::Orders)
-            .ok_or(ReadError::StoreUnavailable)
+        self.databases.iter().find(|database| database.service == Service::Orders).ok_or(ReadError::StoreUnavailable)
     }
 
     async fn shard_states(&self, database: &ServiceDatabase) -> Result<Vec<ShardState>, ReadError> {
@@ -179,7 +176,7 @@ fn shown_parked(service: Service, parked: parking::Parked, behind: u64) -> Parke
         Destination::Events => 0,
     };
     Parked {
-        id: message.id().0,
+        id: message.id(),
         service: service.name().to_owned(),
         shard,
         entity_type: match service {
@@ -187,7 +184,6 @@ fn shown_parked(service: Service, parked: parking::Parked, behind: u64) -> Parke
             Service::Orders => "saga".to_owned(),
         },
         entity_id: message.entity,
-        message_id: message.id().0,
         message_type: message.name.clone().into_owned(),
         messages: behind,
         attempts: parked.attempts,
@@ -202,21 +198,22 @@ impl Quarantine for Operations {
             let after = page.cursor.as_deref().map(read_cursor).transpose()?;
             let mut all = Vec::new();
             for database in self.databases.iter() {
-                let quarantined = parking::list_quarantined(database, after, page.limit + 1).await.map_err(read_error)?;
+                let quarantined =
+                    parking::list_quarantined(database, after, page.limit + 1).await.map_err(read_error)?;
                 for parked in quarantined {
                     let behind = parking::count_of(database, parked.message.entity).await.map_err(read_error)?;
                     all.push(shown_parked(database.service, parked, behind));
                 }
             }
             all.sort_by_key(|parked| (parked.since, parked.id));
-            Ok(page_of(all, page.limit, |parked: &Parked| (parked.since, parked.id)))
+            Ok(page_of(all, page.limit, |parked: &Parked| (parked.since, parked.id.0)))
         })
     }
 
-    fn show(&self, id: Uuid) -> ReadFuture<'_, Parked> {
+    fn show(&self, id: MessageId) -> ReadFuture<'_, Parked> {
         Box::pin(async move {
             for database in self.databases.iter() {
-                if let Some(parked) = parking::find(database, MessageId(id)).await.map_err(read_error)? {
+                if let Some(parked) = parking::find(database, id).await.map_err(read_error)? {
                     let behind = parking::count_of(database, parked.message.entity).await.map_err(read_error)?;
                     return Ok(shown_parked(database.service, parked, behind));
                 }

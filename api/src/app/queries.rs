@@ -140,7 +140,8 @@ impl Queries for ViewQueries {
         Box::pin(async move {
             let read = async {
                 let seen = self.views.documents().customer(id, NEWEST_ORDERS).await?;
-                let shown = seen.value.map(|found| CustomerWithOrders { customer: found.customer, orders: found.orders });
+                let shown =
+                    seen.value.map(|found| CustomerWithOrders { customer: found.customer, orders: found.orders });
                 Ok((shown, seen.positions))
             };
             found(self.answer(self.views.document_view(), freshness, read).await?, "customer")

@@ -3,7 +3,6 @@
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::web::Data;
 use actors::{Node, NodeConfig, NodeParts};
@@ -12,7 +11,7 @@ use domain::Service;
 use domain::saga::SagaPolicy;
 use metrics_exporter_prometheus::PrometheusHandle;
 use projections::{Views, ViewsConfig};
-use store::faults::{FaultPlan, Faults};
+use store::faults::Faults;
 use store::log::embedded::EmbeddedLog;
 use store::{Clock, Journal, Log, ServiceDatabase};
 
@@ -58,10 +57,9 @@ impl Parts {
 ///
 /// # Errors
 /// What keeps the node from starting: one line that names the setting, where a setting is the reason.
-pub async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<Running> {
+pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<Running> {
     let prometheus = telemetry::install()?;
-    let faults: FaultPlan = config.faults.parse().with_context(|| format!("COUNTERFOIL_FAULTS is {:?}", config.faults))?;
-    let faults = Faults::new(faults);
+    let faults = Faults::new(config.faults.clone());
     let lock = lock_data_folder(&config.data_dir)?;
     let mut databases = Vec::new();
     for service in Service::ALL {
@@ -95,9 +93,7 @@ fn serve_http(
     let listening = http::listen(api, config, shutdown)?;
     let address = *listening.addresses.first().ok_or_else(|| anyhow!("the server listens nowhere"))?;
     tracing::info!(address = %address, data_dir = %config.data_dir.display(), "counterfoil is ready");
-    let server = listening.server.handle();
-    let serving = actix_rt::spawn(listening.server);
-    Ok(Running { address, parts, server, serving })
+    Ok(Running { parts, serving: actix_rt::spawn(listening.server) })
 }
 
 fn node_config(config: &Config) -> NodeConfig {
@@ -141,11 +137,9 @@ fn lock_data_folder(folder: &Path) -> anyhow::Result<File> {
     let file = File::create(folder.join(LOCK_FILE)).with_context(|| format!("{} and cannot be written", named()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(anyhow!(
-            "{}, where another node is running; allowed: a folder of its own for each node",
-            named()
-        )),
+        Err(TryLockError::WouldBlock) => {
+            Err(anyhow!("{}, where another node is running; allowed: a folder of its own for each node", named()))
+        }
         Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} and cannot be locked", named())),
     }
 }
-

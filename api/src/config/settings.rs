@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::Service;
+use store::faults::FaultPlan;
 
 use super::value::{self, Backend, Coordination, LogFormat, Role};
 use super::{ConfigError, Effective};
@@ -147,8 +148,14 @@ settings! {
         flag: "--log-format", env: "COUNTERFOIL_LOG_FORMAT", default: "auto", allowed: "auto (pretty on a terminal, else json), pretty or json",
         meaning: "Form of the log", secret: false, parse: value::log_format,
     }
-    faults: String {
-        flag: "--faults", env: "COUNTERFOIL_FAULTS", default: "", allowed: "a comma-separated list of faults",
-        meaning: "Faults to inject, for tests only", secret: false, parse: value::any,
+    retention: Duration {
+        flag: "--retention", env: "COUNTERFOIL_RETENTION", default: "1h", allowed: "a time from 1m to 8760h such as 30m or 24h",
+        meaning: "How long commands and replies are kept after they have been received", secret: false,
+        parse: |text| value::duration(text, Duration::from_secs(60)..=Duration::from_secs(31_536_000)),
+    }
+    faults: FaultPlan {
+        flag: "--faults", env: "COUNTERFOIL_FAULTS", default: "",
+        allowed: "a list of deliver-twice, lose-message=N, fail-commit=N, panic-customer=NAME, panic-order=NOTE, panic-saga=NAME, panic-once",
+        meaning: "Faults to inject, for tests only", secret: false, parse: value::faults,
     }
 }

@@ -77,6 +77,7 @@ fn a_refusal_names_setting_value_and_what_is_allowed() {
         ("COUNTERFOIL_SAGA_DEADLINE", "0s"),
         ("COUNTERFOIL_SEARCH_URL", "ftp://x"),
         ("COUNTERFOIL_DATA_DIR", ""),
+        ("COUNTERFOIL_FAULTS", "rain"),
     ] {
         let line = refusal(&[(setting, value)]);
         assert!(line.contains(setting) && line.contains(value) && line.contains("; allowed: "), "{line}");

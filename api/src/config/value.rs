@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use domain::Service;
+use store::faults::FaultPlan;
 
 /// Why a value is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +60,8 @@ pub enum LogFormat {
     Json,
 }
 
-pub fn any(text: &str) -> Result<String, Refusal> {
-    Ok(text.to_owned())
+pub fn faults(text: &str) -> Result<FaultPlan, Refusal> {
+    text.parse().map_err(|_| Refusal::NotAllowed)
 }
 
 pub fn address(text: &str) -> Result<SocketAddr, Refusal> {

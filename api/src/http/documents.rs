@@ -156,13 +156,13 @@ pub struct CustomerCount {
 
 #[derive(Serialize, ToSchema)]
 pub struct OrdersOfCustomer {
-    orders: Vec<Order>,
+    orders: Vec<OrderOfCustomer>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
 impl OrdersOfCustomer {
-    pub fn new(orders: Vec<OrderDocument>, next: Option<String>) -> Self {
+    pub fn new(orders: Vec<CustomerOrder>, next: Option<String>) -> Self {
         OrdersOfCustomer { orders: orders.into_iter().map(Into::into).collect(), next }
     }
 }

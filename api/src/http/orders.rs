@@ -1,4 +1,4 @@
-//! Orders: the queries. The commands lie in [`commands`], what a new order must look like in [`body`].
+//! Orders: the queries. The commands lie in [`commands`], what a new order must look like in `body`.
 
 mod body;
 pub mod commands;

@@ -2,9 +2,9 @@
 
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use domain::MessageId;
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::body::{Errors, optional_object, read};
 use super::params::{self, Params, path_id};
@@ -40,7 +40,8 @@ pub struct ParkedList {
 /// What is being tried again.
 #[derive(Serialize, ToSchema)]
 pub struct Replayed {
-    id: Uuid,
+    #[schema(value_type = Uuid)]
+    id: MessageId,
 }
 
 /// List what is parked
@@ -68,7 +69,7 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         params::none(&request)?;
-        let id = path_id(&request)?;
+        let id = MessageId(path_id(&request)?);
         let parked = reads::run(&api, false, api.ports.quarantine.show(id)).await?;
         Ok(HttpResponse::Ok().json(parked))
     };
@@ -112,8 +113,8 @@ pub async fn discard(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     api.meters.discard_quarantined.watch(&request, work).await
 }
 
-fn parked_id(request: &HttpRequest) -> Result<Uuid, Problem> {
+fn parked_id(request: &HttpRequest) -> Result<MessageId, Problem> {
     params::none(request)?;
     idempotency::key(request)?;
-    path_id(request)
+    path_id(request).map(MessageId)
 }

@@ -13,7 +13,7 @@ use actix_web::{App, test};
 use actors::{CommandError, CustomerAnswer, NewCustomer, NewOrder, OrderAnswer, RequestBinding, SagaAnswer, Seen};
 use clap::Parser;
 use domain::saga::{SagaKind, SagaState, StepState};
-use domain::{CustomerId, Money, OrderId, OrderState, SagaId, Service, Timestamp};
+use domain::{CustomerId, MessageId, Money, OrderId, OrderState, SagaId, Service, Timestamp};
 use projections::{CustomerDocument, CustomerOrder, OrderDocument};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -155,11 +155,11 @@ impl Commands for Double {
         self.retry_saga(saga, key)
     }
 
-    fn replay_quarantined(&self, _: Uuid) -> CommandFuture<'_, ()> {
+    fn replay_quarantined(&self, _: MessageId) -> CommandFuture<'_, ()> {
         self.command(None, ())
     }
 
-    fn discard_quarantined(&self, _: Uuid) -> CommandFuture<'_, ()> {
+    fn discard_quarantined(&self, _: MessageId) -> CommandFuture<'_, ()> {
         self.command(None, ())
     }
 }
@@ -234,8 +234,8 @@ impl Queries for Double {
         _: Option<OrderState>,
         _: Page,
         freshness: Freshness,
-    ) -> ReadFuture<'_, Answer<Listed<OrderDocument>>> {
-        self.answer(freshness, one(order()))
+    ) -> ReadFuture<'_, Answer<Listed<CustomerOrder>>> {
+        self.answer(freshness, one(customer_order()))
     }
 
     fn order(&self, _: OrderId, freshness: Freshness) -> ReadFuture<'_, Answer<OrderDocument>> {
@@ -309,7 +309,7 @@ impl Quarantine for Double {
         self.read(Listed { items: Vec::new(), next: None })
     }
 
-    fn show(&self, _: Uuid) -> ReadFuture<'_, Parked> {
+    fn show(&self, _: MessageId) -> ReadFuture<'_, Parked> {
         Box::pin(async { Err(ReadError::NotFound("parked message")) })
     }
 }

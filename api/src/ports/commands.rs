@@ -5,7 +5,6 @@ use std::time::Duration;
 use actors::{CommandError, CustomerAnswer, Gateway, NewCustomer, NewOrder, OrderAnswer, RequestBinding, SagaAnswer};
 use domain::{MessageId, OrderId, SagaId};
 use futures_util::future::LocalBoxFuture;
-use uuid::Uuid;
 
 /// A command under way. When it is dropped, the command may or may not be carried out.
 pub type CommandFuture<'a, T> = LocalBoxFuture<'a, Result<T, CommandError>>;
@@ -43,9 +42,9 @@ pub trait Commands: Send + Sync {
         binding: Option<RequestBinding>,
     ) -> CommandFuture<'_, SagaAnswer>;
 
-    fn replay_quarantined(&self, parked: Uuid) -> CommandFuture<'_, ()>;
+    fn replay_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()>;
 
-    fn discard_quarantined(&self, parked: Uuid) -> CommandFuture<'_, ()>;
+    fn discard_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()>;
 }
 
 impl Commands for Gateway {
@@ -92,11 +91,11 @@ impl Commands for Gateway {
         Box::pin(Gateway::cancel_saga(self, saga, reason, binding))
     }
 
-    fn replay_quarantined(&self, parked: Uuid) -> CommandFuture<'_, ()> {
-        Box::pin(Gateway::replay_quarantined(self, MessageId(parked)))
+    fn replay_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()> {
+        Box::pin(Gateway::replay_quarantined(self, parked))
     }
 
-    fn discard_quarantined(&self, parked: Uuid) -> CommandFuture<'_, ()> {
-        Box::pin(Gateway::discard_quarantined(self, MessageId(parked)))
+    fn discard_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()> {
+        Box::pin(Gateway::discard_quarantined(self, parked))
     }
 }

@@ -2,7 +2,7 @@
 //! written to the wire as they stand.
 
 use domain::saga::{SagaKind, SagaState, StepState};
-use domain::{OrderId, SagaId, Timestamp};
+use domain::{MessageId, OrderId, SagaId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -73,13 +73,14 @@ pub trait Sagas: Send + Sync {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Parked {
-    pub id: Uuid,
+    /// The parked message's own.
+    #[schema(value_type = Uuid)]
+    pub id: MessageId,
     pub service: String,
     pub shard: u16,
     /// `customer`, `order` or `saga`.
     pub entity_type: String,
     pub entity_id: Uuid,
-    pub message_id: Uuid,
     pub message_type: String,
     /// How many messages are parked for the entity, this one included.
     pub messages: u64,
@@ -93,7 +94,7 @@ pub trait Quarantine: Send + Sync {
     /// Oldest first.
     fn list(&self, page: Page) -> ReadFuture<'_, Listed<Parked>>;
 
-    fn show(&self, id: Uuid) -> ReadFuture<'_, Parked>;
+    fn show(&self, id: MessageId) -> ReadFuture<'_, Parked>;
 }
 
 /// The nodes, and who owns which shard.

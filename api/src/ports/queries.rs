@@ -138,7 +138,7 @@ pub trait Queries: Send + Sync {
         state: Option<OrderState>,
         page: Page,
         freshness: Freshness,
-    ) -> ReadFuture<'_, Answer<Listed<OrderDocument>>>;
+    ) -> ReadFuture<'_, Answer<Listed<CustomerOrder>>>;
 
     fn order(&self, id: OrderId, freshness: Freshness) -> ReadFuture<'_, Answer<OrderDocument>>;
 

@@ -36,3 +36,17 @@ async fn an_address_in_use_is_told() {
     let Err(error) = listen(node.api.clone(), &config, node.shutdown.subscribe()) else { panic!("it is in use") };
     assert!(error.to_string().contains("in use") && error.to_string().contains("127.0.0.1"), "{error}");
 }
+
+#[actix_web::test]
+async fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
+    let node = Node::new();
+    let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
+    let listening = listen(node.api.clone(), &config, node.shutdown.subscribe()).unwrap();
+    let url = format!("http://{}/orders", listening.addresses[0]);
+    actix_rt::spawn(listening.server);
+    let client = reqwest::Client::new();
+    for length in [65 * 1024, 70 * 1024, 200 * 1024, 900 * 1024].repeat(25) {
+        let request = client.post(&url).header("content-type", "application/json").body("x".repeat(length));
+        assert_eq!(request.send().await.unwrap().status(), 413, "{length} bytes");
+    }
+}
