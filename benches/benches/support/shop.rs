@@ -80,7 +80,7 @@ impl Shop {
     }
 
     pub async fn close(self) {
-        self.node.stop().await.expect("the journals end");
+        self.node.stop().await;
         stream::iter(self.databases).for_each(ServiceDatabase::close).await;
     }
 }
