@@ -1,5 +1,6 @@
 //! The command side of a node in this process, on embedded databases: the product without HTTP and without views.
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,11 +53,18 @@ impl Shop {
         };
         let node = Node::start(&config(), &parts);
         let gateway = node.gateway();
-        let customers = stream::iter((0..customers).map(|number| new_customer(&gateway, number)))
-            .buffer_unordered(256)
-            .collect()
-            .await;
-        (Shop { customers, gateway, node, databases, _folder: folder }, log)
+        let mut shop = Shop { customers: Vec::new(), gateway, node, databases, _folder: folder };
+        shop.add_customers(customers).await;
+        (shop, log)
+    }
+
+    /// Creates so many more customers.
+    pub async fn add_customers(&mut self, count: usize) {
+        let known = self.customers.len();
+        let numbers = known..known + count;
+        let created = stream::iter(numbers.map(|number| new_customer(&self.gateway, number))).buffer_unordered(256);
+        let created: Vec<_> = created.collect().await;
+        self.customers.extend(created);
     }
 
     /// Has so many orders made, for one customer after the other, with `in_flight` of them at any time, each until its
@@ -90,8 +98,8 @@ fn config() -> NodeConfig {
     NodeConfig {
         name: "bench".to_owned(),
         shards: SHARDS,
-        arbiters: 2,
-        live_actors: 10_000,
+        arbiters: std::thread::available_parallelism().map_or(1, NonZero::get),
+        live_actors: 100_000,
         sagas: SagaPolicy::default(),
         retention: Duration::from_secs(3600),
     }
