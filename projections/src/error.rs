@@ -1,5 +1,7 @@
 //! What can go wrong in a view.
 
+use crate::waiting::Behind;
+
 /// An error of a view store.
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
@@ -9,18 +11,27 @@ pub enum ViewError {
     /// Reading the event log failed.
     #[error("the event log cannot be read")]
     Log(#[from] store::StoreError),
+    /// The view has not reached in time what the caller has seen.
+    #[error("the {view} view has not reached what the token asks for")]
+    Behind { view: &'static str, behind: Box<Behind> },
     /// What the caller asks for cannot be asked: names the field and what is allowed.
     #[error("{field}: {message}")]
     InvalidQuery { field: &'static str, message: String },
-    /// Stored data of the view cannot be read.
+    /// Stored data of the view cannot be read, or data cannot be stored in it.
     #[error("the {view} view is damaged: {what}")]
     Corrupt { view: &'static str, what: String },
+    /// So many entities are in quarantine that it is not the data that is bad.
+    #[error("the {view} view has {limit} entities in quarantine and takes in no more events: {cause}")]
+    TooManyQuarantined { view: &'static str, limit: usize, cause: String },
+    /// The view has stopped, because the process is shutting down.
+    #[error("the {view} view is closed")]
+    Closed { view: &'static str },
 }
 
 impl ViewError {
     /// Whether the same work may succeed later without any change.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, ViewError::Unavailable { .. } | ViewError::Log(_))
+        matches!(self, ViewError::Unavailable { .. } | ViewError::Log(_) | ViewError::Behind { .. })
     }
 }

@@ -1,6 +1,10 @@
-//! The ports of the views: what a projector writes through.
+//! The ports of the views: what a projector writes through, and how it is known what a view has taken in.
 
-use domain::{CustomerEvent, OrderEvent, ShardId, Timestamp};
+use std::fmt;
+
+use domain::{CustomerEvent, OrderEvent, Service, ShardId, Timestamp};
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use store::Positions;
 use uuid::Uuid;
 
@@ -23,6 +27,8 @@ pub struct Event {
 pub enum Payload {
     Customer(CustomerEvent),
     Order(OrderEvent),
+    /// Of a type this release does not know: the entity's version advances, and nothing else.
+    Unknown,
 }
 
 /// What became of one event.
@@ -37,12 +43,29 @@ pub enum Applied {
     Missing { from_version: u64 },
 }
 
+/// An entity whose events a view takes in no longer, because one of them cannot be applied. The events themselves are
+/// not kept here: the entity's history has them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QuarantinedEntity {
+    pub source: ShardId,
+    pub entity: Uuid,
+    /// The version that could not be applied; the view shows the one before it.
+    pub version: u64,
+    /// Where the event stands in its source.
+    pub sequence: u64,
+    pub cause: String,
+    /// When the event happened.
+    pub time: Timestamp,
+}
+
 /// The write side of one view. Its projector calls it from a thread of its own, so that it may block.
 ///
-/// A crash before [`commit`](ViewWriter::commit) loses what was applied since the last one: the positions are stored
+/// A crash before [`commit`](ViewWriter::commit) loses what was done since the last one: the positions are stored
 /// in the same transaction, so the events are read again. A crash after it loses nothing.
 pub trait ViewWriter: Send {
-    /// The positions stored with the newest commit.
+    /// The positions stored with the newest commit. What was done and not committed is dropped: the projector starts
+    /// from here, again after every error.
     ///
     /// # Errors
     /// When the view store does not answer.
@@ -51,12 +74,41 @@ pub trait ViewWriter: Send {
     /// Takes an event in; it is visible to readers after the next commit. Events of one entity come in version order.
     ///
     /// # Errors
-    /// When the view store does not answer; nothing of the event is taken in then.
+    /// When the view store does not answer; or [`ViewError::Corrupt`] when this event cannot be applied, whatever is
+    /// tried. Nothing of the event is taken in then.
     fn apply(&mut self, event: &Event) -> Result<Applied, ViewError>;
 
-    /// Makes all that was applied durable and visible, with the positions, as one.
+    /// Makes all that was done durable and visible, with the positions, as one.
     ///
     /// # Errors
-    /// When the view store does not answer; nothing is visible then, and the projector starts again from `positions`.
+    /// When the view store does not answer, or [`ViewError::Corrupt`] when it refuses the data; nothing is visible
+    /// then, and the projector starts again from `positions`.
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError>;
+
+    /// The entities in quarantine as of the newest commit, at most `limit`.
+    ///
+    /// # Errors
+    /// When the view store does not answer.
+    fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError>;
+
+    /// Puts an entity into quarantine, durable with the next commit.
+    ///
+    /// # Errors
+    /// When the view store does not answer.
+    fn quarantine(&mut self, entity: &QuarantinedEntity) -> Result<(), ViewError>;
+
+    /// Takes an entity out of quarantine, durable with the next commit.
+    ///
+    /// # Errors
+    /// When the view store does not answer.
+    fn release(&mut self, service: Service, entity: Uuid) -> Result<(), ViewError>;
+}
+
+/// What a view knows of the entities it has taken in, on its read side.
+pub trait VersionReader: Send + Sync + fmt::Debug {
+    /// The version reached of each entity, in the order asked, as of the newest commit at least; 0 for one that is
+    /// unknown. A view knows it of entities it shows no longer, too.
+    ///
+    /// The services asked for are those the view uses.
+    fn versions_of<'a>(&'a self, entities: &'a [(Service, Uuid)]) -> BoxFuture<'a, Result<Vec<u64>, ViewError>>;
 }

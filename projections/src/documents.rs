@@ -1,0 +1,102 @@
+//! The document view: customers with their newest orders, and orders, as queries show them.
+//!
+//! The port is [`DocumentReader`]; [`sqlite`] is the embedded implementation, with its writer for the projector.
+//! An answer comes with the positions the view had in the same snapshot, so that it can be made into a token.
+
+use std::fmt;
+
+use domain::{CustomerId, Money, OrderId, OrderState, Service, Timestamp};
+use futures_util::future::BoxFuture;
+use store::Positions;
+
+use crate::ViewError;
+use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
+use crate::port::VersionReader;
+
+pub mod cursor;
+pub mod sqlite;
+
+/// The view's name, in errors, metrics and `GET /views`.
+pub const VIEW: &str = "documents";
+/// The services whose events it takes in.
+pub const USES: &[Service] = &Service::ALL;
+
+/// An answer, and the positions of the view in the snapshot it was read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen<T> {
+    pub value: T,
+    pub positions: Positions,
+}
+
+/// One page of a list, and the cursor of the next when there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub next: Option<String>,
+}
+
+/// A customer with its newest orders, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomerWithOrders {
+    pub customer: CustomerDocument,
+    pub orders: Vec<CustomerOrder>,
+}
+
+/// Which customers are asked for; all conditions must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CustomersQuery {
+    /// Created after this time.
+    pub since: Option<Timestamp>,
+    /// Each of these words, parted by white space, occurs in the name, in any case.
+    pub name: Option<String>,
+    /// Has an order of at least this total; with `order_state`, one that is both.
+    pub min_order_total: Option<Money>,
+    /// Has an order in this state.
+    pub order_state: Option<OrderState>,
+    pub limit: u16,
+    pub cursor: Option<String>,
+}
+
+/// Which of a customer's orders are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CustomerOrdersQuery {
+    pub state: Option<OrderState>,
+    pub limit: u16,
+    pub cursor: Option<String>,
+}
+
+/// The read side of the document view. Lists are newest first, by creation time, then id, and their cursors stay valid
+/// whatever is added or changed meanwhile.
+///
+/// Each method fails with [`ViewError::Unavailable`] when the view store does not answer, and those with a cursor with
+/// [`ViewError::InvalidQuery`] when it is none of theirs.
+pub trait DocumentReader: VersionReader {
+    /// A customer with its newest orders, at most `orders`; `None` when there is no such customer.
+    fn customer(
+        &self,
+        id: CustomerId,
+        orders: u16,
+    ) -> BoxFuture<'_, Result<Seen<Option<CustomerWithOrders>>, ViewError>>;
+
+    fn customers(&self, query: CustomersQuery) -> BoxFuture<'_, Result<Seen<Page<CustomerDocument>>, ViewError>>;
+
+    fn count_customers(&self) -> BoxFuture<'_, Result<Seen<u64>, ViewError>>;
+
+    /// A page of a customer's orders; `None` when there is no such customer.
+    fn customer_orders(
+        &self,
+        id: CustomerId,
+        query: CustomerOrdersQuery,
+    ) -> BoxFuture<'_, Result<Seen<Option<Page<CustomerOrder>>>, ViewError>>;
+
+    fn order(&self, id: OrderId) -> BoxFuture<'_, Result<Seen<Option<OrderDocument>>, ViewError>>;
+}
+
+/// What went wrong in the store of this view.
+fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
+    ViewError::Unavailable { view: VIEW, source: source.into() }
+}
+
+fn corrupt(what: impl fmt::Display) -> ViewError {
+    ViewError::Corrupt { view: VIEW, what: what.to_string() }
+}

@@ -1,0 +1,181 @@
+//! The entities of a batch, folded in memory.
+//!
+//! What a batch leaves behind stays as a cache, so that the events that follow soon find their order or customer
+//! without a read: the customers that are active, and the orders that a saga is at work on.
+
+use std::collections::HashMap;
+
+use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId};
+use uuid::Uuid;
+
+use crate::ViewError;
+use crate::documents::corrupt;
+use crate::documents::sqlite::statements::OrderDetails;
+use crate::port::{Applied, Event, Payload};
+
+/// How many entities of each kind stay in memory after a commit: some 5 MiB.
+const MAX_CACHED: usize = 16_384;
+
+/// The state of an entity that events are folded into.
+pub(super) trait State: Sized {
+    fn version(&self) -> u64;
+    /// The state after the entity's first event.
+    fn create(event: &Event) -> Result<Self, ViewError>;
+    /// The state after one more event, which is the next.
+    fn advance(&mut self, event: &Event) -> Result<(), ViewError>;
+    /// The row is written: lets go of what is needed for that alone. False when the state is not worth keeping.
+    fn settle(&mut self) -> bool;
+}
+
+pub(super) struct OrderState {
+    pub order: Order,
+    /// There until the row is inserted.
+    pub details: Option<OrderDetails>,
+}
+
+pub(super) struct CustomerState {
+    pub customer: Customer,
+    /// Whether the row is to be inserted.
+    pub is_new: bool,
+}
+
+struct Entry<S> {
+    state: S,
+    changed: bool,
+}
+
+/// The folded entities of one kind.
+pub(super) struct Fold<S> {
+    entries: HashMap<Uuid, Entry<S>>,
+    changed: Vec<Uuid>,
+}
+
+impl<S> Default for Fold<S> {
+    fn default() -> Self {
+        Fold { entries: HashMap::new(), changed: Vec::new() }
+    }
+}
+
+impl<S: State> Fold<S> {
+    /// Takes an event in; `load` reads the row of an entity that is not in memory.
+    pub(super) fn apply(
+        &mut self,
+        event: &Event,
+        load: impl FnOnce(Uuid) -> Result<Option<S>, ViewError>,
+    ) -> Result<Applied, ViewError> {
+        let id = event.entity;
+        if let Some(entry) = self.entries.get_mut(&id) {
+            return advance(entry, event, &mut self.changed);
+        }
+        // A first event needs no look at the table: should the row be there, the write finds it newer.
+        if event.version == 1 {
+            self.entries.insert(id, Entry { state: S::create(event)?, changed: true });
+            self.changed.push(id);
+            return Ok(Applied::Taken);
+        }
+        let Some(state) = load(id)? else { return Ok(Applied::Missing { from_version: 1 }) };
+        let entry = self.entries.entry(id).or_insert(Entry { state, changed: false });
+        advance(entry, event, &mut self.changed)
+    }
+
+    /// The entities that have changed since they were saved.
+    pub(super) fn changed(&self) -> impl Iterator<Item = &S> {
+        self.changed.iter().filter_map(|id| self.entries.get(id)).map(|entry| &entry.state)
+    }
+
+    /// All changes are saved.
+    pub(super) fn saved(&mut self) {
+        for id in self.changed.drain(..) {
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.changed = false;
+                if !entry.state.settle() {
+                    self.entries.remove(&id);
+                }
+            }
+        }
+        if self.entries.len() > MAX_CACHED {
+            self.entries.clear();
+        }
+    }
+
+    /// Drops everything, changes included.
+    pub(super) fn forget(&mut self) {
+        self.entries.clear();
+        self.changed.clear();
+    }
+}
+
+fn advance<S: State>(entry: &mut Entry<S>, event: &Event, changed: &mut Vec<Uuid>) -> Result<Applied, ViewError> {
+    let version = entry.state.version();
+    if event.version <= version {
+        return Ok(Applied::Duplicate);
+    }
+    if event.version > version + 1 {
+        return Ok(Applied::Missing { from_version: version + 1 });
+    }
+    entry.state.advance(event)?;
+    if !entry.changed {
+        entry.changed = true;
+        changed.push(event.entity);
+    }
+    Ok(Applied::Taken)
+}
+
+impl State for OrderState {
+    fn version(&self) -> u64 {
+        self.order.version
+    }
+
+    fn create(event: &Event) -> Result<Self, ViewError> {
+        let Payload::Order(OrderEvent::Created(created)) = &event.payload else {
+            return Err(corrupt("the first event of an order is not its creation"));
+        };
+        let lines = serde_json::to_string(&created.lines).map_err(corrupt)?;
+        let details = Some(OrderDetails { lines, note: created.note.clone() });
+        Ok(OrderState { order: Order::created(OrderId(event.entity), created, event.time), details })
+    }
+
+    fn advance(&mut self, event: &Event) -> Result<(), ViewError> {
+        match &event.payload {
+            Payload::Order(OrderEvent::Created(_)) => return Err(corrupt("an order is created twice")),
+            Payload::Order(change) => self.order.apply(change, event.time),
+            Payload::Unknown => self.order.version = event.version,
+            Payload::Customer(_) => return Err(corrupt("an event of a customer among those of an order")),
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) -> bool {
+        self.details = None;
+        self.order.state.lock().is_some()
+    }
+}
+
+impl State for CustomerState {
+    fn version(&self) -> u64 {
+        self.customer.version
+    }
+
+    fn create(event: &Event) -> Result<Self, ViewError> {
+        let Payload::Customer(CustomerEvent::Created(created)) = &event.payload else {
+            return Err(corrupt("the first event of a customer is not its creation"));
+        };
+        let customer = Customer::created(CustomerId(event.entity), created, event.time);
+        Ok(CustomerState { customer, is_new: true })
+    }
+
+    fn advance(&mut self, event: &Event) -> Result<(), ViewError> {
+        match &event.payload {
+            Payload::Customer(CustomerEvent::Created(_)) => return Err(corrupt("a customer is created twice")),
+            Payload::Customer(change) => self.customer.apply(change, event.time),
+            Payload::Unknown => self.customer.version = event.version,
+            Payload::Order(_) => return Err(corrupt("an event of an order among those of a customer")),
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) -> bool {
+        self.is_new = false;
+        true
+    }
+}

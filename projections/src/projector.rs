@@ -1,0 +1,146 @@
+//! The projector: follows the event log and feeds one view.
+//!
+//! It subscribes to the events of all sources and keeps its position in each. A message is applied only when it
+//! follows on that position; a repeat is dropped, and what is missing is read from the log. The positions are stored by
+//! the view in the transaction that stores the effects, so a crash at any point repeats work and changes nothing.
+//!
+//! ```text
+//! Log ── deliveries ──► Worker (own thread) ── apply, commit ──► ViewWriter
+//!  ▲                      │  │
+//!  └── read, history ─────┘  └─► Waiting (wakes readers), Progress (what is shown of the view)
+//! ```
+//!
+//! One projector serves any view: what differs is in the [`ViewDefinition`] and the [`ViewWriter`]. It does not answer
+//! queries, and it never skips an event silently: what cannot be applied puts its entity into quarantine.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use domain::Service;
+use store::{Destination, Log};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::ViewError;
+use crate::metrics::ViewMetrics;
+use crate::port::ViewWriter;
+use crate::waiting::Waiting;
+
+mod decoding;
+mod lag;
+mod pending;
+mod progress;
+mod quarantine;
+mod worker;
+
+pub use lag::{Lag, SourceLag};
+pub use progress::ViewState;
+
+pub(crate) use progress::Progress;
+
+/// When a view's writer commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommitPolicy {
+    /// How long events gather when no reader waits for one of them.
+    pub linger: Duration,
+    /// How many events gather at most; it bounds the memory of a batch.
+    pub max_events: usize,
+}
+
+/// What the projector must know of a view.
+#[derive(Clone, Copy, Debug)]
+pub struct ViewDefinition {
+    /// As it is named in `GET /views`, in metrics and in errors.
+    pub name: &'static str,
+    /// What stores it, for example `sqlite`.
+    pub backend: &'static str,
+    /// The services whose events it takes in. It advances over the events of all.
+    pub uses: &'static [Service],
+    pub commit: CommitPolicy,
+}
+
+/// What a projector is asked to do besides following the log.
+enum Request {
+    /// Take an entity out of quarantine and apply its history; the answer is whether it was there and is out now.
+    Replay { service: Service, entity: Uuid, answer: oneshot::Sender<Result<bool, ViewError>> },
+    /// Commit and end.
+    Stop,
+}
+
+/// A running projector. Dropping it asks it to stop and does not wait.
+pub struct Projector {
+    definition: ViewDefinition,
+    requests: mpsc::UnboundedSender<Request>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Projector {
+    /// Starts the projector's thread. Call it inside the runtime that drives the log.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(
+        definition: ViewDefinition,
+        writer: Box<dyn ViewWriter>,
+        log: Arc<dyn Log>,
+        waiting: Arc<Waiting>,
+        progress: Arc<Progress>,
+    ) -> std::io::Result<Self> {
+        // Few requests ever stand in this queue: each caller waits for its answer.
+        let (requests, inbox) = mpsc::unbounded_channel();
+        let deliveries = log.subscribe(Destination::Events).deliveries;
+        let worker = worker::Worker::new(worker::Parts {
+            definition,
+            writer,
+            log,
+            waiting,
+            progress,
+            deliveries,
+            requests: inbox,
+            runtime: Handle::current(),
+            metrics: ViewMetrics::new(definition.name),
+        });
+        let thread = std::thread::Builder::new().name(format!("view-{}", definition.name)).spawn(|| worker.run())?;
+        Ok(Projector { definition, requests, thread: Some(thread) })
+    }
+
+    /// Takes an entity out of quarantine and applies what its history has. False when it is not in quarantine, or when
+    /// it has come back there.
+    ///
+    /// # Errors
+    /// When the projector has stopped, or its view store does not answer.
+    pub async fn replay(&self, service: Service, entity: Uuid) -> Result<bool, ViewError> {
+        let closed = || ViewError::Closed { view: self.definition.name };
+        let (answer, outcome) = oneshot::channel();
+        self.requests.send(Request::Replay { service, entity, answer }).map_err(|_| closed())?;
+        outcome.await.map_err(|_| closed())?
+    }
+
+    /// Commits what was applied and ends the thread.
+    pub async fn stop(mut self) {
+        self.ask_to_stop();
+        if let Some(thread) = self.thread.take() {
+            // Joining blocks, so it must not stand on the runtime.
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                tracing::error!(view = self.definition.name, "the projector's thread has ended with a panic");
+            }
+        }
+    }
+
+    fn ask_to_stop(&self) {
+        // Without a receiver it has stopped already.
+        let _ = self.requests.send(Request::Stop);
+    }
+}
+
+impl Drop for Projector {
+    fn drop(&mut self) {
+        self.ask_to_stop();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! How far a view is behind the log.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::{ShardId, Timestamp};
+use serde::Serialize;
+use store::{Destination, Log, Positions, StoreError};
+
+/// The lag of one source shard that has events the view has not committed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceLag {
+    pub source: ShardId,
+    /// How many sequences of the source's outbox lie between the view and the newest event. It counts the other messages
+    /// of the outbox too, so it is an upper bound of the events; exact counting would read them.
+    pub events: u64,
+    /// The time of the newest committed event minus that of the newest one taken in.
+    pub age: Duration,
+}
+
+/// The lag of a view: of all sources together, and of each that is behind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Lag {
+    pub events: u64,
+    pub age: Duration,
+    pub sources: Vec<SourceLag>,
+}
+
+impl Lag {
+    /// Measures the lag. It reads the log for the sources that are behind only: two rows each.
+    pub(crate) async fn measure(log: &dyn Log, committed: &Positions) -> Result<Lag, StoreError> {
+        let mut lag = Lag::default();
+        for (source, (position, head)) in sources_behind(log, committed) {
+            let newest = time_at(log, source, head).await?;
+            let reached = time_at(log, source, position).await?;
+            let age = newest.zip(reached).map_or(Duration::ZERO, |(newest, reached)| newest.since(reached));
+            let events = head.saturating_sub(position);
+            lag.events = lag.events.saturating_add(events);
+            lag.age = lag.age.max(age);
+            lag.sources.push(SourceLag { source, events, age });
+        }
+        Ok(lag)
+    }
+}
+
+/// The sources whose head is beyond the position, with both.
+pub(super) fn sources_behind(log: &dyn Log, positions: &Positions) -> BTreeMap<ShardId, (u64, u64)> {
+    let place = |source| {
+        let position = positions.get(&source).copied().unwrap_or(0);
+        (source, (position, log.head(source, Destination::Events)))
+    };
+    log.sources().into_iter().map(place).filter(|(_, (position, head))| position < head).collect()
+}
+
+/// When the event at `sequence` happened; for 0, where nothing stands, that of the source's first event.
+async fn time_at(log: &dyn Log, source: ShardId, sequence: u64) -> Result<Option<Timestamp>, StoreError> {
+    let before = sequence.saturating_sub(1);
+    Ok(log.read(source, Destination::Events, before, 1).await?.first().map(|message| message.time))
+}

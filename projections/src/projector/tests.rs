@@ -1,0 +1,452 @@
+//! The projector with the real document store on a log that repeats, loses and reorders.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use proptest::prelude::*;
+use store::{Message, Positions};
+use tempfile::TempDir;
+
+use super::*;
+use crate::document::OrderDocument;
+use crate::documents::sqlite::{self, SqliteDocumentReader};
+use crate::documents::{DocumentReader, USES, VIEW};
+use crate::port::{Applied, Event, QuarantinedEntity};
+use crate::testing::{Shop, TestLog, eventually};
+use crate::token::ConsistencyToken;
+use crate::views::View;
+use domain::{CustomerId, OrderId, OrderState};
+
+/// What goes wrong in the view's store.
+#[derive(Default)]
+struct Faults {
+    /// Commits that fail as if the store did not answer.
+    commits: usize,
+    /// Entities whose events cannot be applied.
+    poisoned: HashSet<Uuid>,
+    /// Entities whose events can be applied but not committed.
+    refused: HashSet<Uuid>,
+    panics: usize,
+    largest_batch: usize,
+}
+
+struct FaultyWriter {
+    inner: sqlite::SqliteDocumentWriter,
+    faults: Arc<Mutex<Faults>>,
+    batch: Vec<Uuid>,
+}
+
+impl ViewWriter for FaultyWriter {
+    fn positions(&mut self) -> Result<Positions, ViewError> {
+        self.batch.clear();
+        self.inner.positions()
+    }
+
+    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
+        let mut faults = self.faults.lock().unwrap();
+        if faults.panics > 0 {
+            faults.panics -= 1;
+            drop(faults);
+            panic!("a fault asked for by the test");
+        }
+        if faults.poisoned.contains(&event.entity) && event.version > 1 {
+            return Err(ViewError::Corrupt { view: VIEW, what: "poison".into() });
+        }
+        self.batch.push(event.entity);
+        faults.largest_batch = faults.largest_batch.max(self.batch.len());
+        self.inner.apply(event)
+    }
+
+    fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
+        let mut faults = self.faults.lock().unwrap();
+        if faults.commits > 0 {
+            faults.commits -= 1;
+            return Err(ViewError::Unavailable { view: VIEW, source: "down".into() });
+        }
+        if self.batch.iter().any(|entity| faults.refused.contains(entity)) {
+            return Err(ViewError::Corrupt { view: VIEW, what: "refused".into() });
+        }
+        self.batch.clear();
+        self.inner.commit(positions)
+    }
+
+    fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
+        self.inner.quarantined(limit)
+    }
+
+    fn quarantine(&mut self, entity: &QuarantinedEntity) -> Result<(), ViewError> {
+        self.inner.quarantine(entity)
+    }
+
+    fn release(&mut self, service: Service, entity: Uuid) -> Result<(), ViewError> {
+        self.inner.release(service, entity)
+    }
+}
+
+struct Bench {
+    shop: Shop,
+    reader: SqliteDocumentReader,
+    view: View,
+    faults: Arc<Mutex<Faults>>,
+    directory: TempDir,
+    policy: CommitPolicy,
+}
+
+const SOON: Duration = Duration::from_secs(8);
+const QUICK: CommitPolicy = CommitPolicy { linger: Duration::from_millis(5), max_events: 64 };
+/// Nothing is committed unless a reader asks.
+const LAZY: CommitPolicy = CommitPolicy { linger: Duration::from_secs(3_600), max_events: 1_000_000 };
+
+impl Bench {
+    async fn start(policy: CommitPolicy) -> Self {
+        Bench::with_shop(Shop::new(), policy).await
+    }
+
+    async fn with_shop(shop: Shop, policy: CommitPolicy) -> Self {
+        let directory = TempDir::new().unwrap();
+        let faults = Arc::new(Mutex::new(Faults::default()));
+        let (view, reader) = open(&directory, &shop.log, &faults, policy).await;
+        Bench { shop, reader, view, faults, directory, policy }
+    }
+
+    /// Ends the projector without a last commit being promised, and opens the same file again.
+    async fn restart(self) -> Self {
+        self.view.stop().await;
+        let (view, reader) = open(&self.directory, &self.shop.log, &self.faults, self.policy).await;
+        Bench { view, reader, ..self }
+    }
+
+    fn all_versions(&self) -> ConsistencyToken {
+        let mut token = ConsistencyToken::new();
+        for (id, customer) in &self.shop.customers {
+            token.see_entity(Service::Customers, *id, customer.version);
+        }
+        for (id, (order, _)) in &self.shop.orders {
+            token.see_entity(Service::Orders, *id, order.version);
+        }
+        token
+    }
+
+    /// The view shows exactly what the shop has.
+    async fn shows_the_shop(&self) {
+        self.view.wait_until(&self.all_versions(), SOON).await.unwrap();
+        for (order, created) in self.shop.orders.values() {
+            let shown = self.reader.order(order.id).await.unwrap().value.unwrap();
+            let expected = OrderDocument {
+                order_id: order.id,
+                customer_id: order.customer_id,
+                customer_name: order.customer_name.clone(),
+                order_total: order.total,
+                state: order.state,
+                rejection_reason: order.rejection_reason,
+                lines: created.lines.clone(),
+                note: created.note.clone(),
+                creation_time: order.created_at,
+                version: order.version,
+            };
+            assert_eq!(shown, expected);
+        }
+        for customer in self.shop.customers.values() {
+            let shown = self.reader.customer(customer.id, 100).await.unwrap().value.unwrap();
+            assert_eq!(shown.customer.available_credit, customer.available_credit());
+            assert_eq!((shown.customer.version, &shown.customer.name), (customer.version, &customer.name));
+            let orders = self.shop.orders.values().filter(|(order, _)| order.customer_id == customer.id);
+            assert_eq!(shown.orders.len(), orders.count().min(100));
+        }
+        let count = self.reader.count_customers().await.unwrap().value;
+        assert_eq!(count, u64::try_from(self.shop.customers.len()).unwrap());
+    }
+
+    async fn state(&self, number: u128) -> Option<OrderState> {
+        self.reader.order(OrderId(Uuid::from_u128(number))).await.unwrap().value.map(|order| order.state)
+    }
+}
+
+async fn open(
+    directory: &TempDir,
+    log: &Arc<TestLog>,
+    faults: &Arc<Mutex<Faults>>,
+    policy: CommitPolicy,
+) -> (View, SqliteDocumentReader) {
+    let (inner, reader) = sqlite::open(directory.path()).await.unwrap();
+    let writer = FaultyWriter { inner, faults: Arc::clone(faults), batch: Vec::new() };
+    let definition = ViewDefinition { name: VIEW, backend: "sqlite", uses: USES, commit: policy };
+    let view = View::start(definition, Box::new(writer), Arc::new(reader.clone()), Arc::<TestLog>::clone(log)).unwrap();
+    (view, reader)
+}
+
+fn order(number: u128, version: u64) -> ConsistencyToken {
+    ConsistencyToken::of(Service::Orders, Uuid::from_u128(number), version)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_were_there_before_the_start_are_read() {
+    let mut shop = Shop::new();
+    shop.create_customer(1, "Ada");
+    for number in 10..1_300 {
+        shop.create_order(number, 1, 100);
+        shop.advance(number, 1);
+    }
+    let bench = Bench::with_shop(shop, QUICK).await;
+    bench.view.wait_until(&order(1_299, 2), SOON).await.unwrap();
+    bench.view.wait_until(&bench.all_versions(), SOON).await.unwrap();
+    eventually("the view is live", || async { bench.view.state() == ViewState::Live }).await;
+    let lag = bench.view.status().await.lag.unwrap();
+    assert_eq!((lag.events, lag.age), (0, Duration::ZERO));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_delivered_again_changes_nothing() {
+    let mut bench = Bench::start(QUICK).await;
+    let messages = [bench.shop.create_order(10, 1, 100), bench.shop.advance(10, 1).unwrap()];
+    bench.shop.log.deliver(messages.clone());
+    bench.shop.log.deliver(messages.clone());
+    bench.shows_the_shop().await;
+    bench.shop.log.deliver(messages);
+    let message = bench.shop.create_order(11, 1, 100);
+    bench.shop.log.deliver([message]);
+    bench.shows_the_shop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_message_is_read_when_the_next_one_shows_the_gap() {
+    let mut bench = Bench::start(QUICK).await;
+    bench.shop.create_order(10, 1, 100);
+    bench.shop.advance(10, 1);
+    let shown = bench.shop.advance(10, 0).unwrap();
+    bench.shop.log.deliver([shown]);
+    bench.shows_the_shop().await;
+    assert_eq!(bench.state(10).await, Some(OrderState::Shipped));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_message_is_read_when_another_entity_shows_the_gap() {
+    let mut bench = Bench::start(QUICK).await;
+    eventually("it is live", || async { bench.view.state() == ViewState::Live }).await;
+    // Enough that every shard has lost some and delivers one.
+    for number in 10..60 {
+        bench.shop.create_order(number, 1, 100);
+    }
+    let shown: Vec<_> = (60..110).map(|number| bench.shop.create_order(number, 1, 100)).collect();
+    bench.shop.log.deliver(shown);
+    bench.shows_the_shop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_last_message_is_found_by_the_check() {
+    let mut bench = Bench::start(QUICK).await;
+    eventually("it is live", || async { bench.view.state() == ViewState::Live }).await;
+    bench.shop.create_order(10, 1, 100);
+    bench.view.wait_until(&order(10, 1), SOON).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_of_an_unknown_customer_makes_no_customer() {
+    let mut bench = Bench::start(QUICK).await;
+    let message = bench.shop.create_order(10, 99, 100);
+    bench.shop.log.deliver([message]);
+    bench.shows_the_shop().await;
+    assert!(bench.reader.customer(CustomerId(Uuid::from_u128(99)), 100).await.unwrap().value.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_gets_its_commit_at_once_and_need_not_wait_for_the_batch() {
+    let mut bench = Bench::start(LAZY).await;
+    eventually("it is live", || async { bench.view.state() == ViewState::Live }).await;
+    let message = bench.shop.create_order(10, 1, 100);
+    bench.shop.log.deliver([message]);
+    bench.view.wait_until(&order(10, 1), SOON).await.unwrap();
+    // A reader that comes first is woken as well.
+    let token = order(10, 2);
+    let early = bench.view.wait_until(&token, SOON);
+    let late = async {
+        tokio::task::yield_now().await;
+        let message = bench.shop.advance(10, 1).unwrap();
+        bench.shop.log.deliver([message]);
+    };
+    let (waited, ()) = tokio::join!(early, late);
+    waited.unwrap();
+    assert_eq!(bench.state(10).await, Some(OrderState::Approved));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_applied_and_not_committed_is_read_again_after_a_restart() {
+    let mut bench = Bench::start(QUICK).await;
+    let message = bench.shop.create_order(10, 1, 100);
+    bench.shop.log.deliver([message]);
+    bench.shows_the_shop().await;
+    bench.faults.lock().unwrap().commits = 3;
+    let message = bench.shop.advance(10, 1).unwrap();
+    bench.shop.log.deliver([message]);
+    eventually("the view has failed", || async { bench.view.state() == ViewState::Failed }).await;
+    assert_eq!(bench.state(10).await, Some(OrderState::Pending));
+    bench.shows_the_shop().await;
+    let bench = bench.restart().await;
+    bench.shows_the_shop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_the_view_does_not_end_it() {
+    let mut bench = Bench::start(QUICK).await;
+    bench.faults.lock().unwrap().panics = 1;
+    let message = bench.shop.create_order(10, 1, 100);
+    bench.shop.log.deliver([message]);
+    bench.shows_the_shop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_does_not_answer_is_tried_again() {
+    let mut bench = Bench::start(QUICK).await;
+    bench.shop.log.failing.store(true, std::sync::atomic::Ordering::Relaxed);
+    bench.shop.create_order(10, 1, 100);
+    let message = bench.shop.advance(10, 1).unwrap();
+    bench.shop.log.deliver([message]);
+    eventually("the view has failed", || async { bench.view.state() == ViewState::Failed }).await;
+    bench.shop.log.failing.store(false, std::sync::atomic::Ordering::Relaxed);
+    bench.shows_the_shop().await;
+}
+
+async fn one_is_in_quarantine(bench: &mut Bench) {
+    let bad = Uuid::from_u128(10);
+    let created: Vec<_> = (10..20).map(|number| bench.shop.create_order(number, 1, 100)).collect();
+    bench.shop.log.deliver(created);
+    let approved: Vec<_> = (10..20).filter_map(|number| bench.shop.advance(number, 1)).collect();
+    bench.shop.log.deliver(approved);
+    for number in 11..20 {
+        bench.view.wait_until(&order(number, 2), SOON).await.unwrap();
+    }
+    eventually("it is in quarantine", || async { !bench.view.status().await.quarantined.is_empty() }).await;
+    let status = bench.view.status().await;
+    assert_eq!(status.quarantined.iter().map(|parked| parked.entity).collect::<Vec<_>>(), [bad]);
+    // A later event of the same entity is parked too, and no reader is told that it has been reached.
+    let message = bench.shop.advance(10, 1).unwrap();
+    bench.shop.log.deliver([message]);
+    let error = bench.view.wait_until(&order(10, 3), Duration::from_millis(50)).await.unwrap_err();
+    assert!(matches!(error, ViewError::Behind { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_cannot_be_applied_stops_its_entity_alone_until_it_is_replayed() {
+    let mut bench = Bench::start(QUICK).await;
+    bench.faults.lock().unwrap().poisoned.insert(Uuid::from_u128(10));
+    one_is_in_quarantine(&mut bench).await;
+    assert_eq!(bench.state(10).await, Some(OrderState::Pending));
+    let bench = bench.restart().await;
+    eventually("the quarantine is kept", || async { bench.view.status().await.quarantined.len() == 1 }).await;
+    assert!(!bench.view.replay(Service::Orders, Uuid::from_u128(10)).await.unwrap());
+    assert!(!bench.view.replay(Service::Orders, Uuid::from_u128(11)).await.unwrap());
+    bench.faults.lock().unwrap().poisoned.clear();
+    assert!(bench.view.replay(Service::Orders, Uuid::from_u128(10)).await.unwrap());
+    bench.shows_the_shop().await;
+    let bench = bench.restart().await;
+    bench.shows_the_shop().await;
+    assert!(bench.view.status().await.quarantined.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_culprit_of_a_refused_commit_is_found_and_the_others_go_on() {
+    let mut bench = Bench::start(QUICK).await;
+    bench.faults.lock().unwrap().refused.insert(Uuid::from_u128(10));
+    one_is_in_quarantine(&mut bench).await;
+    assert_eq!(bench.state(10).await, None);
+    bench.faults.lock().unwrap().refused.clear();
+    assert!(bench.view.replay(Service::Orders, Uuid::from_u128(10)).await.unwrap());
+    bench.shows_the_shop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_event_is_parked_and_one_of_an_unknown_type_only_counts() {
+    let mut bench = Bench::start(QUICK).await;
+    let (good, bad) = (Uuid::from_u128(10), Uuid::from_u128(11));
+    let log = Arc::clone(&bench.shop.log);
+    log.deliver([bench.shop.create_order(10, 1, 100), bench.shop.create_order(11, 1, 100)]);
+    log.deliver([log.commit(Service::Orders, good, 2, "order.praised", "{}")]);
+    log.deliver([log.commit(Service::Orders, bad, 2, "order.approved", "[7]")]);
+    log.deliver([log.commit(Service::Orders, good, 3, "order.shipped", "{}")]);
+    bench.view.wait_until(&order(10, 3), SOON).await.unwrap();
+    assert_eq!(bench.state(10).await, Some(OrderState::Shipped));
+    eventually("it is parked", || async { bench.view.status().await.quarantined.len() == 1 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_are_bounded() {
+    let mut shop = Shop::new();
+    for number in 10..400 {
+        shop.create_order(number, 1, 100);
+    }
+    let bench = Bench::with_shop(shop, CommitPolicy { max_events: 16, ..LAZY }).await;
+    bench.view.wait_until(&bench.all_versions(), SOON).await.unwrap();
+    assert!(bench.faults.lock().unwrap().largest_batch <= 16);
+}
+
+/// What the log does with a message besides committing it.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Deliver,
+    Lose,
+    Twice,
+    /// Together with the message after it, which is delivered first when it comes from another source.
+    Swap,
+}
+
+fn steps() -> impl Strategy<Value = Vec<(u8, u8, u8, Way)>> {
+    let way = prop_oneof![4 => Just(Way::Deliver), 1 => Just(Way::Lose), 1 => Just(Way::Twice), 1 => Just(Way::Swap)];
+    prop::collection::vec((0u8..6, 0u8..12, any::<u8>(), way), 1..120)
+}
+
+fn run_step(shop: &mut Shop, (kind, which, choice, _): (u8, u8, u8, Way)) -> Option<Arc<Message>> {
+    let (order, customer) = (u128::from(which) + 100, u128::from(which % 4) + 1);
+    match kind {
+        0 if !shop.customers.contains_key(&Uuid::from_u128(customer)) => {
+            Some(shop.create_customer(customer, &format!("Customer {customer}")))
+        }
+        1 if !shop.orders.contains_key(&Uuid::from_u128(order)) => {
+            Some(shop.create_order(order, customer, i64::from(choice) + 1))
+        }
+        2 => shop.reserve(customer, order, i64::from(choice)),
+        _ => shop.advance(order, choice),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_view_is_the_fold_of_the_events_whatever_the_way_they_came(
+        steps in steps(),
+        max_events in 1usize..20,
+        restart_at in any::<prop::sample::Index>(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut bench = Bench::start(CommitPolicy { max_events, ..QUICK }).await;
+            eventually("it is live", || async { bench.view.state() == ViewState::Live }).await;
+            let restart_at = restart_at.index(steps.len());
+            let mut held = Vec::new();
+            for (number, step) in steps.into_iter().enumerate() {
+                if number == restart_at {
+                    bench.faults.lock().unwrap().commits = 1;
+                    bench = bench.restart().await;
+                    bench.faults.lock().unwrap().commits = 0;
+                    bench.view.wait_until(&bench.all_versions(), SOON).await.unwrap();
+                }
+                let Some(message) = run_step(&mut bench.shop, step) else { continue };
+                let token = ConsistencyToken::of(message.source.service, message.entity, message.version);
+                match step.3 {
+                    Way::Deliver => {
+                        bench.shop.log.deliver(std::iter::once(message).chain(held.drain(..)));
+                        // Without a pause now and then all would be read at the end and nothing taken live.
+                        if step.2.is_multiple_of(3) {
+                            bench.view.wait_until(&token, SOON).await.unwrap();
+                        }
+                    }
+                    Way::Lose => {}
+                    Way::Twice => bench.shop.log.deliver([Arc::clone(&message), message]),
+                    Way::Swap => held.push(message),
+                }
+            }
+            bench.shows_the_shop().await;
+            bench.view.stop().await;
+        });
+    }
+}

@@ -1,0 +1,239 @@
+//! The consistency token: what a caller has seen, handed back to it as a short opaque text.
+//!
+//! A token names entity versions (what a command wrote) and positions per shard (what a view had reached when it
+//! answered a list). A read that carries it never returns less; [`crate::waiting`] sees to that.
+//!
+//! Nothing of a token may be lost on the way out, or its caller could read backwards. So when the entity versions of
+//! one would make it longer than [`MAX_TEXT`], [`ConsistencyToken::bounded`] replaces each by the newest committed
+//! position of its shard: that asks for more than was seen, never for less, and its size depends on the number of
+//! shards alone.
+
+use std::collections::BTreeMap;
+
+use domain::{Service, ShardId};
+use store::Positions;
+use uuid::Uuid;
+
+use crate::ViewError;
+
+mod codec;
+
+/// The longest text that is handed out, up to 64 shards per service.
+pub const MAX_TEXT: usize = 2 * 1024;
+/// The longest text that is read: callers may put several tokens together with `,`.
+pub const MAX_INPUT: usize = 16 * 1024;
+
+/// What a caller has seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsistencyToken {
+    entities: BTreeMap<(Service, Uuid), u64>,
+    positions: Positions,
+}
+
+impl ConsistencyToken {
+    #[must_use]
+    pub fn new() -> Self {
+        ConsistencyToken::default()
+    }
+
+    /// A token of one entity's version.
+    #[must_use]
+    pub fn of(service: Service, entity: Uuid, version: u64) -> Self {
+        let mut token = ConsistencyToken::new();
+        token.see_entity(service, entity, version);
+        token
+    }
+
+    /// A token of the positions a view had reached.
+    #[must_use]
+    pub fn at(positions: &Positions) -> Self {
+        let mut token = ConsistencyToken::new();
+        token.see_positions(positions);
+        token
+    }
+
+    pub fn see_entity(&mut self, service: Service, entity: Uuid, version: u64) {
+        if version > 0 {
+            let seen = self.entities.entry((service, entity)).or_default();
+            *seen = version.max(*seen);
+        }
+    }
+
+    pub fn see_position(&mut self, shard: ShardId, sequence: u64) {
+        if sequence > 0 {
+            let seen = self.positions.entry(shard).or_default();
+            *seen = sequence.max(*seen);
+        }
+    }
+
+    pub fn see_positions(&mut self, positions: &Positions) {
+        for (shard, sequence) in positions {
+            self.see_position(*shard, *sequence);
+        }
+    }
+
+    /// Takes in all that `other` has seen.
+    pub fn merge(&mut self, other: &ConsistencyToken) {
+        for ((service, entity), version) in &other.entities {
+            self.see_entity(*service, *entity, *version);
+        }
+        self.see_positions(&other.positions);
+    }
+
+    /// The entity versions seen.
+    pub fn entities(&self) -> impl Iterator<Item = (Service, Uuid, u64)> + '_ {
+        self.entities.iter().map(|((service, entity), version)| (*service, *entity, *version))
+    }
+
+    #[must_use]
+    pub fn positions(&self) -> &Positions {
+        &self.positions
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entities.is_empty() && self.positions.is_empty()
+    }
+
+    /// A token that asks for at least as much and whose text is not longer than [`MAX_TEXT`]. `shards` is the number
+    /// of shards of a service, `head` the newest committed sequence of a shard's events.
+    #[must_use]
+    pub fn bounded(self, shards: impl Fn(Service) -> u16, head: impl Fn(ShardId) -> u64) -> Self {
+        if self.to_text().len() <= MAX_TEXT {
+            return self;
+        }
+        let mut bounded = ConsistencyToken::at(&self.positions);
+        for (service, entity, _) in self.entities() {
+            let shard = ShardId::of(service, entity, shards(service));
+            bounded.see_position(shard, head(shard));
+        }
+        bounded
+    }
+
+    /// The opaque text: base64url without padding.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        codec::encode(self)
+    }
+
+    /// Reads one token, or several with `,` between them: the most of each is asked for.
+    ///
+    /// # Errors
+    /// [`ViewError::InvalidQuery`] when a text is none of ours, or longer than [`MAX_INPUT`].
+    pub fn parse(text: &str) -> Result<Self, ViewError> {
+        let invalid = |message: String| ViewError::InvalidQuery { field: "Consistency-Token", message };
+        if text.len() > MAX_INPUT {
+            return Err(invalid(format!("must be at most {MAX_INPUT} bytes")));
+        }
+        let mut merged = ConsistencyToken::new();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let token = codec::decode(part)
+                .map_err(|problem| invalid(format!("must be a token from an earlier answer: {problem}")))?;
+            merged.merge(&token);
+        }
+        Ok(merged)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn service() -> impl Strategy<Value = Service> {
+        prop_oneof![Just(Service::Customers), Just(Service::Orders)]
+    }
+
+    prop_compose! {
+        fn token()(
+            entities in prop::collection::vec((service(), any::<u128>(), 1u64..), 0..20),
+            positions in prop::collection::vec((service(), any::<u16>(), 1u64..), 0..40),
+        ) -> ConsistencyToken {
+            let mut token = ConsistencyToken::new();
+            for (service, id, version) in entities {
+                token.see_entity(service, Uuid::from_u128(id), version);
+            }
+            for (service, number, sequence) in positions {
+                token.see_position(ShardId::new(service, number), sequence);
+            }
+            token
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_reads_back_as_it_was_written(token in token()) {
+            prop_assert_eq!(ConsistencyToken::parse(&token.to_text()).unwrap(), token);
+        }
+
+        #[test]
+        fn tokens_put_together_ask_for_the_most_of_each(one in token(), other in token()) {
+            let read = ConsistencyToken::parse(&format!("{}, {}", one.to_text(), other.to_text())).unwrap();
+            let mut merged = one;
+            merged.merge(&other);
+            prop_assert_eq!(read, merged);
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "[A-Za-z0-9_,-]{0,80}") {
+            if let Err(error) = ConsistencyToken::parse(&text) {
+                prop_assert!(error.to_string().starts_with("Consistency-Token: must be"));
+            }
+        }
+
+        #[test]
+        fn any_damaged_token_is_read_or_refused(token in token(), at in any::<prop::sample::Index>(), with in "[A-Za-z]") {
+            let mut text = token.to_text();
+            let at = at.index(text.len());
+            text.replace_range(at..=at, &with);
+            let _ = ConsistencyToken::parse(&text);
+        }
+    }
+
+    #[test]
+    fn the_positions_of_64_shards_of_two_services_fit() {
+        let mut token = ConsistencyToken::new();
+        for service in Service::ALL {
+            for number in 0..64 {
+                token.see_position(ShardId::new(service, number), u64::MAX);
+            }
+        }
+        assert!(token.to_text().len() <= MAX_TEXT, "{}", token.to_text().len());
+    }
+
+    #[test]
+    fn what_is_too_long_asks_for_the_shards_head_instead_and_loses_nothing() {
+        let mut token = ConsistencyToken::new();
+        token.see_position(ShardId::new(Service::Orders, 3), 7);
+        for id in 0..200 {
+            token.see_entity(Service::Orders, Uuid::from_u128(id), 2);
+        }
+        let bounded = token.clone().bounded(|_| 16, |shard| 100 + u64::from(shard.number));
+        assert!(bounded.to_text().len() <= MAX_TEXT);
+        for (service, entity, _) in token.entities() {
+            let shard = ShardId::of(service, entity, 16);
+            assert_eq!(bounded.positions().get(&shard), Some(&(100 + u64::from(shard.number))));
+        }
+        let short = ConsistencyToken::of(Service::Orders, Uuid::from_u128(1), 2);
+        assert_eq!(short.clone().bounded(|_| 16, |_| 9), short);
+    }
+
+    #[test]
+    fn nothing_is_an_empty_token() {
+        assert!(ConsistencyToken::parse("").unwrap().is_empty());
+        assert!(ConsistencyToken::parse(" , ").unwrap().is_empty());
+    }
+
+    #[test]
+    fn foreign_texts_are_refused_with_what_is_wrong() {
+        for (text, problem) in
+            [("%%%", "not base64url"), ("AA", "unknown form 0"), ("AQ", ""), ("AQkB", "unknown part 9")]
+        {
+            match ConsistencyToken::parse(text) {
+                Ok(token) => assert!(token.is_empty() && problem.is_empty(), "{text}"),
+                Err(error) => assert!(!problem.is_empty() && error.to_string().contains(problem), "{text}: {error}"),
+            }
+        }
+        assert!(ConsistencyToken::parse(&"A".repeat(MAX_INPUT + 1)).is_err());
+    }
+}

@@ -1,0 +1,254 @@
+//! Readers that wait until a view has reached what their token names: one table per view, woken by its projector after
+//! each commit. Nobody polls.
+//!
+//! No wake-up is lost: a reader stands in the table *before* it looks at what the view has reached. A commit before
+//! that is seen by the look, a commit after it finds the reader in the table.
+//!
+//! A reader in the table also asks the projector to commit at once when something it waits for has been applied and
+//! is not committed yet; many readers share one commit.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use domain::{Service, ShardId};
+use store::Positions;
+use tokio::sync::{Notify, oneshot};
+use uuid::Uuid;
+
+use crate::ViewError;
+use crate::port::VersionReader;
+use crate::token::ConsistencyToken;
+
+/// At most this many readers wait for one view; one more is told at once that the view is behind. A reader of a token
+/// of the longest kind takes some 50 KiB here, an ordinary one 200 bytes.
+const MAX_WAITING: usize = 10_000;
+
+/// The newest version of each entity among what was applied and not committed yet.
+pub(crate) type EntityVersions = HashMap<(Service, Uuid), u64>;
+
+/// What a token asks of a view, or what the view has reached of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    Entity { service: Service, entity: Uuid, version: u64 },
+    Position { shard: ShardId, sequence: u64 },
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mark::Entity { service, entity, version } => write!(f, "{service} {entity} version {version}"),
+            Mark::Position { shard, sequence } => write!(f, "{shard} position {sequence}"),
+        }
+    }
+}
+
+/// What was asked for and has not been reached, and how far the view has come instead, pairwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behind {
+    pub required: Vec<Mark>,
+    pub reached: Vec<Mark>,
+}
+
+/// The waiter table of one view.
+#[derive(Debug)]
+pub struct Waiting {
+    view: &'static str,
+    uses: &'static [Service],
+    versions: Arc<dyn VersionReader>,
+    table: Mutex<Table>,
+    /// Wakes the projector when a reader has come.
+    demand: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    committed: Positions,
+    readers: HashMap<u64, Reader>,
+}
+
+/// One reader with what it still waits for.
+#[derive(Debug)]
+struct Reader {
+    entities: BTreeMap<(Service, Uuid), u64>,
+    positions: Positions,
+    done: Option<oneshot::Sender<()>>,
+}
+
+impl Reader {
+    fn finish_if_reached(&mut self) {
+        if self.entities.is_empty()
+            && self.positions.is_empty()
+            && let Some(done) = self.done.take()
+        {
+            // A reader that is gone has given up waiting.
+            let _ = done.send(());
+        }
+    }
+}
+
+/// Takes a reader out of the table however its waiting ends.
+struct Place<'a> {
+    waiting: &'a Waiting,
+    number: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.waiting.table().readers.remove(&self.number);
+    }
+}
+
+impl Waiting {
+    /// For a view that takes in the events of the services in `uses`.
+    #[must_use]
+    pub fn new(view: &'static str, uses: &'static [Service], versions: Arc<dyn VersionReader>) -> Self {
+        Waiting { view, uses, versions, table: Mutex::default(), demand: Notify::new() }
+    }
+
+    /// Waits until the view has reached all that the token names, at most `timeout`. What a service has that the view
+    /// does not use counts as reached.
+    ///
+    /// # Errors
+    /// [`ViewError::Behind`] when the time is over, [`ViewError::Unavailable`] when the view cannot be asked.
+    pub async fn wait_until(&self, token: &ConsistencyToken, timeout: Duration) -> Result<(), ViewError> {
+        if !self.concerns(token) {
+            return Ok(());
+        }
+        let Some((place, done)) = self.enter(token) else { return self.behind(token).await };
+        if self.check(&place).await? {
+            return Ok(());
+        }
+        self.demand.notify_one();
+        match tokio::time::timeout(timeout, done).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(ViewError::Closed { view: self.view }),
+            Err(_) => {
+                drop(place);
+                self.behind(token).await
+            }
+        }
+    }
+
+    /// The positions of the newest commit.
+    #[must_use]
+    pub fn committed(&self) -> Positions {
+        self.table().committed.clone()
+    }
+
+    fn concerns(&self, token: &ConsistencyToken) -> bool {
+        token.entities().any(|(service, _, _)| self.uses.contains(&service))
+            || token.positions().keys().any(|shard| self.uses.contains(&shard.service))
+    }
+
+    /// Puts a reader into the table; `None` when it is full.
+    fn enter(&self, token: &ConsistencyToken) -> Option<(Place<'_>, oneshot::Receiver<()>)> {
+        let entities = token.entities().filter(|(service, _, _)| self.uses.contains(service));
+        let entities = entities.map(|(service, entity, version)| ((service, entity), version)).collect();
+        let positions = token.positions().iter().filter(|(shard, _)| self.uses.contains(&shard.service));
+        let positions = positions.map(|(shard, sequence)| (*shard, *sequence)).collect();
+        let (sender, done) = oneshot::channel();
+        let mut table = self.table();
+        if table.readers.len() >= MAX_WAITING {
+            return None;
+        }
+        let mut reader = Reader { entities, positions, done: Some(sender) };
+        let committed = &table.committed;
+        reader.positions.retain(|shard, sequence| reached(committed, *shard) < *sequence);
+        let number = table.next;
+        table.next += 1;
+        table.readers.insert(number, reader);
+        Some((Place { waiting: self, number }, done))
+    }
+
+    /// Looks at what the view has reached; true when that is all the reader waits for.
+    async fn check(&self, place: &Place<'_>) -> Result<bool, ViewError> {
+        let asked: Vec<_> = match self.table().readers.get(&place.number) {
+            Some(reader) => reader.entities.keys().copied().collect(),
+            None => Vec::new(),
+        };
+        let versions = if asked.is_empty() { Vec::new() } else { self.versions.versions_of(&asked).await? };
+        let mut table = self.table();
+        let Some(reader) = table.readers.get_mut(&place.number) else { return Ok(true) };
+        for (key, version) in asked.iter().zip(versions) {
+            if reader.entities.get(key).is_some_and(|required| *required <= version) {
+                reader.entities.remove(key);
+            }
+        }
+        Ok(reader.entities.is_empty() && reader.positions.is_empty())
+    }
+
+    /// What the token asks for that the view has not reached; nothing of that means it was reached meanwhile.
+    async fn behind(&self, token: &ConsistencyToken) -> Result<(), ViewError> {
+        let entities: Vec<_> = token.entities().filter(|(service, _, _)| self.uses.contains(service)).collect();
+        let keys: Vec<_> = entities.iter().map(|(service, entity, _)| (*service, *entity)).collect();
+        let versions = if keys.is_empty() { Vec::new() } else { self.versions.versions_of(&keys).await? };
+        let mut behind = Behind { required: Vec::new(), reached: Vec::new() };
+        for ((service, entity, required), version) in entities.into_iter().zip(versions) {
+            if version < required {
+                behind.required.push(Mark::Entity { service, entity, version: required });
+                behind.reached.push(Mark::Entity { service, entity, version });
+            }
+        }
+        let committed = self.committed();
+        for (shard, required) in token.positions() {
+            let sequence = reached(&committed, *shard);
+            if self.uses.contains(&shard.service) && sequence < *required {
+                behind.required.push(Mark::Position { shard: *shard, sequence: *required });
+                behind.reached.push(Mark::Position { shard: *shard, sequence });
+            }
+        }
+        if behind.required.is_empty() {
+            return Ok(());
+        }
+        Err(ViewError::Behind { view: self.view, behind: Box::new(behind) })
+    }
+
+    /// Resolves when a reader has come since the last time.
+    pub(crate) async fn demanded(&self) {
+        self.demand.notified().await;
+    }
+
+    /// How many readers wait.
+    pub(crate) fn count(&self) -> usize {
+        self.table().readers.len()
+    }
+
+    /// Whether committing what was applied brings some reader forward.
+    pub(crate) fn wants(&self, entities: &EntityVersions, positions: &Positions) -> bool {
+        self.table().readers.values().any(|reader| {
+            reader.entities.iter().any(|(key, required)| entities.get(key).is_some_and(|version| version >= required))
+                || reader.positions.iter().any(|(shard, required)| reached(positions, *shard) >= *required)
+        })
+    }
+
+    /// Wakes the readers whose last wish a commit has fulfilled.
+    pub(crate) fn advance(&self, entities: &EntityVersions, positions: &Positions) {
+        let mut table = self.table();
+        table.committed.clone_from(positions);
+        for reader in table.readers.values_mut() {
+            reader.entities.retain(|key, required| entities.get(key).is_none_or(|version| version < required));
+            reader.positions.retain(|shard, required| reached(positions, *shard) < *required);
+            reader.finish_if_reached();
+        }
+    }
+
+    /// Ends all waiting: the projector has stopped for good.
+    pub(crate) fn close(&self) {
+        self.table().readers.clear();
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // A panic under the lock leaves readers that time out, nothing worse.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn reached(positions: &Positions, shard: ShardId) -> u64 {
+    positions.get(&shard).copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;
