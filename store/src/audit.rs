@@ -65,7 +65,9 @@ pub struct IdRange {
 }
 
 impl IdRange {
-    fn condition(&self, column: impl ColumnTrait) -> Condition {
+    /// That a column of ids lies within.
+    #[must_use]
+    pub fn condition(&self, column: impl ColumnTrait) -> Condition {
         Condition::all()
             .add_option(self.after.map(|after| column.gt(after)))
             .add_option(self.up_to.map(|up_to| column.lte(up_to)))
