@@ -101,7 +101,7 @@ pub struct Gateway {
     shards: u16,
     senders: Arc<HashMap<ShardId, mpsc::Sender<Request>>>,
     databases: Arc<[ServiceDatabase]>,
-    stop: watch::Receiver<bool>,
+    release: watch::Receiver<bool>,
 }
 
 impl Gateway {
@@ -109,9 +109,9 @@ impl Gateway {
         shards: u16,
         senders: HashMap<ShardId, mpsc::Sender<Request>>,
         databases: Vec<ServiceDatabase>,
-        stop: watch::Receiver<bool>,
+        release: watch::Receiver<bool>,
     ) -> Self {
-        Gateway { shards, senders: Arc::new(senders), databases: databases.into(), stop }
+        Gateway { shards, senders: Arc::new(senders), databases: databases.into(), release }
     }
 
     /// Creates a customer.
@@ -227,13 +227,13 @@ impl Gateway {
         };
         let answer = self.send(shard, command, binding, ended)?;
         if let (Some(end), Some(wait)) = (end, wait) {
-            let mut stop = self.stop.clone();
+            let mut release = self.release.clone();
             tokio::select! {
                 biased;
                 // An error says that there is no saga to wait for: the command was refused, or its saga has ended.
                 ended = end => if let Ok(answer) = ended { return Ok(answer) },
                 () = tokio::time::sleep(wait) => {}
-                _ = stop.wait_for(|stop| *stop) => {}
+                _ = release.wait_for(|release| *release) => {}
             }
         }
         match received(answer.await)? {

@@ -24,4 +24,4 @@ mod supervision;
 pub use gateway::{
     CommandError, CustomerAnswer, Gateway, NewCustomer, NewOrder, OrderAnswer, RequestBinding, SagaAnswer, Seen,
 };
-pub use node::{Node, NodeConfig, NodeParts};
+pub use node::{Node, NodeConfig, NodeParts, ShardSnapshot};

@@ -4,7 +4,8 @@ mod housekeeping;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_rt::Arbiter;
@@ -13,7 +14,7 @@ use domain::{Service, ShardId};
 use futures_util::future::join_all;
 use metrics::counter;
 use store::faults::Faults;
-use store::{Clock, Journal, Log, ServiceDatabase, StoreError};
+use store::{Clock, Journal, Log, ServiceDatabase};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::customers::CustomersLogic;
@@ -67,28 +68,33 @@ pub struct Node {
     gateway: Gateway,
     journals: Vec<Journal>,
     arbiters: Vec<Arbiter>,
-    ended: Vec<oneshot::Receiver<()>>,
+    /// Taken out by whoever stops the node.
+    ended: Mutex<Vec<oneshot::Receiver<()>>>,
+    /// Lets go of callers that wait for sagas.
+    release: watch::Sender<bool>,
     stop: watch::Sender<bool>,
-    opened: Arc<AtomicUsize>,
+    opened: watch::Sender<usize>,
     shards: usize,
     status: HashMap<ShardId, Arc<Status>>,
 }
 
 impl Node {
-    /// Starts all shards of all services. They open by themselves; [`Node::is_ready`] tells when all have.
+    /// Starts all shards of all services. They open by themselves; [`Node::opened`] tells when all have.
     ///
     /// Must be called where an actix system runs.
     #[must_use]
     pub fn start(config: &NodeConfig, parts: &NodeParts) -> Self {
         let (stop, stopped) = watch::channel(false);
+        let (release, released) = watch::channel(false);
         let arbiters: Vec<_> = (0..config.arbiters.max(1)).map(|_| Arbiter::new()).collect();
         let mut node = Node {
-            gateway: Gateway::new(config.shards, HashMap::new(), Vec::new(), stopped.clone()),
+            gateway: Gateway::new(config.shards, HashMap::new(), Vec::new(), released.clone()),
             journals: parts.journals.clone(),
             arbiters,
-            ended: Vec::new(),
+            ended: Mutex::default(),
+            release,
             stop,
-            opened: Arc::default(),
+            opened: watch::channel(0).0,
             shards: 0,
             status: HashMap::new(),
         };
@@ -101,8 +107,8 @@ impl Node {
                 node.start_shard(config, parts, shard, (database, journal), (requests, stopped.clone()));
             }
         }
-        housekeeping::start(config, parts, stopped.clone());
-        node.gateway = Gateway::new(config.shards, senders, parts.databases.clone(), stopped);
+        housekeeping::start(config, parts, stopped);
+        node.gateway = Gateway::new(config.shards, senders, parts.databases.clone(), released);
         node
     }
 
@@ -134,7 +140,7 @@ impl Node {
             clock: parts.clock.clone(),
             requests,
             stop,
-            opened: Arc::clone(&self.opened),
+            opened: self.opened.clone(),
             status,
         };
         match shard.service {
@@ -156,7 +162,7 @@ impl Node {
             // False only when the arbiter has stopped, which happens after its shards have.
             let _ = arbiter.spawn_fn(run);
         }
-        self.ended.push(ended);
+        self.lock_ended().push(ended);
         self.shards += 1;
     }
 
@@ -165,16 +171,16 @@ impl Node {
         self.gateway.clone()
     }
 
-    /// Whether all shards take commands.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.opened.load(Ordering::Acquire) == self.shards
+    /// Waits until all shards take commands.
+    pub async fn opened(&self) {
+        // The sender is ours, so it does not close.
+        let _ = self.opened.subscribe().wait_for(|open| *open == self.shards).await;
     }
 
     /// How many shards are open, and how many there are.
     #[must_use]
     pub fn open_shards(&self) -> (usize, usize) {
-        (self.opened.load(Ordering::Acquire), self.shards)
+        (*self.opened.borrow(), self.shards)
     }
 
     #[must_use]
@@ -192,24 +198,27 @@ impl Node {
 
     /// Answers callers that wait for sagas with the state so far; new commands are still taken.
     pub fn release_waiting(&self) {
-        self.stop.send_replace(true);
+        self.release.send_replace(true);
     }
 
     /// Stops the shards, commits what they have submitted, and ends the journals.
-    ///
-    /// # Errors
-    /// When a journal had ended before.
-    pub async fn stop(self) -> Result<(), StoreError> {
+    pub async fn stop(&self) {
+        self.release_waiting();
         self.stop.send_replace(true);
+        let ended = std::mem::take(&mut *self.lock_ended());
         // An error says that the shard is gone, which is what is waited for.
-        let _ = join_all(self.ended).await;
+        let _ = join_all(ended).await;
         for journal in &self.journals {
             journal.close().await;
         }
-        for arbiter in self.arbiters {
+        for arbiter in &self.arbiters {
             arbiter.stop();
         }
-        Ok(())
+    }
+
+    // Nothing panics while it holds the lock.
+    fn lock_ended(&self) -> std::sync::MutexGuard<'_, Vec<oneshot::Receiver<()>>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

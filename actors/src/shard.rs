@@ -49,7 +49,7 @@ pub(crate) struct Parts {
     pub requests: mpsc::Receiver<Request>,
     pub stop: watch::Receiver<bool>,
     /// Counts the shards that have opened.
-    pub opened: Arc<AtomicUsize>,
+    pub opened: watch::Sender<usize>,
     pub status: Arc<Status>,
 }
 
@@ -131,7 +131,7 @@ impl<L: Logic> Shard<L> {
         if !self.open().await {
             return;
         }
-        self.parts.opened.fetch_add(1, Ordering::Release);
+        self.parts.opened.send_modify(|open| *open += 1);
         let mut check = tokio::time::interval(CHECK_EVERY);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {

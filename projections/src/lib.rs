@@ -19,6 +19,7 @@ mod metrics;
 pub mod port;
 pub mod positions;
 pub mod projector;
+pub mod search;
 pub mod token;
 pub mod views;
 pub mod waiting;

@@ -13,7 +13,7 @@
 //! One projector serves any view: what differs is in the [`ViewDefinition`] and the [`ViewWriter`]. It does not answer
 //! queries, and it never skips an event silently: what cannot be applied puts its entity into quarantine.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -73,7 +73,8 @@ enum Request {
 pub struct Projector {
     definition: ViewDefinition,
     requests: mpsc::UnboundedSender<Request>,
-    thread: Option<JoinHandle<()>>,
+    /// Taken out by whoever stops it.
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Projector {
@@ -103,7 +104,7 @@ impl Projector {
             metrics: ViewMetrics::new(definition.name),
         });
         let thread = std::thread::Builder::new().name(format!("view-{}", definition.name)).spawn(|| worker.run())?;
-        Ok(Projector { definition, requests, thread: Some(thread) })
+        Ok(Projector { definition, requests, thread: Mutex::new(Some(thread)) })
     }
 
     /// Takes an entity out of quarantine and applies what its history has. False when it is not in quarantine, or when
@@ -119,9 +120,11 @@ impl Projector {
     }
 
     /// Commits what was applied and ends the thread.
-    pub async fn stop(mut self) {
+    pub async fn stop(&self) {
         self.ask_to_stop();
-        if let Some(thread) = self.thread.take() {
+        // Nothing panics while it holds the lock.
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
             // Joining blocks, so it must not stand on the runtime.
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
             if !matches!(joined, Ok(Ok(()))) {

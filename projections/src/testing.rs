@@ -94,6 +94,10 @@ impl Log for TestLog {
         self.outboxes.lock().unwrap().get(&source).and_then(|outbox| outbox.last()).map_or(0, |last| last.sequence)
     }
 
+    fn published(&self, source: ShardId) -> u64 {
+        self.head(source, Destination::Events)
+    }
+
     fn history(
         &self,
         source: ShardId,

@@ -16,6 +16,7 @@ use crate::ViewError;
 use crate::documents::{self, DocumentReader};
 use crate::port::{QuarantinedEntity, VersionReader, ViewWriter};
 use crate::projector::{CommitPolicy, Lag, Progress, Projector, ViewDefinition, ViewState};
+use crate::search::{self, SearchReader, SearchVersions};
 use crate::token::ConsistencyToken;
 use crate::waiting::Waiting;
 
@@ -28,6 +29,9 @@ pub struct ViewsConfig {
 
 /// Documents are cheap to commit: what gathers is there so that `PENDING` and `APPROVED` of one order become one write.
 const DOCUMENTS_COMMIT: CommitPolicy = CommitPolicy { linger: Duration::from_millis(20), max_events: 4_096 };
+
+/// A commit of the index costs tens of milliseconds, whatever is in it; a reader that waits asks for one at once.
+const SEARCH_COMMIT: CommitPolicy = CommitPolicy { linger: Duration::from_secs(1), max_events: 50_000 };
 
 /// One view: what feeds it, and who waits for it.
 pub struct View {
@@ -114,7 +118,7 @@ impl View {
     }
 
     /// Commits what was applied and stops.
-    pub async fn stop(self) {
+    pub async fn stop(&self) {
         self.projector.stop().await;
     }
 }
@@ -124,6 +128,8 @@ pub struct Views {
     log: Arc<dyn Log>,
     documents: Arc<dyn DocumentReader>,
     document_view: View,
+    search: Arc<dyn SearchReader>,
+    search_view: View,
 }
 
 impl Views {
@@ -141,8 +147,16 @@ impl Views {
             commit: DOCUMENTS_COMMIT,
         };
         let document_view = View::start(definition, Box::new(writer), reader.clone(), Arc::clone(&log))?;
-        // The search view is opened here: its writer and reader in a `View` of their own.
-        Ok(Views { log, documents: reader, document_view })
+        let (writer, search) = search::open_embedded(&config.directory)?;
+        let definition = ViewDefinition {
+            name: search::VIEW,
+            backend: search::embedded::BACKEND,
+            uses: search::USES,
+            commit: SEARCH_COMMIT,
+        };
+        let versions = Arc::new(SearchVersions(Arc::clone(&search)));
+        let search_view = View::start(definition, writer, versions, Arc::clone(&log))?;
+        Ok(Views { log, documents: reader, document_view, search, search_view })
     }
 
     /// The read side of the document view.
@@ -157,9 +171,21 @@ impl Views {
         &self.document_view
     }
 
+    /// The read side of the search view.
+    #[must_use]
+    pub fn search(&self) -> &Arc<dyn SearchReader> {
+        &self.search
+    }
+
+    /// The search view itself: to wait for it.
+    #[must_use]
+    pub fn search_view(&self) -> &View {
+        &self.search_view
+    }
+
     /// All views.
     pub fn all(&self) -> impl Iterator<Item = &View> {
-        [&self.document_view].into_iter()
+        [&self.document_view, &self.search_view].into_iter()
     }
 
     /// How all views are.
@@ -182,8 +208,8 @@ impl Views {
     }
 
     /// Commits what was applied and stops feeding all views. The readers answer still.
-    pub async fn stop(self) {
-        for view in [self.document_view] {
+    pub async fn stop(&self) {
+        for view in self.all() {
             view.stop().await;
         }
     }

@@ -93,6 +93,9 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// whose position is lower has missed something, or will hear of it soon.
     fn head(&self, source: ShardId, destination: Destination) -> u64;
 
+    /// The sequence up to which everything that `source` has committed has been handed to the log.
+    fn published(&self, source: ShardId) -> u64;
+
     /// The events of one entity from `from_version` on, oldest first, at most `limit`: its history.
     fn history(
         &self,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use domain::{MessageId, Service, ShardId, Timestamp};
-use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -135,16 +135,29 @@ pub async fn find(database: &ServiceDatabase, id: MessageId) -> Result<Option<Pa
     row.map(|row| from_row(database.service, row)).transpose()
 }
 
-/// The parked messages of a service, oldest first, at most `limit`, after the message `after` (time parked and id).
+/// How many messages are parked for an entity.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count_of(database: &ServiceDatabase, entity: Uuid) -> Result<u64, StoreError> {
+    parked::Entity::find()
+        .filter(parked::Column::EntityId.eq(entity))
+        .count(&database.read)
+        .await
+        .map_err(|e| database.failed(e))
+}
+
+/// The quarantined messages of a service, oldest first, at most `limit`, after the message `after` (time parked and
+/// id).
 ///
 /// # Errors
 /// When the database does not answer, or a row cannot be read.
-pub async fn list(
+pub async fn list_quarantined(
     database: &ServiceDatabase,
     after: Option<(Timestamp, Uuid)>,
     limit: usize,
 ) -> Result<Vec<Parked>, StoreError> {
-    let mut query = parked::Entity::find();
+    let mut query = parked::Entity::find().filter(parked::Column::State.eq(ParkedState::Quarantined.name()));
     if let Some((time, id)) = after {
         let later = parked::Column::ParkedAt
             .gt(time.micros())

@@ -46,7 +46,7 @@ impl Fixture {
     }
 
     async fn stop(self) -> TempDir {
-        self.node.stop().await.unwrap();
+        self.node.stop().await;
         for database in self.parts.databases {
             database.close().await;
         }
@@ -204,8 +204,8 @@ fn a_message_that_always_fails_is_quarantined_and_stops_one_customer_only() {
         assert_eq!(shop.order(healthy, 100).await.state, OrderState::Approved);
         let customers = shop.parts.databases[0].clone();
         let quarantined = loop {
-            let parked = store::parking::list(&customers, None, 10).await.unwrap();
-            if let Some(found) = parked.into_iter().find(|p| p.state == store::parking::ParkedState::Quarantined) {
+            let parked = store::parking::list_quarantined(&customers, None, 10).await.unwrap();
+            if let Some(found) = parked.into_iter().next() {
                 break found;
             }
             tokio::task::yield_now().await;

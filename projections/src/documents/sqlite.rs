@@ -1,7 +1,7 @@
 //! The document view in one SQLite file of the data directory.
 //!
-//! SeaORM describes the tables ([`tables`]), creates them ([`migrations`]) and reads them ([`reader`]). The projector
-//! writes through a connection of its own ([`writer`]) with prepared statements made from the same description: a
+//! SeaORM describes the tables (`tables`), creates them (`migrations`) and reads them (`reader`). The projector
+//! writes through a connection of its own (`writer`) with prepared statements made from the same description: a
 //! batch has thousands of rows, and building SeaORM statements for them costs several times what SQLite takes.
 
 use std::path::{Path, PathBuf};

@@ -178,6 +178,10 @@ impl Log for EmbeddedLog {
         self.lock_heads().get(&source).map_or(0, |heads| heads.newest(destination))
     }
 
+    fn published(&self, source: ShardId) -> u64 {
+        self.lock_heads().get(&source).map_or(0, Heads::published)
+    }
+
     fn history(
         &self,
         source: ShardId,

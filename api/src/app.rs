@@ -1,0 +1,57 @@
+//! The wiring of a node: the one place where backends are chosen and the parts are joined.
+//!
+//! A node starts from the bottom (databases, log, journals, shards, views, HTTP) and ends from the top: callers that
+//! wait are answered with the state so far, requests under way end, then the shards, the journals, the views.
+
+mod history;
+mod operations;
+mod queries;
+mod start;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+use crate::shutdown;
+
+use start::start;
+
+/// A node must have ended so long after it was asked to; what has not by then is as safe as after a crash.
+const END_WITHIN: Duration = Duration::from_secs(14);
+
+/// A running node.
+struct Running {
+    parts: start::Parts,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    /// Waits for the server to end, which it does when the node is asked to, then ends the rest.
+    async fn end(self) -> anyhow::Result<()> {
+        let Running { parts, serving } = self;
+        let served = serving.await.context("the HTTP server failed")?;
+        if tokio::time::timeout(END_WITHIN, parts.end()).await.is_err() {
+            tracing::warn!("not everything has ended in time; the next start goes on from what is durable");
+        }
+        served.context("the HTTP server failed")
+    }
+
+    /// Lets go of callers that wait for sagas, so that the server can end.
+    fn release_waiting(&self) {
+        self.parts.release_waiting();
+    }
+}
+
+/// Runs a node until it is asked to end.
+///
+/// # Errors
+/// What keeps the node from starting, or from ending in order.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let shutdown = shutdown::on_signals()?;
+    let running = start(config, shutdown.clone()).await?;
+    shutdown::requested(shutdown).await;
+    running.release_waiting();
+    running.end().await
+}

@@ -1,0 +1,115 @@
+//! History and time travel, read from the services' own databases.
+
+use std::sync::Arc;
+
+use domain::{CustomerId, OrderId, Service};
+use projections::{CustomerDocument, OrderDocument};
+use serde_json::value::RawValue;
+use store::{Message, ServiceDatabase, StoreError, history};
+use uuid::Uuid;
+
+use crate::ports::{AsOf, History, HistoryEvent, ReadError, ReadFuture};
+
+pub(super) struct StoredHistory {
+    databases: Arc<[ServiceDatabase]>,
+}
+
+impl StoredHistory {
+    pub(super) fn new(databases: &[ServiceDatabase]) -> Self {
+        StoredHistory { databases: databases.into() }
+    }
+
+    fn database(&self, service: Service) -> Result<&ServiceDatabase, ReadError> {
+        self.databases.iter().find(|database| database.service == service).ok_or(ReadError::StoreUnavailable)
+    }
+}
+
+/// What a caller is told of an error of the store; the rest is in the log.
+pub(super) fn read_error(error: StoreError) -> ReadError {
+    tracing::warn!(error = %error, "a read of the store failed");
+    if error.is_transient() || matches!(error, StoreError::Closed { .. }) {
+        ReadError::StoreUnavailable
+    } else {
+        ReadError::Failed
+    }
+}
+
+const fn point(as_of: AsOf) -> history::AsOf {
+    match as_of {
+        AsOf::Version(version) => history::AsOf::Version(version),
+        AsOf::Time(time) => history::AsOf::Time(time),
+    }
+}
+
+const fn name(service: Service) -> &'static str {
+    match service {
+        Service::Customers => "customer",
+        Service::Orders => "order",
+    }
+}
+
+fn shown(message: Message) -> HistoryEvent {
+    HistoryEvent {
+        version: message.version,
+        kind: message.name.clone().into_owned(),
+        time: message.time,
+        data: RawValue::to_owned(&message.body),
+        message_id: message.id().0,
+        correlation_id: message.correlation_id,
+    }
+}
+
+impl History for StoredHistory {
+    fn events(
+        &self,
+        service: Service,
+        entity: Uuid,
+        from_version: u64,
+        limit: usize,
+    ) -> ReadFuture<'_, Vec<HistoryEvent>> {
+        Box::pin(async move {
+            let database = self.database(service)?;
+            let events = history::events(database, entity, from_version, limit).await.map_err(read_error)?;
+            if events.is_empty() && history::events(database, entity, 1, 1).await.map_err(read_error)?.is_empty() {
+                return Err(ReadError::NotFound(name(service)));
+            }
+            Ok(events.into_iter().map(shown).collect())
+        })
+    }
+
+    fn customer_as_of(&self, id: CustomerId, as_of: AsOf) -> ReadFuture<'_, CustomerDocument> {
+        Box::pin(async move {
+            let database = self.database(Service::Customers)?;
+            let found = history::customer_as_of(database, id, point(as_of)).await.map_err(read_error)?;
+            let customer = found.ok_or(ReadError::NotFound("customer"))?;
+            Ok(CustomerDocument {
+                customer_id: id,
+                available_credit: customer.available_credit(),
+                name: customer.name,
+                credit_limit: customer.credit_limit,
+                creation_time: customer.created_at,
+                version: customer.version,
+            })
+        })
+    }
+
+    fn order_as_of(&self, id: OrderId, as_of: AsOf) -> ReadFuture<'_, OrderDocument> {
+        Box::pin(async move {
+            let database = self.database(Service::Orders)?;
+            let found = history::order_as_of(database, id, point(as_of)).await.map_err(read_error)?;
+            let (order, created) = found.ok_or(ReadError::NotFound("order"))?;
+            Ok(OrderDocument {
+                order_id: id,
+                customer_id: order.customer_id,
+                customer_name: order.customer_name,
+                order_total: order.total,
+                state: order.state,
+                rejection_reason: order.rejection_reason,
+                lines: created.lines,
+                note: created.note,
+                creation_time: order.created_at,
+                version: order.version,
+            })
+        })
+    }
+}

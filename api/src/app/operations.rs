@@ -1,0 +1,281 @@
+//! What operators see: sagas, quarantine, cluster, views, health.
+
+use std::sync::Arc;
+
+use actors::Node;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::saga::{Action, Step, StepRecord};
+use domain::{MessageId, SagaId, Service, ShardId, Timestamp};
+use futures_util::future::LocalBoxFuture;
+use projections::Views;
+use projections::projector::ViewState as Projecting;
+use store::inspection::{SagaFilter, list_sagas};
+use store::sagas::StoredSaga;
+use store::{Clock, Destination, Log, ServiceDatabase, parking, shards};
+use uuid::Uuid;
+
+use super::history::read_error;
+use crate::config::Config;
+use crate::ports::{
+    Cluster, ClusterState, Health, Listed, NodeState, Page, Parked, Quarantine, ReadError, ReadFuture, Readiness,
+    SagaDetails, SagaQuery, SagaStep, Sagas, ShardState, ViewState, ViewStatus, ViewsStatus,
+};
+
+/// So many waiting messages of one source are counted for one shard; more are shown as this many.
+const COUNTED: usize = 10_000;
+
+pub(super) struct Operations {
+    node_id: String,
+    roles: Vec<String>,
+    services: Vec<String>,
+    started_at: Timestamp,
+    node: Arc<Node>,
+    views: Arc<Views>,
+    databases: Arc<[ServiceDatabase]>,
+    log: Arc<dyn Log>,
+}
+
+impl Operations {
+    pub(super) fn new(
+        config: &Config,
+        node: &Arc<Node>,
+        views: &Arc<Views>,
+        databases: &[ServiceDatabase],
+        log: Arc<dyn Log>,
+    ) -> Self {
+        Operations {
+            node_id: config.node_id.clone(),
+            roles: config.roles.iter().map(|role| role.name().to_owned()).collect(),
+            services: config.services.iter().map(|service| service.name().to_owned()).collect(),
+            started_at: Clock::system().now(),
+            node: Arc::clone(node),
+            views: Arc::clone(views),
+            databases: databases.into(),
+            log,
+        }
+    }
+
+    fn orders(&self) -> Result<&ServiceDatabase, ReadError> {
+        self.databases.iter().find(|database| database.service == Service::Orders).ok_or(ReadError::StoreUnavailable)
+    }
+
+    async fn shard_states(&self, database: &ServiceDatabase) -> Result<Vec<ShardState>, ReadError> {
+        let mut states = Vec::new();
+        for owned in shards::owners(database).await.map_err(read_error)? {
+            states.push(ShardState {
+                service: owned.shard.service.name().to_owned(),
+                shard: owned.shard.number,
+                owner: Some(owned.owner),
+                epoch: owned.epoch,
+                outbox_sequence: self.log.published(owned.shard),
+                // The embedded log is the outbox itself: what is committed is published.
+                outbox_backlog: 0,
+                inbox_backlog: self.inbox_backlog(database, owned.shard).await?,
+            });
+        }
+        Ok(states)
+    }
+
+    async fn inbox_backlog(&self, database: &ServiceDatabase, shard: ShardId) -> Result<u64, ReadError> {
+        let positions = shards::positions(database, shard).await.map_err(read_error)?;
+        let destination = Destination::Shard(shard);
+        let mut backlog = 0;
+        for source in self.log.sources() {
+            let position = positions.get(&source).copied().unwrap_or(0);
+            if self.log.head(source, destination) > position {
+                let waiting = self.log.read(source, destination, position, COUNTED).await.map_err(read_error)?;
+                backlog += u64::try_from(waiting.len()).unwrap_or(u64::MAX);
+            }
+        }
+        Ok(backlog)
+    }
+}
+
+/// A cursor: the time and id of the last item of its page.
+fn write_cursor(time: Timestamp, id: Uuid) -> String {
+    let mut bytes = time.micros().to_be_bytes().to_vec();
+    bytes.extend_from_slice(id.as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn read_cursor(cursor: &str) -> Result<(Timestamp, Uuid), ReadError> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| ReadError::InvalidCursor)?;
+    let (time, id) = bytes.split_first_chunk::<8>().ok_or(ReadError::InvalidCursor)?;
+    let id = Uuid::from_slice(id).map_err(|_| ReadError::InvalidCursor)?;
+    Ok((Timestamp::from_micros(i64::from_be_bytes(*time)), id))
+}
+
+/// A page from one item more than it shows.
+fn page_of<T>(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> (Timestamp, Uuid)) -> Listed<T> {
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(|last| {
+        let (time, id) = key(last);
+        write_cursor(time, id)
+    });
+    Listed { items, next }
+}
+
+fn shown_saga(stored: StoredSaga) -> SagaDetails {
+    let saga = stored.saga;
+    let steps = saga.definition().steps.iter().zip(&saga.steps).map(shown_step).collect();
+    SagaDetails {
+        saga_id: saga.id,
+        kind: saga.kind,
+        state: saga.state,
+        order_id: saga.order_id,
+        started_at: saga.started_at,
+        updated_at: saga.updated_at,
+        ended_at: saga.ended_at,
+        deadline: Some(saga.deadline),
+        attempts: saga.attempts,
+        steps,
+        version: saga.version,
+    }
+}
+
+fn shown_step((step, record): (&Step, &StepRecord)) -> SagaStep {
+    SagaStep {
+        name: step.name.to_owned(),
+        kind: match step.action {
+            Action::Local(_) => "local".to_owned(),
+            Action::Remote { participant, .. } => participant.name().to_owned(),
+        },
+        state: record.state,
+        at: record.at,
+        detail: record.detail.clone(),
+    }
+}
+
+impl Sagas for Operations {
+    fn list(&self, query: SagaQuery) -> ReadFuture<'_, Listed<SagaDetails>> {
+        Box::pin(async move {
+            let before = query.page.cursor.as_deref().map(read_cursor).transpose()?;
+            let before = before.map(|(time, id)| (time, SagaId(id)));
+            let filter = SagaFilter { kind: query.kind, state: query.state, before };
+            let limit = query.page.limit;
+            let found = list_sagas(self.orders()?, filter, limit + 1).await.map_err(read_error)?;
+            let sagas = found.into_iter().map(shown_saga).collect();
+            Ok(page_of(sagas, limit, |saga: &SagaDetails| (saga.started_at, saga.saga_id.0)))
+        })
+    }
+
+    fn show(&self, id: SagaId) -> ReadFuture<'_, SagaDetails> {
+        Box::pin(async move {
+            let mut found = store::sagas::load(self.orders()?, &[id]).await.map_err(read_error)?;
+            found.remove(&id).map(shown_saga).ok_or(ReadError::NotFound("saga"))
+        })
+    }
+}
+
+fn shown_parked(service: Service, parked: parking::Parked, behind: u64) -> Parked {
+    let message = &parked.message;
+    let shard = match message.destination {
+        Destination::Shard(shard) => shard.number,
+        Destination::Events => 0,
+    };
+    Parked {
+        id: message.id(),
+        service: service.name().to_owned(),
+        shard,
+        entity_type: match service {
+            Service::Customers => "customer".to_owned(),
+            Service::Orders => "saga".to_owned(),
+        },
+        entity_id: message.entity,
+        message_type: message.name.clone().into_owned(),
+        messages: behind,
+        attempts: parked.attempts,
+        since: parked.parked_at,
+        cause: parked.cause.unwrap_or_default(),
+    }
+}
+
+impl Quarantine for Operations {
+    fn list(&self, page: Page) -> ReadFuture<'_, Listed<Parked>> {
+        Box::pin(async move {
+            let after = page.cursor.as_deref().map(read_cursor).transpose()?;
+            let mut all = Vec::new();
+            for database in self.databases.iter() {
+                let quarantined =
+                    parking::list_quarantined(database, after, page.limit + 1).await.map_err(read_error)?;
+                for parked in quarantined {
+                    let behind = parking::count_of(database, parked.message.entity).await.map_err(read_error)?;
+                    all.push(shown_parked(database.service, parked, behind));
+                }
+            }
+            all.sort_by_key(|parked| (parked.since, parked.id));
+            Ok(page_of(all, page.limit, |parked: &Parked| (parked.since, parked.id.0)))
+        })
+    }
+
+    fn show(&self, id: MessageId) -> ReadFuture<'_, Parked> {
+        Box::pin(async move {
+            for database in self.databases.iter() {
+                if let Some(parked) = parking::find(database, id).await.map_err(read_error)? {
+                    let behind = parking::count_of(database, parked.message.entity).await.map_err(read_error)?;
+                    return Ok(shown_parked(database.service, parked, behind));
+                }
+            }
+            Err(ReadError::NotFound("quarantined message"))
+        })
+    }
+}
+
+impl Cluster for Operations {
+    fn state(&self) -> ReadFuture<'_, ClusterState> {
+        Box::pin(async move {
+            let mut shards = Vec::new();
+            for database in self.databases.iter() {
+                shards.extend(self.shard_states(database).await?);
+            }
+            let actors: usize = self.node.snapshot().iter().map(|shard| shard.live_actors).sum();
+            let node = NodeState {
+                node_id: self.node_id.clone(),
+                roles: self.roles.clone(),
+                services: self.services.clone(),
+                started_at: self.started_at,
+                actors: u64::try_from(actors).unwrap_or(u64::MAX),
+            };
+            Ok(ClusterState { node_id: self.node_id.clone(), nodes: vec![node], shards })
+        })
+    }
+}
+
+impl ViewsStatus for Operations {
+    fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>> {
+        Box::pin(async move {
+            let shown = |status: projections::views::ViewStatus| ViewStatus {
+                name: status.name.to_owned(),
+                backend: status.backend.to_owned(),
+                state: match status.state {
+                    Projecting::Live => ViewState::Live,
+                    Projecting::Rebuilding => ViewState::Rebuilding,
+                    Projecting::Failed => ViewState::Failed,
+                },
+                lag: status.lag.map_or(0, |lag| lag.events),
+                progress: None,
+            };
+            Ok(self.views.status().await.into_iter().map(shown).collect())
+        })
+    }
+}
+
+impl Health for Operations {
+    fn readiness(&self) -> LocalBoxFuture<'_, Readiness> {
+        Box::pin(async move {
+            let mut readiness = Readiness::default();
+            let (open, all) = self.node.open_shards();
+            if open < all {
+                readiness.missing.push(format!("{} of {all} shards are not open yet", all - open));
+            }
+            for view in self.views.all() {
+                if view.state() == Projecting::Failed {
+                    readiness.degraded.push(format!("the {} view does not follow the log", view.name()));
+                }
+            }
+            readiness
+        })
+    }
+}

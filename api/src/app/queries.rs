@@ -1,0 +1,225 @@
+//! Queries, answered by the views: each waits for what its caller has seen, then reads, and says what was seen.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use actors::Seen;
+use domain::{CustomerId, OrderId, OrderState};
+use projections::documents::{self, CustomerOrdersQuery, CustomersQuery};
+use projections::search::{self, Highlights, SearchQuery};
+use projections::views::View;
+use projections::waiting::Mark;
+use projections::{ConsistencyToken, CustomerDocument, CustomerOrder, OrderDocument, ViewError, Views};
+use store::Positions;
+
+use crate::ports::{
+    Answer, Behind, CustomerQuery, CustomerWithOrders, Freshness, Listed, OrderHit, OrderQuery, OrderSort, OrdersFound,
+    Page, Queries, ReadError, ReadFuture,
+};
+
+/// How many orders a customer's document shows.
+const NEWEST_ORDERS: u16 = 100;
+
+pub(super) struct ViewQueries {
+    views: Arc<Views>,
+}
+
+impl ViewQueries {
+    pub(super) fn new(views: Arc<Views>) -> Self {
+        ViewQueries { views }
+    }
+
+    /// Waits for the view, reads, and puts the token of the answer together.
+    async fn answer<T>(
+        &self,
+        view: &View,
+        freshness: Freshness,
+        read: impl Future<Output = Result<(T, Positions), ViewError>>,
+    ) -> Result<Answer<T>, ReadError> {
+        let stale = self.wait(view, &freshness).await?;
+        let (data, positions) = read.await.map_err(read_error)?;
+        let token = self.views.token_text(ConsistencyToken::at(&positions));
+        Ok(Answer { data, token, stale })
+    }
+
+    /// True when the view has not reached what the caller has seen, and the caller does not mind.
+    async fn wait(&self, view: &View, freshness: &Freshness) -> Result<bool, ReadError> {
+        if freshness.tokens.is_empty() {
+            return Ok(false);
+        }
+        let token = ConsistencyToken::parse(&freshness.tokens.join(",")).map_err(|_| ReadError::InvalidToken)?;
+        match view.wait_until(&token, freshness.wait).await {
+            Ok(()) => Ok(false),
+            Err(ViewError::Behind { .. }) if freshness.lenient => Ok(true),
+            Err(error) => Err(read_error(error)),
+        }
+    }
+}
+
+/// What a caller is told of an error of a view; the rest is in the log.
+fn read_error(error: ViewError) -> ReadError {
+    match error {
+        ViewError::Behind { view, behind } => {
+            let pairs = behind.required.into_iter().zip(behind.reached);
+            ReadError::ViewBehind { view: view.to_owned(), behind: pairs.map(shown_behind).collect() }
+        }
+        ViewError::InvalidQuery { field: "cursor", .. } => ReadError::InvalidCursor,
+        ViewError::InvalidQuery { field, message } => ReadError::InvalidQuery { field, message },
+        ViewError::Unavailable { view, .. } | ViewError::Closed { view } => {
+            tracing::warn!(error = %error, view, "a query is not answered");
+            ReadError::Unavailable { view: view.to_owned() }
+        }
+        error => {
+            tracing::error!(error = %error, "a query failed");
+            ReadError::Failed
+        }
+    }
+}
+
+fn shown_behind((required, reached): (Mark, Mark)) -> Behind {
+    let reached = match reached {
+        Mark::Entity { version, .. } => version,
+        Mark::Position { sequence, .. } => sequence,
+    };
+    match required {
+        Mark::Entity { service, entity, version } => {
+            Behind { what: format!("{service}/{entity}"), required: version, reached }
+        }
+        Mark::Position { shard, sequence } => Behind { what: shard.to_string(), required: sequence, reached },
+    }
+}
+
+fn found<T>(answer: Answer<Option<T>>, what: &'static str) -> Result<Answer<T>, ReadError> {
+    let Answer { data, token, stale } = answer;
+    Ok(Answer { data: data.ok_or(ReadError::NotFound(what))?, token, stale })
+}
+
+fn listed<T>(page: documents::Page<T>) -> Listed<T> {
+    Listed { items: page.items, next: page.next }
+}
+
+fn limit(page: &Page) -> u16 {
+    u16::try_from(page.limit).unwrap_or(u16::MAX)
+}
+
+fn highlights(found: Highlights) -> BTreeMap<String, Vec<String>> {
+    let fields = [("lines", found.lines), ("note", found.note), ("customerName", found.customer_name)];
+    fields.into_iter().filter(|(_, texts)| !texts.is_empty()).map(|(name, texts)| (name.to_owned(), texts)).collect()
+}
+
+fn search_query(query: OrderQuery) -> SearchQuery {
+    SearchQuery {
+        text: query.text,
+        state: query.state,
+        customer_id: query.customer_id,
+        min_total: query.min_total,
+        max_total: query.max_total,
+        since: query.since,
+        until: query.until,
+        sort: Some(match query.sort {
+            OrderSort::Relevance => search::Sort::Relevance,
+            OrderSort::Newest => search::Sort::Newest,
+            OrderSort::Total => search::Sort::Total,
+        }),
+        limit: query.page.limit,
+        cursor: query.page.cursor,
+    }
+}
+
+impl Queries for ViewQueries {
+    fn token_of(&self, seen: &[Seen]) -> String {
+        let mut token = ConsistencyToken::new();
+        for Seen { service, entity, version } in seen {
+            token.see_entity(*service, *entity, *version);
+        }
+        self.views.token_text(token)
+    }
+
+    fn customer(&self, id: CustomerId, freshness: Freshness) -> ReadFuture<'_, Answer<CustomerWithOrders>> {
+        Box::pin(async move {
+            let read = async {
+                let seen = self.views.documents().customer(id, NEWEST_ORDERS).await?;
+                let shown =
+                    seen.value.map(|found| CustomerWithOrders { customer: found.customer, orders: found.orders });
+                Ok((shown, seen.positions))
+            };
+            found(self.answer(self.views.document_view(), freshness, read).await?, "customer")
+        })
+    }
+
+    fn customers(
+        &self,
+        query: CustomerQuery,
+        freshness: Freshness,
+    ) -> ReadFuture<'_, Answer<Listed<CustomerDocument>>> {
+        Box::pin(async move {
+            let query = CustomersQuery {
+                since: query.since,
+                name: query.name,
+                min_order_total: query.min_order_total,
+                order_state: query.order_state,
+                limit: limit(&query.page),
+                cursor: query.page.cursor,
+            };
+            let read = async {
+                let seen = self.views.documents().customers(query).await?;
+                Ok((listed(seen.value), seen.positions))
+            };
+            self.answer(self.views.document_view(), freshness, read).await
+        })
+    }
+
+    fn customer_count(&self, freshness: Freshness) -> ReadFuture<'_, Answer<u64>> {
+        Box::pin(async move {
+            let read = async {
+                let seen = self.views.documents().count_customers().await?;
+                Ok((seen.value, seen.positions))
+            };
+            self.answer(self.views.document_view(), freshness, read).await
+        })
+    }
+
+    fn customer_orders(
+        &self,
+        id: CustomerId,
+        state: Option<OrderState>,
+        page: Page,
+        freshness: Freshness,
+    ) -> ReadFuture<'_, Answer<Listed<CustomerOrder>>> {
+        Box::pin(async move {
+            let query = CustomerOrdersQuery { state, limit: limit(&page), cursor: page.cursor };
+            let read = async {
+                let seen = self.views.documents().customer_orders(id, query).await?;
+                Ok((seen.value.map(listed), seen.positions))
+            };
+            found(self.answer(self.views.document_view(), freshness, read).await?, "customer")
+        })
+    }
+
+    fn order(&self, id: OrderId, freshness: Freshness) -> ReadFuture<'_, Answer<OrderDocument>> {
+        Box::pin(async move {
+            let read = async {
+                let seen = self.views.documents().order(id).await?;
+                Ok((seen.value, seen.positions))
+            };
+            found(self.answer(self.views.document_view(), freshness, read).await?, "order")
+        })
+    }
+
+    fn orders(&self, query: OrderQuery, freshness: Freshness) -> ReadFuture<'_, Answer<OrdersFound>> {
+        Box::pin(async move {
+            let read = async {
+                let page = self.views.search().search(search_query(query)).await?;
+                let hits = page.hits.into_iter().map(|hit| OrderHit {
+                    order: hit.document,
+                    score: hit.score,
+                    highlights: hit.highlights.map(highlights),
+                });
+                let listed = Listed { items: hits.collect(), next: page.next };
+                Ok((OrdersFound { listed, total: page.total }, page.positions))
+            };
+            self.answer(self.views.search_view(), freshness, read).await
+        })
+    }
+}

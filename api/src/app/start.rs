@@ -1,0 +1,145 @@
+//! Starting a node, part by part.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use actors::{Node, NodeConfig, NodeParts};
+use anyhow::{Context, anyhow};
+use domain::Service;
+use domain::saga::SagaPolicy;
+use metrics_exporter_prometheus::PrometheusHandle;
+use projections::{Views, ViewsConfig};
+use store::faults::Faults;
+use store::log::embedded::EmbeddedLog;
+use store::{Clock, Journal, Log, ServiceDatabase};
+
+use super::Running;
+use super::history::StoredHistory;
+use super::operations::Operations;
+use super::queries::ViewQueries;
+use crate::config::Config;
+use crate::http::{self, Api};
+use crate::ports::Ports;
+use crate::shutdown::Shutdown;
+use crate::telemetry;
+
+/// What a node is made of, besides its HTTP server.
+pub(super) struct Parts {
+    node: Arc<Node>,
+    views: Arc<Views>,
+    databases: Vec<ServiceDatabase>,
+    upkeep: tokio::task::JoinHandle<()>,
+    /// Held as long as the node runs: the data folder is its own.
+    _lock: File,
+}
+
+impl Parts {
+    pub(super) fn release_waiting(&self) {
+        self.node.release_waiting();
+    }
+
+    /// Ends shards and journals, then the views, which have taken in what was committed last by then or do so at the
+    /// next start, then the databases.
+    pub(super) async fn end(self) {
+        self.upkeep.abort();
+        self.node.stop().await;
+        self.views.stop().await;
+        for database in self.databases {
+            database.close().await;
+        }
+        tracing::info!("the node has ended");
+    }
+}
+
+/// Starts a node. Must be called inside an actix system.
+///
+/// # Errors
+/// What keeps the node from starting: one line that names the setting, where a setting is the reason.
+pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<Running> {
+    let prometheus = telemetry::install()?;
+    let faults = Faults::new(config.faults.clone());
+    let lock = lock_data_folder(&config.data_dir)?;
+    let mut databases = Vec::new();
+    for service in Service::ALL {
+        databases.push(ServiceDatabase::open_embedded(service, &config.data_dir, config.shards).await?);
+    }
+    let log = Arc::new(EmbeddedLog::new(databases.clone(), config.shards, faults.clone()));
+    let mut journals = Vec::new();
+    for database in &databases {
+        journals.push(Journal::start(database, Arc::clone(&log), faults.clone(), config.shards).await?);
+    }
+    let parts = NodeParts { databases: databases.clone(), journals, log: log.clone(), clock: Clock::system(), faults };
+    let node = Arc::new(Node::start(&node_config(&config), &parts));
+    // The log knows its heads when all shards are open, and the views compare themselves with those.
+    node.opened().await;
+    let views_config = ViewsConfig { directory: config.data_dir.clone() };
+    let views = Arc::new(Views::open(&views_config, log.clone()).await?);
+    let ports = ports(&config, &node, &views, &databases, log);
+    let upkeep = actix_rt::spawn(telemetry::keep_up(prometheus.clone()));
+    let parts = Parts { node, views, databases, upkeep, _lock: lock };
+    serve_http(ports, &config, prometheus, shutdown, parts)
+}
+
+fn serve_http(
+    ports: Ports,
+    config: &Config,
+    prometheus: PrometheusHandle,
+    shutdown: Shutdown,
+    parts: Parts,
+) -> anyhow::Result<Running> {
+    let api = Data::new(Api::new(ports, config, Some(prometheus), shutdown.clone()));
+    let listening = http::listen(api, config, shutdown)?;
+    let address = *listening.addresses.first().ok_or_else(|| anyhow!("the server listens nowhere"))?;
+    tracing::info!(address = %address, data_dir = %config.data_dir.display(), "counterfoil is ready");
+    Ok(Running { parts, serving: actix_rt::spawn(listening.server) })
+}
+
+fn node_config(config: &Config) -> NodeConfig {
+    NodeConfig {
+        name: config.node_id.clone(),
+        shards: config.shards,
+        arbiters: config.arbiters,
+        live_actors: config.max_actors,
+        sagas: SagaPolicy { deadline: config.saga_deadline, ..SagaPolicy::default() },
+        retention: config.retention,
+    }
+}
+
+fn ports(
+    config: &Config,
+    node: &Arc<Node>,
+    views: &Arc<Views>,
+    databases: &[ServiceDatabase],
+    log: Arc<dyn Log>,
+) -> Ports {
+    let operations = Arc::new(Operations::new(config, node, views, databases, log));
+    Ports {
+        commands: Arc::new(node.gateway()),
+        queries: Arc::new(ViewQueries::new(Arc::clone(views))),
+        history: Arc::new(StoredHistory::new(databases)),
+        sagas: operations.clone(),
+        quarantine: operations.clone(),
+        cluster: operations.clone(),
+        views: operations.clone(),
+        health: operations,
+    }
+}
+
+/// The name of the file whose lock says that a node runs on a data folder.
+pub const LOCK_FILE: &str = "lock";
+
+/// One node works on a data folder at a time. The lock is the operating system's, so a killed node leaves none behind.
+fn lock_data_folder(folder: &Path) -> anyhow::Result<File> {
+    let named = || format!("data_dir (COUNTERFOIL_DATA_DIR) is {:?}", folder.display().to_string());
+    fs::create_dir_all(folder).with_context(|| format!("{} and cannot be made", named()))?;
+    let file = File::create(folder.join(LOCK_FILE)).with_context(|| format!("{} and cannot be written", named()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(anyhow!("{}, where another node is running; allowed: a folder of its own for each node", named()))
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} and cannot be locked", named())),
+    }
+}

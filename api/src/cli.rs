@@ -1,0 +1,194 @@
+//! The command line: which subcommand runs with which settings.
+//!
+//! Commands that work on the stores of this machine's configuration are run here; those that talk to a running node are the
+//! HTTP client's.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tokio::sync::watch;
+
+use crate::client::args::{ExplainArgs, ImportArgs, QuarantineCommand, SagasCommand, ViewsCommand};
+use crate::client::{self, ClientError};
+use crate::config::{self, Config, ConfigError, Effective, SettingFlags};
+use crate::{app, logging};
+
+/// Orders and credit, consistent across services without distributed transactions.
+#[derive(Debug, Parser)]
+#[command(name = "counterfoil", version, max_term_width = 120)]
+pub struct Cli {
+    #[command(flatten)]
+    settings: SettingFlags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node (the same without a subcommand)
+    Serve(SettingFlags),
+    /// Run a node with a generated shop to look at
+    Demo(SettingFlags),
+    /// Play a file of customers and orders through a running node
+    Import(ImportArgs),
+    /// List, show, retry or cancel sagas
+    Sagas(SagasCommand),
+    /// List, show, replay or discard messages that could not be processed
+    Quarantine(QuarantineCommand),
+    /// Show or rebuild the views
+    Views(ViewsCommand),
+    /// Tell the story of one order, customer or saga
+    Explain(ExplainArgs),
+    /// Show or check the settings
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+struct ConfigCommand {
+    #[command(subcommand)]
+    action: ConfigAction,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigAction {
+    /// Print the settings in force and where they come from
+    Show(SettingFlags),
+    /// Check the settings without starting anything
+    Check(SettingFlags),
+}
+
+/// Runs what the arguments of the process ask for.
+#[must_use]
+pub fn run() -> ExitCode {
+    let Cli { settings, command } = Cli::parse();
+    match command {
+        None => run_node(&settings, app::serve),
+        Some(Command::Serve(flags)) => run_node(&settings.with(flags), app::serve),
+        Some(Command::Demo(flags)) => run_node(&settings.with(flags), demo),
+        Some(Command::Import(args)) => talk(client::import::run(&args)),
+        Some(Command::Sagas(command)) => talk(client::sagas::run(&command)),
+        Some(Command::Quarantine(command)) => talk(client::quarantine::run(&command)),
+        Some(Command::Views(command)) => talk(client::views::run(&command)),
+        Some(Command::Explain(args)) => talk(client::explain::run(&args)),
+        Some(Command::Config(ConfigCommand { action: ConfigAction::Show(flags) })) => show(&settings.with(flags)),
+        Some(Command::Config(ConfigCommand { action: ConfigAction::Check(flags) })) => check(&settings.with(flags)),
+    }
+}
+
+/// Runs a node by the settings, until it is asked to end.
+fn run_node<N: Future<Output = anyhow::Result<()>>>(flags: &SettingFlags, node: impl FnOnce(Config) -> N) -> ExitCode {
+    let config = match Config::load(flags) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
+    if let Err(error) = logging::start(config.log_format) {
+        return complain(&format!("{error:#}"));
+    }
+    match actix_rt::System::new().block_on(node(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&format!("{error:#}")),
+    }
+}
+
+/// A node, and beside it a client that fills it and keeps it alive for as long as it runs.
+async fn demo(config: Config) -> anyhow::Result<()> {
+    let url = url_of(config.listen);
+    let (stop, stopped) = watch::channel(false);
+    let shop = async {
+        if let Err(error) = client::demo::populate(&url, stopped).await {
+            tracing::warn!(error = %error, "the demo shop has closed");
+        }
+    };
+    let node = async {
+        let ended = app::serve(config).await;
+        stop.send_replace(true);
+        ended
+    };
+    let ((), ended) = futures_util::future::join(shop, node).await;
+    ended
+}
+
+/// Where a client on this machine finds a node that listens there.
+fn url_of(listen: SocketAddr) -> String {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, listen.port()))
+}
+
+/// Runs a command that talks to a running node.
+fn talk(command: impl Future<Output = Result<ExitCode, ClientError>>) -> ExitCode {
+    client::exit_code(actix_rt::System::new().block_on(command))
+}
+
+fn show(flags: &SettingFlags) -> ExitCode {
+    match Effective::of_process(flags) {
+        Ok(effective) => {
+            print(&config::show(&effective));
+            ExitCode::SUCCESS
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+fn check(flags: &SettingFlags) -> ExitCode {
+    match Config::load(flags) {
+        Ok(_) => {
+            print("every setting is allowed\n");
+            ExitCode::SUCCESS
+        }
+        Err(error) => refuse(&error),
+    }
+}
+
+fn refuse(error: &ConfigError) -> ExitCode {
+    complain(&error.to_string())
+}
+
+/// One line on standard error, whatever the error's own text looks like.
+fn complain(text: &str) -> ExitCode {
+    let line = text.split(['\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    eprintln!("counterfoil: {line}");
+    ExitCode::FAILURE
+}
+
+/// To standard output; a reader that has gone away (`counterfoil config show | head -1`) is no error.
+fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_node_on_all_addresses_is_found_on_the_local_one() {
+        for (listen, url) in [
+            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("0.0.0.0:80", "http://127.0.0.1:80"),
+            ("[::]:80", "http://[::1]:80"),
+        ] {
+            assert_eq!(url_of(listen.parse().unwrap()), url);
+        }
+    }
+
+    #[test]
+    fn flags_may_stand_before_and_after_the_subcommand() {
+        let cli = Cli::parse_from(["counterfoil", "--shards", "4", "serve", "--listen", "127.0.0.1:1"]);
+        let Some(Command::Serve(flags)) = cli.command else { panic!("not serve") };
+        let both = cli.settings.with(flags);
+        let names: Vec<&str> = both.values().map(|(setting, _)| setting.name).collect();
+        assert_eq!(names, ["shards", "listen"]);
+    }
+}

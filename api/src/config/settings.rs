@@ -1,0 +1,161 @@
+//! The one description of every setting: name, environment variable, default, what is allowed, what it means, how it is read.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use domain::Service;
+use store::faults::FaultPlan;
+
+use super::value::{self, Backend, Coordination, LogFormat, Role};
+use super::{ConfigError, Effective};
+
+/// One setting.
+#[derive(Debug)]
+pub struct Setting {
+    /// The key in the TOML file.
+    pub name: &'static str,
+    pub flag: &'static str,
+    pub environment: &'static str,
+    pub default: &'static str,
+    pub allowed: &'static str,
+    pub meaning: &'static str,
+    /// May hold a password: it is masked when shown, and may come from the file that `<environment>_FILE` names.
+    pub secret: bool,
+}
+
+macro_rules! settings {
+    ($($name:ident: $type:ty {
+        flag: $flag:literal, env: $env:literal, default: $default:literal, allowed: $allowed:literal, meaning: $meaning:literal,
+        secret: $secret:literal, parse: $parse:expr $(,)?
+    })+) => {
+        /// The configuration of a node, checked.
+        #[derive(Clone, Debug)]
+        pub struct Config {
+            $(#[doc = $meaning] pub $name: $type,)+
+        }
+
+        /// Every setting there is.
+        pub static SETTINGS: &[Setting] = &[$(Setting {
+            name: stringify!($name),
+            flag: $flag,
+            environment: $env,
+            default: $default,
+            allowed: $allowed,
+            meaning: $meaning,
+            secret: $secret,
+        }),+];
+
+        impl Config {
+            /// Checks and converts the values in force.
+            ///
+            /// # Errors
+            /// The first setting whose value is not allowed.
+            pub fn read(effective: &Effective) -> Result<Config, ConfigError> {
+                Ok(Config { $($name: effective.parse(stringify!($name), $parse)?,)+ })
+            }
+        }
+    };
+}
+
+settings! {
+    listen: SocketAddr {
+        flag: "--listen", env: "COUNTERFOIL_LISTEN", default: "127.0.0.1:8080", allowed: "an IP address and a port such as 127.0.0.1:8080",
+        meaning: "HTTP address", secret: false, parse: value::address,
+    }
+    data_dir: PathBuf {
+        flag: "--data-dir", env: "COUNTERFOIL_DATA_DIR", default: "./counterfoil-data", allowed: "the path of a folder",
+        meaning: "Folder in which everything embedded lives", secret: false, parse: value::path,
+    }
+    services: BTreeSet<Service> {
+        flag: "--services", env: "COUNTERFOIL_SERVICES", default: "customers,orders", allowed: "customers,orders",
+        meaning: "Services whose shards this node may own", secret: false, parse: value::services,
+    }
+    roles: BTreeSet<Role> {
+        flag: "--roles", env: "COUNTERFOIL_ROLES", default: "api,actors,projections", allowed: "api,actors,projections",
+        meaning: "What this node does", secret: false, parse: value::roles,
+    }
+    customers_database_url: Backend {
+        flag: "--customers-database-url", env: "COUNTERFOIL_CUSTOMERS_DATABASE_URL", default: "embedded", allowed: "embedded",
+        meaning: "Database of the customers service", secret: true, parse: |text| value::backend(text, &["postgres"]),
+    }
+    orders_database_url: Backend {
+        flag: "--orders-database-url", env: "COUNTERFOIL_ORDERS_DATABASE_URL", default: "embedded", allowed: "embedded",
+        meaning: "Database of the orders service", secret: true, parse: |text| value::backend(text, &["postgres"]),
+    }
+    log_url: Backend {
+        flag: "--log-url", env: "COUNTERFOIL_LOG_URL", default: "embedded", allowed: "embedded",
+        meaning: "Log that carries messages between shards", secret: true, parse: |text| value::backend(text, &["kafka"]),
+    }
+    documents_url: Backend {
+        flag: "--documents-url", env: "COUNTERFOIL_DOCUMENTS_URL", default: "embedded", allowed: "embedded",
+        meaning: "Store of the document views", secret: true, parse: |text| value::backend(text, &["mongodb"]),
+    }
+    search_url: Backend {
+        flag: "--search-url", env: "COUNTERFOIL_SEARCH_URL", default: "embedded", allowed: "embedded",
+        meaning: "Store of the search view", secret: true, parse: |text| value::backend(text, &["http", "https"]),
+    }
+    namespace: String {
+        flag: "--namespace", env: "COUNTERFOIL_NAMESPACE", default: "counterfoil", allowed: "1 to 40 of a-z, 0-9, - and _, beginning with a letter",
+        meaning: "Prefix of the names this deployment uses in shared stores", secret: false, parse: value::namespace,
+    }
+    shards: u16 {
+        flag: "--shards", env: "COUNTERFOIL_SHARDS", default: "16", allowed: "a whole number from 1 to 64",
+        meaning: "Shards per service, fixed at the first start", secret: false, parse: |text| value::number(text, 1..=64),
+    }
+    coordination: Coordination {
+        flag: "--coordination", env: "COUNTERFOIL_COORDINATION", default: "orchestration", allowed: "orchestration",
+        meaning: "How sagas are coordinated", secret: false, parse: value::coordination,
+    }
+    saga_deadline: Duration {
+        flag: "--saga-deadline", env: "COUNTERFOIL_SAGA_DEADLINE", default: "10m", allowed: "a time from 1s to 24h such as 500ms, 30s, 10m or 1h",
+        meaning: "Time after which a saga that has not ended compensates", secret: false,
+        parse: |text| value::duration(text, Duration::from_secs(1)..=Duration::from_secs(86_400)),
+    }
+    max_wait: Duration {
+        flag: "--max-wait", env: "COUNTERFOIL_MAX_WAIT", default: "30s", allowed: "a time from 1s to 10m such as 30s",
+        meaning: "Longest wait a caller may ask for with Prefer: wait", secret: false,
+        parse: |text| value::duration(text, Duration::from_secs(1)..=Duration::from_secs(600)),
+    }
+    read_wait: Duration {
+        flag: "--read-wait", env: "COUNTERFOIL_READ_WAIT", default: "5s", allowed: "a time from 0s to 10m such as 5s",
+        meaning: "How long a query waits for its view when the caller does not say", secret: false,
+        parse: |text| value::duration(text, Duration::ZERO..=Duration::from_secs(600)),
+    }
+    max_in_flight: usize {
+        flag: "--max-in-flight", env: "COUNTERFOIL_MAX_IN_FLIGHT", default: "4096", allowed: "a whole number from 1 to 1000000",
+        meaning: "Commands, and likewise queries, worked on at once; more are answered 503", secret: false,
+        parse: |text| value::number(text, 1..=1_000_000),
+    }
+    max_actors: usize {
+        flag: "--max-actors", env: "COUNTERFOIL_MAX_ACTORS", default: "100000", allowed: "a whole number from 100 to 10000000",
+        meaning: "Entity actors kept in memory at most", secret: false, parse: |text| value::number(text, 100..=10_000_000),
+    }
+    arbiters: usize {
+        flag: "--arbiters", env: "COUNTERFOIL_ARBITERS", default: "auto", allowed: "auto (one per core) or a whole number from 1 to 64",
+        meaning: "Threads that run the shards", secret: false, parse: |text| value::threads(text, 1..=64),
+    }
+    http_workers: usize {
+        flag: "--http-workers", env: "COUNTERFOIL_HTTP_WORKERS", default: "auto", allowed: "auto (one per core) or a whole number from 1 to 64",
+        meaning: "Threads that serve HTTP", secret: false, parse: |text| value::threads(text, 1..=64),
+    }
+    node_id: String {
+        flag: "--node-id", env: "COUNTERFOIL_NODE_ID", default: "node-1", allowed: "1 to 40 of a-z, 0-9, - and _, beginning with a letter",
+        meaning: "Name of this node in the cluster", secret: false, parse: value::namespace,
+    }
+    log_format: LogFormat {
+        flag: "--log-format", env: "COUNTERFOIL_LOG_FORMAT", default: "auto", allowed: "auto (pretty on a terminal, else json), pretty or json",
+        meaning: "Form of the log", secret: false, parse: value::log_format,
+    }
+    retention: Duration {
+        flag: "--retention", env: "COUNTERFOIL_RETENTION", default: "1h", allowed: "a time from 1m to 8760h such as 30m or 24h",
+        meaning: "How long commands and replies are kept after they have been received", secret: false,
+        parse: |text| value::duration(text, Duration::from_secs(60)..=Duration::from_secs(31_536_000)),
+    }
+    faults: FaultPlan {
+        flag: "--faults", env: "COUNTERFOIL_FAULTS", default: "",
+        allowed: "a list of deliver-twice, lose-message=N, fail-commit=N, panic-customer=NAME, panic-order=NOTE, panic-saga=NAME, panic-once",
+        meaning: "Faults to inject, for tests only", secret: false, parse: value::faults,
+    }
+}

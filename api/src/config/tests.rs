@@ -1,0 +1,136 @@
+//! What is set where, and what is refused.
+
+use std::ffi::OsString;
+use std::io::Write;
+
+use clap::{CommandFactory, Parser};
+
+use super::*;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    flags: SettingFlags,
+}
+
+fn flags(line: &[&str]) -> SettingFlags {
+    Line::parse_from([&["x"][..], line].concat()).flags
+}
+
+fn load(line: &[&str], environment: &[(&str, &str)]) -> Result<(Config, String), ConfigError> {
+    let variable =
+        |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value));
+    let effective = Effective::gather(&flags(line), &variable)?;
+    Ok((Config::read(&effective)?, show(&effective)))
+}
+
+fn refusal(environment: &[(&str, &str)]) -> String {
+    let error = load(&[], environment).unwrap_err().to_string();
+    assert!(!error.contains('\n'), "{error}");
+    error
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+#[test]
+fn the_flags_are_sound() {
+    Line::command().debug_assert();
+}
+
+#[test]
+fn every_default_is_allowed_and_is_that_of_the_contract() {
+    let (config, _) = load(&[], &[]).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.data_dir.to_str(), Some("./counterfoil-data"));
+    assert_eq!((config.shards, config.namespace.as_str()), (16, "counterfoil"));
+    assert_eq!(config.max_wait.as_secs(), 30);
+    assert_eq!(config.saga_deadline.as_secs(), 600);
+}
+
+#[test]
+fn the_environment_stands_over_the_file_and_the_flag_over_both() {
+    let file =
+        file("namespace = \"file\"\nshards = 4\nservices = [\"customers\", \"orders\"]\nlisten = \"0.0.0.0:1\"\n");
+    let path = file.path().to_str().unwrap();
+    let environment = [("COUNTERFOIL_NAMESPACE", "env"), ("COUNTERFOIL_LISTEN", "0.0.0.0:2")];
+    let (config, shown) = load(&["--config", path, "--namespace", "flag"], &environment).unwrap();
+    assert_eq!((config.namespace.as_str(), config.shards, config.listen.port()), ("flag", 4, 2));
+    assert!(shown.contains("from --namespace") && shown.contains("from the environment"), "{shown}");
+    let (same, _) = load(&[], &[("COUNTERFOIL_CONFIG", path)]).unwrap();
+    assert_eq!((same.namespace.as_str(), same.listen.port()), ("file", 1));
+}
+
+#[test]
+fn a_refusal_names_setting_value_and_what_is_allowed() {
+    for (setting, value) in [
+        ("COUNTERFOIL_SHARDS", "0"),
+        ("COUNTERFOIL_SHARDS", "65"),
+        ("COUNTERFOIL_SHARDS", "+4"),
+        ("COUNTERFOIL_LISTEN", "nowhere"),
+        ("COUNTERFOIL_ROLES", "api,king"),
+        ("COUNTERFOIL_NAMESPACE", "No Spaces"),
+        ("COUNTERFOIL_SAGA_DEADLINE", "10"),
+        ("COUNTERFOIL_SAGA_DEADLINE", "0s"),
+        ("COUNTERFOIL_SEARCH_URL", "ftp://x"),
+        ("COUNTERFOIL_DATA_DIR", ""),
+        ("COUNTERFOIL_FAULTS", "rain"),
+    ] {
+        let line = refusal(&[(setting, value)]);
+        assert!(line.contains(setting) && line.contains(value) && line.contains("; allowed: "), "{line}");
+    }
+}
+
+#[test]
+fn what_will_work_later_is_refused_as_such() {
+    for (setting, value) in [
+        ("COUNTERFOIL_ORDERS_DATABASE_URL", "postgres://host/orders"),
+        ("COUNTERFOIL_LOG_URL", "kafka://host:9092"),
+        ("COUNTERFOIL_DOCUMENTS_URL", "mongodb://host"),
+        ("COUNTERFOIL_SEARCH_URL", "https://host:9200"),
+        ("COUNTERFOIL_COORDINATION", "choreography"),
+        ("COUNTERFOIL_ROLES", "api"),
+        ("COUNTERFOIL_SERVICES", "orders"),
+    ] {
+        let line = refusal(&[(setting, value)]);
+        assert!(line.contains("not supported yet by this release") && line.contains(value), "{line}");
+    }
+}
+
+#[test]
+fn passwords_are_never_shown() {
+    let line = refusal(&[("COUNTERFOIL_ORDERS_DATABASE_URL", "postgres://ada:hush@host/orders")]);
+    assert!(line.contains("postgres://ada:***@host/orders"), "{line}");
+}
+
+#[test]
+fn a_secret_may_come_from_a_file_but_not_from_two_places() {
+    let secret = file("embedded\n");
+    let path = secret.path().to_str().unwrap();
+    let variable = "COUNTERFOIL_ORDERS_DATABASE_URL_FILE";
+    load(&[], &[(variable, path)]).unwrap();
+    refusal(&[(variable, path), ("COUNTERFOIL_ORDERS_DATABASE_URL", "embedded")]);
+    let line = refusal(&[(variable, "/nonexistent/secret")]);
+    assert!(line.contains("/nonexistent/secret"), "{line}");
+}
+
+#[test]
+fn the_file_is_read_strictly() {
+    for (text, word) in [("shardz = 8", "shardz"), ("shards = true", "shards"), ("shards = [", "cannot be read")] {
+        let file = file(text);
+        let error = load(&["--config", file.path().to_str().unwrap()], &[]).unwrap_err().to_string();
+        assert!(error.contains(word) && !error.contains('\n'), "{error}");
+    }
+    assert!(load(&["--config", "missing.toml"], &[]).unwrap_err().to_string().contains("missing.toml"));
+}
+
+#[test]
+fn what_is_shown_can_be_used_as_a_file() {
+    let (_, shown) = load(&["--shards", "3"], &[]).unwrap();
+    let file = file(&shown);
+    let (config, _) = load(&["--config", file.path().to_str().unwrap()], &[]).unwrap();
+    assert_eq!(config.shards, 3);
+}

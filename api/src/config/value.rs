@@ -1,0 +1,154 @@
+//! How the texts of settings become values. A refusal says only of which kind it is: what is allowed stands in the description.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use domain::Service;
+use store::faults::FaultPlan;
+
+/// Why a value is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    NotAllowed,
+    /// It is a value of the public contract that this release cannot work with.
+    NotYet,
+}
+
+/// Where the data of one store lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// In the data folder.
+    Embedded,
+}
+
+/// How the steps of a saga follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coordination {
+    /// A saga instance tells the participants what to do.
+    Orchestration,
+}
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    Api,
+    Actors,
+    Projections,
+}
+
+impl Role {
+    pub const ALL: [Role; 3] = [Role::Api, Role::Actors, Role::Projections];
+
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Api => "api",
+            Role::Actors => "actors",
+            Role::Projections => "projections",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Auto,
+    Pretty,
+    Json,
+}
+
+pub fn faults(text: &str) -> Result<FaultPlan, Refusal> {
+    text.parse().map_err(|_| Refusal::NotAllowed)
+}
+
+pub fn address(text: &str) -> Result<SocketAddr, Refusal> {
+    text.parse().map_err(|_| Refusal::NotAllowed)
+}
+
+pub fn path(text: &str) -> Result<PathBuf, Refusal> {
+    if text.is_empty() { Err(Refusal::NotAllowed) } else { Ok(PathBuf::from(text)) }
+}
+
+pub fn namespace(text: &str) -> Result<String, Refusal> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    let fits =
+        text.len() <= 40 && text.bytes().all(plain) && text.starts_with(|first: char| first.is_ascii_lowercase());
+    if fits { Ok(text.to_owned()) } else { Err(Refusal::NotAllowed) }
+}
+
+pub fn number<T: FromStr + PartialOrd>(text: &str, allowed: RangeInclusive<T>) -> Result<T, Refusal> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.then(|| text.parse().ok()).flatten();
+    number.filter(|number| allowed.contains(number)).ok_or(Refusal::NotAllowed)
+}
+
+/// A number of threads; `auto` is one per core.
+pub fn threads(text: &str, allowed: RangeInclusive<usize>) -> Result<usize, Refusal> {
+    if text == "auto" {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        return Ok(cores.clamp(*allowed.start(), *allowed.end()));
+    }
+    number(text, allowed)
+}
+
+/// A whole number with a unit: `500ms`, `30s`, `10m`, `1h`.
+pub fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Result<Duration, Refusal> {
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (amount, unit) = text.split_at_checked(digits).ok_or(Refusal::NotAllowed)?;
+    let amount: u64 = amount.parse().map_err(|_| Refusal::NotAllowed)?;
+    let millis = match unit {
+        "ms" => Some(amount),
+        "s" => amount.checked_mul(1_000),
+        "m" => amount.checked_mul(60_000),
+        "h" => amount.checked_mul(3_600_000),
+        _ => None,
+    };
+    let duration = millis.map(Duration::from_millis).ok_or(Refusal::NotAllowed)?;
+    if allowed.contains(&duration) { Ok(duration) } else { Err(Refusal::NotAllowed) }
+}
+
+/// A store by its URL. `planned` are the schemes of the public contract that do not work yet.
+pub fn backend(text: &str, planned: &[&str]) -> Result<Backend, Refusal> {
+    if text == "embedded" {
+        return Ok(Backend::Embedded);
+    }
+    match text.split_once("://") {
+        Some((scheme, _)) if planned.contains(&scheme) => Err(Refusal::NotYet),
+        _ => Err(Refusal::NotAllowed),
+    }
+}
+
+pub fn coordination(text: &str) -> Result<Coordination, Refusal> {
+    match text {
+        "orchestration" => Ok(Coordination::Orchestration),
+        "choreography" => Err(Refusal::NotYet),
+        _ => Err(Refusal::NotAllowed),
+    }
+}
+
+pub fn log_format(text: &str) -> Result<LogFormat, Refusal> {
+    match text {
+        "auto" => Ok(LogFormat::Auto),
+        "pretty" => Ok(LogFormat::Pretty),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(Refusal::NotAllowed),
+    }
+}
+
+pub fn services(text: &str) -> Result<BTreeSet<Service>, Refusal> {
+    all_of(text, &Service::ALL, Service::name)
+}
+
+pub fn roles(text: &str) -> Result<BTreeSet<Role>, Refusal> {
+    all_of(text, &Role::ALL, Role::name)
+}
+
+/// A list of names. A node that leaves some out needs other nodes beside it, which this release does not have.
+fn all_of<T: Copy + Ord>(text: &str, all: &[T], name: fn(T) -> &'static str) -> Result<BTreeSet<T>, Refusal> {
+    let find = |wanted: &str| all.iter().copied().find(|one| name(*one) == wanted).ok_or(Refusal::NotAllowed);
+    let named: BTreeSet<T> = text.split(',').map(|part| find(part.trim())).collect::<Result<_, _>>()?;
+    if named.len() == all.len() { Ok(named) } else { Err(Refusal::NotYet) }
+}

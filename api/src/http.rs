@@ -1,0 +1,83 @@
+//! The HTTP side of a node: routes, one file per resource, and what they share.
+//!
+//! A handler extracts, calls a port, and maps the answer. Every error leaves as a problem (`problem`). There is no
+//! middleware: what each request needs (metrics, the bound on work in flight) is called in the handler, which costs no
+//! boxed future per layer.
+
+mod answer;
+mod body;
+mod customers;
+mod docs;
+mod documents;
+mod headers;
+mod health;
+mod history;
+mod idempotency;
+mod index;
+mod limits;
+mod meter;
+mod operations;
+mod orders;
+mod params;
+mod prefer;
+mod problem;
+mod quarantine;
+mod reads;
+mod sagas;
+pub mod schema;
+mod server;
+
+#[cfg(test)]
+mod testing;
+
+use actix_web::web::{self, ServiceConfig};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::config::Config;
+use crate::ports::Ports;
+use crate::shutdown::Shutdown;
+
+pub use docs::document;
+pub use problem::{FieldError, Problem};
+pub use server::{Listening, listen};
+
+/// What all handlers share: the ports and the bounds.
+pub struct Api {
+    ports: Ports,
+    /// Absent in tests: a process has one recorder.
+    prometheus: Option<PrometheusHandle>,
+    shutdown: Shutdown,
+    waits: prefer::Waits,
+    commands: limits::InFlight,
+    reads: limits::InFlight,
+    meters: meter::Meters,
+}
+
+impl Api {
+    /// The metrics recorder must be installed before, or requests are counted into nothing.
+    #[must_use]
+    pub fn new(ports: Ports, config: &Config, prometheus: Option<PrometheusHandle>, shutdown: Shutdown) -> Self {
+        Api {
+            ports,
+            prometheus,
+            shutdown,
+            waits: prefer::Waits { longest: config.max_wait, of_reads: config.read_wait.min(config.max_wait) },
+            commands: limits::InFlight::new(config.max_in_flight),
+            reads: limits::InFlight::new(config.max_in_flight),
+            meters: meter::Meters::register(),
+        }
+    }
+}
+
+/// Puts all routes into an application that has an [`Api`] as its data.
+pub fn routes(config: &mut ServiceConfig) {
+    orders::routes(config);
+    customers::routes(config);
+    sagas::routes(config);
+    quarantine::routes(config);
+    operations::routes(config);
+    health::routes(config);
+    index::routes(config);
+    docs::routes(config);
+    config.default_service(web::to(problem::unknown_path));
+}

@@ -1,0 +1,58 @@
+//! How answers are put together: status, body and the headers of the contract.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use serde::Serialize;
+
+use super::headers::{CONSISTENCY, CONSISTENCY_TOKEN, PREFERENCE_APPLIED};
+use super::prefer::Prefer;
+use crate::ports::Answer;
+
+const STALE: HeaderValue = HeaderValue::from_static("stale");
+
+/// The headers that every answer to a command carries.
+pub struct CommandHeaders {
+    pub version: u64,
+    pub token: String,
+    /// The preferences that were honoured.
+    pub applied: Prefer,
+    pub location: Option<String>,
+}
+
+impl CommandHeaders {
+    /// The answer to a command.
+    pub fn answer(self, status: StatusCode, body: &impl Serialize) -> HttpResponse {
+        self.put_on(HttpResponse::build(status).json(body))
+    }
+
+    /// Puts the headers on an answer. A text that is no header value (none of ours can be) is left out.
+    pub fn put_on(self, mut response: HttpResponse) -> HttpResponse {
+        let headers = response.headers_mut();
+        let texts = [
+            (header::ETAG, Some(format!("\"{}\"", self.version))),
+            (CONSISTENCY_TOKEN, Some(self.token).filter(|token| !token.is_empty())),
+            (header::LOCATION, self.location),
+            (PREFERENCE_APPLIED, self.applied.applied()),
+        ];
+        for (name, text) in texts {
+            if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
+                headers.insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+/// The answer to a query. `applied` are the preferences that were honoured.
+pub fn query<T, B: Serialize>(answer: Answer<T>, applied: Prefer, body: impl FnOnce(T) -> B) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONSISTENCY_TOKEN, answer.token));
+    if answer.stale {
+        response.insert_header((CONSISTENCY, STALE));
+    }
+    if let Some(applied) = applied.applied() {
+        response.insert_header((PREFERENCE_APPLIED, applied));
+    }
+    response.json(body(answer.data))
+}

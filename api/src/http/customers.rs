@@ -1,0 +1,227 @@
+//! Customers: create, list, count, show, their orders and their history.
+
+#[cfg(test)]
+mod tests;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use actors::{NewCustomer, Seen};
+use domain::customer::MAX_NAME_CHARS;
+use domain::{CustomerId, Money, Service};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::answer::CommandHeaders;
+use super::body::{Errors, Fields, expect_json, read};
+use super::documents::{Customer, CustomerCount, CustomerDetails, Customers, Events, OrdersOfCustomer};
+use super::params::{self, Params, path_id};
+use super::prefer::Prefer;
+use super::problem::{Body as ProblemBody, refuse_other_methods};
+use super::schema::params::{
+    AsOfParams, CustomerParams, HistoryParams, KeyHeader, PageParams, ReadHeaders, StateParam,
+};
+use super::{Api, Problem, answer, history, idempotency, reads, schema};
+use crate::ports::CustomerQuery;
+
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(
+            web::resource("/customers")
+                .route(web::post().to(create))
+                .route(web::get().to(list))
+                .default_service(refuse_other_methods("GET, POST")),
+        )
+        // Before `/customers/{id}`, which would take `count` for an id.
+        .service(
+            web::resource("/customers/count").route(web::get().to(count)).default_service(refuse_other_methods("GET")),
+        )
+        .service(
+            web::resource("/customers/{id}").route(web::get().to(show)).default_service(refuse_other_methods("GET")),
+        )
+        .service(
+            web::resource("/customers/{id}/orders")
+                .route(web::get().to(orders))
+                .default_service(refuse_other_methods("GET")),
+        )
+        .service(
+            web::resource("/customers/{id}/history")
+                .route(web::get().to(events))
+                .default_service(refuse_other_methods("GET")),
+        );
+}
+
+/// What became of a new customer.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomerOutcome {
+    #[schema(value_type = Uuid)]
+    customer_id: CustomerId,
+    version: u64,
+}
+
+/// A customer by its value: what an `Idempotency-Key` is bound to.
+#[derive(Serialize)]
+struct Canonical<'a> {
+    name: &'a str,
+    credit_limit: Money,
+}
+
+/// Create a customer
+#[utoipa::path(post, path = "/customers", tag = "customers", params(KeyHeader), request_body = schema::NewCustomer,
+    responses(
+    (status = 201, body = CustomerOutcome),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 413, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 415, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 422, description = "The key came with another request", body = ProblemBody,
+     content_type = "application/problem+json"),
+    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
+    let work = async {
+        let _permit = api.commands.enter()?;
+        params::none(&request)?;
+        // A wait that cannot be read is wrong here too, though there is nothing to wait for.
+        Prefer::of(&request, api.waits)?;
+        let key = idempotency::key(&request)?;
+        expect_json(&request)?;
+        let bytes = read(&request, payload).await?;
+        let customer = new_customer(&bytes)?;
+        let canonical = Canonical { name: &customer.name, credit_limit: customer.credit_limit };
+        let binding = idempotency::bind(key, format_args!("POST /customers"), &canonical)?;
+        let answer = api.ports.commands.create_customer(customer, binding).await?;
+        let (id, version) = (answer.customer_id, answer.version);
+        let seen = Seen { service: Service::Customers, entity: id.0, version };
+        let headers = CommandHeaders {
+            version,
+            token: api.ports.queries.token_of(&[seen]),
+            applied: Prefer::default(),
+            location: Some(format!("/customers/{id}")),
+        };
+        Ok(headers.answer(StatusCode::CREATED, &CustomerOutcome { customer_id: id, version }))
+    };
+    api.meters.create_customer.watch(&request, work).await
+}
+
+fn new_customer(bytes: &[u8]) -> Result<NewCustomer, Problem> {
+    let mut fields = Fields::parse(bytes)?;
+    let mut errors = Errors::default();
+    let name = fields.text("name", MAX_NAME_CHARS, &mut errors);
+    let credit_limit: Option<Money> = fields.required("creditLimit", &mut errors);
+    if credit_limit.is_some_and(Money::is_negative) {
+        errors.add("creditLimit", "must be 0 or more");
+    }
+    fields.finish(&["name", "creditLimit"], &mut errors);
+    errors.finish(name.zip(credit_limit).map(|(name, credit_limit)| NewCustomer { name, credit_limit }))
+}
+
+/// Find customers
+///
+/// Newest first, by name, age, and what orders they have among all of theirs.
+#[utoipa::path(get, path = "/customers", tag = "customers", params(CustomerParams, PageParams, ReadHeaders),
+    responses(
+    (status = 200, body = Customers),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, description = "The view is behind or not ready", body = ProblemBody,
+     content_type = "application/problem+json"),
+))]
+pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    let work = async {
+        let known = ["since", "name", "minOrderTotal", "orderState", "limit", "cursor"];
+        let mut params = Params::of(&request, &known)?;
+        let query = CustomerQuery {
+            since: params.time("since"),
+            name: params.text("name", MAX_NAME_CHARS),
+            min_order_total: params.money("minOrderTotal"),
+            order_state: params.order_state("orderState"),
+            page: params.page(),
+        };
+        params.finish()?;
+        let (freshness, applied) = reads::freshness(&request, &api)?;
+        let read = api.ports.queries.customers(query, freshness);
+        let answer = reads::run(&api, true, read).await?;
+        Ok(answer::query(answer, applied, |listed| Customers::new(listed.items, listed.next)))
+    };
+    api.meters.list_customers.watch(&request, work).await
+}
+
+/// Count all customers
+#[utoipa::path(get, path = "/customers/count", tag = "customers", params(ReadHeaders), responses(
+    (status = 200, body = CustomerCount),
+    (status = 503, description = "The view is behind or not ready", body = ProblemBody,
+     content_type = "application/problem+json"),
+))]
+pub async fn count(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    let work = async {
+        params::none(&request)?;
+        let (freshness, applied) = reads::freshness(&request, &api)?;
+        let answer = reads::run(&api, true, api.ports.queries.customer_count(freshness)).await?;
+        Ok(answer::query(answer, applied, |count| CustomerCount { count }))
+    };
+    api.meters.count_customers.watch(&request, work).await
+}
+
+/// Show a customer
+///
+/// With its newest 100 orders; or, from the history and without them, as it was at a version or a time.
+#[utoipa::path(get, path = "/customers/{id}", tag = "customers",
+    params(("id" = Uuid, Path), AsOfParams, ReadHeaders), responses(
+    (status = 200, body = CustomerDetails),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, description = "The view is behind or not ready", body = ProblemBody,
+     content_type = "application/problem+json"),
+))]
+pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    let work = async {
+        let id = path_id(&request)?;
+        if let Some(point) = history::as_of(&request, "customer")? {
+            let read = api.ports.history.customer_as_of(CustomerId(id), point);
+            let customer = reads::run(&api, false, read).await?;
+            let version = customer.version;
+            return Ok(history::answer(&api, Service::Customers, id, version, &Customer::from(customer)));
+        }
+        let (freshness, applied) = reads::freshness(&request, &api)?;
+        let read = api.ports.queries.customer(CustomerId(id), freshness);
+        let answer = reads::run(&api, true, read).await?;
+        Ok(answer::query(answer, applied, CustomerDetails::from))
+    };
+    api.meters.show_customer.watch(&request, work).await
+}
+
+/// List a customer's orders
+#[utoipa::path(get, path = "/customers/{id}/orders", tag = "customers",
+    params(("id" = Uuid, Path), StateParam, PageParams, ReadHeaders), responses(
+    (status = 200, description = "Newest first", body = OrdersOfCustomer),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, description = "The view is behind or not ready", body = ProblemBody,
+     content_type = "application/problem+json"),
+))]
+pub async fn orders(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    let work = async {
+        let id = path_id(&request)?;
+        let mut params = Params::of(&request, &["state", "limit", "cursor"])?;
+        let state = params.order_state("state");
+        let page = params.page();
+        params.finish()?;
+        let (freshness, applied) = reads::freshness(&request, &api)?;
+        let read = api.ports.queries.customer_orders(CustomerId(id), state, page, freshness);
+        let answer = reads::run(&api, true, read).await?;
+        Ok(answer::query(answer, applied, |listed| OrdersOfCustomer::new(listed.items, listed.next)))
+    };
+    api.meters.orders_of_customer.watch(&request, work).await
+}
+
+/// Show what has happened to a customer
+#[utoipa::path(get, path = "/customers/{id}/history", tag = "customers",
+    params(("id" = Uuid, Path), HistoryParams), responses(
+    (status = 200, description = "Oldest first", body = Events),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub async fn events(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    let work = history::events(&request, &api, Service::Customers);
+    api.meters.customer_history.watch(&request, work).await
+}

@@ -1,0 +1,67 @@
+//! Whether the process lives, whether it can take commands, and its metrics.
+
+use actix_web::http::header::ContentType;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::problem::{Body as ProblemBody, refuse_other_methods};
+use super::{Api, Problem};
+use crate::telemetry;
+
+/// The media type of the Prometheus text format.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(web::resource("/health/live").route(web::get().to(live)).default_service(refuse_other_methods("GET")))
+        .service(
+            web::resource("/health/ready").route(web::get().to(ready)).default_service(refuse_other_methods("GET")),
+        )
+        .service(web::resource("/metrics").route(web::get().to(metrics)).default_service(refuse_other_methods("GET")));
+}
+
+/// A node's health.
+#[derive(Serialize, ToSchema)]
+pub struct Status {
+    /// `live` or `ready`.
+    status: &'static str,
+    /// What does not work though commands do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    degraded: Vec<String>,
+}
+
+/// Tell that the process lives
+#[utoipa::path(get, path = "/health/live", tag = "operations", responses((status = 200, body = Status)))]
+pub async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(Status { status: "live", degraded: Vec::new() })
+}
+
+/// Tell whether the node can take commands
+#[utoipa::path(get, path = "/health/ready", tag = "operations", responses(
+    (status = 200, body = Status),
+    (status = 503, description = "What is missing", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub async fn ready(api: Data<Api>) -> HttpResponse {
+    let mut readiness = api.ports.health.readiness().await;
+    if *api.shutdown.borrow() {
+        readiness.missing.push("the node is ending".to_owned());
+    }
+    if readiness.missing.is_empty() {
+        return HttpResponse::Ok().json(Status { status: "ready", degraded: readiness.degraded });
+    }
+    Problem::unavailable(format!("missing: {}", readiness.missing.join(", "))).error_response()
+}
+
+/// Prometheus text
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses(
+    (status = 200, body = String, content_type = "text/plain"),
+))]
+pub async fn metrics(api: Data<Api>) -> HttpResponse {
+    match &api.prometheus {
+        Some(handle) => HttpResponse::Ok().content_type(PROMETHEUS).body(telemetry::render(handle)),
+        None => HttpResponse::Ok().content_type(ContentType::plaintext()).finish(),
+    }
+}

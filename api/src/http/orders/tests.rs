@@ -1,0 +1,358 @@
+//! Orders over HTTP: what is accepted and refused, with which status and headers.
+
+use actix_web::test::TestRequest;
+use actors::CommandError;
+use domain::{CustomerId, Money, OrderState};
+
+use super::OrderSort;
+use crate::http::testing::{ID, Node, id, taken};
+use crate::ports::{Behind, ReadError};
+
+fn total(amount: &str) -> String {
+    format!(r#"{{"customerId":"{ID}","orderTotal":{{"amount":{amount}}}}}"#)
+}
+
+fn lines(lines: &str) -> String {
+    format!(r#"{{"customerId":"{ID}","lines":{lines}}}"#)
+}
+
+const LINE: &str = r#"{"sku":" 1 ","name":"TUNA","quantity":2,"unitPrice":{"amount":"1.39"}}"#;
+
+#[actix_web::test]
+async fn a_created_order_is_answered_with_place_version_and_token() {
+    let node = Node::new();
+    let answer = node.post("/orders", &total("\"12.34\""), &[]).await;
+    assert_eq!(answer.status, 201);
+    assert_eq!(answer.header("location"), format!("/orders/{ID}"));
+    assert_eq!(answer.header("etag"), "\"7\"");
+    assert_eq!(answer.header("consistency-token"), "orders.7-customers.3");
+    assert_eq!(answer.header("preference-applied"), "");
+    assert_eq!(answer.text, format!(r#"{{"orderId":"{ID}","state":"PENDING","version":7,"sagaId":"{ID}"}}"#));
+    let order = taken(&node.double.order);
+    assert_eq!((order.customer_id, order.total), (CustomerId(id()), Money::from_cents(1234)));
+}
+
+#[actix_web::test]
+async fn a_wait_is_passed_on_capped_and_confirmed() {
+    let node = Node::new();
+    let answer = node.post("/orders", &total("1"), &[("prefer", "wait=99")]).await;
+    assert_eq!(answer.header("preference-applied"), "wait=30");
+    assert_eq!(taken(&node.double.wait).as_secs(), 30);
+    node.post("/orders", &total("1"), &[("prefer", "wait=0")]).await;
+    assert_eq!(*node.double.wait.lock().unwrap(), None);
+    let refused = node.post("/orders", &total("1"), &[("prefer", "wait=soon")]).await;
+    assert_eq!(refused.fields(), ["Prefer"]);
+}
+
+#[actix_web::test]
+async fn the_total_of_lines_is_their_sum() {
+    let node = Node::new();
+    assert_eq!(node.post("/orders", &lines(&format!("[{LINE},{LINE}]")), &[]).await.status, 201);
+    let order = taken(&node.double.order);
+    assert_eq!((order.total, order.lines.len()), (Money::from_cents(556), 2));
+    assert_eq!(order.lines[0].sku, "1");
+}
+
+#[actix_web::test]
+async fn all_that_is_wrong_with_an_order_is_told_at_once() {
+    let node = Node::new();
+    let body = r#"{"customerId":"x","lines":[{"sku":"","name":"n","quantity":0,"unitPrice":{"amount":"-1"}},7],"a":1}"#;
+    let answer = node.post("/orders", body, &[]).await;
+    let fields = ["customerId", "lines[0].sku", "lines[0].quantity", "lines[0].unitPrice", "lines[1]", "a"];
+    assert_eq!(answer.fields(), fields);
+}
+
+#[actix_web::test]
+async fn an_order_that_breaks_a_rule_is_refused_naming_the_field() {
+    let node = Node::new();
+    let line = |change: (&str, &str)| lines(&format!("[{}]", LINE.replace(change.0, change.1)));
+    let long_note = format!(r#"{{"customerId":"{ID}","lines":[{LINE}],"note":"{}"}}"#, "x".repeat(2001));
+    for (field, body) in [
+        ("customerId", r#"{"orderTotal":{"amount":"1"}}"#.to_owned()),
+        ("orderTotal", format!(r#"{{"customerId":"{ID}"}}"#)),
+        ("orderTotal", total("\"0.00\"")),
+        ("orderTotal", total("\"-1.00\"")),
+        ("orderTotal", total("1.005")),
+        ("orderTotal", total("1e400")),
+        ("orderTotal", format!(r#"{{"customerId":"{ID}","lines":[{LINE}],"orderTotal":{{"amount":"2.79"}}}}"#)),
+        ("lines", lines("[]")),
+        ("lines", lines("7")),
+        ("lines", lines(&format!("[{}]", vec!["{}"; 501].join(",")))),
+        ("lines", line(("1.39", "0"))),
+        (
+            "lines",
+            line((
+                "\"quantity\":2,\"unitPrice\":{\"amount\":\"1.39\"}",
+                "\"quantity\":4000000000,\"unitPrice\":{\"amount\":\"9000000000000\"}",
+            )),
+        ),
+        ("lines[0].quantity", line(("2", "-1"))),
+        ("lines[0].quantity", line(("2", "1.5"))),
+        ("lines[0].quantity", line(("2", "4294967296"))),
+        ("lines[0].unitPrice", line(("1.39", "0.001"))),
+        ("lines[0].colour", line(("\"sku\"", "\"colour\":1,\"sku\""))),
+        ("lines[0].sku", line((" 1 ", "\\u0000"))),
+        ("note", long_note),
+    ] {
+        assert_eq!(node.post("/orders", &body, &[]).await.fields(), [field], "{body}");
+    }
+}
+
+#[actix_web::test]
+async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong() {
+    let node = Node::new();
+    node.post("/orders", "{", &[]).await.is_problem(400);
+    node.post("/orders", "[]", &[]).await.is_problem(400);
+    node.post("/orders", "", &[("content-type", "application/json")]).await.is_problem(400);
+    node.call(TestRequest::post().uri("/orders").set_payload("{}")).await.is_problem(415);
+    let plain = TestRequest::post().uri("/orders").insert_header(("content-type", "text/plain")).set_payload("{}");
+    node.call(plain).await.is_problem(415);
+    let large = total("1") + &" ".repeat(64 * 1024);
+    node.post("/orders", &large, &[]).await.is_problem(413);
+    let charset = TestRequest::post().uri("/orders").insert_header(("content-type", "Application/JSON; charset=utf-8"));
+    assert_eq!(node.call(charset.set_payload(total("1"))).await.status, 201);
+}
+
+#[actix_web::test]
+async fn a_key_is_bound_to_the_value_of_the_request_not_to_its_spelling() {
+    let node = Node::new();
+    let key: &[(&str, &str)] = &[("idempotency-key", "k1")];
+    let mut bindings = Vec::new();
+    for body in [
+        total("\"12.30\""),
+        total("12.3"),
+        format!(r#"{{"orderTotal": {{"amount":"12.3"}}, "note":null, "customerId":"{}"}}"#, ID.to_uppercase()),
+        total("12.31"),
+    ] {
+        assert_eq!(node.post("/orders", &body, key).await.status, 201);
+        bindings.push(taken(&node.double.binding));
+    }
+    assert!(bindings[0] == bindings[1] && bindings[0] == bindings[2]);
+    assert!(bindings[0].key == bindings[3].key && bindings[0].fingerprint != bindings[3].fingerprint);
+    node.post("/orders", &total("1"), &[]).await;
+    assert_eq!(*node.double.binding.lock().unwrap(), None);
+}
+
+#[actix_web::test]
+async fn the_key_of_a_cancel_is_scoped_to_its_order() {
+    let node = Node::new();
+    let mut keys = Vec::new();
+    for path in
+        [format!("/orders/{ID}/cancel"), format!("/orders/{}/cancel", uuid::Uuid::nil()), format!("/orders/{ID}/ship")]
+    {
+        node.post(&path, "", &[("idempotency-key", "k1")]).await;
+        keys.push(taken(&node.double.binding).key);
+    }
+    assert!(keys[0] != keys[1] && keys[0] != keys[2]);
+}
+
+#[actix_web::test]
+async fn a_key_that_is_not_visible_ascii_is_refused() {
+    let node = Node::new();
+    for key in ["", "with space", "é", &"x".repeat(256)] {
+        let answer = node.post("/orders", &total("1"), &[("idempotency-key", key)]).await;
+        assert_eq!(answer.fields(), ["Idempotency-Key"], "{key}");
+    }
+    let twice = node.post("/orders", &total("1"), &[("idempotency-key", "a"), ("idempotency-key", "b")]).await;
+    assert_eq!(twice.fields(), ["Idempotency-Key"]);
+}
+
+#[actix_web::test]
+async fn the_status_of_a_cancel_follows_from_state_saga_and_wait() {
+    let node = Node::new();
+    let path = format!("/orders/{ID}/cancel");
+    let wait: &[(&str, &str)] = &[("prefer", "wait=5")];
+    let key: &[(&str, &str)] = &[("idempotency-key", "k1")];
+    for (outcome, headers, status) in [
+        ((OrderState::CancelPending, false), &[][..], 202),
+        ((OrderState::CancelPending, false), wait, 202),
+        ((OrderState::Cancelled, true), wait, 200),
+        // cancelled before, by another request
+        ((OrderState::Cancelled, true), &[], 200),
+        ((OrderState::Cancelled, false), key, 200),
+        // a repeat of the request that was answered 202
+        ((OrderState::Cancelled, true), key, 202),
+        ((OrderState::Approved, true), key, 202),
+        ((OrderState::CancelPending, false), key, 202),
+    ] {
+        *node.double.outcome.lock().unwrap() = Some(outcome);
+        let answer = node.post(&path, "", headers).await;
+        assert_eq!(answer.status, status, "{outcome:?} {headers:?}");
+        assert_eq!(answer.json["state"], outcome.0.name());
+        assert_eq!(answer.json["sagaId"], ID);
+    }
+    *node.double.outcome.lock().unwrap() = Some((OrderState::Approved, true));
+    let fell_back = node.post(&path, "", wait).await;
+    fell_back.is_problem(409);
+    assert_eq!((fell_back.header("etag"), fell_back.header("consistency-token")), ("\"7\"", "orders.7-customers.3"));
+}
+
+#[actix_web::test]
+async fn an_order_is_shipped_with_an_empty_body_or_an_empty_object() {
+    let node = Node::new();
+    *node.double.outcome.lock().unwrap() = Some((OrderState::Shipped, false));
+    let path = format!("/orders/{ID}/ship");
+    for body in ["", " ", "{}", "null"] {
+        let answer = node.post(&path, body, &[]).await;
+        assert_eq!(answer.text, format!(r#"{{"orderId":"{ID}","state":"SHIPPED","version":7}}"#));
+    }
+    assert_eq!(node.post(&path, r#"{"fast":true}"#, &[]).await.fields(), ["fast"]);
+    assert_eq!(node.post("/orders/42/ship", "", &[]).await.fields(), ["id"]);
+}
+
+#[actix_web::test]
+async fn the_actors_refusals_keep_their_statuses() {
+    let node = Node::new();
+    for (error, status) in [
+        (CommandError::NotFound("order"), 404),
+        (CommandError::Conflict("the order is PENDING".to_owned()), 409),
+        (CommandError::KeyReused, 422),
+        (CommandError::Failed, 500),
+        (CommandError::Overloaded, 503),
+        (CommandError::Unavailable, 503),
+    ] {
+        *node.double.refusal.lock().unwrap() = Some(error);
+        let answer = node.post(&format!("/orders/{ID}/ship"), "", &[]).await;
+        answer.is_problem(status);
+        assert_eq!(answer.header("retry-after"), if status == 503 { "1" } else { "" });
+    }
+}
+
+#[actix_web::test]
+async fn what_is_beyond_the_bound_is_answered_503_at_once() {
+    let node = Node::with(&["--max-in-flight", "1"]);
+    *node.double.hangs.lock().unwrap() = true;
+    let body = total("1");
+    let hanging = node.post("/orders", &body, &[]);
+    let refused = async {
+        actix_rt::task::yield_now().await;
+        node.post("/orders", &body, &[]).await
+    };
+    let answer = tokio::select! {
+        _ = hanging => panic!("it hangs"),
+        answer = refused => answer,
+    };
+    answer.is_problem(503);
+    assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[actix_web::test]
+async fn a_search_is_passed_on_as_it_was_asked() {
+    let node = Node::new();
+    let uri = format!(
+        "/orders?text=%22dark%20tuna%22&state=APPROVED&customerId={ID}&minTotal=1&maxTotal=2.5\
+         &since=2026-01-01T01:00:00+01:00&until=2026-01-02T00:00:00Z&limit=7&cursor=abc"
+    );
+    let answer = node.get(&uri).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!((answer.json["total"].as_u64(), answer.json["next"].as_str()), (Some(41), Some("more")));
+    assert_eq!(answer.json["orders"][0]["orderTotal"]["amount"], "12.34");
+    assert_eq!(answer.header("consistency-token"), "seen");
+    let query = taken(&node.double.order_query);
+    assert_eq!((query.text.as_deref(), query.sort), (Some("\"dark tuna\""), OrderSort::Relevance));
+    assert_eq!(query.since.unwrap().to_string(), "2026-01-01T00:00:00Z");
+    assert_eq!((query.min_total, query.max_total), (Some(Money::from_cents(100)), Some(Money::from_cents(250))));
+    assert_eq!((query.page.limit, query.page.cursor.as_deref()), (7, Some("abc")));
+    node.get("/orders").await;
+    let query = taken(&node.double.order_query);
+    assert_eq!((query.sort, query.page.limit), (OrderSort::Newest, 20));
+}
+
+#[actix_web::test]
+async fn bad_parameters_are_refused_naming_them() {
+    let node = Node::new();
+    for (parameter, value) in [
+        ("limit", "0"),
+        ("limit", "201"),
+        ("limit", "-1"),
+        ("limit", "many"),
+        ("state", "FINE"),
+        ("sort", "price"),
+        ("sort", "relevance"),
+        ("customerId", "42"),
+        ("minTotal", "much"),
+        ("maxTotal", "1.234"),
+        ("since", "yesterday"),
+        ("until", "2026-13-01T00:00:00Z"),
+        ("colour", "red"),
+        ("text", ""),
+    ] {
+        let answer = node.get(&format!("/orders?{parameter}={value}")).await;
+        assert_eq!(answer.fields(), [parameter], "{value}");
+    }
+    assert_eq!(node.get("/orders?limit=1&limit=2&since=x").await.fields(), ["limit", "since"]);
+    assert_eq!(node.get(&format!("/orders?text={}", "x".repeat(1001))).await.fields(), ["text"]);
+    assert_eq!(node.post("/orders?x=1", &total("1"), &[]).await.fields(), ["x"]);
+}
+
+#[actix_web::test]
+async fn tokens_may_be_repeated_and_joined() {
+    let node = Node::new();
+    let request = TestRequest::get()
+        .uri(&format!("/orders/{ID}"))
+        .append_header(("consistency-token", "a, b"))
+        .append_header(("consistency-token", "c"))
+        .append_header(("prefer", "wait=2, handling=lenient"));
+    let answer = node.call(request).await;
+    let freshness = taken(&node.double.freshness);
+    assert_eq!(
+        (freshness.tokens, freshness.wait.as_secs(), freshness.lenient),
+        (["a", "b", "c"].map(String::from).to_vec(), 2, true)
+    );
+    assert_eq!(answer.header("consistency"), "stale");
+    assert_eq!(answer.header("preference-applied"), "wait=2, handling=lenient");
+    node.get(&format!("/orders/{ID}")).await;
+    assert_eq!(taken(&node.double.freshness).wait.as_secs(), 5);
+}
+
+#[actix_web::test]
+async fn a_view_that_is_behind_says_what_it_lacks() {
+    let node = Node::new();
+    let behind = vec![Behind { what: format!("orders/{ID}"), required: 2, reached: 1 }];
+    *node.double.read_error.lock().unwrap() = Some(ReadError::ViewBehind { view: "orders".to_owned(), behind });
+    let answer = node.get(&format!("/orders/{ID}")).await;
+    answer.is_problem(503);
+    assert_eq!(answer.json["type"], "urn:counterfoil:problem:view-behind");
+    assert_eq!((answer.json["behind"][0]["required"].as_u64(), answer.header("retry-after")), (Some(2), "1"));
+    for (error, status) in [
+        (ReadError::NotFound("order"), 404),
+        (ReadError::InvalidCursor, 400),
+        (ReadError::InvalidToken, 400),
+        (ReadError::InvalidQuery { field: "text", message: "has an open quote".to_owned() }, 400),
+        (ReadError::Unavailable { view: "orders".to_owned() }, 503),
+        (ReadError::StoreUnavailable, 503),
+        (ReadError::Failed, 500),
+    ] {
+        *node.double.read_error.lock().unwrap() = Some(error);
+        node.get(&format!("/orders/{ID}")).await.is_problem(status);
+    }
+}
+
+#[actix_web::test]
+async fn the_past_is_shown_by_version_or_time_but_not_by_both() {
+    let node = Node::new();
+    let answer = node.get(&format!("/orders/{ID}?asOfVersion=2")).await;
+    assert_eq!((answer.status.as_u16(), answer.header("consistency-token")), (200, "orders.2"));
+    node.get(&format!("/orders/{ID}?asOf=2026-01-01T00:00:00Z")).await;
+    node.get(&format!("/orders/{ID}?asOfVersion=0")).await.is_problem(404);
+    for query in ["asOfVersion=first", "asOf=yesterday", "asOf=2026-01-01T00:00:00Z&asOfVersion=1", "limit=1"] {
+        node.get(&format!("/orders/{ID}?{query}")).await.is_problem(400);
+    }
+}
+
+#[actix_web::test]
+async fn a_history_is_read_page_by_page() {
+    let node = Node::new();
+    let path = format!("/orders/{ID}/history");
+    let all = node.get(&path).await;
+    assert_eq!((all.json["events"].as_array().unwrap().len(), all.json.get("next")), (3, None));
+    assert_eq!(all.json["events"][0]["data"]["a"], 1);
+    let first = node.get(&format!("{path}?limit=2")).await;
+    let next = first.json["next"].as_str().unwrap();
+    assert_eq!(first.header("consistency-token"), "orders.2");
+    let second = node.get(&format!("{path}?limit=2&cursor={next}")).await;
+    assert_eq!((second.json["events"][0]["version"].as_u64(), second.json.get("next")), (Some(3), None));
+    for query in ["limit=0", "limit=1001", "cursor=nonsense", "cursor=0", "state=APPROVED"] {
+        node.get(&format!("{path}?{query}")).await.is_problem(400);
+    }
+}

@@ -1,0 +1,165 @@
+//! Query strings and path ids, read strictly: an unknown or repeated parameter is an error, and all that is wrong is told
+//! at once.
+
+use actix_web::HttpRequest;
+use actix_web::web::Query;
+use domain::{Money, OrderState, Timestamp};
+use uuid::Uuid;
+
+use super::Problem;
+use super::body::Errors;
+use crate::ports::Page;
+
+const MAX_PAGE: usize = 200;
+const DEFAULT_PAGE: usize = 20;
+const MAX_CURSOR_BYTES: usize = 2048;
+
+/// The parameters of a query string, and what is wrong with them.
+pub struct Params {
+    pairs: Vec<(String, String)>,
+    errors: Errors,
+}
+
+impl Params {
+    /// # Errors
+    /// A query string that cannot be taken apart.
+    pub fn of(request: &HttpRequest, known: &[&'static str]) -> Result<Self, Problem> {
+        let mut params = Params { pairs: Vec::new(), errors: Errors::default() };
+        let text = request.query_string();
+        if text.is_empty() {
+            return Ok(params);
+        }
+        let pairs = Query::<Vec<(String, String)>>::from_query(text)
+            .map_err(|_| Problem::malformed("the query string cannot be read"))?
+            .into_inner();
+        for (index, (name, _)) in pairs.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                let allowed = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                params.errors.add(name.clone(), format!("is an unknown parameter; allowed: {allowed}"));
+            } else if pairs.iter().take(index).any(|(earlier, _)| earlier == name) {
+                params.errors.add(name.clone(), "must be given once");
+            }
+        }
+        params.pairs = pairs;
+        Ok(params)
+    }
+
+    /// # Errors
+    /// All that is wrong with the parameters.
+    pub fn finish(self) -> Result<(), Problem> {
+        self.errors.finish(Some(()))
+    }
+
+    /// A parameter as `parse` reads it; `None` when it is not there or wrong.
+    pub fn get<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+        allowed: impl FnOnce() -> String,
+    ) -> Option<T> {
+        let (_, value) = self.pairs.iter().find(|(given, _)| given == name)?;
+        let parsed = parse(value);
+        if parsed.is_none() {
+            self.errors.add(name, allowed());
+        }
+        parsed
+    }
+
+    /// A value by its name, out of all there are.
+    pub fn named<T: Copy>(&mut self, name: &'static str, all: &[T], name_of: fn(T) -> &'static str) -> Option<T> {
+        let parse = |text: &str| all.iter().copied().find(|one| name_of(*one) == text);
+        self.get(name, parse, || {
+            let names: Vec<&str> = all.iter().map(|one| name_of(*one)).collect();
+            format!("must be one of {}", names.join(", "))
+        })
+    }
+
+    pub fn order_state(&mut self, name: &'static str) -> Option<OrderState> {
+        self.named(name, &OrderState::ALL, OrderState::name)
+    }
+
+    /// An RFC 3339 time. A `+` that was not escaped has become a space on its way here, and is taken for what it was.
+    pub fn time(&mut self, name: &'static str) -> Option<Timestamp> {
+        let parse = |text: &str| match text.rsplit_once(' ') {
+            Some((time, offset)) if time.contains(['T', 't']) => format!("{time}+{offset}").parse().ok(),
+            _ => text.parse().ok(),
+        };
+        self.get(name, parse, || "must be an RFC 3339 time such as 2026-01-31T12:00:00Z".to_owned())
+    }
+
+    /// An amount of money, 0 or more.
+    pub fn money(&mut self, name: &'static str) -> Option<Money> {
+        let parse = |text: &str| text.parse().ok().filter(|amount: &Money| !amount.is_negative());
+        self.get(name, parse, || "must be an amount such as 12.34, 0 or more, with at most two decimals".to_owned())
+    }
+
+    pub fn uuid(&mut self, name: &'static str) -> Option<Uuid> {
+        self.get(name, uuid, || "must be a UUID".to_owned())
+    }
+
+    /// A text of 1 to so many characters after trimming.
+    pub fn text(&mut self, name: &'static str, longest: usize) -> Option<String> {
+        let parse = |text: &str| {
+            let text = text.trim();
+            (1..=longest).contains(&text.chars().count()).then(|| text.to_owned())
+        };
+        self.get(name, parse, || format!("must have 1 to {longest} characters"))
+    }
+
+    pub fn number(&mut self, name: &'static str) -> Option<u64> {
+        self.get(name, digits, || "must be a whole number".to_owned())
+    }
+
+    /// `limit` and `cursor` of a list.
+    pub fn page(&mut self) -> Page {
+        let limit = self.limit(MAX_PAGE).unwrap_or(DEFAULT_PAGE);
+        Page { limit, cursor: self.cursor() }
+    }
+
+    /// `limit`, when it is given.
+    pub fn limit(&mut self, largest: usize) -> Option<usize> {
+        let parse = |text: &str| {
+            let limit = digits(text).and_then(|limit| usize::try_from(limit).ok());
+            limit.filter(|limit| (1..=largest).contains(limit))
+        };
+        self.get("limit", parse, || format!("must be a whole number from 1 to {largest}"))
+    }
+
+    /// `cursor`, when it is given; whether it is one of this list, the list will know.
+    pub fn cursor(&mut self) -> Option<String> {
+        let parse = |text: &str| (1..=MAX_CURSOR_BYTES).contains(&text.len()).then(|| text.to_owned());
+        self.get("cursor", parse, || "must be the next of an earlier answer to the same query".to_owned())
+    }
+
+    pub fn add_error(&mut self, name: &'static str, message: &str) {
+        self.errors.add(name, message);
+    }
+}
+
+/// Refuses any query parameter.
+///
+/// # Errors
+/// The parameters that are there.
+pub fn none(request: &HttpRequest) -> Result<(), Problem> {
+    Params::of(request, &[])?.finish()
+}
+
+/// The `{id}` of the path.
+///
+/// # Errors
+/// An id that is no UUID.
+pub fn path_id(request: &HttpRequest) -> Result<Uuid, Problem> {
+    let id = request.match_info().get("id").and_then(uuid);
+    id.ok_or_else(|| Problem::invalid_field("id", "must be a UUID"))
+}
+
+/// A UUID in its one usual form, with hyphens.
+pub fn uuid(text: &str) -> Option<Uuid> {
+    const LENGTH: usize = 36;
+    Uuid::try_parse(text).ok().filter(|_| text.len() == LENGTH)
+}
+
+fn digits(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}

@@ -1,0 +1,228 @@
+//! Problem responses (RFC 9457): the one form in which every error leaves.
+//!
+//! A `5xx` says what the caller can do, and nothing of the inside: causes are logged where they arise.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actors::CommandError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::ports::{Behind, ReadError};
+
+/// After how many seconds a caller may try again when the node is overloaded or a store is down.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// One thing that is wrong with a field of the request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// The path of the field, for example `lines[2].quantity`, or the name of a parameter or header.
+    pub field: Cow<'static, str>,
+    pub message: String,
+}
+
+impl FieldError {
+    pub fn new(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        FieldError { field: field.into(), message: message.into() }
+    }
+}
+
+/// The body of an error.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Body {
+    /// Names the kind of problem, for example `urn:counterfoil:problem:view-behind`.
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: Cow<'static, str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<FieldError>,
+    /// With `view-behind`: what the view had to reach and what it has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>, required = false)]
+    behind: Vec<Behind>,
+}
+
+/// An error as the caller sees it. Boxed, because every result on the way of a request has room for one.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
+    status: StatusCode,
+    kind: &'static str,
+    title: &'static str,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    behind: Vec<Behind>,
+    /// The methods a `405` names.
+    allow: Option<&'static str>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem(Box::new(Parts {
+            status,
+            kind,
+            title,
+            detail: detail.into(),
+            errors: Vec::new(),
+            behind: Vec::new(),
+            allow: None,
+        }))
+    }
+
+    /// The request cannot be read at all.
+    pub fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem::new(StatusCode::BAD_REQUEST, "malformed", "The request cannot be read", detail)
+    }
+
+    /// Fields, parameters or headers with values that are not allowed.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let detail = errors.iter().map(|error| format!("{} {}", error.field, error.message)).take(5);
+        let detail = detail.collect::<Vec<_>>().join("; ");
+        let mut problem = Problem::new(StatusCode::BAD_REQUEST, "invalid", "The request is not valid", detail);
+        problem.0.errors = errors;
+        problem
+    }
+
+    pub fn invalid_field(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Problem::invalid(vec![FieldError::new(field, message)])
+    }
+
+    pub fn not_found(what: &str) -> Self {
+        Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", format!("there is no such {what}"))
+    }
+
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let detail = format!("allowed here: {allow}");
+        let mut problem =
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail);
+        problem.0.allow = Some(allow);
+        problem
+    }
+
+    pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem::new(StatusCode::CONFLICT, "conflict", "The state does not allow it", detail)
+    }
+
+    pub fn too_large(limit: usize) -> Self {
+        let detail = format!("the body must be at most {limit} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
+    }
+
+    pub fn unsupported_media_type() -> Self {
+        let detail = "the body must be JSON, sent as content type application/json";
+        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Not JSON", detail)
+    }
+
+    pub fn overloaded() -> Self {
+        let detail = "too much work is waiting; try again later";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail)
+    }
+
+    pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available", detail)
+    }
+
+    fn internal() -> Self {
+        let detail = "the request failed; a command may be repeated with its Idempotency-Key";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+    }
+
+    fn view_behind(view: &str, behind: Vec<Behind>) -> Self {
+        let detail = format!("the {view} view has not reached what the consistency token requires");
+        let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "view-behind", "The view is behind", detail);
+        problem.0.behind = behind;
+        problem
+    }
+}
+
+/// Answers a path that no route has.
+pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
+    Problem::not_found(&format!("path as {}", request.path())).error_response()
+}
+
+/// Answers a method that a resource does not have.
+pub fn refuse_other_methods(allow: &'static str) -> actix_web::Route {
+    actix_web::web::to(move |_: Method| async move { Problem::method_not_allowed(allow).error_response() })
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.status, self.0.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.0.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let parts = &self.0;
+        let body = Body {
+            kind: format!("urn:counterfoil:problem:{}", parts.kind),
+            title: parts.title,
+            status: parts.status.as_u16(),
+            detail: parts.detail.clone(),
+            errors: parts.errors.clone(),
+            behind: parts.behind.clone(),
+        };
+        let mut response = HttpResponse::build(parts.status);
+        response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
+        if parts.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+        }
+        if let Some(allow) = parts.allow {
+            response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+        }
+        // The body holds texts and numbers only, which always have a JSON form.
+        response.body(serde_json::to_vec(&body).unwrap_or_default())
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::NotFound(what) => Problem::not_found(what),
+            CommandError::Conflict(detail) => Problem::conflict(detail),
+            CommandError::KeyReused => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "key-reused",
+                "The Idempotency-Key was used before",
+                "this Idempotency-Key was used with another request",
+            ),
+            CommandError::Overloaded => Problem::overloaded(),
+            CommandError::Unavailable => {
+                Problem::unavailable("the store does not answer; repeat the command with its Idempotency-Key")
+            }
+            CommandError::Failed => Problem::internal(),
+        }
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::NotFound(what) => Problem::not_found(what),
+            ReadError::ViewBehind { view, behind } => Problem::view_behind(&view, behind),
+            ReadError::Unavailable { view } => Problem::unavailable(format!("the {view} view is not ready")),
+            ReadError::StoreUnavailable => Problem::unavailable("the store does not answer"),
+            ReadError::InvalidCursor => {
+                Problem::invalid_field("cursor", "must be the next of an earlier answer to the same query")
+            }
+            ReadError::InvalidToken => {
+                Problem::invalid_field("Consistency-Token", "must be that of an earlier answer, or several joined by ,")
+            }
+            ReadError::InvalidQuery { field, message } => Problem::invalid_field(field, message),
+            ReadError::Failed => Problem::internal(),
+        }
+    }
+}

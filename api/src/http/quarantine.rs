@@ -1,0 +1,120 @@
+//! The quarantine: messages that cannot be processed, parked with those of the same entity that wait behind them.
+
+use actix_web::web::{self, Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use domain::MessageId;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::body::{Errors, optional_object, read};
+use super::params::{self, Params, path_id};
+use super::problem::{Body as ProblemBody, refuse_other_methods};
+use super::schema::params::{KeyHeader, PageParams};
+use super::{Api, Problem, idempotency, reads};
+use crate::ports::{Listed, Parked};
+
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(web::resource("/quarantine").route(web::get().to(list)).default_service(refuse_other_methods("GET")))
+        .service(
+            web::resource("/quarantine/{id}")
+                .route(web::get().to(show))
+                .route(web::delete().to(discard))
+                .default_service(refuse_other_methods("DELETE, GET")),
+        )
+        .service(
+            web::resource("/quarantine/{id}/replay")
+                .route(web::post().to(replay))
+                .default_service(refuse_other_methods("POST")),
+        );
+}
+
+/// A part of the quarantine.
+#[derive(Serialize, ToSchema)]
+pub struct ParkedList {
+    quarantine: Vec<Parked>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// What is being tried again.
+#[derive(Serialize, ToSchema)]
+pub struct Replayed {
+    #[schema(value_type = Uuid)]
+    id: MessageId,
+}
+
+/// List what is parked
+#[utoipa::path(get, path = "/quarantine", tag = "operations", params(PageParams), responses(
+    (status = 200, description = "Oldest first", body = ParkedList),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    let work = async {
+        let mut params = Params::of(&request, &["limit", "cursor"])?;
+        let page = params.page();
+        params.finish()?;
+        let read = api.ports.quarantine.list(page);
+        let Listed { items: quarantine, next } = reads::run(&api, false, read).await?;
+        Ok(HttpResponse::Ok().json(ParkedList { quarantine, next }))
+    };
+    api.meters.list_quarantine.watch(&request, work).await
+}
+
+/// Show a parked message and the cause
+#[utoipa::path(get, path = "/quarantine/{id}", tag = "operations", params(("id" = Uuid, Path)), responses(
+    (status = 200, body = Parked),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    let work = async {
+        params::none(&request)?;
+        let id = MessageId(path_id(&request)?);
+        let parked = reads::run(&api, false, api.ports.quarantine.show(id)).await?;
+        Ok(HttpResponse::Ok().json(parked))
+    };
+    api.meters.show_quarantined.watch(&request, work).await
+}
+
+/// Try a parked message, and those behind it, again
+///
+/// A message is processed once however often it is replayed, so a key is allowed but changes nothing.
+#[utoipa::path(post, path = "/quarantine/{id}/replay", tag = "operations", params(("id" = Uuid, Path), KeyHeader),
+    responses(
+    (status = 202, body = Replayed),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub async fn replay(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
+    let work = async {
+        let _permit = api.commands.enter()?;
+        let id = parked_id(&request)?;
+        let bytes = read(&request, payload).await?;
+        let mut errors = Errors::default();
+        optional_object(&request, &bytes)?.finish(&[], &mut errors);
+        errors.finish(Some(()))?;
+        api.ports.commands.replay_quarantined(id).await?;
+        Ok(HttpResponse::Accepted().json(Replayed { id }))
+    };
+    api.meters.replay_quarantined.watch(&request, work).await
+}
+
+/// Drop a parked message; those behind it are tried
+#[utoipa::path(delete, path = "/quarantine/{id}", tag = "operations", params(("id" = Uuid, Path)), responses(
+    (status = 204, description = "Dropped"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub async fn discard(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    let work = async {
+        let _permit = api.commands.enter()?;
+        let id = parked_id(&request)?;
+        api.ports.commands.discard_quarantined(id).await?;
+        Ok(HttpResponse::NoContent().finish())
+    };
+    api.meters.discard_quarantined.watch(&request, work).await
+}
+
+fn parked_id(request: &HttpRequest) -> Result<MessageId, Problem> {
+    params::none(request)?;
+    idempotency::key(request)?;
+    path_id(request).map(MessageId)
+}

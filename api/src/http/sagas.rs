@@ -1,0 +1,158 @@
+//! Sagas: list and show them; have a stuck one try again, or stop one so that it compensates.
+
+#[cfg(test)]
+mod tests;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, Payload, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use actors::SagaAnswer;
+use domain::saga::{SagaKind, SagaState};
+use domain::{OrderId, SagaId};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::answer::CommandHeaders;
+use super::body::{Errors, optional_object, read};
+use super::params::{self, Params, path_id};
+use super::prefer::Prefer;
+use super::problem::{Body as ProblemBody, refuse_other_methods};
+use super::schema::params::{KeyHeader, PageParams, SagaParams};
+use super::{Api, idempotency, reads, schema};
+use crate::ports::{Listed, SagaDetails, SagaQuery};
+
+/// The reason of a cancellation has at most this many characters.
+const MAX_REASON_CHARS: usize = 2_000;
+
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(web::resource("/sagas").route(web::get().to(list)).default_service(refuse_other_methods("GET")))
+        .service(web::resource("/sagas/{id}").route(web::get().to(show)).default_service(refuse_other_methods("GET")))
+        .service(
+            web::resource("/sagas/{id}/retry")
+                .route(web::post().to(retry))
+                .default_service(refuse_other_methods("POST")),
+        )
+        .service(
+            web::resource("/sagas/{id}/cancel")
+                .route(web::post().to(cancel))
+                .default_service(refuse_other_methods("POST")),
+        );
+}
+
+/// A part of the list of sagas.
+#[derive(Serialize, ToSchema)]
+pub struct SagaList {
+    sagas: Vec<SagaDetails>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// What became of a command on a saga.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SagaOutcome {
+    #[schema(value_type = Uuid)]
+    saga_id: SagaId,
+    #[schema(value_type = Uuid)]
+    order_id: OrderId,
+    #[schema(value_type = schema::SagaState)]
+    state: SagaState,
+    version: u64,
+}
+
+/// List sagas
+#[utoipa::path(get, path = "/sagas", tag = "operations", params(SagaParams, PageParams), responses(
+    (status = 200, description = "Newest first", body = SagaList),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    let work = async {
+        let mut params = Params::of(&request, &["type", "state", "limit", "cursor"])?;
+        let query = SagaQuery {
+            kind: params.named("type", &SagaKind::ALL, SagaKind::name),
+            state: params.named("state", &SagaState::ALL, SagaState::name),
+            page: params.page(),
+        };
+        params.finish()?;
+        let Listed { items: sagas, next } = reads::run(&api, false, api.ports.sagas.list(query)).await?;
+        Ok(HttpResponse::Ok().json(SagaList { sagas, next }))
+    };
+    api.meters.list_sagas.watch(&request, work).await
+}
+
+/// Show a saga with its steps, done and remaining
+#[utoipa::path(get, path = "/sagas/{id}", tag = "operations", params(("id" = Uuid, Path)), responses(
+    (status = 200, body = SagaDetails),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    let work = async {
+        params::none(&request)?;
+        let id = SagaId(path_id(&request)?);
+        let saga = reads::run(&api, false, api.ports.sagas.show(id)).await?;
+        Ok(HttpResponse::Ok().json(saga))
+    };
+    api.meters.show_saga.watch(&request, work).await
+}
+
+/// Have a stuck saga try again
+#[utoipa::path(post, path = "/sagas/{id}/retry", tag = "operations", params(("id" = Uuid, Path), KeyHeader),
+    responses(
+    (status = 202, body = SagaOutcome),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 409, description = "It is not stuck", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub async fn retry(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
+    let work = async {
+        let _permit = api.commands.enter()?;
+        params::none(&request)?;
+        let id = path_id(&request)?;
+        let key = idempotency::key(&request)?;
+        let bytes = read(&request, payload).await?;
+        let mut errors = Errors::default();
+        optional_object(&request, &bytes)?.finish(&[], &mut errors);
+        errors.finish(Some(()))?;
+        let binding = idempotency::bind(key, format_args!("POST /sagas/{id}/retry"), &())?;
+        let answer = api.ports.commands.retry_saga(SagaId(id), binding).await?;
+        Ok(accepted(&api, &answer))
+    };
+    api.meters.retry_saga.watch(&request, work).await
+}
+
+/// Stop a saga, so that it compensates
+#[utoipa::path(post, path = "/sagas/{id}/cancel", tag = "operations", params(("id" = Uuid, Path), KeyHeader),
+    request_body(content = Option<schema::SagaCancellation>), responses(
+    (status = 202, body = SagaOutcome),
+    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
+    (status = 409, description = "It has ended", body = ProblemBody, content_type = "application/problem+json"),
+))]
+pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
+    let work = async {
+        let _permit = api.commands.enter()?;
+        params::none(&request)?;
+        let id = path_id(&request)?;
+        let key = idempotency::key(&request)?;
+        let bytes = read(&request, payload).await?;
+        let mut errors = Errors::default();
+        let mut fields = optional_object(&request, &bytes)?;
+        let reason = fields.optional_text("reason", MAX_REASON_CHARS, &mut errors);
+        fields.finish(&["reason"], &mut errors);
+        errors.finish(Some(()))?;
+        let binding = idempotency::bind(key, format_args!("POST /sagas/{id}/cancel"), &reason)?;
+        let answer = api.ports.commands.cancel_saga(SagaId(id), reason, binding).await?;
+        Ok(accepted(&api, &answer))
+    };
+    api.meters.cancel_saga.watch(&request, work).await
+}
+
+/// A saga's version is not one that views know, so the token names nothing new.
+fn accepted(api: &Api, answer: &SagaAnswer) -> HttpResponse {
+    let SagaAnswer { saga_id, order_id, state, version } = *answer;
+    let token = api.ports.queries.token_of(&[]);
+    let headers = CommandHeaders { version, token, applied: Prefer::default(), location: None };
+    headers.answer(StatusCode::ACCEPTED, &SagaOutcome { saga_id, order_id, state, version })
+}

@@ -1,0 +1,102 @@
+//! The types of the OpenAPI document that are not the wire types themselves: values of the domain, which does not know of
+//! OpenAPI, and request bodies, which are read field by field.
+
+pub mod params;
+
+use domain::saga;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{KnownFormat, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+use uuid::Uuid;
+
+/// An amount of the deployment's one currency. On input the amount may be a JSON number, too.
+#[derive(ToSchema)]
+pub struct Money {
+    /// A decimal number with at most two decimals.
+    #[schema(pattern = r"^-?\d+(\.\d{1,2})?$", example = "12.34")]
+    pub amount: String,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct OrderLine {
+    #[schema(min_length = 1, max_length = 200, example = "981760")]
+    pub sku: String,
+    #[schema(min_length = 1, max_length = 200, example = "YOGURT")]
+    pub name: String,
+    #[schema(minimum = 1)]
+    pub quantity: u32,
+    /// 0 or more.
+    pub unit_price: Money,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct NewCustomer {
+    #[schema(min_length = 1, max_length = 200, example = "Ada Park")]
+    pub name: String,
+    /// 0 or more.
+    pub credit_limit: Money,
+}
+
+/// A total, lines, or both: then the total must be the sum of quantity × unit price.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub struct NewOrder {
+    pub customer_id: Uuid,
+    /// Above 0.
+    #[schema(required = false)]
+    pub order_total: Option<Money>,
+    #[schema(required = false, min_items = 1, max_items = 500)]
+    pub lines: Option<Vec<OrderLine>>,
+    #[schema(required = false, max_length = 2000)]
+    pub note: Option<String>,
+}
+
+#[derive(ToSchema)]
+pub struct SagaCancellation {
+    #[schema(required = false, max_length = 2000)]
+    pub reason: Option<String>,
+}
+
+macro_rules! names_of {
+    ($($(#[$doc:meta])* $name:ident = $all:expr;)+) => {$(
+        $(#[$doc])*
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some($all)).into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )+};
+}
+
+names_of! {
+    /// The states of an order.
+    OrderState = domain::OrderState::ALL.map(domain::OrderState::name);
+    /// Why an order is rejected.
+    RejectionReason = domain::RejectionReason::ALL.map(domain::RejectionReason::name);
+    /// The types of sagas.
+    SagaType = saga::SagaKind::ALL.map(saga::SagaKind::name);
+    /// The states of a saga.
+    SagaState = saga::SagaState::ALL.map(saga::SagaState::name);
+    /// The states of a saga's step.
+    StepState = ["REMAINING", "RUNNING", "DONE", "COMPENSATED", "FAILED"];
+    /// The orders of a list of orders.
+    OrderSort = crate::ports::OrderSort::ALL.map(crate::ports::OrderSort::name);
+}
+
+/// An RFC 3339 time in UTC.
+pub struct Time;
+
+impl PartialSchema for Time {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+        ObjectBuilder::new().schema_type(Type::String).format(Some(format)).into()
+    }
+}
+
+impl ToSchema for Time {}

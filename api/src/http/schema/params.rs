@@ -1,0 +1,123 @@
+//! Headers and query parameters as the OpenAPI document shows them. They are read by hand, strictly: see `http::params`.
+
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::{OrderSort, OrderState, SagaState, SagaType, Time};
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct KeyHeader {
+    /// 1 to 255 visible ASCII characters: a repeat with the same key has the same effect once.
+    #[param(rename = "Idempotency-Key", required = false, max_length = 255)]
+    pub idempotency_key: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct WaitHeader {
+    /// `wait=SECONDS` waits for the end of the saga.
+    #[param(rename = "Prefer", required = false, example = "wait=10")]
+    pub prefer: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+pub struct ReadHeaders {
+    /// Those of earlier answers, joined by `,`: the answer never shows less than they did.
+    #[param(rename = "Consistency-Token", required = false)]
+    pub consistency_token: Option<String>,
+    /// `wait=SECONDS` bounds the wait for the view; `handling=lenient` answers with what there is when it is over.
+    #[param(rename = "Prefer", required = false, example = "wait=5, handling=lenient")]
+    pub prefer: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageParams {
+    /// How many at most.
+    #[param(required = false, minimum = 1, maximum = 200, default = 20)]
+    pub limit: Option<u32>,
+    /// The `next` of the part before.
+    #[param(required = false)]
+    pub cursor: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryParams {
+    /// How many events at most.
+    #[param(required = false, minimum = 1, maximum = 1000, default = 1000)]
+    pub limit: Option<u32>,
+    /// The `next` of the part before.
+    #[param(required = false)]
+    pub cursor: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct AsOfParams {
+    /// Shows the state after this many events.
+    #[param(required = false)]
+    pub as_of_version: Option<u64>,
+    /// Shows the state at this time.
+    #[param(required = false)]
+    pub as_of: Option<Time>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct CustomerParams {
+    /// Created after this time.
+    #[param(required = false)]
+    pub since: Option<Time>,
+    /// All its words occur in the name, in any case.
+    #[param(required = false, max_length = 200)]
+    pub name: Option<String>,
+    /// Has an order of at least this total.
+    #[param(required = false, example = "100.00")]
+    pub min_order_total: Option<String>,
+    /// Has an order in this state; with `minOrderTotal` it is one order that has both.
+    #[param(required = false)]
+    pub order_state: Option<OrderState>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct StateParam {
+    /// Only orders in this state.
+    #[param(required = false)]
+    pub state: Option<OrderState>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct OrderParams {
+    /// Words that must all occur in line names, skus, the note or the customer's name; `word*` is a prefix, quotes make a phrase.
+    #[param(required = false, max_length = 1000)]
+    pub text: Option<String>,
+    #[param(required = false)]
+    pub state: Option<OrderState>,
+    #[param(required = false)]
+    pub customer_id: Option<Uuid>,
+    #[param(required = false, example = "10.00")]
+    pub min_total: Option<String>,
+    #[param(required = false, example = "99.99")]
+    pub max_total: Option<String>,
+    #[param(required = false)]
+    pub since: Option<Time>,
+    #[param(required = false)]
+    pub until: Option<Time>,
+    /// `relevance` is the default with a text, `newest` without.
+    #[param(required = false)]
+    pub sort: Option<OrderSort>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SagaParams {
+    #[param(required = false, rename = "type")]
+    pub kind: Option<SagaType>,
+    #[param(required = false)]
+    pub state: Option<SagaState>,
+}

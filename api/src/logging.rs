@@ -1,0 +1,34 @@
+//! The log of the process: filtered by `RUST_LOG`, written to standard error, pretty on a terminal and JSON otherwise.
+
+use std::io::{self, IsTerminal};
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogFormat;
+
+const DEFAULT_FILTER: &str = "info";
+
+/// Starts logging; once per process.
+///
+/// # Errors
+/// When `RUST_LOG` cannot be understood, or logging has been started before.
+pub fn start(format: LogFormat) -> anyhow::Result<()> {
+    let directives = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| DEFAULT_FILTER.to_owned());
+    let filter = EnvFilter::try_new(&directives)
+        .with_context(|| format!("RUST_LOG is {directives:?}; allowed: directives such as info or store=debug"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let terminal = io::stderr().is_terminal();
+    let pretty = match format {
+        LogFormat::Auto => terminal,
+        LogFormat::Pretty => true,
+        LogFormat::Json => false,
+    };
+    let started = if pretty {
+        let colours = terminal && std::env::var_os("NO_COLOR").is_none();
+        log.with_ansi(colours).try_init()
+    } else {
+        log.json().flatten_event(true).try_init()
+    };
+    started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
+}

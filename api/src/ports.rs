@@ -1,0 +1,73 @@
+//! What the routes call: narrow traits that the wiring implements over the actors, the views and the stores.
+//!
+//! They are object-safe and their futures stay on the worker that polls them. All parameters are valid and typed: checking
+//! them is the routes' work. What a trait answers is shaped by the public contract, not by any store.
+
+mod commands;
+mod operations;
+mod queries;
+
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+
+pub use commands::{CommandFuture, Commands};
+pub use operations::{
+    Cluster, ClusterState, Health, NodeState, Parked, Quarantine, Readiness, SagaDetails, SagaQuery, SagaStep, Sagas,
+    ShardState, ViewState, ViewStatus, ViewsStatus,
+};
+pub use queries::{
+    Answer, AsOf, CustomerQuery, CustomerWithOrders, Freshness, History, HistoryEvent, Listed, OrderHit, OrderQuery,
+    OrderSort, OrdersFound, Page, Queries,
+};
+
+/// A read under way.
+pub type ReadFuture<'a, T> = LocalBoxFuture<'a, Result<T, ReadError>>;
+
+/// Everything the routes need of the rest of the node.
+#[derive(Clone)]
+pub struct Ports {
+    pub commands: Arc<dyn Commands>,
+    pub queries: Arc<dyn Queries>,
+    pub history: Arc<dyn History>,
+    pub sagas: Arc<dyn Sagas>,
+    pub quarantine: Arc<dyn Quarantine>,
+    pub cluster: Arc<dyn Cluster>,
+    pub views: Arc<dyn ViewsStatus>,
+    pub health: Arc<dyn Health>,
+}
+
+/// Something that a view has not reached in time.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Behind {
+    /// An entity (`orders/<id>`), or the position in a shard (`orders/3`).
+    pub what: String,
+    pub required: u64,
+    pub reached: u64,
+}
+
+/// Why a read is not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The view has not reached, in the time given, what the caller has seen.
+    #[error("the {view} view is behind")]
+    ViewBehind { view: String, behind: Vec<Behind> },
+    /// The view has no generation that is ready, or its store does not answer.
+    #[error("the {view} view is not ready")]
+    Unavailable { view: String },
+    /// The service's own database does not answer.
+    #[error("the store does not answer")]
+    StoreUnavailable,
+    #[error("the cursor is not one of this list")]
+    InvalidCursor,
+    #[error("the consistency token cannot be read")]
+    InvalidToken,
+    /// A parameter that only the view can judge, such as the syntax of a search text.
+    #[error("{field}: {message}")]
+    InvalidQuery { field: &'static str, message: String },
+    /// Stored data cannot be read, or the like: the details are in the log.
+    #[error("the read failed")]
+    Failed,
+}

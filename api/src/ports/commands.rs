@@ -1,0 +1,101 @@
+//! The command side: the gateway to the actors behind a trait, so that routes can be tested without any.
+
+use std::time::Duration;
+
+use actors::{CommandError, CustomerAnswer, Gateway, NewCustomer, NewOrder, OrderAnswer, RequestBinding, SagaAnswer};
+use domain::{MessageId, OrderId, SagaId};
+use futures_util::future::LocalBoxFuture;
+
+/// A command under way. When it is dropped, the command may or may not be carried out.
+pub type CommandFuture<'a, T> = LocalBoxFuture<'a, Result<T, CommandError>>;
+
+/// Carries out commands; see [`Gateway`], whose methods these are.
+pub trait Commands: Send + Sync {
+    fn create_customer(
+        &self,
+        request: NewCustomer,
+        binding: Option<RequestBinding>,
+    ) -> CommandFuture<'_, CustomerAnswer>;
+
+    fn create_order(
+        &self,
+        request: NewOrder,
+        binding: Option<RequestBinding>,
+        wait: Option<Duration>,
+    ) -> CommandFuture<'_, OrderAnswer>;
+
+    fn cancel_order(
+        &self,
+        order: OrderId,
+        binding: Option<RequestBinding>,
+        wait: Option<Duration>,
+    ) -> CommandFuture<'_, OrderAnswer>;
+
+    fn ship_order(&self, order: OrderId, binding: Option<RequestBinding>) -> CommandFuture<'_, OrderAnswer>;
+
+    fn retry_saga(&self, saga: SagaId, binding: Option<RequestBinding>) -> CommandFuture<'_, SagaAnswer>;
+
+    fn cancel_saga(
+        &self,
+        saga: SagaId,
+        reason: Option<String>,
+        binding: Option<RequestBinding>,
+    ) -> CommandFuture<'_, SagaAnswer>;
+
+    fn replay_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()>;
+
+    fn discard_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()>;
+}
+
+impl Commands for Gateway {
+    fn create_customer(
+        &self,
+        request: NewCustomer,
+        binding: Option<RequestBinding>,
+    ) -> CommandFuture<'_, CustomerAnswer> {
+        Box::pin(Gateway::create_customer(self, request, binding))
+    }
+
+    fn create_order(
+        &self,
+        request: NewOrder,
+        binding: Option<RequestBinding>,
+        wait: Option<Duration>,
+    ) -> CommandFuture<'_, OrderAnswer> {
+        Box::pin(Gateway::create_order(self, request, binding, wait))
+    }
+
+    fn cancel_order(
+        &self,
+        order: OrderId,
+        binding: Option<RequestBinding>,
+        wait: Option<Duration>,
+    ) -> CommandFuture<'_, OrderAnswer> {
+        Box::pin(Gateway::cancel_order(self, order, binding, wait))
+    }
+
+    fn ship_order(&self, order: OrderId, binding: Option<RequestBinding>) -> CommandFuture<'_, OrderAnswer> {
+        Box::pin(Gateway::ship_order(self, order, binding))
+    }
+
+    fn retry_saga(&self, saga: SagaId, binding: Option<RequestBinding>) -> CommandFuture<'_, SagaAnswer> {
+        Box::pin(Gateway::retry_saga(self, saga, binding))
+    }
+
+    fn cancel_saga(
+        &self,
+        saga: SagaId,
+        reason: Option<String>,
+        binding: Option<RequestBinding>,
+    ) -> CommandFuture<'_, SagaAnswer> {
+        Box::pin(Gateway::cancel_saga(self, saga, reason, binding))
+    }
+
+    fn replay_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()> {
+        Box::pin(Gateway::replay_quarantined(self, parked))
+    }
+
+    fn discard_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()> {
+        Box::pin(Gateway::discard_quarantined(self, parked))
+    }
+}

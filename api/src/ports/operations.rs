@@ -1,0 +1,181 @@
+//! What an operator sees: sagas, quarantine, cluster, views, health. These shapes are the public contract's own, so they are
+//! written to the wire as they stand.
+
+use domain::saga::{SagaKind, SagaState, StepState};
+use domain::{MessageId, OrderId, SagaId, Timestamp};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{Listed, Page, ReadFuture};
+use crate::http::schema;
+
+/// Which sagas are asked for, newest first.
+#[derive(Clone, Debug)]
+pub struct SagaQuery {
+    pub kind: Option<SagaKind>,
+    pub state: Option<SagaState>,
+    pub page: Page,
+}
+
+/// A saga and its steps.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SagaDetails {
+    #[schema(value_type = Uuid)]
+    pub saga_id: SagaId,
+    #[serde(rename = "type")]
+    #[schema(value_type = schema::SagaType)]
+    pub kind: SagaKind,
+    #[schema(value_type = schema::SagaState)]
+    pub state: SagaState,
+    #[schema(value_type = Uuid)]
+    pub order_id: OrderId,
+    #[schema(value_type = schema::Time)]
+    pub started_at: Timestamp,
+    #[schema(value_type = schema::Time)]
+    pub updated_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Time>)]
+    pub ended_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Time>)]
+    pub deadline: Option<Timestamp>,
+    /// How often the running step, or its compensation, has been attempted.
+    pub attempts: u32,
+    pub steps: Vec<SagaStep>,
+    /// Counts the saga's changes.
+    pub version: u64,
+}
+
+/// One step of a saga.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SagaStep {
+    pub name: String,
+    /// `local`, or the service that takes part.
+    pub kind: String,
+    #[schema(value_type = schema::StepState)]
+    pub state: StepState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Time>)]
+    pub at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+pub trait Sagas: Send + Sync {
+    fn list(&self, query: SagaQuery) -> ReadFuture<'_, Listed<SagaDetails>>;
+
+    fn show(&self, id: SagaId) -> ReadFuture<'_, SagaDetails>;
+}
+
+/// A message that cannot be processed, with those of the same entity that wait behind it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Parked {
+    /// The parked message's own.
+    #[schema(value_type = Uuid)]
+    pub id: MessageId,
+    pub service: String,
+    pub shard: u16,
+    /// `customer`, `order` or `saga`.
+    pub entity_type: String,
+    pub entity_id: Uuid,
+    pub message_type: String,
+    /// How many messages are parked for the entity, this one included.
+    pub messages: u64,
+    pub attempts: u32,
+    #[schema(value_type = schema::Time)]
+    pub since: Timestamp,
+    pub cause: String,
+}
+
+pub trait Quarantine: Send + Sync {
+    /// Oldest first.
+    fn list(&self, page: Page) -> ReadFuture<'_, Listed<Parked>>;
+
+    fn show(&self, id: MessageId) -> ReadFuture<'_, Parked>;
+}
+
+/// The nodes, and who owns which shard.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterState {
+    /// The node that answers.
+    pub node_id: String,
+    pub nodes: Vec<NodeState>,
+    pub shards: Vec<ShardState>,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeState {
+    pub node_id: String,
+    pub roles: Vec<String>,
+    pub services: Vec<String>,
+    #[schema(value_type = schema::Time)]
+    pub started_at: Timestamp,
+    /// Entity actors in memory.
+    pub actors: u64,
+}
+
+/// One shard: its owner, and what has gathered before and behind it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardState {
+    pub service: String,
+    pub shard: u16,
+    /// The owning node; absent when nobody owns it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    pub epoch: u64,
+    /// The sequence of the newest message in its outbox.
+    pub outbox_sequence: u64,
+    /// Messages of its outbox that are not known to be published.
+    pub outbox_backlog: u64,
+    /// Messages to it that it has not applied.
+    pub inbox_backlog: u64,
+}
+
+pub trait Cluster: Send + Sync {
+    fn state(&self) -> ReadFuture<'_, ClusterState>;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ViewState {
+    Live,
+    Rebuilding,
+    Failed,
+}
+
+/// How one view stands.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ViewStatus {
+    pub name: String,
+    pub backend: String,
+    pub state: ViewState,
+    /// Committed events it has not taken in.
+    pub lag: u64,
+    /// Of a rebuild: from 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<f64>,
+}
+
+pub trait ViewsStatus: Send + Sync {
+    fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>>;
+}
+
+/// Whether the node can take commands.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct Readiness {
+    /// What keeps it from taking commands; empty when it can.
+    pub missing: Vec<String>,
+    /// What does not work though commands do, such as a view store that is down.
+    pub degraded: Vec<String>,
+}
+
+pub trait Health: Send + Sync {
+    fn readiness(&self) -> futures_util::future::LocalBoxFuture<'_, Readiness>;
+}

@@ -1,0 +1,183 @@
+//! The read side: queries answered by views, which may have to wait for what the caller has seen, and the history, which is
+//! read from the service's own database and never waits.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actors::Seen;
+use domain::{CustomerId, Money, OrderId, OrderState, Service, Timestamp};
+use projections::{CustomerDocument, CustomerOrder, OrderDocument};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::ReadFuture;
+
+/// How new an answer must be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// Consistency tokens as the caller sent them, already split at commas.
+    pub tokens: Vec<String>,
+    /// How long to wait for the view at most.
+    pub wait: Duration,
+    /// Answer with what there is when the wait is over, and say that it is stale.
+    pub lenient: bool,
+}
+
+/// What a view answers.
+#[derive(Clone, Debug)]
+pub struct Answer<T> {
+    pub data: T,
+    /// What the caller has seen by it.
+    pub token: String,
+    /// The view had not reached what the caller's tokens require; only when the caller was lenient.
+    pub stale: bool,
+}
+
+/// Which part of a list is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// At least 1.
+    pub limit: usize,
+    /// The `next` of an earlier answer to the same query.
+    pub cursor: Option<String>,
+}
+
+/// One part of a list.
+#[derive(Clone, Debug)]
+pub struct Listed<T> {
+    pub items: Vec<T>,
+    /// The cursor of the next part, when there is more.
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct CustomerWithOrders {
+    pub customer: CustomerDocument,
+    /// The newest orders, newest first.
+    pub orders: Vec<CustomerOrder>,
+}
+
+/// Which customers are asked for.
+#[derive(Clone, Debug)]
+pub struct CustomerQuery {
+    /// Created after this time.
+    pub since: Option<Timestamp>,
+    pub name: Option<String>,
+    /// Has an order of at least this total; in `order_state`, when that is given too.
+    pub min_order_total: Option<Money>,
+    pub order_state: Option<OrderState>,
+    pub page: Page,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderSort {
+    Relevance,
+    Newest,
+    Total,
+}
+
+impl OrderSort {
+    pub const ALL: [OrderSort; 3] = [OrderSort::Relevance, OrderSort::Newest, OrderSort::Total];
+
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            OrderSort::Relevance => "relevance",
+            OrderSort::Newest => "newest",
+            OrderSort::Total => "total",
+        }
+    }
+}
+
+/// Which orders are asked for; bounds are inclusive.
+#[derive(Clone, Debug)]
+pub struct OrderQuery {
+    pub text: Option<String>,
+    pub state: Option<OrderState>,
+    pub customer_id: Option<CustomerId>,
+    pub min_total: Option<Money>,
+    pub max_total: Option<Money>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    pub sort: OrderSort,
+    pub page: Page,
+}
+
+/// One order found; score and highlights only with a text.
+#[derive(Clone, Debug)]
+pub struct OrderHit {
+    pub order: OrderDocument,
+    pub score: Option<f32>,
+    /// Fragments with the matches marked, by field.
+    pub highlights: Option<BTreeMap<String, Vec<String>>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct OrdersFound {
+    pub listed: Listed<OrderHit>,
+    /// How many there are on all pages.
+    pub total: u64,
+}
+
+/// Answers queries from the views.
+pub trait Queries: Send + Sync {
+    /// The consistency token that names these versions.
+    fn token_of(&self, seen: &[Seen]) -> String;
+
+    fn customer(&self, id: CustomerId, freshness: Freshness) -> ReadFuture<'_, Answer<CustomerWithOrders>>;
+
+    fn customers(&self, query: CustomerQuery, freshness: Freshness)
+    -> ReadFuture<'_, Answer<Listed<CustomerDocument>>>;
+
+    fn customer_count(&self, freshness: Freshness) -> ReadFuture<'_, Answer<u64>>;
+
+    /// A customer's orders, newest first; not found when there is no such customer.
+    fn customer_orders(
+        &self,
+        id: CustomerId,
+        state: Option<OrderState>,
+        page: Page,
+        freshness: Freshness,
+    ) -> ReadFuture<'_, Answer<Listed<CustomerOrder>>>;
+
+    fn order(&self, id: OrderId, freshness: Freshness) -> ReadFuture<'_, Answer<OrderDocument>>;
+
+    fn orders(&self, query: OrderQuery, freshness: Freshness) -> ReadFuture<'_, Answer<OrdersFound>>;
+}
+
+/// A point in an entity's past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AsOf {
+    Version(u64),
+    Time(Timestamp),
+}
+
+/// One event of an entity.
+#[derive(Clone, Debug)]
+pub struct HistoryEvent {
+    pub version: u64,
+    pub kind: String,
+    pub time: Timestamp,
+    pub data: Box<RawValue>,
+    pub message_id: Uuid,
+    pub correlation_id: Uuid,
+}
+
+/// Reads an entity's past from the service's own database.
+pub trait History: Send + Sync {
+    /// Events from `from_version` on, oldest first, at most `limit`. Not found when the entity has no event at all; an
+    /// empty list when it has none from that version on.
+    fn events(
+        &self,
+        service: Service,
+        entity: Uuid,
+        from_version: u64,
+        limit: usize,
+    ) -> ReadFuture<'_, Vec<HistoryEvent>>;
+
+    /// Not found before it existed, and for a version it has not reached.
+    fn customer_as_of(&self, id: CustomerId, point: AsOf) -> ReadFuture<'_, CustomerDocument>;
+
+    /// As above.
+    fn order_as_of(&self, id: OrderId, point: AsOf) -> ReadFuture<'_, OrderDocument>;
+}

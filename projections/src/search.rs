@@ -1,0 +1,99 @@
+//! The search view: orders found by their words, filtered, sorted and paged.
+//!
+//! One query model ([`query`], [`text`]) and one analysis ([`analysis`]) stand before every backend, so that all of
+//! them give the same answers: a backend finds and orders documents, highlights are made here from the documents it
+//! finds ([`highlight`]). [`embedded`] keeps the index in the data folder, with tantivy.
+//!
+//! What is not done here: reading the event log (the projector does) and waiting for versions.
+
+use std::fmt;
+use std::sync::Arc;
+
+use domain::{OrderId, Service};
+use futures_util::future::BoxFuture;
+use store::Positions;
+use uuid::Uuid;
+
+use crate::{OrderDocument, VersionReader, ViewError, ViewWriter};
+
+pub mod analysis;
+#[cfg(test)]
+mod contract;
+pub mod embedded;
+mod fold;
+pub mod highlight;
+pub mod query;
+pub mod text;
+
+pub use embedded::open_embedded;
+pub use highlight::Highlights;
+pub use query::{SearchQuery, Sort};
+
+/// The view's name in errors, logs and metrics.
+pub const VIEW: &str = "search";
+/// The services whose events it takes in.
+pub const USES: &[Service] = &[Service::Orders];
+
+/// Both sides of an open search view.
+pub type SearchView = (Box<dyn ViewWriter>, Arc<dyn SearchReader>);
+
+/// One order found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    pub document: OrderDocument,
+    /// How well the words match, larger is better; only with a text. It depends on the query and the document alone,
+    /// not on what else is indexed, so that it stays what it was while orders come in.
+    pub score: Option<f32>,
+    /// Only with a text.
+    pub highlights: Option<Highlights>,
+}
+
+/// One page of an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SearchPage {
+    pub hits: Vec<Hit>,
+    /// How many orders match in all, exactly, whatever the page.
+    pub total: u64,
+    /// The cursor of the next page; `None` on the last one.
+    pub next: Option<String>,
+    /// What the view had reached when it answered.
+    pub positions: Positions,
+}
+
+/// How searches know what they have taken in, for readers that wait.
+#[derive(Debug)]
+pub struct SearchVersions(pub Arc<dyn SearchReader>);
+
+impl VersionReader for SearchVersions {
+    fn versions_of<'a>(&'a self, entities: &'a [(Service, Uuid)]) -> BoxFuture<'a, Result<Vec<u64>, ViewError>> {
+        Box::pin(async move {
+            let mut versions = Vec::with_capacity(entities.len());
+            for (_, order) in entities {
+                versions.push(self.0.version_of(OrderId(*order)).await?.unwrap_or(0));
+            }
+            Ok(versions)
+        })
+    }
+}
+
+/// The read side of the search view. It sees what was committed, nothing else.
+pub trait SearchReader: Send + Sync + fmt::Debug {
+    /// Answers a query.
+    ///
+    /// # Errors
+    /// [`ViewError::InvalidQuery`] names the field; [`ViewError::Unavailable`] when the view store does not answer or
+    /// too many searches are under way.
+    fn search(&self, query: SearchQuery) -> BoxFuture<'_, Result<SearchPage, ViewError>>;
+
+    /// The version of an order that searches find; `None` when it is not there yet.
+    ///
+    /// # Errors
+    /// When the view store does not answer.
+    fn version_of(&self, order: OrderId) -> BoxFuture<'_, Result<Option<u64>, ViewError>>;
+
+    /// The positions of what searches find.
+    ///
+    /// # Errors
+    /// When the view store does not answer.
+    fn positions(&self) -> BoxFuture<'_, Result<Positions, ViewError>>;
+}

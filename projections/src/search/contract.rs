@@ -1,0 +1,228 @@
+//! The contract of every search backend, as tests. A backend joins with one line:
+//!
+//! ```ignore
+//! search_contract!(embedded, || { /* make an empty place, return how to open it */ });
+//! ```
+//!
+//! What is opened is opened again and again by the tests that end a backend in the middle of its work.
+
+use domain::customer::CustomerCreated;
+use domain::order::{NoDetails, OrderApproved, OrderCreated, OrderRejected};
+use domain::{
+    CustomerEvent, CustomerId, Money, OrderEvent, OrderId, OrderLine, RejectionReason, Service, ShardId, Timestamp,
+};
+use store::Positions;
+use uuid::Uuid;
+
+use crate::search::{SearchPage, SearchQuery, SearchReader, SearchView};
+use crate::{Applied, Event, Payload, ViewError, ViewWriter};
+
+pub(crate) mod feeding;
+pub(crate) mod finding;
+pub(crate) mod paging;
+
+pub(crate) type Open = Box<dyn Fn() -> SearchView>;
+
+macro_rules! search_contract {
+    ($backend:ident, $open:expr) => {
+        mod $backend {
+            use super::*;
+            $crate::search::contract::search_rules! { $open;
+                finding: every_word_must_match_somewhere_in_the_order,
+                finding: case_accents_and_plural_do_not_matter,
+                finding: a_star_makes_a_prefix,
+                finding: quotes_make_a_phrase_within_one_value,
+                finding: a_split_word_is_a_phrase,
+                finding: operators_are_plain_text,
+                finding: a_text_without_a_word_finds_nothing,
+                finding: filters_are_inclusive_and_all_must_hold,
+                finding: highlights_show_what_matched,
+                finding: any_text_is_answered,
+                finding: what_cannot_be_asked_is_refused_by_name,
+                paging: pages_of_every_sort_show_each_order_once_in_order,
+                paging: a_cursor_holds_while_orders_come_in,
+                paging: the_best_match_comes_first_and_its_score_is_its_own,
+                feeding: an_order_is_one_hit_in_its_newest_state,
+                feeding: nothing_is_visible_before_its_commit,
+                feeding: redelivered_events_are_duplicates,
+                feeding: a_gap_names_the_version_it_begins_at,
+                feeding: events_of_customers_are_taken_and_positions_advance,
+                feeding: a_crash_loses_what_was_not_committed_and_nothing_else,
+                feeding: an_event_after_a_restart_continues_the_stored_document,
+                feeding: a_full_buffer_loses_nothing,
+                feeding: an_event_out_of_place_is_damage_and_changes_nothing,
+            }
+        }
+    };
+}
+macro_rules! search_rules {
+    ($open:expr; $($area:ident: $rule:ident,)*) => {
+        $(#[test]
+        fn $rule() {
+            $crate::search::contract::$area::$rule(&mut $crate::search::contract::Shop::new($open()));
+        })*
+    };
+}
+pub(crate) use search_rules;
+
+search_contract!(embedded, || {
+    let folder = tempfile::tempdir().unwrap();
+    let open: Open = Box::new(move || crate::search::open_embedded(folder.path()).unwrap());
+    open
+});
+
+/// A shop whose orders are fed into a backend, and searched.
+pub(crate) struct Shop {
+    open: Open,
+    opened: Option<SearchView>,
+    runtime: tokio::runtime::Runtime,
+    sequence: u64,
+}
+
+pub(crate) const SHARD: ShardId = ShardId::new(Service::Orders, 3);
+
+impl Shop {
+    pub(crate) fn new(open: Open) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let opened = Some(open());
+        Shop { open, opened, runtime, sequence: 0 }
+    }
+
+    /// Ends the backend as a crash does, and opens it again.
+    fn crash(&mut self) {
+        self.opened = None;
+        self.opened = Some((self.open)());
+    }
+
+    fn writer(&mut self) -> &mut dyn ViewWriter {
+        self.opened.as_mut().unwrap().0.as_mut()
+    }
+
+    fn reader(&self) -> &dyn SearchReader {
+        self.opened.as_ref().unwrap().1.as_ref()
+    }
+
+    fn event(&mut self, order: u128, version: u64, change: OrderEvent) -> Event {
+        self.sequence += 1;
+        Event {
+            source: SHARD,
+            sequence: self.sequence,
+            entity: Uuid::from_u128(order),
+            version,
+            time: Timestamp::from_micros(1_000),
+            payload: Payload::Order(change),
+        }
+    }
+
+    fn apply(&mut self, event: &Event) -> Applied {
+        self.writer().apply(event).unwrap()
+    }
+
+    fn change(&mut self, order: u128, version: u64, change: OrderEvent) -> Applied {
+        let event = self.event(order, version, change);
+        self.apply(&event)
+    }
+
+    fn create(&mut self, order: &Sample) {
+        let mut event = self.event(order.id, 1, order.created());
+        event.time = Timestamp::from_micros(order.time);
+        assert_eq!(self.apply(&event), Applied::Taken);
+    }
+
+    fn approve(&mut self, order: u128, name: &str) {
+        assert_eq!(self.change(order, 2, approved(Some(name))), Applied::Taken);
+    }
+
+    /// Creates and approves, for a customer with this name.
+    fn sell(&mut self, order: &Sample, name: &str) {
+        self.create(order);
+        self.approve(order.id, name);
+    }
+
+    fn commit(&mut self) {
+        let positions = self.reached();
+        self.writer().commit(&positions).unwrap();
+    }
+
+    fn reached(&self) -> Positions {
+        Positions::from([(SHARD, self.sequence)])
+    }
+
+    fn try_search(&self, query: SearchQuery) -> Result<SearchPage, ViewError> {
+        self.runtime.block_on(self.reader().search(query))
+    }
+
+    fn search(&self, query: SearchQuery) -> SearchPage {
+        self.try_search(query).unwrap()
+    }
+
+    /// The ids found, smallest first; the total must be their number.
+    fn ids(&self, query: SearchQuery) -> Vec<u128> {
+        let page = self.search(SearchQuery { limit: 200, ..query });
+        let mut ids: Vec<u128> = page.hits.iter().map(|hit| hit.document.order_id.0.as_u128()).collect();
+        assert_eq!(page.total, ids.len() as u64);
+        ids.sort_unstable();
+        ids
+    }
+
+    fn find(&self, text: &str) -> Vec<u128> {
+        self.ids(SearchQuery { text: Some(text.to_owned()), ..SearchQuery::default() })
+    }
+
+    fn version_of(&self, order: u128) -> Option<u64> {
+        self.runtime.block_on(self.reader().version_of(OrderId(Uuid::from_u128(order)))).unwrap()
+    }
+}
+
+/// An order to be.
+#[derive(Clone)]
+pub(crate) struct Sample {
+    id: u128,
+    customer: u128,
+    total: i64,
+    time: i64,
+    lines: Vec<OrderLine>,
+    note: Option<String>,
+}
+
+impl Sample {
+    fn new(id: u128) -> Self {
+        Sample { id, customer: 1, total: 100, time: 1_000, lines: Vec::new(), note: None }
+    }
+
+    fn line(mut self, sku: &str, name: &str) -> Self {
+        let unit_price = Money::from_cents(100);
+        self.lines.push(OrderLine { sku: sku.to_owned(), name: name.to_owned(), quantity: 1, unit_price });
+        self
+    }
+
+    fn note(mut self, note: &str) -> Self {
+        self.note = Some(note.to_owned());
+        self
+    }
+
+    fn created(&self) -> OrderEvent {
+        OrderEvent::Created(OrderCreated {
+            customer_id: CustomerId(Uuid::from_u128(self.customer)),
+            order_total: Money::from_cents(self.total),
+            lines: self.lines.clone(),
+            note: self.note.clone(),
+        })
+    }
+}
+
+fn approved(name: Option<&str>) -> OrderEvent {
+    OrderEvent::Approved(OrderApproved { customer_name: name.map(str::to_owned) })
+}
+
+fn rejected() -> OrderEvent {
+    OrderEvent::Rejected(OrderRejected { reason: RejectionReason::InsufficientCredit, customer_name: None })
+}
+
+fn shipped() -> OrderEvent {
+    OrderEvent::Shipped(NoDetails {})
+}
+
+fn customer_created() -> CustomerEvent {
+    CustomerEvent::Created(CustomerCreated { name: "Ada Park".to_owned(), credit_limit: Money::from_cents(1) })
+}

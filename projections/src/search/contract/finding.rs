@@ -1,0 +1,216 @@
+//! What a query finds.
+
+use domain::{CustomerId, Money, OrderState, Timestamp};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use uuid::Uuid;
+
+use super::{Sample, Shop, rejected};
+use crate::ViewError;
+use crate::search::SearchQuery;
+
+pub(crate) fn every_word_must_match_somewhere_in_the_order(shop: &mut Shop) {
+    shop.sell(&Sample::new(1).line("981760", "Fresh bagels").note("ring twice"), "Ada Park");
+    shop.sell(&Sample::new(2).line("4711", "Stale bagels"), "Grace Hopper");
+    shop.commit();
+    for (text, expected) in [
+        ("bagels", vec![1, 2]),
+        ("fresh ring ada 981760", vec![1]),
+        ("bagels grace", vec![2]),
+        ("bagels nobody", vec![]),
+        ("fresh grace", vec![]),
+    ] {
+        assert_eq!(shop.find(text), expected, "{text}");
+    }
+}
+
+pub(crate) fn case_accents_and_plural_do_not_matter(shop: &mut Shop) {
+    shop.create(&Sample::new(1).line("1", "BAGEL").note("Crème brûlée"));
+    shop.create(&Sample::new(2).line("2", "bagels").note("mixed berries"));
+    shop.create(&Sample::new(3).line("3", "glass").note("a berry"));
+    shop.create(&Sample::new(4).line("4", "Glasses, boxes and cookies").note("bus"));
+    shop.commit();
+    for (text, expected) in [
+        ("bagel", vec![1, 2]),
+        ("BAGELS", vec![1, 2]),
+        ("creme BRULEE", vec![1]),
+        ("crème brûlées", vec![1]),
+        ("berries", vec![2, 3]),
+        ("Berry", vec![2, 3]),
+        ("glass", vec![3, 4]),
+        ("glas", vec![]),
+        ("box cookie", vec![4]),
+        ("bus", vec![4]),
+        ("bu", vec![]),
+    ] {
+        assert_eq!(shop.find(text), expected, "{text}");
+    }
+}
+
+pub(crate) fn a_star_makes_a_prefix(shop: &mut Shop) {
+    shop.create(&Sample::new(1).line("AB-1234", "bagel"));
+    shop.create(&Sample::new(2).line("AB-1299", "bagels"));
+    shop.create(&Sample::new(3).line("AB-2200", "baguette, berries"));
+    shop.create(&Sample::new(4).line("12", "AB"));
+    shop.commit();
+    for (text, expected) in [
+        ("bag*", vec![1, 2, 3]),
+        ("BAGE*", vec![1, 2]),
+        ("bagels*", vec![1, 2]),
+        ("bagelsx*", vec![]),
+        ("berry*", vec![3]),
+        ("berri*", vec![3]),
+        ("ab-12*", vec![1, 2]),
+        ("ab-1234*", vec![1]),
+        ("ab-*", vec![1, 2, 3, 4]),
+        ("ab* bagu*", vec![3]),
+        ("ba*l", vec![]),
+        ("*bag", vec![]),
+    ] {
+        assert_eq!(shop.find(text), expected, "{text}");
+    }
+}
+
+pub(crate) fn quotes_make_a_phrase_within_one_value(shop: &mut Shop) {
+    shop.sell(&Sample::new(1).line("fresh", "bagels").line("fresh", "bagels"), "Ada Park");
+    shop.sell(&Sample::new(2).line("1", "very fresh bagels").note("Park"), "Bo Ada");
+    shop.sell(&Sample::new(3).line("1", "bagels fresh").note("fresh and bagels"), "Park Ada");
+    shop.commit();
+    for (text, expected) in [
+        ("fresh bagel", vec![1, 2, 3]),
+        ("\"fresh bagel\"", vec![2]),
+        ("\"FRESH  bagels\" ada", vec![2]),
+        ("\"ada park\"", vec![1]),
+        ("\"bagels\" \"bo ada\"", vec![2]),
+        ("\"fresh bag*\"", vec![]),
+        ("\"fresh bagel", vec![1, 2, 3]),
+    ] {
+        assert_eq!(shop.find(text), expected, "{text}");
+    }
+}
+
+pub(crate) fn a_split_word_is_a_phrase(shop: &mut Shop) {
+    shop.create(&Sample::new(1).line("ab-12", "tea"));
+    shop.create(&Sample::new(2).line("12-ab", "tea"));
+    shop.create(&Sample::new(3).line("ab", "12"));
+    shop.commit();
+    assert_eq!(shop.find("ab-12"), [1]);
+    assert_eq!(shop.find("AB_12"), [1]);
+    assert_eq!(shop.find("ab 12"), [1, 2, 3]);
+}
+
+pub(crate) fn operators_are_plain_text(shop: &mut Shop) {
+    shop.create(&Sample::new(1).line("1", "salt and pepper"));
+    shop.create(&Sample::new(2).line("2", "salt or pepper, not ground"));
+    shop.create(&Sample::new(3).line("3", "salt"));
+    shop.commit();
+    for (text, expected) in [
+        ("salt AND pepper", vec![1]),
+        ("salt OR pepper", vec![2]),
+        ("salt -pepper", vec![1, 2]),
+        ("NOT salt", vec![2]),
+        ("+salt !ground", vec![2]),
+        ("text:salt", vec![]),
+        ("(salt) \\pepper [TO] {", vec![]),
+        ("(salt) \\pepper ^ ~ / && || ?", vec![1, 2]),
+        ("sal?", vec![]),
+        ("/sal./", vec![]),
+        ("salt~ salt^2", vec![]),
+    ] {
+        assert_eq!(shop.find(text), expected, "{text}");
+    }
+}
+
+pub(crate) fn a_text_without_a_word_finds_nothing(shop: &mut Shop) {
+    shop.create(&Sample::new(1).line("1", "tea"));
+    shop.commit();
+    for text in ["", "  ", "*", "\"\"", "- + (", "\"*\""] {
+        assert_eq!(shop.find(text), [0; 0], "{text:?}");
+    }
+    assert_eq!(shop.find("tea - \"\""), [1]);
+}
+
+pub(crate) fn filters_are_inclusive_and_all_must_hold(shop: &mut Shop) {
+    for id in 1..=6 {
+        let total = 100 * i64::try_from(id).unwrap();
+        let sample = Sample { customer: id % 2, total, time: 1_000 * total, ..Sample::new(id) };
+        shop.create(&sample.line("1", "tea"));
+    }
+    shop.approve(5, "Ada Park");
+    shop.change(6, 2, rejected());
+    shop.commit();
+    let money = |cents| Some(Money::from_cents(cents));
+    let time = |micros| Some(Timestamp::from_micros(micros));
+    let none = SearchQuery::default;
+    for (query, expected) in [
+        (none(), vec![1, 2, 3, 4, 5, 6]),
+        (SearchQuery { state: Some(OrderState::Approved), ..none() }, vec![5]),
+        (SearchQuery { state: Some(OrderState::Shipped), ..none() }, vec![]),
+        (SearchQuery { customer_id: Some(CustomerId(Uuid::from_u128(1))), ..none() }, vec![1, 3, 5]),
+        (SearchQuery { customer_id: Some(CustomerId(Uuid::from_u128(9))), ..none() }, vec![]),
+        (SearchQuery { min_total: money(500), ..none() }, vec![5, 6]),
+        (SearchQuery { max_total: money(200), ..none() }, vec![1, 2]),
+        (SearchQuery { min_total: money(200), max_total: money(400), ..none() }, vec![2, 3, 4]),
+        (SearchQuery { min_total: money(201), max_total: money(200), ..none() }, vec![]),
+        (SearchQuery { since: time(200_000), until: time(300_000), ..none() }, vec![2, 3]),
+        (SearchQuery { since: time(200_001), until: time(299_999), ..none() }, vec![]),
+        (
+            SearchQuery {
+                text: Some("teas".to_owned()),
+                state: Some(OrderState::Pending),
+                customer_id: Some(CustomerId(Uuid::from_u128(0))),
+                min_total: money(300),
+                ..none()
+            },
+            vec![4],
+        ),
+    ] {
+        assert_eq!(shop.ids(query.clone()), expected, "{query:?}");
+    }
+}
+
+pub(crate) fn highlights_show_what_matched(shop: &mut Shop) {
+    let sample = Sample::new(1).line("ab-12", "Fresh <BAGELS> & tea").line("7", "milk").note("no bagel");
+    shop.sell(&sample, "Ada Bagel");
+    shop.commit();
+    let search = |text: Option<&str>| shop.search(SearchQuery { text: text.map(str::to_owned), ..Default::default() });
+    let hit = search(Some("bagels ab-1*")).hits.remove(0);
+    let highlights = hit.highlights.unwrap();
+    assert_eq!(highlights.lines, ["Fresh &lt;<em>BAGELS</em>&gt; &amp; tea", "<em>ab-12</em>"]);
+    assert_eq!(highlights.note, ["no <em>bagel</em>"]);
+    assert_eq!(highlights.customer_name, ["Ada <em>Bagel</em>"]);
+    assert!(hit.score.unwrap() > 0.0);
+    let hit = search(None).hits.remove(0);
+    assert_eq!((hit.score, hit.highlights), (None, None));
+}
+
+pub(crate) fn any_text_is_answered(shop: &mut Shop) {
+    shop.create(&Sample::new(1).line("1", "a b \" \\ * é 日本 tea"));
+    shop.commit();
+    let texts = prop_oneof!["\\PC{0,40}", "[ab\"*\\\\ ~^:()+-]{0,30}", "[\\x00-\\x20a*\"é日]{0,20}"];
+    let mut runner = TestRunner::new(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() });
+    runner
+        .run(&texts, |text| {
+            let query = SearchQuery { text: Some(text), ..SearchQuery::default() };
+            prop_assert!(shop.try_search(query).is_ok());
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(shop.find(&"x".repeat(1_000)), [0; 0]);
+    shop.create(&Sample::new(2).note(&"y".repeat(2_000)));
+    shop.commit();
+    assert_eq!(shop.find(&"y".repeat(1_000)), [2]);
+    assert_eq!(shop.find("yyy*"), [2]);
+}
+
+pub(crate) fn what_cannot_be_asked_is_refused_by_name(shop: &mut Shop) {
+    for (query, expected) in [
+        (SearchQuery { text: Some("x".repeat(1_001)), ..SearchQuery::default() }, "text"),
+        (SearchQuery { limit: 0, ..SearchQuery::default() }, "limit"),
+        (SearchQuery { limit: 201, ..SearchQuery::default() }, "limit"),
+        (SearchQuery { cursor: Some("?".to_owned()), ..SearchQuery::default() }, "cursor"),
+    ] {
+        let Err(ViewError::InvalidQuery { field, .. }) = shop.try_search(query) else { panic!("{expected}") };
+        assert_eq!(field, expected);
+    }
+}

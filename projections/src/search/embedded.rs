@@ -1,0 +1,143 @@
+//! The embedded search view: a tantivy index in the data folder.
+//!
+//! One writer feeds it, on its projector's thread; readers see whole commits, each with the positions it was made
+//! with. The index is disposable: when its definition has changed, or it is damaged, it is emptied at opening, and the
+//! projector fills it again from the history.
+//!
+//! tantivy locks the folder with a lock of the operating system, which ends with the process, however that ends.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use tantivy::directory::error::OpenReadError;
+use tantivy::directory::{INDEX_WRITER_LOCK, MmapDirectory};
+use tantivy::{Directory as _, Index, IndexBuilder, IndexSettings, ReloadPolicy, TantivyError};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::ViewError;
+use crate::search::{SearchView, VIEW};
+
+mod collect;
+mod commit;
+mod lookup;
+mod phrase_prefix;
+mod reader;
+mod schema;
+mod snapshot;
+mod writer;
+
+use commit::CommitState;
+use reader::EmbeddedReader;
+use schema::Fields;
+use snapshot::Snapshot;
+use writer::EmbeddedWriter;
+
+/// What stores the view, in `GET /views`.
+pub const BACKEND: &str = "tantivy";
+/// Decompressed blocks (16 KiB) of stored documents kept per segment. Hits are mostly near each other.
+const STORE_CACHE_BLOCKS: usize = 8;
+
+/// Opens the index in `<data_dir>/search/`, or makes an empty one there.
+///
+/// # Errors
+/// When the folder cannot be read or written, or another process writes to the index.
+pub fn open_embedded(data_dir: &Path) -> Result<SearchView, ViewError> {
+    let folder = data_dir.join("search");
+    let (index, fields, state) = open_index(&folder)?;
+    let writer = writer::open(&index)?;
+    let reader = index
+        .reader_builder()
+        .reload_policy(ReloadPolicy::Manual)
+        .doc_store_cache_num_blocks(STORE_CACHE_BLOCKS)
+        .try_into()
+        .map_err(view_error)?;
+    let snapshot = Arc::new(Snapshot::open(reader.searcher(), fields, state.positions.clone()).map_err(view_error)?);
+    let (publish, snapshots) = watch::channel(snapshot);
+    let writer = EmbeddedWriter::new(writer, reader, fields, publish, state);
+    Ok((Box::new(writer), Arc::new(EmbeddedReader::new(snapshots))))
+}
+
+fn open_index(folder: &Path) -> Result<(Index, Fields, CommitState), ViewError> {
+    fs::create_dir_all(folder).map_err(|error| view_error(error.into()))?;
+    match open_current(folder) {
+        Ok(Some(opened)) => return Ok(opened),
+        Ok(None) => {}
+        Err(error) if is_damage(&error) => warn!(%error, "the search index is damaged and is built anew"),
+        Err(error) => return Err(view_error(error)),
+    }
+    create(folder).map_err(view_error)
+}
+
+/// The index in `folder`; `None` when there is none of the current definition.
+fn open_current(folder: &Path) -> tantivy::Result<Option<(Index, Fields, CommitState)>> {
+    let directory = MmapDirectory::open(folder)?;
+    if !Index::exists(&directory)? {
+        return Ok(None);
+    }
+    let mut index = Index::open(directory)?;
+    let (schema, fields) = schema::define();
+    let state = CommitState::read(index.load_metas()?.payload.as_deref());
+    let Some(state) = state.filter(|_| index.schema() == schema) else {
+        info!("the definition of the search index has changed, it is built anew");
+        return Ok(None);
+    };
+    index.set_tokenizers(schema::tokenizers());
+    // Opens every segment: a file that is missing or cut shows here, while the index can still be replaced.
+    index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+    Ok(Some((index, fields, state)))
+}
+
+/// An empty index, in the place of whatever is in `folder`.
+fn create(folder: &Path) -> tantivy::Result<(Index, Fields, CommitState)> {
+    let lock = MmapDirectory::open(folder)?.acquire_lock(&INDEX_WRITER_LOCK)?;
+    // The list of segments goes first: without it the rest is no index, should this be interrupted.
+    remove_if_there(&folder.join("meta.json"))?;
+    fs::remove_dir_all(folder)?;
+    drop(lock);
+    fs::create_dir_all(folder)?;
+    let (schema, fields) = schema::define();
+    let settings = IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
+    let index = IndexBuilder::new()
+        .schema(schema)
+        .settings(settings)
+        .tokenizers(schema::tokenizers())
+        .open_or_create(MmapDirectory::open(folder)?)?;
+    let state = CommitState::default();
+    let mut writer = index.writer_with_options::<tantivy::TantivyDocument>(writer::options())?;
+    let mut commit = writer.prepare_commit()?;
+    commit.set_payload(&state.write());
+    commit.commit()?;
+    Ok((index, fields, state))
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the index itself is at fault, not the way to it.
+fn is_damage(error: &TantivyError) -> bool {
+    let is_cut = |error: &io::Error| matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
+    match error {
+        TantivyError::DataCorruption(_) | TantivyError::IncompatibleIndex(_) | TantivyError::SchemaError(_) => true,
+        TantivyError::OpenReadError(OpenReadError::IoError { io_error, .. }) => is_cut(io_error),
+        TantivyError::OpenReadError(_) => true,
+        TantivyError::IoError(error) => is_cut(error),
+        _ => false,
+    }
+}
+
+fn view_error(error: TantivyError) -> ViewError {
+    match error {
+        error @ TantivyError::DataCorruption(_) => ViewError::Corrupt { view: VIEW, what: error.to_string() },
+        error => ViewError::Unavailable { view: VIEW, source: Box::new(error) },
+    }
+}
+
+#[cfg(test)]
+mod tests;

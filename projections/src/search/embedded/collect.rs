@@ -1,0 +1,180 @@
+//! Finds the hits of one page, and counts all.
+//!
+//! Sorting is by columns, segment by segment; the page's worst hit so far keeps most documents from being looked at
+//! closer than by their rank. Segments that cannot hold a hit of the page are only counted. Orders come in roughly by
+//! creation time, so the newest ones are mostly in one small segment.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use tantivy::columnar::ColumnValues;
+use tantivy::query::{EnableScoring, Weight};
+use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocAddress, DocId, Score, SegmentOrdinal, SegmentReader};
+
+use super::lookup::{FixedStatistics, Lookup};
+use super::snapshot::{Columns, Snapshot};
+use crate::search::query::{Prepared, Sort, SortKey};
+
+/// The hits of a page, in order, and how many documents match in all.
+pub(super) struct Found {
+    pub(super) hits: Vec<(SortKey, DocAddress)>,
+    pub(super) has_more: bool,
+    pub(super) total: u64,
+}
+
+pub(super) fn collect(snapshot: &Snapshot, lookup: &Lookup, query: &Prepared) -> tantivy::Result<Found> {
+    let mut page = Page { limit: query.limit + 1, after: query.after, hits: BinaryHeap::new() };
+    let scored = query.sort == Sort::Relevance && query.terms.is_some();
+    let scoring = if scored {
+        EnableScoring::enabled_from_statistics_provider(&FixedStatistics, &snapshot.searcher)
+    } else {
+        EnableScoring::disabled_from_searcher(&snapshot.searcher)
+    };
+    let weight = lookup.query.weight(scoring)?;
+    let mut total = 0;
+    for (number, reader, columns) in best_first(snapshot, query.sort) {
+        let segment = Segment { number, reader, columns };
+        total += if scored {
+            segment.collect_by_score(weight.as_ref(), &mut page)?
+        } else {
+            let ranks = if query.sort == Sort::Total { &columns.total } else { &columns.created };
+            if page.may_take(ranks.min_value(), ranks.max_value()) {
+                segment.collect_by_column(weight.as_ref(), ranks, &mut page)?
+            } else if lookup.is_everything {
+                u64::from(reader.num_docs())
+            } else {
+                u64::from(weight.count(reader)?)
+            }
+        };
+    }
+    let mut hits: Vec<_> = page.hits.into_iter().map(|Reverse(hit)| hit).collect();
+    hits.sort_unstable_by_key(|hit| Reverse(hit.0));
+    let has_more = hits.len() > query.limit;
+    hits.truncate(query.limit);
+    Ok(Found { hits, has_more, total })
+}
+
+/// The segments, those with the highest ranks first.
+fn best_first(snapshot: &Snapshot, sort: Sort) -> Vec<(SegmentOrdinal, &SegmentReader, &Columns)> {
+    let mut segments: Vec<_> = snapshot.segments().collect();
+    segments.sort_by_key(|(_, _, columns)| {
+        Reverse(if sort == Sort::Total { columns.total.max_value() } else { columns.created.max_value() })
+    });
+    segments
+}
+
+/// The best hits so far.
+struct Page {
+    /// One more than the page has, to know whether there is a next one.
+    limit: usize,
+    after: Option<SortKey>,
+    hits: BinaryHeap<Reverse<(SortKey, DocAddress)>>,
+}
+
+impl Page {
+    fn worst(&self) -> Option<&SortKey> {
+        if self.hits.len() < self.limit { None } else { self.hits.peek().map(|Reverse((key, _))| key) }
+    }
+
+    /// Whether a document with a rank in this range may be on the page.
+    fn may_take(&self, lowest: i64, highest: i64) -> bool {
+        self.worst().is_none_or(|worst| highest >= worst.rank) && self.after.is_none_or(|after| lowest <= after.rank)
+    }
+
+    fn offer(&mut self, key: SortKey, address: DocAddress) {
+        if self.after.is_some_and(|after| key >= after) || self.worst().is_some_and(|worst| key <= *worst) {
+            return;
+        }
+        if self.hits.len() == self.limit {
+            self.hits.pop();
+        }
+        self.hits.push(Reverse((key, address)));
+    }
+}
+
+struct Segment<'a> {
+    number: SegmentOrdinal,
+    reader: &'a SegmentReader,
+    columns: &'a Columns,
+}
+
+impl Segment<'_> {
+    /// The number of matches.
+    fn collect_by_score(&self, weight: &dyn Weight, page: &mut Page) -> tantivy::Result<u64> {
+        let alive = self.reader.alive_bitset();
+        let mut count = 0;
+        weight.for_each(self.reader, &mut |doc, score| {
+            if alive.is_none_or(|alive| alive.is_alive(doc)) {
+                count += 1;
+                self.offer(page, rank_of(score), doc);
+            }
+        })?;
+        Ok(count)
+    }
+
+    /// The number of matches.
+    fn collect_by_column(
+        &self,
+        weight: &dyn Weight,
+        ranks: &Arc<dyn ColumnValues<i64>>,
+        page: &mut Page,
+    ) -> tantivy::Result<u64> {
+        let alive = self.reader.alive_bitset();
+        let mut buffer = [0_i64; COLLECT_BLOCK_BUFFER_LEN];
+        let mut count = 0;
+        weight.for_each_no_score(self.reader, &mut |docs| {
+            for docs in docs.chunks(COLLECT_BLOCK_BUFFER_LEN) {
+                let Some(values) = buffer.get_mut(..docs.len()) else { continue };
+                ranks.get_vals(docs, values);
+                for (doc, rank) in docs.iter().zip(values.iter()) {
+                    if alive.is_none_or(|alive| alive.is_alive(*doc)) {
+                        count += 1;
+                        self.offer(page, *rank, *doc);
+                    }
+                }
+            }
+        })?;
+        Ok(count)
+    }
+
+    fn offer(&self, page: &mut Page, rank: i64, doc: DocId) {
+        if !page.may_take(rank, rank) {
+            return;
+        }
+        let created = self.columns.created.get_val(doc);
+        if page.worst().is_some_and(|worst| (rank, created) < (worst.rank, worst.created)) {
+            return;
+        }
+        let key = SortKey { rank, created, id: self.columns.id(doc) };
+        page.offer(key, DocAddress::new(self.number, doc));
+    }
+}
+
+/// Steps of a score, as a shift of its bits: about one part in ten thousand. The words of a query are summed up in
+/// another order in another segment; what that does to the last bits must not change the order of hits.
+const STEP_BITS: u32 = 9;
+
+/// The score's rank: scores within one step are equal. The bits of positive floating point numbers sort like the
+/// numbers.
+fn rank_of(score: Score) -> i64 {
+    i64::from(score.max(0.0).to_bits().saturating_add(1 << (STEP_BITS - 1)) >> STEP_BITS)
+}
+
+/// The score at a rank.
+pub(super) fn score_of(rank: i64) -> Score {
+    Score::from_bits(u32::try_from(rank << STEP_BITS).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearly_equal_scores_have_one_rank_and_others_keep_their_order() {
+        let sum = [0.1_f32, 0.7, 1.3];
+        assert_eq!(rank_of(sum[0] + sum[1] + sum[2]), rank_of(sum[2] + sum[1] + sum[0]));
+        assert!(rank_of(1.0) < rank_of(1.001) && rank_of(0.0) < rank_of(0.5));
+        assert!((score_of(rank_of(2.345)) - 2.345).abs() < 0.001);
+    }
+}

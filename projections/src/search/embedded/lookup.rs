@@ -1,0 +1,150 @@
+//! A checked query in tantivy's terms.
+
+use std::ops::Bound;
+
+use domain::Money;
+use tantivy::Term as IndexTerm;
+use tantivy::query::{
+    AllQuery, Bm25StatisticsProvider, BooleanQuery, ConstScoreQuery, EmptyQuery, InvertedIndexRangeQuery, Occur,
+    PhraseQuery, Query, RangeQuery, TermQuery,
+};
+use tantivy::schema::{Field, IndexRecordOption};
+
+use super::phrase_prefix::PhrasePrefix;
+use super::schema::Fields;
+use crate::search::query::Prepared;
+use crate::search::text::Term;
+
+/// Which documents match, and how well.
+pub(super) struct Lookup {
+    pub(super) query: Box<dyn Query>,
+    /// Every document matches.
+    pub(super) is_everything: bool,
+}
+
+impl Lookup {
+    pub(super) fn new(fields: &Fields, query: &Prepared) -> Self {
+        let mut clauses: Vec<Box<dyn Query>> = Vec::new();
+        if let Some(terms) = &query.terms {
+            if terms.is_empty() {
+                return Lookup { query: Box::new(EmptyQuery), is_everything: false };
+            }
+            clauses.extend(terms.iter().map(|term| text_clause(fields, term)));
+        }
+        clauses.extend(filters(fields, query));
+        if clauses.is_empty() {
+            return Lookup { query: Box::new(AllQuery), is_everything: true };
+        }
+        let query =
+            if clauses.len() == 1 { clauses.swap_remove(0) } else { Box::new(BooleanQuery::intersection(clauses)) };
+        Lookup { query, is_everything: false }
+    }
+}
+
+/// The conditions besides the text. They add nothing to the score.
+fn filters(fields: &Fields, query: &Prepared) -> Vec<Box<dyn Query>> {
+    let totals = range(fields.total, query.min_total.map(Money::cents), query.max_total.map(Money::cents));
+    let times = range(fields.created, query.since.map(|time| time.micros()), query.until.map(|time| time.micros()));
+    let clauses: [Option<Box<dyn Query>>; 4] = [
+        query.state.map(|state| exactly(fields.state_term(state))),
+        query.customer_id.map(|customer| exactly(fields.customer_term(customer))),
+        totals,
+        times,
+    ];
+    clauses.into_iter().flatten().map(unscored).collect()
+}
+
+fn exactly(term: IndexTerm) -> Box<dyn Query> {
+    Box::new(TermQuery::new(term, IndexRecordOption::Basic))
+}
+
+fn unscored(clause: Box<dyn Query>) -> Box<dyn Query> {
+    Box::new(ConstScoreQuery::new(clause, 0.0))
+}
+
+/// Both bounds inclusive; `None` when there is neither.
+fn range(field: Field, from: Option<i64>, to: Option<i64>) -> Option<Box<dyn Query>> {
+    let bound = |value: Option<i64>| match value {
+        Some(value) => Bound::Included(IndexTerm::from_field_i64(field, value)),
+        None => Bound::Unbounded,
+    };
+    if from.is_none() && to.is_none() {
+        return None;
+    }
+    Some(Box::new(RangeQuery::new(bound(from), bound(to))))
+}
+
+fn text_clause(fields: &Fields, term: &Term) -> Box<dyn Query> {
+    let words: Vec<IndexTerm> = term.singulars.iter().map(|word| fields.word_term(word)).collect();
+    let Some(prefix) = &term.prefix else { return words_clause(words) };
+    let mut head = words.clone();
+    head.pop();
+    let prefix_clause: Box<dyn Query> = if head.is_empty() {
+        Box::new(InvertedIndexRangeQuery::new(
+            Bound::Included(fields.word_term(prefix)),
+            prefix_end(prefix).map_or(Bound::Unbounded, |end| Bound::Excluded(fields.word_term(&end))),
+        ))
+    } else {
+        Box::new(PhrasePrefix { field: fields.text, head, prefix: prefix.clone() })
+    };
+    // A prefix finds at least what the word alone finds.
+    Box::new(BooleanQuery::new(vec![(Occur::Should, words_clause(words)), (Occur::Should, prefix_clause)]))
+}
+
+fn words_clause(mut words: Vec<IndexTerm>) -> Box<dyn Query> {
+    match words.pop() {
+        Some(word) if words.is_empty() => Box::new(TermQuery::new(word, IndexRecordOption::WithFreqs)),
+        Some(last) => {
+            words.push(last);
+            Box::new(PhraseQuery::new(words))
+        }
+        None => Box::new(EmptyQuery),
+    }
+}
+
+/// The smallest text that is larger than all that begin with `prefix`.
+pub(super) fn prefix_end(prefix: &str) -> Option<String> {
+    let mut head = prefix.chars();
+    while let Some(last) = head.next_back() {
+        // The next character, beyond the surrogates, which are none.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            return Some(format!("{}{next}", head.as_str()));
+        }
+    }
+    None
+}
+
+/// Word statistics that are the same for every index, so that a score depends on the query and the document alone:
+/// how often the words stand in the document, and how long it is. Two things rest on it: a page cut by score stays
+/// where it is while other orders come in, and every backend puts hits in the same order.
+///
+/// How rare a word is plays no part, then. All words must match, so it could only weigh the words of one query
+/// against each other.
+pub(super) struct FixedStatistics;
+
+impl Bm25StatisticsProvider for FixedStatistics {
+    fn total_num_tokens(&self, _: Field) -> tantivy::Result<u64> {
+        Ok(20)
+    }
+
+    fn total_num_docs(&self) -> tantivy::Result<u64> {
+        Ok(1)
+    }
+
+    fn doc_freq(&self, _: &IndexTerm) -> tantivy::Result<u64> {
+        Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_is_beyond_all_that_begin_with_it() {
+        for (prefix, end) in [("ab", Some("ac")), ("a\u{d7ff}", Some("a\u{e000}")), ("a\u{10ffff}", Some("b"))] {
+            assert_eq!(prefix_end(prefix).as_deref(), end);
+        }
+        assert_eq!(prefix_end("\u{10ffff}"), None);
+    }
+}

@@ -1,0 +1,116 @@
+//! The read side: answers queries from the newest commit, off the async threads, a few at a time.
+
+use std::fmt;
+use std::sync::Arc;
+
+use domain::OrderId;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use store::Positions;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::collect::{collect, score_of};
+use super::lookup::Lookup;
+use super::snapshot::Snapshot;
+use super::view_error;
+use crate::ViewError;
+use crate::search::analysis::Analyzer;
+use crate::search::highlight::highlight;
+use crate::search::query::{Prepared, Sort, SortKey, write_cursor};
+use crate::search::{Hit, SearchPage, SearchQuery, SearchReader, VIEW};
+
+/// So many searches run at a time: they are bound by the processor.
+const MAX_RUNNING: usize = 4;
+/// So many more may wait for their turn; beyond that a search is refused.
+const MAX_WAITING: usize = 256;
+
+pub(super) struct EmbeddedReader {
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    running: Arc<Semaphore>,
+    admitted: Arc<Semaphore>,
+}
+
+impl fmt::Debug for EmbeddedReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedReader").finish_non_exhaustive()
+    }
+}
+
+impl EmbeddedReader {
+    pub(super) fn new(snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
+        EmbeddedReader {
+            snapshots,
+            running: Arc::new(Semaphore::new(MAX_RUNNING)),
+            admitted: Arc::new(Semaphore::new(MAX_RUNNING + MAX_WAITING)),
+        }
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshots.borrow())
+    }
+
+    async fn turn(&self) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), ViewError> {
+        let admitted = Arc::clone(&self.admitted).try_acquire_owned();
+        let admitted = admitted.map_err(|_| unavailable("too many searches are under way"))?;
+        let running = Arc::clone(&self.running).acquire_owned().await.map_err(unavailable)?;
+        Ok((admitted, running))
+    }
+
+    /// Runs `work` on a thread that may block. The turn ends with the work, also when nobody waits for it any more.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Snapshot) -> Result<T, ViewError> + Send + 'static,
+    ) -> Result<T, ViewError> {
+        let turn = self.turn().await?;
+        let snapshot = self.snapshot();
+        let task = tokio::task::spawn_blocking(move || {
+            let result = work(&snapshot);
+            drop(turn);
+            result
+        });
+        task.await.map_err(unavailable)?
+    }
+}
+
+fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
+    ViewError::Unavailable { view: VIEW, source: cause.into() }
+}
+
+impl SearchReader for EmbeddedReader {
+    fn search(&self, query: SearchQuery) -> BoxFuture<'_, Result<SearchPage, ViewError>> {
+        async move {
+            let prepared = query.prepare()?;
+            self.run(move |snapshot| answer(snapshot, &prepared)).await
+        }
+        .boxed()
+    }
+
+    fn version_of(&self, order: OrderId) -> BoxFuture<'_, Result<Option<u64>, ViewError>> {
+        self.run(move |snapshot| Ok(snapshot.find(order)?.map(|(_, version)| version))).boxed()
+    }
+
+    fn positions(&self) -> BoxFuture<'_, Result<Positions, ViewError>> {
+        let positions = self.snapshot().positions.clone();
+        async move { Ok(positions) }.boxed()
+    }
+}
+
+fn answer(snapshot: &Snapshot, query: &Prepared) -> Result<SearchPage, ViewError> {
+    let lookup = Lookup::new(&snapshot.fields, query);
+    let found = collect(snapshot, &lookup, query).map_err(view_error)?;
+    let mut analyzer = Analyzer::default();
+    let mut hit = |(key, address): &(SortKey, _)| {
+        let document = snapshot.document(*address)?;
+        let highlights = query.terms.as_ref().map(|terms| highlight(&mut analyzer, terms, &document));
+        let is_scored = query.sort == Sort::Relevance && query.terms.is_some();
+        Ok(Hit { score: is_scored.then(|| score_of(key.rank)), highlights, document })
+    };
+    let hits: Vec<Hit> = found.hits.iter().map(&mut hit).collect::<Result<_, ViewError>>()?;
+    let last = found.hits.last().filter(|_| found.has_more);
+    Ok(SearchPage {
+        hits,
+        total: found.total,
+        next: last.map(|(key, _)| write_cursor(query.sort, *key)),
+        positions: snapshot.positions.clone(),
+    })
+}

@@ -1,0 +1,118 @@
+//! What is particular to the embedded index: its folder.
+
+use std::fs;
+
+use domain::order::OrderCreated;
+use domain::{CustomerId, Money, OrderEvent, Service, ShardId, Timestamp};
+use store::Positions;
+use tantivy::schema::{STORED, Schema, TEXT};
+use tantivy::{Index, TantivyDocument, doc};
+use uuid::Uuid;
+
+use super::open_embedded;
+use crate::{Event, Payload, ViewError};
+
+fn positions() -> Positions {
+    Positions::from([(ShardId::new(Service::Orders, 3), 12), (ShardId::new(Service::Customers, 0), u64::MAX)])
+}
+
+#[test]
+fn positions_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, reader) = open_embedded(folder.path()).unwrap();
+    writer.commit(&positions()).unwrap();
+    drop((writer, reader));
+    let (mut writer, _reader) = open_embedded(folder.path()).unwrap();
+    assert_eq!(writer.positions().unwrap(), positions());
+}
+
+#[test]
+fn an_index_of_another_definition_is_built_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("search");
+    fs::create_dir_all(&path).unwrap();
+    let mut builder = Schema::builder();
+    let text = builder.add_text_field("text", TEXT | STORED);
+    let index = Index::create_in_dir(&path, builder.build()).unwrap();
+    let mut other = index.writer_with_num_threads::<TantivyDocument>(1, 20_000_000).unwrap();
+    other.add_document(doc!(text => "tea")).unwrap();
+    other.commit().unwrap();
+    drop((other, index));
+    let (mut writer, _reader) = open_embedded(folder.path()).unwrap();
+    assert_eq!(writer.positions().unwrap(), Positions::new());
+}
+
+#[test]
+fn a_damaged_index_is_built_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open_embedded(folder.path()).unwrap());
+    fs::write(folder.path().join("search/meta.json"), "{ no json").unwrap();
+    let (mut writer, _reader) = open_embedded(folder.path()).unwrap();
+    assert_eq!(writer.positions().unwrap(), Positions::new());
+}
+
+#[test]
+fn an_index_with_a_cut_file_is_built_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, reader) = open_embedded(folder.path()).unwrap();
+    let created = OrderEvent::Created(OrderCreated {
+        customer_id: CustomerId(Uuid::from_u128(1)),
+        order_total: Money::from_cents(1),
+        lines: Vec::new(),
+        note: Some("tea".to_owned()),
+    });
+    let event = Event {
+        source: ShardId::new(Service::Orders, 3),
+        sequence: 1,
+        entity: Uuid::from_u128(2),
+        version: 1,
+        time: Timestamp::from_micros(1),
+        payload: Payload::Order(created),
+    };
+    writer.apply(&event).unwrap();
+    writer.commit(&positions()).unwrap();
+    drop((writer, reader));
+    let files = fs::read_dir(folder.path().join("search")).unwrap().map(|entry| entry.unwrap().path());
+    let terms = files.into_iter().find(|path| path.extension().is_some_and(|name| name == "term")).unwrap();
+    fs::write(terms, "cut").unwrap();
+    let (mut writer, _reader) = open_embedded(folder.path()).unwrap();
+    assert_eq!(writer.positions().unwrap(), Positions::new());
+}
+
+#[test]
+fn a_failed_commit_is_begun_again_from_the_positions() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, _reader) = open_embedded(folder.path()).unwrap();
+    writer.commit(&positions()).unwrap();
+    let (here, away) = (folder.path().join("search"), folder.path().join("away"));
+    fs::rename(&here, &away).unwrap();
+    let later = Positions::from([(ShardId::new(Service::Orders, 3), 13)]);
+    assert!(writer.commit(&later).unwrap_err().is_transient());
+    assert!(writer.commit(&later).is_err(), "what was applied is gone");
+    assert!(writer.positions().is_err(), "the folder is still away");
+    fs::rename(&away, &here).unwrap();
+    assert_eq!(writer.positions().unwrap(), positions());
+    writer.commit(&later).unwrap();
+    assert_eq!(writer.positions().unwrap(), later);
+}
+
+#[test]
+fn an_index_that_is_open_is_not_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, _reader) = open_embedded(folder.path()).unwrap();
+    writer.commit(&positions()).unwrap();
+    assert!(matches!(open_embedded(folder.path()), Err(ViewError::Unavailable { .. })));
+    assert_eq!(writer.positions().unwrap(), positions());
+}
+
+/// What a killed process leaves behind: the lock's file, with nobody holding the lock.
+#[test]
+fn a_lock_file_left_behind_does_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, reader) = open_embedded(folder.path()).unwrap();
+    writer.commit(&positions()).unwrap();
+    drop((writer, reader));
+    fs::write(folder.path().join("search/.tantivy-writer.lock"), "").unwrap();
+    let (mut writer, _reader) = open_embedded(folder.path()).unwrap();
+    assert_eq!(writer.positions().unwrap(), positions());
+}

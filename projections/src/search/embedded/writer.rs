@@ -1,0 +1,316 @@
+//! The write side: folds events into documents, and puts the documents into the index with each commit.
+//!
+//! Between commits documents are kept here, one per order, so that an order that is created and approved in the
+//! meantime enters the index once. An order's newest document is then in one of three places: here; among the ones a
+//! saga was still at work on at the last commit (their next event is near); or in the index, by id.
+
+use std::collections::HashMap;
+use std::mem;
+use std::sync::Arc;
+
+use domain::{OrderEvent, OrderId, Service};
+use store::Positions;
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, UserOperation};
+use tantivy::{Index, IndexReader, IndexWriter};
+use tokio::sync::watch;
+use tracing::debug;
+use uuid::Uuid;
+
+use super::commit::CommitState;
+use super::schema::Fields;
+use super::snapshot::Snapshot;
+use super::view_error;
+use crate::search::VIEW;
+use crate::search::fold;
+use crate::{Applied, Event, OrderDocument, Payload, QuarantinedEntity, ViewError, ViewWriter};
+
+/// Memory of the indexing thread. When it is full, the thread begins another segment.
+const INDEXING_BYTES: usize = 32 << 20;
+/// So many documents, or so much text, are kept between commits at most; then there is a commit of their own.
+const MAX_PENDING: usize = 20_000;
+const MAX_PENDING_BYTES: usize = 16 << 20;
+/// So many committed documents are kept for their next event.
+const MAX_LOCKED: usize = 4_096;
+/// Documents handed to the indexing thread at a time.
+const BATCH: usize = 256;
+
+pub(super) fn options() -> IndexWriterOptions {
+    IndexWriterOptions::builder()
+        .num_worker_threads(1)
+        .num_merge_threads(1)
+        .memory_budget_per_thread(INDEXING_BYTES)
+        .build()
+}
+
+pub(super) fn open(index: &Index) -> Result<IndexWriter, ViewError> {
+    let writer: IndexWriter = index.writer_with_options(options()).map_err(view_error)?;
+    let mut policy = LogMergePolicy::default();
+    // Ten of a size at a time: a document is written anew about once per factor of ten in the number of orders.
+    policy.set_min_num_segments(10);
+    policy.set_min_layer_size(20_000);
+    policy.set_level_log_size(1.5);
+    policy.set_max_docs_before_merge(500_000);
+    policy.set_del_docs_ratio_before_merge(0.3);
+    writer.set_merge_policy(Box::new(policy));
+    Ok(writer)
+}
+
+pub(super) struct EmbeddedWriter {
+    index: Index,
+    /// `None` after a failed commit, with which all that was applied is gone; asking for the positions begins anew.
+    writer: Option<IndexWriter>,
+    reader: IndexReader,
+    fields: Fields,
+    publish: watch::Sender<Arc<Snapshot>>,
+    /// As of the newest commit.
+    positions: Positions,
+    pending: HashMap<OrderId, Pending>,
+    pending_bytes: usize,
+    /// Documents as committed, of orders on which a saga was at work then.
+    locked: HashMap<OrderId, OrderDocument>,
+    /// Entities that are taken in no longer; durable with the next commit.
+    quarantined: Vec<QuarantinedEntity>,
+    quarantine_changed: bool,
+}
+
+/// A document that is not committed yet.
+struct Pending {
+    document: OrderDocument,
+    /// An older version of it is committed.
+    replaces: bool,
+}
+
+impl EmbeddedWriter {
+    pub(super) fn new(
+        writer: IndexWriter,
+        reader: IndexReader,
+        fields: Fields,
+        publish: watch::Sender<Arc<Snapshot>>,
+        state: CommitState,
+    ) -> Self {
+        EmbeddedWriter {
+            index: writer.index().clone(),
+            writer: Some(writer),
+            reader,
+            fields,
+            publish,
+            positions: state.positions,
+            quarantined: state.quarantined,
+            quarantine_changed: false,
+            pending: HashMap::new(),
+            pending_bytes: 0,
+            locked: HashMap::new(),
+        }
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.publish.borrow())
+    }
+
+    /// The version applied; 0 when the order is unknown.
+    fn version_of(&self, order: OrderId) -> Result<u64, ViewError> {
+        let kept = self.pending.get(&order).map(|pending| &pending.document).or_else(|| self.locked.get(&order));
+        match kept {
+            Some(document) => Ok(document.version),
+            None => Ok(self.snapshot().find(order)?.map_or(0, |(_, version)| version)),
+        }
+    }
+
+    /// Takes the newest document of an order out of where it is kept, and whether a version of it is committed.
+    fn take_newest(&mut self, order: OrderId) -> Result<Option<(OrderDocument, bool)>, ViewError> {
+        if let Some(Pending { document, replaces }) = self.pending.remove(&order) {
+            self.pending_bytes = self.pending_bytes.saturating_sub(size_of_texts(&document));
+            return Ok(Some((document, replaces)));
+        }
+        if let Some(document) = self.locked.remove(&order) {
+            return Ok(Some((document, true)));
+        }
+        let snapshot = self.snapshot();
+        let Some((address, _)) = snapshot.find(order)? else { return Ok(None) };
+        Ok(Some((snapshot.document(address)?, true)))
+    }
+
+    /// `change` is absent when this release does not know the type of the event: then only the version advances.
+    fn apply_order(&mut self, event: &Event, change: Option<&OrderEvent>) -> Result<Applied, ViewError> {
+        let order = OrderId(event.entity);
+        let version = self.version_of(order)?;
+        if event.version <= version {
+            return Ok(Applied::Duplicate);
+        }
+        if event.version > version + 1 {
+            return Ok(Applied::Missing { from_version: version + 1 });
+        }
+        if self.pending.len() >= MAX_PENDING || self.pending_bytes >= MAX_PENDING_BYTES {
+            self.commit_early()?;
+        }
+        let (document, replaces) = match (change, version) {
+            (Some(OrderEvent::Created(created)), 0) => (fold::first(event, created), false),
+            (Some(OrderEvent::Created(_)), _) | (_, 0) => return Err(out_of_place(event)),
+            (change, _) => match self.take_newest(order)? {
+                Some((before, replaces)) => (fold::next(before, event, change), replaces),
+                None => return Ok(Applied::Missing { from_version: 1 }),
+            },
+        };
+        self.pending_bytes += size_of_texts(&document);
+        self.pending.insert(order, Pending { document, replaces });
+        Ok(Applied::Taken)
+    }
+
+    /// Commits the documents with the positions of the last commit. Those are behind the documents then, which the
+    /// version guard makes harmless: what is read again is a duplicate.
+    fn commit_early(&mut self) -> Result<(), ViewError> {
+        debug!(documents = self.pending.len(), "committing early, the buffer is full");
+        let positions = self.positions.clone();
+        self.commit_with(positions)
+    }
+
+    fn commit_with(&mut self, positions: Positions) -> Result<(), ViewError> {
+        let result = self.write(positions);
+        if result.is_err() {
+            self.forget();
+            self.writer = None;
+        }
+        result
+    }
+
+    fn write(&mut self, positions: Positions) -> Result<(), ViewError> {
+        let writer = self.writer.as_mut().ok_or_else(given_up)?;
+        let mut operations = Vec::with_capacity(BATCH);
+        for (order, pending) in &self.pending {
+            if pending.replaces {
+                operations.push(UserOperation::Delete(self.fields.id_term(*order)));
+            }
+            let document = self.fields.document(&pending.document).map_err(|error| ViewError::Corrupt {
+                view: VIEW,
+                what: format!("order {order} cannot be stored: {error}"),
+            })?;
+            operations.push(UserOperation::Add(document));
+            if operations.len() >= BATCH {
+                writer.run(mem::replace(&mut operations, Vec::with_capacity(BATCH))).map_err(view_error)?;
+            }
+        }
+        writer.run(operations).map_err(view_error)?;
+        let mut commit = writer.prepare_commit().map_err(view_error)?;
+        let state = CommitState { positions: positions.clone(), quarantined: self.quarantined.clone() };
+        commit.set_payload(&state.write());
+        commit.commit().map_err(view_error)?;
+        self.show(positions)?;
+        self.quarantine_changed = false;
+        self.keep_locked();
+        Ok(())
+    }
+
+    /// Shows the newest commit to readers.
+    fn show(&mut self, positions: Positions) -> Result<(), ViewError> {
+        self.reader.reload().map_err(view_error)?;
+        let snapshot = Snapshot::open(self.reader.searcher(), self.fields, positions.clone()).map_err(view_error)?;
+        self.publish.send_replace(Arc::new(snapshot));
+        self.positions = positions;
+        Ok(())
+    }
+
+    /// After a commit: keeps the documents that will change soon.
+    fn keep_locked(&mut self) {
+        let committed = self.pending.drain().map(|(order, pending)| (order, pending.document));
+        let locked = committed.filter(|(_, document)| document.state.lock().is_some());
+        self.locked.extend(locked.take(MAX_LOCKED));
+        self.pending_bytes = 0;
+        let excess = self.locked.len().saturating_sub(MAX_LOCKED);
+        if excess > 0 {
+            // Whichever: any can be read from the index.
+            let out: Vec<OrderId> = self.locked.keys().take(excess).copied().collect();
+            out.iter().for_each(|order| drop(self.locked.remove(order)));
+        }
+    }
+
+    fn forget(&mut self) {
+        self.pending.clear();
+        self.pending_bytes = 0;
+        self.locked.clear();
+    }
+
+    /// Goes back to the newest commit after a failed one, which may have happened or not.
+    fn recover(&mut self) -> Result<(), ViewError> {
+        let writer = open(&self.index)?;
+        let payload = self.index.load_metas().map_err(view_error)?.payload;
+        let state = CommitState::read(payload.as_deref())
+            .ok_or_else(|| ViewError::Corrupt { view: VIEW, what: "the newest commit has no positions".to_owned() })?;
+        self.show(state.positions)?;
+        self.quarantined = state.quarantined;
+        self.quarantine_changed = false;
+        self.writer = Some(writer);
+        Ok(())
+    }
+}
+
+fn given_up() -> ViewError {
+    let source = "a commit has failed, begin again from the positions".into();
+    ViewError::Unavailable { view: VIEW, source }
+}
+
+/// A first event that creates nothing, or a creation of what is there.
+fn out_of_place(event: &Event) -> ViewError {
+    let what = format!("version {} of order {} is not what its history allows", event.version, event.entity);
+    ViewError::Corrupt { view: VIEW, what }
+}
+
+/// About how much memory the document's texts take.
+fn size_of_texts(document: &OrderDocument) -> usize {
+    const PER_LINE: usize = 96;
+    let lines: usize = document.lines.iter().map(|line| PER_LINE + line.name.len() + line.sku.len()).sum();
+    let note = document.note.as_ref().map_or(0, String::len);
+    let name = document.customer_name.as_ref().map_or(0, String::len);
+    mem::size_of::<Pending>() + lines + note + name
+}
+
+impl ViewWriter for EmbeddedWriter {
+    fn positions(&mut self) -> Result<Positions, ViewError> {
+        if self.writer.is_none() {
+            self.recover()?;
+        }
+        Ok(self.positions.clone())
+    }
+
+    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
+        if self.writer.is_none() {
+            return Err(given_up());
+        }
+        match &event.payload {
+            Payload::Customer(_) => Ok(Applied::Taken),
+            Payload::Order(change) => self.apply_order(event, Some(change)),
+            Payload::Unknown if event.source.service == Service::Orders => self.apply_order(event, None),
+            Payload::Unknown => Ok(Applied::Taken),
+        }
+    }
+
+    fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
+        let unchanged = self.pending.is_empty() && !self.quarantine_changed && *positions == self.positions;
+        if self.writer.is_some() && unchanged {
+            return Ok(());
+        }
+        self.commit_with(positions.clone())
+    }
+
+    fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
+        Ok(self.quarantined.iter().take(limit).cloned().collect())
+    }
+
+    fn quarantine(&mut self, entity: &QuarantinedEntity) -> Result<(), ViewError> {
+        if self.writer.is_none() {
+            return Err(given_up());
+        }
+        self.quarantined.retain(|known| (known.source.service, known.entity) != (entity.source.service, entity.entity));
+        self.quarantined.push(entity.clone());
+        self.quarantine_changed = true;
+        Ok(())
+    }
+
+    fn release(&mut self, service: Service, entity: Uuid) -> Result<(), ViewError> {
+        if self.writer.is_none() {
+            return Err(given_up());
+        }
+        self.quarantined.retain(|known| (known.source.service, known.entity) != (service, entity));
+        self.quarantine_changed = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! How an order's events become its search document.
+//!
+//! The document is fed by its order's events alone: the customer's name is part of the events that end the order's
+//! creation. The transitions themselves are the domain's.
+
+use domain::order::OrderCreated;
+use domain::{Order, OrderEvent, OrderId, OrderState};
+
+use crate::{Event, OrderDocument};
+
+/// The document after the order's first event.
+pub(crate) fn first(event: &Event, created: &OrderCreated) -> OrderDocument {
+    OrderDocument {
+        order_id: OrderId(event.entity),
+        customer_id: created.customer_id,
+        customer_name: None,
+        order_total: created.order_total,
+        state: OrderState::Pending,
+        rejection_reason: None,
+        lines: created.lines.clone(),
+        note: created.note.clone(),
+        creation_time: event.time,
+        version: event.version,
+    }
+}
+
+/// The document after one more event. Of one whose type is not known, only the version shows.
+pub(crate) fn next(mut document: OrderDocument, event: &Event, change: Option<&OrderEvent>) -> OrderDocument {
+    let Some(change) = change else { return OrderDocument { version: event.version, ..document } };
+    let mut order = Order {
+        id: document.order_id,
+        customer_id: document.customer_id,
+        customer_name: document.customer_name.take(),
+        total: document.order_total,
+        state: document.state,
+        rejection_reason: document.rejection_reason,
+        version: document.version,
+        created_at: document.creation_time,
+        updated_at: document.creation_time,
+    };
+    order.apply(change, event.time);
+    document.customer_name = order.customer_name;
+    document.state = order.state;
+    document.rejection_reason = order.rejection_reason;
+    document.version = event.version;
+    document
+}
