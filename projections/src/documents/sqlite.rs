@@ -54,6 +54,19 @@ pub async fn open(directory: &Path) -> Result<(SqliteDocumentWriter, SqliteDocum
     Ok((writer, SqliteDocumentReader::new(readers.await?)))
 }
 
+/// Opens the view in `directory` to read only, with or without a node running on it; `None` when there is none.
+///
+/// # Errors
+/// [`ViewError::Unavailable`] when the file cannot be opened.
+pub async fn open_to_read(directory: &Path) -> Result<Option<SqliteDocumentReader>, ViewError> {
+    let path = directory.join(FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let readers = connect(&path, READERS, |options| options.pragma("query_only", "ON")).await?;
+    Ok(Some(SqliteDocumentReader::new(readers)))
+}
+
 async fn connect(
     path: &Path,
     connections: u32,

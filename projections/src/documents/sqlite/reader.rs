@@ -24,6 +24,7 @@ use crate::documents::{
 use crate::port::VersionReader;
 use crate::positions;
 
+mod audit;
 pub(super) mod queries;
 
 /// Answers the queries of the document view.
