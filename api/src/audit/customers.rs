@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use domain::{Money, Service, Timestamp};
 use store::audit::{IdRange, Snapshot, credit, entities};
 
+use super::AuditError;
 use super::entities::{AuditedCustomer, customer_row};
 use super::problem::Problem;
 use super::ranges::{ENTITIES, Range, Row, subject};
 use super::report::{Invariant, Report};
 use super::stores::Stores;
-use super::AuditError;
 
 /// Violations of the credit listed at most: beyond that many, the number no longer matters.
 const MISMATCHES: u32 = 100_000;

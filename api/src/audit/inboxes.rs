@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use domain::{Service, ShardId};
 use projections::documents;
+use store::Positions;
 use store::audit::inboxes::InboxRow;
 use store::audit::{IdRange, Snapshot};
-use store::Positions;
 use uuid::Uuid;
 
 use super::AuditError;
@@ -34,9 +34,8 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
                 report.violated_by(*invariant, Problem::of(format_args!("view {name}"), mismatch));
             }
         }
-        let behind = |(shard, reach): &(&ShardId, &Reach)| {
-            positions.get(shard).copied().unwrap_or(0) < reach.last_event
-        };
+        let behind =
+            |(shard, reach): &(&ShardId, &Reach)| positions.get(shard).copied().unwrap_or(0) < reach.last_event;
         let shards_behind = reaches.iter().filter(behind).count();
         report.view(name).shards_behind = u64::try_from(shards_behind).unwrap_or(0);
     }

@@ -7,15 +7,15 @@
 use std::collections::HashMap;
 
 use domain::{Service, ShardId, Timestamp};
+use store::StoreError;
 use store::audit::events::UnitEvents;
 use store::audit::{IdRange, Snapshot};
-use store::StoreError;
 use uuid::Uuid;
 
 use super::history::{Entity, History};
 use super::problem::{Mismatch, Problem, difference};
 use super::report::{Invariant, Report};
-use super::views::{ViewSlice, Verdict};
+use super::views::{Verdict, ViewSlice};
 
 /// Customers or orders compared at a time: what bounds the memory of an audit.
 pub(super) const ENTITIES: u64 = 500;

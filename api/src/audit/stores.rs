@@ -62,10 +62,7 @@ impl Stores {
     }
 
     /// What views show of a range of customers.
-    pub(super) async fn customer_views(
-        &self,
-        range: IdRange,
-    ) -> Result<Vec<ViewSlice<CustomerDocument>>, AuditError> {
+    pub(super) async fn customer_views(&self, range: IdRange) -> Result<Vec<ViewSlice<CustomerDocument>>, AuditError> {
         let Some(reader) = &self.documents else { return Ok(Vec::new()) };
         let slice = reader.audit_customers(range).await?;
         let version = |document: &CustomerDocument| document.version;
