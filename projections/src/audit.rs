@@ -4,7 +4,7 @@
 use store::Positions;
 use uuid::Uuid;
 
-use crate::ViewError;
+use crate::{OrderDocument, ViewError};
 
 /// A stored document; an error when it cannot be read.
 #[derive(Debug)]
@@ -18,4 +18,15 @@ pub struct Stored<T> {
 pub struct Slice<T> {
     pub documents: Vec<T>,
     pub positions: Positions,
+}
+
+/// An order as a search index holds it.
+#[derive(Debug)]
+pub struct Indexed {
+    /// How often it is found; one is right.
+    pub hits: usize,
+    /// As the index itself has them, beside the stored document.
+    pub version: u64,
+    pub total_cents: i64,
+    pub stored: Stored<OrderDocument>,
 }

@@ -12,9 +12,7 @@ pub mod outboxes;
 pub mod sagas;
 
 use domain::Service;
-use sea_orm::{
-    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, Select, TransactionTrait,
-};
+use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, Select, TransactionTrait};
 use uuid::Uuid;
 
 use crate::{ServiceDatabase, StoreError};

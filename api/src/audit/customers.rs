@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use domain::{Money, Service, Timestamp};
 use store::audit::{IdRange, Snapshot, credit, entities};
 
+use super::AuditError;
 use super::entities::{AuditedCustomer, customer_row};
 use super::problem::Problem;
 use super::ranges::{ENTITIES, Range, Row, subject};
 use super::report::{Invariant, Report};
 use super::stores::Stores;
-use super::AuditError;
 
 /// Violations of the credit listed at most: beyond that many, the number no longer matters.
 const MISMATCHES: u32 = 100_000;
@@ -60,8 +60,8 @@ async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result
     let rows: HashMap<_, _> = rows
         .into_iter()
         .map(|row| {
-            let updated_at = Timestamp::from_micros(row.updated_at);
-            (row.customer_id, Row { document: Ok(customer_row(row)), updated_at })
+            let (version, updated_at) = (row.version, Timestamp::from_micros(row.updated_at));
+            (row.customer_id, Row { document: Ok(customer_row(row)), version, updated_at })
         })
         .collect();
     let entities = Range::<AuditedCustomer> { service: Service::Customers, shards: stores.shards, rows, views, report };

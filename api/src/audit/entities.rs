@@ -98,7 +98,11 @@ impl Entity for AuditedOrder {
         let from = state_before(&event);
         if from != Some(self.order.state) {
             let expected = from.map_or("the first event", OrderState::name);
-            return Err(Mismatch::new(format_args!("state before {}", message.name), expected, self.order.state.name()));
+            return Err(Mismatch::new(
+                format_args!("state before {}", message.name),
+                expected,
+                self.order.state.name(),
+            ));
         }
         self.order.apply(&event, message.time);
         Ok(())
@@ -143,8 +147,7 @@ pub(super) fn order_row(row: order::Model) -> Result<OrderDocument, Mismatch> {
         customer_id: CustomerId(row.customer_id),
         customer_name: row.customer_name,
         order_total: Money::from_cents(row.total_cents),
-        state: OrderState::from_name(&row.state)
-            .ok_or_else(|| Mismatch::new("state", "a known one", &row.state))?,
+        state: OrderState::from_name(&row.state).ok_or_else(|| Mismatch::new("state", "a known one", &row.state))?,
         rejection_reason: row.rejection_reason.as_deref().map(reason).transpose()?,
         lines: lines.map_err(|e| Mismatch::unreadable("lines", &e))?.unwrap_or_default(),
         note: row.note,

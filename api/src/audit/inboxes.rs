@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use domain::{Service, ShardId};
-use projections::documents;
-use store::audit::inboxes::InboxRow;
-use store::audit::{IdRange, Snapshot};
 use store::Positions;
+use store::audit::Snapshot;
+use store::audit::inboxes::InboxRow;
 use uuid::Uuid;
 
 use super::AuditError;
@@ -19,7 +18,7 @@ use super::stores::Stores;
 pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
     let mut report = Report::default();
     let received = received(stores, &mut report).await?;
-    let views = view_positions(stores).await?;
+    let views = stores.view_positions().await?;
     let reaches = outboxes::audit(stores, &received, &mut report).await?;
     for (shard, positions) in &received {
         for (source, position) in positions {
@@ -34,9 +33,8 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
                 report.violated_by(*invariant, Problem::of(format_args!("view {name}"), mismatch));
             }
         }
-        let behind = |(shard, reach): &(&ShardId, &Reach)| {
-            positions.get(shard).copied().unwrap_or(0) < reach.last_event
-        };
+        let behind =
+            |(shard, reach): &(&ShardId, &Reach)| positions.get(shard).copied().unwrap_or(0) < reach.last_event;
         let shards_behind = reaches.iter().filter(behind).count();
         report.view(name).shards_behind = u64::try_from(shards_behind).unwrap_or(0);
     }
@@ -88,12 +86,4 @@ fn beyond(source: ShardId, position: u64, reaches: &BTreeMap<ShardId, Reach>) ->
     let last = reaches.get(&source).map_or(0, |reach| reach.last);
     (position > last)
         .then(|| Mismatch::new(format_args!("position in {source}"), format_args!("at most {last}"), position))
-}
-
-async fn view_positions(stores: &Stores) -> Result<Vec<(&'static str, Invariant, Positions)>, AuditError> {
-    let Some(reader) = &stores.documents else { return Ok(Vec::new()) };
-    // No id lies in this range: the positions alone are wanted.
-    let nobody = IdRange { after: Some(Uuid::max()), up_to: None };
-    let slice = reader.audit_customers(nobody).await?;
-    Ok(vec![(documents::VIEW, Invariant::Documents, slice.positions)])
 }

@@ -9,13 +9,13 @@ use store::audit::{IdRange, Snapshot};
 use store::tables::order;
 use uuid::Uuid;
 
+use super::AuditError;
 use super::entities::{AuditedOrder, order_row};
 use super::problem::Problem;
 use super::ranges::{ENTITIES, Range, Row, subject};
 use super::report::{Invariant, Report};
 use super::reservations;
 use super::stores::Stores;
-use super::AuditError;
 
 pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
     let mut report = Report::default();
@@ -32,11 +32,7 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
     }
 }
 
-async fn compare(
-    stores: &Stores,
-    range: IdRange,
-    report: &mut Report,
-) -> Result<HashMap<Uuid, OrderHead>, AuditError> {
+async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result<HashMap<Uuid, OrderHead>, AuditError> {
     let views = stores.order_views(range, report).await?;
     let snapshot = Snapshot::begin(&stores.orders).await?;
     let rows = snapshot.orders(range).await?;
@@ -45,8 +41,8 @@ async fn compare(
     let rows: HashMap<_, _> = rows
         .into_iter()
         .map(|row| {
-            let updated_at = Timestamp::from_micros(row.updated_at);
-            (row.order_id, Row { document: order_row(row), updated_at })
+            let (version, updated_at) = (row.version, Timestamp::from_micros(row.updated_at));
+            (row.order_id, Row { document: order_row(row), version, updated_at })
         })
         .collect();
     let entities = Range::<AuditedOrder> { service: Service::Orders, shards: stores.shards, rows, views, report };

@@ -56,12 +56,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(
-        shard: ShardId,
-        shards: u16,
-        received: &'a BTreeMap<ShardId, Positions>,
-        report: &'a mut Report,
-    ) -> Self {
+    fn new(shard: ShardId, shards: u16, received: &'a BTreeMap<ShardId, Positions>, report: &'a mut Report) -> Self {
         Walk { shard, shards, received, report, next: 1, reach: Reach::default() }
     }
 

@@ -79,7 +79,11 @@ fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaS
         return Err(Mismatch::new("amount", total, amount));
     }
     if saga.ended_at.is_some() != state.has_ended() {
-        return Err(Mismatch::new("endedAt", format_args!("what fits {}", state.name()), format!("{:?}", saga.ended_at)));
+        return Err(Mismatch::new(
+            "endedAt",
+            format_args!("what fits {}", state.name()),
+            format!("{:?}", saga.ended_at),
+        ));
     }
     if !fits(kind, state, order_state) {
         let what = format!("order of a {} saga that is {}", kind.name(), state.name());

@@ -55,11 +55,7 @@ pub async fn orphans(customers: &ServiceDatabase, limit: u32) -> Result<Vec<Orph
     all(customers, ORPHANS, limit).await
 }
 
-async fn all<T: FromQueryResult>(
-    database: &ServiceDatabase,
-    sql: &str,
-    limit: u32,
-) -> Result<Vec<T>, StoreError> {
+async fn all<T: FromQueryResult>(database: &ServiceDatabase, sql: &str, limit: u32) -> Result<Vec<T>, StoreError> {
     let statement = Statement::from_string(database.read.get_database_backend(), format!("{sql} {limit}"));
     T::find_by_statement(statement).all(&database.read).await.map_err(|e| database.failed(e))
 }

@@ -12,11 +12,7 @@ use crate::{ServiceDatabase, StoreError};
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn next_range(
-    database: &ServiceDatabase,
-    after: Option<Uuid>,
-    limit: u64,
-) -> Result<IdRange, StoreError> {
+pub async fn next_range(database: &ServiceDatabase, after: Option<Uuid>, limit: u64) -> Result<IdRange, StoreError> {
     let unbounded = IdRange { after, up_to: None };
     let offset = limit.saturating_sub(1);
     let last: Option<Uuid> = match database.service {
@@ -61,10 +57,7 @@ impl Snapshot {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn reservations(
-    customers: &ServiceDatabase,
-    range: IdRange,
-) -> Result<Vec<reservation::Model>, StoreError> {
+pub async fn reservations(customers: &ServiceDatabase, range: IdRange) -> Result<Vec<reservation::Model>, StoreError> {
     let rows = range.of::<reservation::Entity>(reservation::Column::OrderId);
     let rows = rows.order_by_asc(reservation::Column::OrderId).all(&customers.read).await;
     rows.map_err(|e| customers.failed(e))

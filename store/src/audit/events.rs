@@ -2,9 +2,7 @@
 
 use domain::ShardId;
 use sea_orm::sea_query::Expr;
-use sea_orm::{
-    ColumnTrait, DerivePartialModel, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
-};
+use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::{IdRange, Snapshot};
@@ -77,17 +75,8 @@ impl Snapshot {
 
     fn unit(&self, row: EventRow) -> UnitEvents {
         let EventRow { shard, sequence, count, entity_id, version, correlation_id, time, events } = row;
-        let row = outbox::Model {
-            shard,
-            sequence,
-            count,
-            entity_id,
-            version,
-            correlation_id,
-            time,
-            events,
-            messages: None,
-        };
+        let row =
+            outbox::Model { shard, sequence, count, entity_id, version, correlation_id, time, events, messages: None };
         UnitEvents {
             entity: entity_id,
             version: version.unwrap_or(0),

@@ -5,9 +5,9 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::Snapshot;
+use crate::StoreError;
 use crate::parking::ParkedState;
 use crate::tables::{inbox, parked};
-use crate::StoreError;
 
 /// The position a shard has reached in a source, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOr
 use uuid::Uuid;
 
 use super::Snapshot;
+use crate::StoreError;
 use crate::mapping::IDS_PER_QUERY;
 use crate::tables::{order, saga};
-use crate::StoreError;
 
 /// The columns of a saga that its order must agree with.
 #[derive(Clone, Debug, PartialEq, Eq, DerivePartialModel)]
