@@ -78,10 +78,6 @@ pub async fn run(config: &AuditConfig) -> Result<Report, AuditError> {
     if stores.search.is_none() {
         report.unchecked(Invariant::Search, "there is no search index of this release in the data folder");
     }
-    for (view, entity) in &stores.quarantined {
-        let entry = format!("{} at version {}", entity.entity, entity.version);
-        report.view(view).quarantined.push(entry);
-    }
     // Tasks of their own, because decoding is most of the work.
     let parts = [
         tokio::spawn(part(&stores, |stores| Box::pin(orders::audit(stores)))),

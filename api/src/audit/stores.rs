@@ -1,6 +1,5 @@
 //! The stores under audit, opened to read only.
 
-use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
@@ -23,19 +22,22 @@ use super::report::{Invariant, Report};
 use super::views::ViewSlice;
 use super::{AuditConfig, AuditError};
 
-/// Entities in quarantine that are read of a view: more than it takes before it stops by itself.
-const QUARANTINED: u64 = 10_000;
-
 pub(super) struct Stores {
     pub customers: ServiceDatabase,
     pub orders: ServiceDatabase,
     pub documents: Option<SqliteDocumentReader>,
     pub search: Option<Arc<Mutex<IndexAudit>>>,
-    /// The entities that a view has in quarantine, with the view's name.
-    pub quarantined: Vec<(&'static str, QuarantinedEntity)>,
     pub shards: u16,
     pub node_running: bool,
     pub now: Timestamp,
+}
+
+/// How a view stands as a whole.
+pub(super) struct ViewState {
+    pub name: &'static str,
+    pub invariant: Invariant,
+    pub positions: Positions,
+    pub quarantined: Vec<QuarantinedEntity>,
 }
 
 impl Stores {
@@ -46,21 +48,11 @@ impl Stores {
         let shards = fixed_shards(config, [&customers, &orders]).await?;
         let documents = sqlite::open_to_read(folder).await?;
         let search = index::open_to_read(folder)?;
-        let of_view = |name| move |entity| (name, entity);
-        let mut quarantined = Vec::new();
-        if let Some(documents) = &documents {
-            let entities = documents.audit_quarantine(QUARANTINED).await?;
-            quarantined.extend(entities.into_iter().map(of_view(documents::VIEW)));
-        }
-        if let Some(index) = &search {
-            quarantined.extend(index.quarantined().iter().cloned().map(of_view(search::VIEW)));
-        }
         Ok(Stores {
             customers,
             orders,
             documents,
             search: search.map(Mutex::new).map(Arc::new),
-            quarantined,
             shards,
             node_running: is_node_running(folder)?,
             now: Clock::system().now(),
@@ -79,8 +71,7 @@ impl Stores {
         let Some(reader) = &self.documents else { return Ok(Vec::new()) };
         let slice = reader.audit_customers(range).await?;
         let version = |document: &CustomerDocument| document.version;
-        let quarantined = self.quarantined_of(documents::VIEW, Service::Customers);
-        Ok(vec![ViewSlice::new(documents::VIEW, Invariant::Documents, slice, version, quarantined)])
+        Ok(vec![ViewSlice::new(documents::VIEW, Invariant::Documents, slice, version)])
     }
 
     /// What views show of a range of orders.
@@ -93,30 +84,29 @@ impl Stores {
         let version = |document: &OrderDocument| document.version;
         if let Some(reader) = &self.documents {
             let slice = reader.audit_orders(range).await?;
-            let quarantined = self.quarantined_of(documents::VIEW, Service::Orders);
-            views.push(ViewSlice::new(documents::VIEW, Invariant::Documents, slice, version, quarantined));
+            views.push(ViewSlice::new(documents::VIEW, Invariant::Documents, slice, version));
         }
         if let Some(slice) = self.read_index(move |index| index.orders(range)).await? {
-            let Slice { documents: found, positions } = slice;
+            let Slice { documents: found, positions, quarantined } = slice;
             let documents = found.into_iter().map(|found| once(found, report)).collect();
-            let slice = Slice { documents, positions };
-            let quarantined = self.quarantined_of(search::VIEW, Service::Orders);
-            views.push(ViewSlice::new(search::VIEW, Invariant::Search, slice, version, quarantined));
+            let slice = Slice { documents, positions, quarantined };
+            views.push(ViewSlice::new(search::VIEW, Invariant::Search, slice, version));
         }
         Ok(views)
     }
 
-    /// How far each view has come.
-    pub(super) async fn view_positions(&self) -> Result<Vec<(&'static str, Invariant, Positions)>, AuditError> {
+    /// How far each view has come, and what it has in quarantine.
+    pub(super) async fn view_states(&self) -> Result<Vec<ViewState>, AuditError> {
+        // No id lies in this range: only what comes with it is wanted.
+        let nobody = IdRange { after: Some(Uuid::max()), up_to: None };
         let mut views = Vec::new();
         if let Some(reader) = &self.documents {
-            // No id lies in this range: the positions alone are wanted.
-            let nobody = IdRange { after: Some(Uuid::max()), up_to: None };
-            let slice = reader.audit_customers(nobody).await?;
-            views.push((documents::VIEW, Invariant::Documents, slice.positions));
+            let Slice { positions, quarantined, .. } = reader.audit_customers(nobody).await?;
+            views.push(ViewState { name: documents::VIEW, invariant: Invariant::Documents, positions, quarantined });
         }
-        if let Some(positions) = self.read_index(|index| Ok(index.positions().clone())).await? {
-            views.push((search::VIEW, Invariant::Search, positions));
+        if let Some(slice) = self.read_index(move |index| index.orders(nobody)).await? {
+            let Slice { positions, quarantined, .. } = slice;
+            views.push(ViewState { name: search::VIEW, invariant: Invariant::Search, positions, quarantined });
         }
         Ok(views)
     }
@@ -133,11 +123,6 @@ impl Stores {
             read(&index)
         });
         Ok(Some(task.await??))
-    }
-
-    fn quarantined_of(&self, view: &str, service: Service) -> HashSet<Uuid> {
-        let of_service = self.quarantined.iter().filter(|(of, entity)| *of == view && entity.source.service == service);
-        of_service.map(|(_, entity)| entity.entity).collect()
     }
 }
 

@@ -6,9 +6,12 @@ use std::fs::{self, File};
 use std::future::Future;
 use std::path::Path;
 
+use domain::{Service, ShardId, Timestamp};
 use futures_util::future::join_all;
+use projections::QuarantinedEntity;
 use rusqlite::Connection;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::*;
 use shop::{Left, Shop, copy};
@@ -214,6 +217,30 @@ fn documents_may_be_older_as_long_as_the_view_has_not_gone_past() {
     assert!(report.holds(), "{report}");
     let lag = &report.views["documents"];
     assert!(lag.behind == 16 && lag.shards_behind > 0, "{report}");
+}
+
+#[test]
+fn an_entity_that_a_view_has_in_quarantine_is_told_and_may_be_older() {
+    let folder = Left::behind().copy();
+    let documents = Connection::open(folder.path().join(DOCUMENTS)).unwrap();
+    let first = "(SELECT min(id) FROM order_documents)";
+    let id: Vec<u8> = documents.query_row(&format!("SELECT {first}"), [], |row| row.get(0)).unwrap();
+    let entity = QuarantinedEntity {
+        source: ShardId::of(Service::Orders, Uuid::from_slice(&id).unwrap(), shop::SHARDS),
+        entity: Uuid::from_slice(&id).unwrap(),
+        version: 1,
+        sequence: 1,
+        cause: "a test".into(),
+        time: Timestamp::from_micros(1),
+    };
+    let detail = serde_json::to_string(&entity).unwrap();
+    let put = "INSERT INTO view_quarantine (entity, service, detail) VALUES (?, ?, ?)";
+    documents.execute(put, (&id, Service::Orders.number(), detail)).unwrap();
+    documents.execute(&format!("DELETE FROM order_documents WHERE id = {first}"), []).unwrap();
+    drop(documents);
+    let report = audit(folder.path());
+    assert!(report.holds(), "{report}");
+    assert_eq!((report.views["documents"].behind, report.views["documents"].quarantined.len()), (1, 1), "{report}");
 }
 
 #[test]

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use store::Positions;
 use store::audit::IdRange;
 use tantivy::directory::MmapDirectory;
 use tantivy::schema::IndexRecordOption;
@@ -18,9 +17,9 @@ use super::commit::CommitState;
 use super::schema::{self, Fields};
 use super::snapshot::{Columns, Snapshot};
 use super::view_error;
+use crate::ViewError;
 use crate::audit::{Indexed, Slice, Stored};
 use crate::search::VIEW;
-use crate::{QuarantinedEntity, ViewError};
 
 /// Decompressed blocks of stored documents kept per segment: documents of near ids lie in many blocks.
 const STORE_CACHE_BLOCKS: usize = 32;
@@ -75,16 +74,6 @@ impl IndexAudit {
         Ok(())
     }
 
-    #[must_use]
-    pub fn positions(&self) -> &Positions {
-        &self.state.positions
-    }
-
-    #[must_use]
-    pub fn quarantined(&self) -> &[QuarantinedEntity] {
-        &self.state.quarantined
-    }
-
     /// The orders of a range that searches find.
     ///
     /// # Errors
@@ -105,7 +94,8 @@ impl IndexAudit {
             })
         };
         let documents = found.into_iter().filter_map(indexed).collect();
-        Ok(Slice { documents, positions: self.state.positions.clone() })
+        let CommitState { positions, quarantined } = self.state.clone();
+        Ok(Slice { documents, positions, quarantined })
     }
 }
 
