@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::as_conversions))]
 
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod client;
 pub mod config;

@@ -11,6 +11,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::as_conversions))]
 
+pub mod audit;
 pub mod document;
 pub mod documents;
 pub mod error;

@@ -1,7 +1,7 @@
 //! The document view in one SQLite file of the data directory.
 //!
-//! SeaORM describes the tables ([`tables`]), creates them ([`migrations`]) and reads them ([`reader`]). The projector
-//! writes through a connection of its own ([`writer`]) with prepared statements made from the same description: a
+//! SeaORM describes the tables (`tables`), creates them (`migrations`) and reads them (`reader`). The projector
+//! writes through a connection of its own (`writer`) with prepared statements made from the same description: a
 //! batch has thousands of rows, and building SeaORM statements for them costs several times what SQLite takes.
 
 use std::path::{Path, PathBuf};
@@ -52,6 +52,19 @@ pub async fn open(directory: &Path) -> Result<(SqliteDocumentWriter, SqliteDocum
     let readers =
         connect(&path, READERS, move |options| options.pragma("query_only", "ON").pragma("cache_size", cache.clone()));
     Ok((writer, SqliteDocumentReader::new(readers.await?)))
+}
+
+/// Opens the view in `directory` to read only, with or without a node running on it; `None` when there is none.
+///
+/// # Errors
+/// [`ViewError::Unavailable`] when the file cannot be opened.
+pub async fn open_to_read(directory: &Path) -> Result<Option<SqliteDocumentReader>, ViewError> {
+    let path = directory.join(FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let readers = connect(&path, READERS, |options| options.pragma("query_only", "ON")).await?;
+    Ok(Some(SqliteDocumentReader::new(readers)))
 }
 
 async fn connect(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::{ShardId, Timestamp};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use store::{Destination, Log, Positions, StoreError};
 
 /// The lag of one source shard that has events the view has not committed.
@@ -16,6 +16,7 @@ pub struct SourceLag {
     /// of the outbox too, so it is an upper bound of the events; exact counting would read them.
     pub events: u64,
     /// The time of the newest committed event minus that of the newest one taken in.
+    #[serde(rename = "seconds", serialize_with = "as_seconds")]
     pub age: Duration,
 }
 
@@ -23,6 +24,7 @@ pub struct SourceLag {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Lag {
     pub events: u64,
+    #[serde(rename = "seconds", serialize_with = "as_seconds")]
     pub age: Duration,
     pub sources: Vec<SourceLag>,
 }
@@ -42,6 +44,10 @@ impl Lag {
         }
         Ok(lag)
     }
+}
+
+fn as_seconds<S: Serializer>(age: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(age.as_secs_f64())
 }
 
 /// The sources whose head is beyond the position, with both.

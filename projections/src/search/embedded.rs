@@ -1,6 +1,6 @@
 //! The embedded search view: a tantivy index in the data folder.
 //!
-//! One [`writer`] feeds it, on its projector's thread; readers see whole commits, each with the positions it was made
+//! One writer feeds it, on its projector's thread; readers see whole commits, each with the positions it was made
 //! with. The index is disposable: when its definition has changed, or it is damaged, it is emptied at opening, and the
 //! projector fills it again from the history.
 //!

@@ -20,7 +20,7 @@ pub const MAX_LIMIT: usize = 200;
 /// A query as a caller asks it. All conditions must hold; bounds are inclusive.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchQuery {
-    /// See [`text`](crate::search::text) for what it may hold.
+    /// See [`mod@text`] for what it may hold.
     pub text: Option<String>,
     pub state: Option<OrderState>,
     pub customer_id: Option<CustomerId>,

@@ -223,7 +223,7 @@ fn cpu_time() -> Duration {
 #[tokio::test]
 #[ignore = "a measurement, not a check"]
 async fn write_cost_of_created_and_approved_orders() {
-    const ORDERS: u128 = 200_000;
+    const ORDERS: u128 = 100_000;
     for (customers, batch) in [(1_000, 2_000), (1_000, 400), (1_000, 50), (1, 2_000)] {
         let mut store = Store::open().await;
         for number in 0..customers {

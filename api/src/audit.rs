@@ -1,0 +1,121 @@
+//! The auditor: recomputes every invariant that can be checked on data, in the stores of a data folder.
+//!
+//! ```text
+//! customers.db ─┬─ customers ── credit, fold = row = document
+//! orders.db ────┼─ orders ───── fold = row = document, saga by state, reservations of the other service
+//! documents.db ─┤  sagas ────── saga and order agree, none overdue
+//!               └─ inboxes ──── outboxes without gaps, positions within them, messages in flight
+//! ```
+//!
+//! It opens everything to read only, with a node running or none. A node may change anything meanwhile, so what is
+//! compared is of one snapshot, or is read in an order in which only something wrong can look wrong, or is looked at
+//! again. Memory is bounded: all is read in ranges of ids. It repairs nothing, and it does not ask the node.
+
+mod customers;
+mod entities;
+mod history;
+mod inboxes;
+mod orders;
+mod outboxes;
+mod problem;
+mod ranges;
+mod report;
+mod reservations;
+mod sagas;
+mod stores;
+mod views;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use projections::ViewError;
+use store::StoreError;
+use tokio::task::JoinError;
+
+pub use problem::Problem;
+pub use report::{Finding, Invariant, Report, ViewLag, WorkInFlight};
+pub use stores::LOCK_FILE;
+
+use stores::Stores;
+
+/// What to audit.
+#[derive(Clone, Debug)]
+pub struct AuditConfig {
+    /// The folder with the embedded stores.
+    pub data_dir: PathBuf,
+    /// The number of shards per service that is expected; that of the databases when absent.
+    pub shards: Option<u16>,
+}
+
+/// Why there is no outcome. A violation is none of these.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    #[error("a service's database cannot be audited")]
+    Store(#[from] StoreError),
+    #[error("a view cannot be audited")]
+    View(#[from] ViewError),
+    /// The stores are not of one deployment.
+    #[error("{0}")]
+    Unfit(String),
+    #[error("the lock file {path} cannot be looked at")]
+    Lock { path: PathBuf, source: std::io::Error },
+    #[error("a part of the audit has ended before its time")]
+    Ended(#[from] JoinError),
+    #[error("the outcome cannot be written")]
+    Output(#[from] std::io::Error),
+}
+
+/// Audits the stores of a data folder.
+///
+/// # Errors
+/// When a store is missing or cannot be read.
+pub async fn run(config: &AuditConfig) -> Result<Report, AuditError> {
+    let stores = Arc::new(Stores::open(config).await?);
+    let mut report = Report { node_running: stores.node_running, ..Report::default() };
+    if stores.documents.is_none() {
+        report.unchecked(Invariant::Documents, "there is no document view in the data folder");
+    }
+    for entity in &stores.quarantined {
+        let entry = format!("{} at version {}", entity.entity, entity.version);
+        report.view(projections::documents::VIEW).quarantined.push(entry);
+    }
+    // Tasks of their own, because decoding is most of the work.
+    let parts = [
+        tokio::spawn(part(&stores, |stores| Box::pin(orders::audit(stores)))),
+        tokio::spawn(part(&stores, |stores| Box::pin(inboxes::audit(stores)))),
+        tokio::spawn(part(&stores, |stores| Box::pin(sagas::audit(stores)))),
+        tokio::spawn(part(&stores, |stores| Box::pin(customers::audit(stores)))),
+    ];
+    for part in parts {
+        report.merge(part.await??);
+    }
+    Ok(report)
+}
+
+type Part<'a> = futures_util::future::BoxFuture<'a, Result<Report, AuditError>>;
+
+fn part(
+    stores: &Arc<Stores>,
+    audit: for<'a> fn(&'a Stores) -> Part<'a>,
+) -> impl Future<Output = Result<Report, AuditError>> + Send + 'static {
+    let stores = Arc::clone(stores);
+    async move { audit(&stores).await }
+}
+
+/// Writes the outcome: for people, or as one JSON object on one line.
+///
+/// # Errors
+/// When the output is closed.
+pub fn write(report: &Report, json: bool, output: &mut impl Write) -> Result<(), AuditError> {
+    if json {
+        writeln!(output, "{}", report.to_json())?;
+    } else {
+        write!(output, "{report}")?;
+    }
+    output.flush()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

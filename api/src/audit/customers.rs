@@ -1,0 +1,70 @@
+//! Customers: their credit, and their events folded against row and document.
+
+use std::collections::HashMap;
+
+use domain::{Money, Service, Timestamp};
+use store::audit::{IdRange, Snapshot, credit, entities};
+
+use super::AuditError;
+use super::entities::{AuditedCustomer, customer_row};
+use super::problem::Problem;
+use super::ranges::{ENTITIES, Range, Row, subject};
+use super::report::{Invariant, Report};
+use super::stores::Stores;
+
+/// Violations of the credit listed at most: beyond that many, the number no longer matters.
+const MISMATCHES: u32 = 100_000;
+
+pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
+    let mut report = Report::default();
+    check_credit(stores, &mut report).await?;
+    let mut after = None;
+    loop {
+        let range = entities::next_range(&stores.customers, after, ENTITIES).await?;
+        compare(stores, range, &mut report).await?;
+        match range.up_to {
+            Some(last) => after = Some(last),
+            None => return Ok(report),
+        }
+    }
+}
+
+async fn check_credit(stores: &Stores, report: &mut Report) -> Result<(), AuditError> {
+    report.checked(Invariant::Credit, 0);
+    for wrong in credit::mismatches(&stores.customers, MISMATCHES).await? {
+        let reserved = Money::from_cents(wrong.reserved_cents);
+        let limit = Money::from_cents(wrong.credit_limit_cents);
+        let subject = subject(Service::Customers, wrong.customer_id);
+        let problem = if wrong.reserved_cents == wrong.reservations_cents {
+            Problem::new(subject, "reserved", format_args!("0.00 to {limit}"), reserved)
+        } else {
+            let sum = Money::from_cents(wrong.reservations_cents);
+            Problem::new(subject, "reserved", format_args!("{sum}, the sum of its reservations"), reserved)
+        };
+        report.violated_by(Invariant::Credit, problem);
+    }
+    for orphan in credit::orphans(&stores.customers, MISMATCHES).await? {
+        let found = format!("{} for {}", Money::from_cents(orphan.amount_cents), orphan.customer_id);
+        let subject = format!("reservation of order {}", orphan.order_id);
+        let problem = Problem::new(subject, "reservation", "an amount above 0.00 of a known customer", found);
+        report.violated_by(Invariant::Credit, problem);
+    }
+    Ok(())
+}
+
+async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result<(), AuditError> {
+    let views = stores.customer_views(range).await?;
+    let snapshot = Snapshot::begin(&stores.customers).await?;
+    let rows = snapshot.customers(range).await?;
+    report.checked(Invariant::Credit, rows.len());
+    let rows: HashMap<_, _> = rows
+        .into_iter()
+        .map(|row| {
+            let updated_at = Timestamp::from_micros(row.updated_at);
+            (row.customer_id, Row { document: Ok(customer_row(row)), updated_at })
+        })
+        .collect();
+    let entities = Range::<AuditedCustomer> { service: Service::Customers, shards: stores.shards, rows, views, report };
+    entities.compare(&snapshot, range).await?;
+    Ok(snapshot.end().await?)
+}

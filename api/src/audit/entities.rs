@@ -1,0 +1,157 @@
+//! Customers and orders as an audit folds them, and their rows as documents, so that rows, views and folds compare.
+
+use std::sync::Arc;
+
+use domain::order::OrderCreated;
+use domain::{
+    Customer, CustomerEvent, CustomerId, Money, Order, OrderEvent, OrderId, OrderState, RejectionReason, Timestamp,
+};
+use projections::{CustomerDocument, OrderDocument};
+use store::Message;
+use store::history::{decode_customer_event, decode_order_event};
+use store::tables::{customer, order};
+use uuid::Uuid;
+
+use super::history::Entity;
+use super::problem::Mismatch;
+
+#[derive(Clone, Debug)]
+pub(super) struct AuditedCustomer(Customer);
+
+impl Entity for AuditedCustomer {
+    type Document = CustomerDocument;
+
+    fn first(id: Uuid, message: &Message) -> Result<Self, Mismatch> {
+        match decode_customer_event(message).map_err(|e| Mismatch::unreadable("event", &e))? {
+            CustomerEvent::Created(created) => {
+                Ok(AuditedCustomer(Customer::created(CustomerId(id), &created, message.time)))
+            }
+            _ => Err(Mismatch::new("first event", "customer.created", &message.name)),
+        }
+    }
+
+    fn next(&mut self, message: &Message) -> Result<(), Mismatch> {
+        let event = decode_customer_event(message).map_err(|e| Mismatch::unreadable("event", &e))?;
+        let before = self.0.reserved;
+        let (change, reserved) = match &event {
+            CustomerEvent::Created(_) => return Err(Mismatch::new("event", "a change", &message.name)),
+            CustomerEvent::CreditReserved(change) => (change, before.checked_add(change.amount)),
+            CustomerEvent::CreditReleased(change) => (change, before.checked_sub(change.amount)),
+        };
+        let available = reserved.and_then(|reserved| self.0.credit_limit.checked_sub(reserved));
+        let fits = |available: &Money| !available.is_negative() && *available <= self.0.credit_limit;
+        if available.filter(fits) != Some(change.available_credit) {
+            let expected = available.map_or_else(|| "a balance".to_owned(), |available| available.to_string());
+            let what = format!("credit available at version {}", message.version);
+            return Err(Mismatch::new(what, expected, change.available_credit));
+        }
+        self.0.apply(&event, message.time);
+        Ok(())
+    }
+
+    fn document(&self) -> CustomerDocument {
+        let customer = &self.0;
+        CustomerDocument {
+            customer_id: customer.id,
+            name: customer.name.clone(),
+            credit_limit: customer.credit_limit,
+            available_credit: customer.available_credit(),
+            creation_time: customer.created_at,
+            version: customer.version,
+        }
+    }
+}
+
+/// The row of a customer as a document.
+pub(super) fn customer_row(row: customer::Model) -> CustomerDocument {
+    CustomerDocument {
+        customer_id: CustomerId(row.customer_id),
+        name: row.name,
+        credit_limit: Money::from_cents(row.credit_limit_cents),
+        available_credit: Money::from_cents(row.credit_limit_cents.saturating_sub(row.reserved_cents)),
+        creation_time: Timestamp::from_micros(row.created_at),
+        version: u64::try_from(row.version).unwrap_or(0),
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct AuditedOrder {
+    order: Order,
+    created: Arc<OrderCreated>,
+}
+
+impl Entity for AuditedOrder {
+    type Document = OrderDocument;
+
+    fn first(id: Uuid, message: &Message) -> Result<Self, Mismatch> {
+        match decode_order_event(message).map_err(|e| Mismatch::unreadable("event", &e))? {
+            OrderEvent::Created(created) => Ok(AuditedOrder {
+                order: Order::created(OrderId(id), &created, message.time),
+                created: Arc::new(created),
+            }),
+            _ => Err(Mismatch::new("first event", "order.created", &message.name)),
+        }
+    }
+
+    fn next(&mut self, message: &Message) -> Result<(), Mismatch> {
+        let event = decode_order_event(message).map_err(|e| Mismatch::unreadable("event", &e))?;
+        let from = state_before(&event);
+        if from != Some(self.order.state) {
+            let expected = from.map_or("the first event", OrderState::name);
+            return Err(Mismatch::new(
+                format_args!("state before {}", message.name),
+                expected,
+                self.order.state.name(),
+            ));
+        }
+        self.order.apply(&event, message.time);
+        Ok(())
+    }
+
+    fn document(&self) -> OrderDocument {
+        let AuditedOrder { order, created } = self;
+        OrderDocument {
+            order_id: order.id,
+            customer_id: order.customer_id,
+            customer_name: order.customer_name.clone(),
+            order_total: order.total,
+            state: order.state,
+            rejection_reason: order.rejection_reason,
+            lines: created.lines.clone(),
+            note: created.note.clone(),
+            creation_time: order.created_at,
+            version: order.version,
+        }
+    }
+}
+
+/// The state in which an event can happen; `None` for an order's first.
+fn state_before(event: &OrderEvent) -> Option<OrderState> {
+    match event {
+        OrderEvent::Created(_) => None,
+        OrderEvent::Approved(_) | OrderEvent::Rejected(_) => Some(OrderState::Pending),
+        OrderEvent::Shipped(_) | OrderEvent::CancelRequested(_) => Some(OrderState::Approved),
+        OrderEvent::Cancelled(_) | OrderEvent::CancelUndone(_) => Some(OrderState::CancelPending),
+    }
+}
+
+/// The row of an order as a document; an error when its texts cannot be read.
+pub(super) fn order_row(row: order::Model) -> Result<OrderDocument, Mismatch> {
+    let reason = |name: &str| {
+        let reason = RejectionReason::from_name(name);
+        reason.ok_or_else(|| Mismatch::new("rejection reason", "a known one", name))
+    };
+    let lines = row.lines.as_deref().map(serde_json::from_str).transpose();
+    Ok(OrderDocument {
+        order_id: OrderId(row.order_id),
+        customer_id: CustomerId(row.customer_id),
+        customer_name: row.customer_name,
+        order_total: Money::from_cents(row.total_cents),
+        state: OrderState::from_name(&row.state).ok_or_else(|| Mismatch::new("state", "a known one", &row.state))?,
+        rejection_reason: row.rejection_reason.as_deref().map(reason).transpose()?,
+        lines: lines.map_err(|e| Mismatch::unreadable("lines", &e))?.unwrap_or_default(),
+        note: row.note,
+        creation_time: Timestamp::from_micros(row.created_at),
+        version: u64::try_from(row.version).unwrap_or(0),
+    })
+}

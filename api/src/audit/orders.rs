@@ -1,0 +1,93 @@
+//! Orders: their events folded against row and document, the saga that their state asks for, and their reservations.
+
+use std::collections::HashMap;
+
+use domain::saga::SagaKind;
+use domain::{OrderId, OrderState, SagaId, Service, Timestamp};
+use store::audit::entities::{self, OrderHead};
+use store::audit::{IdRange, Snapshot};
+use store::tables::order;
+use uuid::Uuid;
+
+use super::AuditError;
+use super::entities::{AuditedOrder, order_row};
+use super::problem::Problem;
+use super::ranges::{ENTITIES, Range, Row, subject};
+use super::report::{Invariant, Report};
+use super::reservations;
+use super::stores::Stores;
+
+pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
+    let mut report = Report::default();
+    let mut after = None;
+    loop {
+        let range = entities::next_range(&stores.orders, after, ENTITIES).await?;
+        let heads = compare(stores, range, &mut report).await?;
+        // After the orders: an order approved meanwhile has its reservation already.
+        reservations::compare(stores, range, heads, &mut report).await?;
+        match range.up_to {
+            Some(last) => after = Some(last),
+            None => return Ok(report),
+        }
+    }
+}
+
+async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result<HashMap<Uuid, OrderHead>, AuditError> {
+    let views = stores.order_views(range, report).await?;
+    let snapshot = Snapshot::begin(&stores.orders).await?;
+    let rows = snapshot.orders(range).await?;
+    let heads: HashMap<_, _> = rows.iter().map(|row| (row.order_id, head(row))).collect();
+    check_sagas(&snapshot, &heads, report).await?;
+    let rows: HashMap<_, _> = rows
+        .into_iter()
+        .map(|row| {
+            let updated_at = Timestamp::from_micros(row.updated_at);
+            (row.order_id, Row { document: order_row(row), updated_at })
+        })
+        .collect();
+    let entities = Range::<AuditedOrder> { service: Service::Orders, shards: stores.shards, rows, views, report };
+    entities.compare(&snapshot, range).await?;
+    snapshot.end().await?;
+    Ok(heads)
+}
+
+fn head(row: &order::Model) -> OrderHead {
+    OrderHead {
+        customer_id: row.customer_id,
+        total_cents: row.total_cents,
+        state: row.state.clone(),
+        version: row.version,
+    }
+}
+
+/// Every order has the saga that created it, and one that a saga is at work on has that saga, open.
+async fn check_sagas(
+    snapshot: &Snapshot,
+    heads: &HashMap<Uuid, OrderHead>,
+    report: &mut Report,
+) -> Result<(), AuditError> {
+    let wanted: Vec<_> = heads.iter().flat_map(|(id, head)| sagas_of(OrderId(*id), head)).collect();
+    let ids: Vec<SagaId> = wanted.iter().map(|(_, saga, _)| *saga).collect();
+    let found = snapshot.open_sagas(&ids).await?;
+    for (order, saga, must_be_open) in wanted {
+        let state = match found.get(&saga) {
+            None => "none",
+            Some(false) if must_be_open => "one that has ended",
+            Some(_) => continue,
+        };
+        let expected = if must_be_open { format!("an open saga {saga}") } else { format!("saga {saga}") };
+        let problem = Problem::new(subject(Service::Orders, order.0), "saga", expected, state);
+        report.violated_by(Invariant::Sagas, problem);
+    }
+    Ok(())
+}
+
+/// The sagas an order must have, and whether they must be open. Their ids follow from the order.
+fn sagas_of(id: OrderId, head: &OrderHead) -> Vec<(OrderId, SagaId, bool)> {
+    let lock = OrderState::from_name(&head.state).and_then(OrderState::lock).map(|lock| lock.held_by);
+    let saga = |kind: SagaKind, version| SagaId::derive(kind.name(), id, version);
+    let created = (id, saga(SagaKind::CreateOrder, 1), lock == Some(SagaKind::CreateOrder));
+    let version = u64::try_from(head.version).unwrap_or(0);
+    let cancel = (lock == Some(SagaKind::CancelOrder)).then(|| (id, saga(SagaKind::CancelOrder, version), true));
+    [Some(created), cancel].into_iter().flatten().collect()
+}

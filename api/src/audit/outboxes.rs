@@ -1,0 +1,172 @@
+//! The outboxes: contiguous sequences, readable messages; and the messages that are on their way.
+
+use std::collections::BTreeMap;
+
+use domain::{Service, ShardId};
+use store::audit::Snapshot;
+use store::audit::outboxes::{OutboxRow, ShardNotes};
+use store::unit::MAX_MESSAGES;
+use store::{Destination, Positions};
+
+use super::AuditError;
+use super::problem::{Mismatch, Problem};
+use super::report::{Invariant, Report};
+use super::stores::Stores;
+
+/// Rows read at a time, each time in a snapshot of its own.
+const ROWS: u64 = 2_000;
+
+/// How far an outbox has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reach {
+    /// The sequence of its newest message; no lower than what is noted as published or removed.
+    pub last: u64,
+    /// At most the sequence of its newest event.
+    pub last_event: u64,
+}
+
+/// Walks the outboxes of all shards. `received` holds, per receiving shard, what it had received before this began.
+pub(super) async fn audit(
+    stores: &Stores,
+    received: &BTreeMap<ShardId, Positions>,
+    report: &mut Report,
+) -> Result<BTreeMap<ShardId, Reach>, AuditError> {
+    report.checked(Invariant::Outbox, 0);
+    let mut reaches = BTreeMap::new();
+    for service in Service::ALL {
+        for number in 0..stores.shards {
+            let shard = ShardId::new(service, number);
+            let mut walk = Walk::new(shard, stores.shards, received, report);
+            walk.walk(stores).await?;
+            reaches.insert(shard, walk.reach);
+        }
+    }
+    Ok(reaches)
+}
+
+/// A walk along one outbox.
+struct Walk<'a> {
+    shard: ShardId,
+    shards: u16,
+    received: &'a BTreeMap<ShardId, Positions>,
+    report: &'a mut Report,
+    /// The sequence that comes next.
+    next: u64,
+    reach: Reach,
+}
+
+impl<'a> Walk<'a> {
+    fn new(shard: ShardId, shards: u16, received: &'a BTreeMap<ShardId, Positions>, report: &'a mut Report) -> Self {
+        Walk { shard, shards, received, report, next: 1, reach: Reach::default() }
+    }
+
+    async fn walk(&mut self, stores: &Stores) -> Result<(), AuditError> {
+        let mut after = 0;
+        let mut first_notes = None;
+        loop {
+            let snapshot = Snapshot::begin(stores.database(self.shard.service)).await?;
+            let notes = snapshot.shard_notes().await?.remove(&i32::from(self.shard.number));
+            let rows = snapshot.outbox(self.shard, after, ROWS).await?;
+            snapshot.end().await?;
+            // A shard that was never owned has no notes, and has sent nothing.
+            let notes = notes.unwrap_or(ShardNotes { published: 0, pruned: 0 });
+            self.report.checked(Invariant::Outbox, rows.len());
+            for row in &rows {
+                self.row(row, &notes);
+            }
+            let first_notes = first_notes.get_or_insert(notes.clone());
+            match rows.last() {
+                Some(last) => after = last.sequence,
+                None => {
+                    self.end(first_notes, &notes);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn row(&mut self, row: &OutboxRow, notes: &ShardNotes) {
+        let (Ok(sequence), Ok(count)) = (u64::try_from(row.sequence), u64::try_from(row.count)) else {
+            self.wrong(Mismatch::new("row", "a sequence and count above 0", format_args!("{row:?}")));
+            return;
+        };
+        if let Some(mismatch) = gap(self.next, sequence, notes.pruned) {
+            self.wrong(mismatch);
+        }
+        self.next = sequence + count;
+        if row.has_events {
+            // Where they end is known only by reading them: the last of them is at least here.
+            self.reach.last_event = sequence;
+        }
+        match &row.messages {
+            Err(error) => self.wrong(Mismatch::unreadable(format_args!("messages of row {sequence}"), error)),
+            Ok(messages) => {
+                let whole = sequence > notes.pruned;
+                let found = u64::try_from(messages.len()).unwrap_or(u64::MAX);
+                let fits = if row.has_events { found < count } else { found == count || !whole };
+                if !fits {
+                    self.wrong(Mismatch::new(format_args!("messages of row {sequence}"), count, found));
+                }
+                for (sequence, destination) in messages {
+                    self.message(*sequence, *destination);
+                }
+            }
+        }
+    }
+
+    fn message(&mut self, sequence: u64, destination: Destination) {
+        let Destination::Shard(receiver) = destination else { return };
+        if receiver.number >= self.shards {
+            let what = format!("destination of message {sequence}");
+            self.wrong(Mismatch::new(what, format_args!("one of {} shards", self.shards), receiver));
+        }
+        let reached = self.received.get(&receiver).and_then(|positions| positions.get(&self.shard)).copied();
+        if sequence > reached.unwrap_or(0) {
+            self.report.work_in_flight.messages += 1;
+        }
+    }
+
+    fn end(&mut self, first: &ShardNotes, notes: &ShardNotes) {
+        // The newest rows may have been removed, when they held no events.
+        let removed = if notes.pruned == 0 { 0 } else { notes.pruned + beyond() };
+        let last = self.next - 1;
+        let may_be = last.max(removed);
+        if first.published > may_be {
+            self.wrong(Mismatch::new("published", format_args!("at most {may_be}"), first.published));
+        }
+        self.reach.last = may_be;
+    }
+
+    fn wrong(&mut self, mismatch: Mismatch) {
+        self.report.violated_by(Invariant::Outbox, Problem::of(format_args!("outbox of {}", self.shard), mismatch));
+    }
+}
+
+/// How far the messages of a row reach beyond its own sequence, at most.
+fn beyond() -> u64 {
+    u64::try_from(MAX_MESSAGES).unwrap_or(0).saturating_sub(1)
+}
+
+/// What is wrong with a row of this sequence where `next` should come. Rows without events are removed up to `pruned`.
+fn gap(next: u64, sequence: u64, pruned: u64) -> Option<Mismatch> {
+    if sequence == next {
+        return None;
+    }
+    let removed = next < sequence && next <= pruned && sequence <= pruned.saturating_add(beyond()).saturating_add(1);
+    (!removed).then(|| Mismatch::new("sequence of the next row", next, sequence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_may_be_missing_only_where_they_were_removed() {
+        assert_eq!(gap(5, 5, 0), None);
+        assert!(gap(5, 6, 0).is_some(), "nothing was removed");
+        assert!(gap(5, 4, 10).is_some(), "rows overlap");
+        assert_eq!(gap(5, 9, 5), None, "the row at 5 held 4 messages");
+        assert!(gap(6, 9, 5).is_some(), "the row at 6 was not removed");
+        assert!(gap(5, 200, 5).is_some(), "no row has so many messages");
+    }
+}

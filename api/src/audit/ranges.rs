@@ -1,0 +1,154 @@
+//! One range of customers or orders: each entity's events are folded and compared with its row and with what views
+//! show of it.
+//!
+//! Rows and events are of one snapshot. What views show is read before that, so a view is never found to be newer
+//! than the entity unless it is wrong.
+
+use std::collections::HashMap;
+
+use domain::{Service, ShardId, Timestamp};
+use store::StoreError;
+use store::audit::events::UnitEvents;
+use store::audit::{IdRange, Snapshot};
+use uuid::Uuid;
+
+use super::history::{Entity, History};
+use super::problem::{Mismatch, Problem, difference};
+use super::report::{Invariant, Report};
+use super::views::{Verdict, ViewSlice};
+
+/// Customers or orders compared at a time: what bounds the memory of an audit.
+pub(super) const ENTITIES: u64 = 500;
+/// Rows of events read at a time; a single customer may have a million.
+const UNITS: u64 = 2_000;
+
+/// The row of an entity as a document, and when it says it changed last.
+pub(super) struct Row<D> {
+    pub document: Result<D, Mismatch>,
+    pub updated_at: Timestamp,
+}
+
+/// The entities of one range.
+pub(super) struct Range<'a, E: Entity> {
+    pub service: Service,
+    pub shards: u16,
+    pub rows: HashMap<Uuid, Row<E::Document>>,
+    pub views: Vec<ViewSlice<E::Document>>,
+    pub report: &'a mut Report,
+}
+
+impl<E: Entity> Range<'_, E> {
+    /// Folds all events of the range and compares.
+    pub(super) async fn compare(mut self, snapshot: &Snapshot, range: IdRange) -> Result<(), StoreError> {
+        self.report.checked(Invariant::History, self.rows.len());
+        for view in &self.views {
+            self.report.checked(view.invariant, view.len());
+        }
+        let mut current: Option<History<E>> = None;
+        let mut after = None;
+        loop {
+            let units = snapshot.events(range, after, UNITS).await?;
+            let Some(last) = units.last() else { break };
+            after = Some(last.place());
+            for unit in units {
+                if current.as_ref().is_none_or(|history| history.id != unit.entity)
+                    && let Some(done) = current.replace(self.history_of(unit.entity))
+                {
+                    self.entity(done);
+                }
+                if let Some(history) = &mut current {
+                    take(history, unit, ShardId::of(self.service, history.id, self.shards));
+                }
+            }
+        }
+        if let Some(done) = current {
+            self.entity(done);
+        }
+        self.entities_without_events();
+        Ok(())
+    }
+
+    fn history_of(&self, id: Uuid) -> History<E> {
+        let shown: Vec<u64> = self.views.iter().map(|view| view.version_of(id)).collect();
+        History::new(id, &shown)
+    }
+
+    /// All events of an entity are folded.
+    fn entity(&mut self, history: History<E>) {
+        let row = self.rows.remove(&history.id);
+        let subject = subject(self.service, history.id);
+        if let Some(mismatch) = compare_row(&history, row) {
+            self.report.violated_by(Invariant::History, Problem::of(&subject, mismatch));
+        }
+        let source = ShardId::of(self.service, history.id, self.shards);
+        for (view, mark) in self.views.iter_mut().zip(&history.marks) {
+            let found = view.take(history.id);
+            if history.broken.is_some() {
+                // What the view should show is not known.
+                continue;
+            }
+            match view.judge(&history, mark, found, source) {
+                Verdict::Current => {}
+                Verdict::Behind => self.report.view(view.name).behind += 1,
+                Verdict::Wrong(mismatch) => {
+                    self.report.violated_by(view.invariant, Problem::of(&subject, mismatch));
+                }
+            }
+        }
+    }
+
+    fn entities_without_events(&mut self) {
+        let mut known = Vec::with_capacity(self.rows.len());
+        for (id, _) in self.rows.drain() {
+            let problem = Problem::new(subject(self.service, id), "events", "those of its versions", "none");
+            self.report.violated_by(Invariant::History, problem);
+            known.push(id);
+        }
+        for view in &mut self.views {
+            for id in view.rest() {
+                if !known.contains(&id) {
+                    let problem = Problem::new(subject(self.service, id), "document", "none", "one without an entity");
+                    self.report.violated_by(view.invariant, problem);
+                }
+            }
+        }
+    }
+}
+
+fn take<E: Entity>(history: &mut History<E>, unit: UnitEvents, shard: ShardId) {
+    if !unit.stands_in(shard) {
+        history.breaks(Mismatch::new("shard of its events", shard.number, unit.shard));
+    }
+    match unit.events {
+        Ok(events) if events.is_empty() => {
+            history.breaks(Mismatch::new(format_args!("events of version {}", unit.version), "at least one", "none"));
+        }
+        Ok(events) => events.iter().for_each(|event| history.take(event)),
+        Err(error) => {
+            history.breaks(Mismatch::unreadable(format_args!("events of version {}", unit.version), &error));
+        }
+    }
+}
+
+fn compare_row<E: Entity>(history: &History<E>, row: Option<Row<E::Document>>) -> Option<Mismatch> {
+    if let Some(broken) = &history.broken {
+        return Some(broken.clone());
+    }
+    let folded = history.state.as_ref()?.document();
+    let Some(row) = row else {
+        return Some(Mismatch::new("row", format_args!("one at version {}", history.version), "none"));
+    };
+    let found = match row.document {
+        Ok(found) => found,
+        Err(mismatch) => return Some(mismatch),
+    };
+    let changed = || Mismatch::new("row updatedAt", history.time, row.updated_at);
+    difference("row", &folded, &found).or_else(|| (row.updated_at != history.time).then(changed))
+}
+
+pub(super) fn subject(service: Service, id: Uuid) -> String {
+    match service {
+        Service::Customers => format!("customer {id}"),
+        Service::Orders => format!("order {id}"),
+    }
+}

@@ -1,0 +1,110 @@
+//! Orders against the reservations of the other service.
+//!
+//! The two databases cannot be read at one moment. So what seems wrong is read again: the order, its reservation, the
+//! order once more; and it is wrong only if the order stood still meanwhile.
+
+use std::collections::HashMap;
+
+use domain::{Money, OrderId, OrderState, Service};
+use store::audit::IdRange;
+use store::audit::entities::{self, OrderHead};
+use store::tables::reservation;
+use uuid::Uuid;
+
+use super::AuditError;
+use super::problem::{Mismatch, Problem};
+use super::ranges::subject;
+use super::report::{Invariant, Report};
+use super::stores::Stores;
+
+/// Compares the orders of a range with the reservations of that range.
+pub(super) async fn compare(
+    stores: &Stores,
+    range: IdRange,
+    mut orders: HashMap<Uuid, OrderHead>,
+    report: &mut Report,
+) -> Result<(), AuditError> {
+    report.checked(Invariant::Reservations, orders.len());
+    let mut suspects = Vec::new();
+    for reservation in entities::reservations(&stores.customers, range).await? {
+        let order = orders.remove(&reservation.order_id);
+        if judge(order.as_ref(), Some(&reservation)).is_some() {
+            suspects.push(reservation.order_id);
+        }
+    }
+    let lacking = orders.iter().filter(|(_, order)| judge(Some(order), None).is_some());
+    suspects.extend(lacking.map(|(id, _)| *id));
+    for order in suspects {
+        if let Some(mismatch) = look_again(stores, OrderId(order)).await? {
+            report.violated_by(Invariant::Reservations, Problem::of(subject(Service::Orders, order), mismatch));
+        }
+    }
+    Ok(())
+}
+
+async fn look_again(stores: &Stores, id: OrderId) -> Result<Option<Mismatch>, AuditError> {
+    let before = entities::order_head(&stores.orders, id).await?;
+    let reservation = entities::reservation(&stores.customers, id).await?;
+    let after = entities::order_head(&stores.orders, id).await?;
+    let stood_still = before.map(|order| order.version) == after.as_ref().map(|order| order.version);
+    Ok(judge(after.as_ref(), reservation.as_ref()).filter(|_| stood_still))
+}
+
+/// What is wrong with an order and its reservation, were they of one moment.
+fn judge(order: Option<&OrderHead>, reservation: Option<&reservation::Model>) -> Option<Mismatch> {
+    let what = "reservation";
+    let shown = |reservation: &reservation::Model| {
+        format!("{} of customer {}", Money::from_cents(reservation.amount_cents), reservation.customer_id)
+    };
+    let Some(order) = order else {
+        return reservation.map(|found| Mismatch::new(what, "none without an order", shown(found)));
+    };
+    let asked = format!("{} of customer {}", Money::from_cents(order.total_cents), order.customer_id);
+    // An unknown state is told by the comparison of rows and events.
+    let state = OrderState::from_name(&order.state)?;
+    match (state, reservation) {
+        (OrderState::Approved | OrderState::Shipped, None) => {
+            Some(Mismatch::new(what, format_args!("{asked}, as it is {}", order.state), "none"))
+        }
+        (OrderState::Rejected | OrderState::Cancelled, Some(found)) => {
+            Some(Mismatch::new(what, format_args!("none, as it is {}", order.state), shown(found)))
+        }
+        (_, Some(found)) if found.customer_id != order.customer_id || found.amount_cents != order.total_cents => {
+            Some(Mismatch::new(what, asked, shown(found)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(state: &str) -> OrderHead {
+        OrderHead { customer_id: Uuid::from_u128(1), total_cents: 500, state: state.into(), version: 2 }
+    }
+
+    fn reservation(customer: u128, amount_cents: i64) -> reservation::Model {
+        reservation::Model { order_id: Uuid::from_u128(9), customer_id: Uuid::from_u128(customer), amount_cents }
+    }
+
+    #[test]
+    fn a_reservation_is_there_when_the_state_asks_for_it_and_fits_its_order() {
+        let right = reservation(1, 500);
+        for (state, with, without) in [
+            ("PENDING", true, true),
+            ("APPROVED", true, false),
+            ("SHIPPED", true, false),
+            ("CANCEL_PENDING", true, true),
+            ("REJECTED", false, true),
+            ("CANCELLED", false, true),
+        ] {
+            let order = order(state);
+            assert_eq!(judge(Some(&order), Some(&right)).is_none(), with, "{state}");
+            assert_eq!(judge(Some(&order), None).is_none(), without, "{state}");
+            assert!(judge(Some(&order), Some(&reservation(2, 500))).is_some(), "{state}");
+            assert!(judge(Some(&order), Some(&reservation(1, 499))).is_some(), "{state}");
+        }
+        assert!(judge(None, Some(&right)).is_some());
+    }
+}

@@ -1,0 +1,142 @@
+//! Sagas against the orders they work on.
+
+use domain::saga::{SagaKind, SagaState};
+use domain::{Money, OrderState, Service, ShardId, Timestamp};
+use store::audit::Snapshot;
+use store::audit::sagas::{SagaOrder, SagaRow};
+
+use super::AuditError;
+use super::problem::{Mismatch, Problem};
+use super::report::{EXAMPLES, Invariant, Report};
+use super::stores::Stores;
+
+/// Sagas read at a time, with their orders, in a snapshot of their own.
+const SAGAS: u64 = 1_000;
+/// How long after its deadline a running node may take to stop a saga, in microseconds.
+const GRACE_MICROS: i64 = 60_000_000;
+
+pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
+    let mut report = Report::default();
+    report.checked(Invariant::Sagas, 0);
+    let mut after = None;
+    loop {
+        let snapshot = Snapshot::begin(&stores.orders).await?;
+        let sagas = snapshot.sagas(after, SAGAS).await?;
+        let orders = snapshot.orders_of(&sagas).await?;
+        snapshot.end().await?;
+        let Some(last) = sagas.last() else { return Ok(report) };
+        after = Some(last.saga_id);
+        report.checked(Invariant::Sagas, sagas.len());
+        for saga in &sagas {
+            check(stores, saga, orders.get(&saga.order_id), &mut report);
+        }
+    }
+}
+
+fn check(stores: &Stores, saga: &SagaRow, order: Option<&SagaOrder>, report: &mut Report) {
+    let subject = format!("saga {} of order {}", saga.saga_id, saga.order_id);
+    match judge(saga, order, stores.shards) {
+        Err(mismatch) => report.violated_by(Invariant::Sagas, Problem::of(&subject, mismatch)),
+        Ok(state) if state.has_ended() => {}
+        Ok(state) => {
+            let work = &mut report.work_in_flight;
+            work.open_sagas += 1;
+            if state == SagaState::Stuck {
+                work.stuck_sagas += 1;
+                if work.stuck.len() < EXAMPLES {
+                    work.stuck.push(saga.saga_id.to_string());
+                }
+            }
+            let overdue = stores.now.micros().saturating_sub(saga.deadline) > GRACE_MICROS;
+            if state == SagaState::Running && overdue {
+                work.overdue_sagas += 1;
+                if stores.node_running {
+                    let deadline = Timestamp::from_micros(saga.deadline);
+                    let expected = format!("an end by its deadline {deadline}");
+                    report.violated_by(Invariant::Sagas, Problem::new(subject, "state", expected, state.name()));
+                }
+            }
+        }
+    }
+}
+
+/// The saga's state, or what is wrong with it and its order.
+fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaState, Mismatch> {
+    let unknown = |what, name: &str| Mismatch::new(what, "a known one", name);
+    let kind = SagaKind::from_name(&saga.kind).ok_or_else(|| unknown("type", &saga.kind))?;
+    let state = SagaState::from_name(&saga.state).ok_or_else(|| unknown("state", &saga.state))?;
+    let order = order.ok_or_else(|| Mismatch::new("order", "one", "none"))?;
+    let order_state = OrderState::from_name(&order.state).ok_or_else(|| unknown("order state", &order.state))?;
+    let shard = ShardId::of(Service::Orders, saga.order_id, shards).number;
+    if saga.shard != i32::from(shard) {
+        return Err(Mismatch::new("shard", shard, saga.shard));
+    }
+    if saga.customer_id != order.customer_id {
+        return Err(Mismatch::new("customer", order.customer_id, saga.customer_id));
+    }
+    if saga.amount_cents != order.total_cents {
+        let [total, amount] = [order.total_cents, saga.amount_cents].map(Money::from_cents);
+        return Err(Mismatch::new("amount", total, amount));
+    }
+    if saga.ended_at.is_some() != state.has_ended() {
+        return Err(Mismatch::new(
+            "endedAt",
+            format_args!("what fits {}", state.name()),
+            format!("{:?}", saga.ended_at),
+        ));
+    }
+    if !fits(kind, state, order_state) {
+        let what = format!("order of a {} saga that is {}", kind.name(), state.name());
+        return Err(Mismatch::new(what, "a state that fits", order_state.name()));
+    }
+    if kind == SagaKind::CreateOrder && state == SagaState::Compensated && saga.reason != order.rejection_reason {
+        let shown = |reason: &Option<String>| reason.clone().unwrap_or_else(|| "none".to_owned());
+        let (reason, found) = (shown(&saga.reason), shown(&order.rejection_reason));
+        return Err(Mismatch::new("reason of the order's rejection", reason, found));
+    }
+    Ok(state)
+}
+
+/// Whether an order may be in this state while its saga is in that.
+fn fits(kind: SagaKind, saga: SagaState, order: OrderState) -> bool {
+    use OrderState::{Approved, CancelPending, Cancelled, Pending, Rejected, Shipped};
+    match (kind, saga) {
+        // An operator has to look at it, whatever the order is.
+        (_, SagaState::Stuck) => true,
+        (SagaKind::CreateOrder, SagaState::Running | SagaState::Compensating) => order == Pending,
+        (SagaKind::CreateOrder, SagaState::Completed) => {
+            matches!(order, Approved | Shipped | CancelPending | Cancelled)
+        }
+        (SagaKind::CreateOrder, SagaState::Compensated) => order == Rejected,
+        (SagaKind::CancelOrder, SagaState::Running | SagaState::Compensating) => order == CancelPending,
+        (SagaKind::CancelOrder, SagaState::Completed) => order == Cancelled,
+        // It fell back to approved, and may have gone on from there.
+        (SagaKind::CancelOrder, SagaState::Compensated) => {
+            matches!(order, Approved | Shipped | CancelPending | Cancelled)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_sagas_hold_the_lock_of_their_order_and_ended_ones_have_let_go_of_it() {
+        for kind in SagaKind::ALL {
+            for state in SagaState::ALL.into_iter().filter(|state| *state != SagaState::Stuck) {
+                for order in OrderState::ALL {
+                    let locked = order.lock().is_some_and(|lock| lock.held_by == kind);
+                    let fits = fits(kind, state, order);
+                    if !state.has_ended() {
+                        assert_eq!(fits, locked, "{kind:?} {state:?} {order:?}");
+                    } else if kind == SagaKind::CreateOrder {
+                        assert!(!(fits && locked), "{kind:?} {state:?} {order:?}");
+                    }
+                }
+            }
+        }
+        assert!(!fits(SagaKind::CreateOrder, SagaState::Completed, OrderState::Rejected));
+        assert!(!fits(SagaKind::CancelOrder, SagaState::Completed, OrderState::Approved));
+    }
+}

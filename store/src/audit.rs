@@ -1,0 +1,77 @@
+//! Reading a whole service database for the auditor: everything in it, in order, a bounded number of rows at a time.
+//!
+//! What is compared with each other is read in one [`Snapshot`], so that a node may run meanwhile; a snapshot spans
+//! one range of ids and no more, because the write-ahead log cannot shrink while one is open. Rows come as they are
+//! stored: an auditor must be able to tell of one that cannot be read. Nothing here judges, and nothing here writes.
+
+pub mod credit;
+pub mod entities;
+pub mod events;
+pub mod inboxes;
+pub mod outboxes;
+pub mod sagas;
+
+use domain::Service;
+use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, Select, TransactionTrait};
+use uuid::Uuid;
+
+use crate::{ServiceDatabase, StoreError};
+
+/// The state of a service's database at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    service: Service,
+    transaction: DatabaseTransaction,
+}
+
+impl Snapshot {
+    /// Begins a snapshot. The first read fixes what all later ones see.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin(database: &ServiceDatabase) -> Result<Self, StoreError> {
+        #[expect(clippy::disallowed_methods, reason = "it reads, and ends without having written")]
+        let begun = database.read.begin().await;
+        Ok(Snapshot { service: database.service, transaction: begun.map_err(|e| database.failed(e))? })
+    }
+
+    /// Ends it, so that the write-ahead log may be used again.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn end(self) -> Result<(), StoreError> {
+        let service = self.service;
+        self.transaction.rollback().await.map_err(|source| failed(service, source))
+    }
+
+    fn failed(&self, source: DbErr) -> StoreError {
+        failed(self.service, source)
+    }
+}
+
+fn failed(service: Service, source: DbErr) -> StoreError {
+    StoreError::Database { what: service.to_string(), source }
+}
+
+/// Entities by their ids: those after the one and up to the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IdRange {
+    /// Exclusive; from the first one when absent.
+    pub after: Option<Uuid>,
+    /// Inclusive; to the last one when absent.
+    pub up_to: Option<Uuid>,
+}
+
+impl IdRange {
+    /// That a column of ids lies within.
+    #[must_use]
+    pub fn condition(&self, column: impl ColumnTrait) -> Condition {
+        Condition::all()
+            .add_option(self.after.map(|after| column.gt(after)))
+            .add_option(self.up_to.map(|up_to| column.lte(up_to)))
+    }
+
+    fn of<E: EntityTrait>(&self, column: E::Column) -> Select<E> {
+        E::find().filter(self.condition(column))
+    }
+}

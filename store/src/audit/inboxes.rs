@@ -1,0 +1,91 @@
+//! The positions of all shards of a service, and what they have parked.
+
+use domain::{Service, ShardId};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::Snapshot;
+use crate::StoreError;
+use crate::parking::ParkedState;
+use crate::tables::{inbox, parked};
+
+/// The position a shard has reached in a source, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxRow {
+    pub shard: i32,
+    pub source_service: String,
+    pub source_shard: i32,
+    pub position: i64,
+}
+
+impl InboxRow {
+    /// The source, when there is such a one among `shards` shards of each service.
+    #[must_use]
+    pub fn source(&self, shards: u16) -> Option<ShardId> {
+        let service = Service::from_name(&self.source_service)?;
+        let number = u16::try_from(self.source_shard).ok().filter(|number| *number < shards)?;
+        Some(ShardId::new(service, number))
+    }
+}
+
+/// Messages that wait, counted by state and entity.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParkedCounts {
+    pub waiting: u64,
+    pub quarantined: u64,
+    /// Some of the entities in quarantine.
+    pub examples: Vec<Uuid>,
+}
+
+impl Snapshot {
+    /// The positions of all shards of the service.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn inboxes(&self) -> Result<Vec<InboxRow>, StoreError> {
+        let rows = inbox::Entity::find().all(&self.transaction).await.map_err(|e| self.failed(e))?;
+        let stored = |row: inbox::Model| InboxRow {
+            shard: row.shard,
+            source_service: row.source_service,
+            source_shard: row.source_shard,
+            position: row.position,
+        };
+        Ok(rows.into_iter().map(stored).collect())
+    }
+
+    /// What the shards of the service have parked, with at most `examples` entities.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn parked(&self, examples: u64) -> Result<ParkedCounts, StoreError> {
+        use parked::Column;
+        let counts: Vec<(String, i64)> = parked::Entity::find()
+            .select_only()
+            .column(Column::State)
+            .column_as(Column::MessageId.count(), "messages")
+            .group_by(Column::State)
+            .into_tuple()
+            .all(&self.transaction)
+            .await
+            .map_err(|e| self.failed(e))?;
+        let of = |state: ParkedState| {
+            let count = counts.iter().find(|(name, _)| name == state.name()).map_or(0, |(_, count)| *count);
+            u64::try_from(count).unwrap_or(0)
+        };
+        let entities: Vec<Uuid> = parked::Entity::find()
+            .select_only()
+            .column(Column::EntityId)
+            .filter(Column::State.eq(ParkedState::Quarantined.name()))
+            .order_by_asc(Column::ParkedAt)
+            .limit(examples)
+            .into_tuple()
+            .all(&self.transaction)
+            .await
+            .map_err(|e| self.failed(e))?;
+        Ok(ParkedCounts {
+            waiting: of(ParkedState::Waiting),
+            quarantined: of(ParkedState::Quarantined),
+            examples: entities,
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! The outbox of one shard, row by row in its order.
+
+use std::collections::BTreeMap;
+
+use domain::{ShardId, Timestamp};
+use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::Snapshot;
+use crate::log::embedded::Heads;
+use crate::tables::{outbox, shard};
+use crate::{Destination, StoreError, mapping, outbox as stored};
+
+/// What is noted of a shard beside its outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardNotes {
+    /// Everything up to here has been handed to the log, as far as it is noted.
+    pub published: u64,
+    /// Commands and replies up to here have been removed.
+    pub pruned: u64,
+}
+
+/// The columns that hold commands and replies.
+#[derive(DerivePartialModel)]
+#[sea_orm(entity = "outbox::Entity")]
+struct MessagesRow {
+    shard: i32,
+    sequence: i64,
+    count: i32,
+    entity_id: Uuid,
+    version: Option<i64>,
+    correlation_id: Uuid,
+    time: i64,
+    messages: Option<String>,
+}
+
+/// One row of an outbox, without its events.
+#[derive(Debug)]
+pub struct OutboxRow {
+    pub sequence: i64,
+    pub count: i32,
+    /// Whether it holds events.
+    pub has_events: bool,
+    pub time: Timestamp,
+    /// Where its commands and replies go, with their sequences; an error when they cannot be read.
+    pub messages: Result<Vec<(u64, Destination)>, StoreError>,
+}
+
+impl Snapshot {
+    /// The notes of all shards, by number.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a note cannot be read.
+    pub async fn shard_notes(&self) -> Result<BTreeMap<i32, ShardNotes>, StoreError> {
+        let rows = shard::Entity::find().all(&self.transaction).await.map_err(|e| self.failed(e))?;
+        rows.into_iter()
+            .map(|row| {
+                let published = mapping::unsigned(row.published);
+                let number = u16::try_from(row.shard).unwrap_or(u16::MAX);
+                // Read for the sake of its form.
+                Heads::from_json(ShardId::new(self.service, number), published, &row.heads)?;
+                Ok((row.shard, ShardNotes { published, pruned: mapping::unsigned(row.pruned) }))
+            })
+            .collect()
+    }
+
+    /// The rows of a shard's outbox after a sequence, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn outbox(&self, shard: ShardId, after: i64, limit: u64) -> Result<Vec<OutboxRow>, StoreError> {
+        let rows = outbox::Entity::find()
+            .filter(outbox::Column::Shard.eq(i32::from(shard.number)))
+            .filter(outbox::Column::Sequence.gt(after))
+            .order_by_asc(outbox::Column::Sequence)
+            .limit(limit)
+            .into_partial_model::<MessagesRow>()
+            .all(&self.transaction)
+            .await
+            .map_err(|e| self.failed(e))?;
+        Ok(rows.into_iter().map(|row| self.outbox_row(row)).collect())
+    }
+
+    fn outbox_row(&self, row: MessagesRow) -> OutboxRow {
+        let MessagesRow { shard, sequence, count, entity_id, version, correlation_id, time, messages } = row;
+        let has_events = version.is_some();
+        let row =
+            outbox::Model { shard, sequence, count, entity_id, version, correlation_id, time, events: None, messages };
+        let messages = stored::from_row(self.service, &row)
+            .map(|messages| messages.into_iter().map(|message| (message.sequence, message.destination)).collect());
+        OutboxRow { sequence, count, has_events, time: Timestamp::from_micros(time), messages }
+    }
+}

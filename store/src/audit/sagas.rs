@@ -1,0 +1,92 @@
+//! Sagas with the orders they work on.
+
+use std::collections::HashMap;
+
+use domain::SagaId;
+use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::Snapshot;
+use crate::StoreError;
+use crate::mapping::IDS_PER_QUERY;
+use crate::tables::{order, saga};
+
+/// The columns of a saga that its order must agree with.
+#[derive(Clone, Debug, PartialEq, Eq, DerivePartialModel)]
+#[sea_orm(entity = "saga::Entity")]
+pub struct SagaRow {
+    pub saga_id: Uuid,
+    pub kind: String,
+    pub state: String,
+    pub shard: i32,
+    pub order_id: Uuid,
+    pub customer_id: Uuid,
+    pub amount_cents: i64,
+    pub reason: Option<String>,
+    pub ended_at: Option<i64>,
+    pub deadline: i64,
+}
+
+/// The columns of an order that its sagas must agree with.
+#[derive(Clone, Debug, PartialEq, Eq, DerivePartialModel)]
+#[sea_orm(entity = "order::Entity")]
+pub struct SagaOrder {
+    pub order_id: Uuid,
+    pub customer_id: Uuid,
+    pub total_cents: i64,
+    pub state: String,
+    pub rejection_reason: Option<String>,
+}
+
+impl Snapshot {
+    /// Sagas by id after one, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn sagas(&self, after: Option<Uuid>, limit: u64) -> Result<Vec<SagaRow>, StoreError> {
+        let mut query = saga::Entity::find();
+        if let Some(after) = after {
+            query = query.filter(saga::Column::SagaId.gt(after));
+        }
+        let rows = query.order_by_asc(saga::Column::SagaId).limit(limit);
+        rows.into_partial_model().all(&self.transaction).await.map_err(|e| self.failed(e))
+    }
+
+    /// The orders that sagas work on, those of them that exist.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn orders_of(&self, sagas: &[SagaRow]) -> Result<HashMap<Uuid, SagaOrder>, StoreError> {
+        let mut found = HashMap::with_capacity(sagas.len());
+        for sagas in sagas.chunks(IDS_PER_QUERY) {
+            let rows: Vec<SagaOrder> = order::Entity::find()
+                .filter(order::Column::OrderId.is_in(sagas.iter().map(|saga| saga.order_id)))
+                .into_partial_model()
+                .all(&self.transaction)
+                .await
+                .map_err(|e| self.failed(e))?;
+            found.extend(rows.into_iter().map(|row| (row.order_id, row)));
+        }
+        Ok(found)
+    }
+
+    /// Which of some sagas exist, and whether they are open.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn open_sagas(&self, ids: &[SagaId]) -> Result<HashMap<SagaId, bool>, StoreError> {
+        let mut found = HashMap::with_capacity(ids.len());
+        for ids in ids.chunks(IDS_PER_QUERY) {
+            let rows: Vec<(Uuid, Option<i64>)> = saga::Entity::find()
+                .select_only()
+                .columns([saga::Column::SagaId, saga::Column::EndedAt])
+                .filter(saga::Column::SagaId.is_in(ids.iter().map(|id| id.0)))
+                .into_tuple()
+                .all(&self.transaction)
+                .await
+                .map_err(|e| self.failed(e))?;
+            found.extend(rows.into_iter().map(|(id, ended)| (SagaId(id), ended.is_none())));
+        }
+        Ok(found)
+    }
+}
