@@ -35,7 +35,6 @@ use tokio::task::JoinError;
 
 pub use problem::Problem;
 pub use report::{Finding, Invariant, Report, ViewLag, WorkInFlight};
-pub use stores::LOCK_FILE;
 
 use stores::Stores;
 
@@ -76,9 +75,8 @@ pub async fn run(config: &AuditConfig) -> Result<Report, AuditError> {
     if stores.documents.is_none() {
         report.unchecked(Invariant::Documents, "there is no document view in the data folder");
     }
-    for entity in &stores.quarantined {
-        let entry = format!("{} at version {}", entity.entity, entity.version);
-        report.view(projections::documents::VIEW).quarantined.push(entry);
+    if stores.search.is_none() {
+        report.unchecked(Invariant::Search, "there is no search index of this release in the data folder");
     }
     // Tasks of their own, because decoding is most of the work.
     let parts = [

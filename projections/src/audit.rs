@@ -4,7 +4,7 @@
 use store::Positions;
 use uuid::Uuid;
 
-use crate::ViewError;
+use crate::{OrderDocument, QuarantinedEntity, ViewError};
 
 /// A stored document; an error when it cannot be read.
 #[derive(Debug)]
@@ -13,9 +13,22 @@ pub struct Stored<T> {
     pub document: Result<T, ViewError>,
 }
 
-/// The documents of a range, by id, and the positions the view had then.
+/// The documents of a range, by id, and what the view had reached and given up at that moment.
 #[derive(Debug)]
 pub struct Slice<T> {
     pub documents: Vec<T>,
     pub positions: Positions,
+    /// All entities in quarantine, within the range or not.
+    pub quarantined: Vec<QuarantinedEntity>,
+}
+
+/// An order as a search index holds it.
+#[derive(Debug)]
+pub struct Indexed {
+    /// How often it is found; one is right.
+    pub hits: usize,
+    /// As the index itself has them, beside the stored document.
+    pub version: u64,
+    pub total_cents: i64,
+    pub stored: Stored<OrderDocument>,
 }

@@ -122,7 +122,7 @@ async fn an_order_that_always_panics_answers_5xx_and_the_others_are_served() {
     let api = node.api();
     let customer = api.create_customer("Ada", "100.00").await.id;
     let fragile = api.create_customer("fragile", "100.00").await.id;
-    let order = noted_order(&api, &fragile, "as it is").wait(30).await.is(201);
+    let order = noted_order(&api, &fragile, "as-it-is").wait(30).await.is(201);
     let id = order.str("orderId");
     assert_eq!(order.str("state"), "APPROVED");
     restart_with_faults(&mut node, "panic-order=fragile").await;

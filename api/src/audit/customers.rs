@@ -60,8 +60,8 @@ async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result
     let rows: HashMap<_, _> = rows
         .into_iter()
         .map(|row| {
-            let updated_at = Timestamp::from_micros(row.updated_at);
-            (row.customer_id, Row { document: Ok(customer_row(row)), updated_at })
+            let (version, updated_at) = (row.version, Timestamp::from_micros(row.updated_at));
+            (row.customer_id, Row { document: Ok(customer_row(row)), version, updated_at })
         })
         .collect();
     let entities = Range::<AuditedCustomer> { service: Service::Customers, shards: stores.shards, rows, views, report };

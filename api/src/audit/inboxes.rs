@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 
 use domain::{Service, ShardId};
-use projections::documents;
+use projections::QuarantinedEntity;
 use store::Positions;
+use store::audit::Snapshot;
 use store::audit::inboxes::InboxRow;
-use store::audit::{IdRange, Snapshot};
 use uuid::Uuid;
 
 use super::AuditError;
 use super::outboxes::{self, Reach};
 use super::problem::{Mismatch, Problem};
 use super::report::{EXAMPLES, Invariant, Report};
-use super::stores::Stores;
+use super::stores::{Stores, ViewState};
 
 /// Checks outboxes and inboxes. Positions are read before the outboxes they are compared with, so that a node may run.
 pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
     let mut report = Report::default();
     let received = received(stores, &mut report).await?;
-    let views = view_positions(stores).await?;
+    let views = stores.view_states().await?;
     let reaches = outboxes::audit(stores, &received, &mut report).await?;
     for (shard, positions) in &received {
         for (source, position) in positions {
@@ -28,18 +28,24 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
             }
         }
     }
-    for (name, invariant, positions) in &views {
-        for (source, position) in positions {
-            if let Some(mismatch) = beyond(*source, *position, &reaches) {
-                report.violated_by(*invariant, Problem::of(format_args!("view {name}"), mismatch));
-            }
-        }
-        let behind =
-            |(shard, reach): &(&ShardId, &Reach)| positions.get(shard).copied().unwrap_or(0) < reach.last_event;
-        let shards_behind = reaches.iter().filter(behind).count();
-        report.view(name).shards_behind = u64::try_from(shards_behind).unwrap_or(0);
+    for view in &views {
+        compare_view(view, &reaches, &mut report);
     }
     Ok(report)
+}
+
+fn compare_view(view: &ViewState, reaches: &BTreeMap<ShardId, Reach>, report: &mut Report) {
+    for (source, position) in &view.positions {
+        if let Some(mismatch) = beyond(*source, *position, reaches) {
+            report.violated_by(view.invariant, Problem::of(format_args!("view {}", view.name), mismatch));
+        }
+    }
+    let reached = |shard: &ShardId| view.positions.get(shard).copied().unwrap_or(0);
+    let shards_behind = reaches.iter().filter(|(shard, reach)| reached(shard) < reach.last_event).count();
+    let lag = report.view(view.name);
+    lag.shards_behind = u64::try_from(shards_behind).unwrap_or(0);
+    let told = |entity: &QuarantinedEntity| format!("{} at version {}", entity.entity, entity.version);
+    lag.quarantined = view.quarantined.iter().map(told).collect();
 }
 
 /// The positions of all shards, and what they have parked.
@@ -87,12 +93,4 @@ fn beyond(source: ShardId, position: u64, reaches: &BTreeMap<ShardId, Reach>) ->
     let last = reaches.get(&source).map_or(0, |reach| reach.last);
     (position > last)
         .then(|| Mismatch::new(format_args!("position in {source}"), format_args!("at most {last}"), position))
-}
-
-async fn view_positions(stores: &Stores) -> Result<Vec<(&'static str, Invariant, Positions)>, AuditError> {
-    let Some(reader) = &stores.documents else { return Ok(Vec::new()) };
-    // No id lies in this range: the positions alone are wanted.
-    let nobody = IdRange { after: Some(Uuid::max()), up_to: None };
-    let slice = reader.audit_customers(nobody).await?;
-    Ok(vec![(documents::VIEW, Invariant::Documents, slice.positions)])
 }

@@ -25,6 +25,7 @@ const UNITS: u64 = 2_000;
 /// The row of an entity as a document, and when it says it changed last.
 pub(super) struct Row<D> {
     pub document: Result<D, Mismatch>,
+    pub version: i64,
     pub updated_at: Timestamp,
 }
 
@@ -76,6 +77,9 @@ impl<E: Entity> Range<'_, E> {
     /// All events of an entity are folded.
     fn entity(&mut self, history: History<E>) {
         let row = self.rows.remove(&history.id);
+        // A row that is ahead of the fold has lost its newest events.
+        let is_behind_row =
+            row.as_ref().is_some_and(|row| u64::try_from(row.version).is_ok_and(|v| v > history.version));
         let subject = subject(self.service, history.id);
         if let Some(mismatch) = compare_row(&history, row) {
             self.report.violated_by(Invariant::History, Problem::of(&subject, mismatch));
@@ -83,7 +87,7 @@ impl<E: Entity> Range<'_, E> {
         let source = ShardId::of(self.service, history.id, self.shards);
         for (view, mark) in self.views.iter_mut().zip(&history.marks) {
             let found = view.take(history.id);
-            if history.broken.is_some() {
+            if history.broken.is_some() || is_behind_row {
                 // What the view should show is not known.
                 continue;
             }

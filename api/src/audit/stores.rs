@@ -1,35 +1,43 @@
 //! The stores under audit, opened to read only.
 
-use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::sync::Arc;
 
-use domain::{Service, Timestamp};
+use domain::{Money, Service, Timestamp};
+use projections::audit::{Indexed, Slice, Stored};
 use projections::documents::sqlite::{self, SqliteDocumentReader};
-use projections::port::QuarantinedEntity;
-use projections::{CustomerDocument, OrderDocument, documents};
+use projections::search::embedded::audit::{self as index, IndexAudit};
+use projections::{CustomerDocument, OrderDocument, QuarantinedEntity, ViewError, documents, search};
 use store::audit::IdRange;
-use store::{Clock, ServiceDatabase};
+use store::{Clock, Positions, ServiceDatabase};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use crate::app::LOCK_FILE;
+
+use super::problem::Problem;
+use super::ranges::subject;
 use super::report::{Invariant, Report};
 use super::views::ViewSlice;
 use super::{AuditConfig, AuditError};
-
-/// A running node holds a lock on this file in the data folder.
-pub const LOCK_FILE: &str = "lock";
-/// Entities in quarantine that are read of a view: more than it takes before it stops by itself.
-const QUARANTINED: u64 = 10_000;
 
 pub(super) struct Stores {
     pub customers: ServiceDatabase,
     pub orders: ServiceDatabase,
     pub documents: Option<SqliteDocumentReader>,
-    /// The entities that the document view has in quarantine.
-    pub quarantined: Vec<QuarantinedEntity>,
+    pub search: Option<Arc<Mutex<IndexAudit>>>,
     pub shards: u16,
     pub node_running: bool,
     pub now: Timestamp,
+}
+
+/// How a view stands as a whole.
+pub(super) struct ViewState {
+    pub name: &'static str,
+    pub invariant: Invariant,
+    pub positions: Positions,
+    pub quarantined: Vec<QuarantinedEntity>,
 }
 
 impl Stores {
@@ -39,15 +47,12 @@ impl Stores {
         let orders = ServiceDatabase::open_to_read(Service::Orders, folder).await?;
         let shards = fixed_shards(config, [&customers, &orders]).await?;
         let documents = sqlite::open_to_read(folder).await?;
-        let quarantined = match &documents {
-            Some(documents) => documents.audit_quarantine(QUARANTINED).await?,
-            None => Vec::new(),
-        };
+        let search = index::open_to_read(folder)?;
         Ok(Stores {
             customers,
             orders,
             documents,
-            quarantined,
+            search: search.map(Mutex::new).map(Arc::new),
             shards,
             node_running: is_node_running(folder)?,
             now: Clock::system().now(),
@@ -66,27 +71,81 @@ impl Stores {
         let Some(reader) = &self.documents else { return Ok(Vec::new()) };
         let slice = reader.audit_customers(range).await?;
         let version = |document: &CustomerDocument| document.version;
-        let quarantined = self.quarantined_of(Service::Customers);
-        Ok(vec![ViewSlice::new(documents::VIEW, Invariant::Documents, slice, version, quarantined)])
+        Ok(vec![ViewSlice::new(documents::VIEW, Invariant::Documents, slice, version)])
     }
 
     /// What views show of a range of orders.
     pub(super) async fn order_views(
         &self,
         range: IdRange,
-        _report: &mut Report,
+        report: &mut Report,
     ) -> Result<Vec<ViewSlice<OrderDocument>>, AuditError> {
-        let Some(reader) = &self.documents else { return Ok(Vec::new()) };
-        let slice = reader.audit_orders(range).await?;
+        let mut views = Vec::new();
         let version = |document: &OrderDocument| document.version;
-        let quarantined = self.quarantined_of(Service::Orders);
-        Ok(vec![ViewSlice::new(documents::VIEW, Invariant::Documents, slice, version, quarantined)])
+        if let Some(reader) = &self.documents {
+            let slice = reader.audit_orders(range).await?;
+            views.push(ViewSlice::new(documents::VIEW, Invariant::Documents, slice, version));
+        }
+        if let Some(slice) = self.read_index(move |index| index.orders(range)).await? {
+            let Slice { documents: found, positions, quarantined } = slice;
+            let documents = found.into_iter().map(|found| once(found, report)).collect();
+            let slice = Slice { documents, positions, quarantined };
+            views.push(ViewSlice::new(search::VIEW, Invariant::Search, slice, version));
+        }
+        Ok(views)
     }
 
-    fn quarantined_of(&self, service: Service) -> HashSet<Uuid> {
-        let of_service = self.quarantined.iter().filter(|entity| entity.source.service == service);
-        of_service.map(|entity| entity.entity).collect()
+    /// How far each view has come, and what it has in quarantine.
+    pub(super) async fn view_states(&self) -> Result<Vec<ViewState>, AuditError> {
+        // No id lies in this range: only what comes with it is wanted.
+        let nobody = IdRange { after: Some(Uuid::max()), up_to: None };
+        let mut views = Vec::new();
+        if let Some(reader) = &self.documents {
+            let Slice { positions, quarantined, .. } = reader.audit_customers(nobody).await?;
+            views.push(ViewState { name: documents::VIEW, invariant: Invariant::Documents, positions, quarantined });
+        }
+        if let Some(slice) = self.read_index(move |index| index.orders(nobody)).await? {
+            let Slice { positions, quarantined, .. } = slice;
+            views.push(ViewState { name: search::VIEW, invariant: Invariant::Search, positions, quarantined });
+        }
+        Ok(views)
     }
+
+    /// Reads the newest commit of the search index, off the async threads; `None` when there is no index.
+    async fn read_index<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&IndexAudit) -> Result<T, ViewError> + Send + 'static,
+    ) -> Result<Option<T>, AuditError> {
+        let Some(search) = &self.search else { return Ok(None) };
+        let mut index = Arc::clone(search).lock_owned().await;
+        let task = tokio::task::spawn_blocking(move || {
+            index.refresh()?;
+            read(&index)
+        });
+        Ok(Some(task.await??))
+    }
+}
+
+/// What the index holds of an order beside its document must agree with that, and be there once.
+fn once(found: Indexed, report: &mut Report) -> Stored<OrderDocument> {
+    let Indexed { hits, version, total_cents, stored } = found;
+    let mut wrong = |what, expected: String, found: String| {
+        let subject = subject(Service::Orders, stored.id);
+        report.violated_by(Invariant::Search, Problem::new(subject, what, expected, found));
+    };
+    if hits != 1 {
+        wrong("hits", "1".to_owned(), hits.to_string());
+    }
+    if let Ok(document) = &stored.document {
+        if document.version != version {
+            wrong("version in the index", document.version.to_string(), version.to_string());
+        }
+        if document.order_total.cents() != total_cents {
+            let indexed = Money::from_cents(total_cents);
+            wrong("total in the index", document.order_total.to_string(), indexed.to_string());
+        }
+    }
+    stored
 }
 
 async fn fixed_shards(config: &AuditConfig, databases: [&ServiceDatabase; 2]) -> Result<u16, AuditError> {

@@ -1,1 +1,314 @@
+//! The auditor on real stores: what a node leaves behind is found in order, and each damage is found as what it is.
 
+mod shop;
+
+use std::fs::{self, File};
+use std::future::Future;
+use std::path::Path;
+
+use domain::{Service, ShardId, Timestamp};
+use futures_util::future::join_all;
+use projections::QuarantinedEntity;
+use rusqlite::Connection;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::*;
+use shop::{Left, Shop, copy};
+
+fn run<T>(test: impl Future<Output = T>) -> T {
+    actix_rt::System::new().block_on(test)
+}
+
+fn audit(folder: &Path) -> Report {
+    let config = AuditConfig { data_dir: folder.to_owned(), shards: Some(shop::SHARDS) };
+    run(super::run(&config)).unwrap()
+}
+
+fn damage(folder: &Path, file: &str, sql: &str) {
+    let connection = Connection::open(folder.join(file)).unwrap();
+    let changed = connection.execute(sql, []).unwrap();
+    assert!(changed > 0, "nothing is damaged by {sql}");
+}
+
+/// The invariants violated after a statement on one of the stores.
+fn violated_by(file: &str, sql: &str) -> Vec<Invariant> {
+    let folder = Left::behind().copy();
+    damage(folder.path(), file, sql);
+    let report = audit(folder.path());
+    report.violated().collect()
+}
+
+const CUSTOMERS: &str = "customers.db";
+const ORDERS: &str = "orders.db";
+const DOCUMENTS: &str = "documents.db";
+/// One approved order, the same in every statement.
+const APPROVED: &str = "(SELECT min(order_id) FROM orders WHERE state = 'APPROVED')";
+
+#[test]
+fn what_a_node_leaves_behind_holds_every_invariant() {
+    let report = audit(Left::behind().copy().path());
+    assert!(report.holds(), "{report}");
+    assert_eq!(report.invariants.len(), 8, "{report}");
+    for finding in report.invariants.values() {
+        assert!(finding.checked > 0 && finding.unchecked.is_none(), "{report}");
+    }
+    // The order of the customer that cannot answer, once in each half.
+    let work = &report.work_in_flight;
+    assert_eq!((work.open_sagas, work.messages, work.waiting_for_retry + work.quarantined), (2, 0, 2), "{report}");
+    assert!(report.views.values().all(|view| view.behind == 0 && view.shards_behind == 0), "{report}");
+}
+
+#[test]
+fn damaged_credit_is_found() {
+    use Invariant::{Credit, History, Reservations};
+    for (sql, violated) in [
+        ("UPDATE customers SET reserved_cents = reserved_cents + 1 WHERE name = 'Bob'", vec![Credit, History]),
+        ("UPDATE customers SET credit_limit_cents = 1 WHERE name = 'Ada Park'", vec![Credit, History]),
+        (
+            "DELETE FROM reservations WHERE order_id = (SELECT min(order_id) FROM reservations)",
+            vec![Credit, Reservations],
+        ),
+        (
+            "INSERT INTO reservations SELECT randomblob(16), customer_id, 5 FROM customers LIMIT 1",
+            vec![Credit, Reservations],
+        ),
+        // The sum stays right: only its order tells.
+        (
+            "UPDATE reservations SET order_id = randomblob(16) \
+             WHERE order_id = (SELECT min(order_id) FROM reservations)",
+            vec![Reservations],
+        ),
+        (
+            "UPDATE reservations SET customer_id = randomblob(16) \
+             WHERE order_id = (SELECT min(order_id) FROM reservations)",
+            vec![Credit, Reservations],
+        ),
+    ] {
+        assert_eq!(violated_by(CUSTOMERS, sql), violated, "{sql}");
+    }
+}
+
+#[test]
+fn damaged_rows_and_events_are_found() {
+    use Invariant::{History, Outbox, Sagas};
+    let second = format!("entity_id = {APPROVED} AND version = 2");
+    for (sql, violated) in [
+        (format!("UPDATE orders SET state = 'SHIPPED' WHERE order_id = {APPROVED}"), vec![History]),
+        (format!("UPDATE orders SET note = 'ring once' WHERE order_id = {APPROVED}"), vec![History]),
+        (format!("UPDATE orders SET updated_at = 1 WHERE order_id = {APPROVED}"), vec![History]),
+        (format!("UPDATE orders SET state = 'PENDING' WHERE order_id = {APPROVED}"), vec![History, Sagas]),
+        (format!("UPDATE outbox SET version = 7 WHERE {second}"), vec![History]),
+        (format!("UPDATE outbox SET time = 1 WHERE {second}"), vec![History]),
+        (format!("UPDATE outbox SET events = '[{{' WHERE {second}"), vec![History]),
+        (
+            format!("UPDATE outbox SET events = replace(events, 'order.approved', 'order.shipped') WHERE {second}"),
+            vec![History],
+        ),
+        (format!("DELETE FROM outbox WHERE {second}"), vec![History, Outbox]),
+    ] {
+        assert_eq!(violated_by(ORDERS, &sql), violated, "{sql}");
+    }
+    let wrong_balance = "UPDATE outbox SET events = replace(events, '\"availableCredit\":{\"amount\":\"10.00\"}', \
+         '\"availableCredit\":{\"amount\":\"10.01\"}') WHERE version = 2 AND events LIKE '%\"10.00\"%'";
+    assert_eq!(violated_by(CUSTOMERS, wrong_balance), vec![History]);
+}
+
+#[test]
+fn damaged_outboxes_and_inboxes_are_found() {
+    use Invariant::{Inbox, Outbox};
+    for (sql, violated) in [
+        (
+            "UPDATE outbox SET sequence = sequence + 1 WHERE (shard, sequence) IN \
+          (SELECT shard, max(sequence) FROM outbox GROUP BY shard LIMIT 1)",
+            Outbox,
+        ),
+        ("UPDATE outbox SET messages = '[' WHERE messages IS NOT NULL", Outbox),
+        ("UPDATE outbox SET messages = NULL WHERE version IS NULL", Outbox),
+        ("UPDATE shards SET published = 1000000 WHERE shard = 0", Outbox),
+        ("UPDATE inbox SET position = 1000000 WHERE position = (SELECT max(position) FROM inbox)", Inbox),
+        ("UPDATE inbox SET source_shard = 99 WHERE position = (SELECT max(position) FROM inbox)", Inbox),
+    ] {
+        assert_eq!(violated_by(CUSTOMERS, sql), vec![violated], "{sql}");
+    }
+}
+
+#[test]
+fn rows_that_were_removed_as_received_are_no_gap() {
+    // What the journal does when it prunes.
+    let folder = Left::behind().copy();
+    for sql in [
+        "UPDATE shards SET pruned = (SELECT max(sequence) FROM outbox o WHERE o.shard = shards.shard) \
+         WHERE shard IN (SELECT shard FROM outbox)",
+        "UPDATE outbox SET messages = NULL WHERE events IS NOT NULL AND messages IS NOT NULL",
+        "DELETE FROM outbox WHERE events IS NULL",
+    ] {
+        damage(folder.path(), CUSTOMERS, sql);
+    }
+    let report = audit(folder.path());
+    assert!(report.holds(), "{report}");
+}
+
+#[test]
+fn messages_that_are_not_received_yet_are_work_in_flight() {
+    let folder = Left::behind().copy();
+    damage(folder.path(), ORDERS, "DELETE FROM inbox");
+    let report = audit(folder.path());
+    assert!(report.holds() && report.work_in_flight.messages > 0, "{report}");
+}
+
+#[test]
+fn damaged_sagas_are_found() {
+    let of_approved = format!("kind = 'create-order' AND order_id = {APPROVED}");
+    for sql in [
+        format!("DELETE FROM sagas WHERE {of_approved}"),
+        format!("UPDATE sagas SET state = 'COMPENSATED' WHERE {of_approved}"),
+        format!("UPDATE sagas SET state = 'RUNNING' WHERE {of_approved}"),
+        format!("UPDATE sagas SET amount_cents = 1 WHERE {of_approved}"),
+        "UPDATE sagas SET reason = 'TIMED_OUT' WHERE reason = 'INSUFFICIENT_CREDIT'".to_owned(),
+        "UPDATE sagas SET order_id = randomblob(16) WHERE kind = 'cancel-order'".to_owned(),
+        "DELETE FROM sagas WHERE ended_at IS NULL".to_owned(),
+        "UPDATE sagas SET state = 'STRANGE' WHERE kind = 'cancel-order'".to_owned(),
+    ] {
+        assert_eq!(violated_by(ORDERS, &sql), vec![Invariant::Sagas], "{sql}");
+    }
+}
+
+#[test]
+fn an_overdue_saga_is_a_violation_only_while_a_node_runs() {
+    let folder = Left::behind().copy();
+    damage(folder.path(), ORDERS, "UPDATE sagas SET deadline = 1 WHERE ended_at IS NULL");
+    let at_rest = audit(folder.path());
+    assert!(at_rest.holds() && !at_rest.node_running && at_rest.work_in_flight.overdue_sagas == 2, "{at_rest}");
+    let lock = File::create(folder.path().join(crate::app::LOCK_FILE)).unwrap();
+    lock.try_lock().unwrap();
+    let running = audit(folder.path());
+    assert!(running.node_running, "{running}");
+    assert_eq!(running.violated().collect::<Vec<_>>(), vec![Invariant::Sagas], "{running}");
+}
+
+#[test]
+fn damaged_documents_are_found() {
+    let columns = "customer_id, state, total_cents, created_at, version, rejection_reason, customer_name, lines, note";
+    for sql in [
+        "UPDATE order_documents SET note = 'ring once' WHERE id = (SELECT min(id) FROM order_documents)",
+        "UPDATE order_documents SET lines = '[]' WHERE id = (SELECT min(id) FROM order_documents)",
+        "UPDATE order_documents SET lines = '[' WHERE id = (SELECT min(id) FROM order_documents)",
+        "UPDATE order_documents SET version = 9 WHERE id = (SELECT min(id) FROM order_documents)",
+        "UPDATE order_documents SET version = 1, state = 1, customer_name = NULL \
+         WHERE id = (SELECT min(id) FROM order_documents WHERE state = 2)",
+        "DELETE FROM order_documents WHERE id = (SELECT min(id) FROM order_documents)",
+        &format!(
+            "INSERT INTO order_documents (id, {columns}) SELECT randomblob(16), {columns} FROM order_documents LIMIT 1"
+        ),
+        "UPDATE customer_documents SET available_cents = available_cents - 1 WHERE name = 'Bob'",
+        "UPDATE view_positions SET positions = '{\"orders\":[[0,1000000]]}'",
+    ] {
+        assert_eq!(violated_by(DOCUMENTS, sql), vec![Invariant::Documents], "{sql}");
+    }
+}
+
+#[test]
+fn documents_may_be_older_as_long_as_the_view_has_not_gone_past() {
+    let folder = Left::behind().copy();
+    damage(folder.path(), DOCUMENTS, "DELETE FROM order_documents");
+    damage(folder.path(), DOCUMENTS, "UPDATE view_positions SET positions = '{}'");
+    let report = audit(folder.path());
+    assert!(report.holds(), "{report}");
+    let lag = &report.views["documents"];
+    assert!(lag.behind == 16 && lag.shards_behind > 0, "{report}");
+}
+
+#[test]
+fn an_entity_that_a_view_has_in_quarantine_is_told_and_may_be_older() {
+    let folder = Left::behind().copy();
+    let documents = Connection::open(folder.path().join(DOCUMENTS)).unwrap();
+    let first = "(SELECT min(id) FROM order_documents)";
+    let id: Vec<u8> = documents.query_row(&format!("SELECT {first}"), [], |row| row.get(0)).unwrap();
+    let entity = QuarantinedEntity {
+        source: ShardId::of(Service::Orders, Uuid::from_slice(&id).unwrap(), shop::SHARDS),
+        entity: Uuid::from_slice(&id).unwrap(),
+        version: 1,
+        sequence: 1,
+        cause: "a test".into(),
+        time: Timestamp::from_micros(1),
+    };
+    let detail = serde_json::to_string(&entity).unwrap();
+    let put = "INSERT INTO view_quarantine (entity, service, detail) VALUES (?, ?, ?)";
+    documents.execute(put, (&id, Service::Orders.number(), detail)).unwrap();
+    documents.execute(&format!("DELETE FROM order_documents WHERE id = {first}"), []).unwrap();
+    drop(documents);
+    let report = audit(folder.path());
+    assert!(report.holds(), "{report}");
+    assert_eq!((report.views["documents"].behind, report.views["documents"].quarantined.len()), (1, 1), "{report}");
+}
+
+#[test]
+fn an_older_search_index_is_behind_and_one_that_says_it_is_new_is_wrong() {
+    let left = Left::behind();
+    let folder = left.copy();
+    let index = folder.path().join("search");
+    let payload = |folder: &Path| -> Value {
+        let meta: Value = serde_json::from_slice(&fs::read(folder.join("meta.json")).unwrap()).unwrap();
+        meta["payload"].clone()
+    };
+    let newest = payload(&index);
+    fs::remove_dir_all(&index).unwrap();
+    copy(&left.old_index(), &index);
+    let report = audit(folder.path());
+    assert!(report.holds() && report.views["search"].behind == 8, "{report}");
+    let mut meta: Value = serde_json::from_slice(&fs::read(index.join("meta.json")).unwrap()).unwrap();
+    meta["payload"] = newest;
+    fs::write(index.join("meta.json"), meta.to_string()).unwrap();
+    let report = audit(folder.path());
+    assert_eq!(report.violated().collect::<Vec<_>>(), vec![Invariant::Search], "{report}");
+    assert_eq!(report.violations(), 8, "{report}");
+}
+
+#[test]
+fn views_that_are_not_there_are_told_and_not_called_violations() {
+    let folder = Left::behind().copy();
+    fs::remove_file(folder.path().join(DOCUMENTS)).unwrap();
+    fs::remove_dir_all(folder.path().join("search")).unwrap();
+    let report = audit(folder.path());
+    assert!(report.holds(), "{report}");
+    let unchecked = report.invariants.values().filter(|finding| finding.unchecked.is_some()).count();
+    assert_eq!(unchecked, 2, "{report}");
+}
+
+#[test]
+fn a_running_node_under_load_holds_every_invariant() {
+    let folder = tempfile::tempdir().unwrap();
+    run(async {
+        let shop = Shop::open(folder.path(), "").await;
+        let mut customers = Vec::new();
+        for _ in 0..5 {
+            customers.push(shop.customer("Ada Park", 20_000).await);
+        }
+        let orders = join_all((0..600).map(|n| shop.order(customers[n % 5], 250)));
+        let config = AuditConfig { data_dir: folder.path().to_owned(), shards: None };
+        let audits = async {
+            for _ in 0..4 {
+                let report = super::run(&config).await.unwrap();
+                assert!(report.holds(), "{report}");
+            }
+        };
+        futures_util::future::join(orders, audits).await;
+        shop.close().await;
+        let report = super::run(&config).await.unwrap();
+        assert!(report.holds() && report.work_in_flight.open_sagas == 0, "{report}");
+    });
+}
+
+#[test]
+fn a_report_says_both_values_and_ends_with_the_verdict() {
+    let folder = Left::behind().copy();
+    assert!(audit(folder.path()).to_string().ends_with("all invariants hold\n"));
+    damage(folder.path(), ORDERS, &format!("UPDATE orders SET state = 'SHIPPED' WHERE order_id = {APPROVED}"));
+    let report = audit(folder.path());
+    let text = report.to_string();
+    assert!(text.contains("row state: expected APPROVED, found SHIPPED") && text.ends_with("1 violation\n"), "{text}");
+    let json = report.to_json();
+    assert_eq!((&json["holds"], &json["violations"]), (&Value::Bool(false), &Value::from(1)));
+    assert_eq!(json["invariants"]["history"]["examples"][0]["found"], "SHIPPED");
+}

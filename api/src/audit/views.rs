@@ -46,7 +46,6 @@ impl<D: PartialEq + Serialize> ViewSlice<D> {
         invariant: Invariant,
         slice: Slice<Stored<D>>,
         version_of: impl Fn(&D) -> u64,
-        quarantined: HashSet<Uuid>,
     ) -> Self {
         let shown = |stored: Stored<D>| {
             let version = stored.document.as_ref().map_or(0, &version_of);
@@ -57,7 +56,7 @@ impl<D: PartialEq + Serialize> ViewSlice<D> {
             invariant,
             documents: slice.documents.into_iter().map(shown).collect(),
             positions: slice.positions,
-            quarantined,
+            quarantined: slice.quarantined.into_iter().map(|entity| entity.entity).collect(),
         }
     }
 

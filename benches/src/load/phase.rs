@@ -58,7 +58,10 @@ pub fn run(plan: &Arc<Plan>, amount: Amount, rate: Option<u32>, progress: &mut P
     for thread in 0..threads {
         let gate = Gate::new(start, amount, rate, (thread, threads), Arc::clone(&stop));
         let (plan, completed, finished) = (Arc::clone(plan), Arc::clone(&completed), finished.clone());
-        let run = move || finished.send(generate(plan, gate, (thread, threads), &completed));
+        let run = move || {
+            // Nobody listens any more when another thread has failed.
+            finished.send(generate(plan, gate, (thread, threads), &completed)).ok();
+        };
         std::thread::Builder::new().name(format!("load-{thread}")).spawn(run)?;
     }
     drop(finished);

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 const NANOS: u128 = 1_000_000_000;
-/// Requests due closer together than this are let go together: it bounds what keeping the time costs.
-const SHORTEST_SLEEP: Duration = Duration::from_micros(100);
+/// Requests due closer together than this are let go together. It bounds what keeping the time costs the machine that
+/// is measured, and by how much latencies in an open loop are told too high.
+const SHORTEST_SLEEP: Duration = Duration::from_micros(250);
 
 /// The share of one thread in a fixed arrival schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +40,12 @@ impl Schedule {
         let of_all = ((elapsed.as_nanos() + 1) * u128::from(self.rate)).div_ceil(NANOS);
         let mine = (of_all + threads - 1).saturating_sub(u128::from(self.thread)) / threads;
         u64::try_from(mine).unwrap_or(u64::MAX)
+    }
+
+    /// How many of this thread's requests a run of this length has: one due at its very end is not sent any more.
+    #[must_use]
+    pub fn due_before(&self, end: Duration) -> u64 {
+        end.checked_sub(Duration::from_nanos(1)).map_or(0, |last| self.due_by(last))
     }
 }
 

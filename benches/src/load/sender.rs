@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How often one order is sent.
 const ATTEMPTS: u32 = 20;
 /// A run without any answer for this long is over.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// What the connections of one thread share. Borrowed only between two awaits.
 #[derive(Debug)]

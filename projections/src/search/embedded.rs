@@ -20,6 +20,7 @@ use tracing::{info, warn};
 use crate::ViewError;
 use crate::search::{SearchView, VIEW};
 
+pub mod audit;
 mod collect;
 mod commit;
 mod lookup;

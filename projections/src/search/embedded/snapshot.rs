@@ -42,6 +42,14 @@ impl Columns {
         })
     }
 
+    pub(super) fn version(&self, doc: DocId) -> u64 {
+        self.version.get_val(doc)
+    }
+
+    pub(super) fn total(&self, doc: DocId) -> i64 {
+        self.total.get_val(doc)
+    }
+
     pub(super) fn id(&self, doc: DocId) -> u128 {
         (u128::from(self.id_high.get_val(doc)) << 64) | u128::from(self.id_low.get_val(doc))
     }

@@ -1,6 +1,6 @@
 //! The view as an auditor reads it: all documents, range by range.
 
-use sea_orm::{EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
 use store::audit::IdRange;
 
 use super::super::tables::{customer_document, order_document, view_quarantine};
@@ -21,9 +21,10 @@ impl SqliteDocumentReader {
         let (snapshot, positions) = self.snapshot().await?;
         let rows = Entity::find().filter(range.condition(Column::Id)).order_by_asc(Column::Id);
         let rows = rows.all(&snapshot).await.map_err(unavailable)?;
+        let quarantined = quarantined(&snapshot).await?;
         snapshot.rollback().await.map_err(unavailable)?;
         let documents = rows.into_iter().map(|row| Stored { id: row.id, document: row.try_into() }).collect();
-        Ok(Slice { documents, positions })
+        Ok(Slice { documents, positions, quarantined })
     }
 
     /// The customer documents of a range.
@@ -35,17 +36,14 @@ impl SqliteDocumentReader {
         let (snapshot, positions) = self.snapshot().await?;
         let rows = Entity::find().filter(range.condition(Column::Id)).order_by_asc(Column::Id);
         let rows = rows.all(&snapshot).await.map_err(unavailable)?;
+        let quarantined = quarantined(&snapshot).await?;
         snapshot.rollback().await.map_err(unavailable)?;
         let documents = rows.into_iter().map(|row| Stored { id: row.id, document: row.try_into() }).collect();
-        Ok(Slice { documents, positions })
+        Ok(Slice { documents, positions, quarantined })
     }
+}
 
-    /// The entities in quarantine, at most `limit`.
-    ///
-    /// # Errors
-    /// When the view store does not answer, or an entry cannot be read.
-    pub async fn audit_quarantine(&self, limit: u64) -> Result<Vec<QuarantinedEntity>, ViewError> {
-        let rows = view_quarantine::Entity::find().limit(limit).all(&self.pool).await.map_err(unavailable)?;
-        rows.into_iter().map(|row| serde_json::from_str(&row.detail).map_err(corrupt)).collect()
-    }
+async fn quarantined(snapshot: &DatabaseTransaction) -> Result<Vec<QuarantinedEntity>, ViewError> {
+    let rows = view_quarantine::Entity::find().all(snapshot).await.map_err(unavailable)?;
+    rows.into_iter().map(|row| serde_json::from_str(&row.detail).map_err(corrupt)).collect()
 }

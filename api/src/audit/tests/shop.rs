@@ -1,0 +1,158 @@
+//! A small shop on real stores: a node with views, and a folder with everything that it has left behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actors::gateway::{NewCustomer, NewOrder};
+use actors::{Node, NodeConfig, NodeParts};
+use domain::saga::SagaPolicy;
+use domain::{CustomerId, Money, OrderId, OrderLine, Service};
+use projections::{Views, ViewsConfig};
+use store::faults::{FaultPlan, Faults};
+use store::log::embedded::EmbeddedLog;
+use store::{Clock, Journal, ServiceDatabase};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+pub const SHARDS: u16 = 4;
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
+
+pub struct Shop {
+    pub node: Node,
+    views: Views,
+    parts: NodeParts,
+}
+
+impl Shop {
+    pub async fn open(folder: &Path, faults: &str) -> Self {
+        let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
+        let mut databases = Vec::new();
+        for service in Service::ALL {
+            databases.push(ServiceDatabase::open_embedded(service, folder, SHARDS).await.unwrap());
+        }
+        let log = Arc::new(EmbeddedLog::new(databases.clone(), SHARDS, faults.clone()));
+        let mut journals = Vec::new();
+        for database in &databases {
+            journals.push(Journal::start(database, Arc::clone(&log), faults.clone(), SHARDS).await.unwrap());
+        }
+        let parts = NodeParts { databases, journals, log: log.clone(), clock: Clock::system(), faults };
+        let config = NodeConfig {
+            name: "test".into(),
+            shards: SHARDS,
+            arbiters: 2,
+            live_actors: 1000,
+            sagas: SagaPolicy::default(),
+            retention: Duration::from_secs(3600),
+        };
+        let node = Node::start(&config, &parts);
+        node.opened().await;
+        let views = Views::open(&ViewsConfig { directory: folder.to_owned() }, log).await.unwrap();
+        Shop { node, views, parts }
+    }
+
+    /// Stops when the views show everything.
+    pub async fn close(self) {
+        self.views_are_level().await;
+        self.node.stop().await;
+        self.views.stop().await;
+        for database in self.parts.databases {
+            database.close().await;
+        }
+    }
+
+    async fn views_are_level(&self) {
+        for _ in 0..2_000 {
+            let status = self.views.status().await;
+            if status.iter().all(|view| view.lag.as_ref().is_some_and(|lag| lag.events == 0)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the views stay behind");
+    }
+
+    pub async fn customer(&self, name: &str, cents: i64) -> CustomerId {
+        let request = NewCustomer { name: name.into(), credit_limit: Money::from_cents(cents) };
+        self.node.gateway().create_customer(request, None).await.unwrap().customer_id
+    }
+
+    /// An order whose saga has ended.
+    pub async fn order(&self, customer_id: CustomerId, cents: i64) -> OrderId {
+        self.order_waiting(customer_id, cents, PATIENCE).await
+    }
+
+    pub async fn order_waiting(&self, customer_id: CustomerId, cents: i64, wait: Option<Duration>) -> OrderId {
+        let total = Money::from_cents(cents);
+        let line = OrderLine { sku: "981760".into(), name: "YOGURT".into(), quantity: 1, unit_price: total };
+        let request = NewOrder { customer_id, total, lines: vec![line], note: Some("ring twice".into()) };
+        self.node.gateway().create_order(request, None, wait).await.unwrap().order_id
+    }
+
+    async fn trade(&self) {
+        let ada = self.customer("Ada Park", 1500).await;
+        let bob = self.customer("Bob", 1_000_000).await;
+        for cents in [500, 400, 300, 10_000] {
+            self.order(ada, cents).await;
+        }
+        self.order(CustomerId(Uuid::now_v7()), 100).await;
+        let cancelled = self.order(bob, 700).await;
+        self.node.gateway().cancel_order(cancelled, None, PATIENCE).await.unwrap();
+        let shipped = self.order(bob, 800).await;
+        self.node.gateway().ship_order(shipped, None).await.unwrap();
+        // Its saga stays open: the customer cannot answer.
+        let poison = self.customer("Poison", 1500).await;
+        self.order_waiting(poison, 100, None).await;
+    }
+}
+
+/// A folder that a node with some trade has left behind, and how its search index was after the first half.
+pub struct Left {
+    folder: TempDir,
+}
+
+impl Left {
+    /// Made once for all tests, which damage copies of it.
+    pub fn behind() -> &'static Left {
+        static LEFT: OnceLock<Left> = OnceLock::new();
+        LEFT.get_or_init(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let data = folder.path().join("data");
+            fs::create_dir(&data).unwrap();
+            super::run(async {
+                for half in ["first", "second"] {
+                    let shop = Shop::open(&data, "panic-customer=Poison").await;
+                    shop.trade().await;
+                    shop.close().await;
+                    copy(&data.join("search"), &folder.path().join(half));
+                }
+            });
+            Left { folder }
+        })
+    }
+
+    pub fn copy(&self) -> TempDir {
+        let target = tempfile::tempdir().unwrap();
+        copy(&self.folder.path().join("data"), target.path());
+        target
+    }
+
+    /// The search index after the first half.
+    pub fn old_index(&self) -> PathBuf {
+        self.folder.path().join("first")
+    }
+}
+
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The index as an auditor reads it: every order that searches find, by id, range by range.
+//!
+//! The term dictionary of the id field is sorted, so a range is read without looking at the rest, and an order that is
+//! in the index twice shows. No writer's lock is taken, so a node may run meanwhile.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use store::audit::IdRange;
+use tantivy::directory::MmapDirectory;
+use tantivy::schema::IndexRecordOption;
+use tantivy::{DocAddress, DocSet as _, Index, IndexReader, Opstamp, ReloadPolicy, SegmentOrdinal, SegmentReader};
+use tantivy::{TERMINATED, TantivyError};
+use uuid::Uuid;
+
+use super::commit::CommitState;
+use super::schema::{self, Fields};
+use super::snapshot::{Columns, Snapshot};
+use super::view_error;
+use crate::ViewError;
+use crate::audit::{Indexed, Slice, Stored};
+use crate::search::VIEW;
+
+/// Decompressed blocks of stored documents kept per segment: documents of near ids lie in many blocks.
+const STORE_CACHE_BLOCKS: usize = 32;
+/// A commit may come between reading its payload and opening its segments; then both are read again.
+const ATTEMPTS: usize = 100;
+
+/// An index opened to be read in whole.
+pub struct IndexAudit {
+    index: Index,
+    reader: IndexReader,
+    fields: Fields,
+    commit: Opstamp,
+    snapshot: Snapshot,
+    state: CommitState,
+}
+
+/// Opens the index of `data_dir` to read only; `None` when there is none of this release's definition.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn open_to_read(data_dir: &Path) -> Result<Option<IndexAudit>, ViewError> {
+    let folder = data_dir.join("search");
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    let directory = MmapDirectory::open(&folder).map_err(|error| view_error(error.into()))?;
+    if !Index::exists(&directory).map_err(|error| view_error(error.into()))? {
+        return Ok(None);
+    }
+    let mut index = Index::open(directory).map_err(view_error)?;
+    let (schema, fields) = schema::define();
+    if index.schema() != schema {
+        return Ok(None);
+    }
+    index.set_tokenizers(schema::tokenizers());
+    let builder = index.reader_builder().reload_policy(ReloadPolicy::Manual);
+    let builder = builder.doc_store_cache_num_blocks(STORE_CACHE_BLOCKS);
+    let reader: IndexReader = builder.try_into().map_err(view_error)?;
+    let (commit, snapshot, state) = newest(&index, &reader, fields)?;
+    Ok(Some(IndexAudit { index, reader, fields, commit, snapshot, state }))
+}
+
+impl IndexAudit {
+    /// Goes on to the newest commit.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn refresh(&mut self) -> Result<(), ViewError> {
+        if self.index.load_metas().map_err(view_error)?.opstamp != self.commit {
+            (self.commit, self.snapshot, self.state) = newest(&self.index, &self.reader, self.fields)?;
+        }
+        Ok(())
+    }
+
+    /// The orders of a range that searches find.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn orders(&self, range: IdRange) -> Result<Slice<Indexed>, ViewError> {
+        let mut found: BTreeMap<Uuid, Vec<(DocAddress, u64, i64)>> = BTreeMap::new();
+        for (number, segment, columns) in self.snapshot.segments() {
+            let segment = Segment { number, segment, columns };
+            segment.orders(self.fields, range, &mut found).map_err(view_error)?;
+        }
+        let indexed = |(id, hits): (Uuid, Vec<(DocAddress, u64, i64)>)| {
+            let newest = hits.iter().max_by_key(|(_, version, _)| *version).copied();
+            newest.map(|(address, version, total_cents)| Indexed {
+                hits: hits.len(),
+                version,
+                total_cents,
+                stored: Stored { id, document: self.snapshot.document(address) },
+            })
+        };
+        let documents = found.into_iter().filter_map(indexed).collect();
+        let CommitState { positions, quarantined } = self.state.clone();
+        Ok(Slice { documents, positions, quarantined })
+    }
+}
+
+struct Segment<'a> {
+    number: SegmentOrdinal,
+    segment: &'a SegmentReader,
+    columns: &'a Columns,
+}
+
+impl Segment<'_> {
+    fn orders(
+        &self,
+        fields: Fields,
+        range: IdRange,
+        found: &mut BTreeMap<Uuid, Vec<(DocAddress, u64, i64)>>,
+    ) -> tantivy::Result<()> {
+        let index = self.segment.inverted_index(fields.id)?;
+        let mut ids = index.terms().range();
+        if let Some(after) = &range.after {
+            ids = ids.gt(after.as_bytes());
+        }
+        if let Some(up_to) = &range.up_to {
+            ids = ids.le(up_to.as_bytes());
+        }
+        let mut ids = ids.into_stream()?;
+        while ids.advance() {
+            let id = Uuid::from_slice(ids.key()).map_err(|error| TantivyError::SchemaError(error.to_string()))?;
+            let mut postings = index.read_postings_from_terminfo(ids.value(), IndexRecordOption::Basic)?;
+            while postings.doc() != TERMINATED {
+                let doc = postings.doc();
+                if !self.segment.is_deleted(doc) {
+                    let hit = (DocAddress::new(self.number, doc), self.columns.version(doc), self.columns.total(doc));
+                    found.entry(id).or_default().push(hit);
+                }
+                postings.advance();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The newest commit: its segments and what its payload says, surely of one commit.
+fn newest(index: &Index, reader: &IndexReader, fields: Fields) -> Result<(Opstamp, Snapshot, CommitState), ViewError> {
+    for _ in 0..ATTEMPTS {
+        let before = index.load_metas().map_err(view_error)?;
+        reader.reload().map_err(view_error)?;
+        if index.load_metas().map_err(view_error)?.opstamp != before.opstamp {
+            continue;
+        }
+        let damage = || ViewError::Corrupt { view: VIEW, what: "the newest commit has no positions".to_owned() };
+        let state = CommitState::read(before.payload.as_deref()).ok_or_else(damage)?;
+        let snapshot = Snapshot::open(reader.searcher(), fields, state.positions.clone()).map_err(view_error)?;
+        return Ok((before.opstamp, snapshot, state));
+    }
+    let cause = TantivyError::SystemError("commits come faster than the index can be opened".to_owned());
+    Err(view_error(cause))
+}
