@@ -10,8 +10,8 @@ use crate::tables::outbox;
 use crate::unit::MAX_MESSAGES;
 use crate::{ServiceDatabase, StoreError, outbox as stored};
 
-/// Rows read at once.
-const PAGE: u64 = 1000;
+/// Rows read at once, at most.
+const PAGE: usize = 1000;
 
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -29,17 +29,19 @@ pub(crate) async fn messages(
     let mut previous = after;
     // The row that holds the message `after` may hold later ones too.
     let mut beyond = signed(after).saturating_sub(i64::try_from(MAX_MESSAGES).unwrap_or(0));
+    let (wanted, page) = match destination {
+        // Each of these rows has an event.
+        Destination::Events => (outbox::Column::Events.is_not_null(), limit.clamp(1, PAGE)),
+        // Most of these are for other shards.
+        Destination::Shard(_) => (outbox::Column::Messages.is_not_null(), PAGE),
+    };
     loop {
-        let wanted = match destination {
-            Destination::Events => outbox::Column::Events.is_not_null(),
-            Destination::Shard(_) => outbox::Column::Messages.is_not_null(),
-        };
         let rows = outbox::Entity::find()
             .filter(outbox::Column::Shard.eq(i32::from(source.number)))
             .filter(outbox::Column::Sequence.gt(beyond))
-            .filter(wanted)
+            .filter(wanted.clone())
             .order_by_asc(outbox::Column::Sequence)
-            .limit(PAGE)
+            .limit(u64::try_from(page).unwrap_or(u64::MAX))
             .all(&database.read)
             .await
             .map_err(|e| database.failed(e))?;
@@ -77,7 +79,7 @@ pub async fn events(
             outbox::Column::Version.gt(signed(from_version).saturating_sub(i64::try_from(MAX_MESSAGES).unwrap_or(0))),
         )
         .order_by_asc(outbox::Column::Version)
-        .limit(u64::try_from(limit + MAX_MESSAGES).unwrap_or(PAGE))
+        .limit(u64::try_from(limit + MAX_MESSAGES).unwrap_or(u64::MAX))
         .all(&database.read)
         .await
         .map_err(|e| database.failed(e))?;
