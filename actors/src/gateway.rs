@@ -59,6 +59,8 @@ pub struct OrderAnswer {
     pub saga_id: Option<SagaId>,
     /// Whether the saga this command began, or joined, has ended.
     pub saga_ended: bool,
+    /// Whether a request under the same `Idempotency-Key` has had the effect before.
+    pub repeated: bool,
     /// Every entity the command, or its ended saga, has changed.
     pub seen: Vec<Seen>,
 }
@@ -71,6 +73,8 @@ pub struct SagaAnswer {
     /// The saga's state by name, and its version.
     pub state: domain::saga::SagaState,
     pub version: u64,
+    /// The order, as far as the command has seen or changed it.
+    pub seen: Seen,
 }
 
 /// Why a command is not carried out.

@@ -127,6 +127,7 @@ impl OrderActor {
         begins: impl FnOnce(&Order) -> Option<SagaId>,
     ) -> Result<Outcome, StepError> {
         let Some(stored) = self.stored.as_mut() else { return Ok(Outcome::NotFound) };
+        self.faults.panic_if(self.faults.plan().panic_order.as_ref(), stored.order.customer_name.as_deref());
         if let Some(binding) = binding
             && let Some(known) = stored.remembered.iter().find(|known| known.key == binding.key.as_uuid())
         {

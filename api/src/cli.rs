@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tokio::sync::watch;
 
+use crate::audit::{self, AuditConfig};
 use crate::client::args::{ExplainArgs, ImportArgs, QuarantineCommand, SagasCommand, ViewsCommand};
 use crate::client::{self, ClientError};
 use crate::config::{self, Config, ConfigError, Effective, SettingFlags};
@@ -40,8 +41,19 @@ enum Command {
     Views(ViewsCommand),
     /// Tell the story of one order, customer or saga
     Explain(ExplainArgs),
+    /// Prove, on the stores of this configuration, that every invariant holds
+    Verify(VerifyCommand),
     /// Show or check the settings
     Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+struct VerifyCommand {
+    #[command(flatten)]
+    settings: SettingFlags,
+    /// Print the outcome as one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -71,6 +83,7 @@ pub fn run() -> ExitCode {
         Some(Command::Quarantine(command)) => talk(client::quarantine::run(&command)),
         Some(Command::Views(command)) => talk(client::views::run(&command)),
         Some(Command::Explain(args)) => talk(client::explain::run(&args)),
+        Some(Command::Verify(VerifyCommand { settings: flags, json })) => verify(&settings.with(flags), json),
         Some(Command::Config(ConfigCommand { action: ConfigAction::Show(flags) })) => show(&settings.with(flags)),
         Some(Command::Config(ConfigCommand { action: ConfigAction::Check(flags) })) => check(&settings.with(flags)),
     }
@@ -122,6 +135,26 @@ fn url_of(listen: SocketAddr) -> String {
 /// Runs a command that talks to a running node.
 fn talk(command: impl Future<Output = Result<ExitCode, ClientError>>) -> ExitCode {
     client::exit_code(actix_rt::System::new().block_on(command))
+}
+
+/// Audits the stores that the settings name; succeeds only when every invariant holds.
+fn verify(flags: &SettingFlags, json: bool) -> ExitCode {
+    let config = match Config::load(flags) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
+    let audited = || -> anyhow::Result<bool> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let report =
+            runtime.block_on(audit::run(&AuditConfig { data_dir: config.data_dir, shards: Some(config.shards) }))?;
+        audit::write(&report, json, &mut std::io::stdout().lock())?;
+        Ok(report.holds())
+    };
+    match audited() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => complain(&format!("{error:#}")),
+    }
 }
 
 fn show(flags: &SettingFlags) -> ExitCode {

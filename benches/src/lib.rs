@@ -1,1 +1,13 @@
-//! placeholder
+//! What the benchmarks of this repository share.
+//!
+//! - [`load`]: the load generator (`--bin load`), which speaks the public HTTP contract and nothing else;
+//! - [`floor`]: the floor server (`--bin floor`): the same rows in the same durable units as the product, without
+//!   actors and views, to tell what a machine can do at best;
+//! - [`plot`]: one picture of several runs (`--bin plot`).
+//!
+//! Nothing here is part of the product, and no crate of the product depends on it.
+
+pub mod floor;
+pub mod load;
+pub mod plot;
+pub mod rate;

@@ -17,7 +17,8 @@ pub struct FaultPlan {
     pub fail_commit: Option<u64>,
     /// The customer actor panics on commands to a customer of this name.
     pub panic_customer: Option<String>,
-    /// The order actor panics on creating an order with this note.
+    /// The order actor panics on creating an order with this note, and on later commands to an order whose customer has
+    /// this name.
     pub panic_order: Option<String>,
     /// The saga actor panics on the answer of a customer of this name.
     pub panic_saga: Option<String>,
@@ -29,7 +30,7 @@ pub struct FaultPlan {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a fault; allowed: deliver-twice, lose-message=N, fail-commit=N, panic-customer=NAME, \
-     panic-order=NOTE, panic-saga=CUSTOMER-NAME, panic-once"
+     panic-order=NOTE-OR-CUSTOMER-NAME, panic-saga=CUSTOMER-NAME, panic-once"
 )]
 pub struct UnknownFault(String);
 

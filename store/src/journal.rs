@@ -4,7 +4,7 @@
 //! gathered as soon as the previous commit has ended (there is no timer), writes it in one transaction, and only then
 //! hands the messages to the log and the answers to their callers. The slower the disk, the larger the batches.
 //!
-//! When a unit cannot be written because of its own data, it alone is refused ([`Fate::Culprit`]); later units of its
+//! When a unit cannot be written because of its own data, it alone is refused ([`Fate::Culprit`](crate::unit::Fate::Culprit)); later units of its
 //! shard were decided on a state that will never be, so they are dropped and the shard reloads at a new epoch. When
 //! the database fails, all shards of the batch do.
 //!

@@ -30,10 +30,21 @@ pub async fn all_sagas_end(api: &Api) {
     assert!(stuck.items("sagas").is_empty(), "{}", stuck.text);
 }
 
+/// Waits until the views have taken in everything that is committed.
+pub async fn views_are_level(api: &Api) {
+    eventually_within(REST, "the views are level", async || {
+        let views = api.get("/views").await.is(200);
+        let level = views.items("views").iter().all(|view| view["lag"] == 0);
+        level.then_some(())
+    })
+    .await;
+}
+
 /// Waits until the views are at rest, then asserts for each customer that the credit in use is the sum of its approved and
 /// shipped orders. Gives the orders by customer.
 pub async fn balance(api: &Api, customers: &[String]) -> BTreeMap<String, Vec<Value>> {
     all_sagas_end(api).await;
+    views_are_level(api).await;
     let mut books = BTreeMap::new();
     for customer in customers {
         let path = format!("/customers/{customer}/orders");

@@ -16,6 +16,7 @@ mod history;
 mod idempotency;
 mod import;
 mod kills;
+mod layout;
 mod operations;
 mod panics;
 mod quarantine;

@@ -18,6 +18,7 @@ pub(super) fn without_saga(order: &Order) -> OrderAnswer {
         version: order.version,
         saga_id: None,
         saga_ended: false,
+        repeated: false,
         seen: vec![seen_order(order)],
     }
 }

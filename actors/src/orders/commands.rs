@@ -2,12 +2,12 @@
 
 use domain::order::Refusal;
 use domain::saga::{Saga, SagaKind};
-use domain::{Order, OrderId, OrderState, SagaId};
+use domain::{Order, OrderId, OrderState, SagaId, Service};
 use store::rows::Journaled;
 use store::sagas::{self, StoredSaga};
 
 use super::{OrdersLogic, answers, progress};
-use crate::gateway::{CommandError, SagaAnswer};
+use crate::gateway::{CommandError, OrderAnswer, SagaAnswer, Seen};
 use crate::order::{Ask, Outcome, Told};
 use crate::request::{Answer, Command, Request};
 use crate::saga;
@@ -53,7 +53,7 @@ impl OrdersLogic {
             Outcome::Changed(change) => self.begin(SagaKind::CreateOrder, order, *change, turn),
             Outcome::Repeated { .. } => {
                 let saga = SagaId::derive(SagaKind::CreateOrder.name(), id, 1);
-                self.joined(&order, saga, turn).await
+                self.joined(&order, saga, true, turn).await
             }
             _ => Ok(Step::refusing(CommandError::KeyReused, id.0)),
         }
@@ -64,15 +64,15 @@ impl OrdersLogic {
         let begun_at = |version| SagaId::derive(SagaKind::CancelOrder.name(), id, version);
         match told.outcome {
             Outcome::Changed(change) => self.begin(SagaKind::CancelOrder, order, *change, turn),
-            Outcome::Repeated { saga: Some(saga) } => self.joined(&order, saga, turn).await,
+            Outcome::Repeated { saga: Some(saga) } => self.joined(&order, saga, true, turn).await,
             Outcome::Refused(_) if order.state == OrderState::CancelPending => {
                 let saga = begun_at(order.version);
-                self.joined(&order, saga, turn).await
+                self.joined(&order, saga, false, turn).await
             }
             Outcome::Refused(_) if order.state == OrderState::Cancelled => {
                 // The saga began one version before its last word.
                 let saga = begun_at(order.version.saturating_sub(1));
-                self.joined(&order, saga, turn).await
+                self.joined(&order, saga, false, turn).await
             }
             Outcome::Refused(refusal) => Ok(Step::refusing(conflict(&order, refusal, "cancelled"), id.0)),
             Outcome::KeyReused => Ok(Step::refusing(CommandError::KeyReused, id.0)),
@@ -106,7 +106,7 @@ impl OrdersLogic {
     }
 
     /// A caller asks for what a saga is doing already, or has done: the answer shows the order as it is now.
-    async fn joined(&mut self, order: &Order, saga: SagaId, turn: Turn) -> Result<Step, StepError> {
+    async fn joined(&mut self, order: &Order, saga: SagaId, repeated: bool, turn: Turn) -> Result<Step, StepError> {
         let shown = if self.sagas.contains(saga) {
             Some(self.ask_saga(saga, saga::Ask::Show, turn).await?.saga)
         } else {
@@ -118,7 +118,7 @@ impl OrdersLogic {
         } else {
             answers::of_begun_saga(order, &shown)
         };
-        Ok(Step::answering(Answer::Order(answer), order.id.0))
+        Ok(Step::answering(Answer::Order(OrderAnswer { repeated, ..answer }), order.id.0))
     }
 
     async fn operate(&mut self, id: SagaId, ask: saga::Ask, not_possible: &str, turn: Turn) -> Result<Step, StepError> {
@@ -133,17 +133,24 @@ impl OrdersLogic {
             }
             saga::Outcome::KeyReused => Ok(Step::refusing(CommandError::KeyReused, id.0)),
             saga::Outcome::Unchanged | saga::Outcome::Changed(_) => {
-                let answer = saga_answer(&told.saga);
+                let saga = told.saga.clone();
                 let mut step = self.carry_on(told, turn).await?;
-                step.answer = Some(Ok(Answer::Saga(answer)));
+                let seen = if step.events.is_empty() { saga.order_version } else { step.first_version };
+                step.answer = Some(Ok(Answer::Saga(saga_answer(&saga, seen))));
                 Ok(step)
             }
         }
     }
 }
 
-fn saga_answer(saga: &Saga) -> SagaAnswer {
-    SagaAnswer { saga_id: saga.id, order_id: saga.order_id, state: saga.state, version: saga.version }
+fn saga_answer(saga: &Saga, order_version: u64) -> SagaAnswer {
+    SagaAnswer {
+        saga_id: saga.id,
+        order_id: saga.order_id,
+        state: saga.state,
+        version: saga.version,
+        seen: Seen { service: Service::Orders, entity: saga.order_id.0, version: order_version },
+    }
 }
 
 fn shipped(id: OrderId, told: Told) -> Result<Step, StepError> {

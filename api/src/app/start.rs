@@ -19,6 +19,7 @@ use super::Running;
 use super::history::StoredHistory;
 use super::operations::Operations;
 use super::queries::ViewQueries;
+use crate::audit::LOCK_FILE;
 use crate::config::Config;
 use crate::http::{self, Api};
 use crate::ports::Ports;
@@ -126,9 +127,6 @@ fn ports(
         health: operations,
     }
 }
-
-/// The name of the file whose lock says that a node runs on a data folder.
-pub const LOCK_FILE: &str = "lock";
 
 /// One node works on a data folder at a time. The lock is the operating system's, so a killed node leaves none behind.
 fn lock_data_folder(folder: &Path) -> anyhow::Result<File> {

@@ -149,10 +149,10 @@ pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
     api.meters.cancel_saga.watch(&request, work).await
 }
 
-/// A saga's version is not one that views know, so the token names nothing new.
+/// A saga's version is not one that views know, so the token names its order.
 fn accepted(api: &Api, answer: &SagaAnswer) -> HttpResponse {
-    let SagaAnswer { saga_id, order_id, state, version } = *answer;
-    let token = api.ports.queries.token_of(&[]);
+    let SagaAnswer { saga_id, order_id, state, version, seen } = *answer;
+    let token = api.ports.queries.token_of(&[seen]);
     let headers = CommandHeaders { version, token, applied: Prefer::default(), location: None };
     headers.answer(StatusCode::ACCEPTED, &SagaOutcome { saga_id, order_id, state, version })
 }

@@ -42,6 +42,8 @@ pub struct Double {
     pub customer_query: Mutex<Option<CustomerQuery>>,
     /// The answer to commands on orders: state and whether the saga has ended.
     pub outcome: Mutex<Option<(OrderState, bool)>>,
+    /// Whether commands on orders are answered as repeats.
+    pub repeated: Mutex<bool>,
     pub refusal: Mutex<Option<CommandError>>,
     pub read_error: Mutex<Option<ReadError>>,
     /// Commands and reads never end.
@@ -85,6 +87,7 @@ impl Double {
             version: 7,
             saga_id: Some(SagaId(id())),
             saga_ended,
+            repeated: *self.repeated.lock().unwrap(),
             seen: vec![
                 Seen { service: Service::Orders, entity: order.0, version: 7 },
                 Seen { service: Service::Customers, entity: id(), version: 3 },
@@ -142,7 +145,16 @@ impl Commands for Double {
 
     fn retry_saga(&self, saga: SagaId, key: Option<RequestBinding>) -> CommandFuture<'_, SagaAnswer> {
         let state = SagaState::Compensating;
-        self.command(key, SagaAnswer { saga_id: saga, order_id: OrderId(id()), state, version: 4 })
+        self.command(
+            key,
+            SagaAnswer {
+                saga_id: saga,
+                order_id: OrderId(id()),
+                state,
+                version: 4,
+                seen: Seen { service: domain::Service::Orders, entity: id(), version: 2 },
+            },
+        )
     }
 
     fn cancel_saga(

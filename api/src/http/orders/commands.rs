@@ -87,10 +87,10 @@ pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
         let _permit = api.commands.enter()?;
         let prefer = Prefer::of(&request, api.waits)?;
         let (order, binding) = order_command(&request, payload, "cancel").await?;
-        let (wait, keyed) = (waiting(prefer), binding.is_some());
+        let wait = waiting(prefer);
         let answer = api.ports.commands.cancel_order(order, binding, wait).await?;
         let headers = headers(&api, &answer, prefer, None);
-        Ok(match cancel_status(&answer, wait.is_some(), keyed) {
+        Ok(match cancel_status(&answer, wait.is_some()) {
             Some(status) => headers.answer(status, &OrderOutcome::of(&answer)),
             None => {
                 let state = answer.state.name();
@@ -156,12 +156,11 @@ async fn order_command(
     Ok((OrderId(id), binding))
 }
 
-/// The status of a cancel; `None` when it fell back. A request with a key whose saga has ended is taken for the repeat of the
-/// one that began it; a caller who does not wait is answered as then: it was accepted.
-fn cancel_status(answer: &OrderAnswer, waited: bool, keyed: bool) -> Option<StatusCode> {
-    let repeats = keyed && !waited && answer.saga_ended;
+/// The status of a cancel; `None` when it fell back. A repeat that does not wait is answered as the first request was: it
+/// was accepted.
+fn cancel_status(answer: &OrderAnswer, waited: bool) -> Option<StatusCode> {
     match answer.state {
-        OrderState::Cancelled if !repeats => Some(StatusCode::OK),
+        OrderState::Cancelled if waited || !answer.repeated => Some(StatusCode::OK),
         _ if waited && answer.saga_ended => None,
         _ => Some(StatusCode::ACCEPTED),
     }

@@ -162,20 +162,20 @@ async fn the_status_of_a_cancel_follows_from_state_saga_and_wait() {
     let node = Node::new();
     let path = format!("/orders/{ID}/cancel");
     let wait: &[(&str, &str)] = &[("prefer", "wait=5")];
-    let key: &[(&str, &str)] = &[("idempotency-key", "k1")];
-    for (outcome, headers, status) in [
-        ((OrderState::CancelPending, false), &[][..], 202),
-        ((OrderState::CancelPending, false), wait, 202),
-        ((OrderState::Cancelled, true), wait, 200),
+    for (outcome, repeated, headers, status) in [
+        ((OrderState::CancelPending, false), false, &[][..], 202),
+        ((OrderState::CancelPending, false), false, wait, 202),
+        ((OrderState::CancelPending, false), true, &[], 202),
+        ((OrderState::Cancelled, true), false, wait, 200),
         // cancelled before, by another request
-        ((OrderState::Cancelled, true), &[], 200),
-        ((OrderState::Cancelled, false), key, 200),
+        ((OrderState::Cancelled, true), false, &[], 200),
         // a repeat of the request that was answered 202
-        ((OrderState::Cancelled, true), key, 202),
-        ((OrderState::Approved, true), key, 202),
-        ((OrderState::CancelPending, false), key, 202),
+        ((OrderState::Cancelled, true), true, &[], 202),
+        ((OrderState::Approved, true), true, &[], 202),
+        ((OrderState::Cancelled, true), true, wait, 200),
     ] {
         *node.double.outcome.lock().unwrap() = Some(outcome);
+        *node.double.repeated.lock().unwrap() = repeated;
         let answer = node.post(&path, "", headers).await;
         assert_eq!(answer.status, status, "{outcome:?} {headers:?}");
         assert_eq!(answer.json["state"], outcome.0.name());

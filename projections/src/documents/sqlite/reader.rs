@@ -45,6 +45,7 @@ impl SqliteDocumentReader {
 
     /// Begins a snapshot: the first read fixes what all others of the transaction see.
     async fn snapshot(&self) -> Result<(DatabaseTransaction, Positions), ViewError> {
+        #[expect(clippy::disallowed_methods, reason = "a read snapshot of a view; nothing is written")]
         let snapshot = self.pool.begin().await.map_err(unavailable)?;
         let row = view_position::Entity::find_by_id(VIEW.to_owned()).one(&snapshot).await.map_err(unavailable)?;
         let positions = match row {

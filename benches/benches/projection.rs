@@ -1,0 +1,107 @@
+//! Events per second into the views.
+//!
+//! `documents` and `search` are the writer of a view alone, fed with decoded events in batches as large as its projector's
+//! may be; `rebuild` is both views with their projectors, which find nothing and read the history from the outbox.
+
+#![expect(clippy::expect_used, reason = "a benchmark that cannot go on ends with a message")]
+
+mod support {
+    pub mod allocator;
+    pub mod basket;
+    pub mod folder;
+    pub mod shop;
+    pub mod views;
+}
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::{System, SystemRunner};
+use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use projections::search::open_embedded;
+use projections::{Applied, Event, ViewWriter, Views, ViewsConfig, documents};
+use store::Positions;
+use store::log::embedded::EmbeddedLog;
+use support::folder::folder;
+use support::views::History;
+
+/// Events in one commit, as the projectors' bounds have it.
+const DOCUMENTS_BATCH: usize = 4_096;
+const SEARCH_BATCH: usize = 50_000;
+
+fn projection(criterion: &mut Criterion) {
+    let system = System::new();
+    let history = History::write(&system);
+    let mut group = criterion.benchmark_group("projection");
+    group.sampling_mode(SamplingMode::Flat);
+    group.throughput(Throughput::Elements(u64::try_from(history.events.len()).unwrap_or(0)));
+    group.bench_function("documents", |bencher| {
+        bencher.iter_custom(|times| {
+            let feed_one = |_| {
+                let folder = folder();
+                let opened = system.block_on(documents::sqlite::open(folder.path()));
+                let (mut writer, _reader) = opened.expect("the view can be opened");
+                feed(&mut writer, &history.events, DOCUMENTS_BATCH)
+            };
+            (0..times).map(feed_one).sum()
+        });
+    });
+    group.bench_function("search", |bencher| {
+        bencher.iter_custom(|times| {
+            let feed_one = |_| {
+                let folder = folder();
+                let (mut writer, _reader) = open_embedded(folder.path()).expect("the view can be opened");
+                feed(writer.as_mut(), &history.events, SEARCH_BATCH)
+            };
+            (0..times).map(feed_one).sum()
+        });
+    });
+    group.bench_function("rebuild", |bencher| {
+        bencher.iter_custom(|times| (0..times).map(|_| rebuild(&system, &history)).sum());
+    });
+    group.finish();
+    history.close(&system);
+}
+
+/// Feeds an empty view and says how long it took.
+fn feed(writer: &mut dyn ViewWriter, events: &[Event], batch: usize) -> Duration {
+    let begun = Instant::now();
+    let mut positions: Positions = writer.positions().expect("the view store answers");
+    for batch in events.chunks(batch) {
+        for event in batch {
+            let applied = writer.apply(event).expect("the view store answers");
+            assert_eq!(applied, Applied::Taken);
+            positions.insert(event.source, event.sequence);
+        }
+        writer.commit(&positions).expect("the view store answers");
+    }
+    begun.elapsed()
+}
+
+/// Opens empty views on a log with a history, and says how long it takes until they show all of it.
+fn rebuild(system: &SystemRunner, history: &History) -> Duration {
+    let folder = folder();
+    let config = ViewsConfig { directory: folder.path().to_owned() };
+    system.block_on(async {
+        let begun = Instant::now();
+        let log = Arc::<EmbeddedLog>::clone(&history.log);
+        let views = Views::open(&config, log).await.expect("the views can be opened");
+        for view in views.all() {
+            let reached = view.wait_until(&history.end(), Duration::from_secs(60)).await;
+            reached.expect("the view takes in everything");
+        }
+        let took = begun.elapsed();
+        views.stop().await;
+        took
+    })
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(5));
+    targets = projection
+}
+criterion_main!(benches);

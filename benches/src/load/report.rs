@@ -1,0 +1,259 @@
+//! What a run has shown, as JSON for scripts and plots and as text for people.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::catch_up::CatchUp;
+use super::intervals::{Interval, intervals};
+use super::options::Options;
+use super::recorder::Recorder;
+use super::verify::Verdict;
+use crate::rate::{micros_each, number, per_second, rounded};
+
+/// The report of one run. Latencies are in milliseconds, memory in MiB.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    pub label: String,
+    pub settings: Settings,
+    pub seconds: f64,
+    pub completed: u64,
+    /// Completed sagas per second; answers per second when nothing was waited for.
+    pub completed_per_second: f64,
+    pub latency: Latency,
+    pub intervals: Vec<Interval>,
+    pub sent: u64,
+    /// Answers 503.
+    pub busy: u64,
+    pub broken_connections: u64,
+    pub failed: u64,
+    pub not_sent: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_failure: Option<String>,
+    pub statuses: BTreeMap<u16, u64>,
+    pub states: BTreeMap<String, u64>,
+    pub rejection_reasons: BTreeMap<String, u64>,
+    pub generator_cpu_micros_per_request: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Server>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<Verified>,
+}
+
+/// What makes two runs comparable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    pub customers: u32,
+    pub in_flight: u32,
+    /// Requests per second of an open loop.
+    pub rate: Option<u32>,
+    pub distribution: String,
+    pub path: String,
+    pub lines: u32,
+    pub wait: u32,
+    pub idempotency_key: bool,
+    pub warmup: u64,
+    pub threads: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub max: f64,
+    pub mean: f64,
+}
+
+/// The server's process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Server {
+    pub rss_anon: f64,
+    pub peak_rss_anon: f64,
+    pub cpu_seconds: f64,
+    pub cpu_micros_per_completed: f64,
+}
+
+/// The end state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verified {
+    pub customers: usize,
+    pub orders: usize,
+    pub violations: usize,
+    pub examples: Vec<String>,
+    pub documents: View,
+    pub search: View,
+}
+
+/// How soon after the load a view showed its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "outcome")]
+pub enum View {
+    CaughtUp { seconds: f64 },
+    Behind { probes: usize },
+    Unsupported,
+}
+
+impl Report {
+    #[must_use]
+    pub fn new(options: &Options, seen: Recorder, generator_cpu: Duration) -> Report {
+        Report {
+            label: options.label.clone(),
+            settings: Settings::of(options),
+            seconds: rounded(seen.last.as_secs_f64(), 3),
+            completed: seen.completed,
+            completed_per_second: rounded(per_second(seen.completed, seen.last), 1),
+            latency: Latency::of(&seen),
+            intervals: intervals(&seen.timeline, seen.last, options.intervals),
+            generator_cpu_micros_per_request: rounded(micros_each(generator_cpu, seen.sent), 2),
+            sent: seen.sent,
+            busy: seen.busy,
+            broken_connections: seen.broken,
+            failed: seen.failed,
+            not_sent: seen.not_sent,
+            first_failure: seen.first_failure,
+            statuses: seen.statuses,
+            states: seen.states,
+            rejection_reasons: seen.rejection_reasons,
+            server: None,
+            verified: None,
+        }
+    }
+
+    /// Whether the run counts: nothing was violated, no view stayed behind, and something was completed.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        let verified = self.verified.as_ref().is_none_or(|verified| {
+            let behind = |view: &View| matches!(view, View::Behind { .. });
+            verified.violations == 0 && !behind(&verified.documents) && !behind(&verified.search)
+        });
+        verified && self.completed > 0 && self.failed == 0
+    }
+}
+
+impl Settings {
+    fn of(options: &Options) -> Settings {
+        Settings {
+            customers: options.customers,
+            in_flight: options.in_flight,
+            rate: options.rate,
+            distribution: Options::name_of(options.distribution),
+            path: Options::name_of(options.path),
+            lines: options.lines,
+            wait: options.wait,
+            idempotency_key: options.idempotency_key,
+            warmup: options.warmup,
+            threads: options.threads,
+        }
+    }
+}
+
+impl Latency {
+    fn of(seen: &Recorder) -> Latency {
+        let millis = |micros: u64| rounded(number(micros) / 1e3, 3);
+        let quantile = |q: f64| millis(seen.latencies.value_at_quantile(q));
+        Latency {
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            p999: quantile(0.999),
+            max: millis(seen.latencies.max()),
+            mean: rounded(seen.latencies.mean() / 1e3, 3),
+        }
+    }
+}
+
+impl Verified {
+    #[must_use]
+    pub fn new(verdict: Verdict, (documents, search): (CatchUp, CatchUp)) -> Verified {
+        Verified {
+            customers: verdict.customers,
+            orders: verdict.orders,
+            violations: verdict.violations,
+            examples: verdict.examples,
+            documents: documents.into(),
+            search: search.into(),
+        }
+    }
+}
+
+impl From<CatchUp> for View {
+    fn from(catch_up: CatchUp) -> View {
+        match catch_up {
+            CatchUp::After(time) => View::CaughtUp { seconds: rounded(time.as_secs_f64(), 3) },
+            CatchUp::Behind(probes) => View::Behind { probes },
+            CatchUp::Unsupported => View::Unsupported,
+        }
+    }
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            View::CaughtUp { seconds } => write!(f, "caught up {seconds:.3} s after the load"),
+            View::Behind { probes } => write!(f, "STILL BEHIND ({probes} probes)"),
+            View::Unsupported => f.write_str("not offered by this server"),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.settings.wait == 0 { "answers" } else { "sagas" };
+        writeln!(
+            f,
+            "rate          {:.0} {what}/s: {} completed in {:.2} s",
+            self.completed_per_second, self.completed, self.seconds
+        )?;
+        let Latency { p50, p90, p99, p999, max, .. } = self.latency;
+        writeln!(f, "latency (ms)  p50 {p50:.2}  p90 {p90:.2}  p99 {p99:.2}  p99.9 {p999:.2}  max {max:.2}")?;
+        let rates: Vec<String> = self.intervals.iter().map(|part| format!("{:.0}", part.per_second)).collect();
+        writeln!(f, "over time     {} /s", rates.join(" "))?;
+        writeln!(f, "states        {}", listed(&self.states))?;
+        if !self.rejection_reasons.is_empty() {
+            writeln!(f, "rejected for  {}", listed(&self.rejection_reasons))?;
+        }
+        writeln!(
+            f,
+            "answers       {}; {} busy, {} connections broken, {} orders failed, {} not sent",
+            listed(&self.statuses),
+            self.busy,
+            self.broken_connections,
+            self.failed,
+            self.not_sent
+        )?;
+        if let Some(failure) = &self.first_failure {
+            writeln!(f, "first failure {failure}")?;
+        }
+        writeln!(f, "generator     {:.1} µs of processor time per request", self.generator_cpu_micros_per_request)?;
+        if let Some(server) = &self.server {
+            writeln!(
+                f,
+                "server        {:.1} µs of processor time per completed request; RssAnon {:.1} MiB, peak {:.1} MiB",
+                server.cpu_micros_per_completed, server.rss_anon, server.peak_rss_anon
+            )?;
+        }
+        if let Some(verified) = &self.verified {
+            writeln!(f, "documents     {}", verified.documents)?;
+            writeln!(f, "search        {}", verified.search)?;
+            let Verified { customers, orders, violations, .. } = verified;
+            writeln!(f, "end state     {customers} customers and {orders} orders checked, {violations} violations")?;
+            for example in &verified.examples {
+                writeln!(f, "              {example}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn listed<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
+    let parts: Vec<String> = counts.iter().map(|(name, times)| format!("{name} {times}")).collect();
+    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+}

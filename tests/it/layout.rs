@@ -1,0 +1,129 @@
+//! The layout of the workspace: dependencies between its crates point one way.
+//!
+//! `domain < store < {actors, projections} < api < {tests, benches}`, and `actors` and `projections` do not know each other.
+//! What is checked is what the manifests say, dev-dependencies included; how the code inside a crate is cut is not.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Each crate, and the crates of the workspace it may depend on.
+const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("store", &["domain"]),
+    ("actors", &["domain", "store"]),
+    ("projections", &["domain", "store"]),
+    ("api", &["domain", "store", "actors", "projections"]),
+    ("tests", &["domain", "store", "actors", "projections", "api"]),
+    ("benches", &["domain", "store", "actors", "projections", "api"]),
+];
+
+/// What would make decisions depend on how they are run, stored or watched.
+const NOT_PURE: &[&str] = &[
+    "actix",
+    "actix-rt",
+    "actix-web",
+    "futures-util",
+    "metrics",
+    "reqwest",
+    "rusqlite",
+    "sea-orm",
+    "sqlx-sqlite",
+    "tantivy",
+    "tokio",
+    "tracing",
+];
+
+/// One crate of the workspace.
+struct Package {
+    name: String,
+    /// Everything its manifest names.
+    dependencies: BTreeSet<String>,
+    /// What it needs outside its own tests.
+    normal: BTreeSet<String>,
+}
+
+impl Package {
+    fn read(package: &Value) -> Self {
+        let dependencies = package["dependencies"].as_array().expect("a package lists its dependencies");
+        let named = |only_normal: bool| {
+            let counts = |dependency: &&Value| !only_normal || dependency["kind"].is_null();
+            dependencies.iter().filter(counts).map(name_of).collect()
+        };
+        Package { name: name_of(package), dependencies: named(false), normal: named(true) }
+    }
+}
+
+fn name_of(value: &Value) -> String {
+    value["name"].as_str().expect("a name").to_owned()
+}
+
+/// The crates of this workspace, as their manifests stand. It needs neither the network nor the lock of the target folder.
+fn workspace() -> Vec<Package> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
+    metadata["packages"].as_array().expect("a list of packages").iter().map(Package::read).collect()
+}
+
+/// What breaks the rule, one line each.
+fn violations(packages: &[Package]) -> Vec<String> {
+    let members: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    let mut found = Vec::new();
+    for package in packages {
+        let Some((_, allowed)) = MAY_DEPEND_ON.iter().find(|(name, _)| *name == package.name) else {
+            found.push(format!("{} has no place in the order of the crates", package.name));
+            continue;
+        };
+        let against = package.dependencies.iter().filter(|name| members.contains(name.as_str()));
+        let against = against.filter(|name| !allowed.contains(&name.as_str()));
+        found.extend(against.map(|name| format!("{} may not depend on {name}", package.name)));
+    }
+    found
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let packages = workspace();
+    assert!(packages.len() >= MAY_DEPEND_ON.len(), "crates are missing from the workspace");
+    assert_eq!(violations(&packages), Vec::<String>::new());
+}
+
+#[test]
+fn the_domain_knows_no_runtime_and_no_store() {
+    let packages = workspace();
+    let domain = packages.iter().find(|package| package.name == "domain").expect("there is a domain");
+    let not_pure: Vec<_> = NOT_PURE.iter().filter(|name| domain.normal.contains(**name)).collect();
+    assert!(not_pure.is_empty(), "the domain depends on {not_pure:?}");
+}
+
+#[test]
+fn a_dependency_against_the_direction_is_named() {
+    let package = |name: &str, dependencies: &[&str]| Package {
+        name: name.to_owned(),
+        dependencies: dependencies.iter().map(|name| (*name).to_owned()).collect(),
+        normal: BTreeSet::new(),
+    };
+    let packages = [
+        package("domain", &["store", "serde"]),
+        package("store", &["domain"]),
+        package("actors", &["store", "projections"]),
+        package("projections", &[]),
+        package("utils", &[]),
+    ];
+    assert_eq!(
+        violations(&packages),
+        [
+            "domain may not depend on store",
+            "actors may not depend on projections",
+            "utils has no place in the order of the crates",
+        ]
+    );
+}
