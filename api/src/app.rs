@@ -16,7 +16,6 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::shutdown;
 
-pub(crate) use start::LOCK_FILE;
 use start::start;
 
 /// A node must have ended so long after it was asked to; what has not by then is as safe as after a crash.

@@ -35,6 +35,7 @@ use tokio::task::JoinError;
 
 pub use problem::Problem;
 pub use report::{Finding, Invariant, Report, ViewLag, WorkInFlight};
+pub use stores::LOCK_FILE;
 
 use stores::Stores;
 

@@ -14,13 +14,14 @@ use store::{Clock, Positions, ServiceDatabase};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::app::LOCK_FILE;
-
 use super::problem::Problem;
 use super::ranges::subject;
 use super::report::{Invariant, Report};
 use super::views::ViewSlice;
 use super::{AuditConfig, AuditError};
+
+/// A running node holds a lock on this file in the data folder.
+pub const LOCK_FILE: &str = "lock";
 
 pub(super) struct Stores {
     pub customers: ServiceDatabase,

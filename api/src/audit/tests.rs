@@ -180,7 +180,7 @@ fn an_overdue_saga_is_a_violation_only_while_a_node_runs() {
     damage(folder.path(), ORDERS, "UPDATE sagas SET deadline = 1 WHERE ended_at IS NULL");
     let at_rest = audit(folder.path());
     assert!(at_rest.holds() && !at_rest.node_running && at_rest.work_in_flight.overdue_sagas == 2, "{at_rest}");
-    let lock = File::create(folder.path().join(crate::app::LOCK_FILE)).unwrap();
+    let lock = File::create(folder.path().join(LOCK_FILE)).unwrap();
     lock.try_lock().unwrap();
     let running = audit(folder.path());
     assert!(running.node_running, "{running}");
