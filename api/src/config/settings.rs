@@ -129,7 +129,7 @@ settings! {
         parse: |text| value::number(text, 1..=1_000_000),
     }
     max_actors: usize {
-        flag: "--max-actors", env: "COUNTERFOIL_MAX_ACTORS", default: "100000", allowed: "a whole number from 100 to 10000000",
+        flag: "--max-actors", env: "COUNTERFOIL_MAX_ACTORS", default: "20000", allowed: "a whole number from 100 to 10000000",
         meaning: "Entity actors kept in memory at most", secret: false, parse: |text| value::number(text, 100..=10_000_000),
     }
     arbiters: usize {
