@@ -97,6 +97,8 @@ pub(crate) struct Shard<L> {
     ticket: u64,
     /// The position reached in each source, as if everything submitted will commit.
     positions: Positions,
+    /// The newest message of each source at the last check.
+    expected: Positions,
     parked: ParkedMessages,
     /// How often a message's unit was refused since the process started.
     refusals: HashMap<MessageId, (u32, String)>,

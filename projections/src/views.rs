@@ -28,7 +28,7 @@ pub struct ViewsConfig {
 }
 
 /// Documents are cheap to commit: what gathers is there so that `PENDING` and `APPROVED` of one order become one write.
-const DOCUMENTS_COMMIT: CommitPolicy = CommitPolicy { linger: Duration::from_millis(20), max_events: 4_096 };
+const DOCUMENTS_COMMIT: CommitPolicy = CommitPolicy { linger: Duration::from_millis(50), max_events: 4_096 };
 
 /// A commit of the index costs tens of milliseconds, whatever is in it; a reader that waits asks for one at once.
 const SEARCH_COMMIT: CommitPolicy = CommitPolicy { linger: Duration::from_secs(1), max_events: 50_000 };

@@ -42,18 +42,30 @@ impl<L: Logic> Shard<L> {
             }
         }
         if check {
-            for source in self.parts.log.sources() {
+            for source in self.sources_fallen_behind(&seen) {
                 let stored = self.positions.get(&source).copied().unwrap_or(0);
                 let position = seen.get(&source).copied().unwrap_or(stored);
-                let head = self.parts.log.head(source, Destination::Shard(self.parts.shard));
-                // While deliveries wait, what seems to be lacking is most likely among them.
-                if head > position && self.deliveries.is_empty() {
-                    self.instruments.gaps.increment(1);
-                    next.extend(self.read_after(source, position).await?);
-                }
+                self.instruments.gaps.increment(1);
+                next.extend(self.read_after(source, position).await?);
             }
         }
         Ok(next)
+    }
+
+    /// The sources whose newest message at the check before has still not come: the last one before a silence was lost.
+    /// What is newer than that may be on its way.
+    fn sources_fallen_behind(&mut self, seen: &HashMap<ShardId, u64>) -> Vec<ShardId> {
+        let mut behind = Vec::new();
+        for source in self.parts.log.sources() {
+            let stored = self.positions.get(&source).copied().unwrap_or(0);
+            let position = seen.get(&source).copied().unwrap_or(stored);
+            let head = self.parts.log.head(source, Destination::Shard(self.parts.shard));
+            let expected = self.expected.insert(source, head).unwrap_or(0);
+            if position < expected {
+                behind.push(source);
+            }
+        }
+        behind
     }
 
     async fn read_after(&self, source: ShardId, position: u64) -> Result<Vec<Arc<Message>>, StoreError> {

@@ -42,6 +42,7 @@ impl<L: Logic> Shard<L> {
             next_sequence: 1,
             ticket: 0,
             positions: store::Positions::new(),
+            expected: store::Positions::new(),
             parked: ParkedMessages::default(),
             refusals: HashMap::new(),
             timers: BTreeSet::new(),
@@ -95,6 +96,9 @@ impl<L: Logic> Shard<L> {
         self.epoch = claim.epoch;
         self.next_sequence = claim.next_sequence;
         self.positions = state.positions;
+        // What was on its way when the shard closed does not come by itself: the first check reads it.
+        let heads = self.parts.log.sources().into_iter();
+        self.expected = heads.map(|source| (source, self.parts.log.head(source, Destination::Shard(shard)))).collect();
         self.parked = ParkedMessages::new(state.parked);
         self.timers.clear();
         self.timer_of.clear();

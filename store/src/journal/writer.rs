@@ -22,9 +22,10 @@ const INBOX: &str = "INSERT INTO inbox (shard, source_service, source_shard, pos
 const PUBLISHED: &str = "UPDATE shards SET published = ?, heads = ? WHERE shard = ? AND epoch = ?";
 const PRUNE_FROM: &str = "SELECT pruned FROM shards WHERE shard = ?";
 // The newest row stays: the next owner of the shard goes on from its sequence.
-const PRUNE_TO: &str = "SELECT max(sequence) FROM (SELECT sequence FROM outbox \
-    WHERE shard = ?1 AND sequence > ?2 AND sequence <= ?3 AND time < ?4 \
-    AND sequence < (SELECT max(sequence) FROM outbox WHERE shard = ?1) ORDER BY sequence LIMIT 2000)";
+// Times never go back within a shard, so a bounded look at its oldest rows is enough.
+const PRUNE_TO: &str = "SELECT max(sequence) FROM (SELECT sequence, time FROM outbox \
+    WHERE shard = ?1 AND sequence > ?2 AND sequence <= ?3 \
+    AND sequence < (SELECT max(sequence) FROM outbox WHERE shard = ?1) ORDER BY sequence LIMIT 2000) WHERE time < ?4";
 const PRUNE_MIXED: &str = "UPDATE outbox SET messages = NULL \
     WHERE shard = ? AND sequence > ? AND sequence <= ? AND events IS NOT NULL AND messages IS NOT NULL";
 const PRUNE_PURE: &str = "DELETE FROM outbox WHERE shard = ? AND sequence > ? AND sequence <= ? AND events IS NULL";

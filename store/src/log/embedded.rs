@@ -18,8 +18,10 @@ use super::{Delivery, Destination, Log, Message, Subscription};
 use crate::faults::Faults;
 use crate::{ServiceDatabase, StoreError, history, metric_names};
 
-/// So many deliveries may wait for a subscriber; what comes then is left out, and read from the outbox.
-const QUEUE: usize = 256;
+/// So many deliveries may wait for a shard; what comes then is left out, and read from the outbox.
+const SHARD_QUEUE: usize = 256;
+/// The same for a follower of events. It receives each commit of all shards, and a view stands still while it commits.
+const EVENTS_QUEUE: usize = 4096;
 
 /// The newest sequence per destination of one shard's outbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -155,7 +157,10 @@ impl fmt::Debug for EmbeddedLog {
 
 impl Log for EmbeddedLog {
     fn subscribe(&self, destination: Destination) -> Subscription {
-        let (sender, deliveries) = mpsc::channel(QUEUE);
+        let (sender, deliveries) = mpsc::channel(match destination {
+            Destination::Events => EVENTS_QUEUE,
+            Destination::Shard(_) => SHARD_QUEUE,
+        });
         let mut subscribers = self.subscribers.write().unwrap_or_else(PoisonError::into_inner);
         let senders = subscribers.entry(destination).or_default();
         senders.retain(|sender| !sender.is_closed());
