@@ -28,6 +28,10 @@ const READ_LIMIT: usize = 500;
 /// How often the heads of the log are compared with the positions: it finds a last message that was lost on the way,
 /// behind which no other comes that would show the gap.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
+/// How often the lag is measured for the metrics: it reads rows of the log.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
+/// So many deliveries are taken in before a check says that something is missing: all that can wait.
+const DELIVERIES_BEFORE_CHECK: usize = 8192;
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 const MAX_BACK_OFF: Duration = Duration::from_secs(5);
 
@@ -53,6 +57,7 @@ pub(super) struct Worker {
     /// The newest event applied: the culprit when a commit of it alone is refused.
     newest: Option<Event>,
     next_check: Instant,
+    next_measure: Instant,
     /// It was asked to stop: a last commit that fails is not tried again, its events are read after the next start.
     stopping: bool,
     /// The heads of the log at the last check.
@@ -77,6 +82,7 @@ impl Worker {
             quarantine: Quarantine::default(),
             newest: None,
             next_check: Instant::now() + CHECK_EVERY,
+            next_measure: Instant::now(),
             stopping: false,
             heads: Positions::new(),
         }
@@ -212,6 +218,13 @@ impl Worker {
 
     /// Reads what was there at the last check already and has not come since, then remembers what is there now.
     fn check(&mut self) -> Result<(), ViewError> {
+        // What has arrived while the view was busy is not missing.
+        for _ in 0..DELIVERIES_BEFORE_CHECK {
+            let Ok(delivery) = self.parts.deliveries.try_recv() else { break };
+            for message in &delivery {
+                self.receive(message)?;
+            }
+        }
         self.next_check = Instant::now() + CHECK_EVERY;
         for (source, head) in std::mem::take(&mut self.heads) {
             if self.position(source) < head {
@@ -221,10 +234,14 @@ impl Worker {
         }
         self.expect_heads();
         self.commit_if_due()?;
+        self.parts.metrics.waiting(self.parts.waiting.count());
+        if self.next_measure > Instant::now() {
+            return Ok(());
+        }
+        self.next_measure = Instant::now() + MEASURE_EVERY;
         let committed = self.parts.waiting.committed();
         let lag = self.parts.runtime.block_on(lag::Lag::measure(&*self.parts.log, &committed))?;
         self.parts.metrics.lag(lag.events, lag.age);
-        self.parts.metrics.waiting(self.parts.waiting.count());
         Ok(())
     }
 

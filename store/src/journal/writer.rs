@@ -14,7 +14,7 @@ use crate::outbox;
 use crate::rows::{Operation, RowChange};
 use crate::unit::{Outgoing, Unit};
 
-const EPOCH: &str = "SELECT epoch FROM shards WHERE shard = ?";
+const EPOCHS: &str = "SELECT shard, epoch FROM shards";
 const OUTBOX: &str = "INSERT INTO outbox \
     (shard, sequence, count, entity_id, version, correlation_id, time, events, messages) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const INBOX: &str = "INSERT INTO inbox (shard, source_service, source_shard, position) VALUES (?, ?, ?, ?) \
@@ -91,16 +91,9 @@ impl<'c> Writer<'c> {
 
     /// Nobody else may own the shards: the transaction holds SQLite's write lock, so what is read here stays true.
     fn compare_epochs(&self, units: &[Unit]) -> Result<(), Failure> {
-        let mut current: HashMap<ShardId, u64> = HashMap::new();
+        let current = self.epochs().map_err(|e| Failure::Batch(self.failed(e)))?;
         for (index, unit) in units.iter().enumerate() {
-            let epoch = match current.get(&unit.shard) {
-                Some(epoch) => *epoch,
-                None => {
-                    let epoch = self.epoch(unit.shard).map_err(|e| Failure::Batch(self.failed(e)))?;
-                    current.insert(unit.shard, epoch);
-                    epoch
-                }
-            };
+            let epoch = current.get(&unit.shard.number).copied().unwrap_or(0);
             if epoch != unit.epoch {
                 let error = StoreError::StaleEpoch { shard: unit.shard, held: unit.epoch, current: epoch };
                 return Err(Failure::Unit { index, error });
@@ -109,8 +102,8 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
-    fn epoch(&self, shard: ShardId) -> rusqlite::Result<u64> {
-        self.connection.prepare_cached(EPOCH)?.query_row([shard.number], |row| row.get(0))
+    fn epochs(&self) -> rusqlite::Result<HashMap<u16, u64>> {
+        self.connection.prepare_cached(EPOCHS)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
     }
 
     fn write_unit(&self, index: usize, unit: &Unit, superseded: &Superseded) -> Result<(), StoreError> {
