@@ -12,6 +12,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::as_conversions))]
 
 pub mod audit;
+mod background;
 pub mod document;
 pub mod documents;
 pub mod error;

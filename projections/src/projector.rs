@@ -23,10 +23,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::ViewError;
 use crate::metrics::ViewMetrics;
 use crate::port::ViewWriter;
 use crate::waiting::Waiting;
+use crate::{ViewError, background};
 
 mod decoding;
 mod lag;
@@ -103,7 +103,7 @@ impl Projector {
             runtime: Handle::current(),
             metrics: ViewMetrics::new(definition.name),
         });
-        let thread = std::thread::Builder::new().name(format!("view-{}", definition.name)).spawn(|| worker.run())?;
+        let thread = background::spawn(format!("view-{}", definition.name), || worker.run())?;
         Ok(Projector { definition, requests, thread: Mutex::new(Some(thread)) })
     }
 

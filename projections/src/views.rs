@@ -3,7 +3,7 @@
 //! Here a view is put together: its writer with a projector, its read side with a waiter table. Queries go to the
 //! readers directly ([`Views::documents`]), after [`View::wait_until`] with the caller's token.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use serde::Serialize;
 use store::{Destination, Log};
 use uuid::Uuid;
 
-use crate::ViewError;
 use crate::documents::{self, DocumentReader};
 use crate::port::{QuarantinedEntity, VersionReader, ViewWriter};
 use crate::projector::{CommitPolicy, Lag, Progress, Projector, ViewDefinition, ViewState};
-use crate::search::{self, SearchReader, SearchVersions};
+use crate::search::{self, SearchReader, SearchVersions, SearchView};
 use crate::token::ConsistencyToken;
 use crate::waiting::Waiting;
+use crate::{ViewError, background};
 
 /// Where the views are.
 #[derive(Clone, Debug)]
@@ -32,6 +32,15 @@ const DOCUMENTS_COMMIT: CommitPolicy = CommitPolicy { linger: Duration::from_mil
 
 /// A commit of the index costs tens of milliseconds, whatever is in it; a reader that waits asks for one at once.
 const SEARCH_COMMIT: CommitPolicy = CommitPolicy { linger: Duration::from_secs(1), max_events: 50_000 };
+
+/// Opens the index on a background thread, so that its indexing and merging threads are of the background as well.
+fn open_search(directory: &Path) -> Result<SearchView, ViewError> {
+    let unavailable = |source| ViewError::Unavailable { view: search::VIEW, source };
+    let directory = directory.to_owned();
+    let opening = background::spawn("view-search-open".to_owned(), move || search::open_embedded(&directory))
+        .map_err(|error| unavailable(error.into()))?;
+    opening.join().unwrap_or_else(|_| Err(unavailable("opening the index panicked".into())))
+}
 
 /// One view: what feeds it, and who waits for it.
 pub struct View {
@@ -147,7 +156,7 @@ impl Views {
             commit: DOCUMENTS_COMMIT,
         };
         let document_view = View::start(definition, Box::new(writer), reader.clone(), Arc::clone(&log))?;
-        let (writer, search) = search::open_embedded(&config.directory)?;
+        let (writer, search) = open_search(&config.directory)?;
         let definition = ViewDefinition {
             name: search::VIEW,
             backend: search::embedded::BACKEND,
