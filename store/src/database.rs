@@ -19,7 +19,7 @@ const READERS: u32 = 4;
 /// The page cache of the writing connection, in KiB.
 const WRITER_CACHE_KIB: u32 = 24 * 1024;
 /// The write-ahead log is copied into the database each time it has grown by so many pages.
-const CHECKPOINT_PAGES: u32 = 4000;
+const CHECKPOINT_PAGES: u32 = 2000;
 
 /// The database of one service.
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ mod rows;
 const CACHE_KIB: i64 = 32 * 1024;
 /// Pages of the write-ahead log after which it is copied into the file: 32 MiB. A page that many commits change is
 /// copied once; the default of 4 MiB copies the ends of the indexes with nearly every commit.
-const CHECKPOINT_PAGES: i64 = 8_192;
+const CHECKPOINT_PAGES: i64 = 2_000;
 /// To what size the write-ahead log is cut back when a long read has kept it from being used again.
 const LOG_BYTES: i64 = 64 * 1024 * 1024;
 
