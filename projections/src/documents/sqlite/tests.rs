@@ -1,6 +1,5 @@
 //! The document store on its own: the queries of the public contract, their plans, and what a write costs.
 
-use std::time::{Duration, Instant};
 
 use domain::{CustomerId, Money, OrderId, OrderState, Service, Timestamp};
 use sea_orm::{ConnectionTrait, QueryTrait, Statement};
@@ -211,44 +210,4 @@ async fn every_query_walks_an_index() {
     let largest = "USING COVERING INDEX order_documents_largest (customer_id=? AND state=? AND total_cents>?)";
     assert!(plan.contains(largest), "{plan}");
     assert!(!plan.contains("TEMP B-TREE"), "{plan}");
-}
-
-/// CPU time of this thread.
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(stat.split_whitespace().next().unwrap().parse().unwrap())
-}
-
-/// Run it with `cargo test --release -p projections write_cost -- --ignored --nocapture`.
-#[tokio::test]
-#[ignore = "a measurement, not a check"]
-async fn write_cost_of_created_and_approved_orders() {
-    const ORDERS: u128 = 100_000;
-    for (customers, batch) in [(1_000, 2_000), (1_000, 400), (1_000, 50), (1, 2_000)] {
-        let mut store = Store::open().await;
-        for number in 0..customers {
-            store.shop.create_customer(number, "Ada Park");
-        }
-        store.project().await;
-        let mut events = Vec::new();
-        for number in 0..ORDERS {
-            let order = u128::from_be_bytes(*Uuid::now_v7().as_bytes());
-            events.push(decode(&store.shop.create_order(order, number % customers, 1_234)));
-            events.push(decode(&store.shop.reserve(number % customers, order, 1).unwrap()));
-            events.push(decode(&store.shop.advance(order, 1).unwrap()));
-        }
-        let (started, cpu) = (Instant::now(), cpu_time());
-        for batch in events.chunks(3 * batch) {
-            for event in batch {
-                store.writer.apply(event).unwrap();
-            }
-            store.writer.commit(&store.positions).unwrap();
-        }
-        let per_order = |time: Duration| time.as_secs_f64() * 1e6 / ORDERS as f64;
-        println!(
-            "{customers} customers, {batch} orders a commit: {:.1} µs CPU, {:.1} µs in all per order",
-            per_order(cpu_time() - cpu),
-            per_order(started.elapsed())
-        );
-    }
 }
