@@ -37,7 +37,7 @@ async fn an_import_interrupted_by_a_crash_is_simply_run_again() {
     let mut node = Node::start().await;
     let file = data_file(FILE);
     let (cli, url, name) = (node.cli(), node.url().to_owned(), path(&file).to_owned());
-    let interrupted = tokio::spawn(async move { cli.run(&["import", &name, "--url", &url]).await });
+    let interrupted = tokio::spawn(async move { cli.run(&["import", &name, "--url", &url, "--patience", "2"]).await });
     let api = node.api();
     eventually("the import is under way", async || {
         let orders = api.get("/orders").query("limit", "1").await.is(200);
