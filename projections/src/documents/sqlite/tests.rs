@@ -1,5 +1,4 @@
-//! The document store on its own: the queries of the public contract, their plans, and what a write costs.
-
+//! The document store on its own: the queries of the public contract, and their plans.
 
 use domain::{CustomerId, Money, OrderId, OrderState, Service, Timestamp};
 use sea_orm::{ConnectionTrait, QueryTrait, Statement};
