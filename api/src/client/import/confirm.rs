@@ -19,8 +19,6 @@ const MOST_KEPT: usize = 2 * KEPT;
 /// A request's headers must stay small; a query's own token has at most 2 KiB.
 const MOST_TOKEN_BYTES: usize = 3 * 1024;
 const WAIT: Duration = Duration::from_secs(30);
-/// How long a view may lag or be away before the import says so and ends.
-const VIEW_PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 /// A write not yet seen in the views.
 #[derive(Debug)]
@@ -77,7 +75,6 @@ impl Unconfirmed {
 
 /// Reads a customer, an order and the search at least as fresh as the batch.
 pub async fn confirm(node: &Node, batch: &Batch) -> Result<(), ClientError> {
-    let node = node.with_patience(VIEW_PATIENCE);
     let freshness = Freshness::AtLeast { token: batch.tokens.clone(), wait: WAIT };
     let customer_id = batch.customer_id.to_string();
     let order = async {
