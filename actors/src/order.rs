@@ -4,7 +4,7 @@ use actix::{Actor, Context, Handler, Message};
 use domain::countermeasures::RereadValue;
 use domain::ids::Fingerprint;
 use domain::order::{OrderCreated, Refusal};
-use domain::saga::LocalStep;
+use domain::saga::{LocalStep, SagaKind};
 use domain::{Order, OrderEvent, OrderId, RejectionReason, SagaId, Timestamp};
 use store::faults::Faults;
 use store::mapping::RememberedKey;
@@ -23,8 +23,7 @@ pub(crate) enum Ask {
         request: NewOrder,
         created_by: Option<Fingerprint>,
     },
-    /// A command of a caller. Its key, if any, is remembered when the command has an effect; `saga` is the saga that it
-    /// would begin, as far as that is known before.
+    /// A command of a caller. Its key, if any, is remembered when the command has an effect.
     Ship {
         binding: Option<RequestBinding>,
     },
@@ -89,7 +88,8 @@ impl OrderActor {
             Ask::Create { request, created_by } => self.create(request, created_by, now)?,
             Ask::Ship { binding } => self.command(binding, now, Order::ship, |_| None)?,
             Ask::Cancel { binding } => {
-                let begins = |order: &Order| Some(SagaId::derive("cancel-order", order.id, order.version));
+                let begins =
+                    |order: &Order| Some(SagaId::derive(SagaKind::CancelOrder.name(), order.id, order.version));
                 self.command(binding, now, Order::request_cancel, begins)?
             }
             Ask::Local { step, reread, reason, customer_name } => {

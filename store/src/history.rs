@@ -6,16 +6,13 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use crate::log::{Destination, Message};
+use crate::mapping::signed;
 use crate::tables::outbox;
 use crate::unit::MAX_MESSAGES;
 use crate::{ServiceDatabase, StoreError, outbox as stored};
 
 /// Rows read at once, at most.
 const PAGE: usize = 1000;
-
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
 
 /// The messages from `source` to `destination` after `after`, oldest first; see [`crate::Log::read`].
 pub(crate) async fn messages(
