@@ -46,3 +46,10 @@ pub struct CustomerOrder {
     pub creation_time: Timestamp,
     pub version: u64,
 }
+
+/// An entity as it stands, as a view takes it in whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Document {
+    Customer(CustomerDocument),
+    Order(OrderDocument),
+}

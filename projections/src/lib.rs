@@ -16,6 +16,7 @@ mod background;
 pub mod document;
 pub mod documents;
 pub mod error;
+pub mod generations;
 mod metrics;
 pub mod port;
 pub mod positions;
@@ -28,7 +29,7 @@ pub mod waiting;
 #[cfg(test)]
 mod testing;
 
-pub use document::{CustomerDocument, CustomerOrder, OrderDocument};
+pub use document::{CustomerDocument, CustomerOrder, Document, OrderDocument};
 pub use documents::DocumentReader;
 pub use error::ViewError;
 pub use port::{Applied, Event, Payload, QuarantinedEntity, VersionReader, ViewWriter};

@@ -9,6 +9,7 @@ use store::Positions;
 use uuid::Uuid;
 
 use crate::ViewError;
+use crate::document::Document;
 
 /// An event as views see it: decoded, with its place.
 #[derive(Clone, Debug)]
@@ -71,12 +72,32 @@ pub trait ViewWriter: Send {
     /// When the view store does not answer.
     fn positions(&mut self) -> Result<Positions, ViewError>;
 
+    /// Tells which entities the next events are about, so that a store that is far away reads them at once. It promises
+    /// nothing: other events may come, and these may not.
+    ///
+    /// # Errors
+    /// When the view store does not answer.
+    fn prepare(&mut self, _entities: &[(Service, Uuid)]) -> Result<(), ViewError> {
+        Ok(())
+    }
+
     /// Takes an event in; it is visible to readers after the next commit. Events of one entity come in version order.
     ///
     /// # Errors
     /// When the view store does not answer; or [`ViewError::Corrupt`] when this event cannot be applied, whatever is
     /// tried. Nothing of the event is taken in then.
     fn apply(&mut self, event: &Event) -> Result<Applied, ViewError>;
+
+    /// Puts an entity as it stands in the place of whatever the view has of it, whatever version that has; visible after
+    /// the next commit. Events of later versions go on from it. It serves the copying of entities' rows, and the
+    /// healing of one document.
+    ///
+    /// # Errors
+    /// As [`apply`](ViewWriter::apply).
+    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
+        let _ = document;
+        Err(ViewError::Corrupt { view: "", what: "this view store takes no whole documents".to_owned() })
+    }
 
     /// Makes all that was done durable and visible, with the positions, as one.
     ///

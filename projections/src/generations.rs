@@ -1,0 +1,102 @@
+//! Where the generations of a view are kept.
+//!
+//! A view that is rebuilt exists more than once for a while: the generation that answers, the one that is built beside
+//! it, and after the swap the one that has answered before, fed on so that one command goes back to it. Each is a
+//! store of its own with positions of its own; a [`ViewStore`] opens and discards them and keeps the [`Catalog`] that
+//! says which is which. What is done with them, and when, is not decided here.
+
+use std::fmt;
+use std::sync::Arc;
+
+use domain::Timestamp;
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::ViewError;
+use crate::audit::ViewAudit;
+use crate::port::{VersionReader, ViewWriter};
+
+/// From what a generation is built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BuildFrom {
+    /// All events, from the first on.
+    #[default]
+    History,
+    /// The entities as they stand in their services' databases, then the events since.
+    Entities,
+}
+
+/// How far a generation has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Stage {
+    /// The entities' rows are being copied. Interrupted, it begins anew with an empty store.
+    Copying,
+    /// It reads events and has not reached yet what the answering generation has.
+    CatchingUp,
+    /// It could answer.
+    Ready,
+}
+
+/// One generation of a view, as the catalog has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Generation {
+    /// From 1 on; never used twice for a view.
+    pub number: u32,
+    /// The definition of the view that it was built by; another one means that it must be built anew.
+    pub definition: u32,
+    pub from: BuildFrom,
+    pub stage: Stage,
+    pub begun_at: Timestamp,
+}
+
+/// The generations of a view that exist, and the one that answers. Whoever saves it swaps the view: the catalog is
+/// written as a whole, or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Catalog {
+    /// The number of the generation that answers; `None` while the first is built.
+    pub live: Option<u32>,
+    /// By number.
+    pub generations: Vec<Generation>,
+    /// The largest number given so far.
+    pub newest: u32,
+}
+
+/// Both sides of an open generation.
+pub struct Opened<R: ?Sized> {
+    pub writer: Box<dyn ViewWriter>,
+    pub reader: Arc<R>,
+    pub versions: Arc<dyn VersionReader>,
+}
+
+/// The store of all generations of one view. `R` is the read side of the view, as [`DocumentReader`] or
+/// [`SearchReader`].
+///
+/// Every method fails with [`ViewError::Unavailable`] when the store does not answer; that may be tried again.
+///
+/// [`DocumentReader`]: crate::documents::DocumentReader
+/// [`SearchReader`]: crate::search::SearchReader
+pub trait ViewStore<R: ?Sized>: Send + Sync + fmt::Debug {
+    /// How the store is named in `GET /views`.
+    fn backend(&self) -> &'static str;
+
+    /// The catalog saved last; the empty one when there is none.
+    fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>>;
+
+    /// Saves the catalog, durable when it returns, as one write: a crash leaves the one before or this one. Names under
+    /// which people find the answering generation from outside (aliases) follow it; they may be a moment late, nothing
+    /// of ours reads through them.
+    fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>>;
+
+    /// Opens a generation, making it when it does not exist. There is one writer for a generation at a time.
+    fn open(&self, generation: u32) -> BoxFuture<'_, Result<Opened<R>, ViewError>>;
+
+    /// Opens a generation to be read in whole, with or without a writer at work on it; `None` when it does not exist.
+    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>>;
+
+    /// Deletes a generation that is not open. One that does not exist is deleted already.
+    fn discard(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>>;
+}
