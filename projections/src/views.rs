@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::documents::{self, DocumentReader};
 use crate::port::{QuarantinedEntity, VersionReader, ViewWriter};
-use crate::projector::{CommitPolicy, Lag, Progress, Projector, ViewDefinition, ViewState};
+use crate::projector::{CommitPolicy, Lag, Progress, Projector, Rush, ViewDefinition, ViewState};
 use crate::search::{self, SearchReader, SearchVersions, SearchView};
 use crate::token::ConsistencyToken;
 use crate::waiting::Waiting;
@@ -28,10 +28,14 @@ pub struct ViewsConfig {
 }
 
 /// Documents are cheap to commit: what gathers is there so that `PENDING` and `APPROVED` of one order become one write.
-const DOCUMENTS_COMMIT: CommitPolicy = CommitPolicy { linger: Duration::from_millis(50), max_events: 4_096 };
+const DOCUMENTS_COMMIT: CommitPolicy = CommitPolicy {
+    linger: Duration::from_millis(50),
+    rush: Some(Rush { events: 1_200, linger: Duration::from_millis(250) }),
+    max_events: 10_000,
+};
 
 /// A commit of the index costs tens of milliseconds, whatever is in it; a reader that waits asks for one at once.
-const SEARCH_COMMIT: CommitPolicy = CommitPolicy { linger: Duration::from_secs(1), max_events: 50_000 };
+const SEARCH_COMMIT: CommitPolicy = CommitPolicy { linger: Duration::from_secs(1), rush: None, max_events: 50_000 };
 
 /// Opens the index on a background thread, so that its indexing and merging threads are of the background as well.
 fn open_search(directory: &Path) -> Result<SearchView, ViewError> {
