@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use domain::{Money, Service, Timestamp};
-use projections::audit::{Indexed, Slice, Stored};
-use projections::documents::sqlite::{self, SqliteDocumentReader};
+use projections::audit::{Indexed, Slice, Stored, ViewAudit};
+use projections::documents::sqlite::SqliteDocumentStore;
+use projections::generations::ViewStore as _;
 use projections::search::embedded::audit::{self as index, IndexAudit};
 use projections::{CustomerDocument, OrderDocument, QuarantinedEntity, ViewError, documents, search};
 use store::audit::IdRange;
@@ -26,7 +27,7 @@ pub const LOCK_FILE: &str = "lock";
 pub(super) struct Stores {
     pub customers: ServiceDatabase,
     pub orders: ServiceDatabase,
-    pub documents: Option<SqliteDocumentReader>,
+    pub documents: Option<Box<dyn ViewAudit>>,
     pub search: Option<Arc<Mutex<IndexAudit>>>,
     pub shards: u16,
     pub node_running: bool,
@@ -47,7 +48,7 @@ impl Stores {
         let customers = ServiceDatabase::open_to_read(Service::Customers, folder).await?;
         let orders = ServiceDatabase::open_to_read(Service::Orders, folder).await?;
         let shards = fixed_shards(config, [&customers, &orders]).await?;
-        let documents = sqlite::open_to_read(folder).await?;
+        let documents = SqliteDocumentStore::new(folder).audit(1).await?;
         let search = index::open_to_read(folder)?;
         Ok(Stores {
             customers,
@@ -70,7 +71,7 @@ impl Stores {
     /// What views show of a range of customers.
     pub(super) async fn customer_views(&self, range: IdRange) -> Result<Vec<ViewSlice<CustomerDocument>>, AuditError> {
         let Some(reader) = &self.documents else { return Ok(Vec::new()) };
-        let slice = reader.audit_customers(range).await?;
+        let slice = reader.customers(range).await?;
         let version = |document: &CustomerDocument| document.version;
         Ok(vec![ViewSlice::new(documents::VIEW, Invariant::Documents, slice, version)])
     }
@@ -84,7 +85,9 @@ impl Stores {
         let mut views = Vec::new();
         let version = |document: &OrderDocument| document.version;
         if let Some(reader) = &self.documents {
-            let slice = reader.audit_orders(range).await?;
+            let Slice { documents: found, positions, quarantined } = reader.orders(range).await?;
+            let documents = found.into_iter().map(|found| found.stored).collect();
+            let slice = Slice { documents, positions, quarantined };
             views.push(ViewSlice::new(documents::VIEW, Invariant::Documents, slice, version));
         }
         if let Some(slice) = self.read_index(move |index| index.orders(range)).await? {
@@ -102,7 +105,7 @@ impl Stores {
         let nobody = IdRange { after: Some(Uuid::max()), up_to: None };
         let mut views = Vec::new();
         if let Some(reader) = &self.documents {
-            let Slice { positions, quarantined, .. } = reader.audit_customers(nobody).await?;
+            let Slice { positions, quarantined, .. } = reader.customers(nobody).await?;
             views.push(ViewState { name: documents::VIEW, invariant: Invariant::Documents, positions, quarantined });
         }
         if let Some(slice) = self.read_index(move |index| index.orders(nobody)).await? {

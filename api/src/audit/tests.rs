@@ -41,7 +41,7 @@ fn violated_by(file: &str, sql: &str) -> Vec<Invariant> {
 
 const CUSTOMERS: &str = "customers.db";
 const ORDERS: &str = "orders.db";
-const DOCUMENTS: &str = "documents.db";
+const DOCUMENTS: &str = "documents-1.db";
 /// One approved order, the same in every statement.
 const APPROVED: &str = "(SELECT min(order_id) FROM orders WHERE state = 'APPROVED')";
 
