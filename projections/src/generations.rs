@@ -16,6 +16,8 @@ use crate::ViewError;
 use crate::audit::ViewAudit;
 use crate::port::{VersionReader, ViewWriter};
 
+pub(crate) mod file;
+
 /// From what a generation is built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

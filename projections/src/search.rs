@@ -25,7 +25,7 @@ pub mod highlight;
 pub mod query;
 pub mod text;
 
-pub use embedded::open_embedded;
+pub use embedded::{EmbeddedSearchStore, open_embedded};
 pub use highlight::Highlights;
 pub use query::{SearchQuery, Sort};
 

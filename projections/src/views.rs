@@ -3,7 +3,7 @@
 //! Here a view is put together: its writer with a projector, its read side with a waiter table. Queries go to the
 //! readers directly ([`Views::documents`]), after [`View::wait_until`] with the caller's token.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +12,14 @@ use serde::Serialize;
 use store::{Destination, Log};
 use uuid::Uuid;
 
+use crate::ViewError;
 use crate::documents::{self, DocumentReader};
+use crate::generations::{Opened, ViewStore as _};
 use crate::port::{QuarantinedEntity, VersionReader, ViewWriter};
 use crate::projector::{CommitPolicy, Lag, Progress, Projector, ViewDefinition, ViewState};
-use crate::search::{self, SearchReader, SearchVersions, SearchView};
+use crate::search::{self, EmbeddedSearchStore, SearchReader};
 use crate::token::ConsistencyToken;
 use crate::waiting::Waiting;
-use crate::{ViewError, background};
 
 /// Where the views are.
 #[derive(Clone, Debug)]
@@ -32,15 +33,6 @@ const DOCUMENTS_COMMIT: CommitPolicy = CommitPolicy { linger: Duration::from_mil
 
 /// A commit of the index costs tens of milliseconds, whatever is in it; a reader that waits asks for one at once.
 const SEARCH_COMMIT: CommitPolicy = CommitPolicy { linger: Duration::from_secs(1), max_events: 50_000 };
-
-/// Opens the index on a background thread, so that its indexing and merging threads are of the background as well.
-fn open_search(directory: &Path) -> Result<SearchView, ViewError> {
-    let unavailable = |source| ViewError::Unavailable { view: search::VIEW, source };
-    let directory = directory.to_owned();
-    let opening = background::spawn("view-search-open".to_owned(), move || search::open_embedded(&directory))
-        .map_err(|error| unavailable(error.into()))?;
-    opening.join().unwrap_or_else(|_| Err(unavailable("opening the index panicked".into())))
-}
 
 /// One view: what feeds it, and who waits for it.
 pub struct View {
@@ -156,14 +148,10 @@ impl Views {
             commit: DOCUMENTS_COMMIT,
         };
         let document_view = View::start(definition, Box::new(writer), reader.clone(), Arc::clone(&log))?;
-        let (writer, search) = open_search(&config.directory)?;
-        let definition = ViewDefinition {
-            name: search::VIEW,
-            backend: search::embedded::BACKEND,
-            uses: search::USES,
-            commit: SEARCH_COMMIT,
-        };
-        let versions = Arc::new(SearchVersions(Arc::clone(&search)));
+        let store = EmbeddedSearchStore::new(&config.directory);
+        let Opened { writer, reader: search, versions } = store.open(1).await?;
+        let definition =
+            ViewDefinition { name: search::VIEW, backend: store.backend(), uses: search::USES, commit: SEARCH_COMMIT };
         let search_view = View::start(definition, writer, versions, Arc::clone(&log))?;
         Ok(Views { log, documents: reader, document_view, search, search_view })
     }

@@ -2,16 +2,15 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
-use std::sync::Arc;
 
 use domain::{Money, Service, Timestamp};
-use projections::audit::{Indexed, Slice, Stored};
+use projections::audit::{Indexed, Slice, Stored, ViewAudit};
 use projections::documents::sqlite::{self, SqliteDocumentReader};
-use projections::search::embedded::audit::{self as index, IndexAudit};
-use projections::{CustomerDocument, OrderDocument, QuarantinedEntity, ViewError, documents, search};
+use projections::generations::ViewStore as _;
+use projections::search::EmbeddedSearchStore;
+use projections::{CustomerDocument, OrderDocument, QuarantinedEntity, documents, search};
 use store::audit::IdRange;
 use store::{Clock, Positions, ServiceDatabase};
-use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::problem::Problem;
@@ -27,7 +26,7 @@ pub(super) struct Stores {
     pub customers: ServiceDatabase,
     pub orders: ServiceDatabase,
     pub documents: Option<SqliteDocumentReader>,
-    pub search: Option<Arc<Mutex<IndexAudit>>>,
+    pub search: Option<Box<dyn ViewAudit>>,
     pub shards: u16,
     pub node_running: bool,
     pub now: Timestamp,
@@ -48,12 +47,12 @@ impl Stores {
         let orders = ServiceDatabase::open_to_read(Service::Orders, folder).await?;
         let shards = fixed_shards(config, [&customers, &orders]).await?;
         let documents = sqlite::open_to_read(folder).await?;
-        let search = index::open_to_read(folder)?;
+        let search = EmbeddedSearchStore::new(folder).audit(1).await?;
         Ok(Stores {
             customers,
             orders,
             documents,
-            search: search.map(Mutex::new).map(Arc::new),
+            search,
             shards,
             node_running: is_node_running(folder)?,
             now: Clock::system().now(),
@@ -87,8 +86,8 @@ impl Stores {
             let slice = reader.audit_orders(range).await?;
             views.push(ViewSlice::new(documents::VIEW, Invariant::Documents, slice, version));
         }
-        if let Some(slice) = self.read_index(move |index| index.orders(range)).await? {
-            let Slice { documents: found, positions, quarantined } = slice;
+        if let Some(index) = &self.search {
+            let Slice { documents: found, positions, quarantined } = index.orders(range).await?;
             let documents = found.into_iter().map(|found| once(found, report)).collect();
             let slice = Slice { documents, positions, quarantined };
             views.push(ViewSlice::new(search::VIEW, Invariant::Search, slice, version));
@@ -105,25 +104,11 @@ impl Stores {
             let Slice { positions, quarantined, .. } = reader.audit_customers(nobody).await?;
             views.push(ViewState { name: documents::VIEW, invariant: Invariant::Documents, positions, quarantined });
         }
-        if let Some(slice) = self.read_index(move |index| index.orders(nobody)).await? {
-            let Slice { positions, quarantined, .. } = slice;
+        if let Some(index) = &self.search {
+            let Slice { positions, quarantined, .. } = index.orders(nobody).await?;
             views.push(ViewState { name: search::VIEW, invariant: Invariant::Search, positions, quarantined });
         }
         Ok(views)
-    }
-
-    /// Reads the newest commit of the search index, off the async threads; `None` when there is no index.
-    async fn read_index<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&IndexAudit) -> Result<T, ViewError> + Send + 'static,
-    ) -> Result<Option<T>, AuditError> {
-        let Some(search) = &self.search else { return Ok(None) };
-        let mut index = Arc::clone(search).lock_owned().await;
-        let task = tokio::task::spawn_blocking(move || {
-            index.refresh()?;
-            read(&index)
-        });
-        Ok(Some(task.await??))
     }
 }
 

@@ -247,7 +247,7 @@ fn an_entity_that_a_view_has_in_quarantine_is_told_and_may_be_older() {
 fn an_older_search_index_is_behind_and_one_that_says_it_is_new_is_wrong() {
     let left = Left::behind();
     let folder = left.copy();
-    let index = folder.path().join("search");
+    let index = folder.path().join("search-1");
     let payload = |folder: &Path| -> Value {
         let meta: Value = serde_json::from_slice(&fs::read(folder.join("meta.json")).unwrap()).unwrap();
         meta["payload"].clone()
@@ -269,7 +269,7 @@ fn an_older_search_index_is_behind_and_one_that_says_it_is_new_is_wrong() {
 fn views_that_are_not_there_are_told_and_not_called_violations() {
     let folder = Left::behind().copy();
     fs::remove_file(folder.path().join(DOCUMENTS)).unwrap();
-    fs::remove_dir_all(folder.path().join("search")).unwrap();
+    fs::remove_dir_all(folder.path().join("search-1")).unwrap();
     let report = audit(folder.path());
     assert!(report.holds(), "{report}");
     let unchecked = report.invariants.values().filter(|finding| finding.unchecked.is_some()).count();
