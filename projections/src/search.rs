@@ -33,6 +33,9 @@ pub use query::{SearchQuery, Sort};
 pub const VIEW: &str = "search";
 /// The services whose events it takes in.
 pub const USES: &[Service] = &[Service::Orders];
+/// What its documents are made of, as a number: whoever changes that raises it, and every node builds the view anew while
+/// the old one answers.
+pub const DEFINITION: u32 = 1;
 
 /// Both sides of an open search view.
 pub type SearchView = (Box<dyn ViewWriter>, Arc<dyn SearchReader>);
