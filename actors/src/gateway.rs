@@ -318,5 +318,5 @@ fn unavailable(error: store::StoreError) -> CommandError {
 
 /// The id of what a creating request makes: it follows from the key, or is new.
 fn new_id(binding: Option<RequestBinding>) -> Uuid {
-    binding.map_or_else(Uuid::now_v7, |binding| binding.key.entity_id())
+    binding.map_or_else(Uuid::now_v7, |binding| binding.key.as_uuid())
 }

@@ -7,7 +7,7 @@ use domain::order::{OrderCreated, Refusal};
 use domain::saga::{LocalStep, SagaKind};
 use domain::{Order, OrderEvent, OrderId, RejectionReason, SagaId, Timestamp};
 use store::faults::Faults;
-use store::mapping::RememberedKey;
+use store::mapping::{Recalled, RememberedKey, recall};
 use store::orders::{self, StoredOrder};
 use store::rows::{Journaled, RowChange};
 
@@ -128,11 +128,12 @@ impl OrderActor {
     ) -> Result<Outcome, StepError> {
         let Some(stored) = self.stored.as_mut() else { return Ok(Outcome::NotFound) };
         self.faults.panic_if(self.faults.plan().panic_order.as_ref(), stored.order.customer_name.as_deref());
-        if let Some(binding) = binding
-            && let Some(known) = stored.remembered.iter().find(|known| known.key == binding.key.as_uuid())
-        {
-            let same = known.fingerprint == binding.fingerprint;
-            return Ok(if same { Outcome::Repeated { saga: known.saga } } else { Outcome::KeyReused });
+        if let Some(RequestBinding { key, fingerprint }) = binding {
+            match recall(&stored.remembered, key, fingerprint) {
+                Recalled::Nothing => {}
+                Recalled::Repeated { saga } => return Ok(Outcome::Repeated { saga }),
+                Recalled::Reused => return Ok(Outcome::KeyReused),
+            }
         }
         match decide(&stored.order) {
             Err(refusal) => Ok(Outcome::Refused(refusal)),

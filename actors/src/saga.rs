@@ -6,7 +6,7 @@ use domain::saga::{Effect, LocalStep, Saga, SagaPolicy, SagaState};
 use domain::{ShardId, Timestamp};
 use store::StoreError;
 use store::faults::Faults;
-use store::mapping::RememberedKey;
+use store::mapping::{Recalled, RememberedKey, recall};
 use store::rows::{Journaled, RowChange};
 use store::sagas::{self, StoredSaga};
 
@@ -115,12 +115,12 @@ impl SagaActor {
         binding: Option<RequestBinding>,
         act: impl FnOnce(&mut Saga) -> Option<Vec<Effect>>,
     ) -> Result<Told, StoreError> {
-        if let Some(binding) = binding
-            && let Some(known) = self.stored.remembered.iter().find(|known| known.key == binding.key.as_uuid())
-        {
-            let same = known.fingerprint == binding.fingerprint;
-            let outcome = if same { Outcome::Unchanged } else { Outcome::KeyReused };
-            return Ok(self.told(outcome, Vec::new()));
+        if let Some(RequestBinding { key, fingerprint }) = binding {
+            match recall(&self.stored.remembered, key, fingerprint) {
+                Recalled::Nothing => {}
+                Recalled::Repeated { .. } => return Ok(self.told(Outcome::Unchanged, Vec::new())),
+                Recalled::Reused => return Ok(self.told(Outcome::KeyReused, Vec::new())),
+            }
         }
         let before = self.stored.saga.version;
         let Some(effects) = act(&mut self.stored.saga) else {

@@ -4,6 +4,7 @@
 //! derived from there. A value is taken from the flag, else the environment, else the TOML file, else the default (`sources`).
 //! Nothing is opened or connected here; a value that cannot be used is refused before anything starts.
 
+mod backend;
 mod flags;
 mod settings;
 mod show;
@@ -13,11 +14,12 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use backend::{Backend, DocumentsBackend, SearchBackend, SecretUrl};
 pub use flags::SettingFlags;
 pub use settings::{Config, SETTINGS, Setting};
 pub use show::show;
 pub use sources::{Effective, Given, Origin};
-pub use value::{Backend, Coordination, LogFormat, Role};
+pub use value::{Coordination, LogFormat, Role};
 
 use std::path::PathBuf;
 

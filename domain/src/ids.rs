@@ -166,16 +166,11 @@ impl RequestKey {
         RequestKey(first_16(&digest.finalize()))
     }
 
-    /// The id of the entity that a creating request with this key makes.
-    #[must_use]
-    pub fn entity_id(self) -> Uuid {
-        uuid::Builder::from_custom_bytes(self.0).into_uuid()
-    }
-
-    /// The key as an existing entity remembers it.
+    /// The key as an id: that of the entity which a creating request makes, and the one by which an existing entity
+    /// remembers a command.
     #[must_use]
     pub fn as_uuid(self) -> Uuid {
-        self.entity_id()
+        uuid::Builder::from_custom_bytes(self.0).into_uuid()
     }
 }
 
@@ -244,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_key_is_scoped_to_its_path() {
-        let key = |scope| RequestKey::new(scope, "k1").entity_id();
+        let key = |scope| RequestKey::new(scope, "k1").as_uuid();
         assert_eq!(key("POST /orders"), key("POST /orders"));
         assert_ne!(key("POST /orders"), key("POST /customers"));
         assert_eq!(key("POST /orders").get_version_num(), 8);

@@ -4,10 +4,12 @@
 //! undoes it. [`instance`] runs one; nothing there knows a particular saga.
 
 pub mod instance;
+pub mod state;
 
 use serde::{Deserialize, Serialize};
 
-pub use instance::{Effect, Saga, SagaPolicy, SagaState, StepRecord, StepState};
+pub use instance::{Effect, Saga, SagaPolicy};
+pub use state::{SagaState, StepRecord, StepState};
 
 use crate::ids::Service;
 use crate::messages::CustomerReply;

@@ -1,7 +1,7 @@
 //! What the mappings between domain and rows share: numbers, names, and the keys that entities remember.
 
 use domain::SagaId;
-use domain::ids::Fingerprint;
+use domain::ids::{Fingerprint, RequestKey};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -19,6 +19,28 @@ pub struct RememberedKey {
     /// The saga it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saga: Option<SagaId>,
+}
+
+/// What an entity remembers of a command's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recalled {
+    /// Nothing: no command with this key has had an effect.
+    Nothing,
+    /// The same command has had its effect, and began this saga.
+    Repeated { saga: Option<SagaId> },
+    /// Another command was sent with this key.
+    Reused,
+}
+
+/// Looks for a command's key among those that an entity remembers.
+#[must_use]
+pub fn recall(remembered: &[RememberedKey], key: RequestKey, fingerprint: Fingerprint) -> Recalled {
+    let key = key.as_uuid();
+    match remembered.iter().find(|known| known.key == key) {
+        None => Recalled::Nothing,
+        Some(known) if known.fingerprint == fingerprint => Recalled::Repeated { saga: known.saga },
+        Some(_) => Recalled::Reused,
+    }
 }
 
 /// Databases count with signs.
@@ -48,4 +70,20 @@ pub(crate) fn keys_from_column(
 /// Reads a name that the code wrote.
 pub(crate) fn named<T>(value: Option<T>, name: &str, what: impl Fn() -> String) -> Result<T, StoreError> {
     value.ok_or_else(|| StoreError::Corrupt { what: what(), source: format!("unknown name {name:?}").into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_recalled_by_its_command_and_not_given_to_another() {
+        let key = |text| RequestKey::new("POST /orders/1/ship", text);
+        let fingerprint = |text: &str| Fingerprint::of(text.as_bytes());
+        let saga = Some(SagaId(Uuid::now_v7()));
+        let remembered = [RememberedKey { key: key("k1").as_uuid(), fingerprint: fingerprint("a"), saga }];
+        assert_eq!(recall(&remembered, key("k1"), fingerprint("a")), Recalled::Repeated { saga });
+        assert_eq!(recall(&remembered, key("k1"), fingerprint("b")), Recalled::Reused);
+        assert_eq!(recall(&remembered, key("k2"), fingerprint("a")), Recalled::Nothing);
+    }
 }

@@ -162,8 +162,27 @@ async fn a_method_a_route_does_not_have_is_not_allowed() {
         (Method::GET, format!("{order}/ship")),
         (Method::POST, "/customers/count".to_owned()),
     ] {
-        api.call(method, &path).await.is_problem(405);
+        let refused = api.call(method, &path).await;
+        refused.is_problem(405);
+        assert!(!refused.header("allow").is_empty(), "{}: no Allow", refused.call);
     }
+}
+
+#[tokio::test]
+async fn head_is_answered_as_get_without_the_body() {
+    let node = NODE.get(Node::start).await;
+    let api = node.api();
+    let customer = api.create_customer("Ada Park", "1.00").await;
+
+    for path in ["/orders", &format!("/customers/{}", customer.id), "/health/ready", "/metrics", "/", "/docs/"] {
+        let (got, headed) = (api.get(path).await.is(200), api.call(Method::HEAD, path).await.is(200));
+        assert_eq!(headed.text, "", "{path}");
+        assert_eq!(headed.header("content-type"), got.header("content-type"), "{path}");
+        if path != "/metrics" {
+            assert_eq!(headed.header("content-length"), got.text.len().to_string(), "{path}");
+        }
+    }
+    api.call(Method::HEAD, &format!("/orders/{}", Uuid::now_v7())).await.is(404);
 }
 
 #[tokio::test]

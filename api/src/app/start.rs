@@ -19,7 +19,7 @@ use super::Running;
 use super::history::StoredHistory;
 use super::operations::Operations;
 use super::queries::ViewQueries;
-use crate::config::Config;
+use crate::config::{Config, DocumentsBackend, SearchBackend};
 use crate::http::{self, Api};
 use crate::ports::Ports;
 use crate::shutdown::Shutdown;
@@ -58,6 +58,7 @@ impl Parts {
 /// # Errors
 /// What keeps the node from starting: one line that names the setting, where a setting is the reason.
 pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<Running> {
+    refuse_remote_views(&config)?;
     let prometheus = telemetry::install()?;
     let faults = Faults::new(config.faults.clone());
     let lock = lock_data_folder(&config.data_dir)?;
@@ -80,6 +81,20 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let upkeep = actix_rt::spawn(telemetry::keep_up(prometheus.clone()));
     let parts = Parts { node, views, databases, upkeep, _lock: lock };
     serve_http(ports, &config, prometheus, shutdown, parts)
+}
+
+/// The views of this release are embedded.
+fn refuse_remote_views(config: &Config) -> anyhow::Result<()> {
+    let not_yet = |setting, url| {
+        Err(anyhow!("{setting} is \"{url}\", which is not supported yet by this release; allowed: embedded"))
+    };
+    if let DocumentsBackend::MongoDb(url) = &config.documents_url {
+        return not_yet("COUNTERFOIL_DOCUMENTS_URL", url);
+    }
+    if let SearchBackend::Elasticsearch(url) = &config.search_url {
+        return not_yet("COUNTERFOIL_SEARCH_URL", url);
+    }
+    Ok(())
 }
 
 fn serve_http(

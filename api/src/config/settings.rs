@@ -8,7 +8,8 @@ use std::time::Duration;
 use domain::Service;
 use store::faults::FaultPlan;
 
-use super::value::{self, Backend, Coordination, LogFormat, Role};
+use super::backend::{self, Backend, DocumentsBackend, SearchBackend};
+use super::value::{self, Coordination, LogFormat, Role};
 use super::{ConfigError, Effective};
 
 /// One setting.
@@ -78,27 +79,29 @@ settings! {
     }
     customers_database_url: Backend {
         flag: "--customers-database-url", env: "COUNTERFOIL_CUSTOMERS_DATABASE_URL", default: "embedded", allowed: "embedded",
-        meaning: "Database of the customers service", secret: true, parse: |text| value::backend(text, &["postgres"]),
+        meaning: "Database of the customers service", secret: true, parse: |text| backend::embedded_only(text, &["postgres"]),
     }
     orders_database_url: Backend {
         flag: "--orders-database-url", env: "COUNTERFOIL_ORDERS_DATABASE_URL", default: "embedded", allowed: "embedded",
-        meaning: "Database of the orders service", secret: true, parse: |text| value::backend(text, &["postgres"]),
+        meaning: "Database of the orders service", secret: true, parse: |text| backend::embedded_only(text, &["postgres"]),
     }
     log_url: Backend {
         flag: "--log-url", env: "COUNTERFOIL_LOG_URL", default: "embedded", allowed: "embedded",
-        meaning: "Log that carries messages between shards", secret: true, parse: |text| value::backend(text, &["kafka"]),
+        meaning: "Log that carries messages between shards", secret: true, parse: |text| backend::embedded_only(text, &["kafka"]),
     }
-    documents_url: Backend {
-        flag: "--documents-url", env: "COUNTERFOIL_DOCUMENTS_URL", default: "embedded", allowed: "embedded",
-        meaning: "Store of the document views", secret: true, parse: |text| value::backend(text, &["mongodb"]),
+    documents_url: DocumentsBackend {
+        flag: "--documents-url", env: "COUNTERFOIL_DOCUMENTS_URL", default: "embedded",
+        allowed: "embedded, or a URL such as mongodb://HOST:27017/?replicaSet=NAME or mongodb+srv://HOST",
+        meaning: "Store of the document view", secret: true, parse: backend::documents,
     }
-    search_url: Backend {
-        flag: "--search-url", env: "COUNTERFOIL_SEARCH_URL", default: "embedded", allowed: "embedded",
-        meaning: "Store of the search view", secret: true, parse: |text| value::backend(text, &["http", "https"]),
+    search_url: SearchBackend {
+        flag: "--search-url", env: "COUNTERFOIL_SEARCH_URL", default: "embedded",
+        allowed: "embedded, or the URL of an Elasticsearch such as http://HOST:9200 or https://HOST:9200",
+        meaning: "Store of the search view", secret: true, parse: backend::search,
     }
     namespace: String {
         flag: "--namespace", env: "COUNTERFOIL_NAMESPACE", default: "counterfoil", allowed: "1 to 40 of a-z, 0-9, - and _, beginning with a letter",
-        meaning: "Prefix of the names this deployment uses in shared stores", secret: false, parse: value::namespace,
+        meaning: "Prefix of the names this deployment uses in shared stores, and the MongoDB database when the URL names none", secret: false, parse: value::namespace,
     }
     shards: u16 {
         flag: "--shards", env: "COUNTERFOIL_SHARDS", default: "16", allowed: "a whole number from 1 to 64",

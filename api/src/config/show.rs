@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Effective;
-use super::sources::masked;
+use super::backend::masked;
 
 /// One line per setting. Passwords are masked.
 #[must_use]

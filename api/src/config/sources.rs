@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::backend::masked;
 use super::settings::{SETTINGS, Setting};
 use super::value::Refusal;
 use super::{ConfigError, SettingFlags};
@@ -108,14 +109,6 @@ impl Given {
     fn default_of(setting: &Setting) -> Given {
         Given { value: setting.default.to_owned(), origin: Origin::Default }
     }
-}
-
-/// A value as it may be shown: without the password of a URL.
-pub(super) fn masked(value: &str) -> String {
-    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
-    let Some((user, host)) = rest.rsplit_once('@') else { return value.to_owned() };
-    let user = user.split_once(':').map_or(user, |(name, _)| name);
-    format!("{scheme}://{user}:***@{host}")
 }
 
 fn from_environment(

@@ -76,6 +76,9 @@ fn a_refusal_names_setting_value_and_what_is_allowed() {
         ("COUNTERFOIL_SAGA_DEADLINE", "10"),
         ("COUNTERFOIL_SAGA_DEADLINE", "0s"),
         ("COUNTERFOIL_SEARCH_URL", "ftp://x"),
+        ("COUNTERFOIL_SEARCH_URL", "http://"),
+        ("COUNTERFOIL_DOCUMENTS_URL", "mongodb://host:port"),
+        ("COUNTERFOIL_DOCUMENTS_URL", "postgres://host"),
         ("COUNTERFOIL_DATA_DIR", ""),
         ("COUNTERFOIL_FAULTS", "rain"),
     ] {
@@ -89,8 +92,6 @@ fn what_will_work_later_is_refused_as_such() {
     for (setting, value) in [
         ("COUNTERFOIL_ORDERS_DATABASE_URL", "postgres://host/orders"),
         ("COUNTERFOIL_LOG_URL", "kafka://host:9092"),
-        ("COUNTERFOIL_DOCUMENTS_URL", "mongodb://host"),
-        ("COUNTERFOIL_SEARCH_URL", "https://host:9200"),
         ("COUNTERFOIL_COORDINATION", "choreography"),
         ("COUNTERFOIL_ROLES", "api"),
         ("COUNTERFOIL_SERVICES", "orders"),
@@ -101,7 +102,28 @@ fn what_will_work_later_is_refused_as_such() {
 }
 
 #[test]
+fn the_stores_of_the_views_are_chosen_by_url() {
+    let (config, _) = load(&[], &[]).unwrap();
+    assert_eq!((config.documents_url, config.search_url), (DocumentsBackend::Embedded, SearchBackend::Embedded));
+    let secret = file("https://elastic:hush@search:9200\n");
+    let environment = [
+        ("COUNTERFOIL_DOCUMENTS_URL", "mongodb://ada:hush@host/shop"),
+        ("COUNTERFOIL_SEARCH_URL_FILE", secret.path().to_str().unwrap()),
+    ];
+    let (config, shown) = load(&[], &environment).unwrap();
+    let DocumentsBackend::MongoDb(documents) = &config.documents_url else { panic!("{:?}", config.documents_url) };
+    assert_eq!(documents.expose(), "mongodb://ada:hush@host/shop");
+    let SearchBackend::Elasticsearch(search) = &config.search_url else { panic!("{:?}", config.search_url) };
+    assert_eq!(search.expose(), "https://elastic:hush@search:9200");
+    for text in [shown, format!("{config:?}")] {
+        assert!(!text.contains("hush") && text.contains("mongodb://ada:***@host/shop"), "{text}");
+    }
+}
+
+#[test]
 fn passwords_are_never_shown() {
+    let line = refusal(&[("COUNTERFOIL_DOCUMENTS_URL", "mongodb://ada:hush@host:port")]);
+    assert!(line.contains("mongodb://ada:***@host:port"), "{line}");
     let line = refusal(&[("COUNTERFOIL_ORDERS_DATABASE_URL", "postgres://ada:hush@host/orders")]);
     assert!(line.contains("postgres://ada:***@host/orders"), "{line}");
 }

@@ -18,13 +18,6 @@ pub enum Refusal {
     NotYet,
 }
 
-/// Where the data of one store lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backend {
-    /// In the data folder.
-    Embedded,
-}
-
 /// How the steps of a saga follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coordination {
@@ -108,17 +101,6 @@ pub fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Result<Duratio
     };
     let duration = millis.map(Duration::from_millis).ok_or(Refusal::NotAllowed)?;
     if allowed.contains(&duration) { Ok(duration) } else { Err(Refusal::NotAllowed) }
-}
-
-/// A store by its URL. `planned` are the schemes of the public contract that do not work yet.
-pub fn backend(text: &str, planned: &[&str]) -> Result<Backend, Refusal> {
-    if text == "embedded" {
-        return Ok(Backend::Embedded);
-    }
-    match text.split_once("://") {
-        Some((scheme, _)) if planned.contains(&scheme) => Err(Refusal::NotYet),
-        _ => Err(Refusal::NotAllowed),
-    }
 }
 
 pub fn coordination(text: &str) -> Result<Coordination, Refusal> {

@@ -29,25 +29,29 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(
             web::resource("/customers")
                 .route(web::post().to(create))
-                .route(web::get().to(list))
-                .default_service(refuse_other_methods("GET, POST")),
+                .route(reads::route().to(list))
+                .default_service(refuse_other_methods("GET, HEAD, POST")),
         )
         // Before `/customers/{id}`, which would take `count` for an id.
         .service(
-            web::resource("/customers/count").route(web::get().to(count)).default_service(refuse_other_methods("GET")),
+            web::resource("/customers/count")
+                .route(reads::route().to(count))
+                .default_service(refuse_other_methods("GET, HEAD")),
         )
         .service(
-            web::resource("/customers/{id}").route(web::get().to(show)).default_service(refuse_other_methods("GET")),
+            web::resource("/customers/{id}")
+                .route(reads::route().to(show))
+                .default_service(refuse_other_methods("GET, HEAD")),
         )
         .service(
             web::resource("/customers/{id}/orders")
-                .route(web::get().to(orders))
-                .default_service(refuse_other_methods("GET")),
+                .route(reads::route().to(orders))
+                .default_service(refuse_other_methods("GET, HEAD")),
         )
         .service(
             web::resource("/customers/{id}/history")
-                .route(web::get().to(events))
-                .default_service(refuse_other_methods("GET")),
+                .route(reads::route().to(events))
+                .default_service(refuse_other_methods("GET, HEAD")),
         );
 }
 

@@ -3,13 +3,16 @@
 #[cfg(test)]
 mod tests;
 
-use actix_web::HttpResponse;
-use actix_web::http::header;
-use actix_web::web::{self, ServiceConfig};
-use utoipa::OpenApi;
-use utoipa_swagger_ui::SwaggerUi;
+use std::sync::Arc;
 
-use super::{customers, health, operations, orders, quarantine, sagas, schema};
+use actix_web::http::header::{self, ContentEncoding};
+use actix_web::web::{self, Data, Path, ServiceConfig};
+use actix_web::{HttpResponse, ResponseError};
+use utoipa::OpenApi;
+use utoipa_swagger_ui::Config as Ui;
+
+use super::problem::refuse_other_methods;
+use super::{Problem, customers, health, operations, orders, quarantine, reads, sagas, schema};
 
 /// Not `description` from the crate's manifest: the document is the API's own.
 #[derive(OpenApi)]
@@ -50,9 +53,35 @@ pub fn document() -> utoipa::openapi::OpenApi {
 }
 
 pub fn routes(config: &mut ServiceConfig) {
+    let resource = |path| web::resource(path).default_service(refuse_other_methods("GET, HEAD"));
     config
-        .route("/docs", web::get().to(to_docs))
-        .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", document()));
+        .app_data(Data::new(document()))
+        .app_data(Data::new(Ui::from("/openapi.json")))
+        .service(resource("/openapi.json").route(reads::route().to(openapi)))
+        .service(resource("/docs").route(reads::route().to(to_docs)))
+        .service(resource("/docs/{file:.*}").route(reads::route().to(ui)));
+}
+
+async fn openapi(document: Data<utoipa::openapi::OpenApi>) -> HttpResponse {
+    HttpResponse::Ok().json(document.as_ref())
+}
+
+/// A file of Swagger UI; the first one has the address of the document put into it.
+async fn ui(file: Path<String>, config: Data<Ui<'static>>) -> HttpResponse {
+    match utoipa_swagger_ui::serve(&file, Arc::clone(&config)) {
+        Ok(Some(file)) => {
+            let mut answer = HttpResponse::Ok();
+            if file.gzpipped {
+                answer.insert_header((header::CONTENT_ENCODING, ContentEncoding::Gzip));
+            }
+            answer.content_type(file.content_type).body(file.bytes.into_owned())
+        }
+        Ok(None) => Problem::not_found("file").error_response(),
+        Err(error) => {
+            tracing::error!(error = %error, "the documentation cannot be served");
+            Problem::unavailable("the documentation cannot be shown").error_response()
+        }
+    }
 }
 
 async fn to_docs() -> HttpResponse {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::{Body as ProblemBody, refuse_other_methods};
-use super::{Api, Problem};
+use super::{Api, Problem, reads};
 use crate::telemetry;
 
 /// The media type of the Prometheus text format.
@@ -15,11 +15,21 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .service(web::resource("/health/live").route(web::get().to(live)).default_service(refuse_other_methods("GET")))
         .service(
-            web::resource("/health/ready").route(web::get().to(ready)).default_service(refuse_other_methods("GET")),
+            web::resource("/health/live")
+                .route(reads::route().to(live))
+                .default_service(refuse_other_methods("GET, HEAD")),
         )
-        .service(web::resource("/metrics").route(web::get().to(metrics)).default_service(refuse_other_methods("GET")));
+        .service(
+            web::resource("/health/ready")
+                .route(reads::route().to(ready))
+                .default_service(refuse_other_methods("GET, HEAD")),
+        )
+        .service(
+            web::resource("/metrics")
+                .route(reads::route().to(metrics))
+                .default_service(refuse_other_methods("GET, HEAD")),
+        );
 }
 
 /// A node's health.

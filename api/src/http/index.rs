@@ -5,11 +5,13 @@ use actix_web::http::header::ContentType;
 use actix_web::web::{self, ServiceConfig};
 
 use super::problem::refuse_other_methods;
+use super::reads;
 
 const PAGE: &str = include_str!("index/page.html");
 
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(web::resource("/").route(web::get().to(page)).default_service(refuse_other_methods("GET")));
+    config
+        .service(web::resource("/").route(reads::route().to(page)).default_service(refuse_other_methods("GET, HEAD")));
 }
 
 async fn page() -> HttpResponse {

@@ -11,8 +11,14 @@ use crate::ports::{ClusterState, ViewStatus};
 
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .service(web::resource("/views").route(web::get().to(views)).default_service(refuse_other_methods("GET")))
-        .service(web::resource("/cluster").route(web::get().to(cluster)).default_service(refuse_other_methods("GET")));
+        .service(
+            web::resource("/views").route(reads::route().to(views)).default_service(refuse_other_methods("GET, HEAD")),
+        )
+        .service(
+            web::resource("/cluster")
+                .route(reads::route().to(cluster))
+                .default_service(refuse_other_methods("GET, HEAD")),
+        );
 }
 
 #[derive(Serialize, ToSchema)]

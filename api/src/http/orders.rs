@@ -27,10 +27,14 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(
             web::resource("/orders")
                 .route(web::post().to(commands::create))
-                .route(web::get().to(list))
-                .default_service(refuse_other_methods("GET, POST")),
+                .route(reads::route().to(list))
+                .default_service(refuse_other_methods("GET, HEAD, POST")),
         )
-        .service(web::resource("/orders/{id}").route(web::get().to(show)).default_service(refuse_other_methods("GET")))
+        .service(
+            web::resource("/orders/{id}")
+                .route(reads::route().to(show))
+                .default_service(refuse_other_methods("GET, HEAD")),
+        )
         .service(
             web::resource("/orders/{id}/cancel")
                 .route(web::post().to(commands::cancel))
@@ -43,8 +47,8 @@ pub fn routes(config: &mut ServiceConfig) {
         )
         .service(
             web::resource("/orders/{id}/history")
-                .route(web::get().to(events))
-                .default_service(refuse_other_methods("GET")),
+                .route(reads::route().to(events))
+                .default_service(refuse_other_methods("GET, HEAD")),
         );
 }
 

@@ -15,12 +15,16 @@ use crate::ports::{Listed, Parked};
 
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .service(web::resource("/quarantine").route(web::get().to(list)).default_service(refuse_other_methods("GET")))
+        .service(
+            web::resource("/quarantine")
+                .route(reads::route().to(list))
+                .default_service(refuse_other_methods("GET, HEAD")),
+        )
         .service(
             web::resource("/quarantine/{id}")
-                .route(web::get().to(show))
+                .route(reads::route().to(show))
                 .route(web::delete().to(discard))
-                .default_service(refuse_other_methods("DELETE, GET")),
+                .default_service(refuse_other_methods("DELETE, GET, HEAD")),
         )
         .service(
             web::resource("/quarantine/{id}/replay")

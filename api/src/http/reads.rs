@@ -1,12 +1,17 @@
-//! What all queries share: the consistency tokens the caller sends, how long to wait, and the bound on reads in flight.
+//! What all queries share: the methods they are asked with, the consistency tokens the caller sends, how long to wait, and the bound on reads in flight.
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, Route, guard, web};
 
 use super::headers::CONSISTENCY_TOKEN;
 use super::prefer::Prefer;
 use super::{Api, Problem};
 use crate::ports::{Freshness, ReadFuture};
 use crate::shutdown;
+
+/// A route that answers `GET`, and `HEAD` alike: the server leaves the body of the answer away by itself.
+pub fn route() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
 
 /// How new the answer must be, and which preferences that honours.
 ///

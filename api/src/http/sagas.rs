@@ -26,8 +26,14 @@ const MAX_REASON_CHARS: usize = 2_000;
 
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .service(web::resource("/sagas").route(web::get().to(list)).default_service(refuse_other_methods("GET")))
-        .service(web::resource("/sagas/{id}").route(web::get().to(show)).default_service(refuse_other_methods("GET")))
+        .service(
+            web::resource("/sagas").route(reads::route().to(list)).default_service(refuse_other_methods("GET, HEAD")),
+        )
+        .service(
+            web::resource("/sagas/{id}")
+                .route(reads::route().to(show))
+                .default_service(refuse_other_methods("GET, HEAD")),
+        )
         .service(
             web::resource("/sagas/{id}/retry")
                 .route(web::post().to(retry))

@@ -1,27 +1,22 @@
 //! A double of the rest of the node for route tests: it answers what a test has put in, and keeps what it was asked.
 
-use std::sync::{Arc, Mutex};
+mod node;
+mod samples;
+
+use std::sync::Mutex;
 use std::time::Duration;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::ServiceResponse;
-use actix_web::http::StatusCode;
-use actix_web::http::header::HeaderMap;
-use actix_web::test::TestRequest;
-use actix_web::web::Data;
-use actix_web::{App, test};
 use actors::{CommandError, CustomerAnswer, NewCustomer, NewOrder, OrderAnswer, RequestBinding, SagaAnswer, Seen};
-use clap::Parser;
-use domain::saga::{SagaKind, SagaState, StepState};
-use domain::{CustomerId, MessageId, Money, OrderId, OrderState, SagaId, Service, Timestamp};
+use domain::saga::SagaState;
+use domain::{CustomerId, MessageId, OrderId, OrderState, SagaId, Service, Timestamp};
 use projections::{CustomerDocument, CustomerOrder, OrderDocument};
-use serde_json::Value;
-use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::{Api, routes};
-use crate::config::{Config, SettingFlags};
+pub use node::{Node, config};
+pub use samples::{customer, order};
+
 use crate::ports::*;
+use samples::{customer_order, saga};
 
 pub const ID: &str = "0190a5c8-7e2b-7c3d-8f4e-123456789abc";
 
@@ -176,44 +171,6 @@ impl Commands for Double {
     }
 }
 
-pub fn order() -> OrderDocument {
-    OrderDocument {
-        order_id: OrderId(id()),
-        customer_id: CustomerId(id()),
-        customer_name: Some("Ada Park".to_owned()),
-        order_total: Money::from_cents(1234),
-        state: OrderState::Approved,
-        rejection_reason: None,
-        lines: Vec::new(),
-        note: None,
-        creation_time: Timestamp::from_micros(1_767_225_600_123_456),
-        version: 2,
-    }
-}
-
-pub fn customer() -> CustomerDocument {
-    CustomerDocument {
-        customer_id: CustomerId(id()),
-        name: "Ada Park".to_owned(),
-        credit_limit: Money::from_cents(1500),
-        available_credit: Money::from_cents(266),
-        creation_time: Timestamp::from_micros(1_767_225_600_000_000),
-        version: 2,
-    }
-}
-
-fn customer_order() -> CustomerOrder {
-    let order = order();
-    CustomerOrder {
-        order_id: order.order_id,
-        state: order.state,
-        order_total: order.order_total,
-        rejection_reason: None,
-        creation_time: order.creation_time,
-        version: order.version,
-    }
-}
-
 fn one<T>(item: T) -> Listed<T> {
     Listed { items: vec![item], next: Some("more".to_owned()) }
 }
@@ -294,28 +251,6 @@ impl Sagas for Double {
     }
 }
 
-fn saga() -> SagaDetails {
-    SagaDetails {
-        saga_id: SagaId(id()),
-        kind: SagaKind::CreateOrder,
-        state: SagaState::Running,
-        order_id: OrderId(id()),
-        started_at: Timestamp::from_micros(0),
-        updated_at: Timestamp::from_micros(0),
-        ended_at: None,
-        deadline: None,
-        attempts: 1,
-        steps: vec![SagaStep {
-            name: "create-order".to_owned(),
-            kind: "local".to_owned(),
-            state: StepState::Done,
-            at: None,
-            detail: None,
-        }],
-        version: 1,
-    }
-}
-
 impl Quarantine for Double {
     fn list(&self, _: Page) -> ReadFuture<'_, Listed<Parked>> {
         self.read(Listed { items: Vec::new(), next: None })
@@ -344,104 +279,4 @@ impl Health for Double {
         let missing = self.missing.lock().unwrap().clone();
         Box::pin(async { Readiness { missing, degraded: vec!["search".to_owned()] } })
     }
-}
-
-/// An answer, read to its end.
-pub struct Response {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub text: String,
-    pub json: Value,
-}
-
-impl Response {
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    /// Asserts that this is a problem of this status.
-    #[track_caller]
-    pub fn is_problem(&self, status: u16) -> &Self {
-        assert_eq!(self.status, status, "{}", self.text);
-        assert_eq!(self.header("content-type"), "application/problem+json");
-        assert_eq!(self.json["status"], status);
-        assert!(self.json["type"].as_str().unwrap().starts_with("urn:counterfoil:problem:"));
-        assert!(self.json["title"].is_string() && self.json["detail"].is_string());
-        self
-    }
-
-    /// The fields that a `400` names.
-    #[track_caller]
-    pub fn fields(&self) -> Vec<&str> {
-        self.is_problem(400);
-        self.json["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap()).collect()
-    }
-}
-
-pub fn config(environment: &[&str]) -> Config {
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        flags: SettingFlags,
-    }
-    Config::load(&Line::parse_from([&["x"][..], environment].concat()).flags).unwrap()
-}
-
-/// An application over the double, and what is needed to end it.
-pub struct Node {
-    pub double: Arc<Double>,
-    pub shutdown: watch::Sender<bool>,
-    pub api: Data<Api>,
-}
-
-impl Node {
-    pub fn new() -> Self {
-        Node::with(&[])
-    }
-
-    pub fn with(flags: &[&str]) -> Self {
-        let double = Arc::new(Double::default());
-        let ports = Ports {
-            commands: double.clone(),
-            queries: double.clone(),
-            history: double.clone(),
-            sagas: double.clone(),
-            quarantine: double.clone(),
-            cluster: double.clone(),
-            views: double.clone(),
-            health: double.clone(),
-        };
-        let (shutdown, ending) = watch::channel(false);
-        Node { double, shutdown, api: Data::new(Api::new(ports, &config(flags), None, ending)) }
-    }
-
-    pub async fn call(&self, request: TestRequest) -> Response {
-        let app = test::init_service(App::new().app_data(self.api.clone()).configure(routes)).await;
-        let response = test::call_service(&app, request.to_request()).await;
-        read(response).await
-    }
-
-    pub async fn get(&self, uri: &str) -> Response {
-        self.call(TestRequest::get().uri(uri)).await
-    }
-
-    /// Posts a JSON text, with headers.
-    pub async fn post(&self, uri: &str, body: &str, headers: &[(&'static str, &str)]) -> Response {
-        let mut request = TestRequest::post().uri(uri).set_payload(body.to_owned());
-        if !body.is_empty() {
-            request = request.insert_header(("content-type", "application/json"));
-        }
-        for (name, value) in headers {
-            request = request.append_header((*name, *value));
-        }
-        self.call(request).await
-    }
-}
-
-async fn read<B: MessageBody>(response: ServiceResponse<B>) -> Response {
-    let (status, headers) = (response.status(), response.headers().clone());
-    let bytes = test::read_body(response).await;
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-    Response { status, headers, text, json }
 }

@@ -7,86 +7,16 @@
 //! confirmed is sent again with growing delay, and the saga is shown as stuck when that does not help; it is never
 //! dropped.
 
+mod walk;
+
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Action, LocalStep, Outcome, RemoteCommand, ReplyKind, SagaDefinition, SagaKind, Step};
+use super::{Action, LocalStep, Outcome, ReplyKind, SagaDefinition, SagaKind, SagaState, StepRecord, StepState};
 use crate::ids::{CustomerId, OrderId, SagaId};
-use crate::messages::{CreditRequest, CustomerCommand, CustomerReply};
+use crate::messages::{CustomerCommand, CustomerReply};
 use crate::money::Money;
 use crate::order::{Order, RejectionReason};
 use crate::time::Timestamp;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum SagaState {
-    Running,
-    Compensating,
-    Completed,
-    Compensated,
-    Stuck,
-}
-
-impl SagaState {
-    pub const ALL: [SagaState; 5] =
-        [SagaState::Running, SagaState::Compensating, SagaState::Completed, SagaState::Compensated, SagaState::Stuck];
-
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            SagaState::Running => "RUNNING",
-            SagaState::Compensating => "COMPENSATING",
-            SagaState::Completed => "COMPLETED",
-            SagaState::Compensated => "COMPENSATED",
-            SagaState::Stuck => "STUCK",
-        }
-    }
-
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<SagaState> {
-        SagaState::ALL.into_iter().find(|state| state.name() == name)
-    }
-
-    #[must_use]
-    pub const fn has_ended(self) -> bool {
-        matches!(self, SagaState::Completed | SagaState::Compensated)
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum StepState {
-    Remaining,
-    Running,
-    Done,
-    Compensated,
-    Failed,
-}
-
-/// How far one step has come.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StepRecord {
-    pub state: StepState,
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "micros")]
-    pub at: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
-}
-
-/// Times inside the stored steps are plain microseconds: they are written with every saga, and read rarely.
-mod micros {
-    use super::Timestamp;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
-        time.map(Timestamp::micros).serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-        Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp::from_micros))
-    }
-}
 
 /// How patient sagas are.
 #[derive(Clone, Copy, Debug)]
@@ -310,88 +240,6 @@ impl Saga {
         self.version += 1;
         self.updated_at = now;
         effects
-    }
-
-    /// Takes the steps from `index` on: local ones at once, up to one that must be awaited.
-    fn go_on_from(&mut self, index: usize, now: Timestamp, effects: &mut Vec<Effect>) {
-        self.attempts = 1;
-        for (index, step) in self.definition().steps.iter().enumerate().skip(index) {
-            match step.action {
-                Action::Local(local) => {
-                    self.mark(index, StepState::Done, now, None);
-                    effects.push(Effect::Local(local));
-                }
-                Action::Remote { command, .. } => {
-                    self.mark(index, StepState::Running, now, None);
-                    effects.push(Effect::Send(self.command(command)));
-                    return;
-                }
-            }
-        }
-        self.end(SagaState::Completed, now);
-    }
-
-    /// Compensates the steps below `index`, last first: local ones at once, up to one that must be confirmed.
-    fn compensate_below(&mut self, index: usize, policy: &SagaPolicy, now: Timestamp, effects: &mut Vec<Effect>) {
-        self.state = SagaState::Compensating;
-        self.attempts = 1;
-        let steps = self.definition().steps;
-        for (index, step) in steps.iter().enumerate().take(index).rev() {
-            let happened = self
-                .steps
-                .get(index)
-                .is_some_and(|record| matches!(record.state, StepState::Done | StepState::Running | StepState::Failed));
-            match step.compensation.filter(|_| happened) {
-                None => {}
-                Some(Action::Local(local)) => {
-                    self.mark(index, StepState::Compensated, now, None);
-                    effects.push(Effect::Local(local));
-                }
-                Some(Action::Remote { command, .. }) => {
-                    let detail = self.steps.get(index).and_then(|record| record.detail.clone());
-                    self.mark(index, StepState::Running, now, detail);
-                    self.wake_at = Some(now.after(policy.compensation_retry));
-                    effects.push(Effect::Send(self.command(command)));
-                    return;
-                }
-            }
-        }
-        self.end(SagaState::Compensated, now);
-    }
-
-    fn attempt_again(&mut self, policy: &SagaPolicy, now: Timestamp, effects: &mut Vec<Effect>) {
-        let Some((_, step)) = self.running_step() else { return };
-        let Some(Action::Remote { command, .. }) = step.compensation else { return };
-        let delay = policy.compensation_retry.saturating_mul(2u32.saturating_pow(self.attempts.min(16)));
-        self.attempts += 1;
-        self.wake_at = Some(now.after(delay));
-        effects.push(Effect::Send(self.command(command)));
-    }
-
-    fn end(&mut self, state: SagaState, now: Timestamp) {
-        self.state = state;
-        self.ended_at = Some(now);
-        self.wake_at = None;
-    }
-
-    fn mark(&mut self, index: usize, state: StepState, now: Timestamp, detail: Option<String>) {
-        if let Some(record) = self.steps.get_mut(index) {
-            *record = StepRecord { state, at: Some(now), detail };
-        }
-    }
-
-    fn running_step(&self) -> Option<(usize, &'static Step)> {
-        let index = self.steps.iter().position(|record| record.state == StepState::Running)?;
-        self.definition().steps.get(index).map(|step| (index, step))
-    }
-
-    fn command(&self, command: RemoteCommand) -> CustomerCommand {
-        let request = CreditRequest { order_id: self.order_id, amount: self.amount, saga_id: self.id };
-        match command {
-            RemoteCommand::ReserveCredit => CustomerCommand::ReserveCredit(request),
-            RemoteCommand::ReleaseCredit => CustomerCommand::ReleaseCredit(request),
-            RemoteCommand::RestoreCredit => CustomerCommand::RestoreCredit(request),
-        }
     }
 }
 

@@ -63,14 +63,11 @@ impl Shop {
     }
 
     async fn views_are_level(&self) {
-        for _ in 0..2_000 {
+        eventually("the views are level with the log", async || {
             let status = self.views.status().await;
-            if status.iter().all(|view| view.lag.as_ref().is_some_and(|lag| lag.events == 0)) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("the views stay behind");
+            status.iter().all(|view| view.lag.as_ref().is_some_and(|lag| lag.events == 0))
+        })
+        .await;
     }
 
     pub async fn customer(&self, name: &str, cents: i64) -> CustomerId {
@@ -147,14 +144,22 @@ impl Left {
 
 /// Connections of a pool close on threads of their own; the last of a database takes its write-ahead log away.
 async fn is_let_go_of(folder: &Path) {
-    for _ in 0..1_000 {
-        let entries = fs::read_dir(folder).unwrap();
-        if entries.into_iter().all(|entry| !entry.unwrap().path().to_string_lossy().ends_with("-wal")) {
+    eventually("every database is closed", async || {
+        let mut entries = fs::read_dir(folder).unwrap();
+        entries.all(|entry| !entry.unwrap().path().to_string_lossy().ends_with("-wal"))
+    })
+    .await;
+}
+
+/// Looks until it holds, at most 20 seconds.
+async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
+    for _ in 0..2_000 {
+        if holds().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("a database stays open");
+    panic!("not within 20 s: {what}");
 }
 
 pub fn copy(from: &Path, to: &Path) {

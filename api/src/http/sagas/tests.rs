@@ -55,11 +55,14 @@ async fn a_node_says_how_it_is() {
 async fn other_methods_and_paths_are_problems() {
     let node = Node::new();
     for (path, allow) in [
-        ("/orders".to_owned(), "GET, POST"),
+        ("/orders".to_owned(), "GET, HEAD, POST"),
         (format!("/orders/{ID}/ship"), "POST"),
-        ("/customers/count".to_owned(), "GET"),
-        (format!("/quarantine/{ID}"), "DELETE, GET"),
-        ("/".to_owned(), "GET"),
+        ("/customers/count".to_owned(), "GET, HEAD"),
+        (format!("/quarantine/{ID}"), "DELETE, GET, HEAD"),
+        ("/".to_owned(), "GET, HEAD"),
+        ("/openapi.json".to_owned(), "GET, HEAD"),
+        ("/docs".to_owned(), "GET, HEAD"),
+        ("/docs/".to_owned(), "GET, HEAD"),
     ] {
         let answer = node.call(TestRequest::patch().uri(&path)).await;
         answer.is_problem(405);

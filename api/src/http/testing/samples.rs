@@ -1,0 +1,68 @@
+//! What the double answers: one of each.
+
+use domain::saga::{SagaKind, SagaState, StepState};
+use domain::{CustomerId, Money, OrderId, OrderState, SagaId, Timestamp};
+use projections::{CustomerDocument, CustomerOrder, OrderDocument};
+
+use super::id;
+use crate::ports::{SagaDetails, SagaStep};
+
+pub fn order() -> OrderDocument {
+    OrderDocument {
+        order_id: OrderId(id()),
+        customer_id: CustomerId(id()),
+        customer_name: Some("Ada Park".to_owned()),
+        order_total: Money::from_cents(1234),
+        state: OrderState::Approved,
+        rejection_reason: None,
+        lines: Vec::new(),
+        note: None,
+        creation_time: Timestamp::from_micros(1_767_225_600_123_456),
+        version: 2,
+    }
+}
+
+pub fn customer() -> CustomerDocument {
+    CustomerDocument {
+        customer_id: CustomerId(id()),
+        name: "Ada Park".to_owned(),
+        credit_limit: Money::from_cents(1500),
+        available_credit: Money::from_cents(266),
+        creation_time: Timestamp::from_micros(1_767_225_600_000_000),
+        version: 2,
+    }
+}
+
+pub fn customer_order() -> CustomerOrder {
+    let order = order();
+    CustomerOrder {
+        order_id: order.order_id,
+        state: order.state,
+        order_total: order.order_total,
+        rejection_reason: None,
+        creation_time: order.creation_time,
+        version: order.version,
+    }
+}
+
+pub fn saga() -> SagaDetails {
+    SagaDetails {
+        saga_id: SagaId(id()),
+        kind: SagaKind::CreateOrder,
+        state: SagaState::Running,
+        order_id: OrderId(id()),
+        started_at: Timestamp::from_micros(0),
+        updated_at: Timestamp::from_micros(0),
+        ended_at: None,
+        deadline: None,
+        attempts: 1,
+        steps: vec![SagaStep {
+            name: "create-order".to_owned(),
+            kind: "local".to_owned(),
+            state: StepState::Done,
+            at: None,
+            detail: None,
+        }],
+        version: 1,
+    }
+}
