@@ -21,8 +21,11 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 }
 
 fn audit(folder: &Path) -> Report {
-    let config = AuditConfig { data_dir: folder.to_owned(), shards: Some(shop::SHARDS) };
-    run(super::run(&config)).unwrap()
+    run(super::run(&config(folder, Some(shop::SHARDS)))).unwrap()
+}
+
+fn config(folder: &Path, shards: Option<u16>) -> AuditConfig {
+    AuditConfig { data_dir: folder.to_owned(), shards, views: shop::view_stores(folder) }
 }
 
 fn damage(folder: &Path, file: &str, sql: &str) {
@@ -41,7 +44,7 @@ fn violated_by(file: &str, sql: &str) -> Vec<Invariant> {
 
 const CUSTOMERS: &str = "customers.db";
 const ORDERS: &str = "orders.db";
-const DOCUMENTS: &str = "documents.db";
+const DOCUMENTS: &str = "documents-1.db";
 /// One approved order, the same in every statement.
 const APPROVED: &str = "(SELECT min(order_id) FROM orders WHERE state = 'APPROVED')";
 
@@ -286,7 +289,7 @@ fn a_running_node_under_load_holds_every_invariant() {
             customers.push(shop.customer("Ada Park", 20_000).await);
         }
         let orders = join_all((0..600).map(|n| shop.order(customers[n % 5], 250)));
-        let config = AuditConfig { data_dir: folder.path().to_owned(), shards: None };
+        let config = config(folder.path(), None);
         let audits = async {
             for _ in 0..4 {
                 let report = super::run(&config).await.unwrap();

@@ -109,7 +109,9 @@ mod tests {
 
     #[test]
     fn a_url_that_no_client_could_use_is_refused() {
-        for text in ["", "mongodb://", "mongodb:host", "http://host", "mongodb://host/?replicaSet", "mongodb://host:port"] {
+        for text in
+            ["", "mongodb://", "mongodb:host", "http://host", "mongodb://host/?replicaSet", "mongodb://host:port"]
+        {
             assert_eq!(documents(text), Err(Refusal::NotAllowed), "{text}");
         }
         for text in ["", "http://", "host:9200", "mongodb://host", "http://host:99999", "http://host/?pretty"] {

@@ -36,7 +36,7 @@ impl<R: ?Sized> Shared<R> {
 
     /// How far the generation that is built is; `None` when none is.
     pub(super) fn progress(&self) -> Option<BuildProgress> {
-        let (building, work) = self.look(|stand| {
+        let (building, stopped, work) = self.look(|stand| {
             let building = stand.catalog.as_ref().and_then(Catalog::building)?.clone();
             let work = match (&stand.copying, stand.open.get(&building.number)) {
                 (Some((number, begun, copied)), _) if *number == building.number => {
@@ -51,12 +51,13 @@ impl<R: ?Sized> Shared<R> {
                 }
                 (_, None) => Work { total: self.heads().values().sum(), ..Work::default() },
             };
-            Some((building, work))
+            Some((building, stand.stopped.is_some(), work))
         })?;
         Some(BuildProgress {
             generation: building.number,
             from: building.from,
             stage: building.stage,
+            stopped,
             done: work.done,
             total: work.total,
             fraction: work.fraction(),

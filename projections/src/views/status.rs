@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::generations::{BuildFrom, Stage};
 use crate::port::QuarantinedEntity;
 use crate::projector::Lag;
 
 /// The state of a view, as `GET /views` names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ViewState {
     /// It answers and follows the log.
     Live,
@@ -40,12 +37,13 @@ pub struct ViewStatus {
 }
 
 /// How far the building of a generation is.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BuildProgress {
     pub generation: u32,
     pub from: BuildFrom,
     pub stage: Stage,
+    /// It must not answer, and is not worked on any more.
+    pub stopped: bool,
     /// Of copying: entities. Otherwise places of the log, which other messages than events take up, too.
     pub done: u64,
     pub total: u64,
