@@ -14,6 +14,7 @@ use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::port::VersionReader;
 
 pub mod cursor;
+mod fold;
 pub mod sqlite;
 
 /// The view's name, in errors, metrics and `GET /views`.

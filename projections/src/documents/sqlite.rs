@@ -1,4 +1,4 @@
-//! The document view in one SQLite file of the data directory.
+//! The document view in SQLite files of the data directory, one for each generation ([`generations`]).
 //!
 //! SeaORM describes the tables (`tables`), creates them (`migrations`) and reads them (`reader`). The projector
 //! writes through a connection of its own (`writer`) with prepared statements made from the same description: a
@@ -15,19 +15,19 @@ use super::unavailable;
 use crate::ViewError;
 
 mod conversions;
+pub mod generations;
 mod migrations;
 mod reader;
 mod statements;
 mod tables;
 mod writer;
 
+pub use generations::SqliteDocumentStore;
 pub use reader::SqliteDocumentReader;
 pub use writer::SqliteDocumentWriter;
 
 /// How this store is named in `GET /views`.
 pub const BACKEND: &str = "sqlite";
-/// The file in the data directory.
-pub const FILE: &str = "documents.db";
 
 /// How long a statement waits for a lock that another connection holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,33 +38,29 @@ const READERS: u32 = 4;
 /// rest.
 const READER_CACHE_KIB: u32 = 8 * 1024;
 
-/// Opens the view in `directory`, creating or migrating it when need be.
+/// Opens the first generation of the view in `directory`, creating or migrating it when need be.
 ///
 /// # Errors
 /// [`ViewError::Unavailable`] when the file cannot be opened or migrated.
 pub async fn open(directory: &Path) -> Result<(SqliteDocumentWriter, SqliteDocumentReader), ViewError> {
-    let path = directory.join(FILE);
-    let migration = connect(&path, 1, |options| options.create_if_missing(true)).await?;
+    open_file(&generations::file(directory, 1)).await
+}
+
+async fn open_file(path: &Path) -> Result<(SqliteDocumentWriter, SqliteDocumentReader), ViewError> {
+    let migration = connect(path, 1, |options| options.create_if_missing(true)).await?;
     migrations::Migrator::up(&migration, None).await.map_err(unavailable)?;
     migration.close().await.map_err(unavailable)?;
-    let writer = SqliteDocumentWriter::open(&path)?;
+    let writer = SqliteDocumentWriter::open(path)?;
     let cache = format!("-{READER_CACHE_KIB}");
     let readers =
-        connect(&path, READERS, move |options| options.pragma("query_only", "ON").pragma("cache_size", cache.clone()));
+        connect(path, READERS, move |options| options.pragma("query_only", "ON").pragma("cache_size", cache.clone()));
     Ok((writer, SqliteDocumentReader::new(readers.await?)))
 }
 
-/// Opens the view in `directory` to read only, with or without a node running on it; `None` when there is none.
-///
-/// # Errors
-/// [`ViewError::Unavailable`] when the file cannot be opened.
-pub async fn open_to_read(directory: &Path) -> Result<Option<SqliteDocumentReader>, ViewError> {
-    let path = directory.join(FILE);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let readers = connect(&path, READERS, |options| options.pragma("query_only", "ON")).await?;
-    Ok(Some(SqliteDocumentReader::new(readers)))
+/// Opens a file that exists to read only, with or without a node at work on it.
+async fn open_to_read(path: &Path) -> Result<SqliteDocumentReader, ViewError> {
+    let readers = connect(path, READERS, |options| options.pragma("query_only", "ON")).await?;
+    Ok(SqliteDocumentReader::new(readers))
 }
 
 async fn connect(

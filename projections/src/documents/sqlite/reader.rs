@@ -27,6 +27,8 @@ use crate::positions;
 mod audit;
 pub(super) mod queries;
 
+pub(super) use audit::SqliteDocumentAudit;
+
 /// Answers the queries of the document view.
 #[derive(Clone, Debug)]
 pub struct SqliteDocumentReader {

@@ -1,7 +1,7 @@
 //! The SQL of the writer, made from the SeaORM entities, and the values of its parameters.
 //!
-//! Every write of a document is guarded by its version in SQL as well: an older state never replaces a newer one,
-//! whatever the writer believes.
+//! Every write that events cause is guarded by the document's version in SQL as well: an older state never replaces a
+//! newer one, whatever the writer believes. Only an entity that is put as it stands replaces what is there.
 
 use domain::{Customer, Order};
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -38,9 +38,11 @@ pub(super) const CUSTOMER_CHANGES: [customer_document::Column; 2] =
 /// The texts of all statements. Made once, so that each stays prepared.
 pub(super) struct Sql {
     pub insert_order: String,
+    pub replace_order: String,
     pub update_order: String,
     pub select_order: String,
     pub insert_customer: String,
+    pub replace_customer: String,
     pub update_customer: String,
     pub select_customer: String,
     pub put_positions: String,
@@ -56,9 +58,11 @@ impl Sql {
         let (positions, quarantine) = (view_position::Entity.table_name(), view_quarantine::Entity.table_name());
         Sql {
             insert_order: upsert::<order_document::Column>(orders, "id", Some("version")),
+            replace_order: upsert::<order_document::Column>(orders, "id", None),
             update_order: update(orders, &ORDER_CHANGES),
             select_order: format!("SELECT {} FROM {orders} WHERE id = ?1", names(&ORDER_STATE)),
             insert_customer: upsert::<customer_document::Column>(customers, "id", Some("version")),
+            replace_customer: upsert::<customer_document::Column>(customers, "id", None),
             update_customer: update(customers, &CUSTOMER_CHANGES),
             select_customer: select_all::<customer_document::Column>(customers, "WHERE id = ?1"),
             put_positions: upsert::<view_position::Column>(positions, "view", None),
@@ -100,16 +104,18 @@ fn update<C: IdenStatic>(table: &str, columns: &[C]) -> String {
 }
 
 /// What an order row has besides the order's state.
-pub(super) struct OrderDetails {
-    pub lines: String,
-    pub note: Option<String>,
+#[derive(Clone, Copy)]
+pub(super) struct DetailColumns<'a> {
+    /// A JSON array.
+    pub lines: &'a str,
+    pub note: Option<&'a str>,
 }
 
 /// The value of one column of an order. `details` are there when the row is inserted.
 pub(super) fn order_value<'a>(
     column: order_document::Column,
     order: &'a Order,
-    details: Option<&'a OrderDetails>,
+    details: Option<DetailColumns<'a>>,
 ) -> Result<ToSqlOutput<'a>, ViewError> {
     use order_document::Column;
     Ok(match column {
@@ -121,8 +127,8 @@ pub(super) fn order_value<'a>(
         Column::Version => integer(stored_version(order.version)?),
         Column::RejectionReason => text(order.rejection_reason.map(|reason| reason.name())),
         Column::CustomerName => text(order.customer_name.as_deref()),
-        Column::Lines => text(details.map(|details| details.lines.as_str())),
-        Column::Note => text(details.and_then(|details| details.note.as_deref())),
+        Column::Lines => text(details.map(|details| details.lines)),
+        Column::Note => text(details.and_then(|details| details.note)),
     })
 }
 

@@ -1,4 +1,4 @@
-//! The write side: folds the events of a batch in memory ([`fold`]) and writes the last state of each entity
+//! The write side: folds the events of a batch in memory ([`fold`](crate::documents::fold)) and writes the last state of each entity
 //! ([`rows`]). An order that is created and approved in one batch is one `INSERT`.
 
 use std::path::Path;
@@ -8,15 +8,15 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use store::Positions;
 use uuid::Uuid;
 
-use self::fold::{CustomerState, Fold, OrderState};
 use super::BUSY_TIMEOUT;
 use super::statements::Sql;
 use crate::ViewError;
+use crate::document::Document;
+use crate::documents::fold::{CustomerState, Fold, OrderState};
 use crate::documents::{VIEW, corrupt, unavailable};
 use crate::port::{Applied, Event, QuarantinedEntity, ViewWriter};
 use crate::positions;
 
-mod fold;
 mod rows;
 
 /// The page cache of the writing connection: the hot ends of the indexes.
@@ -103,6 +103,14 @@ impl ViewWriter for SqliteDocumentWriter {
             Service::Orders => self.orders.apply(event, |id| rows::load_order(connection, sql, id)),
             Service::Customers => self.customers.apply(event, |id| rows::load_customer(connection, sql, id)),
         }
+    }
+
+    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
+        match document {
+            Document::Customer(customer) => self.customers.put(customer.customer_id.0, customer.try_into()?),
+            Document::Order(order) => self.orders.put(order.order_id.0, order.into()),
+        }
+        Ok(())
     }
 
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {

@@ -1,46 +1,57 @@
 //! The view as an auditor reads it: all documents, range by range.
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use sea_orm::{DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
 use store::audit::IdRange;
 
 use super::super::tables::{customer_document, order_document, view_quarantine};
 use super::SqliteDocumentReader;
 use crate::ViewError;
-use crate::audit::{Slice, Stored};
-use crate::document::{CustomerDocument, OrderDocument};
+use crate::audit::{Indexed, Slice, Stored, ViewAudit};
+use crate::document::CustomerDocument;
 use crate::documents::{corrupt, unavailable};
 use crate::port::QuarantinedEntity;
 
-impl SqliteDocumentReader {
-    /// The order documents of a range.
-    ///
-    /// # Errors
-    /// When the view store does not answer.
-    pub async fn audit_orders(&self, range: IdRange) -> Result<Slice<Stored<OrderDocument>>, ViewError> {
-        use order_document::{Column, Entity};
-        let (snapshot, positions) = self.snapshot().await?;
-        let rows = Entity::find().filter(range.condition(Column::Id)).order_by_asc(Column::Id);
-        let rows = rows.all(&snapshot).await.map_err(unavailable)?;
-        let quarantined = quarantined(&snapshot).await?;
-        snapshot.rollback().await.map_err(unavailable)?;
-        let documents = rows.into_iter().map(|row| Stored { id: row.id, document: row.try_into() }).collect();
-        Ok(Slice { documents, positions, quarantined })
+/// Reads a file of the view in whole.
+#[derive(Debug)]
+pub(in crate::documents::sqlite) struct SqliteDocumentAudit(pub(in crate::documents::sqlite) SqliteDocumentReader);
+
+impl ViewAudit for SqliteDocumentAudit {
+    fn customers(&self, range: IdRange) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>> {
+        async move {
+            use customer_document::{Column, Entity};
+            let (snapshot, positions) = self.0.snapshot().await?;
+            let rows = Entity::find().filter(range.condition(Column::Id)).order_by_asc(Column::Id);
+            let rows = rows.all(&snapshot).await.map_err(unavailable)?;
+            let quarantined = quarantined(&snapshot).await?;
+            snapshot.rollback().await.map_err(unavailable)?;
+            let documents = rows.into_iter().map(|row| Stored { id: row.id, document: row.try_into() }).collect();
+            Ok(Slice { documents, positions, quarantined })
+        }
+        .boxed()
     }
 
-    /// The customer documents of a range.
-    ///
-    /// # Errors
-    /// When the view store does not answer.
-    pub async fn audit_customers(&self, range: IdRange) -> Result<Slice<Stored<CustomerDocument>>, ViewError> {
-        use customer_document::{Column, Entity};
-        let (snapshot, positions) = self.snapshot().await?;
-        let rows = Entity::find().filter(range.condition(Column::Id)).order_by_asc(Column::Id);
-        let rows = rows.all(&snapshot).await.map_err(unavailable)?;
-        let quarantined = quarantined(&snapshot).await?;
-        snapshot.rollback().await.map_err(unavailable)?;
-        let documents = rows.into_iter().map(|row| Stored { id: row.id, document: row.try_into() }).collect();
-        Ok(Slice { documents, positions, quarantined })
+    fn orders(&self, range: IdRange) -> BoxFuture<'_, Result<Slice<Indexed>, ViewError>> {
+        async move {
+            use order_document::{Column, Entity};
+            let (snapshot, positions) = self.0.snapshot().await?;
+            let rows = Entity::find().filter(range.condition(Column::Id)).order_by_asc(Column::Id);
+            let rows = rows.all(&snapshot).await.map_err(unavailable)?;
+            let quarantined = quarantined(&snapshot).await?;
+            snapshot.rollback().await.map_err(unavailable)?;
+            let documents = rows.into_iter().map(indexed).collect::<Result<_, _>>()?;
+            Ok(Slice { documents, positions, quarantined })
+        }
+        .boxed()
     }
+}
+
+/// The id is the table's key, so an order is there once.
+fn indexed(row: order_document::Model) -> Result<Indexed, ViewError> {
+    let version = u64::try_from(row.version).map_err(corrupt)?;
+    let total_cents = row.total_cents;
+    Ok(Indexed { hits: 1, version, total_cents, stored: Stored { id: row.id, document: row.try_into() } })
 }
 
 async fn quarantined(snapshot: &DatabaseTransaction) -> Result<Vec<QuarantinedEntity>, ViewError> {

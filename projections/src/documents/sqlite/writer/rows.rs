@@ -5,13 +5,13 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction};
 use sea_orm::{IdenStatic, Iterable};
 use uuid::Uuid;
 
-use super::fold::{CustomerState, Fold, OrderState};
 use super::sqlite_error;
 use crate::ViewError;
 use crate::documents::corrupt;
+use crate::documents::fold::{Change, CustomerState, Fold, OrderState};
 use crate::documents::sqlite::conversions::{OrderRow, customer_of, fold_case};
 use crate::documents::sqlite::statements::{
-    CUSTOMER_CHANGES, ORDER_CHANGES, Sql, blob, customer_value, order_value, quarantine_value,
+    CUSTOMER_CHANGES, DetailColumns, ORDER_CHANGES, Sql, blob, customer_value, order_value, quarantine_value,
 };
 use crate::documents::sqlite::tables::{customer_document, order_document, view_quarantine};
 use crate::port::QuarantinedEntity;
@@ -58,11 +58,15 @@ pub(super) fn save_orders(
     orders: &Fold<OrderState>,
 ) -> Result<(), ViewError> {
     let mut insert = transaction.prepare_cached(&sql.insert_order).map_err(sqlite_error)?;
+    let mut replace = transaction.prepare_cached(&sql.replace_order).map_err(sqlite_error)?;
     let mut update = transaction.prepare_cached(&sql.update_order).map_err(sqlite_error)?;
-    for OrderState { order, details } in orders.changed() {
+    for Change { state: OrderState { order, details }, replaces } in orders.changed() {
         if let Some(details) = details {
+            let lines = serde_json::to_string(&details.lines).map_err(corrupt)?;
+            let details = DetailColumns { lines: &lines, note: details.note.as_deref() };
             let columns = order_document::Column::iter();
-            run(&mut insert, columns, |column| order_value(column, order, Some(details)))?;
+            let statement = if replaces { &mut replace } else { &mut insert };
+            run(statement, columns, |column| order_value(column, order, Some(details)))?;
         } else {
             let columns = ORDER_CHANGES.into_iter().chain([order_document::Column::Id]);
             run(&mut update, columns, |column| order_value(column, order, None))?;
@@ -77,12 +81,14 @@ pub(super) fn save_customers(
     customers: &Fold<CustomerState>,
 ) -> Result<(), ViewError> {
     let mut insert = transaction.prepare_cached(&sql.insert_customer).map_err(sqlite_error)?;
+    let mut replace = transaction.prepare_cached(&sql.replace_customer).map_err(sqlite_error)?;
     let mut update = transaction.prepare_cached(&sql.update_customer).map_err(sqlite_error)?;
-    for CustomerState { customer, is_new } in customers.changed() {
+    for Change { state: CustomerState { customer, is_new }, replaces } in customers.changed() {
         if *is_new {
             let name_folded = fold_case(&customer.name);
             let columns = customer_document::Column::iter();
-            run(&mut insert, columns, |column| customer_value(column, customer, &name_folded))?;
+            let statement = if replaces { &mut replace } else { &mut insert };
+            run(statement, columns, |column| customer_value(column, customer, &name_folded))?;
         } else {
             let columns = CUSTOMER_CHANGES.into_iter().chain([customer_document::Column::Id]);
             run(&mut update, columns, |column| customer_value(column, customer, ""))?;

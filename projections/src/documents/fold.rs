@@ -1,16 +1,16 @@
-//! The entities of a batch, folded in memory.
+//! The entities of a batch, folded in memory, whatever stores them.
 //!
 //! What a batch leaves behind stays as a cache, so that the events that follow soon find their order or customer
 //! without a read: the customers that are active, and the orders that a saga is at work on.
 
 use std::collections::HashMap;
 
-use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId};
+use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId, OrderLine};
 use uuid::Uuid;
 
+use super::corrupt;
 use crate::ViewError;
-use crate::documents::corrupt;
-use crate::documents::sqlite::statements::OrderDetails;
+use crate::document::{CustomerDocument, OrderDocument};
 use crate::port::{Applied, Event, Payload};
 
 /// How many entities of each kind stay in memory after a commit: some 5 MiB.
@@ -23,25 +23,39 @@ pub(super) trait State: Sized {
     fn create(event: &Event) -> Result<Self, ViewError>;
     /// The state after one more event, which is the next.
     fn advance(&mut self, event: &Event) -> Result<(), ViewError>;
-    /// The row is written: lets go of what is needed for that alone. False when the state is not worth keeping.
+    /// It is stored: lets go of what is needed for that alone. False when the state is not worth keeping.
     fn settle(&mut self) -> bool;
 }
 
 pub(super) struct OrderState {
     pub order: Order,
-    /// There until the row is inserted.
+    /// There until the document is inserted.
     pub details: Option<OrderDetails>,
+}
+
+/// What an order's document has besides the order's state; no event changes it.
+pub(super) struct OrderDetails {
+    pub lines: Vec<OrderLine>,
+    pub note: Option<String>,
 }
 
 pub(super) struct CustomerState {
     pub customer: Customer,
-    /// Whether the row is to be inserted.
+    /// Whether the document is to be inserted.
     pub is_new: bool,
 }
 
 struct Entry<S> {
     state: S,
     changed: bool,
+    replaces: bool,
+}
+
+/// What is to be stored of an entity.
+pub(super) struct Change<'a, S> {
+    pub state: &'a S,
+    /// It takes the place of whatever is stored, newer or not; else of an older version alone.
+    pub replaces: bool,
 }
 
 /// The folded entities of one kind.
@@ -69,18 +83,27 @@ impl<S: State> Fold<S> {
         }
         // A first event needs no look at the table: should the row be there, the write finds it newer.
         if event.version == 1 {
-            self.entries.insert(id, Entry { state: S::create(event)?, changed: true });
+            self.entries.insert(id, Entry { state: S::create(event)?, changed: true, replaces: false });
             self.changed.push(id);
             return Ok(Applied::Taken);
         }
         let Some(state) = load(id)? else { return Ok(Applied::Missing { from_version: 1 }) };
-        let entry = self.entries.entry(id).or_insert(Entry { state, changed: false });
+        let entry = self.entries.entry(id).or_insert(Entry { state, changed: false, replaces: false });
         advance(entry, event, &mut self.changed)
     }
 
+    /// Puts an entity in the place of whatever is in memory and whatever is stored.
+    pub(super) fn put(&mut self, id: Uuid, state: S) {
+        let before = self.entries.insert(id, Entry { state, changed: true, replaces: true });
+        if !before.is_some_and(|entry| entry.changed) {
+            self.changed.push(id);
+        }
+    }
+
     /// The entities that have changed since they were saved.
-    pub(super) fn changed(&self) -> impl Iterator<Item = &S> {
-        self.changed.iter().filter_map(|id| self.entries.get(id)).map(|entry| &entry.state)
+    pub(super) fn changed(&self) -> impl Iterator<Item = Change<'_, S>> {
+        let entries = self.changed.iter().filter_map(|id| self.entries.get(id));
+        entries.map(|entry| Change { state: &entry.state, replaces: entry.replaces })
     }
 
     /// All changes are saved.
@@ -88,6 +111,7 @@ impl<S: State> Fold<S> {
         for id in self.changed.drain(..) {
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.changed = false;
+                entry.replaces = false;
                 if !entry.state.settle() {
                     self.entries.remove(&id);
                 }
@@ -130,8 +154,7 @@ impl State for OrderState {
         let Payload::Order(OrderEvent::Created(created)) = &event.payload else {
             return Err(corrupt("the first event of an order is not its creation"));
         };
-        let lines = serde_json::to_string(&created.lines).map_err(corrupt)?;
-        let details = Some(OrderDetails { lines, note: created.note.clone() });
+        let details = Some(OrderDetails { lines: created.lines.clone(), note: created.note.clone() });
         Ok(OrderState { order: Order::created(OrderId(event.entity), created, event.time), details })
     }
 
@@ -177,5 +200,41 @@ impl State for CustomerState {
     fn settle(&mut self) -> bool {
         self.is_new = false;
         true
+    }
+}
+
+impl From<&OrderDocument> for OrderState {
+    fn from(document: &OrderDocument) -> Self {
+        let order = Order {
+            id: document.order_id,
+            customer_id: document.customer_id,
+            customer_name: document.customer_name.clone(),
+            total: document.order_total,
+            state: document.state,
+            rejection_reason: document.rejection_reason,
+            version: document.version,
+            created_at: document.creation_time,
+            updated_at: document.creation_time,
+        };
+        let details = OrderDetails { lines: document.lines.clone(), note: document.note.clone() };
+        OrderState { order, details: Some(details) }
+    }
+}
+
+impl TryFrom<&CustomerDocument> for CustomerState {
+    type Error = ViewError;
+
+    fn try_from(document: &CustomerDocument) -> Result<Self, ViewError> {
+        let reserved = document.credit_limit.checked_sub(document.available_credit);
+        let customer = Customer {
+            id: document.customer_id,
+            name: document.name.clone(),
+            credit_limit: document.credit_limit,
+            reserved: reserved.ok_or_else(|| corrupt("credit out of range"))?,
+            version: document.version,
+            created_at: document.creation_time,
+            updated_at: document.creation_time,
+        };
+        Ok(CustomerState { customer, is_new: true })
     }
 }
