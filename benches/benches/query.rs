@@ -18,7 +18,7 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use domain::{CustomerId, Money, OrderId, OrderState, Service};
 use projections::documents::{CustomerOrdersQuery, CustomersQuery};
 use projections::search::{SearchQuery, Sort};
-use projections::{ConsistencyToken, Payload, Views, ViewsConfig};
+use projections::{ConsistencyToken, Payload, Views};
 use store::log::embedded::EmbeddedLog;
 use support::folder::folder;
 use support::views::History;
@@ -31,10 +31,10 @@ fn query(criterion: &mut Criterion) {
     let system = System::new();
     let history = History::write(&system);
     let folder = folder();
-    let config = ViewsConfig { directory: folder.path().to_owned() };
+    let config = support::views::config(folder.path());
     let views = system.block_on(async {
-        let views = Views::open(&config, Arc::<EmbeddedLog>::clone(&history.log)).await;
-        let views = views.expect("the views can be opened");
+        let views = Views::start(config, Arc::<EmbeddedLog>::clone(&history.log));
+        views.settled(WAIT).await;
         for view in views.all() {
             view.wait_until(&history.end(), WAIT).await.expect("the view takes in everything");
         }
