@@ -18,8 +18,11 @@ use std::time::{Duration, Instant};
 
 use actix::{System, SystemRunner};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use projections::documents::sqlite::SqliteDocumentStore;
+use projections::generations::ViewStore as _;
 use projections::search::open_embedded;
-use projections::{Applied, Event, ViewWriter, Views, documents};
+use projections::views::AnyView as _;
+use projections::{Applied, Event, ViewWriter, Views};
 use store::Positions;
 use store::log::embedded::EmbeddedLog;
 use support::folder::folder;
@@ -39,9 +42,10 @@ fn projection(criterion: &mut Criterion) {
         bencher.iter_custom(|times| {
             let feed_one = |_| {
                 let folder = folder();
-                let opened = system.block_on(documents::sqlite::open(folder.path()));
-                let (mut writer, _reader) = opened.expect("the view can be opened");
-                feed(&mut writer, &history.events, DOCUMENTS_BATCH)
+                let store = SqliteDocumentStore::new(folder.path());
+                let opened = system.block_on(store.open(1)).expect("the view can be opened");
+                let mut writer = opened.writer;
+                feed(writer.as_mut(), &history.events, DOCUMENTS_BATCH)
             };
             (0..times).map(feed_one).sum()
         });

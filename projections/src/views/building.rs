@@ -38,14 +38,11 @@ pub(super) struct Copied {
 }
 
 /// Copies the rows of all entities into an empty generation.
-pub(super) async fn copy<R: ?Sized>(
+pub(super) async fn copy<R: ?Sized + Send + Sync + 'static>(
     shared: Arc<Shared<R>>,
     number: u32,
     copied: Arc<Copied>,
-) -> Result<Opened<R>, ViewError>
-where
-    R: Send + Sync + 'static,
-{
+) -> Result<Opened<R>, ViewError> {
     let view = shared.definition.name;
     // What an interrupted copy has left would never be corrected.
     shared.store.discard(number).await?;
