@@ -126,7 +126,7 @@ impl Left {
                     shop.trade().await;
                     shop.close().await;
                     is_let_go_of(&data).await;
-                    copy(&data.join("search"), &folder.path().join(half));
+                    copy(&data.join("search-1"), &folder.path().join(half));
                 }
             });
             Left { folder }
