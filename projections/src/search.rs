@@ -2,7 +2,8 @@
 //!
 //! One query model ([`query`], [`text`]) and one analysis ([`analysis`]) stand before every backend, so that all of
 //! them give the same answers: a backend finds and orders documents, highlights are made here from the documents it
-//! finds ([`highlight`]). [`embedded`] keeps the index in the data folder, with tantivy.
+//! finds ([`highlight`]), and how well one matches is defined here too ([`points`]). [`embedded`] keeps the index in the
+//! data folder, with tantivy; [`elasticsearch`] keeps it on a server.
 //!
 //! What is not done here: reading the event log (the projector does) and waiting for versions.
 
@@ -19,12 +20,15 @@ use crate::{OrderDocument, VersionReader, ViewError, ViewWriter};
 pub mod analysis;
 #[cfg(test)]
 mod contract;
+pub mod elasticsearch;
 pub mod embedded;
 mod fold;
 pub mod highlight;
+pub mod points;
 pub mod query;
 pub mod text;
 
+pub use elasticsearch::ElasticsearchStore;
 pub use embedded::{EmbeddedSearchStore, open_embedded};
 pub use highlight::Highlights;
 pub use query::{SearchQuery, Sort};

@@ -47,10 +47,14 @@ macro_rules! search_contract {
                 finding: filters_are_inclusive_and_all_must_hold,
                 finding: highlights_show_what_matched,
                 finding: any_text_is_answered,
+                finding: a_prefix_of_thousands_of_words_finds_them_all,
+                finding: an_order_of_500_lines_is_found_by_each_and_by_no_phrase_across_them,
+                finding: odd_writing_is_found_as_it_is_written,
                 finding: what_cannot_be_asked_is_refused_by_name,
                 paging: pages_of_every_sort_show_each_order_once_in_order,
                 paging: a_cursor_holds_while_orders_come_in,
                 paging: the_best_match_comes_first_and_its_score_is_its_own,
+                paging: scores_are_the_same_everywhere,
                 feeding: an_order_is_one_hit_in_its_newest_state,
                 feeding: nothing_is_visible_before_its_commit,
                 feeding: redelivered_events_are_duplicates,
@@ -93,6 +97,12 @@ search_contract!(embedded, || {
     let open: Open = Box::new(move || Arc::new(EmbeddedSearchStore::new(folder.path())));
     open
 });
+
+search_contract!(
+    elasticsearch,
+    crate::search::elasticsearch::tests::place,
+    #[ignore = "needs Elasticsearch: COUNTERFOIL_TEST_ELASTICSEARCH_URL"]
+);
 
 /// A shop whose orders are fed into a backend, and searched.
 pub(crate) struct Shop {

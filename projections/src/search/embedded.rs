@@ -29,6 +29,7 @@ mod reader;
 mod schema;
 mod snapshot;
 pub mod store;
+mod word_points;
 mod writer;
 
 use commit::CommitState;
