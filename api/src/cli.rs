@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::sync::watch;
 
 use crate::audit::{self, AuditConfig};
-use crate::client::args::{ExplainArgs, ImportArgs, QuarantineCommand, SagasCommand, ViewsCommand};
+use crate::client::args::{ExplainArgs, HealthArgs, ImportArgs, QuarantineCommand, SagasCommand, ViewsCommand};
 use crate::client::{self, ClientError};
 use crate::config::{self, Config, ConfigError, Effective, SettingFlags};
 use crate::{app, logging};
@@ -39,6 +39,8 @@ enum Command {
     Quarantine(QuarantineCommand),
     /// Show or rebuild the views
     Views(ViewsCommand),
+    /// Ask a running node whether it can take commands: exit code 0 when it can
+    Health(HealthArgs),
     /// Tell the story of one order, customer or saga
     Explain(ExplainArgs),
     /// Prove, on the stores of this configuration, that every invariant holds
@@ -82,6 +84,7 @@ pub fn run() -> ExitCode {
         Some(Command::Sagas(command)) => talk(client::sagas::run(&command)),
         Some(Command::Quarantine(command)) => talk(client::quarantine::run(&command)),
         Some(Command::Views(command)) => talk(client::views::run(&command)),
+        Some(Command::Health(args)) => talk(client::health::run(&args)),
         Some(Command::Explain(args)) => talk(client::explain::run(&args)),
         Some(Command::Verify(VerifyCommand { settings: flags, json })) => verify(&settings.with(flags), json),
         Some(Command::Config(ConfigCommand { action: ConfigAction::Show(flags) })) => show(&settings.with(flags)),

@@ -7,6 +7,7 @@
 pub mod args;
 pub mod demo;
 pub mod explain;
+pub mod health;
 pub mod http;
 pub mod import;
 pub mod quarantine;

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tests::{Node, Response, Shared, cents};
+use tests::{Api, Node, Response, Shared, cents};
 
 static NODE: Shared<Node> = Shared::new();
 
@@ -195,6 +195,60 @@ async fn tokens_outlive_a_restart() {
     assert_eq!(cents(&api.customer(&customer.id).token(&tokens).await.is(200).json["availableCredit"]), 9900);
     let found = api.get("/orders").query("text", "ada").token(&tokens).await.is(200);
     assert_eq!(found.each("orders", "orderId"), [order.id]);
+}
+
+#[tokio::test]
+async fn a_thousand_reads_under_load_show_what_their_callers_have_written() {
+    const READERS: usize = 8;
+    let node = Node::start().await;
+
+    let readers = (0..READERS).map(|_| read_back(node.api(), 1_000usize.div_ceil(READERS)));
+    let stale: Vec<String> = join_all(readers).await.into_iter().flatten().collect();
+
+    assert!(stale.is_empty(), "{} stale answers, as {:?}", stale.len(), stale.first());
+}
+
+/// Writes and reads back in turn, as fast as it is answered: by id, in a list and in the search. The readers are each
+/// other's load. Gives the answers that show less than was written.
+async fn read_back(api: Api, checks: usize) -> Vec<String> {
+    let name = format!("Reader{}", uuid::Uuid::now_v7().simple());
+    let customer = api.create_customer(&name, "100000.00").await;
+    let (mut stale, mut placed) = (Vec::new(), Vec::new());
+    for check in 0..checks {
+        let order = api.new_order(&customer.id, "1.00").wait(30).await.is(201);
+        let (id, token) = (order.str("orderId").to_owned(), order.token());
+        placed.push(id.clone());
+        let (read, shows) = match check % 4 {
+            0 => {
+                let read = api.order(&id).token(&token).wait(30).await;
+                let shows = read.json["state"] == "APPROVED";
+                (read, shows)
+            }
+            1 => {
+                let read = api.customer(&customer.id).token(&token).wait(30).await;
+                let spent = 10_000_000 - 100 * i64::try_from(placed.len()).expect("few orders");
+                let shows = read.status == 200 && cents(&read.json["availableCredit"]) == spent;
+                (read, shows)
+            }
+            2 => {
+                let path = format!("/customers/{}/orders?state=APPROVED", customer.id);
+                let read = api.get(&path).token(&token).wait(30).await;
+                let shows = read.status == 200 && read.each("orders", "orderId").first() == Some(&id);
+                (read, shows)
+            }
+            _ => {
+                let found = api.get("/orders").query("text", &name).query("sort", "newest").query("state", "APPROVED");
+                let read = found.token(&token).wait(30).await;
+                let newest = read.status == 200 && read.each("orders", "orderId").first() == Some(&id);
+                let shows = newest && read.json["total"] == placed.len();
+                (read, shows)
+            }
+        };
+        if !shows {
+            stale.push(format!("{}: {} {}", read.call, read.status, read.text));
+        }
+    }
+    stale
 }
 
 #[track_caller]

@@ -65,7 +65,11 @@ impl Load {
 #[tokio::test]
 async fn nothing_answered_is_lost_and_nothing_happens_twice_when_the_node_is_killed() {
     let kills = std::env::var("COUNTERFOIL_TEST_KILLS").map_or(5, |kills| kills.parse().expect("a number of kills"));
-    let mut node = Node::start().await;
+    survives(Node::start().await, kills).await;
+}
+
+/// Kills the node so often under load; asserts after each restart, and in the end, that everything holds.
+pub async fn survives(mut node: Node, kills: usize) {
     let mut customers = Vec::new();
     for (number, limit) in LIMITS.iter().enumerate() {
         customers.push(node.api().create_customer(&format!("Customer {number}"), limit).await.id);

@@ -1,4 +1,4 @@
-//! The layout of the workspace: dependencies between its crates point one way.
+//! The layout of the workspace: dependencies between its crates point one way, and what is named twice is the same.
 //!
 //! `domain < store < {actors, projections} < api < {tests, benches}`, and `actors` and `projections` do not know each other.
 //! What is checked is what the manifests say, dev-dependencies included; how the code inside a crate is cut is not.
@@ -126,4 +126,28 @@ fn a_dependency_against_the_direction_is_named() {
             "utils has no place in the order of the crates",
         ]
     );
+}
+
+fn file(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_image_is_built_with_the_toolchain_of_the_workspace() {
+    let toolchain = file("rust-toolchain.toml");
+    let version = toolchain.split('"').nth(1).expect("a channel");
+    let image = file("Dockerfile");
+    assert!(image.contains(&format!("FROM rust:{version}-")), "the Dockerfile is not for {version}");
+    assert!(image.contains(&format!("RUSTUP_TOOLCHAIN={version}\n")), "the Dockerfile is not for {version}");
+}
+
+#[test]
+fn users_get_the_servers_that_the_tests_run_on() {
+    let tested = file(".ci/services/services");
+    let compose = file("compose.yml");
+    for image in ["image: mongo:", "image: docker.elastic.co/elasticsearch/elasticsearch:"] {
+        let version = compose.split(image).nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an image");
+        assert!(tested.contains(version), "compose.yml has {version}, which no test runs on");
+    }
 }

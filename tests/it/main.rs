@@ -1,4 +1,5 @@
-//! The acceptance tests: the public contract, seen from outside, on the embedded default.
+//! The acceptance tests: the public contract, seen from outside, on the embedded views or, with `COUNTERFOIL_TEST_VIEWS=remote`,
+//! on MongoDB and Elasticsearch.
 //!
 //! One binary with a module per part of the contract. Every test talks HTTP to a node of its own, or to one that the tests
 //! of its module share. What the nodes do inside is tested beside the code.
@@ -24,3 +25,4 @@ mod rebuild;
 mod sagas;
 mod search;
 mod settings;
+mod view_stores;

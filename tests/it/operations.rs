@@ -47,6 +47,18 @@ async fn a_node_says_that_it_lives_and_is_ready() {
 }
 
 #[tokio::test]
+async fn a_supervisor_learns_the_health_of_a_node_from_an_exit_code() {
+    let mut node = Node::start().await;
+    let health = node.cli().env("COUNTERFOIL_URL", node.url());
+
+    let ready = health.run(&["health"]).await.succeeded();
+    assert!(ready.stdout.starts_with("ready"), "{}", ready.stdout);
+    node.kill();
+    let gone = health.run(&["health"]).await.failed();
+    assert!(gone.only_line().contains(node.url()), "{}", gone.stderr);
+}
+
+#[tokio::test]
 async fn the_first_page_links_to_the_rest() {
     let node = NODE.get(Node::start).await;
 

@@ -14,16 +14,20 @@ mod cli;
 mod eventually;
 mod node;
 mod response;
+mod servers;
 mod shared;
 mod shop;
+mod stores;
 
 pub use api::{Api, Call};
 pub use cli::{Cli, Outcome};
 pub use eventually::{eventually, eventually_within};
 pub use node::Node;
 pub use response::{Response, cents, time};
+pub use servers::{OwnServers, Server};
 pub use shared::Shared;
 pub use shop::{Customer, Placed, in_state, reserved_cents};
+pub use stores::ViewStores;
 
 /// The path of a file under `tests/data/`.
 pub fn data_file(name: &str) -> std::path::PathBuf {

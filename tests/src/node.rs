@@ -1,6 +1,7 @@
 //! A node under test: the real binary as a process, on a free port and a data folder of its own.
 //!
-//! Nodes run with the embedded default unless a test says otherwise. Only a few run at once, whatever the number of test
+//! Nodes have their views where the run of the tests wants them ([`ViewStores`]), and run with the defaults besides unless a
+//! test says otherwise. Only a few run at once, whatever the number of test
 //! threads. A node ends with the value that holds it; when a test fails, the end of the node's log is printed.
 
 use std::fs::{File, OpenOptions};
@@ -13,7 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::{Api, Cli, cli, eventually_within};
+use crate::stores::Tenancy;
+use crate::{Api, Cli, ViewStores, cli, eventually_within};
 
 /// What the contract grants a node between `SIGTERM` and its end.
 const TERMINATION_BOUND: Duration = Duration::from_secs(15);
@@ -29,6 +31,8 @@ pub struct Node {
     url: String,
     folder: TempDir,
     env: Vec<(String, String)>,
+    /// Ends after the process, which would make anew what is removed.
+    tenancy: Tenancy,
     _slot: SemaphorePermit<'static>,
 }
 
@@ -40,9 +44,15 @@ impl Node {
 
     /// A node with these environment variables, ready.
     pub async fn start_with(env: &[(&str, &str)]) -> Self {
+        Self::start_on(ViewStores::of_this_run(), env).await
+    }
+
+    /// The same with its views in certain stores, whatever the run is about.
+    pub async fn start_on(stores: ViewStores, env: &[(&str, &str)]) -> Self {
         let slot = RUNNING_NODES.acquire().await.expect("the semaphore is never closed");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut node = Self { process: None, url: String::new(), folder, env: Vec::new(), _slot: slot };
+        let tenancy = Tenancy::of(stores);
+        let mut node = Self { process: None, url: String::new(), folder, env: Vec::new(), tenancy, _slot: slot };
         node.restart_with(env).await;
         node
     }
@@ -78,8 +88,9 @@ impl Node {
 
     /// The command line with this node's data and settings, without the faults injected into it.
     pub fn cli(&self) -> Cli {
-        let settings = self.env.iter().filter(|(name, _)| name != "COUNTERFOIL_FAULTS");
-        settings.fold(Cli::new(self.folder.path()), |cli, (name, value)| cli.env(name, value))
+        let settings = self.env.iter().filter(|(name, _)| name != "COUNTERFOIL_FAULTS").cloned();
+        let settings = self.tenancy.settings().into_iter().chain(settings);
+        settings.fold(Cli::new(self.folder.path()), |cli, (name, value)| cli.env(&name, &value))
     }
 
     /// The folder that holds the data folder and the log.
@@ -122,6 +133,7 @@ impl Node {
             .env("COUNTERFOIL_LISTEN", format!("127.0.0.1:{port}"))
             .env("COUNTERFOIL_LOG_FORMAT", "pretty")
             .env("NO_COLOR", "1")
+            .envs(self.tenancy.settings())
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log())

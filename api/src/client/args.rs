@@ -34,6 +34,13 @@ pub struct ImportArgs {
     pub node: NodeArgs,
 }
 
+/// Ask a running node whether it can take commands
+#[derive(Debug, Clone, Args)]
+pub struct HealthArgs {
+    #[command(flatten)]
+    pub node: NodeArgs,
+}
+
 /// How much of a list is shown.
 #[derive(Debug, Clone, Args)]
 pub struct ListArgs {
