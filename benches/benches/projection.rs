@@ -21,7 +21,6 @@ use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_
 use projections::documents::sqlite::SqliteDocumentStore;
 use projections::generations::ViewStore as _;
 use projections::search::open_embedded;
-use projections::views::AnyView as _;
 use projections::{Applied, Event, ViewWriter, Views};
 use store::Positions;
 use store::log::embedded::EmbeddedLog;

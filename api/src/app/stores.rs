@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use projections::ViewStores;
 use projections::documents::DocumentReader;
 use projections::documents::sqlite::SqliteDocumentStore;
 use projections::generations::ViewStore;
-use projections::search::{EmbeddedSearchStore, SearchReader};
+use projections::search::{ElasticsearchStore, EmbeddedSearchStore, SearchReader};
 use tokio::runtime::Handle;
 
 use crate::config::{Config, DocumentsBackend, SearchBackend};
@@ -17,8 +17,8 @@ use crate::config::{Config, DocumentsBackend, SearchBackend};
 ///
 /// # Errors
 /// When a setting asks for what this release cannot do.
-pub(crate) fn view_stores(config: &Config, _io: &Handle) -> anyhow::Result<ViewStores> {
-    Ok(ViewStores { documents: documents(config)?, search: search(config)? })
+pub(crate) fn view_stores(config: &Config, io: &Handle) -> anyhow::Result<ViewStores> {
+    Ok(ViewStores { documents: documents(config)?, search: search(config, io)? })
 }
 
 fn documents(config: &Config) -> anyhow::Result<Arc<dyn ViewStore<dyn DocumentReader>>> {
@@ -28,10 +28,13 @@ fn documents(config: &Config) -> anyhow::Result<Arc<dyn ViewStore<dyn DocumentRe
     }
 }
 
-fn search(config: &Config) -> anyhow::Result<Arc<dyn ViewStore<dyn SearchReader>>> {
+fn search(config: &Config, io: &Handle) -> anyhow::Result<Arc<dyn ViewStore<dyn SearchReader>>> {
     match &config.search_url {
         SearchBackend::Embedded => Ok(Arc::new(EmbeddedSearchStore::new(&config.data_dir))),
-        SearchBackend::Elasticsearch(url) => Err(not_yet("COUNTERFOIL_SEARCH_URL", url)),
+        SearchBackend::Elasticsearch(url) => {
+            let store = ElasticsearchStore::new(url.expose(), &config.namespace, io.clone());
+            Ok(Arc::new(store.with_context(|| format!("COUNTERFOIL_SEARCH_URL is \"{url}\""))?))
+        }
     }
 }
 
