@@ -4,9 +4,13 @@
 //! wait are answered with the state so far, requests under way end, then the shards, the journals, the views.
 
 mod history;
+mod io;
 mod operations;
 mod queries;
+mod rows;
 mod start;
+mod stores;
+mod views;
 
 use std::time::Duration;
 
@@ -16,7 +20,10 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::shutdown;
 
+#[cfg(test)]
+pub(crate) use rows::StoredRows;
 use start::start;
+pub(crate) use stores::view_stores;
 
 /// A node must have ended so long after it was asked to; what has not by then is as safe as after a crash.
 const END_WITHIN: Duration = Duration::from_secs(14);

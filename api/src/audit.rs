@@ -3,7 +3,7 @@
 //! ```text
 //! customers.db ─┬─ customers ── credit, fold = row = document
 //! orders.db ────┼─ orders ───── fold = row = document, saga by state, reservations of the other service
-//! documents ────┤  sagas ────── saga and order agree, none overdue
+//! views ────────┤  sagas ────── saga and order agree, none overdue
 //!               └─ inboxes ──── outboxes without gaps, positions within them, messages in flight
 //! ```
 //!
@@ -29,7 +29,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use projections::ViewError;
+use projections::{ViewError, ViewStores};
 use store::StoreError;
 use tokio::task::JoinError;
 
@@ -46,6 +46,8 @@ pub struct AuditConfig {
     pub data_dir: PathBuf,
     /// The number of shards per service that is expected; that of the databases when absent.
     pub shards: Option<u16>,
+    /// Where the views are; of each, the generation that answers is audited.
+    pub views: ViewStores,
 }
 
 /// Why there is no outcome. A violation is none of these.
@@ -74,10 +76,10 @@ pub async fn run(config: &AuditConfig) -> Result<Report, AuditError> {
     let stores = Arc::new(Stores::open(config).await?);
     let mut report = Report { node_running: stores.node_running, ..Report::default() };
     if stores.documents.is_none() {
-        report.unchecked(Invariant::Documents, "there is no document view in the data folder");
+        report.unchecked(Invariant::Documents, "the document view is not built yet");
     }
     if stores.search.is_none() {
-        report.unchecked(Invariant::Search, "there is no search index of this release in the data folder");
+        report.unchecked(Invariant::Search, "the search view is not built yet by this release");
     }
     // Tasks of their own, because decoding is most of the work.
     let parts = [

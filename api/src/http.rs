@@ -26,6 +26,7 @@ mod reads;
 mod sagas;
 pub mod schema;
 mod server;
+mod views;
 
 #[cfg(test)]
 mod testing;
@@ -75,6 +76,7 @@ pub fn routes(config: &mut ServiceConfig) {
     customers::routes(config);
     sagas::routes(config);
     quarantine::routes(config);
+    views::routes(config);
     operations::routes(config);
     health::routes(config);
     index::routes(config);

@@ -13,5 +13,6 @@ pub mod config;
 pub mod http;
 pub mod logging;
 pub mod ports;
+mod rows;
 pub mod shutdown;
 pub mod telemetry;

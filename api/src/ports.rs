@@ -6,6 +6,7 @@
 mod commands;
 mod operations;
 mod queries;
+mod views;
 
 use std::sync::Arc;
 
@@ -14,11 +15,15 @@ use futures_util::future::LocalBoxFuture;
 pub use commands::{CommandFuture, Commands};
 pub use operations::{
     Cluster, ClusterState, Health, NodeState, Parked, Quarantine, Readiness, SagaDetails, SagaQuery, SagaStep, Sagas,
-    ShardState, ViewState, ViewStatus, ViewsStatus,
+    ShardState,
 };
 pub use queries::{
     Answer, AsOf, CustomerQuery, CustomerWithOrders, Freshness, History, HistoryEvent, Listed, OrderHit, OrderQuery,
     OrderSort, OrdersFound, Page, Queries,
+};
+pub use views::{
+    BuildFrom, BuildStage, QuarantinedEntity, RebuildBegun, ViewHealed, ViewOperations, ViewProgress, ViewReverted,
+    ViewState, ViewStatus,
 };
 
 /// A read under way.
@@ -33,7 +38,7 @@ pub struct Ports {
     pub sagas: Arc<dyn Sagas>,
     pub quarantine: Arc<dyn Quarantine>,
     pub cluster: Arc<dyn Cluster>,
-    pub views: Arc<dyn ViewsStatus>,
+    pub views: Arc<dyn ViewOperations>,
     pub health: Arc<dyn Health>,
 }
 
@@ -57,6 +62,9 @@ pub enum ReadError {
     /// The view has no generation that is ready, or its store does not answer.
     #[error("the {view} view is not ready")]
     Unavailable { view: String },
+    /// What is asked for does not fit how things stand.
+    #[error("{0}")]
+    Conflict(String),
     /// The service's own database does not answer.
     #[error("the store does not answer")]
     StoreUnavailable,

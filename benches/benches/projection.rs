@@ -18,8 +18,10 @@ use std::time::{Duration, Instant};
 
 use actix::{System, SystemRunner};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use projections::documents::sqlite::SqliteDocumentStore;
+use projections::generations::ViewStore as _;
 use projections::search::open_embedded;
-use projections::{Applied, Event, ViewWriter, Views, ViewsConfig, documents};
+use projections::{Applied, Event, ViewWriter, Views};
 use store::Positions;
 use store::log::embedded::EmbeddedLog;
 use support::folder::folder;
@@ -39,9 +41,10 @@ fn projection(criterion: &mut Criterion) {
         bencher.iter_custom(|times| {
             let feed_one = |_| {
                 let folder = folder();
-                let opened = system.block_on(documents::sqlite::open(folder.path()));
-                let (mut writer, _reader) = opened.expect("the view can be opened");
-                feed(&mut writer, &history.events, DOCUMENTS_BATCH)
+                let store = SqliteDocumentStore::new(folder.path());
+                let opened = system.block_on(store.open(1)).expect("the view can be opened");
+                let mut writer = opened.writer;
+                feed(writer.as_mut(), &history.events, DOCUMENTS_BATCH)
             };
             (0..times).map(feed_one).sum()
         });
@@ -81,11 +84,12 @@ fn feed(writer: &mut dyn ViewWriter, events: &[Event], batch: usize) -> Duration
 /// Opens empty views on a log with a history, and says how long it takes until they show all of it.
 fn rebuild(system: &SystemRunner, history: &History) -> Duration {
     let folder = folder();
-    let config = ViewsConfig { directory: folder.path().to_owned() };
+    let config = support::views::config(folder.path());
     system.block_on(async {
         let begun = Instant::now();
         let log = Arc::<EmbeddedLog>::clone(&history.log);
-        let views = Views::open(&config, log).await.expect("the views can be opened");
+        let views = Views::start(config, log);
+        views.settled(Duration::from_secs(60)).await;
         for view in views.all() {
             let reached = view.wait_until(&history.end(), Duration::from_secs(60)).await;
             reached.expect("the view takes in everything");

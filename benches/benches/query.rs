@@ -18,7 +18,8 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use domain::{CustomerId, Money, OrderId, OrderState, Service};
 use projections::documents::{CustomerOrdersQuery, CustomersQuery};
 use projections::search::{SearchQuery, Sort};
-use projections::{ConsistencyToken, Payload, Views, ViewsConfig};
+use projections::views::AnyView as _;
+use projections::{ConsistencyToken, Payload, Views};
 use store::log::embedded::EmbeddedLog;
 use support::folder::folder;
 use support::views::History;
@@ -31,10 +32,10 @@ fn query(criterion: &mut Criterion) {
     let system = System::new();
     let history = History::write(&system);
     let folder = folder();
-    let config = ViewsConfig { directory: folder.path().to_owned() };
+    let config = support::views::config(folder.path());
     let views = system.block_on(async {
-        let views = Views::open(&config, Arc::<EmbeddedLog>::clone(&history.log)).await;
-        let views = views.expect("the views can be opened");
+        let views = Views::start(config, Arc::<EmbeddedLog>::clone(&history.log));
+        views.settled(WAIT).await;
         for view in views.all() {
             view.wait_until(&history.end(), WAIT).await.expect("the view takes in everything");
         }
@@ -51,7 +52,8 @@ fn query(criterion: &mut Criterion) {
 }
 
 fn by_id(group: &mut BenchmarkGroup<'_, WallTime>, system: &SystemRunner, views: &Views, history: &History) {
-    let documents = views.documents();
+    let documents = views.documents().current().expect("the view answers");
+    let documents = documents.reader();
     one_after_the_other(group, system, "customer", customers(history), async |id| {
         let customer = documents.customer(id, 100).await.expect("the view answers");
         assert!(customer.value.is_some());
@@ -62,14 +64,15 @@ fn by_id(group: &mut BenchmarkGroup<'_, WallTime>, system: &SystemRunner, views:
     });
     one_after_the_other(group, system, "order-with-token", orders(history), async |id| {
         let token = ConsistencyToken::of(Service::Orders, id.0, 2);
-        views.document_view().wait_until(&token, WAIT).await.expect("the view has reached it");
+        views.documents().wait_until(&token, WAIT).await.expect("the view has reached it");
         let order = documents.order(id).await.expect("the view answers");
         assert!(order.value.is_some());
     });
 }
 
 fn lists(group: &mut BenchmarkGroup<'_, WallTime>, system: &SystemRunner, views: &Views, history: &History) {
-    let documents = views.documents();
+    let documents = views.documents().current().expect("the view answers");
+    let documents = documents.reader();
     one_after_the_other(group, system, "customer-orders", customers(history), async |id| {
         let query = CustomerOrdersQuery { limit: PAGE, ..CustomerOrdersQuery::default() };
         let orders = documents.customer_orders(id, query).await.expect("the view answers");
@@ -94,7 +97,8 @@ fn lists(group: &mut BenchmarkGroup<'_, WallTime>, system: &SystemRunner, views:
 }
 
 fn searches(group: &mut BenchmarkGroup<'_, WallTime>, system: &SystemRunner, views: &Views, history: &History) {
-    let search = views.search();
+    let search = views.search().current().expect("the view answers");
+    let search = search.reader();
     let text = |text: &str| SearchQuery { text: Some(text.to_owned()), ..SearchQuery::default() };
     for (name, query) in [
         ("search-newest", SearchQuery::default()),
@@ -110,7 +114,7 @@ fn searches(group: &mut BenchmarkGroup<'_, WallTime>, system: &SystemRunner, vie
     }
     one_after_the_other(group, system, "search-with-token", orders(history), async |id| {
         let token = ConsistencyToken::of(Service::Orders, id.0, 2);
-        views.search_view().wait_until(&token, WAIT).await.expect("the view has reached it");
+        views.search().wait_until(&token, WAIT).await.expect("the view has reached it");
         let found = search.search(text("\"customer 7\"")).await.expect("the view answers");
         assert!(!found.hits.is_empty());
     });

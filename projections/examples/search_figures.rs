@@ -68,7 +68,7 @@ fn main() {
     let folder = std::env::temp_dir().join(format!("search-figures-{}", std::process::id()));
     let (mut writer, reader) = open_embedded(&folder).unwrap();
     feed(writer.as_mut(), orders);
-    println!("on disk {} MB", folder_bytes(&folder.join("search")) >> 20);
+    println!("on disk {} MB", folder_bytes(&folder) >> 20);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     ask(&runtime, reader.as_ref());
     drop((writer, reader));

@@ -21,6 +21,9 @@ pub mod sqlite;
 pub const VIEW: &str = "documents";
 /// The services whose events it takes in.
 pub const USES: &[Service] = &Service::ALL;
+/// What its documents are made of, as a number: whoever changes that raises it, and every node builds the view anew while
+/// the old one answers.
+pub const DEFINITION: u32 = 1;
 
 /// An answer, and the positions of the view in the snapshot it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]

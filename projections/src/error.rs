@@ -23,6 +23,12 @@ pub enum ViewError {
     /// So many entities are in quarantine that it is not the data that is bad.
     #[error("the {view} view has {limit} entities in quarantine and takes in no more events: {cause}")]
     TooManyQuarantined { view: &'static str, limit: usize, cause: String },
+    /// The first generation of the view is still being built.
+    #[error("the {view} view is not ready: its first generation is being built")]
+    NotReady { view: &'static str },
+    /// What is asked for does not fit how the view stands; nothing was changed.
+    #[error("{what}")]
+    Conflict { view: &'static str, what: String },
     /// The view has stopped, because the process is shutting down.
     #[error("the {view} view is closed")]
     Closed { view: &'static str },
@@ -32,6 +38,21 @@ impl ViewError {
     /// Whether the same work may succeed later without any change.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, ViewError::Unavailable { .. } | ViewError::Log(_) | ViewError::Behind { .. })
+        matches!(
+            self,
+            ViewError::Unavailable { .. } | ViewError::Log(_) | ViewError::Behind { .. } | ViewError::NotReady { .. }
+        )
     }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

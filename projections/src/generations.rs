@@ -16,6 +16,7 @@ use crate::ViewError;
 use crate::audit::ViewAudit;
 use crate::port::{VersionReader, ViewWriter};
 
+mod catalog;
 pub(crate) mod file;
 
 /// From what a generation is built.

@@ -1,13 +1,14 @@
-//! The metrics of the views, all in one place. Each carries the label `view`.
+//! The metrics of the views, all in one place. Each carries the label `view`. What a view is fed and commits is counted
+//! over all its generations; how far it is, is that of the generation that answers.
 
 use std::time::Duration;
 
 use domain::ShardId;
 use metrics::{counter, gauge, histogram};
 
-/// Committed events that the view has not taken in yet.
+/// Committed events that the view has not taken in yet, by the shard they are of (`orders/3`).
 const LAG_EVENTS: &str = "counterfoil_view_lag_events";
-/// How much older the newest event taken in is than the newest committed one.
+/// How much older the newest event taken in is than the newest committed one, by shard.
 const LAG_SECONDS: &str = "counterfoil_view_lag_seconds";
 /// Events read, by what became of them.
 const EVENTS: &str = "counterfoil_view_events_total";
@@ -23,6 +24,15 @@ const RESTARTS: &str = "counterfoil_view_restarts_total";
 const QUARANTINED: &str = "counterfoil_view_quarantined_entities";
 /// Readers waiting for the view to reach their token.
 const WAITING: &str = "counterfoil_view_waiting_readers";
+
+/// The number of the generation that answers; 0 while there is none.
+const GENERATION: &str = "counterfoil_view_generation";
+/// How much of the generation under way is built, from 0 to 1; 1 when none is.
+const REBUILT: &str = "counterfoil_view_rebuilt_ratio";
+/// Times that another generation has become the one that answers.
+const SWAPS: &str = "counterfoil_view_swaps_total";
+/// Documents in which a new generation differs from the one it has replaced, at the same version.
+const REPAIRED: &str = "counterfoil_view_repaired_documents_total";
 
 /// What became of an event, as the metric names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,18 +93,51 @@ impl ViewMetrics {
     pub(crate) fn restart(&self) {
         counter!(RESTARTS, "view" => self.view).increment(1);
     }
+}
 
-    pub(crate) fn lag(&self, events: u64, age: Duration) {
-        gauge!(LAG_EVENTS, "view" => self.view).set(u32::try_from(events).unwrap_or(u32::MAX));
-        gauge!(LAG_SECONDS, "view" => self.view).set(age.as_secs_f64());
+/// What is shown of a view as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ViewGauges {
+    view: &'static str,
+}
+
+impl ViewGauges {
+    pub(crate) fn new(view: &'static str) -> Self {
+        ViewGauges { view }
     }
 
-    pub(crate) fn quarantined(&self, entities: usize) {
-        let entities = u32::try_from(entities).unwrap_or(u32::MAX);
-        gauge!(QUARANTINED, "view" => self.view).set(entities);
+    pub(crate) fn lag(self, shard: ShardId, events: u64, age: Duration) {
+        let shard = shard.to_string();
+        gauge!(LAG_EVENTS, "view" => self.view, "shard" => shard.clone()).set(number(events));
+        gauge!(LAG_SECONDS, "view" => self.view, "shard" => shard).set(age.as_secs_f64());
     }
 
-    pub(crate) fn waiting(&self, readers: usize) {
-        gauge!(WAITING, "view" => self.view).set(u32::try_from(readers).unwrap_or(u32::MAX));
+    pub(crate) fn quarantined(self, entities: usize) {
+        gauge!(QUARANTINED, "view" => self.view).set(number(u64::try_from(entities).unwrap_or(u64::MAX)));
     }
+
+    pub(crate) fn waiting(self, readers: usize) {
+        gauge!(WAITING, "view" => self.view).set(number(u64::try_from(readers).unwrap_or(u64::MAX)));
+    }
+
+    pub(crate) fn generation(self, live: Option<u32>) {
+        gauge!(GENERATION, "view" => self.view).set(live.unwrap_or(0));
+    }
+
+    pub(crate) fn rebuilt(self, fraction: f64) {
+        gauge!(REBUILT, "view" => self.view).set(fraction);
+    }
+
+    pub(crate) fn swapped(self) {
+        counter!(SWAPS, "view" => self.view).increment(1);
+    }
+
+    pub(crate) fn repaired(self, documents: u64) {
+        counter!(REPAIRED, "view" => self.view).increment(documents);
+    }
+}
+
+/// As gauges take it: beyond four thousand millions the number no longer matters.
+fn number(count: u64) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }

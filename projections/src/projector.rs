@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use domain::Service;
+use domain::{Service, ShardId};
 use store::{Destination, Log};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -36,9 +36,9 @@ mod quarantine;
 mod worker;
 
 pub use lag::{Lag, SourceLag};
-pub use progress::ViewState;
+pub use progress::Feeding;
 
-pub(crate) use progress::Progress;
+pub(crate) use progress::{Fed, Progress, Snapshot};
 
 /// When a view's writer commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +63,8 @@ pub struct Rush {
 pub struct ViewDefinition {
     /// As it is named in `GET /views`, in metrics and in errors.
     pub name: &'static str,
-    /// What stores it, for example `sqlite`.
-    pub backend: &'static str,
+    /// The number of what a document is made of: a generation of another number is built anew.
+    pub number: u32,
     /// The services whose events it takes in. It advances over the events of all.
     pub uses: &'static [Service],
     pub commit: CommitPolicy,
@@ -74,6 +74,9 @@ pub struct ViewDefinition {
 enum Request {
     /// Take an entity out of quarantine and apply its history; the answer is whether it was there and is out now.
     Replay { service: Service, entity: Uuid, answer: oneshot::Sender<Result<bool, ViewError>> },
+    /// Put an entity as its history has it in the place of what the view has; the answer is its version, 0 when it has no
+    /// history.
+    Heal { source: ShardId, entity: Uuid, answer: oneshot::Sender<Result<u64, ViewError>> },
     /// Commit and end.
     Stop,
 }
@@ -125,6 +128,18 @@ impl Projector {
         let closed = || ViewError::Closed { view: self.definition.name };
         let (answer, outcome) = oneshot::channel();
         self.requests.send(Request::Replay { service, entity, answer }).map_err(|_| closed())?;
+        outcome.await.map_err(|_| closed())?
+    }
+
+    /// Folds an entity's whole history, puts it in the place of whatever the view has of it, and takes it out of
+    /// quarantine. Visible when this returns. Gives its version; 0 when it has no history, and nothing is changed then.
+    ///
+    /// # Errors
+    /// When the projector has stopped, its view store or the log does not answer, or the history cannot be folded.
+    pub async fn heal(&self, source: ShardId, entity: Uuid) -> Result<u64, ViewError> {
+        let closed = || ViewError::Closed { view: self.definition.name };
+        let (answer, outcome) = oneshot::channel();
+        self.requests.send(Request::Heal { source, entity, answer }).map_err(|_| closed())?;
         outcome.await.map_err(|_| closed())?
     }
 

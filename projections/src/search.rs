@@ -2,7 +2,8 @@
 //!
 //! One query model ([`query`], [`text`]) and one analysis ([`analysis`]) stand before every backend, so that all of
 //! them give the same answers: a backend finds and orders documents, highlights are made here from the documents it
-//! finds ([`highlight`]). [`embedded`] keeps the index in the data folder, with tantivy.
+//! finds ([`highlight`]), and how well one matches is defined here too ([`points`]). [`embedded`] keeps the index in the
+//! data folder, with tantivy; [`elasticsearch`] keeps it on a server.
 //!
 //! What is not done here: reading the event log (the projector does) and waiting for versions.
 
@@ -19,13 +20,16 @@ use crate::{OrderDocument, VersionReader, ViewError, ViewWriter};
 pub mod analysis;
 #[cfg(test)]
 mod contract;
+pub mod elasticsearch;
 pub mod embedded;
 mod fold;
 pub mod highlight;
+pub mod points;
 pub mod query;
 pub mod text;
 
-pub use embedded::open_embedded;
+pub use elasticsearch::ElasticsearchStore;
+pub use embedded::{EmbeddedSearchStore, open_embedded};
 pub use highlight::Highlights;
 pub use query::{SearchQuery, Sort};
 
@@ -33,6 +37,9 @@ pub use query::{SearchQuery, Sort};
 pub const VIEW: &str = "search";
 /// The services whose events it takes in.
 pub const USES: &[Service] = &[Service::Orders];
+/// What its documents are made of, as a number: whoever changes that raises it, and every node builds the view anew while
+/// the old one answers.
+pub const DEFINITION: u32 = 1;
 
 /// Both sides of an open search view.
 pub type SearchView = (Box<dyn ViewWriter>, Arc<dyn SearchReader>);

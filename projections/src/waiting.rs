@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use domain::{Service, ShardId};
 use store::Positions;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use uuid::Uuid;
 
 use crate::ViewError;
@@ -60,6 +60,8 @@ pub struct Waiting {
     table: Mutex<Table>,
     /// Wakes the projector when a reader has come.
     demand: Notify,
+    /// Tells of each commit.
+    advances: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +69,12 @@ struct Table {
     next: u64,
     committed: Positions,
     readers: HashMap<u64, Reader>,
+    /// Why the projector takes nothing in at present: nobody waits for it then.
+    failing: Option<String>,
+    /// Its projector has read what is committed.
+    restored: bool,
+    /// It has stopped for good.
+    closed: bool,
 }
 
 /// One reader with what it still waits for.
@@ -105,7 +113,14 @@ impl Waiting {
     /// For a view that takes in the events of the services in `uses`.
     #[must_use]
     pub fn new(view: &'static str, uses: &'static [Service], versions: Arc<dyn VersionReader>) -> Self {
-        Waiting { view, uses, versions, table: Mutex::default(), demand: Notify::new() }
+        Waiting {
+            view,
+            uses,
+            versions,
+            table: Mutex::default(),
+            demand: Notify::new(),
+            advances: watch::Sender::new(()),
+        }
     }
 
     /// Waits until the view has reached all that the token names, at most `timeout`. What a service has that the view
@@ -121,15 +136,68 @@ impl Waiting {
         if self.check(&place).await? {
             return Ok(());
         }
+        if let Some(error) = self.failing() {
+            return Err(error);
+        }
         self.demand.notify_one();
         match tokio::time::timeout(timeout, done).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(ViewError::Closed { view: self.view }),
+            Ok(Err(_)) => Err(self.failing().unwrap_or(ViewError::Closed { view: self.view })),
             Err(_) => {
                 drop(place);
                 self.behind(token).await
             }
         }
+    }
+
+    /// Waits, as long as it takes, until all positions are committed, also those of services the view does not use.
+    ///
+    /// # Errors
+    /// [`ViewError::Closed`] when the projector has stopped.
+    pub(crate) async fn reach(&self, goal: &Positions) -> Result<(), ViewError> {
+        // A place in the table makes the projector commit what is waited for at once; without one it comes a little later.
+        let _place = self.place(BTreeMap::new(), goal.clone());
+        self.demand.notify_one();
+        self.until(|table| table.restored && is_at_least(&table.committed, goal)).await
+    }
+
+    /// Waits, as long as it takes, until it is known what is committed.
+    ///
+    /// # Errors
+    /// [`ViewError::Closed`] when the projector has stopped.
+    pub(crate) async fn restored(&self) -> Result<(), ViewError> {
+        self.until(|table| table.restored).await
+    }
+
+    async fn until(&self, wish: impl Fn(&Table) -> bool) -> Result<(), ViewError> {
+        let mut advances = self.advances.subscribe();
+        loop {
+            {
+                let table = self.table();
+                if wish(&table) {
+                    return Ok(());
+                }
+                if table.closed {
+                    return Err(ViewError::Closed { view: self.view });
+                }
+            }
+            // The sender lives as long as this table does.
+            let _ = advances.changed().await;
+        }
+    }
+
+    /// Why the projector takes nothing in at present.
+    fn failing(&self) -> Option<ViewError> {
+        let cause = self.table().failing.clone()?;
+        Some(ViewError::Unavailable { view: self.view, source: cause.into() })
+    }
+
+    /// The projector cannot go on for now: readers are told at once, those that wait and those that come, until it has
+    /// read its positions again.
+    pub(crate) fn fail(&self, cause: &str) {
+        let mut table = self.table();
+        table.failing = Some(cause.to_owned());
+        table.readers.clear();
     }
 
     /// The positions of the newest commit.
@@ -148,7 +216,14 @@ impl Waiting {
         let entities = token.entities().filter(|(service, _, _)| self.uses.contains(service));
         let entities = entities.map(|(service, entity, version)| ((service, entity), version)).collect();
         let positions = token.positions().iter().filter(|(shard, _)| self.uses.contains(&shard.service));
-        let positions = positions.map(|(shard, sequence)| (*shard, *sequence)).collect();
+        self.place(entities, positions.map(|(shard, sequence)| (*shard, *sequence)).collect())
+    }
+
+    fn place(
+        &self,
+        entities: BTreeMap<(Service, Uuid), u64>,
+        positions: Positions,
+    ) -> Option<(Place<'_>, oneshot::Receiver<()>)> {
         let (sender, done) = oneshot::channel();
         let mut table = self.table();
         if table.readers.len() >= MAX_WAITING {
@@ -227,17 +302,25 @@ impl Waiting {
     /// Wakes the readers whose last wish a commit has fulfilled.
     pub(crate) fn advance(&self, entities: &EntityVersions, positions: &Positions) {
         let mut table = self.table();
+        table.failing = None;
+        table.restored = true;
         table.committed.clone_from(positions);
         for reader in table.readers.values_mut() {
             reader.entities.retain(|key, required| entities.get(key).is_none_or(|version| version < required));
             reader.positions.retain(|shard, required| reached(positions, *shard) < *required);
             reader.finish_if_reached();
         }
+        drop(table);
+        self.advances.send_replace(());
     }
 
     /// Ends all waiting: the projector has stopped for good.
     pub(crate) fn close(&self) {
-        self.table().readers.clear();
+        let mut table = self.table();
+        table.closed = true;
+        table.readers.clear();
+        drop(table);
+        self.advances.send_replace(());
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -248,6 +331,11 @@ impl Waiting {
 
 fn reached(positions: &Positions, shard: ShardId) -> u64 {
     positions.get(&shard).copied().unwrap_or(0)
+}
+
+/// Whether positions are, shard by shard, not behind others.
+pub(crate) fn is_at_least(positions: &Positions, goal: &Positions) -> bool {
+    goal.iter().all(|(shard, sequence)| reached(positions, *shard) >= *sequence)
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod layout;
 mod operations;
 mod panics;
 mod quarantine;
+mod rebuild;
 mod sagas;
 mod search;
 mod settings;

@@ -1,4 +1,4 @@
-//! What operators see: sagas, quarantine, cluster, views, health.
+//! What operators see: sagas, quarantine, cluster, health.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use domain::saga::{Action, Step, StepRecord};
 use domain::{MessageId, SagaId, Service, ShardId, Timestamp};
 use futures_util::future::LocalBoxFuture;
 use projections::Views;
-use projections::projector::ViewState as Projecting;
+use projections::views::ViewState;
 use store::inspection::{SagaFilter, list_sagas};
 use store::sagas::StoredSaga;
 use store::{Clock, Destination, Log, ServiceDatabase, parking, shards};
@@ -19,7 +19,7 @@ use super::history::read_error;
 use crate::config::Config;
 use crate::ports::{
     Cluster, ClusterState, Health, Listed, NodeState, Page, Parked, Quarantine, ReadError, ReadFuture, Readiness,
-    SagaDetails, SagaQuery, SagaStep, Sagas, ShardState, ViewState, ViewStatus, ViewsStatus,
+    SagaDetails, SagaQuery, SagaStep, Sagas, ShardState,
 };
 
 /// So many waiting messages of one source are counted for one shard; more are shown as this many.
@@ -243,25 +243,6 @@ impl Cluster for Operations {
     }
 }
 
-impl ViewsStatus for Operations {
-    fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>> {
-        Box::pin(async move {
-            let shown = |status: projections::views::ViewStatus| ViewStatus {
-                name: status.name.to_owned(),
-                backend: status.backend.to_owned(),
-                state: match status.state {
-                    Projecting::Live => ViewState::Live,
-                    Projecting::Rebuilding => ViewState::Rebuilding,
-                    Projecting::Failed => ViewState::Failed,
-                },
-                lag: status.lag.map_or(0, |lag| lag.events),
-                progress: None,
-            };
-            Ok(self.views.status().await.into_iter().map(shown).collect())
-        })
-    }
-}
-
 impl Health for Operations {
     fn readiness(&self) -> LocalBoxFuture<'_, Readiness> {
         Box::pin(async move {
@@ -271,8 +252,8 @@ impl Health for Operations {
                 readiness.missing.push(format!("{} of {all} shards are not open yet", all - open));
             }
             for view in self.views.all() {
-                if view.state() == Projecting::Failed {
-                    readiness.degraded.push(format!("the {} view does not follow the log", view.name()));
+                if view.state() == ViewState::Failed {
+                    readiness.degraded.push(format!("the {} view has failed; /views tells why", view.name()));
                 }
             }
             readiness

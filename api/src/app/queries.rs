@@ -1,14 +1,13 @@
 //! Queries, answered by the views: each waits for what its caller has seen, then reads, and says what was seen.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::Arc;
 
 use actors::Seen;
 use domain::{CustomerId, OrderId, OrderState};
-use projections::documents::{self, CustomerOrdersQuery, CustomersQuery};
-use projections::search::{self, Highlights, SearchQuery};
-use projections::views::View;
+use projections::documents::{self, CustomerOrdersQuery, CustomersQuery, DocumentReader};
+use projections::search::{self, Highlights, SearchQuery, SearchReader};
+use projections::views::{OpenGeneration, View};
 use projections::waiting::Mark;
 use projections::{ConsistencyToken, CustomerDocument, CustomerOrder, OrderDocument, ViewError, Views};
 use store::Positions;
@@ -30,30 +29,32 @@ impl ViewQueries {
         ViewQueries { views }
     }
 
-    /// Waits for the view, reads, and puts the token of the answer together.
-    async fn answer<T>(
+    /// Takes the generation that answers, waits for it, reads from it, and puts the token of the answer together.
+    async fn answer<R: ?Sized + Send + Sync + 'static, T>(
         &self,
-        view: &View,
+        view: &View<R>,
         freshness: Freshness,
-        read: impl Future<Output = Result<(T, Positions), ViewError>>,
+        read: impl AsyncFnOnce(Arc<R>) -> Result<(T, Positions), ViewError>,
     ) -> Result<Answer<T>, ReadError> {
-        let stale = self.wait(view, &freshness).await?;
-        let (data, positions) = read.await.map_err(read_error)?;
+        let generation = view.current().map_err(read_error)?;
+        let stale = wait(&generation, &freshness).await?;
+        let (data, positions) = read(Arc::clone(generation.reader())).await.map_err(read_error)?;
         let token = self.views.token_text(ConsistencyToken::at(&positions));
         Ok(Answer { data, token, stale })
     }
+}
 
-    /// True when the view has not reached what the caller has seen, and the caller does not mind.
-    async fn wait(&self, view: &View, freshness: &Freshness) -> Result<bool, ReadError> {
-        if freshness.tokens.is_empty() {
-            return Ok(false);
-        }
-        let token = ConsistencyToken::parse(&freshness.tokens.join(",")).map_err(|_| ReadError::InvalidToken)?;
-        match view.wait_until(&token, freshness.wait).await {
-            Ok(()) => Ok(false),
-            Err(ViewError::Behind { .. }) if freshness.lenient => Ok(true),
-            Err(error) => Err(read_error(error)),
-        }
+/// True when the view has not reached what the caller has seen, and the caller does not mind.
+async fn wait<R: ?Sized>(generation: &OpenGeneration<R>, freshness: &Freshness) -> Result<bool, ReadError> {
+    if freshness.tokens.is_empty() {
+        return Ok(false);
+    }
+    let token = ConsistencyToken::parse(&freshness.tokens.join(",")).map_err(|_| ReadError::InvalidToken)?;
+    match generation.wait_until(&token, freshness.wait).await {
+        Ok(()) => Ok(false),
+        // A view that takes nothing in at present may answer still.
+        Err(ViewError::Behind { .. } | ViewError::Unavailable { .. }) if freshness.lenient => Ok(true),
+        Err(error) => Err(read_error(error)),
     }
 }
 
@@ -66,7 +67,7 @@ fn read_error(error: ViewError) -> ReadError {
         }
         ViewError::InvalidQuery { field: "cursor", .. } => ReadError::InvalidCursor,
         ViewError::InvalidQuery { field, message } => ReadError::InvalidQuery { field, message },
-        ViewError::Unavailable { view, .. } | ViewError::Closed { view } => {
+        ViewError::Unavailable { view, .. } | ViewError::Closed { view } | ViewError::NotReady { view } => {
             tracing::warn!(error = %error, view, "a query is not answered");
             ReadError::Unavailable { view: view.to_owned() }
         }
@@ -138,13 +139,13 @@ impl Queries for ViewQueries {
 
     fn customer(&self, id: CustomerId, freshness: Freshness) -> ReadFuture<'_, Answer<CustomerWithOrders>> {
         Box::pin(async move {
-            let read = async {
-                let seen = self.views.documents().customer(id, NEWEST_ORDERS).await?;
+            let read = async |reader: Arc<dyn DocumentReader>| {
+                let seen = reader.customer(id, NEWEST_ORDERS).await?;
                 let shown =
                     seen.value.map(|found| CustomerWithOrders { customer: found.customer, orders: found.orders });
                 Ok((shown, seen.positions))
             };
-            found(self.answer(self.views.document_view(), freshness, read).await?, "customer")
+            found(self.answer(self.views.documents(), freshness, read).await?, "customer")
         })
     }
 
@@ -162,21 +163,21 @@ impl Queries for ViewQueries {
                 limit: limit(&query.page),
                 cursor: query.page.cursor,
             };
-            let read = async {
-                let seen = self.views.documents().customers(query).await?;
+            let read = async |reader: Arc<dyn DocumentReader>| {
+                let seen = reader.customers(query).await?;
                 Ok((listed(seen.value), seen.positions))
             };
-            self.answer(self.views.document_view(), freshness, read).await
+            self.answer(self.views.documents(), freshness, read).await
         })
     }
 
     fn customer_count(&self, freshness: Freshness) -> ReadFuture<'_, Answer<u64>> {
         Box::pin(async move {
-            let read = async {
-                let seen = self.views.documents().count_customers().await?;
+            let read = async |reader: Arc<dyn DocumentReader>| {
+                let seen = reader.count_customers().await?;
                 Ok((seen.value, seen.positions))
             };
-            self.answer(self.views.document_view(), freshness, read).await
+            self.answer(self.views.documents(), freshness, read).await
         })
     }
 
@@ -189,28 +190,28 @@ impl Queries for ViewQueries {
     ) -> ReadFuture<'_, Answer<Listed<CustomerOrder>>> {
         Box::pin(async move {
             let query = CustomerOrdersQuery { state, limit: limit(&page), cursor: page.cursor };
-            let read = async {
-                let seen = self.views.documents().customer_orders(id, query).await?;
+            let read = async |reader: Arc<dyn DocumentReader>| {
+                let seen = reader.customer_orders(id, query).await?;
                 Ok((seen.value.map(listed), seen.positions))
             };
-            found(self.answer(self.views.document_view(), freshness, read).await?, "customer")
+            found(self.answer(self.views.documents(), freshness, read).await?, "customer")
         })
     }
 
     fn order(&self, id: OrderId, freshness: Freshness) -> ReadFuture<'_, Answer<OrderDocument>> {
         Box::pin(async move {
-            let read = async {
-                let seen = self.views.documents().order(id).await?;
+            let read = async |reader: Arc<dyn DocumentReader>| {
+                let seen = reader.order(id).await?;
                 Ok((seen.value, seen.positions))
             };
-            found(self.answer(self.views.document_view(), freshness, read).await?, "order")
+            found(self.answer(self.views.documents(), freshness, read).await?, "order")
         })
     }
 
     fn orders(&self, query: OrderQuery, freshness: Freshness) -> ReadFuture<'_, Answer<OrdersFound>> {
         Box::pin(async move {
-            let read = async {
-                let page = self.views.search().search(search_query(query)).await?;
+            let read = async |reader: Arc<dyn SearchReader>| {
+                let page = reader.search(search_query(query)).await?;
                 let hits = page.hits.into_iter().map(|hit| OrderHit {
                     order: hit.document,
                     score: hit.score,
@@ -219,7 +220,7 @@ impl Queries for ViewQueries {
                 let listed = Listed { items: hits.collect(), next: page.next };
                 Ok((OrdersFound { listed, total: page.total }, page.positions))
             };
-            self.answer(self.views.search_view(), freshness, read).await
+            self.answer(self.views.search(), freshness, read).await
         })
     }
 }

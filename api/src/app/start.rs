@@ -3,6 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web::Data;
 use actors::{Node, NodeConfig, NodeParts};
@@ -17,13 +18,21 @@ use store::{Clock, Journal, Log, ServiceDatabase};
 
 use super::Running;
 use super::history::StoredHistory;
+use super::io::IoRuntime;
 use super::operations::Operations;
 use super::queries::ViewQueries;
-use crate::config::{Config, DocumentsBackend, SearchBackend};
+use super::rows::StoredRows;
+use super::stores::view_stores;
+use super::views::OperatedViews;
+use crate::config::Config;
 use crate::http::{self, Api};
 use crate::ports::Ports;
 use crate::shutdown::Shutdown;
 use crate::telemetry;
+
+/// So long a start waits for the views to answer, so that the first queries find them. Beyond that a store is down, or a
+/// first generation is being built; queries are told so.
+const VIEWS_SETTLE_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a node is made of, besides its HTTP server.
 pub(super) struct Parts {
@@ -31,6 +40,8 @@ pub(super) struct Parts {
     views: Arc<Views>,
     databases: Vec<ServiceDatabase>,
     upkeep: tokio::task::JoinHandle<()>,
+    /// Ends last: views and their stores run on it.
+    _io: IoRuntime,
     /// Held as long as the node runs: the data folder is its own.
     _lock: File,
 }
@@ -58,7 +69,7 @@ impl Parts {
 /// # Errors
 /// What keeps the node from starting: one line that names the setting, where a setting is the reason.
 pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<Running> {
-    refuse_remote_views(&config)?;
+    let io = IoRuntime::start().context("the threads for views cannot be started")?;
     let prometheus = telemetry::install()?;
     let faults = Faults::new(config.faults.clone());
     let lock = lock_data_folder(&config.data_dir)?;
@@ -75,26 +86,29 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let node = Arc::new(Node::start(&node_config(&config), &parts));
     // The log knows its heads when all shards are open, and the views compare themselves with those.
     node.opened().await;
-    let views_config = ViewsConfig { directory: config.data_dir.clone() };
-    let views = Arc::new(Views::open(&views_config, log.clone()).await?);
+    let views = start_views(&config, &io, &databases, log.clone()).await?;
     let ports = ports(&config, &node, &views, &databases, log);
     let upkeep = actix_rt::spawn(telemetry::keep_up(prometheus.clone()));
-    let parts = Parts { node, views, databases, upkeep, _lock: lock };
+    let parts = Parts { node, views, databases, upkeep, _io: io, _lock: lock };
     serve_http(ports, &config, prometheus, shutdown, parts)
 }
 
-/// The views of this release are embedded.
-fn refuse_remote_views(config: &Config) -> anyhow::Result<()> {
-    let not_yet = |setting, url| {
-        Err(anyhow!("{setting} is \"{url}\", which is not supported yet by this release; allowed: embedded"))
+/// Starts the views. One whose store does not answer is tried again; commands do not wait for it.
+async fn start_views(
+    config: &Config,
+    io: &IoRuntime,
+    databases: &[ServiceDatabase],
+    log: Arc<EmbeddedLog>,
+) -> anyhow::Result<Arc<Views>> {
+    let stores = view_stores(config, io.handle())?;
+    let rows = Arc::new(StoredRows::new(databases));
+    let views_config = ViewsConfig { stores, rows, keep: config.view_keep };
+    let views = {
+        let _entered = io.handle().enter();
+        Arc::new(Views::start(views_config, log))
     };
-    if let DocumentsBackend::MongoDb(url) = &config.documents_url {
-        return not_yet("COUNTERFOIL_DOCUMENTS_URL", url);
-    }
-    if let SearchBackend::Elasticsearch(url) = &config.search_url {
-        return not_yet("COUNTERFOIL_SEARCH_URL", url);
-    }
-    Ok(())
+    views.settled(VIEWS_SETTLE_WITHIN).await;
+    Ok(views)
 }
 
 fn serve_http(
@@ -137,7 +151,7 @@ fn ports(
         sagas: operations.clone(),
         quarantine: operations.clone(),
         cluster: operations.clone(),
-        views: operations.clone(),
+        views: Arc::new(OperatedViews::new(Arc::clone(views))),
         health: operations,
     }
 }

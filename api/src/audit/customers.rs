@@ -6,11 +6,12 @@ use domain::{Money, Service, Timestamp};
 use store::audit::{IdRange, Snapshot, credit, entities};
 
 use super::AuditError;
-use super::entities::{AuditedCustomer, customer_row};
+use super::entities::AuditedCustomer;
 use super::problem::Problem;
 use super::ranges::{ENTITIES, Range, Row, subject};
 use super::report::{Invariant, Report};
 use super::stores::Stores;
+use crate::rows;
 
 /// Violations of the credit listed at most: beyond that many, the number no longer matters.
 const MISMATCHES: u32 = 100_000;
@@ -61,7 +62,7 @@ async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result
         .into_iter()
         .map(|row| {
             let (version, updated_at) = (row.version, Timestamp::from_micros(row.updated_at));
-            (row.customer_id, Row { document: Ok(customer_row(row)), version, updated_at })
+            (row.customer_id, Row { document: Ok(rows::customer(row)), version, updated_at })
         })
         .collect();
     let entities = Range::<AuditedCustomer> { service: Service::Customers, shards: stores.shards, rows, views, report };

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use domain::order::OrderCreated;
-use domain::{
-    Customer, CustomerEvent, CustomerId, Money, Order, OrderEvent, OrderId, OrderState, RejectionReason, Timestamp,
-};
+use domain::{Customer, CustomerEvent, CustomerId, Money, Order, OrderEvent, OrderId, OrderState};
 use projections::{CustomerDocument, OrderDocument};
 use store::Message;
 use store::history::{decode_customer_event, decode_order_event};
-use store::tables::{customer, order};
+use store::tables::order;
 use uuid::Uuid;
 
 use super::history::Entity;
 use super::problem::Mismatch;
+use crate::rows;
 
 #[derive(Clone, Debug)]
 pub(super) struct AuditedCustomer(Customer);
@@ -59,18 +58,6 @@ impl Entity for AuditedCustomer {
             creation_time: customer.created_at,
             version: customer.version,
         }
-    }
-}
-
-/// The row of a customer as a document.
-pub(super) fn customer_row(row: customer::Model) -> CustomerDocument {
-    CustomerDocument {
-        customer_id: CustomerId(row.customer_id),
-        name: row.name,
-        credit_limit: Money::from_cents(row.credit_limit_cents),
-        available_credit: Money::from_cents(row.credit_limit_cents.saturating_sub(row.reserved_cents)),
-        creation_time: Timestamp::from_micros(row.created_at),
-        version: u64::try_from(row.version).unwrap_or(0),
     }
 }
 
@@ -137,21 +124,5 @@ fn state_before(event: &OrderEvent) -> Option<OrderState> {
 
 /// The row of an order as a document; an error when its texts cannot be read.
 pub(super) fn order_row(row: order::Model) -> Result<OrderDocument, Mismatch> {
-    let reason = |name: &str| {
-        let reason = RejectionReason::from_name(name);
-        reason.ok_or_else(|| Mismatch::new("rejection reason", "a known one", name))
-    };
-    let lines = row.lines.as_deref().map(serde_json::from_str).transpose();
-    Ok(OrderDocument {
-        order_id: OrderId(row.order_id),
-        customer_id: CustomerId(row.customer_id),
-        customer_name: row.customer_name,
-        order_total: Money::from_cents(row.total_cents),
-        state: OrderState::from_name(&row.state).ok_or_else(|| Mismatch::new("state", "a known one", &row.state))?,
-        rejection_reason: row.rejection_reason.as_deref().map(reason).transpose()?,
-        lines: lines.map_err(|e| Mismatch::unreadable("lines", &e))?.unwrap_or_default(),
-        note: row.note,
-        creation_time: Timestamp::from_micros(row.created_at),
-        version: u64::try_from(row.version).unwrap_or(0),
-    })
+    rows::order(row).map_err(|error| Mismatch::new(error.field, error.expected, &error.found))
 }

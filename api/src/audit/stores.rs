@@ -2,17 +2,13 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
-use std::sync::Arc;
 
 use domain::{Money, Service, Timestamp};
 use projections::audit::{Indexed, Slice, Stored, ViewAudit};
-use projections::documents::sqlite::SqliteDocumentStore;
-use projections::generations::ViewStore as _;
-use projections::search::embedded::audit::{self as index, IndexAudit};
+use projections::generations::ViewStore;
 use projections::{CustomerDocument, OrderDocument, QuarantinedEntity, ViewError, documents, search};
 use store::audit::IdRange;
 use store::{Clock, Positions, ServiceDatabase};
-use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::problem::Problem;
@@ -27,8 +23,9 @@ pub const LOCK_FILE: &str = "lock";
 pub(super) struct Stores {
     pub customers: ServiceDatabase,
     pub orders: ServiceDatabase,
+    /// The generation that answers, if one does.
     pub documents: Option<Box<dyn ViewAudit>>,
-    pub search: Option<Arc<Mutex<IndexAudit>>>,
+    pub search: Option<Box<dyn ViewAudit>>,
     pub shards: u16,
     pub node_running: bool,
     pub now: Timestamp,
@@ -48,13 +45,13 @@ impl Stores {
         let customers = ServiceDatabase::open_to_read(Service::Customers, folder).await?;
         let orders = ServiceDatabase::open_to_read(Service::Orders, folder).await?;
         let shards = fixed_shards(config, [&customers, &orders]).await?;
-        let documents = SqliteDocumentStore::new(folder).audit(1).await?;
-        let search = index::open_to_read(folder)?;
+        let documents = answering(&*config.views.documents).await?;
+        let search = answering(&*config.views.search).await?;
         Ok(Stores {
             customers,
             orders,
             documents,
-            search: search.map(Mutex::new).map(Arc::new),
+            search,
             shards,
             node_running: is_node_running(folder)?,
             now: Clock::system().now(),
@@ -66,6 +63,13 @@ impl Stores {
             Service::Customers => &self.customers,
             Service::Orders => &self.orders,
         }
+    }
+
+    /// The views that are built.
+    fn views(&self) -> impl Iterator<Item = (&'static str, Invariant, &dyn ViewAudit)> {
+        let documents = self.documents.as_deref().map(|view| (documents::VIEW, Invariant::Documents, view));
+        let search = self.search.as_deref().map(|view| (search::VIEW, Invariant::Search, view));
+        documents.into_iter().chain(search)
     }
 
     /// What views show of a range of customers.
@@ -84,17 +88,11 @@ impl Stores {
     ) -> Result<Vec<ViewSlice<OrderDocument>>, AuditError> {
         let mut views = Vec::new();
         let version = |document: &OrderDocument| document.version;
-        if let Some(reader) = &self.documents {
-            let Slice { documents: found, positions, quarantined } = reader.orders(range).await?;
-            let documents = found.into_iter().map(|found| found.stored).collect();
+        for (name, invariant, view) in self.views() {
+            let Slice { documents: found, positions, quarantined } = view.orders(range).await?;
+            let documents = found.into_iter().map(|found| once(found, invariant, report)).collect();
             let slice = Slice { documents, positions, quarantined };
-            views.push(ViewSlice::new(documents::VIEW, Invariant::Documents, slice, version));
-        }
-        if let Some(slice) = self.read_index(move |index| index.orders(range)).await? {
-            let Slice { documents: found, positions, quarantined } = slice;
-            let documents = found.into_iter().map(|found| once(found, report)).collect();
-            let slice = Slice { documents, positions, quarantined };
-            views.push(ViewSlice::new(search::VIEW, Invariant::Search, slice, version));
+            views.push(ViewSlice::new(name, invariant, slice, version));
         }
         Ok(views)
     }
@@ -104,49 +102,39 @@ impl Stores {
         // No id lies in this range: only what comes with it is wanted.
         let nobody = IdRange { after: Some(Uuid::max()), up_to: None };
         let mut views = Vec::new();
-        if let Some(reader) = &self.documents {
-            let Slice { positions, quarantined, .. } = reader.customers(nobody).await?;
-            views.push(ViewState { name: documents::VIEW, invariant: Invariant::Documents, positions, quarantined });
-        }
-        if let Some(slice) = self.read_index(move |index| index.orders(nobody)).await? {
-            let Slice { positions, quarantined, .. } = slice;
-            views.push(ViewState { name: search::VIEW, invariant: Invariant::Search, positions, quarantined });
+        for (name, invariant, view) in self.views() {
+            let Slice { positions, quarantined, .. } = view.orders(nobody).await?;
+            views.push(ViewState { name, invariant, positions, quarantined });
         }
         Ok(views)
     }
+}
 
-    /// Reads the newest commit of the search index, off the async threads; `None` when there is no index.
-    async fn read_index<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&IndexAudit) -> Result<T, ViewError> + Send + 'static,
-    ) -> Result<Option<T>, AuditError> {
-        let Some(search) = &self.search else { return Ok(None) };
-        let mut index = Arc::clone(search).lock_owned().await;
-        let task = tokio::task::spawn_blocking(move || {
-            index.refresh()?;
-            read(&index)
-        });
-        Ok(Some(task.await??))
+/// The generation of a view that answers; `None` when none does, or when it is gone.
+async fn answering<R: ?Sized>(store: &dyn ViewStore<R>) -> Result<Option<Box<dyn ViewAudit>>, ViewError> {
+    match store.catalog().await?.live {
+        Some(number) => store.audit(number).await,
+        None => Ok(None),
     }
 }
 
-/// What the index holds of an order beside its document must agree with that, and be there once.
-fn once(found: Indexed, report: &mut Report) -> Stored<OrderDocument> {
+/// What a view holds of an order beside its document must agree with that, and be there once.
+fn once(found: Indexed, invariant: Invariant, report: &mut Report) -> Stored<OrderDocument> {
     let Indexed { hits, version, total_cents, stored } = found;
     let mut wrong = |what, expected: String, found: String| {
         let subject = subject(Service::Orders, stored.id);
-        report.violated_by(Invariant::Search, Problem::new(subject, what, expected, found));
+        report.violated_by(invariant, Problem::new(subject, what, expected, found));
     };
     if hits != 1 {
         wrong("hits", "1".to_owned(), hits.to_string());
     }
     if let Ok(document) = &stored.document {
         if document.version != version {
-            wrong("version in the index", document.version.to_string(), version.to_string());
+            wrong("version beside the document", document.version.to_string(), version.to_string());
         }
         if document.order_total.cents() != total_cents {
             let indexed = Money::from_cents(total_cents);
-            wrong("total in the index", document.order_total.to_string(), indexed.to_string());
+            wrong("total beside the document", document.order_total.to_string(), indexed.to_string());
         }
     }
     stored

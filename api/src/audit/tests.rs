@@ -21,8 +21,11 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 }
 
 fn audit(folder: &Path) -> Report {
-    let config = AuditConfig { data_dir: folder.to_owned(), shards: Some(shop::SHARDS) };
-    run(super::run(&config)).unwrap()
+    run(super::run(&config(folder, Some(shop::SHARDS)))).unwrap()
+}
+
+fn config(folder: &Path, shards: Option<u16>) -> AuditConfig {
+    AuditConfig { data_dir: folder.to_owned(), shards, views: shop::view_stores(folder) }
 }
 
 fn damage(folder: &Path, file: &str, sql: &str) {
@@ -247,7 +250,7 @@ fn an_entity_that_a_view_has_in_quarantine_is_told_and_may_be_older() {
 fn an_older_search_index_is_behind_and_one_that_says_it_is_new_is_wrong() {
     let left = Left::behind();
     let folder = left.copy();
-    let index = folder.path().join("search");
+    let index = folder.path().join("search-1");
     let payload = |folder: &Path| -> Value {
         let meta: Value = serde_json::from_slice(&fs::read(folder.join("meta.json")).unwrap()).unwrap();
         meta["payload"].clone()
@@ -269,7 +272,7 @@ fn an_older_search_index_is_behind_and_one_that_says_it_is_new_is_wrong() {
 fn views_that_are_not_there_are_told_and_not_called_violations() {
     let folder = Left::behind().copy();
     fs::remove_file(folder.path().join(DOCUMENTS)).unwrap();
-    fs::remove_dir_all(folder.path().join("search")).unwrap();
+    fs::remove_dir_all(folder.path().join("search-1")).unwrap();
     let report = audit(folder.path());
     assert!(report.holds(), "{report}");
     let unchecked = report.invariants.values().filter(|finding| finding.unchecked.is_some()).count();
@@ -286,7 +289,7 @@ fn a_running_node_under_load_holds_every_invariant() {
             customers.push(shop.customer("Ada Park", 20_000).await);
         }
         let orders = join_all((0..600).map(|n| shop.order(customers[n % 5], 250)));
-        let config = AuditConfig { data_dir: folder.path().to_owned(), shards: None };
+        let config = config(folder.path(), None);
         let audits = async {
             for _ in 0..4 {
                 let report = super::run(&config).await.unwrap();

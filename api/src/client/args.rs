@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// Which node to talk to.
 #[derive(Debug, Clone, Args)]
@@ -117,7 +117,7 @@ pub enum QuarantineAction {
     Discard { id: String },
 }
 
-/// See how far the views are, or build one anew
+/// See how far the views are, build one anew, go back, or heal one entity
 #[derive(Debug, Clone, Args)]
 pub struct ViewsCommand {
     #[command(subcommand)]
@@ -134,7 +134,35 @@ pub enum ViewsAction {
     /// State and lag of every view
     Status,
     /// Build a new generation of a view while the old one answers
-    Rebuild { name: String },
+    Rebuild {
+        name: String,
+        /// What it is built from: all events, or the entities as they stand and the events since
+        #[arg(long, value_enum, default_value_t = RebuildFrom::History)]
+        from: RebuildFrom,
+        /// Show the progress until the new generation answers; fails when it does not
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Go back to the generation that has answered before
+    Revert { name: String },
+    /// Put one customer or order as its history has it in the place of what the view shows
+    Heal { name: String, id: String },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RebuildFrom {
+    History,
+    Entities,
+}
+
+impl RebuildFrom {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            RebuildFrom::History => "history",
+            RebuildFrom::Entities => "entities",
+        }
+    }
 }
 
 /// Tell the way of one order, customer or saga: HTTP, messages, saga, views

@@ -162,7 +162,19 @@ impl Node {
         key: &str,
         wait: Option<Duration>,
     ) -> Result<Answer, ClientError> {
-        let url = self.address(path)?;
+        self.post_to(self.address(path)?, body, key, wait).await
+    }
+
+    /// A command without a body, with parameters.
+    pub async fn post_with(&self, path: &[&str], query: &[(&str, &str)], key: &str) -> Result<Answer, ClientError> {
+        let mut url = self.address(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.post_to(url, &Value::Null, key, None).await
+    }
+
+    async fn post_to(&self, url: Url, body: &Value, key: &str, wait: Option<Duration>) -> Result<Answer, ClientError> {
         let body = (!body.is_null()).then(|| Bytes::from(body.to_string()));
         let mut headers = HeaderMap::new();
         headers.insert(IDEMPOTENCY_KEY, header("Idempotency-Key", key)?);

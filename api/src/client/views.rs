@@ -1,7 +1,11 @@
-//! `views status|rebuild`: how far the views are behind, and building one anew while the old one answers.
+//! `views status|rebuild|revert|heal`: how far the views are, building one anew while the old one answers, going back, and
+//! healing one entity.
+
+mod waiting;
 
 use std::process::ExitCode;
 
+use reqwest::StatusCode;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -22,25 +26,63 @@ pub async fn run(command: &ViewsCommand) -> Result<ExitCode, ClientError> {
                 output::print(&describe(&status))?;
             }
         }
-        ViewsAction::Rebuild { name } => {
-            let key = Uuid::now_v7().to_string();
-            let answer = node.post(&["views", name, "rebuild"], &Value::Null, &key, None).await?;
-            if command.json {
-                output::print_json(&answer.body)?;
-            } else {
-                output::print(&format!("rebuild of {name} accepted; `counterfoil views status` tells how it goes"))?;
+        ViewsAction::Rebuild { name, from, wait } => {
+            let path = ["views", name, "rebuild"];
+            let begun = node.post_with(&path, &[("from", from.name())], &key()).await?.body;
+            if *wait {
+                return waiting::until_it_answers(&node, name, &begun, command.json).await;
             }
+            let next = "`counterfoil views status` tells how it goes";
+            done(&begun, &format!("generation {} of {name} is being built; {next}", generation(&begun)), command.json)?;
+        }
+        ViewsAction::Revert { name } => {
+            let answer = node.post_with(&["views", name, "revert"], &[], &key()).await?;
+            let verb = if answer.status == StatusCode::OK { "answers again" } else { "will answer in a moment" };
+            done(&answer.body, &format!("generation {} of {name} {verb}", generation(&answer.body)), command.json)?;
+        }
+        ViewsAction::Heal { name, id } => {
+            let healed = node.post_with(&["views", name, "heal", id], &[], &key()).await?.body;
+            let version = cell(healed.get("version"));
+            done(&healed, &format!("{id} is healed in {name}: it shows version {version}"), command.json)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The views as a table; used by `explain` too.
+fn key() -> String {
+    Uuid::now_v7().to_string()
+}
+
+fn generation(answer: &Value) -> String {
+    cell(answer.get("generation"))
+}
+
+fn done(answer: &Value, text: &str, json: bool) -> Result<(), ClientError> {
+    if json {
+        output::print_json(answer)?
+    } else {
+        output::print(text)?
+    };
+    Ok(())
+}
+
+/// The views as a table, and below it why one has failed; used by `explain` too.
 pub(super) fn describe(status: &Value) -> String {
-    let columns = ["name", "backend", "state", "lag", "progress"];
+    let columns = ["name", "backend", "state", "generation", "kept", "lag", "progress"];
+    let text = |view: &Value, column: &str| match column {
+        "progress" => view.get("progress").map_or_else(|| cell(None), waiting::in_words),
+        column => cell(view.get(column)),
+    };
+    let views = pages::rows(status);
     let rows: Vec<Vec<String>> =
-        pages::rows(status).iter().map(|view| columns.iter().map(|column| cell(view.get(column))).collect()).collect();
-    Table::new(columns.map(str::to_uppercase)).render(&rows)
+        views.iter().map(|view| columns.iter().map(|column| text(view, column)).collect()).collect();
+    let mut described = Table::new(columns.map(str::to_uppercase)).render(&rows);
+    for view in views {
+        if let Some(error) = view.get("error").and_then(Value::as_str) {
+            described.push_str(&format!("\n{}: {error}\n", cell(view.get("name"))));
+        }
+    }
+    described
 }
 
 #[cfg(test)]
@@ -51,7 +93,21 @@ mod tests {
 
     #[test]
     fn a_view_without_progress_has_a_dash() {
-        let text = describe(&json!({"views": [{"name": "orders", "backend": "sqlite", "state": "LIVE", "lag": 0}]}));
-        assert_eq!(text, "NAME    BACKEND  STATE  LAG  PROGRESS\norders  sqlite   LIVE   0    -\n");
+        let text = describe(&json!({"views": [
+            {"name": "orders", "backend": "sqlite", "state": "LIVE", "lag": 0, "generation": 1},
+        ]}));
+        let expected = "NAME    BACKEND  STATE  GENERATION  KEPT  LAG  PROGRESS\norders  sqlite   LIVE   1           -     0    -\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_view_that_is_rebuilt_shows_how_far_and_one_that_has_failed_why() {
+        let progress = json!({"generation": 2, "stage": "CATCHING_UP", "done": 456, "total": 1000, "eventsPerSecond": 1200.4, "etaSeconds": 9});
+        let text = describe(&json!({"views": [
+            {"name": "orders", "state": "REBUILDING", "lag": 0, "progress": progress},
+            {"name": "search", "state": "FAILED", "lag": 7, "error": "it is down"},
+        ]}));
+        assert!(text.contains("generation 2: 45 %, 1200 per second, about 9 s left"), "{text}");
+        assert!(text.ends_with("\nsearch: it is down\n"), "{text}");
     }
 }

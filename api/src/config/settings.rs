@@ -156,6 +156,11 @@ settings! {
         meaning: "How long commands and replies are kept after they have been received", secret: false,
         parse: |text| value::duration(text, Duration::from_secs(60)..=Duration::from_secs(31_536_000)),
     }
+    view_keep: Duration {
+        flag: "--view-keep", env: "COUNTERFOIL_VIEW_KEEP", default: "1h", allowed: "a time from 0s to 8760h such as 30m or 24h",
+        meaning: "How long the generation of a view that was replaced is kept and fed, to go back to", secret: false,
+        parse: |text| value::duration(text, Duration::ZERO..=Duration::from_secs(31_536_000)),
+    }
     faults: FaultPlan {
         flag: "--faults", env: "COUNTERFOIL_FAULTS", default: "",
         allowed: "a list of deliver-twice, lose-message=N, fail-commit=N, panic-customer=NAME, panic-order=NOTE, panic-saga=NAME, panic-once",

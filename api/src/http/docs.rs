@@ -12,7 +12,7 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::Config as Ui;
 
 use super::problem::refuse_other_methods;
-use super::{Problem, customers, health, operations, orders, quarantine, reads, sagas, schema};
+use super::{Problem, customers, health, operations, orders, quarantine, reads, sagas, schema, views};
 
 /// Not `description` from the crate's manifest: the document is the API's own.
 #[derive(OpenApi)]
@@ -40,7 +40,7 @@ use super::{Problem, customers, health, operations, orders, quarantine, reads, s
         orders::list, orders::show, orders::events,
         sagas::list, sagas::show, sagas::retry, sagas::cancel,
         quarantine::list, quarantine::show, quarantine::replay, quarantine::discard,
-        operations::views, operations::cluster,
+        views::list, views::rebuild, views::revert, views::heal, operations::cluster,
         health::live, health::ready, health::metrics,
     ),
 )]

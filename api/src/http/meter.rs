@@ -108,5 +108,8 @@ meters! {
     replay_quarantined = "POST /quarantine/{id}/replay",
     discard_quarantined = "DELETE /quarantine/{id}",
     views = "GET /views",
+    rebuild_view = "POST /views/{name}/rebuild",
+    revert_view = "POST /views/{name}/revert",
+    heal_view = "POST /views/{name}/heal/{id}",
     cluster = "GET /cluster",
 }

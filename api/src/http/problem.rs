@@ -213,7 +213,10 @@ impl From<ReadError> for Problem {
         match error {
             ReadError::NotFound(what) => Problem::not_found(what),
             ReadError::ViewBehind { view, behind } => Problem::view_behind(&view, behind),
-            ReadError::Unavailable { view } => Problem::unavailable(format!("the {view} view is not ready")),
+            ReadError::Unavailable { view } => {
+                Problem::unavailable(format!("the {view} view is not ready, or its store does not answer"))
+            }
+            ReadError::Conflict(detail) => Problem::conflict(detail),
             ReadError::StoreUnavailable => Problem::unavailable("the store does not answer"),
             ReadError::InvalidCursor => {
                 Problem::invalid_field("cursor", "must be the next of an earlier answer to the same query")

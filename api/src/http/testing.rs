@@ -267,10 +267,32 @@ impl Cluster for Double {
     }
 }
 
-impl ViewsStatus for Double {
+impl ViewOperations for Double {
     fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>> {
         let (name, backend) = ("orders".to_owned(), "sqlite".to_owned());
-        self.read(vec![ViewStatus { name, backend, state: ViewState::Live, lag: 0, progress: None }])
+        self.read(vec![ViewStatus {
+            name,
+            backend,
+            state: ViewState::Live,
+            lag: 0,
+            generation: Some(1),
+            kept: None,
+            progress: None,
+            error: None,
+            quarantined: Vec::new(),
+        }])
+    }
+
+    fn rebuild<'a>(&'a self, name: &'a str, from: BuildFrom, _: Option<&'a str>) -> ReadFuture<'a, RebuildBegun> {
+        self.read(RebuildBegun { name: name.to_owned(), generation: 2, from })
+    }
+
+    fn revert<'a>(&'a self, name: &'a str) -> ReadFuture<'a, ViewReverted> {
+        self.read(ViewReverted { name: name.to_owned(), generation: 1, done: !*self.repeated.lock().unwrap() })
+    }
+
+    fn heal<'a>(&'a self, name: &'a str, entity_id: Uuid) -> ReadFuture<'a, ViewHealed> {
+        self.read(ViewHealed { name: name.to_owned(), entity_id, version: 3 })
     }
 }
 

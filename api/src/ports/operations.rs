@@ -1,4 +1,4 @@
-//! What an operator sees: sagas, quarantine, cluster, views, health. These shapes are the public contract's own, so they are
+//! What an operator sees: sagas, quarantine, cluster, health. These shapes are the public contract's own, so they are
 //! written to the wire as they stand.
 
 use domain::saga::{SagaKind, SagaState, StepState};
@@ -139,32 +139,6 @@ pub struct ShardState {
 
 pub trait Cluster: Send + Sync {
     fn state(&self) -> ReadFuture<'_, ClusterState>;
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ViewState {
-    Live,
-    Rebuilding,
-    Failed,
-}
-
-/// How one view stands.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ViewStatus {
-    pub name: String,
-    pub backend: String,
-    pub state: ViewState,
-    /// Committed events it has not taken in.
-    pub lag: u64,
-    /// Of a rebuild: from 0 to 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub progress: Option<f64>,
-}
-
-pub trait ViewsStatus: Send + Sync {
-    fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>>;
 }
 
 /// Whether the node can take commands.

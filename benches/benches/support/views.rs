@@ -1,11 +1,20 @@
 //! What views are fed with: the events of a shop, and the point at which all of them are taken in.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{CustomerEvent, OrderEvent, Service};
-use projections::{ConsistencyToken, Event, Payload};
+use futures_util::future::{BoxFuture, FutureExt};
+use projections::documents::sqlite::SqliteDocumentStore;
+use projections::search::EmbeddedSearchStore;
+use projections::{ConsistencyToken, Document, EntityRows, Event, Payload, ViewStores, ViewsConfig};
+use store::StoreError;
+use store::audit::IdRange;
 use store::log::embedded::EmbeddedLog;
 use store::{Destination, Log, Message};
+
+use uuid::Uuid;
 
 use super::shop::Shop;
 
@@ -63,5 +72,34 @@ fn decode(message: &Message) -> Event {
         version: message.version,
         time: message.time,
         payload: payload.expect("the product reads what it writes"),
+    }
+}
+
+/// Embedded views in a folder, which are built from the history alone.
+pub fn config(folder: &Path) -> ViewsConfig {
+    ViewsConfig {
+        stores: ViewStores {
+            documents: Arc::new(SqliteDocumentStore::new(folder)),
+            search: Arc::new(EmbeddedSearchStore::new(folder)),
+        },
+        rows: Arc::new(NoRows),
+        keep: Duration::ZERO,
+    }
+}
+
+#[derive(Debug)]
+struct NoRows;
+
+impl EntityRows for NoRows {
+    fn count(&self, _: Service) -> BoxFuture<'_, Result<u64, StoreError>> {
+        async { Ok(0) }.boxed()
+    }
+
+    fn next_range(&self, _: Service, after: Option<Uuid>, _: u64) -> BoxFuture<'_, Result<IdRange, StoreError>> {
+        async move { Ok(IdRange { after, up_to: None }) }.boxed()
+    }
+
+    fn entities(&self, _: Service, _: IdRange) -> BoxFuture<'_, Result<Vec<Document>, StoreError>> {
+        async { Ok(Vec::new()) }.boxed()
     }
 }

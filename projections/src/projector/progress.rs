@@ -1,26 +1,27 @@
-//! What is shown of a view while its projector works: written by the projector, read by `GET /views`.
+//! What is shown of a generation while its projector works: written by the projector, read by whoever asks.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use store::Positions;
 
 use crate::port::QuarantinedEntity;
 
-/// The state of a view, as `GET /views` names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ViewState {
+/// What a projector is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feeding {
+    /// It reads what was there when it started.
+    CatchingUp,
     /// It follows the log.
-    Live,
-    /// It is being built for the first time and has not reached what was there when it began.
-    Rebuilding,
-    /// Its store or the log fails, or it has too many entities in quarantine; it is tried again.
+    Following,
+    /// The store or the log fails, or too many entities are in quarantine; it is tried again.
     Failed,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
-    pub state: ViewState,
+    pub feeding: Feeding,
     pub error: Option<String>,
     pub quarantined: Vec<QuarantinedEntity>,
 }
@@ -28,31 +29,58 @@ pub(crate) struct Snapshot {
 #[derive(Debug)]
 pub(crate) struct Progress {
     shown: Mutex<Snapshot>,
+    /// Where it stood when it started, and since when.
+    started: OnceLock<(Instant, u64)>,
+    /// Events taken in since then.
+    taken: AtomicU64,
+}
+
+/// What a projector has done since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fed {
+    /// The sum of its positions at its start.
+    pub from: u64,
+    pub events: u64,
+    pub elapsed: Duration,
 }
 
 impl Progress {
-    /// A view is not ready before its projector has seen where it stands.
     pub(crate) fn new() -> Self {
-        Progress { shown: Mutex::new(Snapshot { state: ViewState::Rebuilding, error: None, quarantined: Vec::new() }) }
+        let shown = Snapshot { feeding: Feeding::CatchingUp, error: None, quarantined: Vec::new() };
+        Progress { shown: Mutex::new(shown), started: OnceLock::new(), taken: AtomicU64::new(0) }
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.shown().clone()
     }
 
-    pub(crate) fn state(&self) -> ViewState {
-        self.shown().state
+    pub(crate) fn feeding(&self) -> Feeding {
+        self.shown().feeding
     }
 
-    pub(super) fn working(&self, state: ViewState) {
+    pub(crate) fn fed(&self) -> Fed {
+        let Some((begun, from)) = self.started.get() else { return Fed::default() };
+        Fed { from: *from, events: self.taken.load(Ordering::Relaxed), elapsed: begun.elapsed() }
+    }
+
+    /// It starts from these positions, for the first time or again.
+    pub(super) fn start(&self, positions: &Positions) {
+        self.started.get_or_init(|| (Instant::now(), positions.values().sum()));
+    }
+
+    pub(super) fn take(&self, events: usize) {
+        self.taken.fetch_add(u64::try_from(events).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn working(&self, feeding: Feeding) {
         let mut shown = self.shown();
-        shown.state = state;
+        shown.feeding = feeding;
         shown.error = None;
     }
 
     pub(super) fn failed(&self, error: String) {
         let mut shown = self.shown();
-        shown.state = ViewState::Failed;
+        shown.feeding = Feeding::Failed;
         shown.error = Some(error);
     }
 

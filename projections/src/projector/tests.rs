@@ -11,10 +11,11 @@ use super::*;
 use crate::document::OrderDocument;
 use crate::documents::sqlite::{self, SqliteDocumentReader};
 use crate::documents::{DocumentReader, USES, VIEW};
+use crate::generations::Opened;
 use crate::port::{Applied, Event, QuarantinedEntity};
 use crate::testing::{Shop, TestLog, eventually};
 use crate::token::ConsistencyToken;
-use crate::views::View;
+use crate::views::OpenGeneration;
 use domain::{CustomerId, OrderId, OrderState};
 
 /// What goes wrong in the view's store.
@@ -86,7 +87,7 @@ impl ViewWriter for FaultyWriter {
 struct Bench {
     shop: Shop,
     reader: SqliteDocumentReader,
-    view: View,
+    view: OpenGeneration<dyn DocumentReader>,
     faults: Arc<Mutex<Faults>>,
     directory: TempDir,
     policy: CommitPolicy,
@@ -167,11 +168,13 @@ async fn open(
     log: &Arc<TestLog>,
     faults: &Arc<Mutex<Faults>>,
     policy: CommitPolicy,
-) -> (View, SqliteDocumentReader) {
+) -> (OpenGeneration<dyn DocumentReader>, SqliteDocumentReader) {
     let (inner, reader) = sqlite::open(directory.path()).await.unwrap();
     let writer = FaultyWriter { inner, faults: Arc::clone(faults), batch: Vec::new() };
-    let definition = ViewDefinition { name: VIEW, backend: "sqlite", uses: USES, commit: policy };
-    let view = View::start(definition, Box::new(writer), Arc::new(reader.clone()), Arc::<TestLog>::clone(log)).unwrap();
+    let definition = ViewDefinition { name: VIEW, number: 1, uses: USES, commit: policy };
+    let (read, versions) = (Arc::new(reader.clone()), Arc::new(reader.clone()));
+    let opened = Opened { writer: Box::new(writer), reader: read as Arc<dyn DocumentReader>, versions };
+    let view = OpenGeneration::feed(definition, 1, opened, Arc::<TestLog>::clone(log)).unwrap();
     (view, reader)
 }
 
@@ -190,8 +193,8 @@ async fn events_that_were_there_before_the_start_are_read() {
     let bench = Bench::with_shop(shop, QUICK).await;
     bench.view.wait_until(&order(1_299, 2), SOON).await.unwrap();
     bench.view.wait_until(&bench.all_versions(), SOON).await.unwrap();
-    eventually("the view is live", || async { bench.view.state() == ViewState::Live }).await;
-    let lag = bench.view.status().await.lag.unwrap();
+    eventually("the view is live", || async { bench.view.feeding() == Feeding::Following }).await;
+    let lag = Lag::measure(&*bench.shop.log, &bench.view.committed()).await.unwrap();
     assert_eq!((lag.events, lag.age), (0, Duration::ZERO));
 }
 
@@ -222,7 +225,7 @@ async fn a_lost_message_is_read_when_the_next_one_shows_the_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_message_is_read_when_another_entity_shows_the_gap() {
     let mut bench = Bench::start(QUICK).await;
-    eventually("it is live", || async { bench.view.state() == ViewState::Live }).await;
+    eventually("it is live", || async { bench.view.feeding() == Feeding::Following }).await;
     // Enough that every shard has lost some and delivers one.
     for number in 10..60 {
         bench.shop.create_order(number, 1, 100);
@@ -235,7 +238,7 @@ async fn a_lost_message_is_read_when_another_entity_shows_the_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_last_message_is_found_by_the_check() {
     let mut bench = Bench::start(QUICK).await;
-    eventually("it is live", || async { bench.view.state() == ViewState::Live }).await;
+    eventually("it is live", || async { bench.view.feeding() == Feeding::Following }).await;
     bench.shop.create_order(10, 1, 100);
     bench.view.wait_until(&order(10, 1), SOON).await.unwrap();
 }
@@ -252,7 +255,7 @@ async fn an_order_of_an_unknown_customer_makes_no_customer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_gets_its_commit_at_once_and_need_not_wait_for_the_batch() {
     let mut bench = Bench::start(LAZY).await;
-    eventually("it is live", || async { bench.view.state() == ViewState::Live }).await;
+    eventually("it is live", || async { bench.view.feeding() == Feeding::Following }).await;
     let message = bench.shop.create_order(10, 1, 100);
     bench.shop.log.deliver([message]);
     bench.view.wait_until(&order(10, 1), SOON).await.unwrap();
@@ -278,7 +281,7 @@ async fn what_was_applied_and_not_committed_is_read_again_after_a_restart() {
     bench.faults.lock().unwrap().commits = 3;
     let message = bench.shop.advance(10, 1).unwrap();
     bench.shop.log.deliver([message]);
-    eventually("the view has failed", || async { bench.view.state() == ViewState::Failed }).await;
+    eventually("the view has failed", || async { bench.view.feeding() == Feeding::Failed }).await;
     assert_eq!(bench.state(10).await, Some(OrderState::Pending));
     bench.shows_the_shop().await;
     let bench = bench.restart().await;
@@ -301,7 +304,7 @@ async fn a_log_that_does_not_answer_is_tried_again() {
     bench.shop.create_order(10, 1, 100);
     let message = bench.shop.advance(10, 1).unwrap();
     bench.shop.log.deliver([message]);
-    eventually("the view has failed", || async { bench.view.state() == ViewState::Failed }).await;
+    eventually("the view has failed", || async { bench.view.feeding() == Feeding::Failed }).await;
     bench.shop.log.failing.store(false, std::sync::atomic::Ordering::Relaxed);
     bench.shows_the_shop().await;
 }
@@ -315,8 +318,8 @@ async fn one_is_in_quarantine(bench: &mut Bench) {
     for number in 11..20 {
         bench.view.wait_until(&order(number, 2), SOON).await.unwrap();
     }
-    eventually("it is in quarantine", || async { !bench.view.status().await.quarantined.is_empty() }).await;
-    let status = bench.view.status().await;
+    eventually("it is in quarantine", || async { !bench.view.shown().quarantined.is_empty() }).await;
+    let status = bench.view.shown();
     assert_eq!(status.quarantined.iter().map(|parked| parked.entity).collect::<Vec<_>>(), [bad]);
     // A later event of the same entity is parked too, and no reader is told that it has been reached.
     let message = bench.shop.advance(10, 1).unwrap();
@@ -332,7 +335,7 @@ async fn an_event_that_cannot_be_applied_stops_its_entity_alone_until_it_is_repl
     one_is_in_quarantine(&mut bench).await;
     assert_eq!(bench.state(10).await, Some(OrderState::Pending));
     let bench = bench.restart().await;
-    eventually("the quarantine is kept", || async { bench.view.status().await.quarantined.len() == 1 }).await;
+    eventually("the quarantine is kept", || async { bench.view.shown().quarantined.len() == 1 }).await;
     assert!(!bench.view.replay(Service::Orders, Uuid::from_u128(10)).await.unwrap());
     assert!(!bench.view.replay(Service::Orders, Uuid::from_u128(11)).await.unwrap());
     bench.faults.lock().unwrap().poisoned.clear();
@@ -340,7 +343,7 @@ async fn an_event_that_cannot_be_applied_stops_its_entity_alone_until_it_is_repl
     bench.shows_the_shop().await;
     let bench = bench.restart().await;
     bench.shows_the_shop().await;
-    assert!(bench.view.status().await.quarantined.is_empty());
+    assert!(bench.view.shown().quarantined.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -365,7 +368,7 @@ async fn a_malformed_event_is_parked_and_one_of_an_unknown_type_only_counts() {
     log.deliver([log.commit(Service::Orders, good, 3, "order.shipped", "{}")]);
     bench.view.wait_until(&order(10, 3), SOON).await.unwrap();
     assert_eq!(bench.state(10).await, Some(OrderState::Shipped));
-    eventually("it is parked", || async { bench.view.status().await.quarantined.len() == 1 }).await;
+    eventually("it is parked", || async { bench.view.shown().quarantined.len() == 1 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -420,7 +423,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(async {
             let mut bench = Bench::start(CommitPolicy { max_events, ..QUICK }).await;
-            eventually("it is live", || async { bench.view.state() == ViewState::Live }).await;
+            eventually("it is live", || async { bench.view.feeding() == Feeding::Following }).await;
             let restart_at = restart_at.index(steps.len());
             let mut held = Vec::new();
             for (number, step) in steps.into_iter().enumerate() {

@@ -1,5 +1,6 @@
 //! The projector's thread: waits for what comes, takes messages in, commits, and starts again after an error.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,14 +8,15 @@ use std::time::{Duration, Instant};
 use domain::ShardId;
 use store::{Delivery, Destination, Log, Message, Positions};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::decoding::{Decoded, decode};
 use super::pending::Pending;
-use super::progress::{Progress, ViewState};
+use super::progress::{Feeding, Progress};
 use super::quarantine::{MAX_QUARANTINED, Quarantine};
 use super::{Request, ViewDefinition, lag};
 use crate::ViewError;
+use crate::error::describe;
 use crate::metrics::{Outcome, ViewMetrics};
 use crate::port::{Applied, Event, Payload, ViewWriter};
 use crate::waiting::{EntityVersions, Waiting};
@@ -28,12 +30,12 @@ const READ_LIMIT: usize = 500;
 /// How often the heads of the log are compared with the positions: it finds a last message that was lost on the way,
 /// behind which no other comes that would show the gap.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
-/// How often the lag is measured for the metrics: it reads rows of the log.
-const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// So many deliveries are taken in before a check says that something is missing: all that can wait.
 const DELIVERIES_BEFORE_CHECK: usize = 8192;
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 const MAX_BACK_OFF: Duration = Duration::from_secs(5);
+/// What fails for so long is told to readers at once; before that it may be over when they have waited a little.
+const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// What a worker is made of.
 pub(super) struct Parts {
@@ -57,11 +59,12 @@ pub(super) struct Worker {
     /// The newest event applied: the culprit when a commit of it alone is refused.
     newest: Option<Event>,
     next_check: Instant,
-    next_measure: Instant,
     /// It was asked to stop: a last commit that fails is not tried again, its events are read after the next start.
     stopping: bool,
     /// The heads of the log at the last check.
     heads: Positions,
+    /// Since when it has not followed the log any more.
+    failing_since: Option<Instant>,
 }
 
 /// Why the worker goes on.
@@ -82,9 +85,9 @@ impl Worker {
             quarantine: Quarantine::default(),
             newest: None,
             next_check: Instant::now() + CHECK_EVERY,
-            next_measure: Instant::now(),
             stopping: false,
             heads: Positions::new(),
+            failing_since: None,
         }
     }
 
@@ -101,6 +104,9 @@ impl Worker {
             };
             if started.elapsed() > MAX_BACK_OFF {
                 back_off = FIRST_BACK_OFF;
+            }
+            if self.failing_since.get_or_insert(started).elapsed() >= TELL_AFTER {
+                self.parts.waiting.fail(&failure);
             }
             let view = self.parts.definition.name;
             if self.stopping {
@@ -124,10 +130,17 @@ impl Worker {
         let view = definition.name;
         runtime.block_on(async {
             tokio::time::timeout(delay, async {
-                while let Some(Request::Replay { answer, .. }) = requests.recv().await {
+                let unavailable = || {
                     let source = "its projector is waiting to start again".into();
-                    // Nobody waits any more when this fails.
-                    let _ = answer.send(Err(ViewError::Unavailable { view, source }));
+                    ViewError::Unavailable { view, source }
+                };
+                // Nobody waits any more when sending fails.
+                while let Some(request) = requests.recv().await {
+                    match request {
+                        Request::Replay { answer, .. } => drop(answer.send(Err(unavailable()))),
+                        Request::Heal { answer, .. } => drop(answer.send(Err(unavailable()))),
+                        Request::Stop => break,
+                    }
                 }
             })
             .await
@@ -138,27 +151,26 @@ impl Worker {
     /// Follows the log from the stored positions until it is asked to stop.
     fn follow(&mut self) -> Result<(), ViewError> {
         self.restore()?;
-        let first_build =
-            self.positions.is_empty() && !lag::sources_behind(&*self.parts.log, &self.positions).is_empty();
-        self.parts.progress.working(if first_build { ViewState::Rebuilding } else { ViewState::Live });
+        self.parts.progress.working(Feeding::CatchingUp);
         self.catch_up()?;
-        self.parts.progress.working(ViewState::Live);
+        self.parts.progress.working(Feeding::Following);
+        self.failing_since = None;
         loop {
             match self.next_wake() {
                 Wake::Deliveries(deliveries) => {
+                    self.prepare(deliveries.iter().flatten().map(|message| &**message))?;
                     for message in deliveries.iter().flatten() {
                         self.receive(message)?;
                     }
                 }
-                Wake::Request(Request::Replay { service, entity, answer }) => match self.replay(service, entity) {
-                    Ok(released) => drop(answer.send(Ok(released))),
-                    Err(error) => {
-                        let view = self.parts.definition.name;
-                        let failure = ViewError::Unavailable { view, source: describe(&error).into() };
-                        drop(answer.send(Err(error)));
-                        return Err(failure);
-                    }
-                },
+                Wake::Request(Request::Replay { service, entity, answer }) => {
+                    let outcome = self.replay(service, entity);
+                    self.answer(answer, outcome)?;
+                }
+                Wake::Request(Request::Heal { source, entity, answer }) => {
+                    let outcome = self.heal(source, entity);
+                    self.answer(answer, outcome)?;
+                }
                 Wake::Request(Request::Stop) => {
                     self.stopping = true;
                     return self.commit();
@@ -170,11 +182,29 @@ impl Worker {
         }
     }
 
+    /// Answers a request. After an error that is not of the data the worker starts again, as after any other.
+    fn answer<T>(
+        &self,
+        to: oneshot::Sender<Result<T, ViewError>>,
+        outcome: Result<T, ViewError>,
+    ) -> Result<(), ViewError> {
+        let failure = match &outcome {
+            Ok(_) | Err(ViewError::Conflict { .. }) => Ok(()),
+            Err(error) => {
+                Err(ViewError::Unavailable { view: self.parts.definition.name, source: describe(error).into() })
+            }
+        };
+        // Nobody waits any more when this fails.
+        let _ = to.send(outcome);
+        failure
+    }
+
     /// Takes over what the view has stored.
     fn restore(&mut self) -> Result<(), ViewError> {
         self.pending.clear();
         self.newest = None;
         self.positions = self.parts.writer.positions()?;
+        self.parts.progress.start(&self.positions);
         self.quarantine.restore(self.parts.writer.quarantined(MAX_QUARANTINED)?);
         self.show_quarantine();
         self.parts.waiting.advance(&EntityVersions::new(), &self.positions);
@@ -221,6 +251,7 @@ impl Worker {
         // What has arrived while the view was busy is not missing.
         for _ in 0..DELIVERIES_BEFORE_CHECK {
             let Ok(delivery) = self.parts.deliveries.try_recv() else { break };
+            self.prepare(delivery.iter().map(|message| &**message))?;
             for message in &delivery {
                 self.receive(message)?;
             }
@@ -233,16 +264,7 @@ impl Worker {
             }
         }
         self.expect_heads();
-        self.commit_if_due()?;
-        self.parts.metrics.waiting(self.parts.waiting.count());
-        if self.next_measure > Instant::now() {
-            return Ok(());
-        }
-        self.next_measure = Instant::now() + MEASURE_EVERY;
-        let committed = self.parts.waiting.committed();
-        let lag = self.parts.runtime.block_on(lag::Lag::measure(&*self.parts.log, &committed))?;
-        self.parts.metrics.lag(lag.events, lag.age);
-        Ok(())
+        self.commit_if_due()
     }
 
     /// What is committed now must have come by the next check.
@@ -285,6 +307,7 @@ impl Worker {
         }
         let read = self.parts.log.read(source, Destination::Events, position, READ_LIMIT);
         let messages = self.parts.runtime.block_on(read)?;
+        self.prepare(&messages)?;
         for message in &messages {
             // It does not follow when a refused commit has taken the positions back.
             if message.previous != self.position(source) {
@@ -294,6 +317,18 @@ impl Worker {
         }
         self.commit_if_due()?;
         Ok(self.position(source) != position)
+    }
+
+    /// Tells the view of which entities it will be asked to go on from what it has.
+    fn prepare<'a>(&mut self, messages: impl IntoIterator<Item = &'a Message>) -> Result<(), ViewError> {
+        let uses = self.parts.definition.uses;
+        let known = |message: &&Message| message.version > 1 && uses.contains(&message.source.service);
+        let entities: BTreeSet<_> =
+            messages.into_iter().filter(known).map(|message| (message.source.service, message.entity)).collect();
+        if entities.is_empty() {
+            return Ok(());
+        }
+        self.parts.writer.prepare(&entities.into_iter().collect::<Vec<_>>())
     }
 
     /// Takes in the message that follows on the position, and moves the position.
@@ -349,6 +384,7 @@ impl Worker {
         match self.parts.writer.commit(&self.positions) {
             Ok(()) => {
                 self.parts.metrics.commit(started.elapsed());
+                self.parts.progress.take(self.pending.messages());
                 self.parts.waiting.advance(self.pending.entities(), &self.positions);
                 self.pending.committed();
                 self.newest = None;
@@ -364,20 +400,6 @@ impl Worker {
     }
 
     fn show_quarantine(&self) {
-        let entities = self.quarantine.list();
-        self.parts.metrics.quarantined(entities.len());
-        self.parts.progress.quarantined(entities);
+        self.parts.progress.quarantined(self.quarantine.list());
     }
-}
-
-/// An error with its causes, in one line.
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -1,22 +1,21 @@
 //! How text becomes words: the one analysis of indexing, searching and highlighting.
 //!
 //! Text is split at everything that is neither letter nor digit (Unicode), put into lower case, folded to ASCII where
-//! there is an equivalent (`é` → `e`), cut after 255 characters, and freed of the English plural
+//! there is an equivalent (`é` → `e`), cut after 255 characters (as UTF-16 counts them), and freed of the English plural
 //! ([`singular`]).
 //!
 //! An index holds a word *and* its singular, at the same position. A search for a word looks for the singular; a
 //! search for a prefix looks at both, so that `bagels*` and `berry*` find what one expects. No singular is ever the
 //! plural of another word (see [`singular`]), so the words kept as they are written never match by accident.
 //!
-//! Elasticsearch does the same with the tokenizer `pattern` (`[^\p{IsAlphabetic}\p{N}]+`) and the filters `lowercase`,
-//! `asciifolding`, `truncate` (255), `keyword_repeat`, three `pattern_replace` (`^(.+[^us])s$`, `^(.+)ie$`,
-//! `^(.{3,}(?<=x|o|ch|sh|ss))e$`) and `remove_duplicates`.
+//! Elasticsearch is given the words analysed here: it splits them at white space, which no word holds, and nothing else.
 
 use tantivy::tokenizer::{
     AsciiFoldingFilter, LowerCaser, SimpleTokenizer, TextAnalyzer, Token, TokenFilter, TokenStream, Tokenizer,
 };
 
-/// Longer words are cut here, in the index and in queries alike.
+/// Longer words are cut here, in the index and in queries alike. Counted in UTF-16 units, as Elasticsearch does, which
+/// would make two words of a longer one.
 pub const MAX_WORD_CHARS: usize = 255;
 
 /// A word of a text, and where it stands in it.
@@ -164,10 +163,15 @@ impl<T: TokenStream> TokenStream for CutStream<T> {
             return false;
         }
         let text = &mut self.0.token_mut().text;
-        if text.len() > MAX_WORD_CHARS
-            && let Some((end, _)) = text.char_indices().nth(MAX_WORD_CHARS)
-        {
-            text.truncate(end);
+        if text.len() > MAX_WORD_CHARS {
+            let mut units = 0;
+            let beyond = text.char_indices().find(|(_, character)| {
+                units += character.len_utf16();
+                units > MAX_WORD_CHARS
+            });
+            if let Some((end, _)) = beyond {
+                text.truncate(end);
+            }
         }
         true
     }
@@ -312,6 +316,20 @@ mod tests {
         let words = Analyzer::default().words(&"ß日".repeat(2_000));
         assert_eq!(words.len(), 1);
         assert_eq!(words[0].text.chars().count(), MAX_WORD_CHARS);
+        let words = Analyzer::default().words(&"𐐨".repeat(2_000));
+        assert_eq!(words.len(), 1);
+        assert_eq!(words[0].text.chars().count(), MAX_WORD_CHARS / 2);
+    }
+
+    /// Words are told apart by white space on their way to Elasticsearch.
+    #[test]
+    fn no_word_holds_white_space() {
+        let mut analyzer = Analyzer::default();
+        for character in (char::MIN..=char::MAX).filter(|character| !character.is_ascii()) {
+            for word in analyzer.words(character.encode_utf8(&mut [0; 4])) {
+                assert!(!word.text.contains(char::is_whitespace) && !word.text.is_empty(), "{character:?}");
+            }
+        }
     }
 
     proptest! {

@@ -1,33 +1,42 @@
 //! The contract of every search backend, as tests. A backend joins with one line:
 //!
 //! ```ignore
-//! search_contract!(embedded, || { /* make an empty place, return how to open it */ });
+//! search_contract!(embedded, || { /* make an empty place, return how to make the store on it */ });
 //! ```
 //!
-//! What is opened is opened again and again by the tests that end a backend in the middle of its work.
+//! The store is made and opened again and again by the tests that end a backend in the middle of its work. A backend
+//! that needs a server says so as a third argument, an attribute that leaves its tests out: `#[ignore = "needs …"]`.
+
+use std::sync::Arc;
 
 use domain::customer::CustomerCreated;
 use domain::order::{NoDetails, OrderApproved, OrderCreated, OrderRejected};
 use domain::{
-    CustomerEvent, CustomerId, Money, OrderEvent, OrderId, OrderLine, RejectionReason, Service, ShardId, Timestamp,
+    CustomerEvent, CustomerId, Money, OrderEvent, OrderId, OrderLine, OrderState, RejectionReason, Service, ShardId,
+    Timestamp,
 };
 use store::Positions;
 use uuid::Uuid;
 
-use crate::search::{SearchPage, SearchQuery, SearchReader, SearchView};
-use crate::{Applied, Event, Payload, ViewError, ViewWriter};
+use crate::generations::{Opened, ViewStore};
+use crate::search::{EmbeddedSearchStore, SearchPage, SearchQuery, SearchReader};
+use crate::{Applied, Event, OrderDocument, Payload, ViewError, ViewWriter};
 
 pub(crate) mod feeding;
 pub(crate) mod finding;
+pub(crate) mod keeping;
 pub(crate) mod paging;
+pub(crate) mod putting;
 
-pub(crate) type Open = Box<dyn Fn() -> SearchView>;
+pub(crate) type Store = Arc<dyn ViewStore<dyn SearchReader>>;
+/// Makes the store of one place, as a process does that starts.
+pub(crate) type Open = Box<dyn Fn() -> Store>;
 
 macro_rules! search_contract {
-    ($backend:ident, $open:expr) => {
+    ($backend:ident, $open:expr $(, #[$attribute:meta])*) => {
         mod $backend {
             use super::*;
-            $crate::search::contract::search_rules! { $open;
+            $crate::search::contract::search_rules! { $open; [$(#[$attribute])*];
                 finding: every_word_must_match_somewhere_in_the_order,
                 finding: case_accents_and_plural_do_not_matter,
                 finding: a_star_makes_a_prefix,
@@ -38,10 +47,14 @@ macro_rules! search_contract {
                 finding: filters_are_inclusive_and_all_must_hold,
                 finding: highlights_show_what_matched,
                 finding: any_text_is_answered,
+                finding: a_prefix_of_thousands_of_words_finds_them_all,
+                finding: an_order_of_500_lines_is_found_by_each_and_by_no_phrase_across_them,
+                finding: odd_writing_is_found_as_it_is_written,
                 finding: what_cannot_be_asked_is_refused_by_name,
                 paging: pages_of_every_sort_show_each_order_once_in_order,
                 paging: a_cursor_holds_while_orders_come_in,
                 paging: the_best_match_comes_first_and_its_score_is_its_own,
+                paging: scores_are_the_same_everywhere,
                 feeding: an_order_is_one_hit_in_its_newest_state,
                 feeding: nothing_is_visible_before_its_commit,
                 feeding: redelivered_events_are_duplicates,
@@ -51,30 +64,51 @@ macro_rules! search_contract {
                 feeding: an_event_after_a_restart_continues_the_stored_document,
                 feeding: a_full_buffer_loses_nothing,
                 feeding: an_event_out_of_place_is_damage_and_changes_nothing,
+                putting: a_whole_order_replaces_what_there_is_whatever_its_version,
+                putting: events_go_on_from_a_whole_order,
+                putting: a_whole_order_is_invisible_before_its_commit_and_lost_by_a_crash,
+                keeping: the_catalog_saved_last_is_read_back,
+                keeping: generations_are_apart,
+                keeping: a_discarded_generation_begins_empty,
+                keeping: what_is_in_quarantine_is_kept_and_let_go,
+                keeping: an_audit_reads_every_order_of_a_range_once,
             }
         }
     };
 }
 macro_rules! search_rules {
-    ($open:expr; $($area:ident: $rule:ident,)*) => {
-        $(#[test]
-        fn $rule() {
-            $crate::search::contract::$area::$rule(&mut $crate::search::contract::Shop::new($open()));
-        })*
+    ($open:expr; $attributes:tt; $($area:ident: $rule:ident,)*) => {
+        $($crate::search::contract::search_rule! { $open; $attributes; $area $rule })*
     };
 }
-pub(crate) use search_rules;
+macro_rules! search_rule {
+    ($open:expr; [$(#[$attribute:meta])*]; $area:ident $rule:ident) => {
+        #[test]
+        $(#[$attribute])*
+        fn $rule() {
+            $crate::search::contract::$area::$rule(&mut $crate::search::contract::Shop::new($open()));
+        }
+    };
+}
+pub(crate) use {search_rule, search_rules};
 
 search_contract!(embedded, || {
     let folder = tempfile::tempdir().unwrap();
-    let open: Open = Box::new(move || crate::search::open_embedded(folder.path()).unwrap());
+    let open: Open = Box::new(move || Arc::new(EmbeddedSearchStore::new(folder.path())));
     open
 });
+
+search_contract!(
+    elasticsearch,
+    crate::search::elasticsearch::tests::place,
+    #[ignore = "needs Elasticsearch: COUNTERFOIL_TEST_ELASTICSEARCH_URL"]
+);
 
 /// A shop whose orders are fed into a backend, and searched.
 pub(crate) struct Shop {
     open: Open,
-    opened: Option<SearchView>,
+    store: Store,
+    opened: Option<Opened<dyn SearchReader>>,
     runtime: tokio::runtime::Runtime,
     sequence: u64,
 }
@@ -84,22 +118,28 @@ pub(crate) const SHARD: ShardId = ShardId::new(Service::Orders, 3);
 impl Shop {
     pub(crate) fn new(open: Open) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
-        let opened = Some(open());
-        Shop { open, opened, runtime, sequence: 0 }
+        let store = open();
+        let opened = Some(runtime.block_on(store.open(1)).unwrap());
+        Shop { open, store, opened, runtime, sequence: 0 }
     }
 
     /// Ends the backend as a crash does, and opens it again.
     fn crash(&mut self) {
         self.opened = None;
-        self.opened = Some((self.open)());
+        self.store = (self.open)();
+        self.opened = Some(self.open_generation(1));
+    }
+
+    fn open_generation(&self, generation: u32) -> Opened<dyn SearchReader> {
+        self.runtime.block_on(self.store.open(generation)).unwrap()
     }
 
     fn writer(&mut self) -> &mut dyn ViewWriter {
-        self.opened.as_mut().unwrap().0.as_mut()
+        self.opened.as_mut().unwrap().writer.as_mut()
     }
 
     fn reader(&self) -> &dyn SearchReader {
-        self.opened.as_ref().unwrap().1.as_ref()
+        self.opened.as_ref().unwrap().reader.as_ref()
     }
 
     fn event(&mut self, order: u128, version: u64, change: OrderEvent) -> Event {
@@ -169,6 +209,13 @@ impl Shop {
         self.ids(SearchQuery { text: Some(text.to_owned()), ..SearchQuery::default() })
     }
 
+    /// What waiting readers are told; 0 when the order is unknown.
+    fn versions_of(&self, orders: &[u128]) -> Vec<u64> {
+        let entities: Vec<_> = orders.iter().map(|order| (Service::Orders, Uuid::from_u128(*order))).collect();
+        let versions = &self.opened.as_ref().unwrap().versions;
+        self.runtime.block_on(versions.versions_of(&entities)).unwrap()
+    }
+
     fn version_of(&self, order: u128) -> Option<u64> {
         self.runtime.block_on(self.reader().version_of(OrderId(Uuid::from_u128(order)))).unwrap()
     }
@@ -199,6 +246,22 @@ impl Sample {
     fn note(mut self, note: &str) -> Self {
         self.note = Some(note.to_owned());
         self
+    }
+
+    /// The order as a whole, at this version.
+    fn document(&self, version: u64, state: OrderState) -> OrderDocument {
+        OrderDocument {
+            order_id: OrderId(Uuid::from_u128(self.id)),
+            customer_id: CustomerId(Uuid::from_u128(self.customer)),
+            customer_name: Some("Ada Park".to_owned()),
+            order_total: Money::from_cents(self.total),
+            state,
+            rejection_reason: None,
+            lines: self.lines.clone(),
+            note: self.note.clone(),
+            creation_time: Timestamp::from_micros(self.time),
+            version,
+        }
     }
 
     fn created(&self) -> OrderEvent {

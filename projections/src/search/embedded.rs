@@ -1,6 +1,6 @@
 //! The embedded search view: a tantivy index in the data folder.
 //!
-//! One writer feeds it, on its projector's thread; readers see whole commits, each with the positions it was made
+//! Each generation is a folder ([`store`]). One writer feeds it, on its projector's thread; readers see whole commits, each with the positions it was made
 //! with. The index is disposable: when its definition has changed, or it is damaged, it is emptied at opening, and the
 //! projector fills it again from the history.
 //!
@@ -28,12 +28,15 @@ mod phrase_prefix;
 mod reader;
 mod schema;
 mod snapshot;
+pub mod store;
+mod word_points;
 mod writer;
 
 use commit::CommitState;
 use reader::EmbeddedReader;
 use schema::Fields;
 use snapshot::Snapshot;
+pub use store::EmbeddedSearchStore;
 use writer::EmbeddedWriter;
 
 /// What stores the view, in `GET /views`.
@@ -41,13 +44,12 @@ pub const BACKEND: &str = "tantivy";
 /// Decompressed blocks (16 KiB) of stored documents kept per segment. Hits are mostly near each other.
 const STORE_CACHE_BLOCKS: usize = 8;
 
-/// Opens the index in `<data_dir>/search/`, or makes an empty one there.
+/// Opens the index in `folder`, or makes an empty one there.
 ///
 /// # Errors
 /// When the folder cannot be read or written, or another process writes to the index.
-pub fn open_embedded(data_dir: &Path) -> Result<SearchView, ViewError> {
-    let folder = data_dir.join("search");
-    let (index, fields, state) = open_index(&folder)?;
+pub fn open_embedded(folder: &Path) -> Result<SearchView, ViewError> {
+    let (index, fields, state) = open_index(folder)?;
     let writer = writer::open(&index)?;
     let reader = index
         .reader_builder()

@@ -6,7 +6,8 @@
 use domain::order::OrderCreated;
 use domain::{Order, OrderEvent, OrderId, OrderState};
 
-use crate::{Event, OrderDocument};
+use crate::search::VIEW;
+use crate::{Event, OrderDocument, ViewError};
 
 /// The document after the order's first event.
 pub(crate) fn first(event: &Event, created: &OrderCreated) -> OrderDocument {
@@ -44,4 +45,19 @@ pub(crate) fn next(mut document: OrderDocument, event: &Event, change: Option<&O
     document.rejection_reason = order.rejection_reason;
     document.version = event.version;
     document
+}
+
+/// A first event that creates nothing, or a creation of what is there.
+pub(crate) fn out_of_place(event: &Event) -> ViewError {
+    let what = format!("version {} of order {} is not what its history allows", event.version, event.entity);
+    ViewError::Corrupt { view: VIEW, what }
+}
+
+/// About how much memory a document takes.
+pub(crate) fn size_of(document: &OrderDocument) -> usize {
+    const PER_LINE: usize = 96;
+    let lines: usize = document.lines.iter().map(|line| PER_LINE + line.name.len() + line.sku.len()).sum();
+    let note = document.note.as_ref().map_or(0, String::len);
+    let name = document.customer_name.as_ref().map_or(0, String::len);
+    std::mem::size_of::<OrderDocument>() + lines + note + name
 }

@@ -94,7 +94,7 @@ impl Sort {
 /// A hit's place in the order of hits: the larger key comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SortKey {
-    /// What is sorted by: a step of the score, the creation time in microseconds, or the total in cents.
+    /// What is sorted by: the score's rank, the creation time in microseconds, or the total in cents.
     pub rank: i64,
     /// The creation time in microseconds.
     pub created: i64,
@@ -117,6 +117,14 @@ pub struct Prepared {
     pub limit: usize,
     /// Only hits with a smaller key are on this page.
     pub after: Option<SortKey>,
+}
+
+impl Prepared {
+    /// Whether hits are sorted by how well they match.
+    #[must_use]
+    pub fn is_scored(&self) -> bool {
+        self.sort == Sort::Relevance && self.terms.is_some()
+    }
 }
 
 impl SearchQuery {

@@ -1,12 +1,24 @@
 //! Rows of customers, orders and reservations, by ranges of ids.
 
 use domain::{OrderId, Service};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::{IdRange, Snapshot};
 use crate::tables::{customer, order, reservation};
 use crate::{ServiceDatabase, StoreError};
+
+/// How many customers or orders the service has.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn count(database: &ServiceDatabase) -> Result<u64, StoreError> {
+    let count = match database.service {
+        Service::Customers => customer::Entity::find().count(&database.read).await,
+        Service::Orders => order::Entity::find().count(&database.read).await,
+    };
+    count.map_err(|e| database.failed(e))
+}
 
 /// The range of the next `limit` customers or orders of the service after an id; the last one has no end.
 ///

@@ -9,15 +9,27 @@ use actors::gateway::{NewCustomer, NewOrder};
 use actors::{Node, NodeConfig, NodeParts};
 use domain::saga::SagaPolicy;
 use domain::{CustomerId, Money, OrderId, OrderLine, Service};
-use projections::{Views, ViewsConfig};
+use projections::documents::sqlite::SqliteDocumentStore;
+use projections::search::EmbeddedSearchStore;
+use projections::{ViewStores, Views, ViewsConfig};
 use store::faults::{FaultPlan, Faults};
 use store::log::embedded::EmbeddedLog;
 use store::{Clock, Journal, ServiceDatabase};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::app::StoredRows;
+
 pub const SHARDS: u16 = 4;
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
+
+/// The embedded stores of views.
+pub fn view_stores(folder: &Path) -> ViewStores {
+    ViewStores {
+        documents: Arc::new(SqliteDocumentStore::new(folder)),
+        search: Arc::new(EmbeddedSearchStore::new(folder)),
+    }
+}
 
 pub struct Shop {
     pub node: Node,
@@ -48,7 +60,10 @@ impl Shop {
         };
         let node = Node::start(&config, &parts);
         node.opened().await;
-        let views = Views::open(&ViewsConfig { directory: folder.to_owned() }, log).await.unwrap();
+        let rows = Arc::new(StoredRows::new(&parts.databases));
+        let config = ViewsConfig { stores: view_stores(folder), rows, keep: Duration::from_secs(3600) };
+        let views = Views::start(config, log);
+        views.settled(Duration::from_secs(20)).await;
         Shop { node, views, parts }
     }
 
@@ -123,7 +138,7 @@ impl Left {
                     shop.trade().await;
                     shop.close().await;
                     is_let_go_of(&data).await;
-                    copy(&data.join("search"), &folder.path().join(half));
+                    copy(&data.join("search-1"), &folder.path().join(half));
                 }
             });
             Left { folder }

@@ -33,6 +33,9 @@ const ROUTES: &[(&str, &str)] = &[
     ("post", "/sagas/{id}/cancel"),
     ("post", "/sagas/{id}/retry"),
     ("get", "/views"),
+    ("post", "/views/{name}/heal/{id}"),
+    ("post", "/views/{name}/rebuild"),
+    ("post", "/views/{name}/revert"),
 ];
 
 fn documented() -> Vec<(String, String)> {
@@ -60,7 +63,8 @@ async fn every_documented_path_is_served() {
     let node = Node::new();
     for (method, path) in documented() {
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-        let request = TestRequest::default().method(method.clone()).uri(&path.replace("{id}", ID));
+        let request =
+            TestRequest::default().method(method.clone()).uri(&path.replace("{id}", ID).replace("{name}", "orders"));
         let answer = node.call(request).await;
         let unknown = answer.json["detail"].as_str().is_some_and(|detail| detail.contains("no such path"));
         assert!(!unknown && answer.status != 405, "{method} {path}: {}", answer.text);

@@ -36,7 +36,7 @@ async fn a_node_says_how_it_is() {
     let node = Node::new();
     assert_eq!(
         node.get("/views").await.text,
-        r#"{"views":[{"name":"orders","backend":"sqlite","state":"LIVE","lag":0}]}"#
+        r#"{"views":[{"name":"orders","backend":"sqlite","state":"LIVE","lag":0,"generation":1}]}"#
     );
     assert_eq!(node.get("/cluster").await.json["nodeId"], "node-1");
     assert_eq!(node.get("/health/live").await.status, 200);

@@ -4,6 +4,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::{OrderSort, OrderState, SagaState, SagaType, Time};
+use crate::ports::BuildFrom;
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
@@ -120,4 +121,12 @@ pub struct SagaParams {
     pub kind: Option<SagaType>,
     #[param(required = false)]
     pub state: Option<SagaState>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RebuildParams {
+    /// `history` is the default.
+    #[param(required = false, inline)]
+    pub from: Option<BuildFrom>,
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{READ_LIMIT, Worker};
 use crate::ViewError;
+use crate::fold::Fold;
 use crate::metrics::Outcome;
 use crate::port::{Applied, Event, QuarantinedEntity};
 use crate::projector::decoding::{Decoded, decode};
@@ -130,5 +131,43 @@ impl Worker {
         self.show_quarantine();
         self.commit()?;
         Ok(!self.quarantine.holds(service, entity))
+    }
+
+    /// Puts an entity, folded from its whole history, in the place of what the view has of it; its version, 0 without a
+    /// history. It happens here, between two messages, so that no event comes between reading and putting.
+    pub(super) fn heal(&mut self, source: ShardId, entity: Uuid) -> Result<u64, ViewError> {
+        let view = self.parts.definition.name;
+        let conflict = |what| ViewError::Conflict { view, what };
+        let mut fold = Fold::default();
+        loop {
+            let read = self.parts.log.history(source, entity, fold.version() + 1, READ_LIMIT);
+            let messages = self.parts.runtime.block_on(read)?;
+            if messages.is_empty() {
+                break;
+            }
+            for message in &messages {
+                match decode(message) {
+                    Decoded::Event(event) => fold.take(&event).map_err(conflict)?,
+                    Decoded::Malformed(cause) => return Err(conflict(cause)),
+                }
+            }
+        }
+        let version = fold.version();
+        let Some(document) = fold.into_document() else { return Ok(0) };
+        // What has gathered is committed before, so that a refusal of this commit is about this entity.
+        self.commit()?;
+        match self.parts.writer.put(&document) {
+            Err(ViewError::Corrupt { what, .. }) => return Err(conflict(what)),
+            outcome => outcome?,
+        }
+        if self.quarantine.remove(source.service, entity).is_some() {
+            self.parts.writer.release(source.service, entity)?;
+            self.show_quarantine();
+        }
+        self.pending.add_entity(source.service, entity, version);
+        self.pending.add_message(0);
+        self.commit()?;
+        tracing::info!(view, entity = %entity, version, "an entity of the view is healed");
+        Ok(version)
     }
 }

@@ -214,3 +214,107 @@ pub(crate) fn what_cannot_be_asked_is_refused_by_name(shop: &mut Shop) {
         assert_eq!(field, expected);
     }
 }
+
+pub(crate) fn a_prefix_of_thousands_of_words_finds_them_all(shop: &mut Shop) {
+    let many: u128 = 2_500;
+    for id in 1..=many {
+        let sample =
+            Sample::new(id).line(&format!("AB-7{id:05}"), "tea").note(&format!("thelongestprefixofall{id:05}"));
+        shop.create(&sample);
+    }
+    shop.create(&Sample::new(many + 1).line("AC-700001", "AB tea"));
+    shop.commit();
+    let total = |text: &str| {
+        let query = SearchQuery { text: Some(text.to_owned()), limit: 1, ..SearchQuery::default() };
+        u128::from(shop.search(query).total)
+    };
+    for (text, expected) in [
+        ("7*", many + 1),
+        ("ab-7*", many),
+        ("ab-70*", many),
+        ("ab-700001*", 1),
+        ("ac-7*", 1),
+        ("thelongestprefix*", many),
+        ("thelongestprefixofall*", many),
+        ("thelongestprefixofall00*", 999),
+        ("thelongestprefixofall00001*", 1),
+    ] {
+        assert_eq!(total(text), expected, "{text}");
+    }
+}
+
+pub(crate) fn an_order_of_500_lines_is_found_by_each_and_by_no_phrase_across_them(shop: &mut Shop) {
+    let mut sample = Sample::new(1).note(&"word ".repeat(400));
+    for line in 0..500 {
+        sample = sample.line(&format!("sku{line}"), &format!("first{line} last{line}"));
+    }
+    shop.sell(&sample, "Ada Park");
+    shop.create(&Sample::new(2).line("1", "tea"));
+    shop.commit();
+    let all: Vec<String> = (0..90).map(|line| format!("first{line}")).collect();
+    for (text, expected) in [
+        ("sku0", vec![1]),
+        ("sku499 first499", vec![1]),
+        ("\"first499 last499\"", vec![1]),
+        ("\"last0 sku0\"", vec![]),
+        ("\"sku0 first1\"", vec![]),
+        ("\"last499 sku499\"", vec![]),
+        ("\"word word\" \"ada park\"", vec![1]),
+        ("\"word ada\"", vec![]),
+        ("sku499-word*", vec![]),
+        ("first7-last*", vec![1]),
+        ("first7-last8*", vec![]),
+        (&all.join(" "), vec![1]),
+    ] {
+        assert_eq!(shop.find(text), expected, "{text}");
+    }
+    let letters: String = ('a'..='z').flat_map(|one| ('a'..='z').map(move |two| format!("{one}{two} "))).collect();
+    shop.create(&Sample::new(3).note(&letters));
+    shop.commit();
+    assert_eq!(shop.find(letters.get(..999).unwrap()), [3], "as many words as a text can have");
+    assert_eq!(shop.find(&letters.get(..999).unwrap().replace(' ', "*")), [3], "a long phrase");
+    assert_eq!(shop.find(&letters.get(..700).unwrap().replace(' ', "* ")), [3]);
+}
+
+pub(crate) fn odd_writing_is_found_as_it_is_written(shop: &mut Shop) {
+    let texts = [
+        "\u{1d51e}\u{1d51f} 🍵 fraktur",
+        "日本 茶",
+        "①②③ ⑴ ½",
+        "ǅungla ﬁne Straße ſhip",
+        "İstanbul ΣΊΣΥΦΟΣ",
+        "e\u{301}clair na\u{ef}ve",
+        "zero\u{200b}width no\u{a0}break thin\u{2009}space",
+        "null\u{0}inside",
+        "-- - --",
+    ];
+    let long: String = "\u{10428}".repeat(600);
+    for (id, text) in (1..).zip(texts) {
+        shop.create(&Sample::new(id).line("x", text));
+    }
+    shop.create(&Sample::new(20).note(&format!("{long} after")));
+    shop.create(&Sample::new(21).note(&format!("{} after", "z".repeat(1_500))));
+    shop.commit();
+    for (text, expected) in [
+        ("\u{1d51e}\u{1d51f}", vec![1]),
+        ("\u{1d51e}*", vec![1]),
+        ("🍵", vec![]),
+        ("日本", vec![2]),
+        ("日*", vec![2]),
+        ("(1)", vec![]),
+        ("⑴ ½", vec![3]),
+        ("①*", vec![3]),
+        ("strasse fine", vec![4]),
+        ("STRASSE ship", vec![4]),
+        ("ναι", vec![]),
+        ("naïve", vec![6]),
+        ("\"zero width no break thin space\"", vec![7]),
+        ("null-inside", vec![8]),
+        (long.get(..4 * 300).unwrap(), vec![20]),
+        (&format!("\"{} after\"", long.get(..4 * 300).unwrap()), vec![20]),
+        (&format!("\"{} after\"", "z".repeat(500)), vec![21]),
+        (&format!("{}-aft*", "z".repeat(500)), vec![21]),
+    ] {
+        assert_eq!(shop.find(text), expected, "{text:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! In which order hits come, and how pages follow each other.
 
 use super::{Sample, Shop};
-use crate::search::{SearchQuery, Sort};
+use crate::search::{SearchQuery, Sort, points};
 
 /// Walks all pages; `between` runs after each. The ids in the order shown.
 fn walk(shop: &mut Shop, query: SearchQuery, mut between: impl FnMut(&mut Shop)) -> Vec<u128> {
@@ -104,4 +104,36 @@ pub(crate) fn the_best_match_comes_first_and_its_score_is_its_own(shop: &mut Sho
     }
     shop.commit();
     assert_eq!(search(shop), (29, score));
+}
+
+/// The points are those of [`points`](crate::search::points), and so are the scores of every backend.
+pub(crate) fn scores_are_the_same_everywhere(shop: &mut Shop) {
+    let sample = Sample::new(1).line("ab-12", "Fresh bagels").line("ab-1299", "bagel bags").note("tea, tea");
+    shop.sell(&sample, "Ada Park");
+    shop.commit();
+    // As many words, and singulars of those that are none: ab 12 fresh bagels ab 1299 bagel bags tea tea ada park.
+    let length = points::length(12 + 2);
+    let word = |times| i64::from(points::of_word(times, length));
+    let prefix = i64::from(points::PREFIX_POINTS);
+    for (text, expected) in [
+        ("fresh", word(1)),
+        ("bagel", word(2)),
+        ("bags fresh", word(1) + word(1)),
+        ("ab-12", word(2) + word(1)),
+        ("\"tea tea\"", word(2) + word(2)),
+        ("fre*", prefix),
+        ("fresh*", prefix + word(1)),
+        ("bags*", prefix + word(1)),
+        ("bagelsx* bagel", 0),
+        ("ab-12*", prefix + word(2) + word(1)),
+        ("ab-129*", prefix),
+        ("bagel-12*", 0),
+    ] {
+        let page = shop.search(SearchQuery { text: Some(text.to_owned()), ..SearchQuery::default() });
+        let scores: Vec<_> = page.hits.iter().map(|hit| hit.score.unwrap() as i64).collect();
+        let expected: Vec<_> = [expected].into_iter().filter(|points| *points > 0).collect();
+        assert_eq!(scores, expected, "{text}");
+        let by_time = SearchQuery { text: Some(text.to_owned()), sort: Some(Sort::Newest), ..SearchQuery::default() };
+        assert!(shop.search(by_time).hits.iter().all(|hit| hit.score.is_none()));
+    }
 }

@@ -5,47 +5,43 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use store::audit::IdRange;
 use tantivy::directory::MmapDirectory;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{DocAddress, DocSet as _, Index, IndexReader, Opstamp, ReloadPolicy, SegmentOrdinal, SegmentReader};
 use tantivy::{TERMINATED, TantivyError};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::commit::CommitState;
 use super::schema::{self, Fields};
 use super::snapshot::{Columns, Snapshot};
 use super::view_error;
-use crate::ViewError;
-use crate::audit::{Indexed, Slice, Stored};
+use crate::audit::{Indexed, Slice, Stored, ViewAudit};
 use crate::search::VIEW;
+use crate::{CustomerDocument, ViewError};
 
 /// Decompressed blocks of stored documents kept per segment: documents of near ids lie in many blocks.
 const STORE_CACHE_BLOCKS: usize = 32;
 /// A commit may come between reading its payload and opening its segments; then both are read again.
 const ATTEMPTS: usize = 100;
 
-/// An index opened to be read in whole.
-pub struct IndexAudit {
-    index: Index,
-    reader: IndexReader,
-    fields: Fields,
-    commit: Opstamp,
-    snapshot: Snapshot,
-    state: CommitState,
-}
+/// An index opened to be read in whole, at its newest commit each time.
+pub struct IndexAudit(Arc<Mutex<OpenIndex>>);
 
-/// Opens the index of `data_dir` to read only; `None` when there is none of this release's definition.
+/// Opens the index in `folder` to read only; `None` when there is none of this release's definition.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn open_to_read(data_dir: &Path) -> Result<Option<IndexAudit>, ViewError> {
-    let folder = data_dir.join("search");
+pub(super) fn open_to_read(folder: &Path) -> Result<Option<IndexAudit>, ViewError> {
     if !folder.is_dir() {
         return Ok(None);
     }
-    let directory = MmapDirectory::open(&folder).map_err(|error| view_error(error.into()))?;
+    let directory = MmapDirectory::open(folder).map_err(|error| view_error(error.into()))?;
     if !Index::exists(&directory).map_err(|error| view_error(error.into()))? {
         return Ok(None);
     }
@@ -59,15 +55,47 @@ pub fn open_to_read(data_dir: &Path) -> Result<Option<IndexAudit>, ViewError> {
     let builder = builder.doc_store_cache_num_blocks(STORE_CACHE_BLOCKS);
     let reader: IndexReader = builder.try_into().map_err(view_error)?;
     let (commit, snapshot, state) = newest(&index, &reader, fields)?;
-    Ok(Some(IndexAudit { index, reader, fields, commit, snapshot, state }))
+    let open = OpenIndex { index, reader, fields, commit, snapshot, state };
+    Ok(Some(IndexAudit(Arc::new(Mutex::new(open)))))
 }
 
 impl IndexAudit {
+    /// Reads the newest commit, off the async threads.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&OpenIndex) -> Result<T, ViewError> + Send + 'static,
+    ) -> Result<T, ViewError> {
+        let mut index = Arc::clone(&self.0).lock_owned().await;
+        let task = tokio::task::spawn_blocking(move || {
+            index.refresh()?;
+            read(&index)
+        });
+        task.await.map_err(|error| ViewError::Unavailable { view: VIEW, source: error.into() })?
+    }
+}
+
+impl ViewAudit for IndexAudit {
+    fn customers(&self, _: IdRange) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>> {
+        self.read(|index| Ok(index.slice(Vec::new()))).boxed()
+    }
+
+    fn orders(&self, range: IdRange) -> BoxFuture<'_, Result<Slice<Indexed>, ViewError>> {
+        self.read(move |index| index.orders(range)).boxed()
+    }
+}
+
+struct OpenIndex {
+    index: Index,
+    reader: IndexReader,
+    fields: Fields,
+    commit: Opstamp,
+    snapshot: Snapshot,
+    state: CommitState,
+}
+
+impl OpenIndex {
     /// Goes on to the newest commit.
-    ///
-    /// # Errors
-    /// When the index cannot be read.
-    pub fn refresh(&mut self) -> Result<(), ViewError> {
+    fn refresh(&mut self) -> Result<(), ViewError> {
         if self.index.load_metas().map_err(view_error)?.opstamp != self.commit {
             (self.commit, self.snapshot, self.state) = newest(&self.index, &self.reader, self.fields)?;
         }
@@ -75,10 +103,7 @@ impl IndexAudit {
     }
 
     /// The orders of a range that searches find.
-    ///
-    /// # Errors
-    /// When the index cannot be read.
-    pub fn orders(&self, range: IdRange) -> Result<Slice<Indexed>, ViewError> {
+    fn orders(&self, range: IdRange) -> Result<Slice<Indexed>, ViewError> {
         let mut found: BTreeMap<Uuid, Vec<(DocAddress, u64, i64)>> = BTreeMap::new();
         for (number, segment, columns) in self.snapshot.segments() {
             let segment = Segment { number, segment, columns };
@@ -93,9 +118,12 @@ impl IndexAudit {
                 stored: Stored { id, document: self.snapshot.document(address) },
             })
         };
-        let documents = found.into_iter().filter_map(indexed).collect();
+        Ok(self.slice(found.into_iter().filter_map(indexed).collect()))
+    }
+
+    fn slice<T>(&self, documents: Vec<T>) -> Slice<T> {
         let CommitState { positions, quarantined } = self.state.clone();
-        Ok(Slice { documents, positions, quarantined })
+        Slice { documents, positions, quarantined }
     }
 }
 

@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use tantivy::columnar::ColumnValues;
 use tantivy::query::{EnableScoring, Weight};
-use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocAddress, DocId, Score, SegmentOrdinal, SegmentReader};
+use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocAddress, DocId, SegmentOrdinal, SegmentReader};
 
-use super::lookup::{FixedStatistics, Lookup};
+use super::lookup::Lookup;
 use super::snapshot::{Columns, Snapshot};
+use crate::search::points::rank_of;
 use crate::search::query::{Prepared, Sort, SortKey};
 
 /// The hits of a page, in order, and how many documents match in all.
@@ -25,9 +26,9 @@ pub(super) struct Found {
 
 pub(super) fn collect(snapshot: &Snapshot, lookup: &Lookup, query: &Prepared) -> tantivy::Result<Found> {
     let mut page = Page { limit: query.limit + 1, after: query.after, hits: BinaryHeap::new() };
-    let scored = query.sort == Sort::Relevance && query.terms.is_some();
+    let scored = query.is_scored();
     let scoring = if scored {
-        EnableScoring::enabled_from_statistics_provider(&FixedStatistics, &snapshot.searcher)
+        EnableScoring::enabled_from_searcher(&snapshot.searcher)
     } else {
         EnableScoring::disabled_from_searcher(&snapshot.searcher)
     };
@@ -148,33 +149,5 @@ impl Segment<'_> {
         }
         let key = SortKey { rank, created, id: self.columns.id(doc) };
         page.offer(key, DocAddress::new(self.number, doc));
-    }
-}
-
-/// Steps of a score, as a shift of its bits: about one part in ten thousand. The words of a query are summed up in
-/// another order in another segment; what that does to the last bits must not change the order of hits.
-const STEP_BITS: u32 = 9;
-
-/// The score's rank: scores within one step are equal. The bits of positive floating point numbers sort like the
-/// numbers.
-fn rank_of(score: Score) -> i64 {
-    i64::from(score.max(0.0).to_bits().saturating_add(1 << (STEP_BITS - 1)) >> STEP_BITS)
-}
-
-/// The score at a rank.
-pub(super) fn score_of(rank: i64) -> Score {
-    Score::from_bits(u32::try_from(rank << STEP_BITS).unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nearly_equal_scores_have_one_rank_and_others_keep_their_order() {
-        let sum = [0.1_f32, 0.7, 1.3];
-        assert_eq!(rank_of(sum[0] + sum[1] + sum[2]), rank_of(sum[2] + sum[1] + sum[0]));
-        assert!(rank_of(1.0) < rank_of(1.001) && rank_of(0.0) < rank_of(0.5));
-        assert!((score_of(rank_of(2.345)) - 2.345).abs() < 0.001);
     }
 }

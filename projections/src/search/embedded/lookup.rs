@@ -5,13 +5,15 @@ use std::ops::Bound;
 use domain::Money;
 use tantivy::Term as IndexTerm;
 use tantivy::query::{
-    AllQuery, Bm25StatisticsProvider, BooleanQuery, ConstScoreQuery, EmptyQuery, InvertedIndexRangeQuery, Occur,
-    PhraseQuery, Query, RangeQuery, TermQuery,
+    AllQuery, BooleanQuery, ConstScoreQuery, EmptyQuery, InvertedIndexRangeQuery, Occur, PhraseQuery, Query,
+    RangeQuery, TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
 
 use super::phrase_prefix::PhrasePrefix;
 use super::schema::Fields;
+use super::word_points::WordPoints;
+use crate::search::points::PREFIX_POINTS;
 use crate::search::query::Prepared;
 use crate::search::text::Term;
 
@@ -29,7 +31,7 @@ impl Lookup {
             if terms.is_empty() {
                 return Lookup { query: Box::new(EmptyQuery), is_everything: false };
             }
-            clauses.extend(terms.iter().map(|term| text_clause(fields, term)));
+            clauses.extend(terms.iter().map(|term| text_clause(fields, term, query.is_scored())));
         }
         clauses.extend(filters(fields, query));
         if clauses.is_empty() {
@@ -74,9 +76,9 @@ fn range(field: Field, from: Option<i64>, to: Option<i64>) -> Option<Box<dyn Que
     Some(Box::new(RangeQuery::new(bound(from), bound(to))))
 }
 
-fn text_clause(fields: &Fields, term: &Term) -> Box<dyn Query> {
+fn text_clause(fields: &Fields, term: &Term, scored: bool) -> Box<dyn Query> {
     let words: Vec<IndexTerm> = term.singulars.iter().map(|word| fields.word_term(word)).collect();
-    let Some(prefix) = &term.prefix else { return words_clause(words) };
+    let Some(prefix) = &term.prefix else { return words_clause(words, scored) };
     let mut head = words.clone();
     head.pop();
     let prefix_clause: Box<dyn Query> = if head.is_empty() {
@@ -87,16 +89,24 @@ fn text_clause(fields: &Fields, term: &Term) -> Box<dyn Query> {
     } else {
         Box::new(PhrasePrefix { field: fields.text, head, prefix: prefix.clone() })
     };
+    let prefix_clause = Box::new(ConstScoreQuery::new(prefix_clause, f32::from(PREFIX_POINTS)));
     // A prefix finds at least what the word alone finds.
-    Box::new(BooleanQuery::new(vec![(Occur::Should, words_clause(words)), (Occur::Should, prefix_clause)]))
+    Box::new(BooleanQuery::new(vec![(Occur::Should, words_clause(words, scored)), (Occur::Should, prefix_clause)]))
 }
 
-fn words_clause(mut words: Vec<IndexTerm>) -> Box<dyn Query> {
+/// A word, or a phrase; scored with the points of the words.
+fn words_clause(mut words: Vec<IndexTerm>, scored: bool) -> Box<dyn Query> {
     match words.pop() {
-        Some(word) if words.is_empty() => Box::new(TermQuery::new(word, IndexRecordOption::WithFreqs)),
+        Some(word) if words.is_empty() && scored => Box::new(WordPoints { word }),
+        Some(word) if words.is_empty() => exactly(word),
         Some(last) => {
             words.push(last);
-            Box::new(PhraseQuery::new(words))
+            let phrase = Box::new(PhraseQuery::new(words.clone()));
+            if !scored {
+                return phrase;
+            }
+            let points = words.into_iter().map(|word| -> Box<dyn Query> { Box::new(WordPoints { word }) });
+            Box::new(BooleanQuery::intersection([unscored(phrase)].into_iter().chain(points).collect()))
         }
         None => Box::new(EmptyQuery),
     }
@@ -112,28 +122,6 @@ pub(super) fn prefix_end(prefix: &str) -> Option<String> {
         }
     }
     None
-}
-
-/// Word statistics that are the same for every index, so that a score depends on the query and the document alone:
-/// how often the words stand in the document, and how long it is. Two things rest on it: a page cut by score stays
-/// where it is while other orders come in, and every backend puts hits in the same order.
-///
-/// How rare a word is plays no part, then. All words must match, so it could only weigh the words of one query
-/// against each other.
-pub(super) struct FixedStatistics;
-
-impl Bm25StatisticsProvider for FixedStatistics {
-    fn total_num_tokens(&self, _: Field) -> tantivy::Result<u64> {
-        Ok(20)
-    }
-
-    fn total_num_docs(&self) -> tantivy::Result<u64> {
-        Ok(1)
-    }
-
-    fn doc_freq(&self, _: &IndexTerm) -> tantivy::Result<u64> {
-        Ok(0)
-    }
 }
 
 #[cfg(test)]

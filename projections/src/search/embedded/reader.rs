@@ -9,14 +9,15 @@ use futures_util::future::BoxFuture;
 use store::Positions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::collect::{collect, score_of};
+use super::collect::collect;
 use super::lookup::Lookup;
 use super::snapshot::Snapshot;
 use super::view_error;
 use crate::ViewError;
 use crate::search::analysis::Analyzer;
 use crate::search::highlight::highlight;
-use crate::search::query::{Prepared, Sort, SortKey, write_cursor};
+use crate::search::points::score_of;
+use crate::search::query::{Prepared, SortKey, write_cursor};
 use crate::search::{Hit, SearchPage, SearchQuery, SearchReader, VIEW};
 
 /// So many searches run at a time: they are bound by the processor.
@@ -102,8 +103,7 @@ fn answer(snapshot: &Snapshot, query: &Prepared) -> Result<SearchPage, ViewError
     let mut hit = |(key, address): &(SortKey, _)| {
         let document = snapshot.document(*address)?;
         let highlights = query.terms.as_ref().map(|terms| highlight(&mut analyzer, terms, &document));
-        let is_scored = query.sort == Sort::Relevance && query.terms.is_some();
-        Ok(Hit { score: is_scored.then(|| score_of(key.rank)), highlights, document })
+        Ok(Hit { score: query.is_scored().then(|| score_of(key.rank)), highlights, document })
     };
     let hits: Vec<Hit> = found.hits.iter().map(&mut hit).collect::<Result<_, ViewError>>()?;
     let last = found.hits.last().filter(|_| found.has_more);

@@ -14,7 +14,7 @@ use crate::search::analysis::index_analyzer;
 
 /// The analyzer's name in the schema. It is part of what tells one definition from another, so its number is raised
 /// whenever [`analysis`](crate::search::analysis) or [`Fields::document`] changes what is indexed.
-const ANALYZER: &str = "order_text_1";
+const ANALYZER: &str = "order_text_2";
 
 // Columns, read by name.
 pub(super) const CREATED: &str = "created";

@@ -19,10 +19,10 @@ fn positions() -> Positions {
 #[test]
 fn positions_are_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut writer, reader) = open_embedded(folder.path()).unwrap();
+    let (mut writer, reader) = open_embedded(&folder.path().join("search")).unwrap();
     writer.commit(&positions()).unwrap();
     drop((writer, reader));
-    let (mut writer, _reader) = open_embedded(folder.path()).unwrap();
+    let (mut writer, _reader) = open_embedded(&folder.path().join("search")).unwrap();
     assert_eq!(writer.positions().unwrap(), positions());
 }
 
@@ -38,23 +38,23 @@ fn an_index_of_another_definition_is_built_anew() {
     other.add_document(doc!(text => "tea")).unwrap();
     other.commit().unwrap();
     drop((other, index));
-    let (mut writer, _reader) = open_embedded(folder.path()).unwrap();
+    let (mut writer, _reader) = open_embedded(&folder.path().join("search")).unwrap();
     assert_eq!(writer.positions().unwrap(), Positions::new());
 }
 
 #[test]
 fn a_damaged_index_is_built_anew() {
     let folder = tempfile::tempdir().unwrap();
-    drop(open_embedded(folder.path()).unwrap());
+    drop(open_embedded(&folder.path().join("search")).unwrap());
     fs::write(folder.path().join("search/meta.json"), "{ no json").unwrap();
-    let (mut writer, _reader) = open_embedded(folder.path()).unwrap();
+    let (mut writer, _reader) = open_embedded(&folder.path().join("search")).unwrap();
     assert_eq!(writer.positions().unwrap(), Positions::new());
 }
 
 #[test]
 fn an_index_with_a_cut_file_is_built_anew() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut writer, reader) = open_embedded(folder.path()).unwrap();
+    let (mut writer, reader) = open_embedded(&folder.path().join("search")).unwrap();
     let created = OrderEvent::Created(OrderCreated {
         customer_id: CustomerId(Uuid::from_u128(1)),
         order_total: Money::from_cents(1),
@@ -75,14 +75,14 @@ fn an_index_with_a_cut_file_is_built_anew() {
     let files = fs::read_dir(folder.path().join("search")).unwrap().map(|entry| entry.unwrap().path());
     let terms = files.into_iter().find(|path| path.extension().is_some_and(|name| name == "term")).unwrap();
     fs::write(terms, "cut").unwrap();
-    let (mut writer, _reader) = open_embedded(folder.path()).unwrap();
+    let (mut writer, _reader) = open_embedded(&folder.path().join("search")).unwrap();
     assert_eq!(writer.positions().unwrap(), Positions::new());
 }
 
 #[test]
 fn a_failed_commit_is_begun_again_from_the_positions() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut writer, _reader) = open_embedded(folder.path()).unwrap();
+    let (mut writer, _reader) = open_embedded(&folder.path().join("search")).unwrap();
     writer.commit(&positions()).unwrap();
     let (here, away) = (folder.path().join("search"), folder.path().join("away"));
     fs::rename(&here, &away).unwrap();
@@ -99,9 +99,9 @@ fn a_failed_commit_is_begun_again_from_the_positions() {
 #[test]
 fn an_index_that_is_open_is_not_opened_again() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut writer, _reader) = open_embedded(folder.path()).unwrap();
+    let (mut writer, _reader) = open_embedded(&folder.path().join("search")).unwrap();
     writer.commit(&positions()).unwrap();
-    assert!(matches!(open_embedded(folder.path()), Err(ViewError::Unavailable { .. })));
+    assert!(matches!(open_embedded(&folder.path().join("search")), Err(ViewError::Unavailable { .. })));
     assert_eq!(writer.positions().unwrap(), positions());
 }
 
@@ -109,10 +109,10 @@ fn an_index_that_is_open_is_not_opened_again() {
 #[test]
 fn a_lock_file_left_behind_does_not_matter() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut writer, reader) = open_embedded(folder.path()).unwrap();
+    let (mut writer, reader) = open_embedded(&folder.path().join("search")).unwrap();
     writer.commit(&positions()).unwrap();
     drop((writer, reader));
     fs::write(folder.path().join("search/.tantivy-writer.lock"), "").unwrap();
-    let (mut writer, _reader) = open_embedded(folder.path()).unwrap();
+    let (mut writer, _reader) = open_embedded(&folder.path().join("search")).unwrap();
     assert_eq!(writer.positions().unwrap(), positions());
 }

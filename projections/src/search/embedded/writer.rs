@@ -21,8 +21,8 @@ use super::schema::Fields;
 use super::snapshot::Snapshot;
 use super::view_error;
 use crate::search::VIEW;
-use crate::search::fold;
-use crate::{Applied, Event, OrderDocument, Payload, QuarantinedEntity, ViewError, ViewWriter};
+use crate::search::fold::{self, size_of};
+use crate::{Applied, Document, Event, OrderDocument, Payload, QuarantinedEntity, ViewError, ViewWriter};
 
 /// Memory of the indexing thread. When it is full, the thread begins another segment.
 const INDEXING_BYTES: usize = 32 << 20;
@@ -119,7 +119,7 @@ impl EmbeddedWriter {
     /// Takes the newest document of an order out of where it is kept, and whether a version of it is committed.
     fn take_newest(&mut self, order: OrderId) -> Result<Option<(OrderDocument, bool)>, ViewError> {
         if let Some(Pending { document, replaces }) = self.pending.remove(&order) {
-            self.pending_bytes = self.pending_bytes.saturating_sub(size_of_texts(&document));
+            self.pending_bytes = self.pending_bytes.saturating_sub(size_of(&document));
             return Ok(Some((document, replaces)));
         }
         if let Some(document) = self.locked.remove(&order) {
@@ -140,20 +140,45 @@ impl EmbeddedWriter {
         if event.version > version + 1 {
             return Ok(Applied::Missing { from_version: version + 1 });
         }
-        if self.pending.len() >= MAX_PENDING || self.pending_bytes >= MAX_PENDING_BYTES {
-            self.commit_early()?;
-        }
+        self.make_room()?;
         let (document, replaces) = match (change, version) {
             (Some(OrderEvent::Created(created)), 0) => (fold::first(event, created), false),
-            (Some(OrderEvent::Created(_)), _) | (_, 0) => return Err(out_of_place(event)),
+            (Some(OrderEvent::Created(_)), _) | (_, 0) => return Err(fold::out_of_place(event)),
             (change, _) => match self.take_newest(order)? {
                 Some((before, replaces)) => (fold::next(before, event, change), replaces),
                 None => return Ok(Applied::Missing { from_version: 1 }),
             },
         };
-        self.pending_bytes += size_of_texts(&document);
-        self.pending.insert(order, Pending { document, replaces });
+        self.keep(document, replaces);
         Ok(Applied::Taken)
+    }
+
+    fn put_order(&mut self, document: &OrderDocument) -> Result<(), ViewError> {
+        self.make_room()?;
+        let order = document.order_id;
+        let replaces = match self.pending.remove(&order) {
+            Some(Pending { document, replaces }) => {
+                self.pending_bytes = self.pending_bytes.saturating_sub(size_of(&document));
+                replaces
+            }
+            None => self.locked.remove(&order).is_some() || self.snapshot().find(order)?.is_some(),
+        };
+        self.keep(document.clone(), replaces);
+        Ok(())
+    }
+
+    /// Keeps an order's newest document until the next commit.
+    fn keep(&mut self, document: OrderDocument, replaces: bool) {
+        self.pending_bytes += size_of(&document);
+        self.pending.insert(document.order_id, Pending { document, replaces });
+    }
+
+    /// Commits when there is no room for one more document.
+    fn make_room(&mut self) -> Result<(), ViewError> {
+        if self.pending.len() >= MAX_PENDING || self.pending_bytes >= MAX_PENDING_BYTES {
+            self.commit_early()?;
+        }
+        Ok(())
     }
 
     /// Commits the documents with the positions of the last commit. Those are behind the documents then, which the
@@ -248,21 +273,6 @@ fn given_up() -> ViewError {
     ViewError::Unavailable { view: VIEW, source }
 }
 
-/// A first event that creates nothing, or a creation of what is there.
-fn out_of_place(event: &Event) -> ViewError {
-    let what = format!("version {} of order {} is not what its history allows", event.version, event.entity);
-    ViewError::Corrupt { view: VIEW, what }
-}
-
-/// About how much memory the document's texts take.
-fn size_of_texts(document: &OrderDocument) -> usize {
-    const PER_LINE: usize = 96;
-    let lines: usize = document.lines.iter().map(|line| PER_LINE + line.name.len() + line.sku.len()).sum();
-    let note = document.note.as_ref().map_or(0, String::len);
-    let name = document.customer_name.as_ref().map_or(0, String::len);
-    mem::size_of::<Pending>() + lines + note + name
-}
-
 impl ViewWriter for EmbeddedWriter {
     fn positions(&mut self) -> Result<Positions, ViewError> {
         if self.writer.is_none() {
@@ -280,6 +290,16 @@ impl ViewWriter for EmbeddedWriter {
             Payload::Order(change) => self.apply_order(event, Some(change)),
             Payload::Unknown if event.source.service == Service::Orders => self.apply_order(event, None),
             Payload::Unknown => Ok(Applied::Taken),
+        }
+    }
+
+    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
+        if self.writer.is_none() {
+            return Err(given_up());
+        }
+        match document {
+            Document::Customer(_) => Ok(()),
+            Document::Order(order) => self.put_order(order),
         }
     }
 

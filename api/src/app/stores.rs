@@ -1,0 +1,43 @@
+//! Where the views are kept: the one place where the backends of views are chosen, for a node and for the auditor.
+
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use projections::ViewStores;
+use projections::documents::DocumentReader;
+use projections::documents::sqlite::SqliteDocumentStore;
+use projections::generations::ViewStore;
+use projections::search::{ElasticsearchStore, EmbeddedSearchStore, SearchReader};
+use tokio::runtime::Handle;
+
+use crate::config::{Config, DocumentsBackend, SearchBackend};
+
+/// The stores that the configuration names. Nothing is connected yet: a store that is down does not keep a node from
+/// starting. Connections belong to the runtime of `io`.
+///
+/// # Errors
+/// When a setting asks for what this release cannot do.
+pub(crate) fn view_stores(config: &Config, io: &Handle) -> anyhow::Result<ViewStores> {
+    Ok(ViewStores { documents: documents(config)?, search: search(config, io)? })
+}
+
+fn documents(config: &Config) -> anyhow::Result<Arc<dyn ViewStore<dyn DocumentReader>>> {
+    match &config.documents_url {
+        DocumentsBackend::Embedded => Ok(Arc::new(SqliteDocumentStore::new(&config.data_dir))),
+        DocumentsBackend::MongoDb(url) => Err(not_yet("COUNTERFOIL_DOCUMENTS_URL", url)),
+    }
+}
+
+fn search(config: &Config, io: &Handle) -> anyhow::Result<Arc<dyn ViewStore<dyn SearchReader>>> {
+    match &config.search_url {
+        SearchBackend::Embedded => Ok(Arc::new(EmbeddedSearchStore::new(&config.data_dir))),
+        SearchBackend::Elasticsearch(url) => {
+            let store = ElasticsearchStore::new(url.expose(), &config.namespace, io.clone());
+            Ok(Arc::new(store.with_context(|| format!("COUNTERFOIL_SEARCH_URL is \"{url}\""))?))
+        }
+    }
+}
+
+fn not_yet(setting: &str, url: &impl std::fmt::Display) -> anyhow::Error {
+    anyhow!("{setting} is \"{url}\", which is not supported yet by this release; allowed: embedded")
+}

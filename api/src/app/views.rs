@@ -1,0 +1,147 @@
+//! What operators do with views.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::Service;
+use projections::generations::{self, Stage};
+use projections::views::{self, AnyView};
+use projections::{QuarantinedEntity as InQuarantine, ViewError, Views};
+use uuid::Uuid;
+
+use crate::ports::{
+    BuildFrom, BuildStage, QuarantinedEntity, ReadError, ReadFuture, RebuildBegun, ViewHealed, ViewOperations,
+    ViewProgress, ViewReverted, ViewState, ViewStatus,
+};
+
+/// How long a caller that goes back waits for it; most often it is a matter of milliseconds.
+const REVERT_WAIT: Duration = Duration::from_secs(5);
+/// So many entities in quarantine are shown.
+const QUARANTINED: usize = 100;
+
+pub(super) struct OperatedViews {
+    views: Arc<Views>,
+    /// Of each view, the rebuild begun last with a key: whoever repeats it meant that one.
+    begun: Mutex<HashMap<String, (String, RebuildBegun)>>,
+}
+
+impl OperatedViews {
+    pub(super) fn new(views: Arc<Views>) -> Self {
+        OperatedViews { views, begun: Mutex::default() }
+    }
+
+    fn named(&self, name: &str) -> Result<&dyn AnyView, ReadError> {
+        self.views.named(name).ok_or(ReadError::NotFound("view"))
+    }
+
+    fn begun_by(&self, name: &str, key: Option<&str>) -> Option<RebuildBegun> {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.get(name).filter(|(by, _)| Some(by.as_str()) == key).map(|(_, begun)| begun.clone())
+    }
+}
+
+/// What an operator is told of an error; the rest is in the log.
+fn operation_error(error: ViewError) -> ReadError {
+    match error {
+        ViewError::Conflict { what, .. } => ReadError::Conflict(what),
+        ViewError::Unavailable { view, .. } | ViewError::Closed { view } | ViewError::NotReady { view } => {
+            tracing::warn!(error = %error, view, "an operation on a view is not done");
+            ReadError::Unavailable { view: view.to_owned() }
+        }
+        ViewError::Log(error) => super::history::read_error(error),
+        error => {
+            tracing::error!(error = %error, "an operation on a view failed");
+            ReadError::Failed
+        }
+    }
+}
+
+fn shown(status: views::ViewStatus) -> ViewStatus {
+    ViewStatus {
+        name: status.name.to_owned(),
+        backend: status.backend.to_owned(),
+        state: match status.state {
+            views::ViewState::Live => ViewState::Live,
+            views::ViewState::Rebuilding => ViewState::Rebuilding,
+            views::ViewState::Failed => ViewState::Failed,
+        },
+        lag: status.lag.map_or(0, |lag| lag.events),
+        generation: status.generation,
+        kept: status.kept,
+        progress: status.progress.as_ref().map(shown_progress),
+        error: status.error,
+        quarantined: status.quarantined.into_iter().take(QUARANTINED).map(shown_quarantined).collect(),
+    }
+}
+
+fn shown_progress(progress: &views::BuildProgress) -> ViewProgress {
+    ViewProgress {
+        generation: progress.generation,
+        from: match progress.from {
+            generations::BuildFrom::History => BuildFrom::History,
+            generations::BuildFrom::Entities => BuildFrom::Entities,
+        },
+        stage: match progress.stage {
+            _ if progress.stopped => BuildStage::Stopped,
+            Stage::Copying => BuildStage::Copying,
+            Stage::CatchingUp | Stage::Ready => BuildStage::CatchingUp,
+        },
+        done: progress.done,
+        total: progress.total,
+        fraction: progress.fraction,
+        events_per_second: progress.events_per_second,
+        eta_seconds: progress.eta_seconds,
+    }
+}
+
+fn shown_quarantined(entity: InQuarantine) -> QuarantinedEntity {
+    QuarantinedEntity {
+        service: Service::name(entity.source.service).to_owned(),
+        entity_id: entity.entity,
+        version: entity.version,
+        since: entity.time,
+        cause: entity.cause,
+    }
+}
+
+impl ViewOperations for OperatedViews {
+    fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>> {
+        Box::pin(async move { Ok(self.views.status().await.into_iter().map(shown).collect()) })
+    }
+
+    fn rebuild<'a>(&'a self, name: &'a str, from: BuildFrom, key: Option<&'a str>) -> ReadFuture<'a, RebuildBegun> {
+        Box::pin(async move {
+            let view = self.named(name)?;
+            if let Some(begun) = self.begun_by(name, key) {
+                return Ok(begun);
+            }
+            let built_from = match from {
+                BuildFrom::History => generations::BuildFrom::History,
+                BuildFrom::Entities => generations::BuildFrom::Entities,
+            };
+            let generation = view.rebuild(built_from).await.map_err(operation_error)?.number;
+            let begun = RebuildBegun { name: name.to_owned(), generation, from };
+            if let Some(key) = key {
+                let mut all = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+                all.insert(name.to_owned(), (key.to_owned(), begun.clone()));
+            }
+            Ok(begun)
+        })
+    }
+
+    fn revert<'a>(&'a self, name: &'a str) -> ReadFuture<'a, ViewReverted> {
+        Box::pin(async move {
+            let reverted = self.named(name)?.revert(REVERT_WAIT).await.map_err(operation_error)?;
+            Ok(ViewReverted { name: name.to_owned(), generation: reverted.generation, done: reverted.done })
+        })
+    }
+
+    fn heal<'a>(&'a self, name: &'a str, entity: Uuid) -> ReadFuture<'a, ViewHealed> {
+        Box::pin(async move {
+            let healed = self.named(name)?.heal(entity).await.map_err(operation_error)?;
+            let version = healed.ok_or(ReadError::NotFound("customer or order in the view"))?;
+            Ok(ViewHealed { name: name.to_owned(), entity_id: entity, version })
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! Views as operators see them: how they are, and what can be done with them.
+
+use domain::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::ReadFuture;
+use crate::http::schema;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ViewState {
+    Live,
+    Rebuilding,
+    Failed,
+}
+
+/// How one view stands.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ViewStatus {
+    pub name: String,
+    pub backend: String,
+    pub state: ViewState,
+    /// Committed events it has not taken in.
+    pub lag: u64,
+    /// The generation that answers; absent while the first one is built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
+    /// The generation that has answered before, and can be gone back to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<u32>,
+    /// Of the generation that is built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<ViewProgress>,
+    /// Why it has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Entities one of whose events could not be taken in, the first hundred.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub quarantined: Vec<QuarantinedEntity>,
+}
+
+/// An entity that a view shows as it was before an event that could not be taken in.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QuarantinedEntity {
+    pub service: String,
+    pub entity_id: Uuid,
+    /// The version that could not be taken in.
+    pub version: u64,
+    /// When that happened to the entity.
+    #[schema(value_type = schema::Time)]
+    pub since: Timestamp,
+    pub cause: String,
+}
+
+/// From what a generation is built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum BuildFrom {
+    /// All events.
+    #[default]
+    History,
+    /// The entities as they stand, then the events since.
+    Entities,
+}
+
+impl BuildFrom {
+    pub const ALL: [BuildFrom; 2] = [BuildFrom::History, BuildFrom::Entities];
+
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            BuildFrom::History => "history",
+            BuildFrom::Entities => "entities",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum BuildStage {
+    /// Entities are copied.
+    Copying,
+    /// Events are taken in, then the generation is compared with the one that answers.
+    CatchingUp,
+    /// It must not answer; the view's error says why. A new rebuild takes its place.
+    Stopped,
+}
+
+/// How far the building of a generation is.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ViewProgress {
+    pub generation: u32,
+    pub from: BuildFrom,
+    pub stage: BuildStage,
+    /// Entities while copying, otherwise places of the log.
+    pub done: u64,
+    pub total: u64,
+    /// From 0 to 1.
+    pub fraction: f64,
+    /// Entities while copying.
+    pub events_per_second: f64,
+    /// Absent until it can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta_seconds: Option<u64>,
+}
+
+/// A rebuild that was begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RebuildBegun {
+    pub name: String,
+    /// The generation that is built.
+    pub generation: u32,
+    pub from: BuildFrom,
+}
+
+/// A way back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ViewReverted {
+    pub name: String,
+    /// The generation that answers, or will in a moment.
+    pub generation: u32,
+    #[serde(skip)]
+    pub done: bool,
+}
+
+/// One entity healed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ViewHealed {
+    pub name: String,
+    pub entity_id: Uuid,
+    /// The version that the view shows of it now, at least.
+    pub version: u64,
+}
+
+pub trait ViewOperations: Send + Sync {
+    fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>>;
+
+    /// Begins a new generation. With a key that has begun one before, that one is answered again.
+    fn rebuild<'a>(&'a self, name: &'a str, from: BuildFrom, key: Option<&'a str>) -> ReadFuture<'a, RebuildBegun>;
+
+    /// Goes back to the generation that has answered before.
+    fn revert<'a>(&'a self, name: &'a str) -> ReadFuture<'a, ViewReverted>;
+
+    /// Puts one entity as its history has it in the place of what the view shows.
+    fn heal<'a>(&'a self, name: &'a str, entity: Uuid) -> ReadFuture<'a, ViewHealed>;
+}

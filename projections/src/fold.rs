@@ -1,0 +1,85 @@
+//! An entity's document, folded from its whole history. What the events mean is the domain's.
+
+use domain::order::OrderCreated;
+use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId};
+
+use crate::document::{CustomerDocument, Document, OrderDocument};
+use crate::port::{Event, Payload};
+
+/// A history under way: none before its first event.
+#[derive(Debug, Default)]
+pub(crate) struct Fold(Option<Entity>);
+
+#[derive(Debug)]
+enum Entity {
+    Customer(Customer),
+    Order(Order, OrderCreated),
+}
+
+impl Fold {
+    /// The version reached; 0 before the first event.
+    pub(crate) fn version(&self) -> u64 {
+        match &self.0 {
+            None => 0,
+            Some(Entity::Customer(customer)) => customer.version,
+            Some(Entity::Order(order, _)) => order.version,
+        }
+    }
+
+    /// Takes the next event in.
+    ///
+    /// # Errors
+    /// Why the event cannot be the next, in words.
+    pub(crate) fn take(&mut self, event: &Event) -> Result<(), String> {
+        let next = self.version() + 1;
+        if event.version != next {
+            return Err(format!("the history does not have version {next}"));
+        }
+        match (&mut self.0, &event.payload) {
+            (entity @ None, Payload::Customer(CustomerEvent::Created(created))) => {
+                let customer = Customer::created(CustomerId(event.entity), created, event.time);
+                *entity = Some(Entity::Customer(customer));
+            }
+            (entity @ None, Payload::Order(OrderEvent::Created(created))) => {
+                let order = Order::created(OrderId(event.entity), created, event.time);
+                *entity = Some(Entity::Order(order, created.clone()));
+            }
+            (None, _) => return Err("the history does not begin with the entity's creation".to_owned()),
+            (Some(_), Payload::Customer(CustomerEvent::Created(_)) | Payload::Order(OrderEvent::Created(_))) => {
+                return Err(format!("version {next} is a second creation"));
+            }
+            (Some(Entity::Customer(customer)), Payload::Customer(change)) => customer.apply(change, event.time),
+            (Some(Entity::Order(order, _)), Payload::Order(change)) => order.apply(change, event.time),
+            (Some(Entity::Customer(customer)), Payload::Unknown) => customer.version = next,
+            (Some(Entity::Order(order, _)), Payload::Unknown) => order.version = next,
+            (Some(_), _) => return Err(format!("version {next} is of another kind of entity")),
+        }
+        Ok(())
+    }
+
+    /// The entity as it stands after what was taken in.
+    pub(crate) fn into_document(self) -> Option<Document> {
+        Some(match self.0? {
+            Entity::Customer(customer) => Document::Customer(CustomerDocument {
+                available_credit: customer.available_credit(),
+                customer_id: customer.id,
+                name: customer.name,
+                credit_limit: customer.credit_limit,
+                creation_time: customer.created_at,
+                version: customer.version,
+            }),
+            Entity::Order(order, created) => Document::Order(OrderDocument {
+                order_id: order.id,
+                customer_id: order.customer_id,
+                customer_name: order.customer_name,
+                order_total: order.total,
+                state: order.state,
+                rejection_reason: order.rejection_reason,
+                lines: created.lines,
+                note: created.note,
+                creation_time: order.created_at,
+                version: order.version,
+            }),
+        })
+    }
+}

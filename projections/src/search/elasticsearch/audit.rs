@@ -1,0 +1,151 @@
+//! The index as an auditor reads it: every order that searches find, by id, page by page.
+
+use domain::OrderId;
+use elasticsearch::http::Method;
+use elasticsearch::http::request::JsonBody;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use store::audit::IdRange;
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use super::client::{Client, READ_TIMEOUT};
+use super::document::{Source, Stamp};
+use super::index::Names;
+use super::{mget, state};
+use crate::audit::{Indexed, Slice, Stored, ViewAudit};
+use crate::search::VIEW;
+use crate::{CustomerDocument, ViewError};
+
+/// Orders read at once.
+const PAGE: usize = 500;
+
+/// A generation opened to be read in whole.
+#[derive(Clone)]
+pub(super) struct ElasticsearchAudit {
+    pub(super) client: Client,
+    pub(super) names: Names,
+    pub(super) generation: u32,
+    pub(super) runtime: Handle,
+}
+
+impl ViewAudit for ElasticsearchAudit {
+    fn customers(&self, _: IdRange) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>> {
+        let audit = self.clone();
+        self.run(async move { audit.slice().await }).boxed()
+    }
+
+    fn orders(&self, range: IdRange) -> BoxFuture<'_, Result<Slice<Indexed>, ViewError>> {
+        let audit = self.clone();
+        self.run(async move {
+            // The positions come first: what is read after them shows at least what they say.
+            let slice = audit.slice().await?;
+            Ok(Slice { documents: audit.read(range).await?, ..slice })
+        })
+        .boxed()
+    }
+}
+
+impl ElasticsearchAudit {
+    /// Runs `work` where the connections belong.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, ViewError>> + Send + 'static,
+    ) -> Result<T, ViewError> {
+        let task = self.runtime.spawn(work);
+        task.await.map_err(|error| ViewError::Unavailable { view: VIEW, source: error.into() })?
+    }
+
+    async fn slice<T>(&self) -> Result<Slice<T>, ViewError> {
+        let (state, _) = state::load(&self.client, &self.names, self.generation).await?;
+        Ok(Slice { documents: Vec::new(), positions: state.positions, quarantined: state.quarantined })
+    }
+
+    async fn read(&self, range: IdRange) -> Result<Vec<Indexed>, ViewError> {
+        let path = format!("/{}/_search", self.names.orders(self.generation));
+        let parameters = [("allow_partial_search_results", "false"), ("filter_path", "hits.hits")];
+        let mut orders: Vec<Indexed> = Vec::new();
+        let mut after = range.after;
+        loop {
+            let body = Some(JsonBody::new(body(after, range.up_to)));
+            let found: Found = self.client.send(Method::Post, &path, &parameters, body, READ_TIMEOUT).await?;
+            let found = found.hits.hits;
+            let is_last = found.len() < PAGE;
+            for hit in found {
+                let order = indexed(hit)?;
+                after = Some(order.stored.id);
+                // The server's own key is the same id, so one can be there twice only when that has gone wrong.
+                match orders.last_mut().filter(|last| last.stored.id == order.stored.id) {
+                    Some(last) => last.hits += 1,
+                    None => orders.push(order),
+                }
+            }
+            if is_last {
+                return Ok(orders);
+            }
+        }
+    }
+}
+
+/// The next page of a range.
+fn body(after: Option<Uuid>, up_to: Option<Uuid>) -> Value {
+    let bounds = [("gt", after), ("lte", up_to)].into_iter();
+    let bounds: Map<String, Value> =
+        bounds.filter_map(|(name, id)| Some((name.to_owned(), Value::from(id?.to_string())))).collect();
+    let query = if bounds.is_empty() { json!({ "match_all": {} }) } else { json!({ "range": { "id": bounds } }) };
+    json!({
+        "query": query,
+        "sort": ["id"],
+        "size": PAGE,
+        "version": true,
+        "track_total_hits": false,
+        "_source": ["document"],
+        "docvalue_fields": ["id", "total"],
+    })
+}
+
+#[derive(Deserialize)]
+struct Found {
+    #[serde(default)]
+    hits: Hits,
+}
+
+#[derive(Default, Deserialize)]
+struct Hits {
+    #[serde(default)]
+    hits: Vec<FoundHit>,
+}
+
+#[derive(Deserialize)]
+struct FoundHit {
+    #[serde(rename = "_version")]
+    version: u64,
+    #[serde(rename = "_source")]
+    source: Source,
+    fields: Columns,
+}
+
+#[derive(Deserialize)]
+struct Columns {
+    id: Vec<Uuid>,
+    total: Vec<i64>,
+}
+
+fn indexed(hit: FoundHit) -> Result<Indexed, ViewError> {
+    let FoundHit { version, source, fields } = hit;
+    let (Some(id), Some(total_cents)) = (fields.id.first(), fields.total.first()) else {
+        return Err(ViewError::Corrupt { view: VIEW, what: "a document without its fields".to_owned() });
+    };
+    let document = mget::document(source).and_then(|document| {
+        // What is found under the id of another order is not this one.
+        let right = document.order_id == OrderId(*id);
+        right.then_some(document).ok_or_else(|| ViewError::Corrupt {
+            view: VIEW,
+            what: format!("order {id} is stored with the document of another"),
+        })
+    });
+    let stored = Stored { id: *id, document };
+    Ok(Indexed { hits: 1, version: u64::from(Stamp::read(version).version), total_cents: *total_cents, stored })
+}

@@ -1,0 +1,130 @@
+//! The indices: their names, how they are made, and what is in their fields.
+
+use elasticsearch::http::Method;
+use elasticsearch::http::request::JsonBody;
+use serde_json::{Value, json};
+
+use super::client::{Client, Failure, InvalidAddress, READ_TIMEOUT, WRITE_TIMEOUT};
+
+/// Prefixes up to this length have postings of their own, so that a short one is found as quickly as a word. It is the
+/// longest that Elasticsearch allows.
+const MAX_INDEXED_PREFIX: u8 = 19;
+
+/// The names of all that this view has on the server.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    namespace: String,
+}
+
+impl Names {
+    pub(super) fn new(namespace: &str) -> Result<Self, InvalidAddress> {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let first = namespace.bytes().next().is_some_and(allowed);
+        if !first || !namespace.bytes().all(|byte| allowed(byte) || matches!(byte, b'-' | b'_')) {
+            return Err(InvalidAddress::Namespace);
+        }
+        Ok(Names { namespace: namespace.to_owned() })
+    }
+
+    /// The index of a generation's orders.
+    pub(super) fn orders(&self, generation: u32) -> String {
+        format!("{}-orders-{generation}", self.namespace)
+    }
+
+    /// The name under which a generation's orders are written. An index that somebody has deleted is not made again by
+    /// writing to it, with whatever fields that would have: there is nothing of this name then.
+    pub(super) fn orders_to_write(&self, generation: u32) -> String {
+        format!("{}-orders-{generation}-write", self.namespace)
+    }
+
+    /// The name under which people find the generation that answers.
+    pub(super) fn live(&self) -> String {
+        format!("{}-orders", self.namespace)
+    }
+
+    /// The index of what is stored besides the orders.
+    pub(super) fn views(&self) -> String {
+        format!("{}-views", self.namespace)
+    }
+}
+
+/// The fields of an order; see [`document`](super::document).
+fn order_fields() -> Value {
+    let words = json!({
+        "type": "text",
+        "analyzer": "whitespace",
+        "norms": false,
+        "index_prefixes": { "min_chars": 1, "max_chars": MAX_INDEXED_PREFIX },
+    });
+    json!({
+        "dynamic": false,
+        // They can be made again from the document.
+        "_source": { "excludes": ["singulars", "words", "points"] },
+        "properties": {
+            "id": { "type": "keyword" },
+            "created": { "type": "long" },
+            "total": { "type": "long" },
+            "state": { "type": "keyword", "doc_values": false },
+            "customer": { "type": "keyword", "doc_values": false },
+            "singulars": words,
+            "words": words,
+            "points": { "type": "keyword", "doc_values": false },
+            "document": { "type": "object", "enabled": false },
+        },
+    })
+}
+
+fn settings() -> Value {
+    json!({
+        "index.number_of_shards": 1,
+        "index.auto_expand_replicas": "0-1",
+        // The writer refreshes; nothing becomes visible in between.
+        "index.refresh_interval": "-1",
+    })
+}
+
+/// Makes the index for what is stored besides the orders, if it is not there.
+pub(super) async fn ensure_views(client: &Client, names: &Names) -> Result<(), Failure> {
+    let body = json!({ "settings": settings(), "mappings": { "dynamic": false } });
+    create(client, &names.views(), body).await
+}
+
+/// Makes the index of a generation, if it is not there.
+pub(super) async fn create_orders(client: &Client, names: &Names, generation: u32) -> Result<(), Failure> {
+    let alias = names.orders_to_write(generation);
+    let body = json!({ "settings": settings(), "mappings": order_fields(), "aliases": { alias: {} } });
+    create(client, &names.orders(generation), body).await
+}
+
+async fn create(client: &Client, index: &str, body: Value) -> Result<(), Failure> {
+    let path = format!("/{index}");
+    match client.send::<Value>(Method::Put, &path, &[], Some(JsonBody::new(body)), WRITE_TIMEOUT).await {
+        Ok(_) => Ok(()),
+        Err(failure) if failure.is_kind("resource_already_exists_exception") => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
+pub(super) async fn exists(client: &Client, index: &str) -> Result<bool, Failure> {
+    let path = format!("/{index}/_alias");
+    match client.send::<Value>(Method::Get, &path, &[], None::<()>, READ_TIMEOUT).await {
+        Ok(_) => Ok(true),
+        Err(failure) if failure.is(404) => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_no_index_can_have_is_refused() {
+        for namespace in ["counterfoil", "a", "7-shop_2"] {
+            assert!(Names::new(namespace).is_ok(), "{namespace}");
+        }
+        for namespace in ["", "Shop", "-shop", "_shop", "a b", "a/b", "a*", "é"] {
+            assert!(matches!(Names::new(namespace), Err(InvalidAddress::Namespace)), "{namespace}");
+        }
+    }
+}

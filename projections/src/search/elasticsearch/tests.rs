@@ -1,0 +1,53 @@
+//! What is particular to Elasticsearch. These tests need a server; they have a namespace each, which is removed.
+
+use std::sync::Arc;
+
+use elasticsearch::http::Method;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use super::client::{Client, WRITE_TIMEOUT};
+use super::store::ElasticsearchStore;
+use crate::search::contract::Open;
+
+fn address() -> String {
+    std::env::var("COUNTERFOIL_TEST_ELASTICSEARCH_URL")
+        .expect("COUNTERFOIL_TEST_ELASTICSEARCH_URL must name an Elasticsearch for the tests that need one")
+}
+
+/// An empty place on the server, removed when it is dropped.
+struct Place {
+    runtime: Runtime,
+    client: Client,
+    namespace: String,
+}
+
+impl Place {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let client = Client::new(&address()).unwrap();
+        Place { runtime, client, namespace: format!("test-{}", Uuid::new_v4().simple()) }
+    }
+
+    fn store(&self) -> Arc<ElasticsearchStore> {
+        Arc::new(ElasticsearchStore::new(&address(), &self.namespace, self.runtime.handle().clone()).unwrap())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let path = format!("/{}-*", self.namespace);
+        let found = self.client.send::<Value>(Method::Get, &path, &[], None::<()>, WRITE_TIMEOUT);
+        let Ok(Value::Object(indices)) = self.runtime.block_on(found) else { return };
+        for index in indices.keys() {
+            self.runtime.block_on(self.client.delete(&format!("/{index}"))).unwrap();
+        }
+    }
+}
+
+/// For the contract.
+pub(crate) fn place() -> Open {
+    let place = Place::new();
+    Box::new(move || place.store())
+}

@@ -1,0 +1,304 @@
+//! The write side: folds events into documents, in memory, and writes the documents with each commit.
+//!
+//! An order's newest document is in one of three places: among the ones to be written, among the ones that are known to
+//! be stored, or only in the index. [`prepare`](ViewWriter::prepare) fetches many of the last kind at once.
+//!
+//! The projector's thread waits here for the server, and analyses the texts.
+
+use std::collections::HashMap;
+
+use domain::{OrderEvent, OrderId, Service};
+use elasticsearch::http::Method;
+use serde::Deserialize;
+use store::Positions;
+use tokio::runtime::Handle;
+use tracing::debug;
+use uuid::Uuid;
+
+use super::bulk;
+use super::client::{Client, Failure, WRITE_TIMEOUT};
+use super::document::Stamp;
+use super::index::Names;
+use super::mget::{self, As};
+use super::state::{self, GenerationState, Written, furthest};
+use crate::search::VIEW;
+use crate::search::fold;
+use crate::{Applied, Document, Event, OrderDocument, Payload, QuarantinedEntity, ViewError, ViewWriter};
+
+mod memory;
+
+use memory::{Known, Memory, Puts};
+
+pub(super) struct ElasticsearchWriter {
+    client: Client,
+    names: Names,
+    generation: u32,
+    runtime: Handle,
+    /// `None` before the first use, and after a failed commit.
+    session: Option<Session>,
+    /// With a failed commit all that was applied is gone; asking for the positions begins anew.
+    failed: bool,
+    memory: Memory,
+    /// Up to where events were applied since; what they did may be visible before the positions say so.
+    applied: Positions,
+}
+
+/// What is stored, and what is to be stored with it.
+struct Session {
+    stored: GenerationState,
+    written: Option<Written>,
+    /// Entities that are taken in no longer; durable with the next commit.
+    quarantined: Vec<QuarantinedEntity>,
+    /// There may be documents that were written before a crash and never shown.
+    refreshed: bool,
+}
+
+#[derive(Deserialize)]
+struct Refreshed {
+    #[serde(rename = "_shards")]
+    shards: Shards,
+}
+
+#[derive(Deserialize)]
+struct Shards {
+    failed: u32,
+}
+
+impl ElasticsearchWriter {
+    pub(super) fn new(client: Client, names: Names, generation: u32, runtime: Handle) -> Self {
+        let (session, failed, memory, applied) = (None, false, Memory::default(), Positions::new());
+        ElasticsearchWriter { client, names, generation, runtime, session, failed, memory, applied }
+    }
+
+    /// What is known of an order is in memory afterwards.
+    fn fetch(&mut self, orders: &[OrderId]) -> Result<(), ViewError> {
+        let index = self.names.orders(self.generation);
+        let found = self.runtime.block_on(mget::documents(&self.client, &index, orders))?;
+        for (order, found) in orders.iter().zip(found) {
+            let known = found.map(|(document, stamp)| Known { document, puts: stamp.puts });
+            self.memory.learn(*order, known);
+        }
+        Ok(())
+    }
+
+    /// `change` is absent when this release does not know the type of the event: then only the version advances.
+    fn apply_order(&mut self, event: &Event, change: Option<&OrderEvent>) -> Result<Applied, ViewError> {
+        let order = OrderId(event.entity);
+        if self.memory.is_full() {
+            self.commit_early()?;
+        }
+        if !self.memory.has(order) {
+            self.fetch(&[order])?;
+        }
+        let version = self.memory.version_of(order);
+        if event.version <= version {
+            return Ok(Applied::Duplicate);
+        }
+        if event.version > version + 1 {
+            return Ok(Applied::Missing { from_version: version + 1 });
+        }
+        let (document, puts) = match (change, self.memory.newest(order)) {
+            (Some(OrderEvent::Created(created)), None) => (fold::first(event, created), Puts::Counted(0)),
+            (Some(OrderEvent::Created(_)), _) | (_, None) => return Err(fold::out_of_place(event)),
+            (change, Some((before, puts))) => (fold::next(before.clone(), event, change), puts),
+        };
+        stamp_of(&document, 0)?;
+        self.memory.change(document, puts);
+        let applied = self.applied.entry(event.source).or_default();
+        *applied = event.sequence.max(*applied);
+        Ok(Applied::Taken)
+    }
+
+    fn put_order(&mut self, document: &OrderDocument) -> Result<(), ViewError> {
+        if self.memory.is_full() {
+            self.commit_early()?;
+        }
+        stamp_of(document, 0)?;
+        self.memory.put(document.clone());
+        Ok(())
+    }
+
+    /// Commits the documents with the positions of the last commit. Those are behind the documents then, which the
+    /// versions make harmless: what is read again is a duplicate.
+    fn commit_early(&mut self) -> Result<(), ViewError> {
+        debug!(documents = self.memory.pending().len(), "committing early, the buffer is full");
+        self.commit_with(&Positions::new())
+    }
+
+    fn commit_with(&mut self, positions: &Positions) -> Result<(), ViewError> {
+        self.session()?;
+        let result = self.runtime.clone().block_on(self.write(positions));
+        if result.is_err() {
+            self.session = None;
+            self.failed = true;
+            self.memory = Memory::default();
+        }
+        result
+    }
+
+    /// The four steps of a commit; see [`elasticsearch`](super). Those that would change nothing are left out.
+    async fn write(&mut self, positions: &Positions) -> Result<(), ViewError> {
+        let session = self.session.as_mut().ok_or_else(given_up)?;
+        let positions = furthest(&session.stored.positions, positions);
+        let place = Place { client: &self.client, names: &self.names, generation: self.generation };
+        if !self.memory.pending().is_empty() {
+            let reach = furthest(&furthest(&session.stored.reach, &positions), &self.applied);
+            if reach != session.stored.reach {
+                let before_documents = GenerationState { reach, ..session.stored.clone() };
+                place.store(session, before_documents).await?;
+            }
+            place.count_puts(&mut self.memory).await?;
+            place.write_documents(self.memory.pending()).await?;
+            session.refreshed = false;
+        }
+        if !session.refreshed {
+            place.refresh().await?;
+            session.refreshed = true;
+        }
+        let reach = furthest(&session.stored.reach, &positions);
+        let state = GenerationState { reach, positions, quarantined: session.quarantined.clone() };
+        if state != session.stored {
+            place.store(session, state).await?;
+        }
+        self.memory.committed();
+        self.applied.clear();
+        Ok(())
+    }
+
+    fn session(&mut self) -> Result<&mut Session, ViewError> {
+        if self.session.is_none() && !self.failed {
+            self.begin()?;
+        }
+        self.session.as_mut().ok_or_else(given_up)
+    }
+
+    /// Begins from what is stored.
+    fn begin(&mut self) -> Result<(), ViewError> {
+        self.memory = Memory::default();
+        self.applied.clear();
+        self.session = None;
+        let (stored, written) = self.runtime.block_on(async {
+            state::ensure_generation(&self.client, &self.names, self.generation).await?;
+            state::load(&self.client, &self.names, self.generation).await
+        })?;
+        let quarantined = stored.quarantined.clone();
+        self.session = Some(Session { stored, written, quarantined, refreshed: false });
+        self.failed = false;
+        Ok(())
+    }
+}
+
+/// The generation that is written to.
+struct Place<'a> {
+    client: &'a Client,
+    names: &'a Names,
+    generation: u32,
+}
+
+impl Place<'_> {
+    async fn store(&self, session: &mut Session, state: GenerationState) -> Result<(), ViewError> {
+        let written = state::store(self.client, self.names, self.generation, &state, session.written).await?;
+        session.written = Some(written);
+        session.stored = state;
+        Ok(())
+    }
+
+    /// Finds out how often the orders were put before that are put over something nobody has looked at.
+    async fn count_puts(&self, memory: &mut Memory) -> Result<(), ViewError> {
+        let orders = memory.uncounted();
+        let stamps = mget::stamps(self.client, &self.names.orders(self.generation), &orders, As::Written).await?;
+        for (order, stored) in orders.into_iter().zip(stamps) {
+            memory.count(order, stored.map(|stamp| stamp.puts));
+        }
+        Ok(())
+    }
+
+    async fn write_documents(&self, pending: &HashMap<OrderId, memory::Pending>) -> Result<(), ViewError> {
+        let mut documents = Vec::with_capacity(pending.len());
+        for memory::Pending { document, puts } in pending.values() {
+            let Puts::Counted(puts) = puts else { continue };
+            documents.push((document, stamp_of(document, *puts)?));
+        }
+        let alias = self.names.orders_to_write(self.generation);
+        bulk::write(self.client, &alias, documents.into_iter()).await
+    }
+
+    async fn refresh(&self) -> Result<(), ViewError> {
+        let path = format!("/{}/_refresh", self.names.orders(self.generation));
+        let refreshed: Refreshed = self.client.send(Method::Post, &path, &[], None::<()>, WRITE_TIMEOUT).await?;
+        if refreshed.shards.failed > 0 {
+            return Err(Failure::Incomplete("not every copy of the index was refreshed".to_owned()).into());
+        }
+        Ok(())
+    }
+}
+
+fn stamp_of(document: &OrderDocument, puts: u32) -> Result<Stamp, ViewError> {
+    Stamp::new(puts, document.version).ok_or_else(|| {
+        let what = format!("order {} cannot be stored with version {}", document.order_id, document.version);
+        ViewError::Corrupt { view: VIEW, what }
+    })
+}
+
+fn given_up() -> ViewError {
+    let source = "a commit has failed, begin again from the positions".into();
+    ViewError::Unavailable { view: VIEW, source }
+}
+
+impl ViewWriter for ElasticsearchWriter {
+    fn positions(&mut self) -> Result<Positions, ViewError> {
+        // What was done and not committed is dropped.
+        self.begin()?;
+        Ok(self.session()?.stored.positions.clone())
+    }
+
+    fn prepare(&mut self, entities: &[(Service, Uuid)]) -> Result<(), ViewError> {
+        let mut orders: Vec<OrderId> =
+            entities.iter().filter(|(service, _)| *service == Service::Orders).map(|(_, id)| OrderId(*id)).collect();
+        orders.retain(|order| !self.memory.has(*order));
+        orders.sort_unstable();
+        orders.dedup();
+        self.fetch(&orders)
+    }
+
+    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
+        self.session()?;
+        match &event.payload {
+            Payload::Customer(_) => Ok(Applied::Taken),
+            Payload::Order(change) => self.apply_order(event, Some(change)),
+            Payload::Unknown if event.source.service == Service::Orders => self.apply_order(event, None),
+            Payload::Unknown => Ok(Applied::Taken),
+        }
+    }
+
+    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
+        self.session()?;
+        match document {
+            Document::Customer(_) => Ok(()),
+            Document::Order(order) => self.put_order(order),
+        }
+    }
+
+    /// A document that the server refuses does not keep back the others of the commit: they may be stored, and come to
+    /// be visible with a later one.
+    fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
+        self.commit_with(positions)
+    }
+
+    fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
+        Ok(self.session()?.quarantined.iter().take(limit).cloned().collect())
+    }
+
+    fn quarantine(&mut self, entity: &QuarantinedEntity) -> Result<(), ViewError> {
+        let quarantined = &mut self.session()?.quarantined;
+        quarantined.retain(|known| (known.source.service, known.entity) != (entity.source.service, entity.entity));
+        quarantined.push(entity.clone());
+        Ok(())
+    }
+
+    fn release(&mut self, service: Service, entity: Uuid) -> Result<(), ViewError> {
+        let quarantined = &mut self.session()?.quarantined;
+        quarantined.retain(|known| (known.source.service, known.entity) != (service, entity));
+        Ok(())
+    }
+}

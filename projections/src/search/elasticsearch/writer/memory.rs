@@ -1,0 +1,134 @@
+//! What a writer has of the orders: the documents to be written, and what it knows of those that are stored.
+
+use std::collections::HashMap;
+
+use domain::OrderId;
+
+use crate::OrderDocument;
+use crate::search::fold::size_of;
+
+/// So many documents, or so much text, are kept between commits at most; then there is a commit of their own.
+const MAX_PENDING: usize = 20_000;
+const MAX_PENDING_BYTES: usize = 16 << 20;
+/// So much is known at most. When there is more, all is forgotten: it can be read again.
+const MAX_KNOWN: usize = 16_384;
+const MAX_KNOWN_BYTES: usize = 16 << 20;
+
+/// How often a document was put as a whole over what was there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Puts {
+    Counted(u32),
+    /// Once more than what is stored, which nobody has looked at.
+    OnceMore,
+}
+
+/// A document that is not written yet.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) document: OrderDocument,
+    pub(super) puts: Puts,
+}
+
+/// A document as it is stored.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) document: OrderDocument,
+    pub(super) puts: u32,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pending: HashMap<OrderId, Pending>,
+    pending_bytes: usize,
+    /// `None`: the order is not stored.
+    known: HashMap<OrderId, Option<Known>>,
+    known_bytes: usize,
+}
+
+impl Memory {
+    pub(super) fn pending(&self) -> &HashMap<OrderId, Pending> {
+        &self.pending
+    }
+
+    /// Whether a commit must come before anything else is changed.
+    pub(super) fn is_full(&self) -> bool {
+        self.pending.len() >= MAX_PENDING || self.pending_bytes >= MAX_PENDING_BYTES
+    }
+
+    /// Whether it is known what the order is, if it is.
+    pub(super) fn has(&self, order: OrderId) -> bool {
+        self.pending.contains_key(&order) || self.known.contains_key(&order)
+    }
+
+    /// The newest document of an order that the memory [has](Memory::has).
+    pub(super) fn newest(&self, order: OrderId) -> Option<(&OrderDocument, Puts)> {
+        if let Some(Pending { document, puts }) = self.pending.get(&order) {
+            return Some((document, *puts));
+        }
+        let known = self.known.get(&order)?.as_ref()?;
+        Some((&known.document, Puts::Counted(known.puts)))
+    }
+
+    /// The version applied; 0 when the order is unknown.
+    pub(super) fn version_of(&self, order: OrderId) -> u64 {
+        self.newest(order).map_or(0, |(document, _)| document.version)
+    }
+
+    /// Takes in what is stored of an order.
+    pub(super) fn learn(&mut self, order: OrderId, known: Option<Known>) {
+        if self.known.len() >= MAX_KNOWN || self.known_bytes >= MAX_KNOWN_BYTES {
+            self.known.clear();
+            self.known_bytes = 0;
+        }
+        self.known_bytes += known.as_ref().map_or(0, |known| size_of(&known.document));
+        if let Some(Some(before)) = self.known.insert(order, known) {
+            self.known_bytes = self.known_bytes.saturating_sub(size_of(&before.document));
+        }
+    }
+
+    /// Takes in a newer document of an order.
+    pub(super) fn change(&mut self, document: OrderDocument, puts: Puts) {
+        let order = document.order_id;
+        self.pending_bytes += size_of(&document);
+        if let Some(before) = self.pending.insert(order, Pending { document, puts }) {
+            self.pending_bytes = self.pending_bytes.saturating_sub(size_of(&before.document));
+        }
+        if let Some(Some(before)) = self.known.remove(&order) {
+            self.known_bytes = self.known_bytes.saturating_sub(size_of(&before.document));
+        }
+    }
+
+    /// Takes in a document that is put over whatever there is.
+    pub(super) fn put(&mut self, document: OrderDocument) {
+        let order = document.order_id;
+        let puts = match (self.newest(order), self.known.get(&order)) {
+            (Some((_, Puts::Counted(puts))), _) => Puts::Counted(puts.saturating_add(1)),
+            (None, Some(None)) => Puts::Counted(0),
+            _ => Puts::OnceMore,
+        };
+        self.change(document, puts);
+    }
+
+    /// The orders that are put over something nobody has looked at.
+    pub(super) fn uncounted(&self) -> Vec<OrderId> {
+        let uncounted = self.pending.iter().filter(|(_, pending)| pending.puts == Puts::OnceMore);
+        uncounted.map(|(order, _)| *order).collect()
+    }
+
+    /// Takes in how often what is stored of such an order was put; `None` when nothing is.
+    pub(super) fn count(&mut self, order: OrderId, stored: Option<u32>) {
+        if let Some(pending) = self.pending.get_mut(&order) {
+            pending.puts = Puts::Counted(stored.map_or(0, |puts| puts.saturating_add(1)));
+        }
+    }
+
+    /// After a commit: keeps the documents on whose orders a saga is at work, since their next event is near.
+    pub(super) fn committed(&mut self) {
+        self.pending_bytes = 0;
+        for (order, Pending { document, puts }) in std::mem::take(&mut self.pending) {
+            if let (Some(_), Puts::Counted(puts)) = (document.state.lock(), puts) {
+                self.learn(order, Some(Known { document, puts }));
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The long work on a generation, beside which the view is fed and answers: copying entities' rows, catching up, and the
+//! swap at the moment in which it is level with the one that answers. What follows from an outcome, the supervisor
+//! decides.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use store::Positions;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::comparison::{self, Comparison};
+use super::shared::Shared;
+use crate::generations::Opened;
+use crate::port::ViewWriter;
+use crate::{ViewError, background};
+
+/// Entities read at a time.
+const PAGE: u64 = 500;
+/// So many pages are committed together.
+const PAGES_PER_COMMIT: usize = 8;
+
+/// How a piece of work has ended.
+pub(super) enum Outcome<R: ?Sized> {
+    /// All rows are in the generation, with the positions from which its events go on.
+    Copied { number: u32, opened: Result<Opened<R>, ViewError> },
+    /// It has reached what the answering one had, and was compared with it.
+    Built { number: u32, compared: Result<Comparison, ViewError> },
+    /// It answers.
+    Swapped { number: u32, outcome: Result<(), ViewError> },
+}
+
+/// How far copying is.
+#[derive(Debug, Default)]
+pub(super) struct Copied {
+    pub entities: AtomicU64,
+    pub total: AtomicU64,
+}
+
+/// Copies the rows of all entities into an empty generation.
+pub(super) async fn copy<R: ?Sized + Send + Sync + 'static>(
+    shared: Arc<Shared<R>>,
+    number: u32,
+    copied: Arc<Copied>,
+) -> Result<Opened<R>, ViewError> {
+    let view = shared.definition.name;
+    // What an interrupted copy has left would never be corrected.
+    shared.store.discard(number).await?;
+    let Opened { mut writer, reader, versions } = shared.store.open(number).await?;
+    for service in shared.definition.uses {
+        let count = shared.rows.count(*service).await?;
+        copied.total.fetch_add(count, Ordering::Relaxed);
+    }
+    // Before any row is read: each row is at least as new as these, so no event is missed.
+    let heads = shared.heads();
+    let runtime = Handle::current();
+    let (sender, written) = oneshot::channel();
+    let work = move || {
+        let outcome = write_all(&shared, &runtime, writer.as_mut(), &copied, &heads);
+        // Nobody takes it when the node has ended.
+        let _ = sender.send(outcome.map(|()| writer));
+    };
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| ViewError::Unavailable { view, source };
+    background::spawn(format!("copy-{view}"), work).map_err(|error| failed(error.into()))?;
+    let writer = written.await.map_err(|_| failed("copying rows has panicked".into()))??;
+    Ok(Opened { writer, reader, versions })
+}
+
+/// On a thread of its own, because writers block.
+fn write_all<R: ?Sized>(
+    shared: &Shared<R>,
+    runtime: &Handle,
+    writer: &mut dyn ViewWriter,
+    copied: &Copied,
+    heads: &Positions,
+) -> Result<(), ViewError> {
+    writer.positions()?;
+    let mut pages = 0;
+    for service in shared.definition.uses {
+        let mut after = None;
+        loop {
+            shared.go_on()?;
+            let range = runtime.block_on(shared.rows.next_range(*service, after, PAGE))?;
+            let entities = runtime.block_on(shared.rows.entities(*service, range))?;
+            for document in &entities {
+                writer.put(document)?;
+            }
+            copied.entities.fetch_add(u64::try_from(entities.len()).unwrap_or(0), Ordering::Relaxed);
+            pages += 1;
+            if pages % PAGES_PER_COMMIT == 0 {
+                // Without positions: interrupted, this generation is discarded.
+                writer.commit(&Positions::new())?;
+            }
+            match range.up_to {
+                Some(last) => after = Some(last),
+                None => break,
+            }
+        }
+    }
+    writer.commit(heads)
+}
+
+/// Waits until a generation has what the answering one has now; a first one, what the log has now. Then compares.
+pub(super) async fn build<R: ?Sized>(
+    shared: Arc<Shared<R>>,
+    number: u32,
+    compared: bool,
+) -> Result<Comparison, ViewError> {
+    let next = shared.generation(number)?;
+    let Some(live) = shared.look(|stand| stand.live.clone()) else {
+        next.reach(&shared.heads()).await?;
+        return Ok(Comparison::default());
+    };
+    next.reach(&live.restored().await?).await?;
+    if compared { comparison::compare(&shared, &live, &next).await } else { Ok(Comparison::default()) }
+}
+
+/// Makes a generation the one that answers, as soon as it is level with the one that does. Whenever it is not, it waits
+/// for a commit of the next one, which is when it is most likely level.
+pub(super) async fn swap<R: ?Sized>(shared: Arc<Shared<R>>, number: u32) -> Result<(), ViewError> {
+    let next = shared.generation(number)?;
+    while !shared.swap_if_level(&next) {
+        if let Some(live) = shared.look(|stand| stand.live.clone()) {
+            next.reach(&live.committed()).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! One open generation of a view: its read side, who waits for it, and the projector that feeds it. Each generation is
+//! fed by itself, from its own positions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Service, ShardId};
+use store::{Log, Positions};
+use uuid::Uuid;
+
+use crate::ViewError;
+use crate::generations::Opened;
+use crate::projector::{Fed, Feeding, Progress, Projector, Snapshot, ViewDefinition};
+use crate::token::ConsistencyToken;
+use crate::waiting::{Waiting, is_at_least};
+
+/// A generation that is fed. A query takes one, waits on it, and reads from it.
+pub struct OpenGeneration<R: ?Sized> {
+    number: u32,
+    reader: Arc<R>,
+    waiting: Arc<Waiting>,
+    progress: Arc<Progress>,
+    projector: Projector,
+}
+
+impl<R: ?Sized> OpenGeneration<R> {
+    /// Starts feeding a generation from where it stands. Call it inside the runtime that drives the log.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn feed(
+        definition: ViewDefinition,
+        number: u32,
+        opened: Opened<R>,
+        log: Arc<dyn Log>,
+    ) -> Result<Self, ViewError> {
+        let Opened { writer, reader, versions } = opened;
+        let waiting = Arc::new(Waiting::new(definition.name, definition.uses, versions));
+        let progress = Arc::new(Progress::new());
+        let projector = Projector::start(definition, writer, log, Arc::clone(&waiting), Arc::clone(&progress))
+            .map_err(|source| ViewError::Unavailable { view: definition.name, source: Box::new(source) })?;
+        Ok(OpenGeneration { number, reader, waiting, progress, projector })
+    }
+
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    #[must_use]
+    pub fn reader(&self) -> &Arc<R> {
+        &self.reader
+    }
+
+    /// Waits until the generation has reached all that the token names, at most `timeout`.
+    ///
+    /// # Errors
+    /// [`ViewError::Behind`] when the time is over, [`ViewError::Unavailable`] when it cannot be asked or takes nothing
+    /// in at present.
+    pub async fn wait_until(&self, token: &ConsistencyToken, timeout: Duration) -> Result<(), ViewError> {
+        self.waiting.wait_until(token, timeout).await
+    }
+
+    /// Waits, as long as it takes, until positions are committed.
+    pub(crate) async fn reach(&self, goal: &Positions) -> Result<(), ViewError> {
+        self.waiting.reach(goal).await
+    }
+
+    /// The positions of the newest commit; empty before they are read.
+    pub(crate) fn committed(&self) -> Positions {
+        self.waiting.committed()
+    }
+
+    /// The positions of the newest commit, as soon as they are read.
+    pub(crate) async fn restored(&self) -> Result<Positions, ViewError> {
+        self.waiting.restored().await?;
+        Ok(self.waiting.committed())
+    }
+
+    /// Whether it has committed, shard by shard, what another has.
+    pub(crate) fn is_level_with(&self, other: &Self) -> bool {
+        is_at_least(&self.committed(), &other.committed())
+    }
+
+    /// How many readers wait.
+    pub(crate) fn waiting_readers(&self) -> usize {
+        self.waiting.count()
+    }
+
+    /// What its projector is at.
+    #[must_use]
+    pub fn feeding(&self) -> Feeding {
+        self.progress.feeding()
+    }
+
+    pub(crate) fn shown(&self) -> Snapshot {
+        self.progress.snapshot()
+    }
+
+    /// What was taken in since it was opened.
+    pub(crate) fn fed(&self) -> Fed {
+        self.progress.fed()
+    }
+
+    /// Takes an entity out of quarantine and applies what its history has; see [`Projector::replay`].
+    ///
+    /// # Errors
+    /// When it has stopped or its store does not answer.
+    pub async fn replay(&self, service: Service, entity: Uuid) -> Result<bool, ViewError> {
+        self.projector.replay(service, entity).await
+    }
+
+    /// Puts an entity as its history has it in the place of what is shown; see [`Projector::heal`].
+    pub(crate) async fn heal(&self, source: ShardId, entity: Uuid) -> Result<u64, ViewError> {
+        self.projector.heal(source, entity).await
+    }
+
+    /// Commits what was applied and stops feeding. The reader answers still.
+    pub async fn stop(&self) {
+        self.projector.stop().await;
+    }
+}

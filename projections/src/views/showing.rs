@@ -1,0 +1,90 @@
+//! How a view is shown while it works.
+
+use std::sync::atomic::Ordering;
+
+use super::shared::{Shared, Stand};
+use super::status::{BuildProgress, ViewState, ViewStatus, Work};
+use crate::generations::Catalog;
+use crate::projector::{Feeding, Lag};
+
+impl<R: ?Sized> Shared<R> {
+    /// Cheap: for every request.
+    pub(super) fn state(&self) -> ViewState {
+        self.look(state_of)
+    }
+
+    /// Measuring the lag reads some rows of the log.
+    pub(super) async fn status(&self) -> ViewStatus {
+        let (state, answering, fed, catalog, error) = self.look(|stand| {
+            let fed = stand.live.clone().or_else(|| stand.open.values().next().cloned());
+            (state_of(stand), stand.live.clone(), fed, stand.catalog.clone().unwrap_or_default(), error_of(stand))
+        });
+        let committed = fed.as_ref().map(|generation| generation.committed()).unwrap_or_default();
+        let lag = Lag::measure(&*self.log, &committed).await;
+        ViewStatus {
+            name: self.definition.name,
+            backend: self.store.backend(),
+            state,
+            error: error.or_else(|| lag.as_ref().err().map(ToString::to_string)),
+            lag: lag.ok(),
+            quarantined: fed.map(|generation| generation.shown().quarantined).unwrap_or_default(),
+            generation: answering.map(|generation| generation.number()),
+            kept: catalog.kept().map(|kept| kept.number),
+            progress: self.progress(),
+        }
+    }
+
+    /// How far the generation that is built is; `None` when none is.
+    pub(super) fn progress(&self) -> Option<BuildProgress> {
+        let (building, stopped, work) = self.look(|stand| {
+            let building = stand.catalog.as_ref().and_then(Catalog::building)?.clone();
+            let work = match (&stand.copying, stand.open.get(&building.number)) {
+                (Some((number, begun, copied)), _) if *number == building.number => {
+                    let done = copied.entities.load(Ordering::Relaxed);
+                    let total = copied.total.load(Ordering::Relaxed).max(done);
+                    Work { begun_at: 0, done, total, taken: done, elapsed: begun.elapsed() }
+                }
+                (_, Some(open)) => {
+                    let fed = open.fed();
+                    let (done, total) = (open.committed().values().sum(), self.heads().values().sum());
+                    Work { begun_at: fed.from, done, total, taken: fed.events, elapsed: fed.elapsed }
+                }
+                (_, None) => Work { total: self.heads().values().sum(), ..Work::default() },
+            };
+            Some((building, stand.stopped.is_some(), work))
+        })?;
+        Some(BuildProgress {
+            generation: building.number,
+            from: building.from,
+            stage: building.stage,
+            stopped,
+            done: work.done,
+            total: work.total,
+            fraction: work.fraction(),
+            events_per_second: work.per_second(),
+            eta_seconds: work.rest(),
+        })
+    }
+}
+
+fn state_of<R: ?Sized>(stand: &Stand<R>) -> ViewState {
+    let building = stand.catalog.as_ref().and_then(Catalog::building);
+    let fails = |live: &super::open::OpenGeneration<R>| live.feeding() == Feeding::Failed;
+    match &stand.live {
+        None if stand.failure.is_some() || stand.stopped.is_some() => ViewState::Failed,
+        None if stand.open.values().any(|generation| fails(generation)) => ViewState::Failed,
+        None => ViewState::Rebuilding,
+        Some(live) if fails(live) || stand.stopped.is_some() => ViewState::Failed,
+        Some(_) if building.is_some() => ViewState::Rebuilding,
+        Some(_) => ViewState::Live,
+    }
+}
+
+/// The gravest first: what queries are answered from.
+fn error_of<R: ?Sized>(stand: &Stand<R>) -> Option<String> {
+    let of_live = stand.live.as_ref().and_then(|live| live.shown().error);
+    let of_others = || stand.open.values().find_map(|generation| generation.shown().error);
+    let of_rebuild =
+        || stand.stopped.as_ref().map(|(number, why)| format!("the rebuild of generation {number} has stopped: {why}"));
+    of_live.or_else(|| stand.failure.clone()).or_else(of_rebuild).or_else(of_others)
+}

@@ -1,0 +1,270 @@
+//! The supervisor of a view: one task that owns the life of its generations.
+//!
+//! It knows one rule: what is open must become what the catalog says ([`Supervisor::settle`]). Each step is a catalog
+//! saved first and followed then, so a crash anywhere leaves a catalog that the next start follows. After an error it
+//! begins again from there, with growing delay; whoever asks for something meanwhile is told that the store does not
+//! answer, and the generations that are open are fed and answer on.
+//!
+//! Long work ([`building`](super::building)) runs beside it, one piece at a time; requests never wait for that.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use store::Clock;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::building::{self, Outcome};
+use super::comparison::Comparison;
+use super::shared::Shared;
+use crate::ViewError;
+use crate::error::describe;
+use crate::generations::{BuildFrom, Catalog, Generation};
+
+mod requests;
+mod settling;
+
+/// How often the gauges are set: measuring the lag reads rows of the log.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
+const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
+const MAX_BACK_OFF: Duration = Duration::from_secs(5);
+/// How long work under way is awaited at the end.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a supervisor is asked to do. Each is answered when it is accepted or refused, not when it is done.
+pub(super) enum Request {
+    Rebuild { from: BuildFrom, answer: Answer<Generation> },
+    Revert { answer: Answer<Reverting> },
+}
+
+pub(super) type Answer<T> = oneshot::Sender<Result<T, ViewError>>;
+
+/// A generation on its way to answer again.
+pub(super) struct Reverting {
+    pub generation: Generation,
+    /// Resolves when it answers.
+    pub done: oneshot::Receiver<()>,
+}
+
+pub(super) struct Supervisor<R: ?Sized> {
+    shared: Arc<Shared<R>>,
+    requests: mpsc::Receiver<Request>,
+    /// As the store has it; `None` before it was read, and when the outcome of saving it is not known.
+    catalog: Option<Catalog>,
+    work: Option<JoinHandle<Outcome<R>>>,
+    /// Told when the generation of this number answers.
+    reverting: Option<(u32, oneshot::Sender<()>)>,
+    /// Since when the kept generation is kept, in this process.
+    kept: Option<(u32, Instant)>,
+    next_measure: Instant,
+}
+
+/// Why the supervisor goes on.
+enum Wake<R: ?Sized> {
+    Request(Request),
+    Work(Outcome<R>),
+    /// The work has panicked.
+    Lost,
+    Time,
+    Stop,
+}
+
+impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
+    pub(super) fn new(shared: Arc<Shared<R>>, requests: mpsc::Receiver<Request>) -> Self {
+        Supervisor {
+            shared,
+            requests,
+            catalog: None,
+            work: None,
+            reverting: None,
+            kept: None,
+            next_measure: Instant::now(),
+        }
+    }
+
+    /// Works until everyone who could ask is gone.
+    pub(super) async fn run(mut self) {
+        let mut back_off = FIRST_BACK_OFF;
+        let mut failed = None;
+        loop {
+            let settled = match failed.take() {
+                Some(error) => Err(error),
+                None => self.settle().await,
+            };
+            let pause = self.show(&settled, &mut back_off);
+            match self.next(pause).await {
+                Wake::Request(request) => self.answer(request).await,
+                Wake::Work(outcome) => failed = self.finish(outcome).await.err(),
+                Wake::Lost => failed = Some(self.unavailable("work on a generation has panicked")),
+                Wake::Time => self.measure().await,
+                Wake::Stop => break,
+            }
+        }
+        self.end().await;
+    }
+
+    /// Shows how the last attempt has gone, and says how long to rest.
+    fn show(&self, settled: &Result<(), ViewError>, back_off: &mut Duration) -> Duration {
+        let failure = settled.as_ref().err().map(|error| describe(error));
+        if let Some(failure) = &failure {
+            let view = self.shared.definition.name;
+            tracing::warn!(view, error = %failure, "the view is tried again in {} ms", back_off.as_millis());
+        }
+        let pause = match &failure {
+            Some(_) => std::mem::replace(back_off, (*back_off * 2).min(MAX_BACK_OFF)),
+            None => {
+                *back_off = FIRST_BACK_OFF;
+                let keeps_for = if self.work.is_none() { self.keeps_for() } else { Duration::MAX };
+                self.next_measure.saturating_duration_since(Instant::now()).min(keeps_for)
+            }
+        };
+        self.shared.change(|stand| stand.failure = failure);
+        pause
+    }
+
+    /// How long the kept generation is kept still.
+    fn keeps_for(&self) -> Duration {
+        self.kept.map_or(Duration::MAX, |(_, since)| self.shared.keep.saturating_sub(since.elapsed()))
+    }
+
+    async fn next(&mut self, pause: Duration) -> Wake<R> {
+        let work = async {
+            match &mut self.work {
+                Some(work) => work.await,
+                None => std::future::pending().await,
+            }
+        };
+        let wake = tokio::select! {
+            biased;
+            request = self.requests.recv() => return request.map_or(Wake::Stop, Wake::Request),
+            outcome = work => outcome.map_or(Wake::Lost, Wake::Work),
+            () = tokio::time::sleep(pause) => return Wake::Time,
+        };
+        self.work = None;
+        wake
+    }
+
+    /// Follows from how a piece of work has ended.
+    async fn finish(&mut self, outcome: Outcome<R>) -> Result<(), ViewError> {
+        match outcome {
+            Outcome::Copied { number, opened } => {
+                self.shared.change(|stand| stand.copying = None);
+                let Some(opened) = self.succeeded(number, opened)? else { return Ok(()) };
+                let catalog = self.loaded()?.with_copied(number);
+                self.save(catalog).await?;
+                self.feed(number, opened)
+            }
+            Outcome::Built { number, compared } => {
+                let Some(compared) = self.succeeded(number, compared)? else { return Ok(()) };
+                self.built(number, compared).await
+            }
+            Outcome::Swapped { number, outcome } => {
+                outcome?;
+                tracing::info!(view = self.shared.definition.name, generation = number, "the generation answers");
+                self.shared.gauges.swapped();
+                if let Some((_, done)) = self.reverting.take_if(|(reverting, _)| *reverting == number) {
+                    // Nobody waits for it any more when this fails.
+                    let _ = done.send(());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What a piece of work has brought; `None` when trying it again would not help: then the generation stays as it is
+    /// until a new rebuild takes its place.
+    fn succeeded<T>(&self, number: u32, outcome: Result<T, ViewError>) -> Result<Option<T>, ViewError> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.is_transient() || matches!(error, ViewError::Closed { .. }) => Err(error),
+            Err(error) => {
+                self.stopped(number, describe(&error));
+                Ok(None)
+            }
+        }
+    }
+
+    fn stopped(&self, number: u32, reason: String) {
+        let view = self.shared.definition.name;
+        tracing::error!(view, generation = number, reason, "the generation must not answer");
+        self.shared.change(|stand| stand.stopped = Some((number, reason)));
+    }
+
+    /// A generation has what the answering one had: it answers from now on, unless something would be lost.
+    async fn built(&mut self, number: u32, compared: Comparison) -> Result<(), ViewError> {
+        let Comparison { compared, repaired, examples, loss } = compared;
+        let view = self.shared.definition.name;
+        if let Some(loss) = loss {
+            self.stopped(number, loss);
+            return Ok(());
+        }
+        if repaired > 0 {
+            let examples: Vec<String> = examples.iter().map(ToString::to_string).collect();
+            tracing::warn!(view, generation = number, repaired, examples = %examples.join(" "), "documents are repaired");
+            self.shared.gauges.repaired(repaired);
+        }
+        tracing::info!(view, generation = number, compared, repaired, "the generation is built");
+        let catalog = self.loaded()?.with_live(number);
+        self.save(catalog).await
+    }
+
+    /// Stops feeding all generations.
+    async fn end(mut self) {
+        self.shared.stop();
+        let open: Vec<_> = self.shared.look(|stand| stand.open.values().cloned().collect());
+        for generation in open {
+            generation.stop().await;
+        }
+        if let Some(work) = self.work.take()
+            && tokio::time::timeout(END_WITHIN, work).await.is_err()
+        {
+            tracing::warn!(view = self.shared.definition.name, "work on a generation has not ended in time");
+        }
+    }
+
+    fn loaded(&self) -> Result<Catalog, ViewError> {
+        self.catalog.clone().ok_or_else(|| self.unavailable("its generations have not been read yet"))
+    }
+
+    /// Whether the generation that answers is the one of the catalog: between saving and swapping it is not.
+    fn is_swapped(&self, catalog: &Catalog) -> bool {
+        catalog.live == self.shared.look(|stand| stand.live.as_ref().map(|live| live.number()))
+    }
+
+    fn unavailable(&self, why: &'static str) -> ViewError {
+        ViewError::Unavailable { view: self.shared.definition.name, source: why.into() }
+    }
+
+    /// Saves the catalog; from then on it is followed.
+    async fn save(&mut self, catalog: Catalog) -> Result<(), ViewError> {
+        // Should it fail, it may be saved all the same: it is read again.
+        self.catalog = None;
+        self.shared.store.save(&catalog).await?;
+        self.take_over(catalog);
+        Ok(())
+    }
+
+    fn take_over(&mut self, catalog: Catalog) {
+        self.shared.gauges.generation(catalog.live);
+        self.shared.change(|stand| stand.catalog = Some(catalog.clone()));
+        self.catalog = Some(catalog);
+    }
+
+    /// A catalog with a new generation to be built.
+    fn with_new(&self, catalog: &Catalog, from: BuildFrom) -> Catalog {
+        catalog.with_new(self.shared.definition.number, from, Clock::system().now())
+    }
+
+    /// Starts a piece of work; there is none under way.
+    fn start(&mut self, work: impl Future<Output = Outcome<R>> + Send + 'static) {
+        self.work = Some(tokio::spawn(work));
+    }
+
+    fn start_building(&mut self, number: u32, compared: bool) {
+        let shared = Arc::clone(&self.shared);
+        self.start(async move {
+            let compared = building::build(shared, number, compared).await;
+            Outcome::Built { number, compared }
+        });
+    }
+}

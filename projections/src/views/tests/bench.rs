@@ -1,0 +1,282 @@
+//! A search view on the real embedded store, with faults in its way, over a shop in memory.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use domain::Service;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use store::audit::IdRange;
+use store::{Positions, StoreError};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::audit::ViewAudit;
+use crate::generations::{Catalog, Opened, ViewStore};
+use crate::port::{Applied, Event, QuarantinedEntity, ViewWriter};
+use crate::projector::{CommitPolicy, ViewDefinition};
+use crate::search::{EmbeddedSearchStore, SearchReader};
+use crate::testing::Shop;
+use crate::views::{AnyView, View};
+use crate::{ConsistencyToken, Document, EntityRows, OrderDocument, ViewError};
+
+pub const SOON: Duration = Duration::from_secs(10);
+
+/// What goes wrong.
+#[derive(Debug, Default)]
+pub struct Faults {
+    /// The store does not answer when it is asked for catalogs and generations.
+    pub down: AtomicBool,
+    /// After so many saved catalogs it does not answer any more, as if the process had ended there; never when negative.
+    pub saves_left: AtomicI64,
+    /// This generation does not commit.
+    pub holds: Mutex<Option<u32>>,
+    /// This generation takes the order for known.
+    pub loses: Mutex<Option<(u32, Uuid)>>,
+}
+
+#[derive(Debug)]
+struct FaultyStore {
+    inner: EmbeddedSearchStore,
+    faults: Arc<Faults>,
+}
+
+fn unavailable() -> ViewError {
+    ViewError::Unavailable { view: "search", source: "down".into() }
+}
+
+impl FaultyStore {
+    fn answers(&self) -> Result<(), ViewError> {
+        if self.faults.down.load(Ordering::SeqCst) { Err(unavailable()) } else { Ok(()) }
+    }
+}
+
+impl ViewStore<dyn SearchReader> for FaultyStore {
+    fn backend(&self) -> &'static str {
+        self.inner.backend()
+    }
+
+    fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
+        async {
+            self.answers()?;
+            self.inner.catalog().await
+        }
+        .boxed()
+    }
+
+    fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>> {
+        async move {
+            self.answers()?;
+            if self.faults.saves_left.fetch_sub(1, Ordering::SeqCst) == 0 {
+                self.faults.down.store(true, Ordering::SeqCst);
+                return Err(unavailable());
+            }
+            self.inner.save(catalog).await
+        }
+        .boxed()
+    }
+
+    fn open(&self, generation: u32) -> BoxFuture<'_, Result<Opened<dyn SearchReader>, ViewError>> {
+        async move {
+            self.answers()?;
+            let Opened { writer: inner, reader, versions } = self.inner.open(generation).await?;
+            let writer = Box::new(FaultyWriter { inner, generation, faults: Arc::clone(&self.faults) });
+            Ok(Opened { writer, reader, versions })
+        }
+        .boxed()
+    }
+
+    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
+        self.inner.audit(generation)
+    }
+
+    fn discard(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
+        async move {
+            self.answers()?;
+            self.inner.discard(generation).await
+        }
+        .boxed()
+    }
+}
+
+struct FaultyWriter {
+    inner: Box<dyn ViewWriter>,
+    generation: u32,
+    faults: Arc<Faults>,
+}
+
+impl ViewWriter for FaultyWriter {
+    fn positions(&mut self) -> Result<Positions, ViewError> {
+        self.inner.positions()
+    }
+
+    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
+        if *self.faults.loses.lock().unwrap() == Some((self.generation, event.entity)) {
+            return Ok(Applied::Taken);
+        }
+        self.inner.apply(event)
+    }
+
+    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
+        self.inner.put(document)
+    }
+
+    fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
+        if *self.faults.holds.lock().unwrap() == Some(self.generation) {
+            return Err(unavailable());
+        }
+        self.inner.commit(positions)
+    }
+
+    fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
+        self.inner.quarantined(limit)
+    }
+
+    fn quarantine(&mut self, entity: &QuarantinedEntity) -> Result<(), ViewError> {
+        self.inner.quarantine(entity)
+    }
+
+    fn release(&mut self, service: Service, entity: Uuid) -> Result<(), ViewError> {
+        self.inner.release(service, entity)
+    }
+}
+
+/// The shop's orders as rows.
+struct ShopRows {
+    shop: Arc<Mutex<Shop>>,
+    /// An order that comes while the rows are read, after the heads were noted.
+    late: Mutex<Option<u128>>,
+}
+
+impl std::fmt::Debug for ShopRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShopRows").finish_non_exhaustive()
+    }
+}
+
+impl EntityRows for ShopRows {
+    fn count(&self, _: Service) -> BoxFuture<'_, Result<u64, StoreError>> {
+        let count = self.shop.lock().unwrap().orders.len();
+        async move { Ok(u64::try_from(count).unwrap()) }.boxed()
+    }
+
+    fn next_range(&self, _: Service, after: Option<Uuid>, _: u64) -> BoxFuture<'_, Result<IdRange, StoreError>> {
+        async move { Ok(IdRange { after, up_to: None }) }.boxed()
+    }
+
+    fn entities(&self, _: Service, _: IdRange) -> BoxFuture<'_, Result<Vec<Document>, StoreError>> {
+        let mut shop = self.shop.lock().unwrap();
+        let documents = shop.orders.values().map(|(order, created)| {
+            Document::Order(OrderDocument {
+                order_id: order.id,
+                customer_id: order.customer_id,
+                customer_name: order.customer_name.clone(),
+                order_total: order.total,
+                state: order.state,
+                rejection_reason: order.rejection_reason,
+                lines: created.lines.clone(),
+                note: created.note.clone(),
+                creation_time: order.created_at,
+                version: order.version,
+            })
+        });
+        let documents = documents.collect();
+        if let Some(number) = self.late.lock().unwrap().take() {
+            shop.create_order(number, 1, 100);
+            shop.advance(number, 1);
+        }
+        async move { Ok(documents) }.boxed()
+    }
+}
+
+pub struct Bench {
+    shop: Arc<Mutex<Shop>>,
+    rows: Arc<ShopRows>,
+    pub faults: Arc<Faults>,
+    pub view: View<dyn SearchReader>,
+    directory: TempDir,
+    keep: Duration,
+}
+
+impl Bench {
+    /// A view over a shop with orders 10 to 29, its store answering or not.
+    pub fn start(keep: Duration, prepare: impl FnOnce(&Faults)) -> Self {
+        let mut shop = Shop::new();
+        for number in 10..30 {
+            shop.create_order(number, 1, 100);
+            shop.advance(number, 1);
+        }
+        let shop = Arc::new(Mutex::new(shop));
+        let rows = Arc::new(ShopRows { shop: Arc::clone(&shop), late: Mutex::default() });
+        let faults = Arc::new(Faults::default());
+        faults.saves_left.store(-1, Ordering::SeqCst);
+        prepare(&faults);
+        let directory = TempDir::new().unwrap();
+        let view = start(&directory, &shop, &rows, &faults, keep, 1);
+        Bench { shop, rows, faults, view, directory, keep }
+    }
+
+    pub async fn live() -> Self {
+        let bench = Bench::start(Duration::from_secs(3_600), |_| {});
+        bench.answers(1).await;
+        bench
+    }
+
+    pub fn shop(&self) -> MutexGuard<'_, Shop> {
+        self.shop.lock().unwrap()
+    }
+
+    /// An order that is committed while the next copy reads its rows.
+    pub fn comes_late(&self, number: u128) {
+        *self.rows.late.lock().unwrap() = Some(number);
+    }
+
+    /// Ends the view wherever it is, and starts it again on the same data.
+    pub async fn restart(self, definition: u32) -> Self {
+        self.view.stop().await;
+        self.faults.down.store(false, Ordering::SeqCst);
+        self.faults.saves_left.store(-1, Ordering::SeqCst);
+        let view = start(&self.directory, &self.shop, &self.rows, &self.faults, self.keep, definition);
+        Bench { view, ..self }
+    }
+
+    /// Waits until this generation answers and nothing is built.
+    pub async fn answers(&self, number: u32) {
+        crate::testing::eventually(&format!("generation {number} answers"), || async {
+            let status = self.view.status().await;
+            status.generation == Some(number) && status.progress.is_none()
+        })
+        .await;
+    }
+
+    /// The answering generation shows all orders at their versions.
+    pub async fn shows_the_shop(&self) {
+        let mut token = ConsistencyToken::new();
+        let orders: Vec<_> = self.shop().orders.values().map(|(order, _)| (order.id, order.version)).collect();
+        for (order, version) in &orders {
+            token.see_entity(Service::Orders, order.0, *version);
+        }
+        let generation = self.view.current().unwrap();
+        generation.wait_until(&token, SOON).await.unwrap();
+        for (order, version) in orders {
+            assert_eq!(generation.reader().version_of(order).await.unwrap(), Some(version), "{order}");
+        }
+    }
+}
+
+fn start(
+    directory: &TempDir,
+    shop: &Arc<Mutex<Shop>>,
+    rows: &Arc<ShopRows>,
+    faults: &Arc<Faults>,
+    keep: Duration,
+    number: u32,
+) -> View<dyn SearchReader> {
+    let commit = CommitPolicy { linger: Duration::from_millis(5), rush: None, max_events: 64 };
+    let definition = ViewDefinition { name: "search", number, uses: crate::search::USES, commit };
+    let inner = EmbeddedSearchStore::new(directory.path());
+    let store = Arc::new(FaultyStore { inner, faults: Arc::clone(faults) });
+    let log = Arc::clone(&shop.lock().unwrap().log);
+    View::start(definition, store, log, Arc::<ShopRows>::clone(rows), keep)
+}

@@ -1,0 +1,210 @@
+//! A view as the rest of the node holds it: the generation that answers, and what can be asked of the view as a whole.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::ShardId;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use store::Log;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::comparison::source_of;
+use super::open::OpenGeneration;
+use super::shared::Shared;
+use super::status::{ViewState, ViewStatus};
+use super::supervisor::{Request, Reverting, Supervisor};
+use crate::ViewError;
+use crate::generations::{BuildFrom, Generation, ViewStore};
+use crate::projector::ViewDefinition;
+use crate::rows::EntityRows;
+use crate::token::ConsistencyToken;
+
+/// Requests that wait for the supervisor; each caller waits for its answer.
+const REQUESTS: usize = 16;
+
+/// One view. `R` is its read side.
+pub struct View<R: ?Sized> {
+    shared: Arc<Shared<R>>,
+    /// Taken out by whoever stops it: without senders the supervisor ends.
+    requests: Mutex<Option<mpsc::Sender<Request>>>,
+    supervisor: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl<R: ?Sized + Send + Sync + 'static> View<R> {
+    /// Starts a view, whether its store answers or not. Call it inside the runtime that drives the log.
+    pub(super) fn start(
+        definition: ViewDefinition,
+        store: Arc<dyn ViewStore<R>>,
+        log: Arc<dyn Log>,
+        rows: Arc<dyn EntityRows>,
+        keep: Duration,
+    ) -> Self {
+        let shared = Arc::new(Shared::new(definition, store, log, rows, keep));
+        let (requests, inbox) = mpsc::channel(REQUESTS);
+        let supervisor = tokio::spawn(Supervisor::new(Arc::clone(&shared), inbox).run());
+        View { shared, requests: Mutex::new(Some(requests)), supervisor: Mutex::new(Some(supervisor)) }
+    }
+
+    /// The generation that answers. A query takes it once, waits on it and reads from it.
+    ///
+    /// # Errors
+    /// [`ViewError::NotReady`] while the first one is built, [`ViewError::Unavailable`] when the store did not answer
+    /// at the start.
+    pub fn current(&self) -> Result<Arc<OpenGeneration<R>>, ViewError> {
+        self.shared.current()
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, ViewError>>) -> Request,
+    ) -> Result<T, ViewError> {
+        let closed = || ViewError::Closed { view: self.shared.definition.name };
+        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
+        let (answer, outcome) = oneshot::channel();
+        requests.send(request(answer)).await.map_err(|_| closed())?;
+        drop(requests);
+        outcome.await.map_err(|_| closed())?
+    }
+
+    async fn heal_in_all(&self, entity: Uuid) -> Result<Option<u64>, ViewError> {
+        let Some(source) = self.source_of(entity).await? else { return Ok(None) };
+        let live = self.current()?;
+        let version = live.heal(source, entity).await?;
+        let others: Vec<_> = self.shared.look(|stand| stand.open.values().cloned().collect());
+        for generation in others.iter().filter(|generation| generation.number() != live.number()) {
+            if let Err(error) = generation.heal(source, entity).await {
+                let (view, number) = (self.shared.definition.name, generation.number());
+                tracing::warn!(view, entity = %entity, generation = number, error = %error, "not healed beside the answering one");
+            }
+        }
+        Ok(Some(version).filter(|version| *version > 0))
+    }
+
+    /// The shard that has an entity's history, if one that the view uses has it.
+    async fn source_of(&self, entity: Uuid) -> Result<Option<ShardId>, ViewError> {
+        let sources = self.shared.log.sources();
+        for service in self.shared.definition.uses {
+            let source = source_of(&sources, *service, entity);
+            if !self.shared.log.history(source, entity, 1, 1).await?.is_empty() {
+                return Ok(Some(source));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits until the view answers or it is known why it does not; its first building is not waited for.
+    async fn settle(&self) {
+        self.shared.until(|stand| stand.live.is_some() || stand.failure.is_some()).await;
+    }
+
+    async fn end(&self) {
+        drop(self.requests.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(supervisor) = supervisor
+            && supervisor.await.is_err()
+        {
+            tracing::error!(view = self.shared.definition.name, "the supervisor of the view has panicked");
+        }
+    }
+}
+
+/// A rebuild or a way back that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reverted {
+    pub generation: u32,
+    /// Whether it answers already.
+    pub done: bool,
+}
+
+/// Any view, whatever it answers: what operators see and do.
+pub trait AnyView: Send + Sync {
+    fn name(&self) -> &'static str;
+
+    /// Cheap: for every request.
+    fn state(&self) -> ViewState;
+
+    /// Measuring the lag reads some rows of the log.
+    fn status(&self) -> BoxFuture<'_, ViewStatus>;
+
+    /// Waits until the view answers, or it is known why it does not.
+    fn settled(&self) -> BoxFuture<'_, ()>;
+
+    /// Waits until the answering generation has reached all that the token names.
+    ///
+    /// # Errors
+    /// As [`View::current`] and [`OpenGeneration::wait_until`].
+    fn wait_until<'a>(&'a self, token: &'a ConsistencyToken, timeout: Duration)
+    -> BoxFuture<'a, Result<(), ViewError>>;
+
+    /// Begins a new generation, which answers when it has reached what the present one has.
+    ///
+    /// # Errors
+    /// [`ViewError::Conflict`] while another is built, [`ViewError::Unavailable`] when the store does not answer.
+    fn rebuild(&self, from: BuildFrom) -> BoxFuture<'_, Result<Generation, ViewError>>;
+
+    /// Goes back to the generation that has answered before, and waits for it at most so long.
+    ///
+    /// # Errors
+    /// [`ViewError::Conflict`] when none is kept.
+    fn revert(&self, wait: Duration) -> BoxFuture<'_, Result<Reverted, ViewError>>;
+
+    /// Puts an entity as its history has it in the place of what the view shows, in all generations, and gives its
+    /// version; `None` when no service that the view uses has such an entity.
+    ///
+    /// # Errors
+    /// [`ViewError::Conflict`] when its history cannot be folded.
+    fn heal(&self, entity: Uuid) -> BoxFuture<'_, Result<Option<u64>, ViewError>>;
+
+    /// Commits what was applied and stops. What was read from stays readable.
+    fn stop(&self) -> BoxFuture<'_, ()>;
+}
+
+impl<R: ?Sized + Send + Sync + 'static> AnyView for View<R> {
+    fn name(&self) -> &'static str {
+        self.shared.definition.name
+    }
+
+    fn state(&self) -> ViewState {
+        self.shared.state()
+    }
+
+    fn status(&self) -> BoxFuture<'_, ViewStatus> {
+        self.shared.status().boxed()
+    }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        self.settle().boxed()
+    }
+
+    fn wait_until<'a>(
+        &'a self,
+        token: &'a ConsistencyToken,
+        timeout: Duration,
+    ) -> BoxFuture<'a, Result<(), ViewError>> {
+        async move { self.current()?.wait_until(token, timeout).await }.boxed()
+    }
+
+    fn rebuild(&self, from: BuildFrom) -> BoxFuture<'_, Result<Generation, ViewError>> {
+        self.ask(move |answer| Request::Rebuild { from, answer }).boxed()
+    }
+
+    fn revert(&self, wait: Duration) -> BoxFuture<'_, Result<Reverted, ViewError>> {
+        async move {
+            let Reverting { generation, done } = self.ask(|answer| Request::Revert { answer }).await?;
+            let done = matches!(tokio::time::timeout(wait, done).await, Ok(Ok(())));
+            Ok(Reverted { generation: generation.number, done })
+        }
+        .boxed()
+    }
+
+    fn heal(&self, entity: Uuid) -> BoxFuture<'_, Result<Option<u64>, ViewError>> {
+        self.heal_in_all(entity).boxed()
+    }
+
+    fn stop(&self) -> BoxFuture<'_, ()> {
+        self.end().boxed()
+    }
+}
