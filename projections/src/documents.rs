@@ -13,6 +13,8 @@ use crate::ViewError;
 use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::port::VersionReader;
 
+#[cfg(test)]
+mod contract;
 pub mod cursor;
 mod fold;
 pub mod sqlite;
