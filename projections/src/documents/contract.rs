@@ -1,7 +1,7 @@
 //! The contract of every document store, as tests. A backend joins with one line:
 //!
 //! ```ignore
-//! document_contract!(sqlite, |runtime| { /* make an empty place, return how to open it */ });
+//! document_contract!(sqlite, place); // makes an empty place for a runtime and returns how to open it
 //! ```
 //!
 //! What is opened is opened again and again by the tests that end a backend in the middle of its work.
@@ -13,6 +13,7 @@ use store::{Destination, Log as _, Message, Positions};
 use tokio::runtime::{Builder, Handle, Runtime};
 use uuid::Uuid;
 
+use super::sqlite::SqliteDocumentStore;
 use super::{CustomerWithOrders, CustomersQuery, DocumentReader};
 use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::generations::{Opened, ViewStore};
@@ -30,7 +31,6 @@ pub(crate) type Open = Box<dyn Fn() -> Store>;
 macro_rules! document_contract {
     ($(#[$attribute:meta])* $backend:ident, $open:expr) => {
         mod $backend {
-            use super::*;
             $crate::documents::contract::document_rules! { { $(#[$attribute])* } $open;
                 reading: a_customer_shows_its_newest_orders_bounded_and_in_order,
                 reading: customers_are_found_by_name_and_time,
@@ -76,11 +76,18 @@ macro_rules! document_rule {
 }
 pub(crate) use {document_rule, document_rules};
 
-document_contract!(sqlite, |_| {
+document_contract!(sqlite, crate::documents::contract::sqlite_place);
+
+document_contract!(
+    #[ignore = "needs MongoDB: COUNTERFOIL_TEST_MONGODB_URL"]
+    mongodb,
+    crate::documents::mongodb::testing::place
+);
+
+fn sqlite_place(_runtime: &Handle) -> Open {
     let directory = tempfile::tempdir().unwrap();
-    let open: Open = Box::new(move || Box::new(crate::documents::sqlite::SqliteDocumentStore::new(directory.path())));
-    open
-});
+    Box::new(move || Box::new(SqliteDocumentStore::new(directory.path())))
+}
 
 /// A shop whose events are fed into a store, and the queries that are answered from it.
 pub(crate) struct Case {
