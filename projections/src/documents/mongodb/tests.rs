@@ -251,3 +251,35 @@ fn mongodb_a_commit_that_ends_after_any_step_is_repeated_without_a_trace() {
         assert_eq!((seen.customer.version, seen.orders.len(), seen.orders[0].version), (version, 1, version));
     }
 }
+
+#[test]
+#[ignore = "needs MongoDB: COUNTERFOIL_TEST_MONGODB_URL"]
+fn mongodb_a_customers_document_holds_no_more_than_its_newest_orders() {
+    let runtime = runtime();
+    let database = TestDatabase::new(runtime.handle());
+    let mut opened = runtime.block_on(database.store().open(1)).unwrap();
+    let (customer, [_, order]) = (Uuid::from_u128(1).to_string(), documents());
+    let Whole::Order(order) = order else { panic!("the second one is an order") };
+    let mut put = |numbers: std::ops::Range<u128>| {
+        for number in numbers {
+            let creation_time = Timestamp::from_micros(i64::try_from(number).unwrap());
+            let order = OrderDocument { order_id: OrderId(Uuid::from_u128(number)), creation_time, ..order.clone() };
+            opened.writer.put(&Whole::Order(order)).unwrap();
+        }
+        opened.writer.commit(&store::Positions::new()).unwrap();
+        let customers = database.connection.database.collection::<Document>(&Names::of(1).customers);
+        let stored = runtime.block_on(async { customers.find_one(doc! {"_id": &customer}).await }).unwrap().unwrap();
+        let mut orders: Vec<_> = stored.get_document("orders").unwrap().keys().cloned().collect();
+        orders.sort();
+        orders
+    };
+    let ids = |numbers: std::ops::Range<u128>| -> Vec<_> {
+        numbers.map(|number| Uuid::from_u128(number).to_string()).collect()
+    };
+    assert_eq!(put(10..100), ids(10..100));
+    assert_eq!(put(100..110), ids(10..110));
+    assert_eq!(put(110..115), ids(15..115));
+    // Late ones.
+    assert_eq!(put(8..13), ids(15..115));
+    assert_eq!(put(115..400), ids(300..400));
+}
