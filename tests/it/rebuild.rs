@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
-use tests::{Api, Node, eventually_within};
+use tests::{Api, Node, ViewStores, eventually_within};
 
 use crate::books::views_are_level;
 
@@ -159,7 +159,7 @@ async fn an_entity_is_healed_in_each_view_by_its_history() {
 
 #[tokio::test]
 async fn a_view_whose_store_is_down_at_the_start_does_not_keep_commands_from_being_taken() {
-    let mut node = Node::start().await;
+    let mut node = Node::start_on(ViewStores::Embedded, &[]).await;
     trade(&node.api(), 3).await;
     node.terminate().await;
     let catalog = node.folder().join("data/search.json");
