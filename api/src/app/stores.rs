@@ -17,7 +17,7 @@ use crate::config::{Config, DocumentsBackend, SearchBackend};
 /// starting. Connections belong to the runtime of `io`.
 ///
 /// # Errors
-/// When a setting asks for what this release cannot do.
+/// When an address cannot be one of such a store.
 pub(crate) async fn view_stores(config: &Config, io: &Handle) -> anyhow::Result<ViewStores> {
     Ok(ViewStores { documents: documents(config, io).await?, search: search(config, io)? })
 }
