@@ -24,6 +24,8 @@ pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The user name that says that the password is an API key, encoded as Elasticsearch hands it out.
 const API_KEY: &str = "ApiKey";
+/// There is no index, or alias, of the name.
+pub(super) const NO_INDEX: &str = "index_not_found_exception";
 /// So much of an error's text is kept.
 const MAX_REASON: usize = 500;
 
@@ -146,12 +148,13 @@ impl Client {
         Err(Failure::Refused { status: status.as_u16(), kind: cause.kind, reason })
     }
 
-    /// The newest version of a stored document, refreshed or not; `None` when it is not there.
+    /// The newest version of a stored document, refreshed or not; `None` when it is not there. That its index is not
+    /// there is an error: somebody has deleted it.
     pub(super) async fn get<T: DeserializeOwned>(&self, index: &str, id: &str) -> Result<Option<Found<T>>, Failure> {
         let path = format!("/{index}/_doc/{id}");
         match self.send(Method::Get, &path, &[], None::<()>, READ_TIMEOUT).await {
             Ok(found) => Ok(Some(found)),
-            Err(failure) if failure.is(404) => Ok(None),
+            Err(failure) if failure.is(404) && !failure.is_kind(NO_INDEX) => Ok(None),
             Err(failure) => Err(failure),
         }
     }

@@ -46,6 +46,11 @@ impl Names {
     pub(super) fn views(&self) -> String {
         format!("{}-views", self.namespace)
     }
+
+    /// The name under which that is written, for the same reason.
+    pub(super) fn views_to_write(&self) -> String {
+        format!("{}-views-write", self.namespace)
+    }
 }
 
 /// The fields of an order; see [`document`](super::document).
@@ -85,7 +90,8 @@ fn settings() -> Value {
 
 /// Makes the index for what is stored besides the orders, if it is not there.
 pub(super) async fn ensure_views(client: &Client, names: &Names) -> Result<(), Failure> {
-    let body = json!({ "settings": settings(), "mappings": { "dynamic": false } });
+    let alias = names.views_to_write();
+    let body = json!({ "settings": settings(), "mappings": { "dynamic": false }, "aliases": { alias: {} } });
     create(client, &names.views(), body).await
 }
 
@@ -97,6 +103,10 @@ pub(super) async fn create_orders(client: &Client, names: &Names, generation: u3
 }
 
 async fn create(client: &Client, index: &str, body: Value) -> Result<(), Failure> {
+    // Mostly it is there, and a server that hangs is found out sooner.
+    if exists(client, index).await? {
+        return Ok(());
+    }
     let path = format!("/{index}");
     match client.send::<Value>(Method::Put, &path, &[], Some(JsonBody::new(body)), WRITE_TIMEOUT).await {
         Ok(_) => Ok(()),

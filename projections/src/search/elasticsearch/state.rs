@@ -7,13 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::Positions;
 
-use super::client::{Client, Failure, Found, READ_TIMEOUT};
+use super::client::{Client, Failure, Found, NO_INDEX, READ_TIMEOUT};
 use super::index::{Names, create_orders, ensure_views, exists};
 use crate::generations::Catalog;
 use crate::search::VIEW;
 use crate::{QuarantinedEntity, ViewError, positions};
 
 const CATALOG: &str = "orders";
+/// Writing makes no index.
+const REQUIRE_ALIAS: (&str, &str) = ("require_alias", "true");
 
 fn state_id(generation: u32) -> String {
     format!("orders-{generation}")
@@ -102,13 +104,16 @@ pub(super) async fn store(
     state: &GenerationState,
     over: Option<Written>,
 ) -> Result<Written, ViewError> {
-    let path = format!("/{}/_doc/{}", names.views(), state_id(generation));
+    let path = format!("/{}/_doc/{}", names.views_to_write(), state_id(generation));
     let body = JsonBody::new(state.write().map_err(|error| damaged(&error))?);
     let written = match over {
-        None => client.send(Method::Put, &path, &[("op_type", "create")], Some(body), READ_TIMEOUT).await,
+        None => {
+            client.send(Method::Put, &path, &[REQUIRE_ALIAS, ("op_type", "create")], Some(body), READ_TIMEOUT).await
+        }
         Some(Written { seq_no, primary_term }) => {
             let (seq_no, primary_term) = (seq_no.to_string(), primary_term.to_string());
-            let parameters = [("if_seq_no", seq_no.as_str()), ("if_primary_term", primary_term.as_str())];
+            let parameters =
+                [REQUIRE_ALIAS, ("if_seq_no", seq_no.as_str()), ("if_primary_term", primary_term.as_str())];
             client.send(Method::Put, &path, &parameters, Some(body), READ_TIMEOUT).await
         }
     };
@@ -126,16 +131,19 @@ struct CatalogDocument {
 }
 
 pub(super) async fn load_catalog(client: &Client, names: &Names) -> Result<Catalog, ViewError> {
-    let found: Option<Found<CatalogDocument>> = client.get(&names.views(), CATALOG).await?;
+    let found: Option<Found<CatalogDocument>> = match client.get(&names.views(), CATALOG).await {
+        Err(failure) if failure.is_kind(NO_INDEX) => None,
+        found => found?,
+    };
     let Some(found) = found else { return Ok(Catalog::default()) };
     serde_json::from_value(found.source.catalog).map_err(|error| damaged(&error))
 }
 
 pub(super) async fn store_catalog(client: &Client, names: &Names, catalog: &Catalog) -> Result<(), ViewError> {
     ensure_views(client, names).await?;
-    let path = format!("/{}/_doc/{CATALOG}", names.views());
+    let path = format!("/{}/_doc/{CATALOG}", names.views_to_write());
     let body = CatalogDocument { catalog: serde_json::to_value(catalog).map_err(|error| damaged(&error))? };
-    client.send::<Value>(Method::Put, &path, &[], Some(JsonBody::new(body)), READ_TIMEOUT).await?;
+    client.send::<Value>(Method::Put, &path, &[REQUIRE_ALIAS], Some(JsonBody::new(body)), READ_TIMEOUT).await?;
     Ok(())
 }
 

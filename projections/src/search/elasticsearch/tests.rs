@@ -8,8 +8,15 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use super::client::{Client, WRITE_TIMEOUT};
+use super::index::Names;
 use super::store::ElasticsearchStore;
+use crate::ViewError;
+use crate::generations::{Opened, ViewStore as _};
+use crate::search::SearchReader;
 use crate::search::contract::Open;
+
+mod faults;
+mod proxy;
 
 fn address() -> String {
     std::env::var("COUNTERFOIL_TEST_ELASTICSEARCH_URL")
@@ -25,13 +32,34 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        Place::at(&address())
+    }
+
+    /// For the tests that reach no server.
+    fn without_server() -> Self {
+        Place::at("http://127.0.0.1:1")
+    }
+
+    fn at(address: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let client = Client::new(&address()).unwrap();
+        let client = Client::new(address).unwrap();
         Place { runtime, client, namespace: format!("test-{}", Uuid::new_v4().simple()) }
     }
 
     fn store(&self) -> Arc<ElasticsearchStore> {
-        Arc::new(ElasticsearchStore::new(&address(), &self.namespace, self.runtime.handle().clone()).unwrap())
+        Arc::new(self.store_at(&address()))
+    }
+
+    fn store_at(&self, address: &str) -> ElasticsearchStore {
+        ElasticsearchStore::new(address, &self.namespace, self.runtime.handle().clone()).unwrap()
+    }
+
+    fn names(&self) -> Names {
+        Names::new(&self.namespace).unwrap()
+    }
+
+    fn open(&self, store: &ElasticsearchStore, generation: u32) -> Result<Opened<dyn SearchReader>, ViewError> {
+        self.runtime.block_on(store.open(generation))
     }
 }
 
