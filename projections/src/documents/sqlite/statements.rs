@@ -8,7 +8,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use sea_orm::{EntityName, IdenStatic, Iterable};
 
 use super::conversions::{state_number, stored_version};
-use super::tables::{customer_document, order_document, view_position, view_quarantine};
+use super::tables::{customer_document, customer_largest_order, order_document, view_position, view_quarantine};
 use crate::ViewError;
 use crate::port::QuarantinedEntity;
 
@@ -41,6 +41,7 @@ pub(super) struct Sql {
     pub replace_order: String,
     pub update_order: String,
     pub select_order: String,
+    pub raise_largest: String,
     pub insert_customer: String,
     pub replace_customer: String,
     pub update_customer: String,
@@ -56,11 +57,13 @@ impl Sql {
     pub(super) fn new() -> Self {
         let (orders, customers) = (order_document::Entity.table_name(), customer_document::Entity.table_name());
         let (positions, quarantine) = (view_position::Entity.table_name(), view_quarantine::Entity.table_name());
+        let largest = customer_largest_order::Entity.table_name();
         Sql {
             insert_order: upsert::<order_document::Column>(orders, "id", Some("version")),
             replace_order: upsert::<order_document::Column>(orders, "id", None),
             update_order: update(orders, &ORDER_CHANGES),
             select_order: format!("SELECT {} FROM {orders} WHERE id = ?1", names(&ORDER_STATE)),
+            raise_largest: upsert::<customer_largest_order::Column>(largest, "customer_id", Some("total_cents")),
             insert_customer: upsert::<customer_document::Column>(customers, "id", Some("version")),
             replace_customer: upsert::<customer_document::Column>(customers, "id", None),
             update_customer: update(customers, &CUSTOMER_CHANGES),
@@ -168,7 +171,7 @@ pub(super) fn blob(bytes: &[u8]) -> ToSqlOutput<'_> {
     ToSqlOutput::Borrowed(ValueRef::Blob(bytes))
 }
 
-fn integer(value: i64) -> ToSqlOutput<'static> {
+pub(super) fn integer(value: i64) -> ToSqlOutput<'static> {
     ToSqlOutput::Borrowed(ValueRef::Integer(value))
 }
 

@@ -56,6 +56,26 @@ pub(super) mod customer_document {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// The largest total that an order of a customer has ever had: it only grows. A customer whose largest is below what
+/// is asked for has no such order, and its orders need no look.
+pub(super) mod customer_largest_order {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "customer_largest_orders")]
+    pub struct Model {
+        /// There may be no such customer.
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub customer_id: Uuid,
+        pub total_cents: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// How far the view has come: one row, written by every commit.
 pub(super) mod view_position {
     use sea_orm::entity::prelude::*;

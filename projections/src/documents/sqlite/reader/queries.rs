@@ -1,13 +1,13 @@
 //! The statements of the read side. Each walks an index from the place of the cursor and stops at the limit.
 
-use domain::OrderState;
+use domain::{Money, OrderState};
 use sea_orm::sea_query::{Expr, ExprTrait, Order as Direction, Query, SelectStatement, UnionType};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
 use crate::documents::cursor::Place;
 use crate::documents::sqlite::conversions::state_number;
-use crate::documents::sqlite::tables::{customer_document, order_document};
+use crate::documents::sqlite::tables::{customer_document, customer_largest_order, order_document};
 use crate::documents::{CustomersQuery, fold_case};
 
 /// The newest orders of a customer.
@@ -88,6 +88,9 @@ pub(in crate::documents::sqlite) fn customers(
         // Not LIKE: nothing in the word means anything but itself.
         select = select.filter(Expr::cust_with_values("instr(name_folded, ?) > 0", [fold_case(word)]));
     }
+    if let Some(total) = query.min_order_total {
+        select = select.filter(Expr::exists(ever_so_large(total)));
+    }
     if query.min_order_total.is_some() || query.order_state.is_some() {
         select = select.filter(Expr::exists(matching_order(query)));
     }
@@ -96,6 +99,19 @@ pub(in crate::documents::sqlite) fn customers(
         select = select.filter(place.lt(Expr::tuple([Expr::value(created_at), Expr::value(id)])));
     }
     select.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).limit(u64::from(query.limit) + 1)
+}
+
+/// Whether the customer at hand has ever had an order of at least that total: most that have none are told by this.
+fn ever_so_large(total: Money) -> SelectStatement {
+    use customer_largest_order::{Column, Entity};
+    let customer = (customer_document::Entity, customer_document::Column::Id);
+    let mut select = Query::select();
+    select
+        .expr(Expr::val(1))
+        .from(Entity)
+        .and_where(Expr::col((Entity, Column::CustomerId)).equals(customer))
+        .and_where(Expr::col(Column::TotalCents).gte(total.cents()));
+    select
 }
 
 /// An order of the customer at hand that meets the query.

@@ -1,6 +1,8 @@
 //! Rows of the writer's connection: loaded to go on from them, saved at a commit.
 
-use domain::Service;
+use std::collections::HashMap;
+
+use domain::{CustomerId, Service};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction};
 use sea_orm::{IdenStatic, Iterable};
 use uuid::Uuid;
@@ -10,7 +12,7 @@ use crate::ViewError;
 use crate::documents::fold::{Change, CustomerState, Fold, OrderState};
 use crate::documents::sqlite::conversions::{OrderRow, customer_of};
 use crate::documents::sqlite::statements::{
-    CUSTOMER_CHANGES, DetailColumns, ORDER_CHANGES, Sql, blob, customer_value, order_value, quarantine_value,
+    CUSTOMER_CHANGES, DetailColumns, ORDER_CHANGES, Sql, blob, customer_value, integer, order_value, quarantine_value,
 };
 use crate::documents::sqlite::tables::{customer_document, order_document, view_quarantine};
 use crate::documents::{corrupt, fold_case};
@@ -60,6 +62,7 @@ pub(super) fn save_orders(
     let mut insert = transaction.prepare_cached(&sql.insert_order).map_err(sqlite_error)?;
     let mut replace = transaction.prepare_cached(&sql.replace_order).map_err(sqlite_error)?;
     let mut update = transaction.prepare_cached(&sql.update_order).map_err(sqlite_error)?;
+    let mut largest: HashMap<CustomerId, i64> = HashMap::new();
     for Change { state: OrderState { order, details }, replaces } in orders.changed() {
         if let Some(details) = details {
             let lines = serde_json::to_string(&details.lines).map_err(corrupt)?;
@@ -67,10 +70,16 @@ pub(super) fn save_orders(
             let columns = order_document::Column::iter();
             let statement = if replaces { &mut replace } else { &mut insert };
             run(statement, columns, |column| order_value(column, order, Some(details)))?;
+            let known = largest.entry(order.customer_id).or_default();
+            *known = order.total.cents().max(*known);
         } else {
             let columns = ORDER_CHANGES.into_iter().chain([order_document::Column::Id]);
             run(&mut update, columns, |column| order_value(column, order, None))?;
         }
+    }
+    let mut raise = transaction.prepare_cached(&sql.raise_largest).map_err(sqlite_error)?;
+    for (customer, total) in largest {
+        raise.execute([blob(customer.0.as_bytes()), integer(total)]).map_err(sqlite_error)?;
     }
     Ok(())
 }
