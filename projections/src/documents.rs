@@ -13,8 +13,11 @@ use crate::ViewError;
 use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::port::VersionReader;
 
+#[cfg(test)]
+mod contract;
 pub mod cursor;
 mod fold;
+pub mod mongodb;
 pub mod sqlite;
 
 /// The view's name, in errors, metrics and `GET /views`.
@@ -103,4 +106,9 @@ fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> V
 
 fn corrupt(what: impl fmt::Display) -> ViewError {
     ViewError::Corrupt { view: VIEW, what: what.to_string() }
+}
+
+/// Lower case letter by letter, so that a part of a text folds to the same letters as the whole.
+fn fold_case(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
 }

@@ -92,6 +92,16 @@ impl<S: State> Fold<S> {
         advance(entry, event, &mut self.changed)
     }
 
+    /// Whether an entity is in memory.
+    pub(super) fn holds(&self, id: Uuid) -> bool {
+        self.entries.contains_key(&id)
+    }
+
+    /// Takes over what is stored of an entity that is not in memory.
+    pub(super) fn loaded(&mut self, id: Uuid, state: S) {
+        self.entries.entry(id).or_insert(Entry { state, changed: false, replaces: false });
+    }
+
     /// Puts an entity in the place of whatever is in memory and whatever is stored.
     pub(super) fn put(&mut self, id: Uuid, state: S) {
         let before = self.entries.insert(id, Entry { state, changed: true, replaces: true });

@@ -43,11 +43,6 @@ pub(super) fn stored_version(version: u64) -> Result<i64, ViewError> {
     i64::try_from(version).map_err(|_| corrupt(format_args!("version {version}")))
 }
 
-/// Lower case letter by letter, so that a part of a text folds to the same letters as the whole.
-pub(super) fn fold_case(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).collect()
-}
-
 /// The columns of an order that its events change or that they are decided by.
 pub(super) struct OrderRow {
     pub customer_id: Vec<u8>,

@@ -5,10 +5,10 @@ use sea_orm::sea_query::{Expr, ExprTrait, Order as Direction, Query, SelectState
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
-use crate::documents::CustomersQuery;
 use crate::documents::cursor::Place;
-use crate::documents::sqlite::conversions::{fold_case, state_number};
+use crate::documents::sqlite::conversions::state_number;
 use crate::documents::sqlite::tables::{customer_document, order_document};
+use crate::documents::{CustomersQuery, fold_case};
 
 /// The newest orders of a customer.
 pub(in crate::documents::sqlite) struct NewestOrders {

@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use super::sqlite_error;
 use crate::ViewError;
-use crate::documents::corrupt;
 use crate::documents::fold::{Change, CustomerState, Fold, OrderState};
-use crate::documents::sqlite::conversions::{OrderRow, customer_of, fold_case};
+use crate::documents::sqlite::conversions::{OrderRow, customer_of};
 use crate::documents::sqlite::statements::{
     CUSTOMER_CHANGES, DetailColumns, ORDER_CHANGES, Sql, blob, customer_value, order_value, quarantine_value,
 };
 use crate::documents::sqlite::tables::{customer_document, order_document, view_quarantine};
+use crate::documents::{corrupt, fold_case};
 use crate::port::QuarantinedEntity;
 
 pub(super) fn load_order(connection: &Connection, sql: &Sql, id: Uuid) -> Result<Option<OrderState>, ViewError> {

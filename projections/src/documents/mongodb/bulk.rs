@@ -1,0 +1,127 @@
+//! Many writes in few commands. The statements of a command are independent of each other, and so are the commands.
+//!
+//! The server of this release knows no bulk over many collections, and the driver makes no command of many guarded
+//! updates, so the commands are put together here.
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use mongodb::Database;
+use mongodb::bson::raw::{CStr, cstr};
+use mongodb::bson::{Document, RawArrayBuf, RawDocumentBuf, rawdoc};
+
+use super::errors::{Refused, failed};
+use crate::ViewError;
+use crate::documents::corrupt;
+
+/// A command holds at most this many statements: the server checks between statements whether it must yield, and a
+/// batch of a projector is worth two cores.
+const MAX_STATEMENTS: usize = 1_000;
+/// A command is a document, and one holds 16 MiB at most. A statement is far smaller than the rest.
+const MAX_BYTES: usize = 8 * 1024 * 1024;
+/// So many commands are under way at once.
+const CONCURRENCY: usize = 2;
+
+/// What the statements of a command do.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    Insert,
+    Update,
+}
+
+impl Kind {
+    fn names(self) -> (&'static CStr, &'static CStr) {
+        match self {
+            Kind::Insert => (cstr!("insert"), cstr!("documents")),
+            Kind::Update => (cstr!("update"), cstr!("updates")),
+        }
+    }
+}
+
+/// Does all statements, durably, and gives those that the server has refused.
+pub(super) async fn write(
+    database: &Database,
+    collection: &str,
+    kind: Kind,
+    statements: &[RawDocumentBuf],
+) -> Result<Vec<Refused>, ViewError> {
+    let pieces = pieces_of(statements);
+    let commands = stream::iter(pieces).map(|(first, piece)| run(database, collection, kind, first, piece));
+    let refused: Vec<Vec<Refused>> = commands.buffer_unordered(CONCURRENCY).try_collect().await?;
+    Ok(refused.into_iter().flatten().collect())
+}
+
+/// Cuts statements into commands' worth, each with the place of its first. No piece is longer than an even share, so
+/// that the commands under way end together.
+fn pieces_of(statements: &[RawDocumentBuf]) -> Vec<(usize, &[RawDocumentBuf])> {
+    let share = statements.len().div_ceil(CONCURRENCY).clamp(100, MAX_STATEMENTS);
+    let mut pieces = Vec::new();
+    let mut rest = statements;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fitting = rest.iter().take(share).take_while(|statement| {
+            bytes += statement.as_bytes().len();
+            bytes <= MAX_BYTES
+        });
+        let (piece, others) = rest.split_at(fitting.count().max(1));
+        pieces.push((statements.len() - rest.len(), piece));
+        rest = others;
+    }
+    pieces
+}
+
+async fn run(
+    database: &Database,
+    collection: &str,
+    kind: Kind,
+    first: usize,
+    statements: &[RawDocumentBuf],
+) -> Result<Vec<Refused>, ViewError> {
+    let (name, field) = kind.names();
+    let mut all = RawArrayBuf::new();
+    for statement in statements {
+        all.push(statement);
+    }
+    let mut command = RawDocumentBuf::new();
+    command.append(name, collection);
+    command.append(field, all);
+    command.append(cstr!("ordered"), false);
+    command.append(cstr!("writeConcern"), rawdoc! {"w": "majority"});
+    let answer = database.run_raw_command(command).await.map_err(failed)?;
+    if let Ok(error) = answer.get_document("writeConcernError") {
+        return Err(crate::documents::unavailable(format!("the write is not durable: {error}")));
+    }
+    let Ok(errors) = answer.get_array("writeErrors") else { return Ok(Vec::new()) };
+    errors.iter().map(|error| refused(first, error.as_document())).collect()
+}
+
+fn refused(first: usize, error: Option<&Document>) -> Result<Refused, ViewError> {
+    let read = || {
+        let error = error?;
+        let index = usize::try_from(error.get_i32("index").ok()?).ok()?;
+        let message = error.get_str("errmsg").unwrap_or_default().to_owned();
+        Some(Refused { index: first + index, code: error.get_i32("code").ok()?, message })
+    };
+    read().ok_or_else(|| corrupt("the server's answer to a bulk of writes cannot be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_lose_nothing_and_stay_within_their_bounds() {
+        let small = vec![rawdoc! {"a": 1}; 2_345];
+        let large = vec![rawdoc! {"a": "x".repeat(3 * 1024 * 1024)}; 5];
+        let oversized = vec![rawdoc! {"a": "x".repeat(9 * 1024 * 1024)}; 2];
+        for (statements, count) in [(&small, 3), (&large, 3), (&oversized, 2), (&Vec::new(), 0)] {
+            let pieces = pieces_of(statements);
+            assert_eq!(pieces.len(), count);
+            let mut next = 0;
+            for (first, piece) in pieces {
+                assert_eq!(first, next);
+                assert!(!piece.is_empty() && piece.len() <= MAX_STATEMENTS);
+                next += piece.len();
+            }
+            assert_eq!(next, statements.len());
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The names under which people find the answering generation: MongoDB's own views `customers` and `orders`, which show
+//! its documents without what only our queries use.
+
+use mongodb::Database;
+use mongodb::bson::{Document, doc};
+
+use super::errors::{NAMESPACE_EXISTS, code_of, failed};
+use super::{Names, queries};
+use crate::ViewError;
+
+const CUSTOMERS: &str = "customers";
+const ORDERS: &str = "orders";
+
+/// Lets the names point to a generation, or to nothing.
+pub(super) async fn point_to(database: &Database, live: Option<u32>) -> Result<(), ViewError> {
+    let Some(live) = live.map(Names::of) else {
+        for name in [CUSTOMERS, ORDERS] {
+            database.collection::<Document>(name).drop().await.map_err(failed)?;
+        }
+        return Ok(());
+    };
+    let shown = vec![doc! {"$match": queries::is_customer()}, doc! {"$unset": ["nameFolded", "largestOrder"]}];
+    point(database, CUSTOMERS, &live.customers, shown).await?;
+    point(database, ORDERS, &live.orders, Vec::new()).await
+}
+
+async fn point(database: &Database, name: &str, to: &str, pipeline: Vec<Document>) -> Result<(), ViewError> {
+    let create = doc! {"create": name, "viewOn": to, "pipeline": &pipeline, "writeConcern": {"w": "majority"}};
+    match database.run_command(create).await {
+        Err(error) if code_of(&error) == Some(NAMESPACE_EXISTS) => {
+            let change = doc! {"collMod": name, "viewOn": to, "pipeline": pipeline, "writeConcern": {"w": "majority"}};
+            database.run_command(change).await.map_err(failed)?;
+            Ok(())
+        }
+        created => created.map(drop).map_err(failed),
+    }
+}

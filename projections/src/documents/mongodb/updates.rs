@@ -1,0 +1,146 @@
+//! The statements of a commit, each guarded by the versions of what it writes.
+
+use std::collections::BTreeMap;
+
+use domain::{CustomerId, Order};
+use mongodb::bson::raw::{CString, cstr};
+use mongodb::bson::{RawArrayBuf, RawDocumentBuf, rawdoc, serialize_to_raw_document_buf};
+use serde::Serialize;
+
+use super::shapes::{CustomerChanges, CustomerFields, StoredOrder, StoredPart, stored_version};
+use crate::ViewError;
+use crate::documents::corrupt;
+use crate::documents::fold::{Change, CustomerState, Fold, OrderState};
+
+/// How many orders a customer's document holds.
+pub(super) const EMBEDDED: usize = 100;
+
+/// The statements about orders.
+#[derive(Default)]
+pub(super) struct OrderWrites {
+    /// Whole documents that are new, most likely.
+    pub inserts: Vec<RawDocumentBuf>,
+    pub updates: Vec<RawDocumentBuf>,
+}
+
+pub(super) fn orders(orders: &Fold<OrderState>) -> Result<OrderWrites, ViewError> {
+    let mut writes = OrderWrites::default();
+    for Change { state: OrderState { order, details }, replaces } in orders.changed() {
+        match details {
+            Some(details) => {
+                let document = raw(&StoredOrder::new(order, details)?)?;
+                if replaces {
+                    let id = order.id.to_string();
+                    writes.updates.push(rawdoc! {"q": {"_id": id}, "u": document, "upsert": true});
+                } else {
+                    writes.inserts.push(document);
+                }
+            }
+            None => writes.updates.push(order_changes(order)?),
+        }
+    }
+    Ok(writes)
+}
+
+/// What an order's later events change, in an older document.
+fn order_changes(order: &Order) -> Result<RawDocumentBuf, ViewError> {
+    let version = stored_version(order.version)?;
+    let mut changes = rawdoc! {"state": order.state.name(), "version": version};
+    if let Some(reason) = order.rejection_reason {
+        changes.append(cstr!("rejectionReason"), reason.name());
+    }
+    if let Some(name) = &order.customer_name {
+        changes.append(cstr!("customerName"), name.as_str());
+    }
+    Ok(rawdoc! {"q": {"_id": order.id.to_string(), "version": {"$lt": version}}, "u": {"$set": changes}})
+}
+
+/// Puts a whole document in the place of an older one.
+pub(super) fn replace_older(document: &RawDocumentBuf) -> Result<RawDocumentBuf, ViewError> {
+    let id = document.get_str("_id").map_err(corrupt)?;
+    let version = document.get_i64("version").map_err(corrupt)?;
+    Ok(rawdoc! {"q": {"_id": id, "version": {"$lt": version}}, "u": document.clone()})
+}
+
+/// What becomes of one customer's document: its own part and the orders in it.
+#[derive(Default)]
+struct CustomerUpdate<'a> {
+    customer: Option<Change<'a, CustomerState>>,
+    orders: Vec<(&'a Order, bool)>,
+}
+
+/// One statement for each customer that has changed or has orders that have.
+pub(super) fn customers(
+    customers: &Fold<CustomerState>,
+    orders: &Fold<OrderState>,
+) -> Result<Vec<RawDocumentBuf>, ViewError> {
+    let mut updates: BTreeMap<CustomerId, CustomerUpdate<'_>> = BTreeMap::new();
+    for change in customers.changed() {
+        let id = change.state.customer.id;
+        updates.entry(id).or_default().customer = Some(change);
+    }
+    for Change { state: OrderState { order, .. }, replaces } in orders.changed() {
+        updates.entry(order.customer_id).or_default().orders.push((order, replaces));
+    }
+    updates.into_iter().map(|(id, update)| update.statement(id)).collect()
+}
+
+impl CustomerUpdate<'_> {
+    /// A pipeline: each stage sees what the one before has made of the document.
+    fn statement(mut self, id: CustomerId) -> Result<RawDocumentBuf, ViewError> {
+        let mut stages = RawArrayBuf::new();
+        if let Some(change) = &self.customer {
+            stages.push(customer_part(change)?);
+        }
+        if !self.orders.is_empty() {
+            stages.push(self.embed()?);
+            stages.push(keep_newest());
+        }
+        Ok(rawdoc! {"q": {"_id": id.to_string()}, "u": stages, "upsert": true})
+    }
+
+    fn embed(&mut self) -> Result<RawDocumentBuf, ViewError> {
+        let largest = self.orders.iter().map(|(order, _)| order.total.cents()).max().unwrap_or_default();
+        // With so many newer ones in this commit alone, the others are not among the newest.
+        self.orders.sort_by_key(|(order, _)| std::cmp::Reverse((order.created_at, order.id)));
+        self.orders.truncate(EMBEDDED);
+        let mut fields = rawdoc! {"largestOrder": {"$max": ["$largestOrder", largest]}};
+        for (order, replaces) in &self.orders {
+            let part = raw(&StoredPart::new(order)?)?;
+            let (field, version) = (format!("orders.{}", order.id), stored_version(order.version)?);
+            // What is missing is less than any number.
+            let value = if *replaces {
+                rawdoc! {"$literal": part}
+            } else {
+                let (stored, path) = (format!("${field}"), format!("${field}.version"));
+                rawdoc! {"$cond": [{"$lt": [path, version]}, {"$literal": part}, stored]}
+            };
+            fields.append(CString::try_from(field).map_err(corrupt)?, value);
+        }
+        Ok(rawdoc! {"$set": fields})
+    }
+}
+
+fn customer_part(change: &Change<'_, CustomerState>) -> Result<RawDocumentBuf, ViewError> {
+    let CustomerState { customer, is_new } = change.state;
+    let fields = if *is_new { raw(&CustomerFields::new(customer)?)? } else { raw(&CustomerChanges::new(customer)?)? };
+    let merged = rawdoc! {"$mergeObjects": ["$$ROOT", {"$literal": fields}]};
+    if change.replaces {
+        return Ok(rawdoc! {"$replaceWith": merged});
+    }
+    let version = stored_version(customer.version)?;
+    Ok(rawdoc! {"$replaceWith": {"$cond": [{"$lt": ["$version", version]}, merged, "$$ROOT"]}})
+}
+
+/// Drops all but the newest orders of a document that has come to hold more.
+fn keep_newest() -> RawDocumentBuf {
+    let most = i32::try_from(EMBEDDED).unwrap_or(i32::MAX);
+    let all = rawdoc! {"$objectToArray": "$orders"};
+    let newest_first = rawdoc! {"$sortArray": {"input": all.clone(), "sortBy": {"v.createdAt": -1, "k": -1}}};
+    let kept = rawdoc! {"$arrayToObject": {"$slice": [newest_first, most]}};
+    rawdoc! {"$set": {"orders": {"$cond": [{"$lte": [{"$size": all}, most]}, "$orders", kept]}}}
+}
+
+fn raw(value: &impl Serialize) -> Result<RawDocumentBuf, ViewError> {
+    serialize_to_raw_document_buf(value).map_err(corrupt)
+}

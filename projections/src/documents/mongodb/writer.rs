@@ -1,0 +1,179 @@
+//! The write side: folds the events of a batch in memory ([`fold`](crate::documents::fold)) and writes the last state of
+//! each entity, in few commands. In which order, and why, is said at [the head](super).
+
+use std::collections::HashMap;
+
+use domain::Service;
+use futures_util::TryStreamExt as _;
+use futures_util::future::try_join;
+use mongodb::Database;
+use mongodb::bson::{RawDocumentBuf, deserialize_from_slice, doc};
+use serde::de::DeserializeOwned;
+use store::Positions;
+use uuid::Uuid;
+
+use super::bulk::{self, Kind};
+use super::connection::Connection;
+use super::errors::{DUPLICATE_KEY, Refused, failed};
+use super::quarantine::{self, Changes};
+use super::shapes::{StoredCustomer, StoredOrder, id_of};
+use super::updates::{self, OrderWrites};
+use super::{Names, WRITE_BOUND, positions};
+use crate::ViewError;
+use crate::document::Document;
+use crate::documents::corrupt;
+use crate::documents::fold::{CustomerState, Fold, OrderState};
+use crate::port::{Applied, Event, QuarantinedEntity, ViewWriter};
+
+/// So many entities are asked for in one read.
+const READ_AT_ONCE: usize = 2_000;
+
+/// Writes one generation of the document view.
+pub(super) struct MongoDocumentWriter {
+    connection: Connection,
+    names: Names,
+    orders: Fold<OrderState>,
+    customers: Fold<CustomerState>,
+    quarantine: Changes,
+}
+
+impl MongoDocumentWriter {
+    pub(super) fn new(connection: Connection, names: Names) -> Self {
+        let (orders, customers) = (Fold::default(), Fold::default());
+        MongoDocumentWriter { connection, names, orders, customers, quarantine: HashMap::new() }
+    }
+
+    /// Writes orders: those that are new are inserted; those that turn out not to be replace what is older.
+    async fn write_orders(&self, writes: OrderWrites) -> Result<(), ViewError> {
+        let (database, orders) = (&self.connection.database, self.names.orders.as_str());
+        let OrderWrites { inserts, mut updates } = writes;
+        for refused in bulk::write(database, orders, Kind::Insert, &inserts).await? {
+            match inserts.get(refused.index) {
+                Some(document) if refused.code == DUPLICATE_KEY => updates.push(updates::replace_older(document)?),
+                _ => return Err(refused.into()),
+            }
+        }
+        none_refused(bulk::write(database, orders, Kind::Update, &updates).await?)
+    }
+
+    async fn write(&self, positions: &Positions) -> Result<(), ViewError> {
+        let (database, generation) = (&self.connection.database, self.names.generation);
+        let customers = updates::customers(&self.customers, &self.orders)?;
+        let orders = updates::orders(&self.orders)?;
+        if !customers.is_empty() {
+            positions::begin(database, generation, positions).await?;
+            none_refused(bulk::write(database, &self.names.customers, Kind::Update, &customers).await?)?;
+            self.write_orders(orders).await?;
+        }
+        quarantine::save(database, generation, &self.quarantine).await?;
+        positions::finish(database, generation, positions).await
+    }
+}
+
+fn none_refused(refused: Vec<Refused>) -> Result<(), ViewError> {
+    refused.into_iter().next().map_or(Ok(()), |refused| Err(refused.into()))
+}
+
+impl ViewWriter for MongoDocumentWriter {
+    fn positions(&mut self) -> Result<Positions, ViewError> {
+        self.orders.forget();
+        self.customers.forget();
+        self.quarantine.clear();
+        let (connection, generation) = (&self.connection, self.names.generation);
+        connection.wait_for(WRITE_BOUND, positions::committed(&connection.database, generation))
+    }
+
+    fn prepare(&mut self, entities: &[(Service, Uuid)]) -> Result<(), ViewError> {
+        let missing = |service, holds: &dyn Fn(Uuid) -> bool| -> Vec<Uuid> {
+            let of_service = entities.iter().filter(|(of, id)| *of == service && !holds(*id));
+            let mut ids: Vec<_> = of_service.map(|(_, id)| *id).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            ids
+        };
+        let orders = missing(Service::Orders, &|id| self.orders.holds(id));
+        let customers = missing(Service::Customers, &|id| self.customers.holds(id));
+        let database = &self.connection.database;
+        let reading =
+            try_join(read(database, &self.names.orders, &orders), read(database, &self.names.customers, &customers));
+        let (orders, customers) = self.connection.wait_for(WRITE_BOUND, reading)?;
+        for (id, state) in states(orders, |order: StoredOrder| Ok((id_of(&order.id)?, order.into_state()?))) {
+            self.orders.loaded(id, state);
+        }
+        for (id, state) in states(customers, |found: StoredCustomer| Ok((id_of(&found.id)?, found.into_state()?))) {
+            self.customers.loaded(id, state);
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
+        let (connection, names) = (&self.connection, &self.names);
+        match event.source.service {
+            Service::Orders => self.orders.apply(event, |id| {
+                let found: Option<StoredOrder> = read_one(connection, &names.orders, id)?;
+                found.map(StoredOrder::into_state).transpose()
+            }),
+            Service::Customers => self.customers.apply(event, |id| {
+                let found: Option<StoredCustomer> = read_one(connection, &names.customers, id)?;
+                found.map(StoredCustomer::into_state).transpose()
+            }),
+        }
+    }
+
+    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
+        match document {
+            Document::Customer(customer) => self.customers.put(customer.customer_id.0, customer.try_into()?),
+            Document::Order(order) => self.orders.put(order.order_id.0, order.into()),
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
+        self.connection.wait_for(WRITE_BOUND, self.write(positions))?;
+        self.orders.saved();
+        self.customers.saved();
+        self.quarantine.clear();
+        Ok(())
+    }
+
+    fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
+        let (connection, generation) = (&self.connection, self.names.generation);
+        connection.wait_for(WRITE_BOUND, quarantine::list(&connection.database, generation, Some(limit)))
+    }
+
+    fn quarantine(&mut self, entity: &QuarantinedEntity) -> Result<(), ViewError> {
+        self.quarantine.insert((entity.source.service, entity.entity), Some(entity.clone()));
+        Ok(())
+    }
+
+    fn release(&mut self, service: Service, entity: Uuid) -> Result<(), ViewError> {
+        self.quarantine.insert((service, entity), None);
+        Ok(())
+    }
+}
+
+/// Reads those entities of `ids` that are there. Of customers, those that are more than a place for orders.
+async fn read(database: &Database, collection: &str, ids: &[Uuid]) -> Result<Vec<RawDocumentBuf>, ViewError> {
+    let collection = database.collection::<RawDocumentBuf>(collection);
+    let mut found = Vec::new();
+    for ids in ids.chunks(READ_AT_ONCE) {
+        let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+        let filter = doc! {"_id": {"$in": ids}, "version": {"$exists": true}};
+        let cursor = collection.find(filter).projection(doc! {"orders": 0}).await.map_err(failed)?;
+        found.extend(cursor.try_collect::<Vec<_>>().await.map_err(failed)?);
+    }
+    Ok(found)
+}
+
+fn read_one<T: DeserializeOwned>(connection: &Connection, collection: &str, id: Uuid) -> Result<Option<T>, ViewError> {
+    let found = connection.wait_for(WRITE_BOUND, read(&connection.database, collection, &[id]))?;
+    found.first().map(|stored| deserialize_from_slice(stored.as_bytes()).map_err(corrupt)).transpose()
+}
+
+/// The states of what can be read; the event of an entity that cannot is what is told of it.
+fn states<T: DeserializeOwned, S>(
+    stored: Vec<RawDocumentBuf>,
+    state: impl Fn(T) -> Result<(Uuid, S), ViewError>,
+) -> impl Iterator<Item = (Uuid, S)> {
+    stored.into_iter().filter_map(move |stored| state(deserialize_from_slice(stored.as_bytes()).ok()?).ok())
+}
