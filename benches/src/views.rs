@@ -5,6 +5,7 @@
 //! - [`composition`]: *recent, valuable customers*, asked of the services' own databases and joined by the asker, and
 //!   asked of the document view.
 
+pub mod composition;
 pub mod floor;
 pub mod options;
 pub mod place;
@@ -28,7 +29,14 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
             let report = throughput::measure(&runtime, &options.place, &asked)?;
             tell(&report, options.json.as_deref())?;
         }
-        Command::Composition(_) => {}
+        Command::Composition(asked) => {
+            let report = composition::measure(&runtime, &options.place, &asked)?;
+            if let Some(picture) = &asked.svg {
+                let svg = composition::plot::svg(&report);
+                std::fs::write(picture, svg).with_context(|| format!("svg: cannot write {}", picture.display()))?;
+            }
+            tell(&report, options.json.as_deref())?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
