@@ -11,6 +11,7 @@
 //! Nothing here is part of the product, and no crate of the product depends on it.
 
 pub mod floor;
+pub mod lag;
 pub mod latency;
 pub mod load;
 pub mod plot;

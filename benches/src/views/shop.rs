@@ -5,9 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use domain::customer::{CreditChanged, CustomerCreated};
 use domain::order::{OrderApproved, OrderCreated, total_of};
-use domain::{
-    CustomerEvent, CustomerId, Money, OrderEvent, OrderId, OrderLine, Service, ShardId, Timestamp,
-};
+use domain::{CustomerEvent, CustomerId, Money, OrderEvent, OrderId, OrderLine, Service, ShardId, Timestamp};
 use projections::{Event, Payload};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};

@@ -50,7 +50,8 @@ impl Data {
     #[must_use]
     pub fn answer(&self, question: Question) -> Vec<CustomerDocument> {
         let valuable = self.orders.iter().map(|(order, _)| order);
-        let valuable = valuable.filter(|order| order.state == OrderState::Approved && order.total >= question.min_total);
+        let valuable =
+            valuable.filter(|order| order.state == OrderState::Approved && order.total >= question.min_total);
         let valuable: HashSet<CustomerId> = valuable.map(|order| order.customer_id).collect();
         let recent = self.customers.iter().rev().take_while(|customer| customer.created_at > question.since);
         let found = recent.filter(|customer| valuable.contains(&customer.id));

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use elasticsearch::Elasticsearch;
 use elasticsearch::http::Method;
 use elasticsearch::http::headers::HeaderMap;
 use elasticsearch::http::request::Body;
-use elasticsearch::Elasticsearch;
 use projections::OrderDocument;
 use projections::search::analysis::{Analyzer, singular};
 use projections::search::points::{self, POINT_BITS};

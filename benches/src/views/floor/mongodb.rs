@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use mongodb::Database;
 use mongodb::bson::raw::{CString, cstr};
-use mongodb::bson::{RawArrayBuf, RawDocumentBuf, RawBson, doc, rawdoc};
+use mongodb::bson::{RawArrayBuf, RawBson, RawDocumentBuf, doc, rawdoc};
 use uuid::Uuid;
 
 use super::{Changed, Floor};

@@ -62,7 +62,8 @@ impl Table {
         let width = select.column_count();
         let mut rows = Vec::new();
         for id in ids {
-            let row = select.query_row([id.as_bytes().as_slice()], |row| (0..width).map(|place| row.get(place)).collect());
+            let row =
+                select.query_row([id.as_bytes().as_slice()], |row| (0..width).map(|place| row.get(place)).collect());
             rows.extend(row.optional()?);
         }
         Ok(rows)
