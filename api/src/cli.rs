@@ -148,7 +148,7 @@ fn verify(flags: &SettingFlags, json: bool) -> ExitCode {
     };
     let audited = || -> anyhow::Result<bool> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let views = app::view_stores(&config, runtime.handle())?;
+        let views = runtime.block_on(app::view_stores(&config, runtime.handle()))?;
         let audited = AuditConfig { data_dir: config.data_dir, shards: Some(config.shards), views };
         let report = runtime.block_on(audit::run(&audited))?;
         audit::write(&report, json, &mut std::io::stdout().lock())?;

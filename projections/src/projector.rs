@@ -45,8 +45,17 @@ pub(crate) use progress::{Fed, Progress, Snapshot};
 pub struct CommitPolicy {
     /// How long events gather when no reader waits for one of them.
     pub linger: Duration,
+    /// When events come in a rush, keeping up matters more than a moment: batches are larger then.
+    pub rush: Option<Rush>,
     /// How many events gather at most; it bounds the memory of a batch.
     pub max_events: usize,
+}
+
+/// A batch that has gathered `events` gathers for `linger`: what shares a page, or changes again, is written once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rush {
+    pub events: usize,
+    pub linger: Duration,
 }
 
 /// What the projector must know of a view.

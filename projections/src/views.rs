@@ -20,7 +20,7 @@ use store::{Destination, Log};
 
 use crate::documents::{self, DocumentReader};
 use crate::generations::ViewStore;
-use crate::projector::{CommitPolicy, ViewDefinition};
+use crate::projector::{CommitPolicy, Rush, ViewDefinition};
 use crate::rows::EntityRows;
 use crate::search::{self, SearchReader};
 use crate::token::ConsistencyToken;
@@ -46,7 +46,11 @@ const DOCUMENTS: ViewDefinition = ViewDefinition {
     name: documents::VIEW,
     number: documents::DEFINITION,
     uses: documents::USES,
-    commit: CommitPolicy { linger: Duration::from_millis(50), max_events: 4_096 },
+    commit: CommitPolicy {
+        linger: Duration::from_millis(50),
+        rush: Some(Rush { events: 1_200, linger: Duration::from_millis(250) }),
+        max_events: 10_000,
+    },
 };
 
 /// A commit of the index costs tens of milliseconds, whatever is in it; a reader that waits asks for one at once.
@@ -54,7 +58,7 @@ const SEARCH: ViewDefinition = ViewDefinition {
     name: search::VIEW,
     number: search::DEFINITION,
     uses: search::USES,
-    commit: CommitPolicy { linger: Duration::from_secs(1), max_events: 50_000 },
+    commit: CommitPolicy { linger: Duration::from_secs(1), rush: None, max_events: 50_000 },
 };
 
 /// Where the generations of each view are.

@@ -1,7 +1,7 @@
 //! The journal: the group committer of one service's database on this node.
 //!
 //! Shards submit units and go on deciding as if everything submitted will commit. A thread of its own takes what has
-//! gathered as soon as the previous commit has ended (there is no timer), writes it in one transaction, and only then
+//! gathered as soon as the previous commit has ended (only a small batch waits for a moment, see `thread`), writes it in one transaction, and only then
 //! hands the messages to the log and the answers to their callers. The slower the disk, the larger the batches.
 //!
 //! When a unit cannot be written because of its own data, it alone is refused ([`Fate::Culprit`](crate::unit::Fate::Culprit)); later units of its

@@ -100,7 +100,7 @@ async fn start_views(
     databases: &[ServiceDatabase],
     log: Arc<EmbeddedLog>,
 ) -> anyhow::Result<Arc<Views>> {
-    let stores = view_stores(config, io.handle())?;
+    let stores = view_stores(config, io.handle()).await?;
     let rows = Arc::new(StoredRows::new(databases));
     let views_config = ViewsConfig { stores, rows, keep: config.view_keep };
     let views = {

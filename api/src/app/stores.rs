@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use projections::ViewStores;
 use projections::documents::DocumentReader;
+use projections::documents::mongodb::MongoDocumentStore;
 use projections::documents::sqlite::SqliteDocumentStore;
 use projections::generations::ViewStore;
 use projections::search::{ElasticsearchStore, EmbeddedSearchStore, SearchReader};
@@ -16,15 +17,18 @@ use crate::config::{Config, DocumentsBackend, SearchBackend};
 /// starting. Connections belong to the runtime of `io`.
 ///
 /// # Errors
-/// When a setting asks for what this release cannot do.
-pub(crate) fn view_stores(config: &Config, io: &Handle) -> anyhow::Result<ViewStores> {
-    Ok(ViewStores { documents: documents(config)?, search: search(config, io)? })
+/// When an address cannot be one of such a store.
+pub(crate) async fn view_stores(config: &Config, io: &Handle) -> anyhow::Result<ViewStores> {
+    Ok(ViewStores { documents: documents(config, io).await?, search: search(config, io)? })
 }
 
-fn documents(config: &Config) -> anyhow::Result<Arc<dyn ViewStore<dyn DocumentReader>>> {
+async fn documents(config: &Config, io: &Handle) -> anyhow::Result<Arc<dyn ViewStore<dyn DocumentReader>>> {
     match &config.documents_url {
         DocumentsBackend::Embedded => Ok(Arc::new(SqliteDocumentStore::new(&config.data_dir))),
-        DocumentsBackend::MongoDb(url) => Err(not_yet("COUNTERFOIL_DOCUMENTS_URL", url)),
+        DocumentsBackend::MongoDb(url) => {
+            let store = MongoDocumentStore::new(url.expose(), &config.namespace, io.clone()).await;
+            Ok(Arc::new(store.with_context(|| format!("COUNTERFOIL_DOCUMENTS_URL is \"{url}\""))?))
+        }
     }
 }
 
@@ -36,8 +40,4 @@ fn search(config: &Config, io: &Handle) -> anyhow::Result<Arc<dyn ViewStore<dyn 
             Ok(Arc::new(store.with_context(|| format!("COUNTERFOIL_SEARCH_URL is \"{url}\""))?))
         }
     }
-}
-
-fn not_yet(setting: &str, url: &impl std::fmt::Display) -> anyhow::Error {
-    anyhow!("{setting} is \"{url}\", which is not supported yet by this release; allowed: embedded")
 }

@@ -58,7 +58,9 @@ impl Pending {
 
     /// How long the batch may still gather; `None` when there is nothing to commit.
     pub(super) fn time_left(&self) -> Option<Duration> {
-        self.since.map(|since| self.policy.linger.saturating_sub(since.elapsed()))
+        let rush = self.policy.rush.filter(|rush| self.messages >= rush.events);
+        let linger = rush.map_or(self.policy.linger, |rush| rush.linger);
+        self.since.map(|since| linger.saturating_sub(since.elapsed()))
     }
 
     pub(super) fn committed(&mut self) {

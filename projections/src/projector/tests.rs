@@ -94,9 +94,9 @@ struct Bench {
 }
 
 const SOON: Duration = Duration::from_secs(8);
-const QUICK: CommitPolicy = CommitPolicy { linger: Duration::from_millis(5), max_events: 64 };
+const QUICK: CommitPolicy = CommitPolicy { linger: Duration::from_millis(5), rush: None, max_events: 64 };
 /// Nothing is committed unless a reader asks.
-const LAZY: CommitPolicy = CommitPolicy { linger: Duration::from_secs(3_600), max_events: 1_000_000 };
+const LAZY: CommitPolicy = CommitPolicy { linger: Duration::from_secs(3_600), rush: None, max_events: 1_000_000 };
 
 impl Bench {
     async fn start(policy: CommitPolicy) -> Self {

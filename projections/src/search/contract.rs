@@ -19,6 +19,7 @@ use store::Positions;
 use uuid::Uuid;
 
 use crate::generations::{Opened, ViewStore};
+use crate::search::elasticsearch::tests::place;
 use crate::search::{EmbeddedSearchStore, SearchPage, SearchQuery, SearchReader};
 use crate::{Applied, Event, OrderDocument, Payload, ViewError, ViewWriter};
 
@@ -63,6 +64,7 @@ macro_rules! search_contract {
                 feeding: a_crash_loses_what_was_not_committed_and_nothing_else,
                 feeding: an_event_after_a_restart_continues_the_stored_document,
                 feeding: a_full_buffer_loses_nothing,
+                feeding: beginning_again_from_the_positions_drops_what_was_not_committed,
                 feeding: an_event_out_of_place_is_damage_and_changes_nothing,
                 putting: a_whole_order_replaces_what_there_is_whatever_its_version,
                 putting: events_go_on_from_a_whole_order,
@@ -100,7 +102,7 @@ search_contract!(embedded, || {
 
 search_contract!(
     elasticsearch,
-    crate::search::elasticsearch::tests::place,
+    place,
     #[ignore = "needs Elasticsearch: COUNTERFOIL_TEST_ELASTICSEARCH_URL"]
 );
 

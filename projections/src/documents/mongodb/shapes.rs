@@ -84,14 +84,6 @@ impl StoredOrder {
         })
     }
 
-    pub(super) fn total_cents(&self) -> i64 {
-        self.order_total.cents
-    }
-
-    pub(super) fn version(&self) -> Result<u64, ViewError> {
-        version_of(self.version)
-    }
-
     /// The state that events go on from.
     pub(super) fn into_state(self) -> Result<OrderState, ViewError> {
         let document = OrderDocument::try_from(self)?;

@@ -11,7 +11,7 @@ use crate::documents::contract::Open;
 pub(crate) const URL: &str = "COUNTERFOIL_TEST_MONGODB_URL";
 
 pub(crate) struct TestDatabase {
-    pub connection: Connection,
+    pub(super) connection: Connection,
     url: String,
     name: String,
     runtime: Handle,

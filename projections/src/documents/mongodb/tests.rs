@@ -13,10 +13,12 @@ use super::testing::TestDatabase;
 use super::*;
 use crate::ViewError;
 use crate::document::{CustomerDocument, Document as Whole, OrderDocument};
+use crate::documents::contract::decode;
 use crate::documents::cursor::Place;
 use crate::documents::{CustomersQuery, DocumentReader};
 use crate::generations::{Catalog, ViewStore};
-use crate::port::VersionReader;
+use crate::port::{VersionReader, ViewWriter};
+use crate::testing::Shop;
 
 fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
@@ -104,7 +106,8 @@ fn mongodb_every_query_walks_an_index_and_sorts_nothing() {
             };
             let text = explain(&database, command).await;
             assert!(text.contains(&stage("IXSCAN")) && !text.contains(&stage("SORT")), "{text}");
-            assert!(text.contains(r#""indexesUsed": ["largest"]"#), "{text}");
+            let by_state = min_order_total.is_none() && text.contains(r#""indexesUsed": ["newest"]"#);
+            assert!(by_state || text.contains(r#""indexesUsed": ["largest"]"#), "{text}");
             assert!(!text.contains(r#""collectionScans": 1"#), "{text}");
         }
         for state in [None, Some(OrderState::Approved)] {
@@ -112,7 +115,7 @@ fn mongodb_every_query_walks_an_index_and_sorts_nothing() {
                 let newest = queries::orders_of(CustomerId(Uuid::from_u128(1)), state, after, 21);
                 let text = explain(&database, find(&names.orders, newest)).await;
                 assert!(text.contains(&stage("IXSCAN")) && !text.contains(&stage("SORT")), "{text}");
-                assert_eq!(text.contains(&stage("SORT_MERGE")), state.is_none(), "{text}");
+                assert!(state.is_some() || text.contains(&stage("SORT_MERGE")), "{text}");
             }
         }
         let mut count = queries::count(&names);
@@ -199,4 +202,84 @@ fn a_url_that_is_none_is_refused_by_name() {
         let error = made.unwrap_err().to_string();
         assert!(error.to_lowercase().contains(told), "{url}: {error}");
     }
+}
+
+#[test]
+#[ignore = "needs MongoDB: COUNTERFOIL_TEST_MONGODB_URL"]
+fn mongodb_a_commit_that_ends_after_any_step_is_repeated_without_a_trace() {
+    let runtime = runtime();
+    let database = TestDatabase::new(runtime.handle());
+    let mut shop = Shop::new();
+    let batches = [
+        [shop.create_customer(1, "Ada"), shop.create_order(10, 1, 500)],
+        [shop.advance(10, 1).unwrap(), shop.reserve(1, 10, 500).unwrap()],
+    ];
+    let names = Names::of(1);
+    let reader = reader::MongoDocumentReader::new(database.connection.clone(), names.clone());
+    let (order, customer) = (Uuid::from_u128(10), CustomerId(Uuid::from_u128(1)));
+    let (mut before, mut positions) = (store::Positions::new(), store::Positions::new());
+    for (batch, version) in batches.iter().zip(1..) {
+        for message in batch {
+            positions.insert(message.source, message.sequence);
+        }
+        for orders_too in [false, true] {
+            let mut writer = writer::MongoDocumentWriter::new(database.connection.clone(), names.clone());
+            assert_eq!(writer.positions().unwrap(), before);
+            for message in batch {
+                writer.apply(&decode(message)).unwrap();
+            }
+            runtime.block_on(writer.write_customers(&positions)).unwrap();
+            if orders_too {
+                runtime.block_on(writer.write_orders()).unwrap();
+            }
+            // The customer's document runs ahead of the version that readers wait for, and what it shows is told.
+            let reached = runtime.block_on(reader.versions_of(&[(Service::Orders, order)])).unwrap();
+            assert_eq!(reached, [if orders_too { version } else { version - 1 }]);
+            let seen = runtime.block_on(reader.customer(customer, 100)).unwrap();
+            assert_eq!(seen.value.unwrap().orders[0].version, version);
+            assert_eq!(seen.positions, positions);
+        }
+        let mut writer = writer::MongoDocumentWriter::new(database.connection.clone(), names.clone());
+        assert_eq!(writer.positions().unwrap(), before);
+        for message in batch {
+            writer.apply(&decode(message)).unwrap();
+        }
+        writer.commit(&positions).unwrap();
+        assert_eq!(writer.positions().unwrap(), positions);
+        before = positions.clone();
+        let seen = runtime.block_on(reader.customer(customer, 100)).unwrap().value.unwrap();
+        assert_eq!((seen.customer.version, seen.orders.len(), seen.orders[0].version), (version, 1, version));
+    }
+}
+
+#[test]
+#[ignore = "needs MongoDB: COUNTERFOIL_TEST_MONGODB_URL"]
+fn mongodb_a_customers_document_holds_no_more_than_its_newest_orders() {
+    let runtime = runtime();
+    let database = TestDatabase::new(runtime.handle());
+    let mut opened = runtime.block_on(database.store().open(1)).unwrap();
+    let (customer, [_, order]) = (Uuid::from_u128(1).to_string(), documents());
+    let Whole::Order(order) = order else { panic!("the second one is an order") };
+    let mut put = |numbers: std::ops::Range<u128>| {
+        for number in numbers {
+            let creation_time = Timestamp::from_micros(i64::try_from(number).unwrap());
+            let order = OrderDocument { order_id: OrderId(Uuid::from_u128(number)), creation_time, ..order.clone() };
+            opened.writer.put(&Whole::Order(order)).unwrap();
+        }
+        opened.writer.commit(&store::Positions::new()).unwrap();
+        let customers = database.connection.database.collection::<Document>(&Names::of(1).customers);
+        let stored = runtime.block_on(async { customers.find_one(doc! {"_id": &customer}).await }).unwrap().unwrap();
+        let mut orders: Vec<_> = stored.get_document("orders").unwrap().keys().cloned().collect();
+        orders.sort();
+        orders
+    };
+    let ids = |numbers: std::ops::Range<u128>| -> Vec<_> {
+        numbers.map(|number| Uuid::from_u128(number).to_string()).collect()
+    };
+    assert_eq!(put(10..100), ids(10..100));
+    assert_eq!(put(100..110), ids(10..110));
+    assert_eq!(put(110..115), ids(15..115));
+    // Late ones.
+    assert_eq!(put(8..13), ids(15..115));
+    assert_eq!(put(115..400), ids(300..400));
 }

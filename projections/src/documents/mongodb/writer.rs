@@ -43,10 +43,22 @@ impl MongoDocumentWriter {
         MongoDocumentWriter { connection, names, orders, customers, quarantine: HashMap::new() }
     }
 
+    /// Says what is being reached, then writes the customers' documents, with the orders in them.
+    pub(super) async fn write_customers(&self, positions: &Positions) -> Result<(), ViewError> {
+        let database = &self.connection.database;
+        let customers = updates::customers(&self.customers, &self.orders)?;
+        // Each order is in its customer's document as well, so without customers there is nothing to say.
+        if customers.is_empty() {
+            return Ok(());
+        }
+        positions::begin(database, self.names.generation, positions).await?;
+        none_refused(bulk::write(database, &self.names.customers, Kind::Update, &customers).await?)
+    }
+
     /// Writes orders: those that are new are inserted; those that turn out not to be replace what is older.
-    async fn write_orders(&self, writes: OrderWrites) -> Result<(), ViewError> {
+    pub(super) async fn write_orders(&self) -> Result<(), ViewError> {
         let (database, orders) = (&self.connection.database, self.names.orders.as_str());
-        let OrderWrites { inserts, mut updates } = writes;
+        let OrderWrites { inserts, mut updates } = updates::orders(&self.orders)?;
         for refused in bulk::write(database, orders, Kind::Insert, &inserts).await? {
             match inserts.get(refused.index) {
                 Some(document) if refused.code == DUPLICATE_KEY => updates.push(updates::replace_older(document)?),
@@ -58,13 +70,8 @@ impl MongoDocumentWriter {
 
     async fn write(&self, positions: &Positions) -> Result<(), ViewError> {
         let (database, generation) = (&self.connection.database, self.names.generation);
-        let customers = updates::customers(&self.customers, &self.orders)?;
-        let orders = updates::orders(&self.orders)?;
-        if !customers.is_empty() {
-            positions::begin(database, generation, positions).await?;
-            none_refused(bulk::write(database, &self.names.customers, Kind::Update, &customers).await?)?;
-            self.write_orders(orders).await?;
-        }
+        self.write_customers(positions).await?;
+        self.write_orders().await?;
         quarantine::save(database, generation, &self.quarantine).await?;
         positions::finish(database, generation, positions).await
     }

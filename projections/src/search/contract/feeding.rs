@@ -1,12 +1,12 @@
 //! How events become visible: versions, commits, crashes.
 
-use domain::OrderState;
+use domain::{OrderState, Timestamp};
 use store::Positions;
 use uuid::Uuid;
 
 use super::{SHARD, Sample, Shop, approved, customer_created, rejected, shipped};
 use crate::search::SearchQuery;
-use crate::{Applied, Payload, ViewError};
+use crate::{Applied, Document, Payload, QuarantinedEntity, ViewError};
 
 pub(crate) fn an_order_is_one_hit_in_its_newest_state(shop: &mut Shop) {
     for commit_between in [false, true] {
@@ -138,11 +138,44 @@ pub(crate) fn a_full_buffer_loses_nothing(shop: &mut Shop) {
     for id in 1..=many {
         shop.approve(id, "Ada Park");
     }
-    assert_eq!(shop.writer().positions().unwrap(), Positions::new(), "nobody has asked for a commit");
+    // The writer's own positions would begin again from them.
+    let visible = shop.runtime.block_on(shop.reader().positions()).unwrap();
+    assert_eq!(visible, Positions::new(), "nobody has asked for a commit");
     shop.commit();
     let query = SearchQuery { text: Some("ada".to_owned()), limit: 1, ..SearchQuery::default() };
     assert_eq!(shop.search(query).total, u64::try_from(many).unwrap());
     assert_eq!(shop.search(SearchQuery::default()).total, u64::try_from(many).unwrap());
+}
+
+pub(crate) fn beginning_again_from_the_positions_drops_what_was_not_committed(shop: &mut Shop) {
+    shop.create(&Sample::new(1).line("1", "tea"));
+    shop.commit();
+    let committed = shop.reached();
+    shop.approve(1, "Ada Park");
+    shop.create(&Sample::new(2).line("1", "tea"));
+    put(shop, &Sample::new(3).line("1", "tea"));
+    let parked = QuarantinedEntity {
+        source: SHARD,
+        entity: Uuid::from_u128(9),
+        version: 1,
+        sequence: 1,
+        cause: "bad".to_owned(),
+        time: Timestamp::from_micros(5),
+    };
+    shop.writer().quarantine(&parked).unwrap();
+    assert_eq!(shop.writer().positions().unwrap(), committed);
+    assert_eq!(shop.writer().quarantined(10).unwrap(), []);
+    shop.commit();
+    assert_eq!((shop.find("tea"), shop.find("ada")), (vec![1], vec![]));
+    // The same events come again.
+    shop.approve(1, "Ada Park");
+    shop.create(&Sample::new(2).line("1", "tea"));
+    shop.commit();
+    assert_eq!((shop.find("tea"), shop.find("ada")), (vec![1, 2], vec![1]));
+}
+
+fn put(shop: &mut Shop, sample: &Sample) {
+    shop.writer().put(&Document::Order(sample.document(1, OrderState::Pending))).unwrap();
 }
 
 pub(crate) fn an_event_out_of_place_is_damage_and_changes_nothing(shop: &mut Shop) {

@@ -16,9 +16,9 @@ use crate::{OrderDocument, ViewError};
 /// About so much is sent at once.
 const PART_BYTES: usize = 5 << 20;
 /// Only this is wanted of the answer.
-const ANSWER: &str = "errors,items.*._id,items.*.status,items.*.error.type,items.*.error.reason";
-/// The stored document is as new, or newer.
-const CONFLICT: u16 = 409;
+const ANSWER: &str = "items.*._id,items.*.status,items.*.error.type,items.*.error.reason";
+/// The stored document is as new, or newer: what an index operation with an external version may end in.
+const NEWER: (u16, &str) = (409, "version_conflict_engine_exception");
 
 /// Writes documents under the name `alias`, durable and not yet visible when it returns. What is there already, or
 /// newer, stays.
@@ -32,31 +32,41 @@ pub(super) async fn write(
 ) -> Result<(), ViewError> {
     let mut sender = Sender { client, alias, under_way: None };
     let mut analyzer = Analyzer::default();
-    let mut part = Vec::new();
+    let mut part = Part::default();
     for (document, stamp) in documents {
-        add(&mut part, &mut analyzer, document, stamp)?;
-        if part.len() >= PART_BYTES {
+        part.add(&mut analyzer, document, stamp)?;
+        if part.lines.len() >= PART_BYTES {
             sender.send(std::mem::take(&mut part)).await?;
         }
     }
-    if !part.is_empty() {
+    if part.documents > 0 {
         sender.send(part).await?;
     }
     sender.finish().await
 }
 
-fn add(part: &mut Vec<u8>, analyzer: &mut Analyzer, document: &OrderDocument, stamp: Stamp) -> Result<(), ViewError> {
-    let order = document.order_id.0.to_string();
-    let refused = |error: serde_json::Error| {
-        let what = format!("order {order} cannot be stored: {error}");
-        ViewError::Corrupt { view: VIEW, what }
-    };
-    let action = json!({ "index": { "_id": order, "version": stamp.external(), "version_type": "external" } });
-    serde_json::to_writer(&mut *part, &action).map_err(refused)?;
-    part.push(b'\n');
-    serde_json::to_writer(&mut *part, &Indexed::new(analyzer, document)).map_err(refused)?;
-    part.push(b'\n');
-    Ok(())
+/// What is sent at once.
+#[derive(Default)]
+struct Part {
+    lines: Vec<u8>,
+    documents: usize,
+}
+
+impl Part {
+    fn add(&mut self, analyzer: &mut Analyzer, document: &OrderDocument, stamp: Stamp) -> Result<(), ViewError> {
+        let order = document.order_id.0.to_string();
+        let refused = |error: serde_json::Error| {
+            let what = format!("order {order} cannot be stored: {error}");
+            ViewError::Corrupt { view: VIEW, what }
+        };
+        let action = json!({ "index": { "_id": order, "version": stamp.external(), "version_type": "external" } });
+        serde_json::to_writer(&mut self.lines, &action).map_err(refused)?;
+        self.lines.push(b'\n');
+        serde_json::to_writer(&mut self.lines, &Indexed::new(analyzer, document)).map_err(refused)?;
+        self.lines.push(b'\n');
+        self.documents += 1;
+        Ok(())
+    }
 }
 
 struct Sender<'a> {
@@ -66,13 +76,14 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    async fn send(&mut self, part: Vec<u8>) -> Result<(), ViewError> {
+    async fn send(&mut self, part: Part) -> Result<(), ViewError> {
         self.finish().await?;
         let (client, path) = (self.client.clone(), format!("/{}/_bulk", self.alias));
         self.under_way = Some(tokio::spawn(async move {
             let parameters = [("require_alias", "true"), ("filter_path", ANSWER)];
-            let reply: Reply = client.send(Method::Post, &path, &parameters, Some(part), WRITE_TIMEOUT).await?;
-            reply.check()
+            let Part { lines, documents } = part;
+            let reply: Reply = client.send(Method::Post, &path, &parameters, Some(lines), WRITE_TIMEOUT).await?;
+            reply.check(documents)
         }));
         Ok(())
     }
@@ -87,7 +98,6 @@ impl Sender<'_> {
 
 #[derive(Deserialize)]
 struct Reply {
-    errors: bool,
     #[serde(default)]
     items: Vec<Item>,
 }
@@ -105,15 +115,32 @@ struct Outcome {
     error: Option<ErrorCause>,
 }
 
-impl Reply {
-    /// One document that can never be stored is told before any that may be stored later: it would be in the way then.
-    fn check(self) -> Result<(), ViewError> {
-        if !self.errors {
-            return Ok(());
+impl Outcome {
+    /// Whether this document is stored now, or a newer one was.
+    fn is_stored(&self) -> bool {
+        match &self.error {
+            None => (200..300).contains(&self.status),
+            Some(error) => (self.status, error.kind.as_str()) == NEWER,
         }
+    }
+}
+
+impl Reply {
+    /// Every document that was sent must be answered for, whatever the answer says of all of them.
+    ///
+    /// One document that can never be stored is told before any that may be stored later: it would be in the way then.
+    fn check(self, sent: usize) -> Result<(), ViewError> {
         let mut unavailable = None;
-        for Outcome { id, status, error } in self.items.into_iter().map(|item| item.index) {
-            let Some(ErrorCause { kind, reason }) = error.filter(|_| status != CONFLICT) else { continue };
+        if self.items.len() != sent {
+            let what = format!("{} of {sent} documents are answered for", self.items.len());
+            unavailable = Some(Failure::Incomplete(what));
+        }
+        for outcome in self.items.into_iter().map(|item| item.index) {
+            if outcome.is_stored() {
+                continue;
+            }
+            let Outcome { id, status, error } = outcome;
+            let (kind, reason) = error.map_or_else(Default::default, |error| (error.kind, error.reason));
             if is_bad_data(status) {
                 let what = format!("order {id} cannot be stored: {kind}: {reason}");
                 return Err(ViewError::Corrupt { view: VIEW, what });
@@ -133,18 +160,36 @@ mod tests {
             "" => json!({ "index": { "_id": "x", "status": status } }),
             kind => json!({ "index": { "_id": "x", "status": status, "error": { "type": kind, "reason": "r" } } }),
         };
-        let errors = items.iter().any(|(_, kind)| !kind.is_empty());
+        let sent = items.len();
         let items: Vec<_> = items.iter().map(item).collect();
-        serde_json::from_value::<Reply>(json!({ "errors": errors, "items": items })).unwrap().check()
+        serde_json::from_value::<Reply>(json!({ "items": items })).unwrap().check(sent)
     }
 
     #[test]
     fn each_document_of_an_answer_is_looked_at() {
         assert!(check(&[(201, ""), (200, "")]).is_ok());
-        assert!(check(&[(201, ""), (409, "version_conflict_engine_exception")]).is_ok());
+        assert!(check(&[(201, ""), NEWER]).is_ok());
         for status in [404, 429, 500, 503] {
-            assert!(check(&[(409, "newer"), (status, "later")]).unwrap_err().is_transient(), "{status}");
+            assert!(check(&[NEWER, (status, "later")]).unwrap_err().is_transient(), "{status}");
         }
         assert!(matches!(check(&[(429, "later"), (400, "mapper")]), Err(ViewError::Corrupt { .. })));
+    }
+
+    #[test]
+    fn only_a_newer_version_makes_a_conflict_a_success() {
+        assert!(check(&[(409, "some_other_exception")]).unwrap_err().is_transient());
+        assert!(check(&[(409, "")]).unwrap_err().is_transient());
+        assert!(check(&[(500, "version_conflict_engine_exception")]).unwrap_err().is_transient());
+        let of_another_operation = json!({ "items": [{ "create": { "status": 409 } }] });
+        assert!(serde_json::from_value::<Reply>(of_another_operation).is_err());
+    }
+
+    #[test]
+    fn a_document_that_is_not_answered_for_is_not_taken_to_be_stored() {
+        let reply = |items: &str| serde_json::from_str::<Reply>(items).unwrap();
+        let one = r#"{ "items": [{ "index": { "_id": "x", "status": 201 } }] }"#;
+        assert!(reply(one).check(1).is_ok());
+        assert!(reply(one).check(2).unwrap_err().is_transient());
+        assert!(reply("{}").check(1).unwrap_err().is_transient());
     }
 }

@@ -257,14 +257,29 @@ impl EmbeddedWriter {
     /// Goes back to the newest commit after a failed one, which may have happened or not.
     fn recover(&mut self) -> Result<(), ViewError> {
         let writer = open(&self.index)?;
-        let payload = self.index.load_metas().map_err(view_error)?.payload;
-        let state = CommitState::read(payload.as_deref())
-            .ok_or_else(|| ViewError::Corrupt { view: VIEW, what: "the newest commit has no positions".to_owned() })?;
+        let state = self.newest_commit()?;
         self.show(state.positions)?;
         self.quarantined = state.quarantined;
         self.quarantine_changed = false;
         self.writer = Some(writer);
         Ok(())
+    }
+
+    /// Goes back to the newest commit when none has failed: tantivy is given nothing before the next one.
+    fn drop_uncommitted(&mut self) -> Result<(), ViewError> {
+        self.pending.clear();
+        self.pending_bytes = 0;
+        if self.quarantine_changed {
+            self.quarantined = self.newest_commit()?.quarantined;
+            self.quarantine_changed = false;
+        }
+        Ok(())
+    }
+
+    fn newest_commit(&self) -> Result<CommitState, ViewError> {
+        let payload = self.index.load_metas().map_err(view_error)?.payload;
+        CommitState::read(payload.as_deref())
+            .ok_or_else(|| ViewError::Corrupt { view: VIEW, what: "the newest commit has no positions".to_owned() })
     }
 }
 
@@ -277,6 +292,8 @@ impl ViewWriter for EmbeddedWriter {
     fn positions(&mut self) -> Result<Positions, ViewError> {
         if self.writer.is_none() {
             self.recover()?;
+        } else {
+            self.drop_uncommitted()?;
         }
         Ok(self.positions.clone())
     }

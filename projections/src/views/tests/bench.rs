@@ -273,7 +273,7 @@ fn start(
     keep: Duration,
     number: u32,
 ) -> View<dyn SearchReader> {
-    let commit = CommitPolicy { linger: Duration::from_millis(5), max_events: 64 };
+    let commit = CommitPolicy { linger: Duration::from_millis(5), rush: None, max_events: 64 };
     let definition = ViewDefinition { name: "search", number, uses: crate::search::USES, commit };
     let inner = EmbeddedSearchStore::new(directory.path());
     let store = Arc::new(FaultyStore { inner, faults: Arc::clone(faults) });
