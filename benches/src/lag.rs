@@ -1,5 +1,5 @@
-//! How far the views of a running node are behind its commits, seen by a caller over HTTP while orders come in at a fixed
-//! rate.
+//! How far the views of a running node are behind its commits, seen by a caller over HTTP while orders come in at a
+//! fixed rate.
 //!
 //! A run has phases, each with the same background load:
 //! - **waiting**: an order is sent, and the moment its answer is there it is read with the token of that answer, as a

@@ -1,4 +1,5 @@
-//! The program that measures how far views are behind: see `benches::lag`. Exits with 1 when a read was stale or failed.
+//! The program that measures how far views are behind: see `benches::lag`. Exits with 1 when a read was stale or
+//! failed.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! The floor of MongoDB: the documents as the view has just written them, put into the collections of another generation
-//! by update commands with `upsert`, `w: majority`, without order, two commands under way as the view has them.
+//! The floor of MongoDB: the documents as the view has just written them, put into the collections of another
+//! generation by update commands with `upsert`, `w: majority`, without order, two commands under way as the view has them.
 
 use std::time::{Duration, Instant};
 
