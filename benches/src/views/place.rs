@@ -1,8 +1,10 @@
 //! Where the views are while they are measured: a temporary folder, and names of their own on the servers. All of it is
 //! removed at the end.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use mongodb::options::ClientOptions;
@@ -15,6 +17,10 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::options::{Backend, PlaceOptions};
+
+/// How often the folder is tried to be removed, for ten seconds together.
+const REMOVALS: u32 = 100;
+const BETWEEN_REMOVALS: Duration = Duration::from_millis(100);
 
 /// A folder and a name that nobody else uses.
 pub struct Place<'a> {
@@ -96,13 +102,21 @@ impl<'a> Place<'a> {
         Ok(elasticsearch::Elasticsearch::new(transport))
     }
 
-    /// Removes what the servers have of this place.
+    /// Removes the folder, and what the servers have of this place.
     pub fn remove(self, backend: Backend) -> anyhow::Result<()> {
         match backend {
-            Backend::Sqlite | Backend::Tantivy => Ok(()),
-            Backend::Mongodb => Ok(self.runtime.block_on(self.mongodb()?.drop().into_future())?),
-            Backend::Elasticsearch => self.delete_indices(),
+            Backend::Sqlite | Backend::Tantivy => {}
+            Backend::Mongodb => self.runtime.block_on(self.mongodb()?.drop().into_future())?,
+            Backend::Elasticsearch => self.delete_indices()?,
         }
+        // Merges of an index go on for a moment after its writer was dropped, and write into the folder.
+        for _ in 0..REMOVALS {
+            if fs::remove_dir_all(self.folder()).is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(BETWEEN_REMOVALS);
+        }
+        bail!("folder: {} cannot be removed", self.folder().display())
     }
 
     fn delete_indices(&self) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! The floor of MongoDB: the documents as the view has just written them, put into the collections of another
 //! generation by update commands with `upsert`, `w: majority`, without order, two commands under way as the view has them.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
@@ -8,7 +9,6 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use mongodb::Database;
 use mongodb::bson::raw::{CString, cstr};
 use mongodb::bson::{RawArrayBuf, RawBson, RawDocumentBuf, doc, rawdoc};
-use uuid::Uuid;
 
 use super::{Changed, Floor};
 use crate::views::options::CustomerWrites;
@@ -45,15 +45,17 @@ impl<'a> MongoFloor<'a> {
 
     /// The statements of a batch: customers, orders.
     async fn statements(&self, changed: &Changed) -> anyhow::Result<[Vec<RawDocumentBuf>; 2]> {
-        let customers = changed.customers.iter().copied();
-        let all: std::collections::BTreeSet<Uuid> =
-            customers.chain(changed.orders.iter().map(|order| order.customer_id.0)).collect();
-        let customers = self.documents("customers", all.iter().map(Uuid::to_string).collect()).await?;
+        let mut orders_of: BTreeMap<String, Vec<String>> =
+            changed.customers.iter().map(|customer| (customer.to_string(), Vec::new())).collect();
+        for order in &changed.orders {
+            orders_of.entry(order.customer_id.to_string()).or_default().push(order.order_id.to_string());
+        }
+        let customers = self.documents("customers", orders_of.keys().cloned().collect()).await?;
         let ids = changed.orders.iter().map(|order| order.order_id.to_string()).collect();
         let orders = self.documents("orders", ids).await?;
         let customers = customers.into_iter().map(|document| match self.customer_writes {
             CustomerWrites::Whole => whole(document),
-            CustomerWrites::Changes => changes(&document, changed),
+            CustomerWrites::Changes => changes(&document, &orders_of),
         });
         Ok([customers.collect::<Result<_, _>>()?, orders.into_iter().map(whole).collect::<Result<_, _>>()?])
     }
@@ -85,16 +87,15 @@ fn whole(document: RawDocumentBuf) -> anyhow::Result<RawDocumentBuf> {
 }
 
 /// All fields of a customer, and of its orders those that have changed.
-fn changes(document: &RawDocumentBuf, changed: &Changed) -> anyhow::Result<RawDocumentBuf> {
+fn changes(document: &RawDocumentBuf, orders_of: &BTreeMap<String, Vec<String>>) -> anyhow::Result<RawDocumentBuf> {
     let id = document.get_str("_id").context("a document's id")?.to_owned();
     let mut fields = RawDocumentBuf::new();
     for field in document.iter() {
         let (name, value) = field?;
         match value.as_document().filter(|_| name == "orders") {
             Some(orders) => {
-                for order in &changed.orders {
-                    let order = order.order_id.to_string();
-                    if let Some(part) = orders.get(&order)? {
+                for order in orders_of.get(&id).into_iter().flatten() {
+                    if let Some(part) = orders.get(order)? {
                         fields.append(CString::try_from(format!("orders.{order}"))?, RawBson::from(part));
                     }
                 }
