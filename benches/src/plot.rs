@@ -1,4 +1,4 @@
-//! One picture of several runs: bars for the rate and for the latencies p50 and p99, as SVG.
+//! Pictures as SVG: bars. Of several runs of `load`, for the rate and for the latencies p50 and p99.
 //!
 //! Each group of bars has a scale of its own, from zero to its largest value, and each bar its number beside it.
 
@@ -27,17 +27,44 @@ const GROUPS: [Group; 3] = [
     Group { heading: "latency p99 (ms)", colour: "#bc6c25", value: |run| run.latency.p99, decimals: 2 },
 ];
 
+/// Bars with a scale of their own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Chart {
+    pub heading: String,
+    pub colour: &'static str,
+    pub decimals: usize,
+    pub bars: Vec<Bar>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bar {
+    pub label: String,
+    pub value: f64,
+}
+
 /// The picture; the runs from top to bottom in each group.
 #[must_use]
 pub fn svg(runs: &[Report]) -> String {
+    let chart = |group: &Group| Chart {
+        heading: group.heading.to_owned(),
+        colour: group.colour,
+        decimals: group.decimals,
+        bars: runs.iter().map(|run| Bar { label: label(run), value: (group.value)(run) }).collect(),
+    };
+    draw(&GROUPS.iter().map(chart).collect::<Vec<_>>())
+}
+
+/// The picture of some charts, one below the other.
+#[must_use]
+pub fn draw(charts: &[Chart]) -> String {
     let mut body = String::new();
     let mut y = 0.0;
-    for group in &GROUPS {
+    for chart in charts {
         y += HEADING;
-        text(&mut body, 10.0, y - 14.0, "bold", group.heading);
-        let largest = runs.iter().map(group.value).fold(f64::EPSILON, f64::max);
-        for run in runs {
-            bar(&mut body, y, group, run, largest);
+        text(&mut body, 10.0, y - 14.0, "bold", &chart.heading);
+        let largest = chart.bars.iter().map(|bar| bar.value).fold(f64::EPSILON, f64::max);
+        for bar in &chart.bars {
+            draw_bar(&mut body, y, chart, bar, largest);
             y += BAR + GAP;
         }
     }
@@ -49,16 +76,16 @@ pub fn svg(runs: &[Report]) -> String {
     )
 }
 
-fn bar(body: &mut String, y: f64, group: &Group, run: &Report, largest: f64) {
-    let value = (group.value)(run);
+fn draw_bar(body: &mut String, y: f64, chart: &Chart, bar: &Bar, largest: f64) {
+    let Bar { label, value } = bar;
     let width = (WIDTH - LABEL_WIDTH - NUMBER_WIDTH) * value / largest;
     let baseline = y + BAR - 5.0;
-    text(body, 20.0, baseline, "normal", &label(run));
-    let colour = group.colour;
+    text(body, 20.0, baseline, "normal", label);
+    let colour = chart.colour;
     // Writing to a string cannot fail.
     let _ =
         writeln!(body, "<rect x=\"{LABEL_WIDTH}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>");
-    text(body, LABEL_WIDTH + width + 6.0, baseline, "normal", &format!("{value:.*}", group.decimals));
+    text(body, LABEL_WIDTH + width + 6.0, baseline, "normal", &format!("{value:.*}", chart.decimals));
 }
 
 fn text(body: &mut String, x: f64, y: f64, weight: &str, what: &str) {

@@ -11,7 +11,7 @@ use super::customers::CustomerId;
 use super::options::{Options, Path};
 
 /// Goods named in the lines of orders, so that a text search index has something to do.
-const GOODS: [&str; 12] = [
+pub const GOODS: [&str; 12] = [
     "YOGURT",
     "WHOLE MILK",
     "ROLLS",

@@ -1,0 +1,235 @@
+//! Events per second into an empty view, and the rate of the floor with the same documents.
+//!
+//! The writer and the floor take turns batch by batch, so that whatever else the machine does falls on both.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use clap::ValueEnum;
+use domain::{Order, OrderEvent, OrderId};
+use projections::{Applied, Event, OrderDocument, Payload, ViewWriter};
+use serde::Serialize;
+use store::Positions;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use super::floor::{self, Changed};
+use super::options::{Backend, PlaceOptions, Throughput};
+use super::place::Place;
+use super::shop::Shop;
+use crate::rate::{number, per_second, rounded};
+
+/// The generation that the writer fills; the floor fills the next one.
+pub const MEASURED: u32 = 1;
+pub const FLOOR: u32 = 2;
+/// So many events are announced to the writer at once, as its projector does when it reads the log.
+const ANNOUNCED: usize = 500;
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    pub backend: String,
+    pub orders: u64,
+    pub customers: u32,
+    pub events: u64,
+    pub events_per_commit: u32,
+    pub commits: u64,
+    /// Documents written, each as often as batches have changed it.
+    pub documents: u64,
+    pub view_seconds: f64,
+    pub view_events_per_second: f64,
+    pub floor_seconds: f64,
+    pub floor_events_per_second: f64,
+    /// The view's rate as a share of the floor's.
+    pub share_of_floor: f64,
+}
+
+/// Measures one backend.
+pub fn measure(runtime: &Runtime, place: &PlaceOptions, asked: &Throughput) -> anyhow::Result<Report> {
+    let place = Place::new(runtime, place)?;
+    let measured = measure_in(&place, asked);
+    place.remove(asked.backend)?;
+    measured
+}
+
+fn measure_in(place: &Place<'_>, asked: &Throughput) -> anyhow::Result<Report> {
+    let store = place.store(asked.backend)?;
+    let mut writer = store.writer(place.runtime, MEASURED)?;
+    // Opened once, so that its tables and indexes are there.
+    drop(store.writer(place.runtime, FLOOR)?);
+    let mut floor = floor::open(place, asked)?;
+    let mut positions = writer.positions()?;
+    let mut orders = Orders::default();
+    let mut shop = Shop::new(asked.seed, asked.customers, asked.orders, asked.under_way);
+    let size = usize::try_from(asked.batch)?;
+    let mut sums = Sums::default();
+    loop {
+        let batch: Vec<Event> = shop.by_ref().take(size).collect();
+        if batch.is_empty() {
+            break;
+        }
+        sums.view += feed(writer.as_mut(), &batch, &mut positions)?;
+        let changed = orders.after(&batch);
+        sums.floor += floor.write(&changed)?;
+        sums.documents += changed.count(asked.backend);
+        sums.events += u64::try_from(batch.len())?;
+        sums.commits += 1;
+    }
+    Ok(sums.report(asked))
+}
+
+/// Applies and commits one batch; how long it took.
+fn feed(writer: &mut dyn ViewWriter, batch: &[Event], positions: &mut Positions) -> anyhow::Result<Duration> {
+    let begun = Instant::now();
+    for part in batch.chunks(ANNOUNCED) {
+        let entities: Vec<_> = part.iter().map(|event| (event.source.service, event.entity)).collect();
+        writer.prepare(&entities)?;
+        for event in part {
+            let applied = writer.apply(event)?;
+            ensure!(applied == Applied::Taken, "{} at version {} is {applied:?}", event.entity, event.version);
+            positions.insert(event.source, event.sequence);
+        }
+    }
+    writer.commit(positions)?;
+    Ok(begun.elapsed())
+}
+
+/// The orders that are not approved yet, as documents, to know how a batch leaves those it touches.
+#[derive(Default)]
+struct Orders {
+    under_way: HashMap<Uuid, OrderDocument>,
+}
+
+impl Orders {
+    /// What a batch has changed.
+    fn after(&mut self, batch: &[Event]) -> Changed {
+        let mut customers = BTreeSet::new();
+        let mut known = BTreeSet::new();
+        let mut touched = BTreeSet::new();
+        for event in batch {
+            match &event.payload {
+                Payload::Customer(_) => drop(customers.insert(event.entity)),
+                Payload::Order(change) => {
+                    if event.version > 1 && !touched.contains(&event.entity) {
+                        known.insert(event.entity);
+                    }
+                    touched.insert(event.entity);
+                    self.take(event, change);
+                }
+                Payload::Unknown => {}
+            }
+        }
+        let documents = touched.iter().filter_map(|id| self.under_way.get(id)).cloned().collect();
+        self.under_way.retain(|_, order| order.version < 2);
+        Changed { customers, orders: documents, known }
+    }
+
+    fn take(&mut self, event: &Event, change: &OrderEvent) {
+        match change {
+            OrderEvent::Created(created) => {
+                let order = Order::created(OrderId(event.entity), created, event.time);
+                let document = OrderDocument {
+                    order_id: order.id,
+                    customer_id: order.customer_id,
+                    customer_name: None,
+                    order_total: order.total,
+                    state: order.state,
+                    rejection_reason: None,
+                    lines: created.lines.clone(),
+                    note: created.note.clone(),
+                    creation_time: order.created_at,
+                    version: order.version,
+                };
+                self.under_way.insert(event.entity, document);
+            }
+            change => {
+                let Some(document) = self.under_way.get_mut(&event.entity) else { return };
+                if let OrderEvent::Approved(approved) = change {
+                    document.customer_name.clone_from(&approved.customer_name);
+                    document.state = domain::OrderState::Approved;
+                }
+                document.version = event.version;
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Sums {
+    view: Duration,
+    floor: Duration,
+    events: u64,
+    commits: u64,
+    documents: u64,
+}
+
+impl Sums {
+    fn report(&self, asked: &Throughput) -> Report {
+        let (view, floor) = (per_second(self.events, self.view), per_second(self.events, self.floor));
+        Report {
+            backend: asked.backend.to_possible_value().map(|name| name.get_name().to_owned()).unwrap_or_default(),
+            orders: asked.orders,
+            customers: asked.customers,
+            events: self.events,
+            events_per_commit: asked.batch,
+            commits: self.commits,
+            documents: self.documents,
+            view_seconds: rounded(self.view.as_secs_f64(), 3),
+            view_events_per_second: rounded(view, 0),
+            floor_seconds: rounded(self.floor.as_secs_f64(), 3),
+            floor_events_per_second: rounded(floor, 0),
+            share_of_floor: if floor > 0.0 { rounded(view / floor, 3) } else { 0.0 },
+        }
+    }
+}
+
+impl Changed {
+    fn count(&self, backend: Backend) -> u64 {
+        let customers = match backend {
+            Backend::Sqlite | Backend::Mongodb => self.customers.len(),
+            Backend::Tantivy | Backend::Elasticsearch => 0,
+        };
+        u64::try_from(customers + self.orders.len()).unwrap_or(u64::MAX)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{}: {} events of {} orders in {} commits, {:.2} documents written per event",
+            self.backend,
+            self.events,
+            self.orders,
+            self.commits,
+            number(self.documents) / number(self.events.max(1))
+        )?;
+        writeln!(f, "view   {:>9.0} events/s  ({:.3} s)", self.view_events_per_second, self.view_seconds)?;
+        writeln!(f, "floor  {:>9.0} events/s  ({:.3} s)", self.floor_events_per_second, self.floor_seconds)?;
+        writeln!(f, "share of the floor: {:.1} %", self.share_of_floor * 100.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_new_in_the_batch_that_creates_it_and_known_in_the_one_that_approves_it() {
+        let mut orders = Orders::default();
+        let events: Vec<Event> = Shop::new(1, 3, 40, 8).collect();
+        let (mut new, mut known, mut approved) = (0, 0, 0);
+        for batch in events.chunks(10) {
+            let changed = orders.after(batch);
+            known += changed.known.len();
+            new += changed.orders.iter().filter(|order| !changed.known.contains(&order.order_id.0)).count();
+            approved += changed.orders.iter().filter(|order| order.version == 2).count();
+        }
+        assert_eq!((new, approved), (40, 40));
+        assert!(known > 0, "batches are larger than the way from creation to approval");
+        assert!(orders.under_way.is_empty());
+    }
+}
