@@ -72,12 +72,12 @@ pub trait ViewWriter: Send {
     /// When the view store does not answer.
     fn positions(&mut self) -> Result<Positions, ViewError>;
 
-    /// Tells which entities the next events are about, so that a store that is far away reads them at once. It promises
-    /// nothing: other events may come, and these may not.
+    /// Tells which entities the next events are about, and the version of the first of these events, so that a store
+    /// that is far away reads them at once. It promises nothing: other events may come, and these may not.
     ///
     /// # Errors
     /// When the view store does not answer.
-    fn prepare(&mut self, _entities: &[(Service, Uuid)]) -> Result<(), ViewError> {
+    fn prepare(&mut self, _entities: &[(Service, Uuid, u64)]) -> Result<(), ViewError> {
         Ok(())
     }
 

@@ -85,7 +85,7 @@ fn measure_in(place: &Place<'_>, asked: &Throughput) -> anyhow::Result<Report> {
 fn feed(writer: &mut dyn ViewWriter, batch: &[Event], positions: &mut Positions) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     for part in batch.chunks(ANNOUNCED) {
-        let entities: Vec<_> = part.iter().map(|event| (event.source.service, event.entity)).collect();
+        let entities: Vec<_> = part.iter().map(|event| (event.source.service, event.entity, event.version)).collect();
         writer.prepare(&entities)?;
         for event in part {
             let applied = writer.apply(event)?;

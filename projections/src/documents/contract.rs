@@ -149,7 +149,8 @@ impl Case {
 
     /// Applies messages and moves the positions, without a commit.
     fn take(&mut self, messages: &[Message]) {
-        let entities: Vec<_> = messages.iter().map(|message| (message.source.service, message.entity)).collect();
+        let entities: Vec<_> =
+            messages.iter().map(|message| (message.source.service, message.entity, message.version)).collect();
         self.writer().prepare(&entities).unwrap();
         for message in messages {
             let applied = self.apply(message);

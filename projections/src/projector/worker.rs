@@ -1,6 +1,6 @@
 //! The projector's thread: waits for what comes, takes messages in, commits, and starts again after an error.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -319,16 +319,15 @@ impl Worker {
         Ok(self.position(source) != position)
     }
 
-    /// Tells the view of which entities it will be asked to go on from what it has.
+    /// Tells the view which entities come next.
     fn prepare<'a>(&mut self, messages: impl IntoIterator<Item = &'a Message>) -> Result<(), ViewError> {
         let uses = self.parts.definition.uses;
-        let known = |message: &&Message| message.version > 1 && uses.contains(&message.source.service);
-        let entities: BTreeSet<_> =
-            messages.into_iter().filter(known).map(|message| (message.source.service, message.entity)).collect();
-        if entities.is_empty() {
-            return Ok(());
+        let mut entities = BTreeMap::new();
+        for message in messages.into_iter().filter(|message| uses.contains(&message.source.service)) {
+            entities.entry((message.source.service, message.entity)).or_insert(message.version);
         }
-        self.parts.writer.prepare(&entities.into_iter().collect::<Vec<_>>())
+        let entities: Vec<_> = entities.into_iter().map(|((service, id), version)| (service, id, version)).collect();
+        if entities.is_empty() { Ok(()) } else { self.parts.writer.prepare(&entities) }
     }
 
     /// Takes in the message that follows on the position, and moves the position.

@@ -90,10 +90,11 @@ impl ViewWriter for MongoDocumentWriter {
         connection.wait_for(WRITE_BOUND, positions::committed(&connection.database, generation))
     }
 
-    fn prepare(&mut self, entities: &[(Service, Uuid)]) -> Result<(), ViewError> {
+    fn prepare(&mut self, entities: &[(Service, Uuid, u64)]) -> Result<(), ViewError> {
         let missing = |service, holds: &dyn Fn(Uuid) -> bool| -> Vec<Uuid> {
-            let of_service = entities.iter().filter(|(of, id)| *of == service && !holds(*id));
-            let mut ids: Vec<_> = of_service.map(|(_, id)| *id).collect();
+            // An entity that begins is not looked for: should it be there, the write finds it newer.
+            let going_on = entities.iter().filter(|(of, id, version)| *of == service && *version > 1 && !holds(*id));
+            let mut ids: Vec<_> = going_on.map(|(_, id, _)| *id).collect();
             ids.sort_unstable();
             ids.dedup();
             ids

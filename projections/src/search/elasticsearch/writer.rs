@@ -252,9 +252,9 @@ impl ViewWriter for ElasticsearchWriter {
         Ok(self.session()?.stored.positions.clone())
     }
 
-    fn prepare(&mut self, entities: &[(Service, Uuid)]) -> Result<(), ViewError> {
-        let mut orders: Vec<OrderId> =
-            entities.iter().filter(|(service, _)| *service == Service::Orders).map(|(_, id)| OrderId(*id)).collect();
+    fn prepare(&mut self, entities: &[(Service, Uuid, u64)]) -> Result<(), ViewError> {
+        let of_orders = entities.iter().filter(|(service, ..)| *service == Service::Orders);
+        let mut orders: Vec<OrderId> = of_orders.map(|(_, id, _)| OrderId(*id)).collect();
         orders.retain(|order| !self.memory.has(*order));
         orders.sort_unstable();
         orders.dedup();
