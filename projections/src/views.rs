@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A query takes the generation that answers ([`View::current`]), waits on it with its caller's token, and reads from its
-//! reader. What happens to generations is the [`supervisor`]'s; where they are stored is not known here.
+//! reader. What happens to generations is the `supervisor`'s; where they are stored is not known here.
 
 use std::sync::Arc;
 use std::time::Duration;

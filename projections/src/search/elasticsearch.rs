@@ -1,7 +1,7 @@
 //! The search view on Elasticsearch.
 //!
 //! Texts are analysed here, by the one [`analysis`](crate::search::analysis), and Elasticsearch is given the words that
-//! come out ([`document`]); scores are sums of constants that were computed here as well ([`lookup`]). So it finds, and
+//! come out (`document`); scores are sums of constants that were computed here as well (`lookup`). So it finds, and
 //! puts in order, what the embedded index does, whatever its version and plugins are, and no text of a caller is ever
 //! query syntax.
 //!
@@ -22,11 +22,11 @@
 //!
 //! Documents are written with external versions: Elasticsearch refuses one that is not newer than what it has (409),
 //! which is success, since an order's document has one source. A whole order that is put over a newer one must win all
-//! the same, so the external version is made of two numbers ([`document::Stamp`]): how often the document was put, and
+//! the same, so the external version is made of two numbers (`document::Stamp`): how often the document was put, and
 //! the order's own version.
 //!
 //! What is stored besides the orders, the catalog and the state of each generation, is one document each in an index of
-//! its own ([`state`]). Two writers of one generation are told apart there: the state is written only over the state
+//! its own (`state`). Two writers of one generation are told apart there: the state is written only over the state
 //! that was read.
 
 mod audit;

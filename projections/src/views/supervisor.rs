@@ -5,7 +5,7 @@
 //! begins again from there, with growing delay; whoever asks for something meanwhile is told that the store does not
 //! answer, and the generations that are open are fed and answer on.
 //!
-//! Long work ([`building`](super::building)) runs beside it, one piece at a time; requests never wait for that.
+//! Long work ([`building`]) runs beside it, one piece at a time; requests never wait for that.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -85,7 +85,9 @@ impl SearchReader for ElasticsearchReader {
     fn search(&self, query: SearchQuery) -> BoxFuture<'_, Result<SearchPage, ViewError>> {
         async move {
             let prepared = query.prepare()?;
-            self.run(move |generation| generation.search(prepared)).await
+            // It asks more than once: bounded one by one, the requests could take a multiple of what one may.
+            let search = |generation: Generation| tokio::time::timeout(READ_TIMEOUT, generation.search(prepared));
+            self.run(move |generation| async { search(generation).await.map_err(unavailable)? }).await
         }
         .boxed()
     }

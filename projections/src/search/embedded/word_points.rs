@@ -1,4 +1,4 @@
-//! A word, scored with its [points](crate::search::points).
+//! A word, scored with its [points].
 
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::{Postings as _, SegmentPostings};
