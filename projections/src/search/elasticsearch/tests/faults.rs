@@ -21,6 +21,11 @@ use crate::search::elasticsearch::writer::ElasticsearchWriter;
 use crate::search::{SearchQuery, SearchReader};
 use crate::{Applied, Event, Payload, VersionReader as _, ViewError, ViewWriter};
 
+/// What a writer is asked to do.
+type Write = fn(&mut ElasticsearchWriter) -> Result<(), ViewError>;
+/// What the store is asked for.
+type Read<'a> = BoxFuture<'a, Result<(), ViewError>>;
+
 const SHARD: ShardId = ShardId::new(Service::Orders, 3);
 /// Nothing listens there.
 const NOBODY: &str = "http://127.0.0.1:1";
@@ -130,7 +135,7 @@ fn assert_unavailable(address: &str) {
         assert!(begun.elapsed() < bound, "{what} has taken {:?}", begun.elapsed());
     };
     std::thread::scope(|scope| {
-        let writing: [(&str, fn(&mut ElasticsearchWriter) -> Result<(), ViewError>); 6] = [
+        let writing: [(&str, Write); 6] = [
             ("positions", |writer| writer.positions().map(drop)),
             ("prepare", |writer| writer.prepare(&[(Service::Orders, Uuid::from_u128(1), 1)])),
             ("apply", |writer| writer.apply(&event(1, 1, 1, created())).map(drop)),
@@ -142,7 +147,7 @@ fn assert_unavailable(address: &str) {
             let mut writer = writer();
             scope.spawn(move || assert_failed(what, write(&mut writer), READ_TIMEOUT));
         }
-        let reading: Vec<(&str, BoxFuture<'_, Result<(), ViewError>>, Duration)> = vec![
+        let reading: Vec<(&str, Read<'_>, Duration)> = vec![
             ("search", Box::pin(async { reader.search(SearchQuery::default()).await.map(drop) }), READ_TIMEOUT),
             ("version_of", Box::pin(async { reader.version_of(OrderId(order.1)).await.map(drop) }), READ_TIMEOUT),
             ("versions_of", Box::pin(async { reader.versions_of(&orders).await.map(drop) }), READ_TIMEOUT),
