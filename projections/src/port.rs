@@ -94,10 +94,7 @@ pub trait ViewWriter: Send {
     ///
     /// # Errors
     /// As [`apply`](ViewWriter::apply).
-    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
-        let _ = document;
-        Err(ViewError::Corrupt { view: "", what: "this view store takes no whole documents".to_owned() })
-    }
+    fn put(&mut self, document: &Document) -> Result<(), ViewError>;
 
     /// Makes all that was done durable and visible, with the positions, as one.
     ///

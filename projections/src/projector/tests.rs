@@ -8,6 +8,7 @@ use store::{Message, Positions};
 use tempfile::TempDir;
 
 use super::*;
+use crate::Document;
 use crate::document::OrderDocument;
 use crate::documents::sqlite::{self, SqliteDocumentReader};
 use crate::documents::{DocumentReader, USES, VIEW};
@@ -56,6 +57,10 @@ impl ViewWriter for FaultyWriter {
         self.batch.push(event.entity);
         faults.largest_batch = faults.largest_batch.max(self.batch.len());
         self.inner.apply(event)
+    }
+
+    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
+        self.inner.put(document)
     }
 
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
