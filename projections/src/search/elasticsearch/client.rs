@@ -56,6 +56,11 @@ impl Failure {
         matches!(self, Failure::Refused { status: found, .. } if *found == status)
     }
 
+    /// Whether this is part of the reason that the server gives.
+    pub(super) fn says(&self, text: &str) -> bool {
+        matches!(self, Failure::Refused { reason, .. } if reason.contains(text))
+    }
+
     pub(super) fn is_kind(&self, kind: &str) -> bool {
         matches!(self, Failure::Refused { kind: found, .. } if found == kind)
     }
@@ -90,7 +95,27 @@ pub(super) struct Found<T> {
 
 #[derive(Deserialize)]
 struct ErrorReply {
-    error: ErrorCause,
+    error: Refusal,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    #[serde(flatten)]
+    cause: ErrorCause,
+    /// Of a search, the cause itself says no more than that it has failed.
+    #[serde(default)]
+    root_cause: Vec<ErrorCause>,
+}
+
+impl Refusal {
+    fn into_failure(self, status: u16) -> Failure {
+        let ErrorCause { kind, mut reason } = self.cause;
+        if let Some(root) = self.root_cause.into_iter().next().filter(|root| root.reason != reason) {
+            reason = format!("{reason}: {}", root.reason);
+        }
+        let reason = reason.chars().take(MAX_REASON).collect();
+        Failure::Refused { status, kind, reason }
+    }
 }
 
 /// How Elasticsearch describes an error.
@@ -140,12 +165,11 @@ impl Client {
             return Ok(response.json().await?);
         }
         let text = response.text().await?;
-        let cause = match serde_json::from_str::<ErrorReply>(&text) {
-            Ok(reply) => reply.error,
-            Err(_) => ErrorCause { kind: "no description".to_owned(), reason: String::new() },
-        };
-        let reason = cause.reason.chars().take(MAX_REASON).collect();
-        Err(Failure::Refused { status: status.as_u16(), kind: cause.kind, reason })
+        let status = status.as_u16();
+        Err(match serde_json::from_str::<ErrorReply>(&text) {
+            Ok(reply) => reply.error.into_failure(status),
+            Err(_) => Failure::Refused { status, kind: "no description".to_owned(), reason: String::new() },
+        })
     }
 
     /// The newest version of a stored document, refreshed or not; `None` when it is not there. That its index is not

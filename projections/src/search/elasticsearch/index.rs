@@ -8,7 +8,7 @@ use super::client::{Client, Failure, InvalidAddress, READ_TIMEOUT, WRITE_TIMEOUT
 
 /// Prefixes up to this length have postings of their own, so that a short one is found as quickly as a word. It is the
 /// longest that Elasticsearch allows.
-const MAX_INDEXED_PREFIX: u8 = 19;
+pub(super) const MAX_INDEXED_PREFIX: u8 = 19;
 
 /// The names of all that this view has on the server.
 #[derive(Clone, Debug)]

@@ -89,7 +89,7 @@ fn prefix_clause(term: &Term, prefix: &str) -> Value {
     if head.is_empty() {
         return any_of(["singulars", "words"].map(|field| json!({ "prefix": { field: prefix } })));
     }
-    // Unlike a phrase with a prefix, intervals leave out no word that has the prefix.
+    // Unlike a phrase with a prefix, intervals leave out no word that has the prefix: they refuse what fits too many.
     let head = head.iter().map(|word| json!({ "match": { "query": word, "analyzer": "keyword" } }));
     let written = json!({ "prefix": { "prefix": prefix, "use_field": "words" } });
     let last = json!({ "any_of": { "intervals": [{ "prefix": { "prefix": prefix } }, written] } });

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::client::{Client, READ_TIMEOUT};
 use super::document::Source;
-use super::index::Names;
+use super::index::{MAX_INDEXED_PREFIX, Names};
 use super::lookup::search_body;
 use super::mget::{self, As};
 use super::state;
@@ -31,6 +31,9 @@ use crate::{OrderDocument, VersionReader, ViewError};
 
 /// So many requests are under way at a time; beyond that one is refused.
 const MAX_UNDER_WAY: usize = 256;
+/// How Elasticsearch says that a prefix in a phrase fits more words than it looks at (128). It happens only to those
+/// that are longer than the prefixes that have postings of their own.
+const TOO_MANY_WORDS: &str = "expanded to too many terms";
 
 #[derive(Clone)]
 pub(super) struct ElasticsearchReader {
@@ -81,6 +84,14 @@ fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Vi
     ViewError::Unavailable { view: VIEW, source: cause.into() }
 }
 
+fn too_many_words() -> ViewError {
+    let message = format!(
+        "must have no prefix of more than {MAX_INDEXED_PREFIX} characters behind another word of its phrase that fits so \
+         many words; make it longer, or {MAX_INDEXED_PREFIX} characters at most"
+    );
+    ViewError::InvalidQuery { field: "text", message }
+}
+
 impl SearchReader for ElasticsearchReader {
     fn search(&self, query: SearchQuery) -> BoxFuture<'_, Result<SearchPage, ViewError>> {
         async move {
@@ -121,7 +132,10 @@ impl Generation {
         let path = format!("/{}/_search", self.names.orders(self.number));
         let parameters = [("allow_partial_search_results", "false"), ("filter_path", "hits")];
         let body = Some(JsonBody::new(search_body(&query)));
-        let found: Found = self.client.send(Method::Post, &path, &parameters, body, READ_TIMEOUT).await?;
+        let found: Found = match self.client.send(Method::Post, &path, &parameters, body, READ_TIMEOUT).await {
+            Err(failure) if failure.says(TOO_MANY_WORDS) => return Err(too_many_words()),
+            found => found?,
+        };
         let positions = self.state().await?.reach;
         // Highlights are made of long texts.
         tokio::task::spawn_blocking(move || answer(&query, found, positions)).await.map_err(unavailable)?

@@ -12,8 +12,8 @@ use super::index::Names;
 use super::store::ElasticsearchStore;
 use crate::ViewError;
 use crate::generations::{Opened, ViewStore as _};
-use crate::search::SearchReader;
 use crate::search::contract::Open;
+use crate::search::{SearchQuery, SearchReader, Sort};
 
 mod faults;
 mod proxy;
@@ -78,4 +78,36 @@ impl Drop for Place {
 pub(crate) fn place() -> Open {
     let place = Place::new();
     Box::new(move || place.store())
+}
+
+/// Elasticsearch looks at 128 words in a phrase, unless the prefix has postings of its own.
+#[test]
+#[ignore = "needs Elasticsearch: COUNTERFOIL_TEST_ELASTICSEARCH_URL"]
+fn a_long_prefix_in_a_phrase_is_answered_in_full_or_refused_by_name() {
+    let place = Place::new();
+    let mut opened = place.open(&place.store(), 1).unwrap();
+    let many = 1_100;
+    for number in 1..=many {
+        let created = faults::noted(&format!("ac-thelongestprefixofall{number:04}"));
+        opened.writer.apply(&faults::event(number, number.into(), 1, created)).unwrap();
+    }
+    opened.writer.commit(&faults::up_to(many)).unwrap();
+    for (text, expected) in [
+        ("ac-thelongestprefixofa*", Some(many)),
+        ("ac-thelongestprefixofal*", None),
+        ("ac-thelongestprefixofall*", None),
+        ("ac-thelongestprefixofall01*", Some(100)),
+        ("ac-thelongestprefixofall0100*", Some(1)),
+        ("ab-thelongestprefixofa*", Some(0)),
+        ("thelongestprefixofall*", Some(many)),
+    ] {
+        for sort in [Sort::Relevance, Sort::Newest] {
+            let query = SearchQuery { text: Some(text.to_owned()), sort: Some(sort), ..SearchQuery::default() };
+            match (place.runtime.block_on(opened.reader.search(query)), expected) {
+                (Ok(page), Some(expected)) => assert_eq!(page.total, expected, "{text}"),
+                (Err(ViewError::InvalidQuery { field: "text", .. }), None) => {}
+                (result, _) => panic!("{text}: {result:?}"),
+            }
+        }
+    }
 }

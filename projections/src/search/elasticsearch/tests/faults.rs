@@ -30,17 +30,21 @@ const SHARD: ShardId = ShardId::new(Service::Orders, 3);
 /// Nothing listens there.
 const NOBODY: &str = "http://127.0.0.1:1";
 
-fn event(sequence: u64, order: u128, version: u64, change: OrderEvent) -> Event {
+pub(super) fn event(sequence: u64, order: u128, version: u64, change: OrderEvent) -> Event {
     let (entity, time) = (Uuid::from_u128(order), Timestamp::from_micros(1_000));
     Event { source: SHARD, sequence, entity, version, time, payload: Payload::Order(change) }
 }
 
 fn created() -> OrderEvent {
+    noted("green teas")
+}
+
+pub(super) fn noted(note: &str) -> OrderEvent {
     OrderEvent::Created(OrderCreated {
         customer_id: CustomerId(Uuid::from_u128(1)),
         order_total: Money::from_cents(100),
         lines: Vec::new(),
-        note: Some("green teas".to_owned()),
+        note: Some(note.to_owned()),
     })
 }
 
@@ -57,7 +61,7 @@ fn history() -> Vec<Event> {
     ]
 }
 
-fn up_to(sequence: u64) -> Positions {
+pub(super) fn up_to(sequence: u64) -> Positions {
     Positions::from([(SHARD, sequence)])
 }
 
