@@ -94,6 +94,10 @@ impl Log for TestLog {
         self.outboxes.lock().unwrap().get(&source).and_then(|outbox| outbox.last()).map_or(0, |last| last.sequence)
     }
 
+    fn head_time(&self, _: ShardId) -> Option<Timestamp> {
+        None
+    }
+
     fn published(&self, source: ShardId) -> u64 {
         self.head(source, Destination::Events)
     }

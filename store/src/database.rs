@@ -16,8 +16,12 @@ use crate::tables::setting;
 
 /// Connections that read at the same time.
 const READERS: u32 = 4;
-/// The page cache of the writing connection, in KiB.
-const WRITER_CACHE_KIB: u32 = 24 * 1024;
+/// The page cache of the writing connection, in KiB. It holds what a transaction changes; larger costs more than it saves,
+/// because SQLite walks over it at the end of each transaction in which a tree was balanced.
+const WRITER_CACHE_KIB: u32 = 4 * 1024;
+/// So much of a file is read where the operating system has it, in bytes: a reading connection forgets its own cache with
+/// each commit of another. It is as much as SQLite allows.
+const MAPPED_BYTES: u32 = 0x7fff_0000;
 /// The write-ahead log is copied into the database each time it has grown by so many pages.
 const CHECKPOINT_PAGES: u32 = 2000;
 
@@ -142,6 +146,7 @@ fn pragmas(sqlite: SqliteConnectOptions, r#use: Use) -> SqliteConnectOptions {
     let sqlite = sqlite
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
+        .pragma("mmap_size", MAPPED_BYTES.to_string())
         .busy_timeout(Duration::from_secs(5));
     match r#use {
         Use::Write => sqlite

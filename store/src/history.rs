@@ -1,13 +1,13 @@
-//! Reading the outbox table: messages to a destination, the history of an entity, and the state as it was.
+//! Reading the outbox: messages to a destination, the history of an entity, and the state as it was.
 
 use domain::order::OrderCreated;
 use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId, ShardId, Timestamp};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
 use crate::log::{Destination, Message};
 use crate::mapping::signed;
-use crate::tables::outbox;
+use crate::tables::{history, outbox};
 use crate::unit::MAX_MESSAGES;
 use crate::{ServiceDatabase, StoreError, outbox as stored};
 
@@ -60,23 +60,24 @@ pub(crate) async fn messages(
     }
 }
 
-/// The events of an entity from `from_version` on, oldest first, at most `limit`.
+/// The events of an entity, which lies in `shard`, from `from_version` on, oldest first, at most `limit`.
 ///
 /// # Errors
 /// When the database does not answer, or a row cannot be read.
 pub async fn events(
     database: &ServiceDatabase,
+    shard: ShardId,
     entity: Uuid,
     from_version: u64,
     limit: usize,
 ) -> Result<Vec<Message>, StoreError> {
-    let rows = outbox::Entity::find()
-        .filter(outbox::Column::EntityId.eq(entity))
-        .filter(
-            outbox::Column::Version.gt(signed(from_version).saturating_sub(i64::try_from(MAX_MESSAGES).unwrap_or(0))),
-        )
-        .order_by_asc(outbox::Column::Version)
+    // The row that holds the event of this version may hold earlier ones too.
+    let beyond = signed(from_version).saturating_sub(i64::try_from(MAX_MESSAGES).unwrap_or(0));
+    let rows = rows_of(shard, entity)
+        .filter(history::Column::Version.gt(beyond))
+        .order_by_asc(history::Column::Version)
         .limit(u64::try_from(limit + MAX_MESSAGES).unwrap_or(u64::MAX))
+        .into_model::<outbox::Model>()
         .all(&database.read)
         .await
         .map_err(|e| database.failed(e))?;
@@ -93,6 +94,11 @@ pub async fn events(
     Ok(found)
 }
 
+fn rows_of(shard: ShardId, entity: Uuid) -> Select<history::Entity> {
+    let of_shard = history::Column::Shard.eq(i32::from(shard.number));
+    history::Entity::find().filter(history::Column::EntityId.eq(entity)).filter(of_shard)
+}
+
 /// A point in an entity's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AsOf {
@@ -107,6 +113,7 @@ pub enum AsOf {
 /// When the database does not answer, or an event cannot be read.
 pub async fn order_as_of(
     database: &ServiceDatabase,
+    shard: ShardId,
     id: OrderId,
     as_of: AsOf,
 ) -> Result<Option<(Order, OrderCreated)>, StoreError> {
@@ -114,7 +121,7 @@ pub async fn order_as_of(
     let mut state: Option<(Order, OrderCreated)> = None;
     let mut from_version = 1;
     loop {
-        let page = events(database, id.0, from_version, 100).await?;
+        let page = events(database, shard, id.0, from_version, 100).await?;
         let Some(last) = page.last() else { break };
         from_version = last.version + 1;
         for message in &page {
@@ -148,15 +155,16 @@ pub async fn order_as_of(
 /// When the database does not answer, or an event cannot be read.
 pub async fn customer_as_of(
     database: &ServiceDatabase,
+    shard: ShardId,
     id: CustomerId,
     as_of: AsOf,
 ) -> Result<Option<Customer>, StoreError> {
     let version = match as_of {
         AsOf::Version(version) => version,
-        AsOf::Time(time) => version_at(database, id.0, time).await?,
+        AsOf::Time(time) => version_at(database, shard, id.0, time).await?,
     };
-    let Some(first) = events(database, id.0, 1, 1).await?.pop().filter(|_| version > 0) else { return Ok(None) };
-    let Some(newest) = events(database, id.0, version, 1).await?.pop() else { return Ok(None) };
+    let Some(first) = events(database, shard, id.0, 1, 1).await?.pop().filter(|_| version > 0) else { return Ok(None) };
+    let Some(newest) = events(database, shard, id.0, version, 1).await?.pop() else { return Ok(None) };
     let CustomerEvent::Created(created) = decode_customer_event(&first)? else {
         return Err(unreadable(&first, "the history does not begin with its creation".into()));
     };
@@ -170,12 +178,17 @@ pub async fn customer_as_of(
 }
 
 /// The version an entity had reached at `time`, 0 before its first. Its times never go back, so it is found by halving.
-async fn version_at(database: &ServiceDatabase, entity: Uuid, time: Timestamp) -> Result<u64, StoreError> {
+async fn version_at(
+    database: &ServiceDatabase,
+    shard: ShardId,
+    entity: Uuid,
+    time: Timestamp,
+) -> Result<u64, StoreError> {
     let mut reached = 0;
-    let mut beyond = newest_version(database, entity).await? + 1;
+    let mut beyond = newest_version(database, shard, entity).await? + 1;
     while beyond - reached > 1 {
         let middle = reached + (beyond - reached) / 2;
-        match events(database, entity, middle, 1).await?.first() {
+        match events(database, shard, entity, middle, 1).await?.first() {
             Some(message) if message.time <= time => reached = middle,
             _ => beyond = middle,
         }
@@ -183,11 +196,10 @@ async fn version_at(database: &ServiceDatabase, entity: Uuid, time: Timestamp) -
     Ok(reached)
 }
 
-async fn newest_version(database: &ServiceDatabase, entity: Uuid) -> Result<u64, StoreError> {
-    let row = outbox::Entity::find()
-        .filter(outbox::Column::EntityId.eq(entity))
-        .filter(outbox::Column::Version.is_not_null())
-        .order_by_desc(outbox::Column::Version)
+async fn newest_version(database: &ServiceDatabase, shard: ShardId, entity: Uuid) -> Result<u64, StoreError> {
+    let row = rows_of(shard, entity)
+        .order_by_desc(history::Column::Version)
+        .into_model::<outbox::Model>()
         .one(&database.read)
         .await
         .map_err(|e| database.failed(e))?;
@@ -217,3 +229,6 @@ pub fn decode_customer_event(message: &Message) -> Result<CustomerEvent, StoreEr
 fn unreadable(message: &Message, source: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
     StoreError::Corrupt { what: format!("event {} of {}", message.version, message.entity), source }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@
 //! its messages are read from the outbox by whoever has not received them.
 
 mod claim;
+mod indexing;
 mod queue;
 mod thread;
 mod writer;

@@ -93,6 +93,9 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// whose position is lower has missed something, or will hear of it soon.
     fn head(&self, source: ShardId, destination: Destination) -> u64;
 
+    /// When the newest committed event of `source` happened, if the log has that at hand; otherwise it can be read.
+    fn head_time(&self, source: ShardId) -> Option<Timestamp>;
+
     /// The sequence up to which everything that `source` has committed has been handed to the log.
     fn published(&self, source: ShardId) -> u64;
 

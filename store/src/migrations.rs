@@ -3,10 +3,12 @@
 use domain::Service;
 use domain::saga::SagaState;
 use sea_orm::sea_query::{Index, IntoTableRef, TableCreateStatement};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, Schema};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, IdenStatic, Schema};
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
 
-use crate::tables::{customer, inbox, order, outbox, parked, reservation, saga, setting, shard};
+use crate::tables::{
+    customer, history, history_index, inbox, order, outbox, parked, reservation, saga, setting, shard,
+};
 
 /// Brings the database of the customers service up to date.
 pub struct CustomersMigrator;
@@ -16,13 +18,13 @@ pub struct OrdersMigrator;
 
 impl MigratorTrait for CustomersMigrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(InitialSchema(Service::Customers))]
+        vec![Box::new(InitialSchema(Service::Customers)), Box::new(HistoryIndex)]
     }
 }
 
 impl MigratorTrait for OrdersMigrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(InitialSchema(Service::Orders)), Box::new(CompensatedSagas)]
+        vec![Box::new(InitialSchema(Service::Orders)), Box::new(CompensatedSagas), Box::new(HistoryIndex)]
     }
 }
 
@@ -76,6 +78,54 @@ impl MigrationTrait for CompensatedSagas {
         let sql =
             format!("CREATE INDEX sagas_compensated ON {table} (started_at, saga_id) WHERE state = '{compensated}'");
         manager.get_connection().execute_unprepared(&sql).await.map(drop)
+    }
+}
+
+/// The history of an entity, by version, in an index that is written behind the commits. What there is, is indexed at
+/// once.
+struct HistoryIndex;
+
+impl MigrationName for HistoryIndex {
+    fn name(&self) -> &str {
+        "m2026_11_25_000001_history_index"
+    }
+}
+
+#[sea_orm_migration::async_trait::async_trait]
+impl MigrationTrait for HistoryIndex {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        create(manager, history_index::Entity, Clustered::ByPrimaryKey).await?;
+        let (index, view) = (history_index::Entity.table_name(), history::Entity.table_name());
+        let (outbox, shards) = (outbox::Entity.table_name(), shard::Entity.table_name());
+        // CROSS JOIN: SQLite goes from the shards to the ends of their outboxes, not through the outbox as a whole.
+        // A database that is new has been made from the entity as it is now.
+        if !manager.has_column(shards, shard::Column::Indexed.as_str()).await? {
+            let add = format!("ALTER TABLE {shards} ADD COLUMN indexed bigint NOT NULL DEFAULT 0");
+            manager.get_connection().execute_unprepared(&add).await?;
+        }
+        let statements = [
+            format!(
+                "INSERT INTO {index} (entity_id, version, shard, sequence) SELECT entity_id, version, shard, sequence \
+                FROM {outbox} WHERE version IS NOT NULL ORDER BY entity_id, version"
+            ),
+            format!(
+                "UPDATE {shards} SET indexed = \
+                COALESCE((SELECT max(sequence) FROM {outbox} o WHERE o.shard = {shards}.shard), 0)"
+            ),
+            "DROP INDEX outbox_history".to_owned(),
+            format!(
+                "CREATE VIEW {view} AS SELECT i.shard, i.sequence, o.count, i.entity_id, i.version, o.correlation_id, \
+                o.time, o.events, o.messages FROM {index} i JOIN {outbox} o \
+                ON o.shard = i.shard AND o.sequence = i.sequence \
+                UNION ALL SELECT o.shard, o.sequence, o.count, o.entity_id, o.version, o.correlation_id, \
+                o.time, o.events, o.messages FROM {shards} s CROSS JOIN {outbox} o \
+                WHERE o.shard = s.shard AND o.sequence > s.indexed AND o.version IS NOT NULL"
+            ),
+        ];
+        for statement in statements {
+            manager.get_connection().execute_unprepared(&statement).await?;
+        }
+        Ok(())
     }
 }
 

@@ -8,6 +8,8 @@
 )]
 
 pub mod customer;
+pub mod history;
+pub mod history_index;
 pub mod inbox;
 pub mod order;
 pub mod outbox;

@@ -80,6 +80,12 @@ impl Outgoing {
     pub fn count(&self) -> u64 {
         u64::try_from(self.events.len() + self.messages.len()).unwrap_or(u64::MAX)
     }
+
+    /// The sequence of its last message.
+    #[must_use]
+    pub fn last_sequence(&self) -> u64 {
+        (self.first_sequence + self.count()).saturating_sub(1)
+    }
 }
 
 impl OutgoingEvent {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{CustomerId, OrderId, Service};
+use domain::{CustomerId, OrderId, Service, ShardId};
 use projections::{CustomerDocument, OrderDocument};
 use serde_json::value::RawValue;
 use store::{Message, ServiceDatabase, StoreError, history};
@@ -12,11 +12,12 @@ use crate::ports::{AsOf, History, HistoryEvent, ReadError, ReadFuture};
 
 pub(super) struct StoredHistory {
     databases: Arc<[ServiceDatabase]>,
+    shards: u16,
 }
 
 impl StoredHistory {
-    pub(super) fn new(databases: &[ServiceDatabase]) -> Self {
-        StoredHistory { databases: databases.into() }
+    pub(super) fn new(databases: &[ServiceDatabase], shards: u16) -> Self {
+        StoredHistory { databases: databases.into(), shards }
     }
 
     fn database(&self, service: Service) -> Result<&ServiceDatabase, ReadError> {
@@ -69,8 +70,10 @@ impl History for StoredHistory {
     ) -> ReadFuture<'_, Vec<HistoryEvent>> {
         Box::pin(async move {
             let database = self.database(service)?;
-            let events = history::events(database, entity, from_version, limit).await.map_err(read_error)?;
-            if events.is_empty() && history::events(database, entity, 1, 1).await.map_err(read_error)?.is_empty() {
+            let shard = ShardId::of(service, entity, self.shards);
+            let read = async |from_version, limit| history::events(database, shard, entity, from_version, limit).await;
+            let events = read(from_version, limit).await.map_err(read_error)?;
+            if events.is_empty() && read(1, 1).await.map_err(read_error)?.is_empty() {
                 return Err(ReadError::NotFound(name(service)));
             }
             Ok(events.into_iter().map(shown).collect())
@@ -80,7 +83,8 @@ impl History for StoredHistory {
     fn customer_as_of(&self, id: CustomerId, as_of: AsOf) -> ReadFuture<'_, CustomerDocument> {
         Box::pin(async move {
             let database = self.database(Service::Customers)?;
-            let found = history::customer_as_of(database, id, point(as_of)).await.map_err(read_error)?;
+            let shard = ShardId::of(Service::Customers, id.0, self.shards);
+            let found = history::customer_as_of(database, shard, id, point(as_of)).await.map_err(read_error)?;
             let customer = found.ok_or(ReadError::NotFound("customer"))?;
             Ok(CustomerDocument {
                 customer_id: id,
@@ -96,7 +100,8 @@ impl History for StoredHistory {
     fn order_as_of(&self, id: OrderId, as_of: AsOf) -> ReadFuture<'_, OrderDocument> {
         Box::pin(async move {
             let database = self.database(Service::Orders)?;
-            let found = history::order_as_of(database, id, point(as_of)).await.map_err(read_error)?;
+            let shard = ShardId::of(Service::Orders, id.0, self.shards);
+            let found = history::order_as_of(database, shard, id, point(as_of)).await.map_err(read_error)?;
             let (order, created) = found.ok_or(ReadError::NotFound("order"))?;
             Ok(OrderDocument {
                 order_id: id,

@@ -147,7 +147,7 @@ fn ports(
     Ports {
         commands: Arc::new(node.gateway()),
         queries: Arc::new(ViewQueries::new(Arc::clone(views))),
-        history: Arc::new(StoredHistory::new(databases)),
+        history: Arc::new(StoredHistory::new(databases, config.shards)),
         sagas: operations.clone(),
         quarantine: operations.clone(),
         cluster: operations.clone(),

@@ -34,9 +34,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections for queries. Each is a thread of its own inside the driver, and more than the machine has cores do not
 /// answer sooner.
 const READERS: u32 = 4;
-/// The page cache of one reading connection, in KiB: together they stay below 40 MiB, and the file system caches the
-/// rest.
-const READER_CACHE_KIB: u32 = 8 * 1024;
+/// The page cache of one reading connection, in KiB. It is forgotten with each commit of the writer, so it is small.
+const READER_CACHE_KIB: u32 = 2 * 1024;
+/// So much of the file is read where the operating system has it, in bytes: as much as SQLite allows.
+const MAPPED_BYTES: i64 = 0x7fff_0000;
 
 /// Opens the first generation of the view in `directory`, creating or migrating it when need be.
 ///
@@ -73,7 +74,8 @@ async fn connect(
     options.min_connections(1).max_connections(connections).sqlx_logging(false).map_sqlx_sqlite_opts(move |options| {
         // The path is set here and not in the URL, where some of its characters would mean something else.
         let options = options.filename(&file).in_memory(false).shared_cache(false).busy_timeout(BUSY_TIMEOUT);
-        adjust(options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal))
+        let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal);
+        adjust(options.pragma("mmap_size", MAPPED_BYTES.to_string()))
     });
     Database::connect(options).await.map_err(unavailable)
 }

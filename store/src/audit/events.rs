@@ -1,23 +1,23 @@
-//! The events of all entities of a range, in the order of the history index: by entity, then version.
+//! The events of all entities of a range, in the order of the history: by entity, then version.
 
 use domain::ShardId;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{DerivePartialModel, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::{IdRange, Snapshot};
-use crate::tables::outbox;
+use crate::tables::{history, outbox};
 use crate::{Message, StoreError, outbox as stored};
 
 /// The columns that hold events.
 #[derive(DerivePartialModel)]
-#[sea_orm(entity = "outbox::Entity")]
+#[sea_orm(entity = "history::Entity")]
 struct EventRow {
     shard: i32,
     sequence: i64,
     count: i32,
     entity_id: Uuid,
-    version: Option<i64>,
+    version: i64,
     correlation_id: Uuid,
     time: i64,
     events: Option<String>,
@@ -36,7 +36,7 @@ pub struct UnitEvents {
     pub events: Result<Vec<Message>, StoreError>,
 }
 
-/// A place in the history index: an entity and the version of a row.
+/// A place in the history: an entity and the version of a row.
 pub type Place = (Uuid, i64);
 
 impl Snapshot {
@@ -50,10 +50,9 @@ impl Snapshot {
         after: Option<Place>,
         limit: u64,
     ) -> Result<Vec<UnitEvents>, StoreError> {
-        use outbox::Column;
-        // The index holds rows with a version alone, so that must be said.
-        let mut query = outbox::Entity::find().filter(Column::Version.is_not_null());
-        query = match after {
+        use history::Column;
+        let query = history::Entity::find();
+        let query = match after {
             None => query.filter(range.condition(Column::EntityId)),
             Some((entity, version)) => {
                 let place = |parts: [Expr; 2]| Expr::tuple(parts);
@@ -75,20 +74,24 @@ impl Snapshot {
 
     fn unit(&self, row: EventRow) -> UnitEvents {
         let EventRow { shard, sequence, count, entity_id, version, correlation_id, time, events } = row;
-        let row =
-            outbox::Model { shard, sequence, count, entity_id, version, correlation_id, time, events, messages: None };
-        UnitEvents {
-            entity: entity_id,
-            version: version.unwrap_or(0),
+        let (first_version, messages) = (Some(version), None);
+        let row = outbox::Model {
             shard,
             sequence,
-            events: stored::from_row(self.service, &row),
-        }
+            count,
+            entity_id,
+            version: first_version,
+            correlation_id,
+            time,
+            events,
+            messages,
+        };
+        UnitEvents { entity: entity_id, version, shard, sequence, events: stored::from_row(self.service, &row) }
     }
 }
 
 impl UnitEvents {
-    /// Where it stands in the history index.
+    /// Where it stands in the history.
     #[must_use]
     pub fn place(&self) -> Place {
         (self.entity, self.version)

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::indexing::Tails;
 use super::queue::{Queue, Work};
 use super::writer::{Failure, Note, Writer};
 use super::{Claim, claim};
@@ -110,6 +111,7 @@ struct Committer<'c> {
     /// Shards with messages published since it was last noted, and the epoch they are held at.
     unnoted: HashMap<ShardId, u64>,
     noted_at: Instant,
+    tails: Tails,
     /// When work was last taken, and how much of it.
     taken: (Instant, usize),
     instruments: Instruments,
@@ -124,6 +126,7 @@ impl<'c> Committer<'c> {
             failed_epochs: HashMap::new(),
             unnoted: HashMap::new(),
             noted_at: Instant::now(),
+            tails: Tails::default(),
             taken: (Instant::now(), 0),
         }
     }
@@ -177,6 +180,7 @@ impl<'c> Committer<'c> {
     fn claim(&mut self, shard: ShardId, owner: &str) -> Result<Claim, StoreError> {
         let claim = claim::take_over(self.writer.connection(), shard, owner)?;
         self.parts.log.restore_heads(shard, &claim.heads);
+        self.tails.restore(shard, claim.epoch, claim.indexed, claim.next_sequence.saturating_sub(1));
         Ok(claim)
     }
 
@@ -189,12 +193,16 @@ impl<'c> Committer<'c> {
             }
             let begun = Instant::now();
             let note = self.due_note();
-            let written = self.writer.write(&units, &note, self.parts.faults.commit_fails());
+            let piece = self.tails.due();
+            let written = self.writer.write(&units, &note, piece, self.parts.faults.commit_fails());
             self.instruments.seconds.record(begun.elapsed());
             match written {
                 Ok(()) => {
                     self.instruments.commits.increment(1);
                     self.noted(&note);
+                    if let Some(piece) = piece {
+                        self.tails.indexed(piece);
+                    }
                     return self.succeed(units);
                 }
                 Err(Failure::Unit { index, error }) => units = self.isolate(units, index, error),
@@ -270,6 +278,7 @@ impl<'c> Committer<'c> {
         for unit in units {
             if let Some(outgoing) = unit.outgoing {
                 self.unnoted.insert(unit.shard, unit.epoch);
+                self.tails.grow(unit.shard, outgoing.last_sequence());
                 messages.extend(outbox::from_outgoing(unit.shard, outgoing));
             }
             if let Some(durable) = self.parts.durable.get(usize::from(unit.shard.number)) {
@@ -302,7 +311,7 @@ impl<'c> Committer<'c> {
 
     fn note_published_at_end(&mut self) {
         let note = self.note();
-        if let Err(Failure::Unit { error, .. } | Failure::Batch(error)) = self.writer.write(&[], &note, false) {
+        if let Err(Failure::Unit { error, .. } | Failure::Batch(error)) = self.writer.write(&[], &note, None, false) {
             tracing::warn!(service = %self.parts.service, error = %error, "the published positions are not noted");
         }
     }

@@ -8,6 +8,7 @@ use rusqlite::{CachedStatement, Connection, ToSql, params};
 use sea_orm::Value;
 use uuid::Uuid;
 
+use super::indexing::Piece;
 use crate::StoreError;
 use crate::log::embedded::Heads;
 use crate::outbox;
@@ -58,10 +59,16 @@ impl<'c> Writer<'c> {
         self.connection
     }
 
-    /// Writes all units, or nothing. `fails` is a test's wish that it fails at the end.
-    pub(super) fn write(&mut self, units: &[Unit], note: &Note, fails: bool) -> Result<(), Failure> {
+    /// Writes all units, with what is noted and indexed beside them, or nothing. `fails` is a test's wish that it fails at the end.
+    pub(super) fn write(
+        &mut self,
+        units: &[Unit],
+        note: &Note,
+        piece: Option<Piece>,
+        fails: bool,
+    ) -> Result<(), Failure> {
         self.execute("BEGIN IMMEDIATE").map_err(Failure::Batch)?;
-        let written = self.write_all(units, note).and_then(|()| {
+        let written = self.write_all(units, note, piece).and_then(|()| {
             if fails {
                 return Err(Failure::Batch(StoreError::Injected("the commit fails")));
             }
@@ -74,7 +81,7 @@ impl<'c> Writer<'c> {
         written
     }
 
-    fn write_all(&self, units: &[Unit], note: &Note) -> Result<(), Failure> {
+    fn write_all(&self, units: &[Unit], note: &Note, piece: Option<Piece>) -> Result<(), Failure> {
         self.compare_epochs(units)?;
         let superseded = Superseded::find(units);
         for (index, unit) in units.iter().enumerate() {
@@ -86,7 +93,8 @@ impl<'c> Writer<'c> {
         for (shard, epoch, heads) in note {
             self.write_published(*shard, *epoch, heads).map_err(Failure::Batch)?;
         }
-        Ok(())
+        let indexed = piece.map_or(Ok(()), |piece| piece.write(self.connection));
+        indexed.map_err(|e| Failure::Batch(self.failed(e)))
     }
 
     /// Nobody else may own the shards: the transaction holds SQLite's write lock, so what is read here stays true.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use domain::{Service, ShardId};
+use domain::{Service, ShardId, Timestamp};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use metrics::{Counter, counter};
@@ -29,12 +29,19 @@ pub struct Heads {
     newest: BTreeMap<Destination, u64>,
     /// Everything up to here has been published; never behind `newest`.
     published: u64,
+    /// When the newest event happened; not noted, and so unknown of a shard whose outbox was published in whole when it
+    /// was taken over.
+    event_time: Option<Timestamp>,
 }
 
 impl Heads {
-    pub(crate) fn advance(&mut self, destination: Destination, sequence: u64) -> u64 {
-        self.published = self.published.max(sequence);
-        self.newest.insert(destination, sequence).unwrap_or(0)
+    /// Gives the head before.
+    pub(crate) fn advance(&mut self, message: &Message) -> u64 {
+        self.published = self.published.max(message.sequence);
+        if message.destination == Destination::Events {
+            self.event_time = Some(message.time);
+        }
+        self.newest.insert(message.destination, message.sequence).unwrap_or(0)
     }
 
     #[must_use]
@@ -61,7 +68,7 @@ impl Heads {
             .into_iter()
             .map(|(name, sequence)| Ok((destination_of(&name).ok_or_else(|| corrupt(name.into()))?, sequence)))
             .collect::<Result<_, StoreError>>()?;
-        Ok(Heads { newest, published })
+        Ok(Heads { newest, published, event_time: None })
     }
 }
 
@@ -120,7 +127,7 @@ impl EmbeddedLog {
             let mut heads = self.lock_heads();
             for mut message in messages {
                 let heads = heads.entry(message.source).or_default();
-                message.previous = heads.advance(message.destination, message.sequence);
+                message.previous = heads.advance(&message);
                 deliveries.entry(message.destination).or_default().push(Arc::new(message));
             }
         }
@@ -183,6 +190,10 @@ impl Log for EmbeddedLog {
         self.lock_heads().get(&source).map_or(0, |heads| heads.newest(destination))
     }
 
+    fn head_time(&self, source: ShardId) -> Option<Timestamp> {
+        self.lock_heads().get(&source).and_then(|heads| heads.event_time)
+    }
+
     fn published(&self, source: ShardId) -> u64 {
         self.lock_heads().get(&source).map_or(0, Heads::published)
     }
@@ -194,7 +205,8 @@ impl Log for EmbeddedLog {
         from_version: u64,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
-        async move { history::events(self.database(source.service)?, entity, from_version, limit).await }.boxed()
+        async move { history::events(self.database(source.service)?, source, entity, from_version, limit).await }
+            .boxed()
     }
 
     fn sources(&self) -> Vec<ShardId> {

@@ -18,6 +18,8 @@ pub struct Model {
     pub heads: String,
     /// Commands and replies up to this sequence have been removed.
     pub pruned: i64,
+    /// The events up to this sequence are in the history index.
+    pub indexed: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use store::Positions;
 use uuid::Uuid;
 
-use super::BUSY_TIMEOUT;
 use super::statements::Sql;
+use super::{BUSY_TIMEOUT, MAPPED_BYTES};
 use crate::ViewError;
 use crate::document::Document;
 use crate::documents::fold::{CustomerState, Fold, OrderState};
@@ -19,7 +19,7 @@ use crate::positions;
 
 mod rows;
 
-/// The page cache of the writing connection: the hot ends of the indexes.
+/// The page cache of the writing connection: the pages that a commit changes.
 const CACHE_KIB: i64 = 32 * 1024;
 /// Pages of the write-ahead log after which it is copied into the file: 32 MiB. A page that many commits change is
 /// copied once; the default of 4 MiB copies the ends of the indexes with nearly every commit.
@@ -55,6 +55,7 @@ impl SqliteDocumentWriter {
         set("journal_mode", &"WAL").map_err(sqlite_error)?;
         set("synchronous", &"NORMAL").map_err(sqlite_error)?;
         set("cache_size", &-CACHE_KIB).map_err(sqlite_error)?;
+        set("mmap_size", &MAPPED_BYTES).map_err(sqlite_error)?;
         set("wal_autocheckpoint", &CHECKPOINT_PAGES).map_err(sqlite_error)?;
         set("journal_size_limit", &LOG_BYTES).map_err(sqlite_error)?;
         Ok(SqliteDocumentWriter {
