@@ -26,6 +26,7 @@ mod fold;
 pub mod highlight;
 pub mod points;
 pub mod query;
+pub mod singular;
 pub mod text;
 
 pub use elasticsearch::ElasticsearchStore;
@@ -39,7 +40,7 @@ pub const VIEW: &str = "search";
 pub const USES: &[Service] = &[Service::Orders];
 /// What its documents are made of, as a number: whoever changes that raises it, and every node builds the view anew while
 /// the old one answers.
-pub const DEFINITION: u32 = 1;
+pub const DEFINITION: u32 = 2;
 
 /// Both sides of an open search view.
 pub type SearchView = (Box<dyn ViewWriter>, Arc<dyn SearchReader>);

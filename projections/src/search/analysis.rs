@@ -14,6 +14,8 @@ use tantivy::tokenizer::{
     AsciiFoldingFilter, LowerCaser, SimpleTokenizer, TextAnalyzer, Token, TokenFilter, TokenStream, Tokenizer,
 };
 
+use crate::search::singular::{Singular, singular};
+
 /// Longer words are cut here, in the index and in queries alike. Counted in UTF-16 units, as Elasticsearch does, which
 /// would make two words of a longer one.
 pub const MAX_WORD_CHARS: usize = 255;
@@ -64,72 +66,6 @@ pub fn index_analyzer() -> TextAnalyzer {
         .filter(Cut)
         .filter(AndSingular)
         .build()
-}
-
-/// What the singular and the plural of an English word have in common: the S-stemmer (D. Harman, *How Effective Is
-/// Suffixing?*, JASIS 42, 1991), made symmetric so that it also unites `box` and `boxes`, `peach` and `peaches`,
-/// `tomato` and `tomatoes`, `cookie` and `cookies`, `coffee` and `coffees`. It need not be a word: `cookie` becomes
-/// `cooky`. In order:
-///
-/// 1. a last `s` goes, unless the word has less than three letters or ends in `us` or `ss`;
-/// 2. `ie` at the end becomes `y`, if a letter stands before it;
-/// 3. a last `e` goes after `x`, `o`, `ch`, `sh` and `ss`, if three letters are left.
-///
-/// Applied to its own result it changes nothing. Irregular plurals (`loaves`, `mice`) stay other words.
-#[must_use]
-pub fn singular(word: &str) -> Singular<'_> {
-    let base = match word.strip_suffix('s') {
-        Some(base) if !base.ends_with(['u', 's']) && base.chars().nth(1).is_some() => base,
-        _ => word,
-    };
-    if let Some(stem) = base.strip_suffix("ie")
-        && !stem.is_empty()
-    {
-        return Singular { stem, ending: "y" };
-    }
-    match base.strip_suffix('e') {
-        Some(stem)
-            if ["x", "o", "ch", "sh", "ss"].iter().any(|sound| stem.ends_with(sound))
-                && stem.chars().nth(2).is_some() =>
-        {
-            Singular { stem, ending: "" }
-        }
-        _ => Singular { stem: base, ending: "" },
-    }
-}
-
-/// A singular: the part of the word that stays, and what is put behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Singular<'a> {
-    stem: &'a str,
-    ending: &'static str,
-}
-
-impl Singular<'_> {
-    /// Whether it is another word than the one it was made of.
-    fn differs_from(&self, word: &str) -> bool {
-        self.stem.len() != word.len()
-    }
-
-    /// Whether it is `word`.
-    #[must_use]
-    pub fn is(&self, word: &str) -> bool {
-        word.strip_prefix(self.stem) == Some(self.ending)
-    }
-
-    /// Whether it begins with `prefix`.
-    #[must_use]
-    pub fn starts_with(&self, prefix: &str) -> bool {
-        match prefix.strip_prefix(self.stem) {
-            Some(rest) => self.ending.starts_with(rest),
-            None => self.stem.starts_with(prefix),
-        }
-    }
-
-    #[must_use]
-    pub fn into_string(self) -> String {
-        format!("{}{}", self.stem, self.ending)
-    }
 }
 
 /// Cuts words after [`MAX_WORD_CHARS`].
@@ -245,61 +181,11 @@ impl<T: TokenStream> TokenStream for AndSingularStream<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    fn singular_of(word: &str) -> String {
-        singular(word).into_string()
-    }
 
     fn indexed(text: &str) -> Vec<(String, usize)> {
         let mut tokens = Vec::new();
         index_analyzer().token_stream(text).process(&mut |token| tokens.push((token.text.clone(), token.position)));
         tokens
-    }
-
-    #[test]
-    fn the_plural_goes_and_the_rest_stays() {
-        for (word, expected) in [
-            ("bagels", "bagel"),
-            ("bagel", "bagel"),
-            ("berries", "berry"),
-            ("berry", "berry"),
-            ("glass", "glass"),
-            ("bus", "bus"),
-            ("is", "is"),
-            ("s", "s"),
-            ("", ""),
-            ("ie", "ie"),
-            ("wines", "wine"),
-            ("win", "win"),
-            ("toes", "toe"),
-            ("to", "to"),
-            ("ñas", "ña"),
-        ] {
-            assert_eq!(singular_of(word), expected, "{word}");
-        }
-    }
-
-    #[test]
-    fn singular_and_plural_meet() {
-        for (one, many) in [
-            ("apple", "apples"),
-            ("axe", "axes"),
-            ("box", "boxes"),
-            ("peach", "peaches"),
-            ("quiche", "quiches"),
-            ("radish", "radishes"),
-            ("glass", "glasses"),
-            ("mousse", "mousses"),
-            ("tomato", "tomatoes"),
-            ("shoe", "shoes"),
-            ("bee", "bees"),
-            ("pie", "pies"),
-            ("cookie", "cookies"),
-            ("toy", "toys"),
-        ] {
-            assert_eq!(singular_of(one), singular_of(many), "{one}, {many}");
-        }
     }
 
     #[test]
@@ -328,25 +214,6 @@ mod tests {
         for character in (char::MIN..=char::MAX).filter(|character| !character.is_ascii()) {
             for word in analyzer.words(character.encode_utf8(&mut [0; 4])) {
                 assert!(!word.text.contains(char::is_whitespace) && !word.text.is_empty(), "{character:?}");
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_singular_has_no_other_singular(word in "[a-z]{0,3}(ie|ches|shes|sses|oes|xe|es|ss|us)?e?s?") {
-            let once = singular_of(&word);
-            prop_assert_eq!(singular_of(&once), once);
-        }
-
-        #[test]
-        fn a_singular_compares_like_the_text_it_is(word in "[a-z]{0,4}(ies|xes|s)?", other in "[a-zy]{0,6}") {
-            let text = singular_of(&word);
-            prop_assert_eq!(singular(&word).is(&other), text == other);
-            prop_assert!(singular(&word).is(&text));
-            prop_assert_eq!(singular(&word).starts_with(&other), text.starts_with(&other));
-            for (end, _) in text.char_indices() {
-                prop_assert!(singular(&word).starts_with(&text[..end]));
             }
         }
     }

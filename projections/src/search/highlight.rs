@@ -9,7 +9,8 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::OrderDocument;
-use crate::search::analysis::{Analyzer, Word, singular};
+use crate::search::analysis::{Analyzer, Word};
+use crate::search::singular::singular;
 use crate::search::text::Term;
 
 /// At most this many line names and skus of one order are shown, so that an order of hundreds of lines does not fill

@@ -10,7 +10,8 @@
 //! asks for nothing at all finds nothing.
 
 use crate::ViewError;
-use crate::search::analysis::{Analyzer, Word, singular};
+use crate::search::analysis::{Analyzer, Word};
+use crate::search::singular::singular;
 
 /// A search text has at most this many characters.
 pub const MAX_TEXT_CHARS: usize = 1_000;

@@ -9,8 +9,9 @@ use elasticsearch::http::Method;
 use elasticsearch::http::headers::HeaderMap;
 use elasticsearch::http::request::Body;
 use projections::OrderDocument;
-use projections::search::analysis::{Analyzer, singular};
+use projections::search::analysis::Analyzer;
 use projections::search::points::{self, POINT_BITS};
+use projections::search::singular::singular;
 use serde_json::{Value, json};
 
 use super::{Changed, Floor};

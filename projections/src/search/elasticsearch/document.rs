@@ -15,8 +15,9 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::OrderDocument;
-use crate::search::analysis::{Analyzer, singular};
+use crate::search::analysis::Analyzer;
 use crate::search::points::{self, POINT_BITS};
+use crate::search::singular::singular;
 
 /// Stands in `words` where the word is its own singular. No word is like it: words have letters or digits.
 const SAME: &str = "-";
