@@ -1,7 +1,9 @@
 //! The embedded search view: a tantivy index in the data folder.
 //!
-//! Each generation is a folder ([`store`]). One writer feeds it, on its projector's thread; readers see whole commits, each with the positions it was made
-//! with. The index is disposable: when its definition has changed, or it is damaged, it is emptied at opening, and the
+//! Each generation is a folder ([`store`]). One writer feeds it, on its projector's thread; readers see whole commits, each
+//! with the positions it was made with. Both become durable a moment later ([`lazy_directory`]).
+//!
+//! The index is disposable: when its definition has changed, or it is damaged, it is emptied at opening, and the
 //! projector fills it again from the history.
 //!
 //! tantivy locks the folder with a lock of the operating system, which ends with the process, however that ends.
@@ -23,6 +25,9 @@ use crate::search::{SearchView, VIEW};
 pub mod audit;
 mod collect;
 mod commit;
+mod indexing;
+mod keeper;
+mod lazy_directory;
 mod lookup;
 mod phrase_prefix;
 mod reader;
@@ -33,6 +38,8 @@ mod word_points;
 mod writer;
 
 use commit::CommitState;
+use keeper::Keeper;
+use lazy_directory::LazyDirectory;
 use reader::EmbeddedReader;
 use schema::Fields;
 use snapshot::Snapshot;
@@ -49,8 +56,14 @@ const STORE_CACHE_BLOCKS: usize = 8;
 /// # Errors
 /// When the folder cannot be read or written, or another process writes to the index.
 pub fn open_embedded(folder: &Path) -> Result<SearchView, ViewError> {
-    let (index, fields, state) = open_index(folder)?;
-    let writer = writer::open(&index)?;
+    open_in(folder).map(|(view, _)| view)
+}
+
+/// The same, with the folder as the open index has it: on disk it may be older.
+fn open_in(folder: &Path) -> Result<(SearchView, LazyDirectory), ViewError> {
+    let Opened { index, directory, fields, state } = open_index(folder)?;
+    let writer = indexing::open(&index)?;
+    let keeper = Keeper::start(directory.clone()).map_err(|error| view_error(error.into()))?;
     let reader = index
         .reader_builder()
         .reload_policy(ReloadPolicy::Manual)
@@ -59,11 +72,19 @@ pub fn open_embedded(folder: &Path) -> Result<SearchView, ViewError> {
         .map_err(view_error)?;
     let snapshot = Arc::new(Snapshot::open(reader.searcher(), fields, state.positions.clone()).map_err(view_error)?);
     let (publish, snapshots) = watch::channel(snapshot);
-    let writer = EmbeddedWriter::new(writer, reader, fields, publish, state);
-    Ok((Box::new(writer), Arc::new(EmbeddedReader::new(snapshots))))
+    let writer = EmbeddedWriter::new(writer, keeper, reader, fields, publish, state);
+    Ok(((Box::new(writer), Arc::new(EmbeddedReader::new(snapshots))), directory))
 }
 
-fn open_index(folder: &Path) -> Result<(Index, Fields, CommitState), ViewError> {
+/// An index of the current definition.
+struct Opened {
+    index: Index,
+    directory: LazyDirectory,
+    fields: Fields,
+    state: CommitState,
+}
+
+fn open_index(folder: &Path) -> Result<Opened, ViewError> {
     fs::create_dir_all(folder).map_err(|error| view_error(error.into()))?;
     match open_current(folder) {
         Ok(Some(opened)) => return Ok(opened),
@@ -75,12 +96,12 @@ fn open_index(folder: &Path) -> Result<(Index, Fields, CommitState), ViewError> 
 }
 
 /// The index in `folder`; `None` when there is none of the current definition.
-fn open_current(folder: &Path) -> tantivy::Result<Option<(Index, Fields, CommitState)>> {
-    let directory = MmapDirectory::open(folder)?;
+fn open_current(folder: &Path) -> tantivy::Result<Option<Opened>> {
+    let directory = LazyDirectory::open(folder)?;
     if !Index::exists(&directory)? {
         return Ok(None);
     }
-    let mut index = Index::open(directory)?;
+    let mut index = Index::open(directory.clone())?;
     let (schema, fields) = schema::define();
     let state = CommitState::read(index.load_metas()?.payload.as_deref());
     let Some(state) = state.filter(|_| index.schema() == schema) else {
@@ -90,11 +111,11 @@ fn open_current(folder: &Path) -> tantivy::Result<Option<(Index, Fields, CommitS
     index.set_tokenizers(schema::tokenizers());
     // Opens every segment: a file that is missing or cut shows here, while the index can still be replaced.
     index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-    Ok(Some((index, fields, state)))
+    Ok(Some(Opened { index, directory, fields, state }))
 }
 
 /// An empty index, in the place of whatever is in `folder`.
-fn create(folder: &Path) -> tantivy::Result<(Index, Fields, CommitState)> {
+fn create(folder: &Path) -> tantivy::Result<Opened> {
     let lock = MmapDirectory::open(folder)?.acquire_lock(&INDEX_WRITER_LOCK)?;
     // The list of segments goes first: without it the rest is no index, should this be interrupted.
     remove_if_there(&folder.join("meta.json"))?;
@@ -103,17 +124,19 @@ fn create(folder: &Path) -> tantivy::Result<(Index, Fields, CommitState)> {
     fs::create_dir_all(folder)?;
     let (schema, fields) = schema::define();
     let settings = IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
+    let directory = LazyDirectory::open(folder)?;
     let index = IndexBuilder::new()
         .schema(schema)
         .settings(settings)
         .tokenizers(schema::tokenizers())
-        .open_or_create(MmapDirectory::open(folder)?)?;
+        .open_or_create(directory.clone())?;
     let state = CommitState::default();
-    let mut writer = index.writer_with_options::<tantivy::TantivyDocument>(writer::options())?;
+    let mut writer = index.writer_with_options::<tantivy::TantivyDocument>(indexing::options())?;
     let mut commit = writer.prepare_commit()?;
     commit.set_payload(&state.write());
     commit.commit()?;
-    Ok((index, fields, state))
+    directory.persist()?;
+    Ok(Opened { index, directory, fields, state })
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

@@ -12,7 +12,9 @@ use futures_util::future::BoxFuture;
 use store::audit::IdRange;
 use tantivy::directory::MmapDirectory;
 use tantivy::schema::IndexRecordOption;
-use tantivy::{DocAddress, DocSet as _, Index, IndexReader, Opstamp, ReloadPolicy, SegmentOrdinal, SegmentReader};
+use tantivy::{
+    Directory, DocAddress, DocSet as _, Index, IndexReader, Opstamp, ReloadPolicy, SegmentOrdinal, SegmentReader,
+};
 use tantivy::{TERMINATED, TantivyError};
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -37,11 +39,18 @@ pub struct IndexAudit(Arc<Mutex<OpenIndex>>);
 ///
 /// # Errors
 /// When it cannot be read.
-pub(super) fn open_to_read(folder: &Path) -> Result<Option<IndexAudit>, ViewError> {
+pub(super) fn open_on_disk(folder: &Path) -> Result<Option<IndexAudit>, ViewError> {
     if !folder.is_dir() {
         return Ok(None);
     }
-    let directory = MmapDirectory::open(folder).map_err(|error| view_error(error.into()))?;
+    open_to_read(MmapDirectory::open(folder).map_err(|error| view_error(error.into()))?)
+}
+
+/// Opens an index to read only, as its directory has it.
+///
+/// # Errors
+/// As [`open_on_disk`].
+pub(super) fn open_to_read(directory: impl Directory) -> Result<Option<IndexAudit>, ViewError> {
     if !Index::exists(&directory).map_err(|error| view_error(error.into()))? {
         return Ok(None);
     }

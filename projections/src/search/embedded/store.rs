@@ -4,16 +4,18 @@
 //! A generation whose folder is damaged, or of another release's definition, is emptied when it is opened: its
 //! positions are empty then, and its projector fills it again.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use super::{BACKEND, audit, open_embedded, remove_if_there};
+use super::lazy_directory::LazyDirectory;
+use super::{BACKEND, audit, open_in, remove_if_there};
 use crate::audit::ViewAudit;
 use crate::generations::file::CatalogFile;
 use crate::generations::{Catalog, Opened, ViewStore};
@@ -25,6 +27,8 @@ use crate::{ViewError, background};
 pub struct EmbeddedSearchStore {
     directory: PathBuf,
     catalog: CatalogFile,
+    /// The folders of generations that were opened here, by number.
+    folders: Arc<Mutex<BTreeMap<u32, LazyDirectory>>>,
 }
 
 impl EmbeddedSearchStore {
@@ -32,7 +36,11 @@ impl EmbeddedSearchStore {
     #[must_use]
     pub fn new(directory: &Path) -> Self {
         let catalog = CatalogFile::new(directory.join("search.json"));
-        EmbeddedSearchStore { directory: directory.to_owned(), catalog }
+        EmbeddedSearchStore { directory: directory.to_owned(), catalog, folders: Arc::default() }
+    }
+
+    fn folders(&self) -> MutexGuard<'_, BTreeMap<u32, LazyDirectory>> {
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn folder(&self, generation: u32) -> PathBuf {
@@ -56,7 +64,8 @@ impl ViewStore<dyn SearchReader> for EmbeddedSearchStore {
     fn open(&self, generation: u32) -> BoxFuture<'_, Result<Opened<dyn SearchReader>, ViewError>> {
         let folder = self.folder(generation);
         async move {
-            let (writer, reader) = open_in_the_background(folder).await?;
+            let ((writer, reader), folder) = open_in_the_background(folder).await?;
+            self.folders().insert(generation, folder);
             let versions = Arc::new(SearchVersions(Arc::clone(&reader)));
             Ok(Opened { writer, reader, versions })
         }
@@ -64,9 +73,12 @@ impl ViewStore<dyn SearchReader> for EmbeddedSearchStore {
     }
 
     fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
-        let folder = self.folder(generation);
+        let (folder, opened_here) = (self.folder(generation), self.folders().get(&generation).cloned());
         async move {
-            let opening = tokio::task::spawn_blocking(move || audit::open_to_read(&folder));
+            let opening = tokio::task::spawn_blocking(move || match opened_here {
+                Some(newest) => audit::open_to_read(newest),
+                None => audit::open_on_disk(&folder),
+            });
             let index = opening.await.map_err(|error| unavailable(error.into()))??;
             Ok(index.map(|index| -> Box<dyn ViewAudit> { Box::new(index) }))
         }
@@ -75,6 +87,7 @@ impl ViewStore<dyn SearchReader> for EmbeddedSearchStore {
 
     fn discard(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
         let folder = self.folder(generation);
+        self.folders().remove(&generation);
         async move {
             let removing = tokio::task::spawn_blocking(move || remove(&folder));
             removing.await.map_err(|error| unavailable(error.into()))?.map_err(file_error)
@@ -84,10 +97,10 @@ impl ViewStore<dyn SearchReader> for EmbeddedSearchStore {
 }
 
 /// Opens the index on a background thread, so that its indexing and merging threads are of the background as well.
-async fn open_in_the_background(folder: PathBuf) -> Result<SearchView, ViewError> {
+async fn open_in_the_background(folder: PathBuf) -> Result<(SearchView, LazyDirectory), ViewError> {
     let (sender, opened) = oneshot::channel();
     // Nobody takes it any more when sending fails.
-    background::spawn("view-search-open".to_owned(), move || drop(sender.send(open_embedded(&folder))))
+    background::spawn("view-search-open".to_owned(), move || drop(sender.send(open_in(&folder))))
         .map_err(|error| unavailable(error.into()))?;
     opened.await.map_err(|_| unavailable("opening the index panicked".into()))?
 }

@@ -16,6 +16,23 @@ fn positions() -> Positions {
     Positions::from([(ShardId::new(Service::Orders, 3), 12), (ShardId::new(Service::Customers, 0), u64::MAX)])
 }
 
+fn created() -> Event {
+    let created = OrderEvent::Created(OrderCreated {
+        customer_id: CustomerId(Uuid::from_u128(1)),
+        order_total: Money::from_cents(1),
+        lines: Vec::new(),
+        note: Some("tea".to_owned()),
+    });
+    Event {
+        source: ShardId::new(Service::Orders, 3),
+        sequence: 1,
+        entity: Uuid::from_u128(2),
+        version: 1,
+        time: Timestamp::from_micros(1),
+        payload: Payload::Order(created),
+    }
+}
+
 #[test]
 fn positions_are_kept() {
     let folder = tempfile::tempdir().unwrap();
@@ -55,21 +72,7 @@ fn a_damaged_index_is_built_anew() {
 fn an_index_with_a_cut_file_is_built_anew() {
     let folder = tempfile::tempdir().unwrap();
     let (mut writer, reader) = open_embedded(&folder.path().join("search")).unwrap();
-    let created = OrderEvent::Created(OrderCreated {
-        customer_id: CustomerId(Uuid::from_u128(1)),
-        order_total: Money::from_cents(1),
-        lines: Vec::new(),
-        note: Some("tea".to_owned()),
-    });
-    let event = Event {
-        source: ShardId::new(Service::Orders, 3),
-        sequence: 1,
-        entity: Uuid::from_u128(2),
-        version: 1,
-        time: Timestamp::from_micros(1),
-        payload: Payload::Order(created),
-    };
-    writer.apply(&event).unwrap();
+    writer.apply(&created()).unwrap();
     writer.commit(&positions()).unwrap();
     drop((writer, reader));
     let files = fs::read_dir(folder.path().join("search")).unwrap().map(|entry| entry.unwrap().path());
@@ -84,6 +87,7 @@ fn a_failed_commit_is_begun_again_from_the_positions() {
     let folder = tempfile::tempdir().unwrap();
     let (mut writer, _reader) = open_embedded(&folder.path().join("search")).unwrap();
     writer.commit(&positions()).unwrap();
+    writer.apply(&created()).unwrap();
     let (here, away) = (folder.path().join("search"), folder.path().join("away"));
     fs::rename(&here, &away).unwrap();
     let later = Positions::from([(ShardId::new(Service::Orders, 3), 13)]);

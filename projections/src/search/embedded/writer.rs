@@ -10,13 +10,15 @@ use std::sync::Arc;
 
 use domain::{OrderEvent, OrderId, Service};
 use store::Positions;
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, UserOperation};
+use tantivy::indexer::UserOperation;
 use tantivy::{Index, IndexReader, IndexWriter};
 use tokio::sync::watch;
 use tracing::debug;
 use uuid::Uuid;
 
 use super::commit::CommitState;
+use super::indexing;
+use super::keeper::Keeper;
 use super::schema::Fields;
 use super::snapshot::Snapshot;
 use super::view_error;
@@ -24,8 +26,6 @@ use crate::search::VIEW;
 use crate::search::fold::{self, size_of};
 use crate::{Applied, Document, Event, OrderDocument, Payload, QuarantinedEntity, ViewError, ViewWriter};
 
-/// Memory of the indexing thread. When it is full, the thread begins another segment.
-const INDEXING_BYTES: usize = 32 << 20;
 /// So many documents, or so much text, are kept between commits at most; then there is a commit of their own.
 const MAX_PENDING: usize = 20_000;
 const MAX_PENDING_BYTES: usize = 16 << 20;
@@ -34,31 +34,11 @@ const MAX_LOCKED: usize = 4_096;
 /// Documents handed to the indexing thread at a time.
 const BATCH: usize = 256;
 
-pub(super) fn options() -> IndexWriterOptions {
-    IndexWriterOptions::builder()
-        .num_worker_threads(1)
-        .num_merge_threads(1)
-        .memory_budget_per_thread(INDEXING_BYTES)
-        .build()
-}
-
-pub(super) fn open(index: &Index) -> Result<IndexWriter, ViewError> {
-    let writer: IndexWriter = index.writer_with_options(options()).map_err(view_error)?;
-    let mut policy = LogMergePolicy::default();
-    // Ten of a size at a time: a document is written anew about once per factor of ten in the number of orders.
-    policy.set_min_num_segments(10);
-    policy.set_min_layer_size(20_000);
-    policy.set_level_log_size(1.5);
-    policy.set_max_docs_before_merge(500_000);
-    policy.set_del_docs_ratio_before_merge(0.3);
-    writer.set_merge_policy(Box::new(policy));
-    Ok(writer)
-}
-
 pub(super) struct EmbeddedWriter {
     index: Index,
     /// `None` after a failed commit, with which all that was applied is gone; asking for the positions begins anew.
     writer: Option<IndexWriter>,
+    keeper: Keeper,
     reader: IndexReader,
     fields: Fields,
     publish: watch::Sender<Arc<Snapshot>>,
@@ -83,6 +63,7 @@ struct Pending {
 impl EmbeddedWriter {
     pub(super) fn new(
         writer: IndexWriter,
+        keeper: Keeper,
         reader: IndexReader,
         fields: Fields,
         publish: watch::Sender<Arc<Snapshot>>,
@@ -91,6 +72,7 @@ impl EmbeddedWriter {
         EmbeddedWriter {
             index: writer.index().clone(),
             writer: Some(writer),
+            keeper,
             reader,
             fields,
             publish,
@@ -199,6 +181,9 @@ impl EmbeddedWriter {
     }
 
     fn write(&mut self, positions: Positions) -> Result<(), ViewError> {
+        if let Some(error) = self.keeper.failure() {
+            return Err(view_error(error.into()));
+        }
         let writer = self.writer.as_mut().ok_or_else(given_up)?;
         let mut operations = Vec::with_capacity(BATCH);
         for (order, pending) in &self.pending {
@@ -256,7 +241,8 @@ impl EmbeddedWriter {
 
     /// Goes back to the newest commit after a failed one, which may have happened or not.
     fn recover(&mut self) -> Result<(), ViewError> {
-        let writer = open(&self.index)?;
+        self.keeper.persist().map_err(|error| view_error(error.into()))?;
+        let writer = indexing::open(&self.index)?;
         let state = self.newest_commit()?;
         self.show(state.positions)?;
         self.quarantined = state.quarantined;
