@@ -36,6 +36,7 @@ macro_rules! document_contract {
                 reading: customers_are_found_by_name_and_time,
                 reading: customers_are_found_by_one_order_that_is_all_that_is_asked_for,
                 reading: customers_are_found_by_orders_that_they_show_no_longer,
+                reading: customers_with_a_rare_or_a_common_order_are_found_among_many,
                 reading: pages_of_customers_lose_and_repeat_nothing,
                 reading: pages_of_orders_lose_and_repeat_nothing_while_orders_are_added_and_changed,
                 reading: a_cursor_of_another_list_is_refused,

@@ -99,6 +99,39 @@ pub(crate) fn customers_are_found_by_orders_that_they_show_no_longer(case: &mut 
     assert_eq!(case.versions(&[(Service::Orders, numbers[0]), (Service::Orders, 7)]), [2, 0]);
 }
 
+pub(crate) fn customers_with_a_rare_or_a_common_order_are_found_among_many(case: &mut Case) {
+    for number in 1..=1_100 {
+        case.shop.create_customer(number, "Ada");
+        case.shop.create_order(10_000 + number, number, 500);
+    }
+    // Of two customers, one of whom has two.
+    for (order, customer, cents) in [(20_001, 7, 800), (20_002, 900, 900), (20_003, 900, 700)] {
+        case.shop.create_order(order, customer, cents);
+        case.shop.advance(order, 0);
+    }
+    case.project();
+    let found = |query: CustomersQuery| -> Vec<u128> {
+        let mut found: Vec<u128> = case.found(query).iter().map(|found| found.customer_id.0.as_u128()).collect();
+        found.sort_unstable();
+        found
+    };
+    let rejected = Some(OrderState::Rejected);
+    assert_eq!(found(with_order(None, rejected)), [7, 900]);
+    assert_eq!(found(with_order(Some(801), rejected)), [900]);
+    assert_eq!(found(with_order(Some(901), rejected)), [0; 0]);
+    assert_eq!(found(with_order(None, Some(OrderState::Shipped))), [0; 0]);
+    let one = CustomersQuery { limit: 1, ..with_order(None, rejected) };
+    let page = case.runtime.block_on(case.reader().customers(one.clone())).unwrap().value;
+    let next =
+        case.runtime.block_on(case.reader().customers(CustomersQuery { cursor: page.next, ..one })).unwrap().value;
+    let mut both = [page.items[0].customer_id.0.as_u128(), next.items[0].customer_id.0.as_u128()];
+    both.sort_unstable();
+    assert_eq!((both, next.next), ([7, 900], None));
+    let pending = case.reader().customers(CustomersQuery { limit: 200, ..with_order(None, Some(OrderState::Pending)) });
+    let newest = case.runtime.block_on(pending).unwrap().value;
+    assert_eq!((newest.items.len(), newest.next.is_some()), (200, true));
+}
+
 /// Numbers of orders that lie in one shard, so that their times are in their order.
 pub(super) fn orders_of_one_shard(count: usize) -> Vec<u128> {
     let shard = |number: &u128| domain::ShardId::of(Service::Orders, Uuid::from_u128(*number), crate::testing::SHARDS);

@@ -2,15 +2,20 @@
 //!
 //! The server of this release knows no bulk over many collections, and the driver makes no command of many guarded
 //! updates, so the commands are put together here.
+//!
+//! Commands that follow each other stand in this order in the log of one primary, so when a majority has the last, it
+//! has all of them: only the last one need wait for that. It holds as long as the primary is the same all along, which
+//! each answer tells; after an election in between all of it is written again.
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use mongodb::Database;
+use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::{CStr, cstr};
 use mongodb::bson::{Document, RawArrayBuf, RawDocumentBuf, rawdoc};
 
 use super::errors::{Refused, failed};
 use crate::ViewError;
-use crate::documents::corrupt;
+use crate::documents::{corrupt, unavailable};
 
 /// A command holds at most this many statements: the server checks between statements whether it must yield, and a
 /// batch of a projector is worth two cores.
@@ -36,17 +41,65 @@ impl Kind {
     }
 }
 
-/// Does all statements, durably, and gives those that the server has refused.
-pub(super) async fn write(
+/// What a command waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// The primary has it. A later command of the same [`Writes`] makes it durable.
+    Written,
+    /// A majority has it, and all commands before it.
+    Durable,
+}
+
+/// The commands of one commit, one after the other.
+pub(super) struct Writes<'a> {
+    database: &'a Database,
+    /// The election of the primary that has answered so far. A server that does not tell is one whose every command is
+    /// waited for.
+    primary: Option<ObjectId>,
+}
+
+impl<'a> Writes<'a> {
+    pub(super) fn new(database: &'a Database) -> Self {
+        Writes { database, primary: None }
+    }
+
+    /// Does all statements, and gives those that the server has refused.
+    ///
+    /// # Errors
+    /// When the server does not answer, or another one has become primary since the first command.
+    pub(super) async fn write(
+        &mut self,
+        collection: &str,
+        kind: Kind,
+        statements: &[RawDocumentBuf],
+        until: Until,
+    ) -> Result<Vec<Refused>, ViewError> {
+        let (primaries, refused) = run_all(self.database, collection, kind, statements, until).await?;
+        if until == Until::Written && primaries.contains(&None) {
+            let (_, refused) = run_all(self.database, collection, kind, statements, Until::Durable).await?;
+            return Ok(refused);
+        }
+        for primary in primaries.into_iter().flatten() {
+            if *self.primary.get_or_insert(primary) != primary {
+                return Err(unavailable("another server has become primary during the commit"));
+            }
+        }
+        Ok(refused)
+    }
+}
+
+async fn run_all(
     database: &Database,
     collection: &str,
     kind: Kind,
     statements: &[RawDocumentBuf],
-) -> Result<Vec<Refused>, ViewError> {
+    until: Until,
+) -> Result<(Vec<Option<ObjectId>>, Vec<Refused>), ViewError> {
     let pieces = pieces_of(statements);
-    let commands = stream::iter(pieces).map(|(first, piece)| run(database, collection, kind, first, piece));
-    let refused: Vec<Vec<Refused>> = commands.buffer_unordered(CONCURRENCY).try_collect().await?;
-    Ok(refused.into_iter().flatten().collect())
+    let commands = stream::iter(pieces).map(|(first, piece)| run(database, collection, kind, first, piece, until));
+    let answers: Vec<_> = commands.buffer_unordered(CONCURRENCY).try_collect().await?;
+    let (primaries, refused): (Vec<_>, Vec<Vec<Refused>>) = answers.into_iter().unzip();
+    Ok((primaries, refused.into_iter().flatten().collect()))
 }
 
 /// Cuts statements into commands' worth, each with the place of its first. No piece is longer than an even share, so
@@ -74,7 +127,8 @@ async fn run(
     kind: Kind,
     first: usize,
     statements: &[RawDocumentBuf],
-) -> Result<Vec<Refused>, ViewError> {
+    until: Until,
+) -> Result<(Option<ObjectId>, Vec<Refused>), ViewError> {
     let (name, field) = kind.names();
     let mut all = RawArrayBuf::new();
     for statement in statements {
@@ -84,13 +138,19 @@ async fn run(
     command.append(name, collection);
     command.append(field, all);
     command.append(cstr!("ordered"), false);
-    command.append(cstr!("writeConcern"), rawdoc! {"w": "majority"});
+    let concern = match until {
+        Until::Written => rawdoc! {"w": 1},
+        Until::Durable => rawdoc! {"w": "majority"},
+    };
+    command.append(cstr!("writeConcern"), concern);
     let answer = database.run_raw_command(command).await.map_err(failed)?;
     if let Ok(error) = answer.get_document("writeConcernError") {
-        return Err(crate::documents::unavailable(format!("the write is not durable: {error}")));
+        return Err(unavailable(format!("the write is not durable: {error}")));
     }
-    let Ok(errors) = answer.get_array("writeErrors") else { return Ok(Vec::new()) };
-    errors.iter().map(|error| refused(first, error.as_document())).collect()
+    let primary = answer.get_object_id("electionId").ok();
+    let Ok(errors) = answer.get_array("writeErrors") else { return Ok((primary, Vec::new())) };
+    let refused: Result<_, _> = errors.iter().map(|error| refused(first, error.as_document())).collect();
+    Ok((primary, refused?))
 }
 
 fn refused(first: usize, error: Option<&Document>) -> Result<Refused, ViewError> {

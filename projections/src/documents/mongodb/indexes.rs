@@ -15,6 +15,9 @@ pub(super) const NEWEST_ORDERS: &str = "newest";
 /// Whether a customer has an order of at least some total, in some state.
 const LARGEST_ORDERS: &str = "largest";
 
+/// The orders in some state, by whom.
+pub(super) const ORDERS_IN_STATE: &str = "in_state";
+
 /// Makes the indexes, and with them the collections, that are not there.
 pub(super) async fn create(database: &Database, names: &Names) -> Result<(), ViewError> {
     let customers = database.collection::<Document>(&names.customers);
@@ -23,8 +26,9 @@ pub(super) async fn create(database: &Database, names: &Names) -> Result<(), Vie
     let orders = database.collection::<Document>(&names.orders);
     let newest = doc! {"customerId": 1, "state": 1, "createdAt": -1, "_id": -1};
     let largest = doc! {"customerId": 1, "state": 1, "orderTotal.cents": -1};
-    let both = [index(NEWEST_ORDERS, newest), index(LARGEST_ORDERS, largest)];
-    orders.create_indexes(both).await.map_err(failed)?;
+    let in_state = doc! {"state": 1, "orderTotal.cents": -1, "customerId": 1};
+    let all = [index(NEWEST_ORDERS, newest), index(LARGEST_ORDERS, largest), index(ORDERS_IN_STATE, in_state)];
+    orders.create_indexes(all).await.map_err(failed)?;
     let quarantine = database.collection::<Document>(quarantine::COLLECTION);
     quarantine.create_index(index("generation", doc! {"generation": 1})).await.map_err(failed)?;
     Ok(())

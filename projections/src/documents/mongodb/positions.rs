@@ -4,10 +4,13 @@ use std::collections::HashMap;
 
 use domain::{Service, ShardId};
 use mongodb::Database;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::raw::CString;
+use mongodb::bson::{Document, RawDocumentBuf, doc, rawdoc};
+use mongodb::options::{CollectionOptions, ReadConcern};
 use serde::Deserialize;
 use store::Positions;
 
+use super::bulk::{Kind, Until, Writes};
 use super::errors::failed;
 use super::shapes::{stored_version, version_of};
 use crate::ViewError;
@@ -38,14 +41,14 @@ pub(super) async fn reaching(database: &Database, generation: u32) -> Result<Pos
     read_back(load(database, generation).await?.reaching)
 }
 
-/// A commit is about to write what belongs to these positions.
-pub(super) async fn begin(database: &Database, generation: u32, positions: &Positions) -> Result<(), ViewError> {
-    raise(database, generation, positions, &["reaching"]).await
+/// A commit is about to write what belongs to these positions: its documents are durable only with this.
+pub(super) async fn begin(writes: &mut Writes<'_>, generation: u32, positions: &Positions) -> Result<(), ViewError> {
+    raise(writes, generation, positions, &["reaching"]).await
 }
 
-/// What belongs to these positions is written.
+/// What belongs to these positions is durable. That it is said so need not be: who does not find it writes again.
 pub(super) async fn finish(database: &Database, generation: u32, positions: &Positions) -> Result<(), ViewError> {
-    raise(database, generation, positions, &["reaching", "positions"]).await
+    raise(&mut Writes::new(database), generation, positions, &["reaching", "positions"]).await
 }
 
 pub(super) async fn forget(database: &Database, generation: u32) -> Result<(), ViewError> {
@@ -55,25 +58,32 @@ pub(super) async fn forget(database: &Database, generation: u32) -> Result<(), V
 }
 
 async fn load(database: &Database, generation: u32) -> Result<Stored, ViewError> {
-    let positions = database.collection::<Stored>(COLLECTION);
+    // Positions that an election takes back are right all the same: what belongs to them is durable.
+    let options = CollectionOptions::builder().read_concern(ReadConcern::local()).build();
+    let positions = database.collection_with_options::<Stored>(COLLECTION, options);
     let found = positions.find_one(doc! {"_id": i64::from(generation)}).await.map_err(failed)?;
     Ok(found.unwrap_or_default())
 }
 
-async fn raise(database: &Database, generation: u32, positions: &Positions, fields: &[&str]) -> Result<(), ViewError> {
+async fn raise(
+    writes: &mut Writes<'_>,
+    generation: u32,
+    positions: &Positions,
+    fields: &[&str],
+) -> Result<(), ViewError> {
     if positions.is_empty() {
         return Ok(());
     }
-    let mut numbers = Document::new();
+    let mut numbers = RawDocumentBuf::new();
     for field in fields {
         for (shard, sequence) in positions {
-            numbers.insert(format!("{field}.{}.{}", shard.service, shard.number), stored_version(*sequence)?);
+            let name = format!("{field}.{}.{}", shard.service, shard.number);
+            numbers.append(CString::try_from(name).map_err(corrupt)?, stored_version(*sequence)?);
         }
     }
-    let collection = database.collection::<Document>(COLLECTION);
-    let update = collection.update_one(doc! {"_id": i64::from(generation)}, doc! {"$max": numbers});
-    update.upsert(true).await.map_err(failed)?;
-    Ok(())
+    let raise = rawdoc! {"q": {"_id": i64::from(generation)}, "u": {"$max": numbers}, "upsert": true};
+    let refused = writes.write(COLLECTION, Kind::Update, &[raise], Until::Written).await?;
+    refused.into_iter().next().map_or(Ok(()), |refused| Err(refused.into()))
 }
 
 fn read_back(stored: ByService) -> Result<Positions, ViewError> {

@@ -75,7 +75,40 @@ pub(super) fn customers(query: &CustomersQuery, after: Option<Place>) -> Find {
     }
 }
 
-/// The same when orders are asked for: goes from customer to customer, newest first, with one look into an index of
+/// So many customers are gone through one by one, and so many orders looked for first when there are more customers.
+pub(super) const FEW: i64 = 1_000;
+
+/// Counts the customers that a query would go through, one more than few at most.
+pub(super) fn candidates(query: &CustomersQuery, after: Option<Place>) -> Vec<Document> {
+    let Find { mut filter, .. } = customers(query, after);
+    // Those of the very time of the cursor are counted as well: the index alone cannot tell them apart.
+    filter.remove("$or");
+    let by_index_alone = doc! {"$project": {"_id": 1}};
+    vec![doc! {"$match": filter}, by_index_alone, doc! {"$limit": FEW + 1}, doc! {"$count": "count"}]
+}
+
+/// Who has the orders in a state that a query asks for, if these are few: one more than that is counted at most. `None`
+/// when the query names no state; how large the largest order is the customers tell themselves.
+pub(super) fn orders_in_state(query: &CustomersQuery) -> Option<Vec<Document>> {
+    let mut order = doc! {"state": query.order_state?.name()};
+    if let Some(total) = query.min_order_total {
+        order.insert("orderTotal.cents", doc! {"$gte": total.cents()});
+    }
+    Some(vec![
+        doc! {"$match": order},
+        doc! {"$limit": FEW + 1},
+        doc! {"$group": {"_id": "$customerId", "orders": {"$sum": 1_i64}}},
+    ])
+}
+
+/// Those of some customers that a query asks for.
+pub(super) fn customers_among(query: &CustomersQuery, after: Option<Place>, ids: Vec<String>) -> Find {
+    let mut find = customers(query, after);
+    find.filter.insert("_id", doc! {"$in": ids});
+    Find { hint: "_id_", ..find }
+}
+
+/// The same when many orders match: goes from customer to customer, newest first, with one look into an index of
 /// orders each, and stops when the page is full.
 pub(super) fn customers_with_order(names: &Names, query: &CustomersQuery, after: Option<Place>) -> Vec<Document> {
     let Find { filter, sort, projection, limit, .. } = customers(query, after);

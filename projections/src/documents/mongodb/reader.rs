@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::connection::Connection;
 use super::errors::failed;
+use super::indexes::{NEWEST_CUSTOMERS, ORDERS_IN_STATE};
 use super::queries::{self, Find};
 use super::shapes::{StoredCustomer, StoredOrder, StoredPart, id_of, version_of};
 use super::updates::EMBEDDED;
@@ -82,12 +83,20 @@ impl DocumentReader for MongoDocumentReader {
 
     fn customers(&self, query: CustomersQuery) -> BoxFuture<'_, Result<Seen<Page<CustomerDocument>>, ViewError>> {
         let customers = self.customer_collection::<StoredCustomer>();
+        let (candidates, orders) = (self.customer_collection::<Count>(), self.order_collection::<InState>());
         let names = self.names.clone();
         async move {
             let after = place_of(query.cursor.as_deref(), List::Customers)?;
             self.see(async move {
-                let stored = if query.min_order_total.is_some() || query.order_state.is_some() {
-                    aggregate(&customers, queries::customers_with_order(&names, &query, after)).await?
+                let few = match query.order_state {
+                    Some(_) if are_many(&candidates, &query, after).await? => few_in_state(&orders, &query).await?,
+                    _ => None,
+                };
+                let stored = if let Some(few) = few {
+                    find(&customers, queries::customers_among(&query, after, few)).await?
+                } else if query.min_order_total.is_some() || query.order_state.is_some() {
+                    let pipeline = queries::customers_with_order(&names, &query, after);
+                    aggregate(&customers, pipeline, NEWEST_CUSTOMERS).await?
                 } else {
                     find(&customers, queries::customers(&query, after)).await?
                 };
@@ -200,13 +209,45 @@ async fn find<T: DeserializeOwned + Send + Sync>(collection: &Collection<T>, fin
     found.await.map_err(failed)?.try_collect().await.map_err(failed)
 }
 
-async fn aggregate(
-    customers: &Collection<StoredCustomer>,
+async fn aggregate<T: DeserializeOwned + Send + Sync>(
+    collection: &Collection<T>,
     pipeline: Vec<Document>,
-) -> Result<Vec<StoredCustomer>, ViewError> {
-    let hint = Hint::Name(super::indexes::NEWEST_CUSTOMERS.to_owned());
-    let found = customers.aggregate(pipeline).hint(hint).max_time(READ_BOUND).with_type::<StoredCustomer>();
+    hint: &str,
+) -> Result<Vec<T>, ViewError> {
+    let hint = Hint::Name(hint.to_owned());
+    let found = collection.aggregate(pipeline).hint(hint).max_time(READ_BOUND).with_type::<T>();
     found.await.map_err(failed)?.try_collect().await.map_err(failed)
+}
+
+#[derive(Deserialize)]
+struct Count {
+    count: i64,
+}
+
+/// Whether a query would go through many customers.
+async fn are_many(
+    customers: &Collection<Count>,
+    query: &CustomersQuery,
+    after: Option<Place>,
+) -> Result<bool, ViewError> {
+    let counted = aggregate(customers, queries::candidates(query, after), NEWEST_CUSTOMERS).await?;
+    Ok(counted.first().is_some_and(|Count { count }| *count > queries::FEW))
+}
+
+/// How many of the orders that a query asks for are a customer's.
+#[derive(Deserialize)]
+struct InState {
+    #[serde(rename = "_id")]
+    customer: String,
+    orders: i64,
+}
+
+/// The customers who have the orders that a query asks for, if these are few.
+async fn few_in_state(orders: &Collection<InState>, query: &CustomersQuery) -> Result<Option<Vec<String>>, ViewError> {
+    let Some(pipeline) = queries::orders_in_state(query) else { return Ok(None) };
+    let found = aggregate(orders, pipeline, ORDERS_IN_STATE).await?;
+    let count: i64 = found.iter().map(|customer| customer.orders).sum();
+    Ok((count <= queries::FEW).then(|| found.into_iter().map(|found| found.customer).collect()))
 }
 
 fn place_of(cursor: Option<&str>, list: List) -> Result<Option<Place>, ViewError> {

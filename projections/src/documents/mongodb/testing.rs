@@ -1,5 +1,6 @@
 //! For tests: a database of their own on the real server, dropped in the end.
 
+use mongodb::bson::Document;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
@@ -23,6 +24,12 @@ impl TestDatabase {
         let name = format!("counterfoil-test-{}", Uuid::now_v7());
         let connection = runtime.block_on(Connection::new(&url, &name, runtime.clone())).unwrap();
         TestDatabase { connection, url, name, runtime: runtime.clone() }
+    }
+
+    /// All that was written so far is durable afterwards.
+    pub(super) async fn everything_durable(&self) {
+        let barriers = self.connection.database.collection::<Document>("barriers");
+        barriers.insert_one(Document::new()).await.unwrap();
     }
 
     /// With connections of its own.

@@ -110,6 +110,27 @@ fn mongodb_every_query_walks_an_index_and_sorts_nothing() {
             assert!(by_state || text.contains(r#""indexesUsed": ["largest"]"#), "{text}");
             assert!(!text.contains(r#""collectionScans": 1"#), "{text}");
         }
+        for min_order_total in [None, Some(Money::from_cents(100))] {
+            let query = CustomersQuery { order_state: Some(OrderState::Rejected), min_order_total, ..recent.clone() };
+            let command = doc! {
+                "aggregate": &names.orders,
+                "pipeline": queries::orders_in_state(&query).unwrap(),
+                "cursor": {},
+                "hint": indexes::ORDERS_IN_STATE,
+            };
+            let text = explain(&database, command).await;
+            assert!(text.contains(&stage("IXSCAN")) && !text.contains(&stage("FETCH")), "{text}");
+            let command = doc! {
+                "aggregate": &names.customers,
+                "pipeline": queries::candidates(&query, after),
+                "cursor": {},
+                "hint": indexes::NEWEST_CUSTOMERS,
+            };
+            let text = explain(&database, command).await;
+            assert!(text.contains(&stage("IXSCAN")) && !text.contains(&stage("FETCH")), "{text}");
+            let few = queries::customers_among(&query, after, vec!["a".to_owned(), "b".to_owned()]);
+            assert!(explain(&database, find(&names.customers, few)).await.contains(&stage("IXSCAN")));
+        }
         for state in [None, Some(OrderState::Approved)] {
             for after in [None, after] {
                 let newest = queries::orders_of(CustomerId(Uuid::from_u128(1)), state, after, 21);
@@ -228,10 +249,13 @@ fn mongodb_a_commit_that_ends_after_any_step_is_repeated_without_a_trace() {
             for message in batch {
                 writer.apply(&decode(message)).unwrap();
             }
-            runtime.block_on(writer.write_customers(&positions)).unwrap();
+            let mut commit = writer.begin().unwrap();
+            runtime.block_on(commit.write_customers(&positions)).unwrap();
             if orders_too {
-                runtime.block_on(writer.write_orders()).unwrap();
+                runtime.block_on(commit.write_orders()).unwrap();
             }
+            // Nothing of it need be durable yet; readers see what is.
+            runtime.block_on(database.everything_durable());
             // The customer's document runs ahead of the version that readers wait for, and what it shows is told.
             let reached = runtime.block_on(reader.versions_of(&[(Service::Orders, order)])).unwrap();
             assert_eq!(reached, [if orders_too { version } else { version - 1 }]);

@@ -23,6 +23,12 @@ pub(super) struct OrderWrites {
     pub updates: Vec<RawDocumentBuf>,
 }
 
+impl OrderWrites {
+    pub fn is_empty(&self) -> bool {
+        self.inserts.is_empty() && self.updates.is_empty()
+    }
+}
+
 pub(super) fn orders(orders: &Fold<OrderState>) -> Result<OrderWrites, ViewError> {
     let mut writes = OrderWrites::default();
     for Change { state: OrderState { order, details }, replaces } in orders.changed() {

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use store::Positions;
 use uuid::Uuid;
 
-use super::bulk::{self, Kind};
+use super::bulk::{Kind, Until, Writes};
 use super::connection::Connection;
 use super::errors::{DUPLICATE_KEY, Refused, failed};
 use super::quarantine::{self, Changes};
@@ -43,37 +43,55 @@ impl MongoDocumentWriter {
         MongoDocumentWriter { connection, names, orders, customers, quarantine: HashMap::new() }
     }
 
-    /// Says what is being reached, then writes the customers' documents, with the orders in them.
-    pub(super) async fn write_customers(&self, positions: &Positions) -> Result<(), ViewError> {
-        let database = &self.connection.database;
-        let customers = updates::customers(&self.customers, &self.orders)?;
-        // Each order is in its customer's document as well, so without customers there is nothing to say.
-        if customers.is_empty() {
-            return Ok(());
-        }
-        positions::begin(database, self.names.generation, positions).await?;
-        none_refused(bulk::write(database, &self.names.customers, Kind::Update, &customers).await?)
+    async fn write(&self, positions: &Positions) -> Result<(), ViewError> {
+        let (database, generation) = (&self.connection.database, self.names.generation);
+        let mut commit = self.begin()?;
+        commit.write_customers(positions).await?;
+        commit.write_orders().await?;
+        quarantine::save(database, generation, &self.quarantine).await?;
+        positions::finish(database, generation, positions).await
     }
 
-    /// Writes orders: those that are new are inserted; those that turn out not to be replace what is older.
-    pub(super) async fn write_orders(&self) -> Result<(), ViewError> {
-        let (database, orders) = (&self.connection.database, self.names.orders.as_str());
-        let OrderWrites { inserts, mut updates } = updates::orders(&self.orders)?;
-        for refused in bulk::write(database, orders, Kind::Insert, &inserts).await? {
+    /// What is written by a commit, up to the positions.
+    pub(super) fn begin(&self) -> Result<DocumentWrites<'_>, ViewError> {
+        let customers = updates::customers(&self.customers, &self.orders)?;
+        let orders = updates::orders(&self.orders)?;
+        Ok(DocumentWrites { names: &self.names, writes: Writes::new(&self.connection.database), customers, orders })
+    }
+}
+
+/// The documents of a commit.
+pub(super) struct DocumentWrites<'a> {
+    names: &'a Names,
+    writes: Writes<'a>,
+    customers: Vec<RawDocumentBuf>,
+    orders: OrderWrites,
+}
+
+impl DocumentWrites<'_> {
+    /// Says what is being reached, then writes the customers' documents, with the orders in them.
+    pub(super) async fn write_customers(&mut self, positions: &Positions) -> Result<(), ViewError> {
+        // Each order is in its customer's document as well, so without customers there is nothing to say.
+        if self.customers.is_empty() {
+            return Ok(());
+        }
+        positions::begin(&mut self.writes, self.names.generation, positions).await?;
+        let until = if self.orders.is_empty() { Until::Durable } else { Until::Written };
+        none_refused(self.writes.write(&self.names.customers, Kind::Update, &self.customers, until).await?)
+    }
+
+    /// Writes orders: those that are new are inserted; those that turn out not to be replace what is older. All that the
+    /// commit has written is durable then.
+    pub(super) async fn write_orders(&mut self) -> Result<(), ViewError> {
+        let (orders, OrderWrites { inserts, updates }) = (self.names.orders.as_str(), &mut self.orders);
+        let until = if updates.is_empty() { Until::Durable } else { Until::Written };
+        for refused in self.writes.write(orders, Kind::Insert, inserts, until).await? {
             match inserts.get(refused.index) {
                 Some(document) if refused.code == DUPLICATE_KEY => updates.push(updates::replace_older(document)?),
                 _ => return Err(refused.into()),
             }
         }
-        none_refused(bulk::write(database, orders, Kind::Update, &updates).await?)
-    }
-
-    async fn write(&self, positions: &Positions) -> Result<(), ViewError> {
-        let (database, generation) = (&self.connection.database, self.names.generation);
-        self.write_customers(positions).await?;
-        self.write_orders().await?;
-        quarantine::save(database, generation, &self.quarantine).await?;
-        positions::finish(database, generation, positions).await
+        none_refused(self.writes.write(orders, Kind::Update, updates, Until::Durable).await?)
     }
 }
 
