@@ -68,6 +68,7 @@ macro_rules! search_contract {
                 feeding: an_event_out_of_place_is_damage_and_changes_nothing,
                 putting: a_whole_order_replaces_what_there_is_whatever_its_version,
                 putting: events_go_on_from_a_whole_order,
+                putting: a_creation_that_is_announced_and_repeated_undoes_no_whole_order,
                 putting: a_whole_order_is_invisible_before_its_commit_and_lost_by_a_crash,
                 keeping: the_catalog_saved_last_is_read_back,
                 keeping: generations_are_apart,

@@ -3,7 +3,7 @@
 use domain::{OrderState, Service};
 use uuid::Uuid;
 
-use super::{Sample, Shop, customer_created, shipped};
+use super::{Sample, Shop, approved, customer_created, shipped};
 use crate::search::SearchQuery;
 use crate::{Applied, CustomerDocument, Document, Payload};
 
@@ -81,4 +81,23 @@ pub(crate) fn a_whole_order_is_invisible_before_its_commit_and_lost_by_a_crash(s
     shop.crash();
     shop.commit();
     assert_eq!((shop.find("tea"), shop.version_of(1)), (vec![], None));
+}
+
+pub(crate) fn a_creation_that_is_announced_and_repeated_undoes_no_whole_order(shop: &mut Shop) {
+    let sample = Sample::new(1).line("1", "tea");
+    put(shop, &sample, 2, OrderState::Approved);
+    shop.commit();
+    for (last, expected) in [(1, 2), (2, 2), (3, 3), (3, 3)] {
+        let order = Uuid::from_u128(1);
+        shop.writer().prepare(&[(Service::Orders, order, 1)]).unwrap();
+        for (version, change) in [(1, sample.created()), (2, approved(Some("Ada Park"))), (3, shipped())] {
+            if version <= last {
+                let applied = shop.change(1, version, change);
+                assert!(matches!(applied, Applied::Taken | Applied::Duplicate), "{applied:?}");
+            }
+        }
+        shop.commit();
+        assert_eq!((shop.version_of(1), shop.find("tea ada")), (Some(expected), vec![1]), "after version {last}");
+    }
+    assert_eq!(shop.change(1, 3, shipped()), Applied::Duplicate);
 }

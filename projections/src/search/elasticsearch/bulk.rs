@@ -2,6 +2,7 @@
 //!
 //! While one part is under way, the next one is made ready.
 
+use domain::OrderId;
 use elasticsearch::http::Method;
 use serde::Deserialize;
 use serde_json::json;
@@ -21,7 +22,7 @@ const ANSWER: &str = "items.*._id,items.*.status,items.*.error.type,items.*.erro
 const NEWER: (u16, &str) = (409, "version_conflict_engine_exception");
 
 /// Writes documents under the name `alias`, durable and not yet visible when it returns. What is there already, or
-/// newer, stays.
+/// newer, stays: these orders are given.
 ///
 /// # Errors
 /// [`ViewError::Corrupt`] when a document is refused for what is in it. The others may be written all the same.
@@ -29,8 +30,8 @@ pub(super) async fn write(
     client: &Client,
     alias: &str,
     documents: impl Iterator<Item = (&OrderDocument, Stamp)>,
-) -> Result<(), ViewError> {
-    let mut sender = Sender { client, alias, under_way: None };
+) -> Result<Vec<OrderId>, ViewError> {
+    let mut sender = Sender { client, alias, under_way: None, newer: Vec::new() };
     let mut analyzer = Analyzer::default();
     let mut part = Part::default();
     for (document, stamp) in documents {
@@ -42,7 +43,8 @@ pub(super) async fn write(
     if part.documents > 0 {
         sender.send(part).await?;
     }
-    sender.finish().await
+    sender.finish().await?;
+    Ok(sender.newer)
 }
 
 /// What is sent at once.
@@ -72,7 +74,8 @@ impl Part {
 struct Sender<'a> {
     client: &'a Client,
     alias: &'a str,
-    under_way: Option<JoinHandle<Result<(), ViewError>>>,
+    under_way: Option<JoinHandle<Result<Vec<OrderId>, ViewError>>>,
+    newer: Vec<OrderId>,
 }
 
 impl Sender<'_> {
@@ -83,16 +86,20 @@ impl Sender<'_> {
             let parameters = [("require_alias", "true"), ("filter_path", ANSWER)];
             let Part { lines, documents } = part;
             let reply: Reply = client.send(Method::Post, &path, &parameters, Some(lines), WRITE_TIMEOUT).await?;
-            reply.check(documents)
+            let order_of = |id: String| match id.parse() {
+                Ok(order) => Ok(OrderId(order)),
+                Err(_) => Err(Failure::Incomplete(format!("{id:?} is not the id of an order")).into()),
+            };
+            reply.check(documents)?.into_iter().map(order_of).collect()
         }));
         Ok(())
     }
 
     async fn finish(&mut self) -> Result<(), ViewError> {
-        match self.under_way.take() {
-            Some(part) => part.await.map_err(|error| Failure::Incomplete(error.to_string()))?,
-            None => Ok(()),
+        if let Some(part) = self.under_way.take() {
+            self.newer.extend(part.await.map_err(|error| Failure::Incomplete(error.to_string()))??);
         }
+        Ok(())
     }
 }
 
@@ -116,27 +123,34 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// Whether this document is stored now, or a newer one was.
     fn is_stored(&self) -> bool {
-        match &self.error {
-            None => (200..300).contains(&self.status),
-            Some(error) => (self.status, error.kind.as_str()) == NEWER,
-        }
+        self.error.is_none() && (200..300).contains(&self.status)
+    }
+
+    /// Whether the same document, or a newer one, was there.
+    fn is_newer(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| (self.status, error.kind.as_str()) == NEWER)
     }
 }
 
 impl Reply {
-    /// Every document that was sent must be answered for, whatever the answer says of all of them.
+    /// Every document that was sent must be answered for, whatever the answer says of all of them. Gives the ids of those
+    /// that were there already.
     ///
     /// One document that can never be stored is told before any that may be stored later: it would be in the way then.
-    fn check(self, sent: usize) -> Result<(), ViewError> {
+    fn check(self, sent: usize) -> Result<Vec<String>, ViewError> {
         let mut unavailable = None;
+        let mut newer = Vec::new();
         if self.items.len() != sent {
             let what = format!("{} of {sent} documents are answered for", self.items.len());
             unavailable = Some(Failure::Incomplete(what));
         }
         for outcome in self.items.into_iter().map(|item| item.index) {
             if outcome.is_stored() {
+                continue;
+            }
+            if outcome.is_newer() {
+                newer.push(outcome.id);
                 continue;
             }
             let Outcome { id, status, error } = outcome;
@@ -147,7 +161,7 @@ impl Reply {
             }
             unavailable.get_or_insert(Failure::Refused { status, kind, reason });
         }
-        unavailable.map_or(Ok(()), |failure| Err(failure.into()))
+        unavailable.map_or(Ok(newer), |failure| Err(failure.into()))
     }
 }
 
@@ -155,7 +169,7 @@ impl Reply {
 mod tests {
     use super::*;
 
-    fn check(items: &[(u16, &str)]) -> Result<(), ViewError> {
+    fn check(items: &[(u16, &str)]) -> Result<Vec<String>, ViewError> {
         let item = |(status, kind): &(u16, &str)| match *kind {
             "" => json!({ "index": { "_id": "x", "status": status } }),
             kind => json!({ "index": { "_id": "x", "status": status, "error": { "type": kind, "reason": "r" } } }),
@@ -167,8 +181,8 @@ mod tests {
 
     #[test]
     fn each_document_of_an_answer_is_looked_at() {
-        assert!(check(&[(201, ""), (200, "")]).is_ok());
-        assert!(check(&[(201, ""), NEWER]).is_ok());
+        assert_eq!(check(&[(201, ""), (200, "")]).unwrap(), Vec::<String>::new());
+        assert_eq!(check(&[(201, ""), NEWER]).unwrap(), ["x"]);
         for status in [404, 429, 500, 503] {
             assert!(check(&[NEWER, (status, "later")]).unwrap_err().is_transient(), "{status}");
         }

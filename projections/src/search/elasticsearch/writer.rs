@@ -5,8 +5,6 @@
 //!
 //! The projector's thread waits here for the server, and analyses the texts.
 
-use std::collections::HashMap;
-
 use domain::{OrderEvent, OrderId, Service};
 use elasticsearch::http::Method;
 use serde::Deserialize;
@@ -27,7 +25,7 @@ use crate::{Applied, Document, Event, OrderDocument, Payload, QuarantinedEntity,
 
 mod memory;
 
-use memory::{Known, Memory, Puts};
+use memory::{Known, Memory};
 
 pub(super) struct ElasticsearchWriter {
     client: Client,
@@ -98,7 +96,7 @@ impl ElasticsearchWriter {
             return Ok(Applied::Missing { from_version: version + 1 });
         }
         let (document, puts) = match (change, self.memory.newest(order)) {
-            (Some(OrderEvent::Created(created)), None) => (fold::first(event, created), Puts::Counted(0)),
+            (Some(OrderEvent::Created(created)), None) => (fold::first(event, created), self.memory.puts_of_new(order)),
             (Some(OrderEvent::Created(_)), _) | (_, None) => return Err(fold::out_of_place(event)),
             (change, Some((before, puts))) => (fold::next(before.clone(), event, change), puts),
         };
@@ -148,8 +146,8 @@ impl ElasticsearchWriter {
                 place.store(session, before_documents).await?;
             }
             place.count_puts(&mut self.memory).await?;
-            place.write_documents(self.memory.pending()).await?;
             session.refreshed = false;
+            place.write_documents(&mut self.memory).await?;
         }
         if !session.refreshed {
             place.refresh().await?;
@@ -213,11 +211,32 @@ impl Place<'_> {
         Ok(())
     }
 
-    async fn write_documents(&self, pending: &HashMap<OrderId, memory::Pending>) -> Result<(), ViewError> {
-        let mut documents = Vec::with_capacity(pending.len());
-        for memory::Pending { document, puts } in pending.values() {
-            let Puts::Counted(puts) = puts else { continue };
-            documents.push((document, stamp_of(document, *puts)?));
+    /// Writes all documents. One that was taken for new and is there, after a crash or because it was put there as a
+    /// whole, is looked at and written again if it is the newer one.
+    async fn write_documents(&self, memory: &mut Memory) -> Result<(), ViewError> {
+        let newer = self.write(memory.pending().values()).await?;
+        let there = memory.assumed(newer);
+        let stored = mget::documents(self.client, &self.names.orders(self.generation), &there).await?;
+        let mut again = Vec::new();
+        for (order, found) in there.into_iter().zip(stored) {
+            let (document, stamp) = found.ok_or_else(|| {
+                Failure::Incomplete(format!("order {order} was there when it was written, and is not there now"))
+            })?;
+            if memory.stored_is_older(order, Known { document, puts: stamp.puts }) {
+                again.push(order);
+            }
+        }
+        let pending = memory.pending();
+        self.write(again.iter().filter_map(|order| pending.get(order))).await?;
+        Ok(())
+    }
+
+    /// Gives the orders of which the same or a newer state is there.
+    async fn write<'a>(&self, pending: impl Iterator<Item = &'a memory::Pending>) -> Result<Vec<OrderId>, ViewError> {
+        let mut documents = Vec::new();
+        for memory::Pending { document, puts } in pending {
+            let Some(puts) = puts.stored() else { continue };
+            documents.push((document, stamp_of(document, puts)?));
         }
         let alias = self.names.orders_to_write(self.generation);
         bulk::write(self.client, &alias, documents.into_iter()).await
@@ -253,8 +272,14 @@ impl ViewWriter for ElasticsearchWriter {
     }
 
     fn prepare(&mut self, entities: &[(Service, Uuid, u64)]) -> Result<(), ViewError> {
-        let of_orders = entities.iter().filter(|(service, ..)| *service == Service::Orders);
-        let mut orders: Vec<OrderId> = of_orders.map(|(_, id, _)| OrderId(*id)).collect();
+        let mut orders = Vec::new();
+        for (_, id, version) in entities.iter().filter(|(service, ..)| *service == Service::Orders) {
+            // An order that begins is not looked for: should it be there, the write finds it.
+            match version {
+                1 => self.memory.begins(OrderId(*id)),
+                _ => orders.push(OrderId(*id)),
+            }
+        }
         orders.retain(|order| !self.memory.has(*order));
         orders.sort_unstable();
         orders.dedup();

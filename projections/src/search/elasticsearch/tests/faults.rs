@@ -141,7 +141,7 @@ fn assert_unavailable(address: &str) {
     std::thread::scope(|scope| {
         let writing: [(&str, Write); 6] = [
             ("positions", |writer| writer.positions().map(drop)),
-            ("prepare", |writer| writer.prepare(&[(Service::Orders, Uuid::from_u128(1), 1)])),
+            ("prepare", |writer| writer.prepare(&[(Service::Orders, Uuid::from_u128(1), 2)])),
             ("apply", |writer| writer.apply(&event(1, 1, 1, created())).map(drop)),
             ("commit", |writer| writer.commit(&up_to(1))),
             ("quarantined", |writer| writer.quarantined(1).map(drop)),

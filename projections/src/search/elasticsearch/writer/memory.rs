@@ -1,6 +1,6 @@
 //! What a writer has of the orders: the documents to be written, and what it knows of those that are stored.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::OrderId;
 
@@ -18,8 +18,21 @@ const MAX_KNOWN_BYTES: usize = 16 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Puts {
     Counted(u32),
+    /// Never: it begins with the order, and nobody has looked whether it is stored. The write finds out.
+    Assumed,
     /// Once more than what is stored, which nobody has looked at.
     OnceMore,
+}
+
+impl Puts {
+    /// As what it is written; `None` while that is not known.
+    pub(super) fn stored(self) -> Option<u32> {
+        match self {
+            Puts::Counted(puts) => Some(puts),
+            Puts::Assumed => Some(0),
+            Puts::OnceMore => None,
+        }
+    }
 }
 
 /// A document that is not written yet.
@@ -40,6 +53,8 @@ pub(super) struct Known {
 pub(super) struct Memory {
     pending: HashMap<OrderId, Pending>,
     pending_bytes: usize,
+    /// Orders whose first event is near, and which nobody has looked for.
+    beginning: HashSet<OrderId>,
     /// `None`: the order is not stored.
     known: HashMap<OrderId, Option<Known>>,
     known_bytes: usize,
@@ -57,7 +72,19 @@ impl Memory {
 
     /// Whether it is known what the order is, if it is.
     pub(super) fn has(&self, order: OrderId) -> bool {
-        self.pending.contains_key(&order) || self.known.contains_key(&order)
+        self.pending.contains_key(&order) || self.known.contains_key(&order) || self.beginning.contains(&order)
+    }
+
+    /// The order begins now: it is taken for one that is not stored.
+    pub(super) fn begins(&mut self, order: OrderId) {
+        if !self.has(order) {
+            self.beginning.insert(order);
+        }
+    }
+
+    /// How often what is stored of a new order was put.
+    pub(super) fn puts_of_new(&self, order: OrderId) -> Puts {
+        if self.beginning.contains(&order) { Puts::Assumed } else { Puts::Counted(0) }
     }
 
     /// The newest document of an order that the memory [has](Memory::has).
@@ -109,6 +136,27 @@ impl Memory {
         self.change(document, puts);
     }
 
+    /// An order was written as new, and there it was: takes in what is stored, and tells whether the order is to be
+    /// written again over that.
+    pub(super) fn stored_is_older(&mut self, order: OrderId, stored: Known) -> bool {
+        let Some(pending) = self.pending.get_mut(&order) else { return false };
+        if pending.document.version > stored.document.version {
+            pending.puts = Puts::Counted(stored.puts);
+            return true;
+        }
+        if let Some(pending) = self.pending.remove(&order) {
+            self.pending_bytes = self.pending_bytes.saturating_sub(size_of(&pending.document));
+        }
+        self.learn(order, Some(stored));
+        false
+    }
+
+    /// Those of the orders that were written as new.
+    pub(super) fn assumed(&self, orders: Vec<OrderId>) -> Vec<OrderId> {
+        let assumed = |order: &OrderId| self.pending.get(order).is_some_and(|pending| pending.puts == Puts::Assumed);
+        orders.into_iter().filter(assumed).collect()
+    }
+
     /// The orders that are put over something nobody has looked at.
     pub(super) fn uncounted(&self) -> Vec<OrderId> {
         let uncounted = self.pending.iter().filter(|(_, pending)| pending.puts == Puts::OnceMore);
@@ -125,8 +173,10 @@ impl Memory {
     /// After a commit: keeps the documents on whose orders a saga is at work, since their next event is near.
     pub(super) fn committed(&mut self) {
         self.pending_bytes = 0;
+        self.beginning.clear();
         for (order, Pending { document, puts }) in std::mem::take(&mut self.pending) {
-            if let (Some(_), Puts::Counted(puts)) = (document.state.lock(), puts) {
+            let puts = puts.stored();
+            if let (Some(_), Some(puts)) = (document.state.lock(), puts) {
                 self.learn(order, Some(Known { document, puts }));
             }
         }
