@@ -65,6 +65,9 @@ pub enum ReadError {
     /// What is asked for does not fit how things stand.
     #[error("{0}")]
     Conflict(String),
+    /// The key was used for another request.
+    #[error("the key was used for another request")]
+    KeyReused,
     /// The service's own database does not answer.
     #[error("the store does not answer")]
     StoreUnavailable,

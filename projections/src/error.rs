@@ -29,6 +29,9 @@ pub enum ViewError {
     /// What is asked for does not fit how the view stands; nothing was changed.
     #[error("{what}")]
     Conflict { view: &'static str, what: String },
+    /// The key of a request has been used for another one; nothing was changed.
+    #[error("the key has been used for another request about the {view} view")]
+    KeyReused { view: &'static str },
     /// The view has stopped, because the process is shutting down.
     #[error("the {view} view is closed")]
     Closed { view: &'static str },

@@ -9,8 +9,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::Timestamp;
+use domain::ids::Fingerprint;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::ViewError;
 use crate::audit::ViewAudit;
@@ -53,6 +55,9 @@ pub struct Generation {
     pub from: BuildFrom,
     pub stage: Stage,
     pub begun_at: Timestamp,
+    /// When another one has begun to answer in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_at: Option<Timestamp>,
 }
 
 /// The generations of a view that exist, and the one that answers. Whoever saves it swaps the view: the catalog is
@@ -66,6 +71,24 @@ pub struct Catalog {
     pub generations: Vec<Generation>,
     /// The largest number given so far.
     pub newest: u32,
+    /// What operators have asked for with a key, and what came of it, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bound: Vec<Bound>,
+}
+
+/// The key of an operator's request, with what it asks for, so that a repeat is told from another request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    pub key: Uuid,
+    pub fingerprint: Fingerprint,
+}
+
+/// A request that has had its effect: a repeat of it has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    pub by: Binding,
+    /// The generation that was begun, or gone back to.
+    pub generation: u32,
 }
 
 /// Both sides of an open generation.

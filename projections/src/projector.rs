@@ -38,7 +38,7 @@ mod worker;
 pub use lag::{Lag, SourceLag};
 pub use progress::Feeding;
 
-pub(crate) use progress::{Fed, Progress, Snapshot};
+pub(crate) use progress::{Fed, Progress, Snapshot, Times};
 
 /// When a view's writer commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,8 @@ enum Request {
     /// Put an entity as its history has it in the place of what the view has; the answer is its version, 0 when it has no
     /// history.
     Heal { source: ShardId, entity: Uuid, answer: oneshot::Sender<Result<u64, ViewError>> },
+    /// Commit, say so, and take nothing in until told to go on.
+    Rest { resting: oneshot::Sender<()>, go_on: oneshot::Receiver<()> },
     /// Commit and end.
     Stop,
 }
@@ -141,6 +143,16 @@ impl Projector {
         let (answer, outcome) = oneshot::channel();
         self.requests.send(Request::Heal { source, entity, answer }).map_err(|_| closed())?;
         outcome.await.map_err(|_| closed())?
+    }
+
+    /// Commits what was applied; nothing more is committed until the answer is dropped, or some time is over. `None` when
+    /// the projector takes nothing in anyway.
+    pub(crate) async fn rest(&self) -> Option<oneshot::Sender<()>> {
+        let (resting, rests) = oneshot::channel();
+        let (resume, go_on) = oneshot::channel();
+        self.requests.send(Request::Rest { resting, go_on }).ok()?;
+        rests.await.ok()?;
+        Some(resume)
     }
 
     /// Commits what was applied and ends the thread.

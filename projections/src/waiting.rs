@@ -8,7 +8,7 @@
 //! is not committed yet; many readers share one commit.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,31 +25,11 @@ use crate::token::ConsistencyToken;
 /// of the longest kind takes some 50 KiB here, an ordinary one 200 bytes.
 const MAX_WAITING: usize = 10_000;
 
+/// A look at what the view has reached that takes no longer is awaited before the projector is asked to hurry.
+const SHORT_LOOK: Duration = Duration::from_millis(1);
+
 /// The newest version of each entity among what was applied and not committed yet.
 pub(crate) type EntityVersions = HashMap<(Service, Uuid), u64>;
-
-/// What a token asks of a view, or what the view has reached of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mark {
-    Entity { service: Service, entity: Uuid, version: u64 },
-    Position { shard: ShardId, sequence: u64 },
-}
-
-impl fmt::Display for Mark {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Mark::Entity { service, entity, version } => write!(f, "{service} {entity} version {version}"),
-            Mark::Position { shard, sequence } => write!(f, "{shard} position {sequence}"),
-        }
-    }
-}
-
-/// What was asked for and has not been reached, and how far the view has come instead, pairwise.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Behind {
-    pub required: Vec<Mark>,
-    pub reached: Vec<Mark>,
-}
 
 /// The waiter table of one view.
 #[derive(Debug)]
@@ -133,21 +113,41 @@ impl Waiting {
             return Ok(());
         }
         let Some((place, done)) = self.enter(token) else { return self.behind(token).await };
-        if self.check(&place).await? {
+        let reached = tokio::time::timeout(timeout, self.reached(&place, done)).await;
+        drop(place);
+        match reached {
+            Ok(reached) => reached,
+            Err(_) => self.behind(token).await,
+        }
+    }
+
+    /// Looks whether the view is there already, and waits for it otherwise.
+    async fn reached(&self, place: &Place<'_>, mut done: oneshot::Receiver<()>) -> Result<(), ViewError> {
+        let mut check = pin!(self.check(place));
+        let reached = match tokio::time::timeout(SHORT_LOOK, check.as_mut()).await {
+            Ok(reached) => reached?,
+            // The store is far away: what is wanted may be committed meanwhile.
+            Err(_) => {
+                self.demand.notify_one();
+                tokio::select! {
+                    ended = &mut done => return self.ended(ended.is_ok()),
+                    reached = check => reached?,
+                }
+            }
+        };
+        if reached {
             return Ok(());
         }
         if let Some(error) = self.failing() {
             return Err(error);
         }
         self.demand.notify_one();
-        match tokio::time::timeout(timeout, done).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(self.failing().unwrap_or(ViewError::Closed { view: self.view })),
-            Err(_) => {
-                drop(place);
-                self.behind(token).await
-            }
-        }
+        self.ended(done.await.is_ok())
+    }
+
+    /// What a reader is told who waits no longer.
+    fn ended(&self, reached: bool) -> Result<(), ViewError> {
+        if reached { Ok(()) } else { Err(self.failing().unwrap_or(ViewError::Closed { view: self.view })) }
     }
 
     /// Waits, as long as it takes, until all positions are committed, also those of services the view does not use.
@@ -246,39 +246,14 @@ impl Waiting {
         };
         let versions = if asked.is_empty() { Vec::new() } else { self.versions.versions_of(&asked).await? };
         let mut table = self.table();
-        let Some(reader) = table.readers.get_mut(&place.number) else { return Ok(true) };
+        // Who is not in the table any more is told why by what it waits for.
+        let Some(reader) = table.readers.get_mut(&place.number) else { return Ok(false) };
         for (key, version) in asked.iter().zip(versions) {
             if reader.entities.get(key).is_some_and(|required| *required <= version) {
                 reader.entities.remove(key);
             }
         }
         Ok(reader.entities.is_empty() && reader.positions.is_empty())
-    }
-
-    /// What the token asks for that the view has not reached; nothing of that means it was reached meanwhile.
-    async fn behind(&self, token: &ConsistencyToken) -> Result<(), ViewError> {
-        let entities: Vec<_> = token.entities().filter(|(service, _, _)| self.uses.contains(service)).collect();
-        let keys: Vec<_> = entities.iter().map(|(service, entity, _)| (*service, *entity)).collect();
-        let versions = if keys.is_empty() { Vec::new() } else { self.versions.versions_of(&keys).await? };
-        let mut behind = Behind { required: Vec::new(), reached: Vec::new() };
-        for ((service, entity, required), version) in entities.into_iter().zip(versions) {
-            if version < required {
-                behind.required.push(Mark::Entity { service, entity, version: required });
-                behind.reached.push(Mark::Entity { service, entity, version });
-            }
-        }
-        let committed = self.committed();
-        for (shard, required) in token.positions() {
-            let sequence = reached(&committed, *shard);
-            if self.uses.contains(&shard.service) && sequence < *required {
-                behind.required.push(Mark::Position { shard: *shard, sequence: *required });
-                behind.reached.push(Mark::Position { shard: *shard, sequence });
-            }
-        }
-        if behind.required.is_empty() {
-            return Ok(());
-        }
-        Err(ViewError::Behind { view: self.view, behind: Box::new(behind) })
     }
 
     /// Resolves when a reader has come since the last time.
@@ -338,5 +313,8 @@ pub(crate) fn is_at_least(positions: &Positions, goal: &Positions) -> bool {
     goal.iter().all(|(shard, sequence)| reached(positions, *shard) >= *sequence)
 }
 
+mod behind;
 #[cfg(test)]
 mod tests;
+
+pub use behind::{Behind, Mark};

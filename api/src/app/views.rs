@@ -1,11 +1,11 @@
 //! What operators do with views.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use actors::RequestBinding;
 use domain::Service;
-use projections::generations::{self, Stage};
+use projections::generations::{self, Binding, Stage};
 use projections::views::{self, AnyView};
 use projections::{QuarantinedEntity as InQuarantine, ViewError, Views};
 use uuid::Uuid;
@@ -22,22 +22,15 @@ const QUARANTINED: usize = 100;
 
 pub(super) struct OperatedViews {
     views: Arc<Views>,
-    /// Of each view, the rebuild begun last with a key: whoever repeats it meant that one.
-    begun: Mutex<HashMap<String, (String, RebuildBegun)>>,
 }
 
 impl OperatedViews {
     pub(super) fn new(views: Arc<Views>) -> Self {
-        OperatedViews { views, begun: Mutex::default() }
+        OperatedViews { views }
     }
 
     fn named(&self, name: &str) -> Result<&dyn AnyView, ReadError> {
         self.views.named(name).ok_or(ReadError::NotFound("view"))
-    }
-
-    fn begun_by(&self, name: &str, key: Option<&str>) -> Option<RebuildBegun> {
-        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        begun.get(name).filter(|(by, _)| Some(by.as_str()) == key).map(|(_, begun)| begun.clone())
     }
 }
 
@@ -45,6 +38,7 @@ impl OperatedViews {
 fn operation_error(error: ViewError) -> ReadError {
     match error {
         ViewError::Conflict { what, .. } => ReadError::Conflict(what),
+        ViewError::KeyReused { .. } => ReadError::KeyReused,
         ViewError::Unavailable { view, .. } | ViewError::Closed { view } | ViewError::NotReady { view } => {
             tracing::warn!(error = %error, view, "an operation on a view is not done");
             ReadError::Unavailable { view: view.to_owned() }
@@ -55,6 +49,10 @@ fn operation_error(error: ViewError) -> ReadError {
             ReadError::Failed
         }
     }
+}
+
+fn binding(by: RequestBinding) -> Binding {
+    Binding { key: by.key.as_uuid(), fingerprint: by.fingerprint }
 }
 
 fn shown(status: views::ViewStatus) -> ViewStatus {
@@ -110,29 +108,26 @@ impl ViewOperations for OperatedViews {
         Box::pin(async move { Ok(self.views.status().await.into_iter().map(shown).collect()) })
     }
 
-    fn rebuild<'a>(&'a self, name: &'a str, from: BuildFrom, key: Option<&'a str>) -> ReadFuture<'a, RebuildBegun> {
+    fn rebuild<'a>(
+        &'a self,
+        name: &'a str,
+        from: BuildFrom,
+        by: Option<RequestBinding>,
+    ) -> ReadFuture<'a, RebuildBegun> {
         Box::pin(async move {
             let view = self.named(name)?;
-            if let Some(begun) = self.begun_by(name, key) {
-                return Ok(begun);
-            }
             let built_from = match from {
                 BuildFrom::History => generations::BuildFrom::History,
                 BuildFrom::Entities => generations::BuildFrom::Entities,
             };
-            let generation = view.rebuild(built_from).await.map_err(operation_error)?.number;
-            let begun = RebuildBegun { name: name.to_owned(), generation, from };
-            if let Some(key) = key {
-                let mut all = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-                all.insert(name.to_owned(), (key.to_owned(), begun.clone()));
-            }
-            Ok(begun)
+            let generation = view.rebuild(built_from, by.map(binding)).await.map_err(operation_error)?;
+            Ok(RebuildBegun { name: name.to_owned(), generation, from })
         })
     }
 
-    fn revert<'a>(&'a self, name: &'a str) -> ReadFuture<'a, ViewReverted> {
+    fn revert<'a>(&'a self, name: &'a str, by: Option<RequestBinding>) -> ReadFuture<'a, ViewReverted> {
         Box::pin(async move {
-            let reverted = self.named(name)?.revert(REVERT_WAIT).await.map_err(operation_error)?;
+            let reverted = self.named(name)?.revert(REVERT_WAIT, by.map(binding)).await.map_err(operation_error)?;
             Ok(ViewReverted { name: name.to_owned(), generation: reverted.generation, done: reverted.done })
         })
     }

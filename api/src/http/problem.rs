@@ -112,6 +112,11 @@ impl Problem {
         Problem::new(StatusCode::CONFLICT, "conflict", "The state does not allow it", detail)
     }
 
+    pub fn key_reused() -> Self {
+        let detail = "this Idempotency-Key was used with another request";
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "The Idempotency-Key was used before", detail)
+    }
+
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("the body must be at most {limit} bytes");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
@@ -193,12 +198,7 @@ impl From<CommandError> for Problem {
         match error {
             CommandError::NotFound(what) => Problem::not_found(what),
             CommandError::Conflict(detail) => Problem::conflict(detail),
-            CommandError::KeyReused => Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "key-reused",
-                "The Idempotency-Key was used before",
-                "this Idempotency-Key was used with another request",
-            ),
+            CommandError::KeyReused => Problem::key_reused(),
             CommandError::Overloaded => Problem::overloaded(),
             CommandError::Unavailable => {
                 Problem::unavailable("the store does not answer; repeat the command with its Idempotency-Key")
@@ -217,6 +217,7 @@ impl From<ReadError> for Problem {
                 Problem::unavailable(format!("the {view} view is not ready, or its store does not answer"))
             }
             ReadError::Conflict(detail) => Problem::conflict(detail),
+            ReadError::KeyReused => Problem::key_reused(),
             ReadError::StoreUnavailable => Problem::unavailable("the store does not answer"),
             ReadError::InvalidCursor => {
                 Problem::invalid_field("cursor", "must be the next of an earlier answer to the same query")

@@ -283,11 +283,16 @@ impl ViewOperations for Double {
         }])
     }
 
-    fn rebuild<'a>(&'a self, name: &'a str, from: BuildFrom, _: Option<&'a str>) -> ReadFuture<'a, RebuildBegun> {
+    fn rebuild<'a>(
+        &'a self,
+        name: &'a str,
+        from: BuildFrom,
+        _: Option<RequestBinding>,
+    ) -> ReadFuture<'a, RebuildBegun> {
         self.read(RebuildBegun { name: name.to_owned(), generation: 2, from })
     }
 
-    fn revert<'a>(&'a self, name: &'a str) -> ReadFuture<'a, ViewReverted> {
+    fn revert<'a>(&'a self, name: &'a str, _: Option<RequestBinding>) -> ReadFuture<'a, ViewReverted> {
         self.read(ViewReverted { name: name.to_owned(), generation: 1, done: !*self.repeated.lock().unwrap() })
     }
 

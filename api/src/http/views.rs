@@ -75,9 +75,10 @@ pub async fn rebuild(request: HttpRequest, api: Data<Api>, payload: Payload) -> 
         let mut params = Params::of(&request, &["from"])?;
         let from = params.named("from", &BuildFrom::ALL, BuildFrom::name).unwrap_or_default();
         params.finish()?;
-        let key = idempotency::key(&request)?;
+        let scope = format_args!("POST /views/{}/rebuild", name(&request));
+        let by = idempotency::bind(idempotency::key(&request)?, scope, &from)?;
         no_body(&request, payload).await?;
-        let begun = api.ports.views.rebuild(name(&request), from, key).await?;
+        let begun = api.ports.views.rebuild(name(&request), from, by).await?;
         Ok(HttpResponse::Accepted().json(begun))
     };
     api.meters.rebuild_view.watch(&request, work).await
@@ -99,9 +100,10 @@ pub async fn revert(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
     let work = async {
         let _permit = api.commands.enter()?;
         params::none(&request)?;
-        idempotency::key(&request)?;
+        let scope = format_args!("POST /views/{}/revert", name(&request));
+        let by = idempotency::bind(idempotency::key(&request)?, scope, &())?;
         no_body(&request, payload).await?;
-        let reverted = api.ports.views.revert(name(&request)).await?;
+        let reverted = api.ports.views.revert(name(&request), by).await?;
         let mut answer = if reverted.done { HttpResponse::Ok() } else { HttpResponse::Accepted() };
         Ok(answer.json(reverted))
     };

@@ -1,5 +1,6 @@
 //! Views as operators see them: how they are, and what can be done with them.
 
+use actors::RequestBinding;
 use domain::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -143,10 +144,15 @@ pub trait ViewOperations: Send + Sync {
     fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>>;
 
     /// Begins a new generation. With a key that has begun one before, that one is answered again.
-    fn rebuild<'a>(&'a self, name: &'a str, from: BuildFrom, key: Option<&'a str>) -> ReadFuture<'a, RebuildBegun>;
+    fn rebuild<'a>(
+        &'a self,
+        name: &'a str,
+        from: BuildFrom,
+        by: Option<RequestBinding>,
+    ) -> ReadFuture<'a, RebuildBegun>;
 
-    /// Goes back to the generation that has answered before.
-    fn revert<'a>(&'a self, name: &'a str) -> ReadFuture<'a, ViewReverted>;
+    /// Goes back to the generation that has answered before; once for a key.
+    fn revert<'a>(&'a self, name: &'a str, by: Option<RequestBinding>) -> ReadFuture<'a, ViewReverted>;
 
     /// Puts one entity as its history has it in the place of what the view shows.
     fn heal<'a>(&'a self, name: &'a str, entity: Uuid) -> ReadFuture<'a, ViewHealed>;

@@ -4,7 +4,12 @@
 
 use domain::Timestamp;
 
-use super::{BuildFrom, Catalog, Generation, Stage};
+use uuid::Uuid;
+
+use super::{Binding, Bound, BuildFrom, Catalog, Generation, Stage};
+
+/// So many requests of operators are remembered. Rebuilds are rare.
+const MAX_BOUND: usize = 1_000;
 
 impl Catalog {
     #[must_use]
@@ -43,8 +48,8 @@ impl Catalog {
             BuildFrom::Entities => Stage::Copying,
         };
         let mut generations: Vec<Generation> = self.answering().cloned().into_iter().collect();
-        generations.push(Generation { number, definition, from, stage, begun_at });
-        Catalog { live: self.live, generations, newest: number }
+        generations.push(Generation { number, definition, from, stage, begun_at, replaced_at: None });
+        Catalog { generations, newest: number, ..self.clone() }
     }
 
     /// All rows are copied into a generation.
@@ -55,8 +60,24 @@ impl Catalog {
 
     /// Another generation answers; the one that has answered is kept.
     #[must_use]
-    pub(crate) fn with_live(&self, number: u32) -> Catalog {
-        Catalog { live: Some(number), ..self.with_stage(number, Stage::Ready) }
+    pub(crate) fn with_live(&self, number: u32, now: Timestamp) -> Catalog {
+        let mut next = Catalog { live: Some(number), ..self.with_stage(number, Stage::Ready) };
+        for generation in &mut next.generations {
+            generation.replaced_at = (generation.number != number).then(|| generation.replaced_at.unwrap_or(now));
+        }
+        next
+    }
+
+    /// A generation that was ready turns out to be empty. If it was the one that answers, the one that is kept takes its
+    /// place, and it is built again; until there is one that is ready, none answers.
+    #[must_use]
+    pub(crate) fn with_lost(&self, number: u32) -> Catalog {
+        if self.live != Some(number) || self.building().is_some() {
+            let live = self.live.filter(|live| *live != number);
+            return Catalog { live, ..self.without(number) };
+        }
+        let live = self.kept().map(|kept| kept.number);
+        Catalog { live, ..self.with_stage(number, Stage::CatchingUp) }
     }
 
     #[must_use]
@@ -64,6 +85,21 @@ impl Catalog {
         let mut next = self.clone();
         next.generations.retain(|generation| generation.number != number);
         next
+    }
+
+    /// What a request has been answered before that had this key.
+    #[must_use]
+    pub(crate) fn bound(&self, key: Uuid) -> Option<&Bound> {
+        self.bound.iter().find(|bound| bound.by.key == key)
+    }
+
+    /// The request that has led to this catalog is bound to its key.
+    #[must_use]
+    pub(crate) fn with_bound(mut self, by: Option<Binding>, generation: u32) -> Catalog {
+        self.bound.extend(by.map(|by| Bound { by, generation }));
+        let excess = self.bound.len().saturating_sub(MAX_BOUND);
+        self.bound.drain(..excess);
+        self
     }
 
     fn with_stage(&self, number: u32, stage: Stage) -> Catalog {
@@ -80,6 +116,7 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_micros(5);
+    const LATER: Timestamp = Timestamp::from_micros(9);
 
     fn numbers(catalog: &Catalog) -> Vec<u32> {
         catalog.generations.iter().map(|generation| generation.number).collect()
@@ -90,32 +127,50 @@ mod tests {
         let first = Catalog::default().with_new(1, BuildFrom::History, NOW);
         assert_eq!((first.live, first.newest), (None, 1));
         assert_eq!(first.building().map(|generation| generation.number), Some(1));
-        let live = first.with_live(1);
+        let live = first.with_live(1, NOW);
         assert_eq!((live.live, live.building(), live.kept()), (Some(1), None, None));
     }
 
     #[test]
     fn the_generation_that_has_answered_is_kept_until_the_next_rebuild() {
-        let live = Catalog::default().with_new(1, BuildFrom::History, NOW).with_live(1);
+        let live = Catalog::default().with_new(1, BuildFrom::History, NOW).with_live(1, NOW);
         let building = live.with_new(1, BuildFrom::Entities, NOW);
         assert_eq!(building.building().map(|generation| generation.stage), Some(Stage::Copying));
-        let swapped = building.with_copied(2).with_live(2);
+        let swapped = building.with_copied(2).with_live(2, NOW);
         assert_eq!(swapped.kept().map(|generation| generation.number), Some(1));
         assert_eq!(numbers(&swapped.with_new(1, BuildFrom::History, NOW)), [2, 3]);
     }
 
     #[test]
     fn a_number_is_never_given_twice() {
-        let live = Catalog::default().with_new(1, BuildFrom::History, NOW).with_live(1);
+        let live = Catalog::default().with_new(1, BuildFrom::History, NOW).with_live(1, NOW);
         let given_up = live.with_new(1, BuildFrom::History, NOW).without(2);
         assert_eq!(given_up.with_new(1, BuildFrom::History, NOW).newest, 3);
     }
 
     #[test]
     fn going_back_keeps_the_other_one() {
-        let live = Catalog::default().with_new(1, BuildFrom::History, NOW).with_live(1);
-        let swapped = live.with_new(1, BuildFrom::History, NOW).with_live(2);
-        let back = swapped.with_live(1);
+        let live = Catalog::default().with_new(1, BuildFrom::History, NOW).with_live(1, NOW);
+        let swapped = live.with_new(1, BuildFrom::History, NOW).with_live(2, NOW);
+        let back = swapped.with_live(1, LATER);
         assert_eq!((back.live, back.kept().map(|generation| generation.number)), (Some(1), Some(2)));
+        // How long it is kept counts from then.
+        assert_eq!(swapped.kept().and_then(|kept| kept.replaced_at), Some(NOW));
+        assert_eq!(back.kept().and_then(|kept| kept.replaced_at), Some(LATER));
+        assert_eq!(back.answering().and_then(|live| live.replaced_at), None);
+    }
+
+    #[test]
+    fn a_generation_that_is_lost_is_built_again_and_meanwhile_the_kept_one_answers() {
+        let first = Catalog::default().with_new(1, BuildFrom::History, NOW).with_live(1, NOW);
+        let alone = first.with_lost(1);
+        assert_eq!((alone.live, alone.building().map(|built| built.number)), (None, Some(1)));
+        let swapped = first.with_new(1, BuildFrom::History, NOW).with_live(2, NOW);
+        let back = swapped.with_lost(2);
+        assert_eq!((back.live, back.building().map(|built| built.number)), (Some(1), Some(2)));
+        assert_eq!(numbers(&swapped.with_lost(1)), [2]);
+        // The one that is built takes its place when it is ready.
+        let building = first.with_new(1, BuildFrom::History, NOW).with_lost(1);
+        assert_eq!((building.live, numbers(&building)), (None, vec![2]));
     }
 }

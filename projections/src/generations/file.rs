@@ -75,8 +75,9 @@ mod tests {
             from: BuildFrom::Entities,
             stage: Stage::CatchingUp,
             begun_at: Timestamp::from_micros(7),
+            replaced_at: Some(Timestamp::from_micros(8)),
         };
-        Catalog { live: Some(live), generations: vec![generation], newest: live + 1 }
+        Catalog { live: Some(live), generations: vec![generation], newest: live + 1, bound: Vec::new() }
     }
 
     #[tokio::test]

@@ -7,6 +7,8 @@ use domain::{ShardId, Timestamp};
 use serde::{Serialize, Serializer};
 use store::{Destination, Log, Positions, StoreError};
 
+use super::progress::Times;
+
 /// The lag of one source shard that has events the view has not committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,12 +32,19 @@ pub struct Lag {
 }
 
 impl Lag {
-    /// Measures the lag. It reads the log for the sources that are behind only: two rows each.
-    pub(crate) async fn measure(log: &dyn Log, committed: &Positions) -> Result<Lag, StoreError> {
+    /// Measures the lag. `times` are those of the committed events, where they are known; of a source that is behind the
+    /// log is read for what neither it nor they have at hand.
+    pub(crate) async fn measure(log: &dyn Log, committed: &Positions, times: &Times) -> Result<Lag, StoreError> {
         let mut lag = Lag::default();
         for (source, (position, head)) in sources_behind(log, committed) {
-            let newest = time_at(log, source, head).await?;
-            let reached = time_at(log, source, position).await?;
+            let newest = match log.head_time(source) {
+                None => time_at(log, source, head).await?,
+                known => known,
+            };
+            let reached = match times.get(&source) {
+                None => time_at(log, source, position).await?,
+                known => known.copied(),
+            };
             let age = newest.zip(reached).map_or(Duration::ZERO, |(newest, reached)| newest.since(reached));
             let events = head.saturating_sub(position);
             lag.events = lag.events.saturating_add(events);

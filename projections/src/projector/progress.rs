@@ -1,9 +1,11 @@
 //! What is shown of a generation while its projector works: written by the projector, read by whoever asks.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use domain::{ShardId, Timestamp};
 use store::Positions;
 
 use crate::port::QuarantinedEntity;
@@ -33,7 +35,12 @@ pub(crate) struct Progress {
     started: OnceLock<(Instant, u64)>,
     /// Events taken in since then.
     taken: AtomicU64,
+    /// When the newest event of each source happened that is committed, as far as it was taken in since then.
+    times: Mutex<Times>,
 }
+
+/// Times by source.
+pub(crate) type Times = BTreeMap<ShardId, Timestamp>;
 
 /// What a projector has done since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,7 +54,12 @@ pub(crate) struct Fed {
 impl Progress {
     pub(crate) fn new() -> Self {
         let shown = Snapshot { feeding: Feeding::CatchingUp, error: None, quarantined: Vec::new() };
-        Progress { shown: Mutex::new(shown), started: OnceLock::new(), taken: AtomicU64::new(0) }
+        Progress {
+            shown: Mutex::new(shown),
+            started: OnceLock::new(),
+            taken: AtomicU64::new(0),
+            times: Mutex::default(),
+        }
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -66,10 +78,20 @@ impl Progress {
     /// It starts from these positions, for the first time or again.
     pub(super) fn start(&self, positions: &Positions) {
         self.started.get_or_init(|| (Instant::now(), positions.values().sum()));
+        self.lock_times().clear();
     }
 
-    pub(super) fn take(&self, events: usize) {
+    pub(super) fn committed(&self, events: usize, times: &Times) {
         self.taken.fetch_add(u64::try_from(events).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.lock_times().clone_from(times);
+    }
+
+    pub(crate) fn times(&self) -> Times {
+        self.lock_times().clone()
+    }
+
+    fn lock_times(&self) -> MutexGuard<'_, Times> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn working(&self, feeding: Feeding) {

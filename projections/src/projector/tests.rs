@@ -199,7 +199,7 @@ async fn events_that_were_there_before_the_start_are_read() {
     bench.view.wait_until(&order(1_299, 2), SOON).await.unwrap();
     bench.view.wait_until(&bench.all_versions(), SOON).await.unwrap();
     eventually("the view is live", || async { bench.view.feeding() == Feeding::Following }).await;
-    let lag = Lag::measure(&*bench.shop.log, &bench.view.committed()).await.unwrap();
+    let lag = bench.view.lag(&*bench.shop.log).await.unwrap();
     assert_eq!((lag.events, lag.age), (0, Duration::ZERO));
 }
 

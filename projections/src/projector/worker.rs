@@ -1,39 +1,37 @@
 //! The projector's thread: waits for what comes, takes messages in, commits, and starts again after an error.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::ShardId;
-use store::{Delivery, Destination, Log, Message, Positions};
+use store::{Delivery, Log, Message, Positions};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::decoding::{Decoded, decode};
 use super::pending::Pending;
-use super::progress::{Feeding, Progress};
+use super::progress::{Feeding, Progress, Times};
 use super::quarantine::{MAX_QUARANTINED, Quarantine};
-use super::{Request, ViewDefinition, lag};
+use super::{Request, ViewDefinition};
 use crate::ViewError;
 use crate::error::describe;
 use crate::metrics::{Outcome, ViewMetrics};
 use crate::port::{Applied, Event, Payload, ViewWriter};
 use crate::waiting::{EntityVersions, Waiting};
 
+mod following;
 mod healing;
 
 /// How many deliveries are taken from the queue at once.
 const MAX_DELIVERIES: usize = 64;
-/// How many messages one read of the log brings.
-const READ_LIMIT: usize = 500;
 /// How often the heads of the log are compared with the positions: it finds a last message that was lost on the way,
 /// behind which no other comes that would show the gap.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
-/// So many deliveries are taken in before a check says that something is missing: all that can wait.
-const DELIVERIES_BEFORE_CHECK: usize = 8192;
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 const MAX_BACK_OFF: Duration = Duration::from_secs(5);
+/// Readers wait meanwhile.
+const MAX_REST: Duration = Duration::from_secs(1);
 /// What fails for so long is told to readers at once; before that it may be over when they have waited a little.
 const TELL_AFTER: Duration = Duration::from_secs(1);
 
@@ -54,6 +52,8 @@ pub(super) struct Worker {
     parts: Parts,
     /// Up to where messages were taken in, committed or not.
     positions: Positions,
+    /// When the newest of them happened, of the sources that some came from.
+    times: Times,
     pending: Pending,
     quarantine: Quarantine,
     /// The newest event applied: the culprit when a commit of it alone is refused.
@@ -82,6 +82,7 @@ impl Worker {
             pending: Pending::new(parts.definition.commit),
             parts,
             positions: Positions::new(),
+            times: Times::new(),
             quarantine: Quarantine::default(),
             newest: None,
             next_check: Instant::now() + CHECK_EVERY,
@@ -139,6 +140,7 @@ impl Worker {
                     match request {
                         Request::Replay { answer, .. } => drop(answer.send(Err(unavailable()))),
                         Request::Heal { answer, .. } => drop(answer.send(Err(unavailable()))),
+                        Request::Rest { .. } => {}
                         Request::Stop => break,
                     }
                 }
@@ -170,6 +172,12 @@ impl Worker {
                 Wake::Request(Request::Heal { source, entity, answer }) => {
                     let outcome = self.heal(source, entity);
                     self.answer(answer, outcome)?;
+                }
+                Wake::Request(Request::Rest { resting, go_on }) => {
+                    self.commit()?;
+                    // Who has given up waiting lets it go on at once.
+                    let _ = resting.send(());
+                    let _ = self.parts.runtime.block_on(async { tokio::time::timeout(MAX_REST, go_on).await });
                 }
                 Wake::Request(Request::Stop) => {
                     self.stopping = true;
@@ -204,6 +212,7 @@ impl Worker {
         self.pending.clear();
         self.newest = None;
         self.positions = self.parts.writer.positions()?;
+        self.times.clear();
         self.parts.progress.start(&self.positions);
         self.quarantine.restore(self.parts.writer.quarantined(MAX_QUARANTINED)?);
         self.show_quarantine();
@@ -231,105 +240,6 @@ impl Worker {
         })
     }
 
-    /// A message that came live: it may be a repeat, and others before it may be missing.
-    fn receive(&mut self, message: &Message) -> Result<(), ViewError> {
-        let position = self.position(message.source);
-        if message.sequence <= position {
-            self.parts.metrics.event(Outcome::Duplicate);
-            return Ok(());
-        }
-        if message.previous == position {
-            return self.take(message);
-        }
-        self.parts.metrics.gap(message.source);
-        while !self.requested() && self.read_on(message.source)? {}
-        Ok(())
-    }
-
-    /// Reads what was there at the last check already and has not come since, then remembers what is there now.
-    fn check(&mut self) -> Result<(), ViewError> {
-        // What has arrived while the view was busy is not missing.
-        for _ in 0..DELIVERIES_BEFORE_CHECK {
-            let Ok(delivery) = self.parts.deliveries.try_recv() else { break };
-            self.prepare(delivery.iter().map(|message| &**message))?;
-            for message in &delivery {
-                self.receive(message)?;
-            }
-        }
-        self.next_check = Instant::now() + CHECK_EVERY;
-        for (source, head) in std::mem::take(&mut self.heads) {
-            if self.position(source) < head {
-                self.parts.metrics.gap(source);
-                while !self.requested() && self.read_on(source)? {}
-            }
-        }
-        self.expect_heads();
-        self.commit_if_due()
-    }
-
-    /// What is committed now must have come by the next check.
-    fn expect_heads(&mut self) {
-        let behind = lag::sources_behind(&*self.parts.log, &self.positions);
-        self.heads = behind.into_iter().map(|(source, (_, head))| (source, head)).collect();
-    }
-
-    /// Reads the log until the view is level with it; source by source in turn, so that none falls behind the others.
-    fn catch_up(&mut self) -> Result<(), ViewError> {
-        let mut sources = self.parts.log.sources();
-        while !sources.is_empty() {
-            let mut unfinished = Vec::new();
-            for source in sources {
-                if self.read_on(source)? {
-                    unfinished.push(source);
-                }
-            }
-            if self.requested() {
-                // Following begins with the request; what is not read by then comes with the checks.
-                self.expect_heads();
-                self.next_check = Instant::now();
-                return Ok(());
-            }
-            sources = unfinished;
-        }
-        self.commit()
-    }
-
-    /// Whether somebody wants something, so that a long read ends early.
-    fn requested(&self) -> bool {
-        self.parts.requests.is_closed() || !self.parts.requests.is_empty()
-    }
-
-    /// Takes in one read of the log; true when it has moved the position.
-    fn read_on(&mut self, source: ShardId) -> Result<bool, ViewError> {
-        let position = self.position(source);
-        if self.parts.log.head(source, Destination::Events) <= position {
-            return Ok(false);
-        }
-        let read = self.parts.log.read(source, Destination::Events, position, READ_LIMIT);
-        let messages = self.parts.runtime.block_on(read)?;
-        self.prepare(&messages)?;
-        for message in &messages {
-            // It does not follow when a refused commit has taken the positions back.
-            if message.previous != self.position(source) {
-                break;
-            }
-            self.take(message)?;
-        }
-        self.commit_if_due()?;
-        Ok(self.position(source) != position)
-    }
-
-    /// Tells the view which entities come next.
-    fn prepare<'a>(&mut self, messages: impl IntoIterator<Item = &'a Message>) -> Result<(), ViewError> {
-        let uses = self.parts.definition.uses;
-        let mut entities = BTreeMap::new();
-        for message in messages.into_iter().filter(|message| uses.contains(&message.source.service)) {
-            entities.entry((message.source.service, message.entity)).or_insert(message.version);
-        }
-        let entities: Vec<_> = entities.into_iter().map(|((service, id), version)| (service, id, version)).collect();
-        if entities.is_empty() { Ok(()) } else { self.parts.writer.prepare(&entities) }
-    }
-
     /// Takes in the message that follows on the position, and moves the position.
     fn take(&mut self, message: &Message) -> Result<(), ViewError> {
         let (service, entity) = (message.source.service, message.entity);
@@ -344,6 +254,7 @@ impl Worker {
             }
         }
         self.positions.insert(message.source, message.sequence);
+        self.times.insert(message.source, message.time);
         self.pending.add_message(message.body.get().len());
         if self.pending.is_full() { self.commit() } else { Ok(()) }
     }
@@ -383,7 +294,7 @@ impl Worker {
         match self.parts.writer.commit(&self.positions) {
             Ok(()) => {
                 self.parts.metrics.commit(started.elapsed());
-                self.parts.progress.take(self.pending.messages());
+                self.parts.progress.committed(self.pending.messages(), &self.times);
                 self.parts.waiting.advance(self.pending.entities(), &self.positions);
                 self.pending.committed();
                 self.newest = None;

@@ -20,6 +20,9 @@ const PAGE: u64 = 500;
 /// So many pages are committed together.
 const PAGES_PER_COMMIT: usize = 8;
 
+/// So often a moment is looked for in which a generation is level with the one that answers, while both go on.
+const LOOKS: usize = 20;
+
 /// How a piece of work has ended.
 pub(super) enum Outcome<R: ?Sized> {
     /// All rows are in the generation, with the positions from which its events go on.
@@ -115,14 +118,20 @@ pub(super) async fn build<R: ?Sized>(
     if compared { comparison::compare(&shared, &live, &next).await } else { Ok(Comparison::default()) }
 }
 
-/// Makes a generation the one that answers, as soon as it is level with the one that does. Whenever it is not, it waits
-/// for a commit of the next one, which is when it is most likely level.
+/// Makes a generation the one that answers, as soon as it is level with the one that does. After a commit of the next
+/// one it most likely is; when it never is, because the other commits all the time, the other rests for a moment.
 pub(super) async fn swap<R: ?Sized>(shared: Arc<Shared<R>>, number: u32) -> Result<(), ViewError> {
     let next = shared.generation(number)?;
+    let mut looks = 0;
     while !shared.swap_if_level(&next) {
         if let Some(live) = shared.look(|stand| stand.live.clone()) {
+            let resting = if looks < LOOKS { None } else { live.rest().await };
             next.reach(&live.committed()).await?;
+            if resting.is_some() && shared.swap_if_level(&next) {
+                break;
+            }
         }
+        looks += 1;
     }
     Ok(())
 }

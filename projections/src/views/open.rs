@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Service, ShardId};
-use store::{Log, Positions};
+use store::{Log, Positions, StoreError};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::ViewError;
 use crate::generations::Opened;
-use crate::projector::{Fed, Feeding, Progress, Projector, Snapshot, ViewDefinition};
+use crate::projector::{Fed, Feeding, Lag, Progress, Projector, Snapshot, ViewDefinition};
 use crate::token::ConsistencyToken;
 use crate::waiting::{Waiting, is_at_least};
 
@@ -93,6 +94,13 @@ impl<R: ?Sized> OpenGeneration<R> {
         self.progress.feeding()
     }
 
+    /// How far it is behind the log.
+    pub(crate) async fn lag(&self, log: &dyn Log) -> Result<Lag, StoreError> {
+        // Times first: they are at most as new as the positions then.
+        let times = self.progress.times();
+        Lag::measure(log, &self.committed(), &times).await
+    }
+
     pub(crate) fn shown(&self) -> Snapshot {
         self.progress.snapshot()
     }
@@ -113,6 +121,11 @@ impl<R: ?Sized> OpenGeneration<R> {
     /// Puts an entity as its history has it in the place of what is shown; see [`Projector::heal`].
     pub(crate) async fn heal(&self, source: ShardId, entity: Uuid) -> Result<u64, ViewError> {
         self.projector.heal(source, entity).await
+    }
+
+    /// Lets it rest: see [`Projector::rest`].
+    pub(crate) async fn rest(&self) -> Option<oneshot::Sender<()>> {
+        self.projector.rest().await
     }
 
     /// Commits what was applied and stops feeding. The reader answers still.

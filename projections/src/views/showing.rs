@@ -2,10 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
+use store::Positions;
+
 use super::shared::{Shared, Stand};
 use super::status::{BuildProgress, ViewState, ViewStatus, Work};
 use crate::generations::Catalog;
-use crate::projector::{Feeding, Lag};
+use crate::projector::{Feeding, Lag, Times};
 
 impl<R: ?Sized> Shared<R> {
     /// Cheap: for every request.
@@ -19,8 +21,10 @@ impl<R: ?Sized> Shared<R> {
             let fed = stand.live.clone().or_else(|| stand.open.values().next().cloned());
             (state_of(stand), stand.live.clone(), fed, stand.catalog.clone().unwrap_or_default(), error_of(stand))
         });
-        let committed = fed.as_ref().map(|generation| generation.committed()).unwrap_or_default();
-        let lag = Lag::measure(&*self.log, &committed).await;
+        let lag = match &fed {
+            Some(generation) => generation.lag(&*self.log).await,
+            None => Lag::measure(&*self.log, &Positions::new(), &Times::new()).await,
+        };
         ViewStatus {
             name: self.definition.name,
             backend: self.store.backend(),

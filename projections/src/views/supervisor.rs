@@ -19,7 +19,7 @@ use super::comparison::Comparison;
 use super::shared::Shared;
 use crate::ViewError;
 use crate::error::describe;
-use crate::generations::{BuildFrom, Catalog, Generation};
+use crate::generations::{Binding, BuildFrom, Catalog};
 
 mod requests;
 mod settling;
@@ -33,17 +33,25 @@ const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a supervisor is asked to do. Each is answered when it is accepted or refused, not when it is done.
 pub(super) enum Request {
-    Rebuild { from: BuildFrom, answer: Answer<Generation> },
-    Revert { answer: Answer<Reverting> },
+    Rebuild { from: BuildFrom, by: Option<Binding>, answer: Answer<u32> },
+    Revert { by: Option<Binding>, answer: Answer<Reverting> },
 }
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, ViewError>>;
 
+/// What is being gone back to.
+struct Revert {
+    number: u32,
+    /// Told when the generation answers.
+    done: oneshot::Sender<()>,
+    by: Option<Binding>,
+}
+
 /// A generation on its way to answer again.
 pub(super) struct Reverting {
-    pub generation: Generation,
-    /// Resolves when it answers.
-    pub done: oneshot::Receiver<()>,
+    pub generation: u32,
+    /// Resolves when it answers; `None` when it did so before, when the same was asked for.
+    pub done: Option<oneshot::Receiver<()>>,
 }
 
 pub(super) struct Supervisor<R: ?Sized> {
@@ -52,10 +60,7 @@ pub(super) struct Supervisor<R: ?Sized> {
     /// As the store has it; `None` before it was read, and when the outcome of saving it is not known.
     catalog: Option<Catalog>,
     work: Option<JoinHandle<Outcome<R>>>,
-    /// Told when the generation of this number answers.
-    reverting: Option<(u32, oneshot::Sender<()>)>,
-    /// Since when the kept generation is kept, in this process.
-    kept: Option<(u32, Instant)>,
+    reverting: Option<Revert>,
     next_measure: Instant,
 }
 
@@ -71,15 +76,7 @@ enum Wake<R: ?Sized> {
 
 impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     pub(super) fn new(shared: Arc<Shared<R>>, requests: mpsc::Receiver<Request>) -> Self {
-        Supervisor {
-            shared,
-            requests,
-            catalog: None,
-            work: None,
-            reverting: None,
-            kept: None,
-            next_measure: Instant::now(),
-        }
+        Supervisor { shared, requests, catalog: None, work: None, reverting: None, next_measure: Instant::now() }
     }
 
     /// Works until everyone who could ask is gone.
@@ -124,7 +121,10 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
 
     /// How long the kept generation is kept still.
     fn keeps_for(&self) -> Duration {
-        self.kept.map_or(Duration::MAX, |(_, since)| self.shared.keep.saturating_sub(since.elapsed()))
+        let kept = self.catalog.as_ref().and_then(|catalog| catalog.kept());
+        let Some(since) = kept.and_then(|kept| kept.replaced_at) else { return Duration::MAX };
+        let kept_for = Clock::system().now().micros().saturating_sub(since.micros());
+        self.shared.keep.saturating_sub(Duration::from_micros(u64::try_from(kept_for).unwrap_or(0)))
     }
 
     async fn next(&mut self, pause: Duration) -> Wake<R> {
@@ -155,16 +155,19 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
                 self.feed(number, opened)
             }
             Outcome::Built { number, compared } => {
-                let Some(compared) = self.succeeded(number, compared)? else { return Ok(()) };
+                let Some(compared) = self.succeeded(number, compared)? else {
+                    self.reverting.take_if(|revert| revert.number == number);
+                    return Ok(());
+                };
                 self.built(number, compared).await
             }
             Outcome::Swapped { number, outcome } => {
                 outcome?;
                 tracing::info!(view = self.shared.definition.name, generation = number, "the generation answers");
                 self.shared.gauges.swapped();
-                if let Some((_, done)) = self.reverting.take_if(|(reverting, _)| *reverting == number) {
+                if let Some(revert) = self.reverting.take_if(|revert| revert.number == number) {
                     // Nobody waits for it any more when this fails.
-                    let _ = done.send(());
+                    let _ = revert.done.send(());
                 }
                 Ok(())
             }
@@ -204,7 +207,8 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             self.shared.gauges.repaired(repaired);
         }
         tracing::info!(view, generation = number, compared, repaired, "the generation is built");
-        let catalog = self.loaded()?.with_live(number);
+        let by = self.reverting.as_ref().filter(|revert| revert.number == number).and_then(|revert| revert.by);
+        let catalog = self.loaded()?.with_live(number, Clock::system().now()).with_bound(by, number);
         self.save(catalog).await
     }
 

@@ -17,7 +17,7 @@ use super::shared::Shared;
 use super::status::{ViewState, ViewStatus};
 use super::supervisor::{Request, Reverting, Supervisor};
 use crate::ViewError;
-use crate::generations::{BuildFrom, Generation, ViewStore};
+use crate::generations::{Binding, BuildFrom, ViewStore};
 use crate::projector::ViewDefinition;
 use crate::rows::EntityRows;
 use crate::token::ConsistencyToken;
@@ -139,17 +139,20 @@ pub trait AnyView: Send + Sync {
     fn wait_until<'a>(&'a self, token: &'a ConsistencyToken, timeout: Duration)
     -> BoxFuture<'a, Result<(), ViewError>>;
 
-    /// Begins a new generation, which answers when it has reached what the present one has.
+    /// Begins a new generation, which answers when it has reached what the present one has, and gives its number. When the
+    /// same was asked for with the same key before, nothing is begun and the number of then is given.
     ///
     /// # Errors
-    /// [`ViewError::Conflict`] while another is built, [`ViewError::Unavailable`] when the store does not answer.
-    fn rebuild(&self, from: BuildFrom) -> BoxFuture<'_, Result<Generation, ViewError>>;
+    /// [`ViewError::Conflict`] while another is built, [`ViewError::KeyReused`] when the key was used for something else,
+    /// [`ViewError::Unavailable`] when the store does not answer.
+    fn rebuild(&self, from: BuildFrom, by: Option<Binding>) -> BoxFuture<'_, Result<u32, ViewError>>;
 
-    /// Goes back to the generation that has answered before, and waits for it at most so long.
+    /// Goes back to the generation that has answered before, and waits for it at most so long. Of keys as
+    /// [`rebuild`](AnyView::rebuild).
     ///
     /// # Errors
     /// [`ViewError::Conflict`] when none is kept.
-    fn revert(&self, wait: Duration) -> BoxFuture<'_, Result<Reverted, ViewError>>;
+    fn revert(&self, wait: Duration, by: Option<Binding>) -> BoxFuture<'_, Result<Reverted, ViewError>>;
 
     /// Puts an entity as its history has it in the place of what the view shows, in all generations, and gives its
     /// version; `None` when no service that the view uses has such an entity.
@@ -187,15 +190,18 @@ impl<R: ?Sized + Send + Sync + 'static> AnyView for View<R> {
         async move { self.current()?.wait_until(token, timeout).await }.boxed()
     }
 
-    fn rebuild(&self, from: BuildFrom) -> BoxFuture<'_, Result<Generation, ViewError>> {
-        self.ask(move |answer| Request::Rebuild { from, answer }).boxed()
+    fn rebuild(&self, from: BuildFrom, by: Option<Binding>) -> BoxFuture<'_, Result<u32, ViewError>> {
+        self.ask(move |answer| Request::Rebuild { from, by, answer }).boxed()
     }
 
-    fn revert(&self, wait: Duration) -> BoxFuture<'_, Result<Reverted, ViewError>> {
+    fn revert(&self, wait: Duration, by: Option<Binding>) -> BoxFuture<'_, Result<Reverted, ViewError>> {
         async move {
-            let Reverting { generation, done } = self.ask(|answer| Request::Revert { answer }).await?;
-            let done = matches!(tokio::time::timeout(wait, done).await, Ok(Ok(())));
-            Ok(Reverted { generation: generation.number, done })
+            let Reverting { generation, done } = self.ask(move |answer| Request::Revert { by, answer }).await?;
+            let done = match done {
+                Some(done) => matches!(tokio::time::timeout(wait, done).await, Ok(Ok(()))),
+                None => true,
+            };
+            Ok(Reverted { generation, done })
         }
         .boxed()
     }

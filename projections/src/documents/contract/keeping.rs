@@ -12,18 +12,18 @@ use crate::generations::{BuildFrom, Catalog, Generation, Stage};
 
 fn generation(number: u32) -> Generation {
     let begun_at = Timestamp::from_micros(i64::from(number));
-    Generation { number, definition: 1, from: BuildFrom::History, stage: Stage::Ready, begun_at }
+    Generation { number, definition: 1, from: BuildFrom::History, stage: Stage::Ready, begun_at, replaced_at: None }
 }
 
 pub(crate) fn the_catalog_saved_last_is_read_back(case: &mut Case) {
     assert_eq!(case.runtime.block_on(case.store.catalog()).unwrap(), Catalog::default());
     drop(case.runtime.block_on(case.store.open(2)).unwrap());
     for catalog in [
-        Catalog { live: None, generations: vec![generation(1)], newest: 1 },
-        Catalog { live: Some(1), generations: vec![generation(1)], newest: 1 },
-        Catalog { live: Some(2), generations: vec![generation(1), generation(2)], newest: 2 },
-        Catalog { live: Some(1), generations: vec![generation(1), generation(2)], newest: 2 },
-        Catalog { live: None, generations: vec![generation(2)], newest: 2 },
+        Catalog { live: None, generations: vec![generation(1)], newest: 1, bound: Vec::new() },
+        Catalog { live: Some(1), generations: vec![generation(1)], newest: 1, bound: Vec::new() },
+        Catalog { live: Some(2), generations: vec![generation(1), generation(2)], newest: 2, bound: Vec::new() },
+        Catalog { live: Some(1), generations: vec![generation(1), generation(2)], newest: 2, bound: Vec::new() },
+        Catalog { live: None, generations: vec![generation(2)], newest: 2, bound: Vec::new() },
     ] {
         case.runtime.block_on(case.store.save(&catalog)).unwrap();
         case.crash();

@@ -6,7 +6,8 @@ use domain::{Service, ShardId, Timestamp};
 use store::Message;
 use uuid::Uuid;
 
-use super::{READ_LIMIT, Worker};
+use super::Worker;
+use super::following::READ_LIMIT;
 use crate::ViewError;
 use crate::fold::Fold;
 use crate::metrics::Outcome;

@@ -14,17 +14,17 @@ use crate::{Document, QuarantinedEntity};
 
 fn generation(number: u32) -> Generation {
     let begun_at = Timestamp::from_micros(i64::from(number));
-    Generation { number, definition: 1, from: BuildFrom::History, stage: Stage::Ready, begun_at }
+    Generation { number, definition: 1, from: BuildFrom::History, stage: Stage::Ready, begun_at, replaced_at: None }
 }
 
 pub(crate) fn the_catalog_saved_last_is_read_back(shop: &mut Shop) {
     assert_eq!(shop.runtime.block_on(shop.store.catalog()).unwrap(), Catalog::default());
     let catalogs = [
-        Catalog { live: None, generations: vec![generation(1)], newest: 1 },
-        Catalog { live: Some(1), generations: vec![generation(1)], newest: 1 },
-        Catalog { live: Some(1), generations: vec![generation(1), generation(2)], newest: 2 },
-        Catalog { live: Some(2), generations: vec![generation(1), generation(2)], newest: 2 },
-        Catalog { live: Some(2), generations: vec![generation(2)], newest: 2 },
+        Catalog { live: None, generations: vec![generation(1)], newest: 1, bound: Vec::new() },
+        Catalog { live: Some(1), generations: vec![generation(1)], newest: 1, bound: Vec::new() },
+        Catalog { live: Some(1), generations: vec![generation(1), generation(2)], newest: 2, bound: Vec::new() },
+        Catalog { live: Some(2), generations: vec![generation(1), generation(2)], newest: 2, bound: Vec::new() },
+        Catalog { live: Some(2), generations: vec![generation(2)], newest: 2, bound: Vec::new() },
     ];
     drop(shop.open_generation(2));
     for catalog in catalogs {

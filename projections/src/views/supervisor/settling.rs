@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use super::{MEASURE_EVERY, Supervisor};
 use crate::ViewError;
 use crate::generations::{BuildFrom, Catalog, Generation, Opened, Stage};
-use crate::projector::Lag;
 use crate::views::building::{self, Copied, Outcome};
 use crate::views::open::OpenGeneration;
 
@@ -31,17 +30,44 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         // The one that answers first: queries need not wait for the others.
         for generation in catalog.answering().into_iter().chain(&catalog.generations) {
             if generation.stage != Stage::Copying && self.shared.generation(generation.number).is_err() {
-                let opened = self.shared.store.open(generation.number).await?;
+                let mut opened = self.shared.store.open(generation.number).await?;
+                if generation.stage == Stage::Ready {
+                    let is_empty;
+                    (opened, is_empty) = self.is_empty(opened).await?;
+                    if is_empty {
+                        // There is one writer for a generation at a time, and it is opened again by what is saved now.
+                        drop(opened);
+                        return self.lose(generation.number).await;
+                    }
+                }
                 self.feed(generation.number, opened)?;
             }
             self.make_live_at_once(&catalog, generation.number);
         }
-        self.kept = catalog.kept().map(|kept| match self.kept {
-            Some((number, since)) if number == kept.number => (number, since),
-            _ => (kept.number, Instant::now()),
-        });
         self.work_on(&catalog);
         Ok(())
+    }
+
+    /// Whether a generation has nothing of what the log has: it was deleted, or damaged and emptied.
+    async fn is_empty(&self, mut opened: Opened<R>) -> Result<(Opened<R>, bool), ViewError> {
+        if self.shared.heads().values().all(|head| *head == 0) {
+            return Ok((opened, false));
+        }
+        // Writers block.
+        let reading = tokio::task::spawn_blocking(move || {
+            let positions = opened.writer.positions();
+            (opened, positions)
+        });
+        let (opened, positions) = reading.await.map_err(|_| self.unavailable("reading its positions has panicked"))?;
+        let is_empty = positions?.is_empty();
+        Ok((opened, is_empty))
+    }
+
+    /// A generation that has answered, or could, is empty: it does not answer before it is built again.
+    async fn lose(&mut self, number: u32) -> Result<(), ViewError> {
+        tracing::error!(view = self.shared.definition.name, generation = number, "the generation is empty");
+        self.save(self.loaded()?.with_lost(number)).await?;
+        Box::pin(self.settle()).await
     }
 
     /// Reads the catalog, and begins a first generation, or a new one where the definition has changed.
@@ -75,11 +101,11 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     async fn forget_what_was_kept_long_enough(&mut self) -> Result<(), ViewError> {
         // One that is gone back to is not let go of.
         let catalog = self.loaded()?;
-        if let Some((number, _)) = self.kept
+        if let Some(number) = catalog.kept().map(|kept| kept.number)
             && self.keeps_for().is_zero()
             && self.work.is_none()
+            && self.reverting.is_none()
             && self.is_swapped(&catalog)
-            && catalog.kept().is_some_and(|kept| kept.number == number)
         {
             tracing::info!(view = self.shared.definition.name, generation = number, "the generation is kept no longer");
             self.save(catalog.without(number)).await?;
@@ -90,6 +116,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     /// Ends generations that the catalog does not have any more.
     pub(super) fn close_what_is_gone(&mut self, catalog: &Catalog) {
         let gone = |number: &u32| catalog.get(*number).is_none();
+        self.reverting.take_if(|revert| gone(&revert.number));
         self.shared.change(|stand| {
             stand.stopped.take_if(|(number, _)| gone(number));
             let closed: Vec<_> = stand.open.extract_if(.., |number, _| gone(number)).collect();
@@ -134,6 +161,10 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
                 Stage::Copying => self.start_copying(building.number),
                 _ => self.start_building(building.number, true),
             }
+        } else if let Some(number) = self.reverting.as_ref().map(|revert| revert.number)
+            && catalog.kept().is_some_and(|kept| kept.number == number)
+        {
+            self.start_building(number, false);
         }
     }
 
@@ -168,7 +199,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         let Some(live) = self.shared.look(|stand| stand.live.clone()) else { return };
         gauges.waiting(live.waiting_readers());
         gauges.quarantined(live.shown().quarantined.len());
-        match Lag::measure(&*self.shared.log, &live.committed()).await {
+        match live.lag(&*self.shared.log).await {
             Ok(lag) => {
                 for source in self.shared.log.sources() {
                     let behind = lag.sources.iter().find(|behind| behind.source == source);

@@ -1,5 +1,6 @@
 //! A search view on the real embedded store, with faults in its way, over a shop in memory.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -22,6 +23,8 @@ use crate::views::{AnyView, View};
 use crate::{ConsistencyToken, Document, EntityRows, OrderDocument, ViewError};
 
 pub const SOON: Duration = Duration::from_secs(10);
+/// Longer than a commit that is not slow.
+const MOMENT: Duration = Duration::from_millis(30);
 
 /// What goes wrong.
 #[derive(Debug, Default)]
@@ -32,6 +35,8 @@ pub struct Faults {
     pub saves_left: AtomicI64,
     /// This generation does not commit.
     pub holds: Mutex<Option<u32>>,
+    /// Each commit of this generation takes a moment.
+    pub slow: Mutex<Option<u32>>,
     /// This generation takes the order for known.
     pub loses: Mutex<Option<(u32, Uuid)>>,
 }
@@ -125,6 +130,9 @@ impl ViewWriter for FaultyWriter {
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
         if *self.faults.holds.lock().unwrap() == Some(self.generation) {
             return Err(unavailable());
+        }
+        if *self.faults.slow.lock().unwrap() == Some(self.generation) {
+            std::thread::sleep(MOMENT);
         }
         self.inner.commit(positions)
     }
@@ -234,7 +242,13 @@ impl Bench {
 
     /// Ends the view wherever it is, and starts it again on the same data.
     pub async fn restart(self, definition: u32) -> Self {
+        self.restart_after(definition, |_| {}).await
+    }
+
+    /// The same, with something done to its folder in between.
+    pub async fn restart_after(self, definition: u32, harm: impl FnOnce(&Path)) -> Self {
         self.view.stop().await;
+        harm(self.directory.path());
         self.faults.down.store(false, Ordering::SeqCst);
         self.faults.saves_left.store(-1, Ordering::SeqCst);
         let view = start(&self.directory, &self.shop, &self.rows, &self.faults, self.keep, definition);

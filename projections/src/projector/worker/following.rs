@@ -1,0 +1,118 @@
+//! Following the log: repeats are dropped, gaps are seen and read, and what was there before is caught up with.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use domain::ShardId;
+use store::{Destination, Message};
+
+use super::super::lag;
+use super::{CHECK_EVERY, Worker};
+use crate::ViewError;
+use crate::metrics::Outcome;
+
+/// How many messages one read of the log brings.
+pub(super) const READ_LIMIT: usize = 500;
+/// So many deliveries are taken in before a check says that something is missing: all that can wait.
+const DELIVERIES_BEFORE_CHECK: usize = 8192;
+
+impl Worker {
+    /// A message that came live: it may be a repeat, and others before it may be missing.
+    pub(super) fn receive(&mut self, message: &Message) -> Result<(), ViewError> {
+        let position = self.position(message.source);
+        if message.sequence <= position {
+            self.parts.metrics.event(Outcome::Duplicate);
+            return Ok(());
+        }
+        if message.previous == position {
+            return self.take(message);
+        }
+        self.parts.metrics.gap(message.source);
+        while !self.requested() && self.read_on(message.source)? {}
+        Ok(())
+    }
+
+    /// Reads what was there at the last check already and has not come since, then remembers what is there now.
+    pub(super) fn check(&mut self) -> Result<(), ViewError> {
+        // What has arrived while the view was busy is not missing.
+        for _ in 0..DELIVERIES_BEFORE_CHECK {
+            let Ok(delivery) = self.parts.deliveries.try_recv() else { break };
+            self.prepare(delivery.iter().map(|message| &**message))?;
+            for message in &delivery {
+                self.receive(message)?;
+            }
+        }
+        self.next_check = Instant::now() + CHECK_EVERY;
+        for (source, head) in std::mem::take(&mut self.heads) {
+            if self.position(source) < head {
+                self.parts.metrics.gap(source);
+                while !self.requested() && self.read_on(source)? {}
+            }
+        }
+        self.expect_heads();
+        self.commit_if_due()
+    }
+
+    /// What is committed now must have come by the next check.
+    pub(super) fn expect_heads(&mut self) {
+        let behind = lag::sources_behind(&*self.parts.log, &self.positions);
+        self.heads = behind.into_iter().map(|(source, (_, head))| (source, head)).collect();
+    }
+
+    /// Reads the log until the view is level with it; source by source in turn, so that none falls behind the others.
+    pub(super) fn catch_up(&mut self) -> Result<(), ViewError> {
+        let mut sources = self.parts.log.sources();
+        while !sources.is_empty() {
+            let mut unfinished = Vec::new();
+            for source in sources {
+                if self.read_on(source)? {
+                    unfinished.push(source);
+                }
+            }
+            if self.requested() {
+                // Following begins with the request; what is not read by then comes with the checks.
+                self.expect_heads();
+                self.next_check = Instant::now();
+                return Ok(());
+            }
+            sources = unfinished;
+        }
+        self.commit()
+    }
+
+    /// Whether somebody wants something, so that a long read ends early.
+    pub(super) fn requested(&self) -> bool {
+        self.parts.requests.is_closed() || !self.parts.requests.is_empty()
+    }
+
+    /// Takes in one read of the log; true when it has moved the position.
+    pub(super) fn read_on(&mut self, source: ShardId) -> Result<bool, ViewError> {
+        let position = self.position(source);
+        if self.parts.log.head(source, Destination::Events) <= position {
+            return Ok(false);
+        }
+        let read = self.parts.log.read(source, Destination::Events, position, READ_LIMIT);
+        let messages = self.parts.runtime.block_on(read)?;
+        self.prepare(&messages)?;
+        for message in &messages {
+            // It does not follow when a refused commit has taken the positions back.
+            if message.previous != self.position(source) {
+                break;
+            }
+            self.take(message)?;
+        }
+        self.commit_if_due()?;
+        Ok(self.position(source) != position)
+    }
+
+    /// Tells the view which entities come next.
+    pub(super) fn prepare<'a>(&mut self, messages: impl IntoIterator<Item = &'a Message>) -> Result<(), ViewError> {
+        let uses = self.parts.definition.uses;
+        let mut entities = BTreeMap::new();
+        for message in messages.into_iter().filter(|message| uses.contains(&message.source.service)) {
+            entities.entry((message.source.service, message.entity)).or_insert(message.version);
+        }
+        let entities: Vec<_> = entities.into_iter().map(|((service, id), version)| (service, id, version)).collect();
+        if entities.is_empty() { Ok(()) } else { self.parts.writer.prepare(&entities) }
+    }
+}
