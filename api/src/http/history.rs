@@ -1,5 +1,8 @@
 //! An entity's past: its events page by page, and the point in time a caller asks for.
 
+#[cfg(test)]
+mod tests;
+
 use actix_web::{HttpRequest, HttpResponse};
 use actors::Seen;
 use domain::Service;
@@ -40,27 +43,38 @@ pub fn answer(api: &Api, service: Service, entity: Uuid, version: u64, body: &im
     HttpResponse::Ok().insert_header((CONSISTENCY_TOKEN, token)).json(body)
 }
 
-/// The events of the entity in the path, oldest first. The cursor is the version that comes next.
+/// The events of the entity in the path, oldest first. The cursor is the version that comes next, which the service only
+/// gives out for a version whose predecessor exists.
 ///
 /// # Errors
-/// Wrong parameters; an entity without events.
+/// Wrong parameters; a cursor that the service has not given out; an entity without events.
 pub async fn events(request: &HttpRequest, api: &Api, service: Service) -> Result<HttpResponse, Problem> {
     let id = path_id(request)?;
     let mut params = Params::of(request, &["limit", "cursor"])?;
     let limit = params.limit(MAX_EVENTS).unwrap_or(MAX_EVENTS);
     let cursor = params.cursor();
     params.finish()?;
-    let from_version = match cursor.as_deref().map(str::parse::<u64>) {
-        None => 1,
-        Some(Ok(version)) if version > 1 => version,
-        Some(_) => return Err(ReadError::InvalidCursor.into()),
-    };
-    // One more than is shown tells whether there are more.
-    let read = api.ports.history.events(service, id, from_version, limit + 1);
+    let before = cursor.map(|cursor| version_before(&cursor).ok_or(ReadError::InvalidCursor)).transpose()?;
+    // The event before the page shows that the cursor is one of ours; one more than is shown, whether there are more.
+    let wanted = limit + 1 + usize::from(before.is_some());
+    let read = api.ports.history.events(service, id, before.unwrap_or(1), wanted);
     let mut events = reads::run(api, false, read).await?;
+    if let Some(before) = before {
+        if events.first().is_none_or(|event| event.version != before) {
+            return Err(ReadError::InvalidCursor.into());
+        }
+        events.remove(0);
+    }
     let next = events.get(limit).map(|event| event.version.to_string());
     events.truncate(limit);
-    let seen = events.last().map_or(from_version - 1, |event| event.version);
+    // A version that exists: a token that names another would keep its readers waiting for ever.
+    let seen = events.last().map(|event| event.version).or(before).unwrap_or(0);
     let body = Events { events: events.into_iter().map(Into::into).collect(), next };
     Ok(answer(api, service, id, seen, &body))
+}
+
+/// The version before the one that a cursor names; `None` when it is not written as the service writes it.
+fn version_before(cursor: &str) -> Option<u64> {
+    let version: u64 = cursor.parse().ok().filter(|version: &u64| version.to_string() == cursor)?;
+    version.checked_sub(1).filter(|before| *before > 0)
 }

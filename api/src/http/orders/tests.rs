@@ -327,32 +327,3 @@ async fn a_view_that_is_behind_says_what_it_lacks() {
         node.get(&format!("/orders/{ID}")).await.is_problem(status);
     }
 }
-
-#[actix_web::test]
-async fn the_past_is_shown_by_version_or_time_but_not_by_both() {
-    let node = Node::new();
-    let answer = node.get(&format!("/orders/{ID}?asOfVersion=2")).await;
-    assert_eq!((answer.status.as_u16(), answer.header("consistency-token")), (200, "orders.2"));
-    node.get(&format!("/orders/{ID}?asOf=2026-01-01T00:00:00Z")).await;
-    node.get(&format!("/orders/{ID}?asOfVersion=0")).await.is_problem(404);
-    for query in ["asOfVersion=first", "asOf=yesterday", "asOf=2026-01-01T00:00:00Z&asOfVersion=1", "limit=1"] {
-        node.get(&format!("/orders/{ID}?{query}")).await.is_problem(400);
-    }
-}
-
-#[actix_web::test]
-async fn a_history_is_read_page_by_page() {
-    let node = Node::new();
-    let path = format!("/orders/{ID}/history");
-    let all = node.get(&path).await;
-    assert_eq!((all.json["events"].as_array().unwrap().len(), all.json.get("next")), (3, None));
-    assert_eq!(all.json["events"][0]["data"]["a"], 1);
-    let first = node.get(&format!("{path}?limit=2")).await;
-    let next = first.json["next"].as_str().unwrap();
-    assert_eq!(first.header("consistency-token"), "orders.2");
-    let second = node.get(&format!("{path}?limit=2&cursor={next}")).await;
-    assert_eq!((second.json["events"][0]["version"].as_u64(), second.json.get("next")), (Some(3), None));
-    for query in ["limit=0", "limit=1001", "cursor=nonsense", "cursor=0", "state=APPROVED"] {
-        node.get(&format!("{path}?{query}")).await.is_problem(400);
-    }
-}
