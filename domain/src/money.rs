@@ -6,7 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
 
@@ -122,7 +123,23 @@ impl<'de> Deserialize<'de> for Money {
         struct Wire {
             amount: Amount,
         }
-        Wire::deserialize(deserializer).map(|wire| wire.amount.0)
+
+        // What is derived for a structure takes an array of its fields too.
+        struct ObjectVisitor;
+
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Wire;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object such as {\"amount\": \"12.34\"}")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Wire, A::Error> {
+                Wire::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(ObjectVisitor).map(|wire| wire.amount.0)
     }
 }
 
@@ -199,7 +216,24 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Money>(), Err(error), "{text}");
         }
-        assert!(serde_json::from_str::<Money>(r#"{"amount":"1","currency":"EUR"}"#).is_err());
+    }
+
+    #[test]
+    fn refuses_what_is_not_an_object_with_an_amount_alone() {
+        for json in [
+            r#"["1"]"#,
+            "[1]",
+            "[]",
+            "7",
+            r#""1""#,
+            "{}",
+            r#"{"amount":["1"]}"#,
+            r#"{"amount":null}"#,
+            r#"{"amount":"1","amount":"1"}"#,
+            r#"{"amount":"1","currency":"EUR"}"#,
+        ] {
+            assert!(serde_json::from_str::<Money>(json).is_err(), "{json}");
+        }
     }
 
     proptest! {

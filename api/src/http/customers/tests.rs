@@ -27,6 +27,7 @@ async fn an_invalid_customer_is_refused_naming_the_field() {
         (&["name"], name(&"é".repeat(201))),
         (&["creditLimit"], limit("null")),
         (&["creditLimit"], limit("7")),
+        (&["creditLimit"], limit(r#"["1"]"#)),
         (&["creditLimit"], limit(r#"{"amount":"-0.01"}"#)),
         (&["creditLimit"], limit(r#"{"amount":"1","currency":"EUR"}"#)),
         (&["creditLimit"], limit(r#"{"amount":"99999999999999999999999"}"#)),
