@@ -7,7 +7,9 @@ async fn the_past_is_shown_by_version_or_time_but_not_by_both() {
     let node = Node::new();
     let answer = node.get(&format!("/orders/{ID}?asOfVersion=2")).await;
     assert_eq!((answer.status.as_u16(), answer.header("consistency-token")), (200, "orders.2"));
-    node.get(&format!("/orders/{ID}?asOf=2026-01-01T00:00:00Z")).await;
+    for time in ["2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", "9999-12-31T23:59:59Z"] {
+        assert_eq!(node.get(&format!("/orders/{ID}?asOf={time}")).await.status, 200, "{time}");
+    }
     node.get(&format!("/orders/{ID}?asOfVersion=0")).await.is_problem(404);
     for query in ["asOfVersion=first", "asOf=yesterday", "asOf=2026-01-01T00:00:00Z&asOfVersion=1", "limit=1"] {
         node.get(&format!("/orders/{ID}?{query}")).await.is_problem(400);

@@ -253,8 +253,9 @@ async fn a_search_is_passed_on_as_it_was_asked() {
     assert_eq!(query.since.unwrap().to_string(), "2026-01-01T00:00:00Z");
     assert_eq!((query.min_total, query.max_total), (Some(Money::from_cents(100)), Some(Money::from_cents(250))));
     assert_eq!((query.page.limit, query.page.cursor.as_deref()), (7, Some("abc")));
-    node.get("/orders").await;
+    node.get("/orders?until=9999-12-31T23:59:59Z").await;
     let query = taken(&node.double.order_query);
+    assert!(query.until.is_some());
     assert_eq!((query.sort, query.page.limit), (OrderSort::Newest, 20));
 }
 
@@ -274,6 +275,7 @@ async fn bad_parameters_are_refused_naming_them() {
         ("maxTotal", "1.234"),
         ("since", "yesterday"),
         ("until", "2026-13-01T00:00:00Z"),
+        ("until", "2026-01-01T00:00:55,5Z"),
         ("colour", "red"),
         ("text", ""),
     ] {
