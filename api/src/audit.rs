@@ -75,12 +75,7 @@ pub enum AuditError {
 pub async fn run(config: &AuditConfig) -> Result<Report, AuditError> {
     let stores = Arc::new(Stores::open(config).await?);
     let mut report = Report { node_running: stores.node_running, ..Report::default() };
-    if stores.documents.is_none() {
-        report.unchecked(Invariant::Documents, "the document view is not built yet");
-    }
-    if stores.search.is_none() {
-        report.unchecked(Invariant::Search, "the search view is not built yet by this release");
-    }
+    stores.tell_absent_views(&mut report);
     // Tasks of their own, because decoding is most of the work.
     let parts = [
         tokio::spawn(part(&stores, |stores| Box::pin(orders::audit(stores)))),

@@ -23,12 +23,23 @@ pub const LOCK_FILE: &str = "lock";
 pub(super) struct Stores {
     pub customers: ServiceDatabase,
     pub orders: ServiceDatabase,
-    /// The generation that answers, if one does.
-    pub documents: Option<Box<dyn ViewAudit>>,
-    pub search: Option<Box<dyn ViewAudit>>,
+    documents: Answering,
+    search: Answering,
     pub shards: u16,
     pub node_running: bool,
     pub now: Timestamp,
+}
+
+/// The generation of a view that answers, or why there is none to look at.
+type Answering = Result<Box<dyn ViewAudit>, Absence>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absence {
+    NotBuilt,
+    /// The catalog has this generation answer, and its store is not there.
+    Gone(u32),
+    /// The generation was built by another release, and its store cannot be read by this one.
+    Outdated,
 }
 
 /// How a view stands as a whole.
@@ -45,8 +56,8 @@ impl Stores {
         let customers = ServiceDatabase::open_to_read(Service::Customers, folder).await?;
         let orders = ServiceDatabase::open_to_read(Service::Orders, folder).await?;
         let shards = fixed_shards(config, [&customers, &orders]).await?;
-        let documents = answering(&*config.views.documents).await?;
-        let search = answering(&*config.views.search).await?;
+        let documents = answering(&*config.views.documents, documents::DEFINITION).await?;
+        let search = answering(&*config.views.search, search::DEFINITION).await?;
         Ok(Stores {
             customers,
             orders,
@@ -67,14 +78,33 @@ impl Stores {
 
     /// The views that are built.
     fn views(&self) -> impl Iterator<Item = (&'static str, Invariant, &dyn ViewAudit)> {
-        let documents = self.documents.as_deref().map(|view| (documents::VIEW, Invariant::Documents, view));
-        let search = self.search.as_deref().map(|view| (search::VIEW, Invariant::Search, view));
+        let documents = self.documents.as_ref().ok().map(|view| (documents::VIEW, Invariant::Documents, &**view));
+        let search = self.search.as_ref().ok().map(|view| (search::VIEW, Invariant::Search, &**view));
         documents.into_iter().chain(search)
+    }
+
+    /// Tells of the views that cannot be looked at. One that should answer and is gone is a violation: its readers are
+    /// answered with less than what has happened.
+    pub(super) fn tell_absent_views(&self, report: &mut Report) {
+        for (name, invariant, view) in
+            [(documents::VIEW, Invariant::Documents, &self.documents), (search::VIEW, Invariant::Search, &self.search)]
+        {
+            match view {
+                Ok(_) => {}
+                Err(Absence::NotBuilt) => report.unchecked(invariant, "the view is not built yet"),
+                Err(Absence::Outdated) => report.unchecked(invariant, "the view was built by another release"),
+                Err(Absence::Gone(number)) => {
+                    let subject = format_args!("view {name}");
+                    let expected = format_args!("generation {number}, which answers by the catalog");
+                    report.violated_by(invariant, Problem::new(subject, "store", expected, "nothing"));
+                }
+            }
+        }
     }
 
     /// What views show of a range of customers.
     pub(super) async fn customer_views(&self, range: IdRange) -> Result<Vec<ViewSlice<CustomerDocument>>, AuditError> {
-        let Some(reader) = &self.documents else { return Ok(Vec::new()) };
+        let Ok(reader) = &self.documents else { return Ok(Vec::new()) };
         let slice = reader.customers(range).await?;
         let version = |document: &CustomerDocument| document.version;
         Ok(vec![ViewSlice::new(documents::VIEW, Invariant::Documents, slice, version)])
@@ -110,11 +140,20 @@ impl Stores {
     }
 }
 
-/// The generation of a view that answers; `None` when none does, or when it is gone.
-async fn answering<R: ?Sized>(store: &dyn ViewStore<R>) -> Result<Option<Box<dyn ViewAudit>>, ViewError> {
-    match store.catalog().await?.live {
-        Some(number) => store.audit(number).await,
-        None => Ok(None),
+/// Opens the generation of a view that answers. A node may replace it meanwhile and let go of it.
+async fn answering<R: ?Sized>(store: &dyn ViewStore<R>, definition: u32) -> Result<Answering, ViewError> {
+    let mut catalog = store.catalog().await?;
+    loop {
+        let Some(number) = catalog.live else { return Ok(Err(Absence::NotBuilt)) };
+        if let Some(view) = store.audit(number).await? {
+            return Ok(Ok(view));
+        }
+        let newest = store.catalog().await?;
+        if newest.live == Some(number) {
+            let outdated = newest.answering().is_some_and(|generation| generation.definition != definition);
+            return Ok(Err(if outdated { Absence::Outdated } else { Absence::Gone(number) }));
+        }
+        catalog = newest;
     }
 }
 

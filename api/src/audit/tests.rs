@@ -269,14 +269,33 @@ fn an_older_search_index_is_behind_and_one_that_says_it_is_new_is_wrong() {
 }
 
 #[test]
-fn views_that_are_not_there_are_told_and_not_called_violations() {
+fn views_that_were_never_built_are_told_and_not_called_violations() {
     let folder = Left::behind().copy();
-    fs::remove_file(folder.path().join(DOCUMENTS)).unwrap();
-    fs::remove_dir_all(folder.path().join("search-1")).unwrap();
+    remove_views(folder.path());
+    for catalog in ["documents.json", "search.json"] {
+        fs::remove_file(folder.path().join(catalog)).unwrap();
+    }
     let report = audit(folder.path());
     assert!(report.holds(), "{report}");
     let unchecked = report.invariants.values().filter(|finding| finding.unchecked.is_some()).count();
     assert_eq!(unchecked, 2, "{report}");
+}
+
+#[test]
+fn a_view_whose_answering_generation_is_gone_is_a_violation_naming_it() {
+    let folder = Left::behind().copy();
+    remove_views(folder.path());
+    let report = audit(folder.path());
+    assert_eq!(report.violated().collect::<Vec<_>>(), vec![Invariant::Documents, Invariant::Search], "{report}");
+    for view in ["documents", "search"] {
+        let told = format!("view {view}: store: expected generation 1, which answers by the catalog, found nothing");
+        assert!(report.to_string().contains(&told), "{report}");
+    }
+}
+
+fn remove_views(folder: &Path) {
+    fs::remove_file(folder.join(DOCUMENTS)).unwrap();
+    fs::remove_dir_all(folder.join("search-1")).unwrap();
 }
 
 #[test]
