@@ -130,7 +130,11 @@ fn damaged_outboxes_and_inboxes_are_found() {
         ("UPDATE outbox SET messages = NULL WHERE version IS NULL", Outbox),
         ("UPDATE shards SET published = 1000000 WHERE shard = 0", Outbox),
         ("UPDATE inbox SET position = 1000000 WHERE position = (SELECT max(position) FROM inbox)", Inbox),
-        ("UPDATE inbox SET source_shard = 99 WHERE position = (SELECT max(position) FROM inbox)", Inbox),
+        (
+            "UPDATE inbox SET source_shard = 99 WHERE (shard, source_service, source_shard) = \
+          (SELECT shard, source_service, source_shard FROM inbox ORDER BY position DESC LIMIT 1)",
+            Inbox,
+        ),
     ] {
         assert_eq!(violated_by(CUSTOMERS, sql), vec![violated], "{sql}");
     }
