@@ -133,7 +133,7 @@ fn new_customer(bytes: &[u8]) -> Result<NewCustomer, Problem> {
 pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         let known = ["since", "name", "minOrderTotal", "orderState", "limit", "cursor"];
-        let mut params = Params::of(&request, &known)?;
+        let mut params = Params::of(&request, &known);
         let query = CustomerQuery {
             since: params.time("since"),
             name: params.text("name", MAX_NAME_CHARS),
@@ -206,7 +206,7 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 pub async fn orders(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         let id = path_id(&request)?;
-        let mut params = Params::of(&request, &["state", "limit", "cursor"])?;
+        let mut params = Params::of(&request, &["state", "limit", "cursor"]);
         let state = params.order_state("state");
         let page = params.page();
         params.finish()?;

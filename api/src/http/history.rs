@@ -23,7 +23,7 @@ const MAX_EVENTS: usize = 1_000;
 /// # Errors
 /// Unknown or wrong parameters, or both points at once; not found before the first version.
 pub fn as_of(request: &HttpRequest, what: &'static str) -> Result<Option<AsOf>, Problem> {
-    let mut params = Params::of(request, &["asOfVersion", "asOf"])?;
+    let mut params = Params::of(request, &["asOfVersion", "asOf"]);
     let version = params.number("asOfVersion");
     let time = params.time("asOf");
     if version.is_some() && time.is_some() {
@@ -50,7 +50,7 @@ pub fn answer(api: &Api, service: Service, entity: Uuid, version: u64, body: &im
 /// Wrong parameters; a cursor that the service has not given out; an entity without events.
 pub async fn events(request: &HttpRequest, api: &Api, service: Service) -> Result<HttpResponse, Problem> {
     let id = path_id(request)?;
-    let mut params = Params::of(request, &["limit", "cursor"])?;
+    let mut params = Params::of(request, &["limit", "cursor"]);
     let limit = params.limit(MAX_EVENTS).unwrap_or(MAX_EVENTS);
     let cursor = params.cursor();
     params.finish()?;

@@ -73,7 +73,7 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 }
 
 fn order_query(request: &HttpRequest) -> Result<OrderQuery, Problem> {
-    let mut params = Params::of(request, LIST_PARAMS)?;
+    let mut params = Params::of(request, LIST_PARAMS);
     let text = params.text("text", MAX_TEXT_CHARS);
     let sort = params.named("sort", &OrderSort::ALL, OrderSort::name);
     if sort == Some(OrderSort::Relevance) && text.is_none() {

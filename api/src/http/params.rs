@@ -2,7 +2,6 @@
 //! at once.
 
 use actix_web::HttpRequest;
-use actix_web::web::Query;
 use domain::{Money, OrderState, Timestamp};
 use uuid::Uuid;
 
@@ -16,32 +15,28 @@ const MAX_CURSOR_BYTES: usize = 2048;
 
 /// The parameters of a query string, and what is wrong with them.
 pub struct Params {
-    pairs: Vec<(String, String)>,
+    /// By name; a value is absent when it cannot be read.
+    pairs: Vec<(String, Option<String>)>,
     errors: Errors,
 }
 
 impl Params {
-    /// # Errors
-    /// A query string that cannot be taken apart.
-    pub fn of(request: &HttpRequest, known: &[&'static str]) -> Result<Self, Problem> {
+    /// Takes the query string apart; what is wrong with its parts is told by [`Params::finish`].
+    pub fn of(request: &HttpRequest, known: &[&'static str]) -> Self {
         let mut params = Params { pairs: Vec::new(), errors: Errors::default() };
-        let text = request.query_string();
-        if text.is_empty() {
-            return Ok(params);
-        }
-        let pairs = Query::<Vec<(String, String)>>::from_query(text)
-            .map_err(|_| Problem::malformed("the query string cannot be read"))?
-            .into_inner();
-        for (index, (name, _)) in pairs.iter().enumerate() {
+        for pair in request.query_string().split('&').filter(|pair| !pair.is_empty()) {
+            let (raw_name, raw_value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decoded(raw_name).unwrap_or_else(|| raw_name.to_owned());
             if !known.contains(&name.as_str()) {
                 let allowed = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                params.errors.add(name.clone(), format!("is an unknown parameter; allowed: {allowed}"));
-            } else if pairs.iter().take(index).any(|(earlier, _)| earlier == name) {
-                params.errors.add(name.clone(), "must be given once");
+                params.errors.add(name, format!("is an unknown parameter; allowed: {allowed}"));
+            } else if params.pairs.iter().any(|(earlier, _)| *earlier == name) {
+                params.errors.add(name, "must be given once");
+            } else {
+                params.pairs.push((name, decoded(raw_value)));
             }
         }
-        params.pairs = pairs;
-        Ok(params)
+        params
     }
 
     /// # Errors
@@ -58,6 +53,10 @@ impl Params {
         allowed: impl FnOnce() -> String,
     ) -> Option<T> {
         let (_, value) = self.pairs.iter().find(|(given, _)| given == name)?;
+        let Some(value) = value else {
+            self.errors.add(name, "must be UTF-8, with %XX for the bytes that are escaped");
+            return None;
+        };
         let parsed = parse(value);
         if parsed.is_none() {
             self.errors.add(name, allowed());
@@ -141,7 +140,25 @@ impl Params {
 /// # Errors
 /// The parameters that are there.
 pub fn none(request: &HttpRequest) -> Result<(), Problem> {
-    Params::of(request, &[])?.finish()
+    Params::of(request, &[]).finish()
+}
+
+/// A name or value as it was before it was put into a query string: `+` for a space, `%XX` for a byte. `None` when it is
+/// not escaped in this way, or is no UTF-8.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                digit()? * 16 + digit()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// The `{id}` of the path.

@@ -55,7 +55,7 @@ pub struct Replayed {
 ))]
 pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
-        let mut params = Params::of(&request, &["limit", "cursor"])?;
+        let mut params = Params::of(&request, &["limit", "cursor"]);
         let page = params.page();
         params.finish()?;
         let read = api.ports.quarantine.list(page);

@@ -74,7 +74,7 @@ pub struct SagaOutcome {
 ))]
 pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
-        let mut params = Params::of(&request, &["type", "state", "limit", "cursor"])?;
+        let mut params = Params::of(&request, &["type", "state", "limit", "cursor"]);
         let query = SagaQuery {
             kind: params.named("type", &SagaKind::ALL, SagaKind::name),
             state: params.named("state", &SagaState::ALL, SagaState::name),

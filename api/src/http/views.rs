@@ -72,7 +72,7 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 pub async fn rebuild(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
         let _permit = api.commands.enter()?;
-        let mut params = Params::of(&request, &["from"])?;
+        let mut params = Params::of(&request, &["from"]);
         let from = params.named("from", &BuildFrom::ALL, BuildFrom::name).unwrap_or_default();
         params.finish()?;
         let scope = format_args!("POST /views/{}/rebuild", name(&request));

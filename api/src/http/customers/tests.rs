@@ -64,3 +64,17 @@ async fn count_is_no_id() {
     assert_eq!(node.get(&format!("/customers/{ID}/orders?state=SHIPPED")).await.json["orders"][0]["orderId"], ID);
     assert_eq!(node.get(&format!("/customers/{ID}/history")).await.header("consistency-token"), "customers.3");
 }
+
+#[actix_web::test]
+async fn a_parameter_that_is_escaped_wrongly_or_no_text_is_refused_naming_it() {
+    let node = Node::new();
+    for value in ["%zz", "%ff", "%", "%4", "a%C3", "%+1", "%C3%28"] {
+        assert_eq!(node.get(&format!("/customers?name={value}")).await.fields(), ["name"], "{value}");
+    }
+    assert_eq!(node.get("/customers?name=%zz&limit=0&%zz=1").await.fields(), ["%zz", "name", "limit"]);
+    for (value, name) in [("Zo%C3%AB+Park", "Zoë Park"), ("a%2Bb%26c=d%25", "a+b&c=d%"), ("%5a", "Z")] {
+        assert_eq!(node.get(&format!("/customers?&name={value}&")).await.status, 200, "{value}");
+        assert_eq!(taken(&node.double.customer_query).name.as_deref(), Some(name));
+    }
+    assert_eq!(node.get("/customers?name").await.fields(), ["name"]);
+}
