@@ -143,8 +143,8 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
         };
         params.finish()?;
         let (freshness, applied) = reads::freshness(&request, &api)?;
-        let read = api.ports.queries.customers(query, freshness);
-        let answer = reads::run(&api, true, read).await?;
+        let read = |freshness| api.ports.queries.customers(query.clone(), freshness);
+        let answer = reads::query(&api, freshness, read).await?;
         Ok(answer::query(answer, applied, |listed| Customers::new(listed.items, listed.next)))
     };
     api.meters.list_customers.watch(&request, work).await
@@ -160,7 +160,7 @@ pub async fn count(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         params::none(&request)?;
         let (freshness, applied) = reads::freshness(&request, &api)?;
-        let answer = reads::run(&api, true, api.ports.queries.customer_count(freshness)).await?;
+        let answer = reads::query(&api, freshness, |freshness| api.ports.queries.customer_count(freshness)).await?;
         Ok(answer::query(answer, applied, |count| CustomerCount { count }))
     };
     api.meters.count_customers.watch(&request, work).await
@@ -182,13 +182,13 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
         let id = path_id(&request)?;
         if let Some(point) = history::as_of(&request, "customer")? {
             let read = api.ports.history.customer_as_of(CustomerId(id), point);
-            let customer = reads::run(&api, false, read).await?;
+            let customer = reads::run(&api, read).await?;
             let version = customer.version;
             return Ok(history::answer(&api, Service::Customers, id, version, &Customer::from(customer)));
         }
         let (freshness, applied) = reads::freshness(&request, &api)?;
-        let read = api.ports.queries.customer(CustomerId(id), freshness);
-        let answer = reads::run(&api, true, read).await?;
+        let read = |freshness| api.ports.queries.customer(CustomerId(id), freshness);
+        let answer = reads::query(&api, freshness, read).await?;
         Ok(answer::query(answer, applied, CustomerDetails::from))
     };
     api.meters.show_customer.watch(&request, work).await
@@ -211,8 +211,8 @@ pub async fn orders(request: HttpRequest, api: Data<Api>) -> HttpResponse {
         let page = params.page();
         params.finish()?;
         let (freshness, applied) = reads::freshness(&request, &api)?;
-        let read = api.ports.queries.customer_orders(CustomerId(id), state, page, freshness);
-        let answer = reads::run(&api, true, read).await?;
+        let read = |freshness| api.ports.queries.customer_orders(CustomerId(id), state, page.clone(), freshness);
+        let answer = reads::query(&api, freshness, read).await?;
         Ok(answer::query(answer, applied, |listed| OrdersOfCustomer::new(listed.items, listed.next)))
     };
     api.meters.orders_of_customer.watch(&request, work).await

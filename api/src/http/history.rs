@@ -58,7 +58,7 @@ pub async fn events(request: &HttpRequest, api: &Api, service: Service) -> Resul
     // The event before the page shows that the cursor is one of ours; one more than is shown, whether there are more.
     let wanted = limit + 1 + usize::from(before.is_some());
     let read = api.ports.history.events(service, id, before.unwrap_or(1), wanted);
-    let mut events = reads::run(api, false, read).await?;
+    let mut events = reads::run(api, read).await?;
     if let Some(before) = before {
         if events.first().is_none_or(|event| event.version != before) {
             return Err(ReadError::InvalidCursor.into());

@@ -21,7 +21,7 @@ pub fn routes(config: &mut ServiceConfig) {
 pub async fn cluster(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         params::none(&request)?;
-        let state = reads::run(&api, false, api.ports.cluster.state()).await?;
+        let state = reads::run(&api, api.ports.cluster.state()).await?;
         Ok(HttpResponse::Ok().json(state))
     };
     api.meters.cluster.watch(&request, work).await

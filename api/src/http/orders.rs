@@ -65,8 +65,8 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         let query = order_query(&request)?;
         let (freshness, applied) = reads::freshness(&request, &api)?;
-        let read = api.ports.queries.orders(query, freshness);
-        let answer = reads::run(&api, true, read).await?;
+        let read = |freshness| api.ports.queries.orders(query.clone(), freshness);
+        let answer = reads::query(&api, freshness, read).await?;
         Ok(answer::query(answer, applied, |found| Orders::new(found.listed.items, found.total, found.listed.next)))
     };
     api.meters.list_orders.watch(&request, work).await
@@ -111,13 +111,13 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
         let id = path_id(&request)?;
         if let Some(point) = history::as_of(&request, "order")? {
             let read = api.ports.history.order_as_of(OrderId(id), point);
-            let order = reads::run(&api, false, read).await?;
+            let order = reads::run(&api, read).await?;
             let version = order.version;
             return Ok(history::answer(&api, Service::Orders, id, version, &Order::from(order)));
         }
         let (freshness, applied) = reads::freshness(&request, &api)?;
-        let read = api.ports.queries.order(OrderId(id), freshness);
-        let answer = reads::run(&api, true, read).await?;
+        let read = |freshness| api.ports.queries.order(OrderId(id), freshness);
+        let answer = reads::query(&api, freshness, read).await?;
         Ok(answer::query(answer, applied, Order::from))
     };
     api.meters.show_order.watch(&request, work).await

@@ -59,7 +59,7 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
         let page = params.page();
         params.finish()?;
         let read = api.ports.quarantine.list(page);
-        let Listed { items: quarantine, next } = reads::run(&api, false, read).await?;
+        let Listed { items: quarantine, next } = reads::run(&api, read).await?;
         Ok(HttpResponse::Ok().json(ParkedList { quarantine, next }))
     };
     api.meters.list_quarantine.watch(&request, work).await
@@ -74,7 +74,7 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         params::none(&request)?;
         let id = MessageId(path_id(&request)?);
-        let parked = reads::run(&api, false, api.ports.quarantine.show(id)).await?;
+        let parked = reads::run(&api, api.ports.quarantine.show(id)).await?;
         Ok(HttpResponse::Ok().json(parked))
     };
     api.meters.show_quarantined.watch(&request, work).await

@@ -1,5 +1,7 @@
 //! What all queries share: the methods they are asked with, the consistency tokens the caller sends, how long to wait, and the bound on reads in flight.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, Route, guard, web};
 
 use super::headers::CONSISTENCY_TOKEN;
@@ -31,18 +33,33 @@ pub fn freshness(request: &HttpRequest, api: &Api) -> Result<(Freshness, Prefer)
     Ok((Freshness { tokens, wait, lenient: prefer.lenient }, applied))
 }
 
-/// Runs a read. One that may wait for its view ends when the node does.
+/// Runs a read that does not wait for a view.
 ///
 /// # Errors
-/// What the read answers, or that the node is overloaded or ending.
-pub async fn run<T>(api: &Api, may_wait: bool, read: ReadFuture<'_, T>) -> Result<T, Problem> {
+/// What the read answers, or that the node is overloaded.
+pub async fn run<T>(api: &Api, read: ReadFuture<'_, T>) -> Result<T, Problem> {
     let _permit = api.reads.enter()?;
-    if !may_wait {
-        return Ok(read.await?);
+    Ok(read.await?)
+}
+
+/// Runs a query. One that waits when the node ends waits no longer: it is asked again, and answered as if its wait were
+/// over.
+///
+/// # Errors
+/// What the query answers, or that the node is overloaded.
+pub async fn query<'a, T>(
+    api: &'a Api,
+    freshness: Freshness,
+    read: impl Fn(Freshness) -> ReadFuture<'a, T>,
+) -> Result<T, Problem> {
+    let _permit = api.reads.enter()?;
+    if freshness.tokens.is_empty() {
+        return Ok(read(freshness).await?);
     }
+    let at_once = Freshness { wait: Duration::ZERO, ..freshness.clone() };
     tokio::select! {
         biased;
-        answer = read => Ok(answer?),
-        () = shutdown::requested(api.shutdown.clone()) => Err(Problem::unavailable("the node is ending")),
+        answer = read(freshness) => Ok(answer?),
+        () = shutdown::requested(api.shutdown.clone()) => Ok(read(at_once).await?),
     }
 }

@@ -81,7 +81,7 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
             page: params.page(),
         };
         params.finish()?;
-        let Listed { items: sagas, next } = reads::run(&api, false, api.ports.sagas.list(query)).await?;
+        let Listed { items: sagas, next } = reads::run(&api, api.ports.sagas.list(query)).await?;
         Ok(HttpResponse::Ok().json(SagaList { sagas, next }))
     };
     api.meters.list_sagas.watch(&request, work).await
@@ -97,7 +97,7 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         params::none(&request)?;
         let id = SagaId(path_id(&request)?);
-        let saga = reads::run(&api, false, api.ports.sagas.show(id)).await?;
+        let saga = reads::run(&api, api.ports.sagas.show(id)).await?;
         Ok(HttpResponse::Ok().json(saga))
     };
     api.meters.show_saga.watch(&request, work).await

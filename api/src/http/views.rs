@@ -50,7 +50,7 @@ pub struct ViewList {
 pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         params::none(&request)?;
-        let views = reads::run(&api, false, api.ports.views.views()).await?;
+        let views = reads::run(&api, api.ports.views.views()).await?;
         Ok(HttpResponse::Ok().json(ViewList { views }))
     };
     api.meters.views.watch(&request, work).await

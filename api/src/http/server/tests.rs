@@ -6,7 +6,7 @@ use super::listen;
 use crate::http::testing::{ID, Node, config};
 
 #[actix_web::test]
-async fn a_reader_that_waits_is_answered_when_the_node_ends() {
+async fn readers_that_wait_are_answered_with_the_state_so_far_when_the_node_ends() {
     let node = Node::new();
     let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
     let listening = listen(node.api.clone(), &config, node.shutdown.subscribe()).unwrap();
@@ -15,16 +15,24 @@ async fn a_reader_that_waits_is_answered_when_the_node_ends() {
     assert_eq!(reqwest::get(format!("http://{address}/health/live")).await.unwrap().status(), 200);
 
     *node.double.hangs.lock().unwrap() = true;
-    let request = reqwest::Client::new().get(format!("http://{address}/orders/{ID}")).header("consistency-token", "t");
-    let waiting = actix_rt::spawn(request.send());
-    while node.double.freshness.lock().unwrap().is_none() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    let mut answers = Vec::new();
+    for handling in ["strict", "lenient"] {
+        let request = reqwest::Client::new().get(format!("http://{address}/orders/{ID}"));
+        let request = request.header("consistency-token", "t").header("prefer", format!("wait=25, handling={handling}"));
+        let waiting = actix_rt::spawn(request.send());
+        while node.double.freshness.lock().unwrap().take().is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        answers.push(waiting);
     }
     node.shutdown.send_replace(true);
 
-    let answer = waiting.await.unwrap().unwrap();
-    assert_eq!(answer.status(), 503);
-    assert_eq!(answer.headers()["retry-after"], "1");
+    let [strict, lenient] = answers.try_into().unwrap();
+    let strict = strict.await.unwrap().unwrap();
+    assert_eq!((strict.status().as_u16(), &strict.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    assert!(strict.text().await.unwrap().contains("view-behind"));
+    let lenient = lenient.await.unwrap().unwrap();
+    assert_eq!((lenient.status().as_u16(), &lenient.headers()["consistency"]), (200, &"stale".parse().unwrap()));
     tokio::time::timeout(Duration::from_secs(15), server).await.unwrap().unwrap().unwrap();
 }
 
