@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
@@ -20,19 +21,30 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Only so many errors are told; more do not help anybody.
 const MAX_ERRORS: usize = 100;
 
+/// A body must have arrived within this time.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Reads the body as far as it is allowed to go.
 ///
+/// What comes in slowly holds none of the places for work in flight: a caller takes one when the body is there. The memory
+/// of bodies that are still coming in is bounded by their size and by the number of connections.
+///
 /// # Errors
-/// A body that is too large, or a connection that breaks.
+/// A body that is too large or takes too long, or a connection that breaks.
 pub async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    read_within(BODY_TIMEOUT, request, payload).await
+}
+
+async fn read_within(limit: Duration, request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: usize| length > MAX_BODY_BYTES) {
         return Err(Problem::too_large(MAX_BODY_BYTES));
     }
-    match payload.to_bytes_limited(MAX_BODY_BYTES).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(_)) => Err(Problem::malformed("the body ended too early")),
-        Err(_) => Err(Problem::too_large(MAX_BODY_BYTES)),
+    match tokio::time::timeout(limit, payload.to_bytes_limited(MAX_BODY_BYTES)).await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
+        Ok(Ok(Err(_))) => Err(Problem::malformed("the body ended too early")),
+        Ok(Err(_)) => Err(Problem::too_large(MAX_BODY_BYTES)),
+        Err(_) => Err(Problem::too_slow(limit)),
     }
 }
 
@@ -244,7 +256,24 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::test::TestRequest;
+    use actix_web::{FromRequest, ResponseError, dev};
+    use futures_util::StreamExt;
+    use futures_util::stream::{once, pending};
+
     use super::*;
+
+    #[actix_web::test]
+    async fn a_body_that_never_ends_is_given_up_and_so_is_its_connection() {
+        let request = TestRequest::post().insert_header(("content-length", "100")).to_http_request();
+        let never_ends = once(async { Ok(Bytes::from_static(b"{")) }).chain(pending()).boxed_local();
+        let mut payload = dev::Payload::Stream { payload: never_ends };
+        let payload = Payload::from_request(&request, &mut payload).await.unwrap();
+        let problem = read_within(Duration::from_millis(5), &request, payload).await.unwrap_err();
+        let answer = problem.error_response();
+        assert_eq!((answer.status().as_u16(), answer.head().keep_alive()), (408, false));
+        assert_eq!(answer.headers().get("content-type").unwrap(), "application/problem+json");
+    }
 
     #[test]
     fn all_that_is_wrong_is_told_at_once() {

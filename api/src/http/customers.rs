@@ -84,13 +84,13 @@ struct Canonical<'a> {
 ))]
 pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
-        let _permit = api.commands.enter()?;
         params::none(&request)?;
         // A wait that cannot be read is wrong here too, though there is nothing to wait for.
         Prefer::of(&request, api.waits)?;
         let key = idempotency::key(&request)?;
         expect_json(&request)?;
         let bytes = read(&request, payload).await?;
+        let _permit = api.commands.enter()?;
         let customer = new_customer(&bytes)?;
         let canonical = Canonical { name: &customer.name, credit_limit: customer.credit_limit };
         let binding = idempotency::bind(key, format_args!("POST /customers"), &canonical)?;

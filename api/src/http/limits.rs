@@ -1,4 +1,5 @@
-//! The bound on work in flight: what is beyond it is answered `503` at once instead of queueing.
+//! The bound on work in flight: what is beyond it is answered `503` at once instead of queueing. A request whose body is
+//! still coming in is not worked on yet.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

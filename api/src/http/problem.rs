@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -122,6 +123,12 @@ impl Problem {
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
     }
 
+    /// The connection is of no more use: what still comes in on it is the rest of the body.
+    pub fn too_slow(limit: Duration) -> Self {
+        let detail = format!("the body must arrive within {} s", limit.as_secs());
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "The body takes too long", detail)
+    }
+
     pub fn unsupported_media_type() -> Self {
         let detail = "the body must be JSON, sent as content type application/json";
         Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Not JSON", detail)
@@ -184,6 +191,9 @@ impl ResponseError for Problem {
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
         if parts.status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
+        }
+        if parts.status == StatusCode::REQUEST_TIMEOUT {
+            response.force_close();
         }
         if let Some(allow) = parts.allow {
             response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));

@@ -90,9 +90,9 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 ))]
 pub async fn replay(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
-        let _permit = api.commands.enter()?;
         let id = parked_id(&request)?;
         let bytes = read(&request, payload).await?;
+        let _permit = api.commands.enter()?;
         let mut errors = Errors::default();
         optional_object(&request, &bytes)?.finish(&[], &mut errors);
         errors.finish(Some(()))?;

@@ -113,11 +113,11 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 ))]
 pub async fn retry(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
-        let _permit = api.commands.enter()?;
         params::none(&request)?;
         let id = path_id(&request)?;
         let key = idempotency::key(&request)?;
         let bytes = read(&request, payload).await?;
+        let _permit = api.commands.enter()?;
         let mut errors = Errors::default();
         optional_object(&request, &bytes)?.finish(&[], &mut errors);
         errors.finish(Some(()))?;
@@ -138,11 +138,11 @@ pub async fn retry(request: HttpRequest, api: Data<Api>, payload: Payload) -> Ht
 ))]
 pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
-        let _permit = api.commands.enter()?;
         params::none(&request)?;
         let id = path_id(&request)?;
         let key = idempotency::key(&request)?;
         let bytes = read(&request, payload).await?;
+        let _permit = api.commands.enter()?;
         let mut errors = Errors::default();
         let mut fields = optional_object(&request, &bytes)?;
         let reason = fields.optional_text("reason", MAX_REASON_CHARS, &mut errors);

@@ -71,13 +71,13 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 ))]
 pub async fn rebuild(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
-        let _permit = api.commands.enter()?;
         let mut params = Params::of(&request, &["from"]);
         let from = params.named("from", &BuildFrom::ALL, BuildFrom::name).unwrap_or_default();
         params.finish()?;
         let scope = format_args!("POST /views/{}/rebuild", name(&request));
         let by = idempotency::bind(idempotency::key(&request)?, scope, &from)?;
         no_body(&request, payload).await?;
+        let _permit = api.commands.enter()?;
         let begun = api.ports.views.rebuild(name(&request), from, by).await?;
         Ok(HttpResponse::Accepted().json(begun))
     };
@@ -98,11 +98,11 @@ pub async fn rebuild(request: HttpRequest, api: Data<Api>, payload: Payload) -> 
 ))]
 pub async fn revert(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
-        let _permit = api.commands.enter()?;
         params::none(&request)?;
         let scope = format_args!("POST /views/{}/revert", name(&request));
         let by = idempotency::bind(idempotency::key(&request)?, scope, &())?;
         no_body(&request, payload).await?;
+        let _permit = api.commands.enter()?;
         let reverted = api.ports.views.revert(name(&request), by).await?;
         let mut answer = if reverted.done { HttpResponse::Ok() } else { HttpResponse::Accepted() };
         Ok(answer.json(reverted))
@@ -125,11 +125,11 @@ pub async fn revert(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
 ))]
 pub async fn heal(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
-        let _permit = api.commands.enter()?;
         params::none(&request)?;
         idempotency::key(&request)?;
         let entity = path_id(&request)?;
         no_body(&request, payload).await?;
+        let _permit = api.commands.enter()?;
         let healed = api.ports.views.heal(name(&request), entity).await?;
         Ok(HttpResponse::Ok().json(healed))
     };

@@ -52,12 +52,12 @@ pub struct OrderOutcome {
 ))]
 pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
-        let _permit = api.commands.enter()?;
         params::none(&request)?;
         let prefer = Prefer::of(&request, api.waits)?;
         let key = idempotency::key(&request)?;
         expect_json(&request)?;
         let bytes = read(&request, payload).await?;
+        let _permit = api.commands.enter()?;
         let order = body::new_order(&bytes)?;
         let binding = idempotency::bind(key, format_args!("POST /orders"), &body::Canonical::of(&order))?;
         let answer = api.ports.commands.create_order(order, binding, waiting(prefer)).await?;
@@ -84,9 +84,9 @@ pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
 ))]
 pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
-        let _permit = api.commands.enter()?;
         let prefer = Prefer::of(&request, api.waits)?;
         let (order, binding) = order_command(&request, payload, "cancel").await?;
+        let _permit = api.commands.enter()?;
         let wait = waiting(prefer);
         let answer = api.ports.commands.cancel_order(order, binding, wait).await?;
         let headers = headers(&api, &answer, prefer, None);
@@ -116,10 +116,10 @@ pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
 ))]
 pub async fn ship(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
-        let _permit = api.commands.enter()?;
         // A wait that cannot be read is wrong here too, though there is nothing to wait for.
         Prefer::of(&request, api.waits)?;
         let (order, binding) = order_command(&request, payload, "ship").await?;
+        let _permit = api.commands.enter()?;
         let answer = api.ports.commands.ship_order(order, binding).await?;
         let outcome = OrderOutcome { saga_id: None, ..OrderOutcome::of(&answer) };
         Ok(headers(&api, &answer, Prefer::default(), None).answer(StatusCode::OK, &outcome))

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::listen;
 use crate::http::testing::{ID, Node, config};
 
@@ -57,4 +60,32 @@ async fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
         let request = client.post(&url).header("content-type", "application/json").body("x".repeat(length));
         assert_eq!(request.send().await.unwrap().status(), 413, "{length} bytes");
     }
+}
+
+#[actix_web::test]
+async fn a_body_that_is_still_coming_in_keeps_nobody_from_working() {
+    let node = Node::with(&["--max-in-flight", "1"]);
+    let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
+    let listening = listen(node.api.clone(), &config, node.shutdown.subscribe()).unwrap();
+    let address = listening.addresses[0];
+    actix_rt::spawn(listening.server);
+    let body = r#"{"name":"Ada","creditLimit":{"amount":"1"}}"#;
+    let head = format!(
+        "POST /customers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         expect: 100-continue\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 12];
+    slow.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100");
+
+    let request = reqwest::Client::new().post(format!("http://{address}/customers")).body(body);
+    let other = request.header("content-type", "application/json").send().await.unwrap();
+    assert_eq!(other.status(), 201);
+    slow.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("HTTP/1.1 201"), "{answer}");
 }
