@@ -112,7 +112,7 @@ settings! {
         meaning: "How sagas are coordinated", secret: false, parse: value::coordination,
     }
     saga_deadline: Duration {
-        flag: "--saga-deadline", env: "COUNTERFOIL_SAGA_DEADLINE", default: "10m", allowed: "a time from 1s to 24h such as 500ms, 30s, 10m or 1h",
+        flag: "--saga-deadline", env: "COUNTERFOIL_SAGA_DEADLINE", default: "10m", allowed: "a time from 1s to 24h such as 30s, 10m or 1h",
         meaning: "Time after which a saga that has not ended compensates", secret: false,
         parse: |text| value::duration(text, Duration::from_secs(1)..=Duration::from_secs(86_400)),
     }

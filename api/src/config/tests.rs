@@ -156,3 +156,16 @@ fn what_is_shown_can_be_used_as_a_file() {
     let (config, _) = load(&["--config", file.path().to_str().unwrap()], &[]).unwrap();
     assert_eq!(config.shards, 3);
 }
+
+#[test]
+fn the_examples_of_what_is_allowed_are_allowed() {
+    let mut examples = 0;
+    for setting in SETTINGS.iter().filter(|setting| setting.allowed.starts_with("a time from")) {
+        let (_, named) = setting.allowed.split_once(" such as ").unwrap();
+        for example in named.split(", ").flat_map(|part| part.split(" or ")) {
+            assert!(load(&[], &[(setting.environment, example)]).is_ok(), "{} {example}", setting.name);
+            examples += 1;
+        }
+    }
+    assert!(examples > 5, "{examples}");
+}
