@@ -1,7 +1,8 @@
 //! The wiring of a node: the one place where backends are chosen and the parts are joined.
 //!
-//! A node starts from the bottom (databases, log, journals, shards, views, HTTP) and ends from the top: callers that
-//! wait are answered with the state so far, requests under way end, then the shards, the journals, the views.
+//! A node takes its address and its data folder, starts from the bottom (databases, log, journals, shards, views, HTTP)
+//! and ends from the top: callers that wait are answered with the state so far, requests under way end, then the shards,
+//! the journals, the views.
 
 mod history;
 mod io;

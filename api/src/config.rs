@@ -53,3 +53,10 @@ impl Config {
         Config::read(&Effective::of_process(flags)?)
     }
 }
+
+/// The words of the operating system without the number of the error.
+#[must_use]
+pub fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
+}

@@ -40,7 +40,7 @@ use crate::shutdown::Shutdown;
 
 pub use docs::document;
 pub use problem::{FieldError, Problem};
-pub use server::{Listening, listen};
+pub use server::{Bound, Listening, bind, listen};
 
 /// What all handlers share: the ports and the bounds.
 pub struct Api {

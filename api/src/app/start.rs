@@ -1,6 +1,7 @@
 //! Starting a node, part by part.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,6 @@ use actors::{Node, NodeConfig, NodeParts};
 use anyhow::{Context, anyhow};
 use domain::Service;
 use domain::saga::SagaPolicy;
-use metrics_exporter_prometheus::PrometheusHandle;
 use projections::{Views, ViewsConfig};
 use store::faults::Faults;
 use store::log::embedded::EmbeddedLog;
@@ -24,7 +24,7 @@ use super::queries::ViewQueries;
 use super::rows::StoredRows;
 use super::stores::view_stores;
 use super::views::OperatedViews;
-use crate::config::Config;
+use crate::config::{Config, reason};
 use crate::http::{self, Api};
 use crate::ports::Ports;
 use crate::shutdown::Shutdown;
@@ -69,10 +69,12 @@ impl Parts {
 /// # Errors
 /// What keeps the node from starting: one line that names the setting, where a setting is the reason.
 pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<Running> {
+    // What may keep the node from starting comes before anything is opened or started.
+    let bound = http::bind(&config)?;
+    let lock = lock_data_folder(&config.data_dir)?;
     let io = IoRuntime::start().context("the threads for views cannot be started")?;
     let prometheus = telemetry::install()?;
     let faults = Faults::new(config.faults.clone());
-    let lock = lock_data_folder(&config.data_dir)?;
     let mut databases = Vec::new();
     for service in Service::ALL {
         databases.push(ServiceDatabase::open_embedded(service, &config.data_dir, config.shards).await?);
@@ -90,7 +92,11 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let ports = ports(&config, &node, &views, &databases, log);
     let upkeep = actix_rt::spawn(telemetry::keep_up(prometheus.clone()));
     let parts = Parts { node, views, databases, upkeep, _io: io, _lock: lock };
-    serve_http(ports, &config, prometheus, shutdown, parts)
+    let api = Data::new(Api::new(ports, &config, Some(prometheus), shutdown.clone()));
+    let listening = http::listen(api, bound, &config, shutdown)?;
+    let address = *listening.addresses.first().ok_or_else(|| anyhow!("the server listens nowhere"))?;
+    tracing::info!(address = %address, data_dir = %config.data_dir.display(), "counterfoil is ready");
+    Ok(Running { parts, serving: actix_rt::spawn(listening.server) })
 }
 
 /// Starts the views. One whose store does not answer is tried again; commands do not wait for it.
@@ -109,20 +115,6 @@ async fn start_views(
     };
     views.settled(VIEWS_SETTLE_WITHIN).await;
     Ok(views)
-}
-
-fn serve_http(
-    ports: Ports,
-    config: &Config,
-    prometheus: PrometheusHandle,
-    shutdown: Shutdown,
-    parts: Parts,
-) -> anyhow::Result<Running> {
-    let api = Data::new(Api::new(ports, config, Some(prometheus), shutdown.clone()));
-    let listening = http::listen(api, config, shutdown)?;
-    let address = *listening.addresses.first().ok_or_else(|| anyhow!("the server listens nowhere"))?;
-    tracing::info!(address = %address, data_dir = %config.data_dir.display(), "counterfoil is ready");
-    Ok(Running { parts, serving: actix_rt::spawn(listening.server) })
 }
 
 fn node_config(config: &Config) -> NodeConfig {
@@ -159,16 +151,47 @@ fn ports(
 /// The name of the file whose lock says that a node runs on a data folder.
 pub(crate) const LOCK_FILE: &str = "lock";
 
+const WRITABLE_FOLDER: &str = "the path of a folder that this process can make or write to";
+
 /// One node works on a data folder at a time. The lock is the operating system's, so a killed node leaves none behind.
 fn lock_data_folder(folder: &Path) -> anyhow::Result<File> {
-    let named = || format!("data_dir (COUNTERFOIL_DATA_DIR) is {:?}", folder.display().to_string());
-    fs::create_dir_all(folder).with_context(|| format!("{} and cannot be made", named()))?;
-    let file = File::create(folder.join(LOCK_FILE)).with_context(|| format!("{} and cannot be written", named()))?;
+    let refused = |why: &str, allowed: &str| {
+        anyhow!("data_dir (COUNTERFOIL_DATA_DIR) is {:?} and {why}; allowed: {allowed}", folder.display().to_string())
+    };
+    let failed = |what: &str, error: &io::Error| refused(&format!("{what}: {}", reason(error)), WRITABLE_FOLDER);
+    fs::create_dir_all(folder).map_err(|error| failed("cannot be made", &error))?;
+    let file = File::create(folder.join(LOCK_FILE)).map_err(|error| failed("cannot be written", &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            Err(anyhow!("{}, where another node is running; allowed: a folder of its own for each node", named()))
+            Err(refused("another node is running there", "a folder of its own for each node"))
         }
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} and cannot be locked", named())),
+        Err(TryLockError::Error(error)) => Err(failed("cannot be locked", &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(folder: &Path) -> String {
+        format!("{:#}", lock_data_folder(folder).unwrap_err())
+    }
+
+    #[test]
+    fn a_data_folder_that_cannot_be_had_is_told_in_one_line() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("file");
+        File::create(&file).unwrap();
+        let named = |folder: &Path| format!("data_dir (COUNTERFOIL_DATA_DIR) is \"{}\" and ", folder.display());
+        let inside = file.join("data");
+        let told = format!("{}cannot be made: Not a directory; allowed: {WRITABLE_FOLDER}", named(&inside));
+        assert_eq!(refusal(&inside), told);
+        let folder = parent.path().join("data");
+        let held = lock_data_folder(&folder).unwrap();
+        let told = "another node is running there; allowed: a folder of its own for each node";
+        assert_eq!(refusal(&folder), named(&folder) + told);
+        drop(held);
+        lock_data_folder(&folder).unwrap();
     }
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::listen;
+use super::{bind, listen};
 use crate::http::testing::{ID, Node, config};
 
 #[actix_web::test]
 async fn readers_that_wait_are_answered_with_the_state_so_far_when_the_node_ends() {
     let node = Node::new();
     let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
-    let listening = listen(node.api.clone(), &config, node.shutdown.subscribe()).unwrap();
+    let listening = listen(node.api.clone(), bind(&config).unwrap(), &config, node.shutdown.subscribe()).unwrap();
     let address = listening.addresses[0];
     let server = actix_rt::spawn(listening.server);
     assert_eq!(reqwest::get(format!("http://{address}/health/live")).await.unwrap().status(), 200);
@@ -21,7 +21,8 @@ async fn readers_that_wait_are_answered_with_the_state_so_far_when_the_node_ends
     let mut answers = Vec::new();
     for handling in ["strict", "lenient"] {
         let request = reqwest::Client::new().get(format!("http://{address}/orders/{ID}"));
-        let request = request.header("consistency-token", "t").header("prefer", format!("wait=25, handling={handling}"));
+        let request =
+            request.header("consistency-token", "t").header("prefer", format!("wait=25, handling={handling}"));
         let waiting = actix_rt::spawn(request.send());
         while node.double.freshness.lock().unwrap().take().is_none() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -40,19 +41,39 @@ async fn readers_that_wait_are_answered_with_the_state_so_far_when_the_node_ends
 }
 
 #[actix_web::test]
-async fn an_address_in_use_is_told() {
+async fn an_address_in_use_is_told_in_one_line_when_it_is_taken_and_also_later() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let told = format!(
+        "listen (COUNTERFOIL_LISTEN) is \"{address}\" and cannot be listened on: Address already in use; \
+         allowed: an address and port of this machine that is free"
+    );
+    let config = config(&["--listen", &address.to_string()]);
+    let Err(error) = bind(&config) else { panic!("it is in use") };
+    assert_eq!(format!("{error:#}"), told);
+    drop(taken);
+
+    // Two nodes that start at the same time.
     let node = Node::new();
-    let config = config(&["--listen", &taken.local_addr().unwrap().to_string()]);
-    let Err(error) = listen(node.api.clone(), &config, node.shutdown.subscribe()) else { panic!("it is in use") };
-    assert!(error.to_string().contains("in use") && error.to_string().contains("127.0.0.1"), "{error}");
+    let (first, second) = (bind(&config).unwrap(), bind(&config).unwrap());
+    let first = listen(node.api.clone(), first, &config, node.shutdown.subscribe()).unwrap();
+    assert_eq!(first.addresses, [address]);
+    let Err(error) = listen(node.api.clone(), second, &config, node.shutdown.subscribe()) else { panic!("in use") };
+    assert_eq!(format!("{error:#}"), told);
+}
+
+#[actix_web::test]
+async fn nobody_can_connect_before_the_node_is_ready() {
+    let bound = bind(&config(&["--listen", "127.0.0.1:0"])).unwrap();
+    let address = bound.socket.local_addr().unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
 }
 
 #[actix_web::test]
 async fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
     let node = Node::new();
     let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
-    let listening = listen(node.api.clone(), &config, node.shutdown.subscribe()).unwrap();
+    let listening = listen(node.api.clone(), bind(&config).unwrap(), &config, node.shutdown.subscribe()).unwrap();
     let url = format!("http://{}/orders", listening.addresses[0]);
     actix_rt::spawn(listening.server);
     let client = reqwest::Client::new();
@@ -66,7 +87,7 @@ async fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
 async fn a_body_that_is_still_coming_in_keeps_nobody_from_working() {
     let node = Node::with(&["--max-in-flight", "1"]);
     let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
-    let listening = listen(node.api.clone(), &config, node.shutdown.subscribe()).unwrap();
+    let listening = listen(node.api.clone(), bind(&config).unwrap(), &config, node.shutdown.subscribe()).unwrap();
     let address = listening.addresses[0];
     actix_rt::spawn(listening.server);
     let body = r#"{"name":"Ada","creditLimit":{"amount":"1"}}"#;
