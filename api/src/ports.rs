@@ -43,7 +43,7 @@ pub struct Ports {
 }
 
 /// Something that a view has not reached in time.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Behind {
     /// An entity (`orders/<id>`), or the position in a shard (`orders/3`).
     pub what: String,

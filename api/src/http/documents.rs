@@ -120,8 +120,9 @@ impl From<CustomerOrder> for OrderOfCustomer {
 pub struct CustomerDetails {
     #[serde(flatten)]
     customer: Customer,
+    /// Absent when the customer is shown as it was in the past.
     #[serde(serialize_with = "by_id")]
-    #[schema(value_type = BTreeMap<String, OrderOfCustomer>)]
+    #[schema(value_type = BTreeMap<String, OrderOfCustomer>, required = false)]
     orders: Vec<OrderOfCustomer>,
 }
 

@@ -34,6 +34,7 @@ impl FieldError {
 
 /// The body of an error.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct Body {
     /// Names the kind of problem, for example `urn:counterfoil:problem:view-behind`.
     #[serde(rename = "type")]
@@ -46,7 +47,7 @@ pub struct Body {
     errors: Vec<FieldError>,
     /// With `view-behind`: what the view had to reach and what it has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<Object>, required = false)]
+    #[schema(required = false)]
     behind: Vec<Behind>,
 }
 

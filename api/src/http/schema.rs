@@ -4,18 +4,43 @@
 pub mod params;
 
 use domain::saga;
-use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
-/// An amount of the deployment's one currency. On input the amount may be a JSON number, too.
+/// An amount of the deployment's one currency.
 #[derive(ToSchema)]
 pub struct Money {
-    /// A decimal number with at most two decimals.
-    #[schema(pattern = r"^-?\d+(\.\d{1,2})?$", example = "12.34")]
+    /// A decimal number with two decimals.
+    #[schema(pattern = r"^-?\d+\.\d{2}$", example = "12.34")]
     pub amount: String,
 }
+
+/// An amount of the deployment's one currency, as callers may write it.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoneyInput {
+    #[schema(inline)]
+    pub amount: Decimal,
+}
+
+/// A decimal number, as text or as a JSON number.
+pub struct Decimal;
+
+impl PartialSchema for Decimal {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Number]))
+            .pattern(Some(r"^\d+(\.\d{1,2})?$"))
+            .minimum(Some(0))
+            .description(Some("0 or more, with at most two decimals, and at most 10000000000000"))
+            .examples(["12.34"])
+            .into()
+    }
+}
+
+impl ToSchema for Decimal {}
 
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
@@ -24,36 +49,51 @@ pub struct OrderLine {
     pub sku: String,
     #[schema(min_length = 1, max_length = 200, example = "YOGURT")]
     pub name: String,
-    #[schema(minimum = 1)]
-    pub quantity: u32,
+    #[schema(minimum = 1, maximum = 4_294_967_295_i64)]
+    pub quantity: i64,
     /// 0 or more.
     pub unit_price: Money,
 }
 
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
+pub struct NewOrderLine {
+    #[schema(min_length = 1, max_length = 200, example = "981760")]
+    pub sku: String,
+    #[schema(min_length = 1, max_length = 200, example = "YOGURT")]
+    pub name: String,
+    #[schema(minimum = 1, maximum = 4_294_967_295_i64)]
+    pub quantity: i64,
+    pub unit_price: MoneyInput,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub struct NewCustomer {
     #[schema(min_length = 1, max_length = 200, example = "Ada Park")]
     pub name: String,
-    /// 0 or more.
-    pub credit_limit: Money,
+    pub credit_limit: MoneyInput,
 }
 
 /// A total, lines, or both: then the total must be the sum of quantity × unit price.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
 pub struct NewOrder {
     pub customer_id: Uuid,
     /// Above 0.
     #[schema(required = false)]
-    pub order_total: Option<Money>,
+    pub order_total: Option<MoneyInput>,
     #[schema(required = false, min_items = 1, max_items = 500)]
-    pub lines: Option<Vec<OrderLine>>,
+    pub lines: Option<Vec<NewOrderLine>>,
     #[schema(required = false, max_length = 2000)]
     pub note: Option<String>,
 }
 
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SagaCancellation {
     #[schema(required = false, max_length = 2000)]
     pub reason: Option<String>,
