@@ -17,7 +17,7 @@ use super::body::{Errors, Fields, expect_json, read};
 use super::documents::{Customer, CustomerCount, CustomerDetails, Customers, Events, OrdersOfCustomer};
 use super::params::{self, Params, path_id};
 use super::prefer::Prefer;
-use super::problem::{Body as ProblemBody, refuse_other_methods};
+use super::problem::refuse_other_methods;
 use super::schema::params::{
     AsOfParams, CustomerParams, HistoryParams, KeyHeader, PageParams, ReadHeaders, StateParam,
 };
@@ -72,16 +72,11 @@ struct Canonical<'a> {
 }
 
 /// Create a customer
-#[utoipa::path(post, path = "/customers", tag = "customers", params(KeyHeader), request_body = schema::NewCustomer,
-    responses(
-    (status = 201, body = CustomerOutcome),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 413, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 415, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 422, description = "The key came with another request", body = ProblemBody,
-     content_type = "application/problem+json"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    post, path = "/customers", operation_id = "createCustomer", tag = "customers",
+    params(KeyHeader), request_body = schema::NewCustomer,
+    responses((status = 201, body = CustomerOutcome)),
+)]
 pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
         params::none(&request)?;
@@ -123,13 +118,11 @@ fn new_customer(bytes: &[u8]) -> Result<NewCustomer, Problem> {
 /// Find customers
 ///
 /// Newest first, by name, age, and what orders they have among all of theirs.
-#[utoipa::path(get, path = "/customers", tag = "customers", params(CustomerParams, PageParams, ReadHeaders),
-    responses(
-    (status = 200, body = Customers),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 503, description = "The view is behind or not ready", body = ProblemBody,
-     content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/customers", operation_id = "listCustomers", tag = "customers",
+    params(CustomerParams, PageParams, ReadHeaders),
+    responses((status = 200, body = Customers)),
+)]
 pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         let known = ["since", "name", "minOrderTotal", "orderState", "limit", "cursor"];
@@ -151,11 +144,11 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 }
 
 /// Count all customers
-#[utoipa::path(get, path = "/customers/count", tag = "customers", params(ReadHeaders), responses(
-    (status = 200, body = CustomerCount),
-    (status = 503, description = "The view is behind or not ready", body = ProblemBody,
-     content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/customers/count", operation_id = "countCustomers", tag = "customers",
+    params(ReadHeaders),
+    responses((status = 200, body = CustomerCount)),
+)]
 pub async fn count(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         params::none(&request)?;
@@ -169,14 +162,11 @@ pub async fn count(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 /// Show a customer
 ///
 /// With its newest 100 orders; or, from the history and without them, as it was at a version or a time.
-#[utoipa::path(get, path = "/customers/{id}", tag = "customers",
-    params(("id" = Uuid, Path), AsOfParams, ReadHeaders), responses(
-    (status = 200, body = CustomerDetails),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 503, description = "The view is behind or not ready", body = ProblemBody,
-     content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/customers/{id}", operation_id = "showCustomer", tag = "customers",
+    params(("id" = Uuid, Path), AsOfParams, ReadHeaders),
+    responses((status = 200, body = CustomerDetails)),
+)]
 pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         let id = path_id(&request)?;
@@ -195,14 +185,11 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 }
 
 /// List a customer's orders
-#[utoipa::path(get, path = "/customers/{id}/orders", tag = "customers",
-    params(("id" = Uuid, Path), StateParam, PageParams, ReadHeaders), responses(
-    (status = 200, description = "Newest first", body = OrdersOfCustomer),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 503, description = "The view is behind or not ready", body = ProblemBody,
-     content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/customers/{id}/orders", operation_id = "listOrdersOfCustomer", tag = "customers",
+    params(("id" = Uuid, Path), StateParam, PageParams, ReadHeaders),
+    responses((status = 200, description = "Newest first", body = OrdersOfCustomer)),
+)]
 pub async fn orders(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         let id = path_id(&request)?;
@@ -219,12 +206,11 @@ pub async fn orders(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 }
 
 /// Show what has happened to a customer
-#[utoipa::path(get, path = "/customers/{id}/history", tag = "customers",
-    params(("id" = Uuid, Path), HistoryParams), responses(
-    (status = 200, description = "Oldest first", body = Events),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/customers/{id}/history", operation_id = "showCustomerHistory", tag = "customers",
+    params(("id" = Uuid, Path), HistoryParams),
+    responses((status = 200, description = "Oldest first", body = Events)),
+)]
 pub async fn events(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = history::events(&request, &api, Service::Customers);
     api.meters.customer_history.watch(&request, work).await

@@ -1,5 +1,6 @@
 //! The OpenAPI document, made from the annotations of the handlers, and Swagger UI, whose files are part of the binary.
 
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -11,8 +12,9 @@ use actix_web::{HttpResponse, ResponseError};
 use utoipa::OpenApi;
 use utoipa_swagger_ui::Config as Ui;
 
+use self::rules::Rules;
 use super::problem::refuse_other_methods;
-use super::{Problem, customers, health, operations, orders, quarantine, reads, sagas, schema, views};
+use super::{Problem, customers, health, operations, orders, problem, quarantine, reads, sagas, schema, views};
 
 /// Not `description` from the crate's manifest: the document is the API's own.
 #[derive(OpenApi)]
@@ -30,9 +32,10 @@ use super::{Problem, customers, health, operations, orders, quarantine, reads, s
         (name = "orders", description = "Orders and their states"),
         (name = "operations", description = "Sagas, quarantine, views, cluster and health"),
     ),
-    // Those that only parameters refer to are not found by themselves.
+    modifiers(&Rules),
+    // Those that only parameters or the rules refer to are not found by themselves.
     components(schemas(
-        schema::OrderSort, schema::OrderState, schema::SagaState, schema::SagaType, schema::Time,
+        problem::Body, schema::OrderSort, schema::OrderState, schema::SagaState, schema::SagaType, schema::Time,
     )),
     paths(
         customers::create, customers::list, customers::count, customers::show, customers::orders, customers::events,

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::problem::{Body as ProblemBody, refuse_other_methods};
+use super::problem::refuse_other_methods;
 use super::{Api, Problem, reads};
 use crate::telemetry;
 
@@ -44,16 +44,22 @@ pub struct Status {
 }
 
 /// Tell that the process lives
-#[utoipa::path(get, path = "/health/live", tag = "operations", responses((status = 200, body = Status)))]
+#[utoipa::path(
+    get, path = "/health/live", operation_id = "showLiveness", tag = "operations",
+    responses((status = 200, body = Status)),
+)]
 pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(Status { status: "live", degraded: Vec::new() })
 }
 
 /// Tell whether the node can take commands
-#[utoipa::path(get, path = "/health/ready", tag = "operations", responses(
-    (status = 200, body = Status),
-    (status = 503, description = "What is missing", body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/health/ready", operation_id = "showReadiness", tag = "operations",
+    responses(
+        (status = 200, body = Status),
+        (status = 503, description = "What is missing"),
+    ),
+)]
 pub async fn ready(api: Data<Api>) -> HttpResponse {
     let mut readiness = api.ports.health.readiness().await;
     if *api.shutdown.borrow() {
@@ -66,9 +72,10 @@ pub async fn ready(api: Data<Api>) -> HttpResponse {
 }
 
 /// Prometheus text
-#[utoipa::path(get, path = "/metrics", tag = "operations", responses(
-    (status = 200, body = String, content_type = "text/plain"),
-))]
+#[utoipa::path(
+    get, path = "/metrics", operation_id = "showMetrics", tag = "operations",
+    responses((status = 200, body = String, content_type = "text/plain")),
+)]
 pub async fn metrics(api: Data<Api>) -> HttpResponse {
     match &api.prometheus {
         Some(handle) => HttpResponse::Ok().content_type(PROMETHEUS).body(telemetry::render(handle)),

@@ -3,7 +3,7 @@
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::problem::{Body as ProblemBody, refuse_other_methods};
+use super::problem::refuse_other_methods;
 use super::{Api, params, reads};
 use crate::ports::ClusterState;
 
@@ -14,10 +14,10 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 /// Show nodes, shards, their owners and backlogs
-#[utoipa::path(get, path = "/cluster", tag = "operations", responses(
-    (status = 200, body = ClusterState),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/cluster", operation_id = "showCluster", tag = "operations",
+    responses((status = 200, body = ClusterState)),
+)]
 pub async fn cluster(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         params::none(&request)?;

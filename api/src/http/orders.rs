@@ -11,7 +11,7 @@ use domain::{CustomerId, OrderId, Service};
 
 use super::documents::{Events, Order, Orders};
 use super::params::{Params, path_id};
-use super::problem::{Body as ProblemBody, refuse_other_methods};
+use super::problem::refuse_other_methods;
 use super::schema::params::{AsOfParams, HistoryParams, OrderParams, PageParams, ReadHeaders};
 use super::{Api, Problem, answer, history, reads};
 use crate::ports::{OrderQuery, OrderSort};
@@ -55,12 +55,11 @@ pub fn routes(config: &mut ServiceConfig) {
 /// Find orders
 ///
 /// By any combination of text, state, customer, total and time. Bounds are inclusive.
-#[utoipa::path(get, path = "/orders", tag = "orders", params(OrderParams, PageParams, ReadHeaders), responses(
-    (status = 200, body = Orders),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 503, description = "The view is behind or not ready", body = ProblemBody,
-     content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/orders", operation_id = "listOrders", tag = "orders",
+    params(OrderParams, PageParams, ReadHeaders),
+    responses((status = 200, body = Orders)),
+)]
 pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         let query = order_query(&request)?;
@@ -98,14 +97,11 @@ fn order_query(request: &HttpRequest) -> Result<OrderQuery, Problem> {
 /// Show an order
 ///
 /// As the view shows it, or, from the history, as it was at a version or a time.
-#[utoipa::path(get, path = "/orders/{id}", tag = "orders",
-    params(("id" = Uuid, Path), AsOfParams, ReadHeaders), responses(
-    (status = 200, body = Order),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 503, description = "The view is behind or not ready", body = ProblemBody,
-     content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/orders/{id}", operation_id = "showOrder", tag = "orders",
+    params(("id" = Uuid, Path), AsOfParams, ReadHeaders),
+    responses((status = 200, body = Order)),
+)]
 pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         let id = path_id(&request)?;
@@ -124,12 +120,11 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 }
 
 /// Show what has happened to an order
-#[utoipa::path(get, path = "/orders/{id}/history", tag = "orders",
-    params(("id" = Uuid, Path), HistoryParams), responses(
-    (status = 200, description = "Oldest first", body = Events),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/orders/{id}/history", operation_id = "showOrderHistory", tag = "orders",
+    params(("id" = Uuid, Path), HistoryParams),
+    responses((status = 200, description = "Oldest first", body = Events)),
+)]
 pub async fn events(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = history::events(&request, &api, Service::Orders);
     api.meters.order_history.watch(&request, work).await

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::body::{Errors, optional_object, read};
 use super::params::{self, Params, path_id};
-use super::problem::{Body as ProblemBody, refuse_other_methods};
+use super::problem::refuse_other_methods;
 use super::schema::params::{KeyHeader, PageParams};
 use super::{Api, Problem, idempotency, reads};
 use crate::ports::{Listed, Parked};
@@ -49,10 +49,11 @@ pub struct Replayed {
 }
 
 /// List what is parked
-#[utoipa::path(get, path = "/quarantine", tag = "operations", params(PageParams), responses(
-    (status = 200, description = "Oldest first", body = ParkedList),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/quarantine", operation_id = "listQuarantine", tag = "operations",
+    params(PageParams),
+    responses((status = 200, description = "Oldest first", body = ParkedList)),
+)]
 pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         let mut params = Params::of(&request, &["limit", "cursor"]);
@@ -66,10 +67,11 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 }
 
 /// Show a parked message and the cause
-#[utoipa::path(get, path = "/quarantine/{id}", tag = "operations", params(("id" = Uuid, Path)), responses(
-    (status = 200, body = Parked),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/quarantine/{id}", operation_id = "showQuarantined", tag = "operations",
+    params(("id" = Uuid, Path)),
+    responses((status = 200, body = Parked)),
+)]
 pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         params::none(&request)?;
@@ -83,11 +85,11 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 /// Try a parked message, and those behind it, again
 ///
 /// A message is processed once however often it is replayed, so a key is allowed but changes nothing.
-#[utoipa::path(post, path = "/quarantine/{id}/replay", tag = "operations", params(("id" = Uuid, Path), KeyHeader),
-    responses(
-    (status = 202, body = Replayed),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    post, path = "/quarantine/{id}/replay", operation_id = "replayQuarantined", tag = "operations",
+    params(("id" = Uuid, Path), KeyHeader),
+    responses((status = 202, body = Replayed)),
+)]
 pub async fn replay(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
         let id = parked_id(&request)?;
@@ -103,10 +105,11 @@ pub async fn replay(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
 }
 
 /// Drop a parked message; those behind it are tried
-#[utoipa::path(delete, path = "/quarantine/{id}", tag = "operations", params(("id" = Uuid, Path)), responses(
-    (status = 204, description = "Dropped"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    delete, path = "/quarantine/{id}", operation_id = "discardQuarantined", tag = "operations",
+    params(("id" = Uuid, Path)),
+    responses((status = 204, description = "Dropped")),
+)]
 pub async fn discard(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         let _permit = api.commands.enter()?;

@@ -16,7 +16,7 @@ use super::answer::CommandHeaders;
 use super::body::{Errors, optional_object, read};
 use super::params::{self, Params, path_id};
 use super::prefer::Prefer;
-use super::problem::{Body as ProblemBody, refuse_other_methods};
+use super::problem::refuse_other_methods;
 use super::schema::params::{KeyHeader, PageParams, SagaParams};
 use super::{Api, idempotency, reads, schema};
 use crate::ports::{Listed, SagaDetails, SagaQuery};
@@ -68,10 +68,11 @@ pub struct SagaOutcome {
 }
 
 /// List sagas
-#[utoipa::path(get, path = "/sagas", tag = "operations", params(SagaParams, PageParams), responses(
-    (status = 200, description = "Newest first", body = SagaList),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/sagas", operation_id = "listSagas", tag = "operations",
+    params(SagaParams, PageParams),
+    responses((status = 200, description = "Newest first", body = SagaList)),
+)]
 pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         let mut params = Params::of(&request, &["type", "state", "limit", "cursor"]);
@@ -88,11 +89,11 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 }
 
 /// Show a saga with its steps, done and remaining
-#[utoipa::path(get, path = "/sagas/{id}", tag = "operations", params(("id" = Uuid, Path)), responses(
-    (status = 200, body = SagaDetails),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/sagas/{id}", operation_id = "showSaga", tag = "operations",
+    params(("id" = Uuid, Path)),
+    responses((status = 200, body = SagaDetails)),
+)]
 pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         params::none(&request)?;
@@ -104,13 +105,14 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 }
 
 /// Have a stuck saga try again
-#[utoipa::path(post, path = "/sagas/{id}/retry", tag = "operations", params(("id" = Uuid, Path), KeyHeader),
+#[utoipa::path(
+    post, path = "/sagas/{id}/retry", operation_id = "retrySaga", tag = "operations",
+    params(("id" = Uuid, Path), KeyHeader),
     responses(
-    (status = 202, body = SagaOutcome),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 409, description = "It is not stuck", body = ProblemBody, content_type = "application/problem+json"),
-))]
+        (status = 202, body = SagaOutcome),
+        (status = 409, description = "It is not stuck"),
+    ),
+)]
 pub async fn retry(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
         params::none(&request)?;
@@ -129,13 +131,14 @@ pub async fn retry(request: HttpRequest, api: Data<Api>, payload: Payload) -> Ht
 }
 
 /// Stop a saga, so that it compensates
-#[utoipa::path(post, path = "/sagas/{id}/cancel", tag = "operations", params(("id" = Uuid, Path), KeyHeader),
-    request_body(content = Option<schema::SagaCancellation>), responses(
-    (status = 202, body = SagaOutcome),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 409, description = "It has ended", body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    post, path = "/sagas/{id}/cancel", operation_id = "cancelSaga", tag = "operations",
+    params(("id" = Uuid, Path), KeyHeader), request_body(content = Option<schema::SagaCancellation>),
+    responses(
+        (status = 202, body = SagaOutcome),
+        (status = 409, description = "It has ended"),
+    ),
+)]
 pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
         params::none(&request)?;

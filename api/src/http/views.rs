@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::body::{Errors, optional_object, read};
 use super::params::{self, Params, path_id};
-use super::problem::{Body as ProblemBody, refuse_other_methods};
+use super::problem::refuse_other_methods;
 use super::schema::params::{KeyHeader, RebuildParams};
 use super::{Api, Problem, idempotency, reads};
 use crate::ports::{BuildFrom, RebuildBegun, ViewHealed, ViewReverted, ViewStatus};
@@ -43,10 +43,10 @@ pub struct ViewList {
 }
 
 /// Show the views and how far they are behind
-#[utoipa::path(get, path = "/views", tag = "operations", responses(
-    (status = 200, body = ViewList),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    get, path = "/views", operation_id = "listViews", tag = "operations",
+    responses((status = 200, body = ViewList)),
+)]
 pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         params::none(&request)?;
@@ -60,15 +60,14 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 ///
 /// It is built from all events, or from the entities as they stand and the events since. When it has reached what the
 /// old one has and nothing is lost, it takes its place; the old one is kept for a while, to go back to.
-#[utoipa::path(post, path = "/views/{name}/rebuild", tag = "operations",
+#[utoipa::path(
+    post, path = "/views/{name}/rebuild", operation_id = "rebuildView", tag = "operations",
     params(("name" = String, Path), RebuildParams, KeyHeader),
     responses(
-    (status = 202, body = RebuildBegun),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 409, description = "A rebuild is under way", body = ProblemBody, content_type = "application/problem+json"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-))]
+        (status = 202, body = RebuildBegun),
+        (status = 409, description = "A rebuild is under way"),
+    ),
+)]
 pub async fn rebuild(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
         let mut params = Params::of(&request, &["from"]);
@@ -87,15 +86,15 @@ pub async fn rebuild(request: HttpRequest, api: Data<Api>, payload: Payload) -> 
 /// Go back to the generation that has answered before
 ///
 /// It has been fed since, so nothing is lost; the other one is kept in its place.
-#[utoipa::path(post, path = "/views/{name}/revert", tag = "operations", params(("name" = String, Path), KeyHeader),
+#[utoipa::path(
+    post, path = "/views/{name}/revert", operation_id = "revertView", tag = "operations",
+    params(("name" = String, Path), KeyHeader),
     responses(
-    (status = 200, description = "It answers", body = ViewReverted),
-    (status = 202, description = "It answers as soon as it has what the present one has", body = ViewReverted),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 409, description = "None is kept, or a rebuild is under way", body = ProblemBody,
-        content_type = "application/problem+json"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-))]
+        (status = 200, description = "It answers", body = ViewReverted),
+        (status = 202, description = "It answers as soon as it has what the present one has", body = ViewReverted),
+        (status = 409, description = "None is kept, or a rebuild is under way"),
+    ),
+)]
 pub async fn revert(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
         params::none(&request)?;
@@ -113,16 +112,15 @@ pub async fn revert(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
 /// Heal one customer or order in a view
 ///
 /// It is put as its history has it in the place of what the view shows, and taken out of the view's quarantine.
-#[utoipa::path(post, path = "/views/{name}/heal/{id}", tag = "operations",
+#[utoipa::path(
+    post, path = "/views/{name}/heal/{id}", operation_id = "healView", tag = "operations",
     params(("name" = String, Path), ("id" = Uuid, Path, description = "The customer or order"), KeyHeader),
     responses(
-    (status = 200, body = ViewHealed),
-    (status = 404, description = "There is no such view, or the view has no such entity", body = ProblemBody,
-        content_type = "application/problem+json"),
-    (status = 409, description = "Its history cannot be taken in", body = ProblemBody,
-        content_type = "application/problem+json"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-))]
+        (status = 200, body = ViewHealed),
+        (status = 404, description = "There is no such view, or the view has no such entity"),
+        (status = 409, description = "Its history cannot be taken in"),
+    ),
+)]
 pub async fn heal(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
         params::none(&request)?;

@@ -15,7 +15,6 @@ use crate::http::answer::CommandHeaders;
 use crate::http::body::{Errors, expect_json, optional_object, read};
 use crate::http::params::{self, path_id};
 use crate::http::prefer::Prefer;
-use crate::http::problem::Body as ProblemBody;
 use crate::http::schema;
 use crate::http::schema::params::{KeyHeader, WaitHeader};
 use crate::http::{Api, Problem, idempotency};
@@ -40,16 +39,11 @@ pub struct OrderOutcome {
 /// Create an order
 ///
 /// It is `PENDING` at once; with `Prefer: wait=SECONDS` the answer comes when the saga has approved or rejected it.
-#[utoipa::path(post, path = "/orders", tag = "orders", params(KeyHeader, WaitHeader),
-    request_body = schema::NewOrder, responses(
-    (status = 201, body = OrderOutcome),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 413, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 415, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 422, description = "The key came with another request", body = ProblemBody,
-     content_type = "application/problem+json"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    post, path = "/orders", operation_id = "createOrder", tag = "orders",
+    params(KeyHeader, WaitHeader), request_body = schema::NewOrder,
+    responses((status = 201, body = OrderOutcome)),
+)]
 pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
         params::none(&request)?;
@@ -70,18 +64,16 @@ pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
 /// Cancel an approved order
 ///
 /// Its credit is released by a saga; with `Prefer: wait=SECONDS` the answer comes when that has ended.
-#[utoipa::path(post, path = "/orders/{id}/cancel", tag = "orders",
-    params(("id" = Uuid, Path), KeyHeader, WaitHeader), responses(
-    (status = 200, description = "Cancelled", body = OrderOutcome),
-    (status = 202, description = "Being cancelled", body = OrderOutcome),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 409, description = "Its state does not allow it, or the cancel fell back to APPROVED",
-     body = ProblemBody, content_type = "application/problem+json"),
-    (status = 422, description = "The key came with another request", body = ProblemBody,
-     content_type = "application/problem+json"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    post, path = "/orders/{id}/cancel", operation_id = "cancelOrder", tag = "orders",
+    params(("id" = Uuid, Path), KeyHeader, WaitHeader),
+    responses(
+        (status = 200, description = "Cancelled", body = OrderOutcome),
+        (status = 202, description = "Being cancelled", body = OrderOutcome),
+        (status = 409, description = "Its state does not allow it; or, with the headers, the cancel fell back to APPROVED",
+            headers(("ETag"), ("Consistency-Token"), ("Preference-Applied"))),
+    ),
+)]
 pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
         let prefer = Prefer::of(&request, api.waits)?;
@@ -104,16 +96,14 @@ pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
 }
 
 /// Ship an approved order
-#[utoipa::path(post, path = "/orders/{id}/ship", tag = "orders", params(("id" = Uuid, Path), KeyHeader), responses(
-    (status = 200, description = "Shipped, now or before", body = OrderOutcome),
-    (status = 400, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 404, body = ProblemBody, content_type = "application/problem+json"),
-    (status = 409, description = "It is not approved", body = ProblemBody,
-     content_type = "application/problem+json"),
-    (status = 422, description = "The key came with another request", body = ProblemBody,
-     content_type = "application/problem+json"),
-    (status = 503, body = ProblemBody, content_type = "application/problem+json"),
-))]
+#[utoipa::path(
+    post, path = "/orders/{id}/ship", operation_id = "shipOrder", tag = "orders",
+    params(("id" = Uuid, Path), KeyHeader),
+    responses(
+        (status = 200, description = "Shipped, now or before", body = OrderOutcome),
+        (status = 409, description = "It is not approved"),
+    ),
+)]
 pub async fn ship(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
         // A wait that cannot be read is wrong here too, though there is nothing to wait for.

@@ -1,0 +1,120 @@
+//! What holds of many routes alike, put into the document in one place: which problems they answer, what a status means,
+//! and the headers of answers. What a route's annotation says goes before it.
+
+use utoipa::Modify;
+use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::{Content, Header, HeaderBuilder, Object, OpenApi, Ref, RefOr, Response, Type};
+
+/// Completes each operation of the document.
+pub struct Rules;
+
+impl Modify for Rules {
+    fn modify(&self, document: &mut OpenApi) {
+        for (path, item) in &mut document.paths.paths {
+            let operations = [
+                (HttpMethod::Get, &mut item.get),
+                (HttpMethod::Post, &mut item.post),
+                (HttpMethod::Delete, &mut item.delete),
+            ];
+            for (method, operation) in operations {
+                if let Some(operation) = operation {
+                    complete(path, &method, operation);
+                }
+            }
+        }
+    }
+}
+
+fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
+    let on_success = headers(path, method, operation);
+    let responses = &mut operation.responses.responses;
+    for status in problems(path, method) {
+        responses.entry(status.to_owned()).or_insert_with(|| Response::new("").into());
+    }
+    for (status, response) in responses {
+        let RefOr::T(response) = response else { continue };
+        if response.description.is_empty() {
+            meaning(status).clone_into(&mut response.description);
+        }
+        if status.starts_with('2') {
+            response.headers.extend(on_success.clone());
+        } else {
+            let body = Content::new(Some(Ref::from_schema_name("Problem")));
+            response.content.insert("application/problem+json".to_owned(), body.into());
+        }
+        let own = match status.as_str() {
+            "201" => header("Location", "Where the new entity is"),
+            "503" => header("Retry-After", "After how many seconds it is worth trying again"),
+            _ => continue,
+        };
+        response.headers.extend([own]);
+    }
+}
+
+/// Whether a path is one of the entities that commands change: such a command is bound to its key, and tells a version.
+fn of_entities(path: &str) -> bool {
+    ["/customers", "/orders", "/sagas"].iter().any(|prefix| path.starts_with(prefix))
+}
+
+/// The problems that a route answers, besides those that are its own.
+fn problems(path: &str, method: &HttpMethod) -> impl Iterator<Item = &'static str> {
+    let works = !path.starts_with("/health/") && path != "/metrics";
+    let posts = *method == HttpMethod::Post;
+    let all = [
+        ("400", works),
+        ("404", path.contains('{')),
+        ("413", posts),
+        ("415", posts),
+        ("422", posts && of_entities(path)),
+        ("500", works),
+        ("503", works),
+    ];
+    all.into_iter().filter_map(|(status, occurs)| occurs.then_some(status))
+}
+
+/// What a status means where the route does not say.
+pub fn meaning(status: &str) -> &'static str {
+    match status {
+        "200" => "What was asked for",
+        "201" => "Created",
+        "202" => "Accepted; it is done soon",
+        "400" => "The request cannot be read, or something in it is unknown or not allowed",
+        "404" => "There is none",
+        "413" => "The body is larger than 64 KiB",
+        "415" => "The body is not sent as JSON",
+        "422" => "The Idempotency-Key was used with another request",
+        "500" => "It failed; a command may be repeated with its Idempotency-Key",
+        "503" => "Overloaded, a store does not answer, or the view is behind or not ready",
+        _ => "Another answer",
+    }
+}
+
+/// The headers of every answer of a route that succeeds.
+fn headers(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(String, RefOr<Header>)> {
+    let reads = |wanted: &str| {
+        operation.parameters.iter().flatten().any(|one| matches!(one, RefOr::T(one) if one.name == wanted))
+    };
+    let commands = *method == HttpMethod::Post && of_entities(path);
+    // Sagas are read from the service's own database, which no token speaks of.
+    let queries = *method == HttpMethod::Get && of_entities(path) && !path.starts_with("/sagas");
+    let all = [
+        (commands, "ETag", "The entity's version, in quotes"),
+        (
+            commands || queries,
+            "Consistency-Token",
+            "Opaque: a query sent with it shows at least what this answer tells of",
+        ),
+        (
+            reads("Consistency-Token"),
+            "Consistency",
+            "`stale` when the view is behind, and `handling=lenient` let it answer",
+        ),
+        (reads("Prefer"), "Preference-Applied", "What of `Prefer` was honoured, if anything"),
+    ];
+    all.into_iter().filter(|(occurs, ..)| *occurs).map(|(_, name, meaning)| header(name, meaning)).collect()
+}
+
+fn header(name: &str, meaning: &str) -> (String, RefOr<Header>) {
+    let header = HeaderBuilder::new().schema(Some(Object::with_type(Type::String))).description(Some(meaning));
+    (name.to_owned(), header.build().into())
+}
