@@ -12,7 +12,7 @@ use domain::{CustomerId, MessageId, OrderId, OrderState, SagaId, Service, Timest
 use projections::{CustomerDocument, CustomerOrder, OrderDocument};
 use uuid::Uuid;
 
-pub use node::{Node, config};
+pub use node::{Node, Response, config};
 pub use samples::{customer, order};
 
 use crate::ports::*;
