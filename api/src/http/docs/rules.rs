@@ -56,6 +56,11 @@ fn of_entities(path: &str) -> bool {
     ["/customers", "/orders", "/sagas"].iter().any(|prefix| path.starts_with(prefix))
 }
 
+/// Whether a command begins a generation of a view, or goes back to one: such a command is bound to its key as well.
+fn binds_generation(path: &str) -> bool {
+    path.ends_with("/rebuild") || path.ends_with("/revert")
+}
+
 /// The problems that a route answers, besides those that are its own.
 fn problems(path: &str, method: &HttpMethod) -> impl Iterator<Item = &'static str> {
     let works = !path.starts_with("/health/") && path != "/metrics";
@@ -63,9 +68,10 @@ fn problems(path: &str, method: &HttpMethod) -> impl Iterator<Item = &'static st
     let all = [
         ("400", works),
         ("404", path.contains('{')),
+        ("408", posts),
         ("413", posts),
         ("415", posts),
-        ("422", posts && of_entities(path)),
+        ("422", posts && (of_entities(path) || binds_generation(path))),
         ("500", works),
         ("503", works),
     ];
@@ -80,6 +86,7 @@ pub fn meaning(status: &str) -> &'static str {
         "202" => "Accepted; it is done soon",
         "400" => "The request cannot be read, or something in it is unknown or not allowed",
         "404" => "There is none",
+        "408" => "The body has not arrived in time",
         "413" => "The body is larger than 64 KiB",
         "415" => "The body is not sent as JSON",
         "422" => "The Idempotency-Key was used with another request",
