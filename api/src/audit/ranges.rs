@@ -47,10 +47,12 @@ impl<E: Entity> Range<'_, E> {
         }
         let mut current: Option<History<E>> = None;
         let mut after = None;
-        loop {
+        let mut more = true;
+        while more {
             let units = snapshot.events(range, after, UNITS).await?;
-            let Some(last) = units.last() else { break };
-            after = Some(last.place());
+            // A look for what is not there costs as much as one for a whole page.
+            more = u64::try_from(units.len()).is_ok_and(|found| found == UNITS);
+            after = units.last().map(UnitEvents::place);
             for unit in units {
                 if current.as_ref().is_none_or(|history| history.id != unit.entity)
                     && let Some(done) = current.replace(self.history_of(unit.entity))

@@ -1,7 +1,7 @@
 //! The embedded search view: a tantivy index in the data folder.
 //!
 //! Each generation is a folder ([`store`]). One writer feeds it, on its projector's thread; readers see whole commits, each
-//! with the positions it was made with. Both become durable a moment later ([`lazy_directory`]).
+//! with the positions it was made with. Both become durable a moment later (`lazy_directory`).
 //!
 //! The index is disposable: when its definition has changed, or it is damaged, it is emptied at opening, and the
 //! projector fills it again from the history.
