@@ -92,7 +92,7 @@ impl Shop {
     async fn check(&self, entities: &[(Uuid, u64)]) {
         for (entity, newest) in entities {
             let all: Vec<u64> = (1..=*newest).collect();
-            assert_eq!(self.versions(*entity, 1, usize::MAX >> 1).await, all);
+            assert_eq!(self.versions(*entity, 1, 100_000).await, all);
             for from in [2, newest / 2, newest - 1, *newest, newest + 1] {
                 let expected: Vec<u64> = (from..=*newest).take(10).collect();
                 assert_eq!(self.versions(*entity, from, 10).await, expected, "from {from} of {newest}");
