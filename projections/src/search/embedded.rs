@@ -29,6 +29,7 @@ mod indexing;
 mod keeper;
 mod lazy_directory;
 mod lookup;
+mod new_segments;
 mod phrase_prefix;
 mod reader;
 mod schema;

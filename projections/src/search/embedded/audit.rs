@@ -149,17 +149,16 @@ impl Segment<'_> {
         range: IdRange,
         found: &mut BTreeMap<Uuid, Vec<(DocAddress, u64, i64)>>,
     ) -> tantivy::Result<()> {
-        let index = self.segment.inverted_index(fields.id)?;
-        let mut ids = index.terms().range();
-        if let Some(after) = &range.after {
-            ids = ids.gt(after.as_bytes());
-        }
-        if let Some(up_to) = &range.up_to {
-            ids = ids.le(up_to.as_bytes());
-        }
+        let index = self.segment.inverted_index(fields.keys)?;
+        let ids = index.terms().range().le(schema::id_key(range.up_to.unwrap_or(Uuid::max())));
+        let ids = match range.after {
+            Some(after) => ids.gt(schema::id_key(after)),
+            None => ids.ge(schema::id_key(Uuid::nil())),
+        };
         let mut ids = ids.into_stream()?;
         while ids.advance() {
-            let id = Uuid::from_slice(ids.key()).map_err(|error| TantivyError::SchemaError(error.to_string()))?;
+            let no_id = || TantivyError::SchemaError("a key of an order is not an id".to_owned());
+            let id = schema::id_of_key(ids.key()).ok_or_else(no_id)?;
             let mut postings = index.read_postings_from_terminfo(ids.value(), IndexRecordOption::Basic)?;
             while postings.doc() != TERMINATED {
                 let doc = postings.doc();

@@ -6,8 +6,7 @@ use tantivy::{Index, IndexWriter, SegmentMeta};
 use super::view_error;
 use crate::ViewError;
 
-/// Memory of the indexing thread. When it is full, the thread begins another segment. Each commit makes its tables anew,
-/// in proportion to this; it is about the least that tantivy takes.
+/// Memory of tantivy's indexing thread, which has nothing to do (`new_segments`): the least that it takes.
 const INDEXING_BYTES: usize = 15 << 20;
 /// Segments of so many documents and fewer are of one size.
 const SMALL: u32 = 1_000;

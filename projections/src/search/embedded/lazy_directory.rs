@@ -2,8 +2,10 @@
 //!
 //! tantivy syncs every file it writes, and its two lists (`meta.json` with the segments and our positions,
 //! `.managed.json` with the files) over and over: some twenty syncs a commit, which wait behind those of the services'
-//! journals. But a view is disposable, and what it had not kept is read from the log again. So here files are written
-//! at once and synced later, the lists are held back in memory, and [`LazyDirectory::persist`] makes all of it durable.
+//! journals; and so does the mere making of a file, while the file system writes its own journal. But a view is
+//! disposable, and what it had not kept is read from the log again. So here the lists and the small files are held in
+//! memory, large files are written at once, and [`LazyDirectory::persist`] writes and syncs all of it. A segment that is
+//! merged into another before that never comes to the disk.
 //!
 //! On disk there is a whole index at any moment: that of the last time. Its lists are written after the files they name
 //! are synced, and files that they may name are deleted only after newer lists are there. A crash takes the commits
@@ -11,8 +13,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,9 +22,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tantivy::Directory;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{
-    AntiCallToken, DirectoryLock, FileHandle, Lock, META_LOCK, MmapDirectory, TerminatingWrite, WatchCallback,
-    WatchHandle, WritePtr,
+    DirectoryLock, FileHandle, Lock, META_LOCK, MmapDirectory, OwnedBytes, WatchCallback, WatchHandle, WritePtr,
 };
+
+mod writing;
+
+use writing::Writing;
 
 /// The list that names all others; it is written last.
 const SEGMENTS: &str = "meta.json";
@@ -45,12 +50,35 @@ struct State {
     lists: HashMap<PathBuf, Vec<u8>>,
     /// Those on disk are older.
     dirty: bool,
-    /// Files that are written in whole, but not synced.
-    unsynced: HashSet<PathBuf>,
-    /// Files that are being synced; they must stay meanwhile.
-    syncing: HashSet<PathBuf>,
+    /// Files that are written in whole, but are not durable.
+    new: HashMap<PathBuf, Content>,
+    /// Files that are being made durable; they must stay meanwhile.
+    keeping: HashMap<PathBuf, Content>,
     /// Files that are deleted, as far as tantivy knows. The lists on disk may name them.
     deleted: HashSet<PathBuf>,
+}
+
+/// Where a file that is not durable is.
+#[derive(Clone)]
+enum Content {
+    Memory(OwnedBytes),
+    /// In its place on disk, but not synced.
+    Disk,
+}
+
+impl State {
+    /// What there is of a file in memory.
+    fn held(&self, path: &Path) -> Option<&OwnedBytes> {
+        match self.new.get(path).or_else(|| self.keeping.get(path))? {
+            Content::Memory(bytes) => Some(bytes),
+            Content::Disk => None,
+        }
+    }
+
+    fn held_bytes(&self) -> usize {
+        let all = self.new.values().chain(self.keeping.values());
+        all.map(|content| if let Content::Memory(bytes) = content { bytes.len() } else { 0 }).sum()
+    }
 }
 
 impl LazyDirectory {
@@ -69,15 +97,15 @@ impl LazyDirectory {
             if !mem::take(&mut state.dirty) {
                 return Ok(());
             }
-            state.syncing = mem::take(&mut state.unsynced);
-            (state.lists.clone(), state.syncing.clone(), mem::take(&mut state.deleted))
+            state.keeping = mem::take(&mut state.new);
+            (state.lists.clone(), state.keeping.clone(), mem::take(&mut state.deleted))
         };
         let written = self.write(&lists, &files);
         let mut state = self.state();
-        let synced = mem::take(&mut state.syncing);
+        let kept = mem::take(&mut state.keeping);
         if written.is_err() {
             state.dirty = true;
-            state.unsynced.extend(synced);
+            state.new.extend(kept);
             state.deleted.extend(deleted);
             return written;
         }
@@ -85,9 +113,13 @@ impl LazyDirectory {
         self.delete_all(deleted)
     }
 
-    fn write(&self, lists: &HashMap<PathBuf, Vec<u8>>, files: &HashSet<PathBuf>) -> io::Result<()> {
-        for file in files {
-            File::open(self.folder.join(file))?.sync_data()?;
+    fn write(&self, lists: &HashMap<PathBuf, Vec<u8>>, files: &HashMap<PathBuf, Content>) -> io::Result<()> {
+        for (name, content) in files {
+            let path = self.folder.join(name);
+            if let Content::Memory(bytes) = content {
+                fs::write(&path, bytes)?;
+            }
+            File::open(path)?.sync_data()?;
         }
         self.disk.sync_directory()?;
         let (last, first): (Vec<_>, Vec<_>) = lists.iter().partition(|(name, _)| name.as_path() == Path::new(SEGMENTS));
@@ -154,30 +186,37 @@ fn remove_strays(folder: &Path, disk: &MmapDirectory) -> tantivy::Result<()> {
 
 impl Directory for LazyDirectory {
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
-        self.disk.get_file_handle(path)
+        // It is in memory until it is on disk, so a file that is not held by now is there.
+        let held = self.state().held(path).cloned();
+        held.map_or_else(|| self.disk.get_file_handle(path), |bytes| Ok(Arc::new(bytes)))
     }
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
         let mut state = self.state();
-        if state.unsynced.remove(path) {
-            return self.disk.delete(path);
+        match state.new.remove(path) {
+            Some(Content::Memory(_)) => Ok(()),
+            Some(Content::Disk) => self.disk.delete(path),
+            None => {
+                state.deleted.insert(path.to_owned());
+                Ok(())
+            }
         }
-        state.deleted.insert(path.to_owned());
-        Ok(())
     }
 
     fn exists(&self, path: &Path) -> Result<bool, OpenReadError> {
         let state = self.state();
-        Ok(state.lists.contains_key(path) || !state.deleted.contains(path) && self.disk.exists(path)?)
+        if state.lists.contains_key(path) || state.held(path).is_some() {
+            return Ok(true);
+        }
+        Ok(!state.deleted.contains(path) && self.disk.exists(path)?)
     }
 
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
-        let opened = OpenOptions::new().write(true).create_new(true).open(self.folder.join(path));
-        let file = opened.map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => OpenWriteError::FileAlreadyExists(path.to_owned()),
-            _ => OpenWriteError::wrap_io_error(error, path.to_owned()),
-        })?;
-        Ok(BufWriter::new(Box::new(Writing { file, path: path.to_owned(), state: Arc::clone(&self.state) })))
+        if self.exists(path).map_err(|error| OpenWriteError::wrap_io_error(io::Error::other(error), path.to_owned()))? {
+            return Err(OpenWriteError::FileAlreadyExists(path.to_owned()));
+        }
+        let file = Writing::new(&self.folder, path, Arc::clone(&self.state));
+        Ok(BufWriter::new(Box::new(file)))
     }
 
     fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
@@ -204,30 +243,6 @@ impl Directory for LazyDirectory {
 
     fn watch(&self, callback: WatchCallback) -> tantivy::Result<WatchHandle> {
         self.disk.watch(callback)
-    }
-}
-
-/// A file that is being written.
-struct Writing {
-    file: File,
-    path: PathBuf,
-    state: Arc<Mutex<State>>,
-}
-
-impl Write for Writing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl TerminatingWrite for Writing {
-    fn terminate_ref(&mut self, _: AntiCallToken) -> io::Result<()> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).unsynced.insert(self.path.clone());
-        Ok(())
     }
 }
 

@@ -73,7 +73,7 @@ impl Snapshot {
     pub(super) fn find(&self, order: OrderId) -> Result<Option<(DocAddress, u64)>, ViewError> {
         let term = self.fields.id_term(order);
         for (number, segment, columns) in self.segments() {
-            let index = segment.inverted_index(self.fields.id).map_err(view_error)?;
+            let index = segment.inverted_index(self.fields.keys).map_err(view_error)?;
             let postings = index.read_postings(&term, IndexRecordOption::Basic);
             let Some(mut postings) = postings.map_err(|error| view_error(error.into()))? else { continue };
             while postings.doc() != TERMINATED {

@@ -5,12 +5,10 @@
 //! saga was still at work on at the last commit (their next event is near); or in the index, by id.
 
 use std::collections::HashMap;
-use std::mem;
 use std::sync::Arc;
 
 use domain::{OrderEvent, OrderId, Service};
 use store::Positions;
-use tantivy::indexer::UserOperation;
 use tantivy::{Index, IndexReader, IndexWriter};
 use tokio::sync::watch;
 use tracing::debug;
@@ -19,6 +17,7 @@ use uuid::Uuid;
 use super::commit::CommitState;
 use super::indexing;
 use super::keeper::Keeper;
+use super::new_segments::NewSegments;
 use super::schema::Fields;
 use super::snapshot::Snapshot;
 use super::view_error;
@@ -31,8 +30,6 @@ const MAX_PENDING: usize = 20_000;
 const MAX_PENDING_BYTES: usize = 16 << 20;
 /// So many committed documents are kept for their next event.
 const MAX_LOCKED: usize = 4_096;
-/// Documents handed to the indexing thread at a time.
-const BATCH: usize = 256;
 
 pub(super) struct EmbeddedWriter {
     index: Index,
@@ -56,8 +53,8 @@ pub(super) struct EmbeddedWriter {
 /// A document that is not committed yet.
 struct Pending {
     document: OrderDocument,
-    /// An older version of it is committed.
-    replaces: bool,
+    /// The version of it that is committed.
+    replaces: Option<u64>,
 }
 
 impl EmbeddedWriter {
@@ -98,18 +95,19 @@ impl EmbeddedWriter {
         }
     }
 
-    /// Takes the newest document of an order out of where it is kept, and whether a version of it is committed.
-    fn take_newest(&mut self, order: OrderId) -> Result<Option<(OrderDocument, bool)>, ViewError> {
+    /// Takes the newest document of an order out of where it is kept, and which version of it is committed.
+    fn take_newest(&mut self, order: OrderId) -> Result<Option<(OrderDocument, Option<u64>)>, ViewError> {
         if let Some(Pending { document, replaces }) = self.pending.remove(&order) {
             self.pending_bytes = self.pending_bytes.saturating_sub(size_of(&document));
             return Ok(Some((document, replaces)));
         }
         if let Some(document) = self.locked.remove(&order) {
-            return Ok(Some((document, true)));
+            let version = document.version;
+            return Ok(Some((document, Some(version))));
         }
         let snapshot = self.snapshot();
-        let Some((address, _)) = snapshot.find(order)? else { return Ok(None) };
-        Ok(Some((snapshot.document(address)?, true)))
+        let Some((address, version)) = snapshot.find(order)? else { return Ok(None) };
+        Ok(Some((snapshot.document(address)?, Some(version))))
     }
 
     /// `change` is absent when this release does not know the type of the event: then only the version advances.
@@ -124,7 +122,7 @@ impl EmbeddedWriter {
         }
         self.make_room()?;
         let (document, replaces) = match (change, version) {
-            (Some(OrderEvent::Created(created)), 0) => (fold::first(event, created), false),
+            (Some(OrderEvent::Created(created)), 0) => (fold::first(event, created), None),
             (Some(OrderEvent::Created(_)), _) | (_, 0) => return Err(fold::out_of_place(event)),
             (change, _) => match self.take_newest(order)? {
                 Some((before, replaces)) => (fold::next(before, event, change), replaces),
@@ -143,14 +141,17 @@ impl EmbeddedWriter {
                 self.pending_bytes = self.pending_bytes.saturating_sub(size_of(&document));
                 replaces
             }
-            None => self.locked.remove(&order).is_some() || self.snapshot().find(order)?.is_some(),
+            None => match self.locked.remove(&order) {
+                Some(document) => Some(document.version),
+                None => self.snapshot().find(order)?.map(|(_, version)| version),
+            },
         };
         self.keep(document.clone(), replaces);
         Ok(())
     }
 
     /// Keeps an order's newest document until the next commit.
-    fn keep(&mut self, document: OrderDocument, replaces: bool) {
+    fn keep(&mut self, document: OrderDocument, replaces: Option<u64>) {
         self.pending_bytes += size_of(&document);
         self.pending.insert(document.order_id, Pending { document, replaces });
     }
@@ -185,21 +186,23 @@ impl EmbeddedWriter {
             return Err(view_error(error.into()));
         }
         let writer = self.writer.as_mut().ok_or_else(given_up)?;
-        let mut operations = Vec::with_capacity(BATCH);
+        let mut segments = NewSegments::new(writer, self.pending.len());
         for (order, pending) in &self.pending {
-            if pending.replaces {
-                operations.push(UserOperation::Delete(self.fields.id_term(*order)));
-            }
             let document = self.fields.document(&pending.document).map_err(|error| ViewError::Corrupt {
                 view: VIEW,
                 what: format!("order {order} cannot be stored: {error}"),
             })?;
-            operations.push(UserOperation::Add(document));
-            if operations.len() >= BATCH {
-                writer.run(mem::replace(&mut operations, Vec::with_capacity(BATCH))).map_err(view_error)?;
-            }
+            let stored = |version| self.fields.version_term(*order, version);
+            let put = match pending.replaces {
+                None => segments.add(document),
+                Some(version) if version == pending.document.version => {
+                    segments.replace_same(stored(version), document)
+                }
+                Some(version) => segments.replace(stored(version), document),
+            };
+            put.map_err(view_error)?;
         }
-        writer.run(operations).map_err(view_error)?;
+        segments.finish().map_err(view_error)?;
         let mut commit = writer.prepare_commit().map_err(view_error)?;
         let state = CommitState { positions: positions.clone(), quarantined: self.quarantined.clone() };
         commit.set_payload(&state.write());

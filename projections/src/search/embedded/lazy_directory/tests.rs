@@ -1,7 +1,9 @@
 //! What is on disk at any moment is a whole index.
 
+use std::io::Write as _;
 use std::path::Path;
 
+use tantivy::directory::TerminatingWrite as _;
 use tantivy::schema::{INDEXED, STORED, Schema};
 use tantivy::{Index, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument};
 use tempfile::TempDir;
@@ -99,7 +101,11 @@ fn what_a_crash_has_left_behind_is_removed_at_the_next_opening() {
     place.directory.persist().unwrap();
     let durable = place.files();
     place.commit();
-    assert!(place.files() > durable);
+    assert_eq!(place.files(), durable, "what is small is in memory until it is made durable");
+    // Written, and named by no list yet.
+    for stray in ["5a1b.store", ".tmpA1b2"] {
+        fs::write(place.folder.path().join(stray), "some of it").unwrap();
+    }
     let Place { folder, directory, writer, .. } = place;
     drop((directory, writer));
     LazyDirectory::open(folder.path()).unwrap();
@@ -120,4 +126,50 @@ fn when_it_cannot_be_made_durable_that_is_done_the_next_time() {
     assert_eq!(on_disk(place.folder.path()), (1, 1));
     place.directory.persist().unwrap();
     assert_eq!(on_disk(place.folder.path()), (2, 2));
+}
+
+#[test]
+fn a_file_is_read_as_it_was_written_wherever_it_is() {
+    let folder = TempDir::new().unwrap();
+    let directory = LazyDirectory::open(folder.path()).unwrap();
+    // The last one is too large for memory.
+    for (name, length) in [("a.store", 0), ("b.store", 70_000), ("c.store", 5 << 20)] {
+        let path = Path::new(name);
+        let content: Vec<u8> = (0_u8..251).cycle().take(length).collect();
+        let mut file = directory.open_write(path).unwrap();
+        for piece in content.chunks(1_000) {
+            file.write_all(piece).unwrap();
+        }
+        file.terminate().unwrap();
+        assert!(directory.exists(path).unwrap() && directory.open_write(path).is_err());
+        assert_eq!(folder.path().join(name).exists(), length > 4 << 20);
+        let read = || directory.open_read(path).unwrap().read_bytes().unwrap();
+        let before = read();
+        directory.atomic_write(Path::new("meta.json"), b"{}").unwrap();
+        directory.persist().unwrap();
+        assert_eq!((before.as_slice(), read().as_slice()), (content.as_slice(), content.as_slice()), "{name}");
+        assert_eq!(fs::read(folder.path().join(name)).unwrap(), content);
+    }
+    for (name, durable) in [("d.store", false), ("e.store", true)] {
+        let path = Path::new(name);
+        directory.open_write(path).unwrap().terminate().unwrap();
+        if durable {
+            directory.atomic_write(Path::new("meta.json"), b"{}").unwrap();
+            directory.persist().unwrap();
+        }
+        directory.delete(path).unwrap();
+        assert!(!directory.exists(path).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn more_than_memory_may_take_goes_to_its_place_at_once() {
+    let folder = TempDir::new().unwrap();
+    let directory = LazyDirectory::open(folder.path()).unwrap();
+    for number in 0..12 {
+        let mut file = directory.open_write(Path::new(&format!("{number}.store"))).unwrap();
+        file.write_all(&vec![number; 3 << 20]).unwrap();
+        file.terminate().unwrap();
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "of 36 MiB, 4 are over");
 }
