@@ -1,9 +1,11 @@
-//! Threads that yield to commands: views may be a moment behind, a caller's commit may not.
+//! Threads that yield to those that serve callers: what is built from the history, copied, merged or synced can wait.
 //!
-//! On a machine whose cores are all busy, the commit of an index would otherwise hold up commits of the journals.
+//! On a machine whose cores are all busy it would otherwise hold up commits of the journals, and of the views that
+//! answer.
 
 use std::io;
-use std::thread::{Builder, JoinHandle};
+use std::panic::resume_unwind;
+use std::thread::{self, Builder, JoinHandle};
 
 /// How much less a background thread counts when cores are scarce: about a third of one that serves commands.
 const NICE: i32 = 5;
@@ -17,8 +19,29 @@ pub(crate) fn spawn<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
     Builder::new().name(name).spawn(move || {
-        // On Linux this is the thread's alone. Where it is not allowed, the work is done all the same.
-        let _ = rustix::process::nice(NICE);
+        yield_to_others();
         work()
     })
+}
+
+/// Does some work on a thread of the background, and waits for it.
+///
+/// # Errors
+/// When the system gives no thread.
+///
+/// # Panics
+/// When the work does.
+pub(crate) fn run<T: Send>(name: String, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    thread::scope(|scope| {
+        let thread = Builder::new().name(name).spawn_scoped(scope, || {
+            yield_to_others();
+            work()
+        })?;
+        Ok(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    })
+}
+
+fn yield_to_others() {
+    // On Linux this is the thread's alone. Where it is not allowed, the work is done all the same.
+    let _ = rustix::process::nice(NICE);
 }

@@ -14,7 +14,7 @@
 //! queries, and it never skips an event silently: what cannot be applied puts its entity into quarantine.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use domain::{Service, ShardId};
@@ -23,10 +23,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use crate::ViewError;
 use crate::metrics::ViewMetrics;
 use crate::port::ViewWriter;
 use crate::waiting::Waiting;
-use crate::{ViewError, background};
 
 mod decoding;
 mod lag;
@@ -117,7 +117,7 @@ impl Projector {
             runtime: Handle::current(),
             metrics: ViewMetrics::new(definition.name),
         });
-        let thread = background::spawn(format!("view-{}", definition.name), || worker.run())?;
+        let thread = Builder::new().name(format!("view-{}", definition.name)).spawn(|| worker.run())?;
         Ok(Projector { definition, requests, thread: Mutex::new(Some(thread)) })
     }
 

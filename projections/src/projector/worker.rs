@@ -14,11 +14,11 @@ use super::pending::Pending;
 use super::progress::{Feeding, Progress, Times};
 use super::quarantine::{MAX_QUARANTINED, Quarantine};
 use super::{Request, ViewDefinition};
-use crate::ViewError;
 use crate::error::describe;
 use crate::metrics::{Outcome, ViewMetrics};
 use crate::port::{Applied, Event, Payload, ViewWriter};
 use crate::waiting::{EntityVersions, Waiting};
+use crate::{ViewError, background};
 
 mod following;
 mod healing;
@@ -154,7 +154,9 @@ impl Worker {
     fn follow(&mut self) -> Result<(), ViewError> {
         self.restore()?;
         self.parts.progress.working(Feeding::CatchingUp);
-        self.catch_up()?;
+        let view = self.parts.definition.name;
+        let caught_up = background::run(format!("catch-{view}"), || self.catch_up());
+        caught_up.map_err(|error| ViewError::Unavailable { view, source: error.into() })??;
         self.parts.progress.working(Feeding::Following);
         self.failing_since = None;
         loop {
