@@ -62,10 +62,11 @@ pub struct QuarantinedEntity {
 
 /// The write side of one view. Its projector calls it from a thread of its own, so that it may block.
 ///
-/// A crash before [`commit`](ViewWriter::commit) loses what was done since the last one: the positions are stored
-/// in the same transaction, so the events are read again. A crash after it loses nothing.
+/// A crash before [`commit`](ViewWriter::commit) loses what was done since the last one, and the events are read again,
+/// as the positions say. A crash between it and [`finish`](ViewWriter::finish) may lose the positions alone: events are
+/// read again that are in the view already, and turn out to be duplicates.
 pub trait ViewWriter: Send {
-    /// The positions stored with the newest commit. What was done and not committed is dropped: the projector starts
+    /// The positions stored with the newest commit, or with one before it that was finished. What was done and not committed is dropped: the projector starts
     /// from here, again after every error.
     ///
     /// # Errors
@@ -96,12 +97,22 @@ pub trait ViewWriter: Send {
     /// As [`apply`](ViewWriter::apply).
     fn put(&mut self, document: &Document) -> Result<(), ViewError>;
 
-    /// Makes all that was done durable and visible, with the positions, as one.
+    /// Makes all that was done durable and visible. The positions are stored with it, or, where that would keep readers
+    /// waiting for one more answer, with the next commit.
     ///
     /// # Errors
     /// When the view store does not answer, or [`ViewError::Corrupt`] when it refuses the data; nothing is visible
     /// then, and the projector starts again from `positions`.
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError>;
+
+    /// Stores the positions of the newest commit, if they are not. It is called when no event waits to be taken in, and at
+    /// the end.
+    ///
+    /// # Errors
+    /// When the view store does not answer.
+    fn finish(&mut self) -> Result<(), ViewError> {
+        Ok(())
+    }
 
     /// The entities in quarantine as of the newest commit, at most `limit`.
     ///

@@ -133,6 +133,7 @@ impl Case {
     fn commit(&mut self) {
         let positions = self.positions.clone();
         self.writer().commit(&positions).unwrap();
+        self.writer().finish().unwrap();
     }
 
     /// What the log has of some services that is not applied yet, in its order, service by service.

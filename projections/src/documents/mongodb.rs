@@ -23,7 +23,7 @@
 //!
 //! A commit writes (1) the positions it is *reaching*, (2) customers, (3) orders, (4) quarantine, (5) the *positions*, in
 //! this order, which is that of the server's log too; all documents are durable before the positions, and positions
-//! never go back. From this order follows:
+//! never go back. When another commit follows at once, the fifth step is part of its first. From this order follows:
 //! - A crash anywhere repeats the batch, as the positions were not stored.
 //! - An order's own document of some version says that its customer's document has that version of it too. So the
 //!   version of the order's document is the one that readers wait for, and it is right to take an event for a

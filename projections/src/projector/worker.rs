@@ -59,6 +59,8 @@ pub(super) struct Worker {
     /// The newest event applied: the culprit when a commit of it alone is refused.
     newest: Option<Event>,
     next_check: Instant,
+    /// The positions of the newest commit may not be stored.
+    unfinished: bool,
     /// It was asked to stop: a last commit that fails is not tried again, its events are read after the next start.
     stopping: bool,
     /// The heads of the log at the last check.
@@ -86,6 +88,7 @@ impl Worker {
             quarantine: Quarantine::default(),
             newest: None,
             next_check: Instant::now() + CHECK_EVERY,
+            unfinished: false,
             stopping: false,
             heads: Positions::new(),
             failing_since: None,
@@ -160,6 +163,9 @@ impl Worker {
         self.parts.progress.working(Feeding::Following);
         self.failing_since = None;
         loop {
+            if self.parts.deliveries.is_empty() {
+                self.finish()?;
+            }
             match self.next_wake() {
                 Wake::Deliveries(deliveries) => {
                     self.prepare(deliveries.iter().flatten().map(|message| &**message))?;
@@ -183,7 +189,8 @@ impl Worker {
                 }
                 Wake::Request(Request::Stop) => {
                     self.stopping = true;
-                    return self.commit();
+                    self.commit()?;
+                    return self.finish();
                 }
                 Wake::Commit => {}
                 Wake::Check => self.check()?,
@@ -213,6 +220,7 @@ impl Worker {
     fn restore(&mut self) -> Result<(), ViewError> {
         self.pending.clear();
         self.newest = None;
+        self.unfinished = false;
         self.positions = self.parts.writer.positions()?;
         self.times.clear();
         self.parts.progress.start(&self.positions);
@@ -300,11 +308,20 @@ impl Worker {
                 self.parts.waiting.advance(self.pending.entities(), &self.positions);
                 self.pending.committed();
                 self.newest = None;
+                self.unfinished = true;
                 Ok(())
             }
             Err(ViewError::Corrupt { what, .. }) => self.commit_refused(what),
             Err(error) => Err(error),
         }
+    }
+
+    fn finish(&mut self) -> Result<(), ViewError> {
+        if self.unfinished {
+            self.parts.writer.finish()?;
+            self.unfinished = false;
+        }
+        Ok(())
     }
 
     fn position(&self, source: ShardId) -> u64 {

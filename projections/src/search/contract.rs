@@ -62,6 +62,7 @@ macro_rules! search_contract {
                 feeding: a_gap_names_the_version_it_begins_at,
                 feeding: events_of_customers_are_taken_and_positions_advance,
                 feeding: a_crash_loses_what_was_not_committed_and_nothing_else,
+                feeding: the_positions_of_a_commit_may_follow_with_the_next,
                 feeding: an_event_after_a_restart_continues_the_stored_document,
                 feeding: a_full_buffer_loses_nothing,
                 feeding: beginning_again_from_the_positions_drops_what_was_not_committed,
@@ -183,6 +184,11 @@ impl Shop {
     }
 
     fn commit(&mut self) {
+        self.commit_unfinished();
+        self.writer().finish().unwrap();
+    }
+
+    fn commit_unfinished(&mut self) {
         let positions = self.reached();
         self.writer().commit(&positions).unwrap();
     }

@@ -8,7 +8,8 @@
 //! # What becomes visible when
 //!
 //! The index is refreshed by the writer's commit and by nothing else. A commit takes four steps, each durable before
-//! the next: it stores up to where it *reaches*, writes the documents, refreshes the index, and stores the *positions*.
+//! the next: it stores up to where it *reaches*, writes the documents, refreshes the index, and stores the *positions*;
+//! the last together with the first of the next commit, when that comes at once.
 //! So at any moment, crashes included,
 //!
 //! - searches find all that the positions say: who waits for those sees it;

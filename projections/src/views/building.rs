@@ -100,7 +100,8 @@ fn write_all<R: ?Sized>(
             }
         }
     }
-    writer.commit(heads)
+    writer.commit(heads)?;
+    writer.finish()
 }
 
 /// Waits until a generation has what the answering one has now; a first one, what the log has now. Then compares.

@@ -41,6 +41,7 @@ pub(crate) fn generations_are_apart_and_a_discarded_one_begins_empty(case: &mut 
     second.writer.quarantine(&parked(1, "bad")).unwrap();
     let reached = Positions::from([(order.source, 77)]);
     second.writer.commit(&reached).unwrap();
+    second.writer.finish().unwrap();
     let seen = case.runtime.block_on(second.reader.count_customers()).unwrap();
     assert_eq!((seen.value, seen.positions), (0, reached.clone()));
     assert_eq!((case.count(), case.order(10)), (1, None));

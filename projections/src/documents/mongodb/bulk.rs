@@ -7,6 +7,7 @@
 //! has all of them: only the last one need wait for that. It holds as long as the primary is the same all along, which
 //! each answer tells; after an election in between all of it is written again.
 
+use futures_util::future::try_join;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use mongodb::Database;
 use mongodb::bson::oid::ObjectId;
@@ -79,12 +80,36 @@ impl<'a> Writes<'a> {
             let (_, refused) = run_all(self.database, collection, kind, statements, Until::Durable).await?;
             return Ok(refused);
         }
+        self.told_by(primaries)?;
+        Ok(refused)
+    }
+
+    /// Inserts documents and does updates of others at the same time, and gives the refused ones of both. All is durable
+    /// then.
+    ///
+    /// # Errors
+    /// As [`write`](Writes::write).
+    pub(super) async fn write_both(
+        &mut self,
+        collection: &str,
+        inserts: &[RawDocumentBuf],
+        updates: &[RawDocumentBuf],
+    ) -> Result<(Vec<Refused>, Vec<Refused>), ViewError> {
+        let inserting = run_all(self.database, collection, Kind::Insert, inserts, Until::Durable);
+        let updating = run_all(self.database, collection, Kind::Update, updates, Until::Durable);
+        let ((one, not_inserted), (other, not_updated)) = try_join(inserting, updating).await?;
+        self.told_by(one.into_iter().chain(other))?;
+        Ok((not_inserted, not_updated))
+    }
+
+    /// All commands of a commit must be answered by the same primary.
+    fn told_by(&mut self, primaries: impl IntoIterator<Item = Option<ObjectId>>) -> Result<(), ViewError> {
         for primary in primaries.into_iter().flatten() {
             if *self.primary.get_or_insert(primary) != primary {
                 return Err(unavailable("another server has become primary during the commit"));
             }
         }
-        Ok(refused)
+        Ok(())
     }
 }
 

@@ -41,14 +41,20 @@ pub(super) async fn reaching(database: &Database, generation: u32) -> Result<Pos
     read_back(load(database, generation).await?.reaching)
 }
 
-/// A commit is about to write what belongs to these positions: its documents are durable only with this.
-pub(super) async fn begin(writes: &mut Writes<'_>, generation: u32, positions: &Positions) -> Result<(), ViewError> {
-    raise(writes, generation, positions, &["reaching"]).await
+/// A commit is about to write what belongs to some positions: its documents are durable only with this. What belongs to
+/// those of the commit before is durable.
+pub(super) async fn begin(
+    writes: &mut Writes<'_>,
+    generation: u32,
+    reaching: &Positions,
+    committed: &Positions,
+) -> Result<(), ViewError> {
+    raise(writes, generation, &[("reaching", reaching), ("positions", committed)]).await
 }
 
 /// What belongs to these positions is durable. That it is said so need not be: who does not find it writes again.
 pub(super) async fn finish(database: &Database, generation: u32, positions: &Positions) -> Result<(), ViewError> {
-    raise(&mut Writes::new(database), generation, positions, &["reaching", "positions"]).await
+    raise(&mut Writes::new(database), generation, &[("reaching", positions), ("positions", positions)]).await
 }
 
 pub(super) async fn forget(database: &Database, generation: u32) -> Result<(), ViewError> {
@@ -65,18 +71,13 @@ async fn load(database: &Database, generation: u32) -> Result<Stored, ViewError>
     Ok(found.unwrap_or_default())
 }
 
-async fn raise(
-    writes: &mut Writes<'_>,
-    generation: u32,
-    positions: &Positions,
-    fields: &[&str],
-) -> Result<(), ViewError> {
-    if positions.is_empty() {
+async fn raise(writes: &mut Writes<'_>, generation: u32, fields: &[(&str, &Positions)]) -> Result<(), ViewError> {
+    if fields.iter().all(|(_, positions)| positions.is_empty()) {
         return Ok(());
     }
     let mut numbers = RawDocumentBuf::new();
-    for field in fields {
-        for (shard, sequence) in positions {
+    for (field, positions) in fields {
+        for (shard, sequence) in *positions {
             let name = format!("{field}.{}.{}", shard.service, shard.number);
             numbers.append(CString::try_from(name).map_err(corrupt)?, stored_version(*sequence)?);
         }

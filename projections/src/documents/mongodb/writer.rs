@@ -35,12 +35,15 @@ pub(super) struct MongoDocumentWriter {
     orders: Fold<OrderState>,
     customers: Fold<CustomerState>,
     quarantine: Changes,
+    /// Of the newest commit. Stored with the next one, or before.
+    committed: Positions,
 }
 
 impl MongoDocumentWriter {
     pub(super) fn new(connection: Connection, names: Names) -> Self {
         let (orders, customers) = (Fold::default(), Fold::default());
-        MongoDocumentWriter { connection, names, orders, customers, quarantine: HashMap::new() }
+        let (quarantine, committed) = (HashMap::new(), Positions::new());
+        MongoDocumentWriter { connection, names, orders, customers, quarantine, committed }
     }
 
     async fn write(&self, positions: &Positions) -> Result<(), ViewError> {
@@ -48,15 +51,15 @@ impl MongoDocumentWriter {
         let mut commit = self.begin()?;
         commit.write_customers(positions).await?;
         commit.write_orders().await?;
-        quarantine::save(database, generation, &self.quarantine).await?;
-        positions::finish(database, generation, positions).await
+        quarantine::save(database, generation, &self.quarantine).await
     }
 
     /// What is written by a commit, up to the positions.
     pub(super) fn begin(&self) -> Result<DocumentWrites<'_>, ViewError> {
         let customers = updates::customers(&self.customers, &self.orders)?;
         let orders = updates::orders(&self.orders)?;
-        Ok(DocumentWrites { names: &self.names, writes: Writes::new(&self.connection.database), customers, orders })
+        let (names, writes) = (&self.names, Writes::new(&self.connection.database));
+        Ok(DocumentWrites { names, writes, committed: &self.committed, customers, orders })
     }
 }
 
@@ -64,6 +67,8 @@ impl MongoDocumentWriter {
 pub(super) struct DocumentWrites<'a> {
     names: &'a Names,
     writes: Writes<'a>,
+    /// The positions of the commit before.
+    committed: &'a Positions,
     customers: Vec<RawDocumentBuf>,
     orders: OrderWrites,
 }
@@ -75,7 +80,7 @@ impl DocumentWrites<'_> {
         if self.customers.is_empty() {
             return Ok(());
         }
-        positions::begin(&mut self.writes, self.names.generation, positions).await?;
+        positions::begin(&mut self.writes, self.names.generation, positions, self.committed).await?;
         let until = if self.orders.is_empty() { Until::Durable } else { Until::Written };
         none_refused(self.writes.write(&self.names.customers, Kind::Update, &self.customers, until).await?)
     }
@@ -83,15 +88,17 @@ impl DocumentWrites<'_> {
     /// Writes orders: those that are new are inserted; those that turn out not to be replace what is older. All that the
     /// commit has written is durable then.
     pub(super) async fn write_orders(&mut self) -> Result<(), ViewError> {
-        let (orders, OrderWrites { inserts, updates }) = (self.names.orders.as_str(), &mut self.orders);
-        let until = if updates.is_empty() { Until::Durable } else { Until::Written };
-        for refused in self.writes.write(orders, Kind::Insert, inserts, until).await? {
+        let (orders, OrderWrites { inserts, updates }) = (self.names.orders.as_str(), &self.orders);
+        let (not_new, refused) = self.writes.write_both(orders, inserts, updates).await?;
+        none_refused(refused)?;
+        let mut again = Vec::new();
+        for refused in not_new {
             match inserts.get(refused.index) {
-                Some(document) if refused.code == DUPLICATE_KEY => updates.push(updates::replace_older(document)?),
+                Some(document) if refused.code == DUPLICATE_KEY => again.push(updates::replace_older(document)?),
                 _ => return Err(refused.into()),
             }
         }
-        none_refused(self.writes.write(orders, Kind::Update, updates, Until::Durable).await?)
+        none_refused(self.writes.write(orders, Kind::Update, &again, Until::Durable).await?)
     }
 }
 
@@ -105,7 +112,8 @@ impl ViewWriter for MongoDocumentWriter {
         self.customers.forget();
         self.quarantine.clear();
         let (connection, generation) = (&self.connection, self.names.generation);
-        connection.wait_for(WRITE_BOUND, positions::committed(&connection.database, generation))
+        self.committed = connection.wait_for(WRITE_BOUND, positions::committed(&connection.database, generation))?;
+        Ok(self.committed.clone())
     }
 
     fn prepare(&mut self, entities: &[(Service, Uuid, u64)]) -> Result<(), ViewError> {
@@ -159,7 +167,13 @@ impl ViewWriter for MongoDocumentWriter {
         self.orders.saved();
         self.customers.saved();
         self.quarantine.clear();
+        self.committed.clone_from(positions);
         Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), ViewError> {
+        let (connection, generation) = (&self.connection, self.names.generation);
+        connection.wait_for(WRITE_BOUND, positions::finish(&connection.database, generation, &self.committed))
     }
 
     fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {

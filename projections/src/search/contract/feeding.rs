@@ -116,6 +116,30 @@ pub(crate) fn a_crash_loses_what_was_not_committed_and_nothing_else(shop: &mut S
     assert_eq!(shop.writer().positions().unwrap(), reached);
 }
 
+pub(crate) fn the_positions_of_a_commit_may_follow_with_the_next(shop: &mut Shop) {
+    shop.create(&Sample::new(1).line("1", "tea"));
+    shop.commit();
+    let finished = shop.reached();
+    shop.approve(1, "Ada Park");
+    shop.commit_unfinished();
+    assert_eq!(shop.find("ada"), [1]);
+    let before_the_last = shop.reached();
+    shop.create(&Sample::new(2).line("1", "tea"));
+    shop.commit_unfinished();
+    assert_eq!(shop.find("tea"), [1, 2]);
+    shop.crash();
+    let stored = shop.writer().positions().unwrap();
+    assert!([&before_the_last, &shop.reached()].contains(&&stored), "{stored:?}, and {finished:?} was finished");
+    assert_eq!((shop.find("tea"), shop.find("ada")), (vec![1, 2], vec![1]));
+    // The same events come again.
+    assert_eq!(shop.change(1, 2, approved(Some("Ada Park"))), Applied::Duplicate);
+    assert_eq!(shop.change(2, 1, Sample::new(2).created()), Applied::Duplicate);
+    shop.commit();
+    let reached = shop.reached();
+    assert_eq!(shop.writer().positions().unwrap(), reached);
+    assert_eq!((shop.find("tea"), shop.version_of(1), shop.version_of(2)), (vec![1, 2], Some(2), Some(1)));
+}
+
 pub(crate) fn an_event_after_a_restart_continues_the_stored_document(shop: &mut Shop) {
     shop.create(&Sample::new(1).line("ab-12", "tea").note("ring twice"));
     shop.commit();

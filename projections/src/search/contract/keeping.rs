@@ -44,6 +44,7 @@ pub(crate) fn generations_are_apart(shop: &mut Shop) {
     second.writer.put(&Document::Order(sample.document(1, OrderState::Pending))).unwrap();
     let reached = Positions::from([(SHARD, 77)]);
     second.writer.commit(&reached).unwrap();
+    second.writer.finish().unwrap();
     let page = shop.runtime.block_on(second.reader.search(SearchQuery::default())).unwrap();
     assert_eq!((page.total, page.positions), (1, reached.clone()));
     assert_eq!(page.hits[0].document.order_id.0.as_u128(), 2);

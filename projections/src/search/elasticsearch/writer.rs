@@ -44,6 +44,8 @@ pub(super) struct ElasticsearchWriter {
 /// What is stored, and what is to be stored with it.
 struct Session {
     stored: GenerationState,
+    /// Of the newest commit. Stored with the next one, or before.
+    committed: Positions,
     written: Option<Written>,
     /// Entities that are taken in no longer; durable with the next commit.
     quarantined: Vec<QuarantinedEntity>,
@@ -126,6 +128,11 @@ impl ElasticsearchWriter {
     fn commit_with(&mut self, positions: &Positions) -> Result<(), ViewError> {
         self.session()?;
         let result = self.runtime.clone().block_on(self.write(positions));
+        self.give_up_after(result)
+    }
+
+    /// After an error all that was applied is gone.
+    fn give_up_after(&mut self, result: Result<(), ViewError>) -> Result<(), ViewError> {
         if result.is_err() {
             self.session = None;
             self.failed = true;
@@ -134,15 +141,16 @@ impl ElasticsearchWriter {
         result
     }
 
-    /// The four steps of a commit; see [`elasticsearch`](super). Those that would change nothing are left out.
+    /// The steps of a commit; see [`elasticsearch`](super). Those that would change nothing are left out.
     async fn write(&mut self, positions: &Positions) -> Result<(), ViewError> {
         let session = self.session.as_mut().ok_or_else(given_up)?;
-        let positions = furthest(&session.stored.positions, positions);
+        let positions = furthest(&session.committed, positions);
         let place = Place { client: &self.client, names: &self.names, generation: self.generation };
         if !self.memory.pending().is_empty() {
             let reach = furthest(&furthest(&session.stored.reach, &positions), &self.applied);
             if reach != session.stored.reach {
-                let before_documents = GenerationState { reach, ..session.stored.clone() };
+                let positions = session.committed.clone();
+                let before_documents = GenerationState { reach, positions, ..session.stored.clone() };
                 place.store(session, before_documents).await?;
             }
             place.count_puts(&mut self.memory).await?;
@@ -153,14 +161,21 @@ impl ElasticsearchWriter {
             place.refresh().await?;
             session.refreshed = true;
         }
-        let reach = furthest(&session.stored.reach, &positions);
-        let state = GenerationState { reach, positions, quarantined: session.quarantined.clone() };
-        if state != session.stored {
-            place.store(session, state).await?;
+        session.committed = positions;
+        if session.quarantined != session.stored.quarantined {
+            let quarantined = session.quarantined.clone();
+            place.finish(session, quarantined).await?;
         }
         self.memory.committed();
         self.applied.clear();
         Ok(())
+    }
+
+    async fn finish_commit(&mut self) -> Result<(), ViewError> {
+        let session = self.session.as_mut().ok_or_else(given_up)?;
+        let place = Place { client: &self.client, names: &self.names, generation: self.generation };
+        let quarantined = session.stored.quarantined.clone();
+        place.finish(session, quarantined).await
     }
 
     fn session(&mut self) -> Result<&mut Session, ViewError> {
@@ -180,7 +195,8 @@ impl ElasticsearchWriter {
             state::load(&self.client, &self.names, self.generation).await
         })?;
         let quarantined = stored.quarantined.clone();
-        self.session = Some(Session { stored, written, quarantined, refreshed: false });
+        let committed = stored.positions.clone();
+        self.session = Some(Session { stored, committed, written, quarantined, refreshed: false });
         self.failed = false;
         Ok(())
     }
@@ -199,6 +215,13 @@ impl Place<'_> {
         session.written = Some(written);
         session.stored = state;
         Ok(())
+    }
+
+    /// The last step of a commit.
+    async fn finish(&self, session: &mut Session, quarantined: Vec<QuarantinedEntity>) -> Result<(), ViewError> {
+        let reach = furthest(&session.stored.reach, &session.committed);
+        let state = GenerationState { reach, positions: session.committed.clone(), quarantined };
+        if state == session.stored { Ok(()) } else { self.store(session, state).await }
     }
 
     /// Finds out how often the orders were put before that are put over something nobody has looked at.
@@ -308,6 +331,12 @@ impl ViewWriter for ElasticsearchWriter {
     /// be visible with a later one.
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
         self.commit_with(positions)
+    }
+
+    fn finish(&mut self) -> Result<(), ViewError> {
+        self.session()?;
+        let result = self.runtime.clone().block_on(self.finish_commit());
+        self.give_up_after(result)
     }
 
     fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {

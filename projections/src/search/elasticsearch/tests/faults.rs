@@ -71,6 +71,12 @@ fn feed(writer: &mut dyn ViewWriter, events: &[Event]) {
     }
 }
 
+/// A commit with its last step, which otherwise comes with the next one.
+fn commit(writer: &mut dyn ViewWriter, positions: &Positions) -> Result<(), ViewError> {
+    writer.commit(positions)?;
+    writer.finish()
+}
+
 /// All of the history, as it must be shown after whatever has happened.
 fn assert_complete(place: &Place, opened: &Opened<dyn SearchReader>) {
     let query = SearchQuery { text: Some("tea ada".to_owned()), ..SearchQuery::default() };
@@ -97,10 +103,10 @@ fn a_crash_at_any_step_of_a_commit_followed_by_everything_again_changes_nothing(
             let history = history();
             let (first, rest) = history.split_at(2);
             feed(opened.writer.as_mut(), first);
-            opened.writer.commit(&up_to(2)).unwrap();
+            commit(opened.writer.as_mut(), &up_to(2)).unwrap();
             feed(opened.writer.as_mut(), rest);
             proxy.arm(fault);
-            let error = opened.writer.commit(&up_to(5)).unwrap_err();
+            let error = commit(opened.writer.as_mut(), &up_to(5)).unwrap_err();
             assert!(proxy.has_struck() && matches!(error, ViewError::Unavailable { .. }), "{fault:?}: {error}");
             assert!(opened.writer.apply(&history[4]).is_err(), "it must begin again first");
             drop(opened);
@@ -115,7 +121,7 @@ fn a_crash_at_any_step_of_a_commit_followed_by_everything_again_changes_nothing(
                     "{fault:?}"
                 );
             }
-            opened.writer.commit(&up_to(5)).unwrap();
+            commit(opened.writer.as_mut(), &up_to(5)).unwrap();
             assert_complete(&place, &opened);
         }
     }
@@ -221,10 +227,10 @@ fn an_index_that_somebody_deletes_is_an_error_and_never_made_by_writing_to_it() 
         let mut opened = place.open(&place.store(), 1).unwrap();
         let history = history();
         feed(opened.writer.as_mut(), &history[..2]);
-        opened.writer.commit(&up_to(2)).unwrap();
+        commit(opened.writer.as_mut(), &up_to(2)).unwrap();
         feed(opened.writer.as_mut(), &history[2..]);
         place.runtime.block_on(place.client.delete(&format!("/{index}"))).unwrap();
-        let error = opened.writer.commit(&up_to(5)).unwrap_err();
+        let error = commit(opened.writer.as_mut(), &up_to(5)).unwrap_err();
         assert!(matches!(error, ViewError::Unavailable { .. }), "{index}: {error}");
         let error = place.runtime.block_on(opened.reader.search(SearchQuery::default())).unwrap_err();
         assert!(matches!(error, ViewError::Unavailable { .. }), "{index}: {error}");
@@ -234,7 +240,7 @@ fn an_index_that_somebody_deletes_is_an_error_and_never_made_by_writing_to_it() 
         for event in &history {
             opened.writer.apply(event).unwrap();
         }
-        opened.writer.commit(&up_to(5)).unwrap();
+        commit(opened.writer.as_mut(), &up_to(5)).unwrap();
         assert_complete(&place, &opened);
     }
 }

@@ -116,6 +116,7 @@ impl Memory {
     /// Takes in a newer document of an order.
     pub(super) fn change(&mut self, document: OrderDocument, puts: Puts) {
         let order = document.order_id;
+        self.beginning.remove(&order);
         self.pending_bytes += size_of(&document);
         if let Some(before) = self.pending.insert(order, Pending { document, puts }) {
             self.pending_bytes = self.pending_bytes.saturating_sub(size_of(&before.document));
@@ -173,7 +174,10 @@ impl Memory {
     /// After a commit: keeps the documents on whose orders a saga is at work, since their next event is near.
     pub(super) fn committed(&mut self) {
         self.pending_bytes = 0;
-        self.beginning.clear();
+        // Those that have not come yet may come; they need not.
+        if self.beginning.len() > MAX_KNOWN {
+            self.beginning.clear();
+        }
         for (order, Pending { document, puts }) in std::mem::take(&mut self.pending) {
             let puts = puts.stored();
             if let (Some(_), Some(puts)) = (document.state.lock(), puts) {
