@@ -78,6 +78,7 @@ fn feed(writer: &mut dyn ViewWriter, events: &[Event], batch: usize) -> Duration
         }
         writer.commit(&positions).expect("the view store answers");
     }
+    writer.finish().expect("the view store answers");
     begun.elapsed()
 }
 

@@ -78,6 +78,9 @@ fn measure_in(place: &Place<'_>, asked: &Throughput) -> anyhow::Result<Report> {
         sums.events += u64::try_from(batch.len())?;
         sums.commits += 1;
     }
+    let begun = Instant::now();
+    writer.finish()?;
+    sums.view += begun.elapsed();
     Ok(sums.report(asked))
 }
 

@@ -30,12 +30,15 @@ struct Faults {
     refused: HashSet<Uuid>,
     panics: usize,
     largest_batch: usize,
+    /// The positions of the newest commit that was finished.
+    finished: Positions,
 }
 
 struct FaultyWriter {
     inner: sqlite::SqliteDocumentWriter,
     faults: Arc<Mutex<Faults>>,
     batch: Vec<Uuid>,
+    committed: Positions,
 }
 
 impl ViewWriter for FaultyWriter {
@@ -73,7 +76,13 @@ impl ViewWriter for FaultyWriter {
             return Err(ViewError::Corrupt { view: VIEW, what: "refused".into() });
         }
         self.batch.clear();
+        self.committed.clone_from(positions);
         self.inner.commit(positions)
+    }
+
+    fn finish(&mut self) -> Result<(), ViewError> {
+        self.faults.lock().unwrap().finished.clone_from(&self.committed);
+        self.inner.finish()
     }
 
     fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
@@ -175,7 +184,7 @@ async fn open(
     policy: CommitPolicy,
 ) -> (OpenGeneration<dyn DocumentReader>, SqliteDocumentReader) {
     let (inner, reader) = sqlite::open(directory.path()).await.unwrap();
-    let writer = FaultyWriter { inner, faults: Arc::clone(faults), batch: Vec::new() };
+    let writer = FaultyWriter { inner, faults: Arc::clone(faults), batch: Vec::new(), committed: Positions::new() };
     let definition = ViewDefinition { name: VIEW, number: 1, uses: USES, commit: policy };
     let (read, versions) = (Arc::new(reader.clone()), Arc::new(reader.clone()));
     let opened = Opened { writer: Box::new(writer), reader: read as Arc<dyn DocumentReader>, versions };
@@ -291,6 +300,24 @@ async fn what_was_applied_and_not_committed_is_read_again_after_a_restart() {
     bench.shows_the_shop().await;
     let bench = bench.restart().await;
     bench.shows_the_shop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_finished_when_nothing_follows_and_at_the_end() {
+    let mut bench = Bench::start(QUICK).await;
+    let message = bench.shop.create_order(10, 1, 100);
+    let (source, sequence) = (message.source, message.sequence);
+    bench.shop.log.deliver([message]);
+    let finished = || bench.faults.lock().unwrap().finished.clone();
+    eventually("it is finished", || async { finished().get(&source) == Some(&sequence) }).await;
+    let mut bench = Bench::start(LAZY).await;
+    eventually("it is live", || async { bench.view.feeding() == Feeding::Following }).await;
+    let message = bench.shop.create_order(10, 1, 100);
+    let (source, sequence) = (message.source, message.sequence);
+    bench.shop.log.deliver([message]);
+    eventually("it was taken in", || async { bench.faults.lock().unwrap().largest_batch > 0 }).await;
+    bench.view.stop().await;
+    assert_eq!(bench.faults.lock().unwrap().finished.get(&source), Some(&sequence));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,6 +50,7 @@ impl FilledView {
             positions.insert(ShardId::new(Service::Orders, 0), commit);
             writer.commit(&positions)?;
         }
+        writer.finish()?;
         let (database, trips) = match backend {
             // The page, then what the view has reached.
             Backend::Mongodb => (Some(place.mongodb()?), 2),

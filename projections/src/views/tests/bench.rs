@@ -137,6 +137,10 @@ impl ViewWriter for FaultyWriter {
         self.inner.commit(positions)
     }
 
+    fn finish(&mut self) -> Result<(), ViewError> {
+        self.inner.finish()
+    }
+
     fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
         self.inner.quarantined(limit)
     }
