@@ -6,26 +6,25 @@
 //! The projector's thread waits here for the server, and analyses the texts.
 
 use domain::{OrderEvent, OrderId, Service};
-use elasticsearch::http::Method;
-use serde::Deserialize;
 use store::Positions;
 use tokio::runtime::Handle;
 use tracing::debug;
 use uuid::Uuid;
 
-use super::bulk;
-use super::client::{Client, Failure, WRITE_TIMEOUT};
+use super::client::Client;
 use super::document::Stamp;
 use super::index::Names;
-use super::mget::{self, As};
+use super::mget;
 use super::state::{self, GenerationState, Written, furthest};
 use crate::search::VIEW;
 use crate::search::fold;
 use crate::{Applied, Document, Event, OrderDocument, Payload, QuarantinedEntity, ViewError, ViewWriter};
 
 mod memory;
+mod place;
 
 use memory::{Known, Memory};
+use place::Place;
 
 pub(super) struct ElasticsearchWriter {
     client: Client,
@@ -51,17 +50,6 @@ struct Session {
     quarantined: Vec<QuarantinedEntity>,
     /// There may be documents that were written before a crash and never shown.
     refreshed: bool,
-}
-
-#[derive(Deserialize)]
-struct Refreshed {
-    #[serde(rename = "_shards")]
-    shards: Shards,
-}
-
-#[derive(Deserialize)]
-struct Shards {
-    failed: u32,
 }
 
 impl ElasticsearchWriter {
@@ -198,79 +186,6 @@ impl ElasticsearchWriter {
         let committed = stored.positions.clone();
         self.session = Some(Session { stored, committed, written, quarantined, refreshed: false });
         self.failed = false;
-        Ok(())
-    }
-}
-
-/// The generation that is written to.
-struct Place<'a> {
-    client: &'a Client,
-    names: &'a Names,
-    generation: u32,
-}
-
-impl Place<'_> {
-    async fn store(&self, session: &mut Session, state: GenerationState) -> Result<(), ViewError> {
-        let written = state::store(self.client, self.names, self.generation, &state, session.written).await?;
-        session.written = Some(written);
-        session.stored = state;
-        Ok(())
-    }
-
-    /// The last step of a commit.
-    async fn finish(&self, session: &mut Session, quarantined: Vec<QuarantinedEntity>) -> Result<(), ViewError> {
-        let reach = furthest(&session.stored.reach, &session.committed);
-        let state = GenerationState { reach, positions: session.committed.clone(), quarantined };
-        if state == session.stored { Ok(()) } else { self.store(session, state).await }
-    }
-
-    /// Finds out how often the orders were put before that are put over something nobody has looked at.
-    async fn count_puts(&self, memory: &mut Memory) -> Result<(), ViewError> {
-        let orders = memory.uncounted();
-        let stamps = mget::stamps(self.client, &self.names.orders(self.generation), &orders, As::Written).await?;
-        for (order, stored) in orders.into_iter().zip(stamps) {
-            memory.count(order, stored.map(|stamp| stamp.puts));
-        }
-        Ok(())
-    }
-
-    /// Writes all documents. One that was taken for new and is there, after a crash or because it was put there as a
-    /// whole, is looked at and written again if it is the newer one.
-    async fn write_documents(&self, memory: &mut Memory) -> Result<(), ViewError> {
-        let newer = self.write(memory.pending().values()).await?;
-        let there = memory.assumed(newer);
-        let stored = mget::documents(self.client, &self.names.orders(self.generation), &there).await?;
-        let mut again = Vec::new();
-        for (order, found) in there.into_iter().zip(stored) {
-            let (document, stamp) = found.ok_or_else(|| {
-                Failure::Incomplete(format!("order {order} was there when it was written, and is not there now"))
-            })?;
-            if memory.stored_is_older(order, Known { document, puts: stamp.puts }) {
-                again.push(order);
-            }
-        }
-        let pending = memory.pending();
-        self.write(again.iter().filter_map(|order| pending.get(order))).await?;
-        Ok(())
-    }
-
-    /// Gives the orders of which the same or a newer state is there.
-    async fn write<'a>(&self, pending: impl Iterator<Item = &'a memory::Pending>) -> Result<Vec<OrderId>, ViewError> {
-        let mut documents = Vec::new();
-        for memory::Pending { document, puts } in pending {
-            let Some(puts) = puts.stored() else { continue };
-            documents.push((document, stamp_of(document, puts)?));
-        }
-        let alias = self.names.orders_to_write(self.generation);
-        bulk::write(self.client, &alias, documents.into_iter()).await
-    }
-
-    async fn refresh(&self) -> Result<(), ViewError> {
-        let path = format!("/{}/_refresh", self.names.orders(self.generation));
-        let refreshed: Refreshed = self.client.send(Method::Post, &path, &[], None::<()>, WRITE_TIMEOUT).await?;
-        if refreshed.shards.failed > 0 {
-            return Err(Failure::Incomplete("not every copy of the index was refreshed".to_owned()).into());
-        }
         Ok(())
     }
 }

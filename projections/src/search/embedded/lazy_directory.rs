@@ -205,10 +205,10 @@ impl Directory for LazyDirectory {
 
     fn exists(&self, path: &Path) -> Result<bool, OpenReadError> {
         let state = self.state();
-        if state.lists.contains_key(path) || state.held(path).is_some() {
+        if state.lists.contains_key(path) {
             return Ok(true);
         }
-        Ok(!state.deleted.contains(path) && self.disk.exists(path)?)
+        Ok(!state.deleted.contains(path) && (state.held(path).is_some() || self.disk.exists(path)?))
     }
 
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
