@@ -17,6 +17,8 @@ use store::{Delivery, Destination, Log, Message, StoreError, Subscription};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::OrderDocument;
+
 pub const SHARDS: u16 = 4;
 
 #[derive(Debug, Default)]
@@ -25,6 +27,8 @@ pub struct TestLog {
     subscribers: Mutex<Vec<mpsc::Sender<Delivery>>>,
     pub reads: AtomicUsize,
     pub failing: AtomicBool,
+    /// With each read something is committed that it does not see.
+    pub busy: AtomicBool,
 }
 
 impl TestLog {
@@ -61,6 +65,15 @@ impl TestLog {
         });
     }
 
+    /// Commits once more what was committed last: it changes nothing.
+    fn repeat_last(&self, source: ShardId) {
+        if let Some(outbox) = self.outboxes.lock().unwrap().get_mut(&source)
+            && let Some(last) = outbox.last().cloned()
+        {
+            outbox.push(Message { sequence: last.sequence + 1, previous: last.sequence, ..last });
+        }
+    }
+
     fn events(&self, source: ShardId, wanted: impl Fn(&Message) -> bool, limit: usize) -> Vec<Message> {
         let outboxes = self.outboxes.lock().unwrap();
         outboxes.get(&source).into_iter().flatten().filter(|message| wanted(message)).take(limit).cloned().collect()
@@ -87,7 +100,11 @@ impl Log for TestLog {
         after: u64,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
-        self.answer(self.events(source, |message| message.sequence > after, limit))
+        let read = self.events(source, |message| message.sequence > after, limit);
+        if self.busy.load(Ordering::Relaxed) {
+            self.repeat_last(source);
+        }
+        self.answer(read)
     }
 
     fn head(&self, source: ShardId, _destination: Destination) -> u64 {
@@ -202,6 +219,22 @@ impl Shop {
         let order_id = OrderId(Uuid::from_u128(order));
         let change = CreditChanged { order_id, amount: Money::from_cents(cents), available_credit };
         Some(self.customer_event(id, &CustomerEvent::CreditReserved(change)))
+    }
+}
+
+/// How a view must show an order.
+pub fn document(order: &Order, created: &OrderCreated) -> OrderDocument {
+    OrderDocument {
+        order_id: order.id,
+        customer_id: order.customer_id,
+        customer_name: order.customer_name.clone(),
+        order_total: order.total,
+        state: order.state,
+        rejection_reason: order.rejection_reason,
+        lines: created.lines.clone(),
+        note: created.note.clone(),
+        creation_time: order.created_at,
+        version: order.version,
     }
 }
 

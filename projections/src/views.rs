@@ -27,6 +27,7 @@ use crate::token::ConsistencyToken;
 
 mod building;
 mod comparison;
+mod entity_work;
 mod open;
 mod shared;
 mod showing;
@@ -38,7 +39,7 @@ mod view;
 mod tests;
 
 pub use open::OpenGeneration;
-pub use status::{BuildProgress, ViewState, ViewStatus};
+pub use status::{BuildProgress, BuildStage, ViewState, ViewStatus};
 pub use view::{AnyView, Reverted, View};
 
 /// Documents are cheap to commit: what gathers is there so that `PENDING` and `APPROVED` of one order become one write.

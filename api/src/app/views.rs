@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actors::RequestBinding;
 use domain::Service;
-use projections::generations::{self, Binding, Stage};
+use projections::generations::{self, Binding};
 use projections::views::{self, AnyView};
 use projections::{QuarantinedEntity as InQuarantine, ViewError, Views};
 use uuid::Uuid;
@@ -82,8 +82,9 @@ fn shown_progress(progress: &views::BuildProgress) -> ViewProgress {
         },
         stage: match progress.stage {
             _ if progress.stopped => BuildStage::Stopped,
-            Stage::Copying => BuildStage::Copying,
-            Stage::CatchingUp | Stage::Ready => BuildStage::CatchingUp,
+            views::BuildStage::Copying => BuildStage::Copying,
+            views::BuildStage::CatchingUp => BuildStage::CatchingUp,
+            views::BuildStage::Comparing => BuildStage::Comparing,
         },
         done: progress.done,
         total: progress.total,

@@ -86,8 +86,10 @@ impl BuildFrom {
 pub enum BuildStage {
     /// Entities are copied.
     Copying,
-    /// Events are taken in, then the generation is compared with the one that answers.
+    /// Events are taken in.
     CatchingUp,
+    /// The generation is compared with the one that answers, entity by entity; it is fed meanwhile.
+    Comparing,
     /// It must not answer; the view's error says why. A new rebuild takes its place.
     Stopped,
 }
@@ -99,12 +101,12 @@ pub struct ViewProgress {
     pub generation: u32,
     pub from: BuildFrom,
     pub stage: BuildStage,
-    /// Entities while copying, otherwise places of the log.
+    /// Entities while copying and comparing, otherwise places of the log.
     pub done: u64,
     pub total: u64,
     /// From 0 to 1.
     pub fraction: f64,
-    /// Entities while copying.
+    /// Entities while copying and comparing.
     pub events_per_second: f64,
     /// Absent until it can be told.
     #[serde(skip_serializing_if = "Option::is_none")]

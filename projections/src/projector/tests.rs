@@ -1,196 +1,18 @@
 //! The projector with the real document store on a log that repeats, loses and reorders.
 
-use std::collections::HashSet;
-use std::sync::Mutex;
+mod bench;
 
+use std::sync::atomic::Ordering;
+
+use bench::{Bench, LAZY, QUICK, SOON};
 use proptest::prelude::*;
-use store::{Message, Positions};
-use tempfile::TempDir;
+use store::Message;
 
 use super::*;
-use crate::Document;
-use crate::document::OrderDocument;
-use crate::documents::sqlite::{self, SqliteDocumentReader};
-use crate::documents::{DocumentReader, USES, VIEW};
-use crate::generations::Opened;
-use crate::port::{Applied, Event, QuarantinedEntity};
-use crate::testing::{Shop, TestLog, eventually};
+use crate::documents::DocumentReader;
+use crate::testing::{Shop, eventually};
 use crate::token::ConsistencyToken;
-use crate::views::OpenGeneration;
-use domain::{CustomerId, OrderId, OrderState};
-
-/// What goes wrong in the view's store.
-#[derive(Default)]
-struct Faults {
-    /// Commits that fail as if the store did not answer.
-    commits: usize,
-    /// Entities whose events cannot be applied.
-    poisoned: HashSet<Uuid>,
-    /// Entities whose events can be applied but not committed.
-    refused: HashSet<Uuid>,
-    panics: usize,
-    largest_batch: usize,
-    /// The positions of the newest commit that was finished.
-    finished: Positions,
-}
-
-struct FaultyWriter {
-    inner: sqlite::SqliteDocumentWriter,
-    faults: Arc<Mutex<Faults>>,
-    batch: Vec<Uuid>,
-    committed: Positions,
-}
-
-impl ViewWriter for FaultyWriter {
-    fn positions(&mut self) -> Result<Positions, ViewError> {
-        self.batch.clear();
-        self.inner.positions()
-    }
-
-    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
-        let mut faults = self.faults.lock().unwrap();
-        if faults.panics > 0 {
-            faults.panics -= 1;
-            drop(faults);
-            panic!("a fault asked for by the test");
-        }
-        if faults.poisoned.contains(&event.entity) && event.version > 1 {
-            return Err(ViewError::Corrupt { view: VIEW, what: "poison".into() });
-        }
-        self.batch.push(event.entity);
-        faults.largest_batch = faults.largest_batch.max(self.batch.len());
-        self.inner.apply(event)
-    }
-
-    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
-        self.inner.put(document)
-    }
-
-    fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
-        let mut faults = self.faults.lock().unwrap();
-        if faults.commits > 0 {
-            faults.commits -= 1;
-            return Err(ViewError::Unavailable { view: VIEW, source: "down".into() });
-        }
-        if self.batch.iter().any(|entity| faults.refused.contains(entity)) {
-            return Err(ViewError::Corrupt { view: VIEW, what: "refused".into() });
-        }
-        self.batch.clear();
-        self.committed.clone_from(positions);
-        self.inner.commit(positions)
-    }
-
-    fn finish(&mut self) -> Result<(), ViewError> {
-        self.faults.lock().unwrap().finished.clone_from(&self.committed);
-        self.inner.finish()
-    }
-
-    fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
-        self.inner.quarantined(limit)
-    }
-
-    fn quarantine(&mut self, entity: &QuarantinedEntity) -> Result<(), ViewError> {
-        self.inner.quarantine(entity)
-    }
-
-    fn release(&mut self, service: Service, entity: Uuid) -> Result<(), ViewError> {
-        self.inner.release(service, entity)
-    }
-}
-
-struct Bench {
-    shop: Shop,
-    reader: SqliteDocumentReader,
-    view: OpenGeneration<dyn DocumentReader>,
-    faults: Arc<Mutex<Faults>>,
-    directory: TempDir,
-    policy: CommitPolicy,
-}
-
-const SOON: Duration = Duration::from_secs(8);
-const QUICK: CommitPolicy = CommitPolicy { linger: Duration::from_millis(5), rush: None, max_events: 64 };
-/// Nothing is committed unless a reader asks.
-const LAZY: CommitPolicy = CommitPolicy { linger: Duration::from_secs(3_600), rush: None, max_events: 1_000_000 };
-
-impl Bench {
-    async fn start(policy: CommitPolicy) -> Self {
-        Bench::with_shop(Shop::new(), policy).await
-    }
-
-    async fn with_shop(shop: Shop, policy: CommitPolicy) -> Self {
-        let directory = TempDir::new().unwrap();
-        let faults = Arc::new(Mutex::new(Faults::default()));
-        let (view, reader) = open(&directory, &shop.log, &faults, policy).await;
-        Bench { shop, reader, view, faults, directory, policy }
-    }
-
-    /// Ends the projector without a last commit being promised, and opens the same file again.
-    async fn restart(self) -> Self {
-        self.view.stop().await;
-        let (view, reader) = open(&self.directory, &self.shop.log, &self.faults, self.policy).await;
-        Bench { view, reader, ..self }
-    }
-
-    fn all_versions(&self) -> ConsistencyToken {
-        let mut token = ConsistencyToken::new();
-        for (id, customer) in &self.shop.customers {
-            token.see_entity(Service::Customers, *id, customer.version);
-        }
-        for (id, (order, _)) in &self.shop.orders {
-            token.see_entity(Service::Orders, *id, order.version);
-        }
-        token
-    }
-
-    /// The view shows exactly what the shop has.
-    async fn shows_the_shop(&self) {
-        self.view.wait_until(&self.all_versions(), SOON).await.unwrap();
-        for (order, created) in self.shop.orders.values() {
-            let shown = self.reader.order(order.id).await.unwrap().value.unwrap();
-            let expected = OrderDocument {
-                order_id: order.id,
-                customer_id: order.customer_id,
-                customer_name: order.customer_name.clone(),
-                order_total: order.total,
-                state: order.state,
-                rejection_reason: order.rejection_reason,
-                lines: created.lines.clone(),
-                note: created.note.clone(),
-                creation_time: order.created_at,
-                version: order.version,
-            };
-            assert_eq!(shown, expected);
-        }
-        for customer in self.shop.customers.values() {
-            let shown = self.reader.customer(customer.id, 100).await.unwrap().value.unwrap();
-            assert_eq!(shown.customer.available_credit, customer.available_credit());
-            assert_eq!((shown.customer.version, &shown.customer.name), (customer.version, &customer.name));
-            let orders = self.shop.orders.values().filter(|(order, _)| order.customer_id == customer.id);
-            assert_eq!(shown.orders.len(), orders.count().min(100));
-        }
-        let count = self.reader.count_customers().await.unwrap().value;
-        assert_eq!(count, u64::try_from(self.shop.customers.len()).unwrap());
-    }
-
-    async fn state(&self, number: u128) -> Option<OrderState> {
-        self.reader.order(OrderId(Uuid::from_u128(number))).await.unwrap().value.map(|order| order.state)
-    }
-}
-
-async fn open(
-    directory: &TempDir,
-    log: &Arc<TestLog>,
-    faults: &Arc<Mutex<Faults>>,
-    policy: CommitPolicy,
-) -> (OpenGeneration<dyn DocumentReader>, SqliteDocumentReader) {
-    let (inner, reader) = sqlite::open(directory.path()).await.unwrap();
-    let writer = FaultyWriter { inner, faults: Arc::clone(faults), batch: Vec::new(), committed: Positions::new() };
-    let definition = ViewDefinition { name: VIEW, number: 1, uses: USES, commit: policy };
-    let (read, versions) = (Arc::new(reader.clone()), Arc::new(reader.clone()));
-    let opened = Opened { writer: Box::new(writer), reader: read as Arc<dyn DocumentReader>, versions };
-    let view = OpenGeneration::feed(definition, 1, opened, Arc::<TestLog>::clone(log)).unwrap();
-    (view, reader)
-}
+use domain::{CustomerId, OrderState};
 
 fn order(number: u128, version: u64) -> ConsistencyToken {
     ConsistencyToken::of(Service::Orders, Uuid::from_u128(number), version)
@@ -210,6 +32,18 @@ async fn events_that_were_there_before_the_start_are_read() {
     eventually("the view is live", || async { bench.view.feeding() == Feeding::Following }).await;
     let lag = bench.view.lag(&*bench.shop.log).await.unwrap();
     assert_eq!((lag.events, lag.age), (0, Duration::ZERO));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn catching_up_ends_although_more_is_committed_all_the_time() {
+    let mut shop = Shop::new();
+    for number in 10..1_300 {
+        shop.create_order(number, 1, 100);
+    }
+    shop.log.busy.store(true, Ordering::Relaxed);
+    let bench = Bench::with_shop(shop, QUICK).await;
+    eventually("the view is live", || async { bench.view.feeding() == Feeding::Following }).await;
+    bench.shows_the_shop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

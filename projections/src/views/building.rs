@@ -3,14 +3,15 @@
 //! decides.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use store::Positions;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::comparison::{self, Comparison};
+use super::entity_work::EntityWork;
 use super::shared::Shared;
+use super::status::BuildStage;
 use crate::generations::Opened;
 use crate::port::ViewWriter;
 use crate::{ViewError, background};
@@ -33,27 +34,16 @@ pub(super) enum Outcome<R: ?Sized> {
     Swapped { number: u32, outcome: Result<(), ViewError> },
 }
 
-/// How far copying is.
-#[derive(Debug, Default)]
-pub(super) struct Copied {
-    pub entities: AtomicU64,
-    pub total: AtomicU64,
-}
-
 /// Copies the rows of all entities into an empty generation.
 pub(super) async fn copy<R: ?Sized + Send + Sync + 'static>(
     shared: Arc<Shared<R>>,
     number: u32,
-    copied: Arc<Copied>,
 ) -> Result<Opened<R>, ViewError> {
     let view = shared.definition.name;
     // What an interrupted copy has left would never be corrected.
     shared.store.discard(number).await?;
     let Opened { mut writer, reader, versions } = shared.store.open(number).await?;
-    for service in shared.definition.uses {
-        let count = shared.rows.count(*service).await?;
-        copied.total.fetch_add(count, Ordering::Relaxed);
-    }
+    let copied = EntityWork::begin(&shared, number, BuildStage::Copying).await?;
     // Before any row is read: each row is at least as new as these, so no event is missed.
     let heads = shared.heads();
     let runtime = Handle::current();
@@ -74,7 +64,7 @@ fn write_all<R: ?Sized>(
     shared: &Shared<R>,
     runtime: &Handle,
     writer: &mut dyn ViewWriter,
-    copied: &Copied,
+    copied: &EntityWork,
     heads: &Positions,
 ) -> Result<(), ViewError> {
     writer.positions()?;
@@ -88,7 +78,7 @@ fn write_all<R: ?Sized>(
             for document in &entities {
                 writer.put(document)?;
             }
-            copied.entities.fetch_add(u64::try_from(entities.len()).unwrap_or(0), Ordering::Relaxed);
+            copied.add(u64::try_from(entities.len()).unwrap_or(0));
             pages += 1;
             if pages % PAGES_PER_COMMIT == 0 {
                 // Without positions: interrupted, this generation is discarded.

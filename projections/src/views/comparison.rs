@@ -4,7 +4,8 @@
 //! stop the swap: a rebuild is there to repair them. What stops it is a loss: an entity, or a version, that the old one
 //! shows and the new one does not although it has gone past it; or an entity that the new one alone has in quarantine.
 //!
-//! Both are read range by range, the old one first, each with the positions of its own snapshot; both are fed meanwhile.
+//! Both are read range by range at once, each with the positions of its own snapshot, which say what it must show at
+//! least; both are fed meanwhile.
 
 use std::collections::HashMap;
 
@@ -13,14 +14,16 @@ use store::Positions;
 use store::audit::IdRange;
 use uuid::Uuid;
 
+use super::entity_work::EntityWork;
 use super::open::OpenGeneration;
 use super::shared::Shared;
+use super::status::BuildStage;
 use crate::audit::{Slice, Stored, ViewAudit};
 use crate::generations::ViewStore;
 use crate::{Document, ViewError};
 
-/// Entities compared at a time.
-const ENTITIES: u64 = 500;
+/// Entities compared at a time: enough that what each range costs by itself does not count.
+const ENTITIES: u64 = 2_000;
 /// So many differences are told.
 const EXAMPLES: usize = 10;
 
@@ -67,6 +70,7 @@ pub(super) async fn compare<R: ?Sized>(
     live: &OpenGeneration<R>,
     next: &OpenGeneration<R>,
 ) -> Result<Comparison, ViewError> {
+    let shown = EntityWork::begin(shared, next.number(), BuildStage::Comparing).await?;
     let old = audit_of(shared, live.number()).await?;
     let new = audit_of(shared, next.number()).await?;
     let mut comparing = Comparing { shared, old, new, found: Comparison::default() };
@@ -77,7 +81,11 @@ pub(super) async fn compare<R: ?Sized>(
             let range = shared.rows.next_range(*service, after, ENTITIES).await?;
             comparing.range(*service, range).await?;
             match range.up_to {
-                Some(last) if comparing.found.loss.is_none() => after = Some(last),
+                Some(last) if comparing.found.loss.is_none() => {
+                    shown.add(ENTITIES);
+                    after = Some(last);
+                }
+                // The last range has the rest.
                 _ => break,
             }
         }
@@ -98,8 +106,7 @@ async fn audit_of<R: ?Sized>(shared: &Shared<R>, number: u32) -> Result<Box<dyn 
 
 impl<R: ?Sized> Comparing<'_, R> {
     async fn range(&mut self, service: Service, range: IdRange) -> Result<(), ViewError> {
-        let old = read(&*self.old, service, range).await?;
-        let new = read(&*self.new, service, range).await?;
+        let (old, new) = tokio::try_join!(read(&*self.old, service, range), read(&*self.new, service, range))?;
         let mut shown: HashMap<Uuid, Shown> = new.documents.into_iter().map(|shown| (shown.id, shown)).collect();
         for before in old.documents {
             self.found.compared += 1;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use store::{Destination, Log, Positions};
 use tokio::sync::watch;
 
-use super::building::Copied;
+use super::entity_work::EntityWork;
 use super::open::OpenGeneration;
 use crate::ViewError;
 use crate::generations::{Catalog, ViewStore};
@@ -24,8 +24,8 @@ pub(super) struct Stand<R: ?Sized> {
     pub open: BTreeMap<u32, Arc<OpenGeneration<R>>>,
     /// The one that answers; one of those that are open.
     pub live: Option<Arc<OpenGeneration<R>>>,
-    /// While rows are copied: into which generation, since when, how many.
-    pub copying: Option<(u32, Instant, Arc<Copied>)>,
+    /// While rows are copied, or generations compared.
+    pub entity_work: Option<Arc<EntityWork>>,
     /// Why the store cannot be asked for its generations; it is tried again.
     pub failure: Option<String>,
     /// The generation whose building has ended without success, and why.
@@ -53,8 +53,8 @@ impl<R: ?Sized> Shared<R> {
         rows: Arc<dyn EntityRows>,
         keep: Duration,
     ) -> Self {
-        let stand =
-            Stand { catalog: None, open: BTreeMap::new(), live: None, copying: None, failure: None, stopped: None };
+        let open = BTreeMap::new();
+        let stand = Stand { catalog: None, open, live: None, entity_work: None, failure: None, stopped: None };
         Shared {
             definition,
             store,

@@ -1,11 +1,9 @@
 //! How a view is shown while it works.
 
-use std::sync::atomic::Ordering;
-
 use store::Positions;
 
 use super::shared::{Shared, Stand};
-use super::status::{BuildProgress, ViewState, ViewStatus, Work};
+use super::status::{BuildProgress, BuildStage, ViewState, ViewStatus, Work};
 use crate::generations::Catalog;
 use crate::projector::{Feeding, Lag, Times};
 
@@ -40,27 +38,24 @@ impl<R: ?Sized> Shared<R> {
 
     /// How far the generation that is built is; `None` when none is.
     pub(super) fn progress(&self) -> Option<BuildProgress> {
-        let (building, stopped, work) = self.look(|stand| {
+        let (building, stopped, (stage, work)) = self.look(|stand| {
             let building = stand.catalog.as_ref().and_then(Catalog::building)?.clone();
-            let work = match (&stand.copying, stand.open.get(&building.number)) {
-                (Some((number, begun, copied)), _) if *number == building.number => {
-                    let done = copied.entities.load(Ordering::Relaxed);
-                    let total = copied.total.load(Ordering::Relaxed).max(done);
-                    Work { begun_at: 0, done, total, taken: done, elapsed: begun.elapsed() }
-                }
+            let stage = BuildStage::from(building.stage);
+            let done = match (&stand.entity_work, stand.open.get(&building.number)) {
+                (Some(entities), _) if entities.number == building.number => (entities.stage, entities.work()),
                 (_, Some(open)) => {
                     let fed = open.fed();
                     let (done, total) = (open.committed().values().sum(), self.heads().values().sum());
-                    Work { begun_at: fed.from, done, total, taken: fed.events, elapsed: fed.elapsed }
+                    (stage, Work { begun_at: fed.from, done, total, taken: fed.events, elapsed: fed.elapsed })
                 }
-                (_, None) => Work { total: self.heads().values().sum(), ..Work::default() },
+                (_, None) => (stage, Work { total: self.heads().values().sum(), ..Work::default() }),
             };
-            Some((building, stand.stopped.is_some(), work))
+            Some((building, stand.stopped.is_some(), done))
         })?;
         Some(BuildProgress {
             generation: building.number,
             from: building.from,
-            stage: building.stage,
+            stage,
             stopped,
             done: work.done,
             total: work.total,

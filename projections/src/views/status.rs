@@ -36,20 +36,40 @@ pub struct ViewStatus {
     pub error: Option<String>,
 }
 
+/// What is done for a generation that is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuildStage {
+    /// Entities' rows are copied.
+    Copying,
+    /// Events are taken in.
+    CatchingUp,
+    /// It is compared with the one that answers.
+    Comparing,
+}
+
+impl From<Stage> for BuildStage {
+    fn from(stage: Stage) -> Self {
+        match stage {
+            Stage::Copying => BuildStage::Copying,
+            Stage::CatchingUp | Stage::Ready => BuildStage::CatchingUp,
+        }
+    }
+}
+
 /// How far the building of a generation is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BuildProgress {
     pub generation: u32,
     pub from: BuildFrom,
-    pub stage: Stage,
+    pub stage: BuildStage,
     /// It must not answer, and is not worked on any more.
     pub stopped: bool,
-    /// Of copying: entities. Otherwise places of the log, which other messages than events take up, too.
+    /// Of copying and comparing: entities. Otherwise places of the log, which other messages than events take up, too.
     pub done: u64,
     pub total: u64,
     /// From 0 to 1.
     pub fraction: f64,
-    /// Of copying: entities per second.
+    /// Of copying and comparing: entities per second.
     pub events_per_second: f64,
     /// `None` until it can be told.
     pub eta_seconds: Option<u64>,

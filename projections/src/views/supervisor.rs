@@ -141,6 +141,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             () = tokio::time::sleep(pause) => return Wake::Time,
         };
         self.work = None;
+        self.shared.change(|stand| stand.entity_work = None);
         wake
     }
 
@@ -148,7 +149,6 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     async fn finish(&mut self, outcome: Outcome<R>) -> Result<(), ViewError> {
         match outcome {
             Outcome::Copied { number, opened } => {
-                self.shared.change(|stand| stand.copying = None);
                 let Some(opened) = self.succeeded(number, opened)? else { return Ok(()) };
                 let catalog = self.loaded()?.with_copied(number);
                 self.save(catalog).await?;

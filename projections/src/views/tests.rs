@@ -71,6 +71,25 @@ async fn the_old_generation_answers_until_the_new_one_is_level_and_a_reader_that
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn while_a_generation_is_compared_its_progress_says_so_and_both_are_fed() {
+    let bench = Bench::live().await;
+    let held = bench.faults.audits.lock().await;
+    bench.view.rebuild(BuildFrom::History, None).await.unwrap();
+    eventually("it is compared", || async {
+        let progress = bench.view.status().await.progress;
+        progress.is_some_and(|progress| progress.stage == BuildStage::Comparing && progress.total == 20)
+    })
+    .await;
+    let message = bench.shop().create_order(50, 1, 100);
+    bench.shop().log.deliver([message]);
+    bench.view.wait_until(&order(50, 1), SOON).await.unwrap();
+    assert_eq!(bench.view.current().unwrap().number(), 1);
+    drop(held);
+    bench.answers(2).await;
+    bench.shows_the_shop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn going_back_is_refused_without_an_earlier_generation_and_loses_nothing_with_one() {
     let bench = Bench::live().await;
     assert!(matches!(bench.view.revert(SOON, None).await, Err(ViewError::Conflict { .. })));

@@ -96,6 +96,7 @@ pub(super) fn in_words(progress: &Value) -> String {
     match stage {
         "STOPPED" => words.push_str(", stopped"),
         "COPYING" => words.push_str(&format!(", {speed:.0} entities per second")),
+        "COMPARING" => words.push_str(&format!(" compared with the one that answers, {speed:.0} entities per second")),
         _ => words.push_str(&format!(", {speed:.0} per second")),
     }
     if let Some(seconds) = progress.get("etaSeconds").and_then(Value::as_u64) {
@@ -171,6 +172,10 @@ mod tests {
         let progress = json!({"generation": 2, "stage": "COPYING", "done": 5, "total": 10, "eventsPerSecond": 7.0});
         let building = seen_of(json!({"name": "documents", "generation": 1, "progress": progress}));
         assert_eq!(building, Seen::Building(500, "generation 2: 50 %, 7 entities per second".to_owned()));
+        let compared = json!({"generation": 2, "stage": "COMPARING", "done": 1, "total": 10, "eventsPerSecond": 7.0});
+        let words = "generation 2: 10 % compared with the one that answers, 7 entities per second";
+        let building = seen_of(json!({"name": "documents", "generation": 1, "progress": compared}));
+        assert_eq!(building, Seen::Building(100, words.to_owned()));
         assert!(matches!(seen_of(json!({"name": "documents", "generation": 1})), Seen::Building(..)));
     }
 

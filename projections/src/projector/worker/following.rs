@@ -60,6 +60,8 @@ impl Worker {
     }
 
     /// Reads the log until the view is level with it; source by source in turn, so that none falls behind the others.
+    /// A source that has brought less than a read can is level: what has come since is delivered, so it ends although
+    /// more comes all the time.
     pub(super) fn catch_up(&mut self) -> Result<(), ViewError> {
         let mut sources = self.parts.log.sources();
         while !sources.is_empty() {
@@ -85,7 +87,7 @@ impl Worker {
         self.parts.requests.is_closed() || !self.parts.requests.is_empty()
     }
 
-    /// Takes in one read of the log; true when it has moved the position.
+    /// Takes in one read of the log; true when there may be more than it has brought.
     pub(super) fn read_on(&mut self, source: ShardId) -> Result<bool, ViewError> {
         let position = self.position(source);
         if self.parts.log.head(source, Destination::Events) <= position {
@@ -102,7 +104,9 @@ impl Worker {
             self.take(message)?;
         }
         self.commit_if_due()?;
-        Ok(self.position(source) != position)
+        let reached = self.position(source);
+        let has_all = messages.len() < READ_LIMIT && messages.last().is_none_or(|last| last.sequence == reached);
+        Ok(!has_all && reached != position)
     }
 
     /// Tells the view which entities come next.

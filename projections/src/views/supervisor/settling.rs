@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{MEASURE_EVERY, Supervisor};
 use crate::ViewError;
 use crate::generations::{BuildFrom, Catalog, Generation, Opened, Stage};
-use crate::views::building::{self, Copied, Outcome};
+use crate::views::building::{self, Outcome};
 use crate::views::open::OpenGeneration;
 
 /// So many of the newest numbers are looked at for what a crash has left between a catalog and a deletion.
@@ -179,11 +179,9 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     }
 
     fn start_copying(&mut self, number: u32) {
-        let copied = Arc::new(Copied::default());
-        self.shared.change(|stand| stand.copying = Some((number, Instant::now(), Arc::clone(&copied))));
         let shared = Arc::clone(&self.shared);
         self.start(async move {
-            let opened = building::copy(shared, number, copied).await;
+            let opened = building::copy(shared, number).await;
             Outcome::Copied { number, opened }
         });
     }

@@ -18,9 +18,9 @@ use crate::generations::{Catalog, Opened, ViewStore};
 use crate::port::{Applied, Event, QuarantinedEntity, ViewWriter};
 use crate::projector::{CommitPolicy, ViewDefinition};
 use crate::search::{EmbeddedSearchStore, SearchReader};
-use crate::testing::Shop;
+use crate::testing::{Shop, document};
 use crate::views::{AnyView, View};
-use crate::{ConsistencyToken, Document, EntityRows, OrderDocument, ViewError};
+use crate::{ConsistencyToken, Document, EntityRows, ViewError};
 
 pub const SOON: Duration = Duration::from_secs(10);
 /// Longer than a commit that is not slow.
@@ -37,6 +37,8 @@ pub struct Faults {
     pub holds: Mutex<Option<u32>>,
     /// Each commit of this generation takes a moment.
     pub slow: Mutex<Option<u32>>,
+    /// No generation is opened to be compared while this is locked.
+    pub audits: tokio::sync::Mutex<()>,
     /// This generation takes the order for known.
     pub loses: Mutex<Option<(u32, Uuid)>>,
 }
@@ -93,7 +95,11 @@ impl ViewStore<dyn SearchReader> for FaultyStore {
     }
 
     fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
-        self.inner.audit(generation)
+        async move {
+            drop(self.faults.audits.lock().await);
+            self.inner.audit(generation).await
+        }
+        .boxed()
     }
 
     fn discard(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
@@ -179,20 +185,7 @@ impl EntityRows for ShopRows {
 
     fn entities(&self, _: Service, _: IdRange) -> BoxFuture<'_, Result<Vec<Document>, StoreError>> {
         let mut shop = self.shop.lock().unwrap();
-        let documents = shop.orders.values().map(|(order, created)| {
-            Document::Order(OrderDocument {
-                order_id: order.id,
-                customer_id: order.customer_id,
-                customer_name: order.customer_name.clone(),
-                order_total: order.total,
-                state: order.state,
-                rejection_reason: order.rejection_reason,
-                lines: created.lines.clone(),
-                note: created.note.clone(),
-                creation_time: order.created_at,
-                version: order.version,
-            })
-        });
+        let documents = shop.orders.values().map(|(order, created)| Document::Order(document(order, created)));
         let documents = documents.collect();
         if let Some(number) = self.late.lock().unwrap().take() {
             shop.create_order(number, 1, 100);

@@ -1,0 +1,182 @@
+//! A projector that feeds the real document store, with faults in its way, from a log in memory.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use domain::{OrderId, OrderState, Service};
+use store::Positions;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::ViewError;
+use crate::document::Document;
+use crate::documents::sqlite::{self, SqliteDocumentReader};
+use crate::documents::{DocumentReader, USES, VIEW};
+use crate::generations::Opened;
+use crate::port::{Applied, Event, QuarantinedEntity, ViewWriter};
+use crate::projector::{CommitPolicy, ViewDefinition};
+use crate::testing::{Shop, TestLog};
+use crate::token::ConsistencyToken;
+use crate::views::OpenGeneration;
+
+/// What goes wrong in the view's store.
+#[derive(Default)]
+pub struct Faults {
+    /// Commits that fail as if the store did not answer.
+    pub commits: usize,
+    /// Entities whose events cannot be applied.
+    pub poisoned: HashSet<Uuid>,
+    /// Entities whose events can be applied but not committed.
+    pub refused: HashSet<Uuid>,
+    pub panics: usize,
+    pub largest_batch: usize,
+    /// The positions of the newest commit that was finished.
+    pub finished: Positions,
+}
+
+struct FaultyWriter {
+    inner: sqlite::SqliteDocumentWriter,
+    faults: Arc<Mutex<Faults>>,
+    batch: Vec<Uuid>,
+    committed: Positions,
+}
+
+impl ViewWriter for FaultyWriter {
+    fn positions(&mut self) -> Result<Positions, ViewError> {
+        self.batch.clear();
+        self.inner.positions()
+    }
+
+    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
+        let mut faults = self.faults.lock().unwrap();
+        if faults.panics > 0 {
+            faults.panics -= 1;
+            drop(faults);
+            panic!("a fault asked for by the test");
+        }
+        if faults.poisoned.contains(&event.entity) && event.version > 1 {
+            return Err(ViewError::Corrupt { view: VIEW, what: "poison".into() });
+        }
+        self.batch.push(event.entity);
+        faults.largest_batch = faults.largest_batch.max(self.batch.len());
+        self.inner.apply(event)
+    }
+
+    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
+        self.inner.put(document)
+    }
+
+    fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
+        let mut faults = self.faults.lock().unwrap();
+        if faults.commits > 0 {
+            faults.commits -= 1;
+            return Err(ViewError::Unavailable { view: VIEW, source: "down".into() });
+        }
+        if self.batch.iter().any(|entity| faults.refused.contains(entity)) {
+            return Err(ViewError::Corrupt { view: VIEW, what: "refused".into() });
+        }
+        self.batch.clear();
+        self.committed.clone_from(positions);
+        self.inner.commit(positions)
+    }
+
+    fn finish(&mut self) -> Result<(), ViewError> {
+        self.faults.lock().unwrap().finished.clone_from(&self.committed);
+        self.inner.finish()
+    }
+
+    fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
+        self.inner.quarantined(limit)
+    }
+
+    fn quarantine(&mut self, entity: &QuarantinedEntity) -> Result<(), ViewError> {
+        self.inner.quarantine(entity)
+    }
+
+    fn release(&mut self, service: Service, entity: Uuid) -> Result<(), ViewError> {
+        self.inner.release(service, entity)
+    }
+}
+
+pub struct Bench {
+    pub shop: Shop,
+    pub reader: SqliteDocumentReader,
+    pub view: OpenGeneration<dyn DocumentReader>,
+    pub faults: Arc<Mutex<Faults>>,
+    directory: TempDir,
+    policy: CommitPolicy,
+}
+
+pub const SOON: Duration = Duration::from_secs(8);
+pub const QUICK: CommitPolicy = CommitPolicy { linger: Duration::from_millis(5), rush: None, max_events: 64 };
+/// Nothing is committed unless a reader asks.
+pub const LAZY: CommitPolicy = CommitPolicy { linger: Duration::from_secs(3_600), rush: None, max_events: 1_000_000 };
+
+impl Bench {
+    pub async fn start(policy: CommitPolicy) -> Self {
+        Bench::with_shop(Shop::new(), policy).await
+    }
+
+    pub async fn with_shop(shop: Shop, policy: CommitPolicy) -> Self {
+        let directory = TempDir::new().unwrap();
+        let faults = Arc::new(Mutex::new(Faults::default()));
+        let (view, reader) = open(&directory, &shop.log, &faults, policy).await;
+        Bench { shop, reader, view, faults, directory, policy }
+    }
+
+    /// Ends the projector without a last commit being promised, and opens the same file again.
+    pub async fn restart(self) -> Self {
+        self.view.stop().await;
+        let (view, reader) = open(&self.directory, &self.shop.log, &self.faults, self.policy).await;
+        Bench { view, reader, ..self }
+    }
+
+    pub fn all_versions(&self) -> ConsistencyToken {
+        let mut token = ConsistencyToken::new();
+        for (id, customer) in &self.shop.customers {
+            token.see_entity(Service::Customers, *id, customer.version);
+        }
+        for (id, (order, _)) in &self.shop.orders {
+            token.see_entity(Service::Orders, *id, order.version);
+        }
+        token
+    }
+
+    /// The view shows exactly what the shop has.
+    pub async fn shows_the_shop(&self) {
+        self.view.wait_until(&self.all_versions(), SOON).await.unwrap();
+        for (order, created) in self.shop.orders.values() {
+            let shown = self.reader.order(order.id).await.unwrap().value.unwrap();
+            assert_eq!(shown, crate::testing::document(order, created));
+        }
+        for customer in self.shop.customers.values() {
+            let shown = self.reader.customer(customer.id, 100).await.unwrap().value.unwrap();
+            assert_eq!(shown.customer.available_credit, customer.available_credit());
+            assert_eq!((shown.customer.version, &shown.customer.name), (customer.version, &customer.name));
+            let orders = self.shop.orders.values().filter(|(order, _)| order.customer_id == customer.id);
+            assert_eq!(shown.orders.len(), orders.count().min(100));
+        }
+        let count = self.reader.count_customers().await.unwrap().value;
+        assert_eq!(count, u64::try_from(self.shop.customers.len()).unwrap());
+    }
+
+    pub async fn state(&self, number: u128) -> Option<OrderState> {
+        self.reader.order(OrderId(Uuid::from_u128(number))).await.unwrap().value.map(|order| order.state)
+    }
+}
+
+async fn open(
+    directory: &TempDir,
+    log: &Arc<TestLog>,
+    faults: &Arc<Mutex<Faults>>,
+    policy: CommitPolicy,
+) -> (OpenGeneration<dyn DocumentReader>, SqliteDocumentReader) {
+    let (inner, reader) = sqlite::open(directory.path()).await.unwrap();
+    let writer = FaultyWriter { inner, faults: Arc::clone(faults), batch: Vec::new(), committed: Positions::new() };
+    let definition = ViewDefinition { name: VIEW, number: 1, uses: USES, commit: policy };
+    let (read, versions) = (Arc::new(reader.clone()), Arc::new(reader.clone()));
+    let opened = Opened { writer: Box::new(writer), reader: read as Arc<dyn DocumentReader>, versions };
+    let view = OpenGeneration::feed(definition, 1, opened, Arc::<TestLog>::clone(log)).unwrap();
+    (view, reader)
+}
