@@ -15,9 +15,10 @@
 //! # One effect, whatever is repeated
 //!
 //! There are no transactions here: each document is written by itself, guarded by the version of its source. A customer
-//! document has many sources, the customer and its orders, and each part of it is guarded by its own. Embedded orders
-//! are the newest of those embedded so far and those that come: as an order leaves only for a hundred newer ones,
-//! which are replaced by still newer ones at most, a late event cannot bring it back. A document that holds only orders
+//! document has many sources, the customer and its orders, and each part of it is guarded by its own. The orders shown
+//! are the hundred newest of those embedded so far and those that come. Some more are in the document, until it is cut
+//! down to the newest: an order leaves only for a hundred newer ones, which leave for still newer ones at most, so a
+//! late event may put it into the document again, and never shows it again. A document that holds only orders
 //! has no `createdAt` and is no customer. So a batch may be written in part, twice, or in any order, and what it leaves
 //! in the end is the same.
 //!
@@ -44,6 +45,7 @@ mod positions;
 mod quarantine;
 mod queries;
 mod reader;
+mod room;
 mod shapes;
 #[cfg(test)]
 pub(crate) mod testing;

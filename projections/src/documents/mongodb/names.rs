@@ -5,8 +5,10 @@ use mongodb::Database;
 use mongodb::bson::{Document, doc};
 
 use super::errors::{NAMESPACE_EXISTS, code_of, failed};
+use super::updates::keep_newest;
 use super::{Names, queries};
 use crate::ViewError;
+use crate::documents::corrupt;
 
 const CUSTOMERS: &str = "customers";
 const ORDERS: &str = "orders";
@@ -19,7 +21,9 @@ pub(super) async fn point_to(database: &Database, live: Option<u32>) -> Result<(
         }
         return Ok(());
     };
-    let shown = vec![doc! {"$match": queries::is_customer()}, doc! {"$unset": ["nameFolded", "largestOrder"]}];
+    let newest = Document::try_from(keep_newest()?).map_err(corrupt)?;
+    let ours = doc! {"$unset": ["nameFolded", "largestOrder"]};
+    let shown = vec![doc! {"$match": queries::is_customer()}, newest, ours];
     point(database, CUSTOMERS, &live.customers, shown).await?;
     point(database, ORDERS, &live.orders, Vec::new()).await
 }

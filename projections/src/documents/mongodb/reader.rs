@@ -16,8 +16,8 @@ use super::connection::Connection;
 use super::errors::failed;
 use super::indexes::{NEWEST_CUSTOMERS, ORDERS_IN_STATE};
 use super::queries::{self, Find};
+use super::room::SHOWN;
 use super::shapes::{StoredCustomer, StoredOrder, StoredPart, id_of, version_of};
-use super::updates::EMBEDDED;
 use super::{Names, READ_BOUND, positions};
 use crate::ViewError;
 use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
@@ -75,7 +75,7 @@ impl DocumentReader for MongoDocumentReader {
             let embedded = std::mem::take(&mut stored.orders).into_values();
             let mut shown = embedded.map(CustomerOrder::try_from).collect::<Result<Vec<_>, _>>()?;
             shown.sort_by_key(|order| std::cmp::Reverse((order.creation_time, order.order_id)));
-            shown.truncate(usize::from(orders).min(EMBEDDED));
+            shown.truncate(usize::from(orders).min(SHOWN));
             Ok(Some(CustomerWithOrders { customer: stored.try_into()?, orders: shown }))
         })
         .boxed()

@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
 use super::queries::Find;
+use super::room::{SHOWN, SPARE};
 use super::testing::TestDatabase;
 use super::*;
 use crate::ViewError;
@@ -285,12 +286,15 @@ fn mongodb_a_commit_that_ends_after_any_step_is_repeated_without_a_trace() {
 
 #[test]
 #[ignore = "needs MongoDB: COUNTERFOIL_TEST_MONGODB_URL"]
-fn mongodb_a_customers_document_holds_no_more_than_its_newest_orders() {
+fn mongodb_a_customers_document_shows_its_newest_orders_and_holds_few_more() {
     let runtime = runtime();
     let database = TestDatabase::new(runtime.handle());
-    let mut opened = runtime.block_on(database.store().open(1)).unwrap();
-    let (customer, [_, order]) = (Uuid::from_u128(1).to_string(), documents());
+    let store = database.store();
+    let mut opened = runtime.block_on(store.open(1)).unwrap();
+    runtime.block_on(store.save(&Catalog { live: Some(1), ..Catalog::default() })).unwrap();
+    let [customer, order] = documents();
     let Whole::Order(order) = order else { panic!("the second one is an order") };
+    opened.writer.put(&customer).unwrap();
     let mut put = |numbers: std::ops::Range<u128>| {
         for number in numbers {
             let creation_time = Timestamp::from_micros(i64::try_from(number).unwrap());
@@ -298,19 +302,43 @@ fn mongodb_a_customers_document_holds_no_more_than_its_newest_orders() {
             opened.writer.put(&Whole::Order(order)).unwrap();
         }
         opened.writer.commit(&store::Positions::new()).unwrap();
-        let customers = database.connection.database.collection::<Document>(&Names::of(1).customers);
-        let stored = runtime.block_on(async { customers.find_one(doc! {"_id": &customer}).await }).unwrap().unwrap();
-        let mut orders: Vec<_> = stored.get_document("orders").unwrap().keys().cloned().collect();
-        orders.sort();
-        orders
+        runtime.block_on(orders_in(&database, &Names::of(1).customers))
+    };
+    let shown = || {
+        let seen = runtime.block_on(opened.reader.customer(order.customer_id, 100)).unwrap().value.unwrap();
+        let newest_first: Vec<_> = seen.orders.iter().map(|order| order.order_id.to_string()).collect();
+        let mut to_people = runtime.block_on(orders_in(&database, "customers"));
+        to_people.reverse();
+        assert_eq!(newest_first, to_people);
+        to_people.reverse();
+        to_people
     };
     let ids = |numbers: std::ops::Range<u128>| -> Vec<_> {
         numbers.map(|number| Uuid::from_u128(number).to_string()).collect()
     };
     assert_eq!(put(10..100), ids(10..100));
-    assert_eq!(put(100..110), ids(10..110));
-    assert_eq!(put(110..115), ids(15..115));
-    // Late ones.
-    assert_eq!(put(8..13), ids(15..115));
-    assert_eq!(put(115..400), ids(300..400));
+    // There is no room yet for so many, so they are counted: the document has its hundred after that.
+    assert_eq!(put(100..130), ids(30..130));
+    assert_eq!(put(130..140), ids(30..140));
+    // Late ones, which were in the document before, are in it again, and not shown.
+    assert_eq!(put(20..25), [ids(20..25), ids(30..140)].concat());
+    assert_eq!(shown(), ids(40..140));
+    // Now it is full.
+    assert_eq!(put(140..155), ids(55..155));
+    for number in 155..400 {
+        let stored = put(number..number + 1);
+        assert!(stored.ends_with(&ids(number - 99..number + 1)), "{number}");
+        assert!(stored.len() <= SHOWN + SPARE, "{number}: {}", stored.len());
+    }
+    assert_eq!(shown(), ids(300..400));
+    assert_eq!(put(400..700), ids(600..700));
+}
+
+/// The ids of the orders that the one customer in a collection has.
+async fn orders_in(database: &TestDatabase, collection: &str) -> Vec<String> {
+    let customers = database.connection.database.collection::<Document>(collection);
+    let stored = customers.find_one(doc! {}).await.unwrap().unwrap();
+    let mut orders: Vec<_> = stored.get_document("orders").unwrap().keys().cloned().collect();
+    orders.sort();
+    orders
 }

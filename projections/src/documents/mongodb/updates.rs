@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 
 use domain::{CustomerId, Order};
 use mongodb::bson::raw::{CString, cstr};
-use mongodb::bson::{RawArrayBuf, RawDocumentBuf, rawdoc, serialize_to_raw_document_buf};
+use mongodb::bson::{RawArrayBuf, RawBson, RawDocumentBuf, rawdoc, serialize_to_raw_document_buf};
 use serde::Serialize;
 
+use super::room::{Room, SHOWN};
 use super::shapes::{CustomerChanges, CustomerFields, StoredOrder, StoredPart, stored_version};
 use crate::ViewError;
 use crate::documents::corrupt;
 use crate::documents::fold::{Change, CustomerState, Fold, OrderState};
-
-/// How many orders a customer's document holds.
-pub(super) const EMBEDDED: usize = 100;
 
 /// The statements about orders.
 #[derive(Default)]
@@ -79,6 +77,7 @@ struct CustomerUpdate<'a> {
 pub(super) fn customers(
     customers: &Fold<CustomerState>,
     orders: &Fold<OrderState>,
+    room: &mut Room,
 ) -> Result<Vec<RawDocumentBuf>, ViewError> {
     let mut updates: BTreeMap<CustomerId, CustomerUpdate<'_>> = BTreeMap::new();
     for change in customers.changed() {
@@ -88,63 +87,77 @@ pub(super) fn customers(
     for Change { state: OrderState { order, .. }, replaces } in orders.changed() {
         updates.entry(order.customer_id).or_default().orders.push((order, replaces));
     }
-    updates.into_iter().map(|(id, update)| update.statement(id)).collect()
+    updates.into_iter().map(|(id, update)| update.statement(id, room)).collect()
 }
 
 impl CustomerUpdate<'_> {
-    /// A pipeline: each stage sees what the one before has made of the document.
-    fn statement(mut self, id: CustomerId) -> Result<RawDocumentBuf, ViewError> {
-        let mut stages = RawArrayBuf::new();
+    /// A pipeline, whose expressions see the document as it was before.
+    fn statement(mut self, id: CustomerId, room: &mut Room) -> Result<RawDocumentBuf, ViewError> {
+        let mut fields = RawDocumentBuf::new();
         if let Some(change) = &self.customer {
-            stages.push(customer_part(change)?);
+            set_customer(&mut fields, change)?;
         }
-        if !self.orders.is_empty() {
-            stages.push(self.embed()?);
+        let has_room = self.orders.is_empty() || self.embed(&mut fields, id, room)?;
+        let mut stages = RawArrayBuf::new();
+        stages.push(rawdoc! {"$set": fields});
+        if !has_room {
             stages.push(keep_newest()?);
         }
         Ok(rawdoc! {"q": {"_id": id.to_string()}, "u": stages, "upsert": true})
     }
 
-    fn embed(&mut self) -> Result<RawDocumentBuf, ViewError> {
+    /// Puts the orders into the document; whether it has room for them.
+    fn embed(&mut self, fields: &mut RawDocumentBuf, id: CustomerId, room: &mut Room) -> Result<bool, ViewError> {
         let largest = self.orders.iter().map(|(order, _)| order.total.cents()).max().unwrap_or_default();
+        fields.append(cstr!("largestOrder"), rawdoc! {"$max": ["$largestOrder", largest]});
         // With so many newer ones in this commit alone, the others are not among the newest.
         self.orders.sort_by_key(|(order, _)| std::cmp::Reverse((order.created_at, order.id)));
-        self.orders.truncate(EMBEDDED);
-        let mut fields = rawdoc! {"largestOrder": {"$max": ["$largestOrder", largest]}};
+        self.orders.truncate(SHOWN);
         for (order, replaces) in &self.orders {
             let part = raw(&StoredPart::new(order)?)?;
             let (field, version) = (format!("orders.{}", order.id), stored_version(order.version)?);
-            // What is missing is less than any number.
-            let value = if *replaces {
-                rawdoc! {"$literal": part}
-            } else {
-                let (stored, path) = (format!("${field}"), format!("${field}.version"));
-                rawdoc! {"$cond": [{"$lt": [path, version]}, {"$literal": part}, stored]}
-            };
+            let value = guarded(*replaces, &format!("{field}.version"), version, part, &field);
             fields.append(CString::try_from(field).map_err(corrupt)?, value);
         }
-        Ok(rawdoc! {"$set": fields})
+        Ok(room.take(id, self.orders.len()))
     }
 }
 
-fn customer_part(change: &Change<'_, CustomerState>) -> Result<RawDocumentBuf, ViewError> {
+fn set_customer(fields: &mut RawDocumentBuf, change: &Change<'_, CustomerState>) -> Result<(), ViewError> {
     let CustomerState { customer, is_new } = change.state;
-    let fields = if *is_new { raw(&CustomerFields::new(customer)?)? } else { raw(&CustomerChanges::new(customer)?)? };
-    let merged = rawdoc! {"$mergeObjects": ["$$ROOT", {"$literal": fields}]};
-    if change.replaces {
-        return Ok(rawdoc! {"$replaceWith": merged});
-    }
     let version = stored_version(customer.version)?;
-    Ok(rawdoc! {"$replaceWith": {"$cond": [{"$lt": ["$version", version]}, merged, "$$ROOT"]}})
+    let set = if *is_new { raw(&CustomerFields::new(customer)?)? } else { raw(&CustomerChanges::new(customer)?)? };
+    for field in &set {
+        let (name, value) = field.map_err(corrupt)?;
+        let value = guarded(change.replaces, "version", version, value, name.as_str());
+        fields.append(name, value);
+    }
+    Ok(())
+}
+
+/// A value that takes the place of what a field has, if that is of an older version.
+fn guarded(
+    replaces: bool,
+    stored_version: &str,
+    version: i64,
+    value: impl Into<RawBson>,
+    field: &str,
+) -> RawDocumentBuf {
+    let value = rawdoc! {"$literal": value};
+    if replaces {
+        return value;
+    }
+    // What is missing is less than any number.
+    rawdoc! {"$cond": [{"$lt": [format!("${stored_version}"), version]}, value, format!("${field}")]}
 }
 
 /// Drops all but the newest orders of a document that has come to hold more.
 ///
 /// What is sorted are times and ids alone: the server makes documents of whatever else it compares, over and over, which
 /// took two fifths of its time.
-fn keep_newest() -> Result<RawDocumentBuf, ViewError> {
-    let most = i32::try_from(EMBEDDED).map_err(corrupt)?;
-    let all = rawdoc! {"$objectToArray": "$orders"};
+pub(super) fn keep_newest() -> Result<RawDocumentBuf, ViewError> {
+    let most = i32::try_from(SHOWN).map_err(corrupt)?;
+    let all = rawdoc! {"$objectToArray": {"$ifNull": ["$orders", {}]}};
     let places = rawdoc! {"$map": {"input": all.clone(), "in": ["$$this.v.createdAt", "$$this.k"]}};
     let newest_first = rawdoc! {"$sortArray": {"input": places, "sortBy": -1}};
     let last = rawdoc! {"$arrayElemAt": [newest_first, most - 1]};

@@ -16,6 +16,7 @@ use super::bulk::{Kind, Until, Writes};
 use super::connection::Connection;
 use super::errors::{DUPLICATE_KEY, Refused, failed};
 use super::quarantine::{self, Changes};
+use super::room::Room;
 use super::shapes::{StoredCustomer, StoredOrder, id_of};
 use super::updates::{self, OrderWrites};
 use super::{Names, WRITE_BOUND, positions};
@@ -35,28 +36,29 @@ pub(super) struct MongoDocumentWriter {
     orders: Fold<OrderState>,
     customers: Fold<CustomerState>,
     quarantine: Changes,
+    /// In the documents of customers.
+    room: Room,
     /// Of the newest commit. Stored with the next one, or before.
     committed: Positions,
 }
 
 impl MongoDocumentWriter {
     pub(super) fn new(connection: Connection, names: Names) -> Self {
-        let (orders, customers) = (Fold::default(), Fold::default());
+        let (orders, customers, room) = (Fold::default(), Fold::default(), Room::default());
         let (quarantine, committed) = (HashMap::new(), Positions::new());
-        MongoDocumentWriter { connection, names, orders, customers, quarantine, committed }
+        MongoDocumentWriter { connection, names, orders, customers, quarantine, room, committed }
     }
 
-    async fn write(&self, positions: &Positions) -> Result<(), ViewError> {
-        let (database, generation) = (&self.connection.database, self.names.generation);
+    async fn write(&mut self, positions: &Positions) -> Result<(), ViewError> {
         let mut commit = self.begin()?;
         commit.write_customers(positions).await?;
         commit.write_orders().await?;
-        quarantine::save(database, generation, &self.quarantine).await
+        quarantine::save(&self.connection.database, self.names.generation, &self.quarantine).await
     }
 
     /// What is written by a commit, up to the positions.
-    pub(super) fn begin(&self) -> Result<DocumentWrites<'_>, ViewError> {
-        let customers = updates::customers(&self.customers, &self.orders)?;
+    pub(super) fn begin(&mut self) -> Result<DocumentWrites<'_>, ViewError> {
+        let customers = updates::customers(&self.customers, &self.orders, &mut self.room)?;
         let orders = updates::orders(&self.orders)?;
         let (names, writes) = (&self.names, Writes::new(&self.connection.database));
         Ok(DocumentWrites { names, writes, committed: &self.committed, customers, orders })
@@ -110,6 +112,7 @@ impl ViewWriter for MongoDocumentWriter {
     fn positions(&mut self) -> Result<Positions, ViewError> {
         self.orders.forget();
         self.customers.forget();
+        self.room.forget();
         self.quarantine.clear();
         let (connection, generation) = (&self.connection, self.names.generation);
         self.committed = connection.wait_for(WRITE_BOUND, positions::committed(&connection.database, generation))?;
@@ -163,7 +166,8 @@ impl ViewWriter for MongoDocumentWriter {
     }
 
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
-        self.connection.wait_for(WRITE_BOUND, self.write(positions))?;
+        let connection = self.connection.clone();
+        connection.wait_for(WRITE_BOUND, self.write(positions))?;
         self.orders.saved();
         self.customers.saved();
         self.quarantine.clear();
