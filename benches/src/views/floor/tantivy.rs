@@ -15,6 +15,7 @@ use super::{Changed, Floor};
 use crate::views::throughput::FLOOR;
 
 const TEXT: &str = "text";
+const KEYS: &str = "keys";
 const INDEXING_BYTES: usize = 32 << 20;
 
 pub struct TantivyFloor {
@@ -42,14 +43,17 @@ impl TantivyFloor {
     fn document(&self, order: &OrderDocument) -> anyhow::Result<TantivyDocument> {
         let mut document = TantivyDocument::default();
         let (high, low) = order.order_id.0.as_u64_pair();
-        document.add_bytes(self.field("id")?, order.order_id.0.as_bytes());
+        let (id, keys) = (order.order_id.0.as_bytes(), self.field(KEYS)?);
+        let of_version = [id.as_slice(), &order.version.to_be_bytes()].concat();
+        document.add_bytes(keys, &key(b'i', id));
+        document.add_bytes(keys, &key(b'v', &of_version));
+        document.add_bytes(keys, &key(b's', order.state.name().as_bytes()));
+        document.add_bytes(keys, &key(b'c', order.customer_id.0.as_bytes()));
         document.add_u64(self.field("id_high")?, high);
         document.add_u64(self.field("id_low")?, low);
         document.add_u64(self.field("version")?, order.version);
         document.add_i64(self.field("created")?, order.creation_time.micros());
         document.add_i64(self.field("total")?, order.order_total.cents());
-        document.add_bytes(self.field("state")?, order.state.name().as_bytes());
-        document.add_bytes(self.field("customer")?, order.customer_id.0.as_bytes());
         let text = self.field(TEXT)?;
         let lines = order.lines.iter().flat_map(|line| [line.name.as_str(), line.sku.as_str()]);
         for value in lines.chain(order.note.as_deref()).chain(order.customer_name.as_deref()) {
@@ -60,6 +64,11 @@ impl TantivyFloor {
     }
 }
 
+/// What an order is found by, besides its text.
+fn key(kind: u8, value: &[u8]) -> Vec<u8> {
+    [&[kind], value].concat()
+}
+
 /// The analyzer that the schema names; its number grows with its definition.
 fn analyzer_name(index: &Index) -> anyhow::Result<String> {
     let schema = index.schema();
@@ -68,24 +77,25 @@ fn analyzer_name(index: &Index) -> anyhow::Result<String> {
     Ok(options.get_indexing_options().context("the text is not indexed")?.tokenizer().to_owned())
 }
 
-/// As the view's writer has it.
+/// As the view's writer puts segments together by their size.
 fn merge_policy() -> LogMergePolicy {
     let mut policy = LogMergePolicy::default();
     policy.set_min_num_segments(10);
-    policy.set_min_layer_size(20_000);
+    policy.set_min_layer_size(1_000);
     policy.set_level_log_size(1.5);
     policy.set_max_docs_before_merge(500_000);
-    policy.set_del_docs_ratio_before_merge(0.3);
+    policy.set_del_docs_ratio_before_merge(1.0);
     policy
 }
 
 impl Floor for TantivyFloor {
     fn write(&mut self, changed: &Changed) -> anyhow::Result<Duration> {
-        let id = self.field("id")?;
+        let keys = self.field(KEYS)?;
         let mut documents = Vec::with_capacity(changed.orders.len());
         for order in &changed.orders {
-            let key = order.order_id.0;
-            let replaced = changed.known.contains(&key).then(|| Term::from_field_bytes(id, key.as_bytes()));
+            let id = order.order_id.0;
+            let term = || Term::from_field_bytes(keys, &key(b'i', id.as_bytes()));
+            let replaced = changed.known.contains(&id).then(term);
             documents.push((replaced, self.document(order)?));
         }
         let begun = Instant::now();
