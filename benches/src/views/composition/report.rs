@@ -74,8 +74,6 @@ pub struct WayReport {
     pub p99_with_network: f64,
     /// What the view's server has looked at for one query, where it tells.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub commands: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub documents_examined: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index_keys_examined: Option<u64>,
@@ -97,17 +95,17 @@ impl WayReport {
     #[must_use]
     pub fn new(recent: u32, way: Way, answer: &Answer, latencies: &Latencies, looked_at: Option<LookedAt>) -> Self {
         let latency = latencies.summary();
-        let network = number(answer.trips) * NETWORK_MILLIS;
+        let trips = looked_at.map_or(answer.trips, |seen| seen.commands);
+        let network = number(trips) * NETWORK_MILLIS;
         WayReport {
             recent,
             way,
             found: answer.customers.len(),
-            round_trips: answer.trips,
+            round_trips: trips,
             rows: answer.rows,
             p50_with_network: rounded(latency.p50 + network, 2),
             p99_with_network: rounded(latency.p99 + network, 2),
             latency,
-            commands: looked_at.map(|seen| seen.commands),
             documents_examined: looked_at.map(|seen| seen.documents),
             index_keys_examined: looked_at.map(|seen| seen.index_keys),
         }
@@ -135,14 +133,14 @@ impl fmt::Display for Report {
                  {count} |"
             )?;
         }
-        for seen in self.ways.iter().filter(|seen| seen.commands.is_some()) {
+        for seen in self.ways.iter().filter(|seen| seen.documents_examined.is_some()) {
             let count = |seen: Option<u64>| seen.unwrap_or_default();
             writeln!(
                 f,
                 "\n{} recent, {}: {} commands, {} documents and {} index keys examined by the server",
                 seen.recent,
                 seen.way,
-                count(seen.commands),
+                seen.round_trips,
                 count(seen.documents_examined),
                 count(seen.index_keys_examined),
             )?;

@@ -22,11 +22,9 @@ pub struct FilledView {
     reader: Arc<dyn DocumentReader>,
     /// Of MongoDB, to see what the server does.
     database: Option<Database>,
-    /// Reads that a query waits for, one after the other.
-    trips: u64,
 }
 
-/// What the server of a view has done for one query.
+/// What the server of a view has done for one query, whose commands wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LookedAt {
     pub commands: u64,
@@ -51,14 +49,15 @@ impl FilledView {
             writer.commit(&positions)?;
         }
         writer.finish()?;
-        let (database, trips) = match backend {
-            // The page, then what the view has reached.
-            Backend::Mongodb => (Some(place.mongodb()?), 2),
-            _ => (None, 1),
+        let database = match backend {
+            Backend::Mongodb => Some(place.mongodb()?),
+            _ => None,
         };
-        Ok(FilledView { reader: opened.reader, database, trips })
+        Ok(FilledView { reader: opened.reader, database })
     }
 
+    /// Asks once. An embedded view takes one trip; how many commands a server was asked, it tells itself
+    /// ([`looked_at`](FilledView::looked_at)).
     pub async fn ask(&self, question: Question) -> anyhow::Result<Answer> {
         let query = CustomersQuery {
             since: Some(question.since),
@@ -69,7 +68,7 @@ impl FilledView {
         };
         let customers = self.reader.customers(query).await?.value.items;
         let rows = u64::try_from(customers.len())?;
-        Ok(Answer { customers, trips: self.trips, rows })
+        Ok(Answer { customers, trips: 1, rows })
     }
 
     /// What the server does for one query, by its profiler; `None` for an embedded view.

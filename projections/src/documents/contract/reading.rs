@@ -110,16 +110,11 @@ pub(crate) fn customers_with_a_rare_or_a_common_order_are_found_among_many(case:
         case.shop.advance(order, 0);
     }
     case.project();
-    let found = |query: CustomersQuery| -> Vec<u128> {
-        let mut found: Vec<u128> = case.found(query).iter().map(|found| found.customer_id.0.as_u128()).collect();
-        found.sort_unstable();
-        found
-    };
     let rejected = Some(OrderState::Rejected);
-    assert_eq!(found(with_order(None, rejected)), [7, 900]);
-    assert_eq!(found(with_order(Some(801), rejected)), [900]);
-    assert_eq!(found(with_order(Some(901), rejected)), [0; 0]);
-    assert_eq!(found(with_order(None, Some(OrderState::Shipped))), [0; 0]);
+    assert_eq!(found_by(case, with_order(None, rejected)), [7, 900]);
+    assert_eq!(found_by(case, with_order(Some(801), rejected)), [900]);
+    assert_eq!(found_by(case, with_order(Some(901), rejected)), [0; 0]);
+    assert_eq!(found_by(case, with_order(None, Some(OrderState::Shipped))), [0; 0]);
     let one = CustomersQuery { limit: 1, ..with_order(None, rejected) };
     let page = case.runtime.block_on(case.reader().customers(one.clone())).unwrap().value;
     let next =
@@ -130,6 +125,19 @@ pub(crate) fn customers_with_a_rare_or_a_common_order_are_found_among_many(case:
     let pending = case.reader().customers(CustomersQuery { limit: 200, ..with_order(None, Some(OrderState::Pending)) });
     let newest = case.runtime.block_on(pending).unwrap().value;
     assert_eq!((newest.items.len(), newest.next.is_some()), (200, true));
+    // Many orders of one old customer.
+    for order in 30_001..=31_010 {
+        case.shop.create_order(order, 3, 500);
+        case.shop.advance(order, 0);
+    }
+    case.project();
+    assert_eq!(found_by(case, with_order(None, rejected)), [3, 7, 900]);
+}
+
+fn found_by(case: &Case, query: CustomersQuery) -> Vec<u128> {
+    let mut found: Vec<u128> = case.found(query).iter().map(|found| found.customer_id.0.as_u128()).collect();
+    found.sort_unstable();
+    found
 }
 
 /// Numbers of orders that lie in one shard, so that their times are in their order.

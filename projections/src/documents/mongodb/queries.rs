@@ -75,7 +75,8 @@ pub(super) fn customers(query: &CustomersQuery, after: Option<Place>) -> Find {
     }
 }
 
-/// So many customers are gone through one by one, and so many orders looked for first when there are more customers.
+/// So many customers are gone through one by one. When there are more, and the page is not full yet, so many orders are
+/// looked for first.
 pub(super) const FEW: i64 = 1_000;
 
 /// Counts the customers that a query would go through, one more than few at most.
@@ -108,9 +109,14 @@ pub(super) fn customers_among(query: &CustomersQuery, after: Option<Place>, ids:
     Find { hint: "_id_", ..find }
 }
 
-/// The same when many orders match: goes from customer to customer, newest first, with one look into an index of
-/// orders each, and stops when the page is full.
-pub(super) fn customers_with_order(names: &Names, query: &CustomersQuery, after: Option<Place>) -> Vec<Document> {
+/// The same when many orders match, or few customers are asked for: goes from customer to customer, newest first, with
+/// one look into an index of orders each, and stops when the page is full, or after so many candidates.
+pub(super) fn customers_with_order(
+    names: &Names,
+    query: &CustomersQuery,
+    after: Option<Place>,
+    candidates: Option<i64>,
+) -> Vec<Document> {
     let Find { filter, sort, projection, limit, .. } = customers(query, after);
     let mut order = doc! {"state": {"$in": states(query.order_state)}};
     if let Some(total) = query.min_order_total {
@@ -123,15 +129,16 @@ pub(super) fn customers_with_order(names: &Names, query: &CustomersQuery, after:
         "pipeline": [{"$match": order}, {"$limit": 1}, {"$project": {"_id": 1}}],
         "as": "matching",
     };
-    vec![
-        doc! {"$match": filter},
-        doc! {"$sort": sort},
+    let mut stages = vec![doc! {"$match": filter}, doc! {"$sort": sort}];
+    stages.extend(candidates.map(|most| doc! {"$limit": most}));
+    stages.extend([
         doc! {"$project": projection},
         doc! {"$lookup": matching},
         doc! {"$match": {"matching": {"$ne": []}}},
         doc! {"$limit": limit},
         doc! {"$project": {"matching": 0}},
-    ]
+    ]);
+    stages
 }
 
 /// The newest orders of a customer; those in any state are merged from the six.

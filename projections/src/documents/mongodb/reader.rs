@@ -82,24 +82,11 @@ impl DocumentReader for MongoDocumentReader {
     }
 
     fn customers(&self, query: CustomersQuery) -> BoxFuture<'_, Result<Seen<Page<CustomerDocument>>, ViewError>> {
-        let customers = self.customer_collection::<StoredCustomer>();
-        let (candidates, orders) = (self.customer_collection::<Count>(), self.order_collection::<InState>());
-        let names = self.names.clone();
+        let (database, names) = (self.connection.database.clone(), self.names.clone());
         async move {
             let after = place_of(query.cursor.as_deref(), List::Customers)?;
             self.see(async move {
-                let few = match query.order_state {
-                    Some(_) if are_many(&candidates, &query, after).await? => few_in_state(&orders, &query).await?,
-                    _ => None,
-                };
-                let stored = if let Some(few) = few {
-                    find(&customers, queries::customers_among(&query, after, few)).await?
-                } else if query.min_order_total.is_some() || query.order_state.is_some() {
-                    let pipeline = queries::customers_with_order(&names, &query, after);
-                    aggregate(&customers, pipeline, NEWEST_CUSTOMERS).await?
-                } else {
-                    find(&customers, queries::customers(&query, after)).await?
-                };
+                let stored = customers_of(&database, &names, &query, after).await?;
                 page_of(stored, query.limit, List::Customers, |customer| (customer.created_at, &customer.id))
             })
             .await
@@ -219,6 +206,35 @@ async fn aggregate<T: DeserializeOwned + Send + Sync>(
     found.await.map_err(failed)?.try_collect().await.map_err(failed)
 }
 
+/// The customers a query asks for, newest first, one beyond its limit.
+async fn customers_of(
+    database: &Database,
+    names: &Names,
+    query: &CustomersQuery,
+    after: Option<Place>,
+) -> Result<Vec<StoredCustomer>, ViewError> {
+    let customers = database.collection(&names.customers);
+    if query.min_order_total.is_none() && query.order_state.is_none() {
+        return find(&customers, queries::customers(query, after)).await;
+    }
+    let walk = |candidates| {
+        let pipeline = queries::customers_with_order(names, query, after, candidates);
+        aggregate(&customers, pipeline, NEWEST_CUSTOMERS)
+    };
+    // How large its largest order is a customer tells itself, so without a state nearly all that are looked at match.
+    if query.order_state.is_none() {
+        return walk(None).await;
+    }
+    let found = walk(Some(queries::FEW)).await?;
+    if found.len() > usize::from(query.limit) || !are_many(database, names, query, after).await? {
+        return Ok(found);
+    }
+    match few_in_state(database, names, query).await? {
+        Some(few) => find(&customers, queries::customers_among(query, after, few)).await,
+        None => walk(None).await,
+    }
+}
+
 #[derive(Deserialize)]
 struct Count {
     count: i64,
@@ -226,11 +242,13 @@ struct Count {
 
 /// Whether a query would go through many customers.
 async fn are_many(
-    customers: &Collection<Count>,
+    database: &Database,
+    names: &Names,
     query: &CustomersQuery,
     after: Option<Place>,
 ) -> Result<bool, ViewError> {
-    let counted = aggregate(customers, queries::candidates(query, after), NEWEST_CUSTOMERS).await?;
+    let customers = database.collection::<Count>(&names.customers);
+    let counted = aggregate(&customers, queries::candidates(query, after), NEWEST_CUSTOMERS).await?;
     Ok(counted.first().is_some_and(|Count { count }| *count > queries::FEW))
 }
 
@@ -243,9 +261,14 @@ struct InState {
 }
 
 /// The customers who have the orders that a query asks for, if these are few.
-async fn few_in_state(orders: &Collection<InState>, query: &CustomersQuery) -> Result<Option<Vec<String>>, ViewError> {
+async fn few_in_state(
+    database: &Database,
+    names: &Names,
+    query: &CustomersQuery,
+) -> Result<Option<Vec<String>>, ViewError> {
     let Some(pipeline) = queries::orders_in_state(query) else { return Ok(None) };
-    let found = aggregate(orders, pipeline, ORDERS_IN_STATE).await?;
+    let orders = database.collection::<InState>(&names.orders);
+    let found = aggregate(&orders, pipeline, ORDERS_IN_STATE).await?;
     let count: i64 = found.iter().map(|customer| customer.orders).sum();
     Ok((count <= queries::FEW).then(|| found.into_iter().map(|found| found.customer).collect()))
 }

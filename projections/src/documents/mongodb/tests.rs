@@ -93,15 +93,17 @@ fn mongodb_every_query_walks_an_index_and_sorts_nothing() {
                 assert!(text.contains(&stage("IXSCAN")) && !text.contains(&stage("SORT")), "{text}");
             }
         }
-        for (state, min_order_total) in [
-            (Some(OrderState::Approved), None),
-            (None, Some(Money::from_cents(5))),
-            (Some(OrderState::Approved), Some(Money::from_cents(5))),
+        for (state, min_order_total, candidates) in [
+            (Some(OrderState::Approved), None, Some(queries::FEW)),
+            (Some(OrderState::Approved), None, None),
+            (None, Some(Money::from_cents(5)), None),
+            (Some(OrderState::Approved), Some(Money::from_cents(5)), Some(queries::FEW)),
+            (Some(OrderState::Approved), Some(Money::from_cents(5)), None),
         ] {
             let query = CustomersQuery { order_state: state, min_order_total, ..recent.clone() };
             let command = doc! {
                 "aggregate": &names.customers,
-                "pipeline": queries::customers_with_order(&names, &query, after),
+                "pipeline": queries::customers_with_order(&names, &query, after, candidates),
                 "cursor": {},
                 "hint": indexes::NEWEST_CUSTOMERS,
             };
