@@ -46,18 +46,17 @@ pub fn run(options: Options) -> anyhow::Result<Report> {
     for phase in &options.phases {
         eprintln!("{phase:?}: {} orders a second in the background", options.rate);
         let background = Background::start(&plan, options.rate)?;
-        let deadline = Instant::now() + length;
         match phase {
             Phase::Waiting => {
-                let seen = runtime.block_on(probes.waiting(deadline))?;
+                let seen = runtime.block_on(probes.after_warmup(*phase))?;
                 report.waiting = Some(ProbeReport::new(seen, background.end()?));
             }
             Phase::Unaided => {
-                let seen = runtime.block_on(probes.unaided(deadline))?;
+                let seen = runtime.block_on(probes.after_warmup(*phase))?;
                 report.unaided = Some(ProbeReport::new(seen, background.end()?));
             }
             Phase::Search => {
-                let found = runtime.block_on(searching::measure(&options, deadline))?;
+                let found = runtime.block_on(searching::measure(&options, Instant::now() + length))?;
                 report.search = Some(found.report(background.end()?)?);
             }
             Phase::Rebuild => {

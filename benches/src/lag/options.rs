@@ -31,6 +31,10 @@ pub struct Options {
     /// Seconds of a phase; of a rebuild, seconds of reading before it begins.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub seconds: u64,
+    /// Seconds before the phases waiting and unaided in which the same is done and no time is recorded: the customers
+    /// are new, and views take in a thousand of them at once.
+    #[arg(long, default_value_t = 3)]
+    pub warmup: u64,
     /// Callers that send an order and read it, one after the other.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub probes: u32,

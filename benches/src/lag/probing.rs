@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use tokio::runtime::Runtime;
 
 use super::caller::{Acknowledged, Reader, Sender, Shown};
-use super::options::Options;
+use super::options::{Options, Phase};
 use super::status::{LargestLag, watch};
 use crate::latency::Latencies;
 use crate::load::customers::{self, CustomerId};
@@ -53,11 +53,16 @@ impl Reads {
         }
     }
 
+    /// Counts what went wrong before, when no time was recorded.
+    fn add_faults(&mut self, before: &Reads) {
+        self.stale += before.stale;
+        self.behind += before.behind;
+        self.failed += before.failed;
+    }
+
     pub fn add(&mut self, other: &Reads) -> anyhow::Result<()> {
         self.lag.add(&other.lag)?;
-        self.stale += other.stale;
-        self.behind += other.behind;
-        self.failed += other.failed;
+        self.add_faults(other);
         Ok(())
     }
 }
@@ -96,14 +101,28 @@ impl Probes {
         Ok(try_join_all(sent).await?.concat())
     }
 
+    /// Warms up by reads with the token, then does as the phase does; what goes wrong counts from the beginning.
+    pub async fn after_warmup(&self, phase: Phase) -> anyhow::Result<Seen> {
+        let warm = self.waiting(Instant::now() + Duration::from_secs(self.options.warmup)).await?;
+        let deadline = Instant::now() + Duration::from_secs(self.options.seconds);
+        let mut seen = match phase {
+            Phase::Unaided => self.unaided(deadline).await?,
+            _ => self.waiting(deadline).await?,
+        };
+        ensure!(seen.documents.lag.count() > 0 || seen.documents.stale > 0, "no order was read");
+        seen.documents.add_faults(&warm.documents);
+        seen.search.add_faults(&warm.search);
+        Ok(seen)
+    }
+
     /// Reads with the token.
-    pub async fn waiting(&self, deadline: Instant) -> anyhow::Result<Seen> {
+    async fn waiting(&self, deadline: Instant) -> anyhow::Result<Seen> {
         let callers = self.customers.iter().map(|customer| self.wait_for_each(*customer, deadline));
         self.gather(callers, deadline).await
     }
 
     /// Asks without a token until the order shows.
-    pub async fn unaided(&self, deadline: Instant) -> anyhow::Result<Seen> {
+    async fn unaided(&self, deadline: Instant) -> anyhow::Result<Seen> {
         let callers = self.customers.iter().map(|customer| self.look_for_each(*customer, deadline));
         self.gather(callers, deadline).await
     }
@@ -119,7 +138,6 @@ impl Probes {
             documents.add(&of_documents)?;
             search.add(&of_search)?;
         }
-        ensure!(documents.lag.count() > 0 || documents.stale > 0, "no order was read");
         Ok(Seen { documents, search, largest_lag })
     }
 
