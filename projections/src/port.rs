@@ -105,8 +105,8 @@ pub trait ViewWriter: Send {
     /// then, and the projector starts again from `positions`.
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError>;
 
-    /// Stores the positions of the newest commit, if they are not. It is called when no event waits to be taken in, and at
-    /// the end.
+    /// Stores the positions of the newest commit, if they are not. It is called when no other commit has followed soon,
+    /// and at the end.
     ///
     /// # Errors
     /// When the view store does not answer.

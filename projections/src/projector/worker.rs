@@ -28,6 +28,8 @@ const MAX_DELIVERIES: usize = 64;
 /// How often the heads of the log are compared with the positions: it finds a last message that was lost on the way,
 /// behind which no other comes that would show the gap.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
+/// When no other commit has followed on one by then, its positions are stored by themselves.
+const FINISH_AFTER: Duration = Duration::from_millis(100);
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 const MAX_BACK_OFF: Duration = Duration::from_secs(5);
 /// Readers wait meanwhile.
@@ -59,8 +61,8 @@ pub(super) struct Worker {
     /// The newest event applied: the culprit when a commit of it alone is refused.
     newest: Option<Event>,
     next_check: Instant,
-    /// The positions of the newest commit may not be stored.
-    unfinished: bool,
+    /// The positions of the newest commit may not be stored; when they are stored by themselves.
+    unfinished: Option<Instant>,
     /// It was asked to stop: a last commit that fails is not tried again, its events are read after the next start.
     stopping: bool,
     /// The heads of the log at the last check.
@@ -75,6 +77,8 @@ enum Wake {
     Request(Request),
     /// A reader has come, or the batch has gathered long enough.
     Commit,
+    /// No commit has followed on the newest one.
+    Finish,
     Check,
 }
 
@@ -88,7 +92,7 @@ impl Worker {
             quarantine: Quarantine::default(),
             newest: None,
             next_check: Instant::now() + CHECK_EVERY,
-            unfinished: false,
+            unfinished: None,
             stopping: false,
             heads: Positions::new(),
             failing_since: None,
@@ -163,9 +167,6 @@ impl Worker {
         self.parts.progress.working(Feeding::Following);
         self.failing_since = None;
         loop {
-            if self.parts.deliveries.is_empty() {
-                self.finish()?;
-            }
             match self.next_wake() {
                 Wake::Deliveries(deliveries) => {
                     self.prepare(deliveries.iter().flatten().map(|message| &**message))?;
@@ -193,6 +194,7 @@ impl Worker {
                     return self.finish();
                 }
                 Wake::Commit => {}
+                Wake::Finish => self.finish()?,
                 Wake::Check => self.check()?,
             }
             self.commit_if_due()?;
@@ -220,7 +222,7 @@ impl Worker {
     fn restore(&mut self) -> Result<(), ViewError> {
         self.pending.clear();
         self.newest = None;
-        self.unfinished = false;
+        self.unfinished = None;
         self.positions = self.parts.writer.positions()?;
         self.times.clear();
         self.parts.progress.start(&self.positions);
@@ -233,7 +235,7 @@ impl Worker {
     fn next_wake(&mut self) -> Wake {
         let time_left = self.pending.time_left().unwrap_or(CHECK_EVERY);
         let Parts { runtime, deliveries, requests, waiting, .. } = &mut self.parts;
-        let next_check = self.next_check;
+        let (next_check, finish) = (self.next_check, self.unfinished);
         runtime.block_on(async {
             let mut gathered = Vec::new();
             tokio::select! {
@@ -246,6 +248,7 @@ impl Worker {
                 }
                 () = waiting.demanded() => Wake::Commit,
                 () = tokio::time::sleep(time_left) => Wake::Commit,
+                () = tokio::time::sleep_until(finish.unwrap_or(next_check).into()), if finish.is_some() => Wake::Finish,
             }
         })
     }
@@ -308,7 +311,7 @@ impl Worker {
                 self.parts.waiting.advance(self.pending.entities(), &self.positions);
                 self.pending.committed();
                 self.newest = None;
-                self.unfinished = true;
+                self.unfinished = Some(Instant::now() + FINISH_AFTER);
                 Ok(())
             }
             Err(ViewError::Corrupt { what, .. }) => self.commit_refused(what),
@@ -317,9 +320,9 @@ impl Worker {
     }
 
     fn finish(&mut self) -> Result<(), ViewError> {
-        if self.unfinished {
+        if self.unfinished.is_some() {
             self.parts.writer.finish()?;
-            self.unfinished = false;
+            self.unfinished = None;
         }
         Ok(())
     }
