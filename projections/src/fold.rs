@@ -3,7 +3,7 @@
 use domain::order::OrderCreated;
 use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId};
 
-use crate::document::{CustomerDocument, Document, OrderDocument};
+use crate::document::{Document, OrderDocument};
 use crate::port::{Event, Payload};
 
 /// A history under way: none before its first event.
@@ -60,26 +60,8 @@ impl Fold {
     /// The entity as it stands after what was taken in.
     pub(crate) fn into_document(self) -> Option<Document> {
         Some(match self.0? {
-            Entity::Customer(customer) => Document::Customer(CustomerDocument {
-                available_credit: customer.available_credit(),
-                customer_id: customer.id,
-                name: customer.name,
-                credit_limit: customer.credit_limit,
-                creation_time: customer.created_at,
-                version: customer.version,
-            }),
-            Entity::Order(order, created) => Document::Order(OrderDocument {
-                order_id: order.id,
-                customer_id: order.customer_id,
-                customer_name: order.customer_name,
-                order_total: order.total,
-                state: order.state,
-                rejection_reason: order.rejection_reason,
-                lines: created.lines,
-                note: created.note,
-                creation_time: order.created_at,
-                version: order.version,
-            }),
+            Entity::Customer(customer) => Document::Customer(customer.into()),
+            Entity::Order(order, created) => Document::Order(OrderDocument::of(order, created)),
         })
     }
 }

@@ -17,8 +17,6 @@ use store::{Delivery, Destination, Log, Message, StoreError, Subscription};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::OrderDocument;
-
 pub const SHARDS: u16 = 4;
 
 #[derive(Debug, Default)]
@@ -219,22 +217,6 @@ impl Shop {
         let order_id = OrderId(Uuid::from_u128(order));
         let change = CreditChanged { order_id, amount: Money::from_cents(cents), available_credit };
         Some(self.customer_event(id, &CustomerEvent::CreditReserved(change)))
-    }
-}
-
-/// How a view must show an order.
-pub fn document(order: &Order, created: &OrderCreated) -> OrderDocument {
-    OrderDocument {
-        order_id: order.id,
-        customer_id: order.customer_id,
-        customer_name: order.customer_name.clone(),
-        order_total: order.total,
-        state: order.state,
-        rejection_reason: order.rejection_reason,
-        lines: created.lines.clone(),
-        note: created.note.clone(),
-        creation_time: order.created_at,
-        version: order.version,
     }
 }
 

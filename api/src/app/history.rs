@@ -86,14 +86,7 @@ impl History for StoredHistory {
             let shard = ShardId::of(Service::Customers, id.0, self.shards);
             let found = history::customer_as_of(database, shard, id, point(as_of)).await.map_err(read_error)?;
             let customer = found.ok_or(ReadError::NotFound("customer"))?;
-            Ok(CustomerDocument {
-                customer_id: id,
-                available_credit: customer.available_credit(),
-                name: customer.name,
-                credit_limit: customer.credit_limit,
-                creation_time: customer.created_at,
-                version: customer.version,
-            })
+            Ok(customer.into())
         })
     }
 
@@ -103,18 +96,7 @@ impl History for StoredHistory {
             let shard = ShardId::of(Service::Orders, id.0, self.shards);
             let found = history::order_as_of(database, shard, id, point(as_of)).await.map_err(read_error)?;
             let (order, created) = found.ok_or(ReadError::NotFound("order"))?;
-            Ok(OrderDocument {
-                order_id: id,
-                customer_id: order.customer_id,
-                customer_name: order.customer_name,
-                order_total: order.total,
-                state: order.state,
-                rejection_reason: order.rejection_reason,
-                lines: created.lines,
-                note: created.note,
-                creation_time: order.created_at,
-                version: order.version,
-            })
+            Ok(OrderDocument::of(order, created))
         })
     }
 }

@@ -49,15 +49,7 @@ impl Entity for AuditedCustomer {
     }
 
     fn document(&self) -> CustomerDocument {
-        let customer = &self.0;
-        CustomerDocument {
-            customer_id: customer.id,
-            name: customer.name.clone(),
-            credit_limit: customer.credit_limit,
-            available_credit: customer.available_credit(),
-            creation_time: customer.created_at,
-            version: customer.version,
-        }
+        self.0.clone().into()
     }
 }
 
@@ -96,19 +88,7 @@ impl Entity for AuditedOrder {
     }
 
     fn document(&self) -> OrderDocument {
-        let AuditedOrder { order, created } = self;
-        OrderDocument {
-            order_id: order.id,
-            customer_id: order.customer_id,
-            customer_name: order.customer_name.clone(),
-            order_total: order.total,
-            state: order.state,
-            rejection_reason: order.rejection_reason,
-            lines: created.lines.clone(),
-            note: created.note.clone(),
-            creation_time: order.created_at,
-            version: order.version,
-        }
+        OrderDocument::of(self.order.clone(), (*self.created).clone())
     }
 }
 

@@ -200,7 +200,7 @@ impl Case {
     fn assert_shows_the_customers(&self) {
         assert_eq!(self.count(), self.shop.customers.len() as u64);
         for (id, customer) in &self.shop.customers {
-            assert_eq!(self.customer(id.as_u128()).unwrap().customer, expected_customer(customer));
+            assert_eq!(self.customer(id.as_u128()).unwrap().customer, customer.clone().into());
         }
     }
 
@@ -216,7 +216,7 @@ impl Case {
             assert_eq!(shown.orders, orders);
         }
         for (id, order) in &self.shop.orders {
-            assert_eq!(self.order(id.as_u128()), Some(expected_order(order)));
+            assert_eq!(self.order(id.as_u128()), Some(order_document(order)));
             assert_eq!(self.versions(&[(Service::Orders, id.as_u128())]), [order.0.version]);
         }
     }
@@ -236,17 +236,6 @@ fn customer_id(number: u128) -> CustomerId {
     CustomerId(Uuid::from_u128(number))
 }
 
-fn expected_customer(customer: &domain::Customer) -> CustomerDocument {
-    CustomerDocument {
-        customer_id: customer.id,
-        name: customer.name.clone(),
-        credit_limit: customer.credit_limit,
-        available_credit: customer.available_credit(),
-        creation_time: customer.created_at,
-        version: customer.version,
-    }
-}
-
 fn expected_part((order, _): &(domain::Order, domain::order::OrderCreated)) -> CustomerOrder {
     CustomerOrder {
         order_id: order.id,
@@ -258,19 +247,8 @@ fn expected_part((order, _): &(domain::Order, domain::order::OrderCreated)) -> C
     }
 }
 
-fn expected_order((order, created): &(domain::Order, domain::order::OrderCreated)) -> OrderDocument {
-    OrderDocument {
-        order_id: order.id,
-        customer_id: order.customer_id,
-        customer_name: order.customer_name.clone(),
-        order_total: order.total,
-        state: order.state,
-        rejection_reason: order.rejection_reason,
-        lines: created.lines.clone(),
-        note: created.note.clone(),
-        creation_time: order.created_at,
-        version: order.version,
-    }
+fn order_document((order, created): &(domain::Order, domain::order::OrderCreated)) -> OrderDocument {
+    OrderDocument::of(order.clone(), created.clone())
 }
 
 /// One message of an `Arc`, as the log delivers it.

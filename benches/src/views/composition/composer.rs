@@ -19,7 +19,7 @@ use store::orders::StoredOrder;
 use store::tables::{customer, order};
 use uuid::Uuid;
 
-use super::data::{Data, customer_document};
+use super::data::Data;
 use super::{Answer, Question};
 
 const SHARDS: u16 = 16;
@@ -130,7 +130,7 @@ fn valuable(question: Question) -> sea_orm::Select<order::Entity> {
 }
 
 fn shown(row: customer::Model) -> CustomerDocument {
-    customer_document(&Customer {
+    CustomerDocument::from(Customer {
         id: CustomerId(row.customer_id),
         name: row.name,
         credit_limit: Money::from_cents(row.credit_limit_cents),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use anyhow::Context;
 use domain::order::{OrderCreated, total_of};
 use domain::{Customer, CustomerId, Money, Order, OrderId, OrderLine, OrderState, Timestamp};
-use projections::{CustomerDocument, OrderDocument};
+use projections::CustomerDocument;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use uuid::Uuid;
@@ -55,7 +55,7 @@ impl Data {
         let valuable: HashSet<CustomerId> = valuable.map(|order| order.customer_id).collect();
         let recent = self.customers.iter().rev().take_while(|customer| customer.created_at > question.since);
         let found = recent.filter(|customer| valuable.contains(&customer.id));
-        found.take(usize::from(question.limit)).map(customer_document).collect()
+        found.take(usize::from(question.limit)).map(|customer| customer.clone().into()).collect()
     }
 }
 
@@ -106,36 +106,6 @@ fn order(random: &mut SmallRng, customers: &mut [Customer], at: Timestamp) -> (O
     order.version = if state == OrderState::Cancelled { 4 } else { 2 };
     order.customer_name = customer_name;
     (order, created)
-}
-
-/// A customer as views and composers show it.
-#[must_use]
-pub fn customer_document(customer: &Customer) -> CustomerDocument {
-    CustomerDocument {
-        customer_id: customer.id,
-        name: customer.name.clone(),
-        credit_limit: customer.credit_limit,
-        available_credit: customer.available_credit(),
-        creation_time: customer.created_at,
-        version: customer.version,
-    }
-}
-
-/// An order as views show it.
-#[must_use]
-pub fn order_document(order: &Order, created: &OrderCreated) -> OrderDocument {
-    OrderDocument {
-        order_id: order.id,
-        customer_id: order.customer_id,
-        customer_name: order.customer_name.clone(),
-        order_total: order.total,
-        state: order.state,
-        rejection_reason: order.rejection_reason,
-        lines: created.lines.clone(),
-        note: created.note.clone(),
-        creation_time: order.created_at,
-        version: order.version,
-    }
 }
 
 #[cfg(test)]

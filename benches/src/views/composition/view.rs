@@ -8,9 +8,9 @@ use futures_util::TryStreamExt as _;
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
 use projections::documents::CustomersQuery;
-use projections::{Document as ViewDocument, DocumentReader};
+use projections::{Document as ViewDocument, DocumentReader, OrderDocument};
 
-use super::data::{Data, customer_document, order_document};
+use super::data::Data;
 use super::{Answer, Question};
 use crate::views::options::Backend;
 use crate::views::place::{Place, Store};
@@ -38,8 +38,11 @@ impl FilledView {
         let opened = place.runtime.block_on(store.open(1))?;
         let mut writer = opened.writer;
         let mut positions = writer.positions()?;
-        let customers = data.customers.iter().map(|customer| ViewDocument::Customer(customer_document(customer)));
-        let orders = data.orders.iter().map(|(order, created)| ViewDocument::Order(order_document(order, created)));
+        let customers = data.customers.iter().map(|customer| ViewDocument::Customer(customer.clone().into()));
+        let orders = data
+            .orders
+            .iter()
+            .map(|(order, created)| ViewDocument::Order(OrderDocument::of(order.clone(), created.clone())));
         let all: Vec<ViewDocument> = customers.chain(orders).collect();
         for (commit, part) in (1..).zip(all.chunks(PER_COMMIT)) {
             for document in part {

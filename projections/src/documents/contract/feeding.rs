@@ -5,7 +5,7 @@ use store::{Log as _, Message, Positions};
 use uuid::Uuid;
 
 use super::reading::orders_of_one_shard;
-use super::{Case, decode, expected_customer, expected_order, plain};
+use super::{Case, decode, order_document, plain};
 use crate::ViewError;
 use crate::document::Document;
 use crate::documents::CustomersQuery;
@@ -207,8 +207,8 @@ pub(crate) fn whole_documents_replace_what_there_is_and_events_go_on_from_them(c
     case.shop.create_customer(1, "Ada");
     case.shop.create_order(10, 1, 100);
     case.project();
-    let order = expected_order(&case.shop.orders[&Uuid::from_u128(10)]);
-    let customer = expected_customer(&case.shop.customers[&Uuid::from_u128(1)]);
+    let order = order_document(&case.shop.orders[&Uuid::from_u128(10)]);
+    let customer = crate::CustomerDocument::from(case.shop.customers[&Uuid::from_u128(1)].clone());
     // Over the same version, over a newer one, over what is committed and what is not, over nothing.
     for (version, committed) in [(1, true), (9, true), (9, false)] {
         let wrong = crate::OrderDocument { version, state: OrderState::Shipped, note: None, ..order.clone() };
@@ -230,7 +230,7 @@ pub(crate) fn whole_documents_replace_what_there_is_and_events_go_on_from_them(c
     }
     // What was put and not committed is lost by a crash; events go on from what was put over nothing.
     case.shop.create_order(20, 1, 100);
-    let other = expected_order(&case.shop.orders[&Uuid::from_u128(20)]);
+    let other = order_document(&case.shop.orders[&Uuid::from_u128(20)]);
     case.writer().put(&Document::Order(other.clone())).unwrap();
     case.crash();
     assert!(case.order(20).is_none());

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::ViewError;
-use crate::document::Document;
+use crate::document::{Document, OrderDocument};
 use crate::documents::sqlite::{self, SqliteDocumentReader};
 use crate::documents::{DocumentReader, USES, VIEW};
 use crate::generations::Opened;
@@ -148,7 +148,7 @@ impl Bench {
         self.view.wait_until(&self.all_versions(), SOON).await.unwrap();
         for (order, created) in self.shop.orders.values() {
             let shown = self.reader.order(order.id).await.unwrap().value.unwrap();
-            assert_eq!(shown, crate::testing::document(order, created));
+            assert_eq!(shown, OrderDocument::of(order.clone(), created.clone()));
         }
         for customer in self.shop.customers.values() {
             let shown = self.reader.customer(customer.id, 100).await.unwrap().value.unwrap();

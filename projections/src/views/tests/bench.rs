@@ -18,9 +18,9 @@ use crate::generations::{Catalog, Opened, ViewStore};
 use crate::port::{Applied, Event, QuarantinedEntity, ViewWriter};
 use crate::projector::{CommitPolicy, ViewDefinition};
 use crate::search::{EmbeddedSearchStore, SearchReader};
-use crate::testing::{Shop, document};
+use crate::testing::Shop;
 use crate::views::{AnyView, View};
-use crate::{ConsistencyToken, Document, EntityRows, ViewError};
+use crate::{ConsistencyToken, Document, EntityRows, OrderDocument, ViewError};
 
 pub const SOON: Duration = Duration::from_secs(10);
 /// Longer than a commit that is not slow.
@@ -185,7 +185,9 @@ impl EntityRows for ShopRows {
 
     fn entities(&self, _: Service, _: IdRange) -> BoxFuture<'_, Result<Vec<Document>, StoreError>> {
         let mut shop = self.shop.lock().unwrap();
-        let documents = shop.orders.values().map(|(order, created)| Document::Order(document(order, created)));
+        let orders = shop.orders.values();
+        let documents =
+            orders.map(|(order, created)| Document::Order(OrderDocument::of(order.clone(), created.clone())));
         let documents = documents.collect();
         if let Some(number) = self.late.lock().unwrap().take() {
             shop.create_order(number, 1, 100);
