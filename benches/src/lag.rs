@@ -48,11 +48,11 @@ pub fn run(options: Options) -> anyhow::Result<Report> {
         let background = Background::start(&plan, options.rate)?;
         match phase {
             Phase::Waiting => {
-                let seen = runtime.block_on(probes.after_warmup(*phase))?;
+                let seen = runtime.block_on(probes.waiting())?;
                 report.waiting = Some(ProbeReport::new(seen, background.end()?));
             }
             Phase::Unaided => {
-                let seen = runtime.block_on(probes.after_warmup(*phase))?;
+                let seen = runtime.block_on(probes.unaided())?;
                 report.unaided = Some(ProbeReport::new(seen, background.end()?));
             }
             Phase::Search => {

@@ -66,8 +66,8 @@ pub struct QuarantinedEntity {
 /// as the positions say. A crash between it and [`finish`](ViewWriter::finish) may lose the positions alone: events are
 /// read again that are in the view already, and turn out to be duplicates.
 pub trait ViewWriter: Send {
-    /// The positions stored with the newest commit, or with one before it that was finished. What was done and not committed is dropped: the projector starts
-    /// from here, again after every error.
+    /// The positions stored with the newest commit, or with one before it that was finished. What was done and not
+    /// committed is dropped: the projector starts from here, again after every error.
     ///
     /// # Errors
     /// When the view store does not answer.

@@ -17,6 +17,10 @@ use store::{Delivery, Destination, Log, Message, StoreError, Subscription};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+mod faulty;
+
+pub use faulty::{Fault, FaultyWriter};
+
 pub const SHARDS: u16 = 4;
 
 #[derive(Debug, Default)]

@@ -80,7 +80,8 @@ pub trait Log: Send + Sync + fmt::Debug {
     fn subscribe(&self, destination: Destination) -> Subscription;
 
     /// Messages from `source` to `destination` after the sequence `after`, oldest first, at most `limit`, and
-    /// fewer only when there are no more. Only committed ones, and nothing is left out between them. Their `previous` is set as seen from `after`.
+    /// fewer only when there are no more. Only committed ones, and nothing is left out between them. Their `previous` is
+    /// set as seen from `after`.
     fn read(
         &self,
         source: ShardId,

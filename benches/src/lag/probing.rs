@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use tokio::runtime::Runtime;
 
 use super::caller::{Acknowledged, Reader, Sender, Shown};
-use super::options::{Options, Phase};
+use super::options::Options;
 use super::status::{LargestLag, watch};
 use crate::latency::Latencies;
 use crate::load::customers::{self, CustomerId};
@@ -101,29 +101,32 @@ impl Probes {
         Ok(try_join_all(sent).await?.concat())
     }
 
-    /// Warms up by reads with the token, then does as the phase does; what goes wrong counts from the beginning.
-    pub async fn after_warmup(&self, phase: Phase) -> anyhow::Result<Seen> {
-        let warm = self.waiting(Instant::now() + Duration::from_secs(self.options.warmup)).await?;
-        let deadline = Instant::now() + Duration::from_secs(self.options.seconds);
-        let mut seen = match phase {
-            Phase::Unaided => self.unaided(deadline).await?,
-            _ => self.waiting(deadline).await?,
+    /// Reads with the token.
+    pub async fn waiting(&self) -> anyhow::Result<Seen> {
+        self.after_warmup(async |deadline| self.wait_until(deadline).await).await
+    }
+
+    /// Asks without a token until the order shows.
+    pub async fn unaided(&self) -> anyhow::Result<Seen> {
+        let look = async |deadline| {
+            let callers = self.customers.iter().map(|customer| self.look_for_each(*customer, deadline));
+            self.gather(callers, deadline).await
         };
+        self.after_warmup(look).await
+    }
+
+    /// Warms up by reads with the token, then measures; what goes wrong counts from the beginning.
+    async fn after_warmup(&self, measure: impl AsyncFnOnce(Instant) -> anyhow::Result<Seen>) -> anyhow::Result<Seen> {
+        let warm = self.wait_until(Instant::now() + Duration::from_secs(self.options.warmup)).await?;
+        let mut seen = measure(Instant::now() + Duration::from_secs(self.options.seconds)).await?;
         ensure!(seen.documents.lag.count() > 0 || seen.documents.stale > 0, "no order was read");
         seen.documents.add_faults(&warm.documents);
         seen.search.add_faults(&warm.search);
         Ok(seen)
     }
 
-    /// Reads with the token.
-    async fn waiting(&self, deadline: Instant) -> anyhow::Result<Seen> {
+    async fn wait_until(&self, deadline: Instant) -> anyhow::Result<Seen> {
         let callers = self.customers.iter().map(|customer| self.wait_for_each(*customer, deadline));
-        self.gather(callers, deadline).await
-    }
-
-    /// Asks without a token until the order shows.
-    async fn unaided(&self, deadline: Instant) -> anyhow::Result<Seen> {
-        let callers = self.customers.iter().map(|customer| self.look_for_each(*customer, deadline));
         self.gather(callers, deadline).await
     }
 

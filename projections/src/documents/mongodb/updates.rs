@@ -97,17 +97,20 @@ impl CustomerUpdate<'_> {
         if let Some(change) = &self.customer {
             set_customer(&mut fields, change)?;
         }
-        let has_room = self.orders.is_empty() || self.embed(&mut fields, id, room)?;
+        let has_orders = !self.orders.is_empty();
+        if has_orders {
+            self.embed(&mut fields)?;
+        }
         let mut stages = RawArrayBuf::new();
         stages.push(rawdoc! {"$set": fields});
-        if !has_room {
+        if has_orders && !room.take(id, self.orders.len()) {
             stages.push(keep_newest()?);
         }
         Ok(rawdoc! {"q": {"_id": id.to_string()}, "u": stages, "upsert": true})
     }
 
-    /// Puts the orders into the document; whether it has room for them.
-    fn embed(&mut self, fields: &mut RawDocumentBuf, id: CustomerId, room: &mut Room) -> Result<bool, ViewError> {
+    /// Puts the orders into the document.
+    fn embed(&mut self, fields: &mut RawDocumentBuf) -> Result<(), ViewError> {
         let largest = self.orders.iter().map(|(order, _)| order.total.cents()).max().unwrap_or_default();
         fields.append(cstr!("largestOrder"), rawdoc! {"$max": ["$largestOrder", largest]});
         // With so many newer ones in this commit alone, the others are not among the newest.
@@ -119,7 +122,7 @@ impl CustomerUpdate<'_> {
             let value = guarded(*replaces, &format!("{field}.version"), version, part, &field);
             fields.append(CString::try_from(field).map_err(corrupt)?, value);
         }
-        Ok(room.take(id, self.orders.len()))
+        Ok(())
     }
 }
 

@@ -10,13 +10,13 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::ViewError;
-use crate::document::{Document, OrderDocument};
+use crate::document::OrderDocument;
 use crate::documents::sqlite::{self, SqliteDocumentReader};
 use crate::documents::{DocumentReader, USES, VIEW};
 use crate::generations::Opened;
-use crate::port::{Applied, Event, QuarantinedEntity, ViewWriter};
+use crate::port::{Applied, Event};
 use crate::projector::{CommitPolicy, ViewDefinition};
-use crate::testing::{Shop, TestLog};
+use crate::testing::{Fault, FaultyWriter, Shop, TestLog};
 use crate::token::ConsistencyToken;
 use crate::views::OpenGeneration;
 
@@ -35,20 +35,19 @@ pub struct Faults {
     pub finished: Positions,
 }
 
-struct FaultyWriter {
-    inner: sqlite::SqliteDocumentWriter,
+/// The faults, and what they depend on.
+struct OfBatches {
     faults: Arc<Mutex<Faults>>,
     batch: Vec<Uuid>,
     committed: Positions,
 }
 
-impl ViewWriter for FaultyWriter {
-    fn positions(&mut self) -> Result<Positions, ViewError> {
+impl Fault for OfBatches {
+    fn positions(&mut self) {
         self.batch.clear();
-        self.inner.positions()
     }
 
-    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
+    fn apply(&mut self, event: &Event) -> Result<Option<Applied>, ViewError> {
         let mut faults = self.faults.lock().unwrap();
         if faults.panics > 0 {
             faults.panics -= 1;
@@ -60,11 +59,7 @@ impl ViewWriter for FaultyWriter {
         }
         self.batch.push(event.entity);
         faults.largest_batch = faults.largest_batch.max(self.batch.len());
-        self.inner.apply(event)
-    }
-
-    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
-        self.inner.put(document)
+        Ok(None)
     }
 
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
@@ -78,24 +73,11 @@ impl ViewWriter for FaultyWriter {
         }
         self.batch.clear();
         self.committed.clone_from(positions);
-        self.inner.commit(positions)
+        Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), ViewError> {
+    fn finish(&mut self) {
         self.faults.lock().unwrap().finished.clone_from(&self.committed);
-        self.inner.finish()
-    }
-
-    fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
-        self.inner.quarantined(limit)
-    }
-
-    fn quarantine(&mut self, entity: &QuarantinedEntity) -> Result<(), ViewError> {
-        self.inner.quarantine(entity)
-    }
-
-    fn release(&mut self, service: Service, entity: Uuid) -> Result<(), ViewError> {
-        self.inner.release(service, entity)
     }
 }
 
@@ -173,7 +155,8 @@ async fn open(
     policy: CommitPolicy,
 ) -> (OpenGeneration<dyn DocumentReader>, SqliteDocumentReader) {
     let (inner, reader) = sqlite::open(directory.path()).await.unwrap();
-    let writer = FaultyWriter { inner, faults: Arc::clone(faults), batch: Vec::new(), committed: Positions::new() };
+    let fault = OfBatches { faults: Arc::clone(faults), batch: Vec::new(), committed: Positions::new() };
+    let writer = FaultyWriter { inner: Box::new(inner), fault };
     let definition = ViewDefinition { name: VIEW, number: 1, uses: USES, commit: policy };
     let (read, versions) = (Arc::new(reader.clone()), Arc::new(reader.clone()));
     let opened = Opened { writer: Box::new(writer), reader: read as Arc<dyn DocumentReader>, versions };

@@ -15,10 +15,10 @@ use uuid::Uuid;
 
 use crate::audit::ViewAudit;
 use crate::generations::{Catalog, Opened, ViewStore};
-use crate::port::{Applied, Event, QuarantinedEntity, ViewWriter};
+use crate::port::{Applied, Event};
 use crate::projector::{CommitPolicy, ViewDefinition};
 use crate::search::{EmbeddedSearchStore, SearchReader};
-use crate::testing::Shop;
+use crate::testing::{Fault, FaultyWriter, Shop};
 use crate::views::{AnyView, View};
 use crate::{ConsistencyToken, Document, EntityRows, OrderDocument, ViewError};
 
@@ -88,7 +88,8 @@ impl ViewStore<dyn SearchReader> for FaultyStore {
         async move {
             self.answers()?;
             let Opened { writer: inner, reader, versions } = self.inner.open(generation).await?;
-            let writer = Box::new(FaultyWriter { inner, generation, faults: Arc::clone(&self.faults) });
+            let fault = OfGeneration { generation, faults: Arc::clone(&self.faults) };
+            let writer = Box::new(FaultyWriter { inner, fault });
             Ok(Opened { writer, reader, versions })
         }
         .boxed()
@@ -111,52 +112,26 @@ impl ViewStore<dyn SearchReader> for FaultyStore {
     }
 }
 
-struct FaultyWriter {
-    inner: Box<dyn ViewWriter>,
+/// The faults of one generation.
+struct OfGeneration {
     generation: u32,
     faults: Arc<Faults>,
 }
 
-impl ViewWriter for FaultyWriter {
-    fn positions(&mut self) -> Result<Positions, ViewError> {
-        self.inner.positions()
+impl Fault for OfGeneration {
+    fn apply(&mut self, event: &Event) -> Result<Option<Applied>, ViewError> {
+        let loses = *self.faults.loses.lock().unwrap() == Some((self.generation, event.entity));
+        Ok(loses.then_some(Applied::Taken))
     }
 
-    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
-        if *self.faults.loses.lock().unwrap() == Some((self.generation, event.entity)) {
-            return Ok(Applied::Taken);
-        }
-        self.inner.apply(event)
-    }
-
-    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
-        self.inner.put(document)
-    }
-
-    fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
+    fn commit(&mut self, _: &Positions) -> Result<(), ViewError> {
         if *self.faults.holds.lock().unwrap() == Some(self.generation) {
             return Err(unavailable());
         }
         if *self.faults.slow.lock().unwrap() == Some(self.generation) {
             std::thread::sleep(MOMENT);
         }
-        self.inner.commit(positions)
-    }
-
-    fn finish(&mut self) -> Result<(), ViewError> {
-        self.inner.finish()
-    }
-
-    fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
-        self.inner.quarantined(limit)
-    }
-
-    fn quarantine(&mut self, entity: &QuarantinedEntity) -> Result<(), ViewError> {
-        self.inner.quarantine(entity)
-    }
-
-    fn release(&mut self, service: Service, entity: Uuid) -> Result<(), ViewError> {
-        self.inner.release(service, entity)
+        Ok(())
     }
 }
 
