@@ -23,7 +23,8 @@ pub(crate) enum Ask {
         request: NewCustomer,
         created_by: Option<Fingerprint>,
     },
-    /// `stored` is the order's reservation as the database had it when units up to `durable_at_read` were durable.
+    /// `stored` is the order's reservation as the database had it when units up to
+    /// `durable_at_read` were durable.
     Credit {
         command: CustomerCommand,
         stored: Option<Money>,
@@ -68,53 +69,108 @@ pub(crate) enum Outcome {
 pub(crate) struct CustomerActor {
     id: CustomerId,
     stored: Option<StoredCustomer>,
-    /// Reservations changed by units that may not be durable yet, with their tickets: the database does not show them.
+    /// Reservations changed by units that may not be durable yet, with their tickets: the database
+    /// does not show them.
     in_flight: Vec<(u64, OrderId, Option<Money>)>,
     faults: Faults,
 }
 
 impl CustomerActor {
     pub(crate) fn new(id: CustomerId, stored: Option<StoredCustomer>, faults: Faults) -> Self {
-        CustomerActor { id, stored, in_flight: Vec::new(), faults }
+        CustomerActor {
+            id,
+            stored,
+            in_flight: Vec::new(),
+            faults,
+        }
     }
 
     fn decide(&mut self, ask: Ask, now: Timestamp) -> Told {
         match ask {
-            Ask::Create { request, created_by } => self.create(request, created_by, now),
-            Ask::Credit { command, stored, durable_at_read, ticket } => {
-                self.in_flight.retain(|(ticket, ..)| *ticket > durable_at_read);
+            Ask::Create {
+                request,
+                created_by,
+            } => self.create(request, created_by, now),
+            Ask::Credit {
+                command,
+                stored,
+                durable_at_read,
+                ticket,
+            } => {
+                self.in_flight
+                    .retain(|(ticket, ..)| *ticket > durable_at_read);
                 self.credit(&command, stored, ticket, now)
             }
         }
     }
 
-    fn create(&mut self, request: NewCustomer, created_by: Option<Fingerprint>, now: Timestamp) -> Told {
+    fn create(
+        &mut self,
+        request: NewCustomer,
+        created_by: Option<Fingerprint>,
+        now: Timestamp,
+    ) -> Told {
         if let Some(stored) = &self.stored {
             let outcome = if stored.created_by == created_by {
-                Outcome::Created { version: stored.customer.version }
+                Outcome::Created {
+                    version: stored.customer.version,
+                }
             } else {
                 Outcome::KeyReused
             };
-            return Told { change: None, outcome };
+            return Told {
+                change: None,
+                outcome,
+            };
         }
-        let created = CustomerCreated { name: request.name, credit_limit: request.credit_limit };
+        let created = CustomerCreated {
+            name: request.name,
+            credit_limit: request.credit_limit,
+        };
         let customer = Customer::created(self.id, &created, now);
-        let stored = StoredCustomer { customer, created_by };
+        let stored = StoredCustomer {
+            customer,
+            created_by,
+        };
         let rows = vec![customers::to_row(&stored).insert()];
         self.stored = Some(stored);
-        let change = Change { event: CustomerEvent::Created(created), version: 1, at: now, rows };
-        Told { change: Some(change), outcome: Outcome::Created { version: 1 } }
+        let change = Change {
+            event: CustomerEvent::Created(created),
+            version: 1,
+            at: now,
+            rows,
+        };
+        Told {
+            change: Some(change),
+            outcome: Outcome::Created { version: 1 },
+        }
     }
 
-    fn credit(&mut self, command: &CustomerCommand, stored: Option<Money>, ticket: u64, now: Timestamp) -> Told {
+    fn credit(
+        &mut self,
+        command: &CustomerCommand,
+        stored: Option<Money>,
+        ticket: u64,
+        now: Timestamp,
+    ) -> Told {
         let request = command.request();
-        let in_flight = self.in_flight.iter().rev().find(|(_, order, _)| *order == request.order_id);
+        let in_flight = self
+            .in_flight
+            .iter()
+            .rev()
+            .find(|(_, order, _)| *order == request.order_id);
         let existing = in_flight.map_or(stored, |(_, _, reservation)| *reservation);
         let Some(known) = self.stored.as_mut() else {
             let reply = CustomerReply::CustomerNotFound(NoCustomer {});
-            return Told { change: None, outcome: Outcome::Replied(reply) };
+            return Told {
+                change: None,
+                outcome: Outcome::Replied(reply),
+            };
         };
-        self.faults.panic_if(self.faults.plan().panic_customer.as_ref(), Some(&known.customer.name));
+        self.faults.panic_if(
+            self.faults.plan().panic_customer.as_ref(),
+            Some(&known.customer.name),
+        );
         let customer = &known.customer;
         let (event, granted) = match command {
             CustomerCommand::ReserveCredit(_) | CustomerCommand::RestoreCredit(_) => {
@@ -123,7 +179,9 @@ impl CustomerActor {
                     Err(_) => (None, false),
                 }
             }
-            CustomerCommand::ReleaseCredit(_) => (customer.release(request.order_id, existing), true),
+            CustomerCommand::ReleaseCredit(_) => {
+                (customer.release(request.order_id, existing), true)
+            }
         };
         let change = event.map(|event| {
             let change = apply(known, event, now);
@@ -134,14 +192,19 @@ impl CustomerActor {
             self.in_flight.push((ticket, request.order_id, reservation));
             change
         });
-        let answer =
-            CustomerAnswer { customer_name: known.customer.name.clone(), customer_version: known.customer.version };
+        let answer = CustomerAnswer {
+            customer_name: known.customer.name.clone(),
+            customer_version: known.customer.version,
+        };
         let reply = match (command, granted) {
             (CustomerCommand::ReleaseCredit(_), _) => CustomerReply::CreditReleased(answer),
             (_, true) => CustomerReply::CreditReserved(answer),
             (_, false) => CustomerReply::CreditLimitExceeded(answer),
         };
-        Told { change, outcome: Outcome::Replied(reply) }
+        Told {
+            change,
+            outcome: Outcome::Replied(reply),
+        }
     }
 }
 
@@ -153,12 +216,21 @@ fn apply(stored: &mut StoredCustomer, event: CustomerEvent, now: Timestamp) -> C
     let mut rows = vec![customers::to_row(stored).update(expected_version)];
     match &event {
         CustomerEvent::CreditReserved(change) => {
-            rows.push(customers::reservation_row(customer.id, change.order_id, change.amount).insert());
+            rows.push(
+                customers::reservation_row(customer.id, change.order_id, change.amount).insert(),
+            );
         }
-        CustomerEvent::CreditReleased(change) => rows.push(reservation::Model::delete(change.order_id.0)),
+        CustomerEvent::CreditReleased(change) => {
+            rows.push(reservation::Model::delete(change.order_id.0))
+        }
         CustomerEvent::Created(_) => {}
     }
-    Change { version: customer.version, event, at, rows }
+    Change {
+        version: customer.version,
+        event,
+        at,
+        rows,
+    }
 }
 
 impl Actor for CustomerActor {

@@ -55,7 +55,10 @@ impl CustomersLogic {
 
     async fn ask(&mut self, id: CustomerId, ask: Ask, turn: Turn) -> Result<Told, StepError> {
         let address = self.actors.get(id).ok_or(StepError::NoActor)?;
-        Ok(address.send(AskCustomer { ask, now: turn.now }).await.map_err(|_| StepError::NoActor)??)
+        Ok(address
+            .send(AskCustomer { ask, now: turn.now })
+            .await
+            .map_err(|_| StepError::NoActor)??)
     }
 }
 
@@ -73,7 +76,8 @@ impl Logic for CustomersLogic {
 
     fn want_for_message(&mut self, message: &Message, first_attempt: bool) {
         self.want(CustomerId(message.entity));
-        let decoded = CustomerCommand::decode(&message.name, message.type_version, message.body.get());
+        let decoded =
+            CustomerCommand::decode(&message.name, message.type_version, message.body.get());
         match decoded {
             // The first credit ever reserved for an order meets no reservation.
             Ok(CustomerCommand::ReserveCredit(_)) if first_attempt => {}
@@ -95,22 +99,33 @@ impl Logic for CustomersLogic {
         }
         if !self.wanted_reservations.is_empty() {
             let orders: Vec<_> = self.wanted_reservations.drain().collect();
-            self.reservations = customers::load_reservations(&self.around.database, &orders).await?;
+            self.reservations =
+                customers::load_reservations(&self.around.database, &orders).await?;
         }
         Ok(())
     }
 
     async fn message(&mut self, message: &Message, turn: Turn) -> Result<Step, StepError> {
         let id = CustomerId(message.entity);
-        let command = CustomerCommand::decode(&message.name, message.type_version, message.body.get())?;
+        let command =
+            CustomerCommand::decode(&message.name, message.type_version, message.body.get())?;
         let request = command.request().clone();
         let stored = self.reservations.get(&request.order_id).copied();
-        let ask = Ask::Credit { command, stored, durable_at_read: turn.durable_at_read, ticket: turn.ticket };
+        let ask = Ask::Credit {
+            command,
+            stored,
+            durable_at_read: turn.durable_at_read,
+            ticket: turn.ticket,
+        };
         let told = self.ask(id, ask, turn).await?;
         let Outcome::Replied(reply) = &told.outcome else {
-            return Err(StepError::Impossible(format!("customer {id} did not reply")));
+            return Err(StepError::Impossible(format!(
+                "customer {id} did not reply"
+            )));
         };
-        let body = reply.encode().map_err(|e| StepError::Impossible(e.to_string()))?;
+        let body = reply
+            .encode()
+            .map_err(|e| StepError::Impossible(e.to_string()))?;
         let (name, type_version) = reply.wire_name();
         let answer = OutgoingMessage {
             destination: message.source,
@@ -133,17 +148,33 @@ impl Logic for CustomersLogic {
 
     async fn request(&mut self, request: &mut Request, turn: Turn) -> Result<Step, StepError> {
         let Command::CreateCustomer { id, request: new } = &request.command else {
-            return Err(StepError::Impossible("this shard takes no such request".to_owned()));
+            return Err(StepError::Impossible(
+                "this shard takes no such request".to_owned(),
+            ));
         };
         let id = *id;
         let created_by = request.binding.map(|binding| binding.fingerprint);
-        let told = self.ask(id, Ask::Create { request: new.clone(), created_by }, turn).await?;
+        let told = self
+            .ask(
+                id,
+                Ask::Create {
+                    request: new.clone(),
+                    created_by,
+                },
+                turn,
+            )
+            .await?;
         let version = match told.outcome {
             Outcome::Created { version } => version,
             Outcome::KeyReused => return Ok(Step::refusing(CommandError::KeyReused, id.0)),
-            Outcome::Replied(_) => return Err(StepError::Impossible(format!("customer {id} replied"))),
+            Outcome::Replied(_) => {
+                return Err(StepError::Impossible(format!("customer {id} replied")));
+            }
         };
-        let answer = Answer::Customer(CustomerAnswer { customer_id: id, version });
+        let answer = Answer::Customer(CustomerAnswer {
+            customer_id: id,
+            version,
+        });
         let mut step = Step::answering(answer, id.0);
         step.correlation_id = id.0;
         step.entity = id.0;
@@ -194,8 +225,12 @@ impl Logic for CustomersLogic {
 
 fn add_change(step: &mut Step, told: Told) -> Result<(), StepError> {
     if let Some(change) = told.change {
-        let body = change.event.encode().map_err(|e| StepError::Impossible(e.to_string()))?;
-        step.events.push(OutgoingEvent::new(change.event.wire_name(), body));
+        let body = change
+            .event
+            .encode()
+            .map_err(|e| StepError::Impossible(e.to_string()))?;
+        step.events
+            .push(OutgoingEvent::new(change.event.wire_name(), body));
         step.first_version = change.version;
         step.time = change.at;
         step.rows.extend(change.rows);

@@ -1,7 +1,8 @@
 //! The directory of one shard: which entities have an actor in memory.
 //!
-//! It is bounded: when there are too many, those unused for the longest time are passivated. An actor leaves only when
-//! none of its units is in flight, because what it would be loaded from is not durable before.
+//! It is bounded: when there are too many, those unused for the longest time are passivated. An
+//! actor leaves only when none of its units is in flight, because what it would be loaded from is
+//! not durable before.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -28,7 +29,11 @@ pub(crate) struct Directory<K, A: Actor<Context = Context<A>>> {
 
 impl<K: Eq + Hash + Copy + Ord, A: Actor<Context = Context<A>>> Directory<K, A> {
     pub(crate) fn new(bound: usize) -> Self {
-        Directory { live: HashMap::new(), bound: bound.max(16), uses: 0 }
+        Directory {
+            live: HashMap::new(),
+            bound: bound.max(16),
+            uses: 0,
+        }
     }
 
     pub(crate) fn contains(&self, id: K) -> bool {
@@ -42,7 +47,14 @@ impl<K: Eq + Hash + Copy + Ord, A: Actor<Context = Context<A>>> Directory<K, A> 
     /// Takes in an actor that has just been started.
     pub(crate) fn insert(&mut self, id: K, address: Addr<A>) {
         self.uses += 1;
-        self.live.insert(id, Live { address, last_ticket: 0, used: self.uses });
+        self.live.insert(
+            id,
+            Live {
+                address,
+                last_ticket: 0,
+                used: self.uses,
+            },
+        );
     }
 
     /// The actor of an entity, which counts as used.
@@ -62,9 +74,13 @@ impl<K: Eq + Hash + Copy + Ord, A: Actor<Context = Context<A>>> Directory<K, A> 
         }
     }
 
-    /// Puts an actor out of memory, if none of its units is in flight. It stops when its last address is dropped.
+    /// Puts an actor out of memory, if none of its units is in flight. It stops when its last
+    /// address is dropped.
     pub(crate) fn retire(&mut self, id: K, durable: u64) -> bool {
-        let idle = self.live.get(&id).is_none_or(|live| live.last_ticket <= durable);
+        let idle = self
+            .live
+            .get(&id)
+            .is_none_or(|live| live.last_ticket <= durable);
         if idle {
             self.live.remove(&id);
         }
@@ -84,7 +100,10 @@ impl<K: Eq + Hash + Copy + Ord, A: Actor<Context = Context<A>>> Directory<K, A> 
         if self.live.len() <= self.bound {
             return 0;
         }
-        let idle = self.live.iter().filter(|(_, live)| live.last_ticket <= durable);
+        let idle = self
+            .live
+            .iter()
+            .filter(|(_, live)| live.last_ticket <= durable);
         let mut idle: Vec<_> = idle.map(|(id, live)| (live.used, *id)).collect();
         idle.sort_unstable();
         let surplus = self.live.len() - self.bound + self.bound / 4;

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::{Fingerprint, RequestKey};
-use domain::{CustomerId, MessageId, Money, OrderId, OrderLine, OrderState, RejectionReason, SagaId, Service, ShardId};
+use domain::{
+    CustomerId, MessageId, Money, OrderId, OrderLine, OrderState, RejectionReason, SagaId, Service,
+    ShardId,
+};
 use store::{Destination, ServiceDatabase};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -91,7 +94,8 @@ pub enum CommandError {
     /// Too much work is waiting.
     #[error("too much work is waiting")]
     Overloaded,
-    /// The store does not answer, or the node is shutting down. The command may or may not have happened.
+    /// The store does not answer, or the node is shutting down. The command may or may not have
+    /// happened.
     #[error("the store does not answer")]
     Unavailable,
     /// The command fails each time it is tried.
@@ -115,7 +119,12 @@ impl Gateway {
         databases: Vec<ServiceDatabase>,
         release: watch::Receiver<bool>,
     ) -> Self {
-        Gateway { shards, senders: Arc::new(senders), databases: databases.into(), release }
+        Gateway {
+            shards,
+            senders: Arc::new(senders),
+            databases: databases.into(),
+            release,
+        }
     }
 
     /// Creates a customer.
@@ -129,14 +138,17 @@ impl Gateway {
     ) -> Result<CustomerAnswer, CommandError> {
         let id = CustomerId(new_id(binding));
         let shard = ShardId::of(Service::Customers, id.0, self.shards);
-        match self.ask(shard, Command::CreateCustomer { id, request }, binding).await? {
+        match self
+            .ask(shard, Command::CreateCustomer { id, request }, binding)
+            .await?
+        {
             Answer::Customer(answer) => Ok(answer),
             _ => Err(CommandError::Failed),
         }
     }
 
-    /// Creates an order. With `wait` the answer comes when the saga has ended, or with the state so far when the wait
-    /// is over or the node shuts down.
+    /// Creates an order. With `wait` the answer comes when the saga has ended, or with the state so
+    /// far when the wait is over or the node shuts down.
     ///
     /// # Errors
     /// See [`CommandError`].
@@ -147,7 +159,8 @@ impl Gateway {
         wait: Option<Duration>,
     ) -> Result<OrderAnswer, CommandError> {
         let id = OrderId(new_id(binding));
-        self.order_command(id, Command::CreateOrder { id, request }, binding, wait).await
+        self.order_command(id, Command::CreateOrder { id, request }, binding, wait)
+            .await
     }
 
     /// Cancels an order; `wait` as above.
@@ -160,7 +173,8 @@ impl Gateway {
         binding: Option<RequestBinding>,
         wait: Option<Duration>,
     ) -> Result<OrderAnswer, CommandError> {
-        self.order_command(order, Command::CancelOrder(order), binding, wait).await
+        self.order_command(order, Command::CancelOrder(order), binding, wait)
+            .await
     }
 
     /// Ships an order.
@@ -172,15 +186,21 @@ impl Gateway {
         order: OrderId,
         binding: Option<RequestBinding>,
     ) -> Result<OrderAnswer, CommandError> {
-        self.order_command(order, Command::ShipOrder(order), binding, None).await
+        self.order_command(order, Command::ShipOrder(order), binding, None)
+            .await
     }
 
     /// Has a stuck saga try again.
     ///
     /// # Errors
     /// See [`CommandError`].
-    pub async fn retry_saga(&self, saga: SagaId, binding: Option<RequestBinding>) -> Result<SagaAnswer, CommandError> {
-        self.saga_command(saga, Command::RetrySaga(saga), binding).await
+    pub async fn retry_saga(
+        &self,
+        saga: SagaId,
+        binding: Option<RequestBinding>,
+    ) -> Result<SagaAnswer, CommandError> {
+        self.saga_command(saga, Command::RetrySaga(saga), binding)
+            .await
     }
 
     /// Stops a saga, so that it compensates.
@@ -193,7 +213,8 @@ impl Gateway {
         reason: Option<String>,
         binding: Option<RequestBinding>,
     ) -> Result<SagaAnswer, CommandError> {
-        self.saga_command(saga, Command::CancelSaga { id: saga, reason }, binding).await
+        self.saga_command(saga, Command::CancelSaga { id: saga, reason }, binding)
+            .await
     }
 
     /// Has a quarantined message, and those parked behind it, tried again.
@@ -202,7 +223,9 @@ impl Gateway {
     /// See [`CommandError`].
     pub async fn replay_quarantined(&self, parked: MessageId) -> Result<(), CommandError> {
         let shard = self.shard_of_parked(parked).await?;
-        self.ask(shard, Command::Replay(parked), None).await.map(drop)
+        self.ask(shard, Command::Replay(parked), None)
+            .await
+            .map(drop)
     }
 
     /// Drops a quarantined message; those parked behind it are tried.
@@ -211,7 +234,9 @@ impl Gateway {
     /// See [`CommandError`].
     pub async fn discard_quarantined(&self, parked: MessageId) -> Result<(), CommandError> {
         let shard = self.shard_of_parked(parked).await?;
-        self.ask(shard, Command::Discard(parked), None).await.map(drop)
+        self.ask(shard, Command::Discard(parked), None)
+            .await
+            .map(drop)
     }
 
     async fn order_command(
@@ -234,7 +259,8 @@ impl Gateway {
             let mut release = self.release.clone();
             tokio::select! {
                 biased;
-                // An error says that there is no saga to wait for: the command was refused, or its saga has ended.
+                // An error says that there is no saga to wait for: the command was refused, or its
+                // saga has ended.
                 ended = end => if let Ok(answer) = ended { return Ok(answer) },
                 () = tokio::time::sleep(wait) => {}
                 _ = release.wait_for(|release| *release) => {}
@@ -254,8 +280,13 @@ impl Gateway {
     ) -> Result<SagaAnswer, CommandError> {
         // A saga lives in the shard of its order. Whoever knows its id has seen it committed.
         let database = self.database(Service::Orders)?;
-        let found = store::sagas::load(database, &[saga]).await.map_err(unavailable)?;
-        let order = found.get(&saga).map(|stored| stored.saga.order_id).ok_or(CommandError::NotFound("saga"))?;
+        let found = store::sagas::load(database, &[saga])
+            .await
+            .map_err(unavailable)?;
+        let order = found
+            .get(&saga)
+            .map(|stored| stored.saga.order_id)
+            .ok_or(CommandError::NotFound("saga"))?;
         let shard = ShardId::of(Service::Orders, order.0, self.shards);
         match self.ask(shard, command, binding).await? {
             Answer::Saga(answer) => Ok(answer),
@@ -265,8 +296,11 @@ impl Gateway {
 
     async fn shard_of_parked(&self, id: MessageId) -> Result<ShardId, CommandError> {
         for database in self.databases.iter() {
-            let found = store::parking::find(database, id).await.map_err(unavailable)?;
-            if let Some(Destination::Shard(shard)) = found.map(|parked| parked.message.destination) {
+            let found = store::parking::find(database, id)
+                .await
+                .map_err(unavailable)?;
+            if let Some(Destination::Shard(shard)) = found.map(|parked| parked.message.destination)
+            {
                 return Ok(shard);
             }
         }
@@ -274,7 +308,10 @@ impl Gateway {
     }
 
     fn database(&self, service: Service) -> Result<&ServiceDatabase, CommandError> {
-        self.databases.iter().find(|database| database.service == service).ok_or(CommandError::Unavailable)
+        self.databases
+            .iter()
+            .find(|database| database.service == service)
+            .ok_or(CommandError::Unavailable)
     }
 
     async fn ask(
@@ -294,7 +331,12 @@ impl Gateway {
         ended: Option<oneshot::Sender<OrderAnswer>>,
     ) -> Result<Received, CommandError> {
         let (answer, received) = oneshot::channel();
-        let request = Request { command, binding, answer, ended };
+        let request = Request {
+            command,
+            binding,
+            answer,
+            ended,
+        };
         let sender = self.senders.get(&shard).ok_or(CommandError::Unavailable)?;
         sender.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
@@ -306,7 +348,9 @@ impl Gateway {
 
 type Received = oneshot::Receiver<Result<Answer, CommandError>>;
 
-fn received(answer: Result<Result<Answer, CommandError>, oneshot::error::RecvError>) -> Result<Answer, CommandError> {
+fn received(
+    answer: Result<Result<Answer, CommandError>, oneshot::error::RecvError>,
+) -> Result<Answer, CommandError> {
     // The sender is dropped only when its shard ends with the node.
     answer.unwrap_or(Err(CommandError::Unavailable))
 }

@@ -1,11 +1,15 @@
-//! How decisions are run: shards on arbiters, and in each shard one supervised actor per customer, order and saga.
+//! How decisions are run: shards on arbiters, and in each shard one supervised actor per customer,
+//! order and saga.
 //!
-//! A shard takes what has gathered for it (requests, messages of the log, timers), loads the entities it lacks in one
-//! read, has their actors decide one after the other, and submits each decision as a unit to the journal. It does not
-//! wait for the commit: actors go on from the state *as if everything submitted will commit*. Answers and messages
-//! leave when the journal says so.
+//! A shard takes what has gathered for it (requests, messages of the log, timers), loads the
+//! entities it lacks in one read, has their actors decide one after the other, and submits each
+//! decision as a unit to the journal. It does not wait for the commit: actors go on from the state
+//! *as if everything submitted will commit*. Answers and messages leave when the journal says so.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
+)]
 
 mod customer;
 mod customers;
@@ -22,6 +26,7 @@ mod step;
 mod supervision;
 
 pub use gateway::{
-    CommandError, CustomerAnswer, Gateway, NewCustomer, NewOrder, OrderAnswer, RequestBinding, SagaAnswer, Seen,
+    CommandError, CustomerAnswer, Gateway, NewCustomer, NewOrder, OrderAnswer, RequestBinding,
+    SagaAnswer, Seen,
 };
 pub use node::{Node, NodeConfig, NodeParts, ShardSnapshot};

@@ -12,7 +12,8 @@ pub const ACTOR_PANICS: &str = "counterfoil_actor_panics_total";
 pub const INBOX_APPLIED: &str = "counterfoil_inbox_applied_total";
 /// Messages dropped because they had been applied before. Label `service`.
 pub const INBOX_DUPLICATES: &str = "counterfoil_inbox_duplicates_total";
-/// Times a shard saw that a message had been lost on the way, and read it from the outbox. Label `service`.
+/// Times a shard saw that a message had been lost on the way, and read it from the outbox. Label
+/// `service`.
 pub const INBOX_GAPS: &str = "counterfoil_inbox_gaps_total";
 /// Messages parked, for a retry or behind another. Label `service`.
 pub const MESSAGES_PARKED: &str = "counterfoil_messages_parked_total";

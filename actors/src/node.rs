@@ -79,14 +79,17 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts all shards of all services. They open by themselves; [`Node::opened`] tells when all have.
+    /// Starts all shards of all services. They open by themselves; [`Node::opened`] tells when all
+    /// have.
     ///
     /// Must be called where an actix system runs.
     #[must_use]
     pub fn start(config: &NodeConfig, parts: &NodeParts) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (release, released) = watch::channel(false);
-        let arbiters: Vec<_> = (0..config.arbiters.max(1)).map(|_| Arbiter::new()).collect();
+        let arbiters: Vec<_> = (0..config.arbiters.max(1))
+            .map(|_| Arbiter::new())
+            .collect();
         let mut node = Node {
             gateway: Gateway::new(config.shards, HashMap::new(), Vec::new(), released.clone()),
             journals: parts.journals.clone(),
@@ -104,7 +107,13 @@ impl Node {
                 let shard = ShardId::new(database.service, number);
                 let (sender, requests) = mpsc::channel(REQUESTS_PER_SHARD);
                 senders.insert(shard, sender);
-                node.start_shard(config, parts, shard, (database, journal), (requests, stopped.clone()));
+                node.start_shard(
+                    config,
+                    parts,
+                    shard,
+                    (database, journal),
+                    (requests, stopped.clone()),
+                );
             }
         }
         housekeeping::start(config, parts, stopped);
@@ -174,7 +183,11 @@ impl Node {
     /// Waits until all shards take commands.
     pub async fn opened(&self) {
         // The sender is ours, so it does not close.
-        let _ = self.opened.subscribe().wait_for(|open| *open == self.shards).await;
+        let _ = self
+            .opened
+            .subscribe()
+            .wait_for(|open| *open == self.shards)
+            .await;
     }
 
     /// How many shards are open, and how many there are.

@@ -85,26 +85,52 @@ impl OrderActor {
 
     fn decide(&mut self, ask: Ask, now: Timestamp) -> Result<Told, StepError> {
         let outcome = match ask {
-            Ask::Create { request, created_by } => self.create(request, created_by, now)?,
+            Ask::Create {
+                request,
+                created_by,
+            } => self.create(request, created_by, now)?,
             Ask::Ship { binding } => self.command(binding, now, Order::ship, |_| None)?,
             Ask::Cancel { binding } => {
-                let begins =
-                    |order: &Order| Some(SagaId::derive(SagaKind::CancelOrder.name(), order.id, order.version));
+                let begins = |order: &Order| {
+                    Some(SagaId::derive(
+                        SagaKind::CancelOrder.name(),
+                        order.id,
+                        order.version,
+                    ))
+                };
                 self.command(binding, now, Order::request_cancel, begins)?
             }
-            Ask::Local { step, reread, reason, customer_name } => {
-                self.local_step(step, reread, reason, customer_name, now)?
-            }
+            Ask::Local {
+                step,
+                reread,
+                reason,
+                customer_name,
+            } => self.local_step(step, reread, reason, customer_name, now)?,
         };
-        Ok(Told { outcome, order: self.stored.as_ref().map(|stored| stored.order.clone()) })
+        Ok(Told {
+            outcome,
+            order: self.stored.as_ref().map(|stored| stored.order.clone()),
+        })
     }
 
-    fn create(&mut self, request: NewOrder, by: Option<Fingerprint>, now: Timestamp) -> Result<Outcome, StepError> {
+    fn create(
+        &mut self,
+        request: NewOrder,
+        by: Option<Fingerprint>,
+        now: Timestamp,
+    ) -> Result<Outcome, StepError> {
         if let Some(stored) = &self.stored {
             let same = stored.created_by == by;
-            return Ok(if same { Outcome::Repeated { saga: None } } else { Outcome::KeyReused });
+            return Ok(if same {
+                Outcome::Repeated { saga: None }
+            } else {
+                Outcome::KeyReused
+            });
         }
-        self.faults.panic_if(self.faults.plan().panic_order.as_ref(), request.note.as_deref());
+        self.faults.panic_if(
+            self.faults.plan().panic_order.as_ref(),
+            request.note.as_deref(),
+        );
         let created = OrderCreated {
             customer_id: request.customer_id,
             order_total: request.total,
@@ -112,10 +138,17 @@ impl OrderActor {
             note: request.note,
         };
         let order = Order::created(self.id, &created, now);
-        let stored = StoredOrder { order, created_by: by, remembered: Vec::new() };
+        let stored = StoredOrder {
+            order,
+            created_by: by,
+            remembered: Vec::new(),
+        };
         let row = orders::to_row(&stored, Some(&created))?.insert();
         self.stored = Some(stored);
-        Ok(Outcome::Changed(Box::new(Change { event: OrderEvent::Created(created), row })))
+        Ok(Outcome::Changed(Box::new(Change {
+            event: OrderEvent::Created(created),
+            row,
+        })))
     }
 
     /// A caller's command: found among the remembered keys, refused, or carried out and remembered.
@@ -126,8 +159,13 @@ impl OrderActor {
         decide: impl FnOnce(&Order) -> Result<OrderEvent, Refusal>,
         begins: impl FnOnce(&Order) -> Option<SagaId>,
     ) -> Result<Outcome, StepError> {
-        let Some(stored) = self.stored.as_mut() else { return Ok(Outcome::NotFound) };
-        self.faults.panic_if(self.faults.plan().panic_order.as_ref(), stored.order.customer_name.as_deref());
+        let Some(stored) = self.stored.as_mut() else {
+            return Ok(Outcome::NotFound);
+        };
+        self.faults.panic_if(
+            self.faults.plan().panic_order.as_ref(),
+            stored.order.customer_name.as_deref(),
+        );
         if let Some(RequestBinding { key, fingerprint }) = binding {
             match recall(&stored.remembered, key, fingerprint) {
                 Recalled::Nothing => {}
@@ -143,7 +181,11 @@ impl OrderActor {
                 if let Some(binding) = binding {
                     let saga = begins(&stored.order);
                     let RequestBinding { key, fingerprint } = binding;
-                    stored.remembered.push(RememberedKey { key: key.as_uuid(), fingerprint, saga });
+                    stored.remembered.push(RememberedKey {
+                        key: key.as_uuid(),
+                        fingerprint,
+                        saga,
+                    });
                 }
                 changed(stored, event, expected_version)
             }
@@ -158,16 +200,23 @@ impl OrderActor {
         customer_name: Option<String>,
         now: Timestamp,
     ) -> Result<Outcome, StepError> {
-        let Some(stored) = self.stored.as_mut() else { return Ok(Outcome::NotFound) };
+        let Some(stored) = self.stored.as_mut() else {
+            return Ok(Outcome::NotFound);
+        };
         let order = &stored.order;
         let decided = match step {
             LocalStep::ApproveOrder => order.approve(reread, customer_name),
-            LocalStep::RejectOrder => order.reject(reason.unwrap_or(RejectionReason::TimedOut), customer_name),
+            LocalStep::RejectOrder => {
+                order.reject(reason.unwrap_or(RejectionReason::TimedOut), customer_name)
+            }
             LocalStep::ConfirmCancel => order.confirm_cancel(reread),
             LocalStep::UndoCancel => order.undo_cancel(),
             LocalStep::BeginCancel => order.request_cancel(),
             LocalStep::CreateOrder => {
-                return Err(StepError::Impossible(format!("order {} exists already", self.id)));
+                return Err(StepError::Impossible(format!(
+                    "order {} exists already",
+                    self.id
+                )));
             }
         };
         match decided {
@@ -181,7 +230,11 @@ impl OrderActor {
     }
 }
 
-fn changed(stored: &StoredOrder, event: OrderEvent, expected_version: u64) -> Result<Outcome, StepError> {
+fn changed(
+    stored: &StoredOrder,
+    event: OrderEvent,
+    expected_version: u64,
+) -> Result<Outcome, StepError> {
     let row = orders::to_row(stored, None)?.update(expected_version);
     Ok(Outcome::Changed(Box::new(Change { event, row })))
 }
@@ -198,6 +251,7 @@ impl Handler<AskOrder> for OrderActor {
     type Result = Result<Told, Panicked>;
 
     fn handle(&mut self, message: AskOrder, context: &mut Self::Context) -> Self::Result {
-        guarded(context, || self.decide(message.ask, message.now))?.map_err(|error| Panicked(error.to_string()))
+        guarded(context, || self.decide(message.ask, message.now))?
+            .map_err(|error| Panicked(error.to_string()))
     }
 }

@@ -73,7 +73,12 @@ impl OrdersLogic {
 
     fn start_saga(&mut self, stored: StoredSaga) {
         let (id, order) = (stored.saga.id, stored.saga.order_id);
-        let actor = SagaActor::new(self.around.shard, stored, self.around.policy, self.around.faults.clone());
+        let actor = SagaActor::new(
+            self.around.shard,
+            stored,
+            self.around.policy,
+            self.around.faults.clone(),
+        );
         self.sagas.insert(id, actor.start());
         self.order_of.insert(id, order);
         self.around.activated.increment(1);
@@ -86,14 +91,30 @@ impl OrdersLogic {
         }
     }
 
-    async fn ask_order(&mut self, id: OrderId, ask: order::Ask, turn: Turn) -> Result<order::Told, StepError> {
+    async fn ask_order(
+        &mut self,
+        id: OrderId,
+        ask: order::Ask,
+        turn: Turn,
+    ) -> Result<order::Told, StepError> {
         let address = self.orders.get(id).ok_or(StepError::NoActor)?;
-        Ok(address.send(AskOrder { ask, now: turn.now }).await.map_err(|_| StepError::NoActor)??)
+        Ok(address
+            .send(AskOrder { ask, now: turn.now })
+            .await
+            .map_err(|_| StepError::NoActor)??)
     }
 
-    async fn ask_saga(&mut self, id: SagaId, ask: saga::Ask, turn: Turn) -> Result<saga::Told, StepError> {
+    async fn ask_saga(
+        &mut self,
+        id: SagaId,
+        ask: saga::Ask,
+        turn: Turn,
+    ) -> Result<saga::Told, StepError> {
         let address = self.sagas.get(id).ok_or(StepError::NoActor)?;
-        Ok(address.send(AskSaga { ask, now: turn.now }).await.map_err(|_| StepError::NoActor)??)
+        Ok(address
+            .send(AskSaga { ask, now: turn.now })
+            .await
+            .map_err(|_| StepError::NoActor)??)
     }
 }
 
@@ -201,7 +222,12 @@ impl Logic for OrdersLogic {
     }
 
     fn passivate(&mut self, durable: u64) {
-        let OrdersLogic { sagas, order_of, ended, .. } = self;
+        let OrdersLogic {
+            sagas,
+            order_of,
+            ended,
+            ..
+        } = self;
         ended.retain(|id| {
             let gone = sagas.retire(*id, durable);
             if gone {

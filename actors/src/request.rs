@@ -3,17 +3,28 @@
 use domain::{CustomerId, MessageId, OrderId, SagaId};
 use tokio::sync::oneshot;
 
-use crate::gateway::{CommandError, CustomerAnswer, NewCustomer, NewOrder, OrderAnswer, RequestBinding, SagaAnswer};
+use crate::gateway::{
+    CommandError, CustomerAnswer, NewCustomer, NewOrder, OrderAnswer, RequestBinding, SagaAnswer,
+};
 
 /// What is asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
-    CreateCustomer { id: CustomerId, request: NewCustomer },
-    CreateOrder { id: OrderId, request: NewOrder },
+    CreateCustomer {
+        id: CustomerId,
+        request: NewCustomer,
+    },
+    CreateOrder {
+        id: OrderId,
+        request: NewOrder,
+    },
     CancelOrder(OrderId),
     ShipOrder(OrderId),
     RetrySaga(SagaId),
-    CancelSaga { id: SagaId, reason: Option<String> },
+    CancelSaga {
+        id: SagaId,
+        reason: Option<String>,
+    },
     Replay(MessageId),
     Discard(MessageId),
 }
@@ -33,7 +44,8 @@ pub(crate) struct Request {
     pub command: Command,
     pub binding: Option<RequestBinding>,
     pub answer: oneshot::Sender<Result<Answer, CommandError>>,
-    /// Told when the saga that the command begins, or joins, has ended. Taken out when it is put on the waiting list.
+    /// Told when the saga that the command begins, or joins, has ended. Taken out when it is put on
+    /// the waiting list.
     pub ended: Option<oneshot::Sender<OrderAnswer>>,
 }
 

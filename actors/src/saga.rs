@@ -49,8 +49,8 @@ pub(crate) struct Told {
 
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// It has changed; the row is to be written with its effects. Asked again in the same step, it gives a newer row
-    /// that replaces this one.
+    /// It has changed; the row is to be written with its effects. Asked again in the same step, it
+    /// gives a newer row that replaces this one.
     Changed(RowChange),
     Unchanged,
     KeyReused,
@@ -69,9 +69,20 @@ pub(crate) struct SagaActor {
 
 impl SagaActor {
     /// A saga that has been loaded, or whose first row is inserted by the same step.
-    pub(crate) fn new(shard: ShardId, stored: StoredSaga, policy: SagaPolicy, faults: Faults) -> Self {
+    pub(crate) fn new(
+        shard: ShardId,
+        stored: StoredSaga,
+        policy: SagaPolicy,
+        faults: Faults,
+    ) -> Self {
         let expected_version = stored.saga.version;
-        SagaActor { shard, stored, policy, expected_version, faults }
+        SagaActor {
+            shard,
+            stored,
+            policy,
+            expected_version,
+            faults,
+        }
     }
 
     fn decide(&mut self, ask: Ask, now: Timestamp) -> Result<Told, StoreError> {
@@ -81,18 +92,20 @@ impl SagaActor {
             Ask::Show => Ok(self.told(Outcome::Unchanged, Vec::new())),
             Ask::Reply(reply) => {
                 let name = reply.answer().map(|answer| answer.customer_name.as_str());
-                self.faults.panic_if(self.faults.plan().panic_saga.as_ref(), name);
+                self.faults
+                    .panic_if(self.faults.plan().panic_saga.as_ref(), name);
                 self.progress(|saga| saga.replied(&reply, &policy, now))
             }
             Ask::Wake => self.progress(|saga| saga.woken(&policy, now)),
-            Ask::Cancel { reason, binding } => {
-                self.operate(binding, |saga| (!saga.state.has_ended()).then(|| saga.cancelled(reason, &policy, now)))
-            }
-            Ask::Retry { binding } => {
-                self.operate(binding, |saga| (saga.state == SagaState::Stuck).then(|| saga.retried(&policy, now)))
-            }
+            Ask::Cancel { reason, binding } => self.operate(binding, |saga| {
+                (!saga.state.has_ended()).then(|| saga.cancelled(reason, &policy, now))
+            }),
+            Ask::Retry { binding } => self.operate(binding, |saga| {
+                (saga.state == SagaState::Stuck).then(|| saga.retried(&policy, now))
+            }),
             Ask::LocalStepRefused(step) => {
-                // The row handed out before is replaced within the same unit, so it is compared with the same version.
+                // The row handed out before is replaced within the same unit, so it is compared
+                // with the same version.
                 let effects = self.stored.saga.local_step_refused(step, &policy, now);
                 self.changed(effects)
             }
@@ -109,7 +122,8 @@ impl SagaActor {
         self.changed(effects)
     }
 
-    /// An operator's command: found among the remembered keys, not possible, or carried out and remembered.
+    /// An operator's command: found among the remembered keys, not possible, or carried out and
+    /// remembered.
     fn operate(
         &mut self,
         binding: Option<RequestBinding>,
@@ -130,7 +144,11 @@ impl SagaActor {
             return Ok(self.told(Outcome::Unchanged, effects));
         }
         if let Some(RequestBinding { key, fingerprint }) = binding {
-            self.stored.remembered.push(RememberedKey { key: key.as_uuid(), fingerprint, saga: None });
+            self.stored.remembered.push(RememberedKey {
+                key: key.as_uuid(),
+                fingerprint,
+                saga: None,
+            });
         }
         self.expected_version = before;
         self.changed(effects)
@@ -142,7 +160,11 @@ impl SagaActor {
     }
 
     fn told(&self, outcome: Outcome, effects: Vec<Effect>) -> Told {
-        Told { outcome, effects, saga: self.stored.saga.clone() }
+        Told {
+            outcome,
+            effects,
+            saga: self.stored.saga.clone(),
+        }
     }
 }
 
@@ -158,6 +180,7 @@ impl Handler<AskSaga> for SagaActor {
     type Result = Result<Told, Panicked>;
 
     fn handle(&mut self, message: AskSaga, context: &mut Self::Context) -> Self::Result {
-        guarded(context, || self.decide(message.ask, message.now))?.map_err(|error| Panicked(error.to_string()))
+        guarded(context, || self.decide(message.ask, message.now))?
+            .map_err(|error| Panicked(error.to_string()))
     }
 }

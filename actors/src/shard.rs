@@ -1,11 +1,13 @@
 //! The shard: the loop that owns a partition of a service.
 //!
-//! Each turn it takes what has gathered, in order: requests, deliveries of the log, retries and timers that are due. It
-//! works strictly one piece after the other, so that units enter the journal in the order in which the shard read
-//! what caused them, and an entity's changes in the order of its versions. Many shards take turns on one arbiter.
+//! Each turn it takes what has gathered, in order: requests, deliveries of the log, retries and
+//! timers that are due. It works strictly one piece after the other, so that units enter the
+//! journal in the order in which the shard read what caused them, and an entity's changes in the
+//! order of its versions. Many shards take turns on one arbiter.
 //!
-//! When a unit is refused or the database fails, everything in memory may rest on what will never be. The shard then
-//! *reloads*: it takes a new epoch, drops its actors, reads its positions, and does the work again that is not done.
+//! When a unit is refused or the database fails, everything in memory may rest on what will never
+//! be. The shard then *reloads*: it takes a new epoch, drops its actors, reads its positions, and
+//! does the work again that is not done.
 
 mod inbox;
 pub(crate) mod logic;
@@ -137,7 +139,9 @@ impl<L: Logic> Shard<L> {
         let mut check = tokio::time::interval(CHECK_EVERY);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let Some(gathered) = self.gather(&mut check).await else { return };
+            let Some(gathered) = self.gather(&mut check).await else {
+                return;
+            };
             if gathered.check {
                 self.forget_gone_callers();
             }
@@ -236,7 +240,9 @@ impl<L: Logic> Shard<L> {
                 let refused = self.refusals.entry(message).or_insert((0, String::new()));
                 *refused = (refused.0 + 1, cause);
             }
-            Returned::Waiting(saga, callers) => self.waiting.entry(saga).or_default().extend(callers),
+            Returned::Waiting(saga, callers) => {
+                self.waiting.entry(saga).or_default().extend(callers)
+            }
             Returned::Reload(error) => self.broken = Some(error),
         }
     }
@@ -249,12 +255,17 @@ impl<L: Logic> Shard<L> {
     }
 
     fn keep_in_bounds(&mut self) {
-        self.logic.passivate(self.parts.journal.durable(self.parts.shard));
+        self.logic
+            .passivate(self.parts.journal.durable(self.parts.shard));
         let live = self.logic.live();
-        self.instruments.live.set(u32::try_from(live).map_or(f64::MAX, f64::from));
+        self.instruments
+            .live
+            .set(u32::try_from(live).map_or(f64::MAX, f64::from));
         let status = &self.parts.status;
         status.live_actors.store(live, Ordering::Relaxed);
-        status.open_sagas.store(self.timers.len(), Ordering::Relaxed);
+        status
+            .open_sagas
+            .store(self.timers.len(), Ordering::Relaxed);
         status.parked.store(self.parked.len(), Ordering::Relaxed);
     }
 }

@@ -1,4 +1,5 @@
-//! What a shard's work on one message, request or timer comes to: the content of a unit, and the answers.
+//! What a shard's work on one message, request or timer comes to: the content of a unit, and the
+//! answers.
 
 use domain::wire::WireError;
 use domain::{SagaId, Timestamp};
@@ -35,12 +36,21 @@ pub(crate) struct Step {
 impl Step {
     /// A step that only answers.
     pub(crate) fn answering(answer: Answer, touched: Uuid) -> Self {
-        Step { answer: Some(Ok(answer)), touched: vec![touched], ..Step::default() }
+        Step {
+            answer: Some(Ok(answer)),
+            touched: vec![touched],
+            ..Step::default()
+        }
     }
 
-    /// A step that refuses: nothing changes, but what the refusal rests on must be durable before it is told.
+    /// A step that refuses: nothing changes, but what the refusal rests on must be durable before
+    /// it is told.
     pub(crate) fn refusing(error: CommandError, touched: Uuid) -> Self {
-        Step { answer: Some(Err(error)), touched: vec![touched], ..Step::default() }
+        Step {
+            answer: Some(Err(error)),
+            touched: vec![touched],
+            ..Step::default()
+        }
     }
 }
 
@@ -55,7 +65,8 @@ pub(crate) enum StepError {
     /// The entity cannot do what the message asks, which nothing but a mistake brings about.
     #[error("{0}")]
     Impossible(String),
-    /// The actor's mailbox is closed: the node is shutting down, or the actor died outside a decision.
+    /// The actor's mailbox is closed: the node is shutting down, or the actor died outside a
+    /// decision.
     #[error("the actor does not answer")]
     NoActor,
     #[error(transparent)]

@@ -1,8 +1,9 @@
 //! Supervision: what happens when an actor panics.
 //!
-//! Stock actix does not survive a panic in a handler, and its `Supervisor` would keep the state that caused it. So an
-//! actor decides inside [`guarded`]: a panic stops the actor and drops its state, and the shard that asked it loads the
-//! entity anew and asks again; what fails again is parked with growing delay, and quarantined in the end.
+//! Stock actix does not survive a panic in a handler, and its `Supervisor` would keep the state
+//! that caused it. So an actor decides inside [`guarded`]: a panic stops the actor and drops its
+//! state, and the shard that asked it loads the entity anew and asks again; what fails again is
+//! parked with growing delay, and quarantined in the end.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +16,10 @@ use actix::{Actor, ActorContext, Context};
 pub(crate) struct Panicked(pub String);
 
 /// Decides, and stops the actor when that panics.
-pub(crate) fn guarded<A, T>(context: &mut Context<A>, decide: impl FnOnce() -> T) -> Result<T, Panicked>
+pub(crate) fn guarded<A, T>(
+    context: &mut Context<A>,
+    decide: impl FnOnce() -> T,
+) -> Result<T, Panicked>
 where
     A: Actor<Context = Context<A>>,
 {

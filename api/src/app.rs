@@ -1,8 +1,8 @@
 //! The wiring of a node: the one place where backends are chosen and the parts are joined.
 //!
-//! A node takes its address and its data folder, starts from the bottom (databases, log, journals, shards, views, HTTP)
-//! and ends from the top: callers that wait are answered with the state so far, requests under way end, then the shards,
-//! the journals, the views.
+//! A node takes its address and its data folder, starts from the bottom (databases, log, journals,
+//! shards, views, HTTP) and ends from the top: callers that wait are answered with the state so
+//! far, requests under way end, then the shards, the journals, the views.
 
 mod history;
 mod io;
@@ -26,7 +26,8 @@ pub(crate) use rows::StoredRows;
 use start::start;
 pub(crate) use stores::view_stores;
 
-/// A node must have ended so long after it was asked to; what has not by then is as safe as after a crash.
+/// A node must have ended so long after it was asked to; what has not by then is as safe as after a
+/// crash.
 const END_WITHIN: Duration = Duration::from_secs(14);
 
 /// A running node.
@@ -41,7 +42,9 @@ impl Running {
         let Running { parts, serving } = self;
         let served = serving.await.context("the HTTP server failed")?;
         if tokio::time::timeout(END_WITHIN, parts.end()).await.is_err() {
-            tracing::warn!("not everything has ended in time; the next start goes on from what is durable");
+            tracing::warn!(
+                "not everything has ended in time; the next start goes on from what is durable"
+            );
         }
         served.context("the HTTP server failed")
     }

@@ -1,4 +1,5 @@
-//! The auditor: recomputes every invariant that can be checked on data, in the stores of a data folder.
+//! The auditor: recomputes every invariant that can be checked on data, in the stores of a data
+//! folder.
 //!
 //! ```text
 //! customers.db ─┬─ customers ── credit, fold = row = document
@@ -7,9 +8,10 @@
 //!               └─ inboxes ──── outboxes without gaps, positions within them, messages in flight
 //! ```
 //!
-//! It opens everything to read only, with a node running or none. A node may change anything meanwhile, so what is
-//! compared is of one snapshot, or is read in an order in which only something wrong can look wrong, or is looked at
-//! again. Memory is bounded: all is read in ranges of ids. It repairs nothing, and it does not ask the node.
+//! It opens everything to read only, with a node running or none. A node may change anything
+//! meanwhile, so what is compared is of one snapshot, or is read in an order in which only
+//! something wrong can look wrong, or is looked at again. Memory is bounded: all is read in ranges
+//! of ids. It repairs nothing, and it does not ask the node.
 
 mod customers;
 mod entities;
@@ -61,7 +63,10 @@ pub enum AuditError {
     #[error("{0}")]
     Unfit(String),
     #[error("the lock file {path} cannot be looked at")]
-    Lock { path: PathBuf, source: std::io::Error },
+    Lock {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("a part of the audit has ended before its time")]
     Ended(#[from] JoinError),
     #[error("the outcome cannot be written")]
@@ -74,7 +79,10 @@ pub enum AuditError {
 /// When a store is missing or cannot be read.
 pub async fn run(config: &AuditConfig) -> Result<Report, AuditError> {
     let stores = Arc::new(Stores::open(config).await?);
-    let mut report = Report { node_running: stores.node_running, ..Report::default() };
+    let mut report = Report {
+        node_running: stores.node_running,
+        ..Report::default()
+    };
     stores.tell_absent_views(&mut report);
     // Tasks of their own, because decoding is most of the work.
     let parts = [

@@ -1,7 +1,7 @@
 //! The command line: which subcommand runs with which settings.
 //!
-//! Commands that work on the stores of this machine's configuration are run here; those that talk to a running node are the
-//! HTTP client's.
+//! Commands that work on the stores of this machine's configuration are run here; those that talk
+//! to a running node are the HTTP client's.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -10,7 +10,9 @@ use clap::{Args, Parser, Subcommand};
 use tokio::sync::watch;
 
 use crate::audit::{self, AuditConfig};
-use crate::client::args::{ExplainArgs, HealthArgs, ImportArgs, QuarantineCommand, SagasCommand, ViewsCommand};
+use crate::client::args::{
+    ExplainArgs, HealthArgs, ImportArgs, QuarantineCommand, SagasCommand, ViewsCommand,
+};
 use crate::client::{self, ClientError};
 use crate::config::{self, Config, ConfigError, Effective, SettingFlags};
 use crate::{app, logging};
@@ -86,14 +88,24 @@ pub fn run() -> ExitCode {
         Some(Command::Views(command)) => talk(client::views::run(&command)),
         Some(Command::Health(args)) => talk(client::health::run(&args)),
         Some(Command::Explain(args)) => talk(client::explain::run(&args)),
-        Some(Command::Verify(VerifyCommand { settings: flags, json })) => verify(&settings.with(flags), json),
-        Some(Command::Config(ConfigCommand { action: ConfigAction::Show(flags) })) => show(&settings.with(flags)),
-        Some(Command::Config(ConfigCommand { action: ConfigAction::Check(flags) })) => check(&settings.with(flags)),
+        Some(Command::Verify(VerifyCommand {
+            settings: flags,
+            json,
+        })) => verify(&settings.with(flags), json),
+        Some(Command::Config(ConfigCommand {
+            action: ConfigAction::Show(flags),
+        })) => show(&settings.with(flags)),
+        Some(Command::Config(ConfigCommand {
+            action: ConfigAction::Check(flags),
+        })) => check(&settings.with(flags)),
     }
 }
 
 /// Runs a node by the settings, until it is asked to end.
-fn run_node<N: Future<Output = anyhow::Result<()>>>(flags: &SettingFlags, node: impl FnOnce(Config) -> N) -> ExitCode {
+fn run_node<N: Future<Output = anyhow::Result<()>>>(
+    flags: &SettingFlags,
+    node: impl FnOnce(Config) -> N,
+) -> ExitCode {
     let config = match Config::load(flags) {
         Ok(config) => config,
         Err(error) => return refuse(&error),
@@ -147,9 +159,15 @@ fn verify(flags: &SettingFlags, json: bool) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let audited = || -> anyhow::Result<bool> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
         let views = runtime.block_on(app::view_stores(&config, runtime.handle()))?;
-        let audited = AuditConfig { data_dir: config.data_dir, shards: Some(config.shards), views };
+        let audited = AuditConfig {
+            data_dir: config.data_dir,
+            shards: Some(config.shards),
+            views,
+        };
         let report = runtime.block_on(audit::run(&audited))?;
         audit::write(&report, json, &mut std::io::stdout().lock())?;
         Ok(report.holds())
@@ -187,12 +205,18 @@ fn refuse(error: &ConfigError) -> ExitCode {
 
 /// One line on standard error, whatever the error's own text looks like.
 fn complain(text: &str) -> ExitCode {
-    let line = text.split(['\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+    let line = text
+        .split(['\n', '\r'])
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
     eprintln!("counterfoil: {line}");
     ExitCode::FAILURE
 }
 
-/// To standard output; a reader that has gone away (`counterfoil config show | head -1`) is no error.
+/// To standard output; a reader that has gone away (`counterfoil config show | head -1`) is no
+/// error.
 fn print(text: &str) {
     use std::io::Write;
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
@@ -222,8 +246,17 @@ mod tests {
 
     #[test]
     fn flags_may_stand_before_and_after_the_subcommand() {
-        let cli = Cli::parse_from(["counterfoil", "--shards", "4", "serve", "--listen", "127.0.0.1:1"]);
-        let Some(Command::Serve(flags)) = cli.command else { panic!("not serve") };
+        let cli = Cli::parse_from([
+            "counterfoil",
+            "--shards",
+            "4",
+            "serve",
+            "--listen",
+            "127.0.0.1:1",
+        ]);
+        let Some(Command::Serve(flags)) = cli.command else {
+            panic!("not serve")
+        };
         let both = cli.settings.with(flags);
         let names: Vec<&str> = both.values().map(|(setting, _)| setting.name).collect();
         assert_eq!(names, ["shards", "listen"]);

@@ -1,8 +1,9 @@
 //! The configuration of a node: what can be set, where a value comes from, and the typed result.
 //!
-//! Every setting is described once, in `settings`: parsing, the flags of the command line, `config show` and `config check` are
-//! derived from there. A value is taken from the flag, else the environment, else the TOML file, else the default (`sources`).
-//! Nothing is opened or connected here; a value that cannot be used is refused before anything starts.
+//! Every setting is described once, in `settings`: parsing, the flags of the command line, `config
+//! show` and `config check` are derived from there. A value is taken from the flag, else the
+//! environment, else the TOML file, else the default (`sources`). Nothing is opened or connected
+//! here; a value that cannot be used is refused before anything starts.
 
 mod backend;
 mod flags;
@@ -27,17 +28,41 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("{setting} is {value:?} ({origin}), which is not allowed; allowed: {allowed}")]
-    NotAllowed { setting: &'static str, value: String, origin: Origin, allowed: &'static str },
-    #[error("{setting} is {value:?} ({origin}), which is not supported yet by this release; allowed: {allowed}")]
-    NotYet { setting: &'static str, value: String, origin: Origin, allowed: &'static str },
+    NotAllowed {
+        setting: &'static str,
+        value: String,
+        origin: Origin,
+        allowed: &'static str,
+    },
+    #[error(
+        "{setting} is {value:?} ({origin}), which is not supported yet by this release; allowed: {allowed}"
+    )]
+    NotYet {
+        setting: &'static str,
+        value: String,
+        origin: Origin,
+        allowed: &'static str,
+    },
     #[error("unknown setting {key:?} in the config file {}; allowed: {allowed}", file.display())]
-    UnknownKey { key: String, file: PathBuf, allowed: String },
+    UnknownKey {
+        key: String,
+        file: PathBuf,
+        allowed: String,
+    },
     #[error("{key} in the config file {} is {found}; allowed: a text, a number or a list of texts", file.display())]
-    WrongKind { key: String, file: PathBuf, found: &'static str },
+    WrongKind {
+        key: String,
+        file: PathBuf,
+        found: &'static str,
+    },
     #[error("the config file {} cannot be read: {reason}; allowed: the path of a TOML file", file.display())]
     File { file: PathBuf, reason: String },
     #[error("{setting}_FILE is {:?}, which cannot be read: {reason}; allowed: the path of a file with the value", file.display().to_string())]
-    SecretFile { setting: &'static str, file: PathBuf, reason: String },
+    SecretFile {
+        setting: &'static str,
+        file: PathBuf,
+        reason: String,
+    },
     #[error("{setting} and {setting}_FILE are both set; allowed: one of them")]
     SetTwice { setting: &'static str },
     #[error("{variable} is not UTF-8; allowed: text")]
@@ -58,5 +83,6 @@ impl Config {
 #[must_use]
 pub fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
-    text.split_once(" (os error").map_or(text.clone(), |(words, _)| words.to_owned())
+    text.split_once(" (os error")
+        .map_or(text.clone(), |(words, _)| words.to_owned())
 }

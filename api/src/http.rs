@@ -1,8 +1,8 @@
 //! The HTTP side of a node: routes, one file per resource, and what they share.
 //!
-//! A handler extracts, calls a port, and maps the answer. Every error leaves as a problem (`problem`). There is no
-//! middleware: what each request needs (metrics, the bound on work in flight) is called in the handler, which costs no
-//! boxed future per layer.
+//! A handler extracts, calls a port, and maps the answer. Every error leaves as a problem
+//! (`problem`). There is no middleware: what each request needs (metrics, the bound on work in
+//! flight) is called in the handler, which costs no boxed future per layer.
 
 mod answer;
 mod body;
@@ -57,12 +57,20 @@ pub struct Api {
 impl Api {
     /// The metrics recorder must be installed before, or requests are counted into nothing.
     #[must_use]
-    pub fn new(ports: Ports, config: &Config, prometheus: Option<PrometheusHandle>, shutdown: Shutdown) -> Self {
+    pub fn new(
+        ports: Ports,
+        config: &Config,
+        prometheus: Option<PrometheusHandle>,
+        shutdown: Shutdown,
+    ) -> Self {
         Api {
             ports,
             prometheus,
             shutdown,
-            waits: prefer::Waits { longest: config.max_wait, of_reads: config.read_wait.min(config.max_wait) },
+            waits: prefer::Waits {
+                longest: config.max_wait,
+                of_reads: config.read_wait.min(config.max_wait),
+            },
             commands: limits::InFlight::new(config.max_in_flight),
             reads: limits::InFlight::new(config.max_in_flight),
             meters: meter::Meters::register(),

@@ -1,4 +1,5 @@
-//! The log of the process: filtered by `RUST_LOG`, written to standard error, pretty on a terminal and JSON otherwise.
+//! The log of the process: filtered by `RUST_LOG`, written to standard error, pretty on a terminal
+//! and JSON otherwise.
 
 use std::io::{self, IsTerminal};
 
@@ -14,10 +15,14 @@ const DEFAULT_FILTER: &str = "info";
 /// # Errors
 /// When `RUST_LOG` cannot be understood, or logging has been started before.
 pub fn start(format: LogFormat) -> anyhow::Result<()> {
-    let directives = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| DEFAULT_FILTER.to_owned());
-    let filter = EnvFilter::try_new(&directives)
-        .with_context(|| format!("RUST_LOG is {directives:?}; allowed: directives such as info or store=debug"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let directives =
+        std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| DEFAULT_FILTER.to_owned());
+    let filter = EnvFilter::try_new(&directives).with_context(|| {
+        format!("RUST_LOG is {directives:?}; allowed: directives such as info or store=debug")
+    })?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr);
     let terminal = io::stderr().is_terminal();
     let pretty = match format {
         LogFormat::Auto => terminal,

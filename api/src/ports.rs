@@ -1,7 +1,9 @@
-//! What the routes call: narrow traits that the wiring implements over the actors, the views and the stores.
+//! What the routes call: narrow traits that the wiring implements over the actors, the views and
+//! the stores.
 //!
-//! They are object-safe and their futures stay on the worker that polls them. All parameters are valid and typed: checking
-//! them is the routes' work. What a trait answers is shaped by the public contract, not by any store.
+//! They are object-safe and their futures stay on the worker that polls them. All parameters are
+//! valid and typed: checking them is the routes' work. What a trait answers is shaped by the public
+//! contract, not by any store.
 
 mod commands;
 mod operations;
@@ -14,16 +16,16 @@ use futures_util::future::LocalBoxFuture;
 
 pub use commands::{CommandFuture, Commands};
 pub use operations::{
-    Cluster, ClusterState, Health, NodeState, Parked, Quarantine, Readiness, SagaDetails, SagaQuery, SagaStep, Sagas,
-    ShardState,
+    Cluster, ClusterState, Health, NodeState, Parked, Quarantine, Readiness, SagaDetails,
+    SagaQuery, SagaStep, Sagas, ShardState,
 };
 pub use queries::{
-    Answer, AsOf, CustomerQuery, CustomerWithOrders, Freshness, History, HistoryEvent, Listed, OrderHit, OrderQuery,
-    OrderSort, OrdersFound, Page, Queries,
+    Answer, AsOf, CustomerQuery, CustomerWithOrders, Freshness, History, HistoryEvent, Listed,
+    OrderHit, OrderQuery, OrderSort, OrdersFound, Page, Queries,
 };
 pub use views::{
-    BuildFrom, BuildStage, QuarantinedEntity, RebuildBegun, ViewHealed, ViewOperations, ViewProgress, ViewReverted,
-    ViewState, ViewStatus,
+    BuildFrom, BuildStage, QuarantinedEntity, RebuildBegun, ViewHealed, ViewOperations,
+    ViewProgress, ViewReverted, ViewState, ViewStatus,
 };
 
 /// A read under way.
@@ -77,7 +79,10 @@ pub enum ReadError {
     InvalidToken,
     /// A parameter that only the view can judge, such as the syntax of a search text.
     #[error("{field}: {message}")]
-    InvalidQuery { field: &'static str, message: String },
+    InvalidQuery {
+        field: &'static str,
+        message: String,
+    },
     /// Stored data cannot be read, or the like: the details are in the log.
     #[error("the read failed")]
     Failed,

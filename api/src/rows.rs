@@ -1,4 +1,5 @@
-//! The rows of the services' databases as documents: what an auditor compares, and what views are built from.
+//! The rows of the services' databases as documents: what an auditor compares, and what views are
+//! built from.
 
 use domain::{CustomerId, Money, OrderId, OrderState, RejectionReason, Timestamp};
 use projections::{CustomerDocument, OrderDocument};
@@ -18,7 +19,10 @@ pub(crate) struct Unreadable {
 
 impl From<Unreadable> for StoreError {
     fn from(error: Unreadable) -> Self {
-        StoreError::Corrupt { what: format!("order {}", error.order), source: Box::new(error) }
+        StoreError::Corrupt {
+            what: format!("order {}", error.order),
+            source: Box::new(error),
+        }
     }
 }
 
@@ -28,7 +32,9 @@ pub(crate) fn customer(row: customer::Model) -> CustomerDocument {
         customer_id: CustomerId(row.customer_id),
         name: row.name,
         credit_limit: Money::from_cents(row.credit_limit_cents),
-        available_credit: Money::from_cents(row.credit_limit_cents.saturating_sub(row.reserved_cents)),
+        available_credit: Money::from_cents(
+            row.credit_limit_cents.saturating_sub(row.reserved_cents),
+        ),
         creation_time: Timestamp::from_micros(row.created_at),
         version: u64::try_from(row.version).unwrap_or(0),
     }
@@ -40,10 +46,16 @@ pub(crate) fn customer(row: customer::Model) -> CustomerDocument {
 /// When its texts cannot be read.
 pub(crate) fn order(row: order::Model) -> Result<OrderDocument, Unreadable> {
     let order = row.order_id;
-    let unreadable = |field, expected, found| Unreadable { order, field, expected, found };
+    let unreadable = |field, expected, found| Unreadable {
+        order,
+        field,
+        expected,
+        found,
+    };
     let known = "a known one";
     let reason = |name: &str| {
-        RejectionReason::from_name(name).ok_or_else(|| unreadable("rejection reason", known, name.to_owned()))
+        RejectionReason::from_name(name)
+            .ok_or_else(|| unreadable("rejection reason", known, name.to_owned()))
     };
     let lines = row.lines.as_deref().map(serde_json::from_str).transpose();
     Ok(OrderDocument {
@@ -51,9 +63,12 @@ pub(crate) fn order(row: order::Model) -> Result<OrderDocument, Unreadable> {
         customer_id: CustomerId(row.customer_id),
         customer_name: row.customer_name,
         order_total: Money::from_cents(row.total_cents),
-        state: OrderState::from_name(&row.state).ok_or_else(|| unreadable("state", known, row.state.clone()))?,
+        state: OrderState::from_name(&row.state)
+            .ok_or_else(|| unreadable("state", known, row.state.clone()))?,
         rejection_reason: row.rejection_reason.as_deref().map(reason).transpose()?,
-        lines: lines.map_err(|e| unreadable("lines", "readable", e.to_string()))?.unwrap_or_default(),
+        lines: lines
+            .map_err(|e| unreadable("lines", "readable", e.to_string()))?
+            .unwrap_or_default(),
         note: row.note,
         creation_time: Timestamp::from_micros(row.created_at),
         version: u64::try_from(row.version).unwrap_or(0),

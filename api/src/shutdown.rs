@@ -8,8 +8,8 @@ use tokio::sync::watch;
 /// Becomes true when the node shall end.
 pub type Shutdown = watch::Receiver<bool>;
 
-/// Listens for the signals that end a process in order. Called inside the runtime; the first signal sets the value, and
-/// later ones change nothing, so that the drain is not cut short.
+/// Listens for the signals that end a process in order. Called inside the runtime; the first signal
+/// sets the value, and later ones change nothing, so that the drain is not cut short.
 ///
 /// # Errors
 /// When the signals cannot be listened for.

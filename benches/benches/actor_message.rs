@@ -1,10 +1,14 @@
 //! What an actor costs: a question and its answer, an activation, and the memory of one that lives.
 //!
-//! The actors of the product are its own business, so this one is made like them: a `Context` with a mailbox of four,
-//! a customer of the domain as its state, decisions behind `catch_unwind`, asked one thing at a time. What is measured
-//! is actix and a decision, without the shard, its journal and its database; the `saga` benchmark has those.
+//! The actors of the product are its own business, so this one is made like them: a `Context` with
+//! a mailbox of four, a customer of the domain as its state, decisions behind `catch_unwind`, asked
+//! one thing at a time. What is measured is actix and a decision, without the shard, its journal
+//! and its database; the `saga` benchmark has those.
 
-#![expect(clippy::expect_used, reason = "a benchmark that cannot go on ends with a message")]
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot go on ends with a message"
+)]
 
 mod support {
     pub mod allocator;
@@ -35,8 +39,13 @@ struct CustomerActor {
 
 impl CustomerActor {
     fn new() -> Self {
-        let created = CustomerCreated { name: "Ada Park".to_owned(), credit_limit: Money::from_cents(1_000_000) };
-        CustomerActor { customer: Customer::created(CustomerId(Uuid::now_v7()), &created, Timestamp::default()) }
+        let created = CustomerCreated {
+            name: "Ada Park".to_owned(),
+            credit_limit: Money::from_cents(1_000_000),
+        };
+        CustomerActor {
+            customer: Customer::created(CustomerId(Uuid::now_v7()), &created, Timestamp::default()),
+        }
     }
 }
 
@@ -57,8 +66,12 @@ impl Handler<Reserve> for CustomerActor {
 
     fn handle(&mut self, message: Reserve, _context: &mut Self::Context) -> Self::Result {
         // The state stays as it is: every question finds the same credit.
-        let decided = catch_unwind(AssertUnwindSafe(|| self.customer.reserve(message.0, Money::from_cents(1), None)));
-        decided.expect("the decision does not panic").expect("the limit is high")
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            self.customer.reserve(message.0, Money::from_cents(1), None)
+        }));
+        decided
+            .expect("the decision does not panic")
+            .expect("the limit is high")
     }
 }
 
@@ -91,7 +104,10 @@ fn messages(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(u64::try_from(AT_ONCE).unwrap_or(0)));
     let all_near: Vec<_> = (0..AT_ONCE).map(|_| near()).collect();
     let all_far: Vec<_> = (0..AT_ONCE).map(|_| far()).collect();
-    for (name, actors) in [("same-arbiter-64-at-once", all_near), ("across-arbiters-64-at-once", all_far)] {
+    for (name, actors) in [
+        ("same-arbiter-64-at-once", all_near),
+        ("across-arbiters-64-at-once", all_far),
+    ] {
         group.bench_function(name, |bencher| {
             bencher.iter_custom(|times| {
                 system.block_on(async {
@@ -140,7 +156,8 @@ fn activation(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The memory of actors that live, as the system sees it, in words. No time, hence no benchmark of Criterion's.
+/// The memory of actors that live, as the system sees it, in words. No time, hence no benchmark of
+/// Criterion's.
 fn memory_of_living_actors() -> String {
     let system = System::new();
     system.block_on(async {

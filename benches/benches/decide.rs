@@ -1,8 +1,12 @@
 //! Decisions per second, and messages written and read: the pure part of every unit.
 //!
-//! There is no actor, no database and no thread here, so these figures bound what everything around them can reach.
+//! There is no actor, no database and no thread here, so these figures bound what everything around
+//! them can reach.
 
-#![expect(clippy::expect_used, reason = "a benchmark that cannot go on ends with a message")]
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot go on ends with a message"
+)]
 
 mod support {
     pub mod allocator;
@@ -18,14 +22,19 @@ use domain::customer::CustomerCreated;
 use domain::messages::{CreditRequest, CustomerAnswer, CustomerCommand, CustomerReply};
 use domain::order::OrderCreated;
 use domain::saga::{Effect, Saga, SagaKind, SagaPolicy, SagaState};
-use domain::{Customer, CustomerEvent, CustomerId, Money, Order, OrderEvent, OrderId, SagaId, Timestamp};
+use domain::{
+    Customer, CustomerEvent, CustomerId, Money, Order, OrderEvent, OrderId, SagaId, Timestamp,
+};
 use support::basket::basket;
 use uuid::Uuid;
 
 const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
 fn customer() -> Customer {
-    let created = CustomerCreated { name: "Ada Park".to_owned(), credit_limit: Money::from_cents(1_000_000_000) };
+    let created = CustomerCreated {
+        name: "Ada Park".to_owned(),
+        credit_limit: Money::from_cents(1_000_000_000),
+    };
     Customer::created(CustomerId(Uuid::now_v7()), &created, NOW)
 }
 
@@ -36,9 +45,13 @@ fn decisions(criterion: &mut Criterion) {
     let created = basket(customer.id);
     let order = Order::created(OrderId(Uuid::now_v7()), &created, NOW);
     group.bench_function("customer-reserve", |bencher| {
-        bencher.iter(|| black_box(&customer).reserve(black_box(order.id), black_box(order.total), None));
+        bencher.iter(|| {
+            black_box(&customer).reserve(black_box(order.id), black_box(order.total), None)
+        });
     });
-    let reread = RereadValue { expected_version: 1 };
+    let reread = RereadValue {
+        expected_version: 1,
+    };
     let name = Some(customer.name.clone());
     group.bench_function("order-approve", |bencher| {
         bencher.iter(|| black_box(&order).approve(black_box(reread), name.clone()));
@@ -52,23 +65,40 @@ fn decisions(criterion: &mut Criterion) {
 }
 
 /// A create-order saga from its first step to its end, with all that its three participants decide.
-fn create_order(customer: &mut Customer, created: &OrderCreated, policy: &SagaPolicy) -> (Saga, Order) {
+fn create_order(
+    customer: &mut Customer,
+    created: &OrderCreated,
+    policy: &SagaPolicy,
+) -> (Saga, Order) {
     let mut order = Order::created(OrderId(Uuid::now_v7()), created, NOW);
     let (mut saga, effects) = Saga::begin(SagaKind::CreateOrder, &order, policy, NOW);
     for effect in effects {
-        let Effect::Send(CustomerCommand::ReserveCredit(request)) = effect else { continue };
-        let event = customer.reserve(request.order_id, request.amount, None).expect("the limit is high");
+        let Effect::Send(CustomerCommand::ReserveCredit(request)) = effect else {
+            continue;
+        };
+        let event = customer
+            .reserve(request.order_id, request.amount, None)
+            .expect("the limit is high");
         // The credit is given back behind the saga's back, so that the next one finds as much.
         if let Some(event) = event {
             customer.apply(&event, NOW);
-            let released = customer.release(request.order_id, Some(request.amount)).expect("it was reserved");
+            let released = customer
+                .release(request.order_id, Some(request.amount))
+                .expect("it was reserved");
             customer.apply(&released, NOW);
         }
-        let answer = CustomerAnswer { customer_name: customer.name.clone(), customer_version: customer.version };
+        let answer = CustomerAnswer {
+            customer_name: customer.name.clone(),
+            customer_version: customer.version,
+        };
         for effect in saga.replied(&CustomerReply::CreditReserved(answer), policy, NOW) {
             debug_assert!(matches!(effect, Effect::Local(_)), "{effect:?}");
-            let reread = RereadValue { expected_version: saga.order_version };
-            let approved = order.approve(reread, saga.customer_name.clone()).expect("it is pending");
+            let reread = RereadValue {
+                expected_version: saga.order_version,
+            };
+            let approved = order
+                .approve(reread, saga.customer_name.clone())
+                .expect("it is pending");
             order.apply(&approved, NOW);
         }
     }
@@ -81,7 +111,9 @@ macro_rules! written_and_read {
         let message: $type = $message;
         let (name, version) = message.wire_name();
         let body = message.encode().expect("it has a JSON form");
-        $group.bench_function(format!("encode/{name}"), |bencher| bencher.iter(|| black_box(&message).encode()));
+        $group.bench_function(format!("encode/{name}"), |bencher| {
+            bencher.iter(|| black_box(&message).encode())
+        });
         $group.bench_function(format!("decode/{name}"), |bencher| {
             bencher.iter(|| <$type>::decode(black_box(name), version, black_box(body.get())));
         });
@@ -95,12 +127,27 @@ fn messages(criterion: &mut Criterion) {
     let created = basket(customer.id);
     let (order_id, amount) = (OrderId(Uuid::now_v7()), created.order_total);
     let saga_id = SagaId::derive(SagaKind::CreateOrder.name(), order_id, 1);
-    let reserved = customer.reserve(order_id, amount, None).ok().flatten().expect("the limit is high");
+    let reserved = customer
+        .reserve(order_id, amount, None)
+        .ok()
+        .flatten()
+        .expect("the limit is high");
     written_and_read!(group, OrderEvent, OrderEvent::Created(created));
-    let request = CreditRequest { order_id, amount, saga_id };
-    written_and_read!(group, CustomerCommand, CustomerCommand::ReserveCredit(request));
+    let request = CreditRequest {
+        order_id,
+        amount,
+        saga_id,
+    };
+    written_and_read!(
+        group,
+        CustomerCommand,
+        CustomerCommand::ReserveCredit(request)
+    );
     written_and_read!(group, CustomerEvent, reserved);
-    let answer = CustomerAnswer { customer_name: customer.name.clone(), customer_version: 2 };
+    let answer = CustomerAnswer {
+        customer_name: customer.name.clone(),
+        customer_version: 2,
+    };
     written_and_read!(group, CustomerReply, CustomerReply::CreditReserved(answer));
     group.finish();
 }

@@ -1,9 +1,14 @@
-//! Units per second through the journal, by units per commit, durable: a real SQLite file with `synchronous=FULL`.
+//! Units per second through the journal, by units per commit, durable: a real SQLite file with
+//! `synchronous=FULL`.
 //!
-//! A unit is the first step of a create-order saga: an order, a saga, an outbox row. For scale, the same rows by SeaORM's
-//! `insert_many` in one transaction: what the journal would cost if it did not write below SeaORM.
+//! A unit is the first step of a create-order saga: an order, a saga, an outbox row. For scale, the
+//! same rows by SeaORM's `insert_many` in one transaction: what the journal would cost if it did
+//! not write below SeaORM.
 
-#![expect(clippy::expect_used, reason = "a benchmark that cannot go on ends with a message")]
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot go on ends with a message"
+)]
 
 mod support {
     pub mod allocator;
@@ -15,7 +20,9 @@ mod support {
 
 use std::time::{Duration, Instant};
 
-use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
 use domain::Service;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
@@ -41,14 +48,17 @@ fn journal_commit(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(u64::try_from(batch).unwrap_or(0)));
         let (mut store, _log) = runtime.block_on(OrdersStore::open());
         group.bench_function(BenchmarkId::new("journal", batch), |bencher| {
-            bencher.iter_custom(|times| (0..times).map(|_| commit_at_once(&mut store, batch)).sum());
+            bencher
+                .iter_custom(|times| (0..times).map(|_| commit_at_once(&mut store, batch)).sum());
         });
         let folder = folder();
         let connection = runtime.block_on(connect_by_seaorm(folder.path()));
         group.bench_function(BenchmarkId::new("seaorm-insert-many", batch), |bencher| {
             bencher.iter_custom(|times| {
                 let mut steps = || (0..batch).map(|_| store.first_step()).collect();
-                (0..times).map(|_| runtime.block_on(insert_many(&connection, steps()))).sum()
+                (0..times)
+                    .map(|_| runtime.block_on(insert_many(&connection, steps())))
+                    .sum()
             });
         });
         runtime.block_on(async {
@@ -65,31 +75,57 @@ async fn connect_by_seaorm(folder: &std::path::Path) -> DatabaseConnection {
     database.expect("the database can be made").close().await;
     let file = folder.join(format!("{}.db", Service::Orders));
     let mut options = ConnectOptions::new(format!("sqlite://{}", file.display()));
-    options.max_connections(1).sqlx_logging(false).map_sqlx_sqlite_opts(|sqlite| {
-        sqlite
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", "4000")
-    });
-    Database::connect(options).await.expect("the database can be opened")
+    options
+        .max_connections(1)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(|sqlite| {
+            sqlite
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .pragma("wal_autocheckpoint", "4000")
+        });
+    Database::connect(options)
+        .await
+        .expect("the database can be opened")
 }
 
 /// The rows of the steps in one transaction, three statements; says how long it took.
 async fn insert_many(connection: &DatabaseConnection, steps: Vec<FirstStep>) -> Duration {
-    let outbox: Vec<_> = steps.iter().map(outbox_row).map(new::<outbox::ActiveModel, _>).collect();
+    let outbox: Vec<_> = steps
+        .iter()
+        .map(outbox_row)
+        .map(new::<outbox::ActiveModel, _>)
+        .collect();
     let (orders, sagas): (Vec<_>, Vec<_>) = steps
         .into_iter()
-        .map(|step| (new::<order::ActiveModel, _>(step.order), new::<saga::ActiveModel, _>(step.saga)))
+        .map(|step| {
+            (
+                new::<order::ActiveModel, _>(step.order),
+                new::<saga::ActiveModel, _>(step.saga),
+            )
+        })
         .unzip();
     let begun = Instant::now();
     let immediate = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
-    let transaction = connection.begin_with_options(immediate).await.expect("a transaction begins");
-    order::Entity::insert_many(orders).exec_without_returning(&transaction).await.expect("orders are inserted");
-    saga::Entity::insert_many(sagas).exec_without_returning(&transaction).await.expect("sagas are inserted");
-    outbox::Entity::insert_many(outbox).exec_without_returning(&transaction).await.expect("messages are inserted");
+    let transaction = connection
+        .begin_with_options(immediate)
+        .await
+        .expect("a transaction begins");
+    order::Entity::insert_many(orders)
+        .exec_without_returning(&transaction)
+        .await
+        .expect("orders are inserted");
+    saga::Entity::insert_many(sagas)
+        .exec_without_returning(&transaction)
+        .await
+        .expect("sagas are inserted");
+    outbox::Entity::insert_many(outbox)
+        .exec_without_returning(&transaction)
+        .await
+        .expect("messages are inserted");
     transaction.commit().await.expect("it commits");
     begun.elapsed()
 }

@@ -1,10 +1,13 @@
-//! Messages per second through the embedded log, from a unit that is submitted to a subscriber that has its messages,
-//! and from the outbox table to a reader that catches up.
+//! Messages per second through the embedded log, from a unit that is submitted to a subscriber that
+//! has its messages, and from the outbox table to a reader that catches up.
 //!
-//! The first includes the durable commit, without which nothing leaves; `journal_commit` tells how much of it that is.
-//! What a receiver does with a message is not in it.
+//! The first includes the durable commit, without which nothing leaves; `journal_commit` tells how
+//! much of it that is. What a receiver does with a message is not in it.
 
-#![expect(clippy::expect_used, reason = "a benchmark that cannot go on ends with a message")]
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot go on ends with a message"
+)]
 
 mod support {
     pub mod allocator;
@@ -16,7 +19,9 @@ mod support {
 
 use std::time::{Duration, Instant};
 
-use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
 use domain::{Service, ShardId};
 use store::log::embedded::EmbeddedLog;
 use store::{Destination, Log, Subscription};
@@ -67,7 +72,9 @@ fn outbox_to_inbox(criterion: &mut Criterion) {
 async fn receive(subscription: &mut Subscription, mut count: usize) {
     while count > 0 {
         let delivery = subscription.deliveries.recv().await.expect("the log runs");
-        count = count.checked_sub(delivery.len()).expect("no message comes twice");
+        count = count
+            .checked_sub(delivery.len())
+            .expect("no message comes twice");
     }
 }
 
@@ -77,7 +84,10 @@ fn catch_up(
     log: &EmbeddedLog,
     commands: Destination,
 ) {
-    for (name, destination) in [("catch-up-events", Destination::Events), ("catch-up-commands", commands)] {
+    for (name, destination) in [
+        ("catch-up-events", Destination::Events),
+        ("catch-up-commands", commands),
+    ] {
         let messages = runtime.block_on(read_all(log, destination, 1_000));
         group.throughput(Throughput::Elements(elements(messages)));
         for page in PAGES {
@@ -95,7 +105,10 @@ async fn read_all(log: &EmbeddedLog, destination: Destination, page: usize) -> u
         let shard = ShardId::new(Service::Orders, number);
         let mut position = 0;
         loop {
-            let messages = log.read(shard, destination, position, page).await.expect("the outbox can be read");
+            let messages = log
+                .read(shard, destination, position, page)
+                .await
+                .expect("the outbox can be read");
             count += messages.len();
             match messages.last() {
                 Some(last) => position = last.sequence,

@@ -1,9 +1,13 @@
 //! Events per second into the views.
 //!
-//! `documents` and `search` are the writer of a view alone, fed with decoded events in batches as large as its projector's
-//! may be; `rebuild` is both views with their projectors, which find nothing and read the history from the outbox.
+//! `documents` and `search` are the writer of a view alone, fed with decoded events in batches as
+//! large as its projector's may be; `rebuild` is both views with their projectors, which find
+//! nothing and read the history from the outbox.
 
-#![expect(clippy::expect_used, reason = "a benchmark that cannot go on ends with a message")]
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot go on ends with a message"
+)]
 
 mod support {
     pub mod allocator;
@@ -36,13 +40,17 @@ fn projection(criterion: &mut Criterion) {
     let history = History::write(&system);
     let mut group = criterion.benchmark_group("projection");
     group.sampling_mode(SamplingMode::Flat);
-    group.throughput(Throughput::Elements(u64::try_from(history.events.len()).unwrap_or(0)));
+    group.throughput(Throughput::Elements(
+        u64::try_from(history.events.len()).unwrap_or(0),
+    ));
     group.bench_function("documents", |bencher| {
         bencher.iter_custom(|times| {
             let feed_one = |_| {
                 let folder = folder();
                 let store = SqliteDocumentStore::new(folder.path());
-                let opened = system.block_on(store.open(1)).expect("the view can be opened");
+                let opened = system
+                    .block_on(store.open(1))
+                    .expect("the view can be opened");
                 let mut writer = opened.writer;
                 feed(writer.as_mut(), &history.events, DOCUMENTS_BATCH)
             };
@@ -53,7 +61,8 @@ fn projection(criterion: &mut Criterion) {
         bencher.iter_custom(|times| {
             let feed_one = |_| {
                 let folder = folder();
-                let (mut writer, _reader) = open_embedded(folder.path()).expect("the view can be opened");
+                let (mut writer, _reader) =
+                    open_embedded(folder.path()).expect("the view can be opened");
                 feed(writer.as_mut(), &history.events, SEARCH_BATCH)
             };
             (0..times).map(feed_one).sum()
@@ -92,7 +101,9 @@ fn rebuild(system: &SystemRunner, history: &History) -> Duration {
         let views = Views::start(config, log);
         views.settled(Duration::from_secs(60)).await;
         for view in views.all() {
-            let reached = view.wait_until(&history.end(), Duration::from_secs(60)).await;
+            let reached = view
+                .wait_until(&history.end(), Duration::from_secs(60))
+                .await;
             reached.expect("the view takes in everything");
         }
         let took = begun.elapsed();

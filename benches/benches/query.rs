@@ -1,6 +1,9 @@
 //! Queries per second, each as the API asks it, one caller after the other; without HTTP.
 
-#![expect(clippy::expect_used, reason = "a benchmark that cannot go on ends with a message")]
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot go on ends with a message"
+)]
 
 mod support {
     pub mod allocator;
@@ -14,7 +17,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::{System, SystemRunner};
-use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
+use criterion::{
+    BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
+};
 use domain::{CustomerId, Money, OrderId, OrderState, Service};
 use projections::documents::{CustomerOrdersQuery, CustomersQuery};
 use projections::search::{SearchQuery, Sort};
@@ -37,7 +42,9 @@ fn query(criterion: &mut Criterion) {
         let views = Views::start(config, Arc::<EmbeddedLog>::clone(&history.log));
         views.settled(WAIT).await;
         for view in views.all() {
-            view.wait_until(&history.end(), WAIT).await.expect("the view takes in everything");
+            view.wait_until(&history.end(), WAIT)
+                .await
+                .expect("the view takes in everything");
         }
         views
     });
@@ -51,7 +58,12 @@ fn query(criterion: &mut Criterion) {
     history.close(&system);
 }
 
-fn by_id(group: &mut BenchmarkGroup<'_, WallTime>, system: &SystemRunner, views: &Views, history: &History) {
+fn by_id(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    system: &SystemRunner,
+    views: &Views,
+    history: &History,
+) {
     let documents = views.documents().current().expect("the view answers");
     let documents = documents.reader();
     one_after_the_other(group, system, "customer", customers(history), async |id| {
@@ -62,62 +74,138 @@ fn by_id(group: &mut BenchmarkGroup<'_, WallTime>, system: &SystemRunner, views:
         let order = documents.order(id).await.expect("the view answers");
         assert!(order.value.is_some());
     });
-    one_after_the_other(group, system, "order-with-token", orders(history), async |id| {
-        let token = ConsistencyToken::of(Service::Orders, id.0, 2);
-        views.documents().wait_until(&token, WAIT).await.expect("the view has reached it");
-        let order = documents.order(id).await.expect("the view answers");
-        assert!(order.value.is_some());
-    });
+    one_after_the_other(
+        group,
+        system,
+        "order-with-token",
+        orders(history),
+        async |id| {
+            let token = ConsistencyToken::of(Service::Orders, id.0, 2);
+            views
+                .documents()
+                .wait_until(&token, WAIT)
+                .await
+                .expect("the view has reached it");
+            let order = documents.order(id).await.expect("the view answers");
+            assert!(order.value.is_some());
+        },
+    );
 }
 
-fn lists(group: &mut BenchmarkGroup<'_, WallTime>, system: &SystemRunner, views: &Views, history: &History) {
+fn lists(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    system: &SystemRunner,
+    views: &Views,
+    history: &History,
+) {
     let documents = views.documents().current().expect("the view answers");
     let documents = documents.reader();
-    one_after_the_other(group, system, "customer-orders", customers(history), async |id| {
-        let query = CustomerOrdersQuery { limit: PAGE, ..CustomerOrdersQuery::default() };
-        let orders = documents.customer_orders(id, query).await.expect("the view answers");
-        assert!(orders.value.is_some());
-    });
-    let newest = CustomersQuery { limit: PAGE, ..CustomersQuery::default() };
-    let named = CustomersQuery { name: Some("customer 7".to_owned()), ..newest.clone() };
+    one_after_the_other(
+        group,
+        system,
+        "customer-orders",
+        customers(history),
+        async |id| {
+            let query = CustomerOrdersQuery {
+                limit: PAGE,
+                ..CustomerOrdersQuery::default()
+            };
+            let orders = documents
+                .customer_orders(id, query)
+                .await
+                .expect("the view answers");
+            assert!(orders.value.is_some());
+        },
+    );
+    let newest = CustomersQuery {
+        limit: PAGE,
+        ..CustomersQuery::default()
+    };
+    let named = CustomersQuery {
+        name: Some("customer 7".to_owned()),
+        ..newest.clone()
+    };
     let valuable = CustomersQuery {
         min_order_total: Some(Money::from_cents(1_000)),
         order_state: Some(OrderState::Approved),
         ..newest.clone()
     };
-    for (name, query) in [("customers", newest), ("customers-by-name", named), ("customers-by-order", valuable)] {
+    for (name, query) in [
+        ("customers", newest),
+        ("customers-by-name", named),
+        ("customers-by-order", valuable),
+    ] {
         one_after_the_other(group, system, name, std::iter::repeat(()), async |()| {
-            let customers = documents.customers(query.clone()).await.expect("the view answers");
+            let customers = documents
+                .customers(query.clone())
+                .await
+                .expect("the view answers");
             assert!(!customers.value.items.is_empty());
         });
     }
-    one_after_the_other(group, system, "customers-count", std::iter::repeat(()), async |()| {
-        documents.count_customers().await.expect("the view answers");
-    });
+    one_after_the_other(
+        group,
+        system,
+        "customers-count",
+        std::iter::repeat(()),
+        async |()| {
+            documents.count_customers().await.expect("the view answers");
+        },
+    );
 }
 
-fn searches(group: &mut BenchmarkGroup<'_, WallTime>, system: &SystemRunner, views: &Views, history: &History) {
+fn searches(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    system: &SystemRunner,
+    views: &Views,
+    history: &History,
+) {
     let search = views.search().current().expect("the view answers");
     let search = search.reader();
-    let text = |text: &str| SearchQuery { text: Some(text.to_owned()), ..SearchQuery::default() };
+    let text = |text: &str| SearchQuery {
+        text: Some(text.to_owned()),
+        ..SearchQuery::default()
+    };
     for (name, query) in [
         ("search-newest", SearchQuery::default()),
         ("search-one-customer", text("\"customer 7\"")),
         ("search-words-of-all", text("yogurt bananas")),
         ("search-prefix-of-all", text("yog*")),
-        ("search-largest-total", SearchQuery { sort: Some(Sort::Total), ..text("yogurt") }),
+        (
+            "search-largest-total",
+            SearchQuery {
+                sort: Some(Sort::Total),
+                ..text("yogurt")
+            },
+        ),
     ] {
         one_after_the_other(group, system, name, std::iter::repeat(()), async |()| {
-            let found = search.search(query.clone()).await.expect("the view answers");
+            let found = search
+                .search(query.clone())
+                .await
+                .expect("the view answers");
             assert!(!found.hits.is_empty());
         });
     }
-    one_after_the_other(group, system, "search-with-token", orders(history), async |id| {
-        let token = ConsistencyToken::of(Service::Orders, id.0, 2);
-        views.search().wait_until(&token, WAIT).await.expect("the view has reached it");
-        let found = search.search(text("\"customer 7\"")).await.expect("the view answers");
-        assert!(!found.hits.is_empty());
-    });
+    one_after_the_other(
+        group,
+        system,
+        "search-with-token",
+        orders(history),
+        async |id| {
+            let token = ConsistencyToken::of(Service::Orders, id.0, 2);
+            views
+                .search()
+                .wait_until(&token, WAIT)
+                .await
+                .expect("the view has reached it");
+            let found = search
+                .search(text("\"customer 7\""))
+                .await
+                .expect("the view answers");
+            assert!(!found.hits.is_empty());
+        },
+    );
 }
 
 /// Asks one question after the other, each of the next in turn.
@@ -142,14 +230,16 @@ fn one_after_the_other<T>(
 }
 
 fn customers(history: &History) -> impl Iterator<Item = CustomerId> + '_ {
-    let created =
-        |event: &projections::Event| matches!(event.payload, Payload::Customer(_)).then_some(CustomerId(event.entity));
+    let created = |event: &projections::Event| {
+        matches!(event.payload, Payload::Customer(_)).then_some(CustomerId(event.entity))
+    };
     history.events.iter().filter_map(created).cycle()
 }
 
 fn orders(history: &History) -> impl Iterator<Item = OrderId> + '_ {
-    let created =
-        |event: &projections::Event| matches!(event.payload, Payload::Order(_)).then_some(OrderId(event.entity));
+    let created = |event: &projections::Event| {
+        matches!(event.payload, Payload::Order(_)).then_some(OrderId(event.entity))
+    };
     history.events.iter().filter_map(created).cycle()
 }
 

@@ -1,11 +1,15 @@
-//! Completed create-order sagas per second through the gateway, by how many are in flight: from the command to the
-//! approved order, three durable units each, without HTTP and without views.
+//! Completed create-order sagas per second through the gateway, by how many are in flight: from the
+//! command to the approved order, three durable units each, without HTTP and without views.
 //!
-//! The callers run in the same process, on a thread of their own. The load generator measures the whole product.
+//! The callers run in the same process, on a thread of their own. The load generator measures the
+//! whole product.
 //!
 //! Printed at the end: the memory of a customer's actor that lives in a running node.
 
-#![expect(clippy::expect_used, reason = "a benchmark that cannot go on ends with a message")]
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot go on ends with a message"
+)]
 
 mod support {
     pub mod allocator;
@@ -25,14 +29,18 @@ use support::shop::Shop;
 const CUSTOMERS: usize = 1_000;
 /// Customers whose memory is measured: with those before them, fewer than may stay in memory.
 const MORE_CUSTOMERS: usize = 60_000;
-/// In flight, and sagas per iteration: enough for the first and the last ones, with less company, not to count.
+/// In flight, and sagas per iteration: enough for the first and the last ones, with less company,
+/// not to count.
 const LOADS: [(usize, u64); 3] = [(1, 100), (64, 2_000), (512, 8_000)];
 
 fn saga(criterion: &mut Criterion) {
     let system = System::new();
     let mut group = criterion.benchmark_group("saga");
     group.sampling_mode(SamplingMode::Flat);
-    for (customers, name) in [(CUSTOMERS, "create-order"), (1, "create-order-one-customer")] {
+    for (customers, name) in [
+        (CUSTOMERS, "create-order"),
+        (1, "create-order-one-customer"),
+    ] {
         let (shop, _log) = system.block_on(Shop::open(customers));
         for (in_flight, sagas) in LOADS {
             group.throughput(Throughput::Elements(sagas));
@@ -49,8 +57,8 @@ fn saga(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What one more customer in memory costs a running node: the actor, its place in its shard's directory, and its share
-/// of all that grows with them. In words.
+/// What one more customer in memory costs a running node: the actor, its place in its shard's
+/// directory, and its share of all that grows with them. In words.
 fn memory_of_living_actors() -> String {
     let system = System::new();
     system.block_on(async {

@@ -1,12 +1,15 @@
-//! The floor: what a machine can do at best with the rows of a create-order saga, over HTTP and durable.
+//! The floor: what a machine can do at best with the rows of a create-order saga, over HTTP and
+//! durable.
 //!
-//! It accepts the same requests as the product and writes the same rows in the same three durable units (order and
-//! saga; reservation; outcome) into two SQLite files, by prepared statements, with pipelined group commits. Left out is
-//! what the product exists for: actors, views, search, history, idempotency, recovery. Decisions are made in a hash map
-//! by the thread that commits them. So its rate bounds that of any design with these rows and these commits, and
-//! the product's rate is told as a share of it.
+//! It accepts the same requests as the product and writes the same rows in the same three durable
+//! units (order and saga; reservation; outcome) into two SQLite files, by prepared statements, with
+//! pipelined group commits. Left out is what the product exists for: actors, views, search,
+//! history, idempotency, recovery. Decisions are made in a hash map by the thread that commits
+//! them. So its rate bounds that of any design with these rows and these commits, and the product's
+//! rate is told as a share of it.
 //!
-//! Not a server to use: it begins with an empty directory and does not take up what a stop left unfinished.
+//! Not a server to use: it begins with an empty directory and does not take up what a stop left
+//! unfinished.
 
 pub mod committer;
 pub mod customers;
@@ -30,7 +33,11 @@ use self::reader::Reader;
 pub const SHARDS: u8 = 16;
 
 #[derive(Debug, Clone, clap::Parser)]
-#[command(name = "floor", version, about = "The same rows in the same durable units, without actors and views")]
+#[command(
+    name = "floor",
+    version,
+    about = "The same rows in the same durable units, without actors and views"
+)]
 pub struct Options {
     /// HTTP address.
     #[arg(long, default_value = "127.0.0.1:8081")]
@@ -54,35 +61,58 @@ pub async fn serve(options: Options) -> anyhow::Result<()> {
 
     let (reserve_at, reply_to) = (to_customers.clone(), to_orders.clone());
     start("floor-orders", move || {
-        commit_all(&orders_file, orders::Units::new(&orders_file, reserve_at)?, &orders_inbox)
+        commit_all(
+            &orders_file,
+            orders::Units::new(&orders_file, reserve_at)?,
+            &orders_inbox,
+        )
     })?;
     start("floor-customers", move || {
-        commit_all(&customers_file, customers::Units::new(&customers_file, reply_to)?, &customers_inbox)
+        commit_all(
+            &customers_file,
+            customers::Units::new(&customers_file, reply_to)?,
+            &customers_inbox,
+        )
     })?;
 
     let data_dir = options.data_dir.clone();
     let server = HttpServer::new(move || {
-        let reader = Reader::open(&data_dir).map_err(|error| eprintln!("floor: cannot read: {error:#}")).ok();
+        let reader = Reader::open(&data_dir)
+            .map_err(|error| eprintln!("floor: cannot read: {error:#}"))
+            .ok();
         App::new()
-            .app_data(web::Data::new(routes::State::new(to_orders.clone(), to_customers.clone(), reader)))
+            .app_data(web::Data::new(routes::State::new(
+                to_orders.clone(),
+                to_customers.clone(),
+                reader,
+            )))
             .configure(routes::configure)
     })
     .workers(usize::from(options.http_threads))
     .backlog(4_096)
     .bind(options.listen)
     .with_context(|| format!("listen: cannot listen on {}", options.listen))?;
-    println!("floor: listening on http://{}, data in {}", options.listen, options.data_dir.display());
+    println!(
+        "floor: listening on http://{}, data in {}",
+        options.listen,
+        options.data_dir.display()
+    );
     Ok(server.run().await?)
 }
 
 /// Starts a committer. A floor whose commits fail measures nothing, so it ends.
-fn start(name: &str, commit: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> anyhow::Result<()> {
+fn start(
+    name: &str,
+    commit: impl FnOnce() -> anyhow::Result<()> + Send + 'static,
+) -> anyhow::Result<()> {
     let run = || {
         if let Err(error) = commit() {
             eprintln!("floor: {error:#}");
             std::process::exit(1);
         }
     };
-    std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)?;
     Ok(())
 }

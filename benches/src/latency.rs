@@ -29,7 +29,8 @@ impl Latencies {
     }
 
     pub fn record(&mut self, latency: Duration) {
-        self.0.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST));
+        self.0
+            .saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST));
     }
 
     /// Takes over what another has seen.
@@ -63,7 +64,12 @@ mod tests {
         let mut latencies = Latencies::new().unwrap();
         (0..99).for_each(|_| latencies.record(Duration::from_millis(1)));
         latencies.record(Duration::from_millis(50));
-        let Summary { count, p50, p99, max } = latencies.summary();
+        let Summary {
+            count,
+            p50,
+            p99,
+            max,
+        } = latencies.summary();
         assert_eq!(count, 100);
         assert!(p50 < 1.1 && p99 < 1.1, "{p50} {p99}");
         assert!((49.0..51.0).contains(&max), "{max}");

@@ -1,10 +1,11 @@
 //! What the benchmarks of this repository share.
 //!
-//! - [`load`]: the load generator (`--bin load`), which speaks the public HTTP contract and nothing else;
-//! - [`floor`]: the floor server (`--bin floor`): the same rows in the same durable units as the product, without
-//!   actors and views, to tell what a machine can do at best;
-//! - [`views`]: the views by themselves (`--bin views`): their throughput beside the bare client's, and API composition
-//!   beside a view;
+//! - [`load`]: the load generator (`--bin load`), which speaks the public HTTP contract and nothing
+//!   else;
+//! - [`floor`]: the floor server (`--bin floor`): the same rows in the same durable units as the
+//!   product, without actors and views, to tell what a machine can do at best;
+//! - [`views`]: the views by themselves (`--bin views`): their throughput beside the bare client's,
+//!   and API composition beside a view;
 //! - [`lag`]: how far views are behind the commits, seen over HTTP (`--bin lag`);
 //! - [`plot`]: one picture of several runs (`--bin plot`).
 //!

@@ -1,8 +1,9 @@
 //! The load generator: creates customers, sends orders, measures, and checks the end state.
 //!
-//! It speaks the public HTTP contract alone, so that it measures what a caller would see, and the floor server can be
-//! measured by the same means. It shares the machine with the server: everything per request is as cheap as it can be
-//! without giving up the checks (requests formatted once, one buffer per connection, no locks between threads).
+//! It speaks the public HTTP contract alone, so that it measures what a caller would see, and the
+//! floor server can be measured by the same means. It shares the machine with the server:
+//! everything per request is as cheap as it can be without giving up the checks (requests formatted
+//! once, one buffer per connection, no locks between threads).
 
 pub mod catch_up;
 pub mod connection;
@@ -39,29 +40,52 @@ use crate::rate::{micros_each, number, rounded};
 
 /// The whole run, from the first customer to the last check.
 pub fn run(options: Options) -> anyhow::Result<Report> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let templates = Template::all(&options)?;
     let picker = Picker::new(options.distribution, options.customers)?;
-    eprintln!("creating {} customers at {}", options.customers, options.url);
+    eprintln!(
+        "creating {} customers at {}",
+        options.customers, options.url
+    );
     let customers = runtime.block_on(customers::create(&options))?;
-    let plan = Arc::new(Plan { options, customers, picker, templates });
+    let plan = Arc::new(Plan {
+        options,
+        customers,
+        picker,
+        templates,
+    });
 
     let warmed = warm_up(&plan)?;
     let own = process::sample(std::process::id()).unwrap_or_default();
     let server = plan.options.server_pid.map(sample_server).transpose()?;
     let measured = plan.options.measured();
     let mut progress = Progress::new("load", measured, plan.options.server_pid);
-    let Outcome { recorder, mut ledger, ended } = phase::run(&plan, measured, plan.options.rate, &mut progress)?;
+    let Outcome {
+        recorder,
+        mut ledger,
+        ended,
+    } = phase::run(&plan, measured, plan.options.rate, &mut progress)?;
     progress.finish();
 
-    let cpu = process::sample(std::process::id()).unwrap_or_default().cpu.saturating_sub(own.cpu);
+    let cpu = process::sample(std::process::id())
+        .unwrap_or_default()
+        .cpu
+        .saturating_sub(own.cpu);
     let mut report = Report::new(&plan.options, recorder, cpu);
     report.server = match (server, plan.options.server_pid) {
-        (Some(before), Some(pid)) => Some(server_report(before, sample_server(pid)?, &progress, report.completed)),
+        (Some(before), Some(pid)) => Some(server_report(
+            before,
+            sample_server(pid)?,
+            &progress,
+            report.completed,
+        )),
         _ => None,
     };
     if let Some(mut warmed) = warmed {
-        // Its orders count in the sums; the orders looked at one by one are those of the measured load.
+        // Its orders count in the sums; the orders looked at one by one are those of the measured
+        // load.
         warmed.latest.clear();
         warmed.sample.clear();
         ledger.add(warmed);
@@ -70,7 +94,10 @@ pub fn run(options: Options) -> anyhow::Result<Report> {
         eprintln!("checking the end state");
         report.verified = Some(runtime.block_on(async {
             let caught_up = catch_up::measure(&plan.options, &plan.customers, &ledger, ended).await;
-            Verified::new(verify::verify(&plan.options, &plan.customers, &ledger).await, caught_up)
+            Verified::new(
+                verify::verify(&plan.options, &plan.customers, &ledger).await,
+                caught_up,
+            )
         }));
     }
     Ok(report)
@@ -89,7 +116,8 @@ fn warm_up(plan: &Arc<Plan>) -> anyhow::Result<Option<ledger::Ledger>> {
 }
 
 fn sample_server(pid: u32) -> anyhow::Result<Sample> {
-    process::sample(pid).with_context(|| format!("server-pid: there is no process {pid} to look at"))
+    process::sample(pid)
+        .with_context(|| format!("server-pid: there is no process {pid} to look at"))
 }
 
 fn server_report(before: Sample, after: Sample, progress: &Progress, completed: u64) -> Server {

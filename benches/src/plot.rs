@@ -1,6 +1,8 @@
-//! Pictures as SVG: bars. Of several runs of `load`, for the rate and for the latencies p50 and p99.
+//! Pictures as SVG: bars. Of several runs of `load`, for the rate and for the latencies p50 and
+//! p99.
 //!
-//! Each group of bars has a scale of its own, from zero to its largest value, and each bar its number beside it.
+//! Each group of bars has a scale of its own, from zero to its largest value, and each bar its
+//! number beside it.
 
 use std::fmt::Write;
 
@@ -22,9 +24,24 @@ struct Group {
 }
 
 const GROUPS: [Group; 3] = [
-    Group { heading: "completed per second", colour: "#2a6f97", value: |run| run.completed_per_second, decimals: 0 },
-    Group { heading: "latency p50 (ms)", colour: "#52796f", value: |run| run.latency.p50, decimals: 2 },
-    Group { heading: "latency p99 (ms)", colour: "#bc6c25", value: |run| run.latency.p99, decimals: 2 },
+    Group {
+        heading: "completed per second",
+        colour: "#2a6f97",
+        value: |run| run.completed_per_second,
+        decimals: 0,
+    },
+    Group {
+        heading: "latency p50 (ms)",
+        colour: "#52796f",
+        value: |run| run.latency.p50,
+        decimals: 2,
+    },
+    Group {
+        heading: "latency p99 (ms)",
+        colour: "#bc6c25",
+        value: |run| run.latency.p99,
+        decimals: 2,
+    },
 ];
 
 /// Bars with a scale of their own.
@@ -49,7 +66,13 @@ pub fn svg(runs: &[Report]) -> String {
         heading: group.heading.to_owned(),
         colour: group.colour,
         decimals: group.decimals,
-        bars: runs.iter().map(|run| Bar { label: label(run), value: (group.value)(run) }).collect(),
+        bars: runs
+            .iter()
+            .map(|run| Bar {
+                label: label(run),
+                value: (group.value)(run),
+            })
+            .collect(),
     };
     draw(&GROUPS.iter().map(chart).collect::<Vec<_>>())
 }
@@ -62,7 +85,11 @@ pub fn draw(charts: &[Chart]) -> String {
     for chart in charts {
         y += HEADING;
         text(&mut body, 10.0, y - 14.0, "bold", &chart.heading);
-        let largest = chart.bars.iter().map(|bar| bar.value).fold(f64::EPSILON, f64::max);
+        let largest = chart
+            .bars
+            .iter()
+            .map(|bar| bar.value)
+            .fold(f64::EPSILON, f64::max);
         for bar in &chart.bars {
             draw_bar(&mut body, y, chart, bar, largest);
             y += BAR + GAP;
@@ -83,20 +110,34 @@ fn draw_bar(body: &mut String, y: f64, chart: &Chart, bar: &Bar, largest: f64) {
     text(body, 20.0, baseline, "normal", label);
     let colour = chart.colour;
     // Writing to a string cannot fail.
-    let _ =
-        writeln!(body, "<rect x=\"{LABEL_WIDTH}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>");
-    text(body, LABEL_WIDTH + width + 6.0, baseline, "normal", &format!("{value:.*}", chart.decimals));
+    let _ = writeln!(
+        body,
+        "<rect x=\"{LABEL_WIDTH}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>"
+    );
+    text(
+        body,
+        LABEL_WIDTH + width + 6.0,
+        baseline,
+        "normal",
+        &format!("{value:.*}", chart.decimals),
+    );
 }
 
 fn text(body: &mut String, x: f64, y: f64, weight: &str, what: &str) {
     let what = what.replace('&', "&amp;").replace('<', "&lt;");
-    let _ = writeln!(body, "<text x=\"{x:.1}\" y=\"{y:.1}\" font-weight=\"{weight}\">{what}</text>");
+    let _ = writeln!(
+        body,
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" font-weight=\"{weight}\">{what}</text>"
+    );
 }
 
 /// The run's name, or what tells it from others.
 fn label(run: &Report) -> String {
     if run.label.is_empty() {
-        format!("{} in flight, {}, {}", run.settings.in_flight, run.settings.distribution, run.settings.path)
+        format!(
+            "{} in flight, {}, {}",
+            run.settings.in_flight, run.settings.distribution, run.settings.path
+        )
     } else {
         run.label.clone()
     }
@@ -113,7 +154,8 @@ mod tests {
     fn run(label: &str, completed: u64) -> Report {
         let options = Options::try_parse_from(["load", "--label", label]).unwrap();
         let mut seen = Recorder::new().unwrap();
-        (0..completed).for_each(|_| seen.complete(Duration::from_secs(1), Duration::from_millis(2)));
+        (0..completed)
+            .for_each(|_| seen.complete(Duration::from_secs(1), Duration::from_millis(2)));
         Report::new(&options, seen, Duration::ZERO)
     }
 

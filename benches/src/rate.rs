@@ -1,11 +1,12 @@
 //! Counts and times as the floating point numbers that a report shows.
 //!
-//! One place, because the lossless conversions of the standard library end at `u32`. Only for showing: nothing that
-//! is compared exactly (money, versions) passes through here.
+//! One place, because the lossless conversions of the standard library end at `u32`. Only for
+//! showing: nothing that is compared exactly (money, versions) passes through here.
 
 use std::time::Duration;
 
-/// A count as a number to calculate with; counts beyond `u32` are shown by their upper and lower half.
+/// A count as a number to calculate with; counts beyond `u32` are shown by their upper and lower
+/// half.
 #[must_use]
 pub fn number(count: u64) -> f64 {
     let high = u32::try_from(count >> 32).unwrap_or(u32::MAX);
@@ -16,13 +17,21 @@ pub fn number(count: u64) -> f64 {
 /// Events per second; zero when no time has passed.
 #[must_use]
 pub fn per_second(count: u64, time: Duration) -> f64 {
-    if time.is_zero() { 0.0 } else { number(count) / time.as_secs_f64() }
+    if time.is_zero() {
+        0.0
+    } else {
+        number(count) / time.as_secs_f64()
+    }
 }
 
 /// Microseconds of `time` per event; zero without events.
 #[must_use]
 pub fn micros_each(time: Duration, count: u64) -> f64 {
-    if count == 0 { 0.0 } else { time.as_secs_f64() * 1e6 / number(count) }
+    if count == 0 {
+        0.0
+    } else {
+        time.as_secs_f64() * 1e6 / number(count)
+    }
 }
 
 /// Rounded to `decimals` digits, so that a JSON report is readable.

@@ -1,9 +1,9 @@
 //! The views measured by themselves, without HTTP and without the command side.
 //!
-//! - [`throughput`]: how many events per second the writer of a view takes in, beside a [`floor`] that writes the same
-//!   documents to the same store with the bare client;
-//! - [`composition`]: *recent, valuable customers*, asked of the services' own databases and joined by the asker, and
-//!   asked of the document view.
+//! - [`throughput`]: how many events per second the writer of a view takes in, beside a [`floor`]
+//!   that writes the same documents to the same store with the bare client;
+//! - [`composition`]: *recent, valuable customers*, asked of the services' own databases and joined
+//!   by the asker, and asked of the document view.
 
 pub mod composition;
 pub mod floor;
@@ -22,8 +22,12 @@ use self::options::{Command, Options};
 
 /// Runs what the command line asks for. The exit code is 1 when what was measured is wrong.
 pub fn run(options: Options) -> anyhow::Result<ExitCode> {
-    // As a node has it: connections on a runtime of two threads, the writer of a view on a thread of its own.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // As a node has it: connections on a runtime of two threads, the writer of a view on a thread
+    // of its own.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     match options.command {
         Command::Throughput(asked) => {
             let report = throughput::measure(&runtime, &options.place, &asked)?;
@@ -33,7 +37,8 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
             let report = composition::measure(&runtime, &options.place, &asked)?;
             if let Some(picture) = &asked.svg {
                 let svg = composition::plot::svg(&report);
-                std::fs::write(picture, svg).with_context(|| format!("svg: cannot write {}", picture.display()))?;
+                std::fs::write(picture, svg)
+                    .with_context(|| format!("svg: cannot write {}", picture.display()))?;
             }
             tell(&report, options.json.as_deref())?;
         }

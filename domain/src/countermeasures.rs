@@ -1,21 +1,22 @@
 //! Countermeasures against the isolation that sagas lack, as types.
 //!
-//! A saga's steps commit one by one, so others see its half-done work. The names are those of Frank and Zahle
-//! (*Semantic ACID properties in multidatabases using remote procedure calls and update propagations*, 1998), as taken
-//! up by Richardson in *Microservices Patterns*, chapter 4.
+//! A saga's steps commit one by one, so others see its half-done work. The names are those of Frank
+//! and Zahle (*Semantic ACID properties in multidatabases using remote procedure calls and update
+//! propagations*, 1998), as taken up by Richardson in *Microservices Patterns*, chapter 4.
 
 use crate::money::Money;
 use crate::saga::SagaKind;
 
-/// Semantic lock: a state of an entity that says a saga is at work on it. Commands that conflict are refused at once,
-/// none is held back, so that there is nothing to deadlock.
+/// Semantic lock: a state of an entity that says a saga is at work on it. Commands that conflict
+/// are refused at once, none is held back, so that there is nothing to deadlock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SemanticLock {
     pub held_by: SagaKind,
 }
 
-/// Commutative update: reservations and releases of credit give the same balance in any order, so that sagas of one
-/// customer need not wait for each other. (Whether a reservation is *granted* does depend on the order; once granted, it commutes.)
+/// Commutative update: reservations and releases of credit give the same balance in any order, so
+/// that sagas of one customer need not wait for each other. (Whether a reservation is *granted*
+/// does depend on the order; once granted, it commutes.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommutativeUpdate {
     Reserve(Money),
@@ -23,17 +24,21 @@ pub enum CommutativeUpdate {
 }
 
 impl CommutativeUpdate {
-    /// The reserved sum after the update; `None` when it cannot be represented or would fall below zero.
+    /// The reserved sum after the update; `None` when it cannot be represented or would fall below
+    /// zero.
     #[must_use]
     pub fn apply(self, reserved: Money) -> Option<Money> {
         match self {
             CommutativeUpdate::Reserve(amount) => reserved.checked_add(amount),
-            CommutativeUpdate::Release(amount) => reserved.checked_sub(amount).filter(|sum| !sum.is_negative()),
+            CommutativeUpdate::Release(amount) => reserved
+                .checked_sub(amount)
+                .filter(|sum| !sum.is_negative()),
         }
     }
 }
 
-/// Reread value: before a saga's last word, check that what it began with has not changed in between.
+/// Reread value: before a saga's last word, check that what it began with has not changed in
+/// between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RereadValue {
     pub expected_version: u64,
@@ -47,7 +52,11 @@ impl RereadValue {
     /// # Errors
     /// [`Changed`] when `version` is another than the expected one.
     pub fn check(self, version: u64) -> Result<(), Changed> {
-        if version == self.expected_version { Ok(()) } else { Err(Changed) }
+        if version == self.expected_version {
+            Ok(())
+        } else {
+            Err(Changed)
+        }
     }
 }
 
@@ -70,6 +79,9 @@ mod tests {
 
     #[test]
     fn more_than_is_reserved_cannot_be_released() {
-        assert_eq!(CommutativeUpdate::Release(Money::from_cents(2)).apply(Money::from_cents(1)), None);
+        assert_eq!(
+            CommutativeUpdate::Release(Money::from_cents(2)).apply(Money::from_cents(1)),
+            None
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! The customer: a credit limit and the credit its orders have reserved.
 //!
-//! `0 ≤ reserved ≤ limit` holds at every version, and `reserved` is the sum of the open reservations. The reservations
-//! themselves are rows of the store (a customer may have a million); a decision is handed the one it is about.
+//! `0 ≤ reserved ≤ limit` holds at every version, and `reserved` is the sum of the open
+//! reservations. The reservations themselves are rows of the store (a customer may have a million);
+//! a decision is handed the one it is about.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +36,8 @@ pub struct CustomerCreated {
     pub credit_limit: Money,
 }
 
-/// Credit was reserved for an order, or released. It carries the balance after it, so that the state at any version
-/// is found without folding all events before.
+/// Credit was reserved for an order, or released. It carries the balance after it, so that the
+/// state at any version is found without folding all events before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreditChanged {
@@ -75,10 +76,13 @@ impl Customer {
 
     #[must_use]
     pub fn available_credit(&self) -> Money {
-        self.credit_limit.checked_sub(self.reserved).unwrap_or(Money::ZERO)
+        self.credit_limit
+            .checked_sub(self.reserved)
+            .unwrap_or(Money::ZERO)
     }
 
-    /// Reserves credit for an order. `existing` is the order's open reservation: a second request changes nothing.
+    /// Reserves credit for an order. `existing` is the order's open reservation: a second request
+    /// changes nothing.
     ///
     /// # Errors
     /// [`CreditLimitExceeded`] when the credit available is less than `amount`.
@@ -91,23 +95,33 @@ impl Customer {
         if existing.is_some() {
             return Ok(None);
         }
-        let reserved = CommutativeUpdate::Reserve(amount).apply(self.reserved).ok_or(CreditLimitExceeded)?;
+        let reserved = CommutativeUpdate::Reserve(amount)
+            .apply(self.reserved)
+            .ok_or(CreditLimitExceeded)?;
         let available_credit = self
             .credit_limit
             .checked_sub(reserved)
             .filter(|available| !available.is_negative())
             .ok_or(CreditLimitExceeded)?;
-        Ok(Some(CustomerEvent::CreditReserved(CreditChanged { order_id, amount, available_credit })))
+        Ok(Some(CustomerEvent::CreditReserved(CreditChanged {
+            order_id,
+            amount,
+            available_credit,
+        })))
     }
 
-    /// Releases what an order has reserved. Releasing what was never reserved succeeds and changes nothing: it is what
-    /// makes the compensation of a step with an unknown outcome safe.
+    /// Releases what an order has reserved. Releasing what was never reserved succeeds and changes
+    /// nothing: it is what makes the compensation of a step with an unknown outcome safe.
     #[must_use]
     pub fn release(&self, order_id: OrderId, existing: Option<Money>) -> Option<CustomerEvent> {
         let amount = existing?;
         let reserved = CommutativeUpdate::Release(amount).apply(self.reserved)?;
         let available_credit = self.credit_limit.checked_sub(reserved)?;
-        Some(CustomerEvent::CreditReleased(CreditChanged { order_id, amount, available_credit }))
+        Some(CustomerEvent::CreditReleased(CreditChanged {
+            order_id,
+            amount,
+            available_credit,
+        }))
     }
 
     /// The state after one more event.
@@ -115,7 +129,10 @@ impl Customer {
         match event {
             CustomerEvent::Created(created) => *self = Customer::created(self.id, created, at),
             CustomerEvent::CreditReserved(change) | CustomerEvent::CreditReleased(change) => {
-                self.reserved = self.credit_limit.checked_sub(change.available_credit).unwrap_or(Money::ZERO);
+                self.reserved = self
+                    .credit_limit
+                    .checked_sub(change.available_credit)
+                    .unwrap_or(Money::ZERO);
                 self.version += 1;
                 self.updated_at = at;
             }
@@ -135,15 +152,27 @@ mod tests {
     }
 
     fn customer_with_limit(cents: i64) -> Customer {
-        let created = CustomerCreated { name: "Ada Park".into(), credit_limit: Money::from_cents(cents) };
-        Customer::created(CustomerId(Uuid::from_u128(1)), &created, Timestamp::from_micros(1))
+        let created = CustomerCreated {
+            name: "Ada Park".into(),
+            credit_limit: Money::from_cents(cents),
+        };
+        Customer::created(
+            CustomerId(Uuid::from_u128(1)),
+            &created,
+            Timestamp::from_micros(1),
+        )
     }
 
     #[test]
     fn given_15_when_12_34_is_asked_for_then_it_is_reserved() {
         let customer = customer_with_limit(1500);
-        let event = customer.reserve(order(1), Money::from_cents(1234), None).unwrap().unwrap();
-        let CustomerEvent::CreditReserved(change) = &event else { panic!("{event:?}") };
+        let event = customer
+            .reserve(order(1), Money::from_cents(1234), None)
+            .unwrap()
+            .unwrap();
+        let CustomerEvent::CreditReserved(change) = &event else {
+            panic!("{event:?}")
+        };
         assert_eq!(change.available_credit, Money::from_cents(266));
     }
 
@@ -156,7 +185,10 @@ mod tests {
     #[test]
     fn given_a_reservation_when_it_is_asked_for_again_then_nothing_changes() {
         let customer = customer_with_limit(10);
-        assert_eq!(customer.reserve(order(1), Money::from_cents(50), Some(Money::from_cents(10))), Ok(None));
+        assert_eq!(
+            customer.reserve(order(1), Money::from_cents(50), Some(Money::from_cents(10))),
+            Ok(None)
+        );
     }
 
     #[test]

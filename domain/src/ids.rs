@@ -1,8 +1,9 @@
 //! Identities: services, shards, and the ids of customers, orders, sagas and messages.
 //!
-//! All ids are UUIDs. The server makes version 7 (their order is roughly the order of creation, which keeps database
-//! pages warm) and version 8 where an id follows from something else: from an `Idempotency-Key`, so that a repeat finds
-//! the entity by identity alone, or from the entity a saga works on.
+//! All ids are UUIDs. The server makes version 7 (their order is roughly the order of creation,
+//! which keeps database pages warm) and version 8 where an id follows from something else: from an
+//! `Idempotency-Key`, so that a repeat finds the entity by identity alone, or from the entity a
+//! saga works on.
 
 use std::fmt;
 
@@ -40,12 +41,16 @@ impl Service {
 
     #[must_use]
     pub fn from_number(number: u8) -> Option<Service> {
-        Service::ALL.into_iter().find(|service| service.number() == number)
+        Service::ALL
+            .into_iter()
+            .find(|service| service.number() == number)
     }
 
     #[must_use]
     pub fn from_name(name: &str) -> Option<Service> {
-        Service::ALL.into_iter().find(|service| service.name() == name)
+        Service::ALL
+            .into_iter()
+            .find(|service| service.name() == name)
     }
 }
 
@@ -68,14 +73,17 @@ impl ShardId {
         ShardId { service, number }
     }
 
-    /// The shard of `service` that owns the entity: 64-bit FNV-1a over the 16 bytes of its id, the upper half folded
-    /// onto the lower, modulo the number of shards. Fixed for ever by the test vectors below, because data lies where
-    /// it says.
+    /// The shard of `service` that owns the entity: 64-bit FNV-1a over the 16 bytes of its id, the
+    /// upper half folded onto the lower, modulo the number of shards. Fixed for ever by the test
+    /// vectors below, because data lies where it says.
     #[must_use]
     pub fn of(service: Service, entity: Uuid, shards: u16) -> Self {
         let hash = fnv1a_64(entity.as_bytes());
         let remainder = (hash ^ (hash >> 32)) % u64::from(shards.max(1));
-        ShardId { service, number: u16::try_from(remainder).unwrap_or(0) }
+        ShardId {
+            service,
+            number: u16::try_from(remainder).unwrap_or(0),
+        }
     }
 }
 
@@ -87,7 +95,9 @@ impl fmt::Display for ShardId {
 
 /// Fowler-Noll-Vo 1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>).
 fn fnv1a_64(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 macro_rules! entity_id {
@@ -123,8 +133,9 @@ entity_id!(
 );
 
 impl SagaId {
-    /// The saga of `kind` that began when the order reached `order_version`. It keeps the order id's first 48 bits:
-    /// they are the creation time of a version 7 id, so that sagas sort by age like their orders.
+    /// The saga of `kind` that began when the order reached `order_version`. It keeps the order
+    /// id's first 48 bits: they are the creation time of a version 7 id, so that sagas sort by age
+    /// like their orders.
     #[must_use]
     pub fn derive(kind: &str, order: OrderId, order_version: u64) -> Self {
         let mut digest = Sha256::new();
@@ -146,7 +157,24 @@ impl MessageId {
         let [shard_high, shard_low] = source.number.to_be_bytes();
         let [a, b, c, d, e, f, g, h] = sequence.to_be_bytes();
         // Bytes 6 and 8 carry the UUID's version and variant, so nothing of ours stands there.
-        let bytes = [source.service.number(), shard_high, shard_low, a, b, c, 0, d, 0, e, f, g, h, 0, 0, 0];
+        let bytes = [
+            source.service.number(),
+            shard_high,
+            shard_low,
+            a,
+            b,
+            c,
+            0,
+            d,
+            0,
+            e,
+            f,
+            g,
+            h,
+            0,
+            0,
+            0,
+        ];
         MessageId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 }
@@ -166,15 +194,16 @@ impl RequestKey {
         RequestKey(first_16(&digest.finalize()))
     }
 
-    /// The key as an id: that of the entity which a creating request makes, and the one by which an existing entity
-    /// remembers a command.
+    /// The key as an id: that of the entity which a creating request makes, and the one by which an
+    /// existing entity remembers a command.
     #[must_use]
     pub fn as_uuid(self) -> Uuid {
         uuid::Builder::from_custom_bytes(self.0).into_uuid()
     }
 }
 
-/// A fingerprint of a request's value, by which a repeat under the same key is told from another request.
+/// A fingerprint of a request's value, by which a repeat under the same key is told from another
+/// request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(pub Uuid);
@@ -183,7 +212,9 @@ impl Fingerprint {
     /// Of a canonical text of the request: equal values have equal texts.
     #[must_use]
     pub fn of(canonical: &[u8]) -> Self {
-        Fingerprint(uuid::Builder::from_custom_bytes(first_16(&Sha256::digest(canonical))).into_uuid())
+        Fingerprint(
+            uuid::Builder::from_custom_bytes(first_16(&Sha256::digest(canonical))).into_uuid(),
+        )
     }
 }
 
@@ -199,7 +230,8 @@ fn first_16(digest: &[u8]) -> [u8; 16] {
 mod tests {
     use super::*;
 
-    /// If this fails, existing data would be looked for in the wrong shard: change the code back, not the test.
+    /// If this fails, existing data would be looked for in the wrong shard: change the code back,
+    /// not the test.
     #[test]
     fn the_shard_of_an_id_never_changes() {
         for (id, of_16, of_64) in [
@@ -209,7 +241,10 @@ mod tests {
             ("6ba7b810-9dad-11d1-80b4-00c04fd430c8", 10, 26),
         ] {
             let id: Uuid = id.parse().unwrap();
-            let got = (ShardId::of(Service::Orders, id, 16).number, ShardId::of(Service::Orders, id, 64).number);
+            let got = (
+                ShardId::of(Service::Orders, id, 16).number,
+                ShardId::of(Service::Orders, id, 64).number,
+            );
             assert_eq!(got, (of_16, of_64), "{id}");
         }
     }

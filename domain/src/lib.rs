@@ -1,10 +1,14 @@
 //! The domain: what customers, orders and sagas decide, and the messages they exchange.
 //!
-//! Everything here is pure: a decision takes the state and a command and gives an event or a refusal. There is no
-//! clock, no database, no runtime; times and ids come in as values. The crates around it run these decisions
-//! (`actors`), make them durable (`store`) and show them (`projections`).
+//! Everything here is pure: a decision takes the state and a command and gives an event or a
+//! refusal. There is no clock, no database, no runtime; times and ids come in as values. The crates
+//! around it run these decisions (`actors`), make them durable (`store`) and show them
+//! (`projections`).
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
+)]
 
 pub mod countermeasures;
 pub mod customer;

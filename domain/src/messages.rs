@@ -1,7 +1,7 @@
 //! The commands and replies that services exchange in a saga.
 //!
-//! Commands are imperative and address one entity; a reply names the outcome. Events are declared beside the entity
-//! they happen to ([`crate::customer`], [`crate::order`]).
+//! Commands are imperative and address one entity; a reply names the outcome. Events are declared
+//! beside the entity they happen to ([`crate::customer`], [`crate::order`]).
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,8 @@ use crate::ids::{OrderId, SagaId};
 use crate::money::Money;
 use crate::wire::wire_messages;
 
-/// What a customer is asked to do with its credit for an order. The customer is the entity the message addresses.
+/// What a customer is asked to do with its credit for an order. The customer is the entity the
+/// message addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreditRequest {
@@ -42,7 +43,8 @@ impl CustomerCommand {
     }
 }
 
-/// A customer's answer. It carries what the order shows of its customer, and how far the customer has come.
+/// A customer's answer. It carries what the order shows of its customer, and how far the customer
+/// has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerAnswer {
@@ -85,9 +87,13 @@ mod tests {
     /// Names are a promise to data written long ago: this list may only grow.
     #[test]
     fn wire_names_stay_what_they_are() {
-        let names: Vec<_> =
-            [CustomerEvent::WIRE_NAMES, OrderEvent::WIRE_NAMES, CustomerCommand::WIRE_NAMES, CustomerReply::WIRE_NAMES]
-                .concat();
+        let names: Vec<_> = [
+            CustomerEvent::WIRE_NAMES,
+            OrderEvent::WIRE_NAMES,
+            CustomerCommand::WIRE_NAMES,
+            CustomerReply::WIRE_NAMES,
+        ]
+        .concat();
         assert_eq!(
             names,
             [
@@ -115,8 +121,14 @@ mod tests {
     #[test]
     fn an_unknown_type_and_a_malformed_body_are_told_apart() {
         let unknown = CustomerCommand::decode("customer.sing", 1, "{}").unwrap_err();
-        assert_eq!(unknown.to_string(), "unknown message type customer.sing version 1");
+        assert_eq!(
+            unknown.to_string(),
+            "unknown message type customer.sing version 1"
+        );
         let malformed = CustomerCommand::decode("customer.reserve-credit", 1, "{}").unwrap_err();
-        assert_eq!(malformed.to_string(), "malformed body of customer.reserve-credit version 1");
+        assert_eq!(
+            malformed.to_string(),
+            "malformed body of customer.reserve-credit version 1"
+        );
     }
 }

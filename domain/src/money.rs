@@ -1,7 +1,7 @@
 //! Money: an amount in the deployment's one currency, kept in cents and never in floating point.
 //!
-//! On the wire it is `{"amount": "12.34"}`; a JSON number is accepted on input. Arithmetic is checked: an overflow is
-//! a value the caller must handle, not a wrap-around.
+//! On the wire it is `{"amount": "12.34"}`; a JSON number is accepted on input. Arithmetic is
+//! checked: an overflow is a value the caller must handle, not a wrap-around.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,8 +11,8 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
 
-/// The largest amount a request may name: 10 trillion, far below what an `i64` of cents holds, so that sums of many
-/// amounts stay representable.
+/// The largest amount a request may name: 10 trillion, far below what an `i64` of cents holds, so
+/// that sums of many amounts stay representable.
 pub const MAX_CENTS: i64 = 1_000_000_000_000_000;
 
 /// An amount of money in cents. May be negative only as an intermediate value.
@@ -98,7 +98,9 @@ impl FromStr for Money {
             return Err(MoneyError::TooManyDecimals);
         }
         let whole: i64 = whole.parse().map_err(|_| MoneyError::TooLarge)?;
-        let cents: i64 = format!("{fraction:0<2}").parse().map_err(|_| MoneyError::NotADecimal)?;
+        let cents: i64 = format!("{fraction:0<2}")
+            .parse()
+            .map_err(|_| MoneyError::NotADecimal)?;
         let cents = whole
             .checked_mul(100)
             .and_then(|units| units.checked_add(cents))
@@ -139,7 +141,9 @@ impl<'de> Deserialize<'de> for Money {
             }
         }
 
-        deserializer.deserialize_map(ObjectVisitor).map(|wire| wire.amount.0)
+        deserializer
+            .deserialize_map(ObjectVisitor)
+            .map(|wire| wire.amount.0)
     }
 }
 
@@ -169,8 +173,8 @@ impl<'de> Deserialize<'de> for Amount {
                 self.visit_str(&number.to_string())
             }
 
-            // The shortest text that reads back as the same number is what the sender wrote, for all amounts below
-            // 10^13 with two decimals (15 significant digits).
+            // The shortest text that reads back as the same number is what the sender wrote, for
+            // all amounts below 10^13 with two decimals (15 significant digits).
             fn visit_f64<E: de::Error>(self, number: f64) -> Result<Amount, E> {
                 self.visit_str(&number.to_string())
             }
@@ -196,7 +200,11 @@ mod tests {
             (r#"{"amount":0.07}"#, 7),
             (r#"{"amount":"-1.00"}"#, -100),
         ] {
-            assert_eq!(serde_json::from_str::<Money>(json).unwrap().cents(), cents, "{json}");
+            assert_eq!(
+                serde_json::from_str::<Money>(json).unwrap().cents(),
+                cents,
+                "{json}"
+            );
         }
     }
 

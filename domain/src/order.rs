@@ -7,7 +7,8 @@
 //! REJECTED   CANCEL_PENDING ──► CANCELLED
 //! ```
 //!
-//! `PENDING` and `CANCEL_PENDING` are semantic locks: a saga is at work, and what conflicts with it is refused.
+//! `PENDING` and `CANCEL_PENDING` are semantic locks: a saga is at work, and what conflicts with it
+//! is refused.
 
 use serde::{Deserialize, Serialize};
 
@@ -58,15 +59,21 @@ impl OrderState {
 
     #[must_use]
     pub fn from_name(name: &str) -> Option<OrderState> {
-        OrderState::ALL.into_iter().find(|state| state.name() == name)
+        OrderState::ALL
+            .into_iter()
+            .find(|state| state.name() == name)
     }
 
     /// The saga at work on an order in this state.
     #[must_use]
     pub const fn lock(self) -> Option<SemanticLock> {
         match self {
-            OrderState::Pending => Some(SemanticLock { held_by: SagaKind::CreateOrder }),
-            OrderState::CancelPending => Some(SemanticLock { held_by: SagaKind::CancelOrder }),
+            OrderState::Pending => Some(SemanticLock {
+                held_by: SagaKind::CreateOrder,
+            }),
+            OrderState::CancelPending => Some(SemanticLock {
+                held_by: SagaKind::CancelOrder,
+            }),
             _ => None,
         }
     }
@@ -101,7 +108,9 @@ impl RejectionReason {
 
     #[must_use]
     pub fn from_name(name: &str) -> Option<RejectionReason> {
-        RejectionReason::ALL.into_iter().find(|reason| reason.name() == name)
+        RejectionReason::ALL
+            .into_iter()
+            .find(|reason| reason.name() == name)
     }
 }
 
@@ -118,10 +127,13 @@ pub struct OrderLine {
 /// Σ quantity × unit price; `None` when it cannot be represented.
 #[must_use]
 pub fn total_of(lines: &[OrderLine]) -> Option<Money> {
-    lines.iter().try_fold(Money::ZERO, |sum, line| sum.checked_add(line.unit_price.checked_mul(line.quantity)?))
+    lines.iter().try_fold(Money::ZERO, |sum, line| {
+        sum.checked_add(line.unit_price.checked_mul(line.quantity)?)
+    })
 }
 
-/// The state of one order, as far as decisions need it: lines and note are in its first event and in its row.
+/// The state of one order, as far as decisions need it: lines and note are in its first event and
+/// in its row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     pub id: OrderId,
@@ -214,7 +226,11 @@ impl Order {
     ///
     /// # Errors
     /// A state other than `PENDING`, or another version.
-    pub fn approve(&self, reread: RereadValue, customer_name: Option<String>) -> Result<OrderEvent, Refusal> {
+    pub fn approve(
+        &self,
+        reread: RereadValue,
+        customer_name: Option<String>,
+    ) -> Result<OrderEvent, Refusal> {
         self.require(OrderState::Pending)?;
         reread.check(self.version).map_err(|_| Refusal::Changed)?;
         Ok(OrderEvent::Approved(OrderApproved { customer_name }))
@@ -222,9 +238,16 @@ impl Order {
 
     /// # Errors
     /// A state other than `PENDING`.
-    pub fn reject(&self, reason: RejectionReason, customer_name: Option<String>) -> Result<OrderEvent, Refusal> {
+    pub fn reject(
+        &self,
+        reason: RejectionReason,
+        customer_name: Option<String>,
+    ) -> Result<OrderEvent, Refusal> {
         self.require(OrderState::Pending)?;
-        Ok(OrderEvent::Rejected(OrderRejected { reason, customer_name }))
+        Ok(OrderEvent::Rejected(OrderRejected {
+            reason,
+            customer_name,
+        }))
     }
 
     /// # Errors
@@ -259,7 +282,11 @@ impl Order {
     }
 
     fn require(&self, state: OrderState) -> Result<(), Refusal> {
-        if self.state == state { Ok(()) } else { Err(Refusal::NotIn(self.state)) }
+        if self.state == state {
+            Ok(())
+        } else {
+            Err(Refusal::NotIn(self.state))
+        }
     }
 
     fn require_unlocked(&self, state: OrderState) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! Saga definitions: the steps of *create order* and *cancel order* as values to read.
 //!
-//! A saga (Garcia-Molina and Salem, *Sagas*, 1987) is a sequence of local transactions, each with a compensation that
-//! undoes it. [`instance`] runs one; nothing there knows a particular saga.
+//! A saga (Garcia-Molina and Salem, *Sagas*, 1987) is a sequence of local transactions, each with a
+//! compensation that undoes it. [`instance`] runs one; nothing there knows a particular saga.
 
 pub mod instance;
 pub mod state;
@@ -101,7 +101,11 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Local(LocalStep),
-    Remote { participant: Service, command: RemoteCommand, replies: &'static [(ReplyKind, Outcome)] },
+    Remote {
+        participant: Service,
+        command: RemoteCommand,
+        replies: &'static [(ReplyKind, Outcome)],
+    },
 }
 
 /// One step of a saga.
@@ -135,22 +139,36 @@ pub static CREATE_ORDER: SagaDefinition = SagaDefinition {
                 command: RemoteCommand::ReserveCredit,
                 replies: &[
                     (ReplyKind::CreditReserved, Outcome::Done),
-                    (ReplyKind::CreditLimitExceeded, Outcome::Refused(RejectionReason::InsufficientCredit)),
-                    (ReplyKind::CustomerNotFound, Outcome::Refused(RejectionReason::UnknownCustomer)),
+                    (
+                        ReplyKind::CreditLimitExceeded,
+                        Outcome::Refused(RejectionReason::InsufficientCredit),
+                    ),
+                    (
+                        ReplyKind::CustomerNotFound,
+                        Outcome::Refused(RejectionReason::UnknownCustomer),
+                    ),
                 ],
             },
             compensation: Some(Action::Remote {
                 participant: Service::Customers,
                 command: RemoteCommand::ReleaseCredit,
-                replies: &[(ReplyKind::CreditReleased, Outcome::Done), (ReplyKind::CustomerNotFound, Outcome::Done)],
+                replies: &[
+                    (ReplyKind::CreditReleased, Outcome::Done),
+                    (ReplyKind::CustomerNotFound, Outcome::Done),
+                ],
             }),
         },
-        Step { name: "approve-order", action: Action::Local(LocalStep::ApproveOrder), compensation: None },
+        Step {
+            name: "approve-order",
+            action: Action::Local(LocalStep::ApproveOrder),
+            compensation: None,
+        },
     ],
 };
 
-/// An approved order is cancelled: its credit is released. When the saga is stopped on the way it takes the credit
-/// back and the order is approved as before; when another order has the credit by then, the cancel stands.
+/// An approved order is cancelled: its credit is released. When the saga is stopped on the way it
+/// takes the credit back and the order is approved as before; when another order has the credit by
+/// then, the cancel stands.
 pub static CANCEL_ORDER: SagaDefinition = SagaDefinition {
     kind: SagaKind::CancelOrder,
     steps: &[
@@ -164,7 +182,10 @@ pub static CANCEL_ORDER: SagaDefinition = SagaDefinition {
             action: Action::Remote {
                 participant: Service::Customers,
                 command: RemoteCommand::ReleaseCredit,
-                replies: &[(ReplyKind::CreditReleased, Outcome::Done), (ReplyKind::CustomerNotFound, Outcome::Done)],
+                replies: &[
+                    (ReplyKind::CreditReleased, Outcome::Done),
+                    (ReplyKind::CustomerNotFound, Outcome::Done),
+                ],
             },
             compensation: Some(Action::Remote {
                 participant: Service::Customers,
@@ -176,6 +197,10 @@ pub static CANCEL_ORDER: SagaDefinition = SagaDefinition {
                 ],
             }),
         },
-        Step { name: "confirm-cancel", action: Action::Local(LocalStep::ConfirmCancel), compensation: None },
+        Step {
+            name: "confirm-cancel",
+            action: Action::Local(LocalStep::ConfirmCancel),
+            compensation: None,
+        },
     ],
 };

@@ -57,38 +57,48 @@ impl fmt::Display for Timestamp {
 impl FromStr for Timestamp {
     type Err = TimestampError;
 
-    /// RFC 3339 alone, though the parser knows more forms. A time later than it can represent, which is one on the last
-    /// two days of the year 9999, is the latest it can.
+    /// RFC 3339 alone, though the parser knows more forms. A time later than it can represent,
+    /// which is one on the last two days of the year 9999, is the latest it can.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         let offset = offset_of(text).ok_or(TimestampError)?;
         if let Ok(time) = text.parse::<jiff::Timestamp>() {
             return Ok(Timestamp(time.as_microsecond()).min(Timestamp::LAST));
         }
-        let local = text.strip_suffix(offset).and_then(|local| local.parse::<jiff::civil::DateTime>().ok());
+        let local = text
+            .strip_suffix(offset)
+            .and_then(|local| local.parse::<jiff::civil::DateTime>().ok());
         let last_days = jiff::civil::date(9999, 12, 30);
-        local.filter(|local| local.date() >= last_days).map(|_| Timestamp::LAST).ok_or(TimestampError)
+        local
+            .filter(|local| local.date() >= last_days)
+            .map(|_| Timestamp::LAST)
+            .ok_or(TimestampError)
     }
 }
 
-/// The offset at the end of a text of the form `2026-01-31T12:00:00.123456+01:00`; `None` when it has another form.
-/// Whether there is such a day or hour is not looked at.
+/// The offset at the end of a text of the form `2026-01-31T12:00:00.123456+01:00`; `None` when it
+/// has another form. Whether there is such a day or hour is not looked at.
 fn offset_of(text: &str) -> Option<&str> {
     const SECONDS: &str = "0000-00-00T00:00:00";
     let (seconds, rest) = text.split_at_checked(SECONDS.len())?;
     let fits = |part: &str, form: &str| {
         part.len() == form.len()
-            && part.bytes().zip(form.bytes()).all(|(byte, form)| match form {
-                b'0' => byte.is_ascii_digit(),
-                b'T' => matches!(byte, b'T' | b't' | b' '),
-                other => byte == other,
-            })
+            && part
+                .bytes()
+                .zip(form.bytes())
+                .all(|(byte, form)| match form {
+                    b'0' => byte.is_ascii_digit(),
+                    b'T' => matches!(byte, b'T' | b't' | b' '),
+                    other => byte == other,
+                })
     };
     let offset = match rest.strip_prefix('.') {
         Some(fraction) => fraction.trim_start_matches(|character: char| character.is_ascii_digit()),
         None => rest,
     };
     let fraction_is_empty = rest.starts_with('.') && rest.len() == offset.len() + 1;
-    let is_offset = ["Z", "z", "+00:00", "-00:00"].iter().any(|form| fits(offset, form))
+    let is_offset = ["Z", "z", "+00:00", "-00:00"]
+        .iter()
+        .any(|form| fits(offset, form))
         && offset.get(1..3).is_none_or(|hours| hours < "24");
     (fits(seconds, SECONDS) && is_offset && !fraction_is_empty).then_some(offset)
 }
@@ -101,7 +111,9 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -162,10 +174,17 @@ mod tests {
     #[test]
     fn a_time_beyond_the_last_that_can_be_written_is_that_one() {
         let last = Timestamp::LAST;
-        for text in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999999-23:59", "9999-12-30T22:00:00.7Z"] {
+        for text in [
+            "9999-12-31T23:59:59Z",
+            "9999-12-31T23:59:59.999999-23:59",
+            "9999-12-30T22:00:00.7Z",
+        ] {
             assert_eq!(text.parse(), Ok(last), "{text}");
         }
         assert!("9999-12-30T12:00:00Z".parse::<Timestamp>().unwrap() < last);
-        assert_eq!((last.to_string().as_str(), last.to_string().parse()), ("9999-12-30T22:00:00Z", Ok(last)));
+        assert_eq!(
+            (last.to_string().as_str(), last.to_string().parse()),
+            ("9999-12-30T22:00:00Z", Ok(last))
+        );
     }
 }

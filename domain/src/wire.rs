@@ -1,7 +1,9 @@
-//! The wire form of messages: an explicit name and version beside a JSON body, never a Rust type's name.
+//! The wire form of messages: an explicit name and version beside a JSON body, never a Rust type's
+//! name.
 //!
-//! A name, once written, means the same for ever. When a body must change, the message gets a new version, and
-//! decoding the old one is kept (an *upcast*): data of years ago must still be readable.
+//! A name, once written, means the same for ever. When a body must change, the message gets a new
+//! version, and decoding the old one is kept (an *upcast*): data of years ago must still be
+//! readable.
 
 use serde_json::value::RawValue;
 
@@ -11,7 +13,11 @@ pub enum WireError {
     #[error("unknown message type {name} version {version}")]
     UnknownType { name: String, version: u16 },
     #[error("malformed body of {name} version {version}")]
-    MalformedBody { name: String, version: u16, source: serde_json::Error },
+    MalformedBody {
+        name: String,
+        version: u16,
+        source: serde_json::Error,
+    },
 }
 
 /// A JSON body as it stands in the outbox and in the log.

@@ -1,5 +1,5 @@
-//! What an auditor reads of a view: its documents as they are stored, by ranges of ids, with the positions of the same
-//! moment. It waits for nothing and judges nothing.
+//! What an auditor reads of a view: its documents as they are stored, by ranges of ids, with the
+//! positions of the same moment. It waits for nothing and judges nothing.
 
 use futures_util::future::BoxFuture;
 use store::Positions;
@@ -15,7 +15,8 @@ pub struct Stored<T> {
     pub document: Result<T, ViewError>,
 }
 
-/// The documents of a range, by id, and what the view had reached and given up at that moment, at most.
+/// The documents of a range, by id, and what the view had reached and given up at that moment, at
+/// most.
 #[derive(Debug)]
 pub struct Slice<T> {
     pub documents: Vec<T>,
@@ -35,13 +36,17 @@ pub struct Indexed {
     pub stored: Stored<OrderDocument>,
 }
 
-/// One generation of a view, opened to be read in whole. A slice shows at least what its positions say.
+/// One generation of a view, opened to be read in whole. A slice shows at least what its positions
+/// say.
 pub trait ViewAudit: Send + Sync {
     /// The customers of a range; none in a view without customers.
     ///
     /// # Errors
     /// When the view store does not answer.
-    fn customers(&self, range: IdRange) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>>;
+    fn customers(
+        &self,
+        range: IdRange,
+    ) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>>;
 
     /// The orders of a range.
     ///

@@ -1,13 +1,15 @@
-//! Threads that yield to those that serve callers: what is built from the history, copied, merged or synced can wait.
+//! Threads that yield to those that serve callers: what is built from the history, copied, merged
+//! or synced can wait.
 //!
-//! On a machine whose cores are all busy it would otherwise hold up commits of the journals, and of the views that
-//! answer.
+//! On a machine whose cores are all busy it would otherwise hold up commits of the journals, and of
+//! the views that answer.
 
 use std::io;
 use std::panic::resume_unwind;
 use std::thread::{self, Builder, JoinHandle};
 
-/// How much less a background thread counts when cores are scarce: about a third of one that serves commands.
+/// How much less a background thread counts when cores are scarce: about a third of one that serves
+/// commands.
 const NICE: i32 = 5;
 
 /// Starts a thread of the background. Threads that it starts itself are of the background too.

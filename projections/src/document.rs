@@ -1,7 +1,9 @@
 //! The documents that views hold and queries answer.
 
 use domain::order::OrderCreated;
-use domain::{Customer, CustomerId, Money, Order, OrderId, OrderLine, OrderState, RejectionReason, Timestamp};
+use domain::{
+    Customer, CustomerId, Money, Order, OrderId, OrderLine, OrderState, RejectionReason, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// An order as queries show it.

@@ -1,7 +1,8 @@
 //! The document view: customers with their newest orders, and orders, as queries show them.
 //!
-//! The port is [`DocumentReader`]; [`sqlite`] is the embedded implementation, with its writer for the projector.
-//! An answer comes with the positions the view had in the same snapshot, so that it can be made into a token.
+//! The port is [`DocumentReader`]; [`sqlite`] is the embedded implementation, with its writer for
+//! the projector. An answer comes with the positions the view had in the same snapshot, so that it
+//! can be made into a token.
 
 use std::fmt;
 
@@ -24,8 +25,8 @@ pub mod sqlite;
 pub const VIEW: &str = "documents";
 /// The services whose events it takes in.
 pub const USES: &[Service] = &Service::ALL;
-/// What its documents are made of, as a number: whoever changes that raises it, and every node builds the view anew while
-/// the old one answers.
+/// What its documents are made of, as a number: whoever changes that raises it, and every node
+/// builds the view anew while the old one answers.
 pub const DEFINITION: u32 = 1;
 
 /// An answer, and the positions of the view in the snapshot it was read from.
@@ -72,11 +73,11 @@ pub struct CustomerOrdersQuery {
     pub cursor: Option<String>,
 }
 
-/// The read side of the document view. Lists are newest first, by creation time, then id, and their cursors stay valid
-/// whatever is added or changed meanwhile.
+/// The read side of the document view. Lists are newest first, by creation time, then id, and their
+/// cursors stay valid whatever is added or changed meanwhile.
 ///
-/// Each method fails with [`ViewError::Unavailable`] when the view store does not answer, and those with a cursor with
-/// [`ViewError::InvalidQuery`] when it is none of theirs.
+/// Each method fails with [`ViewError::Unavailable`] when the view store does not answer, and those
+/// with a cursor with [`ViewError::InvalidQuery`] when it is none of theirs.
 pub trait DocumentReader: VersionReader {
     /// A customer with its newest orders, at most `orders`; `None` when there is no such customer.
     fn customer(
@@ -85,7 +86,10 @@ pub trait DocumentReader: VersionReader {
         orders: u16,
     ) -> BoxFuture<'_, Result<Seen<Option<CustomerWithOrders>>, ViewError>>;
 
-    fn customers(&self, query: CustomersQuery) -> BoxFuture<'_, Result<Seen<Page<CustomerDocument>>, ViewError>>;
+    fn customers(
+        &self,
+        query: CustomersQuery,
+    ) -> BoxFuture<'_, Result<Seen<Page<CustomerDocument>>, ViewError>>;
 
     fn count_customers(&self) -> BoxFuture<'_, Result<Seen<u64>, ViewError>>;
 
@@ -101,11 +105,17 @@ pub trait DocumentReader: VersionReader {
 
 /// What went wrong in the store of this view.
 fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
-    ViewError::Unavailable { view: VIEW, source: source.into() }
+    ViewError::Unavailable {
+        view: VIEW,
+        source: source.into(),
+    }
 }
 
 fn corrupt(what: impl fmt::Display) -> ViewError {
-    ViewError::Corrupt { view: VIEW, what: what.to_string() }
+    ViewError::Corrupt {
+        view: VIEW,
+        what: what.to_string(),
+    }
 }
 
 /// Lower case letter by letter, so that a part of a text folds to the same letters as the whole.

@@ -7,22 +7,37 @@ use crate::waiting::Behind;
 pub enum ViewError {
     /// The view store does not answer; trying again may help.
     #[error("the {view} view store does not answer")]
-    Unavailable { view: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    Unavailable {
+        view: &'static str,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Reading the event log failed.
     #[error("the event log cannot be read")]
     Log(#[from] store::StoreError),
     /// The view has not reached in time what the caller has seen.
     #[error("the {view} view has not reached what the token asks for")]
-    Behind { view: &'static str, behind: Box<Behind> },
+    Behind {
+        view: &'static str,
+        behind: Box<Behind>,
+    },
     /// What the caller asks for cannot be asked: names the field and what is allowed.
     #[error("{field}: {message}")]
-    InvalidQuery { field: &'static str, message: String },
+    InvalidQuery {
+        field: &'static str,
+        message: String,
+    },
     /// Stored data of the view cannot be read, or data cannot be stored in it.
     #[error("the {view} view is damaged: {what}")]
     Corrupt { view: &'static str, what: String },
     /// So many entities are in quarantine that it is not the data that is bad.
-    #[error("the {view} view has {limit} entities in quarantine and takes in no more events: {cause}")]
-    TooManyQuarantined { view: &'static str, limit: usize, cause: String },
+    #[error(
+        "the {view} view has {limit} entities in quarantine and takes in no more events: {cause}"
+    )]
+    TooManyQuarantined {
+        view: &'static str,
+        limit: usize,
+        cause: String,
+    },
     /// The first generation of the view is still being built.
     #[error("the {view} view is not ready: its first generation is being built")]
     NotReady { view: &'static str },
@@ -43,7 +58,10 @@ impl ViewError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            ViewError::Unavailable { .. } | ViewError::Log(_) | ViewError::Behind { .. } | ViewError::NotReady { .. }
+            ViewError::Unavailable { .. }
+                | ViewError::Log(_)
+                | ViewError::Behind { .. }
+                | ViewError::NotReady { .. }
         )
     }
 }

@@ -44,12 +44,22 @@ impl Fold {
                 let order = Order::created(OrderId(event.entity), created, event.time);
                 *entity = Some(Entity::Order(order, created.clone()));
             }
-            (None, _) => return Err("the history does not begin with the entity's creation".to_owned()),
-            (Some(_), Payload::Customer(CustomerEvent::Created(_)) | Payload::Order(OrderEvent::Created(_))) => {
+            (None, _) => {
+                return Err("the history does not begin with the entity's creation".to_owned());
+            }
+            (
+                Some(_),
+                Payload::Customer(CustomerEvent::Created(_))
+                | Payload::Order(OrderEvent::Created(_)),
+            ) => {
                 return Err(format!("version {next} is a second creation"));
             }
-            (Some(Entity::Customer(customer)), Payload::Customer(change)) => customer.apply(change, event.time),
-            (Some(Entity::Order(order, _)), Payload::Order(change)) => order.apply(change, event.time),
+            (Some(Entity::Customer(customer)), Payload::Customer(change)) => {
+                customer.apply(change, event.time)
+            }
+            (Some(Entity::Order(order, _)), Payload::Order(change)) => {
+                order.apply(change, event.time)
+            }
             (Some(Entity::Customer(customer)), Payload::Unknown) => customer.version = next,
             (Some(Entity::Order(order, _)), Payload::Unknown) => order.version = next,
             (Some(_), _) => return Err(format!("version {next} is of another kind of entity")),

@@ -1,9 +1,10 @@
 //! Where the generations of a view are kept.
 //!
-//! A view that is rebuilt exists more than once for a while: the generation that answers, the one that is built beside
-//! it, and after the swap the one that has answered before, fed on so that one command goes back to it. Each is a
-//! store of its own with positions of its own; a [`ViewStore`] opens and discards them and keeps the [`Catalog`] that
-//! says which is which. What is done with them, and when, is not decided here.
+//! A view that is rebuilt exists more than once for a while: the generation that answers, the one
+//! that is built beside it, and after the swap the one that has answered before, fed on so that one
+//! command goes back to it. Each is a store of its own with positions of its own; a [`ViewStore`]
+//! opens and discards them and keeps the [`Catalog`] that says which is which. What is done with
+//! them, and when, is not decided here.
 
 use std::fmt;
 use std::sync::Arc;
@@ -50,7 +51,8 @@ pub enum Stage {
 pub struct Generation {
     /// From 1 on; never used twice for a view.
     pub number: u32,
-    /// The definition of the view that it was built by; another one means that it must be built anew.
+    /// The definition of the view that it was built by; another one means that it must be built
+    /// anew.
     pub definition: u32,
     pub from: BuildFrom,
     pub stage: Stage,
@@ -60,8 +62,8 @@ pub struct Generation {
     pub replaced_at: Option<Timestamp>,
 }
 
-/// The generations of a view that exist, and the one that answers. Whoever saves it swaps the view: the catalog is
-/// written as a whole, or not at all.
+/// The generations of a view that exist, and the one that answers. Whoever saves it swaps the view:
+/// the catalog is written as a whole, or not at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Catalog {
@@ -76,7 +78,8 @@ pub struct Catalog {
     pub bound: Vec<Bound>,
 }
 
-/// The key of an operator's request, with what it asks for, so that a repeat is told from another request.
+/// The key of an operator's request, with what it asks for, so that a repeat is told from another
+/// request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {
     pub key: Uuid,
@@ -98,10 +101,11 @@ pub struct Opened<R: ?Sized> {
     pub versions: Arc<dyn VersionReader>,
 }
 
-/// The store of all generations of one view. `R` is the read side of the view, as [`DocumentReader`] or
-/// [`SearchReader`].
+/// The store of all generations of one view. `R` is the read side of the view, as
+/// [`DocumentReader`] or [`SearchReader`].
 ///
-/// Every method fails with [`ViewError::Unavailable`] when the store does not answer; that may be tried again.
+/// Every method fails with [`ViewError::Unavailable`] when the store does not answer; that may be
+/// tried again.
 ///
 /// [`DocumentReader`]: crate::documents::DocumentReader
 /// [`SearchReader`]: crate::search::SearchReader
@@ -112,16 +116,21 @@ pub trait ViewStore<R: ?Sized>: Send + Sync + fmt::Debug {
     /// The catalog saved last; the empty one when there is none.
     fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>>;
 
-    /// Saves the catalog, durable when it returns, as one write: a crash leaves the one before or this one. Names under
-    /// which people find the answering generation from outside (aliases) follow it; they may be a moment late, nothing
-    /// of ours reads through them.
+    /// Saves the catalog, durable when it returns, as one write: a crash leaves the one before or
+    /// this one. Names under which people find the answering generation from outside (aliases)
+    /// follow it; they may be a moment late, nothing of ours reads through them.
     fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>>;
 
-    /// Opens a generation, making it when it does not exist. There is one writer for a generation at a time.
+    /// Opens a generation, making it when it does not exist. There is one writer for a generation
+    /// at a time.
     fn open(&self, generation: u32) -> BoxFuture<'_, Result<Opened<R>, ViewError>>;
 
-    /// Opens a generation to be read in whole, with or without a writer at work on it; `None` when it does not exist.
-    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>>;
+    /// Opens a generation to be read in whole, with or without a writer at work on it; `None` when
+    /// it does not exist.
+    fn audit(
+        &self,
+        generation: u32,
+    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>>;
 
     /// Deletes a generation that is not open. One that does not exist is deleted already.
     fn discard(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>>;

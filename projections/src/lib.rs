@@ -6,10 +6,18 @@
 //!             └── after each commit ──► waiting ◄── token ─────────┘
 //! ```
 //!
-//! Start at [`views`], where it is put together. A view is disposable: it can be made again from the events at any
-//! time, so nothing here is durable beyond what saves time.
+//! Start at [`views`], where it is put together. A view is disposable: it can be made again from
+//! the events at any time, so nothing here is durable beyond what saves time.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::as_conversions))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::as_conversions
+    )
+)]
 
 pub mod audit;
 mod background;

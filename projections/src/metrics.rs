@@ -1,5 +1,6 @@
-//! The metrics of the views, all in one place. Each carries the label `view`. What a view is fed and commits is counted
-//! over all its generations; how far it is, is that of the generation that answers.
+//! The metrics of the views, all in one place. Each carries the label `view`. What a view is fed
+//! and commits is counted over all its generations; how far it is, is that of the generation that
+//! answers.
 
 use std::time::Duration;
 
@@ -69,8 +70,13 @@ pub(crate) struct ViewMetrics {
 
 impl ViewMetrics {
     pub(crate) fn new(view: &'static str) -> Self {
-        let counter_of = |outcome: Outcome| counter!(EVENTS, "view" => view, "outcome" => outcome.name());
-        ViewMetrics { view, applied: counter_of(Outcome::Applied), unused: counter_of(Outcome::Unused) }
+        let counter_of =
+            |outcome: Outcome| counter!(EVENTS, "view" => view, "outcome" => outcome.name());
+        ViewMetrics {
+            view,
+            applied: counter_of(Outcome::Applied),
+            unused: counter_of(Outcome::Unused),
+        }
     }
 
     pub(crate) fn event(&self, outcome: Outcome) {
@@ -113,11 +119,13 @@ impl ViewGauges {
     }
 
     pub(crate) fn quarantined(self, entities: usize) {
-        gauge!(QUARANTINED, "view" => self.view).set(number(u64::try_from(entities).unwrap_or(u64::MAX)));
+        gauge!(QUARANTINED, "view" => self.view)
+            .set(number(u64::try_from(entities).unwrap_or(u64::MAX)));
     }
 
     pub(crate) fn waiting(self, readers: usize) {
-        gauge!(WAITING, "view" => self.view).set(number(u64::try_from(readers).unwrap_or(u64::MAX)));
+        gauge!(WAITING, "view" => self.view)
+            .set(number(u64::try_from(readers).unwrap_or(u64::MAX)));
     }
 
     pub(crate) fn generation(self, live: Option<u32>) {

@@ -1,4 +1,5 @@
-//! The ports of the views: what a projector writes through, and how it is known what a view has taken in.
+//! The ports of the views: what a projector writes through, and how it is known what a view has
+//! taken in.
 
 use std::fmt;
 
@@ -39,13 +40,13 @@ pub enum Applied {
     Taken,
     /// The view has this version already.
     Duplicate,
-    /// The view is at an older version than the one before the event: the caller reads the entity's history from
-    /// `from_version` on and applies that first.
+    /// The view is at an older version than the one before the event: the caller reads the entity's
+    /// history from `from_version` on and applies that first.
     Missing { from_version: u64 },
 }
 
-/// An entity whose events a view takes in no longer, because one of them cannot be applied. The events themselves are
-/// not kept here: the entity's history has them.
+/// An entity whose events a view takes in no longer, because one of them cannot be applied. The
+/// events themselves are not kept here: the entity's history has them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QuarantinedEntity {
@@ -60,21 +61,25 @@ pub struct QuarantinedEntity {
     pub time: Timestamp,
 }
 
-/// The write side of one view. Its projector calls it from a thread of its own, so that it may block.
+/// The write side of one view. Its projector calls it from a thread of its own, so that it may
+/// block.
 ///
-/// A crash before [`commit`](ViewWriter::commit) loses what was done since the last one, and the events are read again,
-/// as the positions say. A crash between it and [`finish`](ViewWriter::finish) may lose the positions alone: events are
-/// read again that are in the view already, and turn out to be duplicates.
+/// A crash before [`commit`](ViewWriter::commit) loses what was done since the last one, and the
+/// events are read again, as the positions say. A crash between it and
+/// [`finish`](ViewWriter::finish) may lose the positions alone: events are read again that are in
+/// the view already, and turn out to be duplicates.
 pub trait ViewWriter: Send {
-    /// The positions stored with the newest commit, or with one before it that was finished. What was done and not
-    /// committed is dropped: the projector starts from here, again after every error.
+    /// The positions stored with the newest commit, or with one before it that was finished. What
+    /// was done and not committed is dropped: the projector starts from here, again after every
+    /// error.
     ///
     /// # Errors
     /// When the view store does not answer.
     fn positions(&mut self) -> Result<Positions, ViewError>;
 
-    /// Tells which entities the next events are about, and the version of the first of these events, so that a store
-    /// that is far away reads them at once. It promises nothing: other events may come, and these may not.
+    /// Tells which entities the next events are about, and the version of the first of these
+    /// events, so that a store that is far away reads them at once. It promises nothing: other
+    /// events may come, and these may not.
     ///
     /// # Errors
     /// When the view store does not answer.
@@ -82,31 +87,32 @@ pub trait ViewWriter: Send {
         Ok(())
     }
 
-    /// Takes an event in; it is visible to readers after the next commit. Events of one entity come in version order.
+    /// Takes an event in; it is visible to readers after the next commit. Events of one entity come
+    /// in version order.
     ///
     /// # Errors
-    /// When the view store does not answer; or [`ViewError::Corrupt`] when this event cannot be applied, whatever is
-    /// tried. Nothing of the event is taken in then.
+    /// When the view store does not answer; or [`ViewError::Corrupt`] when this event cannot be
+    /// applied, whatever is tried. Nothing of the event is taken in then.
     fn apply(&mut self, event: &Event) -> Result<Applied, ViewError>;
 
-    /// Puts an entity as it stands in the place of whatever the view has of it, whatever version that has; visible after
-    /// the next commit. Events of later versions go on from it. It serves the copying of entities' rows, and the
-    /// healing of one document.
+    /// Puts an entity as it stands in the place of whatever the view has of it, whatever version
+    /// that has; visible after the next commit. Events of later versions go on from it. It serves
+    /// the copying of entities' rows, and the healing of one document.
     ///
     /// # Errors
     /// As [`apply`](ViewWriter::apply).
     fn put(&mut self, document: &Document) -> Result<(), ViewError>;
 
-    /// Makes all that was done durable and visible. The positions are stored with it, or, where that would keep readers
-    /// waiting for one more answer, with the next commit.
+    /// Makes all that was done durable and visible. The positions are stored with it, or, where
+    /// that would keep readers waiting for one more answer, with the next commit.
     ///
     /// # Errors
-    /// When the view store does not answer, or [`ViewError::Corrupt`] when it refuses the data; nothing is visible
-    /// then, and the projector starts again from `positions`.
+    /// When the view store does not answer, or [`ViewError::Corrupt`] when it refuses the data;
+    /// nothing is visible then, and the projector starts again from `positions`.
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError>;
 
-    /// Stores the positions of the newest commit, if they are not. It is called when no other commit has followed soon,
-    /// and at the end.
+    /// Stores the positions of the newest commit, if they are not. It is called when no other
+    /// commit has followed soon, and at the end.
     ///
     /// # Errors
     /// When the view store does not answer.
@@ -135,9 +141,12 @@ pub trait ViewWriter: Send {
 
 /// What a view knows of the entities it has taken in, on its read side.
 pub trait VersionReader: Send + Sync + fmt::Debug {
-    /// The version reached of each entity, in the order asked, as of the newest commit at least; 0 for one that is
-    /// unknown. A view knows it of entities it shows no longer, too.
+    /// The version reached of each entity, in the order asked, as of the newest commit at least; 0
+    /// for one that is unknown. A view knows it of entities it shows no longer, too.
     ///
     /// The services asked for are those the view uses.
-    fn versions_of<'a>(&'a self, entities: &'a [(Service, Uuid)]) -> BoxFuture<'a, Result<Vec<u64>, ViewError>>;
+    fn versions_of<'a>(
+        &'a self,
+        entities: &'a [(Service, Uuid)],
+    ) -> BoxFuture<'a, Result<Vec<u64>, ViewError>>;
 }

@@ -12,7 +12,10 @@ use store::Positions;
 pub fn to_json(positions: &Positions) -> Result<String, serde_json::Error> {
     let mut by_service: BTreeMap<Service, Vec<(u16, u64)>> = BTreeMap::new();
     for (shard, sequence) in positions {
-        by_service.entry(shard.service).or_default().push((shard.number, *sequence));
+        by_service
+            .entry(shard.service)
+            .or_default()
+            .push((shard.number, *sequence));
     }
     serde_json::to_string(&by_service)
 }
@@ -24,7 +27,9 @@ pub fn to_json(positions: &Positions) -> Result<String, serde_json::Error> {
 pub fn from_json(text: &str) -> Result<Positions, serde_json::Error> {
     let by_service: BTreeMap<Service, Vec<(u16, u64)>> = serde_json::from_str(text)?;
     let shards = by_service.into_iter().flat_map(|(service, shards)| {
-        shards.into_iter().map(move |(number, sequence)| (ShardId::new(service, number), sequence))
+        shards
+            .into_iter()
+            .map(move |(number, sequence)| (ShardId::new(service, number), sequence))
     });
     Ok(shards.collect())
 }
@@ -35,8 +40,10 @@ mod tests {
 
     #[test]
     fn positions_read_back_as_they_were_written() {
-        let positions =
-            Positions::from([(ShardId::new(Service::Orders, 3), 17), (ShardId::new(Service::Customers, 0), 4)]);
+        let positions = Positions::from([
+            (ShardId::new(Service::Orders, 3), 17),
+            (ShardId::new(Service::Customers, 0), 4),
+        ]);
         let text = to_json(&positions).unwrap();
         assert_eq!(text, r#"{"customers":[[0,4]],"orders":[[3,17]]}"#);
         assert_eq!(from_json(&text).unwrap(), positions);

@@ -1,8 +1,9 @@
 //! The projector: follows the event log and feeds one view.
 //!
-//! It subscribes to the events of all sources and keeps its position in each. A message is applied only when it
-//! follows on that position; a repeat is dropped, and what is missing is read from the log. The positions are stored by
-//! the view in the transaction that stores the effects, so a crash at any point repeats work and changes nothing.
+//! It subscribes to the events of all sources and keeps its position in each. A message is applied
+//! only when it follows on that position; a repeat is dropped, and what is missing is read from the
+//! log. The positions are stored by the view in the transaction that stores the effects, so a crash
+//! at any point repeats work and changes nothing.
 //!
 //! ```text
 //! Log ── deliveries ──► Worker (own thread) ── apply, commit ──► ViewWriter
@@ -10,8 +11,9 @@
 //!  └── read, history ─────┘  └─► Waiting (wakes readers), Progress (what is shown of the view)
 //! ```
 //!
-//! One projector serves any view: what differs is in the [`ViewDefinition`] and the [`ViewWriter`]. It does not answer
-//! queries, and it never skips an event silently: what cannot be applied puts its entity into quarantine.
+//! One projector serves any view: what differs is in the [`ViewDefinition`] and the [`ViewWriter`].
+//! It does not answer queries, and it never skips an event silently: what cannot be applied puts
+//! its entity into quarantine.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
@@ -51,7 +53,8 @@ pub struct CommitPolicy {
     pub max_events: usize,
 }
 
-/// A batch that has gathered `events` gathers for `linger`: what shares a page, or changes again, is written once.
+/// A batch that has gathered `events` gathers for `linger`: what shares a page, or changes again,
+/// is written once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rush {
     pub events: usize,
@@ -72,13 +75,25 @@ pub struct ViewDefinition {
 
 /// What a projector is asked to do besides following the log.
 enum Request {
-    /// Take an entity out of quarantine and apply its history; the answer is whether it was there and is out now.
-    Replay { service: Service, entity: Uuid, answer: oneshot::Sender<Result<bool, ViewError>> },
-    /// Put an entity as its history has it in the place of what the view has; the answer is its version, 0 when it has no
-    /// history.
-    Heal { source: ShardId, entity: Uuid, answer: oneshot::Sender<Result<u64, ViewError>> },
+    /// Take an entity out of quarantine and apply its history; the answer is whether it was there
+    /// and is out now.
+    Replay {
+        service: Service,
+        entity: Uuid,
+        answer: oneshot::Sender<Result<bool, ViewError>>,
+    },
+    /// Put an entity as its history has it in the place of what the view has; the answer is its
+    /// version, 0 when it has no history.
+    Heal {
+        source: ShardId,
+        entity: Uuid,
+        answer: oneshot::Sender<Result<u64, ViewError>>,
+    },
     /// Commit, say so, and take nothing in until told to go on.
-    Rest { resting: oneshot::Sender<()>, go_on: oneshot::Receiver<()> },
+    Rest {
+        resting: oneshot::Sender<()>,
+        go_on: oneshot::Receiver<()>,
+    },
     /// Commit and end.
     Stop,
 }
@@ -117,36 +132,60 @@ impl Projector {
             runtime: Handle::current(),
             metrics: ViewMetrics::new(definition.name),
         });
-        let thread = Builder::new().name(format!("view-{}", definition.name)).spawn(|| worker.run())?;
-        Ok(Projector { definition, requests, thread: Mutex::new(Some(thread)) })
+        let thread = Builder::new()
+            .name(format!("view-{}", definition.name))
+            .spawn(|| worker.run())?;
+        Ok(Projector {
+            definition,
+            requests,
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
-    /// Takes an entity out of quarantine and applies what its history has. False when it is not in quarantine, or when
-    /// it has come back there.
+    /// Takes an entity out of quarantine and applies what its history has. False when it is not in
+    /// quarantine, or when it has come back there.
     ///
     /// # Errors
     /// When the projector has stopped, or its view store does not answer.
     pub async fn replay(&self, service: Service, entity: Uuid) -> Result<bool, ViewError> {
-        let closed = || ViewError::Closed { view: self.definition.name };
+        let closed = || ViewError::Closed {
+            view: self.definition.name,
+        };
         let (answer, outcome) = oneshot::channel();
-        self.requests.send(Request::Replay { service, entity, answer }).map_err(|_| closed())?;
+        self.requests
+            .send(Request::Replay {
+                service,
+                entity,
+                answer,
+            })
+            .map_err(|_| closed())?;
         outcome.await.map_err(|_| closed())?
     }
 
-    /// Folds an entity's whole history, puts it in the place of whatever the view has of it, and takes it out of
-    /// quarantine. Visible when this returns. Gives its version; 0 when it has no history, and nothing is changed then.
+    /// Folds an entity's whole history, puts it in the place of whatever the view has of it, and
+    /// takes it out of quarantine. Visible when this returns. Gives its version; 0 when it has no
+    /// history, and nothing is changed then.
     ///
     /// # Errors
-    /// When the projector has stopped, its view store or the log does not answer, or the history cannot be folded.
+    /// When the projector has stopped, its view store or the log does not answer, or the history
+    /// cannot be folded.
     pub async fn heal(&self, source: ShardId, entity: Uuid) -> Result<u64, ViewError> {
-        let closed = || ViewError::Closed { view: self.definition.name };
+        let closed = || ViewError::Closed {
+            view: self.definition.name,
+        };
         let (answer, outcome) = oneshot::channel();
-        self.requests.send(Request::Heal { source, entity, answer }).map_err(|_| closed())?;
+        self.requests
+            .send(Request::Heal {
+                source,
+                entity,
+                answer,
+            })
+            .map_err(|_| closed())?;
         outcome.await.map_err(|_| closed())?
     }
 
-    /// Commits what was applied; nothing more is committed until the answer is dropped, or some time is over. `None` when
-    /// the projector takes nothing in anyway.
+    /// Commits what was applied; nothing more is committed until the answer is dropped, or some
+    /// time is over. `None` when the projector takes nothing in anyway.
     pub(crate) async fn rest(&self) -> Option<oneshot::Sender<()>> {
         let (resting, rests) = oneshot::channel();
         let (resume, go_on) = oneshot::channel();
@@ -159,12 +198,19 @@ impl Projector {
     pub async fn stop(&self) {
         self.ask_to_stop();
         // Nothing panics while it holds the lock.
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread {
             // Joining blocks, so it must not stand on the runtime.
             let joined = tokio::task::spawn_blocking(move || thread.join()).await;
             if !matches!(joined, Ok(Ok(()))) {
-                tracing::error!(view = self.definition.name, "the projector's thread has ended with a panic");
+                tracing::error!(
+                    view = self.definition.name,
+                    "the projector's thread has ended with a panic"
+                );
             }
         }
     }

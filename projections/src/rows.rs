@@ -1,5 +1,5 @@
-//! The port to the entities' rows in their services' own databases: what a view is built from when it is not built from
-//! the history, and by which a large view is cut into ranges.
+//! The port to the entities' rows in their services' own databases: what a view is built from when
+//! it is not built from the history, and by which a large view is cut into ranges.
 
 use std::fmt;
 
@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use crate::Document;
 
-/// The customers and orders as they stand. All methods fail when the service's database does not answer or is not at
-/// hand.
+/// The customers and orders as they stand. All methods fail when the service's database does not
+/// answer or is not at hand.
 pub trait EntityRows: Send + Sync + fmt::Debug {
     /// About how many entities a service has, for people who wait.
     fn count(&self, service: Service) -> BoxFuture<'_, Result<u64, StoreError>>;
@@ -26,5 +26,9 @@ pub trait EntityRows: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'_, Result<IdRange, StoreError>>;
 
     /// The entities of a range, each of them at least as new as what was committed before the call.
-    fn entities(&self, service: Service, range: IdRange) -> BoxFuture<'_, Result<Vec<Document>, StoreError>>;
+    fn entities(
+        &self,
+        service: Service,
+        range: IdRange,
+    ) -> BoxFuture<'_, Result<Vec<Document>, StoreError>>;
 }

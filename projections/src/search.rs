@@ -1,9 +1,10 @@
 //! The search view: orders found by their words, filtered, sorted and paged.
 //!
-//! One query model ([`query`], [`text`]) and one analysis ([`analysis`]) stand before every backend, so that all of
-//! them give the same answers: a backend finds and orders documents, highlights are made here from the documents it
-//! finds ([`highlight`]), and how well one matches is defined here too ([`points`]). [`embedded`] keeps the index in the
-//! data folder, with tantivy; [`elasticsearch`] keeps it on a server.
+//! One query model ([`query`], [`text`]) and one analysis ([`analysis`]) stand before every
+//! backend, so that all of them give the same answers: a backend finds and orders documents,
+//! highlights are made here from the documents it finds ([`highlight`]), and how well one matches
+//! is defined here too ([`points`]). [`embedded`] keeps the index in the data folder, with tantivy;
+//! [`elasticsearch`] keeps it on a server.
 //!
 //! What is not done here: reading the event log (the projector does) and waiting for versions.
 
@@ -38,8 +39,8 @@ pub use query::{SearchQuery, Sort};
 pub const VIEW: &str = "search";
 /// The services whose events it takes in.
 pub const USES: &[Service] = &[Service::Orders];
-/// What its documents are made of, as a number: whoever changes that raises it, and every node builds the view anew while
-/// the old one answers.
+/// What its documents are made of, as a number: whoever changes that raises it, and every node
+/// builds the view anew while the old one answers.
 pub const DEFINITION: u32 = 2;
 
 /// Both sides of an open search view.
@@ -49,8 +50,9 @@ pub type SearchView = (Box<dyn ViewWriter>, Arc<dyn SearchReader>);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
     pub document: OrderDocument,
-    /// How well the words match, larger is better; only with a text. It depends on the query and the document alone,
-    /// not on what else is indexed, so that it stays what it was while orders come in.
+    /// How well the words match, larger is better; only with a text. It depends on the query and
+    /// the document alone, not on what else is indexed, so that it stays what it was while orders
+    /// come in.
     pub score: Option<f32>,
     /// Only with a text.
     pub highlights: Option<Highlights>,
@@ -73,7 +75,10 @@ pub struct SearchPage {
 pub struct SearchVersions(pub Arc<dyn SearchReader>);
 
 impl VersionReader for SearchVersions {
-    fn versions_of<'a>(&'a self, entities: &'a [(Service, Uuid)]) -> BoxFuture<'a, Result<Vec<u64>, ViewError>> {
+    fn versions_of<'a>(
+        &'a self,
+        entities: &'a [(Service, Uuid)],
+    ) -> BoxFuture<'a, Result<Vec<u64>, ViewError>> {
         Box::pin(async move {
             let mut versions = Vec::with_capacity(entities.len());
             for (_, order) in entities {
@@ -89,8 +94,8 @@ pub trait SearchReader: Send + Sync + fmt::Debug {
     /// Answers a query.
     ///
     /// # Errors
-    /// [`ViewError::InvalidQuery`] names the field; [`ViewError::Unavailable`] when the view store does not answer or
-    /// too many searches are under way.
+    /// [`ViewError::InvalidQuery`] names the field; [`ViewError::Unavailable`] when the view store
+    /// does not answer or too many searches are under way.
     fn search(&self, query: SearchQuery) -> BoxFuture<'_, Result<SearchPage, ViewError>>;
 
     /// The version of an order that searches find; `None` when it is not there yet.

@@ -1,5 +1,6 @@
-//! For tests: a log in memory that can repeat, lose and hold back what it delivers, and a small shop that fills it.
-//! What the log has committed is always there to be read, as it is in the real one.
+//! For tests: a log in memory that can repeat, lose and hold back what it delivers, and a small
+//! shop that fills it. What the log has committed is always there to be read, as it is in the real
+//! one.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,8 +10,8 @@ use std::time::Duration;
 use domain::customer::{CreditChanged, CustomerCreated};
 use domain::order::{NoDetails, OrderApproved, OrderCreated, OrderRejected};
 use domain::{
-    Customer, CustomerEvent, CustomerId, Money, Order, OrderEvent, OrderId, OrderLine, RejectionReason, Service,
-    ShardId, Timestamp,
+    Customer, CustomerEvent, CustomerId, Money, Order, OrderEvent, OrderId, OrderLine,
+    RejectionReason, Service, ShardId, Timestamp,
 };
 use futures_util::future::BoxFuture;
 use store::{Delivery, Destination, Log, Message, StoreError, Subscription};
@@ -35,7 +36,14 @@ pub struct TestLog {
 
 impl TestLog {
     /// Commits an event without delivering it.
-    pub fn commit(&self, service: Service, entity: Uuid, version: u64, name: &str, body: &str) -> Arc<Message> {
+    pub fn commit(
+        &self,
+        service: Service,
+        entity: Uuid,
+        version: u64,
+        name: &str,
+        body: &str,
+    ) -> Arc<Message> {
         let source = ShardId::of(service, entity, SHARDS);
         let mut outboxes = self.outboxes.lock().unwrap();
         let outbox = outboxes.entry(source).or_default();
@@ -63,7 +71,10 @@ impl TestLog {
         let delivery: Delivery = messages.into_iter().collect();
         self.subscribers.lock().unwrap().retain(|subscriber| {
             // A full queue loses the delivery, a closed one ends the subscription.
-            !matches!(subscriber.try_send(delivery.clone()), Err(mpsc::error::TrySendError::Closed(_)))
+            !matches!(
+                subscriber.try_send(delivery.clone()),
+                Err(mpsc::error::TrySendError::Closed(_))
+            )
         });
     }
 
@@ -72,19 +83,41 @@ impl TestLog {
         if let Some(outbox) = self.outboxes.lock().unwrap().get_mut(&source)
             && let Some(last) = outbox.last().cloned()
         {
-            outbox.push(Message { sequence: last.sequence + 1, previous: last.sequence, ..last });
+            outbox.push(Message {
+                sequence: last.sequence + 1,
+                previous: last.sequence,
+                ..last
+            });
         }
     }
 
-    fn events(&self, source: ShardId, wanted: impl Fn(&Message) -> bool, limit: usize) -> Vec<Message> {
+    fn events(
+        &self,
+        source: ShardId,
+        wanted: impl Fn(&Message) -> bool,
+        limit: usize,
+    ) -> Vec<Message> {
         let outboxes = self.outboxes.lock().unwrap();
-        outboxes.get(&source).into_iter().flatten().filter(|message| wanted(message)).take(limit).cloned().collect()
+        outboxes
+            .get(&source)
+            .into_iter()
+            .flatten()
+            .filter(|message| wanted(message))
+            .take(limit)
+            .cloned()
+            .collect()
     }
 
     fn answer(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let failing = self.failing.load(Ordering::Relaxed);
-        Box::pin(async move { if failing { Err(StoreError::Injected("log")) } else { Ok(messages) } })
+        Box::pin(async move {
+            if failing {
+                Err(StoreError::Injected("log"))
+            } else {
+                Ok(messages)
+            }
+        })
     }
 }
 
@@ -110,7 +143,12 @@ impl Log for TestLog {
     }
 
     fn head(&self, source: ShardId, _destination: Destination) -> u64 {
-        self.outboxes.lock().unwrap().get(&source).and_then(|outbox| outbox.last()).map_or(0, |last| last.sequence)
+        self.outboxes
+            .lock()
+            .unwrap()
+            .get(&source)
+            .and_then(|outbox| outbox.last())
+            .map_or(0, |last| last.sequence)
     }
 
     fn head_time(&self, _: ShardId) -> Option<Timestamp> {
@@ -128,7 +166,8 @@ impl Log for TestLog {
         from_version: u64,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
-        let wanted = |message: &Message| message.entity == entity && message.version >= from_version;
+        let wanted =
+            |message: &Message| message.entity == entity && message.version >= from_version;
         self.answer(self.events(source, wanted, limit))
     }
 
@@ -152,40 +191,75 @@ impl Shop {
     }
 
     pub fn customer_event(&mut self, id: Uuid, event: &CustomerEvent) -> Arc<Message> {
-        let version = self.customers.get(&id).map_or(1, |customer| customer.version + 1);
+        let version = self
+            .customers
+            .get(&id)
+            .map_or(1, |customer| customer.version + 1);
         let (name, _) = event.wire_name();
-        let message = self.log.commit(Service::Customers, id, version, name, event.encode().unwrap().get());
+        let message = self.log.commit(
+            Service::Customers,
+            id,
+            version,
+            name,
+            event.encode().unwrap().get(),
+        );
         match event {
             CustomerEvent::Created(created) => {
-                self.customers.insert(id, Customer::created(CustomerId(id), created, message.time));
+                self.customers
+                    .insert(id, Customer::created(CustomerId(id), created, message.time));
             }
-            change => self.customers.get_mut(&id).unwrap().apply(change, message.time),
+            change => self
+                .customers
+                .get_mut(&id)
+                .unwrap()
+                .apply(change, message.time),
         }
         message
     }
 
     pub fn order_event(&mut self, id: Uuid, event: &OrderEvent) -> Arc<Message> {
-        let version = self.orders.get(&id).map_or(1, |(order, _)| order.version + 1);
+        let version = self
+            .orders
+            .get(&id)
+            .map_or(1, |(order, _)| order.version + 1);
         let (name, _) = event.wire_name();
-        let message = self.log.commit(Service::Orders, id, version, name, event.encode().unwrap().get());
+        let message = self.log.commit(
+            Service::Orders,
+            id,
+            version,
+            name,
+            event.encode().unwrap().get(),
+        );
         match event {
             OrderEvent::Created(created) => {
                 let order = Order::created(OrderId(id), created, message.time);
                 self.orders.insert(id, (order, created.clone()));
             }
-            change => self.orders.get_mut(&id).unwrap().0.apply(change, message.time),
+            change => self
+                .orders
+                .get_mut(&id)
+                .unwrap()
+                .0
+                .apply(change, message.time),
         }
         message
     }
 
     pub fn create_customer(&mut self, number: u128, name: &str) -> Arc<Message> {
-        let created = CustomerCreated { name: name.into(), credit_limit: Money::from_cents(1_000_000) };
+        let created = CustomerCreated {
+            name: name.into(),
+            credit_limit: Money::from_cents(1_000_000),
+        };
         self.customer_event(Uuid::from_u128(number), &CustomerEvent::Created(created))
     }
 
     pub fn create_order(&mut self, number: u128, customer: u128, cents: i64) -> Arc<Message> {
-        let line =
-            OrderLine { sku: "1".into(), name: "Milk".into(), quantity: 1, unit_price: Money::from_cents(cents) };
+        let line = OrderLine {
+            sku: "1".into(),
+            name: "Milk".into(),
+            quantity: 1,
+            unit_price: Money::from_cents(cents),
+        };
         let created = OrderCreated {
             customer_id: CustomerId(Uuid::from_u128(customer)),
             order_total: Money::from_cents(cents),
@@ -195,15 +269,17 @@ impl Shop {
         self.order_event(Uuid::from_u128(number), &OrderEvent::Created(created))
     }
 
-    /// The order's next event, if it is not at an end: approved or rejected, then on its way by `choice`.
+    /// The order's next event, if it is not at an end: approved or rejected, then on its way by
+    /// `choice`.
     pub fn advance(&mut self, number: u128, choice: u8) -> Option<Arc<Message>> {
         use domain::OrderState as State;
         let id = Uuid::from_u128(number);
         let customer_name = Some("Ada Park".to_owned());
         let event = match (self.orders.get(&id)?.0.state, choice % 3) {
-            (State::Pending, 0) => {
-                OrderEvent::Rejected(OrderRejected { reason: RejectionReason::InsufficientCredit, customer_name })
-            }
+            (State::Pending, 0) => OrderEvent::Rejected(OrderRejected {
+                reason: RejectionReason::InsufficientCredit,
+                customer_name,
+            }),
             (State::Pending, _) => OrderEvent::Approved(OrderApproved { customer_name }),
             (State::Approved, 0) => OrderEvent::Shipped(NoDetails {}),
             (State::Approved, _) => OrderEvent::CancelRequested(NoDetails {}),
@@ -217,9 +293,17 @@ impl Shop {
     /// Reserves some cents of a customer's credit.
     pub fn reserve(&mut self, number: u128, order: u128, cents: i64) -> Option<Arc<Message>> {
         let id = Uuid::from_u128(number);
-        let available_credit = self.customers.get(&id)?.available_credit().checked_sub(Money::from_cents(cents))?;
+        let available_credit = self
+            .customers
+            .get(&id)?
+            .available_credit()
+            .checked_sub(Money::from_cents(cents))?;
         let order_id = OrderId(Uuid::from_u128(order));
-        let change = CreditChanged { order_id, amount: Money::from_cents(cents), available_credit };
+        let change = CreditChanged {
+            order_id,
+            amount: Money::from_cents(cents),
+            available_credit,
+        };
         Some(self.customer_event(id, &CustomerEvent::CreditReserved(change)))
     }
 }

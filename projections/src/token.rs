@@ -1,12 +1,13 @@
 //! The consistency token: what a caller has seen, handed back to it as a short opaque text.
 //!
-//! A token names entity versions (what a command wrote) and positions per shard (what a view had reached when it
-//! answered a list). A read that carries it never returns less; [`crate::waiting`] sees to that.
+//! A token names entity versions (what a command wrote) and positions per shard (what a view had
+//! reached when it answered a list). A read that carries it never returns less; [`crate::waiting`]
+//! sees to that.
 //!
-//! Nothing of a token may be lost on the way out, or its caller could read backwards. So when the entity versions of
-//! one would make it longer than [`MAX_TEXT`], [`ConsistencyToken::bounded`] replaces each by the newest committed
-//! position of its shard: that asks for more than was seen, never for less, and its size depends on the number of
-//! shards alone.
+//! Nothing of a token may be lost on the way out, or its caller could read backwards. So when the
+//! entity versions of one would make it longer than [`MAX_TEXT`], [`ConsistencyToken::bounded`]
+//! replaces each by the newest committed position of its shard: that asks for more than was seen,
+//! never for less, and its size depends on the number of shards alone.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +83,9 @@ impl ConsistencyToken {
 
     /// The entity versions seen.
     pub fn entities(&self) -> impl Iterator<Item = (Service, Uuid, u64)> + '_ {
-        self.entities.iter().map(|((service, entity), version)| (*service, *entity, *version))
+        self.entities
+            .iter()
+            .map(|((service, entity), version)| (*service, *entity, *version))
     }
 
     #[must_use]
@@ -95,8 +98,9 @@ impl ConsistencyToken {
         self.entities.is_empty() && self.positions.is_empty()
     }
 
-    /// A token that asks for at least as much and whose text is not longer than [`MAX_TEXT`]. `shards` is the number
-    /// of shards of a service, `head` the newest committed sequence of a shard's events.
+    /// A token that asks for at least as much and whose text is not longer than [`MAX_TEXT`].
+    /// `shards` is the number of shards of a service, `head` the newest committed sequence of a
+    /// shard's events.
     #[must_use]
     pub fn bounded(self, shards: impl Fn(Service) -> u16, head: impl Fn(ShardId) -> u64) -> Self {
         if self.to_text().len() <= MAX_TEXT {
@@ -121,14 +125,22 @@ impl ConsistencyToken {
     /// # Errors
     /// [`ViewError::InvalidQuery`] when a text is none of ours, or longer than [`MAX_INPUT`].
     pub fn parse(text: &str) -> Result<Self, ViewError> {
-        let invalid = |message: String| ViewError::InvalidQuery { field: "Consistency-Token", message };
+        let invalid = |message: String| ViewError::InvalidQuery {
+            field: "Consistency-Token",
+            message,
+        };
         if text.len() > MAX_INPUT {
             return Err(invalid(format!("must be at most {MAX_INPUT} bytes")));
         }
         let mut merged = ConsistencyToken::new();
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let token = codec::decode(part)
-                .map_err(|problem| invalid(format!("must be a token from an earlier answer: {problem}")))?;
+        for part in text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
+            let token = codec::decode(part).map_err(|problem| {
+                invalid(format!("must be a token from an earlier answer: {problem}"))
+            })?;
             merged.merge(&token);
         }
         Ok(merged)
@@ -198,7 +210,11 @@ mod tests {
                 token.see_position(ShardId::new(service, number), u64::MAX);
             }
         }
-        assert!(token.to_text().len() <= MAX_TEXT, "{}", token.to_text().len());
+        assert!(
+            token.to_text().len() <= MAX_TEXT,
+            "{}",
+            token.to_text().len()
+        );
     }
 
     #[test]
@@ -208,11 +224,16 @@ mod tests {
         for id in 0..200 {
             token.see_entity(Service::Orders, Uuid::from_u128(id), 2);
         }
-        let bounded = token.clone().bounded(|_| 16, |shard| 100 + u64::from(shard.number));
+        let bounded = token
+            .clone()
+            .bounded(|_| 16, |shard| 100 + u64::from(shard.number));
         assert!(bounded.to_text().len() <= MAX_TEXT);
         for (service, entity, _) in token.entities() {
             let shard = ShardId::of(service, entity, 16);
-            assert_eq!(bounded.positions().get(&shard), Some(&(100 + u64::from(shard.number))));
+            assert_eq!(
+                bounded.positions().get(&shard),
+                Some(&(100 + u64::from(shard.number)))
+            );
         }
         let short = ConsistencyToken::of(Service::Orders, Uuid::from_u128(1), 2);
         assert_eq!(short.clone().bounded(|_| 16, |_| 9), short);
@@ -226,12 +247,18 @@ mod tests {
 
     #[test]
     fn foreign_texts_are_refused_with_what_is_wrong() {
-        for (text, problem) in
-            [("%%%", "not base64url"), ("AA", "unknown form 0"), ("AQ", ""), ("AQkB", "unknown part 9")]
-        {
+        for (text, problem) in [
+            ("%%%", "not base64url"),
+            ("AA", "unknown form 0"),
+            ("AQ", ""),
+            ("AQkB", "unknown part 9"),
+        ] {
             match ConsistencyToken::parse(text) {
                 Ok(token) => assert!(token.is_empty() && problem.is_empty(), "{text}"),
-                Err(error) => assert!(!problem.is_empty() && error.to_string().contains(problem), "{text}: {error}"),
+                Err(error) => assert!(
+                    !problem.is_empty() && error.to_string().contains(problem),
+                    "{text}: {error}"
+                ),
             }
         }
         assert!(ConsistencyToken::parse(&"A".repeat(MAX_INPUT + 1)).is_err());

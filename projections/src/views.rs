@@ -8,8 +8,9 @@
 //!         OpenGeneration 3 ── projector, waiter table, reader    (is built)
 //! ```
 //!
-//! A query takes the generation that answers ([`View::current`]), waits on it with its caller's token, and reads from its
-//! reader. What happens to generations is the `supervisor`'s; where they are stored is not known here.
+//! A query takes the generation that answers ([`View::current`]), waits on it with its caller's
+//! token, and reads from its reader. What happens to generations is the `supervisor`'s; where they
+//! are stored is not known here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,24 +43,33 @@ pub use open::OpenGeneration;
 pub use status::{BuildProgress, BuildStage, ViewState, ViewStatus};
 pub use view::{AnyView, Reverted, View};
 
-/// Documents are cheap to commit: what gathers is there so that `PENDING` and `APPROVED` of one order become one write.
+/// Documents are cheap to commit: what gathers is there so that `PENDING` and `APPROVED` of one
+/// order become one write.
 const DOCUMENTS: ViewDefinition = ViewDefinition {
     name: documents::VIEW,
     number: documents::DEFINITION,
     uses: documents::USES,
     commit: CommitPolicy {
         linger: Duration::from_millis(50),
-        rush: Some(Rush { events: 1_200, linger: Duration::from_millis(250) }),
+        rush: Some(Rush {
+            events: 1_200,
+            linger: Duration::from_millis(250),
+        }),
         max_events: 10_000,
     },
 };
 
-/// A commit of the index costs tens of milliseconds, whatever is in it; a reader that waits asks for one at once.
+/// A commit of the index costs tens of milliseconds, whatever is in it; a reader that waits asks
+/// for one at once.
 const SEARCH: ViewDefinition = ViewDefinition {
     name: search::VIEW,
     number: search::DEFINITION,
     uses: search::USES,
-    commit: CommitPolicy { linger: Duration::from_secs(1), rush: None, max_events: 50_000 },
+    commit: CommitPolicy {
+        linger: Duration::from_secs(1),
+        rush: None,
+        max_events: 50_000,
+    },
 };
 
 /// Where the generations of each view are.
@@ -87,13 +97,24 @@ pub struct Views {
 }
 
 impl Views {
-    /// Starts the views, whether their stores answer or not. Call it inside the runtime that drives the log.
+    /// Starts the views, whether their stores answer or not. Call it inside the runtime that drives
+    /// the log.
     #[must_use]
     pub fn start(config: ViewsConfig, log: Arc<dyn Log>) -> Self {
         let ViewsConfig { stores, rows, keep } = config;
-        let documents = View::start(DOCUMENTS, stores.documents, Arc::clone(&log), Arc::clone(&rows), keep);
+        let documents = View::start(
+            DOCUMENTS,
+            stores.documents,
+            Arc::clone(&log),
+            Arc::clone(&rows),
+            keep,
+        );
         let search = View::start(SEARCH, stores.search, Arc::clone(&log), rows, keep);
-        Views { log, documents, search }
+        Views {
+            log,
+            documents,
+            search,
+        }
     }
 
     #[must_use]
@@ -123,8 +144,8 @@ impl Views {
         join_all(self.all().map(AnyView::status)).await
     }
 
-    /// Waits until each view answers or it is known why it does not, at most so long: the building of a first generation
-    /// may take hours.
+    /// Waits until each view answers or it is known why it does not, at most so long: the building
+    /// of a first generation may take hours.
     pub async fn settled(&self, wait: Duration) {
         // Whoever asks a view that has not settled is told that it is not ready.
         let _ = tokio::time::timeout(wait, join_all(self.all().map(AnyView::settled))).await;
@@ -134,7 +155,12 @@ impl Views {
     #[must_use]
     pub fn token_text(&self, token: ConsistencyToken) -> String {
         let sources = self.log.sources();
-        let shards = |service| sources.iter().filter(|source| source.service == service).count();
+        let shards = |service| {
+            sources
+                .iter()
+                .filter(|source| source.service == service)
+                .count()
+        };
         let shards = |service| u16::try_from(shards(service)).unwrap_or(u16::MAX);
         let head = |shard: ShardId| self.log.head(shard, Destination::Events);
         token.bounded(shards, head).to_text()

@@ -1,11 +1,11 @@
-//! Readers that wait until a view has reached what their token names: one table per view, woken by its projector after
-//! each commit. Nobody polls.
+//! Readers that wait until a view has reached what their token names: one table per view, woken by
+//! its projector after each commit. Nobody polls.
 //!
-//! No wake-up is lost: a reader stands in the table *before* it looks at what the view has reached. A commit before
-//! that is seen by the look, a commit after it finds the reader in the table.
+//! No wake-up is lost: a reader stands in the table *before* it looks at what the view has reached.
+//! A commit before that is seen by the look, a commit after it finds the reader in the table.
 //!
-//! A reader in the table also asks the projector to commit at once when something it waits for has been applied and
-//! is not committed yet; many readers share one commit.
+//! A reader in the table also asks the projector to commit at once when something it waits for has
+//! been applied and is not committed yet; many readers share one commit.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
@@ -21,11 +21,12 @@ use crate::ViewError;
 use crate::port::VersionReader;
 use crate::token::ConsistencyToken;
 
-/// At most this many readers wait for one view; one more is told at once that the view is behind. A reader of a token
-/// of the longest kind takes some 50 KiB here, an ordinary one 200 bytes.
+/// At most this many readers wait for one view; one more is told at once that the view is behind. A
+/// reader of a token of the longest kind takes some 50 KiB here, an ordinary one 200 bytes.
 const MAX_WAITING: usize = 10_000;
 
-/// A look at what the view has reached that takes no longer is awaited before the projector is asked to hurry.
+/// A look at what the view has reached that takes no longer is awaited before the projector is
+/// asked to hurry.
 const SHORT_LOOK: Duration = Duration::from_millis(1);
 
 /// The newest version of each entity among what was applied and not committed yet.
@@ -92,7 +93,11 @@ impl Drop for Place<'_> {
 impl Waiting {
     /// For a view that takes in the events of the services in `uses`.
     #[must_use]
-    pub fn new(view: &'static str, uses: &'static [Service], versions: Arc<dyn VersionReader>) -> Self {
+    pub fn new(
+        view: &'static str,
+        uses: &'static [Service],
+        versions: Arc<dyn VersionReader>,
+    ) -> Self {
         Waiting {
             view,
             uses,
@@ -103,16 +108,23 @@ impl Waiting {
         }
     }
 
-    /// Waits until the view has reached all that the token names, at most `timeout`. What a service has that the view
-    /// does not use counts as reached.
+    /// Waits until the view has reached all that the token names, at most `timeout`. What a service
+    /// has that the view does not use counts as reached.
     ///
     /// # Errors
-    /// [`ViewError::Behind`] when the time is over, [`ViewError::Unavailable`] when the view cannot be asked.
-    pub async fn wait_until(&self, token: &ConsistencyToken, timeout: Duration) -> Result<(), ViewError> {
+    /// [`ViewError::Behind`] when the time is over, [`ViewError::Unavailable`] when the view cannot
+    /// be asked.
+    pub async fn wait_until(
+        &self,
+        token: &ConsistencyToken,
+        timeout: Duration,
+    ) -> Result<(), ViewError> {
         if !self.concerns(token) {
             return Ok(());
         }
-        let Some((place, done)) = self.enter(token) else { return self.behind(token).await };
+        let Some((place, done)) = self.enter(token) else {
+            return self.behind(token).await;
+        };
         let reached = tokio::time::timeout(timeout, self.reached(&place, done)).await;
         drop(place);
         match reached {
@@ -122,7 +134,11 @@ impl Waiting {
     }
 
     /// Looks whether the view is there already, and waits for it otherwise.
-    async fn reached(&self, place: &Place<'_>, mut done: oneshot::Receiver<()>) -> Result<(), ViewError> {
+    async fn reached(
+        &self,
+        place: &Place<'_>,
+        mut done: oneshot::Receiver<()>,
+    ) -> Result<(), ViewError> {
         let mut check = pin!(self.check(place));
         let reached = match tokio::time::timeout(SHORT_LOOK, check.as_mut()).await {
             Ok(reached) => reached?,
@@ -147,18 +163,27 @@ impl Waiting {
 
     /// What a reader is told who waits no longer.
     fn ended(&self, reached: bool) -> Result<(), ViewError> {
-        if reached { Ok(()) } else { Err(self.failing().unwrap_or(ViewError::Closed { view: self.view })) }
+        if reached {
+            Ok(())
+        } else {
+            Err(self
+                .failing()
+                .unwrap_or(ViewError::Closed { view: self.view }))
+        }
     }
 
-    /// Waits, as long as it takes, until all positions are committed, also those of services the view does not use.
+    /// Waits, as long as it takes, until all positions are committed, also those of services the
+    /// view does not use.
     ///
     /// # Errors
     /// [`ViewError::Closed`] when the projector has stopped.
     pub(crate) async fn reach(&self, goal: &Positions) -> Result<(), ViewError> {
-        // A place in the table makes the projector commit what is waited for at once; without one it comes a little later.
+        // A place in the table makes the projector commit what is waited for at once; without one
+        // it comes a little later.
         let _place = self.place(BTreeMap::new(), goal.clone());
         self.demand.notify_one();
-        self.until(|table| table.restored && is_at_least(&table.committed, goal)).await
+        self.until(|table| table.restored && is_at_least(&table.committed, goal))
+            .await
     }
 
     /// Waits, as long as it takes, until it is known what is committed.
@@ -189,11 +214,14 @@ impl Waiting {
     /// Why the projector takes nothing in at present.
     fn failing(&self) -> Option<ViewError> {
         let cause = self.table().failing.clone()?;
-        Some(ViewError::Unavailable { view: self.view, source: cause.into() })
+        Some(ViewError::Unavailable {
+            view: self.view,
+            source: cause.into(),
+        })
     }
 
-    /// The projector cannot go on for now: readers are told at once, those that wait and those that come, until it has
-    /// read its positions again.
+    /// The projector cannot go on for now: readers are told at once, those that wait and those that
+    /// come, until it has read its positions again.
     pub(crate) fn fail(&self, cause: &str) {
         let mut table = self.table();
         table.failing = Some(cause.to_owned());
@@ -207,16 +235,33 @@ impl Waiting {
     }
 
     fn concerns(&self, token: &ConsistencyToken) -> bool {
-        token.entities().any(|(service, _, _)| self.uses.contains(&service))
-            || token.positions().keys().any(|shard| self.uses.contains(&shard.service))
+        token
+            .entities()
+            .any(|(service, _, _)| self.uses.contains(&service))
+            || token
+                .positions()
+                .keys()
+                .any(|shard| self.uses.contains(&shard.service))
     }
 
     /// Puts a reader into the table; `None` when it is full.
     fn enter(&self, token: &ConsistencyToken) -> Option<(Place<'_>, oneshot::Receiver<()>)> {
-        let entities = token.entities().filter(|(service, _, _)| self.uses.contains(service));
-        let entities = entities.map(|(service, entity, version)| ((service, entity), version)).collect();
-        let positions = token.positions().iter().filter(|(shard, _)| self.uses.contains(&shard.service));
-        self.place(entities, positions.map(|(shard, sequence)| (*shard, *sequence)).collect())
+        let entities = token
+            .entities()
+            .filter(|(service, _, _)| self.uses.contains(service));
+        let entities = entities
+            .map(|(service, entity, version)| ((service, entity), version))
+            .collect();
+        let positions = token
+            .positions()
+            .iter()
+            .filter(|(shard, _)| self.uses.contains(&shard.service));
+        self.place(
+            entities,
+            positions
+                .map(|(shard, sequence)| (*shard, *sequence))
+                .collect(),
+        )
     }
 
     fn place(
@@ -229,13 +274,25 @@ impl Waiting {
         if table.readers.len() >= MAX_WAITING {
             return None;
         }
-        let mut reader = Reader { entities, positions, done: Some(sender) };
+        let mut reader = Reader {
+            entities,
+            positions,
+            done: Some(sender),
+        };
         let committed = &table.committed;
-        reader.positions.retain(|shard, sequence| reached(committed, *shard) < *sequence);
+        reader
+            .positions
+            .retain(|shard, sequence| reached(committed, *shard) < *sequence);
         let number = table.next;
         table.next += 1;
         table.readers.insert(number, reader);
-        Some((Place { waiting: self, number }, done))
+        Some((
+            Place {
+                waiting: self,
+                number,
+            },
+            done,
+        ))
     }
 
     /// Looks at what the view has reached; true when that is all the reader waits for.
@@ -244,12 +301,22 @@ impl Waiting {
             Some(reader) => reader.entities.keys().copied().collect(),
             None => Vec::new(),
         };
-        let versions = if asked.is_empty() { Vec::new() } else { self.versions.versions_of(&asked).await? };
+        let versions = if asked.is_empty() {
+            Vec::new()
+        } else {
+            self.versions.versions_of(&asked).await?
+        };
         let mut table = self.table();
         // Who is not in the table any more is told why by what it waits for.
-        let Some(reader) = table.readers.get_mut(&place.number) else { return Ok(false) };
+        let Some(reader) = table.readers.get_mut(&place.number) else {
+            return Ok(false);
+        };
         for (key, version) in asked.iter().zip(versions) {
-            if reader.entities.get(key).is_some_and(|required| *required <= version) {
+            if reader
+                .entities
+                .get(key)
+                .is_some_and(|required| *required <= version)
+            {
                 reader.entities.remove(key);
             }
         }
@@ -269,8 +336,14 @@ impl Waiting {
     /// Whether committing what was applied brings some reader forward.
     pub(crate) fn wants(&self, entities: &EntityVersions, positions: &Positions) -> bool {
         self.table().readers.values().any(|reader| {
-            reader.entities.iter().any(|(key, required)| entities.get(key).is_some_and(|version| version >= required))
-                || reader.positions.iter().any(|(shard, required)| reached(positions, *shard) >= *required)
+            reader
+                .entities
+                .iter()
+                .any(|(key, required)| entities.get(key).is_some_and(|version| version >= required))
+                || reader
+                    .positions
+                    .iter()
+                    .any(|(shard, required)| reached(positions, *shard) >= *required)
         })
     }
 
@@ -281,8 +354,12 @@ impl Waiting {
         table.restored = true;
         table.committed.clone_from(positions);
         for reader in table.readers.values_mut() {
-            reader.entities.retain(|key, required| entities.get(key).is_none_or(|version| version < required));
-            reader.positions.retain(|shard, required| reached(positions, *shard) < *required);
+            reader
+                .entities
+                .retain(|key, required| entities.get(key).is_none_or(|version| version < required));
+            reader
+                .positions
+                .retain(|shard, required| reached(positions, *shard) < *required);
             reader.finish_if_reached();
         }
         drop(table);
@@ -310,7 +387,8 @@ fn reached(positions: &Positions, shard: ShardId) -> u64 {
 
 /// Whether positions are, shard by shard, not behind others.
 pub(crate) fn is_at_least(positions: &Positions, goal: &Positions) -> bool {
-    goal.iter().all(|(shard, sequence)| reached(positions, *shard) >= *sequence)
+    goal.iter()
+        .all(|(shard, sequence)| reached(positions, *shard) >= *sequence)
 }
 
 mod behind;

@@ -1,8 +1,10 @@
-//! Reading a whole service database for the auditor: everything in it, in order, a bounded number of rows at a time.
+//! Reading a whole service database for the auditor: everything in it, in order, a bounded number
+//! of rows at a time.
 //!
-//! What is compared with each other is read in one [`Snapshot`], so that a node may run meanwhile; a snapshot spans
-//! one range of ids and no more, because the write-ahead log cannot shrink while one is open. Rows come as they are
-//! stored: an auditor must be able to tell of one that cannot be read. Nothing here judges, and nothing here writes.
+//! What is compared with each other is read in one [`Snapshot`], so that a node may run meanwhile;
+//! a snapshot spans one range of ids and no more, because the write-ahead log cannot shrink while
+//! one is open. Rows come as they are stored: an auditor must be able to tell of one that cannot be
+//! read. Nothing here judges, and nothing here writes.
 
 pub mod credit;
 pub mod entities;
@@ -12,7 +14,10 @@ pub mod outboxes;
 pub mod sagas;
 
 use domain::Service;
-use sea_orm::{ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, Select, TransactionTrait};
+use sea_orm::{
+    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, Select,
+    TransactionTrait,
+};
 use uuid::Uuid;
 
 use crate::{ServiceDatabase, StoreError};
@@ -30,9 +35,15 @@ impl Snapshot {
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(database: &ServiceDatabase) -> Result<Self, StoreError> {
-        #[expect(clippy::disallowed_methods, reason = "it reads, and ends without having written")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it reads, and ends without having written"
+        )]
         let begun = database.read.begin().await;
-        Ok(Snapshot { service: database.service, transaction: begun.map_err(|e| database.failed(e))? })
+        Ok(Snapshot {
+            service: database.service,
+            transaction: begun.map_err(|e| database.failed(e))?,
+        })
     }
 
     /// Ends it, so that the write-ahead log may be used again.
@@ -41,7 +52,10 @@ impl Snapshot {
     /// When the database does not answer.
     pub async fn end(self) -> Result<(), StoreError> {
         let service = self.service;
-        self.transaction.rollback().await.map_err(|source| failed(service, source))
+        self.transaction
+            .rollback()
+            .await
+            .map_err(|source| failed(service, source))
     }
 
     fn failed(&self, source: DbErr) -> StoreError {
@@ -50,7 +64,10 @@ impl Snapshot {
 }
 
 fn failed(service: Service, source: DbErr) -> StoreError {
-    StoreError::Database { what: service.to_string(), source }
+    StoreError::Database {
+        what: service.to_string(),
+        source,
+    }
 }
 
 /// Entities by their ids: those after the one and up to the other.

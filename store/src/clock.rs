@@ -22,7 +22,9 @@ impl Clock {
     /// A clock that stands until it is set.
     #[must_use]
     pub fn manual(now: Timestamp) -> Self {
-        Clock { manual: Some(Arc::new(AtomicI64::new(now.micros()))) }
+        Clock {
+            manual: Some(Arc::new(AtomicI64::new(now.micros()))),
+        }
     }
 
     /// Sets a manual clock; the machine's is left alone.
@@ -38,7 +40,9 @@ impl Clock {
             return Timestamp::from_micros(manual.load(Ordering::SeqCst));
         }
         #[expect(clippy::disallowed_methods, reason = "this is the clock")]
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Timestamp::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
     }
 }

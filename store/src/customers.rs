@@ -36,7 +36,11 @@ pub fn to_row(stored: &StoredCustomer) -> customer::Model {
 /// The row of a reservation.
 #[must_use]
 pub fn reservation_row(customer: CustomerId, order: OrderId, amount: Money) -> reservation::Model {
-    reservation::Model { order_id: order.0, customer_id: customer.0, amount_cents: amount.cents() }
+    reservation::Model {
+        order_id: order.0,
+        customer_id: customer.0,
+        amount_cents: amount.cents(),
+    }
 }
 
 fn from_row(row: customer::Model) -> StoredCustomer {
@@ -69,7 +73,10 @@ pub async fn load(
             .all(&database.read)
             .await
             .map_err(|e| database.failed(e))?;
-        found.extend(rows.into_iter().map(|row| (CustomerId(row.customer_id), from_row(row))));
+        found.extend(
+            rows.into_iter()
+                .map(|row| (CustomerId(row.customer_id), from_row(row))),
+        );
     }
     Ok(found)
 }
@@ -89,7 +96,10 @@ pub async fn load_reservations(
             .all(&database.read)
             .await
             .map_err(|e| database.failed(e))?;
-        found.extend(rows.into_iter().map(|row| (OrderId(row.order_id), Money::from_cents(row.amount_cents))));
+        found.extend(
+            rows.into_iter()
+                .map(|row| (OrderId(row.order_id), Money::from_cents(row.amount_cents))),
+        );
     }
     Ok(found)
 }

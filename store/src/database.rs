@@ -1,4 +1,5 @@
-//! A service's private database: one connection that the journal writes through, and a few that only read.
+//! A service's private database: one connection that the journal writes through, and a few that
+//! only read.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,7 +7,8 @@ use std::time::Duration;
 use domain::Service;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sea_orm::{
-    ActiveValue, ConnectOptions, Database, DatabaseConnection, DbErr, EntityTrait, sqlx::sqlite::SqliteSynchronous,
+    ActiveValue, ConnectOptions, Database, DatabaseConnection, DbErr, EntityTrait,
+    sqlx::sqlite::SqliteSynchronous,
 };
 use sea_orm_migration::MigratorTrait;
 
@@ -16,11 +18,12 @@ use crate::tables::setting;
 
 /// Connections that read at the same time.
 const READERS: u32 = 4;
-/// The page cache of the writing connection, in KiB. It holds what a transaction changes; larger costs more than it saves,
-/// because SQLite walks over it at the end of each transaction in which a tree was balanced.
+/// The page cache of the writing connection, in KiB. It holds what a transaction changes; larger
+/// costs more than it saves, because SQLite walks over it at the end of each transaction in which a
+/// tree was balanced.
 const WRITER_CACHE_KIB: u32 = 4 * 1024;
-/// So much of a file is read where the operating system has it, in bytes: a reading connection forgets its own cache with
-/// each commit of another. It is as much as SQLite allows.
+/// So much of a file is read where the operating system has it, in bytes: a reading connection
+/// forgets its own cache with each commit of another. It is as much as SQLite allows.
 const MAPPED_BYTES: u32 = 0x7fff_0000;
 /// The write-ahead log is copied into the database each time it has grown by so many pages.
 const CHECKPOINT_PAGES: u32 = 2000;
@@ -36,14 +39,21 @@ pub struct ServiceDatabase {
 }
 
 impl ServiceDatabase {
-    /// Opens, and if need be creates, the embedded database of `service` in `folder`, and brings its schema up to
-    /// date. `shards` is fixed at the first start.
+    /// Opens, and if need be creates, the embedded database of `service` in `folder`, and brings
+    /// its schema up to date. `shards` is fixed at the first start.
     ///
     /// # Errors
     /// When the database cannot be opened, or was made for another number of shards.
-    pub async fn open_embedded(service: Service, folder: &Path, shards: u16) -> Result<Self, StoreError> {
+    pub async fn open_embedded(
+        service: Service,
+        folder: &Path,
+        shards: u16,
+    ) -> Result<Self, StoreError> {
         let file = folder.join(format!("{service}.db"));
-        let failed = |source| StoreError::Database { what: service.to_string(), source };
+        let failed = |source| StoreError::Database {
+            what: service.to_string(),
+            source,
+        };
         let write = connect(&file, Use::Write).await.map_err(failed)?;
         match service {
             Service::Customers => CustomersMigrator::up(&write, None).await,
@@ -51,7 +61,11 @@ impl ServiceDatabase {
         }
         .map_err(failed)?;
         let read = connect(&file, Use::Read).await.map_err(failed)?;
-        let database = ServiceDatabase { service, read, write };
+        let database = ServiceDatabase {
+            service,
+            read,
+            write,
+        };
         database.fix_shards(shards).await?;
         Ok(database)
     }
@@ -63,12 +77,22 @@ impl ServiceDatabase {
     pub async fn open_to_read(service: Service, folder: &Path) -> Result<Self, StoreError> {
         let file = folder.join(format!("{service}.db"));
         if !file.exists() {
-            return Err(StoreError::Configuration(format!("there is no database {}", file.display())));
+            return Err(StoreError::Configuration(format!(
+                "there is no database {}",
+                file.display()
+            )));
         }
         let read = connect(&file, Use::Read)
             .await
-            .map_err(|source| StoreError::Database { what: service.to_string(), source })?;
-        Ok(ServiceDatabase { service, read: read.clone(), write: read })
+            .map_err(|source| StoreError::Database {
+                what: service.to_string(),
+                source,
+            })?;
+        Ok(ServiceDatabase {
+            service,
+            read: read.clone(),
+            write: read,
+        })
     }
 
     /// Closes the connections.
@@ -110,14 +134,20 @@ impl ServiceDatabase {
                     name: ActiveValue::Set("shards".to_owned()),
                     value: ActiveValue::Set(shards.to_string()),
                 };
-                setting::Entity::insert(row).exec_without_returning(&self.write).await.map_err(|e| self.failed(e))?;
+                setting::Entity::insert(row)
+                    .exec_without_returning(&self.write)
+                    .await
+                    .map_err(|e| self.failed(e))?;
                 Ok(())
             }
         }
     }
 
     pub(crate) fn failed(&self, source: DbErr) -> StoreError {
-        StoreError::Database { what: self.service.to_string(), source }
+        StoreError::Database {
+            what: self.service.to_string(),
+            source,
+        }
     }
 }
 

@@ -7,19 +7,36 @@ use domain::ShardId;
 pub enum StoreError {
     /// The database cannot be reached or does not answer as it should; trying again may help.
     #[error("the {what} database does not answer")]
-    Database { what: String, source: sea_orm::DbErr },
+    Database {
+        what: String,
+        source: sea_orm::DbErr,
+    },
     /// A write of the journal failed in SQLite itself.
     #[error("writing to the {what} database failed")]
-    Write { what: String, source: rusqlite::Error },
+    Write {
+        what: String,
+        source: rusqlite::Error,
+    },
     /// A row is not at the version its writer had seen: two writers, or a bug.
     #[error("{table} {key} is not at version {expected}")]
-    VersionConflict { table: &'static str, key: String, expected: u64 },
+    VersionConflict {
+        table: &'static str,
+        key: String,
+        expected: u64,
+    },
     /// Another owner has taken the shard over.
     #[error("shard {shard} is owned at epoch {current}, not {held}")]
-    StaleEpoch { shard: ShardId, held: u64, current: u64 },
+    StaleEpoch {
+        shard: ShardId,
+        held: u64,
+        current: u64,
+    },
     /// Stored data cannot be read: it was changed by hand, or written by a newer release.
     #[error("{what} cannot be read")]
-    Corrupt { what: String, source: Box<dyn std::error::Error + Send + Sync> },
+    Corrupt {
+        what: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The journal has ended, because the process is shutting down or its thread has failed.
     #[error("the journal of {what} is closed")]
     Closed { what: String },

@@ -17,8 +17,8 @@ pub struct FaultPlan {
     pub fail_commit: Option<u64>,
     /// The customer actor panics on commands to a customer of this name.
     pub panic_customer: Option<String>,
-    /// The order actor panics on creating an order with this note, and on later commands to an order whose customer has
-    /// this name.
+    /// The order actor panics on creating an order with this note, and on later commands to an
+    /// order whose customer has this name.
     pub panic_order: Option<String>,
     /// The saga actor panics on the answer of a customer of this name.
     pub panic_saga: Option<String>,
@@ -39,9 +39,20 @@ impl FromStr for FaultPlan {
 
     fn from_str(list: &str) -> Result<Self, UnknownFault> {
         let mut plan = FaultPlan::default();
-        for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        for entry in list
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+        {
             let unknown = || UnknownFault(entry.to_owned());
-            let every = |value: &str| value.parse().ok().filter(|n| *n > 0).map(Some).ok_or_else(unknown);
+            let every = |value: &str| {
+                value
+                    .parse()
+                    .ok()
+                    .filter(|n| *n > 0)
+                    .map(Some)
+                    .ok_or_else(unknown)
+            };
             match entry.split_once('=').unwrap_or((entry, "")) {
                 ("deliver-twice", "") => plan.deliver_twice = true,
                 ("panic-once", "") => plan.panic_once = true,
@@ -69,7 +80,10 @@ pub struct Faults {
 impl Faults {
     #[must_use]
     pub fn new(plan: FaultPlan) -> Self {
-        Faults { plan: Arc::new(plan), ..Faults::default() }
+        Faults {
+            plan: Arc::new(plan),
+            ..Faults::default()
+        }
     }
 
     #[must_use]
@@ -80,7 +94,11 @@ impl Faults {
     /// How often the next delivery arrives: 0, 1 or 2 times.
     #[must_use]
     pub fn arrivals(&self) -> usize {
-        if self.plan.lose_message.is_some_and(|n| is_nth(&self.deliveries, n)) {
+        if self
+            .plan
+            .lose_message
+            .is_some_and(|n| is_nth(&self.deliveries, n))
+        {
             return 0;
         }
         if self.plan.deliver_twice { 2 } else { 1 }
@@ -88,7 +106,9 @@ impl Faults {
 
     #[must_use]
     pub fn commit_fails(&self) -> bool {
-        self.plan.fail_commit.is_some_and(|n| is_nth(&self.commits, n))
+        self.plan
+            .fail_commit
+            .is_some_and(|n| is_nth(&self.commits, n))
     }
 
     /// Panics when `trigger` is what the plan names.
@@ -98,7 +118,10 @@ impl Faults {
     pub fn panic_if(&self, planned: Option<&String>, trigger: Option<&str>) {
         let hit = planned.is_some_and(|planned| trigger == Some(planned.as_str()));
         let first = hit && self.panics.fetch_add(1, Ordering::Relaxed) == 0;
-        assert!(!hit || (self.plan.panic_once && !first), "injected fault: panic");
+        assert!(
+            !hit || (self.plan.panic_once && !first),
+            "injected fault: panic"
+        );
     }
 }
 
@@ -112,7 +135,9 @@ mod tests {
 
     #[test]
     fn reads_a_list_and_refuses_what_it_does_not_know() {
-        let plan: FaultPlan = "deliver-twice, lose-message=7,panic-customer=Ada".parse().unwrap();
+        let plan: FaultPlan = "deliver-twice, lose-message=7,panic-customer=Ada"
+            .parse()
+            .unwrap();
         assert!(plan.deliver_twice && plan.lose_message == Some(7));
         assert_eq!(plan.panic_customer.as_deref(), Some("Ada"));
         assert!("lose-message=0".parse::<FaultPlan>().is_err());

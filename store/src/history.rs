@@ -1,4 +1,5 @@
-//! Reading the outbox: messages to a destination, the history of an entity, and the state as it was.
+//! Reading the outbox: messages to a destination, the history of an entity, and the state as it
+//! was.
 
 use domain::order::OrderCreated;
 use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId, ShardId, Timestamp};
@@ -14,7 +15,8 @@ use crate::{ServiceDatabase, StoreError, outbox as stored};
 /// Rows read at once, at most.
 const PAGE: usize = 1000;
 
-/// The messages from `source` to `destination` after `after`, oldest first; see [`crate::Log::read`].
+/// The messages from `source` to `destination` after `after`, oldest first; see
+/// [`crate::Log::read`].
 pub(crate) async fn messages(
     database: &ServiceDatabase,
     source: ShardId,
@@ -42,7 +44,9 @@ pub(crate) async fn messages(
             .all(&database.read)
             .await
             .map_err(|e| database.failed(e))?;
-        let Some(last) = rows.last() else { return Ok(found) };
+        let Some(last) = rows.last() else {
+            return Ok(found);
+        };
         beyond = last.sequence;
         for row in &rows {
             for mut message in stored::from_row(source.service, row)? {
@@ -60,7 +64,8 @@ pub(crate) async fn messages(
     }
 }
 
-/// The events of an entity, which lies in `shard`, from `from_version` on, oldest first, at most `limit`.
+/// The events of an entity, which lies in `shard`, from `from_version` on, oldest first, at most
+/// `limit`.
 ///
 /// # Errors
 /// When the database does not answer, or a row cannot be read.
@@ -84,11 +89,9 @@ pub async fn events(
     let mut found = Vec::new();
     for row in &rows {
         let messages = stored::from_row(database.service, row)?;
-        found.extend(
-            messages
-                .into_iter()
-                .filter(|message| message.destination == Destination::Events && message.version >= from_version),
-        );
+        found.extend(messages.into_iter().filter(|message| {
+            message.destination == Destination::Events && message.version >= from_version
+        }));
     }
     found.truncate(limit);
     Ok(found)
@@ -96,7 +99,9 @@ pub async fn events(
 
 fn rows_of(shard: ShardId, entity: Uuid) -> Select<history::Entity> {
     let of_shard = history::Column::Shard.eq(i32::from(shard.number));
-    history::Entity::find().filter(history::Column::EntityId.eq(entity)).filter(of_shard)
+    history::Entity::find()
+        .filter(history::Column::EntityId.eq(entity))
+        .filter(of_shard)
 }
 
 /// A point in an entity's history.
@@ -138,7 +143,12 @@ pub async fn order_as_of(
                     state = Some((Order::created(id, created, message.time), created.clone()));
                 }
                 (Some((order, _)), event) => order.apply(event, message.time),
-                (None, _) => return Err(unreadable(message, "the history does not begin with its creation".into())),
+                (None, _) => {
+                    return Err(unreadable(
+                        message,
+                        "the history does not begin with its creation".into(),
+                    ));
+                }
             }
         }
     }
@@ -163,10 +173,21 @@ pub async fn customer_as_of(
         AsOf::Version(version) => version,
         AsOf::Time(time) => version_at(database, shard, id.0, time).await?,
     };
-    let Some(first) = events(database, shard, id.0, 1, 1).await?.pop().filter(|_| version > 0) else { return Ok(None) };
-    let Some(newest) = events(database, shard, id.0, version, 1).await?.pop() else { return Ok(None) };
+    let Some(first) = events(database, shard, id.0, 1, 1)
+        .await?
+        .pop()
+        .filter(|_| version > 0)
+    else {
+        return Ok(None);
+    };
+    let Some(newest) = events(database, shard, id.0, version, 1).await?.pop() else {
+        return Ok(None);
+    };
     let CustomerEvent::Created(created) = decode_customer_event(&first)? else {
-        return Err(unreadable(&first, "the history does not begin with its creation".into()));
+        return Err(unreadable(
+            &first,
+            "the history does not begin with its creation".into(),
+        ));
     };
     let mut customer = Customer::created(id, &created, first.time);
     if newest.version > 1 {
@@ -177,7 +198,8 @@ pub async fn customer_as_of(
     Ok(Some(customer))
 }
 
-/// The version an entity had reached at `time`, 0 before its first. Its times never go back, so it is found by halving.
+/// The version an entity had reached at `time`, 0 before its first. Its times never go back, so it
+/// is found by halving.
 async fn version_at(
     database: &ServiceDatabase,
     shard: ShardId,
@@ -196,7 +218,11 @@ async fn version_at(
     Ok(reached)
 }
 
-async fn newest_version(database: &ServiceDatabase, shard: ShardId, entity: Uuid) -> Result<u64, StoreError> {
+async fn newest_version(
+    database: &ServiceDatabase,
+    shard: ShardId,
+    entity: Uuid,
+) -> Result<u64, StoreError> {
     let row = rows_of(shard, entity)
         .order_by_desc(history::Column::Version)
         .into_model::<outbox::Model>()
@@ -204,7 +230,10 @@ async fn newest_version(database: &ServiceDatabase, shard: ShardId, entity: Uuid
         .await
         .map_err(|e| database.failed(e))?;
     let Some(row) = row else { return Ok(0) };
-    let newest = stored::from_row(database.service, &row)?.iter().map(|message| message.version).max();
+    let newest = stored::from_row(database.service, &row)?
+        .iter()
+        .map(|message| message.version)
+        .max();
     Ok(newest.unwrap_or(0))
 }
 
@@ -227,7 +256,10 @@ pub fn decode_customer_event(message: &Message) -> Result<CustomerEvent, StoreEr
 }
 
 fn unreadable(message: &Message, source: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
-    StoreError::Corrupt { what: format!("event {} of {}", message.version, message.entity), source }
+    StoreError::Corrupt {
+        what: format!("event {} of {}", message.version, message.entity),
+        source,
+    }
 }
 
 #[cfg(test)]

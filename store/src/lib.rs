@@ -1,9 +1,14 @@
-//! Everything durable on the command side: connections, tables, the journal, the outbox, the inbox and the log.
+//! Everything durable on the command side: connections, tables, the journal, the outbox, the inbox
+//! and the log.
 //!
-//! The way of a write: a shard hands a [`unit::Unit`] to the [`journal::Journal`], which commits it together with
-//! whatever else has gathered and then hands its messages to the [`log::Log`]. Nothing else writes.
+//! The way of a write: a shard hands a [`unit::Unit`] to the [`journal::Journal`], which commits it
+//! together with whatever else has gathered and then hands its messages to the [`log::Log`].
+//! Nothing else writes.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
+)]
 
 pub mod audit;
 pub mod clock;

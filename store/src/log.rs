@@ -1,11 +1,13 @@
 //! The log port: what carries committed messages between shards, services and views.
 //!
-//! The embedded log is the outbox itself ([`embedded`]): messages are handed over in memory after their commit, and
-//! whoever has missed some reads them from the outbox table. Kafka carries the same messages between nodes.
+//! The embedded log is the outbox itself ([`embedded`]): messages are handed over in memory after
+//! their commit, and whoever has missed some reads them from the outbox table. Kafka carries the
+//! same messages between nodes.
 //!
-//! What a reader must know: a message may come twice, and messages may be lost on the way (a full queue, a crash). Each
-//! message carries the sequence of the one before it from the same source to the same destination, so a reader sees
-//! both, drops the one and reads the other with [`Log::read`]. Order within one source and destination is kept.
+//! What a reader must know: a message may come twice, and messages may be lost on the way (a full
+//! queue, a crash). Each message carries the sequence of the one before it from the same source to
+//! the same destination, so a reader sees both, drops the one and reads the other with
+//! [`Log::read`]. Order within one source and destination is kept.
 
 pub mod embedded;
 
@@ -38,7 +40,8 @@ pub struct Message {
     pub source: ShardId,
     /// Its place in that outbox: the order of commit.
     pub sequence: u64,
-    /// The sequence of the message before it from the same source to the same destination; 0 when it is the first.
+    /// The sequence of the message before it from the same source to the same destination; 0 when
+    /// it is the first.
     pub previous: u64,
     pub destination: Destination,
     /// The entity an event happened to, or the one a command or reply addresses.
@@ -69,7 +72,8 @@ pub type Positions = BTreeMap<ShardId, u64>;
 /// What a subscriber receives: messages of one or several sources, in order per source.
 pub type Delivery = Vec<Arc<Message>>;
 
-/// Live messages. Bounded: when the subscriber does not keep up, deliveries are left out, and it sees a gap.
+/// Live messages. Bounded: when the subscriber does not keep up, deliveries are left out, and it
+/// sees a gap.
 pub struct Subscription {
     pub deliveries: mpsc::Receiver<Delivery>,
 }
@@ -79,9 +83,9 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// Live messages to `destination` from all sources, from now on.
     fn subscribe(&self, destination: Destination) -> Subscription;
 
-    /// Messages from `source` to `destination` after the sequence `after`, oldest first, at most `limit`, and
-    /// fewer only when there are no more. Only committed ones, and nothing is left out between them. Their `previous` is
-    /// set as seen from `after`.
+    /// Messages from `source` to `destination` after the sequence `after`, oldest first, at most
+    /// `limit`, and fewer only when there are no more. Only committed ones, and nothing is left out
+    /// between them. Their `previous` is set as seen from `after`.
     fn read(
         &self,
         source: ShardId,
@@ -90,11 +94,12 @@ pub trait Log: Send + Sync + fmt::Debug {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>>;
 
-    /// The sequence of the newest committed message from `source` to `destination`; 0 when there is none. A reader
-    /// whose position is lower has missed something, or will hear of it soon.
+    /// The sequence of the newest committed message from `source` to `destination`; 0 when there is
+    /// none. A reader whose position is lower has missed something, or will hear of it soon.
     fn head(&self, source: ShardId, destination: Destination) -> u64;
 
-    /// When the newest committed event of `source` happened, if the log has that at hand; otherwise it can be read.
+    /// When the newest committed event of `source` happened, if the log has that at hand; otherwise
+    /// it can be read.
     fn head_time(&self, source: ShardId) -> Option<Timestamp>;
 
     /// The sequence up to which everything that `source` has committed has been handed to the log.

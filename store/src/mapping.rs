@@ -1,4 +1,5 @@
-//! What the mappings between domain and rows share: numbers, names, and the keys that entities remember.
+//! What the mappings between domain and rows share: numbers, names, and the keys that entities
+//! remember.
 
 use domain::SagaId;
 use domain::ids::{Fingerprint, RequestKey};
@@ -10,7 +11,8 @@ use crate::StoreError;
 /// So many ids are looked up in one query, far below any database's limit of bound values.
 pub(crate) const IDS_PER_QUERY: usize = 500;
 
-/// A command that had an effect on an existing entity, as the entity remembers it by its `Idempotency-Key`.
+/// A command that had an effect on an existing entity, as the entity remembers it by its
+/// `Idempotency-Key`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RememberedKey {
     /// The key within its method and path.
@@ -54,7 +56,11 @@ pub(crate) fn unsigned(number: i64) -> u64 {
 
 /// The column for remembered keys: absent when there are none.
 pub(crate) fn keys_to_column(keys: &[RememberedKey]) -> Option<String> {
-    if keys.is_empty() { None } else { serde_json::to_string(keys).ok() }
+    if keys.is_empty() {
+        None
+    } else {
+        serde_json::to_string(keys).ok()
+    }
 }
 
 pub(crate) fn keys_from_column(
@@ -63,13 +69,23 @@ pub(crate) fn keys_from_column(
 ) -> Result<Vec<RememberedKey>, StoreError> {
     match column {
         None => Ok(Vec::new()),
-        Some(json) => serde_json::from_str(json).map_err(|e| StoreError::Corrupt { what: what(), source: Box::new(e) }),
+        Some(json) => serde_json::from_str(json).map_err(|e| StoreError::Corrupt {
+            what: what(),
+            source: Box::new(e),
+        }),
     }
 }
 
 /// Reads a name that the code wrote.
-pub(crate) fn named<T>(value: Option<T>, name: &str, what: impl Fn() -> String) -> Result<T, StoreError> {
-    value.ok_or_else(|| StoreError::Corrupt { what: what(), source: format!("unknown name {name:?}").into() })
+pub(crate) fn named<T>(
+    value: Option<T>,
+    name: &str,
+    what: impl Fn() -> String,
+) -> Result<T, StoreError> {
+    value.ok_or_else(|| StoreError::Corrupt {
+        what: what(),
+        source: format!("unknown name {name:?}").into(),
+    })
 }
 
 #[cfg(test)]
@@ -81,9 +97,22 @@ mod tests {
         let key = |text| RequestKey::new("POST /orders/1/ship", text);
         let fingerprint = |text: &str| Fingerprint::of(text.as_bytes());
         let saga = Some(SagaId(Uuid::now_v7()));
-        let remembered = [RememberedKey { key: key("k1").as_uuid(), fingerprint: fingerprint("a"), saga }];
-        assert_eq!(recall(&remembered, key("k1"), fingerprint("a")), Recalled::Repeated { saga });
-        assert_eq!(recall(&remembered, key("k1"), fingerprint("b")), Recalled::Reused);
-        assert_eq!(recall(&remembered, key("k2"), fingerprint("a")), Recalled::Nothing);
+        let remembered = [RememberedKey {
+            key: key("k1").as_uuid(),
+            fingerprint: fingerprint("a"),
+            saga,
+        }];
+        assert_eq!(
+            recall(&remembered, key("k1"), fingerprint("a")),
+            Recalled::Repeated { saga }
+        );
+        assert_eq!(
+            recall(&remembered, key("k1"), fingerprint("b")),
+            Recalled::Reused
+        );
+        assert_eq!(
+            recall(&remembered, key("k2"), fingerprint("a")),
+            Recalled::Nothing
+        );
     }
 }

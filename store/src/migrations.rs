@@ -7,7 +7,8 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, IdenSt
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
 
 use crate::tables::{
-    customer, history, history_index, inbox, order, outbox, parked, reservation, saga, setting, shard,
+    customer, history, history_index, inbox, order, outbox, parked, reservation, saga, setting,
+    shard,
 };
 
 /// Brings the database of the customers service up to date.
@@ -18,13 +19,20 @@ pub struct OrdersMigrator;
 
 impl MigratorTrait for CustomersMigrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(InitialSchema(Service::Customers)), Box::new(HistoryIndex)]
+        vec![
+            Box::new(InitialSchema(Service::Customers)),
+            Box::new(HistoryIndex),
+        ]
     }
 }
 
 impl MigratorTrait for OrdersMigrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(InitialSchema(Service::Orders)), Box::new(CompensatedSagas), Box::new(HistoryIndex)]
+        vec![
+            Box::new(InitialSchema(Service::Orders)),
+            Box::new(CompensatedSagas),
+            Box::new(HistoryIndex),
+        ]
     }
 }
 
@@ -60,8 +68,8 @@ impl MigrationTrait for InitialSchema {
     }
 }
 
-/// The list of compensated sagas without a walk over all. Only a saga that ends so writes to the index, and it does once;
-/// those that complete, nearly all, cost nothing.
+/// The list of compensated sagas without a walk over all. Only a saga that ends so writes to the
+/// index, and it does once; those that complete, nearly all, cost nothing.
 struct CompensatedSagas;
 
 impl MigrationName for CompensatedSagas {
@@ -75,14 +83,19 @@ impl MigrationTrait for CompensatedSagas {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let table = saga::Entity.table_name();
         let compensated = SagaState::Compensated.name();
-        let sql =
-            format!("CREATE INDEX sagas_compensated ON {table} (started_at, saga_id) WHERE state = '{compensated}'");
-        manager.get_connection().execute_unprepared(&sql).await.map(drop)
+        let sql = format!(
+            "CREATE INDEX sagas_compensated ON {table} (started_at, saga_id) WHERE state = '{compensated}'"
+        );
+        manager
+            .get_connection()
+            .execute_unprepared(&sql)
+            .await
+            .map(drop)
     }
 }
 
-/// The history of an entity, by version, in an index that is written behind the commits. What there is, is indexed at
-/// once.
+/// The history of an entity, by version, in an index that is written behind the commits. What there
+/// is, is indexed at once.
 struct HistoryIndex;
 
 impl MigrationName for HistoryIndex {
@@ -95,11 +108,17 @@ impl MigrationName for HistoryIndex {
 impl MigrationTrait for HistoryIndex {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, history_index::Entity, Clustered::ByPrimaryKey).await?;
-        let (index, view) = (history_index::Entity.table_name(), history::Entity.table_name());
+        let (index, view) = (
+            history_index::Entity.table_name(),
+            history::Entity.table_name(),
+        );
         let (outbox, shards) = (outbox::Entity.table_name(), shard::Entity.table_name());
-        // CROSS JOIN: SQLite goes from the shards to the ends of their outboxes, not through the outbox as a whole.
-        // A database that is new has been made from the entity as it is now.
-        if !manager.has_column(shards, shard::Column::Indexed.as_str()).await? {
+        // CROSS JOIN: SQLite goes from the shards to the ends of their outboxes, not through the
+        // outbox as a whole. A database that is new has been made from the entity as it is now.
+        if !manager
+            .has_column(shards, shard::Column::Indexed.as_str())
+            .await?
+        {
             let add = format!("ALTER TABLE {shards} ADD COLUMN indexed bigint NOT NULL DEFAULT 0");
             manager.get_connection().execute_unprepared(&add).await?;
         }
@@ -123,21 +142,28 @@ impl MigrationTrait for HistoryIndex {
             ),
         ];
         for statement in statements {
-            manager.get_connection().execute_unprepared(&statement).await?;
+            manager
+                .get_connection()
+                .execute_unprepared(&statement)
+                .await?;
         }
         Ok(())
     }
 }
 
-/// Whether SQLite keeps the rows in the primary key's tree: one tree to write instead of two, for tables of narrow
-/// rows or whose keys grow.
+/// Whether SQLite keeps the rows in the primary key's tree: one tree to write instead of two, for
+/// tables of narrow rows or whose keys grow.
 #[derive(PartialEq)]
 enum Clustered {
     ByPrimaryKey,
     No,
 }
 
-async fn create<E: EntityTrait>(manager: &SchemaManager<'_>, entity: E, clustered: Clustered) -> Result<(), DbErr> {
+async fn create<E: EntityTrait>(
+    manager: &SchemaManager<'_>,
+    entity: E,
+    clustered: Clustered,
+) -> Result<(), DbErr> {
     let backend = manager.get_database_backend();
     let mut table: TableCreateStatement = Schema::new(backend).create_table_from_entity(entity);
     if backend == DbBackend::Sqlite && clustered == Clustered::ByPrimaryKey {
@@ -149,8 +175,14 @@ async fn create<E: EntityTrait>(manager: &SchemaManager<'_>, entity: E, clustere
 /// The history of an entity, by version. Rows without events have no version and stay out.
 async fn index_history(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let table = outbox::Entity.table_name();
-    let sql = format!("CREATE UNIQUE INDEX outbox_history ON {table} (entity_id, version) WHERE version IS NOT NULL");
-    manager.get_connection().execute_unprepared(&sql).await.map(drop)
+    let sql = format!(
+        "CREATE UNIQUE INDEX outbox_history ON {table} (entity_id, version) WHERE version IS NOT NULL"
+    );
+    manager
+        .get_connection()
+        .execute_unprepared(&sql)
+        .await
+        .map(drop)
 }
 
 /// Sagas newest first, and the open ones of a shard.
@@ -164,5 +196,9 @@ async fn index_sagas(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager.create_index(newest).await?;
     let table = saga::Entity.table_name();
     let sql = format!("CREATE INDEX sagas_open ON {table} (shard, wake_at) WHERE ended_at IS NULL");
-    manager.get_connection().execute_unprepared(&sql).await.map(drop)
+    manager
+        .get_connection()
+        .execute_unprepared(&sql)
+        .await
+        .map(drop)
 }

@@ -38,24 +38,32 @@ struct Head {
     remembered_keys: Option<String>,
 }
 
-/// The row of an order. Lines and note come from its creation; they are written once, and left out of later updates.
+/// The row of an order. Lines and note come from its creation; they are written once, and left out
+/// of later updates.
 ///
 /// # Errors
 /// When the lines have no JSON form, which cannot happen.
-pub fn to_row(stored: &StoredOrder, created: Option<&OrderCreated>) -> Result<order::Model, StoreError> {
+pub fn to_row(
+    stored: &StoredOrder,
+    created: Option<&OrderCreated>,
+) -> Result<order::Model, StoreError> {
     let order = &stored.order;
-    let lines =
-        created.filter(|created| !created.lines.is_empty()).map(|created| serde_json::to_string(&created.lines));
-    let lines = lines
-        .transpose()
-        .map_err(|e| StoreError::Corrupt { what: format!("order {}", order.id), source: Box::new(e) })?;
+    let lines = created
+        .filter(|created| !created.lines.is_empty())
+        .map(|created| serde_json::to_string(&created.lines));
+    let lines = lines.transpose().map_err(|e| StoreError::Corrupt {
+        what: format!("order {}", order.id),
+        source: Box::new(e),
+    })?;
     Ok(order::Model {
         order_id: order.id.0,
         customer_id: order.customer_id.0,
         customer_name: order.customer_name.clone(),
         total_cents: order.total.cents(),
         state: order.state.name().to_owned(),
-        rejection_reason: order.rejection_reason.map(|reason| reason.name().to_owned()),
+        rejection_reason: order
+            .rejection_reason
+            .map(|reason| reason.name().to_owned()),
         version: mapping::signed(order.version),
         created_at: order.created_at.micros(),
         updated_at: order.updated_at.micros(),
@@ -69,7 +77,9 @@ pub fn to_row(stored: &StoredOrder, created: Option<&OrderCreated>) -> Result<or
 fn from_head(row: Head) -> Result<StoredOrder, StoreError> {
     let what = || format!("order {}", row.order_id);
     let reason = row.rejection_reason.as_deref();
-    let reason = reason.map(|name| mapping::named(RejectionReason::from_name(name), name, what)).transpose()?;
+    let reason = reason
+        .map(|name| mapping::named(RejectionReason::from_name(name), name, what))
+        .transpose()?;
     Ok(StoredOrder {
         order: Order {
             id: OrderId(row.order_id),
@@ -83,7 +93,9 @@ fn from_head(row: Head) -> Result<StoredOrder, StoreError> {
             customer_name: row.customer_name,
         },
         created_by: row.request_fingerprint.map(Fingerprint),
-        remembered: mapping::keys_from_column(row.remembered_keys.as_deref(), || format!("order {}", row.order_id))?,
+        remembered: mapping::keys_from_column(row.remembered_keys.as_deref(), || {
+            format!("order {}", row.order_id)
+        })?,
     })
 }
 
@@ -91,7 +103,10 @@ fn from_head(row: Head) -> Result<StoredOrder, StoreError> {
 ///
 /// # Errors
 /// When the database does not answer, or a row cannot be read.
-pub async fn load(database: &ServiceDatabase, ids: &[OrderId]) -> Result<HashMap<OrderId, StoredOrder>, StoreError> {
+pub async fn load(
+    database: &ServiceDatabase,
+    ids: &[OrderId],
+) -> Result<HashMap<OrderId, StoredOrder>, StoreError> {
     let mut found = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(mapping::IDS_PER_QUERY) {
         let rows = order::Entity::find()

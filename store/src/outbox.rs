@@ -37,7 +37,9 @@ struct StoredMessage<'a> {
 }
 
 /// The JSON of a unit's events, and of its commands and replies; absent when there are none.
-pub(crate) fn to_columns(outgoing: &Outgoing) -> Result<(Option<String>, Option<String>), serde_json::Error> {
+pub(crate) fn to_columns(
+    outgoing: &Outgoing,
+) -> Result<(Option<String>, Option<String>), serde_json::Error> {
     let events: Vec<_> = outgoing
         .events
         .iter()
@@ -59,43 +61,82 @@ pub(crate) fn to_columns(outgoing: &Outgoing) -> Result<(Option<String>, Option<
             data: &message.body,
         })
         .collect();
-    let events = if events.is_empty() { None } else { Some(serde_json::to_string(&events)?) };
-    let messages = if messages.is_empty() { None } else { Some(serde_json::to_string(&messages)?) };
+    let events = if events.is_empty() {
+        None
+    } else {
+        Some(serde_json::to_string(&events)?)
+    };
+    let messages = if messages.is_empty() {
+        None
+    } else {
+        Some(serde_json::to_string(&messages)?)
+    };
     Ok((events, messages))
 }
 
 /// The messages of a unit that has just been committed. `previous` is set by the log.
 pub(crate) fn from_outgoing(source: ShardId, outgoing: Outgoing) -> impl Iterator<Item = Message> {
-    let Outgoing { first_sequence, entity, first_version, correlation_id, time, events, messages } = outgoing;
-    let events = events.into_iter().zip(first_version..).map(move |(event, version)| {
-        (Destination::Events, entity, version, Cow::Borrowed(event.name), event.type_version, event.body)
-    });
+    let Outgoing {
+        first_sequence,
+        entity,
+        first_version,
+        correlation_id,
+        time,
+        events,
+        messages,
+    } = outgoing;
+    let events = events
+        .into_iter()
+        .zip(first_version..)
+        .map(move |(event, version)| {
+            (
+                Destination::Events,
+                entity,
+                version,
+                Cow::Borrowed(event.name),
+                event.type_version,
+                event.body,
+            )
+        });
     let messages = messages.into_iter().map(|message| {
         let name = Cow::Borrowed(message.name);
-        (Destination::Shard(message.destination), message.entity, 0, name, message.type_version, message.body)
-    });
-    events.chain(messages).zip(first_sequence..).map(move |(message, sequence)| {
-        let (destination, entity, version, name, type_version, body) = message;
-        Message {
-            source,
-            sequence,
-            previous: 0,
-            destination,
-            entity,
-            version,
+        (
+            Destination::Shard(message.destination),
+            message.entity,
+            0,
             name,
-            type_version,
-            correlation_id,
-            time,
-            body,
-        }
-    })
+            message.type_version,
+            message.body,
+        )
+    });
+    events
+        .chain(messages)
+        .zip(first_sequence..)
+        .map(move |(message, sequence)| {
+            let (destination, entity, version, name, type_version, body) = message;
+            Message {
+                source,
+                sequence,
+                previous: 0,
+                destination,
+                entity,
+                version,
+                name,
+                type_version,
+                correlation_id,
+                time,
+                body,
+            }
+        })
 }
 
 /// The messages of a stored row, with their own sequences. `previous` is left at 0.
 pub(crate) fn from_row(service: Service, row: &outbox::Model) -> Result<Vec<Message>, StoreError> {
     let corrupt = |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Corrupt {
-        what: format!("outbox row {} of shard {service}/{}", row.sequence, row.shard),
+        what: format!(
+            "outbox row {} of shard {service}/{}",
+            row.sequence, row.shard
+        ),
         source,
     };
     let shard = u16::try_from(row.shard).map_err(|e| corrupt(e.into()))?;
@@ -123,24 +164,32 @@ pub(crate) fn from_row(service: Service, row: &outbox::Model) -> Result<Vec<Mess
         time: Timestamp::from_micros(row.time),
         body: Arc::from(RawValue::NULL.to_owned()),
     };
-    let events = events.into_iter().zip(first_version..).zip(first..).map(|((event, version), sequence)| Message {
-        sequence,
-        version,
-        name: Cow::Owned(event.name.into_owned()),
-        type_version: event.type_version,
-        body: Arc::from(event.data.to_owned()),
-        ..template.clone()
-    });
+    let events =
+        events
+            .into_iter()
+            .zip(first_version..)
+            .zip(first..)
+            .map(|((event, version), sequence)| Message {
+                sequence,
+                version,
+                name: Cow::Owned(event.name.into_owned()),
+                type_version: event.type_version,
+                body: Arc::from(event.data.to_owned()),
+                ..template.clone()
+            });
     // The row was written with `count` messages, of which the commands and replies are the last.
     let first_message = (first + count).saturating_sub(u64::try_from(messages.len()).unwrap_or(0));
-    let messages = messages.into_iter().zip(first_message..).map(|(message, sequence)| Message {
-        sequence,
-        destination: Destination::Shard(ShardId::new(message.to, message.shard)),
-        entity: message.entity,
-        name: Cow::Owned(message.name.into_owned()),
-        type_version: message.type_version,
-        body: Arc::from(message.data.to_owned()),
-        ..template.clone()
-    });
+    let messages = messages
+        .into_iter()
+        .zip(first_message..)
+        .map(|(message, sequence)| Message {
+            sequence,
+            destination: Destination::Shard(ShardId::new(message.to, message.shard)),
+            entity: message.entity,
+            name: Cow::Owned(message.name.into_owned()),
+            type_version: message.type_version,
+            body: Arc::from(message.data.to_owned()),
+            ..template.clone()
+        });
     Ok(events.chain(messages).collect())
 }

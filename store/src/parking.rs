@@ -1,11 +1,14 @@
-//! Parked messages: those that wait for a retry or, in quarantine, for an operator, with all later ones of the same
-//! entity. They are rows of the same unit that advances the position, so nothing is lost and nothing comes twice.
+//! Parked messages: those that wait for a retry or, in quarantine, for an operator, with all later
+//! ones of the same entity. They are rows of the same unit that advances the position, so nothing
+//! is lost and nothing comes twice.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use domain::{MessageId, Service, ShardId, Timestamp};
-use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -32,7 +35,9 @@ impl ParkedState {
 
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [ParkedState::Waiting, ParkedState::Quarantined].into_iter().find(|state| state.name() == name)
+        [ParkedState::Waiting, ParkedState::Quarantined]
+            .into_iter()
+            .find(|state| state.name() == name)
     }
 }
 
@@ -80,14 +85,23 @@ pub fn to_row(parked: &Parked, shard: ShardId) -> parked::Model {
 fn from_row(service: Service, row: parked::Model) -> Result<Parked, StoreError> {
     let id = row.message_id;
     let what = || format!("parked message {id}");
-    let corrupt = |e: std::num::TryFromIntError| StoreError::Corrupt { what: what(), source: Box::new(e) };
+    let corrupt = |e: std::num::TryFromIntError| StoreError::Corrupt {
+        what: what(),
+        source: Box::new(e),
+    };
     let shard = ShardId::new(service, u16::try_from(row.shard).map_err(corrupt)?);
     let source = ShardId::new(
-        mapping::named(Service::from_name(&row.source_service), &row.source_service, what)?,
+        mapping::named(
+            Service::from_name(&row.source_service),
+            &row.source_service,
+            what,
+        )?,
         u16::try_from(row.source_shard).map_err(corrupt)?,
     );
-    let body =
-        RawValue::from_string(row.body).map_err(|e| StoreError::Corrupt { what: what(), source: Box::new(e) })?;
+    let body = RawValue::from_string(row.body).map_err(|e| StoreError::Corrupt {
+        what: what(),
+        source: Box::new(e),
+    })?;
     Ok(Parked {
         message: Message {
             source,
@@ -116,14 +130,19 @@ fn from_row(service: Service, row: parked::Model) -> Result<Parked, StoreError> 
 ///
 /// # Errors
 /// When the database does not answer, or a row cannot be read.
-pub async fn of_shard(database: &ServiceDatabase, shard: ShardId) -> Result<Vec<Parked>, StoreError> {
+pub async fn of_shard(
+    database: &ServiceDatabase,
+    shard: ShardId,
+) -> Result<Vec<Parked>, StoreError> {
     let rows = parked::Entity::find()
         .filter(parked::Column::Shard.eq(i32::from(shard.number)))
         .order_by_asc(parked::Column::Place)
         .all(&database.read)
         .await
         .map_err(|e| database.failed(e))?;
-    rows.into_iter().map(|row| from_row(database.service, row)).collect()
+    rows.into_iter()
+        .map(|row| from_row(database.service, row))
+        .collect()
 }
 
 /// One parked message.
@@ -131,7 +150,10 @@ pub async fn of_shard(database: &ServiceDatabase, shard: ShardId) -> Result<Vec<
 /// # Errors
 /// When the database does not answer, or the row cannot be read.
 pub async fn find(database: &ServiceDatabase, id: MessageId) -> Result<Option<Parked>, StoreError> {
-    let row = parked::Entity::find_by_id(id.0).one(&database.read).await.map_err(|e| database.failed(e))?;
+    let row = parked::Entity::find_by_id(id.0)
+        .one(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
     row.map(|row| from_row(database.service, row)).transpose()
 }
 
@@ -147,8 +169,8 @@ pub async fn count_of(database: &ServiceDatabase, entity: Uuid) -> Result<u64, S
         .map_err(|e| database.failed(e))
 }
 
-/// The quarantined messages of a service, oldest first, at most `limit`, after the message `after` (time parked and
-/// id).
+/// The quarantined messages of a service, oldest first, at most `limit`, after the message `after`
+/// (time parked and id).
 ///
 /// # Errors
 /// When the database does not answer, or a row cannot be read.
@@ -157,11 +179,14 @@ pub async fn list_quarantined(
     after: Option<(Timestamp, Uuid)>,
     limit: usize,
 ) -> Result<Vec<Parked>, StoreError> {
-    let mut query = parked::Entity::find().filter(parked::Column::State.eq(ParkedState::Quarantined.name()));
+    let mut query =
+        parked::Entity::find().filter(parked::Column::State.eq(ParkedState::Quarantined.name()));
     if let Some((time, id)) = after {
         let later = parked::Column::ParkedAt
             .gt(time.micros())
-            .or(parked::Column::ParkedAt.eq(time.micros()).and(parked::Column::MessageId.gt(id)));
+            .or(parked::Column::ParkedAt
+                .eq(time.micros())
+                .and(parked::Column::MessageId.gt(id)));
         query = query.filter(later);
     }
     let rows = query
@@ -171,5 +196,7 @@ pub async fn list_quarantined(
         .all(&database.read)
         .await
         .map_err(|e| database.failed(e))?;
-    rows.into_iter().map(|row| from_row(database.service, row)).collect()
+    rows.into_iter()
+        .map(|row| from_row(database.service, row))
+        .collect()
 }

@@ -1,10 +1,13 @@
-//! Changes of rows, as the journal takes them: values in the order of the entity's columns, with statements derived
-//! from the SeaORM entity once.
+//! Changes of rows, as the journal takes them: values in the order of the entity's columns, with
+//! statements derived from the SeaORM entity once.
 //!
-//! The journal writes below SeaORM, by prepared statements row by row, because that is three times as fast as building
-//! multi-row statements (see benches/README.md); this module keeps the entity the only description of a table.
+//! The journal writes below SeaORM, by prepared statements row by row, because that is three times
+//! as fast as building multi-row statements (see benches/README.md); this module keeps the entity
+//! the only description of a table.
 
-use sea_orm::{EntityName, EntityTrait, IdenStatic, Iterable, ModelTrait, PrimaryKeyToColumn, Value};
+use sea_orm::{
+    EntityName, EntityTrait, IdenStatic, Iterable, ModelTrait, PrimaryKeyToColumn, Value,
+};
 use uuid::Uuid;
 
 use crate::tables::{customer, order, parked, reservation, saga};
@@ -52,40 +55,69 @@ pub trait Journaled: ModelTrait {
     fn key(&self) -> Uuid;
 
     fn insert(&self) -> RowChange {
-        let values = <Self::Entity as EntityTrait>::Column::iter().map(|column| self.get(column)).collect();
-        RowChange { table: Self::table(), operation: Operation::Insert, key: self.key(), values }
+        let values = <Self::Entity as EntityTrait>::Column::iter()
+            .map(|column| self.get(column))
+            .collect();
+        RowChange {
+            table: Self::table(),
+            operation: Operation::Insert,
+            key: self.key(),
+            values,
+        }
     }
 
     fn update(&self, expected_version: u64) -> RowChange {
         let values = changing::<Self>().map(|column| self.get(column)).collect();
-        RowChange { table: Self::table(), operation: Operation::Update { expected_version }, key: self.key(), values }
+        RowChange {
+            table: Self::table(),
+            operation: Operation::Update { expected_version },
+            key: self.key(),
+            values,
+        }
     }
 
     fn delete(key: Uuid) -> RowChange {
-        RowChange { table: Self::table(), operation: Operation::Delete, key, values: Vec::new() }
+        RowChange {
+            table: Self::table(),
+            operation: Operation::Delete,
+            key,
+            values: Vec::new(),
+        }
     }
 }
 
 fn key_column<M: Journaled>() -> Option<<M::Entity as EntityTrait>::Column> {
-    <M::Entity as EntityTrait>::PrimaryKey::iter().next().map(PrimaryKeyToColumn::into_column)
+    <M::Entity as EntityTrait>::PrimaryKey::iter()
+        .next()
+        .map(PrimaryKeyToColumn::into_column)
 }
 
 fn changing<M: Journaled>() -> impl Iterator<Item = <M::Entity as EntityTrait>::Column> {
     let key = key_column::<M>().map(|column| column.as_str());
     <M::Entity as EntityTrait>::Column::iter().filter(move |column| {
-        Some(column.as_str()) != key && !M::FIXED.iter().any(|fixed| fixed.as_str() == column.as_str())
+        Some(column.as_str()) != key
+            && !M::FIXED
+                .iter()
+                .any(|fixed| fixed.as_str() == column.as_str())
     })
 }
 
 fn describe<M: Journaled>(name: &'static str) -> Table {
-    let all: Vec<_> = <M::Entity as EntityTrait>::Column::iter().map(|column| column.as_str()).collect();
-    let set: Vec<_> = changing::<M>().map(|column| format!("{} = ?", column.as_str())).collect();
+    let all: Vec<_> = <M::Entity as EntityTrait>::Column::iter()
+        .map(|column| column.as_str())
+        .collect();
+    let set: Vec<_> = changing::<M>()
+        .map(|column| format!("{} = ?", column.as_str()))
+        .collect();
     let key = key_column::<M>().map_or("", |column| column.as_str());
     let marks = vec!["?"; all.len()].join(", ");
     Table {
         name,
         insert: format!("INSERT INTO {name} ({}) VALUES ({marks})", all.join(", ")),
-        update: format!("UPDATE {name} SET {} WHERE {key} = ? AND version = ?", set.join(", ")),
+        update: format!(
+            "UPDATE {name} SET {} WHERE {key} = ? AND version = ?",
+            set.join(", ")
+        ),
         delete: format!("DELETE FROM {name} WHERE {key} = ?"),
     }
 }
@@ -123,7 +155,10 @@ mod tests {
     #[test]
     fn statements_follow_the_entity() {
         let table = reservation::Model::table();
-        assert_eq!(table.insert, "INSERT INTO reservations (order_id, customer_id, amount_cents) VALUES (?, ?, ?)");
+        assert_eq!(
+            table.insert,
+            "INSERT INTO reservations (order_id, customer_id, amount_cents) VALUES (?, ?, ?)"
+        );
         assert_eq!(table.delete, "DELETE FROM reservations WHERE order_id = ?");
         assert_eq!(
             customer::Model::table().update,
@@ -135,7 +170,9 @@ mod tests {
     fn what_never_changes_is_not_written_again() {
         let update = &order::Model::table().update;
         assert!(
-            !update.contains("lines") && !update.contains("note") && update.contains("remembered_keys"),
+            !update.contains("lines")
+                && !update.contains("note")
+                && update.contains("remembered_keys"),
             "{update}"
         );
     }

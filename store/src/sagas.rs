@@ -24,8 +24,10 @@ pub struct StoredSaga {
 /// When the steps have no JSON form, which cannot happen.
 pub fn to_row(stored: &StoredSaga, shard: ShardId) -> Result<saga::Model, StoreError> {
     let saga = &stored.saga;
-    let steps = serde_json::to_string(&saga.steps)
-        .map_err(|e| StoreError::Corrupt { what: format!("saga {}", saga.id), source: Box::new(e) })?;
+    let steps = serde_json::to_string(&saga.steps).map_err(|e| StoreError::Corrupt {
+        what: format!("saga {}", saga.id),
+        source: Box::new(e),
+    })?;
     Ok(saga::Model {
         saga_id: saga.id.0,
         kind: saga.kind.name().to_owned(),
@@ -58,9 +60,13 @@ pub fn from_row(row: saga::Model) -> Result<StoredSaga, StoreError> {
     let id = row.saga_id;
     let what = || format!("saga {id}");
     let reason = row.reason.as_deref();
-    let reason = reason.map(|name| mapping::named(RejectionReason::from_name(name), name, what)).transpose()?;
-    let steps =
-        serde_json::from_str(&row.steps).map_err(|e| StoreError::Corrupt { what: what(), source: Box::new(e) })?;
+    let reason = reason
+        .map(|name| mapping::named(RejectionReason::from_name(name), name, what))
+        .transpose()?;
+    let steps = serde_json::from_str(&row.steps).map_err(|e| StoreError::Corrupt {
+        what: what(),
+        source: Box::new(e),
+    })?;
     Ok(StoredSaga {
         saga: Saga {
             id: SagaId(row.saga_id),
@@ -90,7 +96,10 @@ pub fn from_row(row: saga::Model) -> Result<StoredSaga, StoreError> {
 ///
 /// # Errors
 /// When the database does not answer, or a row cannot be read.
-pub async fn load(database: &ServiceDatabase, ids: &[SagaId]) -> Result<HashMap<SagaId, StoredSaga>, StoreError> {
+pub async fn load(
+    database: &ServiceDatabase,
+    ids: &[SagaId],
+) -> Result<HashMap<SagaId, StoredSaga>, StoreError> {
     let mut found = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(mapping::IDS_PER_QUERY) {
         let rows = saga::Entity::find()
@@ -109,7 +118,10 @@ pub async fn load(database: &ServiceDatabase, ids: &[SagaId]) -> Result<HashMap<
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn timers(database: &ServiceDatabase, shard: ShardId) -> Result<Vec<(SagaId, Timestamp)>, StoreError> {
+pub async fn timers(
+    database: &ServiceDatabase,
+    shard: ShardId,
+) -> Result<Vec<(SagaId, Timestamp)>, StoreError> {
     let rows: Vec<(Uuid, Option<i64>)> = saga::Entity::find()
         .select_only()
         .column(saga::Column::SagaId)
@@ -121,5 +133,8 @@ pub async fn timers(database: &ServiceDatabase, shard: ShardId) -> Result<Vec<(S
         .all(&database.read)
         .await
         .map_err(|e| database.failed(e))?;
-    Ok(rows.into_iter().filter_map(|(id, wake_at)| Some((SagaId(id), Timestamp::from_micros(wake_at?)))).collect())
+    Ok(rows
+        .into_iter()
+        .filter_map(|(id, wake_at)| Some((SagaId(id), Timestamp::from_micros(wake_at?))))
+        .collect())
 }

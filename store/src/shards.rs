@@ -17,7 +17,8 @@ pub struct ShardState {
     pub timers: Vec<(SagaId, Timestamp)>,
 }
 
-/// Reads the state of a shard. Only after its epoch was raised is it sure that nobody else changes it.
+/// Reads the state of a shard. Only after its epoch was raised is it sure that nobody else changes
+/// it.
 ///
 /// # Errors
 /// When the database does not answer, or a row cannot be read.
@@ -37,7 +38,10 @@ pub async fn load(database: &ServiceDatabase, shard: ShardId) -> Result<ShardSta
 ///
 /// # Errors
 /// When the database does not answer, or a row cannot be read.
-pub async fn positions(database: &ServiceDatabase, shard: ShardId) -> Result<Positions, StoreError> {
+pub async fn positions(
+    database: &ServiceDatabase,
+    shard: ShardId,
+) -> Result<Positions, StoreError> {
     let rows = inbox::Entity::find()
         .filter(inbox::Column::Shard.eq(i32::from(shard.number)))
         .all(&database.read)
@@ -46,10 +50,19 @@ pub async fn positions(database: &ServiceDatabase, shard: ShardId) -> Result<Pos
     let what = || format!("inbox of shard {shard}");
     rows.into_iter()
         .map(|row| {
-            let service = mapping::named(Service::from_name(&row.source_service), &row.source_service, what)?;
-            let number = u16::try_from(row.source_shard)
-                .map_err(|e| StoreError::Corrupt { what: what(), source: Box::new(e) })?;
-            Ok((ShardId::new(service, number), mapping::unsigned(row.position)))
+            let service = mapping::named(
+                Service::from_name(&row.source_service),
+                &row.source_service,
+                what,
+            )?;
+            let number = u16::try_from(row.source_shard).map_err(|e| StoreError::Corrupt {
+                what: what(),
+                source: Box::new(e),
+            })?;
+            Ok((
+                ShardId::new(service, number),
+                mapping::unsigned(row.position),
+            ))
         })
         .collect()
 }

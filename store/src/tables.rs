@@ -1,6 +1,8 @@
-//! The tables, one SeaORM entity each: the one description from which they are created, loaded, queried and written.
+//! The tables, one SeaORM entity each: the one description from which they are created, loaded,
+//! queried and written.
 //!
-//! Columns hold plain values (`Uuid`, `i64`, text); the mapping to the domain lies beside the functions that load them.
+//! Columns hold plain values (`Uuid`, `i64`, text); the mapping to the domain lies beside the
+//! functions that load them.
 
 #![expect(
     clippy::disallowed_methods,

@@ -36,8 +36,8 @@ pub type Completion = Box<dyn FnOnce(Fate) + Send>;
 pub enum Fate {
     /// It is durable, and so is everything before it.
     Durable,
-    /// It was not written because of another unit, or because the database failed: the shard must reload, and may
-    /// then do the same work again.
+    /// It was not written because of another unit, or because the database failed: the shard must
+    /// reload, and may then do the same work again.
     Dropped(Arc<StoreError>),
     /// Its own data are why it cannot be written.
     Culprit(Arc<StoreError>),
@@ -91,13 +91,17 @@ impl Outgoing {
 impl OutgoingEvent {
     #[must_use]
     pub fn new((name, type_version): (&'static str, u16), body: Body) -> Self {
-        OutgoingEvent { name, type_version, body: Arc::from(body) }
+        OutgoingEvent {
+            name,
+            type_version,
+            body: Arc::from(body),
+        }
     }
 }
 
 impl Unit {
-    /// Whether there is nothing to write: such a unit only waits until everything before it is durable, because an
-    /// answer that rests on it must not leave earlier.
+    /// Whether there is nothing to write: such a unit only waits until everything before it is
+    /// durable, because an answer that rests on it must not leave earlier.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.outgoing.is_none() && self.position.is_none()

@@ -1,24 +1,38 @@
-//! What must hold of a shop once nothing is in flight, read through the public API after something went wrong.
+//! What must hold of a shop once nothing is in flight, read through the public API after something
+//! went wrong.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use tests::{Api, Call, Node, Response, cents, eventually, eventually_within, in_state, reserved_cents};
+use tests::{
+    Api, Call, Node, Response, cents, eventually, eventually_within, in_state, reserved_cents,
+};
 
 /// Above the longest back-off of a retry.
 const REST: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Repeats a keyed command until it is not answered with a 5xx, as a caller would.
 pub async fn accepted(call: Call) -> Response {
-    eventually("the command is taken", async || call.clone().answer().await.ok().filter(|answer| answer.status < 500))
-        .await
+    eventually("the command is taken", async || {
+        call.clone()
+            .answer()
+            .await
+            .ok()
+            .filter(|answer| answer.status < 500)
+    })
+    .await
 }
 
 /// Waits until every saga has ended; none may be stuck.
 pub async fn all_sagas_end(api: &Api) {
     eventually_within(REST, "all sagas have ended", async || {
         for state in ["RUNNING", "COMPENSATING"] {
-            let open = api.get("/sagas").query("state", state).query("limit", "1").await.is(200);
+            let open = api
+                .get("/sagas")
+                .query("state", state)
+                .query("limit", "1")
+                .await
+                .is(200);
             if !open.items("sagas").is_empty() {
                 return None;
             }
@@ -40,21 +54,28 @@ pub async fn views_are_level(api: &Api) {
     .await;
 }
 
-/// Waits until the views are at rest, then asserts for each customer that the credit in use is the sum of its approved and
-/// shipped orders. Gives the orders by customer.
+/// Waits until the views are at rest, then asserts for each customer that the credit in use is the
+/// sum of its approved and shipped orders. Gives the orders by customer.
 pub async fn balance(api: &Api, customers: &[String]) -> BTreeMap<String, Vec<Value>> {
     all_sagas_end(api).await;
     views_are_level(api).await;
     let mut books = BTreeMap::new();
     for customer in customers {
         let path = format!("/customers/{customer}/orders");
-        let orders = eventually(&format!("the books of customer {customer} balance"), async || {
-            let orders = api.walk(&path, &[("limit", "200")], "orders", "orderId").await;
-            let shown = api.customer(customer).await.is(200).json;
-            let used = cents(&shown["creditLimit"]) - cents(&shown["availableCredit"]);
-            let at_rest = !orders.iter().any(|order| in_state(order, &["PENDING", "CANCEL_PENDING"]));
-            (at_rest && used == reserved_cents(&orders)).then_some(orders)
-        })
+        let orders = eventually(
+            &format!("the books of customer {customer} balance"),
+            async || {
+                let orders = api
+                    .walk(&path, &[("limit", "200")], "orders", "orderId")
+                    .await;
+                let shown = api.customer(customer).await.is(200).json;
+                let used = cents(&shown["creditLimit"]) - cents(&shown["availableCredit"]);
+                let at_rest = !orders
+                    .iter()
+                    .any(|order| in_state(order, &["PENDING", "CANCEL_PENDING"]));
+                (at_rest && used == reserved_cents(&orders)).then_some(orders)
+            },
+        )
         .await;
         books.insert(customer.clone(), orders);
     }
@@ -64,7 +85,11 @@ pub async fn balance(api: &Api, customers: &[String]) -> BTreeMap<String, Vec<Va
 /// Asserts that an entity's history has every version once.
 pub async fn history_is_contiguous(api: &Api, path: &str) {
     let history = api.get(path).await.is(200);
-    let versions: Vec<u64> = history.items("events").iter().filter_map(|event| event["version"].as_u64()).collect();
+    let versions: Vec<u64> = history
+        .items("events")
+        .iter()
+        .filter_map(|event| event["version"].as_u64())
+        .collect();
     let expected: Vec<u64> = (1..).take(versions.len()).collect();
     assert_eq!(versions, expected, "{}", history.text);
 }

@@ -1,4 +1,5 @@
-//! The Commands table of the contract: statuses, bodies and headers of every call, for input that is accepted.
+//! The Commands table of the contract: statuses, bodies and headers of every call, for input that
+//! is accepted.
 
 use serde_json::{Value, json};
 use tests::{Node, Shared, cents, eventually};
@@ -17,8 +18,18 @@ async fn a_created_customer_is_answered_with_its_id_and_place() {
     assert_eq!(created.json["version"], 1);
     let id: Uuid = created.str("customerId").parse().expect("a UUID");
     assert_eq!(id.get_version_num(), 7);
-    assert!(created.header("location").ends_with(&format!("/customers/{id}")), "{}", created.header("location"));
-    let shown = api.customer(&id.to_string()).token(&created.token()).await.is(200);
+    assert!(
+        created
+            .header("location")
+            .ends_with(&format!("/customers/{id}")),
+        "{}",
+        created.header("location")
+    );
+    let shown = api
+        .customer(&id.to_string())
+        .token(&created.token())
+        .await
+        .is(200);
     assert_eq!(shown.str("name"), "Ada Park");
     assert_eq!(cents(&shown.json["creditLimit"]), 50000);
     assert_eq!(cents(&shown.json["availableCredit"]), 50000);
@@ -38,7 +49,13 @@ async fn a_created_order_is_answered_with_its_id_its_place_and_its_saga() {
     let id: Uuid = created.str("orderId").parse().expect("a UUID");
     assert_eq!(id.get_version_num(), 7);
     created.str("sagaId").parse::<Uuid>().expect("a UUID");
-    assert!(created.header("location").ends_with(&format!("/orders/{id}")), "{}", created.header("location"));
+    assert!(
+        created
+            .header("location")
+            .ends_with(&format!("/orders/{id}")),
+        "{}",
+        created.header("location")
+    );
 }
 
 #[tokio::test]
@@ -51,7 +68,11 @@ async fn a_caller_that_waits_is_told_how_the_saga_ended() {
     approved.is_command_answer();
     assert_eq!(approved.str("state"), "APPROVED");
     assert_eq!(approved.json["version"], 2);
-    assert!(approved.json.get("rejectionReason").is_none(), "{}", approved.text);
+    assert!(
+        approved.json.get("rejectionReason").is_none(),
+        "{}",
+        approved.text
+    );
 
     let rejected = api.new_order(&customer.id, "999.00").wait(30).await.is(201);
     rejected.is_command_answer();
@@ -90,7 +111,10 @@ async fn a_total_beside_lines_must_agree_with_them() {
     let mut order = two_lines(&customer.id);
 
     order["orderTotal"] = json!({"amount": "3.98"});
-    api.post("/orders").json(order.clone()).await.is_invalid("orderTotal");
+    api.post("/orders")
+        .json(order.clone())
+        .await
+        .is_invalid("orderTotal");
 
     order["orderTotal"] = json!({"amount": "3.97"});
     api.post("/orders").json(order).await.is(201);
@@ -141,7 +165,8 @@ async fn the_longest_input_allowed_is_accepted() {
     // characters, not bytes
     let customer = api.create_customer(&"é".repeat(200), "500.00").await;
     let line = json!({"sku": "s", "name": "n", "quantity": 1, "unitPrice": {"amount": "0.01"}});
-    let body = json!({"customerId": customer.id, "lines": vec![line; 500], "note": "ü".repeat(2000)});
+    let body =
+        json!({"customerId": customer.id, "lines": vec![line; 500], "note": "ü".repeat(2000)});
 
     let order = api.place_order(body, "APPROVED").await;
 
@@ -184,7 +209,8 @@ async fn a_cancel_while_one_is_under_way_names_the_same_saga() {
     let customer = api.create_customer("Stuck", "15.00").await;
     let order = api.place(&customer.id, "12.34", "APPROVED").await;
     node.terminate().await;
-    node.restart_with(&[("COUNTERFOIL_FAULTS", "panic-customer=Stuck")]).await;
+    node.restart_with(&[("COUNTERFOIL_FAULTS", "panic-customer=Stuck")])
+        .await;
     let api = node.api();
 
     let first = api.cancel(&order.id).await.is(202);
@@ -204,7 +230,8 @@ async fn a_wait_that_is_over_answers_with_the_state_so_far() {
     let mut node = Node::start().await;
     let customer = node.api().create_customer("Stuck", "15.00").await;
     node.terminate().await;
-    node.restart_with(&[("COUNTERFOIL_FAULTS", "panic-customer=Stuck")]).await;
+    node.restart_with(&[("COUNTERFOIL_FAULTS", "panic-customer=Stuck")])
+        .await;
     let api = node.api();
 
     let answer = api.new_order(&customer.id, "12.34").wait(1).await.is(201);

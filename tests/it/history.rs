@@ -22,11 +22,22 @@ impl Shop {
         let cancelled = api.place(&customer, "100.00", "APPROVED").await;
         api.cancel(&cancelled.id).wait(30).await.is(200);
         let approved = api.place(&customer, "30.00", "APPROVED").await;
-        Self { node, customer, cancelled, approved }
+        Self {
+            node,
+            customer,
+            cancelled,
+            approved,
+        }
     }
 
     async fn events(&self, path: &str) -> Vec<Value> {
-        self.node.api().get(path).await.is(200).items("events").to_vec()
+        self.node
+            .api()
+            .get(path)
+            .await
+            .is(200)
+            .items("events")
+            .to_vec()
     }
 }
 
@@ -34,18 +45,34 @@ impl Shop {
 async fn a_history_is_complete_and_its_times_never_go_back() {
     let shop = SHOP.get(Shop::open).await;
 
-    let events = shop.events(&format!("/orders/{}/history", shop.cancelled.id)).await;
+    let events = shop
+        .events(&format!("/orders/{}/history", shop.cancelled.id))
+        .await;
 
-    let versions: Vec<u64> = events.iter().filter_map(|event| event["version"].as_u64()).collect();
+    let versions: Vec<u64> = events
+        .iter()
+        .filter_map(|event| event["version"].as_u64())
+        .collect();
     assert_eq!(versions, [1, 2, 3, 4]);
     assert_eq!(events[0]["type"], "order.created");
     assert!(events.is_sorted_by(|earlier, later| time(&earlier["time"]) <= time(&later["time"])));
     for event in &events {
-        assert!(event["type"].is_string() && event["data"].is_object(), "{event}");
-        assert!(event["messageId"].is_string() && event["correlationId"].is_string(), "{event}");
+        assert!(
+            event["type"].is_string() && event["data"].is_object(),
+            "{event}"
+        );
+        assert!(
+            event["messageId"].is_string() && event["correlationId"].is_string(),
+            "{event}"
+        );
     }
     // created, reserved, released, reserved
-    assert_eq!(shop.events(&format!("/customers/{}/history", shop.customer)).await.len(), 4);
+    assert_eq!(
+        shop.events(&format!("/customers/{}/history", shop.customer))
+            .await
+            .len(),
+        4
+    );
 }
 
 #[tokio::test]
@@ -60,7 +87,10 @@ async fn no_two_events_share_a_message_id() {
         events.extend(shop.events(&path).await);
     }
 
-    let ids: std::collections::BTreeSet<String> = events.iter().map(|event| event["messageId"].to_string()).collect();
+    let ids: std::collections::BTreeSet<String> = events
+        .iter()
+        .map(|event| event["messageId"].to_string())
+        .collect();
 
     assert_eq!(ids.len(), events.len());
 }
@@ -79,7 +109,11 @@ async fn a_history_is_paged_without_loss_or_repeat() {
             call = call.query("cursor", cursor);
         }
         let page = call.await.is(200);
-        versions.extend(page.items("events").iter().filter_map(|event| event["version"].as_u64()));
+        versions.extend(
+            page.items("events")
+                .iter()
+                .filter_map(|event| event["version"].as_u64()),
+        );
         cursor = page.next().map(str::to_owned);
         if cursor.is_none() {
             break;
@@ -87,8 +121,13 @@ async fn a_history_is_paged_without_loss_or_repeat() {
     }
 
     assert_eq!(versions, [1, 2, 3, 4]);
-    for (name, value) in [("limit", "0"), ("limit", "1001"), ("limit", "x"), ("cursor", "nonsense"), ("colour", "red")]
-    {
+    for (name, value) in [
+        ("limit", "0"),
+        ("limit", "1001"),
+        ("limit", "x"),
+        ("cursor", "nonsense"),
+        ("colour", "red"),
+    ] {
         api.get(&path).query(name, value).await.is_problem(400);
     }
     api.get(&path).query("limit", "1000").await.is(200);
@@ -99,15 +138,30 @@ async fn an_order_is_shown_as_of_each_of_its_versions() {
     let shop = SHOP.get(Shop::open).await;
     let api = shop.node.api();
 
-    for (version, state) in [("1", "PENDING"), ("2", "APPROVED"), ("3", "CANCEL_PENDING"), ("4", "CANCELLED")] {
-        let then = api.order(&shop.cancelled.id).query("asOfVersion", version).await.is(200);
+    for (version, state) in [
+        ("1", "PENDING"),
+        ("2", "APPROVED"),
+        ("3", "CANCEL_PENDING"),
+        ("4", "CANCELLED"),
+    ] {
+        let then = api
+            .order(&shop.cancelled.id)
+            .query("asOfVersion", version)
+            .await
+            .is(200);
         assert_eq!(then.str("state"), state);
         assert_eq!(then.json["version"].to_string(), version);
         assert_eq!(then.str("customerId"), shop.customer);
         assert_eq!(cents(&then.json["orderTotal"]), 10000);
     }
-    api.order(&shop.cancelled.id).query("asOfVersion", "5").await.is_problem(404);
-    api.order(&shop.cancelled.id).query("asOfVersion", "first").await.is_problem(400);
+    api.order(&shop.cancelled.id)
+        .query("asOfVersion", "5")
+        .await
+        .is_problem(404);
+    api.order(&shop.cancelled.id)
+        .query("asOfVersion", "first")
+        .await
+        .is_problem(400);
 }
 
 #[tokio::test]
@@ -116,30 +170,61 @@ async fn a_customer_is_shown_as_of_each_of_its_versions_without_orders() {
     let api = shop.node.api();
 
     for (version, available) in [("1", 50000), ("2", 40000), ("3", 50000), ("4", 47000)] {
-        let then = api.customer(&shop.customer).query("asOfVersion", version).await.is(200);
-        assert_eq!(cents(&then.json["availableCredit"]), available, "{}", then.text);
+        let then = api
+            .customer(&shop.customer)
+            .query("asOfVersion", version)
+            .await
+            .is(200);
+        assert_eq!(
+            cents(&then.json["availableCredit"]),
+            available,
+            "{}",
+            then.text
+        );
         assert_eq!(cents(&then.json["creditLimit"]), 50000);
         assert_eq!(then.str("name"), "Ada Park");
         assert!(then.json.get("orders").is_none(), "{}", then.text);
     }
-    api.customer(&shop.customer).query("asOfVersion", "5").await.is_problem(404);
+    api.customer(&shop.customer)
+        .query("asOfVersion", "5")
+        .await
+        .is_problem(404);
 }
 
 #[tokio::test]
 async fn an_order_is_shown_as_of_a_time() {
     let shop = SHOP.get(Shop::open).await;
     let api = shop.node.api();
-    let events = shop.events(&format!("/orders/{}/history", shop.cancelled.id)).await;
+    let events = shop
+        .events(&format!("/orders/{}/history", shop.cancelled.id))
+        .await;
 
     for event in &events {
         let time = event["time"].as_str().expect("a time");
-        let then = api.order(&shop.cancelled.id).query("asOf", time).await.is(200);
+        let then = api
+            .order(&shop.cancelled.id)
+            .query("asOf", time)
+            .await
+            .is(200);
         // two events may share a microsecond
-        assert!(then.json["version"].as_u64() >= event["version"].as_u64(), "{}", then.text);
+        assert!(
+            then.json["version"].as_u64() >= event["version"].as_u64(),
+            "{}",
+            then.text
+        );
     }
-    api.order(&shop.cancelled.id).query("asOf", "2001-01-01T00:00:00Z").await.is_problem(404);
-    api.order(&shop.cancelled.id).query("asOf", "yesterday").await.is_problem(400);
-    api.customer(&shop.customer).query("asOf", "2001-01-01T00:00:00Z").await.is_problem(404);
+    api.order(&shop.cancelled.id)
+        .query("asOf", "2001-01-01T00:00:00Z")
+        .await
+        .is_problem(404);
+    api.order(&shop.cancelled.id)
+        .query("asOf", "yesterday")
+        .await
+        .is_problem(400);
+    api.customer(&shop.customer)
+        .query("asOf", "2001-01-01T00:00:00Z")
+        .await
+        .is_problem(404);
 }
 
 #[tokio::test]
@@ -148,8 +233,14 @@ async fn what_never_existed_has_no_past() {
     let api = shop.node.api();
     let unknown = Uuid::now_v7().to_string();
 
-    api.order(&unknown).query("asOfVersion", "1").await.is_problem(404);
-    api.customer(&unknown).query("asOfVersion", "1").await.is_problem(404);
+    api.order(&unknown)
+        .query("asOfVersion", "1")
+        .await
+        .is_problem(404);
+    api.customer(&unknown)
+        .query("asOfVersion", "1")
+        .await
+        .is_problem(404);
 }
 
 #[tokio::test]

@@ -20,7 +20,12 @@ async fn a_repeated_order_is_the_same_order() {
     let key = fresh_key();
 
     let first = api.new_order(&customer.id, "12.34").key(&key).await.is(201);
-    let second = api.new_order(&customer.id, "12.34").key(&key).wait(30).await.is(201);
+    let second = api
+        .new_order(&customer.id, "12.34")
+        .key(&key)
+        .wait(30)
+        .await
+        .is(201);
     let third = api.new_order(&customer.id, "12.34").key(&key).await.is(201);
 
     let id: Uuid = first.str("orderId").parse().expect("a UUID");
@@ -34,7 +39,10 @@ async fn a_repeated_order_is_the_same_order() {
         assert_eq!(repeat.json["version"], 2);
         repeat.is_command_answer();
     }
-    assert_eq!(api.available_cents(&customer.id, &second.token()).await, 266);
+    assert_eq!(
+        api.available_cents(&customer.id, &second.token()).await,
+        266
+    );
 }
 
 #[tokio::test]
@@ -57,7 +65,12 @@ async fn parallel_repeats_have_one_effect() {
     let customer = api.create_customer("Ada", "15.00").await;
     let key = fresh_key();
 
-    let repeats = (0..12).map(|_| api.new_order(&customer.id, "5.00").key(&key).wait(30).into_future());
+    let repeats = (0..12).map(|_| {
+        api.new_order(&customer.id, "5.00")
+            .key(&key)
+            .wait(30)
+            .into_future()
+    });
     let answers = join_all(repeats).await;
 
     let first = answers[0].clone().is(201);
@@ -66,7 +79,10 @@ async fn parallel_repeats_have_one_effect() {
         assert_eq!(answer.str("orderId"), first.str("orderId"));
         assert_eq!(answer.str("state"), "APPROVED");
     }
-    assert_eq!(api.available_cents(&customer.id, &first.token()).await, 1000);
+    assert_eq!(
+        api.available_cents(&customer.id, &first.token()).await,
+        1000
+    );
 }
 
 #[tokio::test]
@@ -75,7 +91,12 @@ async fn a_repeat_after_kill_9_has_no_second_effect() {
     let api = node.api();
     let customer = api.new_customer("Ada", "15.00").key("ada").await.is(201);
     let customer_id = customer.str("customerId");
-    let order = api.new_order(customer_id, "12.34").key("order").wait(30).await.is(201);
+    let order = api
+        .new_order(customer_id, "12.34")
+        .key("order")
+        .wait(30)
+        .await
+        .is(201);
     let shipped = api.ship(order.str("orderId")).key("ship").await.is(200);
 
     node.kill();
@@ -84,12 +105,19 @@ async fn a_repeat_after_kill_9_has_no_second_effect() {
 
     let customer_again = api.new_customer("Ada", "15.00").key("ada").await.is(201);
     assert_eq!(customer_again.str("customerId"), customer_id);
-    let order_again = api.new_order(customer_id, "12.34").key("order").await.is(201);
+    let order_again = api
+        .new_order(customer_id, "12.34")
+        .key("order")
+        .await
+        .is(201);
     assert_eq!(order_again.str("orderId"), order.str("orderId"));
     assert_eq!(order_again.str("state"), "SHIPPED");
     let shipped_again = api.ship(order.str("orderId")).key("ship").await.is(200);
     assert_eq!(shipped_again.json["version"], shipped.json["version"]);
-    assert_eq!(api.available_cents(customer_id, &order_again.token()).await, 266);
+    assert_eq!(
+        api.available_cents(customer_id, &order_again.token()).await,
+        266
+    );
     node.cli().run(&["verify"]).await.succeeded();
 }
 
@@ -101,14 +129,27 @@ async fn the_same_key_with_another_body_is_refused() {
     let key = fresh_key();
     api.new_order(&customer.id, "12.34").key(&key).await.is(201);
 
-    api.new_order(&customer.id, "12.35").key(&key).await.is_problem(422);
+    api.new_order(&customer.id, "12.35")
+        .key(&key)
+        .await
+        .is_problem(422);
     let note = json!({"customerId": customer.id, "orderTotal": {"amount": "12.34"}, "note": "new"});
-    api.post("/orders").json(note).key(&key).await.is_problem(422);
+    api.post("/orders")
+        .json(note)
+        .key(&key)
+        .await
+        .is_problem(422);
 
     let key = fresh_key();
     api.new_customer("Ada", "15.00").key(&key).await.is(201);
-    api.new_customer("Bea", "15.00").key(&key).await.is_problem(422);
-    api.new_customer("Ada", "16.00").key(&key).await.is_problem(422);
+    api.new_customer("Bea", "15.00")
+        .key(&key)
+        .await
+        .is_problem(422);
+    api.new_customer("Ada", "16.00")
+        .key(&key)
+        .await
+        .is_problem(422);
 }
 
 #[tokio::test]
@@ -118,14 +159,28 @@ async fn bodies_are_compared_by_value_not_by_spelling() {
     let customer = api.create_customer("Ada", "100.00").await.id;
     let key = fresh_key();
     let first = format!(r#"{{"customerId":"{customer}","orderTotal":{{"amount":"12.30"}}}}"#);
-    let id = api.post("/orders").text("application/json", &first).key(&key).await.is(201).str("orderId").to_owned();
+    let id = api
+        .post("/orders")
+        .text("application/json", &first)
+        .key(&key)
+        .await
+        .is(201)
+        .str("orderId")
+        .to_owned();
 
     for same in [
-        format!("{{ \"orderTotal\" : {{ \"amount\" : \"12.3\" }},\n \"customerId\" : \"{customer}\" }}"),
+        format!(
+            "{{ \"orderTotal\" : {{ \"amount\" : \"12.3\" }},\n \"customerId\" : \"{customer}\" }}"
+        ),
         format!(r#"{{"customerId":"{customer}","orderTotal":{{"amount":12.3}}}}"#),
         format!(r#"{{"orderTotal":{{"amount":12.30}},"customerId":"{customer}"}}"#),
     ] {
-        let repeat = api.post("/orders").text("application/json", &same).key(&key).await.is(201);
+        let repeat = api
+            .post("/orders")
+            .text("application/json", &same)
+            .key(&key)
+            .await
+            .is(201);
         assert_eq!(repeat.str("orderId"), id);
     }
 }
@@ -135,12 +190,18 @@ async fn a_refusal_binds_no_key() {
     let node = NODE.get(Node::start).await;
     let api = node.api();
     let key = fresh_key();
-    api.new_customer("", "15.00").key(&key).await.is_problem(400);
+    api.new_customer("", "15.00")
+        .key(&key)
+        .await
+        .is_problem(400);
     api.new_customer("Ada", "15.00").key(&key).await.is(201);
 
     let customer = api.create_customer("Bea", "15.00").await;
     let key = fresh_key();
-    api.new_order(&customer.id, "-1.00").key(&key).await.is_problem(400);
+    api.new_order(&customer.id, "-1.00")
+        .key(&key)
+        .await
+        .is_problem(400);
     api.new_order(&customer.id, "1.00").key(&key).await.is(201);
 }
 
@@ -149,8 +210,14 @@ async fn a_refused_cancel_binds_no_key() {
     let mut node = Node::start().await;
     let customer = node.api().create_customer("Slow", "15.00").await;
     node.terminate().await;
-    node.restart_with(&[("COUNTERFOIL_FAULTS", "panic-customer=Slow")]).await;
-    let order = node.api().new_order(&customer.id, "12.34").key("order").await.is(201);
+    node.restart_with(&[("COUNTERFOIL_FAULTS", "panic-customer=Slow")])
+        .await;
+    let order = node
+        .api()
+        .new_order(&customer.id, "12.34")
+        .key("order")
+        .await
+        .is(201);
     let id = order.str("orderId").to_owned();
     node.api().cancel(&id).key("cancel").await.is_problem(409);
     // without the fault the order is approved, and then the same request is no longer in conflict
@@ -163,7 +230,10 @@ async fn a_refused_cancel_binds_no_key() {
     let cancelled = api.cancel(&id).key("cancel").wait(30).await.is(200);
 
     assert_eq!(cancelled.str("state"), "CANCELLED");
-    assert_eq!(api.available_cents(&customer.id, &cancelled.token()).await, 1500);
+    assert_eq!(
+        api.available_cents(&customer.id, &cancelled.token()).await,
+        1500
+    );
 }
 
 #[tokio::test]
@@ -174,7 +244,12 @@ async fn a_key_is_scoped_to_its_method_and_path() {
 
     let customer = api.new_customer("Ada", "100.00").key(&key).await.is(201);
     let customer_id = customer.str("customerId");
-    let order = api.new_order(customer_id, "10.00").key(&key).wait(30).await.is(201);
+    let order = api
+        .new_order(customer_id, "10.00")
+        .key(&key)
+        .wait(30)
+        .await
+        .is(201);
     let other = api.place(customer_id, "10.00", "APPROVED").await;
 
     assert_ne!(order.str("orderId"), customer_id);
@@ -213,7 +288,10 @@ async fn a_repeated_cancel_gives_the_credit_back_once() {
 
     assert_eq!(second.str("state"), "CANCELLED");
     assert_eq!(second.json["version"], first.json["version"]);
-    assert_eq!(api.available_cents(&customer.id, &second.token()).await, 1000);
+    assert_eq!(
+        api.available_cents(&customer.id, &second.token()).await,
+        1000
+    );
 }
 
 #[tokio::test]
@@ -221,13 +299,25 @@ async fn a_key_that_is_not_1_to_255_visible_characters_is_refused() {
     let node = NODE.get(Node::start).await;
     let api = node.api();
     let long = "k".repeat(256);
-    let bad: [&[u8]; 5] = [b"", long.as_bytes(), b"two words", "schl\u{fc}ssel".as_bytes(), b"tab\there"];
+    let bad: [&[u8]; 5] = [
+        b"",
+        long.as_bytes(),
+        b"two words",
+        "schl\u{fc}ssel".as_bytes(),
+        b"tab\there",
+    ];
 
     for key in bad {
-        api.new_customer("Ada", "15.00").header("idempotency-key", key).await.is_problem(400);
+        api.new_customer("Ada", "15.00")
+            .header("idempotency-key", key)
+            .await
+            .is_problem(400);
     }
     let longest = format!("{}{}", fresh_key(), "k".repeat(255 - fresh_key().len()));
     assert_eq!(longest.len(), 255);
     api.new_customer("Ada", "15.00").key(&longest).await.is(201);
-    api.new_customer("Ada", "15.00").key(&format!("!~{}", fresh_key())).await.is(201);
+    api.new_customer("Ada", "15.00")
+        .key(&format!("!~{}", fresh_key()))
+        .await
+        .is(201);
 }

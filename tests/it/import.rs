@@ -1,4 +1,5 @@
-//! `counterfoil import`: real grocery baskets end in the states an independent oracle computed (`tests/data/expected.json`).
+//! `counterfoil import`: real grocery baskets end in the states an independent oracle computed
+//! (`tests/data/expected.json`).
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,8 @@ async fn imported_baskets_end_as_the_oracle_says_however_often_they_are_imported
 
     for _ in 0..2 {
         let outcome = node.cli().run(&import).await.succeeded();
-        let summary: Value = serde_json::from_str(outcome.stdout.trim()).expect("the summary is JSON");
+        let summary: Value =
+            serde_json::from_str(outcome.stdout.trim()).expect("the summary is JSON");
         assert!(summary.is_object(), "{summary}");
         is_as_expected(&node.api()).await;
     }
@@ -37,7 +39,10 @@ async fn an_import_interrupted_by_a_crash_is_simply_run_again() {
     let mut node = Node::start().await;
     let file = data_file(FILE);
     let (cli, url, name) = (node.cli(), node.url().to_owned(), path(&file).to_owned());
-    let interrupted = tokio::spawn(async move { cli.run(&["import", &name, "--url", &url, "--patience", "2"]).await });
+    let interrupted = tokio::spawn(async move {
+        cli.run(&["import", &name, "--url", &url, "--patience", "2"])
+            .await
+    });
     let api = node.api();
     eventually("the import is under way", async || {
         let customers = api.get("/customers/count").await.is(200);
@@ -48,7 +53,10 @@ async fn an_import_interrupted_by_a_crash_is_simply_run_again() {
     interrupted.await.expect("the import ends").failed();
 
     node.restart().await;
-    node.cli().run(&["import", path(&file), "--url", node.url()]).await.succeeded();
+    node.cli()
+        .run(&["import", path(&file), "--url", node.url()])
+        .await
+        .succeeded();
 
     is_as_expected(&node.api()).await;
     node.cli().run(&["verify"]).await.succeeded();
@@ -60,27 +68,48 @@ async fn a_compressed_file_is_read_as_it_is() {
     let file = node.folder().join("small.jsonl.gz");
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(SMALL.as_bytes()).expect("it compresses");
-    std::fs::write(&file, encoder.finish().expect("it compresses")).expect("the file can be written");
+    std::fs::write(&file, encoder.finish().expect("it compresses"))
+        .expect("the file can be written");
 
-    let outcome = node.cli().run(&["import", path(&file), "--url", node.url()]).await.succeeded();
+    let outcome = node
+        .cli()
+        .run(&["import", path(&file), "--url", node.url()])
+        .await
+        .succeeded();
 
     assert!(!outcome.stdout.trim().is_empty(), "no summary");
-    assert_eq!(total(&node.api(), &[("state", "SHIPPED"), ("text", "yogurt")]).await, 1);
+    assert_eq!(
+        total(&node.api(), &[("state", "SHIPPED"), ("text", "yogurt")]).await,
+        1
+    );
     assert_eq!(total(&node.api(), &[("state", "APPROVED")]).await, 0);
-    assert_eq!(total(&node.api(), &[("state", "REJECTED"), ("text", "tuna")]).await, 1);
+    assert_eq!(
+        total(&node.api(), &[("state", "REJECTED"), ("text", "tuna")]).await,
+        1
+    );
 }
 
 #[tokio::test]
 async fn a_bad_line_is_reported_with_its_number_and_stops_the_import() {
     let node = Node::start().await;
 
-    for bad in
-        ["nonsense", r#"{"type":"parcel","ref":"p1"}"#, r#"{"type":"order","ref":"o9","customer":"c1","lines":[]}"#]
-    {
+    for bad in [
+        "nonsense",
+        r#"{"type":"parcel","ref":"p1"}"#,
+        r#"{"type":"order","ref":"o9","customer":"c1","lines":[]}"#,
+    ] {
         let file = with_bad_line_3(&node, bad);
-        let outcome = node.cli().run(&["import", path(&file), "--url", node.url()]).await.failed();
+        let outcome = node
+            .cli()
+            .run(&["import", path(&file), "--url", node.url()])
+            .await
+            .failed();
         let said = outcome.said();
-        assert!(said.lines().any(|line| line.contains("line") && line.contains('3')), "{said}");
+        assert!(
+            said.lines()
+                .any(|line| line.contains("line") && line.contains('3')),
+            "{said}"
+        );
     }
 }
 
@@ -89,10 +118,17 @@ async fn an_import_that_keeps_going_skips_the_bad_line_alone() {
     let node = Node::start().await;
     let file = with_bad_line_3(&node, "nonsense");
 
-    let outcome = node.cli().run(&["import", path(&file), "--url", node.url(), "--keep-going"]).await;
+    let outcome = node
+        .cli()
+        .run(&["import", path(&file), "--url", node.url(), "--keep-going"])
+        .await;
 
     let said = outcome.said();
-    assert!(said.lines().any(|line| line.contains("line") && line.contains('3')), "{said}");
+    assert!(
+        said.lines()
+            .any(|line| line.contains("line") && line.contains('3')),
+        "{said}"
+    );
     assert_eq!(total(&node.api(), &[("state", "SHIPPED")]).await, 1);
     assert_eq!(total(&node.api(), &[("state", "REJECTED")]).await, 1);
 }
@@ -101,18 +137,30 @@ async fn an_import_that_keeps_going_skips_the_bad_line_alone() {
 async fn an_import_of_a_missing_file_says_so() {
     let node = Node::start().await;
 
-    let outcome = node.cli().run(&["import", "missing.jsonl", "--url", node.url()]).await.failed();
+    let outcome = node
+        .cli()
+        .run(&["import", "missing.jsonl", "--url", node.url()])
+        .await
+        .failed();
 
-    assert!(outcome.stderr.contains("missing.jsonl"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("missing.jsonl"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 /// Compares the shop with `expected.json`, through the views alone.
 async fn is_as_expected(api: &Api) {
-    let expected = std::fs::read_to_string(data_file("expected.json")).expect("the expected states");
+    let expected =
+        std::fs::read_to_string(data_file("expected.json")).expect("the expected states");
     let expected: Value = serde_json::from_str(&expected).expect("JSON");
     let expected = &expected[FILE];
 
-    assert_eq!(api.get("/customers/count").await.is(200).json["count"], expected["customers"]);
+    assert_eq!(
+        api.get("/customers/count").await.is(200).json["count"],
+        expected["customers"]
+    );
     assert_eq!(total(api, &[]).await, expected["orders"]);
     for (state, count) in expected["states"].as_object().expect("the states") {
         assert_eq!(total(api, &[("state", state)]).await, *count, "{state}");
@@ -121,9 +169,17 @@ async fn is_as_expected(api: &Api) {
     for (word, count) in expected["hits"].as_object().expect("the hits") {
         assert_eq!(total(api, &[("text", word)]).await, *count, "{word}");
     }
-    let customers = api.walk("/customers", &[("limit", "200")], "customers", "customerId").await;
-    let limits: i64 = customers.iter().map(|customer| cents(&customer["creditLimit"])).sum();
-    let available: i64 = customers.iter().map(|customer| cents(&customer["availableCredit"])).sum();
+    let customers = api
+        .walk("/customers", &[("limit", "200")], "customers", "customerId")
+        .await;
+    let limits: i64 = customers
+        .iter()
+        .map(|customer| cents(&customer["creditLimit"]))
+        .sum();
+    let available: i64 = customers
+        .iter()
+        .map(|customer| cents(&customer["availableCredit"]))
+        .sum();
     assert_eq!(Value::from(limits), expected["limitCents"]);
     assert_eq!(Value::from(limits - available), expected["reservedCents"]);
 }

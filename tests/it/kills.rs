@@ -1,4 +1,5 @@
-//! `kill -9` under load: what was answered is there, what was not can be repeated, and the books balance after every restart.
+//! `kill -9` under load: what was answered is there, what was not can be repeated, and the books
+//! balance after every restart.
 //!
 //! `COUNTERFOIL_TEST_KILLS` says how often the node is killed; 5 by default.
 
@@ -12,7 +13,8 @@ use tests::{Api, Call, Node, Response, in_state};
 use crate::books;
 
 const CALLERS: usize = 6;
-/// So many commands a caller sends at most between two kills: the kill always comes while they are under way.
+/// So many commands a caller sends at most between two kills: the kill always comes while they are
+/// under way.
 const COMMANDS_EACH: usize = 2_000;
 /// One customer who can pay for everything, two who soon cannot, and one who never can.
 const LIMITS: [&str; 4] = ["1000000.00", "500.00", "50.00", "0.00"];
@@ -20,8 +22,13 @@ const TOTALS: [&str; 3] = ["5.00", "0.07", "12.34"];
 
 #[derive(Clone)]
 enum Intent {
-    Order { customer: String, total: &'static str },
-    Cancel { order: String },
+    Order {
+        customer: String,
+        total: &'static str,
+    },
+    Cancel {
+        order: String,
+    },
 }
 
 #[derive(Clone)]
@@ -54,7 +61,10 @@ impl Load {
         if attempt.answer.is_some() {
             self.answered.fetch_add(1, Ordering::Relaxed);
         }
-        self.attempts.lock().expect("no caller panicked").push(attempt);
+        self.attempts
+            .lock()
+            .expect("no caller panicked")
+            .push(attempt);
     }
 
     fn attempts(&self) -> Vec<Attempt> {
@@ -64,15 +74,22 @@ impl Load {
 
 #[tokio::test]
 async fn nothing_answered_is_lost_and_nothing_happens_twice_when_the_node_is_killed() {
-    let kills = std::env::var("COUNTERFOIL_TEST_KILLS").map_or(5, |kills| kills.parse().expect("a number of kills"));
+    let kills = std::env::var("COUNTERFOIL_TEST_KILLS")
+        .map_or(5, |kills| kills.parse().expect("a number of kills"));
     survives(Node::start().await, kills).await;
 }
 
-/// Kills the node so often under load; asserts after each restart, and in the end, that everything holds.
+/// Kills the node so often under load; asserts after each restart, and in the end, that everything
+/// holds.
 pub async fn survives(mut node: Node, kills: usize) {
     let mut customers = Vec::new();
     for (number, limit) in LIMITS.iter().enumerate() {
-        customers.push(node.api().create_customer(&format!("Customer {number}"), limit).await.id);
+        customers.push(
+            node.api()
+                .create_customer(&format!("Customer {number}"), limit)
+                .await
+                .id,
+        );
     }
     let mut orders = BTreeSet::new();
     let mut cancelled = BTreeSet::new();
@@ -101,18 +118,37 @@ pub async fn survives(mut node: Node, kills: usize) {
         .values()
         .flatten()
         .map(|order| {
-            (order["orderId"].as_str().unwrap_or_default().to_owned(), order["state"].as_str().unwrap_or_default())
+            (
+                order["orderId"].as_str().unwrap_or_default().to_owned(),
+                order["state"].as_str().unwrap_or_default(),
+            )
         })
         .collect();
-    assert_eq!(states.keys().cloned().collect::<BTreeSet<_>>(), orders, "orders lost or made twice");
+    assert_eq!(
+        states.keys().cloned().collect::<BTreeSet<_>>(),
+        orders,
+        "orders lost or made twice"
+    );
     assert!(
-        books.values().flatten().all(|order| in_state(order, &["APPROVED", "REJECTED", "CANCELLED"])),
+        books
+            .values()
+            .flatten()
+            .all(|order| in_state(order, &["APPROVED", "REJECTED", "CANCELLED"])),
         "{states:?}"
     );
     for (order, state) in &states {
-        assert_eq!(*state == "CANCELLED", cancelled.contains(order), "{order} is {state}");
+        assert_eq!(
+            *state == "CANCELLED",
+            cancelled.contains(order),
+            "{order} is {state}"
+        );
     }
-    assert!(books[&customers[3]].iter().all(|order| in_state(order, &["REJECTED"])), "credit out of nothing");
+    assert!(
+        books[&customers[3]]
+            .iter()
+            .all(|order| in_state(order, &["REJECTED"])),
+        "credit out of nothing"
+    );
     books::audit(node).await;
 }
 
@@ -121,9 +157,16 @@ async fn load_until_killed(node: &mut Node, customers: &[String], round: usize) 
     let load = Arc::new(Load::default());
     let callers = (0..CALLERS).map(|caller| {
         let (api, load, customers) = (node.api(), load.clone(), customers.to_vec());
-        tokio::spawn(
-            async move { send(&api, &load, &customers, &format!("round{round}-caller{caller}"), caller).await },
-        )
+        tokio::spawn(async move {
+            send(
+                &api,
+                &load,
+                &customers,
+                &format!("round{round}-caller{caller}"),
+                caller,
+            )
+            .await
+        })
     });
     let callers: Vec<_> = callers.collect();
     // not at the same point of the work in every round
@@ -139,22 +182,34 @@ async fn load_until_killed(node: &mut Node, customers: &[String], round: usize) 
     load.attempts()
 }
 
-/// One caller: orders in turn for all customers, every seventh approved one cancelled again; ends when the node is gone.
+/// One caller: orders in turn for all customers, every seventh approved one cancelled again; ends
+/// when the node is gone.
 async fn send(api: &Api, load: &Load, customers: &[String], name: &str, offset: usize) {
     for number in 0..COMMANDS_EACH {
         let intent = Intent::Order {
             customer: customers[(offset + number) % customers.len()].clone(),
             total: TOTALS[number % TOTALS.len()],
         };
-        let attempt = Attempt { key: format!("{name}-order{number}"), intent, answer: None };
+        let attempt = Attempt {
+            key: format!("{name}-order{number}"),
+            intent,
+            answer: None,
+        };
         let call = attempt.call(api);
         let cancels = number % 7 == 0;
-        let Some(answer) = tried(load, attempt, if cancels { call.wait(10) } else { call }).await else {
+        let Some(answer) = tried(load, attempt, if cancels { call.wait(10) } else { call }).await
+        else {
             return;
         };
         if cancels && answer.json["state"] == "APPROVED" {
-            let intent = Intent::Cancel { order: answer.str("orderId").to_owned() };
-            let attempt = Attempt { key: format!("{name}-cancel{number}"), intent, answer: None };
+            let intent = Intent::Cancel {
+                order: answer.str("orderId").to_owned(),
+            };
+            let attempt = Attempt {
+                key: format!("{name}-cancel{number}"),
+                intent,
+                answer: None,
+            };
             let call = attempt.call(api);
             if tried(load, attempt, call).await.is_none() {
                 return;
@@ -171,16 +226,26 @@ async fn tried(load: &Load, mut attempt: Attempt, call: Call) -> Option<Response
     answer
 }
 
-/// Repeats every command with its key: those without an answer until they have one, those with one to be told the same.
+/// Repeats every command with its key: those without an answer until they have one, those with one
+/// to be told the same.
 async fn repeat(api: &Api, attempts: Vec<Attempt>) -> Vec<(Attempt, Response)> {
     let mut answers = Vec::new();
     // in portions, so that the repeats are no overload of their own
     for portion in attempts.chunks(32) {
-        let repeats = join_all(portion.iter().map(|attempt| books::accepted(attempt.call(api)))).await;
+        let repeats = join_all(
+            portion
+                .iter()
+                .map(|attempt| books::accepted(attempt.call(api))),
+        )
+        .await;
         for (attempt, repeated) in portion.iter().zip(repeats) {
             if let Some(first) = &attempt.answer {
                 for field in ["orderId", "sagaId"] {
-                    assert_eq!(repeated.json[field], first.json[field], "{}: {}", attempt.key, repeated.text);
+                    assert_eq!(
+                        repeated.json[field], first.json[field],
+                        "{}: {}",
+                        attempt.key, repeated.text
+                    );
                 }
             }
             answers.push((attempt.clone(), repeated));

@@ -1,7 +1,9 @@
-//! The layout of the workspace: dependencies between its crates point one way, and what is named twice is the same.
+//! The layout of the workspace: dependencies between its crates point one way, and what is named
+//! twice is the same.
 //!
-//! `domain < store < {actors, projections} < api < {tests, benches}`, and `actors` and `projections` do not know each other.
-//! What is checked is what the manifests say, dev-dependencies included; how the code inside a crate is cut is not.
+//! `domain < store < {actors, projections} < api < {tests, benches}`, and `actors` and
+//! `projections` do not know each other. What is checked is what the manifests say,
+//! dev-dependencies included; how the code inside a crate is cut is not.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,8 +18,14 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("actors", &["domain", "store"]),
     ("projections", &["domain", "store"]),
     ("api", &["domain", "store", "actors", "projections"]),
-    ("tests", &["domain", "store", "actors", "projections", "api"]),
-    ("benches", &["domain", "store", "actors", "projections", "api"]),
+    (
+        "tests",
+        &["domain", "store", "actors", "projections", "api"],
+    ),
+    (
+        "benches",
+        &["domain", "store", "actors", "projections", "api"],
+    ),
 ];
 
 /// What would make decisions depend on how they are run, stored or watched.
@@ -47,12 +55,18 @@ struct Package {
 
 impl Package {
     fn read(package: &Value) -> Self {
-        let dependencies = package["dependencies"].as_array().expect("a package lists its dependencies");
+        let dependencies = package["dependencies"]
+            .as_array()
+            .expect("a package lists its dependencies");
         let named = |only_normal: bool| {
             let counts = |dependency: &&Value| !only_normal || dependency["kind"].is_null();
             dependencies.iter().filter(counts).map(name_of).collect()
         };
-        Package { name: name_of(package), dependencies: named(false), normal: named(true) }
+        Package {
+            name: name_of(package),
+            dependencies: named(false),
+            normal: named(true),
+        }
     }
 }
 
@@ -60,29 +74,56 @@ fn name_of(value: &Value) -> String {
     value["name"].as_str().expect("a name").to_owned()
 }
 
-/// The crates of this workspace, as their manifests stand. It needs neither the network nor the lock of the target folder.
+/// The crates of this workspace, as their manifests stand. It needs neither the network nor the
+/// lock of the target folder.
 fn workspace() -> Vec<Package> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+            "--manifest-path",
+        ])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
         .output()
         .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
-    metadata["packages"].as_array().expect("a list of packages").iter().map(Package::read).collect()
+    metadata["packages"]
+        .as_array()
+        .expect("a list of packages")
+        .iter()
+        .map(Package::read)
+        .collect()
 }
 
 /// What breaks the rule, one line each.
 fn violations(packages: &[Package]) -> Vec<String> {
-    let members: BTreeSet<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    let members: BTreeSet<&str> = packages
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect();
     let mut found = Vec::new();
     for package in packages {
-        let Some((_, allowed)) = MAY_DEPEND_ON.iter().find(|(name, _)| *name == package.name) else {
-            found.push(format!("{} has no place in the order of the crates", package.name));
+        let Some((_, allowed)) = MAY_DEPEND_ON.iter().find(|(name, _)| *name == package.name)
+        else {
+            found.push(format!(
+                "{} has no place in the order of the crates",
+                package.name
+            ));
             continue;
         };
-        let against = package.dependencies.iter().filter(|name| members.contains(name.as_str()));
+        let against = package
+            .dependencies
+            .iter()
+            .filter(|name| members.contains(name.as_str()));
         let against = against.filter(|name| !allowed.contains(&name.as_str()));
         found.extend(against.map(|name| format!("{} may not depend on {name}", package.name)));
     }
@@ -92,15 +133,24 @@ fn violations(packages: &[Package]) -> Vec<String> {
 #[test]
 fn dependencies_point_one_way() {
     let packages = workspace();
-    assert!(packages.len() >= MAY_DEPEND_ON.len(), "crates are missing from the workspace");
+    assert!(
+        packages.len() >= MAY_DEPEND_ON.len(),
+        "crates are missing from the workspace"
+    );
     assert_eq!(violations(&packages), Vec::<String>::new());
 }
 
 #[test]
 fn the_domain_knows_no_runtime_and_no_store() {
     let packages = workspace();
-    let domain = packages.iter().find(|package| package.name == "domain").expect("there is a domain");
-    let not_pure: Vec<_> = NOT_PURE.iter().filter(|name| domain.normal.contains(**name)).collect();
+    let domain = packages
+        .iter()
+        .find(|package| package.name == "domain")
+        .expect("there is a domain");
+    let not_pure: Vec<_> = NOT_PURE
+        .iter()
+        .filter(|name| domain.normal.contains(**name))
+        .collect();
     assert!(not_pure.is_empty(), "the domain depends on {not_pure:?}");
 }
 
@@ -138,16 +188,32 @@ fn the_image_is_built_with_the_toolchain_of_the_workspace() {
     let toolchain = file("rust-toolchain.toml");
     let version = toolchain.split('"').nth(1).expect("a channel");
     let image = file("Dockerfile");
-    assert!(image.contains(&format!("FROM rust:{version}-")), "the Dockerfile is not for {version}");
-    assert!(image.contains(&format!("RUSTUP_TOOLCHAIN={version}\n")), "the Dockerfile is not for {version}");
+    assert!(
+        image.contains(&format!("FROM rust:{version}-")),
+        "the Dockerfile is not for {version}"
+    );
+    assert!(
+        image.contains(&format!("RUSTUP_TOOLCHAIN={version}\n")),
+        "the Dockerfile is not for {version}"
+    );
 }
 
 #[test]
 fn users_get_the_servers_that_the_tests_run_on() {
     let tested = file(".ci/services/services");
     let compose = file("compose.yml");
-    for image in ["image: mongo:", "image: docker.elastic.co/elasticsearch/elasticsearch:"] {
-        let version = compose.split(image).nth(1).and_then(|rest| rest.split_whitespace().next()).expect("an image");
-        assert!(tested.contains(version), "compose.yml has {version}, which no test runs on");
+    for image in [
+        "image: mongo:",
+        "image: docker.elastic.co/elasticsearch/elasticsearch:",
+    ] {
+        let version = compose
+            .split(image)
+            .nth(1)
+            .and_then(|rest| rest.split_whitespace().next())
+            .expect("an image");
+        assert!(
+            tested.contains(version),
+            "compose.yml has {version}, which no test runs on"
+        );
     }
 }

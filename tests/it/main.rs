@@ -1,9 +1,14 @@
-//! The acceptance tests: the public contract, seen from outside, on the embedded views or, with `COUNTERFOIL_TEST_VIEWS=remote`,
-//! on MongoDB and Elasticsearch.
+//! The acceptance tests: the public contract, seen from outside, on the embedded views or, with
+//! `COUNTERFOIL_TEST_VIEWS=remote`, on MongoDB and Elasticsearch.
 //!
-//! One binary with a module per part of the contract. Every test talks HTTP to a node of its own, or to one that the tests
-//! of its module share. What the nodes do inside is tested beside the code.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "test code: what is not as expected fails the test")]
+//! One binary with a module per part of the contract. Every test talks HTTP to a node of its own,
+//! or to one that the tests of its module share. What the nodes do inside is tested beside the
+//! code.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "test code: what is not as expected fails the test"
+)]
 
 mod books;
 mod consistency;

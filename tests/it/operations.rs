@@ -1,4 +1,5 @@
-//! What an operator sees of a running node: health, metrics, documentation, the state of views and shards, an orderly end.
+//! What an operator sees of a running node: health, metrics, documentation, the state of views and
+//! shards, an orderly end.
 
 use std::collections::BTreeSet;
 
@@ -64,7 +65,11 @@ async fn the_first_page_links_to_the_rest() {
 
     let page = node.api().get("/").await.is(200);
 
-    assert!(page.header("content-type").starts_with("text/html"), "{}", page.header("content-type"));
+    assert!(
+        page.header("content-type").starts_with("text/html"),
+        "{}",
+        page.header("content-type")
+    );
     for word in ["Counterfoil", "/docs"] {
         assert!(page.text.contains(word), "no {word} in {}", page.text);
     }
@@ -79,10 +84,18 @@ async fn metrics_are_prometheus_text_and_tell_of_the_work() {
 
     let metrics = api.get("/metrics").await.is(200);
 
-    assert!(metrics.header("content-type").starts_with("text/plain"), "{}", metrics.header("content-type"));
+    assert!(
+        metrics.header("content-type").starts_with("text/plain"),
+        "{}",
+        metrics.header("content-type")
+    );
     assert!(metrics.text.contains("# TYPE "), "{}", metrics.text);
     let ours = ["counterfoil", "journal", "outbox", "saga"];
-    assert!(ours.iter().any(|word| metrics.text.contains(word)), "{}", metrics.text);
+    assert!(
+        ours.iter().any(|word| metrics.text.contains(word)),
+        "{}",
+        metrics.text
+    );
 }
 
 #[tokio::test]
@@ -91,7 +104,11 @@ async fn the_openapi_document_names_every_route() {
 
     let document = node.api().get("/openapi.json").await.is(200);
 
-    assert!(document.str("openapi").starts_with("3.1"), "{}", document.str("openapi"));
+    assert!(
+        document.str("openapi").starts_with("3.1"),
+        "{}",
+        document.str("openapi")
+    );
     let paths = document.json["paths"].as_object().expect("paths");
     let described: BTreeSet<(String, String)> = paths
         .iter()
@@ -105,14 +122,23 @@ async fn the_openapi_document_names_every_route() {
         })
         .collect();
     // the document and the first page need not describe themselves
-    for (method, path) in ROUTES.iter().filter(|(_, path)| !["/", "/openapi.json"].contains(path)) {
-        assert!(described.contains(&((*method).to_owned(), (*path).to_owned())), "{method} {path} is not described");
+    for (method, path) in ROUTES
+        .iter()
+        .filter(|(_, path)| !["/", "/openapi.json"].contains(path))
+    {
+        assert!(
+            described.contains(&((*method).to_owned(), (*path).to_owned())),
+            "{method} {path} is not described"
+        );
     }
 }
 
 /// `/orders/{id}` → `/orders/{}`.
 fn without_parameter_names(path: &str) -> String {
-    path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }).collect::<Vec<_>>().join("/")
+    path.split('/')
+        .map(|part| if part.starts_with('{') { "{}" } else { part })
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 #[tokio::test]
@@ -120,7 +146,10 @@ async fn every_get_route_of_the_contract_is_served() {
     let node = NODE.get(Node::start).await;
     let api = node.api();
 
-    for (_, path) in ROUTES.iter().filter(|(method, path)| *method == "get" && !path.contains("{}")) {
+    for (_, path) in ROUTES
+        .iter()
+        .filter(|(method, path)| *method == "get" && !path.contains("{}"))
+    {
         api.get(path).await.is(200);
     }
 }
@@ -131,9 +160,21 @@ async fn the_documentation_is_served_without_the_network() {
 
     let page = node.api().get("/docs/").await.is(200);
 
-    assert!(page.header("content-type").starts_with("text/html"), "{}", page.header("content-type"));
-    assert!(page.text.to_lowercase().contains("swagger"), "{}", page.text);
-    assert!(!page.text.contains("cdn."), "assets from elsewhere: {}", page.text);
+    assert!(
+        page.header("content-type").starts_with("text/html"),
+        "{}",
+        page.header("content-type")
+    );
+    assert!(
+        page.text.to_lowercase().contains("swagger"),
+        "{}",
+        page.text
+    );
+    assert!(
+        !page.text.contains("cdn."),
+        "assets from elsewhere: {}",
+        page.text
+    );
 }
 
 #[tokio::test]
@@ -144,7 +185,10 @@ async fn the_views_are_shown_live() {
 
     assert!(!answer.items("views").is_empty());
     for view in answer.items("views") {
-        assert!(view["name"].is_string() && view["backend"].is_string(), "{view}");
+        assert!(
+            view["name"].is_string() && view["backend"].is_string(),
+            "{view}"
+        );
         assert_eq!(view["state"], "LIVE", "{view}");
         assert!(view.get("lag").is_some(), "{view}");
     }
@@ -157,7 +201,11 @@ async fn the_cluster_shows_its_node_and_shards() {
     let answer = node.api().get("/cluster").await.is(200);
 
     for word in ["node", "shard", "outbox", "inbox"] {
-        assert!(answer.text.to_lowercase().contains(word), "no {word} in {}", answer.text);
+        assert!(
+            answer.text.to_lowercase().contains(word),
+            "no {word} in {}",
+            answer.text
+        );
     }
 }
 
@@ -178,21 +226,34 @@ async fn a_waiting_caller_is_answered_when_the_node_is_asked_to_end() {
     let mut node = Node::start().await;
     let customer = node.api().create_customer("Stuck", "15.00").await.id;
     node.terminate().await;
-    node.restart_with(&[("COUNTERFOIL_FAULTS", "panic-customer=Stuck")]).await;
+    node.restart_with(&[("COUNTERFOIL_FAULTS", "panic-customer=Stuck")])
+        .await;
     let api = node.api();
     let waiting = tokio::spawn(api.new_order(&customer, "12.34").wait(30).answer());
     eventually("the order is there, so its caller waits", async || {
-        let orders = api.get("/orders").query("customerId", &customer).await.is(200);
+        let orders = api
+            .get("/orders")
+            .query("customerId", &customer)
+            .await
+            .is(200);
         (orders.json["total"] == 1).then_some(())
     })
     .await;
 
     node.terminate().await;
 
-    let answer = waiting.await.expect("the task ends").expect("an answer").is(201);
+    let answer = waiting
+        .await
+        .expect("the task ends")
+        .expect("an answer")
+        .is(201);
     assert_eq!(answer.str("state"), "PENDING");
     node.restart_with(&[]).await;
-    let order = node.api().order(answer.str("orderId")).query("asOfVersion", "1").await;
+    let order = node
+        .api()
+        .order(answer.str("orderId"))
+        .query("asOfVersion", "1")
+        .await;
     order.is(200);
 }
 
@@ -203,7 +264,13 @@ async fn a_node_that_ends_in_order_loses_nothing() {
     let customer = api.create_customer("Ada", "100.00").await;
     let mut orders = Vec::new();
     for _ in 0..10 {
-        orders.push(api.new_order(&customer.id, "1.00").await.is(201).str("orderId").to_owned());
+        orders.push(
+            api.new_order(&customer.id, "1.00")
+                .await
+                .is(201)
+                .str("orderId")
+                .to_owned(),
+        );
     }
 
     node.terminate().await;
@@ -222,8 +289,20 @@ async fn one_id_is_explained_from_the_request_to_the_views() {
     let customer = api.create_customer("Ada", "15.00").await;
     let order = api.place(&customer.id, "12.34", "APPROVED").await;
 
-    let explained = node.cli().run(&["explain", &order.id, "--url", node.url()]).await.succeeded();
+    let explained = node
+        .cli()
+        .run(&["explain", &order.id, "--url", node.url()])
+        .await
+        .succeeded();
 
-    assert!(explained.stdout.contains(&order.saga), "{}", explained.stdout);
-    assert!(explained.stdout.contains("order.created"), "{}", explained.stdout);
+    assert!(
+        explained.stdout.contains(&order.saga),
+        "{}",
+        explained.stdout
+    );
+    assert!(
+        explained.stdout.contains("order.created"),
+        "{}",
+        explained.stdout
+    );
 }

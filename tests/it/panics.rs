@@ -1,4 +1,5 @@
-//! A panic in each kind of actor: once, it is retried; constantly, it stops its own entity and nothing else.
+//! A panic in each kind of actor: once, it is retried; constantly, it stops its own entity and
+//! nothing else.
 
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ const RETRIES: Duration = Duration::from_secs(60);
 
 fn noted_order(api: &Api, customer: &str, note: &str) -> Call {
     let line = json!({"sku": "1", "name": "TUNA", "quantity": 1, "unitPrice": {"amount": "5.00"}});
-    api.post("/orders").json(json!({"customerId": customer, "lines": [line], "note": note})).key(note)
+    api.post("/orders")
+        .json(json!({"customerId": customer, "lines": [line], "note": note}))
+        .key(note)
 }
 
 /// Stops the node in order and starts it again with these faults.
@@ -50,12 +53,23 @@ async fn a_customer_that_always_panics_is_quarantined_and_stops_nobody_else() {
 
     let parked = is_quarantined(&api, &bad).await;
 
-    let shown = api.get(&format!("/quarantine/{}", quarantine::id_of(&parked[0]))).await.is(200);
+    let shown = api
+        .get(&format!("/quarantine/{}", quarantine::id_of(&parked[0])))
+        .await
+        .is(200);
     assert!(shown.text.contains(&bad), "{}", shown.text);
-    let listed = node.cli().run(&["quarantine", "list", "--url", node.url()]).await.succeeded();
+    let listed = node
+        .cli()
+        .run(&["quarantine", "list", "--url", node.url()])
+        .await
+        .succeeded();
     assert!(listed.stdout.contains(&bad), "{}", listed.stdout);
     for order in [&first, &second] {
-        let shown = api.order(order.str("orderId")).token(&order.token()).await.is(200);
+        let shown = api
+            .order(order.str("orderId"))
+            .token(&order.token())
+            .await
+            .is(200);
         assert_eq!(shown.str("state"), "PENDING");
     }
     api.place(&good, "1.00", "APPROVED").await;
@@ -67,7 +81,10 @@ async fn a_customer_that_always_panics_is_quarantined_and_stops_nobody_else() {
     quarantine::replay_until_empty(&api).await;
     let orders = &books::balance(&api, std::slice::from_ref(&bad)).await[&bad];
     let state = |answer: &Response| {
-        orders.iter().find(|order| order["orderId"] == answer.str("orderId")).map(|order| &order["state"])
+        orders
+            .iter()
+            .find(|order| order["orderId"] == answer.str("orderId"))
+            .map(|order| &order["state"])
     };
     assert_eq!(state(&first), Some(&Value::from("APPROVED")));
     assert_eq!(state(&second), Some(&Value::from("REJECTED")));
@@ -96,8 +113,14 @@ async fn a_retry_outlives_crashes_and_has_its_effect_once() {
     quarantine::order_reaches(&api, id, "APPROVED").await;
     books::balance(&api, std::slice::from_ref(&customer)).await;
     // created, reserved: not a third
-    api.customer(&customer).query("asOfVersion", "2").await.is(200);
-    api.customer(&customer).query("asOfVersion", "3").await.is_problem(404);
+    api.customer(&customer)
+        .query("asOfVersion", "2")
+        .await
+        .is(200);
+    api.customer(&customer)
+        .query("asOfVersion", "3")
+        .await
+        .is_problem(404);
     books::audit(node).await;
 }
 
@@ -108,7 +131,9 @@ async fn an_order_that_panics_once_is_created_when_the_caller_repeats() {
     restart_with_faults(&mut node, "panic-order=fragile,panic-once").await;
     let api = node.api();
 
-    let order = books::accepted(noted_order(&api, &customer, "fragile")).await.is(201);
+    let order = books::accepted(noted_order(&api, &customer, "fragile"))
+        .await
+        .is(201);
 
     quarantine::order_reaches(&api, order.str("orderId"), "APPROVED").await;
     let orders = &books::balance(&api, std::slice::from_ref(&customer)).await[&customer];
@@ -122,7 +147,10 @@ async fn an_order_that_always_panics_answers_5xx_and_the_others_are_served() {
     let api = node.api();
     let customer = api.create_customer("Ada", "100.00").await.id;
     let fragile = api.create_customer("fragile", "100.00").await.id;
-    let order = noted_order(&api, &fragile, "as-it-is").wait(30).await.is(201);
+    let order = noted_order(&api, &fragile, "as-it-is")
+        .wait(30)
+        .await
+        .is(201);
     let id = order.str("orderId");
     assert_eq!(order.str("state"), "APPROVED");
     restart_with_faults(&mut node, "panic-order=fragile").await;
@@ -132,7 +160,11 @@ async fn an_order_that_always_panics_answers_5xx_and_the_others_are_served() {
 
     assert!(failed.status >= 500, "{}: {}", failed.status, failed.text);
     failed.is_problem(failed.status);
-    assert!(!failed.text.to_lowercase().contains("panic"), "the inside is told: {}", failed.text);
+    assert!(
+        !failed.text.to_lowercase().contains("panic"),
+        "the inside is told: {}",
+        failed.text
+    );
     let other = api.place(&customer, "1.00", "APPROVED").await;
     api.ship(&other.id).await.is(200);
 
@@ -140,7 +172,10 @@ async fn an_order_that_always_panics_answers_5xx_and_the_others_are_served() {
     node.restart_with(&[]).await;
     let api = node.api();
     // a request is never parked: it has not happened, and the repeat is the first to have an effect
-    api.order(id).query("asOfVersion", "3").await.is_problem(404);
+    api.order(id)
+        .query("asOfVersion", "3")
+        .await
+        .is_problem(404);
     assert_eq!(api.ship(id).key("ship").await.is(200).json["version"], 3);
     books::balance(&api, &[customer, fragile]).await;
     books::audit(node).await;
@@ -153,7 +188,9 @@ async fn a_saga_that_panics_once_goes_on_after_redelivery() {
     restart_with_faults(&mut node, "panic-saga=Ada,panic-once").await;
     let api = node.api();
 
-    let order = books::accepted(noted_order(&api, &customer, "epic")).await.is(201);
+    let order = books::accepted(noted_order(&api, &customer, "epic"))
+        .await
+        .is(201);
 
     quarantine::order_reaches(&api, order.str("orderId"), "APPROVED").await;
     books::balance(&api, std::slice::from_ref(&customer)).await;
@@ -186,8 +223,12 @@ async fn a_saga_that_always_panics_stops_no_other_and_ends_once_repaired() {
 
 /// Waits until something of this entity is parked for good.
 async fn is_quarantined(api: &Api, entity: &str) -> Vec<Value> {
-    eventually_within(RETRIES, &format!("a message of {entity} is in quarantine"), async || {
-        Some(quarantine::entries_of(api, entity).await).filter(|entries| !entries.is_empty())
-    })
+    eventually_within(
+        RETRIES,
+        &format!("a message of {entity} is in quarantine"),
+        async || {
+            Some(quarantine::entries_of(api, entity).await).filter(|entries| !entries.is_empty())
+        },
+    )
     .await
 }

@@ -1,6 +1,7 @@
 //! What several modules need of the quarantine: find what is parked for an entity, and put it back.
 //!
-//! The contract leaves the shape of an entry open, so it is read leniently: a list of objects that name their entity.
+//! The contract leaves the shape of an entry open, so it is read leniently: a list of objects that
+//! name their entity.
 
 use serde_json::Value;
 use tests::{Api, eventually};
@@ -8,8 +9,12 @@ use tests::{Api, eventually};
 /// The entries of `GET /quarantine`.
 pub async fn entries(api: &Api) -> Vec<Value> {
     let answer = api.get("/quarantine").await.is(200);
-    let list = answer.json.as_object().and_then(|body| body.values().find_map(Value::as_array));
-    list.unwrap_or_else(|| panic!("no list in {}", answer.text)).clone()
+    let list = answer
+        .json
+        .as_object()
+        .and_then(|body| body.values().find_map(Value::as_array));
+    list.unwrap_or_else(|| panic!("no list in {}", answer.text))
+        .clone()
 }
 
 /// The entries whose JSON mentions this entity.
@@ -21,7 +26,9 @@ pub async fn entries_of(api: &Api, entity: &str) -> Vec<Value> {
 
 /// An entry's id, as its path segment.
 pub fn id_of(entry: &Value) -> String {
-    let id = ["id", "quarantineId", "messageId"].iter().find_map(|name| entry.get(*name));
+    let id = ["id", "quarantineId", "messageId"]
+        .iter()
+        .find_map(|name| entry.get(*name));
     match id {
         Some(Value::String(id)) => id.clone(),
         Some(Value::Number(id)) => id.to_string(),
@@ -34,9 +41,16 @@ pub async fn replay_until_empty(api: &Api) {
     eventually("nothing is left in quarantine", async || {
         let entries = entries(api).await;
         for entry in &entries {
-            let answer = api.post(&format!("/quarantine/{}/replay", id_of(entry))).await;
+            let answer = api
+                .post(&format!("/quarantine/{}/replay", id_of(entry)))
+                .await;
             // one replay may have taken later messages of the same entity along
-            assert!([200, 202, 204, 404, 409].contains(&answer.status), "{}: {}", answer.call, answer.text);
+            assert!(
+                [200, 202, 204, 404, 409].contains(&answer.status),
+                "{}: {}",
+                answer.call,
+                answer.text
+            );
         }
         entries.is_empty().then_some(())
     })

@@ -1,4 +1,5 @@
-//! A view is built anew while it answers: nobody sees less than before, whatever is killed meanwhile.
+//! A view is built anew while it answers: nobody sees less than before, whatever is killed
+//! meanwhile.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +17,10 @@ async fn trade(api: &Api, orders: usize) -> Vec<String> {
     let customer = api.new_customer("Ada Park", "1000000").await.is(201);
     let mut placed = Vec::new();
     for _ in 0..orders {
-        let order = api.new_order(customer.str("customerId"), "1.00").await.is(201);
+        let order = api
+            .new_order(customer.str("customerId"), "1.00")
+            .await
+            .is(201);
         placed.push(order.str("orderId").to_owned());
     }
     placed
@@ -24,7 +28,12 @@ async fn trade(api: &Api, orders: usize) -> Vec<String> {
 
 async fn view(api: &Api, name: &str) -> Value {
     let views = api.get("/views").await.is(200);
-    views.items("views").iter().find(|view| view["name"] == name).cloned().expect("the view is listed")
+    views
+        .items("views")
+        .iter()
+        .find(|view| view["name"] == name)
+        .cloned()
+        .expect("the view is listed")
 }
 
 async fn answers(api: &Api, name: &str, generation: u64) {
@@ -44,8 +53,18 @@ async fn writes_and_reads(api: Api, stop: Arc<AtomicBool>, read: Arc<AtomicU64>)
     while !stop.load(Ordering::Relaxed) {
         let order = api.new_order(&id, "1.00").await.is(201);
         let token = format!("{before},{}", order.token());
-        api.order(order.str("orderId")).token(&token).wait(20).await.is(200);
-        let found = api.get("/orders").query("customerId", &id).token(&token).wait(20).await.is(200);
+        api.order(order.str("orderId"))
+            .token(&token)
+            .wait(20)
+            .await
+            .is(200);
+        let found = api
+            .get("/orders")
+            .query("customerId", &id)
+            .token(&token)
+            .wait(20)
+            .await
+            .is(200);
         before = found.token();
         let total = found.json["total"].as_u64().expect("a total");
         seen += 1;
@@ -59,12 +78,26 @@ async fn views_rebuilt_under_load_from_history_and_from_entities_never_show_less
     let node = Node::start().await;
     let api = node.api();
     trade(&api, 300).await;
-    let (stop, read) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let callers: Vec<_> =
-        (0..4).map(|_| tokio::spawn(writes_and_reads(node.api(), Arc::clone(&stop), Arc::clone(&read)))).collect();
+    let (stop, read) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
+    let callers: Vec<_> = (0..4)
+        .map(|_| {
+            tokio::spawn(writes_and_reads(
+                node.api(),
+                Arc::clone(&stop),
+                Arc::clone(&read),
+            ))
+        })
+        .collect();
     for (generation, from) in [(2, "history"), (3, "entities")] {
         for name in ["documents", "search"] {
-            let begun = api.post(&format!("/views/{name}/rebuild")).query("from", from).await.is(202);
+            let begun = api
+                .post(&format!("/views/{name}/rebuild"))
+                .query("from", from)
+                .await
+                .is(202);
             assert_eq!(
                 (&begun.json["generation"], &begun.json["from"]),
                 (&Value::from(generation), &Value::from(from))
@@ -75,7 +108,10 @@ async fn views_rebuilt_under_load_from_history_and_from_entities_never_show_less
         }
     }
     let before = read.load(Ordering::Relaxed);
-    eventually_within(BUILT, "reads go on", async || (read.load(Ordering::Relaxed) > before).then_some(())).await;
+    eventually_within(BUILT, "reads go on", async || {
+        (read.load(Ordering::Relaxed) > before).then_some(())
+    })
+    .await;
     stop.store(true, Ordering::Relaxed);
     for caller in callers {
         caller.await.expect("no read was wrong");
@@ -90,7 +126,11 @@ async fn a_rebuild_goes_on_after_a_kill_and_is_as_good() {
         let mut node = Node::start().await;
         let orders = trade(&node.api(), 200).await;
         for name in ["documents", "search"] {
-            node.api().post(&format!("/views/{name}/rebuild")).query("from", from).await.is(202);
+            node.api()
+                .post(&format!("/views/{name}/rebuild"))
+                .query("from", from)
+                .await
+                .is(202);
         }
         node.kill();
         node.restart().await;
@@ -115,10 +155,18 @@ async fn one_command_goes_back_as_long_as_the_earlier_generation_is_kept() {
     let url = ["--url", node.url()];
     let rebuild = [&["views", "rebuild", "documents", "--wait"], &url[..]].concat();
     let rebuilt = node.cli().run(&rebuild).await.succeeded();
-    assert!(rebuilt.stdout.contains("generation 2 of documents answers"), "{}", rebuilt.stdout);
+    assert!(
+        rebuilt.stdout.contains("generation 2 of documents answers"),
+        "{}",
+        rebuilt.stdout
+    );
     assert_eq!(view(&api, "documents").await["kept"], 1);
     let written = trade(&api, 1).await;
-    let back = node.cli().run(&[&["views", "revert", "documents"], &url[..]].concat()).await.succeeded();
+    let back = node
+        .cli()
+        .run(&[&["views", "revert", "documents"], &url[..]].concat())
+        .await
+        .succeeded();
     assert!(back.stdout.contains("generation 1"), "{}", back.stdout);
     answers(&api, "documents", 1).await;
     eventually_within(BUILT, "what was written since is there", async || {
@@ -126,7 +174,9 @@ async fn one_command_goes_back_as_long_as_the_earlier_generation_is_kept() {
     })
     .await;
     eventually_within(BUILT, "the other one is let go of", async || {
-        view(&api, "documents").await["kept"].is_null().then_some(())
+        view(&api, "documents").await["kept"]
+            .is_null()
+            .then_some(())
     })
     .await;
     api.post("/views/documents/revert").await.is_problem(409);
@@ -137,10 +187,18 @@ async fn what_cannot_be_done_to_a_view_is_refused_in_words() {
     let node = Node::start().await;
     let api = node.api();
     api.post("/views/nothing/rebuild").await.is_problem(404);
-    api.post("/views/documents/rebuild").query("from", "memory").await.is_invalid("from");
+    api.post("/views/documents/rebuild")
+        .query("from", "memory")
+        .await
+        .is_invalid("from");
     api.post("/views/documents/heal/7").await.is_invalid("id");
-    api.post("/views/documents/heal/0190a5c8-7e2b-7c3d-8f4e-123456789abc").await.is_problem(404);
-    let outcome = node.cli().run(&["views", "rebuild", "nothing", "--wait", "--url", node.url()]).await;
+    api.post("/views/documents/heal/0190a5c8-7e2b-7c3d-8f4e-123456789abc")
+        .await
+        .is_problem(404);
+    let outcome = node
+        .cli()
+        .run(&["views", "rebuild", "nothing", "--wait", "--url", node.url()])
+        .await;
     outcome.failed();
 }
 
@@ -150,7 +208,11 @@ async fn an_entity_is_healed_in_each_view_by_its_history() {
     let api = node.api();
     let order = trade(&api, 1).await.remove(0);
     for name in ["documents", "search"] {
-        let healed = node.cli().run(&["views", "heal", name, &order, "--url", node.url()]).await.succeeded();
+        let healed = node
+            .cli()
+            .run(&["views", "heal", name, &order, "--url", node.url()])
+            .await
+            .succeeded();
         assert!(healed.stdout.contains("is healed"), "{}", healed.stdout);
     }
     views_are_level(&api).await;

@@ -19,13 +19,24 @@ async fn the_saga_of_an_approved_order_is_shown_completed() {
 
     assert_eq!(saga.str("sagaId"), order.saga);
     assert_eq!(saga.str("orderId"), order.id);
-    assert!(saga.json["type"].is_string() && saga.json["attempts"].is_u64(), "{}", saga.text);
-    assert!(time(&saga.json["startedAt"]) <= time(&saga.json["endedAt"]), "{}", saga.text);
+    assert!(
+        saga.json["type"].is_string() && saga.json["attempts"].is_u64(),
+        "{}",
+        saga.text
+    );
+    assert!(
+        time(&saga.json["startedAt"]) <= time(&saga.json["endedAt"]),
+        "{}",
+        saga.text
+    );
     time(&saga.json["updatedAt"]);
     let steps = saga.items("steps");
     assert!(!steps.is_empty());
     for step in steps {
-        assert!(step["name"].is_string() && step["kind"].is_string(), "{step}");
+        assert!(
+            step["name"].is_string() && step["kind"].is_string(),
+            "{step}"
+        );
         assert_eq!(step["state"], "DONE", "{step}");
     }
 }
@@ -43,7 +54,12 @@ async fn the_saga_of_a_rejected_order_is_shown_compensated() {
     time(&saga.json["endedAt"]);
     let known = ["REMAINING", "RUNNING", "DONE", "COMPENSATED", "FAILED"];
     for step in saga.items("steps") {
-        assert!(step["state"].as_str().is_some_and(|state| known.contains(&state)), "{step}");
+        assert!(
+            step["state"]
+                .as_str()
+                .is_some_and(|state| known.contains(&state)),
+            "{step}"
+        );
     }
 }
 
@@ -78,14 +94,28 @@ async fn sagas_are_listed_filtered_and_paged() {
     let cancel = ended(&api, cancel.str("sagaId"), "COMPLETED").await;
     ended(&api, &rejected.saga, "COMPENSATED").await;
 
-    assert_eq!(api.walk("/sagas", &[("limit", "3")], "sagas", "sagaId").await.len(), 8);
-    let compensated = api.walk("/sagas", &[("state", "COMPENSATED")], "sagas", "sagaId").await;
+    assert_eq!(
+        api.walk("/sagas", &[("limit", "3")], "sagas", "sagaId")
+            .await
+            .len(),
+        8
+    );
+    let compensated = api
+        .walk("/sagas", &[("state", "COMPENSATED")], "sagas", "sagaId")
+        .await;
     assert_eq!(ids(&compensated), [rejected.saga.as_str()]);
     let of_type = [("type", cancel.str("type")), ("state", "COMPLETED")];
     let cancels = api.walk("/sagas", &of_type, "sagas", "sagaId").await;
     assert_eq!(ids(&cancels), [cancel.str("sagaId")]);
-    assert!(api.walk("/sagas", &[("state", "STUCK")], "sagas", "sagaId").await.is_empty());
-    api.get("/sagas").query("state", "FINE").await.is_problem(400);
+    assert!(
+        api.walk("/sagas", &[("state", "STUCK")], "sagas", "sagaId")
+            .await
+            .is_empty()
+    );
+    api.get("/sagas")
+        .query("state", "FINE")
+        .await
+        .is_problem(400);
 }
 
 #[tokio::test]
@@ -100,7 +130,14 @@ async fn an_ended_saga_can_neither_be_cancelled_nor_retried() {
         steer(&api, saga, "cancel").await.is_problem(409);
         steer(&api, saga, "retry").await.is_problem(409);
     }
-    assert_eq!(api.order(&approved.id).token(&approved.token).await.is(200).str("state"), "APPROVED");
+    assert_eq!(
+        api.order(&approved.id)
+            .token(&approved.token)
+            .await
+            .is(200)
+            .str("state"),
+        "APPROVED"
+    );
 }
 
 #[tokio::test]
@@ -122,9 +159,21 @@ async fn a_saga_under_way_is_shown_running_and_is_not_to_be_retried() {
     let saga = api.saga(order.str("sagaId")).await.is(200);
 
     assert_eq!(saga.str("state"), "RUNNING");
-    assert!(saga.json.get("endedAt").is_none_or(Value::is_null), "{}", saga.text);
-    assert!(saga.items("steps").iter().any(|step| step["state"] == "RUNNING"), "{}", saga.text);
-    steer(&api, order.str("sagaId"), "retry").await.is_problem(409);
+    assert!(
+        saga.json.get("endedAt").is_none_or(Value::is_null),
+        "{}",
+        saga.text
+    );
+    assert!(
+        saga.items("steps")
+            .iter()
+            .any(|step| step["state"] == "RUNNING"),
+        "{}",
+        saga.text
+    );
+    steer(&api, order.str("sagaId"), "retry")
+        .await
+        .is_problem(409);
     let running = api.get("/sagas").query("state", "RUNNING").await.is(200);
     assert_eq!(running.each("sagas", "sagaId"), [order.str("sagaId")]);
 }
@@ -136,8 +185,10 @@ async fn a_pending_order_whose_saga_is_cancelled_ends_rejected_without_credit() 
     let saga = order.str("sagaId");
 
     steer(&api, saga, "cancel").await.is(202);
-    eventually("the saga compensates", async || (api.saga(saga).await.is(200).str("state") != "RUNNING").then_some(()))
-        .await;
+    eventually("the saga compensates", async || {
+        (api.saga(saga).await.is(200).str("state") != "RUNNING").then_some(())
+    })
+    .await;
     // the customer works again, and whatever was parked for it is put back
     node.kill();
     node.restart_with(&[]).await;
@@ -147,8 +198,12 @@ async fn a_pending_order_whose_saga_is_cancelled_ends_rejected_without_credit() 
     ended(&api, saga, "COMPENSATED").await;
     let id = order.str("orderId");
     quarantine::order_reaches(&api, id, "REJECTED").await;
-    assert_eq!(api.order(id).await.is(200).str("rejectionReason"), "CANCELLED_BY_OPERATOR");
-    // a token of the customer's newest version: the order that follows is the only one that holds credit
+    assert_eq!(
+        api.order(id).await.is(200).str("rejectionReason"),
+        "CANCELLED_BY_OPERATOR"
+    );
+    // a token of the customer's newest version: the order that follows is the only one that holds
+    // credit
     let next = api.place(&customer, "15.00", "APPROVED").await;
     assert_eq!(api.available_cents(&customer, &next.token).await, 0);
     node.cli().run(&["verify"]).await.succeeded();
@@ -161,13 +216,28 @@ async fn the_command_line_lists_and_shows_sagas() {
     let customer = api.create_customer("Ada", "15.00").await;
     let order = api.place(&customer.id, "12.34", "APPROVED").await;
 
-    let listed = node.cli().run(&["sagas", "list", "--url", node.url()]).await.succeeded();
-    let shown = node.cli().run(&["sagas", "show", &order.saga, "--url", node.url()]).await.succeeded();
+    let listed = node
+        .cli()
+        .run(&["sagas", "list", "--url", node.url()])
+        .await
+        .succeeded();
+    let shown = node
+        .cli()
+        .run(&["sagas", "show", &order.saga, "--url", node.url()])
+        .await
+        .succeeded();
 
     assert!(listed.stdout.contains(&order.saga), "{}", listed.stdout);
-    assert!(shown.stdout.contains(&order.id) && shown.stdout.contains("COMPLETED"), "{}", shown.stdout);
+    assert!(
+        shown.stdout.contains(&order.id) && shown.stdout.contains("COMPLETED"),
+        "{}",
+        shown.stdout
+    );
     let unknown = Uuid::now_v7().to_string();
-    node.cli().run(&["sagas", "show", &unknown, "--url", node.url()]).await.failed();
+    node.cli()
+        .run(&["sagas", "show", &unknown, "--url", node.url()])
+        .await
+        .failed();
 }
 
 /// A node with one order that stays `PENDING`, because its customer panics over every command.
@@ -175,17 +245,23 @@ async fn pending_order() -> (Node, String, Response) {
     let mut node = Node::start().await;
     let customer = node.api().create_customer("Stuck", "15.00").await.id;
     node.terminate().await;
-    node.restart_with(&[("COUNTERFOIL_FAULTS", "panic-customer=Stuck")]).await;
+    node.restart_with(&[("COUNTERFOIL_FAULTS", "panic-customer=Stuck")])
+        .await;
     let order = node.api().new_order(&customer, "12.34").await.is(201);
     (node, customer, order)
 }
 
 async fn steer(api: &Api, saga: &str, what: &str) -> Response {
     let call = api.post(&format!("/sagas/{saga}/{what}"));
-    if what == "cancel" { call.json(json!({"reason": "the test says so"})).await } else { call.await }
+    if what == "cancel" {
+        call.json(json!({"reason": "the test says so"})).await
+    } else {
+        call.await
+    }
 }
 
-/// The saga once it has reached its last state: a waiting caller may be told before the compensation is confirmed.
+/// The saga once it has reached its last state: a waiting caller may be told before the
+/// compensation is confirmed.
 async fn ended(api: &Api, saga: &str, state: &str) -> Response {
     eventually(&format!("saga {saga} is {state}"), async || {
         let shown = api.saga(saga).await.is(200);
@@ -195,5 +271,8 @@ async fn ended(api: &Api, saga: &str, state: &str) -> Response {
 }
 
 fn ids(sagas: &[Value]) -> Vec<&str> {
-    sagas.iter().filter_map(|saga| saga["sagaId"].as_str()).collect()
+    sagas
+        .iter()
+        .filter_map(|saga| saga["sagaId"].as_str())
+        .collect()
 }

@@ -32,9 +32,15 @@ async fn a_rejected_order_is_found_by_its_customers_name_too() {
 async fn all_words_must_match_wherever_they_stand() {
     let shop = SHOP.get(Shop::open).await;
 
-    assert_eq!(shop.found("hamilton bagel door 4711").await, set(&[&shop.breakfast]));
+    assert_eq!(
+        shop.found("hamilton bagel door 4711").await,
+        set(&[&shop.breakfast])
+    );
     assert_eq!(shop.found("bagel strawberry").await, set(&[]));
-    assert_eq!(shop.found("yogurt door").await, set(&[&shop.breakfast, &shop.dessert]));
+    assert_eq!(
+        shop.found("yogurt door").await,
+        set(&[&shop.breakfast, &shop.dessert])
+    );
 }
 
 #[tokio::test]
@@ -42,7 +48,11 @@ async fn case_and_plural_do_not_matter() {
     let shop = SHOP.get(Shop::open).await;
 
     for text in ["yogurt", "YOGURT", "Yogurts", "YOGURTS"] {
-        assert_eq!(shop.found(text).await, set(&[&shop.breakfast, &shop.dessert]), "{text}");
+        assert_eq!(
+            shop.found(text).await,
+            set(&[&shop.breakfast, &shop.dessert]),
+            "{text}"
+        );
     }
     for text in ["bagel", "BAGELS"] {
         assert_eq!(shop.found(text).await, set(&[&shop.breakfast]), "{text}");
@@ -55,7 +65,10 @@ async fn a_trailing_star_is_a_prefix() {
 
     assert_eq!(shop.found("straw*").await, set(&[&shop.dessert]));
     assert_eq!(shop.found("STRAW* hop*").await, set(&[&shop.dessert]));
-    assert_eq!(shop.found("yog*").await, set(&[&shop.breakfast, &shop.dessert]));
+    assert_eq!(
+        shop.found("yog*").await,
+        set(&[&shop.breakfast, &shop.dessert])
+    );
     assert_eq!(shop.found("straw").await, set(&[]));
     assert_eq!(shop.found("crate*").await.len(), CRATES);
 }
@@ -64,10 +77,16 @@ async fn a_trailing_star_is_a_prefix() {
 async fn quotes_make_a_phrase() {
     let shop = SHOP.get(Shop::open).await;
 
-    assert_eq!(shop.found("back door").await, set(&[&shop.breakfast, &shop.dessert]));
+    assert_eq!(
+        shop.found("back door").await,
+        set(&[&shop.breakfast, &shop.dessert])
+    );
     assert_eq!(shop.found("\"back door\"").await, set(&[&shop.breakfast]));
     assert_eq!(shop.found("\"door back\"").await, set(&[]));
-    assert_eq!(shop.found("\"garden door\" yogurt").await, set(&[&shop.dessert]));
+    assert_eq!(
+        shop.found("\"garden door\" yogurt").await,
+        set(&[&shop.dessert])
+    );
 }
 
 #[tokio::test]
@@ -153,15 +172,25 @@ async fn hits_are_scored_highlighted_and_best_first() {
 
     let answer = shop.search(&[("text", "yogurt")]).await;
 
-    let scores: Vec<f64> = answer.items("orders").iter().filter_map(|order| order["score"].as_f64()).collect();
+    let scores: Vec<f64> = answer
+        .items("orders")
+        .iter()
+        .filter_map(|order| order["score"].as_f64())
+        .collect();
     assert_eq!(scores.len(), 2, "{}", answer.text);
-    assert!(scores.is_sorted_by(|better, worse| better >= worse), "{scores:?}");
+    assert!(
+        scores.is_sorted_by(|better, worse| better >= worse),
+        "{scores:?}"
+    );
     for order in answer.items("orders") {
         let highlights = order["highlights"].to_string().to_lowercase();
         assert!(highlights.contains("yogurt"), "{order}");
         // a hit is the order itself, not a stub of it
         assert_eq!(order["state"], "APPROVED");
-        assert!(order["customerName"].is_string() && order["lines"].is_array(), "{order}");
+        assert!(
+            order["customerName"].is_string() && order["lines"].is_array(),
+            "{order}"
+        );
         cents(&order["orderTotal"]);
     }
 }
@@ -172,13 +201,26 @@ async fn markup_in_a_text_does_not_come_out_of_a_highlight_alive() {
     let api = node.api();
     let customer = api.create_customer("Mallory", "10.00").await;
     let lines = [line("1", "<script>alert(1)</script> biscuit", "1.00")];
-    let order = api.place_order(json!({"customerId": customer.id, "lines": lines}), "APPROVED").await;
+    let order = api
+        .place_order(
+            json!({"customerId": customer.id, "lines": lines}),
+            "APPROVED",
+        )
+        .await;
 
-    let found = api.get("/orders").query("text", "biscuit").token(&order.token).await.is(200);
+    let found = api
+        .get("/orders")
+        .query("text", "biscuit")
+        .token(&order.token)
+        .await
+        .is(200);
 
     assert_eq!(found.json["total"], 1);
     let highlights = found.items("orders")[0]["highlights"].to_string();
-    assert!(highlights.contains("biscuit") && !highlights.contains("<script>"), "{highlights}");
+    assert!(
+        highlights.contains("biscuit") && !highlights.contains("<script>"),
+        "{highlights}"
+    );
 }
 
 #[tokio::test]
@@ -186,12 +228,23 @@ async fn a_search_is_sorted_as_asked() {
     let shop = SHOP.get(Shop::open).await;
 
     let newest = shop.search(&[("text", "yogurt"), ("sort", "newest")]).await;
-    assert_eq!(newest.each("orders", "orderId"), [shop.dessert.clone(), shop.breakfast.clone()]);
+    assert_eq!(
+        newest.each("orders", "orderId"),
+        [shop.dessert.clone(), shop.breakfast.clone()]
+    );
     let total = shop.search(&[("text", "yogurt"), ("sort", "total")]).await;
-    assert_eq!(total.each("orders", "orderId"), [shop.dessert.clone(), shop.breakfast.clone()]);
-    let relevance = shop.search(&[("text", "yogurt"), ("sort", "relevance")]).await;
+    assert_eq!(
+        total.each("orders", "orderId"),
+        [shop.dessert.clone(), shop.breakfast.clone()]
+    );
+    let relevance = shop
+        .search(&[("text", "yogurt"), ("sort", "relevance")])
+        .await;
     let default = shop.search(&[("text", "yogurt")]).await;
-    assert_eq!(relevance.each("orders", "orderId"), default.each("orders", "orderId"));
+    assert_eq!(
+        relevance.each("orders", "orderId"),
+        default.each("orders", "orderId")
+    );
 }
 
 #[tokio::test]
@@ -200,12 +253,25 @@ async fn a_search_is_filtered_like_a_list() {
     let door_of_margaret = [("text", "door"), ("customerId", shop.margaret.as_str())];
 
     let found = shop.search(&door_of_margaret).await;
-    assert_eq!(found.each("orders", "orderId"), std::slice::from_ref(&shop.breakfast));
+    assert_eq!(
+        found.each("orders", "orderId"),
+        std::slice::from_ref(&shop.breakfast)
+    );
     let found = shop.search(&[("text", "door"), ("minTotal", "5.00")]).await;
-    assert_eq!(found.each("orders", "orderId"), std::slice::from_ref(&shop.dessert));
-    let found = shop.search(&[("text", "grace"), ("state", "REJECTED")]).await;
-    assert_eq!(found.each("orders", "orderId"), std::slice::from_ref(&shop.fish));
-    let found = shop.search(&[("text", "door"), ("until", "2001-01-01T00:00:00Z")]).await;
+    assert_eq!(
+        found.each("orders", "orderId"),
+        std::slice::from_ref(&shop.dessert)
+    );
+    let found = shop
+        .search(&[("text", "grace"), ("state", "REJECTED")])
+        .await;
+    assert_eq!(
+        found.each("orders", "orderId"),
+        std::slice::from_ref(&shop.fish)
+    );
+    let found = shop
+        .search(&[("text", "door"), ("until", "2001-01-01T00:00:00Z")])
+        .await;
     assert_eq!(found.json["total"], 0);
 }
 
@@ -223,7 +289,9 @@ async fn the_pages_of_a_search_lose_and_repeat_nothing() {
         let all = api.walk("/orders", &query, "orders", "orderId").await;
         assert_eq!(all.len(), CRATES, "{sort}");
         if sort == "newest" {
-            assert!(all.is_sorted_by(|newer, older| time(&newer["creationTime"]) >= time(&older["creationTime"])));
+            assert!(all.is_sorted_by(
+                |newer, older| time(&newer["creationTime"]) >= time(&older["creationTime"])
+            ));
         }
     }
 }

@@ -1,8 +1,8 @@
-//! View stores that crash, stall and are away: commands go on, queries of that view alone are refused, and nothing is missing
-//! when the store is back.
+//! View stores that crash, stall and are away: commands go on, queries of that view alone are
+//! refused, and nothing is missing when the store is back.
 //!
-//! Each test has servers of its own, because it does to them what no other test could bear. Only one of them runs at a time
-//! ([`OwnServers`] sees to that); beside other tests they may run.
+//! Each test has servers of its own, because it does to them what no other test could bear. Only
+//! one of them runs at a time ([`OwnServers`] sees to that); beside other tests they may run.
 
 mod load;
 
@@ -14,10 +14,11 @@ use tests::{Api, Call, Node, OwnServers, Response, Server, eventually_within};
 use crate::{books, kills};
 use load::Load;
 
-/// Above what a node needs to notice that a server is gone, or back, and to take in what it has missed.
+/// Above what a node needs to notice that a server is gone, or back, and to take in what it has
+/// missed.
 const NOTICED: Duration = Duration::from_secs(60);
-/// What a query may take beyond the wait it asks for: the 5 seconds that a store is given to answer, and what is lost to a busy
-/// machine.
+/// What a query may take beyond the wait it asks for: the 5 seconds that a store is given to
+/// answer, and what is lost to a busy machine.
 const GRACE: Duration = Duration::from_secs(7);
 
 /// The name of the view that lies on a server.
@@ -47,26 +48,42 @@ fn other(server: Server) -> Server {
 #[track_caller]
 fn is_refused(answer: &Response) {
     answer.is_problem(503);
-    assert!(!answer.header("retry-after").is_empty(), "{}: no Retry-After: {}", answer.call, answer.text);
+    assert!(
+        !answer.header("retry-after").is_empty(),
+        "{}: no Retry-After: {}",
+        answer.call,
+        answer.text
+    );
 }
 
-/// Waits until queries of the view are refused; asserts that the node takes commands all the same and says what is missing, and
-/// that the other view answers.
+/// Waits until queries of the view are refused; asserts that the node takes commands all the same
+/// and says what is missing, and that the other view answers.
 async fn only_that_view_is_away(api: &Api, server: Server) {
     let refused = eventually_within(NOTICED, "queries of the view are refused", async || {
         Some(query(api, server).wait(1).await).filter(|answer| answer.status != 200)
     })
     .await;
     is_refused(&refused);
-    eventually_within(NOTICED, "the node names the view that is away", async || {
-        let ready = api.get("/health/ready").await.is(200);
-        ready.text.contains(view_on(server)).then_some(())
-    })
+    eventually_within(
+        NOTICED,
+        "the node names the view that is away",
+        async || {
+            let ready = api.get("/health/ready").await.is(200);
+            ready.text.contains(view_on(server)).then_some(())
+        },
+    )
     .await;
     let views = api.get("/views").await.is(200);
-    let view = views.items("views").iter().find(|view| view["name"] == view_on(server)).expect("the view is listed");
+    let view = views
+        .items("views")
+        .iter()
+        .find(|view| view["name"] == view_on(server))
+        .expect("the view is listed");
     assert_eq!(view["state"], "FAILED", "{view}");
-    assert!(view["lag"].as_u64() > Some(0) && view["error"].is_string(), "{view}");
+    assert!(
+        view["lag"].as_u64() > Some(0) && view["error"].is_string(),
+        "{view}"
+    );
     query(api, other(server)).await.is(200);
 }
 
@@ -93,8 +110,14 @@ async fn survives_the_crash_of(server: Server) {
     answers_again(&api, server).await;
     let (customers, tokens) = load.end().await;
     eventually_within(NOTICED, "the view has caught up", async || {
-        let reads = tokens.iter().map(|token| query(&api, server).token(token).wait(10));
-        join_all(reads.map(IntoFuture::into_future)).await.iter().all(|read| read.status == 200).then_some(())
+        let reads = tokens
+            .iter()
+            .map(|token| query(&api, server).token(token).wait(10));
+        join_all(reads.map(IntoFuture::into_future))
+            .await
+            .iter()
+            .all(|read| read.status == 200)
+            .then_some(())
     })
     .await;
     books::balance(&api, &customers).await;
@@ -128,22 +151,35 @@ async fn no_query_hangs_on_a_stalled(server: Server) {
     let queries = (0..40u32).map(|number| {
         let wait = number % 3;
         let asked = query(&api, server).wait(wait);
-        let asked = if number % 2 == 0 { asked.token(&written.token) } else { asked };
+        let asked = if number % 2 == 0 {
+            asked.token(&written.token)
+        } else {
+            asked
+        };
         async move {
             let started = Instant::now();
-            (asked.await, started.elapsed(), Duration::from_secs(wait.into()) + GRACE)
+            (
+                asked.await,
+                started.elapsed(),
+                Duration::from_secs(wait.into()) + GRACE,
+            )
         }
     });
     for (answer, took, bound) in join_all(queries).await {
         is_refused(&answer);
-        assert!(took < bound, "{}: {took:?} instead of at most {bound:?}", answer.call);
+        assert!(
+            took < bound,
+            "{}: {took:?} instead of at most {bound:?}",
+            answer.call
+        );
     }
     only_that_view_is_away(&api, server).await;
 
     servers.resume(server).await;
     answers_again(&api, server).await;
     eventually_within(NOTICED, "the view has caught up", async || {
-        Some(query(&api, server).token(&written.token).wait(10).await).filter(|answer| answer.status == 200)
+        Some(query(&api, server).token(&written.token).wait(10).await)
+            .filter(|answer| answer.status == 200)
     })
     .await;
     books::audit(node).await;

@@ -1,6 +1,8 @@
-//! A thin HTTP client of the public contract: one method per call that tests make often, and a builder for its options.
+//! A thin HTTP client of the public contract: one method per call that tests make often, and a
+//! builder for its options.
 //!
-//! It asserts nothing and repeats nothing by itself; [`crate::shop`] has the steps that most tests begin with.
+//! It asserts nothing and repeats nothing by itself; [`crate::shop`] has the steps that most tests
+//! begin with.
 
 use std::future::IntoFuture;
 use std::pin::Pin;
@@ -12,10 +14,12 @@ use serde_json::{Value, json};
 
 use crate::Response;
 
-/// Above every wait a test asks for, so that a node which never answers fails the test instead of hanging it.
+/// Above every wait a test asks for, so that a node which never answers fails the test instead of
+/// hanging it.
 const ANSWER_BOUND: Duration = Duration::from_secs(60);
 
-/// A client of one node. Each test makes its own: connections belong to the runtime that opened them.
+/// A client of one node. Each test makes its own: connections belong to the runtime that opened
+/// them.
 #[derive(Clone)]
 pub struct Api {
     client: Client,
@@ -24,13 +28,26 @@ pub struct Api {
 
 impl Api {
     pub fn new(url: &str) -> Self {
-        let client = Client::builder().no_proxy().timeout(ANSWER_BOUND).build().expect("an HTTP client");
-        Self { client, url: url.parse().expect("the node's URL") }
+        let client = Client::builder()
+            .no_proxy()
+            .timeout(ANSWER_BOUND)
+            .build()
+            .expect("an HTTP client");
+        Self {
+            client,
+            url: url.parse().expect("the node's URL"),
+        }
     }
 
     pub fn call(&self, method: Method, path: &str) -> Call {
         let url = self.url.join(path).expect("a path");
-        Call { client: self.client.clone(), method, url, headers: Vec::new(), body: None }
+        Call {
+            client: self.client.clone(),
+            method,
+            url,
+            headers: Vec::new(),
+            body: None,
+        }
     }
 
     pub fn get(&self, path: &str) -> Call {
@@ -42,11 +59,13 @@ impl Api {
     }
 
     pub fn new_customer(&self, name: &str, limit: &str) -> Call {
-        self.post("/customers").json(json!({"name": name, "creditLimit": {"amount": limit}}))
+        self.post("/customers")
+            .json(json!({"name": name, "creditLimit": {"amount": limit}}))
     }
 
     pub fn new_order(&self, customer: &str, total: &str) -> Call {
-        self.post("/orders").json(json!({"customerId": customer, "orderTotal": {"amount": total}}))
+        self.post("/orders")
+            .json(json!({"customerId": customer, "orderTotal": {"amount": total}}))
     }
 
     pub fn cancel(&self, order: &str) -> Call {

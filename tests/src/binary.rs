@@ -1,7 +1,8 @@
 //! Where the binary under test is.
 //!
-//! `COUNTERFOIL_BIN` names one that is built already. Without it the binary is built once per test run, with the profile and
-//! into the target folder of the tests themselves, so that `cargo test --workspace` is enough on a fresh machine.
+//! `COUNTERFOIL_BIN` names one that is built already. Without it the binary is built once per test
+//! run, with the profile and into the target folder of the tests themselves, so that `cargo test
+//! --workspace` is enough on a fresh machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -21,7 +22,15 @@ fn build() -> PathBuf {
     let (target_folder, profile) = own_target();
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--package", "api", "--bin", "counterfoil", "--message-format", "json"])
+        .args([
+            "build",
+            "--package",
+            "api",
+            "--bin",
+            "counterfoil",
+            "--message-format",
+            "json",
+        ])
         .args(["--profile", &profile])
         .arg("--target-dir")
         .arg(target_folder)
@@ -30,7 +39,11 @@ fn build() -> PathBuf {
         .stderr(Stdio::inherit())
         .output()
         .expect("cargo runs");
-    assert!(output.status.success(), "cargo could not build counterfoil: {}", output.status);
+    assert!(
+        output.status.success(),
+        "cargo could not build counterfoil: {}",
+        output.status
+    );
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
@@ -39,13 +52,27 @@ fn build() -> PathBuf {
         .expect("cargo names the executable it has built")
 }
 
-/// The target folder and the profile this test binary was built with: it lies in `<target>/<profile>/deps/`.
+/// The target folder and the profile this test binary was built with: it lies in
+/// `<target>/<profile>/deps/`.
 fn own_target() -> (PathBuf, String) {
     let this = std::env::current_exe().expect("the path of the test binary");
-    let profile_folder = this.ancestors().nth(2).expect("the test binary lies in deps/");
-    let folder_name = profile_folder.file_name().and_then(|name| name.to_str()).expect("a profile folder");
-    let target_folder = profile_folder.parent().expect("a target folder").to_path_buf();
+    let profile_folder = this
+        .ancestors()
+        .nth(2)
+        .expect("the test binary lies in deps/");
+    let folder_name = profile_folder
+        .file_name()
+        .and_then(|name| name.to_str())
+        .expect("a profile folder");
+    let target_folder = profile_folder
+        .parent()
+        .expect("a target folder")
+        .to_path_buf();
     // the folder of the profile `dev` is the one that is named otherwise
-    let profile = if folder_name == "debug" { "dev" } else { folder_name };
+    let profile = if folder_name == "debug" {
+        "dev"
+    } else {
+        folder_name
+    };
     (target_folder, profile.to_owned())
 }

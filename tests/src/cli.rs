@@ -8,7 +8,8 @@ use crate::binary;
 
 /// Above what the slowest command (an import) takes on a loaded machine.
 const BOUND: Duration = Duration::from_secs(120);
-/// Above what a node needs to see that it must not start; it shows early when one starts that must not.
+/// Above what a node needs to see that it must not start; it shows early when one starts that must
+/// not.
 const REFUSAL_BOUND: Duration = Duration::from_secs(20);
 
 /// The command line with a data folder and settings.
@@ -31,7 +32,10 @@ pub struct Outcome {
 impl Cli {
     /// Commands on the data folder `folder/data`.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_path_buf(), env: Vec::new() }
+        Self {
+            folder: folder.to_path_buf(),
+            env: Vec::new(),
+        }
     }
 
     #[must_use]
@@ -53,9 +57,15 @@ impl Cli {
 
     async fn run_within(&self, bound: Duration, args: &[&str]) -> Outcome {
         let mut command = tokio::process::Command::from(clean_command(&self.folder));
-        command.args(args).envs(self.env.iter().cloned()).stdin(Stdio::null()).kill_on_drop(true);
+        command
+            .args(args)
+            .envs(self.env.iter().cloned())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
         let output = tokio::time::timeout(bound, command.output()).await;
-        let output = output.unwrap_or_else(|_| panic!("counterfoil {args:?} did not end")).expect("counterfoil runs");
+        let output = output
+            .unwrap_or_else(|_| panic!("counterfoil {args:?} did not end"))
+            .expect("counterfoil runs");
         Outcome {
             args: args.join(" "),
             code: output.status.code(),
@@ -69,7 +79,14 @@ impl Outcome {
     /// Asserts that the command succeeded.
     #[track_caller]
     pub fn succeeded(self) -> Self {
-        assert_eq!(self.code, Some(0), "counterfoil {}: {}{}", self.args, self.stdout, self.stderr);
+        assert_eq!(
+            self.code,
+            Some(0),
+            "counterfoil {}: {}{}",
+            self.args,
+            self.stdout,
+            self.stderr
+        );
         self
     }
 
@@ -77,15 +94,29 @@ impl Outcome {
     #[track_caller]
     pub fn failed(self) -> Self {
         let failed = self.code.is_some_and(|code| code != 0);
-        assert!(failed, "counterfoil {} ended with {:?}: {}{}", self.args, self.code, self.stdout, self.stderr);
+        assert!(
+            failed,
+            "counterfoil {} ended with {:?}: {}{}",
+            self.args, self.code, self.stdout, self.stderr
+        );
         self
     }
 
     /// Asserts that exactly one line was written to stderr, and gives it.
     #[track_caller]
     pub fn only_line(&self) -> &str {
-        let lines: Vec<&str> = self.stderr.lines().filter(|line| !line.trim().is_empty()).collect();
-        assert_eq!(lines.len(), 1, "counterfoil {}: not one line: {}", self.args, self.stderr);
+        let lines: Vec<&str> = self
+            .stderr
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        assert_eq!(
+            lines.len(),
+            1,
+            "counterfoil {}: not one line: {}",
+            self.args,
+            self.stderr
+        );
         lines[0]
     }
 
@@ -95,7 +126,8 @@ impl Outcome {
     }
 }
 
-/// `counterfoil` in `folder` with its data under `folder/data`, untouched by the settings of whoever runs the tests.
+/// `counterfoil` in `folder` with its data under `folder/data`, untouched by the settings of
+/// whoever runs the tests.
 pub(crate) fn clean_command(folder: &Path) -> std::process::Command {
     let mut command = std::process::Command::new(binary::counterfoil());
     for (name, _) in std::env::vars_os() {
@@ -103,6 +135,9 @@ pub(crate) fn clean_command(folder: &Path) -> std::process::Command {
             command.env_remove(name);
         }
     }
-    command.current_dir(folder).env("COUNTERFOIL_DATA_DIR", folder.join("data")).env("RUST_LOG", "warn");
+    command
+        .current_dir(folder)
+        .env("COUNTERFOIL_DATA_DIR", folder.join("data"))
+        .env("RUST_LOG", "warn");
     command
 }

@@ -1,7 +1,9 @@
-//! What the acceptance tests are written with: nodes as real processes, a thin HTTP client, the command line.
+//! What the acceptance tests are written with: nodes as real processes, a thin HTTP client, the
+//! command line.
 //!
-//! Everything here looks at the product from outside, through the public contract; nothing links its crates, so a test
-//! cannot pass because of something a caller would not see. The tests themselves are in `tests/it/`.
+//! Everything here looks at the product from outside, through the public contract; nothing links
+//! its crates, so a test cannot pass because of something a caller would not see. The tests
+//! themselves are in `tests/it/`.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -31,5 +33,7 @@ pub use stores::ViewStores;
 
 /// The path of a file under `tests/data/`.
 pub fn data_file(name: &str) -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("data").join(name)
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("data")
+        .join(name)
 }

@@ -1,8 +1,9 @@
 //! A node under test: the real binary as a process, on a free port and a data folder of its own.
 //!
-//! Nodes have their views where the run of the tests wants them ([`ViewStores`]), and run with the defaults besides unless a
-//! test says otherwise. Only a few run at once, whatever the number of test
-//! threads. A node ends with the value that holds it; when a test fails, the end of the node's log is printed.
+//! Nodes have their views where the run of the tests wants them ([`ViewStores`]), and run with the
+//! defaults besides unless a test says otherwise. Only a few run at once, whatever the number of
+//! test threads. A node ends with the value that holds it; when a test fails, the end of the node's
+//! log is printed.
 
 use std::fs::{File, OpenOptions};
 use std::net::TcpListener;
@@ -49,10 +50,20 @@ impl Node {
 
     /// The same with its views in certain stores, whatever the run is about.
     pub async fn start_on(stores: ViewStores, env: &[(&str, &str)]) -> Self {
-        let slot = RUNNING_NODES.acquire().await.expect("the semaphore is never closed");
+        let slot = RUNNING_NODES
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let tenancy = Tenancy::of(stores);
-        let mut node = Self { process: None, url: String::new(), folder, env: Vec::new(), tenancy, _slot: slot };
+        let mut node = Self {
+            process: None,
+            url: String::new(),
+            folder,
+            env: Vec::new(),
+            tenancy,
+            _slot: slot,
+        };
         node.restart_with(env).await;
         node
     }
@@ -68,12 +79,18 @@ impl Node {
                 return;
             }
         }
-        panic!("no free port in {PORT_ATTEMPTS} attempts: {}", self.log_tail());
+        panic!(
+            "no free port in {PORT_ATTEMPTS} attempts: {}",
+            self.log_tail()
+        );
     }
 
     /// The same with other environment variables in place of the former ones.
     pub async fn restart_with(&mut self, env: &[(&str, &str)]) {
-        self.env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.env = env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         self.restart().await;
     }
 
@@ -88,9 +105,15 @@ impl Node {
 
     /// The command line with this node's data and settings, without the faults injected into it.
     pub fn cli(&self) -> Cli {
-        let settings = self.env.iter().filter(|(name, _)| name != "COUNTERFOIL_FAULTS").cloned();
+        let settings = self
+            .env
+            .iter()
+            .filter(|(name, _)| name != "COUNTERFOIL_FAULTS")
+            .cloned();
         let settings = self.tenancy.settings().into_iter().chain(settings);
-        settings.fold(Cli::new(self.folder.path()), |cli, (name, value)| cli.env(&name, &value))
+        settings.fold(Cli::new(self.folder.path()), |cli, (name, value)| {
+            cli.env(&name, &value)
+        })
     }
 
     /// The folder that holds the data folder and the log.
@@ -108,7 +131,8 @@ impl Node {
     /// `SIGTERM` and nothing else: the node goes on to drain.
     pub fn ask_to_terminate(&self) {
         let process = self.process.as_ref().expect("the node runs");
-        kill_process(Pid::from_child(process), Signal::TERM).expect("a signal can be sent to the node");
+        kill_process(Pid::from_child(process), Signal::TERM)
+            .expect("a signal can be sent to the node");
     }
 
     /// `SIGTERM`; asserts that the node exits 0 within 15 seconds.
@@ -119,14 +143,27 @@ impl Node {
 
     /// Asserts that a node which was asked to terminate exits 0 within 15 seconds.
     pub async fn has_terminated(&mut self) {
-        let ended = eventually_within(TERMINATION_BOUND, "the node ends after SIGTERM", async || self.ended()).await;
-        assert!(ended.success(), "the node ended with {ended}: {}", self.log_tail());
+        let ended = eventually_within(
+            TERMINATION_BOUND,
+            "the node ends after SIGTERM",
+            async || self.ended(),
+        )
+        .await;
+        assert!(
+            ended.success(),
+            "the node ended with {ended}: {}",
+            self.log_tail()
+        );
         self.process = None;
     }
 
     fn spawn(&self, port: u16) -> Child {
         let log = || -> File {
-            OpenOptions::new().create(true).append(true).open(self.log_path()).expect("the node's log file")
+            OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(self.log_path())
+                .expect("the node's log file")
         };
         cli::clean_command(self.folder.path())
             .arg("serve")
@@ -150,19 +187,27 @@ impl Node {
                 return Some(false);
             }
             let answer = api.get("/health/ready").answer().await;
-            answer.is_ok_and(|answer| answer.status == 200).then_some(true)
+            answer
+                .is_ok_and(|answer| answer.status == 200)
+                .then_some(true)
         });
         if ready.await {
             return true;
         }
         self.process = None;
         let log = self.log_tail();
-        assert!(log.to_lowercase().contains("in use"), "the node ended before it was ready: {log}");
+        assert!(
+            log.to_lowercase().contains("in use"),
+            "the node ended before it was ready: {log}"
+        );
         false
     }
 
     fn ended(&mut self) -> Option<ExitStatus> {
-        self.process.as_mut()?.try_wait().expect("the node's state can be read")
+        self.process
+            .as_mut()?
+            .try_wait()
+            .expect("the node's state can be read")
     }
 
     fn log_path(&self) -> PathBuf {

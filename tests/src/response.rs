@@ -22,7 +22,13 @@ impl Response {
         let headers = response.headers().clone();
         let text = response.text().await?;
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Ok(Self { call, status, headers, text, json })
+        Ok(Self {
+            call,
+            status,
+            headers,
+            text,
+            json,
+        })
     }
 
     /// Asserts the status and gives the answer back.
@@ -34,7 +40,10 @@ impl Response {
 
     /// A header's value; empty when it is missing.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// The consistency token, which every command and query answers with.
@@ -42,7 +51,12 @@ impl Response {
     pub fn token(&self) -> String {
         let token = self.header("consistency-token");
         assert!(!token.is_empty(), "{}: no Consistency-Token", self.call);
-        assert!(token.len() <= 2048, "{}: a token of {} bytes", self.call, token.len());
+        assert!(
+            token.len() <= 2048,
+            "{}: a token of {} bytes",
+            self.call,
+            token.len()
+        );
         token.to_owned()
     }
 
@@ -67,7 +81,10 @@ impl Response {
     /// One text field of every item of a page.
     #[track_caller]
     pub fn each(&self, list: &str, field: &str) -> Vec<String> {
-        self.items(list).iter().map(|item| item[field].as_str().unwrap_or_default().to_owned()).collect()
+        self.items(list)
+            .iter()
+            .map(|item| item[field].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 
     /// The cursor of the next page, if there is one.
@@ -80,51 +97,93 @@ impl Response {
     pub fn is_problem(&self, status: u16) {
         assert_eq!(self.status, status, "{}: {}", self.call, self.text);
         let content_type = self.header("content-type");
-        assert!(content_type.starts_with("application/problem+json"), "{}: {content_type}", self.call);
+        assert!(
+            content_type.starts_with("application/problem+json"),
+            "{}: {content_type}",
+            self.call
+        );
         for field in ["type", "title", "detail"] {
-            assert!(self.json[field].is_string(), "{}: no `{field}` in {}", self.call, self.text);
+            assert!(
+                self.json[field].is_string(),
+                "{}: no `{field}` in {}",
+                self.call,
+                self.text
+            );
         }
         assert_eq!(self.json["status"], status, "{}: {}", self.call, self.text);
     }
 
-    /// Asserts a `400` that names a field, in `errors` (nested fields may be written as a path) or, when the body could not
-    /// be read that far, in the detail.
+    /// Asserts a `400` that names a field, in `errors` (nested fields may be written as a path) or,
+    /// when the body could not be read that far, in the detail.
     #[track_caller]
     pub fn is_invalid(&self, field: &str) {
         self.is_problem(400);
-        let errors = self.json["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let errors = self.json["errors"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         for error in errors {
-            assert!(error["field"].is_string() && error["message"].is_string(), "{}: {}", self.call, self.text);
+            assert!(
+                error["field"].is_string() && error["message"].is_string(),
+                "{}: {}",
+                self.call,
+                self.text
+            );
         }
-        let in_errors = errors.iter().any(|error| error["field"].as_str().is_some_and(|name| name.contains(field)));
-        let in_detail = self.json["detail"].as_str().is_some_and(|detail| detail.contains(field));
-        assert!(in_errors || in_detail, "{}: `{field}` is not named in {}", self.call, self.text);
+        let in_errors = errors.iter().any(|error| {
+            error["field"]
+                .as_str()
+                .is_some_and(|name| name.contains(field))
+        });
+        let in_detail = self.json["detail"]
+            .as_str()
+            .is_some_and(|detail| detail.contains(field));
+        assert!(
+            in_errors || in_detail,
+            "{}: `{field}` is not named in {}",
+            self.call,
+            self.text
+        );
     }
 
-    /// Asserts the headers every answer to a command carries; the `ETag` is the version of the body.
+    /// Asserts the headers every answer to a command carries; the `ETag` is the version of the
+    /// body.
     #[track_caller]
     pub fn is_command_answer(&self) {
         let version = self.json["version"].as_u64();
-        assert!(version.is_some_and(|version| version >= 1), "{}: no version in {}", self.call, self.text);
+        assert!(
+            version.is_some_and(|version| version >= 1),
+            "{}: no version in {}",
+            self.call,
+            self.text
+        );
         let etag = format!("\"{}\"", version.unwrap_or_default());
         assert_eq!(self.header("etag"), etag, "{}: ETag", self.call);
         self.token();
     }
 }
 
-/// An amount of money in cents, so that `12.3` and `12.30` compare equal. The contract writes amounts as text.
+/// An amount of money in cents, so that `12.3` and `12.30` compare equal. The contract writes
+/// amounts as text.
 #[track_caller]
 pub fn cents(money: &Value) -> i64 {
-    let Some(amount) = money["amount"].as_str() else { panic!("not an amount of money: {money}") };
+    let Some(amount) = money["amount"].as_str() else {
+        panic!("not an amount of money: {money}")
+    };
     let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
     assert!(fraction.len() <= 2, "more than two decimals: {amount}");
-    format!("{whole}{fraction:0<2}").parse().unwrap_or_else(|_| panic!("not a decimal: {amount}"))
+    format!("{whole}{fraction:0<2}")
+        .parse()
+        .unwrap_or_else(|_| panic!("not a decimal: {amount}"))
 }
 
 /// A time of the contract: RFC 3339 in UTC.
 #[track_caller]
 pub fn time(value: &Value) -> Timestamp {
-    let Some(text) = value.as_str() else { panic!("not a time: {value}") };
+    let Some(text) = value.as_str() else {
+        panic!("not a time: {value}")
+    };
     assert!(text.ends_with('Z'), "not in UTC: {text}");
-    text.parse().unwrap_or_else(|_| panic!("not RFC 3339: {text}"))
+    text.parse()
+        .unwrap_or_else(|_| panic!("not RFC 3339: {text}"))
 }

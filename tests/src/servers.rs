@@ -1,7 +1,7 @@
 //! A MongoDB and an Elasticsearch for one test alone, which may crash and stall them.
 //!
-//! They are the servers of `.ci/services`, on ports and in a folder of their own, so that nobody else notices. They end with
-//! the value that holds them.
+//! They are the servers of `.ci/services`, on ports and in a folder of their own, so that nobody
+//! else notices. They end with the value that holds them.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -45,10 +45,20 @@ pub struct OwnServers {
 impl OwnServers {
     pub async fn start() -> Self {
         let alone = ALONE.lock().await;
-        // where the whole run has its servers, if it has some: then whoever ends the run ends these, too
-        let parent = std::env::var_os("COUNTERFOIL_SERVICES_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-        let folder = tempfile::Builder::new().prefix("own-").tempdir_in(parent).expect("a temporary folder");
-        let servers = Self { folder, mongodb_port: free_port(), elasticsearch_port: free_port(), _alone: alone };
+        // where the whole run has its servers, if it has some: then whoever ends the run ends
+        // these, too
+        let parent = std::env::var_os("COUNTERFOIL_SERVICES_DIR")
+            .map_or_else(std::env::temp_dir, PathBuf::from);
+        let folder = tempfile::Builder::new()
+            .prefix("own-")
+            .tempdir_in(parent)
+            .expect("a temporary folder");
+        let servers = Self {
+            folder,
+            mongodb_port: free_port(),
+            elasticsearch_port: free_port(),
+            _alone: alone,
+        };
         servers.up(Server::MongoDb).await;
         servers.up(Server::Elasticsearch).await;
         servers
@@ -86,8 +96,17 @@ impl OwnServers {
         // its servers live on, and would hold a pipe open
         let log = self.folder.path().join("script.log");
         let log = std::fs::File::create(&log).expect("a log file");
-        let ended = command.stdout(Stdio::null()).stderr(log).status().await.expect("the script runs");
-        assert!(ended.success(), "services {action} {server:?}: {ended}: {}", self.script_log());
+        let ended = command
+            .stdout(Stdio::null())
+            .stderr(log)
+            .status()
+            .await
+            .expect("the script runs");
+        assert!(
+            ended.success(),
+            "services {action} {server:?}: {ended}: {}",
+            self.script_log()
+        );
     }
 
     fn script_log(&self) -> String {
@@ -109,9 +128,21 @@ impl OwnServers {
 
 impl Drop for OwnServers {
     fn drop(&mut self) {
-        let ended = self.script(&["reset", Server::MongoDb.name(), Server::Elasticsearch.name()]).output();
-        if !ended.as_ref().is_ok_and(|Output { status, .. }| status.success()) {
-            eprintln!("the servers in {} stay behind: {ended:?}", self.folder.path().display());
+        let ended = self
+            .script(&[
+                "reset",
+                Server::MongoDb.name(),
+                Server::Elasticsearch.name(),
+            ])
+            .output();
+        if !ended
+            .as_ref()
+            .is_ok_and(|Output { status, .. }| status.success())
+        {
+            eprintln!(
+                "the servers in {} stay behind: {ended:?}",
+                self.folder.path().display()
+            );
         }
     }
 }
@@ -119,6 +150,9 @@ impl Drop for OwnServers {
 /// A port that nobody uses, nor the one above it, below those that the system gives to connections.
 fn free_port() -> u16 {
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let random = || 20_000 + u16::try_from(Uuid::new_v4().as_u128() % 12_000).expect("below 12,000");
-    std::iter::repeat_with(random).find(|port| free(*port) && free(port + TRANSPORT)).expect("a free port")
+    let random =
+        || 20_000 + u16::try_from(Uuid::new_v4().as_u128() % 12_000).expect("below 12,000");
+    std::iter::repeat_with(random)
+        .find(|port| free(*port) && free(port + TRANSPORT))
+        .expect("a free port")
 }

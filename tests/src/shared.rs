@@ -1,7 +1,7 @@
 //! One fixture for the tests of a module that only read it.
 //!
-//! A `static` is never dropped, and its node would outlive the test run. So the module keeps a weak reference: the fixture
-//! lives as long as a test uses it, and a later test makes it anew.
+//! A `static` is never dropped, and its node would outlive the test run. So the module keeps a weak
+//! reference: the fixture lives as long as a test uses it, and a later test makes it anew.
 
 use std::sync::{Arc, Weak};
 

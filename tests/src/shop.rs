@@ -1,4 +1,5 @@
-//! The steps most tests begin with, asserted: a customer, an order that has reached its state, the sum of open credit.
+//! The steps most tests begin with, asserted: a customer, an order that has reached its state, the
+//! sum of open credit.
 
 use std::collections::HashSet;
 
@@ -25,7 +26,10 @@ pub struct Placed {
 impl Api {
     pub async fn create_customer(&self, name: &str, limit: &str) -> Customer {
         let created = self.new_customer(name, limit).await.is(201);
-        Customer { id: created.str("customerId").to_owned(), token: created.token() }
+        Customer {
+            id: created.str("customerId").to_owned(),
+            token: created.token(),
+        }
     }
 
     /// Creates an order, waits for its saga and asserts the state it ended in.
@@ -45,20 +49,34 @@ impl Api {
         cents(&self.customer(customer).token(token).await.is(200).json["availableCredit"])
     }
 
-    /// Waits until every view, search included, has taken in what these tokens name; reads after it need no token.
+    /// Waits until every view, search included, has taken in what these tokens name; reads after it
+    /// need no token.
     ///
     /// One read per token: together they would be more than a header is meant to hold.
     pub async fn views_cover(&self, tokens: &[String]) {
         for token in tokens {
-            for (path, text) in [("/customers", None), ("/orders", None), ("/orders", Some("anything"))] {
+            for (path, text) in [
+                ("/customers", None),
+                ("/orders", None),
+                ("/orders", Some("anything")),
+            ] {
                 let call = self.get(path).query("limit", "1").wait(30).token(token);
-                text.into_iter().fold(call, |call, text| call.query("text", text)).await.is(200);
+                text.into_iter()
+                    .fold(call, |call, text| call.query("text", text))
+                    .await
+                    .is(200);
             }
         }
     }
 
     /// Every item of a paged list, following the cursors; asserts that none comes twice.
-    pub async fn walk(&self, path: &str, query: &[(&str, &str)], list: &str, id: &str) -> Vec<Value> {
+    pub async fn walk(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        list: &str,
+        id: &str,
+    ) -> Vec<Value> {
         let mut items: Vec<Value> = Vec::new();
         let mut seen = HashSet::new();
         let mut cursor: Option<String> = None;
@@ -72,7 +90,11 @@ impl Api {
             }
             let page = call.await.is(200);
             for item in page.items(list) {
-                assert!(seen.insert(item[id].to_string()), "twice in {}: {item}", page.call);
+                assert!(
+                    seen.insert(item[id].to_string()),
+                    "twice in {}: {item}",
+                    page.call
+                );
                 items.push(item.clone());
             }
             match page.next() {
@@ -89,7 +111,13 @@ impl Api {
 
 #[track_caller]
 fn placed(answer: &Response, state: &str) -> Placed {
-    assert_eq!(answer.str("state"), state, "{}: {}", answer.call, answer.text);
+    assert_eq!(
+        answer.str("state"),
+        state,
+        "{}: {}",
+        answer.call,
+        answer.text
+    );
     Placed {
         id: answer.str("orderId").to_owned(),
         saga: answer.str("sagaId").to_owned(),
@@ -100,10 +128,13 @@ fn placed(answer: &Response, state: &str) -> Placed {
 
 /// Whether an order's JSON is in one of these states.
 pub fn in_state(order: &Value, states: &[&str]) -> bool {
-    order["state"].as_str().is_some_and(|state| states.contains(&state))
+    order["state"]
+        .as_str()
+        .is_some_and(|state| states.contains(&state))
 }
 
-/// The credit these orders hold, in cents: approved and shipped ones have a reservation, rejected and cancelled ones none.
+/// The credit these orders hold, in cents: approved and shipped ones have a reservation, rejected
+/// and cancelled ones none.
 pub fn reserved_cents(orders: &[Value]) -> i64 {
     orders
         .iter()

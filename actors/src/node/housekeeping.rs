@@ -1,4 +1,5 @@
-//! Housekeeping: removes commands and replies that have been received and whose retention time is over.
+//! Housekeeping: removes commands and replies that have been received and whose retention time is
+//! over.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -46,14 +47,19 @@ pub(super) fn start(config: &NodeConfig, parts: &NodeParts, mut stop: watch::Rec
 impl Housekeeper {
     async fn prune(&self) -> Result<(), StoreError> {
         let before = domain::Timestamp::from_micros(
-            self.clock.now().micros().saturating_sub(i64::try_from(self.retention.as_micros()).unwrap_or(i64::MAX)),
+            self.clock
+                .now()
+                .micros()
+                .saturating_sub(i64::try_from(self.retention.as_micros()).unwrap_or(i64::MAX)),
         );
         let received = self.received().await?;
         for (database, journal) in self.databases.iter().zip(&self.journals) {
             for number in 0..self.shards {
                 let source = ShardId::new(database.service, number);
                 let up_to = received.get(&source).copied().unwrap_or(u64::MAX);
-                journal.prune(source, up_to.min(i64::MAX.unsigned_abs()), before).await?;
+                journal
+                    .prune(source, up_to.min(i64::MAX.unsigned_abs()), before)
+                    .await?;
             }
         }
         Ok(())

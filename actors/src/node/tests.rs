@@ -1,4 +1,5 @@
-//! The command side as a whole, on real databases: what callers get, and what is in the tables in the end.
+//! The command side as a whole, on real databases: what callers get, and what is in the tables in
+//! the end.
 
 use std::future::Future;
 use std::time::Duration;
@@ -25,14 +26,28 @@ impl Fixture {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
         let mut databases = Vec::new();
         for service in Service::ALL {
-            databases.push(ServiceDatabase::open_embedded(service, folder.path(), SHARDS).await.unwrap());
+            databases.push(
+                ServiceDatabase::open_embedded(service, folder.path(), SHARDS)
+                    .await
+                    .unwrap(),
+            );
         }
         let log = Arc::new(EmbeddedLog::new(databases.clone(), SHARDS, faults.clone()));
         let mut journals = Vec::new();
         for database in &databases {
-            journals.push(Journal::start(database, Arc::clone(&log), faults.clone(), SHARDS).await.unwrap());
+            journals.push(
+                Journal::start(database, Arc::clone(&log), faults.clone(), SHARDS)
+                    .await
+                    .unwrap(),
+            );
         }
-        let parts = NodeParts { databases, journals, log, clock: Clock::system(), faults };
+        let parts = NodeParts {
+            databases,
+            journals,
+            log,
+            clock: Clock::system(),
+            faults,
+        };
         let config = NodeConfig {
             name: "test".into(),
             shards: SHARDS,
@@ -42,7 +57,11 @@ impl Fixture {
             retention: Duration::from_secs(3600),
         };
         let node = Node::start(&config, &parts);
-        Fixture { folder, node, parts }
+        Fixture {
+            folder,
+            node,
+            parts,
+        }
     }
 
     async fn stop(self) -> TempDir {
@@ -54,8 +73,16 @@ impl Fixture {
     }
 
     async fn customer(&self, cents: i64) -> domain::CustomerId {
-        let request = NewCustomer { name: "Ada Park".into(), credit_limit: Money::from_cents(cents) };
-        self.node.gateway().create_customer(request, None).await.unwrap().customer_id
+        let request = NewCustomer {
+            name: "Ada Park".into(),
+            credit_limit: Money::from_cents(cents),
+        };
+        self.node
+            .gateway()
+            .create_customer(request, None)
+            .await
+            .unwrap()
+            .customer_id
     }
 
     async fn order(&self, customer: domain::CustomerId, cents: i64) -> OrderAnswer {
@@ -68,9 +95,16 @@ impl Fixture {
         cents: i64,
         binding: Option<RequestBinding>,
     ) -> Result<OrderAnswer, CommandError> {
-        let request =
-            NewOrder { customer_id: customer, total: Money::from_cents(cents), lines: Vec::new(), note: None };
-        self.node.gateway().create_order(request, binding, Some(Duration::from_secs(20))).await
+        let request = NewOrder {
+            customer_id: customer,
+            total: Money::from_cents(cents),
+            lines: Vec::new(),
+            note: None,
+        };
+        self.node
+            .gateway()
+            .create_order(request, binding, Some(Duration::from_secs(20)))
+            .await
     }
 
     async fn reserved(&self, customer: domain::CustomerId) -> i64 {
@@ -97,9 +131,15 @@ fn an_order_within_the_limit_is_approved_and_one_beyond_it_rejected() {
         assert_eq!((order.state, order.version), (OrderState::Approved, 2));
         assert_eq!(order.seen.len(), 2);
         let order = shop.order(customer, 12340).await;
-        assert_eq!(order.rejection_reason, Some(RejectionReason::InsufficientCredit));
+        assert_eq!(
+            order.rejection_reason,
+            Some(RejectionReason::InsufficientCredit)
+        );
         let nobody = domain::CustomerId(Uuid::now_v7());
-        assert_eq!(shop.order(nobody, 1).await.rejection_reason, Some(RejectionReason::UnknownCustomer));
+        assert_eq!(
+            shop.order(nobody, 1).await.rejection_reason,
+            Some(RejectionReason::UnknownCustomer)
+        );
         assert_eq!(shop.reserved(customer).await, 1234);
         shop.stop().await;
     });
@@ -112,13 +152,25 @@ fn a_cancelled_order_gives_its_credit_back_and_a_shipped_one_cannot_be_cancelled
         let customer = shop.customer(1500).await;
         let order = shop.order(customer, 1000).await.order_id;
         let gateway = shop.node.gateway();
-        let cancelled = gateway.cancel_order(order, None, Some(Duration::from_secs(20))).await.unwrap();
-        assert_eq!((cancelled.state, cancelled.version), (OrderState::Cancelled, 4));
+        let cancelled = gateway
+            .cancel_order(order, None, Some(Duration::from_secs(20)))
+            .await
+            .unwrap();
+        assert_eq!(
+            (cancelled.state, cancelled.version),
+            (OrderState::Cancelled, 4)
+        );
         assert_eq!(shop.reserved(customer).await, 0);
         let shipped = shop.order(customer, 1000).await.order_id;
-        assert_eq!(gateway.ship_order(shipped, None).await.unwrap().state, OrderState::Shipped);
+        assert_eq!(
+            gateway.ship_order(shipped, None).await.unwrap().state,
+            OrderState::Shipped
+        );
         let refused = gateway.cancel_order(shipped, None, None).await;
-        assert!(matches!(refused, Err(CommandError::Conflict(_))), "{refused:?}");
+        assert!(
+            matches!(refused, Err(CommandError::Conflict(_))),
+            "{refused:?}"
+        );
         shop.stop().await;
     });
 }
@@ -136,8 +188,14 @@ fn credit_adds_up_under(faults: &str) {
         for customer in &customers {
             assert_eq!(shop.reserved(*customer).await, 5000);
         }
-        let approved = answers.iter().filter(|answer| answer.state == OrderState::Approved).count();
-        let rejected = answers.iter().filter(|answer| answer.state == OrderState::Rejected).count();
+        let approved = answers
+            .iter()
+            .filter(|answer| answer.state == OrderState::Approved)
+            .count();
+        let rejected = answers
+            .iter()
+            .filter(|answer| answer.state == OrderState::Rejected)
+            .count();
         assert_eq!((approved, rejected), (60, 90), "{faults}");
         shop.stop().await;
     });
@@ -183,8 +241,16 @@ fn a_repeat_under_the_same_key_finds_the_same_order_also_after_a_restart() {
         let first = shop.try_order(customer, 1000, binding(b"a")).await.unwrap();
         let shop = Fixture::start(shop.stop().await, "").await;
         let again = shop.try_order(customer, 1000, binding(b"a")).await.unwrap();
-        assert_eq!((again.order_id, again.saga_id, again.version), (first.order_id, first.saga_id, 2));
-        assert_eq!(shop.try_order(customer, 1000, binding(b"b")).await.unwrap_err(), CommandError::KeyReused);
+        assert_eq!(
+            (again.order_id, again.saga_id, again.version),
+            (first.order_id, first.saga_id, 2)
+        );
+        assert_eq!(
+            shop.try_order(customer, 1000, binding(b"b"))
+                .await
+                .unwrap_err(),
+            CommandError::KeyReused
+        );
         assert_eq!(shop.reserved(customer).await, 1000);
         shop.stop().await;
     });
@@ -195,16 +261,34 @@ fn a_message_that_always_fails_is_quarantined_and_stops_one_customer_only() {
     run(async {
         let shop = Fixture::start(folder(), "panic-customer=Ada Park").await;
         let poisoned = shop.customer(1500).await;
-        let request = NewCustomer { name: "Bob".into(), credit_limit: Money::from_cents(1500) };
-        let healthy = shop.node.gateway().create_customer(request, None).await.unwrap().customer_id;
+        let request = NewCustomer {
+            name: "Bob".into(),
+            credit_limit: Money::from_cents(1500),
+        };
+        let healthy = shop
+            .node
+            .gateway()
+            .create_customer(request, None)
+            .await
+            .unwrap()
+            .customer_id;
         let gateway = shop.node.gateway();
-        let new =
-            |customer| NewOrder { customer_id: customer, total: Money::from_cents(100), lines: vec![], note: None };
-        let stuck = gateway.create_order(new(poisoned), None, None).await.unwrap();
+        let new = |customer| NewOrder {
+            customer_id: customer,
+            total: Money::from_cents(100),
+            lines: vec![],
+            note: None,
+        };
+        let stuck = gateway
+            .create_order(new(poisoned), None, None)
+            .await
+            .unwrap();
         assert_eq!(shop.order(healthy, 100).await.state, OrderState::Approved);
         let customers = shop.parts.databases[0].clone();
         let quarantined = loop {
-            let parked = store::parking::list_quarantined(&customers, None, 10).await.unwrap();
+            let parked = store::parking::list_quarantined(&customers, None, 10)
+                .await
+                .unwrap();
             if let Some(found) = parked.into_iter().next() {
                 break found;
             }

@@ -6,7 +6,11 @@ use domain::{Order, Service};
 use crate::gateway::{OrderAnswer, Seen};
 
 fn seen_order(order: &Order) -> Seen {
-    Seen { service: Service::Orders, entity: order.id.0, version: order.version }
+    Seen {
+        service: Service::Orders,
+        entity: order.id.0,
+        version: order.version,
+    }
 }
 
 /// The order alone.
@@ -25,14 +29,26 @@ pub(super) fn without_saga(order: &Order) -> OrderAnswer {
 
 /// The order while its saga is at work.
 pub(super) fn of_begun_saga(order: &Order, saga: &Saga) -> OrderAnswer {
-    OrderAnswer { saga_id: Some(saga.id), ..without_saga(order) }
+    OrderAnswer {
+        saga_id: Some(saga.id),
+        ..without_saga(order)
+    }
 }
 
 /// The order after its saga, with every entity that the saga has changed.
 pub(super) fn of_ended_saga(order: &Order, saga: &Saga) -> OrderAnswer {
     let mut seen = vec![seen_order(order)];
     if let Some(version) = saga.customer_version {
-        seen.push(Seen { service: Service::Customers, entity: saga.customer_id.0, version });
+        seen.push(Seen {
+            service: Service::Customers,
+            entity: saga.customer_id.0,
+            version,
+        });
     }
-    OrderAnswer { saga_id: Some(saga.id), saga_ended: true, seen, ..without_saga(order) }
+    OrderAnswer {
+        saga_id: Some(saga.id),
+        saga_ended: true,
+        seen,
+        ..without_saga(order)
+    }
 }

@@ -15,13 +15,22 @@ use crate::{customers, saga};
 
 impl OrdersLogic {
     /// Asks a saga and carries its effects out.
-    pub(super) async fn advance(&mut self, id: SagaId, ask: Ask, turn: Turn) -> Result<Step, StepError> {
+    pub(super) async fn advance(
+        &mut self,
+        id: SagaId,
+        ask: Ask,
+        turn: Turn,
+    ) -> Result<Step, StepError> {
         let told = self.ask_saga(id, ask, turn).await?;
         self.carry_on(told, turn).await
     }
 
     /// Carries the effects of a saga's decision out.
-    pub(super) async fn carry_on(&mut self, mut told: saga::Told, turn: Turn) -> Result<Step, StepError> {
+    pub(super) async fn carry_on(
+        &mut self,
+        mut told: saga::Told,
+        turn: Turn,
+    ) -> Result<Step, StepError> {
         let id = told.saga.id;
         let mut order: Option<Order> = None;
         let mut change: Option<Box<Change>> = None;
@@ -34,7 +43,11 @@ impl OrdersLogic {
             order = answer.order;
             match answer.outcome {
                 OrderOutcome::Changed(happened) => change = Some(happened),
-                _ => told = self.ask_saga(id, Ask::LocalStepRefused(local), turn).await?,
+                _ => {
+                    told = self
+                        .ask_saga(id, Ask::LocalStepRefused(local), turn)
+                        .await?
+                }
             }
         }
         let mut step = Step {
@@ -51,10 +64,17 @@ impl OrdersLogic {
         Ok(step)
     }
 
-    async fn local_step(&mut self, saga: &Saga, step: LocalStep, turn: Turn) -> Result<order::Told, StepError> {
+    async fn local_step(
+        &mut self,
+        saga: &Saga,
+        step: LocalStep,
+        turn: Turn,
+    ) -> Result<order::Told, StepError> {
         let ask = order::Ask::Local {
             step,
-            reread: RereadValue { expected_version: saga.order_version },
+            reread: RereadValue {
+                expected_version: saga.order_version,
+            },
             reason: saga.reason,
             customer_name: saga.customer_name.clone(),
         };
@@ -68,7 +88,9 @@ impl OrdersLogic {
         told: saga::Told,
         order: Option<Order>,
     ) -> Result<(), StepError> {
-        let Outcome::Changed(row) = told.outcome else { return Ok(()) };
+        let Outcome::Changed(row) = told.outcome else {
+            return Ok(());
+        };
         step.rows.push(row);
         for effect in &told.effects {
             if let Effect::Send(command) = effect {
@@ -91,7 +113,9 @@ impl OrdersLogic {
         saga: &Saga,
         command: &domain::messages::CustomerCommand,
     ) -> Result<OutgoingMessage, StepError> {
-        let body = command.encode().map_err(|e| StepError::Impossible(e.to_string()))?;
+        let body = command
+            .encode()
+            .map_err(|e| StepError::Impossible(e.to_string()))?;
         let (name, type_version) = command.wire_name();
         Ok(OutgoingMessage {
             destination: customers::shard_of(saga.customer_id.0, self.around.shards),
@@ -104,9 +128,17 @@ impl OrdersLogic {
 }
 
 /// Adds what has happened to an order.
-pub(super) fn add_change(step: &mut Step, change: Change, order: Option<&Order>) -> Result<(), StepError> {
-    let body = change.event.encode().map_err(|e| StepError::Impossible(e.to_string()))?;
-    step.events.push(OutgoingEvent::new(change.event.wire_name(), body));
+pub(super) fn add_change(
+    step: &mut Step,
+    change: Change,
+    order: Option<&Order>,
+) -> Result<(), StepError> {
+    let body = change
+        .event
+        .encode()
+        .map_err(|e| StepError::Impossible(e.to_string()))?;
+    step.events
+        .push(OutgoingEvent::new(change.event.wire_name(), body));
     if let Some(order) = order {
         step.entity = order.id.0;
         step.first_version = order.version;

@@ -1,7 +1,8 @@
 //! The inbox: which of the messages that arrive are the next ones.
 //!
-//! Each message names the one before it from the same source. If that is the position, it is applied; if it is lower,
-//! the message has been applied before; if it is higher, something was lost on the way, and is read from the outbox.
+//! Each message names the one before it from the same source. If that is the position, it is
+//! applied; if it is lower, the message has been applied before; if it is higher, something was
+//! lost on the way, and is read from the outbox.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use super::logic::Logic;
 const READ_AT_ONCE: usize = 1000;
 
 impl<L: Logic> Shard<L> {
-    /// The messages to apply, in order: those that arrived, less what was applied before, plus what was lost.
+    /// The messages to apply, in order: those that arrived, less what was applied before, plus what
+    /// was lost.
     pub(super) async fn next_messages(
         &mut self,
         arrived: Vec<Arc<Message>>,
@@ -37,7 +39,10 @@ impl<L: Logic> Shard<L> {
             } else {
                 self.instruments.gaps.increment(1);
                 let lost = self.read_after(message.source, position).await?;
-                seen.insert(message.source, lost.last().map_or(position, |last| last.sequence));
+                seen.insert(
+                    message.source,
+                    lost.last().map_or(position, |last| last.sequence),
+                );
                 next.extend(lost);
             }
         }
@@ -52,14 +57,17 @@ impl<L: Logic> Shard<L> {
         Ok(next)
     }
 
-    /// The sources whose newest message at the check before has still not come: the last one before a silence was lost.
-    /// What is newer than that may be on its way.
+    /// The sources whose newest message at the check before has still not come: the last one before
+    /// a silence was lost. What is newer than that may be on its way.
     fn sources_fallen_behind(&mut self, seen: &HashMap<ShardId, u64>) -> Vec<ShardId> {
         let mut behind = Vec::new();
         for source in self.parts.log.sources() {
             let stored = self.positions.get(&source).copied().unwrap_or(0);
             let position = seen.get(&source).copied().unwrap_or(stored);
-            let head = self.parts.log.head(source, Destination::Shard(self.parts.shard));
+            let head = self
+                .parts
+                .log
+                .head(source, Destination::Shard(self.parts.shard));
             let expected = self.expected.insert(source, head).unwrap_or(0);
             if position < expected {
                 behind.push(source);
@@ -68,10 +76,18 @@ impl<L: Logic> Shard<L> {
         behind
     }
 
-    async fn read_after(&self, source: ShardId, position: u64) -> Result<Vec<Arc<Message>>, StoreError> {
+    async fn read_after(
+        &self,
+        source: ShardId,
+        position: u64,
+    ) -> Result<Vec<Arc<Message>>, StoreError> {
         tracing::debug!(shard = %self.parts.shard, source = %source, position, "reading the outbox of a source");
         let destination = Destination::Shard(self.parts.shard);
-        let messages = self.parts.log.read(source, destination, position, READ_AT_ONCE).await?;
+        let messages = self
+            .parts
+            .log
+            .read(source, destination, position, READ_AT_ONCE)
+            .await?;
         Ok(messages.into_iter().map(Arc::new).collect())
     }
 }

@@ -1,5 +1,5 @@
-//! What a service does in a shard. The shard around it is the same for all services: it reads messages in order, commits
-//! units, parks what fails and reloads; the logic knows the entities.
+//! What a service does in a shard. The shard around it is the same for all services: it reads
+//! messages in order, commits units, parks what fails and reloads; the logic knows the entities.
 
 use domain::saga::SagaPolicy;
 use domain::{SagaId, ShardId};
@@ -26,8 +26,8 @@ pub(crate) struct Surroundings {
 
 /// The entities of one service in one shard.
 ///
-/// Work is done in three passes: say what is wanted in memory for all that has gathered (`want_…`), load what is
-/// lacking in one read ([`load`](Logic::load)), then do one piece after the other.
+/// Work is done in three passes: say what is wanted in memory for all that has gathered (`want_…`),
+/// load what is lacking in one read ([`load`](Logic::load)), then do one piece after the other.
 pub(crate) trait Logic: 'static {
     fn want_for_request(&mut self, request: &Request);
     fn want_for_message(&mut self, message: &Message, first_attempt: bool);

@@ -17,7 +17,10 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 
 impl<L: Logic> Shard<L> {
     pub(crate) fn new(parts: Parts, logic: L) -> Self {
-        let deliveries = parts.log.subscribe(Destination::Shard(parts.shard)).deliveries;
+        let deliveries = parts
+            .log
+            .subscribe(Destination::Shard(parts.shard))
+            .deliveries;
         let (return_to, returned) = mpsc::unbounded_channel();
         let service = parts.shard.service.name();
         let label = || [("service", service)];
@@ -54,7 +57,8 @@ impl<L: Logic> Shard<L> {
         }
     }
 
-    /// Takes the shard over and reads its state, as often as it takes; false when the node stops meanwhile.
+    /// Takes the shard over and reads its state, as often as it takes; false when the node stops
+    /// meanwhile.
     pub(super) async fn open(&mut self) -> bool {
         let mut back_off = FIRST_BACK_OFF;
         loop {
@@ -72,8 +76,9 @@ impl<L: Logic> Shard<L> {
         }
     }
 
-    /// Drops everything in memory and begins again from what is durable. The claim passes through the journal behind
-    /// all units submitted before, so that the fate of each is known when it answers.
+    /// Drops everything in memory and begins again from what is durable. The claim passes through
+    /// the journal behind all units submitted before, so that the fate of each is known when it
+    /// answers.
     pub(super) async fn reload(&mut self) -> bool {
         if let Some(error) = self.broken.take() {
             tracing::warn!(shard = %self.parts.shard, error = %error, "the shard reloads");
@@ -96,9 +101,17 @@ impl<L: Logic> Shard<L> {
         self.epoch = claim.epoch;
         self.next_sequence = claim.next_sequence;
         self.positions = state.positions;
-        // What was on its way when the shard closed does not come by itself: the first check reads it.
+        // What was on its way when the shard closed does not come by itself: the first check reads
+        // it.
         let heads = self.parts.log.sources().into_iter();
-        self.expected = heads.map(|source| (source, self.parts.log.head(source, Destination::Shard(shard)))).collect();
+        self.expected = heads
+            .map(|source| {
+                (
+                    source,
+                    self.parts.log.head(source, Destination::Shard(shard)),
+                )
+            })
+            .collect();
         self.parked = ParkedMessages::new(state.parked);
         self.timers.clear();
         self.timer_of.clear();

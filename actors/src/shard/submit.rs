@@ -28,7 +28,11 @@ pub(super) enum Cause {
 
 impl<L: Logic> Shard<L> {
     pub(super) fn turn_of(&self, durable_at_read: u64) -> Turn {
-        Turn { now: self.parts.clock.now(), ticket: self.ticket + 1, durable_at_read }
+        Turn {
+            now: self.parts.clock.now(),
+            ticket: self.ticket + 1,
+            durable_at_read,
+        }
     }
 
     /// Hands a step to the journal.
@@ -40,10 +44,16 @@ impl<L: Logic> Shard<L> {
         }
         let ended = step.ended.take().and_then(|(saga, answer)| {
             let callers = self.waiting.remove(&saga)?;
-            Some(Ended { saga, answer, callers })
+            Some(Ended {
+                saga,
+                answer,
+                callers,
+            })
         });
         let position = match &cause {
-            Cause::Message { source, sequence, .. } => {
+            Cause::Message {
+                source, sequence, ..
+            } => {
                 self.positions.insert(*source, *sequence);
                 Some((*source, *sequence))
             }
@@ -118,7 +128,10 @@ fn completion(
     Box::new(move |fate| {
         let (error, culprit) = match fate {
             Fate::Durable => {
-                if let Some(Ended { answer, callers, .. }) = ended {
+                if let Some(Ended {
+                    answer, callers, ..
+                }) = ended
+                {
                     for caller in callers {
                         // A caller that has stopped waiting has had its answer.
                         let _ = caller.send(answer.clone());
@@ -143,12 +156,19 @@ fn completion(
                 None
             }
             Cause::Request(request) => Some(Returned::Again(request)),
-            Cause::Message { id, .. } | Cause::Retry(id) if culprit => Some(Returned::Culprit(id, error.to_string())),
+            Cause::Message { id, .. } | Cause::Retry(id) if culprit => {
+                Some(Returned::Culprit(id, error.to_string()))
+            }
             Cause::Message { .. } | Cause::Retry(_) | Cause::Timer => None,
         };
         let waiting = ended.map(|Ended { saga, callers, .. }| Returned::Waiting(saga, callers));
-        for returned in back.into_iter().chain(waiting).chain([Returned::Reload(error)]) {
-            // When nobody receives, the shard has stopped, and whoever opens it next reads what is durable.
+        for returned in back
+            .into_iter()
+            .chain(waiting)
+            .chain([Returned::Reload(error)])
+        {
+            // When nobody receives, the shard has stopped, and whoever opens it next reads what is
+            // durable.
             let _ = return_to.send(returned);
         }
     })

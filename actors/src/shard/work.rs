@@ -19,7 +19,13 @@ const ATTEMPTS_AT_ONCE: u32 = 2;
 
 impl<L: Logic> Shard<L> {
     pub(super) async fn turn(&mut self, gathered: Gathered) {
-        let Gathered { requests, messages, retries, timers, check } = gathered;
+        let Gathered {
+            requests,
+            messages,
+            retries,
+            timers,
+            check,
+        } = gathered;
         let messages = match self.next_messages(messages, check).await {
             Ok(messages) => messages,
             // They are read again: the position has not moved.
@@ -30,7 +36,8 @@ impl<L: Logic> Shard<L> {
             self.logic.want_for_request(request);
         }
         for message in &messages {
-            self.logic.want_for_message(message, !self.refusals.contains_key(&message.id()));
+            self.logic
+                .want_for_message(message, !self.refusals.contains_key(&message.id()));
         }
         for message in &retries {
             self.logic.want_for_message(message, false);
@@ -62,7 +69,11 @@ impl<L: Logic> Shard<L> {
     }
 
     async fn message(&mut self, message: Arc<Message>, durable_at_read: u64) {
-        let cause = Cause::Message { id: message.id(), source: message.source, sequence: message.sequence };
+        let cause = Cause::Message {
+            id: message.id(),
+            source: message.source,
+            sequence: message.sequence,
+        };
         if self.broken.is_some() {
             return;
         }
@@ -70,7 +81,9 @@ impl<L: Logic> Shard<L> {
             return self.park(&message, 0, None, cause);
         }
         let refused = self.refusals.get(&message.id()).cloned();
-        if let Some((refusals, reason)) = refused.filter(|(refusals, _)| *refusals >= ATTEMPTS_AT_ONCE) {
+        if let Some((refusals, reason)) =
+            refused.filter(|(refusals, _)| *refusals >= ATTEMPTS_AT_ONCE)
+        {
             self.refusals.remove(&message.id());
             return self.park(&message, refusals, Some(reason), cause);
         }
@@ -81,15 +94,23 @@ impl<L: Logic> Shard<L> {
             }
             Err(StepError::Store(error)) => self.broken = Some(Arc::new(error)),
             Err(error) => {
-                let attempts = if error.calls_for_a_fresh_actor() { ATTEMPTS_AT_ONCE } else { u32::MAX };
+                let attempts = if error.calls_for_a_fresh_actor() {
+                    ATTEMPTS_AT_ONCE
+                } else {
+                    u32::MAX
+                };
                 self.park(&message, attempts, Some(error.to_string()), cause);
             }
         }
     }
 
-    /// Tries a message, and once more with fresh actors when one has panicked. After an error nothing of the attempt is
-    /// left in memory.
-    async fn attempt_message(&mut self, message: &Message, mut durable_at_read: u64) -> Result<Step, StepError> {
+    /// Tries a message, and once more with fresh actors when one has panicked. After an error
+    /// nothing of the attempt is left in memory.
+    async fn attempt_message(
+        &mut self,
+        message: &Message,
+        mut durable_at_read: u64,
+    ) -> Result<Step, StepError> {
         for attempt in 1.. {
             let turn = self.turn_of(durable_at_read);
             let error = match self.logic.message(message, turn).await {
@@ -158,7 +179,9 @@ impl<L: Logic> Shard<L> {
             Err(error) => {
                 let hopeless = matches!(error, StepError::Undecodable(_));
                 let now = self.parts.clock.now();
-                let failed = self.parked.failed_again(message.entity, error.to_string(), hopeless, now);
+                let failed =
+                    self.parked
+                        .failed_again(message.entity, error.to_string(), hopeless, now);
                 if let Some(parked) = failed {
                     self.note_parked(&parked);
                     let row = parking::to_row(&parked, self.parts.shard).update(parked.version - 1);
@@ -181,7 +204,11 @@ impl<L: Logic> Shard<L> {
                 self.note_failure(&error);
                 self.logic.drop_actors_of_saga(saga);
                 self.settle().await;
-                let later = self.parts.clock.now().after(std::time::Duration::from_secs(1));
+                let later = self
+                    .parts
+                    .clock
+                    .now()
+                    .after(std::time::Duration::from_secs(1));
                 self.set_timer(saga, Some(later));
             }
         }
@@ -217,7 +244,11 @@ impl<L: Logic> Shard<L> {
     }
 
     /// As [`attempt_message`](Self::attempt_message).
-    async fn attempt_request(&mut self, request: &mut Request, mut durable_at_read: u64) -> Result<Step, StepError> {
+    async fn attempt_request(
+        &mut self,
+        request: &mut Request,
+        mut durable_at_read: u64,
+    ) -> Result<Step, StepError> {
         for attempt in 1.. {
             let turn = self.turn_of(durable_at_read);
             let error = match self.logic.request(request, turn).await {
@@ -267,7 +298,10 @@ impl<L: Logic> Shard<L> {
     }
 
     fn submit_change(&mut self, row: RowChange, request: Request) {
-        let step = Step { answer: Some(Ok(Answer::Done)), ..Step::default() };
+        let step = Step {
+            answer: Some(Ok(Answer::Done)),
+            ..Step::default()
+        };
         self.submit(step, vec![row], Cause::Request(request));
     }
 }

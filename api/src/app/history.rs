@@ -17,11 +17,17 @@ pub(super) struct StoredHistory {
 
 impl StoredHistory {
     pub(super) fn new(databases: &[ServiceDatabase], shards: u16) -> Self {
-        StoredHistory { databases: databases.into(), shards }
+        StoredHistory {
+            databases: databases.into(),
+            shards,
+        }
     }
 
     fn database(&self, service: Service) -> Result<&ServiceDatabase, ReadError> {
-        self.databases.iter().find(|database| database.service == service).ok_or(ReadError::StoreUnavailable)
+        self.databases
+            .iter()
+            .find(|database| database.service == service)
+            .ok_or(ReadError::StoreUnavailable)
     }
 }
 
@@ -71,7 +77,9 @@ impl History for StoredHistory {
         Box::pin(async move {
             let database = self.database(service)?;
             let shard = ShardId::of(service, entity, self.shards);
-            let read = async |from_version, limit| history::events(database, shard, entity, from_version, limit).await;
+            let read = async |from_version, limit| {
+                history::events(database, shard, entity, from_version, limit).await
+            };
             let events = read(from_version, limit).await.map_err(read_error)?;
             if events.is_empty() && read(1, 1).await.map_err(read_error)?.is_empty() {
                 return Err(ReadError::NotFound(name(service)));
@@ -84,7 +92,9 @@ impl History for StoredHistory {
         Box::pin(async move {
             let database = self.database(Service::Customers)?;
             let shard = ShardId::of(Service::Customers, id.0, self.shards);
-            let found = history::customer_as_of(database, shard, id, point(as_of)).await.map_err(read_error)?;
+            let found = history::customer_as_of(database, shard, id, point(as_of))
+                .await
+                .map_err(read_error)?;
             let customer = found.ok_or(ReadError::NotFound("customer"))?;
             Ok(customer.into())
         })
@@ -94,7 +104,9 @@ impl History for StoredHistory {
         Box::pin(async move {
             let database = self.database(Service::Orders)?;
             let shard = ShardId::of(Service::Orders, id.0, self.shards);
-            let found = history::order_as_of(database, shard, id, point(as_of)).await.map_err(read_error)?;
+            let found = history::order_as_of(database, shard, id, point(as_of))
+                .await
+                .map_err(read_error)?;
             let (order, created) = found.ok_or(ReadError::NotFound("order"))?;
             Ok(OrderDocument::of(order, created))
         })

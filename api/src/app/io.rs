@@ -1,14 +1,16 @@
 //! The runtime of the views' supervisors, projectors and connections.
 //!
-//! HTTP workers and shards have runtimes of one thread each, and a socket belongs to the runtime that opened it; so what
-//! speaks to other servers runs on one runtime of several threads, and a slow store does not hold up HTTP or shards.
+//! HTTP workers and shards have runtimes of one thread each, and a socket belongs to the runtime
+//! that opened it; so what speaks to other servers runs on one runtime of several threads, and a
+//! slow store does not hold up HTTP or shards.
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Few: they wait, mostly.
 const THREADS: usize = 2;
 
-/// A runtime that ends without waiting when it is dropped, which a runtime of itself must not be inside another.
+/// A runtime that ends without waiting when it is dropped, which a runtime of itself must not be
+/// inside another.
 pub(super) struct IoRuntime {
     handle: Handle,
     /// Taken when it ends.
@@ -19,8 +21,15 @@ impl IoRuntime {
     /// # Errors
     /// When the system gives no threads.
     pub(super) fn start() -> std::io::Result<Self> {
-        let runtime = Builder::new_multi_thread().worker_threads(THREADS).thread_name("io").enable_all().build()?;
-        Ok(IoRuntime { handle: runtime.handle().clone(), runtime: Some(runtime) })
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("io")
+            .enable_all()
+            .build()?;
+        Ok(IoRuntime {
+            handle: runtime.handle().clone(),
+            runtime: Some(runtime),
+        })
     }
 
     pub(super) fn handle(&self) -> &Handle {

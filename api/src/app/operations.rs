@@ -18,8 +18,8 @@ use uuid::Uuid;
 use super::history::read_error;
 use crate::config::Config;
 use crate::ports::{
-    Cluster, ClusterState, Health, Listed, NodeState, Page, Parked, Quarantine, ReadError, ReadFuture, Readiness,
-    SagaDetails, SagaQuery, SagaStep, Sagas, ShardState,
+    Cluster, ClusterState, Health, Listed, NodeState, Page, Parked, Quarantine, ReadError,
+    ReadFuture, Readiness, SagaDetails, SagaQuery, SagaStep, Sagas, ShardState,
 };
 
 /// So many waiting messages of one source are counted for one shard; more are shown as this many.
@@ -46,8 +46,16 @@ impl Operations {
     ) -> Self {
         Operations {
             node_id: config.node_id.clone(),
-            roles: config.roles.iter().map(|role| role.name().to_owned()).collect(),
-            services: config.services.iter().map(|service| service.name().to_owned()).collect(),
+            roles: config
+                .roles
+                .iter()
+                .map(|role| role.name().to_owned())
+                .collect(),
+            services: config
+                .services
+                .iter()
+                .map(|service| service.name().to_owned())
+                .collect(),
             started_at: Clock::system().now(),
             node: Arc::clone(node),
             views: Arc::clone(views),
@@ -57,7 +65,10 @@ impl Operations {
     }
 
     fn orders(&self) -> Result<&ServiceDatabase, ReadError> {
-        self.databases.iter().find(|database| database.service == Service::Orders).ok_or(ReadError::StoreUnavailable)
+        self.databases
+            .iter()
+            .find(|database| database.service == Service::Orders)
+            .ok_or(ReadError::StoreUnavailable)
     }
 
     async fn shard_states(&self, database: &ServiceDatabase) -> Result<Vec<ShardState>, ReadError> {
@@ -77,14 +88,24 @@ impl Operations {
         Ok(states)
     }
 
-    async fn inbox_backlog(&self, database: &ServiceDatabase, shard: ShardId) -> Result<u64, ReadError> {
-        let positions = shards::positions(database, shard).await.map_err(read_error)?;
+    async fn inbox_backlog(
+        &self,
+        database: &ServiceDatabase,
+        shard: ShardId,
+    ) -> Result<u64, ReadError> {
+        let positions = shards::positions(database, shard)
+            .await
+            .map_err(read_error)?;
         let destination = Destination::Shard(shard);
         let mut backlog = 0;
         for source in self.log.sources() {
             let position = positions.get(&source).copied().unwrap_or(0);
             if self.log.head(source, destination) > position {
-                let waiting = self.log.read(source, destination, position, COUNTED).await.map_err(read_error)?;
+                let waiting = self
+                    .log
+                    .read(source, destination, position, COUNTED)
+                    .await
+                    .map_err(read_error)?;
                 backlog += u64::try_from(waiting.len()).unwrap_or(u64::MAX);
             }
         }
@@ -100,8 +121,12 @@ fn write_cursor(time: Timestamp, id: Uuid) -> String {
 }
 
 fn read_cursor(cursor: &str) -> Result<(Timestamp, Uuid), ReadError> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| ReadError::InvalidCursor)?;
-    let (time, id) = bytes.split_first_chunk::<8>().ok_or(ReadError::InvalidCursor)?;
+    let bytes = URL_SAFE_NO_PAD
+        .decode(cursor)
+        .map_err(|_| ReadError::InvalidCursor)?;
+    let (time, id) = bytes
+        .split_first_chunk::<8>()
+        .ok_or(ReadError::InvalidCursor)?;
     let id = Uuid::from_slice(id).map_err(|_| ReadError::InvalidCursor)?;
     Ok((Timestamp::from_micros(i64::from_be_bytes(*time)), id))
 }
@@ -119,7 +144,13 @@ fn page_of<T>(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> (Timestamp, U
 
 fn shown_saga(stored: StoredSaga) -> SagaDetails {
     let saga = stored.saga;
-    let steps = saga.definition().steps.iter().zip(&saga.steps).map(shown_step).collect();
+    let steps = saga
+        .definition()
+        .steps
+        .iter()
+        .zip(&saga.steps)
+        .map(shown_step)
+        .collect();
     SagaDetails {
         saga_id: saga.id,
         kind: saga.kind,
@@ -153,18 +184,31 @@ impl Sagas for Operations {
         Box::pin(async move {
             let before = query.page.cursor.as_deref().map(read_cursor).transpose()?;
             let before = before.map(|(time, id)| (time, SagaId(id)));
-            let filter = SagaFilter { kind: query.kind, state: query.state, before };
+            let filter = SagaFilter {
+                kind: query.kind,
+                state: query.state,
+                before,
+            };
             let limit = query.page.limit;
-            let found = list_sagas(self.orders()?, filter, limit + 1).await.map_err(read_error)?;
+            let found = list_sagas(self.orders()?, filter, limit + 1)
+                .await
+                .map_err(read_error)?;
             let sagas = found.into_iter().map(shown_saga).collect();
-            Ok(page_of(sagas, limit, |saga: &SagaDetails| (saga.started_at, saga.saga_id.0)))
+            Ok(page_of(sagas, limit, |saga: &SagaDetails| {
+                (saga.started_at, saga.saga_id.0)
+            }))
         })
     }
 
     fn show(&self, id: SagaId) -> ReadFuture<'_, SagaDetails> {
         Box::pin(async move {
-            let mut found = store::sagas::load(self.orders()?, &[id]).await.map_err(read_error)?;
-            found.remove(&id).map(shown_saga).ok_or(ReadError::NotFound("saga"))
+            let mut found = store::sagas::load(self.orders()?, &[id])
+                .await
+                .map_err(read_error)?;
+            found
+                .remove(&id)
+                .map(shown_saga)
+                .ok_or(ReadError::NotFound("saga"))
         })
     }
 }
@@ -198,15 +242,20 @@ impl Quarantine for Operations {
             let after = page.cursor.as_deref().map(read_cursor).transpose()?;
             let mut all = Vec::new();
             for database in self.databases.iter() {
-                let quarantined =
-                    parking::list_quarantined(database, after, page.limit + 1).await.map_err(read_error)?;
+                let quarantined = parking::list_quarantined(database, after, page.limit + 1)
+                    .await
+                    .map_err(read_error)?;
                 for parked in quarantined {
-                    let behind = parking::count_of(database, parked.message.entity).await.map_err(read_error)?;
+                    let behind = parking::count_of(database, parked.message.entity)
+                        .await
+                        .map_err(read_error)?;
                     all.push(shown_parked(database.service, parked, behind));
                 }
             }
             all.sort_by_key(|parked| (parked.since, parked.id));
-            Ok(page_of(all, page.limit, |parked: &Parked| (parked.since, parked.id.0)))
+            Ok(page_of(all, page.limit, |parked: &Parked| {
+                (parked.since, parked.id.0)
+            }))
         })
     }
 
@@ -214,7 +263,9 @@ impl Quarantine for Operations {
         Box::pin(async move {
             for database in self.databases.iter() {
                 if let Some(parked) = parking::find(database, id).await.map_err(read_error)? {
-                    let behind = parking::count_of(database, parked.message.entity).await.map_err(read_error)?;
+                    let behind = parking::count_of(database, parked.message.entity)
+                        .await
+                        .map_err(read_error)?;
                     return Ok(shown_parked(database.service, parked, behind));
                 }
             }
@@ -230,7 +281,12 @@ impl Cluster for Operations {
             for database in self.databases.iter() {
                 shards.extend(self.shard_states(database).await?);
             }
-            let actors: usize = self.node.snapshot().iter().map(|shard| shard.live_actors).sum();
+            let actors: usize = self
+                .node
+                .snapshot()
+                .iter()
+                .map(|shard| shard.live_actors)
+                .sum();
             let node = NodeState {
                 node_id: self.node_id.clone(),
                 roles: self.roles.clone(),
@@ -238,7 +294,11 @@ impl Cluster for Operations {
                 started_at: self.started_at,
                 actors: u64::try_from(actors).unwrap_or(u64::MAX),
             };
-            Ok(ClusterState { node_id: self.node_id.clone(), nodes: vec![node], shards })
+            Ok(ClusterState {
+                node_id: self.node_id.clone(),
+                nodes: vec![node],
+                shards,
+            })
         })
     }
 }
@@ -249,11 +309,16 @@ impl Health for Operations {
             let mut readiness = Readiness::default();
             let (open, all) = self.node.open_shards();
             if open < all {
-                readiness.missing.push(format!("{} of {all} shards are not open yet", all - open));
+                readiness
+                    .missing
+                    .push(format!("{} of {all} shards are not open yet", all - open));
             }
             for view in self.views.all() {
                 if view.state() == ViewState::Failed {
-                    readiness.degraded.push(format!("the {} view has failed; /views tells why", view.name()));
+                    readiness.degraded.push(format!(
+                        "the {} view has failed; /views tells why",
+                        view.name()
+                    ));
                 }
             }
             readiness

@@ -1,4 +1,5 @@
-//! Queries, answered by the views: each waits for what its caller has seen, then reads, and says what was seen.
+//! Queries, answered by the views: each waits for what its caller has seen, then reads, and says
+//! what was seen.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,12 +10,14 @@ use projections::documents::{self, CustomerOrdersQuery, CustomersQuery, Document
 use projections::search::{self, Highlights, SearchQuery, SearchReader};
 use projections::views::{OpenGeneration, View};
 use projections::waiting::Mark;
-use projections::{ConsistencyToken, CustomerDocument, CustomerOrder, OrderDocument, ViewError, Views};
+use projections::{
+    ConsistencyToken, CustomerDocument, CustomerOrder, OrderDocument, ViewError, Views,
+};
 use store::Positions;
 
 use crate::ports::{
-    Answer, Behind, CustomerQuery, CustomerWithOrders, Freshness, Listed, OrderHit, OrderQuery, OrderSort, OrdersFound,
-    Page, Queries, ReadError, ReadFuture,
+    Answer, Behind, CustomerQuery, CustomerWithOrders, Freshness, Listed, OrderHit, OrderQuery,
+    OrderSort, OrdersFound, Page, Queries, ReadError, ReadFuture,
 };
 
 /// How many orders a customer's document shows.
@@ -29,7 +32,8 @@ impl ViewQueries {
         ViewQueries { views }
     }
 
-    /// Takes the generation that answers, waits for it, reads from it, and puts the token of the answer together.
+    /// Takes the generation that answers, waits for it, reads from it, and puts the token of the
+    /// answer together.
     async fn answer<R: ?Sized + Send + Sync + 'static, T>(
         &self,
         view: &View<R>,
@@ -38,22 +42,30 @@ impl ViewQueries {
     ) -> Result<Answer<T>, ReadError> {
         let generation = view.current().map_err(read_error)?;
         let stale = wait(&generation, &freshness).await?;
-        let (data, positions) = read(Arc::clone(generation.reader())).await.map_err(read_error)?;
+        let (data, positions) = read(Arc::clone(generation.reader()))
+            .await
+            .map_err(read_error)?;
         let token = self.views.token_text(ConsistencyToken::at(&positions));
         Ok(Answer { data, token, stale })
     }
 }
 
 /// True when the view has not reached what the caller has seen, and the caller does not mind.
-async fn wait<R: ?Sized>(generation: &OpenGeneration<R>, freshness: &Freshness) -> Result<bool, ReadError> {
+async fn wait<R: ?Sized>(
+    generation: &OpenGeneration<R>,
+    freshness: &Freshness,
+) -> Result<bool, ReadError> {
     if freshness.tokens.is_empty() {
         return Ok(false);
     }
-    let token = ConsistencyToken::parse(&freshness.tokens.join(",")).map_err(|_| ReadError::InvalidToken)?;
+    let token = ConsistencyToken::parse(&freshness.tokens.join(","))
+        .map_err(|_| ReadError::InvalidToken)?;
     match generation.wait_until(&token, freshness.wait).await {
         Ok(()) => Ok(false),
         // A view that takes nothing in at present may answer still.
-        Err(ViewError::Behind { .. } | ViewError::Unavailable { .. }) if freshness.lenient => Ok(true),
+        Err(ViewError::Behind { .. } | ViewError::Unavailable { .. }) if freshness.lenient => {
+            Ok(true)
+        }
         Err(error) => Err(read_error(error)),
     }
 }
@@ -63,13 +75,22 @@ fn read_error(error: ViewError) -> ReadError {
     match error {
         ViewError::Behind { view, behind } => {
             let pairs = behind.required.into_iter().zip(behind.reached);
-            ReadError::ViewBehind { view: view.to_owned(), behind: pairs.map(shown_behind).collect() }
+            ReadError::ViewBehind {
+                view: view.to_owned(),
+                behind: pairs.map(shown_behind).collect(),
+            }
         }
-        ViewError::InvalidQuery { field: "cursor", .. } => ReadError::InvalidCursor,
+        ViewError::InvalidQuery {
+            field: "cursor", ..
+        } => ReadError::InvalidCursor,
         ViewError::InvalidQuery { field, message } => ReadError::InvalidQuery { field, message },
-        ViewError::Unavailable { view, .. } | ViewError::Closed { view } | ViewError::NotReady { view } => {
+        ViewError::Unavailable { view, .. }
+        | ViewError::Closed { view }
+        | ViewError::NotReady { view } => {
             tracing::warn!(error = %error, view, "a query is not answered");
-            ReadError::Unavailable { view: view.to_owned() }
+            ReadError::Unavailable {
+                view: view.to_owned(),
+            }
         }
         error => {
             tracing::error!(error = %error, "a query failed");
@@ -84,20 +105,37 @@ fn shown_behind((required, reached): (Mark, Mark)) -> Behind {
         Mark::Position { sequence, .. } => sequence,
     };
     match required {
-        Mark::Entity { service, entity, version } => {
-            Behind { what: format!("{service}/{entity}"), required: version, reached }
-        }
-        Mark::Position { shard, sequence } => Behind { what: shard.to_string(), required: sequence, reached },
+        Mark::Entity {
+            service,
+            entity,
+            version,
+        } => Behind {
+            what: format!("{service}/{entity}"),
+            required: version,
+            reached,
+        },
+        Mark::Position { shard, sequence } => Behind {
+            what: shard.to_string(),
+            required: sequence,
+            reached,
+        },
     }
 }
 
 fn found<T>(answer: Answer<Option<T>>, what: &'static str) -> Result<Answer<T>, ReadError> {
     let Answer { data, token, stale } = answer;
-    Ok(Answer { data: data.ok_or(ReadError::NotFound(what))?, token, stale })
+    Ok(Answer {
+        data: data.ok_or(ReadError::NotFound(what))?,
+        token,
+        stale,
+    })
 }
 
 fn listed<T>(page: documents::Page<T>) -> Listed<T> {
-    Listed { items: page.items, next: page.next }
+    Listed {
+        items: page.items,
+        next: page.next,
+    }
 }
 
 fn limit(page: &Page) -> u16 {
@@ -105,8 +143,16 @@ fn limit(page: &Page) -> u16 {
 }
 
 fn highlights(found: Highlights) -> BTreeMap<String, Vec<String>> {
-    let fields = [("lines", found.lines), ("note", found.note), ("customerName", found.customer_name)];
-    fields.into_iter().filter(|(_, texts)| !texts.is_empty()).map(|(name, texts)| (name.to_owned(), texts)).collect()
+    let fields = [
+        ("lines", found.lines),
+        ("note", found.note),
+        ("customerName", found.customer_name),
+    ];
+    fields
+        .into_iter()
+        .filter(|(_, texts)| !texts.is_empty())
+        .map(|(name, texts)| (name.to_owned(), texts))
+        .collect()
 }
 
 fn search_query(query: OrderQuery) -> SearchQuery {
@@ -131,21 +177,35 @@ fn search_query(query: OrderQuery) -> SearchQuery {
 impl Queries for ViewQueries {
     fn token_of(&self, seen: &[Seen]) -> String {
         let mut token = ConsistencyToken::new();
-        for Seen { service, entity, version } in seen {
+        for Seen {
+            service,
+            entity,
+            version,
+        } in seen
+        {
             token.see_entity(*service, *entity, *version);
         }
         self.views.token_text(token)
     }
 
-    fn customer(&self, id: CustomerId, freshness: Freshness) -> ReadFuture<'_, Answer<CustomerWithOrders>> {
+    fn customer(
+        &self,
+        id: CustomerId,
+        freshness: Freshness,
+    ) -> ReadFuture<'_, Answer<CustomerWithOrders>> {
         Box::pin(async move {
             let read = async |reader: Arc<dyn DocumentReader>| {
                 let seen = reader.customer(id, NEWEST_ORDERS).await?;
-                let shown =
-                    seen.value.map(|found| CustomerWithOrders { customer: found.customer, orders: found.orders });
+                let shown = seen.value.map(|found| CustomerWithOrders {
+                    customer: found.customer,
+                    orders: found.orders,
+                });
                 Ok((shown, seen.positions))
             };
-            found(self.answer(self.views.documents(), freshness, read).await?, "customer")
+            found(
+                self.answer(self.views.documents(), freshness, read).await?,
+                "customer",
+            )
         })
     }
 
@@ -189,12 +249,19 @@ impl Queries for ViewQueries {
         freshness: Freshness,
     ) -> ReadFuture<'_, Answer<Listed<CustomerOrder>>> {
         Box::pin(async move {
-            let query = CustomerOrdersQuery { state, limit: limit(&page), cursor: page.cursor };
+            let query = CustomerOrdersQuery {
+                state,
+                limit: limit(&page),
+                cursor: page.cursor,
+            };
             let read = async |reader: Arc<dyn DocumentReader>| {
                 let seen = reader.customer_orders(id, query).await?;
                 Ok((seen.value.map(listed), seen.positions))
             };
-            found(self.answer(self.views.documents(), freshness, read).await?, "customer")
+            found(
+                self.answer(self.views.documents(), freshness, read).await?,
+                "customer",
+            )
         })
     }
 
@@ -204,11 +271,18 @@ impl Queries for ViewQueries {
                 let seen = reader.order(id).await?;
                 Ok((seen.value, seen.positions))
             };
-            found(self.answer(self.views.documents(), freshness, read).await?, "order")
+            found(
+                self.answer(self.views.documents(), freshness, read).await?,
+                "order",
+            )
         })
     }
 
-    fn orders(&self, query: OrderQuery, freshness: Freshness) -> ReadFuture<'_, Answer<OrdersFound>> {
+    fn orders(
+        &self,
+        query: OrderQuery,
+        freshness: Freshness,
+    ) -> ReadFuture<'_, Answer<OrdersFound>> {
         Box::pin(async move {
             let read = async |reader: Arc<dyn SearchReader>| {
                 let page = reader.search(search_query(query)).await?;
@@ -217,8 +291,17 @@ impl Queries for ViewQueries {
                     score: hit.score,
                     highlights: hit.highlights.map(highlights),
                 });
-                let listed = Listed { items: hits.collect(), next: page.next };
-                Ok((OrdersFound { listed, total: page.total }, page.positions))
+                let listed = Listed {
+                    items: hits.collect(),
+                    next: page.next,
+                };
+                Ok((
+                    OrdersFound {
+                        listed,
+                        total: page.total,
+                    },
+                    page.positions,
+                ))
             };
             self.answer(self.views.search(), freshness, read).await
         })

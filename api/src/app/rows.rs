@@ -18,12 +18,19 @@ pub(crate) struct StoredRows {
 
 impl StoredRows {
     pub(crate) fn new(databases: &[ServiceDatabase]) -> Self {
-        StoredRows { databases: databases.to_vec() }
+        StoredRows {
+            databases: databases.to_vec(),
+        }
     }
 
     fn database(&self, service: Service) -> Result<&ServiceDatabase, StoreError> {
-        let found = self.databases.iter().find(|database| database.service == service);
-        found.ok_or_else(|| StoreError::Closed { what: service.to_string() })
+        let found = self
+            .databases
+            .iter()
+            .find(|database| database.service == service);
+        found.ok_or_else(|| StoreError::Closed {
+            what: service.to_string(),
+        })
     }
 
     async fn read(&self, service: Service, range: IdRange) -> Result<Vec<Document>, StoreError> {
@@ -31,11 +38,21 @@ impl StoredRows {
         let documents = match service {
             Service::Customers => {
                 let customers = snapshot.customers(range).await?;
-                Ok(customers.into_iter().map(|row| Document::Customer(rows::customer(row))).collect())
+                Ok(customers
+                    .into_iter()
+                    .map(|row| Document::Customer(rows::customer(row)))
+                    .collect())
             }
             Service::Orders => {
                 let orders = snapshot.orders(range).await?;
-                orders.into_iter().map(|row| rows::order(row).map(Document::Order).map_err(StoreError::from)).collect()
+                orders
+                    .into_iter()
+                    .map(|row| {
+                        rows::order(row)
+                            .map(Document::Order)
+                            .map_err(StoreError::from)
+                    })
+                    .collect()
             }
         };
         snapshot.end().await?;
@@ -57,7 +74,11 @@ impl EntityRows for StoredRows {
         async move { entities::next_range(self.database(service)?, after, limit).await }.boxed()
     }
 
-    fn entities(&self, service: Service, range: IdRange) -> BoxFuture<'_, Result<Vec<Document>, StoreError>> {
+    fn entities(
+        &self,
+        service: Service,
+        range: IdRange,
+    ) -> BoxFuture<'_, Result<Vec<Document>, StoreError>> {
         self.read(service, range).boxed()
     }
 }

@@ -30,8 +30,8 @@ use crate::ports::Ports;
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 
-/// So long a start waits for the views to answer, so that the first queries find them. Beyond that a store is down, or a
-/// first generation is being built; queries are told so.
+/// So long a start waits for the views to answer, so that the first queries find them. Beyond that
+/// a store is down, or a first generation is being built; queries are told so.
 const VIEWS_SETTLE_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a node is made of, besides its HTTP server.
@@ -51,8 +51,8 @@ impl Parts {
         self.node.release_waiting();
     }
 
-    /// Ends shards and journals, then the views, which have taken in what was committed last by then or do so at the
-    /// next start, then the databases.
+    /// Ends shards and journals, then the views, which have taken in what was committed last by
+    /// then or do so at the next start, then the databases.
     pub(super) async fn end(self) {
         self.upkeep.abort();
         self.node.stop().await;
@@ -67,7 +67,8 @@ impl Parts {
 /// Starts a node. Must be called inside an actix system.
 ///
 /// # Errors
-/// What keeps the node from starting: one line that names the setting, where a setting is the reason.
+/// What keeps the node from starting: one line that names the setting, where a setting is the
+/// reason.
 pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<Running> {
     // What may keep the node from starting comes before anything is opened or started.
     let bound = http::bind(&config)?;
@@ -77,26 +78,52 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let faults = Faults::new(config.faults.clone());
     let mut databases = Vec::new();
     for service in Service::ALL {
-        databases.push(ServiceDatabase::open_embedded(service, &config.data_dir, config.shards).await?);
+        databases
+            .push(ServiceDatabase::open_embedded(service, &config.data_dir, config.shards).await?);
     }
-    let log = Arc::new(EmbeddedLog::new(databases.clone(), config.shards, faults.clone()));
+    let log = Arc::new(EmbeddedLog::new(
+        databases.clone(),
+        config.shards,
+        faults.clone(),
+    ));
     let mut journals = Vec::new();
     for database in &databases {
-        journals.push(Journal::start(database, Arc::clone(&log), faults.clone(), config.shards).await?);
+        journals
+            .push(Journal::start(database, Arc::clone(&log), faults.clone(), config.shards).await?);
     }
-    let parts = NodeParts { databases: databases.clone(), journals, log: log.clone(), clock: Clock::system(), faults };
+    let parts = NodeParts {
+        databases: databases.clone(),
+        journals,
+        log: log.clone(),
+        clock: Clock::system(),
+        faults,
+    };
     let node = Arc::new(Node::start(&node_config(&config), &parts));
-    // The log knows its heads when all shards are open, and the views compare themselves with those.
+    // The log knows its heads when all shards are open, and the views compare themselves with
+    // those.
     node.opened().await;
     let views = start_views(&config, &io, &databases, log.clone()).await?;
     let ports = ports(&config, &node, &views, &databases, log);
     let upkeep = actix_rt::spawn(telemetry::keep_up(prometheus.clone()));
-    let parts = Parts { node, views, databases, upkeep, _io: io, _lock: lock };
+    let parts = Parts {
+        node,
+        views,
+        databases,
+        upkeep,
+        _io: io,
+        _lock: lock,
+    };
     let api = Data::new(Api::new(ports, &config, Some(prometheus), shutdown.clone()));
     let listening = http::listen(api, bound, &config, shutdown)?;
-    let address = *listening.addresses.first().ok_or_else(|| anyhow!("the server listens nowhere"))?;
+    let address = *listening
+        .addresses
+        .first()
+        .ok_or_else(|| anyhow!("the server listens nowhere"))?;
     tracing::info!(address = %address, data_dir = %config.data_dir.display(), "counterfoil is ready");
-    Ok(Running { parts, serving: actix_rt::spawn(listening.server) })
+    Ok(Running {
+        parts,
+        serving: actix_rt::spawn(listening.server),
+    })
 }
 
 /// Starts the views. One whose store does not answer is tried again; commands do not wait for it.
@@ -108,7 +135,11 @@ async fn start_views(
 ) -> anyhow::Result<Arc<Views>> {
     let stores = view_stores(config, io.handle()).await?;
     let rows = Arc::new(StoredRows::new(databases));
-    let views_config = ViewsConfig { stores, rows, keep: config.view_keep };
+    let views_config = ViewsConfig {
+        stores,
+        rows,
+        keep: config.view_keep,
+    };
     let views = {
         let _entered = io.handle().enter();
         Arc::new(Views::start(views_config, log))
@@ -123,7 +154,10 @@ fn node_config(config: &Config) -> NodeConfig {
         shards: config.shards,
         arbiters: config.arbiters,
         live_actors: config.max_actors,
-        sagas: SagaPolicy { deadline: config.saga_deadline, ..SagaPolicy::default() },
+        sagas: SagaPolicy {
+            deadline: config.saga_deadline,
+            ..SagaPolicy::default()
+        },
         retention: config.retention,
     }
 }
@@ -153,19 +187,27 @@ pub(crate) const LOCK_FILE: &str = "lock";
 
 const WRITABLE_FOLDER: &str = "the path of a folder that this process can make or write to";
 
-/// One node works on a data folder at a time. The lock is the operating system's, so a killed node leaves none behind.
+/// One node works on a data folder at a time. The lock is the operating system's, so a killed node
+/// leaves none behind.
 fn lock_data_folder(folder: &Path) -> anyhow::Result<File> {
     let refused = |why: &str, allowed: &str| {
-        anyhow!("data_dir (COUNTERFOIL_DATA_DIR) is {:?} and {why}; allowed: {allowed}", folder.display().to_string())
+        anyhow!(
+            "data_dir (COUNTERFOIL_DATA_DIR) is {:?} and {why}; allowed: {allowed}",
+            folder.display().to_string()
+        )
     };
-    let failed = |what: &str, error: &io::Error| refused(&format!("{what}: {}", reason(error)), WRITABLE_FOLDER);
+    let failed = |what: &str, error: &io::Error| {
+        refused(&format!("{what}: {}", reason(error)), WRITABLE_FOLDER)
+    };
     fs::create_dir_all(folder).map_err(|error| failed("cannot be made", &error))?;
-    let file = File::create(folder.join(LOCK_FILE)).map_err(|error| failed("cannot be written", &error))?;
+    let file = File::create(folder.join(LOCK_FILE))
+        .map_err(|error| failed("cannot be written", &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(refused("another node is running there", "a folder of its own for each node"))
-        }
+        Err(TryLockError::WouldBlock) => Err(refused(
+            "another node is running there",
+            "a folder of its own for each node",
+        )),
         Err(TryLockError::Error(error)) => Err(failed("cannot be locked", &error)),
     }
 }
@@ -183,9 +225,17 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let file = parent.path().join("file");
         File::create(&file).unwrap();
-        let named = |folder: &Path| format!("data_dir (COUNTERFOIL_DATA_DIR) is \"{}\" and ", folder.display());
+        let named = |folder: &Path| {
+            format!(
+                "data_dir (COUNTERFOIL_DATA_DIR) is \"{}\" and ",
+                folder.display()
+            )
+        };
         let inside = file.join("data");
-        let told = format!("{}cannot be made: Not a directory; allowed: {WRITABLE_FOLDER}", named(&inside));
+        let told = format!(
+            "{}cannot be made: Not a directory; allowed: {WRITABLE_FOLDER}",
+            named(&inside)
+        );
         assert_eq!(refusal(&inside), told);
         let folder = parent.path().join("data");
         let held = lock_data_folder(&folder).unwrap();

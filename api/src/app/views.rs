@@ -11,8 +11,8 @@ use projections::{QuarantinedEntity as InQuarantine, ViewError, Views};
 use uuid::Uuid;
 
 use crate::ports::{
-    BuildFrom, BuildStage, QuarantinedEntity, ReadError, ReadFuture, RebuildBegun, ViewHealed, ViewOperations,
-    ViewProgress, ViewReverted, ViewState, ViewStatus,
+    BuildFrom, BuildStage, QuarantinedEntity, ReadError, ReadFuture, RebuildBegun, ViewHealed,
+    ViewOperations, ViewProgress, ViewReverted, ViewState, ViewStatus,
 };
 
 /// How long a caller that goes back waits for it; most often it is a matter of milliseconds.
@@ -39,9 +39,13 @@ fn operation_error(error: ViewError) -> ReadError {
     match error {
         ViewError::Conflict { what, .. } => ReadError::Conflict(what),
         ViewError::KeyReused { .. } => ReadError::KeyReused,
-        ViewError::Unavailable { view, .. } | ViewError::Closed { view } | ViewError::NotReady { view } => {
+        ViewError::Unavailable { view, .. }
+        | ViewError::Closed { view }
+        | ViewError::NotReady { view } => {
             tracing::warn!(error = %error, view, "an operation on a view is not done");
-            ReadError::Unavailable { view: view.to_owned() }
+            ReadError::Unavailable {
+                view: view.to_owned(),
+            }
         }
         ViewError::Log(error) => super::history::read_error(error),
         error => {
@@ -52,7 +56,10 @@ fn operation_error(error: ViewError) -> ReadError {
 }
 
 fn binding(by: RequestBinding) -> Binding {
-    Binding { key: by.key.as_uuid(), fingerprint: by.fingerprint }
+    Binding {
+        key: by.key.as_uuid(),
+        fingerprint: by.fingerprint,
+    }
 }
 
 fn shown(status: views::ViewStatus) -> ViewStatus {
@@ -69,7 +76,12 @@ fn shown(status: views::ViewStatus) -> ViewStatus {
         kept: status.kept,
         progress: status.progress.as_ref().map(shown_progress),
         error: status.error,
-        quarantined: status.quarantined.into_iter().take(QUARANTINED).map(shown_quarantined).collect(),
+        quarantined: status
+            .quarantined
+            .into_iter()
+            .take(QUARANTINED)
+            .map(shown_quarantined)
+            .collect(),
     }
 }
 
@@ -121,23 +133,50 @@ impl ViewOperations for OperatedViews {
                 BuildFrom::History => generations::BuildFrom::History,
                 BuildFrom::Entities => generations::BuildFrom::Entities,
             };
-            let generation = view.rebuild(built_from, by.map(binding)).await.map_err(operation_error)?;
-            Ok(RebuildBegun { name: name.to_owned(), generation, from })
+            let generation = view
+                .rebuild(built_from, by.map(binding))
+                .await
+                .map_err(operation_error)?;
+            Ok(RebuildBegun {
+                name: name.to_owned(),
+                generation,
+                from,
+            })
         })
     }
 
-    fn revert<'a>(&'a self, name: &'a str, by: Option<RequestBinding>) -> ReadFuture<'a, ViewReverted> {
+    fn revert<'a>(
+        &'a self,
+        name: &'a str,
+        by: Option<RequestBinding>,
+    ) -> ReadFuture<'a, ViewReverted> {
         Box::pin(async move {
-            let reverted = self.named(name)?.revert(REVERT_WAIT, by.map(binding)).await.map_err(operation_error)?;
-            Ok(ViewReverted { name: name.to_owned(), generation: reverted.generation, done: reverted.done })
+            let reverted = self
+                .named(name)?
+                .revert(REVERT_WAIT, by.map(binding))
+                .await
+                .map_err(operation_error)?;
+            Ok(ViewReverted {
+                name: name.to_owned(),
+                generation: reverted.generation,
+                done: reverted.done,
+            })
         })
     }
 
     fn heal<'a>(&'a self, name: &'a str, entity: Uuid) -> ReadFuture<'a, ViewHealed> {
         Box::pin(async move {
-            let healed = self.named(name)?.heal(entity).await.map_err(operation_error)?;
+            let healed = self
+                .named(name)?
+                .heal(entity)
+                .await
+                .map_err(operation_error)?;
             let version = healed.ok_or(ReadError::NotFound("customer or order in the view"))?;
-            Ok(ViewHealed { name: name.to_owned(), entity_id: entity, version })
+            Ok(ViewHealed {
+                name: name.to_owned(),
+                entity_id: entity,
+                version,
+            })
         })
     }
 }

@@ -37,17 +37,36 @@ async fn check_credit(stores: &Stores, report: &mut Report) -> Result<(), AuditE
         let limit = Money::from_cents(wrong.credit_limit_cents);
         let subject = subject(Service::Customers, wrong.customer_id);
         let problem = if wrong.reserved_cents == wrong.reservations_cents {
-            Problem::new(subject, "reserved", format_args!("0.00 to {limit}"), reserved)
+            Problem::new(
+                subject,
+                "reserved",
+                format_args!("0.00 to {limit}"),
+                reserved,
+            )
         } else {
             let sum = Money::from_cents(wrong.reservations_cents);
-            Problem::new(subject, "reserved", format_args!("{sum}, the sum of its reservations"), reserved)
+            Problem::new(
+                subject,
+                "reserved",
+                format_args!("{sum}, the sum of its reservations"),
+                reserved,
+            )
         };
         report.violated_by(Invariant::Credit, problem);
     }
     for orphan in credit::orphans(&stores.customers, MISMATCHES).await? {
-        let found = format!("{} for {}", Money::from_cents(orphan.amount_cents), orphan.customer_id);
+        let found = format!(
+            "{} for {}",
+            Money::from_cents(orphan.amount_cents),
+            orphan.customer_id
+        );
         let subject = format!("reservation of order {}", orphan.order_id);
-        let problem = Problem::new(subject, "reservation", "an amount above 0.00 of a known customer", found);
+        let problem = Problem::new(
+            subject,
+            "reservation",
+            "an amount above 0.00 of a known customer",
+            found,
+        );
         report.violated_by(Invariant::Credit, problem);
     }
     Ok(())
@@ -62,10 +81,23 @@ async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result
         .into_iter()
         .map(|row| {
             let (version, updated_at) = (row.version, Timestamp::from_micros(row.updated_at));
-            (row.customer_id, Row { document: Ok(rows::customer(row)), version, updated_at })
+            (
+                row.customer_id,
+                Row {
+                    document: Ok(rows::customer(row)),
+                    version,
+                    updated_at,
+                },
+            )
         })
         .collect();
-    let entities = Range::<AuditedCustomer> { service: Service::Customers, shards: stores.shards, rows, views, report };
+    let entities = Range::<AuditedCustomer> {
+        service: Service::Customers,
+        shards: stores.shards,
+        rows,
+        views,
+        report,
+    };
     entities.compare(&snapshot, range).await?;
     Ok(snapshot.end().await?)
 }

@@ -1,4 +1,5 @@
-//! Customers and orders as an audit folds them, and their rows as documents, so that rows, views and folds compare.
+//! Customers and orders as an audit folds them, and their rows as documents, so that rows, views
+//! and folds compare.
 
 use std::sync::Arc;
 
@@ -22,25 +23,36 @@ impl Entity for AuditedCustomer {
 
     fn first(id: Uuid, message: &Message) -> Result<Self, Mismatch> {
         match decode_customer_event(message).map_err(|e| Mismatch::unreadable("event", &e))? {
-            CustomerEvent::Created(created) => {
-                Ok(AuditedCustomer(Customer::created(CustomerId(id), &created, message.time)))
-            }
-            _ => Err(Mismatch::new("first event", "customer.created", &message.name)),
+            CustomerEvent::Created(created) => Ok(AuditedCustomer(Customer::created(
+                CustomerId(id),
+                &created,
+                message.time,
+            ))),
+            _ => Err(Mismatch::new(
+                "first event",
+                "customer.created",
+                &message.name,
+            )),
         }
     }
 
     fn next(&mut self, message: &Message) -> Result<(), Mismatch> {
-        let event = decode_customer_event(message).map_err(|e| Mismatch::unreadable("event", &e))?;
+        let event =
+            decode_customer_event(message).map_err(|e| Mismatch::unreadable("event", &e))?;
         let before = self.0.reserved;
         let (change, reserved) = match &event {
-            CustomerEvent::Created(_) => return Err(Mismatch::new("event", "a change", &message.name)),
+            CustomerEvent::Created(_) => {
+                return Err(Mismatch::new("event", "a change", &message.name));
+            }
             CustomerEvent::CreditReserved(change) => (change, before.checked_add(change.amount)),
             CustomerEvent::CreditReleased(change) => (change, before.checked_sub(change.amount)),
         };
         let available = reserved.and_then(|reserved| self.0.credit_limit.checked_sub(reserved));
-        let fits = |available: &Money| !available.is_negative() && *available <= self.0.credit_limit;
+        let fits =
+            |available: &Money| !available.is_negative() && *available <= self.0.credit_limit;
         if available.filter(fits) != Some(change.available_credit) {
-            let expected = available.map_or_else(|| "a balance".to_owned(), |available| available.to_string());
+            let expected =
+                available.map_or_else(|| "a balance".to_owned(), |available| available.to_string());
             let what = format!("credit available at version {}", message.version);
             return Err(Mismatch::new(what, expected, change.available_credit));
         }

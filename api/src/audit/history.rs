@@ -1,7 +1,8 @@
-//! The history of one entity, folded event by event: contiguous versions, times that never go back, changes that its
-//! states allow.
+//! The history of one entity, folded event by event: contiguous versions, times that never go back,
+//! changes that its states allow.
 //!
-//! A view may show an older version, so the fold keeps the states at the versions that views show ([`Mark`]).
+//! A view may show an older version, so the fold keeps the states at the versions that views show
+//! ([`Mark`]).
 
 use domain::Timestamp;
 use serde::Serialize;
@@ -47,7 +48,11 @@ pub(super) struct History<E> {
 
 impl<E: Entity> History<E> {
     pub(super) fn new(id: Uuid, shown: &[u64]) -> Self {
-        let mark = |version: &u64| Mark { version: *version, state: None, next_sequence: None };
+        let mark = |version: &u64| Mark {
+            version: *version,
+            state: None,
+            next_sequence: None,
+        };
         History {
             id,
             version: 0,
@@ -73,11 +78,19 @@ impl<E: Entity> History<E> {
     fn fold(&mut self, message: &Message) -> Result<(), Mismatch> {
         let next = self.version + 1;
         if message.version != next {
-            return Err(Mismatch::new("version of the next event", next, message.version));
+            return Err(Mismatch::new(
+                "version of the next event",
+                next,
+                message.version,
+            ));
         }
         if message.time < self.time {
             let what = format!("time of version {next}");
-            return Err(Mismatch::new(what, format_args!("{} or later", self.time), message.time));
+            return Err(Mismatch::new(
+                what,
+                format_args!("{} or later", self.time),
+                message.time,
+            ));
         }
         match &mut self.state {
             None => self.state = Some(E::first(self.id, message)?),

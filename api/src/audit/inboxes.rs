@@ -1,4 +1,5 @@
-//! The inboxes: positions of known sources, none beyond what its source has sent; and the same for views.
+//! The inboxes: positions of known sources, none beyond what its source has sent; and the same for
+//! views.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,8 @@ use super::problem::{Mismatch, Problem};
 use super::report::{EXAMPLES, Invariant, Report};
 use super::stores::{Stores, ViewState};
 
-/// Checks outboxes and inboxes. Positions are read before the outboxes they are compared with, so that a node may run.
+/// Checks outboxes and inboxes. Positions are read before the outboxes they are compared with, so
+/// that a node may run.
 pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
     let mut report = Report::default();
     let received = received(stores, &mut report).await?;
@@ -24,7 +26,10 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
     for (shard, positions) in &received {
         for (source, position) in positions {
             if let Some(mismatch) = beyond(*source, *position, &reaches) {
-                report.violated_by(Invariant::Inbox, Problem::of(format_args!("inbox of {shard}"), mismatch));
+                report.violated_by(
+                    Invariant::Inbox,
+                    Problem::of(format_args!("inbox of {shard}"), mismatch),
+                );
             }
         }
     }
@@ -37,24 +42,36 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
 fn compare_view(view: &ViewState, reaches: &BTreeMap<ShardId, Reach>, report: &mut Report) {
     for (source, position) in &view.positions {
         if let Some(mismatch) = beyond(*source, *position, reaches) {
-            report.violated_by(view.invariant, Problem::of(format_args!("view {}", view.name), mismatch));
+            report.violated_by(
+                view.invariant,
+                Problem::of(format_args!("view {}", view.name), mismatch),
+            );
         }
     }
     let reached = |shard: &ShardId| view.positions.get(shard).copied().unwrap_or(0);
-    let shards_behind = reaches.iter().filter(|(shard, reach)| reached(shard) < reach.last_event).count();
+    let shards_behind = reaches
+        .iter()
+        .filter(|(shard, reach)| reached(shard) < reach.last_event)
+        .count();
     let lag = report.view(view.name);
     lag.shards_behind = u64::try_from(shards_behind).unwrap_or(0);
-    let told = |entity: &QuarantinedEntity| format!("{} at version {}", entity.entity, entity.version);
+    let told =
+        |entity: &QuarantinedEntity| format!("{} at version {}", entity.entity, entity.version);
     lag.quarantined = view.quarantined.iter().map(told).collect();
 }
 
 /// The positions of all shards, and what they have parked.
-async fn received(stores: &Stores, report: &mut Report) -> Result<BTreeMap<ShardId, Positions>, AuditError> {
+async fn received(
+    stores: &Stores,
+    report: &mut Report,
+) -> Result<BTreeMap<ShardId, Positions>, AuditError> {
     let mut received: BTreeMap<ShardId, Positions> = BTreeMap::new();
     for service in Service::ALL {
         let snapshot = Snapshot::begin(stores.database(service)).await?;
         let rows = snapshot.inboxes().await?;
-        let parked = snapshot.parked(u64::try_from(EXAMPLES).unwrap_or(0)).await?;
+        let parked = snapshot
+            .parked(u64::try_from(EXAMPLES).unwrap_or(0))
+            .await?;
         snapshot.end().await?;
         report.checked(Invariant::Inbox, rows.len());
         for row in rows {
@@ -68,29 +85,56 @@ async fn received(stores: &Stores, report: &mut Report) -> Result<BTreeMap<Shard
         let work = &mut report.work_in_flight;
         work.waiting_for_retry += parked.waiting;
         work.quarantined += parked.quarantined;
-        work.quarantined_entities.extend(parked.examples.iter().map(Uuid::to_string));
+        work.quarantined_entities
+            .extend(parked.examples.iter().map(Uuid::to_string));
     }
     Ok(received)
 }
 
-fn place(service: Service, row: &InboxRow, shards: u16) -> Result<(ShardId, ShardId, u64), Problem> {
+fn place(
+    service: Service,
+    row: &InboxRow,
+    shards: u16,
+) -> Result<(ShardId, ShardId, u64), Problem> {
     let subject = format!("inbox of {service}/{}", row.shard);
-    let shard = u16::try_from(row.shard).ok().filter(|number| *number < shards);
+    let shard = u16::try_from(row.shard)
+        .ok()
+        .filter(|number| *number < shards);
     let Some(number) = shard else {
-        return Err(Problem::new(subject, "shard", format_args!("one of {shards}"), row.shard));
+        return Err(Problem::new(
+            subject,
+            "shard",
+            format_args!("one of {shards}"),
+            row.shard,
+        ));
     };
     let Some(source) = row.source(shards) else {
         let found = format!("{}/{}", row.source_service, row.source_shard);
-        return Err(Problem::new(subject, "source", "a shard that exists", found));
+        return Err(Problem::new(
+            subject,
+            "source",
+            "a shard that exists",
+            found,
+        ));
     };
     let Ok(position) = u64::try_from(row.position) else {
-        return Err(Problem::new(subject, format_args!("position in {source}"), "0 or more", row.position));
+        return Err(Problem::new(
+            subject,
+            format_args!("position in {source}"),
+            "0 or more",
+            row.position,
+        ));
     };
     Ok((ShardId::new(service, number), source, position))
 }
 
 fn beyond(source: ShardId, position: u64, reaches: &BTreeMap<ShardId, Reach>) -> Option<Mismatch> {
     let last = reaches.get(&source).map_or(0, |reach| reach.last);
-    (position > last)
-        .then(|| Mismatch::new(format_args!("position in {source}"), format_args!("at most {last}"), position))
+    (position > last).then(|| {
+        Mismatch::new(
+            format_args!("position in {source}"),
+            format_args!("at most {last}"),
+            position,
+        )
+    })
 }

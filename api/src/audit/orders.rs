@@ -1,4 +1,5 @@
-//! Orders: their events folded against row and document, the saga that their state asks for, and their reservations.
+//! Orders: their events folded against row and document, the saga that their state asks for, and
+//! their reservations.
 
 use std::collections::HashMap;
 
@@ -32,7 +33,11 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
     }
 }
 
-async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result<HashMap<Uuid, OrderHead>, AuditError> {
+async fn compare(
+    stores: &Stores,
+    range: IdRange,
+    report: &mut Report,
+) -> Result<HashMap<Uuid, OrderHead>, AuditError> {
     let views = stores.order_views(range, report).await?;
     let snapshot = Snapshot::begin(&stores.orders).await?;
     let rows = snapshot.orders(range).await?;
@@ -42,10 +47,23 @@ async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result
         .into_iter()
         .map(|row| {
             let (version, updated_at) = (row.version, Timestamp::from_micros(row.updated_at));
-            (row.order_id, Row { document: order_row(row), version, updated_at })
+            (
+                row.order_id,
+                Row {
+                    document: order_row(row),
+                    version,
+                    updated_at,
+                },
+            )
         })
         .collect();
-    let entities = Range::<AuditedOrder> { service: Service::Orders, shards: stores.shards, rows, views, report };
+    let entities = Range::<AuditedOrder> {
+        service: Service::Orders,
+        shards: stores.shards,
+        rows,
+        views,
+        report,
+    };
     entities.compare(&snapshot, range).await?;
     snapshot.end().await?;
     Ok(heads)
@@ -66,7 +84,10 @@ async fn check_sagas(
     heads: &HashMap<Uuid, OrderHead>,
     report: &mut Report,
 ) -> Result<(), AuditError> {
-    let wanted: Vec<_> = heads.iter().flat_map(|(id, head)| sagas_of(OrderId(*id), head)).collect();
+    let wanted: Vec<_> = heads
+        .iter()
+        .flat_map(|(id, head)| sagas_of(OrderId(*id), head))
+        .collect();
     let ids: Vec<SagaId> = wanted.iter().map(|(_, saga, _)| *saga).collect();
     let found = snapshot.open_sagas(&ids).await?;
     for (order, saga, must_be_open) in wanted {
@@ -75,7 +96,11 @@ async fn check_sagas(
             Some(false) if must_be_open => "one that has ended",
             Some(_) => continue,
         };
-        let expected = if must_be_open { format!("an open saga {saga}") } else { format!("saga {saga}") };
+        let expected = if must_be_open {
+            format!("an open saga {saga}")
+        } else {
+            format!("saga {saga}")
+        };
         let problem = Problem::new(subject(Service::Orders, order.0), "saga", expected, state);
         report.violated_by(Invariant::Sagas, problem);
     }
@@ -84,10 +109,17 @@ async fn check_sagas(
 
 /// The sagas an order must have, and whether they must be open. Their ids follow from the order.
 fn sagas_of(id: OrderId, head: &OrderHead) -> Vec<(OrderId, SagaId, bool)> {
-    let lock = OrderState::from_name(&head.state).and_then(OrderState::lock).map(|lock| lock.held_by);
+    let lock = OrderState::from_name(&head.state)
+        .and_then(OrderState::lock)
+        .map(|lock| lock.held_by);
     let saga = |kind: SagaKind, version| SagaId::derive(kind.name(), id, version);
-    let created = (id, saga(SagaKind::CreateOrder, 1), lock == Some(SagaKind::CreateOrder));
+    let created = (
+        id,
+        saga(SagaKind::CreateOrder, 1),
+        lock == Some(SagaKind::CreateOrder),
+    );
     let version = u64::try_from(head.version).unwrap_or(0);
-    let cancel = (lock == Some(SagaKind::CancelOrder)).then(|| (id, saga(SagaKind::CancelOrder, version), true));
+    let cancel = (lock == Some(SagaKind::CancelOrder))
+        .then(|| (id, saga(SagaKind::CancelOrder, version), true));
     [Some(created), cancel].into_iter().flatten().collect()
 }

@@ -25,7 +25,8 @@ pub(super) struct Reach {
     pub last_event: u64,
 }
 
-/// Walks the outboxes of all shards. `received` holds, per receiving shard, what it had received before this began.
+/// Walks the outboxes of all shards. `received` holds, per receiving shard, what it had received
+/// before this began.
 pub(super) async fn audit(
     stores: &Stores,
     received: &BTreeMap<ShardId, Positions>,
@@ -56,8 +57,20 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(shard: ShardId, shards: u16, received: &'a BTreeMap<ShardId, Positions>, report: &'a mut Report) -> Self {
-        Walk { shard, shards, received, report, next: 1, reach: Reach::default() }
+    fn new(
+        shard: ShardId,
+        shards: u16,
+        received: &'a BTreeMap<ShardId, Positions>,
+        report: &'a mut Report,
+    ) -> Self {
+        Walk {
+            shard,
+            shards,
+            received,
+            report,
+            next: 1,
+            reach: Reach::default(),
+        }
     }
 
     async fn walk(&mut self, stores: &Stores) -> Result<(), AuditError> {
@@ -65,11 +78,17 @@ impl<'a> Walk<'a> {
         let mut first_notes = None;
         loop {
             let snapshot = Snapshot::begin(stores.database(self.shard.service)).await?;
-            let notes = snapshot.shard_notes().await?.remove(&i32::from(self.shard.number));
+            let notes = snapshot
+                .shard_notes()
+                .await?
+                .remove(&i32::from(self.shard.number));
             let rows = snapshot.outbox(self.shard, after, ROWS).await?;
             snapshot.end().await?;
             // A shard that was never owned has no notes, and has sent nothing.
-            let notes = notes.unwrap_or(ShardNotes { published: 0, pruned: 0 });
+            let notes = notes.unwrap_or(ShardNotes {
+                published: 0,
+                pruned: 0,
+            });
             self.report.checked(Invariant::Outbox, rows.len());
             for row in &rows {
                 self.row(row, &notes);
@@ -86,8 +105,13 @@ impl<'a> Walk<'a> {
     }
 
     fn row(&mut self, row: &OutboxRow, notes: &ShardNotes) {
-        let (Ok(sequence), Ok(count)) = (u64::try_from(row.sequence), u64::try_from(row.count)) else {
-            self.wrong(Mismatch::new("row", "a sequence and count above 0", format_args!("{row:?}")));
+        let (Ok(sequence), Ok(count)) = (u64::try_from(row.sequence), u64::try_from(row.count))
+        else {
+            self.wrong(Mismatch::new(
+                "row",
+                "a sequence and count above 0",
+                format_args!("{row:?}"),
+            ));
             return;
         };
         if let Some(mismatch) = gap(self.next, sequence, notes.pruned) {
@@ -99,13 +123,24 @@ impl<'a> Walk<'a> {
             self.reach.last_event = sequence;
         }
         match &row.messages {
-            Err(error) => self.wrong(Mismatch::unreadable(format_args!("messages of row {sequence}"), error)),
+            Err(error) => self.wrong(Mismatch::unreadable(
+                format_args!("messages of row {sequence}"),
+                error,
+            )),
             Ok(messages) => {
                 let whole = sequence > notes.pruned;
                 let found = u64::try_from(messages.len()).unwrap_or(u64::MAX);
-                let fits = if row.has_events { found < count } else { found == count || !whole };
+                let fits = if row.has_events {
+                    found < count
+                } else {
+                    found == count || !whole
+                };
                 if !fits {
-                    self.wrong(Mismatch::new(format_args!("messages of row {sequence}"), count, found));
+                    self.wrong(Mismatch::new(
+                        format_args!("messages of row {sequence}"),
+                        count,
+                        found,
+                    ));
                 }
                 for (sequence, destination) in messages {
                     self.message(*sequence, *destination);
@@ -115,12 +150,22 @@ impl<'a> Walk<'a> {
     }
 
     fn message(&mut self, sequence: u64, destination: Destination) {
-        let Destination::Shard(receiver) = destination else { return };
+        let Destination::Shard(receiver) = destination else {
+            return;
+        };
         if receiver.number >= self.shards {
             let what = format!("destination of message {sequence}");
-            self.wrong(Mismatch::new(what, format_args!("one of {} shards", self.shards), receiver));
+            self.wrong(Mismatch::new(
+                what,
+                format_args!("one of {} shards", self.shards),
+                receiver,
+            ));
         }
-        let reached = self.received.get(&receiver).and_then(|positions| positions.get(&self.shard)).copied();
+        let reached = self
+            .received
+            .get(&receiver)
+            .and_then(|positions| positions.get(&self.shard))
+            .copied();
         if sequence > reached.unwrap_or(0) {
             self.report.work_in_flight.messages += 1;
         }
@@ -128,17 +173,28 @@ impl<'a> Walk<'a> {
 
     fn end(&mut self, first: &ShardNotes, notes: &ShardNotes) {
         // The newest rows may have been removed, when they held no events.
-        let removed = if notes.pruned == 0 { 0 } else { notes.pruned + beyond() };
+        let removed = if notes.pruned == 0 {
+            0
+        } else {
+            notes.pruned + beyond()
+        };
         let last = self.next - 1;
         let may_be = last.max(removed);
         if first.published > may_be {
-            self.wrong(Mismatch::new("published", format_args!("at most {may_be}"), first.published));
+            self.wrong(Mismatch::new(
+                "published",
+                format_args!("at most {may_be}"),
+                first.published,
+            ));
         }
         self.reach.last = may_be;
     }
 
     fn wrong(&mut self, mismatch: Mismatch) {
-        self.report.violated_by(Invariant::Outbox, Problem::of(format_args!("outbox of {}", self.shard), mismatch));
+        self.report.violated_by(
+            Invariant::Outbox,
+            Problem::of(format_args!("outbox of {}", self.shard), mismatch),
+        );
     }
 }
 
@@ -147,12 +203,15 @@ fn beyond() -> u64 {
     u64::try_from(MAX_MESSAGES).unwrap_or(0).saturating_sub(1)
 }
 
-/// What is wrong with a row of this sequence where `next` should come. Rows without events are removed up to `pruned`.
+/// What is wrong with a row of this sequence where `next` should come. Rows without events are
+/// removed up to `pruned`.
 fn gap(next: u64, sequence: u64, pruned: u64) -> Option<Mismatch> {
     if sequence == next {
         return None;
     }
-    let removed = next < sequence && next <= pruned && sequence <= pruned.saturating_add(beyond()).saturating_add(1);
+    let removed = next < sequence
+        && next <= pruned
+        && sequence <= pruned.saturating_add(beyond()).saturating_add(1);
     (!removed).then(|| Mismatch::new("sequence of the next row", next, sequence))
 }
 

@@ -39,7 +39,11 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: expected {}, found {}", self.subject, self.what, self.expected, self.found)
+        write!(
+            f,
+            "{}: {}: expected {}, found {}",
+            self.subject, self.what, self.expected, self.found
+        )
     }
 }
 
@@ -52,8 +56,16 @@ pub(super) struct Mismatch {
 }
 
 impl Mismatch {
-    pub(super) fn new(what: impl fmt::Display, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
-        Mismatch { what: what.to_string(), expected: expected.to_string(), found: found.to_string() }
+    pub(super) fn new(
+        what: impl fmt::Display,
+        expected: impl fmt::Display,
+        found: impl fmt::Display,
+    ) -> Self {
+        Mismatch {
+            what: what.to_string(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }
     }
 
     pub(super) fn unreadable(what: impl fmt::Display, error: &dyn std::error::Error) -> Self {
@@ -68,7 +80,11 @@ impl Mismatch {
 }
 
 /// The first field in which two documents of one type differ; `None` when they are equal.
-pub(super) fn difference<T: PartialEq + Serialize>(what: &str, expected: &T, found: &T) -> Option<Mismatch> {
+pub(super) fn difference<T: PartialEq + Serialize>(
+    what: &str,
+    expected: &T,
+    found: &T,
+) -> Option<Mismatch> {
     if expected == found {
         return None;
     }
@@ -85,5 +101,9 @@ pub(super) fn difference<T: PartialEq + Serialize>(what: &str, expected: &T, fou
     let mut names = expected.keys().chain(found.keys());
     let differs = names.find(|name| expected.get(*name) != found.get(*name));
     let name = differs.map_or("value", String::as_str);
-    Some(Mismatch::new(format_args!("{what} {name}"), shown(&expected, name), shown(&found, name)))
+    Some(Mismatch::new(
+        format_args!("{what} {name}"),
+        shown(&expected, name),
+        shown(&found, name),
+    ))
 }

@@ -1,8 +1,8 @@
-//! One range of customers or orders: each entity's events are folded and compared with its row and with what views
-//! show of it.
+//! One range of customers or orders: each entity's events are folded and compared with its row and
+//! with what views show of it.
 //!
-//! Rows and events are of one snapshot. What views show is read before that, so a view is never found to be newer
-//! than the entity unless it is wrong.
+//! Rows and events are of one snapshot. What views show is read before that, so a view is never
+//! found to be newer than the entity unless it is wrong.
 
 use std::collections::HashMap;
 
@@ -40,7 +40,11 @@ pub(super) struct Range<'a, E: Entity> {
 
 impl<E: Entity> Range<'_, E> {
     /// Folds all events of the range and compares.
-    pub(super) async fn compare(mut self, snapshot: &Snapshot, range: IdRange) -> Result<(), StoreError> {
+    pub(super) async fn compare(
+        mut self,
+        snapshot: &Snapshot,
+        range: IdRange,
+    ) -> Result<(), StoreError> {
         self.report.checked(Invariant::History, self.rows.len());
         for view in &self.views {
             self.report.checked(view.invariant, view.len());
@@ -54,13 +58,19 @@ impl<E: Entity> Range<'_, E> {
             more = u64::try_from(units.len()).is_ok_and(|found| found == UNITS);
             after = units.last().map(UnitEvents::place);
             for unit in units {
-                if current.as_ref().is_none_or(|history| history.id != unit.entity)
+                if current
+                    .as_ref()
+                    .is_none_or(|history| history.id != unit.entity)
                     && let Some(done) = current.replace(self.history_of(unit.entity))
                 {
                     self.entity(done);
                 }
                 if let Some(history) = &mut current {
-                    take(history, unit, ShardId::of(self.service, history.id, self.shards));
+                    take(
+                        history,
+                        unit,
+                        ShardId::of(self.service, history.id, self.shards),
+                    );
                 }
             }
         }
@@ -80,11 +90,13 @@ impl<E: Entity> Range<'_, E> {
     fn entity(&mut self, history: History<E>) {
         let row = self.rows.remove(&history.id);
         // A row that is ahead of the fold has lost its newest events.
-        let is_behind_row =
-            row.as_ref().is_some_and(|row| u64::try_from(row.version).is_ok_and(|v| v > history.version));
+        let is_behind_row = row
+            .as_ref()
+            .is_some_and(|row| u64::try_from(row.version).is_ok_and(|v| v > history.version));
         let subject = subject(self.service, history.id);
         if let Some(mismatch) = compare_row(&history, row) {
-            self.report.violated_by(Invariant::History, Problem::of(&subject, mismatch));
+            self.report
+                .violated_by(Invariant::History, Problem::of(&subject, mismatch));
         }
         let source = ShardId::of(self.service, history.id, self.shards);
         for (view, mark) in self.views.iter_mut().zip(&history.marks) {
@@ -97,7 +109,8 @@ impl<E: Entity> Range<'_, E> {
                 Verdict::Current => {}
                 Verdict::Behind => self.report.view(view.name).behind += 1,
                 Verdict::Wrong(mismatch) => {
-                    self.report.violated_by(view.invariant, Problem::of(&subject, mismatch));
+                    self.report
+                        .violated_by(view.invariant, Problem::of(&subject, mismatch));
                 }
             }
         }
@@ -106,14 +119,24 @@ impl<E: Entity> Range<'_, E> {
     fn entities_without_events(&mut self) {
         let mut known = Vec::with_capacity(self.rows.len());
         for (id, _) in self.rows.drain() {
-            let problem = Problem::new(subject(self.service, id), "events", "those of its versions", "none");
+            let problem = Problem::new(
+                subject(self.service, id),
+                "events",
+                "those of its versions",
+                "none",
+            );
             self.report.violated_by(Invariant::History, problem);
             known.push(id);
         }
         for view in &mut self.views {
             for id in view.rest() {
                 if !known.contains(&id) {
-                    let problem = Problem::new(subject(self.service, id), "document", "none", "one without an entity");
+                    let problem = Problem::new(
+                        subject(self.service, id),
+                        "document",
+                        "none",
+                        "one without an entity",
+                    );
                     self.report.violated_by(view.invariant, problem);
                 }
             }
@@ -123,15 +146,26 @@ impl<E: Entity> Range<'_, E> {
 
 fn take<E: Entity>(history: &mut History<E>, unit: UnitEvents, shard: ShardId) {
     if !unit.stands_in(shard) {
-        history.breaks(Mismatch::new("shard of its events", shard.number, unit.shard));
+        history.breaks(Mismatch::new(
+            "shard of its events",
+            shard.number,
+            unit.shard,
+        ));
     }
     match unit.events {
         Ok(events) if events.is_empty() => {
-            history.breaks(Mismatch::new(format_args!("events of version {}", unit.version), "at least one", "none"));
+            history.breaks(Mismatch::new(
+                format_args!("events of version {}", unit.version),
+                "at least one",
+                "none",
+            ));
         }
         Ok(events) => events.iter().for_each(|event| history.take(event)),
         Err(error) => {
-            history.breaks(Mismatch::unreadable(format_args!("events of version {}", unit.version), &error));
+            history.breaks(Mismatch::unreadable(
+                format_args!("events of version {}", unit.version),
+                &error,
+            ));
         }
     }
 }
@@ -142,7 +176,11 @@ fn compare_row<E: Entity>(history: &History<E>, row: Option<Row<E::Document>>) -
     }
     let folded = history.state.as_ref()?.document();
     let Some(row) = row else {
-        return Some(Mismatch::new("row", format_args!("one at version {}", history.version), "none"));
+        return Some(Mismatch::new(
+            "row",
+            format_args!("one at version {}", history.version),
+            "none",
+        ));
     };
     let found = match row.document {
         Ok(found) => found,

@@ -32,7 +32,9 @@ pub enum Invariant {
 impl Invariant {
     const fn text(self) -> &'static str {
         match self {
-            Invariant::Credit => "reserved credit is the sum of the reservations and within the limit",
+            Invariant::Credit => {
+                "reserved credit is the sum of the reservations and within the limit"
+            }
             Invariant::Reservations => "orders hold the reservations their states ask for",
             Invariant::History => "the fold of the events is the row, versions without gaps",
             Invariant::Outbox => "outbox sequences without gaps, messages readable",
@@ -110,12 +112,18 @@ impl Report {
 
     #[must_use]
     pub fn violations(&self) -> u64 {
-        self.invariants.values().map(|finding| finding.violations).sum()
+        self.invariants
+            .values()
+            .map(|finding| finding.violations)
+            .sum()
     }
 
     /// The invariants that do not hold.
     pub fn violated(&self) -> impl Iterator<Item = Invariant> {
-        self.invariants.iter().filter(|(_, finding)| finding.violations > 0).map(|(invariant, _)| *invariant)
+        self.invariants
+            .iter()
+            .filter(|(_, finding)| finding.violations > 0)
+            .map(|(invariant, _)| *invariant)
     }
 
     /// The report as one JSON object.
@@ -188,7 +196,9 @@ impl fmt::Display for Report {
             match (finding.unchecked, finding.violations) {
                 (Some(why), 0) => writeln!(f, "unchecked     {text}: {why}")?,
                 (_, 0) => writeln!(f, "ok            {text} ({} checked)", finding.checked)?,
-                (_, violations) => writeln!(f, "{:<13} {text}", format!("violated ({violations})"))?,
+                (_, violations) => {
+                    writeln!(f, "{:<13} {text}", format!("violated ({violations})"))?
+                }
             }
             for example in &finding.examples {
                 writeln!(f, "              {example}")?;
@@ -196,7 +206,11 @@ impl fmt::Display for Report {
         }
         self.fmt_work(f)?;
         for (name, lag) in &self.views {
-            write!(f, "view {name}: {} documents behind, in {} shards", lag.behind, lag.shards_behind)?;
+            write!(
+                f,
+                "view {name}: {} documents behind, in {} shards",
+                lag.behind, lag.shards_behind
+            )?;
             fmt_some(f, "in quarantine", &lag.quarantined)?;
             writeln!(f)?;
         }
@@ -211,19 +225,31 @@ impl fmt::Display for Report {
 impl Report {
     fn fmt_work(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let work = &self.work_in_flight;
-        let node = if self.node_running { "a node is running" } else { "no node is running" };
+        let node = if self.node_running {
+            "a node is running"
+        } else {
+            "no node is running"
+        };
         write!(
             f,
             "in flight ({node}): {} messages, {} waiting for a retry, {} in quarantine",
             work.messages, work.waiting_for_retry, work.quarantined
         )?;
         fmt_some(f, "entities", &work.quarantined_entities)?;
-        write!(f, "; {} sagas open, {} overdue, {} stuck", work.open_sagas, work.overdue_sagas, work.stuck_sagas)?;
+        write!(
+            f,
+            "; {} sagas open, {} overdue, {} stuck",
+            work.open_sagas, work.overdue_sagas, work.stuck_sagas
+        )?;
         fmt_some(f, "sagas", &work.stuck)?;
         writeln!(f)
     }
 }
 
 fn fmt_some(f: &mut fmt::Formatter<'_>, what: &str, ids: &[String]) -> fmt::Result {
-    if ids.is_empty() { Ok(()) } else { write!(f, " ({what}: {})", ids.join(", ")) }
+    if ids.is_empty() {
+        Ok(())
+    } else {
+        write!(f, " ({what}: {})", ids.join(", "))
+    }
 }

@@ -1,7 +1,7 @@
 //! Orders against the reservations of the other service.
 //!
-//! The two databases cannot be read at one moment. So what seems wrong is read again: the order, its reservation, the
-//! order once more; and it is wrong only if the order stood still meanwhile.
+//! The two databases cannot be read at one moment. So what seems wrong is read again: the order,
+//! its reservation, the order once more; and it is wrong only if the order stood still meanwhile.
 
 use std::collections::HashMap;
 
@@ -32,11 +32,16 @@ pub(super) async fn compare(
             suspects.push(reservation.order_id);
         }
     }
-    let lacking = orders.iter().filter(|(_, order)| judge(Some(order), None).is_some());
+    let lacking = orders
+        .iter()
+        .filter(|(_, order)| judge(Some(order), None).is_some());
     suspects.extend(lacking.map(|(id, _)| *id));
     for order in suspects {
         if let Some(mismatch) = look_again(stores, OrderId(order)).await? {
-            report.violated_by(Invariant::Reservations, Problem::of(subject(Service::Orders, order), mismatch));
+            report.violated_by(
+                Invariant::Reservations,
+                Problem::of(subject(Service::Orders, order), mismatch),
+            );
         }
     }
     Ok(())
@@ -46,7 +51,8 @@ async fn look_again(stores: &Stores, id: OrderId) -> Result<Option<Mismatch>, Au
     let before = entities::order_head(&stores.orders, id).await?;
     let reservation = entities::reservation(&stores.customers, id).await?;
     let after = entities::order_head(&stores.orders, id).await?;
-    let stood_still = before.map(|order| order.version) == after.as_ref().map(|order| order.version);
+    let stood_still =
+        before.map(|order| order.version) == after.as_ref().map(|order| order.version);
     Ok(judge(after.as_ref(), reservation.as_ref()).filter(|_| stood_still))
 }
 
@@ -54,22 +60,37 @@ async fn look_again(stores: &Stores, id: OrderId) -> Result<Option<Mismatch>, Au
 fn judge(order: Option<&OrderHead>, reservation: Option<&reservation::Model>) -> Option<Mismatch> {
     let what = "reservation";
     let shown = |reservation: &reservation::Model| {
-        format!("{} of customer {}", Money::from_cents(reservation.amount_cents), reservation.customer_id)
+        format!(
+            "{} of customer {}",
+            Money::from_cents(reservation.amount_cents),
+            reservation.customer_id
+        )
     };
     let Some(order) = order else {
         return reservation.map(|found| Mismatch::new(what, "none without an order", shown(found)));
     };
-    let asked = format!("{} of customer {}", Money::from_cents(order.total_cents), order.customer_id);
+    let asked = format!(
+        "{} of customer {}",
+        Money::from_cents(order.total_cents),
+        order.customer_id
+    );
     // An unknown state is told by the comparison of rows and events.
     let state = OrderState::from_name(&order.state)?;
     match (state, reservation) {
-        (OrderState::Approved | OrderState::Shipped, None) => {
-            Some(Mismatch::new(what, format_args!("{asked}, as it is {}", order.state), "none"))
-        }
-        (OrderState::Rejected | OrderState::Cancelled, Some(found)) => {
-            Some(Mismatch::new(what, format_args!("none, as it is {}", order.state), shown(found)))
-        }
-        (_, Some(found)) if found.customer_id != order.customer_id || found.amount_cents != order.total_cents => {
+        (OrderState::Approved | OrderState::Shipped, None) => Some(Mismatch::new(
+            what,
+            format_args!("{asked}, as it is {}", order.state),
+            "none",
+        )),
+        (OrderState::Rejected | OrderState::Cancelled, Some(found)) => Some(Mismatch::new(
+            what,
+            format_args!("none, as it is {}", order.state),
+            shown(found),
+        )),
+        (_, Some(found))
+            if found.customer_id != order.customer_id
+                || found.amount_cents != order.total_cents =>
+        {
             Some(Mismatch::new(what, asked, shown(found)))
         }
         _ => None,
@@ -81,11 +102,20 @@ mod tests {
     use super::*;
 
     fn order(state: &str) -> OrderHead {
-        OrderHead { customer_id: Uuid::from_u128(1), total_cents: 500, state: state.into(), version: 2 }
+        OrderHead {
+            customer_id: Uuid::from_u128(1),
+            total_cents: 500,
+            state: state.into(),
+            version: 2,
+        }
     }
 
     fn reservation(customer: u128, amount_cents: i64) -> reservation::Model {
-        reservation::Model { order_id: Uuid::from_u128(9), customer_id: Uuid::from_u128(customer), amount_cents }
+        reservation::Model {
+            order_id: Uuid::from_u128(9),
+            customer_id: Uuid::from_u128(customer),
+            amount_cents,
+        }
     }
 
     #[test]
@@ -102,8 +132,14 @@ mod tests {
             let order = order(state);
             assert_eq!(judge(Some(&order), Some(&right)).is_none(), with, "{state}");
             assert_eq!(judge(Some(&order), None).is_none(), without, "{state}");
-            assert!(judge(Some(&order), Some(&reservation(2, 500))).is_some(), "{state}");
-            assert!(judge(Some(&order), Some(&reservation(1, 499))).is_some(), "{state}");
+            assert!(
+                judge(Some(&order), Some(&reservation(2, 500))).is_some(),
+                "{state}"
+            );
+            assert!(
+                judge(Some(&order), Some(&reservation(1, 499))).is_some(),
+                "{state}"
+            );
         }
         assert!(judge(None, Some(&right)).is_some());
     }

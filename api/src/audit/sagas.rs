@@ -24,7 +24,9 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
         let sagas = snapshot.sagas(after, SAGAS).await?;
         let orders = snapshot.orders_of(&sagas).await?;
         snapshot.end().await?;
-        let Some(last) = sagas.last() else { return Ok(report) };
+        let Some(last) = sagas.last() else {
+            return Ok(report);
+        };
         after = Some(last.saga_id);
         report.checked(Invariant::Sagas, sagas.len());
         for saga in &sagas {
@@ -53,7 +55,10 @@ fn check(stores: &Stores, saga: &SagaRow, order: Option<&SagaOrder>, report: &mu
                 if stores.node_running {
                     let deadline = Timestamp::from_micros(saga.deadline);
                     let expected = format!("an end by its deadline {deadline}");
-                    report.violated_by(Invariant::Sagas, Problem::new(subject, "state", expected, state.name()));
+                    report.violated_by(
+                        Invariant::Sagas,
+                        Problem::new(subject, "state", expected, state.name()),
+                    );
                 }
             }
         }
@@ -66,13 +71,18 @@ fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaS
     let kind = SagaKind::from_name(&saga.kind).ok_or_else(|| unknown("type", &saga.kind))?;
     let state = SagaState::from_name(&saga.state).ok_or_else(|| unknown("state", &saga.state))?;
     let order = order.ok_or_else(|| Mismatch::new("order", "one", "none"))?;
-    let order_state = OrderState::from_name(&order.state).ok_or_else(|| unknown("order state", &order.state))?;
+    let order_state =
+        OrderState::from_name(&order.state).ok_or_else(|| unknown("order state", &order.state))?;
     let shard = ShardId::of(Service::Orders, saga.order_id, shards).number;
     if saga.shard != i32::from(shard) {
         return Err(Mismatch::new("shard", shard, saga.shard));
     }
     if saga.customer_id != order.customer_id {
-        return Err(Mismatch::new("customer", order.customer_id, saga.customer_id));
+        return Err(Mismatch::new(
+            "customer",
+            order.customer_id,
+            saga.customer_id,
+        ));
     }
     if saga.amount_cents != order.total_cents {
         let [total, amount] = [order.total_cents, saga.amount_cents].map(Money::from_cents);
@@ -89,10 +99,17 @@ fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaS
         let what = format!("order of a {} saga that is {}", kind.name(), state.name());
         return Err(Mismatch::new(what, "a state that fits", order_state.name()));
     }
-    if kind == SagaKind::CreateOrder && state == SagaState::Compensated && saga.reason != order.rejection_reason {
+    if kind == SagaKind::CreateOrder
+        && state == SagaState::Compensated
+        && saga.reason != order.rejection_reason
+    {
         let shown = |reason: &Option<String>| reason.clone().unwrap_or_else(|| "none".to_owned());
         let (reason, found) = (shown(&saga.reason), shown(&order.rejection_reason));
-        return Err(Mismatch::new("reason of the order's rejection", reason, found));
+        return Err(Mismatch::new(
+            "reason of the order's rejection",
+            reason,
+            found,
+        ));
     }
     Ok(state)
 }
@@ -108,7 +125,9 @@ fn fits(kind: SagaKind, saga: SagaState, order: OrderState) -> bool {
             matches!(order, Approved | Shipped | CancelPending | Cancelled)
         }
         (SagaKind::CreateOrder, SagaState::Compensated) => order == Rejected,
-        (SagaKind::CancelOrder, SagaState::Running | SagaState::Compensating) => order == CancelPending,
+        (SagaKind::CancelOrder, SagaState::Running | SagaState::Compensating) => {
+            order == CancelPending
+        }
         (SagaKind::CancelOrder, SagaState::Completed) => order == Cancelled,
         // It fell back to approved, and may have gone on from there.
         (SagaKind::CancelOrder, SagaState::Compensated) => {
@@ -124,7 +143,10 @@ mod tests {
     #[test]
     fn open_sagas_hold_the_lock_of_their_order_and_ended_ones_have_let_go_of_it() {
         for kind in SagaKind::ALL {
-            for state in SagaState::ALL.into_iter().filter(|state| *state != SagaState::Stuck) {
+            for state in SagaState::ALL
+                .into_iter()
+                .filter(|state| *state != SagaState::Stuck)
+            {
                 for order in OrderState::ALL {
                     let locked = order.lock().is_some_and(|lock| lock.held_by == kind);
                     let fits = fits(kind, state, order);
@@ -136,7 +158,15 @@ mod tests {
                 }
             }
         }
-        assert!(!fits(SagaKind::CreateOrder, SagaState::Completed, OrderState::Rejected));
-        assert!(!fits(SagaKind::CancelOrder, SagaState::Completed, OrderState::Approved));
+        assert!(!fits(
+            SagaKind::CreateOrder,
+            SagaState::Completed,
+            OrderState::Rejected
+        ));
+        assert!(!fits(
+            SagaKind::CancelOrder,
+            SagaState::Completed,
+            OrderState::Approved
+        ));
     }
 }

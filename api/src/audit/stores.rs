@@ -6,7 +6,9 @@ use std::path::Path;
 use domain::{Money, Service, Timestamp};
 use projections::audit::{Indexed, Slice, Stored, ViewAudit};
 use projections::generations::ViewStore;
-use projections::{CustomerDocument, OrderDocument, QuarantinedEntity, ViewError, documents, search};
+use projections::{
+    CustomerDocument, OrderDocument, QuarantinedEntity, ViewError, documents, search,
+};
 use store::audit::IdRange;
 use store::{Clock, Positions, ServiceDatabase};
 use uuid::Uuid;
@@ -78,36 +80,61 @@ impl Stores {
 
     /// The views that are built.
     fn views(&self) -> impl Iterator<Item = (&'static str, Invariant, &dyn ViewAudit)> {
-        let documents = self.documents.as_ref().ok().map(|view| (documents::VIEW, Invariant::Documents, &**view));
-        let search = self.search.as_ref().ok().map(|view| (search::VIEW, Invariant::Search, &**view));
+        let documents = self
+            .documents
+            .as_ref()
+            .ok()
+            .map(|view| (documents::VIEW, Invariant::Documents, &**view));
+        let search = self
+            .search
+            .as_ref()
+            .ok()
+            .map(|view| (search::VIEW, Invariant::Search, &**view));
         documents.into_iter().chain(search)
     }
 
-    /// Tells of the views that cannot be looked at. One that should answer and is gone is a violation: its readers are
-    /// answered with less than what has happened.
+    /// Tells of the views that cannot be looked at. One that should answer and is gone is a
+    /// violation: its readers are answered with less than what has happened.
     pub(super) fn tell_absent_views(&self, report: &mut Report) {
-        for (name, invariant, view) in
-            [(documents::VIEW, Invariant::Documents, &self.documents), (search::VIEW, Invariant::Search, &self.search)]
-        {
+        for (name, invariant, view) in [
+            (documents::VIEW, Invariant::Documents, &self.documents),
+            (search::VIEW, Invariant::Search, &self.search),
+        ] {
             match view {
                 Ok(_) => {}
                 Err(Absence::NotBuilt) => report.unchecked(invariant, "the view is not built yet"),
-                Err(Absence::Outdated) => report.unchecked(invariant, "the view was built by another release"),
+                Err(Absence::Outdated) => {
+                    report.unchecked(invariant, "the view was built by another release")
+                }
                 Err(Absence::Gone(number)) => {
                     let subject = format_args!("view {name}");
-                    let expected = format_args!("generation {number}, which answers by the catalog");
-                    report.violated_by(invariant, Problem::new(subject, "store", expected, "nothing"));
+                    let expected =
+                        format_args!("generation {number}, which answers by the catalog");
+                    report.violated_by(
+                        invariant,
+                        Problem::new(subject, "store", expected, "nothing"),
+                    );
                 }
             }
         }
     }
 
     /// What views show of a range of customers.
-    pub(super) async fn customer_views(&self, range: IdRange) -> Result<Vec<ViewSlice<CustomerDocument>>, AuditError> {
-        let Ok(reader) = &self.documents else { return Ok(Vec::new()) };
+    pub(super) async fn customer_views(
+        &self,
+        range: IdRange,
+    ) -> Result<Vec<ViewSlice<CustomerDocument>>, AuditError> {
+        let Ok(reader) = &self.documents else {
+            return Ok(Vec::new());
+        };
         let slice = reader.customers(range).await?;
         let version = |document: &CustomerDocument| document.version;
-        Ok(vec![ViewSlice::new(documents::VIEW, Invariant::Documents, slice, version)])
+        Ok(vec![ViewSlice::new(
+            documents::VIEW,
+            Invariant::Documents,
+            slice,
+            version,
+        )])
     }
 
     /// What views show of a range of orders.
@@ -119,9 +146,20 @@ impl Stores {
         let mut views = Vec::new();
         let version = |document: &OrderDocument| document.version;
         for (name, invariant, view) in self.views() {
-            let Slice { documents: found, positions, quarantined } = view.orders(range).await?;
-            let documents = found.into_iter().map(|found| once(found, invariant, report)).collect();
-            let slice = Slice { documents, positions, quarantined };
+            let Slice {
+                documents: found,
+                positions,
+                quarantined,
+            } = view.orders(range).await?;
+            let documents = found
+                .into_iter()
+                .map(|found| once(found, invariant, report))
+                .collect();
+            let slice = Slice {
+                documents,
+                positions,
+                quarantined,
+            };
             views.push(ViewSlice::new(name, invariant, slice, version));
         }
         Ok(views)
@@ -130,28 +168,51 @@ impl Stores {
     /// How far each view has come, and what it has in quarantine.
     pub(super) async fn view_states(&self) -> Result<Vec<ViewState>, AuditError> {
         // No id lies in this range: only what comes with it is wanted.
-        let nobody = IdRange { after: Some(Uuid::max()), up_to: None };
+        let nobody = IdRange {
+            after: Some(Uuid::max()),
+            up_to: None,
+        };
         let mut views = Vec::new();
         for (name, invariant, view) in self.views() {
-            let Slice { positions, quarantined, .. } = view.orders(nobody).await?;
-            views.push(ViewState { name, invariant, positions, quarantined });
+            let Slice {
+                positions,
+                quarantined,
+                ..
+            } = view.orders(nobody).await?;
+            views.push(ViewState {
+                name,
+                invariant,
+                positions,
+                quarantined,
+            });
         }
         Ok(views)
     }
 }
 
 /// Opens the generation of a view that answers. A node may replace it meanwhile and let go of it.
-async fn answering<R: ?Sized>(store: &dyn ViewStore<R>, definition: u32) -> Result<Answering, ViewError> {
+async fn answering<R: ?Sized>(
+    store: &dyn ViewStore<R>,
+    definition: u32,
+) -> Result<Answering, ViewError> {
     let mut catalog = store.catalog().await?;
     loop {
-        let Some(number) = catalog.live else { return Ok(Err(Absence::NotBuilt)) };
+        let Some(number) = catalog.live else {
+            return Ok(Err(Absence::NotBuilt));
+        };
         if let Some(view) = store.audit(number).await? {
             return Ok(Ok(view));
         }
         let newest = store.catalog().await?;
         if newest.live == Some(number) {
-            let outdated = newest.answering().is_some_and(|generation| generation.definition != definition);
-            return Ok(Err(if outdated { Absence::Outdated } else { Absence::Gone(number) }));
+            let outdated = newest
+                .answering()
+                .is_some_and(|generation| generation.definition != definition);
+            return Ok(Err(if outdated {
+                Absence::Outdated
+            } else {
+                Absence::Gone(number)
+            }));
         }
         catalog = newest;
     }
@@ -159,7 +220,12 @@ async fn answering<R: ?Sized>(store: &dyn ViewStore<R>, definition: u32) -> Resu
 
 /// What a view holds of an order beside its document must agree with that, and be there once.
 fn once(found: Indexed, invariant: Invariant, report: &mut Report) -> Stored<OrderDocument> {
-    let Indexed { hits, version, total_cents, stored } = found;
+    let Indexed {
+        hits,
+        version,
+        total_cents,
+        stored,
+    } = found;
     let mut wrong = |what, expected: String, found: String| {
         let subject = subject(Service::Orders, stored.id);
         report.violated_by(invariant, Problem::new(subject, what, expected, found));
@@ -169,27 +235,43 @@ fn once(found: Indexed, invariant: Invariant, report: &mut Report) -> Stored<Ord
     }
     if let Ok(document) = &stored.document {
         if document.version != version {
-            wrong("version beside the document", document.version.to_string(), version.to_string());
+            wrong(
+                "version beside the document",
+                document.version.to_string(),
+                version.to_string(),
+            );
         }
         if document.order_total.cents() != total_cents {
             let indexed = Money::from_cents(total_cents);
-            wrong("total beside the document", document.order_total.to_string(), indexed.to_string());
+            wrong(
+                "total beside the document",
+                document.order_total.to_string(),
+                indexed.to_string(),
+            );
         }
     }
     stored
 }
 
-async fn fixed_shards(config: &AuditConfig, databases: [&ServiceDatabase; 2]) -> Result<u16, AuditError> {
+async fn fixed_shards(
+    config: &AuditConfig,
+    databases: [&ServiceDatabase; 2],
+) -> Result<u16, AuditError> {
     let mut fixed = config.shards;
     for database in databases {
         let found = database.shards().await?;
         let found = found.ok_or_else(|| {
-            AuditError::Unfit(format!("the {} database does not say how many shards it has", database.service))
+            AuditError::Unfit(format!(
+                "the {} database does not say how many shards it has",
+                database.service
+            ))
         })?;
         match fixed {
             Some(expected) if expected != found => {
                 let service = database.service;
-                return Err(AuditError::Unfit(format!("the {service} database has {found} shards, not {expected}")));
+                return Err(AuditError::Unfit(format!(
+                    "the {service} database has {found} shards, not {expected}"
+                )));
             }
             _ => fixed = Some(found),
         }
@@ -197,14 +279,17 @@ async fn fixed_shards(config: &AuditConfig, databases: [&ServiceDatabase; 2]) ->
     fixed.ok_or_else(|| AuditError::Unfit("the number of shards is unknown".to_owned()))
 }
 
-/// Whether a node holds the data folder. The lock is tried shared and let go of at once; a node that starts in that
-/// very moment is refused, and may be started again.
+/// Whether a node holds the data folder. The lock is tried shared and let go of at once; a node
+/// that starts in that very moment is refused, and may be started again.
 fn is_node_running(folder: &Path) -> Result<bool, AuditError> {
     let path = folder.join(LOCK_FILE);
     if !path.exists() {
         return Ok(false);
     }
-    let failed = |source| AuditError::Lock { path: path.clone(), source };
+    let failed = |source| AuditError::Lock {
+        path: path.clone(),
+        source,
+    };
     match File::open(&path).map_err(failed)?.try_lock_shared() {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),

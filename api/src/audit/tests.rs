@@ -1,4 +1,5 @@
-//! The auditor on real stores: what a node leaves behind is found in order, and each damage is found as what it is.
+//! The auditor on real stores: what a node leaves behind is found in order, and each damage is
+//! found as what it is.
 
 mod shop;
 
@@ -25,7 +26,11 @@ fn audit(folder: &Path) -> Report {
 }
 
 fn config(folder: &Path, shards: Option<u16>) -> AuditConfig {
-    AuditConfig { data_dir: folder.to_owned(), shards, views: shop::view_stores(folder) }
+    AuditConfig {
+        data_dir: folder.to_owned(),
+        shards,
+        views: shop::view_stores(folder),
+    }
 }
 
 fn damage(folder: &Path, file: &str, sql: &str) {
@@ -54,20 +59,43 @@ fn what_a_node_leaves_behind_holds_every_invariant() {
     assert!(report.holds(), "{report}");
     assert_eq!(report.invariants.len(), 8, "{report}");
     for finding in report.invariants.values() {
-        assert!(finding.checked > 0 && finding.unchecked.is_none(), "{report}");
+        assert!(
+            finding.checked > 0 && finding.unchecked.is_none(),
+            "{report}"
+        );
     }
     // The order of the customer that cannot answer, once in each half.
     let work = &report.work_in_flight;
-    assert_eq!((work.open_sagas, work.messages, work.waiting_for_retry + work.quarantined), (2, 0, 2), "{report}");
-    assert!(report.views.values().all(|view| view.behind == 0 && view.shards_behind == 0), "{report}");
+    assert_eq!(
+        (
+            work.open_sagas,
+            work.messages,
+            work.waiting_for_retry + work.quarantined
+        ),
+        (2, 0, 2),
+        "{report}"
+    );
+    assert!(
+        report
+            .views
+            .values()
+            .all(|view| view.behind == 0 && view.shards_behind == 0),
+        "{report}"
+    );
 }
 
 #[test]
 fn damaged_credit_is_found() {
     use Invariant::{Credit, History, Reservations};
     for (sql, violated) in [
-        ("UPDATE customers SET reserved_cents = reserved_cents + 1 WHERE name = 'Bob'", vec![Credit, History]),
-        ("UPDATE customers SET credit_limit_cents = 1 WHERE name = 'Ada Park'", vec![Credit, History]),
+        (
+            "UPDATE customers SET reserved_cents = reserved_cents + 1 WHERE name = 'Bob'",
+            vec![Credit, History],
+        ),
+        (
+            "UPDATE customers SET credit_limit_cents = 1 WHERE name = 'Ada Park'",
+            vec![Credit, History],
+        ),
         (
             "DELETE FROM reservations WHERE order_id = (SELECT min(order_id) FROM reservations)",
             vec![Credit, Reservations],
@@ -97,18 +125,44 @@ fn damaged_rows_and_events_are_found() {
     use Invariant::{History, Outbox, Sagas};
     let second = format!("entity_id = {APPROVED} AND version = 2");
     for (sql, violated) in [
-        (format!("UPDATE orders SET state = 'SHIPPED' WHERE order_id = {APPROVED}"), vec![History]),
-        (format!("UPDATE orders SET note = 'ring once' WHERE order_id = {APPROVED}"), vec![History]),
-        (format!("UPDATE orders SET updated_at = 1 WHERE order_id = {APPROVED}"), vec![History]),
-        (format!("UPDATE orders SET state = 'PENDING' WHERE order_id = {APPROVED}"), vec![History, Sagas]),
-        (format!("UPDATE outbox SET version = 7 WHERE {second}"), vec![History]),
-        (format!("UPDATE outbox SET time = 1 WHERE {second}"), vec![History]),
-        (format!("UPDATE outbox SET events = '[{{' WHERE {second}"), vec![History]),
         (
-            format!("UPDATE outbox SET events = replace(events, 'order.approved', 'order.shipped') WHERE {second}"),
+            format!("UPDATE orders SET state = 'SHIPPED' WHERE order_id = {APPROVED}"),
             vec![History],
         ),
-        (format!("DELETE FROM outbox WHERE {second}"), vec![History, Outbox]),
+        (
+            format!("UPDATE orders SET note = 'ring once' WHERE order_id = {APPROVED}"),
+            vec![History],
+        ),
+        (
+            format!("UPDATE orders SET updated_at = 1 WHERE order_id = {APPROVED}"),
+            vec![History],
+        ),
+        (
+            format!("UPDATE orders SET state = 'PENDING' WHERE order_id = {APPROVED}"),
+            vec![History, Sagas],
+        ),
+        (
+            format!("UPDATE outbox SET version = 7 WHERE {second}"),
+            vec![History],
+        ),
+        (
+            format!("UPDATE outbox SET time = 1 WHERE {second}"),
+            vec![History],
+        ),
+        (
+            format!("UPDATE outbox SET events = '[{{' WHERE {second}"),
+            vec![History],
+        ),
+        (
+            format!(
+                "UPDATE outbox SET events = replace(events, 'order.approved', 'order.shipped') WHERE {second}"
+            ),
+            vec![History],
+        ),
+        (
+            format!("DELETE FROM outbox WHERE {second}"),
+            vec![History, Outbox],
+        ),
     ] {
         assert_eq!(violated_by(ORDERS, &sql), violated, "{sql}");
     }
@@ -126,10 +180,22 @@ fn damaged_outboxes_and_inboxes_are_found() {
           (SELECT shard, max(sequence) FROM outbox GROUP BY shard LIMIT 1)",
             Outbox,
         ),
-        ("UPDATE outbox SET messages = '[' WHERE messages IS NOT NULL", Outbox),
-        ("UPDATE outbox SET messages = NULL WHERE version IS NULL", Outbox),
-        ("UPDATE shards SET published = 1000000 WHERE shard = 0", Outbox),
-        ("UPDATE inbox SET position = 1000000 WHERE position = (SELECT max(position) FROM inbox)", Inbox),
+        (
+            "UPDATE outbox SET messages = '[' WHERE messages IS NOT NULL",
+            Outbox,
+        ),
+        (
+            "UPDATE outbox SET messages = NULL WHERE version IS NULL",
+            Outbox,
+        ),
+        (
+            "UPDATE shards SET published = 1000000 WHERE shard = 0",
+            Outbox,
+        ),
+        (
+            "UPDATE inbox SET position = 1000000 WHERE position = (SELECT max(position) FROM inbox)",
+            Inbox,
+        ),
         (
             "UPDATE inbox SET source_shard = 99 WHERE (shard, source_service, source_shard) = \
           (SELECT shard, source_service, source_shard FROM inbox ORDER BY position DESC LIMIT 1)",
@@ -161,7 +227,10 @@ fn messages_that_are_not_received_yet_are_work_in_flight() {
     let folder = Left::behind().copy();
     damage(folder.path(), ORDERS, "DELETE FROM inbox");
     let report = audit(folder.path());
-    assert!(report.holds() && report.work_in_flight.messages > 0, "{report}");
+    assert!(
+        report.holds() && report.work_in_flight.messages > 0,
+        "{report}"
+    );
 }
 
 #[test]
@@ -184,14 +253,25 @@ fn damaged_sagas_are_found() {
 #[test]
 fn an_overdue_saga_is_a_violation_only_while_a_node_runs() {
     let folder = Left::behind().copy();
-    damage(folder.path(), ORDERS, "UPDATE sagas SET deadline = 1 WHERE ended_at IS NULL");
+    damage(
+        folder.path(),
+        ORDERS,
+        "UPDATE sagas SET deadline = 1 WHERE ended_at IS NULL",
+    );
     let at_rest = audit(folder.path());
-    assert!(at_rest.holds() && !at_rest.node_running && at_rest.work_in_flight.overdue_sagas == 2, "{at_rest}");
+    assert!(
+        at_rest.holds() && !at_rest.node_running && at_rest.work_in_flight.overdue_sagas == 2,
+        "{at_rest}"
+    );
     let lock = File::create(folder.path().join(LOCK_FILE)).unwrap();
     lock.try_lock().unwrap();
     let running = audit(folder.path());
     assert!(running.node_running, "{running}");
-    assert_eq!(running.violated().collect::<Vec<_>>(), vec![Invariant::Sagas], "{running}");
+    assert_eq!(
+        running.violated().collect::<Vec<_>>(),
+        vec![Invariant::Sagas],
+        "{running}"
+    );
 }
 
 #[test]
@@ -211,7 +291,11 @@ fn damaged_documents_are_found() {
         "UPDATE customer_documents SET available_cents = available_cents - 1 WHERE name = 'Bob'",
         "UPDATE view_positions SET positions = '{\"orders\":[[0,1000000]]}'",
     ] {
-        assert_eq!(violated_by(DOCUMENTS, sql), vec![Invariant::Documents], "{sql}");
+        assert_eq!(
+            violated_by(DOCUMENTS, sql),
+            vec![Invariant::Documents],
+            "{sql}"
+        );
     }
 }
 
@@ -219,7 +303,11 @@ fn damaged_documents_are_found() {
 fn documents_may_be_older_as_long_as_the_view_has_not_gone_past() {
     let folder = Left::behind().copy();
     damage(folder.path(), DOCUMENTS, "DELETE FROM order_documents");
-    damage(folder.path(), DOCUMENTS, "UPDATE view_positions SET positions = '{}'");
+    damage(
+        folder.path(),
+        DOCUMENTS,
+        "UPDATE view_positions SET positions = '{}'",
+    );
     let report = audit(folder.path());
     assert!(report.holds(), "{report}");
     let lag = &report.views["documents"];
@@ -231,9 +319,15 @@ fn an_entity_that_a_view_has_in_quarantine_is_told_and_may_be_older() {
     let folder = Left::behind().copy();
     let documents = Connection::open(folder.path().join(DOCUMENTS)).unwrap();
     let first = "(SELECT min(id) FROM order_documents)";
-    let id: Vec<u8> = documents.query_row(&format!("SELECT {first}"), [], |row| row.get(0)).unwrap();
+    let id: Vec<u8> = documents
+        .query_row(&format!("SELECT {first}"), [], |row| row.get(0))
+        .unwrap();
     let entity = QuarantinedEntity {
-        source: ShardId::of(Service::Orders, Uuid::from_slice(&id).unwrap(), shop::SHARDS),
+        source: ShardId::of(
+            Service::Orders,
+            Uuid::from_slice(&id).unwrap(),
+            shop::SHARDS,
+        ),
         entity: Uuid::from_slice(&id).unwrap(),
         version: 1,
         sequence: 1,
@@ -242,12 +336,26 @@ fn an_entity_that_a_view_has_in_quarantine_is_told_and_may_be_older() {
     };
     let detail = serde_json::to_string(&entity).unwrap();
     let put = "INSERT INTO view_quarantine (entity, service, detail) VALUES (?, ?, ?)";
-    documents.execute(put, (&id, Service::Orders.number(), detail)).unwrap();
-    documents.execute(&format!("DELETE FROM order_documents WHERE id = {first}"), []).unwrap();
+    documents
+        .execute(put, (&id, Service::Orders.number(), detail))
+        .unwrap();
+    documents
+        .execute(
+            &format!("DELETE FROM order_documents WHERE id = {first}"),
+            [],
+        )
+        .unwrap();
     drop(documents);
     let report = audit(folder.path());
     assert!(report.holds(), "{report}");
-    assert_eq!((report.views["documents"].behind, report.views["documents"].quarantined.len()), (1, 1), "{report}");
+    assert_eq!(
+        (
+            report.views["documents"].behind,
+            report.views["documents"].quarantined.len()
+        ),
+        (1, 1),
+        "{report}"
+    );
 }
 
 #[test]
@@ -256,19 +364,28 @@ fn an_older_search_index_is_behind_and_one_that_says_it_is_new_is_wrong() {
     let folder = left.copy();
     let index = folder.path().join("search-1");
     let payload = |folder: &Path| -> Value {
-        let meta: Value = serde_json::from_slice(&fs::read(folder.join("meta.json")).unwrap()).unwrap();
+        let meta: Value =
+            serde_json::from_slice(&fs::read(folder.join("meta.json")).unwrap()).unwrap();
         meta["payload"].clone()
     };
     let newest = payload(&index);
     fs::remove_dir_all(&index).unwrap();
     copy(&left.old_index(), &index);
     let report = audit(folder.path());
-    assert!(report.holds() && report.views["search"].behind == 8, "{report}");
-    let mut meta: Value = serde_json::from_slice(&fs::read(index.join("meta.json")).unwrap()).unwrap();
+    assert!(
+        report.holds() && report.views["search"].behind == 8,
+        "{report}"
+    );
+    let mut meta: Value =
+        serde_json::from_slice(&fs::read(index.join("meta.json")).unwrap()).unwrap();
     meta["payload"] = newest;
     fs::write(index.join("meta.json"), meta.to_string()).unwrap();
     let report = audit(folder.path());
-    assert_eq!(report.violated().collect::<Vec<_>>(), vec![Invariant::Search], "{report}");
+    assert_eq!(
+        report.violated().collect::<Vec<_>>(),
+        vec![Invariant::Search],
+        "{report}"
+    );
     assert_eq!(report.violations(), 8, "{report}");
 }
 
@@ -281,7 +398,11 @@ fn views_that_were_never_built_are_told_and_not_called_violations() {
     }
     let report = audit(folder.path());
     assert!(report.holds(), "{report}");
-    let unchecked = report.invariants.values().filter(|finding| finding.unchecked.is_some()).count();
+    let unchecked = report
+        .invariants
+        .values()
+        .filter(|finding| finding.unchecked.is_some())
+        .count();
     assert_eq!(unchecked, 2, "{report}");
 }
 
@@ -290,9 +411,15 @@ fn a_view_whose_answering_generation_is_gone_is_a_violation_naming_it() {
     let folder = Left::behind().copy();
     remove_views(folder.path());
     let report = audit(folder.path());
-    assert_eq!(report.violated().collect::<Vec<_>>(), vec![Invariant::Documents, Invariant::Search], "{report}");
+    assert_eq!(
+        report.violated().collect::<Vec<_>>(),
+        vec![Invariant::Documents, Invariant::Search],
+        "{report}"
+    );
     for view in ["documents", "search"] {
-        let told = format!("view {view}: store: expected generation 1, which answers by the catalog, found nothing");
+        let told = format!(
+            "view {view}: store: expected generation 1, which answers by the catalog, found nothing"
+        );
         assert!(report.to_string().contains(&told), "{report}");
     }
 }
@@ -322,19 +449,40 @@ fn a_running_node_under_load_holds_every_invariant() {
         futures_util::future::join(orders, audits).await;
         shop.close().await;
         let report = super::run(&config).await.unwrap();
-        assert!(report.holds() && report.work_in_flight.open_sagas == 0, "{report}");
+        assert!(
+            report.holds() && report.work_in_flight.open_sagas == 0,
+            "{report}"
+        );
     });
 }
 
 #[test]
 fn a_report_says_both_values_and_ends_with_the_verdict() {
     let folder = Left::behind().copy();
-    assert!(audit(folder.path()).to_string().ends_with("all invariants hold\n"));
-    damage(folder.path(), ORDERS, &format!("UPDATE orders SET state = 'SHIPPED' WHERE order_id = {APPROVED}"));
+    assert!(
+        audit(folder.path())
+            .to_string()
+            .ends_with("all invariants hold\n")
+    );
+    damage(
+        folder.path(),
+        ORDERS,
+        &format!("UPDATE orders SET state = 'SHIPPED' WHERE order_id = {APPROVED}"),
+    );
     let report = audit(folder.path());
     let text = report.to_string();
-    assert!(text.contains("row state: expected APPROVED, found SHIPPED") && text.ends_with("1 violation\n"), "{text}");
+    assert!(
+        text.contains("row state: expected APPROVED, found SHIPPED")
+            && text.ends_with("1 violation\n"),
+        "{text}"
+    );
     let json = report.to_json();
-    assert_eq!((&json["holds"], &json["violations"]), (&Value::Bool(false), &Value::from(1)));
-    assert_eq!(json["invariants"]["history"]["examples"][0]["found"], "SHIPPED");
+    assert_eq!(
+        (&json["holds"], &json["violations"]),
+        (&Value::Bool(false), &Value::from(1))
+    );
+    assert_eq!(
+        json["invariants"]["history"]["examples"][0]["found"],
+        "SHIPPED"
+    );
 }

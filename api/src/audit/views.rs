@@ -1,7 +1,8 @@
 //! What a view shows of a range of entities, and whether it may.
 //!
-//! A view may show an older version of an entity as long as it has not gone past the event that follows: its position
-//! in the entity's shard, read in the same snapshot, is below that event's sequence. It never shows a newer one.
+//! A view may show an older version of an entity as long as it has not gone past the event that
+//! follows: its position in the entity's shard, read in the same snapshot, is below that event's
+//! sequence. It never shows a newer one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -49,14 +50,24 @@ impl<D: PartialEq + Serialize> ViewSlice<D> {
     ) -> Self {
         let shown = |stored: Stored<D>| {
             let version = stored.document.as_ref().map_or(0, &version_of);
-            (stored.id, Shown { version, document: stored.document })
+            (
+                stored.id,
+                Shown {
+                    version,
+                    document: stored.document,
+                },
+            )
         };
         ViewSlice {
             name,
             invariant,
             documents: slice.documents.into_iter().map(shown).collect(),
             positions: slice.positions,
-            quarantined: slice.quarantined.into_iter().map(|entity| entity.entity).collect(),
+            quarantined: slice
+                .quarantined
+                .into_iter()
+                .map(|entity| entity.entity)
+                .collect(),
         }
     }
 
@@ -89,7 +100,11 @@ impl<D: PartialEq + Serialize> ViewSlice<D> {
             Err(error) => return Verdict::Wrong(Mismatch::unreadable("document", &error)),
         };
         if mark.version > history.version {
-            return Verdict::Wrong(Mismatch::new("document version", history.version, mark.version));
+            return Verdict::Wrong(Mismatch::new(
+                "document version",
+                history.version,
+                mark.version,
+            ));
         }
         if let (Some(state), Some(document)) = (&mark.state, &document)
             && let Some(mismatch) = difference("document", &state.document(), document)
@@ -100,7 +115,9 @@ impl<D: PartialEq + Serialize> ViewSlice<D> {
             return Verdict::Current;
         }
         let position = self.positions.get(&source).copied().unwrap_or(0);
-        let passed = mark.next_sequence.is_some_and(|sequence| sequence <= position);
+        let passed = mark
+            .next_sequence
+            .is_some_and(|sequence| sequence <= position);
         if !passed || self.quarantined.contains(&history.id) {
             return Verdict::Behind;
         }

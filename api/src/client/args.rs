@@ -1,4 +1,5 @@
-//! The arguments of the commands that talk to a running node, as `clap` structs for `main` to place under its subcommands.
+//! The arguments of the commands that talk to a running node, as `clap` structs for `main` to place
+//! under its subcommands.
 
 use std::path::PathBuf;
 
@@ -8,7 +9,13 @@ use clap::{Args, Subcommand, ValueEnum};
 #[derive(Debug, Clone, Args)]
 pub struct NodeArgs {
     /// Address of a running node
-    #[arg(long, env = "COUNTERFOIL_URL", default_value = "http://127.0.0.1:8080", value_name = "URL", global = true)]
+    #[arg(
+        long,
+        env = "COUNTERFOIL_URL",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL",
+        global = true
+    )]
     pub url: String,
 }
 
@@ -206,17 +213,22 @@ mod tests {
 
     #[test]
     fn the_address_may_stand_before_or_after_the_action() {
-        for line in
-            [&["x", "sagas", "--url", "http://h:1", "list"][..], &["x", "sagas", "list", "--url", "http://h:1"][..]]
-        {
-            let Command::Sagas(sagas) = Line::parse_from(line).command else { panic!("not sagas") };
+        for line in [
+            &["x", "sagas", "--url", "http://h:1", "list"][..],
+            &["x", "sagas", "list", "--url", "http://h:1"][..],
+        ] {
+            let Command::Sagas(sagas) = Line::parse_from(line).command else {
+                panic!("not sagas")
+            };
             assert_eq!(sagas.node.url, "http://h:1");
         }
     }
 
     #[test]
     fn standard_input_is_a_file_named_dash() {
-        let Command::Import(import) = Line::parse_from(["x", "import", "-", "--concurrency", "8"]).command else {
+        let Command::Import(import) =
+            Line::parse_from(["x", "import", "-", "--concurrency", "8"]).command
+        else {
             panic!("not import")
         };
         assert_eq!((import.file.to_str(), import.concurrency), (Some("-"), 8));

@@ -1,7 +1,8 @@
 //! Fills a node with a small believable shop and keeps it alive: what `counterfoil demo` shows.
 //!
-//! The shop plays itself through the engine of `import`, over HTTP like any other client. Its opening has fixed references, so a
-//! demo started again on the same data adds nothing to it; the trickle after it is new each time.
+//! The shop plays itself through the engine of `import`, over HTTP like any other client. Its
+//! opening has fixed references, so a demo started again on the same data adds nothing to it; the
+//! trickle after it is new each time.
 
 mod shop;
 
@@ -21,11 +22,15 @@ use shop::Shop;
 
 /// How long the demo tries to reach its node, which starts at the same time.
 const PATIENCE: Duration = Duration::from_secs(60);
-const OPTIONS: Options = Options { concurrency: 16, keep_going: true };
+const OPTIONS: Options = Options {
+    concurrency: 16,
+    keep_going: true,
+};
 /// The same shop every time.
 const SEED: u64 = 1987;
 
-/// Fills the node at `url` and then sends an order every now and then, until `stop` says `true` or its sender is gone.
+/// Fills the node at `url` and then sends an order every now and then, until `stop` says `true` or
+/// its sender is gone.
 pub async fn populate(url: &str, mut stop: watch::Receiver<bool>) -> Result<(), ClientError> {
     let node = Node::new(url)?.with_patience(PATIENCE);
     let (lines, receiver) = mpsc::channel(16);
@@ -61,7 +66,12 @@ async fn feed(lines: mpsc::Sender<Result<Line, ClientError>>) {
 }
 
 fn line(number: u64, entry: Entry) -> Line {
-    Line { number, size: 0, advance: 0, entry: Ok(entry) }
+    Line {
+        number,
+        size: 0,
+        advance: 0,
+        entry: Ok(entry),
+    }
 }
 
 #[cfg(test)]
@@ -81,12 +91,17 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), opened).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(30), opened)
+            .await
+            .unwrap();
         stop.send(true).unwrap();
         populating.await.unwrap().unwrap();
         let state = fake.state.lock().unwrap();
         for wanted in ["APPROVED", "REJECTED", "SHIPPED", "CANCELLED"] {
-            assert!(state.orders.values().any(|order| order.state == wanted), "{wanted}");
+            assert!(
+                state.orders.values().any(|order| order.state == wanted),
+                "{wanted}"
+            );
         }
     }
 }

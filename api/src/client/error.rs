@@ -1,4 +1,5 @@
-//! What can go wrong between the command line and a node, by what the person in front of it can do about it.
+//! What can go wrong between the command line and a node, by what the person in front of it can do
+//! about it.
 
 use std::fmt;
 
@@ -11,8 +12,15 @@ pub enum ClientError {
     #[error("url must be http://HOST:PORT, got {url:?}: {reason}")]
     Url { url: String, reason: String },
     /// No answer within the patience of the command. The node may or may not have acted.
-    #[error("no answer from {url} (tried {tries} times in {seconds:.1} s): {reason}; is a node running there?")]
-    Unreachable { url: String, tries: u32, seconds: f64, reason: String },
+    #[error(
+        "no answer from {url} (tried {tries} times in {seconds:.1} s): {reason}; is a node running there?"
+    )]
+    Unreachable {
+        url: String,
+        tries: u32,
+        seconds: f64,
+        reason: String,
+    },
     /// The node answered with an error.
     #[error("{0}")]
     Refused(Problem),
@@ -21,13 +29,21 @@ pub enum ClientError {
     Answer { url: String, reason: String },
     /// The file of an import cannot be read (any further).
     #[error("cannot read {path}: {source}")]
-    Input { path: String, source: std::io::Error },
-    /// A bad line ended the import; what was in flight has ended, so the import may simply be run again.
+    Input {
+        path: String,
+        source: std::io::Error,
+    },
+    /// A bad line ended the import; what was in flight has ended, so the import may simply be run
+    /// again.
     #[error("import stopped at line {line}: {message}")]
     ImportStopped { line: u64, message: String },
     /// A saga did not end within the time its caller was ready to wait.
     #[error("{what} is still {state} after {seconds} s; see `counterfoil sagas list`")]
-    StillPending { what: String, state: String, seconds: u64 },
+    StillPending {
+        what: String,
+        state: String,
+        seconds: u64,
+    },
     /// `explain` found nothing under the id.
     #[error("no order, customer or saga has the id {0}")]
     UnknownId(String),
@@ -76,7 +92,8 @@ pub struct FieldError {
 }
 
 impl Problem {
-    /// Reads the body of an error answer; a body that is no problem document leaves the status alone to speak.
+    /// Reads the body of an error answer; a body that is no problem document leaves the status
+    /// alone to speak.
     pub(crate) fn read(status: u16, body: &[u8]) -> Self {
         let mut problem: Self = serde_json::from_slice(body).unwrap_or_default();
         problem.status = status;
@@ -115,6 +132,9 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_problem_document_still_makes_a_line() {
-        assert_eq!(Problem::read(502, b"<html>").to_string(), "the node answered without a reason (status 502)");
+        assert_eq!(
+            Problem::read(502, b"<html>").to_string(),
+            "the node answered without a reason (status 502)"
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! A node in memory for the tests of this module: the commands of the contract with their keys, decided at once.
+//! A node in memory for the tests of this module: the commands of the contract with their keys,
+//! decided at once.
 //!
-//! It is unkind on purpose: it answers `503` before and after an effect, answers `PENDING` first, and remembers which consistency
-//! tokens it gave out and which it has seen again in reads. It exists in tests only.
+//! It is unkind on purpose: it answers `503` before and after an effect, answers `PENDING` first,
+//! and remembers which consistency tokens it gave out and which it has seen again in reads. It
+//! exists in tests only.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -46,12 +48,24 @@ impl Fake {
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(data.clone())
-                .route("/health/live", web::get().to(|| async { HttpResponse::Ok().json(json!({})) }))
+                .route(
+                    "/health/live",
+                    web::get().to(|| async { HttpResponse::Ok().json(json!({})) }),
+                )
                 .route("/customers", web::post().to(open_customer))
-                .route("/customers/{id}", web::get().to(|request, state| read(0, request, state)))
+                .route(
+                    "/customers/{id}",
+                    web::get().to(|request, state| read(0, request, state)),
+                )
                 .route("/orders", web::post().to(place_order))
-                .route("/orders", web::get().to(|request, state| read(2, request, state)))
-                .route("/orders/{id}", web::get().to(|request, state| read(1, request, state)))
+                .route(
+                    "/orders",
+                    web::get().to(|request, state| read(2, request, state)),
+                )
+                .route(
+                    "/orders/{id}",
+                    web::get().to(|request, state| read(1, request, state)),
+                )
                 .route("/orders/{id}/{verb}", web::post().to(change_order))
         })
         .workers(2)
@@ -96,14 +110,25 @@ fn keyed(
     if state.dies_after.is_some_and(|calls| state.calls > calls) {
         return unavailable();
     }
-    let turn = state.fail_every.filter(|every| state.calls.is_multiple_of(*every)).map(|every| state.calls / every % 2);
+    let turn = state
+        .fail_every
+        .filter(|every| state.calls.is_multiple_of(*every))
+        .map(|every| state.calls / every % 2);
     if turn == Some(0) {
         return unavailable();
     }
-    let key = request.headers().get("Idempotency-Key").expect("every POST has a key").to_str().unwrap().to_owned();
+    let key = request
+        .headers()
+        .get("Idempotency-Key")
+        .expect("every POST has a key")
+        .to_str()
+        .unwrap()
+        .to_owned();
     let bound = (request.path().to_owned(), key);
     let id = match state.keys.get(&bound) {
-        Some((known, _)) if *known != body => return refused(422, "the key was used with another body"),
+        Some((known, _)) if *known != body => {
+            return refused(422, "the key was used with another body");
+        }
         Some((_, id)) => *id,
         None => match effect(state) {
             Ok(id) => {
@@ -119,7 +144,11 @@ fn keyed(
     answer(state, id)
 }
 
-async fn open_customer(request: HttpRequest, state: Shared, body: web::Json<Value>) -> HttpResponse {
+async fn open_customer(
+    request: HttpRequest,
+    state: Shared,
+    body: web::Json<Value>,
+) -> HttpResponse {
     let mut state = state.lock().unwrap();
     let body = body.into_inner();
     let limit = cents(&body["creditLimit"]);
@@ -157,13 +186,22 @@ async fn place_order(request: HttpRequest, state: Shared, body: web::Json<Value>
         let fits = *reserved + total <= *limit;
         *reserved += if fits { total } else { 0 };
         let id = Uuid::now_v7();
-        assert!(state.busy.insert(customer), "two orders of a customer under way at once");
-        let order = Order { customer, total, state: if fits { "APPROVED" } else { "REJECTED" }, told_pending: false };
+        assert!(
+            state.busy.insert(customer),
+            "two orders of a customer under way at once"
+        );
+        let order = Order {
+            customer,
+            total,
+            state: if fits { "APPROVED" } else { "REJECTED" },
+            told_pending: false,
+        };
         state.orders.insert(id, order);
         Ok(id)
     };
     keyed(&request, &mut state, body.clone(), effect, |state, id| {
-        // Every order's saga seems to take longer than the first wait, so that the client must ask again.
+        // Every order's saga seems to take longer than the first wait, so that the client must ask
+        // again.
         let first = !std::mem::replace(&mut state.orders.get_mut(&id).unwrap().told_pending, true);
         if first {
             return order_answer(state, 201, id, "PENDING");
@@ -183,12 +221,22 @@ fn order_answer(state: &mut State, status: u16, id: Uuid, shown: &str) -> HttpRe
         .json(json!({"orderId": id, "state": shown, "version": 1, "rejectionReason": reason}))
 }
 
-async fn change_order(request: HttpRequest, state: Shared, path: web::Path<(Uuid, String)>) -> HttpResponse {
+async fn change_order(
+    request: HttpRequest,
+    state: Shared,
+    path: web::Path<(Uuid, String)>,
+) -> HttpResponse {
     let (id, verb) = path.into_inner();
-    let target = if verb == "ship" { "SHIPPED" } else { "CANCELLED" };
+    let target = if verb == "ship" {
+        "SHIPPED"
+    } else {
+        "CANCELLED"
+    };
     let mut state = state.lock().unwrap();
     let effect = |state: &mut State| {
-        let Some(order) = state.orders.get_mut(&id) else { return Err((404, "no such order")) };
+        let Some(order) = state.orders.get_mut(&id) else {
+            return Err((404, "no such order"));
+        };
         if order.state != "APPROVED" {
             return Err((409, "the order is not approved"));
         }
@@ -210,7 +258,12 @@ async fn change_order(request: HttpRequest, state: Shared, path: web::Path<(Uuid
 }
 
 async fn read(view: usize, request: HttpRequest, state: Shared) -> HttpResponse {
-    let tokens = request.headers().get("Consistency-Token").unwrap().to_str().unwrap();
+    let tokens = request
+        .headers()
+        .get("Consistency-Token")
+        .unwrap()
+        .to_str()
+        .unwrap();
     assert!(view != 2 || request.query_string().contains("text="));
     state.lock().unwrap().seen[view].extend(tokens.split(',').map(str::to_owned));
     HttpResponse::Ok().json(json!({}))

@@ -1,8 +1,10 @@
-//! A small typed client of one node: JSON in and out, keys, waits, tokens, problems as errors, and repeats that are safe.
+//! A small typed client of one node: JSON in and out, keys, waits, tokens, problems as errors, and
+//! repeats that are safe.
 //!
-//! A call is repeated only when a repeat cannot do harm: a `GET`, or a `POST` that carries an `Idempotency-Key` (so every `POST` here
-//! must have one). `DELETE` is sent once. Repeats are bounded by a patience, back off exponentially with jitter, and wait as long as
-//! `Retry-After` asks. It knows paths and headers, not what the answers mean.
+//! A call is repeated only when a repeat cannot do harm: a `GET`, or a `POST` that carries an
+//! `Idempotency-Key` (so every `POST` here must have one). `DELETE` is sent once. Repeats are
+//! bounded by a patience, back off exponentially with jitter, and wait as long as `Retry-After`
+//! asks. It knows paths and headers, not what the answers mean.
 
 use std::time::Duration;
 
@@ -20,7 +22,8 @@ mod retry;
 
 /// How long commands a person waits for try to reach a node.
 pub const INTERACTIVE_PATIENCE: Duration = Duration::from_secs(5);
-/// Longer than the longest `Prefer: wait` a node grants, so that a granted wait never looks like a dead connection.
+/// Longer than the longest `Prefer: wait` a node grants, so that a granted wait never looks like a
+/// dead connection.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(75);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -49,8 +52,10 @@ pub struct Answer {
 impl Answer {
     /// The body as a type of the caller's.
     pub fn read<T: DeserializeOwned>(self) -> Result<T, ClientError> {
-        serde_json::from_value(self.body)
-            .map_err(|error| ClientError::Answer { url: self.url, reason: error.to_string() })
+        serde_json::from_value(self.body).map_err(|error| ClientError::Answer {
+            url: self.url,
+            reason: error.to_string(),
+        })
     }
 }
 
@@ -105,27 +110,40 @@ impl Failure {
 impl Node {
     /// A client for the node at `url`. Nothing is sent yet.
     pub fn new(url: &str) -> Result<Self, ClientError> {
-        let refuse = |reason: &str| ClientError::Url { url: url.to_owned(), reason: reason.to_owned() };
+        let refuse = |reason: &str| ClientError::Url {
+            url: url.to_owned(),
+            reason: reason.to_owned(),
+        };
         let base = Url::parse(url).map_err(|error| refuse(&error.to_string()))?;
         if base.scheme() != "http" {
-            return Err(refuse("only plain http is spoken here, put a proxy before it for TLS"));
+            return Err(refuse(
+                "only plain http is spoken here, put a proxy before it for TLS",
+            ));
         }
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             .tcp_nodelay(true)
             .redirect(reqwest::redirect::Policy::none())
-            // A node is addressed directly: a proxy set for the way to the internet knows nothing of 127.0.0.1.
+            // A node is addressed directly: a proxy set for the way to the internet knows nothing
+            // of 127.0.0.1.
             .no_proxy()
             .build()
             .map_err(|error| refuse(&causes(&error)))?;
-        Ok(Self { http, base, patience: INTERACTIVE_PATIENCE })
+        Ok(Self {
+            http,
+            base,
+            patience: INTERACTIVE_PATIENCE,
+        })
     }
 
     /// The same node, with another bound on how long a call is repeated.
     #[must_use]
     pub fn with_patience(&self, patience: Duration) -> Self {
-        Self { patience, ..self.clone() }
+        Self {
+            patience,
+            ..self.clone()
+        }
     }
 
     /// The address, for messages.
@@ -150,11 +168,18 @@ impl Node {
             headers.insert(CONSISTENCY_TOKEN, header("Consistency-Token", token)?);
             headers.insert(PREFER, prefer_wait(*wait)?);
         }
-        self.send(Call { method: Method::GET, url, headers, body: None, repeatable: true }).await
+        self.send(Call {
+            method: Method::GET,
+            url,
+            headers,
+            body: None,
+            repeatable: true,
+        })
+        .await
     }
 
-    /// A command, repeatable by its key; a `null` body is none. With `wait` the node answers when the saga has ended, or after
-    /// that time.
+    /// A command, repeatable by its key; a `null` body is none. With `wait` the node answers when
+    /// the saga has ended, or after that time.
     pub async fn post(
         &self,
         path: &[&str],
@@ -166,7 +191,12 @@ impl Node {
     }
 
     /// A command without a body, with parameters.
-    pub async fn post_with(&self, path: &[&str], query: &[(&str, &str)], key: &str) -> Result<Answer, ClientError> {
+    pub async fn post_with(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        key: &str,
+    ) -> Result<Answer, ClientError> {
         let mut url = self.address(path)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
@@ -174,7 +204,13 @@ impl Node {
         self.post_to(url, &Value::Null, key, None).await
     }
 
-    async fn post_to(&self, url: Url, body: &Value, key: &str, wait: Option<Duration>) -> Result<Answer, ClientError> {
+    async fn post_to(
+        &self,
+        url: Url,
+        body: &Value,
+        key: &str,
+        wait: Option<Duration>,
+    ) -> Result<Answer, ClientError> {
         let body = (!body.is_null()).then(|| Bytes::from(body.to_string()));
         let mut headers = HeaderMap::new();
         headers.insert(IDEMPOTENCY_KEY, header("Idempotency-Key", key)?);
@@ -184,19 +220,37 @@ impl Node {
         if let Some(wait) = wait {
             headers.insert(PREFER, prefer_wait(wait)?);
         }
-        self.send(Call { method: Method::POST, url, headers, body, repeatable: true }).await
+        self.send(Call {
+            method: Method::POST,
+            url,
+            headers,
+            body,
+            repeatable: true,
+        })
+        .await
     }
 
-    /// Removes something. Sent once: a repeat after a lost answer would be told `404` and look like a failure.
+    /// Removes something. Sent once: a repeat after a lost answer would be told `404` and look like
+    /// a failure.
     pub async fn delete(&self, path: &[&str]) -> Result<Answer, ClientError> {
         let url = self.address(path)?;
-        self.send(Call { method: Method::DELETE, url, headers: HeaderMap::new(), body: None, repeatable: false }).await
+        self.send(Call {
+            method: Method::DELETE,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+            repeatable: false,
+        })
+        .await
     }
 
     fn address(&self, path: &[&str]) -> Result<Url, ClientError> {
         let mut url = self.base.clone();
         url.path_segments_mut()
-            .map_err(|()| ClientError::Url { url: self.base.to_string(), reason: "it has no path".to_owned() })?
+            .map_err(|()| ClientError::Url {
+                url: self.base.to_string(),
+                reason: "it has no path".to_owned(),
+            })?
             .pop_if_empty()
             .extend(path);
         Ok(url)
@@ -204,7 +258,8 @@ impl Node {
 
     async fn send(&self, call: Call) -> Result<Answer, ClientError> {
         let started = Instant::now();
-        // The patience runs from the first failure: a granted wait of 30 s that ends with a dead node has used up none of it.
+        // The patience runs from the first failure: a granted wait of 30 s that ends with a dead
+        // node has used up none of it.
         let mut failing_since: Option<Instant> = None;
         let mut backoff = Backoff::new(self.patience);
         loop {
@@ -225,27 +280,45 @@ impl Node {
     }
 
     async fn send_once(&self, call: &Call) -> Result<Answer, Failure> {
-        let mut request = self.http.request(call.method.clone(), call.url.clone()).headers(call.headers.clone());
+        let mut request = self
+            .http
+            .request(call.method.clone(), call.url.clone())
+            .headers(call.headers.clone());
         if let Some(body) = &call.body {
             request = request.body(body.clone());
         }
         let response = request.send().await.map_err(Failure::Transport)?;
         let status = response.status();
-        let token = response.headers().get(CONSISTENCY_TOKEN).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let token = response
+            .headers()
+            .get(CONSISTENCY_TOKEN)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
         let retry_after = retry::retry_after(response.headers());
         let body = response.bytes().await.map_err(Failure::Transport)?;
         if !status.is_success() {
-            return Err(Failure::Refused { problem: Problem::read(status.as_u16(), &body), retry_after });
+            return Err(Failure::Refused {
+                problem: Problem::read(status.as_u16(), &body),
+                retry_after,
+            });
         }
         let url = call.url.to_string();
         let body = if body.is_empty() {
             Value::Null
         } else {
             serde_json::from_slice(&body).map_err(|error| {
-                Failure::Unreadable(ClientError::Answer { url: url.clone(), reason: error.to_string() })
+                Failure::Unreadable(ClientError::Answer {
+                    url: url.clone(),
+                    reason: error.to_string(),
+                })
             })?
         };
-        Ok(Answer { status, token, body, url })
+        Ok(Answer {
+            status,
+            token,
+            body,
+            url,
+        })
     }
 
     fn give_up(&self, failure: Failure, tries: u32, elapsed: Duration) -> ClientError {

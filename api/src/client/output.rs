@@ -1,6 +1,7 @@
 //! Where results and complaints go: results to stdout, everything else to stderr.
 //!
-//! A reader that has seen enough (`counterfoil sagas list --all | head`) closes the pipe; that is the end of the command, not a failure.
+//! A reader that has seen enough (`counterfoil sagas list --all | head`) closes the pipe; that is
+//! the end of the command, not a failure.
 
 use std::io::{ErrorKind, Write};
 
@@ -18,7 +19,11 @@ pub enum Reader {
 /// Writes a text to stdout, ending it with a new line if it has none.
 pub fn print(text: &str) -> Result<Reader, ClientError> {
     let mut stdout = std::io::stdout().lock();
-    let ending = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
+    let ending = if text.ends_with('\n') || text.is_empty() {
+        ""
+    } else {
+        "\n"
+    };
     let written = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.write_all(ending.as_bytes()))

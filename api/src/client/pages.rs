@@ -17,7 +17,8 @@ pub enum Rest {
     More,
 }
 
-/// Calls `show` with each page until the wanted number is reached, the list ends, or the reader of the output has gone.
+/// Calls `show` with each page until the wanted number is reached, the list ends, or the reader of
+/// the output has gone.
 pub async fn each(
     node: &Node,
     path: &[&str],
@@ -55,7 +56,9 @@ pub fn next(page: &Value) -> Option<String> {
 
 /// The entries of a page: its one array, whatever the list is called.
 pub fn rows(page: &Value) -> &[Value] {
-    let array = page.as_array().or_else(|| page.as_object()?.values().find_map(Value::as_array));
+    let array = page
+        .as_array()
+        .or_else(|| page.as_object()?.values().find_map(Value::as_array));
     array.map_or(&[], Vec::as_slice)
 }
 

@@ -1,6 +1,8 @@
-//! `quarantine list|show|replay|discard`: messages that could not be processed, and what becomes of them.
+//! `quarantine list|show|replay|discard`: messages that could not be processed, and what becomes of
+//! them.
 //!
-//! The columns follow the fields that the node sends: those known to matter first, in this order, then any other plain field.
+//! The columns follow the fields that the node sends: those known to matter first, in this order,
+//! then any other plain field.
 
 use std::process::ExitCode;
 
@@ -13,8 +15,17 @@ use super::pages::{self, Rest};
 use super::table::{Table, cell, facts};
 use super::{ClientError, output};
 
-const FIRST_COLUMNS: [&str; 9] =
-    ["id", "service", "entityType", "entityId", "messageType", "messages", "attempts", "since", "cause"];
+const FIRST_COLUMNS: [&str; 9] = [
+    "id",
+    "service",
+    "entityType",
+    "entityId",
+    "messageType",
+    "messages",
+    "attempts",
+    "since",
+    "cause",
+];
 
 /// Runs one of the quarantine commands.
 pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
@@ -37,7 +48,12 @@ pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
                 });
                 let rows: Vec<Vec<String>> = entries
                     .iter()
-                    .map(|entry| columns.iter().map(|column| cell(entry.get(column))).collect())
+                    .map(|entry| {
+                        columns
+                            .iter()
+                            .map(|column| cell(entry.get(column)))
+                            .collect()
+                    })
                     .collect();
                 output::print(&table.render(&rows))
             })
@@ -47,7 +63,10 @@ pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
             }
         }
         QuarantineAction::Show { id } => {
-            let entry = node.get(&["quarantine", id], &[], &Freshness::AsItIs).await?.body;
+            let entry = node
+                .get(&["quarantine", id], &[], &Freshness::AsItIs)
+                .await?
+                .body;
             if command.json {
                 output::print_json(&entry)?;
             } else {
@@ -56,8 +75,14 @@ pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
         }
         QuarantineAction::Replay { id } => {
             let key = Uuid::now_v7().to_string();
-            let answer = node.post(&["quarantine", id, "replay"], &Value::Null, &key, None).await?;
-            done(&answer.body, &format!("{id} is processed again"), command.json)?;
+            let answer = node
+                .post(&["quarantine", id, "replay"], &Value::Null, &key, None)
+                .await?;
+            done(
+                &answer.body,
+                &format!("{id} is processed again"),
+                command.json,
+            )?;
         }
         QuarantineAction::Discard { id } => {
             let answer = node.delete(&["quarantine", id]).await?;
@@ -77,9 +102,16 @@ fn done(answer: &Value, text: &str, json: bool) -> Result<(), ClientError> {
 }
 
 fn columns(entries: &[Value]) -> Vec<String> {
-    let present = |name: &str| entries.iter().any(|entry| entry.get(name).is_some_and(|value| !value.is_null()));
-    let mut columns: Vec<String> =
-        FIRST_COLUMNS.iter().filter(|name| present(name)).map(|name| (*name).to_owned()).collect();
+    let present = |name: &str| {
+        entries
+            .iter()
+            .any(|entry| entry.get(name).is_some_and(|value| !value.is_null()))
+    };
+    let mut columns: Vec<String> = FIRST_COLUMNS
+        .iter()
+        .filter(|name| present(name))
+        .map(|name| (*name).to_owned())
+        .collect();
     for (name, value) in entries.iter().filter_map(Value::as_object).flatten() {
         if !value.is_object() && !value.is_array() && !columns.contains(name) {
             columns.push(name.clone());
@@ -90,18 +122,30 @@ fn columns(entries: &[Value]) -> Vec<String> {
 
 /// `entityId` heads its column as `ENTITY ID`.
 fn title(column: &str) -> String {
-    let spaced = column.chars().flat_map(|char| char.is_uppercase().then_some(' ').into_iter().chain([char]));
+    let spaced = column
+        .chars()
+        .flat_map(|char| char.is_uppercase().then_some(' ').into_iter().chain([char]));
     spaced.collect::<String>().to_uppercase()
 }
 
 /// Plain fields under each other, then the structured ones (the message itself) as indented JSON.
 fn describe(entry: &Value) -> String {
-    let Some(fields) = entry.as_object() else { return entry.to_string() };
-    let (structured, plain): (Vec<_>, Vec<_>) =
-        fields.iter().partition(|(_, value)| value.is_object() || value.is_array());
-    let mut plain: Vec<(&str, String)> =
-        plain.into_iter().map(|(name, value)| (name.as_str(), cell(Some(value)))).collect();
-    plain.sort_by_key(|(name, _)| FIRST_COLUMNS.iter().position(|known| known == name).unwrap_or(FIRST_COLUMNS.len()));
+    let Some(fields) = entry.as_object() else {
+        return entry.to_string();
+    };
+    let (structured, plain): (Vec<_>, Vec<_>) = fields
+        .iter()
+        .partition(|(_, value)| value.is_object() || value.is_array());
+    let mut plain: Vec<(&str, String)> = plain
+        .into_iter()
+        .map(|(name, value)| (name.as_str(), cell(Some(value))))
+        .collect();
+    plain.sort_by_key(|(name, _)| {
+        FIRST_COLUMNS
+            .iter()
+            .position(|known| known == name)
+            .unwrap_or(FIRST_COLUMNS.len())
+    });
     let mut text = facts(&plain);
     for (name, value) in structured {
         text.push_str(&format!("\n{name}\n{value:#}\n"));
@@ -117,8 +161,10 @@ mod tests {
 
     #[test]
     fn known_columns_come_first_and_unknown_plain_ones_follow() {
-        let entries =
-            [json!({"aFact": 1, "cause": "x", "id": "1", "payload": {}}), json!({"id": "2", "entityId": "c"})];
+        let entries = [
+            json!({"aFact": 1, "cause": "x", "id": "1", "payload": {}}),
+            json!({"id": "2", "entityId": "c"}),
+        ];
         assert_eq!(columns(&entries), ["id", "entityId", "cause", "aFact"]);
     }
 
@@ -129,7 +175,11 @@ mod tests {
 
     #[test]
     fn an_entry_shows_its_message_below_its_facts() {
-        let text = describe(&json!({"cause": "boom", "id": "1", "message": {"type": "order.created"}}));
-        assert_eq!(text, "id     1\ncause  boom\n\nmessage\n{\n  \"type\": \"order.created\"\n}\n");
+        let text =
+            describe(&json!({"cause": "boom", "id": "1", "message": {"type": "order.created"}}));
+        assert_eq!(
+            text,
+            "id     1\ncause  boom\n\nmessage\n{\n  \"type\": \"order.created\"\n}\n"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! `sagas list|show|retry|cancel`: what sagas there are, how far one is, and the two things a person can do about it.
+//! `sagas list|show|retry|cancel`: what sagas there are, how far one is, and the two things a
+//! person can do about it.
 
 use std::process::ExitCode;
 
@@ -49,7 +50,11 @@ impl Saga {
     }
 
     fn progress(&self) -> String {
-        let ended = self.steps.iter().filter(|step| !matches!(step.state.as_str(), "REMAINING" | "RUNNING")).count();
+        let ended = self
+            .steps
+            .iter()
+            .filter(|step| !matches!(step.state.as_str(), "REMAINING" | "RUNNING"))
+            .count();
         format!("{ended}/{}", self.steps.len())
     }
 }
@@ -71,7 +76,9 @@ pub async fn run(command: &SagasCommand) -> Result<ExitCode, ClientError> {
         }
         SagasAction::Retry { id } => act(&node, id, "retry", &Value::Null, command.json).await?,
         SagasAction::Cancel { id, reason } => {
-            let body = reason.as_ref().map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+            let body = reason
+                .as_ref()
+                .map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
             act(&node, id, "cancel", &body, command.json).await?;
         }
     }
@@ -85,9 +92,13 @@ async fn show_list(
     list: &ListArgs,
     json: bool,
 ) -> Result<(), ClientError> {
-    let filters: Vec<(&str, &str)> =
-        [("state", state), ("type", kind)].into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    let mut table = Table::new(["SAGA", "TYPE", "STATE", "STEPS", "ATTEMPTS", "ORDER", "STARTED", "UPDATED"]);
+    let filters: Vec<(&str, &str)> = [("state", state), ("type", kind)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect();
+    let mut table = Table::new([
+        "SAGA", "TYPE", "STATE", "STEPS", "ATTEMPTS", "ORDER", "STARTED", "UPDATED",
+    ]);
     let rest = pages::each(node, &["sagas"], &filters, list, |page| {
         if json {
             return output::print_json(page);
@@ -101,9 +112,11 @@ async fn show_list(
     Ok(())
 }
 
-/// A list's row is made from the fields that are there, so that one odd saga does not hide the others.
+/// A list's row is made from the fields that are there, so that one odd saga does not hide the
+/// others.
 fn list_row(saga: &Value) -> Vec<String> {
-    let steps = serde_json::from_value::<Saga>(saga.clone()).map_or_else(|_| "-".to_owned(), |saga| saga.progress());
+    let steps = serde_json::from_value::<Saga>(saga.clone())
+        .map_or_else(|_| "-".to_owned(), |saga| saga.progress());
     let field = |name: &str| cell(saga.get(name));
     vec![
         field("sagaId"),
@@ -132,14 +145,23 @@ fn describe(saga: &Saga) -> String {
         ("attempts", saga.attempts.to_string()),
     ]);
     text.push('\n');
-    let rows: Vec<Vec<String>> =
-        saga.steps.iter().enumerate().map(|(index, step)| step_row(saga, index, step)).collect();
-    text.push_str(&Table::new(["STEP", "NAME", "KIND", "STATE", "AT", "AFTER", "DETAIL"]).render(&rows));
+    let rows: Vec<Vec<String>> = saga
+        .steps
+        .iter()
+        .enumerate()
+        .map(|(index, step)| step_row(saga, index, step))
+        .collect();
+    text.push_str(
+        &Table::new(["STEP", "NAME", "KIND", "STATE", "AT", "AFTER", "DETAIL"]).render(&rows),
+    );
     text
 }
 
 fn step_row(saga: &Saga, index: usize, step: &Step) -> Vec<String> {
-    let after = step.at.as_deref().and_then(|at| millis_between(&saga.started_at, at));
+    let after = step
+        .at
+        .as_deref()
+        .and_then(|at| millis_between(&saga.started_at, at));
     vec![
         (index + 1).to_string(),
         step.name.clone(),
@@ -147,18 +169,29 @@ fn step_row(saga: &Saga, index: usize, step: &Step) -> Vec<String> {
         step.state.clone(),
         step.at.clone().unwrap_or_else(|| "-".to_owned()),
         after.map_or_else(|| "-".to_owned(), |millis| format!("+{millis:.1} ms")),
-        step.detail.as_ref().map_or_else(String::new, |detail| cell(Some(detail))),
+        step.detail
+            .as_ref()
+            .map_or_else(String::new, |detail| cell(Some(detail))),
     ]
 }
 
-async fn act(node: &Node, id: &str, verb: &str, body: &Value, json: bool) -> Result<(), ClientError> {
-    // A key of its own per invocation makes the repeats of this call safe, and a second invocation a new request.
+async fn act(
+    node: &Node,
+    id: &str,
+    verb: &str,
+    body: &Value,
+    json: bool,
+) -> Result<(), ClientError> {
+    // A key of its own per invocation makes the repeats of this call safe, and a second invocation
+    // a new request.
     let key = Uuid::now_v7().to_string();
     let answer = node.post(&["sagas", id, verb], body, &key, None).await?;
     if json {
         output::print_json(&answer.body)?;
     } else {
-        output::print(&format!("{verb} of saga {id} accepted; `counterfoil sagas show {id}` tells how it goes"))?;
+        output::print(&format!(
+            "{verb} of saga {id} accepted; `counterfoil sagas show {id}` tells how it goes"
+        ))?;
     }
     Ok(())
 }
@@ -184,7 +217,10 @@ mod tests {
             text.contains("1     reserve credit  command  DONE       2026-01-01T00:00:00.0015Z  +1.5 ms  25.00\n"),
             "{text}"
         );
-        assert!(text.contains("2     approve order   local    REMAINING  -"), "{text}");
+        assert!(
+            text.contains("2     approve order   local    REMAINING  -"),
+            "{text}"
+        );
         assert_eq!((saga.progress(), saga.is_open()), ("1/2".to_owned(), true));
     }
 }

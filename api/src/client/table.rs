@@ -1,6 +1,7 @@
 //! Aligned columns of text for lists on a terminal.
 //!
-//! Long lists come page by page, so the widths of the first page hold for the later ones (a longer cell pushes its own row only).
+//! Long lists come page by page, so the widths of the first page hold for the later ones (a longer
+//! cell pushes its own row only).
 
 use serde_json::Value;
 
@@ -19,7 +20,11 @@ impl Table {
     pub fn new<T: Into<String>>(titles: impl IntoIterator<Item = T>) -> Self {
         let titles: Vec<String> = titles.into_iter().map(Into::into).collect();
         let widths = titles.iter().map(|title| width(title)).collect();
-        Self { titles, widths, begun: false }
+        Self {
+            titles,
+            widths,
+            begun: false,
+        }
     }
 
     /// The next rows as text, with the header before the first of them.
@@ -55,8 +60,15 @@ impl Table {
 
 /// Facts under each other, their values aligned.
 pub fn facts(facts: &[(&str, String)]) -> String {
-    let longest = facts.iter().map(|(name, _)| width(name)).max().unwrap_or_default();
-    facts.iter().map(|(name, value)| format!("{name:<longest$}{GAP}{value}\n")).collect()
+    let longest = facts
+        .iter()
+        .map(|(name, _)| width(name))
+        .max()
+        .unwrap_or_default();
+    facts
+        .iter()
+        .map(|(name, value)| format!("{name:<longest$}{GAP}{value}\n"))
+        .collect()
 }
 
 /// A JSON value as a cell: text without quotes, nothing as a dash, structure as compact JSON.
@@ -70,7 +82,9 @@ pub fn cell(value: Option<&Value>) -> String {
 
 /// Causes and details may hold line breaks, or bytes a terminal would obey.
 fn one_line(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+    text.chars()
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect()
 }
 
 fn width(text: &str) -> usize {
@@ -105,11 +119,17 @@ mod tests {
     fn cells_are_plain_text() {
         assert_eq!(cell(Some(&json!("a\n\u{1b}[31mb"))), "a  [31mb");
         assert_eq!(cell(Some(&json!({"a": 1}))), r#"{"a":1}"#);
-        assert_eq!((cell(Some(&Value::Null)), cell(None), cell(Some(&json!(3)))), ("-".into(), "-".into(), "3".into()));
+        assert_eq!(
+            (cell(Some(&Value::Null)), cell(None), cell(Some(&json!(3)))),
+            ("-".into(), "-".into(), "3".into())
+        );
     }
 
     #[test]
     fn facts_are_aligned() {
-        assert_eq!(facts(&[("id", "1".into()), ("state", "x".into())]), "id     1\nstate  x\n");
+        assert_eq!(
+            facts(&[("id", "1".into()), ("state", "x".into())]),
+            "id     1\nstate  x\n"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Moments in order, with the time between them: how `explain` tells what happened.
 //!
-//! Pure layout. Times of several services may be equal or a little apart in the wrong direction; a rank puts causes before effects
-//! when times are equal, and a negative distance is shown as it is.
+//! Pure layout. Times of several services may be equal or a little apart in the wrong direction; a
+//! rank puts causes before effects when times are equal, and a negative distance is shown as it is.
 
 use std::fmt::Write;
 
@@ -66,9 +66,15 @@ pub fn arrange(mut moments: Vec<Moment>) -> Vec<Moment> {
 pub fn render(moments: &[Moment]) -> String {
     let mut text = String::new();
     for moment in moments {
-        let version = moment.version.map_or_else(String::new, |version| format!(" (version {version})"));
+        let version = moment
+            .version
+            .map_or_else(String::new, |version| format!(" (version {version})"));
         let place = moment.place.name();
-        let _ = writeln!(text, "{:<27} {:>+11.3} ms  {place:<9}  {}{version}", moment.at, moment.delta_ms, moment.what);
+        let _ = writeln!(
+            text,
+            "{:<27} {:>+11.3} ms  {place:<9}  {}{version}",
+            moment.at, moment.delta_ms, moment.what
+        );
         if let Some(id) = &moment.message_id {
             let _ = writeln!(text, "{:55}message {id}", "");
         }
@@ -107,7 +113,11 @@ mod tests {
     #[test]
     fn moments_are_in_order_with_the_time_between_them() {
         let moments = arrange(vec![
-            moment("2026-01-01T00:00:00.004Z", Place::Customers, "credit.reserved"),
+            moment(
+                "2026-01-01T00:00:00.004Z",
+                Place::Customers,
+                "credit.reserved",
+            ),
             moment("2026-01-01T00:00:00.001Z", Place::Orders, "order.created"),
             moment("2026-01-01T00:00:00.001Z", Place::Http, "POST /orders"),
         ]);
@@ -115,12 +125,18 @@ mod tests {
         assert_eq!(what, ["POST /orders", "order.created", "credit.reserved"]);
         assert!((moments[2].delta_ms - 3.0).abs() < 0.0001);
         let text = render(&moments);
-        assert!(text.contains("+3.000 ms  customers  credit.reserved\n"), "{text}");
+        assert!(
+            text.contains("+3.000 ms  customers  credit.reserved\n"),
+            "{text}"
+        );
     }
 
     #[test]
     fn what_is_no_time_has_no_distance() {
-        assert_eq!(millis_between("2026-01-01T00:00:00Z", "2026-01-01T00:00:01.5Z"), Some(1500.0));
+        assert_eq!(
+            millis_between("2026-01-01T00:00:00Z", "2026-01-01T00:00:01.5Z"),
+            Some(1500.0)
+        );
         assert_eq!(millis_between("yesterday", "2026-01-01T00:00:01.5Z"), None);
     }
 }

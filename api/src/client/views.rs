@@ -1,5 +1,5 @@
-//! `views status|rebuild|revert|heal`: how far the views are, building one anew while the old one answers, going back, and
-//! healing one entity.
+//! `views status|rebuild|revert|heal`: how far the views are, building one anew while the old one
+//! answers, going back, and healing one entity.
 
 mod waiting;
 
@@ -28,22 +28,49 @@ pub async fn run(command: &ViewsCommand) -> Result<ExitCode, ClientError> {
         }
         ViewsAction::Rebuild { name, from, wait } => {
             let path = ["views", name, "rebuild"];
-            let begun = node.post_with(&path, &[("from", from.name())], &key()).await?.body;
+            let begun = node
+                .post_with(&path, &[("from", from.name())], &key())
+                .await?
+                .body;
             if *wait {
                 return waiting::until_it_answers(&node, name, &begun, command.json).await;
             }
             let next = "`counterfoil views status` tells how it goes";
-            done(&begun, &format!("generation {} of {name} is being built; {next}", generation(&begun)), command.json)?;
+            done(
+                &begun,
+                &format!(
+                    "generation {} of {name} is being built; {next}",
+                    generation(&begun)
+                ),
+                command.json,
+            )?;
         }
         ViewsAction::Revert { name } => {
-            let answer = node.post_with(&["views", name, "revert"], &[], &key()).await?;
-            let verb = if answer.status == StatusCode::OK { "answers again" } else { "will answer in a moment" };
-            done(&answer.body, &format!("generation {} of {name} {verb}", generation(&answer.body)), command.json)?;
+            let answer = node
+                .post_with(&["views", name, "revert"], &[], &key())
+                .await?;
+            let verb = if answer.status == StatusCode::OK {
+                "answers again"
+            } else {
+                "will answer in a moment"
+            };
+            done(
+                &answer.body,
+                &format!("generation {} of {name} {verb}", generation(&answer.body)),
+                command.json,
+            )?;
         }
         ViewsAction::Heal { name, id } => {
-            let healed = node.post_with(&["views", name, "heal", id], &[], &key()).await?.body;
+            let healed = node
+                .post_with(&["views", name, "heal", id], &[], &key())
+                .await?
+                .body;
             let version = cell(healed.get("version"));
-            done(&healed, &format!("{id} is healed in {name}: it shows version {version}"), command.json)?;
+            done(
+                &healed,
+                &format!("{id} is healed in {name}: it shows version {version}"),
+                command.json,
+            )?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -68,14 +95,26 @@ fn done(answer: &Value, text: &str, json: bool) -> Result<(), ClientError> {
 
 /// The views as a table, and below it why one has failed; used by `explain` too.
 pub(super) fn describe(status: &Value) -> String {
-    let columns = ["name", "backend", "state", "generation", "kept", "lag", "progress"];
+    let columns = [
+        "name",
+        "backend",
+        "state",
+        "generation",
+        "kept",
+        "lag",
+        "progress",
+    ];
     let text = |view: &Value, column: &str| match column {
-        "progress" => view.get("progress").map_or_else(|| cell(None), waiting::in_words),
+        "progress" => view
+            .get("progress")
+            .map_or_else(|| cell(None), waiting::in_words),
         column => cell(view.get(column)),
     };
     let views = pages::rows(status);
-    let rows: Vec<Vec<String>> =
-        views.iter().map(|view| columns.iter().map(|column| text(view, column)).collect()).collect();
+    let rows: Vec<Vec<String>> = views
+        .iter()
+        .map(|view| columns.iter().map(|column| text(view, column)).collect())
+        .collect();
     let mut described = Table::new(columns.map(str::to_uppercase)).render(&rows);
     for view in views {
         if let Some(error) = view.get("error").and_then(Value::as_str) {
@@ -107,7 +146,10 @@ mod tests {
             {"name": "orders", "state": "REBUILDING", "lag": 0, "progress": progress},
             {"name": "search", "state": "FAILED", "lag": 7, "error": "it is down"},
         ]}));
-        assert!(text.contains("generation 2: 45 %, 1200 per second, about 9 s left"), "{text}");
+        assert!(
+            text.contains("generation 2: 45 %, 1200 per second, about 9 s left"),
+            "{text}"
+        );
         assert!(text.ends_with("\nsearch: it is down\n"), "{text}");
     }
 }

@@ -1,7 +1,8 @@
-//! Where the data of each store lies: embedded in the data folder, or with a server that a URL names.
+//! Where the data of each store lies: embedded in the data folder, or with a server that a URL
+//! names.
 //!
-//! A URL is checked here as far as it can be without asking anybody; whether the server answers shows later. It may hold
-//! a password, so that only what connects to the server sees it whole.
+//! A URL is checked here as far as it can be without asking anybody; whether the server answers
+//! shows later. It may hold a password, so that only what connects to the server sees it whole.
 
 use std::fmt;
 
@@ -62,15 +63,24 @@ impl fmt::Debug for SecretUrl {
 
 /// A value as it may be shown: of what stands before the host of a URL, the user's name alone.
 pub(super) fn masked(value: &str) -> String {
-    let Some((before, host)) = value.rsplit_once('@') else { return value.to_owned() };
-    let (scheme, user) = before.split_once("://").map_or(("", before), |(scheme, user)| (scheme, user));
+    let Some((before, host)) = value.rsplit_once('@') else {
+        return value.to_owned();
+    };
+    let (scheme, user) = before
+        .split_once("://")
+        .map_or(("", before), |(scheme, user)| (scheme, user));
     // Without a scheme it is no URL, and what of it is secret cannot be known.
-    let name = if scheme.is_empty() { "" } else { user.split_once(':').map_or(user, |(name, _)| name) };
+    let name = if scheme.is_empty() {
+        ""
+    } else {
+        user.split_once(':').map_or(user, |(name, _)| name)
+    };
     let separator = if scheme.is_empty() { "" } else { "://" };
     format!("{scheme}{separator}{name}:***@{host}")
 }
 
-/// A store that has no server yet. `planned` are the schemes of the public contract that do not work yet.
+/// A store that has no server yet. `planned` are the schemes of the public contract that do not
+/// work yet.
 pub(super) fn embedded_only(text: &str, planned: &[&str]) -> Result<Backend, Refusal> {
     if text == EMBEDDED {
         return Ok(Backend::Embedded);
@@ -109,34 +119,64 @@ mod tests {
 
     #[test]
     fn a_url_that_no_client_could_use_is_refused() {
-        for text in
-            ["", "mongodb://", "mongodb:host", "http://host", "mongodb://host/?replicaSet", "mongodb://host:port"]
-        {
+        for text in [
+            "",
+            "mongodb://",
+            "mongodb:host",
+            "http://host",
+            "mongodb://host/?replicaSet",
+            "mongodb://host:port",
+        ] {
             assert_eq!(documents(text), Err(Refusal::NotAllowed), "{text}");
         }
-        for text in ["", "http://", "host:9200", "mongodb://host", "http://host:99999", "http://host/?pretty"] {
+        for text in [
+            "",
+            "http://",
+            "host:9200",
+            "mongodb://host",
+            "http://host:99999",
+            "http://host/?pretty",
+        ] {
             assert_eq!(search(text), Err(Refusal::NotAllowed), "{text}");
         }
     }
 
     #[test]
     fn a_url_reaches_its_client_as_it_was_given() {
-        for text in ["mongodb://ada:hu%40sh@a:1,b:2/shop?replicaSet=rs0&w=majority", "mongodb+srv://host.example.com"] {
-            let Ok(DocumentsBackend::MongoDb(url)) = documents(text) else { panic!("{text} is refused") };
+        for text in [
+            "mongodb://ada:hu%40sh@a:1,b:2/shop?replicaSet=rs0&w=majority",
+            "mongodb+srv://host.example.com",
+        ] {
+            let Ok(DocumentsBackend::MongoDb(url)) = documents(text) else {
+                panic!("{text} is refused")
+            };
             assert_eq!(url.expose(), text);
         }
-        for text in ["http://127.0.0.1:9200", "https://elastic:hush@search.example.com/below"] {
-            let Ok(SearchBackend::Elasticsearch(url)) = search(text) else { panic!("{text} is refused") };
+        for text in [
+            "http://127.0.0.1:9200",
+            "https://elastic:hush@search.example.com/below",
+        ] {
+            let Ok(SearchBackend::Elasticsearch(url)) = search(text) else {
+                panic!("{text} is refused")
+            };
             assert_eq!(url.expose(), text);
         }
     }
 
     #[test]
     fn no_way_of_showing_a_url_shows_its_password() {
-        let Ok(backend) = search("https://elastic:hush@host:9200") else { panic!("refused") };
-        assert_eq!(format!("{backend:?}"), r#"Elasticsearch("https://elastic:***@host:9200")"#);
+        let Ok(backend) = search("https://elastic:hush@host:9200") else {
+            panic!("refused")
+        };
+        assert_eq!(
+            format!("{backend:?}"),
+            r#"Elasticsearch("https://elastic:***@host:9200")"#
+        );
         for (text, shown) in [
-            ("mongodb://ada:hu@sh@a:1,b:2/?replicaSet=rs0", "mongodb://ada:***@a:1,b:2/?replicaSet=rs0"),
+            (
+                "mongodb://ada:hu@sh@a:1,b:2/?replicaSet=rs0",
+                "mongodb://ada:***@a:1,b:2/?replicaSet=rs0",
+            ),
             ("mongodb://host/shop", "mongodb://host/shop"),
             ("mongodb:/ada:hush@host", ":***@host"),
             ("http://:hush@host", "http://:***@host"),

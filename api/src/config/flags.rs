@@ -22,7 +22,9 @@ impl SettingFlags {
     }
 
     pub fn values(&self) -> impl Iterator<Item = (&'static Setting, &str)> {
-        self.values.iter().map(|(setting, value)| (*setting, value.as_str()))
+        self.values
+            .iter()
+            .map(|(setting, value)| (*setting, value.as_str()))
     }
 
     /// These flags with `later` ones over them: flags may stand before and after a subcommand.
@@ -42,7 +44,9 @@ impl Args for SettingFlags {
             .value_parser(value_parser!(PathBuf))
             .help("TOML file with settings")
             .help_heading(HEADING);
-        SETTINGS.iter().fold(command.arg(file), |command, setting| command.arg(argument(setting)))
+        SETTINGS.iter().fold(command.arg(file), |command, setting| {
+            command.arg(argument(setting))
+        })
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -51,11 +55,18 @@ impl Args for SettingFlags {
 }
 
 fn argument(setting: &'static Setting) -> Arg {
-    let default = if setting.default.is_empty() { String::new() } else { format!(" [default: {}]", setting.default) };
+    let default = if setting.default.is_empty() {
+        String::new()
+    } else {
+        format!(" [default: {}]", setting.default)
+    };
     Arg::new(setting.name)
         .long(setting.flag.trim_start_matches('-'))
         .value_name("VALUE")
-        .help(format!("{} [{}]{default}", setting.meaning, setting.environment))
+        .help(format!(
+            "{} [{}]{default}",
+            setting.meaning, setting.environment
+        ))
         .help_heading(HEADING)
 }
 
@@ -70,9 +81,11 @@ impl FromArgMatches for SettingFlags {
         if let Some(file) = matches.get_one::<PathBuf>("config") {
             self.config_file = Some(file.clone());
         }
-        let given = SETTINGS
-            .iter()
-            .filter_map(|setting| matches.get_one::<String>(setting.name).map(|value| (setting, value.clone())));
+        let given = SETTINGS.iter().filter_map(|setting| {
+            matches
+                .get_one::<String>(setting.name)
+                .map(|value| (setting, value.clone()))
+        });
         self.values.extend(given);
         Ok(())
     }

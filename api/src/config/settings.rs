@@ -1,4 +1,5 @@
-//! The one description of every setting: name, environment variable, default, what is allowed, what it means, how it is read.
+//! The one description of every setting: name, environment variable, default, what is allowed, what
+//! it means, how it is read.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -22,7 +23,8 @@ pub struct Setting {
     pub default: &'static str,
     pub allowed: &'static str,
     pub meaning: &'static str,
-    /// May hold a password: it is masked when shown, and may come from the file that `<environment>_FILE` names.
+    /// May hold a password: it is masked when shown, and may come from the file that
+    /// `<environment>_FILE` names.
     pub secret: bool,
 }
 

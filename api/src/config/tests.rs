@@ -18,8 +18,12 @@ fn flags(line: &[&str]) -> SettingFlags {
 }
 
 fn load(line: &[&str], environment: &[(&str, &str)]) -> Result<(Config, String), ConfigError> {
-    let variable =
-        |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value));
+    let variable = |name: &str| {
+        environment
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| OsString::from(value))
+    };
     let effective = Effective::gather(&flags(line), &variable)?;
     Ok((Config::read(&effective)?, show(&effective)))
 }
@@ -46,20 +50,37 @@ fn every_default_is_allowed_and_is_that_of_the_contract() {
     let (config, _) = load(&[], &[]).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.data_dir.to_str(), Some("./counterfoil-data"));
-    assert_eq!((config.shards, config.namespace.as_str()), (16, "counterfoil"));
+    assert_eq!(
+        (config.shards, config.namespace.as_str()),
+        (16, "counterfoil")
+    );
     assert_eq!(config.max_wait.as_secs(), 30);
     assert_eq!(config.saga_deadline.as_secs(), 600);
 }
 
 #[test]
 fn the_environment_stands_over_the_file_and_the_flag_over_both() {
-    let file =
-        file("namespace = \"file\"\nshards = 4\nservices = [\"customers\", \"orders\"]\nlisten = \"0.0.0.0:1\"\n");
+    let file = file(
+        "namespace = \"file\"\nshards = 4\nservices = [\"customers\", \"orders\"]\nlisten = \"0.0.0.0:1\"\n",
+    );
     let path = file.path().to_str().unwrap();
-    let environment = [("COUNTERFOIL_NAMESPACE", "env"), ("COUNTERFOIL_LISTEN", "0.0.0.0:2")];
+    let environment = [
+        ("COUNTERFOIL_NAMESPACE", "env"),
+        ("COUNTERFOIL_LISTEN", "0.0.0.0:2"),
+    ];
     let (config, shown) = load(&["--config", path, "--namespace", "flag"], &environment).unwrap();
-    assert_eq!((config.namespace.as_str(), config.shards, config.listen.port()), ("flag", 4, 2));
-    assert!(shown.contains("from --namespace") && shown.contains("from the environment"), "{shown}");
+    assert_eq!(
+        (
+            config.namespace.as_str(),
+            config.shards,
+            config.listen.port()
+        ),
+        ("flag", 4, 2)
+    );
+    assert!(
+        shown.contains("from --namespace") && shown.contains("from the environment"),
+        "{shown}"
+    );
     let (same, _) = load(&[], &[("COUNTERFOIL_CONFIG", path)]).unwrap();
     assert_eq!((same.namespace.as_str(), same.listen.port()), ("file", 1));
 }
@@ -83,7 +104,10 @@ fn a_refusal_names_setting_value_and_what_is_allowed() {
         ("COUNTERFOIL_FAULTS", "rain"),
     ] {
         let line = refusal(&[(setting, value)]);
-        assert!(line.contains(setting) && line.contains(value) && line.contains("; allowed: "), "{line}");
+        assert!(
+            line.contains(setting) && line.contains(value) && line.contains("; allowed: "),
+            "{line}"
+        );
     }
 }
 
@@ -97,26 +121,42 @@ fn what_will_work_later_is_refused_as_such() {
         ("COUNTERFOIL_SERVICES", "orders"),
     ] {
         let line = refusal(&[(setting, value)]);
-        assert!(line.contains("not supported yet by this release") && line.contains(value), "{line}");
+        assert!(
+            line.contains("not supported yet by this release") && line.contains(value),
+            "{line}"
+        );
     }
 }
 
 #[test]
 fn the_stores_of_the_views_are_chosen_by_url() {
     let (config, _) = load(&[], &[]).unwrap();
-    assert_eq!((config.documents_url, config.search_url), (DocumentsBackend::Embedded, SearchBackend::Embedded));
+    assert_eq!(
+        (config.documents_url, config.search_url),
+        (DocumentsBackend::Embedded, SearchBackend::Embedded)
+    );
     let secret = file("https://elastic:hush@search:9200\n");
     let environment = [
         ("COUNTERFOIL_DOCUMENTS_URL", "mongodb://ada:hush@host/shop"),
-        ("COUNTERFOIL_SEARCH_URL_FILE", secret.path().to_str().unwrap()),
+        (
+            "COUNTERFOIL_SEARCH_URL_FILE",
+            secret.path().to_str().unwrap(),
+        ),
     ];
     let (config, shown) = load(&[], &environment).unwrap();
-    let DocumentsBackend::MongoDb(documents) = &config.documents_url else { panic!("{:?}", config.documents_url) };
+    let DocumentsBackend::MongoDb(documents) = &config.documents_url else {
+        panic!("{:?}", config.documents_url)
+    };
     assert_eq!(documents.expose(), "mongodb://ada:hush@host/shop");
-    let SearchBackend::Elasticsearch(search) = &config.search_url else { panic!("{:?}", config.search_url) };
+    let SearchBackend::Elasticsearch(search) = &config.search_url else {
+        panic!("{:?}", config.search_url)
+    };
     assert_eq!(search.expose(), "https://elastic:hush@search:9200");
     for text in [shown, format!("{config:?}")] {
-        assert!(!text.contains("hush") && text.contains("mongodb://ada:***@host/shop"), "{text}");
+        assert!(
+            !text.contains("hush") && text.contains("mongodb://ada:***@host/shop"),
+            "{text}"
+        );
     }
 }
 
@@ -124,7 +164,10 @@ fn the_stores_of_the_views_are_chosen_by_url() {
 fn passwords_are_never_shown() {
     let line = refusal(&[("COUNTERFOIL_DOCUMENTS_URL", "mongodb://ada:hush@host:port")]);
     assert!(line.contains("mongodb://ada:***@host:port"), "{line}");
-    let line = refusal(&[("COUNTERFOIL_ORDERS_DATABASE_URL", "postgres://ada:hush@host/orders")]);
+    let line = refusal(&[(
+        "COUNTERFOIL_ORDERS_DATABASE_URL",
+        "postgres://ada:hush@host/orders",
+    )]);
     assert!(line.contains("postgres://ada:***@host/orders"), "{line}");
 }
 
@@ -134,19 +177,33 @@ fn a_secret_may_come_from_a_file_but_not_from_two_places() {
     let path = secret.path().to_str().unwrap();
     let variable = "COUNTERFOIL_ORDERS_DATABASE_URL_FILE";
     load(&[], &[(variable, path)]).unwrap();
-    refusal(&[(variable, path), ("COUNTERFOIL_ORDERS_DATABASE_URL", "embedded")]);
+    refusal(&[
+        (variable, path),
+        ("COUNTERFOIL_ORDERS_DATABASE_URL", "embedded"),
+    ]);
     let line = refusal(&[(variable, "/nonexistent/secret")]);
     assert!(line.contains("/nonexistent/secret"), "{line}");
 }
 
 #[test]
 fn the_file_is_read_strictly() {
-    for (text, word) in [("shardz = 8", "shardz"), ("shards = true", "shards"), ("shards = [", "cannot be read")] {
+    for (text, word) in [
+        ("shardz = 8", "shardz"),
+        ("shards = true", "shards"),
+        ("shards = [", "cannot be read"),
+    ] {
         let file = file(text);
-        let error = load(&["--config", file.path().to_str().unwrap()], &[]).unwrap_err().to_string();
+        let error = load(&["--config", file.path().to_str().unwrap()], &[])
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(word) && !error.contains('\n'), "{error}");
     }
-    assert!(load(&["--config", "missing.toml"], &[]).unwrap_err().to_string().contains("missing.toml"));
+    assert!(
+        load(&["--config", "missing.toml"], &[])
+            .unwrap_err()
+            .to_string()
+            .contains("missing.toml")
+    );
 }
 
 #[test]
@@ -160,10 +217,17 @@ fn what_is_shown_can_be_used_as_a_file() {
 #[test]
 fn the_examples_of_what_is_allowed_are_allowed() {
     let mut examples = 0;
-    for setting in SETTINGS.iter().filter(|setting| setting.allowed.starts_with("a time from")) {
+    for setting in SETTINGS
+        .iter()
+        .filter(|setting| setting.allowed.starts_with("a time from"))
+    {
         let (_, named) = setting.allowed.split_once(" such as ").unwrap();
         for example in named.split(", ").flat_map(|part| part.split(" or ")) {
-            assert!(load(&[], &[(setting.environment, example)]).is_ok(), "{} {example}", setting.name);
+            assert!(
+                load(&[], &[(setting.environment, example)]).is_ok(),
+                "{} {example}",
+                setting.name
+            );
             examples += 1;
         }
     }

@@ -1,4 +1,5 @@
-//! How the texts of settings become values. A refusal says only of which kind it is: what is allowed stands in the description.
+//! How the texts of settings become values. A refusal says only of which kind it is: what is
+//! allowed stands in the description.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -62,20 +63,36 @@ pub fn address(text: &str) -> Result<SocketAddr, Refusal> {
 }
 
 pub fn path(text: &str) -> Result<PathBuf, Refusal> {
-    if text.is_empty() { Err(Refusal::NotAllowed) } else { Ok(PathBuf::from(text)) }
+    if text.is_empty() {
+        Err(Refusal::NotAllowed)
+    } else {
+        Ok(PathBuf::from(text))
+    }
 }
 
 pub fn namespace(text: &str) -> Result<String, Refusal> {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    let fits =
-        text.len() <= 40 && text.bytes().all(plain) && text.starts_with(|first: char| first.is_ascii_lowercase());
-    if fits { Ok(text.to_owned()) } else { Err(Refusal::NotAllowed) }
+    let plain = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
+    };
+    let fits = text.len() <= 40
+        && text.bytes().all(plain)
+        && text.starts_with(|first: char| first.is_ascii_lowercase());
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(Refusal::NotAllowed)
+    }
 }
 
-pub fn number<T: FromStr + PartialOrd>(text: &str, allowed: RangeInclusive<T>) -> Result<T, Refusal> {
+pub fn number<T: FromStr + PartialOrd>(
+    text: &str,
+    allowed: RangeInclusive<T>,
+) -> Result<T, Refusal> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let number = digits.then(|| text.parse().ok()).flatten();
-    number.filter(|number| allowed.contains(number)).ok_or(Refusal::NotAllowed)
+    number
+        .filter(|number| allowed.contains(number))
+        .ok_or(Refusal::NotAllowed)
 }
 
 /// A number of threads; `auto` is one per core.
@@ -89,7 +106,9 @@ pub fn threads(text: &str, allowed: RangeInclusive<usize>) -> Result<usize, Refu
 
 /// A whole number with a unit: `500ms`, `30s`, `10m`, `1h`.
 pub fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Result<Duration, Refusal> {
-    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|character: char| !character.is_ascii_digit())
+        .unwrap_or(text.len());
     let (amount, unit) = text.split_at_checked(digits).ok_or(Refusal::NotAllowed)?;
     let amount: u64 = amount.parse().map_err(|_| Refusal::NotAllowed)?;
     let millis = match unit {
@@ -99,8 +118,14 @@ pub fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Result<Duratio
         "h" => amount.checked_mul(3_600_000),
         _ => None,
     };
-    let duration = millis.map(Duration::from_millis).ok_or(Refusal::NotAllowed)?;
-    if allowed.contains(&duration) { Ok(duration) } else { Err(Refusal::NotAllowed) }
+    let duration = millis
+        .map(Duration::from_millis)
+        .ok_or(Refusal::NotAllowed)?;
+    if allowed.contains(&duration) {
+        Ok(duration)
+    } else {
+        Err(Refusal::NotAllowed)
+    }
 }
 
 pub fn coordination(text: &str) -> Result<Coordination, Refusal> {
@@ -128,9 +153,26 @@ pub fn roles(text: &str) -> Result<BTreeSet<Role>, Refusal> {
     all_of(text, &Role::ALL, Role::name)
 }
 
-/// A list of names. A node that leaves some out needs other nodes beside it, which this release does not have.
-fn all_of<T: Copy + Ord>(text: &str, all: &[T], name: fn(T) -> &'static str) -> Result<BTreeSet<T>, Refusal> {
-    let find = |wanted: &str| all.iter().copied().find(|one| name(*one) == wanted).ok_or(Refusal::NotAllowed);
-    let named: BTreeSet<T> = text.split(',').map(|part| find(part.trim())).collect::<Result<_, _>>()?;
-    if named.len() == all.len() { Ok(named) } else { Err(Refusal::NotYet) }
+/// A list of names. A node that leaves some out needs other nodes beside it, which this release
+/// does not have.
+fn all_of<T: Copy + Ord>(
+    text: &str,
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> Result<BTreeSet<T>, Refusal> {
+    let find = |wanted: &str| {
+        all.iter()
+            .copied()
+            .find(|one| name(*one) == wanted)
+            .ok_or(Refusal::NotAllowed)
+    };
+    let named: BTreeSet<T> = text
+        .split(',')
+        .map(|part| find(part.trim()))
+        .collect::<Result<_, _>>()?;
+    if named.len() == all.len() {
+        Ok(named)
+    } else {
+        Err(Refusal::NotYet)
+    }
 }

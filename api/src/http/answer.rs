@@ -26,12 +26,16 @@ impl CommandHeaders {
         self.put_on(HttpResponse::build(status).json(body))
     }
 
-    /// Puts the headers on an answer. A text that is no header value (none of ours can be) is left out.
+    /// Puts the headers on an answer. A text that is no header value (none of ours can be) is left
+    /// out.
     pub fn put_on(self, mut response: HttpResponse) -> HttpResponse {
         let headers = response.headers_mut();
         let texts = [
             (header::ETAG, Some(format!("\"{}\"", self.version))),
-            (CONSISTENCY_TOKEN, Some(self.token).filter(|token| !token.is_empty())),
+            (
+                CONSISTENCY_TOKEN,
+                Some(self.token).filter(|token| !token.is_empty()),
+            ),
             (header::LOCATION, self.location),
             (PREFERENCE_APPLIED, self.applied.applied()),
         ];
@@ -45,7 +49,11 @@ impl CommandHeaders {
 }
 
 /// The answer to a query. `applied` are the preferences that were honoured.
-pub fn query<T, B: Serialize>(answer: Answer<T>, applied: Prefer, body: impl FnOnce(T) -> B) -> HttpResponse {
+pub fn query<T, B: Serialize>(
+    answer: Answer<T>,
+    applied: Prefer,
+    body: impl FnOnce(T) -> B,
+) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((CONSISTENCY_TOKEN, answer.token));
     if answer.stale {

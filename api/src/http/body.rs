@@ -1,7 +1,8 @@
 //! Reading JSON bodies strictly, and telling all that is wrong with them at once.
 //!
-//! serde stops at the first error. So an object is first taken apart into its fields as raw JSON, and each field is read
-//! for itself; whatever is wrong is collected with the path of its field. Unknown and repeated fields are errors.
+//! serde stops at the first error. So an object is first taken apart into its fields as raw JSON,
+//! and each field is read for itself; whatever is wrong is collected with the path of its field.
+//! Unknown and repeated fields are errors.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,8 +27,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads the body as far as it is allowed to go.
 ///
-/// What comes in slowly holds none of the places for work in flight: a caller takes one when the body is there. The memory
-/// of bodies that are still coming in is bounded by their size and by the number of connections.
+/// What comes in slowly holds none of the places for work in flight: a caller takes one when the
+/// body is there. The memory of bodies that are still coming in is bounded by their size and by the
+/// number of connections.
 ///
 /// # Errors
 /// A body that is too large or takes too long, or a connection that breaks.
@@ -35,8 +37,15 @@ pub async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Prob
     read_within(BODY_TIMEOUT, request, payload).await
 }
 
-async fn read_within(limit: Duration, request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+async fn read_within(
+    limit: Duration,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Bytes, Problem> {
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: usize| length > MAX_BODY_BYTES) {
         return Err(Problem::too_large(MAX_BODY_BYTES));
     }
@@ -53,7 +62,10 @@ async fn read_within(limit: Duration, request: &HttpRequest, payload: Payload) -
 /// # Errors
 /// Another media type, or none.
 pub fn expect_json(request: &HttpRequest) -> Result<(), Problem> {
-    let value = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let value = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let media_type = value.map(|value| value.split(';').next().unwrap_or_default().trim());
     if media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json")) {
         Ok(())
@@ -68,11 +80,17 @@ pub fn expect_json(request: &HttpRequest) -> Result<(), Problem> {
 /// As the functions above, and a body that is no JSON object.
 pub fn optional_object<'a>(request: &HttpRequest, bytes: &'a [u8]) -> Result<Fields<'a>, Problem> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Fields { entries: Vec::new(), line: None });
+        return Ok(Fields {
+            entries: Vec::new(),
+            line: None,
+        });
     }
     expect_json(request)?;
     if bytes.trim_ascii() == b"null" {
-        return Ok(Fields { entries: Vec::new(), line: None });
+        return Ok(Fields {
+            entries: Vec::new(),
+            line: None,
+        });
     }
     Fields::parse(bytes)
 }
@@ -119,7 +137,10 @@ impl<'a> Fields<'a> {
     /// The object in a line of an order.
     pub fn of_line(number: usize, raw: &'a RawValue, errors: &mut Errors) -> Option<Self> {
         match serde_json::from_str::<Fields<'a>>(raw.get()) {
-            Ok(fields) => Some(Fields { line: Some(number), ..fields }),
+            Ok(fields) => Some(Fields {
+                line: Some(number),
+                ..fields
+            }),
             Err(_) => {
                 errors.add(format!("lines[{number}]"), "must be an object");
                 None
@@ -137,11 +158,18 @@ impl<'a> Fields<'a> {
 
     /// Whether a field is there and not `null`.
     pub fn has(&self, name: &str) -> bool {
-        self.entries.iter().any(|(key, raw)| key == name && raw.get() != "null")
+        self.entries
+            .iter()
+            .any(|(key, raw)| key == name && raw.get() != "null")
     }
 
-    /// Takes a field that may be left out; `null` says the same as leaving it out. `None` also after an error.
-    pub fn optional<T: Deserialize<'a>>(&mut self, name: &'static str, errors: &mut Errors) -> Option<T> {
+    /// Takes a field that may be left out; `null` says the same as leaving it out. `None` also
+    /// after an error.
+    pub fn optional<T: Deserialize<'a>>(
+        &mut self,
+        name: &'static str,
+        errors: &mut Errors,
+    ) -> Option<T> {
         let raw = self.take(name)?;
         match serde_json::from_str(raw.get()) {
             Ok(value) => Some(value),
@@ -153,7 +181,11 @@ impl<'a> Fields<'a> {
     }
 
     /// Takes a field that must be there. `None` after an error.
-    pub fn required<T: Deserialize<'a>>(&mut self, name: &'static str, errors: &mut Errors) -> Option<T> {
+    pub fn required<T: Deserialize<'a>>(
+        &mut self,
+        name: &'static str,
+        errors: &mut Errors,
+    ) -> Option<T> {
         if self.has(name) {
             return self.optional(name, errors);
         }
@@ -163,12 +195,20 @@ impl<'a> Fields<'a> {
     }
 
     /// Takes a text of so many characters after trimming. `None` after an error.
-    pub fn text(&mut self, name: &'static str, longest: usize, errors: &mut Errors) -> Option<String> {
+    pub fn text(
+        &mut self,
+        name: &'static str,
+        longest: usize,
+        errors: &mut Errors,
+    ) -> Option<String> {
         let text: Cow<'_, str> = self.required(name, errors)?;
         let text = text.trim();
         let characters = text.chars().count();
         if characters == 0 || characters > longest {
-            errors.add(self.path(name), format!("must have 1 to {longest} characters"));
+            errors.add(
+                self.path(name),
+                format!("must have 1 to {longest} characters"),
+            );
             return None;
         }
         if !storable(text) {
@@ -178,11 +218,20 @@ impl<'a> Fields<'a> {
         Some(text.to_owned())
     }
 
-    /// Takes a text that may be left out, of at most so many characters. `None` also after an error.
-    pub fn optional_text(&mut self, name: &'static str, longest: usize, errors: &mut Errors) -> Option<String> {
+    /// Takes a text that may be left out, of at most so many characters. `None` also after an
+    /// error.
+    pub fn optional_text(
+        &mut self,
+        name: &'static str,
+        longest: usize,
+        errors: &mut Errors,
+    ) -> Option<String> {
         let text: String = self.optional(name, errors)?;
         if text.chars().count() > longest {
-            errors.add(self.path(name), format!("must have at most {longest} characters"));
+            errors.add(
+                self.path(name),
+                format!("must have at most {longest} characters"),
+            );
             return None;
         }
         if !storable(&text) {
@@ -224,7 +273,8 @@ fn storable(text: &str) -> bool {
 /// The parser's words without the place, which is one inside the field.
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.clone(), |(reason, _)| reason.to_owned())
+    text.rsplit_once(" at line ")
+        .map_or(text.clone(), |(reason, _)| reason.to_owned())
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
@@ -246,7 +296,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                 while let Some((Key(key), raw)) = map.next_entry()? {
                     entries.push((key, raw));
                 }
-                Ok(Fields { entries, line: None })
+                Ok(Fields {
+                    entries,
+                    line: None,
+                })
             }
         }
 
@@ -265,14 +318,28 @@ mod tests {
 
     #[actix_web::test]
     async fn a_body_that_never_ends_is_given_up_and_so_is_its_connection() {
-        let request = TestRequest::post().insert_header(("content-length", "100")).to_http_request();
-        let never_ends = once(async { Ok(Bytes::from_static(b"{")) }).chain(pending()).boxed_local();
-        let mut payload = dev::Payload::Stream { payload: never_ends };
+        let request = TestRequest::post()
+            .insert_header(("content-length", "100"))
+            .to_http_request();
+        let never_ends = once(async { Ok(Bytes::from_static(b"{")) })
+            .chain(pending())
+            .boxed_local();
+        let mut payload = dev::Payload::Stream {
+            payload: never_ends,
+        };
         let payload = Payload::from_request(&request, &mut payload).await.unwrap();
-        let problem = read_within(Duration::from_millis(5), &request, payload).await.unwrap_err();
+        let problem = read_within(Duration::from_millis(5), &request, payload)
+            .await
+            .unwrap_err();
         let answer = problem.error_response();
-        assert_eq!((answer.status().as_u16(), answer.head().keep_alive()), (408, false));
-        assert_eq!(answer.headers().get("content-type").unwrap(), "application/problem+json");
+        assert_eq!(
+            (answer.status().as_u16(), answer.head().keep_alive()),
+            (408, false)
+        );
+        assert_eq!(
+            answer.headers().get("content-type").unwrap(),
+            "application/problem+json"
+        );
     }
 
     #[test]
@@ -287,12 +354,25 @@ mod tests {
         fields.finish(&["name", "size", "colour"], &mut errors);
         let told: Vec<&str> = errors.0.iter().map(|error| error.field.as_ref()).collect();
         assert_eq!(told, ["name", "colour", "odd", "size"]);
-        assert!(errors.0[0].message.ends_with("expected a string"), "{:?}", errors.0[0]);
+        assert!(
+            errors.0[0].message.ends_with("expected a string"),
+            "{:?}",
+            errors.0[0]
+        );
     }
 
     #[test]
     fn what_is_no_object_is_malformed() {
-        for body in ["", "{", "[]", "null", "7", "{} {}", "{\"a\":1,}", "{\"a\":\u{1}}"] {
+        for body in [
+            "",
+            "{",
+            "[]",
+            "null",
+            "7",
+            "{} {}",
+            "{\"a\":1,}",
+            "{\"a\":\u{1}}",
+        ] {
             assert!(Fields::parse(body.as_bytes()).is_err(), "{body}");
         }
         assert!(Fields::parse(b"{\"a\":\"\xff\"}").is_err());
@@ -301,6 +381,9 @@ mod tests {
     #[test]
     fn a_key_may_be_written_with_escapes() {
         let mut fields = Fields::parse(br#"{"n\u0061me":"x"}"#).unwrap();
-        assert_eq!(fields.text("name", 10, &mut Errors::default()).as_deref(), Some("x"));
+        assert_eq!(
+            fields.text("name", 10, &mut Errors::default()).as_deref(),
+            Some("x")
+        );
     }
 }

@@ -14,7 +14,9 @@ use utoipa::ToSchema;
 
 use super::answer::CommandHeaders;
 use super::body::{Errors, Fields, expect_json, read};
-use super::documents::{Customer, CustomerCount, CustomerDetails, Customers, Events, OrdersOfCustomer};
+use super::documents::{
+    Customer, CustomerCount, CustomerDetails, Customers, Events, OrdersOfCustomer,
+};
 use super::params::{self, Params, path_id};
 use super::prefer::Prefer;
 use super::problem::refuse_other_methods;
@@ -87,18 +89,35 @@ pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
         let bytes = read(&request, payload).await?;
         let _permit = api.commands.enter()?;
         let customer = new_customer(&bytes)?;
-        let canonical = Canonical { name: &customer.name, credit_limit: customer.credit_limit };
+        let canonical = Canonical {
+            name: &customer.name,
+            credit_limit: customer.credit_limit,
+        };
         let binding = idempotency::bind(key, format_args!("POST /customers"), &canonical)?;
-        let answer = api.ports.commands.create_customer(customer, binding).await?;
+        let answer = api
+            .ports
+            .commands
+            .create_customer(customer, binding)
+            .await?;
         let (id, version) = (answer.customer_id, answer.version);
-        let seen = Seen { service: Service::Customers, entity: id.0, version };
+        let seen = Seen {
+            service: Service::Customers,
+            entity: id.0,
+            version,
+        };
         let headers = CommandHeaders {
             version,
             token: api.ports.queries.token_of(&[seen]),
             applied: Prefer::default(),
             location: Some(format!("/customers/{id}")),
         };
-        Ok(headers.answer(StatusCode::CREATED, &CustomerOutcome { customer_id: id, version }))
+        Ok(headers.answer(
+            StatusCode::CREATED,
+            &CustomerOutcome {
+                customer_id: id,
+                version,
+            },
+        ))
     };
     api.meters.create_customer.watch(&request, work).await
 }
@@ -112,7 +131,10 @@ fn new_customer(bytes: &[u8]) -> Result<NewCustomer, Problem> {
         errors.add("creditLimit", "must be 0 or more");
     }
     fields.finish(&["name", "creditLimit"], &mut errors);
-    errors.finish(name.zip(credit_limit).map(|(name, credit_limit)| NewCustomer { name, credit_limit }))
+    errors.finish(
+        name.zip(credit_limit)
+            .map(|(name, credit_limit)| NewCustomer { name, credit_limit }),
+    )
 }
 
 /// Find customers
@@ -125,7 +147,14 @@ fn new_customer(bytes: &[u8]) -> Result<NewCustomer, Problem> {
 )]
 pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
-        let known = ["since", "name", "minOrderTotal", "orderState", "limit", "cursor"];
+        let known = [
+            "since",
+            "name",
+            "minOrderTotal",
+            "orderState",
+            "limit",
+            "cursor",
+        ];
         let mut params = Params::of(&request, &known);
         let query = CustomerQuery {
             since: params.time("since"),
@@ -138,7 +167,9 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
         let (freshness, applied) = reads::freshness(&request, &api)?;
         let read = |freshness| api.ports.queries.customers(query.clone(), freshness);
         let answer = reads::query(&api, freshness, read).await?;
-        Ok(answer::query(answer, applied, |listed| Customers::new(listed.items, listed.next)))
+        Ok(answer::query(answer, applied, |listed| {
+            Customers::new(listed.items, listed.next)
+        }))
     };
     api.meters.list_customers.watch(&request, work).await
 }
@@ -153,15 +184,21 @@ pub async fn count(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         params::none(&request)?;
         let (freshness, applied) = reads::freshness(&request, &api)?;
-        let answer = reads::query(&api, freshness, |freshness| api.ports.queries.customer_count(freshness)).await?;
-        Ok(answer::query(answer, applied, |count| CustomerCount { count }))
+        let answer = reads::query(&api, freshness, |freshness| {
+            api.ports.queries.customer_count(freshness)
+        })
+        .await?;
+        Ok(answer::query(answer, applied, |count| CustomerCount {
+            count,
+        }))
     };
     api.meters.count_customers.watch(&request, work).await
 }
 
 /// Show a customer
 ///
-/// With its newest 100 orders; or, from the history and without them, as it was at a version or a time.
+/// With its newest 100 orders; or, from the history and without them, as it was at a version or a
+/// time.
 #[utoipa::path(
     get, path = "/customers/{id}", operation_id = "showCustomer", tag = "customers",
     params(("id" = Uuid, Path), AsOfParams, ReadHeaders),
@@ -174,7 +211,13 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
             let read = api.ports.history.customer_as_of(CustomerId(id), point);
             let customer = reads::run(&api, read).await?;
             let version = customer.version;
-            return Ok(history::answer(&api, Service::Customers, id, version, &Customer::from(customer)));
+            return Ok(history::answer(
+                &api,
+                Service::Customers,
+                id,
+                version,
+                &Customer::from(customer),
+            ));
         }
         let (freshness, applied) = reads::freshness(&request, &api)?;
         let read = |freshness| api.ports.queries.customer(CustomerId(id), freshness);
@@ -198,9 +241,15 @@ pub async fn orders(request: HttpRequest, api: Data<Api>) -> HttpResponse {
         let page = params.page();
         params.finish()?;
         let (freshness, applied) = reads::freshness(&request, &api)?;
-        let read = |freshness| api.ports.queries.customer_orders(CustomerId(id), state, page.clone(), freshness);
+        let read = |freshness| {
+            api.ports
+                .queries
+                .customer_orders(CustomerId(id), state, page.clone(), freshness)
+        };
         let answer = reads::query(&api, freshness, read).await?;
-        Ok(answer::query(answer, applied, |listed| OrdersOfCustomer::new(listed.items, listed.next)))
+        Ok(answer::query(answer, applied, |listed| {
+            OrdersOfCustomer::new(listed.items, listed.next)
+        }))
     };
     api.meters.orders_of_customer.watch(&request, work).await
 }

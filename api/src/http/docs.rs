@@ -1,4 +1,5 @@
-//! The OpenAPI document, made from the annotations of the handlers, and Swagger UI, whose files are part of the binary.
+//! The OpenAPI document, made from the annotations of the handlers, and Swagger UI, whose files are
+//! part of the binary.
 
 mod rules;
 #[cfg(test)]
@@ -14,7 +15,10 @@ use utoipa_swagger_ui::Config as Ui;
 
 use self::rules::Rules;
 use super::problem::refuse_other_methods;
-use super::{Problem, customers, health, operations, orders, problem, quarantine, reads, sagas, schema, views};
+use super::{
+    Problem, customers, health, operations, orders, problem, quarantine, reads, sagas, schema,
+    views,
+};
 
 /// Not `description` from the crate's manifest: the document is the API's own.
 #[derive(OpenApi)]
@@ -77,7 +81,9 @@ async fn ui(file: Path<String>, config: Data<Ui<'static>>) -> HttpResponse {
             if file.gzpipped {
                 answer.insert_header((header::CONTENT_ENCODING, ContentEncoding::Gzip));
             }
-            answer.content_type(file.content_type).body(file.bytes.into_owned())
+            answer
+                .content_type(file.content_type)
+                .body(file.bytes.into_owned())
         }
         Ok(None) => Problem::not_found("file").error_response(),
         Err(error) => {
@@ -88,5 +94,7 @@ async fn ui(file: Path<String>, config: Data<Ui<'static>>) -> HttpResponse {
 }
 
 async fn to_docs() -> HttpResponse {
-    HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "/docs/")).finish()
+    HttpResponse::PermanentRedirect()
+        .insert_header((header::LOCATION, "/docs/"))
+        .finish()
 }

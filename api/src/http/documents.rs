@@ -1,4 +1,5 @@
-//! The documents of the public contract, made from those of the views: what a view stores may change, these may not.
+//! The documents of the public contract, made from those of the views: what a view stores may
+//! change, these may not.
 
 use std::collections::BTreeMap;
 
@@ -128,7 +129,10 @@ pub struct CustomerDetails {
 
 impl From<CustomerWithOrders> for CustomerDetails {
     fn from(found: CustomerWithOrders) -> Self {
-        CustomerDetails { customer: found.customer.into(), orders: found.orders.into_iter().map(Into::into).collect() }
+        CustomerDetails {
+            customer: found.customer.into(),
+            orders: found.orders.into_iter().map(Into::into).collect(),
+        }
     }
 }
 
@@ -146,7 +150,10 @@ pub struct Customers {
 
 impl Customers {
     pub fn new(customers: Vec<CustomerDocument>, next: Option<String>) -> Self {
-        Customers { customers: customers.into_iter().map(Into::into).collect(), next }
+        Customers {
+            customers: customers.into_iter().map(Into::into).collect(),
+            next,
+        }
     }
 }
 
@@ -164,7 +171,10 @@ pub struct OrdersOfCustomer {
 
 impl OrdersOfCustomer {
     pub fn new(orders: Vec<CustomerOrder>, next: Option<String>) -> Self {
-        OrdersOfCustomer { orders: orders.into_iter().map(Into::into).collect(), next }
+        OrdersOfCustomer {
+            orders: orders.into_iter().map(Into::into).collect(),
+            next,
+        }
     }
 }
 
@@ -190,9 +200,16 @@ pub struct Orders {
 
 impl Orders {
     pub fn new(hits: Vec<OrderHit>, total: u64, next: Option<String>) -> Self {
-        let found =
-            |hit: OrderHit| FoundOrder { order: hit.order.into(), score: hit.score, highlights: hit.highlights };
-        Orders { orders: hits.into_iter().map(found).collect(), total, next }
+        let found = |hit: OrderHit| FoundOrder {
+            order: hit.order.into(),
+            score: hit.score,
+            highlights: hit.highlights,
+        };
+        Orders {
+            orders: hits.into_iter().map(found).collect(),
+            total,
+            next,
+        }
     }
 }
 
@@ -214,8 +231,22 @@ pub struct Event {
 
 impl From<HistoryEvent> for Event {
     fn from(event: HistoryEvent) -> Self {
-        let HistoryEvent { version, kind, time, data, message_id, correlation_id } = event;
-        Event { version, kind, time, data, message_id, correlation_id }
+        let HistoryEvent {
+            version,
+            kind,
+            time,
+            data,
+            message_id,
+            correlation_id,
+        } = event;
+        Event {
+            version,
+            kind,
+            time,
+            data,
+            message_id,
+            correlation_id,
+        }
     }
 }
 

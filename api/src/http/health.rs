@@ -49,7 +49,10 @@ pub struct Status {
     responses((status = 200, body = Status)),
 )]
 pub async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(Status { status: "live", degraded: Vec::new() })
+    HttpResponse::Ok().json(Status {
+        status: "live",
+        degraded: Vec::new(),
+    })
 }
 
 /// Tell whether the node can take commands
@@ -66,7 +69,10 @@ pub async fn ready(api: Data<Api>) -> HttpResponse {
         readiness.missing.push("the node is ending".to_owned());
     }
     if readiness.missing.is_empty() {
-        return HttpResponse::Ok().json(Status { status: "ready", degraded: readiness.degraded });
+        return HttpResponse::Ok().json(Status {
+            status: "ready",
+            degraded: readiness.degraded,
+        });
     }
     Problem::unavailable(format!("missing: {}", readiness.missing.join(", "))).error_response()
 }
@@ -78,7 +84,11 @@ pub async fn ready(api: Data<Api>) -> HttpResponse {
 )]
 pub async fn metrics(api: Data<Api>) -> HttpResponse {
     match &api.prometheus {
-        Some(handle) => HttpResponse::Ok().content_type(PROMETHEUS).body(telemetry::render(handle)),
-        None => HttpResponse::Ok().content_type(ContentType::plaintext()).finish(),
+        Some(handle) => HttpResponse::Ok()
+            .content_type(PROMETHEUS)
+            .body(telemetry::render(handle)),
+        None => HttpResponse::Ok()
+            .content_type(ContentType::plaintext())
+            .finish(),
     }
 }

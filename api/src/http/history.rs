@@ -38,26 +38,48 @@ pub fn as_of(request: &HttpRequest, what: &'static str) -> Result<Option<AsOf>, 
 }
 
 /// The answer with an entity as it was at a version.
-pub fn answer(api: &Api, service: Service, entity: Uuid, version: u64, body: &impl Serialize) -> HttpResponse {
-    let token = api.ports.queries.token_of(&[Seen { service, entity, version }]);
-    HttpResponse::Ok().insert_header((CONSISTENCY_TOKEN, token)).json(body)
+pub fn answer(
+    api: &Api,
+    service: Service,
+    entity: Uuid,
+    version: u64,
+    body: &impl Serialize,
+) -> HttpResponse {
+    let token = api.ports.queries.token_of(&[Seen {
+        service,
+        entity,
+        version,
+    }]);
+    HttpResponse::Ok()
+        .insert_header((CONSISTENCY_TOKEN, token))
+        .json(body)
 }
 
-/// The events of the entity in the path, oldest first. The cursor is the version that comes next, which the service only
-/// gives out for a version whose predecessor exists.
+/// The events of the entity in the path, oldest first. The cursor is the version that comes next,
+/// which the service only gives out for a version whose predecessor exists.
 ///
 /// # Errors
 /// Wrong parameters; a cursor that the service has not given out; an entity without events.
-pub async fn events(request: &HttpRequest, api: &Api, service: Service) -> Result<HttpResponse, Problem> {
+pub async fn events(
+    request: &HttpRequest,
+    api: &Api,
+    service: Service,
+) -> Result<HttpResponse, Problem> {
     let id = path_id(request)?;
     let mut params = Params::of(request, &["limit", "cursor"]);
     let limit = params.limit(MAX_EVENTS).unwrap_or(MAX_EVENTS);
     let cursor = params.cursor();
     params.finish()?;
-    let before = cursor.map(|cursor| version_before(&cursor).ok_or(ReadError::InvalidCursor)).transpose()?;
-    // The event before the page shows that the cursor is one of ours; one more than is shown, whether there are more.
+    let before = cursor
+        .map(|cursor| version_before(&cursor).ok_or(ReadError::InvalidCursor))
+        .transpose()?;
+    // The event before the page shows that the cursor is one of ours; one more than is shown,
+    // whether there are more.
     let wanted = limit + 1 + usize::from(before.is_some());
-    let read = api.ports.history.events(service, id, before.unwrap_or(1), wanted);
+    let read = api
+        .ports
+        .history
+        .events(service, id, before.unwrap_or(1), wanted);
     let mut events = reads::run(api, read).await?;
     if let Some(before) = before {
         if events.first().is_none_or(|event| event.version != before) {
@@ -68,13 +90,24 @@ pub async fn events(request: &HttpRequest, api: &Api, service: Service) -> Resul
     let next = events.get(limit).map(|event| event.version.to_string());
     events.truncate(limit);
     // A version that exists: a token that names another would keep its readers waiting for ever.
-    let seen = events.last().map(|event| event.version).or(before).unwrap_or(0);
-    let body = Events { events: events.into_iter().map(Into::into).collect(), next };
+    let seen = events
+        .last()
+        .map(|event| event.version)
+        .or(before)
+        .unwrap_or(0);
+    let body = Events {
+        events: events.into_iter().map(Into::into).collect(),
+        next,
+    };
     Ok(answer(api, service, id, seen, &body))
 }
 
-/// The version before the one that a cursor names; `None` when it is not written as the service writes it.
+/// The version before the one that a cursor names; `None` when it is not written as the service
+/// writes it.
 fn version_before(cursor: &str) -> Option<u64> {
-    let version: u64 = cursor.parse().ok().filter(|version: &u64| version.to_string() == cursor)?;
+    let version: u64 = cursor
+        .parse()
+        .ok()
+        .filter(|version: &u64| version.to_string() == cursor)?;
     version.checked_sub(1).filter(|before| *before > 0)
 }

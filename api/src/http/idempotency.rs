@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: what binds a request to its effect.
 //!
-//! The key is scoped to method and path, and bound to the *value* of the request: the fingerprint is taken of the validated
-//! request, so that spelling, order of fields and defaults do not matter.
+//! The key is scoped to method and path, and bound to the *value* of the request: the fingerprint
+//! is taken of the validated request, so that spelling, order of fields and defaults do not matter.
 
 use std::fmt;
 
@@ -21,15 +21,23 @@ const MAX_KEY_BYTES: usize = 255;
 /// A key that is not 1 to 255 visible ASCII characters, or several.
 pub fn key(request: &HttpRequest) -> Result<Option<&str>, Problem> {
     let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
-        return Err(Problem::invalid_field("Idempotency-Key", "must be given once"));
+        return Err(Problem::invalid_field(
+            "Idempotency-Key",
+            "must be given once",
+        ));
     }
     let bytes = value.as_bytes();
     let fits = (1..=MAX_KEY_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
     match value.to_str() {
         Ok(text) if fits => Ok(Some(text)),
-        _ => Err(Problem::invalid_field("Idempotency-Key", "must be 1 to 255 visible ASCII characters")),
+        _ => Err(Problem::invalid_field(
+            "Idempotency-Key",
+            "must be 1 to 255 visible ASCII characters",
+        )),
     }
 }
 
@@ -43,10 +51,14 @@ pub fn bind(
     request: &impl Serialize,
 ) -> Result<Option<RequestBinding>, Problem> {
     let Some(key) = key else { return Ok(None) };
-    let canonical = serde_json::to_vec(request).map_err(|_| Problem::malformed("the request has no JSON form"))?;
+    let canonical = serde_json::to_vec(request)
+        .map_err(|_| Problem::malformed("the request has no JSON form"))?;
     let key = match scope.as_str() {
         Some(scope) => RequestKey::new(scope, key),
         None => RequestKey::new(&scope.to_string(), key),
     };
-    Ok(Some(RequestBinding { key, fingerprint: Fingerprint::of(&canonical) }))
+    Ok(Some(RequestBinding {
+        key,
+        fingerprint: Fingerprint::of(&canonical),
+    }))
 }

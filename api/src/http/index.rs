@@ -10,10 +10,15 @@ use super::reads;
 const PAGE: &str = include_str!("index/page.html");
 
 pub fn routes(config: &mut ServiceConfig) {
-    config
-        .service(web::resource("/").route(reads::route().to(page)).default_service(refuse_other_methods("GET, HEAD")));
+    config.service(
+        web::resource("/")
+            .route(reads::route().to(page))
+            .default_service(refuse_other_methods("GET, HEAD")),
+    );
 }
 
 async fn page() -> HttpResponse {
-    HttpResponse::Ok().content_type(ContentType::html()).body(PAGE)
+    HttpResponse::Ok()
+        .content_type(ContentType::html())
+        .body(PAGE)
 }

@@ -1,5 +1,5 @@
-//! The bound on work in flight: what is beyond it is answered `503` at once instead of queueing. A request whose body is
-//! still coming in is not worked on yet.
+//! The bound on work in flight: what is beyond it is answered `503` at once instead of queueing. A
+//! request whose body is still coming in is not worked on yet.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,14 +18,21 @@ pub struct Permit<'a>(&'a InFlight);
 
 impl InFlight {
     pub const fn new(limit: usize) -> Self {
-        InFlight { count: AtomicUsize::new(0), limit }
+        InFlight {
+            count: AtomicUsize::new(0),
+            limit,
+        }
     }
 
     /// # Errors
     /// The problem to answer when as many as allowed are in flight.
     pub fn enter(&self) -> Result<Permit<'_>, Problem> {
         let permit = Permit(self);
-        if self.count.fetch_add(1, Ordering::Relaxed) < self.limit { Ok(permit) } else { Err(Problem::overloaded()) }
+        if self.count.fetch_add(1, Ordering::Relaxed) < self.limit {
+            Ok(permit)
+        } else {
+            Err(Problem::overloaded())
+        }
     }
 }
 

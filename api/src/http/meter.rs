@@ -1,4 +1,5 @@
-//! What is counted of each route. The handles are registered once, so that a request only adds to them.
+//! What is counted of each route. The handles are registered once, so that a request only adds to
+//! them.
 
 use std::future::Future;
 use std::time::Instant;
@@ -24,7 +25,8 @@ pub struct Meter {
 
 impl Meter {
     fn register(route: &'static str) -> Self {
-        let outcome = |outcome: &'static str| counter!(REQUESTS, "route" => route, "outcome" => outcome);
+        let outcome =
+            |outcome: &'static str| counter!(REQUESTS, "route" => route, "outcome" => outcome);
         Meter {
             succeeded: outcome("succeeded"),
             refused: outcome("refused"),
@@ -33,7 +35,8 @@ impl Meter {
         }
     }
 
-    /// Runs a request's work, counts it, and makes an error the answer it is. Its span exists at debug level only.
+    /// Runs a request's work, counts it, and makes an error the answer it is. Its span exists at
+    /// debug level only.
     pub async fn watch(
         &self,
         request: &HttpRequest,
@@ -66,7 +69,10 @@ impl Meter {
 }
 
 fn text(request: &HttpRequest, name: HeaderName) -> Option<&str> {
-    request.headers().get(name).and_then(|value| value.to_str().ok())
+    request
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok())
 }
 
 macro_rules! meters {

@@ -9,7 +9,9 @@ use crate::ports::ClusterState;
 
 pub fn routes(config: &mut ServiceConfig) {
     config.service(
-        web::resource("/cluster").route(reads::route().to(cluster)).default_service(refuse_other_methods("GET, HEAD")),
+        web::resource("/cluster")
+            .route(reads::route().to(cluster))
+            .default_service(refuse_other_methods("GET, HEAD")),
     );
 }
 

@@ -1,4 +1,5 @@
-//! Orders: the queries. The commands lie in [`commands`], what a new order must look like in `body`.
+//! Orders: the queries. The commands lie in [`commands`], what a new order must look like in
+//! `body`.
 
 mod body;
 pub mod commands;
@@ -19,8 +20,18 @@ use crate::ports::{OrderQuery, OrderSort};
 /// A search text has at most this many characters.
 const MAX_TEXT_CHARS: usize = 1_000;
 
-const LIST_PARAMS: &[&str] =
-    &["text", "state", "customerId", "minTotal", "maxTotal", "since", "until", "sort", "limit", "cursor"];
+const LIST_PARAMS: &[&str] = &[
+    "text",
+    "state",
+    "customerId",
+    "minTotal",
+    "maxTotal",
+    "since",
+    "until",
+    "sort",
+    "limit",
+    "cursor",
+];
 
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -66,7 +77,9 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
         let (freshness, applied) = reads::freshness(&request, &api)?;
         let read = |freshness| api.ports.queries.orders(query.clone(), freshness);
         let answer = reads::query(&api, freshness, read).await?;
-        Ok(answer::query(answer, applied, |found| Orders::new(found.listed.items, found.total, found.listed.next)))
+        Ok(answer::query(answer, applied, |found| {
+            Orders::new(found.listed.items, found.total, found.listed.next)
+        }))
     };
     api.meters.list_orders.watch(&request, work).await
 }
@@ -76,9 +89,16 @@ fn order_query(request: &HttpRequest) -> Result<OrderQuery, Problem> {
     let text = params.text("text", MAX_TEXT_CHARS);
     let sort = params.named("sort", &OrderSort::ALL, OrderSort::name);
     if sort == Some(OrderSort::Relevance) && text.is_none() {
-        params.add_error("sort", "can be relevance only with a text; allowed without: newest, total");
+        params.add_error(
+            "sort",
+            "can be relevance only with a text; allowed without: newest, total",
+        );
     }
-    let by_default = if text.is_some() { OrderSort::Relevance } else { OrderSort::Newest };
+    let by_default = if text.is_some() {
+        OrderSort::Relevance
+    } else {
+        OrderSort::Newest
+    };
     let query = OrderQuery {
         text,
         state: params.order_state("state"),
@@ -109,7 +129,13 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
             let read = api.ports.history.order_as_of(OrderId(id), point);
             let order = reads::run(&api, read).await?;
             let version = order.version;
-            return Ok(history::answer(&api, Service::Orders, id, version, &Order::from(order)));
+            return Ok(history::answer(
+                &api,
+                Service::Orders,
+                id,
+                version,
+                &Order::from(order),
+            ));
         }
         let (freshness, applied) = reads::freshness(&request, &api)?;
         let read = |freshness| api.ports.queries.order(OrderId(id), freshness);

@@ -1,5 +1,5 @@
-//! Query strings and path ids, read strictly: an unknown or repeated parameter is an error, and all that is wrong is told
-//! at once.
+//! Query strings and path ids, read strictly: an unknown or repeated parameter is an error, and all
+//! that is wrong is told at once.
 
 use actix_web::HttpRequest;
 use domain::{Money, OrderState, Timestamp};
@@ -23,13 +23,26 @@ pub struct Params {
 impl Params {
     /// Takes the query string apart; what is wrong with its parts is told by [`Params::finish`].
     pub fn of(request: &HttpRequest, known: &[&'static str]) -> Self {
-        let mut params = Params { pairs: Vec::new(), errors: Errors::default() };
-        for pair in request.query_string().split('&').filter(|pair| !pair.is_empty()) {
+        let mut params = Params {
+            pairs: Vec::new(),
+            errors: Errors::default(),
+        };
+        for pair in request
+            .query_string()
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+        {
             let (raw_name, raw_value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decoded(raw_name).unwrap_or_else(|| raw_name.to_owned());
             if !known.contains(&name.as_str()) {
-                let allowed = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                params.errors.add(name, format!("is an unknown parameter; allowed: {allowed}"));
+                let allowed = if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                };
+                params
+                    .errors
+                    .add(name, format!("is an unknown parameter; allowed: {allowed}"));
             } else if params.pairs.iter().any(|(earlier, _)| *earlier == name) {
                 params.errors.add(name, "must be given once");
             } else {
@@ -54,7 +67,10 @@ impl Params {
     ) -> Option<T> {
         let (_, value) = self.pairs.iter().find(|(given, _)| given == name)?;
         let Some(value) = value else {
-            self.errors.add(name, "must be UTF-8, with %XX for the bytes that are escaped");
+            self.errors.add(
+                name,
+                "must be UTF-8, with %XX for the bytes that are escaped",
+            );
             return None;
         };
         let parsed = parse(value);
@@ -65,7 +81,12 @@ impl Params {
     }
 
     /// A value by its name, out of all there are.
-    pub fn named<T: Copy>(&mut self, name: &'static str, all: &[T], name_of: fn(T) -> &'static str) -> Option<T> {
+    pub fn named<T: Copy>(
+        &mut self,
+        name: &'static str,
+        all: &[T],
+        name_of: fn(T) -> &'static str,
+    ) -> Option<T> {
         let parse = |text: &str| all.iter().copied().find(|one| name_of(*one) == text);
         self.get(name, parse, || {
             let names: Vec<&str> = all.iter().map(|one| name_of(*one)).collect();
@@ -77,19 +98,30 @@ impl Params {
         self.named(name, &OrderState::ALL, OrderState::name)
     }
 
-    /// An RFC 3339 time. A `+` that was not escaped has become a space on its way here, and is taken for what it was.
+    /// An RFC 3339 time. A `+` that was not escaped has become a space on its way here, and is
+    /// taken for what it was.
     pub fn time(&mut self, name: &'static str) -> Option<Timestamp> {
         let parse = |text: &str| match text.rsplit_once(' ') {
-            Some((time, offset)) if time.contains(['T', 't']) => format!("{time}+{offset}").parse().ok(),
+            Some((time, offset)) if time.contains(['T', 't']) => {
+                format!("{time}+{offset}").parse().ok()
+            }
             _ => text.parse().ok(),
         };
-        self.get(name, parse, || "must be an RFC 3339 time such as 2026-01-31T12:00:00Z".to_owned())
+        self.get(name, parse, || {
+            "must be an RFC 3339 time such as 2026-01-31T12:00:00Z".to_owned()
+        })
     }
 
     /// An amount of money, 0 or more.
     pub fn money(&mut self, name: &'static str) -> Option<Money> {
-        let parse = |text: &str| text.parse().ok().filter(|amount: &Money| !amount.is_negative());
-        self.get(name, parse, || "must be an amount such as 12.34, 0 or more, with at most two decimals".to_owned())
+        let parse = |text: &str| {
+            text.parse()
+                .ok()
+                .filter(|amount: &Money| !amount.is_negative())
+        };
+        self.get(name, parse, || {
+            "must be an amount such as 12.34, 0 or more, with at most two decimals".to_owned()
+        })
     }
 
     pub fn uuid(&mut self, name: &'static str) -> Option<Uuid> {
@@ -100,9 +132,13 @@ impl Params {
     pub fn text(&mut self, name: &'static str, longest: usize) -> Option<String> {
         let parse = |text: &str| {
             let text = text.trim();
-            (1..=longest).contains(&text.chars().count()).then(|| text.to_owned())
+            (1..=longest)
+                .contains(&text.chars().count())
+                .then(|| text.to_owned())
         };
-        self.get(name, parse, || format!("must have 1 to {longest} characters"))
+        self.get(name, parse, || {
+            format!("must have 1 to {longest} characters")
+        })
     }
 
     pub fn number(&mut self, name: &'static str) -> Option<u64> {
@@ -112,7 +148,10 @@ impl Params {
     /// `limit` and `cursor` of a list.
     pub fn page(&mut self) -> Page {
         let limit = self.limit(MAX_PAGE).unwrap_or(DEFAULT_PAGE);
-        Page { limit, cursor: self.cursor() }
+        Page {
+            limit,
+            cursor: self.cursor(),
+        }
     }
 
     /// `limit`, when it is given.
@@ -121,13 +160,21 @@ impl Params {
             let limit = digits(text).and_then(|limit| usize::try_from(limit).ok());
             limit.filter(|limit| (1..=largest).contains(limit))
         };
-        self.get("limit", parse, || format!("must be a whole number from 1 to {largest}"))
+        self.get("limit", parse, || {
+            format!("must be a whole number from 1 to {largest}")
+        })
     }
 
     /// `cursor`, when it is given; whether it is one of this list, the list will know.
     pub fn cursor(&mut self) -> Option<String> {
-        let parse = |text: &str| (1..=MAX_CURSOR_BYTES).contains(&text.len()).then(|| text.to_owned());
-        self.get("cursor", parse, || "must be the next of an earlier answer to the same query".to_owned())
+        let parse = |text: &str| {
+            (1..=MAX_CURSOR_BYTES)
+                .contains(&text.len())
+                .then(|| text.to_owned())
+        };
+        self.get("cursor", parse, || {
+            "must be the next of an earlier answer to the same query".to_owned()
+        })
     }
 
     pub fn add_error(&mut self, name: &'static str, message: &str) {
@@ -143,8 +190,8 @@ pub fn none(request: &HttpRequest) -> Result<(), Problem> {
     Params::of(request, &[]).finish()
 }
 
-/// A name or value as it was before it was put into a query string: `+` for a space, `%XX` for a byte. `None` when it is
-/// not escaped in this way, or is no UTF-8.
+/// A name or value as it was before it was put into a query string: `+` for a space, `%XX` for a
+/// byte. `None` when it is not escaped in this way, or is no UTF-8.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -152,7 +199,11 @@ fn decoded(text: &str) -> Option<String> {
         bytes.push(match byte {
             b'+' => b' ',
             b'%' => {
-                let mut digit = || char::from(rest.next()?).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                let mut digit = || {
+                    char::from(rest.next()?)
+                        .to_digit(16)
+                        .and_then(|digit| u8::try_from(digit).ok())
+                };
                 digit()? * 16 + digit()?
             }
             other => other,

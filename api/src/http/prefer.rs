@@ -1,4 +1,5 @@
-//! The `Prefer` header (RFC 7240): `wait=N` and `handling=lenient`. Other preferences are ignored, as the RFC demands.
+//! The `Prefer` header (RFC 7240): `wait=N` and `handling=lenient`. Other preferences are ignored,
+//! as the RFC demands.
 
 use std::time::Duration;
 
@@ -34,11 +35,18 @@ impl Prefer {
         if headers.peek().is_none() {
             return Ok(Prefer::default());
         }
-        let texts = headers.map(|value| value.to_str().map_err(|_| Problem::invalid_field("Prefer", "must be ASCII")));
+        let texts = headers.map(|value| {
+            value
+                .to_str()
+                .map_err(|_| Problem::invalid_field("Prefer", "must be ASCII"))
+        });
         Prefer::parse(texts, waits.longest)
     }
 
-    fn parse<'a>(texts: impl Iterator<Item = Result<&'a str, Problem>>, longest: Duration) -> Result<Prefer, Problem> {
+    fn parse<'a>(
+        texts: impl Iterator<Item = Result<&'a str, Problem>>,
+        longest: Duration,
+    ) -> Result<Prefer, Problem> {
         let (mut wait, mut handling) = (None, None);
         for text in texts {
             for preference in text?.split(',') {
@@ -54,10 +62,14 @@ impl Prefer {
                 }
             }
         }
-        Ok(Prefer { wait, lenient: handling.unwrap_or(false) })
+        Ok(Prefer {
+            wait,
+            lenient: handling.unwrap_or(false),
+        })
     }
 
-    /// The `Preference-Applied` header of an answer that honoured these preferences; `None` when there are none.
+    /// The `Preference-Applied` header of an answer that honoured these preferences; `None` when
+    /// there are none.
     pub fn applied(self) -> Option<String> {
         let wait = self.wait.map(|wait| format!("wait={}", wait.as_secs()));
         let handling = self.lenient.then(|| "handling=lenient".to_owned());
@@ -69,7 +81,10 @@ impl Prefer {
 }
 
 fn unquoted(value: &str) -> &str {
-    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
+    value
+        .strip_prefix('"')
+        .and_then(|value| value.strip_suffix('"'))
+        .unwrap_or(value)
 }
 
 fn seconds(text: &str) -> Result<Duration, Problem> {
@@ -97,7 +112,10 @@ mod tests {
 
     #[test]
     fn both_preferences_are_read_in_every_spelling() {
-        let both = Prefer { wait: wait(5), lenient: true };
+        let both = Prefer {
+            wait: wait(5),
+            lenient: true,
+        };
         for texts in [
             &["wait=5, handling=lenient"][..],
             &["handling=lenient", "wait=5"],
@@ -106,26 +124,45 @@ mod tests {
         ] {
             assert_eq!(parse(texts).unwrap(), both, "{texts:?}");
         }
-        assert_eq!(parse(&["return=minimal", "handling=strict"]).unwrap(), Prefer::default());
+        assert_eq!(
+            parse(&["return=minimal", "handling=strict"]).unwrap(),
+            Prefer::default()
+        );
     }
 
     #[test]
     fn a_wait_is_capped() {
         assert_eq!(parse(&["wait=31"]).unwrap().wait, wait(30));
-        assert_eq!(parse(&["wait=99999999999999999999999"]).unwrap().wait, wait(30));
+        assert_eq!(
+            parse(&["wait=99999999999999999999999"]).unwrap().wait,
+            wait(30)
+        );
         assert_eq!(parse(&["wait=0"]).unwrap().wait, wait(0));
     }
 
     #[test]
     fn a_wait_that_is_no_number_of_seconds_is_refused() {
-        for text in ["wait", "wait=", "wait=-1", "wait=1.5", "wait=soon", "wait=+1"] {
+        for text in [
+            "wait",
+            "wait=",
+            "wait=-1",
+            "wait=1.5",
+            "wait=soon",
+            "wait=+1",
+        ] {
             assert!(parse(&[text]).is_err(), "{text}");
         }
     }
 
     #[test]
     fn what_was_applied_is_told() {
-        assert_eq!(parse(&["wait=5,handling=lenient"]).unwrap().applied().as_deref(), Some("wait=5, handling=lenient"));
+        assert_eq!(
+            parse(&["wait=5,handling=lenient"])
+                .unwrap()
+                .applied()
+                .as_deref(),
+            Some("wait=5, handling=lenient")
+        );
         assert_eq!(Prefer::default().applied(), None);
     }
 }

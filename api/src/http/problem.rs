@@ -1,6 +1,7 @@
 //! Problem responses (RFC 9457): the one form in which every error leaves.
 //!
-//! A `5xx` says what the caller can do, and nothing of the inside: causes are logged where they arise.
+//! A `5xx` says what the caller can do, and nothing of the inside: causes are logged where they
+//! arise.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,14 +22,18 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 /// One thing that is wrong with a field of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
-    /// The path of the field, for example `lines[2].quantity`, or the name of a parameter or header.
+    /// The path of the field, for example `lines[2].quantity`, or the name of a parameter or
+    /// header.
     pub field: Cow<'static, str>,
     pub message: String,
 }
 
 impl FieldError {
     pub fn new(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        FieldError { field: field.into(), message: message.into() }
+        FieldError {
+            field: field.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -51,7 +56,8 @@ pub struct Body {
     behind: Vec<Behind>,
 }
 
-/// An error as the caller sees it. Boxed, because every result on the way of a request has room for one.
+/// An error as the caller sees it. Boxed, because every result on the way of a request has room for
+/// one.
 #[derive(Clone, Debug)]
 pub struct Problem(Box<Parts>);
 
@@ -68,7 +74,12 @@ struct Parts {
 }
 
 impl Problem {
-    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+    fn new(
+        status: StatusCode,
+        kind: &'static str,
+        title: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Problem(Box::new(Parts {
             status,
             kind,
@@ -82,14 +93,27 @@ impl Problem {
 
     /// The request cannot be read at all.
     pub fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem::new(StatusCode::BAD_REQUEST, "malformed", "The request cannot be read", detail)
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "malformed",
+            "The request cannot be read",
+            detail,
+        )
     }
 
     /// Fields, parameters or headers with values that are not allowed.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
-        let detail = errors.iter().map(|error| format!("{} {}", error.field, error.message)).take(5);
+        let detail = errors
+            .iter()
+            .map(|error| format!("{} {}", error.field, error.message))
+            .take(5);
         let detail = detail.collect::<Vec<_>>().join("; ");
-        let mut problem = Problem::new(StatusCode::BAD_REQUEST, "invalid", "The request is not valid", detail);
+        let mut problem = Problem::new(
+            StatusCode::BAD_REQUEST,
+            "invalid",
+            "The request is not valid",
+            detail,
+        );
         problem.0.errors = errors;
         problem
     }
@@ -99,59 +123,113 @@ impl Problem {
     }
 
     pub fn not_found(what: &str) -> Self {
-        Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", format!("there is no such {what}"))
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "Not found",
+            format!("there is no such {what}"),
+        )
     }
 
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let detail = format!("allowed here: {allow}");
-        let mut problem =
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail);
+        let mut problem = Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "Method not allowed",
+            detail,
+        );
         problem.0.allow = Some(allow);
         problem
     }
 
     pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem::new(StatusCode::CONFLICT, "conflict", "The state does not allow it", detail)
+        Problem::new(
+            StatusCode::CONFLICT,
+            "conflict",
+            "The state does not allow it",
+            detail,
+        )
     }
 
     pub fn key_reused() -> Self {
         let detail = "this Idempotency-Key was used with another request";
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "The Idempotency-Key was used before", detail)
+        Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "key-reused",
+            "The Idempotency-Key was used before",
+            detail,
+        )
     }
 
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("the body must be at most {limit} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "The body is too large",
+            detail,
+        )
     }
 
     /// The connection is of no more use: what still comes in on it is the rest of the body.
     pub fn too_slow(limit: Duration) -> Self {
         let detail = format!("the body must arrive within {} s", limit.as_secs());
-        Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "The body takes too long", detail)
+        Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too-slow",
+            "The body takes too long",
+            detail,
+        )
     }
 
     pub fn unsupported_media_type() -> Self {
         let detail = "the body must be JSON, sent as content type application/json";
-        Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Not JSON", detail)
+        Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "Not JSON",
+            detail,
+        )
     }
 
     pub fn overloaded() -> Self {
         let detail = "too much work is waiting; try again later";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail)
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "Overloaded",
+            detail,
+        )
     }
 
     pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available", detail)
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Not available",
+            detail,
+        )
     }
 
     fn internal() -> Self {
         let detail = "the request failed; a command may be repeated with its Idempotency-Key";
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Internal error",
+            detail,
+        )
     }
 
     fn view_behind(view: &str, behind: Vec<Behind>) -> Self {
         let detail = format!("the {view} view has not reached what the consistency token requires");
-        let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "view-behind", "The view is behind", detail);
+        let mut problem = Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "view-behind",
+            "The view is behind",
+            detail,
+        );
         problem.0.behind = behind;
         problem
     }
@@ -164,7 +242,9 @@ pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
 
 /// Answers a method that a resource does not have.
 pub fn refuse_other_methods(allow: &'static str) -> actix_web::Route {
-    actix_web::web::to(move |_: Method| async move { Problem::method_not_allowed(allow).error_response() })
+    actix_web::web::to(move |_: Method| async move {
+        Problem::method_not_allowed(allow).error_response()
+    })
 }
 
 impl fmt::Display for Problem {
@@ -189,7 +269,10 @@ impl ResponseError for Problem {
             behind: parts.behind.clone(),
         };
         let mut response = HttpResponse::build(parts.status);
-        response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
+        response.insert_header((
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        ));
         if parts.status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
         }
@@ -211,9 +294,9 @@ impl From<CommandError> for Problem {
             CommandError::Conflict(detail) => Problem::conflict(detail),
             CommandError::KeyReused => Problem::key_reused(),
             CommandError::Overloaded => Problem::overloaded(),
-            CommandError::Unavailable => {
-                Problem::unavailable("the store does not answer; repeat the command with its Idempotency-Key")
-            }
+            CommandError::Unavailable => Problem::unavailable(
+                "the store does not answer; repeat the command with its Idempotency-Key",
+            ),
             CommandError::Failed => Problem::internal(),
         }
     }
@@ -224,18 +307,20 @@ impl From<ReadError> for Problem {
         match error {
             ReadError::NotFound(what) => Problem::not_found(what),
             ReadError::ViewBehind { view, behind } => Problem::view_behind(&view, behind),
-            ReadError::Unavailable { view } => {
-                Problem::unavailable(format!("the {view} view is not ready, or its store does not answer"))
-            }
+            ReadError::Unavailable { view } => Problem::unavailable(format!(
+                "the {view} view is not ready, or its store does not answer"
+            )),
             ReadError::Conflict(detail) => Problem::conflict(detail),
             ReadError::KeyReused => Problem::key_reused(),
             ReadError::StoreUnavailable => Problem::unavailable("the store does not answer"),
-            ReadError::InvalidCursor => {
-                Problem::invalid_field("cursor", "must be the next of an earlier answer to the same query")
-            }
-            ReadError::InvalidToken => {
-                Problem::invalid_field("Consistency-Token", "must be that of an earlier answer, or several joined by ,")
-            }
+            ReadError::InvalidCursor => Problem::invalid_field(
+                "cursor",
+                "must be the next of an earlier answer to the same query",
+            ),
+            ReadError::InvalidToken => Problem::invalid_field(
+                "Consistency-Token",
+                "must be that of an earlier answer, or several joined by ,",
+            ),
             ReadError::InvalidQuery { field, message } => Problem::invalid_field(field, message),
             ReadError::Failed => Problem::internal(),
         }

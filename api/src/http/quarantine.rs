@@ -1,4 +1,5 @@
-//! The quarantine: messages that cannot be processed, parked with those of the same entity that wait behind them.
+//! The quarantine: messages that cannot be processed, parked with those of the same entity that
+//! wait behind them.
 
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
@@ -60,7 +61,10 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
         let page = params.page();
         params.finish()?;
         let read = api.ports.quarantine.list(page);
-        let Listed { items: quarantine, next } = reads::run(&api, read).await?;
+        let Listed {
+            items: quarantine,
+            next,
+        } = reads::run(&api, read).await?;
         Ok(HttpResponse::Ok().json(ParkedList { quarantine, next }))
     };
     api.meters.list_quarantine.watch(&request, work).await
@@ -84,7 +88,8 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 
 /// Try a parked message, and those behind it, again
 ///
-/// A message is processed once however often it is replayed, so a key is allowed but changes nothing.
+/// A message is processed once however often it is replayed, so a key is allowed but changes
+/// nothing.
 #[utoipa::path(
     post, path = "/quarantine/{id}/replay", operation_id = "replayQuarantined", tag = "operations",
     params(("id" = Uuid, Path), KeyHeader),

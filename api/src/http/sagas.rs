@@ -27,7 +27,9 @@ const MAX_REASON_CHARS: usize = 2_000;
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(
-            web::resource("/sagas").route(reads::route().to(list)).default_service(refuse_other_methods("GET, HEAD")),
+            web::resource("/sagas")
+                .route(reads::route().to(list))
+                .default_service(refuse_other_methods("GET, HEAD")),
         )
         .service(
             web::resource("/sagas/{id}")
@@ -152,7 +154,11 @@ pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
         fields.finish(&["reason"], &mut errors);
         errors.finish(Some(()))?;
         let binding = idempotency::bind(key, format_args!("POST /sagas/{id}/cancel"), &reason)?;
-        let answer = api.ports.commands.cancel_saga(SagaId(id), reason, binding).await?;
+        let answer = api
+            .ports
+            .commands
+            .cancel_saga(SagaId(id), reason, binding)
+            .await?;
         Ok(accepted(&api, &answer))
     };
     api.meters.cancel_saga.watch(&request, work).await
@@ -160,8 +166,27 @@ pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
 
 /// A saga's version is not one that views know, so the token names its order.
 fn accepted(api: &Api, answer: &SagaAnswer) -> HttpResponse {
-    let SagaAnswer { saga_id, order_id, state, version, seen } = *answer;
+    let SagaAnswer {
+        saga_id,
+        order_id,
+        state,
+        version,
+        seen,
+    } = *answer;
     let token = api.ports.queries.token_of(&[seen]);
-    let headers = CommandHeaders { version, token, applied: Prefer::default(), location: None };
-    headers.answer(StatusCode::ACCEPTED, &SagaOutcome { saga_id, order_id, state, version })
+    let headers = CommandHeaders {
+        version,
+        token,
+        applied: Prefer::default(),
+        location: None,
+    };
+    headers.answer(
+        StatusCode::ACCEPTED,
+        &SagaOutcome {
+            saga_id,
+            order_id,
+            state,
+            version,
+        },
+    )
 }

@@ -1,5 +1,5 @@
-//! The types of the OpenAPI document that are not the wire types themselves: values of the domain, which does not know of
-//! OpenAPI, and request bodies, which are read field by field.
+//! The types of the OpenAPI document that are not the wire types themselves: values of the domain,
+//! which does not know of OpenAPI, and request bodies, which are read field by field.
 
 pub mod params;
 
@@ -34,7 +34,9 @@ impl PartialSchema for Decimal {
             .schema_type(SchemaType::from_iter([Type::String, Type::Number]))
             .pattern(Some(r"^\d+(\.\d{1,2})?$"))
             .minimum(Some(0))
-            .description(Some("0 or more, with at most two decimals, and at most 10000000000000"))
+            .description(Some(
+                "0 or more, with at most two decimals, and at most 10000000000000",
+            ))
             .examples(["12.34"])
             .into()
     }
@@ -135,7 +137,10 @@ pub struct Time;
 impl PartialSchema for Time {
     fn schema() -> RefOr<Schema> {
         let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
-        ObjectBuilder::new().schema_type(Type::String).format(Some(format)).into()
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(format))
+            .into()
     }
 }
 

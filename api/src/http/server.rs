@@ -21,7 +21,8 @@ use crate::shutdown::{self, Shutdown};
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long requests may take to end when the node does: below the 15 s within which it must have ended.
+/// How long requests may take to end when the node does: below the 15 s within which it must have
+/// ended.
 const DRAIN_SECONDS: u64 = 10;
 const BACKLOG: u32 = 2048;
 
@@ -45,21 +46,33 @@ pub struct Listening {
 /// When it cannot be had: one line that names the setting, its value and what is allowed.
 pub fn bind(config: &Config) -> anyhow::Result<Bound> {
     let address = config.listen;
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    };
     let bound = socket.and_then(|socket| {
         // Connections of a node that has just ended may still be around.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         Ok(socket)
     });
-    Ok(Bound { socket: bound.map_err(|error| not_to_be_had(address, &error))?, address })
+    Ok(Bound {
+        socket: bound.map_err(|error| not_to_be_had(address, &error))?,
+        address,
+    })
 }
 
 /// Listens on the address. Called inside the actix system; the server runs when it is awaited.
 ///
 /// # Errors
 /// When another process listens there after all.
-pub fn listen(api: Data<Api>, bound: Bound, config: &Config, shutdown: Shutdown) -> anyhow::Result<Listening> {
+pub fn listen(
+    api: Data<Api>,
+    bound: Bound,
+    config: &Config,
+    shutdown: Shutdown,
+) -> anyhow::Result<Listening> {
     let Bound { socket, address } = bound;
     let listening = socket.listen(BACKLOG).and_then(TcpListener::into_std);
     let listener = listening.map_err(|error| not_to_be_had(address, &error))?;
@@ -73,7 +86,10 @@ pub fn listen(api: Data<Api>, bound: Bound, config: &Config, shutdown: Shutdown)
         .listen(listener)
         .map_err(|error| not_to_be_had(address, &error))?;
     let addresses = server.addrs();
-    Ok(Listening { server: server.run(), addresses })
+    Ok(Listening {
+        server: server.run(),
+        addresses,
+    })
 }
 
 fn not_to_be_had(address: SocketAddr, error: &io::Error) -> anyhow::Error {

@@ -1,4 +1,5 @@
-//! A double of the rest of the node for route tests: it answers what a test has put in, and keeps what it was asked.
+//! A double of the rest of the node for route tests: it answers what a test has put in, and keeps
+//! what it was asked.
 
 mod node;
 mod samples;
@@ -6,7 +7,10 @@ mod samples;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use actors::{CommandError, CustomerAnswer, NewCustomer, NewOrder, OrderAnswer, RequestBinding, SagaAnswer, Seen};
+use actors::{
+    CommandError, CustomerAnswer, NewCustomer, NewOrder, OrderAnswer, RequestBinding, SagaAnswer,
+    Seen,
+};
 use domain::saga::SagaState;
 use domain::{CustomerId, MessageId, OrderId, OrderState, SagaId, Service, Timestamp};
 use projections::{CustomerDocument, CustomerOrder, OrderDocument};
@@ -41,7 +45,8 @@ pub struct Double {
     pub repeated: Mutex<bool>,
     pub refusal: Mutex<Option<CommandError>>,
     pub read_error: Mutex<Option<ReadError>>,
-    /// Commands and reads never end; queries with a token, when their wait is over, for the view never gets there.
+    /// Commands and reads never end; queries with a token, when their wait is over, for the view
+    /// never gets there.
     pub hangs: Mutex<bool>,
     pub missing: Mutex<Vec<String>>,
 }
@@ -55,7 +60,11 @@ pub fn taken<T>(slot: &Mutex<Option<T>>) -> T {
 }
 
 impl Double {
-    fn command<'a, T: 'a>(&'a self, binding: Option<RequestBinding>, answer: T) -> CommandFuture<'a, T> {
+    fn command<'a, T: 'a>(
+        &'a self,
+        binding: Option<RequestBinding>,
+        answer: T,
+    ) -> CommandFuture<'a, T> {
         *self.binding.lock().unwrap() = binding;
         let refusal = self.refusal.lock().unwrap().clone();
         let hangs = *self.hangs.lock().unwrap();
@@ -74,7 +83,11 @@ impl Double {
         wait: Option<Duration>,
     ) -> CommandFuture<'_, OrderAnswer> {
         *self.wait.lock().unwrap() = wait;
-        let (state, saga_ended) = self.outcome.lock().unwrap().unwrap_or((OrderState::Pending, false));
+        let (state, saga_ended) = self
+            .outcome
+            .lock()
+            .unwrap()
+            .unwrap_or((OrderState::Pending, false));
         let answer = OrderAnswer {
             order_id: order,
             state,
@@ -84,8 +97,16 @@ impl Double {
             saga_ended,
             repeated: *self.repeated.lock().unwrap(),
             seen: vec![
-                Seen { service: Service::Orders, entity: order.0, version: 7 },
-                Seen { service: Service::Customers, entity: id(), version: 3 },
+                Seen {
+                    service: Service::Orders,
+                    entity: order.0,
+                    version: 7,
+                },
+                Seen {
+                    service: Service::Customers,
+                    entity: id(),
+                    version: 3,
+                },
             ],
         };
         self.command(binding, answer)
@@ -93,14 +114,22 @@ impl Double {
 
     fn answer<'a, T: 'a>(&'a self, freshness: Freshness, data: T) -> ReadFuture<'a, Answer<T>> {
         let stale = freshness.lenient && !freshness.tokens.is_empty();
-        let in_vain = *self.hangs.lock().unwrap() && !freshness.tokens.is_empty() && freshness.wait.is_zero();
+        let in_vain =
+            *self.hangs.lock().unwrap() && !freshness.tokens.is_empty() && freshness.wait.is_zero();
         put(&self.freshness, freshness);
-        let answer = Answer { data, token: "seen".to_owned(), stale };
+        let answer = Answer {
+            data,
+            token: "seen".to_owned(),
+            stale,
+        };
         match (in_vain, stale) {
             (false, _) => self.read(answer),
             (true, true) => Box::pin(async { Ok(answer) }),
             (true, false) => {
-                let behind = ReadError::ViewBehind { view: "orders".to_owned(), behind: Vec::new() };
+                let behind = ReadError::ViewBehind {
+                    view: "orders".to_owned(),
+                    behind: Vec::new(),
+                };
                 Box::pin(async { Err(behind) })
             }
         }
@@ -119,9 +148,19 @@ impl Double {
 }
 
 impl Commands for Double {
-    fn create_customer(&self, request: NewCustomer, key: Option<RequestBinding>) -> CommandFuture<'_, CustomerAnswer> {
+    fn create_customer(
+        &self,
+        request: NewCustomer,
+        key: Option<RequestBinding>,
+    ) -> CommandFuture<'_, CustomerAnswer> {
         put(&self.customer, request);
-        self.command(key, CustomerAnswer { customer_id: CustomerId(id()), version: 1 })
+        self.command(
+            key,
+            CustomerAnswer {
+                customer_id: CustomerId(id()),
+                version: 1,
+            },
+        )
     }
 
     fn create_order(
@@ -143,11 +182,19 @@ impl Commands for Double {
         self.order_command(order, key, wait)
     }
 
-    fn ship_order(&self, order: OrderId, key: Option<RequestBinding>) -> CommandFuture<'_, OrderAnswer> {
+    fn ship_order(
+        &self,
+        order: OrderId,
+        key: Option<RequestBinding>,
+    ) -> CommandFuture<'_, OrderAnswer> {
         self.order_command(order, key, None)
     }
 
-    fn retry_saga(&self, saga: SagaId, key: Option<RequestBinding>) -> CommandFuture<'_, SagaAnswer> {
+    fn retry_saga(
+        &self,
+        saga: SagaId,
+        key: Option<RequestBinding>,
+    ) -> CommandFuture<'_, SagaAnswer> {
         let state = SagaState::Compensating;
         self.command(
             key,
@@ -156,7 +203,11 @@ impl Commands for Double {
                 order_id: OrderId(id()),
                 state,
                 version: 4,
-                seen: Seen { service: domain::Service::Orders, entity: id(), version: 2 },
+                seen: Seen {
+                    service: domain::Service::Orders,
+                    entity: id(),
+                    version: 2,
+                },
             },
         )
     }
@@ -181,16 +232,32 @@ impl Commands for Double {
 }
 
 fn one<T>(item: T) -> Listed<T> {
-    Listed { items: vec![item], next: Some("more".to_owned()) }
+    Listed {
+        items: vec![item],
+        next: Some("more".to_owned()),
+    }
 }
 
 impl Queries for Double {
     fn token_of(&self, seen: &[Seen]) -> String {
-        seen.iter().map(|seen| format!("{}.{}", seen.service, seen.version)).collect::<Vec<_>>().join("-")
+        seen.iter()
+            .map(|seen| format!("{}.{}", seen.service, seen.version))
+            .collect::<Vec<_>>()
+            .join("-")
     }
 
-    fn customer(&self, _: CustomerId, freshness: Freshness) -> ReadFuture<'_, Answer<CustomerWithOrders>> {
-        self.answer(freshness, CustomerWithOrders { customer: customer(), orders: vec![customer_order()] })
+    fn customer(
+        &self,
+        _: CustomerId,
+        freshness: Freshness,
+    ) -> ReadFuture<'_, Answer<CustomerWithOrders>> {
+        self.answer(
+            freshness,
+            CustomerWithOrders {
+                customer: customer(),
+                orders: vec![customer_order()],
+            },
+        )
     }
 
     fn customers(
@@ -220,16 +287,36 @@ impl Queries for Double {
         self.answer(freshness, order())
     }
 
-    fn orders(&self, query: OrderQuery, freshness: Freshness) -> ReadFuture<'_, Answer<OrdersFound>> {
+    fn orders(
+        &self,
+        query: OrderQuery,
+        freshness: Freshness,
+    ) -> ReadFuture<'_, Answer<OrdersFound>> {
         put(&self.order_query, query);
-        let hit = OrderHit { order: order(), score: Some(1.5), highlights: None };
-        self.answer(freshness, OrdersFound { listed: one(hit), total: 41 })
+        let hit = OrderHit {
+            order: order(),
+            score: Some(1.5),
+            highlights: None,
+        };
+        self.answer(
+            freshness,
+            OrdersFound {
+                listed: one(hit),
+                total: 41,
+            },
+        )
     }
 }
 
 impl History for Double {
     /// Three events there are.
-    fn events(&self, _: Service, _: Uuid, from_version: u64, limit: usize) -> ReadFuture<'_, Vec<HistoryEvent>> {
+    fn events(
+        &self,
+        _: Service,
+        _: Uuid,
+        from_version: u64,
+        limit: usize,
+    ) -> ReadFuture<'_, Vec<HistoryEvent>> {
         let event = |version| HistoryEvent {
             version,
             kind: "order.created".to_owned(),
@@ -262,7 +349,10 @@ impl Sagas for Double {
 
 impl Quarantine for Double {
     fn list(&self, _: Page) -> ReadFuture<'_, Listed<Parked>> {
-        self.read(Listed { items: Vec::new(), next: None })
+        self.read(Listed {
+            items: Vec::new(),
+            next: None,
+        })
     }
 
     fn show(&self, _: MessageId) -> ReadFuture<'_, Parked> {
@@ -272,7 +362,11 @@ impl Quarantine for Double {
 
 impl Cluster for Double {
     fn state(&self) -> ReadFuture<'_, ClusterState> {
-        self.read(ClusterState { node_id: "node-1".to_owned(), nodes: Vec::new(), shards: Vec::new() })
+        self.read(ClusterState {
+            node_id: "node-1".to_owned(),
+            nodes: Vec::new(),
+            shards: Vec::new(),
+        })
     }
 }
 
@@ -298,21 +392,42 @@ impl ViewOperations for Double {
         from: BuildFrom,
         _: Option<RequestBinding>,
     ) -> ReadFuture<'a, RebuildBegun> {
-        self.read(RebuildBegun { name: name.to_owned(), generation: 2, from })
+        self.read(RebuildBegun {
+            name: name.to_owned(),
+            generation: 2,
+            from,
+        })
     }
 
-    fn revert<'a>(&'a self, name: &'a str, _: Option<RequestBinding>) -> ReadFuture<'a, ViewReverted> {
-        self.read(ViewReverted { name: name.to_owned(), generation: 1, done: !*self.repeated.lock().unwrap() })
+    fn revert<'a>(
+        &'a self,
+        name: &'a str,
+        _: Option<RequestBinding>,
+    ) -> ReadFuture<'a, ViewReverted> {
+        self.read(ViewReverted {
+            name: name.to_owned(),
+            generation: 1,
+            done: !*self.repeated.lock().unwrap(),
+        })
     }
 
     fn heal<'a>(&'a self, name: &'a str, entity_id: Uuid) -> ReadFuture<'a, ViewHealed> {
-        self.read(ViewHealed { name: name.to_owned(), entity_id, version: 3 })
+        self.read(ViewHealed {
+            name: name.to_owned(),
+            entity_id,
+            version: 3,
+        })
     }
 }
 
 impl Health for Double {
     fn readiness(&self) -> futures_util::future::LocalBoxFuture<'_, Readiness> {
         let missing = self.missing.lock().unwrap().clone();
-        Box::pin(async { Readiness { missing, degraded: vec!["search".to_owned()] } })
+        Box::pin(async {
+            Readiness {
+                missing,
+                degraded: vec!["search".to_owned()],
+            }
+        })
     }
 }

@@ -1,4 +1,5 @@
-//! The views: how they are, building one anew while the old one answers, going back, and healing one entity.
+//! The views: how they are, building one anew while the old one answers, going back, and healing
+//! one entity.
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,9 @@ use crate::ports::{BuildFrom, RebuildBegun, ViewHealed, ViewReverted, ViewStatus
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(
-            web::resource("/views").route(reads::route().to(list)).default_service(refuse_other_methods("GET, HEAD")),
+            web::resource("/views")
+                .route(reads::route().to(list))
+                .default_service(refuse_other_methods("GET, HEAD")),
         )
         .service(
             web::resource("/views/{name}/rebuild")
@@ -58,8 +61,9 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 
 /// Build a new generation of a view while the old one answers
 ///
-/// It is built from all events, or from the entities as they stand and the events since. When it has reached what the
-/// old one has and nothing is lost, it takes its place; the old one is kept for a while, to go back to.
+/// It is built from all events, or from the entities as they stand and the events since. When it
+/// has reached what the old one has and nothing is lost, it takes its place; the old one is kept
+/// for a while, to go back to.
 #[utoipa::path(
     post, path = "/views/{name}/rebuild", operation_id = "rebuildView", tag = "operations",
     params(("name" = String, Path), RebuildParams, KeyHeader),
@@ -71,7 +75,9 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 pub async fn rebuild(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
         let mut params = Params::of(&request, &["from"]);
-        let from = params.named("from", &BuildFrom::ALL, BuildFrom::name).unwrap_or_default();
+        let from = params
+            .named("from", &BuildFrom::ALL, BuildFrom::name)
+            .unwrap_or_default();
         params.finish()?;
         let scope = format_args!("POST /views/{}/rebuild", name(&request));
         let by = idempotency::bind(idempotency::key(&request)?, scope, &from)?;
@@ -103,7 +109,11 @@ pub async fn revert(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
         no_body(&request, payload).await?;
         let _permit = api.commands.enter()?;
         let reverted = api.ports.views.revert(name(&request), by).await?;
-        let mut answer = if reverted.done { HttpResponse::Ok() } else { HttpResponse::Accepted() };
+        let mut answer = if reverted.done {
+            HttpResponse::Ok()
+        } else {
+            HttpResponse::Accepted()
+        };
         Ok(answer.json(reverted))
     };
     api.meters.revert_view.watch(&request, work).await
@@ -111,7 +121,8 @@ pub async fn revert(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
 
 /// Heal one customer or order in a view
 ///
-/// It is put as its history has it in the place of what the view shows, and taken out of the view's quarantine.
+/// It is put as its history has it in the place of what the view shows, and taken out of the view's
+/// quarantine.
 #[utoipa::path(
     post, path = "/views/{name}/heal/{id}", operation_id = "healView", tag = "operations",
     params(("name" = String, Path), ("id" = Uuid, Path, description = "The customer or order"), KeyHeader),

@@ -1,8 +1,12 @@
-//! The command side: the gateway to the actors behind a trait, so that routes can be tested without any.
+//! The command side: the gateway to the actors behind a trait, so that routes can be tested without
+//! any.
 
 use std::time::Duration;
 
-use actors::{CommandError, CustomerAnswer, Gateway, NewCustomer, NewOrder, OrderAnswer, RequestBinding, SagaAnswer};
+use actors::{
+    CommandError, CustomerAnswer, Gateway, NewCustomer, NewOrder, OrderAnswer, RequestBinding,
+    SagaAnswer,
+};
 use domain::{MessageId, OrderId, SagaId};
 use futures_util::future::LocalBoxFuture;
 
@@ -31,9 +35,17 @@ pub trait Commands: Send + Sync {
         wait: Option<Duration>,
     ) -> CommandFuture<'_, OrderAnswer>;
 
-    fn ship_order(&self, order: OrderId, binding: Option<RequestBinding>) -> CommandFuture<'_, OrderAnswer>;
+    fn ship_order(
+        &self,
+        order: OrderId,
+        binding: Option<RequestBinding>,
+    ) -> CommandFuture<'_, OrderAnswer>;
 
-    fn retry_saga(&self, saga: SagaId, binding: Option<RequestBinding>) -> CommandFuture<'_, SagaAnswer>;
+    fn retry_saga(
+        &self,
+        saga: SagaId,
+        binding: Option<RequestBinding>,
+    ) -> CommandFuture<'_, SagaAnswer>;
 
     fn cancel_saga(
         &self,
@@ -74,11 +86,19 @@ impl Commands for Gateway {
         Box::pin(Gateway::cancel_order(self, order, binding, wait))
     }
 
-    fn ship_order(&self, order: OrderId, binding: Option<RequestBinding>) -> CommandFuture<'_, OrderAnswer> {
+    fn ship_order(
+        &self,
+        order: OrderId,
+        binding: Option<RequestBinding>,
+    ) -> CommandFuture<'_, OrderAnswer> {
         Box::pin(Gateway::ship_order(self, order, binding))
     }
 
-    fn retry_saga(&self, saga: SagaId, binding: Option<RequestBinding>) -> CommandFuture<'_, SagaAnswer> {
+    fn retry_saga(
+        &self,
+        saga: SagaId,
+        binding: Option<RequestBinding>,
+    ) -> CommandFuture<'_, SagaAnswer> {
         Box::pin(Gateway::retry_saga(self, saga, binding))
     }
 

@@ -1,5 +1,5 @@
-//! What an operator sees: sagas, quarantine, cluster, health. These shapes are the public contract's own, so they are
-//! written to the wire as they stand.
+//! What an operator sees: sagas, quarantine, cluster, health. These shapes are the public
+//! contract's own, so they are written to the wire as they stand.
 
 use domain::saga::{SagaKind, SagaState, StepState};
 use domain::{MessageId, OrderId, SagaId, Timestamp};

@@ -1,5 +1,5 @@
-//! The read side: queries answered by views, which may have to wait for what the caller has seen, and the history, which is
-//! read from the service's own database and never waits.
+//! The read side: queries answered by views, which may have to wait for what the caller has seen,
+//! and the history, which is read from the service's own database and never waits.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -124,10 +124,17 @@ pub trait Queries: Send + Sync {
     /// The consistency token that names these versions.
     fn token_of(&self, seen: &[Seen]) -> String;
 
-    fn customer(&self, id: CustomerId, freshness: Freshness) -> ReadFuture<'_, Answer<CustomerWithOrders>>;
+    fn customer(
+        &self,
+        id: CustomerId,
+        freshness: Freshness,
+    ) -> ReadFuture<'_, Answer<CustomerWithOrders>>;
 
-    fn customers(&self, query: CustomerQuery, freshness: Freshness)
-    -> ReadFuture<'_, Answer<Listed<CustomerDocument>>>;
+    fn customers(
+        &self,
+        query: CustomerQuery,
+        freshness: Freshness,
+    ) -> ReadFuture<'_, Answer<Listed<CustomerDocument>>>;
 
     fn customer_count(&self, freshness: Freshness) -> ReadFuture<'_, Answer<u64>>;
 
@@ -142,7 +149,11 @@ pub trait Queries: Send + Sync {
 
     fn order(&self, id: OrderId, freshness: Freshness) -> ReadFuture<'_, Answer<OrderDocument>>;
 
-    fn orders(&self, query: OrderQuery, freshness: Freshness) -> ReadFuture<'_, Answer<OrdersFound>>;
+    fn orders(
+        &self,
+        query: OrderQuery,
+        freshness: Freshness,
+    ) -> ReadFuture<'_, Answer<OrdersFound>>;
 }
 
 /// A point in an entity's past.
@@ -165,8 +176,8 @@ pub struct HistoryEvent {
 
 /// Reads an entity's past from the service's own database.
 pub trait History: Send + Sync {
-    /// Events from `from_version` on, oldest first, at most `limit`. Not found when the entity has no event at all; an
-    /// empty list when it has none from that version on.
+    /// Events from `from_version` on, oldest first, at most `limit`. Not found when the entity has
+    /// no event at all; an empty list when it has none from that version on.
     fn events(
         &self,
         service: Service,

@@ -154,7 +154,11 @@ pub trait ViewOperations: Send + Sync {
     ) -> ReadFuture<'a, RebuildBegun>;
 
     /// Goes back to the generation that has answered before; once for a key.
-    fn revert<'a>(&'a self, name: &'a str, by: Option<RequestBinding>) -> ReadFuture<'a, ViewReverted>;
+    fn revert<'a>(
+        &'a self,
+        name: &'a str,
+        by: Option<RequestBinding>,
+    ) -> ReadFuture<'a, ViewReverted>;
 
     /// Puts one entity as its history has it in the place of what the view shows.
     fn heal<'a>(&'a self, name: &'a str, entity: Uuid) -> ReadFuture<'a, ViewHealed>;

@@ -1,5 +1,5 @@
-//! Folders for databases: in the target folder, because a system's temporary folder may be in memory, where a durable
-//! write costs nothing.
+//! Folders for databases: in the target folder, because a system's temporary folder may be in
+//! memory, where a durable write costs nothing.
 
 use tempfile::TempDir;
 

@@ -1,5 +1,5 @@
-//! Batches of an exact size: the journal takes whatever has gathered, so its thread is held at a gate while a batch
-//! gathers.
+//! Batches of an exact size: the journal takes whatever has gathered, so its thread is held at a
+//! gate while a batch gathers.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -8,12 +8,15 @@ use store::unit::Fate;
 
 use super::units::OrdersStore;
 
-/// Commits `count` units in one transaction and says how long that took, from the first one's submission until the
-/// last one is known to be durable. Making the units is not counted.
+/// Commits `count` units in one transaction and says how long that took, from the first one's
+/// submission until the last one is known to be durable. Making the units is not counted.
 pub fn commit_at_once(store: &mut OrdersStore, count: usize) -> Duration {
     let (done, all_done) = mpsc::channel();
-    let mut units: Vec<_> = (1..count).map(|_| store.unit(Box::new(assert_durable))).collect();
-    // They are told in order. If each spoke up, the journal's thread would be kept by those who wake, not by its work.
+    let mut units: Vec<_> = (1..count)
+        .map(|_| store.unit(Box::new(assert_durable)))
+        .collect();
+    // They are told in order. If each spoke up, the journal's thread would be kept by those who
+    // wake, not by its work.
     units.push(store.unit(Box::new(move |fate| {
         assert_durable(fate);
         // Whoever waits for it is gone only after a failure.

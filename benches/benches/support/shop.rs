@@ -1,4 +1,5 @@
-//! The command side of a node in this process, on embedded databases: the product without HTTP and without views.
+//! The command side of a node in this process, on embedded databases: the product without HTTP and
+//! without views.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -38,10 +39,15 @@ impl Shop {
             let database = ServiceDatabase::open_embedded(service, folder.path(), SHARDS).await;
             databases.push(database.expect("the database can be made"));
         }
-        let log = Arc::new(EmbeddedLog::new(databases.clone(), SHARDS, Faults::default()));
+        let log = Arc::new(EmbeddedLog::new(
+            databases.clone(),
+            SHARDS,
+            Faults::default(),
+        ));
         let mut journals = Vec::new();
         for database in &databases {
-            let journal = Journal::start(database, Arc::clone(&log), Faults::default(), SHARDS).await;
+            let journal =
+                Journal::start(database, Arc::clone(&log), Faults::default(), SHARDS).await;
             journals.push(journal.expect("the journal can be started"));
         }
         let parts = NodeParts {
@@ -53,7 +59,13 @@ impl Shop {
         };
         let node = Node::start(&config(), &parts);
         let gateway = node.gateway();
-        let mut shop = Shop { customers: Vec::new(), gateway, node, databases, _folder: folder };
+        let mut shop = Shop {
+            customers: Vec::new(),
+            gateway,
+            node,
+            databases,
+            _folder: folder,
+        };
         shop.add_customers(customers).await;
         (shop, log)
     }
@@ -62,13 +74,14 @@ impl Shop {
     pub async fn add_customers(&mut self, count: usize) {
         let known = self.customers.len();
         let numbers = known..known + count;
-        let created = stream::iter(numbers.map(|number| new_customer(&self.gateway, number))).buffer_unordered(256);
+        let created = stream::iter(numbers.map(|number| new_customer(&self.gateway, number)))
+            .buffer_unordered(256);
         let created: Vec<_> = created.collect().await;
         self.customers.extend(created);
     }
 
-    /// Has so many orders made, for one customer after the other, with `in_flight` of them at any time, each until its
-    /// saga has ended.
+    /// Has so many orders made, for one customer after the other, with `in_flight` of them at any
+    /// time, each until its saga has ended.
     pub async fn complete_sagas(&self, count: u64, in_flight: usize) {
         let customers = self.customers.iter().copied().cycle();
         stream::iter(customers.zip(0..count))
@@ -80,16 +93,25 @@ impl Shop {
 
     async fn complete_saga(&self, customer: CustomerId) {
         let created = basket(customer);
-        let request =
-            NewOrder { customer_id: customer, total: created.order_total, lines: created.lines, note: created.note };
-        let answer = self.gateway.create_order(request, None, Some(Duration::from_secs(30))).await;
+        let request = NewOrder {
+            customer_id: customer,
+            total: created.order_total,
+            lines: created.lines,
+            note: created.note,
+        };
+        let answer = self
+            .gateway
+            .create_order(request, None, Some(Duration::from_secs(30)))
+            .await;
         let answer = answer.expect("the order is taken");
         assert_eq!(answer.state, OrderState::Approved);
     }
 
     pub async fn close(self) {
         self.node.stop().await;
-        stream::iter(self.databases).for_each(ServiceDatabase::close).await;
+        stream::iter(self.databases)
+            .for_each(ServiceDatabase::close)
+            .await;
     }
 }
 
@@ -106,7 +128,13 @@ fn config() -> NodeConfig {
 }
 
 async fn new_customer(gateway: &Gateway, number: usize) -> CustomerId {
-    let request =
-        NewCustomer { name: format!("Customer {number}"), credit_limit: Money::from_cents(1_000_000_000_000) };
-    gateway.create_customer(request, None).await.expect("the customer is taken").customer_id
+    let request = NewCustomer {
+        name: format!("Customer {number}"),
+        credit_limit: Money::from_cents(1_000_000_000_000),
+    };
+    gateway
+        .create_customer(request, None)
+        .await
+        .expect("the customer is taken")
+        .customer_id
 }

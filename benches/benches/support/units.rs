@@ -1,5 +1,5 @@
-//! Units as the first step of a create-order saga writes them: the order's row, the saga's row, and one outbox row with
-//! `OrderCreated` and `ReserveCredit`.
+//! Units as the first step of a create-order saga writes them: the order's row, the saga's row, and
+//! one outbox row with `OrderCreated` and `ReserveCredit`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,18 +49,44 @@ impl OrdersStore {
         let database = ServiceDatabase::open_embedded(Service::Orders, folder.path(), SHARDS)
             .await
             .expect("the database can be made");
-        let log = Arc::new(EmbeddedLog::new(vec![database.clone()], SHARDS, store::faults::Faults::default()));
-        let journal = Journal::start(&database, Arc::clone(&log), store::faults::Faults::default(), SHARDS)
-            .await
-            .expect("the journal can be started");
+        let log = Arc::new(EmbeddedLog::new(
+            vec![database.clone()],
+            SHARDS,
+            store::faults::Faults::default(),
+        ));
+        let journal = Journal::start(
+            &database,
+            Arc::clone(&log),
+            store::faults::Faults::default(),
+            SHARDS,
+        )
+        .await
+        .expect("the journal can be started");
         let mut claims = BTreeMap::new();
         for number in 0..SHARDS {
             let shard = ShardId::new(Service::Orders, number);
-            claims.insert(shard, journal.claim(shard, "bench").await.expect("the shard can be taken over"));
+            claims.insert(
+                shard,
+                journal
+                    .claim(shard, "bench")
+                    .await
+                    .expect("the shard can be taken over"),
+            );
         }
         let customer = CustomerId(Uuid::now_v7());
         let clock = Clock::system();
-        (OrdersStore { journal, database, claims, customer, ticket: 0, clock, _folder: folder }, log)
+        (
+            OrdersStore {
+                journal,
+                database,
+                claims,
+                customer,
+                ticket: 0,
+                clock,
+                _folder: folder,
+            },
+            log,
+        )
     }
 
     /// Where the commands of all units go.
@@ -73,14 +99,37 @@ impl OrdersStore {
         let now = self.clock.now();
         let created = basket(self.customer);
         let order = Order::created(OrderId(Uuid::now_v7()), &created, now);
-        let (saga, effects) = Saga::begin(SagaKind::CreateOrder, &order, &SagaPolicy::default(), now);
+        let (saga, effects) =
+            Saga::begin(SagaKind::CreateOrder, &order, &SagaPolicy::default(), now);
         let shard = ShardId::of(Service::Orders, order.id.0, SHARDS);
-        let outgoing = self.outgoing(shard, &saga, &OrderEvent::Created(created.clone()), effects, now);
-        let stored = StoredOrder { order, created_by: None, remembered: Vec::new() };
-        let order = store::orders::to_row(&stored, Some(&created)).expect("its lines have a JSON form");
-        let saga = store::sagas::to_row(&StoredSaga { saga, remembered: Vec::new() }, shard)
-            .expect("its steps have a JSON form");
-        FirstStep { shard, order, saga, outgoing }
+        let outgoing = self.outgoing(
+            shard,
+            &saga,
+            &OrderEvent::Created(created.clone()),
+            effects,
+            now,
+        );
+        let stored = StoredOrder {
+            order,
+            created_by: None,
+            remembered: Vec::new(),
+        };
+        let order =
+            store::orders::to_row(&stored, Some(&created)).expect("its lines have a JSON form");
+        let saga = store::sagas::to_row(
+            &StoredSaga {
+                saga,
+                remembered: Vec::new(),
+            },
+            shard,
+        )
+        .expect("its steps have a JSON form");
+        FirstStep {
+            shard,
+            order,
+            saga,
+            outgoing,
+        }
     }
 
     fn outgoing(
@@ -96,12 +145,21 @@ impl OrdersStore {
             Effect::Send(command) => {
                 let (name, type_version) = command.wire_name();
                 let body = Arc::from(command.encode().expect("a command has a JSON form"));
-                Some(OutgoingMessage { destination, entity: saga.customer_id.0, name, type_version, body })
+                Some(OutgoingMessage {
+                    destination,
+                    entity: saga.customer_id.0,
+                    name,
+                    type_version,
+                    body,
+                })
             }
             Effect::Local(_) => None,
         };
         let body = event.encode().expect("an event has a JSON form");
-        let claim = self.claims.get_mut(&shard).expect("all shards were taken over");
+        let claim = self
+            .claims
+            .get_mut(&shard)
+            .expect("all shards were taken over");
         let outgoing = Outgoing {
             first_sequence: claim.next_sequence,
             entity: saga.order_id.0,
@@ -117,11 +175,24 @@ impl OrdersStore {
 
     /// The unit of a new order's first step.
     pub fn unit(&mut self, completion: Completion) -> Unit {
-        let FirstStep { shard, order, saga, outgoing } = self.first_step();
+        let FirstStep {
+            shard,
+            order,
+            saga,
+            outgoing,
+        } = self.first_step();
         self.ticket += 1;
         let epoch = self.claims.get(&shard).map_or(0, |claim| claim.epoch);
         let rows = vec![order.insert(), saga.insert()];
-        Unit { shard, epoch, ticket: self.ticket, rows, outgoing: Some(outgoing), position: None, completion }
+        Unit {
+            shard,
+            epoch,
+            ticket: self.ticket,
+            rows,
+            outgoing: Some(outgoing),
+            position: None,
+            completion,
+        }
     }
 
     /// A unit that writes nothing.
@@ -129,7 +200,15 @@ impl OrdersStore {
         self.ticket += 1;
         let shard = ShardId::new(Service::Orders, 0);
         let epoch = self.claims.get(&shard).map_or(0, |claim| claim.epoch);
-        Unit { shard, epoch, ticket: self.ticket, rows: Vec::new(), outgoing: None, position: None, completion }
+        Unit {
+            shard,
+            epoch,
+            ticket: self.ticket,
+            rows: Vec::new(),
+            outgoing: None,
+            position: None,
+            completion,
+        }
     }
 
     pub async fn close(self) {

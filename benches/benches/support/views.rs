@@ -8,7 +8,9 @@ use domain::{CustomerEvent, OrderEvent, Service};
 use futures_util::future::{BoxFuture, FutureExt};
 use projections::documents::sqlite::SqliteDocumentStore;
 use projections::search::EmbeddedSearchStore;
-use projections::{ConsistencyToken, Document, EntityRows, Event, Payload, ViewStores, ViewsConfig};
+use projections::{
+    ConsistencyToken, Document, EntityRows, Event, Payload, ViewStores, ViewsConfig,
+};
 use store::StoreError;
 use store::audit::IdRange;
 use store::log::embedded::EmbeddedLog;
@@ -95,7 +97,12 @@ impl EntityRows for NoRows {
         async { Ok(0) }.boxed()
     }
 
-    fn next_range(&self, _: Service, after: Option<Uuid>, _: u64) -> BoxFuture<'_, Result<IdRange, StoreError>> {
+    fn next_range(
+        &self,
+        _: Service,
+        after: Option<Uuid>,
+        _: u64,
+    ) -> BoxFuture<'_, Result<IdRange, StoreError>> {
         async move { Ok(IdRange { after, up_to: None }) }.boxed()
     }
 

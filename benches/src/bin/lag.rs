@@ -1,5 +1,5 @@
-//! The program that measures how far views are behind: see `benches::lag`. Exits with 1 when a read was stale or
-//! failed.
+//! The program that measures how far views are behind: see `benches::lag`. Exits with 1 when a read
+//! was stale or failed.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,7 +22,11 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         None => print!("{report}"),
     }
-    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn write(path: &Path, report: &benches::lag::report::Report) -> anyhow::Result<()> {

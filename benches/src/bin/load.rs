@@ -1,4 +1,5 @@
-//! The load generator's program: see `benches::load`. Exits with 1 when the run failed or its end state is wrong.
+//! The load generator's program: see `benches::load`. Exits with 1 when the run failed or its end
+//! state is wrong.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,7 +23,11 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         None => print!("{report}"),
     }
-    Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn write_json(path: &Path, report: &Report) -> anyhow::Result<()> {

@@ -21,10 +21,17 @@ struct Options {
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let read = |path: &PathBuf| -> anyhow::Result<Report> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{} is not a report of load", path.display()))
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{} is not a report of load", path.display()))
     };
-    let reports = options.reports.iter().map(read).collect::<anyhow::Result<Vec<Report>>>()?;
+    let reports = options
+        .reports
+        .iter()
+        .map(read)
+        .collect::<anyhow::Result<Vec<Report>>>()?;
     let picture = benches::plot::svg(&reports);
-    std::fs::write(&options.out, picture).with_context(|| format!("cannot write {}", options.out.display()))
+    std::fs::write(&options.out, picture)
+        .with_context(|| format!("cannot write {}", options.out.display()))
 }

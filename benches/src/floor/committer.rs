@@ -1,7 +1,7 @@
 //! Pipelined group commit: whatever has gathered while one commit ran goes into the next.
 //!
-//! No timer: a lone unit is committed at once. What a unit causes outside (an answer, a message to the other
-//! service) is handed over only after the commit.
+//! No timer: a lone unit is committed at once. What a unit causes outside (an answer, a message to
+//! the other service) is handed over only after the commit.
 
 use std::sync::mpsc::Receiver;
 

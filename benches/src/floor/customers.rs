@@ -1,5 +1,5 @@
-//! The unit of the customers service: the reservation of credit (unit 2). The decision is made here as well, in a
-//! hash map, against the state as if everything written will commit.
+//! The unit of the customers service: the reservation of credit (unit 2). The decision is made here
+//! as well, in a hash map, against the state as if everything written will commit.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,7 +30,11 @@ struct Customer {
 impl Customer {
     /// Reserves `amount` if the limit allows it.
     fn reserve(&mut self, amount: Money) -> bool {
-        match self.reserved.checked_add(amount).filter(|reserved| *reserved <= self.limit) {
+        match self
+            .reserved
+            .checked_add(amount)
+            .filter(|reserved| *reserved <= self.limit)
+        {
             Some(reserved) => {
                 self.reserved = reserved;
                 self.version += 1;
@@ -56,7 +60,10 @@ pub struct Units<'c> {
 }
 
 impl<'c> Units<'c> {
-    pub fn new(database: &'c Connection, orders: Sender<orders::Message>) -> anyhow::Result<Units<'c>> {
+    pub fn new(
+        database: &'c Connection,
+        orders: Sender<orders::Message>,
+    ) -> anyhow::Result<Units<'c>> {
         Ok(Units {
             insert_customer: database.prepare(
                 "INSERT INTO customers (customer_id, name, limit_cents, reserved_cents, version, created_at,
@@ -79,18 +86,33 @@ impl<'c> Units<'c> {
     }
 
     fn create(&mut self, new: NewCustomer) -> rusqlite::Result<()> {
-        let NewCustomer { id, name, limit, answer } = new;
-        self.insert_customer.execute(params![id, name, limit.cents(), now()])?;
-        let customer = Customer { name: name.into(), limit, reserved: Money::ZERO, version: 1 };
+        let NewCustomer {
+            id,
+            name,
+            limit,
+            answer,
+        } = new;
+        self.insert_customer
+            .execute(params![id, name, limit.cents(), now()])?;
+        let customer = Customer {
+            name: name.into(),
+            limit,
+            reserved: Money::ZERO,
+            version: 1,
+        };
         self.customers.insert(id, customer);
         self.created.push(answer);
         Ok(())
     }
 
-    /// Unit 2: customer row, reservation row, outbox row, inbox position. A refusal writes the last two only.
+    /// Unit 2: customer row, reservation row, outbox row, inbox position. A refusal writes the last
+    /// two only.
     fn reserve(&mut self, command: ReserveCredit) -> rusqlite::Result<()> {
         let now = now();
-        let ReserveCredit { order, sequence: position } = command;
+        let ReserveCredit {
+            order,
+            sequence: position,
+        } = command;
         let customer = self.customers.get_mut(&order.customer);
         let customer_name = customer.as_ref().map(|customer| Arc::clone(&customer.name));
         let (refusal, version) = match customer {
@@ -99,22 +121,48 @@ impl<'c> Units<'c> {
                 let refusal = (!customer.reserve(order.total)).then_some("INSUFFICIENT_CREDIT");
                 if refusal.is_none() {
                     let reserved = customer.reserved.cents();
-                    self.update_customer.execute(params![order.customer, reserved, customer.version, now])?;
-                    self.insert_reservation.execute(params![order.id, order.customer, order.total.cents()])?;
+                    self.update_customer.execute(params![
+                        order.customer,
+                        reserved,
+                        customer.version,
+                        now
+                    ])?;
+                    self.insert_reservation.execute(params![
+                        order.id,
+                        order.customer,
+                        order.total.cents()
+                    ])?;
                 }
                 (refusal, customer.version)
             }
         };
         let (event, message) = match refusal {
-            None => (stored("credit.reserved", "events", &order, None)?, "credit.reserved"),
+            None => (
+                stored("credit.reserved", "events", &order, None)?,
+                "credit.reserved",
+            ),
             Some(_) => ("[]".to_owned(), "credit.refused"),
         };
         let message = stored(message, "orders", &order, refusal)?;
         let shard = order.customer.shard();
         let sequence = self.sequences.next(shard);
-        self.insert_outbox.execute(params![shard, sequence, order.customer, version, event, message, now])?;
-        self.upsert_inbox.execute(params![shard, order.id.shard(), position])?;
-        self.replies.push(Reply { order, customer_name, refusal, sequence });
+        self.insert_outbox.execute(params![
+            shard,
+            sequence,
+            order.customer,
+            version,
+            event,
+            message,
+            now
+        ])?;
+        self.upsert_inbox
+            .execute(params![shard, order.id.shard(), position])?;
+        self.replies.push(Reply {
+            order,
+            customer_name,
+            refusal,
+            sequence,
+        });
         Ok(())
     }
 }
@@ -148,7 +196,12 @@ mod tests {
     #[test]
     fn a_customer_never_reserves_more_than_the_limit() {
         let limit = Money::from_cents(1_500);
-        let mut customer = Customer { name: "Ada".into(), limit, reserved: Money::ZERO, version: 1 };
+        let mut customer = Customer {
+            name: "Ada".into(),
+            limit,
+            reserved: Money::ZERO,
+            version: 1,
+        };
         assert!(customer.reserve(Money::from_cents(1_234)));
         assert!(!customer.reserve(Money::from_cents(267)));
         assert!(customer.reserve(Money::from_cents(266)));

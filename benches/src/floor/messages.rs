@@ -1,7 +1,7 @@
 //! What travels between the HTTP side and the two committers, and the JSON that is stored of it.
 //!
-//! The stored texts have the size of the product's: an event and a message of some 250 bytes each, and the steps of
-//! a saga of some 150.
+//! The stored texts have the size of the product's: an event and a message of some 250 bytes each,
+//! and the steps of a saga of some 150.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -52,7 +52,8 @@ pub struct Outcome {
     pub version: u8,
 }
 
-/// An order on its way through its saga. All that is known of it travels along: there is no actor to keep it.
+/// An order on its way through its saga. All that is known of it travels along: there is no actor
+/// to keep it.
 #[derive(Debug)]
 pub struct Order {
     pub id: Id,
@@ -119,10 +120,28 @@ pub struct Data<'a> {
 }
 
 /// The JSON of an event or message about `order`.
-pub fn stored(kind: &'static str, to: &'static str, order: &Order, reason: Option<&str>) -> rusqlite::Result<String> {
-    let data = Data { order_id: order.id.0, customer_id: order.customer.0, order_total: order.total, reason };
-    let message = Stored { kind, version: 1, message_id: order.id.0, correlation_id: order.saga.0, to, data };
-    serde_json::to_string(&message).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+pub fn stored(
+    kind: &'static str,
+    to: &'static str,
+    order: &Order,
+    reason: Option<&str>,
+) -> rusqlite::Result<String> {
+    let data = Data {
+        order_id: order.id.0,
+        customer_id: order.customer.0,
+        order_total: order.total,
+        reason,
+    };
+    let message = Stored {
+        kind,
+        version: 1,
+        message_id: order.id.0,
+        correlation_id: order.saga.0,
+        to,
+        data,
+    };
+    serde_json::to_string(&message)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 /// The steps of a saga as they are stored at its start and at its two ends.

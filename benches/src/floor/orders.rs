@@ -1,4 +1,5 @@
-//! The units of the orders service: a new order with its saga (unit 1), and the end of both (unit 3).
+//! The units of the orders service: a new order with its saga (unit 1), and the end of both (unit
+//! 3).
 
 use std::sync::mpsc::Sender;
 
@@ -8,7 +9,8 @@ use tokio::sync::oneshot;
 use super::committer::Service;
 use super::customers;
 use super::messages::{
-    Order, Outcome, Reply, ReserveCredit, STEPS_BEGUN, STEPS_DONE, STEPS_REFUSED, Sequences, now, stored,
+    Order, Outcome, Reply, ReserveCredit, STEPS_BEGUN, STEPS_DONE, STEPS_REFUSED, Sequences, now,
+    stored,
 };
 
 /// Microseconds a saga has until its deadline.
@@ -35,7 +37,10 @@ pub struct Units<'c> {
 }
 
 impl<'c> Units<'c> {
-    pub fn new(database: &'c Connection, customers: Sender<customers::Message>) -> anyhow::Result<Units<'c>> {
+    pub fn new(
+        database: &'c Connection,
+        customers: Sender<customers::Message>,
+    ) -> anyhow::Result<Units<'c>> {
         Ok(Units {
             insert_order: database.prepare(
                 "INSERT INTO orders (order_id, customer_id, total_cents, state, lines, note, version, created_at,
@@ -65,17 +70,39 @@ impl<'c> Units<'c> {
     /// Unit 1: order row, saga row, outbox row.
     fn create(&mut self, mut order: Box<Order>) -> rusqlite::Result<()> {
         let now = now();
-        let Order { id, saga, customer, total, lines, note, .. } = &*order;
-        self.insert_order.execute(params![id, customer, total.cents(), lines, note, now])?;
-        self.insert_saga.execute(params![saga, id, customer, STEPS_BEGUN, now, now + DEADLINE])?;
+        let Order {
+            id,
+            saga,
+            customer,
+            total,
+            lines,
+            note,
+            ..
+        } = &*order;
+        self.insert_order
+            .execute(params![id, customer, total.cents(), lines, note, now])?;
+        self.insert_saga.execute(params![
+            saga,
+            id,
+            customer,
+            STEPS_BEGUN,
+            now,
+            now + DEADLINE
+        ])?;
         let event = stored("order.created", "events", &order, None)?;
         let command = stored("credit.reserve", "customers", &order, None)?;
         let shard = order.id.shard();
         let sequence = self.sequences.next(shard);
-        self.insert_outbox.execute(params![shard, sequence, order.id, 1, event, command, now])?;
+        self.insert_outbox
+            .execute(params![shard, sequence, order.id, 1, event, command, now])?;
         if !order.wait {
-            let pending = Outcome { state: "PENDING", rejection_reason: None, version: 1 };
-            self.answers.extend(order.answer.take().map(|answer| (answer, pending)));
+            let pending = Outcome {
+                state: "PENDING",
+                rejection_reason: None,
+                version: 1,
+            };
+            self.answers
+                .extend(order.answer.take().map(|answer| (answer, pending)));
         }
         self.commands.push(ReserveCredit { order, sequence });
         Ok(())
@@ -84,20 +111,39 @@ impl<'c> Units<'c> {
     /// Unit 3: saga row, order row, outbox row, inbox position.
     fn end(&mut self, reply: Reply) -> rusqlite::Result<()> {
         let now = now();
-        let Reply { mut order, customer_name, refusal, sequence: position } = reply;
+        let Reply {
+            mut order,
+            customer_name,
+            refusal,
+            sequence: position,
+        } = reply;
         let (state, event, saga_state, steps) = match refusal {
             None => ("APPROVED", "order.approved", "COMPLETED", STEPS_DONE),
             Some(_) => ("REJECTED", "order.rejected", "COMPENSATED", STEPS_REFUSED),
         };
-        self.update_saga.execute(params![order.saga, saga_state, steps, now])?;
-        self.update_order.execute(params![order.id, state, refusal, customer_name.as_deref(), now])?;
+        self.update_saga
+            .execute(params![order.saga, saga_state, steps, now])?;
+        self.update_order.execute(params![
+            order.id,
+            state,
+            refusal,
+            customer_name.as_deref(),
+            now
+        ])?;
         let event = stored(event, "events", &order, refusal)?;
         let shard = order.id.shard();
         let sequence = self.sequences.next(shard);
-        self.insert_outbox.execute(params![shard, sequence, order.id, 2, event, "[]", now])?;
-        self.upsert_inbox.execute(params![shard, order.customer.shard(), position])?;
-        let outcome = Outcome { state, rejection_reason: refusal, version: 2 };
-        self.answers.extend(order.answer.take().map(|answer| (answer, outcome)));
+        self.insert_outbox
+            .execute(params![shard, sequence, order.id, 2, event, "[]", now])?;
+        self.upsert_inbox
+            .execute(params![shard, order.customer.shard(), position])?;
+        let outcome = Outcome {
+            state,
+            rejection_reason: refusal,
+            version: 2,
+        };
+        self.answers
+            .extend(order.answer.take().map(|answer| (answer, outcome)));
         Ok(())
     }
 }
@@ -115,7 +161,9 @@ impl Service for Units<'_> {
     fn committed(&mut self) {
         for command in self.commands.drain(..) {
             // Fails only when the other committer is gone, and then the process is ending.
-            self.customers.send(customers::Message::Reserve(command)).ok();
+            self.customers
+                .send(customers::Message::Reserve(command))
+                .ok();
         }
         for (answer, outcome) in self.answers.drain(..) {
             // Fails when the caller has gone away.
@@ -128,5 +176,6 @@ pub(super) const INSERT_OUTBOX: &str =
     "INSERT INTO outbox (shard, sequence, entity_id, version, events, messages, time)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
-pub(super) const UPSERT_INBOX: &str = "INSERT INTO inbox (shard, source, position) VALUES (?1, ?2, ?3)
+pub(super) const UPSERT_INBOX: &str =
+    "INSERT INTO inbox (shard, source, position) VALUES (?1, ?2, ?3)
      ON CONFLICT (shard, source) DO UPDATE SET position = excluded.position";

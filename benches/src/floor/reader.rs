@@ -1,4 +1,5 @@
-//! The two queries of the floor, answered from the rows themselves, so that a load's end state can be checked.
+//! The two queries of the floor, answered from the rows themselves, so that a load's end state can
+//! be checked.
 
 use std::path::Path;
 
@@ -43,7 +44,10 @@ pub struct Reader {
 
 impl Reader {
     pub fn open(directory: &Path) -> anyhow::Result<Reader> {
-        Ok(Reader { orders: open_to_read(directory, ORDERS)?, customers: open_to_read(directory, CUSTOMERS)? })
+        Ok(Reader {
+            orders: open_to_read(directory, ORDERS)?,
+            customers: open_to_read(directory, CUSTOMERS)?,
+        })
     }
 
     pub fn customer(&self, id: Uuid) -> rusqlite::Result<Option<CustomerDocument>> {
@@ -58,7 +62,9 @@ impl Reader {
                 version: row.get(3)?,
             })
         };
-        self.customers.query_row(query, [id.as_bytes().as_slice()], document).optional()
+        self.customers
+            .query_row(query, [id.as_bytes().as_slice()], document)
+            .optional()
     }
 
     pub fn order(&self, id: Uuid) -> rusqlite::Result<Option<OrderDocument>> {
@@ -75,6 +81,8 @@ impl Reader {
                 version: row.get(5)?,
             })
         };
-        self.orders.query_row(query, [id.as_bytes().as_slice()], document).optional()
+        self.orders
+            .query_row(query, [id.as_bytes().as_slice()], document)
+            .optional()
     }
 }

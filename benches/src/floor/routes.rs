@@ -1,4 +1,5 @@
-//! The floor's HTTP side: four calls of the public contract, as far as the load generator uses them.
+//! The floor's HTTP side: four calls of the public contract, as far as the load generator uses
+//! them.
 
 use std::sync::mpsc::Sender;
 
@@ -30,7 +31,11 @@ impl State {
         customers: Sender<customers::Message>,
         reader: Option<Reader>,
     ) -> State {
-        State { orders, customers, reader }
+        State {
+            orders,
+            customers,
+            reader,
+        }
     }
 }
 
@@ -62,11 +67,24 @@ async fn create_customer(state: Data<State>, body: Bytes) -> HttpResponse {
     };
     let (answer, created) = oneshot::channel();
     let id = Id::new();
-    let new = NewCustomer { id, name, limit: credit_limit, answer };
-    if state.customers.send(customers::Message::Create(new)).is_err() || created.await.is_err() {
+    let new = NewCustomer {
+        id,
+        name,
+        limit: credit_limit,
+        answer,
+    };
+    if state
+        .customers
+        .send(customers::Message::Create(new))
+        .is_err()
+        || created.await.is_err()
+    {
         return HttpResponse::ServiceUnavailable().finish();
     }
-    HttpResponse::Created().json(CustomerCreated { customer_id: id.0, version: 1 })
+    HttpResponse::Created().json(CustomerCreated {
+        customer_id: id.0,
+        version: 1,
+    })
 }
 
 #[derive(Deserialize)]
@@ -116,10 +134,16 @@ async fn create_order(state: Data<State>, request: HttpRequest, body: Bytes) -> 
         wait: waits(request.headers()),
         answer: Some(answer),
     };
-    if state.orders.send(orders::Message::Create(Box::new(order))).is_err() {
+    if state
+        .orders
+        .send(orders::Message::Create(Box::new(order)))
+        .is_err()
+    {
         return HttpResponse::ServiceUnavailable().finish();
     }
-    let Ok(outcome) = ended.await else { return HttpResponse::ServiceUnavailable().finish() };
+    let Ok(outcome) = ended.await else {
+        return HttpResponse::ServiceUnavailable().finish();
+    };
     HttpResponse::Created().json(OrderCreated {
         order_id: id.0,
         state: outcome.state,
@@ -132,13 +156,17 @@ async fn create_order(state: Data<State>, request: HttpRequest, body: Bytes) -> 
 /// The total of an order's lines.
 fn sum(lines: &RawValue) -> Option<Money> {
     let lines: Vec<Line> = serde_json::from_str(lines.get()).ok()?;
-    lines.iter().try_fold(Money::ZERO, |total, line| total.checked_add(line.unit_price.checked_mul(line.quantity)?))
+    lines.iter().try_fold(Money::ZERO, |total, line| {
+        total.checked_add(line.unit_price.checked_mul(line.quantity)?)
+    })
 }
 
 /// Whether the caller waits for the saga; for how long does not matter here.
 fn waits(headers: &HeaderMap) -> bool {
     let prefer = headers.get("prefer").and_then(|value| value.to_str().ok());
-    prefer.and_then(|value| value.trim().strip_prefix("wait=")).is_some_and(|seconds| seconds.trim() != "0")
+    prefer
+        .and_then(|value| value.trim().strip_prefix("wait="))
+        .is_some_and(|seconds| seconds.trim() != "0")
 }
 
 async fn get_order(state: Data<State>, id: Path<Uuid>) -> HttpResponse {

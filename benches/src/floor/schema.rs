@@ -1,4 +1,5 @@
-//! The tables of the floor, as close to the product's as rows without its features can be, and how files are opened.
+//! The tables of the floor, as close to the product's as rows without its features can be, and how
+//! files are opened.
 
 use std::path::Path;
 
@@ -51,7 +52,8 @@ CREATE TABLE inbox (
     PRIMARY KEY (shard, source)) WITHOUT ROWID;
 ";
 
-/// Durable at every commit. A larger cache and rarer checkpoints than the defaults cost nothing in durability.
+/// Durable at every commit. A larger cache and rarer checkpoints than the defaults cost nothing in
+/// durability.
 const SETTINGS: &str = "
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
@@ -63,8 +65,13 @@ PRAGMA temp_store = MEMORY;
 /// Creates the database in `directory`; refuses to go on with an existing one.
 pub fn create(directory: &Path, database: Database) -> anyhow::Result<Connection> {
     let path = directory.join(database.file);
-    ensure!(!path.exists(), "data-dir: {} exists; allowed is an empty or new directory", path.display());
-    let connection = Connection::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    ensure!(
+        !path.exists(),
+        "data-dir: {} exists; allowed is an empty or new directory",
+        path.display()
+    );
+    let connection =
+        Connection::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
     connection.execute_batch(SETTINGS)?;
     connection.execute_batch(database.tables)?;
     connection.execute_batch(MESSAGES)?;
@@ -75,5 +82,6 @@ pub fn create(directory: &Path, database: Database) -> anyhow::Result<Connection
 pub fn open_to_read(directory: &Path, database: Database) -> anyhow::Result<Connection> {
     let path = directory.join(database.file);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(&path, flags).with_context(|| format!("cannot open {} to read", path.display()))
+    Connection::open_with_flags(&path, flags)
+        .with_context(|| format!("cannot open {} to read", path.display()))
 }

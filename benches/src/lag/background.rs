@@ -1,4 +1,5 @@
-//! The load behind the measurements: orders at a fixed rate until it is told to end, by the load generator's threads.
+//! The load behind the measurements: orders at a fixed rate until it is told to end, by the load
+//! generator's threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +15,8 @@ use crate::load::progress::Progress;
 use crate::load::recorder::Recorder;
 use crate::rate::{number, per_second, rounded};
 
-/// It is sent in pieces of this length, so that it ends soon after it is told to. Between two of them the last answers
-/// are waited for.
+/// It is sent in pieces of this length, so that it ends soon after it is told to. Between two of
+/// them the last answers are waited for.
 const PIECE: Duration = Duration::from_secs(2);
 
 /// Running load.
@@ -44,16 +45,29 @@ impl Background {
         let stop = Arc::new(AtomicBool::new(false));
         let (told, plan) = (Arc::clone(&stop), Arc::clone(plan));
         let send = move || send_until(&plan, rate, &told);
-        let thread = (rate > 0).then(|| std::thread::Builder::new().name("background".to_owned()).spawn(send));
-        Ok(Background { stop, begun: Instant::now(), thread: thread.transpose()? })
+        let thread = (rate > 0).then(|| {
+            std::thread::Builder::new()
+                .name("background".to_owned())
+                .spawn(send)
+        });
+        Ok(Background {
+            stop,
+            begun: Instant::now(),
+            thread: thread.transpose()?,
+        })
     }
 
     /// Ends it and tells what it was like; `None` when there was none.
     pub fn end(self) -> anyhow::Result<Option<BackgroundReport>> {
         self.stop.store(true, Ordering::Relaxed);
-        let Some(thread) = self.thread else { return Ok(None) };
-        let seen = thread.join().map_err(|_| anyhow!("the background load panicked"))??;
-        let millis = |quantile| rounded(number(seen.latencies.value_at_quantile(quantile)) / 1e3, 2);
+        let Some(thread) = self.thread else {
+            return Ok(None);
+        };
+        let seen = thread
+            .join()
+            .map_err(|_| anyhow!("the background load panicked"))??;
+        let millis =
+            |quantile| rounded(number(seen.latencies.value_at_quantile(quantile)) / 1e3, 2);
         Ok(Some(BackgroundReport {
             completed_per_second: rounded(per_second(seen.completed, self.begun.elapsed()), 0),
             p50: millis(0.5),

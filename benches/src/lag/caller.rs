@@ -1,4 +1,5 @@
-//! One caller: sends an order, reads it back as a document or by search, and judges what it is shown.
+//! One caller: sends an order, reads it back as a document or by search, and judges what it is
+//! shown.
 
 use std::time::Duration;
 
@@ -66,23 +67,41 @@ pub struct Sender {
 impl Sender {
     #[must_use]
     pub fn new(target: &Target, template: Template, customer: CustomerId) -> Self {
-        Sender { connection: Connection::new(target, TIMEOUT), template, customer }
+        Sender {
+            connection: Connection::new(target, TIMEOUT),
+            template,
+            customer,
+        }
     }
 
     /// Sends one order and gives what its answer says.
     pub async fn send(&mut self) -> anyhow::Result<Acknowledged> {
         for _ in 0..ATTEMPTS {
-            let answer = self.connection.exchange(self.template.fill(&self.customer, 0)).await?;
+            let answer = self
+                .connection
+                .exchange(self.template.fill(&self.customer, 0))
+                .await?;
             match answer.status() {
                 201 => {
                     let OrderAnswer { order_id, version } =
                         serde_json::from_slice(answer.body()).context("unreadable new order")?;
-                    let waiting = format!("Consistency-Token: {}\r\nPrefer: wait=30\r\n", answer.token());
+                    let waiting = format!(
+                        "Consistency-Token: {}\r\nPrefer: wait=30\r\n",
+                        answer.token()
+                    );
                     let (order_id, customer) = (order_id.to_owned(), self.customer);
-                    return Ok(Acknowledged { order_id, customer, version, waiting });
+                    return Ok(Acknowledged {
+                        order_id,
+                        customer,
+                        version,
+                        waiting,
+                    });
                 }
                 503 => tokio::time::sleep(Duration::from_millis(100)).await,
-                status => bail!("an order is refused: {status} {}", String::from_utf8_lossy(answer.body())),
+                status => bail!(
+                    "an order is refused: {status} {}",
+                    String::from_utf8_lossy(answer.body())
+                ),
             }
         }
         bail!("an order was sent {ATTEMPTS} times; the node is busy")
@@ -97,22 +116,37 @@ pub struct Reader {
 impl Reader {
     #[must_use]
     pub fn new(target: &Target) -> Self {
-        Reader { connection: Connection::new(target, TIMEOUT) }
+        Reader {
+            connection: Connection::new(target, TIMEOUT),
+        }
     }
 
     /// By its id, from the document view; `headers` are whole lines.
     pub async fn document(&mut self, order: &Acknowledged, headers: &str) -> anyhow::Result<Shown> {
-        let answer = self.connection.get(&format!("/orders/{}", order.order_id), headers).await?;
+        let answer = self
+            .connection
+            .get(&format!("/orders/{}", order.order_id), headers)
+            .await?;
         let shown = || serde_json::from_slice::<OrderShown>(answer.body()).ok();
         Ok(judge(answer.status(), order, shown))
     }
 
     /// By search: the newest order of its customer, who has no other caller.
     pub async fn search(&mut self, order: &Acknowledged, headers: &str) -> anyhow::Result<Shown> {
-        let path = format!("/orders?customerId={}&sort=newest&limit=1", order.customer.as_str());
+        let path = format!(
+            "/orders?customerId={}&sort=newest&limit=1",
+            order.customer.as_str()
+        );
         let answer = self.connection.get(&path, headers).await?;
-        let shown = || serde_json::from_slice::<Found>(answer.body()).ok()?.orders.into_iter().next();
-        // Search answers 200 with what it has; that the order is not there yet is less, not a failure.
+        let shown = || {
+            serde_json::from_slice::<Found>(answer.body())
+                .ok()?
+                .orders
+                .into_iter()
+                .next()
+        };
+        // Search answers 200 with what it has; that the order is not there yet is less, not a
+        // failure.
         Ok(judge(answer.status(), order, shown))
     }
 }
@@ -120,8 +154,14 @@ impl Reader {
 fn judge(status: u16, order: &Acknowledged, shown: impl FnOnce() -> Option<OrderShown>) -> Shown {
     match status {
         200 => {
-            let whole = |shown: OrderShown| shown.order_id == order.order_id && shown.version >= order.version;
-            if shown().is_some_and(whole) { Shown::Whole } else { Shown::Less }
+            let whole = |shown: OrderShown| {
+                shown.order_id == order.order_id && shown.version >= order.version
+            };
+            if shown().is_some_and(whole) {
+                Shown::Whole
+            } else {
+                Shown::Less
+            }
         }
         404 => Shown::Less,
         503 => Shown::Behind,
@@ -136,8 +176,18 @@ mod tests {
     #[test]
     fn a_read_that_shows_an_older_version_or_another_order_is_stale() {
         let customer = "0191e3a0-0000-7000-8000-00000000002a".parse().unwrap();
-        let order = Acknowledged { order_id: "a".to_owned(), customer, version: 2, waiting: String::new() };
-        let shown = |order_id: &str, version| Some(OrderShown { order_id: order_id.to_owned(), version });
+        let order = Acknowledged {
+            order_id: "a".to_owned(),
+            customer,
+            version: 2,
+            waiting: String::new(),
+        };
+        let shown = |order_id: &str, version| {
+            Some(OrderShown {
+                order_id: order_id.to_owned(),
+                version,
+            })
+        };
         assert_eq!(judge(200, &order, || shown("a", 2)), Shown::Whole);
         assert_eq!(judge(200, &order, || shown("a", 3)), Shown::Whole);
         assert_eq!(judge(200, &order, || shown("a", 1)), Shown::Less);

@@ -6,7 +6,8 @@ use clap::{Parser, ValueEnum};
 
 use crate::load::options::{Options as LoadOptions, Target};
 
-/// Measures how far the views of a running node are behind its commits, while orders come in at a fixed rate.
+/// Measures how far the views of a running node are behind its commits, while orders come in at a
+/// fixed rate.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "lag", version)]
 pub struct Options {
@@ -31,8 +32,8 @@ pub struct Options {
     /// Seconds of a phase; of a rebuild, seconds of reading before it begins.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     pub seconds: u64,
-    /// Seconds before the phases waiting and unaided in which the same is done and no time is recorded: the customers
-    /// are new, and views take in a thousand of them at once.
+    /// Seconds before the phases waiting and unaided in which the same is done and no time is
+    /// recorded: the customers are new, and views take in a thousand of them at once.
     #[arg(long, default_value_t = 3)]
     pub warmup: u64,
     /// Callers that send an order and read it, one after the other.
@@ -97,7 +98,9 @@ impl Options {
             ("--lines", self.lines.to_string()),
             ("--wait", wait.to_string()),
         ];
-        let settings = settings.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        let settings = settings
+            .into_iter()
+            .flat_map(|(name, value)| [name.to_owned(), value]);
         LoadOptions::try_parse_from(std::iter::once("load".to_owned()).chain(settings))
     }
 }
@@ -110,7 +113,8 @@ mod tests {
     fn the_command_line_is_well_formed_and_the_background_understands_it() {
         use clap::CommandFactory;
         Options::command().debug_assert();
-        let options = Options::try_parse_from(["lag", "--customers", "7", "--probes", "3"]).unwrap();
+        let options =
+            Options::try_parse_from(["lag", "--customers", "7", "--probes", "3"]).unwrap();
         assert_eq!(options.background().unwrap().customers, 7);
         let probing = options.probing().unwrap();
         assert_eq!((probing.customers, probing.wait), (3, 0));

@@ -40,7 +40,12 @@ pub struct Reads {
 
 impl Reads {
     pub fn new() -> anyhow::Result<Self> {
-        Ok(Reads { lag: Latencies::new()?, stale: 0, behind: 0, failed: 0 })
+        Ok(Reads {
+            lag: Latencies::new()?,
+            stale: 0,
+            behind: 0,
+            failed: 0,
+        })
     }
 
     /// Counts a read that must show its order.
@@ -79,9 +84,16 @@ pub struct Seen {
 impl Probes {
     pub fn new(runtime: &Runtime, options: &Options) -> anyhow::Result<Self> {
         let load = options.probing()?;
-        let template = Template::all(&load)?.into_iter().next().context("a template")?;
+        let template = Template::all(&load)?
+            .into_iter()
+            .next()
+            .context("a template")?;
         let customers = runtime.block_on(customers::create(&load))?;
-        Ok(Probes { options: options.clone(), template, customers })
+        Ok(Probes {
+            options: options.clone(),
+            template,
+            customers,
+        })
     }
 
     fn sender(&self, customer: CustomerId) -> Sender {
@@ -103,30 +115,45 @@ impl Probes {
 
     /// Reads with the token.
     pub async fn waiting(&self) -> anyhow::Result<Seen> {
-        self.after_warmup(async |deadline| self.wait_until(deadline).await).await
+        self.after_warmup(async |deadline| self.wait_until(deadline).await)
+            .await
     }
 
     /// Asks without a token until the order shows.
     pub async fn unaided(&self) -> anyhow::Result<Seen> {
         let look = async |deadline| {
-            let callers = self.customers.iter().map(|customer| self.look_for_each(*customer, deadline));
+            let callers = self
+                .customers
+                .iter()
+                .map(|customer| self.look_for_each(*customer, deadline));
             self.gather(callers, deadline).await
         };
         self.after_warmup(look).await
     }
 
     /// Warms up by reads with the token, then measures; what goes wrong counts from the beginning.
-    async fn after_warmup(&self, measure: impl AsyncFnOnce(Instant) -> anyhow::Result<Seen>) -> anyhow::Result<Seen> {
-        let warm = self.wait_until(Instant::now() + Duration::from_secs(self.options.warmup)).await?;
+    async fn after_warmup(
+        &self,
+        measure: impl AsyncFnOnce(Instant) -> anyhow::Result<Seen>,
+    ) -> anyhow::Result<Seen> {
+        let warm = self
+            .wait_until(Instant::now() + Duration::from_secs(self.options.warmup))
+            .await?;
         let mut seen = measure(Instant::now() + Duration::from_secs(self.options.seconds)).await?;
-        ensure!(seen.documents.lag.count() > 0 || seen.documents.stale > 0, "no order was read");
+        ensure!(
+            seen.documents.lag.count() > 0 || seen.documents.stale > 0,
+            "no order was read"
+        );
         seen.documents.add_faults(&warm.documents);
         seen.search.add_faults(&warm.search);
         Ok(seen)
     }
 
     async fn wait_until(&self, deadline: Instant) -> anyhow::Result<Seen> {
-        let callers = self.customers.iter().map(|customer| self.wait_for_each(*customer, deadline));
+        let callers = self
+            .customers
+            .iter()
+            .map(|customer| self.wait_for_each(*customer, deadline));
         self.gather(callers, deadline).await
     }
 
@@ -135,18 +162,30 @@ impl Probes {
         callers: impl Iterator<Item = impl Future<Output = anyhow::Result<(Reads, Reads)>>>,
         deadline: Instant,
     ) -> anyhow::Result<Seen> {
-        let (seen, largest_lag) = tokio::try_join!(try_join_all(callers), watch(&self.options.url, deadline))?;
+        let (seen, largest_lag) =
+            tokio::try_join!(try_join_all(callers), watch(&self.options.url, deadline))?;
         let (mut documents, mut search) = (Reads::new()?, Reads::new()?);
         for (of_documents, of_search) in seen {
             documents.add(&of_documents)?;
             search.add(&of_search)?;
         }
-        Ok(Seen { documents, search, largest_lag })
+        Ok(Seen {
+            documents,
+            search,
+            largest_lag,
+        })
     }
 
-    async fn wait_for_each(&self, customer: CustomerId, deadline: Instant) -> anyhow::Result<(Reads, Reads)> {
+    async fn wait_for_each(
+        &self,
+        customer: CustomerId,
+        deadline: Instant,
+    ) -> anyhow::Result<(Reads, Reads)> {
         let mut sender = self.sender(customer);
-        let (mut to_documents, mut to_search) = (Reader::new(&self.options.url), Reader::new(&self.options.url));
+        let (mut to_documents, mut to_search) = (
+            Reader::new(&self.options.url),
+            Reader::new(&self.options.url),
+        );
         let (mut documents, mut search) = (Reads::new()?, Reads::new()?);
         while Instant::now() < deadline {
             let order = sender.send().await?;
@@ -168,9 +207,16 @@ impl Probes {
         Ok((documents, search))
     }
 
-    async fn look_for_each(&self, customer: CustomerId, deadline: Instant) -> anyhow::Result<(Reads, Reads)> {
+    async fn look_for_each(
+        &self,
+        customer: CustomerId,
+        deadline: Instant,
+    ) -> anyhow::Result<(Reads, Reads)> {
         let mut sender = self.sender(customer);
-        let (mut to_documents, mut to_search) = (Reader::new(&self.options.url), Reader::new(&self.options.url));
+        let (mut to_documents, mut to_search) = (
+            Reader::new(&self.options.url),
+            Reader::new(&self.options.url),
+        );
         let (mut documents, mut search) = (Reads::new()?, Reads::new()?);
         while Instant::now() < deadline {
             let order = &sender.send().await?;
@@ -179,7 +225,9 @@ impl Probes {
                 until_shown(&mut documents, acknowledged, DOCUMENTS_EVERY, async || {
                     to_documents.document(order, "").await
                 }),
-                until_shown(&mut search, acknowledged, SEARCH_EVERY, async || to_search.search(order, "").await),
+                until_shown(&mut search, acknowledged, SEARCH_EVERY, async || to_search
+                    .search(order, "")
+                    .await),
             )?;
             tokio::time::sleep(Duration::from_millis(self.options.pause)).await;
         }

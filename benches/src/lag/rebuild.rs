@@ -93,7 +93,11 @@ pub async fn measure(
 }
 
 fn name_of(options: &Options) -> String {
-    options.from.to_possible_value().map(|name| name.get_name().to_owned()).unwrap_or_default()
+    options
+        .from
+        .to_possible_value()
+        .map(|name| name.get_name().to_owned())
+        .unwrap_or_default()
 }
 
 /// Has a view rebuilt, and gives how many places or entities the node has counted.
@@ -106,26 +110,51 @@ async fn rebuild(options: &Options, operator: &mut Operator, view: &str) -> anyh
         if status.generation == Some(generation) {
             return Ok(places);
         }
-        match status.progress.filter(|progress| progress.generation == generation) {
+        match status
+            .progress
+            .filter(|progress| progress.generation == generation)
+        {
             Some(progress) => places = progress.total.max(places),
             // Neither built nor answering: it was given up, or is about to answer.
-            None => ensure!(status.error.is_none(), "{view}: {}", status.error.unwrap_or_default()),
+            None => ensure!(
+                status.error.is_none(),
+                "{view}: {}",
+                status.error.unwrap_or_default()
+            ),
         }
         tokio::time::sleep(EVERY).await;
     }
-    bail!("rebuild-timeout: {view} is not rebuilt after {} s", options.rebuild_timeout)
+    bail!(
+        "rebuild-timeout: {view} is not rebuilt after {} s",
+        options.rebuild_timeout
+    )
 }
 
 /// Reads orders as documents and by search, by so many readers of each kind, until it is over.
-async fn read_until(options: &Options, orders: &[Acknowledged], over: &dyn Fn() -> bool) -> anyhow::Result<ReadReport> {
+async fn read_until(
+    options: &Options,
+    orders: &[Acknowledged],
+    over: &dyn Fn() -> bool,
+) -> anyhow::Result<ReadReport> {
     let readers = (0..options.readers).map(|number| read(options, orders, number, over));
     let (mut documents, mut search) = (Reads::new()?, Latencies::new()?);
     for (of_documents, of_search) in try_join_all(readers).await? {
         documents.add(&of_documents)?;
         search.add(&of_search)?;
     }
-    let Reads { lag, stale, behind, failed } = documents;
-    Ok(ReadReport { documents: lag.summary(), search: search.summary(), stale, behind, failed })
+    let Reads {
+        lag,
+        stale,
+        behind,
+        failed,
+    } = documents;
+    Ok(ReadReport {
+        documents: lag.summary(),
+        search: search.summary(),
+        stale,
+        behind,
+        failed,
+    })
 }
 
 async fn read(
@@ -139,7 +168,12 @@ async fn read(
     let texts = searching::texts(options.queries.as_deref())?;
     let (mut documents, mut search) = (Reads::new()?, Latencies::new()?);
     let first = usize::try_from(number)?;
-    for (order, text) in orders.iter().cycle().skip(first).zip(texts.iter().cycle().skip(first)) {
+    for (order, text) in orders
+        .iter()
+        .cycle()
+        .skip(first)
+        .zip(texts.iter().cycle().skip(first))
+    {
         if over() {
             break;
         }

@@ -1,4 +1,5 @@
-//! What a run has shown, as JSON for scripts and as text for people. Times are in milliseconds unless they say seconds.
+//! What a run has shown, as JSON for scripts and as text for people. Times are in milliseconds
+//! unless they say seconds.
 
 use std::fmt;
 
@@ -52,20 +53,41 @@ pub struct LagReport {
 
 impl From<Reads> for LagReport {
     fn from(reads: Reads) -> Self {
-        let Reads { lag, stale, behind, failed } = reads;
-        LagReport { lag: lag.summary(), stale, behind, failed }
+        let Reads {
+            lag,
+            stale,
+            behind,
+            failed,
+        } = reads;
+        LagReport {
+            lag: lag.summary(),
+            stale,
+            behind,
+            failed,
+        }
     }
 }
 
 impl ProbeReport {
     #[must_use]
     pub fn new(seen: Seen, background: Option<BackgroundReport>) -> Self {
-        let Seen { documents, search, largest_lag } = seen;
-        ProbeReport { documents: documents.into(), search: search.into(), largest_lag, background }
+        let Seen {
+            documents,
+            search,
+            largest_lag,
+        } = seen;
+        ProbeReport {
+            documents: documents.into(),
+            search: search.into(),
+            largest_lag,
+            background,
+        }
     }
 
     fn is_good(&self) -> bool {
-        [&self.documents, &self.search].iter().all(|reads| reads.stale + reads.behind + reads.failed == 0)
+        [&self.documents, &self.search]
+            .iter()
+            .all(|reads| reads.stale + reads.behind + reads.failed == 0)
     }
 }
 
@@ -95,32 +117,71 @@ impl Report {
     pub fn is_good(&self) -> bool {
         let probes = [&self.waiting, &self.unaided];
         probes.into_iter().flatten().all(ProbeReport::is_good)
-            && self.rebuilds.iter().all(|rebuild| rebuild.before.is_good() && rebuild.meanwhile.is_good())
+            && self
+                .rebuilds
+                .iter()
+                .all(|rebuild| rebuild.before.is_good() && rebuild.meanwhile.is_good())
     }
 }
 
-fn line(f: &mut fmt::Formatter<'_>, what: &str, Summary { count, p50, p99, max }: &Summary) -> fmt::Result {
-    writeln!(f, "  {what:<32} p50 {p50:>8.2}  p99 {p99:>8.2}  max {max:>8.2} ms  ({count})")
+fn line(
+    f: &mut fmt::Formatter<'_>,
+    what: &str,
+    Summary {
+        count,
+        p50,
+        p99,
+        max,
+    }: &Summary,
+) -> fmt::Result {
+    writeln!(
+        f,
+        "  {what:<32} p50 {p50:>8.2}  p99 {p99:>8.2}  max {max:>8.2} ms  ({count})"
+    )
 }
 
 impl fmt::Display for ProbeReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, LagReport { lag, stale, behind, failed }) in
-            [("documents", &self.documents), ("search", &self.search)]
+        for (
+            name,
+            LagReport {
+                lag,
+                stale,
+                behind,
+                failed,
+            },
+        ) in [("documents", &self.documents), ("search", &self.search)]
         {
             line(f, name, lag)?;
             if stale + behind + failed > 0 {
-                writeln!(f, "  {name}: {stale} STALE, {behind} behind, {failed} failed")?;
+                writeln!(
+                    f,
+                    "  {name}: {stale} STALE, {behind} behind, {failed} failed"
+                )?;
             }
         }
-        let largest: Vec<String> = self.largest_lag.iter().map(|(view, lag)| format!("{view} {lag}")).collect();
+        let largest: Vec<String> = self
+            .largest_lag
+            .iter()
+            .map(|(view, lag)| format!("{view} {lag}"))
+            .collect();
         writeln!(f, "  largest lag, events: {}", largest.join(", "))?;
         background(f, self.background.as_ref())
     }
 }
 
 fn background(f: &mut fmt::Formatter<'_>, seen: Option<&BackgroundReport>) -> fmt::Result {
-    let Some(BackgroundReport { completed_per_second, p50, p99, busy, failed, not_sent }) = seen else { return Ok(()) };
+    let Some(BackgroundReport {
+        completed_per_second,
+        p50,
+        p99,
+        busy,
+        failed,
+        not_sent,
+    }) = seen
+    else {
+        return Ok(());
+    };
     writeln!(
         f,
         "  background: {completed_per_second:.0} sagas/s, p50 {p50:.2}, p99 {p99:.2} ms; {busy} busy, {failed} failed, \
@@ -132,7 +193,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (title, probes) in [
             ("from the answer until a read with its token", &self.waiting),
-            ("from the answer until it shows, nobody waiting", &self.unaided),
+            (
+                "from the answer until it shows, nobody waiting",
+                &self.unaided,
+            ),
         ] {
             if let Some(probes) = probes {
                 write!(f, "{title}\n{probes}")?;
@@ -147,17 +211,36 @@ impl fmt::Display for Report {
             background(f, search.background.as_ref())?;
         }
         for rebuild in &self.rebuilds {
-            let RebuildReport { view, backend, from, seconds, orders, orders_per_second, .. } = rebuild;
+            let RebuildReport {
+                view,
+                backend,
+                from,
+                seconds,
+                orders,
+                orders_per_second,
+                ..
+            } = rebuild;
             writeln!(
                 f,
                 "{view} ({backend}) rebuilt from {from}: {orders} orders in {seconds:.1} s, {orders_per_second:.0}/s"
             )?;
-            for (when, reads) in [("before", &rebuild.before), ("meanwhile", &rebuild.meanwhile)] {
+            for (when, reads) in [
+                ("before", &rebuild.before),
+                ("meanwhile", &rebuild.meanwhile),
+            ] {
                 line(f, &format!("documents {when}"), &reads.documents)?;
                 line(f, &format!("search {when}"), &reads.search)?;
                 if !reads.is_good() {
-                    let ReadReport { stale, behind, failed, .. } = reads;
-                    writeln!(f, "  {when}: {stale} STALE, {behind} behind, {failed} failed")?;
+                    let ReadReport {
+                        stale,
+                        behind,
+                        failed,
+                        ..
+                    } = reads;
+                    writeln!(
+                        f,
+                        "  {when}: {stale} STALE, {behind} behind, {failed} failed"
+                    )?;
                 }
             }
         }

@@ -56,10 +56,22 @@ struct Found {
 
 /// The texts to search for.
 pub fn texts(file: Option<&Path>) -> anyhow::Result<Vec<String>> {
-    let Some(file) = file else { return Ok(TEXTS.map(str::to_owned).to_vec()) };
-    let read = std::fs::read_to_string(file).with_context(|| format!("queries: cannot read {}", file.display()))?;
-    let texts: Vec<String> = read.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
-    ensure!(!texts.is_empty(), "queries: {} has no texts", file.display());
+    let Some(file) = file else {
+        return Ok(TEXTS.map(str::to_owned).to_vec());
+    };
+    let read = std::fs::read_to_string(file)
+        .with_context(|| format!("queries: cannot read {}", file.display()))?;
+    let texts: Vec<String> = read
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect();
+    ensure!(
+        !texts.is_empty(),
+        "queries: {} has no texts",
+        file.display()
+    );
     Ok(texts)
 }
 
@@ -77,7 +89,11 @@ pub async fn measure(options: &Options, deadline: Instant) -> anyhow::Result<Sea
     Ok(all)
 }
 
-async fn search(options: &Options, texts: &[String], deadline: Instant) -> anyhow::Result<Searched> {
+async fn search(
+    options: &Options,
+    texts: &[String],
+    deadline: Instant,
+) -> anyhow::Result<Searched> {
     let mut connection = Connection::new(&options.url, TIMEOUT);
     let mut searched = Searched::empty(texts)?;
     while Instant::now() < deadline {
@@ -94,8 +110,15 @@ async fn search(options: &Options, texts: &[String], deadline: Instant) -> anyho
 pub async fn total_of(connection: &mut Connection, path: &str) -> anyhow::Result<u64> {
     let answer = connection.get(path, "").await?;
     let body = answer.body();
-    ensure!(answer.status() == 200, "{path}: {} {}", answer.status(), String::from_utf8_lossy(body));
-    Ok(serde_json::from_slice::<Found>(body).with_context(|| path.to_owned())?.total)
+    ensure!(
+        answer.status() == 200,
+        "{path}: {} {}",
+        answer.status(),
+        String::from_utf8_lossy(body)
+    );
+    Ok(serde_json::from_slice::<Found>(body)
+        .with_context(|| path.to_owned())?
+        .total)
 }
 
 /// The search for a text.
@@ -120,8 +143,12 @@ fn encoded(text: &str) -> String {
 
 impl Searched {
     fn empty(texts: &[String]) -> anyhow::Result<Self> {
-        let empty = texts.iter().map(|text| Ok((text.clone(), Latencies::new()?, 0)));
-        Ok(Searched { texts: empty.collect::<anyhow::Result<_>>()? })
+        let empty = texts
+            .iter()
+            .map(|text| Ok((text.clone(), Latencies::new()?, 0)));
+        Ok(Searched {
+            texts: empty.collect::<anyhow::Result<_>>()?,
+        })
     }
 
     /// The latencies of all texts together.
@@ -140,7 +167,11 @@ impl Searched {
             total,
             latency: latencies.summary(),
         };
-        Ok(SearchReport { all, texts: self.texts.into_iter().map(text).collect(), background })
+        Ok(SearchReport {
+            all,
+            texts: self.texts.into_iter().map(text).collect(),
+            background,
+        })
     }
 }
 

@@ -56,17 +56,26 @@ pub struct Operator {
 impl Operator {
     #[must_use]
     pub fn new(target: &Target) -> Self {
-        Operator { connection: Connection::new(target, TIMEOUT), target: target.clone() }
+        Operator {
+            connection: Connection::new(target, TIMEOUT),
+            target: target.clone(),
+        }
     }
 
     pub async fn views(&mut self) -> anyhow::Result<Vec<ViewStatus>> {
         let answer = self.connection.get("/views", "").await?;
         ensure!(answer.status() == 200, "/views: {}", answer.status());
-        Ok(serde_json::from_slice::<Views>(answer.body()).context("/views")?.views)
+        Ok(serde_json::from_slice::<Views>(answer.body())
+            .context("/views")?
+            .views)
     }
 
     pub async fn view(&mut self, name: &str) -> anyhow::Result<ViewStatus> {
-        let found = self.views().await?.into_iter().find(|view| view.name == name);
+        let found = self
+            .views()
+            .await?
+            .into_iter()
+            .find(|view| view.name == name);
         found.with_context(|| format!("rebuild: there is no view {name}"))
     }
 
@@ -78,9 +87,15 @@ impl Operator {
         );
         let answer = self.connection.exchange(request.as_bytes()).await?;
         if answer.status() != 202 {
-            bail!("{name} is not rebuilt: {} {}", answer.status(), String::from_utf8_lossy(answer.body()));
+            bail!(
+                "{name} is not rebuilt: {} {}",
+                answer.status(),
+                String::from_utf8_lossy(answer.body())
+            );
         }
-        Ok(serde_json::from_slice::<Begun>(answer.body()).context("the answer to a rebuild")?.generation)
+        Ok(serde_json::from_slice::<Begun>(answer.body())
+            .context("the answer to a rebuild")?
+            .generation)
     }
 }
 

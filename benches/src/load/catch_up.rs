@@ -1,8 +1,8 @@
-//! How soon after a load the views show its end: asked without a consistency token, again and again, since a token
-//! would make the node wait and so hide the lag.
+//! How soon after a load the views show its end: asked without a consistency token, again and
+//! again, since a token would make the node wait and so hide the lag.
 //!
-//! The last acknowledged orders stand for all: they lie in many shards, and a view that shows each of them in its final
-//! state has taken in what came before them in their shards.
+//! The last acknowledged orders stand for all: they lie in many shards, and a view that shows each
+//! of them in its final state has taken in what came before them in their shards.
 
 use std::time::{Duration, Instant};
 
@@ -68,12 +68,24 @@ pub async fn measure(
     let mut documents = Connection::new(&options.url, TIMEOUT);
     let mut search = Connection::new(&options.url, TIMEOUT);
     tokio::join!(
-        until_all_shown(orders, DOCUMENTS_EVERY, ended, deadline, async |order: &&Acknowledged| {
-            document_shows(&mut documents, customers, ledger, order).await
-        }),
-        until_all_shown(owners, SEARCH_EVERY, ended, deadline, async |customer: &usize| {
-            search_shows(&mut search, customers, ledger, *customer).await
-        }),
+        until_all_shown(
+            orders,
+            DOCUMENTS_EVERY,
+            ended,
+            deadline,
+            async |order: &&Acknowledged| {
+                document_shows(&mut documents, customers, ledger, order).await
+            }
+        ),
+        until_all_shown(
+            owners,
+            SEARCH_EVERY,
+            ended,
+            deadline,
+            async |customer: &usize| {
+                search_shows(&mut search, customers, ledger, *customer).await
+            }
+        ),
     )
 }
 
@@ -112,27 +124,41 @@ async fn document_shows(
     ledger: &Ledger,
     probe: &Acknowledged,
 ) -> Shown {
-    let Some((customer, tally)) = customers.get(probe.customer).zip(ledger.tallies.get(probe.customer)) else {
+    let Some((customer, tally)) = customers
+        .get(probe.customer)
+        .zip(ledger.tallies.get(probe.customer))
+    else {
         return Shown::NotYet;
     };
-    let order_shown = match connection.get(&format!("/orders/{}", probe.order_id), "").await {
-        Ok(answer) if answer.status() == 200 => serde_json::from_slice::<OrderDocument<'_>>(answer.body())
-            .is_ok_and(|order| follows(&probe.state, order.state) && order.state != "PENDING"),
+    let order_shown = match connection
+        .get(&format!("/orders/{}", probe.order_id), "")
+        .await
+    {
+        Ok(answer) if answer.status() == 200 => {
+            serde_json::from_slice::<OrderDocument<'_>>(answer.body())
+                .is_ok_and(|order| follows(&probe.state, order.state) && order.state != "PENDING")
+        }
         _ => false,
     };
     if !order_shown {
         return Shown::NotYet;
     }
-    match connection.get(&format!("/customers/{}", customer.as_str()), "").await {
-        Ok(answer) if answer.status() == 200 => match serde_json::from_slice::<CustomerDocument>(answer.body()) {
-            Ok(document) if agrees(tally, ledger, &document) => Shown::Yes,
-            _ => Shown::NotYet,
-        },
+    match connection
+        .get(&format!("/customers/{}", customer.as_str()), "")
+        .await
+    {
+        Ok(answer) if answer.status() == 200 => {
+            match serde_json::from_slice::<CustomerDocument>(answer.body()) {
+                Ok(document) if agrees(tally, ledger, &document) => Shown::Yes,
+                _ => Shown::NotYet,
+            }
+        }
         _ => Shown::NotYet,
     }
 }
 
-/// Whether search finds all of the customer's orders. Its customers are this run's own, so that their number is known.
+/// Whether search finds all of the customer's orders. Its customers are this run's own, so that
+/// their number is known.
 async fn search_shows(
     connection: &mut Connection,
     customers: &[CustomerId],
@@ -144,22 +170,26 @@ async fn search_shows(
     };
     let path = format!("/orders?customerId={}&sort=newest&limit=1", id.as_str());
     match connection.get(&path, "").await {
-        Ok(answer) if answer.status() == 200 => match serde_json::from_slice::<SearchResult>(answer.body()) {
-            Ok(result) if result.total >= tally.orders => Shown::Yes,
-            _ => Shown::NotYet,
-        },
+        Ok(answer) if answer.status() == 200 => {
+            match serde_json::from_slice::<SearchResult>(answer.body()) {
+                Ok(result) if result.total >= tally.orders => Shown::Yes,
+                _ => Shown::NotYet,
+            }
+        }
         Ok(answer) if matches!(answer.status(), 404 | 405 | 501) => Shown::Unsupported,
         _ => Shown::NotYet,
     }
 }
 
-/// Whether a customer's available credit agrees with what was acknowledged, as far as that is certain.
+/// Whether a customer's available credit agrees with what was acknowledged, as far as that is
+/// certain.
 pub(super) fn agrees(tally: &Tally, ledger: &Ledger, document: &CustomerDocument) -> bool {
     let reserved = ledger.limit().cents() - document.available_credit.cents();
     (tally.approved..=tally.approved + tally.uncertain).contains(&reserved)
 }
 
-/// Whether an order acknowledged in one state may be shown in another: only what was open may have gone on.
+/// Whether an order acknowledged in one state may be shown in another: only what was open may have
+/// gone on.
 pub(super) fn follows(acknowledged: &str, shown: &str) -> bool {
     acknowledged == shown || (acknowledged == "PENDING" && matches!(shown, "APPROVED" | "REJECTED"))
 }
@@ -180,8 +210,20 @@ mod tests {
     #[test]
     fn credit_agrees_within_what_is_uncertain() {
         let ledger = Ledger::new(1, Money::from_cents(1_000), 1);
-        let tally = Tally { approved: 300, uncertain: 100, ..Tally::default() };
-        let shows = |cents| agrees(&tally, &ledger, &CustomerDocument { available_credit: Money::from_cents(cents) });
+        let tally = Tally {
+            approved: 300,
+            uncertain: 100,
+            ..Tally::default()
+        };
+        let shows = |cents| {
+            agrees(
+                &tally,
+                &ledger,
+                &CustomerDocument {
+                    available_credit: Money::from_cents(cents),
+                },
+            )
+        };
         assert!(shows(700));
         assert!(shows(600));
         assert!(!shows(701));

@@ -1,7 +1,8 @@
-//! One keep-alive connection with one request under way, whose buffer is used again for every answer.
+//! One keep-alive connection with one request under way, whose buffer is used again for every
+//! answer.
 //!
-//! Written by hand because the generator shares two cores with the server: a general HTTP client costs more per
-//! request than the server's own HTTP layer. No pipelining, no TLS, no redirects.
+//! Written by hand because the generator shares two cores with the server: a general HTTP client
+//! costs more per request than the server's own HTTP layer. No pipelining, no TLS, no redirects.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -12,7 +13,8 @@ use tokio::net::TcpStream;
 use super::http::{Frame, FrameError, frame};
 use super::options::Target;
 
-/// Servers close connections that were idle for some seconds; after this long the connection is looked at first.
+/// Servers close connections that were idle for some seconds; after this long the connection is
+/// looked at first.
 const IDLE: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const BUFFER: usize = 2 * 1024;
@@ -53,7 +55,12 @@ impl<'a> Answer<'a> {
     /// The `Consistency-Token`, empty when the server sent none.
     #[must_use]
     pub fn token(&self) -> &str {
-        let value = self.frame.token.clone().and_then(|place| self.buffer.get(place)).unwrap_or_default();
+        let value = self
+            .frame
+            .token
+            .clone()
+            .and_then(|place| self.buffer.get(place))
+            .unwrap_or_default();
         std::str::from_utf8(value).unwrap_or_default()
     }
 
@@ -85,7 +92,8 @@ impl Connection {
         }
     }
 
-    /// Sends the bytes of one request and waits for its answer. After an error the next exchange connects anew.
+    /// Sends the bytes of one request and waits for its answer. After an error the next exchange
+    /// connects anew.
     pub async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>, ExchangeError> {
         let result = match tokio::time::timeout(self.timeout, self.send(request)).await {
             Ok(result) => result,
@@ -95,12 +103,18 @@ impl Connection {
         if !keep {
             self.stream = None;
         }
-        result.map(|frame| Answer { frame, buffer: &self.buffer })
+        result.map(|frame| Answer {
+            frame,
+            buffer: &self.buffer,
+        })
     }
 
     /// A query; `headers` are whole lines, each with its line end.
     pub async fn get(&mut self, path: &str, headers: &str) -> Result<Answer<'_>, ExchangeError> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", self.authority);
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n",
+            self.authority
+        );
         self.exchange(request.as_bytes()).await
     }
 
@@ -136,7 +150,8 @@ async fn connect(authority: &str) -> Result<TcpStream, ExchangeError> {
     Ok(stream)
 }
 
-/// Whether the other side ended an idle connection. Anything to read there is no answer of ours either.
+/// Whether the other side ended an idle connection. Anything to read there is no answer of ours
+/// either.
 fn was_closed(stream: &TcpStream) -> bool {
     let mut byte = [0];
     !matches!(stream.try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)

@@ -1,4 +1,5 @@
-//! The customers of a run: created at its start through the public API, so that each run begins from a known state.
+//! The customers of a run: created at its start through the public API, so that each run begins
+//! from a known state.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -37,7 +38,9 @@ impl FromStr for CustomerId {
 
     fn from_str(text: &str) -> Result<Self, uuid::Error> {
         let mut bytes = [0; 36];
-        uuid::Uuid::parse_str(text)?.hyphenated().encode_lower(&mut bytes);
+        uuid::Uuid::parse_str(text)?
+            .hyphenated()
+            .encode_lower(&mut bytes);
         Ok(CustomerId(bytes))
     }
 }
@@ -64,22 +67,39 @@ pub async fn create(options: &Options) -> anyhow::Result<Vec<CustomerId>> {
     Ok(try_join_all(shares).await?.concat())
 }
 
-async fn create_one(options: &Options, connection: &mut Connection, number: u32) -> anyhow::Result<CustomerId> {
-    let body = format!(r#"{{"name":"Load {number}","creditLimit":{{"amount":"{}"}}}}"#, options.credit_limit);
+async fn create_one(
+    options: &Options,
+    connection: &mut Connection,
+    number: u32,
+) -> anyhow::Result<CustomerId> {
+    let body = format!(
+        r#"{{"name":"Load {number}","creditLimit":{{"amount":"{}"}}}}"#,
+        options.credit_limit
+    );
     let request = format!(
         "POST /customers HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         options.url.authority,
         body.len()
     );
     for _ in 0..ATTEMPTS {
-        let answer = connection.exchange(request.as_bytes()).await.context("cannot create the customers")?;
+        let answer = connection
+            .exchange(request.as_bytes())
+            .await
+            .context("cannot create the customers")?;
         match answer.status() {
             201 => {
-                let created: Created<'_> = serde_json::from_slice(answer.body()).context("unreadable new customer")?;
-                return created.customer_id.parse().context("customerId of a new customer is not a UUID");
+                let created: Created<'_> =
+                    serde_json::from_slice(answer.body()).context("unreadable new customer")?;
+                return created
+                    .customer_id
+                    .parse()
+                    .context("customerId of a new customer is not a UUID");
             }
             503 => tokio::time::sleep(Duration::from_millis(250)).await,
-            status => bail!("cannot create a customer: {status} {}", String::from_utf8_lossy(answer.body())),
+            status => bail!(
+                "cannot create a customer: {status} {}",
+                String::from_utf8_lossy(answer.body())
+            ),
         }
     }
     bail!("cannot create the customers: the server is busy")

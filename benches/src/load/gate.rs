@@ -1,5 +1,5 @@
-//! Lets the connections of one thread send: at once in a closed loop, when due in an open loop, and not at all any
-//! more when the run's requests or its time are used up.
+//! Lets the connections of one thread send: at once in a closed loop, when due in an open loop, and
+//! not at all any more when the run's requests or its time are used up.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -31,8 +31,8 @@ pub struct OpenLoop {
 }
 
 impl Gate {
-    /// The share of thread `thread` of `threads` in `amount`; in an open loop `rate` requests per second are sent by
-    /// all threads together.
+    /// The share of thread `thread` of `threads` in `amount`; in an open loop `rate` requests per
+    /// second are sent by all threads together.
     #[must_use]
     pub fn new(
         start: Instant,
@@ -41,13 +41,30 @@ impl Gate {
         (thread, threads): (u32, u32),
         stop: Arc<AtomicBool>,
     ) -> Gate {
-        let schedule = rate.map(|rate| Schedule { rate, thread, threads });
+        let schedule = rate.map(|rate| Schedule {
+            rate,
+            thread,
+            threads,
+        });
         let (limit, deadline) = match amount {
             Amount::Requests(requests) => (share(requests, thread, threads), None),
-            Amount::Time(time) => (schedule.map_or(u64::MAX, |schedule| schedule.due_before(time)), Some(start + time)),
+            Amount::Time(time) => (
+                schedule.map_or(u64::MAX, |schedule| schedule.due_before(time)),
+                Some(start + time),
+            ),
         };
-        let open_loop = schedule.map(|schedule| OpenLoop { schedule, permits: Arc::new(Semaphore::new(0)) });
-        Gate { start, deadline, limit, next: Cell::new(0), open_loop, stop }
+        let open_loop = schedule.map(|schedule| OpenLoop {
+            schedule,
+            permits: Arc::new(Semaphore::new(0)),
+        });
+        Gate {
+            start,
+            deadline,
+            limit,
+            next: Cell::new(0),
+            open_loop,
+            stop,
+        }
     }
 
     /// What the time keeper of an open loop needs.
@@ -72,7 +89,8 @@ impl Gate {
         self.limit
     }
 
-    /// The next request may be sent; its latency counts from the time returned. `None`: there is none left.
+    /// The next request may be sent; its latency counts from the time returned. `None`: there is
+    /// none left.
     pub async fn next(&self) -> Option<Instant> {
         if self.ended() {
             return None;
@@ -98,13 +116,20 @@ impl Gate {
     /// Whether the time is over or the run was given up, so that nothing is to be repeated either.
     #[must_use]
     pub fn is_overdue(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.stop.load(Ordering::Relaxed)
+            || self
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Requests of an open loop that were due and never sent.
     #[must_use]
     pub fn not_sent(&self) -> u64 {
-        if self.open_loop.is_some() { self.limit.saturating_sub(self.next.get()) } else { 0 }
+        if self.open_loop.is_some() {
+            self.limit.saturating_sub(self.next.get())
+        } else {
+            0
+        }
     }
 
     /// Ends the run for all threads.
@@ -125,7 +150,13 @@ mod tests {
     use std::time::Duration;
 
     fn gate(amount: Amount, rate: Option<u32>) -> Gate {
-        Gate::new(Instant::now(), amount, rate, (0, 1), Arc::new(AtomicBool::new(false)))
+        Gate::new(
+            Instant::now(),
+            amount,
+            rate,
+            (0, 1),
+            Arc::new(AtomicBool::new(false)),
+        )
     }
 
     #[test]
@@ -149,7 +180,10 @@ mod tests {
         let permits = gate.open_loop().unwrap().permits;
         permits.add_permits(3);
         assert_eq!(gate.next().await, Some(gate.start()));
-        assert_eq!(gate.next().await, Some(gate.start() + Duration::from_secs(1)));
+        assert_eq!(
+            gate.next().await,
+            Some(gate.start() + Duration::from_secs(1))
+        );
         assert_eq!(gate.next().await, None);
     }
 

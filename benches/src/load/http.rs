@@ -1,7 +1,9 @@
-//! Framing of HTTP/1.1 answers: where the head ends, how long the body is, and the three headers the generator uses.
+//! Framing of HTTP/1.1 answers: where the head ends, how long the body is, and the three headers
+//! the generator uses.
 //!
-//! Pure, so that split reads can be tested. It understands answers with a `Content-Length` only: a chunked answer
-//! is refused by name, because silently mixing up two answers would falsify a measurement.
+//! Pure, so that split reads can be tested. It understands answers with a `Content-Length` only: a
+//! chunked answer is refused by name, because silently mixing up two answers would falsify a
+//! measurement.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -44,17 +46,30 @@ pub fn frame(buffer: &[u8]) -> Result<Option<Frame>, FrameError> {
     };
     let status = response.code.unwrap_or_default();
     let mut length = if status == 204 { Some(0) } else { None };
-    let mut frame = Frame { status, body: head..head, token: None, retry_after: None, close: false };
+    let mut frame = Frame {
+        status,
+        body: head..head,
+        token: None,
+        retry_after: None,
+        close: false,
+    };
     for header in response.headers.iter() {
-        // By length first: most headers are none of these, and comparing without regard to case costs more.
+        // By length first: most headers are none of these, and comparing without regard to case
+        // costs more.
         match header.name.len() {
-            14 if header.name.eq_ignore_ascii_case("content-length") => length = number(header.value),
+            14 if header.name.eq_ignore_ascii_case("content-length") => {
+                length = number(header.value)
+            }
             17 if header.name.eq_ignore_ascii_case("consistency-token") => {
                 frame.token = Some(place_of(header.value, buffer));
             }
-            17 if header.name.eq_ignore_ascii_case("transfer-encoding") => return Err(FrameError::Chunked),
+            17 if header.name.eq_ignore_ascii_case("transfer-encoding") => {
+                return Err(FrameError::Chunked);
+            }
             11 if header.name.eq_ignore_ascii_case("retry-after") => {
-                frame.retry_after = number(header.value).and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs);
+                frame.retry_after = number(header.value)
+                    .and_then(|s| u64::try_from(s).ok())
+                    .map(Duration::from_secs);
             }
             10 if header.name.eq_ignore_ascii_case("connection") => {
                 frame.close = header.value.eq_ignore_ascii_case(b"close");
@@ -62,7 +77,9 @@ pub fn frame(buffer: &[u8]) -> Result<Option<Frame>, FrameError> {
             _ => {}
         }
     }
-    let end = length.and_then(|length| head.checked_add(length)).ok_or(FrameError::NoLength)?;
+    let end = length
+        .and_then(|length| head.checked_add(length))
+        .ok_or(FrameError::NoLength)?;
     frame.body = head..end;
     match buffer.len().checked_sub(end) {
         None => Ok(None),
@@ -75,7 +92,8 @@ fn number(value: &[u8]) -> Option<usize> {
     std::str::from_utf8(value).ok()?.trim().parse().ok()
 }
 
-/// Where `part`, a slice of `whole`, lies in it; kept as a range so that the buffer can be borrowed again.
+/// Where `part`, a slice of `whole`, lies in it; kept as a range so that the buffer can be borrowed
+/// again.
 fn place_of(part: &[u8], whole: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
     start..start + part.len()
@@ -85,7 +103,8 @@ fn place_of(part: &[u8], whole: &[u8]) -> Range<usize> {
 mod tests {
     use super::*;
 
-    const ANSWER: &[u8] = b"HTTP/1.1 201 Created\r\ncontent-length: 9\r\nConsistency-Token: c.1\r\n\r\n{\"a\": 1 }";
+    const ANSWER: &[u8] =
+        b"HTTP/1.1 201 Created\r\ncontent-length: 9\r\nConsistency-Token: c.1\r\n\r\n{\"a\": 1 }";
 
     #[test]
     fn an_answer_read_in_any_two_pieces_is_complete_only_with_the_last_byte() {
@@ -108,8 +127,17 @@ mod tests {
     #[test]
     fn an_answer_without_a_length_is_refused_unless_it_has_no_body_by_its_status() {
         assert_eq!(frame(b"HTTP/1.1 200 OK\r\n\r\n"), Err(FrameError::NoLength));
-        assert_eq!(frame(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n"), Err(FrameError::NoLength));
-        assert_eq!(frame(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().unwrap().status, 204);
+        assert_eq!(
+            frame(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n"),
+            Err(FrameError::NoLength)
+        );
+        assert_eq!(
+            frame(b"HTTP/1.1 204 No Content\r\n\r\n")
+                .unwrap()
+                .unwrap()
+                .status,
+            204
+        );
     }
 
     #[test]
@@ -130,6 +158,9 @@ mod tests {
 
     #[test]
     fn what_is_not_http_is_refused() {
-        assert!(matches!(frame(b"SSH-2.0-OpenSSH\r\n"), Err(FrameError::NotHttp(_))));
+        assert!(matches!(
+            frame(b"SSH-2.0-OpenSSH\r\n"),
+            Err(FrameError::NotHttp(_))
+        ));
     }
 }

@@ -1,4 +1,5 @@
-//! The rate over parts of a run that are equal in completed requests: does it hold as the data grows?
+//! The rate over parts of a run that are equal in completed requests: does it hold as the data
+//! grows?
 //!
 //! The parts are found on the timeline of completions, inside a step in proportion.
 
@@ -32,7 +33,12 @@ pub fn intervals(timeline: &[u64], end: Duration, parts: u32) -> Vec<Interval> {
         let ended = reached(timeline, end, to);
         let seconds = (ended - began).max(f64::EPSILON);
         let per_second = rounded(number(to - from) / seconds, 1);
-        intervals.push(Interval { from, to, seconds: rounded(seconds, 3), per_second });
+        intervals.push(Interval {
+            from,
+            to,
+            seconds: rounded(seconds, 3),
+            per_second,
+        });
         began = ended;
     }
     intervals

@@ -1,6 +1,8 @@
-//! What the server has acknowledged: per customer the sums its end state must show, and samples of single orders.
+//! What the server has acknowledged: per customer the sums its end state must show, and samples of
+//! single orders.
 //!
-//! What an answer leaves open (`PENDING`, or no answer at all) is kept apart: the end state may contain it or not.
+//! What an answer leaves open (`PENDING`, or no answer at all) is kept apart: the end state may
+//! contain it or not.
 
 use domain::Money;
 use rand::Rng;
@@ -135,7 +137,8 @@ impl Ledger {
         self.next_latest = (self.next_latest + 1) % self.latest_size.max(1);
     }
 
-    /// Reservoir sampling (Vitter's algorithm R): each of the orders seen is in the sample with the same probability.
+    /// Reservoir sampling (Vitter's algorithm R): each of the orders seen is in the sample with the
+    /// same probability.
     fn keep_sample(&mut self, order: &Arrival<'_>, random: &mut SmallRng) {
         self.seen += 1;
         if self.sample.len() < self.sample_size {
@@ -176,7 +179,13 @@ mod tests {
     use rand::SeedableRng;
 
     fn arrival<'a>(order_id: &'a str, state: &'a str, cents: i64) -> Arrival<'a> {
-        Arrival { order_id, customer: 0, state, total: Money::from_cents(cents), token: "t" }
+        Arrival {
+            order_id,
+            customer: 0,
+            state,
+            total: Money::from_cents(cents),
+            token: "t",
+        }
     }
 
     #[test]
@@ -201,8 +210,20 @@ mod tests {
             ledger.acknowledge(&arrival(&number.to_string(), "APPROVED", 1), &mut random);
         }
         assert_eq!((ledger.sample.len(), ledger.latest.len()), (SAMPLE, LATEST));
-        assert!(ledger.latest.iter().all(|order| order.order_id.parse::<usize>().unwrap() >= 10_000 - LATEST));
-        let late = ledger.sample.iter().filter(|order| order.order_id.parse::<usize>().unwrap() >= 5_000).count();
-        assert!((900..1_100).contains(&late), "{late} of {SAMPLE} from the second half");
+        assert!(
+            ledger
+                .latest
+                .iter()
+                .all(|order| order.order_id.parse::<usize>().unwrap() >= 10_000 - LATEST)
+        );
+        let late = ledger
+            .sample
+            .iter()
+            .filter(|order| order.order_id.parse::<usize>().unwrap() >= 5_000)
+            .count();
+        assert!(
+            (900..1_100).contains(&late),
+            "{late} of {SAMPLE} from the second half"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The load generator's command line: what to send, how fast, to whom, and what to check afterwards.
+//! The load generator's command line: what to send, how fast, to whom, and what to check
+//! afterwards.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,9 +10,9 @@ use domain::Money;
 
 /// Sends orders to a running node and measures how long each takes to its saga's end.
 ///
-/// Closed loop (default): `--in-flight` connections with one request under way each. Open loop (`--rate`): requests
-/// are due at fixed times, and latency is measured from the time a request was due, so that a server that stalls
-/// is charged for every request it held up.
+/// Closed loop (default): `--in-flight` connections with one request under way each. Open loop
+/// (`--rate`): requests are due at fixed times, and latency is measured from the time a request was
+/// due, so that a server that stalls is charged for every request it held up.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "load", version)]
 pub struct Options {
@@ -30,7 +31,8 @@ pub struct Options {
     /// Seconds to measure, instead of a number of requests.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub duration: Option<u64>,
-    /// Requests before the measured ones, for caches and connections; they count for the end state only.
+    /// Requests before the measured ones, for caches and connections; they count for the end state
+    /// only.
     #[arg(long, default_value_t = 0)]
     pub warmup: u64,
     /// Connections, each with one request under way.
@@ -51,13 +53,15 @@ pub struct Options {
     /// Total of an approved order, or the unit price of each line.
     #[arg(long, default_value = "1.00")]
     pub amount: Money,
-    /// `Prefer: wait`: a request is complete at its saga's final state; with 0 at the answer PENDING.
+    /// `Prefer: wait`: a request is complete at its saga's final state; with 0 at the answer
+    /// PENDING.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub wait: u32,
     /// Send a new Idempotency-Key with each order; a request without an answer is then repeated.
     #[arg(long)]
     pub idempotency_key: bool,
-    /// Threads of the generator. It shares the machine with the server: one is right unless it is the bottleneck.
+    /// Threads of the generator. It shares the machine with the server: one is right unless it is
+    /// the bottleneck.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub threads: u32,
     /// Seed of the choice of customers.
@@ -120,7 +124,8 @@ impl Options {
         }
     }
 
-    /// How long one exchange may take before the connection is given up: the wait asked for and some more.
+    /// How long one exchange may take before the connection is given up: the wait asked for and
+    /// some more.
     #[must_use]
     pub fn exchange_timeout(&self) -> Duration {
         Duration::from_secs(u64::from(self.wait) + 30)
@@ -129,11 +134,15 @@ impl Options {
     /// One word per setting that makes two runs comparable.
     #[must_use]
     pub fn name_of(value: impl ValueEnum) -> String {
-        value.to_possible_value().map(|name| name.get_name().to_owned()).unwrap_or_default()
+        value
+            .to_possible_value()
+            .map(|name| name.get_name().to_owned())
+            .unwrap_or_default()
     }
 }
 
-/// `host:port` of the node. Plain HTTP without a path: a benchmark measures the node, not what stands before it.
+/// `host:port` of the node. Plain HTTP without a path: a benchmark measures the node, not what
+/// stands before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     pub authority: String,
@@ -144,12 +153,23 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("url: {text:?} is not allowed: give http://HOST[:PORT]");
-        let rest = text.strip_prefix("http://").ok_or_else(wrong)?.trim_end_matches('/');
+        let rest = text
+            .strip_prefix("http://")
+            .ok_or_else(wrong)?
+            .trim_end_matches('/');
         if rest.is_empty() || rest.contains(['/', '?', '#', '@', ' ']) {
             return Err(wrong());
         }
-        let has_port = rest.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        Ok(Target { authority: if has_port { rest.to_owned() } else { format!("{rest}:80") } })
+        let has_port = rest
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        Ok(Target {
+            authority: if has_port {
+                rest.to_owned()
+            } else {
+                format!("{rest}:80")
+            },
+        })
     }
 }
 
@@ -172,7 +192,10 @@ mod tests {
     #[test]
     fn a_url_is_a_host_and_a_port() {
         let target = |text: &str| text.parse::<Target>().map(|target| target.authority);
-        assert_eq!(target("http://127.0.0.1:8080/"), Ok("127.0.0.1:8080".to_owned()));
+        assert_eq!(
+            target("http://127.0.0.1:8080/"),
+            Ok("127.0.0.1:8080".to_owned())
+        );
         assert_eq!(target("http://shop"), Ok("shop:80".to_owned()));
         assert!(target("https://shop").is_err());
         assert!(target("http://shop/path").is_err());
@@ -180,9 +203,13 @@ mod tests {
 
     #[test]
     fn a_duration_takes_the_place_of_the_default_number_of_requests() {
-        let options = |arguments: &[&str]| Options::try_parse_from(["load"].iter().chain(arguments)).unwrap();
+        let options =
+            |arguments: &[&str]| Options::try_parse_from(["load"].iter().chain(arguments)).unwrap();
         assert_eq!(options(&[]).measured(), Amount::Requests(100_000));
-        assert_eq!(options(&["--duration", "7"]).measured(), Amount::Time(Duration::from_secs(7)));
+        assert_eq!(
+            options(&["--duration", "7"]).measured(),
+            Amount::Time(Duration::from_secs(7))
+        );
         assert!(Options::try_parse_from(["load", "--duration", "7", "--requests", "1"]).is_err());
     }
 }

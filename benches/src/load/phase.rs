@@ -1,6 +1,8 @@
-//! One phase of a run: the generator's threads send a number of requests, or for a time, and what they saw is added up.
+//! One phase of a run: the generator's threads send a number of requests, or for a time, and what
+//! they saw is added up.
 //!
-//! Each thread is a runtime of its own with its share of the connections; the threads share nothing while they run.
+//! Each thread is a runtime of its own with its share of the connections; the threads share nothing
+//! while they run.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -49,7 +51,12 @@ pub struct Outcome {
 }
 
 /// Runs one phase; `rate` makes it an open loop.
-pub fn run(plan: &Arc<Plan>, amount: Amount, rate: Option<u32>, progress: &mut Progress) -> anyhow::Result<Outcome> {
+pub fn run(
+    plan: &Arc<Plan>,
+    amount: Amount,
+    rate: Option<u32>,
+    progress: &mut Progress,
+) -> anyhow::Result<Outcome> {
     let threads = plan.options.threads.min(plan.options.in_flight);
     let stop = Arc::new(AtomicBool::new(false));
     let completed = Arc::new(AtomicU64::new(0));
@@ -57,12 +64,17 @@ pub fn run(plan: &Arc<Plan>, amount: Amount, rate: Option<u32>, progress: &mut P
     let (finished, results) = mpsc::channel();
     for thread in 0..threads {
         let gate = Gate::new(start, amount, rate, (thread, threads), Arc::clone(&stop));
-        let (plan, completed, finished) = (Arc::clone(plan), Arc::clone(&completed), finished.clone());
+        let (plan, completed, finished) =
+            (Arc::clone(plan), Arc::clone(&completed), finished.clone());
         let run = move || {
             // Nobody listens any more when another thread has failed.
-            finished.send(generate(plan, gate, (thread, threads), &completed)).ok();
+            finished
+                .send(generate(plan, gate, (thread, threads), &completed))
+                .ok();
         };
-        std::thread::Builder::new().name(format!("load-{thread}")).spawn(run)?;
+        std::thread::Builder::new()
+            .name(format!("load-{thread}"))
+            .spawn(run)?;
     }
     drop(finished);
     let mut recorder = Recorder::new()?;
@@ -76,11 +88,17 @@ pub fn run(plan: &Arc<Plan>, amount: Amount, rate: Option<u32>, progress: &mut P
                 ledger.add(acknowledged);
                 missing -= 1;
             }
-            Err(RecvTimeoutError::Timeout) => progress.show(completed.load(Ordering::Relaxed), start.elapsed()),
+            Err(RecvTimeoutError::Timeout) => {
+                progress.show(completed.load(Ordering::Relaxed), start.elapsed())
+            }
             Err(RecvTimeoutError::Disconnected) => bail!("a generator thread panicked"),
         }
     }
-    Ok(Outcome { recorder, ledger, ended: Instant::now() })
+    Ok(Outcome {
+        recorder,
+        ledger,
+        ended: Instant::now(),
+    })
 }
 
 /// The work of one thread.
@@ -91,10 +109,18 @@ fn generate(
     completed: &AtomicU64,
 ) -> anyhow::Result<(Recorder, Ledger)> {
     let connections = (plan.options.in_flight + threads - 1 - thread) / threads;
-    let ledger =
-        Ledger::new(plan.customers.len(), plan.options.credit_limit, usize::try_from(threads).unwrap_or(usize::MAX));
-    let seed = plan.options.seed.wrapping_mul(0x9e37_79b9).wrapping_add(u64::from(thread));
-    // Keys of no other run: a v7 UUID's upper half is the time; below it a number per thread and a counter.
+    let ledger = Ledger::new(
+        plan.customers.len(),
+        plan.options.credit_limit,
+        usize::try_from(threads).unwrap_or(usize::MAX),
+    );
+    let seed = plan
+        .options
+        .seed
+        .wrapping_mul(0x9e37_79b9)
+        .wrapping_add(u64::from(thread));
+    // Keys of no other run: a v7 UUID's upper half is the time; below it a number per thread and a
+    // counter.
     let keys = (Uuid::now_v7().as_u128() >> 64 << 64) | (u128::from(thread) << 48);
     let lane = Rc::new(Lane {
         plan,
@@ -107,7 +133,10 @@ fn generate(
         published: Cell::new(0),
     });
     let time_keeper = start_time_keeper(&lane.gate, connections)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(31).build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .event_interval(31)
+        .build()?;
     let tasks = LocalSet::new();
     for _ in 0..connections {
         tasks.spawn_local(send_orders(Rc::clone(&lane)));
@@ -122,7 +151,9 @@ fn generate(
         tokio::select! { () = tasks => (), () = report => () }
     });
     if let Some(keeper) = time_keeper {
-        keeper.join().map_err(|_| anyhow!("the time keeper panicked"))?;
+        keeper
+            .join()
+            .map_err(|_| anyhow!("the time keeper panicked"))?;
     }
     let lane = Rc::into_inner(lane).context("a connection is still at work")?;
     let mut recorder = lane.recorder.into_inner();
@@ -139,8 +170,14 @@ fn publish(lane: &Lane, completed: &AtomicU64) {
 
 /// In an open loop: the thread that lets requests go when they are due. It ends with the run.
 fn start_time_keeper(gate: &Gate, connections: u32) -> anyhow::Result<Option<JoinHandle<()>>> {
-    let Some(OpenLoop { schedule, permits }) = gate.open_loop() else { return Ok(None) };
+    let Some(OpenLoop { schedule, permits }) = gate.open_loop() else {
+        return Ok(None);
+    };
     let (start, limit, stop) = (gate.start(), gate.limit(), gate.stop_flag());
     let keep = move || keep_time(schedule, start, limit, connections, &permits, &stop);
-    Ok(Some(std::thread::Builder::new().name("load-time".to_owned()).spawn(keep)?))
+    Ok(Some(
+        std::thread::Builder::new()
+            .name("load-time".to_owned())
+            .spawn(keep)?,
+    ))
 }

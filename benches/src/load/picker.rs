@@ -17,13 +17,18 @@ pub enum Picker {
 }
 
 impl Picker {
-    pub fn new(distribution: Distribution, customers: u32) -> Result<Picker, rand::distr::weighted::Error> {
+    pub fn new(
+        distribution: Distribution,
+        customers: u32,
+    ) -> Result<Picker, rand::distr::weighted::Error> {
         Ok(match distribution {
-            Distribution::Uniform => Picker::Uniform(usize::try_from(customers).unwrap_or(usize::MAX)),
-            Distribution::Hot => Picker::Hot,
-            Distribution::Zipf => {
-                Picker::Zipf(WeightedIndex::new((1..=customers).map(|rank| f64::from(rank).powf(-EXPONENT)))?)
+            Distribution::Uniform => {
+                Picker::Uniform(usize::try_from(customers).unwrap_or(usize::MAX))
             }
+            Distribution::Hot => Picker::Hot,
+            Distribution::Zipf => Picker::Zipf(WeightedIndex::new(
+                (1..=customers).map(|rank| f64::from(rank).powf(-EXPONENT)),
+            )?),
         })
     }
 
@@ -64,7 +69,11 @@ mod tests {
 
     #[test]
     fn uniform_reaches_every_customer_about_equally_often() {
-        assert!(counts(Distribution::Uniform, 100).iter().all(|count| (800..1_200).contains(count)));
+        assert!(
+            counts(Distribution::Uniform, 100)
+                .iter()
+                .all(|count| (800..1_200).contains(count))
+        );
     }
 
     #[test]

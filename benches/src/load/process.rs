@@ -20,20 +20,28 @@ pub struct Sample {
 pub fn sample(pid: u32) -> Option<Sample> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    Some(Sample { cpu: cpu(&stat)?, rss_anon: rss_anon(&status)? })
+    Some(Sample {
+        cpu: cpu(&stat)?,
+        rss_anon: rss_anon(&status)?,
+    })
 }
 
-/// Fields 14 and 15 of `stat`, counted after the command's name, which may itself contain spaces and brackets.
+/// Fields 14 and 15 of `stat`, counted after the command's name, which may itself contain spaces
+/// and brackets.
 fn cpu(stat: &str) -> Option<Duration> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);
     let user: u64 = fields.next()?.parse().ok()?;
     let system: u64 = fields.next()?.parse().ok()?;
-    Some(Duration::from_millis((user + system) * 1_000 / TICKS_PER_SECOND))
+    Some(Duration::from_millis(
+        (user + system) * 1_000 / TICKS_PER_SECOND,
+    ))
 }
 
 fn rss_anon(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
@@ -49,7 +57,10 @@ mod tests {
 
     #[test]
     fn anonymous_memory_is_read_in_kibibytes() {
-        assert_eq!(rss_anon("VmRSS:\t  900 kB\nRssAnon:\t  512 kB\nRssFile:\t 1 kB\n"), Some(512));
+        assert_eq!(
+            rss_anon("VmRSS:\t  900 kB\nRssAnon:\t  512 kB\nRssFile:\t 1 kB\n"),
+            Some(512)
+        );
         assert_eq!(rss_anon("Name:\tx\n"), None);
     }
 }

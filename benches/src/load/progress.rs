@@ -1,5 +1,5 @@
-//! How far a phase is: a bar on a terminal, a line every few seconds otherwise. The server's memory is looked at on
-//! the way, since its peak cannot be asked for afterwards.
+//! How far a phase is: a bar on a terminal, a line every few seconds otherwise. The server's memory
+//! is looked at on the way, since its peak cannot be asked for afterwards.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -30,7 +30,15 @@ impl Progress {
     #[must_use]
     pub fn new(title: &'static str, amount: Amount, server: Option<u32>) -> Progress {
         let bar = std::io::stderr().is_terminal().then(|| bar(title, amount));
-        Progress { title, amount, bar, next_line: LINE_EVERY, before: (0, Duration::ZERO), server, peak_rss_anon: 0 }
+        Progress {
+            title,
+            amount,
+            bar,
+            next_line: LINE_EVERY,
+            before: (0, Duration::ZERO),
+            server,
+            peak_rss_anon: 0,
+        }
     }
 
     /// Shows that `completed` requests have ended `elapsed` after the start.
@@ -41,7 +49,10 @@ impl Progress {
         if self.bar.is_none() && elapsed < self.next_line {
             return;
         }
-        let rate = per_second(completed - self.before.0, elapsed.saturating_sub(self.before.1));
+        let rate = per_second(
+            completed - self.before.0,
+            elapsed.saturating_sub(self.before.1),
+        );
         self.before = (completed, elapsed);
         match &self.bar {
             Some(bar) => {
@@ -52,7 +63,11 @@ impl Progress {
                 bar.set_message(format!("{completed} completed, {rate:.0}/s"));
             }
             None => {
-                eprintln!("{}: {completed} completed after {:.0} s, {rate:.0}/s", self.title, elapsed.as_secs_f64());
+                eprintln!(
+                    "{}: {completed} completed after {:.0} s, {rate:.0}/s",
+                    self.title,
+                    elapsed.as_secs_f64()
+                );
                 self.next_line = elapsed + LINE_EVERY;
             }
         }
@@ -70,8 +85,11 @@ fn bar(title: &'static str, amount: Amount) -> ProgressBar {
         Amount::Requests(requests) => requests,
         Amount::Time(time) => time.as_secs(),
     };
-    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(5)).with_prefix(title);
-    match ProgressStyle::with_template("{prefix} [{bar:40}] {percent:>3} % {msg} (about {eta} left)") {
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(5))
+        .with_prefix(title);
+    match ProgressStyle::with_template(
+        "{prefix} [{bar:40}] {percent:>3} % {msg} (about {eta} left)",
+    ) {
         Ok(style) => bar.with_style(style.progress_chars("=> ")),
         Err(_) => bar,
     }

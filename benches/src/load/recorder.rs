@@ -1,4 +1,5 @@
-//! What one generator thread has seen: latencies, counts, and how many requests were completed when.
+//! What one generator thread has seen: latencies, counts, and how many requests were completed
+//! when.
 //!
 //! Kept per thread without locks and added up at the end.
 
@@ -59,7 +60,8 @@ impl Recorder {
 
     /// A request that reached what it waited for, `at` after the start.
     pub fn complete(&mut self, at: Duration, latency: Duration) {
-        self.latencies.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST));
+        self.latencies
+            .saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST));
         self.completed += 1;
         self.last = self.last.max(at);
         let step = usize::try_from(at.as_millis() / STEP.as_millis()).unwrap_or_default();
@@ -87,7 +89,8 @@ impl Recorder {
     /// Adds what another thread has seen since the same start.
     pub fn add(&mut self, other: &Recorder) -> Result<(), hdrhistogram::AdditionError> {
         self.latencies.add(&other.latencies)?;
-        self.timeline.resize(self.timeline.len().max(other.timeline.len()), 0);
+        self.timeline
+            .resize(self.timeline.len().max(other.timeline.len()), 0);
         for (mine, theirs) in self.timeline.iter_mut().zip(&other.timeline) {
             *mine += theirs;
         }
@@ -97,9 +100,10 @@ impl Recorder {
         for (status, times) in &other.statuses {
             *self.statuses.entry(*status).or_default() += times;
         }
-        for (mine, theirs) in
-            [(&mut self.states, &other.states), (&mut self.rejection_reasons, &other.rejection_reasons)]
-        {
+        for (mine, theirs) in [
+            (&mut self.states, &other.states),
+            (&mut self.rejection_reasons, &other.rejection_reasons),
+        ] {
             for (name, times) in theirs {
                 *mine.entry(name.clone()).or_default() += times;
             }

@@ -127,7 +127,8 @@ impl Report {
         }
     }
 
-    /// Whether the run counts: nothing was violated, no view stayed behind, and something was completed.
+    /// Whether the run counts: nothing was violated, no view stayed behind, and something was
+    /// completed.
     #[must_use]
     pub fn is_good(&self) -> bool {
         let verified = self.verified.as_ref().is_none_or(|verified| {
@@ -187,7 +188,9 @@ impl Verified {
 impl From<CatchUp> for View {
     fn from(catch_up: CatchUp) -> View {
         match catch_up {
-            CatchUp::After(time) => View::CaughtUp { seconds: rounded(time.as_secs_f64(), 3) },
+            CatchUp::After(time) => View::CaughtUp {
+                seconds: rounded(time.as_secs_f64(), 3),
+            },
             CatchUp::Behind(probes) => View::Behind { probes },
             CatchUp::Unsupported => View::Unsupported,
         }
@@ -206,15 +209,33 @@ impl fmt::Display for View {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = if self.settings.wait == 0 { "answers" } else { "sagas" };
+        let what = if self.settings.wait == 0 {
+            "answers"
+        } else {
+            "sagas"
+        };
         writeln!(
             f,
             "rate          {:.0} {what}/s: {} completed in {:.2} s",
             self.completed_per_second, self.completed, self.seconds
         )?;
-        let Latency { p50, p90, p99, p999, max, .. } = self.latency;
-        writeln!(f, "latency (ms)  p50 {p50:.2}  p90 {p90:.2}  p99 {p99:.2}  p99.9 {p999:.2}  max {max:.2}")?;
-        let rates: Vec<String> = self.intervals.iter().map(|part| format!("{:.0}", part.per_second)).collect();
+        let Latency {
+            p50,
+            p90,
+            p99,
+            p999,
+            max,
+            ..
+        } = self.latency;
+        writeln!(
+            f,
+            "latency (ms)  p50 {p50:.2}  p90 {p90:.2}  p99 {p99:.2}  p99.9 {p999:.2}  max {max:.2}"
+        )?;
+        let rates: Vec<String> = self
+            .intervals
+            .iter()
+            .map(|part| format!("{:.0}", part.per_second))
+            .collect();
         writeln!(f, "over time     {} /s", rates.join(" "))?;
         writeln!(f, "states        {}", listed(&self.states))?;
         if !self.rejection_reasons.is_empty() {
@@ -232,7 +253,11 @@ impl fmt::Display for Report {
         if let Some(failure) = &self.first_failure {
             writeln!(f, "first failure {failure}")?;
         }
-        writeln!(f, "generator     {:.1} µs of processor time per request", self.generator_cpu_micros_per_request)?;
+        writeln!(
+            f,
+            "generator     {:.1} µs of processor time per request",
+            self.generator_cpu_micros_per_request
+        )?;
         if let Some(server) = &self.server {
             writeln!(
                 f,
@@ -243,8 +268,16 @@ impl fmt::Display for Report {
         if let Some(verified) = &self.verified {
             writeln!(f, "documents     {}", verified.documents)?;
             writeln!(f, "search        {}", verified.search)?;
-            let Verified { customers, orders, violations, .. } = verified;
-            writeln!(f, "end state     {customers} customers and {orders} orders checked, {violations} violations")?;
+            let Verified {
+                customers,
+                orders,
+                violations,
+                ..
+            } = verified;
+            writeln!(
+                f,
+                "end state     {customers} customers and {orders} orders checked, {violations} violations"
+            )?;
             for example in &verified.examples {
                 writeln!(f, "              {example}")?;
             }
@@ -254,6 +287,13 @@ impl fmt::Display for Report {
 }
 
 fn listed<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
-    let parts: Vec<String> = counts.iter().map(|(name, times)| format!("{name} {times}")).collect();
-    if parts.is_empty() { "none".to_owned() } else { parts.join(", ") }
+    let parts: Vec<String> = counts
+        .iter()
+        .map(|(name, times)| format!("{name} {times}"))
+        .collect();
+    if parts.is_empty() {
+        "none".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }

@@ -1,4 +1,5 @@
-//! One connection at work: takes the next request, sends it until it has an answer, and records what came of it.
+//! One connection at work: takes the next request, sends it until it has an answer, and records
+//! what came of it.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -66,16 +67,21 @@ enum Next {
 
 /// Sends orders over one connection until the gate is closed.
 pub async fn send_orders(lane: Rc<Lane>) {
-    let mut connection = Connection::new(&lane.plan.options.url, lane.plan.options.exchange_timeout());
+    let mut connection =
+        Connection::new(&lane.plan.options.url, lane.plan.options.exchange_timeout());
     let mut templates = lane.plan.templates.clone();
     while let Some(since) = lane.gate.next().await {
-        let Some(order) = lane.choose(since) else { return };
-        let (Some(template), Some(customer)) =
-            (templates.get_mut(order.template), lane.plan.customers.get(order.customer))
-        else {
+        let Some(order) = lane.choose(since) else {
             return;
         };
-        lane.place(&mut connection, template.fill(customer, order.key), &order).await;
+        let (Some(template), Some(customer)) = (
+            templates.get_mut(order.template),
+            lane.plan.customers.get(order.customer),
+        ) else {
+            return;
+        };
+        lane.place(&mut connection, template.fill(customer, order.key), &order)
+            .await;
     }
 }
 
@@ -87,7 +93,13 @@ impl Lane {
         let turn = usize::try_from(key & 0xffff_ffff).unwrap_or_default();
         let template = turn % self.plan.templates.len().max(1);
         let total = self.plan.templates.get(template)?.total();
-        Some(Order { customer, template, total, key, since })
+        Some(Order {
+            customer,
+            template,
+            total,
+            key,
+            since,
+        })
     }
 
     async fn place(&self, connection: &mut Connection, request: &[u8], order: &Order) {
@@ -103,9 +115,13 @@ impl Lane {
                 Next::Again(pause) => tokio::time::sleep(pause).await,
             }
         }
-        self.recorder.borrow_mut().fail(|| "an order had no answer in time or too often".to_owned());
+        self.recorder
+            .borrow_mut()
+            .fail(|| "an order had no answer in time or too often".to_owned());
         if self.has_key() {
-            self.ledger.borrow_mut().lose_sight(order.customer, order.total);
+            self.ledger
+                .borrow_mut()
+                .lose_sight(order.customer, order.total);
         }
     }
 
@@ -122,19 +138,36 @@ impl Lane {
         self.last_answer.set(now);
         let parsed = serde_json::from_slice::<OrderAnswer<'_>>(answer.body());
         match parsed {
-            Ok(OrderAnswer { order_id, state, rejection_reason }) if matches!(status, 200 | 201) => {
+            Ok(OrderAnswer {
+                order_id,
+                state,
+                rejection_reason,
+            }) if matches!(status, 200 | 201) => {
                 recorder.state(state, rejection_reason);
                 if self.plan.options.wait == 0 || state != "PENDING" {
-                    recorder.complete(now - self.gate.start(), now.saturating_duration_since(order.since));
+                    recorder.complete(
+                        now - self.gate.start(),
+                        now.saturating_duration_since(order.since),
+                    );
                 }
                 let (customer, total, token) = (order.customer, order.total, answer.token());
-                let arrival = Arrival { order_id, customer, state, total, token };
-                self.ledger.borrow_mut().acknowledge(&arrival, &mut self.random.borrow_mut());
+                let arrival = Arrival {
+                    order_id,
+                    customer,
+                    state,
+                    total,
+                    token,
+                };
+                self.ledger
+                    .borrow_mut()
+                    .acknowledge(&arrival, &mut self.random.borrow_mut());
             }
             _ => {
                 recorder.fail(|| format!("{status} {}", String::from_utf8_lossy(answer.body())));
                 if !(400..500).contains(&status) {
-                    self.ledger.borrow_mut().lose_sight(order.customer, order.total);
+                    self.ledger
+                        .borrow_mut()
+                        .lose_sight(order.customer, order.total);
                 }
             }
         }
@@ -144,7 +177,9 @@ impl Lane {
     fn broken(&self, error: &ExchangeError, order: &Order) -> Next {
         let recorder = &mut *self.recorder.borrow_mut();
         recorder.broken += 1;
-        recorder.first_failure.get_or_insert_with(|| error.to_string());
+        recorder
+            .first_failure
+            .get_or_insert_with(|| error.to_string());
         if self.last_answer.get().elapsed() > SILENCE {
             self.gate.abort();
         }
@@ -156,10 +191,13 @@ impl Lane {
         Next::Done
     }
 
-    /// An attempt without a key may have had an effect that its repeat has again. With a key it has not.
+    /// An attempt without a key may have had an effect that its repeat has again. With a key it has
+    /// not.
     fn unknown(&self, order: &Order) {
         if !self.has_key() {
-            self.ledger.borrow_mut().lose_sight(order.customer, order.total);
+            self.ledger
+                .borrow_mut()
+                .lose_sight(order.customer, order.total);
         }
     }
 

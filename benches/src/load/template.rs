@@ -1,7 +1,7 @@
 //! Requests formatted once: per order only the customer and the key are written into the bytes.
 //!
-//! The amounts are fixed per template. An order that shall be rejected asks for more than the customer's whole limit,
-//! so that it is rejected whatever else is reserved.
+//! The amounts are fixed per template. An order that shall be rejected asks for more than the
+//! customer's whole limit, so that it is rejected whatever else is reserved.
 
 use std::ops::Range;
 
@@ -53,20 +53,34 @@ impl Template {
             Path::Rejected => vec![rejected],
             Path::Mixed => vec![options.amount, rejected],
         };
-        amounts.into_iter().map(|amount| Template::new(options, amount)).collect()
+        amounts
+            .into_iter()
+            .map(|amount| Template::new(options, amount))
+            .collect()
     }
 
     /// With lines, `amount` is the unit price of each.
     fn new(options: &Options, amount: Money) -> Result<Template, TooLarge> {
-        let total = amount.checked_mul(options.lines.max(1)).ok_or(TooLarge(amount, options.lines))?;
+        let total = amount
+            .checked_mul(options.lines.max(1))
+            .ok_or(TooLarge(amount, options.lines))?;
         let customer = "0".repeat(CUSTOMER_LENGTH);
         let body = if options.lines == 0 {
             format!(r#"{{"customerId":"{customer}","orderTotal":{{"amount":"{total}"}}}}"#)
         } else {
-            let lines: Vec<String> = (0..options.lines).zip(GOODS.iter().cycle()).map(|l| line(l, amount)).collect();
-            format!(r#"{{"customerId":"{customer}","lines":[{}]}}"#, lines.join(","))
+            let lines: Vec<String> = (0..options.lines)
+                .zip(GOODS.iter().cycle())
+                .map(|l| line(l, amount))
+                .collect();
+            format!(
+                r#"{{"customerId":"{customer}","lines":[{}]}}"#,
+                lines.join(",")
+            )
         };
-        let mut head = format!("POST /orders HTTP/1.1\r\nHost: {}\r\n", options.url.authority);
+        let mut head = format!(
+            "POST /orders HTTP/1.1\r\nHost: {}\r\n",
+            options.url.authority
+        );
         head.push_str("Content-Type: application/json\r\n");
         if options.wait > 0 {
             head.push_str(&format!("Prefer: wait={}\r\n", options.wait));
@@ -80,7 +94,12 @@ impl Template {
         });
         head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
         let start = head.len() + r#"{"customerId":""#.len();
-        Ok(Template { bytes: (head + &body).into_bytes(), customer: start..start + CUSTOMER_LENGTH, key, total })
+        Ok(Template {
+            bytes: (head + &body).into_bytes(),
+            customer: start..start + CUSTOMER_LENGTH,
+            key,
+            total,
+        })
     }
 
     #[must_use]
@@ -97,7 +116,11 @@ impl Template {
             let mut rest = key;
             for digit in place.iter_mut().rev() {
                 let nibble = u8::try_from(rest & 0xf).unwrap_or_default();
-                *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+                *digit = if nibble < 10 {
+                    b'0' + nibble
+                } else {
+                    b'a' + nibble - 10
+                };
                 rest >>= 4;
             }
         }
@@ -122,7 +145,12 @@ mod tests {
     fn body(request: &[u8]) -> (String, serde_json::Value) {
         let text = std::str::from_utf8(request).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        let length: usize = head.split("Content-Length: ").nth(1).unwrap().parse().unwrap();
+        let length: usize = head
+            .split("Content-Length: ")
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap();
         assert_eq!(length, body.len());
         (head.to_owned(), serde_json::from_str(body).unwrap())
     }
@@ -141,7 +169,8 @@ mod tests {
     #[test]
     fn the_lines_of_an_order_add_up_to_its_total() {
         let customer: CustomerId = "0191e3a0-0000-7000-8000-00000000002a".parse().unwrap();
-        let mut template = templates(&["--lines", "3", "--amount", "2.50", "--wait", "0"]).remove(0);
+        let mut template =
+            templates(&["--lines", "3", "--amount", "2.50", "--wait", "0"]).remove(0);
         assert_eq!(template.total(), Money::from_cents(750));
         let (head, body) = body(template.fill(&customer, 0));
         assert!(!head.contains("Prefer"));
@@ -152,7 +181,10 @@ mod tests {
     #[test]
     fn an_order_to_be_rejected_is_larger_than_the_whole_limit() {
         let both = templates(&["--path", "mixed", "--credit-limit", "10.00"]);
-        let totals: Vec<i64> = both.iter().map(|template| template.total().cents()).collect();
+        let totals: Vec<i64> = both
+            .iter()
+            .map(|template| template.total().cents())
+            .collect();
         assert_eq!(totals, [100, 1001]);
     }
 }

@@ -1,9 +1,10 @@
-//! The end state, asked for through the public API: does each customer's credit agree with the answers its orders
-//! got, and is each acknowledged order there as it was acknowledged?
+//! The end state, asked for through the public API: does each customer's credit agree with the
+//! answers its orders got, and is each acknowledged order there as it was acknowledged?
 //!
-//! Reads carry the token of an answer of the run, so that they may not show less than it. A customer's token is that of
-//! the answer received last, which need not be its newest version: so a customer that does not agree yet is asked again
-//! until the time allowed to the views is over. An order's token is its own: it must be right at the first look.
+//! Reads carry the token of an answer of the run, so that they may not show less than it. A
+//! customer's token is that of the answer received last, which need not be its newest version: so a
+//! customer that does not agree yet is asked again until the time allowed to the views is over. An
+//! order's token is its own: it must be right at the first look.
 
 use std::time::{Duration, Instant};
 
@@ -54,7 +55,8 @@ pub async fn verify(options: &Options, customers: &[CustomerId], ledger: &Ledger
     let others = sample.into_iter().filter(|place| *place != 0);
     for place in std::iter::once(0).chain(others) {
         verdict.customers += 1;
-        if let Err(what) = check_customer(&mut connection, customers, ledger, place, deadline).await {
+        if let Err(what) = check_customer(&mut connection, customers, ledger, place, deadline).await
+        {
             verdict.violation(what);
         }
     }
@@ -74,7 +76,9 @@ async fn check_customer(
     place: usize,
     deadline: Instant,
 ) -> Result<(), String> {
-    let (Some(id), Some(tally)) = (customers.get(place), ledger.tallies.get(place)) else { return Ok(()) };
+    let (Some(id), Some(tally)) = (customers.get(place), ledger.tallies.get(place)) else {
+        return Ok(());
+    };
     let (path, id) = (format!("/customers/{}", id.as_str()), id.as_str());
     loop {
         let what = match get(connection, &path, &tally.token).await? {
@@ -108,16 +112,30 @@ async fn check_order(connection: &mut Connection, order: &Acknowledged) -> Resul
         },
         Err(status) => format!("answered {status}"),
     };
-    Err(format!("order {} acknowledged as {}: {what}", order.order_id, order.state))
+    Err(format!(
+        "order {} acknowledged as {}: {what}",
+        order.order_id, order.state
+    ))
 }
 
 /// The body of a query that names what it must show; the status when it is not 200.
-async fn get<'a>(connection: &'a mut Connection, path: &str, token: &str) -> Result<Result<&'a [u8], u16>, String> {
+async fn get<'a>(
+    connection: &'a mut Connection,
+    path: &str,
+    token: &str,
+) -> Result<Result<&'a [u8], u16>, String> {
     let headers = match token {
         "" => String::new(),
         token => format!("Consistency-Token: {token}\r\nPrefer: wait=30\r\n"),
     };
-    let answer = connection.get(path, &headers).await.map_err(|error: ExchangeError| format!("{path}: {error}"))?;
+    let answer = connection
+        .get(path, &headers)
+        .await
+        .map_err(|error: ExchangeError| format!("{path}: {error}"))?;
     let status = answer.status();
-    Ok(if status == 200 { Ok(answer.body()) } else { Err(status) })
+    Ok(if status == 200 {
+        Ok(answer.body())
+    } else {
+        Err(status)
+    })
 }

@@ -20,20 +20,32 @@ pub struct Options {
 /// Where the views are kept while they are measured. Everything is removed at the end.
 #[derive(Debug, Clone, Args)]
 pub struct PlaceOptions {
-    /// Folder in which a temporary one is made. It should be on a disk: in memory a durable write costs nothing.
+    /// Folder in which a temporary one is made. It should be on a disk: in memory a durable write
+    /// costs nothing.
     #[arg(long, global = true, default_value = ".")]
     pub folder: PathBuf,
     /// A MongoDB server, as a URL without a database.
-    #[arg(long, global = true, env = "COUNTERFOIL_TEST_MONGODB_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "COUNTERFOIL_TEST_MONGODB_URL",
+        hide_env_values = true
+    )]
     pub mongodb_url: Option<String>,
     /// An Elasticsearch server.
-    #[arg(long, global = true, env = "COUNTERFOIL_TEST_ELASTICSEARCH_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "COUNTERFOIL_TEST_ELASTICSEARCH_URL",
+        hide_env_values = true
+    )]
     pub elasticsearch_url: Option<String>,
 }
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Events per second into an empty view, and the rate of the bare client with the same documents.
+    /// Events per second into an empty view, and the rate of the bare client with the same
+    /// documents.
     Throughput(Throughput),
     /// One query by API composition and by view.
     Composition(Composition),
@@ -90,8 +102,8 @@ pub struct Composition {
     /// How often each way is asked.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: u32,
-    /// The orders service as it is, without an index by customer, is asked so often: it reads the whole table for each
-    /// customer. 0 leaves it out.
+    /// The orders service as it is, without an index by customer, is asked so often: it reads the
+    /// whole table for each customer. 0 leaves it out.
     #[arg(long, default_value_t = 3)]
     pub runs_without_index: u32,
     /// Leave MongoDB out.

@@ -1,5 +1,5 @@
-//! Where the views are while they are measured: a temporary folder, and names of their own on the servers. All of it is
-//! removed at the end.
+//! Where the views are while they are measured: a temporary folder, and names of their own on the
+//! servers. All of it is removed at the end.
 
 use std::fs;
 use std::path::Path;
@@ -39,7 +39,11 @@ pub enum Store {
 
 impl Store {
     /// Opens an empty generation to write to.
-    pub fn writer(&self, runtime: &Runtime, generation: u32) -> anyhow::Result<Box<dyn ViewWriter>> {
+    pub fn writer(
+        &self,
+        runtime: &Runtime,
+        generation: u32,
+    ) -> anyhow::Result<Box<dyn ViewWriter>> {
         Ok(match self {
             Store::Documents(store) => runtime.block_on(store.open(generation))?.writer,
             Store::Search(store) => runtime.block_on(store.open(generation))?.writer,
@@ -49,10 +53,18 @@ impl Store {
 
 impl<'a> Place<'a> {
     pub fn new(runtime: &'a Runtime, options: &'a PlaceOptions) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("views-").tempdir_in(&options.folder);
-        let folder = folder.with_context(|| format!("folder: cannot write to {}", options.folder.display()))?;
+        let folder = tempfile::Builder::new()
+            .prefix("views-")
+            .tempdir_in(&options.folder);
+        let folder = folder
+            .with_context(|| format!("folder: cannot write to {}", options.folder.display()))?;
         let namespace = format!("bench-{}", uuid::Uuid::now_v7().simple());
-        Ok(Place { runtime, options, folder, namespace })
+        Ok(Place {
+            runtime,
+            options,
+            folder,
+            namespace,
+        })
     }
 
     #[must_use]
@@ -61,11 +73,17 @@ impl<'a> Place<'a> {
     }
 
     pub fn mongodb_url(&self) -> anyhow::Result<&str> {
-        self.options.mongodb_url.as_deref().context("mongodb-url: is needed for MongoDB")
+        self.options
+            .mongodb_url
+            .as_deref()
+            .context("mongodb-url: is needed for MongoDB")
     }
 
     pub fn elasticsearch_url(&self) -> anyhow::Result<&str> {
-        self.options.elasticsearch_url.as_deref().context("elasticsearch-url: is needed for Elasticsearch")
+        self.options
+            .elasticsearch_url
+            .as_deref()
+            .context("elasticsearch-url: is needed for Elasticsearch")
     }
 
     /// The view's generations; none exists yet.
@@ -77,10 +95,13 @@ impl<'a> Place<'a> {
             Backend::Mongodb => {
                 let store = MongoDocumentStore::new(self.mongodb_url()?, &self.namespace, runtime);
                 self.mongodb()?;
-                Store::Documents(Arc::new(self.runtime.block_on(store).context("mongodb-url")?))
+                Store::Documents(Arc::new(
+                    self.runtime.block_on(store).context("mongodb-url")?,
+                ))
             }
             Backend::Elasticsearch => {
-                let store = ElasticsearchStore::new(self.elasticsearch_url()?, &self.namespace, runtime);
+                let store =
+                    ElasticsearchStore::new(self.elasticsearch_url()?, &self.namespace, runtime);
                 Store::Search(Arc::new(store.context("elasticsearch-url")?))
             }
         })
@@ -89,8 +110,13 @@ impl<'a> Place<'a> {
     /// The database of this place by the bare driver.
     pub fn mongodb(&self) -> anyhow::Result<mongodb::Database> {
         self.runtime.block_on(async {
-            let options = ClientOptions::parse(self.mongodb_url()?).await.context("mongodb-url")?;
-            ensure!(options.default_database.is_none(), "mongodb-url: names a database; here one is made and dropped");
+            let options = ClientOptions::parse(self.mongodb_url()?)
+                .await
+                .context("mongodb-url")?;
+            ensure!(
+                options.default_database.is_none(),
+                "mongodb-url: names a database; here one is made and dropped"
+            );
             Ok(mongodb::Client::with_options(options)?.database(&self.namespace))
         })
     }
@@ -98,7 +124,8 @@ impl<'a> Place<'a> {
     /// The bare client of Elasticsearch.
     pub fn elasticsearch(&self) -> anyhow::Result<elasticsearch::Elasticsearch> {
         use elasticsearch::http::transport::Transport;
-        let transport = Transport::single_node(self.elasticsearch_url()?).context("elasticsearch-url")?;
+        let transport =
+            Transport::single_node(self.elasticsearch_url()?).context("elasticsearch-url")?;
         Ok(elasticsearch::Elasticsearch::new(transport))
     }
 
@@ -106,10 +133,13 @@ impl<'a> Place<'a> {
     pub fn remove(self, backend: Backend) -> anyhow::Result<()> {
         match backend {
             Backend::Sqlite | Backend::Tantivy => {}
-            Backend::Mongodb => self.runtime.block_on(self.mongodb()?.drop().into_future())?,
+            Backend::Mongodb => self
+                .runtime
+                .block_on(self.mongodb()?.drop().into_future())?,
             Backend::Elasticsearch => self.delete_indices()?,
         }
-        // Merges of an index go on for a moment after its writer was dropped, and write into the folder.
+        // Merges of an index go on for a moment after its writer was dropped, and write into the
+        // folder.
         for _ in 0..REMOVALS {
             if fs::remove_dir_all(self.folder()).is_ok() {
                 return Ok(());
@@ -121,11 +151,15 @@ impl<'a> Place<'a> {
 
     fn delete_indices(&self) -> anyhow::Result<()> {
         use elasticsearch::indices::IndicesDeleteParts;
-        let names = ["orders-1", "orders-2", "views"].map(|name| format!("{}-{name}", self.namespace));
+        let names =
+            ["orders-1", "orders-2", "views"].map(|name| format!("{}-{name}", self.namespace));
         let names = names.each_ref().map(String::as_str);
         let client = self.elasticsearch()?;
         let deleting = client.indices();
-        let deleting = deleting.delete(IndicesDeleteParts::Index(&names)).ignore_unavailable(true).send();
+        let deleting = deleting
+            .delete(IndicesDeleteParts::Index(&names))
+            .ignore_unavailable(true)
+            .send();
         let status = self.runtime.block_on(deleting)?.status_code();
         if !status.is_success() {
             bail!("the indices {}-* are not deleted: {status}", self.namespace);

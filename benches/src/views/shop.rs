@@ -1,11 +1,13 @@
-//! The events of a shop, in the order in which they arrive: orders are under way at the same time, so that an order's
-//! approval comes long after its creation, with the events of others in between.
+//! The events of a shop, in the order in which they arrive: orders are under way at the same time,
+//! so that an order's approval comes long after its creation, with the events of others in between.
 
 use std::collections::{HashMap, VecDeque};
 
 use domain::customer::{CreditChanged, CustomerCreated};
 use domain::order::{OrderApproved, OrderCreated, total_of};
-use domain::{CustomerEvent, CustomerId, Money, OrderEvent, OrderId, OrderLine, Service, ShardId, Timestamp};
+use domain::{
+    CustomerEvent, CustomerId, Money, OrderEvent, OrderId, OrderLine, Service, ShardId, Timestamp,
+};
 use projections::{Event, Payload};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -15,8 +17,9 @@ use crate::load::template::GOODS;
 
 /// Shards of a service, as by default.
 const SHARDS: u16 = 16;
-const FIRST_NAMES: [&str; 10] =
-    ["Ada", "Grace", "Alan", "Edsger", "Barbara", "Tony", "Leslie", "Hector", "Ken", "Frances"];
+const FIRST_NAMES: [&str; 10] = [
+    "Ada", "Grace", "Alan", "Edsger", "Barbara", "Tony", "Leslie", "Hector", "Ken", "Frances",
+];
 /// It does not run out.
 const CREDIT_LIMIT: Money = Money::from_cents(1_000_000_000_000);
 /// Time between two orders, in microseconds.
@@ -53,8 +56,8 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// A shop with so many customers and orders; credit is reserved half of `under_way` orders after the creation, and
-    /// the order approved after all of them.
+    /// A shop with so many customers and orders; credit is reserved half of `under_way` orders
+    /// after the creation, and the order approved after all of them.
     #[must_use]
     pub fn new(seed: u64, customers: u32, orders: u64, under_way: u32) -> Self {
         let mut shop = Shop {
@@ -79,48 +82,108 @@ impl Shop {
         let sequence = self.sequences.entry(source).or_default();
         *sequence += 1;
         let time = Timestamp::from_micros(self.now);
-        self.ready.push_back(Event { source, sequence: *sequence, entity, version, time, payload });
+        self.ready.push_back(Event {
+            source,
+            sequence: *sequence,
+            entity,
+            version,
+            time,
+            payload,
+        });
     }
 
     fn create_customer(&mut self, number: u32) {
-        let given = FIRST_NAMES.iter().cycle().nth(usize::try_from(number % 10).unwrap_or_default());
+        let given = FIRST_NAMES
+            .iter()
+            .cycle()
+            .nth(usize::try_from(number % 10).unwrap_or_default());
         let name = format!("{} Park {number}", given.copied().unwrap_or_default());
         let id = CustomerId(Uuid::now_v7());
-        let created = CustomerCreated { name: name.clone(), credit_limit: CREDIT_LIMIT };
+        let created = CustomerCreated {
+            name: name.clone(),
+            credit_limit: CREDIT_LIMIT,
+        };
         self.now += PACE;
-        self.event(Service::Customers, id.0, 1, Payload::Customer(CustomerEvent::Created(created)));
-        self.customers.push(Customer { id, name, available: CREDIT_LIMIT, version: 1 });
+        self.event(
+            Service::Customers,
+            id.0,
+            1,
+            Payload::Customer(CustomerEvent::Created(created)),
+        );
+        self.customers.push(Customer {
+            id,
+            name,
+            available: CREDIT_LIMIT,
+            version: 1,
+        });
     }
 
     fn create_order(&mut self) {
         let place = self.random.random_range(0..self.customers.len().max(1));
-        let Some(customer) = self.customers.get(place).map(|customer| customer.id) else { return };
+        let Some(customer) = self.customers.get(place).map(|customer| customer.id) else {
+            return;
+        };
         let lines: Vec<OrderLine> = (0..3).map(|_| line(&mut self.random)).collect();
         let total = total_of(&lines).unwrap_or(Money::ZERO);
         let id = OrderId(Uuid::now_v7());
-        let note = self.random.random_ratio(1, 4).then(|| "leave at the door".to_owned());
-        let created = OrderCreated { customer_id: customer, order_total: total, lines, note };
-        self.event(Service::Orders, id.0, 1, Payload::Order(OrderEvent::Created(created)));
-        self.orders.push_back(UnderWay { id, customer: place, total });
+        let note = self
+            .random
+            .random_ratio(1, 4)
+            .then(|| "leave at the door".to_owned());
+        let created = OrderCreated {
+            customer_id: customer,
+            order_total: total,
+            lines,
+            note,
+        };
+        self.event(
+            Service::Orders,
+            id.0,
+            1,
+            Payload::Order(OrderEvent::Created(created)),
+        );
+        self.orders.push_back(UnderWay {
+            id,
+            customer: place,
+            total,
+        });
     }
 
     fn reserve(&mut self, place: usize) {
-        let Some((order, total, customer)) =
-            self.orders.get(place).map(|order| (order.id, order.total, order.customer))
+        let Some((order, total, customer)) = self
+            .orders
+            .get(place)
+            .map(|order| (order.id, order.total, order.customer))
         else {
             return;
         };
-        let Some(customer) = self.customers.get_mut(customer) else { return };
+        let Some(customer) = self.customers.get_mut(customer) else {
+            return;
+        };
         customer.available = customer.available.checked_sub(total).unwrap_or(Money::ZERO);
         customer.version += 1;
-        let changed = CreditChanged { order_id: order, amount: total, available_credit: customer.available };
+        let changed = CreditChanged {
+            order_id: order,
+            amount: total,
+            available_credit: customer.available,
+        };
         let (id, version) = (customer.id.0, customer.version);
-        self.event(Service::Customers, id, version, Payload::Customer(CustomerEvent::CreditReserved(changed)));
+        self.event(
+            Service::Customers,
+            id,
+            version,
+            Payload::Customer(CustomerEvent::CreditReserved(changed)),
+        );
     }
 
     fn approve(&mut self) {
-        let Some(order) = self.orders.pop_front() else { return };
-        let customer_name = self.customers.get(order.customer).map(|customer| customer.name.clone());
+        let Some(order) = self.orders.pop_front() else {
+            return;
+        };
+        let customer_name = self
+            .customers
+            .get(order.customer)
+            .map(|customer| customer.name.clone());
         let approved = OrderEvent::Approved(OrderApproved { customer_name });
         self.event(Service::Orders, order.id.0, 2, Payload::Order(approved));
     }
@@ -151,7 +214,11 @@ impl Iterator for Shop {
             }
             // The number of the oldest order that is not approved is what was approved so far.
             let approved = self.step.saturating_sub(self.behind);
-            if let Some(reserved) = self.step.checked_sub(half).filter(|number| *number < self.wanted) {
+            if let Some(reserved) = self
+                .step
+                .checked_sub(half)
+                .filter(|number| *number < self.wanted)
+            {
                 self.reserve(usize::try_from(reserved - approved).unwrap_or(usize::MAX));
             }
             if self.step >= self.behind {

@@ -1,6 +1,7 @@
 //! Events per second into an empty view, and the rate of the floor with the same documents.
 //!
-//! The writer and the floor take turns batch by batch, so that whatever else the machine does falls on both.
+//! The writer and the floor take turns batch by batch, so that whatever else the machine does falls
+//! on both.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -48,7 +49,11 @@ pub struct Report {
 }
 
 /// Measures one backend.
-pub fn measure(runtime: &Runtime, place: &PlaceOptions, asked: &Throughput) -> anyhow::Result<Report> {
+pub fn measure(
+    runtime: &Runtime,
+    place: &PlaceOptions,
+    asked: &Throughput,
+) -> anyhow::Result<Report> {
     let place = Place::new(runtime, place)?;
     let measured = measure_in(&place, asked);
     place.remove(asked.backend)?;
@@ -85,14 +90,26 @@ fn measure_in(place: &Place<'_>, asked: &Throughput) -> anyhow::Result<Report> {
 }
 
 /// Applies and commits one batch; how long it took.
-fn feed(writer: &mut dyn ViewWriter, batch: &[Event], positions: &mut Positions) -> anyhow::Result<Duration> {
+fn feed(
+    writer: &mut dyn ViewWriter,
+    batch: &[Event],
+    positions: &mut Positions,
+) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     for part in batch.chunks(ANNOUNCED) {
-        let entities: Vec<_> = part.iter().map(|event| (event.source.service, event.entity, event.version)).collect();
+        let entities: Vec<_> = part
+            .iter()
+            .map(|event| (event.source.service, event.entity, event.version))
+            .collect();
         writer.prepare(&entities)?;
         for event in part {
             let applied = writer.apply(event)?;
-            ensure!(applied == Applied::Taken, "{} at version {} is {applied:?}", event.entity, event.version);
+            ensure!(
+                applied == Applied::Taken,
+                "{} at version {} is {applied:?}",
+                event.entity,
+                event.version
+            );
             positions.insert(event.source, event.sequence);
         }
     }
@@ -125,9 +142,17 @@ impl Orders {
                 Payload::Unknown => {}
             }
         }
-        let documents = touched.iter().filter_map(|id| self.under_way.get(id)).cloned().collect();
+        let documents = touched
+            .iter()
+            .filter_map(|id| self.under_way.get(id))
+            .cloned()
+            .collect();
         self.under_way.retain(|_, order| order.version < 2);
-        Changed { customers, orders: documents, known }
+        Changed {
+            customers,
+            orders: documents,
+            known,
+        }
     }
 
     fn take(&mut self, event: &Event, change: &OrderEvent) {
@@ -149,7 +174,9 @@ impl Orders {
                 self.under_way.insert(event.entity, document);
             }
             change => {
-                let Some(document) = self.under_way.get_mut(&event.entity) else { return };
+                let Some(document) = self.under_way.get_mut(&event.entity) else {
+                    return;
+                };
                 if let OrderEvent::Approved(approved) = change {
                     document.customer_name.clone_from(&approved.customer_name);
                     document.state = domain::OrderState::Approved;
@@ -171,9 +198,16 @@ struct Sums {
 
 impl Sums {
     fn report(&self, asked: &Throughput) -> Report {
-        let (view, floor) = (per_second(self.events, self.view), per_second(self.events, self.floor));
+        let (view, floor) = (
+            per_second(self.events, self.view),
+            per_second(self.events, self.floor),
+        );
         Report {
-            backend: asked.backend.to_possible_value().map(|name| name.get_name().to_owned()).unwrap_or_default(),
+            backend: asked
+                .backend
+                .to_possible_value()
+                .map(|name| name.get_name().to_owned())
+                .unwrap_or_default(),
             orders: asked.orders,
             customers: asked.customers,
             events: self.events,
@@ -184,7 +218,11 @@ impl Sums {
             view_events_per_second: rounded(view, 0),
             floor_seconds: rounded(self.floor.as_secs_f64(), 3),
             floor_events_per_second: rounded(floor, 0),
-            share_of_floor: if floor > 0.0 { rounded(view / floor, 3) } else { 0.0 },
+            share_of_floor: if floor > 0.0 {
+                rounded(view / floor, 3)
+            } else {
+                0.0
+            },
         }
     }
 }
@@ -210,9 +248,21 @@ impl fmt::Display for Report {
             self.commits,
             number(self.documents) / number(self.events.max(1))
         )?;
-        writeln!(f, "view   {:>9.0} events/s  ({:.3} s)", self.view_events_per_second, self.view_seconds)?;
-        writeln!(f, "floor  {:>9.0} events/s  ({:.3} s)", self.floor_events_per_second, self.floor_seconds)?;
-        writeln!(f, "share of the floor: {:.1} %", self.share_of_floor * 100.0)
+        writeln!(
+            f,
+            "view   {:>9.0} events/s  ({:.3} s)",
+            self.view_events_per_second, self.view_seconds
+        )?;
+        writeln!(
+            f,
+            "floor  {:>9.0} events/s  ({:.3} s)",
+            self.floor_events_per_second, self.floor_seconds
+        )?;
+        writeln!(
+            f,
+            "share of the floor: {:.1} %",
+            self.share_of_floor * 100.0
+        )
     }
 }
 
@@ -229,11 +279,22 @@ mod tests {
         for batch in events.chunks(10) {
             let changed = orders.after(batch);
             known += changed.known.len();
-            new += changed.orders.iter().filter(|order| !changed.known.contains(&order.order_id.0)).count();
-            approved += changed.orders.iter().filter(|order| order.version == 2).count();
+            new += changed
+                .orders
+                .iter()
+                .filter(|order| !changed.known.contains(&order.order_id.0))
+                .count();
+            approved += changed
+                .orders
+                .iter()
+                .filter(|order| order.version == 2)
+                .count();
         }
         assert_eq!((new, approved), (40, 40));
-        assert!(known > 0, "batches are larger than the way from creation to approval");
+        assert!(
+            known > 0,
+            "batches are larger than the way from creation to approval"
+        );
         assert!(orders.under_way.is_empty());
     }
 
@@ -244,8 +305,15 @@ mod tests {
             mongodb_url: std::env::var("COUNTERFOIL_TEST_MONGODB_URL").ok(),
             elasticsearch_url: std::env::var("COUNTERFOIL_TEST_ELASTICSEARCH_URL").ok(),
         };
-        let asked =
-            Throughput { backend, orders: 300, customers: 7, batch: 100, under_way: 16, customer_writes, seed: 1 };
+        let asked = Throughput {
+            backend,
+            orders: 300,
+            customers: 7,
+            batch: 100,
+            under_way: 16,
+            customer_writes,
+            seed: 1,
+        };
         let report = measure(&Runtime::new().unwrap(), &place, &asked).unwrap();
         // Each order is created, reserves credit and is approved; each customer is created.
         assert_eq!((report.events, report.commits), (907, 10));

@@ -11,7 +11,11 @@ fn pending() -> Order {
         lines: Vec::new(),
         note: None,
     };
-    Order::created(OrderId(Uuid::from_u128(2)), &created, Timestamp::from_micros(1))
+    Order::created(
+        OrderId(Uuid::from_u128(2)),
+        &created,
+        Timestamp::from_micros(1),
+    )
 }
 
 fn after(events: &[OrderEvent]) -> Order {
@@ -23,12 +27,21 @@ fn after(events: &[OrderEvent]) -> Order {
 }
 
 fn approved() -> OrderEvent {
-    OrderEvent::Approved(OrderApproved { customer_name: Some("Ada Park".into()) })
+    OrderEvent::Approved(OrderApproved {
+        customer_name: Some("Ada Park".into()),
+    })
 }
 
 #[test]
 fn given_a_pending_order_when_its_saga_approves_then_it_is_approved_at_version_2() {
-    let event = pending().approve(RereadValue { expected_version: 1 }, Some("Ada Park".into())).unwrap();
+    let event = pending()
+        .approve(
+            RereadValue {
+                expected_version: 1,
+            },
+            Some("Ada Park".into()),
+        )
+        .unwrap();
     let order = after(&[event]);
     assert_eq!((order.state, order.version), (OrderState::Approved, 2));
     assert_eq!(order.customer_name.as_deref(), Some("Ada Park"));
@@ -36,7 +49,12 @@ fn given_a_pending_order_when_its_saga_approves_then_it_is_approved_at_version_2
 
 #[test]
 fn given_a_changed_order_when_its_saga_approves_then_the_reread_value_refuses() {
-    let refused = pending().approve(RereadValue { expected_version: 7 }, None);
+    let refused = pending().approve(
+        RereadValue {
+            expected_version: 7,
+        },
+        None,
+    );
     assert_eq!(refused, Err(Refusal::Changed));
 }
 
@@ -47,14 +65,21 @@ fn given_a_lock_when_a_conflicting_command_comes_then_it_is_refused_not_held_bac
     assert_eq!(pending().request_cancel(), Err(lock(SagaKind::CreateOrder)));
     let cancelling = after(&[approved(), OrderEvent::CancelRequested(NoDetails {})]);
     assert_eq!(cancelling.ship(), Err(lock(SagaKind::CancelOrder)));
-    assert_eq!(cancelling.request_cancel(), Err(lock(SagaKind::CancelOrder)));
+    assert_eq!(
+        cancelling.request_cancel(),
+        Err(lock(SagaKind::CancelOrder))
+    );
 }
 
 #[test]
 fn given_a_cancel_that_falls_back_then_the_order_is_approved_and_can_be_shipped() {
     let order = after(&[approved(), OrderEvent::CancelRequested(NoDetails {})]);
     let undone = order.undo_cancel().unwrap();
-    let order = after(&[approved(), OrderEvent::CancelRequested(NoDetails {}), undone]);
+    let order = after(&[
+        approved(),
+        OrderEvent::CancelRequested(NoDetails {}),
+        undone,
+    ]);
     assert_eq!((order.state, order.version), (OrderState::Approved, 4));
     assert!(order.ship().is_ok());
 }
@@ -62,11 +87,16 @@ fn given_a_cancel_that_falls_back_then_the_order_is_approved_and_can_be_shipped(
 #[test]
 fn given_an_ended_order_then_nothing_more_happens_to_it() {
     let reason = RejectionReason::InsufficientCredit;
-    let rejected = after(&[OrderEvent::Rejected(OrderRejected { reason, customer_name: None })]);
+    let rejected = after(&[OrderEvent::Rejected(OrderRejected {
+        reason,
+        customer_name: None,
+    })]);
     let shipped = after(&[approved(), OrderEvent::Shipped(NoDetails {})]);
     for order in [rejected, shipped] {
         let refused = Refusal::NotIn(order.state);
-        let reread = RereadValue { expected_version: order.version };
+        let reread = RereadValue {
+            expected_version: order.version,
+        };
         assert_eq!(order.ship(), Err(refused));
         assert_eq!(order.request_cancel(), Err(refused));
         assert_eq!(order.approve(reread, None), Err(refused));
@@ -84,7 +114,10 @@ fn totals_are_exact_and_overflow_is_seen() {
         quantity,
         unit_price: Money::from_cents(cents),
     };
-    assert_eq!(total_of(&[line(3, 10), line(1, 5)]), Some(Money::from_cents(35)));
+    assert_eq!(
+        total_of(&[line(3, 10), line(1, 5)]),
+        Some(Money::from_cents(35))
+    );
     assert_eq!(total_of(&[line(u32::MAX, i64::MAX / 2)]), None);
 }
 

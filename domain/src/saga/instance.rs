@@ -1,17 +1,20 @@
 //! One run of a saga: a state machine over (state, input) that works off a [`SagaDefinition`].
 //!
-//! It decides; it does not act. Its effects are commands to send and local steps for the order to take, which the
-//! caller commits in one unit with the saga's own row.
+//! It decides; it does not act. Its effects are commands to send and local steps for the order to
+//! take, which the caller commits in one unit with the saga's own row.
 //!
-//! Steps are compensated last first, those that are done *or whose outcome is unknown*. A compensation that is not
-//! confirmed is sent again with growing delay, and the saga is shown as stuck when that does not help; it is never
-//! dropped.
+//! Steps are compensated last first, those that are done *or whose outcome is unknown*. A
+//! compensation that is not confirmed is sent again with growing delay, and the saga is shown as
+//! stuck when that does not help; it is never dropped.
 
 mod walk;
 
 use std::time::Duration;
 
-use super::{Action, LocalStep, Outcome, ReplyKind, SagaDefinition, SagaKind, SagaState, StepRecord, StepState};
+use super::{
+    Action, LocalStep, Outcome, ReplyKind, SagaDefinition, SagaKind, SagaState, StepRecord,
+    StepState,
+};
 use crate::ids::{CustomerId, OrderId, SagaId};
 use crate::messages::{CustomerCommand, CustomerReply};
 use crate::money::Money;
@@ -44,7 +47,8 @@ impl Default for SagaPolicy {
 pub enum Effect {
     /// A command to the saga's customer.
     Send(CustomerCommand),
-    /// A local step of the saga's order. When the order refuses it, tell [`Saga::local_step_refused`].
+    /// A local step of the saga's order. When the order refuses it, tell
+    /// [`Saga::local_step_refused`].
     Local(LocalStep),
 }
 
@@ -80,8 +84,17 @@ pub struct Saga {
 impl Saga {
     /// Begins a saga whose first, local step has just been taken on `order`.
     #[must_use]
-    pub fn begin(kind: SagaKind, order: &Order, policy: &SagaPolicy, now: Timestamp) -> (Saga, Vec<Effect>) {
-        let remaining = StepRecord { state: StepState::Remaining, at: None, detail: None };
+    pub fn begin(
+        kind: SagaKind,
+        order: &Order,
+        policy: &SagaPolicy,
+        now: Timestamp,
+    ) -> (Saga, Vec<Effect>) {
+        let remaining = StepRecord {
+            state: StepState::Remaining,
+            at: None,
+            detail: None,
+        };
         let deadline = now.after(policy.deadline);
         let mut saga = Saga {
             id: SagaId::derive(kind.name(), order.id, order.version),
@@ -113,10 +126,15 @@ impl Saga {
         self.kind.definition()
     }
 
-    /// The customer has answered. A reply that the saga does not wait for (a late one, or one to an earlier attempt)
-    /// has no effect; what it tells of the customer is kept.
+    /// The customer has answered. A reply that the saga does not wait for (a late one, or one to an
+    /// earlier attempt) has no effect; what it tells of the customer is kept.
     #[must_use]
-    pub fn replied(&mut self, reply: &CustomerReply, policy: &SagaPolicy, now: Timestamp) -> Vec<Effect> {
+    pub fn replied(
+        &mut self,
+        reply: &CustomerReply,
+        policy: &SagaPolicy,
+        now: Timestamp,
+    ) -> Vec<Effect> {
         if self.state.has_ended() {
             return Vec::new();
         }
@@ -125,9 +143,15 @@ impl Saga {
                 saga.customer_name = Some(answer.customer_name.clone());
                 saga.customer_version = saga.customer_version.max(Some(answer.customer_version));
             }
-            let Some((index, step)) = saga.running_step() else { return };
+            let Some((index, step)) = saga.running_step() else {
+                return;
+            };
             let forward = saga.state == SagaState::Running;
-            let awaited = if forward { Some(step.action) } else { step.compensation };
+            let awaited = if forward {
+                Some(step.action)
+            } else {
+                step.compensation
+            };
             let Some(outcome) = awaited.and_then(|action| outcome_of(action, reply.into())) else {
                 return;
             };
@@ -141,12 +165,22 @@ impl Saga {
                     saga.compensate_below(index, policy, now, effects);
                 }
                 (Outcome::Refused(reason), _) => {
-                    saga.mark(index, StepState::Failed, now, Some(reason.name().to_owned()));
+                    saga.mark(
+                        index,
+                        StepState::Failed,
+                        now,
+                        Some(reason.name().to_owned()),
+                    );
                     saga.reason = Some(reason);
                     saga.compensate_below(index, policy, now, effects);
                 }
                 (Outcome::Irreversible, _) => {
-                    saga.mark(index, StepState::Done, now, Some("cannot be undone any more".to_owned()));
+                    saga.mark(
+                        index,
+                        StepState::Done,
+                        now,
+                        Some("cannot be undone any more".to_owned()),
+                    );
                     saga.state = SagaState::Running;
                     saga.go_on_from(index + 1, now, effects);
                 }
@@ -154,7 +188,8 @@ impl Saga {
         })
     }
 
-    /// The time the saga asked to be woken at has come: its deadline has passed, or a compensation is unconfirmed.
+    /// The time the saga asked to be woken at has come: its deadline has passed, or a compensation
+    /// is unconfirmed.
     #[must_use]
     pub fn woken(&mut self, policy: &SagaPolicy, now: Timestamp) -> Vec<Effect> {
         if self.wake_at.is_none_or(|wake_at| wake_at > now) {
@@ -162,20 +197,30 @@ impl Saga {
         }
         match self.state {
             SagaState::Running => self.stop(RejectionReason::TimedOut, None, policy, now),
-            SagaState::Compensating if self.attempts >= policy.compensation_attempts => self.changed(now, |saga, _| {
-                saga.state = SagaState::Stuck;
-                saga.wake_at = None;
+            SagaState::Compensating if self.attempts >= policy.compensation_attempts => self
+                .changed(now, |saga, _| {
+                    saga.state = SagaState::Stuck;
+                    saga.wake_at = None;
+                }),
+            SagaState::Compensating => self.changed(now, |saga, effects| {
+                saga.attempt_again(policy, now, effects)
             }),
-            SagaState::Compensating => self.changed(now, |saga, effects| saga.attempt_again(policy, now, effects)),
             SagaState::Stuck | SagaState::Completed | SagaState::Compensated => Vec::new(),
         }
     }
 
     /// An operator stops the saga. One that compensates already goes on doing so.
     #[must_use]
-    pub fn cancelled(&mut self, detail: Option<String>, policy: &SagaPolicy, now: Timestamp) -> Vec<Effect> {
+    pub fn cancelled(
+        &mut self,
+        detail: Option<String>,
+        policy: &SagaPolicy,
+        now: Timestamp,
+    ) -> Vec<Effect> {
         match self.state {
-            SagaState::Running => self.stop(RejectionReason::CancelledByOperator, detail, policy, now),
+            SagaState::Running => {
+                self.stop(RejectionReason::CancelledByOperator, detail, policy, now)
+            }
             _ => Vec::new(),
         }
     }
@@ -196,19 +241,30 @@ impl Saga {
         })
     }
 
-    /// The order refuses a local step: the value reread is another. The effects of this call replace those of the
-    /// call that asked for the step.
+    /// The order refuses a local step: the value reread is another. The effects of this call
+    /// replace those of the call that asked for the step.
     #[must_use]
-    pub fn local_step_refused(&mut self, refused: LocalStep, policy: &SagaPolicy, now: Timestamp) -> Vec<Effect> {
+    pub fn local_step_refused(
+        &mut self,
+        refused: LocalStep,
+        policy: &SagaPolicy,
+        now: Timestamp,
+    ) -> Vec<Effect> {
         self.ended_at = None;
         let mut effects = Vec::new();
         let steps = self.definition().steps;
         let detail = Some("the order has changed".to_owned());
-        if let Some(index) = steps.iter().position(|step| step.action == Action::Local(refused)) {
+        if let Some(index) = steps
+            .iter()
+            .position(|step| step.action == Action::Local(refused))
+        {
             self.mark(index, StepState::Failed, now, detail);
             self.reason = self.reason.or(Some(RejectionReason::TimedOut));
             self.compensate_below(index, policy, now, &mut effects);
-        } else if let Some(index) = steps.iter().position(|step| step.compensation == Some(Action::Local(refused))) {
+        } else if let Some(index) = steps
+            .iter()
+            .position(|step| step.compensation == Some(Action::Local(refused)))
+        {
             self.mark(index, StepState::Failed, now, detail);
             self.state = SagaState::Stuck;
             self.wake_at = None;
@@ -225,7 +281,9 @@ impl Saga {
     ) -> Vec<Effect> {
         self.changed(now, |saga, effects| {
             saga.reason = Some(reason);
-            let from = saga.running_step().map_or(saga.steps.len(), |(index, _)| index + 1);
+            let from = saga
+                .running_step()
+                .map_or(saga.steps.len(), |(index, _)| index + 1);
             if let Some((index, _)) = saga.running_step() {
                 let detail = detail.unwrap_or_else(|| reason.name().to_owned());
                 saga.mark(index, StepState::Running, now, Some(detail));
@@ -234,7 +292,11 @@ impl Saga {
         })
     }
 
-    fn changed(&mut self, now: Timestamp, change: impl FnOnce(&mut Saga, &mut Vec<Effect>)) -> Vec<Effect> {
+    fn changed(
+        &mut self,
+        now: Timestamp,
+        change: impl FnOnce(&mut Saga, &mut Vec<Effect>),
+    ) -> Vec<Effect> {
         let mut effects = Vec::new();
         change(self, &mut effects);
         self.version += 1;
@@ -244,8 +306,13 @@ impl Saga {
 }
 
 fn outcome_of(action: Action, reply: ReplyKind) -> Option<Outcome> {
-    let Action::Remote { replies, .. } = action else { return None };
-    replies.iter().find(|(kind, _)| *kind == reply).map(|(_, outcome)| *outcome)
+    let Action::Remote { replies, .. } = action else {
+        return None;
+    };
+    replies
+        .iter()
+        .find(|(kind, _)| *kind == reply)
+        .map(|(_, outcome)| *outcome)
 }
 
 #[cfg(test)]

@@ -15,8 +15,13 @@ pub enum SagaState {
 }
 
 impl SagaState {
-    pub const ALL: [SagaState; 5] =
-        [SagaState::Running, SagaState::Compensating, SagaState::Completed, SagaState::Compensated, SagaState::Stuck];
+    pub const ALL: [SagaState; 5] = [
+        SagaState::Running,
+        SagaState::Compensating,
+        SagaState::Completed,
+        SagaState::Compensated,
+        SagaState::Stuck,
+    ];
 
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -31,7 +36,9 @@ impl SagaState {
 
     #[must_use]
     pub fn from_name(name: &str) -> Option<SagaState> {
-        SagaState::ALL.into_iter().find(|state| state.name() == name)
+        SagaState::ALL
+            .into_iter()
+            .find(|state| state.name() == name)
     }
 
     #[must_use]
@@ -60,16 +67,22 @@ pub struct StepRecord {
     pub detail: Option<String>,
 }
 
-/// Times inside the stored steps are plain microseconds: they are written with every saga, and read rarely.
+/// Times inside the stored steps are plain microseconds: they are written with every saga, and read
+/// rarely.
 mod micros {
     use super::Timestamp;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(
+        time: &Option<Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         time.map(Timestamp::micros).serialize(serializer)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
         Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp::from_micros))
     }
 }

@@ -4,7 +4,8 @@
 //! document_contract!(sqlite, place); // makes an empty place for a runtime and returns how to open it
 //! ```
 //!
-//! What is opened is opened again and again by the tests that end a backend in the middle of its work.
+//! What is opened is opened again and again by the tests that end a backend in the middle of its
+//! work.
 
 use std::sync::Arc;
 
@@ -103,11 +104,22 @@ pub(crate) struct Case {
 
 impl Case {
     pub(crate) fn new(place: impl FnOnce(&Handle) -> Open) -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let open = place(runtime.handle());
         let store = open();
         let opened = Some(runtime.block_on(store.open(1)).unwrap());
-        Case { shop: Shop::new(), positions: Positions::new(), store, opened, open, runtime }
+        Case {
+            shop: Shop::new(),
+            positions: Positions::new(),
+            store,
+            opened,
+            open,
+            runtime,
+        }
     }
 
     /// Ends the store as a crash does and opens it again: what was stored is what is known.
@@ -140,9 +152,18 @@ impl Case {
     fn waiting(&self, services: &[Service]) -> Vec<Message> {
         let mut waiting = Vec::new();
         for service in services {
-            for source in self.shop.log.sources().into_iter().filter(|source| source.service == *service) {
+            for source in self
+                .shop
+                .log
+                .sources()
+                .into_iter()
+                .filter(|source| source.service == *service)
+            {
                 let position = self.positions.get(&source).copied().unwrap_or(0);
-                let read = self.shop.log.read(source, Destination::Events, position, usize::MAX);
+                let read = self
+                    .shop
+                    .log
+                    .read(source, Destination::Events, position, usize::MAX);
                 waiting.extend(self.runtime.block_on(read).unwrap());
             }
         }
@@ -151,12 +172,17 @@ impl Case {
 
     /// Applies messages and moves the positions, without a commit.
     fn take(&mut self, messages: &[Message]) {
-        let entities: Vec<_> =
-            messages.iter().map(|message| (message.source.service, message.entity, message.version)).collect();
+        let entities: Vec<_> = messages
+            .iter()
+            .map(|message| (message.source.service, message.entity, message.version))
+            .collect();
         self.writer().prepare(&entities).unwrap();
         for message in messages {
             let applied = self.apply(message);
-            assert!(matches!(applied, Applied::Taken | Applied::Duplicate), "{applied:?}");
+            assert!(
+                matches!(applied, Applied::Taken | Applied::Duplicate),
+                "{applied:?}"
+            );
             self.positions.insert(message.source, message.sequence);
         }
     }
@@ -168,39 +194,66 @@ impl Case {
     }
 
     fn customer(&self, number: u128) -> Option<CustomerWithOrders> {
-        self.runtime.block_on(self.reader().customer(customer_id(number), 100)).unwrap().value
+        self.runtime
+            .block_on(self.reader().customer(customer_id(number), 100))
+            .unwrap()
+            .value
     }
 
     fn order(&self, number: u128) -> Option<OrderDocument> {
-        self.runtime.block_on(self.reader().order(OrderId(Uuid::from_u128(number)))).unwrap().value
+        self.runtime
+            .block_on(self.reader().order(OrderId(Uuid::from_u128(number))))
+            .unwrap()
+            .value
     }
 
     fn count(&self) -> u64 {
-        self.runtime.block_on(self.reader().count_customers()).unwrap().value
+        self.runtime
+            .block_on(self.reader().count_customers())
+            .unwrap()
+            .value
     }
 
     fn versions(&self, entities: &[(Service, u128)]) -> Vec<u64> {
-        let entities: Vec<_> = entities.iter().map(|(service, id)| (*service, Uuid::from_u128(*id))).collect();
+        let entities: Vec<_> = entities
+            .iter()
+            .map(|(service, id)| (*service, Uuid::from_u128(*id)))
+            .collect();
         let versions = &self.opened.as_ref().unwrap().versions;
-        self.runtime.block_on(versions.versions_of(&entities)).unwrap()
+        self.runtime
+            .block_on(versions.versions_of(&entities))
+            .unwrap()
     }
 
     /// The customers found, newest first.
     fn found(&self, query: CustomersQuery) -> Vec<CustomerDocument> {
-        let query = CustomersQuery { limit: 200, ..query };
-        let page = self.runtime.block_on(self.reader().customers(query)).unwrap().value;
+        let query = CustomersQuery {
+            limit: 200,
+            ..query
+        };
+        let page = self
+            .runtime
+            .block_on(self.reader().customers(query))
+            .unwrap()
+            .value;
         assert_eq!(page.next, None);
         page.items
     }
 
     fn names(&self, query: CustomersQuery) -> Vec<String> {
-        self.found(query).into_iter().map(|customer| customer.name).collect()
+        self.found(query)
+            .into_iter()
+            .map(|customer| customer.name)
+            .collect()
     }
 
     fn assert_shows_the_customers(&self) {
         assert_eq!(self.count(), self.shop.customers.len() as u64);
         for (id, customer) in &self.shop.customers {
-            assert_eq!(self.customer(id.as_u128()).unwrap().customer, customer.clone().into());
+            assert_eq!(
+                self.customer(id.as_u128()).unwrap().customer,
+                customer.clone().into()
+            );
         }
     }
 
@@ -209,15 +262,23 @@ impl Case {
         self.assert_shows_the_customers();
         for id in self.shop.customers.keys() {
             let shown = self.customer(id.as_u128()).unwrap();
-            let mut orders: Vec<_> =
-                self.shop.orders.values().filter(|(order, _)| order.customer_id.0 == *id).map(expected_part).collect();
+            let mut orders: Vec<_> = self
+                .shop
+                .orders
+                .values()
+                .filter(|(order, _)| order.customer_id.0 == *id)
+                .map(expected_part)
+                .collect();
             orders.sort_by_key(|order| std::cmp::Reverse((order.creation_time, order.order_id)));
             orders.truncate(100);
             assert_eq!(shown.orders, orders);
         }
         for (id, order) in &self.shop.orders {
             assert_eq!(self.order(id.as_u128()), Some(order_document(order)));
-            assert_eq!(self.versions(&[(Service::Orders, id.as_u128())]), [order.0.version]);
+            assert_eq!(
+                self.versions(&[(Service::Orders, id.as_u128())]),
+                [order.0.version]
+            );
         }
     }
 }
@@ -225,11 +286,29 @@ impl Case {
 pub(crate) fn decode(message: &Message) -> Event {
     let (name, version, body) = (&message.name, message.type_version, message.body.get());
     let payload = match message.source.service {
-        Service::Customers => CustomerEvent::decode(name, version, body).map(Payload::Customer).unwrap(),
-        Service::Orders => OrderEvent::decode(name, version, body).map(Payload::Order).unwrap(),
+        Service::Customers => CustomerEvent::decode(name, version, body)
+            .map(Payload::Customer)
+            .unwrap(),
+        Service::Orders => OrderEvent::decode(name, version, body)
+            .map(Payload::Order)
+            .unwrap(),
     };
-    let Message { source, sequence, entity, version, time, .. } = *message;
-    Event { source, sequence, entity, version, time, payload }
+    let Message {
+        source,
+        sequence,
+        entity,
+        version,
+        time,
+        ..
+    } = *message;
+    Event {
+        source,
+        sequence,
+        entity,
+        version,
+        time,
+        payload,
+    }
 }
 
 fn customer_id(number: u128) -> CustomerId {
@@ -247,11 +326,16 @@ fn expected_part((order, _): &(domain::Order, domain::order::OrderCreated)) -> C
     }
 }
 
-fn order_document((order, created): &(domain::Order, domain::order::OrderCreated)) -> OrderDocument {
+fn order_document(
+    (order, created): &(domain::Order, domain::order::OrderCreated),
+) -> OrderDocument {
     OrderDocument::of(order.clone(), created.clone())
 }
 
 /// One message of an `Arc`, as the log delivers it.
 fn plain(messages: impl IntoIterator<Item = Arc<Message>>) -> Vec<Message> {
-    messages.into_iter().map(|message| (*message).clone()).collect()
+    messages
+        .into_iter()
+        .map(|message| (*message).clone())
+        .collect()
 }

@@ -1,7 +1,7 @@
 //! Where a list goes on: the place of the last item shown, in the order of creation time, then id.
 //!
-//! It names a place, not an offset, so what is added or changed meanwhile moves nothing. The text is opaque: base64url
-//! of which list it is, the time and the id.
+//! It names a place, not an offset, so what is added or changed meanwhile moves nothing. The text
+//! is opaque: base64url of which list it is, the time and the id.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -47,7 +47,10 @@ impl Place {
             let (number, bytes) = bytes.split_first()?;
             let (created_at, id) = bytes.split_first_chunk::<8>()?;
             let id = Uuid::from_slice(id).ok()?;
-            (*number == list.number()).then(|| Place { created_at: i64::from_be_bytes(*created_at), id })
+            (*number == list.number()).then(|| Place {
+                created_at: i64::from_be_bytes(*created_at),
+                id,
+            })
         };
         parse().ok_or_else(|| ViewError::InvalidQuery {
             field: "cursor",
@@ -62,7 +65,10 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_in_its_own_list_alone() {
-        let place = Place { created_at: -5, id: Uuid::from_u128(7) };
+        let place = Place {
+            created_at: -5,
+            id: Uuid::from_u128(7),
+        };
         let text = place.to_cursor(List::Customers);
         assert_eq!(Place::from_cursor(&text, List::Customers).unwrap(), place);
         for bad in [text.as_str(), "", "%", "AQ", "x"] {

@@ -1,7 +1,8 @@
 //! The entities of a batch, folded in memory, whatever stores them.
 //!
-//! What a batch leaves behind stays as a cache, so that the events that follow soon find their order or customer
-//! without a read: the customers that are active, and the orders that a saga is at work on.
+//! What a batch leaves behind stays as a cache, so that the events that follow soon find their
+//! order or customer without a read: the customers that are active, and the orders that a saga is
+//! at work on.
 
 use std::collections::HashMap;
 
@@ -23,7 +24,8 @@ pub(super) trait State: Sized {
     fn create(event: &Event) -> Result<Self, ViewError>;
     /// The state after one more event, which is the next.
     fn advance(&mut self, event: &Event) -> Result<(), ViewError>;
-    /// It is stored: lets go of what is needed for that alone. False when the state is not worth keeping.
+    /// It is stored: lets go of what is needed for that alone. False when the state is not worth
+    /// keeping.
     fn settle(&mut self) -> bool;
 }
 
@@ -66,7 +68,10 @@ pub(super) struct Fold<S> {
 
 impl<S> Default for Fold<S> {
     fn default() -> Self {
-        Fold { entries: HashMap::new(), changed: Vec::new() }
+        Fold {
+            entries: HashMap::new(),
+            changed: Vec::new(),
+        }
     }
 }
 
@@ -81,14 +86,28 @@ impl<S: State> Fold<S> {
         if let Some(entry) = self.entries.get_mut(&id) {
             return advance(entry, event, &mut self.changed);
         }
-        // A first event needs no look at the table: should the row be there, the write finds it newer.
+        // A first event needs no look at the table: should the row be there, the write finds it
+        // newer.
         if event.version == 1 {
-            self.entries.insert(id, Entry { state: S::create(event)?, changed: true, replaces: false });
+            self.entries.insert(
+                id,
+                Entry {
+                    state: S::create(event)?,
+                    changed: true,
+                    replaces: false,
+                },
+            );
             self.changed.push(id);
             return Ok(Applied::Taken);
         }
-        let Some(state) = load(id)? else { return Ok(Applied::Missing { from_version: 1 }) };
-        let entry = self.entries.entry(id).or_insert(Entry { state, changed: false, replaces: false });
+        let Some(state) = load(id)? else {
+            return Ok(Applied::Missing { from_version: 1 });
+        };
+        let entry = self.entries.entry(id).or_insert(Entry {
+            state,
+            changed: false,
+            replaces: false,
+        });
         advance(entry, event, &mut self.changed)
     }
 
@@ -99,12 +118,23 @@ impl<S: State> Fold<S> {
 
     /// Takes over what is stored of an entity that is not in memory.
     pub(super) fn loaded(&mut self, id: Uuid, state: S) {
-        self.entries.entry(id).or_insert(Entry { state, changed: false, replaces: false });
+        self.entries.entry(id).or_insert(Entry {
+            state,
+            changed: false,
+            replaces: false,
+        });
     }
 
     /// Puts an entity in the place of whatever is in memory and whatever is stored.
     pub(super) fn put(&mut self, id: Uuid, state: S) {
-        let before = self.entries.insert(id, Entry { state, changed: true, replaces: true });
+        let before = self.entries.insert(
+            id,
+            Entry {
+                state,
+                changed: true,
+                replaces: true,
+            },
+        );
         if !before.is_some_and(|entry| entry.changed) {
             self.changed.push(id);
         }
@@ -113,7 +143,10 @@ impl<S: State> Fold<S> {
     /// The entities that have changed since they were saved.
     pub(super) fn changed(&self) -> impl Iterator<Item = Change<'_, S>> {
         let entries = self.changed.iter().filter_map(|id| self.entries.get(id));
-        entries.map(|entry| Change { state: &entry.state, replaces: entry.replaces })
+        entries.map(|entry| Change {
+            state: &entry.state,
+            replaces: entry.replaces,
+        })
     }
 
     /// All changes are saved.
@@ -139,13 +172,19 @@ impl<S: State> Fold<S> {
     }
 }
 
-fn advance<S: State>(entry: &mut Entry<S>, event: &Event, changed: &mut Vec<Uuid>) -> Result<Applied, ViewError> {
+fn advance<S: State>(
+    entry: &mut Entry<S>,
+    event: &Event,
+    changed: &mut Vec<Uuid>,
+) -> Result<Applied, ViewError> {
     let version = entry.state.version();
     if event.version <= version {
         return Ok(Applied::Duplicate);
     }
     if event.version > version + 1 {
-        return Ok(Applied::Missing { from_version: version + 1 });
+        return Ok(Applied::Missing {
+            from_version: version + 1,
+        });
     }
     entry.state.advance(event)?;
     if !entry.changed {
@@ -164,16 +203,26 @@ impl State for OrderState {
         let Payload::Order(OrderEvent::Created(created)) = &event.payload else {
             return Err(corrupt("the first event of an order is not its creation"));
         };
-        let details = Some(OrderDetails { lines: created.lines.clone(), note: created.note.clone() });
-        Ok(OrderState { order: Order::created(OrderId(event.entity), created, event.time), details })
+        let details = Some(OrderDetails {
+            lines: created.lines.clone(),
+            note: created.note.clone(),
+        });
+        Ok(OrderState {
+            order: Order::created(OrderId(event.entity), created, event.time),
+            details,
+        })
     }
 
     fn advance(&mut self, event: &Event) -> Result<(), ViewError> {
         match &event.payload {
-            Payload::Order(OrderEvent::Created(_)) => return Err(corrupt("an order is created twice")),
+            Payload::Order(OrderEvent::Created(_)) => {
+                return Err(corrupt("an order is created twice"));
+            }
             Payload::Order(change) => self.order.apply(change, event.time),
             Payload::Unknown => self.order.version = event.version,
-            Payload::Customer(_) => return Err(corrupt("an event of a customer among those of an order")),
+            Payload::Customer(_) => {
+                return Err(corrupt("an event of a customer among those of an order"));
+            }
         }
         Ok(())
     }
@@ -194,15 +243,22 @@ impl State for CustomerState {
             return Err(corrupt("the first event of a customer is not its creation"));
         };
         let customer = Customer::created(CustomerId(event.entity), created, event.time);
-        Ok(CustomerState { customer, is_new: true })
+        Ok(CustomerState {
+            customer,
+            is_new: true,
+        })
     }
 
     fn advance(&mut self, event: &Event) -> Result<(), ViewError> {
         match &event.payload {
-            Payload::Customer(CustomerEvent::Created(_)) => return Err(corrupt("a customer is created twice")),
+            Payload::Customer(CustomerEvent::Created(_)) => {
+                return Err(corrupt("a customer is created twice"));
+            }
             Payload::Customer(change) => self.customer.apply(change, event.time),
             Payload::Unknown => self.customer.version = event.version,
-            Payload::Order(_) => return Err(corrupt("an event of an order among those of a customer")),
+            Payload::Order(_) => {
+                return Err(corrupt("an event of an order among those of a customer"));
+            }
         }
         Ok(())
     }
@@ -226,8 +282,14 @@ impl From<&OrderDocument> for OrderState {
             created_at: document.creation_time,
             updated_at: document.creation_time,
         };
-        let details = OrderDetails { lines: document.lines.clone(), note: document.note.clone() };
-        OrderState { order, details: Some(details) }
+        let details = OrderDetails {
+            lines: document.lines.clone(),
+            note: document.note.clone(),
+        };
+        OrderState {
+            order,
+            details: Some(details),
+        }
     }
 }
 
@@ -245,6 +307,9 @@ impl TryFrom<&CustomerDocument> for CustomerState {
             created_at: document.creation_time,
             updated_at: document.creation_time,
         };
-        Ok(CustomerState { customer, is_new: true })
+        Ok(CustomerState {
+            customer,
+            is_new: true,
+        })
     }
 }

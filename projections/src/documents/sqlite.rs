@@ -1,8 +1,10 @@
-//! The document view in SQLite files of the data directory, one for each generation ([`generations`]).
+//! The document view in SQLite files of the data directory, one for each generation
+//! ([`generations`]).
 //!
-//! SeaORM describes the tables (`tables`), creates them (`migrations`) and reads them (`reader`). The projector
-//! writes through a connection of its own (`writer`) with prepared statements made from the same description: a
-//! batch has thousands of rows, and building SeaORM statements for them costs several times what SQLite takes.
+//! SeaORM describes the tables (`tables`), creates them (`migrations`) and reads them (`reader`).
+//! The projector writes through a connection of its own (`writer`) with prepared statements made
+//! from the same description: a batch has thousands of rows, and building SeaORM statements for
+//! them costs several times what SQLite takes.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,30 +33,39 @@ pub const BACKEND: &str = "sqlite";
 
 /// How long a statement waits for a lock that another connection holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections for queries. Each is a thread of its own inside the driver, and more than the machine has cores do not
-/// answer sooner.
+/// Connections for queries. Each is a thread of its own inside the driver, and more than the
+/// machine has cores do not answer sooner.
 const READERS: u32 = 4;
-/// The page cache of one reading connection, in KiB. It is forgotten with each commit of the writer, so it is small.
+/// The page cache of one reading connection, in KiB. It is forgotten with each commit of the
+/// writer, so it is small.
 const READER_CACHE_KIB: u32 = 2 * 1024;
-/// So much of the file is read where the operating system has it, in bytes: as much as SQLite allows.
+/// So much of the file is read where the operating system has it, in bytes: as much as SQLite
+/// allows.
 const MAPPED_BYTES: i64 = 0x7fff_0000;
 
 /// Opens the first generation of the view in `directory`, creating or migrating it when need be.
 ///
 /// # Errors
 /// [`ViewError::Unavailable`] when the file cannot be opened or migrated.
-pub async fn open(directory: &Path) -> Result<(SqliteDocumentWriter, SqliteDocumentReader), ViewError> {
+pub async fn open(
+    directory: &Path,
+) -> Result<(SqliteDocumentWriter, SqliteDocumentReader), ViewError> {
     open_file(&generations::file(directory, 1)).await
 }
 
 async fn open_file(path: &Path) -> Result<(SqliteDocumentWriter, SqliteDocumentReader), ViewError> {
     let migration = connect(path, 1, |options| options.create_if_missing(true)).await?;
-    migrations::Migrator::up(&migration, None).await.map_err(unavailable)?;
+    migrations::Migrator::up(&migration, None)
+        .await
+        .map_err(unavailable)?;
     migration.close().await.map_err(unavailable)?;
     let writer = SqliteDocumentWriter::open(path)?;
     let cache = format!("-{READER_CACHE_KIB}");
-    let readers =
-        connect(path, READERS, move |options| options.pragma("query_only", "ON").pragma("cache_size", cache.clone()));
+    let readers = connect(path, READERS, move |options| {
+        options
+            .pragma("query_only", "ON")
+            .pragma("cache_size", cache.clone())
+    });
     Ok((writer, SqliteDocumentReader::new(readers.await?)))
 }
 
@@ -71,12 +82,23 @@ async fn connect(
 ) -> Result<DatabaseConnection, ViewError> {
     let file = PathBuf::from(path);
     let mut options = ConnectOptions::new("sqlite::memory:");
-    options.min_connections(1).max_connections(connections).sqlx_logging(false).map_sqlx_sqlite_opts(move |options| {
-        // The path is set here and not in the URL, where some of its characters would mean something else.
-        let options = options.filename(&file).in_memory(false).shared_cache(false).busy_timeout(BUSY_TIMEOUT);
-        let options = options.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Normal);
-        adjust(options.pragma("mmap_size", MAPPED_BYTES.to_string()))
-    });
+    options
+        .min_connections(1)
+        .max_connections(connections)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |options| {
+            // The path is set here and not in the URL, where some of its characters would mean
+            // something else.
+            let options = options
+                .filename(&file)
+                .in_memory(false)
+                .shared_cache(false)
+                .busy_timeout(BUSY_TIMEOUT);
+            let options = options
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Normal);
+            adjust(options.pragma("mmap_size", MAPPED_BYTES.to_string()))
+        });
     Database::connect(options).await.map_err(unavailable)
 }
 

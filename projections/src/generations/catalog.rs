@@ -1,6 +1,8 @@
-//! The steps a catalog takes: each gives the catalog to be saved next, and nothing else is ever saved.
+//! The steps a catalog takes: each gives the catalog to be saved next, and nothing else is ever
+//! saved.
 //!
-//! Beside the generation that answers there is at most one other: the one that is built, or the one kept to go back to.
+//! Beside the generation that answers there is at most one other: the one that is built, or the one
+//! kept to go back to.
 
 use domain::Timestamp;
 
@@ -14,7 +16,9 @@ const MAX_BOUND: usize = 1_000;
 impl Catalog {
     #[must_use]
     pub fn get(&self, number: u32) -> Option<&Generation> {
-        self.generations.iter().find(|generation| generation.number == number)
+        self.generations
+            .iter()
+            .find(|generation| generation.number == number)
     }
 
     /// The generation that answers.
@@ -26,30 +30,50 @@ impl Catalog {
     /// The generation that is being built.
     #[must_use]
     pub fn building(&self) -> Option<&Generation> {
-        self.beside().find(|generation| generation.stage != Stage::Ready)
+        self.beside()
+            .find(|generation| generation.stage != Stage::Ready)
     }
 
     /// The generation that one command goes back to.
     #[must_use]
     pub fn kept(&self) -> Option<&Generation> {
-        self.beside().find(|generation| generation.stage == Stage::Ready)
+        self.beside()
+            .find(|generation| generation.stage == Stage::Ready)
     }
 
     fn beside(&self) -> impl Iterator<Item = &Generation> {
-        self.generations.iter().filter(|generation| Some(generation.number) != self.live)
+        self.generations
+            .iter()
+            .filter(|generation| Some(generation.number) != self.live)
     }
 
     /// With a new generation to be built. Whatever else is beside the answering one makes room.
     #[must_use]
-    pub(crate) fn with_new(&self, definition: u32, from: BuildFrom, begun_at: Timestamp) -> Catalog {
+    pub(crate) fn with_new(
+        &self,
+        definition: u32,
+        from: BuildFrom,
+        begun_at: Timestamp,
+    ) -> Catalog {
         let number = self.newest.saturating_add(1);
         let stage = match from {
             BuildFrom::History => Stage::CatchingUp,
             BuildFrom::Entities => Stage::Copying,
         };
         let mut generations: Vec<Generation> = self.answering().cloned().into_iter().collect();
-        generations.push(Generation { number, definition, from, stage, begun_at, replaced_at: None });
-        Catalog { generations, newest: number, ..self.clone() }
+        generations.push(Generation {
+            number,
+            definition,
+            from,
+            stage,
+            begun_at,
+            replaced_at: None,
+        });
+        Catalog {
+            generations,
+            newest: number,
+            ..self.clone()
+        }
     }
 
     /// All rows are copied into a generation.
@@ -61,29 +85,41 @@ impl Catalog {
     /// Another generation answers; the one that has answered is kept.
     #[must_use]
     pub(crate) fn with_live(&self, number: u32, now: Timestamp) -> Catalog {
-        let mut next = Catalog { live: Some(number), ..self.with_stage(number, Stage::Ready) };
+        let mut next = Catalog {
+            live: Some(number),
+            ..self.with_stage(number, Stage::Ready)
+        };
         for generation in &mut next.generations {
-            generation.replaced_at = (generation.number != number).then(|| generation.replaced_at.unwrap_or(now));
+            generation.replaced_at =
+                (generation.number != number).then(|| generation.replaced_at.unwrap_or(now));
         }
         next
     }
 
-    /// A generation that was ready turns out to be empty. If it was the one that answers, the one that is kept takes its
-    /// place, and it is built again; until there is one that is ready, none answers.
+    /// A generation that was ready turns out to be empty. If it was the one that answers, the one
+    /// that is kept takes its place, and it is built again; until there is one that is ready, none
+    /// answers.
     #[must_use]
     pub(crate) fn with_lost(&self, number: u32) -> Catalog {
         if self.live != Some(number) || self.building().is_some() {
             let live = self.live.filter(|live| *live != number);
-            return Catalog { live, ..self.without(number) };
+            return Catalog {
+                live,
+                ..self.without(number)
+            };
         }
         let live = self.kept().map(|kept| kept.number);
-        Catalog { live, ..self.with_stage(number, Stage::CatchingUp) }
+        Catalog {
+            live,
+            ..self.with_stage(number, Stage::CatchingUp)
+        }
     }
 
     #[must_use]
     pub(crate) fn without(&self, number: u32) -> Catalog {
         let mut next = self.clone();
-        next.generations.retain(|generation| generation.number != number);
+        next.generations
+            .retain(|generation| generation.number != number);
         next
     }
 
@@ -104,7 +140,11 @@ impl Catalog {
 
     fn with_stage(&self, number: u32, stage: Stage) -> Catalog {
         let mut next = self.clone();
-        for generation in next.generations.iter_mut().filter(|generation| generation.number == number) {
+        for generation in next
+            .generations
+            .iter_mut()
+            .filter(|generation| generation.number == number)
+        {
             generation.stage = stage;
         }
         next
@@ -119,41 +159,66 @@ mod tests {
     const LATER: Timestamp = Timestamp::from_micros(9);
 
     fn numbers(catalog: &Catalog) -> Vec<u32> {
-        catalog.generations.iter().map(|generation| generation.number).collect()
+        catalog
+            .generations
+            .iter()
+            .map(|generation| generation.number)
+            .collect()
     }
 
     #[test]
     fn a_first_generation_is_built_before_it_answers() {
         let first = Catalog::default().with_new(1, BuildFrom::History, NOW);
         assert_eq!((first.live, first.newest), (None, 1));
-        assert_eq!(first.building().map(|generation| generation.number), Some(1));
+        assert_eq!(
+            first.building().map(|generation| generation.number),
+            Some(1)
+        );
         let live = first.with_live(1, NOW);
-        assert_eq!((live.live, live.building(), live.kept()), (Some(1), None, None));
+        assert_eq!(
+            (live.live, live.building(), live.kept()),
+            (Some(1), None, None)
+        );
     }
 
     #[test]
     fn the_generation_that_has_answered_is_kept_until_the_next_rebuild() {
-        let live = Catalog::default().with_new(1, BuildFrom::History, NOW).with_live(1, NOW);
+        let live = Catalog::default()
+            .with_new(1, BuildFrom::History, NOW)
+            .with_live(1, NOW);
         let building = live.with_new(1, BuildFrom::Entities, NOW);
-        assert_eq!(building.building().map(|generation| generation.stage), Some(Stage::Copying));
+        assert_eq!(
+            building.building().map(|generation| generation.stage),
+            Some(Stage::Copying)
+        );
         let swapped = building.with_copied(2).with_live(2, NOW);
         assert_eq!(swapped.kept().map(|generation| generation.number), Some(1));
-        assert_eq!(numbers(&swapped.with_new(1, BuildFrom::History, NOW)), [2, 3]);
+        assert_eq!(
+            numbers(&swapped.with_new(1, BuildFrom::History, NOW)),
+            [2, 3]
+        );
     }
 
     #[test]
     fn a_number_is_never_given_twice() {
-        let live = Catalog::default().with_new(1, BuildFrom::History, NOW).with_live(1, NOW);
+        let live = Catalog::default()
+            .with_new(1, BuildFrom::History, NOW)
+            .with_live(1, NOW);
         let given_up = live.with_new(1, BuildFrom::History, NOW).without(2);
         assert_eq!(given_up.with_new(1, BuildFrom::History, NOW).newest, 3);
     }
 
     #[test]
     fn going_back_keeps_the_other_one() {
-        let live = Catalog::default().with_new(1, BuildFrom::History, NOW).with_live(1, NOW);
+        let live = Catalog::default()
+            .with_new(1, BuildFrom::History, NOW)
+            .with_live(1, NOW);
         let swapped = live.with_new(1, BuildFrom::History, NOW).with_live(2, NOW);
         let back = swapped.with_live(1, LATER);
-        assert_eq!((back.live, back.kept().map(|generation| generation.number)), (Some(1), Some(2)));
+        assert_eq!(
+            (back.live, back.kept().map(|generation| generation.number)),
+            (Some(1), Some(2))
+        );
         // How long it is kept counts from then.
         assert_eq!(swapped.kept().and_then(|kept| kept.replaced_at), Some(NOW));
         assert_eq!(back.kept().and_then(|kept| kept.replaced_at), Some(LATER));
@@ -162,12 +227,20 @@ mod tests {
 
     #[test]
     fn a_generation_that_is_lost_is_built_again_and_meanwhile_the_kept_one_answers() {
-        let first = Catalog::default().with_new(1, BuildFrom::History, NOW).with_live(1, NOW);
+        let first = Catalog::default()
+            .with_new(1, BuildFrom::History, NOW)
+            .with_live(1, NOW);
         let alone = first.with_lost(1);
-        assert_eq!((alone.live, alone.building().map(|built| built.number)), (None, Some(1)));
+        assert_eq!(
+            (alone.live, alone.building().map(|built| built.number)),
+            (None, Some(1))
+        );
         let swapped = first.with_new(1, BuildFrom::History, NOW).with_live(2, NOW);
         let back = swapped.with_lost(2);
-        assert_eq!((back.live, back.building().map(|built| built.number)), (Some(1), Some(2)));
+        assert_eq!(
+            (back.live, back.building().map(|built| built.number)),
+            (Some(1), Some(2))
+        );
         assert_eq!(numbers(&swapped.with_lost(1)), [2]);
         // The one that is built takes its place when it is ready.
         let building = first.with_new(1, BuildFrom::History, NOW).with_lost(1);

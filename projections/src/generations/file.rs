@@ -1,7 +1,7 @@
 //! The catalog of an embedded view's generations, as a file beside them.
 //!
-//! It is replaced by renaming: the new text is on the disk before it takes the name, and the name before saving is
-//! over. So a crash leaves the catalog before or this one, whole.
+//! It is replaced by renaming: the new text is on the disk before it takes the name, and the name
+//! before saving is over. So a crash leaves the catalog before or this one, whole.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -39,13 +39,18 @@ impl CatalogFile {
     }
 }
 
-async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+async fn off_the_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
 }
 
 fn read(path: &Path) -> io::Result<Catalog> {
     match fs::read(path) {
-        Ok(text) => serde_json::from_slice(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
+        Ok(text) => serde_json::from_slice(&text)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Catalog::default()),
         Err(error) => Err(error),
     }
@@ -57,7 +62,9 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     file.write_all(text)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
-    let folder = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let folder = path
+        .parent()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     File::open(folder)?.sync_all()
 }
 
@@ -77,7 +84,12 @@ mod tests {
             begun_at: Timestamp::from_micros(7),
             replaced_at: Some(Timestamp::from_micros(8)),
         };
-        Catalog { live: Some(live), generations: vec![generation], newest: live + 1, bound: Vec::new() }
+        Catalog {
+            live: Some(live),
+            generations: vec![generation],
+            newest: live + 1,
+            bound: Vec::new(),
+        }
     }
 
     #[tokio::test]

@@ -14,7 +14,11 @@ pub(super) enum Decoded {
 }
 
 pub(super) fn decode(message: &Message) -> Decoded {
-    let (name, version, body) = (message.name.as_ref(), message.type_version, message.body.get());
+    let (name, version, body) = (
+        message.name.as_ref(),
+        message.type_version,
+        message.body.get(),
+    );
     let payload = match message.source.service {
         Service::Customers => CustomerEvent::decode(name, version, body).map(Payload::Customer),
         Service::Orders => OrderEvent::decode(name, version, body).map(Payload::Order),
@@ -22,8 +26,14 @@ pub(super) fn decode(message: &Message) -> Decoded {
     let payload = match payload {
         Ok(payload) => payload,
         Err(WireError::UnknownType { .. }) => Payload::Unknown,
-        Err(WireError::MalformedBody { name, version, source }) => {
-            return Decoded::Malformed(format!("malformed body of {name} version {version}: {source}"));
+        Err(WireError::MalformedBody {
+            name,
+            version,
+            source,
+        }) => {
+            return Decoded::Malformed(format!(
+                "malformed body of {name} version {version}: {source}"
+            ));
         }
     };
     Decoded::Event(Event {

@@ -14,8 +14,9 @@ use super::progress::Times;
 #[serde(rename_all = "camelCase")]
 pub struct SourceLag {
     pub source: ShardId,
-    /// How many sequences of the source's outbox lie between the view and the newest event. It counts the other messages
-    /// of the outbox too, so it is an upper bound of the events; exact counting would read them.
+    /// How many sequences of the source's outbox lie between the view and the newest event. It
+    /// counts the other messages of the outbox too, so it is an upper bound of the events; exact
+    /// counting would read them.
     pub events: u64,
     /// The time of the newest committed event minus that of the newest one taken in.
     #[serde(rename = "seconds", serialize_with = "as_seconds")]
@@ -32,9 +33,13 @@ pub struct Lag {
 }
 
 impl Lag {
-    /// Measures the lag. `times` are those of the committed events, where they are known; of a source that is behind the
-    /// log is read for what neither it nor they have at hand.
-    pub(crate) async fn measure(log: &dyn Log, committed: &Positions, times: &Times) -> Result<Lag, StoreError> {
+    /// Measures the lag. `times` are those of the committed events, where they are known; of a
+    /// source that is behind the log is read for what neither it nor they have at hand.
+    pub(crate) async fn measure(
+        log: &dyn Log,
+        committed: &Positions,
+        times: &Times,
+    ) -> Result<Lag, StoreError> {
         let mut lag = Lag::default();
         for (source, (position, head)) in sources_behind(log, committed) {
             let newest = match log.head_time(source) {
@@ -45,11 +50,17 @@ impl Lag {
                 None => time_at(log, source, position).await?,
                 known => known.copied(),
             };
-            let age = newest.zip(reached).map_or(Duration::ZERO, |(newest, reached)| newest.since(reached));
+            let age = newest
+                .zip(reached)
+                .map_or(Duration::ZERO, |(newest, reached)| newest.since(reached));
             let events = head.saturating_sub(position);
             lag.events = lag.events.saturating_add(events);
             lag.age = lag.age.max(age);
-            lag.sources.push(SourceLag { source, events, age });
+            lag.sources.push(SourceLag {
+                source,
+                events,
+                age,
+            });
         }
         Ok(lag)
     }
@@ -60,16 +71,32 @@ fn as_seconds<S: Serializer>(age: &Duration, serializer: S) -> Result<S::Ok, S::
 }
 
 /// The sources whose head is beyond the position, with both.
-pub(super) fn sources_behind(log: &dyn Log, positions: &Positions) -> BTreeMap<ShardId, (u64, u64)> {
+pub(super) fn sources_behind(
+    log: &dyn Log,
+    positions: &Positions,
+) -> BTreeMap<ShardId, (u64, u64)> {
     let place = |source| {
         let position = positions.get(&source).copied().unwrap_or(0);
         (source, (position, log.head(source, Destination::Events)))
     };
-    log.sources().into_iter().map(place).filter(|(_, (position, head))| position < head).collect()
+    log.sources()
+        .into_iter()
+        .map(place)
+        .filter(|(_, (position, head))| position < head)
+        .collect()
 }
 
-/// When the event at `sequence` happened; for 0, where nothing stands, that of the source's first event.
-async fn time_at(log: &dyn Log, source: ShardId, sequence: u64) -> Result<Option<Timestamp>, StoreError> {
+/// When the event at `sequence` happened; for 0, where nothing stands, that of the source's first
+/// event.
+async fn time_at(
+    log: &dyn Log,
+    source: ShardId,
+    sequence: u64,
+) -> Result<Option<Timestamp>, StoreError> {
     let before = sequence.saturating_sub(1);
-    Ok(log.read(source, Destination::Events, before, 1).await?.first().map(|message| message.time))
+    Ok(log
+        .read(source, Destination::Events, before, 1)
+        .await?
+        .first()
+        .map(|message| message.time))
 }

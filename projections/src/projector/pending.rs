@@ -1,4 +1,5 @@
-//! What was applied and is not committed yet: how much, since when, and which entity versions readers may wait for.
+//! What was applied and is not committed yet: how much, since when, and which entity versions
+//! readers may wait for.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,8 @@ use uuid::Uuid;
 use super::CommitPolicy;
 use crate::waiting::EntityVersions;
 
-/// A batch is committed when the bodies of its messages come to this much, however few they are: it bounds the memory
-/// of a batch of large orders.
+/// A batch is committed when the bodies of its messages come to this much, however few they are: it
+/// bounds the memory of a batch of large orders.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Debug)]
@@ -19,13 +20,21 @@ pub(super) struct Pending {
     messages: usize,
     bytes: usize,
     since: Option<Instant>,
-    /// While this is above zero each message is committed alone, to find the one whose data a commit refuses.
+    /// While this is above zero each message is committed alone, to find the one whose data a
+    /// commit refuses.
     careful: usize,
 }
 
 impl Pending {
     pub(super) fn new(policy: CommitPolicy) -> Self {
-        Pending { policy, entities: EntityVersions::new(), messages: 0, bytes: 0, since: None, careful: 0 }
+        Pending {
+            policy,
+            entities: EntityVersions::new(),
+            messages: 0,
+            bytes: 0,
+            since: None,
+            careful: 0,
+        }
     }
 
     /// One more message has been dealt with, of a body of so many bytes.
@@ -52,7 +61,11 @@ impl Pending {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        let at_most = if self.careful > 0 { 1 } else { self.policy.max_events.max(1) };
+        let at_most = if self.careful > 0 {
+            1
+        } else {
+            self.policy.max_events.max(1)
+        };
         self.messages >= at_most || self.bytes >= MAX_BYTES
     }
 
@@ -60,7 +73,8 @@ impl Pending {
     pub(super) fn time_left(&self) -> Option<Duration> {
         let rush = self.policy.rush.filter(|rush| self.messages >= rush.events);
         let linger = rush.map_or(self.policy.linger, |rush| rush.linger);
-        self.since.map(|since| linger.saturating_sub(since.elapsed()))
+        self.since
+            .map(|since| linger.saturating_sub(since.elapsed()))
     }
 
     pub(super) fn committed(&mut self) {

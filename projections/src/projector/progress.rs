@@ -1,4 +1,5 @@
-//! What is shown of a generation while its projector works: written by the projector, read by whoever asks.
+//! What is shown of a generation while its projector works: written by the projector, read by
+//! whoever asks.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,7 +36,8 @@ pub(crate) struct Progress {
     started: OnceLock<(Instant, u64)>,
     /// Events taken in since then.
     taken: AtomicU64,
-    /// When the newest event of each source happened that is committed, as far as it was taken in since then.
+    /// When the newest event of each source happened that is committed, as far as it was taken in
+    /// since then.
     times: Mutex<Times>,
 }
 
@@ -53,7 +55,11 @@ pub(crate) struct Fed {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        let shown = Snapshot { feeding: Feeding::CatchingUp, error: None, quarantined: Vec::new() };
+        let shown = Snapshot {
+            feeding: Feeding::CatchingUp,
+            error: None,
+            quarantined: Vec::new(),
+        };
         Progress {
             shown: Mutex::new(shown),
             started: OnceLock::new(),
@@ -71,18 +77,26 @@ impl Progress {
     }
 
     pub(crate) fn fed(&self) -> Fed {
-        let Some((begun, from)) = self.started.get() else { return Fed::default() };
-        Fed { from: *from, events: self.taken.load(Ordering::Relaxed), elapsed: begun.elapsed() }
+        let Some((begun, from)) = self.started.get() else {
+            return Fed::default();
+        };
+        Fed {
+            from: *from,
+            events: self.taken.load(Ordering::Relaxed),
+            elapsed: begun.elapsed(),
+        }
     }
 
     /// It starts from these positions, for the first time or again.
     pub(super) fn start(&self, positions: &Positions) {
-        self.started.get_or_init(|| (Instant::now(), positions.values().sum()));
+        self.started
+            .get_or_init(|| (Instant::now(), positions.values().sum()));
         self.lock_times().clear();
     }
 
     pub(super) fn committed(&self, events: usize, times: &Times) {
-        self.taken.fetch_add(u64::try_from(events).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.taken
+            .fetch_add(u64::try_from(events).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.lock_times().clone_from(times);
     }
 

@@ -1,4 +1,5 @@
-//! The entities of one view that are in quarantine, in memory; the view's own store keeps them over a restart.
+//! The entities of one view that are in quarantine, in memory; the view's own store keeps them over
+//! a restart.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +8,8 @@ use uuid::Uuid;
 
 use crate::port::QuarantinedEntity;
 
-/// With more entities than this in quarantine it is not the data that is bad but the release or the store: the
-/// projector stops taking events in, and the view is shown as failed.
+/// With more entities than this in quarantine it is not the data that is bad but the release or the
+/// store: the projector stops taking events in, and the view is shown as failed.
 pub(super) const MAX_QUARANTINED: usize = 10_000;
 
 #[derive(Debug, Default)]
@@ -18,7 +19,10 @@ pub(super) struct Quarantine {
 
 impl Quarantine {
     pub(super) fn restore(&mut self, entities: Vec<QuarantinedEntity>) {
-        self.entities = entities.into_iter().map(|entity| ((entity.source.service, entity.entity), entity)).collect();
+        self.entities = entities
+            .into_iter()
+            .map(|entity| ((entity.source.service, entity.entity), entity))
+            .collect();
     }
 
     pub(super) fn holds(&self, service: Service, entity: Uuid) -> bool {
@@ -31,7 +35,8 @@ impl Quarantine {
     }
 
     pub(super) fn insert(&mut self, entity: QuarantinedEntity) {
-        self.entities.insert((entity.source.service, entity.entity), entity);
+        self.entities
+            .insert((entity.source.service, entity.entity), entity);
     }
 
     pub(super) fn remove(&mut self, service: Service, entity: Uuid) -> Option<QuarantinedEntity> {

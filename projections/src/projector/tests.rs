@@ -28,8 +28,15 @@ async fn events_that_were_there_before_the_start_are_read() {
     }
     let bench = Bench::with_shop(shop, QUICK).await;
     bench.view.wait_until(&order(1_299, 2), SOON).await.unwrap();
-    bench.view.wait_until(&bench.all_versions(), SOON).await.unwrap();
-    eventually("the view is live", || async { bench.view.feeding() == Feeding::Following }).await;
+    bench
+        .view
+        .wait_until(&bench.all_versions(), SOON)
+        .await
+        .unwrap();
+    eventually("the view is live", || async {
+        bench.view.feeding() == Feeding::Following
+    })
+    .await;
     let lag = bench.view.lag(&*bench.shop.log).await.unwrap();
     assert_eq!((lag.events, lag.age), (0, Duration::ZERO));
 }
@@ -42,14 +49,20 @@ async fn catching_up_ends_although_more_is_committed_all_the_time() {
     }
     shop.log.busy.store(true, Ordering::Relaxed);
     let bench = Bench::with_shop(shop, QUICK).await;
-    eventually("the view is live", || async { bench.view.feeding() == Feeding::Following }).await;
+    eventually("the view is live", || async {
+        bench.view.feeding() == Feeding::Following
+    })
+    .await;
     bench.shows_the_shop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_delivered_again_changes_nothing() {
     let mut bench = Bench::start(QUICK).await;
-    let messages = [bench.shop.create_order(10, 1, 100), bench.shop.advance(10, 1).unwrap()];
+    let messages = [
+        bench.shop.create_order(10, 1, 100),
+        bench.shop.advance(10, 1).unwrap(),
+    ];
     bench.shop.log.deliver(messages.clone());
     bench.shop.log.deliver(messages.clone());
     bench.shows_the_shop().await;
@@ -73,12 +86,17 @@ async fn a_lost_message_is_read_when_the_next_one_shows_the_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_message_is_read_when_another_entity_shows_the_gap() {
     let mut bench = Bench::start(QUICK).await;
-    eventually("it is live", || async { bench.view.feeding() == Feeding::Following }).await;
+    eventually("it is live", || async {
+        bench.view.feeding() == Feeding::Following
+    })
+    .await;
     // Enough that every shard has lost some and delivers one.
     for number in 10..60 {
         bench.shop.create_order(number, 1, 100);
     }
-    let shown: Vec<_> = (60..110).map(|number| bench.shop.create_order(number, 1, 100)).collect();
+    let shown: Vec<_> = (60..110)
+        .map(|number| bench.shop.create_order(number, 1, 100))
+        .collect();
     bench.shop.log.deliver(shown);
     bench.shows_the_shop().await;
 }
@@ -86,7 +104,10 @@ async fn a_lost_message_is_read_when_another_entity_shows_the_gap() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_last_message_is_found_by_the_check() {
     let mut bench = Bench::start(QUICK).await;
-    eventually("it is live", || async { bench.view.feeding() == Feeding::Following }).await;
+    eventually("it is live", || async {
+        bench.view.feeding() == Feeding::Following
+    })
+    .await;
     bench.shop.create_order(10, 1, 100);
     bench.view.wait_until(&order(10, 1), SOON).await.unwrap();
 }
@@ -97,13 +118,24 @@ async fn an_order_of_an_unknown_customer_makes_no_customer() {
     let message = bench.shop.create_order(10, 99, 100);
     bench.shop.log.deliver([message]);
     bench.shows_the_shop().await;
-    assert!(bench.reader.customer(CustomerId(Uuid::from_u128(99)), 100).await.unwrap().value.is_none());
+    assert!(
+        bench
+            .reader
+            .customer(CustomerId(Uuid::from_u128(99)), 100)
+            .await
+            .unwrap()
+            .value
+            .is_none()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_gets_its_commit_at_once_and_need_not_wait_for_the_batch() {
     let mut bench = Bench::start(LAZY).await;
-    eventually("it is live", || async { bench.view.feeding() == Feeding::Following }).await;
+    eventually("it is live", || async {
+        bench.view.feeding() == Feeding::Following
+    })
+    .await;
     let message = bench.shop.create_order(10, 1, 100);
     bench.shop.log.deliver([message]);
     bench.view.wait_until(&order(10, 1), SOON).await.unwrap();
@@ -129,7 +161,10 @@ async fn what_was_applied_and_not_committed_is_read_again_after_a_restart() {
     bench.faults.lock().unwrap().commits = 3;
     let message = bench.shop.advance(10, 1).unwrap();
     bench.shop.log.deliver([message]);
-    eventually("the view has failed", || async { bench.view.feeding() == Feeding::Failed }).await;
+    eventually("the view has failed", || async {
+        bench.view.feeding() == Feeding::Failed
+    })
+    .await;
     assert_eq!(bench.state(10).await, Some(OrderState::Pending));
     bench.shows_the_shop().await;
     let bench = bench.restart().await;
@@ -143,15 +178,27 @@ async fn a_commit_is_finished_when_nothing_follows_and_at_the_end() {
     let (source, sequence) = (message.source, message.sequence);
     bench.shop.log.deliver([message]);
     let finished = || bench.faults.lock().unwrap().finished.clone();
-    eventually("it is finished", || async { finished().get(&source) == Some(&sequence) }).await;
+    eventually("it is finished", || async {
+        finished().get(&source) == Some(&sequence)
+    })
+    .await;
     let mut bench = Bench::start(LAZY).await;
-    eventually("it is live", || async { bench.view.feeding() == Feeding::Following }).await;
+    eventually("it is live", || async {
+        bench.view.feeding() == Feeding::Following
+    })
+    .await;
     let message = bench.shop.create_order(10, 1, 100);
     let (source, sequence) = (message.source, message.sequence);
     bench.shop.log.deliver([message]);
-    eventually("it was taken in", || async { bench.faults.lock().unwrap().largest_batch > 0 }).await;
+    eventually("it was taken in", || async {
+        bench.faults.lock().unwrap().largest_batch > 0
+    })
+    .await;
     bench.view.stop().await;
-    assert_eq!(bench.faults.lock().unwrap().finished.get(&source), Some(&sequence));
+    assert_eq!(
+        bench.faults.lock().unwrap().finished.get(&source),
+        Some(&sequence)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,46 +213,106 @@ async fn a_panic_in_the_view_does_not_end_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_does_not_answer_is_tried_again() {
     let mut bench = Bench::start(QUICK).await;
-    bench.shop.log.failing.store(true, std::sync::atomic::Ordering::Relaxed);
+    bench
+        .shop
+        .log
+        .failing
+        .store(true, std::sync::atomic::Ordering::Relaxed);
     bench.shop.create_order(10, 1, 100);
     let message = bench.shop.advance(10, 1).unwrap();
     bench.shop.log.deliver([message]);
-    eventually("the view has failed", || async { bench.view.feeding() == Feeding::Failed }).await;
-    bench.shop.log.failing.store(false, std::sync::atomic::Ordering::Relaxed);
+    eventually("the view has failed", || async {
+        bench.view.feeding() == Feeding::Failed
+    })
+    .await;
+    bench
+        .shop
+        .log
+        .failing
+        .store(false, std::sync::atomic::Ordering::Relaxed);
     bench.shows_the_shop().await;
 }
 
 async fn one_is_in_quarantine(bench: &mut Bench) {
     let bad = Uuid::from_u128(10);
-    let created: Vec<_> = (10..20).map(|number| bench.shop.create_order(number, 1, 100)).collect();
+    let created: Vec<_> = (10..20)
+        .map(|number| bench.shop.create_order(number, 1, 100))
+        .collect();
     bench.shop.log.deliver(created);
-    let approved: Vec<_> = (10..20).filter_map(|number| bench.shop.advance(number, 1)).collect();
+    let approved: Vec<_> = (10..20)
+        .filter_map(|number| bench.shop.advance(number, 1))
+        .collect();
     bench.shop.log.deliver(approved);
     for number in 11..20 {
-        bench.view.wait_until(&order(number, 2), SOON).await.unwrap();
+        bench
+            .view
+            .wait_until(&order(number, 2), SOON)
+            .await
+            .unwrap();
     }
-    eventually("it is in quarantine", || async { !bench.view.shown().quarantined.is_empty() }).await;
+    eventually("it is in quarantine", || async {
+        !bench.view.shown().quarantined.is_empty()
+    })
+    .await;
     let status = bench.view.shown();
-    assert_eq!(status.quarantined.iter().map(|parked| parked.entity).collect::<Vec<_>>(), [bad]);
-    // A later event of the same entity is parked too, and no reader is told that it has been reached.
+    assert_eq!(
+        status
+            .quarantined
+            .iter()
+            .map(|parked| parked.entity)
+            .collect::<Vec<_>>(),
+        [bad]
+    );
+    // A later event of the same entity is parked too, and no reader is told that it has been
+    // reached.
     let message = bench.shop.advance(10, 1).unwrap();
     bench.shop.log.deliver([message]);
-    let error = bench.view.wait_until(&order(10, 3), Duration::from_millis(50)).await.unwrap_err();
+    let error = bench
+        .view
+        .wait_until(&order(10, 3), Duration::from_millis(50))
+        .await
+        .unwrap_err();
     assert!(matches!(error, ViewError::Behind { .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_cannot_be_applied_stops_its_entity_alone_until_it_is_replayed() {
     let mut bench = Bench::start(QUICK).await;
-    bench.faults.lock().unwrap().poisoned.insert(Uuid::from_u128(10));
+    bench
+        .faults
+        .lock()
+        .unwrap()
+        .poisoned
+        .insert(Uuid::from_u128(10));
     one_is_in_quarantine(&mut bench).await;
     assert_eq!(bench.state(10).await, Some(OrderState::Pending));
     let bench = bench.restart().await;
-    eventually("the quarantine is kept", || async { bench.view.shown().quarantined.len() == 1 }).await;
-    assert!(!bench.view.replay(Service::Orders, Uuid::from_u128(10)).await.unwrap());
-    assert!(!bench.view.replay(Service::Orders, Uuid::from_u128(11)).await.unwrap());
+    eventually("the quarantine is kept", || async {
+        bench.view.shown().quarantined.len() == 1
+    })
+    .await;
+    assert!(
+        !bench
+            .view
+            .replay(Service::Orders, Uuid::from_u128(10))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !bench
+            .view
+            .replay(Service::Orders, Uuid::from_u128(11))
+            .await
+            .unwrap()
+    );
     bench.faults.lock().unwrap().poisoned.clear();
-    assert!(bench.view.replay(Service::Orders, Uuid::from_u128(10)).await.unwrap());
+    assert!(
+        bench
+            .view
+            .replay(Service::Orders, Uuid::from_u128(10))
+            .await
+            .unwrap()
+    );
     bench.shows_the_shop().await;
     let bench = bench.restart().await;
     bench.shows_the_shop().await;
@@ -215,11 +322,22 @@ async fn an_event_that_cannot_be_applied_stops_its_entity_alone_until_it_is_repl
 #[tokio::test(flavor = "multi_thread")]
 async fn the_culprit_of_a_refused_commit_is_found_and_the_others_go_on() {
     let mut bench = Bench::start(QUICK).await;
-    bench.faults.lock().unwrap().refused.insert(Uuid::from_u128(10));
+    bench
+        .faults
+        .lock()
+        .unwrap()
+        .refused
+        .insert(Uuid::from_u128(10));
     one_is_in_quarantine(&mut bench).await;
     assert_eq!(bench.state(10).await, None);
     bench.faults.lock().unwrap().refused.clear();
-    assert!(bench.view.replay(Service::Orders, Uuid::from_u128(10)).await.unwrap());
+    assert!(
+        bench
+            .view
+            .replay(Service::Orders, Uuid::from_u128(10))
+            .await
+            .unwrap()
+    );
     bench.shows_the_shop().await;
 }
 
@@ -228,13 +346,19 @@ async fn a_malformed_event_is_parked_and_one_of_an_unknown_type_only_counts() {
     let mut bench = Bench::start(QUICK).await;
     let (good, bad) = (Uuid::from_u128(10), Uuid::from_u128(11));
     let log = Arc::clone(&bench.shop.log);
-    log.deliver([bench.shop.create_order(10, 1, 100), bench.shop.create_order(11, 1, 100)]);
+    log.deliver([
+        bench.shop.create_order(10, 1, 100),
+        bench.shop.create_order(11, 1, 100),
+    ]);
     log.deliver([log.commit(Service::Orders, good, 2, "order.praised", "{}")]);
     log.deliver([log.commit(Service::Orders, bad, 2, "order.approved", "[7]")]);
     log.deliver([log.commit(Service::Orders, good, 3, "order.shipped", "{}")]);
     bench.view.wait_until(&order(10, 3), SOON).await.unwrap();
     assert_eq!(bench.state(10).await, Some(OrderState::Shipped));
-    eventually("it is parked", || async { bench.view.shown().quarantined.len() == 1 }).await;
+    eventually("it is parked", || async {
+        bench.view.shown().quarantined.len() == 1
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,8 +367,19 @@ async fn batches_are_bounded() {
     for number in 10..400 {
         shop.create_order(number, 1, 100);
     }
-    let bench = Bench::with_shop(shop, CommitPolicy { max_events: 16, ..LAZY }).await;
-    bench.view.wait_until(&bench.all_versions(), SOON).await.unwrap();
+    let bench = Bench::with_shop(
+        shop,
+        CommitPolicy {
+            max_events: 16,
+            ..LAZY
+        },
+    )
+    .await;
+    bench
+        .view
+        .wait_until(&bench.all_versions(), SOON)
+        .await
+        .unwrap();
     assert!(bench.faults.lock().unwrap().largest_batch <= 16);
 }
 
@@ -254,7 +389,8 @@ enum Way {
     Deliver,
     Lose,
     Twice,
-    /// Together with the message after it, which is delivered first when it comes from another source.
+    /// Together with the message after it, which is delivered first when it comes from another
+    /// source.
     Swap,
 }
 
@@ -304,7 +440,8 @@ proptest! {
                 match step.3 {
                     Way::Deliver => {
                         bench.shop.log.deliver(std::iter::once(message).chain(held.drain(..)));
-                        // Without a pause now and then all would be read at the end and nothing taken live.
+                        // Without a pause now and then all would be read at the end and nothing
+                        // taken live.
                         if step.2.is_multiple_of(3) {
                             bench.view.wait_until(&token, SOON).await.unwrap();
                         }

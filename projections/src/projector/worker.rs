@@ -1,4 +1,5 @@
-//! The projector's thread: waits for what comes, takes messages in, commits, and starts again after an error.
+//! The projector's thread: waits for what comes, takes messages in, commits, and starts again after
+//! an error.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -25,8 +26,8 @@ mod healing;
 
 /// How many deliveries are taken from the queue at once.
 const MAX_DELIVERIES: usize = 64;
-/// How often the heads of the log are compared with the positions: it finds a last message that was lost on the way,
-/// behind which no other comes that would show the gap.
+/// How often the heads of the log are compared with the positions: it finds a last message that was
+/// lost on the way, behind which no other comes that would show the gap.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 /// When no other commit has followed on one by then, its positions are stored by themselves.
 const FINISH_AFTER: Duration = Duration::from_millis(100);
@@ -34,7 +35,8 @@ const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 const MAX_BACK_OFF: Duration = Duration::from_secs(5);
 /// Readers wait meanwhile.
 const MAX_REST: Duration = Duration::from_secs(1);
-/// What fails for so long is told to readers at once; before that it may be over when they have waited a little.
+/// What fails for so long is told to readers at once; before that it may be over when they have
+/// waited a little.
 const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// What a worker is made of.
@@ -63,7 +65,8 @@ pub(super) struct Worker {
     next_check: Instant,
     /// The positions of the newest commit may not be stored; when they are stored by themselves.
     unfinished: Option<Instant>,
-    /// It was asked to stop: a last commit that fails is not tried again, its events are read after the next start.
+    /// It was asked to stop: a last commit that fails is not tried again, its events are read after
+    /// the next start.
     stopping: bool,
     /// The heads of the log at the last check.
     heads: Positions,
@@ -99,8 +102,8 @@ impl Worker {
         }
     }
 
-    /// Works until it is asked to stop. After an error, or a panic of the view's code, it starts again from what the
-    /// view has stored, with growing delay.
+    /// Works until it is asked to stop. After an error, or a panic of the view's code, it starts
+    /// again from what the view has stored, with growing delay.
     pub(super) fn run(mut self) {
         let mut back_off = FIRST_BACK_OFF;
         loop {
@@ -134,7 +137,12 @@ impl Worker {
 
     /// Waits out a delay; true when it was asked to stop meanwhile.
     fn rest(&mut self, delay: Duration) -> bool {
-        let Parts { runtime, requests, definition, .. } = &mut self.parts;
+        let Parts {
+            runtime,
+            requests,
+            definition,
+            ..
+        } = &mut self.parts;
         let view = definition.name;
         runtime.block_on(async {
             tokio::time::timeout(delay, async {
@@ -163,7 +171,10 @@ impl Worker {
         self.parts.progress.working(Feeding::CatchingUp);
         let view = self.parts.definition.name;
         let caught_up = background::run(format!("catch-{view}"), || self.catch_up());
-        caught_up.map_err(|error| ViewError::Unavailable { view, source: error.into() })??;
+        caught_up.map_err(|error| ViewError::Unavailable {
+            view,
+            source: error.into(),
+        })??;
         self.parts.progress.working(Feeding::Following);
         self.failing_since = None;
         loop {
@@ -174,11 +185,19 @@ impl Worker {
                         self.receive(message)?;
                     }
                 }
-                Wake::Request(Request::Replay { service, entity, answer }) => {
+                Wake::Request(Request::Replay {
+                    service,
+                    entity,
+                    answer,
+                }) => {
                     let outcome = self.replay(service, entity);
                     self.answer(answer, outcome)?;
                 }
-                Wake::Request(Request::Heal { source, entity, answer }) => {
+                Wake::Request(Request::Heal {
+                    source,
+                    entity,
+                    answer,
+                }) => {
                     let outcome = self.heal(source, entity);
                     self.answer(answer, outcome)?;
                 }
@@ -186,7 +205,10 @@ impl Worker {
                     self.commit()?;
                     // Who has given up waiting lets it go on at once.
                     let _ = resting.send(());
-                    let _ = self.parts.runtime.block_on(async { tokio::time::timeout(MAX_REST, go_on).await });
+                    let _ = self
+                        .parts
+                        .runtime
+                        .block_on(async { tokio::time::timeout(MAX_REST, go_on).await });
                 }
                 Wake::Request(Request::Stop) => {
                     self.stopping = true;
@@ -201,7 +223,8 @@ impl Worker {
         }
     }
 
-    /// Answers a request. After an error that is not of the data the worker starts again, as after any other.
+    /// Answers a request. After an error that is not of the data the worker starts again, as after
+    /// any other.
     fn answer<T>(
         &self,
         to: oneshot::Sender<Result<T, ViewError>>,
@@ -209,9 +232,10 @@ impl Worker {
     ) -> Result<(), ViewError> {
         let failure = match &outcome {
             Ok(_) | Err(ViewError::Conflict { .. }) => Ok(()),
-            Err(error) => {
-                Err(ViewError::Unavailable { view: self.parts.definition.name, source: describe(error).into() })
-            }
+            Err(error) => Err(ViewError::Unavailable {
+                view: self.parts.definition.name,
+                source: describe(error).into(),
+            }),
         };
         // Nobody waits any more when this fails.
         let _ = to.send(outcome);
@@ -226,15 +250,24 @@ impl Worker {
         self.positions = self.parts.writer.positions()?;
         self.times.clear();
         self.parts.progress.start(&self.positions);
-        self.quarantine.restore(self.parts.writer.quarantined(MAX_QUARANTINED)?);
+        self.quarantine
+            .restore(self.parts.writer.quarantined(MAX_QUARANTINED)?);
         self.show_quarantine();
-        self.parts.waiting.advance(&EntityVersions::new(), &self.positions);
+        self.parts
+            .waiting
+            .advance(&EntityVersions::new(), &self.positions);
         Ok(())
     }
 
     fn next_wake(&mut self) -> Wake {
         let time_left = self.pending.time_left().unwrap_or(CHECK_EVERY);
-        let Parts { runtime, deliveries, requests, waiting, .. } = &mut self.parts;
+        let Parts {
+            runtime,
+            deliveries,
+            requests,
+            waiting,
+            ..
+        } = &mut self.parts;
         let (next_check, finish) = (self.next_check, self.unfinished);
         runtime.block_on(async {
             let mut gathered = Vec::new();
@@ -242,7 +275,8 @@ impl Worker {
                 biased;
                 request = requests.recv() => Wake::Request(request.unwrap_or(Request::Stop)),
                 () = tokio::time::sleep_until(next_check.into()) => Wake::Check,
-                // The log ends its deliveries when it is shut down; what is left is found by the checks.
+                // The log ends its deliveries when it is shut down; what is left is found by the
+                // checks.
                 received = deliveries.recv_many(&mut gathered, MAX_DELIVERIES), if !deliveries.is_closed() || !deliveries.is_empty() => {
                     if received == 0 { Wake::Commit } else { Wake::Deliveries(gathered) }
                 }
@@ -269,7 +303,11 @@ impl Worker {
         self.positions.insert(message.source, message.sequence);
         self.times.insert(message.source, message.time);
         self.pending.add_message(message.body.get().len());
-        if self.pending.is_full() { self.commit() } else { Ok(()) }
+        if self.pending.is_full() {
+            self.commit()
+        } else {
+            Ok(())
+        }
     }
 
     fn apply(&mut self, event: Event) -> Result<(), ViewError> {
@@ -285,17 +323,27 @@ impl Worker {
 
     fn taken(&mut self, event: Event) {
         let unknown = matches!(event.payload, Payload::Unknown);
-        self.parts.metrics.event(if unknown { Outcome::Unknown } else { Outcome::Applied });
-        self.pending.add_entity(event.source.service, event.entity, event.version);
+        self.parts.metrics.event(if unknown {
+            Outcome::Unknown
+        } else {
+            Outcome::Applied
+        });
+        self.pending
+            .add_entity(event.source.service, event.entity, event.version);
         self.newest = Some(event);
     }
 
     /// Commits when the batch is full, has gathered long enough, or has what a reader waits for.
     fn commit_if_due(&mut self) -> Result<(), ViewError> {
-        let Some(time_left) = self.pending.time_left() else { return Ok(()) };
+        let Some(time_left) = self.pending.time_left() else {
+            return Ok(());
+        };
         let due = time_left.is_zero()
             || self.pending.is_full()
-            || self.parts.waiting.wants(self.pending.entities(), &self.positions);
+            || self
+                .parts
+                .waiting
+                .wants(self.pending.entities(), &self.positions);
         if due { self.commit() } else { Ok(()) }
     }
 
@@ -307,8 +355,12 @@ impl Worker {
         match self.parts.writer.commit(&self.positions) {
             Ok(()) => {
                 self.parts.metrics.commit(started.elapsed());
-                self.parts.progress.committed(self.pending.messages(), &self.times);
-                self.parts.waiting.advance(self.pending.entities(), &self.positions);
+                self.parts
+                    .progress
+                    .committed(self.pending.messages(), &self.times);
+                self.parts
+                    .waiting
+                    .advance(self.pending.entities(), &self.positions);
                 self.pending.committed();
                 self.newest = None;
                 self.unfinished = Some(Instant::now() + FINISH_AFTER);

@@ -1,23 +1,26 @@
 //! How text becomes words: the one analysis of indexing, searching and highlighting.
 //!
-//! Text is split at everything that is neither letter nor digit (Unicode), put into lower case, folded to ASCII where
-//! there is an equivalent (`é` → `e`), cut after 255 characters (as UTF-16 counts them), and freed of the English plural
-//! ([`singular`]).
+//! Text is split at everything that is neither letter nor digit (Unicode), put into lower case,
+//! folded to ASCII where there is an equivalent (`é` → `e`), cut after 255 characters (as UTF-16
+//! counts them), and freed of the English plural ([`singular`]).
 //!
-//! An index holds a word *and* its singular, at the same position. A search for a word looks for the singular; a
-//! search for a prefix looks at both, so that `bagels*` and `berry*` find what one expects. No singular is ever the
-//! plural of another word (see [`singular`]), so the words kept as they are written never match by accident.
+//! An index holds a word *and* its singular, at the same position. A search for a word looks for
+//! the singular; a search for a prefix looks at both, so that `bagels*` and `berry*` find what one
+//! expects. No singular is ever the plural of another word (see [`singular`]), so the words kept as
+//! they are written never match by accident.
 //!
-//! Elasticsearch is given the words analysed here: it splits them at white space, which no word holds, and nothing else.
+//! Elasticsearch is given the words analysed here: it splits them at white space, which no word
+//! holds, and nothing else.
 
 use tantivy::tokenizer::{
-    AsciiFoldingFilter, LowerCaser, SimpleTokenizer, TextAnalyzer, Token, TokenFilter, TokenStream, Tokenizer,
+    AsciiFoldingFilter, LowerCaser, SimpleTokenizer, TextAnalyzer, Token, TokenFilter, TokenStream,
+    Tokenizer,
 };
 
 use crate::search::singular::{Singular, singular};
 
-/// Longer words are cut here, in the index and in queries alike. Counted in UTF-16 units, as Elasticsearch does, which
-/// would make two words of a longer one.
+/// Longer words are cut here, in the index and in queries alike. Counted in UTF-16 units, as
+/// Elasticsearch does, which would make two words of a longer one.
 pub const MAX_WORD_CHARS: usize = 255;
 
 /// A word of a text, and where it stands in it.
@@ -51,7 +54,11 @@ impl Analyzer {
     pub fn words(&mut self, text: &str) -> Vec<Word> {
         let mut words = Vec::new();
         self.0.token_stream(text).process(&mut |token| {
-            words.push(Word { text: token.text.clone(), start: token.offset_from, end: token.offset_to });
+            words.push(Word {
+                text: token.text.clone(),
+                start: token.offset_from,
+                end: token.offset_to,
+            });
         });
         words
     }
@@ -140,7 +147,10 @@ impl<T: Tokenizer> Tokenizer for AndSingularTokenizer<T> {
     type TokenStream<'a> = AndSingularStream<T::TokenStream<'a>>;
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> Self::TokenStream<'a> {
-        AndSingularStream { tail: self.0.token_stream(text), done: true }
+        AndSingularStream {
+            tail: self.0.token_stream(text),
+            done: true,
+        }
     }
 }
 
@@ -184,7 +194,9 @@ mod tests {
 
     fn indexed(text: &str) -> Vec<(String, usize)> {
         let mut tokens = Vec::new();
-        index_analyzer().token_stream(text).process(&mut |token| tokens.push((token.text.clone(), token.position)));
+        index_analyzer()
+            .token_stream(text)
+            .process(&mut |token| tokens.push((token.text.clone(), token.position)));
         tokens
     }
 
@@ -192,8 +204,14 @@ mod tests {
     fn words_are_split_folded_and_kept_beside_their_singular() {
         assert_eq!(
             indexed("Fresh BAGELS, crème-brûlée"),
-            [("fresh", 0), ("bagels", 1), ("bagel", 1), ("creme", 2), ("brulee", 3)]
-                .map(|(word, position)| (word.to_owned(), position))
+            [
+                ("fresh", 0),
+                ("bagels", 1),
+                ("bagel", 1),
+                ("creme", 2),
+                ("brulee", 3)
+            ]
+            .map(|(word, position)| (word.to_owned(), position))
         );
     }
 
@@ -213,7 +231,10 @@ mod tests {
         let mut analyzer = Analyzer::default();
         for character in (char::MIN..=char::MAX).filter(|character| !character.is_ascii()) {
             for word in analyzer.words(character.encode_utf8(&mut [0; 4])) {
-                assert!(!word.text.contains(char::is_whitespace) && !word.text.is_empty(), "{character:?}");
+                assert!(
+                    !word.text.contains(char::is_whitespace) && !word.text.is_empty(),
+                    "{character:?}"
+                );
             }
         }
     }

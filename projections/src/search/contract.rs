@@ -4,16 +4,17 @@
 //! search_contract!(embedded, || { /* make an empty place, return how to make the store on it */ });
 //! ```
 //!
-//! The store is made and opened again and again by the tests that end a backend in the middle of its work. A backend
-//! that needs a server says so as a third argument, an attribute that leaves its tests out: `#[ignore = "needs …"]`.
+//! The store is made and opened again and again by the tests that end a backend in the middle of
+//! its work. A backend that needs a server says so as a third argument, an attribute that leaves
+//! its tests out: `#[ignore = "needs …"]`.
 
 use std::sync::Arc;
 
 use domain::customer::CustomerCreated;
 use domain::order::{NoDetails, OrderApproved, OrderCreated, OrderRejected};
 use domain::{
-    CustomerEvent, CustomerId, Money, OrderEvent, OrderId, OrderLine, OrderState, RejectionReason, Service, ShardId,
-    Timestamp,
+    CustomerEvent, CustomerId, Money, OrderEvent, OrderId, OrderLine, OrderState, RejectionReason,
+    Service, ShardId, Timestamp,
 };
 use store::Positions;
 use uuid::Uuid;
@@ -121,10 +122,19 @@ pub(crate) const SHARD: ShardId = ShardId::new(Service::Orders, 3);
 
 impl Shop {
     pub(crate) fn new(open: Open) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .build()
+            .unwrap();
         let store = open();
         let opened = Some(runtime.block_on(store.open(1)).unwrap());
-        Shop { open, store, opened, runtime, sequence: 0 }
+        Shop {
+            open,
+            store,
+            opened,
+            runtime,
+            sequence: 0,
+        }
     }
 
     /// Ends the backend as a crash does, and opens it again.
@@ -207,26 +217,43 @@ impl Shop {
 
     /// The ids found, smallest first; the total must be their number.
     fn ids(&self, query: SearchQuery) -> Vec<u128> {
-        let page = self.search(SearchQuery { limit: 200, ..query });
-        let mut ids: Vec<u128> = page.hits.iter().map(|hit| hit.document.order_id.0.as_u128()).collect();
+        let page = self.search(SearchQuery {
+            limit: 200,
+            ..query
+        });
+        let mut ids: Vec<u128> = page
+            .hits
+            .iter()
+            .map(|hit| hit.document.order_id.0.as_u128())
+            .collect();
         assert_eq!(page.total, ids.len() as u64);
         ids.sort_unstable();
         ids
     }
 
     fn find(&self, text: &str) -> Vec<u128> {
-        self.ids(SearchQuery { text: Some(text.to_owned()), ..SearchQuery::default() })
+        self.ids(SearchQuery {
+            text: Some(text.to_owned()),
+            ..SearchQuery::default()
+        })
     }
 
     /// What waiting readers are told; 0 when the order is unknown.
     fn versions_of(&self, orders: &[u128]) -> Vec<u64> {
-        let entities: Vec<_> = orders.iter().map(|order| (Service::Orders, Uuid::from_u128(*order))).collect();
+        let entities: Vec<_> = orders
+            .iter()
+            .map(|order| (Service::Orders, Uuid::from_u128(*order)))
+            .collect();
         let versions = &self.opened.as_ref().unwrap().versions;
-        self.runtime.block_on(versions.versions_of(&entities)).unwrap()
+        self.runtime
+            .block_on(versions.versions_of(&entities))
+            .unwrap()
     }
 
     fn version_of(&self, order: u128) -> Option<u64> {
-        self.runtime.block_on(self.reader().version_of(OrderId(Uuid::from_u128(order)))).unwrap()
+        self.runtime
+            .block_on(self.reader().version_of(OrderId(Uuid::from_u128(order))))
+            .unwrap()
     }
 }
 
@@ -243,12 +270,24 @@ pub(crate) struct Sample {
 
 impl Sample {
     fn new(id: u128) -> Self {
-        Sample { id, customer: 1, total: 100, time: 1_000, lines: Vec::new(), note: None }
+        Sample {
+            id,
+            customer: 1,
+            total: 100,
+            time: 1_000,
+            lines: Vec::new(),
+            note: None,
+        }
     }
 
     fn line(mut self, sku: &str, name: &str) -> Self {
         let unit_price = Money::from_cents(100);
-        self.lines.push(OrderLine { sku: sku.to_owned(), name: name.to_owned(), quantity: 1, unit_price });
+        self.lines.push(OrderLine {
+            sku: sku.to_owned(),
+            name: name.to_owned(),
+            quantity: 1,
+            unit_price,
+        });
         self
     }
 
@@ -284,11 +323,16 @@ impl Sample {
 }
 
 fn approved(name: Option<&str>) -> OrderEvent {
-    OrderEvent::Approved(OrderApproved { customer_name: name.map(str::to_owned) })
+    OrderEvent::Approved(OrderApproved {
+        customer_name: name.map(str::to_owned),
+    })
 }
 
 fn rejected() -> OrderEvent {
-    OrderEvent::Rejected(OrderRejected { reason: RejectionReason::InsufficientCredit, customer_name: None })
+    OrderEvent::Rejected(OrderRejected {
+        reason: RejectionReason::InsufficientCredit,
+        customer_name: None,
+    })
 }
 
 fn shipped() -> OrderEvent {
@@ -296,5 +340,8 @@ fn shipped() -> OrderEvent {
 }
 
 fn customer_created() -> CustomerEvent {
-    CustomerEvent::Created(CustomerCreated { name: "Ada Park".to_owned(), credit_limit: Money::from_cents(1) })
+    CustomerEvent::Created(CustomerCreated {
+        name: "Ada Park".to_owned(),
+        credit_limit: Money::from_cents(1),
+    })
 }

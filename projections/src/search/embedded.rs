@@ -1,12 +1,14 @@
 //! The embedded search view: a tantivy index in the data folder.
 //!
-//! Each generation is a folder ([`store`]). One writer feeds it, on its projector's thread; readers see whole commits, each
-//! with the positions it was made with. Both become durable a moment later (`lazy_directory`).
+//! Each generation is a folder ([`store`]). One writer feeds it, on its projector's thread; readers
+//! see whole commits, each with the positions it was made with. Both become durable a moment later
+//! (`lazy_directory`).
 //!
-//! The index is disposable: when its definition has changed, or it is damaged, it is emptied at opening, and the
-//! projector fills it again from the history.
+//! The index is disposable: when its definition has changed, or it is damaged, it is emptied at
+//! opening, and the projector fills it again from the history.
 //!
-//! tantivy locks the folder with a lock of the operating system, which ends with the process, however that ends.
+//! tantivy locks the folder with a lock of the operating system, which ends with the process,
+//! however that ends.
 
 use std::fs;
 use std::io;
@@ -49,7 +51,8 @@ use writer::EmbeddedWriter;
 
 /// What stores the view, in `GET /views`.
 pub const BACKEND: &str = "tantivy";
-/// Decompressed blocks (16 KiB) of stored documents kept per segment. Hits are mostly near each other.
+/// Decompressed blocks (16 KiB) of stored documents kept per segment. Hits are mostly near each
+/// other.
 const STORE_CACHE_BLOCKS: usize = 8;
 
 /// Opens the index in `folder`, or makes an empty one there.
@@ -62,7 +65,12 @@ pub fn open_embedded(folder: &Path) -> Result<SearchView, ViewError> {
 
 /// The same, with the folder as the open index has it: on disk it may be older.
 fn open_in(folder: &Path) -> Result<(SearchView, LazyDirectory), ViewError> {
-    let Opened { index, directory, fields, state } = open_index(folder)?;
+    let Opened {
+        index,
+        directory,
+        fields,
+        state,
+    } = open_index(folder)?;
     let writer = indexing::open(&index)?;
     let keeper = Keeper::start(directory.clone()).map_err(|error| view_error(error.into()))?;
     let reader = index
@@ -71,10 +79,15 @@ fn open_in(folder: &Path) -> Result<(SearchView, LazyDirectory), ViewError> {
         .doc_store_cache_num_blocks(STORE_CACHE_BLOCKS)
         .try_into()
         .map_err(view_error)?;
-    let snapshot = Arc::new(Snapshot::open(reader.searcher(), fields, state.positions.clone()).map_err(view_error)?);
+    let snapshot = Arc::new(
+        Snapshot::open(reader.searcher(), fields, state.positions.clone()).map_err(view_error)?,
+    );
     let (publish, snapshots) = watch::channel(snapshot);
     let writer = EmbeddedWriter::new(writer, keeper, reader, fields, publish, state);
-    Ok(((Box::new(writer), Arc::new(EmbeddedReader::new(snapshots))), directory))
+    Ok((
+        (Box::new(writer), Arc::new(EmbeddedReader::new(snapshots))),
+        directory,
+    ))
 }
 
 /// An index of the current definition.
@@ -90,7 +103,9 @@ fn open_index(folder: &Path) -> Result<Opened, ViewError> {
     match open_current(folder) {
         Ok(Some(opened)) => return Ok(opened),
         Ok(None) => {}
-        Err(error) if is_damage(&error) => warn!(%error, "the search index is damaged and is built anew"),
+        Err(error) if is_damage(&error) => {
+            warn!(%error, "the search index is damaged and is built anew")
+        }
         Err(error) => return Err(view_error(error)),
     }
     create(folder).map_err(view_error)
@@ -110,9 +125,18 @@ fn open_current(folder: &Path) -> tantivy::Result<Option<Opened>> {
         return Ok(None);
     };
     index.set_tokenizers(schema::tokenizers());
-    // Opens every segment: a file that is missing or cut shows here, while the index can still be replaced.
-    index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-    Ok(Some(Opened { index, directory, fields, state }))
+    // Opens every segment: a file that is missing or cut shows here, while the index can still be
+    // replaced.
+    index
+        .reader_builder()
+        .reload_policy(ReloadPolicy::Manual)
+        .try_into()?;
+    Ok(Some(Opened {
+        index,
+        directory,
+        fields,
+        state,
+    }))
 }
 
 /// An empty index, in the place of whatever is in `folder`.
@@ -124,7 +148,10 @@ fn create(folder: &Path) -> tantivy::Result<Opened> {
     drop(lock);
     fs::create_dir_all(folder)?;
     let (schema, fields) = schema::define();
-    let settings = IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() };
+    let settings = IndexSettings {
+        docstore_compress_dedicated_thread: false,
+        ..IndexSettings::default()
+    };
     let directory = LazyDirectory::open(folder)?;
     let index = IndexBuilder::new()
         .schema(schema)
@@ -137,7 +164,12 @@ fn create(folder: &Path) -> tantivy::Result<Opened> {
     commit.set_payload(&state.write());
     commit.commit()?;
     directory.persist()?;
-    Ok(Opened { index, directory, fields, state })
+    Ok(Opened {
+        index,
+        directory,
+        fields,
+        state,
+    })
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
@@ -149,9 +181,16 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 
 /// Whether the index itself is at fault, not the way to it.
 fn is_damage(error: &TantivyError) -> bool {
-    let is_cut = |error: &io::Error| matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
+    let is_cut = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+        )
+    };
     match error {
-        TantivyError::DataCorruption(_) | TantivyError::IncompatibleIndex(_) | TantivyError::SchemaError(_) => true,
+        TantivyError::DataCorruption(_)
+        | TantivyError::IncompatibleIndex(_)
+        | TantivyError::SchemaError(_) => true,
         TantivyError::OpenReadError(OpenReadError::IoError { io_error, .. }) => is_cut(io_error),
         TantivyError::OpenReadError(_) => true,
         TantivyError::IoError(error) => is_cut(error),
@@ -161,8 +200,14 @@ fn is_damage(error: &TantivyError) -> bool {
 
 fn view_error(error: TantivyError) -> ViewError {
     match error {
-        error @ TantivyError::DataCorruption(_) => ViewError::Corrupt { view: VIEW, what: error.to_string() },
-        error => ViewError::Unavailable { view: VIEW, source: Box::new(error) },
+        error @ TantivyError::DataCorruption(_) => ViewError::Corrupt {
+            view: VIEW,
+            what: error.to_string(),
+        },
+        error => ViewError::Unavailable {
+            view: VIEW,
+            source: Box::new(error),
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! How an order's events become its search document.
 //!
-//! The document is fed by its order's events alone: the customer's name is part of the events that end the order's
-//! creation. The transitions themselves are the domain's.
+//! The document is fed by its order's events alone: the customer's name is part of the events that
+//! end the order's creation. The transitions themselves are the domain's.
 
 use domain::order::OrderCreated;
 use domain::{Order, OrderEvent, OrderId, OrderState};
@@ -26,8 +26,17 @@ pub(crate) fn first(event: &Event, created: &OrderCreated) -> OrderDocument {
 }
 
 /// The document after one more event. Of one whose type is not known, only the version shows.
-pub(crate) fn next(mut document: OrderDocument, event: &Event, change: Option<&OrderEvent>) -> OrderDocument {
-    let Some(change) = change else { return OrderDocument { version: event.version, ..document } };
+pub(crate) fn next(
+    mut document: OrderDocument,
+    event: &Event,
+    change: Option<&OrderEvent>,
+) -> OrderDocument {
+    let Some(change) = change else {
+        return OrderDocument {
+            version: event.version,
+            ..document
+        };
+    };
     let mut order = Order {
         id: document.order_id,
         customer_id: document.customer_id,
@@ -49,14 +58,21 @@ pub(crate) fn next(mut document: OrderDocument, event: &Event, change: Option<&O
 
 /// A first event that creates nothing, or a creation of what is there.
 pub(crate) fn out_of_place(event: &Event) -> ViewError {
-    let what = format!("version {} of order {} is not what its history allows", event.version, event.entity);
+    let what = format!(
+        "version {} of order {} is not what its history allows",
+        event.version, event.entity
+    );
     ViewError::Corrupt { view: VIEW, what }
 }
 
 /// About how much memory a document takes.
 pub(crate) fn size_of(document: &OrderDocument) -> usize {
     const PER_LINE: usize = 96;
-    let lines: usize = document.lines.iter().map(|line| PER_LINE + line.name.len() + line.sku.len()).sum();
+    let lines: usize = document
+        .lines
+        .iter()
+        .map(|line| PER_LINE + line.name.len() + line.sku.len())
+        .sum();
     let note = document.note.as_ref().map_or(0, String::len);
     let name = document.customer_name.as_ref().map_or(0, String::len);
     std::mem::size_of::<OrderDocument>() + lines + note + name

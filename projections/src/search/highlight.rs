@@ -1,8 +1,9 @@
 //! What of an order's text a query has matched.
 //!
-//! Highlights are made from the document by the same analysis as the search itself, so that every backend shows the
-//! same. A value is shown whole and only when it holds a match. The result is HTML: the text's own `&`, `<`, `>`, `"`
-//! and `'` are escaped, a match stands between `<em>` and `</em>`, a phrase or split word as one.
+//! Highlights are made from the document by the same analysis as the search itself, so that every
+//! backend shows the same. A value is shown whole and only when it holds a match. The result is
+//! HTML: the text's own `&`, `<`, `>`, `"` and `'` are escaped, a match stands between `<em>` and
+//! `</em>`, a phrase or split word as one.
 
 use std::ops::Range;
 
@@ -13,8 +14,8 @@ use crate::search::analysis::{Analyzer, Word};
 use crate::search::singular::singular;
 use crate::search::text::Term;
 
-/// At most this many line names and skus of one order are shown, so that an order of hundreds of lines does not fill
-/// the page.
+/// At most this many line names and skus of one order are shown, so that an order of hundreds of
+/// lines does not fill the page.
 pub const MAX_LINES_SHOWN: usize = 20;
 
 /// The values of one order in which something matches.
@@ -34,10 +35,24 @@ pub struct Highlights {
 #[must_use]
 pub fn highlight(analyzer: &mut Analyzer, terms: &[Term], document: &OrderDocument) -> Highlights {
     let mut mark = |text: &str| mark(analyzer, terms, text);
-    let note = document.note.as_deref().and_then(&mut mark).into_iter().collect();
-    let customer_name = document.customer_name.as_deref().and_then(&mut mark).into_iter().collect();
+    let note = document
+        .note
+        .as_deref()
+        .and_then(&mut mark)
+        .into_iter()
+        .collect();
+    let customer_name = document
+        .customer_name
+        .as_deref()
+        .and_then(&mut mark)
+        .into_iter()
+        .collect();
     let mut lines: Vec<String> = Vec::new();
-    for text in document.lines.iter().flat_map(|line| [&line.name, &line.sku]) {
+    for text in document
+        .lines
+        .iter()
+        .flat_map(|line| [&line.name, &line.sku])
+    {
         if lines.len() == MAX_LINES_SHOWN {
             break;
         }
@@ -47,7 +62,11 @@ pub fn highlight(analyzer: &mut Analyzer, terms: &[Term], document: &OrderDocume
             lines.push(marked);
         }
     }
-    Highlights { lines, note, customer_name }
+    Highlights {
+        lines,
+        note,
+        customer_name,
+    }
 }
 
 /// `text` as HTML with its matches marked; `None` when there are none.
@@ -84,10 +103,16 @@ fn match_at(term: &Term, words: &[Word]) -> Option<Range<usize>> {
     let candidates = words.get(..term.singulars.len())?;
     let (last, head) = candidates.split_last()?;
     let (last_singular, head_singulars) = term.singulars.split_last()?;
-    let head_matches = head.iter().zip(head_singulars).all(|(word, wanted)| singular(&word.text).is(wanted));
-    let begins = |prefix: &String| last.text.starts_with(prefix) || singular(&last.text).starts_with(prefix);
-    let last_matches = singular(&last.text).is(last_singular) || term.prefix.as_ref().is_some_and(begins);
-    (head_matches && last_matches).then(|| candidates.first().map_or(last.start, |first| first.start)..last.end)
+    let head_matches = head
+        .iter()
+        .zip(head_singulars)
+        .all(|(word, wanted)| singular(&word.text).is(wanted));
+    let begins =
+        |prefix: &String| last.text.starts_with(prefix) || singular(&last.text).starts_with(prefix);
+    let last_matches =
+        singular(&last.text).is(last_singular) || term.prefix.as_ref().is_some_and(begins);
+    (head_matches && last_matches)
+        .then(|| candidates.first().map_or(last.start, |first| first.start)..last.end)
 }
 
 fn escape(text: &str, html: &mut String) {
@@ -116,8 +141,16 @@ mod tests {
     #[test]
     fn words_phrases_and_prefixes_are_marked() {
         for (query, text, expected) in [
-            ("bagel", "Fresh BAGELS, 6 bagels", "Fresh <em>BAGELS</em>, 6 <em>bagels</em>"),
-            ("\"fresh bagels\"", "bagel of fresh bagel", "bagel of <em>fresh bagel</em>"),
+            (
+                "bagel",
+                "Fresh BAGELS, 6 bagels",
+                "Fresh <em>BAGELS</em>, 6 <em>bagels</em>",
+            ),
+            (
+                "\"fresh bagels\"",
+                "bagel of fresh bagel",
+                "bagel of <em>fresh bagel</em>",
+            ),
             ("ab-12", "AB-12", "<em>AB-12</em>"),
             ("ab-1*", "ab-123 ab 2", "<em>ab-123</em> ab 2"),
             ("berry*", "Berries", "<em>Berries</em>"),
@@ -125,7 +158,11 @@ mod tests {
             ("\"a b\" \"b c\"", "a b c", "<em>a b c</em>"),
             ("creme", "Crème <b>", "<em>Crème</em> &lt;b&gt;"),
         ] {
-            assert_eq!(marked(query, text).as_deref(), Some(expected), "{query} in {text}");
+            assert_eq!(
+                marked(query, text).as_deref(),
+                Some(expected),
+                "{query} in {text}"
+            );
         }
         assert_eq!(marked("tea", "coffee"), None);
     }

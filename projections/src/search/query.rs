@@ -1,8 +1,8 @@
 //! The query model of every search backend: what may be asked, checked and made ready.
 //!
-//! Pages are cut by key, not by number: a cursor names the last hit of its page by the sort's whole key, and the next
-//! page begins after it. Since no part of a key changes while other orders come in, no order is shown twice or left
-//! out by that.
+//! Pages are cut by key, not by number: a cursor names the last hit of its page by the sort's whole
+//! key, and the next page begins after it. Since no part of a key changes while other orders come
+//! in, no order is shown twice or left out by that.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -32,7 +32,8 @@ pub struct SearchQuery {
     pub sort: Option<Sort>,
     /// 1 to [`MAX_LIMIT`].
     pub limit: usize,
-    /// [`SearchPage::next`](crate::search::SearchPage::next) of the page before, with the same query.
+    /// [`SearchPage::next`](crate::search::SearchPage::next) of the page before, with the same
+    /// query.
     pub cursor: Option<String>,
 }
 
@@ -94,7 +95,8 @@ impl Sort {
 /// A hit's place in the order of hits: the larger key comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SortKey {
-    /// What is sorted by: the score's rank, the creation time in microseconds, or the total in cents.
+    /// What is sorted by: the score's rank, the creation time in microseconds, or the total in
+    /// cents.
     pub rank: i64,
     /// The creation time in microseconds.
     pub created: i64,
@@ -136,10 +138,21 @@ impl SearchQuery {
         let terms = self.text.as_deref().map(text::parse).transpose()?;
         if !(1..=MAX_LIMIT).contains(&self.limit) {
             let message = format!("must be a number from 1 to {MAX_LIMIT}");
-            return Err(ViewError::InvalidQuery { field: "limit", message });
+            return Err(ViewError::InvalidQuery {
+                field: "limit",
+                message,
+            });
         }
-        let sort = self.sort.unwrap_or(if terms.is_some() { Sort::Relevance } else { Sort::Newest });
-        let after = self.cursor.as_deref().map(|cursor| read_cursor(sort, cursor)).transpose()?;
+        let sort = self.sort.unwrap_or(if terms.is_some() {
+            Sort::Relevance
+        } else {
+            Sort::Newest
+        });
+        let after = self
+            .cursor
+            .as_deref()
+            .map(|cursor| read_cursor(sort, cursor))
+            .transpose()?;
         Ok(Prepared {
             terms,
             state: self.state,
@@ -168,7 +181,10 @@ pub fn write_cursor(sort: Sort, key: SortKey) -> String {
 fn read_cursor(sort: Sort, cursor: &str) -> Result<SortKey, ViewError> {
     let invalid = || {
         let message = "must be the next of an earlier answer to the same query".to_owned();
-        ViewError::InvalidQuery { field: "cursor", message }
+        ViewError::InvalidQuery {
+            field: "cursor",
+            message,
+        }
     };
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid())?;
     let (letter, rest) = bytes.split_first_chunk::<1>().ok_or_else(invalid)?;
@@ -191,34 +207,75 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_and_belongs_to_its_sort() {
-        let key = SortKey { rank: -5, created: i64::MAX, id: u128::MAX - 7 };
+        let key = SortKey {
+            rank: -5,
+            created: i64::MAX,
+            id: u128::MAX - 7,
+        };
         let cursor = write_cursor(Sort::Total, key);
-        let query = |sort| SearchQuery { sort: Some(sort), cursor: Some(cursor.clone()), ..SearchQuery::default() };
+        let query = |sort| SearchQuery {
+            sort: Some(sort),
+            cursor: Some(cursor.clone()),
+            ..SearchQuery::default()
+        };
         assert_eq!(query(Sort::Total).prepare().unwrap().after, Some(key));
         let error = query(Sort::Newest).prepare().unwrap_err().to_string();
-        assert_eq!(error, "cursor: must be the next of an earlier answer to the same query");
+        assert_eq!(
+            error,
+            "cursor: must be the next of an earlier answer to the same query"
+        );
     }
 
     #[test]
     fn a_cursor_of_anything_else_is_refused() {
         for cursor in ["", "x", "é", "cg", &URL_SAFE_NO_PAD.encode([b'n'; 34])] {
-            let query = SearchQuery { cursor: Some(cursor.into()), ..SearchQuery::default() };
-            assert!(matches!(query.prepare(), Err(ViewError::InvalidQuery { field: "cursor", .. })), "{cursor}");
+            let query = SearchQuery {
+                cursor: Some(cursor.into()),
+                ..SearchQuery::default()
+            };
+            assert!(
+                matches!(
+                    query.prepare(),
+                    Err(ViewError::InvalidQuery {
+                        field: "cursor",
+                        ..
+                    })
+                ),
+                "{cursor}"
+            );
         }
     }
 
     #[test]
     fn a_page_has_1_to_200_hits() {
         for (limit, valid) in [(0, false), (1, true), (200, true), (201, false)] {
-            assert_eq!(SearchQuery { limit, ..SearchQuery::default() }.prepare().is_ok(), valid, "{limit}");
+            assert_eq!(
+                SearchQuery {
+                    limit,
+                    ..SearchQuery::default()
+                }
+                .prepare()
+                .is_ok(),
+                valid,
+                "{limit}"
+            );
         }
     }
 
     #[test]
     fn relevance_is_the_default_with_a_text_and_newest_without() {
         let sort = |text: Option<&str>| {
-            SearchQuery { text: text.map(str::to_owned), ..SearchQuery::default() }.prepare().unwrap().sort
+            SearchQuery {
+                text: text.map(str::to_owned),
+                ..SearchQuery::default()
+            }
+            .prepare()
+            .unwrap()
+            .sort
         };
-        assert_eq!((sort(Some("tea")), sort(None)), (Sort::Relevance, Sort::Newest));
+        assert_eq!(
+            (sort(Some("tea")), sort(None)),
+            (Sort::Relevance, Sort::Newest)
+        );
     }
 }

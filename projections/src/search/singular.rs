@@ -1,17 +1,19 @@
 //! What the singular and the plural of a word have in common, so that one finds the other.
 
-/// What the singular and the plural of an English word have in common: the S-stemmer (D. Harman, *How Effective Is
-/// Suffixing?*, JASIS 42, 1991), made symmetric so that it also unites `box` and `boxes`, `tomato` and `tomatoes`, `bus`
-/// and `buses`, `lens` and `lenses`, `cookie` and `cookies`. It need not be a word: `cookie` becomes `cooky`, `lens`
-/// becomes `len`. In order:
+/// What the singular and the plural of an English word have in common: the S-stemmer (D. Harman,
+/// *How Effective Is Suffixing?*, JASIS 42, 1991), made symmetric so that it also unites `box` and
+/// `boxes`, `tomato` and `tomatoes`, `bus` and `buses`, `lens` and `lenses`, `cookie` and
+/// `cookies`. It need not be a word: `cookie` becomes `cooky`, `lens` becomes `len`. In order:
 ///
 /// 1. of the commonest irregular plurals it is the singular's;
-/// 2. as long as there is one, a last `s` goes, unless the word has less than three letters or ends in `us` or `ss`, and
-///    a last `e` after `s`, `x`, `z`, `o`, `ch` and `sh`, if three letters are left;
-/// 3. `ie` at the end becomes `y`, if a letter stands before it; of several `z` at the end one stays.
+/// 2. as long as there is one, a last `s` goes, unless the word has less than three letters or ends
+///    in `us` or `ss`, and a last `e` after `s`, `x`, `z`, `o`, `ch` and `sh`, if three letters are
+///    left;
+/// 3. `ie` at the end becomes `y`, if a letter stands before it; of several `z` at the end one
+///    stays.
 ///
-/// Applied to its own result it changes nothing. A few words meet that are different ones, as `tea` and `tease`: nothing
-/// in `lenses` and `houses` tells whose `e` it is.
+/// Applied to its own result it changes nothing. A few words meet that are different ones, as `tea`
+/// and `tease`: nothing in `lenses` and `houses` tells whose `e` it is.
 #[must_use]
 pub fn singular(word: &str) -> Singular<'_> {
     if let Some(ending) = singular_of_irregular(word) {
@@ -23,18 +25,31 @@ pub fn singular(word: &str) -> Singular<'_> {
     }
     match base.strip_suffix("ie") {
         Some(stem) if !stem.is_empty() => Singular { stem, ending: "y" },
-        _ if base.ends_with("zz") => Singular { stem: base.trim_end_matches('z'), ending: "z" },
-        _ => Singular { stem: base, ending: "" },
+        _ if base.ends_with("zz") => Singular {
+            stem: base.trim_end_matches('z'),
+            ending: "z",
+        },
+        _ => Singular {
+            stem: base,
+            ending: "",
+        },
     }
 }
 
 fn without_s(word: &str) -> Option<&str> {
-    word.strip_suffix('s').filter(|base| !base.ends_with(['u', 's']) && base.chars().nth(1).is_some())
+    word.strip_suffix('s')
+        .filter(|base| !base.ends_with(['u', 's']) && base.chars().nth(1).is_some())
 }
 
 fn without_e(word: &str) -> Option<&str> {
-    let is_plural = |stem: &&str| ["s", "x", "z", "o", "ch", "sh"].iter().any(|sound| stem.ends_with(sound));
-    word.strip_suffix('e').filter(|stem| stem.chars().nth(2).is_some()).filter(is_plural)
+    let is_plural = |stem: &&str| {
+        ["s", "x", "z", "o", "ch", "sh"]
+            .iter()
+            .any(|sound| stem.ends_with(sound))
+    };
+    word.strip_suffix('e')
+        .filter(|stem| stem.chars().nth(2).is_some())
+        .filter(is_plural)
 }
 
 /// In the form that [`singular`] gives the singular.
@@ -200,7 +215,12 @@ mod tests {
 
     #[test]
     fn words_that_differ_by_more_stay_apart() {
-        for (one, other) in [("glass", "glance"), ("bass", "base"), ("axe", "ax"), ("toe", "to")] {
+        for (one, other) in [
+            ("glass", "glance"),
+            ("bass", "base"),
+            ("axe", "ax"),
+            ("toe", "to"),
+        ] {
             assert_ne!(singular_of(one), singular_of(other), "{one}, {other}");
         }
     }

@@ -1,13 +1,14 @@
 //! What a search text asks for.
 //!
-//! Words are separated by white space; all of them must match, anywhere in the order's line names, skus, note and
-//! customer's name. A word that ends in `*` right after a letter or digit is a prefix. Double quotes around words make
-//! a phrase: its words must stand one after the other in one value (one line's name, one sku, the note, the customer's
-//! name). A word that the analysis splits, like the sku `ab-12`, is a phrase too.
+//! Words are separated by white space; all of them must match, anywhere in the order's line names,
+//! skus, note and customer's name. A word that ends in `*` right after a letter or digit is a
+//! prefix. Double quotes around words make a phrase: its words must stand one after the other in
+//! one value (one line's name, one sku, the note, the customer's name). A word that the analysis
+//! splits, like the sku `ab-12`, is a phrase too.
 //!
-//! Everything else is plain text, never syntax and never an error: `AND`, `-`, `+`, `:`, `~`, `^`, `(`, `\`, a quote
-//! without its partner or inside a word. What holds no letter or digit asks for nothing and is left out; a text that
-//! asks for nothing at all finds nothing.
+//! Everything else is plain text, never syntax and never an error: `AND`, `-`, `+`, `:`, `~`, `^`,
+//! `(`, `\`, a quote without its partner or inside a word. What holds no letter or digit asks for
+//! nothing and is left out; a text that asks for nothing at all finds nothing.
 
 use crate::ViewError;
 use crate::search::analysis::{Analyzer, Word};
@@ -32,9 +33,15 @@ pub struct Term {
 pub fn parse(text: &str) -> Result<Vec<Term>, ViewError> {
     if text.chars().nth(MAX_TEXT_CHARS).is_some() {
         let message = format!("must have at most {MAX_TEXT_CHARS} characters");
-        return Err(ViewError::InvalidQuery { field: "text", message });
+        return Err(ViewError::InvalidQuery {
+            field: "text",
+            message,
+        });
     }
-    let mut parser = Parser { analyzer: Analyzer::default(), terms: Vec::new() };
+    let mut parser = Parser {
+        analyzer: Analyzer::default(),
+        terms: Vec::new(),
+    };
     let mut rest = text;
     while let Some((before, phrase, after)) = next_phrase(rest) {
         parser.plain(before);
@@ -45,12 +52,17 @@ pub fn parse(text: &str) -> Result<Vec<Term>, ViewError> {
     Ok(parser.terms)
 }
 
-/// The first quoted part of `text`, with what is before and after it. A quote opens where no letter or digit stands
-/// before it (so that the inches of `5" nails` are none), and closes at the next one.
+/// The first quoted part of `text`, with what is before and after it. A quote opens where no letter
+/// or digit stands before it (so that the inches of `5" nails` are none), and closes at the next
+/// one.
 fn next_phrase(text: &str) -> Option<(&str, &str, &str)> {
     for (open, _) in text.match_indices('"') {
         let (before, quoted) = text.split_at_checked(open)?;
-        if before.chars().next_back().is_some_and(char::is_alphanumeric) {
+        if before
+            .chars()
+            .next_back()
+            .is_some_and(char::is_alphanumeric)
+        {
             continue;
         }
         let (phrase, after) = quoted.strip_prefix('"')?.split_once('"')?;
@@ -68,7 +80,14 @@ impl Parser {
     fn plain(&mut self, text: &str) {
         for word in text.split_whitespace() {
             match word.strip_suffix('*') {
-                Some(prefix) if prefix.chars().next_back().is_some_and(char::is_alphanumeric) => self.add(prefix, true),
+                Some(prefix)
+                    if prefix
+                        .chars()
+                        .next_back()
+                        .is_some_and(char::is_alphanumeric) =>
+                {
+                    self.add(prefix, true)
+                }
                 _ => self.add(word, false),
             }
         }
@@ -78,7 +97,10 @@ impl Parser {
         let words = self.analyzer.words(text);
         let Some(last) = words.last() else { return };
         let prefix = is_prefix.then(|| last.text.clone());
-        let singulars = words.iter().map(|word: &Word| singular(&word.text).into_string()).collect();
+        let singulars = words
+            .iter()
+            .map(|word: &Word| singular(&word.text).into_string())
+            .collect();
         let term = Term { singulars, prefix };
         if !self.terms.contains(&term) {
             self.terms.push(term);
@@ -96,7 +118,11 @@ mod tests {
         let shown = |term: Term| match term.prefix {
             Some(prefix) => {
                 let head = &term.singulars[..term.singulars.len() - 1];
-                head.iter().cloned().chain([format!("{prefix}*")]).collect::<Vec<_>>().join(" ")
+                head.iter()
+                    .cloned()
+                    .chain([format!("{prefix}*")])
+                    .collect::<Vec<_>>()
+                    .join(" ")
             }
             None => term.singulars.join(" "),
         };
@@ -121,7 +147,10 @@ mod tests {
     #[test]
     fn everything_else_is_plain_text() {
         for (text, expected) in [
-            ("milk AND -bagel OR +(tea:x)", vec!["milk", "and", "bagel", "or", "tea x"]),
+            (
+                "milk AND -bagel OR +(tea:x)",
+                vec!["milk", "and", "bagel", "or", "tea x"],
+            ),
             ("bage*l", vec!["bage l"]),
             ("bagel~2 tea^3 \\", vec!["bagel 2", "tea 3"]),
             ("\"fresh bagel", vec!["fresh", "bagel"]),

@@ -6,7 +6,8 @@
 //! 2 service count (shard-delta sequence)*    the positions of a service's shards, by ascending shard
 //! ```
 //!
-//! Numbers are unsigned LEB128. Tokens are not signed: who forges one makes only its own reads wait.
+//! Numbers are unsigned LEB128. Tokens are not signed: who forges one makes only its own reads
+//! wait.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -44,7 +45,12 @@ pub(super) fn encode(token: &ConsistencyToken) -> String {
         write_number(&mut bytes, version);
     }
     for service in Service::ALL {
-        let shards = || token.positions().iter().filter(|(shard, _)| shard.service == service);
+        let shards = || {
+            token
+                .positions()
+                .iter()
+                .filter(|(shard, _)| shard.service == service)
+        };
         let count = shards().fold(0u64, |count, _| count + 1);
         if count == 0 {
             continue;
@@ -62,7 +68,9 @@ pub(super) fn encode(token: &ConsistencyToken) -> String {
 }
 
 pub(super) fn decode(text: &str) -> Result<ConsistencyToken, Problem> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Problem::NotBase64)?;
+    let bytes = URL_SAFE_NO_PAD
+        .decode(text)
+        .map_err(|_| Problem::NotBase64)?;
     let mut bytes = bytes.as_slice();
     let mut token = ConsistencyToken::new();
     let form = read_byte(&mut bytes)?;
@@ -88,7 +96,9 @@ fn read_positions(bytes: &mut &[u8], token: &mut ConsistencyToken) -> Result<(),
     let service = read_service(bytes)?;
     let mut shard = 0u64;
     for _ in 0..read_number(bytes)? {
-        shard = shard.checked_add(read_number(bytes)?).ok_or(Problem::TooLarge)?;
+        shard = shard
+            .checked_add(read_number(bytes)?)
+            .ok_or(Problem::TooLarge)?;
         let number = u16::try_from(shard).map_err(|_| Problem::TooLarge)?;
         token.see_position(ShardId::new(service, number), read_number(bytes)?);
     }

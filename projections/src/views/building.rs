@@ -1,6 +1,6 @@
-//! The long work on a generation, beside which the view is fed and answers: copying entities' rows, catching up, and the
-//! swap at the moment in which it is level with the one that answers. What follows from an outcome, the supervisor
-//! decides.
+//! The long work on a generation, beside which the view is fed and answers: copying entities' rows,
+//! catching up, and the swap at the moment in which it is level with the one that answers. What
+//! follows from an outcome, the supervisor decides.
 
 use std::sync::Arc;
 
@@ -21,17 +21,27 @@ const PAGE: u64 = 500;
 /// So many pages are committed together.
 const PAGES_PER_COMMIT: usize = 8;
 
-/// So often a moment is looked for in which a generation is level with the one that answers, while both go on.
+/// So often a moment is looked for in which a generation is level with the one that answers, while
+/// both go on.
 const LOOKS: usize = 20;
 
 /// How a piece of work has ended.
 pub(super) enum Outcome<R: ?Sized> {
     /// All rows are in the generation, with the positions from which its events go on.
-    Copied { number: u32, opened: Result<Opened<R>, ViewError> },
+    Copied {
+        number: u32,
+        opened: Result<Opened<R>, ViewError>,
+    },
     /// It has reached what the answering one had, and was compared with it.
-    Built { number: u32, compared: Result<Comparison, ViewError> },
+    Built {
+        number: u32,
+        compared: Result<Comparison, ViewError>,
+    },
     /// It answers.
-    Swapped { number: u32, outcome: Result<(), ViewError> },
+    Swapped {
+        number: u32,
+        outcome: Result<(), ViewError>,
+    },
 }
 
 /// Copies the rows of all entities into an empty generation.
@@ -42,7 +52,11 @@ pub(super) async fn copy<R: ?Sized + Send + Sync + 'static>(
     let view = shared.definition.name;
     // What an interrupted copy has left would never be corrected.
     shared.store.discard(number).await?;
-    let Opened { mut writer, reader, versions } = shared.store.open(number).await?;
+    let Opened {
+        mut writer,
+        reader,
+        versions,
+    } = shared.store.open(number).await?;
     let copied = EntityWork::begin(&shared, number, BuildStage::Copying).await?;
     // Before any row is read: each row is at least as new as these, so no event is missed.
     let heads = shared.heads();
@@ -53,10 +67,17 @@ pub(super) async fn copy<R: ?Sized + Send + Sync + 'static>(
         // Nobody takes it when the node has ended.
         let _ = sender.send(outcome.map(|()| writer));
     };
-    let failed = |source: Box<dyn std::error::Error + Send + Sync>| ViewError::Unavailable { view, source };
+    let failed =
+        |source: Box<dyn std::error::Error + Send + Sync>| ViewError::Unavailable { view, source };
     background::spawn(format!("copy-{view}"), work).map_err(|error| failed(error.into()))?;
-    let writer = written.await.map_err(|_| failed("copying rows has panicked".into()))??;
-    Ok(Opened { writer, reader, versions })
+    let writer = written
+        .await
+        .map_err(|_| failed("copying rows has panicked".into()))??;
+    Ok(Opened {
+        writer,
+        reader,
+        versions,
+    })
 }
 
 /// On a thread of its own, because writers block.
@@ -94,7 +115,8 @@ fn write_all<R: ?Sized>(
     writer.finish()
 }
 
-/// Waits until a generation has what the answering one has now; a first one, what the log has now. Then compares.
+/// Waits until a generation has what the answering one has now; a first one, what the log has now.
+/// Then compares.
 pub(super) async fn build<R: ?Sized>(
     shared: Arc<Shared<R>>,
     number: u32,
@@ -106,17 +128,26 @@ pub(super) async fn build<R: ?Sized>(
         return Ok(Comparison::default());
     };
     next.reach(&live.restored().await?).await?;
-    if compared { comparison::compare(&shared, &live, &next).await } else { Ok(Comparison::default()) }
+    if compared {
+        comparison::compare(&shared, &live, &next).await
+    } else {
+        Ok(Comparison::default())
+    }
 }
 
-/// Makes a generation the one that answers, as soon as it is level with the one that does. After a commit of the next
-/// one it most likely is; when it never is, because the other commits all the time, the other rests for a moment.
+/// Makes a generation the one that answers, as soon as it is level with the one that does. After a
+/// commit of the next one it most likely is; when it never is, because the other commits all the
+/// time, the other rests for a moment.
 pub(super) async fn swap<R: ?Sized>(shared: Arc<Shared<R>>, number: u32) -> Result<(), ViewError> {
     let next = shared.generation(number)?;
     let mut looks = 0;
     while !shared.swap_if_level(&next) {
         if let Some(live) = shared.look(|stand| stand.live.clone()) {
-            let resting = if looks < LOOKS { None } else { live.rest().await };
+            let resting = if looks < LOOKS {
+                None
+            } else {
+                live.rest().await
+            };
             next.reach(&live.committed()).await?;
             if resting.is_some() && shared.swap_if_level(&next) {
                 break;

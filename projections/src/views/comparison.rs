@@ -1,11 +1,12 @@
 //! A new generation compared with the one that answers, before it takes its place.
 //!
-//! Where both show an entity at the same version, the documents must be equal. Those that are not are counted and do not
-//! stop the swap: a rebuild is there to repair them. What stops it is a loss: an entity, or a version, that the old one
-//! shows and the new one does not although it has gone past it; or an entity that the new one alone has in quarantine.
+//! Where both show an entity at the same version, the documents must be equal. Those that are not
+//! are counted and do not stop the swap: a rebuild is there to repair them. What stops it is a
+//! loss: an entity, or a version, that the old one shows and the new one does not although it has
+//! gone past it; or an entity that the new one alone has in quarantine.
 //!
-//! Both are read range by range at once, each with the positions of its own snapshot, which say what it must show at
-//! least; both are fed meanwhile.
+//! Both are read range by range at once, each with the positions of its own snapshot, which say
+//! what it must show at least; both are fed meanwhile.
 
 use std::collections::HashMap;
 
@@ -73,7 +74,12 @@ pub(super) async fn compare<R: ?Sized>(
     let shown = EntityWork::begin(shared, next.number(), BuildStage::Comparing).await?;
     let old = audit_of(shared, live.number()).await?;
     let new = audit_of(shared, next.number()).await?;
-    let mut comparing = Comparing { shared, old, new, found: Comparison::default() };
+    let mut comparing = Comparing {
+        shared,
+        old,
+        new,
+        found: Comparison::default(),
+    };
     for service in shared.definition.uses {
         let mut after = None;
         loop {
@@ -96,22 +102,35 @@ pub(super) async fn compare<R: ?Sized>(
     Ok(comparing.found)
 }
 
-async fn audit_of<R: ?Sized>(shared: &Shared<R>, number: u32) -> Result<Box<dyn ViewAudit>, ViewError> {
+async fn audit_of<R: ?Sized>(
+    shared: &Shared<R>,
+    number: u32,
+) -> Result<Box<dyn ViewAudit>, ViewError> {
     let gone = || ViewError::Unavailable {
         view: shared.definition.name,
         source: format!("generation {number} cannot be read in whole").into(),
     };
-    ViewStore::audit(&*shared.store, number).await?.ok_or_else(gone)
+    ViewStore::audit(&*shared.store, number)
+        .await?
+        .ok_or_else(gone)
 }
 
 impl<R: ?Sized> Comparing<'_, R> {
     async fn range(&mut self, service: Service, range: IdRange) -> Result<(), ViewError> {
-        let (old, new) = tokio::try_join!(read(&*self.old, service, range), read(&*self.new, service, range))?;
-        let mut shown: HashMap<Uuid, Shown> = new.documents.into_iter().map(|shown| (shown.id, shown)).collect();
+        let (old, new) = tokio::try_join!(
+            read(&*self.old, service, range),
+            read(&*self.new, service, range)
+        )?;
+        let mut shown: HashMap<Uuid, Shown> = new
+            .documents
+            .into_iter()
+            .map(|shown| (shown.id, shown))
+            .collect();
         for before in old.documents {
             self.found.compared += 1;
             let after = shown.remove(&before.id);
-            self.entity(service, &before, after.as_ref(), &new.positions).await?;
+            self.entity(service, &before, after.as_ref(), &new.positions)
+                .await?;
             if self.found.loss.is_some() {
                 return Ok(());
             }
@@ -137,7 +156,8 @@ impl<R: ?Sized> Comparing<'_, R> {
             self.readable(service, after);
         }
         let (old, new) = (before.version(), after.map_or(0, Shown::version));
-        if let (Ok(before), Some(Ok(after))) = (&before.document, after.map(|shown| &shown.document))
+        if let (Ok(before), Some(Ok(after))) =
+            (&before.document, after.map(|shown| &shown.document))
             && old <= new
         {
             if old == new && before != after {
@@ -149,8 +169,14 @@ impl<R: ?Sized> Comparing<'_, R> {
             // The new one will come to it.
             Some(false) => {}
             Some(true) if old > new || after.is_none() => {
-                let shows = if new == 0 { "nothing".to_owned() } else { format!("version {new}") };
-                self.loses(format!("it shows {shows} of {service} {id}, which is shown at version {old}"));
+                let shows = if new == 0 {
+                    "nothing".to_owned()
+                } else {
+                    format!("version {new}")
+                };
+                self.loses(format!(
+                    "it shows {shows} of {service} {id}, which is shown at version {old}"
+                ));
             }
             // The old one shows what never was, or what cannot be read.
             _ => self.differs(id),
@@ -161,14 +187,21 @@ impl<R: ?Sized> Comparing<'_, R> {
     /// What the new one shows of an entity must be there once, in a form that can be read.
     fn readable(&mut self, service: Service, after: &Shown) {
         if let Err(error) = &after.document {
-            self.loses(format!("it cannot read its {service} {}: {error}", after.id));
+            self.loses(format!(
+                "it cannot read its {service} {}: {error}",
+                after.id
+            ));
         }
         if after.hits != 1 {
-            self.loses(format!("it shows {service} {} {} times", after.id, after.hits));
+            self.loses(format!(
+                "it shows {service} {} {} times",
+                after.id, after.hits
+            ));
         }
     }
 
-    /// Whether positions have gone past a version of an entity; `None` when there is no such version.
+    /// Whether positions have gone past a version of an entity; `None` when there is no such
+    /// version.
     async fn passed(
         &self,
         service: Service,
@@ -194,10 +227,14 @@ impl<R: ?Sized> Comparing<'_, R> {
         self.found.loss.get_or_insert(what);
     }
 
-    /// What the new one has in quarantine, the old one must have there, too, when it has come as far.
+    /// What the new one has in quarantine, the old one must have there, too, when it has come as
+    /// far.
     async fn quarantines(&mut self, live: &OpenGeneration<R>) -> Result<(), ViewError> {
         // No id lies in this range: only what comes with it is wanted.
-        let nobody = IdRange { after: Some(Uuid::max()), up_to: None };
+        let nobody = IdRange {
+            after: Some(Uuid::max()),
+            up_to: None,
+        };
         let new = self.new.orders(nobody).await?;
         if new.quarantined.is_empty() {
             return Ok(());
@@ -207,7 +244,10 @@ impl<R: ?Sized> Comparing<'_, R> {
         let known = |id: Uuid| old.iter().any(|entity| entity.entity == id);
         if let Some(bad) = new.quarantined.iter().find(|entity| !known(entity.entity)) {
             let (service, id, version) = (bad.source.service, bad.entity, bad.version);
-            self.loses(format!("it cannot take in version {version} of {service} {id}: {}", bad.cause));
+            self.loses(format!(
+                "it cannot take in version {version} of {service} {id}: {}",
+                bad.cause
+            ));
         }
         Ok(())
     }
@@ -215,25 +255,52 @@ impl<R: ?Sized> Comparing<'_, R> {
 
 /// The shard an entity's events are in.
 pub(super) fn source_of(sources: &[ShardId], service: Service, entity: Uuid) -> ShardId {
-    let shards = sources.iter().filter(|source| source.service == service).count();
+    let shards = sources
+        .iter()
+        .filter(|source| source.service == service)
+        .count();
     ShardId::of(service, entity, u16::try_from(shards).unwrap_or(u16::MAX))
 }
 
-async fn read(audit: &dyn ViewAudit, service: Service, range: IdRange) -> Result<Slice<Shown>, ViewError> {
+async fn read(
+    audit: &dyn ViewAudit,
+    service: Service,
+    range: IdRange,
+) -> Result<Slice<Shown>, ViewError> {
     Ok(match service {
         Service::Customers => {
-            let Slice { documents, positions, quarantined } = audit.customers(range).await?;
-            let shown = |Stored { id, document }| Shown { id, hits: 1, document: document.map(Document::Customer) };
-            Slice { documents: documents.into_iter().map(shown).collect(), positions, quarantined }
+            let Slice {
+                documents,
+                positions,
+                quarantined,
+            } = audit.customers(range).await?;
+            let shown = |Stored { id, document }| Shown {
+                id,
+                hits: 1,
+                document: document.map(Document::Customer),
+            };
+            Slice {
+                documents: documents.into_iter().map(shown).collect(),
+                positions,
+                quarantined,
+            }
         }
         Service::Orders => {
-            let Slice { documents, positions, quarantined } = audit.orders(range).await?;
+            let Slice {
+                documents,
+                positions,
+                quarantined,
+            } = audit.orders(range).await?;
             let shown = documents.into_iter().map(|found| Shown {
                 id: found.stored.id,
                 hits: found.hits,
                 document: found.stored.document.map(Document::Order),
             });
-            Slice { documents: shown.collect(), positions, quarantined }
+            Slice {
+                documents: shown.collect(),
+                positions,
+                quarantined,
+            }
         }
     })
 }

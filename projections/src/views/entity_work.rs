@@ -19,7 +19,8 @@ pub(super) struct EntityWork {
 }
 
 impl EntityWork {
-    /// Begins to go through the entities of a view for one generation, and shows it until the work has ended.
+    /// Begins to go through the entities of a view for one generation, and shows it until the work
+    /// has ended.
     ///
     /// # Errors
     /// When the entities cannot be counted.
@@ -32,7 +33,13 @@ impl EntityWork {
         for service in shared.definition.uses {
             total += shared.rows.count(*service).await?;
         }
-        let work = Arc::new(EntityWork { number, stage, begun: Instant::now(), done: AtomicU64::new(0), total });
+        let work = Arc::new(EntityWork {
+            number,
+            stage,
+            begun: Instant::now(),
+            done: AtomicU64::new(0),
+            total,
+        });
         shared.change(|stand| stand.entity_work = Some(Arc::clone(&work)));
         Ok(work)
     }
@@ -44,6 +51,12 @@ impl EntityWork {
     pub(super) fn work(&self) -> Work {
         let done = self.done.load(Ordering::Relaxed);
         // More may have come since they were counted.
-        Work { begun_at: 0, done, total: self.total.max(done), taken: done, elapsed: self.begun.elapsed() }
+        Work {
+            begun_at: 0,
+            done,
+            total: self.total.max(done),
+            taken: done,
+            elapsed: self.begun.elapsed(),
+        }
     }
 }

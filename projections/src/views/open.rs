@@ -1,5 +1,5 @@
-//! One open generation of a view: its read side, who waits for it, and the projector that feeds it. Each generation is
-//! fed by itself, from its own positions.
+//! One open generation of a view: its read side, who waits for it, and the projector that feeds it.
+//! Each generation is fed by itself, from its own positions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,8 @@ pub struct OpenGeneration<R: ?Sized> {
 }
 
 impl<R: ?Sized> OpenGeneration<R> {
-    /// Starts feeding a generation from where it stands. Call it inside the runtime that drives the log.
+    /// Starts feeding a generation from where it stands. Call it inside the runtime that drives the
+    /// log.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -35,12 +36,31 @@ impl<R: ?Sized> OpenGeneration<R> {
         opened: Opened<R>,
         log: Arc<dyn Log>,
     ) -> Result<Self, ViewError> {
-        let Opened { writer, reader, versions } = opened;
+        let Opened {
+            writer,
+            reader,
+            versions,
+        } = opened;
         let waiting = Arc::new(Waiting::new(definition.name, definition.uses, versions));
         let progress = Arc::new(Progress::new());
-        let projector = Projector::start(definition, writer, log, Arc::clone(&waiting), Arc::clone(&progress))
-            .map_err(|source| ViewError::Unavailable { view: definition.name, source: Box::new(source) })?;
-        Ok(OpenGeneration { number, reader, waiting, progress, projector })
+        let projector = Projector::start(
+            definition,
+            writer,
+            log,
+            Arc::clone(&waiting),
+            Arc::clone(&progress),
+        )
+        .map_err(|source| ViewError::Unavailable {
+            view: definition.name,
+            source: Box::new(source),
+        })?;
+        Ok(OpenGeneration {
+            number,
+            reader,
+            waiting,
+            progress,
+            projector,
+        })
     }
 
     #[must_use]
@@ -56,9 +76,13 @@ impl<R: ?Sized> OpenGeneration<R> {
     /// Waits until the generation has reached all that the token names, at most `timeout`.
     ///
     /// # Errors
-    /// [`ViewError::Behind`] when the time is over, [`ViewError::Unavailable`] when it cannot be asked or takes nothing
-    /// in at present.
-    pub async fn wait_until(&self, token: &ConsistencyToken, timeout: Duration) -> Result<(), ViewError> {
+    /// [`ViewError::Behind`] when the time is over, [`ViewError::Unavailable`] when it cannot be
+    /// asked or takes nothing in at present.
+    pub async fn wait_until(
+        &self,
+        token: &ConsistencyToken,
+        timeout: Duration,
+    ) -> Result<(), ViewError> {
         self.waiting.wait_until(token, timeout).await
     }
 
@@ -110,7 +134,8 @@ impl<R: ?Sized> OpenGeneration<R> {
         self.progress.fed()
     }
 
-    /// Takes an entity out of quarantine and applies what its history has; see [`Projector::replay`].
+    /// Takes an entity out of quarantine and applies what its history has; see
+    /// [`Projector::replay`].
     ///
     /// # Errors
     /// When it has stopped or its store does not answer.

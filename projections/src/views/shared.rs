@@ -1,4 +1,5 @@
-//! What the supervisor of a view writes and everyone else reads: the generations that are open, and which one answers.
+//! What the supervisor of a view writes and everyone else reads: the generations that are open, and
+//! which one answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +55,14 @@ impl<R: ?Sized> Shared<R> {
         keep: Duration,
     ) -> Self {
         let open = BTreeMap::new();
-        let stand = Stand { catalog: None, open, live: None, entity_work: None, failure: None, stopped: None };
+        let stand = Stand {
+            catalog: None,
+            open,
+            live: None,
+            entity_work: None,
+            failure: None,
+            stopped: None,
+        };
         Shared {
             definition,
             store,
@@ -87,22 +95,31 @@ impl<R: ?Sized> Shared<R> {
         let view = self.definition.name;
         self.look(|stand| match (&stand.live, &stand.failure) {
             (Some(live), _) => Ok(Arc::clone(live)),
-            (None, Some(failure)) => Err(ViewError::Unavailable { view, source: failure.clone().into() }),
+            (None, Some(failure)) => Err(ViewError::Unavailable {
+                view,
+                source: failure.clone().into(),
+            }),
             (None, None) => Err(ViewError::NotReady { view }),
         })
     }
 
     /// An open generation.
     pub(super) fn generation(&self, number: u32) -> Result<Arc<OpenGeneration<R>>, ViewError> {
-        let closed = ViewError::Closed { view: self.definition.name };
-        self.look(|stand| stand.open.get(&number).cloned()).ok_or(closed)
+        let closed = ViewError::Closed {
+            view: self.definition.name,
+        };
+        self.look(|stand| stand.open.get(&number).cloned())
+            .ok_or(closed)
     }
 
-    /// Makes another generation the one that answers, if it has committed all that the present one has; so that no
-    /// reader goes back.
+    /// Makes another generation the one that answers, if it has committed all that the present one
+    /// has; so that no reader goes back.
     pub(super) fn swap_if_level(&self, next: &Arc<OpenGeneration<R>>) -> bool {
         self.stand.send_if_modified(|stand| {
-            let level = stand.live.as_ref().is_none_or(|live| next.is_level_with(live));
+            let level = stand
+                .live
+                .as_ref()
+                .is_none_or(|live| next.is_level_with(live));
             if level {
                 stand.live = Some(Arc::clone(next));
             }
@@ -117,7 +134,9 @@ impl<R: ?Sized> Shared<R> {
     /// Long work ends when the node does.
     pub(super) fn go_on(&self) -> Result<(), ViewError> {
         if self.stopping.load(Ordering::Relaxed) {
-            return Err(ViewError::Closed { view: self.definition.name });
+            return Err(ViewError::Closed {
+                view: self.definition.name,
+            });
         }
         Ok(())
     }

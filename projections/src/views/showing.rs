@@ -16,8 +16,17 @@ impl<R: ?Sized> Shared<R> {
     /// Measuring the lag reads some rows of the log.
     pub(super) async fn status(&self) -> ViewStatus {
         let (state, answering, fed, catalog, error) = self.look(|stand| {
-            let fed = stand.live.clone().or_else(|| stand.open.values().next().cloned());
-            (state_of(stand), stand.live.clone(), fed, stand.catalog.clone().unwrap_or_default(), error_of(stand))
+            let fed = stand
+                .live
+                .clone()
+                .or_else(|| stand.open.values().next().cloned());
+            (
+                state_of(stand),
+                stand.live.clone(),
+                fed,
+                stand.catalog.clone().unwrap_or_default(),
+                error_of(stand),
+            )
         });
         let lag = match &fed {
             Some(generation) => generation.lag(&*self.log).await,
@@ -29,7 +38,9 @@ impl<R: ?Sized> Shared<R> {
             state,
             error: error.or_else(|| lag.as_ref().err().map(ToString::to_string)),
             lag: lag.ok(),
-            quarantined: fed.map(|generation| generation.shown().quarantined).unwrap_or_default(),
+            quarantined: fed
+                .map(|generation| generation.shown().quarantined)
+                .unwrap_or_default(),
             generation: answering.map(|generation| generation.number()),
             kept: catalog.kept().map(|kept| kept.number),
             progress: self.progress(),
@@ -42,13 +53,31 @@ impl<R: ?Sized> Shared<R> {
             let building = stand.catalog.as_ref().and_then(Catalog::building)?.clone();
             let stage = BuildStage::from(building.stage);
             let done = match (&stand.entity_work, stand.open.get(&building.number)) {
-                (Some(entities), _) if entities.number == building.number => (entities.stage, entities.work()),
+                (Some(entities), _) if entities.number == building.number => {
+                    (entities.stage, entities.work())
+                }
                 (_, Some(open)) => {
                     let fed = open.fed();
-                    let (done, total) = (open.committed().values().sum(), self.heads().values().sum());
-                    (stage, Work { begun_at: fed.from, done, total, taken: fed.events, elapsed: fed.elapsed })
+                    let (done, total) =
+                        (open.committed().values().sum(), self.heads().values().sum());
+                    (
+                        stage,
+                        Work {
+                            begun_at: fed.from,
+                            done,
+                            total,
+                            taken: fed.events,
+                            elapsed: fed.elapsed,
+                        },
+                    )
                 }
-                (_, None) => (stage, Work { total: self.heads().values().sum(), ..Work::default() }),
+                (_, None) => (
+                    stage,
+                    Work {
+                        total: self.heads().values().sum(),
+                        ..Work::default()
+                    },
+                ),
             };
             Some((building, stand.stopped.is_some(), done))
         })?;
@@ -82,8 +111,20 @@ fn state_of<R: ?Sized>(stand: &Stand<R>) -> ViewState {
 /// The gravest first: what queries are answered from.
 fn error_of<R: ?Sized>(stand: &Stand<R>) -> Option<String> {
     let of_live = stand.live.as_ref().and_then(|live| live.shown().error);
-    let of_others = || stand.open.values().find_map(|generation| generation.shown().error);
-    let of_rebuild =
-        || stand.stopped.as_ref().map(|(number, why)| format!("the rebuild of generation {number} has stopped: {why}"));
-    of_live.or_else(|| stand.failure.clone()).or_else(of_rebuild).or_else(of_others)
+    let of_others = || {
+        stand
+            .open
+            .values()
+            .find_map(|generation| generation.shown().error)
+    };
+    let of_rebuild = || {
+        stand
+            .stopped
+            .as_ref()
+            .map(|(number, why)| format!("the rebuild of generation {number} has stopped: {why}"))
+    };
+    of_live
+        .or_else(|| stand.failure.clone())
+        .or_else(of_rebuild)
+        .or_else(of_others)
 }

@@ -13,7 +13,8 @@ pub enum ViewState {
     Live,
     /// A generation is built; the one before it, if there is one, answers and follows the log.
     Rebuilding,
-    /// Its store or the log fails, or a rebuild has stopped. The error says which, and whether it is tried again.
+    /// Its store or the log fails, or a rebuild has stopped. The error says which, and whether it
+    /// is tried again.
     Failed,
 }
 
@@ -23,7 +24,8 @@ pub struct ViewStatus {
     pub name: &'static str,
     pub backend: &'static str,
     pub state: ViewState,
-    /// Of the generation that answers, or else of the one that is built; `None` when the log cannot be read.
+    /// Of the generation that answers, or else of the one that is built; `None` when the log cannot
+    /// be read.
     pub lag: Option<Lag>,
     pub quarantined: Vec<QuarantinedEntity>,
     /// The generation that answers.
@@ -64,7 +66,8 @@ pub struct BuildProgress {
     pub stage: BuildStage,
     /// It must not answer, and is not worked on any more.
     pub stopped: bool,
-    /// Of copying and comparing: entities. Otherwise places of the log, which other messages than events take up, too.
+    /// Of copying and comparing: entities. Otherwise places of the log, which other messages than
+    /// events take up, too.
     pub done: u64,
     pub total: u64,
     /// From 0 to 1.
@@ -90,12 +93,20 @@ pub(super) struct Work {
 impl Work {
     /// From 0 to 1.
     pub(super) fn fraction(&self) -> f64 {
-        if self.total == 0 { 1.0 } else { (float(self.done) / float(self.total)).min(1.0) }
+        if self.total == 0 {
+            1.0
+        } else {
+            (float(self.done) / float(self.total)).min(1.0)
+        }
     }
 
     pub(super) fn per_second(&self) -> f64 {
         let seconds = self.elapsed.as_secs_f64();
-        if seconds > 0.0 { float(self.taken) / seconds } else { 0.0 }
+        if seconds > 0.0 {
+            float(self.taken) / seconds
+        } else {
+            0.0
+        }
     }
 
     /// How long the rest takes at the speed so far.
@@ -106,7 +117,9 @@ impl Work {
             return Some(0);
         }
         let millis = u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX);
-        let rest = u128::from(millis).checked_mul(u128::from(left))?.checked_div(u128::from(gone))?;
+        let rest = u128::from(millis)
+            .checked_mul(u128::from(left))?
+            .checked_div(u128::from(gone))?;
         u64::try_from(rest.div_ceil(1_000)).ok()
     }
 }
@@ -124,15 +137,33 @@ mod tests {
 
     #[test]
     fn the_rest_is_told_by_the_speed_since_the_stage_began_and_not_by_what_was_there_before() {
-        let work = Work { begun_at: 500, done: 600, total: 1_000, taken: 50, elapsed: Duration::from_secs(10) };
-        assert_eq!((work.fraction(), work.per_second(), work.rest()), (0.6, 5.0, Some(40)));
+        let work = Work {
+            begun_at: 500,
+            done: 600,
+            total: 1_000,
+            taken: 50,
+            elapsed: Duration::from_secs(10),
+        };
+        assert_eq!(
+            (work.fraction(), work.per_second(), work.rest()),
+            (0.6, 5.0, Some(40))
+        );
     }
 
     #[test]
     fn nothing_is_told_of_the_rest_before_anything_was_done() {
-        let work = Work { begun_at: 5, done: 5, total: 10, taken: 0, elapsed: Duration::from_secs(1) };
+        let work = Work {
+            begun_at: 5,
+            done: 5,
+            total: 10,
+            taken: 0,
+            elapsed: Duration::from_secs(1),
+        };
         assert_eq!((work.rest(), work.per_second()), (None, 0.0));
-        assert_eq!((Work::default().fraction(), Work::default().rest()), (1.0, Some(0)));
+        assert_eq!(
+            (Work::default().fraction(), Work::default().rest()),
+            (1.0, Some(0))
+        );
     }
 
     #[test]

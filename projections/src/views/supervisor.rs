@@ -1,9 +1,10 @@
 //! The supervisor of a view: one task that owns the life of its generations.
 //!
-//! It knows one rule: what is open must become what the catalog says ([`Supervisor::settle`]). Each step is a catalog
-//! saved first and followed then, so a crash anywhere leaves a catalog that the next start follows. After an error it
-//! begins again from there, with growing delay; whoever asks for something meanwhile is told that the store does not
-//! answer, and the generations that are open are fed and answer on.
+//! It knows one rule: what is open must become what the catalog says ([`Supervisor::settle`]). Each
+//! step is a catalog saved first and followed then, so a crash anywhere leaves a catalog that the
+//! next start follows. After an error it begins again from there, with growing delay; whoever asks
+//! for something meanwhile is told that the store does not answer, and the generations that are
+//! open are fed and answer on.
 //!
 //! Long work ([`building`]) runs beside it, one piece at a time; requests never wait for that.
 
@@ -31,10 +32,18 @@ const MAX_BACK_OFF: Duration = Duration::from_secs(5);
 /// How long work under way is awaited at the end.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
-/// What a supervisor is asked to do. Each is answered when it is accepted or refused, not when it is done.
+/// What a supervisor is asked to do. Each is answered when it is accepted or refused, not when it
+/// is done.
 pub(super) enum Request {
-    Rebuild { from: BuildFrom, by: Option<Binding>, answer: Answer<u32> },
-    Revert { by: Option<Binding>, answer: Answer<Reverting> },
+    Rebuild {
+        from: BuildFrom,
+        by: Option<Binding>,
+        answer: Answer<u32>,
+    },
+    Revert {
+        by: Option<Binding>,
+        answer: Answer<Reverting>,
+    },
 }
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, ViewError>>;
@@ -57,7 +66,8 @@ pub(super) struct Reverting {
 pub(super) struct Supervisor<R: ?Sized> {
     shared: Arc<Shared<R>>,
     requests: mpsc::Receiver<Request>,
-    /// As the store has it; `None` before it was read, and when the outcome of saving it is not known.
+    /// As the store has it; `None` before it was read, and when the outcome of saving it is not
+    /// known.
     catalog: Option<Catalog>,
     work: Option<JoinHandle<Outcome<R>>>,
     reverting: Option<Revert>,
@@ -76,7 +86,14 @@ enum Wake<R: ?Sized> {
 
 impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     pub(super) fn new(shared: Arc<Shared<R>>, requests: mpsc::Receiver<Request>) -> Self {
-        Supervisor { shared, requests, catalog: None, work: None, reverting: None, next_measure: Instant::now() }
+        Supervisor {
+            shared,
+            requests,
+            catalog: None,
+            work: None,
+            reverting: None,
+            next_measure: Instant::now(),
+        }
     }
 
     /// Works until everyone who could ask is gone.
@@ -111,8 +128,14 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             Some(_) => std::mem::replace(back_off, (*back_off * 2).min(MAX_BACK_OFF)),
             None => {
                 *back_off = FIRST_BACK_OFF;
-                let keeps_for = if self.work.is_none() { self.keeps_for() } else { Duration::MAX };
-                self.next_measure.saturating_duration_since(Instant::now()).min(keeps_for)
+                let keeps_for = if self.work.is_none() {
+                    self.keeps_for()
+                } else {
+                    Duration::MAX
+                };
+                self.next_measure
+                    .saturating_duration_since(Instant::now())
+                    .min(keeps_for)
             }
         };
         self.shared.change(|stand| stand.failure = failure);
@@ -122,9 +145,16 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     /// How long the kept generation is kept still.
     fn keeps_for(&self) -> Duration {
         let kept = self.catalog.as_ref().and_then(|catalog| catalog.kept());
-        let Some(since) = kept.and_then(|kept| kept.replaced_at) else { return Duration::MAX };
-        let kept_for = Clock::system().now().micros().saturating_sub(since.micros());
-        self.shared.keep.saturating_sub(Duration::from_micros(u64::try_from(kept_for).unwrap_or(0)))
+        let Some(since) = kept.and_then(|kept| kept.replaced_at) else {
+            return Duration::MAX;
+        };
+        let kept_for = Clock::system()
+            .now()
+            .micros()
+            .saturating_sub(since.micros());
+        self.shared
+            .keep
+            .saturating_sub(Duration::from_micros(u64::try_from(kept_for).unwrap_or(0)))
     }
 
     async fn next(&mut self, pause: Duration) -> Wake<R> {
@@ -149,7 +179,9 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     async fn finish(&mut self, outcome: Outcome<R>) -> Result<(), ViewError> {
         match outcome {
             Outcome::Copied { number, opened } => {
-                let Some(opened) = self.succeeded(number, opened)? else { return Ok(()) };
+                let Some(opened) = self.succeeded(number, opened)? else {
+                    return Ok(());
+                };
                 let catalog = self.loaded()?.with_copied(number);
                 self.save(catalog).await?;
                 self.feed(number, opened)
@@ -163,7 +195,11 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             }
             Outcome::Swapped { number, outcome } => {
                 outcome?;
-                tracing::info!(view = self.shared.definition.name, generation = number, "the generation answers");
+                tracing::info!(
+                    view = self.shared.definition.name,
+                    generation = number,
+                    "the generation answers"
+                );
                 self.shared.gauges.swapped();
                 if let Some(revert) = self.reverting.take_if(|revert| revert.number == number) {
                     // Nobody waits for it any more when this fails.
@@ -174,12 +210,18 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         }
     }
 
-    /// What a piece of work has brought; `None` when trying it again would not help: then the generation stays as it is
-    /// until a new rebuild takes its place.
-    fn succeeded<T>(&self, number: u32, outcome: Result<T, ViewError>) -> Result<Option<T>, ViewError> {
+    /// What a piece of work has brought; `None` when trying it again would not help: then the
+    /// generation stays as it is until a new rebuild takes its place.
+    fn succeeded<T>(
+        &self,
+        number: u32,
+        outcome: Result<T, ViewError>,
+    ) -> Result<Option<T>, ViewError> {
         match outcome {
             Ok(value) => Ok(Some(value)),
-            Err(error) if error.is_transient() || matches!(error, ViewError::Closed { .. }) => Err(error),
+            Err(error) if error.is_transient() || matches!(error, ViewError::Closed { .. }) => {
+                Err(error)
+            }
             Err(error) => {
                 self.stopped(number, describe(&error));
                 Ok(None)
@@ -189,13 +231,25 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
 
     fn stopped(&self, number: u32, reason: String) {
         let view = self.shared.definition.name;
-        tracing::error!(view, generation = number, reason, "the generation must not answer");
-        self.shared.change(|stand| stand.stopped = Some((number, reason)));
+        tracing::error!(
+            view,
+            generation = number,
+            reason,
+            "the generation must not answer"
+        );
+        self.shared
+            .change(|stand| stand.stopped = Some((number, reason)));
     }
 
-    /// A generation has what the answering one had: it answers from now on, unless something would be lost.
+    /// A generation has what the answering one had: it answers from now on, unless something would
+    /// be lost.
     async fn built(&mut self, number: u32, compared: Comparison) -> Result<(), ViewError> {
-        let Comparison { compared, repaired, examples, loss } = compared;
+        let Comparison {
+            compared,
+            repaired,
+            examples,
+            loss,
+        } = compared;
         let view = self.shared.definition.name;
         if let Some(loss) = loss {
             self.stopped(number, loss);
@@ -206,37 +260,64 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             tracing::warn!(view, generation = number, repaired, examples = %examples.join(" "), "documents are repaired");
             self.shared.gauges.repaired(repaired);
         }
-        tracing::info!(view, generation = number, compared, repaired, "the generation is built");
-        let by = self.reverting.as_ref().filter(|revert| revert.number == number).and_then(|revert| revert.by);
-        let catalog = self.loaded()?.with_live(number, Clock::system().now()).with_bound(by, number);
+        tracing::info!(
+            view,
+            generation = number,
+            compared,
+            repaired,
+            "the generation is built"
+        );
+        let by = self
+            .reverting
+            .as_ref()
+            .filter(|revert| revert.number == number)
+            .and_then(|revert| revert.by);
+        let catalog = self
+            .loaded()?
+            .with_live(number, Clock::system().now())
+            .with_bound(by, number);
         self.save(catalog).await
     }
 
     /// Stops feeding all generations.
     async fn end(mut self) {
         self.shared.stop();
-        let open: Vec<_> = self.shared.look(|stand| stand.open.values().cloned().collect());
+        let open: Vec<_> = self
+            .shared
+            .look(|stand| stand.open.values().cloned().collect());
         for generation in open {
             generation.stop().await;
         }
         if let Some(work) = self.work.take()
             && tokio::time::timeout(END_WITHIN, work).await.is_err()
         {
-            tracing::warn!(view = self.shared.definition.name, "work on a generation has not ended in time");
+            tracing::warn!(
+                view = self.shared.definition.name,
+                "work on a generation has not ended in time"
+            );
         }
     }
 
     fn loaded(&self) -> Result<Catalog, ViewError> {
-        self.catalog.clone().ok_or_else(|| self.unavailable("its generations have not been read yet"))
+        self.catalog
+            .clone()
+            .ok_or_else(|| self.unavailable("its generations have not been read yet"))
     }
 
-    /// Whether the generation that answers is the one of the catalog: between saving and swapping it is not.
+    /// Whether the generation that answers is the one of the catalog: between saving and swapping
+    /// it is not.
     fn is_swapped(&self, catalog: &Catalog) -> bool {
-        catalog.live == self.shared.look(|stand| stand.live.as_ref().map(|live| live.number()))
+        catalog.live
+            == self
+                .shared
+                .look(|stand| stand.live.as_ref().map(|live| live.number()))
     }
 
     fn unavailable(&self, why: &'static str) -> ViewError {
-        ViewError::Unavailable { view: self.shared.definition.name, source: why.into() }
+        ViewError::Unavailable {
+            view: self.shared.definition.name,
+            source: why.into(),
+        }
     }
 
     /// Saves the catalog; from then on it is followed.
@@ -250,7 +331,8 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
 
     fn take_over(&mut self, catalog: Catalog) {
         self.shared.gauges.generation(catalog.live);
-        self.shared.change(|stand| stand.catalog = Some(catalog.clone()));
+        self.shared
+            .change(|stand| stand.catalog = Some(catalog.clone()));
         self.catalog = Some(catalog);
     }
 

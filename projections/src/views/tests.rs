@@ -24,10 +24,20 @@ fn order(number: u128, version: u64) -> ConsistencyToken {
 async fn a_store_that_is_down_at_the_start_is_tried_again_and_the_view_says_so_meanwhile() {
     let bench = Bench::start(SOON, |faults| faults.down.store(true, Ordering::SeqCst));
     bench.view.settled().await;
-    assert!(matches!(bench.view.current(), Err(ViewError::Unavailable { .. })));
+    assert!(matches!(
+        bench.view.current(),
+        Err(ViewError::Unavailable { .. })
+    ));
     assert_eq!(bench.view.state(), ViewState::Failed);
-    let refused = bench.view.rebuild(BuildFrom::History, None).await.unwrap_err();
-    assert!(matches!(refused, ViewError::Unavailable { .. }), "{refused}");
+    let refused = bench
+        .view
+        .rebuild(BuildFrom::History, None)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, ViewError::Unavailable { .. }),
+        "{refused}"
+    );
     bench.faults.down.store(false, Ordering::SeqCst);
     bench.answers(1).await;
     bench.shows_the_shop().await;
@@ -37,7 +47,10 @@ async fn a_store_that_is_down_at_the_start_is_tried_again_and_the_view_says_so_m
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_generation_does_not_answer_before_it_has_what_was_there() {
     let bench = Bench::start(SOON, |faults| *faults.holds.lock().unwrap() = Some(1));
-    eventually("it is built", || async { bench.view.status().await.progress.is_some() }).await;
+    eventually("it is built", || async {
+        bench.view.status().await.progress.is_some()
+    })
+    .await;
     assert!(bench.view.current().is_err());
     *bench.faults.holds.lock().unwrap() = None;
     bench.answers(1).await;
@@ -45,7 +58,8 @@ async fn a_first_generation_does_not_answer_before_it_has_what_was_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_old_generation_answers_until_the_new_one_is_level_and_a_reader_that_waits_is_not_lost() {
+async fn the_old_generation_answers_until_the_new_one_is_level_and_a_reader_that_waits_is_not_lost()
+{
     let bench = Bench::live().await;
     *bench.faults.holds.lock().unwrap() = Some(2);
     let begun = bench.view.rebuild(BuildFrom::History, None).await.unwrap();
@@ -77,7 +91,8 @@ async fn while_a_generation_is_compared_its_progress_says_so_and_both_are_fed() 
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
     eventually("it is compared", || async {
         let progress = bench.view.status().await.progress;
-        progress.is_some_and(|progress| progress.stage == BuildStage::Comparing && progress.total == 20)
+        progress
+            .is_some_and(|progress| progress.stage == BuildStage::Comparing && progress.total == 20)
     })
     .await;
     let message = bench.shop().create_order(50, 1, 100);
@@ -92,13 +107,22 @@ async fn while_a_generation_is_compared_its_progress_says_so_and_both_are_fed() 
 #[tokio::test(flavor = "multi_thread")]
 async fn going_back_is_refused_without_an_earlier_generation_and_loses_nothing_with_one() {
     let bench = Bench::live().await;
-    assert!(matches!(bench.view.revert(SOON, None).await, Err(ViewError::Conflict { .. })));
+    assert!(matches!(
+        bench.view.revert(SOON, None).await,
+        Err(ViewError::Conflict { .. })
+    ));
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
     bench.answers(2).await;
     let message = bench.shop().create_order(50, 1, 100);
     bench.shop().log.deliver([message]);
     bench.shows_the_shop().await;
-    assert_eq!(bench.view.revert(SOON, None).await.unwrap(), Reverted { generation: 1, done: true });
+    assert_eq!(
+        bench.view.revert(SOON, None).await.unwrap(),
+        Reverted {
+            generation: 1,
+            done: true
+        }
+    );
     assert_eq!(bench.view.status().await.kept, Some(2));
     bench.shows_the_shop().await;
     bench.view.revert(SOON, None).await.unwrap();
@@ -111,8 +135,14 @@ async fn a_replaced_generation_is_let_go_of_when_its_time_is_over() {
     bench.answers(1).await;
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
     bench.answers(2).await;
-    eventually("it is let go of", || async { bench.view.status().await.kept.is_none() }).await;
-    assert!(matches!(bench.view.revert(SOON, None).await, Err(ViewError::Conflict { .. })));
+    eventually("it is let go of", || async {
+        bench.view.status().await.kept.is_none()
+    })
+    .await;
+    assert!(matches!(
+        bench.view.revert(SOON, None).await,
+        Err(ViewError::Conflict { .. })
+    ));
     bench.shows_the_shop().await;
 }
 
@@ -124,11 +154,21 @@ async fn how_long_a_generation_is_kept_counts_on_over_a_restart() {
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
     bench.answers(2).await;
     let replaced = Instant::now();
-    eventually("half its time is over", || async { replaced.elapsed() > keep / 2 }).await;
+    eventually("half its time is over", || async {
+        replaced.elapsed() > keep / 2
+    })
+    .await;
     let bench = bench.restart(1).await;
     bench.answers(2).await;
-    eventually("it is let go of", || async { bench.view.status().await.kept.is_none() }).await;
-    assert!(replaced.elapsed() < keep + keep / 2, "it was kept for {:?}", replaced.elapsed());
+    eventually("it is let go of", || async {
+        bench.view.status().await.kept.is_none()
+    })
+    .await;
+    assert!(
+        replaced.elapsed() < keep + keep / 2,
+        "it was kept for {:?}",
+        replaced.elapsed()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,8 +177,17 @@ async fn going_back_while_the_store_is_down_is_done_when_it_answers_again() {
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
     bench.answers(2).await;
     bench.faults.down.store(true, Ordering::SeqCst);
-    assert_eq!(bench.view.revert(Duration::ZERO, None).await.unwrap(), Reverted { generation: 1, done: false });
-    eventually("it was tried", || async { bench.view.status().await.error.is_some() }).await;
+    assert_eq!(
+        bench.view.revert(Duration::ZERO, None).await.unwrap(),
+        Reverted {
+            generation: 1,
+            done: false
+        }
+    );
+    eventually("it was tried", || async {
+        bench.view.status().await.error.is_some()
+    })
+    .await;
     assert_eq!(bench.view.status().await.generation, Some(2));
     bench.faults.down.store(false, Ordering::SeqCst);
     bench.answers(1).await;
@@ -155,7 +204,11 @@ async fn a_swap_comes_although_the_old_generation_is_always_ahead() {
             let message = bench.shop().create_order(number, 1, 100);
             bench.shop().log.deliver([message]);
             // Whoever waits has it committed at once.
-            bench.view.wait_until(&order(number, 1), SOON).await.unwrap();
+            bench
+                .view
+                .wait_until(&order(number, 1), SOON)
+                .await
+                .unwrap();
         }
     };
     let swap = async {
@@ -173,14 +226,27 @@ async fn a_swap_comes_although_the_old_generation_is_always_ahead() {
 async fn a_generation_that_has_lost_everything_does_not_answer_before_it_is_built_again() {
     let bench = Bench::live().await;
     *bench.faults.holds.lock().unwrap() = Some(1);
-    let damage = |folder: &Path| std::fs::write(folder.join("search-1/meta.json"), "{ no json").unwrap();
+    let damage =
+        |folder: &Path| std::fs::write(folder.join("search-1/meta.json"), "{ no json").unwrap();
     let bench = bench.restart_after(1, damage).await;
-    eventually("it is built", || async { bench.view.status().await.progress.is_some() }).await;
-    assert!(matches!(bench.view.current(), Err(ViewError::NotReady { .. })));
+    eventually("it is built", || async {
+        bench.view.status().await.progress.is_some()
+    })
+    .await;
+    assert!(matches!(
+        bench.view.current(),
+        Err(ViewError::NotReady { .. })
+    ));
     // Also after a crash on the way.
     let bench = bench.restart(1).await;
-    eventually("it is built", || async { bench.view.status().await.progress.is_some() }).await;
-    assert!(matches!(bench.view.current(), Err(ViewError::NotReady { .. })));
+    eventually("it is built", || async {
+        bench.view.status().await.progress.is_some()
+    })
+    .await;
+    assert!(matches!(
+        bench.view.current(),
+        Err(ViewError::NotReady { .. })
+    ));
     *bench.faults.holds.lock().unwrap() = None;
     bench.answers(1).await;
     bench.shows_the_shop().await;
@@ -194,7 +260,10 @@ async fn while_a_lost_generation_is_built_again_the_kept_one_answers() {
     *bench.faults.holds.lock().unwrap() = Some(2);
     let remove = |folder: &Path| std::fs::remove_dir_all(folder.join("search-2")).unwrap();
     let bench = bench.restart_after(1, remove).await;
-    eventually("the other one answers", || async { bench.view.status().await.generation == Some(1) }).await;
+    eventually("the other one answers", || async {
+        bench.view.status().await.generation == Some(1)
+    })
+    .await;
     bench.shows_the_shop().await;
     *bench.faults.holds.lock().unwrap() = None;
     bench.answers(2).await;
@@ -203,22 +272,62 @@ async fn while_a_lost_generation_is_built_again_the_kept_one_answers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_asked_for_again_with_its_key_is_done_once_also_after_a_restart() {
-    let by = |key, what: &[u8]| Some(Binding { key: Uuid::from_u128(key), fingerprint: Fingerprint::of(what) });
+    let by = |key, what: &[u8]| {
+        Some(Binding {
+            key: Uuid::from_u128(key),
+            fingerprint: Fingerprint::of(what),
+        })
+    };
     let bench = Bench::live().await;
-    assert_eq!(bench.view.rebuild(BuildFrom::History, by(1, b"history")).await.unwrap(), 2);
+    assert_eq!(
+        bench
+            .view
+            .rebuild(BuildFrom::History, by(1, b"history"))
+            .await
+            .unwrap(),
+        2
+    );
     bench.answers(2).await;
-    assert_eq!(bench.view.rebuild(BuildFrom::History, by(1, b"history")).await.unwrap(), 2);
-    let other = bench.view.rebuild(BuildFrom::Entities, by(1, b"entities")).await.unwrap_err();
+    assert_eq!(
+        bench
+            .view
+            .rebuild(BuildFrom::History, by(1, b"history"))
+            .await
+            .unwrap(),
+        2
+    );
+    let other = bench
+        .view
+        .rebuild(BuildFrom::Entities, by(1, b"entities"))
+        .await
+        .unwrap_err();
     assert!(matches!(other, ViewError::KeyReused { .. }), "{other}");
-    let back = Reverted { generation: 1, done: true };
+    let back = Reverted {
+        generation: 1,
+        done: true,
+    };
     assert_eq!(bench.view.revert(SOON, by(2, b"")).await.unwrap(), back);
     assert_eq!(bench.view.revert(SOON, by(2, b"")).await.unwrap(), back);
     let bench = bench.restart(1).await;
     bench.answers(1).await;
     assert_eq!(bench.view.revert(SOON, by(2, b"")).await.unwrap(), back);
-    assert_eq!(bench.view.rebuild(BuildFrom::History, by(1, b"history")).await.unwrap(), 2);
+    assert_eq!(
+        bench
+            .view
+            .rebuild(BuildFrom::History, by(1, b"history"))
+            .await
+            .unwrap(),
+        2
+    );
     bench.answers(1).await;
-    assert_eq!(bench.view.rebuild(BuildFrom::History, by(3, b"history")).await.unwrap(), 3);
+    assert_eq!(
+        bench
+            .view
+            .rebuild(BuildFrom::History, by(3, b"history"))
+            .await
+            .unwrap(),
+        3
+    );
     bench.answers(3).await;
 }
 
@@ -226,9 +335,14 @@ async fn what_is_asked_for_again_with_its_key_is_done_once_also_after_a_restart(
 async fn of_two_rebuilds_at_once_one_is_refused() {
     let bench = Bench::live().await;
     *bench.faults.holds.lock().unwrap() = Some(2);
-    let (one, other) =
-        tokio::join!(bench.view.rebuild(BuildFrom::History, None), bench.view.rebuild(BuildFrom::Entities, None));
-    assert!(matches!((&one, &other), (Ok(_), Err(ViewError::Conflict { .. }))), "{one:?} {other:?}");
+    let (one, other) = tokio::join!(
+        bench.view.rebuild(BuildFrom::History, None),
+        bench.view.rebuild(BuildFrom::Entities, None)
+    );
+    assert!(
+        matches!((&one, &other), (Ok(_), Err(ViewError::Conflict { .. }))),
+        "{one:?} {other:?}"
+    );
     *bench.faults.holds.lock().unwrap() = None;
     bench.answers(2).await;
 }
@@ -238,11 +352,26 @@ async fn a_generation_that_has_lost_an_order_does_not_answer_and_makes_room_for_
     let bench = Bench::live().await;
     *bench.faults.loses.lock().unwrap() = Some((2, Uuid::from_u128(12)));
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
-    eventually("it is stopped", || async { bench.view.status().await.progress.is_some_and(|built| built.stopped) })
-        .await;
+    eventually("it is stopped", || async {
+        bench
+            .view
+            .status()
+            .await
+            .progress
+            .is_some_and(|built| built.stopped)
+    })
+    .await;
     let status = bench.view.status().await;
-    assert_eq!((status.state, status.generation), (ViewState::Failed, Some(1)));
-    assert!(status.error.unwrap().contains(&Uuid::from_u128(12).to_string()));
+    assert_eq!(
+        (status.state, status.generation),
+        (ViewState::Failed, Some(1))
+    );
+    assert!(
+        status
+            .error
+            .unwrap()
+            .contains(&Uuid::from_u128(12).to_string())
+    );
     bench.shows_the_shop().await;
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
     bench.answers(3).await;
@@ -251,7 +380,9 @@ async fn a_generation_that_has_lost_an_order_does_not_answer_and_makes_room_for_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_old_generation_lacks_is_repaired_by_a_new_one() {
-    let bench = Bench::start(SOON, |faults| *faults.loses.lock().unwrap() = Some((1, Uuid::from_u128(12))));
+    let bench = Bench::start(SOON, |faults| {
+        *faults.loses.lock().unwrap() = Some((1, Uuid::from_u128(12)))
+    });
     bench.answers(1).await;
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
     bench.answers(2).await;
@@ -291,7 +422,8 @@ async fn a_crash_before_any_saved_catalog_of_a_rebuild_goes_on_after_the_next_st
             let begun = bench.view.rebuild(from, None).await;
             assert_eq!(begun.is_ok(), saves > 0);
             eventually("it has crashed or is done", || async {
-                bench.faults.down.load(Ordering::SeqCst) || bench.view.status().await.generation == Some(2)
+                bench.faults.down.load(Ordering::SeqCst)
+                    || bench.view.status().await.generation == Some(2)
             })
             .await;
             let bench = bench.restart(1).await;
@@ -303,7 +435,9 @@ async fn a_crash_before_any_saved_catalog_of_a_rebuild_goes_on_after_the_next_st
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entity_is_healed_from_its_history_and_one_without_is_not_there() {
-    let bench = Bench::start(SOON, |faults| *faults.loses.lock().unwrap() = Some((1, Uuid::from_u128(12))));
+    let bench = Bench::start(SOON, |faults| {
+        *faults.loses.lock().unwrap() = Some((1, Uuid::from_u128(12)))
+    });
     bench.answers(1).await;
     let reader = bench.view.current().unwrap();
     let lost = domain::OrderId(Uuid::from_u128(12));

@@ -1,4 +1,5 @@
-//! A view as the rest of the node holds it: the generation that answers, and what can be asked of the view as a whole.
+//! A view as the rest of the node holds it: the generation that answers, and what can be asked of
+//! the view as a whole.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,7 +35,8 @@ pub struct View<R: ?Sized> {
 }
 
 impl<R: ?Sized + Send + Sync + 'static> View<R> {
-    /// Starts a view, whether its store answers or not. Call it inside the runtime that drives the log.
+    /// Starts a view, whether its store answers or not. Call it inside the runtime that drives the
+    /// log.
     pub(super) fn start(
         definition: ViewDefinition,
         store: Arc<dyn ViewStore<R>>,
@@ -45,14 +47,18 @@ impl<R: ?Sized + Send + Sync + 'static> View<R> {
         let shared = Arc::new(Shared::new(definition, store, log, rows, keep));
         let (requests, inbox) = mpsc::channel(REQUESTS);
         let supervisor = tokio::spawn(Supervisor::new(Arc::clone(&shared), inbox).run());
-        View { shared, requests: Mutex::new(Some(requests)), supervisor: Mutex::new(Some(supervisor)) }
+        View {
+            shared,
+            requests: Mutex::new(Some(requests)),
+            supervisor: Mutex::new(Some(supervisor)),
+        }
     }
 
     /// The generation that answers. A query takes it once, waits on it and reads from it.
     ///
     /// # Errors
-    /// [`ViewError::NotReady`] while the first one is built, [`ViewError::Unavailable`] when the store did not answer
-    /// at the start.
+    /// [`ViewError::NotReady`] while the first one is built, [`ViewError::Unavailable`] when the
+    /// store did not answer at the start.
     pub fn current(&self) -> Result<Arc<OpenGeneration<R>>, ViewError> {
         self.shared.current()
     }
@@ -61,8 +67,15 @@ impl<R: ?Sized + Send + Sync + 'static> View<R> {
         &self,
         request: impl FnOnce(oneshot::Sender<Result<T, ViewError>>) -> Request,
     ) -> Result<T, ViewError> {
-        let closed = || ViewError::Closed { view: self.shared.definition.name };
-        let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
+        let closed = || ViewError::Closed {
+            view: self.shared.definition.name,
+        };
+        let requests = self
+            .requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+            .ok_or_else(closed)?;
         let (answer, outcome) = oneshot::channel();
         requests.send(request(answer)).await.map_err(|_| closed())?;
         drop(requests);
@@ -70,11 +83,18 @@ impl<R: ?Sized + Send + Sync + 'static> View<R> {
     }
 
     async fn heal_in_all(&self, entity: Uuid) -> Result<Option<u64>, ViewError> {
-        let Some(source) = self.source_of(entity).await? else { return Ok(None) };
+        let Some(source) = self.source_of(entity).await? else {
+            return Ok(None);
+        };
         let live = self.current()?;
         let version = live.heal(source, entity).await?;
-        let others: Vec<_> = self.shared.look(|stand| stand.open.values().cloned().collect());
-        for generation in others.iter().filter(|generation| generation.number() != live.number()) {
+        let others: Vec<_> = self
+            .shared
+            .look(|stand| stand.open.values().cloned().collect());
+        for generation in others
+            .iter()
+            .filter(|generation| generation.number() != live.number())
+        {
             if let Err(error) = generation.heal(source, entity).await {
                 let (view, number) = (self.shared.definition.name, generation.number());
                 tracing::warn!(view, entity = %entity, generation = number, error = %error, "not healed beside the answering one");
@@ -88,25 +108,46 @@ impl<R: ?Sized + Send + Sync + 'static> View<R> {
         let sources = self.shared.log.sources();
         for service in self.shared.definition.uses {
             let source = source_of(&sources, *service, entity);
-            if !self.shared.log.history(source, entity, 1, 1).await?.is_empty() {
+            if !self
+                .shared
+                .log
+                .history(source, entity, 1, 1)
+                .await?
+                .is_empty()
+            {
                 return Ok(Some(source));
             }
         }
         Ok(None)
     }
 
-    /// Waits until the view answers or it is known why it does not; its first building is not waited for.
+    /// Waits until the view answers or it is known why it does not; its first building is not
+    /// waited for.
     async fn settle(&self) {
-        self.shared.until(|stand| stand.live.is_some() || stand.failure.is_some()).await;
+        self.shared
+            .until(|stand| stand.live.is_some() || stand.failure.is_some())
+            .await;
     }
 
     async fn end(&self) {
-        drop(self.requests.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(
+            self.requests
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let supervisor = self
+            .supervisor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(supervisor) = supervisor
             && supervisor.await.is_err()
         {
-            tracing::error!(view = self.shared.definition.name, "the supervisor of the view has panicked");
+            tracing::error!(
+                view = self.shared.definition.name,
+                "the supervisor of the view has panicked"
+            );
         }
     }
 }
@@ -136,26 +177,39 @@ pub trait AnyView: Send + Sync {
     ///
     /// # Errors
     /// As [`View::current`] and [`OpenGeneration::wait_until`].
-    fn wait_until<'a>(&'a self, token: &'a ConsistencyToken, timeout: Duration)
-    -> BoxFuture<'a, Result<(), ViewError>>;
+    fn wait_until<'a>(
+        &'a self,
+        token: &'a ConsistencyToken,
+        timeout: Duration,
+    ) -> BoxFuture<'a, Result<(), ViewError>>;
 
-    /// Begins a new generation, which answers when it has reached what the present one has, and gives its number. When the
-    /// same was asked for with the same key before, nothing is begun and the number of then is given.
+    /// Begins a new generation, which answers when it has reached what the present one has, and
+    /// gives its number. When the same was asked for with the same key before, nothing is begun and
+    /// the number of then is given.
     ///
     /// # Errors
-    /// [`ViewError::Conflict`] while another is built, [`ViewError::KeyReused`] when the key was used for something else,
-    /// [`ViewError::Unavailable`] when the store does not answer.
-    fn rebuild(&self, from: BuildFrom, by: Option<Binding>) -> BoxFuture<'_, Result<u32, ViewError>>;
+    /// [`ViewError::Conflict`] while another is built, [`ViewError::KeyReused`] when the key was
+    /// used for something else, [`ViewError::Unavailable`] when the store does not answer.
+    fn rebuild(
+        &self,
+        from: BuildFrom,
+        by: Option<Binding>,
+    ) -> BoxFuture<'_, Result<u32, ViewError>>;
 
-    /// Goes back to the generation that has answered before, and waits for it at most so long. Of keys as
-    /// [`rebuild`](AnyView::rebuild).
+    /// Goes back to the generation that has answered before, and waits for it at most so long. Of
+    /// keys as [`rebuild`](AnyView::rebuild).
     ///
     /// # Errors
     /// [`ViewError::Conflict`] when none is kept.
-    fn revert(&self, wait: Duration, by: Option<Binding>) -> BoxFuture<'_, Result<Reverted, ViewError>>;
+    fn revert(
+        &self,
+        wait: Duration,
+        by: Option<Binding>,
+    ) -> BoxFuture<'_, Result<Reverted, ViewError>>;
 
-    /// Puts an entity as its history has it in the place of what the view shows, in all generations, and gives its
-    /// version; `None` when no service that the view uses has such an entity.
+    /// Puts an entity as its history has it in the place of what the view shows, in all
+    /// generations, and gives its version; `None` when no service that the view uses has such an
+    /// entity.
     ///
     /// # Errors
     /// [`ViewError::Conflict`] when its history cannot be folded.
@@ -190,13 +244,24 @@ impl<R: ?Sized + Send + Sync + 'static> AnyView for View<R> {
         async move { self.current()?.wait_until(token, timeout).await }.boxed()
     }
 
-    fn rebuild(&self, from: BuildFrom, by: Option<Binding>) -> BoxFuture<'_, Result<u32, ViewError>> {
-        self.ask(move |answer| Request::Rebuild { from, by, answer }).boxed()
+    fn rebuild(
+        &self,
+        from: BuildFrom,
+        by: Option<Binding>,
+    ) -> BoxFuture<'_, Result<u32, ViewError>> {
+        self.ask(move |answer| Request::Rebuild { from, by, answer })
+            .boxed()
     }
 
-    fn revert(&self, wait: Duration, by: Option<Binding>) -> BoxFuture<'_, Result<Reverted, ViewError>> {
+    fn revert(
+        &self,
+        wait: Duration,
+        by: Option<Binding>,
+    ) -> BoxFuture<'_, Result<Reverted, ViewError>> {
         async move {
-            let Reverting { generation, done } = self.ask(move |answer| Request::Revert { by, answer }).await?;
+            let Reverting { generation, done } = self
+                .ask(move |answer| Request::Revert { by, answer })
+                .await?;
             let done = match done {
                 Some(done) => matches!(tokio::time::timeout(wait, done).await, Ok(Ok(()))),
                 None => true,

@@ -12,14 +12,25 @@ use crate::token::ConsistencyToken;
 /// What a token asks of a view, or what the view has reached of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
-    Entity { service: Service, entity: Uuid, version: u64 },
-    Position { shard: ShardId, sequence: u64 },
+    Entity {
+        service: Service,
+        entity: Uuid,
+        version: u64,
+    },
+    Position {
+        shard: ShardId,
+        sequence: u64,
+    },
 }
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Mark::Entity { service, entity, version } => write!(f, "{service} {entity} version {version}"),
+            Mark::Entity {
+                service,
+                entity,
+                version,
+            } => write!(f, "{service} {entity} version {version}"),
             Mark::Position { shard, sequence } => write!(f, "{shard} position {sequence}"),
         }
     }
@@ -33,29 +44,60 @@ pub struct Behind {
 }
 
 impl Waiting {
-    /// What the token asks for that the view has not reached; nothing of that means it was reached meanwhile.
+    /// What the token asks for that the view has not reached; nothing of that means it was reached
+    /// meanwhile.
     pub(super) async fn behind(&self, token: &ConsistencyToken) -> Result<(), ViewError> {
-        let entities: Vec<_> = token.entities().filter(|(service, _, _)| self.uses.contains(service)).collect();
-        let keys: Vec<_> = entities.iter().map(|(service, entity, _)| (*service, *entity)).collect();
-        let versions = if keys.is_empty() { Vec::new() } else { self.versions.versions_of(&keys).await? };
-        let mut behind = Behind { required: Vec::new(), reached: Vec::new() };
+        let entities: Vec<_> = token
+            .entities()
+            .filter(|(service, _, _)| self.uses.contains(service))
+            .collect();
+        let keys: Vec<_> = entities
+            .iter()
+            .map(|(service, entity, _)| (*service, *entity))
+            .collect();
+        let versions = if keys.is_empty() {
+            Vec::new()
+        } else {
+            self.versions.versions_of(&keys).await?
+        };
+        let mut behind = Behind {
+            required: Vec::new(),
+            reached: Vec::new(),
+        };
         for ((service, entity, required), version) in entities.into_iter().zip(versions) {
             if version < required {
-                behind.required.push(Mark::Entity { service, entity, version: required });
-                behind.reached.push(Mark::Entity { service, entity, version });
+                behind.required.push(Mark::Entity {
+                    service,
+                    entity,
+                    version: required,
+                });
+                behind.reached.push(Mark::Entity {
+                    service,
+                    entity,
+                    version,
+                });
             }
         }
         let committed = self.committed();
         for (shard, required) in token.positions() {
             let sequence = reached(&committed, *shard);
             if self.uses.contains(&shard.service) && sequence < *required {
-                behind.required.push(Mark::Position { shard: *shard, sequence: *required });
-                behind.reached.push(Mark::Position { shard: *shard, sequence });
+                behind.required.push(Mark::Position {
+                    shard: *shard,
+                    sequence: *required,
+                });
+                behind.reached.push(Mark::Position {
+                    shard: *shard,
+                    sequence,
+                });
             }
         }
         if behind.required.is_empty() {
             return Ok(());
         }
-        Err(ViewError::Behind { view: self.view, behind: Box::new(behind) })
+        Err(ViewError::Behind {
+            view: self.view,
+            behind: Box::new(behind),
+        })
     }
 }

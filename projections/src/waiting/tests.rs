@@ -9,9 +9,15 @@ use super::*;
 struct Known(Mutex<HashMap<(Service, Uuid), u64>>);
 
 impl VersionReader for Known {
-    fn versions_of<'a>(&'a self, entities: &'a [(Service, Uuid)]) -> BoxFuture<'a, Result<Vec<u64>, ViewError>> {
+    fn versions_of<'a>(
+        &'a self,
+        entities: &'a [(Service, Uuid)],
+    ) -> BoxFuture<'a, Result<Vec<u64>, ViewError>> {
         let known = self.0.lock().unwrap();
-        let versions = entities.iter().map(|key| known.get(key).copied().unwrap_or(0)).collect();
+        let versions = entities
+            .iter()
+            .map(|key| known.get(key).copied().unwrap_or(0))
+            .collect();
         Box::pin(async move { Ok(versions) })
     }
 }
@@ -22,7 +28,10 @@ const LONG: Duration = Duration::from_secs(5);
 
 fn waiting(uses: &'static [Service]) -> (Arc<Waiting>, Arc<Known>) {
     let known = Arc::new(Known::default());
-    (Arc::new(Waiting::new("test", uses, Arc::<Known>::clone(&known))), known)
+    (
+        Arc::new(Waiting::new("test", uses, Arc::<Known>::clone(&known))),
+        known,
+    )
 }
 
 fn token() -> ConsistencyToken {
@@ -37,7 +46,10 @@ async fn what_has_been_reached_is_not_waited_for() {
     known.0.lock().unwrap().insert(ORDER, 3);
     waiting.advance(&EntityVersions::new(), &Positions::from([(SHARD, 7)]));
     waiting.wait_until(&token(), Duration::ZERO).await.unwrap();
-    waiting.wait_until(&ConsistencyToken::new(), Duration::ZERO).await.unwrap();
+    waiting
+        .wait_until(&ConsistencyToken::new(), Duration::ZERO)
+        .await
+        .unwrap();
     assert_eq!(waiting.count(), 0);
 }
 
@@ -51,7 +63,10 @@ async fn a_reader_is_woken_when_the_last_of_its_wishes_is_fulfilled() {
     waiting.demanded().await;
     let second = EntityVersions::from([(ORDER, 2)]);
     assert!(waiting.wants(&second, &Positions::new()));
-    assert!(!waiting.wants(&EntityVersions::from([(ORDER, 1)]), &Positions::from([(SHARD, 6)])));
+    assert!(!waiting.wants(
+        &EntityVersions::from([(ORDER, 1)]),
+        &Positions::from([(SHARD, 6)])
+    ));
     waiting.advance(&second, &Positions::from([(SHARD, 6)]));
     assert!(!reader.is_finished());
     waiting.advance(&EntityVersions::new(), &Positions::from([(SHARD, 7)]));
@@ -64,10 +79,22 @@ async fn who_has_waited_in_vain_is_told_what_was_required_and_reached() {
     let (waiting, known) = waiting(&Service::ALL);
     known.0.lock().unwrap().insert(ORDER, 1);
     waiting.advance(&EntityVersions::new(), &Positions::from([(SHARD, 5)]));
-    let error = waiting.wait_until(&token(), Duration::from_millis(1)).await.unwrap_err();
-    let ViewError::Behind { behind, .. } = error else { panic!("{error}") };
-    let entity = |version| Mark::Entity { service: ORDER.0, entity: ORDER.1, version };
-    let position = |sequence| Mark::Position { shard: SHARD, sequence };
+    let error = waiting
+        .wait_until(&token(), Duration::from_millis(1))
+        .await
+        .unwrap_err();
+    let ViewError::Behind { behind, .. } = error else {
+        panic!("{error}")
+    };
+    let entity = |version| Mark::Entity {
+        service: ORDER.0,
+        entity: ORDER.1,
+        version,
+    };
+    let position = |sequence| Mark::Position {
+        shard: SHARD,
+        sequence,
+    };
     assert_eq!(behind.required, [entity(2), position(7)]);
     assert_eq!(behind.reached, [entity(1), position(5)]);
     assert_eq!(position(5).to_string(), "orders/2 position 5");
@@ -103,5 +130,8 @@ async fn readers_do_not_wait_for_a_view_that_has_stopped() {
     });
     waiting.demanded().await;
     waiting.close();
-    assert!(matches!(reader.await.unwrap(), Err(ViewError::Closed { .. })));
+    assert!(matches!(
+        reader.await.unwrap(),
+        Err(ViewError::Closed { .. })
+    ));
 }

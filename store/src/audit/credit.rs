@@ -1,4 +1,5 @@
-//! Customers whose credit does not add up, found by the database itself: a sum over all reservations in one statement.
+//! Customers whose credit does not add up, found by the database itself: a sum over all
+//! reservations in one statement.
 
 use sea_orm::{FromQueryResult, Statement};
 use uuid::Uuid;
@@ -43,7 +44,10 @@ const ORPHANS: &str = "\
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn mismatches(customers: &ServiceDatabase, limit: u32) -> Result<Vec<CreditMismatch>, StoreError> {
+pub async fn mismatches(
+    customers: &ServiceDatabase,
+    limit: u32,
+) -> Result<Vec<CreditMismatch>, StoreError> {
     all(customers, MISMATCHES, limit).await
 }
 
@@ -51,11 +55,24 @@ pub async fn mismatches(customers: &ServiceDatabase, limit: u32) -> Result<Vec<C
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn orphans(customers: &ServiceDatabase, limit: u32) -> Result<Vec<OrphanReservation>, StoreError> {
+pub async fn orphans(
+    customers: &ServiceDatabase,
+    limit: u32,
+) -> Result<Vec<OrphanReservation>, StoreError> {
     all(customers, ORPHANS, limit).await
 }
 
-async fn all<T: FromQueryResult>(database: &ServiceDatabase, sql: &str, limit: u32) -> Result<Vec<T>, StoreError> {
-    let statement = Statement::from_string(database.read.get_database_backend(), format!("{sql} {limit}"));
-    T::find_by_statement(statement).all(&database.read).await.map_err(|e| database.failed(e))
+async fn all<T: FromQueryResult>(
+    database: &ServiceDatabase,
+    sql: &str,
+    limit: u32,
+) -> Result<Vec<T>, StoreError> {
+    let statement = Statement::from_string(
+        database.read.get_database_backend(),
+        format!("{sql} {limit}"),
+    );
+    T::find_by_statement(statement)
+        .all(&database.read)
+        .await
+        .map_err(|e| database.failed(e))
 }

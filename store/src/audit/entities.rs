@@ -20,23 +20,44 @@ pub async fn count(database: &ServiceDatabase) -> Result<u64, StoreError> {
     count.map_err(|e| database.failed(e))
 }
 
-/// The range of the next `limit` customers or orders of the service after an id; the last one has no end.
+/// The range of the next `limit` customers or orders of the service after an id; the last one has
+/// no end.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn next_range(database: &ServiceDatabase, after: Option<Uuid>, limit: u64) -> Result<IdRange, StoreError> {
+pub async fn next_range(
+    database: &ServiceDatabase,
+    after: Option<Uuid>,
+    limit: u64,
+) -> Result<IdRange, StoreError> {
     let unbounded = IdRange { after, up_to: None };
     let offset = limit.saturating_sub(1);
     let last: Option<Uuid> = match database.service {
         Service::Customers => {
-            let ids = unbounded.of::<customer::Entity>(customer::Column::CustomerId).select_only();
-            let ids = ids.column(customer::Column::CustomerId).order_by_asc(customer::Column::CustomerId);
-            ids.offset(offset).limit(1).into_tuple().one(&database.read).await
+            let ids = unbounded
+                .of::<customer::Entity>(customer::Column::CustomerId)
+                .select_only();
+            let ids = ids
+                .column(customer::Column::CustomerId)
+                .order_by_asc(customer::Column::CustomerId);
+            ids.offset(offset)
+                .limit(1)
+                .into_tuple()
+                .one(&database.read)
+                .await
         }
         Service::Orders => {
-            let ids = unbounded.of::<order::Entity>(order::Column::OrderId).select_only();
-            let ids = ids.column(order::Column::OrderId).order_by_asc(order::Column::OrderId);
-            ids.offset(offset).limit(1).into_tuple().one(&database.read).await
+            let ids = unbounded
+                .of::<order::Entity>(order::Column::OrderId)
+                .select_only();
+            let ids = ids
+                .column(order::Column::OrderId)
+                .order_by_asc(order::Column::OrderId);
+            ids.offset(offset)
+                .limit(1)
+                .into_tuple()
+                .one(&database.read)
+                .await
         }
     }
     .map_err(|e| database.failed(e))?;
@@ -50,7 +71,10 @@ impl Snapshot {
     /// When the database does not answer.
     pub async fn customers(&self, range: IdRange) -> Result<Vec<customer::Model>, StoreError> {
         let rows = range.of::<customer::Entity>(customer::Column::CustomerId);
-        let rows = rows.order_by_asc(customer::Column::CustomerId).all(&self.transaction).await;
+        let rows = rows
+            .order_by_asc(customer::Column::CustomerId)
+            .all(&self.transaction)
+            .await;
         rows.map_err(|e| self.failed(e))
     }
 
@@ -60,7 +84,10 @@ impl Snapshot {
     /// When the database does not answer.
     pub async fn orders(&self, range: IdRange) -> Result<Vec<order::Model>, StoreError> {
         let rows = range.of::<order::Entity>(order::Column::OrderId);
-        let rows = rows.order_by_asc(order::Column::OrderId).all(&self.transaction).await;
+        let rows = rows
+            .order_by_asc(order::Column::OrderId)
+            .all(&self.transaction)
+            .await;
         rows.map_err(|e| self.failed(e))
     }
 }
@@ -69,9 +96,15 @@ impl Snapshot {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn reservations(customers: &ServiceDatabase, range: IdRange) -> Result<Vec<reservation::Model>, StoreError> {
+pub async fn reservations(
+    customers: &ServiceDatabase,
+    range: IdRange,
+) -> Result<Vec<reservation::Model>, StoreError> {
     let rows = range.of::<reservation::Entity>(reservation::Column::OrderId);
-    let rows = rows.order_by_asc(reservation::Column::OrderId).all(&customers.read).await;
+    let rows = rows
+        .order_by_asc(reservation::Column::OrderId)
+        .all(&customers.read)
+        .await;
     rows.map_err(|e| customers.failed(e))
 }
 
@@ -83,7 +116,9 @@ pub async fn reservation(
     customers: &ServiceDatabase,
     order: OrderId,
 ) -> Result<Option<reservation::Model>, StoreError> {
-    let row = reservation::Entity::find_by_id(order.0).one(&customers.read).await;
+    let row = reservation::Entity::find_by_id(order.0)
+        .one(&customers.read)
+        .await;
     row.map_err(|e| customers.failed(e))
 }
 
@@ -100,9 +135,17 @@ pub struct OrderHead {
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn order_head(orders: &ServiceDatabase, order: OrderId) -> Result<Option<OrderHead>, StoreError> {
+pub async fn order_head(
+    orders: &ServiceDatabase,
+    order: OrderId,
+) -> Result<Option<OrderHead>, StoreError> {
     use order::Column;
-    let columns = [Column::CustomerId, Column::TotalCents, Column::State, Column::Version];
+    let columns = [
+        Column::CustomerId,
+        Column::TotalCents,
+        Column::State,
+        Column::Version,
+    ];
     let row: Option<(Uuid, i64, String, i64)> = order::Entity::find()
         .filter(Column::OrderId.eq(order.0))
         .select_only()
@@ -111,5 +154,12 @@ pub async fn order_head(orders: &ServiceDatabase, order: OrderId) -> Result<Opti
         .one(&orders.read)
         .await
         .map_err(|e| orders.failed(e))?;
-    Ok(row.map(|(customer_id, total_cents, state, version)| OrderHead { customer_id, total_cents, state, version }))
+    Ok(
+        row.map(|(customer_id, total_cents, state, version)| OrderHead {
+            customer_id,
+            total_cents,
+            state,
+            version,
+        }),
+    )
 }

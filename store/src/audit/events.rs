@@ -58,7 +58,13 @@ impl Snapshot {
                 let place = |parts: [Expr; 2]| Expr::tuple(parts);
                 let columns = place([Expr::col(Column::EntityId), Expr::col(Column::Version)]);
                 let beyond = columns.gt(place([Expr::val(entity), Expr::val(version)]));
-                query.filter(beyond).filter(IdRange { after: None, ..range }.condition(Column::EntityId))
+                query.filter(beyond).filter(
+                    IdRange {
+                        after: None,
+                        ..range
+                    }
+                    .condition(Column::EntityId),
+                )
             }
         };
         let rows = query
@@ -73,7 +79,16 @@ impl Snapshot {
     }
 
     fn unit(&self, row: EventRow) -> UnitEvents {
-        let EventRow { shard, sequence, count, entity_id, version, correlation_id, time, events } = row;
+        let EventRow {
+            shard,
+            sequence,
+            count,
+            entity_id,
+            version,
+            correlation_id,
+            time,
+            events,
+        } = row;
         let (first_version, messages) = (Some(version), None);
         let row = outbox::Model {
             shard,
@@ -86,7 +101,13 @@ impl Snapshot {
             events,
             messages,
         };
-        UnitEvents { entity: entity_id, version, shard, sequence, events: stored::from_row(self.service, &row) }
+        UnitEvents {
+            entity: entity_id,
+            version,
+            shard,
+            sequence,
+            events: stored::from_row(self.service, &row),
+        }
     }
 }
 

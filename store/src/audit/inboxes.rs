@@ -23,7 +23,9 @@ impl InboxRow {
     #[must_use]
     pub fn source(&self, shards: u16) -> Option<ShardId> {
         let service = Service::from_name(&self.source_service)?;
-        let number = u16::try_from(self.source_shard).ok().filter(|number| *number < shards)?;
+        let number = u16::try_from(self.source_shard)
+            .ok()
+            .filter(|number| *number < shards)?;
         Some(ShardId::new(service, number))
     }
 }
@@ -43,7 +45,10 @@ impl Snapshot {
     /// # Errors
     /// When the database does not answer.
     pub async fn inboxes(&self) -> Result<Vec<InboxRow>, StoreError> {
-        let rows = inbox::Entity::find().all(&self.transaction).await.map_err(|e| self.failed(e))?;
+        let rows = inbox::Entity::find()
+            .all(&self.transaction)
+            .await
+            .map_err(|e| self.failed(e))?;
         let stored = |row: inbox::Model| InboxRow {
             shard: row.shard,
             source_service: row.source_service,
@@ -69,7 +74,10 @@ impl Snapshot {
             .await
             .map_err(|e| self.failed(e))?;
         let of = |state: ParkedState| {
-            let count = counts.iter().find(|(name, _)| name == state.name()).map_or(0, |(_, count)| *count);
+            let count = counts
+                .iter()
+                .find(|(name, _)| name == state.name())
+                .map_or(0, |(_, count)| *count);
             u64::try_from(count).unwrap_or(0)
         };
         let entities: Vec<Uuid> = parked::Entity::find()

@@ -52,14 +52,23 @@ impl Snapshot {
     /// # Errors
     /// When the database does not answer, or a note cannot be read.
     pub async fn shard_notes(&self) -> Result<BTreeMap<i32, ShardNotes>, StoreError> {
-        let rows = shard::Entity::find().all(&self.transaction).await.map_err(|e| self.failed(e))?;
+        let rows = shard::Entity::find()
+            .all(&self.transaction)
+            .await
+            .map_err(|e| self.failed(e))?;
         rows.into_iter()
             .map(|row| {
                 let published = mapping::unsigned(row.published);
                 let number = u16::try_from(row.shard).unwrap_or(u16::MAX);
                 // Read for the sake of its form.
                 Heads::from_json(ShardId::new(self.service, number), published, &row.heads)?;
-                Ok((row.shard, ShardNotes { published, pruned: mapping::unsigned(row.pruned) }))
+                Ok((
+                    row.shard,
+                    ShardNotes {
+                        published,
+                        pruned: mapping::unsigned(row.pruned),
+                    },
+                ))
             })
             .collect()
     }
@@ -68,7 +77,12 @@ impl Snapshot {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn outbox(&self, shard: ShardId, after: i64, limit: u64) -> Result<Vec<OutboxRow>, StoreError> {
+    pub async fn outbox(
+        &self,
+        shard: ShardId,
+        after: i64,
+        limit: u64,
+    ) -> Result<Vec<OutboxRow>, StoreError> {
         let rows = outbox::Entity::find()
             .filter(outbox::Column::Shard.eq(i32::from(shard.number)))
             .filter(outbox::Column::Sequence.gt(after))
@@ -82,12 +96,40 @@ impl Snapshot {
     }
 
     fn outbox_row(&self, row: MessagesRow) -> OutboxRow {
-        let MessagesRow { shard, sequence, count, entity_id, version, correlation_id, time, messages } = row;
+        let MessagesRow {
+            shard,
+            sequence,
+            count,
+            entity_id,
+            version,
+            correlation_id,
+            time,
+            messages,
+        } = row;
         let has_events = version.is_some();
-        let row =
-            outbox::Model { shard, sequence, count, entity_id, version, correlation_id, time, events: None, messages };
-        let messages = stored::from_row(self.service, &row)
-            .map(|messages| messages.into_iter().map(|message| (message.sequence, message.destination)).collect());
-        OutboxRow { sequence, count, has_events, time: Timestamp::from_micros(time), messages }
+        let row = outbox::Model {
+            shard,
+            sequence,
+            count,
+            entity_id,
+            version,
+            correlation_id,
+            time,
+            events: None,
+            messages,
+        };
+        let messages = stored::from_row(self.service, &row).map(|messages| {
+            messages
+                .into_iter()
+                .map(|message| (message.sequence, message.destination))
+                .collect()
+        });
+        OutboxRow {
+            sequence,
+            count,
+            has_events,
+            time: Timestamp::from_micros(time),
+            messages,
+        }
     }
 }

@@ -49,14 +49,20 @@ impl Snapshot {
             query = query.filter(saga::Column::SagaId.gt(after));
         }
         let rows = query.order_by_asc(saga::Column::SagaId).limit(limit);
-        rows.into_partial_model().all(&self.transaction).await.map_err(|e| self.failed(e))
+        rows.into_partial_model()
+            .all(&self.transaction)
+            .await
+            .map_err(|e| self.failed(e))
     }
 
     /// The orders that sagas work on, those of them that exist.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn orders_of(&self, sagas: &[SagaRow]) -> Result<HashMap<Uuid, SagaOrder>, StoreError> {
+    pub async fn orders_of(
+        &self,
+        sagas: &[SagaRow],
+    ) -> Result<HashMap<Uuid, SagaOrder>, StoreError> {
         let mut found = HashMap::with_capacity(sagas.len());
         for sagas in sagas.chunks(IDS_PER_QUERY) {
             let rows: Vec<SagaOrder> = order::Entity::find()
@@ -85,7 +91,10 @@ impl Snapshot {
                 .all(&self.transaction)
                 .await
                 .map_err(|e| self.failed(e))?;
-            found.extend(rows.into_iter().map(|(id, ended)| (SagaId(id), ended.is_none())));
+            found.extend(
+                rows.into_iter()
+                    .map(|(id, ended)| (SagaId(id), ended.is_none())),
+            );
         }
         Ok(found)
     }

@@ -30,11 +30,17 @@ struct Shop {
 impl Shop {
     async fn open(folder: &Path, faults: &str) -> Self {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
-        let database = ServiceDatabase::open_embedded(Service::Customers, folder, 1).await.unwrap();
+        let database = ServiceDatabase::open_embedded(Service::Customers, folder, 1)
+            .await
+            .unwrap();
         let log = Arc::new(EmbeddedLog::new(vec![database.clone()], 1, faults.clone()));
         let journal = Journal::start(&database, log, faults, 1).await.unwrap();
         let claim = journal.claim(SHARD, "test").await.unwrap();
-        Shop { database, journal, claim }
+        Shop {
+            database,
+            journal,
+            claim,
+        }
     }
 
     async fn close(self) {
@@ -52,7 +58,11 @@ impl Shop {
             first_version: version,
             correlation_id: entity,
             time: Timestamp::from_micros(i64::try_from(version).unwrap()),
-            events: vec![OutgoingEvent { name: "test.happened", type_version: 1, body }],
+            events: vec![OutgoingEvent {
+                name: "test.happened",
+                type_version: 1,
+                body,
+            }],
             messages: Vec::new(),
         };
         let unit = Unit {
@@ -78,13 +88,21 @@ impl Shop {
     }
 
     async fn versions(&self, entity: Uuid, from: u64, limit: usize) -> Vec<u64> {
-        let events = events(&self.database, SHARD, entity, from, limit).await.unwrap();
+        let events = events(&self.database, SHARD, entity, from, limit)
+            .await
+            .unwrap();
         events.iter().map(|message| message.version).collect()
     }
 
     async fn count(&self, sql: &str) -> i64 {
         let statement = Statement::from_string(DbBackend::Sqlite, sql);
-        let row = self.database.read.query_one_raw(statement).await.unwrap().unwrap();
+        let row = self
+            .database
+            .read
+            .query_one_raw(statement)
+            .await
+            .unwrap()
+            .unwrap();
         row.try_get_by_index(0).unwrap()
     }
 
@@ -95,24 +113,46 @@ impl Shop {
             assert_eq!(self.versions(*entity, 1, 100_000).await, all);
             for from in [2, newest / 2, newest - 1, *newest, newest + 1] {
                 let expected: Vec<u64> = (from..=*newest).take(10).collect();
-                assert_eq!(self.versions(*entity, from, 10).await, expected, "from {from} of {newest}");
+                assert_eq!(
+                    self.versions(*entity, from, 10).await,
+                    expected,
+                    "from {from} of {newest}"
+                );
             }
-            assert_eq!(newest_version(&self.database, SHARD, *entity).await.unwrap(), *newest);
+            assert_eq!(
+                newest_version(&self.database, SHARD, *entity)
+                    .await
+                    .unwrap(),
+                *newest
+            );
             let middle = Timestamp::from_micros(i64::try_from(newest / 2).unwrap());
-            assert_eq!(version_at(&self.database, SHARD, *entity, middle).await.unwrap(), newest / 2);
+            assert_eq!(
+                version_at(&self.database, SHARD, *entity, middle)
+                    .await
+                    .unwrap(),
+                newest / 2
+            );
         }
         let snapshot = Snapshot::begin(&self.database).await.unwrap();
         let mut after = None;
         let mut seen = Vec::new();
         loop {
-            let page = snapshot.events(IdRange::default(), after, 700).await.unwrap();
+            let page = snapshot
+                .events(IdRange::default(), after, 700)
+                .await
+                .unwrap();
             let Some(last) = page.last() else { break };
             after = Some(last.place());
-            seen.extend(page.iter().map(|unit| (unit.entity, u64::try_from(unit.version).unwrap())));
+            seen.extend(
+                page.iter()
+                    .map(|unit| (unit.entity, u64::try_from(unit.version).unwrap())),
+            );
         }
         snapshot.end().await.unwrap();
-        let all: Vec<_> =
-            entities.iter().flat_map(|(id, newest)| (1..=*newest).map(|version| (*id, version))).collect();
+        let all: Vec<_> = entities
+            .iter()
+            .flat_map(|(id, newest)| (1..=*newest).map(|version| (*id, version)))
+            .collect();
         assert_eq!(seen, all);
     }
 }
@@ -135,7 +175,10 @@ async fn a_history_is_whole_on_both_sides_of_the_end_of_its_index() {
         assert!(shop.event(*entity, *version).await);
     }
     let indexed = shop.count("SELECT count(*) FROM history_index").await;
-    assert!(indexed >= i64::try_from(EVENTS / 2).unwrap() && indexed < i64::try_from(EVENTS).unwrap(), "{indexed}");
+    assert!(
+        indexed >= i64::try_from(EVENTS / 2).unwrap() && indexed < i64::try_from(EVENTS).unwrap(),
+        "{indexed}"
+    );
     shop.check(&versions).await;
     shop.close().await;
     // Whoever takes the shard over goes on where the index is.
@@ -162,7 +205,10 @@ async fn a_piece_of_the_index_goes_with_its_commit_or_not_at_all() {
     }
     let behind = "SELECT count(*) FROM outbox o JOIN shards s ON s.shard = o.shard WHERE o.sequence > s.indexed";
     let indexed = shop.count("SELECT count(*) FROM history_index").await;
-    assert_eq!(indexed + shop.count(behind).await, i64::try_from(EVENTS).unwrap());
+    assert_eq!(
+        indexed + shop.count(behind).await,
+        i64::try_from(EVENTS).unwrap()
+    );
     shop.check(&[(entity, EVENTS)]).await;
     shop.close().await;
 }
@@ -170,15 +216,28 @@ async fn a_piece_of_the_index_goes_with_its_commit_or_not_at_all() {
 #[tokio::test]
 async fn one_history_is_found_without_a_walk_over_the_outbox() {
     let folder = TempDir::new().unwrap();
-    let database = ServiceDatabase::open_embedded(Service::Orders, folder.path(), 1).await.unwrap();
-    let query =
-        rows_of(SHARD, Uuid::nil()).filter(history::Column::Version.gt(0)).order_by_asc(history::Column::Version);
+    let database = ServiceDatabase::open_embedded(Service::Orders, folder.path(), 1)
+        .await
+        .unwrap();
+    let query = rows_of(SHARD, Uuid::nil())
+        .filter(history::Column::Version.gt(0))
+        .order_by_asc(history::Column::Version);
     let mut explained = query.limit(10).build(DbBackend::Sqlite);
     explained.sql = format!("EXPLAIN QUERY PLAN {}", explained.sql);
     let rows = database.read.query_all_raw(explained).await.unwrap();
-    let plan: Vec<String> = rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
+    let plan: Vec<String> = rows
+        .iter()
+        .map(|row| row.try_get("", "detail").unwrap())
+        .collect();
     assert!(plan.iter().all(|step| !step.contains("SCAN")), "{plan:#?}");
-    assert!(plan.iter().any(|step| step.contains("entity_id=? AND version>?")), "{plan:#?}");
-    assert!(plan.iter().any(|step| step.contains("sequence>?")), "{plan:#?}");
+    assert!(
+        plan.iter()
+            .any(|step| step.contains("entity_id=? AND version>?")),
+        "{plan:#?}"
+    );
+    assert!(
+        plan.iter().any(|step| step.contains("sequence>?")),
+        "{plan:#?}"
+    );
     database.close().await;
 }

@@ -1,18 +1,22 @@
-//! The history index, written behind the commits: in pieces of one shard's newest events, sorted by entity.
+//! The history index, written behind the commits: in pieces of one shard's newest events, sorted by
+//! entity.
 //!
-//! An entity's events come one at a time, so each would touch a page of the index of its own, and that page would be
-//! written with each commit. In a piece they come together. What is not indexed yet is found in the outbox itself
-//! (`history`, the view over both), so nobody waits for a piece, and a crash loses none.
+//! An entity's events come one at a time, so each would touch a page of the index of its own, and
+//! that page would be written with each commit. In a piece they come together. What is not indexed
+//! yet is found in the outbox itself (`history`, the view over both), so nobody waits for a piece,
+//! and a crash loses none.
 
 use std::collections::HashMap;
 
 use domain::ShardId;
 use rusqlite::{Connection, params};
 
-/// So many sequences of a shard make a piece; a reader of its history looks through as many rows of the outbox at most.
+/// So many sequences of a shard make a piece; a reader of its history looks through as many rows of
+/// the outbox at most.
 const PIECE: u64 = 2_048;
 
-const NOTE: &str = "UPDATE shards SET indexed = ?3 WHERE shard = ?1 AND epoch = ?4 AND indexed = ?2";
+const NOTE: &str =
+    "UPDATE shards SET indexed = ?3 WHERE shard = ?1 AND epoch = ?4 AND indexed = ?2";
 const INDEX: &str = "INSERT INTO history_index (entity_id, version, shard, sequence) \
     SELECT entity_id, version, shard, sequence FROM outbox \
     WHERE shard = ?1 AND sequence > ?2 AND sequence <= ?3 AND version IS NOT NULL ORDER BY entity_id, version";
@@ -40,7 +44,14 @@ pub(super) struct Piece {
 impl Tails {
     /// A shard was taken over.
     pub(super) fn restore(&mut self, shard: ShardId, epoch: u64, indexed: u64, newest: u64) {
-        self.0.insert(shard, Tail { epoch, indexed, newest });
+        self.0.insert(
+            shard,
+            Tail {
+                epoch,
+                indexed,
+                newest,
+            },
+        );
     }
 
     /// Messages of a shard have become durable.
@@ -50,11 +61,17 @@ impl Tails {
         }
     }
 
-    /// The piece that is to be indexed next, if one is due. One at a time, so that no commit is held up by all shards.
+    /// The piece that is to be indexed next, if one is due. One at a time, so that no commit is
+    /// held up by all shards.
     pub(super) fn due(&self) -> Option<Piece> {
         let length = |tail: &Tail| tail.newest.saturating_sub(tail.indexed);
         let (shard, tail) = self.0.iter().max_by_key(|(_, tail)| length(tail))?;
-        let piece = Piece { shard: *shard, epoch: tail.epoch, after: tail.indexed, up_to: tail.newest };
+        let piece = Piece {
+            shard: *shard,
+            epoch: tail.epoch,
+            after: tail.indexed,
+            up_to: tail.newest,
+        };
         (length(tail) >= PIECE).then_some(piece)
     }
 
@@ -67,12 +84,23 @@ impl Tails {
 }
 
 impl Piece {
-    /// Writes the piece within the transaction under way; nothing when the shard is held by another epoch now.
+    /// Writes the piece within the transaction under way; nothing when the shard is held by another
+    /// epoch now.
     pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let Piece { shard, epoch, after, up_to } = *self;
-        let noted = connection.prepare_cached(NOTE)?.execute(params![shard.number, after, up_to, epoch])?;
+        let Piece {
+            shard,
+            epoch,
+            after,
+            up_to,
+        } = *self;
+        let noted =
+            connection
+                .prepare_cached(NOTE)?
+                .execute(params![shard.number, after, up_to, epoch])?;
         if noted == 1 {
-            connection.prepare_cached(INDEX)?.execute(params![shard.number, after, up_to])?;
+            connection
+                .prepare_cached(INDEX)?
+                .execute(params![shard.number, after, up_to])?;
         }
         Ok(())
     }

@@ -13,9 +13,20 @@ use crate::unit::{Fate, Unit};
 
 pub(super) enum Work {
     Unit(Unit),
-    Claim { shard: ShardId, owner: String, answer: oneshot::Sender<Result<Claim, StoreError>> },
-    Prune { shard: ShardId, sequence: u64, before: Timestamp, answer: oneshot::Sender<Result<usize, StoreError>> },
-    Close { answer: oneshot::Sender<()> },
+    Claim {
+        shard: ShardId,
+        owner: String,
+        answer: oneshot::Sender<Result<Claim, StoreError>>,
+    },
+    Prune {
+        shard: ShardId,
+        sequence: u64,
+        before: Timestamp,
+        answer: oneshot::Sender<Result<usize, StoreError>>,
+    },
+    Close {
+        answer: oneshot::Sender<()>,
+    },
 }
 
 #[derive(Default)]
@@ -24,8 +35,8 @@ struct Waiting {
     closed: bool,
 }
 
-/// The queue between the shards and the journal's thread. It is bounded by those who submit: shards stop taking in
-/// work while the backlog is long.
+/// The queue between the shards and the journal's thread. It is bounded by those who submit: shards
+/// stop taking in work while the backlog is long.
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
@@ -57,7 +68,10 @@ impl Queue {
     pub(super) fn take(&self) -> VecDeque<Work> {
         let mut waiting = self.lock();
         while waiting.work.is_empty() {
-            waiting = self.some.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = self
+                .some
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         let work = std::mem::take(&mut waiting.work);
         self.units.store(0, Ordering::Release);
@@ -110,7 +124,9 @@ impl std::fmt::Debug for Queue {
 fn refuse(service: Service, work: Work) {
     match work {
         Work::Unit(unit) => {
-            (unit.completion)(Fate::Dropped(Arc::new(StoreError::Closed { what: service.to_string() })));
+            (unit.completion)(Fate::Dropped(Arc::new(StoreError::Closed {
+                what: service.to_string(),
+            })));
         }
         Work::Claim { .. } | Work::Prune { .. } | Work::Close { .. } => {}
     }

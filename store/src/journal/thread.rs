@@ -23,7 +23,8 @@ use crate::{ServiceDatabase, StoreError, outbox};
 
 /// At most so many units in one transaction: more would only make the first of them wait.
 const MAX_BATCH: usize = 4096;
-/// With fewer units than this waiting, the next commit does not begin at once; see [`Committer::gather_more`].
+/// With fewer units than this waiting, the next commit does not begin at once; see
+/// [`Committer::gather_more`].
 const SMALL_BATCH: usize = 32;
 /// So far apart commits of small batches begin.
 const SMALL_BATCH_INTERVAL: Duration = Duration::from_micros(1_250);
@@ -57,8 +58,12 @@ pub(super) async fn spawn(database: &ServiceDatabase, parts: Parts) -> Result<()
     std::thread::Builder::new()
         .name(format!("journal-{service}"))
         .spawn(run)
-        .map_err(|error| StoreError::Configuration(format!("no thread for the journal of {service}: {error}")))?;
-    start.await.map_err(|_| StoreError::Closed { what: service.to_string() })
+        .map_err(|error| {
+            StoreError::Configuration(format!("no thread for the journal of {service}: {error}"))
+        })?;
+    start.await.map_err(|_| StoreError::Closed {
+        what: service.to_string(),
+    })
 }
 
 async fn run_on_connection(
@@ -70,7 +75,10 @@ async fn run_on_connection(
     let mut handle = connection.lock_handle().await?;
     // SAFETY: `handle` keeps SeaORM's worker away from the connection for as long as it lives, which is longer than
     // `raw` does; and closing the connection is left to it.
-    #[expect(unsafe_code, reason = "the journal writes through the connection that SeaORM opened")]
+    #[expect(
+        unsafe_code,
+        reason = "the journal writes through the connection that SeaORM opened"
+    )]
     let raw = unsafe { Connection::from_handle(handle.as_raw_handle().as_ptr())? };
     // Whoever waits for the start has gone only when the node has.
     let _ = started.send(());
@@ -131,10 +139,11 @@ impl<'c> Committer<'c> {
         }
     }
 
-    /// Lets a small batch grow for a moment. A commit costs a sync and a page of each table it touches, however few
-    /// its units: at half of what a machine can do, commits one right after the other write half as much again and
-    /// take a fifth more processor time than at these intervals, and it is the disk's queue that callers would wait
-    /// in. A unit that comes alone never waits: its caller is the only one.
+    /// Lets a small batch grow for a moment. A commit costs a sync and a page of each table it
+    /// touches, however few its units: at half of what a machine can do, commits one right after
+    /// the other write half as much again and take a fifth more processor time than at these
+    /// intervals, and it is the disk's queue that callers would wait in. A unit that comes alone
+    /// never waits: its caller is the only one.
     fn gather_more(&self) {
         let (begun, units) = self.taken;
         if units > 1 && self.parts.queue.len() < SMALL_BATCH {
@@ -151,18 +160,31 @@ impl<'c> Committer<'c> {
                 match next {
                     Work::Unit(unit) => {
                         let units = gather(unit, &mut work);
-                        self.instruments.backlog.set(u32::try_from(work.len()).map_or(f64::MAX, f64::from));
+                        self.instruments
+                            .backlog
+                            .set(u32::try_from(work.len()).map_or(f64::MAX, f64::from));
                         self.commit(units);
                     }
-                    Work::Claim { shard, owner, answer } => {
+                    Work::Claim {
+                        shard,
+                        owner,
+                        answer,
+                    } => {
                         let claimed = self.claim(shard, &owner);
                         // The claimer may have given up; the epoch is raised all the same.
                         let _ = answer.send(claimed);
                     }
-                    Work::Prune { shard, sequence, before, answer } => {
+                    Work::Prune {
+                        shard,
+                        sequence,
+                        before,
+                        answer,
+                    } => {
                         let pruned = self.writer.prune(shard, sequence, before);
                         if let Ok(rows) = pruned {
-                            self.instruments.pruned.increment(u64::try_from(rows).unwrap_or(0));
+                            self.instruments
+                                .pruned
+                                .increment(u64::try_from(rows).unwrap_or(0));
                         }
                         let _ = answer.send(pruned);
                     }
@@ -180,7 +202,12 @@ impl<'c> Committer<'c> {
     fn claim(&mut self, shard: ShardId, owner: &str) -> Result<Claim, StoreError> {
         let claim = claim::take_over(self.writer.connection(), shard, owner)?;
         self.parts.log.restore_heads(shard, &claim.heads);
-        self.tails.restore(shard, claim.epoch, claim.indexed, claim.next_sequence.saturating_sub(1));
+        self.tails.restore(
+            shard,
+            claim.epoch,
+            claim.indexed,
+            claim.next_sequence.saturating_sub(1),
+        );
         Ok(claim)
     }
 
@@ -194,7 +221,9 @@ impl<'c> Committer<'c> {
             let begun = Instant::now();
             let note = self.due_note();
             let piece = self.tails.due();
-            let written = self.writer.write(&units, &note, piece, self.parts.faults.commit_fails());
+            let written = self
+                .writer
+                .write(&units, &note, piece, self.parts.faults.commit_fails());
             self.instruments.seconds.record(begun.elapsed());
             match written {
                 Ok(()) => {
@@ -216,7 +245,11 @@ impl<'c> Committer<'c> {
         for unit in units {
             match self.failed_epochs.get(&unit.shard) {
                 Some(failed) if unit.epoch <= *failed => {
-                    let reason = StoreError::StaleEpoch { shard: unit.shard, held: unit.epoch, current: failed + 1 };
+                    let reason = StoreError::StaleEpoch {
+                        shard: unit.shard,
+                        held: unit.epoch,
+                        current: failed + 1,
+                    };
                     (unit.completion)(Fate::Dropped(Arc::new(reason)));
                 }
                 _ => kept.push(unit),
@@ -233,13 +266,18 @@ impl<'c> Committer<'c> {
             if let Some(culprit) = later.next() {
                 tracing::warn!(shard = %culprit.shard, error = %error, "a unit is refused, its shard reloads");
                 self.instruments.culprits.increment(1);
-                // Units before it in the batch are of the same epoch and stand: only what comes after is dropped.
+                // Units before it in the batch are of the same epoch and stand: only what comes
+                // after is dropped.
                 let failed = culprit.epoch;
                 let shard = culprit.shard;
                 (culprit.completion)(Fate::Culprit(Arc::new(error)));
                 let (dropped, kept): (Vec<_>, Vec<_>) =
                     later.partition(|unit| unit.shard == shard && unit.epoch <= failed);
-                let reason = Arc::new(StoreError::StaleEpoch { shard, held: failed, current: failed + 1 });
+                let reason = Arc::new(StoreError::StaleEpoch {
+                    shard,
+                    held: failed,
+                    current: failed + 1,
+                });
                 for unit in dropped {
                     (unit.completion)(Fate::Dropped(Arc::clone(&reason)));
                 }
@@ -253,8 +291,9 @@ impl<'c> Committer<'c> {
 
     /// Commits the units of the culprit's shard that came before it, while its epoch still counts.
     fn commit_before(&mut self, units: &mut Vec<Unit>, shard: ShardId) {
-        let (before, others): (Vec<_>, Vec<_>) =
-            std::mem::take(units).into_iter().partition(|unit| unit.shard == shard);
+        let (before, others): (Vec<_>, Vec<_>) = std::mem::take(units)
+            .into_iter()
+            .partition(|unit| unit.shard == shard);
         *units = others;
         if !before.is_empty() {
             self.commit(before);
@@ -272,7 +311,9 @@ impl<'c> Committer<'c> {
     }
 
     fn succeed(&mut self, units: Vec<Unit>) {
-        self.instruments.units.increment(u64::try_from(units.len()).unwrap_or(0));
+        self.instruments
+            .units
+            .increment(u64::try_from(units.len()).unwrap_or(0));
         let mut messages = Vec::new();
         let mut completions = Vec::with_capacity(units.len());
         for unit in units {
@@ -286,7 +327,9 @@ impl<'c> Committer<'c> {
             }
             completions.push(unit.completion);
         }
-        self.instruments.published.increment(u64::try_from(messages.len()).unwrap_or(0));
+        self.instruments
+            .published
+            .increment(u64::try_from(messages.len()).unwrap_or(0));
         self.parts.log.publish(messages);
         for completion in completions {
             completion(Fate::Durable);
@@ -295,11 +338,18 @@ impl<'c> Committer<'c> {
 
     /// Which shards' published positions are to be noted with the next commit.
     fn due_note(&self) -> Vec<(ShardId, u64, Heads)> {
-        if self.noted_at.elapsed() < NOTE_PUBLISHED_EVERY { Vec::new() } else { self.note() }
+        if self.noted_at.elapsed() < NOTE_PUBLISHED_EVERY {
+            Vec::new()
+        } else {
+            self.note()
+        }
     }
 
     fn note(&self) -> Vec<(ShardId, u64, Heads)> {
-        self.unnoted.iter().map(|(shard, epoch)| (*shard, *epoch, self.parts.log.heads_of(*shard))).collect()
+        self.unnoted
+            .iter()
+            .map(|(shard, epoch)| (*shard, *epoch, self.parts.log.heads_of(*shard)))
+            .collect()
     }
 
     fn noted(&mut self, note: &Note) {
@@ -311,7 +361,9 @@ impl<'c> Committer<'c> {
 
     fn note_published_at_end(&mut self) {
         let note = self.note();
-        if let Err(Failure::Unit { error, .. } | Failure::Batch(error)) = self.writer.write(&[], &note, None, false) {
+        if let Err(Failure::Unit { error, .. } | Failure::Batch(error)) =
+            self.writer.write(&[], &note, None, false)
+        {
             tracing::warn!(service = %self.parts.service, error = %error, "the published positions are not noted");
         }
     }

@@ -29,7 +29,8 @@ const PRUNE_TO: &str = "SELECT max(sequence) FROM (SELECT sequence, time FROM ou
     AND sequence < (SELECT max(sequence) FROM outbox WHERE shard = ?1) ORDER BY sequence LIMIT 2000) WHERE time < ?4";
 const PRUNE_MIXED: &str = "UPDATE outbox SET messages = NULL \
     WHERE shard = ? AND sequence > ? AND sequence <= ? AND events IS NOT NULL AND messages IS NOT NULL";
-const PRUNE_PURE: &str = "DELETE FROM outbox WHERE shard = ? AND sequence > ? AND sequence <= ? AND events IS NULL";
+const PRUNE_PURE: &str =
+    "DELETE FROM outbox WHERE shard = ? AND sequence > ? AND sequence <= ? AND events IS NULL";
 const PRUNED: &str = "UPDATE shards SET pruned = ? WHERE shard = ?";
 
 /// Why a batch was not written; nothing of it was.
@@ -52,14 +53,18 @@ pub(super) struct Writer<'c> {
 impl<'c> Writer<'c> {
     pub(super) fn new(connection: &'c Connection, service: Service) -> Self {
         connection.set_prepared_statement_cache_capacity(64);
-        Writer { connection, service }
+        Writer {
+            connection,
+            service,
+        }
     }
 
     pub(super) fn connection(&self) -> &'c Connection {
         self.connection
     }
 
-    /// Writes all units, with what is noted and indexed beside them, or nothing. `fails` is a test's wish that it fails at the end.
+    /// Writes all units, with what is noted and indexed beside them, or nothing. `fails` is a
+    /// test's wish that it fails at the end.
     pub(super) fn write(
         &mut self,
         units: &[Unit],
@@ -85,25 +90,33 @@ impl<'c> Writer<'c> {
         self.compare_epochs(units)?;
         let superseded = Superseded::find(units);
         for (index, unit) in units.iter().enumerate() {
-            self.write_unit(index, unit, &superseded).map_err(|error| culprit_or_batch(index, error))?;
+            self.write_unit(index, unit, &superseded)
+                .map_err(|error| culprit_or_batch(index, error))?;
         }
         for ((shard, source), position) in last_positions(units) {
-            self.write_position(shard, source, position).map_err(Failure::Batch)?;
+            self.write_position(shard, source, position)
+                .map_err(Failure::Batch)?;
         }
         for (shard, epoch, heads) in note {
-            self.write_published(*shard, *epoch, heads).map_err(Failure::Batch)?;
+            self.write_published(*shard, *epoch, heads)
+                .map_err(Failure::Batch)?;
         }
         let indexed = piece.map_or(Ok(()), |piece| piece.write(self.connection));
         indexed.map_err(|e| Failure::Batch(self.failed(e)))
     }
 
-    /// Nobody else may own the shards: the transaction holds SQLite's write lock, so what is read here stays true.
+    /// Nobody else may own the shards: the transaction holds SQLite's write lock, so what is read
+    /// here stays true.
     fn compare_epochs(&self, units: &[Unit]) -> Result<(), Failure> {
         let current = self.epochs().map_err(|e| Failure::Batch(self.failed(e)))?;
         for (index, unit) in units.iter().enumerate() {
             let epoch = current.get(&unit.shard.number).copied().unwrap_or(0);
             if epoch != unit.epoch {
-                let error = StoreError::StaleEpoch { shard: unit.shard, held: unit.epoch, current: epoch };
+                let error = StoreError::StaleEpoch {
+                    shard: unit.shard,
+                    held: unit.epoch,
+                    current: epoch,
+                };
                 return Err(Failure::Unit { index, error });
             }
         }
@@ -111,10 +124,18 @@ impl<'c> Writer<'c> {
     }
 
     fn epochs(&self) -> rusqlite::Result<HashMap<u16, u64>> {
-        self.connection.prepare_cached(EPOCHS)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+        self.connection
+            .prepare_cached(EPOCHS)?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect()
     }
 
-    fn write_unit(&self, index: usize, unit: &Unit, superseded: &Superseded) -> Result<(), StoreError> {
+    fn write_unit(
+        &self,
+        index: usize,
+        unit: &Unit,
+        superseded: &Superseded,
+    ) -> Result<(), StoreError> {
         for (row_index, row) in unit.rows.iter().enumerate() {
             match row.operation {
                 Operation::Update { expected_version } => {
@@ -133,8 +154,15 @@ impl<'c> Writer<'c> {
         }
     }
 
-    fn change(&self, row: &RowChange, sql: &str, expected_version: Option<u64>) -> Result<(), StoreError> {
-        let changed = self.bind_and_run(row, sql, expected_version).map_err(|e| self.failed(e))?;
+    fn change(
+        &self,
+        row: &RowChange,
+        sql: &str,
+        expected_version: Option<u64>,
+    ) -> Result<(), StoreError> {
+        let changed = self
+            .bind_and_run(row, sql, expected_version)
+            .map_err(|e| self.failed(e))?;
         if changed == 1 {
             return Ok(());
         }
@@ -145,7 +173,12 @@ impl<'c> Writer<'c> {
         })
     }
 
-    fn bind_and_run(&self, row: &RowChange, sql: &str, expected_version: Option<u64>) -> rusqlite::Result<usize> {
+    fn bind_and_run(
+        &self,
+        row: &RowChange,
+        sql: &str,
+        expected_version: Option<u64>,
+    ) -> rusqlite::Result<usize> {
         let mut statement = self.connection.prepare_cached(sql)?;
         for (value, place) in row.values.iter().zip(1..) {
             statement.raw_bind_parameter(place, Bound(value))?;
@@ -160,8 +193,10 @@ impl<'c> Writer<'c> {
     }
 
     fn write_outgoing(&self, shard: ShardId, outgoing: &Outgoing) -> Result<(), StoreError> {
-        let (events, messages) = outbox::to_columns(outgoing)
-            .map_err(|e| StoreError::Corrupt { what: "a message to be written".to_owned(), source: Box::new(e) })?;
+        let (events, messages) = outbox::to_columns(outgoing).map_err(|e| StoreError::Corrupt {
+            what: "a message to be written".to_owned(),
+            source: Box::new(e),
+        })?;
         let version = events.is_some().then_some(outgoing.first_version);
         let insert = |mut statement: CachedStatement<'_>| {
             statement.execute(params![
@@ -176,10 +211,19 @@ impl<'c> Writer<'c> {
                 messages,
             ])
         };
-        self.connection.prepare_cached(OUTBOX).and_then(insert).map(drop).map_err(|e| self.failed(e))
+        self.connection
+            .prepare_cached(OUTBOX)
+            .and_then(insert)
+            .map(drop)
+            .map_err(|e| self.failed(e))
     }
 
-    fn write_position(&self, shard: ShardId, source: ShardId, position: u64) -> Result<(), StoreError> {
+    fn write_position(
+        &self,
+        shard: ShardId,
+        source: ShardId,
+        position: u64,
+    ) -> Result<(), StoreError> {
         let row = params![shard.number, source.service.name(), source.number, position];
         self.run(INBOX, row).map(drop)
     }
@@ -189,22 +233,35 @@ impl<'c> Writer<'c> {
         self.run(PUBLISHED, row).map(drop)
     }
 
-    /// Removes commands and replies up to `sequence` that are older than `before`, a bounded number at once.
-    pub(super) fn prune(&self, shard: ShardId, sequence: u64, before: Timestamp) -> Result<usize, StoreError> {
+    /// Removes commands and replies up to `sequence` that are older than `before`, a bounded number
+    /// at once.
+    pub(super) fn prune(
+        &self,
+        shard: ShardId,
+        sequence: u64,
+        before: Timestamp,
+    ) -> Result<usize, StoreError> {
         let number = shard.number;
         let query = |sql, row: &[&dyn ToSql]| -> rusqlite::Result<Option<u64>> {
-            self.connection.prepare_cached(sql)?.query_row(row, |row| row.get(0))
+            self.connection
+                .prepare_cached(sql)?
+                .query_row(row, |row| row.get(0))
         };
-        let from = query(PRUNE_FROM, &[&number]).map_err(|e| self.failed(e))?.unwrap_or(0);
-        let to = query(PRUNE_TO, &[&number, &from, &sequence, &before.micros()]).map_err(|e| self.failed(e))?;
+        let from = query(PRUNE_FROM, &[&number])
+            .map_err(|e| self.failed(e))?
+            .unwrap_or(0);
+        let to = query(PRUNE_TO, &[&number, &from, &sequence, &before.micros()])
+            .map_err(|e| self.failed(e))?;
         let Some(to) = to else { return Ok(0) };
         self.execute("BEGIN IMMEDIATE")?;
-        let pruned = self.run(PRUNE_MIXED, params![number, from, to]).and_then(|emptied| {
-            let removed = self.run(PRUNE_PURE, params![number, from, to])?;
-            self.run(PRUNED, params![to, number])?;
-            self.execute("COMMIT")?;
-            Ok(emptied + removed)
-        });
+        let pruned = self
+            .run(PRUNE_MIXED, params![number, from, to])
+            .and_then(|emptied| {
+                let removed = self.run(PRUNE_PURE, params![number, from, to])?;
+                self.run(PRUNED, params![to, number])?;
+                self.execute("COMMIT")?;
+                Ok(emptied + removed)
+            });
         if pruned.is_err() {
             let _ = self.execute("ROLLBACK");
         }
@@ -212,7 +269,10 @@ impl<'c> Writer<'c> {
     }
 
     fn run(&self, sql: &str, row: impl rusqlite::Params) -> Result<usize, StoreError> {
-        self.connection.prepare_cached(sql).and_then(|mut s| s.execute(row)).map_err(|e| self.failed(e))
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut s| s.execute(row))
+            .map_err(|e| self.failed(e))
     }
 
     fn execute(&self, sql: &str) -> Result<(), StoreError> {
@@ -220,16 +280,24 @@ impl<'c> Writer<'c> {
     }
 
     fn failed(&self, source: rusqlite::Error) -> StoreError {
-        StoreError::Write { what: self.service.to_string(), source }
+        StoreError::Write {
+            what: self.service.to_string(),
+            source,
+        }
     }
 }
 
 fn culprit_or_batch(index: usize, error: StoreError) -> Failure {
-    if error.is_transient() { Failure::Batch(error) } else { Failure::Unit { index, error } }
+    if error.is_transient() {
+        Failure::Batch(error)
+    } else {
+        Failure::Unit { index, error }
+    }
 }
 
-/// Updates of one row by several units of a batch are written once: the last state, compared with the version that
-/// the first had seen. That is what lets a hot entity take part in a batch many times.
+/// Updates of one row by several units of a batch are written once: the last state, compared with
+/// the version that the first had seen. That is what lets a hot entity take part in a batch many
+/// times.
 struct Superseded {
     rows: HashMap<(&'static str, Uuid), Updates>,
 }
@@ -249,8 +317,12 @@ impl Superseded {
             for (index, unit) in units.iter().enumerate() {
                 for (row_index, row) in unit.rows.iter().enumerate() {
                     if let Operation::Update { expected_version } = row.operation {
-                        let first = Updates { last: (0, 0), expected_version };
-                        rows.entry((row.table.name, row.key)).or_insert(first).last = (index, row_index);
+                        let first = Updates {
+                            last: (0, 0),
+                            expected_version,
+                        };
+                        rows.entry((row.table.name, row.key)).or_insert(first).last =
+                            (index, row_index);
                     }
                 }
             }
@@ -268,7 +340,10 @@ impl Superseded {
 }
 
 fn last_positions(units: &[Unit]) -> HashMap<(ShardId, ShardId), u64> {
-    let reached = |unit: &Unit| unit.position.map(|(source, position)| ((unit.shard, source), position));
+    let reached = |unit: &Unit| {
+        unit.position
+            .map(|(source, position)| ((unit.shard, source), position))
+    };
     units.iter().filter_map(reached).collect()
 }
 
@@ -282,7 +357,9 @@ impl ToSql for Bound<'_> {
             Value::String(Some(text)) => ValueRef::Text(text.as_bytes()),
             Value::BigInt(Some(number)) => ValueRef::Integer(*number),
             Value::Int(Some(number)) => ValueRef::Integer(i64::from(*number)),
-            Value::Uuid(None) | Value::String(None) | Value::BigInt(None) | Value::Int(None) => ValueRef::Null,
+            Value::Uuid(None) | Value::String(None) | Value::BigInt(None) | Value::Int(None) => {
+                ValueRef::Null
+            }
             other => {
                 let error = format!("no column of the journal holds {other:?}");
                 return Err(rusqlite::Error::ToSqlConversionFailure(error.into()));

@@ -1,7 +1,8 @@
 //! The embedded log: the outbox itself.
 //!
-//! After its commit a message is handed over in memory; there is no second write and no broker. A receiver whose queue
-//! is full is passed over: it sees the gap by the message's `previous`, or by [`Log::head`], and reads the outbox.
+//! After its commit a message is handed over in memory; there is no second write and no broker. A
+//! receiver whose queue is full is passed over: it sees the gap by the message's `previous`, or by
+//! [`Log::head`], and reads the outbox.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -20,7 +21,8 @@ use crate::{ServiceDatabase, StoreError, history, metric_names};
 
 /// So many deliveries may wait for a shard; what comes then is left out, and read from the outbox.
 const SHARD_QUEUE: usize = 256;
-/// The same for a follower of events. It receives each commit of all shards, and a view stands still while it commits.
+/// The same for a follower of events. It receives each commit of all shards, and a view stands
+/// still while it commits.
 const EVENTS_QUEUE: usize = 4096;
 
 /// The newest sequence per destination of one shard's outbox.
@@ -29,8 +31,8 @@ pub struct Heads {
     newest: BTreeMap<Destination, u64>,
     /// Everything up to here has been published; never behind `newest`.
     published: u64,
-    /// When the newest event happened; not noted, and so unknown of a shard whose outbox was published in whole when it
-    /// was taken over.
+    /// When the newest event happened; not noted, and so unknown of a shard whose outbox was
+    /// published in whole when it was taken over.
     event_time: Option<Timestamp>,
 }
 
@@ -41,7 +43,9 @@ impl Heads {
         if message.destination == Destination::Events {
             self.event_time = Some(message.time);
         }
-        self.newest.insert(message.destination, message.sequence).unwrap_or(0)
+        self.newest
+            .insert(message.destination, message.sequence)
+            .unwrap_or(0)
     }
 
     #[must_use]
@@ -54,21 +58,39 @@ impl Heads {
     }
 
     pub(crate) fn to_json(&self) -> String {
-        let named: BTreeMap<String, u64> = self.newest.iter().map(|(to, sequence)| (name_of(*to), *sequence)).collect();
+        let named: BTreeMap<String, u64> = self
+            .newest
+            .iter()
+            .map(|(to, sequence)| (name_of(*to), *sequence))
+            .collect();
         serde_json::to_string(&named).unwrap_or_else(|_| "{}".to_owned())
     }
 
-    pub(crate) fn from_json(shard: ShardId, published: u64, json: &str) -> Result<Self, StoreError> {
+    pub(crate) fn from_json(
+        shard: ShardId,
+        published: u64,
+        json: &str,
+    ) -> Result<Self, StoreError> {
         let corrupt = |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Corrupt {
             what: format!("the published positions of shard {shard}"),
             source,
         };
-        let named: BTreeMap<String, u64> = serde_json::from_str(json).map_err(|e| corrupt(e.into()))?;
+        let named: BTreeMap<String, u64> =
+            serde_json::from_str(json).map_err(|e| corrupt(e.into()))?;
         let newest = named
             .into_iter()
-            .map(|(name, sequence)| Ok((destination_of(&name).ok_or_else(|| corrupt(name.into()))?, sequence)))
+            .map(|(name, sequence)| {
+                Ok((
+                    destination_of(&name).ok_or_else(|| corrupt(name.into()))?,
+                    sequence,
+                ))
+            })
             .collect::<Result<_, StoreError>>()?;
-        Ok(Heads { newest, published, event_time: None })
+        Ok(Heads {
+            newest,
+            published,
+            event_time: None,
+        })
     }
 }
 
@@ -84,7 +106,10 @@ fn destination_of(name: &str) -> Option<Destination> {
         return Some(Destination::Events);
     }
     let (service, number) = name.split_once('/')?;
-    Some(Destination::Shard(ShardId::new(Service::from_name(service)?, number.parse().ok()?)))
+    Some(Destination::Shard(ShardId::new(
+        Service::from_name(service)?,
+        number.parse().ok()?,
+    )))
 }
 
 /// The outboxes of all services, as a log.
@@ -128,10 +153,16 @@ impl EmbeddedLog {
             for mut message in messages {
                 let heads = heads.entry(message.source).or_default();
                 message.previous = heads.advance(&message);
-                deliveries.entry(message.destination).or_default().push(Arc::new(message));
+                deliveries
+                    .entry(message.destination)
+                    .or_default()
+                    .push(Arc::new(message));
             }
         }
-        let subscribers = self.subscribers.read().unwrap_or_else(PoisonError::into_inner);
+        let subscribers = self
+            .subscribers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         for (destination, delivery) in deliveries {
             for subscriber in subscribers.get(&destination).into_iter().flatten() {
                 for _ in 0..self.faults.arrivals() {
@@ -147,7 +178,9 @@ impl EmbeddedLog {
         self.databases
             .iter()
             .find(|database| database.service == service)
-            .ok_or_else(|| StoreError::Closed { what: service.to_string() })
+            .ok_or_else(|| StoreError::Closed {
+                what: service.to_string(),
+            })
     }
 
     // Nothing panics while it holds the lock.
@@ -158,7 +191,9 @@ impl EmbeddedLog {
 
 impl fmt::Debug for EmbeddedLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EmbeddedLog").field("databases", &self.databases).finish_non_exhaustive()
+        f.debug_struct("EmbeddedLog")
+            .field("databases", &self.databases)
+            .finish_non_exhaustive()
     }
 }
 
@@ -168,7 +203,10 @@ impl Log for EmbeddedLog {
             Destination::Events => EVENTS_QUEUE,
             Destination::Shard(_) => SHARD_QUEUE,
         });
-        let mut subscribers = self.subscribers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut subscribers = self
+            .subscribers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let senders = subscribers.entry(destination).or_default();
         senders.retain(|sender| !sender.is_closed());
         senders.push(sender);
@@ -182,16 +220,29 @@ impl Log for EmbeddedLog {
         after: u64,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
-        async move { history::messages(self.database(source.service)?, source, destination, after, limit).await }
-            .boxed()
+        async move {
+            history::messages(
+                self.database(source.service)?,
+                source,
+                destination,
+                after,
+                limit,
+            )
+            .await
+        }
+        .boxed()
     }
 
     fn head(&self, source: ShardId, destination: Destination) -> u64 {
-        self.lock_heads().get(&source).map_or(0, |heads| heads.newest(destination))
+        self.lock_heads()
+            .get(&source)
+            .map_or(0, |heads| heads.newest(destination))
     }
 
     fn head_time(&self, source: ShardId) -> Option<Timestamp> {
-        self.lock_heads().get(&source).and_then(|heads| heads.event_time)
+        self.lock_heads()
+            .get(&source)
+            .and_then(|heads| heads.event_time)
     }
 
     fn published(&self, source: ShardId) -> u64 {
@@ -205,8 +256,17 @@ impl Log for EmbeddedLog {
         from_version: u64,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
-        async move { history::events(self.database(source.service)?, source, entity, from_version, limit).await }
-            .boxed()
+        async move {
+            history::events(
+                self.database(source.service)?,
+                source,
+                entity,
+                from_version,
+                limit,
+            )
+            .await
+        }
+        .boxed()
     }
 
     fn sources(&self) -> Vec<ShardId> {

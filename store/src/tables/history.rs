@@ -1,7 +1,9 @@
-//! `history`: the outbox rows that hold events, to be found by entity and version. A view over the outbox: those that
-//! [`super::history_index`] has, and of each shard those that are newer than its index.
+//! `history`: the outbox rows that hold events, to be found by entity and version. A view over the
+//! outbox: those that [`super::history_index`] has, and of each shard those that are newer than its
+//! index.
 //!
-//! Whoever asks for one entity names its shard too; otherwise the newest rows of every shard are looked through.
+//! Whoever asks for one entity names its shard too; otherwise the newest rows of every shard are
+//! looked through.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,8 +1,8 @@
 //! `history_index`: where the events of an entity stand in the outbox.
 //!
-//! It is written behind the commits, many of a shard's events at once and sorted by entity: one by one each event
-//! would touch a page of its own. `shards.indexed` says how far it has come; what is newer is looked for in the outbox
-//! itself ([`super::history`] has both).
+//! It is written behind the commits, many of a shard's events at once and sorted by entity: one by
+//! one each event would touch a page of its own. `shards.indexed` says how far it has come; what is
+//! newer is looked for in the outbox itself ([`super::history`] has both).
 
 use sea_orm::entity::prelude::*;
 
@@ -15,7 +15,8 @@ pub struct Model {
     /// The entity's version after the first event of the outbox row.
     #[sea_orm(primary_key, auto_increment = false)]
     pub version: i64,
-    // Part of the key, so that a row the outbox should not have is shown and does not stop the index.
+    // Part of the key, so that a row the outbox should not have is shown and does not stop the
+    // index.
     #[sea_orm(primary_key, auto_increment = false)]
     pub shard: i32,
     #[sea_orm(primary_key, auto_increment = false)]

@@ -20,7 +20,8 @@ pub struct Model {
     pub lines: Option<String>,
     /// Never changes.
     pub note: Option<String>,
-    /// Fingerprint of the request that made it, when it came with an `Idempotency-Key`. Never changes.
+    /// Fingerprint of the request that made it, when it came with an `Idempotency-Key`. Never
+    /// changes.
     pub request_fingerprint: Option<Uuid>,
     /// JSON array of the keys of later commands that had an effect.
     pub remembered_keys: Option<String>,

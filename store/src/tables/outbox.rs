@@ -1,7 +1,8 @@
 //! `outbox`: the messages of one unit in one row, keyed by shard and sequence.
 //!
-//! A message has a sequence of its own: the row's, plus its place in the row (events first). Events are the history
-//! and are kept for ever; `messages` is emptied once its receivers have passed it and the retention time is over.
+//! A message has a sequence of its own: the row's, plus its place in the row (events first). Events
+//! are the history and are kept for ever; `messages` is emptied once its receivers have passed it
+//! and the retention time is over.
 
 use sea_orm::entity::prelude::*;
 

@@ -1,4 +1,5 @@
-//! `parked_messages`: messages that wait, for a retry or in quarantine, with all later ones of the same entity.
+//! `parked_messages`: messages that wait, for a retry or in quarantine, with all later ones of the
+//! same entity.
 
 use sea_orm::entity::prelude::*;
 

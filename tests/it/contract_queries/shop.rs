@@ -1,4 +1,5 @@
-//! The shop whose lists are queried: few customers, of which one has more orders than are shown with a customer.
+//! The shop whose lists are queried: few customers, of which one has more orders than are shown
+//! with a customer.
 
 use std::collections::BTreeSet;
 
@@ -45,7 +46,13 @@ impl Shop {
         let small = (0..SMALL_ORDERS).map(|_| api.place(&busy.id, "0.01", "APPROVED"));
         let small = futures_util::future::join_all(small).await;
 
-        let mut tokens = vec![ada_rejected.token, shipped.token(), cancelled.token(), cy_rejected.token, idle.token];
+        let mut tokens = vec![
+            ada_rejected.token,
+            shipped.token(),
+            cancelled.token(),
+            cy_rejected.token,
+            idle.token,
+        ];
         tokens.extend([ada_approved.token, bea_approved.token, oldest.token]);
         tokens.extend(small.into_iter().map(|order| order.token));
         api.views_cover(&tokens).await;
@@ -63,7 +70,10 @@ impl Shop {
     }
 
     pub async fn customers(&self, query: &[(&str, &str)]) -> Vec<Value> {
-        self.node.api().walk("/customers", query, "customers", "customerId").await
+        self.node
+            .api()
+            .walk("/customers", query, "customers", "customerId")
+            .await
     }
 
     pub async fn customer_ids(&self, query: &[(&str, &str)]) -> BTreeSet<String> {
@@ -71,12 +81,18 @@ impl Shop {
     }
 
     pub async fn orders(&self, query: &[(&str, &str)]) -> Vec<Value> {
-        self.node.api().walk("/orders", query, "orders", "orderId").await
+        self.node
+            .api()
+            .walk("/orders", query, "orders", "orderId")
+            .await
     }
 }
 
 pub fn ids(items: &[Value], field: &str) -> BTreeSet<String> {
-    items.iter().map(|item| item[field].as_str().unwrap_or_default().to_owned()).collect()
+    items
+        .iter()
+        .map(|item| item[field].as_str().unwrap_or_default().to_owned())
+        .collect()
 }
 
 pub fn set(ids: &[&String]) -> BTreeSet<String> {

@@ -27,8 +27,12 @@ impl Shop {
         let api = node.api();
         let margaret = api.create_customer("Margaret Hamilton", "100.00").await.id;
         let grace = api.create_customer("Grace Hopper", "100.00").await.id;
-        let lines = [line("APOLLO-11", "YOGURT PLAIN", "1.00"), line("4711", "Bagels 4 OZ", "2.00")];
-        let body = json!({"customerId": margaret, "lines": lines, "note": "leave at the back door"});
+        let lines = [
+            line("APOLLO-11", "YOGURT PLAIN", "1.00"),
+            line("4711", "Bagels 4 OZ", "2.00"),
+        ];
+        let body =
+            json!({"customerId": margaret, "lines": lines, "note": "leave at the back door"});
         let breakfast = api.place_order(body, "APPROVED").await;
         let lines = [line("815", "Strawberry yogurts", "5.00")];
         let body = json!({"customerId": grace, "lines": lines, "note": "back garden door, please"});
@@ -37,12 +41,17 @@ impl Shop {
         let fish = api.place_order(body, "REJECTED").await;
         let mut tokens = vec![breakfast.token, dessert.token, fish.token];
         for number in 0..CRATES {
-            let body =
-                json!({"customerId": grace, "lines": [line(&format!("crate{number}"), "Lemonade crate", "0.50")]});
+            let body = json!({"customerId": grace, "lines": [line(&format!("crate{number}"), "Lemonade crate", "0.50")]});
             tokens.push(api.place_order(body, "APPROVED").await.token);
         }
         api.views_cover(&tokens).await;
-        Self { node, margaret, breakfast: breakfast.id, dessert: dessert.id, fish: fish.id }
+        Self {
+            node,
+            margaret,
+            breakfast: breakfast.id,
+            dessert: dessert.id,
+            fish: fish.id,
+        }
     }
 
     pub async fn search(&self, query: &[(&str, &str)]) -> Response {
@@ -55,7 +64,12 @@ impl Shop {
 
     pub async fn found(&self, text: &str) -> BTreeSet<String> {
         let answer = self.search(&[("text", text), ("limit", "200")]).await;
-        assert_eq!(answer.json["total"], answer.items("orders").len(), "{}", answer.text);
+        assert_eq!(
+            answer.json["total"],
+            answer.items("orders").len(),
+            "{}",
+            answer.text
+        );
         answer.each("orders", "orderId").into_iter().collect()
     }
 }

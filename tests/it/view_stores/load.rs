@@ -1,4 +1,5 @@
-//! Callers who place orders for as long as a test lasts, and to whom nothing else must happen than that they are placed.
+//! Callers who place orders for as long as a test lasts, and to whom nothing else must happen than
+//! that they are placed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,10 +23,16 @@ pub struct Load {
 impl Load {
     /// One customer, and one caller, who orders and waits for the saga, each.
     pub async fn begin(api: &Api) -> Self {
-        let (placed, ending) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (placed, ending) = (
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
         let (mut customers, mut callers) = (Vec::new(), Vec::new());
         for number in 0..CALLERS {
-            let customer = api.create_customer(&format!("Customer {number}"), "1000000.00").await.id;
+            let customer = api
+                .create_customer(&format!("Customer {number}"), "1000000.00")
+                .await
+                .id;
             let (api, placed, ending) = (api.clone(), placed.clone(), ending.clone());
             customers.push(customer.clone());
             callers.push(tokio::spawn(async move {
@@ -38,19 +45,33 @@ impl Load {
                 }
             }));
         }
-        Self { customers, callers, placed, ending }
+        Self {
+            customers,
+            callers,
+            placed,
+            ending,
+        }
     }
 
     /// Waits until the callers have placed a good number of orders more.
     pub async fn goes_on(&self) {
         let enough = self.placed.load(Ordering::Relaxed) + PROGRESS;
-        eventually("commands go on", async || (self.placed.load(Ordering::Relaxed) >= enough).then_some(())).await;
+        eventually("commands go on", async || {
+            (self.placed.load(Ordering::Relaxed) >= enough).then_some(())
+        })
+        .await;
     }
 
     /// Ends the callers; gives their customers, and the tokens of the last orders.
     pub async fn end(self) -> (Vec<String>, Vec<String>) {
         self.ending.store(true, Ordering::Relaxed);
         let tokens = join_all(self.callers).await;
-        (self.customers, tokens.into_iter().map(|token| token.expect("every order was placed")).collect())
+        (
+            self.customers,
+            tokens
+                .into_iter()
+                .map(|token| token.expect("every order was placed"))
+                .collect(),
+        )
     }
 }

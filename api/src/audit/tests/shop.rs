@@ -1,4 +1,5 @@
-//! A small shop on real stores: a node with views, and a folder with everything that it has left behind.
+//! A small shop on real stores: a node with views, and a folder with everything that it has left
+//! behind.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,14 +43,28 @@ impl Shop {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
         let mut databases = Vec::new();
         for service in Service::ALL {
-            databases.push(ServiceDatabase::open_embedded(service, folder, SHARDS).await.unwrap());
+            databases.push(
+                ServiceDatabase::open_embedded(service, folder, SHARDS)
+                    .await
+                    .unwrap(),
+            );
         }
         let log = Arc::new(EmbeddedLog::new(databases.clone(), SHARDS, faults.clone()));
         let mut journals = Vec::new();
         for database in &databases {
-            journals.push(Journal::start(database, Arc::clone(&log), faults.clone(), SHARDS).await.unwrap());
+            journals.push(
+                Journal::start(database, Arc::clone(&log), faults.clone(), SHARDS)
+                    .await
+                    .unwrap(),
+            );
         }
-        let parts = NodeParts { databases, journals, log: log.clone(), clock: Clock::system(), faults };
+        let parts = NodeParts {
+            databases,
+            journals,
+            log: log.clone(),
+            clock: Clock::system(),
+            faults,
+        };
         let config = NodeConfig {
             name: "test".into(),
             shards: SHARDS,
@@ -61,7 +76,11 @@ impl Shop {
         let node = Node::start(&config, &parts);
         node.opened().await;
         let rows = Arc::new(StoredRows::new(&parts.databases));
-        let config = ViewsConfig { stores: view_stores(folder), rows, keep: Duration::from_secs(3600) };
+        let config = ViewsConfig {
+            stores: view_stores(folder),
+            rows,
+            keep: Duration::from_secs(3600),
+        };
         let views = Views::start(config, log);
         views.settled(Duration::from_secs(20)).await;
         Shop { node, views, parts }
@@ -80,14 +99,24 @@ impl Shop {
     async fn views_are_level(&self) {
         eventually("the views are level with the log", async || {
             let status = self.views.status().await;
-            status.iter().all(|view| view.lag.as_ref().is_some_and(|lag| lag.events == 0))
+            status
+                .iter()
+                .all(|view| view.lag.as_ref().is_some_and(|lag| lag.events == 0))
         })
         .await;
     }
 
     pub async fn customer(&self, name: &str, cents: i64) -> CustomerId {
-        let request = NewCustomer { name: name.into(), credit_limit: Money::from_cents(cents) };
-        self.node.gateway().create_customer(request, None).await.unwrap().customer_id
+        let request = NewCustomer {
+            name: name.into(),
+            credit_limit: Money::from_cents(cents),
+        };
+        self.node
+            .gateway()
+            .create_customer(request, None)
+            .await
+            .unwrap()
+            .customer_id
     }
 
     /// An order whose saga has ended.
@@ -95,11 +124,31 @@ impl Shop {
         self.order_waiting(customer_id, cents, PATIENCE).await
     }
 
-    pub async fn order_waiting(&self, customer_id: CustomerId, cents: i64, wait: Option<Duration>) -> OrderId {
+    pub async fn order_waiting(
+        &self,
+        customer_id: CustomerId,
+        cents: i64,
+        wait: Option<Duration>,
+    ) -> OrderId {
         let total = Money::from_cents(cents);
-        let line = OrderLine { sku: "981760".into(), name: "YOGURT".into(), quantity: 1, unit_price: total };
-        let request = NewOrder { customer_id, total, lines: vec![line], note: Some("ring twice".into()) };
-        self.node.gateway().create_order(request, None, wait).await.unwrap().order_id
+        let line = OrderLine {
+            sku: "981760".into(),
+            name: "YOGURT".into(),
+            quantity: 1,
+            unit_price: total,
+        };
+        let request = NewOrder {
+            customer_id,
+            total,
+            lines: vec![line],
+            note: Some("ring twice".into()),
+        };
+        self.node
+            .gateway()
+            .create_order(request, None, wait)
+            .await
+            .unwrap()
+            .order_id
     }
 
     async fn trade(&self) {
@@ -110,7 +159,11 @@ impl Shop {
         }
         self.order(CustomerId(Uuid::now_v7()), 100).await;
         let cancelled = self.order(bob, 700).await;
-        self.node.gateway().cancel_order(cancelled, None, PATIENCE).await.unwrap();
+        self.node
+            .gateway()
+            .cancel_order(cancelled, None, PATIENCE)
+            .await
+            .unwrap();
         let shipped = self.order(bob, 800).await;
         self.node.gateway().ship_order(shipped, None).await.unwrap();
         // Its saga stays open: the customer cannot answer.
@@ -119,7 +172,8 @@ impl Shop {
     }
 }
 
-/// A folder that a node with some trade has left behind, and how its search index was after the first half.
+/// A folder that a node with some trade has left behind, and how its search index was after the
+/// first half.
 pub struct Left {
     folder: TempDir,
 }
@@ -157,7 +211,8 @@ impl Left {
     }
 }
 
-/// Connections of a pool close on threads of their own; the last of a database takes its write-ahead log away.
+/// Connections of a pool close on threads of their own; the last of a database takes its
+/// write-ahead log away.
 async fn is_let_go_of(folder: &Path) {
     eventually("every database is closed", async || {
         let mut entries = fs::read_dir(folder).unwrap();

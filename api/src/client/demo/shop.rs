@@ -1,7 +1,9 @@
-//! Invents the shop: who buys there, what it sells, what happens. The same seed gives the same shop.
+//! Invents the shop: who buys there, what it sells, what happens. The same seed gives the same
+//! shop.
 //!
-//! Limits are small against the orders, so that some orders are rejected; some of the others are shipped, a few cancelled. Shipped
-//! orders hold their credit for good, so new customers keep coming.
+//! Limits are small against the orders, so that some orders are rejected; some of the others are
+//! shipped, a few cancelled. Shipped orders hold their credit for good, so new customers keep
+//! coming.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,13 +16,14 @@ use rand::{Rng, SeedableRng};
 use crate::client::import::line::{Entry, OrderLine};
 
 const FIRST_NAMES: [&str; 24] = [
-    "Ada", "Amara", "Bilal", "Carmen", "Chidi", "Dora", "Elif", "Emil", "Farah", "Hana", "Ines", "Ivo", "Jonas",
-    "Kofi", "Lena", "Mateo", "Mira", "Noor", "Oskar", "Priya", "Rosa", "Samir", "Tomas", "Yuki",
+    "Ada", "Amara", "Bilal", "Carmen", "Chidi", "Dora", "Elif", "Emil", "Farah", "Hana", "Ines",
+    "Ivo", "Jonas", "Kofi", "Lena", "Mateo", "Mira", "Noor", "Oskar", "Priya", "Rosa", "Samir",
+    "Tomas", "Yuki",
 ];
 const LAST_NAMES: [&str; 24] = [
-    "Adler", "Bauer", "Costa", "Demir", "Eriksen", "Fischer", "Garcia", "Haddad", "Ito", "Jansen", "Kowalski",
-    "Lindgren", "Mensah", "Novak", "Okafor", "Park", "Quist", "Rossi", "Silva", "Tanaka", "Ueda", "Varga", "Weber",
-    "Zeman",
+    "Adler", "Bauer", "Costa", "Demir", "Eriksen", "Fischer", "Garcia", "Haddad", "Ito", "Jansen",
+    "Kowalski", "Lindgren", "Mensah", "Novak", "Okafor", "Park", "Quist", "Rossi", "Silva",
+    "Tanaka", "Ueda", "Varga", "Weber", "Zeman",
 ];
 /// Sku, name, cents.
 const PRODUCTS: [(&str, &str, i64); 28] = [
@@ -63,7 +66,8 @@ const NOTES: [&str; 6] = [
 ];
 const CUSTOMERS: usize = 48;
 const ORDERS: usize = 320;
-/// Orders that may still be shipped or cancelled, and customers that may still order: the newest of each.
+/// Orders that may still be shipped or cancelled, and customers that may still order: the newest of
+/// each.
 const REMEMBERED: usize = CUSTOMERS;
 
 pub struct Shop {
@@ -127,7 +131,11 @@ impl Shop {
         let last = pick(&mut self.rng, &LAST_NAMES).unwrap_or_default();
         let limit = self.rng.random_range(1..=10) * 5_000;
         remember(&mut self.customers, reference.clone());
-        Entry::Customer { reference, name: format!("{first} {last}"), credit_limit: Money::from_cents(limit) }
+        Entry::Customer {
+            reference,
+            name: format!("{first} {last}"),
+            credit_limit: Money::from_cents(limit),
+        }
     }
 
     fn order(&mut self) -> Entry {
@@ -135,7 +143,10 @@ impl Shop {
         let chosen = self.rng.random_range(0..self.customers.len().max(1));
         let customer = self.customers.get(chosen).cloned().unwrap_or_default();
         let count = self.rng.random_range(1..=5);
-        let products: Vec<_> = PRODUCTS.choose_multiple(&mut self.rng, count).copied().collect();
+        let products: Vec<_> = PRODUCTS
+            .choose_multiple(&mut self.rng, count)
+            .copied()
+            .collect();
         let lines = products
             .into_iter()
             .map(|(sku, name, cents)| OrderLine {
@@ -145,9 +156,18 @@ impl Shop {
                 unit_price: Money::from_cents(cents),
             })
             .collect();
-        let note = if self.rng.random_ratio(1, 5) { pick(&mut self.rng, &NOTES).map(str::to_owned) } else { None };
+        let note = if self.rng.random_ratio(1, 5) {
+            pick(&mut self.rng, &NOTES).map(str::to_owned)
+        } else {
+            None
+        };
         remember(&mut self.open_orders, reference.clone());
-        Entry::Order { reference, customer, lines, note }
+        Entry::Order {
+            reference,
+            customer,
+            lines,
+            note,
+        }
     }
 
     /// Now and then an earlier order is shipped or, more rarely, cancelled.
@@ -157,7 +177,11 @@ impl Shop {
         }
         let chosen = self.rng.random_range(0..self.open_orders.len());
         let order = self.open_orders.remove(chosen)?;
-        Some(if self.rng.random_ratio(1, 6) { Entry::Cancel { order } } else { Entry::Ship { order } })
+        Some(if self.rng.random_ratio(1, 6) {
+            Entry::Cancel { order }
+        } else {
+            Entry::Ship { order }
+        })
     }
 }
 
@@ -189,8 +213,15 @@ mod tests {
         for entry in Shop::new(7).opening() {
             match entry {
                 Entry::Customer { reference, .. } => assert!(known.insert(reference)),
-                Entry::Order { reference, customer, lines, .. } => {
-                    assert!(known.contains(&customer) && known.insert(reference) && !lines.is_empty());
+                Entry::Order {
+                    reference,
+                    customer,
+                    lines,
+                    ..
+                } => {
+                    assert!(
+                        known.contains(&customer) && known.insert(reference) && !lines.is_empty()
+                    );
                 }
                 Entry::Cancel { order } => {
                     assert!(known.remove(&order));
@@ -202,6 +233,9 @@ mod tests {
                 }
             }
         }
-        assert!(cancels > 10 && ships > 100, "{cancels} cancels, {ships} ships");
+        assert!(
+            cancels > 10 && ships > 100,
+            "{cancels} cancels, {ships} ships"
+        );
     }
 }

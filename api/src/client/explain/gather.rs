@@ -1,7 +1,8 @@
 //! Asks a node for everything that belongs to one id.
 //!
-//! Histories come from the services' own databases, so they are complete even while a view lags. The customer's part of an order's
-//! story is found by correlation id; a customer's own story keeps the newest events only.
+//! Histories come from the services' own databases, so they are complete even while a view lags.
+//! The customer's part of an order's story is found by correlation id; a customer's own story keeps
+//! the newest events only.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -15,7 +16,8 @@ use crate::client::sagas::Saga;
 
 /// Events of a customer that are told; earlier ones are counted.
 const NEWEST_EVENTS: usize = 100;
-/// How far the list of sagas is searched for those of an order when its correlation ids are no sagas.
+/// How far the list of sagas is searched for those of an order when its correlation ids are no
+/// sagas.
 const SAGA_PAGES: usize = 10;
 const NOT_FOUND: u16 = 404;
 
@@ -68,11 +70,24 @@ pub async fn gather(node: &Node, id: &str) -> Result<Found, ClientError> {
     if let Some(events) = events(node, "customers", id, NEWEST_EVENTS, |_| true).await? {
         return customer(node, id, events).await;
     }
-    let Some(saga) = saga(node, id).await? else { return Err(ClientError::UnknownId(id.to_owned())) };
+    let Some(saga) = saga(node, id).await? else {
+        return Err(ClientError::UnknownId(id.to_owned()));
+    };
     let order_id = saga.order_id.clone().unwrap_or_default();
-    let events =
-        if order_id.is_empty() { None } else { events(node, "orders", &order_id, usize::MAX, |_| true).await? };
-    order(node, id, Kind::Saga, &order_id, events.unwrap_or_default(), Some(saga)).await
+    let events = if order_id.is_empty() {
+        None
+    } else {
+        events(node, "orders", &order_id, usize::MAX, |_| true).await?
+    };
+    order(
+        node,
+        id,
+        Kind::Saga,
+        &order_id,
+        events.unwrap_or_default(),
+        Some(saga),
+    )
+    .await
 }
 
 async fn order(
@@ -85,10 +100,17 @@ async fn order(
 ) -> Result<Found, ClientError> {
     let document = match order_id {
         "" => None,
-        order_id => optional(node.get(&["orders", order_id], &[], &Freshness::AsItIs).await)?.map(|answer| answer.body),
+        order_id => optional(
+            node.get(&["orders", order_id], &[], &Freshness::AsItIs)
+                .await,
+        )?
+        .map(|answer| answer.body),
     };
-    let correlations: BTreeSet<String> =
-        history.events.iter().filter_map(|event| event.correlation_id.clone()).collect();
+    let correlations: BTreeSet<String> = history
+        .events
+        .iter()
+        .filter_map(|event| event.correlation_id.clone())
+        .collect();
     let customer_id = document
         .iter()
         .chain(history.events.iter().map(|event| &event.data))
@@ -97,10 +119,16 @@ async fn order(
     let customer_events = match &customer_id {
         Some(customer_id) => {
             let belongs = |event: &Event| {
-                event.correlation_id.as_ref().is_some_and(|correlation| correlations.contains(correlation))
+                event
+                    .correlation_id
+                    .as_ref()
+                    .is_some_and(|correlation| correlations.contains(correlation))
                     || event.data.get("orderId").and_then(Value::as_str) == Some(order_id)
             };
-            events(node, "customers", customer_id, usize::MAX, belongs).await?.unwrap_or_default().events
+            events(node, "customers", customer_id, usize::MAX, belongs)
+                .await?
+                .unwrap_or_default()
+                .events
         }
         None => Vec::new(),
     };
@@ -120,7 +148,8 @@ async fn order(
 }
 
 async fn customer(node: &Node, id: &str, history: History) -> Result<Found, ClientError> {
-    let document = optional(node.get(&["customers", id], &[], &Freshness::AsItIs).await)?.map(|answer| answer.body);
+    let document = optional(node.get(&["customers", id], &[], &Freshness::AsItIs).await)?
+        .map(|answer| answer.body);
     Ok(Found {
         id: id.to_owned(),
         kind: Kind::Customer,
@@ -142,7 +171,8 @@ struct History {
     earlier: usize,
 }
 
-/// The newest `keep` events of a history that `belongs` picks, or `None` when there is no such entity.
+/// The newest `keep` events of a history that `belongs` picks, or `None` when there is no such
+/// entity.
 async fn events(
     node: &Node,
     collection: &str,
@@ -154,8 +184,16 @@ async fn events(
     let mut earlier = 0;
     let mut cursor: Option<String> = None;
     loop {
-        let query: Vec<(&str, &str)> = cursor.as_deref().map(|cursor| ("cursor", cursor)).into_iter().collect();
-        let Some(answer) = optional(node.get(&[collection, id, "history"], &query, &Freshness::AsItIs).await)? else {
+        let query: Vec<(&str, &str)> = cursor
+            .as_deref()
+            .map(|cursor| ("cursor", cursor))
+            .into_iter()
+            .collect();
+        let Some(answer) = optional(
+            node.get(&[collection, id, "history"], &query, &Freshness::AsItIs)
+                .await,
+        )?
+        else {
             return Ok(None);
         };
         cursor = pages::next(&answer.body);
@@ -168,7 +206,10 @@ async fn events(
             }
         }
         if cursor.is_none() {
-            return Ok(Some(History { events: kept.into(), earlier }));
+            return Ok(Some(History {
+                events: kept.into(),
+                earlier,
+            }));
         }
     }
 }
@@ -178,7 +219,8 @@ struct Page {
     events: Vec<Event>,
 }
 
-/// The sagas of an order: those named by its correlation ids, else those that the list shows for it.
+/// The sagas of an order: those named by its correlation ids, else those that the list shows for
+/// it.
 async fn sagas_of(
     node: &Node,
     order_id: &str,
@@ -205,8 +247,9 @@ async fn search_sagas(node: &Node, order_id: &str) -> Result<Vec<Saga>, ClientEr
         let mut query = vec![("limit", "200")];
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let page = node.get(&["sagas"], &query, &Freshness::AsItIs).await?.body;
-        let of_order =
-            pages::rows(&page).iter().filter(|saga| saga.get("orderId").and_then(Value::as_str) == Some(order_id));
+        let of_order = pages::rows(&page)
+            .iter()
+            .filter(|saga| saga.get("orderId").and_then(Value::as_str) == Some(order_id));
         found.extend(of_order.filter_map(|saga| serde_json::from_value::<Saga>(saga.clone()).ok()));
         cursor = pages::next(&page);
         if cursor.is_none() {
@@ -217,7 +260,9 @@ async fn search_sagas(node: &Node, order_id: &str) -> Result<Vec<Saga>, ClientEr
 }
 
 async fn saga(node: &Node, id: &str) -> Result<Option<Saga>, ClientError> {
-    optional(node.get(&["sagas", id], &[], &Freshness::AsItIs).await)?.map(Answer::read).transpose()
+    optional(node.get(&["sagas", id], &[], &Freshness::AsItIs).await)?
+        .map(Answer::read)
+        .transpose()
 }
 
 async fn views(node: &Node) -> Result<Value, ClientError> {
@@ -225,8 +270,15 @@ async fn views(node: &Node) -> Result<Value, ClientError> {
 }
 
 async fn quarantined(node: &Node, id: &str) -> Result<Vec<Value>, ClientError> {
-    let page = node.get(&["quarantine"], &[("limit", "200")], &Freshness::AsItIs).await?.body;
-    Ok(pages::rows(&page).iter().filter(|entry| entry.to_string().contains(id)).cloned().collect())
+    let page = node
+        .get(&["quarantine"], &[("limit", "200")], &Freshness::AsItIs)
+        .await?
+        .body;
+    Ok(pages::rows(&page)
+        .iter()
+        .filter(|entry| entry.to_string().contains(id))
+        .cloned()
+        .collect())
 }
 
 /// "There is no such thing" is an answer here, not a failure.

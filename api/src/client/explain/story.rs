@@ -1,6 +1,7 @@
 //! Makes a story of what was found: a headline, the moments in order, what is still open.
 //!
-//! Pure. What came over HTTP is told from the first event it caused, at whose time it was accepted: a node keeps no access log.
+//! Pure. What came over HTTP is told from the first event it caused, at whose time it was accepted:
+//! a node keeps no access log.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -58,7 +59,9 @@ fn request(event: &Event) -> Option<Moment> {
         "customer.created" => "POST /customers accepted",
         "order.created" => "POST /orders accepted: order, saga, event and command in one unit",
         "order.shipped" => "POST /orders/{id}/ship accepted",
-        "order.cancel-requested" => "POST /orders/{id}/cancel accepted: order, saga, event and command in one unit",
+        "order.cancel-requested" => {
+            "POST /orders/{id}/cancel accepted: order, saga, event and command in one unit"
+        }
         _ => return None,
     };
     Some(Moment {
@@ -98,13 +101,22 @@ fn saga_moments(saga: &Saga) -> Vec<Moment> {
         })
     };
     let name = format!("{} {}", saga.kind, saga.saga_id);
-    let mut moments: Vec<Moment> =
-        moment(Some(&saga.started_at), format!("{name} started"), None).into_iter().collect();
+    let mut moments: Vec<Moment> = moment(Some(&saga.started_at), format!("{name} started"), None)
+        .into_iter()
+        .collect();
     for step in &saga.steps {
         let what = format!("step {} ({}): {}", step.name, step.kind, step.state);
-        moments.extend(moment(step.at.as_deref(), what, step.detail.as_ref().map(|detail| cell(Some(detail)))));
+        moments.extend(moment(
+            step.at.as_deref(),
+            what,
+            step.detail.as_ref().map(|detail| cell(Some(detail))),
+        ));
     }
-    moments.extend(moment(saga.ended_at.as_deref(), format!("{name} ended: {}", saga.state), None));
+    moments.extend(moment(
+        saga.ended_at.as_deref(),
+        format!("{name} ended: {}", saga.state),
+        None,
+    ));
     moments
 }
 
@@ -118,12 +130,22 @@ fn open(found: &Found) -> Vec<String> {
             .filter(|step| matches!(step.state.as_str(), "REMAINING" | "RUNNING"))
             .map(|step| step.name.as_str())
             .collect();
-        let deadline = saga.deadline.as_ref().map_or_else(String::new, |deadline| format!(", deadline {deadline}"));
-        open.push(format!("saga {} is {}, remaining: {}{deadline}", saga.saga_id, saga.state, remaining.join(", ")));
+        let deadline = saga
+            .deadline
+            .as_ref()
+            .map_or_else(String::new, |deadline| format!(", deadline {deadline}"));
+        open.push(format!(
+            "saga {} is {}, remaining: {}{deadline}",
+            saga.saga_id,
+            saga.state,
+            remaining.join(", ")
+        ));
     }
     open.extend(behind(found));
     for view in pages::rows(&found.views) {
-        let lags = view.get("lag").is_some_and(|lag| !lag.is_null() && lag.as_f64() != Some(0.0));
+        let lags = view
+            .get("lag")
+            .is_some_and(|lag| !lag.is_null() && lag.as_f64() != Some(0.0));
         let live = view.get("state").and_then(Value::as_str) == Some("LIVE");
         if lags || !live {
             open.push(format!(
@@ -134,18 +156,23 @@ fn open(found: &Found) -> Vec<String> {
             ));
         }
     }
-    open.extend(
-        found
-            .quarantined
-            .iter()
-            .map(|entry| format!("in quarantine: {} ({})", cell(entry.get("id")), cell(entry.get("cause")))),
-    );
+    open.extend(found.quarantined.iter().map(|entry| {
+        format!(
+            "in quarantine: {} ({})",
+            cell(entry.get("id")),
+            cell(entry.get("cause"))
+        )
+    }));
     open
 }
 
 /// Whether the document view shows less than has happened.
 fn behind(found: &Found) -> Option<String> {
-    let events = if found.kind == Kind::Customer { &found.customer_events } else { &found.order_events };
+    let events = if found.kind == Kind::Customer {
+        &found.customer_events
+    } else {
+        &found.order_events
+    };
     let happened = events.last()?.version;
     let shown = found
         .document
@@ -162,7 +189,10 @@ impl Story {
         let mut text = facts(&self.headline());
         text.push('\n');
         if self.earlier_events > 0 {
-            text.push_str(&format!("({} earlier events are not shown)\n", self.earlier_events));
+            text.push_str(&format!(
+                "({} earlier events are not shown)\n",
+                self.earlier_events
+            ));
         }
         text.push_str(&timeline::render(&self.timeline));
         text.push('\n');
@@ -199,11 +229,20 @@ impl Story {
             ("total", money("orderTotal")),
             ("limit", money("creditLimit")),
             ("available", money("availableCredit")),
-            ("customer", document.get("customerId").filter(|_| self.kind != Kind::Customer)),
+            (
+                "customer",
+                document
+                    .get("customerId")
+                    .filter(|_| self.kind != Kind::Customer),
+            ),
             ("version", document.get("version")),
         ];
-        headline
-            .extend(shown.into_iter().filter(|(_, value)| value.is_some()).map(|(name, value)| (name, cell(value))));
+        headline.extend(
+            shown
+                .into_iter()
+                .filter(|(_, value)| value.is_some())
+                .map(|(name, value)| (name, cell(value))),
+        );
         headline
     }
 }
@@ -234,7 +273,11 @@ mod tests {
                 event(1, "order.created", "2026-01-01T00:00:00.001Z"),
                 event(2, "order.approved", "2026-01-01T00:00:00.004Z"),
             ],
-            customer_events: vec![event(7, "customer.credit-reserved", "2026-01-01T00:00:00.002Z")],
+            customer_events: vec![event(
+                7,
+                "customer.credit-reserved",
+                "2026-01-01T00:00:00.002Z",
+            )],
             earlier_events: 0,
             sagas: vec![serde_json::from_value(saga).unwrap()],
             views: json!({"views": [{"name": "search", "backend": "tantivy", "state": "LIVE", "lag": 3}]}),
@@ -246,11 +289,25 @@ mod tests {
     fn the_way_of_an_order_is_told_from_request_to_saga() {
         let story = tell(found(2, "COMPLETED"));
         let places: Vec<Place> = story.timeline.iter().map(|moment| moment.place).collect();
-        assert_eq!(places, [Place::Http, Place::Orders, Place::Saga, Place::Customers, Place::Saga, Place::Orders]);
+        assert_eq!(
+            places,
+            [
+                Place::Http,
+                Place::Orders,
+                Place::Saga,
+                Place::Customers,
+                Place::Saga,
+                Place::Orders
+            ]
+        );
         let text = story.to_text();
-        for part in
-            ["order    o1", "12.34", "order.approved (version 2)", "message m7", "step reserve credit (command): DONE"]
-        {
+        for part in [
+            "order    o1",
+            "12.34",
+            "order.approved (version 2)",
+            "message m7",
+            "step reserve credit (command): DONE",
+        ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
     }

@@ -1,4 +1,5 @@
-//! `explain` and the paged lists against a node that gives fixed answers: which questions are asked, and what is made of them.
+//! `explain` and the paged lists against a node that gives fixed answers: which questions are
+//! asked, and what is made of them.
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
@@ -21,17 +22,25 @@ fn answer(path: &str, query: &str) -> Option<Value> {
         ("/orders/o1/history", "") => {
             json!({"next": "p2", "events": [event(1, "order.created", 1, "s1", &json!({"customerId": "c1"}))]})
         }
-        ("/orders/o1/history", "cursor=p2") => json!({"events": [event(2, "order.approved", 5, "s1", &Value::Null)]}),
+        ("/orders/o1/history", "cursor=p2") => {
+            json!({"events": [event(2, "order.approved", 5, "s1", &Value::Null)]})
+        }
         ("/customers/c1/history", "") => json!({"events": [
             event(1, "customer.created", 0, "x", &Value::Null),
             event(2, "customer.credit-reserved", 3, "s1", &Value::Null),
             event(3, "customer.credit-reserved", 4, "y", &json!({"orderId": "other"})),
         ]}),
-        ("/orders/o1", "") => json!({"orderId": "o1", "customerId": "c1", "state": "APPROVED", "version": 2}),
+        ("/orders/o1", "") => {
+            json!({"orderId": "o1", "customerId": "c1", "state": "APPROVED", "version": 2})
+        }
         ("/customers/c1", "") => json!({"customerId": "c1", "name": "Ada Park", "version": 3}),
-        ("/sagas/s1", "") => json!({"sagaId": "s1", "type": "create-order", "state": "COMPLETED", "orderId": "o1",
-            "startedAt": "2026-01-01T00:00:00.001Z", "endedAt": "2026-01-01T00:00:00.005Z", "attempts": 0, "steps": []}),
-        ("/views", "") => json!({"views": [{"name": "orders", "backend": "sqlite", "state": "LIVE", "lag": 0}]}),
+        ("/sagas/s1", "") => {
+            json!({"sagaId": "s1", "type": "create-order", "state": "COMPLETED", "orderId": "o1",
+            "startedAt": "2026-01-01T00:00:00.001Z", "endedAt": "2026-01-01T00:00:00.005Z", "attempts": 0, "steps": []})
+        }
+        ("/views", "") => {
+            json!({"views": [{"name": "orders", "backend": "sqlite", "state": "LIVE", "lag": 0}]})
+        }
         ("/quarantine", _) => json!({"quarantine": []}),
         ("/sagas", query) if query.contains("cursor=b") => json!({"sagas": [{"sagaId": "3"}]}),
         ("/sagas", _) => json!({"sagas": [{"sagaId": "1"}, {"sagaId": "2"}], "next": "b"}),
@@ -46,8 +55,10 @@ fn node() -> Node {
             |body| HttpResponse::Ok().json(body),
         )
     };
-    let server =
-        HttpServer::new(move || App::new().default_service(web::to(respond))).workers(1).bind("127.0.0.1:0").unwrap();
+    let server = HttpServer::new(move || App::new().default_service(web::to(respond)))
+        .workers(1)
+        .bind("127.0.0.1:0")
+        .unwrap();
     let url = format!("http://{}", server.addrs()[0]);
     actix_web::rt::spawn(server.run());
     Node::new(&url).unwrap()
@@ -60,12 +71,20 @@ async fn an_order_and_its_saga_tell_the_same_story() {
         let found = gather::gather(&node, id).await.unwrap();
         assert_eq!(found.order_events.len(), 2, "both pages");
         assert_eq!(
-            found.customer_events.iter().map(|event| event.version).collect::<Vec<_>>(),
+            found
+                .customer_events
+                .iter()
+                .map(|event| event.version)
+                .collect::<Vec<_>>(),
             [2],
             "only what belongs to the order"
         );
         let text = story::tell(found).to_text();
-        assert!(text.contains("nothing is in flight") && text.contains("create-order s1 ended: COMPLETED"), "{text}");
+        assert!(
+            text.contains("nothing is in flight")
+                && text.contains("create-order s1 ended: COMPLETED"),
+            "{text}"
+        );
     }
 }
 
@@ -73,16 +92,23 @@ async fn an_order_and_its_saga_tell_the_same_story() {
 async fn a_customer_has_a_story_of_its_own_and_an_unknown_id_none() {
     let node = node();
     let found = gather::gather(&node, "c1").await.unwrap();
-    assert_eq!((found.kind, found.customer_events.len()), (gather::Kind::Customer, 3));
-    assert!(matches!(gather::gather(&node, "nobody").await, Err(ClientError::UnknownId(id)) if id == "nobody"));
+    assert_eq!(
+        (found.kind, found.customer_events.len()),
+        (gather::Kind::Customer, 3)
+    );
+    assert!(
+        matches!(gather::gather(&node, "nobody").await, Err(ClientError::UnknownId(id)) if id == "nobody")
+    );
 }
 
 #[actix_web::test]
 async fn a_list_follows_its_cursor_as_far_as_wanted() {
     let node = node();
-    for (limit, all, shown, expected) in
-        [(2, false, 2, Rest::More), (3, false, 3, Rest::None), (20, true, 3, Rest::None)]
-    {
+    for (limit, all, shown, expected) in [
+        (2, false, 2, Rest::More),
+        (3, false, 3, Rest::None),
+        (20, true, 3, Rest::None),
+    ] {
         let mut rows = 0;
         let list = ListArgs { limit, all };
         let rest = pages::each(&node, &["sagas"], &[], &list, |page| {

@@ -1,4 +1,5 @@
-//! When a failed call is sent again: exponential back-off with jitter, within a patience, never sooner than `Retry-After`.
+//! When a failed call is sent again: exponential back-off with jitter, within a patience, never
+//! sooner than `Retry-After`.
 
 use std::time::Duration;
 
@@ -18,7 +19,11 @@ pub struct Backoff {
 
 impl Backoff {
     pub fn new(patience: Duration) -> Self {
-        Self { patience, next: FIRST, tries: 0 }
+        Self {
+            patience,
+            next: FIRST,
+            tries: 0,
+        }
     }
 
     /// How often the call has failed so far.
@@ -26,8 +31,9 @@ impl Backoff {
         self.tries
     }
 
-    /// The pause before the next try, or `None` when that try would come after the patience is over.
-    /// The jitter (half to whole) keeps many callers of a restarted node from coming back in step.
+    /// The pause before the next try, or `None` when that try would come after the patience is
+    /// over. The jitter (half to whole) keeps many callers of a restarted node from coming back in
+    /// step.
     pub fn pause(&mut self, elapsed: Duration, retry_after: Option<Duration>) -> Option<Duration> {
         self.tries = self.tries.saturating_add(1);
         let jittered = self.next.mul_f64(rand::rng().random_range(0.5..=1.0));
@@ -37,9 +43,16 @@ impl Backoff {
     }
 }
 
-/// `Retry-After` in seconds. The other form, a date, is not used by a node; the back-off stands in for it.
+/// `Retry-After` in seconds. The other form, a date, is not used by a node; the back-off stands in
+/// for it.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    let seconds = headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     Some(Duration::from_secs(seconds))
 }
 
@@ -64,7 +77,13 @@ mod tests {
     #[test]
     fn a_node_that_names_its_time_is_not_asked_sooner() {
         let mut backoff = Backoff::new(Duration::from_secs(10));
-        assert_eq!(backoff.pause(Duration::ZERO, Some(Duration::from_secs(3))), Some(Duration::from_secs(3)));
-        assert_eq!(backoff.pause(Duration::from_secs(8), Some(Duration::from_secs(3))), None);
+        assert_eq!(
+            backoff.pause(Duration::ZERO, Some(Duration::from_secs(3))),
+            Some(Duration::from_secs(3))
+        );
+        assert_eq!(
+            backoff.pause(Duration::from_secs(8), Some(Duration::from_secs(3))),
+            None
+        );
     }
 }

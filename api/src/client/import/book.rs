@@ -1,7 +1,9 @@
-//! The references of an import: which customer an order belongs to, what the node called it, and in which state it was left.
+//! The references of an import: which customer an order belongs to, what the node called it, and in
+//! which state it was left.
 //!
-//! It is the only part that grows with the file, so an entry is small and of fixed size: a digest instead of the reference, the
-//! node's id as 16 bytes. It decides what a line may refer to and sends nothing.
+//! It is the only part that grows with the file, so an entry is small and of fixed size: a digest
+//! instead of the reference, the node's id as 16 bytes. It decides what a line may refer to and
+//! sends nothing.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
@@ -29,7 +31,9 @@ impl RefKey {
 }
 
 /// The states an order can be seen in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OrderState {
     Pending,
@@ -61,11 +65,16 @@ pub struct Book {
 }
 
 impl Book {
-    /// Takes a line in: registers what it names and tells whose queue it belongs to, or why it cannot be played.
+    /// Takes a line in: registers what it names and tells whose queue it belongs to, or why it
+    /// cannot be played.
     pub fn admit(&mut self, entry: &Entry) -> Result<CustomerIndex, String> {
         match entry {
             Entry::Customer { reference, .. } => self.admit_customer(reference),
-            Entry::Order { reference, customer, .. } => self.admit_order(reference, customer),
+            Entry::Order {
+                reference,
+                customer,
+                ..
+            } => self.admit_order(reference, customer),
             Entry::Cancel { order } | Entry::Ship { order } => self
                 .orders
                 .get(&RefKey::of(order))
@@ -76,7 +85,9 @@ impl Book {
 
     fn admit_customer(&mut self, reference: &str) -> Result<CustomerIndex, String> {
         match self.customers.entry(RefKey::of(reference)) {
-            MapEntry::Occupied(_) => Err(format!("ref {reference:?} is already used by another customer")),
+            MapEntry::Occupied(_) => Err(format!(
+                "ref {reference:?} is already used by another customer"
+            )),
             MapEntry::Vacant(vacant) => {
                 let index = CustomerIndex(self.customer_ids.len());
                 self.customer_ids.push(None);
@@ -87,12 +98,19 @@ impl Book {
 
     fn admit_order(&mut self, reference: &str, customer: &str) -> Result<CustomerIndex, String> {
         let Some(&index) = self.customers.get(&RefKey::of(customer)) else {
-            return Err(format!("customer {customer:?} is not known above this line"));
+            return Err(format!(
+                "customer {customer:?} is not known above this line"
+            ));
         };
         match self.orders.entry(RefKey::of(reference)) {
-            MapEntry::Occupied(_) => Err(format!("ref {reference:?} is already used by another order")),
+            MapEntry::Occupied(_) => Err(format!(
+                "ref {reference:?} is already used by another order"
+            )),
             MapEntry::Vacant(vacant) => {
-                vacant.insert(OrderSlot { customer: index, placed: None });
+                vacant.insert(OrderSlot {
+                    customer: index,
+                    placed: None,
+                });
                 Ok(index)
             }
         }
@@ -111,7 +129,9 @@ impl Book {
 
     /// An order as it was last seen, once the node has it.
     pub fn order(&self, reference: &str) -> Option<Placed> {
-        self.orders.get(&RefKey::of(reference)).and_then(|slot| slot.placed)
+        self.orders
+            .get(&RefKey::of(reference))
+            .and_then(|slot| slot.placed)
     }
 
     /// Notes the state an order is in now and gives the one it was in before, if it had one.
@@ -126,11 +146,20 @@ mod tests {
     use super::*;
 
     fn customer(reference: &str) -> Entry {
-        Entry::Customer { reference: reference.into(), name: "A".into(), credit_limit: domain::Money::from_cents(1) }
+        Entry::Customer {
+            reference: reference.into(),
+            name: "A".into(),
+            credit_limit: domain::Money::from_cents(1),
+        }
     }
 
     fn order(reference: &str, customer: &str) -> Entry {
-        Entry::Order { reference: reference.into(), customer: customer.into(), lines: Vec::new(), note: None }
+        Entry::Order {
+            reference: reference.into(),
+            customer: customer.into(),
+            lines: Vec::new(),
+            note: None,
+        }
     }
 
     #[test]
@@ -139,17 +168,36 @@ mod tests {
         assert_eq!(book.admit(&customer("a")), Ok(CustomerIndex(0)));
         assert_eq!(book.admit(&customer("b")), Ok(CustomerIndex(1)));
         assert_eq!(book.admit(&order("o", "b")), Ok(CustomerIndex(1)));
-        assert_eq!(book.admit(&Entry::Ship { order: "o".into() }), Ok(CustomerIndex(1)));
+        assert_eq!(
+            book.admit(&Entry::Ship { order: "o".into() }),
+            Ok(CustomerIndex(1))
+        );
     }
 
     #[test]
     fn a_reference_used_twice_or_not_yet_known_is_refused() {
         let mut book = Book::default();
-        assert!(book.admit(&order("o", "a")).unwrap_err().contains("customer \"a\" is not known"));
+        assert!(
+            book.admit(&order("o", "a"))
+                .unwrap_err()
+                .contains("customer \"a\" is not known")
+        );
         book.admit(&customer("a")).unwrap();
-        assert!(book.admit(&customer("a")).unwrap_err().contains("already used by another customer"));
+        assert!(
+            book.admit(&customer("a"))
+                .unwrap_err()
+                .contains("already used by another customer")
+        );
         book.admit(&order("a", "a")).unwrap();
-        assert!(book.admit(&order("a", "a")).unwrap_err().contains("already used by another order"));
-        assert!(book.admit(&Entry::Cancel { order: "x".into() }).unwrap_err().contains("order \"x\" is not known"));
+        assert!(
+            book.admit(&order("a", "a"))
+                .unwrap_err()
+                .contains("already used by another order")
+        );
+        assert!(
+            book.admit(&Entry::Cancel { order: "x".into() })
+                .unwrap_err()
+                .contains("order \"x\" is not known")
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! Makes sure that the views show what was written: reads that carry the consistency tokens of the writes.
+//! Makes sure that the views show what was written: reads that carry the consistency tokens of the
+//! writes.
 //!
-//! Tokens are kept until they are confirmed, many in one read; when many have gathered some are confirmed while the import runs,
-//! so that what is kept is bounded. A batch is read from every kind of view: a customer, an order, a search.
+//! Tokens are kept until they are confirmed, many in one read; when many have gathered some are
+//! confirmed while the import runs, so that what is kept is bounded. A batch is read from every
+//! kind of view: a customer, an order, a search.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -59,7 +61,11 @@ impl Unconfirmed {
     /// The oldest writes, as many as one read can carry.
     pub fn take_batch(&mut self) -> Option<Batch> {
         let first = self.writes.pop_front()?;
-        let mut batch = Batch { tokens: first.token, customer_id: first.customer_id, order_id: first.order_id };
+        let mut batch = Batch {
+            tokens: first.token,
+            customer_id: first.customer_id,
+            order_id: first.order_id,
+        };
         while let Some(next) = self.writes.front() {
             if batch.tokens.len() + 1 + next.token.len() > MOST_TOKEN_BYTES {
                 break;
@@ -75,18 +81,33 @@ impl Unconfirmed {
 
 /// Reads a customer, an order and the search at least as fresh as the batch.
 pub async fn confirm(node: &Node, batch: &Batch) -> Result<(), ClientError> {
-    let freshness = Freshness::AtLeast { token: batch.tokens.clone(), wait: WAIT };
+    let freshness = Freshness::AtLeast {
+        token: batch.tokens.clone(),
+        wait: WAIT,
+    };
     let customer_id = batch.customer_id.to_string();
     let order = async {
         match batch.order_id {
-            Some(id) => node.get(&["orders", &id.to_string()], &[], &freshness).await.map(drop),
+            Some(id) => node
+                .get(&["orders", &id.to_string()], &[], &freshness)
+                .await
+                .map(drop),
             None => Ok(()),
         }
     };
-    let customer = async { node.get(&["customers", &customer_id], &[], &freshness).await.map(drop) };
-    // Any search will do: it is answered by the search view, and only when that has reached the tokens.
+    let customer = async {
+        node.get(&["customers", &customer_id], &[], &freshness)
+            .await
+            .map(drop)
+    };
+    // Any search will do: it is answered by the search view, and only when that has reached the
+    // tokens.
     let search = async {
-        let query = [("text", "counterfoil"), ("customerId", customer_id.as_str()), ("limit", "1")];
+        let query = [
+            ("text", "counterfoil"),
+            ("customerId", customer_id.as_str()),
+            ("limit", "1"),
+        ];
         node.get(&["orders"], &query, &freshness).await.map(drop)
     };
     try_join3(customer, order, search).await.map(drop)
@@ -101,13 +122,21 @@ mod tests {
         let mut unconfirmed = Unconfirmed::default();
         for number in 0..100 {
             let order_id = (number > 0).then(Uuid::now_v7);
-            unconfirmed.push(Written { token: format!("{number:0>100}"), customer_id: Uuid::nil(), order_id });
+            unconfirmed.push(Written {
+                token: format!("{number:0>100}"),
+                customer_id: Uuid::nil(),
+                order_id,
+            });
         }
         let mut seen = 0;
         while let Some(batch) = unconfirmed.take_batch() {
             assert!(batch.tokens.len() <= MOST_TOKEN_BYTES && batch.order_id.is_some());
             for token in batch.tokens.split(',') {
-                assert_eq!(token, format!("{seen:0>100}"), "oldest first, none left out");
+                assert_eq!(
+                    token,
+                    format!("{seen:0>100}"),
+                    "oldest first, none left out"
+                );
                 seen += 1;
             }
         }

@@ -1,7 +1,9 @@
-//! The loop of an import: takes lines in, keeps as many customers busy as allowed, counts what ends, stops in order.
+//! The loop of an import: takes lines in, keeps as many customers busy as allowed, counts what
+//! ends, stops in order.
 //!
-//! One task owns the book, the schedule and the tally, so there is no lock; only requests run at the same time. A bad line either
-//! stops the import (nothing new starts, what is in flight ends) or is skipped; a node that cannot be reached always stops it.
+//! One task owns the book, the schedule and the tally, so there is no lock; only requests run at
+//! the same time. A bad line either stops the import (nothing new starts, what is in flight ends)
+//! or is skipped; a node that cannot be reached always stops it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -54,7 +56,12 @@ pub struct Engine {
 
 /// Something that was under way has ended.
 enum Ended {
-    Line { customer: CustomerIndex, line: u64, advance: u64, result: Result<Played, ClientError> },
+    Line {
+        customer: CustomerIndex,
+        line: u64,
+        advance: u64,
+        result: Result<Played, ClientError>,
+    },
     Confirmation(Result<(), ClientError>),
 }
 
@@ -85,7 +92,8 @@ impl Engine {
             self.start_lines(&mut under_way);
             self.start_confirmations(&mut under_way, CONFIRMING_MEANWHILE, Unconfirmed::is_long);
             let stopped = self.failure.is_some();
-            // After a failure only requests that change something are waited for: a view that lags need not hold up the message.
+            // After a failure only requests that change something are waited for: a view that lags
+            // need not hold up the message.
             if (stopped && self.playing == 0) || (!reading && under_way.is_empty()) {
                 break;
             }
@@ -102,29 +110,61 @@ impl Engine {
         self.confirm_all().await;
         self.progress.end();
         let confirming = started.elapsed().saturating_sub(playing);
-        Report { summary: self.tally.summary(playing, confirming), failure: self.failure }
+        Report {
+            summary: self.tally.summary(playing, confirming),
+            failure: self.failure,
+        }
     }
 
     fn take_in(&mut self, line: Line) {
-        let Line { number, size, advance, entry } = line;
-        let admitted = entry.and_then(|entry| self.book.admit(&entry).map(|customer| (customer, entry)));
+        let Line {
+            number,
+            size,
+            advance,
+            entry,
+        } = line;
+        let admitted =
+            entry.and_then(|entry| self.book.admit(&entry).map(|customer| (customer, entry)));
         match admitted {
-            Ok((customer, entry)) => self.schedule.push(customer, Task { line: number, size, advance, entry }),
+            Ok((customer, entry)) => self.schedule.push(
+                customer,
+                Task {
+                    line: number,
+                    size,
+                    advance,
+                    entry,
+                },
+            ),
             Err(message) => self.bad_line(number, advance, message),
         }
     }
 
     fn start_lines(&mut self, under_way: &mut UnderWay) {
-        while self.failure.is_none() && self.playing < self.options.concurrency && !self.unconfirmed.is_full() {
-            let Some((customer, task)) = self.schedule.start_next() else { return };
-            let Task { line, advance, entry, .. } = task;
+        while self.failure.is_none()
+            && self.playing < self.options.concurrency
+            && !self.unconfirmed.is_full()
+        {
+            let Some((customer, task)) = self.schedule.start_next() else {
+                return;
+            };
+            let Task {
+                line,
+                advance,
+                entry,
+                ..
+            } = task;
             match self.resolve(customer, entry) {
                 Ok(command) => {
                     self.playing += 1;
                     let node = self.node.clone();
                     under_way.push(Box::pin(async move {
                         let result = player::play(&node, command).await;
-                        Ended::Line { customer, line, advance, result }
+                        Ended::Line {
+                            customer,
+                            line,
+                            advance,
+                            result,
+                        }
                     }));
                 }
                 Err(message) => {
@@ -135,16 +175,26 @@ impl Engine {
         }
     }
 
-    fn start_confirmations(&mut self, under_way: &mut UnderWay, at_once: usize, wanted: fn(&Unconfirmed) -> bool) {
+    fn start_confirmations(
+        &mut self,
+        under_way: &mut UnderWay,
+        at_once: usize,
+        wanted: fn(&Unconfirmed) -> bool,
+    ) {
         while self.failure.is_none() && self.confirming < at_once && wanted(&self.unconfirmed) {
-            let Some(batch) = self.unconfirmed.take_batch() else { return };
+            let Some(batch) = self.unconfirmed.take_batch() else {
+                return;
+            };
             self.confirming += 1;
             let node = self.node.clone();
-            under_way.push(Box::pin(async move { Ended::Confirmation(confirm::confirm(&node, &batch).await) }));
+            under_way.push(Box::pin(async move {
+                Ended::Confirmation(confirm::confirm(&node, &batch).await)
+            }));
         }
     }
 
-    /// Puts the node's ids for the references. A reference has none when the line that made it failed.
+    /// Puts the node's ids for the references. A reference has none when the line that made it
+    /// failed.
     fn resolve(&self, customer: CustomerIndex, entry: Entry) -> Result<Command, String> {
         let order = |reference: &str| {
             self.book
@@ -153,33 +203,61 @@ impl Engine {
                 .ok_or_else(|| format!("order {reference:?} was not made, its line failed"))
         };
         match entry {
-            Entry::Customer { reference, name, credit_limit } => {
-                Ok(Command::OpenCustomer { reference, name, credit_limit })
-            }
-            Entry::Order { reference, customer: owner, lines, note } => {
+            Entry::Customer {
+                reference,
+                name,
+                credit_limit,
+            } => Ok(Command::OpenCustomer {
+                reference,
+                name,
+                credit_limit,
+            }),
+            Entry::Order {
+                reference,
+                customer: owner,
+                lines,
+                note,
+            } => {
                 let customer_id = self
                     .book
                     .customer_id(customer)
                     .ok_or_else(|| format!("customer {owner:?} was not made, its line failed"))?;
-                Ok(Command::PlaceOrder { reference, customer_id, lines, note })
+                Ok(Command::PlaceOrder {
+                    reference,
+                    customer_id,
+                    lines,
+                    note,
+                })
             }
             Entry::Cancel { order: reference } => {
-                order(&reference).map(|order_id| Command::Cancel { reference, order_id })
+                order(&reference).map(|order_id| Command::Cancel {
+                    reference,
+                    order_id,
+                })
             }
-            Entry::Ship { order: reference } => order(&reference).map(|order_id| Command::Ship { reference, order_id }),
+            Entry::Ship { order: reference } => order(&reference).map(|order_id| Command::Ship {
+                reference,
+                order_id,
+            }),
         }
     }
 
     fn take_back(&mut self, ended: Ended) {
         match ended {
-            Ended::Line { customer, line, advance, result } => {
+            Ended::Line {
+                customer,
+                line,
+                advance,
+                result,
+            } => {
                 self.playing = self.playing.saturating_sub(1);
                 match result {
                     Ok(played) => {
                         self.record(customer, played);
                         self.progress.advance(advance, self.tally.orders);
                     }
-                    // The node understood and refused: the line is at fault. Anything else concerns every line.
+                    // The node understood and refused: the line is at fault. Anything else concerns
+                    // every line.
                     Err(ClientError::Refused(problem)) if problem.status < 500 => {
                         self.bad_line(line, advance, problem.to_string())
                     }
@@ -203,12 +281,27 @@ impl Engine {
                 self.tally.customers += 1;
                 self.book.customer_opened(customer, id);
             }
-            Effect::OrderPlaced { reference, id, state, reason, took } => {
+            Effect::OrderPlaced {
+                reference,
+                id,
+                state,
+                reason,
+                took,
+            } => {
                 order_id = Some(id);
                 self.book.order_is(&reference, Placed { id, state });
                 self.tally.order_placed(state, reason, took);
             }
-            Effect::OrderCancelled { reference, id, state } | Effect::OrderShipped { reference, id, state } => {
+            Effect::OrderCancelled {
+                reference,
+                id,
+                state,
+            }
+            | Effect::OrderShipped {
+                reference,
+                id,
+                state,
+            } => {
                 order_id = Some(id);
                 let before = self.book.order_is(&reference, Placed { id, state });
                 self.tally.order_changed(before, state);
@@ -217,15 +310,23 @@ impl Engine {
             Effect::ShipRefused => self.tally.refused.ship_refused += 1,
         }
         if let (Some(token), Some(customer_id)) = (played.token, self.book.customer_id(customer)) {
-            self.unconfirmed.push(Written { token, customer_id, order_id });
+            self.unconfirmed.push(Written {
+                token,
+                customer_id,
+                order_id,
+            });
         }
     }
 
     fn bad_line(&mut self, line: u64, advance: u64, message: String) {
         if self.options.keep_going {
-            self.progress.note(&format!("line {line} skipped: {message}"));
+            self.progress
+                .note(&format!("line {line} skipped: {message}"));
         } else {
-            self.stop(ClientError::ImportStopped { line, message: message.clone() });
+            self.stop(ClientError::ImportStopped {
+                line,
+                message: message.clone(),
+            });
         }
         self.tally.skipped(line, message);
         self.progress.advance(advance, self.tally.orders);
@@ -244,7 +345,9 @@ impl Engine {
         let mut under_way = UnderWay::new();
         loop {
             self.start_confirmations(&mut under_way, self.options.concurrency, |_| true);
-            let Some(ended) = under_way.next().await else { return };
+            let Some(ended) = under_way.next().await else {
+                return;
+            };
             self.take_back(ended);
         }
     }

@@ -1,6 +1,8 @@
-//! One line of an import file, checked strictly: an unknown type or field is a mistake of the file's author, not something to skip.
+//! One line of an import file, checked strictly: an unknown type or field is a mistake of the
+//! file's author, not something to skip.
 //!
-//! Bounds that the node checks (lengths, counts, totals) are left to it: its `400` is reported with the line's number as well.
+//! Bounds that the node checks (lengths, counts, totals) are left to it: its `400` is reported with
+//! the line's number as well.
 
 use domain::Money;
 use serde::de::Error;
@@ -8,7 +10,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a line asks for.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase", rename_all_fields = "camelCase", deny_unknown_fields)]
+#[serde(
+    tag = "type",
+    rename_all = "lowercase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 pub enum Entry {
     Customer {
         #[serde(rename = "ref")]
@@ -53,9 +60,12 @@ fn unit_price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Er
 
 /// Money that says which field it is wrong in, and that is not owed by the shop.
 fn money<'de, D: Deserializer<'de>>(field: &str, deserializer: D) -> Result<Money, D::Error> {
-    let money = Money::deserialize(deserializer).map_err(|error| D::Error::custom(format_args!("{field} {error}")))?;
+    let money = Money::deserialize(deserializer)
+        .map_err(|error| D::Error::custom(format_args!("{field} {error}")))?;
     if money.is_negative() {
-        return Err(D::Error::custom(format_args!("{field} must be 0 or more, got {money}")));
+        return Err(D::Error::custom(format_args!(
+            "{field} must be 0 or more, got {money}"
+        )));
     }
     Ok(money)
 }
@@ -65,7 +75,11 @@ pub fn parse(line: &[u8]) -> Result<Entry, String> {
     let entry: Entry = serde_json::from_slice(line).map_err(|error| error.to_string())?;
     match &entry {
         Entry::Customer { reference, .. } => check_reference("ref", reference)?,
-        Entry::Order { reference, customer, .. } => {
+        Entry::Order {
+            reference,
+            customer,
+            ..
+        } => {
             check_reference("ref", reference)?;
             check_reference("customer", customer)?;
         }
@@ -76,10 +90,13 @@ pub fn parse(line: &[u8]) -> Result<Entry, String> {
 
 /// A reference is sent as an `Idempotency-Key`, whose alphabet it must keep to.
 fn check_reference(field: &str, reference: &str) -> Result<(), String> {
-    if (1..=255).contains(&reference.len()) && reference.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if (1..=255).contains(&reference.len()) && reference.bytes().all(|byte| byte.is_ascii_graphic())
+    {
         Ok(())
     } else {
-        Err(format!("{field} must be 1 to 255 visible ASCII characters, got {reference:?}"))
+        Err(format!(
+            "{field} must be 1 to 255 visible ASCII characters, got {reference:?}"
+        ))
     }
 }
 
@@ -104,16 +121,29 @@ mod tests {
             }
         );
         let order = r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","name":"YOGURT","quantity":2,"unitPrice":{"amount":"1.25"}}]}"#;
-        let Entry::Order { lines, note, .. } = parse(order.as_bytes()).unwrap() else { panic!("not an order") };
-        assert_eq!((lines[0].quantity, lines[0].unit_price, note), (2, Money::from_cents(125), None));
-        assert_eq!(parse(br#"{"type":"cancel","order":"o1"}"#).unwrap(), Entry::Cancel { order: "o1".into() });
-        assert_eq!(parse(br#"{"type":"ship","order":"o1"}"#).unwrap(), Entry::Ship { order: "o1".into() });
+        let Entry::Order { lines, note, .. } = parse(order.as_bytes()).unwrap() else {
+            panic!("not an order")
+        };
+        assert_eq!(
+            (lines[0].quantity, lines[0].unit_price, note),
+            (2, Money::from_cents(125), None)
+        );
+        assert_eq!(
+            parse(br#"{"type":"cancel","order":"o1"}"#).unwrap(),
+            Entry::Cancel { order: "o1".into() }
+        );
+        assert_eq!(
+            parse(br#"{"type":"ship","order":"o1"}"#).unwrap(),
+            Entry::Ship { order: "o1".into() }
+        );
     }
 
     #[test]
     fn an_unknown_type_or_field_is_named() {
         assert!(error(r#"{"type":"refund","order":"o1"}"#).contains("unknown variant `refund`"));
-        assert!(error(r#"{"type":"ship","order":"o1","when":"now"}"#).contains("unknown field `when`"));
+        assert!(
+            error(r#"{"type":"ship","order":"o1","when":"now"}"#).contains("unknown field `when`")
+        );
         let order = r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","name":"Y","quantity":2,"unitPrice":{"amount":"1"},"colour":1}]}"#;
         assert!(error(order).contains("unknown field `colour`"));
         assert!(error(r#"{"order":"o1"}"#).contains("type"));
@@ -126,9 +156,13 @@ mod tests {
                 r#"{{"type":"customer","ref":"{reference}","name":"A","creditLimit":{{"amount":{amount}}}}}"#
             ))
         };
-        assert!(customer("c1", r#""5.001""#).contains("creditLimit must have at most two decimals"));
+        assert!(
+            customer("c1", r#""5.001""#).contains("creditLimit must have at most two decimals")
+        );
         assert!(customer("c1", r#""-5""#).contains("creditLimit must be 0 or more, got -5.00"));
-        assert!(customer("c 1", r#""5""#).contains("ref must be 1 to 255 visible ASCII characters"));
+        assert!(
+            customer("c 1", r#""5""#).contains("ref must be 1 to 255 visible ASCII characters")
+        );
         assert!(customer("", r#""5""#).contains("ref must be"));
         let order = r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","name":"Y","quantity":-2,"unitPrice":{"amount":"1"}}]}"#;
         assert!(error(order).contains("-2"));

@@ -1,6 +1,7 @@
 //! How far an import is: a bar on a terminal, a plain line now and then elsewhere, both on stderr.
 //!
-//! It moves by the bytes of the input whose lines have *ended*, not by those read: reading runs far ahead.
+//! It moves by the bytes of the input whose lines have *ended*, not by those read: reading runs far
+//! ahead.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -18,7 +19,11 @@ const UNKNOWN_LENGTH: &str = "{spinner} {bytes}  {msg}  {elapsed}";
 #[derive(Debug)]
 pub enum Progress {
     Bar(ProgressBar),
-    Lines { length: Option<u64>, position: u64, told: Instant },
+    Lines {
+        length: Option<u64>,
+        position: u64,
+        told: Instant,
+    },
     Silent,
 }
 
@@ -26,7 +31,11 @@ impl Progress {
     /// The form that suits stderr. `length` is that of the input in bytes, when known.
     pub fn for_stderr(length: Option<u64>) -> Self {
         if !std::io::stderr().is_terminal() {
-            return Self::Lines { length, position: 0, told: Instant::now() };
+            return Self::Lines {
+                length,
+                position: 0,
+                told: Instant::now(),
+            };
         }
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
         let template = match length {
@@ -48,7 +57,11 @@ impl Progress {
                 bar.inc(bytes);
                 bar.set_message(format!("{orders} orders"));
             }
-            Self::Lines { length, position, told } => {
+            Self::Lines {
+                length,
+                position,
+                told,
+            } => {
                 *position = position.saturating_add(bytes);
                 if told.elapsed() >= BETWEEN_LINES {
                     *told = Instant::now();
@@ -87,7 +100,11 @@ impl Progress {
 fn plain_line(position: u64, length: Option<u64>, orders: u64) -> String {
     match length {
         Some(length) if length > 0 => {
-            let percent = position.saturating_mul(100).checked_div(length).unwrap_or_default().min(100);
+            let percent = position
+                .saturating_mul(100)
+                .checked_div(length)
+                .unwrap_or_default()
+                .min(100);
             format!("import: {percent} %, {orders} orders")
         }
         _ => format!("import: {position} bytes, {orders} orders"),

@@ -1,14 +1,16 @@
-//! Who may go next: lines of one customer one after the other, customers in turn, and a bound on what waits.
+//! Who may go next: lines of one customer one after the other, customers in turn, and a bound on
+//! what waits.
 //!
-//! Pure bookkeeping without clock or network. A customer is given out at most once at a time; after each of its lines it goes to
-//! the end of those that are ready, so that none starves the others.
+//! Pure bookkeeping without clock or network. A customer is given out at most once at a time; after
+//! each of its lines it goes to the end of those that are ready, so that none starves the others.
 
 use std::collections::VecDeque;
 
 use super::book::CustomerIndex;
 use super::line::Entry;
 
-/// Bytes of lines that may wait. A file sorted by customer fills the queue of one with it, which is why it is not small.
+/// Bytes of lines that may wait. A file sorted by customer fills the queue of one with it, which is
+/// why it is not small.
 const MOST_QUEUED_BYTES: usize = 16 * 1024 * 1024;
 
 /// A line on its way.
@@ -44,7 +46,9 @@ impl Schedule {
             self.queues.resize_with(customer.0 + 1, Queue::default);
         }
         self.queued_bytes += task.size;
-        let Some(queue) = self.queues.get_mut(customer.0) else { return };
+        let Some(queue) = self.queues.get_mut(customer.0) else {
+            return;
+        };
         if !queue.running && queue.waiting.is_empty() {
             self.ready.push_back(customer);
         }
@@ -63,7 +67,9 @@ impl Schedule {
 
     /// The customer's line has ended; its next one may go.
     pub fn finished(&mut self, customer: CustomerIndex) {
-        let Some(queue) = self.queues.get_mut(customer.0) else { return };
+        let Some(queue) = self.queues.get_mut(customer.0) else {
+            return;
+        };
         queue.running = false;
         if queue.waiting.is_empty() {
             // The buffer of a long queue is given back: most customers are done for good.
@@ -79,11 +85,20 @@ mod tests {
     use super::*;
 
     fn task(line: u64) -> Task {
-        Task { line, size: 10, advance: 10, entry: Entry::Ship { order: line.to_string() } }
+        Task {
+            line,
+            size: 10,
+            advance: 10,
+            entry: Entry::Ship {
+                order: line.to_string(),
+            },
+        }
     }
 
     fn started(schedule: &mut Schedule) -> Vec<u64> {
-        std::iter::from_fn(|| schedule.start_next()).map(|(_, task)| task.line).collect()
+        std::iter::from_fn(|| schedule.start_next())
+            .map(|(_, task)| task.line)
+            .collect()
     }
 
     #[test]
@@ -107,7 +122,10 @@ mod tests {
     #[test]
     fn what_waits_is_bounded_and_makes_room_when_it_starts() {
         let mut schedule = Schedule::default();
-        let big = Task { size: MOST_QUEUED_BYTES, ..task(1) };
+        let big = Task {
+            size: MOST_QUEUED_BYTES,
+            ..task(1)
+        };
         assert!(schedule.has_room());
         schedule.push(CustomerIndex(0), big);
         assert!(!schedule.has_room());

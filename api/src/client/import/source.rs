@@ -1,7 +1,9 @@
-//! Where lines come from: a file or standard input, plain or compressed, read as a stream by a thread of its own.
+//! Where lines come from: a file or standard input, plain or compressed, read as a stream by a
+//! thread of its own.
 //!
-//! The thread is held back by a short channel, so a file larger than memory is never in memory. Lines are counted and measured
-//! (for progress) on the compressed side, which is the only length known beforehand.
+//! The thread is held back by a short channel, so a file larger than memory is never in memory.
+//! Lines are counted and measured (for progress) on the compressed side, which is the only length
+//! known beforehand.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read};
@@ -14,7 +16,8 @@ use tokio::sync::mpsc;
 use super::line::{self, Entry};
 use crate::client::ClientError;
 
-/// No request of this size would be taken, so a longer line is a broken file; the bound keeps it out of memory.
+/// No request of this size would be taken, so a longer line is a broken file; the bound keeps it
+/// out of memory.
 const LONGEST_LINE: u64 = 1024 * 1024;
 /// Lines read ahead of the engine, which itself bounds what it queues by bytes.
 const READ_AHEAD: usize = 64;
@@ -25,7 +28,8 @@ pub struct Line {
     pub number: u64,
     /// Size in memory, for the bound on queued lines.
     pub size: usize,
-    /// How far the input moved by this line: bytes of the file, so compressed ones where it is compressed.
+    /// How far the input moved by this line: bytes of the file, so compressed ones where it is
+    /// compressed.
     pub advance: u64,
     pub entry: Result<Entry, String>,
 }
@@ -42,7 +46,10 @@ pub struct Input {
 /// Opens a file by its name, or standard input for `-`.
 pub fn open(path: &Path) -> Result<Input, ClientError> {
     let name = path.display().to_string();
-    let failed = |source| ClientError::Input { path: name.clone(), source };
+    let failed = |source| ClientError::Input {
+        path: name.clone(),
+        source,
+    };
     let (raw, length, compression): (Box<dyn Read + Send>, _, _) = if path.as_os_str() == "-" {
         let (compression, raw) = sniff(std::io::stdin()).map_err(failed)?;
         (Box::new(raw), None, compression)
@@ -52,18 +59,32 @@ pub fn open(path: &Path) -> Result<Input, ClientError> {
         if metadata.is_dir() {
             return Err(failed(std::io::Error::from(ErrorKind::IsADirectory)));
         }
-        (Box::new(file), metadata.is_file().then_some(metadata.len()), Compression::by_name(path))
+        (
+            Box::new(file),
+            metadata.is_file().then_some(metadata.len()),
+            Compression::by_name(path),
+        )
     };
     let consumed = Arc::new(AtomicU64::new(0));
-    let raw = Counted { inner: raw, consumed: Arc::clone(&consumed) };
+    let raw = Counted {
+        inner: raw,
+        consumed: Arc::clone(&consumed),
+    };
     let reader = compression.decode(raw).map_err(failed)?;
-    Ok(Input { reader, name, length, consumed })
+    Ok(Input {
+        reader,
+        name,
+        length,
+        consumed,
+    })
 }
 
-/// Starts the reading thread. The channel ends with the input, or after the first error that keeps the rest from being read.
+/// Starts the reading thread. The channel ends with the input, or after the first error that keeps
+/// the rest from being read.
 pub fn read_in_background(input: Input) -> mpsc::Receiver<Result<Line, ClientError>> {
     let (lines, receiver) = mpsc::channel(READ_AHEAD);
-    // A thread, not a blocking task: a runtime that shuts down would wait for one that sits in a read of a terminal.
+    // A thread, not a blocking task: a runtime that shuts down would wait for one that sits in a
+    // read of a terminal.
     std::thread::spawn(move || {
         for line in Lines::new(input) {
             if lines.blocking_send(line).is_err() {
@@ -123,7 +144,8 @@ struct Counted<R> {
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.consumed.fetch_add(u64::try_from(read).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.consumed
+            .fetch_add(u64::try_from(read).unwrap_or(u64::MAX), Ordering::Relaxed);
         Ok(read)
     }
 }
@@ -138,13 +160,25 @@ struct Lines {
 
 impl Lines {
     fn new(input: Input) -> Self {
-        Self { input, number: 0, told: 0, failed: false }
+        Self {
+            input,
+            number: 0,
+            told: 0,
+            failed: false,
+        }
     }
 
     fn read(&mut self) -> std::io::Result<Option<Line>> {
         loop {
             let mut text = Vec::new();
-            if self.input.reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut text)? == 0 {
+            if self
+                .input
+                .reader
+                .by_ref()
+                .take(LONGEST_LINE)
+                .read_until(b'\n', &mut text)?
+                == 0
+            {
                 return Ok(None);
             }
             self.number += 1;
@@ -156,12 +190,20 @@ impl Lines {
             if whole && text.is_empty() {
                 continue;
             }
-            let entry =
-                if whole { line::parse(text) } else { Err(format!("the line is longer than {LONGEST_LINE} bytes")) };
+            let entry = if whole {
+                line::parse(text)
+            } else {
+                Err(format!("the line is longer than {LONGEST_LINE} bytes"))
+            };
             let consumed = self.input.consumed.load(Ordering::Relaxed);
             let advance = consumed.saturating_sub(self.told);
             self.told = consumed;
-            return Ok(Some(Line { number: self.number, size: text.len(), advance, entry }));
+            return Ok(Some(Line {
+                number: self.number,
+                size: text.len(),
+                advance,
+                entry,
+            }));
         }
     }
 }
@@ -190,12 +232,21 @@ mod tests {
 
     use super::*;
 
-    const TEXT: &str = "{\"type\":\"ship\",\"order\":\"o1\"}\n\n  \n{\"type\":\"ship\",\"order\":\"o2\"}";
+    const TEXT: &str =
+        "{\"type\":\"ship\",\"order\":\"o1\"}\n\n  \n{\"type\":\"ship\",\"order\":\"o2\"}";
 
     fn input(compression: Compression, bytes: Vec<u8>) -> Input {
         let consumed = Arc::new(AtomicU64::new(0));
-        let raw = Counted { inner: Cursor::new(bytes), consumed: Arc::clone(&consumed) };
-        Input { reader: compression.decode(raw).unwrap(), name: "test".into(), length: None, consumed }
+        let raw = Counted {
+            inner: Cursor::new(bytes),
+            consumed: Arc::clone(&consumed),
+        };
+        Input {
+            reader: compression.decode(raw).unwrap(),
+            name: "test".into(),
+            length: None,
+            consumed,
+        }
     }
 
     fn gzip(text: &str) -> Vec<u8> {
@@ -205,7 +256,10 @@ mod tests {
     }
 
     fn numbers(input: Input) -> Vec<u64> {
-        Lines::new(input).map(|line| line.unwrap()).map(|line| line.entry.map(|_| line.number).unwrap()).collect()
+        Lines::new(input)
+            .map(|line| line.unwrap())
+            .map(|line| line.entry.map(|_| line.number).unwrap())
+            .collect()
     }
 
     #[test]
@@ -220,7 +274,10 @@ mod tests {
     fn an_input_without_a_name_is_known_by_its_first_bytes() {
         for (bytes, expected) in [
             (gzip(TEXT), Compression::Gzip),
-            (zstd::stream::encode_all(TEXT.as_bytes(), 3).unwrap(), Compression::Zstd),
+            (
+                zstd::stream::encode_all(TEXT.as_bytes(), 3).unwrap(),
+                Compression::Zstd,
+            ),
             (TEXT.into(), Compression::Plain),
             (vec![0x1f], Compression::Plain),
         ] {
@@ -233,8 +290,13 @@ mod tests {
 
     #[test]
     fn a_line_too_long_is_reported_and_the_next_one_is_read() {
-        let text = format!("{}\n{{\"type\":\"ship\",\"order\":\"o1\"}}\n", "x".repeat(3 * 1024 * 1024));
-        let lines: Vec<Line> = Lines::new(input(Compression::Plain, text.into())).map(|line| line.unwrap()).collect();
+        let text = format!(
+            "{}\n{{\"type\":\"ship\",\"order\":\"o1\"}}\n",
+            "x".repeat(3 * 1024 * 1024)
+        );
+        let lines: Vec<Line> = Lines::new(input(Compression::Plain, text.into()))
+            .map(|line| line.unwrap())
+            .collect();
         assert_eq!((lines.len(), lines[0].number, lines[1].number), (2, 1, 2));
         assert!(lines[0].entry.as_ref().unwrap_err().contains("longer than"));
         assert!(lines[1].entry.is_ok());
@@ -245,14 +307,20 @@ mod tests {
         let mut bytes = gzip(TEXT);
         bytes.truncate(bytes.len() - 9);
         let last = Lines::new(input(Compression::Gzip, bytes)).last().unwrap();
-        assert!(last.unwrap_err().to_string().contains("cannot read test after line"));
+        assert!(
+            last.unwrap_err()
+                .to_string()
+                .contains("cannot read test after line")
+        );
     }
 
     #[test]
     fn the_advances_add_up_to_the_bytes_of_the_file() {
         let bytes = gzip(&format!("{TEXT}\n").repeat(5000));
         let length = u64::try_from(bytes.len()).unwrap();
-        let total: u64 = Lines::new(input(Compression::Gzip, bytes)).map(|line| line.unwrap().advance).sum();
+        let total: u64 = Lines::new(input(Compression::Gzip, bytes))
+            .map(|line| line.unwrap().advance)
+            .sum();
         assert_eq!(total, length);
     }
 }

@@ -1,6 +1,7 @@
 //! What an import has done, counted as it goes, and the summary made of it.
 //!
-//! Orders are counted by the state they were last seen in, so a run that repeats an earlier one counts the same.
+//! Orders are counted by the state they were last seen in, so a run that repeats an earlier one
+//! counts the same.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -73,7 +74,12 @@ pub struct Tally {
 
 impl Tally {
     pub fn new() -> Self {
-        let states = [OrderState::Approved, OrderState::Cancelled, OrderState::Rejected, OrderState::Shipped];
+        let states = [
+            OrderState::Approved,
+            OrderState::Cancelled,
+            OrderState::Rejected,
+            OrderState::Shipped,
+        ];
         Self {
             customers: 0,
             orders: 0,
@@ -82,7 +88,8 @@ impl Tally {
             refused: Refused::default(),
             skipped: 0,
             errors: Vec::new(),
-            // The bounds are constants that the histogram accepts; without one no latency would be told, nothing else would change.
+            // The bounds are constants that the histogram accepts; without one no latency would be
+            // told, nothing else would change.
             latencies: Histogram::new_with_bounds(1, LONGEST_MICROS, 3).ok(),
         }
     }
@@ -91,7 +98,10 @@ impl Tally {
         self.orders += 1;
         *self.states.entry(state).or_default() += 1;
         if state == OrderState::Rejected {
-            *self.rejected_by.entry(reason.unwrap_or_else(|| "UNKNOWN".to_owned())).or_default() += 1;
+            *self
+                .rejected_by
+                .entry(reason.unwrap_or_else(|| "UNKNOWN".to_owned()))
+                .or_default() += 1;
         }
         if let Some(latencies) = &mut self.latencies {
             latencies.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
@@ -113,8 +123,9 @@ impl Tally {
     }
 
     pub fn summary(mut self, playing: Duration, confirming: Duration) -> Summary {
-        self.states
-            .retain(|state, count| *count > 0 || !matches!(state, OrderState::Pending | OrderState::CancelPending));
+        self.states.retain(|state, count| {
+            *count > 0 || !matches!(state, OrderState::Pending | OrderState::CancelPending)
+        });
         let seconds = playing.as_secs_f64();
         let orders = f64::from(u32::try_from(self.orders).unwrap_or(u32::MAX));
         Summary {
@@ -126,7 +137,11 @@ impl Tally {
             skipped: self.skipped,
             seconds: rounded(seconds),
             views_seconds: rounded(confirming.as_secs_f64()),
-            orders_per_second: if seconds > 0.0 { rounded(orders / seconds) } else { 0.0 },
+            orders_per_second: if seconds > 0.0 {
+                rounded(orders / seconds)
+            } else {
+                0.0
+            },
             latency_ms: Latency::of(self.latencies.as_ref()),
             errors: self.errors,
         }
@@ -167,20 +182,38 @@ impl Summary {
             ("  approved", self.count(OrderState::Approved).to_string()),
             ("  shipped", self.count(OrderState::Shipped).to_string()),
             ("  cancelled", self.count(OrderState::Cancelled).to_string()),
-            ("  rejected", format!("{}{}", self.count(OrderState::Rejected), self.reasons())),
+            (
+                "  rejected",
+                format!("{}{}", self.count(OrderState::Rejected), self.reasons()),
+            ),
         ];
-        for (label, state) in [("  pending", OrderState::Pending), ("  being cancelled", OrderState::CancelPending)] {
+        for (label, state) in [
+            ("  pending", OrderState::Pending),
+            ("  being cancelled", OrderState::CancelPending),
+        ] {
             if self.count(state) > 0 {
                 rows.push((label, self.count(state).to_string()));
             }
         }
-        rows.push(("refused", format!("{} ship, {} cancel", self.refused.ship_refused, self.refused.cancel_refused)));
+        rows.push((
+            "refused",
+            format!(
+                "{} ship, {} cancel",
+                self.refused.ship_refused, self.refused.cancel_refused
+            ),
+        ));
         rows.push(("lines skipped", self.skipped.to_string()));
         rows.push((
             "time",
-            format!("{:.1} s, then {:.1} s until the views showed it", self.seconds, self.views_seconds),
+            format!(
+                "{:.1} s, then {:.1} s until the views showed it",
+                self.seconds, self.views_seconds
+            ),
         ));
-        rows.push(("orders per second", format!("{:.0}", self.orders_per_second)));
+        rows.push((
+            "orders per second",
+            format!("{:.0}", self.orders_per_second),
+        ));
         let Latency { p50, p90, p99, max } = self.latency_ms;
         rows.push((
             "latency",
@@ -198,7 +231,11 @@ impl Summary {
         if self.rejected_by.is_empty() {
             return String::new();
         }
-        let reasons: Vec<String> = self.rejected_by.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let reasons: Vec<String> = self
+            .rejected_by
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
         format!(" ({})", reasons.join(", "))
     }
 }
@@ -212,14 +249,32 @@ mod tests {
         let mut tally = Tally::new();
         tally.order_placed(OrderState::Approved, None, Duration::from_millis(2));
         tally.order_placed(OrderState::Approved, None, Duration::from_millis(4));
-        tally.order_placed(OrderState::Rejected, Some("INSUFFICIENT_CREDIT".into()), Duration::from_millis(100));
+        tally.order_placed(
+            OrderState::Rejected,
+            Some("INSUFFICIENT_CREDIT".into()),
+            Duration::from_millis(100),
+        );
         tally.order_changed(Some(OrderState::Approved), OrderState::Shipped);
         let summary = tally.summary(Duration::from_secs(2), Duration::ZERO);
-        assert_eq!((summary.count(OrderState::Approved), summary.count(OrderState::Shipped)), (1, 1));
+        assert_eq!(
+            (
+                summary.count(OrderState::Approved),
+                summary.count(OrderState::Shipped)
+            ),
+            (1, 1)
+        );
         assert_eq!(summary.rejected_by.get("INSUFFICIENT_CREDIT"), Some(&1));
         assert!((summary.orders_per_second - 1.5).abs() < 0.001);
-        assert!((summary.latency_ms.p50 - 4.0).abs() < 0.01, "{:?}", summary.latency_ms);
-        assert!((summary.latency_ms.max - 100.0).abs() < 0.1, "{:?}", summary.latency_ms);
+        assert!(
+            (summary.latency_ms.p50 - 4.0).abs() < 0.01,
+            "{:?}",
+            summary.latency_ms
+        );
+        assert!(
+            (summary.latency_ms.max - 100.0).abs() < 0.1,
+            "{:?}",
+            summary.latency_ms
+        );
     }
 
     #[test]
@@ -227,12 +282,20 @@ mod tests {
         let mut tally = Tally::new();
         tally.order_placed(OrderState::Shipped, None, Duration::from_millis(2));
         tally.order_changed(Some(OrderState::Shipped), OrderState::Shipped);
-        assert_eq!(tally.summary(Duration::ZERO, Duration::ZERO).count(OrderState::Shipped), 1);
+        assert_eq!(
+            tally
+                .summary(Duration::ZERO, Duration::ZERO)
+                .count(OrderState::Shipped),
+            1
+        );
     }
 
     #[test]
     fn the_json_has_the_names_of_the_contract() {
-        let json = Tally::new().summary(Duration::from_secs(1), Duration::ZERO).to_json().unwrap();
+        let json = Tally::new()
+            .summary(Duration::from_secs(1), Duration::ZERO)
+            .to_json()
+            .unwrap();
         for name in [
             r#""states":{"APPROVED":0,"REJECTED":0,"CANCELLED":0,"SHIPPED":0}"#,
             "rejectedBy",
@@ -250,6 +313,9 @@ mod tests {
         let mut tally = Tally::new();
         (1..=1_005).for_each(|line| tally.skipped(line, "bad".into()));
         let summary = tally.summary(Duration::ZERO, Duration::ZERO);
-        assert_eq!((summary.skipped, summary.errors.len()), (1_005, MOST_ERRORS));
+        assert_eq!(
+            (summary.skipped, summary.errors.len()),
+            (1_005, MOST_ERRORS)
+        );
     }
 }

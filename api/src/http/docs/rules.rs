@@ -1,9 +1,11 @@
-//! What holds of many routes alike, put into the document in one place: which problems they answer, what a status means,
-//! and the headers of answers. What a route's annotation says goes before it.
+//! What holds of many routes alike, put into the document in one place: which problems they answer,
+//! what a status means, and the headers of answers. What a route's annotation says goes before it.
 
 use utoipa::Modify;
 use utoipa::openapi::path::{HttpMethod, Operation};
-use utoipa::openapi::{Content, Header, HeaderBuilder, Object, OpenApi, Ref, RefOr, Response, Type};
+use utoipa::openapi::{
+    Content, Header, HeaderBuilder, Object, OpenApi, Ref, RefOr, Response, Type,
+};
 
 /// Completes each operation of the document.
 pub struct Rules;
@@ -29,10 +31,14 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let on_success = headers(path, method, operation);
     let responses = &mut operation.responses.responses;
     for status in problems(path, method) {
-        responses.entry(status.to_owned()).or_insert_with(|| Response::new("").into());
+        responses
+            .entry(status.to_owned())
+            .or_insert_with(|| Response::new("").into());
     }
     for (status, response) in responses {
-        let RefOr::T(response) = response else { continue };
+        let RefOr::T(response) = response else {
+            continue;
+        };
         if response.description.is_empty() {
             meaning(status).clone_into(&mut response.description);
         }
@@ -40,23 +46,32 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
             response.headers.extend(on_success.clone());
         } else {
             let body = Content::new(Some(Ref::from_schema_name("Problem")));
-            response.content.insert("application/problem+json".to_owned(), body.into());
+            response
+                .content
+                .insert("application/problem+json".to_owned(), body.into());
         }
         let own = match status.as_str() {
             "201" => header("Location", "Where the new entity is"),
-            "503" => header("Retry-After", "After how many seconds it is worth trying again"),
+            "503" => header(
+                "Retry-After",
+                "After how many seconds it is worth trying again",
+            ),
             _ => continue,
         };
         response.headers.extend([own]);
     }
 }
 
-/// Whether a path is one of the entities that commands change: such a command is bound to its key, and tells a version.
+/// Whether a path is one of the entities that commands change: such a command is bound to its key,
+/// and tells a version.
 fn of_entities(path: &str) -> bool {
-    ["/customers", "/orders", "/sagas"].iter().any(|prefix| path.starts_with(prefix))
+    ["/customers", "/orders", "/sagas"]
+        .iter()
+        .any(|prefix| path.starts_with(prefix))
 }
 
-/// Whether a command begins a generation of a view, or goes back to one: such a command is bound to its key as well.
+/// Whether a command begins a generation of a view, or goes back to one: such a command is bound to
+/// its key as well.
 fn binds_generation(path: &str) -> bool {
     path.ends_with("/rebuild") || path.ends_with("/revert")
 }
@@ -71,11 +86,15 @@ fn problems(path: &str, method: &HttpMethod) -> impl Iterator<Item = &'static st
         ("408", posts),
         ("413", posts),
         ("415", posts),
-        ("422", posts && (of_entities(path) || binds_generation(path))),
+        (
+            "422",
+            posts && (of_entities(path) || binds_generation(path)),
+        ),
         ("500", works),
         ("503", works),
     ];
-    all.into_iter().filter_map(|(status, occurs)| occurs.then_some(status))
+    all.into_iter()
+        .filter_map(|(status, occurs)| occurs.then_some(status))
 }
 
 /// What a status means where the route does not say.
@@ -99,7 +118,11 @@ pub fn meaning(status: &str) -> &'static str {
 /// The headers of every answer of a route that succeeds.
 fn headers(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(String, RefOr<Header>)> {
     let reads = |wanted: &str| {
-        operation.parameters.iter().flatten().any(|one| matches!(one, RefOr::T(one) if one.name == wanted))
+        operation
+            .parameters
+            .iter()
+            .flatten()
+            .any(|one| matches!(one, RefOr::T(one) if one.name == wanted))
     };
     let commands = *method == HttpMethod::Post && of_entities(path);
     // Sagas are read from the service's own database, which no token speaks of.
@@ -116,12 +139,21 @@ fn headers(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(Strin
             "Consistency",
             "`stale` when the view is behind, and `handling=lenient` let it answer",
         ),
-        (reads("Prefer"), "Preference-Applied", "What of `Prefer` was honoured, if anything"),
+        (
+            reads("Prefer"),
+            "Preference-Applied",
+            "What of `Prefer` was honoured, if anything",
+        ),
     ];
-    all.into_iter().filter(|(occurs, ..)| *occurs).map(|(_, name, meaning)| header(name, meaning)).collect()
+    all.into_iter()
+        .filter(|(occurs, ..)| *occurs)
+        .map(|(_, name, meaning)| header(name, meaning))
+        .collect()
 }
 
 fn header(name: &str, meaning: &str) -> (String, RefOr<Header>) {
-    let header = HeaderBuilder::new().schema(Some(Object::with_type(Type::String))).description(Some(meaning));
+    let header = HeaderBuilder::new()
+        .schema(Some(Object::with_type(Type::String)))
+        .description(Some(meaning));
     (name.to_owned(), header.build().into())
 }

@@ -52,7 +52,10 @@ fn operations() -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().unwrap();
     let of_path = |(path, methods): (&String, &Value)| {
         let methods = methods.as_object().unwrap();
-        methods.iter().map(|(method, operation)| (method.clone(), path.clone(), operation.clone())).collect::<Vec<_>>()
+        methods
+            .iter()
+            .map(|(method, operation)| (method.clone(), path.clone(), operation.clone()))
+            .collect::<Vec<_>>()
     };
     paths.iter().flat_map(of_path).collect()
 }
@@ -61,32 +64,54 @@ fn operations() -> Vec<(String, String, Value)> {
 fn responses() -> Vec<(String, Value)> {
     let of_operation = |(method, path, operation): (String, String, Value)| {
         let responses = operation["responses"].as_object().unwrap().clone();
-        responses.into_iter().map(move |(status, response)| (format!("{method} {path} {status}"), response))
+        responses
+            .into_iter()
+            .map(move |(status, response)| (format!("{method} {path} {status}"), response))
     };
     operations().into_iter().flat_map(of_operation).collect()
 }
 
 #[test]
 fn the_document_names_the_routes_of_the_contract_and_no_others() {
-    let mut documented: Vec<(String, String)> =
-        operations().into_iter().map(|(method, path, _)| (method, path)).collect();
+    let mut documented: Vec<(String, String)> = operations()
+        .into_iter()
+        .map(|(method, path, _)| (method, path))
+        .collect();
     documented.sort_by(|one, other| (&one.1, &one.0).cmp(&(&other.1, &other.0)));
-    let routes: Vec<(String, String)> =
-        ROUTES.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
+    let routes: Vec<(String, String)> = ROUTES
+        .iter()
+        .map(|(method, path)| ((*method).to_owned(), (*path).to_owned()))
+        .collect();
     assert_eq!(documented, routes);
 }
 
-/// A request for an operation, with all headers that any of them reads, a query string and a body of a media type.
+/// A request for an operation, with all headers that any of them reads, a query string and a body
+/// of a media type.
 fn request(method: &str, path: &str, query: &str, media_type: &str, body: String) -> TestRequest {
     let uri = path.replace("{id}", ID).replace("{name}", "orders") + query;
     let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-    let headers = [("content-type", media_type), ("consistency-token", "seen"), ("prefer", "wait=1, handling=lenient")];
-    let request = TestRequest::default().method(method).uri(&uri).set_payload(body);
-    headers.into_iter().fold(request, TestRequest::insert_header)
+    let headers = [
+        ("content-type", media_type),
+        ("consistency-token", "seen"),
+        ("prefer", "wait=1, handling=lenient"),
+    ];
+    let request = TestRequest::default()
+        .method(method)
+        .uri(&uri)
+        .set_payload(body);
+    headers
+        .into_iter()
+        .fold(request, TestRequest::insert_header)
 }
 
-const HEADERS: [&str; 6] =
-    ["Location", "ETag", "Consistency-Token", "Consistency", "Preference-Applied", "Retry-After"];
+const HEADERS: [&str; 6] = [
+    "Location",
+    "ETag",
+    "Consistency-Token",
+    "Consistency",
+    "Preference-Applied",
+    "Retry-After",
+];
 
 fn valid_body(path: &str) -> String {
     match path {
@@ -96,15 +121,27 @@ fn valid_body(path: &str) -> String {
     }
 }
 
-/// Asserts that an answer has a status, a media type and headers that the operation names, and gives out what it says of it.
+/// Asserts that an answer has a status, a media type and headers that the operation names, and
+/// gives out what it says of it.
 #[track_caller]
 fn expect_documented<'a>(what: &str, operation: &'a Value, answer: &Response) -> &'a Value {
     let documented = &operation["responses"][answer.status.as_str()];
-    assert!(documented.is_object(), "{what}: {} is not documented: {}", answer.status, answer.text);
+    assert!(
+        documented.is_object(),
+        "{what}: {} is not documented: {}",
+        answer.status,
+        answer.text
+    );
     let media_type = answer.header("content-type").split(';').next().unwrap();
-    assert!(media_type.is_empty() || documented["content"][media_type].is_object(), "{what}: {media_type}");
+    assert!(
+        media_type.is_empty() || documented["content"][media_type].is_object(),
+        "{what}: {media_type}"
+    );
     for name in HEADERS {
-        assert!(answer.header(name).is_empty() || documented["headers"][name].is_object(), "{what}: {name}");
+        assert!(
+            answer.header(name).is_empty() || documented["headers"][name].is_object(),
+            "{what}: {name}"
+        );
     }
     documented
 }
@@ -114,12 +151,27 @@ async fn every_documented_path_answers_as_documented() {
     let node = Node::new();
     for (method, path, operation) in operations() {
         let what = format!("{method} {path}");
-        let answer = node.call(request(&method, &path, "", "application/json", valid_body(&path))).await;
+        let answer = node
+            .call(request(
+                &method,
+                &path,
+                "",
+                "application/json",
+                valid_body(&path),
+            ))
+            .await;
         // Nothing is parked at the double.
-        assert!(answer.status.is_success() || path == "/quarantine/{id}", "{what}: {}", answer.text);
+        assert!(
+            answer.status.is_success() || path == "/quarantine/{id}",
+            "{what}: {}",
+            answer.text
+        );
         let documented = expect_documented(&what, &operation, &answer);
         for name in HEADERS {
-            assert!(documented["headers"][name].is_null() || !answer.header(name).is_empty(), "{what}: {name}");
+            assert!(
+                documented["headers"][name].is_null() || !answer.header(name).is_empty(),
+                "{what}: {name}"
+            );
         }
     }
 }
@@ -129,7 +181,12 @@ async fn every_refusal_is_documented() {
     let (node, broken, falling_back) = (Node::new(), Node::new(), Node::new());
     *broken.double.refusal.lock().unwrap() = Some(CommandError::Unavailable);
     *broken.double.read_error.lock().unwrap() = Some(ReadError::StoreUnavailable);
-    broken.double.missing.lock().unwrap().push("a store".to_owned());
+    broken
+        .double
+        .missing
+        .lock()
+        .unwrap()
+        .push("a store".to_owned());
     *falling_back.double.outcome.lock().unwrap() = Some((OrderState::Approved, true));
     for (method, path, operation) in operations() {
         let large = " ".repeat(MAX_BODY_BYTES + 1);
@@ -140,8 +197,14 @@ async fn every_refusal_is_documented() {
             (&broken, "", "application/json", valid_body(&path)),
             (&falling_back, "", "application/json", valid_body(&path)),
         ] {
-            let answer = node.call(request(&method, &path, query, media_type, body)).await;
-            expect_documented(&format!("{method} {path}{query} {media_type}"), &operation, &answer);
+            let answer = node
+                .call(request(&method, &path, query, media_type, body))
+                .await;
+            expect_documented(
+                &format!("{method} {path}{query} {media_type}"),
+                &operation,
+                &answer,
+            );
         }
     }
 }
@@ -150,7 +213,10 @@ async fn every_refusal_is_documented() {
 fn every_response_is_described() {
     for (what, response) in responses() {
         let description = response["description"].as_str().unwrap_or_default();
-        assert!(!description.is_empty() && description != meaning("unknown"), "{what}");
+        assert!(
+            !description.is_empty() && description != meaning("unknown"),
+            "{what}"
+        );
     }
 }
 
@@ -159,7 +225,11 @@ fn every_problem_has_the_one_form() {
     for (what, response) in responses() {
         let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
         let is_problem = !what.rsplit(' ').next().unwrap().starts_with('2');
-        assert_eq!(schema == "#/components/schemas/Problem", is_problem, "{what}");
+        assert_eq!(
+            schema == "#/components/schemas/Problem",
+            is_problem,
+            "{what}"
+        );
     }
 }
 
@@ -167,25 +237,43 @@ fn every_problem_has_the_one_form() {
 fn no_two_operations_have_the_same_id() {
     let mut ids = BTreeSet::new();
     for (method, path, operation) in operations() {
-        assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{method} {path}");
+        assert!(
+            ids.insert(operation["operationId"].as_str().unwrap().to_owned()),
+            "{method} {path}"
+        );
     }
-    assert!(ids.contains("createOrder") && ids.contains("cancelOrder") && ids.contains("cancelSaga"), "{ids:?}");
+    assert!(
+        ids.contains("createOrder") && ids.contains("cancelOrder") && ids.contains("cancelSaga"),
+        "{ids:?}"
+    );
 }
 
 #[test]
 fn a_503_says_when_to_try_again() {
-    let unavailable: Vec<_> = responses().into_iter().filter(|(what, _)| what.ends_with(" 503")).collect();
+    let unavailable: Vec<_> = responses()
+        .into_iter()
+        .filter(|(what, _)| what.ends_with(" 503"))
+        .collect();
     assert!(unavailable.len() > 20);
     for (what, response) in unavailable {
-        assert!(response["headers"]["Retry-After"]["schema"].is_object(), "{what}");
+        assert!(
+            response["headers"]["Retry-After"]["schema"].is_object(),
+            "{what}"
+        );
     }
 }
 
 #[test]
 fn a_new_order_has_its_address_its_version_and_a_token() {
-    let (_, created) = responses().into_iter().find(|(what, _)| what == "post /orders 201").unwrap();
+    let (_, created) = responses()
+        .into_iter()
+        .find(|(what, _)| what == "post /orders 201")
+        .unwrap();
     for name in ["Location", "ETag", "Consistency-Token"] {
-        assert_eq!(created["headers"][name]["schema"]["type"], "string", "{name}");
+        assert_eq!(
+            created["headers"][name]["schema"]["type"], "string",
+            "{name}"
+        );
     }
 }
 
@@ -193,14 +281,30 @@ fn a_new_order_has_its_address_its_version_and_a_token() {
 fn every_reference_resolves() {
     fn check(document: &Value, part: &Value) {
         if let Some(reference) = part["$ref"].as_str() {
-            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+            assert!(
+                document
+                    .pointer(reference.trim_start_matches('#'))
+                    .is_some(),
+                "{reference}"
+            );
         }
-        let parts = part.as_object().into_iter().flat_map(|object| object.values());
-        parts.chain(part.as_array().into_iter().flatten()).for_each(|part| check(document, part));
+        let parts = part
+            .as_object()
+            .into_iter()
+            .flat_map(|object| object.values());
+        parts
+            .chain(part.as_array().into_iter().flatten())
+            .for_each(|part| check(document, part));
     }
     let document = serde_json::to_value(document()).unwrap();
     check(&document, &document);
-    assert_eq!(document["components"]["schemas"]["OrderState"]["enum"].as_array().unwrap().len(), 6);
+    assert_eq!(
+        document["components"]["schemas"]["OrderState"]["enum"]
+            .as_array()
+            .unwrap()
+            .len(),
+        6
+    );
 }
 
 #[test]
@@ -208,25 +312,51 @@ fn what_is_sent_may_be_written_in_more_ways_than_what_is_answered() {
     let document = serde_json::to_value(document()).unwrap();
     let schemas = &document["components"]["schemas"];
     let amount = |schema: &str| schemas[schema]["properties"]["amount"]["type"].clone();
-    assert_eq!((amount("MoneyInput"), amount("Money")), (json!(["string", "number"]), json!("string")));
-    assert_eq!(schemas["NewCustomer"]["properties"]["creditLimit"]["$ref"], "#/components/schemas/MoneyInput");
+    assert_eq!(
+        (amount("MoneyInput"), amount("Money")),
+        (json!(["string", "number"]), json!("string"))
+    );
+    assert_eq!(
+        schemas["NewCustomer"]["properties"]["creditLimit"]["$ref"],
+        "#/components/schemas/MoneyInput"
+    );
     let quantity = &schemas["NewOrderLine"]["properties"]["quantity"];
-    assert_eq!((&quantity["minimum"], &quantity["maximum"]), (&json!(1), &json!(u32::MAX)));
+    assert_eq!(
+        (&quantity["minimum"], &quantity["maximum"]),
+        (&json!(1), &json!(u32::MAX))
+    );
     assert_eq!(quantity["format"], "int64");
-    assert!(schemas["CustomerDetails"]["allOf"][1]["required"].is_null(), "orders are not always there");
+    assert!(
+        schemas["CustomerDetails"]["allOf"][1]["required"].is_null(),
+        "orders are not always there"
+    );
 }
 
 #[actix_web::test]
 async fn document_ui_and_first_page_are_served_from_the_binary_alone() {
     let node = Node::new();
     let document = node.get("/openapi.json").await;
-    assert!(document.json["openapi"].as_str().unwrap().starts_with("3.1"), "{}", document.json["openapi"]);
+    assert!(
+        document.json["openapi"]
+            .as_str()
+            .unwrap()
+            .starts_with("3.1"),
+        "{}",
+        document.json["openapi"]
+    );
     assert_eq!(document.json["info"]["title"], "Counterfoil");
     let ui = node.get("/docs/").await;
-    assert!(ui.header("content-type").starts_with("text/html") && ui.text.to_lowercase().contains("swagger"));
+    assert!(
+        ui.header("content-type").starts_with("text/html")
+            && ui.text.to_lowercase().contains("swagger")
+    );
     assert_eq!(node.get("/docs/swagger-ui.css").await.status, 200);
     assert_eq!(node.get("/docs").await.header("location"), "/docs/");
     let page = node.get("/").await;
     assert!(page.header("content-type").starts_with("text/html"));
-    assert!(page.text.contains("/docs/") && !page.text.contains("src=\"http") && !page.text.contains("href=\"http"));
+    assert!(
+        page.text.contains("/docs/")
+            && !page.text.contains("src=\"http")
+            && !page.text.contains("href=\"http")
+    );
 }

@@ -26,8 +26,18 @@ pub struct Canonical<'a> {
 
 impl<'a> Canonical<'a> {
     pub fn of(order: &'a NewOrder) -> Self {
-        let NewOrder { customer_id, total, lines, note } = order;
-        Canonical { customer_id: *customer_id, total: *total, lines, note: note.as_deref() }
+        let NewOrder {
+            customer_id,
+            total,
+            lines,
+            note,
+        } = order;
+        Canonical {
+            customer_id: *customer_id,
+            total: *total,
+            lines,
+            note: note.as_deref(),
+        }
     }
 }
 
@@ -86,7 +96,13 @@ fn total(fields: &mut Fields<'_>, lines: &Lines, errors: &mut Errors) -> Option<
     };
     let total = match sum {
         Some(None) => {
-            errors.add("lines", format!("must have a sum of at most {}", Money::from_cents(MAX_CENTS)));
+            errors.add(
+                "lines",
+                format!(
+                    "must have a sum of at most {}",
+                    Money::from_cents(MAX_CENTS)
+                ),
+            );
             return None;
         }
         Some(Some(sum)) => {
@@ -101,7 +117,10 @@ fn total(fields: &mut Fields<'_>, lines: &Lines, errors: &mut Errors) -> Option<
     if total.is_positive() {
         return Some(total);
     }
-    errors.add(if is_given { "orderTotal" } else { "lines" }, "must have a total above 0");
+    errors.add(
+        if is_given { "orderTotal" } else { "lines" },
+        "must have a total above 0",
+    );
     None
 }
 
@@ -109,15 +128,24 @@ fn lines(fields: &mut Fields<'_>, errors: &mut Errors) -> Lines {
     if !fields.has("lines") {
         return Lines::Absent;
     }
-    let Some(raw) = fields.optional::<Vec<&RawValue>>("lines", errors) else { return Lines::Invalid };
+    let Some(raw) = fields.optional::<Vec<&RawValue>>("lines", errors) else {
+        return Lines::Invalid;
+    };
     if raw.is_empty() || raw.len() > MAX_LINES {
         errors.add("lines", format!("must have 1 to {MAX_LINES} lines"));
         return Lines::Invalid;
     }
     let count = raw.len();
-    let read = raw.into_iter().enumerate().filter_map(|(number, raw)| line(number, raw, errors));
+    let read = raw
+        .into_iter()
+        .enumerate()
+        .filter_map(|(number, raw)| line(number, raw, errors));
     let lines: Vec<OrderLine> = read.collect();
-    if lines.len() == count { Lines::Valid(lines) } else { Lines::Invalid }
+    if lines.len() == count {
+        Lines::Valid(lines)
+    } else {
+        Lines::Invalid
+    }
 }
 
 fn line(number: usize, raw: &RawValue, errors: &mut Errors) -> Option<OrderLine> {
@@ -127,11 +155,19 @@ fn line(number: usize, raw: &RawValue, errors: &mut Errors) -> Option<OrderLine>
     let quantity: Option<u32> = fields.required("quantity", errors);
     let unit_price: Option<Money> = fields.required("unitPrice", errors);
     if quantity == Some(0) {
-        errors.add(fields.path("quantity"), format!("must be a whole number from 1 to {}", u32::MAX));
+        errors.add(
+            fields.path("quantity"),
+            format!("must be a whole number from 1 to {}", u32::MAX),
+        );
     }
     if unit_price.is_some_and(Money::is_negative) {
         errors.add(fields.path("unitPrice"), "must be 0 or more");
     }
     fields.finish(&["sku", "name", "quantity", "unitPrice"], errors);
-    Some(OrderLine { sku: sku?, name: name?, quantity: quantity?, unit_price: unit_price? })
+    Some(OrderLine {
+        sku: sku?,
+        name: name?,
+        quantity: quantity?,
+        unit_price: unit_price?,
+    })
 }

@@ -1,4 +1,5 @@
-//! The commands on orders: create, cancel, ship. A repeat under the same `Idempotency-Key` answers with the same status.
+//! The commands on orders: create, cancel, ship. A repeat under the same `Idempotency-Key` answers
+//! with the same status.
 
 use std::time::Duration;
 
@@ -38,7 +39,8 @@ pub struct OrderOutcome {
 
 /// Create an order
 ///
-/// It is `PENDING` at once; with `Prefer: wait=SECONDS` the answer comes when the saga has approved or rejected it.
+/// It is `PENDING` at once; with `Prefer: wait=SECONDS` the answer comes when the saga has approved
+/// or rejected it.
 #[utoipa::path(
     post, path = "/orders", operation_id = "createOrder", tag = "orders",
     params(KeyHeader, WaitHeader), request_body = schema::NewOrder,
@@ -53,17 +55,27 @@ pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
         let bytes = read(&request, payload).await?;
         let _permit = api.commands.enter()?;
         let order = body::new_order(&bytes)?;
-        let binding = idempotency::bind(key, format_args!("POST /orders"), &body::Canonical::of(&order))?;
-        let answer = api.ports.commands.create_order(order, binding, waiting(prefer)).await?;
+        let binding = idempotency::bind(
+            key,
+            format_args!("POST /orders"),
+            &body::Canonical::of(&order),
+        )?;
+        let answer = api
+            .ports
+            .commands
+            .create_order(order, binding, waiting(prefer))
+            .await?;
         let location = format!("/orders/{}", answer.order_id);
-        Ok(headers(&api, &answer, prefer, Some(location)).answer(StatusCode::CREATED, &OrderOutcome::of(&answer)))
+        Ok(headers(&api, &answer, prefer, Some(location))
+            .answer(StatusCode::CREATED, &OrderOutcome::of(&answer)))
     };
     api.meters.create_order.watch(&request, work).await
 }
 
 /// Cancel an approved order
 ///
-/// Its credit is released by a saga; with `Prefer: wait=SECONDS` the answer comes when that has ended.
+/// Its credit is released by a saga; with `Prefer: wait=SECONDS` the answer comes when that has
+/// ended.
 #[utoipa::path(
     post, path = "/orders/{id}/cancel", operation_id = "cancelOrder", tag = "orders",
     params(("id" = Uuid, Path), KeyHeader, WaitHeader),
@@ -80,14 +92,19 @@ pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
         let (order, binding) = order_command(&request, payload, "cancel").await?;
         let _permit = api.commands.enter()?;
         let wait = waiting(prefer);
-        let answer = api.ports.commands.cancel_order(order, binding, wait).await?;
+        let answer = api
+            .ports
+            .commands
+            .cancel_order(order, binding, wait)
+            .await?;
         let headers = headers(&api, &answer, prefer, None);
         Ok(match cancel_status(&answer, wait.is_some()) {
             Some(status) => headers.answer(status, &OrderOutcome::of(&answer)),
             None => {
                 let state = answer.state.name();
-                let problem =
-                    Problem::conflict(format!("the cancel could not be carried through; the order is {state}"));
+                let problem = Problem::conflict(format!(
+                    "the cancel could not be carried through; the order is {state}"
+                ));
                 headers.put_on(problem.error_response())
             }
         })
@@ -111,7 +128,10 @@ pub async fn ship(request: HttpRequest, api: Data<Api>, payload: Payload) -> Htt
         let (order, binding) = order_command(&request, payload, "ship").await?;
         let _permit = api.commands.enter()?;
         let answer = api.ports.commands.ship_order(order, binding).await?;
-        let outcome = OrderOutcome { saga_id: None, ..OrderOutcome::of(&answer) };
+        let outcome = OrderOutcome {
+            saga_id: None,
+            ..OrderOutcome::of(&answer)
+        };
         Ok(headers(&api, &answer, Prefer::default(), None).answer(StatusCode::OK, &outcome))
     };
     api.meters.ship_order.watch(&request, work).await
@@ -146,8 +166,8 @@ async fn order_command(
     Ok((OrderId(id), binding))
 }
 
-/// The status of a cancel; `None` when it fell back. A repeat that does not wait is answered as the first request was: it
-/// was accepted.
+/// The status of a cancel; `None` when it fell back. A repeat that does not wait is answered as the
+/// first request was: it was accepted.
 fn cancel_status(answer: &OrderAnswer, waited: bool) -> Option<StatusCode> {
     match answer.state {
         OrderState::Cancelled if waited || !answer.repeated => Some(StatusCode::OK),
@@ -161,10 +181,31 @@ fn waiting(prefer: Prefer) -> Option<Duration> {
     prefer.wait.filter(|wait| !wait.is_zero())
 }
 
-fn headers(api: &Api, answer: &OrderAnswer, prefer: Prefer, location: Option<String>) -> CommandHeaders {
-    let order = [Seen { service: Service::Orders, entity: answer.order_id.0, version: answer.version }];
-    let seen = if answer.seen.is_empty() { &order[..] } else { &answer.seen };
+fn headers(
+    api: &Api,
+    answer: &OrderAnswer,
+    prefer: Prefer,
+    location: Option<String>,
+) -> CommandHeaders {
+    let order = [Seen {
+        service: Service::Orders,
+        entity: answer.order_id.0,
+        version: answer.version,
+    }];
+    let seen = if answer.seen.is_empty() {
+        &order[..]
+    } else {
+        &answer.seen
+    };
     // A command honours the wait alone.
-    let applied = Prefer { lenient: false, ..prefer };
-    CommandHeaders { version: answer.version, token: api.ports.queries.token_of(seen), applied, location }
+    let applied = Prefer {
+        lenient: false,
+        ..prefer
+    };
+    CommandHeaders {
+        version: answer.version,
+        token: api.ports.queries.token_of(seen),
+        applied,
+        location,
+    }
 }

@@ -27,29 +27,48 @@ async fn a_created_order_is_answered_with_place_version_and_token() {
     assert_eq!(answer.header("etag"), "\"7\"");
     assert_eq!(answer.header("consistency-token"), "orders.7-customers.3");
     assert_eq!(answer.header("preference-applied"), "");
-    assert_eq!(answer.text, format!(r#"{{"orderId":"{ID}","state":"PENDING","version":7,"sagaId":"{ID}"}}"#));
+    assert_eq!(
+        answer.text,
+        format!(r#"{{"orderId":"{ID}","state":"PENDING","version":7,"sagaId":"{ID}"}}"#)
+    );
     let order = taken(&node.double.order);
-    assert_eq!((order.customer_id, order.total), (CustomerId(id()), Money::from_cents(1234)));
+    assert_eq!(
+        (order.customer_id, order.total),
+        (CustomerId(id()), Money::from_cents(1234))
+    );
 }
 
 #[actix_web::test]
 async fn a_wait_is_passed_on_capped_and_confirmed() {
     let node = Node::new();
-    let answer = node.post("/orders", &total("1"), &[("prefer", "wait=99")]).await;
+    let answer = node
+        .post("/orders", &total("1"), &[("prefer", "wait=99")])
+        .await;
     assert_eq!(answer.header("preference-applied"), "wait=30");
     assert_eq!(taken(&node.double.wait).as_secs(), 30);
-    node.post("/orders", &total("1"), &[("prefer", "wait=0")]).await;
+    node.post("/orders", &total("1"), &[("prefer", "wait=0")])
+        .await;
     assert_eq!(*node.double.wait.lock().unwrap(), None);
-    let refused = node.post("/orders", &total("1"), &[("prefer", "wait=soon")]).await;
+    let refused = node
+        .post("/orders", &total("1"), &[("prefer", "wait=soon")])
+        .await;
     assert_eq!(refused.fields(), ["Prefer"]);
 }
 
 #[actix_web::test]
 async fn the_total_of_lines_is_their_sum() {
     let node = Node::new();
-    assert_eq!(node.post("/orders", &lines(&format!("[{LINE},{LINE}]")), &[]).await.status, 201);
+    assert_eq!(
+        node.post("/orders", &lines(&format!("[{LINE},{LINE}]")), &[])
+            .await
+            .status,
+        201
+    );
     let order = taken(&node.double.order);
-    assert_eq!((order.total, order.lines.len()), (Money::from_cents(556), 2));
+    assert_eq!(
+        (order.total, order.lines.len()),
+        (Money::from_cents(556), 2)
+    );
     assert_eq!(order.lines[0].sku, "1");
 }
 
@@ -58,7 +77,14 @@ async fn all_that_is_wrong_with_an_order_is_told_at_once() {
     let node = Node::new();
     let body = r#"{"customerId":"x","lines":[{"sku":"","name":"n","quantity":0,"unitPrice":{"amount":"-1"}},7],"a":1}"#;
     let answer = node.post("/orders", body, &[]).await;
-    let fields = ["customerId", "lines[0].sku", "lines[0].quantity", "lines[0].unitPrice", "lines[1]", "a"];
+    let fields = [
+        "customerId",
+        "lines[0].sku",
+        "lines[0].quantity",
+        "lines[0].unitPrice",
+        "lines[1]",
+        "a",
+    ];
     assert_eq!(answer.fields(), fields);
 }
 
@@ -66,7 +92,10 @@ async fn all_that_is_wrong_with_an_order_is_told_at_once() {
 async fn an_order_that_breaks_a_rule_is_refused_naming_the_field() {
     let node = Node::new();
     let line = |change: (&str, &str)| lines(&format!("[{}]", LINE.replace(change.0, change.1)));
-    let long_note = format!(r#"{{"customerId":"{ID}","lines":[{LINE}],"note":"{}"}}"#, "x".repeat(2001));
+    let long_note = format!(
+        r#"{{"customerId":"{ID}","lines":[{LINE}],"note":"{}"}}"#,
+        "x".repeat(2001)
+    );
     for (field, body) in [
         ("customerId", r#"{"orderTotal":{"amount":"1"}}"#.to_owned()),
         ("orderTotal", format!(r#"{{"customerId":"{ID}"}}"#)),
@@ -74,7 +103,10 @@ async fn an_order_that_breaks_a_rule_is_refused_naming_the_field() {
         ("orderTotal", total("\"-1.00\"")),
         ("orderTotal", total("1.005")),
         ("orderTotal", total("1e400")),
-        ("orderTotal", format!(r#"{{"customerId":"{ID}","lines":[{LINE}],"orderTotal":{{"amount":"2.79"}}}}"#)),
+        (
+            "orderTotal",
+            format!(r#"{{"customerId":"{ID}","lines":[{LINE}],"orderTotal":{{"amount":"2.79"}}}}"#),
+        ),
         ("lines", lines("[]")),
         ("lines", lines("7")),
         ("lines", lines(&format!("[{}]", vec!["{}"; 501].join(",")))),
@@ -94,7 +126,11 @@ async fn an_order_that_breaks_a_rule_is_refused_naming_the_field() {
         ("lines[0].sku", line((" 1 ", "\\u0000"))),
         ("note", long_note),
     ] {
-        assert_eq!(node.post("/orders", &body, &[]).await.fields(), [field], "{body}");
+        assert_eq!(
+            node.post("/orders", &body, &[]).await.fields(),
+            [field],
+            "{body}"
+        );
     }
 }
 
@@ -103,13 +139,22 @@ async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong() {
     let node = Node::new();
     node.post("/orders", "{", &[]).await.is_problem(400);
     node.post("/orders", "[]", &[]).await.is_problem(400);
-    node.post("/orders", "", &[("content-type", "application/json")]).await.is_problem(400);
-    node.call(TestRequest::post().uri("/orders").set_payload("{}")).await.is_problem(415);
-    let plain = TestRequest::post().uri("/orders").insert_header(("content-type", "text/plain")).set_payload("{}");
+    node.post("/orders", "", &[("content-type", "application/json")])
+        .await
+        .is_problem(400);
+    node.call(TestRequest::post().uri("/orders").set_payload("{}"))
+        .await
+        .is_problem(415);
+    let plain = TestRequest::post()
+        .uri("/orders")
+        .insert_header(("content-type", "text/plain"))
+        .set_payload("{}");
     node.call(plain).await.is_problem(415);
     let large = total("1") + &" ".repeat(64 * 1024);
     node.post("/orders", &large, &[]).await.is_problem(413);
-    let charset = TestRequest::post().uri("/orders").insert_header(("content-type", "Application/JSON; charset=utf-8"));
+    let charset = TestRequest::post()
+        .uri("/orders")
+        .insert_header(("content-type", "Application/JSON; charset=utf-8"));
     assert_eq!(node.call(charset.set_payload(total("1"))).await.status, 201);
 }
 
@@ -121,14 +166,19 @@ async fn a_key_is_bound_to_the_value_of_the_request_not_to_its_spelling() {
     for body in [
         total("\"12.30\""),
         total("12.3"),
-        format!(r#"{{"orderTotal": {{"amount":"12.3"}}, "note":null, "customerId":"{}"}}"#, ID.to_uppercase()),
+        format!(
+            r#"{{"orderTotal": {{"amount":"12.3"}}, "note":null, "customerId":"{}"}}"#,
+            ID.to_uppercase()
+        ),
         total("12.31"),
     ] {
         assert_eq!(node.post("/orders", &body, key).await.status, 201);
         bindings.push(taken(&node.double.binding));
     }
     assert!(bindings[0] == bindings[1] && bindings[0] == bindings[2]);
-    assert!(bindings[0].key == bindings[3].key && bindings[0].fingerprint != bindings[3].fingerprint);
+    assert!(
+        bindings[0].key == bindings[3].key && bindings[0].fingerprint != bindings[3].fingerprint
+    );
     node.post("/orders", &total("1"), &[]).await;
     assert_eq!(*node.double.binding.lock().unwrap(), None);
 }
@@ -137,9 +187,11 @@ async fn a_key_is_bound_to_the_value_of_the_request_not_to_its_spelling() {
 async fn the_key_of_a_cancel_is_scoped_to_its_order() {
     let node = Node::new();
     let mut keys = Vec::new();
-    for path in
-        [format!("/orders/{ID}/cancel"), format!("/orders/{}/cancel", uuid::Uuid::nil()), format!("/orders/{ID}/ship")]
-    {
+    for path in [
+        format!("/orders/{ID}/cancel"),
+        format!("/orders/{}/cancel", uuid::Uuid::nil()),
+        format!("/orders/{ID}/ship"),
+    ] {
         node.post(&path, "", &[("idempotency-key", "k1")]).await;
         keys.push(taken(&node.double.binding).key);
     }
@@ -150,10 +202,18 @@ async fn the_key_of_a_cancel_is_scoped_to_its_order() {
 async fn a_key_that_is_not_visible_ascii_is_refused() {
     let node = Node::new();
     for key in ["", "with space", "é", &"x".repeat(256)] {
-        let answer = node.post("/orders", &total("1"), &[("idempotency-key", key)]).await;
+        let answer = node
+            .post("/orders", &total("1"), &[("idempotency-key", key)])
+            .await;
         assert_eq!(answer.fields(), ["Idempotency-Key"], "{key}");
     }
-    let twice = node.post("/orders", &total("1"), &[("idempotency-key", "a"), ("idempotency-key", "b")]).await;
+    let twice = node
+        .post(
+            "/orders",
+            &total("1"),
+            &[("idempotency-key", "a"), ("idempotency-key", "b")],
+        )
+        .await;
     assert_eq!(twice.fields(), ["Idempotency-Key"]);
 }
 
@@ -184,7 +244,13 @@ async fn the_status_of_a_cancel_follows_from_state_saga_and_wait() {
     *node.double.outcome.lock().unwrap() = Some((OrderState::Approved, true));
     let fell_back = node.post(&path, "", wait).await;
     fell_back.is_problem(409);
-    assert_eq!((fell_back.header("etag"), fell_back.header("consistency-token")), ("\"7\"", "orders.7-customers.3"));
+    assert_eq!(
+        (
+            fell_back.header("etag"),
+            fell_back.header("consistency-token")
+        ),
+        ("\"7\"", "orders.7-customers.3")
+    );
 }
 
 #[actix_web::test]
@@ -194,9 +260,15 @@ async fn an_order_is_shipped_with_an_empty_body_or_an_empty_object() {
     let path = format!("/orders/{ID}/ship");
     for body in ["", " ", "{}", "null"] {
         let answer = node.post(&path, body, &[]).await;
-        assert_eq!(answer.text, format!(r#"{{"orderId":"{ID}","state":"SHIPPED","version":7}}"#));
+        assert_eq!(
+            answer.text,
+            format!(r#"{{"orderId":"{ID}","state":"SHIPPED","version":7}}"#)
+        );
     }
-    assert_eq!(node.post(&path, r#"{"fast":true}"#, &[]).await.fields(), ["fast"]);
+    assert_eq!(
+        node.post(&path, r#"{"fast":true}"#, &[]).await.fields(),
+        ["fast"]
+    );
     assert_eq!(node.post("/orders/42/ship", "", &[]).await.fields(), ["id"]);
 }
 
@@ -205,7 +277,10 @@ async fn the_actors_refusals_keep_their_statuses() {
     let node = Node::new();
     for (error, status) in [
         (CommandError::NotFound("order"), 404),
-        (CommandError::Conflict("the order is PENDING".to_owned()), 409),
+        (
+            CommandError::Conflict("the order is PENDING".to_owned()),
+            409,
+        ),
         (CommandError::KeyReused, 422),
         (CommandError::Failed, 500),
         (CommandError::Overloaded, 503),
@@ -214,7 +289,10 @@ async fn the_actors_refusals_keep_their_statuses() {
         *node.double.refusal.lock().unwrap() = Some(error);
         let answer = node.post(&format!("/orders/{ID}/ship"), "", &[]).await;
         answer.is_problem(status);
-        assert_eq!(answer.header("retry-after"), if status == 503 { "1" } else { "" });
+        assert_eq!(
+            answer.header("retry-after"),
+            if status == 503 { "1" } else { "" }
+        );
     }
 }
 
@@ -245,14 +323,26 @@ async fn a_search_is_passed_on_as_it_was_asked() {
     );
     let answer = node.get(&uri).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
-    assert_eq!((answer.json["total"].as_u64(), answer.json["next"].as_str()), (Some(41), Some("more")));
+    assert_eq!(
+        (answer.json["total"].as_u64(), answer.json["next"].as_str()),
+        (Some(41), Some("more"))
+    );
     assert_eq!(answer.json["orders"][0]["orderTotal"]["amount"], "12.34");
     assert_eq!(answer.header("consistency-token"), "seen");
     let query = taken(&node.double.order_query);
-    assert_eq!((query.text.as_deref(), query.sort), (Some("\"dark tuna\""), OrderSort::Relevance));
+    assert_eq!(
+        (query.text.as_deref(), query.sort),
+        (Some("\"dark tuna\""), OrderSort::Relevance)
+    );
     assert_eq!(query.since.unwrap().to_string(), "2026-01-01T00:00:00Z");
-    assert_eq!((query.min_total, query.max_total), (Some(Money::from_cents(100)), Some(Money::from_cents(250))));
-    assert_eq!((query.page.limit, query.page.cursor.as_deref()), (7, Some("abc")));
+    assert_eq!(
+        (query.min_total, query.max_total),
+        (Some(Money::from_cents(100)), Some(Money::from_cents(250)))
+    );
+    assert_eq!(
+        (query.page.limit, query.page.cursor.as_deref()),
+        (7, Some("abc"))
+    );
     node.get("/orders?until=9999-12-31T23:59:59Z").await;
     let query = taken(&node.double.order_query);
     assert!(query.until.is_some());
@@ -282,9 +372,20 @@ async fn bad_parameters_are_refused_naming_them() {
         let answer = node.get(&format!("/orders?{parameter}={value}")).await;
         assert_eq!(answer.fields(), [parameter], "{value}");
     }
-    assert_eq!(node.get("/orders?limit=1&limit=2&since=x").await.fields(), ["limit", "since"]);
-    assert_eq!(node.get(&format!("/orders?text={}", "x".repeat(1001))).await.fields(), ["text"]);
-    assert_eq!(node.post("/orders?x=1", &total("1"), &[]).await.fields(), ["x"]);
+    assert_eq!(
+        node.get("/orders?limit=1&limit=2&since=x").await.fields(),
+        ["limit", "since"]
+    );
+    assert_eq!(
+        node.get(&format!("/orders?text={}", "x".repeat(1001)))
+            .await
+            .fields(),
+        ["text"]
+    );
+    assert_eq!(
+        node.post("/orders?x=1", &total("1"), &[]).await.fields(),
+        ["x"]
+    );
 }
 
 #[actix_web::test]
@@ -298,11 +399,18 @@ async fn tokens_may_be_repeated_and_joined() {
     let answer = node.call(request).await;
     let freshness = taken(&node.double.freshness);
     assert_eq!(
-        (freshness.tokens, freshness.wait.as_secs(), freshness.lenient),
+        (
+            freshness.tokens,
+            freshness.wait.as_secs(),
+            freshness.lenient
+        ),
         (["a", "b", "c"].map(String::from).to_vec(), 2, true)
     );
     assert_eq!(answer.header("consistency"), "stale");
-    assert_eq!(answer.header("preference-applied"), "wait=2, handling=lenient");
+    assert_eq!(
+        answer.header("preference-applied"),
+        "wait=2, handling=lenient"
+    );
     node.get(&format!("/orders/{ID}")).await;
     assert_eq!(taken(&node.double.freshness).wait.as_secs(), 5);
 }
@@ -310,18 +418,42 @@ async fn tokens_may_be_repeated_and_joined() {
 #[actix_web::test]
 async fn a_view_that_is_behind_says_what_it_lacks() {
     let node = Node::new();
-    let behind = vec![Behind { what: format!("orders/{ID}"), required: 2, reached: 1 }];
-    *node.double.read_error.lock().unwrap() = Some(ReadError::ViewBehind { view: "orders".to_owned(), behind });
+    let behind = vec![Behind {
+        what: format!("orders/{ID}"),
+        required: 2,
+        reached: 1,
+    }];
+    *node.double.read_error.lock().unwrap() = Some(ReadError::ViewBehind {
+        view: "orders".to_owned(),
+        behind,
+    });
     let answer = node.get(&format!("/orders/{ID}")).await;
     answer.is_problem(503);
     assert_eq!(answer.json["type"], "urn:counterfoil:problem:view-behind");
-    assert_eq!((answer.json["behind"][0]["required"].as_u64(), answer.header("retry-after")), (Some(2), "1"));
+    assert_eq!(
+        (
+            answer.json["behind"][0]["required"].as_u64(),
+            answer.header("retry-after")
+        ),
+        (Some(2), "1")
+    );
     for (error, status) in [
         (ReadError::NotFound("order"), 404),
         (ReadError::InvalidCursor, 400),
         (ReadError::InvalidToken, 400),
-        (ReadError::InvalidQuery { field: "text", message: "has an open quote".to_owned() }, 400),
-        (ReadError::Unavailable { view: "orders".to_owned() }, 503),
+        (
+            ReadError::InvalidQuery {
+                field: "text",
+                message: "has an open quote".to_owned(),
+            },
+            400,
+        ),
+        (
+            ReadError::Unavailable {
+                view: "orders".to_owned(),
+            },
+            503,
+        ),
         (ReadError::StoreUnavailable, 503),
         (ReadError::Failed, 500),
     ] {

@@ -1,4 +1,5 @@
-//! Headers and query parameters as the OpenAPI document shows them. They are read by hand, strictly: see `http::params`.
+//! Headers and query parameters as the OpenAPI document shows them. They are read by hand,
+//! strictly: see `http::params`.
 
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -28,8 +29,13 @@ pub struct ReadHeaders {
     /// Those of earlier answers, joined by `,`: the answer never shows less than they did.
     #[param(rename = "Consistency-Token", required = false)]
     pub consistency_token: Option<String>,
-    /// `wait=SECONDS` bounds the wait for the view; `handling=lenient` answers with what there is when it is over.
-    #[param(rename = "Prefer", required = false, example = "wait=5, handling=lenient")]
+    /// `wait=SECONDS` bounds the wait for the view; `handling=lenient` answers with what there is
+    /// when it is over.
+    #[param(
+        rename = "Prefer",
+        required = false,
+        example = "wait=5, handling=lenient"
+    )]
     pub prefer: Option<String>,
 }
 
@@ -94,7 +100,8 @@ pub struct StateParam {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct OrderParams {
-    /// Words that must all occur in line names, skus, the note or the customer's name; `word*` is a prefix, quotes make a phrase.
+    /// Words that must all occur in line names, skus, the note or the customer's name; `word*` is a
+    /// prefix, quotes make a phrase.
     #[param(required = false, max_length = 1000)]
     pub text: Option<String>,
     #[param(required = false)]

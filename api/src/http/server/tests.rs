@@ -12,17 +12,30 @@ use crate::http::testing::{ID, Node, config};
 async fn readers_that_wait_are_answered_with_the_state_so_far_when_the_node_ends() {
     let node = Node::new();
     let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
-    let listening = listen(node.api.clone(), bind(&config).unwrap(), &config, node.shutdown.subscribe()).unwrap();
+    let listening = listen(
+        node.api.clone(),
+        bind(&config).unwrap(),
+        &config,
+        node.shutdown.subscribe(),
+    )
+    .unwrap();
     let address = listening.addresses[0];
     let server = actix_rt::spawn(listening.server);
-    assert_eq!(reqwest::get(format!("http://{address}/health/live")).await.unwrap().status(), 200);
+    assert_eq!(
+        reqwest::get(format!("http://{address}/health/live"))
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
 
     *node.double.hangs.lock().unwrap() = true;
     let mut answers = Vec::new();
     for handling in ["strict", "lenient"] {
         let request = reqwest::Client::new().get(format!("http://{address}/orders/{ID}"));
-        let request =
-            request.header("consistency-token", "t").header("prefer", format!("wait=25, handling={handling}"));
+        let request = request
+            .header("consistency-token", "t")
+            .header("prefer", format!("wait=25, handling={handling}"));
         let waiting = actix_rt::spawn(request.send());
         while node.double.freshness.lock().unwrap().take().is_none() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -33,11 +46,21 @@ async fn readers_that_wait_are_answered_with_the_state_so_far_when_the_node_ends
 
     let [strict, lenient] = answers.try_into().unwrap();
     let strict = strict.await.unwrap().unwrap();
-    assert_eq!((strict.status().as_u16(), &strict.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+    assert_eq!(
+        (strict.status().as_u16(), &strict.headers()["retry-after"]),
+        (503, &"1".parse().unwrap())
+    );
     assert!(strict.text().await.unwrap().contains("view-behind"));
     let lenient = lenient.await.unwrap().unwrap();
-    assert_eq!((lenient.status().as_u16(), &lenient.headers()["consistency"]), (200, &"stale".parse().unwrap()));
-    tokio::time::timeout(Duration::from_secs(15), server).await.unwrap().unwrap().unwrap();
+    assert_eq!(
+        (lenient.status().as_u16(), &lenient.headers()["consistency"]),
+        (200, &"stale".parse().unwrap())
+    );
+    tokio::time::timeout(Duration::from_secs(15), server)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
 }
 
 #[actix_web::test]
@@ -49,7 +72,9 @@ async fn an_address_in_use_is_told_in_one_line_when_it_is_taken_and_also_later()
          allowed: an address and port of this machine that is free"
     );
     let config = config(&["--listen", &address.to_string()]);
-    let Err(error) = bind(&config) else { panic!("it is in use") };
+    let Err(error) = bind(&config) else {
+        panic!("it is in use")
+    };
     assert_eq!(format!("{error:#}"), told);
     drop(taken);
 
@@ -58,7 +83,9 @@ async fn an_address_in_use_is_told_in_one_line_when_it_is_taken_and_also_later()
     let (first, second) = (bind(&config).unwrap(), bind(&config).unwrap());
     let first = listen(node.api.clone(), first, &config, node.shutdown.subscribe()).unwrap();
     assert_eq!(first.addresses, [address]);
-    let Err(error) = listen(node.api.clone(), second, &config, node.shutdown.subscribe()) else { panic!("in use") };
+    let Err(error) = listen(node.api.clone(), second, &config, node.shutdown.subscribe()) else {
+        panic!("in use")
+    };
     assert_eq!(format!("{error:#}"), told);
 }
 
@@ -73,13 +100,26 @@ async fn nobody_can_connect_before_the_node_is_ready() {
 async fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
     let node = Node::new();
     let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
-    let listening = listen(node.api.clone(), bind(&config).unwrap(), &config, node.shutdown.subscribe()).unwrap();
+    let listening = listen(
+        node.api.clone(),
+        bind(&config).unwrap(),
+        &config,
+        node.shutdown.subscribe(),
+    )
+    .unwrap();
     let url = format!("http://{}/orders", listening.addresses[0]);
     actix_rt::spawn(listening.server);
     let client = reqwest::Client::new();
     for length in [65 * 1024, 70 * 1024, 200 * 1024, 900 * 1024].repeat(25) {
-        let request = client.post(&url).header("content-type", "application/json").body("x".repeat(length));
-        assert_eq!(request.send().await.unwrap().status(), 413, "{length} bytes");
+        let request = client
+            .post(&url)
+            .header("content-type", "application/json")
+            .body("x".repeat(length));
+        assert_eq!(
+            request.send().await.unwrap().status(),
+            413,
+            "{length} bytes"
+        );
     }
 }
 
@@ -87,7 +127,13 @@ async fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
 async fn a_body_that_is_still_coming_in_keeps_nobody_from_working() {
     let node = Node::with(&["--max-in-flight", "1"]);
     let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
-    let listening = listen(node.api.clone(), bind(&config).unwrap(), &config, node.shutdown.subscribe()).unwrap();
+    let listening = listen(
+        node.api.clone(),
+        bind(&config).unwrap(),
+        &config,
+        node.shutdown.subscribe(),
+    )
+    .unwrap();
     let address = listening.addresses[0];
     actix_rt::spawn(listening.server);
     let body = r#"{"name":"Ada","creditLimit":{"amount":"1"}}"#;
@@ -102,8 +148,14 @@ async fn a_body_that_is_still_coming_in_keeps_nobody_from_working() {
     slow.read_exact(&mut go_on).await.unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100");
 
-    let request = reqwest::Client::new().post(format!("http://{address}/customers")).body(body);
-    let other = request.header("content-type", "application/json").send().await.unwrap();
+    let request = reqwest::Client::new()
+        .post(format!("http://{address}/customers"))
+        .body(body);
+    let other = request
+        .header("content-type", "application/json")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(other.status(), 201);
     slow.write_all(body.as_bytes()).await.unwrap();
     let mut answer = String::new();

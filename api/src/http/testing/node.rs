@@ -1,4 +1,5 @@
-//! The routes over a double, called as by HTTP, and an answer with what the tests check of every one.
+//! The routes over a double, called as by HTTP, and an answer with what the tests check of every
+//! one.
 
 use std::sync::Arc;
 
@@ -28,7 +29,9 @@ pub struct Response {
 
 impl Response {
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Asserts that this is a problem of this status.
@@ -37,7 +40,12 @@ impl Response {
         assert_eq!(self.status, status, "{}", self.text);
         assert_eq!(self.header("content-type"), "application/problem+json");
         assert_eq!(self.json["status"], status);
-        assert!(self.json["type"].as_str().unwrap().starts_with("urn:counterfoil:problem:"));
+        assert!(
+            self.json["type"]
+                .as_str()
+                .unwrap()
+                .starts_with("urn:counterfoil:problem:")
+        );
         assert!(self.json["title"].is_string() && self.json["detail"].is_string());
         self
     }
@@ -46,7 +54,12 @@ impl Response {
     #[track_caller]
     pub fn fields(&self) -> Vec<&str> {
         self.is_problem(400);
-        self.json["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap()).collect()
+        self.json["errors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|error| error["field"].as_str().unwrap())
+            .collect()
     }
 }
 
@@ -84,7 +97,11 @@ impl Node {
             health: double.clone(),
         };
         let (shutdown, ending) = watch::channel(false);
-        Node { double, shutdown, api: Data::new(Api::new(ports, &config(flags), None, ending)) }
+        Node {
+            double,
+            shutdown,
+            api: Data::new(Api::new(ports, &config(flags), None, ending)),
+        }
     }
 
     pub async fn call(&self, request: TestRequest) -> Response {
@@ -115,5 +132,10 @@ async fn read<B: MessageBody>(response: ServiceResponse<B>) -> Response {
     let bytes = test::read_body(response).await;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-    Response { status, headers, text, json }
+    Response {
+        status,
+        headers,
+        text,
+        json,
+    }
 }

@@ -1,8 +1,8 @@
 //! API composition: whoever asks reads both services and joins what they answer.
 //!
-//! Each service answers from its own database, with the tables that the product has. The reads are as good as they can
-//! be: only the columns that are needed, filtered by the service, and with indexes that the services themselves do not
-//! need ([`Composer::index_for_composition`]).
+//! Each service answers from its own database, with the tables that the product has. The reads are
+//! as good as they can be: only the columns that are needed, filtered by the service, and with
+//! indexes that the services themselves do not need ([`Composer::index_for_composition`]).
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -10,8 +10,8 @@ use std::path::Path;
 use domain::{Customer, CustomerId, Money, OrderState, Service, Timestamp};
 use projections::CustomerDocument;
 use sea_orm::{
-    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, IntoActiveModel,
-    QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait,
+    IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
 };
 use store::ServiceDatabase;
 use store::customers::StoredCustomer;
@@ -39,50 +39,80 @@ impl Composer {
     pub async fn fill(folder: &Path, data: &Data) -> anyhow::Result<Self> {
         let customers = ServiceDatabase::open_embedded(Service::Customers, folder, SHARDS).await?;
         let orders = ServiceDatabase::open_embedded(Service::Orders, folder, SHARDS).await?;
-        let filling = [connect(folder, Service::Customers).await?, connect(folder, Service::Orders).await?];
+        let filling = [
+            connect(folder, Service::Customers).await?,
+            connect(folder, Service::Orders).await?,
+        ];
         let [to_customers, to_orders] = &filling;
         for part in data.customers.chunks(ROWS) {
             let row = |customer: &Customer| {
-                let stored = StoredCustomer { customer: customer.clone(), created_by: None };
+                let stored = StoredCustomer {
+                    customer: customer.clone(),
+                    created_by: None,
+                };
                 store::customers::to_row(&stored).into_active_model()
             };
-            customer::Entity::insert_many(part.iter().map(row)).exec_without_returning(to_customers).await?;
+            customer::Entity::insert_many(part.iter().map(row))
+                .exec_without_returning(to_customers)
+                .await?;
         }
         for part in data.orders.chunks(ROWS) {
             let mut rows = Vec::with_capacity(part.len());
             for (order, created) in part {
-                let stored = StoredOrder { order: order.clone(), created_by: None, remembered: Vec::new() };
+                let stored = StoredOrder {
+                    order: order.clone(),
+                    created_by: None,
+                    remembered: Vec::new(),
+                };
                 rows.push(store::orders::to_row(&stored, Some(created))?.into_active_model());
             }
-            order::Entity::insert_many(rows).exec_without_returning(to_orders).await?;
+            order::Entity::insert_many(rows)
+                .exec_without_returning(to_orders)
+                .await?;
         }
-        Ok(Composer { customers, orders, filling })
+        Ok(Composer {
+            customers,
+            orders,
+            filling,
+        })
     }
 
-    /// What composition asks of the services beyond what they need themselves: the customers service finds customers by
-    /// their creation, and the orders service orders by customer. Each order then costs its service one more page
-    /// written.
+    /// What composition asks of the services beyond what they need themselves: the customers
+    /// service finds customers by their creation, and the orders service orders by customer. Each
+    /// order then costs its service one more page written.
     pub async fn index_for_composition(&self) -> anyhow::Result<()> {
         let [customers, orders] = &self.filling;
-        customers.execute_unprepared("CREATE INDEX composition ON customers (created_at, customer_id)").await?;
-        orders.execute_unprepared("CREATE INDEX composition ON orders (customer_id, state, total_cents)").await?;
+        customers
+            .execute_unprepared("CREATE INDEX composition ON customers (created_at, customer_id)")
+            .await?;
+        orders
+            .execute_unprepared(
+                "CREATE INDEX composition ON orders (customer_id, state, total_cents)",
+            )
+            .await?;
         for database in [customers, orders] {
             database.execute_unprepared("ANALYZE").await?;
         }
         Ok(())
     }
 
-    /// 1+N: the recent customers, then one read of the orders service for each of them; `until_full` ends as soon as the
-    /// page is full.
+    /// 1+N: the recent customers, then one read of the orders service for each of them;
+    /// `until_full` ends as soon as the page is full.
     pub async fn one_by_one(&self, question: Question, until_full: bool) -> anyhow::Result<Answer> {
         let recent = self.recent(question).await?;
-        let mut answer = Answer { customers: Vec::new(), trips: 1, rows: u64::try_from(recent.len())? };
+        let mut answer = Answer {
+            customers: Vec::new(),
+            trips: 1,
+            rows: u64::try_from(recent.len())?,
+        };
         let limit = usize::from(question.limit);
         for customer in recent {
             if until_full && answer.customers.len() >= limit {
                 break;
             }
-            let found = valuable(question).filter(order::Column::CustomerId.eq(customer.customer_id)).limit(1);
+            let found = valuable(question)
+                .filter(order::Column::CustomerId.eq(customer.customer_id))
+                .limit(1);
             let found: Option<Uuid> = found.into_tuple().one(&self.orders.read).await?;
             answer.trips += 1;
             answer.rows += u64::from(found.is_some());
@@ -94,7 +124,8 @@ impl Composer {
         Ok(answer)
     }
 
-    /// Two bulk reads: the recent customers, then all valuable orders of these customers, joined here.
+    /// Two bulk reads: the recent customers, then all valuable orders of these customers, joined
+    /// here.
     pub async fn bulk(&self, question: Question) -> anyhow::Result<Answer> {
         let recent = self.recent(question).await?;
         let ids = recent.iter().map(|customer| customer.customer_id);
@@ -102,15 +133,27 @@ impl Composer {
         let owners: Vec<Uuid> = found.into_tuple().all(&self.orders.read).await?;
         let rows = u64::try_from(recent.len() + owners.len())?;
         let owners: HashSet<Uuid> = owners.into_iter().collect();
-        let joined = recent.into_iter().filter(|customer| owners.contains(&customer.customer_id));
-        let customers = joined.take(usize::from(question.limit)).map(shown).collect();
-        Ok(Answer { customers, trips: 2, rows })
+        let joined = recent
+            .into_iter()
+            .filter(|customer| owners.contains(&customer.customer_id));
+        let customers = joined
+            .take(usize::from(question.limit))
+            .map(shown)
+            .collect();
+        Ok(Answer {
+            customers,
+            trips: 2,
+            rows,
+        })
     }
 
     /// The customers created since, newest first.
     async fn recent(&self, question: Question) -> anyhow::Result<Vec<customer::Model>> {
-        let recent = customer::Entity::find().filter(customer::Column::CreatedAt.gt(question.since.micros()));
-        let newest = recent.order_by_desc(customer::Column::CreatedAt).order_by_desc(customer::Column::CustomerId);
+        let recent = customer::Entity::find()
+            .filter(customer::Column::CreatedAt.gt(question.since.micros()));
+        let newest = recent
+            .order_by_desc(customer::Column::CreatedAt)
+            .order_by_desc(customer::Column::CustomerId);
         Ok(newest.all(&self.customers.read).await?)
     }
 

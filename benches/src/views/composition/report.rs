@@ -10,7 +10,8 @@ use crate::latency::{Latencies, Summary};
 use crate::rate::{number, rounded};
 use crate::views::options::Composition;
 
-/// What a round trip between two hosts of one data centre adds, in milliseconds. Computed, not measured.
+/// What a round trip between two hosts of one data centre adds, in milliseconds. Computed, not
+/// measured.
 pub const NETWORK_MILLIS: f64 = 0.5;
 
 /// A way to ask.
@@ -83,7 +84,13 @@ impl Report {
     #[must_use]
     pub fn new(asked: &Composition) -> Self {
         let (orders, customers) = (asked.orders, asked.customers);
-        Report { orders, customers, valuable_from: VALUABLE.to_string(), page: PAGE, ways: Vec::new() }
+        Report {
+            orders,
+            customers,
+            valuable_from: VALUABLE.to_string(),
+            page: PAGE,
+            ways: Vec::new(),
+        }
     }
 
     pub fn sort(&mut self) {
@@ -93,7 +100,13 @@ impl Report {
 
 impl WayReport {
     #[must_use]
-    pub fn new(recent: u32, way: Way, answer: &Answer, latencies: &Latencies, looked_at: Option<LookedAt>) -> Self {
+    pub fn new(
+        recent: u32,
+        way: Way,
+        answer: &Answer,
+        latencies: &Latencies,
+        looked_at: Option<LookedAt>,
+    ) -> Self {
         let latency = latencies.summary();
         let trips = looked_at.map_or(answer.trips, |seen| seen.commands);
         let network = number(trips) * NETWORK_MILLIS;
@@ -114,7 +127,13 @@ impl WayReport {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { orders, customers, valuable_from, page, .. } = self;
+        let Report {
+            orders,
+            customers,
+            valuable_from,
+            page,
+            ..
+        } = self;
         writeln!(
             f,
             "the newest {page} recent customers with an approved order of {valuable_from} or more, of {orders} orders and \
@@ -125,15 +144,31 @@ impl fmt::Display for Report {
             "| recent | way | found | round trips | rows | p50 ms | p99 ms | p50 + {NETWORK_MILLIS} ms a trip (computed) | \
              runs |\n|---|---|---|---|---|---|---|---|---|"
         )?;
-        for WayReport { recent, way, found, round_trips, rows, latency, p50_with_network, .. } in &self.ways {
-            let Summary { count, p50, p99, .. } = latency;
+        for WayReport {
+            recent,
+            way,
+            found,
+            round_trips,
+            rows,
+            latency,
+            p50_with_network,
+            ..
+        } in &self.ways
+        {
+            let Summary {
+                count, p50, p99, ..
+            } = latency;
             writeln!(
                 f,
                 "| {recent} | {way} | {found} | {round_trips} | {rows} | {p50:.2} | {p99:.2} | {p50_with_network:.1} | \
                  {count} |"
             )?;
         }
-        for seen in self.ways.iter().filter(|seen| seen.documents_examined.is_some()) {
+        for seen in self
+            .ways
+            .iter()
+            .filter(|seen| seen.documents_examined.is_some())
+        {
             let count = |seen: Option<u64>| seen.unwrap_or_default();
             writeln!(
                 f,

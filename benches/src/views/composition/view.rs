@@ -1,4 +1,5 @@
-//! The document view of the comparison: filled through its real writer, asked through its real reader.
+//! The document view of the comparison: filled through its real writer, asked through its real
+//! reader.
 
 use std::sync::Arc;
 
@@ -34,15 +35,19 @@ pub struct LookedAt {
 
 impl FilledView {
     pub fn fill(place: &Place<'_>, backend: Backend, data: &Data) -> anyhow::Result<Self> {
-        let Store::Documents(store) = place.store(backend)? else { bail!("{backend:?} is no document view") };
+        let Store::Documents(store) = place.store(backend)? else {
+            bail!("{backend:?} is no document view")
+        };
         let opened = place.runtime.block_on(store.open(1))?;
         let mut writer = opened.writer;
         let mut positions = writer.positions()?;
-        let customers = data.customers.iter().map(|customer| ViewDocument::Customer(customer.clone().into()));
-        let orders = data
-            .orders
+        let customers = data
+            .customers
             .iter()
-            .map(|(order, created)| ViewDocument::Order(OrderDocument::of(order.clone(), created.clone())));
+            .map(|customer| ViewDocument::Customer(customer.clone().into()));
+        let orders = data.orders.iter().map(|(order, created)| {
+            ViewDocument::Order(OrderDocument::of(order.clone(), created.clone()))
+        });
         let all: Vec<ViewDocument> = customers.chain(orders).collect();
         for (commit, part) in (1..).zip(all.chunks(PER_COMMIT)) {
             for document in part {
@@ -56,11 +61,14 @@ impl FilledView {
             Backend::Mongodb => Some(place.mongodb()?),
             _ => None,
         };
-        Ok(FilledView { reader: opened.reader, database })
+        Ok(FilledView {
+            reader: opened.reader,
+            database,
+        })
     }
 
-    /// Asks once. An embedded view takes one trip; how many commands a server was asked, it tells itself
-    /// ([`looked_at`](FilledView::looked_at)).
+    /// Asks once. An embedded view takes one trip; how many commands a server was asked, it tells
+    /// itself ([`looked_at`](FilledView::looked_at)).
     pub async fn ask(&self, question: Question) -> anyhow::Result<Answer> {
         let query = CustomersQuery {
             since: Some(question.since),
@@ -71,12 +79,18 @@ impl FilledView {
         };
         let customers = self.reader.customers(query).await?.value.items;
         let rows = u64::try_from(customers.len())?;
-        Ok(Answer { customers, trips: 1, rows })
+        Ok(Answer {
+            customers,
+            trips: 1,
+            rows,
+        })
     }
 
     /// What the server does for one query, by its profiler; `None` for an embedded view.
     pub async fn looked_at(&self, question: Question) -> anyhow::Result<Option<LookedAt>> {
-        let Some(database) = &self.database else { return Ok(None) };
+        let Some(database) = &self.database else {
+            return Ok(None);
+        };
         database.run_command(doc! {"profile": 2}).await?;
         let asked = self.ask(question).await;
         database.run_command(doc! {"profile": 0}).await?;
@@ -90,7 +104,11 @@ impl FilledView {
             counts.sum()
         };
         let count = u64::try_from(commands.len()).context("commands")?;
-        Ok(Some(LookedAt { commands: count, documents: sum("docsExamined"), index_keys: sum("keysExamined") }))
+        Ok(Some(LookedAt {
+            commands: count,
+            documents: sum("docsExamined"),
+            index_keys: sum("keysExamined"),
+        }))
     }
 }
 

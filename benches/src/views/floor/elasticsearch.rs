@@ -1,4 +1,5 @@
-//! The floor of Elasticsearch: documents with the fields of the view's index, by `_bulk` and one refresh per batch.
+//! The floor of Elasticsearch: documents with the fields of the view's index, by `_bulk` and one
+//! refresh per batch.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -32,17 +33,27 @@ pub struct ElasticsearchFloor<'a> {
 impl<'a> ElasticsearchFloor<'a> {
     pub fn open(place: &'a Place<'a>) -> anyhow::Result<Self> {
         let index = format!("{}-orders-{FLOOR}", place.namespace);
-        Ok(ElasticsearchFloor { place, client: place.elasticsearch()?, index, analyzer: Analyzer::default() })
+        Ok(ElasticsearchFloor {
+            place,
+            client: place.elasticsearch()?,
+            index,
+            analyzer: Analyzer::default(),
+        })
     }
 
     /// The bodies of the requests of a batch.
     fn parts(&mut self, orders: &[OrderDocument]) -> anyhow::Result<Vec<Vec<u8>>> {
         let mut parts = vec![Vec::new()];
         for order in orders {
-            if parts.last().is_some_and(|part: &Vec<u8>| part.len() >= PART_BYTES) {
+            if parts
+                .last()
+                .is_some_and(|part: &Vec<u8>| part.len() >= PART_BYTES)
+            {
                 parts.push(Vec::new());
             }
-            let Some(part) = parts.last_mut() else { continue };
+            let Some(part) = parts.last_mut() else {
+                continue;
+            };
             serde_json::to_writer(&mut *part, &json!({"index": {"_id": order.order_id}}))?;
             part.push(b'\n');
             serde_json::to_writer(&mut *part, &document(&mut self.analyzer, order))?;
@@ -53,7 +64,17 @@ impl<'a> ElasticsearchFloor<'a> {
 
     async fn send(&self, path: &str, body: Option<impl Body>) -> anyhow::Result<()> {
         let filter = [("filter_path", "errors,_shards.failed")];
-        let answer = self.client.send(Method::Post, path, HeaderMap::new(), Some(&filter), body, Some(TIMEOUT)).await?;
+        let answer = self
+            .client
+            .send(
+                Method::Post,
+                path,
+                HeaderMap::new(),
+                Some(&filter),
+                body,
+                Some(TIMEOUT),
+            )
+            .await?;
         let status = answer.status_code();
         let said: Value = answer.json().await?;
         let failed = said.pointer("/errors") == Some(&Value::Bool(true));
@@ -67,8 +88,14 @@ fn document(analyzer: &mut Analyzer, order: &OrderDocument) -> Value {
     let (mut singulars, mut words) = (Vec::new(), Vec::new());
     let mut times: BTreeMap<String, u32> = BTreeMap::new();
     let mut count = 0;
-    let lines = order.lines.iter().flat_map(|line| [line.name.as_str(), line.sku.as_str()]);
-    for text in lines.chain(order.note.as_deref()).chain(order.customer_name.as_deref()) {
+    let lines = order
+        .lines
+        .iter()
+        .flat_map(|line| [line.name.as_str(), line.sku.as_str()]);
+    for text in lines
+        .chain(order.note.as_deref())
+        .chain(order.customer_name.as_deref())
+    {
         let (mut of_text, mut as_written) = (Vec::new(), Vec::new());
         for word in analyzer.words(text) {
             let singular = singular(&word.text).into_string();
@@ -84,7 +111,9 @@ fn document(analyzer: &mut Analyzer, order: &OrderDocument) -> Value {
     let length = points::length(count);
     let digits = times.iter().flat_map(|(word, times)| {
         let points = points::of_word(*times, length);
-        (0..POINT_BITS).filter(move |digit| points >> digit & 1 == 1).map(move |digit| format!("{digit}{word}"))
+        (0..POINT_BITS)
+            .filter(move |digit| points >> digit & 1 == 1)
+            .map(move |digit| format!("{digit}{word}"))
     });
     json!({
         "id": order.order_id,
@@ -102,7 +131,10 @@ fn document(analyzer: &mut Analyzer, order: &OrderDocument) -> Value {
 impl Floor for ElasticsearchFloor<'_> {
     fn write(&mut self, changed: &Changed) -> anyhow::Result<Duration> {
         let parts = self.parts(&changed.orders)?;
-        let (bulk, refresh) = (format!("/{}/_bulk", self.index), format!("/{}/_refresh", self.index));
+        let (bulk, refresh) = (
+            format!("/{}/_bulk", self.index),
+            format!("/{}/_refresh", self.index),
+        );
         self.place.runtime.block_on(async {
             let begun = Instant::now();
             for part in parts.into_iter().filter(|part| !part.is_empty()) {

@@ -1,5 +1,5 @@
-//! The floor of tantivy: documents with the fields of the view's index, added and committed by the bare writer with the
-//! settings of the view's own.
+//! The floor of tantivy: documents with the fields of the view's index, added and committed by the
+//! bare writer with the settings of the view's own.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -27,13 +27,24 @@ pub struct TantivyFloor {
 impl TantivyFloor {
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
         let index = Index::open_in_dir(folder.join(format!("search-{FLOOR}")))?;
-        index.tokenizers().register(&analyzer_name(&index)?, index_analyzer());
-        let options = IndexWriterOptions::builder().num_worker_threads(1).num_merge_threads(1);
+        index
+            .tokenizers()
+            .register(&analyzer_name(&index)?, index_analyzer());
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .num_merge_threads(1);
         let writer: IndexWriter =
             index.writer_with_options(options.memory_budget_per_thread(INDEXING_BYTES).build())?;
         writer.set_merge_policy(Box::new(merge_policy()));
-        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(TantivyFloor { index, writer, reader })
+        let reader = index
+            .reader_builder()
+            .reload_policy(ReloadPolicy::Manual)
+            .try_into()?;
+        Ok(TantivyFloor {
+            index,
+            writer,
+            reader,
+        })
     }
 
     fn field(&self, name: &str) -> anyhow::Result<Field> {
@@ -55,8 +66,14 @@ impl TantivyFloor {
         document.add_i64(self.field("created")?, order.creation_time.micros());
         document.add_i64(self.field("total")?, order.order_total.cents());
         let text = self.field(TEXT)?;
-        let lines = order.lines.iter().flat_map(|line| [line.name.as_str(), line.sku.as_str()]);
-        for value in lines.chain(order.note.as_deref()).chain(order.customer_name.as_deref()) {
+        let lines = order
+            .lines
+            .iter()
+            .flat_map(|line| [line.name.as_str(), line.sku.as_str()]);
+        for value in lines
+            .chain(order.note.as_deref())
+            .chain(order.customer_name.as_deref())
+        {
             document.add_text(text, value);
         }
         document.add_bytes(self.field("source")?, &serde_json::to_vec(order)?);
@@ -73,8 +90,14 @@ fn key(kind: u8, value: &[u8]) -> Vec<u8> {
 fn analyzer_name(index: &Index) -> anyhow::Result<String> {
     let schema = index.schema();
     let entry = schema.get_field_entry(schema.get_field(TEXT)?);
-    let FieldType::Str(options) = entry.field_type() else { bail!("the field {TEXT} of the index is no text") };
-    Ok(options.get_indexing_options().context("the text is not indexed")?.tokenizer().to_owned())
+    let FieldType::Str(options) = entry.field_type() else {
+        bail!("the field {TEXT} of the index is no text")
+    };
+    Ok(options
+        .get_indexing_options()
+        .context("the text is not indexed")?
+        .tokenizer()
+        .to_owned())
 }
 
 /// As the view's writer puts segments together by their size.

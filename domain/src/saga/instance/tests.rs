@@ -1,4 +1,5 @@
-//! Given a saga, when something comes in, then its effects and its state. Replies come twice and late.
+//! Given a saga, when something comes in, then its effects and its state. Replies come twice and
+//! late.
 
 use super::*;
 use crate::messages::{CustomerAnswer, NoCustomer};
@@ -11,7 +12,10 @@ fn at(micros: i64) -> Timestamp {
 }
 
 fn policy() -> SagaPolicy {
-    SagaPolicy { compensation_attempts: 3, ..SagaPolicy::default() }
+    SagaPolicy {
+        compensation_attempts: 3,
+        ..SagaPolicy::default()
+    }
 }
 
 fn pending() -> Order {
@@ -30,13 +34,21 @@ fn creating() -> Saga {
 
 fn cancelling() -> Saga {
     let mut order = pending();
-    order.apply(&OrderEvent::Approved(OrderApproved { customer_name: None }), at(2));
+    order.apply(
+        &OrderEvent::Approved(OrderApproved {
+            customer_name: None,
+        }),
+        at(2),
+    );
     order.apply(&OrderEvent::CancelRequested(NoDetails {}), at(3));
     Saga::begin(SagaKind::CancelOrder, &order, &policy(), at(10)).0
 }
 
 fn answer() -> CustomerAnswer {
-    CustomerAnswer { customer_name: "Ada Park".into(), customer_version: 2 }
+    CustomerAnswer {
+        customer_name: "Ada Park".into(),
+        customer_version: 2,
+    }
 }
 
 fn reserved() -> CustomerReply {
@@ -71,27 +83,50 @@ fn states(saga: &Saga) -> Vec<StepState> {
 fn a_new_order_asks_for_credit() {
     let (saga, effects) = Saga::begin(SagaKind::CreateOrder, &pending(), &policy(), at(10));
     assert_eq!(sends(&effects), ["customer.reserve-credit"]);
-    assert_eq!(states(&saga), [StepState::Done, StepState::Running, StepState::Remaining]);
+    assert_eq!(
+        states(&saga),
+        [StepState::Done, StepState::Running, StepState::Remaining]
+    );
     assert_eq!((saga.state, saga.version), (SagaState::Running, 1));
 }
 
 #[test]
 fn reserved_credit_approves_the_order_and_ends_the_saga() {
     let mut saga = creating();
-    assert_eq!(saga.replied(&reserved(), &policy(), at(20)), [Effect::Local(LocalStep::ApproveOrder)]);
-    assert_eq!((saga.state, saga.ended_at, saga.wake_at), (SagaState::Completed, Some(at(20)), None));
+    assert_eq!(
+        saga.replied(&reserved(), &policy(), at(20)),
+        [Effect::Local(LocalStep::ApproveOrder)]
+    );
+    assert_eq!(
+        (saga.state, saga.ended_at, saga.wake_at),
+        (SagaState::Completed, Some(at(20)), None)
+    );
     assert_eq!(saga.customer_version, Some(2));
 }
 
 #[test]
 fn a_refusal_rejects_the_order_with_its_reason() {
-    for (reply, reason) in
-        [(exceeded(), RejectionReason::InsufficientCredit), (not_found(), RejectionReason::UnknownCustomer)]
-    {
+    for (reply, reason) in [
+        (exceeded(), RejectionReason::InsufficientCredit),
+        (not_found(), RejectionReason::UnknownCustomer),
+    ] {
         let mut saga = creating();
-        assert_eq!(saga.replied(&reply, &policy(), at(20)), [Effect::Local(LocalStep::RejectOrder)]);
-        assert_eq!((saga.state, saga.reason), (SagaState::Compensated, Some(reason)));
-        assert_eq!(states(&saga), [StepState::Compensated, StepState::Failed, StepState::Remaining]);
+        assert_eq!(
+            saga.replied(&reply, &policy(), at(20)),
+            [Effect::Local(LocalStep::RejectOrder)]
+        );
+        assert_eq!(
+            (saga.state, saga.reason),
+            (SagaState::Compensated, Some(reason))
+        );
+        assert_eq!(
+            states(&saga),
+            [
+                StepState::Compensated,
+                StepState::Failed,
+                StepState::Remaining
+            ]
+        );
     }
 }
 
@@ -109,11 +144,24 @@ fn past_its_deadline_a_saga_releases_what_it_may_have_reserved_before_it_rejects
     let mut saga = creating();
     let late = saga.deadline;
     assert_eq!(saga.woken(&policy(), at(11)), [], "not yet");
-    assert_eq!(sends(&saga.woken(&policy(), late)), ["customer.release-credit"]);
+    assert_eq!(
+        sends(&saga.woken(&policy(), late)),
+        ["customer.release-credit"]
+    );
     assert_eq!(saga.state, SagaState::Compensating);
-    assert_eq!(saga.replied(&reserved(), &policy(), late), [], "the late reply is not the confirmation");
-    assert_eq!(saga.replied(&released(), &policy(), late), [Effect::Local(LocalStep::RejectOrder)]);
-    assert_eq!((saga.state, saga.reason), (SagaState::Compensated, Some(RejectionReason::TimedOut)));
+    assert_eq!(
+        saga.replied(&reserved(), &policy(), late),
+        [],
+        "the late reply is not the confirmation"
+    );
+    assert_eq!(
+        saga.replied(&released(), &policy(), late),
+        [Effect::Local(LocalStep::RejectOrder)]
+    );
+    assert_eq!(
+        (saga.state, saga.reason),
+        (SagaState::Compensated, Some(RejectionReason::TimedOut))
+    );
 }
 
 #[test]
@@ -122,13 +170,25 @@ fn an_unconfirmed_compensation_is_sent_again_then_shown_as_stuck_and_can_be_retr
     let _ = saga.cancelled(Some("stop".into()), &policy(), at(20));
     for _ in 1..policy().compensation_attempts {
         let wake = saga.wake_at.unwrap();
-        assert_eq!(sends(&saga.woken(&policy(), wake)), ["customer.release-credit"]);
+        assert_eq!(
+            sends(&saga.woken(&policy(), wake)),
+            ["customer.release-credit"]
+        );
     }
     let wake = saga.wake_at.unwrap();
     assert_eq!(saga.woken(&policy(), wake), []);
-    assert_eq!((saga.state, saga.wake_at, saga.ended_at), (SagaState::Stuck, None, None));
-    assert_eq!(sends(&saga.retried(&policy(), wake)), ["customer.release-credit"]);
-    assert_eq!(saga.replied(&released(), &policy(), wake), [Effect::Local(LocalStep::RejectOrder)]);
+    assert_eq!(
+        (saga.state, saga.wake_at, saga.ended_at),
+        (SagaState::Stuck, None, None)
+    );
+    assert_eq!(
+        sends(&saga.retried(&policy(), wake)),
+        ["customer.release-credit"]
+    );
+    assert_eq!(
+        saga.replied(&released(), &policy(), wake),
+        [Effect::Local(LocalStep::RejectOrder)]
+    );
     assert_eq!(saga.reason, Some(RejectionReason::CancelledByOperator));
 }
 
@@ -144,16 +204,25 @@ fn an_order_that_changed_meanwhile_is_not_approved_but_compensated() {
 #[test]
 fn a_cancel_releases_the_credit_then_confirms() {
     let mut saga = cancelling();
-    assert_eq!(saga.replied(&released(), &policy(), at(20)), [Effect::Local(LocalStep::ConfirmCancel)]);
+    assert_eq!(
+        saga.replied(&released(), &policy(), at(20)),
+        [Effect::Local(LocalStep::ConfirmCancel)]
+    );
     assert_eq!(saga.state, SagaState::Completed);
 }
 
 #[test]
 fn a_cancel_that_is_stopped_takes_the_credit_back_and_falls_back_to_approved() {
     let mut saga = cancelling();
-    assert_eq!(sends(&saga.cancelled(None, &policy(), at(20))), ["customer.restore-credit"]);
+    assert_eq!(
+        sends(&saga.cancelled(None, &policy(), at(20))),
+        ["customer.restore-credit"]
+    );
     assert_eq!(saga.replied(&released(), &policy(), at(21)), []);
-    assert_eq!(saga.replied(&reserved(), &policy(), at(22)), [Effect::Local(LocalStep::UndoCancel)]);
+    assert_eq!(
+        saga.replied(&reserved(), &policy(), at(22)),
+        [Effect::Local(LocalStep::UndoCancel)]
+    );
     assert_eq!(saga.state, SagaState::Compensated);
 }
 
@@ -161,7 +230,10 @@ fn a_cancel_that_is_stopped_takes_the_credit_back_and_falls_back_to_approved() {
 fn a_cancel_whose_credit_another_order_has_taken_stands() {
     let mut saga = cancelling();
     let _ = saga.cancelled(None, &policy(), at(20));
-    assert_eq!(saga.replied(&exceeded(), &policy(), at(22)), [Effect::Local(LocalStep::ConfirmCancel)]);
+    assert_eq!(
+        saga.replied(&exceeded(), &policy(), at(22)),
+        [Effect::Local(LocalStep::ConfirmCancel)]
+    );
     assert_eq!(saga.state, SagaState::Completed);
 }
 
@@ -170,11 +242,15 @@ fn stored_steps_read_back() {
     let mut saga = creating();
     let _ = saga.cancelled(Some("stop".into()), &policy(), at(20));
     let json = serde_json::to_string(&saga.steps).unwrap();
-    assert_eq!(serde_json::from_str::<Vec<StepRecord>>(&json).unwrap(), saga.steps);
+    assert_eq!(
+        serde_json::from_str::<Vec<StepRecord>>(&json).unwrap(),
+        saga.steps
+    );
 }
 
 proptest! {
-    /// Whatever comes in whatever order, a saga ends at most once, and its order gets exactly one last word.
+    /// Whatever comes in whatever order, a saga ends at most once, and its order gets exactly one
+    /// last word.
     #[test]
     fn a_saga_ends_once(kind in 0u8..2, inputs in proptest::collection::vec(0u8..7, 0..24)) {
         let mut saga = if kind == 0 { creating() } else { cancelling() };

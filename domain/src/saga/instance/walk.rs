@@ -1,7 +1,7 @@
 //! Walking a saga's steps: forwards to its end, or back over what has to be compensated.
 //!
-//! Local steps are taken at once, as many as follow each other; the walk halts at a remote one, until its reply. When to
-//! walk, and which way, is not decided here.
+//! Local steps are taken at once, as many as follow each other; the walk halts at a remote one,
+//! until its reply. When to walk, and which way, is not decided here.
 
 use super::{Effect, Saga, SagaPolicy};
 use crate::messages::{CreditRequest, CustomerCommand};
@@ -28,7 +28,8 @@ impl Saga {
         self.end(SagaState::Completed, now);
     }
 
-    /// Compensates the steps below `index`, last first: local ones at once, up to one that must be confirmed.
+    /// Compensates the steps below `index`, last first: local ones at once, up to one that must be
+    /// confirmed.
     pub(super) fn compensate_below(
         &mut self,
         index: usize,
@@ -40,10 +41,12 @@ impl Saga {
         self.attempts = 1;
         let steps = self.definition().steps;
         for (index, step) in steps.iter().enumerate().take(index).rev() {
-            let happened = self
-                .steps
-                .get(index)
-                .is_some_and(|record| matches!(record.state, StepState::Done | StepState::Running | StepState::Failed));
+            let happened = self.steps.get(index).is_some_and(|record| {
+                matches!(
+                    record.state,
+                    StepState::Done | StepState::Running | StepState::Failed
+                )
+            });
             match step.compensation.filter(|_| happened) {
                 None => {}
                 Some(Action::Local(local)) => {
@@ -51,7 +54,10 @@ impl Saga {
                     effects.push(Effect::Local(local));
                 }
                 Some(Action::Remote { command, .. }) => {
-                    let detail = self.steps.get(index).and_then(|record| record.detail.clone());
+                    let detail = self
+                        .steps
+                        .get(index)
+                        .and_then(|record| record.detail.clone());
                     self.mark(index, StepState::Running, now, detail);
                     self.wake_at = Some(now.after(policy.compensation_retry));
                     effects.push(Effect::Send(self.command(command)));
@@ -62,10 +68,21 @@ impl Saga {
         self.end(SagaState::Compensated, now);
     }
 
-    pub(super) fn attempt_again(&mut self, policy: &SagaPolicy, now: Timestamp, effects: &mut Vec<Effect>) {
-        let Some((_, step)) = self.running_step() else { return };
-        let Some(Action::Remote { command, .. }) = step.compensation else { return };
-        let delay = policy.compensation_retry.saturating_mul(2u32.saturating_pow(self.attempts.min(16)));
+    pub(super) fn attempt_again(
+        &mut self,
+        policy: &SagaPolicy,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some((_, step)) = self.running_step() else {
+            return;
+        };
+        let Some(Action::Remote { command, .. }) = step.compensation else {
+            return;
+        };
+        let delay = policy
+            .compensation_retry
+            .saturating_mul(2u32.saturating_pow(self.attempts.min(16)));
         self.attempts += 1;
         self.wake_at = Some(now.after(delay));
         effects.push(Effect::Send(self.command(command)));
@@ -77,19 +94,36 @@ impl Saga {
         self.wake_at = None;
     }
 
-    pub(super) fn mark(&mut self, index: usize, state: StepState, now: Timestamp, detail: Option<String>) {
+    pub(super) fn mark(
+        &mut self,
+        index: usize,
+        state: StepState,
+        now: Timestamp,
+        detail: Option<String>,
+    ) {
         if let Some(record) = self.steps.get_mut(index) {
-            *record = StepRecord { state, at: Some(now), detail };
+            *record = StepRecord {
+                state,
+                at: Some(now),
+                detail,
+            };
         }
     }
 
     pub(super) fn running_step(&self) -> Option<(usize, &'static Step)> {
-        let index = self.steps.iter().position(|record| record.state == StepState::Running)?;
+        let index = self
+            .steps
+            .iter()
+            .position(|record| record.state == StepState::Running)?;
         self.definition().steps.get(index).map(|step| (index, step))
     }
 
     fn command(&self, command: RemoteCommand) -> CustomerCommand {
-        let request = CreditRequest { order_id: self.order_id, amount: self.amount, saga_id: self.id };
+        let request = CreditRequest {
+            order_id: self.order_id,
+            amount: self.amount,
+            saga_id: self.id,
+        };
         match command {
             RemoteCommand::ReserveCredit => CustomerCommand::ReserveCredit(request),
             RemoteCommand::ReleaseCredit => CustomerCommand::ReleaseCredit(request),

@@ -1,4 +1,5 @@
-//! How events become visible: versions, repeats, the two topics against each other, crashes, whole documents.
+//! How events become visible: versions, repeats, the two topics against each other, crashes, whole
+//! documents.
 
 use domain::{Money, OrderState, Service};
 use store::{Log as _, Message, Positions};
@@ -54,10 +55,17 @@ pub(crate) fn an_old_state_replaces_no_newer_one(case: &mut Case) {
     case.project();
     // A writer that has forgotten everything takes the first event again; the store does not.
     case.crash();
-    let first = case.shop.log.history(events[0].source, events[0].entity, 1, 1);
+    let first = case
+        .shop
+        .log
+        .history(events[0].source, events[0].entity, 1, 1);
     let first = case.runtime.block_on(first).unwrap().remove(0);
     assert_eq!(case.apply(&first), Applied::Taken);
-    let source = domain::ShardId::of(Service::Customers, Uuid::from_u128(1), crate::testing::SHARDS);
+    let source = domain::ShardId::of(
+        Service::Customers,
+        Uuid::from_u128(1),
+        crate::testing::SHARDS,
+    );
     let history = case.shop.log.history(source, Uuid::from_u128(1), 1, 1);
     let first = case.runtime.block_on(history).unwrap().remove(0);
     assert_eq!(case.apply(&first), Applied::Taken);
@@ -70,12 +78,23 @@ pub(crate) fn an_order_of_an_unknown_customer_makes_no_customer(case: &mut Case)
     case.shop.advance(10, 1);
     case.project();
     assert!(case.customer(1).is_none());
-    assert_eq!((case.count(), case.names(CustomersQuery::default())), (0, vec![]));
-    let query = CustomersQuery { order_state: Some(OrderState::Approved), ..CustomersQuery::default() };
+    assert_eq!(
+        (case.count(), case.names(CustomersQuery::default())),
+        (0, vec![])
+    );
+    let query = CustomersQuery {
+        order_state: Some(OrderState::Approved),
+        ..CustomersQuery::default()
+    };
     assert!(case.names(query).is_empty());
-    let orders = case.reader().customer_orders(super::customer_id(1), Default::default());
+    let orders = case
+        .reader()
+        .customer_orders(super::customer_id(1), Default::default());
     assert!(case.runtime.block_on(orders).unwrap().value.is_none());
-    assert_eq!(case.versions(&[(Service::Customers, 1), (Service::Orders, 10)]), [0, 2]);
+    assert_eq!(
+        case.versions(&[(Service::Customers, 1), (Service::Orders, 10)]),
+        [0, 2]
+    );
     assert_eq!(case.order(10).unwrap().state, OrderState::Approved);
 }
 
@@ -116,24 +135,35 @@ fn busy(case: &mut Case) {
     }
     for number in 10..150 {
         let customer = if number < 130 { 1 } else { 1 + number % 4 };
-        case.shop.create_order(number, customer, 100 + i64::try_from(number).unwrap());
+        case.shop
+            .create_order(number, customer, 100 + i64::try_from(number).unwrap());
         case.shop.reserve(customer, number, 1);
         for step in 0..number % 4 {
-            case.shop.advance(number, u8::try_from((number + step) % 3).unwrap());
+            case.shop
+                .advance(number, u8::try_from((number + step) % 3).unwrap());
         }
     }
 }
 
-pub(crate) fn whatever_the_order_of_the_topics_and_wherever_it_crashes_the_end_is_the_same(case: &mut Case) {
+pub(crate) fn whatever_the_order_of_the_topics_and_wherever_it_crashes_the_end_is_the_same(
+    case: &mut Case,
+) {
     busy(case);
     let orders = case.waiting(&[Service::Orders]);
     let customers = case.waiting(&[Service::Customers]);
-    // Orders run ahead, then customers do; batches are cut anywhere, and some are written without their positions.
+    // Orders run ahead, then customers do; batches are cut anywhere, and some are written without
+    // their positions.
     let mut rest = (&orders[..], &customers[..]);
     let mut step = 0;
     while !rest.0.is_empty() || !rest.1.is_empty() {
         let (of_orders, of_customers) = if step % 2 == 0 { (60, 7) } else { (9, 40) };
-        let batch: Vec<_> = rest.0.iter().take(of_orders).chain(rest.1.iter().take(of_customers)).cloned().collect();
+        let batch: Vec<_> = rest
+            .0
+            .iter()
+            .take(of_orders)
+            .chain(rest.1.iter().take(of_customers))
+            .cloned()
+            .collect();
         let before = case.positions.clone();
         case.take(&batch);
         if step % 3 == 0 {
@@ -148,13 +178,18 @@ pub(crate) fn whatever_the_order_of_the_topics_and_wherever_it_crashes_the_end_i
         if step % 3 == 1 {
             case.crash();
         }
-        rest = (&rest.0[of_orders.min(rest.0.len())..], &rest.1[of_customers.min(rest.1.len())..]);
+        rest = (
+            &rest.0[of_orders.min(rest.0.len())..],
+            &rest.1[of_customers.min(rest.1.len())..],
+        );
         step += 1;
     }
     case.assert_shows_the_shop();
 }
 
-pub(crate) fn a_batch_written_whose_positions_are_not_stored_is_written_again_without_effect(case: &mut Case) {
+pub(crate) fn a_batch_written_whose_positions_are_not_stored_is_written_again_without_effect(
+    case: &mut Case,
+) {
     busy(case);
     for _ in 0..2 {
         case.take(&case.waiting(&Service::ALL));
@@ -177,14 +212,21 @@ pub(crate) fn an_unknown_event_advances_the_version_alone(case: &mut Case) {
         let entity = Uuid::from_u128(if service == Service::Orders { 10 } else { 1 });
         let source = domain::ShardId::of(service, entity, crate::testing::SHARDS);
         let mut event = decode(&order);
-        (event.source, event.entity, event.version, event.payload) = (source, entity, 2, Payload::Unknown);
+        (event.source, event.entity, event.version, event.payload) =
+            (source, entity, 2, Payload::Unknown);
         assert_eq!(case.writer().apply(&event).unwrap(), Applied::Taken);
     }
     case.commit();
-    assert_eq!(case.versions(&[(Service::Orders, 10), (Service::Customers, 1)]), [2, 2]);
+    assert_eq!(
+        case.versions(&[(Service::Orders, 10), (Service::Customers, 1)]),
+        [2, 2]
+    );
     let shown = case.customer(1).unwrap();
     assert_eq!((shown.customer.version, shown.orders[0].version), (2, 2));
-    assert_eq!((shown.orders[0].state, case.order(10).unwrap().version), (OrderState::Pending, 2));
+    assert_eq!(
+        (shown.orders[0].state, case.order(10).unwrap().version),
+        (OrderState::Pending, 2)
+    );
 }
 
 pub(crate) fn an_event_out_of_place_is_damage_and_changes_nothing(case: &mut Case) {
@@ -193,11 +235,17 @@ pub(crate) fn an_event_out_of_place_is_damage_and_changes_nothing(case: &mut Cas
     case.project();
     let mut again = decode(&created);
     again.version = 2;
-    assert!(matches!(case.writer().apply(&again), Err(ViewError::Corrupt { .. })));
+    assert!(matches!(
+        case.writer().apply(&again),
+        Err(ViewError::Corrupt { .. })
+    ));
     let mut foreign = again.clone();
     foreign.entity = Uuid::from_u128(11);
     (foreign.version, foreign.payload) = (1, Payload::Unknown);
-    assert!(matches!(case.writer().apply(&foreign), Err(ViewError::Corrupt { .. })));
+    assert!(matches!(
+        case.writer().apply(&foreign),
+        Err(ViewError::Corrupt { .. })
+    ));
     case.commit();
     case.assert_shows_the_shop();
     assert!(case.order(11).is_none());
@@ -209,26 +257,49 @@ pub(crate) fn whole_documents_replace_what_there_is_and_events_go_on_from_them(c
     case.project();
     let order = order_document(&case.shop.orders[&Uuid::from_u128(10)]);
     let customer = crate::CustomerDocument::from(case.shop.customers[&Uuid::from_u128(1)].clone());
-    // Over the same version, over a newer one, over what is committed and what is not, over nothing.
+    // Over the same version, over a newer one, over what is committed and what is not, over
+    // nothing.
     for (version, committed) in [(1, true), (9, true), (9, false)] {
-        let wrong = crate::OrderDocument { version, state: OrderState::Shipped, note: None, ..order.clone() };
+        let wrong = crate::OrderDocument {
+            version,
+            state: OrderState::Shipped,
+            note: None,
+            ..order.clone()
+        };
         case.writer().put(&Document::Order(wrong)).unwrap();
         let available_credit = Money::from_cents(1);
-        let wrong = crate::CustomerDocument { version, available_credit, name: "Bo".into(), ..customer.clone() };
+        let wrong = crate::CustomerDocument {
+            version,
+            available_credit,
+            name: "Bo".into(),
+            ..customer.clone()
+        };
         case.writer().put(&Document::Customer(wrong)).unwrap();
         if committed {
             case.commit();
             assert_eq!(case.customer(1).unwrap().customer.name, "Bo");
-            assert_eq!(case.customer(1).unwrap().orders[0].state, OrderState::Shipped);
+            assert_eq!(
+                case.customer(1).unwrap().orders[0].state,
+                OrderState::Shipped
+            );
             assert_eq!(case.order(10).unwrap().version, version);
         }
-        case.writer().put(&Document::Customer(customer.clone())).unwrap();
+        case.writer()
+            .put(&Document::Customer(customer.clone()))
+            .unwrap();
         case.writer().put(&Document::Order(order.clone())).unwrap();
         case.commit();
         case.assert_shows_the_shop();
-        assert_eq!(case.names(CustomersQuery { name: Some("ada".into()), ..Default::default() }), ["Ada"]);
+        assert_eq!(
+            case.names(CustomersQuery {
+                name: Some("ada".into()),
+                ..Default::default()
+            }),
+            ["Ada"]
+        );
     }
-    // What was put and not committed is lost by a crash; events go on from what was put over nothing.
+    // What was put and not committed is lost by a crash; events go on from what was put over
+    // nothing.
     case.shop.create_order(20, 1, 100);
     let other = order_document(&case.shop.orders[&Uuid::from_u128(20)]);
     case.writer().put(&Document::Order(other.clone())).unwrap();

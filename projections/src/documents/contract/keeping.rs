@@ -1,5 +1,5 @@
-//! What a store keeps besides the documents: its catalog, its generations apart from each other, who is in quarantine;
-//! and how all of it is read by an auditor.
+//! What a store keeps besides the documents: its catalog, its generations apart from each other,
+//! who is in quarantine; and how all of it is read by an auditor.
 
 use domain::{Service, ShardId, Timestamp};
 use store::Positions;
@@ -12,22 +12,60 @@ use crate::generations::{BuildFrom, Catalog, Generation, Stage};
 
 fn generation(number: u32) -> Generation {
     let begun_at = Timestamp::from_micros(i64::from(number));
-    Generation { number, definition: 1, from: BuildFrom::History, stage: Stage::Ready, begun_at, replaced_at: None }
+    Generation {
+        number,
+        definition: 1,
+        from: BuildFrom::History,
+        stage: Stage::Ready,
+        begun_at,
+        replaced_at: None,
+    }
 }
 
 pub(crate) fn the_catalog_saved_last_is_read_back(case: &mut Case) {
-    assert_eq!(case.runtime.block_on(case.store.catalog()).unwrap(), Catalog::default());
+    assert_eq!(
+        case.runtime.block_on(case.store.catalog()).unwrap(),
+        Catalog::default()
+    );
     drop(case.runtime.block_on(case.store.open(2)).unwrap());
     for catalog in [
-        Catalog { live: None, generations: vec![generation(1)], newest: 1, bound: Vec::new() },
-        Catalog { live: Some(1), generations: vec![generation(1)], newest: 1, bound: Vec::new() },
-        Catalog { live: Some(2), generations: vec![generation(1), generation(2)], newest: 2, bound: Vec::new() },
-        Catalog { live: Some(1), generations: vec![generation(1), generation(2)], newest: 2, bound: Vec::new() },
-        Catalog { live: None, generations: vec![generation(2)], newest: 2, bound: Vec::new() },
+        Catalog {
+            live: None,
+            generations: vec![generation(1)],
+            newest: 1,
+            bound: Vec::new(),
+        },
+        Catalog {
+            live: Some(1),
+            generations: vec![generation(1)],
+            newest: 1,
+            bound: Vec::new(),
+        },
+        Catalog {
+            live: Some(2),
+            generations: vec![generation(1), generation(2)],
+            newest: 2,
+            bound: Vec::new(),
+        },
+        Catalog {
+            live: Some(1),
+            generations: vec![generation(1), generation(2)],
+            newest: 2,
+            bound: Vec::new(),
+        },
+        Catalog {
+            live: None,
+            generations: vec![generation(2)],
+            newest: 2,
+            bound: Vec::new(),
+        },
     ] {
         case.runtime.block_on(case.store.save(&catalog)).unwrap();
         case.crash();
-        assert_eq!(case.runtime.block_on(case.store.catalog()).unwrap(), catalog);
+        assert_eq!(
+            case.runtime.block_on(case.store.catalog()).unwrap(),
+            catalog
+        );
     }
 }
 
@@ -42,24 +80,43 @@ pub(crate) fn generations_are_apart_and_a_discarded_one_begins_empty(case: &mut 
     let reached = Positions::from([(order.source, 77)]);
     second.writer.commit(&reached).unwrap();
     second.writer.finish().unwrap();
-    let seen = case.runtime.block_on(second.reader.count_customers()).unwrap();
+    let seen = case
+        .runtime
+        .block_on(second.reader.count_customers())
+        .unwrap();
     assert_eq!((seen.value, seen.positions), (0, reached.clone()));
     assert_eq!((case.count(), case.order(10)), (1, None));
     assert!(case.writer().quarantined(10).unwrap().is_empty());
-    assert_eq!(case.versions(&[(Service::Customers, 1), (Service::Orders, 10)]), [1, 0]);
+    assert_eq!(
+        case.versions(&[(Service::Customers, 1), (Service::Orders, 10)]),
+        [1, 0]
+    );
     drop(second);
     let mut second = case.runtime.block_on(case.store.open(2)).unwrap();
     assert_eq!(second.writer.positions().unwrap(), reached);
     drop(second);
     for _ in 0..2 {
         case.runtime.block_on(case.store.discard(2)).unwrap();
-        assert!(case.runtime.block_on(case.store.audit(2)).unwrap().is_none());
+        assert!(
+            case.runtime
+                .block_on(case.store.audit(2))
+                .unwrap()
+                .is_none()
+        );
     }
     let mut second = case.runtime.block_on(case.store.open(2)).unwrap();
     assert!(second.writer.positions().unwrap().is_empty());
     assert!(second.writer.quarantined(10).unwrap().is_empty());
-    let asked = [(Service::Orders, order.entity), (Service::Customers, customer.entity)];
-    assert_eq!(case.runtime.block_on(second.versions.versions_of(&asked)).unwrap(), [0, 0]);
+    let asked = [
+        (Service::Orders, order.entity),
+        (Service::Customers, customer.entity),
+    ];
+    assert_eq!(
+        case.runtime
+            .block_on(second.versions.versions_of(&asked))
+            .unwrap(),
+        [0, 0]
+    );
     case.assert_shows_the_customers();
 }
 
@@ -77,23 +134,41 @@ fn parked(number: u128, cause: &str) -> QuarantinedEntity {
 pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(case: &mut Case) {
     case.writer().quarantine(&parked(1, "first")).unwrap();
     case.crash();
-    assert!(case.writer().quarantined(10).unwrap().is_empty(), "it was not committed");
+    assert!(
+        case.writer().quarantined(10).unwrap().is_empty(),
+        "it was not committed"
+    );
     for (number, cause) in [(1, "first"), (2, "other"), (1, "second")] {
         case.writer().quarantine(&parked(number, cause)).unwrap();
     }
-    let customer = QuarantinedEntity { source: ShardId::new(Service::Customers, 0), ..parked(1, "a customer") };
+    let customer = QuarantinedEntity {
+        source: ShardId::new(Service::Customers, 0),
+        ..parked(1, "a customer")
+    };
     case.writer().quarantine(&customer).unwrap();
     case.commit();
     case.crash();
-    let mut causes: Vec<_> = case.writer().quarantined(10).unwrap().into_iter().map(|entity| entity.cause).collect();
+    let mut causes: Vec<_> = case
+        .writer()
+        .quarantined(10)
+        .unwrap()
+        .into_iter()
+        .map(|entity| entity.cause)
+        .collect();
     causes.sort();
     assert_eq!(causes, ["a customer", "other", "second"]);
     assert_eq!(case.writer().quarantined(1).unwrap().len(), 1);
     // Taken out and put in again before the commit: the last word counts.
-    case.writer().release(Service::Orders, Uuid::from_u128(2)).unwrap();
+    case.writer()
+        .release(Service::Orders, Uuid::from_u128(2))
+        .unwrap();
     case.writer().quarantine(&parked(2, "again")).unwrap();
-    case.writer().release(Service::Orders, Uuid::from_u128(1)).unwrap();
-    case.writer().release(Service::Customers, Uuid::from_u128(1)).unwrap();
+    case.writer()
+        .release(Service::Orders, Uuid::from_u128(1))
+        .unwrap();
+    case.writer()
+        .release(Service::Customers, Uuid::from_u128(1))
+        .unwrap();
     case.commit();
     case.crash();
     assert_eq!(case.writer().quarantined(10).unwrap(), [parked(2, "again")]);
@@ -103,7 +178,8 @@ pub(crate) fn an_audit_reads_every_document_of_a_range_once(case: &mut Case) {
     let step = u128::MAX / 6;
     for number in 1..=5 {
         case.shop.create_customer(number * step, "Ada");
-        case.shop.create_order(number * step + 1, number * step, 700);
+        case.shop
+            .create_order(number * step + 1, number * step, 700);
     }
     // Of nobody the view knows.
     case.shop.create_order(7, 8, 700);
@@ -114,28 +190,82 @@ pub(crate) fn an_audit_reads_every_document_of_a_range_once(case: &mut Case) {
     case.project();
     let id = |number: u128| Some(Uuid::from_u128(number * step));
     for (range, expected) in [
-        (IdRange { after: None, up_to: None }, vec![1, 2, 3, 4, 5]),
-        (IdRange { after: id(1), up_to: id(3) }, vec![2, 3]),
-        (IdRange { after: id(5), up_to: None }, vec![]),
-        (IdRange { after: Some(Uuid::max()), up_to: None }, vec![]),
-        (IdRange { after: None, up_to: id(2) }, vec![1, 2]),
+        (
+            IdRange {
+                after: None,
+                up_to: None,
+            },
+            vec![1, 2, 3, 4, 5],
+        ),
+        (
+            IdRange {
+                after: id(1),
+                up_to: id(3),
+            },
+            vec![2, 3],
+        ),
+        (
+            IdRange {
+                after: id(5),
+                up_to: None,
+            },
+            vec![],
+        ),
+        (
+            IdRange {
+                after: Some(Uuid::max()),
+                up_to: None,
+            },
+            vec![],
+        ),
+        (
+            IdRange {
+                after: None,
+                up_to: id(2),
+            },
+            vec![1, 2],
+        ),
     ] {
         let slice = case.runtime.block_on(audit.customers(range)).unwrap();
-        let found: Vec<u128> = slice.documents.iter().map(|customer| customer.id.as_u128() / step).collect();
+        let found: Vec<u128> = slice
+            .documents
+            .iter()
+            .map(|customer| customer.id.as_u128() / step)
+            .collect();
         assert_eq!(found, expected);
-        assert_eq!((slice.positions, slice.quarantined.len()), (case.positions.clone(), 1));
+        assert_eq!(
+            (slice.positions, slice.quarantined.len()),
+            (case.positions.clone(), 1)
+        );
         for stored in slice.documents {
             assert_eq!(stored.document.unwrap().customer_id.0, stored.id);
         }
     }
-    let range = IdRange { after: id(1), up_to: Some(Uuid::from_u128(3 * step + 1)) };
+    let range = IdRange {
+        after: id(1),
+        up_to: Some(Uuid::from_u128(3 * step + 1)),
+    };
     let slice = case.runtime.block_on(audit.orders(range)).unwrap();
-    let found: Vec<_> = slice.documents.iter().map(|order| (order.stored.id.as_u128(), order.version)).collect();
+    let found: Vec<_> = slice
+        .documents
+        .iter()
+        .map(|order| (order.stored.id.as_u128(), order.version))
+        .collect();
     assert_eq!(found, [(step + 1, 1), (2 * step + 1, 2), (3 * step + 1, 1)]);
-    assert_eq!((slice.positions, slice.quarantined), (case.positions.clone(), vec![parked(1, "bad")]));
+    assert_eq!(
+        (slice.positions, slice.quarantined),
+        (case.positions.clone(), vec![parked(1, "bad")])
+    );
     for order in slice.documents {
         assert_eq!((order.hits, order.total_cents), (1, 700));
         assert_eq!(order.stored.document.unwrap().order_id.0, order.stored.id);
     }
-    assert_eq!(case.runtime.block_on(audit.orders(IdRange::default())).unwrap().documents.len(), 6);
+    assert_eq!(
+        case.runtime
+            .block_on(audit.orders(IdRange::default()))
+            .unwrap()
+            .documents
+            .len(),
+        6
+    );
 }

@@ -17,16 +17,28 @@ pub(crate) fn a_customer_shows_its_newest_orders_bounded_and_in_order(case: &mut
     }
     case.project();
     case.assert_shows_the_shop();
-    let few = case.runtime.block_on(case.reader().customer(customer_id(1), 7)).unwrap().value.unwrap();
+    let few = case
+        .runtime
+        .block_on(case.reader().customer(customer_id(1), 7))
+        .unwrap()
+        .value
+        .unwrap();
     assert_eq!(few.orders, case.customer(1).unwrap().orders[..7]);
 }
 
 pub(crate) fn customers_are_found_by_name_and_time(case: &mut Case) {
-    for (number, name) in [(1, "Ada Park"), (2, "ÉMILE Zola"), (3, "Ada O'Neil 100% $5 (a|b).*\u{1}")] {
+    for (number, name) in [
+        (1, "Ada Park"),
+        (2, "ÉMILE Zola"),
+        (3, "Ada O'Neil 100% $5 (a|b).*\u{1}"),
+    ] {
         case.shop.create_customer(number, name);
     }
     case.project();
-    let named = |name: &str| CustomersQuery { name: Some(name.to_owned()), ..CustomersQuery::default() };
+    let named = |name: &str| CustomersQuery {
+        name: Some(name.to_owned()),
+        ..CustomersQuery::default()
+    };
     for (name, count) in [
         ("ada", 2),
         ("PARK ada", 1),
@@ -48,17 +60,43 @@ pub(crate) fn customers_are_found_by_name_and_time(case: &mut Case) {
         assert_eq!(case.names(named(name)).len(), count, "{name:?}");
     }
     let newest = case.found(CustomersQuery::default());
-    assert!(newest.is_sorted_by(|a, b| (a.creation_time, a.customer_id) > (b.creation_time, b.customer_id)));
+    assert!(
+        newest.is_sorted_by(
+            |a, b| (a.creation_time, a.customer_id) > (b.creation_time, b.customer_id)
+        )
+    );
     let since = Some(newest[0].creation_time);
-    assert!(case.names(CustomersQuery { since, ..CustomersQuery::default() }).is_empty());
-    let before_all = newest.iter().map(|customer| customer.creation_time.micros()).min().unwrap() - 1;
+    assert!(
+        case.names(CustomersQuery {
+            since,
+            ..CustomersQuery::default()
+        })
+        .is_empty()
+    );
+    let before_all = newest
+        .iter()
+        .map(|customer| customer.creation_time.micros())
+        .min()
+        .unwrap()
+        - 1;
     let since = Some(domain::Timestamp::from_micros(before_all));
-    assert_eq!(case.names(CustomersQuery { since, ..CustomersQuery::default() }).len(), 3);
+    assert_eq!(
+        case.names(CustomersQuery {
+            since,
+            ..CustomersQuery::default()
+        })
+        .len(),
+        3
+    );
     assert_eq!(case.count(), 3);
 }
 
 fn with_order(cents: Option<i64>, order_state: Option<OrderState>) -> CustomersQuery {
-    CustomersQuery { min_order_total: cents.map(Money::from_cents), order_state, ..CustomersQuery::default() }
+    CustomersQuery {
+        min_order_total: cents.map(Money::from_cents),
+        order_state,
+        ..CustomersQuery::default()
+    }
 }
 
 pub(crate) fn customers_are_found_by_one_order_that_is_all_that_is_asked_for(case: &mut Case) {
@@ -75,10 +113,24 @@ pub(crate) fn customers_are_found_by_one_order_that_is_all_that_is_asked_for(cas
     assert_eq!(case.names(with_order(Some(9_000), None)), ["Ada Park"]);
     assert_eq!(case.names(with_order(Some(7_000), None)).len(), 2);
     assert_eq!(case.names(with_order(Some(9_001), None)).len(), 0);
-    assert_eq!(case.names(with_order(None, Some(OrderState::Rejected))), ["Ada Park"]);
-    assert_eq!(case.names(with_order(None, Some(OrderState::Pending))).len(), 2);
-    assert_eq!(case.names(with_order(Some(6_000), Some(OrderState::Pending))), ["Zola"]);
-    assert_eq!(case.names(with_order(None, Some(OrderState::Shipped))).len(), 0);
+    assert_eq!(
+        case.names(with_order(None, Some(OrderState::Rejected))),
+        ["Ada Park"]
+    );
+    assert_eq!(
+        case.names(with_order(None, Some(OrderState::Pending)))
+            .len(),
+        2
+    );
+    assert_eq!(
+        case.names(with_order(Some(6_000), Some(OrderState::Pending))),
+        ["Zola"]
+    );
+    assert_eq!(
+        case.names(with_order(None, Some(OrderState::Shipped)))
+            .len(),
+        0
+    );
 }
 
 pub(crate) fn customers_are_found_by_orders_that_they_show_no_longer(case: &mut Case) {
@@ -92,11 +144,25 @@ pub(crate) fn customers_are_found_by_orders_that_they_show_no_longer(case: &mut 
     }
     case.project();
     let shown = case.customer(1).unwrap().orders;
-    assert!(shown.len() == 100 && shown.iter().all(|order| order.order_id.0.as_u128() != numbers[0]));
+    assert!(
+        shown.len() == 100
+            && shown
+                .iter()
+                .all(|order| order.order_id.0.as_u128() != numbers[0])
+    );
     assert_eq!(case.names(with_order(Some(9_000), None)), ["Ada Park"]);
-    assert_eq!(case.names(with_order(Some(9_000), Some(OrderState::Rejected))), ["Ada Park"]);
-    assert!(case.names(with_order(Some(101), Some(OrderState::Pending))).is_empty());
-    assert_eq!(case.versions(&[(Service::Orders, numbers[0]), (Service::Orders, 7)]), [2, 0]);
+    assert_eq!(
+        case.names(with_order(Some(9_000), Some(OrderState::Rejected))),
+        ["Ada Park"]
+    );
+    assert!(
+        case.names(with_order(Some(101), Some(OrderState::Pending)))
+            .is_empty()
+    );
+    assert_eq!(
+        case.versions(&[(Service::Orders, numbers[0]), (Service::Orders, 7)]),
+        [2, 0]
+    );
 }
 
 pub(crate) fn customers_with_a_rare_or_a_common_order_are_found_among_many(case: &mut Case) {
@@ -114,15 +180,37 @@ pub(crate) fn customers_with_a_rare_or_a_common_order_are_found_among_many(case:
     assert_eq!(found_by(case, with_order(None, rejected)), [7, 900]);
     assert_eq!(found_by(case, with_order(Some(801), rejected)), [900]);
     assert_eq!(found_by(case, with_order(Some(901), rejected)), [0; 0]);
-    assert_eq!(found_by(case, with_order(None, Some(OrderState::Shipped))), [0; 0]);
-    let one = CustomersQuery { limit: 1, ..with_order(None, rejected) };
-    let page = case.runtime.block_on(case.reader().customers(one.clone())).unwrap().value;
-    let next =
-        case.runtime.block_on(case.reader().customers(CustomersQuery { cursor: page.next, ..one })).unwrap().value;
-    let mut both = [page.items[0].customer_id.0.as_u128(), next.items[0].customer_id.0.as_u128()];
+    assert_eq!(
+        found_by(case, with_order(None, Some(OrderState::Shipped))),
+        [0; 0]
+    );
+    let one = CustomersQuery {
+        limit: 1,
+        ..with_order(None, rejected)
+    };
+    let page = case
+        .runtime
+        .block_on(case.reader().customers(one.clone()))
+        .unwrap()
+        .value;
+    let next = case
+        .runtime
+        .block_on(case.reader().customers(CustomersQuery {
+            cursor: page.next,
+            ..one
+        }))
+        .unwrap()
+        .value;
+    let mut both = [
+        page.items[0].customer_id.0.as_u128(),
+        next.items[0].customer_id.0.as_u128(),
+    ];
     both.sort_unstable();
     assert_eq!((both, next.next), ([7, 900], None));
-    let pending = case.reader().customers(CustomersQuery { limit: 200, ..with_order(None, Some(OrderState::Pending)) });
+    let pending = case.reader().customers(CustomersQuery {
+        limit: 200,
+        ..with_order(None, Some(OrderState::Pending))
+    });
     let newest = case.runtime.block_on(pending).unwrap().value;
     assert_eq!((newest.items.len(), newest.next.is_some()), (200, true));
     // Many orders of one old customer.
@@ -135,16 +223,29 @@ pub(crate) fn customers_with_a_rare_or_a_common_order_are_found_among_many(case:
 }
 
 fn found_by(case: &Case, query: CustomersQuery) -> Vec<u128> {
-    let mut found: Vec<u128> = case.found(query).iter().map(|found| found.customer_id.0.as_u128()).collect();
+    let mut found: Vec<u128> = case
+        .found(query)
+        .iter()
+        .map(|found| found.customer_id.0.as_u128())
+        .collect();
     found.sort_unstable();
     found
 }
 
 /// Numbers of orders that lie in one shard, so that their times are in their order.
 pub(super) fn orders_of_one_shard(count: usize) -> Vec<u128> {
-    let shard = |number: &u128| domain::ShardId::of(Service::Orders, Uuid::from_u128(*number), crate::testing::SHARDS);
+    let shard = |number: &u128| {
+        domain::ShardId::of(
+            Service::Orders,
+            Uuid::from_u128(*number),
+            crate::testing::SHARDS,
+        )
+    };
     let first = shard(&1_000);
-    (1_000..).filter(|number| shard(number) == first).take(count).collect()
+    (1_000..)
+        .filter(|number| shard(number) == first)
+        .take(count)
+        .collect()
 }
 
 pub(crate) fn pages_of_customers_lose_and_repeat_nothing(case: &mut Case) {
@@ -153,12 +254,24 @@ pub(crate) fn pages_of_customers_lose_and_repeat_nothing(case: &mut Case) {
         case.shop.create_order(100 + number, number, 500);
     }
     case.project();
-    for query in [CustomersQuery::default(), with_order(Some(500), None), with_order(None, Some(OrderState::Pending))] {
+    for query in [
+        CustomersQuery::default(),
+        with_order(Some(500), None),
+        with_order(None, Some(OrderState::Pending)),
+    ] {
         let mut seen = Vec::new();
         let mut cursor = None;
         loop {
-            let query = CustomersQuery { limit: 7, cursor, ..query.clone() };
-            let page = case.runtime.block_on(case.reader().customers(query)).unwrap().value;
+            let query = CustomersQuery {
+                limit: 7,
+                cursor,
+                ..query.clone()
+            };
+            let page = case
+                .runtime
+                .block_on(case.reader().customers(query))
+                .unwrap()
+                .value;
             seen.extend(page.items);
             cursor = page.next;
             if cursor.is_none() {
@@ -168,11 +281,15 @@ pub(crate) fn pages_of_customers_lose_and_repeat_nothing(case: &mut Case) {
             case.project();
         }
         assert_eq!(seen.len(), 45);
-        assert!(seen.is_sorted_by(|a, b| (a.creation_time, a.customer_id) > (b.creation_time, b.customer_id)));
+        assert!(seen.is_sorted_by(
+            |a, b| (a.creation_time, a.customer_id) > (b.creation_time, b.customer_id)
+        ));
     }
 }
 
-pub(crate) fn pages_of_orders_lose_and_repeat_nothing_while_orders_are_added_and_changed(case: &mut Case) {
+pub(crate) fn pages_of_orders_lose_and_repeat_nothing_while_orders_are_added_and_changed(
+    case: &mut Case,
+) {
     case.shop.create_customer(1, "Ada");
     case.shop.create_customer(2, "Idle");
     for number in 10..60 {
@@ -181,13 +298,20 @@ pub(crate) fn pages_of_orders_lose_and_repeat_nothing_while_orders_are_added_and
     }
     case.project();
     let page = |case: &Case, customer: u128, query: CustomerOrdersQuery| {
-        case.runtime.block_on(case.reader().customer_orders(customer_id(customer), query)).unwrap().value
+        case.runtime
+            .block_on(case.reader().customer_orders(customer_id(customer), query))
+            .unwrap()
+            .value
     };
     let mut seen = HashMap::new();
     let mut places = Vec::new();
     let mut cursor = None;
     loop {
-        let query = CustomerOrdersQuery { state: None, limit: 7, cursor };
+        let query = CustomerOrdersQuery {
+            state: None,
+            limit: 7,
+            cursor,
+        };
         let found = page(case, 1, query).unwrap();
         for order in found.items {
             places.push((order.creation_time, order.order_id));
@@ -203,13 +327,25 @@ pub(crate) fn pages_of_orders_lose_and_repeat_nothing_while_orders_are_added_and
     assert_eq!((seen.len(), places.len()), (50, 50));
     assert!(places.is_sorted_by(|newer, older| newer > older));
     for state in OrderState::ALL {
-        let query = CustomerOrdersQuery { state: Some(state), limit: 200, cursor: None };
-        let expected = case.shop.orders.values().filter(|(order, _)| order.state == state).count();
+        let query = CustomerOrdersQuery {
+            state: Some(state),
+            limit: 200,
+            cursor: None,
+        };
+        let expected = case
+            .shop
+            .orders
+            .values()
+            .filter(|(order, _)| order.state == state)
+            .count();
         let found = page(case, 1, query).unwrap().items;
         assert_eq!(found.len(), expected);
         assert!(found.iter().all(|order| order.state == state));
     }
-    let all = CustomerOrdersQuery { limit: 5, ..CustomerOrdersQuery::default() };
+    let all = CustomerOrdersQuery {
+        limit: 5,
+        ..CustomerOrdersQuery::default()
+    };
     assert!(page(case, 2, all.clone()).unwrap().items.is_empty());
     assert!(page(case, 3, all).is_none());
 }
@@ -218,13 +354,37 @@ pub(crate) fn a_cursor_of_another_list_is_refused(case: &mut Case) {
     case.shop.create_customer(1, "Ada");
     case.shop.create_customer(2, "Bo");
     case.project();
-    let query = CustomersQuery { limit: 1, ..CustomersQuery::default() };
-    let cursor = case.runtime.block_on(case.reader().customers(query)).unwrap().value.next;
+    let query = CustomersQuery {
+        limit: 1,
+        ..CustomersQuery::default()
+    };
+    let cursor = case
+        .runtime
+        .block_on(case.reader().customers(query))
+        .unwrap()
+        .value
+        .next;
     assert!(cursor.is_some());
     for cursor in [cursor, Some("AAAA".to_owned())] {
-        let query = CustomerOrdersQuery { limit: 5, state: None, cursor };
-        let error = case.runtime.block_on(case.reader().customer_orders(customer_id(1), query)).unwrap_err();
-        assert!(matches!(error, ViewError::InvalidQuery { field: "cursor", .. }), "{error}");
+        let query = CustomerOrdersQuery {
+            limit: 5,
+            state: None,
+            cursor,
+        };
+        let error = case
+            .runtime
+            .block_on(case.reader().customer_orders(customer_id(1), query))
+            .unwrap_err();
+        assert!(
+            matches!(
+                error,
+                ViewError::InvalidQuery {
+                    field: "cursor",
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 }
 
@@ -234,23 +394,49 @@ pub(crate) fn what_is_not_there_is_none_and_its_version_zero(case: &mut Case) {
     case.shop.create_customer(1, "Ada");
     case.project();
     assert!(case.customer(2).is_none());
-    let asked = [(Service::Customers, 2), (Service::Customers, 1), (Service::Orders, 1), (Service::Customers, 1)];
+    let asked = [
+        (Service::Customers, 2),
+        (Service::Customers, 1),
+        (Service::Orders, 1),
+        (Service::Customers, 1),
+    ];
     assert_eq!(case.versions(&asked), [0, 1, 0, 1]);
     assert_eq!(case.versions(&[]), [0_u64; 0]);
 }
 
 pub(crate) fn an_answer_asks_for_no_less_than_it_shows(case: &mut Case) {
-    assert!(case.runtime.block_on(case.reader().count_customers()).unwrap().positions.is_empty());
+    assert!(
+        case.runtime
+            .block_on(case.reader().count_customers())
+            .unwrap()
+            .positions
+            .is_empty()
+    );
     case.shop.create_customer(1, "Ada Park");
     case.shop.create_order(10, 1, 500);
     case.project();
     let (reader, runtime) = (case.reader(), &case.runtime);
     let positions = [
-        runtime.block_on(reader.customer(customer_id(1), 100)).unwrap().positions,
-        runtime.block_on(reader.customers(CustomersQuery::default())).unwrap().positions,
-        runtime.block_on(reader.count_customers()).unwrap().positions,
-        runtime.block_on(reader.customer_orders(customer_id(1), CustomerOrdersQuery::default())).unwrap().positions,
-        runtime.block_on(reader.order(OrderId(Uuid::from_u128(10)))).unwrap().positions,
+        runtime
+            .block_on(reader.customer(customer_id(1), 100))
+            .unwrap()
+            .positions,
+        runtime
+            .block_on(reader.customers(CustomersQuery::default()))
+            .unwrap()
+            .positions,
+        runtime
+            .block_on(reader.count_customers())
+            .unwrap()
+            .positions,
+        runtime
+            .block_on(reader.customer_orders(customer_id(1), CustomerOrdersQuery::default()))
+            .unwrap()
+            .positions,
+        runtime
+            .block_on(reader.order(OrderId(Uuid::from_u128(10))))
+            .unwrap()
+            .positions,
     ];
     for positions in positions {
         assert_eq!(positions, case.positions);

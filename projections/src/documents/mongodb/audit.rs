@@ -1,5 +1,5 @@
-//! The view as an auditor reads it: all documents, range by range. Positions are read before documents, so that these
-//! show at least what the positions say.
+//! The view as an auditor reads it: all documents, range by range. Positions are read before
+//! documents, so that these show at least what the positions say.
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, TryStreamExt as _};
@@ -28,7 +28,12 @@ pub(super) struct MongoDocumentAudit {
 type Raw = (Positions, Vec<RawDocumentBuf>, Vec<QuarantinedEntity>);
 
 impl MongoDocumentAudit {
-    async fn read(&self, collection: &str, mut filter: Document, range: IdRange) -> Result<Raw, ViewError> {
+    async fn read(
+        &self,
+        collection: &str,
+        mut filter: Document,
+        range: IdRange,
+    ) -> Result<Raw, ViewError> {
         let mut ids = Document::new();
         if let Some(after) = range.after {
             ids.insert("$gt", after.to_string());
@@ -43,8 +48,17 @@ impl MongoDocumentAudit {
         let collection = database.collection::<RawDocumentBuf>(collection);
         let reading = async move {
             let positions = positions::committed(&database, generation).await?;
-            let found = collection.find(filter).sort(doc! {"_id": 1}).projection(doc! {"orders": 0});
-            let found = found.max_time(WRITE_BOUND).await.map_err(failed)?.try_collect().await.map_err(failed)?;
+            let found = collection
+                .find(filter)
+                .sort(doc! {"_id": 1})
+                .projection(doc! {"orders": 0});
+            let found = found
+                .max_time(WRITE_BOUND)
+                .await
+                .map_err(failed)?
+                .try_collect()
+                .await
+                .map_err(failed)?;
             let quarantined = quarantine::list(&database, generation, None).await?;
             Ok((positions, found, quarantined))
         };
@@ -53,25 +67,48 @@ impl MongoDocumentAudit {
 }
 
 impl ViewAudit for MongoDocumentAudit {
-    fn customers(&self, range: IdRange) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>> {
+    fn customers(
+        &self,
+        range: IdRange,
+    ) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>> {
         async move {
             let reading = self.read(&self.names.customers, queries::is_customer(), range);
             let (positions, found, quarantined) = reading.await?;
             let customer = |raw: RawDocumentBuf| {
-                let document = read_back::<StoredCustomer>(&raw).and_then(CustomerDocument::try_from);
-                Ok(Stored { id: id_of(raw.get_str("_id").map_err(corrupt)?)?, document })
+                let document =
+                    read_back::<StoredCustomer>(&raw).and_then(CustomerDocument::try_from);
+                Ok(Stored {
+                    id: id_of(raw.get_str("_id").map_err(corrupt)?)?,
+                    document,
+                })
             };
-            let documents = found.into_iter().map(customer).collect::<Result<_, ViewError>>()?;
-            Ok(Slice { documents, positions, quarantined })
+            let documents = found
+                .into_iter()
+                .map(customer)
+                .collect::<Result<_, ViewError>>()?;
+            Ok(Slice {
+                documents,
+                positions,
+                quarantined,
+            })
         }
         .boxed()
     }
 
     fn orders(&self, range: IdRange) -> BoxFuture<'_, Result<Slice<Indexed>, ViewError>> {
         async move {
-            let (positions, found, quarantined) = self.read(&self.names.orders, Document::new(), range).await?;
-            let documents = found.into_iter().map(|raw| indexed(&raw)).collect::<Result<_, _>>()?;
-            Ok(Slice { documents, positions, quarantined })
+            let (positions, found, quarantined) = self
+                .read(&self.names.orders, Document::new(), range)
+                .await?;
+            let documents = found
+                .into_iter()
+                .map(|raw| indexed(&raw))
+                .collect::<Result<_, _>>()?;
+            Ok(Slice {
+                documents,
+                positions,
+                quarantined,
+            })
         }
         .boxed()
     }
@@ -80,10 +117,21 @@ impl ViewAudit for MongoDocumentAudit {
 /// The id is the collection's key, so an order is there once.
 fn indexed(raw: &RawDocumentBuf) -> Result<Indexed, ViewError> {
     let id = id_of(raw.get_str("_id").map_err(corrupt)?)?;
-    let version = raw.get_i64("version").ok().and_then(|version| u64::try_from(version).ok()).unwrap_or(0);
-    let total = raw.get_document("orderTotal").and_then(|total| total.get_i64("cents"));
+    let version = raw
+        .get_i64("version")
+        .ok()
+        .and_then(|version| u64::try_from(version).ok())
+        .unwrap_or(0);
+    let total = raw
+        .get_document("orderTotal")
+        .and_then(|total| total.get_i64("cents"));
     let document = read_back::<StoredOrder>(raw).and_then(OrderDocument::try_from);
-    Ok(Indexed { hits: 1, version, total_cents: total.unwrap_or(0), stored: Stored { id, document } })
+    Ok(Indexed {
+        hits: 1,
+        version,
+        total_cents: total.unwrap_or(0),
+        stored: Stored { id, document },
+    })
 }
 
 fn read_back<T: DeserializeOwned>(raw: &RawDocumentBuf) -> Result<T, ViewError> {

@@ -1,10 +1,14 @@
-//! The connection to the database: all of the driver's work is done on one runtime, and none of it takes for ever.
+//! The connection to the database: all of the driver's work is done on one runtime, and none of it
+//! takes for ever.
 //!
-//! A socket belongs to the runtime that opened it, and callers come from many: HTTP workers each have one of their own.
+//! A socket belongs to the runtime that opened it, and callers come from many: HTTP workers each
+//! have one of their own.
 
 use std::time::Duration;
 
-use mongodb::options::{ClientOptions, DatabaseOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern};
+use mongodb::options::{
+    ClientOptions, DatabaseOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern,
+};
 use mongodb::{Client, Database};
 use tokio::runtime::Handle;
 
@@ -27,18 +31,34 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Reads the URL. Nothing is connected yet, so the server may be down.
-    pub(super) async fn new(url: &str, namespace: &str, runtime: Handle) -> Result<Self, InvalidUrl> {
+    pub(super) async fn new(
+        url: &str,
+        namespace: &str,
+        runtime: Handle,
+    ) -> Result<Self, InvalidUrl> {
         let url = url.to_owned();
         let parsing = runtime.spawn(async move { ClientOptions::parse(url).await });
-        let parsed = parsing.await.map_err(|error| InvalidUrl(error.to_string()))?;
+        let parsed = parsing
+            .await
+            .map_err(|error| InvalidUrl(error.to_string()))?;
         let mut options = parsed.map_err(|error| InvalidUrl(error.to_string()))?;
-        options.server_selection_timeout = Some(options.server_selection_timeout.unwrap_or(SELECTION_TIMEOUT));
+        options.server_selection_timeout = Some(
+            options
+                .server_selection_timeout
+                .unwrap_or(SELECTION_TIMEOUT),
+        );
         options.connect_timeout = Some(options.connect_timeout.unwrap_or(SELECTION_TIMEOUT));
-        options.app_name.get_or_insert_with(|| "counterfoil".to_owned());
-        let name = options.default_database.clone().unwrap_or_else(|| namespace.to_owned());
+        options
+            .app_name
+            .get_or_insert_with(|| "counterfoil".to_owned());
+        let name = options
+            .default_database
+            .clone()
+            .unwrap_or_else(|| namespace.to_owned());
         // The client starts watching its servers on the runtime that it is made on.
         let _inside = runtime.enter();
-        let client = Client::with_options(options).map_err(|error| InvalidUrl(error.to_string()))?;
+        let client =
+            Client::with_options(options).map_err(|error| InvalidUrl(error.to_string()))?;
         let options = DatabaseOptions::builder()
             .read_concern(ReadConcern::majority())
             .write_concern(WriteConcern::majority())
@@ -54,7 +74,10 @@ impl Connection {
         bound: Duration,
         work: impl Future<Output = Result<T, ViewError>> + Send + 'static,
     ) -> Result<T, ViewError> {
-        self.runtime.spawn(bounded(bound, work)).await.map_err(unavailable)?
+        self.runtime
+            .spawn(bounded(bound, work))
+            .await
+            .map_err(unavailable)?
     }
 
     /// Does some work while the calling thread, which belongs to no runtime, waits for it.
@@ -67,6 +90,11 @@ impl Connection {
     }
 }
 
-async fn bounded<T>(bound: Duration, work: impl Future<Output = Result<T, ViewError>>) -> Result<T, ViewError> {
-    tokio::time::timeout(bound, work).await.unwrap_or_else(|elapsed| Err(unavailable(elapsed)))
+async fn bounded<T>(
+    bound: Duration,
+    work: impl Future<Output = Result<T, ViewError>>,
+) -> Result<T, ViewError> {
+    tokio::time::timeout(bound, work)
+        .await
+        .unwrap_or_else(|elapsed| Err(unavailable(elapsed)))
 }

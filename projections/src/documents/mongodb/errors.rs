@@ -1,4 +1,5 @@
-//! What the driver's errors mean to a view: data that MongoDB refuses is no outage, as trying again would not help.
+//! What the driver's errors mean to a view: data that MongoDB refuses is no outage, as trying again
+//! would not help.
 
 use mongodb::error::{Error, ErrorKind};
 
@@ -8,7 +9,8 @@ use crate::documents::{corrupt, unavailable};
 pub(super) const DUPLICATE_KEY: i32 = 11_000;
 pub(super) const NAMESPACE_EXISTS: i32 = 48;
 
-/// The codes by which the server refuses data: bad values, types and BSON, names of fields, documents too large.
+/// The codes by which the server refuses data: bad values, types and BSON, names of fields,
+/// documents too large.
 const REFUSED_DATA: [i32; 10] = [2, 9, 14, 15, 22, 52, 57, 10_334, 17_419, 17_420];
 
 pub(super) fn failed(error: Error) -> ViewError {
@@ -31,7 +33,11 @@ pub(super) struct Refused {
 impl From<Refused> for ViewError {
     fn from(refused: Refused) -> Self {
         let Refused { code, message, .. } = refused;
-        if REFUSED_DATA.contains(&code) { corrupt(message) } else { unavailable(message) }
+        if REFUSED_DATA.contains(&code) {
+            corrupt(message)
+        } else {
+            unavailable(message)
+        }
     }
 }
 

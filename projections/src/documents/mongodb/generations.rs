@@ -1,5 +1,5 @@
-//! The generations of the view in one database, and the catalog that says which is which: a document of the collection
-//! `views`.
+//! The generations of the view in one database, and the catalog that says which is which: a
+//! document of the collection `views`.
 
 use std::sync::Arc;
 
@@ -29,14 +29,16 @@ pub struct MongoDocumentStore {
 }
 
 impl MongoDocumentStore {
-    /// The view in the database that the URL names, else in one of the name of `namespace`. All work is done on
-    /// `runtime`, which has more threads than one and drives I/O and time. Nothing is connected yet, so the server may
-    /// be down.
+    /// The view in the database that the URL names, else in one of the name of `namespace`. All
+    /// work is done on `runtime`, which has more threads than one and drives I/O and time. Nothing
+    /// is connected yet, so the server may be down.
     ///
     /// # Errors
     /// When the URL cannot be read; it names what is wrong with it.
     pub async fn new(url: &str, namespace: &str, runtime: Handle) -> Result<Self, InvalidUrl> {
-        Ok(MongoDocumentStore { connection: Connection::new(url, namespace, runtime).await? })
+        Ok(MongoDocumentStore {
+            connection: Connection::new(url, namespace, runtime).await?,
+        })
     }
 
     /// Keeps generations on the runtime of the sockets.
@@ -45,7 +47,9 @@ impl MongoDocumentStore {
         T: Send + 'static,
         F: Future<Output = Result<T, ViewError>> + Send + 'static,
     {
-        self.connection.run(WRITE_BOUND, work(self.connection.database.clone())).boxed()
+        self.connection
+            .run(WRITE_BOUND, work(self.connection.database.clone()))
+            .boxed()
     }
 }
 
@@ -57,7 +61,11 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
     fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
         self.keep(|database| async move {
             let catalogs = database.collection::<Document>(CATALOGS);
-            let Some(stored) = catalogs.find_one(doc! {"_id": VIEW}).await.map_err(failed)? else {
+            let Some(stored) = catalogs
+                .find_one(doc! {"_id": VIEW})
+                .await
+                .map_err(failed)?
+            else {
                 return Ok(Catalog::default());
             };
             let catalog = stored.get_document("catalog").map_err(corrupt)?;
@@ -70,35 +78,57 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
         self.keep(move |database| async move {
             let stored = doc! {"_id": VIEW, "catalog": stored.map_err(corrupt)?};
             let catalogs = database.collection::<Document>(CATALOGS);
-            catalogs.replace_one(doc! {"_id": VIEW}, stored).upsert(true).await.map_err(failed)?;
+            catalogs
+                .replace_one(doc! {"_id": VIEW}, stored)
+                .upsert(true)
+                .await
+                .map_err(failed)?;
             names::point_to(&database, live).await
         })
     }
 
-    fn open(&self, generation: u32) -> BoxFuture<'_, Result<Opened<dyn DocumentReader>, ViewError>> {
+    fn open(
+        &self,
+        generation: u32,
+    ) -> BoxFuture<'_, Result<Opened<dyn DocumentReader>, ViewError>> {
         let names = Names::of(generation);
         async move {
             let named = names.clone();
-            self.keep(|database| async move { indexes::create(&database, &named).await }).await?;
+            self.keep(|database| async move { indexes::create(&database, &named).await })
+                .await?;
             let writer = MongoDocumentWriter::new(self.connection.clone(), names.clone());
             let reader = Arc::new(MongoDocumentReader::new(self.connection.clone(), names));
             let versions = Arc::clone(&reader);
-            Ok(Opened::<dyn DocumentReader> { writer: Box::new(writer), reader, versions })
+            Ok(Opened::<dyn DocumentReader> {
+                writer: Box::new(writer),
+                reader,
+                versions,
+            })
         }
         .boxed()
     }
 
-    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
+    fn audit(
+        &self,
+        generation: u32,
+    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
         let names = Names::of(generation);
         async move {
             let wanted = names.orders.clone();
             let listing = self.keep(|database| async move {
-                database.list_collection_names().filter(doc! {"name": wanted}).await.map_err(failed)
+                database
+                    .list_collection_names()
+                    .filter(doc! {"name": wanted})
+                    .await
+                    .map_err(failed)
             });
             if listing.await?.is_empty() {
                 return Ok(None);
             }
-            let audit: Box<dyn ViewAudit> = Box::new(MongoDocumentAudit { connection: self.connection.clone(), names });
+            let audit: Box<dyn ViewAudit> = Box::new(MongoDocumentAudit {
+                connection: self.connection.clone(),
+                names,
+            });
             Ok(Some(audit))
         }
         .boxed()
@@ -107,12 +137,16 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
     fn discard(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
         let names = Names::of(generation);
         self.keep(move |database| async move {
-            // The positions go first: whatever is left of a generation without them, should this be interrupted, is
-            // written over when it is opened again.
+            // The positions go first: whatever is left of a generation without them, should this be
+            // interrupted, is written over when it is opened again.
             positions::forget(&database, generation).await?;
             quarantine::forget(&database, generation).await?;
             for collection in [&names.customers, &names.orders] {
-                database.collection::<Document>(collection).drop().await.map_err(failed)?;
+                database
+                    .collection::<Document>(collection)
+                    .drop()
+                    .await
+                    .map_err(failed)?;
             }
             Ok(())
         })

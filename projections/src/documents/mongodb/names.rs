@@ -1,5 +1,5 @@
-//! The names under which people find the answering generation: MongoDB's own views `customers` and `orders`, which show
-//! its documents without what only our queries use.
+//! The names under which people find the answering generation: MongoDB's own views `customers` and
+//! `orders`, which show its documents without what only our queries use.
 
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
@@ -17,7 +17,11 @@ const ORDERS: &str = "orders";
 pub(super) async fn point_to(database: &Database, live: Option<u32>) -> Result<(), ViewError> {
     let Some(live) = live.map(Names::of) else {
         for name in [CUSTOMERS, ORDERS] {
-            database.collection::<Document>(name).drop().await.map_err(failed)?;
+            database
+                .collection::<Document>(name)
+                .drop()
+                .await
+                .map_err(failed)?;
         }
         return Ok(());
     };
@@ -28,7 +32,12 @@ pub(super) async fn point_to(database: &Database, live: Option<u32>) -> Result<(
     point(database, ORDERS, &live.orders, Vec::new()).await
 }
 
-async fn point(database: &Database, name: &str, to: &str, pipeline: Vec<Document>) -> Result<(), ViewError> {
+async fn point(
+    database: &Database,
+    name: &str,
+    to: &str,
+    pipeline: Vec<Document>,
+) -> Result<(), ViewError> {
     let create = doc! {"create": name, "viewOn": to, "pipeline": &pipeline, "writeConcern": {"w": "majority"}};
     match database.run_command(create).await {
         Err(error) if code_of(&error) == Some(NAMESPACE_EXISTS) => {

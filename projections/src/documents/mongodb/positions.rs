@@ -32,7 +32,10 @@ struct Stored {
 }
 
 /// The positions of the newest commit that is done.
-pub(super) async fn committed(database: &Database, generation: u32) -> Result<Positions, ViewError> {
+pub(super) async fn committed(
+    database: &Database,
+    generation: u32,
+) -> Result<Positions, ViewError> {
     read_back(load(database, generation).await?.positions)
 }
 
@@ -41,37 +44,65 @@ pub(super) async fn reaching(database: &Database, generation: u32) -> Result<Pos
     read_back(load(database, generation).await?.reaching)
 }
 
-/// A commit is about to write what belongs to some positions: its documents are durable only with this. What belongs to
-/// those of the commit before is durable.
+/// A commit is about to write what belongs to some positions: its documents are durable only with
+/// this. What belongs to those of the commit before is durable.
 pub(super) async fn begin(
     writes: &mut Writes<'_>,
     generation: u32,
     reaching: &Positions,
     committed: &Positions,
 ) -> Result<(), ViewError> {
-    raise(writes, generation, &[("reaching", reaching), ("positions", committed)]).await
+    raise(
+        writes,
+        generation,
+        &[("reaching", reaching), ("positions", committed)],
+    )
+    .await
 }
 
-/// What belongs to these positions is durable. That it is said so need not be: who does not find it writes again.
-pub(super) async fn finish(database: &Database, generation: u32, positions: &Positions) -> Result<(), ViewError> {
-    raise(&mut Writes::new(database), generation, &[("reaching", positions), ("positions", positions)]).await
+/// What belongs to these positions is durable. That it is said so need not be: who does not find it
+/// writes again.
+pub(super) async fn finish(
+    database: &Database,
+    generation: u32,
+    positions: &Positions,
+) -> Result<(), ViewError> {
+    raise(
+        &mut Writes::new(database),
+        generation,
+        &[("reaching", positions), ("positions", positions)],
+    )
+    .await
 }
 
 pub(super) async fn forget(database: &Database, generation: u32) -> Result<(), ViewError> {
     let positions = database.collection::<Document>(COLLECTION);
-    positions.delete_one(doc! {"_id": i64::from(generation)}).await.map_err(failed)?;
+    positions
+        .delete_one(doc! {"_id": i64::from(generation)})
+        .await
+        .map_err(failed)?;
     Ok(())
 }
 
 async fn load(database: &Database, generation: u32) -> Result<Stored, ViewError> {
-    // Positions that an election takes back are right all the same: what belongs to them is durable.
-    let options = CollectionOptions::builder().read_concern(ReadConcern::local()).build();
+    // Positions that an election takes back are right all the same: what belongs to them is
+    // durable.
+    let options = CollectionOptions::builder()
+        .read_concern(ReadConcern::local())
+        .build();
     let positions = database.collection_with_options::<Stored>(COLLECTION, options);
-    let found = positions.find_one(doc! {"_id": i64::from(generation)}).await.map_err(failed)?;
+    let found = positions
+        .find_one(doc! {"_id": i64::from(generation)})
+        .await
+        .map_err(failed)?;
     Ok(found.unwrap_or_default())
 }
 
-async fn raise(writes: &mut Writes<'_>, generation: u32, fields: &[(&str, &Positions)]) -> Result<(), ViewError> {
+async fn raise(
+    writes: &mut Writes<'_>,
+    generation: u32,
+    fields: &[(&str, &Positions)],
+) -> Result<(), ViewError> {
     if fields.iter().all(|(_, positions)| positions.is_empty()) {
         return Ok(());
     }
@@ -79,20 +110,32 @@ async fn raise(writes: &mut Writes<'_>, generation: u32, fields: &[(&str, &Posit
     for (field, positions) in fields {
         for (shard, sequence) in *positions {
             let name = format!("{field}.{}.{}", shard.service, shard.number);
-            numbers.append(CString::try_from(name).map_err(corrupt)?, stored_version(*sequence)?);
+            numbers.append(
+                CString::try_from(name).map_err(corrupt)?,
+                stored_version(*sequence)?,
+            );
         }
     }
-    let raise = rawdoc! {"q": {"_id": i64::from(generation)}, "u": {"$max": numbers}, "upsert": true};
-    let refused = writes.write(COLLECTION, Kind::Update, &[raise], Until::Written).await?;
-    refused.into_iter().next().map_or(Ok(()), |refused| Err(refused.into()))
+    let raise =
+        rawdoc! {"q": {"_id": i64::from(generation)}, "u": {"$max": numbers}, "upsert": true};
+    let refused = writes
+        .write(COLLECTION, Kind::Update, &[raise], Until::Written)
+        .await?;
+    refused
+        .into_iter()
+        .next()
+        .map_or(Ok(()), |refused| Err(refused.into()))
 }
 
 fn read_back(stored: ByService) -> Result<Positions, ViewError> {
     let mut positions = Positions::new();
     for (service, shards) in stored {
-        let service = Service::from_name(&service).ok_or_else(|| corrupt(format_args!("positions of {service}")))?;
+        let service = Service::from_name(&service)
+            .ok_or_else(|| corrupt(format_args!("positions of {service}")))?;
         for (number, sequence) in shards {
-            let number = number.parse().map_err(|_| corrupt(format_args!("position of shard {number}")))?;
+            let number = number
+                .parse()
+                .map_err(|_| corrupt(format_args!("position of shard {number}")))?;
             positions.insert(ShardId::new(service, number), version_of(sequence)?);
         }
     }

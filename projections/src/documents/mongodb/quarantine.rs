@@ -28,7 +28,12 @@ pub(super) async fn list(
     if let Some(limit) = limit {
         find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
     }
-    let found: Vec<Document> = find.await.map_err(failed)?.try_collect().await.map_err(failed)?;
+    let found: Vec<Document> = find
+        .await
+        .map_err(failed)?
+        .try_collect()
+        .await
+        .map_err(failed)?;
     let entity = |stored: Document| {
         let detail = stored.get_document("detail").map_err(corrupt)?;
         deserialize_from_document(detail.clone()).map_err(corrupt)
@@ -36,18 +41,30 @@ pub(super) async fn list(
     found.into_iter().map(entity).collect()
 }
 
-pub(super) async fn save(database: &Database, generation: u32, changes: &Changes) -> Result<(), ViewError> {
+pub(super) async fn save(
+    database: &Database,
+    generation: u32,
+    changes: &Changes,
+) -> Result<(), ViewError> {
     let collection = database.collection::<Document>(COLLECTION);
     for ((service, entity), change) in changes {
         let id = format!("{generation}/{service}/{entity}");
         match change {
             Some(entity) => {
                 let detail = serialize_to_bson(entity).map_err(corrupt)?;
-                let stored = doc! {"_id": &id, "generation": i64::from(generation), "detail": detail};
-                collection.replace_one(doc! {"_id": &id}, stored).upsert(true).await.map_err(failed)?;
+                let stored =
+                    doc! {"_id": &id, "generation": i64::from(generation), "detail": detail};
+                collection
+                    .replace_one(doc! {"_id": &id}, stored)
+                    .upsert(true)
+                    .await
+                    .map_err(failed)?;
             }
             None => {
-                collection.delete_one(doc! {"_id": &id}).await.map_err(failed)?;
+                collection
+                    .delete_one(doc! {"_id": &id})
+                    .await
+                    .map_err(failed)?;
             }
         }
     }
@@ -56,6 +73,9 @@ pub(super) async fn save(database: &Database, generation: u32, changes: &Changes
 
 pub(super) async fn forget(database: &Database, generation: u32) -> Result<(), ViewError> {
     let collection = database.collection::<Document>(COLLECTION);
-    collection.delete_many(doc! {"generation": i64::from(generation)}).await.map_err(failed)?;
+    collection
+        .delete_many(doc! {"generation": i64::from(generation)})
+        .await
+        .map_err(failed)?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The queries of the read side. Each walks an index, which it names, from the place of the cursor and stops at the
-//! limit.
+//! The queries of the read side. Each walks an index, which it names, from the place of the cursor
+//! and stops at the limit.
 
 use domain::{CustomerId, OrderState};
 use mongodb::bson::{Bson, Document, doc};
@@ -43,7 +43,10 @@ fn newest_first() -> Document {
 fn go_on(filter: &mut Document, times: &mut Document, after: Option<Place>) {
     if let Some(Place { created_at, id }) = after {
         times.insert("$lte", created_at);
-        let behind = vec![doc! {"createdAt": {"$lt": created_at}}, doc! {"_id": {"$lt": id.to_string()}}];
+        let behind = vec![
+            doc! {"createdAt": {"$lt": created_at}},
+            doc! {"_id": {"$lt": id.to_string()}},
+        ];
         filter.insert("$or", behind);
     }
 }
@@ -58,12 +61,15 @@ pub(super) fn customers(query: &CustomersQuery, after: Option<Place>) -> Find {
     go_on(&mut filter, &mut times, after);
     filter.insert("createdAt", times);
     let words = query.name.as_deref().unwrap_or_default().split_whitespace();
-    let words: Vec<Document> = words.map(|word| doc! {"nameFolded": {"$regex": literal(&fold_case(word))}}).collect();
+    let words: Vec<Document> = words
+        .map(|word| doc! {"nameFolded": {"$regex": literal(&fold_case(word))}})
+        .collect();
     if !words.is_empty() {
         filter.insert("$and", words);
     }
     if let Some(total) = query.min_order_total {
-        // An order's total never changes, so the largest one only grows; the orders themselves are asked after it.
+        // An order's total never changes, so the largest one only grows; the orders themselves are
+        // asked after it.
         filter.insert("largestOrder", doc! {"$gte": total.cents()});
     }
     Find {
@@ -75,21 +81,28 @@ pub(super) fn customers(query: &CustomersQuery, after: Option<Place>) -> Find {
     }
 }
 
-/// So many customers are gone through one by one. When there are more, and the page is not full yet, so many orders are
-/// looked for first.
+/// So many customers are gone through one by one. When there are more, and the page is not full
+/// yet, so many orders are looked for first.
 pub(super) const FEW: i64 = 1_000;
 
 /// Counts the customers that a query would go through, one more than few at most.
 pub(super) fn candidates(query: &CustomersQuery, after: Option<Place>) -> Vec<Document> {
     let Find { mut filter, .. } = customers(query, after);
-    // Those of the very time of the cursor are counted as well: the index alone cannot tell them apart.
+    // Those of the very time of the cursor are counted as well: the index alone cannot tell them
+    // apart.
     filter.remove("$or");
     let by_index_alone = doc! {"$project": {"_id": 1}};
-    vec![doc! {"$match": filter}, by_index_alone, doc! {"$limit": FEW + 1}, doc! {"$count": "count"}]
+    vec![
+        doc! {"$match": filter},
+        by_index_alone,
+        doc! {"$limit": FEW + 1},
+        doc! {"$count": "count"},
+    ]
 }
 
-/// Who has the orders in a state that a query asks for, if these are few: one more than that is counted at most. `None`
-/// when the query names no state; how large the largest order is the customers tell themselves.
+/// Who has the orders in a state that a query asks for, if these are few: one more than that is
+/// counted at most. `None` when the query names no state; how large the largest order is the
+/// customers tell themselves.
 pub(super) fn orders_in_state(query: &CustomersQuery) -> Option<Vec<Document>> {
     let mut order = doc! {"state": query.order_state?.name()};
     if let Some(total) = query.min_order_total {
@@ -103,21 +116,35 @@ pub(super) fn orders_in_state(query: &CustomersQuery) -> Option<Vec<Document>> {
 }
 
 /// Those of some customers that a query asks for.
-pub(super) fn customers_among(query: &CustomersQuery, after: Option<Place>, ids: Vec<String>) -> Find {
+pub(super) fn customers_among(
+    query: &CustomersQuery,
+    after: Option<Place>,
+    ids: Vec<String>,
+) -> Find {
     let mut find = customers(query, after);
     find.filter.insert("_id", doc! {"$in": ids});
-    Find { hint: "_id_", ..find }
+    Find {
+        hint: "_id_",
+        ..find
+    }
 }
 
-/// The same when many orders match, or few customers are asked for: goes from customer to customer, newest first, with
-/// one look into an index of orders each, and stops when the page is full, or after so many candidates.
+/// The same when many orders match, or few customers are asked for: goes from customer to customer,
+/// newest first, with one look into an index of orders each, and stops when the page is full, or
+/// after so many candidates.
 pub(super) fn customers_with_order(
     names: &Names,
     query: &CustomersQuery,
     after: Option<Place>,
     candidates: Option<i64>,
 ) -> Vec<Document> {
-    let Find { filter, sort, projection, limit, .. } = customers(query, after);
+    let Find {
+        filter,
+        sort,
+        projection,
+        limit,
+        ..
+    } = customers(query, after);
     let mut order = doc! {"state": {"$in": states(query.order_state)}};
     if let Some(total) = query.min_order_total {
         order.insert("orderTotal.cents", doc! {"$gte": total.cents()});
@@ -142,16 +169,29 @@ pub(super) fn customers_with_order(
 }
 
 /// The newest orders of a customer; those in any state are merged from the six.
-pub(super) fn orders_of(customer: CustomerId, state: Option<OrderState>, after: Option<Place>, limit: i64) -> Find {
+pub(super) fn orders_of(
+    customer: CustomerId,
+    state: Option<OrderState>,
+    after: Option<Place>,
+    limit: i64,
+) -> Find {
     let mut filter = doc! {"customerId": customer.to_string(), "state": {"$in": states(state)}};
     let mut times = doc! {"$gte": i64::MIN};
     go_on(&mut filter, &mut times, after);
     filter.insert("createdAt", times);
-    Find { filter, sort: newest_first(), projection: doc! {"lines": 0, "note": 0}, hint: NEWEST_ORDERS, limit }
+    Find {
+        filter,
+        sort: newest_first(),
+        projection: doc! {"lines": 0, "note": 0},
+        hint: NEWEST_ORDERS,
+        limit,
+    }
 }
 
 fn states(state: Option<OrderState>) -> Vec<Bson> {
-    let states: &[OrderState] = state.as_ref().map_or(&OrderState::ALL, std::slice::from_ref);
+    let states: &[OrderState] = state
+        .as_ref()
+        .map_or(&OrderState::ALL, std::slice::from_ref);
     states.iter().map(|state| state.name().into()).collect()
 }
 
@@ -162,7 +202,9 @@ fn literal(text: &str) -> String {
         match letter {
             // Where the pattern would end.
             '\0' => pattern.push_str("\\x00"),
-            _ if letter.is_ascii() && !letter.is_ascii_alphanumeric() => pattern.extend(['\\', letter]),
+            _ if letter.is_ascii() && !letter.is_ascii_alphanumeric() => {
+                pattern.extend(['\\', letter])
+            }
             _ => pattern.push(letter),
         }
     }

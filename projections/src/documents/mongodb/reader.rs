@@ -1,4 +1,5 @@
-//! The read side. Documents are read first and the positions after them, so that these cover what is shown.
+//! The read side. Documents are read first and the positions after them, so that these cover what
+//! is shown.
 
 use std::collections::HashMap;
 
@@ -22,7 +23,9 @@ use super::{Names, READ_BOUND, positions};
 use crate::ViewError;
 use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::documents::cursor::{List, Place};
-use crate::documents::{CustomerOrdersQuery, CustomerWithOrders, CustomersQuery, DocumentReader, Page, Seen, corrupt};
+use crate::documents::{
+    CustomerOrdersQuery, CustomerWithOrders, CustomersQuery, DocumentReader, Page, Seen, corrupt,
+};
 use crate::port::VersionReader;
 
 /// Answers the queries of one generation of the document view.
@@ -70,24 +73,39 @@ impl DocumentReader for MongoDocumentReader {
         self.see(async move {
             let mut filter = queries::is_customer();
             filter.insert("_id", id.to_string());
-            let found = customers.find_one(filter).hint(Hint::Name("_id_".to_owned())).max_time(READ_BOUND);
-            let Some(mut stored) = found.await.map_err(failed)? else { return Ok(None) };
+            let found = customers
+                .find_one(filter)
+                .hint(Hint::Name("_id_".to_owned()))
+                .max_time(READ_BOUND);
+            let Some(mut stored) = found.await.map_err(failed)? else {
+                return Ok(None);
+            };
             let embedded = std::mem::take(&mut stored.orders).into_values();
-            let mut shown = embedded.map(CustomerOrder::try_from).collect::<Result<Vec<_>, _>>()?;
+            let mut shown = embedded
+                .map(CustomerOrder::try_from)
+                .collect::<Result<Vec<_>, _>>()?;
             shown.sort_by_key(|order| std::cmp::Reverse((order.creation_time, order.order_id)));
             shown.truncate(usize::from(orders).min(SHOWN));
-            Ok(Some(CustomerWithOrders { customer: stored.try_into()?, orders: shown }))
+            Ok(Some(CustomerWithOrders {
+                customer: stored.try_into()?,
+                orders: shown,
+            }))
         })
         .boxed()
     }
 
-    fn customers(&self, query: CustomersQuery) -> BoxFuture<'_, Result<Seen<Page<CustomerDocument>>, ViewError>> {
+    fn customers(
+        &self,
+        query: CustomersQuery,
+    ) -> BoxFuture<'_, Result<Seen<Page<CustomerDocument>>, ViewError>> {
         let (database, names) = (self.connection.database.clone(), self.names.clone());
         async move {
             let after = place_of(query.cursor.as_deref(), List::Customers)?;
             self.see(async move {
                 let stored = customers_of(&database, &names, &query, after).await?;
-                page_of(stored, query.limit, List::Customers, |customer| (customer.created_at, &customer.id))
+                page_of(stored, query.limit, List::Customers, |customer| {
+                    (customer.created_at, &customer.id)
+                })
             })
             .await
         }
@@ -99,7 +117,11 @@ impl DocumentReader for MongoDocumentReader {
         let command = queries::count(&self.names);
         self.see(async move {
             let answer = database.run_command(command).await.map_err(failed)?;
-            let count = answer.get_i32("n").map(i64::from).or_else(|_| answer.get_i64("n")).map_err(corrupt)?;
+            let count = answer
+                .get_i32("n")
+                .map(i64::from)
+                .or_else(|_| answer.get_i64("n"))
+                .map_err(corrupt)?;
             u64::try_from(count).map_err(corrupt)
         })
         .boxed()
@@ -117,16 +139,26 @@ impl DocumentReader for MongoDocumentReader {
             self.see(async move {
                 let mut filter = queries::is_customer();
                 filter.insert("_id", id.to_string());
-                let customer = customers.find_one(filter).hint(Hint::Name("_id_".to_owned()));
-                let customer = customer.projection(doc! {"_id": 1}).max_time(READ_BOUND).into_future();
+                let customer = customers
+                    .find_one(filter)
+                    .hint(Hint::Name("_id_".to_owned()));
+                let customer = customer
+                    .projection(doc! {"_id": 1})
+                    .max_time(READ_BOUND)
+                    .into_future();
                 let newest = queries::orders_of(id, query.state, after, i64::from(query.limit) + 1);
-                let (customer, stored) =
-                    try_join(async { customer.await.map_err(failed) }, find(&orders, newest)).await?;
+                let (customer, stored) = try_join(
+                    async { customer.await.map_err(failed) },
+                    find(&orders, newest),
+                )
+                .await?;
                 if customer.is_none() {
                     return Ok(None);
                 }
-                page_of(stored, query.limit, List::CustomerOrders, |order| (order.created_at, &order.order_id))
-                    .map(Some)
+                page_of(stored, query.limit, List::CustomerOrders, |order| {
+                    (order.created_at, &order.order_id)
+                })
+                .map(Some)
             })
             .await
         }
@@ -136,8 +168,14 @@ impl DocumentReader for MongoDocumentReader {
     fn order(&self, id: OrderId) -> BoxFuture<'_, Result<Seen<Option<OrderDocument>>, ViewError>> {
         let orders = self.order_collection::<StoredOrder>();
         self.see(async move {
-            let found = orders.find_one(doc! {"_id": id.to_string()}).max_time(READ_BOUND);
-            found.await.map_err(failed)?.map(OrderDocument::try_from).transpose()
+            let found = orders
+                .find_one(doc! {"_id": id.to_string()})
+                .max_time(READ_BOUND);
+            found
+                .await
+                .map_err(failed)?
+                .map(OrderDocument::try_from)
+                .transpose()
         })
         .boxed()
     }
@@ -154,10 +192,17 @@ struct Version {
 }
 
 impl VersionReader for MongoDocumentReader {
-    fn versions_of<'a>(&'a self, entities: &'a [(Service, Uuid)]) -> BoxFuture<'a, Result<Vec<u64>, ViewError>> {
+    fn versions_of<'a>(
+        &'a self,
+        entities: &'a [(Service, Uuid)],
+    ) -> BoxFuture<'a, Result<Vec<u64>, ViewError>> {
         async move {
             let ids = |service| -> Vec<String> {
-                entities.iter().filter(|(of, _)| *of == service).map(|(_, id)| id.to_string()).collect()
+                entities
+                    .iter()
+                    .filter(|(of, _)| *of == service)
+                    .map(|(_, id)| id.to_string())
+                    .collect()
             };
             let (customers, orders) = (ids(Service::Customers), ids(Service::Orders));
             let (database, names) = (self.connection.database.clone(), self.names.clone());
@@ -179,21 +224,56 @@ impl VersionReader for MongoDocumentReader {
     }
 }
 
-async fn versions(database: &Database, collection: &str, ids: Vec<String>) -> Result<HashMap<Uuid, u64>, ViewError> {
+async fn versions(
+    database: &Database,
+    collection: &str,
+    ids: Vec<String>,
+) -> Result<HashMap<Uuid, u64>, ViewError> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
     let collection = database.collection::<Version>(collection);
-    let found = collection.find(doc! {"_id": {"$in": ids}}).projection(doc! {"version": 1}).max_time(READ_BOUND);
-    let found: Vec<Version> = found.await.map_err(failed)?.try_collect().await.map_err(failed)?;
-    found.into_iter().map(|found| Ok((id_of(&found.id)?, version_of(found.version)?))).collect()
+    let found = collection
+        .find(doc! {"_id": {"$in": ids}})
+        .projection(doc! {"version": 1})
+        .max_time(READ_BOUND);
+    let found: Vec<Version> = found
+        .await
+        .map_err(failed)?
+        .try_collect()
+        .await
+        .map_err(failed)?;
+    found
+        .into_iter()
+        .map(|found| Ok((id_of(&found.id)?, version_of(found.version)?)))
+        .collect()
 }
 
-async fn find<T: DeserializeOwned + Send + Sync>(collection: &Collection<T>, find: Find) -> Result<Vec<T>, ViewError> {
-    let Find { filter, sort, projection, hint, limit } = find;
+async fn find<T: DeserializeOwned + Send + Sync>(
+    collection: &Collection<T>,
+    find: Find,
+) -> Result<Vec<T>, ViewError> {
+    let Find {
+        filter,
+        sort,
+        projection,
+        hint,
+        limit,
+    } = find;
     let hint = Hint::Name(hint.to_owned());
-    let found = collection.find(filter).sort(sort).projection(projection).hint(hint).limit(limit).max_time(READ_BOUND);
-    found.await.map_err(failed)?.try_collect().await.map_err(failed)
+    let found = collection
+        .find(filter)
+        .sort(sort)
+        .projection(projection)
+        .hint(hint)
+        .limit(limit)
+        .max_time(READ_BOUND);
+    found
+        .await
+        .map_err(failed)?
+        .try_collect()
+        .await
+        .map_err(failed)
 }
 
 async fn aggregate<T: DeserializeOwned + Send + Sync>(
@@ -202,8 +282,17 @@ async fn aggregate<T: DeserializeOwned + Send + Sync>(
     hint: &str,
 ) -> Result<Vec<T>, ViewError> {
     let hint = Hint::Name(hint.to_owned());
-    let found = collection.aggregate(pipeline).hint(hint).max_time(READ_BOUND).with_type::<T>();
-    found.await.map_err(failed)?.try_collect().await.map_err(failed)
+    let found = collection
+        .aggregate(pipeline)
+        .hint(hint)
+        .max_time(READ_BOUND)
+        .with_type::<T>();
+    found
+        .await
+        .map_err(failed)?
+        .try_collect()
+        .await
+        .map_err(failed)
 }
 
 /// The customers a query asks for, newest first, one beyond its limit.
@@ -221,7 +310,8 @@ async fn customers_of(
         let pipeline = queries::customers_with_order(names, query, after, candidates);
         aggregate(&customers, pipeline, NEWEST_CUSTOMERS)
     };
-    // How large its largest order is a customer tells itself, so without a state nearly all that are looked at match.
+    // How large its largest order is a customer tells itself, so without a state nearly all that
+    // are looked at match.
     if query.order_state.is_none() {
         return walk(None).await;
     }
@@ -248,8 +338,15 @@ async fn are_many(
     after: Option<Place>,
 ) -> Result<bool, ViewError> {
     let customers = database.collection::<Count>(&names.customers);
-    let counted = aggregate(&customers, queries::candidates(query, after), NEWEST_CUSTOMERS).await?;
-    Ok(counted.first().is_some_and(|Count { count }| *count > queries::FEW))
+    let counted = aggregate(
+        &customers,
+        queries::candidates(query, after),
+        NEWEST_CUSTOMERS,
+    )
+    .await?;
+    Ok(counted
+        .first()
+        .is_some_and(|Count { count }| *count > queries::FEW))
 }
 
 /// How many of the orders that a query asks for are a customer's.
@@ -266,7 +363,9 @@ async fn few_in_state(
     names: &Names,
     query: &CustomersQuery,
 ) -> Result<Option<Vec<String>>, ViewError> {
-    let Some(pipeline) = queries::orders_in_state(query) else { return Ok(None) };
+    let Some(pipeline) = queries::orders_in_state(query) else {
+        return Ok(None);
+    };
     let orders = database.collection::<InState>(&names.orders);
     let found = aggregate(&orders, pipeline, ORDERS_IN_STATE).await?;
     let count: i64 = found.iter().map(|customer| customer.orders).sum();
@@ -274,7 +373,9 @@ async fn few_in_state(
 }
 
 fn place_of(cursor: Option<&str>, list: List) -> Result<Option<Place>, ViewError> {
-    cursor.map(|cursor| Place::from_cursor(cursor, list)).transpose()
+    cursor
+        .map(|cursor| Place::from_cursor(cursor, list))
+        .transpose()
 }
 
 /// Makes a page of documents that were read one beyond the limit, to know whether there is a next.
@@ -288,8 +389,19 @@ fn page_of<R, T: TryFrom<R, Error = ViewError>>(
     let more = stored.len() > limit;
     stored.truncate(limit);
     let last = stored.last().filter(|_| more).map(place);
-    let next = last.map(|(created_at, id)| Ok::<_, ViewError>(Place { created_at, id: id_of(id)? }.to_cursor(list)));
+    let next = last.map(|(created_at, id)| {
+        Ok::<_, ViewError>(
+            Place {
+                created_at,
+                id: id_of(id)?,
+            }
+            .to_cursor(list),
+        )
+    });
     let next = next.transpose()?;
-    let items = stored.into_iter().map(T::try_from).collect::<Result<_, _>>()?;
+    let items = stored
+        .into_iter()
+        .map(T::try_from)
+        .collect::<Result<_, _>>()?;
     Ok(Page { items, next })
 }

@@ -1,6 +1,6 @@
-//! How many more orders customers' documents may take in before they are cut down to the newest again. Cutting makes
-//! the server go through all of a document's orders, which costs it more than the rest of the statement; so it is done
-//! once for many orders.
+//! How many more orders customers' documents may take in before they are cut down to the newest
+//! again. Cutting makes the server go through all of a document's orders, which costs it more than
+//! the rest of the statement; so it is done once for many orders.
 
 use std::collections::HashMap;
 
@@ -18,8 +18,8 @@ const MAX_CUSTOMERS: usize = 65_536;
 pub(super) struct Room(HashMap<CustomerId, usize>);
 
 impl Room {
-    /// Takes room for some more orders. False when there is not enough, or not known to be: then the document must be
-    /// cut down to the orders shown by the same statement.
+    /// Takes room for some more orders. False when there is not enough, or not known to be: then
+    /// the document must be cut down to the orders shown by the same statement.
     pub(super) fn take(&mut self, customer: CustomerId, orders: usize) -> bool {
         if let Some(left) = self.0.get_mut(&customer).filter(|left| **left >= orders) {
             *left -= orders;

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use domain::{Customer, CustomerId, Money, Order, OrderId, OrderLine, OrderState as State, RejectionReason, Timestamp};
+use domain::{
+    Customer, CustomerId, Money, Order, OrderId, OrderLine, OrderState as State, RejectionReason,
+    Timestamp,
+};
 use mongodb::bson::DateTime;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -21,7 +24,10 @@ pub(super) struct Amount {
 
 impl From<Money> for Amount {
     fn from(money: Money) -> Self {
-        Amount { amount: money.to_string(), cents: money.cents() }
+        Amount {
+            amount: money.to_string(),
+            cents: money.cents(),
+        }
     }
 }
 
@@ -87,7 +93,10 @@ impl StoredOrder {
     /// The state that events go on from.
     pub(super) fn into_state(self) -> Result<OrderState, ViewError> {
         let document = OrderDocument::try_from(self)?;
-        Ok(OrderState { details: None, ..OrderState::from(&document) })
+        Ok(OrderState {
+            details: None,
+            ..OrderState::from(&document)
+        })
     }
 }
 
@@ -198,7 +207,10 @@ pub(super) struct CustomerChanges {
 impl CustomerChanges {
     pub(super) fn new(customer: &Customer) -> Result<Self, ViewError> {
         let available_credit = customer.available_credit().into();
-        Ok(CustomerChanges { available_credit, version: stored_version(customer.version)? })
+        Ok(CustomerChanges {
+            available_credit,
+            version: stored_version(customer.version)?,
+        })
     }
 }
 
@@ -222,7 +234,10 @@ impl StoredCustomer {
     /// The state that events go on from.
     pub(super) fn into_state(self) -> Result<CustomerState, ViewError> {
         let document = CustomerDocument::try_from(self)?;
-        Ok(CustomerState { is_new: false, ..CustomerState::try_from(&document)? })
+        Ok(CustomerState {
+            is_new: false,
+            ..CustomerState::try_from(&document)?
+        })
     }
 }
 

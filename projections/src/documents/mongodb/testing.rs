@@ -22,8 +22,15 @@ impl TestDatabase {
     pub(crate) fn new(runtime: &Handle) -> Self {
         let url = std::env::var(URL).unwrap_or_else(|_| panic!("{URL} must say where MongoDB is"));
         let name = format!("counterfoil-test-{}", Uuid::now_v7());
-        let connection = runtime.block_on(Connection::new(&url, &name, runtime.clone())).unwrap();
-        TestDatabase { connection, url, name, runtime: runtime.clone() }
+        let connection = runtime
+            .block_on(Connection::new(&url, &name, runtime.clone()))
+            .unwrap();
+        TestDatabase {
+            connection,
+            url,
+            name,
+            runtime: runtime.clone(),
+        }
     }
 
     /// All that was written so far is durable afterwards.
@@ -34,7 +41,13 @@ impl TestDatabase {
 
     /// With connections of its own.
     pub(crate) fn store(&self) -> MongoDocumentStore {
-        self.runtime.block_on(MongoDocumentStore::new(&self.url, &self.name, self.runtime.clone())).unwrap()
+        self.runtime
+            .block_on(MongoDocumentStore::new(
+                &self.url,
+                &self.name,
+                self.runtime.clone(),
+            ))
+            .unwrap()
     }
 }
 

@@ -29,13 +29,19 @@ impl OrderWrites {
 
 pub(super) fn orders(orders: &Fold<OrderState>) -> Result<OrderWrites, ViewError> {
     let mut writes = OrderWrites::default();
-    for Change { state: OrderState { order, details }, replaces } in orders.changed() {
+    for Change {
+        state: OrderState { order, details },
+        replaces,
+    } in orders.changed()
+    {
         match details {
             Some(details) => {
                 let document = raw(&StoredOrder::new(order, details)?)?;
                 if replaces {
                     let id = order.id.to_string();
-                    writes.updates.push(rawdoc! {"q": {"_id": id}, "u": document, "upsert": true});
+                    writes
+                        .updates
+                        .push(rawdoc! {"q": {"_id": id}, "u": document, "upsert": true});
                 } else {
                     writes.inserts.push(document);
                 }
@@ -56,7 +62,9 @@ fn order_changes(order: &Order) -> Result<RawDocumentBuf, ViewError> {
     if let Some(name) = &order.customer_name {
         changes.append(cstr!("customerName"), name.as_str());
     }
-    Ok(rawdoc! {"q": {"_id": order.id.to_string(), "version": {"$lt": version}}, "u": {"$set": changes}})
+    Ok(
+        rawdoc! {"q": {"_id": order.id.to_string(), "version": {"$lt": version}}, "u": {"$set": changes}},
+    )
 }
 
 /// Puts a whole document in the place of an older one.
@@ -84,10 +92,21 @@ pub(super) fn customers(
         let id = change.state.customer.id;
         updates.entry(id).or_default().customer = Some(change);
     }
-    for Change { state: OrderState { order, .. }, replaces } in orders.changed() {
-        updates.entry(order.customer_id).or_default().orders.push((order, replaces));
+    for Change {
+        state: OrderState { order, .. },
+        replaces,
+    } in orders.changed()
+    {
+        updates
+            .entry(order.customer_id)
+            .or_default()
+            .orders
+            .push((order, replaces));
     }
-    updates.into_iter().map(|(id, update)| update.statement(id, room)).collect()
+    updates
+        .into_iter()
+        .map(|(id, update)| update.statement(id, room))
+        .collect()
 }
 
 impl CustomerUpdate<'_> {
@@ -111,25 +130,50 @@ impl CustomerUpdate<'_> {
 
     /// Puts the orders into the document.
     fn embed(&mut self, fields: &mut RawDocumentBuf) -> Result<(), ViewError> {
-        let largest = self.orders.iter().map(|(order, _)| order.total.cents()).max().unwrap_or_default();
-        fields.append(cstr!("largestOrder"), rawdoc! {"$max": ["$largestOrder", largest]});
+        let largest = self
+            .orders
+            .iter()
+            .map(|(order, _)| order.total.cents())
+            .max()
+            .unwrap_or_default();
+        fields.append(
+            cstr!("largestOrder"),
+            rawdoc! {"$max": ["$largestOrder", largest]},
+        );
         // With so many newer ones in this commit alone, the others are not among the newest.
-        self.orders.sort_by_key(|(order, _)| std::cmp::Reverse((order.created_at, order.id)));
+        self.orders
+            .sort_by_key(|(order, _)| std::cmp::Reverse((order.created_at, order.id)));
         self.orders.truncate(SHOWN);
         for (order, replaces) in &self.orders {
             let part = raw(&StoredPart::new(order)?)?;
-            let (field, version) = (format!("orders.{}", order.id), stored_version(order.version)?);
-            let value = guarded(*replaces, &format!("{field}.version"), version, part, &field);
+            let (field, version) = (
+                format!("orders.{}", order.id),
+                stored_version(order.version)?,
+            );
+            let value = guarded(
+                *replaces,
+                &format!("{field}.version"),
+                version,
+                part,
+                &field,
+            );
             fields.append(CString::try_from(field).map_err(corrupt)?, value);
         }
         Ok(())
     }
 }
 
-fn set_customer(fields: &mut RawDocumentBuf, change: &Change<'_, CustomerState>) -> Result<(), ViewError> {
+fn set_customer(
+    fields: &mut RawDocumentBuf,
+    change: &Change<'_, CustomerState>,
+) -> Result<(), ViewError> {
     let CustomerState { customer, is_new } = change.state;
     let version = stored_version(customer.version)?;
-    let set = if *is_new { raw(&CustomerFields::new(customer)?)? } else { raw(&CustomerChanges::new(customer)?)? };
+    let set = if *is_new {
+        raw(&CustomerFields::new(customer)?)?
+    } else {
+        raw(&CustomerChanges::new(customer)?)?
+    };
     for field in &set {
         let (name, value) = field.map_err(corrupt)?;
         let value = guarded(change.replaces, "version", version, value, name.as_str());
@@ -156,8 +200,8 @@ fn guarded(
 
 /// Drops all but the newest orders of a document that has come to hold more.
 ///
-/// What is sorted are times and ids alone: the server makes documents of whatever else it compares, over and over, which
-/// took two fifths of its time.
+/// What is sorted are times and ids alone: the server makes documents of whatever else it compares,
+/// over and over, which took two fifths of its time.
 pub(super) fn keep_newest() -> Result<RawDocumentBuf, ViewError> {
     let most = i32::try_from(SHOWN).map_err(corrupt)?;
     let all = rawdoc! {"$objectToArray": {"$ifNull": ["$orders", {}]}};
@@ -167,7 +211,9 @@ pub(super) fn keep_newest() -> Result<RawDocumentBuf, ViewError> {
     let is_kept = rawdoc! {"$gte": [["$$this.v.createdAt", "$$this.k"], "$$last"]};
     let kept = rawdoc! {"$arrayToObject": {"$filter": {"input": all.clone(), "cond": is_kept}}};
     let newest = rawdoc! {"$let": {"vars": {"last": last}, "in": kept}};
-    Ok(rawdoc! {"$set": {"orders": {"$cond": [{"$lte": [{"$size": all}, most]}, "$orders", newest]}}})
+    Ok(
+        rawdoc! {"$set": {"orders": {"$cond": [{"$lte": [{"$size": all}, most]}, "$orders", newest]}}},
+    )
 }
 
 fn raw(value: &impl Serialize) -> Result<RawDocumentBuf, ViewError> {

@@ -1,5 +1,6 @@
-//! The write side: folds the events of a batch in memory ([`fold`](crate::documents::fold)) and writes the last state of
-//! each entity, in few commands. In which order, and why, is said at [the head](super).
+//! The write side: folds the events of a batch in memory ([`fold`](crate::documents::fold)) and
+//! writes the last state of each entity, in few commands. In which order, and why, is said at [the
+//! head](super).
 
 use std::collections::HashMap;
 
@@ -46,14 +47,27 @@ impl MongoDocumentWriter {
     pub(super) fn new(connection: Connection, names: Names) -> Self {
         let (orders, customers, room) = (Fold::default(), Fold::default(), Room::default());
         let (quarantine, committed) = (HashMap::new(), Positions::new());
-        MongoDocumentWriter { connection, names, orders, customers, quarantine, room, committed }
+        MongoDocumentWriter {
+            connection,
+            names,
+            orders,
+            customers,
+            quarantine,
+            room,
+            committed,
+        }
     }
 
     async fn write(&mut self, positions: &Positions) -> Result<(), ViewError> {
         let mut commit = self.begin()?;
         commit.write_customers(positions).await?;
         commit.write_orders().await?;
-        quarantine::save(&self.connection.database, self.names.generation, &self.quarantine).await
+        quarantine::save(
+            &self.connection.database,
+            self.names.generation,
+            &self.quarantine,
+        )
+        .await
     }
 
     /// What is written by a commit, up to the positions.
@@ -61,7 +75,13 @@ impl MongoDocumentWriter {
         let customers = updates::customers(&self.customers, &self.orders, &mut self.room)?;
         let orders = updates::orders(&self.orders)?;
         let (names, writes) = (&self.names, Writes::new(&self.connection.database));
-        Ok(DocumentWrites { names, writes, committed: &self.committed, customers, orders })
+        Ok(DocumentWrites {
+            names,
+            writes,
+            committed: &self.committed,
+            customers,
+            orders,
+        })
     }
 }
 
@@ -78,17 +98,32 @@ pub(super) struct DocumentWrites<'a> {
 impl DocumentWrites<'_> {
     /// Says what is being reached, then writes the customers' documents, with the orders in them.
     pub(super) async fn write_customers(&mut self, positions: &Positions) -> Result<(), ViewError> {
-        // Each order is in its customer's document as well, so without customers there is nothing to say.
+        // Each order is in its customer's document as well, so without customers there is nothing
+        // to say.
         if self.customers.is_empty() {
             return Ok(());
         }
-        positions::begin(&mut self.writes, self.names.generation, positions, self.committed).await?;
-        let until = if self.orders.is_empty() { Until::Durable } else { Until::Written };
-        none_refused(self.writes.write(&self.names.customers, Kind::Update, &self.customers, until).await?)
+        positions::begin(
+            &mut self.writes,
+            self.names.generation,
+            positions,
+            self.committed,
+        )
+        .await?;
+        let until = if self.orders.is_empty() {
+            Until::Durable
+        } else {
+            Until::Written
+        };
+        none_refused(
+            self.writes
+                .write(&self.names.customers, Kind::Update, &self.customers, until)
+                .await?,
+        )
     }
 
-    /// Writes orders: those that are new are inserted; those that turn out not to be replace what is older. All that the
-    /// commit has written is durable then.
+    /// Writes orders: those that are new are inserted; those that turn out not to be replace what
+    /// is older. All that the commit has written is durable then.
     pub(super) async fn write_orders(&mut self) -> Result<(), ViewError> {
         let (orders, OrderWrites { inserts, updates }) = (self.names.orders.as_str(), &self.orders);
         let (not_new, refused) = self.writes.write_both(orders, inserts, updates).await?;
@@ -96,16 +131,25 @@ impl DocumentWrites<'_> {
         let mut again = Vec::new();
         for refused in not_new {
             match inserts.get(refused.index) {
-                Some(document) if refused.code == DUPLICATE_KEY => again.push(updates::replace_older(document)?),
+                Some(document) if refused.code == DUPLICATE_KEY => {
+                    again.push(updates::replace_older(document)?)
+                }
                 _ => return Err(refused.into()),
             }
         }
-        none_refused(self.writes.write(orders, Kind::Update, &again, Until::Durable).await?)
+        none_refused(
+            self.writes
+                .write(orders, Kind::Update, &again, Until::Durable)
+                .await?,
+        )
     }
 }
 
 fn none_refused(refused: Vec<Refused>) -> Result<(), ViewError> {
-    refused.into_iter().next().map_or(Ok(()), |refused| Err(refused.into()))
+    refused
+        .into_iter()
+        .next()
+        .map_or(Ok(()), |refused| Err(refused.into()))
 }
 
 impl ViewWriter for MongoDocumentWriter {
@@ -115,14 +159,20 @@ impl ViewWriter for MongoDocumentWriter {
         self.room.forget();
         self.quarantine.clear();
         let (connection, generation) = (&self.connection, self.names.generation);
-        self.committed = connection.wait_for(WRITE_BOUND, positions::committed(&connection.database, generation))?;
+        self.committed = connection.wait_for(
+            WRITE_BOUND,
+            positions::committed(&connection.database, generation),
+        )?;
         Ok(self.committed.clone())
     }
 
     fn prepare(&mut self, entities: &[(Service, Uuid, u64)]) -> Result<(), ViewError> {
         let missing = |service, holds: &dyn Fn(Uuid) -> bool| -> Vec<Uuid> {
-            // An entity that begins is not looked for: should it be there, the write finds it newer.
-            let going_on = entities.iter().filter(|(of, id, version)| *of == service && *version > 1 && !holds(*id));
+            // An entity that begins is not looked for: should it be there, the write finds it
+            // newer.
+            let going_on = entities
+                .iter()
+                .filter(|(of, id, version)| *of == service && *version > 1 && !holds(*id));
             let mut ids: Vec<_> = going_on.map(|(_, id, _)| *id).collect();
             ids.sort_unstable();
             ids.dedup();
@@ -131,13 +181,19 @@ impl ViewWriter for MongoDocumentWriter {
         let orders = missing(Service::Orders, &|id| self.orders.holds(id));
         let customers = missing(Service::Customers, &|id| self.customers.holds(id));
         let database = &self.connection.database;
-        let reading =
-            try_join(read(database, &self.names.orders, &orders), read(database, &self.names.customers, &customers));
+        let reading = try_join(
+            read(database, &self.names.orders, &orders),
+            read(database, &self.names.customers, &customers),
+        );
         let (orders, customers) = self.connection.wait_for(WRITE_BOUND, reading)?;
-        for (id, state) in states(orders, |order: StoredOrder| Ok((id_of(&order.id)?, order.into_state()?))) {
+        for (id, state) in states(orders, |order: StoredOrder| {
+            Ok((id_of(&order.id)?, order.into_state()?))
+        }) {
             self.orders.loaded(id, state);
         }
-        for (id, state) in states(customers, |found: StoredCustomer| Ok((id_of(&found.id)?, found.into_state()?))) {
+        for (id, state) in states(customers, |found: StoredCustomer| {
+            Ok((id_of(&found.id)?, found.into_state()?))
+        }) {
             self.customers.loaded(id, state);
         }
         Ok(())
@@ -159,7 +215,9 @@ impl ViewWriter for MongoDocumentWriter {
 
     fn put(&mut self, document: &Document) -> Result<(), ViewError> {
         match document {
-            Document::Customer(customer) => self.customers.put(customer.customer_id.0, customer.try_into()?),
+            Document::Customer(customer) => self
+                .customers
+                .put(customer.customer_id.0, customer.try_into()?),
             Document::Order(order) => self.orders.put(order.order_id.0, order.into()),
         }
         Ok(())
@@ -177,16 +235,23 @@ impl ViewWriter for MongoDocumentWriter {
 
     fn finish(&mut self) -> Result<(), ViewError> {
         let (connection, generation) = (&self.connection, self.names.generation);
-        connection.wait_for(WRITE_BOUND, positions::finish(&connection.database, generation, &self.committed))
+        connection.wait_for(
+            WRITE_BOUND,
+            positions::finish(&connection.database, generation, &self.committed),
+        )
     }
 
     fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
         let (connection, generation) = (&self.connection, self.names.generation);
-        connection.wait_for(WRITE_BOUND, quarantine::list(&connection.database, generation, Some(limit)))
+        connection.wait_for(
+            WRITE_BOUND,
+            quarantine::list(&connection.database, generation, Some(limit)),
+        )
     }
 
     fn quarantine(&mut self, entity: &QuarantinedEntity) -> Result<(), ViewError> {
-        self.quarantine.insert((entity.source.service, entity.entity), Some(entity.clone()));
+        self.quarantine
+            .insert((entity.source.service, entity.entity), Some(entity.clone()));
         Ok(())
     }
 
@@ -196,22 +261,38 @@ impl ViewWriter for MongoDocumentWriter {
     }
 }
 
-/// Reads those entities of `ids` that are there. Of customers, those that are more than a place for orders.
-async fn read(database: &Database, collection: &str, ids: &[Uuid]) -> Result<Vec<RawDocumentBuf>, ViewError> {
+/// Reads those entities of `ids` that are there. Of customers, those that are more than a place for
+/// orders.
+async fn read(
+    database: &Database,
+    collection: &str,
+    ids: &[Uuid],
+) -> Result<Vec<RawDocumentBuf>, ViewError> {
     let collection = database.collection::<RawDocumentBuf>(collection);
     let mut found = Vec::new();
     for ids in ids.chunks(READ_AT_ONCE) {
         let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
         let filter = doc! {"_id": {"$in": ids}, "version": {"$exists": true}};
-        let cursor = collection.find(filter).projection(doc! {"orders": 0}).await.map_err(failed)?;
+        let cursor = collection
+            .find(filter)
+            .projection(doc! {"orders": 0})
+            .await
+            .map_err(failed)?;
         found.extend(cursor.try_collect::<Vec<_>>().await.map_err(failed)?);
     }
     Ok(found)
 }
 
-fn read_one<T: DeserializeOwned>(connection: &Connection, collection: &str, id: Uuid) -> Result<Option<T>, ViewError> {
+fn read_one<T: DeserializeOwned>(
+    connection: &Connection,
+    collection: &str,
+    id: Uuid,
+) -> Result<Option<T>, ViewError> {
     let found = connection.wait_for(WRITE_BOUND, read(&connection.database, collection, &[id]))?;
-    found.first().map(|stored| deserialize_from_slice(stored.as_bytes()).map_err(corrupt)).transpose()
+    found
+        .first()
+        .map(|stored| deserialize_from_slice(stored.as_bytes()).map_err(corrupt))
+        .transpose()
 }
 
 /// The states of what can be read; the event of an entity that cannot is what is told of it.
@@ -219,5 +300,7 @@ fn states<T: DeserializeOwned, S>(
     stored: Vec<RawDocumentBuf>,
     state: impl Fn(T) -> Result<(Uuid, S), ViewError>,
 ) -> impl Iterator<Item = (Uuid, S)> {
-    stored.into_iter().filter_map(move |stored| state(deserialize_from_slice(stored.as_bytes()).ok()?).ok())
+    stored
+        .into_iter()
+        .filter_map(move |stored| state(deserialize_from_slice(stored.as_bytes()).ok()?).ok())
 }

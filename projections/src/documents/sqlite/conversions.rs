@@ -1,6 +1,8 @@
 //! Between rows and what the domain and the queries speak of.
 
-use domain::{Customer, CustomerId, Money, Order, OrderId, OrderLine, OrderState, RejectionReason, Timestamp};
+use domain::{
+    Customer, CustomerId, Money, Order, OrderId, OrderLine, OrderState, RejectionReason, Timestamp,
+};
 use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
@@ -29,8 +31,10 @@ pub(super) fn state_of(number: i16) -> Result<OrderState, ViewError> {
 }
 
 fn reason_of(name: Option<&str>) -> Result<Option<RejectionReason>, ViewError> {
-    let reason =
-        |name| RejectionReason::from_name(name).ok_or_else(|| corrupt(format_args!("unknown rejection reason {name}")));
+    let reason = |name| {
+        RejectionReason::from_name(name)
+            .ok_or_else(|| corrupt(format_args!("unknown rejection reason {name}")))
+    };
     name.map(reason).transpose()
 }
 
@@ -79,7 +83,9 @@ pub(super) fn customer_of(row: customer_document::Model) -> Result<Customer, Vie
         id: CustomerId(row.id),
         name: row.name,
         credit_limit,
-        reserved: credit_limit.checked_sub(available).ok_or_else(|| corrupt("credit out of range"))?,
+        reserved: credit_limit
+            .checked_sub(available)
+            .ok_or_else(|| corrupt("credit out of range"))?,
         version: version_of(row.version)?,
         created_at,
         updated_at: created_at,

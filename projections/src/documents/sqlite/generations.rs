@@ -1,5 +1,5 @@
-//! The generations of the embedded document view: `documents-1.db`, `documents-2.db`, … in the data directory, and
-//! `documents.json`, which says which is which.
+//! The generations of the embedded document view: `documents-1.db`, `documents-2.db`, … in the data
+//! directory, and `documents.json`, which says which is which.
 
 use std::fs;
 use std::io;
@@ -32,7 +32,10 @@ impl SqliteDocumentStore {
     #[must_use]
     pub fn new(directory: &Path) -> Self {
         let catalog = CatalogFile::new(directory.join("documents.json"));
-        SqliteDocumentStore { directory: directory.to_owned(), catalog }
+        SqliteDocumentStore {
+            directory: directory.to_owned(),
+            catalog,
+        }
     }
 }
 
@@ -53,24 +56,35 @@ impl ViewStore<dyn DocumentReader> for SqliteDocumentStore {
         async { self.catalog.save(catalog).await.map_err(file_error) }.boxed()
     }
 
-    fn open(&self, generation: u32) -> BoxFuture<'_, Result<Opened<dyn DocumentReader>, ViewError>> {
+    fn open(
+        &self,
+        generation: u32,
+    ) -> BoxFuture<'_, Result<Opened<dyn DocumentReader>, ViewError>> {
         let path = file(&self.directory, generation);
         async move {
             let (writer, reader) = open_file(&path).await?;
             let reader = Arc::new(reader);
             let versions = Arc::clone(&reader);
-            Ok(Opened::<dyn DocumentReader> { writer: Box::new(writer), reader, versions })
+            Ok(Opened::<dyn DocumentReader> {
+                writer: Box::new(writer),
+                reader,
+                versions,
+            })
         }
         .boxed()
     }
 
-    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
+    fn audit(
+        &self,
+        generation: u32,
+    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
         let path = file(&self.directory, generation);
         async move {
             if !path.exists() {
                 return Ok(None);
             }
-            let audit: Box<dyn ViewAudit> = Box::new(SqliteDocumentAudit(open_to_read(&path).await?));
+            let audit: Box<dyn ViewAudit> =
+                Box::new(SqliteDocumentAudit(open_to_read(&path).await?));
             Ok(Some(audit))
         }
         .boxed()
@@ -86,8 +100,8 @@ impl ViewStore<dyn DocumentReader> for SqliteDocumentStore {
     }
 }
 
-/// Removes a file and what lies beside it. The file itself goes first: what is left beside a file that is not there,
-/// should this be interrupted, belongs to none.
+/// Removes a file and what lies beside it. The file itself goes first: what is left beside a file
+/// that is not there, should this be interrupted, belongs to none.
 fn remove(path: &Path) -> io::Result<()> {
     remove_if_there(path)?;
     for suffix in BESIDE {

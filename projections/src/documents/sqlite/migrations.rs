@@ -1,12 +1,14 @@
 //! How the file of the document view comes about.
 //!
-//! The tables are made from their entities: a view is disposable, so a changed definition makes a new file from the
-//! events and never alters an old one.
+//! The tables are made from their entities: a view is disposable, so a changed definition makes a
+//! new file from the events and never alters an old one.
 
 use sea_orm::{EntityTrait, Schema};
 use sea_orm_migration::prelude::*;
 
-use super::tables::{customer_document, customer_largest_order, order_document, view_position, view_quarantine};
+use super::tables::{
+    customer_document, customer_largest_order, order_document, view_position, view_quarantine,
+};
 
 pub(super) struct Migrator;
 
@@ -41,14 +43,16 @@ impl MigrationTrait for CreateDocuments {
 }
 
 async fn create_table(manager: &SchemaManager<'_>, entity: impl EntityTrait) -> Result<(), DbErr> {
-    manager.create_table(Schema::new(manager.get_database_backend()).create_table_from_entity(entity)).await
+    manager
+        .create_table(Schema::new(manager.get_database_backend()).create_table_from_entity(entity))
+        .await
 }
 
-/// One index for each list, and no more: every one costs each order a page of the write-ahead log. An index by total
-/// took a quarter of what a node can do under load.
+/// One index for each list, and no more: every one costs each order a page of the write-ahead log.
+/// An index by total took a quarter of what a node can do under load.
 fn indexes() -> [IndexCreateStatement; 2] {
-    // A customer's orders, newest first, in one state; those in any state are merged from the six. With the totals in
-    // it, it also tells whether one of them is large enough.
+    // A customer's orders, newest first, in one state; those in any state are merged from the six.
+    // With the totals in it, it also tells whether one of them is large enough.
     let newest_orders = Index::create()
         .name("order_documents_newest")
         .table(order_document::Entity)

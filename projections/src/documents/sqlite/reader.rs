@@ -1,13 +1,13 @@
 //! The read side: SeaORM on a small pool of read-only connections.
 //!
-//! Each answer is read in one transaction with the view's positions, so that both are of one snapshot. The statements
-//! have fixed shapes ([`queries`]), so that they stay prepared.
+//! Each answer is read in one transaction with the view's positions, so that both are of one
+//! snapshot. The statements have fixed shapes ([`queries`]), so that they stay prepared.
 
 use domain::{CustomerId, OrderId, Service};
 use futures_util::future::BoxFuture;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, FromQueryResult,
-    PaginatorTrait, QueryFilter, QuerySelect, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait,
+    FromQueryResult, PaginatorTrait, QueryFilter, QuerySelect, TransactionTrait,
 };
 use store::Positions;
 use uuid::Uuid;
@@ -19,7 +19,8 @@ use crate::ViewError;
 use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::documents::cursor::{List, Place};
 use crate::documents::{
-    CustomerOrdersQuery, CustomerWithOrders, CustomersQuery, DocumentReader, Page, Seen, VIEW, corrupt, unavailable,
+    CustomerOrdersQuery, CustomerWithOrders, CustomersQuery, DocumentReader, Page, Seen, VIEW,
+    corrupt, unavailable,
 };
 use crate::port::VersionReader;
 use crate::positions;
@@ -47,9 +48,15 @@ impl SqliteDocumentReader {
 
     /// Begins a snapshot: the first read fixes what all others of the transaction see.
     async fn snapshot(&self) -> Result<(DatabaseTransaction, Positions), ViewError> {
-        #[expect(clippy::disallowed_methods, reason = "a read snapshot of a view; nothing is written")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a read snapshot of a view; nothing is written"
+        )]
         let snapshot = self.pool.begin().await.map_err(unavailable)?;
-        let row = view_position::Entity::find_by_id(VIEW.to_owned()).one(&snapshot).await.map_err(unavailable)?;
+        let row = view_position::Entity::find_by_id(VIEW.to_owned())
+            .one(&snapshot)
+            .await
+            .map_err(unavailable)?;
         let positions = match row {
             Some(row) => positions::from_json(&row.positions).map_err(corrupt)?,
             None => Positions::new(),
@@ -68,9 +75,17 @@ impl DocumentReader for SqliteDocumentReader {
             let (snapshot, positions) = self.snapshot().await?;
             let value = match find_customer(&snapshot, id).await? {
                 Some(customer) => {
-                    let newest = NewestOrders { customer: id.0, state: None, after: None, limit: u64::from(orders) };
+                    let newest = NewestOrders {
+                        customer: id.0,
+                        state: None,
+                        after: None,
+                        limit: u64::from(orders),
+                    };
                     let orders = newest_orders(&snapshot, &newest).await?;
-                    let orders = orders.into_iter().map(CustomerOrder::try_from).collect::<Result<_, _>>()?;
+                    let orders = orders
+                        .into_iter()
+                        .map(CustomerOrder::try_from)
+                        .collect::<Result<_, _>>()?;
                     Some(CustomerWithOrders { customer, orders })
                 }
                 None => None,
@@ -79,12 +94,19 @@ impl DocumentReader for SqliteDocumentReader {
         })
     }
 
-    fn customers(&self, query: CustomersQuery) -> BoxFuture<'_, Result<Seen<Page<CustomerDocument>>, ViewError>> {
+    fn customers(
+        &self,
+        query: CustomersQuery,
+    ) -> BoxFuture<'_, Result<Seen<Page<CustomerDocument>>, ViewError>> {
         Box::pin(async move {
-            let select = queries::customers(&query, place_of(query.cursor.as_deref(), List::Customers)?);
+            let select =
+                queries::customers(&query, place_of(query.cursor.as_deref(), List::Customers)?);
             let (snapshot, positions) = self.snapshot().await?;
             let rows = select.all(&snapshot).await.map_err(unavailable)?;
-            let place = |row: &customer_document::Model| Place { created_at: row.created_at, id: row.id };
+            let place = |row: &customer_document::Model| Place {
+                created_at: row.created_at,
+                id: row.id,
+            };
             let page = page_of(rows, query.limit, List::Customers, place)?;
             finish(snapshot, page, positions).await
         })
@@ -93,7 +115,10 @@ impl DocumentReader for SqliteDocumentReader {
     fn count_customers(&self) -> BoxFuture<'_, Result<Seen<u64>, ViewError>> {
         Box::pin(async move {
             let (snapshot, positions) = self.snapshot().await?;
-            let count = customer_document::Entity::find().count(&snapshot).await.map_err(unavailable)?;
+            let count = customer_document::Entity::find()
+                .count(&snapshot)
+                .await
+                .map_err(unavailable)?;
             finish(snapshot, count, positions).await
         })
     }
@@ -110,9 +135,17 @@ impl DocumentReader for SqliteDocumentReader {
                 return finish(snapshot, None, positions).await;
             }
             let limit = u64::from(query.limit) + 1;
-            let newest = NewestOrders { customer: id.0, state: query.state, after, limit };
+            let newest = NewestOrders {
+                customer: id.0,
+                state: query.state,
+                after,
+                limit,
+            };
             let rows = newest_orders(&snapshot, &newest).await?;
-            let place = |row: &CustomerOrderRow| Place { created_at: row.created_at, id: row.id };
+            let place = |row: &CustomerOrderRow| Place {
+                created_at: row.created_at,
+                id: row.id,
+            };
             let page = page_of(rows, query.limit, List::CustomerOrders, place)?;
             finish(snapshot, Some(page), positions).await
         })
@@ -121,7 +154,10 @@ impl DocumentReader for SqliteDocumentReader {
     fn order(&self, id: OrderId) -> BoxFuture<'_, Result<Seen<Option<OrderDocument>>, ViewError>> {
         Box::pin(async move {
             let (snapshot, positions) = self.snapshot().await?;
-            let row = order_document::Entity::find_by_id(id.0).one(&snapshot).await.map_err(unavailable)?;
+            let row = order_document::Entity::find_by_id(id.0)
+                .one(&snapshot)
+                .await
+                .map_err(unavailable)?;
             let order = row.map(OrderDocument::try_from).transpose()?;
             finish(snapshot, order, positions).await
         })
@@ -129,42 +165,78 @@ impl DocumentReader for SqliteDocumentReader {
 }
 
 impl VersionReader for SqliteDocumentReader {
-    fn versions_of<'a>(&'a self, entities: &'a [(Service, Uuid)]) -> BoxFuture<'a, Result<Vec<u64>, ViewError>> {
+    fn versions_of<'a>(
+        &'a self,
+        entities: &'a [(Service, Uuid)],
+    ) -> BoxFuture<'a, Result<Vec<u64>, ViewError>> {
         Box::pin(async move {
             let mut known = std::collections::HashMap::new();
             for service in Service::ALL {
-                let ids: Vec<Uuid> = entities.iter().filter(|(of, _)| *of == service).map(|(_, id)| *id).collect();
-                for (id, version) in self.stored_versions(service, ids).await.map_err(unavailable)? {
+                let ids: Vec<Uuid> = entities
+                    .iter()
+                    .filter(|(of, _)| *of == service)
+                    .map(|(_, id)| *id)
+                    .collect();
+                for (id, version) in self
+                    .stored_versions(service, ids)
+                    .await
+                    .map_err(unavailable)?
+                {
                     known.insert((service, id), u64::try_from(version).map_err(corrupt)?);
                 }
             }
-            Ok(entities.iter().map(|key| known.get(key).copied().unwrap_or(0)).collect())
+            Ok(entities
+                .iter()
+                .map(|key| known.get(key).copied().unwrap_or(0))
+                .collect())
         })
     }
 }
 
 impl SqliteDocumentReader {
-    async fn stored_versions(&self, service: Service, ids: Vec<Uuid>) -> Result<Vec<(Uuid, i64)>, DbErr> {
+    async fn stored_versions(
+        &self,
+        service: Service,
+        ids: Vec<Uuid>,
+    ) -> Result<Vec<(Uuid, i64)>, DbErr> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         match service {
             Service::Customers => {
                 use customer_document::{Column, Entity};
-                let columns = Entity::find().select_only().columns([Column::Id, Column::Version]);
-                columns.filter(Column::Id.is_in(ids)).into_tuple().all(&self.pool).await
+                let columns = Entity::find()
+                    .select_only()
+                    .columns([Column::Id, Column::Version]);
+                columns
+                    .filter(Column::Id.is_in(ids))
+                    .into_tuple()
+                    .all(&self.pool)
+                    .await
             }
             Service::Orders => {
                 use order_document::{Column, Entity};
-                let columns = Entity::find().select_only().columns([Column::Id, Column::Version]);
-                columns.filter(Column::Id.is_in(ids)).into_tuple().all(&self.pool).await
+                let columns = Entity::find()
+                    .select_only()
+                    .columns([Column::Id, Column::Version]);
+                columns
+                    .filter(Column::Id.is_in(ids))
+                    .into_tuple()
+                    .all(&self.pool)
+                    .await
             }
         }
     }
 }
 
-async fn find_customer(snapshot: &DatabaseTransaction, id: CustomerId) -> Result<Option<CustomerDocument>, ViewError> {
-    let row = customer_document::Entity::find_by_id(id.0).one(snapshot).await.map_err(unavailable)?;
+async fn find_customer(
+    snapshot: &DatabaseTransaction,
+    id: CustomerId,
+) -> Result<Option<CustomerDocument>, ViewError> {
+    let row = customer_document::Entity::find_by_id(id.0)
+        .one(snapshot)
+        .await
+        .map_err(unavailable)?;
     row.map(CustomerDocument::try_from).transpose()
 }
 
@@ -172,18 +244,29 @@ async fn newest_orders(
     snapshot: &DatabaseTransaction,
     newest: &NewestOrders,
 ) -> Result<Vec<CustomerOrderRow>, ViewError> {
-    let rows = snapshot.query_all(&newest.statement()).await.map_err(unavailable)?;
-    rows.iter().map(|row| CustomerOrderRow::from_query_result(row, "").map_err(corrupt)).collect()
+    let rows = snapshot
+        .query_all(&newest.statement())
+        .await
+        .map_err(unavailable)?;
+    rows.iter()
+        .map(|row| CustomerOrderRow::from_query_result(row, "").map_err(corrupt))
+        .collect()
 }
 
 /// Ends a snapshot; nothing was written, so there is nothing to commit but the lock to give back.
-async fn finish<T>(snapshot: DatabaseTransaction, value: T, positions: Positions) -> Result<Seen<T>, ViewError> {
+async fn finish<T>(
+    snapshot: DatabaseTransaction,
+    value: T,
+    positions: Positions,
+) -> Result<Seen<T>, ViewError> {
     snapshot.commit().await.map_err(unavailable)?;
     Ok(Seen { value, positions })
 }
 
 fn place_of(cursor: Option<&str>, list: List) -> Result<Option<Place>, ViewError> {
-    cursor.map(|cursor| Place::from_cursor(cursor, list)).transpose()
+    cursor
+        .map(|cursor| Place::from_cursor(cursor, list))
+        .transpose()
 }
 
 /// Makes a page of rows that were read one beyond the limit, to know whether there is a next.
@@ -196,7 +279,13 @@ fn page_of<R, T: TryFrom<R, Error = ViewError>>(
     let limit = usize::from(limit);
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| place(row).to_cursor(list));
-    let items = rows.into_iter().map(T::try_from).collect::<Result<_, _>>()?;
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|row| place(row).to_cursor(list));
+    let items = rows
+        .into_iter()
+        .map(T::try_from)
+        .collect::<Result<_, _>>()?;
     Ok(Page { items, next })
 }

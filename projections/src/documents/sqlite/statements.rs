@@ -1,14 +1,17 @@
 //! The SQL of the writer, made from the SeaORM entities, and the values of its parameters.
 //!
-//! Every write that events cause is guarded by the document's version in SQL as well: an older state never replaces a
-//! newer one, whatever the writer believes. Only an entity that is put as it stands replaces what is there.
+//! Every write that events cause is guarded by the document's version in SQL as well: an older
+//! state never replaces a newer one, whatever the writer believes. Only an entity that is put as it
+//! stands replaces what is there.
 
 use domain::{Customer, Order};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use sea_orm::{EntityName, IdenStatic, Iterable};
 
 use super::conversions::{state_number, stored_version};
-use super::tables::{customer_document, customer_largest_order, order_document, view_position, view_quarantine};
+use super::tables::{
+    customer_document, customer_largest_order, order_document, view_position, view_quarantine,
+};
 use crate::ViewError;
 use crate::port::QuarantinedEntity;
 
@@ -32,8 +35,10 @@ const ORDER_STATE: [order_document::Column; 7] = [
 ];
 
 /// The columns of a customer that events after its first change.
-pub(super) const CUSTOMER_CHANGES: [customer_document::Column; 2] =
-    [customer_document::Column::AvailableCents, customer_document::Column::Version];
+pub(super) const CUSTOMER_CHANGES: [customer_document::Column; 2] = [
+    customer_document::Column::AvailableCents,
+    customer_document::Column::Version,
+];
 
 /// The texts of all statements. Made once, so that each stays prepared.
 pub(super) struct Sql {
@@ -55,15 +60,25 @@ pub(super) struct Sql {
 
 impl Sql {
     pub(super) fn new() -> Self {
-        let (orders, customers) = (order_document::Entity.table_name(), customer_document::Entity.table_name());
-        let (positions, quarantine) = (view_position::Entity.table_name(), view_quarantine::Entity.table_name());
+        let (orders, customers) = (
+            order_document::Entity.table_name(),
+            customer_document::Entity.table_name(),
+        );
+        let (positions, quarantine) = (
+            view_position::Entity.table_name(),
+            view_quarantine::Entity.table_name(),
+        );
         let largest = customer_largest_order::Entity.table_name();
         Sql {
             insert_order: upsert::<order_document::Column>(orders, "id", Some("version")),
             replace_order: upsert::<order_document::Column>(orders, "id", None),
             update_order: update(orders, &ORDER_CHANGES),
             select_order: format!("SELECT {} FROM {orders} WHERE id = ?1", names(&ORDER_STATE)),
-            raise_largest: upsert::<customer_largest_order::Column>(largest, "customer_id", Some("total_cents")),
+            raise_largest: upsert::<customer_largest_order::Column>(
+                largest,
+                "customer_id",
+                Some("total_cents"),
+            ),
             insert_customer: upsert::<customer_document::Column>(customers, "id", Some("version")),
             replace_customer: upsert::<customer_document::Column>(customers, "id", None),
             update_customer: update(customers, &CUSTOMER_CHANGES),
@@ -71,26 +86,44 @@ impl Sql {
             put_positions: upsert::<view_position::Column>(positions, "view", None),
             select_positions: format!("SELECT positions FROM {positions} WHERE view = ?1"),
             put_quarantined: upsert::<view_quarantine::Column>(quarantine, "entity, service", None),
-            delete_quarantined: format!("DELETE FROM {quarantine} WHERE entity = ?1 AND service = ?2"),
+            delete_quarantined: format!(
+                "DELETE FROM {quarantine} WHERE entity = ?1 AND service = ?2"
+            ),
             select_quarantined: format!("SELECT detail FROM {quarantine} LIMIT ?1"),
         }
     }
 }
 
 fn names<C: IdenStatic>(columns: &[C]) -> String {
-    columns.iter().map(|column| column.as_str()).collect::<Vec<_>>().join(", ")
+    columns
+        .iter()
+        .map(|column| column.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn select_all<C: IdenStatic + Iterable>(table: &str, condition: &str) -> String {
-    format!("SELECT {} FROM {table} {condition}", names(&C::iter().collect::<Vec<_>>()))
+    format!(
+        "SELECT {} FROM {table} {condition}",
+        names(&C::iter().collect::<Vec<_>>())
+    )
 }
 
-/// Inserts a row of all columns or replaces the one with its key; with a `guard` column only when that one's is lower.
+/// Inserts a row of all columns or replaces the one with its key; with a `guard` column only when
+/// that one's is lower.
 fn upsert<C: IdenStatic + Iterable>(table: &str, key: &str, guard: Option<&str>) -> String {
     let columns: Vec<C> = C::iter().collect();
-    let parameters = (1..=columns.len()).map(|number| format!("?{number}")).collect::<Vec<_>>().join(", ");
-    let replaced: Vec<_> = columns.iter().map(|column| format!("{0} = excluded.{0}", column.as_str())).collect();
-    let guard = guard.map(|guard| format!(" WHERE excluded.{guard} > {table}.{guard}")).unwrap_or_default();
+    let parameters = (1..=columns.len())
+        .map(|number| format!("?{number}"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let replaced: Vec<_> = columns
+        .iter()
+        .map(|column| format!("{0} = excluded.{0}", column.as_str()))
+        .collect();
+    let guard = guard
+        .map(|guard| format!(" WHERE excluded.{guard} > {table}.{guard}"))
+        .unwrap_or_default();
     format!(
         "INSERT INTO {table} ({}) VALUES ({parameters}) ON CONFLICT ({key}) DO UPDATE SET {}{guard}",
         names(&columns),
@@ -98,9 +131,13 @@ fn upsert<C: IdenStatic + Iterable>(table: &str, key: &str, guard: Option<&str>)
     )
 }
 
-/// Changes some columns of a row by id, the last of which is its version, when the stored version is lower.
+/// Changes some columns of a row by id, the last of which is its version, when the stored version
+/// is lower.
 fn update<C: IdenStatic>(table: &str, columns: &[C]) -> String {
-    let changes = columns.iter().zip(1..).map(|(column, number)| format!("{} = ?{number}", column.as_str()));
+    let changes = columns
+        .iter()
+        .zip(1..)
+        .map(|(column, number)| format!("{} = ?{number}", column.as_str()));
     let changes = changes.collect::<Vec<_>>().join(", ");
     let (version, id) = (columns.len(), columns.len() + 1);
     format!("UPDATE {table} SET {changes} WHERE id = ?{id} AND version < ?{version}")

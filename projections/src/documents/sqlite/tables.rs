@@ -56,8 +56,8 @@ pub(super) mod customer_document {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// The largest total that an order of a customer has ever had: it only grows. A customer whose largest is below what
-/// is asked for has no such order, and its orders need no look.
+/// The largest total that an order of a customer has ever had: it only grows. A customer whose
+/// largest is below what is asked for has no such order, and its orders need no look.
 pub(super) mod customer_largest_order {
     use sea_orm::entity::prelude::*;
 

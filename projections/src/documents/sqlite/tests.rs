@@ -12,10 +12,21 @@ use crate::documents::cursor::Place;
 
 /// The plan of a statement, as SQLite explains it.
 async fn plan(reader: &SqliteDocumentReader, statement: Statement) -> String {
-    let Statement { sql, values, db_backend } = statement;
-    let explained = Statement { sql: format!("EXPLAIN QUERY PLAN {sql}"), values, db_backend };
+    let Statement {
+        sql,
+        values,
+        db_backend,
+    } = statement;
+    let explained = Statement {
+        sql: format!("EXPLAIN QUERY PLAN {sql}"),
+        values,
+        db_backend,
+    };
     let rows = reader.connection().query_all_raw(explained).await.unwrap();
-    rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap()).collect::<Vec<_>>().join("\n")
+    rows.iter()
+        .map(|row| row.try_get::<String>("", "detail").unwrap())
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[tokio::test]
@@ -23,13 +34,32 @@ async fn every_query_walks_an_index() {
     let directory = TempDir::new().unwrap();
     let (_writer, reader) = open(directory.path()).await.unwrap();
     let backend = sea_orm::DbBackend::Sqlite;
-    let after = Some(Place { created_at: 7, id: Uuid::nil() });
-    for (state, after) in [(None, None), (None, after), (Some(OrderState::Approved), after)] {
-        let newest = NewestOrders { customer: Uuid::nil(), state, after, limit: 20 };
+    let after = Some(Place {
+        created_at: 7,
+        id: Uuid::nil(),
+    });
+    for (state, after) in [
+        (None, None),
+        (None, after),
+        (Some(OrderState::Approved), after),
+    ] {
+        let newest = NewestOrders {
+            customer: Uuid::nil(),
+            state,
+            after,
+            limit: 20,
+        };
         let plan = plan(&reader, backend.build(&newest.statement())).await;
-        assert!(plan.contains("USING COVERING INDEX order_documents_newest (customer_id=? AND state=?"), "{plan}");
+        assert!(
+            plan.contains("USING COVERING INDEX order_documents_newest (customer_id=? AND state=?"),
+            "{plan}"
+        );
         assert!(!plan.contains("SCAN order_documents"), "{plan}");
-        assert_eq!(after.is_some(), plan.contains("(created_at,id)<("), "{plan}");
+        assert_eq!(
+            after.is_some(),
+            plan.contains("(created_at,id)<("),
+            "{plan}"
+        );
     }
     let valuable = CustomersQuery {
         since: Some(Timestamp::from_micros(5)),
@@ -38,11 +68,13 @@ async fn every_query_walks_an_index() {
         ..CustomersQuery::default()
     };
     let plan = plan(&reader, queries::customers(&valuable, after).build(backend)).await;
-    assert!(plan.contains("USING INDEX customer_documents_newest (created_at"), "{plan}");
+    assert!(
+        plan.contains("USING INDEX customer_documents_newest (created_at"),
+        "{plan}"
+    );
     let orders = "USING COVERING INDEX order_documents_newest (customer_id=? AND state=?)";
     assert!(plan.contains(orders), "{plan}");
-    let largest =
-        "SEARCH customer_largest_orders EXISTS USING INDEX sqlite_autoindex_customer_largest_orders_1 (customer_id=?)";
+    let largest = "SEARCH customer_largest_orders EXISTS USING INDEX sqlite_autoindex_customer_largest_orders_1 (customer_id=?)";
     assert!(plan.contains(largest), "{plan}");
     assert!(!plan.contains("TEMP B-TREE"), "{plan}");
 }

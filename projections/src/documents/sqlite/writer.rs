@@ -1,5 +1,6 @@
-//! The write side: folds the events of a batch in memory ([`fold`](crate::documents::fold)) and writes the last state of each entity
-//! ([`rows`]). An order that is created and approved in one batch is one `INSERT`.
+//! The write side: folds the events of a batch in memory ([`fold`](crate::documents::fold)) and
+//! writes the last state of each entity ([`rows`]). An order that is created and approved in one
+//! batch is one `INSERT`.
 
 use std::path::Path;
 
@@ -21,8 +22,9 @@ mod rows;
 
 /// The page cache of the writing connection: the pages that a commit changes.
 const CACHE_KIB: i64 = 32 * 1024;
-/// Pages of the write-ahead log after which it is copied into the file: 32 MiB. A page that many commits change is
-/// copied once; the default of 4 MiB copies the ends of the indexes with nearly every commit.
+/// Pages of the write-ahead log after which it is copied into the file: 32 MiB. A page that many
+/// commits change is copied once; the default of 4 MiB copies the ends of the indexes with nearly
+/// every commit.
 const CHECKPOINT_PAGES: i64 = 2_000;
 /// To what size the write-ahead log is cut back when a long read has kept it from being used again.
 const LOG_BYTES: i64 = 64 * 1024 * 1024;
@@ -46,12 +48,15 @@ impl SqliteDocumentWriter {
     /// Opens the writing connection to a migrated file.
     pub(super) fn open(path: &Path) -> Result<Self, ViewError> {
         let connection = Connection::open(path).map_err(sqlite_error)?;
-        connection.busy_timeout(BUSY_TIMEOUT).map_err(sqlite_error)?;
+        connection
+            .busy_timeout(BUSY_TIMEOUT)
+            .map_err(sqlite_error)?;
         connection.set_prepared_statement_cache_capacity(32);
-        let set = |pragma, value: &dyn rusqlite::ToSql| connection.pragma_update(None, pragma, value);
-        // In WAL mode NORMAL syncs at checkpoints only. A power cut may lose the newest commits, never tear one; and as
-        // the positions are in the same transaction, what is lost is simply read from the log again. Nobody has been
-        // promised that a view is durable.
+        let set =
+            |pragma, value: &dyn rusqlite::ToSql| connection.pragma_update(None, pragma, value);
+        // In WAL mode NORMAL syncs at checkpoints only. A power cut may lose the newest commits,
+        // never tear one; and as the positions are in the same transaction, what is lost is simply
+        // read from the log again. Nobody has been promised that a view is durable.
         set("journal_mode", &"WAL").map_err(sqlite_error)?;
         set("synchronous", &"NORMAL").map_err(sqlite_error)?;
         set("cache_size", &-CACHE_KIB).map_err(sqlite_error)?;
@@ -70,18 +75,25 @@ impl SqliteDocumentWriter {
     /// Writes what has changed, in one transaction.
     fn write(&mut self, positions: &str) -> Result<(), ViewError> {
         let behavior = TransactionBehavior::Immediate;
-        let transaction = self.connection.transaction_with_behavior(behavior).map_err(sqlite_error)?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(behavior)
+            .map_err(sqlite_error)?;
         rows::save_orders(&transaction, &self.sql, &self.orders)?;
         rows::save_customers(&transaction, &self.sql, &self.customers)?;
         for change in &self.quarantine {
             match change {
-                QuarantineChange::Put(entity) => rows::put_quarantined(&transaction, &self.sql, entity)?,
+                QuarantineChange::Put(entity) => {
+                    rows::put_quarantined(&transaction, &self.sql, entity)?
+                }
                 QuarantineChange::Delete(service, entity) => {
                     rows::delete_quarantined(&transaction, &self.sql, *service, *entity)?;
                 }
             }
         }
-        let mut put = transaction.prepare_cached(&self.sql.put_positions).map_err(sqlite_error)?;
+        let mut put = transaction
+            .prepare_cached(&self.sql.put_positions)
+            .map_err(sqlite_error)?;
         put.execute([VIEW, positions]).map_err(sqlite_error)?;
         drop(put);
         transaction.commit().map_err(sqlite_error)
@@ -93,22 +105,37 @@ impl ViewWriter for SqliteDocumentWriter {
         self.orders.forget();
         self.customers.forget();
         self.quarantine.clear();
-        let mut select = self.connection.prepare_cached(&self.sql.select_positions).map_err(sqlite_error)?;
-        let text: Option<String> = select.query_row([VIEW], |row| row.get(0)).optional().map_err(sqlite_error)?;
-        text.map_or_else(|| Ok(Positions::new()), |text| positions::from_json(&text).map_err(corrupt))
+        let mut select = self
+            .connection
+            .prepare_cached(&self.sql.select_positions)
+            .map_err(sqlite_error)?;
+        let text: Option<String> = select
+            .query_row([VIEW], |row| row.get(0))
+            .optional()
+            .map_err(sqlite_error)?;
+        text.map_or_else(
+            || Ok(Positions::new()),
+            |text| positions::from_json(&text).map_err(corrupt),
+        )
     }
 
     fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
         let (connection, sql) = (&self.connection, &self.sql);
         match event.source.service {
-            Service::Orders => self.orders.apply(event, |id| rows::load_order(connection, sql, id)),
-            Service::Customers => self.customers.apply(event, |id| rows::load_customer(connection, sql, id)),
+            Service::Orders => self
+                .orders
+                .apply(event, |id| rows::load_order(connection, sql, id)),
+            Service::Customers => self
+                .customers
+                .apply(event, |id| rows::load_customer(connection, sql, id)),
         }
     }
 
     fn put(&mut self, document: &Document) -> Result<(), ViewError> {
         match document {
-            Document::Customer(customer) => self.customers.put(customer.customer_id.0, customer.try_into()?),
+            Document::Customer(customer) => self
+                .customers
+                .put(customer.customer_id.0, customer.try_into()?),
             Document::Order(order) => self.orders.put(order.order_id.0, order.into()),
         }
         Ok(())
@@ -133,7 +160,8 @@ impl ViewWriter for SqliteDocumentWriter {
     }
 
     fn release(&mut self, service: Service, entity: Uuid) -> Result<(), ViewError> {
-        self.quarantine.push(QuarantineChange::Delete(service, entity));
+        self.quarantine
+            .push(QuarantineChange::Delete(service, entity));
         Ok(())
     }
 }

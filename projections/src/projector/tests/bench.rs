@@ -55,7 +55,10 @@ impl Fault for OfBatches {
             panic!("a fault asked for by the test");
         }
         if faults.poisoned.contains(&event.entity) && event.version > 1 {
-            return Err(ViewError::Corrupt { view: VIEW, what: "poison".into() });
+            return Err(ViewError::Corrupt {
+                view: VIEW,
+                what: "poison".into(),
+            });
         }
         self.batch.push(event.entity);
         faults.largest_batch = faults.largest_batch.max(self.batch.len());
@@ -66,10 +69,20 @@ impl Fault for OfBatches {
         let mut faults = self.faults.lock().unwrap();
         if faults.commits > 0 {
             faults.commits -= 1;
-            return Err(ViewError::Unavailable { view: VIEW, source: "down".into() });
+            return Err(ViewError::Unavailable {
+                view: VIEW,
+                source: "down".into(),
+            });
         }
-        if self.batch.iter().any(|entity| faults.refused.contains(entity)) {
-            return Err(ViewError::Corrupt { view: VIEW, what: "refused".into() });
+        if self
+            .batch
+            .iter()
+            .any(|entity| faults.refused.contains(entity))
+        {
+            return Err(ViewError::Corrupt {
+                view: VIEW,
+                what: "refused".into(),
+            });
         }
         self.batch.clear();
         self.committed.clone_from(positions);
@@ -77,7 +90,11 @@ impl Fault for OfBatches {
     }
 
     fn finish(&mut self) {
-        self.faults.lock().unwrap().finished.clone_from(&self.committed);
+        self.faults
+            .lock()
+            .unwrap()
+            .finished
+            .clone_from(&self.committed);
     }
 }
 
@@ -91,9 +108,17 @@ pub struct Bench {
 }
 
 pub const SOON: Duration = Duration::from_secs(8);
-pub const QUICK: CommitPolicy = CommitPolicy { linger: Duration::from_millis(5), rush: None, max_events: 64 };
+pub const QUICK: CommitPolicy = CommitPolicy {
+    linger: Duration::from_millis(5),
+    rush: None,
+    max_events: 64,
+};
 /// Nothing is committed unless a reader asks.
-pub const LAZY: CommitPolicy = CommitPolicy { linger: Duration::from_secs(3_600), rush: None, max_events: 1_000_000 };
+pub const LAZY: CommitPolicy = CommitPolicy {
+    linger: Duration::from_secs(3_600),
+    rush: None,
+    max_events: 1_000_000,
+};
 
 impl Bench {
     pub async fn start(policy: CommitPolicy) -> Self {
@@ -104,14 +129,25 @@ impl Bench {
         let directory = TempDir::new().unwrap();
         let faults = Arc::new(Mutex::new(Faults::default()));
         let (view, reader) = open(&directory, &shop.log, &faults, policy).await;
-        Bench { shop, reader, view, faults, directory, policy }
+        Bench {
+            shop,
+            reader,
+            view,
+            faults,
+            directory,
+            policy,
+        }
     }
 
     /// Ends the projector without a last commit being promised, and opens the same file again.
     pub async fn restart(self) -> Self {
         self.view.stop().await;
         let (view, reader) = open(&self.directory, &self.shop.log, &self.faults, self.policy).await;
-        Bench { view, reader, ..self }
+        Bench {
+            view,
+            reader,
+            ..self
+        }
     }
 
     pub fn all_versions(&self) -> ConsistencyToken {
@@ -127,16 +163,32 @@ impl Bench {
 
     /// The view shows exactly what the shop has.
     pub async fn shows_the_shop(&self) {
-        self.view.wait_until(&self.all_versions(), SOON).await.unwrap();
+        self.view
+            .wait_until(&self.all_versions(), SOON)
+            .await
+            .unwrap();
         for (order, created) in self.shop.orders.values() {
             let shown = self.reader.order(order.id).await.unwrap().value.unwrap();
             assert_eq!(shown, OrderDocument::of(order.clone(), created.clone()));
         }
         for customer in self.shop.customers.values() {
-            let shown = self.reader.customer(customer.id, 100).await.unwrap().value.unwrap();
+            let shown = self
+                .reader
+                .customer(customer.id, 100)
+                .await
+                .unwrap()
+                .value
+                .unwrap();
             assert_eq!(shown.customer.available_credit, customer.available_credit());
-            assert_eq!((shown.customer.version, &shown.customer.name), (customer.version, &customer.name));
-            let orders = self.shop.orders.values().filter(|(order, _)| order.customer_id == customer.id);
+            assert_eq!(
+                (shown.customer.version, &shown.customer.name),
+                (customer.version, &customer.name)
+            );
+            let orders = self
+                .shop
+                .orders
+                .values()
+                .filter(|(order, _)| order.customer_id == customer.id);
             assert_eq!(shown.orders.len(), orders.count().min(100));
         }
         let count = self.reader.count_customers().await.unwrap().value;
@@ -144,7 +196,12 @@ impl Bench {
     }
 
     pub async fn state(&self, number: u128) -> Option<OrderState> {
-        self.reader.order(OrderId(Uuid::from_u128(number))).await.unwrap().value.map(|order| order.state)
+        self.reader
+            .order(OrderId(Uuid::from_u128(number)))
+            .await
+            .unwrap()
+            .value
+            .map(|order| order.state)
     }
 }
 
@@ -155,11 +212,27 @@ async fn open(
     policy: CommitPolicy,
 ) -> (OpenGeneration<dyn DocumentReader>, SqliteDocumentReader) {
     let (inner, reader) = sqlite::open(directory.path()).await.unwrap();
-    let fault = OfBatches { faults: Arc::clone(faults), batch: Vec::new(), committed: Positions::new() };
-    let writer = FaultyWriter { inner: Box::new(inner), fault };
-    let definition = ViewDefinition { name: VIEW, number: 1, uses: USES, commit: policy };
+    let fault = OfBatches {
+        faults: Arc::clone(faults),
+        batch: Vec::new(),
+        committed: Positions::new(),
+    };
+    let writer = FaultyWriter {
+        inner: Box::new(inner),
+        fault,
+    };
+    let definition = ViewDefinition {
+        name: VIEW,
+        number: 1,
+        uses: USES,
+        commit: policy,
+    };
     let (read, versions) = (Arc::new(reader.clone()), Arc::new(reader.clone()));
-    let opened = Opened { writer: Box::new(writer), reader: read as Arc<dyn DocumentReader>, versions };
+    let opened = Opened {
+        writer: Box::new(writer),
+        reader: read as Arc<dyn DocumentReader>,
+        versions,
+    };
     let view = OpenGeneration::feed(definition, 1, opened, Arc::<TestLog>::clone(log)).unwrap();
     (view, reader)
 }

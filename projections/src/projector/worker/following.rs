@@ -1,4 +1,5 @@
-//! Following the log: repeats are dropped, gaps are seen and read, and what was there before is caught up with.
+//! Following the log: repeats are dropped, gaps are seen and read, and what was there before is
+//! caught up with.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -13,7 +14,8 @@ use crate::metrics::Outcome;
 
 /// How many messages one read of the log brings.
 pub(super) const READ_LIMIT: usize = 500;
-/// So many deliveries are taken in before a check says that something is missing: all that can wait.
+/// So many deliveries are taken in before a check says that something is missing: all that can
+/// wait.
 const DELIVERIES_BEFORE_CHECK: usize = 8192;
 
 impl Worker {
@@ -32,11 +34,14 @@ impl Worker {
         Ok(())
     }
 
-    /// Reads what was there at the last check already and has not come since, then remembers what is there now.
+    /// Reads what was there at the last check already and has not come since, then remembers what
+    /// is there now.
     pub(super) fn check(&mut self) -> Result<(), ViewError> {
         // What has arrived while the view was busy is not missing.
         for _ in 0..DELIVERIES_BEFORE_CHECK {
-            let Ok(delivery) = self.parts.deliveries.try_recv() else { break };
+            let Ok(delivery) = self.parts.deliveries.try_recv() else {
+                break;
+            };
             self.prepare(delivery.iter().map(|message| &**message))?;
             for message in &delivery {
                 self.receive(message)?;
@@ -56,12 +61,15 @@ impl Worker {
     /// What is committed now must have come by the next check.
     pub(super) fn expect_heads(&mut self) {
         let behind = lag::sources_behind(&*self.parts.log, &self.positions);
-        self.heads = behind.into_iter().map(|(source, (_, head))| (source, head)).collect();
+        self.heads = behind
+            .into_iter()
+            .map(|(source, (_, head))| (source, head))
+            .collect();
     }
 
-    /// Reads the log until the view is level with it; source by source in turn, so that none falls behind the others.
-    /// A source that has brought less than a read can is level: what has come since is delivered, so it ends although
-    /// more comes all the time.
+    /// Reads the log until the view is level with it; source by source in turn, so that none falls
+    /// behind the others. A source that has brought less than a read can is level: what has come
+    /// since is delivered, so it ends although more comes all the time.
     pub(super) fn catch_up(&mut self) -> Result<(), ViewError> {
         let mut sources = self.parts.log.sources();
         while !sources.is_empty() {
@@ -72,7 +80,8 @@ impl Worker {
                 }
             }
             if self.requested() {
-                // Following begins with the request; what is not read by then comes with the checks.
+                // Following begins with the request; what is not read by then comes with the
+                // checks.
                 self.expect_heads();
                 self.next_check = Instant::now();
                 return Ok(());
@@ -93,7 +102,10 @@ impl Worker {
         if self.parts.log.head(source, Destination::Events) <= position {
             return Ok(false);
         }
-        let read = self.parts.log.read(source, Destination::Events, position, READ_LIMIT);
+        let read = self
+            .parts
+            .log
+            .read(source, Destination::Events, position, READ_LIMIT);
         let messages = self.parts.runtime.block_on(read)?;
         self.prepare(&messages)?;
         for message in &messages {
@@ -105,18 +117,34 @@ impl Worker {
         }
         self.commit_if_due()?;
         let reached = self.position(source);
-        let has_all = messages.len() < READ_LIMIT && messages.last().is_none_or(|last| last.sequence == reached);
+        let has_all = messages.len() < READ_LIMIT
+            && messages.last().is_none_or(|last| last.sequence == reached);
         Ok(!has_all && reached != position)
     }
 
     /// Tells the view which entities come next.
-    pub(super) fn prepare<'a>(&mut self, messages: impl IntoIterator<Item = &'a Message>) -> Result<(), ViewError> {
+    pub(super) fn prepare<'a>(
+        &mut self,
+        messages: impl IntoIterator<Item = &'a Message>,
+    ) -> Result<(), ViewError> {
         let uses = self.parts.definition.uses;
         let mut entities = BTreeMap::new();
-        for message in messages.into_iter().filter(|message| uses.contains(&message.source.service)) {
-            entities.entry((message.source.service, message.entity)).or_insert(message.version);
+        for message in messages
+            .into_iter()
+            .filter(|message| uses.contains(&message.source.service))
+        {
+            entities
+                .entry((message.source.service, message.entity))
+                .or_insert(message.version);
         }
-        let entities: Vec<_> = entities.into_iter().map(|((service, id), version)| (service, id, version)).collect();
-        if entities.is_empty() { Ok(()) } else { self.parts.writer.prepare(&entities) }
+        let entities: Vec<_> = entities
+            .into_iter()
+            .map(|((service, id), version)| (service, id, version))
+            .collect();
+        if entities.is_empty() {
+            Ok(())
+        } else {
+            self.parts.writer.prepare(&entities)
+        }
     }
 }

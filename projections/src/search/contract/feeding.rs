@@ -21,22 +21,40 @@ pub(crate) fn an_order_is_one_hit_in_its_newest_state(shop: &mut Shop) {
         }
         shop.commit();
     }
-    let page = shop.search(SearchQuery { text: Some("tea ada".to_owned()), ..SearchQuery::default() });
+    let page = shop.search(SearchQuery {
+        text: Some("tea ada".to_owned()),
+        ..SearchQuery::default()
+    });
     assert_eq!((page.total, page.hits.len()), (2, 2));
     for hit in page.hits {
-        assert_eq!((hit.document.state, hit.document.version), (OrderState::Shipped, 3));
+        assert_eq!(
+            (hit.document.state, hit.document.version),
+            (OrderState::Shipped, 3)
+        );
         assert_eq!(hit.document.customer_name.as_deref(), Some("Ada Park"));
         assert_eq!(hit.document.lines.len(), 1);
     }
-    assert_eq!(shop.ids(SearchQuery { state: Some(OrderState::Pending), ..SearchQuery::default() }), [0; 0]);
-    assert_eq!((shop.version_of(1), shop.version_of(2), shop.version_of(3)), (Some(3), Some(3), None));
+    assert_eq!(
+        shop.ids(SearchQuery {
+            state: Some(OrderState::Pending),
+            ..SearchQuery::default()
+        }),
+        [0; 0]
+    );
+    assert_eq!(
+        (shop.version_of(1), shop.version_of(2), shop.version_of(3)),
+        (Some(3), Some(3), None)
+    );
 }
 
 pub(crate) fn nothing_is_visible_before_its_commit(shop: &mut Shop) {
     shop.create(&Sample::new(1));
     assert_eq!(shop.ids(SearchQuery::default()), [0; 0]);
     assert_eq!(shop.version_of(1), None);
-    assert_eq!(shop.runtime.block_on(shop.reader().positions()).unwrap(), Positions::new());
+    assert_eq!(
+        shop.runtime.block_on(shop.reader().positions()).unwrap(),
+        Positions::new()
+    );
     shop.commit();
     assert_eq!(shop.ids(SearchQuery::default()), [1]);
     shop.approve(1, "Ada Park");
@@ -45,7 +63,10 @@ pub(crate) fn nothing_is_visible_before_its_commit(shop: &mut Shop) {
     shop.commit();
     let page = shop.search(SearchQuery::default());
     assert_eq!(page.positions, shop.reached());
-    assert_eq!(shop.runtime.block_on(shop.reader().positions()).unwrap(), shop.reached());
+    assert_eq!(
+        shop.runtime.block_on(shop.reader().positions()).unwrap(),
+        shop.reached()
+    );
     assert_eq!(shop.find("ada"), [1]);
 }
 
@@ -58,20 +79,35 @@ pub(crate) fn redelivered_events_are_duplicates(shop: &mut Shop) {
             shop.sell(&sample, "Ada Park");
         }
         assert_eq!(shop.change(1, 1, sample.created()), Applied::Duplicate);
-        assert_eq!(shop.change(1, 2, approved(Some("Somebody Else"))), Applied::Duplicate);
+        assert_eq!(
+            shop.change(1, 2, approved(Some("Somebody Else"))),
+            Applied::Duplicate
+        );
         assert_eq!(shop.change(1, 2, rejected()), Applied::Duplicate);
     }
     shop.commit();
-    assert_eq!((shop.find("tea ada"), shop.find("somebody")), (vec![1], vec![]));
+    assert_eq!(
+        (shop.find("tea ada"), shop.find("somebody")),
+        (vec![1], vec![])
+    );
 }
 
 pub(crate) fn a_gap_names_the_version_it_begins_at(shop: &mut Shop) {
     let sample = Sample::new(1);
-    assert_eq!(shop.change(1, 2, approved(None)), Applied::Missing { from_version: 1 });
+    assert_eq!(
+        shop.change(1, 2, approved(None)),
+        Applied::Missing { from_version: 1 }
+    );
     shop.create(&sample);
-    assert_eq!(shop.change(1, 3, shipped()), Applied::Missing { from_version: 2 });
+    assert_eq!(
+        shop.change(1, 3, shipped()),
+        Applied::Missing { from_version: 2 }
+    );
     shop.commit();
-    assert_eq!(shop.change(1, 4, shipped()), Applied::Missing { from_version: 2 });
+    assert_eq!(
+        shop.change(1, 4, shipped()),
+        Applied::Missing { from_version: 2 }
+    );
     assert_eq!(shop.change(1, 2, approved(None)), Applied::Taken);
     assert_eq!(shop.change(1, 3, shipped()), Applied::Taken);
     shop.commit();
@@ -88,7 +124,10 @@ pub(crate) fn events_of_customers_are_taken_and_positions_advance(shop: &mut Sho
     assert_eq!(shop.writer().positions().unwrap(), reached);
     shop.crash();
     assert_eq!(shop.writer().positions().unwrap(), reached);
-    assert_eq!(shop.runtime.block_on(shop.reader().positions()).unwrap(), reached);
+    assert_eq!(
+        shop.runtime.block_on(shop.reader().positions()).unwrap(),
+        reached
+    );
 }
 
 pub(crate) fn a_crash_loses_what_was_not_committed_and_nothing_else(shop: &mut Shop) {
@@ -103,15 +142,24 @@ pub(crate) fn a_crash_loses_what_was_not_committed_and_nothing_else(shop: &mut S
     shop.crash();
     assert_eq!(shop.writer().positions().unwrap(), committed);
     assert_eq!((shop.find("tea"), shop.find("grace")), (vec![1, 2], vec![]));
-    assert_eq!((shop.version_of(1), shop.version_of(2), shop.version_of(3)), (Some(2), Some(1), None));
+    assert_eq!(
+        (shop.version_of(1), shop.version_of(2), shop.version_of(3)),
+        (Some(2), Some(1), None)
+    );
     // The same events come again.
     shop.approve(2, "Grace Hopper");
     shop.change(1, 3, shipped());
     shop.create(&Sample::new(3).line("1", "tea"));
     shop.commit();
     shop.crash();
-    assert_eq!((shop.find("tea"), shop.find("grace")), (vec![1, 2, 3], vec![2]));
-    assert_eq!((shop.version_of(1), shop.version_of(2), shop.version_of(3)), (Some(3), Some(2), Some(1)));
+    assert_eq!(
+        (shop.find("tea"), shop.find("grace")),
+        (vec![1, 2, 3], vec![2])
+    );
+    assert_eq!(
+        (shop.version_of(1), shop.version_of(2), shop.version_of(3)),
+        (Some(3), Some(2), Some(1))
+    );
     let reached = shop.reached();
     assert_eq!(shop.writer().positions().unwrap(), reached);
 }
@@ -129,15 +177,27 @@ pub(crate) fn the_positions_of_a_commit_may_follow_with_the_next(shop: &mut Shop
     assert_eq!(shop.find("tea"), [1, 2]);
     shop.crash();
     let stored = shop.writer().positions().unwrap();
-    assert!([&before_the_last, &shop.reached()].contains(&&stored), "{stored:?}, and {finished:?} was finished");
+    assert!(
+        [&before_the_last, &shop.reached()].contains(&&stored),
+        "{stored:?}, and {finished:?} was finished"
+    );
     assert_eq!((shop.find("tea"), shop.find("ada")), (vec![1, 2], vec![1]));
     // The same events come again.
-    assert_eq!(shop.change(1, 2, approved(Some("Ada Park"))), Applied::Duplicate);
-    assert_eq!(shop.change(2, 1, Sample::new(2).created()), Applied::Duplicate);
+    assert_eq!(
+        shop.change(1, 2, approved(Some("Ada Park"))),
+        Applied::Duplicate
+    );
+    assert_eq!(
+        shop.change(2, 1, Sample::new(2).created()),
+        Applied::Duplicate
+    );
     shop.commit();
     let reached = shop.reached();
     assert_eq!(shop.writer().positions().unwrap(), reached);
-    assert_eq!((shop.find("tea"), shop.version_of(1), shop.version_of(2)), (vec![1, 2], Some(2), Some(1)));
+    assert_eq!(
+        (shop.find("tea"), shop.version_of(1), shop.version_of(2)),
+        (vec![1, 2], Some(2), Some(1))
+    );
 }
 
 pub(crate) fn an_event_after_a_restart_continues_the_stored_document(shop: &mut Shop) {
@@ -150,7 +210,13 @@ pub(crate) fn an_event_after_a_restart_continues_the_stored_document(shop: &mut 
     assert_eq!(shop.change(1, 3, shipped()), Applied::Taken);
     shop.commit();
     assert_eq!(shop.find("ab-12 twice ada"), [1]);
-    assert_eq!(shop.ids(SearchQuery { state: Some(OrderState::Shipped), ..SearchQuery::default() }), [1]);
+    assert_eq!(
+        shop.ids(SearchQuery {
+            state: Some(OrderState::Shipped),
+            ..SearchQuery::default()
+        }),
+        [1]
+    );
 }
 
 pub(crate) fn a_full_buffer_loses_nothing(shop: &mut Shop) {
@@ -166,9 +232,16 @@ pub(crate) fn a_full_buffer_loses_nothing(shop: &mut Shop) {
     let visible = shop.runtime.block_on(shop.reader().positions()).unwrap();
     assert_eq!(visible, Positions::new(), "nobody has asked for a commit");
     shop.commit();
-    let query = SearchQuery { text: Some("ada".to_owned()), limit: 1, ..SearchQuery::default() };
+    let query = SearchQuery {
+        text: Some("ada".to_owned()),
+        limit: 1,
+        ..SearchQuery::default()
+    };
     assert_eq!(shop.search(query).total, u64::try_from(many).unwrap());
-    assert_eq!(shop.search(SearchQuery::default()).total, u64::try_from(many).unwrap());
+    assert_eq!(
+        shop.search(SearchQuery::default()).total,
+        u64::try_from(many).unwrap()
+    );
 }
 
 pub(crate) fn beginning_again_from_the_positions_drops_what_was_not_committed(shop: &mut Shop) {
@@ -199,18 +272,26 @@ pub(crate) fn beginning_again_from_the_positions_drops_what_was_not_committed(sh
 }
 
 fn put(shop: &mut Shop, sample: &Sample) {
-    shop.writer().put(&Document::Order(sample.document(1, OrderState::Pending))).unwrap();
+    shop.writer()
+        .put(&Document::Order(sample.document(1, OrderState::Pending)))
+        .unwrap();
 }
 
 pub(crate) fn an_event_out_of_place_is_damage_and_changes_nothing(shop: &mut Shop) {
     shop.create(&Sample::new(1).line("1", "tea"));
     let sample = Sample::new(1);
     let mut again = shop.event(1, 2, sample.created());
-    assert!(matches!(shop.writer().apply(&again), Err(ViewError::Corrupt { .. })));
+    assert!(matches!(
+        shop.writer().apply(&again),
+        Err(ViewError::Corrupt { .. })
+    ));
     again.version = 1;
     again.entity = Uuid::from_u128(2);
     again.payload = Payload::Order(shipped());
-    assert!(matches!(shop.writer().apply(&again), Err(ViewError::Corrupt { .. })));
+    assert!(matches!(
+        shop.writer().apply(&again),
+        Err(ViewError::Corrupt { .. })
+    ));
     assert_eq!(again.source, SHARD);
     shop.approve(1, "Ada Park");
     shop.commit();

@@ -10,7 +10,12 @@ use crate::ViewError;
 use crate::search::SearchQuery;
 
 pub(crate) fn every_word_must_match_somewhere_in_the_order(shop: &mut Shop) {
-    shop.sell(&Sample::new(1).line("981760", "Fresh bagels").note("ring twice"), "Ada Park");
+    shop.sell(
+        &Sample::new(1)
+            .line("981760", "Fresh bagels")
+            .note("ring twice"),
+        "Ada Park",
+    );
     shop.sell(&Sample::new(2).line("4711", "Stale bagels"), "Grace Hopper");
     shop.commit();
     for (text, expected) in [
@@ -28,7 +33,11 @@ pub(crate) fn case_accents_and_plural_do_not_matter(shop: &mut Shop) {
     shop.create(&Sample::new(1).line("1", "BAGEL").note("Crème brûlée"));
     shop.create(&Sample::new(2).line("2", "bagels").note("mixed berries"));
     shop.create(&Sample::new(3).line("3", "glass").note("a berry"));
-    shop.create(&Sample::new(4).line("4", "Glasses, boxes and cookies").note("bus"));
+    shop.create(
+        &Sample::new(4)
+            .line("4", "Glasses, boxes and cookies")
+            .note("bus"),
+    );
     shop.commit();
     for (text, expected) in [
         ("bagel", vec![1, 2]),
@@ -72,9 +81,22 @@ pub(crate) fn a_star_makes_a_prefix(shop: &mut Shop) {
 }
 
 pub(crate) fn quotes_make_a_phrase_within_one_value(shop: &mut Shop) {
-    shop.sell(&Sample::new(1).line("fresh", "bagels").line("fresh", "bagels"), "Ada Park");
-    shop.sell(&Sample::new(2).line("1", "very fresh bagels").note("Park"), "Bo Ada");
-    shop.sell(&Sample::new(3).line("1", "bagels fresh").note("fresh and bagels"), "Park Ada");
+    shop.sell(
+        &Sample::new(1)
+            .line("fresh", "bagels")
+            .line("fresh", "bagels"),
+        "Ada Park",
+    );
+    shop.sell(
+        &Sample::new(2).line("1", "very fresh bagels").note("Park"),
+        "Bo Ada",
+    );
+    shop.sell(
+        &Sample::new(3)
+            .line("1", "bagels fresh")
+            .note("fresh and bagels"),
+        "Park Ada",
+    );
     shop.commit();
     for (text, expected) in [
         ("fresh bagel", vec![1, 2, 3]),
@@ -133,7 +155,12 @@ pub(crate) fn a_text_without_a_word_finds_nothing(shop: &mut Shop) {
 pub(crate) fn filters_are_inclusive_and_all_must_hold(shop: &mut Shop) {
     for id in 1..=6 {
         let total = 100 * i64::try_from(id).unwrap();
-        let sample = Sample { customer: id % 2, total, time: 1_000 * total, ..Sample::new(id) };
+        let sample = Sample {
+            customer: id % 2,
+            total,
+            time: 1_000 * total,
+            ..Sample::new(id)
+        };
         shop.create(&sample.line("1", "tea"));
     }
     shop.approve(5, "Ada Park");
@@ -144,16 +171,80 @@ pub(crate) fn filters_are_inclusive_and_all_must_hold(shop: &mut Shop) {
     let none = SearchQuery::default;
     for (query, expected) in [
         (none(), vec![1, 2, 3, 4, 5, 6]),
-        (SearchQuery { state: Some(OrderState::Approved), ..none() }, vec![5]),
-        (SearchQuery { state: Some(OrderState::Shipped), ..none() }, vec![]),
-        (SearchQuery { customer_id: Some(CustomerId(Uuid::from_u128(1))), ..none() }, vec![1, 3, 5]),
-        (SearchQuery { customer_id: Some(CustomerId(Uuid::from_u128(9))), ..none() }, vec![]),
-        (SearchQuery { min_total: money(500), ..none() }, vec![5, 6]),
-        (SearchQuery { max_total: money(200), ..none() }, vec![1, 2]),
-        (SearchQuery { min_total: money(200), max_total: money(400), ..none() }, vec![2, 3, 4]),
-        (SearchQuery { min_total: money(201), max_total: money(200), ..none() }, vec![]),
-        (SearchQuery { since: time(200_000), until: time(300_000), ..none() }, vec![2, 3]),
-        (SearchQuery { since: time(200_001), until: time(299_999), ..none() }, vec![]),
+        (
+            SearchQuery {
+                state: Some(OrderState::Approved),
+                ..none()
+            },
+            vec![5],
+        ),
+        (
+            SearchQuery {
+                state: Some(OrderState::Shipped),
+                ..none()
+            },
+            vec![],
+        ),
+        (
+            SearchQuery {
+                customer_id: Some(CustomerId(Uuid::from_u128(1))),
+                ..none()
+            },
+            vec![1, 3, 5],
+        ),
+        (
+            SearchQuery {
+                customer_id: Some(CustomerId(Uuid::from_u128(9))),
+                ..none()
+            },
+            vec![],
+        ),
+        (
+            SearchQuery {
+                min_total: money(500),
+                ..none()
+            },
+            vec![5, 6],
+        ),
+        (
+            SearchQuery {
+                max_total: money(200),
+                ..none()
+            },
+            vec![1, 2],
+        ),
+        (
+            SearchQuery {
+                min_total: money(200),
+                max_total: money(400),
+                ..none()
+            },
+            vec![2, 3, 4],
+        ),
+        (
+            SearchQuery {
+                min_total: money(201),
+                max_total: money(200),
+                ..none()
+            },
+            vec![],
+        ),
+        (
+            SearchQuery {
+                since: time(200_000),
+                until: time(300_000),
+                ..none()
+            },
+            vec![2, 3],
+        ),
+        (
+            SearchQuery {
+                since: time(200_001),
+                until: time(299_999),
+                ..none()
+            },
+            vec![],
+        ),
         (
             SearchQuery {
                 text: Some("teas".to_owned()),
@@ -170,13 +261,24 @@ pub(crate) fn filters_are_inclusive_and_all_must_hold(shop: &mut Shop) {
 }
 
 pub(crate) fn highlights_show_what_matched(shop: &mut Shop) {
-    let sample = Sample::new(1).line("ab-12", "Fresh <BAGELS> & tea").line("7", "milk").note("no bagel");
+    let sample = Sample::new(1)
+        .line("ab-12", "Fresh <BAGELS> & tea")
+        .line("7", "milk")
+        .note("no bagel");
     shop.sell(&sample, "Ada Bagel");
     shop.commit();
-    let search = |text: Option<&str>| shop.search(SearchQuery { text: text.map(str::to_owned), ..Default::default() });
+    let search = |text: Option<&str>| {
+        shop.search(SearchQuery {
+            text: text.map(str::to_owned),
+            ..Default::default()
+        })
+    };
     let hit = search(Some("bagels ab-1*")).hits.remove(0);
     let highlights = hit.highlights.unwrap();
-    assert_eq!(highlights.lines, ["Fresh &lt;<em>BAGELS</em>&gt; &amp; tea", "<em>ab-12</em>"]);
+    assert_eq!(
+        highlights.lines,
+        ["Fresh &lt;<em>BAGELS</em>&gt; &amp; tea", "<em>ab-12</em>"]
+    );
     assert_eq!(highlights.note, ["no <em>bagel</em>"]);
     assert_eq!(highlights.customer_name, ["Ada <em>Bagel</em>"]);
     assert!(hit.score.unwrap() > 0.0);
@@ -187,11 +289,22 @@ pub(crate) fn highlights_show_what_matched(shop: &mut Shop) {
 pub(crate) fn any_text_is_answered(shop: &mut Shop) {
     shop.create(&Sample::new(1).line("1", "a b \" \\ * é 日本 tea"));
     shop.commit();
-    let texts = prop_oneof!["\\PC{0,40}", "[ab\"*\\\\ ~^:()+-]{0,30}", "[\\x00-\\x20a*\"é日]{0,20}"];
-    let mut runner = TestRunner::new(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() });
+    let texts = prop_oneof![
+        "\\PC{0,40}",
+        "[ab\"*\\\\ ~^:()+-]{0,30}",
+        "[\\x00-\\x20a*\"é日]{0,20}"
+    ];
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: 300,
+        failure_persistence: None,
+        ..Default::default()
+    });
     runner
         .run(&texts, |text| {
-            let query = SearchQuery { text: Some(text), ..SearchQuery::default() };
+            let query = SearchQuery {
+                text: Some(text),
+                ..SearchQuery::default()
+            };
             prop_assert!(shop.try_search(query).is_ok());
             Ok(())
         })
@@ -205,12 +318,38 @@ pub(crate) fn any_text_is_answered(shop: &mut Shop) {
 
 pub(crate) fn what_cannot_be_asked_is_refused_by_name(shop: &mut Shop) {
     for (query, expected) in [
-        (SearchQuery { text: Some("x".repeat(1_001)), ..SearchQuery::default() }, "text"),
-        (SearchQuery { limit: 0, ..SearchQuery::default() }, "limit"),
-        (SearchQuery { limit: 201, ..SearchQuery::default() }, "limit"),
-        (SearchQuery { cursor: Some("?".to_owned()), ..SearchQuery::default() }, "cursor"),
+        (
+            SearchQuery {
+                text: Some("x".repeat(1_001)),
+                ..SearchQuery::default()
+            },
+            "text",
+        ),
+        (
+            SearchQuery {
+                limit: 0,
+                ..SearchQuery::default()
+            },
+            "limit",
+        ),
+        (
+            SearchQuery {
+                limit: 201,
+                ..SearchQuery::default()
+            },
+            "limit",
+        ),
+        (
+            SearchQuery {
+                cursor: Some("?".to_owned()),
+                ..SearchQuery::default()
+            },
+            "cursor",
+        ),
     ] {
-        let Err(ViewError::InvalidQuery { field, .. }) = shop.try_search(query) else { panic!("{expected}") };
+        let Err(ViewError::InvalidQuery { field, .. }) = shop.try_search(query) else {
+            panic!("{expected}")
+        };
         assert_eq!(field, expected);
     }
 }
@@ -218,14 +357,19 @@ pub(crate) fn what_cannot_be_asked_is_refused_by_name(shop: &mut Shop) {
 pub(crate) fn a_prefix_of_thousands_of_words_finds_them_all(shop: &mut Shop) {
     let many: u128 = 2_500;
     for id in 1..=many {
-        let sample =
-            Sample::new(id).line(&format!("AB-7{id:05}"), "tea").note(&format!("thelongestprefixofall{id:05}"));
+        let sample = Sample::new(id)
+            .line(&format!("AB-7{id:05}"), "tea")
+            .note(&format!("thelongestprefixofall{id:05}"));
         shop.create(&sample);
     }
     shop.create(&Sample::new(many + 1).line("AC-700001", "AB tea"));
     shop.commit();
     let total = |text: &str| {
-        let query = SearchQuery { text: Some(text.to_owned()), limit: 1, ..SearchQuery::default() };
+        let query = SearchQuery {
+            text: Some(text.to_owned()),
+            limit: 1,
+            ..SearchQuery::default()
+        };
         u128::from(shop.search(query).total)
     };
     for (text, expected) in [
@@ -268,12 +412,26 @@ pub(crate) fn an_order_of_500_lines_is_found_by_each_and_by_no_phrase_across_the
     ] {
         assert_eq!(shop.find(text), expected, "{text}");
     }
-    let letters: String = ('a'..='z').flat_map(|one| ('a'..='z').map(move |two| format!("{one}{two} "))).collect();
+    let letters: String = ('a'..='z')
+        .flat_map(|one| ('a'..='z').map(move |two| format!("{one}{two} ")))
+        .collect();
     shop.create(&Sample::new(3).note(&letters));
     shop.commit();
-    assert_eq!(shop.find(letters.get(..999).unwrap()), [3], "as many words as a text can have");
-    assert_eq!(shop.find(&letters.get(..999).unwrap().replace(' ', "*")), [3], "a long phrase");
-    assert_eq!(shop.find(&letters.get(..699).unwrap().replace(' ', "* ")), [3], "many prefixes");
+    assert_eq!(
+        shop.find(letters.get(..999).unwrap()),
+        [3],
+        "as many words as a text can have"
+    );
+    assert_eq!(
+        shop.find(&letters.get(..999).unwrap().replace(' ', "*")),
+        [3],
+        "a long phrase"
+    );
+    assert_eq!(
+        shop.find(&letters.get(..699).unwrap().replace(' ', "* ")),
+        [3],
+        "many prefixes"
+    );
 }
 
 pub(crate) fn odd_writing_is_found_as_it_is_written(shop: &mut Shop) {
@@ -311,7 +469,10 @@ pub(crate) fn odd_writing_is_found_as_it_is_written(shop: &mut Shop) {
         ("\"zero width no break thin space\"", vec![7]),
         ("null-inside", vec![8]),
         (long.get(..4 * 300).unwrap(), vec![20]),
-        (&format!("\"{} after\"", long.get(..4 * 300).unwrap()), vec![20]),
+        (
+            &format!("\"{} after\"", long.get(..4 * 300).unwrap()),
+            vec![20],
+        ),
         (&format!("\"{} after\"", "z".repeat(500)), vec![21]),
         (&format!("{}-aft*", "z".repeat(500)), vec![21]),
     ] {

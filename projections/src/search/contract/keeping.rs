@@ -1,5 +1,5 @@
-//! What a store keeps besides the orders: its catalog, its generations apart from each other, who is in quarantine; and
-//! how all of it is read by an auditor.
+//! What a store keeps besides the orders: its catalog, its generations apart from each other, who
+//! is in quarantine; and how all of it is read by an auditor.
 
 use domain::{OrderState, Timestamp};
 use store::Positions;
@@ -14,24 +14,65 @@ use crate::{Document, QuarantinedEntity};
 
 fn generation(number: u32) -> Generation {
     let begun_at = Timestamp::from_micros(i64::from(number));
-    Generation { number, definition: 1, from: BuildFrom::History, stage: Stage::Ready, begun_at, replaced_at: None }
+    Generation {
+        number,
+        definition: 1,
+        from: BuildFrom::History,
+        stage: Stage::Ready,
+        begun_at,
+        replaced_at: None,
+    }
 }
 
 pub(crate) fn the_catalog_saved_last_is_read_back(shop: &mut Shop) {
-    assert_eq!(shop.runtime.block_on(shop.store.catalog()).unwrap(), Catalog::default());
+    assert_eq!(
+        shop.runtime.block_on(shop.store.catalog()).unwrap(),
+        Catalog::default()
+    );
     let catalogs = [
-        Catalog { live: None, generations: vec![generation(1)], newest: 1, bound: Vec::new() },
-        Catalog { live: Some(1), generations: vec![generation(1)], newest: 1, bound: Vec::new() },
-        Catalog { live: Some(1), generations: vec![generation(1), generation(2)], newest: 2, bound: Vec::new() },
-        Catalog { live: Some(2), generations: vec![generation(1), generation(2)], newest: 2, bound: Vec::new() },
-        Catalog { live: Some(2), generations: vec![generation(2)], newest: 2, bound: Vec::new() },
+        Catalog {
+            live: None,
+            generations: vec![generation(1)],
+            newest: 1,
+            bound: Vec::new(),
+        },
+        Catalog {
+            live: Some(1),
+            generations: vec![generation(1)],
+            newest: 1,
+            bound: Vec::new(),
+        },
+        Catalog {
+            live: Some(1),
+            generations: vec![generation(1), generation(2)],
+            newest: 2,
+            bound: Vec::new(),
+        },
+        Catalog {
+            live: Some(2),
+            generations: vec![generation(1), generation(2)],
+            newest: 2,
+            bound: Vec::new(),
+        },
+        Catalog {
+            live: Some(2),
+            generations: vec![generation(2)],
+            newest: 2,
+            bound: Vec::new(),
+        },
     ];
     drop(shop.open_generation(2));
     for catalog in catalogs {
         shop.runtime.block_on(shop.store.save(&catalog)).unwrap();
-        assert_eq!(shop.runtime.block_on(shop.store.catalog()).unwrap(), catalog);
+        assert_eq!(
+            shop.runtime.block_on(shop.store.catalog()).unwrap(),
+            catalog
+        );
         shop.crash();
-        assert_eq!(shop.runtime.block_on(shop.store.catalog()).unwrap(), catalog);
+        assert_eq!(
+            shop.runtime.block_on(shop.store.catalog()).unwrap(),
+            catalog
+        );
     }
 }
 
@@ -41,15 +82,24 @@ pub(crate) fn generations_are_apart(shop: &mut Shop) {
     let mut second = shop.open_generation(2);
     assert_eq!(second.writer.positions().unwrap(), Positions::new());
     let sample = Sample::new(2).line("1", "tea");
-    second.writer.put(&Document::Order(sample.document(1, OrderState::Pending))).unwrap();
+    second
+        .writer
+        .put(&Document::Order(sample.document(1, OrderState::Pending)))
+        .unwrap();
     let reached = Positions::from([(SHARD, 77)]);
     second.writer.commit(&reached).unwrap();
     second.writer.finish().unwrap();
-    let page = shop.runtime.block_on(second.reader.search(SearchQuery::default())).unwrap();
+    let page = shop
+        .runtime
+        .block_on(second.reader.search(SearchQuery::default()))
+        .unwrap();
     assert_eq!((page.total, page.positions), (1, reached.clone()));
     assert_eq!(page.hits[0].document.order_id.0.as_u128(), 2);
     assert_eq!(shop.find("tea"), [1]);
-    assert_eq!(shop.search(SearchQuery::default()).positions, shop.reached());
+    assert_eq!(
+        shop.search(SearchQuery::default()).positions,
+        shop.reached()
+    );
     drop(second);
     shop.crash();
     assert_eq!(shop.open_generation(2).writer.positions().unwrap(), reached);
@@ -60,16 +110,30 @@ pub(crate) fn generations_are_apart(shop: &mut Shop) {
 pub(crate) fn a_discarded_generation_begins_empty(shop: &mut Shop) {
     let mut second = shop.open_generation(2);
     let sample = Sample::new(2).line("1", "tea");
-    second.writer.put(&Document::Order(sample.document(1, OrderState::Pending))).unwrap();
-    second.writer.commit(&Positions::from([(SHARD, 77)])).unwrap();
+    second
+        .writer
+        .put(&Document::Order(sample.document(1, OrderState::Pending)))
+        .unwrap();
+    second
+        .writer
+        .commit(&Positions::from([(SHARD, 77)]))
+        .unwrap();
     drop(second);
     for _ in 0..2 {
         shop.runtime.block_on(shop.store.discard(2)).unwrap();
-        assert!(shop.runtime.block_on(shop.store.audit(2)).unwrap().is_none());
+        assert!(
+            shop.runtime
+                .block_on(shop.store.audit(2))
+                .unwrap()
+                .is_none()
+        );
     }
     let mut second = shop.open_generation(2);
     assert_eq!(second.writer.positions().unwrap(), Positions::new());
-    let page = shop.runtime.block_on(second.reader.search(SearchQuery::default())).unwrap();
+    let page = shop
+        .runtime
+        .block_on(second.reader.search(SearchQuery::default()))
+        .unwrap();
     assert_eq!((page.total, page.positions), (0, Positions::new()));
 }
 
@@ -84,17 +148,29 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(shop: &mut Shop) {
     };
     shop.writer().quarantine(&parked(1, "first")).unwrap();
     shop.crash();
-    assert_eq!(shop.writer().quarantined(10).unwrap(), [], "it was not committed");
+    assert_eq!(
+        shop.writer().quarantined(10).unwrap(),
+        [],
+        "it was not committed"
+    );
     for (number, cause) in [(1, "first"), (2, "other"), (1, "second")] {
         shop.writer().quarantine(&parked(number, cause)).unwrap();
     }
     shop.commit();
     shop.crash();
-    let mut causes: Vec<_> = shop.writer().quarantined(10).unwrap().into_iter().map(|entity| entity.cause).collect();
+    let mut causes: Vec<_> = shop
+        .writer()
+        .quarantined(10)
+        .unwrap()
+        .into_iter()
+        .map(|entity| entity.cause)
+        .collect();
     causes.sort();
     assert_eq!(causes, ["other", "second"]);
     assert_eq!(shop.writer().quarantined(1).unwrap().len(), 1);
-    shop.writer().release(SHARD.service, Uuid::from_u128(1)).unwrap();
+    shop.writer()
+        .release(SHARD.service, Uuid::from_u128(1))
+        .unwrap();
     // The positions are those of the last commit.
     shop.commit();
     shop.crash();
@@ -104,7 +180,10 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(shop: &mut Shop) {
 pub(crate) fn an_audit_reads_every_order_of_a_range_once(shop: &mut Shop) {
     let step = u128::MAX / 6;
     for number in 1..=5 {
-        shop.create(&Sample { total: 7, ..Sample::new(number * step).line("1", "tea") });
+        shop.create(&Sample {
+            total: 7,
+            ..Sample::new(number * step).line("1", "tea")
+        });
     }
     shop.commit();
     let id = |number: u128| Some(Uuid::from_u128(number * step));
@@ -121,23 +200,78 @@ pub(crate) fn an_audit_reads_every_order_of_a_range_once(shop: &mut Shop) {
     shop.writer().quarantine(&parked).unwrap();
     shop.commit();
     for (range, expected) in [
-        (IdRange { after: None, up_to: None }, vec![1, 2, 3, 4, 5]),
-        (IdRange { after: id(1), up_to: id(3) }, vec![2, 3]),
-        (IdRange { after: id(5), up_to: None }, vec![]),
-        (IdRange { after: Some(Uuid::max()), up_to: None }, vec![]),
-        (IdRange { after: None, up_to: id(2) }, vec![1, 2]),
+        (
+            IdRange {
+                after: None,
+                up_to: None,
+            },
+            vec![1, 2, 3, 4, 5],
+        ),
+        (
+            IdRange {
+                after: id(1),
+                up_to: id(3),
+            },
+            vec![2, 3],
+        ),
+        (
+            IdRange {
+                after: id(5),
+                up_to: None,
+            },
+            vec![],
+        ),
+        (
+            IdRange {
+                after: Some(Uuid::max()),
+                up_to: None,
+            },
+            vec![],
+        ),
+        (
+            IdRange {
+                after: None,
+                up_to: id(2),
+            },
+            vec![1, 2],
+        ),
     ] {
         let slice = shop.runtime.block_on(audit.orders(range)).unwrap();
-        let found: Vec<u128> = slice.documents.iter().map(|order| order.stored.id.as_u128() / step).collect();
+        let found: Vec<u128> = slice
+            .documents
+            .iter()
+            .map(|order| order.stored.id.as_u128() / step)
+            .collect();
         assert_eq!(found, expected);
-        assert_eq!((slice.positions, slice.quarantined.len()), (shop.reached(), 1));
-        for Indexed { hits, version, total_cents, stored } in slice.documents {
+        assert_eq!(
+            (slice.positions, slice.quarantined.len()),
+            (shop.reached(), 1)
+        );
+        for Indexed {
+            hits,
+            version,
+            total_cents,
+            stored,
+        } in slice.documents
+        {
             let document = stored.document.unwrap();
             let expected = if Some(stored.id) == id(2) { 2 } else { 1 };
             assert_eq!((hits, version, total_cents), (1, expected, 7));
-            assert_eq!((document.order_id.0, document.version), (stored.id, version));
+            assert_eq!(
+                (document.order_id.0, document.version),
+                (stored.id, version)
+            );
         }
     }
-    let everyone = IdRange { after: None, up_to: None };
-    assert!(shop.runtime.block_on(audit.customers(everyone)).unwrap().documents.is_empty());
+    let everyone = IdRange {
+        after: None,
+        up_to: None,
+    };
+    assert!(
+        shop.runtime
+            .block_on(audit.customers(everyone))
+            .unwrap()
+            .documents
+            .is_empty()
+    );
 }

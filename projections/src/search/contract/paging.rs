@@ -11,7 +11,11 @@ fn walk(shop: &mut Shop, query: SearchQuery, mut between: impl FnMut(&mut Shop))
         let page = shop.search(query.clone());
         assert!(page.hits.len() <= query.limit);
         assert!(page.next.is_none() || page.hits.len() == query.limit);
-        ids.extend(page.hits.iter().map(|hit| hit.document.order_id.0.as_u128()));
+        ids.extend(
+            page.hits
+                .iter()
+                .map(|hit| hit.document.order_id.0.as_u128()),
+        );
         between(shop);
         query.cursor = page.next;
         if query.cursor.is_none() {
@@ -25,8 +29,19 @@ fn forty(shop: &mut Shop) -> Vec<Sample> {
     let samples: Vec<Sample> = (1..=40)
         .map(|id: u128| {
             let number = i64::try_from(id).unwrap();
-            let sample = Sample { total: number % 3, time: 5_000 + number % 4, ..Sample::new(id << 60) };
-            sample.line("1", if id.is_multiple_of(5) { "tea tea" } else { "tea" })
+            let sample = Sample {
+                total: number % 3,
+                time: 5_000 + number % 4,
+                ..Sample::new(id << 60)
+            };
+            sample.line(
+                "1",
+                if id.is_multiple_of(5) {
+                    "tea tea"
+                } else {
+                    "tea"
+                },
+            )
         })
         .collect();
     for (number, sample) in samples.iter().enumerate() {
@@ -48,9 +63,22 @@ pub(crate) fn pages_of_every_sort_show_each_order_once_in_order(shop: &mut Shop)
     let total: Vec<u128> = samples.iter().map(|sample| sample.id).collect();
     for limit in [1, 3, 7, 39, 40, 41] {
         for text in [None, Some("tea".to_owned())] {
-            let query = |sort| SearchQuery { text: text.clone(), sort: Some(sort), limit, ..SearchQuery::default() };
-            assert_eq!(walk(shop, query(Sort::Newest), |_| {}), newest, "newest, {limit}");
-            assert_eq!(walk(shop, query(Sort::Total), |_| {}), total, "total, {limit}");
+            let query = |sort| SearchQuery {
+                text: text.clone(),
+                sort: Some(sort),
+                limit,
+                ..SearchQuery::default()
+            };
+            assert_eq!(
+                walk(shop, query(Sort::Newest), |_| {}),
+                newest,
+                "newest, {limit}"
+            );
+            assert_eq!(
+                walk(shop, query(Sort::Total), |_| {}),
+                total,
+                "total, {limit}"
+            );
             let relevance = walk(shop, query(Sort::Relevance), |_| {});
             let mut ids = relevance.clone();
             ids.sort_unstable();
@@ -66,11 +94,20 @@ pub(crate) fn a_cursor_holds_while_orders_come_in(shop: &mut Shop) {
     let samples = forty(shop);
     for sort in Sort::ALL {
         let mut next_id: u128 = 1_000 * (sort.name().len() as u128);
-        let query = SearchQuery { text: Some("tea".to_owned()), sort: Some(sort), limit: 6, ..SearchQuery::default() };
+        let query = SearchQuery {
+            text: Some("tea".to_owned()),
+            sort: Some(sort),
+            limit: 6,
+            ..SearchQuery::default()
+        };
         let ids = walk(shop, query, |shop| {
             for _ in 0..3 {
                 next_id += 1;
-                let sample = Sample { time: 5_002, total: 1, ..Sample::new(next_id) };
+                let sample = Sample {
+                    time: 5_002,
+                    total: 1,
+                    ..Sample::new(next_id)
+                };
                 shop.create(&sample.line("7", "tea or coffee, and a word more"));
             }
             shop.commit();
@@ -91,11 +128,20 @@ pub(crate) fn the_best_match_comes_first_and_its_score_is_its_own(shop: &mut Sho
     shop.create(&Sample::new(2).line("2", "tea"));
     shop.commit();
     let search = |shop: &Shop| {
-        let page = shop.search(SearchQuery { text: Some("teas".to_owned()), ..SearchQuery::default() });
-        let hit = page.hits.into_iter().find(|hit| hit.document.order_id.0.as_u128() == 2);
+        let page = shop.search(SearchQuery {
+            text: Some("teas".to_owned()),
+            ..SearchQuery::default()
+        });
+        let hit = page
+            .hits
+            .into_iter()
+            .find(|hit| hit.document.order_id.0.as_u128() == 2);
         (page.total, hit.unwrap().score)
     };
-    let page = shop.search(SearchQuery { text: Some("tea".to_owned()), ..SearchQuery::default() });
+    let page = shop.search(SearchQuery {
+        text: Some("tea".to_owned()),
+        ..SearchQuery::default()
+    });
     assert_eq!(page.hits[0].document.order_id.0.as_u128(), 2);
     assert!(page.hits[0].score > page.hits[1].score);
     let (_, score) = search(shop);
@@ -106,12 +152,17 @@ pub(crate) fn the_best_match_comes_first_and_its_score_is_its_own(shop: &mut Sho
     assert_eq!(search(shop), (29, score));
 }
 
-/// The points are those of [`points`](crate::search::points), and so are the scores of every backend.
+/// The points are those of [`points`](crate::search::points), and so are the scores of every
+/// backend.
 pub(crate) fn scores_are_the_same_everywhere(shop: &mut Shop) {
-    let sample = Sample::new(1).line("ab-12", "Fresh bagels").line("ab-1299", "bagel bags").note("tea, tea");
+    let sample = Sample::new(1)
+        .line("ab-12", "Fresh bagels")
+        .line("ab-1299", "bagel bags")
+        .note("tea, tea");
     shop.sell(&sample, "Ada Park");
     shop.commit();
-    // As many words, and singulars of those that are none: ab 12 fresh bagels ab 1299 bagel bags tea tea ada park.
+    // As many words, and singulars of those that are none: ab 12 fresh bagels ab 1299 bagel bags
+    // tea tea ada park.
     let length = points::length(12 + 2);
     let word = |times| i64::from(points::of_word(times, length));
     let prefix = i64::from(points::PREFIX_POINTS);
@@ -129,11 +180,30 @@ pub(crate) fn scores_are_the_same_everywhere(shop: &mut Shop) {
         ("ab-129*", prefix),
         ("bagel-12*", 0),
     ] {
-        let page = shop.search(SearchQuery { text: Some(text.to_owned()), ..SearchQuery::default() });
-        let scores: Vec<_> = page.hits.iter().map(|hit| hit.score.unwrap() as i64).collect();
-        let expected: Vec<_> = [expected].into_iter().filter(|points| *points > 0).collect();
+        let page = shop.search(SearchQuery {
+            text: Some(text.to_owned()),
+            ..SearchQuery::default()
+        });
+        let scores: Vec<_> = page
+            .hits
+            .iter()
+            .map(|hit| hit.score.unwrap() as i64)
+            .collect();
+        let expected: Vec<_> = [expected]
+            .into_iter()
+            .filter(|points| *points > 0)
+            .collect();
         assert_eq!(scores, expected, "{text}");
-        let by_time = SearchQuery { text: Some(text.to_owned()), sort: Some(Sort::Newest), ..SearchQuery::default() };
-        assert!(shop.search(by_time).hits.iter().all(|hit| hit.score.is_none()));
+        let by_time = SearchQuery {
+            text: Some(text.to_owned()),
+            sort: Some(Sort::Newest),
+            ..SearchQuery::default()
+        };
+        assert!(
+            shop.search(by_time)
+                .hits
+                .iter()
+                .all(|hit| hit.score.is_none())
+        );
     }
 }

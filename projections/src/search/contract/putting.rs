@@ -8,13 +8,16 @@ use crate::search::SearchQuery;
 use crate::{Applied, CustomerDocument, Document, Payload};
 
 fn put(shop: &mut Shop, sample: &Sample, version: u64, state: OrderState) {
-    shop.writer().put(&Document::Order(sample.document(version, state))).unwrap();
+    shop.writer()
+        .put(&Document::Order(sample.document(version, state)))
+        .unwrap();
 }
 
 pub(crate) fn a_whole_order_replaces_what_there_is_whatever_its_version(shop: &mut Shop) {
     let wrong = Sample::new(1).line("1", "coffee");
     let right = Sample::new(1).line("1", "tea");
-    // Over nothing, the same version, an older and a newer one; over one that is committed, and one that is not.
+    // Over nothing, the same version, an older and a newer one; over one that is committed, and one
+    // that is not.
     for version in [5, 5, 7, 3] {
         for committed in [true, false] {
             put(shop, &wrong, version, OrderState::Approved);
@@ -23,10 +26,20 @@ pub(crate) fn a_whole_order_replaces_what_there_is_whatever_its_version(shop: &m
             }
             put(shop, &right, 4, OrderState::CancelPending);
             shop.commit();
-            assert_eq!((shop.find("tea"), shop.find("coffee")), (vec![1], vec![]), "over {version}, {committed}");
+            assert_eq!(
+                (shop.find("tea"), shop.find("coffee")),
+                (vec![1], vec![]),
+                "over {version}, {committed}"
+            );
             let hit = shop.search(SearchQuery::default()).hits.remove(0);
-            assert_eq!((hit.document.version, hit.document.state), (4, OrderState::CancelPending));
-            assert_eq!((shop.version_of(1), shop.versions_of(&[9, 1])), (Some(4), vec![0, 4]));
+            assert_eq!(
+                (hit.document.version, hit.document.state),
+                (4, OrderState::CancelPending)
+            );
+            assert_eq!(
+                (shop.version_of(1), shop.versions_of(&[9, 1])),
+                (Some(4), vec![0, 4])
+            );
         }
     }
     shop.crash();
@@ -34,11 +47,17 @@ pub(crate) fn a_whole_order_replaces_what_there_is_whatever_its_version(shop: &m
     let customer = customer_document();
     shop.writer().put(&Document::Customer(customer)).unwrap();
     shop.commit();
-    assert_eq!(shop.ids(SearchQuery::default()), [1], "this view shows no customers");
+    assert_eq!(
+        shop.ids(SearchQuery::default()),
+        [1],
+        "this view shows no customers"
+    );
 }
 
 fn customer_document() -> CustomerDocument {
-    let domain::CustomerEvent::Created(created) = customer_created() else { panic!("it creates a customer") };
+    let domain::CustomerEvent::Created(created) = customer_created() else {
+        panic!("it creates a customer")
+    };
     CustomerDocument {
         customer_id: domain::CustomerId(Uuid::from_u128(7)),
         name: created.name,
@@ -57,7 +76,10 @@ pub(crate) fn events_go_on_from_a_whole_order(shop: &mut Shop) {
             shop.commit();
         }
         assert_eq!(shop.change(id, 1, sample.created()), Applied::Duplicate);
-        assert_eq!(shop.change(id, 4, shipped()), Applied::Missing { from_version: 3 });
+        assert_eq!(
+            shop.change(id, 4, shipped()),
+            Applied::Missing { from_version: 3 }
+        );
         assert_eq!(shop.change(id, 3, shipped()), Applied::Taken);
         // What is put back to an older version takes the events after that again.
         put(shop, &sample, 2, OrderState::Approved);
@@ -71,12 +93,20 @@ pub(crate) fn events_go_on_from_a_whole_order(shop: &mut Shop) {
         shop.commit();
         assert_eq!(shop.version_of(id), Some(3));
     }
-    let approved = SearchQuery { state: Some(OrderState::Approved), ..SearchQuery::default() };
+    let approved = SearchQuery {
+        state: Some(OrderState::Approved),
+        ..SearchQuery::default()
+    };
     assert_eq!(shop.ids(approved), [1, 2]);
 }
 
 pub(crate) fn a_whole_order_is_invisible_before_its_commit_and_lost_by_a_crash(shop: &mut Shop) {
-    put(shop, &Sample::new(1).line("1", "tea"), 2, OrderState::Approved);
+    put(
+        shop,
+        &Sample::new(1).line("1", "tea"),
+        2,
+        OrderState::Approved,
+    );
     assert_eq!((shop.find("tea"), shop.version_of(1)), (vec![], None));
     shop.crash();
     shop.commit();
@@ -89,15 +119,28 @@ pub(crate) fn a_creation_that_is_announced_and_repeated_undoes_no_whole_order(sh
     shop.commit();
     for (last, expected) in [(1, 2), (2, 2), (3, 3), (3, 3)] {
         let order = Uuid::from_u128(1);
-        shop.writer().prepare(&[(Service::Orders, order, 1)]).unwrap();
-        for (version, change) in [(1, sample.created()), (2, approved(Some("Ada Park"))), (3, shipped())] {
+        shop.writer()
+            .prepare(&[(Service::Orders, order, 1)])
+            .unwrap();
+        for (version, change) in [
+            (1, sample.created()),
+            (2, approved(Some("Ada Park"))),
+            (3, shipped()),
+        ] {
             if version <= last {
                 let applied = shop.change(1, version, change);
-                assert!(matches!(applied, Applied::Taken | Applied::Duplicate), "{applied:?}");
+                assert!(
+                    matches!(applied, Applied::Taken | Applied::Duplicate),
+                    "{applied:?}"
+                );
             }
         }
         shop.commit();
-        assert_eq!((shop.version_of(1), shop.find("tea ada")), (Some(expected), vec![1]), "after version {last}");
+        assert_eq!(
+            (shop.version_of(1), shop.find("tea ada")),
+            (Some(expected), vec![1]),
+            "after version {last}"
+        );
     }
     assert_eq!(shop.change(1, 3, shipped()), Applied::Duplicate);
 }

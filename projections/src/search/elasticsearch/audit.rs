@@ -32,7 +32,10 @@ pub(super) struct ElasticsearchAudit {
 }
 
 impl ViewAudit for ElasticsearchAudit {
-    fn customers(&self, _: IdRange) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>> {
+    fn customers(
+        &self,
+        _: IdRange,
+    ) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>> {
         let audit = self.clone();
         self.run(async move { audit.slice().await }).boxed()
     }
@@ -42,7 +45,10 @@ impl ViewAudit for ElasticsearchAudit {
         self.run(async move {
             // The positions come first: what is read after them shows at least what they say.
             let slice = audit.slice().await?;
-            Ok(Slice { documents: audit.read(range).await?, ..slice })
+            Ok(Slice {
+                documents: audit.read(range).await?,
+                ..slice
+            })
         })
         .boxed()
     }
@@ -55,29 +61,46 @@ impl ElasticsearchAudit {
         work: impl Future<Output = Result<T, ViewError>> + Send + 'static,
     ) -> Result<T, ViewError> {
         let task = self.runtime.spawn(work);
-        task.await.map_err(|error| ViewError::Unavailable { view: VIEW, source: error.into() })?
+        task.await.map_err(|error| ViewError::Unavailable {
+            view: VIEW,
+            source: error.into(),
+        })?
     }
 
     async fn slice<T>(&self) -> Result<Slice<T>, ViewError> {
         let (state, _) = state::load(&self.client, &self.names, self.generation).await?;
-        Ok(Slice { documents: Vec::new(), positions: state.positions, quarantined: state.quarantined })
+        Ok(Slice {
+            documents: Vec::new(),
+            positions: state.positions,
+            quarantined: state.quarantined,
+        })
     }
 
     async fn read(&self, range: IdRange) -> Result<Vec<Indexed>, ViewError> {
         let path = format!("/{}/_search", self.names.orders(self.generation));
-        let parameters = [("allow_partial_search_results", "false"), ("filter_path", "hits.hits")];
+        let parameters = [
+            ("allow_partial_search_results", "false"),
+            ("filter_path", "hits.hits"),
+        ];
         let mut orders: Vec<Indexed> = Vec::new();
         let mut after = range.after;
         loop {
             let body = Some(JsonBody::new(body(after, range.up_to)));
-            let found: Found = self.client.send(Method::Post, &path, &parameters, body, READ_TIMEOUT).await?;
+            let found: Found = self
+                .client
+                .send(Method::Post, &path, &parameters, body, READ_TIMEOUT)
+                .await?;
             let found = found.hits.hits;
             let is_last = found.len() < PAGE;
             for hit in found {
                 let order = indexed(hit)?;
                 after = Some(order.stored.id);
-                // The server's own key is the same id, so one can be there twice only when that has gone wrong.
-                match orders.last_mut().filter(|last| last.stored.id == order.stored.id) {
+                // The server's own key is the same id, so one can be there twice only when that has
+                // gone wrong.
+                match orders
+                    .last_mut()
+                    .filter(|last| last.stored.id == order.stored.id)
+                {
                     Some(last) => last.hits += 1,
                     None => orders.push(order),
                 }
@@ -92,9 +115,14 @@ impl ElasticsearchAudit {
 /// The next page of a range.
 fn body(after: Option<Uuid>, up_to: Option<Uuid>) -> Value {
     let bounds = [("gt", after), ("lte", up_to)].into_iter();
-    let bounds: Map<String, Value> =
-        bounds.filter_map(|(name, id)| Some((name.to_owned(), Value::from(id?.to_string())))).collect();
-    let query = if bounds.is_empty() { json!({ "match_all": {} }) } else { json!({ "range": { "id": bounds } }) };
+    let bounds: Map<String, Value> = bounds
+        .filter_map(|(name, id)| Some((name.to_owned(), Value::from(id?.to_string()))))
+        .collect();
+    let query = if bounds.is_empty() {
+        json!({ "match_all": {} })
+    } else {
+        json!({ "range": { "id": bounds } })
+    };
     // The source in whole: picking a part of it costs the server more than sending it.
     json!({
         "query": query,
@@ -134,9 +162,16 @@ struct Columns {
 }
 
 fn indexed(hit: FoundHit) -> Result<Indexed, ViewError> {
-    let FoundHit { version, source, fields } = hit;
+    let FoundHit {
+        version,
+        source,
+        fields,
+    } = hit;
     let (Some(id), Some(total_cents)) = (fields.id.first(), fields.total.first()) else {
-        return Err(ViewError::Corrupt { view: VIEW, what: "a document without its fields".to_owned() });
+        return Err(ViewError::Corrupt {
+            view: VIEW,
+            what: "a document without its fields".to_owned(),
+        });
     };
     let document = mget::document(source).and_then(|document| {
         // What is found under the id of another order is not this one.
@@ -147,5 +182,10 @@ fn indexed(hit: FoundHit) -> Result<Indexed, ViewError> {
         })
     });
     let stored = Stored { id: *id, document };
-    Ok(Indexed { hits: 1, version: u64::from(Stamp::read(version).version), total_cents: *total_cents, stored })
+    Ok(Indexed {
+        hits: 1,
+        version: u64::from(Stamp::read(version).version),
+        total_cents: *total_cents,
+        stored,
+    })
 }

@@ -18,20 +18,27 @@ use crate::{OrderDocument, ViewError};
 const PART_BYTES: usize = 5 << 20;
 /// Only this is wanted of the answer.
 const ANSWER: &str = "items.*._id,items.*.status,items.*.error.type,items.*.error.reason";
-/// The stored document is as new, or newer: what an index operation with an external version may end in.
+/// The stored document is as new, or newer: what an index operation with an external version may
+/// end in.
 const NEWER: (u16, &str) = (409, "version_conflict_engine_exception");
 
-/// Writes documents under the name `alias`, durable and not yet visible when it returns. What is there already, or
-/// newer, stays: these orders are given.
+/// Writes documents under the name `alias`, durable and not yet visible when it returns. What is
+/// there already, or newer, stays: these orders are given.
 ///
 /// # Errors
-/// [`ViewError::Corrupt`] when a document is refused for what is in it. The others may be written all the same.
+/// [`ViewError::Corrupt`] when a document is refused for what is in it. The others may be written
+/// all the same.
 pub(super) async fn write(
     client: &Client,
     alias: &str,
     documents: impl Iterator<Item = (&OrderDocument, Stamp)>,
 ) -> Result<Vec<OrderId>, ViewError> {
-    let mut sender = Sender { client, alias, under_way: None, newer: Vec::new() };
+    let mut sender = Sender {
+        client,
+        alias,
+        under_way: None,
+        newer: Vec::new(),
+    };
     let mut analyzer = Analyzer::default();
     let mut part = Part::default();
     for (document, stamp) in documents {
@@ -55,7 +62,12 @@ struct Part {
 }
 
 impl Part {
-    fn add(&mut self, analyzer: &mut Analyzer, document: &OrderDocument, stamp: Stamp) -> Result<(), ViewError> {
+    fn add(
+        &mut self,
+        analyzer: &mut Analyzer,
+        document: &OrderDocument,
+        stamp: Stamp,
+    ) -> Result<(), ViewError> {
         let order = document.order_id.0.to_string();
         let refused = |error: serde_json::Error| {
             let what = format!("order {order} cannot be stored: {error}");
@@ -64,7 +76,8 @@ impl Part {
         let action = json!({ "index": { "_id": order, "version": stamp.external(), "version_type": "external" } });
         serde_json::to_writer(&mut self.lines, &action).map_err(refused)?;
         self.lines.push(b'\n');
-        serde_json::to_writer(&mut self.lines, &Indexed::new(analyzer, document)).map_err(refused)?;
+        serde_json::to_writer(&mut self.lines, &Indexed::new(analyzer, document))
+            .map_err(refused)?;
         self.lines.push(b'\n');
         self.documents += 1;
         Ok(())
@@ -85,10 +98,14 @@ impl Sender<'_> {
         self.under_way = Some(tokio::spawn(async move {
             let parameters = [("require_alias", "true"), ("filter_path", ANSWER)];
             let Part { lines, documents } = part;
-            let reply: Reply = client.send(Method::Post, &path, &parameters, Some(lines), WRITE_TIMEOUT).await?;
+            let reply: Reply = client
+                .send(Method::Post, &path, &parameters, Some(lines), WRITE_TIMEOUT)
+                .await?;
             let order_of = |id: String| match id.parse() {
                 Ok(order) => Ok(OrderId(order)),
-                Err(_) => Err(Failure::Incomplete(format!("{id:?} is not the id of an order")).into()),
+                Err(_) => {
+                    Err(Failure::Incomplete(format!("{id:?} is not the id of an order")).into())
+                }
             };
             reply.check(documents)?.into_iter().map(order_of).collect()
         }));
@@ -97,7 +114,10 @@ impl Sender<'_> {
 
     async fn finish(&mut self) -> Result<(), ViewError> {
         if let Some(part) = self.under_way.take() {
-            self.newer.extend(part.await.map_err(|error| Failure::Incomplete(error.to_string()))??);
+            self.newer.extend(
+                part.await
+                    .map_err(|error| Failure::Incomplete(error.to_string()))??,
+            );
         }
         Ok(())
     }
@@ -129,15 +149,18 @@ impl Outcome {
 
     /// Whether the same document, or a newer one, was there.
     fn is_newer(&self) -> bool {
-        self.error.as_ref().is_some_and(|error| (self.status, error.kind.as_str()) == NEWER)
+        self.error
+            .as_ref()
+            .is_some_and(|error| (self.status, error.kind.as_str()) == NEWER)
     }
 }
 
 impl Reply {
-    /// Every document that was sent must be answered for, whatever the answer says of all of them. Gives the ids of those
-    /// that were there already.
+    /// Every document that was sent must be answered for, whatever the answer says of all of them.
+    /// Gives the ids of those that were there already.
     ///
-    /// One document that can never be stored is told before any that may be stored later: it would be in the way then.
+    /// One document that can never be stored is told before any that may be stored later: it would
+    /// be in the way then.
     fn check(self, sent: usize) -> Result<Vec<String>, ViewError> {
         let mut unavailable = None;
         let mut newer = Vec::new();
@@ -154,12 +177,17 @@ impl Reply {
                 continue;
             }
             let Outcome { id, status, error } = outcome;
-            let (kind, reason) = error.map_or_else(Default::default, |error| (error.kind, error.reason));
+            let (kind, reason) =
+                error.map_or_else(Default::default, |error| (error.kind, error.reason));
             if is_bad_data(status) {
                 let what = format!("order {id} cannot be stored: {kind}: {reason}");
                 return Err(ViewError::Corrupt { view: VIEW, what });
             }
-            unavailable.get_or_insert(Failure::Refused { status, kind, reason });
+            unavailable.get_or_insert(Failure::Refused {
+                status,
+                kind,
+                reason,
+            });
         }
         unavailable.map_or(Ok(newer), |failure| Err(failure.into()))
     }
@@ -172,28 +200,51 @@ mod tests {
     fn check(items: &[(u16, &str)]) -> Result<Vec<String>, ViewError> {
         let item = |(status, kind): &(u16, &str)| match *kind {
             "" => json!({ "index": { "_id": "x", "status": status } }),
-            kind => json!({ "index": { "_id": "x", "status": status, "error": { "type": kind, "reason": "r" } } }),
+            kind => {
+                json!({ "index": { "_id": "x", "status": status, "error": { "type": kind, "reason": "r" } } })
+            }
         };
         let sent = items.len();
         let items: Vec<_> = items.iter().map(item).collect();
-        serde_json::from_value::<Reply>(json!({ "items": items })).unwrap().check(sent)
+        serde_json::from_value::<Reply>(json!({ "items": items }))
+            .unwrap()
+            .check(sent)
     }
 
     #[test]
     fn each_document_of_an_answer_is_looked_at() {
-        assert_eq!(check(&[(201, ""), (200, "")]).unwrap(), Vec::<String>::new());
+        assert_eq!(
+            check(&[(201, ""), (200, "")]).unwrap(),
+            Vec::<String>::new()
+        );
         assert_eq!(check(&[(201, ""), NEWER]).unwrap(), ["x"]);
         for status in [404, 429, 500, 503] {
-            assert!(check(&[NEWER, (status, "later")]).unwrap_err().is_transient(), "{status}");
+            assert!(
+                check(&[NEWER, (status, "later")])
+                    .unwrap_err()
+                    .is_transient(),
+                "{status}"
+            );
         }
-        assert!(matches!(check(&[(429, "later"), (400, "mapper")]), Err(ViewError::Corrupt { .. })));
+        assert!(matches!(
+            check(&[(429, "later"), (400, "mapper")]),
+            Err(ViewError::Corrupt { .. })
+        ));
     }
 
     #[test]
     fn only_a_newer_version_makes_a_conflict_a_success() {
-        assert!(check(&[(409, "some_other_exception")]).unwrap_err().is_transient());
+        assert!(
+            check(&[(409, "some_other_exception")])
+                .unwrap_err()
+                .is_transient()
+        );
         assert!(check(&[(409, "")]).unwrap_err().is_transient());
-        assert!(check(&[(500, "version_conflict_engine_exception")]).unwrap_err().is_transient());
+        assert!(
+            check(&[(500, "version_conflict_engine_exception")])
+                .unwrap_err()
+                .is_transient()
+        );
         let of_another_operation = json!({ "items": [{ "create": { "status": 409 } }] });
         assert!(serde_json::from_value::<Reply>(of_another_operation).is_err());
     }

@@ -1,7 +1,8 @@
 //! The way to the server: where it is, and what becomes of a request.
 //!
-//! Every request has a time after which it is given up, so that a server that hangs is one that does not answer. An
-//! answer that is an HTTP error is an error here. Nothing is tried again: the callers know what to repeat.
+//! Every request has a time after which it is given up, so that a server that hangs is one that
+//! does not answer. An answer that is an HTTP error is an error here. Nothing is tried again: the
+//! callers know what to repeat.
 
 use std::time::Duration;
 
@@ -32,9 +33,13 @@ const MAX_REASON: usize = 500;
 /// The server cannot be used as it is named.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidAddress {
-    #[error("must be http(s)://[user:password@]host[:port][/path]; an API key goes as https://ApiKey:key@host")]
+    #[error(
+        "must be http(s)://[user:password@]host[:port][/path]; an API key goes as https://ApiKey:key@host"
+    )]
     Url,
-    #[error("must be made of lower-case letters, digits, - and _, and begin with a letter or digit")]
+    #[error(
+        "must be made of lower-case letters, digits, - and _, and begin with a letter or digit"
+    )]
     Namespace,
     #[error("the connection cannot be made: {0}")]
     Connection(String),
@@ -46,7 +51,11 @@ pub(super) enum Failure {
     #[error("the request has failed")]
     Transport(#[from] elasticsearch::Error),
     #[error("the server answers {status}: {kind}: {reason}")]
-    Refused { status: u16, kind: String, reason: String },
+    Refused {
+        status: u16,
+        kind: String,
+        reason: String,
+    },
     #[error("{0}")]
     Incomplete(String),
 }
@@ -74,10 +83,14 @@ pub(super) fn is_bad_data(status: u16) -> bool {
 impl From<Failure> for ViewError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Refused { status, .. } if is_bad_data(status) => {
-                ViewError::Corrupt { view: VIEW, what: failure.to_string() }
-            }
-            failure => ViewError::Unavailable { view: VIEW, source: Box::new(failure) },
+            Failure::Refused { status, .. } if is_bad_data(status) => ViewError::Corrupt {
+                view: VIEW,
+                what: failure.to_string(),
+            },
+            failure => ViewError::Unavailable {
+                view: VIEW,
+                source: Box::new(failure),
+            },
         }
     }
 }
@@ -110,11 +123,20 @@ struct Refusal {
 impl Refusal {
     fn into_failure(self, status: u16) -> Failure {
         let ErrorCause { kind, mut reason } = self.cause;
-        if let Some(root) = self.root_cause.into_iter().next().filter(|root| root.reason != reason) {
+        if let Some(root) = self
+            .root_cause
+            .into_iter()
+            .next()
+            .filter(|root| root.reason != reason)
+        {
             reason = format!("{reason}: {}", root.reason);
         }
         let reason = reason.chars().take(MAX_REASON).collect();
-        Failure::Refused { status, kind, reason }
+        Failure::Refused {
+            status,
+            kind,
+            reason,
+        }
     }
 }
 
@@ -146,7 +168,9 @@ impl Client {
         if let Some(credentials) = credentials {
             builder = builder.auth(credentials);
         }
-        let transport = builder.build().map_err(|error| InvalidAddress::Connection(error.to_string()))?;
+        let transport = builder
+            .build()
+            .map_err(|error| InvalidAddress::Connection(error.to_string()))?;
         Ok(Client(Elasticsearch::new(transport)))
     }
 
@@ -159,7 +183,17 @@ impl Client {
         body: Option<impl Body>,
         timeout: Duration,
     ) -> Result<T, Failure> {
-        let response = self.0.send(method, path, HeaderMap::new(), Some(parameters), body, Some(timeout)).await?;
+        let response = self
+            .0
+            .send(
+                method,
+                path,
+                HeaderMap::new(),
+                Some(parameters),
+                body,
+                Some(timeout),
+            )
+            .await?;
         let status = response.status_code();
         if status.is_success() {
             return Ok(response.json().await?);
@@ -168,15 +202,26 @@ impl Client {
         let status = status.as_u16();
         Err(match serde_json::from_str::<ErrorReply>(&text) {
             Ok(reply) => reply.error.into_failure(status),
-            Err(_) => Failure::Refused { status, kind: "no description".to_owned(), reason: String::new() },
+            Err(_) => Failure::Refused {
+                status,
+                kind: "no description".to_owned(),
+                reason: String::new(),
+            },
         })
     }
 
-    /// The newest version of a stored document, refreshed or not; `None` when it is not there. That its index is not
-    /// there is an error: somebody has deleted it.
-    pub(super) async fn get<T: DeserializeOwned>(&self, index: &str, id: &str) -> Result<Option<Found<T>>, Failure> {
+    /// The newest version of a stored document, refreshed or not; `None` when it is not there. That
+    /// its index is not there is an error: somebody has deleted it.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        index: &str,
+        id: &str,
+    ) -> Result<Option<Found<T>>, Failure> {
         let path = format!("/{index}/_doc/{id}");
-        match self.send(Method::Get, &path, &[], None::<()>, READ_TIMEOUT).await {
+        match self
+            .send(Method::Get, &path, &[], None::<()>, READ_TIMEOUT)
+            .await
+        {
             Ok(found) => Ok(Some(found)),
             Err(failure) if failure.is(404) && !failure.is_kind(NO_INDEX) => Ok(None),
             Err(failure) => Err(failure),
@@ -185,7 +230,10 @@ impl Client {
 
     /// Deletes an index or a document; one that is not there is deleted already.
     pub(super) async fn delete(&self, path: &str) -> Result<(), Failure> {
-        match self.send::<serde_json::Value>(Method::Delete, path, &[], None::<()>, WRITE_TIMEOUT).await {
+        match self
+            .send::<serde_json::Value>(Method::Delete, path, &[], None::<()>, WRITE_TIMEOUT)
+            .await
+        {
             Ok(_) => Ok(()),
             Err(failure) if failure.is(404) => Ok(()),
             Err(failure) => Err(failure),
@@ -194,17 +242,28 @@ impl Client {
 }
 
 fn credentials(url: &Url) -> Result<Option<Credentials>, InvalidAddress> {
-    let decoded = |text| percent_decode_str(text).decode_utf8().map_err(|_| InvalidAddress::Url);
+    let decoded = |text| {
+        percent_decode_str(text)
+            .decode_utf8()
+            .map_err(|_| InvalidAddress::Url)
+    };
     let user = decoded(url.username())?;
     let password = decoded(url.password().unwrap_or_default())?;
     if user.is_empty() && password.is_empty() {
         return Ok(None);
     }
     if user != API_KEY {
-        return Ok(Some(Credentials::Basic(user.into_owned(), password.into_owned())));
+        return Ok(Some(Credentials::Basic(
+            user.into_owned(),
+            password.into_owned(),
+        )));
     }
     // It becomes a header as it is.
-    if password.is_empty() || !password.chars().all(|character| character.is_ascii_graphic()) {
+    if password.is_empty()
+        || !password
+            .chars()
+            .all(|character| character.is_ascii_graphic())
+    {
         return Err(InvalidAddress::Url);
     }
     Ok(Some(Credentials::EncodedApiKey(password.into_owned())))
@@ -224,10 +283,18 @@ mod tests {
         ] {
             assert!(Client::new(address).is_ok(), "{address}");
         }
-        for address in
-            ["", "localhost:9200", "ftp://host", "http://", "https://ApiKey:a%0Ab@host", "https://ApiKey@host"]
-        {
-            assert!(matches!(Client::new(address), Err(InvalidAddress::Url)), "{address}");
+        for address in [
+            "",
+            "localhost:9200",
+            "ftp://host",
+            "http://",
+            "https://ApiKey:a%0Ab@host",
+            "https://ApiKey@host",
+        ] {
+            assert!(
+                matches!(Client::new(address), Err(InvalidAddress::Url)),
+                "{address}"
+            );
         }
     }
 
@@ -235,9 +302,13 @@ mod tests {
     fn credentials_are_read_as_they_were_meant() {
         let read = |address: &str| credentials(&Url::parse(address).unwrap()).unwrap();
         assert!(read("http://host").is_none());
-        let Some(Credentials::Basic(user, password)) = read("http://ada:p%40s%3As@host") else { panic!() };
+        let Some(Credentials::Basic(user, password)) = read("http://ada:p%40s%3As@host") else {
+            panic!()
+        };
         assert_eq!((user.as_str(), password.as_str()), ("ada", "p@s:s"));
-        let Some(Credentials::EncodedApiKey(key)) = read("http://ApiKey:c2VjcmV0%3D@host") else { panic!() };
+        let Some(Credentials::EncodedApiKey(key)) = read("http://ApiKey:c2VjcmV0%3D@host") else {
+            panic!()
+        };
         assert_eq!(key, "c2VjcmV0=");
     }
 }

@@ -1,14 +1,16 @@
 //! What the index holds of an order.
 //!
-//! All searchable text is in the two fields `singulars` and `words`: for each value of the order (a line's name, a sku,
-//! the note, the customer's name) one text of its words, parted by a blank, which the analyzer `whitespace` takes apart
-//! again. `words` holds a word as it is written where that differs from its singular, and a mark otherwise, so that
-//! both fields have the same positions. Elasticsearch leaves a gap of a hundred positions between the values of a field,
-//! so a phrase never reaches from one into the next.
+//! All searchable text is in the two fields `singulars` and `words`: for each value of the order (a
+//! line's name, a sku, the note, the customer's name) one text of its words, parted by a blank,
+//! which the analyzer `whitespace` takes apart again. `words` holds a word as it is written where
+//! that differs from its singular, and a mark otherwise, so that both fields have the same
+//! positions. Elasticsearch leaves a gap of a hundred positions between the values of a field, so a
+//! phrase never reaches from one into the next.
 //!
-//! `points` says how well each word matches the order ([`crate::search::points`]), in a form that needs no script to be
-//! added up: the points are written as a binary number, and each digit that is set is a term, the digit's number
-//! followed by the word. The whole document is stored beside it, and hits are answered from that.
+//! `points` says how well each word matches the order ([`crate::search::points`]), in a form that
+//! needs no script to be added up: the points are written as a binary number, and each digit that
+//! is set is a term, the digit's number followed by the word. The whole document is stored beside
+//! it, and hits are answered from that.
 
 use std::collections::HashMap;
 
@@ -19,7 +21,8 @@ use crate::search::analysis::Analyzer;
 use crate::search::points::{self, POINT_BITS};
 use crate::search::singular::singular;
 
-/// Stands in `words` where the word is its own singular. No word is like it: words have letters or digits.
+/// Stands in `words` where the word is its own singular. No word is like it: words have letters or
+/// digits.
 const SAME: &str = "-";
 
 /// An order as it is sent to be indexed.
@@ -45,8 +48,14 @@ pub(super) struct Source {
 impl<'a> Indexed<'a> {
     pub(super) fn new(analyzer: &mut Analyzer, order: &'a OrderDocument) -> Self {
         let mut texts = Texts::default();
-        let lines = order.lines.iter().flat_map(|line| [line.name.as_str(), line.sku.as_str()]);
-        for text in lines.chain(order.note.as_deref()).chain(order.customer_name.as_deref()) {
+        let lines = order
+            .lines
+            .iter()
+            .flat_map(|line| [line.name.as_str(), line.sku.as_str()]);
+        for text in lines
+            .chain(order.note.as_deref())
+            .chain(order.customer_name.as_deref())
+        {
             texts.add(analyzer, text);
         }
         Indexed {
@@ -91,8 +100,13 @@ impl Texts {
 
     fn points(&self) -> Vec<String> {
         let length = points::length(self.count);
-        let points = self.times.iter().map(|(word, times)| (word, points::of_word(*times, length)));
-        points.flat_map(|(word, points)| digits_of(points).map(move |digit| digit_term(digit, word))).collect()
+        let points = self
+            .times
+            .iter()
+            .map(|(word, times)| (word, points::of_word(*times, length)));
+        points
+            .flat_map(|(word, points)| digits_of(points).map(move |digit| digit_term(digit, word)))
+            .collect()
     }
 }
 
@@ -120,12 +134,18 @@ impl Stamp {
     pub(super) fn new(puts: u32, version: u64) -> Option<Self> {
         // Elasticsearch's versions are signed.
         let puts = (puts <= u32::MAX >> 1).then_some(puts)?;
-        Some(Stamp { puts, version: u32::try_from(version).ok()? })
+        Some(Stamp {
+            puts,
+            version: u32::try_from(version).ok()?,
+        })
     }
 
     pub(super) fn read(external: u64) -> Self {
         let [a, b, c, d, e, f, g, h] = external.to_be_bytes();
-        Stamp { puts: u32::from_be_bytes([a, b, c, d]), version: u32::from_be_bytes([e, f, g, h]) }
+        Stamp {
+            puts: u32::from_be_bytes([a, b, c, d]),
+            version: u32::from_be_bytes([e, f, g, h]),
+        }
     }
 
     pub(super) fn external(self) -> u64 {
@@ -162,7 +182,10 @@ mod tests {
     #[test]
     fn the_digits_of_all_points_add_up_to_them() {
         for points in 1..=points::MAX_POINTS {
-            assert_eq!(digits_of(points).map(|digit| 1 << digit).sum::<u8>(), points);
+            assert_eq!(
+                digits_of(points).map(|digit| 1 << digit).sum::<u8>(),
+                points
+            );
         }
     }
 }

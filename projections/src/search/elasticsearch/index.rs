@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::client::{Client, Failure, InvalidAddress, READ_TIMEOUT, WRITE_TIMEOUT};
 
-/// Prefixes up to this length have postings of their own, so that a short one is found as quickly as a word. It is the
-/// longest that Elasticsearch allows.
+/// Prefixes up to this length have postings of their own, so that a short one is found as quickly
+/// as a word. It is the longest that Elasticsearch allows.
 pub(super) const MAX_INDEXED_PREFIX: u8 = 19;
 
 /// The names of all that this view has on the server.
@@ -20,10 +20,16 @@ impl Names {
     pub(super) fn new(namespace: &str) -> Result<Self, InvalidAddress> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let first = namespace.bytes().next().is_some_and(allowed);
-        if !first || !namespace.bytes().all(|byte| allowed(byte) || matches!(byte, b'-' | b'_')) {
+        if !first
+            || !namespace
+                .bytes()
+                .all(|byte| allowed(byte) || matches!(byte, b'-' | b'_'))
+        {
             return Err(InvalidAddress::Namespace);
         }
-        Ok(Names { namespace: namespace.to_owned() })
+        Ok(Names {
+            namespace: namespace.to_owned(),
+        })
     }
 
     /// The index of a generation's orders.
@@ -31,8 +37,9 @@ impl Names {
         format!("{}-orders-{generation}", self.namespace)
     }
 
-    /// The name under which a generation's orders are written. An index that somebody has deleted is not made again by
-    /// writing to it, with whatever fields that would have: there is nothing of this name then.
+    /// The name under which a generation's orders are written. An index that somebody has deleted
+    /// is not made again by writing to it, with whatever fields that would have: there is nothing
+    /// of this name then.
     pub(super) fn orders_to_write(&self, generation: u32) -> String {
         format!("{}-orders-{generation}-write", self.namespace)
     }
@@ -96,9 +103,14 @@ pub(super) async fn ensure_views(client: &Client, names: &Names) -> Result<(), F
 }
 
 /// Makes the index of a generation, if it is not there.
-pub(super) async fn create_orders(client: &Client, names: &Names, generation: u32) -> Result<(), Failure> {
+pub(super) async fn create_orders(
+    client: &Client,
+    names: &Names,
+    generation: u32,
+) -> Result<(), Failure> {
     let alias = names.orders_to_write(generation);
-    let body = json!({ "settings": settings(), "mappings": order_fields(), "aliases": { alias: {} } });
+    let body =
+        json!({ "settings": settings(), "mappings": order_fields(), "aliases": { alias: {} } });
     create(client, &names.orders(generation), body).await
 }
 
@@ -108,7 +120,16 @@ async fn create(client: &Client, index: &str, body: Value) -> Result<(), Failure
         return Ok(());
     }
     let path = format!("/{index}");
-    match client.send::<Value>(Method::Put, &path, &[], Some(JsonBody::new(body)), WRITE_TIMEOUT).await {
+    match client
+        .send::<Value>(
+            Method::Put,
+            &path,
+            &[],
+            Some(JsonBody::new(body)),
+            WRITE_TIMEOUT,
+        )
+        .await
+    {
         Ok(_) => Ok(()),
         Err(failure) if failure.is_kind("resource_already_exists_exception") => Ok(()),
         Err(failure) => Err(failure),
@@ -117,7 +138,10 @@ async fn create(client: &Client, index: &str, body: Value) -> Result<(), Failure
 
 pub(super) async fn exists(client: &Client, index: &str) -> Result<bool, Failure> {
     let path = format!("/{index}/_alias");
-    match client.send::<Value>(Method::Get, &path, &[], None::<()>, READ_TIMEOUT).await {
+    match client
+        .send::<Value>(Method::Get, &path, &[], None::<()>, READ_TIMEOUT)
+        .await
+    {
         Ok(_) => Ok(true),
         Err(failure) if failure.is(404) => Ok(false),
         Err(failure) => Err(failure),
@@ -134,7 +158,10 @@ mod tests {
             assert!(Names::new(namespace).is_ok(), "{namespace}");
         }
         for namespace in ["", "Shop", "-shop", "_shop", "a b", "a/b", "a*", "é"] {
-            assert!(matches!(Names::new(namespace), Err(InvalidAddress::Namespace)), "{namespace}");
+            assert!(
+                matches!(Names::new(namespace), Err(InvalidAddress::Namespace)),
+                "{namespace}"
+            );
         }
     }
 }

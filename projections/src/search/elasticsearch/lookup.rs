@@ -44,11 +44,24 @@ fn matching(query: &Prepared) -> Value {
 
 /// The conditions besides the text.
 fn filters(query: &Prepared) -> Vec<Value> {
-    let totals = range("total", query.min_total.map(Money::cents), query.max_total.map(Money::cents));
-    let times = range("created", query.since.map(|time| time.micros()), query.until.map(|time| time.micros()));
+    let totals = range(
+        "total",
+        query.min_total.map(Money::cents),
+        query.max_total.map(Money::cents),
+    );
+    let times = range(
+        "created",
+        query.since.map(|time| time.micros()),
+        query.until.map(|time| time.micros()),
+    );
     let state = query.state.map(|state| term("state", state.name()));
-    let customer = query.customer_id.map(|customer| term("customer", &customer.0.to_string()));
-    [state, customer, totals, times].into_iter().flatten().collect()
+    let customer = query
+        .customer_id
+        .map(|customer| term("customer", &customer.0.to_string()));
+    [state, customer, totals, times]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn term(field: &str, value: &str) -> Value {
@@ -58,8 +71,9 @@ fn term(field: &str, value: &str) -> Value {
 /// Both bounds inclusive; `None` when there is neither.
 fn range(field: &str, from: Option<i64>, to: Option<i64>) -> Option<Value> {
     let bounds = [("gte", from), ("lte", to)].into_iter();
-    let bounds: Map<String, Value> =
-        bounds.filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?)))).collect();
+    let bounds: Map<String, Value> = bounds
+        .filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?))))
+        .collect();
     (!bounds.is_empty()).then(|| json!({ "range": { field: bounds } }))
 }
 
@@ -83,14 +97,21 @@ fn words_clause(singulars: &[String]) -> Value {
     }
 }
 
-/// The last word begins like this as it is written, or its singular does; the words before it stand before it.
+/// The last word begins like this as it is written, or its singular does; the words before it stand
+/// before it.
 fn prefix_clause(term: &Term, prefix: &str) -> Value {
-    let head = term.singulars.split_last().map_or(&[][..], |(_, head)| head);
+    let head = term
+        .singulars
+        .split_last()
+        .map_or(&[][..], |(_, head)| head);
     if head.is_empty() {
         return any_of(["singulars", "words"].map(|field| json!({ "prefix": { field: prefix } })));
     }
-    // Unlike a phrase with a prefix, intervals leave out no word that has the prefix: they refuse what fits too many.
-    let head = head.iter().map(|word| json!({ "match": { "query": word, "analyzer": "keyword" } }));
+    // Unlike a phrase with a prefix, intervals leave out no word that has the prefix: they refuse
+    // what fits too many.
+    let head = head
+        .iter()
+        .map(|word| json!({ "match": { "query": word, "analyzer": "keyword" } }));
     let written = json!({ "prefix": { "prefix": prefix, "use_field": "words" } });
     let last = json!({ "any_of": { "intervals": [{ "prefix": { "prefix": prefix } }, written] } });
     let words: Vec<Value> = head.chain([last]).collect();
@@ -100,14 +121,20 @@ fn prefix_clause(term: &Term, prefix: &str) -> Value {
 /// The clauses that add up to the points of a term, as [`points`](crate::search::points) has them.
 fn points_of(term: &Term) -> Vec<Value> {
     let words = term.singulars.iter().flat_map(|word| word_points(word));
-    let Some(prefix) = &term.prefix else { return words.collect() };
+    let Some(prefix) = &term.prefix else {
+        return words.collect();
+    };
     let prefix = constant(prefix_clause(term, prefix), PREFIX_POINTS);
     if term.singulars.len() == 1 {
         return words.chain([prefix]).collect();
     }
-    // The words may be in the document without standing one after the other; then they do not count.
+    // The words may be in the document without standing one after the other; then they do not
+    // count.
     let digits: Vec<Value> = words.collect();
-    vec![json!({ "bool": { "filter": words_clause(&term.singulars), "should": digits } }), prefix]
+    vec![
+        json!({ "bool": { "filter": words_clause(&term.singulars), "should": digits } }),
+        prefix,
+    ]
 }
 
 fn word_points(word: &str) -> impl Iterator<Item = Value> {
@@ -118,10 +145,13 @@ fn constant(filter: Value, points: u8) -> Value {
     json!({ "constant_score": { "filter": filter, "boost": points } })
 }
 
-/// The parts of the [`SortKey`](crate::search::query::SortKey), in its order. The text of an id sorts like the number.
+/// The parts of the [`SortKey`](crate::search::query::SortKey), in its order. The text of an id
+/// sorts like the number.
 fn sort(query: &Prepared) -> Value {
     match query.sort {
-        Sort::Relevance if query.is_scored() => json!([{ "_score": "desc" }, { "created": "desc" }, { "id": "desc" }]),
+        Sort::Relevance if query.is_scored() => {
+            json!([{ "_score": "desc" }, { "created": "desc" }, { "id": "desc" }])
+        }
         Sort::Total => json!([{ "total": "desc" }, { "created": "desc" }, { "id": "desc" }]),
         Sort::Relevance | Sort::Newest => json!([{ "created": "desc" }, { "id": "desc" }]),
     }

@@ -51,7 +51,11 @@ pub(super) async fn stamps(
     let mut stamps = Vec::with_capacity(orders.len());
     for orders in orders.chunks(STAMPS_AT_ONCE) {
         let items = read(client, index, orders, state, "false").await?;
-        stamps.extend(items.into_iter().map(|item| item.found.then(|| Stamp::read(item.version))));
+        stamps.extend(
+            items
+                .into_iter()
+                .map(|item| item.found.then(|| Stamp::read(item.version))),
+        );
     }
     Ok(stamps)
 }
@@ -67,7 +71,11 @@ pub(super) async fn documents(
         for item in read(client, index, orders, As::Written, "document").await? {
             let stamp = Stamp::read(item.version);
             let source = item.source.filter(|_| item.found);
-            documents.push(source.map(|source| Ok::<_, ViewError>((document(source)?, stamp))).transpose()?);
+            documents.push(
+                source
+                    .map(|source| Ok::<_, ViewError>((document(source)?, stamp)))
+                    .transpose()?,
+            );
         }
     }
     Ok(documents)
@@ -75,25 +83,44 @@ pub(super) async fn documents(
 
 /// The stored document.
 pub(super) fn document(source: Source) -> Result<OrderDocument, ViewError> {
-    let damage = |error| ViewError::Corrupt { view: VIEW, what: format!("a stored document: {error}") };
+    let damage = |error| ViewError::Corrupt {
+        view: VIEW,
+        what: format!("a stored document: {error}"),
+    };
     serde_json::from_value(source.document).map_err(damage)
 }
 
-async fn read(client: &Client, index: &str, orders: &[OrderId], state: As, source: &str) -> Result<Vec<Item>, Failure> {
+async fn read(
+    client: &Client,
+    index: &str,
+    orders: &[OrderId],
+    state: As,
+    source: &str,
+) -> Result<Vec<Item>, Failure> {
     if orders.is_empty() {
         return Ok(Vec::new());
     }
     let ids: Vec<String> = orders.iter().map(|order| order.0.to_string()).collect();
-    let realtime = if state == As::Written { "true" } else { "false" };
+    let realtime = if state == As::Written {
+        "true"
+    } else {
+        "false"
+    };
     let parameters = [("realtime", realtime), ("_source", source)];
     let body = JsonBody::new(json!({ "ids": ids }));
     let path = format!("/{index}/_mget");
-    let reply: Reply = client.send(Method::Post, &path, &parameters, Some(body), READ_TIMEOUT).await?;
-    if let Some(ErrorCause { kind, reason }) = reply.docs.iter().find_map(|item| item.error.as_ref()) {
+    let reply: Reply = client
+        .send(Method::Post, &path, &parameters, Some(body), READ_TIMEOUT)
+        .await?;
+    if let Some(ErrorCause { kind, reason }) =
+        reply.docs.iter().find_map(|item| item.error.as_ref())
+    {
         return Err(Failure::Incomplete(format!("{kind}: {reason}")));
     }
     if reply.docs.len() != orders.len() {
-        return Err(Failure::Incomplete("not all orders asked for are answered".to_owned()));
+        return Err(Failure::Incomplete(
+            "not all orders asked for are answered".to_owned(),
+        ));
     }
     Ok(reply.docs)
 }

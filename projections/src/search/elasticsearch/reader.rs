@@ -1,6 +1,7 @@
 //! The read side: answers queries from what the newest refresh shows.
 //!
-//! A search comes first and the reach after it, so that the token made of an answer never asks for less than was shown.
+//! A search comes first and the reach after it, so that the token made of an answer never asks for
+//! less than was shown.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,8 +32,8 @@ use crate::{OrderDocument, VersionReader, ViewError};
 
 /// So many requests are under way at a time; beyond that one is refused.
 const MAX_UNDER_WAY: usize = 256;
-/// How Elasticsearch says that a prefix in a phrase fits more words than it looks at (128). It happens only to those
-/// that are longer than the prefixes that have postings of their own.
+/// How Elasticsearch says that a prefix in a phrase fits more words than it looks at (128). It
+/// happens only to those that are longer than the prefixes that have postings of their own.
 const TOO_MANY_WORDS: &str = "expanded to too many terms";
 
 #[derive(Clone)]
@@ -52,17 +53,28 @@ struct Generation {
 
 impl fmt::Debug for ElasticsearchReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ElasticsearchReader").field("generation", &self.generation.number).finish_non_exhaustive()
+        f.debug_struct("ElasticsearchReader")
+            .field("generation", &self.generation.number)
+            .finish_non_exhaustive()
     }
 }
 
 impl ElasticsearchReader {
     pub(super) fn new(client: Client, names: Names, number: u32, runtime: Handle) -> Self {
-        let generation = Generation { client, names, number };
-        ElasticsearchReader { generation, runtime, admitted: Arc::new(Semaphore::new(MAX_UNDER_WAY)) }
+        let generation = Generation {
+            client,
+            names,
+            number,
+        };
+        ElasticsearchReader {
+            generation,
+            runtime,
+            admitted: Arc::new(Semaphore::new(MAX_UNDER_WAY)),
+        }
     }
 
-    /// Runs `work` where the connections belong. It ends there, also when nobody waits for it any more.
+    /// Runs `work` where the connections belong. It ends there, also when nobody waits for it any
+    /// more.
     async fn run<T, F>(&self, work: impl FnOnce(Generation) -> F) -> Result<T, ViewError>
     where
         T: Send + 'static,
@@ -81,7 +93,10 @@ impl ElasticsearchReader {
 }
 
 fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
-    ViewError::Unavailable { view: VIEW, source: cause.into() }
+    ViewError::Unavailable {
+        view: VIEW,
+        source: cause.into(),
+    }
 }
 
 fn too_many_words() -> ViewError {
@@ -89,39 +104,57 @@ fn too_many_words() -> ViewError {
         "must have no prefix of more than {MAX_INDEXED_PREFIX} characters behind another word of its phrase that fits so \
          many words; make it longer, or {MAX_INDEXED_PREFIX} characters at most"
     );
-    ViewError::InvalidQuery { field: "text", message }
+    ViewError::InvalidQuery {
+        field: "text",
+        message,
+    }
 }
 
 impl SearchReader for ElasticsearchReader {
     fn search(&self, query: SearchQuery) -> BoxFuture<'_, Result<SearchPage, ViewError>> {
         async move {
             let prepared = query.prepare()?;
-            // It asks more than once: bounded one by one, the requests could take a multiple of what one may.
-            let search = |generation: Generation| tokio::time::timeout(READ_TIMEOUT, generation.search(prepared));
-            self.run(move |generation| async { search(generation).await.map_err(unavailable)? }).await
+            // It asks more than once: bounded one by one, the requests could take a multiple of
+            // what one may.
+            let search = |generation: Generation| {
+                tokio::time::timeout(READ_TIMEOUT, generation.search(prepared))
+            };
+            self.run(move |generation| async { search(generation).await.map_err(unavailable)? })
+                .await
         }
         .boxed()
     }
 
     fn version_of(&self, order: OrderId) -> BoxFuture<'_, Result<Option<u64>, ViewError>> {
         async move {
-            let versions = self.run(move |generation| generation.versions(vec![order])).await?;
+            let versions = self
+                .run(move |generation| generation.versions(vec![order]))
+                .await?;
             Ok(versions.into_iter().next().flatten())
         }
         .boxed()
     }
 
     fn positions(&self) -> BoxFuture<'_, Result<Positions, ViewError>> {
-        self.run(|generation| async move { Ok(generation.state().await?.positions) }).boxed()
+        self.run(|generation| async move { Ok(generation.state().await?.positions) })
+            .boxed()
     }
 }
 
 impl VersionReader for ElasticsearchReader {
-    fn versions_of<'a>(&'a self, entities: &'a [(Service, Uuid)]) -> BoxFuture<'a, Result<Vec<u64>, ViewError>> {
+    fn versions_of<'a>(
+        &'a self,
+        entities: &'a [(Service, Uuid)],
+    ) -> BoxFuture<'a, Result<Vec<u64>, ViewError>> {
         let orders = entities.iter().map(|(_, order)| OrderId(*order)).collect();
         async move {
-            let versions = self.run(move |generation| generation.versions(orders)).await?;
-            Ok(versions.into_iter().map(|version| version.unwrap_or(0)).collect())
+            let versions = self
+                .run(move |generation| generation.versions(orders))
+                .await?;
+            Ok(versions
+                .into_iter()
+                .map(|version| version.unwrap_or(0))
+                .collect())
         }
         .boxed()
     }
@@ -130,21 +163,33 @@ impl VersionReader for ElasticsearchReader {
 impl Generation {
     async fn search(self, query: Prepared) -> Result<SearchPage, ViewError> {
         let path = format!("/{}/_search", self.names.orders(self.number));
-        let parameters = [("allow_partial_search_results", "false"), ("filter_path", "hits")];
+        let parameters = [
+            ("allow_partial_search_results", "false"),
+            ("filter_path", "hits"),
+        ];
         let body = Some(JsonBody::new(search_body(&query)));
-        let found: Found = match self.client.send(Method::Post, &path, &parameters, body, READ_TIMEOUT).await {
+        let found: Found = match self
+            .client
+            .send(Method::Post, &path, &parameters, body, READ_TIMEOUT)
+            .await
+        {
             Err(failure) if failure.says(TOO_MANY_WORDS) => return Err(too_many_words()),
             found => found?,
         };
         let positions = self.state().await?.reach;
         // Highlights are made of long texts.
-        tokio::task::spawn_blocking(move || answer(&query, found, positions)).await.map_err(unavailable)?
+        tokio::task::spawn_blocking(move || answer(&query, found, positions))
+            .await
+            .map_err(unavailable)?
     }
 
     async fn versions(self, orders: Vec<OrderId>) -> Result<Vec<Option<u64>>, ViewError> {
         let index = self.names.orders(self.number);
         let stamps = mget::stamps(&self.client, &index, &orders, As::Found).await?;
-        Ok(stamps.into_iter().map(|stamp| Some(u64::from(stamp?.version))).collect())
+        Ok(stamps
+            .into_iter()
+            .map(|stamp| Some(u64::from(stamp?.version)))
+            .collect())
     }
 
     async fn state(&self) -> Result<state::GenerationState, ViewError> {
@@ -185,12 +230,26 @@ fn answer(query: &Prepared, found: Found, positions: Positions) -> Result<Search
     for FoundHit { score, source } in found.hits.hits.into_iter().take(query.limit) {
         let document = mget::document(source)?;
         let key = key_of(query, &document, score.unwrap_or(0.0));
-        let highlights = query.terms.as_ref().map(|terms| highlight(&mut analyzer, terms, &document));
-        hits.push(Hit { score: query.is_scored().then(|| score_of(key.rank)), highlights, document });
+        let highlights = query
+            .terms
+            .as_ref()
+            .map(|terms| highlight(&mut analyzer, terms, &document));
+        hits.push(Hit {
+            score: query.is_scored().then(|| score_of(key.rank)),
+            highlights,
+            document,
+        });
         last = Some(key);
     }
-    let next = last.filter(|_| has_more).map(|key| write_cursor(query.sort, key));
-    Ok(SearchPage { hits, total: found.hits.total.value, next, positions })
+    let next = last
+        .filter(|_| has_more)
+        .map(|key| write_cursor(query.sort, key));
+    Ok(SearchPage {
+        hits,
+        total: found.hits.total.value,
+        next,
+        positions,
+    })
 }
 
 fn key_of(query: &Prepared, document: &OrderDocument, score: f32) -> SortKey {
@@ -200,5 +259,9 @@ fn key_of(query: &Prepared, document: &OrderDocument, score: f32) -> SortKey {
         Sort::Total => document.order_total.cents(),
         Sort::Relevance | Sort::Newest => created,
     };
-    SortKey { rank, created, id: document.order_id.0.as_u128() }
+    SortKey {
+        rank,
+        created,
+        id: document.order_id.0.as_u128(),
+    }
 }

@@ -1,5 +1,5 @@
-//! What is stored besides the orders: the catalog, and how far each generation has come. One document each, read by id
-//! and so always as it was written last.
+//! What is stored besides the orders: the catalog, and how far each generation has come. One
+//! document each, read by id and so always as it was written last.
 
 use elasticsearch::http::Method;
 use elasticsearch::http::request::JsonBody;
@@ -40,14 +40,32 @@ struct Wire {
 
 impl GenerationState {
     fn read(wire: Wire) -> Result<Self, serde_json::Error> {
-        let Wire { reach, positions, quarantined } = wire;
-        let (reach, positions) = (positions::from_json(&reach)?, positions::from_json(&positions)?);
-        Ok(GenerationState { reach, positions, quarantined })
+        let Wire {
+            reach,
+            positions,
+            quarantined,
+        } = wire;
+        let (reach, positions) = (
+            positions::from_json(&reach)?,
+            positions::from_json(&positions)?,
+        );
+        Ok(GenerationState {
+            reach,
+            positions,
+            quarantined,
+        })
     }
 
     fn write(&self) -> Result<Wire, serde_json::Error> {
-        let (reach, positions) = (positions::to_json(&self.reach)?, positions::to_json(&self.positions)?);
-        Ok(Wire { reach, positions, quarantined: self.quarantined.clone() })
+        let (reach, positions) = (
+            positions::to_json(&self.reach)?,
+            positions::to_json(&self.positions)?,
+        );
+        Ok(Wire {
+            reach,
+            positions,
+            quarantined: self.quarantined.clone(),
+        })
     }
 }
 
@@ -71,11 +89,19 @@ pub(super) struct Written {
 }
 
 fn damaged(error: &serde_json::Error) -> ViewError {
-    ViewError::Corrupt { view: VIEW, what: format!("what is stored besides the orders: {error}") }
+    ViewError::Corrupt {
+        view: VIEW,
+        what: format!("what is stored besides the orders: {error}"),
+    }
 }
 
-/// Makes what a generation needs. Of one whose index is gone nothing else may be left: it has taken in nothing.
-pub(super) async fn ensure_generation(client: &Client, names: &Names, generation: u32) -> Result<(), Failure> {
+/// Makes what a generation needs. Of one whose index is gone nothing else may be left: it has taken
+/// in nothing.
+pub(super) async fn ensure_generation(
+    client: &Client,
+    names: &Names,
+    generation: u32,
+) -> Result<(), Failure> {
     ensure_views(client, names).await?;
     if exists(client, &names.orders(generation)).await? {
         return Ok(());
@@ -91,9 +117,22 @@ pub(super) async fn load(
     generation: u32,
 ) -> Result<(GenerationState, Option<Written>), ViewError> {
     let found: Option<Found<Wire>> = client.get(&names.views(), &state_id(generation)).await?;
-    let Some(Found { source, seq_no, primary_term }) = found else { return Ok((GenerationState::default(), None)) };
+    let Some(Found {
+        source,
+        seq_no,
+        primary_term,
+    }) = found
+    else {
+        return Ok((GenerationState::default(), None));
+    };
     let state = GenerationState::read(source).map_err(|error| damaged(&error))?;
-    Ok((state, Some(Written { seq_no, primary_term })))
+    Ok((
+        state,
+        Some(Written {
+            seq_no,
+            primary_term,
+        }),
+    ))
 }
 
 /// Stores the state, if nobody has since the write that is named; durable when it returns.
@@ -108,21 +147,43 @@ pub(super) async fn store(
     let body = JsonBody::new(state.write().map_err(|error| damaged(&error))?);
     let written = match over {
         None => {
-            client.send(Method::Put, &path, &[REQUIRE_ALIAS, ("op_type", "create")], Some(body), READ_TIMEOUT).await
+            client
+                .send(
+                    Method::Put,
+                    &path,
+                    &[REQUIRE_ALIAS, ("op_type", "create")],
+                    Some(body),
+                    READ_TIMEOUT,
+                )
+                .await
         }
-        Some(Written { seq_no, primary_term }) => {
+        Some(Written {
+            seq_no,
+            primary_term,
+        }) => {
             let (seq_no, primary_term) = (seq_no.to_string(), primary_term.to_string());
-            let parameters =
-                [REQUIRE_ALIAS, ("if_seq_no", seq_no.as_str()), ("if_primary_term", primary_term.as_str())];
-            client.send(Method::Put, &path, &parameters, Some(body), READ_TIMEOUT).await
+            let parameters = [
+                REQUIRE_ALIAS,
+                ("if_seq_no", seq_no.as_str()),
+                ("if_primary_term", primary_term.as_str()),
+            ];
+            client
+                .send(Method::Put, &path, &parameters, Some(body), READ_TIMEOUT)
+                .await
         }
     };
     Ok(written?)
 }
 
 /// Deletes the state of a generation.
-pub(super) async fn discard(client: &Client, names: &Names, generation: u32) -> Result<(), Failure> {
-    client.delete(&format!("/{}/_doc/{}", names.views(), state_id(generation))).await
+pub(super) async fn discard(
+    client: &Client,
+    names: &Names,
+    generation: u32,
+) -> Result<(), Failure> {
+    client
+        .delete(&format!("/{}/_doc/{}", names.views(), state_id(generation)))
+        .await
 }
 
 #[derive(Deserialize, Serialize)]
@@ -135,15 +196,31 @@ pub(super) async fn load_catalog(client: &Client, names: &Names) -> Result<Catal
         Err(failure) if failure.is_kind(NO_INDEX) => None,
         found => found?,
     };
-    let Some(found) = found else { return Ok(Catalog::default()) };
+    let Some(found) = found else {
+        return Ok(Catalog::default());
+    };
     serde_json::from_value(found.source.catalog).map_err(|error| damaged(&error))
 }
 
-pub(super) async fn store_catalog(client: &Client, names: &Names, catalog: &Catalog) -> Result<(), ViewError> {
+pub(super) async fn store_catalog(
+    client: &Client,
+    names: &Names,
+    catalog: &Catalog,
+) -> Result<(), ViewError> {
     ensure_views(client, names).await?;
     let path = format!("/{}/_doc/{CATALOG}", names.views_to_write());
-    let body = CatalogDocument { catalog: serde_json::to_value(catalog).map_err(|error| damaged(&error))? };
-    client.send::<Value>(Method::Put, &path, &[REQUIRE_ALIAS], Some(JsonBody::new(body)), READ_TIMEOUT).await?;
+    let body = CatalogDocument {
+        catalog: serde_json::to_value(catalog).map_err(|error| damaged(&error))?,
+    };
+    client
+        .send::<Value>(
+            Method::Put,
+            &path,
+            &[REQUIRE_ALIAS],
+            Some(JsonBody::new(body)),
+            READ_TIMEOUT,
+        )
+        .await?;
     Ok(())
 }
 
@@ -153,7 +230,9 @@ pub(super) async fn point_alias(client: &Client, names: &Names, live: u32) -> Re
     let remove = json!({ "remove": { "index": all, "alias": alias, "must_exist": false } });
     let add = json!({ "add": { "index": names.orders(live), "alias": alias } });
     let body = JsonBody::new(json!({ "actions": [remove, add] }));
-    client.send::<Value>(Method::Post, "/_aliases", &[], Some(body), READ_TIMEOUT).await?;
+    client
+        .send::<Value>(Method::Post, "/_aliases", &[], Some(body), READ_TIMEOUT)
+        .await?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
-//! The generations of the search view on a server: an index each, `<namespace>-orders-1`, `<namespace>-orders-2`, … The
-//! alias `<namespace>-orders` stands for the one that answers, for people who look at it.
+//! The generations of the search view on a server: an index each, `<namespace>-orders-1`,
+//! `<namespace>-orders-2`, … The alias `<namespace>-orders` stands for the one that answers, for
+//! people who look at it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,18 +32,25 @@ pub struct ElasticsearchStore {
 /// Without the address, which may hold secrets.
 impl fmt::Debug for ElasticsearchStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ElasticsearchStore").field("names", &self.names).finish_non_exhaustive()
+        f.debug_struct("ElasticsearchStore")
+            .field("names", &self.names)
+            .finish_non_exhaustive()
     }
 }
 
 impl ElasticsearchStore {
-    /// The view at this address, `http(s)://[user:password@]host[:port]`, under this namespace. An API key goes in the
-    /// place of the password of a user `ApiKey`. All requests run on `runtime`, which has threads of its own.
+    /// The view at this address, `http(s)://[user:password@]host[:port]`, under this namespace. An
+    /// API key goes in the place of the password of a user `ApiKey`. All requests run on `runtime`,
+    /// which has threads of its own.
     ///
     /// # Errors
     /// When no server can have this address, or no index this name.
     pub fn new(address: &str, namespace: &str, runtime: Handle) -> Result<Self, InvalidAddress> {
-        Ok(ElasticsearchStore { client: Client::new(address)?, names: Names::new(namespace)?, runtime })
+        Ok(ElasticsearchStore {
+            client: Client::new(address)?,
+            names: Names::new(namespace)?,
+            runtime,
+        })
     }
 
     /// Runs `work` where the connections belong.
@@ -51,8 +59,13 @@ impl ElasticsearchStore {
         T: Send + 'static,
         F: Future<Output = Result<T, ViewError>> + Send + 'static,
     {
-        let task = self.runtime.spawn(work(self.client.clone(), self.names.clone()));
-        task.await.map_err(|error| ViewError::Unavailable { view: VIEW, source: error.into() })?
+        let task = self
+            .runtime
+            .spawn(work(self.client.clone(), self.names.clone()));
+        task.await.map_err(|error| ViewError::Unavailable {
+            view: VIEW,
+            source: error.into(),
+        })?
     }
 }
 
@@ -62,7 +75,8 @@ impl ViewStore<dyn SearchReader> for ElasticsearchStore {
     }
 
     fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
-        self.run(|client, names| async move { state::load_catalog(&client, &names).await }).boxed()
+        self.run(|client, names| async move { state::load_catalog(&client, &names).await })
+            .boxed()
     }
 
     fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>> {
@@ -81,29 +95,47 @@ impl ViewStore<dyn SearchReader> for ElasticsearchStore {
 
     fn open(&self, generation: u32) -> BoxFuture<'_, Result<Opened<dyn SearchReader>, ViewError>> {
         async move {
-            self.run(
-                move |client, names| async move { Ok(state::ensure_generation(&client, &names, generation).await?) },
-            )
+            self.run(move |client, names| async move {
+                Ok(state::ensure_generation(&client, &names, generation).await?)
+            })
             .await?;
-            let parts = || (self.client.clone(), self.names.clone(), self.runtime.clone());
+            let parts = || {
+                (
+                    self.client.clone(),
+                    self.names.clone(),
+                    self.runtime.clone(),
+                )
+            };
             let (client, names, runtime) = parts();
             let writer = Box::new(ElasticsearchWriter::new(client, names, generation, runtime));
             let (client, names, runtime) = parts();
             let reader = Arc::new(ElasticsearchReader::new(client, names, generation, runtime));
             let versions = Arc::clone(&reader);
             let reader: Arc<dyn SearchReader> = reader;
-            Ok(Opened { writer, reader, versions })
+            Ok(Opened {
+                writer,
+                reader,
+                versions,
+            })
         }
         .boxed()
     }
 
-    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
+    fn audit(
+        &self,
+        generation: u32,
+    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
         let runtime = self.runtime.clone();
         self.run(move |client, names| async move {
             if !exists(&client, &names.orders(generation)).await? {
                 return Ok(None);
             }
-            let audit: Box<dyn ViewAudit> = Box::new(ElasticsearchAudit { client, names, generation, runtime });
+            let audit: Box<dyn ViewAudit> = Box::new(ElasticsearchAudit {
+                client,
+                names,
+                generation,
+                runtime,
+            });
             Ok(Some(audit))
         })
         .boxed()
@@ -112,7 +144,9 @@ impl ViewStore<dyn SearchReader> for ElasticsearchStore {
     fn discard(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
         self.run(move |client, names| async move {
             // What is left without its index counts as nothing.
-            client.delete(&format!("/{}", names.orders(generation))).await?;
+            client
+                .delete(&format!("/{}", names.orders(generation)))
+                .await?;
             Ok(state::discard(&client, &names, generation).await?)
         })
         .boxed()

@@ -1,4 +1,5 @@
-//! What is particular to Elasticsearch. These tests need a server; they have a namespace each, which is removed.
+//! What is particular to Elasticsearch. These tests need a server; they have a namespace each,
+//! which is removed.
 
 use std::sync::Arc;
 
@@ -19,8 +20,9 @@ mod faults;
 mod proxy;
 
 fn address() -> String {
-    std::env::var("COUNTERFOIL_TEST_ELASTICSEARCH_URL")
-        .expect("COUNTERFOIL_TEST_ELASTICSEARCH_URL must name an Elasticsearch for the tests that need one")
+    std::env::var("COUNTERFOIL_TEST_ELASTICSEARCH_URL").expect(
+        "COUNTERFOIL_TEST_ELASTICSEARCH_URL must name an Elasticsearch for the tests that need one",
+    )
 }
 
 /// An empty place on the server, removed when it is dropped.
@@ -41,9 +43,17 @@ impl Place {
     }
 
     fn at(address: &str) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         let client = Client::new(address).unwrap();
-        Place { runtime, client, namespace: format!("test-{}", Uuid::new_v4().simple()) }
+        Place {
+            runtime,
+            client,
+            namespace: format!("test-{}", Uuid::new_v4().simple()),
+        }
     }
 
     fn store(&self) -> Arc<ElasticsearchStore> {
@@ -58,7 +68,11 @@ impl Place {
         Names::new(&self.namespace).unwrap()
     }
 
-    fn open(&self, store: &ElasticsearchStore, generation: u32) -> Result<Opened<dyn SearchReader>, ViewError> {
+    fn open(
+        &self,
+        store: &ElasticsearchStore,
+        generation: u32,
+    ) -> Result<Opened<dyn SearchReader>, ViewError> {
         self.runtime.block_on(store.open(generation))
     }
 }
@@ -66,10 +80,16 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let path = format!("/{}-*", self.namespace);
-        let found = self.client.send::<Value>(Method::Get, &path, &[], None::<()>, WRITE_TIMEOUT);
-        let Ok(Value::Object(indices)) = self.runtime.block_on(found) else { return };
+        let found = self
+            .client
+            .send::<Value>(Method::Get, &path, &[], None::<()>, WRITE_TIMEOUT);
+        let Ok(Value::Object(indices)) = self.runtime.block_on(found) else {
+            return;
+        };
         for index in indices.keys() {
-            self.runtime.block_on(self.client.delete(&format!("/{index}"))).unwrap();
+            self.runtime
+                .block_on(self.client.delete(&format!("/{index}")))
+                .unwrap();
         }
     }
 }
@@ -89,7 +109,10 @@ fn a_long_prefix_in_a_phrase_is_answered_in_full_or_refused_by_name() {
     let many = 1_100;
     for number in 1..=many {
         let created = faults::noted(&format!("ac-thelongestprefixofall{number:04}"));
-        opened.writer.apply(&faults::event(number, number.into(), 1, created)).unwrap();
+        opened
+            .writer
+            .apply(&faults::event(number, number.into(), 1, created))
+            .unwrap();
     }
     opened.writer.commit(&faults::up_to(many)).unwrap();
     for (text, expected) in [
@@ -102,8 +125,15 @@ fn a_long_prefix_in_a_phrase_is_answered_in_full_or_refused_by_name() {
         ("thelongestprefixofall*", Some(many)),
     ] {
         for sort in [Sort::Relevance, Sort::Newest] {
-            let query = SearchQuery { text: Some(text.to_owned()), sort: Some(sort), ..SearchQuery::default() };
-            match (place.runtime.block_on(opened.reader.search(query)), expected) {
+            let query = SearchQuery {
+                text: Some(text.to_owned()),
+                sort: Some(sort),
+                ..SearchQuery::default()
+            };
+            match (
+                place.runtime.block_on(opened.reader.search(query)),
+                expected,
+            ) {
                 (Ok(page), Some(expected)) => assert_eq!(page.total, expected, "{text}"),
                 (Err(ViewError::InvalidQuery { field: "text", .. }), None) => {}
                 (result, _) => panic!("{text}: {result:?}"),

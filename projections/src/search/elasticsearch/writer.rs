@@ -1,7 +1,9 @@
-//! The write side: folds events into documents, in memory, and writes the documents with each commit.
+//! The write side: folds events into documents, in memory, and writes the documents with each
+//! commit.
 //!
-//! An order's newest document is in one of three places: among the ones to be written, among the ones that are known to
-//! be stored, or only in the index. [`prepare`](ViewWriter::prepare) fetches many of the last kind at once.
+//! An order's newest document is in one of three places: among the ones to be written, among the
+//! ones that are known to be stored, or only in the index. [`prepare`](ViewWriter::prepare) fetches
+//! many of the last kind at once.
 //!
 //! The projector's thread waits here for the server, and analyses the texts.
 
@@ -18,7 +20,9 @@ use super::mget;
 use super::state::{self, GenerationState, Written, furthest};
 use crate::search::VIEW;
 use crate::search::fold;
-use crate::{Applied, Document, Event, OrderDocument, Payload, QuarantinedEntity, ViewError, ViewWriter};
+use crate::{
+    Applied, Document, Event, OrderDocument, Payload, QuarantinedEntity, ViewError, ViewWriter,
+};
 
 mod memory;
 mod place;
@@ -36,7 +40,8 @@ pub(super) struct ElasticsearchWriter {
     /// With a failed commit all that was applied is gone; asking for the positions begins anew.
     failed: bool,
     memory: Memory,
-    /// Up to where events were applied since; what they did may be visible before the positions say so.
+    /// Up to where events were applied since; what they did may be visible before the positions say
+    /// so.
     applied: Positions,
 }
 
@@ -55,22 +60,41 @@ struct Session {
 impl ElasticsearchWriter {
     pub(super) fn new(client: Client, names: Names, generation: u32, runtime: Handle) -> Self {
         let (session, failed, memory, applied) = (None, false, Memory::default(), Positions::new());
-        ElasticsearchWriter { client, names, generation, runtime, session, failed, memory, applied }
+        ElasticsearchWriter {
+            client,
+            names,
+            generation,
+            runtime,
+            session,
+            failed,
+            memory,
+            applied,
+        }
     }
 
     /// What is known of an order is in memory afterwards.
     fn fetch(&mut self, orders: &[OrderId]) -> Result<(), ViewError> {
         let index = self.names.orders(self.generation);
-        let found = self.runtime.block_on(mget::documents(&self.client, &index, orders))?;
+        let found = self
+            .runtime
+            .block_on(mget::documents(&self.client, &index, orders))?;
         for (order, found) in orders.iter().zip(found) {
-            let known = found.map(|(document, stamp)| Known { document, puts: stamp.puts });
+            let known = found.map(|(document, stamp)| Known {
+                document,
+                puts: stamp.puts,
+            });
             self.memory.learn(*order, known);
         }
         Ok(())
     }
 
-    /// `change` is absent when this release does not know the type of the event: then only the version advances.
-    fn apply_order(&mut self, event: &Event, change: Option<&OrderEvent>) -> Result<Applied, ViewError> {
+    /// `change` is absent when this release does not know the type of the event: then only the
+    /// version advances.
+    fn apply_order(
+        &mut self,
+        event: &Event,
+        change: Option<&OrderEvent>,
+    ) -> Result<Applied, ViewError> {
         let order = OrderId(event.entity);
         if self.memory.is_full() {
             self.commit_early()?;
@@ -83,10 +107,14 @@ impl ElasticsearchWriter {
             return Ok(Applied::Duplicate);
         }
         if event.version > version + 1 {
-            return Ok(Applied::Missing { from_version: version + 1 });
+            return Ok(Applied::Missing {
+                from_version: version + 1,
+            });
         }
         let (document, puts) = match (change, self.memory.newest(order)) {
-            (Some(OrderEvent::Created(created)), None) => (fold::first(event, created), self.memory.puts_of_new(order)),
+            (Some(OrderEvent::Created(created)), None) => {
+                (fold::first(event, created), self.memory.puts_of_new(order))
+            }
             (Some(OrderEvent::Created(_)), _) | (_, None) => return Err(fold::out_of_place(event)),
             (change, Some((before, puts))) => (fold::next(before.clone(), event, change), puts),
         };
@@ -106,10 +134,13 @@ impl ElasticsearchWriter {
         Ok(())
     }
 
-    /// Commits the documents with the positions of the last commit. Those are behind the documents then, which the
-    /// versions make harmless: what is read again is a duplicate.
+    /// Commits the documents with the positions of the last commit. Those are behind the documents
+    /// then, which the versions make harmless: what is read again is a duplicate.
     fn commit_early(&mut self) -> Result<(), ViewError> {
-        debug!(documents = self.memory.pending().len(), "committing early, the buffer is full");
+        debug!(
+            documents = self.memory.pending().len(),
+            "committing early, the buffer is full"
+        );
         self.commit_with(&Positions::new())
     }
 
@@ -129,16 +160,25 @@ impl ElasticsearchWriter {
         result
     }
 
-    /// The steps of a commit; see [`elasticsearch`](super). Those that would change nothing are left out.
+    /// The steps of a commit; see [`elasticsearch`](super). Those that would change nothing are
+    /// left out.
     async fn write(&mut self, positions: &Positions) -> Result<(), ViewError> {
         let session = self.session.as_mut().ok_or_else(given_up)?;
         let positions = furthest(&session.committed, positions);
-        let place = Place { client: &self.client, names: &self.names, generation: self.generation };
+        let place = Place {
+            client: &self.client,
+            names: &self.names,
+            generation: self.generation,
+        };
         if !self.memory.pending().is_empty() {
             let reach = furthest(&furthest(&session.stored.reach, &positions), &self.applied);
             if reach != session.stored.reach {
                 let positions = session.committed.clone();
-                let before_documents = GenerationState { reach, positions, ..session.stored.clone() };
+                let before_documents = GenerationState {
+                    reach,
+                    positions,
+                    ..session.stored.clone()
+                };
                 place.store(session, before_documents).await?;
             }
             place.count_puts(&mut self.memory).await?;
@@ -161,7 +201,11 @@ impl ElasticsearchWriter {
 
     async fn finish_commit(&mut self) -> Result<(), ViewError> {
         let session = self.session.as_mut().ok_or_else(given_up)?;
-        let place = Place { client: &self.client, names: &self.names, generation: self.generation };
+        let place = Place {
+            client: &self.client,
+            names: &self.names,
+            generation: self.generation,
+        };
         let quarantined = session.stored.quarantined.clone();
         place.finish(session, quarantined).await
     }
@@ -184,7 +228,13 @@ impl ElasticsearchWriter {
         })?;
         let quarantined = stored.quarantined.clone();
         let committed = stored.positions.clone();
-        self.session = Some(Session { stored, committed, written, quarantined, refreshed: false });
+        self.session = Some(Session {
+            stored,
+            committed,
+            written,
+            quarantined,
+            refreshed: false,
+        });
         self.failed = false;
         Ok(())
     }
@@ -192,7 +242,10 @@ impl ElasticsearchWriter {
 
 fn stamp_of(document: &OrderDocument, puts: u32) -> Result<Stamp, ViewError> {
     Stamp::new(puts, document.version).ok_or_else(|| {
-        let what = format!("order {} cannot be stored with version {}", document.order_id, document.version);
+        let what = format!(
+            "order {} cannot be stored with version {}",
+            document.order_id, document.version
+        );
         ViewError::Corrupt { view: VIEW, what }
     })
 }
@@ -211,7 +264,10 @@ impl ViewWriter for ElasticsearchWriter {
 
     fn prepare(&mut self, entities: &[(Service, Uuid, u64)]) -> Result<(), ViewError> {
         let mut orders = Vec::new();
-        for (_, id, version) in entities.iter().filter(|(service, ..)| *service == Service::Orders) {
+        for (_, id, version) in entities
+            .iter()
+            .filter(|(service, ..)| *service == Service::Orders)
+        {
             // An order that begins is not looked for: should it be there, the write finds it.
             match version {
                 1 => self.memory.begins(OrderId(*id)),
@@ -229,7 +285,9 @@ impl ViewWriter for ElasticsearchWriter {
         match &event.payload {
             Payload::Customer(_) => Ok(Applied::Taken),
             Payload::Order(change) => self.apply_order(event, Some(change)),
-            Payload::Unknown if event.source.service == Service::Orders => self.apply_order(event, None),
+            Payload::Unknown if event.source.service == Service::Orders => {
+                self.apply_order(event, None)
+            }
             Payload::Unknown => Ok(Applied::Taken),
         }
     }
@@ -242,8 +300,8 @@ impl ViewWriter for ElasticsearchWriter {
         }
     }
 
-    /// A document that the server refuses does not keep back the others of the commit: they may be stored, and come to
-    /// be visible with a later one.
+    /// A document that the server refuses does not keep back the others of the commit: they may be
+    /// stored, and come to be visible with a later one.
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
         self.commit_with(positions)
     }
@@ -255,12 +313,20 @@ impl ViewWriter for ElasticsearchWriter {
     }
 
     fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
-        Ok(self.session()?.quarantined.iter().take(limit).cloned().collect())
+        Ok(self
+            .session()?
+            .quarantined
+            .iter()
+            .take(limit)
+            .cloned()
+            .collect())
     }
 
     fn quarantine(&mut self, entity: &QuarantinedEntity) -> Result<(), ViewError> {
         let quarantined = &mut self.session()?.quarantined;
-        quarantined.retain(|known| (known.source.service, known.entity) != (entity.source.service, entity.entity));
+        quarantined.retain(|known| {
+            (known.source.service, known.entity) != (entity.source.service, entity.entity)
+        });
         quarantined.push(entity.clone());
         Ok(())
     }

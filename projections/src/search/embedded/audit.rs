@@ -1,7 +1,8 @@
 //! The index as an auditor reads it: every order that searches find, by id, range by range.
 //!
-//! The term dictionary of the id field is sorted, so a range is read without looking at the rest, and an order that is
-//! in the index twice shows. No writer's lock is taken, so a node may run meanwhile.
+//! The term dictionary of the id field is sorted, so a range is read without looking at the rest,
+//! and an order that is in the index twice shows. No writer's lock is taken, so a node may run
+//! meanwhile.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +14,8 @@ use store::audit::IdRange;
 use tantivy::directory::MmapDirectory;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{
-    Directory, DocAddress, DocSet as _, Index, IndexReader, Opstamp, ReloadPolicy, SegmentOrdinal, SegmentReader,
+    Directory, DocAddress, DocSet as _, Index, IndexReader, Opstamp, ReloadPolicy, SegmentOrdinal,
+    SegmentReader,
 };
 use tantivy::{TERMINATED, TantivyError};
 use tokio::sync::Mutex;
@@ -27,15 +29,18 @@ use crate::audit::{Indexed, Slice, Stored, ViewAudit};
 use crate::search::VIEW;
 use crate::{CustomerDocument, ViewError};
 
-/// Decompressed blocks of stored documents kept per segment: documents of near ids lie in many blocks.
+/// Decompressed blocks of stored documents kept per segment: documents of near ids lie in many
+/// blocks.
 const STORE_CACHE_BLOCKS: usize = 32;
-/// A commit may come between reading its payload and opening its segments; then both are read again.
+/// A commit may come between reading its payload and opening its segments; then both are read
+/// again.
 const ATTEMPTS: usize = 100;
 
 /// An index opened to be read in whole, at its newest commit each time.
 pub struct IndexAudit(Arc<Mutex<OpenIndex>>);
 
-/// Opens the index in `folder` to read only; `None` when there is none of this release's definition.
+/// Opens the index in `folder` to read only; `None` when there is none of this release's
+/// definition.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -64,7 +69,14 @@ pub(super) fn open_to_read(directory: impl Directory) -> Result<Option<IndexAudi
     let builder = builder.doc_store_cache_num_blocks(STORE_CACHE_BLOCKS);
     let reader: IndexReader = builder.try_into().map_err(view_error)?;
     let (commit, snapshot, state) = newest(&index, &reader, fields)?;
-    let open = OpenIndex { index, reader, fields, commit, snapshot, state };
+    let open = OpenIndex {
+        index,
+        reader,
+        fields,
+        commit,
+        snapshot,
+        state,
+    };
     Ok(Some(IndexAudit(Arc::new(Mutex::new(open)))))
 }
 
@@ -79,12 +91,18 @@ impl IndexAudit {
             index.refresh()?;
             read(&index)
         });
-        task.await.map_err(|error| ViewError::Unavailable { view: VIEW, source: error.into() })?
+        task.await.map_err(|error| ViewError::Unavailable {
+            view: VIEW,
+            source: error.into(),
+        })?
     }
 }
 
 impl ViewAudit for IndexAudit {
-    fn customers(&self, _: IdRange) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>> {
+    fn customers(
+        &self,
+        _: IdRange,
+    ) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>> {
         self.read(|index| Ok(index.slice(Vec::new()))).boxed()
     }
 
@@ -106,7 +124,8 @@ impl OpenIndex {
     /// Goes on to the newest commit.
     fn refresh(&mut self) -> Result<(), ViewError> {
         if self.index.load_metas().map_err(view_error)?.opstamp != self.commit {
-            (self.commit, self.snapshot, self.state) = newest(&self.index, &self.reader, self.fields)?;
+            (self.commit, self.snapshot, self.state) =
+                newest(&self.index, &self.reader, self.fields)?;
         }
         Ok(())
     }
@@ -115,8 +134,14 @@ impl OpenIndex {
     fn orders(&self, range: IdRange) -> Result<Slice<Indexed>, ViewError> {
         let mut found: BTreeMap<Uuid, Vec<(DocAddress, u64, i64)>> = BTreeMap::new();
         for (number, segment, columns) in self.snapshot.segments() {
-            let segment = Segment { number, segment, columns };
-            segment.orders(self.fields, range, &mut found).map_err(view_error)?;
+            let segment = Segment {
+                number,
+                segment,
+                columns,
+            };
+            segment
+                .orders(self.fields, range, &mut found)
+                .map_err(view_error)?;
         }
         let indexed = |(id, hits): (Uuid, Vec<(DocAddress, u64, i64)>)| {
             let newest = hits.iter().max_by_key(|(_, version, _)| *version).copied();
@@ -124,15 +149,25 @@ impl OpenIndex {
                 hits: hits.len(),
                 version,
                 total_cents,
-                stored: Stored { id, document: self.snapshot.document(address) },
+                stored: Stored {
+                    id,
+                    document: self.snapshot.document(address),
+                },
             })
         };
         Ok(self.slice(found.into_iter().filter_map(indexed).collect()))
     }
 
     fn slice<T>(&self, documents: Vec<T>) -> Slice<T> {
-        let CommitState { positions, quarantined } = self.state.clone();
-        Slice { documents, positions, quarantined }
+        let CommitState {
+            positions,
+            quarantined,
+        } = self.state.clone();
+        Slice {
+            documents,
+            positions,
+            quarantined,
+        }
     }
 }
 
@@ -150,7 +185,10 @@ impl Segment<'_> {
         found: &mut BTreeMap<Uuid, Vec<(DocAddress, u64, i64)>>,
     ) -> tantivy::Result<()> {
         let index = self.segment.inverted_index(fields.keys)?;
-        let ids = index.terms().range().le(schema::id_key(range.up_to.unwrap_or(Uuid::max())));
+        let ids = index
+            .terms()
+            .range()
+            .le(schema::id_key(range.up_to.unwrap_or(Uuid::max())));
         let ids = match range.after {
             Some(after) => ids.gt(schema::id_key(after)),
             None => ids.ge(schema::id_key(Uuid::nil())),
@@ -159,11 +197,16 @@ impl Segment<'_> {
         while ids.advance() {
             let no_id = || TantivyError::SchemaError("a key of an order is not an id".to_owned());
             let id = schema::id_of_key(ids.key()).ok_or_else(no_id)?;
-            let mut postings = index.read_postings_from_terminfo(ids.value(), IndexRecordOption::Basic)?;
+            let mut postings =
+                index.read_postings_from_terminfo(ids.value(), IndexRecordOption::Basic)?;
             while postings.doc() != TERMINATED {
                 let doc = postings.doc();
                 if !self.segment.is_deleted(doc) {
-                    let hit = (DocAddress::new(self.number, doc), self.columns.version(doc), self.columns.total(doc));
+                    let hit = (
+                        DocAddress::new(self.number, doc),
+                        self.columns.version(doc),
+                        self.columns.total(doc),
+                    );
                     found.entry(id).or_default().push(hit);
                 }
                 postings.advance();
@@ -174,18 +217,27 @@ impl Segment<'_> {
 }
 
 /// The newest commit: its segments and what its payload says, surely of one commit.
-fn newest(index: &Index, reader: &IndexReader, fields: Fields) -> Result<(Opstamp, Snapshot, CommitState), ViewError> {
+fn newest(
+    index: &Index,
+    reader: &IndexReader,
+    fields: Fields,
+) -> Result<(Opstamp, Snapshot, CommitState), ViewError> {
     for _ in 0..ATTEMPTS {
         let before = index.load_metas().map_err(view_error)?;
         reader.reload().map_err(view_error)?;
         if index.load_metas().map_err(view_error)?.opstamp != before.opstamp {
             continue;
         }
-        let damage = || ViewError::Corrupt { view: VIEW, what: "the newest commit has no positions".to_owned() };
+        let damage = || ViewError::Corrupt {
+            view: VIEW,
+            what: "the newest commit has no positions".to_owned(),
+        };
         let state = CommitState::read(before.payload.as_deref()).ok_or_else(damage)?;
-        let snapshot = Snapshot::open(reader.searcher(), fields, state.positions.clone()).map_err(view_error)?;
+        let snapshot = Snapshot::open(reader.searcher(), fields, state.positions.clone())
+            .map_err(view_error)?;
         return Ok((before.opstamp, snapshot, state));
     }
-    let cause = TantivyError::SystemError("commits come faster than the index can be opened".to_owned());
+    let cause =
+        TantivyError::SystemError("commits come faster than the index can be opened".to_owned());
     Err(view_error(cause))
 }

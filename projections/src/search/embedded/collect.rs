@@ -1,8 +1,9 @@
 //! Finds the hits of one page, and counts all.
 //!
-//! Sorting is by columns, segment by segment; the page's worst hit so far keeps most documents from being looked at
-//! closer than by their rank. Segments that cannot hold a hit of the page are only counted. Orders come in roughly by
-//! creation time, so the newest ones are mostly in one small segment.
+//! Sorting is by columns, segment by segment; the page's worst hit so far keeps most documents from
+//! being looked at closer than by their rank. Segments that cannot hold a hit of the page are only
+//! counted. Orders come in roughly by creation time, so the newest ones are mostly in one small
+//! segment.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -24,8 +25,16 @@ pub(super) struct Found {
     pub(super) total: u64,
 }
 
-pub(super) fn collect(snapshot: &Snapshot, lookup: &Lookup, query: &Prepared) -> tantivy::Result<Found> {
-    let mut page = Page { limit: query.limit + 1, after: query.after, hits: BinaryHeap::new() };
+pub(super) fn collect(
+    snapshot: &Snapshot,
+    lookup: &Lookup,
+    query: &Prepared,
+) -> tantivy::Result<Found> {
+    let mut page = Page {
+        limit: query.limit + 1,
+        after: query.after,
+        hits: BinaryHeap::new(),
+    };
     let scored = query.is_scored();
     let scoring = if scored {
         EnableScoring::enabled_from_searcher(&snapshot.searcher)
@@ -35,11 +44,19 @@ pub(super) fn collect(snapshot: &Snapshot, lookup: &Lookup, query: &Prepared) ->
     let weight = lookup.query.weight(scoring)?;
     let mut total = 0;
     for (number, reader, columns) in best_first(snapshot, query.sort) {
-        let segment = Segment { number, reader, columns };
+        let segment = Segment {
+            number,
+            reader,
+            columns,
+        };
         total += if scored {
             segment.collect_by_score(weight.as_ref(), &mut page)?
         } else {
-            let ranks = if query.sort == Sort::Total { &columns.total } else { &columns.created };
+            let ranks = if query.sort == Sort::Total {
+                &columns.total
+            } else {
+                &columns.created
+            };
             if page.may_take(ranks.min_value(), ranks.max_value()) {
                 segment.collect_by_column(weight.as_ref(), ranks, &mut page)?
             } else if lookup.is_everything {
@@ -53,14 +70,22 @@ pub(super) fn collect(snapshot: &Snapshot, lookup: &Lookup, query: &Prepared) ->
     hits.sort_unstable_by_key(|hit| Reverse(hit.0));
     let has_more = hits.len() > query.limit;
     hits.truncate(query.limit);
-    Ok(Found { hits, has_more, total })
+    Ok(Found {
+        hits,
+        has_more,
+        total,
+    })
 }
 
 /// The segments, those with the highest ranks first.
 fn best_first(snapshot: &Snapshot, sort: Sort) -> Vec<(SegmentOrdinal, &SegmentReader, &Columns)> {
     let mut segments: Vec<_> = snapshot.segments().collect();
     segments.sort_by_key(|(_, _, columns)| {
-        Reverse(if sort == Sort::Total { columns.total.max_value() } else { columns.created.max_value() })
+        Reverse(if sort == Sort::Total {
+            columns.total.max_value()
+        } else {
+            columns.created.max_value()
+        })
     });
     segments
 }
@@ -75,16 +100,23 @@ struct Page {
 
 impl Page {
     fn worst(&self) -> Option<&SortKey> {
-        if self.hits.len() < self.limit { None } else { self.hits.peek().map(|Reverse((key, _))| key) }
+        if self.hits.len() < self.limit {
+            None
+        } else {
+            self.hits.peek().map(|Reverse((key, _))| key)
+        }
     }
 
     /// Whether a document with a rank in this range may be on the page.
     fn may_take(&self, lowest: i64, highest: i64) -> bool {
-        self.worst().is_none_or(|worst| highest >= worst.rank) && self.after.is_none_or(|after| lowest <= after.rank)
+        self.worst().is_none_or(|worst| highest >= worst.rank)
+            && self.after.is_none_or(|after| lowest <= after.rank)
     }
 
     fn offer(&mut self, key: SortKey, address: DocAddress) {
-        if self.after.is_some_and(|after| key >= after) || self.worst().is_some_and(|worst| key <= *worst) {
+        if self.after.is_some_and(|after| key >= after)
+            || self.worst().is_some_and(|worst| key <= *worst)
+        {
             return;
         }
         if self.hits.len() == self.limit {
@@ -126,7 +158,9 @@ impl Segment<'_> {
         let mut count = 0;
         weight.for_each_no_score(self.reader, &mut |docs| {
             for docs in docs.chunks(COLLECT_BLOCK_BUFFER_LEN) {
-                let Some(values) = buffer.get_mut(..docs.len()) else { continue };
+                let Some(values) = buffer.get_mut(..docs.len()) else {
+                    continue;
+                };
                 ranks.get_vals(docs, values);
                 for (doc, rank) in docs.iter().zip(values.iter()) {
                     if alive.is_none_or(|alive| alive.is_alive(*doc)) {
@@ -144,10 +178,17 @@ impl Segment<'_> {
             return;
         }
         let created = self.columns.created.get_val(doc);
-        if page.worst().is_some_and(|worst| (rank, created) < (worst.rank, worst.created)) {
+        if page
+            .worst()
+            .is_some_and(|worst| (rank, created) < (worst.rank, worst.created))
+        {
             return;
         }
-        let key = SortKey { rank, created, id: self.columns.id(doc) };
+        let key = SortKey {
+            rank,
+            created,
+            id: self.columns.id(doc),
+        };
         page.offer(key, DocAddress::new(self.number, doc));
     }
 }

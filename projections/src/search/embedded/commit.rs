@@ -26,14 +26,21 @@ impl CommitState {
         let wire: Wire = serde_json::from_str(payload?).ok()?;
         let entry = |(service, number, position)| (ShardId::new(service, number), position);
         let positions = wire.positions.into_iter().map(entry).collect();
-        Some(CommitState { positions, quarantined: wire.quarantined })
+        Some(CommitState {
+            positions,
+            quarantined: wire.quarantined,
+        })
     }
 
     pub(super) fn write(&self) -> String {
         let entry = |(shard, position): (&ShardId, &u64)| (shard.service, shard.number, *position);
         let positions = self.positions.iter().map(entry).collect();
-        let wire = Wire { positions, quarantined: self.quarantined.clone() };
-        // Numbers and names of services have no value that JSON cannot hold; were it so, the index would be rebuilt.
+        let wire = Wire {
+            positions,
+            quarantined: self.quarantined.clone(),
+        };
+        // Numbers and names of services have no value that JSON cannot hold; were it so, the index
+        // would be rebuilt.
         serde_json::to_string(&wire).unwrap_or_default()
     }
 }

@@ -6,7 +6,8 @@ use tantivy::{Index, IndexWriter, SegmentMeta};
 use super::view_error;
 use crate::ViewError;
 
-/// Memory of tantivy's indexing thread, which has nothing to do (`new_segments`): the least that it takes.
+/// Memory of tantivy's indexing thread, which has nothing to do (`new_segments`): the least that it
+/// takes.
 const INDEXING_BYTES: usize = 15 << 20;
 /// Segments of so many documents and fewer are of one size.
 const SMALL: u32 = 1_000;
@@ -25,9 +26,10 @@ pub(super) fn open(index: &Index) -> Result<IndexWriter, ViewError> {
     Ok(writer)
 }
 
-/// Ten segments of a size are put together, so that a document is written anew about once per factor of ten in the
-/// number of orders; and a large one in which much is deleted is written anew by itself. Small ones are not: an order
-/// that is found while its saga is under way is deleted and added again a moment later.
+/// Ten segments of a size are put together, so that a document is written anew about once per
+/// factor of ten in the number of orders; and a large one in which much is deleted is written anew
+/// by itself. Small ones are not: an order that is found while its saga is under way is deleted and
+/// added again a moment later.
 #[derive(Debug)]
 struct SizesAndDeletes {
     sizes: LogMergePolicy,
@@ -48,9 +50,21 @@ impl SizesAndDeletes {
 impl MergePolicy for SizesAndDeletes {
     fn compute_merge_candidates(&self, segments: &[SegmentMeta]) -> Vec<MergeCandidate> {
         let mut candidates = self.sizes.compute_merge_candidates(segments);
-        let is_alone = |segment: &&SegmentMeta| !candidates.iter().any(|candidate| candidate.0.contains(&segment.id()));
-        let alone: Vec<_> = segments.iter().filter(is_alone).filter(|segment| is_full_of_holes(segment)).collect();
-        candidates.extend(alone.into_iter().map(|segment| MergeCandidate(vec![segment.id()])));
+        let is_alone = |segment: &&SegmentMeta| {
+            !candidates
+                .iter()
+                .any(|candidate| candidate.0.contains(&segment.id()))
+        };
+        let alone: Vec<_> = segments
+            .iter()
+            .filter(is_alone)
+            .filter(|segment| is_full_of_holes(segment))
+            .collect();
+        candidates.extend(
+            alone
+                .into_iter()
+                .map(|segment| MergeCandidate(vec![segment.id()])),
+        );
         candidates
     }
 }

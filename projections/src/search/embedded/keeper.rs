@@ -1,4 +1,5 @@
-//! Makes an index durable, on a thread of the background: once a second while it changes, and at the end.
+//! Makes an index durable, on a thread of the background: once a second while it changes, and at
+//! the end.
 
 use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -36,7 +37,11 @@ impl Keeper {
             }
         };
         let thread = background::spawn("view-search-keep".to_owned(), work)?;
-        Ok(Keeper { directory, failure, running: Some((stop, thread)) })
+        Ok(Keeper {
+            directory,
+            failure,
+            running: Some((stop, thread)),
+        })
     }
 
     /// Makes the index durable now.
@@ -44,9 +49,13 @@ impl Keeper {
         self.directory.persist()
     }
 
-    /// Why the index could not be made durable, if that has failed since the last time this was asked.
+    /// Why the index could not be made durable, if that has failed since the last time this was
+    /// asked.
     pub(super) fn failure(&self) -> Option<io::Error> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 }
 
@@ -54,7 +63,8 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.running.take() {
             drop(stop);
-            // It only panics when a lock of the index is lost; then there is nothing left to make durable.
+            // It only panics when a lock of the index is lost; then there is nothing left to make
+            // durable.
             let _ = thread.join();
         }
     }

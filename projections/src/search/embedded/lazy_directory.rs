@@ -1,15 +1,16 @@
 //! The folder of an index, made durable once in a while and not with each commit.
 //!
-//! tantivy syncs every file it writes, and its two lists (`meta.json` with the segments and our positions,
-//! `.managed.json` with the files) over and over: some twenty syncs a commit, which wait behind those of the services'
-//! journals; and so does the mere making of a file, while the file system writes its own journal. But a view is
-//! disposable, and what it had not kept is read from the log again. So here the lists and the small files are held in
-//! memory, large files are written at once, and [`LazyDirectory::persist`] writes and syncs all of it. A segment that is
-//! merged into another before that never comes to the disk.
+//! tantivy syncs every file it writes, and its two lists (`meta.json` with the segments and our
+//! positions, `.managed.json` with the files) over and over: some twenty syncs a commit, which wait
+//! behind those of the services' journals; and so does the mere making of a file, while the file
+//! system writes its own journal. But a view is disposable, and what it had not kept is read from
+//! the log again. So here the lists and the small files are held in memory, large files are written
+//! at once, and [`LazyDirectory::persist`] writes and syncs all of it. A segment that is merged
+//! into another before that never comes to the disk.
 //!
-//! On disk there is a whole index at any moment: that of the last time. Its lists are written after the files they name
-//! are synced, and files that they may name are deleted only after newer lists are there. A crash takes the commits
-//! since, together with their positions.
+//! On disk there is a whole index at any moment: that of the last time. Its lists are written after
+//! the files they name are synced, and files that they may name are deleted only after newer lists
+//! are there. A crash takes the commits since, together with their positions.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -22,7 +23,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tantivy::Directory;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{
-    DirectoryLock, FileHandle, Lock, META_LOCK, MmapDirectory, OwnedBytes, WatchCallback, WatchHandle, WritePtr,
+    DirectoryLock, FileHandle, Lock, META_LOCK, MmapDirectory, OwnedBytes, WatchCallback,
+    WatchHandle, WritePtr,
 };
 
 mod writing;
@@ -77,28 +79,49 @@ impl State {
 
     fn held_bytes(&self) -> usize {
         let all = self.new.values().chain(self.keeping.values());
-        all.map(|content| if let Content::Memory(bytes) = content { bytes.len() } else { 0 }).sum()
+        all.map(|content| {
+            if let Content::Memory(bytes) = content {
+                bytes.len()
+            } else {
+                0
+            }
+        })
+        .sum()
     }
 }
 
 impl LazyDirectory {
-    /// The index in a folder, as it was made durable last. What was written since by a process that crashed is removed.
+    /// The index in a folder, as it was made durable last. What was written since by a process that
+    /// crashed is removed.
     pub(super) fn open(folder: &Path) -> tantivy::Result<Self> {
         let disk = MmapDirectory::open(folder)?;
         remove_strays(folder, &disk)?;
-        Ok(LazyDirectory { folder: folder.into(), disk, state: Arc::default(), persisting: Arc::default() })
+        Ok(LazyDirectory {
+            folder: folder.into(),
+            disk,
+            state: Arc::default(),
+            persisting: Arc::default(),
+        })
     }
 
-    /// Makes durable what tantivy has committed. A crash before it returns leaves the index as it was the last time.
+    /// Makes durable what tantivy has committed. A crash before it returns leaves the index as it
+    /// was the last time.
     pub(super) fn persist(&self) -> io::Result<()> {
-        let _one_at_a_time = self.persisting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = self
+            .persisting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let (lists, files, deleted) = {
             let mut state = self.state();
             if !mem::take(&mut state.dirty) {
                 return Ok(());
             }
             state.keeping = mem::take(&mut state.new);
-            (state.lists.clone(), state.keeping.clone(), mem::take(&mut state.deleted))
+            (
+                state.lists.clone(),
+                state.keeping.clone(),
+                mem::take(&mut state.deleted),
+            )
         };
         let written = self.write(&lists, &files);
         let mut state = self.state();
@@ -113,7 +136,11 @@ impl LazyDirectory {
         self.delete_all(deleted)
     }
 
-    fn write(&self, lists: &HashMap<PathBuf, Vec<u8>>, files: &HashMap<PathBuf, Content>) -> io::Result<()> {
+    fn write(
+        &self,
+        lists: &HashMap<PathBuf, Vec<u8>>,
+        files: &HashMap<PathBuf, Content>,
+    ) -> io::Result<()> {
         for (name, content) in files {
             let path = self.folder.join(name);
             if let Content::Memory(bytes) = content {
@@ -122,25 +149,32 @@ impl LazyDirectory {
             File::open(path)?.sync_data()?;
         }
         self.disk.sync_directory()?;
-        let (last, first): (Vec<_>, Vec<_>) = lists.iter().partition(|(name, _)| name.as_path() == Path::new(SEGMENTS));
+        let (last, first): (Vec<_>, Vec<_>) = lists
+            .iter()
+            .partition(|(name, _)| name.as_path() == Path::new(SEGMENTS));
         for (name, list) in first.into_iter().chain(last) {
             self.disk.atomic_write(name, list)?;
         }
         self.disk.sync_directory()
     }
 
-    /// Deletes files that no list on disk names any more. Whoever opens the index in another process holds this lock
-    /// from reading the lists until all files are open.
+    /// Deletes files that no list on disk names any more. Whoever opens the index in another
+    /// process holds this lock from reading the lists until all files are open.
     fn delete_all(&self, deleted: HashSet<PathBuf>) -> io::Result<()> {
         if deleted.is_empty() {
             return Ok(());
         }
-        let _lock = self.disk.acquire_lock(&META_LOCK).map_err(io::Error::other)?;
+        let _lock = self
+            .disk
+            .acquire_lock(&META_LOCK)
+            .map_err(io::Error::other)?;
         for file in deleted {
             match self.disk.delete(&file) {
                 Ok(()) | Err(DeleteError::FileDoesNotExist(_)) => {}
                 // It is removed at the next opening.
-                Err(error) => tracing::debug!(file = %file.display(), error = %error, "a file is not deleted yet"),
+                Err(error) => {
+                    tracing::debug!(file = %file.display(), error = %error, "a file is not deleted yet")
+                }
             }
         }
         Ok(())
@@ -154,7 +188,9 @@ impl LazyDirectory {
 
 impl fmt::Debug for LazyDirectory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LazyDirectory").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("LazyDirectory")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }
 
@@ -188,7 +224,10 @@ impl Directory for LazyDirectory {
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
         // It is in memory until it is on disk, so a file that is not held by now is there.
         let held = self.state().held(path).cloned();
-        held.map_or_else(|| self.disk.get_file_handle(path), |bytes| Ok(Arc::new(bytes)))
+        held.map_or_else(
+            || self.disk.get_file_handle(path),
+            |bytes| Ok(Arc::new(bytes)),
+        )
     }
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
@@ -208,11 +247,14 @@ impl Directory for LazyDirectory {
         if state.lists.contains_key(path) {
             return Ok(true);
         }
-        Ok(!state.deleted.contains(path) && (state.held(path).is_some() || self.disk.exists(path)?))
+        Ok(!state.deleted.contains(path)
+            && (state.held(path).is_some() || self.disk.exists(path)?))
     }
 
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
-        if self.exists(path).map_err(|error| OpenWriteError::wrap_io_error(io::Error::other(error), path.to_owned()))? {
+        if self.exists(path).map_err(|error| {
+            OpenWriteError::wrap_io_error(io::Error::other(error), path.to_owned())
+        })? {
             return Err(OpenWriteError::FileAlreadyExists(path.to_owned()));
         }
         let file = Writing::new(&self.folder, path, Arc::clone(&self.state));

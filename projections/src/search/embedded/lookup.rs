@@ -5,8 +5,8 @@ use std::ops::Bound;
 use domain::Money;
 use tantivy::Term as IndexTerm;
 use tantivy::query::{
-    AllQuery, BooleanQuery, ConstScoreQuery, EmptyQuery, InvertedIndexRangeQuery, Occur, PhraseQuery, Query,
-    RangeQuery, TermQuery,
+    AllQuery, BooleanQuery, ConstScoreQuery, EmptyQuery, InvertedIndexRangeQuery, Occur,
+    PhraseQuery, Query, RangeQuery, TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
 
@@ -29,27 +29,53 @@ impl Lookup {
         let mut clauses: Vec<Box<dyn Query>> = Vec::new();
         if let Some(terms) = &query.terms {
             if terms.is_empty() {
-                return Lookup { query: Box::new(EmptyQuery), is_everything: false };
+                return Lookup {
+                    query: Box::new(EmptyQuery),
+                    is_everything: false,
+                };
             }
-            clauses.extend(terms.iter().map(|term| text_clause(fields, term, query.is_scored())));
+            clauses.extend(
+                terms
+                    .iter()
+                    .map(|term| text_clause(fields, term, query.is_scored())),
+            );
         }
         clauses.extend(filters(fields, query));
         if clauses.is_empty() {
-            return Lookup { query: Box::new(AllQuery), is_everything: true };
+            return Lookup {
+                query: Box::new(AllQuery),
+                is_everything: true,
+            };
         }
-        let query =
-            if clauses.len() == 1 { clauses.swap_remove(0) } else { Box::new(BooleanQuery::intersection(clauses)) };
-        Lookup { query, is_everything: false }
+        let query = if clauses.len() == 1 {
+            clauses.swap_remove(0)
+        } else {
+            Box::new(BooleanQuery::intersection(clauses))
+        };
+        Lookup {
+            query,
+            is_everything: false,
+        }
     }
 }
 
 /// The conditions besides the text. They add nothing to the score.
 fn filters(fields: &Fields, query: &Prepared) -> Vec<Box<dyn Query>> {
-    let totals = range(fields.total, query.min_total.map(Money::cents), query.max_total.map(Money::cents));
-    let times = range(fields.created, query.since.map(|time| time.micros()), query.until.map(|time| time.micros()));
+    let totals = range(
+        fields.total,
+        query.min_total.map(Money::cents),
+        query.max_total.map(Money::cents),
+    );
+    let times = range(
+        fields.created,
+        query.since.map(|time| time.micros()),
+        query.until.map(|time| time.micros()),
+    );
     let clauses: [Option<Box<dyn Query>>; 4] = [
         query.state.map(|state| exactly(fields.state_term(state))),
-        query.customer_id.map(|customer| exactly(fields.customer_term(customer))),
+        query
+            .customer_id
+            .map(|customer| exactly(fields.customer_term(customer))),
         totals,
         times,
     ];
@@ -77,21 +103,39 @@ fn range(field: Field, from: Option<i64>, to: Option<i64>) -> Option<Box<dyn Que
 }
 
 fn text_clause(fields: &Fields, term: &Term, scored: bool) -> Box<dyn Query> {
-    let words: Vec<IndexTerm> = term.singulars.iter().map(|word| fields.word_term(word)).collect();
-    let Some(prefix) = &term.prefix else { return words_clause(words, scored) };
+    let words: Vec<IndexTerm> = term
+        .singulars
+        .iter()
+        .map(|word| fields.word_term(word))
+        .collect();
+    let Some(prefix) = &term.prefix else {
+        return words_clause(words, scored);
+    };
     let mut head = words.clone();
     head.pop();
     let prefix_clause: Box<dyn Query> = if head.is_empty() {
         Box::new(InvertedIndexRangeQuery::new(
             Bound::Included(fields.word_term(prefix)),
-            prefix_end(prefix).map_or(Bound::Unbounded, |end| Bound::Excluded(fields.word_term(&end))),
+            prefix_end(prefix).map_or(Bound::Unbounded, |end| {
+                Bound::Excluded(fields.word_term(&end))
+            }),
         ))
     } else {
-        Box::new(PhrasePrefix { field: fields.text, head, prefix: prefix.clone() })
+        Box::new(PhrasePrefix {
+            field: fields.text,
+            head,
+            prefix: prefix.clone(),
+        })
     };
-    let prefix_clause = Box::new(ConstScoreQuery::new(prefix_clause, f32::from(PREFIX_POINTS)));
+    let prefix_clause = Box::new(ConstScoreQuery::new(
+        prefix_clause,
+        f32::from(PREFIX_POINTS),
+    ));
     // A prefix finds at least what the word alone finds.
-    Box::new(BooleanQuery::new(vec![(Occur::Should, words_clause(words, scored)), (Occur::Should, prefix_clause)]))
+    Box::new(BooleanQuery::new(vec![
+        (Occur::Should, words_clause(words, scored)),
+        (Occur::Should, prefix_clause),
+    ]))
 }
 
 /// A word, or a phrase; scored with the points of the words.
@@ -105,8 +149,12 @@ fn words_clause(mut words: Vec<IndexTerm>, scored: bool) -> Box<dyn Query> {
             if !scored {
                 return phrase;
             }
-            let points = words.into_iter().map(|word| -> Box<dyn Query> { Box::new(WordPoints { word }) });
-            Box::new(BooleanQuery::intersection([unscored(phrase)].into_iter().chain(points).collect()))
+            let points = words
+                .into_iter()
+                .map(|word| -> Box<dyn Query> { Box::new(WordPoints { word }) });
+            Box::new(BooleanQuery::intersection(
+                [unscored(phrase)].into_iter().chain(points).collect(),
+            ))
         }
         None => Box::new(EmptyQuery),
     }
@@ -130,7 +178,11 @@ mod tests {
 
     #[test]
     fn the_end_of_a_prefix_is_beyond_all_that_begin_with_it() {
-        for (prefix, end) in [("ab", Some("ac")), ("a\u{d7ff}", Some("a\u{e000}")), ("a\u{10ffff}", Some("b"))] {
+        for (prefix, end) in [
+            ("ab", Some("ac")),
+            ("a\u{d7ff}", Some("a\u{e000}")),
+            ("a\u{10ffff}", Some("b")),
+        ] {
             assert_eq!(prefix_end(prefix).as_deref(), end);
         }
         assert_eq!(prefix_end("\u{10ffff}"), None);

@@ -1,15 +1,20 @@
 //! Words one after the other, of which the last may be any with a given beginning.
 //!
-//! tantivy's own phrase prefix query looks at a limited number of words only, and then misses orders; skus have many
-//! words with a common beginning. This one is exact. Per segment it goes through the words with that beginning, one
-//! list of postings at a time, and then keeps those places before which the leading words stand.
+//! tantivy's own phrase prefix query looks at a limited number of words only, and then misses
+//! orders; skus have many words with a common beginning. This one is exact. Per segment it goes
+//! through the words with that beginning, one list of postings at a time, and then keeps those
+//! places before which the leading words stand.
 
 use std::io;
 
 use tantivy::postings::{Postings as _, SegmentPostings};
-use tantivy::query::{BitSetDocSet, ConstScorer, EmptyScorer, EnableScoring, Explanation, Query, Scorer, Weight};
+use tantivy::query::{
+    BitSetDocSet, ConstScorer, EmptyScorer, EnableScoring, Explanation, Query, Scorer, Weight,
+};
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{BitSet, DocId, DocSet as _, InvertedIndexReader, Score, SegmentReader, TERMINATED, Term};
+use tantivy::{
+    BitSet, DocId, DocSet as _, InvertedIndexReader, Score, SegmentReader, TERMINATED, Term,
+};
 
 use super::lookup::prefix_end;
 
@@ -36,8 +41,11 @@ impl Weight for PhrasePrefix {
     fn scorer(&self, segment: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
         let index = segment.inverted_index(self.field)?;
         let read = |term| index.read_postings(term, IndexRecordOption::WithFreqsAndPositions);
-        let head: Option<Vec<SegmentPostings>> = self.head.iter().map(read).collect::<io::Result<_>>()?;
-        let Some(head) = head else { return Ok(Box::new(EmptyScorer)) };
+        let head: Option<Vec<SegmentPostings>> =
+            self.head.iter().map(read).collect::<io::Result<_>>()?;
+        let Some(head) = head else {
+            return Ok(Box::new(EmptyScorer));
+        };
         let mut places = self.last_words(&index)?;
         for postings in head.into_iter().rev() {
             places = preceded_by(&places, postings);
@@ -51,8 +59,15 @@ impl Weight for PhrasePrefix {
 
     fn explain(&self, segment: &SegmentReader, doc: DocId) -> tantivy::Result<Explanation> {
         let mut scorer = self.scorer(segment, 1.0)?;
-        let score = if scorer.seek(doc) == doc { scorer.score() } else { 0.0 };
-        Ok(Explanation::new("a phrase whose last word is a prefix", score))
+        let score = if scorer.seek(doc) == doc {
+            scorer.score()
+        } else {
+            0.0
+        };
+        Ok(Explanation::new(
+            "a phrase whose last word is a prefix",
+            score,
+        ))
     }
 }
 
@@ -67,8 +82,10 @@ impl PhrasePrefix {
         let mut positions = Vec::new();
         let mut terms = range.into_stream()?;
         while terms.advance() {
-            let mut postings =
-                index.read_postings_from_terminfo(terms.value(), IndexRecordOption::WithFreqsAndPositions)?;
+            let mut postings = index.read_postings_from_terminfo(
+                terms.value(),
+                IndexRecordOption::WithFreqsAndPositions,
+            )?;
             while postings.doc() != TERMINATED {
                 postings.positions(&mut positions);
                 places.extend(positions.iter().map(|position| (postings.doc(), *position)));
@@ -85,13 +102,17 @@ fn preceded_by(places: &[Place], mut postings: SegmentPostings) -> Vec<Place> {
     let mut found = Vec::new();
     let mut positions = Vec::new();
     for places in places.chunk_by(|one, next| one.0 == next.0) {
-        let Some((doc, _)) = places.first() else { continue };
+        let Some((doc, _)) = places.first() else {
+            continue;
+        };
         if postings.doc() < *doc {
             postings.seek(*doc);
         }
         if postings.doc() == *doc {
             postings.positions(&mut positions);
-            let before = places.iter().filter_map(|(doc, position)| Some((*doc, position.checked_sub(1)?)));
+            let before = places
+                .iter()
+                .filter_map(|(doc, position)| Some((*doc, position.checked_sub(1)?)));
             found.extend(before.filter(|(_, position)| positions.binary_search(position).is_ok()));
         }
     }

@@ -53,11 +53,15 @@ impl EmbeddedReader {
     async fn turn(&self) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), ViewError> {
         let admitted = Arc::clone(&self.admitted).try_acquire_owned();
         let admitted = admitted.map_err(|_| unavailable("too many searches are under way"))?;
-        let running = Arc::clone(&self.running).acquire_owned().await.map_err(unavailable)?;
+        let running = Arc::clone(&self.running)
+            .acquire_owned()
+            .await
+            .map_err(unavailable)?;
         Ok((admitted, running))
     }
 
-    /// Runs `work` on a thread that may block. The turn ends with the work, also when nobody waits for it any more.
+    /// Runs `work` on a thread that may block. The turn ends with the work, also when nobody waits
+    /// for it any more.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Snapshot) -> Result<T, ViewError> + Send + 'static,
@@ -74,7 +78,10 @@ impl EmbeddedReader {
 }
 
 fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
-    ViewError::Unavailable { view: VIEW, source: cause.into() }
+    ViewError::Unavailable {
+        view: VIEW,
+        source: cause.into(),
+    }
 }
 
 impl SearchReader for EmbeddedReader {
@@ -87,7 +94,8 @@ impl SearchReader for EmbeddedReader {
     }
 
     fn version_of(&self, order: OrderId) -> BoxFuture<'_, Result<Option<u64>, ViewError>> {
-        self.run(move |snapshot| Ok(snapshot.find(order)?.map(|(_, version)| version))).boxed()
+        self.run(move |snapshot| Ok(snapshot.find(order)?.map(|(_, version)| version)))
+            .boxed()
     }
 
     fn positions(&self) -> BoxFuture<'_, Result<Positions, ViewError>> {
@@ -102,10 +110,21 @@ fn answer(snapshot: &Snapshot, query: &Prepared) -> Result<SearchPage, ViewError
     let mut analyzer = Analyzer::default();
     let mut hit = |(key, address): &(SortKey, _)| {
         let document = snapshot.document(*address)?;
-        let highlights = query.terms.as_ref().map(|terms| highlight(&mut analyzer, terms, &document));
-        Ok(Hit { score: query.is_scored().then(|| score_of(key.rank)), highlights, document })
+        let highlights = query
+            .terms
+            .as_ref()
+            .map(|terms| highlight(&mut analyzer, terms, &document));
+        Ok(Hit {
+            score: query.is_scored().then(|| score_of(key.rank)),
+            highlights,
+            document,
+        })
     };
-    let hits: Vec<Hit> = found.hits.iter().map(&mut hit).collect::<Result<_, ViewError>>()?;
+    let hits: Vec<Hit> = found
+        .hits
+        .iter()
+        .map(&mut hit)
+        .collect::<Result<_, ViewError>>()?;
     let last = found.hits.last().filter(|_| found.has_more);
     Ok(SearchPage {
         hits,

@@ -1,11 +1,14 @@
 //! What the index holds of an order.
 //!
-//! All searchable text is one field: words of one query may stand in different values, and a word counts the same
-//! wherever it stands. tantivy leaves a gap of one position between the values of a field, so a phrase never reaches
-//! from one into the next. The whole document is stored beside it, and hits are answered from that.
+//! All searchable text is one field: words of one query may stand in different values, and a word
+//! counts the same wherever it stands. tantivy leaves a gap of one position between the values of a
+//! field, so a phrase never reaches from one into the next. The whole document is stored beside it,
+//! and hits are answered from that.
 
 use domain::{CustomerId, OrderId, OrderState};
-use tantivy::schema::{BytesOptions, Field, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions};
+use tantivy::schema::{
+    BytesOptions, Field, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions,
+};
 use tantivy::tokenizer::TokenizerManager;
 use tantivy::{TantivyDocument, Term};
 use uuid::Uuid;
@@ -13,8 +16,9 @@ use uuid::Uuid;
 use crate::OrderDocument;
 use crate::search::analysis::index_analyzer;
 
-/// The analyzer's name in the schema. It is part of what tells one definition from another, so its number is raised
-/// whenever [`analysis`](crate::search::analysis) or [`Fields::document`] changes what is indexed.
+/// The analyzer's name in the schema. It is part of what tells one definition from another, so its
+/// number is raised whenever [`analysis`](crate::search::analysis) or [`Fields::document`] changes
+/// what is indexed.
 const ANALYZER: &str = "order_text_2";
 
 // Columns, read by name.
@@ -24,8 +28,8 @@ pub(super) const VERSION: &str = "version";
 pub(super) const ID_HIGH: &str = "id_high";
 pub(super) const ID_LOW: &str = "id_low";
 
-/// What the keys of an order are made of: one field has them all, since each field of its own costs a commit as much as
-/// some hundred documents.
+/// What the keys of an order are made of: one field has them all, since each field of its own costs
+/// a commit as much as some hundred documents.
 mod key {
     /// The order's id, to find one order by it.
     pub(super) const ID: u8 = b'i';
@@ -55,7 +59,9 @@ pub(super) fn define() -> (Schema, Fields) {
     let mut builder = Schema::builder();
     let column = NumericOptions::default().set_fast();
     let text = TextOptions::default().set_indexing_options(
-        TextFieldIndexing::default().set_tokenizer(ANALYZER).set_index_option(IndexRecordOption::WithFreqsAndPositions),
+        TextFieldIndexing::default()
+            .set_tokenizer(ANALYZER)
+            .set_index_option(IndexRecordOption::WithFreqsAndPositions),
     );
     let fields = Fields {
         keys: builder.add_bytes_field("keys", BytesOptions::default().set_indexed()),
@@ -90,8 +96,14 @@ impl Fields {
         document.add_u64(self.version, order.version);
         document.add_i64(self.created, order.creation_time.micros());
         document.add_i64(self.total, order.order_total.cents());
-        let lines = order.lines.iter().flat_map(|line| [line.name.as_str(), line.sku.as_str()]);
-        for text in lines.chain(order.note.as_deref()).chain(order.customer_name.as_deref()) {
+        let lines = order
+            .lines
+            .iter()
+            .flat_map(|line| [line.name.as_str(), line.sku.as_str()]);
+        for text in lines
+            .chain(order.note.as_deref())
+            .chain(order.customer_name.as_deref())
+        {
             document.add_text(self.text, text);
         }
         document.add_bytes(self.source, &serde_json::to_vec(order)?);

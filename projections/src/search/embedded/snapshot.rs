@@ -6,7 +6,10 @@ use domain::OrderId;
 use store::Positions;
 use tantivy::columnar::ColumnValues;
 use tantivy::schema::{IndexRecordOption, Value as _};
-use tantivy::{DocAddress, DocId, DocSet as _, Searcher, SegmentOrdinal, SegmentReader, TERMINATED, TantivyDocument};
+use tantivy::{
+    DocAddress, DocId, DocSet as _, Searcher, SegmentOrdinal, SegmentReader, TERMINATED,
+    TantivyDocument,
+};
 
 use super::schema::{self, Fields};
 use super::view_error;
@@ -56,30 +59,55 @@ impl Columns {
 }
 
 impl Snapshot {
-    pub(super) fn open(searcher: Searcher, fields: Fields, positions: Positions) -> tantivy::Result<Self> {
-        let columns = searcher.segment_readers().iter().map(Columns::open).collect::<tantivy::Result<_>>()?;
-        Ok(Snapshot { searcher, fields, columns, positions })
+    pub(super) fn open(
+        searcher: Searcher,
+        fields: Fields,
+        positions: Positions,
+    ) -> tantivy::Result<Self> {
+        let columns = searcher
+            .segment_readers()
+            .iter()
+            .map(Columns::open)
+            .collect::<tantivy::Result<_>>()?;
+        Ok(Snapshot {
+            searcher,
+            fields,
+            columns,
+            positions,
+        })
     }
 
     /// Each segment with its number and columns.
-    pub(super) fn segments(&self) -> impl Iterator<Item = (SegmentOrdinal, &SegmentReader, &Columns)> {
-        (0..).zip(self.searcher.segment_readers()).zip(&self.columns).map(|((number, reader), columns)| {
-            let number: SegmentOrdinal = number;
-            (number, reader, columns)
-        })
+    pub(super) fn segments(
+        &self,
+    ) -> impl Iterator<Item = (SegmentOrdinal, &SegmentReader, &Columns)> {
+        (0..)
+            .zip(self.searcher.segment_readers())
+            .zip(&self.columns)
+            .map(|((number, reader), columns)| {
+                let number: SegmentOrdinal = number;
+                (number, reader, columns)
+            })
     }
 
     /// Where the order is, and its version.
     pub(super) fn find(&self, order: OrderId) -> Result<Option<(DocAddress, u64)>, ViewError> {
         let term = self.fields.id_term(order);
         for (number, segment, columns) in self.segments() {
-            let index = segment.inverted_index(self.fields.keys).map_err(view_error)?;
+            let index = segment
+                .inverted_index(self.fields.keys)
+                .map_err(view_error)?;
             let postings = index.read_postings(&term, IndexRecordOption::Basic);
-            let Some(mut postings) = postings.map_err(|error| view_error(error.into()))? else { continue };
+            let Some(mut postings) = postings.map_err(|error| view_error(error.into()))? else {
+                continue;
+            };
             while postings.doc() != TERMINATED {
                 let doc = postings.doc();
                 if !segment.is_deleted(doc) {
-                    return Ok(Some((DocAddress::new(number, doc), columns.version.get_val(doc))));
+                    return Ok(Some((
+                        DocAddress::new(number, doc),
+                        columns.version.get_val(doc),
+                    )));
                 }
                 postings.advance();
             }
@@ -90,9 +118,12 @@ impl Snapshot {
     /// The stored document.
     pub(super) fn document(&self, address: DocAddress) -> Result<OrderDocument, ViewError> {
         let stored: TantivyDocument = self.searcher.doc(address).map_err(view_error)?;
-        let source = stored.get_first(self.fields.source).and_then(|value| value.as_bytes());
+        let source = stored
+            .get_first(self.fields.source)
+            .and_then(|value| value.as_bytes());
         let damage = |what: String| ViewError::Corrupt { view: VIEW, what };
         let source = source.ok_or_else(|| damage("a document without its source".to_owned()))?;
-        serde_json::from_slice(source).map_err(|error| damage(format!("a stored document: {error}")))
+        serde_json::from_slice(source)
+            .map_err(|error| damage(format!("a stored document: {error}")))
     }
 }

@@ -1,8 +1,8 @@
-//! The generations of the embedded search view: `search-1/`, `search-2/`, … in the data folder, and `search.json`,
-//! which says which is which.
+//! The generations of the embedded search view: `search-1/`, `search-2/`, … in the data folder, and
+//! `search.json`, which says which is which.
 //!
-//! A generation whose folder is damaged, or of another release's definition, is emptied when it is opened: its
-//! positions are empty then, and its projector fills it again.
+//! A generation whose folder is damaged, or of another release's definition, is emptied when it is
+//! opened: its positions are empty then, and its projector fills it again.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,7 +36,11 @@ impl EmbeddedSearchStore {
     #[must_use]
     pub fn new(directory: &Path) -> Self {
         let catalog = CatalogFile::new(directory.join("search.json"));
-        EmbeddedSearchStore { directory: directory.to_owned(), catalog, folders: Arc::default() }
+        EmbeddedSearchStore {
+            directory: directory.to_owned(),
+            catalog,
+            folders: Arc::default(),
+        }
     }
 
     fn folders(&self) -> MutexGuard<'_, BTreeMap<u32, LazyDirectory>> {
@@ -67,13 +71,23 @@ impl ViewStore<dyn SearchReader> for EmbeddedSearchStore {
             let ((writer, reader), folder) = open_in_the_background(folder).await?;
             self.folders().insert(generation, folder);
             let versions = Arc::new(SearchVersions(Arc::clone(&reader)));
-            Ok(Opened { writer, reader, versions })
+            Ok(Opened {
+                writer,
+                reader,
+                versions,
+            })
         }
         .boxed()
     }
 
-    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
-        let (folder, opened_here) = (self.folder(generation), self.folders().get(&generation).cloned());
+    fn audit(
+        &self,
+        generation: u32,
+    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
+        let (folder, opened_here) = (
+            self.folder(generation),
+            self.folders().get(&generation).cloned(),
+        );
         async move {
             let opening = tokio::task::spawn_blocking(move || match opened_here {
                 Some(newest) => audit::open_to_read(newest),
@@ -90,19 +104,27 @@ impl ViewStore<dyn SearchReader> for EmbeddedSearchStore {
         self.folders().remove(&generation);
         async move {
             let removing = tokio::task::spawn_blocking(move || remove(&folder));
-            removing.await.map_err(|error| unavailable(error.into()))?.map_err(file_error)
+            removing
+                .await
+                .map_err(|error| unavailable(error.into()))?
+                .map_err(file_error)
         }
         .boxed()
     }
 }
 
-/// Opens the index on a background thread, so that its indexing and merging threads are of the background as well.
+/// Opens the index on a background thread, so that its indexing and merging threads are of the
+/// background as well.
 async fn open_in_the_background(folder: PathBuf) -> Result<(SearchView, LazyDirectory), ViewError> {
     let (sender, opened) = oneshot::channel();
     // Nobody takes it any more when sending fails.
-    background::spawn("view-search-open".to_owned(), move || drop(sender.send(open_in(&folder))))
-        .map_err(|error| unavailable(error.into()))?;
-    opened.await.map_err(|_| unavailable("opening the index panicked".into()))?
+    background::spawn("view-search-open".to_owned(), move || {
+        drop(sender.send(open_in(&folder)))
+    })
+    .map_err(|error| unavailable(error.into()))?;
+    opened
+        .await
+        .map_err(|_| unavailable("opening the index panicked".into()))?
 }
 
 fn remove(folder: &Path) -> io::Result<()> {
@@ -120,7 +142,10 @@ fn unavailable(source: Box<dyn std::error::Error + Send + Sync>) -> ViewError {
 
 fn file_error(error: io::Error) -> ViewError {
     match error.kind() {
-        io::ErrorKind::InvalidData => ViewError::Corrupt { view: VIEW, what: format!("its catalog: {error}") },
+        io::ErrorKind::InvalidData => ViewError::Corrupt {
+            view: VIEW,
+            what: format!("its catalog: {error}"),
+        },
         _ => unavailable(error.into()),
     }
 }

@@ -13,7 +13,10 @@ use super::open_embedded;
 use crate::{Event, Payload, ViewError};
 
 fn positions() -> Positions {
-    Positions::from([(ShardId::new(Service::Orders, 3), 12), (ShardId::new(Service::Customers, 0), u64::MAX)])
+    Positions::from([
+        (ShardId::new(Service::Orders, 3), 12),
+        (ShardId::new(Service::Customers, 0), u64::MAX),
+    ])
 }
 
 fn created() -> Event {
@@ -51,7 +54,9 @@ fn an_index_of_another_definition_is_built_anew() {
     let mut builder = Schema::builder();
     let text = builder.add_text_field("text", TEXT | STORED);
     let index = Index::create_in_dir(&path, builder.build()).unwrap();
-    let mut other = index.writer_with_num_threads::<TantivyDocument>(1, 20_000_000).unwrap();
+    let mut other = index
+        .writer_with_num_threads::<TantivyDocument>(1, 20_000_000)
+        .unwrap();
     other.add_document(doc!(text => "tea")).unwrap();
     other.commit().unwrap();
     drop((other, index));
@@ -75,8 +80,13 @@ fn an_index_with_a_cut_file_is_built_anew() {
     writer.apply(&created()).unwrap();
     writer.commit(&positions()).unwrap();
     drop((writer, reader));
-    let files = fs::read_dir(folder.path().join("search")).unwrap().map(|entry| entry.unwrap().path());
-    let terms = files.into_iter().find(|path| path.extension().is_some_and(|name| name == "term")).unwrap();
+    let files = fs::read_dir(folder.path().join("search"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let terms = files
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|name| name == "term"))
+        .unwrap();
     fs::write(terms, "cut").unwrap();
     let (mut writer, _reader) = open_embedded(&folder.path().join("search")).unwrap();
     assert_eq!(writer.positions().unwrap(), Positions::new());
@@ -99,12 +109,18 @@ fn a_failed_commit_is_begun_again_from_the_positions() {
         }
     };
     assert!(failure.is_transient());
-    assert!(writer.apply(&created()).is_err(), "what was applied is gone");
+    assert!(
+        writer.apply(&created()).is_err(),
+        "what was applied is gone"
+    );
     assert!(writer.commit(&up_to(reached)).is_err());
     assert!(writer.positions().is_err(), "the folder is still away");
     fs::rename(&away, &here).unwrap();
     let begun_again = writer.positions().unwrap();
-    assert!([up_to(reached - 1), up_to(reached)].contains(&begun_again), "the last one has happened or not");
+    assert!(
+        [up_to(reached - 1), up_to(reached)].contains(&begun_again),
+        "the last one has happened or not"
+    );
     writer.apply(&created()).unwrap();
     writer.commit(&up_to(reached + 1)).unwrap();
     assert_eq!(writer.positions().unwrap(), up_to(reached + 1));
@@ -115,7 +131,10 @@ fn an_index_that_is_open_is_not_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let (mut writer, _reader) = open_embedded(&folder.path().join("search")).unwrap();
     writer.commit(&positions()).unwrap();
-    assert!(matches!(open_embedded(&folder.path().join("search")), Err(ViewError::Unavailable { .. })));
+    assert!(matches!(
+        open_embedded(&folder.path().join("search")),
+        Err(ViewError::Unavailable { .. })
+    ));
     assert_eq!(writer.positions().unwrap(), positions());
 }
 

@@ -24,14 +24,20 @@ impl Weight for WordPoints {
     fn scorer(&self, segment: &SegmentReader, _: Score) -> tantivy::Result<Box<dyn Scorer>> {
         let index = segment.inverted_index(self.word.field())?;
         let postings = index.read_postings(&self.word, IndexRecordOption::WithFreqs)?;
-        let Some(postings) = postings else { return Ok(Box::new(EmptyScorer)) };
+        let Some(postings) = postings else {
+            return Ok(Box::new(EmptyScorer));
+        };
         let lengths = segment.get_fieldnorms_reader(self.word.field())?;
         Ok(Box::new(PointsScorer { postings, lengths }))
     }
 
     fn explain(&self, segment: &SegmentReader, doc: DocId) -> tantivy::Result<Explanation> {
         let mut scorer = self.scorer(segment, 1.0)?;
-        let score = if scorer.seek(doc) == doc { scorer.score() } else { 0.0 };
+        let score = if scorer.seek(doc) == doc {
+            scorer.score()
+        } else {
+            0.0
+        };
         Ok(Explanation::new("the points of a word", score))
     }
 }
@@ -65,6 +71,9 @@ impl DocSet for PointsScorer {
 
 impl Scorer for PointsScorer {
     fn score(&mut self) -> Score {
-        f32::from(points::of_word(self.postings.term_freq(), self.lengths.fieldnorm(self.postings.doc())))
+        f32::from(points::of_word(
+            self.postings.term_freq(),
+            self.lengths.fieldnorm(self.postings.doc()),
+        ))
     }
 }

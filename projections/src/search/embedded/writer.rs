@@ -1,8 +1,10 @@
-//! The write side: folds events into documents, and puts the documents into the index with each commit.
+//! The write side: folds events into documents, and puts the documents into the index with each
+//! commit.
 //!
-//! Between commits documents are kept here, one per order, so that an order that is created and approved in the
-//! meantime enters the index once. An order's newest document is then in one of three places: here; among the ones a
-//! saga was still at work on at the last commit (their next event is near); or in the index, by id.
+//! Between commits documents are kept here, one per order, so that an order that is created and
+//! approved in the meantime enters the index once. An order's newest document is then in one of
+//! three places: here; among the ones a saga was still at work on at the last commit (their next
+//! event is near); or in the index, by id.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,9 +25,12 @@ use super::snapshot::Snapshot;
 use super::view_error;
 use crate::search::VIEW;
 use crate::search::fold::{self, size_of};
-use crate::{Applied, Document, Event, OrderDocument, Payload, QuarantinedEntity, ViewError, ViewWriter};
+use crate::{
+    Applied, Document, Event, OrderDocument, Payload, QuarantinedEntity, ViewError, ViewWriter,
+};
 
-/// So many documents, or so much text, are kept between commits at most; then there is a commit of their own.
+/// So many documents, or so much text, are kept between commits at most; then there is a commit of
+/// their own.
 const MAX_PENDING: usize = 20_000;
 const MAX_PENDING_BYTES: usize = 16 << 20;
 /// So many committed documents are kept for their next event.
@@ -33,7 +38,8 @@ const MAX_LOCKED: usize = 4_096;
 
 pub(super) struct EmbeddedWriter {
     index: Index,
-    /// `None` after a failed commit, with which all that was applied is gone; asking for the positions begins anew.
+    /// `None` after a failed commit, with which all that was applied is gone; asking for the
+    /// positions begins anew.
     writer: Option<IndexWriter>,
     keeper: Keeper,
     reader: IndexReader,
@@ -88,15 +94,26 @@ impl EmbeddedWriter {
 
     /// The version applied; 0 when the order is unknown.
     fn version_of(&self, order: OrderId) -> Result<u64, ViewError> {
-        let kept = self.pending.get(&order).map(|pending| &pending.document).or_else(|| self.locked.get(&order));
+        let kept = self
+            .pending
+            .get(&order)
+            .map(|pending| &pending.document)
+            .or_else(|| self.locked.get(&order));
         match kept {
             Some(document) => Ok(document.version),
-            None => Ok(self.snapshot().find(order)?.map_or(0, |(_, version)| version)),
+            None => Ok(self
+                .snapshot()
+                .find(order)?
+                .map_or(0, |(_, version)| version)),
         }
     }
 
-    /// Takes the newest document of an order out of where it is kept, and which version of it is committed.
-    fn take_newest(&mut self, order: OrderId) -> Result<Option<(OrderDocument, Option<u64>)>, ViewError> {
+    /// Takes the newest document of an order out of where it is kept, and which version of it is
+    /// committed.
+    fn take_newest(
+        &mut self,
+        order: OrderId,
+    ) -> Result<Option<(OrderDocument, Option<u64>)>, ViewError> {
         if let Some(Pending { document, replaces }) = self.pending.remove(&order) {
             self.pending_bytes = self.pending_bytes.saturating_sub(size_of(&document));
             return Ok(Some((document, replaces)));
@@ -106,19 +123,28 @@ impl EmbeddedWriter {
             return Ok(Some((document, Some(version))));
         }
         let snapshot = self.snapshot();
-        let Some((address, version)) = snapshot.find(order)? else { return Ok(None) };
+        let Some((address, version)) = snapshot.find(order)? else {
+            return Ok(None);
+        };
         Ok(Some((snapshot.document(address)?, Some(version))))
     }
 
-    /// `change` is absent when this release does not know the type of the event: then only the version advances.
-    fn apply_order(&mut self, event: &Event, change: Option<&OrderEvent>) -> Result<Applied, ViewError> {
+    /// `change` is absent when this release does not know the type of the event: then only the
+    /// version advances.
+    fn apply_order(
+        &mut self,
+        event: &Event,
+        change: Option<&OrderEvent>,
+    ) -> Result<Applied, ViewError> {
         let order = OrderId(event.entity);
         let version = self.version_of(order)?;
         if event.version <= version {
             return Ok(Applied::Duplicate);
         }
         if event.version > version + 1 {
-            return Ok(Applied::Missing { from_version: version + 1 });
+            return Ok(Applied::Missing {
+                from_version: version + 1,
+            });
         }
         self.make_room()?;
         let (document, replaces) = match (change, version) {
@@ -153,7 +179,8 @@ impl EmbeddedWriter {
     /// Keeps an order's newest document until the next commit.
     fn keep(&mut self, document: OrderDocument, replaces: Option<u64>) {
         self.pending_bytes += size_of(&document);
-        self.pending.insert(document.order_id, Pending { document, replaces });
+        self.pending
+            .insert(document.order_id, Pending { document, replaces });
     }
 
     /// Commits when there is no room for one more document.
@@ -164,10 +191,13 @@ impl EmbeddedWriter {
         Ok(())
     }
 
-    /// Commits the documents with the positions of the last commit. Those are behind the documents then, which the
-    /// version guard makes harmless: what is read again is a duplicate.
+    /// Commits the documents with the positions of the last commit. Those are behind the documents
+    /// then, which the version guard makes harmless: what is read again is a duplicate.
     fn commit_early(&mut self) -> Result<(), ViewError> {
-        debug!(documents = self.pending.len(), "committing early, the buffer is full");
+        debug!(
+            documents = self.pending.len(),
+            "committing early, the buffer is full"
+        );
         let positions = self.positions.clone();
         self.commit_with(positions)
     }
@@ -188,10 +218,13 @@ impl EmbeddedWriter {
         let writer = self.writer.as_mut().ok_or_else(given_up)?;
         let mut segments = NewSegments::new(writer, self.pending.len());
         for (order, pending) in &self.pending {
-            let document = self.fields.document(&pending.document).map_err(|error| ViewError::Corrupt {
-                view: VIEW,
-                what: format!("order {order} cannot be stored: {error}"),
-            })?;
+            let document =
+                self.fields
+                    .document(&pending.document)
+                    .map_err(|error| ViewError::Corrupt {
+                        view: VIEW,
+                        what: format!("order {order} cannot be stored: {error}"),
+                    })?;
             let stored = |version| self.fields.version_term(*order, version);
             let put = match pending.replaces {
                 None => segments.add(document),
@@ -204,7 +237,10 @@ impl EmbeddedWriter {
         }
         segments.finish().map_err(view_error)?;
         let mut commit = writer.prepare_commit().map_err(view_error)?;
-        let state = CommitState { positions: positions.clone(), quarantined: self.quarantined.clone() };
+        let state = CommitState {
+            positions: positions.clone(),
+            quarantined: self.quarantined.clone(),
+        };
         commit.set_payload(&state.write());
         commit.commit().map_err(view_error)?;
         self.show(positions)?;
@@ -216,7 +252,8 @@ impl EmbeddedWriter {
     /// Shows the newest commit to readers.
     fn show(&mut self, positions: Positions) -> Result<(), ViewError> {
         self.reader.reload().map_err(view_error)?;
-        let snapshot = Snapshot::open(self.reader.searcher(), self.fields, positions.clone()).map_err(view_error)?;
+        let snapshot = Snapshot::open(self.reader.searcher(), self.fields, positions.clone())
+            .map_err(view_error)?;
         self.publish.send_replace(Arc::new(snapshot));
         self.positions = positions;
         Ok(())
@@ -224,7 +261,10 @@ impl EmbeddedWriter {
 
     /// After a commit: keeps the documents that will change soon.
     fn keep_locked(&mut self) {
-        let committed = self.pending.drain().map(|(order, pending)| (order, pending.document));
+        let committed = self
+            .pending
+            .drain()
+            .map(|(order, pending)| (order, pending.document));
         let locked = committed.filter(|(_, document)| document.state.lock().is_some());
         self.locked.extend(locked.take(MAX_LOCKED));
         self.pending_bytes = 0;
@@ -244,7 +284,9 @@ impl EmbeddedWriter {
 
     /// Goes back to the newest commit after a failed one, which may have happened or not.
     fn recover(&mut self) -> Result<(), ViewError> {
-        self.keeper.persist().map_err(|error| view_error(error.into()))?;
+        self.keeper
+            .persist()
+            .map_err(|error| view_error(error.into()))?;
         let writer = indexing::open(&self.index)?;
         let state = self.newest_commit()?;
         self.show(state.positions)?;
@@ -254,7 +296,8 @@ impl EmbeddedWriter {
         Ok(())
     }
 
-    /// Goes back to the newest commit when none has failed: tantivy is given nothing before the next one.
+    /// Goes back to the newest commit when none has failed: tantivy is given nothing before the
+    /// next one.
     fn drop_uncommitted(&mut self) -> Result<(), ViewError> {
         self.pending.clear();
         self.pending_bytes = 0;
@@ -267,8 +310,10 @@ impl EmbeddedWriter {
 
     fn newest_commit(&self) -> Result<CommitState, ViewError> {
         let payload = self.index.load_metas().map_err(view_error)?.payload;
-        CommitState::read(payload.as_deref())
-            .ok_or_else(|| ViewError::Corrupt { view: VIEW, what: "the newest commit has no positions".to_owned() })
+        CommitState::read(payload.as_deref()).ok_or_else(|| ViewError::Corrupt {
+            view: VIEW,
+            what: "the newest commit has no positions".to_owned(),
+        })
     }
 }
 
@@ -294,7 +339,9 @@ impl ViewWriter for EmbeddedWriter {
         match &event.payload {
             Payload::Customer(_) => Ok(Applied::Taken),
             Payload::Order(change) => self.apply_order(event, Some(change)),
-            Payload::Unknown if event.source.service == Service::Orders => self.apply_order(event, None),
+            Payload::Unknown if event.source.service == Service::Orders => {
+                self.apply_order(event, None)
+            }
             Payload::Unknown => Ok(Applied::Taken),
         }
     }
@@ -310,7 +357,8 @@ impl ViewWriter for EmbeddedWriter {
     }
 
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
-        let unchanged = self.pending.is_empty() && !self.quarantine_changed && *positions == self.positions;
+        let unchanged =
+            self.pending.is_empty() && !self.quarantine_changed && *positions == self.positions;
         if self.writer.is_some() && unchanged {
             return Ok(());
         }
@@ -325,7 +373,9 @@ impl ViewWriter for EmbeddedWriter {
         if self.writer.is_none() {
             return Err(given_up());
         }
-        self.quarantined.retain(|known| (known.source.service, known.entity) != (entity.source.service, entity.entity));
+        self.quarantined.retain(|known| {
+            (known.source.service, known.entity) != (entity.source.service, entity.entity)
+        });
         self.quarantined.push(entity.clone());
         self.quarantine_changed = true;
         Ok(())
@@ -335,7 +385,8 @@ impl ViewWriter for EmbeddedWriter {
         if self.writer.is_none() {
             return Err(given_up());
         }
-        self.quarantined.retain(|known| (known.source.service, known.entity) != (service, entity));
+        self.quarantined
+            .retain(|known| (known.source.service, known.entity) != (service, entity));
         self.quarantine_changed = true;
         Ok(())
     }

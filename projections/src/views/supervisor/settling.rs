@@ -9,7 +9,8 @@ use crate::generations::{BuildFrom, Catalog, Generation, Opened, Stage};
 use crate::views::building::{self, Outcome};
 use crate::views::open::OpenGeneration;
 
-/// So many of the newest numbers are looked at for what a crash has left between a catalog and a deletion.
+/// So many of the newest numbers are looked at for what a crash has left between a catalog and a
+/// deletion.
 const LEFTOVERS: u32 = 8;
 /// How long queries that began before may still read from a generation that is to be deleted.
 const LAST_QUERIES: Duration = Duration::from_secs(60);
@@ -29,13 +30,16 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         self.close_what_is_gone(&catalog);
         // The one that answers first: queries need not wait for the others.
         for generation in catalog.answering().into_iter().chain(&catalog.generations) {
-            if generation.stage != Stage::Copying && self.shared.generation(generation.number).is_err() {
+            if generation.stage != Stage::Copying
+                && self.shared.generation(generation.number).is_err()
+            {
                 let mut opened = self.shared.store.open(generation.number).await?;
                 if generation.stage == Stage::Ready {
                     let is_empty;
                     (opened, is_empty) = self.is_empty(opened).await?;
                     if is_empty {
-                        // There is one writer for a generation at a time, and it is opened again by what is saved now.
+                        // There is one writer for a generation at a time, and it is opened again by
+                        // what is saved now.
                         drop(opened);
                         return self.lose(generation.number).await;
                     }
@@ -48,7 +52,8 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         Ok(())
     }
 
-    /// Whether a generation has nothing of what the log has: it was deleted, or damaged and emptied.
+    /// Whether a generation has nothing of what the log has: it was deleted, or damaged and
+    /// emptied.
     async fn is_empty(&self, mut opened: Opened<R>) -> Result<(Opened<R>, bool), ViewError> {
         if self.shared.heads().values().all(|head| *head == 0) {
             return Ok((opened, false));
@@ -58,24 +63,35 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             let positions = opened.writer.positions();
             (opened, positions)
         });
-        let (opened, positions) = reading.await.map_err(|_| self.unavailable("reading its positions has panicked"))?;
+        let (opened, positions) = reading
+            .await
+            .map_err(|_| self.unavailable("reading its positions has panicked"))?;
         let is_empty = positions?.is_empty();
         Ok((opened, is_empty))
     }
 
-    /// A generation that has answered, or could, is empty: it does not answer before it is built again.
+    /// A generation that has answered, or could, is empty: it does not answer before it is built
+    /// again.
     async fn lose(&mut self, number: u32) -> Result<(), ViewError> {
-        tracing::error!(view = self.shared.definition.name, generation = number, "the generation is empty");
+        tracing::error!(
+            view = self.shared.definition.name,
+            generation = number,
+            "the generation is empty"
+        );
         self.save(self.loaded()?.with_lost(number)).await?;
         Box::pin(self.settle()).await
     }
 
-    /// Reads the catalog, and begins a first generation, or a new one where the definition has changed.
+    /// Reads the catalog, and begins a first generation, or a new one where the definition has
+    /// changed.
     async fn load(&mut self) -> Result<(), ViewError> {
         let catalog = self.shared.store.catalog().await?;
         let definition = self.shared.definition.number;
         for number in catalog.newest.saturating_sub(LEFTOVERS)..=catalog.newest {
-            if number > 0 && catalog.get(number).is_none() && self.shared.generation(number).is_err() {
+            if number > 0
+                && catalog.get(number).is_none()
+                && self.shared.generation(number).is_err()
+            {
                 self.shared.store.discard(number).await?;
             }
         }
@@ -88,7 +104,11 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         match due {
             Some(from) => {
                 let next = self.with_new(&catalog, from);
-                tracing::info!(view = self.shared.definition.name, generation = next.newest, "a generation is begun");
+                tracing::info!(
+                    view = self.shared.definition.name,
+                    generation = next.newest,
+                    "a generation is begun"
+                );
                 self.save(next).await
             }
             None => {
@@ -107,7 +127,11 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             && self.reverting.is_none()
             && self.is_swapped(&catalog)
         {
-            tracing::info!(view = self.shared.definition.name, generation = number, "the generation is kept no longer");
+            tracing::info!(
+                view = self.shared.definition.name,
+                generation = number,
+                "the generation is kept no longer"
+            );
             self.save(catalog.without(number)).await?;
         }
         Ok(())
@@ -136,7 +160,12 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     /// Opens a generation for readers, and feeds it.
     pub(super) fn feed(&mut self, number: u32, opened: Opened<R>) -> Result<(), ViewError> {
         let log = Arc::clone(&self.shared.log);
-        let generation = Arc::new(OpenGeneration::feed(self.shared.definition, number, opened, log)?);
+        let generation = Arc::new(OpenGeneration::feed(
+            self.shared.definition,
+            number,
+            opened,
+            log,
+        )?);
         self.shared.change(|stand| {
             stand.open.insert(number, generation);
         });
@@ -155,7 +184,9 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
                 Outcome::Swapped { number, outcome }
             });
         } else if let Some(building) = catalog.building()
-            && !self.shared.look(|stand| matches!(&stand.stopped, Some((number, _)) if *number == building.number))
+            && !self.shared.look(
+                |stand| matches!(&stand.stopped, Some((number, _)) if *number == building.number),
+            )
         {
             match building.stage {
                 Stage::Copying => self.start_copying(building.number),
@@ -193,15 +224,22 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         }
         self.next_measure = Instant::now() + MEASURE_EVERY;
         let gauges = self.shared.gauges;
-        gauges.rebuilt(self.shared.progress().map_or(1.0, |progress| progress.fraction));
-        let Some(live) = self.shared.look(|stand| stand.live.clone()) else { return };
+        gauges.rebuilt(
+            self.shared
+                .progress()
+                .map_or(1.0, |progress| progress.fraction),
+        );
+        let Some(live) = self.shared.look(|stand| stand.live.clone()) else {
+            return;
+        };
         gauges.waiting(live.waiting_readers());
         gauges.quarantined(live.shown().quarantined.len());
         match live.lag(&*self.shared.log).await {
             Ok(lag) => {
                 for source in self.shared.log.sources() {
                     let behind = lag.sources.iter().find(|behind| behind.source == source);
-                    let (events, age) = behind.map_or((0, Duration::ZERO), |behind| (behind.events, behind.age));
+                    let (events, age) =
+                        behind.map_or((0, Duration::ZERO), |behind| (behind.events, behind.age));
                     gauges.lag(source, events, age);
                 }
             }

@@ -31,7 +31,8 @@ const MOMENT: Duration = Duration::from_millis(30);
 pub struct Faults {
     /// The store does not answer when it is asked for catalogs and generations.
     pub down: AtomicBool,
-    /// After so many saved catalogs it does not answer any more, as if the process had ended there; never when negative.
+    /// After so many saved catalogs it does not answer any more, as if the process had ended there;
+    /// never when negative.
     pub saves_left: AtomicI64,
     /// This generation does not commit.
     pub holds: Mutex<Option<u32>>,
@@ -50,12 +51,19 @@ struct FaultyStore {
 }
 
 fn unavailable() -> ViewError {
-    ViewError::Unavailable { view: "search", source: "down".into() }
+    ViewError::Unavailable {
+        view: "search",
+        source: "down".into(),
+    }
 }
 
 impl FaultyStore {
     fn answers(&self) -> Result<(), ViewError> {
-        if self.faults.down.load(Ordering::SeqCst) { Err(unavailable()) } else { Ok(()) }
+        if self.faults.down.load(Ordering::SeqCst) {
+            Err(unavailable())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -87,15 +95,29 @@ impl ViewStore<dyn SearchReader> for FaultyStore {
     fn open(&self, generation: u32) -> BoxFuture<'_, Result<Opened<dyn SearchReader>, ViewError>> {
         async move {
             self.answers()?;
-            let Opened { writer: inner, reader, versions } = self.inner.open(generation).await?;
-            let fault = OfGeneration { generation, faults: Arc::clone(&self.faults) };
+            let Opened {
+                writer: inner,
+                reader,
+                versions,
+            } = self.inner.open(generation).await?;
+            let fault = OfGeneration {
+                generation,
+                faults: Arc::clone(&self.faults),
+            };
             let writer = Box::new(FaultyWriter { inner, fault });
-            Ok(Opened { writer, reader, versions })
+            Ok(Opened {
+                writer,
+                reader,
+                versions,
+            })
         }
         .boxed()
     }
 
-    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
+    fn audit(
+        &self,
+        generation: u32,
+    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
         async move {
             drop(self.faults.audits.lock().await);
             self.inner.audit(generation).await
@@ -154,15 +176,21 @@ impl EntityRows for ShopRows {
         async move { Ok(u64::try_from(count).unwrap()) }.boxed()
     }
 
-    fn next_range(&self, _: Service, after: Option<Uuid>, _: u64) -> BoxFuture<'_, Result<IdRange, StoreError>> {
+    fn next_range(
+        &self,
+        _: Service,
+        after: Option<Uuid>,
+        _: u64,
+    ) -> BoxFuture<'_, Result<IdRange, StoreError>> {
         async move { Ok(IdRange { after, up_to: None }) }.boxed()
     }
 
     fn entities(&self, _: Service, _: IdRange) -> BoxFuture<'_, Result<Vec<Document>, StoreError>> {
         let mut shop = self.shop.lock().unwrap();
         let orders = shop.orders.values();
-        let documents =
-            orders.map(|(order, created)| Document::Order(OrderDocument::of(order.clone(), created.clone())));
+        let documents = orders.map(|(order, created)| {
+            Document::Order(OrderDocument::of(order.clone(), created.clone()))
+        });
         let documents = documents.collect();
         if let Some(number) = self.late.lock().unwrap().take() {
             shop.create_order(number, 1, 100);
@@ -190,13 +218,23 @@ impl Bench {
             shop.advance(number, 1);
         }
         let shop = Arc::new(Mutex::new(shop));
-        let rows = Arc::new(ShopRows { shop: Arc::clone(&shop), late: Mutex::default() });
+        let rows = Arc::new(ShopRows {
+            shop: Arc::clone(&shop),
+            late: Mutex::default(),
+        });
         let faults = Arc::new(Faults::default());
         faults.saves_left.store(-1, Ordering::SeqCst);
         prepare(&faults);
         let directory = TempDir::new().unwrap();
         let view = start(&directory, &shop, &rows, &faults, keep, 1);
-        Bench { shop, rows, faults, view, directory, keep }
+        Bench {
+            shop,
+            rows,
+            faults,
+            view,
+            directory,
+            keep,
+        }
     }
 
     pub async fn live() -> Self {
@@ -225,7 +263,14 @@ impl Bench {
         harm(self.directory.path());
         self.faults.down.store(false, Ordering::SeqCst);
         self.faults.saves_left.store(-1, Ordering::SeqCst);
-        let view = start(&self.directory, &self.shop, &self.rows, &self.faults, self.keep, definition);
+        let view = start(
+            &self.directory,
+            &self.shop,
+            &self.rows,
+            &self.faults,
+            self.keep,
+            definition,
+        );
         Bench { view, ..self }
     }
 
@@ -241,14 +286,23 @@ impl Bench {
     /// The answering generation shows all orders at their versions.
     pub async fn shows_the_shop(&self) {
         let mut token = ConsistencyToken::new();
-        let orders: Vec<_> = self.shop().orders.values().map(|(order, _)| (order.id, order.version)).collect();
+        let orders: Vec<_> = self
+            .shop()
+            .orders
+            .values()
+            .map(|(order, _)| (order.id, order.version))
+            .collect();
         for (order, version) in &orders {
             token.see_entity(Service::Orders, order.0, *version);
         }
         let generation = self.view.current().unwrap();
         generation.wait_until(&token, SOON).await.unwrap();
         for (order, version) in orders {
-            assert_eq!(generation.reader().version_of(order).await.unwrap(), Some(version), "{order}");
+            assert_eq!(
+                generation.reader().version_of(order).await.unwrap(),
+                Some(version),
+                "{order}"
+            );
         }
     }
 }
@@ -261,10 +315,22 @@ fn start(
     keep: Duration,
     number: u32,
 ) -> View<dyn SearchReader> {
-    let commit = CommitPolicy { linger: Duration::from_millis(5), rush: None, max_events: 64 };
-    let definition = ViewDefinition { name: "search", number, uses: crate::search::USES, commit };
+    let commit = CommitPolicy {
+        linger: Duration::from_millis(5),
+        rush: None,
+        max_events: 64,
+    };
+    let definition = ViewDefinition {
+        name: "search",
+        number,
+        uses: crate::search::USES,
+        commit,
+    };
     let inner = EmbeddedSearchStore::new(directory.path());
-    let store = Arc::new(FaultyStore { inner, faults: Arc::clone(faults) });
+    let store = Arc::new(FaultyStore {
+        inner,
+        faults: Arc::clone(faults),
+    });
     let log = Arc::clone(&shop.lock().unwrap().log);
     View::start(definition, store, log, Arc::<ShopRows>::clone(rows), keep)
 }

@@ -15,19 +15,36 @@ use crate::port::QuarantinedEntity;
 
 /// Reads a file of the view in whole.
 #[derive(Debug)]
-pub(in crate::documents::sqlite) struct SqliteDocumentAudit(pub(in crate::documents::sqlite) SqliteDocumentReader);
+pub(in crate::documents::sqlite) struct SqliteDocumentAudit(
+    pub(in crate::documents::sqlite) SqliteDocumentReader,
+);
 
 impl ViewAudit for SqliteDocumentAudit {
-    fn customers(&self, range: IdRange) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>> {
+    fn customers(
+        &self,
+        range: IdRange,
+    ) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>> {
         async move {
             use customer_document::{Column, Entity};
             let (snapshot, positions) = self.0.snapshot().await?;
-            let rows = Entity::find().filter(range.condition(Column::Id)).order_by_asc(Column::Id);
+            let rows = Entity::find()
+                .filter(range.condition(Column::Id))
+                .order_by_asc(Column::Id);
             let rows = rows.all(&snapshot).await.map_err(unavailable)?;
             let quarantined = quarantined(&snapshot).await?;
             snapshot.rollback().await.map_err(unavailable)?;
-            let documents = rows.into_iter().map(|row| Stored { id: row.id, document: row.try_into() }).collect();
-            Ok(Slice { documents, positions, quarantined })
+            let documents = rows
+                .into_iter()
+                .map(|row| Stored {
+                    id: row.id,
+                    document: row.try_into(),
+                })
+                .collect();
+            Ok(Slice {
+                documents,
+                positions,
+                quarantined,
+            })
         }
         .boxed()
     }
@@ -36,12 +53,18 @@ impl ViewAudit for SqliteDocumentAudit {
         async move {
             use order_document::{Column, Entity};
             let (snapshot, positions) = self.0.snapshot().await?;
-            let rows = Entity::find().filter(range.condition(Column::Id)).order_by_asc(Column::Id);
+            let rows = Entity::find()
+                .filter(range.condition(Column::Id))
+                .order_by_asc(Column::Id);
             let rows = rows.all(&snapshot).await.map_err(unavailable)?;
             let quarantined = quarantined(&snapshot).await?;
             snapshot.rollback().await.map_err(unavailable)?;
             let documents = rows.into_iter().map(indexed).collect::<Result<_, _>>()?;
-            Ok(Slice { documents, positions, quarantined })
+            Ok(Slice {
+                documents,
+                positions,
+                quarantined,
+            })
         }
         .boxed()
     }
@@ -51,10 +74,23 @@ impl ViewAudit for SqliteDocumentAudit {
 fn indexed(row: order_document::Model) -> Result<Indexed, ViewError> {
     let version = u64::try_from(row.version).map_err(corrupt)?;
     let total_cents = row.total_cents;
-    Ok(Indexed { hits: 1, version, total_cents, stored: Stored { id: row.id, document: row.try_into() } })
+    Ok(Indexed {
+        hits: 1,
+        version,
+        total_cents,
+        stored: Stored {
+            id: row.id,
+            document: row.try_into(),
+        },
+    })
 }
 
 async fn quarantined(snapshot: &DatabaseTransaction) -> Result<Vec<QuarantinedEntity>, ViewError> {
-    let rows = view_quarantine::Entity::find().all(snapshot).await.map_err(unavailable)?;
-    rows.into_iter().map(|row| serde_json::from_str(&row.detail).map_err(corrupt)).collect()
+    let rows = view_quarantine::Entity::find()
+        .all(snapshot)
+        .await
+        .map_err(unavailable)?;
+    rows.into_iter()
+        .map(|row| serde_json::from_str(&row.detail).map_err(corrupt))
+        .collect()
 }

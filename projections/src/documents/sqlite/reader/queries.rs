@@ -1,4 +1,5 @@
-//! The statements of the read side. Each walks an index from the place of the cursor and stops at the limit.
+//! The statements of the read side. Each walks an index from the place of the cursor and stops at
+//! the limit.
 
 use domain::{Money, OrderState};
 use sea_orm::sea_query::{Expr, ExprTrait, Order as Direction, Query, SelectStatement, UnionType};
@@ -20,17 +21,19 @@ pub(in crate::documents::sqlite) struct NewestOrders {
 }
 
 impl NewestOrders {
-    /// The index is by customer, state and time: orders in any state are the newest of each, merged. So no list of a
-    /// customer with a million orders reads more than some pages of it.
+    /// The index is by customer, state and time: orders in any state are the newest of each,
+    /// merged. So no list of a customer with a million orders reads more than some pages of it.
     pub(in crate::documents::sqlite) fn statement(&self) -> SelectStatement {
         use order_document::Column;
         let mut found = match self.state {
             Some(state) => self.in_state(state),
             None => {
                 let [first, others @ ..] = OrderState::ALL.map(|state| {
-                    // SQLite takes an order and a limit in a part of a union only inside a query of its own.
+                    // SQLite takes an order and a limit in a part of a union only inside a query of
+                    // its own.
                     let mut part = Query::select();
-                    part.column(Column::Id).from_subquery(self.in_state(state), "part");
+                    part.column(Column::Id)
+                        .from_subquery(self.in_state(state), "part");
                     part
                 });
                 let mut merged = first;
@@ -47,7 +50,9 @@ impl NewestOrders {
             Column::RejectionReason,
         ];
         let mut rows = Query::select();
-        rows.columns(columns).from(order_document::Entity).and_where(Column::Id.in_subquery(found.take()));
+        rows.columns(columns)
+            .from(order_document::Entity)
+            .and_where(Column::Id.in_subquery(found.take()));
         newest_first(&mut rows, self.limit);
         rows
     }
@@ -71,7 +76,10 @@ impl NewestOrders {
 
 fn newest_first(select: &mut SelectStatement, limit: u64) {
     use order_document::Column;
-    select.order_by(Column::CreatedAt, Direction::Desc).order_by(Column::Id, Direction::Desc).limit(limit);
+    select
+        .order_by(Column::CreatedAt, Direction::Desc)
+        .order_by(Column::Id, Direction::Desc)
+        .limit(limit);
 }
 
 /// The customers a query asks for, one beyond its limit.
@@ -86,7 +94,10 @@ pub(in crate::documents::sqlite) fn customers(
     }
     for word in query.name.as_deref().unwrap_or_default().split_whitespace() {
         // Not LIKE: nothing in the word means anything but itself.
-        select = select.filter(Expr::cust_with_values("instr(name_folded, ?) > 0", [fold_case(word)]));
+        select = select.filter(Expr::cust_with_values(
+            "instr(name_folded, ?) > 0",
+            [fold_case(word)],
+        ));
     }
     if let Some(total) = query.min_order_total {
         select = select.filter(Expr::exists(ever_so_large(total)));
@@ -98,10 +109,14 @@ pub(in crate::documents::sqlite) fn customers(
         let place = Expr::tuple([Expr::col(Column::CreatedAt), Expr::col(Column::Id)]);
         select = select.filter(place.lt(Expr::tuple([Expr::value(created_at), Expr::value(id)])));
     }
-    select.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).limit(u64::from(query.limit) + 1)
+    select
+        .order_by_desc(Column::CreatedAt)
+        .order_by_desc(Column::Id)
+        .limit(u64::from(query.limit) + 1)
 }
 
-/// Whether the customer at hand has ever had an order of at least that total: most that have none are told by this.
+/// Whether the customer at hand has ever had an order of at least that total: most that have none
+/// are told by this.
 fn ever_so_large(total: Money) -> SelectStatement {
     use customer_largest_order::{Column, Entity};
     let customer = (customer_document::Entity, customer_document::Column::Id);

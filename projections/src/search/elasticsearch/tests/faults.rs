@@ -32,7 +32,14 @@ const NOBODY: &str = "http://127.0.0.1:1";
 
 pub(super) fn event(sequence: u64, order: u128, version: u64, change: OrderEvent) -> Event {
     let (entity, time) = (Uuid::from_u128(order), Timestamp::from_micros(1_000));
-    Event { source: SHARD, sequence, entity, version, time, payload: Payload::Order(change) }
+    Event {
+        source: SHARD,
+        sequence,
+        entity,
+        version,
+        time,
+        payload: Payload::Order(change),
+    }
 }
 
 fn created() -> OrderEvent {
@@ -50,7 +57,11 @@ pub(super) fn noted(note: &str) -> OrderEvent {
 
 /// What happened to two orders.
 fn history() -> Vec<Event> {
-    let approved = || OrderEvent::Approved(OrderApproved { customer_name: Some("Ada Park".to_owned()) });
+    let approved = || {
+        OrderEvent::Approved(OrderApproved {
+            customer_name: Some("Ada Park".to_owned()),
+        })
+    };
     let shipped = OrderEvent::Shipped(NoDetails {});
     vec![
         event(1, 1, 1, created()),
@@ -79,24 +90,46 @@ fn commit(writer: &mut dyn ViewWriter, positions: &Positions) -> Result<(), View
 
 /// All of the history, as it must be shown after whatever has happened.
 fn assert_complete(place: &Place, opened: &Opened<dyn SearchReader>) {
-    let query = SearchQuery { text: Some("tea ada".to_owned()), ..SearchQuery::default() };
+    let query = SearchQuery {
+        text: Some("tea ada".to_owned()),
+        ..SearchQuery::default()
+    };
     let page = place.runtime.block_on(opened.reader.search(query)).unwrap();
     let mut found: Vec<_> = page.hits.iter().map(|hit| &hit.document).collect();
     found.sort_by_key(|document| document.order_id);
-    let found: Vec<_> = found.iter().map(|order| (order.order_id.0.as_u128(), order.version, order.state)).collect();
-    assert_eq!(found, [(1, 3, OrderState::Shipped), (2, 2, OrderState::Approved)]);
+    let found: Vec<_> = found
+        .iter()
+        .map(|order| (order.order_id.0.as_u128(), order.version, order.state))
+        .collect();
+    assert_eq!(
+        found,
+        [(1, 3, OrderState::Shipped), (2, 2, OrderState::Approved)]
+    );
     assert_eq!((page.total, &page.positions), (2, &up_to(5)));
-    assert_eq!(place.runtime.block_on(opened.reader.positions()).unwrap(), up_to(5));
+    assert_eq!(
+        place.runtime.block_on(opened.reader.positions()).unwrap(),
+        up_to(5)
+    );
 }
 
 #[test]
 #[ignore = "needs Elasticsearch: COUNTERFOIL_TEST_ELASTICSEARCH_URL"]
 fn a_crash_at_any_step_of_a_commit_followed_by_everything_again_changes_nothing() {
-    let steps = [("PUT", "/_doc/", 0), ("POST", "/_bulk", 0), ("POST", "/_refresh", 0), ("PUT", "/_doc/", 1)];
+    let steps = [
+        ("PUT", "/_doc/", 0),
+        ("POST", "/_bulk", 0),
+        ("POST", "/_refresh", 0),
+        ("PUT", "/_doc/", 1),
+    ];
     let cuts = [Cut::Before, Cut::After];
     for (method, path, passed) in steps {
         for cut in cuts {
-            let fault = Fault { method, path, passed, cut };
+            let fault = Fault {
+                method,
+                path,
+                passed,
+                cut,
+            };
             let place = Place::new();
             let proxy = Proxy::new(&address());
             let mut opened = place.open(&place.store_at(&proxy.address), 1).unwrap();
@@ -107,17 +140,30 @@ fn a_crash_at_any_step_of_a_commit_followed_by_everything_again_changes_nothing(
             feed(opened.writer.as_mut(), rest);
             proxy.arm(fault);
             let error = commit(opened.writer.as_mut(), &up_to(5)).unwrap_err();
-            assert!(proxy.has_struck() && matches!(error, ViewError::Unavailable { .. }), "{fault:?}: {error}");
-            assert!(opened.writer.apply(&history[4]).is_err(), "it must begin again first");
+            assert!(
+                proxy.has_struck() && matches!(error, ViewError::Unavailable { .. }),
+                "{fault:?}: {error}"
+            );
+            assert!(
+                opened.writer.apply(&history[4]).is_err(),
+                "it must begin again first"
+            );
             drop(opened);
 
             let mut opened = place.open(&place.store(), 1).unwrap();
             let positions = opened.writer.positions().unwrap();
             let was_stored = (path, passed, cut) == ("/_doc/", 1, Cut::After);
-            assert_eq!(positions, up_to(if was_stored { 5 } else { 2 }), "{fault:?}");
+            assert_eq!(
+                positions,
+                up_to(if was_stored { 5 } else { 2 }),
+                "{fault:?}"
+            );
             for event in &history {
                 assert!(
-                    matches!(opened.writer.apply(event).unwrap(), Applied::Taken | Applied::Duplicate),
+                    matches!(
+                        opened.writer.apply(event).unwrap(),
+                        Applied::Taken | Applied::Duplicate
+                    ),
                     "{fault:?}"
                 );
             }
@@ -127,49 +173,107 @@ fn a_crash_at_any_step_of_a_commit_followed_by_everything_again_changes_nothing(
     }
 }
 
-/// Runs all that a store, a reader and a writer do against a server, at once; each must fail within its time.
+/// Runs all that a store, a reader and a writer do against a server, at once; each must fail within
+/// its time.
 fn assert_unavailable(address: &str) {
     let place = Place::without_server();
-    let (store, names, handle) = (place.store_at(address), place.names(), place.runtime.handle());
+    let (store, names, handle) = (
+        place.store_at(address),
+        place.names(),
+        place.runtime.handle(),
+    );
     let client = || super::Client::new(address).unwrap();
     let reader = ElasticsearchReader::new(client(), names.clone(), 1, handle.clone());
     let writer = || ElasticsearchWriter::new(client(), names.clone(), 1, handle.clone());
-    let live = Catalog { live: Some(1), ..Catalog::default() };
+    let live = Catalog {
+        live: Some(1),
+        ..Catalog::default()
+    };
     let order = (Service::Orders, Uuid::from_u128(1));
     let orders = [order];
     let begun = Instant::now();
     let assert_failed = |what: &str, result: Result<(), ViewError>, bound: Duration| {
-        assert!(matches!(result, Err(ViewError::Unavailable { .. })), "{what}: {result:?}");
+        assert!(
+            matches!(result, Err(ViewError::Unavailable { .. })),
+            "{what}: {result:?}"
+        );
         // Others of this machine's processes want to run as well.
         let bound = bound + Duration::from_secs(3);
-        assert!(begun.elapsed() < bound, "{what} has taken {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < bound,
+            "{what} has taken {:?}",
+            begun.elapsed()
+        );
     };
     std::thread::scope(|scope| {
         let writing: [(&str, Write); 6] = [
             ("positions", |writer| writer.positions().map(drop)),
-            ("prepare", |writer| writer.prepare(&[(Service::Orders, Uuid::from_u128(1), 2)])),
-            ("apply", |writer| writer.apply(&event(1, 1, 1, created())).map(drop)),
+            ("prepare", |writer| {
+                writer.prepare(&[(Service::Orders, Uuid::from_u128(1), 2)])
+            }),
+            ("apply", |writer| {
+                writer.apply(&event(1, 1, 1, created())).map(drop)
+            }),
             ("commit", |writer| writer.commit(&up_to(1))),
             ("quarantined", |writer| writer.quarantined(1).map(drop)),
-            ("release", |writer| writer.release(Service::Orders, Uuid::from_u128(1))),
+            ("release", |writer| {
+                writer.release(Service::Orders, Uuid::from_u128(1))
+            }),
         ];
         for (what, write) in writing {
             let mut writer = writer();
             scope.spawn(move || assert_failed(what, write(&mut writer), READ_TIMEOUT));
         }
         let reading: Vec<(&str, Read<'_>, Duration)> = vec![
-            ("search", Box::pin(async { reader.search(SearchQuery::default()).await.map(drop) }), READ_TIMEOUT),
-            ("version_of", Box::pin(async { reader.version_of(OrderId(order.1)).await.map(drop) }), READ_TIMEOUT),
-            ("versions_of", Box::pin(async { reader.versions_of(&orders).await.map(drop) }), READ_TIMEOUT),
-            ("the reader's positions", Box::pin(async { reader.positions().await.map(drop) }), READ_TIMEOUT),
-            ("catalog", Box::pin(async { store.catalog().await.map(drop) }), READ_TIMEOUT),
-            ("save", Box::pin(async { store.save(&live).await }), READ_TIMEOUT),
-            ("open", Box::pin(async { store.open(1).await.map(drop) }), READ_TIMEOUT),
-            ("audit", Box::pin(async { store.audit(1).await.map(drop) }), READ_TIMEOUT),
-            ("discard", Box::pin(async { store.discard(1).await }), WRITE_TIMEOUT),
+            (
+                "search",
+                Box::pin(async { reader.search(SearchQuery::default()).await.map(drop) }),
+                READ_TIMEOUT,
+            ),
+            (
+                "version_of",
+                Box::pin(async { reader.version_of(OrderId(order.1)).await.map(drop) }),
+                READ_TIMEOUT,
+            ),
+            (
+                "versions_of",
+                Box::pin(async { reader.versions_of(&orders).await.map(drop) }),
+                READ_TIMEOUT,
+            ),
+            (
+                "the reader's positions",
+                Box::pin(async { reader.positions().await.map(drop) }),
+                READ_TIMEOUT,
+            ),
+            (
+                "catalog",
+                Box::pin(async { store.catalog().await.map(drop) }),
+                READ_TIMEOUT,
+            ),
+            (
+                "save",
+                Box::pin(async { store.save(&live).await }),
+                READ_TIMEOUT,
+            ),
+            (
+                "open",
+                Box::pin(async { store.open(1).await.map(drop) }),
+                READ_TIMEOUT,
+            ),
+            (
+                "audit",
+                Box::pin(async { store.audit(1).await.map(drop) }),
+                READ_TIMEOUT,
+            ),
+            (
+                "discard",
+                Box::pin(async { store.discard(1).await }),
+                WRITE_TIMEOUT,
+            ),
         ];
-        let reading =
-            reading.into_iter().map(|(what, read, bound)| async move { assert_failed(what, read.await, bound) });
+        let reading = reading
+            .into_iter()
+            .map(|(what, read, bound)| async move { assert_failed(what, read.await, bound) });
         place.runtime.block_on(join_all(reading));
     });
 }
@@ -193,7 +297,9 @@ fn the_alias_follows_the_catalog_that_is_saved() {
     let (store, names) = (place.store(), place.names());
     let path = format!("/_alias/{}", names.live());
     let stands_for = || -> Vec<String> {
-        let found = place.client.send::<Value>(Method::Get, &path, &[], None::<()>, READ_TIMEOUT);
+        let found = place
+            .client
+            .send::<Value>(Method::Get, &path, &[], None::<()>, READ_TIMEOUT);
         match place.runtime.block_on(found) {
             Ok(found) => found.as_object().unwrap().keys().cloned().collect(),
             Err(failure) => {
@@ -205,15 +311,31 @@ fn the_alias_follows_the_catalog_that_is_saved() {
     for generation in [1, 2] {
         drop(place.open(&store, generation).unwrap());
     }
-    for (live, expected) in
-        [(None, vec![]), (Some(1), vec![1]), (Some(2), vec![2]), (Some(2), vec![2]), (Some(1), vec![1])]
-    {
-        place.runtime.block_on(store.save(&Catalog { live, ..Catalog::default() })).unwrap();
-        let expected: Vec<String> = expected.into_iter().map(|generation| names.orders(generation)).collect();
+    for (live, expected) in [
+        (None, vec![]),
+        (Some(1), vec![1]),
+        (Some(2), vec![2]),
+        (Some(2), vec![2]),
+        (Some(1), vec![1]),
+    ] {
+        place
+            .runtime
+            .block_on(store.save(&Catalog {
+                live,
+                ..Catalog::default()
+            }))
+            .unwrap();
+        let expected: Vec<String> = expected
+            .into_iter()
+            .map(|generation| names.orders(generation))
+            .collect();
         assert_eq!(stands_for(), expected, "{live:?}");
     }
     // The swap is the catalog; that the alias has nothing to stand for does not undo it.
-    let missing = Catalog { live: Some(7), ..Catalog::default() };
+    let missing = Catalog {
+        live: Some(7),
+        ..Catalog::default()
+    };
     place.runtime.block_on(store.save(&missing)).unwrap();
     assert_eq!(place.runtime.block_on(store.catalog()).unwrap(), missing);
 }
@@ -223,18 +345,40 @@ fn the_alias_follows_the_catalog_that_is_saved() {
 fn an_index_that_somebody_deletes_is_an_error_and_never_made_by_writing_to_it() {
     for views in [false, true] {
         let place = Place::new();
-        let index = if views { place.names().views() } else { place.names().orders(1) };
+        let index = if views {
+            place.names().views()
+        } else {
+            place.names().orders(1)
+        };
         let mut opened = place.open(&place.store(), 1).unwrap();
         let history = history();
         feed(opened.writer.as_mut(), &history[..2]);
         commit(opened.writer.as_mut(), &up_to(2)).unwrap();
         feed(opened.writer.as_mut(), &history[2..]);
-        place.runtime.block_on(place.client.delete(&format!("/{index}"))).unwrap();
+        place
+            .runtime
+            .block_on(place.client.delete(&format!("/{index}")))
+            .unwrap();
         let error = commit(opened.writer.as_mut(), &up_to(5)).unwrap_err();
-        assert!(matches!(error, ViewError::Unavailable { .. }), "{index}: {error}");
-        let error = place.runtime.block_on(opened.reader.search(SearchQuery::default())).unwrap_err();
-        assert!(matches!(error, ViewError::Unavailable { .. }), "{index}: {error}");
-        assert!(!place.runtime.block_on(exists(&place.client, &index)).unwrap(), "{index} is back");
+        assert!(
+            matches!(error, ViewError::Unavailable { .. }),
+            "{index}: {error}"
+        );
+        let error = place
+            .runtime
+            .block_on(opened.reader.search(SearchQuery::default()))
+            .unwrap_err();
+        assert!(
+            matches!(error, ViewError::Unavailable { .. }),
+            "{index}: {error}"
+        );
+        assert!(
+            !place
+                .runtime
+                .block_on(exists(&place.client, &index))
+                .unwrap(),
+            "{index} is back"
+        );
         // The projector begins again, and finds that nothing is known.
         assert_eq!(opened.writer.positions().unwrap(), Positions::new());
         for event in &history {

@@ -27,7 +27,8 @@ pub(super) struct Fault {
 impl Fault {
     fn is_at(&self, head: &str) -> bool {
         let mut parts = head.split_ascii_whitespace();
-        parts.next() == Some(self.method) && parts.next().is_some_and(|path| path.contains(self.path))
+        parts.next() == Some(self.method)
+            && parts.next().is_some_and(|path| path.contains(self.path))
     }
 }
 
@@ -38,7 +39,10 @@ pub(super) struct Proxy {
 
 impl Proxy {
     pub(super) fn new(server: &str) -> Self {
-        let server = server.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let server = server
+            .trim_start_matches("http://")
+            .trim_end_matches('/')
+            .to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let fault = Arc::new(Mutex::new(None));
@@ -46,7 +50,11 @@ impl Proxy {
         // It ends with the test's process.
         thread::spawn(move || {
             for client in listener.incoming() {
-                connect(client.unwrap(), TcpStream::connect(&server).unwrap(), &shared);
+                connect(
+                    client.unwrap(),
+                    TcpStream::connect(&server).unwrap(),
+                    &shared,
+                );
             }
         });
         Proxy { address, fault }
@@ -63,7 +71,11 @@ impl Proxy {
 
 fn connect(client: TcpStream, server: TcpStream, fault: &Arc<Mutex<Option<Fault>>>) {
     let answer_is_lost = Arc::new(AtomicBool::new(false));
-    let (from_server, to_client, lost) = (server.try_clone(), client.try_clone(), Arc::clone(&answer_is_lost));
+    let (from_server, to_client, lost) = (
+        server.try_clone(),
+        client.try_clone(),
+        Arc::clone(&answer_is_lost),
+    );
     let (from_server, to_client) = (from_server.unwrap(), to_client.unwrap());
     thread::spawn(move || pass(from_server, to_client, |_| !lost.load(Ordering::SeqCst)));
     let fault = Arc::clone(fault);

@@ -1,4 +1,5 @@
-//! What a writer has of the orders: the documents to be written, and what it knows of those that are stored.
+//! What a writer has of the orders: the documents to be written, and what it knows of those that
+//! are stored.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +8,8 @@ use domain::OrderId;
 use crate::OrderDocument;
 use crate::search::fold::size_of;
 
-/// So many documents, or so much text, are kept between commits at most; then there is a commit of their own.
+/// So many documents, or so much text, are kept between commits at most; then there is a commit of
+/// their own.
 const MAX_PENDING: usize = 20_000;
 const MAX_PENDING_BYTES: usize = 16 << 20;
 /// So much is known at most. When there is more, all is forgotten: it can be read again.
@@ -18,7 +20,8 @@ const MAX_KNOWN_BYTES: usize = 16 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Puts {
     Counted(u32),
-    /// Never: it begins with the order, and nobody has looked whether it is stored. The write finds out.
+    /// Never: it begins with the order, and nobody has looked whether it is stored. The write finds
+    /// out.
     Assumed,
     /// Once more than what is stored, which nobody has looked at.
     OnceMore,
@@ -72,7 +75,9 @@ impl Memory {
 
     /// Whether it is known what the order is, if it is.
     pub(super) fn has(&self, order: OrderId) -> bool {
-        self.pending.contains_key(&order) || self.known.contains_key(&order) || self.beginning.contains(&order)
+        self.pending.contains_key(&order)
+            || self.known.contains_key(&order)
+            || self.beginning.contains(&order)
     }
 
     /// The order begins now: it is taken for one that is not stored.
@@ -84,7 +89,11 @@ impl Memory {
 
     /// How often what is stored of a new order was put.
     pub(super) fn puts_of_new(&self, order: OrderId) -> Puts {
-        if self.beginning.contains(&order) { Puts::Assumed } else { Puts::Counted(0) }
+        if self.beginning.contains(&order) {
+            Puts::Assumed
+        } else {
+            Puts::Counted(0)
+        }
     }
 
     /// The newest document of an order that the memory [has](Memory::has).
@@ -98,7 +107,8 @@ impl Memory {
 
     /// The version applied; 0 when the order is unknown.
     pub(super) fn version_of(&self, order: OrderId) -> u64 {
-        self.newest(order).map_or(0, |(document, _)| document.version)
+        self.newest(order)
+            .map_or(0, |(document, _)| document.version)
     }
 
     /// Takes in what is stored of an order.
@@ -137,16 +147,20 @@ impl Memory {
         self.change(document, puts);
     }
 
-    /// An order was written as new, and there it was: takes in what is stored, and tells whether the order is to be
-    /// written again over that.
+    /// An order was written as new, and there it was: takes in what is stored, and tells whether
+    /// the order is to be written again over that.
     pub(super) fn stored_is_older(&mut self, order: OrderId, stored: Known) -> bool {
-        let Some(pending) = self.pending.get_mut(&order) else { return false };
+        let Some(pending) = self.pending.get_mut(&order) else {
+            return false;
+        };
         if pending.document.version > stored.document.version {
             pending.puts = Puts::Counted(stored.puts);
             return true;
         }
         if let Some(pending) = self.pending.remove(&order) {
-            self.pending_bytes = self.pending_bytes.saturating_sub(size_of(&pending.document));
+            self.pending_bytes = self
+                .pending_bytes
+                .saturating_sub(size_of(&pending.document));
         }
         self.learn(order, Some(stored));
         false
@@ -154,13 +168,20 @@ impl Memory {
 
     /// Those of the orders that were written as new.
     pub(super) fn assumed(&self, orders: Vec<OrderId>) -> Vec<OrderId> {
-        let assumed = |order: &OrderId| self.pending.get(order).is_some_and(|pending| pending.puts == Puts::Assumed);
+        let assumed = |order: &OrderId| {
+            self.pending
+                .get(order)
+                .is_some_and(|pending| pending.puts == Puts::Assumed)
+        };
         orders.into_iter().filter(assumed).collect()
     }
 
     /// The orders that are put over something nobody has looked at.
     pub(super) fn uncounted(&self) -> Vec<OrderId> {
-        let uncounted = self.pending.iter().filter(|(_, pending)| pending.puts == Puts::OnceMore);
+        let uncounted = self
+            .pending
+            .iter()
+            .filter(|(_, pending)| pending.puts == Puts::OnceMore);
         uncounted.map(|(order, _)| *order).collect()
     }
 
@@ -171,7 +192,8 @@ impl Memory {
         }
     }
 
-    /// After a commit: keeps the documents on whose orders a saga is at work, since their next event is near.
+    /// After a commit: keeps the documents on whose orders a saga is at work, since their next
+    /// event is near.
     pub(super) fn committed(&mut self) {
         self.pending_bytes = 0;
         // Those that have not come yet may come; they need not.

@@ -21,8 +21,19 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    pub(super) async fn store(&self, session: &mut Session, state: GenerationState) -> Result<(), ViewError> {
-        let written = state::store(self.client, self.names, self.generation, &state, session.written).await?;
+    pub(super) async fn store(
+        &self,
+        session: &mut Session,
+        state: GenerationState,
+    ) -> Result<(), ViewError> {
+        let written = state::store(
+            self.client,
+            self.names,
+            self.generation,
+            &state,
+            session.written,
+        )
+        .await?;
         session.written = Some(written);
         session.stored = state;
         Ok(())
@@ -35,42 +46,70 @@ impl Place<'_> {
         quarantined: Vec<QuarantinedEntity>,
     ) -> Result<(), ViewError> {
         let reach = furthest(&session.stored.reach, &session.committed);
-        let state = GenerationState { reach, positions: session.committed.clone(), quarantined };
-        if state == session.stored { Ok(()) } else { self.store(session, state).await }
+        let state = GenerationState {
+            reach,
+            positions: session.committed.clone(),
+            quarantined,
+        };
+        if state == session.stored {
+            Ok(())
+        } else {
+            self.store(session, state).await
+        }
     }
 
-    /// Finds out how often the orders were put before that are put over something nobody has looked at.
+    /// Finds out how often the orders were put before that are put over something nobody has looked
+    /// at.
     pub(super) async fn count_puts(&self, memory: &mut Memory) -> Result<(), ViewError> {
         let orders = memory.uncounted();
-        let stamps = mget::stamps(self.client, &self.names.orders(self.generation), &orders, As::Written).await?;
+        let stamps = mget::stamps(
+            self.client,
+            &self.names.orders(self.generation),
+            &orders,
+            As::Written,
+        )
+        .await?;
         for (order, stored) in orders.into_iter().zip(stamps) {
             memory.count(order, stored.map(|stamp| stamp.puts));
         }
         Ok(())
     }
 
-    /// Writes all documents. One that was taken for new and is there, after a crash or because it was put there as a
-    /// whole, is looked at and written again if it is the newer one.
+    /// Writes all documents. One that was taken for new and is there, after a crash or because it
+    /// was put there as a whole, is looked at and written again if it is the newer one.
     pub(super) async fn write_documents(&self, memory: &mut Memory) -> Result<(), ViewError> {
         let newer = self.write(memory.pending().values()).await?;
         let there = memory.assumed(newer);
-        let stored = mget::documents(self.client, &self.names.orders(self.generation), &there).await?;
+        let stored =
+            mget::documents(self.client, &self.names.orders(self.generation), &there).await?;
         let mut again = Vec::new();
         for (order, found) in there.into_iter().zip(stored) {
             let (document, stamp) = found.ok_or_else(|| {
-                Failure::Incomplete(format!("order {order} was there when it was written, and is not there now"))
+                Failure::Incomplete(format!(
+                    "order {order} was there when it was written, and is not there now"
+                ))
             })?;
-            if memory.stored_is_older(order, Known { document, puts: stamp.puts }) {
+            if memory.stored_is_older(
+                order,
+                Known {
+                    document,
+                    puts: stamp.puts,
+                },
+            ) {
                 again.push(order);
             }
         }
         let pending = memory.pending();
-        self.write(again.iter().filter_map(|order| pending.get(order))).await?;
+        self.write(again.iter().filter_map(|order| pending.get(order)))
+            .await?;
         Ok(())
     }
 
     /// Gives the orders of which the same or a newer state is there.
-    async fn write<'a>(&self, pending: impl Iterator<Item = &'a Pending>) -> Result<Vec<OrderId>, ViewError> {
+    async fn write<'a>(
+        &self,
+        pending: impl Iterator<Item = &'a Pending>,
+    ) -> Result<Vec<OrderId>, ViewError> {
         let mut documents = Vec::new();
         for Pending { document, puts } in pending {
             let Some(puts) = puts.stored() else { continue };
@@ -82,9 +121,15 @@ impl Place<'_> {
 
     pub(super) async fn refresh(&self) -> Result<(), ViewError> {
         let path = format!("/{}/_refresh", self.names.orders(self.generation));
-        let refreshed: Refreshed = self.client.send(Method::Post, &path, &[], None::<()>, WRITE_TIMEOUT).await?;
+        let refreshed: Refreshed = self
+            .client
+            .send(Method::Post, &path, &[], None::<()>, WRITE_TIMEOUT)
+            .await?;
         if refreshed.shards.failed > 0 {
-            return Err(Failure::Incomplete("not every copy of the index was refreshed".to_owned()).into());
+            return Err(Failure::Incomplete(
+                "not every copy of the index was refreshed".to_owned(),
+            )
+            .into());
         }
         Ok(())
     }

@@ -23,9 +23,15 @@ impl Place {
         let directory = LazyDirectory::open(folder.path()).unwrap();
         let mut schema = Schema::builder();
         schema.add_u64_field("number", INDEXED | STORED);
-        let index = Index::create(directory.clone(), schema.build(), IndexSettings::default()).unwrap();
+        let index =
+            Index::create(directory.clone(), schema.build(), IndexSettings::default()).unwrap();
         let writer = index.writer_with_num_threads(1, 20_000_000).unwrap();
-        Place { folder, directory, writer, next: 0 }
+        Place {
+            folder,
+            directory,
+            writer,
+            next: 0,
+        }
     }
 
     /// Commits one more document, in a segment of its own.
@@ -52,10 +58,20 @@ impl Place {
 /// How many documents, and segments, whoever opens the folder now finds.
 fn on_disk(folder: &Path) -> (u64, usize) {
     let index = Index::open(MmapDirectory::open(folder).unwrap()).unwrap();
-    let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().unwrap();
+    let reader = index
+        .reader_builder()
+        .reload_policy(ReloadPolicy::Manual)
+        .try_into()
+        .unwrap();
     let searcher = reader.searcher();
     for segment in searcher.segment_readers() {
-        assert!(segment.get_store_reader(0).unwrap().iter::<TantivyDocument>(None).all(|document| document.is_ok()));
+        assert!(
+            segment
+                .get_store_reader(0)
+                .unwrap()
+                .iter::<TantivyDocument>(None)
+                .all(|document| document.is_ok())
+        );
     }
     (searcher.num_docs(), searcher.segment_readers().len())
 }
@@ -70,7 +86,10 @@ fn a_crash_leaves_the_index_as_it_was_made_durable_last() {
     assert_eq!(on_disk(place.folder.path()), (2, 2));
     // The files of the index on disk stay, although the newest index has merged them.
     place.merge_all();
-    assert_eq!(place.writer.index().searchable_segment_ids().unwrap().len(), 1);
+    assert_eq!(
+        place.writer.index().searchable_segment_ids().unwrap().len(),
+        1
+    );
     assert_eq!(on_disk(place.folder.path()), (2, 2));
     place.directory.persist().unwrap();
     assert_eq!(on_disk(place.folder.path()), (3, 1));
@@ -89,7 +108,11 @@ fn what_is_not_part_of_the_index_any_more_is_deleted_once_that_is_durable() {
         place.merge_all();
         place.directory.persist().unwrap();
         // What the last merge has replaced is deleted with the next list.
-        assert!(place.files() <= 2 * one_segment, "{} files, {one_segment} for a segment", place.files());
+        assert!(
+            place.files() <= 2 * one_segment,
+            "{} files, {one_segment} for a segment",
+            place.files()
+        );
     }
     assert_eq!(on_disk(place.folder.path()), (6, 1));
 }
@@ -101,12 +124,21 @@ fn what_a_crash_has_left_behind_is_removed_at_the_next_opening() {
     place.directory.persist().unwrap();
     let durable = place.files();
     place.commit();
-    assert_eq!(place.files(), durable, "what is small is in memory until it is made durable");
+    assert_eq!(
+        place.files(),
+        durable,
+        "what is small is in memory until it is made durable"
+    );
     // Written, and named by no list yet.
     for stray in ["5a1b.store", ".tmpA1b2"] {
         fs::write(place.folder.path().join(stray), "some of it").unwrap();
     }
-    let Place { folder, directory, writer, .. } = place;
+    let Place {
+        folder,
+        directory,
+        writer,
+        ..
+    } = place;
     drop((directory, writer));
     LazyDirectory::open(folder.path()).unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), durable);
@@ -145,16 +177,24 @@ fn a_file_is_read_as_it_was_written_wherever_it_is() {
         assert_eq!(folder.path().join(name).exists(), length > 4 << 20);
         let read = || directory.open_read(path).unwrap().read_bytes().unwrap();
         let before = read();
-        directory.atomic_write(Path::new("meta.json"), b"{}").unwrap();
+        directory
+            .atomic_write(Path::new("meta.json"), b"{}")
+            .unwrap();
         directory.persist().unwrap();
-        assert_eq!((before.as_slice(), read().as_slice()), (content.as_slice(), content.as_slice()), "{name}");
+        assert_eq!(
+            (before.as_slice(), read().as_slice()),
+            (content.as_slice(), content.as_slice()),
+            "{name}"
+        );
         assert_eq!(fs::read(folder.path().join(name)).unwrap(), content);
     }
     for (name, durable) in [("d.store", false), ("e.store", true)] {
         let path = Path::new(name);
         directory.open_write(path).unwrap().terminate().unwrap();
         if durable {
-            directory.atomic_write(Path::new("meta.json"), b"{}").unwrap();
+            directory
+                .atomic_write(Path::new("meta.json"), b"{}")
+                .unwrap();
             directory.persist().unwrap();
         }
         directory.delete(path).unwrap();
@@ -167,9 +207,15 @@ fn more_than_memory_may_take_goes_to_its_place_at_once() {
     let folder = TempDir::new().unwrap();
     let directory = LazyDirectory::open(folder.path()).unwrap();
     for number in 0..12 {
-        let mut file = directory.open_write(Path::new(&format!("{number}.store"))).unwrap();
+        let mut file = directory
+            .open_write(Path::new(&format!("{number}.store")))
+            .unwrap();
         file.write_all(&vec![number; 3 << 20]).unwrap();
         file.terminate().unwrap();
     }
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "of 36 MiB, 4 are over");
+    assert_eq!(
+        fs::read_dir(folder.path()).unwrap().count(),
+        2,
+        "of 36 MiB, 4 are over"
+    );
 }

@@ -27,7 +27,13 @@ pub(super) struct Writing {
 
 impl Writing {
     pub(super) fn new(folder: &Path, path: &Path, state: Arc<Mutex<State>>) -> Self {
-        Writing { path: path.to_owned(), place: folder.join(path), held: Vec::new(), file: None, state }
+        Writing {
+            path: path.to_owned(),
+            place: folder.join(path),
+            held: Vec::new(),
+            file: None,
+            state,
+        }
     }
 
     /// The file in its place; what is held goes there first.
@@ -35,7 +41,10 @@ impl Writing {
         let file = match self.file.take() {
             Some(file) => file,
             None => {
-                let mut file = OpenOptions::new().write(true).create_new(true).open(&self.place)?;
+                let mut file = OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .open(&self.place)?;
                 file.write_all(&mem::take(&mut self.held))?;
                 file
             }
