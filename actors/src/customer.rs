@@ -123,10 +123,12 @@ impl CustomerActor {
                 outcome,
             };
         }
+
         let created = CustomerCreated {
             name: request.name,
             credit_limit: request.credit_limit,
         };
+
         let customer = Customer::created(self.id, &created, now);
         let stored = StoredCustomer {
             customer,
@@ -134,12 +136,14 @@ impl CustomerActor {
         };
         let rows = vec![customers::to_row(&stored).insert()];
         self.stored = Some(stored);
+
         let change = Change {
             event: CustomerEvent::Created(created),
             version: 1,
             at: now,
             rows,
         };
+
         Told {
             change: Some(change),
             outcome: Outcome::Created { version: 1 },
@@ -154,12 +158,14 @@ impl CustomerActor {
         now: Timestamp,
     ) -> Told {
         let request = command.request();
+
         let in_flight = self
             .in_flight
             .iter()
             .rev()
             .find(|(_, order, _)| *order == request.order_id);
         let existing = in_flight.map_or(stored, |(_, _, reservation)| *reservation);
+
         let Some(known) = self.stored.as_mut() else {
             let reply = CustomerReply::CustomerNotFound(NoCustomer {});
             return Told {
@@ -167,11 +173,14 @@ impl CustomerActor {
                 outcome: Outcome::Replied(reply),
             };
         };
+
         self.faults.panic_if(
             self.faults.plan().panic_customer.as_ref(),
             Some(&known.customer.name),
         );
+
         let customer = &known.customer;
+
         let (event, granted) = match command {
             CustomerCommand::ReserveCredit(_) | CustomerCommand::RestoreCredit(_) => {
                 match customer.reserve(request.order_id, request.amount, existing) {
@@ -183,6 +192,7 @@ impl CustomerActor {
                 (customer.release(request.order_id, existing), true)
             }
         };
+
         let change = event.map(|event| {
             let change = apply(known, event, now);
             let reservation = match &change.event {
@@ -192,15 +202,18 @@ impl CustomerActor {
             self.in_flight.push((ticket, request.order_id, reservation));
             change
         });
+
         let answer = CustomerAnswer {
             customer_name: known.customer.name.clone(),
             customer_version: known.customer.version,
         };
+
         let reply = match (command, granted) {
             (CustomerCommand::ReleaseCredit(_), _) => CustomerReply::CreditReleased(answer),
             (_, true) => CustomerReply::CreditReserved(answer),
             (_, false) => CustomerReply::CreditLimitExceeded(answer),
         };
+
         Told {
             change,
             outcome: Outcome::Replied(reply),
@@ -214,6 +227,7 @@ fn apply(stored: &mut StoredCustomer, event: CustomerEvent, now: Timestamp) -> C
     stored.customer.apply(&event, at);
     let customer = &stored.customer;
     let mut rows = vec![customers::to_row(stored).update(expected_version)];
+
     match &event {
         CustomerEvent::CreditReserved(change) => {
             rows.push(
@@ -225,6 +239,7 @@ fn apply(stored: &mut StoredCustomer, event: CustomerEvent, now: Timestamp) -> C
         }
         CustomerEvent::Created(_) => {}
     }
+
     Change {
         version: customer.version,
         event,

@@ -90,6 +90,7 @@ impl Logic for CustomersLogic {
 
     async fn load(&mut self) -> Result<(), StoreError> {
         self.reservations.clear();
+
         if !self.wanted.is_empty() {
             let ids: Vec<_> = self.wanted.drain().collect();
             let mut found = customers::load(&self.around.database, &ids).await?;
@@ -97,11 +98,13 @@ impl Logic for CustomersLogic {
                 self.start(id, found.remove(&id));
             }
         }
+
         if !self.wanted_reservations.is_empty() {
             let orders: Vec<_> = self.wanted_reservations.drain().collect();
             self.reservations =
                 customers::load_reservations(&self.around.database, &orders).await?;
         }
+
         Ok(())
     }
 
@@ -111,22 +114,27 @@ impl Logic for CustomersLogic {
             CustomerCommand::decode(&message.name, message.type_version, message.body.get())?;
         let request = command.request().clone();
         let stored = self.reservations.get(&request.order_id).copied();
+
         let ask = Ask::Credit {
             command,
             stored,
             durable_at_read: turn.durable_at_read,
             ticket: turn.ticket,
         };
+
         let told = self.ask(id, ask, turn).await?;
         let Outcome::Replied(reply) = &told.outcome else {
             return Err(StepError::Impossible(format!(
                 "customer {id} did not reply"
             )));
         };
+
         let body = reply
             .encode()
             .map_err(|e| StepError::Impossible(e.to_string()))?;
+
         let (name, type_version) = reply.wire_name();
+
         let answer = OutgoingMessage {
             destination: message.source,
             entity: request.saga_id.0,
@@ -134,6 +142,7 @@ impl Logic for CustomersLogic {
             type_version,
             body: body.into(),
         };
+
         let mut step = Step {
             messages: vec![answer],
             correlation_id: message.correlation_id,
@@ -143,6 +152,7 @@ impl Logic for CustomersLogic {
             ..Step::default()
         };
         add_change(&mut step, told)?;
+
         Ok(step)
     }
 
@@ -152,8 +162,10 @@ impl Logic for CustomersLogic {
                 "this shard takes no such request".to_owned(),
             ));
         };
+
         let id = *id;
         let created_by = request.binding.map(|binding| binding.fingerprint);
+
         let told = self
             .ask(
                 id,
@@ -164,6 +176,7 @@ impl Logic for CustomersLogic {
                 turn,
             )
             .await?;
+
         let version = match told.outcome {
             Outcome::Created { version } => version,
             Outcome::KeyReused => return Ok(Step::refusing(CommandError::KeyReused, id.0)),
@@ -171,6 +184,7 @@ impl Logic for CustomersLogic {
                 return Err(StepError::Impossible(format!("customer {id} replied")));
             }
         };
+
         let answer = Answer::Customer(CustomerAnswer {
             customer_id: id,
             version,
@@ -179,6 +193,7 @@ impl Logic for CustomersLogic {
         step.correlation_id = id.0;
         step.entity = id.0;
         add_change(&mut step, told)?;
+
         Ok(step)
     }
 

@@ -100,6 +100,7 @@ impl<K: Eq + Hash + Copy + Ord, A: Actor<Context = Context<A>>> Directory<K, A> 
         if self.live.len() <= self.bound {
             return 0;
         }
+
         let idle = self
             .live
             .iter()
@@ -108,9 +109,11 @@ impl<K: Eq + Hash + Copy + Ord, A: Actor<Context = Context<A>>> Directory<K, A> 
         idle.sort_unstable();
         let surplus = self.live.len() - self.bound + self.bound / 4;
         idle.truncate(surplus);
+
         for (_, id) in &idle {
             self.live.remove(id);
         }
+
         idle.len()
     }
 }

@@ -137,6 +137,7 @@ impl Gateway {
         binding: Option<RequestBinding>,
     ) -> Result<CustomerAnswer, CommandError> {
         let id = CustomerId(new_id(binding));
+
         let shard = ShardId::of(Service::Customers, id.0, self.shards);
         match self
             .ask(shard, Command::CreateCustomer { id, request }, binding)
@@ -247,6 +248,7 @@ impl Gateway {
         wait: Option<Duration>,
     ) -> Result<OrderAnswer, CommandError> {
         let shard = ShardId::of(Service::Orders, id.0, self.shards);
+
         let (ended, end) = match wait {
             Some(_) => {
                 let (ended, end) = oneshot::channel();
@@ -255,6 +257,7 @@ impl Gateway {
             None => (None, None),
         };
         let answer = self.send(shard, command, binding, ended)?;
+
         if let (Some(end), Some(wait)) = (end, wait) {
             let mut release = self.release.clone();
             tokio::select! {
@@ -266,6 +269,7 @@ impl Gateway {
                 _ = release.wait_for(|release| *release) => {}
             }
         }
+
         match received(answer.await)? {
             Answer::Order(answer) => Ok(answer),
             _ => Err(CommandError::Failed),
@@ -283,10 +287,12 @@ impl Gateway {
         let found = store::sagas::load(database, &[saga])
             .await
             .map_err(unavailable)?;
+
         let order = found
             .get(&saga)
             .map(|stored| stored.saga.order_id)
             .ok_or(CommandError::NotFound("saga"))?;
+
         let shard = ShardId::of(Service::Orders, order.0, self.shards);
         match self.ask(shard, command, binding).await? {
             Answer::Saga(answer) => Ok(answer),
@@ -331,17 +337,20 @@ impl Gateway {
         ended: Option<oneshot::Sender<OrderAnswer>>,
     ) -> Result<Received, CommandError> {
         let (answer, received) = oneshot::channel();
+
         let request = Request {
             command,
             binding,
             answer,
             ended,
         };
+
         let sender = self.senders.get(&shard).ok_or(CommandError::Unavailable)?;
         sender.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => CommandError::Unavailable,
         })?;
+
         Ok(received)
     }
 }

@@ -87,9 +87,11 @@ impl Node {
     pub fn start(config: &NodeConfig, parts: &NodeParts) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (release, released) = watch::channel(false);
+
         let arbiters: Vec<_> = (0..config.arbiters.max(1))
             .map(|_| Arbiter::new())
             .collect();
+
         let mut node = Node {
             gateway: Gateway::new(config.shards, HashMap::new(), Vec::new(), released.clone()),
             journals: parts.journals.clone(),
@@ -101,7 +103,9 @@ impl Node {
             shards: 0,
             status: HashMap::new(),
         };
+
         let mut senders = HashMap::new();
+
         for (database, journal) in parts.databases.iter().zip(&parts.journals) {
             for number in 0..config.shards {
                 let shard = ShardId::new(database.service, number);
@@ -116,8 +120,10 @@ impl Node {
                 );
             }
         }
+
         housekeeping::start(config, parts, stopped);
         node.gateway = Gateway::new(config.shards, senders, parts.databases.clone(), released);
+
         node
     }
 
@@ -131,6 +137,7 @@ impl Node {
     ) {
         let status = Arc::new(Status::default());
         self.status.insert(shard, Arc::clone(&status));
+
         let around = Surroundings {
             shard,
             shards: config.shards,
@@ -140,6 +147,7 @@ impl Node {
             actors_per_shard: config.live_actors / usize::from(config.shards.max(1)),
             activated: counter!(names::ACTORS_ACTIVATED, "service" => shard.service.name()),
         };
+
         let shard_parts = Parts {
             shard,
             node: config.name.clone(),
@@ -152,6 +160,7 @@ impl Node {
             opened: self.opened.clone(),
             status,
         };
+
         match shard.service {
             Service::Customers => self.spawn(Shard::new(shard_parts, CustomersLogic::new(around))),
             Service::Orders => self.spawn(Shard::new(shard_parts, OrdersLogic::new(around))),
@@ -160,6 +169,7 @@ impl Node {
 
     fn spawn<L: Logic + Send>(&mut self, shard: Shard<L>) {
         let (end, ended) = oneshot::channel();
+
         if let Some(arbiter) = self.arbiters.get(self.shards % self.arbiters.len()) {
             let run = move || {
                 actix_rt::spawn(async move {
@@ -171,6 +181,7 @@ impl Node {
             // False only when the arbiter has stopped, which happens after its shards have.
             let _ = arbiter.spawn_fn(run);
         }
+
         self.lock_ended().push(ended);
         self.shards += 1;
     }

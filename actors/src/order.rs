@@ -127,16 +127,19 @@ impl OrderActor {
                 Outcome::KeyReused
             });
         }
+
         self.faults.panic_if(
             self.faults.plan().panic_order.as_ref(),
             request.note.as_deref(),
         );
+
         let created = OrderCreated {
             customer_id: request.customer_id,
             order_total: request.total,
             lines: request.lines,
             note: request.note,
         };
+
         let order = Order::created(self.id, &created, now);
         let stored = StoredOrder {
             order,
@@ -145,6 +148,7 @@ impl OrderActor {
         };
         let row = orders::to_row(&stored, Some(&created))?.insert();
         self.stored = Some(stored);
+
         Ok(Outcome::Changed(Box::new(Change {
             event: OrderEvent::Created(created),
             row,
@@ -162,10 +166,12 @@ impl OrderActor {
         let Some(stored) = self.stored.as_mut() else {
             return Ok(Outcome::NotFound);
         };
+
         self.faults.panic_if(
             self.faults.plan().panic_order.as_ref(),
             stored.order.customer_name.as_deref(),
         );
+
         if let Some(RequestBinding { key, fingerprint }) = binding {
             match recall(&stored.remembered, key, fingerprint) {
                 Recalled::Nothing => {}
@@ -173,6 +179,7 @@ impl OrderActor {
                 Recalled::Reused => return Ok(Outcome::KeyReused),
             }
         }
+
         match decide(&stored.order) {
             Err(refusal) => Ok(Outcome::Refused(refusal)),
             Ok(event) => {
@@ -203,6 +210,7 @@ impl OrderActor {
         let Some(stored) = self.stored.as_mut() else {
             return Ok(Outcome::NotFound);
         };
+
         let order = &stored.order;
         let decided = match step {
             LocalStep::ApproveOrder => order.approve(reread, customer_name),
@@ -219,6 +227,7 @@ impl OrderActor {
                 )));
             }
         };
+
         match decided {
             Err(refusal) => Ok(Outcome::Refused(refusal)),
             Ok(event) => {

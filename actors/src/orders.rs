@@ -157,6 +157,7 @@ impl Logic for OrdersLogic {
                 }
             }
         }
+
         if !self.wanted_orders.is_empty() {
             let ids: Vec<_> = self.wanted_orders.drain().collect();
             let mut found = store::orders::load(&self.around.database, &ids).await?;
@@ -164,6 +165,7 @@ impl Logic for OrdersLogic {
                 self.start_order(id, found.remove(&id));
             }
         }
+
         Ok(())
     }
 
@@ -228,6 +230,7 @@ impl Logic for OrdersLogic {
             ended,
             ..
         } = self;
+
         ended.retain(|id| {
             let gone = sagas.retire(*id, durable);
             if gone {
@@ -235,11 +238,14 @@ impl Logic for OrdersLogic {
             }
             !gone
         });
+
         let passivated = self.orders.passivate(durable) + self.sagas.passivate(durable);
+
         if self.order_of.len() > 2 * self.sagas.len() + 64 {
             let sagas = &self.sagas;
             self.order_of.retain(|id, _| sagas.contains(*id));
         }
+
         if passivated > 0 {
             counter!(names::ACTORS_PASSIVATED, "service" => Service::Orders.name())
                 .increment(u64::try_from(passivated).unwrap_or(0));

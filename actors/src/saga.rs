@@ -88,6 +88,7 @@ impl SagaActor {
     fn decide(&mut self, ask: Ask, now: Timestamp) -> Result<Told, StoreError> {
         let now = now.max(self.stored.saga.updated_at);
         let policy = self.policy;
+
         match ask {
             Ask::Show => Ok(self.told(Outcome::Unchanged, Vec::new())),
             Ask::Reply(reply) => {
@@ -136,13 +137,17 @@ impl SagaActor {
                 Recalled::Reused => return Ok(self.told(Outcome::KeyReused, Vec::new())),
             }
         }
+
         let before = self.stored.saga.version;
+
         let Some(effects) = act(&mut self.stored.saga) else {
             return Ok(self.told(Outcome::NotPossible, Vec::new()));
         };
+
         if self.stored.saga.version == before {
             return Ok(self.told(Outcome::Unchanged, effects));
         }
+
         if let Some(RequestBinding { key, fingerprint }) = binding {
             self.stored.remembered.push(RememberedKey {
                 key: key.as_uuid(),
@@ -150,7 +155,9 @@ impl SagaActor {
                 saga: None,
             });
         }
+
         self.expected_version = before;
+
         self.changed(effects)
     }
 

@@ -135,9 +135,11 @@ impl<L: Logic> Shard<L> {
         if !self.open().await {
             return;
         }
+
         self.parts.opened.send_modify(|open| *open += 1);
         let mut check = tokio::time::interval(CHECK_EVERY);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+
         loop {
             let Some(gathered) = self.gather(&mut check).await else {
                 return;
@@ -162,6 +164,7 @@ impl<L: Logic> Shard<L> {
     async fn gather(&mut self, check: &mut tokio::time::Interval) -> Option<Gathered> {
         self.parts.journal.below(JOURNAL_BACKLOG).await;
         let mut gathered = Gathered::default();
+
         if self.again.is_empty() {
             let due = self.time_until_due();
             let mut came_back = None;
@@ -181,22 +184,27 @@ impl<L: Logic> Shard<L> {
                 self.take(returned);
             }
         }
+
         gathered.requests.extend(self.again.drain(..));
+
         while gathered.len() < PIECES_PER_TURN {
             match self.deliveries.try_recv() {
                 Ok(delivery) => gathered.messages.extend(delivery),
                 Err(_) => break,
             }
         }
+
         while gathered.len() < PIECES_PER_TURN {
             match self.parts.requests.try_recv() {
                 Ok(request) => gathered.requests.push(request),
                 Err(_) => break,
             }
         }
+
         let now = self.parts.clock.now();
         gathered.retries = self.parked.due(now);
         gathered.timers = self.due_timers(now);
+
         Some(gathered)
     }
 

@@ -83,6 +83,7 @@ pub async fn run(config: &AuditConfig) -> Result<Report, AuditError> {
         node_running: stores.node_running,
         ..Report::default()
     };
+
     stores.tell_absent_views(&mut report);
     // Tasks of their own, because decoding is most of the work.
     let parts = [
@@ -91,9 +92,11 @@ pub async fn run(config: &AuditConfig) -> Result<Report, AuditError> {
         tokio::spawn(part(&stores, |stores| Box::pin(sagas::audit(stores)))),
         tokio::spawn(part(&stores, |stores| Box::pin(customers::audit(stores)))),
     ];
+
     for part in parts {
         report.merge(part.await??);
     }
+
     Ok(report)
 }
 

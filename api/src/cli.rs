@@ -110,9 +110,11 @@ fn run_node<N: Future<Output = anyhow::Result<()>>>(
         Ok(config) => config,
         Err(error) => return refuse(&error),
     };
+
     if let Err(error) = logging::start(config.log_format) {
         return complain(&format!("{error:#}"));
     }
+
     match actix_rt::System::new().block_on(node(config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&format!("{error:#}")),
@@ -122,12 +124,14 @@ fn run_node<N: Future<Output = anyhow::Result<()>>>(
 /// A node, and beside it a client that fills it and keeps it alive for as long as it runs.
 async fn demo(config: Config) -> anyhow::Result<()> {
     let url = url_of(config.listen);
+
     let (stop, stopped) = watch::channel(false);
     let shop = async {
         if let Err(error) = client::demo::populate(&url, stopped).await {
             tracing::warn!(error = %error, "the demo shop has closed");
         }
     };
+
     let node = async {
         let ended = app::serve(config).await;
         stop.send_replace(true);
@@ -158,6 +162,7 @@ fn verify(flags: &SettingFlags, json: bool) -> ExitCode {
         Ok(config) => config,
         Err(error) => return refuse(&error),
     };
+
     let audited = || -> anyhow::Result<bool> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -172,6 +177,7 @@ fn verify(flags: &SettingFlags, json: bool) -> ExitCode {
         audit::write(&report, json, &mut std::io::stdout().lock())?;
         Ok(report.holds())
     };
+
     match audited() {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -254,9 +260,11 @@ mod tests {
             "--listen",
             "127.0.0.1:1",
         ]);
+
         let Some(Command::Serve(flags)) = cli.command else {
             panic!("not serve")
         };
+
         let both = cli.settings.with(flags);
         let names: Vec<&str> = both.values().map(|(setting, _)| setting.name).collect();
         assert_eq!(names, ["shards", "listen"]);

@@ -20,15 +20,18 @@ pub fn start(format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&directives).with_context(|| {
         format!("RUST_LOG is {directives:?}; allowed: directives such as info or store=debug")
     })?;
+
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);
+
     let terminal = io::stderr().is_terminal();
     let pretty = match format {
         LogFormat::Auto => terminal,
         LogFormat::Pretty => true,
         LogFormat::Json => false,
     };
+
     let started = if pretty {
         let colours = terminal && std::env::var_os("NO_COLOR").is_none();
         log.with_ansi(colours).try_init()

@@ -52,12 +52,16 @@ pub(crate) fn order(row: order::Model) -> Result<OrderDocument, Unreadable> {
         expected,
         found,
     };
+
     let known = "a known one";
+
     let reason = |name: &str| {
         RejectionReason::from_name(name)
             .ok_or_else(|| unreadable("rejection reason", known, name.to_owned()))
     };
+
     let lines = row.lines.as_deref().map(serde_json::from_str).transpose();
+
     Ok(OrderDocument {
         order_id: OrderId(row.order_id),
         customer_id: CustomerId(row.customer_id),

@@ -17,6 +17,7 @@ pub fn on_signals() -> io::Result<Shutdown> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (sender, receiver) = watch::channel(false);
+
     actix_rt::spawn(async move {
         let name = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
@@ -27,6 +28,7 @@ pub fn on_signals() -> io::Result<Shutdown> {
         // Kept, so that whoever asks later still sees the value and not a closed channel.
         sender.closed().await;
     });
+
     Ok(receiver)
 }
 

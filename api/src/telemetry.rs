@@ -70,6 +70,7 @@ fn observe_process() {
             }
         }
     }
+
     if let Ok(stat) = std::fs::read_to_string("/proc/self/stat")
         && let Some(seconds) = cpu_seconds(&stat)
     {

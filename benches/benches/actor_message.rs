@@ -88,6 +88,7 @@ fn messages(criterion: &mut Criterion) {
     let far = || CustomerActor::start_in_arbiter(&arbiter.handle(), |_| CustomerActor::new());
     let mut group = criterion.benchmark_group("actor_message");
     group.throughput(Throughput::Elements(1));
+
     for (name, actor) in [("same-arbiter", near()), ("across-arbiters", far())] {
         group.bench_function(name, |bencher| {
             bencher.iter_custom(|times| {
@@ -101,9 +102,11 @@ fn messages(criterion: &mut Criterion) {
             });
         });
     }
+
     group.throughput(Throughput::Elements(u64::try_from(AT_ONCE).unwrap_or(0)));
     let all_near: Vec<_> = (0..AT_ONCE).map(|_| near()).collect();
     let all_far: Vec<_> = (0..AT_ONCE).map(|_| far()).collect();
+
     for (name, actors) in [
         ("same-arbiter-64-at-once", all_near),
         ("across-arbiters-64-at-once", all_far),
@@ -120,6 +123,7 @@ fn messages(criterion: &mut Criterion) {
             });
         });
     }
+
     group.finish();
     arbiter.stop();
 }
@@ -140,6 +144,7 @@ fn activation(criterion: &mut Criterion) {
     let system = System::new();
     let mut group = criterion.benchmark_group("actor_activation");
     group.throughput(Throughput::Elements(u64::try_from(ACTIVATED).unwrap_or(0)));
+
     group.bench_function("start-ask-stop", |bencher| {
         bencher.iter_custom(|times| {
             system.block_on(async {
@@ -153,6 +158,7 @@ fn activation(criterion: &mut Criterion) {
             })
         });
     });
+
     group.finish();
 }
 
@@ -163,13 +169,16 @@ fn memory_of_living_actors() -> String {
     system.block_on(async {
         // The runtime and the allocator get what they need once before what is counted begins.
         drop(activate(ACTIVATED).await);
+
         let Some(before) = memory::anonymous_bytes() else {
             return "actor_memory: not measured, this system has no /proc".to_owned();
         };
+
         let begun = Instant::now();
         let actors = activate(LIVING).await;
         let took = begun.elapsed();
         let after = memory::anonymous_bytes().unwrap_or(before);
+
         let bytes = after.saturating_sub(before) / u64::try_from(LIVING).unwrap_or(u64::MAX);
         format!(
             "actor_memory: {bytes} bytes per live actor, of which {} are the customer ({} actors, started in {took:.2?})",

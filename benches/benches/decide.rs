@@ -44,23 +44,29 @@ fn decisions(criterion: &mut Criterion) {
     let customer = customer();
     let created = basket(customer.id);
     let order = Order::created(OrderId(Uuid::now_v7()), &created, NOW);
+
     group.bench_function("customer-reserve", |bencher| {
         bencher.iter(|| {
             black_box(&customer).reserve(black_box(order.id), black_box(order.total), None)
         });
     });
+
     let reread = RereadValue {
         expected_version: 1,
     };
+
     let name = Some(customer.name.clone());
     group.bench_function("order-approve", |bencher| {
         bencher.iter(|| black_box(&order).approve(black_box(reread), name.clone()));
     });
+
     let policy = SagaPolicy::default();
+
     group.bench_function("create-order-saga", |bencher| {
         let mut customer = customer.clone();
         bencher.iter(|| create_order(&mut customer, black_box(&created), &policy));
     });
+
     group.finish();
 }
 
@@ -71,6 +77,7 @@ fn create_order(
     policy: &SagaPolicy,
 ) -> (Saga, Order) {
     let mut order = Order::created(OrderId(Uuid::now_v7()), created, NOW);
+
     let (mut saga, effects) = Saga::begin(SagaKind::CreateOrder, &order, policy, NOW);
     for effect in effects {
         let Effect::Send(CustomerCommand::ReserveCredit(request)) = effect else {
@@ -102,7 +109,9 @@ fn create_order(
             order.apply(&approved, NOW);
         }
     }
+
     assert_eq!(saga.state, SagaState::Completed);
+
     (saga, order)
 }
 
@@ -127,23 +136,29 @@ fn messages(criterion: &mut Criterion) {
     let created = basket(customer.id);
     let (order_id, amount) = (OrderId(Uuid::now_v7()), created.order_total);
     let saga_id = SagaId::derive(SagaKind::CreateOrder.name(), order_id, 1);
+
     let reserved = customer
         .reserve(order_id, amount, None)
         .ok()
         .flatten()
         .expect("the limit is high");
+
     written_and_read!(group, OrderEvent, OrderEvent::Created(created));
+
     let request = CreditRequest {
         order_id,
         amount,
         saga_id,
     };
+
     written_and_read!(
         group,
         CustomerCommand,
         CustomerCommand::ReserveCredit(request)
     );
+
     written_and_read!(group, CustomerEvent, reserved);
+
     let answer = CustomerAnswer {
         customer_name: customer.name.clone(),
         customer_version: 2,

@@ -41,6 +41,7 @@ const BATCHES: [usize; 4] = [1, 10, 100, 500];
 
 fn journal_commit(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime can be started");
+
     let mut group = criterion.benchmark_group("journal_commit");
     group.sampling_mode(SamplingMode::Flat);
     // Each begins with empty tables of its own, because larger ones are slower to write.
@@ -66,6 +67,7 @@ fn journal_commit(criterion: &mut Criterion) {
             connection.close().await.expect("the connection closes");
         });
     }
+
     group.finish();
 }
 
@@ -73,6 +75,7 @@ fn journal_commit(criterion: &mut Criterion) {
 async fn connect_by_seaorm(folder: &std::path::Path) -> DatabaseConnection {
     let database = ServiceDatabase::open_embedded(Service::Orders, folder, SHARDS).await;
     database.expect("the database can be made").close().await;
+
     let file = folder.join(format!("{}.db", Service::Orders));
     let mut options = ConnectOptions::new(format!("sqlite://{}", file.display()));
     options
@@ -84,6 +87,7 @@ async fn connect_by_seaorm(folder: &std::path::Path) -> DatabaseConnection {
                 .synchronous(SqliteSynchronous::Full)
                 .pragma("wal_autocheckpoint", "4000")
         });
+
     Database::connect(options)
         .await
         .expect("the database can be opened")
@@ -96,6 +100,7 @@ async fn insert_many(connection: &DatabaseConnection, steps: Vec<FirstStep>) -> 
         .map(outbox_row)
         .map(new::<outbox::ActiveModel, _>)
         .collect();
+
     let (orders, sagas): (Vec<_>, Vec<_>) = steps
         .into_iter()
         .map(|step| {
@@ -105,28 +110,36 @@ async fn insert_many(connection: &DatabaseConnection, steps: Vec<FirstStep>) -> 
             )
         })
         .unzip();
+
     let begun = Instant::now();
+
     let immediate = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
+
     let transaction = connection
         .begin_with_options(immediate)
         .await
         .expect("a transaction begins");
+
     order::Entity::insert_many(orders)
         .exec_without_returning(&transaction)
         .await
         .expect("orders are inserted");
+
     saga::Entity::insert_many(sagas)
         .exec_without_returning(&transaction)
         .await
         .expect("sagas are inserted");
+
     outbox::Entity::insert_many(outbox)
         .exec_without_returning(&transaction)
         .await
         .expect("messages are inserted");
+
     transaction.commit().await.expect("it commits");
+
     begun.elapsed()
 }
 
@@ -143,6 +156,7 @@ fn outbox_row(step: &FirstStep) -> outbox::Model {
         .iter()
         .map(|event| json!({"type": event.name, "v": event.type_version, "data": &*event.body}))
         .collect();
+
     let messages: Vec<_> = outgoing
         .messages
         .iter()
@@ -153,6 +167,7 @@ fn outbox_row(step: &FirstStep) -> outbox::Model {
             })
         })
         .collect();
+
     outbox::Model {
         shard: i32::from(step.shard.number),
         sequence: i64::try_from(outgoing.first_sequence).unwrap_or(0),

@@ -42,6 +42,7 @@ fn outbox_to_inbox(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("outbox_to_inbox");
     group.sampling_mode(SamplingMode::Flat);
     group.throughput(Throughput::Elements(elements(2 * UNITS)));
+
     group.bench_function("live", |bencher| {
         let mut events = log.subscribe(Destination::Events);
         let mut commands = log.subscribe(Destination::Shard(store.customer_shard()));
@@ -59,9 +60,11 @@ fn outbox_to_inbox(criterion: &mut Criterion) {
             took
         });
     });
+
     for _ in 0..BACKLOG / 500 {
         commit_at_once(&mut store, 500);
     }
+
     let commands = Destination::Shard(store.customer_shard());
     catch_up(&mut group, &runtime, &log, commands);
     group.finish();
@@ -90,6 +93,7 @@ fn catch_up(
     ] {
         let messages = runtime.block_on(read_all(log, destination, 1_000));
         group.throughput(Throughput::Elements(elements(messages)));
+
         for page in PAGES {
             group.bench_function(BenchmarkId::new(name, page), |bencher| {
                 bencher.iter(|| runtime.block_on(read_all(log, destination, page)));
@@ -101,6 +105,7 @@ fn catch_up(
 /// Reads every shard's outbox from its beginning, page by page; says how many messages there were.
 async fn read_all(log: &EmbeddedLog, destination: Destination, page: usize) -> usize {
     let mut count = 0;
+
     for number in 0..SHARDS {
         let shard = ShardId::new(Service::Orders, number);
         let mut position = 0;
@@ -116,6 +121,7 @@ async fn read_all(log: &EmbeddedLog, destination: Destination, page: usize) -> u
             }
         }
     }
+
     count
 }
 

@@ -40,9 +40,11 @@ fn projection(criterion: &mut Criterion) {
     let history = History::write(&system);
     let mut group = criterion.benchmark_group("projection");
     group.sampling_mode(SamplingMode::Flat);
+
     group.throughput(Throughput::Elements(
         u64::try_from(history.events.len()).unwrap_or(0),
     ));
+
     group.bench_function("documents", |bencher| {
         bencher.iter_custom(|times| {
             let feed_one = |_| {
@@ -57,6 +59,7 @@ fn projection(criterion: &mut Criterion) {
             (0..times).map(feed_one).sum()
         });
     });
+
     group.bench_function("search", |bencher| {
         bencher.iter_custom(|times| {
             let feed_one = |_| {
@@ -68,9 +71,11 @@ fn projection(criterion: &mut Criterion) {
             (0..times).map(feed_one).sum()
         });
     });
+
     group.bench_function("rebuild", |bencher| {
         bencher.iter_custom(|times| (0..times).map(|_| rebuild(&system, &history)).sum());
     });
+
     group.finish();
     history.close(&system);
 }
@@ -95,6 +100,7 @@ fn feed(writer: &mut dyn ViewWriter, events: &[Event], batch: usize) -> Duration
 fn rebuild(system: &SystemRunner, history: &History) -> Duration {
     let folder = folder();
     let config = support::views::config(folder.path());
+
     system.block_on(async {
         let begun = Instant::now();
         let log = Arc::<EmbeddedLog>::clone(&history.log);

@@ -37,6 +37,7 @@ fn query(criterion: &mut Criterion) {
     let system = System::new();
     let history = History::write(&system);
     let folder = folder();
+
     let config = support::views::config(folder.path());
     let views = system.block_on(async {
         let views = Views::start(config, Arc::<EmbeddedLog>::clone(&history.log));
@@ -48,6 +49,7 @@ fn query(criterion: &mut Criterion) {
         }
         views
     });
+
     let mut group = criterion.benchmark_group("query");
     group.throughput(Throughput::Elements(1));
     by_id(&mut group, &system, &views, &history);
@@ -65,15 +67,18 @@ fn by_id(
     history: &History,
 ) {
     let documents = views.documents().current().expect("the view answers");
+
     let documents = documents.reader();
     one_after_the_other(group, system, "customer", customers(history), async |id| {
         let customer = documents.customer(id, 100).await.expect("the view answers");
         assert!(customer.value.is_some());
     });
+
     one_after_the_other(group, system, "order", orders(history), async |id| {
         let order = documents.order(id).await.expect("the view answers");
         assert!(order.value.is_some());
     });
+
     one_after_the_other(
         group,
         system,
@@ -100,6 +105,7 @@ fn lists(
 ) {
     let documents = views.documents().current().expect("the view answers");
     let documents = documents.reader();
+
     one_after_the_other(
         group,
         system,
@@ -117,19 +123,23 @@ fn lists(
             assert!(orders.value.is_some());
         },
     );
+
     let newest = CustomersQuery {
         limit: PAGE,
         ..CustomersQuery::default()
     };
+
     let named = CustomersQuery {
         name: Some("customer 7".to_owned()),
         ..newest.clone()
     };
+
     let valuable = CustomersQuery {
         min_order_total: Some(Money::from_cents(1_000)),
         order_state: Some(OrderState::Approved),
         ..newest.clone()
     };
+
     for (name, query) in [
         ("customers", newest),
         ("customers-by-name", named),
@@ -143,6 +153,7 @@ fn lists(
             assert!(!customers.value.items.is_empty());
         });
     }
+
     one_after_the_other(
         group,
         system,
@@ -162,10 +173,12 @@ fn searches(
 ) {
     let search = views.search().current().expect("the view answers");
     let search = search.reader();
+
     let text = |text: &str| SearchQuery {
         text: Some(text.to_owned()),
         ..SearchQuery::default()
     };
+
     for (name, query) in [
         ("search-newest", SearchQuery::default()),
         ("search-one-customer", text("\"customer 7\"")),
@@ -187,6 +200,7 @@ fn searches(
             assert!(!found.hits.is_empty());
         });
     }
+
     one_after_the_other(
         group,
         system,

@@ -37,6 +37,7 @@ fn saga(criterion: &mut Criterion) {
     let system = System::new();
     let mut group = criterion.benchmark_group("saga");
     group.sampling_mode(SamplingMode::Flat);
+
     for (customers, name) in [
         (CUSTOMERS, "create-order"),
         (1, "create-order-one-customer"),
@@ -54,6 +55,7 @@ fn saga(criterion: &mut Criterion) {
         }
         system.block_on(shop.close());
     }
+
     group.finish();
 }
 
@@ -70,6 +72,7 @@ fn memory_of_living_actors() -> String {
         let took = begun.elapsed();
         let after = memory::anonymous_bytes();
         shop.close().await;
+
         let Some((before, after)) = before.zip(after) else {
             return "saga/live-actor: not measured, this system has no /proc".to_owned();
         };

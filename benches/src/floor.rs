@@ -111,8 +111,10 @@ fn start(
             std::process::exit(1);
         }
     };
+
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(run)?;
+
     Ok(())
 }

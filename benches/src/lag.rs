@@ -37,6 +37,7 @@ pub fn run(options: Options) -> anyhow::Result<Report> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+
     let load = options.background()?;
     let plan = Arc::new(Plan {
         customers: runtime.block_on(customers::create(&load))?,
@@ -44,9 +45,11 @@ pub fn run(options: Options) -> anyhow::Result<Report> {
         templates: Template::all(&load)?,
         options: load,
     });
+
     let probes = Probes::new(&runtime, &options)?;
     let mut report = Report::new(&options);
     let length = Duration::from_secs(options.seconds);
+
     for phase in &options.phases {
         eprintln!(
             "{phase:?}: {} orders a second in the background",
@@ -77,5 +80,6 @@ pub fn run(options: Options) -> anyhow::Result<Report> {
             }
         }
     }
+
     Ok(report)
 }

@@ -81,6 +81,7 @@ pub fn svg(runs: &[Report]) -> String {
 #[must_use]
 pub fn draw(charts: &[Chart]) -> String {
     let mut body = String::new();
+
     let mut y = 0.0;
     for chart in charts {
         y += HEADING;
@@ -95,6 +96,7 @@ pub fn draw(charts: &[Chart]) -> String {
             y += BAR + GAP;
         }
     }
+
     let height = y + GAP;
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
@@ -108,12 +110,14 @@ fn draw_bar(body: &mut String, y: f64, chart: &Chart, bar: &Bar, largest: f64) {
     let width = (WIDTH - LABEL_WIDTH - NUMBER_WIDTH) * value / largest;
     let baseline = y + BAR - 5.0;
     text(body, 20.0, baseline, "normal", label);
+
     let colour = chart.colour;
     // Writing to a string cannot fail.
     let _ = writeln!(
         body,
         "<rect x=\"{LABEL_WIDTH}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>"
     );
+
     text(
         body,
         LABEL_WIDTH + width + 6.0,

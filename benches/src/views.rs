@@ -28,6 +28,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
         .worker_threads(2)
         .enable_all()
         .build()?;
+
     match options.command {
         Command::Throughput(asked) => {
             let report = throughput::measure(&runtime, &options.place, &asked)?;
@@ -43,6 +44,7 @@ pub fn run(options: Options) -> anyhow::Result<ExitCode> {
             tell(&report, options.json.as_deref())?;
         }
     }
+
     Ok(ExitCode::SUCCESS)
 }
 

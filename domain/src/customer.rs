@@ -95,14 +95,17 @@ impl Customer {
         if existing.is_some() {
             return Ok(None);
         }
+
         let reserved = CommutativeUpdate::Reserve(amount)
             .apply(self.reserved)
             .ok_or(CreditLimitExceeded)?;
+
         let available_credit = self
             .credit_limit
             .checked_sub(reserved)
             .filter(|available| !available.is_negative())
             .ok_or(CreditLimitExceeded)?;
+
         Ok(Some(CustomerEvent::CreditReserved(CreditChanged {
             order_id,
             amount,
@@ -205,6 +208,7 @@ mod tests {
             let mut customer = customer_with_limit(limit);
             let mut folded = customer.clone();
             let mut open: BTreeMap<OrderId, Money> = BTreeMap::new();
+
             for (number, cents, reserve) in steps {
                 let id = order(number);
                 let existing = open.get(&id).copied();
@@ -226,6 +230,7 @@ mod tests {
                 prop_assert_eq!(customer.reserved.cents(), sum);
                 prop_assert!(sum >= 0 && customer.reserved <= customer.credit_limit);
             }
+
             prop_assert_eq!(folded, customer);
         }
     }

@@ -155,6 +155,7 @@ impl MessageId {
     #[must_use]
     pub fn at(source: ShardId, sequence: u64) -> Self {
         let [shard_high, shard_low] = source.number.to_be_bytes();
+
         let [a, b, c, d, e, f, g, h] = sequence.to_be_bytes();
         // Bytes 6 and 8 carry the UUID's version and variant, so nothing of ours stands there.
         let bytes = [
@@ -175,6 +176,7 @@ impl MessageId {
             0,
             0,
         ];
+
         MessageId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 }

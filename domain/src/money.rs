@@ -85,27 +85,34 @@ impl FromStr for Money {
             Some(rest) => (true, rest),
             None => (false, text),
         };
+
         let (whole, fraction) = match digits.split_once('.') {
             Some((whole, fraction)) if !fraction.is_empty() => (whole, fraction),
             Some(_) => return Err(MoneyError::NotADecimal),
             None => (digits, ""),
         };
+
         let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) {
             return Err(MoneyError::NotADecimal);
         }
+
         if fraction.len() > 2 {
             return Err(MoneyError::TooManyDecimals);
         }
+
         let whole: i64 = whole.parse().map_err(|_| MoneyError::TooLarge)?;
+
         let cents: i64 = format!("{fraction:0<2}")
             .parse()
             .map_err(|_| MoneyError::NotADecimal)?;
+
         let cents = whole
             .checked_mul(100)
             .and_then(|units| units.checked_add(cents))
             .filter(|cents| *cents <= MAX_CENTS)
             .ok_or(MoneyError::TooLarge)?;
+
         Ok(Money(if negative { -cents } else { cents }))
     }
 }

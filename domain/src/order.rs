@@ -317,6 +317,7 @@ impl Order {
             OrderEvent::Cancelled(_) => self.state = OrderState::Cancelled,
             OrderEvent::CancelUndone(_) => self.state = OrderState::Approved,
         }
+
         self.version += 1;
         self.updated_at = at;
     }

@@ -80,6 +80,7 @@ impl FromStr for Timestamp {
 fn offset_of(text: &str) -> Option<&str> {
     const SECONDS: &str = "0000-00-00T00:00:00";
     let (seconds, rest) = text.split_at_checked(SECONDS.len())?;
+
     let fits = |part: &str, form: &str| {
         part.len() == form.len()
             && part
@@ -91,11 +92,13 @@ fn offset_of(text: &str) -> Option<&str> {
                     other => byte == other,
                 })
     };
+
     let offset = match rest.strip_prefix('.') {
         Some(fraction) => fraction.trim_start_matches(|character: char| character.is_ascii_digit()),
         None => rest,
     };
     let fraction_is_empty = rest.starts_with('.') && rest.len() == offset.len() + 1;
+
     let is_offset = ["Z", "z", "+00:00", "-00:00"]
         .iter()
         .any(|form| fits(offset, form))
@@ -174,6 +177,7 @@ mod tests {
     #[test]
     fn a_time_beyond_the_last_that_can_be_written_is_that_one() {
         let last = Timestamp::LAST;
+
         for text in [
             "9999-12-31T23:59:59Z",
             "9999-12-31T23:59:59.999999-23:59",
@@ -181,7 +185,9 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(last), "{text}");
         }
+
         assert!("9999-12-30T12:00:00Z".parse::<Timestamp>().unwrap() < last);
+
         assert_eq!(
             (last.to_string().as_str(), last.to_string().parse()),
             ("9999-12-30T22:00:00Z", Ok(last))

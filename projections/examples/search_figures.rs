@@ -77,10 +77,12 @@ fn main() {
     let orders = std::env::args()
         .nth(1)
         .map_or(1_000_000, |orders| orders.parse().unwrap());
+
     let folder = std::env::temp_dir().join(format!("search-figures-{}", std::process::id()));
     let (mut writer, reader) = open_embedded(&folder).unwrap();
     feed(writer.as_mut(), orders);
     println!("on disk {} MB", folder_bytes(&folder) >> 20);
+
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .build()
@@ -89,11 +91,13 @@ fn main() {
     drop((writer, reader));
     let started = Instant::now();
     let (writer, reader) = open_embedded(&folder).unwrap();
+
     println!(
         "opened again in {:?}, RssAnon {} MB",
         started.elapsed(),
         anonymous_kilobytes() >> 10
     );
+
     ask(&runtime, reader.as_ref());
     drop((writer, reader));
     fs::remove_dir_all(&folder).unwrap();
@@ -105,6 +109,7 @@ fn feed(writer: &mut dyn ViewWriter, orders: u64) {
     let source = ShardId::new(Service::Orders, 0);
     let (started, cpu) = (Instant::now(), cpu_time());
     let mut late: Vec<Uuid> = Vec::new();
+
     for number in 0..orders {
         let mut apply = |entity, version, change| {
             sequence += 1;
@@ -146,7 +151,9 @@ fn feed(writer: &mut dyn ViewWriter, orders: u64) {
             peak = peak.max(anonymous_kilobytes());
         }
     }
+
     let used = cpu_time() - cpu;
+
     let per_order = used.as_secs_f64() * 1e6 / f64::from(u32::try_from(orders).unwrap());
     println!(
         "fed {orders} orders in {:?}: {per_order:.1} µs of CPU each, slowest commit {slowest:?}, RssAnon at most {} MB",
@@ -171,6 +178,7 @@ fn id_of(number: u64) -> Uuid {
 
 fn created(numbers: &mut Numbers) -> OrderEvent {
     let mut lines = Vec::new();
+
     for _ in 0..=numbers.below(3) {
         let name = format!("{} {}", numbers.pick(&ADJECTIVES), numbers.pick(&GOODS));
         let unit_price = Money::from_cents(125);
@@ -181,6 +189,7 @@ fn created(numbers: &mut Numbers) -> OrderEvent {
             unit_price,
         });
     }
+
     OrderEvent::Created(OrderCreated {
         customer_id: CustomerId(Uuid::from_u128(u128::from(numbers.below(1_000)))),
         order_total: Money::from_cents(i64::try_from(numbers.below(50_000)).unwrap()),
@@ -194,12 +203,15 @@ fn ask(runtime: &tokio::runtime::Runtime, reader: &dyn SearchReader) {
         text: Some(text.to_owned()),
         ..SearchQuery::default()
     };
+
     let sorted = |text: Option<&str>, sort| SearchQuery {
         text: text.map(str::to_owned),
         sort: Some(sort),
         ..SearchQuery::default()
     };
+
     let customer = Some(CustomerId(Uuid::from_u128(7)));
+
     let queries = [
         ("word, frequent", text("bagels")),
         ("word, in a tenth", text("dog")),
@@ -252,7 +264,9 @@ fn ask(runtime: &tokio::runtime::Runtime, reader: &dyn SearchReader) {
             },
         ),
     ];
+
     println!("{:<22} {:>9} {:>10} {:>10}", "query", "total", "p50", "p99");
+
     for (name, query) in queries {
         let mut times = Vec::new();
         let mut total = 0;

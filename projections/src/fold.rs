@@ -35,6 +35,7 @@ impl Fold {
         if event.version != next {
             return Err(format!("the history does not have version {next}"));
         }
+
         match (&mut self.0, &event.payload) {
             (entity @ None, Payload::Customer(CustomerEvent::Created(created))) => {
                 let customer = Customer::created(CustomerId(event.entity), created, event.time);
@@ -64,6 +65,7 @@ impl Fold {
             (Some(Entity::Order(order, _)), Payload::Unknown) => order.version = next,
             (Some(_), _) => return Err(format!("version {next} is of another kind of entity")),
         }
+
         Ok(())
     }
 

@@ -121,6 +121,7 @@ impl Projector {
         // Few requests ever stand in this queue: each caller waits for its answer.
         let (requests, inbox) = mpsc::unbounded_channel();
         let deliveries = log.subscribe(Destination::Events).deliveries;
+
         let worker = worker::Worker::new(worker::Parts {
             definition,
             writer,
@@ -132,9 +133,11 @@ impl Projector {
             runtime: Handle::current(),
             metrics: ViewMetrics::new(definition.name),
         });
+
         let thread = Builder::new()
             .name(format!("view-{}", definition.name))
             .spawn(|| worker.run())?;
+
         Ok(Projector {
             definition,
             requests,

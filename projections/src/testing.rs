@@ -46,10 +46,12 @@ impl TestLog {
     ) -> Arc<Message> {
         let source = ShardId::of(service, entity, SHARDS);
         let mut outboxes = self.outboxes.lock().unwrap();
+
         let outbox = outboxes.entry(source).or_default();
         let previous = outbox.last().map_or(0, |message| message.sequence);
         // Other messages of the outbox stand between the events.
         let sequence = previous + 1 + (previous % 3);
+
         let message = Message {
             source,
             sequence,
@@ -64,6 +66,7 @@ impl TestLog {
             body: Arc::from(serde_json::value::RawValue::from_string(body.to_owned()).unwrap()),
         };
         outbox.push(message.clone());
+
         Arc::new(message)
     }
 
@@ -195,7 +198,9 @@ impl Shop {
             .customers
             .get(&id)
             .map_or(1, |customer| customer.version + 1);
+
         let (name, _) = event.wire_name();
+
         let message = self.log.commit(
             Service::Customers,
             id,
@@ -203,6 +208,7 @@ impl Shop {
             name,
             event.encode().unwrap().get(),
         );
+
         match event {
             CustomerEvent::Created(created) => {
                 self.customers
@@ -214,6 +220,7 @@ impl Shop {
                 .unwrap()
                 .apply(change, message.time),
         }
+
         message
     }
 
@@ -222,7 +229,9 @@ impl Shop {
             .orders
             .get(&id)
             .map_or(1, |(order, _)| order.version + 1);
+
         let (name, _) = event.wire_name();
+
         let message = self.log.commit(
             Service::Orders,
             id,
@@ -230,6 +239,7 @@ impl Shop {
             name,
             event.encode().unwrap().get(),
         );
+
         match event {
             OrderEvent::Created(created) => {
                 let order = Order::created(OrderId(id), created, message.time);
@@ -242,6 +252,7 @@ impl Shop {
                 .0
                 .apply(change, message.time),
         }
+
         message
     }
 
@@ -260,6 +271,7 @@ impl Shop {
             quantity: 1,
             unit_price: Money::from_cents(cents),
         };
+
         let created = OrderCreated {
             customer_id: CustomerId(Uuid::from_u128(customer)),
             order_total: Money::from_cents(cents),
@@ -275,6 +287,7 @@ impl Shop {
         use domain::OrderState as State;
         let id = Uuid::from_u128(number);
         let customer_name = Some("Ada Park".to_owned());
+
         let event = match (self.orders.get(&id)?.0.state, choice % 3) {
             (State::Pending, 0) => OrderEvent::Rejected(OrderRejected {
                 reason: RejectionReason::InsufficientCredit,
@@ -287,23 +300,27 @@ impl Shop {
             (State::CancelPending, _) => OrderEvent::CancelUndone(NoDetails {}),
             _ => return None,
         };
+
         Some(self.order_event(id, &event))
     }
 
     /// Reserves some cents of a customer's credit.
     pub fn reserve(&mut self, number: u128, order: u128, cents: i64) -> Option<Arc<Message>> {
         let id = Uuid::from_u128(number);
+
         let available_credit = self
             .customers
             .get(&id)?
             .available_credit()
             .checked_sub(Money::from_cents(cents))?;
+
         let order_id = OrderId(Uuid::from_u128(order));
         let change = CreditChanged {
             order_id,
             amount: Money::from_cents(cents),
             available_credit,
         };
+
         Some(self.customer_event(id, &CustomerEvent::CreditReserved(change)))
     }
 }

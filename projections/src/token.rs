@@ -129,10 +129,13 @@ impl ConsistencyToken {
             field: "Consistency-Token",
             message,
         };
+
         if text.len() > MAX_INPUT {
             return Err(invalid(format!("must be at most {MAX_INPUT} bytes")));
         }
+
         let mut merged = ConsistencyToken::new();
+
         for part in text
             .split(',')
             .map(str::trim)
@@ -143,6 +146,7 @@ impl ConsistencyToken {
             })?;
             merged.merge(&token);
         }
+
         Ok(merged)
     }
 }
@@ -221,13 +225,16 @@ mod tests {
     fn what_is_too_long_asks_for_the_shards_head_instead_and_loses_nothing() {
         let mut token = ConsistencyToken::new();
         token.see_position(ShardId::new(Service::Orders, 3), 7);
+
         for id in 0..200 {
             token.see_entity(Service::Orders, Uuid::from_u128(id), 2);
         }
+
         let bounded = token
             .clone()
             .bounded(|_| 16, |shard| 100 + u64::from(shard.number));
         assert!(bounded.to_text().len() <= MAX_TEXT);
+
         for (service, entity, _) in token.entities() {
             let shard = ShardId::of(service, entity, 16);
             assert_eq!(
@@ -235,6 +242,7 @@ mod tests {
                 Some(&(100 + u64::from(shard.number)))
             );
         }
+
         let short = ConsistencyToken::of(Service::Orders, Uuid::from_u128(1), 2);
         assert_eq!(short.clone().bounded(|_| 16, |_| 9), short);
     }

@@ -102,6 +102,7 @@ impl Views {
     #[must_use]
     pub fn start(config: ViewsConfig, log: Arc<dyn Log>) -> Self {
         let ViewsConfig { stores, rows, keep } = config;
+
         let documents = View::start(
             DOCUMENTS,
             stores.documents,
@@ -109,7 +110,9 @@ impl Views {
             Arc::clone(&rows),
             keep,
         );
+
         let search = View::start(SEARCH, stores.search, Arc::clone(&log), rows, keep);
+
         Views {
             log,
             documents,

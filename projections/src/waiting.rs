@@ -122,11 +122,13 @@ impl Waiting {
         if !self.concerns(token) {
             return Ok(());
         }
+
         let Some((place, done)) = self.enter(token) else {
             return self.behind(token).await;
         };
         let reached = tokio::time::timeout(timeout, self.reached(&place, done)).await;
         drop(place);
+
         match reached {
             Ok(reached) => reached,
             Err(_) => self.behind(token).await,
@@ -151,13 +153,17 @@ impl Waiting {
                 }
             }
         };
+
         if reached {
             return Ok(());
         }
+
         if let Some(error) = self.failing() {
             return Err(error);
         }
+
         self.demand.notify_one();
+
         self.ended(done.await.is_ok())
     }
 
@@ -199,9 +205,11 @@ impl Waiting {
         loop {
             {
                 let table = self.table();
+
                 if wish(&table) {
                     return Ok(());
                 }
+
                 if table.closed {
                     return Err(ViewError::Closed { view: self.view });
                 }
@@ -249,13 +257,16 @@ impl Waiting {
         let entities = token
             .entities()
             .filter(|(service, _, _)| self.uses.contains(service));
+
         let entities = entities
             .map(|(service, entity, version)| ((service, entity), version))
             .collect();
+
         let positions = token
             .positions()
             .iter()
             .filter(|(shard, _)| self.uses.contains(&shard.service));
+
         self.place(
             entities,
             positions
@@ -270,22 +281,28 @@ impl Waiting {
         positions: Positions,
     ) -> Option<(Place<'_>, oneshot::Receiver<()>)> {
         let (sender, done) = oneshot::channel();
+
         let mut table = self.table();
         if table.readers.len() >= MAX_WAITING {
             return None;
         }
+
         let mut reader = Reader {
             entities,
             positions,
             done: Some(sender),
         };
+
         let committed = &table.committed;
+
         reader
             .positions
             .retain(|shard, sequence| reached(committed, *shard) < *sequence);
+
         let number = table.next;
         table.next += 1;
         table.readers.insert(number, reader);
+
         Some((
             Place {
                 waiting: self,
@@ -301,16 +318,19 @@ impl Waiting {
             Some(reader) => reader.entities.keys().copied().collect(),
             None => Vec::new(),
         };
+
         let versions = if asked.is_empty() {
             Vec::new()
         } else {
             self.versions.versions_of(&asked).await?
         };
+
         let mut table = self.table();
         // Who is not in the table any more is told why by what it waits for.
         let Some(reader) = table.readers.get_mut(&place.number) else {
             return Ok(false);
         };
+
         for (key, version) in asked.iter().zip(versions) {
             if reader
                 .entities
@@ -320,6 +340,7 @@ impl Waiting {
                 reader.entities.remove(key);
             }
         }
+
         Ok(reader.entities.is_empty() && reader.positions.is_empty())
     }
 
@@ -353,6 +374,7 @@ impl Waiting {
         table.failing = None;
         table.restored = true;
         table.committed.clone_from(positions);
+
         for reader in table.readers.values_mut() {
             reader
                 .entities
@@ -362,6 +384,7 @@ impl Waiting {
                 .retain(|shard, required| reached(positions, *shard) < *required);
             reader.finish_if_reached();
         }
+
         drop(table);
         self.advances.send_replace(());
     }

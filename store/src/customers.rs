@@ -67,6 +67,7 @@ pub async fn load(
     ids: &[CustomerId],
 ) -> Result<HashMap<CustomerId, StoredCustomer>, StoreError> {
     let mut found = HashMap::with_capacity(ids.len());
+
     for ids in ids.chunks(mapping::IDS_PER_QUERY) {
         let rows = customer::Entity::find()
             .filter(customer::Column::CustomerId.is_in(ids.iter().map(|id| id.0)))
@@ -78,6 +79,7 @@ pub async fn load(
                 .map(|row| (CustomerId(row.customer_id), from_row(row))),
         );
     }
+
     Ok(found)
 }
 
@@ -90,6 +92,7 @@ pub async fn load_reservations(
     orders: &[OrderId],
 ) -> Result<HashMap<OrderId, Money>, StoreError> {
     let mut found = HashMap::with_capacity(orders.len());
+
     for orders in orders.chunks(mapping::IDS_PER_QUERY) {
         let rows = reservation::Entity::find()
             .filter(reservation::Column::OrderId.is_in(orders.iter().map(|id| id.0)))
@@ -101,5 +104,6 @@ pub async fn load_reservations(
                 .map(|row| (OrderId(row.order_id), Money::from_cents(row.amount_cents))),
         );
     }
+
     Ok(found)
 }

@@ -50,23 +50,28 @@ impl ServiceDatabase {
         shards: u16,
     ) -> Result<Self, StoreError> {
         let file = folder.join(format!("{service}.db"));
+
         let failed = |source| StoreError::Database {
             what: service.to_string(),
             source,
         };
+
         let write = connect(&file, Use::Write).await.map_err(failed)?;
         match service {
             Service::Customers => CustomersMigrator::up(&write, None).await,
             Service::Orders => OrdersMigrator::up(&write, None).await,
         }
         .map_err(failed)?;
+
         let read = connect(&file, Use::Read).await.map_err(failed)?;
+
         let database = ServiceDatabase {
             service,
             read,
             write,
         };
         database.fix_shards(shards).await?;
+
         Ok(database)
     }
 
@@ -82,12 +87,14 @@ impl ServiceDatabase {
                 file.display()
             )));
         }
+
         let read = connect(&file, Use::Read)
             .await
             .map_err(|source| StoreError::Database {
                 what: service.to_string(),
                 source,
             })?;
+
         Ok(ServiceDatabase {
             service,
             read: read.clone(),
@@ -134,10 +141,12 @@ impl ServiceDatabase {
                     name: ActiveValue::Set("shards".to_owned()),
                     value: ActiveValue::Set(shards.to_string()),
                 };
+
                 setting::Entity::insert(row)
                     .exec_without_returning(&self.write)
                     .await
                     .map_err(|e| self.failed(e))?;
+
                 Ok(())
             }
         }

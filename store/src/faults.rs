@@ -39,6 +39,7 @@ impl FromStr for FaultPlan {
 
     fn from_str(list: &str) -> Result<Self, UnknownFault> {
         let mut plan = FaultPlan::default();
+
         for entry in list
             .split(',')
             .map(str::trim)
@@ -64,6 +65,7 @@ impl FromStr for FaultPlan {
                 _ => return Err(unknown()),
             }
         }
+
         Ok(plan)
     }
 }

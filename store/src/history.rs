@@ -25,15 +25,18 @@ pub(crate) async fn messages(
     limit: usize,
 ) -> Result<Vec<Message>, StoreError> {
     let mut found: Vec<Message> = Vec::new();
+
     let mut previous = after;
     // The row that holds the message `after` may hold later ones too.
     let mut beyond = signed(after).saturating_sub(i64::try_from(MAX_MESSAGES).unwrap_or(0));
+
     let (wanted, page) = match destination {
         // Each of these rows has an event.
         Destination::Events => (outbox::Column::Events.is_not_null(), limit.clamp(1, PAGE)),
         // Most of these are for other shards.
         Destination::Shard(_) => (outbox::Column::Messages.is_not_null(), PAGE),
     };
+
     loop {
         let rows = outbox::Entity::find()
             .filter(outbox::Column::Shard.eq(i32::from(source.number)))
@@ -86,14 +89,18 @@ pub async fn events(
         .all(&database.read)
         .await
         .map_err(|e| database.failed(e))?;
+
     let mut found = Vec::new();
+
     for row in &rows {
         let messages = stored::from_row(database.service, row)?;
         found.extend(messages.into_iter().filter(|message| {
             message.destination == Destination::Events && message.version >= from_version
         }));
     }
+
     found.truncate(limit);
+
     Ok(found)
 }
 
@@ -124,6 +131,7 @@ pub async fn order_as_of(
 ) -> Result<Option<(Order, OrderCreated)>, StoreError> {
     // An order has few events, so they are folded.
     let mut state: Option<(Order, OrderCreated)> = None;
+
     let mut from_version = 1;
     loop {
         let page = events(database, shard, id.0, from_version, 100).await?;
@@ -152,10 +160,12 @@ pub async fn order_as_of(
             }
         }
     }
+
     let reached = |order: &Order| match as_of {
         AsOf::Version(version) => order.version == version,
         AsOf::Time(_) => true,
     };
+
     Ok(state.filter(|(order, _)| reached(order)))
 }
 
@@ -173,6 +183,7 @@ pub async fn customer_as_of(
         AsOf::Version(version) => version,
         AsOf::Time(time) => version_at(database, shard, id.0, time).await?,
     };
+
     let Some(first) = events(database, shard, id.0, 1, 1)
         .await?
         .pop()
@@ -180,21 +191,26 @@ pub async fn customer_as_of(
     else {
         return Ok(None);
     };
+
     let Some(newest) = events(database, shard, id.0, version, 1).await?.pop() else {
         return Ok(None);
     };
+
     let CustomerEvent::Created(created) = decode_customer_event(&first)? else {
         return Err(unreadable(
             &first,
             "the history does not begin with its creation".into(),
         ));
     };
+
     let mut customer = Customer::created(id, &created, first.time);
+
     if newest.version > 1 {
         // Each event carries the balance after it, so the ones between need not be read.
         customer.apply(&decode_customer_event(&newest)?, newest.time);
         customer.version = newest.version;
     }
+
     Ok(Some(customer))
 }
 
@@ -207,6 +223,7 @@ async fn version_at(
     time: Timestamp,
 ) -> Result<u64, StoreError> {
     let mut reached = 0;
+
     let mut beyond = newest_version(database, shard, entity).await? + 1;
     while beyond - reached > 1 {
         let middle = reached + (beyond - reached) / 2;
@@ -215,6 +232,7 @@ async fn version_at(
             _ => beyond = middle,
         }
     }
+
     Ok(reached)
 }
 
@@ -229,6 +247,7 @@ async fn newest_version(
         .one(&database.read)
         .await
         .map_err(|e| database.failed(e))?;
+
     let Some(row) = row else { return Ok(0) };
     let newest = stored::from_row(database.service, &row)?
         .iter()

@@ -43,22 +43,27 @@ fn listing(filter: SagaFilter, limit: usize) -> Select<saga::Entity> {
     // A computed value has no index, so that the one of open sagas is taken, few as they are,
     // instead of the order of all sagas there have been.
     let is_open = filter.state.is_some_and(|state| !state.has_ended());
+
     let started = if is_open {
         Expr::col(saga::Column::StartedAt).add(0)
     } else {
         Expr::col(saga::Column::StartedAt)
     };
+
     if let Some(kind) = filter.kind {
         query = query.filter(saga::Column::Kind.eq(kind.name()));
     }
+
     if let Some(state) = filter.state {
         // Written out, not bound: that is how a partial index is known to fit.
         query =
             query.filter(Expr::col(saga::Column::State).eq(Expr::Constant(state.name().into())));
     }
+
     if is_open {
         query = query.filter(saga::Column::EndedAt.is_null());
     }
+
     if let Some((time, id)) = filter.before {
         let earlier = started.clone().lt(time.micros()).or(started
             .clone()
@@ -69,6 +74,7 @@ fn listing(filter: SagaFilter, limit: usize) -> Select<saga::Entity> {
             .filter(started.clone().lte(time.micros()))
             .filter(earlier);
     }
+
     query
         .order_by(started, Order::Desc)
         .order_by_desc(saga::Column::SagaId)
@@ -103,6 +109,7 @@ mod tests {
         let database = ServiceDatabase::open_embedded(Service::Orders, folder.path(), 1)
             .await
             .unwrap();
+
         let before = Some((Timestamp::from_micros(7), SagaId(Uuid::now_v7())));
         for before in [None, before] {
             for kind in [None, Some(SagaKind::CancelOrder)] {

@@ -55,11 +55,13 @@ impl Journal {
     ) -> Result<Self, StoreError> {
         let queue = Arc::new(Queue::default());
         let durable: Arc<[AtomicU64]> = (0..shards).map(|_| AtomicU64::new(0)).collect();
+
         let journal = Journal {
             service: database.service,
             queue: Arc::clone(&queue),
             durable: Arc::clone(&durable),
         };
+
         let parts = thread::Parts {
             service: database.service,
             log,
@@ -68,6 +70,7 @@ impl Journal {
             durable,
         };
         thread::spawn(database, parts).await?;
+
         Ok(journal)
     }
 
@@ -103,6 +106,7 @@ impl Journal {
     /// When the database does not answer.
     pub async fn claim(&self, shard: ShardId, owner: &str) -> Result<Claim, StoreError> {
         let (answer, claimed) = oneshot::channel();
+
         self.queue.push(
             self.service,
             Work::Claim {
@@ -111,6 +115,7 @@ impl Journal {
                 answer,
             },
         );
+
         claimed.await.unwrap_or_else(|_| {
             Err(StoreError::Closed {
                 what: self.service.to_string(),
@@ -131,6 +136,7 @@ impl Journal {
         before: domain::Timestamp,
     ) -> Result<usize, StoreError> {
         let (answer, pruned) = oneshot::channel();
+
         self.queue.push(
             self.service,
             Work::Prune {
@@ -140,6 +146,7 @@ impl Journal {
                 answer,
             },
         );
+
         pruned.await.unwrap_or_else(|_| {
             Err(StoreError::Closed {
                 what: self.service.to_string(),

@@ -97,19 +97,23 @@ mod tests {
         let key = |text| RequestKey::new("POST /orders/1/ship", text);
         let fingerprint = |text: &str| Fingerprint::of(text.as_bytes());
         let saga = Some(SagaId(Uuid::now_v7()));
+
         let remembered = [RememberedKey {
             key: key("k1").as_uuid(),
             fingerprint: fingerprint("a"),
             saga,
         }];
+
         assert_eq!(
             recall(&remembered, key("k1"), fingerprint("a")),
             Recalled::Repeated { saga }
         );
+
         assert_eq!(
             recall(&remembered, key("k1"), fingerprint("b")),
             Recalled::Reused
         );
+
         assert_eq!(
             recall(&remembered, key("k2"), fingerprint("a")),
             Recalled::Nothing

@@ -54,6 +54,7 @@ impl MigrationTrait for InitialSchema {
         create(manager, setting::Entity, Clustered::No).await?;
         create(manager, parked::Entity, Clustered::No).await?;
         index_history(manager).await?;
+
         match self.0 {
             Service::Customers => {
                 create(manager, customer::Entity, Clustered::No).await?;
@@ -108,10 +109,12 @@ impl MigrationName for HistoryIndex {
 impl MigrationTrait for HistoryIndex {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, history_index::Entity, Clustered::ByPrimaryKey).await?;
+
         let (index, view) = (
             history_index::Entity.table_name(),
             history::Entity.table_name(),
         );
+
         let (outbox, shards) = (outbox::Entity.table_name(), shard::Entity.table_name());
         // CROSS JOIN: SQLite goes from the shards to the ends of their outboxes, not through the
         // outbox as a whole. A database that is new has been made from the entity as it is now.
@@ -122,6 +125,7 @@ impl MigrationTrait for HistoryIndex {
             let add = format!("ALTER TABLE {shards} ADD COLUMN indexed bigint NOT NULL DEFAULT 0");
             manager.get_connection().execute_unprepared(&add).await?;
         }
+
         let statements = [
             format!(
                 "INSERT INTO {index} (entity_id, version, shard, sequence) SELECT entity_id, version, shard, sequence \
@@ -141,12 +145,14 @@ impl MigrationTrait for HistoryIndex {
                 WHERE o.shard = s.shard AND o.sequence > s.indexed AND o.version IS NOT NULL"
             ),
         ];
+
         for statement in statements {
             manager
                 .get_connection()
                 .execute_unprepared(&statement)
                 .await?;
         }
+
         Ok(())
     }
 }
@@ -196,6 +202,7 @@ async fn index_sagas(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     manager.create_index(newest).await?;
     let table = saga::Entity.table_name();
     let sql = format!("CREATE INDEX sagas_open ON {table} (shard, wake_at) WHERE ended_at IS NULL");
+
     manager
         .get_connection()
         .execute_unprepared(&sql)

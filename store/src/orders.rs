@@ -48,13 +48,16 @@ pub fn to_row(
     created: Option<&OrderCreated>,
 ) -> Result<order::Model, StoreError> {
     let order = &stored.order;
+
     let lines = created
         .filter(|created| !created.lines.is_empty())
         .map(|created| serde_json::to_string(&created.lines));
+
     let lines = lines.transpose().map_err(|e| StoreError::Corrupt {
         what: format!("order {}", order.id),
         source: Box::new(e),
     })?;
+
     Ok(order::Model {
         order_id: order.id.0,
         customer_id: order.customer_id.0,
@@ -76,10 +79,12 @@ pub fn to_row(
 
 fn from_head(row: Head) -> Result<StoredOrder, StoreError> {
     let what = || format!("order {}", row.order_id);
+
     let reason = row.rejection_reason.as_deref();
     let reason = reason
         .map(|name| mapping::named(RejectionReason::from_name(name), name, what))
         .transpose()?;
+
     Ok(StoredOrder {
         order: Order {
             id: OrderId(row.order_id),
@@ -108,6 +113,7 @@ pub async fn load(
     ids: &[OrderId],
 ) -> Result<HashMap<OrderId, StoredOrder>, StoreError> {
     let mut found = HashMap::with_capacity(ids.len());
+
     for ids in ids.chunks(mapping::IDS_PER_QUERY) {
         let rows = order::Entity::find()
             .filter(order::Column::OrderId.is_in(ids.iter().map(|id| id.0)))
@@ -119,5 +125,6 @@ pub async fn load(
             found.insert(OrderId(row.order_id), from_head(row)?);
         }
     }
+
     Ok(found)
 }

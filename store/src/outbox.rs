@@ -49,6 +49,7 @@ pub(crate) fn to_columns(
             data: &event.body,
         })
         .collect();
+
     let messages: Vec<_> = outgoing
         .messages
         .iter()
@@ -61,16 +62,19 @@ pub(crate) fn to_columns(
             data: &message.body,
         })
         .collect();
+
     let events = if events.is_empty() {
         None
     } else {
         Some(serde_json::to_string(&events)?)
     };
+
     let messages = if messages.is_empty() {
         None
     } else {
         Some(serde_json::to_string(&messages)?)
     };
+
     Ok((events, messages))
 }
 
@@ -85,6 +89,7 @@ pub(crate) fn from_outgoing(source: ShardId, outgoing: Outgoing) -> impl Iterato
         events,
         messages,
     } = outgoing;
+
     let events = events
         .into_iter()
         .zip(first_version..)
@@ -98,6 +103,7 @@ pub(crate) fn from_outgoing(source: ShardId, outgoing: Outgoing) -> impl Iterato
                 event.body,
             )
         });
+
     let messages = messages.into_iter().map(|message| {
         let name = Cow::Borrowed(message.name);
         (
@@ -109,6 +115,7 @@ pub(crate) fn from_outgoing(source: ShardId, outgoing: Outgoing) -> impl Iterato
             message.body,
         )
     });
+
     events
         .chain(messages)
         .zip(first_sequence..)
@@ -143,14 +150,17 @@ pub(crate) fn from_row(service: Service, row: &outbox::Model) -> Result<Vec<Mess
     let first = u64::try_from(row.sequence).map_err(|e| corrupt(e.into()))?;
     let count = u64::try_from(row.count).map_err(|e| corrupt(e.into()))?;
     let first_version = u64::try_from(row.version.unwrap_or(0)).map_err(|e| corrupt(e.into()))?;
+
     let events: Vec<StoredEvent<'_>> = match &row.events {
         Some(json) => serde_json::from_str(json).map_err(|e| corrupt(e.into()))?,
         None => Vec::new(),
     };
+
     let messages: Vec<StoredMessage<'_>> = match &row.messages {
         Some(json) => serde_json::from_str(json).map_err(|e| corrupt(e.into()))?,
         None => Vec::new(),
     };
+
     let template = Message {
         source: ShardId::new(service, shard),
         sequence: 0,
@@ -164,6 +174,7 @@ pub(crate) fn from_row(service: Service, row: &outbox::Model) -> Result<Vec<Mess
         time: Timestamp::from_micros(row.time),
         body: Arc::from(RawValue::NULL.to_owned()),
     };
+
     let events =
         events
             .into_iter()
@@ -179,6 +190,7 @@ pub(crate) fn from_row(service: Service, row: &outbox::Model) -> Result<Vec<Mess
             });
     // The row was written with `count` messages, of which the commands and replies are the last.
     let first_message = (first + count).saturating_sub(u64::try_from(messages.len()).unwrap_or(0));
+
     let messages = messages
         .into_iter()
         .zip(first_message..)
@@ -191,5 +203,6 @@ pub(crate) fn from_row(service: Service, row: &outbox::Model) -> Result<Vec<Mess
             body: Arc::from(message.data.to_owned()),
             ..template.clone()
         });
+
     Ok(events.chain(messages).collect())
 }

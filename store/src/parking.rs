@@ -84,12 +84,14 @@ pub fn to_row(parked: &Parked, shard: ShardId) -> parked::Model {
 
 fn from_row(service: Service, row: parked::Model) -> Result<Parked, StoreError> {
     let id = row.message_id;
+
     let what = || format!("parked message {id}");
     let corrupt = |e: std::num::TryFromIntError| StoreError::Corrupt {
         what: what(),
         source: Box::new(e),
     };
     let shard = ShardId::new(service, u16::try_from(row.shard).map_err(corrupt)?);
+
     let source = ShardId::new(
         mapping::named(
             Service::from_name(&row.source_service),
@@ -98,10 +100,12 @@ fn from_row(service: Service, row: parked::Model) -> Result<Parked, StoreError> 
         )?,
         u16::try_from(row.source_shard).map_err(corrupt)?,
     );
+
     let body = RawValue::from_string(row.body).map_err(|e| StoreError::Corrupt {
         what: what(),
         source: Box::new(e),
     })?;
+
     Ok(Parked {
         message: Message {
             source,
@@ -181,6 +185,7 @@ pub async fn list_quarantined(
 ) -> Result<Vec<Parked>, StoreError> {
     let mut query =
         parked::Entity::find().filter(parked::Column::State.eq(ParkedState::Quarantined.name()));
+
     if let Some((time, id)) = after {
         let later = parked::Column::ParkedAt
             .gt(time.micros())
@@ -189,6 +194,7 @@ pub async fn list_quarantined(
                 .and(parked::Column::MessageId.gt(id)));
         query = query.filter(later);
     }
+
     let rows = query
         .order_by_asc(parked::Column::ParkedAt)
         .order_by_asc(parked::Column::MessageId)
@@ -196,6 +202,7 @@ pub async fn list_quarantined(
         .all(&database.read)
         .await
         .map_err(|e| database.failed(e))?;
+
     rows.into_iter()
         .map(|row| from_row(database.service, row))
         .collect()

@@ -106,11 +106,14 @@ fn describe<M: Journaled>(name: &'static str) -> Table {
     let all: Vec<_> = <M::Entity as EntityTrait>::Column::iter()
         .map(|column| column.as_str())
         .collect();
+
     let set: Vec<_> = changing::<M>()
         .map(|column| format!("{} = ?", column.as_str()))
         .collect();
+
     let key = key_column::<M>().map_or("", |column| column.as_str());
     let marks = vec!["?"; all.len()].join(", ");
+
     Table {
         name,
         insert: format!("INSERT INTO {name} ({}) VALUES ({marks})", all.join(", ")),

@@ -24,10 +24,12 @@ pub struct StoredSaga {
 /// When the steps have no JSON form, which cannot happen.
 pub fn to_row(stored: &StoredSaga, shard: ShardId) -> Result<saga::Model, StoreError> {
     let saga = &stored.saga;
+
     let steps = serde_json::to_string(&saga.steps).map_err(|e| StoreError::Corrupt {
         what: format!("saga {}", saga.id),
         source: Box::new(e),
     })?;
+
     Ok(saga::Model {
         saga_id: saga.id.0,
         kind: saga.kind.name().to_owned(),
@@ -59,14 +61,17 @@ pub fn to_row(stored: &StoredSaga, shard: ShardId) -> Result<saga::Model, StoreE
 pub fn from_row(row: saga::Model) -> Result<StoredSaga, StoreError> {
     let id = row.saga_id;
     let what = || format!("saga {id}");
+
     let reason = row.reason.as_deref();
     let reason = reason
         .map(|name| mapping::named(RejectionReason::from_name(name), name, what))
         .transpose()?;
+
     let steps = serde_json::from_str(&row.steps).map_err(|e| StoreError::Corrupt {
         what: what(),
         source: Box::new(e),
     })?;
+
     Ok(StoredSaga {
         saga: Saga {
             id: SagaId(row.saga_id),
@@ -101,6 +106,7 @@ pub async fn load(
     ids: &[SagaId],
 ) -> Result<HashMap<SagaId, StoredSaga>, StoreError> {
     let mut found = HashMap::with_capacity(ids.len());
+
     for ids in ids.chunks(mapping::IDS_PER_QUERY) {
         let rows = saga::Entity::find()
             .filter(saga::Column::SagaId.is_in(ids.iter().map(|id| id.0)))
@@ -111,6 +117,7 @@ pub async fn load(
             found.insert(SagaId(row.saga_id), from_row(row)?);
         }
     }
+
     Ok(found)
 }
 

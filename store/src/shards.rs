@@ -47,7 +47,9 @@ pub async fn positions(
         .all(&database.read)
         .await
         .map_err(|e| database.failed(e))?;
+
     let what = || format!("inbox of shard {shard}");
+
     rows.into_iter()
         .map(|row| {
             let service = mapping::named(

@@ -40,6 +40,7 @@ pub async fn all_sagas_end(api: &Api) {
         Some(())
     })
     .await;
+
     let stuck = api.get("/sagas").query("state", "STUCK").await.is(200);
     assert!(stuck.items("sagas").is_empty(), "{}", stuck.text);
 }
@@ -60,6 +61,7 @@ pub async fn balance(api: &Api, customers: &[String]) -> BTreeMap<String, Vec<Va
     all_sagas_end(api).await;
     views_are_level(api).await;
     let mut books = BTreeMap::new();
+
     for customer in customers {
         let path = format!("/customers/{customer}/orders");
         let orders = eventually(
@@ -79,6 +81,7 @@ pub async fn balance(api: &Api, customers: &[String]) -> BTreeMap<String, Vec<Va
         .await;
         books.insert(customer.clone(), orders);
     }
+
     books
 }
 

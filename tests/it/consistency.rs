@@ -330,6 +330,7 @@ async fn read_back(api: Api, checks: usize) -> Vec<String> {
     let name = format!("Reader{}", uuid::Uuid::now_v7().simple());
     let customer = api.create_customer(&name, "100000.00").await;
     let (mut stale, mut placed) = (Vec::new(), Vec::new());
+
     for check in 0..checks {
         let order = api.new_order(&customer.id, "1.00").wait(30).await.is(201);
         let (id, token) = (order.str("orderId").to_owned(), order.token());
@@ -370,6 +371,7 @@ async fn read_back(api: Api, checks: usize) -> Vec<String> {
             stale.push(format!("{}: {} {}", read.call, read.status, read.text));
         }
     }
+
     stale
 }
 

@@ -12,6 +12,7 @@ static NODE: Shared<Node> = Shared::new();
 async fn an_invalid_customer_is_refused_naming_the_field() {
     let node = NODE.get(Node::start).await;
     let api = node.api();
+
     let limit = || json!({"amount": "15.00"});
     let cases = [
         ("name", json!({"creditLimit": limit()})),
@@ -55,6 +56,7 @@ async fn an_invalid_customer_is_refused_naming_the_field() {
             json!({"name": "Ada", "creditLimit": {"amount": "99999999999999999999999"}}),
         ),
     ];
+
     for (field, body) in cases {
         api.post("/customers").json(body).await.is_invalid(field);
     }
@@ -64,6 +66,7 @@ async fn an_invalid_customer_is_refused_naming_the_field() {
 async fn an_invalid_order_is_refused_naming_the_field() {
     let node = NODE.get(Node::start).await;
     let api = node.api();
+
     let customer = api.create_customer("Ada Park", "500.00").await.id;
     let order = |change: Value| {
         let mut order = json!({"customerId": customer, "orderTotal": {"amount": "1.00"}});
@@ -72,6 +75,7 @@ async fn an_invalid_order_is_refused_naming_the_field() {
         }
         order
     };
+
     let cases = [
         ("customerId", json!({"orderTotal": {"amount": "1.00"}})),
         ("customerId", order(json!({"customerId": "not-a-uuid"}))),
@@ -94,6 +98,7 @@ async fn an_invalid_order_is_refused_naming_the_field() {
             json!({"customerId": customer, "lines": [line(json!({}))], "note": "x".repeat(2001)}),
         ),
     ];
+
     for (field, body) in cases {
         api.post("/orders").json(body).await.is_invalid(field);
     }
@@ -104,6 +109,7 @@ async fn an_invalid_line_is_refused_naming_the_field() {
     let node = NODE.get(Node::start).await;
     let api = node.api();
     let customer = api.create_customer("Ada Park", "500.00").await.id;
+
     let cases = [
         ("lines", json!([])),
         ("lines", json!(vec![line(json!({})); 501])),
@@ -121,6 +127,7 @@ async fn an_invalid_line_is_refused_naming_the_field() {
             json!([line(json!({"unitPrice": {"amount": "0.001"}}))]),
         ),
     ];
+
     for (field, lines) in cases {
         api.post("/orders")
             .json(json!({"customerId": customer, "lines": lines}))
@@ -148,6 +155,7 @@ async fn an_unknown_field_is_refused() {
     let node = NODE.get(Node::start).await;
     let api = node.api();
     let customer = api.create_customer("Ada Park", "500.00").await.id;
+
     let cases = [
         (
             "/customers",
@@ -166,6 +174,7 @@ async fn an_unknown_field_is_refused() {
             json!({"customerId": customer, "lines": [line(json!({"weight": 3}))]}),
         ),
     ];
+
     for (path, body) in cases {
         api.post(path).json(body).await.is_problem(400);
     }

@@ -168,17 +168,22 @@ async fn load_until_killed(node: &mut Node, customers: &[String], round: usize) 
             .await
         })
     });
+
     let callers: Vec<_> = callers.collect();
     // not at the same point of the work in every round
     let enough = 20 + round * 37 % 100;
+
     tests::eventually("the load is under way", async || {
         (load.answered.load(Ordering::Relaxed) >= enough).then_some(())
     })
     .await;
+
     node.kill();
+
     for caller in callers {
         caller.await.expect("no caller panicked");
     }
+
     load.attempts()
 }
 
@@ -190,17 +195,20 @@ async fn send(api: &Api, load: &Load, customers: &[String], name: &str, offset: 
             customer: customers[(offset + number) % customers.len()].clone(),
             total: TOTALS[number % TOTALS.len()],
         };
+
         let attempt = Attempt {
             key: format!("{name}-order{number}"),
             intent,
             answer: None,
         };
         let call = attempt.call(api);
+
         let cancels = number % 7 == 0;
         let Some(answer) = tried(load, attempt, if cancels { call.wait(10) } else { call }).await
         else {
             return;
         };
+
         if cancels && answer.json["state"] == "APPROVED" {
             let intent = Intent::Cancel {
                 order: answer.str("orderId").to_owned(),

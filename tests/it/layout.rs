@@ -90,11 +90,13 @@ fn workspace() -> Vec<Package> {
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
         .output()
         .expect("cargo runs");
+
     assert!(
         output.status.success(),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
     metadata["packages"]
         .as_array()
@@ -110,7 +112,9 @@ fn violations(packages: &[Package]) -> Vec<String> {
         .iter()
         .map(|package| package.name.as_str())
         .collect();
+
     let mut found = Vec::new();
+
     for package in packages {
         let Some((_, allowed)) = MAY_DEPEND_ON.iter().find(|(name, _)| *name == package.name)
         else {
@@ -127,6 +131,7 @@ fn violations(packages: &[Package]) -> Vec<String> {
         let against = against.filter(|name| !allowed.contains(&name.as_str()));
         found.extend(against.map(|name| format!("{} may not depend on {name}", package.name)));
     }
+
     found
 }
 
@@ -161,6 +166,7 @@ fn a_dependency_against_the_direction_is_named() {
         dependencies: dependencies.iter().map(|name| (*name).to_owned()).collect(),
         normal: BTreeSet::new(),
     };
+
     let packages = [
         package("domain", &["store", "serde"]),
         package("store", &["domain"]),
@@ -168,6 +174,7 @@ fn a_dependency_against_the_direction_is_named() {
         package("projections", &[]),
         package("utils", &[]),
     ];
+
     assert_eq!(
         violations(&packages),
         [
@@ -202,6 +209,7 @@ fn the_image_is_built_with_the_toolchain_of_the_workspace() {
 fn users_get_the_servers_that_the_tests_run_on() {
     let tested = file(".ci/services/services");
     let compose = file("compose.yml");
+
     for image in [
         "image: mongo:",
         "image: docker.elastic.co/elasticsearch/elasticsearch:",

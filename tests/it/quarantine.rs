@@ -40,6 +40,7 @@ pub fn id_of(entry: &Value) -> String {
 pub async fn replay_until_empty(api: &Api) {
     eventually("nothing is left in quarantine", async || {
         let entries = entries(api).await;
+
         for entry in &entries {
             let answer = api
                 .post(&format!("/quarantine/{}/replay", id_of(entry)))
@@ -52,6 +53,7 @@ pub async fn replay_until_empty(api: &Api) {
                 answer.text
             );
         }
+
         entries.is_empty().then_some(())
     })
     .await;

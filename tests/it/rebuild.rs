@@ -47,9 +47,11 @@ async fn answers(api: &Api, name: &str, generation: u64) {
 /// Writes, and reads what was written with its token, from both views, until it is told to stop.
 async fn writes_and_reads(api: Api, stop: Arc<AtomicBool>, read: Arc<AtomicU64>) {
     let customer = api.new_customer("Grace Hill", "1000000").await.is(201);
+
     let id = customer.str("customerId").to_owned();
     // What it has seen by reading, too: each read shows at least what the last one has shown.
     let (mut seen, mut before) = (0, customer.token());
+
     while !stop.load(Ordering::Relaxed) {
         let order = api.new_order(&id, "1.00").await.is(201);
         let token = format!("{before},{}", order.token());
@@ -78,10 +80,12 @@ async fn views_rebuilt_under_load_from_history_and_from_entities_never_show_less
     let node = Node::start().await;
     let api = node.api();
     trade(&api, 300).await;
+
     let (stop, read) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicU64::new(0)),
     );
+
     let callers: Vec<_> = (0..4)
         .map(|_| {
             tokio::spawn(writes_and_reads(
@@ -91,6 +95,7 @@ async fn views_rebuilt_under_load_from_history_and_from_entities_never_show_less
             ))
         })
         .collect();
+
     for (generation, from) in [(2, "history"), (3, "entities")] {
         for name in ["documents", "search"] {
             let begun = api
@@ -107,15 +112,19 @@ async fn views_rebuilt_under_load_from_history_and_from_entities_never_show_less
             answers(&api, name, generation).await;
         }
     }
+
     let before = read.load(Ordering::Relaxed);
     eventually_within(BUILT, "reads go on", async || {
         (read.load(Ordering::Relaxed) > before).then_some(())
     })
     .await;
+
     stop.store(true, Ordering::Relaxed);
+
     for caller in callers {
         caller.await.expect("no read was wrong");
     }
+
     views_are_level(&api).await;
     node.cli().run(&["verify"]).await.succeeded();
 }
@@ -125,6 +134,7 @@ async fn a_rebuild_goes_on_after_a_kill_and_is_as_good() {
     for from in ["history", "entities"] {
         let mut node = Node::start().await;
         let orders = trade(&node.api(), 200).await;
+
         for name in ["documents", "search"] {
             node.api()
                 .post(&format!("/views/{name}/rebuild"))
@@ -132,16 +142,21 @@ async fn a_rebuild_goes_on_after_a_kill_and_is_as_good() {
                 .await
                 .is(202);
         }
+
         node.kill();
+
         node.restart().await;
         let api = node.api();
         for name in ["documents", "search"] {
             answers(&api, name, 2).await;
         }
+
         views_are_level(&api).await;
+
         for order in orders.iter().step_by(20) {
             api.order(order).await.is(200);
         }
+
         node.cli().run(&["verify"]).await.succeeded();
     }
 }
@@ -154,14 +169,17 @@ async fn one_command_goes_back_as_long_as_the_earlier_generation_is_kept() {
     api.post("/views/documents/revert").await.is_problem(409);
     let url = ["--url", node.url()];
     let rebuild = [&["views", "rebuild", "documents", "--wait"], &url[..]].concat();
+
     let rebuilt = node.cli().run(&rebuild).await.succeeded();
     assert!(
         rebuilt.stdout.contains("generation 2 of documents answers"),
         "{}",
         rebuilt.stdout
     );
+
     assert_eq!(view(&api, "documents").await["kept"], 1);
     let written = trade(&api, 1).await;
+
     let back = node
         .cli()
         .run(&[&["views", "revert", "documents"], &url[..]].concat())
@@ -169,16 +187,19 @@ async fn one_command_goes_back_as_long_as_the_earlier_generation_is_kept() {
         .succeeded();
     assert!(back.stdout.contains("generation 1"), "{}", back.stdout);
     answers(&api, "documents", 1).await;
+
     eventually_within(BUILT, "what was written since is there", async || {
         (api.order(&written[0]).await.status == 200).then_some(())
     })
     .await;
+
     eventually_within(BUILT, "the other one is let go of", async || {
         view(&api, "documents").await["kept"]
             .is_null()
             .then_some(())
     })
     .await;
+
     api.post("/views/documents/revert").await.is_problem(409);
 }
 
@@ -187,14 +208,18 @@ async fn what_cannot_be_done_to_a_view_is_refused_in_words() {
     let node = Node::start().await;
     let api = node.api();
     api.post("/views/nothing/rebuild").await.is_problem(404);
+
     api.post("/views/documents/rebuild")
         .query("from", "memory")
         .await
         .is_invalid("from");
+
     api.post("/views/documents/heal/7").await.is_invalid("id");
+
     api.post("/views/documents/heal/0190a5c8-7e2b-7c3d-8f4e-123456789abc")
         .await
         .is_problem(404);
+
     let outcome = node
         .cli()
         .run(&["views", "rebuild", "nothing", "--wait", "--url", node.url()])
@@ -207,6 +232,7 @@ async fn an_entity_is_healed_in_each_view_by_its_history() {
     let node = Node::start().await;
     let api = node.api();
     let order = trade(&api, 1).await.remove(0);
+
     for name in ["documents", "search"] {
         let healed = node
             .cli()
@@ -215,6 +241,7 @@ async fn an_entity_is_healed_in_each_view_by_its_history() {
             .succeeded();
         assert!(healed.stdout.contains("is healed"), "{}", healed.stdout);
     }
+
     views_are_level(&api).await;
     node.cli().run(&["verify"]).await.succeeded();
 }
@@ -222,6 +249,7 @@ async fn an_entity_is_healed_in_each_view_by_its_history() {
 #[tokio::test]
 async fn a_view_whose_store_is_down_at_the_start_does_not_keep_commands_from_being_taken() {
     let mut node = Node::start_on(ViewStores::Embedded, &[]).await;
+
     trade(&node.api(), 3).await;
     node.terminate().await;
     let catalog = node.folder().join("data/search.json");

@@ -103,6 +103,7 @@ async fn the_users_text_is_never_syntax() {
 #[tokio::test]
 async fn no_text_is_an_error() {
     let shop = SHOP.get(Shop::open).await;
+
     let texts = [
         "\"",
         "\"unclosed",
@@ -160,6 +161,7 @@ async fn no_text_is_an_error() {
         "{{7*7}}",
         "<script>",
     ];
+
     for text in texts {
         let answer = shop.search(&[("text", text)]).await;
         assert!(answer.json["total"].is_u64(), "{text:?}: {}", answer.text);

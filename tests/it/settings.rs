@@ -58,16 +58,19 @@ async fn values_of_the_wrong_kind_stop_the_start() {
         "shards",
         &["many"],
     );
+
     names(
         refused("COUNTERFOIL_LISTEN", "nowhere").await.only_line(),
         "listen",
         &["nowhere"],
     );
+
     names(
         refused("COUNTERFOIL_ROLES", "api,king").await.only_line(),
         "roles",
         &["king"],
     );
+
     names(
         refused("COUNTERFOIL_SERVICES", "customers,parcels")
             .await
@@ -75,6 +78,7 @@ async fn values_of_the_wrong_kind_stop_the_start() {
         "services",
         &["parcels"],
     );
+
     names(
         refused("COUNTERFOIL_DOCUMENTS_URL", "ftp://x")
             .await
@@ -82,6 +86,7 @@ async fn values_of_the_wrong_kind_stop_the_start() {
         "documents_url",
         &["ftp"],
     );
+
     names(
         refused("COUNTERFOIL_SEARCH_URL", "ftp://x")
             .await
@@ -89,6 +94,7 @@ async fn values_of_the_wrong_kind_stop_the_start() {
         "search_url",
         &["ftp"],
     );
+
     let database = refused("COUNTERFOIL_ORDERS_DATABASE_URL", "mysql://x").await;
     names(database.only_line(), "orders_database_url", &["mysql"]);
 }

@@ -64,6 +64,7 @@ async fn only_that_view_is_away(api: &Api, server: Server) {
     })
     .await;
     is_refused(&refused);
+
     eventually_within(
         NOTICED,
         "the node names the view that is away",
@@ -73,6 +74,7 @@ async fn only_that_view_is_away(api: &Api, server: Server) {
         },
     )
     .await;
+
     let views = api.get("/views").await.is(200);
     let view = views
         .items("views")
@@ -80,10 +82,12 @@ async fn only_that_view_is_away(api: &Api, server: Server) {
         .find(|view| view["name"] == view_on(server))
         .expect("the view is listed");
     assert_eq!(view["state"], "FAILED", "{view}");
+
     assert!(
         view["lag"].as_u64() > Some(0) && view["error"].is_string(),
         "{view}"
     );
+
     query(api, other(server)).await.is(200);
 }
 

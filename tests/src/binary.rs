@@ -20,6 +20,7 @@ pub(crate) fn counterfoil() -> &'static Path {
 
 fn build() -> PathBuf {
     let (target_folder, profile) = own_target();
+
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args([
@@ -39,11 +40,13 @@ fn build() -> PathBuf {
         .stderr(Stdio::inherit())
         .output()
         .expect("cargo runs");
+
     assert!(
         output.status.success(),
         "cargo could not build counterfoil: {}",
         output.status
     );
+
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
@@ -60,10 +63,12 @@ fn own_target() -> (PathBuf, String) {
         .ancestors()
         .nth(2)
         .expect("the test binary lies in deps/");
+
     let folder_name = profile_folder
         .file_name()
         .and_then(|name| name.to_str())
         .expect("a profile folder");
+
     let target_folder = profile_folder
         .parent()
         .expect("a target folder")

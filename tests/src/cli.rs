@@ -62,10 +62,12 @@ impl Cli {
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .kill_on_drop(true);
+
         let output = tokio::time::timeout(bound, command.output()).await;
         let output = output
             .unwrap_or_else(|_| panic!("counterfoil {args:?} did not end"))
             .expect("counterfoil runs");
+
         Outcome {
             args: args.join(" "),
             code: output.status.code(),
@@ -110,6 +112,7 @@ impl Outcome {
             .lines()
             .filter(|line| !line.trim().is_empty())
             .collect();
+
         assert_eq!(
             lines.len(),
             1,
@@ -117,6 +120,7 @@ impl Outcome {
             self.args,
             self.stderr
         );
+
         lines[0]
     }
 

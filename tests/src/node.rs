@@ -54,8 +54,10 @@ impl Node {
             .acquire()
             .await
             .expect("the semaphore is never closed");
+
         let folder = tempfile::tempdir().expect("a temporary folder");
         let tenancy = Tenancy::of(stores);
+
         let mut node = Self {
             process: None,
             url: String::new(),
@@ -65,12 +67,14 @@ impl Node {
             _slot: slot,
         };
         node.restart_with(env).await;
+
         node
     }
 
     /// Starts the node again on the same data, after [`Node::kill`] or [`Node::terminate`].
     pub async fn restart(&mut self) {
         assert!(self.process.is_none(), "the node is still running");
+
         for _ in 0..PORT_ATTEMPTS {
             let port = free_port();
             self.url = format!("http://127.0.0.1:{port}");
@@ -79,6 +83,7 @@ impl Node {
                 return;
             }
         }
+
         panic!(
             "no free port in {PORT_ATTEMPTS} attempts: {}",
             self.log_tail()
@@ -182,6 +187,7 @@ impl Node {
     /// Waits for `/health/ready`; false when the port was taken by somebody else.
     async fn becomes_ready(&mut self) -> bool {
         let api = self.api();
+
         let ready = eventually_within(READY_BOUND, "the node is ready", async || {
             if self.ended().is_some() {
                 return Some(false);
@@ -191,15 +197,19 @@ impl Node {
                 .is_ok_and(|answer| answer.status == 200)
                 .then_some(true)
         });
+
         if ready.await {
             return true;
         }
+
         self.process = None;
+
         let log = self.log_tail();
         assert!(
             log.to_lowercase().contains("in use"),
             "the node ended before it was ready: {log}"
         );
+
         false
     }
 

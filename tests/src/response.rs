@@ -96,12 +96,14 @@ impl Response {
     #[track_caller]
     pub fn is_problem(&self, status: u16) {
         assert_eq!(self.status, status, "{}: {}", self.call, self.text);
+
         let content_type = self.header("content-type");
         assert!(
             content_type.starts_with("application/problem+json"),
             "{}: {content_type}",
             self.call
         );
+
         for field in ["type", "title", "detail"] {
             assert!(
                 self.json[field].is_string(),
@@ -110,6 +112,7 @@ impl Response {
                 self.text
             );
         }
+
         assert_eq!(self.json["status"], status, "{}: {}", self.call, self.text);
     }
 
@@ -118,10 +121,12 @@ impl Response {
     #[track_caller]
     pub fn is_invalid(&self, field: &str) {
         self.is_problem(400);
+
         let errors = self.json["errors"]
             .as_array()
             .map(Vec::as_slice)
             .unwrap_or_default();
+
         for error in errors {
             assert!(
                 error["field"].is_string() && error["message"].is_string(),
@@ -130,14 +135,17 @@ impl Response {
                 self.text
             );
         }
+
         let in_errors = errors.iter().any(|error| {
             error["field"]
                 .as_str()
                 .is_some_and(|name| name.contains(field))
         });
+
         let in_detail = self.json["detail"]
             .as_str()
             .is_some_and(|detail| detail.contains(field));
+
         assert!(
             in_errors || in_detail,
             "{}: `{field}` is not named in {}",

@@ -49,10 +49,12 @@ impl OwnServers {
         // these, too
         let parent = std::env::var_os("COUNTERFOIL_SERVICES_DIR")
             .map_or_else(std::env::temp_dir, PathBuf::from);
+
         let folder = tempfile::Builder::new()
             .prefix("own-")
             .tempdir_in(parent)
             .expect("a temporary folder");
+
         let servers = Self {
             folder,
             mongodb_port: free_port(),
@@ -61,6 +63,7 @@ impl OwnServers {
         };
         servers.up(Server::MongoDb).await;
         servers.up(Server::Elasticsearch).await;
+
         servers
     }
 
@@ -95,13 +98,16 @@ impl OwnServers {
         let mut command = tokio::process::Command::from(self.script(&[action, server.name()]));
         // its servers live on, and would hold a pipe open
         let log = self.folder.path().join("script.log");
+
         let log = std::fs::File::create(&log).expect("a log file");
+
         let ended = command
             .stdout(Stdio::null())
             .stderr(log)
             .status()
             .await
             .expect("the script runs");
+
         assert!(
             ended.success(),
             "services {action} {server:?}: {ended}: {}",
@@ -135,6 +141,7 @@ impl Drop for OwnServers {
                 Server::Elasticsearch.name(),
             ])
             .output();
+
         if !ended
             .as_ref()
             .is_ok_and(|Output { status, .. }| status.success())

@@ -80,6 +80,7 @@ impl Api {
         let mut items: Vec<Value> = Vec::new();
         let mut seen = HashSet::new();
         let mut cursor: Option<String> = None;
+
         loop {
             let mut call = self.get(path);
             for (name, value) in query {

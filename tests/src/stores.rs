@@ -130,6 +130,7 @@ async fn delete_indices(url: &str, namespace: &str) -> anyhow::Result<()> {
     let listed = client.get(format!(
         "{url}/_cat/indices/{namespace}*?format=json&h=index&expand_wildcards=all"
     ));
+
     let listed: Vec<Value> =
         serde_json::from_str(&listed.send().await?.error_for_status()?.text().await?)?;
     for index in listed.iter().filter_map(|row| row["index"].as_str()) {
@@ -139,6 +140,7 @@ async fn delete_indices(url: &str, namespace: &str) -> anyhow::Result<()> {
             .await?
             .error_for_status()?;
     }
+
     Ok(())
 }
 

@@ -52,7 +52,9 @@ impl Housekeeper {
                 .micros()
                 .saturating_sub(i64::try_from(self.retention.as_micros()).unwrap_or(i64::MAX)),
         );
+
         let received = self.received().await?;
+
         for (database, journal) in self.databases.iter().zip(&self.journals) {
             for number in 0..self.shards {
                 let source = ShardId::new(database.service, number);
@@ -62,12 +64,14 @@ impl Housekeeper {
                     .await?;
             }
         }
+
         Ok(())
     }
 
     /// Per source, the sequence up to which every message has been received by its shard.
     async fn received(&self) -> Result<HashMap<ShardId, u64>, StoreError> {
         let mut received: HashMap<ShardId, u64> = HashMap::new();
+
         for database in &self.databases {
             for number in 0..self.shards {
                 let receiver = ShardId::new(database.service, number);
@@ -81,6 +85,7 @@ impl Housekeeper {
                 }
             }
         }
+
         Ok(received)
     }
 }

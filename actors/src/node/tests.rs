@@ -24,6 +24,7 @@ struct Fixture {
 impl Fixture {
     async fn start(folder: TempDir, faults: &str) -> Self {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
+
         let mut databases = Vec::new();
         for service in Service::ALL {
             databases.push(
@@ -32,7 +33,9 @@ impl Fixture {
                     .unwrap(),
             );
         }
+
         let log = Arc::new(EmbeddedLog::new(databases.clone(), SHARDS, faults.clone()));
+
         let mut journals = Vec::new();
         for database in &databases {
             journals.push(
@@ -41,6 +44,7 @@ impl Fixture {
                     .unwrap(),
             );
         }
+
         let parts = NodeParts {
             databases,
             journals,
@@ -48,6 +52,7 @@ impl Fixture {
             clock: Clock::system(),
             faults,
         };
+
         let config = NodeConfig {
             name: "test".into(),
             shards: SHARDS,
@@ -57,6 +62,7 @@ impl Fixture {
             retention: Duration::from_secs(3600),
         };
         let node = Node::start(&config, &parts);
+
         Fixture {
             folder,
             node,
@@ -129,17 +135,20 @@ fn an_order_within_the_limit_is_approved_and_one_beyond_it_rejected() {
         let customer = shop.customer(1500).await;
         let order = shop.order(customer, 1234).await;
         assert_eq!((order.state, order.version), (OrderState::Approved, 2));
+
         assert_eq!(order.seen.len(), 2);
         let order = shop.order(customer, 12340).await;
         assert_eq!(
             order.rejection_reason,
             Some(RejectionReason::InsufficientCredit)
         );
+
         let nobody = domain::CustomerId(Uuid::now_v7());
         assert_eq!(
             shop.order(nobody, 1).await.rejection_reason,
             Some(RejectionReason::UnknownCustomer)
         );
+
         assert_eq!(shop.reserved(customer).await, 1234);
         shop.stop().await;
     });
@@ -151,26 +160,32 @@ fn a_cancelled_order_gives_its_credit_back_and_a_shipped_one_cannot_be_cancelled
         let shop = Fixture::start(folder(), "").await;
         let customer = shop.customer(1500).await;
         let order = shop.order(customer, 1000).await.order_id;
+
         let gateway = shop.node.gateway();
         let cancelled = gateway
             .cancel_order(order, None, Some(Duration::from_secs(20)))
             .await
             .unwrap();
+
         assert_eq!(
             (cancelled.state, cancelled.version),
             (OrderState::Cancelled, 4)
         );
+
         assert_eq!(shop.reserved(customer).await, 0);
+
         let shipped = shop.order(customer, 1000).await.order_id;
         assert_eq!(
             gateway.ship_order(shipped, None).await.unwrap().state,
             OrderState::Shipped
         );
+
         let refused = gateway.cancel_order(shipped, None, None).await;
         assert!(
             matches!(refused, Err(CommandError::Conflict(_))),
             "{refused:?}"
         );
+
         shop.stop().await;
     });
 }
@@ -179,19 +194,24 @@ fn a_cancelled_order_gives_its_credit_back_and_a_shipped_one_cannot_be_cancelled
 fn credit_adds_up_under(faults: &str) {
     run(async {
         let shop = Fixture::start(folder(), faults).await;
+
         let mut customers = Vec::new();
         for _ in 0..3 {
             customers.push(shop.customer(5000).await);
         }
+
         let orders = (0..150).map(|n| shop.order(customers[n % 3], 250));
         let answers = join_all(orders).await;
+
         for customer in &customers {
             assert_eq!(shop.reserved(*customer).await, 5000);
         }
+
         let approved = answers
             .iter()
             .filter(|answer| answer.state == OrderState::Approved)
             .count();
+
         let rejected = answers
             .iter()
             .filter(|answer| answer.state == OrderState::Rejected)
@@ -236,21 +256,25 @@ fn a_repeat_under_the_same_key_finds_the_same_order_also_after_a_restart() {
                 fingerprint: domain::ids::Fingerprint::of(value),
             })
         };
+
         let shop = Fixture::start(folder(), "").await;
         let customer = shop.customer(1500).await;
         let first = shop.try_order(customer, 1000, binding(b"a")).await.unwrap();
         let shop = Fixture::start(shop.stop().await, "").await;
+
         let again = shop.try_order(customer, 1000, binding(b"a")).await.unwrap();
         assert_eq!(
             (again.order_id, again.saga_id, again.version),
             (first.order_id, first.saga_id, 2)
         );
+
         assert_eq!(
             shop.try_order(customer, 1000, binding(b"b"))
                 .await
                 .unwrap_err(),
             CommandError::KeyReused
         );
+
         assert_eq!(shop.reserved(customer).await, 1000);
         shop.stop().await;
     });
@@ -261,10 +285,12 @@ fn a_message_that_always_fails_is_quarantined_and_stops_one_customer_only() {
     run(async {
         let shop = Fixture::start(folder(), "panic-customer=Ada Park").await;
         let poisoned = shop.customer(1500).await;
+
         let request = NewCustomer {
             name: "Bob".into(),
             credit_limit: Money::from_cents(1500),
         };
+
         let healthy = shop
             .node
             .gateway()
@@ -272,18 +298,23 @@ fn a_message_that_always_fails_is_quarantined_and_stops_one_customer_only() {
             .await
             .unwrap()
             .customer_id;
+
         let gateway = shop.node.gateway();
+
         let new = |customer| NewOrder {
             customer_id: customer,
             total: Money::from_cents(100),
             lines: vec![],
             note: None,
         };
+
         let stuck = gateway
             .create_order(new(poisoned), None, None)
             .await
             .unwrap();
+
         assert_eq!(shop.order(healthy, 100).await.state, OrderState::Approved);
+
         let customers = shop.parts.databases[0].clone();
         let quarantined = loop {
             let parked = store::parking::list_quarantined(&customers, None, 10)
@@ -294,16 +325,20 @@ fn a_message_that_always_fails_is_quarantined_and_stops_one_customer_only() {
             }
             tokio::task::yield_now().await;
         };
+
         let folder = shop.stop().await;
         let shop = Fixture::start(folder, "").await;
+
         let id = quarantined.message.id();
         while shop.node.gateway().replay_quarantined(id).await.is_err() {
             tokio::task::yield_now().await;
         }
+
         let gateway = shop.node.gateway();
         while gateway.ship_order(stuck.order_id, None).await.is_err() {
             tokio::task::yield_now().await;
         }
+
         assert_eq!(shop.reserved(poisoned).await, 100);
         shop.stop().await;
     });

@@ -38,6 +38,7 @@ pub(super) fn of_begun_saga(order: &Order, saga: &Saga) -> OrderAnswer {
 /// The order after its saga, with every entity that the saga has changed.
 pub(super) fn of_ended_saga(order: &Order, saga: &Saga) -> OrderAnswer {
     let mut seen = vec![seen_order(order)];
+
     if let Some(version) = saga.customer_version {
         seen.push(Seen {
             service: Service::Customers,
@@ -45,6 +46,7 @@ pub(super) fn of_ended_saga(order: &Order, saga: &Saga) -> OrderAnswer {
             version,
         });
     }
+
     OrderAnswer {
         saga_id: Some(saga.id),
         saga_ended: true,

@@ -23,6 +23,7 @@ impl OrdersLogic {
         match &request.command {
             Command::CreateOrder { id, request: new } => {
                 let created_by = binding.map(|binding| binding.fingerprint);
+
                 let (id, ask) = (
                     *id,
                     Ask::Create {
@@ -87,7 +88,9 @@ impl OrdersLogic {
         let Some(order) = told.order else {
             return Ok(Step::refusing(CommandError::NotFound("order"), id.0));
         };
+
         let begun_at = |version| SagaId::derive(SagaKind::CancelOrder.name(), id, version);
+
         match told.outcome {
             Outcome::Changed(change) => self.begin(SagaKind::CancelOrder, order, *change, turn),
             Outcome::Repeated { saga: Some(saga) } => self.joined(&order, saga, true, turn).await,
@@ -119,6 +122,7 @@ impl OrdersLogic {
         turn: Turn,
     ) -> Result<Step, StepError> {
         let now = turn.now.max(order.updated_at);
+
         let (saga, effects) = Saga::begin(kind, &order, &self.around.policy, now);
         let stored = StoredSaga {
             saga,
@@ -127,6 +131,7 @@ impl OrdersLogic {
         let row = sagas::to_row(&stored, self.around.shard)?.insert();
         let saga = stored.saga.clone();
         self.start_saga(stored);
+
         let mut step = Step::answering(
             Answer::Order(answers::of_begun_saga(&order, &saga)),
             order.id.0,
@@ -134,12 +139,14 @@ impl OrdersLogic {
         step.correlation_id = saga.id.0;
         step.touched.push(saga.id.0);
         progress::add_change(&mut step, change, Some(&order))?;
+
         let told = saga::Told {
             outcome: saga::Outcome::Changed(row),
             effects,
             saga,
         };
         self.add_progress(&mut step, told, Some(order))?;
+
         Ok(step)
     }
 
@@ -160,6 +167,7 @@ impl OrdersLogic {
                 .remove(&saga)
                 .map(|stored| stored.saga)
         };
+
         let shown =
             shown.ok_or_else(|| StepError::Impossible(format!("there is no saga {saga}")))?;
         let answer = if shown.state.has_ended() {
@@ -167,6 +175,7 @@ impl OrdersLogic {
         } else {
             answers::of_begun_saga(order, &shown)
         };
+
         Ok(Step::answering(
             Answer::Order(OrderAnswer { repeated, ..answer }),
             order.id.0,
@@ -183,7 +192,9 @@ impl OrdersLogic {
         if !self.sagas.contains(id) {
             return Ok(Step::refusing(CommandError::NotFound("saga"), id.0));
         }
+
         let told = self.ask_saga(id, ask, turn).await?;
+
         match told.outcome {
             saga::Outcome::NotPossible => {
                 let detail = format!("{not_possible}; it is {}", told.saga.state.name());
@@ -224,6 +235,7 @@ fn shipped(id: OrderId, told: Told) -> Result<Step, StepError> {
         return Ok(Step::refusing(CommandError::NotFound("order"), id.0));
     };
     let answer = Answer::Order(answers::without_saga(&order));
+
     match told.outcome {
         Outcome::Changed(change) => {
             let mut step = Step::answering(answer, id.0);

@@ -34,10 +34,12 @@ impl OrdersLogic {
         let id = told.saga.id;
         let mut order: Option<Order> = None;
         let mut change: Option<Box<Change>> = None;
+
         let local = told.effects.iter().find_map(|effect| match effect {
             Effect::Local(step) => Some(*step),
             Effect::Send(_) => None,
         });
+
         if let Some(local) = local {
             let answer = self.local_step(&told.saga, local, turn).await?;
             order = answer.order;
@@ -50,6 +52,7 @@ impl OrdersLogic {
                 }
             }
         }
+
         let mut step = Step {
             correlation_id: id.0,
             entity: told.saga.order_id.0,
@@ -57,10 +60,13 @@ impl OrdersLogic {
             touched: vec![id.0, told.saga.order_id.0],
             ..Step::default()
         };
+
         if let Some(change) = change {
             add_change(&mut step, *change, order.as_ref())?;
         }
+
         self.add_progress(&mut step, told, order)?;
+
         Ok(step)
     }
 
@@ -91,13 +97,17 @@ impl OrdersLogic {
         let Outcome::Changed(row) = told.outcome else {
             return Ok(());
         };
+
         step.rows.push(row);
+
         for effect in &told.effects {
             if let Effect::Send(command) = effect {
                 step.messages.push(self.command_of(&told.saga, command)?);
             }
         }
+
         step.timer = Some((told.saga.id, told.saga.wake_at));
+
         if told.saga.state.has_ended() {
             counter!(names::SAGAS_ENDED, "type" => told.saga.kind.name(), "state" => told.saga.state.name())
                 .increment(1);
@@ -105,6 +115,7 @@ impl OrdersLogic {
                 step.ended = Some((told.saga.id, answers::of_ended_saga(&order, &told.saga)));
             }
         }
+
         Ok(())
     }
 
@@ -116,7 +127,9 @@ impl OrdersLogic {
         let body = command
             .encode()
             .map_err(|e| StepError::Impossible(e.to_string()))?;
+
         let (name, type_version) = command.wire_name();
+
         Ok(OutgoingMessage {
             destination: customers::shard_of(saga.customer_id.0, self.around.shards),
             entity: saga.customer_id.0,
@@ -139,11 +152,14 @@ pub(super) fn add_change(
         .map_err(|e| StepError::Impossible(e.to_string()))?;
     step.events
         .push(OutgoingEvent::new(change.event.wire_name(), body));
+
     if let Some(order) = order {
         step.entity = order.id.0;
         step.first_version = order.version;
         step.time = order.updated_at;
     }
+
     step.rows.push(change.row);
+
     Ok(())
 }

@@ -26,6 +26,7 @@ impl<L: Logic> Shard<L> {
     ) -> Result<Vec<Arc<Message>>, StoreError> {
         let mut seen: HashMap<ShardId, u64> = HashMap::new();
         let mut next = Vec::with_capacity(arrived.len());
+
         for message in arrived {
             let stored = self.positions.get(&message.source).copied().unwrap_or(0);
             let position = *seen.entry(message.source).or_insert(stored);
@@ -46,6 +47,7 @@ impl<L: Logic> Shard<L> {
                 next.extend(lost);
             }
         }
+
         if check {
             for source in self.sources_fallen_behind(&seen) {
                 let stored = self.positions.get(&source).copied().unwrap_or(0);
@@ -54,6 +56,7 @@ impl<L: Logic> Shard<L> {
                 next.extend(self.read_after(source, position).await?);
             }
         }
+
         Ok(next)
     }
 
@@ -61,6 +64,7 @@ impl<L: Logic> Shard<L> {
     /// a silence was lost. What is newer than that may be on its way.
     fn sources_fallen_behind(&mut self, seen: &HashMap<ShardId, u64>) -> Vec<ShardId> {
         let mut behind = Vec::new();
+
         for source in self.parts.log.sources() {
             let stored = self.positions.get(&source).copied().unwrap_or(0);
             let position = seen.get(&source).copied().unwrap_or(stored);
@@ -73,6 +77,7 @@ impl<L: Logic> Shard<L> {
                 behind.push(source);
             }
         }
+
         behind
     }
 

@@ -21,10 +21,12 @@ impl<L: Logic> Shard<L> {
             .log
             .subscribe(Destination::Shard(parts.shard))
             .deliveries;
+
         let (return_to, returned) = mpsc::unbounded_channel();
         let service = parts.shard.service.name();
         let label = || [("service", service)];
         let number = parts.shard.number.to_string();
+
         let instruments = Instruments {
             applied: counter!(names::INBOX_APPLIED, &label()),
             duplicates: counter!(names::INBOX_DUPLICATES, &label()),
@@ -35,6 +37,7 @@ impl<L: Logic> Shard<L> {
             reloads: counter!(names::SHARD_RELOADS, &label()),
             live: gauge!(names::ACTORS_LIVE, "service" => service, "shard" => number),
         };
+
         Shard {
             parts,
             logic,
@@ -100,10 +103,12 @@ impl<L: Logic> Shard<L> {
         let state = shards::load(&self.parts.database, shard).await?;
         self.epoch = claim.epoch;
         self.next_sequence = claim.next_sequence;
+
         self.positions = state.positions;
         // What was on its way when the shard closed does not come by itself: the first check reads
         // it.
         let heads = self.parts.log.sources().into_iter();
+
         self.expected = heads
             .map(|source| {
                 (
@@ -112,13 +117,17 @@ impl<L: Logic> Shard<L> {
                 )
             })
             .collect();
+
         self.parked = ParkedMessages::new(state.parked);
         self.timers.clear();
         self.timer_of.clear();
+
         for (saga, wake_at) in state.timers {
             self.set_timer(saga, Some(wake_at));
         }
+
         tracing::debug!(shard = %shard, epoch = claim.epoch, "the shard is open");
+
         Ok(())
     }
 }

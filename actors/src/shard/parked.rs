@@ -55,6 +55,7 @@ impl ParkedMessages {
         now: Timestamp,
     ) -> Parked {
         let state = state_after(attempts);
+
         let parked = Parked {
             place: self.next_place,
             state,
@@ -65,11 +66,14 @@ impl ParkedMessages {
             version: 1,
             message,
         };
+
         self.next_place += 1;
+
         self.by_entity
             .entry(parked.message.entity)
             .or_default()
             .push_back(parked.clone());
+
         parked
     }
 
@@ -117,10 +121,12 @@ impl ParkedMessages {
         } else {
             first.attempts + 1
         };
+
         first.state = state_after(first.attempts);
         first.next_attempt_at = next_attempt(first.state, first.attempts, true, now);
         first.cause = Some(cause);
         first.version += 1;
+
         Some(first.clone())
     }
 
@@ -141,6 +147,7 @@ impl ParkedMessages {
     /// An operator drops a message.
     pub(super) fn discard(&mut self, id: MessageId) -> bool {
         let holds = |queue: &VecDeque<Parked>| queue.iter().any(|parked| parked.message.id() == id);
+
         let Some(entity) = self
             .by_entity
             .iter()
@@ -149,12 +156,14 @@ impl ParkedMessages {
         else {
             return false;
         };
+
         if let Some(queue) = self.by_entity.get_mut(&entity) {
             queue.retain(|parked| parked.message.id() != id);
             if queue.is_empty() {
                 self.by_entity.remove(&entity);
             }
         }
+
         true
     }
 }

@@ -39,9 +39,11 @@ impl<L: Logic> Shard<L> {
     pub(super) fn submit(&mut self, mut step: Step, extra_rows: Vec<RowChange>, cause: Cause) {
         self.ticket += 1;
         self.logic.took_part(&step, self.ticket);
+
         if let Some((saga, wake_at)) = step.timer {
             self.set_timer(saga, wake_at);
         }
+
         let ended = step.ended.take().and_then(|(saga, answer)| {
             let callers = self.waiting.remove(&saga)?;
             Some(Ended {
@@ -50,6 +52,7 @@ impl<L: Logic> Shard<L> {
                 callers,
             })
         });
+
         let position = match &cause {
             Cause::Message {
                 source, sequence, ..
@@ -59,9 +62,11 @@ impl<L: Logic> Shard<L> {
             }
             _ => None,
         };
+
         let mut rows = std::mem::take(&mut step.rows);
         rows.extend(extra_rows);
         let answer = step.answer.take();
+
         let unit = Unit {
             shard: self.parts.shard,
             epoch: self.epoch,
@@ -78,6 +83,7 @@ impl<L: Logic> Shard<L> {
         if step.events.is_empty() && step.messages.is_empty() {
             return None;
         }
+
         let outgoing = Outgoing {
             first_sequence: self.next_sequence,
             entity: step.entity,
@@ -88,6 +94,7 @@ impl<L: Logic> Shard<L> {
             messages: step.messages,
         };
         self.next_sequence += outgoing.count();
+
         Some(outgoing)
     }
 
@@ -95,6 +102,7 @@ impl<L: Logic> Shard<L> {
     pub(super) async fn settle(&mut self) {
         self.ticket += 1;
         let (settled, wait) = oneshot::channel();
+
         self.parts.journal.submit(Unit {
             shard: self.parts.shard,
             epoch: self.epoch,
@@ -146,6 +154,7 @@ fn completion(
             Fate::Culprit(error) => (error, true),
         };
         let closed = matches!(*error, StoreError::Closed { .. });
+
         let back = match cause {
             Cause::Request(request) if culprit => {
                 request.answer(Err(CommandError::Failed));
@@ -161,7 +170,9 @@ fn completion(
             }
             Cause::Message { .. } | Cause::Retry(_) | Cause::Timer => None,
         };
+
         let waiting = ended.map(|Ended { saga, callers, .. }| Returned::Waiting(saga, callers));
+
         for returned in back
             .into_iter()
             .chain(waiting)

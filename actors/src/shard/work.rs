@@ -26,37 +26,48 @@ impl<L: Logic> Shard<L> {
             timers,
             check,
         } = gathered;
+
         let messages = match self.next_messages(messages, check).await {
             Ok(messages) => messages,
             // They are read again: the position has not moved.
             Err(error) => return self.fail_turn(error, requests),
         };
+
         let durable_at_read = self.parts.journal.durable(self.parts.shard);
+
         for request in &requests {
             self.logic.want_for_request(request);
         }
+
         for message in &messages {
             self.logic
                 .want_for_message(message, !self.refusals.contains_key(&message.id()));
         }
+
         for message in &retries {
             self.logic.want_for_message(message, false);
         }
+
         for saga in &timers {
             self.logic.want_for_timer(*saga);
         }
+
         if let Err(error) = self.logic.load().await {
             return self.fail_turn(error, requests);
         }
+
         for message in messages {
             self.message(message, durable_at_read).await;
         }
+
         for message in retries {
             self.retry(message, durable_at_read).await;
         }
+
         for saga in timers {
             self.timer(saga, durable_at_read).await;
         }
+
         for request in requests {
             self.request(request, durable_at_read).await;
         }
@@ -74,12 +85,15 @@ impl<L: Logic> Shard<L> {
             source: message.source,
             sequence: message.sequence,
         };
+
         if self.broken.is_some() {
             return;
         }
+
         if self.parked.holds(message.entity) {
             return self.park(&message, 0, None, cause);
         }
+
         let refused = self.refusals.get(&message.id()).cloned();
         if let Some((refusals, reason)) =
             refused.filter(|(refusals, _)| *refusals >= ATTEMPTS_AT_ONCE)
@@ -87,6 +101,7 @@ impl<L: Logic> Shard<L> {
             self.refusals.remove(&message.id());
             return self.park(&message, refusals, Some(reason), cause);
         }
+
         match self.attempt_message(&message, durable_at_read).await {
             Ok(step) => {
                 self.instruments.applied.increment(1);
@@ -123,9 +138,11 @@ impl<L: Logic> Shard<L> {
             self.settle().await;
             self.logic.want_for_message(message, false);
             self.logic.load().await?;
+
             if attempt == ATTEMPTS_AT_ONCE || !error.calls_for_a_fresh_actor() {
                 return Err(error);
             }
+
             durable_at_read = self.ticket;
         }
         Err(StepError::NoActor)
@@ -163,12 +180,15 @@ impl<L: Logic> Shard<L> {
         if self.broken.is_some() {
             return;
         }
+
         let id = message.id();
+
         let refused = self.refusals.remove(&id);
         let result = match refused {
             Some((_, reason)) => Err(StepError::Impossible(reason)),
             None => self.attempt_message(&message, durable_at_read).await,
         };
+
         match result {
             Ok(step) => {
                 self.instruments.applied.increment(1);
@@ -195,7 +215,9 @@ impl<L: Logic> Shard<L> {
         if self.broken.is_some() {
             return;
         }
+
         let turn = self.turn_of(durable_at_read);
+
         match self.logic.timer(saga, turn).await {
             Ok(step) => self.submit(step, Vec::new(), Cause::Timer),
             Err(StepError::Store(error)) => self.broken = Some(Arc::new(error)),
@@ -219,6 +241,7 @@ impl<L: Logic> Shard<L> {
             self.again.push_back(request);
             return;
         }
+
         match request.command {
             Command::Replay(id) => return self.replay(id, request),
             Command::Discard(id) => return self.discard(id, request),
@@ -227,6 +250,7 @@ impl<L: Logic> Shard<L> {
             }
             _ => {}
         }
+
         match self.attempt_request(&mut request, durable_at_read).await {
             Ok(step) => {
                 self.wait_for_saga(&mut request, &step);
@@ -261,9 +285,11 @@ impl<L: Logic> Shard<L> {
             self.settle().await;
             self.logic.want_for_request(request);
             self.logic.load().await?;
+
             if attempt == ATTEMPTS_AT_ONCE || !error.calls_for_a_fresh_actor() {
                 return Err(error);
             }
+
             durable_at_read = self.ticket;
         }
         Err(StepError::NoActor)

@@ -76,14 +76,17 @@ impl History for StoredHistory {
     ) -> ReadFuture<'_, Vec<HistoryEvent>> {
         Box::pin(async move {
             let database = self.database(service)?;
+
             let shard = ShardId::of(service, entity, self.shards);
             let read = async |from_version, limit| {
                 history::events(database, shard, entity, from_version, limit).await
             };
+
             let events = read(from_version, limit).await.map_err(read_error)?;
             if events.is_empty() && read(1, 1).await.map_err(read_error)?.is_empty() {
                 return Err(ReadError::NotFound(name(service)));
             }
+
             Ok(events.into_iter().map(shown).collect())
         })
     }

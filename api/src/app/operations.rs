@@ -73,6 +73,7 @@ impl Operations {
 
     async fn shard_states(&self, database: &ServiceDatabase) -> Result<Vec<ShardState>, ReadError> {
         let mut states = Vec::new();
+
         for owned in shards::owners(database).await.map_err(read_error)? {
             states.push(ShardState {
                 service: owned.shard.service.name().to_owned(),
@@ -85,6 +86,7 @@ impl Operations {
                 inbox_backlog: self.inbox_backlog(database, owned.shard).await?,
             });
         }
+
         Ok(states)
     }
 
@@ -96,8 +98,10 @@ impl Operations {
         let positions = shards::positions(database, shard)
             .await
             .map_err(read_error)?;
+
         let destination = Destination::Shard(shard);
         let mut backlog = 0;
+
         for source in self.log.sources() {
             let position = positions.get(&source).copied().unwrap_or(0);
             if self.log.head(source, destination) > position {
@@ -109,6 +113,7 @@ impl Operations {
                 backlog += u64::try_from(waiting.len()).unwrap_or(u64::MAX);
             }
         }
+
         Ok(backlog)
     }
 }
@@ -144,6 +149,7 @@ fn page_of<T>(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> (Timestamp, U
 
 fn shown_saga(stored: StoredSaga) -> SagaDetails {
     let saga = stored.saga;
+
     let steps = saga
         .definition()
         .steps
@@ -151,6 +157,7 @@ fn shown_saga(stored: StoredSaga) -> SagaDetails {
         .zip(&saga.steps)
         .map(shown_step)
         .collect();
+
     SagaDetails {
         saga_id: saga.id,
         kind: saga.kind,
@@ -184,15 +191,18 @@ impl Sagas for Operations {
         Box::pin(async move {
             let before = query.page.cursor.as_deref().map(read_cursor).transpose()?;
             let before = before.map(|(time, id)| (time, SagaId(id)));
+
             let filter = SagaFilter {
                 kind: query.kind,
                 state: query.state,
                 before,
             };
+
             let limit = query.page.limit;
             let found = list_sagas(self.orders()?, filter, limit + 1)
                 .await
                 .map_err(read_error)?;
+
             let sagas = found.into_iter().map(shown_saga).collect();
             Ok(page_of(sagas, limit, |saga: &SagaDetails| {
                 (saga.started_at, saga.saga_id.0)
@@ -215,10 +225,12 @@ impl Sagas for Operations {
 
 fn shown_parked(service: Service, parked: parking::Parked, behind: u64) -> Parked {
     let message = &parked.message;
+
     let shard = match message.destination {
         Destination::Shard(shard) => shard.number,
         Destination::Events => 0,
     };
+
     Parked {
         id: message.id(),
         service: service.name().to_owned(),
@@ -241,6 +253,7 @@ impl Quarantine for Operations {
         Box::pin(async move {
             let after = page.cursor.as_deref().map(read_cursor).transpose()?;
             let mut all = Vec::new();
+
             for database in self.databases.iter() {
                 let quarantined = parking::list_quarantined(database, after, page.limit + 1)
                     .await
@@ -252,7 +265,9 @@ impl Quarantine for Operations {
                     all.push(shown_parked(database.service, parked, behind));
                 }
             }
+
             all.sort_by_key(|parked| (parked.since, parked.id));
+
             Ok(page_of(all, page.limit, |parked: &Parked| {
                 (parked.since, parked.id.0)
             }))
@@ -281,12 +296,14 @@ impl Cluster for Operations {
             for database in self.databases.iter() {
                 shards.extend(self.shard_states(database).await?);
             }
+
             let actors: usize = self
                 .node
                 .snapshot()
                 .iter()
                 .map(|shard| shard.live_actors)
                 .sum();
+
             let node = NodeState {
                 node_id: self.node_id.clone(),
                 roles: self.roles.clone(),
@@ -294,6 +311,7 @@ impl Cluster for Operations {
                 started_at: self.started_at,
                 actors: u64::try_from(actors).unwrap_or(u64::MAX),
             };
+
             Ok(ClusterState {
                 node_id: self.node_id.clone(),
                 nodes: vec![node],
@@ -307,12 +325,14 @@ impl Health for Operations {
     fn readiness(&self) -> LocalBoxFuture<'_, Readiness> {
         Box::pin(async move {
             let mut readiness = Readiness::default();
+
             let (open, all) = self.node.open_shards();
             if open < all {
                 readiness
                     .missing
                     .push(format!("{} of {all} shards are not open yet", all - open));
             }
+
             for view in self.views.all() {
                 if view.state() == ViewState::Failed {
                     readiness.degraded.push(format!(
@@ -321,6 +341,7 @@ impl Health for Operations {
                     ));
                 }
             }
+
             readiness
         })
     }

@@ -58,8 +58,10 @@ async fn wait<R: ?Sized>(
     if freshness.tokens.is_empty() {
         return Ok(false);
     }
+
     let token = ConsistencyToken::parse(&freshness.tokens.join(","))
         .map_err(|_| ReadError::InvalidToken)?;
+
     match generation.wait_until(&token, freshness.wait).await {
         Ok(()) => Ok(false),
         // A view that takes nothing in at present may answer still.
@@ -223,6 +225,7 @@ impl Queries for ViewQueries {
                 limit: limit(&query.page),
                 cursor: query.page.cursor,
             };
+
             let read = async |reader: Arc<dyn DocumentReader>| {
                 let seen = reader.customers(query).await?;
                 Ok((listed(seen.value), seen.positions))
@@ -254,10 +257,12 @@ impl Queries for ViewQueries {
                 limit: limit(&page),
                 cursor: page.cursor,
             };
+
             let read = async |reader: Arc<dyn DocumentReader>| {
                 let seen = reader.customer_orders(id, query).await?;
                 Ok((seen.value.map(listed), seen.positions))
             };
+
             found(
                 self.answer(self.views.documents(), freshness, read).await?,
                 "customer",
@@ -291,10 +296,12 @@ impl Queries for ViewQueries {
                     score: hit.score,
                     highlights: hit.highlights.map(highlights),
                 });
+
                 let listed = Listed {
                     items: hits.collect(),
                     next: page.next,
                 };
+
                 Ok((
                     OrdersFound {
                         listed,

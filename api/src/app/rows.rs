@@ -35,6 +35,7 @@ impl StoredRows {
 
     async fn read(&self, service: Service, range: IdRange) -> Result<Vec<Document>, StoreError> {
         let snapshot = Snapshot::begin(self.database(service)?).await?;
+
         let documents = match service {
             Service::Customers => {
                 let customers = snapshot.customers(range).await?;
@@ -55,7 +56,9 @@ impl StoredRows {
                     .collect()
             }
         };
+
         snapshot.end().await?;
+
         documents
     }
 }

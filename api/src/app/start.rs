@@ -76,21 +76,25 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let io = IoRuntime::start().context("the threads for views cannot be started")?;
     let prometheus = telemetry::install()?;
     let faults = Faults::new(config.faults.clone());
+
     let mut databases = Vec::new();
     for service in Service::ALL {
         databases
             .push(ServiceDatabase::open_embedded(service, &config.data_dir, config.shards).await?);
     }
+
     let log = Arc::new(EmbeddedLog::new(
         databases.clone(),
         config.shards,
         faults.clone(),
     ));
+
     let mut journals = Vec::new();
     for database in &databases {
         journals
             .push(Journal::start(database, Arc::clone(&log), faults.clone(), config.shards).await?);
     }
+
     let parts = NodeParts {
         databases: databases.clone(),
         journals,
@@ -98,13 +102,16 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         clock: Clock::system(),
         faults,
     };
+
     let node = Arc::new(Node::start(&node_config(&config), &parts));
     // The log knows its heads when all shards are open, and the views compare themselves with
     // those.
     node.opened().await;
+
     let views = start_views(&config, &io, &databases, log.clone()).await?;
     let ports = ports(&config, &node, &views, &databases, log);
     let upkeep = actix_rt::spawn(telemetry::keep_up(prometheus.clone()));
+
     let parts = Parts {
         node,
         views,
@@ -113,13 +120,16 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         _io: io,
         _lock: lock,
     };
+
     let api = Data::new(Api::new(ports, &config, Some(prometheus), shutdown.clone()));
+
     let listening = http::listen(api, bound, &config, shutdown)?;
     let address = *listening
         .addresses
         .first()
         .ok_or_else(|| anyhow!("the server listens nowhere"))?;
     tracing::info!(address = %address, data_dir = %config.data_dir.display(), "counterfoil is ready");
+
     Ok(Running {
         parts,
         serving: actix_rt::spawn(listening.server),
@@ -135,16 +145,19 @@ async fn start_views(
 ) -> anyhow::Result<Arc<Views>> {
     let stores = view_stores(config, io.handle()).await?;
     let rows = Arc::new(StoredRows::new(databases));
+
     let views_config = ViewsConfig {
         stores,
         rows,
         keep: config.view_keep,
     };
+
     let views = {
         let _entered = io.handle().enter();
         Arc::new(Views::start(views_config, log))
     };
     views.settled(VIEWS_SETTLE_WITHIN).await;
+
     Ok(views)
 }
 
@@ -196,10 +209,12 @@ fn lock_data_folder(folder: &Path) -> anyhow::Result<File> {
             folder.display().to_string()
         )
     };
+
     let failed = |what: &str, error: &io::Error| {
         refused(&format!("{what}: {}", reason(error)), WRITABLE_FOLDER)
     };
     fs::create_dir_all(folder).map_err(|error| failed("cannot be made", &error))?;
+
     let file = File::create(folder.join(LOCK_FILE))
         .map_err(|error| failed("cannot be written", &error))?;
     match file.try_lock() {
@@ -225,13 +240,16 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let file = parent.path().join("file");
         File::create(&file).unwrap();
+
         let named = |folder: &Path| {
             format!(
                 "data_dir (COUNTERFOIL_DATA_DIR) is \"{}\" and ",
                 folder.display()
             )
         };
+
         let inside = file.join("data");
+
         let told = format!(
             "{}cannot be made: Not a directory; allowed: {WRITABLE_FOLDER}",
             named(&inside)

@@ -129,14 +129,17 @@ impl ViewOperations for OperatedViews {
     ) -> ReadFuture<'a, RebuildBegun> {
         Box::pin(async move {
             let view = self.named(name)?;
+
             let built_from = match from {
                 BuildFrom::History => generations::BuildFrom::History,
                 BuildFrom::Entities => generations::BuildFrom::Entities,
             };
+
             let generation = view
                 .rebuild(built_from, by.map(binding))
                 .await
                 .map_err(operation_error)?;
+
             Ok(RebuildBegun {
                 name: name.to_owned(),
                 generation,
@@ -172,6 +175,7 @@ impl ViewOperations for OperatedViews {
                 .await
                 .map_err(operation_error)?;
             let version = healed.ok_or(ReadError::NotFound("customer or order in the view"))?;
+
             Ok(ViewHealed {
                 name: name.to_owned(),
                 entity_id: entity,

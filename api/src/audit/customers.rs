@@ -32,6 +32,7 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
 
 async fn check_credit(stores: &Stores, report: &mut Report) -> Result<(), AuditError> {
     report.checked(Invariant::Credit, 0);
+
     for wrong in credit::mismatches(&stores.customers, MISMATCHES).await? {
         let reserved = Money::from_cents(wrong.reserved_cents);
         let limit = Money::from_cents(wrong.credit_limit_cents);
@@ -54,6 +55,7 @@ async fn check_credit(stores: &Stores, report: &mut Report) -> Result<(), AuditE
         };
         report.violated_by(Invariant::Credit, problem);
     }
+
     for orphan in credit::orphans(&stores.customers, MISMATCHES).await? {
         let found = format!(
             "{} for {}",
@@ -69,6 +71,7 @@ async fn check_credit(stores: &Stores, report: &mut Report) -> Result<(), AuditE
         );
         report.violated_by(Invariant::Credit, problem);
     }
+
     Ok(())
 }
 
@@ -77,6 +80,7 @@ async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result
     let snapshot = Snapshot::begin(&stores.customers).await?;
     let rows = snapshot.customers(range).await?;
     report.checked(Invariant::Credit, rows.len());
+
     let rows: HashMap<_, _> = rows
         .into_iter()
         .map(|row| {
@@ -91,6 +95,7 @@ async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result
             )
         })
         .collect();
+
     let entities = Range::<AuditedCustomer> {
         service: Service::Customers,
         shards: stores.shards,
@@ -99,5 +104,6 @@ async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result
         report,
     };
     entities.compare(&snapshot, range).await?;
+
     Ok(snapshot.end().await?)
 }

@@ -40,6 +40,7 @@ impl Entity for AuditedCustomer {
         let event =
             decode_customer_event(message).map_err(|e| Mismatch::unreadable("event", &e))?;
         let before = self.0.reserved;
+
         let (change, reserved) = match &event {
             CustomerEvent::Created(_) => {
                 return Err(Mismatch::new("event", "a change", &message.name));
@@ -48,6 +49,7 @@ impl Entity for AuditedCustomer {
             CustomerEvent::CreditReleased(change) => (change, before.checked_sub(change.amount)),
         };
         let available = reserved.and_then(|reserved| self.0.credit_limit.checked_sub(reserved));
+
         let fits =
             |available: &Money| !available.is_negative() && *available <= self.0.credit_limit;
         if available.filter(fits) != Some(change.available_credit) {
@@ -56,7 +58,9 @@ impl Entity for AuditedCustomer {
             let what = format!("credit available at version {}", message.version);
             return Err(Mismatch::new(what, expected, change.available_credit));
         }
+
         self.0.apply(&event, message.time);
+
         Ok(())
     }
 

@@ -84,6 +84,7 @@ impl<E: Entity> History<E> {
                 message.version,
             ));
         }
+
         if message.time < self.time {
             let what = format!("time of version {next}");
             return Err(Mismatch::new(
@@ -92,12 +93,15 @@ impl<E: Entity> History<E> {
                 message.time,
             ));
         }
+
         match &mut self.state {
             None => self.state = Some(E::first(self.id, message)?),
             Some(state) => state.next(message)?,
         }
+
         self.version = next;
         self.time = message.time;
+
         for mark in &mut self.marks {
             if mark.version == next {
                 mark.state.clone_from(&self.state);
@@ -105,6 +109,7 @@ impl<E: Entity> History<E> {
                 mark.next_sequence = Some(message.sequence);
             }
         }
+
         Ok(())
     }
 }

@@ -23,6 +23,7 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
     let received = received(stores, &mut report).await?;
     let views = stores.view_states().await?;
     let reaches = outboxes::audit(stores, &received, &mut report).await?;
+
     for (shard, positions) in &received {
         for (source, position) in positions {
             if let Some(mismatch) = beyond(*source, *position, &reaches) {
@@ -33,9 +34,11 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
             }
         }
     }
+
     for view in &views {
         compare_view(view, &reaches, &mut report);
     }
+
     Ok(report)
 }
 
@@ -48,11 +51,14 @@ fn compare_view(view: &ViewState, reaches: &BTreeMap<ShardId, Reach>, report: &m
             );
         }
     }
+
     let reached = |shard: &ShardId| view.positions.get(shard).copied().unwrap_or(0);
+
     let shards_behind = reaches
         .iter()
         .filter(|(shard, reach)| reached(shard) < reach.last_event)
         .count();
+
     let lag = report.view(view.name);
     lag.shards_behind = u64::try_from(shards_behind).unwrap_or(0);
     let told =
@@ -66,6 +72,7 @@ async fn received(
     report: &mut Report,
 ) -> Result<BTreeMap<ShardId, Positions>, AuditError> {
     let mut received: BTreeMap<ShardId, Positions> = BTreeMap::new();
+
     for service in Service::ALL {
         let snapshot = Snapshot::begin(stores.database(service)).await?;
         let rows = snapshot.inboxes().await?;
@@ -88,6 +95,7 @@ async fn received(
         work.quarantined_entities
             .extend(parked.examples.iter().map(Uuid::to_string));
     }
+
     Ok(received)
 }
 
@@ -97,9 +105,11 @@ fn place(
     shards: u16,
 ) -> Result<(ShardId, ShardId, u64), Problem> {
     let subject = format!("inbox of {service}/{}", row.shard);
+
     let shard = u16::try_from(row.shard)
         .ok()
         .filter(|number| *number < shards);
+
     let Some(number) = shard else {
         return Err(Problem::new(
             subject,
@@ -108,6 +118,7 @@ fn place(
             row.shard,
         ));
     };
+
     let Some(source) = row.source(shards) else {
         let found = format!("{}/{}", row.source_service, row.source_shard);
         return Err(Problem::new(
@@ -117,6 +128,7 @@ fn place(
             found,
         ));
     };
+
     let Ok(position) = u64::try_from(row.position) else {
         return Err(Problem::new(
             subject,
@@ -125,6 +137,7 @@ fn place(
             row.position,
         ));
     };
+
     Ok((ShardId::new(service, number), source, position))
 }
 

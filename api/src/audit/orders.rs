@@ -43,6 +43,7 @@ async fn compare(
     let rows = snapshot.orders(range).await?;
     let heads: HashMap<_, _> = rows.iter().map(|row| (row.order_id, head(row))).collect();
     check_sagas(&snapshot, &heads, report).await?;
+
     let rows: HashMap<_, _> = rows
         .into_iter()
         .map(|row| {
@@ -57,6 +58,7 @@ async fn compare(
             )
         })
         .collect();
+
     let entities = Range::<AuditedOrder> {
         service: Service::Orders,
         shards: stores.shards,
@@ -66,6 +68,7 @@ async fn compare(
     };
     entities.compare(&snapshot, range).await?;
     snapshot.end().await?;
+
     Ok(heads)
 }
 
@@ -89,6 +92,7 @@ async fn check_sagas(
         .flat_map(|(id, head)| sagas_of(OrderId(*id), head))
         .collect();
     let ids: Vec<SagaId> = wanted.iter().map(|(_, saga, _)| *saga).collect();
+
     let found = snapshot.open_sagas(&ids).await?;
     for (order, saga, must_be_open) in wanted {
         let state = match found.get(&saga) {
@@ -104,6 +108,7 @@ async fn check_sagas(
         let problem = Problem::new(subject(Service::Orders, order.0), "saga", expected, state);
         report.violated_by(Invariant::Sagas, problem);
     }
+
     Ok(())
 }
 
@@ -112,12 +117,15 @@ fn sagas_of(id: OrderId, head: &OrderHead) -> Vec<(OrderId, SagaId, bool)> {
     let lock = OrderState::from_name(&head.state)
         .and_then(OrderState::lock)
         .map(|lock| lock.held_by);
+
     let saga = |kind: SagaKind, version| SagaId::derive(kind.name(), id, version);
+
     let created = (
         id,
         saga(SagaKind::CreateOrder, 1),
         lock == Some(SagaKind::CreateOrder),
     );
+
     let version = u64::try_from(head.version).unwrap_or(0);
     let cancel = (lock == Some(SagaKind::CancelOrder))
         .then(|| (id, saga(SagaKind::CancelOrder, version), true));

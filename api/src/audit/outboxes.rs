@@ -34,6 +34,7 @@ pub(super) async fn audit(
 ) -> Result<BTreeMap<ShardId, Reach>, AuditError> {
     report.checked(Invariant::Outbox, 0);
     let mut reaches = BTreeMap::new();
+
     for service in Service::ALL {
         for number in 0..stores.shards {
             let shard = ShardId::new(service, number);
@@ -42,6 +43,7 @@ pub(super) async fn audit(
             reaches.insert(shard, walk.reach);
         }
     }
+
     Ok(reaches)
 }
 
@@ -76,6 +78,7 @@ impl<'a> Walk<'a> {
     async fn walk(&mut self, stores: &Stores) -> Result<(), AuditError> {
         let mut after = 0;
         let mut first_notes = None;
+
         loop {
             let snapshot = Snapshot::begin(stores.database(self.shard.service)).await?;
             let notes = snapshot
@@ -114,14 +117,18 @@ impl<'a> Walk<'a> {
             ));
             return;
         };
+
         if let Some(mismatch) = gap(self.next, sequence, notes.pruned) {
             self.wrong(mismatch);
         }
+
         self.next = sequence + count;
+
         if row.has_events {
             // Where they end is known only by reading them: the last of them is at least here.
             self.reach.last_event = sequence;
         }
+
         match &row.messages {
             Err(error) => self.wrong(Mismatch::unreadable(
                 format_args!("messages of row {sequence}"),
@@ -153,6 +160,7 @@ impl<'a> Walk<'a> {
         let Destination::Shard(receiver) = destination else {
             return;
         };
+
         if receiver.number >= self.shards {
             let what = format!("destination of message {sequence}");
             self.wrong(Mismatch::new(
@@ -161,11 +169,13 @@ impl<'a> Walk<'a> {
                 receiver,
             ));
         }
+
         let reached = self
             .received
             .get(&receiver)
             .and_then(|positions| positions.get(&self.shard))
             .copied();
+
         if sequence > reached.unwrap_or(0) {
             self.report.work_in_flight.messages += 1;
         }
@@ -178,7 +188,9 @@ impl<'a> Walk<'a> {
         } else {
             notes.pruned + beyond()
         };
+
         let last = self.next - 1;
+
         let may_be = last.max(removed);
         if first.published > may_be {
             self.wrong(Mismatch::new(
@@ -187,6 +199,7 @@ impl<'a> Walk<'a> {
                 first.published,
             ));
         }
+
         self.reach.last = may_be;
     }
 

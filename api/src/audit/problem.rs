@@ -88,18 +88,22 @@ pub(super) fn difference<T: PartialEq + Serialize>(
     if expected == found {
         return None;
     }
+
     let fields = |value: &T| match serde_json::to_value(value) {
         Ok(Value::Object(fields)) => fields,
         _ => serde_json::Map::new(),
     };
     let (expected, found) = (fields(expected), fields(found));
+
     let shown = |fields: &serde_json::Map<String, Value>, name: &str| match fields.get(name) {
         None | Some(Value::Null) => "nothing".to_owned(),
         Some(Value::String(text)) => text.clone(),
         Some(value) => value.to_string(),
     };
+
     let mut names = expected.keys().chain(found.keys());
     let differs = names.find(|name| expected.get(*name) != found.get(*name));
+
     let name = differs.map_or("value", String::as_str);
     Some(Mismatch::new(
         format_args!("{what} {name}"),

@@ -46,11 +46,14 @@ impl<E: Entity> Range<'_, E> {
         range: IdRange,
     ) -> Result<(), StoreError> {
         self.report.checked(Invariant::History, self.rows.len());
+
         for view in &self.views {
             self.report.checked(view.invariant, view.len());
         }
+
         let mut current: Option<History<E>> = None;
         let mut after = None;
+
         let mut more = true;
         while more {
             let units = snapshot.events(range, after, UNITS).await?;
@@ -74,10 +77,13 @@ impl<E: Entity> Range<'_, E> {
                 }
             }
         }
+
         if let Some(done) = current {
             self.entity(done);
         }
+
         self.entities_without_events();
+
         Ok(())
     }
 
@@ -93,12 +99,16 @@ impl<E: Entity> Range<'_, E> {
         let is_behind_row = row
             .as_ref()
             .is_some_and(|row| u64::try_from(row.version).is_ok_and(|v| v > history.version));
+
         let subject = subject(self.service, history.id);
+
         if let Some(mismatch) = compare_row(&history, row) {
             self.report
                 .violated_by(Invariant::History, Problem::of(&subject, mismatch));
         }
+
         let source = ShardId::of(self.service, history.id, self.shards);
+
         for (view, mark) in self.views.iter_mut().zip(&history.marks) {
             let found = view.take(history.id);
             if history.broken.is_some() || is_behind_row {
@@ -118,6 +128,7 @@ impl<E: Entity> Range<'_, E> {
 
     fn entities_without_events(&mut self) {
         let mut known = Vec::with_capacity(self.rows.len());
+
         for (id, _) in self.rows.drain() {
             let problem = Problem::new(
                 subject(self.service, id),
@@ -128,6 +139,7 @@ impl<E: Entity> Range<'_, E> {
             self.report.violated_by(Invariant::History, problem);
             known.push(id);
         }
+
         for view in &mut self.views {
             for id in view.rest() {
                 if !known.contains(&id) {
@@ -174,7 +186,9 @@ fn compare_row<E: Entity>(history: &History<E>, row: Option<Row<E::Document>>) -
     if let Some(broken) = &history.broken {
         return Some(broken.clone());
     }
+
     let folded = history.state.as_ref()?.document();
+
     let Some(row) = row else {
         return Some(Mismatch::new(
             "row",
@@ -182,10 +196,12 @@ fn compare_row<E: Entity>(history: &History<E>, row: Option<Row<E::Document>>) -
             "none",
         ));
     };
+
     let found = match row.document {
         Ok(found) => found,
         Err(mismatch) => return Some(mismatch),
     };
+
     let changed = || Mismatch::new("row updatedAt", history.time, row.updated_at);
     difference("row", &folded, &found).or_else(|| (row.updated_at != history.time).then(changed))
 }

@@ -171,12 +171,14 @@ impl Report {
             finding.examples.truncate(EXAMPLES);
             finding.unchecked = finding.unchecked.or(found.unchecked);
         }
+
         for (name, lag) in other.views {
             let view = self.view(name);
             view.behind += lag.behind;
             view.shards_behind += lag.shards_behind;
             view.quarantined.extend(lag.quarantined);
         }
+
         let (work, more) = (&mut self.work_in_flight, other.work_in_flight);
         work.messages += more.messages;
         work.waiting_for_retry += more.waiting_for_retry;
@@ -204,7 +206,9 @@ impl fmt::Display for Report {
                 writeln!(f, "              {example}")?;
             }
         }
+
         self.fmt_work(f)?;
+
         for (name, lag) in &self.views {
             write!(
                 f,
@@ -214,6 +218,7 @@ impl fmt::Display for Report {
             fmt_some(f, "in quarantine", &lag.quarantined)?;
             writeln!(f)?;
         }
+
         match self.violations() {
             0 => writeln!(f, "all invariants hold"),
             1 => writeln!(f, "1 violation"),
@@ -225,23 +230,29 @@ impl fmt::Display for Report {
 impl Report {
     fn fmt_work(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let work = &self.work_in_flight;
+
         let node = if self.node_running {
             "a node is running"
         } else {
             "no node is running"
         };
+
         write!(
             f,
             "in flight ({node}): {} messages, {} waiting for a retry, {} in quarantine",
             work.messages, work.waiting_for_retry, work.quarantined
         )?;
+
         fmt_some(f, "entities", &work.quarantined_entities)?;
+
         write!(
             f,
             "; {} sagas open, {} overdue, {} stuck",
             work.open_sagas, work.overdue_sagas, work.stuck_sagas
         )?;
+
         fmt_some(f, "sagas", &work.stuck)?;
+
         writeln!(f)
     }
 }

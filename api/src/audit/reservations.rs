@@ -26,16 +26,19 @@ pub(super) async fn compare(
 ) -> Result<(), AuditError> {
     report.checked(Invariant::Reservations, orders.len());
     let mut suspects = Vec::new();
+
     for reservation in entities::reservations(&stores.customers, range).await? {
         let order = orders.remove(&reservation.order_id);
         if judge(order.as_ref(), Some(&reservation)).is_some() {
             suspects.push(reservation.order_id);
         }
     }
+
     let lacking = orders
         .iter()
         .filter(|(_, order)| judge(Some(order), None).is_some());
     suspects.extend(lacking.map(|(id, _)| *id));
+
     for order in suspects {
         if let Some(mismatch) = look_again(stores, OrderId(order)).await? {
             report.violated_by(
@@ -44,6 +47,7 @@ pub(super) async fn compare(
             );
         }
     }
+
     Ok(())
 }
 
@@ -59,6 +63,7 @@ async fn look_again(stores: &Stores, id: OrderId) -> Result<Option<Mismatch>, Au
 /// What is wrong with an order and its reservation, were they of one moment.
 fn judge(order: Option<&OrderHead>, reservation: Option<&reservation::Model>) -> Option<Mismatch> {
     let what = "reservation";
+
     let shown = |reservation: &reservation::Model| {
         format!(
             "{} of customer {}",
@@ -66,9 +71,11 @@ fn judge(order: Option<&OrderHead>, reservation: Option<&reservation::Model>) ->
             reservation.customer_id
         )
     };
+
     let Some(order) = order else {
         return reservation.map(|found| Mismatch::new(what, "none without an order", shown(found)));
     };
+
     let asked = format!(
         "{} of customer {}",
         Money::from_cents(order.total_cents),
@@ -76,6 +83,7 @@ fn judge(order: Option<&OrderHead>, reservation: Option<&reservation::Model>) ->
     );
     // An unknown state is told by the comparison of rows and events.
     let state = OrderState::from_name(&order.state)?;
+
     match (state, reservation) {
         (OrderState::Approved | OrderState::Shipped, None) => Some(Mismatch::new(
             what,
@@ -121,6 +129,7 @@ mod tests {
     #[test]
     fn a_reservation_is_there_when_the_state_asks_for_it_and_fits_its_order() {
         let right = reservation(1, 500);
+
         for (state, with, without) in [
             ("PENDING", true, true),
             ("APPROVED", true, false),
@@ -141,6 +150,7 @@ mod tests {
                 "{state}"
             );
         }
+
         assert!(judge(None, Some(&right)).is_some());
     }
 }

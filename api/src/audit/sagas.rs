@@ -19,6 +19,7 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
     let mut report = Report::default();
     report.checked(Invariant::Sagas, 0);
     let mut after = None;
+
     loop {
         let snapshot = Snapshot::begin(&stores.orders).await?;
         let sagas = snapshot.sagas(after, SAGAS).await?;
@@ -43,12 +44,14 @@ fn check(stores: &Stores, saga: &SagaRow, order: Option<&SagaOrder>, report: &mu
         Ok(state) => {
             let work = &mut report.work_in_flight;
             work.open_sagas += 1;
+
             if state == SagaState::Stuck {
                 work.stuck_sagas += 1;
                 if work.stuck.len() < EXAMPLES {
                     work.stuck.push(saga.saga_id.to_string());
                 }
             }
+
             let overdue = stores.now.micros().saturating_sub(saga.deadline) > GRACE_MICROS;
             if state == SagaState::Running && overdue {
                 work.overdue_sagas += 1;
@@ -73,10 +76,12 @@ fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaS
     let order = order.ok_or_else(|| Mismatch::new("order", "one", "none"))?;
     let order_state =
         OrderState::from_name(&order.state).ok_or_else(|| unknown("order state", &order.state))?;
+
     let shard = ShardId::of(Service::Orders, saga.order_id, shards).number;
     if saga.shard != i32::from(shard) {
         return Err(Mismatch::new("shard", shard, saga.shard));
     }
+
     if saga.customer_id != order.customer_id {
         return Err(Mismatch::new(
             "customer",
@@ -84,10 +89,12 @@ fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaS
             saga.customer_id,
         ));
     }
+
     if saga.amount_cents != order.total_cents {
         let [total, amount] = [order.total_cents, saga.amount_cents].map(Money::from_cents);
         return Err(Mismatch::new("amount", total, amount));
     }
+
     if saga.ended_at.is_some() != state.has_ended() {
         return Err(Mismatch::new(
             "endedAt",
@@ -95,10 +102,12 @@ fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaS
             format!("{:?}", saga.ended_at),
         ));
     }
+
     if !fits(kind, state, order_state) {
         let what = format!("order of a {} saga that is {}", kind.name(), state.name());
         return Err(Mismatch::new(what, "a state that fits", order_state.name()));
     }
+
     if kind == SagaKind::CreateOrder
         && state == SagaState::Compensated
         && saga.reason != order.rejection_reason
@@ -111,6 +120,7 @@ fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaS
             found,
         ));
     }
+
     Ok(state)
 }
 
@@ -158,11 +168,13 @@ mod tests {
                 }
             }
         }
+
         assert!(!fits(
             SagaKind::CreateOrder,
             SagaState::Completed,
             OrderState::Rejected
         ));
+
         assert!(!fits(
             SagaKind::CancelOrder,
             SagaState::Completed,

@@ -60,6 +60,7 @@ impl Stores {
         let shards = fixed_shards(config, [&customers, &orders]).await?;
         let documents = answering(&*config.views.documents, documents::DEFINITION).await?;
         let search = answering(&*config.views.search, search::DEFINITION).await?;
+
         Ok(Stores {
             customers,
             orders,
@@ -110,6 +111,7 @@ impl Stores {
                     let subject = format_args!("view {name}");
                     let expected =
                         format_args!("generation {number}, which answers by the catalog");
+
                     report.violated_by(
                         invariant,
                         Problem::new(subject, "store", expected, "nothing"),
@@ -129,6 +131,7 @@ impl Stores {
         };
         let slice = reader.customers(range).await?;
         let version = |document: &CustomerDocument| document.version;
+
         Ok(vec![ViewSlice::new(
             documents::VIEW,
             Invariant::Documents,
@@ -145,6 +148,7 @@ impl Stores {
     ) -> Result<Vec<ViewSlice<OrderDocument>>, AuditError> {
         let mut views = Vec::new();
         let version = |document: &OrderDocument| document.version;
+
         for (name, invariant, view) in self.views() {
             let Slice {
                 documents: found,
@@ -162,6 +166,7 @@ impl Stores {
             };
             views.push(ViewSlice::new(name, invariant, slice, version));
         }
+
         Ok(views)
     }
 
@@ -172,6 +177,7 @@ impl Stores {
             after: Some(Uuid::max()),
             up_to: None,
         };
+
         let mut views = Vec::new();
         for (name, invariant, view) in self.views() {
             let Slice {
@@ -186,6 +192,7 @@ impl Stores {
                 quarantined,
             });
         }
+
         Ok(views)
     }
 }
@@ -200,9 +207,11 @@ async fn answering<R: ?Sized>(
         let Some(number) = catalog.live else {
             return Ok(Err(Absence::NotBuilt));
         };
+
         if let Some(view) = store.audit(number).await? {
             return Ok(Ok(view));
         }
+
         let newest = store.catalog().await?;
         if newest.live == Some(number) {
             let outdated = newest
@@ -214,6 +223,7 @@ async fn answering<R: ?Sized>(
                 Absence::Gone(number)
             }));
         }
+
         catalog = newest;
     }
 }
@@ -226,13 +236,16 @@ fn once(found: Indexed, invariant: Invariant, report: &mut Report) -> Stored<Ord
         total_cents,
         stored,
     } = found;
+
     let mut wrong = |what, expected: String, found: String| {
         let subject = subject(Service::Orders, stored.id);
         report.violated_by(invariant, Problem::new(subject, what, expected, found));
     };
+
     if hits != 1 {
         wrong("hits", "1".to_owned(), hits.to_string());
     }
+
     if let Ok(document) = &stored.document {
         if document.version != version {
             wrong(
@@ -250,6 +263,7 @@ fn once(found: Indexed, invariant: Invariant, report: &mut Report) -> Stored<Ord
             );
         }
     }
+
     stored
 }
 
@@ -258,6 +272,7 @@ async fn fixed_shards(
     databases: [&ServiceDatabase; 2],
 ) -> Result<u16, AuditError> {
     let mut fixed = config.shards;
+
     for database in databases {
         let found = database.shards().await?;
         let found = found.ok_or_else(|| {
@@ -276,6 +291,7 @@ async fn fixed_shards(
             _ => fixed = Some(found),
         }
     }
+
     fixed.ok_or_else(|| AuditError::Unfit("the number of shards is unknown".to_owned()))
 }
 
@@ -286,10 +302,12 @@ fn is_node_running(folder: &Path) -> Result<bool, AuditError> {
     if !path.exists() {
         return Ok(false);
     }
+
     let failed = |source| AuditError::Lock {
         path: path.clone(),
         source,
     };
+
     match File::open(&path).map_err(failed)?.try_lock_shared() {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),

@@ -58,6 +58,7 @@ fn what_a_node_leaves_behind_holds_every_invariant() {
     let report = audit(Left::behind().copy().path());
     assert!(report.holds(), "{report}");
     assert_eq!(report.invariants.len(), 8, "{report}");
+
     for finding in report.invariants.values() {
         assert!(
             finding.checked > 0 && finding.unchecked.is_none(),
@@ -66,6 +67,7 @@ fn what_a_node_leaves_behind_holds_every_invariant() {
     }
     // The order of the customer that cannot answer, once in each half.
     let work = &report.work_in_flight;
+
     assert_eq!(
         (
             work.open_sagas,
@@ -75,6 +77,7 @@ fn what_a_node_leaves_behind_holds_every_invariant() {
         (2, 0, 2),
         "{report}"
     );
+
     assert!(
         report
             .views
@@ -124,6 +127,7 @@ fn damaged_credit_is_found() {
 fn damaged_rows_and_events_are_found() {
     use Invariant::{History, Outbox, Sagas};
     let second = format!("entity_id = {APPROVED} AND version = 2");
+
     for (sql, violated) in [
         (
             format!("UPDATE orders SET state = 'SHIPPED' WHERE order_id = {APPROVED}"),
@@ -166,6 +170,7 @@ fn damaged_rows_and_events_are_found() {
     ] {
         assert_eq!(violated_by(ORDERS, &sql), violated, "{sql}");
     }
+
     let wrong_balance = "UPDATE outbox SET events = replace(events, '\"availableCredit\":{\"amount\":\"10.00\"}', \
          '\"availableCredit\":{\"amount\":\"10.01\"}') WHERE version = 2 AND events LIKE '%\"10.00\"%'";
     assert_eq!(violated_by(CUSTOMERS, wrong_balance), vec![History]);
@@ -258,15 +263,18 @@ fn an_overdue_saga_is_a_violation_only_while_a_node_runs() {
         ORDERS,
         "UPDATE sagas SET deadline = 1 WHERE ended_at IS NULL",
     );
+
     let at_rest = audit(folder.path());
     assert!(
         at_rest.holds() && !at_rest.node_running && at_rest.work_in_flight.overdue_sagas == 2,
         "{at_rest}"
     );
+
     let lock = File::create(folder.path().join(LOCK_FILE)).unwrap();
     lock.try_lock().unwrap();
     let running = audit(folder.path());
     assert!(running.node_running, "{running}");
+
     assert_eq!(
         running.violated().collect::<Vec<_>>(),
         vec![Invariant::Sagas],
@@ -318,10 +326,12 @@ fn documents_may_be_older_as_long_as_the_view_has_not_gone_past() {
 fn an_entity_that_a_view_has_in_quarantine_is_told_and_may_be_older() {
     let folder = Left::behind().copy();
     let documents = Connection::open(folder.path().join(DOCUMENTS)).unwrap();
+
     let first = "(SELECT min(id) FROM order_documents)";
     let id: Vec<u8> = documents
         .query_row(&format!("SELECT {first}"), [], |row| row.get(0))
         .unwrap();
+
     let entity = QuarantinedEntity {
         source: ShardId::of(
             Service::Orders,
@@ -335,19 +345,23 @@ fn an_entity_that_a_view_has_in_quarantine_is_told_and_may_be_older() {
         time: Timestamp::from_micros(1),
     };
     let detail = serde_json::to_string(&entity).unwrap();
+
     let put = "INSERT INTO view_quarantine (entity, service, detail) VALUES (?, ?, ?)";
     documents
         .execute(put, (&id, Service::Orders.number(), detail))
         .unwrap();
+
     documents
         .execute(
             &format!("DELETE FROM order_documents WHERE id = {first}"),
             [],
         )
         .unwrap();
+
     drop(documents);
     let report = audit(folder.path());
     assert!(report.holds(), "{report}");
+
     assert_eq!(
         (
             report.views["documents"].behind,
@@ -363,6 +377,7 @@ fn an_older_search_index_is_behind_and_one_that_says_it_is_new_is_wrong() {
     let left = Left::behind();
     let folder = left.copy();
     let index = folder.path().join("search-1");
+
     let payload = |folder: &Path| -> Value {
         let meta: Value =
             serde_json::from_slice(&fs::read(folder.join("meta.json")).unwrap()).unwrap();
@@ -370,15 +385,18 @@ fn an_older_search_index_is_behind_and_one_that_says_it_is_new_is_wrong() {
     };
     let newest = payload(&index);
     fs::remove_dir_all(&index).unwrap();
+
     copy(&left.old_index(), &index);
     let report = audit(folder.path());
     assert!(
         report.holds() && report.views["search"].behind == 8,
         "{report}"
     );
+
     let mut meta: Value =
         serde_json::from_slice(&fs::read(index.join("meta.json")).unwrap()).unwrap();
     meta["payload"] = newest;
+
     fs::write(index.join("meta.json"), meta.to_string()).unwrap();
     let report = audit(folder.path());
     assert_eq!(
@@ -386,6 +404,7 @@ fn an_older_search_index_is_behind_and_one_that_says_it_is_new_is_wrong() {
         vec![Invariant::Search],
         "{report}"
     );
+
     assert_eq!(report.violations(), 8, "{report}");
 }
 
@@ -393,11 +412,14 @@ fn an_older_search_index_is_behind_and_one_that_says_it_is_new_is_wrong() {
 fn views_that_were_never_built_are_told_and_not_called_violations() {
     let folder = Left::behind().copy();
     remove_views(folder.path());
+
     for catalog in ["documents.json", "search.json"] {
         fs::remove_file(folder.path().join(catalog)).unwrap();
     }
+
     let report = audit(folder.path());
     assert!(report.holds(), "{report}");
+
     let unchecked = report
         .invariants
         .values()
@@ -410,12 +432,14 @@ fn views_that_were_never_built_are_told_and_not_called_violations() {
 fn a_view_whose_answering_generation_is_gone_is_a_violation_naming_it() {
     let folder = Left::behind().copy();
     remove_views(folder.path());
+
     let report = audit(folder.path());
     assert_eq!(
         report.violated().collect::<Vec<_>>(),
         vec![Invariant::Documents, Invariant::Search],
         "{report}"
     );
+
     for view in ["documents", "search"] {
         let told = format!(
             "view {view}: store: expected generation 1, which answers by the catalog, found nothing"
@@ -434,12 +458,15 @@ fn a_running_node_under_load_holds_every_invariant() {
     let folder = tempfile::tempdir().unwrap();
     run(async {
         let shop = Shop::open(folder.path(), "").await;
+
         let mut customers = Vec::new();
         for _ in 0..5 {
             customers.push(shop.customer("Ada Park", 20_000).await);
         }
+
         let orders = join_all((0..600).map(|n| shop.order(customers[n % 5], 250)));
         let config = config(folder.path(), None);
+
         let audits = async {
             for _ in 0..4 {
                 let report = super::run(&config).await.unwrap();
@@ -447,6 +474,7 @@ fn a_running_node_under_load_holds_every_invariant() {
             }
         };
         futures_util::future::join(orders, audits).await;
+
         shop.close().await;
         let report = super::run(&config).await.unwrap();
         assert!(
@@ -464,23 +492,28 @@ fn a_report_says_both_values_and_ends_with_the_verdict() {
             .to_string()
             .ends_with("all invariants hold\n")
     );
+
     damage(
         folder.path(),
         ORDERS,
         &format!("UPDATE orders SET state = 'SHIPPED' WHERE order_id = {APPROVED}"),
     );
+
     let report = audit(folder.path());
+
     let text = report.to_string();
     assert!(
         text.contains("row state: expected APPROVED, found SHIPPED")
             && text.ends_with("1 violation\n"),
         "{text}"
     );
+
     let json = report.to_json();
     assert_eq!(
         (&json["holds"], &json["violations"]),
         (&Value::Bool(false), &Value::from(1))
     );
+
     assert_eq!(
         json["invariants"]["history"]["examples"][0]["found"],
         "SHIPPED"

@@ -99,6 +99,7 @@ impl<D: PartialEq + Serialize> ViewSlice<D> {
             Ok(document) => document,
             Err(error) => return Verdict::Wrong(Mismatch::unreadable("document", &error)),
         };
+
         if mark.version > history.version {
             return Verdict::Wrong(Mismatch::new(
                 "document version",
@@ -106,26 +107,34 @@ impl<D: PartialEq + Serialize> ViewSlice<D> {
                 mark.version,
             ));
         }
+
         if let (Some(state), Some(document)) = (&mark.state, &document)
             && let Some(mismatch) = difference("document", &state.document(), document)
         {
             return Verdict::Wrong(mismatch);
         }
+
         if mark.version == history.version {
             return Verdict::Current;
         }
+
         let position = self.positions.get(&source).copied().unwrap_or(0);
+
         let passed = mark
             .next_sequence
             .is_some_and(|sequence| sequence <= position);
+
         if !passed || self.quarantined.contains(&history.id) {
             return Verdict::Behind;
         }
+
         let next = mark.version + 1;
+
         let found = match mark.version {
             0 => "nothing".to_owned(),
             version => format!("version {version}"),
         };
+
         let expected = format!("version {next} or later, as the view has gone past it");
         Verdict::Wrong(Mismatch::new("document", expected, found))
     }

@@ -45,6 +45,7 @@ pub async fn populate(url: &str, mut stop: watch::Receiver<bool>) -> Result<(), 
 async fn feed(lines: mpsc::Sender<Result<Line, ClientError>>) {
     let mut shop = Shop::new(SEED);
     let opening = shop.opening();
+
     let mut number = 0;
     for entry in opening {
         number += 1;
@@ -52,8 +53,10 @@ async fn feed(lines: mpsc::Sender<Result<Line, ClientError>>) {
             return;
         }
     }
+
     tracing::info!("the demo shop is open, orders keep coming in");
     shop.trickle_as(&Uuid::now_v7().simple().to_string());
+
     loop {
         tokio::time::sleep(shop.pause()).await;
         for entry in shop.next_entries() {
@@ -85,18 +88,22 @@ mod tests {
         let (stop, stopped) = watch::channel(false);
         let url = fake.url.clone();
         let populating = actix_web::rt::spawn(async move { populate(&url, stopped).await });
+
         let opened = async {
             // The opening has 320 orders; the one beyond is the trickle's.
             while fake.state.lock().unwrap().orders.len() <= 320 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
+
         tokio::time::timeout(Duration::from_secs(30), opened)
             .await
             .unwrap();
+
         stop.send(true).unwrap();
         populating.await.unwrap().unwrap();
         let state = fake.state.lock().unwrap();
+
         for wanted in ["APPROVED", "REJECTED", "SHIPPED", "CANCELLED"] {
             assert!(
                 state.orders.values().any(|order| order.state == wanted),

@@ -45,6 +45,7 @@ impl Fake {
     pub fn start() -> Self {
         let data: Shared = web::Data::new(Mutex::new(State::default()));
         let state = Arc::clone(&data);
+
         let server = HttpServer::new(move || {
             App::new()
                 .app_data(data.clone())
@@ -73,6 +74,7 @@ impl Fake {
         .unwrap();
         let url = format!("http://{}", server.addrs()[0]);
         actix_web::rt::spawn(server.run());
+
         Self { url, state }
     }
 }
@@ -107,16 +109,20 @@ fn keyed(
     answer: impl FnOnce(&mut State, Uuid) -> HttpResponse,
 ) -> HttpResponse {
     state.calls += 1;
+
     if state.dies_after.is_some_and(|calls| state.calls > calls) {
         return unavailable();
     }
+
     let turn = state
         .fail_every
         .filter(|every| state.calls.is_multiple_of(*every))
         .map(|every| state.calls / every % 2);
+
     if turn == Some(0) {
         return unavailable();
     }
+
     let key = request
         .headers()
         .get("Idempotency-Key")
@@ -124,6 +130,7 @@ fn keyed(
         .to_str()
         .unwrap()
         .to_owned();
+
     let bound = (request.path().to_owned(), key);
     let id = match state.keys.get(&bound) {
         Some((known, _)) if *known != body => {
@@ -138,9 +145,11 @@ fn keyed(
             Err((status, detail)) => return refused(status, detail),
         },
     };
+
     if turn == Some(1) {
         return unavailable();
     }
+
     answer(state, id)
 }
 
@@ -152,6 +161,7 @@ async fn open_customer(
     let mut state = state.lock().unwrap();
     let body = body.into_inner();
     let limit = cents(&body["creditLimit"]);
+
     let refuse = body["name"] == "";
     let effect = |state: &mut State| {
         if refuse {
@@ -161,6 +171,7 @@ async fn open_customer(
         state.customers.insert(id, (limit, 0));
         Ok(id)
     };
+
     keyed(&request, &mut state, body.clone(), effect, |state, id| {
         let token = format!("c:{id}:1");
         state.given.insert(token.clone());
@@ -175,12 +186,14 @@ async fn place_order(request: HttpRequest, state: Shared, body: web::Json<Value>
     let mut state = state.lock().unwrap();
     let body = body.into_inner();
     let customer: Uuid = body["customerId"].as_str().unwrap().parse().unwrap();
+
     let total = body["lines"]
         .as_array()
         .unwrap()
         .iter()
         .map(|line| line["quantity"].as_u64().unwrap() * cents(&line["unitPrice"]))
         .sum();
+
     let effect = |state: &mut State| {
         let (limit, reserved) = state.customers.get_mut(&customer).unwrap();
         let fits = *reserved + total <= *limit;
@@ -199,6 +212,7 @@ async fn place_order(request: HttpRequest, state: Shared, body: web::Json<Value>
         state.orders.insert(id, order);
         Ok(id)
     };
+
     keyed(&request, &mut state, body.clone(), effect, |state, id| {
         // Every order's saga seems to take longer than the first wait, so that the client must ask
         // again.
@@ -232,6 +246,7 @@ async fn change_order(
     } else {
         "CANCELLED"
     };
+
     let mut state = state.lock().unwrap();
     let effect = |state: &mut State| {
         let Some(order) = state.orders.get_mut(&id) else {
@@ -248,6 +263,7 @@ async fn change_order(
         }
         Ok(id)
     };
+
     keyed(&request, &mut state, Value::Null, effect, |state, id| {
         if state.busy.remove(&id) {
             return order_answer(state, 202, id, "CANCEL_PENDING");

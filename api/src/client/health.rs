@@ -18,11 +18,13 @@ pub async fn run(args: &HealthArgs) -> Result<ExitCode, ClientError> {
         .get(&["health", "ready"], &[], &Freshness::AsItIs)
         .await?
         .body;
+
     let degraded = health
         .get("degraded")
         .and_then(Value::as_array)
         .map(Vec::as_slice)
         .unwrap_or_default();
+
     let degraded: Vec<&str> = degraded.iter().filter_map(Value::as_str).collect();
     let without = if degraded.is_empty() {
         String::new()
@@ -30,5 +32,6 @@ pub async fn run(args: &HealthArgs) -> Result<ExitCode, ClientError> {
         format!(", without: {}", degraded.join(", "))
     };
     output::print(&format!("ready{without}"))?;
+
     Ok(ExitCode::SUCCESS)
 }

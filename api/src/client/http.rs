@@ -114,12 +114,14 @@ impl Node {
             url: url.to_owned(),
             reason: reason.to_owned(),
         };
+
         let base = Url::parse(url).map_err(|error| refuse(&error.to_string()))?;
         if base.scheme() != "http" {
             return Err(refuse(
                 "only plain http is spoken here, put a proxy before it for TLS",
             ));
         }
+
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
@@ -130,6 +132,7 @@ impl Node {
             .no_proxy()
             .build()
             .map_err(|error| refuse(&causes(&error)))?;
+
         Ok(Self {
             http,
             base,
@@ -163,11 +166,13 @@ impl Node {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
+
         let mut headers = HeaderMap::new();
         if let Freshness::AtLeast { token, wait } = freshness {
             headers.insert(CONSISTENCY_TOKEN, header("Consistency-Token", token)?);
             headers.insert(PREFER, prefer_wait(*wait)?);
         }
+
         self.send(Call {
             method: Method::GET,
             url,
@@ -214,12 +219,15 @@ impl Node {
         let body = (!body.is_null()).then(|| Bytes::from(body.to_string()));
         let mut headers = HeaderMap::new();
         headers.insert(IDEMPOTENCY_KEY, header("Idempotency-Key", key)?);
+
         if body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
+
         if let Some(wait) = wait {
             headers.insert(PREFER, prefer_wait(wait)?);
         }
+
         self.send(Call {
             method: Method::POST,
             url,
@@ -261,7 +269,9 @@ impl Node {
         // The patience runs from the first failure: a granted wait of 30 s that ends with a dead
         // node has used up none of it.
         let mut failing_since: Option<Instant> = None;
+
         let mut backoff = Backoff::new(self.patience);
+
         loop {
             let failure = match self.send_once(&call).await {
                 Ok(answer) => return Ok(answer),
@@ -284,25 +294,32 @@ impl Node {
             .http
             .request(call.method.clone(), call.url.clone())
             .headers(call.headers.clone());
+
         if let Some(body) = &call.body {
             request = request.body(body.clone());
         }
+
         let response = request.send().await.map_err(Failure::Transport)?;
         let status = response.status();
+
         let token = response
             .headers()
             .get(CONSISTENCY_TOKEN)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
+
         let retry_after = retry::retry_after(response.headers());
         let body = response.bytes().await.map_err(Failure::Transport)?;
+
         if !status.is_success() {
             return Err(Failure::Refused {
                 problem: Problem::read(status.as_u16(), &body),
                 retry_after,
             });
         }
+
         let url = call.url.to_string();
+
         let body = if body.is_empty() {
             Value::Null
         } else {
@@ -313,6 +330,7 @@ impl Node {
                 })
             })?
         };
+
         Ok(Answer {
             status,
             token,

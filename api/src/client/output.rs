@@ -19,15 +19,18 @@ pub enum Reader {
 /// Writes a text to stdout, ending it with a new line if it has none.
 pub fn print(text: &str) -> Result<Reader, ClientError> {
     let mut stdout = std::io::stdout().lock();
+
     let ending = if text.ends_with('\n') || text.is_empty() {
         ""
     } else {
         "\n"
     };
+
     let written = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.write_all(ending.as_bytes()))
         .and_then(|()| stdout.flush());
+
     match written {
         Ok(()) => Ok(Reader::Listening),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),

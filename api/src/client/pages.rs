@@ -28,6 +28,7 @@ pub async fn each(
 ) -> Result<Rest, ClientError> {
     let mut wanted = if list.all { u32::MAX } else { list.limit };
     let mut cursor: Option<String> = None;
+
     loop {
         let limit = wanted.min(PAGE).to_string();
         let mut query = filters.to_vec();

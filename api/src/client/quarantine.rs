@@ -30,6 +30,7 @@ const FIRST_COLUMNS: [&str; 9] = [
 /// Runs one of the quarantine commands.
 pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
     let node = Node::new(&command.node.url)?;
+
     match &command.action {
         QuarantineAction::List { list } => {
             let mut shown: Option<(Vec<String>, Table)> = None;
@@ -89,6 +90,7 @@ pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
             done(&answer.body, &format!("{id} is discarded"), command.json)?;
         }
     }
+
     Ok(ExitCode::SUCCESS)
 }
 
@@ -107,16 +109,19 @@ fn columns(entries: &[Value]) -> Vec<String> {
             .iter()
             .any(|entry| entry.get(name).is_some_and(|value| !value.is_null()))
     };
+
     let mut columns: Vec<String> = FIRST_COLUMNS
         .iter()
         .filter(|name| present(name))
         .map(|name| (*name).to_owned())
         .collect();
+
     for (name, value) in entries.iter().filter_map(Value::as_object).flatten() {
         if !value.is_object() && !value.is_array() && !columns.contains(name) {
             columns.push(name.clone());
         }
     }
+
     columns
 }
 
@@ -133,23 +138,28 @@ fn describe(entry: &Value) -> String {
     let Some(fields) = entry.as_object() else {
         return entry.to_string();
     };
+
     let (structured, plain): (Vec<_>, Vec<_>) = fields
         .iter()
         .partition(|(_, value)| value.is_object() || value.is_array());
+
     let mut plain: Vec<(&str, String)> = plain
         .into_iter()
         .map(|(name, value)| (name.as_str(), cell(Some(value))))
         .collect();
+
     plain.sort_by_key(|(name, _)| {
         FIRST_COLUMNS
             .iter()
             .position(|known| known == name)
             .unwrap_or(FIRST_COLUMNS.len())
     });
+
     let mut text = facts(&plain);
     for (name, value) in structured {
         text.push_str(&format!("\n{name}\n{value:#}\n"));
     }
+
     text
 }
 

@@ -62,6 +62,7 @@ impl Saga {
 /// Runs one of the saga commands.
 pub async fn run(command: &SagasCommand) -> Result<ExitCode, ClientError> {
     let node = Node::new(&command.node.url)?;
+
     match &command.action {
         SagasAction::List { state, kind, list } => {
             show_list(&node, state.as_deref(), kind.as_deref(), list, command.json).await?
@@ -82,6 +83,7 @@ pub async fn run(command: &SagasCommand) -> Result<ExitCode, ClientError> {
             act(&node, id, "cancel", &body, command.json).await?;
         }
     }
+
     Ok(ExitCode::SUCCESS)
 }
 
@@ -96,9 +98,11 @@ async fn show_list(
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
         .collect();
+
     let mut table = Table::new([
         "SAGA", "TYPE", "STATE", "STEPS", "ATTEMPTS", "ORDER", "STARTED", "UPDATED",
     ]);
+
     let rest = pages::each(node, &["sagas"], &filters, list, |page| {
         if json {
             return output::print_json(page);
@@ -106,9 +110,11 @@ async fn show_list(
         output::print(&table.render(&pages::rows(page).iter().map(list_row).collect::<Vec<_>>()))
     })
     .await?;
+
     if rest == Rest::More && !json {
         output::note("there are more: --limit N or --all shows them");
     }
+
     Ok(())
 }
 
@@ -118,6 +124,7 @@ fn list_row(saga: &Value) -> Vec<String> {
     let steps = serde_json::from_value::<Saga>(saga.clone())
         .map_or_else(|_| "-".to_owned(), |saga| saga.progress());
     let field = |name: &str| cell(saga.get(name));
+
     vec![
         field("sagaId"),
         field("type"),
@@ -133,6 +140,7 @@ fn list_row(saga: &Value) -> Vec<String> {
 /// One saga: what it is, then its steps in order with what remains.
 fn describe(saga: &Saga) -> String {
     let optional = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+
     let mut text = facts(&[
         ("saga", saga.saga_id.clone()),
         ("type", saga.kind.clone()),
@@ -145,15 +153,18 @@ fn describe(saga: &Saga) -> String {
         ("attempts", saga.attempts.to_string()),
     ]);
     text.push('\n');
+
     let rows: Vec<Vec<String>> = saga
         .steps
         .iter()
         .enumerate()
         .map(|(index, step)| step_row(saga, index, step))
         .collect();
+
     text.push_str(
         &Table::new(["STEP", "NAME", "KIND", "STATE", "AT", "AFTER", "DETAIL"]).render(&rows),
     );
+
     text
 }
 
@@ -185,6 +196,7 @@ async fn act(
     // A key of its own per invocation makes the repeats of this call safe, and a second invocation
     // a new request.
     let key = Uuid::now_v7().to_string();
+
     let answer = node.post(&["sagas", id, verb], body, &key, None).await?;
     if json {
         output::print_json(&answer.body)?;
@@ -193,6 +205,7 @@ async fn act(
             "{verb} of saga {id} accepted; `counterfoil sagas show {id}` tells how it goes"
         ))?;
     }
+
     Ok(())
 }
 
@@ -213,14 +226,17 @@ mod tests {
         .unwrap();
         let text = describe(&saga);
         assert!(text.contains("ended     -\n"), "{text}");
+
         assert!(
             text.contains("1     reserve credit  command  DONE       2026-01-01T00:00:00.0015Z  +1.5 ms  25.00\n"),
             "{text}"
         );
+
         assert!(
             text.contains("2     approve order   local    REMAINING  -"),
             "{text}"
         );
+
         assert_eq!((saga.progress(), saga.is_open()), ("1/2".to_owned(), true));
     }
 }

@@ -30,6 +30,7 @@ impl Table {
     /// The next rows as text, with the header before the first of them.
     pub fn render(&mut self, rows: &[Vec<String>]) -> String {
         let mut text = String::new();
+
         if !self.begun {
             self.begun = true;
             for row in rows {
@@ -39,9 +40,11 @@ impl Table {
             }
             self.push_row(&mut text, &self.titles);
         }
+
         for row in rows {
             self.push_row(&mut text, row);
         }
+
         text
     }
 

@@ -65,6 +65,7 @@ pub fn arrange(mut moments: Vec<Moment>) -> Vec<Moment> {
 /// One line per moment, its detail and message id beneath.
 pub fn render(moments: &[Moment]) -> String {
     let mut text = String::new();
+
     for moment in moments {
         let version = moment
             .version
@@ -82,6 +83,7 @@ pub fn render(moments: &[Moment]) -> String {
             let _ = writeln!(text, "{:55}{detail}", "");
         }
     }
+
     text
 }
 
@@ -123,6 +125,7 @@ mod tests {
         ]);
         let what: Vec<&str> = moments.iter().map(|moment| moment.what.as_str()).collect();
         assert_eq!(what, ["POST /orders", "order.created", "credit.reserved"]);
+
         assert!((moments[2].delta_ms - 3.0).abs() < 0.0001);
         let text = render(&moments);
         assert!(

@@ -17,6 +17,7 @@ use super::{ClientError, output, pages};
 /// Runs one of the view commands.
 pub async fn run(command: &ViewsCommand) -> Result<ExitCode, ClientError> {
     let node = Node::new(&command.node.url)?;
+
     match &command.action {
         ViewsAction::Status => {
             let status = node.get(&["views"], &[], &Freshness::AsItIs).await?.body;
@@ -73,6 +74,7 @@ pub async fn run(command: &ViewsCommand) -> Result<ExitCode, ClientError> {
             )?;
         }
     }
+
     Ok(ExitCode::SUCCESS)
 }
 
@@ -104,23 +106,27 @@ pub(super) fn describe(status: &Value) -> String {
         "lag",
         "progress",
     ];
+
     let text = |view: &Value, column: &str| match column {
         "progress" => view
             .get("progress")
             .map_or_else(|| cell(None), waiting::in_words),
         column => cell(view.get(column)),
     };
+
     let views = pages::rows(status);
     let rows: Vec<Vec<String>> = views
         .iter()
         .map(|view| columns.iter().map(|column| text(view, column)).collect())
         .collect();
     let mut described = Table::new(columns.map(str::to_uppercase)).render(&rows);
+
     for view in views {
         if let Some(error) = view.get("error").and_then(Value::as_str) {
             described.push_str(&format!("\n{}: {error}\n", cell(view.get("name"))));
         }
     }
+
     described
 }
 

@@ -66,6 +66,7 @@ pub(super) fn masked(value: &str) -> String {
     let Some((before, host)) = value.rsplit_once('@') else {
         return value.to_owned();
     };
+
     let (scheme, user) = before
         .split_once("://")
         .map_or(("", before), |(scheme, user)| (scheme, user));
@@ -168,10 +169,12 @@ mod tests {
         let Ok(backend) = search("https://elastic:hush@host:9200") else {
             panic!("refused")
         };
+
         assert_eq!(
             format!("{backend:?}"),
             r#"Elasticsearch("https://elastic:***@host:9200")"#
         );
+
         for (text, shown) in [
             (
                 "mongodb://ada:hu@sh@a:1,b:2/?replicaSet=rs0",

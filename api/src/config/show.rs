@@ -24,11 +24,13 @@ pub fn show(effective: &Effective) -> String {
             )
         })
         .collect();
+
     let width = lines
         .iter()
         .map(|(line, _)| line.chars().count())
         .max()
         .unwrap_or(0);
+
     lines
         .iter()
         .fold(String::new(), |mut text, (line, origin)| {

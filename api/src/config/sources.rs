@@ -68,18 +68,22 @@ impl Effective {
             .iter()
             .map(|setting| (setting.name, Given::default_of(setting)))
             .collect();
+
         let file = flags
             .config_file()
             .map(Path::to_path_buf)
             .or_else(|| environment(CONFIG_VARIABLE).map(PathBuf::from));
+
         if let Some(file) = file {
             values.extend(read_file(&file)?);
         }
+
         for setting in SETTINGS {
             if let Some(given) = from_environment(setting, environment)? {
                 values.insert(setting.name, given);
             }
         }
+
         for (setting, value) in flags.values() {
             let origin = Origin::Flag(setting.flag);
             values.insert(
@@ -90,6 +94,7 @@ impl Effective {
                 },
             );
         }
+
         Ok(Effective { values })
     }
 
@@ -106,9 +111,11 @@ impl Effective {
         parse: impl FnOnce(&str) -> Result<T, Refusal>,
     ) -> Result<T, ConfigError> {
         let found = self.iter().find(|(setting, _)| setting.name == name);
+
         let (setting, given) = found.ok_or(ConfigError::NotText {
             variable: name.to_owned(),
         })?;
+
         parse(given.value.trim()).map_err(|refusal| {
             let (setting, allowed, origin) =
                 (setting.environment, setting.allowed, given.origin.clone());
@@ -149,15 +156,18 @@ fn from_environment(
             variable: variable.to_owned(),
         })
     };
+
     let name = setting.environment;
     let direct = environment(name)
         .map(|value| text(name, value))
         .transpose()?;
+
     let file = if setting.secret {
         environment(&format!("{name}_FILE")).map(PathBuf::from)
     } else {
         None
     };
+
     match (direct, file) {
         (Some(_), Some(_)) => Err(ConfigError::SetTwice { setting: name }),
         (Some(value), None) => Ok(Some(Given {
@@ -184,11 +194,13 @@ fn read_file(file: &Path) -> Result<Vec<(&'static str, Given)>, ConfigError> {
         file: file.to_path_buf(),
         reason,
     };
+
     let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
     // The parser's own text has several lines; its message is the one that counts.
     let table: toml::Table = text
         .parse()
         .map_err(|error: toml::de::Error| unreadable(one_line(error.message())))?;
+
     table
         .into_iter()
         .map(|(key, value)| {

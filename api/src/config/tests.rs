@@ -64,11 +64,13 @@ fn the_environment_stands_over_the_file_and_the_flag_over_both() {
         "namespace = \"file\"\nshards = 4\nservices = [\"customers\", \"orders\"]\nlisten = \"0.0.0.0:1\"\n",
     );
     let path = file.path().to_str().unwrap();
+
     let environment = [
         ("COUNTERFOIL_NAMESPACE", "env"),
         ("COUNTERFOIL_LISTEN", "0.0.0.0:2"),
     ];
     let (config, shown) = load(&["--config", path, "--namespace", "flag"], &environment).unwrap();
+
     assert_eq!(
         (
             config.namespace.as_str(),
@@ -77,10 +79,12 @@ fn the_environment_stands_over_the_file_and_the_flag_over_both() {
         ),
         ("flag", 4, 2)
     );
+
     assert!(
         shown.contains("from --namespace") && shown.contains("from the environment"),
         "{shown}"
     );
+
     let (same, _) = load(&[], &[("COUNTERFOIL_CONFIG", path)]).unwrap();
     assert_eq!((same.namespace.as_str(), same.listen.port()), ("file", 1));
 }
@@ -135,7 +139,9 @@ fn the_stores_of_the_views_are_chosen_by_url() {
         (config.documents_url, config.search_url),
         (DocumentsBackend::Embedded, SearchBackend::Embedded)
     );
+
     let secret = file("https://elastic:hush@search:9200\n");
+
     let environment = [
         ("COUNTERFOIL_DOCUMENTS_URL", "mongodb://ada:hush@host/shop"),
         (
@@ -143,15 +149,20 @@ fn the_stores_of_the_views_are_chosen_by_url() {
             secret.path().to_str().unwrap(),
         ),
     ];
+
     let (config, shown) = load(&[], &environment).unwrap();
     let DocumentsBackend::MongoDb(documents) = &config.documents_url else {
         panic!("{:?}", config.documents_url)
     };
+
     assert_eq!(documents.expose(), "mongodb://ada:hush@host/shop");
+
     let SearchBackend::Elasticsearch(search) = &config.search_url else {
         panic!("{:?}", config.search_url)
     };
+
     assert_eq!(search.expose(), "https://elastic:hush@search:9200");
+
     for text in [shown, format!("{config:?}")] {
         assert!(
             !text.contains("hush") && text.contains("mongodb://ada:***@host/shop"),
@@ -217,6 +228,7 @@ fn what_is_shown_can_be_used_as_a_file() {
 #[test]
 fn the_examples_of_what_is_allowed_are_allowed() {
     let mut examples = 0;
+
     for setting in SETTINGS
         .iter()
         .filter(|setting| setting.allowed.starts_with("a time from"))
@@ -231,5 +243,6 @@ fn the_examples_of_what_is_allowed_are_allowed() {
             examples += 1;
         }
     }
+
     assert!(examples > 5, "{examples}");
 }

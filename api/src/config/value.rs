@@ -110,6 +110,7 @@ pub fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Result<Duratio
         .find(|character: char| !character.is_ascii_digit())
         .unwrap_or(text.len());
     let (amount, unit) = text.split_at_checked(digits).ok_or(Refusal::NotAllowed)?;
+
     let amount: u64 = amount.parse().map_err(|_| Refusal::NotAllowed)?;
     let millis = match unit {
         "ms" => Some(amount),
@@ -118,9 +119,11 @@ pub fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Result<Duratio
         "h" => amount.checked_mul(3_600_000),
         _ => None,
     };
+
     let duration = millis
         .map(Duration::from_millis)
         .ok_or(Refusal::NotAllowed)?;
+
     if allowed.contains(&duration) {
         Ok(duration)
     } else {
@@ -166,10 +169,12 @@ fn all_of<T: Copy + Ord>(
             .find(|one| name(*one) == wanted)
             .ok_or(Refusal::NotAllowed)
     };
+
     let named: BTreeSet<T> = text
         .split(',')
         .map(|part| find(part.trim()))
         .collect::<Result<_, _>>()?;
+
     if named.len() == all.len() {
         Ok(named)
     } else {

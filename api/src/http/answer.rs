@@ -30,6 +30,7 @@ impl CommandHeaders {
     /// out.
     pub fn put_on(self, mut response: HttpResponse) -> HttpResponse {
         let headers = response.headers_mut();
+
         let texts = [
             (header::ETAG, Some(format!("\"{}\"", self.version))),
             (
@@ -39,11 +40,13 @@ impl CommandHeaders {
             (header::LOCATION, self.location),
             (PREFERENCE_APPLIED, self.applied.applied()),
         ];
+
         for (name, text) in texts {
             if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
                 headers.insert(name, value);
             }
         }
+
         response
     }
 }
@@ -56,11 +59,14 @@ pub fn query<T, B: Serialize>(
 ) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.insert_header((CONSISTENCY_TOKEN, answer.token));
+
     if answer.stale {
         response.insert_header((CONSISTENCY, STALE));
     }
+
     if let Some(applied) = applied.applied() {
         response.insert_header((PREFERENCE_APPLIED, applied));
     }
+
     response.json(body(answer.data))
 }

@@ -46,9 +46,11 @@ async fn read_within(
         .headers()
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok());
+
     if length.is_some_and(|length: usize| length > MAX_BODY_BYTES) {
         return Err(Problem::too_large(MAX_BODY_BYTES));
     }
+
     match tokio::time::timeout(limit, payload.to_bytes_limited(MAX_BODY_BYTES)).await {
         Ok(Ok(Ok(bytes))) => Ok(bytes),
         Ok(Ok(Err(_))) => Err(Problem::malformed("the body ended too early")),
@@ -85,13 +87,16 @@ pub fn optional_object<'a>(request: &HttpRequest, bytes: &'a [u8]) -> Result<Fie
             line: None,
         });
     }
+
     expect_json(request)?;
+
     if bytes.trim_ascii() == b"null" {
         return Ok(Fields {
             entries: Vec::new(),
             line: None,
         });
     }
+
     Fields::parse(bytes)
 }
 
@@ -203,6 +208,7 @@ impl<'a> Fields<'a> {
     ) -> Option<String> {
         let text: Cow<'_, str> = self.required(name, errors)?;
         let text = text.trim();
+
         let characters = text.chars().count();
         if characters == 0 || characters > longest {
             errors.add(
@@ -211,10 +217,12 @@ impl<'a> Fields<'a> {
             );
             return None;
         }
+
         if !storable(text) {
             errors.add(self.path(name), NOT_STORABLE);
             return None;
         }
+
         Some(text.to_owned())
     }
 
@@ -234,10 +242,12 @@ impl<'a> Fields<'a> {
             );
             return None;
         }
+
         if !storable(&text) {
             errors.add(self.path(name), NOT_STORABLE);
             return None;
         }
+
         Some(text)
     }
 
@@ -321,21 +331,26 @@ mod tests {
         let request = TestRequest::post()
             .insert_header(("content-length", "100"))
             .to_http_request();
+
         let never_ends = once(async { Ok(Bytes::from_static(b"{")) })
             .chain(pending())
             .boxed_local();
+
         let mut payload = dev::Payload::Stream {
             payload: never_ends,
         };
+
         let payload = Payload::from_request(&request, &mut payload).await.unwrap();
         let problem = read_within(Duration::from_millis(5), &request, payload)
             .await
             .unwrap_err();
+
         let answer = problem.error_response();
         assert_eq!(
             (answer.status().as_u16(), answer.head().keep_alive()),
             (408, false)
         );
+
         assert_eq!(
             answer.headers().get("content-type").unwrap(),
             "application/problem+json"
@@ -354,6 +369,7 @@ mod tests {
         fields.finish(&["name", "size", "colour"], &mut errors);
         let told: Vec<&str> = errors.0.iter().map(|error| error.field.as_ref()).collect();
         assert_eq!(told, ["name", "colour", "odd", "size"]);
+
         assert!(
             errors.0[0].message.ends_with("expected a string"),
             "{:?}",

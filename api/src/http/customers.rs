@@ -84,33 +84,39 @@ pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
         params::none(&request)?;
         // A wait that cannot be read is wrong here too, though there is nothing to wait for.
         Prefer::of(&request, api.waits)?;
+
         let key = idempotency::key(&request)?;
         expect_json(&request)?;
         let bytes = read(&request, payload).await?;
         let _permit = api.commands.enter()?;
+
         let customer = new_customer(&bytes)?;
         let canonical = Canonical {
             name: &customer.name,
             credit_limit: customer.credit_limit,
         };
         let binding = idempotency::bind(key, format_args!("POST /customers"), &canonical)?;
+
         let answer = api
             .ports
             .commands
             .create_customer(customer, binding)
             .await?;
         let (id, version) = (answer.customer_id, answer.version);
+
         let seen = Seen {
             service: Service::Customers,
             entity: id.0,
             version,
         };
+
         let headers = CommandHeaders {
             version,
             token: api.ports.queries.token_of(&[seen]),
             applied: Prefer::default(),
             location: Some(format!("/customers/{id}")),
         };
+
         Ok(headers.answer(
             StatusCode::CREATED,
             &CustomerOutcome {
@@ -155,6 +161,7 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
             "limit",
             "cursor",
         ];
+
         let mut params = Params::of(&request, &known);
         let query = CustomerQuery {
             since: params.time("since"),
@@ -163,9 +170,11 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
             order_state: params.order_state("orderState"),
             page: params.page(),
         };
+
         params.finish()?;
         let (freshness, applied) = reads::freshness(&request, &api)?;
         let read = |freshness| api.ports.queries.customers(query.clone(), freshness);
+
         let answer = reads::query(&api, freshness, read).await?;
         Ok(answer::query(answer, applied, |listed| {
             Customers::new(listed.items, listed.next)
@@ -219,9 +228,11 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
                 &Customer::from(customer),
             ));
         }
+
         let (freshness, applied) = reads::freshness(&request, &api)?;
         let read = |freshness| api.ports.queries.customer(CustomerId(id), freshness);
         let answer = reads::query(&api, freshness, read).await?;
+
         Ok(answer::query(answer, applied, CustomerDetails::from))
     };
     api.meters.show_customer.watch(&request, work).await
@@ -240,12 +251,14 @@ pub async fn orders(request: HttpRequest, api: Data<Api>) -> HttpResponse {
         let state = params.order_state("state");
         let page = params.page();
         params.finish()?;
+
         let (freshness, applied) = reads::freshness(&request, &api)?;
         let read = |freshness| {
             api.ports
                 .queries
                 .customer_orders(CustomerId(id), state, page.clone(), freshness)
         };
+
         let answer = reads::query(&api, freshness, read).await?;
         Ok(answer::query(answer, applied, |listed| {
             OrdersOfCustomer::new(listed.items, listed.next)

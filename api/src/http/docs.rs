@@ -78,9 +78,11 @@ async fn ui(file: Path<String>, config: Data<Ui<'static>>) -> HttpResponse {
     match utoipa_swagger_ui::serve(&file, Arc::clone(&config)) {
         Ok(Some(file)) => {
             let mut answer = HttpResponse::Ok();
+
             if file.gzpipped {
                 answer.insert_header((header::CONTENT_ENCODING, ContentEncoding::Gzip));
             }
+
             answer
                 .content_type(file.content_type)
                 .body(file.bytes.into_owned())

@@ -70,16 +70,19 @@ pub async fn events(
     let limit = params.limit(MAX_EVENTS).unwrap_or(MAX_EVENTS);
     let cursor = params.cursor();
     params.finish()?;
+
     let before = cursor
         .map(|cursor| version_before(&cursor).ok_or(ReadError::InvalidCursor))
         .transpose()?;
     // The event before the page shows that the cursor is one of ours; one more than is shown,
     // whether there are more.
     let wanted = limit + 1 + usize::from(before.is_some());
+
     let read = api
         .ports
         .history
         .events(service, id, before.unwrap_or(1), wanted);
+
     let mut events = reads::run(api, read).await?;
     if let Some(before) = before {
         if events.first().is_none_or(|event| event.version != before) {
@@ -87,7 +90,9 @@ pub async fn events(
         }
         events.remove(0);
     }
+
     let next = events.get(limit).map(|event| event.version.to_string());
+
     events.truncate(limit);
     // A version that exists: a token that names another would keep its readers waiting for ever.
     let seen = events
@@ -95,10 +100,12 @@ pub async fn events(
         .map(|event| event.version)
         .or(before)
         .unwrap_or(0);
+
     let body = Events {
         events: events.into_iter().map(Into::into).collect(),
         next,
     };
+
     Ok(answer(api, service, id, seen, &body))
 }
 

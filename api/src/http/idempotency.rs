@@ -24,13 +24,16 @@ pub fn key(request: &HttpRequest) -> Result<Option<&str>, Problem> {
     let Some(value) = values.next() else {
         return Ok(None);
     };
+
     if values.next().is_some() {
         return Err(Problem::invalid_field(
             "Idempotency-Key",
             "must be given once",
         ));
     }
+
     let bytes = value.as_bytes();
+
     let fits = (1..=MAX_KEY_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
     match value.to_str() {
         Ok(text) if fits => Ok(Some(text)),
@@ -53,10 +56,12 @@ pub fn bind(
     let Some(key) = key else { return Ok(None) };
     let canonical = serde_json::to_vec(request)
         .map_err(|_| Problem::malformed("the request has no JSON form"))?;
+
     let key = match scope.as_str() {
         Some(scope) => RequestKey::new(scope, key),
         None => RequestKey::new(&scope.to_string(), key),
     };
+
     Ok(Some(RequestBinding {
         key,
         fingerprint: Fingerprint::of(&canonical),

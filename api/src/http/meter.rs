@@ -49,12 +49,16 @@ impl Meter {
             http.request_id = text(request, REQUEST_ID),
             traceparent = text(request, TRACEPARENT),
         );
+
         let start = Instant::now();
+
         let response = match work.instrument(span).await {
             Ok(response) => response,
             Err(problem) => problem.error_response(),
         };
+
         self.seconds.record(start.elapsed());
+
         let status = response.status();
         let outcome = if status.is_server_error() {
             &self.failed
@@ -64,6 +68,7 @@ impl Meter {
             &self.succeeded
         };
         outcome.increment(1);
+
         response
     }
 }

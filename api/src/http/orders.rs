@@ -87,6 +87,7 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 fn order_query(request: &HttpRequest) -> Result<OrderQuery, Problem> {
     let mut params = Params::of(request, LIST_PARAMS);
     let text = params.text("text", MAX_TEXT_CHARS);
+
     let sort = params.named("sort", &OrderSort::ALL, OrderSort::name);
     if sort == Some(OrderSort::Relevance) && text.is_none() {
         params.add_error(
@@ -94,11 +95,13 @@ fn order_query(request: &HttpRequest) -> Result<OrderQuery, Problem> {
             "can be relevance only with a text; allowed without: newest, total",
         );
     }
+
     let by_default = if text.is_some() {
         OrderSort::Relevance
     } else {
         OrderSort::Newest
     };
+
     let query = OrderQuery {
         text,
         state: params.order_state("state"),
@@ -110,7 +113,9 @@ fn order_query(request: &HttpRequest) -> Result<OrderQuery, Problem> {
         sort: sort.unwrap_or(by_default),
         page: params.page(),
     };
+
     params.finish()?;
+
     Ok(query)
 }
 
@@ -137,9 +142,11 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
                 &Order::from(order),
             ));
         }
+
         let (freshness, applied) = reads::freshness(&request, &api)?;
         let read = |freshness| api.ports.queries.order(OrderId(id), freshness);
         let answer = reads::query(&api, freshness, read).await?;
+
         Ok(answer::query(answer, applied, Order::from))
     };
     api.meters.show_order.watch(&request, work).await

@@ -27,6 +27,7 @@ impl Params {
             pairs: Vec::new(),
             errors: Errors::default(),
         };
+
         for pair in request
             .query_string()
             .split('&')
@@ -49,6 +50,7 @@ impl Params {
                 params.pairs.push((name, decoded(raw_value)));
             }
         }
+
         params
     }
 
@@ -73,10 +75,12 @@ impl Params {
             );
             return None;
         };
+
         let parsed = parse(value);
         if parsed.is_none() {
             self.errors.add(name, allowed());
         }
+
         parsed
     }
 
@@ -194,6 +198,7 @@ pub fn none(request: &HttpRequest) -> Result<(), Problem> {
 /// byte. `None` when it is not escaped in this way, or is no UTF-8.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
+
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
@@ -209,6 +214,7 @@ fn decoded(text: &str) -> Option<String> {
             other => other,
         });
     }
+
     String::from_utf8(bytes).ok()
 }
 

@@ -48,6 +48,7 @@ impl Prefer {
         longest: Duration,
     ) -> Result<Prefer, Problem> {
         let (mut wait, mut handling) = (None, None);
+
         for text in texts {
             for preference in text?.split(',') {
                 // What follows a semicolon are parameters of the preference; ours have none.
@@ -62,6 +63,7 @@ impl Prefer {
                 }
             }
         }
+
         Ok(Prefer {
             wait,
             lenient: handling.unwrap_or(false),
@@ -116,6 +118,7 @@ mod tests {
             wait: wait(5),
             lenient: true,
         };
+
         for texts in [
             &["wait=5, handling=lenient"][..],
             &["handling=lenient", "wait=5"],
@@ -124,6 +127,7 @@ mod tests {
         ] {
             assert_eq!(parse(texts).unwrap(), both, "{texts:?}");
         }
+
         assert_eq!(
             parse(&["return=minimal", "handling=strict"]).unwrap(),
             Prefer::default()

@@ -108,6 +108,7 @@ impl Problem {
             .map(|error| format!("{} {}", error.field, error.message))
             .take(5);
         let detail = detail.collect::<Vec<_>>().join("; ");
+
         let mut problem = Problem::new(
             StatusCode::BAD_REQUEST,
             "invalid",
@@ -115,6 +116,7 @@ impl Problem {
             detail,
         );
         problem.0.errors = errors;
+
         problem
     }
 
@@ -268,17 +270,21 @@ impl ResponseError for Problem {
             errors: parts.errors.clone(),
             behind: parts.behind.clone(),
         };
+
         let mut response = HttpResponse::build(parts.status);
         response.insert_header((
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         ));
+
         if parts.status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
         }
+
         if parts.status == StatusCode::REQUEST_TIMEOUT {
             response.force_close();
         }
+
         if let Some(allow) = parts.allow {
             response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
         }

@@ -25,6 +25,7 @@ pub fn freshness(request: &HttpRequest, api: &Api) -> Result<(Freshness, Prefer)
     let prefer = Prefer::of(request, api.waits)?;
     // Their number is bounded by what the server takes as the head of a request.
     let mut tokens = Vec::new();
+
     for value in request.headers().get_all(CONSISTENCY_TOKEN) {
         let text = value
             .to_str()
@@ -42,7 +43,9 @@ pub fn freshness(request: &HttpRequest, api: &Api) -> Result<(Freshness, Prefer)
     } else {
         prefer
     };
+
     let wait = prefer.wait.unwrap_or(api.waits.of_reads);
+
     Ok((
         Freshness {
             tokens,
@@ -73,13 +76,16 @@ pub async fn query<'a, T>(
     read: impl Fn(Freshness) -> ReadFuture<'a, T>,
 ) -> Result<T, Problem> {
     let _permit = api.reads.enter()?;
+
     if freshness.tokens.is_empty() {
         return Ok(read(freshness).await?);
     }
+
     let at_once = Freshness {
         wait: Duration::ZERO,
         ..freshness.clone()
     };
+
     tokio::select! {
         biased;
         answer = read(freshness) => Ok(answer?),

@@ -127,6 +127,7 @@ pub async fn retry(request: HttpRequest, api: Data<Api>, payload: Payload) -> Ht
         errors.finish(Some(()))?;
         let binding = idempotency::bind(key, format_args!("POST /sagas/{id}/retry"), &())?;
         let answer = api.ports.commands.retry_saga(SagaId(id), binding).await?;
+
         Ok(accepted(&api, &answer))
     };
     api.meters.retry_saga.watch(&request, work).await
@@ -154,11 +155,13 @@ pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
         fields.finish(&["reason"], &mut errors);
         errors.finish(Some(()))?;
         let binding = idempotency::bind(key, format_args!("POST /sagas/{id}/cancel"), &reason)?;
+
         let answer = api
             .ports
             .commands
             .cancel_saga(SagaId(id), reason, binding)
             .await?;
+
         Ok(accepted(&api, &answer))
     };
     api.meters.cancel_saga.watch(&request, work).await
@@ -173,13 +176,16 @@ fn accepted(api: &Api, answer: &SagaAnswer) -> HttpResponse {
         version,
         seen,
     } = *answer;
+
     let token = api.ports.queries.token_of(&[seen]);
+
     let headers = CommandHeaders {
         version,
         token,
         applied: Prefer::default(),
         location: None,
     };
+
     headers.answer(
         StatusCode::ACCEPTED,
         &SagaOutcome {

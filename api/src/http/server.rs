@@ -51,12 +51,14 @@ pub fn bind(config: &Config) -> anyhow::Result<Bound> {
     } else {
         TcpSocket::new_v6()
     };
+
     let bound = socket.and_then(|socket| {
         // Connections of a node that has just ended may still be around.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         Ok(socket)
     });
+
     Ok(Bound {
         socket: bound.map_err(|error| not_to_be_had(address, &error))?,
         address,
@@ -76,6 +78,7 @@ pub fn listen(
     let Bound { socket, address } = bound;
     let listening = socket.listen(BACKLOG).and_then(TcpListener::into_std);
     let listener = listening.map_err(|error| not_to_be_had(address, &error))?;
+
     let server = HttpServer::new(move || App::new().app_data(api.clone()).configure(routes))
         .workers(config.http_workers)
         .keep_alive(KEEP_ALIVE)
@@ -86,6 +89,7 @@ pub fn listen(
         .listen(listener)
         .map_err(|error| not_to_be_had(address, &error))?;
     let addresses = server.addrs();
+
     Ok(Listening {
         server: server.run(),
         addresses,

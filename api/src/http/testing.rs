@@ -68,6 +68,7 @@ impl Double {
         *self.binding.lock().unwrap() = binding;
         let refusal = self.refusal.lock().unwrap().clone();
         let hangs = *self.hangs.lock().unwrap();
+
         Box::pin(async move {
             if hangs {
                 std::future::pending::<()>().await;
@@ -88,6 +89,7 @@ impl Double {
             .lock()
             .unwrap()
             .unwrap_or((OrderState::Pending, false));
+
         let answer = OrderAnswer {
             order_id: order,
             state,
@@ -117,11 +119,13 @@ impl Double {
         let in_vain =
             *self.hangs.lock().unwrap() && !freshness.tokens.is_empty() && freshness.wait.is_zero();
         put(&self.freshness, freshness);
+
         let answer = Answer {
             data,
             token: "seen".to_owned(),
             stale,
         };
+
         match (in_vain, stale) {
             (false, _) => self.read(answer),
             (true, true) => Box::pin(async { Ok(answer) }),
@@ -293,11 +297,13 @@ impl Queries for Double {
         freshness: Freshness,
     ) -> ReadFuture<'_, Answer<OrdersFound>> {
         put(&self.order_query, query);
+
         let hit = OrderHit {
             order: order(),
             score: Some(1.5),
             highlights: None,
         };
+
         self.answer(
             freshness,
             OrdersFound {

@@ -78,12 +78,14 @@ pub async fn rebuild(request: HttpRequest, api: Data<Api>, payload: Payload) -> 
         let from = params
             .named("from", &BuildFrom::ALL, BuildFrom::name)
             .unwrap_or_default();
+
         params.finish()?;
         let scope = format_args!("POST /views/{}/rebuild", name(&request));
         let by = idempotency::bind(idempotency::key(&request)?, scope, &from)?;
         no_body(&request, payload).await?;
         let _permit = api.commands.enter()?;
         let begun = api.ports.views.rebuild(name(&request), from, by).await?;
+
         Ok(HttpResponse::Accepted().json(begun))
     };
     api.meters.rebuild_view.watch(&request, work).await
@@ -107,6 +109,7 @@ pub async fn revert(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
         let scope = format_args!("POST /views/{}/revert", name(&request));
         let by = idempotency::bind(idempotency::key(&request)?, scope, &())?;
         no_body(&request, payload).await?;
+
         let _permit = api.commands.enter()?;
         let reverted = api.ports.views.revert(name(&request), by).await?;
         let mut answer = if reverted.done {
@@ -114,6 +117,7 @@ pub async fn revert(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
         } else {
             HttpResponse::Accepted()
         };
+
         Ok(answer.json(reverted))
     };
     api.meters.revert_view.watch(&request, work).await

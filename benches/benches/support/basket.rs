@@ -11,12 +11,14 @@ pub fn basket(customer: CustomerId) -> OrderCreated {
         quantity,
         unit_price: Money::from_cents(cents),
     };
+
     let lines = vec![
         line("981760", "YOGURT", 2, 125),
         line("1082185", "BANANAS", 6, 29),
         line("995242", "2% MILK", 1, 810),
     ];
     let order_total = total_of(&lines).expect("a small total can be represented");
+
     OrderCreated {
         customer_id: customer,
         order_total,

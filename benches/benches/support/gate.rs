@@ -12,6 +12,7 @@ use super::units::OrdersStore;
 /// submission until the last one is known to be durable. Making the units is not counted.
 pub fn commit_at_once(store: &mut OrdersStore, count: usize) -> Duration {
     let (done, all_done) = mpsc::channel();
+
     let mut units: Vec<_> = (1..count)
         .map(|_| store.unit(Box::new(assert_durable)))
         .collect();
@@ -22,8 +23,10 @@ pub fn commit_at_once(store: &mut OrdersStore, count: usize) -> Duration {
         // Whoever waits for it is gone only after a failure.
         let _ = done.send(());
     })));
+
     let (arrived, arrival) = mpsc::channel();
     let (open, opened) = mpsc::channel();
+
     let gate = store.empty_unit(Box::new(move |_| {
         // Both ends are held by the function around this one, which waits.
         let _ = arrived.send(());
@@ -32,11 +35,14 @@ pub fn commit_at_once(store: &mut OrdersStore, count: usize) -> Duration {
     store.journal.submit(gate);
     arrival.recv().expect("the journal runs");
     let begun = Instant::now();
+
     for unit in units {
         store.journal.submit(unit);
     }
+
     open.send(()).expect("the journal waits at the gate");
     all_done.recv().expect("every unit has a fate");
+
     begun.elapsed()
 }
 

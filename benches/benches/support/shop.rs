@@ -35,21 +35,26 @@ impl Shop {
     pub async fn open(customers: usize) -> (Self, Arc<EmbeddedLog>) {
         let folder = folder();
         let mut databases = Vec::new();
+
         for service in Service::ALL {
             let database = ServiceDatabase::open_embedded(service, folder.path(), SHARDS).await;
             databases.push(database.expect("the database can be made"));
         }
+
         let log = Arc::new(EmbeddedLog::new(
             databases.clone(),
             SHARDS,
             Faults::default(),
         ));
+
         let mut journals = Vec::new();
+
         for database in &databases {
             let journal =
                 Journal::start(database, Arc::clone(&log), Faults::default(), SHARDS).await;
             journals.push(journal.expect("the journal can be started"));
         }
+
         let parts = NodeParts {
             databases: databases.clone(),
             journals,
@@ -59,6 +64,7 @@ impl Shop {
         };
         let node = Node::start(&config(), &parts);
         let gateway = node.gateway();
+
         let mut shop = Shop {
             customers: Vec::new(),
             gateway,
@@ -67,6 +73,7 @@ impl Shop {
             _folder: folder,
         };
         shop.add_customers(customers).await;
+
         (shop, log)
     }
 
@@ -93,12 +100,14 @@ impl Shop {
 
     async fn complete_saga(&self, customer: CustomerId) {
         let created = basket(customer);
+
         let request = NewOrder {
             customer_id: customer,
             total: created.order_total,
             lines: created.lines,
             note: created.note,
         };
+
         let answer = self
             .gateway
             .create_order(request, None, Some(Duration::from_secs(30)))

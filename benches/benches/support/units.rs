@@ -49,11 +49,13 @@ impl OrdersStore {
         let database = ServiceDatabase::open_embedded(Service::Orders, folder.path(), SHARDS)
             .await
             .expect("the database can be made");
+
         let log = Arc::new(EmbeddedLog::new(
             vec![database.clone()],
             SHARDS,
             store::faults::Faults::default(),
         ));
+
         let journal = Journal::start(
             &database,
             Arc::clone(&log),
@@ -62,7 +64,9 @@ impl OrdersStore {
         )
         .await
         .expect("the journal can be started");
+
         let mut claims = BTreeMap::new();
+
         for number in 0..SHARDS {
             let shard = ShardId::new(Service::Orders, number);
             claims.insert(
@@ -73,8 +77,10 @@ impl OrdersStore {
                     .expect("the shard can be taken over"),
             );
         }
+
         let customer = CustomerId(Uuid::now_v7());
         let clock = Clock::system();
+
         (
             OrdersStore {
                 journal,
@@ -101,6 +107,7 @@ impl OrdersStore {
         let order = Order::created(OrderId(Uuid::now_v7()), &created, now);
         let (saga, effects) =
             Saga::begin(SagaKind::CreateOrder, &order, &SagaPolicy::default(), now);
+
         let shard = ShardId::of(Service::Orders, order.id.0, SHARDS);
         let outgoing = self.outgoing(
             shard,
@@ -109,6 +116,7 @@ impl OrdersStore {
             effects,
             now,
         );
+
         let stored = StoredOrder {
             order,
             created_by: None,
@@ -116,6 +124,7 @@ impl OrdersStore {
         };
         let order =
             store::orders::to_row(&stored, Some(&created)).expect("its lines have a JSON form");
+
         let saga = store::sagas::to_row(
             &StoredSaga {
                 saga,
@@ -124,6 +133,7 @@ impl OrdersStore {
             shard,
         )
         .expect("its steps have a JSON form");
+
         FirstStep {
             shard,
             order,
@@ -141,6 +151,7 @@ impl OrdersStore {
         time: Timestamp,
     ) -> Outgoing {
         let destination = self.customer_shard();
+
         let message = |effect| match effect {
             Effect::Send(command) => {
                 let (name, type_version) = command.wire_name();
@@ -155,11 +166,14 @@ impl OrdersStore {
             }
             Effect::Local(_) => None,
         };
+
         let body = event.encode().expect("an event has a JSON form");
+
         let claim = self
             .claims
             .get_mut(&shard)
             .expect("all shards were taken over");
+
         let outgoing = Outgoing {
             first_sequence: claim.next_sequence,
             entity: saga.order_id.0,
@@ -170,6 +184,7 @@ impl OrdersStore {
             messages: effects.into_iter().filter_map(message).collect(),
         };
         claim.next_sequence += outgoing.count();
+
         outgoing
     }
 
@@ -181,9 +196,11 @@ impl OrdersStore {
             saga,
             outgoing,
         } = self.first_step();
+
         self.ticket += 1;
         let epoch = self.claims.get(&shard).map_or(0, |claim| claim.epoch);
         let rows = vec![order.insert(), saga.insert()];
+
         Unit {
             shard,
             epoch,

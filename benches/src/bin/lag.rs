@@ -15,6 +15,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
     let json = options.json.clone();
     let report = benches::lag::run(options)?;
+
     match json.as_deref() {
         Some(path) => {
             eprint!("{report}");
@@ -22,6 +23,7 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         None => print!("{report}"),
     }
+
     Ok(if report.is_good() {
         ExitCode::SUCCESS
     } else {

@@ -16,6 +16,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let options = Options::parse();
     let json = options.json.clone();
     let report = benches::load::run(options)?;
+
     match json.as_deref() {
         Some(path) => {
             eprint!("{report}");
@@ -23,6 +24,7 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         None => print!("{report}"),
     }
+
     Ok(if report.is_good() {
         ExitCode::SUCCESS
     } else {

@@ -20,12 +20,14 @@ struct Options {
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+
     let read = |path: &PathBuf| -> anyhow::Result<Report> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_str(&text)
             .with_context(|| format!("{} is not a report of load", path.display()))
     };
+
     let reports = options
         .reports
         .iter()

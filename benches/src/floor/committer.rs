@@ -30,6 +30,7 @@ pub fn commit_all<S: Service>(
 ) -> anyhow::Result<()> {
     let mut begin = database.prepare("BEGIN IMMEDIATE")?;
     let mut commit = database.prepare("COMMIT")?;
+
     while let Ok(first) = inbox.recv() {
         begin.execute([])?;
         service.write(first).context("cannot write a unit")?;
@@ -39,5 +40,6 @@ pub fn commit_all<S: Service>(
         commit.execute([]).context("cannot commit")?;
         service.committed();
     }
+
     Ok(())
 }

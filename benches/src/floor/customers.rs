@@ -92,8 +92,10 @@ impl<'c> Units<'c> {
             limit,
             answer,
         } = new;
+
         self.insert_customer
             .execute(params![id, name, limit.cents(), now()])?;
+
         let customer = Customer {
             name: name.into(),
             limit,
@@ -102,6 +104,7 @@ impl<'c> Units<'c> {
         };
         self.customers.insert(id, customer);
         self.created.push(answer);
+
         Ok(())
     }
 
@@ -109,12 +112,15 @@ impl<'c> Units<'c> {
     /// two only.
     fn reserve(&mut self, command: ReserveCredit) -> rusqlite::Result<()> {
         let now = now();
+
         let ReserveCredit {
             order,
             sequence: position,
         } = command;
+
         let customer = self.customers.get_mut(&order.customer);
         let customer_name = customer.as_ref().map(|customer| Arc::clone(&customer.name));
+
         let (refusal, version) = match customer {
             None => (Some("UNKNOWN_CUSTOMER"), 0),
             Some(customer) => {
@@ -136,6 +142,7 @@ impl<'c> Units<'c> {
                 (refusal, customer.version)
             }
         };
+
         let (event, message) = match refusal {
             None => (
                 stored("credit.reserved", "events", &order, None)?,
@@ -146,6 +153,7 @@ impl<'c> Units<'c> {
         let message = stored(message, "orders", &order, refusal)?;
         let shard = order.customer.shard();
         let sequence = self.sequences.next(shard);
+
         self.insert_outbox.execute(params![
             shard,
             sequence,
@@ -155,14 +163,17 @@ impl<'c> Units<'c> {
             message,
             now
         ])?;
+
         self.upsert_inbox
             .execute(params![shard, order.id.shard(), position])?;
+
         self.replies.push(Reply {
             order,
             customer_name,
             refusal,
             sequence,
         });
+
         Ok(())
     }
 }

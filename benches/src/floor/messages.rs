@@ -132,6 +132,7 @@ pub fn stored(
         order_total: order.total,
         reason,
     };
+
     let message = Stored {
         kind,
         version: 1,

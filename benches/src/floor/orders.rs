@@ -70,6 +70,7 @@ impl<'c> Units<'c> {
     /// Unit 1: order row, saga row, outbox row.
     fn create(&mut self, mut order: Box<Order>) -> rusqlite::Result<()> {
         let now = now();
+
         let Order {
             id,
             saga,
@@ -79,8 +80,10 @@ impl<'c> Units<'c> {
             note,
             ..
         } = &*order;
+
         self.insert_order
             .execute(params![id, customer, total.cents(), lines, note, now])?;
+
         self.insert_saga.execute(params![
             saga,
             id,
@@ -89,12 +92,14 @@ impl<'c> Units<'c> {
             now,
             now + DEADLINE
         ])?;
+
         let event = stored("order.created", "events", &order, None)?;
         let command = stored("credit.reserve", "customers", &order, None)?;
         let shard = order.id.shard();
         let sequence = self.sequences.next(shard);
         self.insert_outbox
             .execute(params![shard, sequence, order.id, 1, event, command, now])?;
+
         if !order.wait {
             let pending = Outcome {
                 state: "PENDING",
@@ -104,25 +109,30 @@ impl<'c> Units<'c> {
             self.answers
                 .extend(order.answer.take().map(|answer| (answer, pending)));
         }
+
         self.commands.push(ReserveCredit { order, sequence });
+
         Ok(())
     }
 
     /// Unit 3: saga row, order row, outbox row, inbox position.
     fn end(&mut self, reply: Reply) -> rusqlite::Result<()> {
         let now = now();
+
         let Reply {
             mut order,
             customer_name,
             refusal,
             sequence: position,
         } = reply;
+
         let (state, event, saga_state, steps) = match refusal {
             None => ("APPROVED", "order.approved", "COMPLETED", STEPS_DONE),
             Some(_) => ("REJECTED", "order.rejected", "COMPENSATED", STEPS_REFUSED),
         };
         self.update_saga
             .execute(params![order.saga, saga_state, steps, now])?;
+
         self.update_order.execute(params![
             order.id,
             state,
@@ -130,6 +140,7 @@ impl<'c> Units<'c> {
             customer_name.as_deref(),
             now
         ])?;
+
         let event = stored(event, "events", &order, refusal)?;
         let shard = order.id.shard();
         let sequence = self.sequences.next(shard);
@@ -137,6 +148,7 @@ impl<'c> Units<'c> {
             .execute(params![shard, sequence, order.id, 2, event, "[]", now])?;
         self.upsert_inbox
             .execute(params![shard, order.customer.shard(), position])?;
+
         let outcome = Outcome {
             state,
             rejection_reason: refusal,
@@ -144,6 +156,7 @@ impl<'c> Units<'c> {
         };
         self.answers
             .extend(order.answer.take().map(|answer| (answer, outcome)));
+
         Ok(())
     }
 }

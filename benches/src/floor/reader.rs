@@ -52,6 +52,7 @@ impl Reader {
 
     pub fn customer(&self, id: Uuid) -> rusqlite::Result<Option<CustomerDocument>> {
         let query = "SELECT name, limit_cents, reserved_cents, version FROM customers WHERE customer_id = ?1";
+
         let document = |row: &Row<'_>| {
             let (limit, reserved): (i64, i64) = (row.get(1)?, row.get(2)?);
             Ok(CustomerDocument {
@@ -62,6 +63,7 @@ impl Reader {
                 version: row.get(3)?,
             })
         };
+
         self.customers
             .query_row(query, [id.as_bytes().as_slice()], document)
             .optional()
@@ -70,6 +72,7 @@ impl Reader {
     pub fn order(&self, id: Uuid) -> rusqlite::Result<Option<OrderDocument>> {
         let query = "SELECT customer_id, customer_name, total_cents, state, rejection_reason, version FROM orders
              WHERE order_id = ?1";
+
         let document = |row: &Row<'_>| {
             Ok(OrderDocument {
                 order_id: id,
@@ -81,6 +84,7 @@ impl Reader {
                 version: row.get(5)?,
             })
         };
+
         self.orders
             .query_row(query, [id.as_bytes().as_slice()], document)
             .optional()

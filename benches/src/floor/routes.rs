@@ -65,7 +65,9 @@ async fn create_customer(state: Data<State>, body: Bytes) -> HttpResponse {
     let Ok(CreateCustomer { name, credit_limit }) = serde_json::from_slice(&body) else {
         return HttpResponse::BadRequest().finish();
     };
+
     let (answer, created) = oneshot::channel();
+
     let id = Id::new();
     let new = NewCustomer {
         id,
@@ -73,6 +75,7 @@ async fn create_customer(state: Data<State>, body: Bytes) -> HttpResponse {
         limit: credit_limit,
         answer,
     };
+
     if state
         .customers
         .send(customers::Message::Create(new))
@@ -81,6 +84,7 @@ async fn create_customer(state: Data<State>, body: Bytes) -> HttpResponse {
     {
         return HttpResponse::ServiceUnavailable().finish();
     }
+
     HttpResponse::Created().json(CustomerCreated {
         customer_id: id.0,
         version: 1,
@@ -119,10 +123,13 @@ async fn create_order(state: Data<State>, request: HttpRequest, body: Bytes) -> 
     let Ok(wanted) = serde_json::from_slice::<CreateOrder<'_>>(&body) else {
         return HttpResponse::BadRequest().finish();
     };
+
     let Some(total) = wanted.order_total.or_else(|| wanted.lines.and_then(sum)) else {
         return HttpResponse::BadRequest().finish();
     };
+
     let (answer, ended) = oneshot::channel();
+
     let (id, saga) = (Id::new(), Id::new());
     let order = Order {
         id,
@@ -134,6 +141,7 @@ async fn create_order(state: Data<State>, request: HttpRequest, body: Bytes) -> 
         wait: waits(request.headers()),
         answer: Some(answer),
     };
+
     if state
         .orders
         .send(orders::Message::Create(Box::new(order)))
@@ -141,9 +149,11 @@ async fn create_order(state: Data<State>, request: HttpRequest, body: Bytes) -> 
     {
         return HttpResponse::ServiceUnavailable().finish();
     }
+
     let Ok(outcome) = ended.await else {
         return HttpResponse::ServiceUnavailable().finish();
     };
+
     HttpResponse::Created().json(OrderCreated {
         order_id: id.0,
         state: outcome.state,

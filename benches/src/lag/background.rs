@@ -45,11 +45,13 @@ impl Background {
         let stop = Arc::new(AtomicBool::new(false));
         let (told, plan) = (Arc::clone(&stop), Arc::clone(plan));
         let send = move || send_until(&plan, rate, &told);
+
         let thread = (rate > 0).then(|| {
             std::thread::Builder::new()
                 .name("background".to_owned())
                 .spawn(send)
         });
+
         Ok(Background {
             stop,
             begun: Instant::now(),
@@ -60,14 +62,17 @@ impl Background {
     /// Ends it and tells what it was like; `None` when there was none.
     pub fn end(self) -> anyhow::Result<Option<BackgroundReport>> {
         self.stop.store(true, Ordering::Relaxed);
+
         let Some(thread) = self.thread else {
             return Ok(None);
         };
+
         let seen = thread
             .join()
             .map_err(|_| anyhow!("the background load panicked"))??;
         let millis =
             |quantile| rounded(number(seen.latencies.value_at_quantile(quantile)) / 1e3, 2);
+
         Ok(Some(BackgroundReport {
             completed_per_second: rounded(per_second(seen.completed, self.begun.elapsed()), 0),
             p50: millis(0.5),

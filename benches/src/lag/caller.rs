@@ -85,10 +85,12 @@ impl Sender {
                 201 => {
                     let OrderAnswer { order_id, version } =
                         serde_json::from_slice(answer.body()).context("unreadable new order")?;
+
                     let waiting = format!(
                         "Consistency-Token: {}\r\nPrefer: wait=30\r\n",
                         answer.token()
                     );
+
                     let (order_id, customer) = (order_id.to_owned(), self.customer);
                     return Ok(Acknowledged {
                         order_id,
@@ -138,6 +140,7 @@ impl Reader {
             order.customer.as_str()
         );
         let answer = self.connection.get(&path, headers).await?;
+
         let shown = || {
             serde_json::from_slice::<Found>(answer.body())
                 .ok()?
@@ -176,12 +179,14 @@ mod tests {
     #[test]
     fn a_read_that_shows_an_older_version_or_another_order_is_stale() {
         let customer = "0191e3a0-0000-7000-8000-00000000002a".parse().unwrap();
+
         let order = Acknowledged {
             order_id: "a".to_owned(),
             customer,
             version: 2,
             waiting: String::new(),
         };
+
         let shown = |order_id: &str, version| {
             Some(OrderShown {
                 order_id: order_id.to_owned(),

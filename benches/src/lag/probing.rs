@@ -139,13 +139,16 @@ impl Probes {
         let warm = self
             .wait_until(Instant::now() + Duration::from_secs(self.options.warmup))
             .await?;
+
         let mut seen = measure(Instant::now() + Duration::from_secs(self.options.seconds)).await?;
         ensure!(
             seen.documents.lag.count() > 0 || seen.documents.stale > 0,
             "no order was read"
         );
+
         seen.documents.add_faults(&warm.documents);
         seen.search.add_faults(&warm.search);
+
         Ok(seen)
     }
 
@@ -164,11 +167,13 @@ impl Probes {
     ) -> anyhow::Result<Seen> {
         let (seen, largest_lag) =
             tokio::try_join!(try_join_all(callers), watch(&self.options.url, deadline))?;
+
         let (mut documents, mut search) = (Reads::new()?, Reads::new()?);
         for (of_documents, of_search) in seen {
             documents.add(&of_documents)?;
             search.add(&of_search)?;
         }
+
         Ok(Seen {
             documents,
             search,
@@ -182,11 +187,14 @@ impl Probes {
         deadline: Instant,
     ) -> anyhow::Result<(Reads, Reads)> {
         let mut sender = self.sender(customer);
+
         let (mut to_documents, mut to_search) = (
             Reader::new(&self.options.url),
             Reader::new(&self.options.url),
         );
+
         let (mut documents, mut search) = (Reads::new()?, Reads::new()?);
+
         while Instant::now() < deadline {
             let order = sender.send().await?;
             let acknowledged = Instant::now();
@@ -204,6 +212,7 @@ impl Probes {
             )?;
             tokio::time::sleep(Duration::from_millis(self.options.pause)).await;
         }
+
         Ok((documents, search))
     }
 
@@ -213,11 +222,14 @@ impl Probes {
         deadline: Instant,
     ) -> anyhow::Result<(Reads, Reads)> {
         let mut sender = self.sender(customer);
+
         let (mut to_documents, mut to_search) = (
             Reader::new(&self.options.url),
             Reader::new(&self.options.url),
         );
+
         let (mut documents, mut search) = (Reads::new()?, Reads::new()?);
+
         while Instant::now() < deadline {
             let order = &sender.send().await?;
             let acknowledged = Instant::now();
@@ -231,6 +243,7 @@ impl Probes {
             )?;
             tokio::time::sleep(Duration::from_millis(self.options.pause)).await;
         }
+
         Ok((documents, search))
     }
 }
@@ -248,10 +261,12 @@ async fn until_shown(
             reads.count(shown, acknowledged.elapsed());
             return Ok(());
         }
+
         if acknowledged.elapsed() > LONGEST {
             reads.failed += 1;
             return Ok(());
         }
+
         tokio::time::sleep(every).await;
     }
 }

@@ -67,6 +67,7 @@ pub async fn measure(
     let done = Cell::new(false);
     let is_done = || done.get();
     let begun = Instant::now();
+
     let (places, meanwhile) = tokio::try_join!(
         async {
             let places = rebuild(options, &mut operator, view).await;
@@ -78,6 +79,7 @@ pub async fn measure(
     let (places, took) = places;
     let mut connection = Connection::new(&options.url, TIMEOUT);
     let orders = searching::total_of(&mut connection, "/orders?limit=1").await?;
+
     Ok(RebuildReport {
         view: view.to_owned(),
         backend,
@@ -105,6 +107,7 @@ async fn rebuild(options: &Options, operator: &mut Operator, view: &str) -> anyh
     let generation = operator.rebuild(view, &name_of(options)).await?;
     let deadline = Instant::now() + Duration::from_secs(options.rebuild_timeout);
     let mut places = 0;
+
     while Instant::now() < deadline {
         let status = operator.view(view).await?;
         if status.generation == Some(generation) {
@@ -124,6 +127,7 @@ async fn rebuild(options: &Options, operator: &mut Operator, view: &str) -> anyh
         }
         tokio::time::sleep(EVERY).await;
     }
+
     bail!(
         "rebuild-timeout: {view} is not rebuilt after {} s",
         options.rebuild_timeout
@@ -137,17 +141,20 @@ async fn read_until(
     over: &dyn Fn() -> bool,
 ) -> anyhow::Result<ReadReport> {
     let readers = (0..options.readers).map(|number| read(options, orders, number, over));
+
     let (mut documents, mut search) = (Reads::new()?, Latencies::new()?);
     for (of_documents, of_search) in try_join_all(readers).await? {
         documents.add(&of_documents)?;
         search.add(&of_search)?;
     }
+
     let Reads {
         lag,
         stale,
         behind,
         failed,
     } = documents;
+
     Ok(ReadReport {
         documents: lag.summary(),
         search: search.summary(),
@@ -168,6 +175,7 @@ async fn read(
     let texts = searching::texts(options.queries.as_deref())?;
     let (mut documents, mut search) = (Reads::new()?, Latencies::new()?);
     let first = usize::try_from(number)?;
+
     for (order, text) in orders
         .iter()
         .cycle()
@@ -184,5 +192,6 @@ async fn read(
         searching::total_of(&mut connection, &searching::path_of(text)).await?;
         search.record(begun.elapsed());
     }
+
     Ok((documents, search))
 }

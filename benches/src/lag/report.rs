@@ -160,12 +160,14 @@ impl fmt::Display for ProbeReport {
                 )?;
             }
         }
+
         let largest: Vec<String> = self
             .largest_lag
             .iter()
             .map(|(view, lag)| format!("{view} {lag}"))
             .collect();
         writeln!(f, "  largest lag, events: {}", largest.join(", "))?;
+
         background(f, self.background.as_ref())
     }
 }
@@ -202,6 +204,7 @@ impl fmt::Display for Report {
                 write!(f, "{title}\n{probes}")?;
             }
         }
+
         if let Some(search) = &self.search {
             writeln!(f, "search")?;
             line(f, "all texts", &search.all)?;
@@ -210,6 +213,7 @@ impl fmt::Display for Report {
             }
             background(f, search.background.as_ref())?;
         }
+
         for rebuild in &self.rebuilds {
             let RebuildReport {
                 view,
@@ -244,6 +248,7 @@ impl fmt::Display for Report {
                 }
             }
         }
+
         background(f, self.rebuild_background.as_ref())
     }
 }

@@ -59,6 +59,7 @@ pub fn texts(file: Option<&Path>) -> anyhow::Result<Vec<String>> {
     let Some(file) = file else {
         return Ok(TEXTS.map(str::to_owned).to_vec());
     };
+
     let read = std::fs::read_to_string(file)
         .with_context(|| format!("queries: cannot read {}", file.display()))?;
     let texts: Vec<String> = read
@@ -67,11 +68,13 @@ pub fn texts(file: Option<&Path>) -> anyhow::Result<Vec<String>> {
         .filter(|line| !line.is_empty())
         .map(str::to_owned)
         .collect();
+
     ensure!(
         !texts.is_empty(),
         "queries: {} has no texts",
         file.display()
     );
+
     Ok(texts)
 }
 
@@ -95,6 +98,7 @@ async fn search(
     deadline: Instant,
 ) -> anyhow::Result<Searched> {
     let mut connection = Connection::new(&options.url, TIMEOUT);
+
     let mut searched = Searched::empty(texts)?;
     while Instant::now() < deadline {
         for (text, latencies, total) in &mut searched.texts {
@@ -103,6 +107,7 @@ async fn search(
             latencies.record(begun.elapsed());
         }
     }
+
     Ok(searched)
 }
 

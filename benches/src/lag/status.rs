@@ -85,6 +85,7 @@ impl Operator {
             "POST /views/{name}/rebuild?from={from} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n",
             self.target.authority
         );
+
         let answer = self.connection.exchange(request.as_bytes()).await?;
         if answer.status() != 202 {
             bail!(
@@ -93,6 +94,7 @@ impl Operator {
                 String::from_utf8_lossy(answer.body())
             );
         }
+
         Ok(serde_json::from_slice::<Begun>(answer.body())
             .context("the answer to a rebuild")?
             .generation)

@@ -67,6 +67,7 @@ pub async fn measure(
     owners.dedup();
     let mut documents = Connection::new(&options.url, TIMEOUT);
     let mut search = Connection::new(&options.url, TIMEOUT);
+
     tokio::join!(
         until_all_shown(
             orders,
@@ -99,6 +100,7 @@ async fn until_all_shown<P>(
 ) -> CatchUp {
     loop {
         let mut behind = Vec::new();
+
         for probe in probes {
             match look(&probe).await {
                 Shown::Yes => {}
@@ -106,12 +108,15 @@ async fn until_all_shown<P>(
                 Shown::Unsupported => return CatchUp::Unsupported,
             }
         }
+
         if behind.is_empty() {
             return CatchUp::After(ended.elapsed());
         }
+
         if Instant::now() > deadline {
             return CatchUp::Behind(behind.len());
         }
+
         probes = behind;
         tokio::time::sleep(every).await;
     }
@@ -130,6 +135,7 @@ async fn document_shows(
     else {
         return Shown::NotYet;
     };
+
     let order_shown = match connection
         .get(&format!("/orders/{}", probe.order_id), "")
         .await
@@ -140,9 +146,11 @@ async fn document_shows(
         }
         _ => false,
     };
+
     if !order_shown {
         return Shown::NotYet;
     }
+
     match connection
         .get(&format!("/customers/{}", customer.as_str()), "")
         .await
@@ -169,6 +177,7 @@ async fn search_shows(
         return Shown::NotYet;
     };
     let path = format!("/orders?customerId={}&sort=newest&limit=1", id.as_str());
+
     match connection.get(&path, "").await {
         Ok(answer) if answer.status() == 200 => {
             match serde_json::from_slice::<SearchResult>(answer.body()) {
@@ -210,11 +219,13 @@ mod tests {
     #[test]
     fn credit_agrees_within_what_is_uncertain() {
         let ledger = Ledger::new(1, Money::from_cents(1_000), 1);
+
         let tally = Tally {
             approved: 300,
             uncertain: 100,
             ..Tally::default()
         };
+
         let shows = |cents| {
             agrees(
                 &tally,

@@ -122,12 +122,15 @@ impl Connection {
         if self.used.elapsed() > IDLE && self.stream.as_ref().is_some_and(was_closed) {
             self.stream = None;
         }
+
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => none.insert(connect(&self.authority).await?),
         };
+
         self.buffer.clear();
         stream.write_all(request).await?;
+
         let frame = loop {
             if stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(ExchangeError::Closed);
@@ -136,7 +139,9 @@ impl Connection {
                 break frame;
             }
         };
+
         self.used = Instant::now();
+
         Ok(frame)
     }
 }

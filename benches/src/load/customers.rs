@@ -76,11 +76,13 @@ async fn create_one(
         r#"{{"name":"Load {number}","creditLimit":{{"amount":"{}"}}}}"#,
         options.credit_limit
     );
+
     let request = format!(
         "POST /customers HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         options.url.authority,
         body.len()
     );
+
     for _ in 0..ATTEMPTS {
         let answer = connection
             .exchange(request.as_bytes())
@@ -102,5 +104,6 @@ async fn create_one(
             ),
         }
     }
+
     bail!("cannot create the customers: the server is busy")
 }

@@ -46,6 +46,7 @@ impl Gate {
             thread,
             threads,
         });
+
         let (limit, deadline) = match amount {
             Amount::Requests(requests) => (share(requests, thread, threads), None),
             Amount::Time(time) => (
@@ -53,10 +54,12 @@ impl Gate {
                 Some(start + time),
             ),
         };
+
         let open_loop = schedule.map(|schedule| OpenLoop {
             schedule,
             permits: Arc::new(Semaphore::new(0)),
         });
+
         Gate {
             start,
             deadline,
@@ -95,15 +98,19 @@ impl Gate {
         if self.ended() {
             return None;
         }
+
         let Some(OpenLoop { schedule, permits }) = &self.open_loop else {
             self.next.set(self.next.get() + 1);
             return Some(Instant::now());
         };
         permits.acquire().await.ok()?.forget();
+
         if self.ended() {
             return None;
         }
+
         let number = self.next.replace(self.next.get() + 1);
+
         Some(self.start + schedule.due(number))
     }
 

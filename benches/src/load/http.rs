@@ -39,13 +39,16 @@ pub enum FrameError {
 /// The frame of the answer at the start of `buffer`, or `None` while bytes are missing.
 pub fn frame(buffer: &[u8]) -> Result<Option<Frame>, FrameError> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+
     let mut response = httparse::Response::new(&mut headers);
     let head = match response.parse(buffer).map_err(FrameError::NotHttp)? {
         httparse::Status::Complete(length) => length,
         httparse::Status::Partial => return Ok(None),
     };
+
     let status = response.code.unwrap_or_default();
     let mut length = if status == 204 { Some(0) } else { None };
+
     let mut frame = Frame {
         status,
         body: head..head,
@@ -53,6 +56,7 @@ pub fn frame(buffer: &[u8]) -> Result<Option<Frame>, FrameError> {
         retry_after: None,
         close: false,
     };
+
     for header in response.headers.iter() {
         // By length first: most headers are none of these, and comparing without regard to case
         // costs more.
@@ -77,10 +81,12 @@ pub fn frame(buffer: &[u8]) -> Result<Option<Frame>, FrameError> {
             _ => {}
         }
     }
+
     let end = length
         .and_then(|length| head.checked_add(length))
         .ok_or(FrameError::NoLength)?;
     frame.body = head..end;
+
     match buffer.len().checked_sub(end) {
         None => Ok(None),
         Some(0) => Ok(Some(frame)),

@@ -28,6 +28,7 @@ pub fn intervals(timeline: &[u64], end: Duration, parts: u32) -> Vec<Interval> {
     let parts = u64::from(parts).min(total);
     let mut intervals = Vec::new();
     let mut began = 0.0;
+
     for part in 0..parts {
         let (from, to) = (total * part / parts, total * (part + 1) / parts);
         let ended = reached(timeline, end, to);
@@ -41,6 +42,7 @@ pub fn intervals(timeline: &[u64], end: Duration, parts: u32) -> Vec<Interval> {
         });
         began = ended;
     }
+
     intervals
 }
 

@@ -205,22 +205,27 @@ mod tests {
     #[test]
     fn the_sample_and_the_latest_stay_bounded() {
         let mut random = SmallRng::seed_from_u64(1);
+
         let mut ledger = Ledger::new(1, Money::from_cents(1_000), 1);
         for number in 0..10_000 {
             ledger.acknowledge(&arrival(&number.to_string(), "APPROVED", 1), &mut random);
         }
+
         assert_eq!((ledger.sample.len(), ledger.latest.len()), (SAMPLE, LATEST));
+
         assert!(
             ledger
                 .latest
                 .iter()
                 .all(|order| order.order_id.parse::<usize>().unwrap() >= 10_000 - LATEST)
         );
+
         let late = ledger
             .sample
             .iter()
             .filter(|order| order.order_id.parse::<usize>().unwrap() >= 5_000)
             .count();
+
         assert!(
             (900..1_100).contains(&late),
             "{late} of {SAMPLE} from the second half"

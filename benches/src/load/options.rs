@@ -153,16 +153,20 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("url: {text:?} is not allowed: give http://HOST[:PORT]");
+
         let rest = text
             .strip_prefix("http://")
             .ok_or_else(wrong)?
             .trim_end_matches('/');
+
         if rest.is_empty() || rest.contains(['/', '?', '#', '@', ' ']) {
             return Err(wrong());
         }
+
         let has_port = rest
             .rsplit_once(':')
             .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+
         Ok(Target {
             authority: if has_port {
                 rest.to_owned()

@@ -62,6 +62,7 @@ pub fn run(
     let completed = Arc::new(AtomicU64::new(0));
     let start = Instant::now();
     let (finished, results) = mpsc::channel();
+
     for thread in 0..threads {
         let gate = Gate::new(start, amount, rate, (thread, threads), Arc::clone(&stop));
         let (plan, completed, finished) =
@@ -76,9 +77,11 @@ pub fn run(
             .name(format!("load-{thread}"))
             .spawn(run)?;
     }
+
     drop(finished);
     let mut recorder = Recorder::new()?;
     let mut ledger = Ledger::new(plan.customers.len(), plan.options.credit_limit, 1);
+
     let mut missing = threads;
     while missing > 0 {
         match results.recv_timeout(TICK) {
@@ -94,6 +97,7 @@ pub fn run(
             Err(RecvTimeoutError::Disconnected) => bail!("a generator thread panicked"),
         }
     }
+
     Ok(Outcome {
         recorder,
         ledger,
@@ -109,11 +113,13 @@ fn generate(
     completed: &AtomicU64,
 ) -> anyhow::Result<(Recorder, Ledger)> {
     let connections = (plan.options.in_flight + threads - 1 - thread) / threads;
+
     let ledger = Ledger::new(
         plan.customers.len(),
         plan.options.credit_limit,
         usize::try_from(threads).unwrap_or(usize::MAX),
     );
+
     let seed = plan
         .options
         .seed
@@ -122,6 +128,7 @@ fn generate(
     // Keys of no other run: a v7 UUID's upper half is the time; below it a number per thread and a
     // counter.
     let keys = (Uuid::now_v7().as_u128() >> 64 << 64) | (u128::from(thread) << 48);
+
     let lane = Rc::new(Lane {
         plan,
         gate,
@@ -133,14 +140,17 @@ fn generate(
         published: Cell::new(0),
     });
     let time_keeper = start_time_keeper(&lane.gate, connections)?;
+
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .event_interval(31)
         .build()?;
+
     let tasks = LocalSet::new();
     for _ in 0..connections {
         tasks.spawn_local(send_orders(Rc::clone(&lane)));
     }
+
     runtime.block_on(async {
         let report = async {
             loop {
@@ -150,14 +160,17 @@ fn generate(
         };
         tokio::select! { () = tasks => (), () = report => () }
     });
+
     if let Some(keeper) = time_keeper {
         keeper
             .join()
             .map_err(|_| anyhow!("the time keeper panicked"))?;
     }
+
     let lane = Rc::into_inner(lane).context("a connection is still at work")?;
     let mut recorder = lane.recorder.into_inner();
     recorder.not_sent = lane.gate.not_sent();
+
     Ok((recorder, lane.ledger.into_inner()))
 }
 

@@ -46,14 +46,18 @@ impl Progress {
         if let Some(sample) = self.server.and_then(process::sample) {
             self.peak_rss_anon = self.peak_rss_anon.max(sample.rss_anon);
         }
+
         if self.bar.is_none() && elapsed < self.next_line {
             return;
         }
+
         let rate = per_second(
             completed - self.before.0,
             elapsed.saturating_sub(self.before.1),
         );
+
         self.before = (completed, elapsed);
+
         match &self.bar {
             Some(bar) => {
                 bar.set_position(match self.amount {

@@ -91,15 +91,19 @@ impl Recorder {
         self.latencies.add(&other.latencies)?;
         self.timeline
             .resize(self.timeline.len().max(other.timeline.len()), 0);
+
         for (mine, theirs) in self.timeline.iter_mut().zip(&other.timeline) {
             *mine += theirs;
         }
+
         self.last = self.last.max(other.last);
         self.completed += other.completed;
         self.sent += other.sent;
+
         for (status, times) in &other.statuses {
             *self.statuses.entry(*status).or_default() += times;
         }
+
         for (mine, theirs) in [
             (&mut self.states, &other.states),
             (&mut self.rejection_reasons, &other.rejection_reasons),
@@ -108,13 +112,16 @@ impl Recorder {
                 *mine.entry(name.clone()).or_default() += times;
             }
         }
+
         self.busy += other.busy;
         self.broken += other.broken;
         self.failed += other.failed;
         self.not_sent += other.not_sent;
+
         if self.first_failure.is_none() {
             self.first_failure.clone_from(&other.first_failure);
         }
+
         Ok(())
     }
 }
@@ -137,6 +144,7 @@ mod tests {
     fn what_two_threads_have_seen_adds_up() {
         let mut one = Recorder::new().unwrap();
         let mut two = Recorder::new().unwrap();
+
         one.complete(Duration::from_millis(20), Duration::from_millis(2));
         two.complete(Duration::from_millis(350), Duration::from_millis(4));
         one.state("APPROVED", None);

@@ -214,11 +214,13 @@ impl fmt::Display for Report {
         } else {
             "sagas"
         };
+
         writeln!(
             f,
             "rate          {:.0} {what}/s: {} completed in {:.2} s",
             self.completed_per_second, self.completed, self.seconds
         )?;
+
         let Latency {
             p50,
             p90,
@@ -227,10 +229,12 @@ impl fmt::Display for Report {
             max,
             ..
         } = self.latency;
+
         writeln!(
             f,
             "latency (ms)  p50 {p50:.2}  p90 {p90:.2}  p99 {p99:.2}  p99.9 {p999:.2}  max {max:.2}"
         )?;
+
         let rates: Vec<String> = self
             .intervals
             .iter()
@@ -238,9 +242,11 @@ impl fmt::Display for Report {
             .collect();
         writeln!(f, "over time     {} /s", rates.join(" "))?;
         writeln!(f, "states        {}", listed(&self.states))?;
+
         if !self.rejection_reasons.is_empty() {
             writeln!(f, "rejected for  {}", listed(&self.rejection_reasons))?;
         }
+
         writeln!(
             f,
             "answers       {}; {} busy, {} connections broken, {} orders failed, {} not sent",
@@ -250,14 +256,17 @@ impl fmt::Display for Report {
             self.failed,
             self.not_sent
         )?;
+
         if let Some(failure) = &self.first_failure {
             writeln!(f, "first failure {failure}")?;
         }
+
         writeln!(
             f,
             "generator     {:.1} µs of processor time per request",
             self.generator_cpu_micros_per_request
         )?;
+
         if let Some(server) = &self.server {
             writeln!(
                 f,
@@ -265,6 +274,7 @@ impl fmt::Display for Report {
                 server.cpu_micros_per_completed, server.rss_anon, server.peak_rss_anon
             )?;
         }
+
         if let Some(verified) = &self.verified {
             writeln!(f, "documents     {}", verified.documents)?;
             writeln!(f, "search        {}", verified.search)?;
@@ -282,6 +292,7 @@ impl fmt::Display for Report {
                 writeln!(f, "              {example}")?;
             }
         }
+
         Ok(())
     }
 }

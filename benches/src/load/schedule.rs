@@ -65,6 +65,7 @@ pub fn keep_time(
     stop: &AtomicBool,
 ) {
     let mut released = 0;
+
     while released < limit && !stop.load(Ordering::Relaxed) {
         let due = schedule.due_by(start.elapsed()).min(limit);
         if due > released {
@@ -75,6 +76,7 @@ pub fn keep_time(
         // Bounded above as well, so that a stop is noticed at a slow rate.
         std::thread::sleep(next.clamp(SHORTEST_SLEEP, Duration::from_millis(100)));
     }
+
     gate.add_permits(usize::try_from(waiting).unwrap_or_default());
 }
 
@@ -106,6 +108,7 @@ mod tests {
                 for own in 0..50 {
                     let due = schedule.due(own);
                     assert_eq!(schedule.due_by(due), own + 1, "{schedule:?}, request {own}");
+
                     if let Some(before) = due.checked_sub(Duration::from_nanos(1)) {
                         assert_eq!(
                             schedule.due_by(before),
@@ -133,6 +136,7 @@ mod tests {
             })
             .collect();
         due.sort();
+
         let one: Vec<Duration> = (0..30)
             .map(|own| {
                 Schedule {
@@ -149,11 +153,13 @@ mod tests {
     #[test]
     fn the_time_keeper_releases_the_limit_and_those_who_wait() {
         let gate = Semaphore::new(0);
+
         let schedule = Schedule {
             rate: 100_000,
             thread: 0,
             threads: 1,
         };
+
         keep_time(
             schedule,
             Instant::now(),
@@ -162,6 +168,7 @@ mod tests {
             &gate,
             &AtomicBool::new(false),
         );
+
         assert_eq!(gate.available_permits(), 108);
     }
 }

@@ -70,6 +70,7 @@ pub async fn send_orders(lane: Rc<Lane>) {
     let mut connection =
         Connection::new(&lane.plan.options.url, lane.plan.options.exchange_timeout());
     let mut templates = lane.plan.templates.clone();
+
     while let Some(since) = lane.gate.next().await {
         let Some(order) = lane.choose(since) else {
             return;
@@ -115,9 +116,11 @@ impl Lane {
                 Next::Again(pause) => tokio::time::sleep(pause).await,
             }
         }
+
         self.recorder
             .borrow_mut()
             .fail(|| "an order had no answer in time or too often".to_owned());
+
         if self.has_key() {
             self.ledger
                 .borrow_mut()
@@ -130,12 +133,15 @@ impl Lane {
         let status = answer.status();
         let recorder = &mut *self.recorder.borrow_mut();
         *recorder.statuses.entry(status).or_default() += 1;
+
         if status == 503 {
             recorder.busy += 1;
             self.unknown(order);
             return Next::Again(answer.retry_after().unwrap_or(PAUSE).min(LONGEST_PAUSE));
         }
+
         self.last_answer.set(now);
+
         let parsed = serde_json::from_slice::<OrderAnswer<'_>>(answer.body());
         match parsed {
             Ok(OrderAnswer {
@@ -171,23 +177,29 @@ impl Lane {
                 }
             }
         }
+
         Next::Done
     }
 
     fn broken(&self, error: &ExchangeError, order: &Order) -> Next {
         let recorder = &mut *self.recorder.borrow_mut();
         recorder.broken += 1;
+
         recorder
             .first_failure
             .get_or_insert_with(|| error.to_string());
+
         if self.last_answer.get().elapsed() > SILENCE {
             self.gate.abort();
         }
+
         if self.has_key() || matches!(error, ExchangeError::Connect(_)) {
             return Next::Again(PAUSE);
         }
+
         recorder.failed += 1;
         self.unknown(order);
+
         Next::Done
     }
 

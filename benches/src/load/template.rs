@@ -64,6 +64,7 @@ impl Template {
         let total = amount
             .checked_mul(options.lines.max(1))
             .ok_or(TooLarge(amount, options.lines))?;
+
         let customer = "0".repeat(CUSTOMER_LENGTH);
         let body = if options.lines == 0 {
             format!(r#"{{"customerId":"{customer}","orderTotal":{{"amount":"{total}"}}}}"#)
@@ -77,14 +78,17 @@ impl Template {
                 lines.join(",")
             )
         };
+
         let mut head = format!(
             "POST /orders HTTP/1.1\r\nHost: {}\r\n",
             options.url.authority
         );
         head.push_str("Content-Type: application/json\r\n");
+
         if options.wait > 0 {
             head.push_str(&format!("Prefer: wait={}\r\n", options.wait));
         }
+
         let key = options.idempotency_key.then(|| {
             head.push_str("Idempotency-Key: ");
             let start = head.len();
@@ -92,8 +96,10 @@ impl Template {
             head.push_str("\r\n");
             start..start + KEY_LENGTH
         });
+
         head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
         let start = head.len() + r#"{"customerId":""#.len();
+
         Ok(Template {
             bytes: (head + &body).into_bytes(),
             customer: start..start + CUSTOMER_LENGTH,
@@ -112,6 +118,7 @@ impl Template {
         if let Some(place) = self.bytes.get_mut(self.customer.clone()) {
             place.copy_from_slice(customer.as_bytes());
         }
+
         if let Some(place) = self.key.clone().and_then(|key| self.bytes.get_mut(key)) {
             let mut rest = key;
             for digit in place.iter_mut().rev() {
@@ -124,6 +131,7 @@ impl Template {
                 rest >>= 4;
             }
         }
+
         &self.bytes
     }
 }

@@ -49,9 +49,11 @@ pub async fn verify(options: &Options, customers: &[CustomerId], ledger: &Ledger
     let mut connection = Connection::new(&options.url, TIMEOUT);
     let mut verdict = Verdict::default();
     let deadline = Instant::now() + Duration::from_secs(options.catch_up_timeout);
+
     let mut random = SmallRng::seed_from_u64(options.seed);
     // The first customer is the hot one, where there is one: always looked at.
     let sample = index::sample(&mut random, customers.len(), CUSTOMERS.min(customers.len()));
+
     let others = sample.into_iter().filter(|place| *place != 0);
     for place in std::iter::once(0).chain(others) {
         verdict.customers += 1;
@@ -60,12 +62,14 @@ pub async fn verify(options: &Options, customers: &[CustomerId], ledger: &Ledger
             verdict.violation(what);
         }
     }
+
     for order in &ledger.sample {
         verdict.orders += 1;
         if let Err(what) = check_order(&mut connection, order).await {
             verdict.violation(what);
         }
     }
+
     verdict
 }
 
@@ -80,6 +84,7 @@ async fn check_customer(
         return Ok(());
     };
     let (path, id) = (format!("/customers/{}", id.as_str()), id.as_str());
+
     loop {
         let what = match get(connection, &path, &tally.token).await? {
             Ok(body) => match serde_json::from_slice::<CustomerDocument>(body) {
@@ -104,6 +109,7 @@ async fn check_customer(
 
 async fn check_order(connection: &mut Connection, order: &Acknowledged) -> Result<(), String> {
     let path = format!("/orders/{}", order.order_id);
+
     let what = match get(connection, &path, &order.token).await? {
         Ok(body) => match serde_json::from_slice::<OrderDocument<'_>>(body) {
             Ok(document) if follows(&order.state, document.state) => return Ok(()),
@@ -112,6 +118,7 @@ async fn check_order(connection: &mut Connection, order: &Acknowledged) -> Resul
         },
         Err(status) => format!("answered {status}"),
     };
+
     Err(format!(
         "order {} acknowledged as {}: {what}",
         order.order_id, order.state
@@ -128,10 +135,12 @@ async fn get<'a>(
         "" => String::new(),
         token => format!("Consistency-Token: {token}\r\nPrefer: wait=30\r\n"),
     };
+
     let answer = connection
         .get(path, &headers)
         .await
         .map_err(|error: ExchangeError| format!("{path}: {error}"))?;
+
     let status = answer.status();
     Ok(if status == 200 {
         Ok(answer.body())

@@ -100,24 +100,30 @@ pub fn measure(
 fn measure_in(place: &Place<'_>, asked: &Composition) -> anyhow::Result<Report> {
     let runtime = place.runtime;
     let data = Data::new(asked.seed, asked.customers, asked.orders);
+
     eprintln!(
         "filling the services' databases and the views with {} orders",
         asked.orders
     );
+
     let composer = runtime.block_on(Composer::fill(place.folder(), &data))?;
     let sqlite = FilledView::fill(place, Backend::Sqlite, &data)?;
+
     let mongodb = if asked.no_mongodb {
         None
     } else {
         Some(FilledView::fill(place, Backend::Mongodb, &data)?)
     };
+
     let sides = Sides {
         composer,
         sqlite,
         mongodb,
     };
+
     let mut report = Report::new(asked);
     let fewest = asked.recent.iter().copied().min().unwrap_or_default();
+
     if asked.runs_without_index > 0 {
         for recent in &asked.recent {
             let one_by_one = (*recent == fewest).then_some(Way::OneByOneWithoutIndex);
@@ -135,7 +141,9 @@ fn measure_in(place: &Place<'_>, asked: &Composition) -> anyhow::Result<Report> 
             )?);
         }
     }
+
     runtime.block_on(sides.composer.index_for_composition())?;
+
     let mut ways = vec![
         Way::OneByOne,
         Way::OneByOneUntilFull,
@@ -143,13 +151,16 @@ fn measure_in(place: &Place<'_>, asked: &Composition) -> anyhow::Result<Report> 
         Way::SqliteView,
     ];
     ways.extend(sides.mongodb.as_ref().map(|_| Way::MongodbView));
+
     for recent in &asked.recent {
         report
             .ways
             .extend(compare(runtime, &sides, &data, *recent, &ways, asked.runs)?);
     }
+
     report.sort();
     runtime.block_on(sides.composer.close());
+
     Ok(report)
 }
 
@@ -166,6 +177,7 @@ fn compare(
         "{recent} recent customers, {} ways, {runs} runs each",
         ways.len()
     );
+
     let question = Question {
         since: data.since(recent)?,
         min_total: VALUABLE,
@@ -173,10 +185,12 @@ fn compare(
     };
     let expected = data.answer(question);
     let mut seen = Vec::with_capacity(ways.len());
+
     for way in ways {
         let answer = runtime.block_on(sides.ask(*way, question))?;
         seen.push((*way, answer, Latencies::new()?));
     }
+
     for _ in 0..runs {
         for (way, last, latencies) in &mut seen {
             let begun = Instant::now();
@@ -189,7 +203,9 @@ fn compare(
             );
         }
     }
+
     let mut reports = Vec::with_capacity(seen.len());
+
     for (way, answer, latencies) in seen {
         let looked_at = match (way, &sides.mongodb) {
             (Way::MongodbView, Some(view)) => runtime.block_on(view.looked_at(question))?,
@@ -197,5 +213,6 @@ fn compare(
         };
         reports.push(WayReport::new(recent, way, &answer, &latencies, looked_at));
     }
+
     Ok(reports)
 }

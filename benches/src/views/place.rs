@@ -155,15 +155,18 @@ impl<'a> Place<'a> {
             ["orders-1", "orders-2", "views"].map(|name| format!("{}-{name}", self.namespace));
         let names = names.each_ref().map(String::as_str);
         let client = self.elasticsearch()?;
+
         let deleting = client.indices();
         let deleting = deleting
             .delete(IndicesDeleteParts::Index(&names))
             .ignore_unavailable(true)
             .send();
+
         let status = self.runtime.block_on(deleting)?.status_code();
         if !status.is_success() {
             bail!("the indices {}-* are not deleted: {status}", self.namespace);
         }
+
         Ok(())
     }
 }

@@ -71,9 +71,11 @@ impl Shop {
             now: 1_790_000_000_000_000,
             ready: VecDeque::new(),
         };
+
         for number in 0..customers {
             shop.create_customer(number);
         }
+
         shop
     }
 
@@ -99,17 +101,21 @@ impl Shop {
             .nth(usize::try_from(number % 10).unwrap_or_default());
         let name = format!("{} Park {number}", given.copied().unwrap_or_default());
         let id = CustomerId(Uuid::now_v7());
+
         let created = CustomerCreated {
             name: name.clone(),
             credit_limit: CREDIT_LIMIT,
         };
+
         self.now += PACE;
+
         self.event(
             Service::Customers,
             id.0,
             1,
             Payload::Customer(CustomerEvent::Created(created)),
         );
+
         self.customers.push(Customer {
             id,
             name,
@@ -123,25 +129,30 @@ impl Shop {
         let Some(customer) = self.customers.get(place).map(|customer| customer.id) else {
             return;
         };
+
         let lines: Vec<OrderLine> = (0..3).map(|_| line(&mut self.random)).collect();
         let total = total_of(&lines).unwrap_or(Money::ZERO);
         let id = OrderId(Uuid::now_v7());
+
         let note = self
             .random
             .random_ratio(1, 4)
             .then(|| "leave at the door".to_owned());
+
         let created = OrderCreated {
             customer_id: customer,
             order_total: total,
             lines,
             note,
         };
+
         self.event(
             Service::Orders,
             id.0,
             1,
             Payload::Order(OrderEvent::Created(created)),
         );
+
         self.orders.push_back(UnderWay {
             id,
             customer: place,
@@ -157,17 +168,21 @@ impl Shop {
         else {
             return;
         };
+
         let Some(customer) = self.customers.get_mut(customer) else {
             return;
         };
         customer.available = customer.available.checked_sub(total).unwrap_or(Money::ZERO);
         customer.version += 1;
+
         let changed = CreditChanged {
             order_id: order,
             amount: total,
             available_credit: customer.available,
         };
+
         let (id, version) = (customer.id.0, customer.version);
+
         self.event(
             Service::Customers,
             id,
@@ -207,13 +222,16 @@ impl Iterator for Shop {
             if self.step >= self.wanted + self.behind {
                 return None;
             }
+
             self.now += PACE;
             let half = self.behind / 2;
+
             if self.step < self.wanted {
                 self.create_order();
             }
             // The number of the oldest order that is not approved is what was approved so far.
             let approved = self.step.saturating_sub(self.behind);
+
             if let Some(reserved) = self
                 .step
                 .checked_sub(half)
@@ -221,9 +239,11 @@ impl Iterator for Shop {
             {
                 self.reserve(usize::try_from(reserved - approved).unwrap_or(usize::MAX));
             }
+
             if self.step >= self.behind {
                 self.approve();
             }
+
             self.step += 1;
         }
         self.ready.pop_front()
@@ -238,6 +258,7 @@ mod tests {
     fn each_order_is_created_then_reserved_then_approved_and_versions_have_no_gap() {
         let mut versions: HashMap<Uuid, u64> = HashMap::new();
         let mut reserved: Vec<OrderId> = Vec::new();
+
         let (mut count, mut approved) = (0, 0);
         for event in Shop::new(1, 7, 500, 20) {
             count += 1;
@@ -256,6 +277,7 @@ mod tests {
                 _ => {}
             }
         }
+
         assert_eq!((count, approved), (7 + 3 * 500, 500));
     }
 }

@@ -65,12 +65,14 @@ fn measure_in(place: &Place<'_>, asked: &Throughput) -> anyhow::Result<Report> {
     let mut writer = store.writer(place.runtime, MEASURED)?;
     // Opened once, so that its tables and indexes are there.
     drop(store.writer(place.runtime, FLOOR)?);
+
     let mut floor = floor::open(place, asked)?;
     let mut positions = writer.positions()?;
     let mut orders = Orders::default();
     let mut shop = Shop::new(asked.seed, asked.customers, asked.orders, asked.under_way);
     let size = usize::try_from(asked.batch)?;
     let mut sums = Sums::default();
+
     loop {
         let batch: Vec<Event> = shop.by_ref().take(size).collect();
         if batch.is_empty() {
@@ -83,9 +85,11 @@ fn measure_in(place: &Place<'_>, asked: &Throughput) -> anyhow::Result<Report> {
         sums.events += u64::try_from(batch.len())?;
         sums.commits += 1;
     }
+
     let begun = Instant::now();
     writer.finish()?;
     sums.view += begun.elapsed();
+
     Ok(sums.report(asked))
 }
 
@@ -96,6 +100,7 @@ fn feed(
     positions: &mut Positions,
 ) -> anyhow::Result<Duration> {
     let begun = Instant::now();
+
     for part in batch.chunks(ANNOUNCED) {
         let entities: Vec<_> = part
             .iter()
@@ -113,7 +118,9 @@ fn feed(
             positions.insert(event.source, event.sequence);
         }
     }
+
     writer.commit(positions)?;
+
     Ok(begun.elapsed())
 }
 
@@ -129,6 +136,7 @@ impl Orders {
         let mut customers = BTreeSet::new();
         let mut known = BTreeSet::new();
         let mut touched = BTreeSet::new();
+
         for event in batch {
             match &event.payload {
                 Payload::Customer(_) => drop(customers.insert(event.entity)),
@@ -142,12 +150,15 @@ impl Orders {
                 Payload::Unknown => {}
             }
         }
+
         let documents = touched
             .iter()
             .filter_map(|id| self.under_way.get(id))
             .cloned()
             .collect();
+
         self.under_way.retain(|_, order| order.version < 2);
+
         Changed {
             customers,
             orders: documents,
@@ -159,6 +170,7 @@ impl Orders {
         match change {
             OrderEvent::Created(created) => {
                 let order = Order::created(OrderId(event.entity), created, event.time);
+
                 let document = OrderDocument {
                     order_id: order.id,
                     customer_id: order.customer_id,
@@ -177,10 +189,12 @@ impl Orders {
                 let Some(document) = self.under_way.get_mut(&event.entity) else {
                     return;
                 };
+
                 if let OrderEvent::Approved(approved) = change {
                     document.customer_name.clone_from(&approved.customer_name);
                     document.state = domain::OrderState::Approved;
                 }
+
                 document.version = event.version;
             }
         }
@@ -248,16 +262,19 @@ impl fmt::Display for Report {
             self.commits,
             number(self.documents) / number(self.events.max(1))
         )?;
+
         writeln!(
             f,
             "view   {:>9.0} events/s  ({:.3} s)",
             self.view_events_per_second, self.view_seconds
         )?;
+
         writeln!(
             f,
             "floor  {:>9.0} events/s  ({:.3} s)",
             self.floor_events_per_second, self.floor_seconds
         )?;
+
         writeln!(
             f,
             "share of the floor: {:.1} %",
@@ -276,6 +293,7 @@ mod tests {
         let mut orders = Orders::default();
         let events: Vec<Event> = Shop::new(1, 3, 40, 8).collect();
         let (mut new, mut known, mut approved) = (0, 0, 0);
+
         for batch in events.chunks(10) {
             let changed = orders.after(batch);
             known += changed.known.len();
@@ -290,11 +308,14 @@ mod tests {
                 .filter(|order| order.version == 2)
                 .count();
         }
+
         assert_eq!((new, approved), (40, 40));
+
         assert!(
             known > 0,
             "batches are larger than the way from creation to approval"
         );
+
         assert!(orders.under_way.is_empty());
     }
 
@@ -305,6 +326,7 @@ mod tests {
             mongodb_url: std::env::var("COUNTERFOIL_TEST_MONGODB_URL").ok(),
             elasticsearch_url: std::env::var("COUNTERFOIL_TEST_ELASTICSEARCH_URL").ok(),
         };
+
         let asked = Throughput {
             backend,
             orders: 300,
@@ -314,6 +336,7 @@ mod tests {
             customer_writes,
             seed: 1,
         };
+
         let report = measure(&Runtime::new().unwrap(), &place, &asked).unwrap();
         // Each order is created, reserves credit and is approved; each customer is created.
         assert_eq!((report.events, report.commits), (907, 10));

@@ -91,6 +91,7 @@ fn given_an_ended_order_then_nothing_more_happens_to_it() {
         reason,
         customer_name: None,
     })]);
+
     let shipped = after(&[approved(), OrderEvent::Shipped(NoDetails {})]);
     for order in [rejected, shipped] {
         let refused = Refusal::NotIn(order.state);
@@ -126,6 +127,7 @@ proptest! {
     fn the_fold_of_the_events_read_back_is_the_state(commands in proptest::collection::vec(0u8..6, 0..12)) {
         let mut order = pending();
         let mut folded = pending();
+
         for command in commands {
             let reread = RereadValue { expected_version: order.version };
             let decided = match command {
@@ -144,6 +146,7 @@ proptest! {
             let read = OrderEvent::decode(name, version, event.encode().unwrap().get()).unwrap();
             folded.apply(&read, Timestamp::from_micros(3));
         }
+
         prop_assert_eq!(folded, order);
     }
 }

@@ -95,7 +95,9 @@ impl Saga {
             at: None,
             detail: None,
         };
+
         let deadline = now.after(policy.deadline);
+
         let mut saga = Saga {
             id: SagaId::derive(kind.name(), order.id, order.version),
             kind,
@@ -143,18 +145,22 @@ impl Saga {
                 saga.customer_name = Some(answer.customer_name.clone());
                 saga.customer_version = saga.customer_version.max(Some(answer.customer_version));
             }
+
             let Some((index, step)) = saga.running_step() else {
                 return;
             };
+
             let forward = saga.state == SagaState::Running;
             let awaited = if forward {
                 Some(step.action)
             } else {
                 step.compensation
             };
+
             let Some(outcome) = awaited.and_then(|action| outcome_of(action, reply.into())) else {
                 return;
             };
+
             match (outcome, forward) {
                 (Outcome::Done, true) => {
                     saga.mark(index, StepState::Done, now, None);
@@ -254,6 +260,7 @@ impl Saga {
         let mut effects = Vec::new();
         let steps = self.definition().steps;
         let detail = Some("the order has changed".to_owned());
+
         if let Some(index) = steps
             .iter()
             .position(|step| step.action == Action::Local(refused))
@@ -269,6 +276,7 @@ impl Saga {
             self.state = SagaState::Stuck;
             self.wake_at = None;
         }
+
         effects
     }
 
@@ -281,13 +289,16 @@ impl Saga {
     ) -> Vec<Effect> {
         self.changed(now, |saga, effects| {
             saga.reason = Some(reason);
+
             let from = saga
                 .running_step()
                 .map_or(saga.steps.len(), |(index, _)| index + 1);
+
             if let Some((index, _)) = saga.running_step() {
                 let detail = detail.unwrap_or_else(|| reason.name().to_owned());
                 saga.mark(index, StepState::Running, now, Some(detail));
             }
+
             saga.compensate_below(from, policy, now, effects);
         })
     }

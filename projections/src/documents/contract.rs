@@ -112,6 +112,7 @@ impl Case {
         let open = place(runtime.handle());
         let store = open();
         let opened = Some(runtime.block_on(store.open(1)).unwrap());
+
         Case {
             shop: Shop::new(),
             positions: Positions::new(),
@@ -151,6 +152,7 @@ impl Case {
     /// What the log has of some services that is not applied yet, in its order, service by service.
     fn waiting(&self, services: &[Service]) -> Vec<Message> {
         let mut waiting = Vec::new();
+
         for service in services {
             for source in self
                 .shop
@@ -167,6 +169,7 @@ impl Case {
                 waiting.extend(self.runtime.block_on(read).unwrap());
             }
         }
+
         waiting
     }
 
@@ -177,6 +180,7 @@ impl Case {
             .map(|message| (message.source.service, message.entity, message.version))
             .collect();
         self.writer().prepare(&entities).unwrap();
+
         for message in messages {
             let applied = self.apply(message);
             assert!(
@@ -260,6 +264,7 @@ impl Case {
     /// Everything is shown as the shop has it.
     fn assert_shows_the_shop(&self) {
         self.assert_shows_the_customers();
+
         for id in self.shop.customers.keys() {
             let shown = self.customer(id.as_u128()).unwrap();
             let mut orders: Vec<_> = self
@@ -273,6 +278,7 @@ impl Case {
             orders.truncate(100);
             assert_eq!(shown.orders, orders);
         }
+
         for (id, order) in &self.shop.orders {
             assert_eq!(self.order(id.as_u128()), Some(order_document(order)));
             assert_eq!(
@@ -293,6 +299,7 @@ pub(crate) fn decode(message: &Message) -> Event {
             .map(Payload::Order)
             .unwrap(),
     };
+
     let Message {
         source,
         sequence,
@@ -301,6 +308,7 @@ pub(crate) fn decode(message: &Message) -> Event {
         time,
         ..
     } = *message;
+
     Event {
         source,
         sequence,

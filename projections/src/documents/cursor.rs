@@ -47,6 +47,7 @@ impl Place {
             let (number, bytes) = bytes.split_first()?;
             let (created_at, id) = bytes.split_first_chunk::<8>()?;
             let id = Uuid::from_slice(id).ok()?;
+
             (*number == list.number()).then(|| Place {
                 created_at: i64::from_be_bytes(*created_at),
                 id,

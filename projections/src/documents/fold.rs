@@ -100,9 +100,11 @@ impl<S: State> Fold<S> {
             self.changed.push(id);
             return Ok(Applied::Taken);
         }
+
         let Some(state) = load(id)? else {
             return Ok(Applied::Missing { from_version: 1 });
         };
+
         let entry = self.entries.entry(id).or_insert(Entry {
             state,
             changed: false,
@@ -181,16 +183,20 @@ fn advance<S: State>(
     if event.version <= version {
         return Ok(Applied::Duplicate);
     }
+
     if event.version > version + 1 {
         return Ok(Applied::Missing {
             from_version: version + 1,
         });
     }
+
     entry.state.advance(event)?;
+
     if !entry.changed {
         entry.changed = true;
         changed.push(event.entity);
     }
+
     Ok(Applied::Taken)
 }
 
@@ -282,10 +288,12 @@ impl From<&OrderDocument> for OrderState {
             created_at: document.creation_time,
             updated_at: document.creation_time,
         };
+
         let details = OrderDetails {
             lines: document.lines.clone(),
             note: document.note.clone(),
         };
+
         OrderState {
             order,
             details: Some(details),
@@ -298,6 +306,7 @@ impl TryFrom<&CustomerDocument> for CustomerState {
 
     fn try_from(document: &CustomerDocument) -> Result<Self, ViewError> {
         let reserved = document.credit_limit.checked_sub(document.available_credit);
+
         let customer = Customer {
             id: document.customer_id,
             name: document.name.clone(),
@@ -307,6 +316,7 @@ impl TryFrom<&CustomerDocument> for CustomerState {
             created_at: document.creation_time,
             updated_at: document.creation_time,
         };
+
         Ok(CustomerState {
             customer,
             is_new: true,

@@ -58,14 +58,17 @@ async fn open_file(path: &Path) -> Result<(SqliteDocumentWriter, SqliteDocumentR
     migrations::Migrator::up(&migration, None)
         .await
         .map_err(unavailable)?;
+
     migration.close().await.map_err(unavailable)?;
     let writer = SqliteDocumentWriter::open(path)?;
     let cache = format!("-{READER_CACHE_KIB}");
+
     let readers = connect(path, READERS, move |options| {
         options
             .pragma("query_only", "ON")
             .pragma("cache_size", cache.clone())
     });
+
     Ok((writer, SqliteDocumentReader::new(readers.await?)))
 }
 
@@ -81,6 +84,7 @@ async fn connect(
     adjust: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions + Send + Sync + 'static,
 ) -> Result<DatabaseConnection, ViewError> {
     let file = PathBuf::from(path);
+
     let mut options = ConnectOptions::new("sqlite::memory:");
     options
         .min_connections(1)
@@ -99,6 +103,7 @@ async fn connect(
                 .synchronous(SqliteSynchronous::Normal);
             adjust(options.pragma("mmap_size", MAPPED_BYTES.to_string()))
         });
+
     Database::connect(options).await.map_err(unavailable)
 }
 

@@ -56,10 +56,12 @@ impl Catalog {
         begun_at: Timestamp,
     ) -> Catalog {
         let number = self.newest.saturating_add(1);
+
         let stage = match from {
             BuildFrom::History => Stage::CatchingUp,
             BuildFrom::Entities => Stage::Copying,
         };
+
         let mut generations: Vec<Generation> = self.answering().cloned().into_iter().collect();
         generations.push(Generation {
             number,
@@ -69,6 +71,7 @@ impl Catalog {
             begun_at,
             replaced_at: None,
         });
+
         Catalog {
             generations,
             newest: number,
@@ -186,13 +189,16 @@ mod tests {
         let live = Catalog::default()
             .with_new(1, BuildFrom::History, NOW)
             .with_live(1, NOW);
+
         let building = live.with_new(1, BuildFrom::Entities, NOW);
         assert_eq!(
             building.building().map(|generation| generation.stage),
             Some(Stage::Copying)
         );
+
         let swapped = building.with_copied(2).with_live(2, NOW);
         assert_eq!(swapped.kept().map(|generation| generation.number), Some(1));
+
         assert_eq!(
             numbers(&swapped.with_new(1, BuildFrom::History, NOW)),
             [2, 3]
@@ -214,6 +220,7 @@ mod tests {
             .with_new(1, BuildFrom::History, NOW)
             .with_live(1, NOW);
         let swapped = live.with_new(1, BuildFrom::History, NOW).with_live(2, NOW);
+
         let back = swapped.with_live(1, LATER);
         assert_eq!(
             (back.live, back.kept().map(|generation| generation.number)),
@@ -221,6 +228,7 @@ mod tests {
         );
         // How long it is kept counts from then.
         assert_eq!(swapped.kept().and_then(|kept| kept.replaced_at), Some(NOW));
+
         assert_eq!(back.kept().and_then(|kept| kept.replaced_at), Some(LATER));
         assert_eq!(back.answering().and_then(|live| live.replaced_at), None);
     }
@@ -230,20 +238,25 @@ mod tests {
         let first = Catalog::default()
             .with_new(1, BuildFrom::History, NOW)
             .with_live(1, NOW);
+
         let alone = first.with_lost(1);
         assert_eq!(
             (alone.live, alone.building().map(|built| built.number)),
             (None, Some(1))
         );
+
         let swapped = first.with_new(1, BuildFrom::History, NOW).with_live(2, NOW);
+
         let back = swapped.with_lost(2);
         assert_eq!(
             (back.live, back.building().map(|built| built.number)),
             (Some(1), Some(2))
         );
+
         assert_eq!(numbers(&swapped.with_lost(1)), [2]);
         // The one that is built takes its place when it is ready.
         let building = first.with_new(1, BuildFrom::History, NOW).with_lost(1);
+
         assert_eq!((building.live, numbers(&building)), (None, vec![2]));
     }
 }

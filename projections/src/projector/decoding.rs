@@ -19,10 +19,12 @@ pub(super) fn decode(message: &Message) -> Decoded {
         message.type_version,
         message.body.get(),
     );
+
     let payload = match message.source.service {
         Service::Customers => CustomerEvent::decode(name, version, body).map(Payload::Customer),
         Service::Orders => OrderEvent::decode(name, version, body).map(Payload::Order),
     };
+
     let payload = match payload {
         Ok(payload) => payload,
         Err(WireError::UnknownType { .. }) => Payload::Unknown,
@@ -36,6 +38,7 @@ pub(super) fn decode(message: &Message) -> Decoded {
             ));
         }
     };
+
     Decoded::Event(Event {
         source: message.source,
         sequence: message.sequence,

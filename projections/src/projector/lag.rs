@@ -41,6 +41,7 @@ impl Lag {
         times: &Times,
     ) -> Result<Lag, StoreError> {
         let mut lag = Lag::default();
+
         for (source, (position, head)) in sources_behind(log, committed) {
             let newest = match log.head_time(source) {
                 None => time_at(log, source, head).await?,
@@ -62,6 +63,7 @@ impl Lag {
                 age,
             });
         }
+
         Ok(lag)
     }
 }

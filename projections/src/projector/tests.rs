@@ -22,21 +22,26 @@ fn order(number: u128, version: u64) -> ConsistencyToken {
 async fn events_that_were_there_before_the_start_are_read() {
     let mut shop = Shop::new();
     shop.create_customer(1, "Ada");
+
     for number in 10..1_300 {
         shop.create_order(number, 1, 100);
         shop.advance(number, 1);
     }
+
     let bench = Bench::with_shop(shop, QUICK).await;
     bench.view.wait_until(&order(1_299, 2), SOON).await.unwrap();
+
     bench
         .view
         .wait_until(&bench.all_versions(), SOON)
         .await
         .unwrap();
+
     eventually("the view is live", || async {
         bench.view.feeding() == Feeding::Following
     })
     .await;
+
     let lag = bench.view.lag(&*bench.shop.log).await.unwrap();
     assert_eq!((lag.events, lag.age), (0, Duration::ZERO));
 }
@@ -94,6 +99,7 @@ async fn a_lost_message_is_read_when_another_entity_shows_the_gap() {
     for number in 10..60 {
         bench.shop.create_order(number, 1, 100);
     }
+
     let shown: Vec<_> = (60..110)
         .map(|number| bench.shop.create_order(number, 1, 100))
         .collect();
@@ -118,6 +124,7 @@ async fn an_order_of_an_unknown_customer_makes_no_customer() {
     let message = bench.shop.create_order(10, 99, 100);
     bench.shop.log.deliver([message]);
     bench.shows_the_shop().await;
+
     assert!(
         bench
             .reader
@@ -136,12 +143,16 @@ async fn a_reader_gets_its_commit_at_once_and_need_not_wait_for_the_batch() {
         bench.view.feeding() == Feeding::Following
     })
     .await;
+
     let message = bench.shop.create_order(10, 1, 100);
     bench.shop.log.deliver([message]);
+
     bench.view.wait_until(&order(10, 1), SOON).await.unwrap();
     // A reader that comes first is woken as well.
     let token = order(10, 2);
+
     let early = bench.view.wait_until(&token, SOON);
+
     let late = async {
         tokio::task::yield_now().await;
         let message = bench.shop.advance(10, 1).unwrap();
@@ -161,10 +172,12 @@ async fn what_was_applied_and_not_committed_is_read_again_after_a_restart() {
     bench.faults.lock().unwrap().commits = 3;
     let message = bench.shop.advance(10, 1).unwrap();
     bench.shop.log.deliver([message]);
+
     eventually("the view has failed", || async {
         bench.view.feeding() == Feeding::Failed
     })
     .await;
+
     assert_eq!(bench.state(10).await, Some(OrderState::Pending));
     bench.shows_the_shop().await;
     let bench = bench.restart().await;
@@ -177,24 +190,30 @@ async fn a_commit_is_finished_when_nothing_follows_and_at_the_end() {
     let message = bench.shop.create_order(10, 1, 100);
     let (source, sequence) = (message.source, message.sequence);
     bench.shop.log.deliver([message]);
+
     let finished = || bench.faults.lock().unwrap().finished.clone();
     eventually("it is finished", || async {
         finished().get(&source) == Some(&sequence)
     })
     .await;
+
     let mut bench = Bench::start(LAZY).await;
     eventually("it is live", || async {
         bench.view.feeding() == Feeding::Following
     })
     .await;
+
     let message = bench.shop.create_order(10, 1, 100);
     let (source, sequence) = (message.source, message.sequence);
     bench.shop.log.deliver([message]);
+
     eventually("it was taken in", || async {
         bench.faults.lock().unwrap().largest_batch > 0
     })
     .await;
+
     bench.view.stop().await;
+
     assert_eq!(
         bench.faults.lock().unwrap().finished.get(&source),
         Some(&sequence)
@@ -218,31 +237,38 @@ async fn a_log_that_does_not_answer_is_tried_again() {
         .log
         .failing
         .store(true, std::sync::atomic::Ordering::Relaxed);
+
     bench.shop.create_order(10, 1, 100);
     let message = bench.shop.advance(10, 1).unwrap();
     bench.shop.log.deliver([message]);
+
     eventually("the view has failed", || async {
         bench.view.feeding() == Feeding::Failed
     })
     .await;
+
     bench
         .shop
         .log
         .failing
         .store(false, std::sync::atomic::Ordering::Relaxed);
+
     bench.shows_the_shop().await;
 }
 
 async fn one_is_in_quarantine(bench: &mut Bench) {
     let bad = Uuid::from_u128(10);
+
     let created: Vec<_> = (10..20)
         .map(|number| bench.shop.create_order(number, 1, 100))
         .collect();
     bench.shop.log.deliver(created);
+
     let approved: Vec<_> = (10..20)
         .filter_map(|number| bench.shop.advance(number, 1))
         .collect();
     bench.shop.log.deliver(approved);
+
     for number in 11..20 {
         bench
             .view
@@ -250,10 +276,12 @@ async fn one_is_in_quarantine(bench: &mut Bench) {
             .await
             .unwrap();
     }
+
     eventually("it is in quarantine", || async {
         !bench.view.shown().quarantined.is_empty()
     })
     .await;
+
     let status = bench.view.shown();
     assert_eq!(
         status
@@ -266,7 +294,9 @@ async fn one_is_in_quarantine(bench: &mut Bench) {
     // A later event of the same entity is parked too, and no reader is told that it has been
     // reached.
     let message = bench.shop.advance(10, 1).unwrap();
+
     bench.shop.log.deliver([message]);
+
     let error = bench
         .view
         .wait_until(&order(10, 3), Duration::from_millis(50))
@@ -284,13 +314,16 @@ async fn an_event_that_cannot_be_applied_stops_its_entity_alone_until_it_is_repl
         .unwrap()
         .poisoned
         .insert(Uuid::from_u128(10));
+
     one_is_in_quarantine(&mut bench).await;
+
     assert_eq!(bench.state(10).await, Some(OrderState::Pending));
     let bench = bench.restart().await;
     eventually("the quarantine is kept", || async {
         bench.view.shown().quarantined.len() == 1
     })
     .await;
+
     assert!(
         !bench
             .view
@@ -298,6 +331,7 @@ async fn an_event_that_cannot_be_applied_stops_its_entity_alone_until_it_is_repl
             .await
             .unwrap()
     );
+
     assert!(
         !bench
             .view
@@ -305,7 +339,9 @@ async fn an_event_that_cannot_be_applied_stops_its_entity_alone_until_it_is_repl
             .await
             .unwrap()
     );
+
     bench.faults.lock().unwrap().poisoned.clear();
+
     assert!(
         bench
             .view
@@ -313,6 +349,7 @@ async fn an_event_that_cannot_be_applied_stops_its_entity_alone_until_it_is_repl
             .await
             .unwrap()
     );
+
     bench.shows_the_shop().await;
     let bench = bench.restart().await;
     bench.shows_the_shop().await;
@@ -328,9 +365,11 @@ async fn the_culprit_of_a_refused_commit_is_found_and_the_others_go_on() {
         .unwrap()
         .refused
         .insert(Uuid::from_u128(10));
+
     one_is_in_quarantine(&mut bench).await;
     assert_eq!(bench.state(10).await, None);
     bench.faults.lock().unwrap().refused.clear();
+
     assert!(
         bench
             .view
@@ -338,6 +377,7 @@ async fn the_culprit_of_a_refused_commit_is_found_and_the_others_go_on() {
             .await
             .unwrap()
     );
+
     bench.shows_the_shop().await;
 }
 
@@ -345,16 +385,19 @@ async fn the_culprit_of_a_refused_commit_is_found_and_the_others_go_on() {
 async fn a_malformed_event_is_parked_and_one_of_an_unknown_type_only_counts() {
     let mut bench = Bench::start(QUICK).await;
     let (good, bad) = (Uuid::from_u128(10), Uuid::from_u128(11));
+
     let log = Arc::clone(&bench.shop.log);
     log.deliver([
         bench.shop.create_order(10, 1, 100),
         bench.shop.create_order(11, 1, 100),
     ]);
+
     log.deliver([log.commit(Service::Orders, good, 2, "order.praised", "{}")]);
     log.deliver([log.commit(Service::Orders, bad, 2, "order.approved", "[7]")]);
     log.deliver([log.commit(Service::Orders, good, 3, "order.shipped", "{}")]);
     bench.view.wait_until(&order(10, 3), SOON).await.unwrap();
     assert_eq!(bench.state(10).await, Some(OrderState::Shipped));
+
     eventually("it is parked", || async {
         bench.view.shown().quarantined.len() == 1
     })
@@ -367,6 +410,7 @@ async fn batches_are_bounded() {
     for number in 10..400 {
         shop.create_order(number, 1, 100);
     }
+
     let bench = Bench::with_shop(
         shop,
         CommitPolicy {
@@ -375,11 +419,13 @@ async fn batches_are_bounded() {
         },
     )
     .await;
+
     bench
         .view
         .wait_until(&bench.all_versions(), SOON)
         .await
         .unwrap();
+
     assert!(bench.faults.lock().unwrap().largest_batch <= 16);
 }
 
@@ -428,6 +474,7 @@ proptest! {
             eventually("it is live", || async { bench.view.feeding() == Feeding::Following }).await;
             let restart_at = restart_at.index(steps.len());
             let mut held = Vec::new();
+
             for (number, step) in steps.into_iter().enumerate() {
                 if number == restart_at {
                     bench.faults.lock().unwrap().commits = 1;
@@ -451,6 +498,7 @@ proptest! {
                     Way::Swap => held.push(message),
                 }
             }
+
             bench.shows_the_shop().await;
             bench.view.stop().await;
         });

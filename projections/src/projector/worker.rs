@@ -106,6 +106,7 @@ impl Worker {
     /// again from what the view has stored, with growing delay.
     pub(super) fn run(mut self) {
         let mut back_off = FIRST_BACK_OFF;
+
         loop {
             let started = Instant::now();
             let failure = match catch_unwind(AssertUnwindSafe(|| self.follow())) {
@@ -132,6 +133,7 @@ impl Worker {
             }
             back_off = (back_off * 2).min(MAX_BACK_OFF);
         }
+
         self.parts.waiting.close();
     }
 
@@ -143,7 +145,9 @@ impl Worker {
             definition,
             ..
         } = &mut self.parts;
+
         let view = definition.name;
+
         runtime.block_on(async {
             tokio::time::timeout(delay, async {
                 let unavailable = || {
@@ -169,14 +173,17 @@ impl Worker {
     fn follow(&mut self) -> Result<(), ViewError> {
         self.restore()?;
         self.parts.progress.working(Feeding::CatchingUp);
+
         let view = self.parts.definition.name;
         let caught_up = background::run(format!("catch-{view}"), || self.catch_up());
         caught_up.map_err(|error| ViewError::Unavailable {
             view,
             source: error.into(),
         })??;
+
         self.parts.progress.working(Feeding::Following);
         self.failing_since = None;
+
         loop {
             match self.next_wake() {
                 Wake::Deliveries(deliveries) => {
@@ -253,14 +260,17 @@ impl Worker {
         self.quarantine
             .restore(self.parts.writer.quarantined(MAX_QUARANTINED)?);
         self.show_quarantine();
+
         self.parts
             .waiting
             .advance(&EntityVersions::new(), &self.positions);
+
         Ok(())
     }
 
     fn next_wake(&mut self) -> Wake {
         let time_left = self.pending.time_left().unwrap_or(CHECK_EVERY);
+
         let Parts {
             runtime,
             deliveries,
@@ -268,7 +278,9 @@ impl Worker {
             waiting,
             ..
         } = &mut self.parts;
+
         let (next_check, finish) = (self.next_check, self.unfinished);
+
         runtime.block_on(async {
             let mut gathered = Vec::new();
             tokio::select! {
@@ -300,9 +312,11 @@ impl Worker {
                 Decoded::Malformed(cause) => self.park(message.into(), cause)?,
             }
         }
+
         self.positions.insert(message.source, message.sequence);
         self.times.insert(message.source, message.time);
         self.pending.add_message(message.body.get().len());
+
         if self.pending.is_full() {
             self.commit()
         } else {
@@ -351,7 +365,9 @@ impl Worker {
         if self.pending.is_empty() {
             return Ok(());
         }
+
         let started = Instant::now();
+
         match self.parts.writer.commit(&self.positions) {
             Ok(()) => {
                 self.parts.metrics.commit(started.elapsed());

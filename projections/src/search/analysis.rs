@@ -105,6 +105,7 @@ impl<T: TokenStream> TokenStream for CutStream<T> {
         if !self.0.advance() {
             return false;
         }
+
         let text = &mut self.0.token_mut().text;
         if text.len() > MAX_WORD_CHARS {
             let mut units = 0;
@@ -116,6 +117,7 @@ impl<T: TokenStream> TokenStream for CutStream<T> {
                 text.truncate(end);
             }
         }
+
         true
     }
 
@@ -171,11 +173,14 @@ impl<T: TokenStream> TokenStream for AndSingularStream<T> {
             text.push_str(ending);
             return true;
         }
+
         if !self.tail.advance() {
             return false;
         }
+
         let text = &self.tail.token().text;
         self.done = !singular(text).differs_from(text);
+
         true
     }
 

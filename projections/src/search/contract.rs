@@ -126,8 +126,10 @@ impl Shop {
             .worker_threads(1)
             .build()
             .unwrap();
+
         let store = open();
         let opened = Some(runtime.block_on(store.open(1)).unwrap());
+
         Shop {
             open,
             store,

@@ -71,18 +71,22 @@ fn open_in(folder: &Path) -> Result<(SearchView, LazyDirectory), ViewError> {
         fields,
         state,
     } = open_index(folder)?;
+
     let writer = indexing::open(&index)?;
     let keeper = Keeper::start(directory.clone()).map_err(|error| view_error(error.into()))?;
+
     let reader = index
         .reader_builder()
         .reload_policy(ReloadPolicy::Manual)
         .doc_store_cache_num_blocks(STORE_CACHE_BLOCKS)
         .try_into()
         .map_err(view_error)?;
+
     let snapshot = Arc::new(
         Snapshot::open(reader.searcher(), fields, state.positions.clone()).map_err(view_error)?,
     );
     let (publish, snapshots) = watch::channel(snapshot);
+
     let writer = EmbeddedWriter::new(writer, keeper, reader, fields, publish, state);
     Ok((
         (Box::new(writer), Arc::new(EmbeddedReader::new(snapshots))),
@@ -117,13 +121,16 @@ fn open_current(folder: &Path) -> tantivy::Result<Option<Opened>> {
     if !Index::exists(&directory)? {
         return Ok(None);
     }
+
     let mut index = Index::open(directory.clone())?;
     let (schema, fields) = schema::define();
+
     let state = CommitState::read(index.load_metas()?.payload.as_deref());
     let Some(state) = state.filter(|_| index.schema() == schema) else {
         info!("the definition of the search index has changed, it is built anew");
         return Ok(None);
     };
+
     index.set_tokenizers(schema::tokenizers());
     // Opens every segment: a file that is missing or cut shows here, while the index can still be
     // replaced.
@@ -131,6 +138,7 @@ fn open_current(folder: &Path) -> tantivy::Result<Option<Opened>> {
         .reader_builder()
         .reload_policy(ReloadPolicy::Manual)
         .try_into()?;
+
     Ok(Some(Opened {
         index,
         directory,
@@ -144,26 +152,32 @@ fn create(folder: &Path) -> tantivy::Result<Opened> {
     let lock = MmapDirectory::open(folder)?.acquire_lock(&INDEX_WRITER_LOCK)?;
     // The list of segments goes first: without it the rest is no index, should this be interrupted.
     remove_if_there(&folder.join("meta.json"))?;
+
     fs::remove_dir_all(folder)?;
     drop(lock);
     fs::create_dir_all(folder)?;
     let (schema, fields) = schema::define();
+
     let settings = IndexSettings {
         docstore_compress_dedicated_thread: false,
         ..IndexSettings::default()
     };
+
     let directory = LazyDirectory::open(folder)?;
+
     let index = IndexBuilder::new()
         .schema(schema)
         .settings(settings)
         .tokenizers(schema::tokenizers())
         .open_or_create(directory.clone())?;
+
     let state = CommitState::default();
     let mut writer = index.writer_with_options::<tantivy::TantivyDocument>(indexing::options())?;
     let mut commit = writer.prepare_commit()?;
     commit.set_payload(&state.write());
     commit.commit()?;
     directory.persist()?;
+
     Ok(Opened {
         index,
         directory,

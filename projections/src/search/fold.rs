@@ -37,6 +37,7 @@ pub(crate) fn next(
             ..document
         };
     };
+
     let mut order = Order {
         id: document.order_id,
         customer_id: document.customer_id,
@@ -53,6 +54,7 @@ pub(crate) fn next(
     document.state = order.state;
     document.rejection_reason = order.rejection_reason;
     document.version = event.version;
+
     document
 }
 

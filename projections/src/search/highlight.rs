@@ -35,18 +35,21 @@ pub struct Highlights {
 #[must_use]
 pub fn highlight(analyzer: &mut Analyzer, terms: &[Term], document: &OrderDocument) -> Highlights {
     let mut mark = |text: &str| mark(analyzer, terms, text);
+
     let note = document
         .note
         .as_deref()
         .and_then(&mut mark)
         .into_iter()
         .collect();
+
     let customer_name = document
         .customer_name
         .as_deref()
         .and_then(&mut mark)
         .into_iter()
         .collect();
+
     let mut lines: Vec<String> = Vec::new();
     for text in document
         .lines
@@ -62,6 +65,7 @@ pub fn highlight(analyzer: &mut Analyzer, terms: &[Term], document: &OrderDocume
             lines.push(marked);
         }
     }
+
     Highlights {
         lines,
         note,
@@ -73,16 +77,20 @@ pub fn highlight(analyzer: &mut Analyzer, terms: &[Term], document: &OrderDocume
 fn mark(analyzer: &mut Analyzer, terms: &[Term], text: &str) -> Option<String> {
     let words = analyzer.words(text);
     let mut matches: Vec<Range<usize>> = Vec::new();
+
     for at in 0..words.len() {
         let rest = words.get(at..).unwrap_or_default();
         matches.extend(terms.iter().filter_map(|term| match_at(term, rest)));
     }
+
     if matches.is_empty() {
         return None;
     }
+
     matches.sort_by_key(|range| (range.start, range.end));
     let mut html = String::with_capacity(text.len() + 16);
     let mut shown = 0;
+
     let mut matches = matches.into_iter().peekable();
     while let Some(mut range) = matches.next() {
         while let Some(overlapping) = matches.next_if(|next| next.start < range.end) {
@@ -94,7 +102,9 @@ fn mark(analyzer: &mut Analyzer, terms: &[Term], text: &str) -> Option<String> {
         html.push_str("</em>");
         shown = range.end;
     }
+
     escape(text.get(shown..).unwrap_or_default(), &mut html);
+
     Some(html)
 }
 
@@ -103,10 +113,12 @@ fn match_at(term: &Term, words: &[Word]) -> Option<Range<usize>> {
     let candidates = words.get(..term.singulars.len())?;
     let (last, head) = candidates.split_last()?;
     let (last_singular, head_singulars) = term.singulars.split_last()?;
+
     let head_matches = head
         .iter()
         .zip(head_singulars)
         .all(|(word, wanted)| singular(&word.text).is(wanted));
+
     let begins =
         |prefix: &String| last.text.starts_with(prefix) || singular(&last.text).starts_with(prefix);
     let last_matches =

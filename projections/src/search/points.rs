@@ -62,11 +62,13 @@ mod tests {
         for length in lengths {
             assert!(of_word(1, length) < of_word(3, length), "{length}");
         }
+
         assert!(
             lengths
                 .windows(2)
                 .all(|pair| of_word(2, pair[0]) > of_word(2, pair[1]))
         );
+
         assert_eq!(
             (of_word(1, 20), of_word(u32::MAX, 1), of_word(1, u32::MAX)),
             (29, MAX_POINTS, 1)

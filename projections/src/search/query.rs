@@ -136,6 +136,7 @@ impl SearchQuery {
     /// [`ViewError::InvalidQuery`] naming `text`, `limit` or `cursor`.
     pub fn prepare(&self) -> Result<Prepared, ViewError> {
         let terms = self.text.as_deref().map(text::parse).transpose()?;
+
         if !(1..=MAX_LIMIT).contains(&self.limit) {
             let message = format!("must be a number from 1 to {MAX_LIMIT}");
             return Err(ViewError::InvalidQuery {
@@ -143,16 +144,19 @@ impl SearchQuery {
                 message,
             });
         }
+
         let sort = self.sort.unwrap_or(if terms.is_some() {
             Sort::Relevance
         } else {
             Sort::Newest
         });
+
         let after = self
             .cursor
             .as_deref()
             .map(|cursor| read_cursor(sort, cursor))
             .transpose()?;
+
         Ok(Prepared {
             terms,
             state: self.state,
@@ -191,9 +195,11 @@ fn read_cursor(sort: Sort, cursor: &str) -> Result<SortKey, ViewError> {
     let (rank, rest) = rest.split_first_chunk::<8>().ok_or_else(invalid)?;
     let (created, rest) = rest.split_first_chunk::<8>().ok_or_else(invalid)?;
     let id: [u8; 16] = rest.try_into().map_err(|_| invalid())?;
+
     if *letter != [sort.letter()] {
         return Err(invalid());
     }
+
     Ok(SortKey {
         rank: i64::from_be_bytes(*rank),
         created: i64::from_be_bytes(*created),
@@ -213,12 +219,14 @@ mod tests {
             id: u128::MAX - 7,
         };
         let cursor = write_cursor(Sort::Total, key);
+
         let query = |sort| SearchQuery {
             sort: Some(sort),
             cursor: Some(cursor.clone()),
             ..SearchQuery::default()
         };
         assert_eq!(query(Sort::Total).prepare().unwrap().after, Some(key));
+
         let error = query(Sort::Newest).prepare().unwrap_err().to_string();
         assert_eq!(
             error,

@@ -19,10 +19,12 @@ pub fn singular(word: &str) -> Singular<'_> {
     if let Some(ending) = singular_of_irregular(word) {
         return Singular { stem: "", ending };
     }
+
     let mut base = word;
     while let Some(shorter) = without_s(base).or_else(|| without_e(base)) {
         base = shorter;
     }
+
     match base.strip_suffix("ie") {
         Some(stem) if !stem.is_empty() => Singular { stem, ending: "y" },
         _ if base.ends_with("zz") => Singular {

@@ -38,17 +38,21 @@ pub fn parse(text: &str) -> Result<Vec<Term>, ViewError> {
             message,
         });
     }
+
     let mut parser = Parser {
         analyzer: Analyzer::default(),
         terms: Vec::new(),
     };
+
     let mut rest = text;
     while let Some((before, phrase, after)) = next_phrase(rest) {
         parser.plain(before);
         parser.add(phrase, false);
         rest = after;
     }
+
     parser.plain(rest);
+
     Ok(parser.terms)
 }
 
@@ -65,7 +69,9 @@ fn next_phrase(text: &str) -> Option<(&str, &str, &str)> {
         {
             continue;
         }
+
         let (phrase, after) = quoted.strip_prefix('"')?.split_once('"')?;
+
         return Some((before, phrase, after));
     }
     None

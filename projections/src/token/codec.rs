@@ -44,6 +44,7 @@ pub(super) fn encode(token: &ConsistencyToken) -> String {
         bytes.extend(entity.as_bytes());
         write_number(&mut bytes, version);
     }
+
     for service in Service::ALL {
         let shards = || {
             token
@@ -64,6 +65,7 @@ pub(super) fn encode(token: &ConsistencyToken) -> String {
             before = shard.number;
         }
     }
+
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -73,10 +75,12 @@ pub(super) fn decode(text: &str) -> Result<ConsistencyToken, Problem> {
         .map_err(|_| Problem::NotBase64)?;
     let mut bytes = bytes.as_slice();
     let mut token = ConsistencyToken::new();
+
     let form = read_byte(&mut bytes)?;
     if form != FORM {
         return Err(Problem::UnknownForm(form));
     }
+
     while !bytes.is_empty() {
         match read_byte(&mut bytes)? {
             ENTITY => {
@@ -89,6 +93,7 @@ pub(super) fn decode(text: &str) -> Result<ConsistencyToken, Problem> {
             other => return Err(Problem::UnknownPart(other)),
         }
     }
+
     Ok(token)
 }
 
@@ -128,6 +133,7 @@ fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
 
 fn read_number(bytes: &mut &[u8]) -> Result<u64, Problem> {
     let mut number = 0u64;
+
     for shift in (0..u64::BITS).step_by(7) {
         let byte = read_byte(bytes)?;
         let part = u64::from(byte & 0x7f);
@@ -140,5 +146,6 @@ fn read_number(bytes: &mut &[u8]) -> Result<u64, Problem> {
             return Ok(number);
         }
     }
+
     Err(Problem::TooLarge)
 }

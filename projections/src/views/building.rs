@@ -52,27 +52,34 @@ pub(super) async fn copy<R: ?Sized + Send + Sync + 'static>(
     let view = shared.definition.name;
     // What an interrupted copy has left would never be corrected.
     shared.store.discard(number).await?;
+
     let Opened {
         mut writer,
         reader,
         versions,
     } = shared.store.open(number).await?;
+
     let copied = EntityWork::begin(&shared, number, BuildStage::Copying).await?;
     // Before any row is read: each row is at least as new as these, so no event is missed.
     let heads = shared.heads();
+
     let runtime = Handle::current();
     let (sender, written) = oneshot::channel();
+
     let work = move || {
         let outcome = write_all(&shared, &runtime, writer.as_mut(), &copied, &heads);
         // Nobody takes it when the node has ended.
         let _ = sender.send(outcome.map(|()| writer));
     };
+
     let failed =
         |source: Box<dyn std::error::Error + Send + Sync>| ViewError::Unavailable { view, source };
     background::spawn(format!("copy-{view}"), work).map_err(|error| failed(error.into()))?;
+
     let writer = written
         .await
         .map_err(|_| failed("copying rows has panicked".into()))??;
+
     Ok(Opened {
         writer,
         reader,
@@ -90,6 +97,7 @@ fn write_all<R: ?Sized>(
 ) -> Result<(), ViewError> {
     writer.positions()?;
     let mut pages = 0;
+
     for service in shared.definition.uses {
         let mut after = None;
         loop {
@@ -111,7 +119,9 @@ fn write_all<R: ?Sized>(
             }
         }
     }
+
     writer.commit(heads)?;
+
     writer.finish()
 }
 
@@ -128,6 +138,7 @@ pub(super) async fn build<R: ?Sized>(
         return Ok(Comparison::default());
     };
     next.reach(&live.restored().await?).await?;
+
     if compared {
         comparison::compare(&shared, &live, &next).await
     } else {
@@ -141,6 +152,7 @@ pub(super) async fn build<R: ?Sized>(
 pub(super) async fn swap<R: ?Sized>(shared: Arc<Shared<R>>, number: u32) -> Result<(), ViewError> {
     let next = shared.generation(number)?;
     let mut looks = 0;
+
     while !shared.swap_if_level(&next) {
         if let Some(live) = shared.look(|stand| stand.live.clone()) {
             let resting = if looks < LOOKS {
@@ -155,5 +167,6 @@ pub(super) async fn swap<R: ?Sized>(shared: Arc<Shared<R>>, number: u32) -> Resu
         }
         looks += 1;
     }
+
     Ok(())
 }

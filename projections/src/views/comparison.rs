@@ -74,12 +74,14 @@ pub(super) async fn compare<R: ?Sized>(
     let shown = EntityWork::begin(shared, next.number(), BuildStage::Comparing).await?;
     let old = audit_of(shared, live.number()).await?;
     let new = audit_of(shared, next.number()).await?;
+
     let mut comparing = Comparing {
         shared,
         old,
         new,
         found: Comparison::default(),
     };
+
     for service in shared.definition.uses {
         let mut after = None;
         loop {
@@ -96,9 +98,11 @@ pub(super) async fn compare<R: ?Sized>(
             }
         }
     }
+
     if comparing.found.loss.is_none() {
         comparing.quarantines(live).await?;
     }
+
     Ok(comparing.found)
 }
 
@@ -121,11 +125,13 @@ impl<R: ?Sized> Comparing<'_, R> {
             read(&*self.old, service, range),
             read(&*self.new, service, range)
         )?;
+
         let mut shown: HashMap<Uuid, Shown> = new
             .documents
             .into_iter()
             .map(|shown| (shown.id, shown))
             .collect();
+
         for before in old.documents {
             self.found.compared += 1;
             let after = shown.remove(&before.id);
@@ -135,12 +141,14 @@ impl<R: ?Sized> Comparing<'_, R> {
                 return Ok(());
             }
         }
+
         for (id, after) in shown {
             self.readable(service, &after);
             if self.passed(service, id, 1, &old.positions).await? == Some(true) {
                 self.differs(id);
             }
         }
+
         Ok(())
     }
 
@@ -152,10 +160,13 @@ impl<R: ?Sized> Comparing<'_, R> {
         positions: &Positions,
     ) -> Result<(), ViewError> {
         let id = before.id;
+
         if let Some(after) = after {
             self.readable(service, after);
         }
+
         let (old, new) = (before.version(), after.map_or(0, Shown::version));
+
         if let (Ok(before), Some(Ok(after))) =
             (&before.document, after.map(|shown| &shown.document))
             && old <= new
@@ -165,6 +176,7 @@ impl<R: ?Sized> Comparing<'_, R> {
             }
             return Ok(());
         }
+
         match self.passed(service, id, old.max(1), positions).await? {
             // The new one will come to it.
             Some(false) => {}
@@ -181,6 +193,7 @@ impl<R: ?Sized> Comparing<'_, R> {
             // The old one shows what never was, or what cannot be read.
             _ => self.differs(id),
         }
+
         Ok(())
     }
 
@@ -235,11 +248,14 @@ impl<R: ?Sized> Comparing<'_, R> {
             after: Some(Uuid::max()),
             up_to: None,
         };
+
         let new = self.new.orders(nobody).await?;
         if new.quarantined.is_empty() {
             return Ok(());
         }
+
         live.reach(&new.positions).await?;
+
         let old = self.old.orders(nobody).await?.quarantined;
         let known = |id: Uuid| old.iter().any(|entity| entity.entity == id);
         if let Some(bad) = new.quarantined.iter().find(|entity| !known(entity.entity)) {
@@ -249,6 +265,7 @@ impl<R: ?Sized> Comparing<'_, R> {
                 bad.cause
             ));
         }
+
         Ok(())
     }
 }
@@ -274,11 +291,13 @@ async fn read(
                 positions,
                 quarantined,
             } = audit.customers(range).await?;
+
             let shown = |Stored { id, document }| Shown {
                 id,
                 hits: 1,
                 document: document.map(Document::Customer),
             };
+
             Slice {
                 documents: documents.into_iter().map(shown).collect(),
                 positions,
@@ -291,11 +310,13 @@ async fn read(
                 positions,
                 quarantined,
             } = audit.orders(range).await?;
+
             let shown = documents.into_iter().map(|found| Shown {
                 id: found.stored.id,
                 hits: found.hits,
                 document: found.stored.document.map(Document::Order),
             });
+
             Slice {
                 documents: shown.collect(),
                 positions,

@@ -33,6 +33,7 @@ impl EntityWork {
         for service in shared.definition.uses {
             total += shared.rows.count(*service).await?;
         }
+
         let work = Arc::new(EntityWork {
             number,
             stage,
@@ -41,6 +42,7 @@ impl EntityWork {
             total,
         });
         shared.change(|stand| stand.entity_work = Some(Arc::clone(&work)));
+
         Ok(work)
     }
 

@@ -41,8 +41,10 @@ impl<R: ?Sized> OpenGeneration<R> {
             reader,
             versions,
         } = opened;
+
         let waiting = Arc::new(Waiting::new(definition.name, definition.uses, versions));
         let progress = Arc::new(Progress::new());
+
         let projector = Projector::start(
             definition,
             writer,
@@ -54,6 +56,7 @@ impl<R: ?Sized> OpenGeneration<R> {
             view: definition.name,
             source: Box::new(source),
         })?;
+
         Ok(OpenGeneration {
             number,
             reader,

@@ -55,6 +55,7 @@ impl<R: ?Sized> Shared<R> {
         keep: Duration,
     ) -> Self {
         let open = BTreeMap::new();
+
         let stand = Stand {
             catalog: None,
             open,
@@ -63,6 +64,7 @@ impl<R: ?Sized> Shared<R> {
             failure: None,
             stopped: None,
         };
+
         Shared {
             definition,
             store,

@@ -28,10 +28,12 @@ impl<R: ?Sized> Shared<R> {
                 error_of(stand),
             )
         });
+
         let lag = match &fed {
             Some(generation) => generation.lag(&*self.log).await,
             None => Lag::measure(&*self.log, &Positions::new(), &Times::new()).await,
         };
+
         ViewStatus {
             name: self.definition.name,
             backend: self.store.backend(),
@@ -52,6 +54,7 @@ impl<R: ?Sized> Shared<R> {
         let (building, stopped, (stage, work)) = self.look(|stand| {
             let building = stand.catalog.as_ref().and_then(Catalog::building)?.clone();
             let stage = BuildStage::from(building.stage);
+
             let done = match (&stand.entity_work, stand.open.get(&building.number)) {
                 (Some(entities), _) if entities.number == building.number => {
                     (entities.stage, entities.work())
@@ -111,18 +114,21 @@ fn state_of<R: ?Sized>(stand: &Stand<R>) -> ViewState {
 /// The gravest first: what queries are answered from.
 fn error_of<R: ?Sized>(stand: &Stand<R>) -> Option<String> {
     let of_live = stand.live.as_ref().and_then(|live| live.shown().error);
+
     let of_others = || {
         stand
             .open
             .values()
             .find_map(|generation| generation.shown().error)
     };
+
     let of_rebuild = || {
         stand
             .stopped
             .as_ref()
             .map(|(number, why)| format!("the rebuild of generation {number} has stopped: {why}"))
     };
+
     of_live
         .or_else(|| stand.failure.clone())
         .or_else(of_rebuild)

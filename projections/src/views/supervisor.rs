@@ -99,6 +99,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     /// Works until everyone who could ask is gone.
     pub(super) async fn run(mut self) {
         let mut back_off = FIRST_BACK_OFF;
+
         let mut failed = None;
         loop {
             let settled = match failed.take() {
@@ -114,6 +115,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
                 Wake::Stop => break,
             }
         }
+
         self.end().await;
     }
 
@@ -124,6 +126,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             let view = self.shared.definition.name;
             tracing::warn!(view, error = %failure, "the view is tried again in {} ms", back_off.as_millis());
         }
+
         let pause = match &failure {
             Some(_) => std::mem::replace(back_off, (*back_off * 2).min(MAX_BACK_OFF)),
             None => {
@@ -138,7 +141,9 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
                     .min(keeps_for)
             }
         };
+
         self.shared.change(|stand| stand.failure = failure);
+
         pause
     }
 
@@ -164,14 +169,17 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
                 None => std::future::pending().await,
             }
         };
+
         let wake = tokio::select! {
             biased;
             request = self.requests.recv() => return request.map_or(Wake::Stop, Wake::Request),
             outcome = work => outcome.map_or(Wake::Lost, Wake::Work),
             () = tokio::time::sleep(pause) => return Wake::Time,
         };
+
         self.work = None;
         self.shared.change(|stand| stand.entity_work = None);
+
         wake
     }
 
@@ -186,6 +194,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
                 self.save(catalog).await?;
                 self.feed(number, opened)
             }
+
             Outcome::Built { number, compared } => {
                 let Some(compared) = self.succeeded(number, compared)? else {
                     self.reverting.take_if(|revert| revert.number == number);
@@ -193,6 +202,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
                 };
                 self.built(number, compared).await
             }
+
             Outcome::Swapped { number, outcome } => {
                 outcome?;
                 tracing::info!(
@@ -250,16 +260,20 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             examples,
             loss,
         } = compared;
+
         let view = self.shared.definition.name;
+
         if let Some(loss) = loss {
             self.stopped(number, loss);
             return Ok(());
         }
+
         if repaired > 0 {
             let examples: Vec<String> = examples.iter().map(ToString::to_string).collect();
             tracing::warn!(view, generation = number, repaired, examples = %examples.join(" "), "documents are repaired");
             self.shared.gauges.repaired(repaired);
         }
+
         tracing::info!(
             view,
             generation = number,
@@ -267,11 +281,13 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             repaired,
             "the generation is built"
         );
+
         let by = self
             .reverting
             .as_ref()
             .filter(|revert| revert.number == number)
             .and_then(|revert| revert.by);
+
         let catalog = self
             .loaded()?
             .with_live(number, Clock::system().now())
@@ -282,12 +298,15 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     /// Stops feeding all generations.
     async fn end(mut self) {
         self.shared.stop();
+
         let open: Vec<_> = self
             .shared
             .look(|stand| stand.open.values().cloned().collect());
+
         for generation in open {
             generation.stop().await;
         }
+
         if let Some(work) = self.work.take()
             && tokio::time::timeout(END_WITHIN, work).await.is_err()
         {

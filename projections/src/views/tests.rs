@@ -24,20 +24,25 @@ fn order(number: u128, version: u64) -> ConsistencyToken {
 async fn a_store_that_is_down_at_the_start_is_tried_again_and_the_view_says_so_meanwhile() {
     let bench = Bench::start(SOON, |faults| faults.down.store(true, Ordering::SeqCst));
     bench.view.settled().await;
+
     assert!(matches!(
         bench.view.current(),
         Err(ViewError::Unavailable { .. })
     ));
+
     assert_eq!(bench.view.state(), ViewState::Failed);
+
     let refused = bench
         .view
         .rebuild(BuildFrom::History, None)
         .await
         .unwrap_err();
+
     assert!(
         matches!(refused, ViewError::Unavailable { .. }),
         "{refused}"
     );
+
     bench.faults.down.store(false, Ordering::SeqCst);
     bench.answers(1).await;
     bench.shows_the_shop().await;
@@ -68,12 +73,15 @@ async fn the_old_generation_answers_until_the_new_one_is_level_and_a_reader_that
     bench.shop().log.deliver([message]);
     bench.view.wait_until(&order(50, 1), SOON).await.unwrap();
     assert_eq!(bench.view.current().unwrap().number(), 1);
+
     assert_eq!(bench.view.state(), ViewState::Rebuilding);
     // This one waits on the old generation, over the swap.
     let before = bench.view.current().unwrap();
+
     let token = order(51, 1);
     let waiting = before.wait_until(&token, SOON);
     *bench.faults.holds.lock().unwrap() = None;
+
     let write = async {
         bench.answers(2).await;
         let message = bench.shop().create_order(51, 1, 100);
@@ -89,12 +97,14 @@ async fn while_a_generation_is_compared_its_progress_says_so_and_both_are_fed() 
     let bench = Bench::live().await;
     let held = bench.faults.audits.lock().await;
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
+
     eventually("it is compared", || async {
         let progress = bench.view.status().await.progress;
         progress
             .is_some_and(|progress| progress.stage == BuildStage::Comparing && progress.total == 20)
     })
     .await;
+
     let message = bench.shop().create_order(50, 1, 100);
     bench.shop().log.deliver([message]);
     bench.view.wait_until(&order(50, 1), SOON).await.unwrap();
@@ -111,11 +121,13 @@ async fn going_back_is_refused_without_an_earlier_generation_and_loses_nothing_w
         bench.view.revert(SOON, None).await,
         Err(ViewError::Conflict { .. })
     ));
+
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
     bench.answers(2).await;
     let message = bench.shop().create_order(50, 1, 100);
     bench.shop().log.deliver([message]);
     bench.shows_the_shop().await;
+
     assert_eq!(
         bench.view.revert(SOON, None).await.unwrap(),
         Reverted {
@@ -123,6 +135,7 @@ async fn going_back_is_refused_without_an_earlier_generation_and_loses_nothing_w
             done: true
         }
     );
+
     assert_eq!(bench.view.status().await.kept, Some(2));
     bench.shows_the_shop().await;
     bench.view.revert(SOON, None).await.unwrap();
@@ -135,14 +148,17 @@ async fn a_replaced_generation_is_let_go_of_when_its_time_is_over() {
     bench.answers(1).await;
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
     bench.answers(2).await;
+
     eventually("it is let go of", || async {
         bench.view.status().await.kept.is_none()
     })
     .await;
+
     assert!(matches!(
         bench.view.revert(SOON, None).await,
         Err(ViewError::Conflict { .. })
     ));
+
     bench.shows_the_shop().await;
 }
 
@@ -152,18 +168,22 @@ async fn how_long_a_generation_is_kept_counts_on_over_a_restart() {
     let bench = Bench::start(keep, |_| {});
     bench.answers(1).await;
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
+
     bench.answers(2).await;
     let replaced = Instant::now();
     eventually("half its time is over", || async {
         replaced.elapsed() > keep / 2
     })
     .await;
+
     let bench = bench.restart(1).await;
     bench.answers(2).await;
+
     eventually("it is let go of", || async {
         bench.view.status().await.kept.is_none()
     })
     .await;
+
     assert!(
         replaced.elapsed() < keep + keep / 2,
         "it was kept for {:?}",
@@ -177,6 +197,7 @@ async fn going_back_while_the_store_is_down_is_done_when_it_answers_again() {
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
     bench.answers(2).await;
     bench.faults.down.store(true, Ordering::SeqCst);
+
     assert_eq!(
         bench.view.revert(Duration::ZERO, None).await.unwrap(),
         Reverted {
@@ -184,10 +205,12 @@ async fn going_back_while_the_store_is_down_is_done_when_it_answers_again() {
             done: false
         }
     );
+
     eventually("it was tried", || async {
         bench.view.status().await.error.is_some()
     })
     .await;
+
     assert_eq!(bench.view.status().await.generation, Some(2));
     bench.faults.down.store(false, Ordering::SeqCst);
     bench.answers(1).await;
@@ -199,6 +222,7 @@ async fn going_back_while_the_store_is_down_is_done_when_it_answers_again() {
 async fn a_swap_comes_although_the_old_generation_is_always_ahead() {
     let bench = Bench::live().await;
     *bench.faults.slow.lock().unwrap() = Some(2);
+
     let rush = async {
         for number in 100_u128.. {
             let message = bench.shop().create_order(number, 1, 100);
@@ -211,14 +235,17 @@ async fn a_swap_comes_although_the_old_generation_is_always_ahead() {
                 .unwrap();
         }
     };
+
     let swap = async {
         bench.view.rebuild(BuildFrom::History, None).await.unwrap();
         bench.answers(2).await;
     };
+
     tokio::select! {
         () = rush => {}
         () = swap => {}
     }
+
     bench.shows_the_shop().await;
 }
 
@@ -226,6 +253,7 @@ async fn a_swap_comes_although_the_old_generation_is_always_ahead() {
 async fn a_generation_that_has_lost_everything_does_not_answer_before_it_is_built_again() {
     let bench = Bench::live().await;
     *bench.faults.holds.lock().unwrap() = Some(1);
+
     let damage =
         |folder: &Path| std::fs::write(folder.join("search-1/meta.json"), "{ no json").unwrap();
     let bench = bench.restart_after(1, damage).await;
@@ -233,20 +261,24 @@ async fn a_generation_that_has_lost_everything_does_not_answer_before_it_is_buil
         bench.view.status().await.progress.is_some()
     })
     .await;
+
     assert!(matches!(
         bench.view.current(),
         Err(ViewError::NotReady { .. })
     ));
     // Also after a crash on the way.
     let bench = bench.restart(1).await;
+
     eventually("it is built", || async {
         bench.view.status().await.progress.is_some()
     })
     .await;
+
     assert!(matches!(
         bench.view.current(),
         Err(ViewError::NotReady { .. })
     ));
+
     *bench.faults.holds.lock().unwrap() = None;
     bench.answers(1).await;
     bench.shows_the_shop().await;
@@ -258,12 +290,14 @@ async fn while_a_lost_generation_is_built_again_the_kept_one_answers() {
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
     bench.answers(2).await;
     *bench.faults.holds.lock().unwrap() = Some(2);
+
     let remove = |folder: &Path| std::fs::remove_dir_all(folder.join("search-2")).unwrap();
     let bench = bench.restart_after(1, remove).await;
     eventually("the other one answers", || async {
         bench.view.status().await.generation == Some(1)
     })
     .await;
+
     bench.shows_the_shop().await;
     *bench.faults.holds.lock().unwrap() = None;
     bench.answers(2).await;
@@ -278,6 +312,7 @@ async fn what_is_asked_for_again_with_its_key_is_done_once_also_after_a_restart(
             fingerprint: Fingerprint::of(what),
         })
     };
+
     let bench = Bench::live().await;
     assert_eq!(
         bench
@@ -287,7 +322,9 @@ async fn what_is_asked_for_again_with_its_key_is_done_once_also_after_a_restart(
             .unwrap(),
         2
     );
+
     bench.answers(2).await;
+
     assert_eq!(
         bench
             .view
@@ -296,12 +333,14 @@ async fn what_is_asked_for_again_with_its_key_is_done_once_also_after_a_restart(
             .unwrap(),
         2
     );
+
     let other = bench
         .view
         .rebuild(BuildFrom::Entities, by(1, b"entities"))
         .await
         .unwrap_err();
     assert!(matches!(other, ViewError::KeyReused { .. }), "{other}");
+
     let back = Reverted {
         generation: 1,
         done: true,
@@ -311,6 +350,7 @@ async fn what_is_asked_for_again_with_its_key_is_done_once_also_after_a_restart(
     let bench = bench.restart(1).await;
     bench.answers(1).await;
     assert_eq!(bench.view.revert(SOON, by(2, b"")).await.unwrap(), back);
+
     assert_eq!(
         bench
             .view
@@ -319,7 +359,9 @@ async fn what_is_asked_for_again_with_its_key_is_done_once_also_after_a_restart(
             .unwrap(),
         2
     );
+
     bench.answers(1).await;
+
     assert_eq!(
         bench
             .view
@@ -328,6 +370,7 @@ async fn what_is_asked_for_again_with_its_key_is_done_once_also_after_a_restart(
             .unwrap(),
         3
     );
+
     bench.answers(3).await;
 }
 
@@ -352,6 +395,7 @@ async fn a_generation_that_has_lost_an_order_does_not_answer_and_makes_room_for_
     let bench = Bench::live().await;
     *bench.faults.loses.lock().unwrap() = Some((2, Uuid::from_u128(12)));
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
+
     eventually("it is stopped", || async {
         bench
             .view
@@ -361,17 +405,20 @@ async fn a_generation_that_has_lost_an_order_does_not_answer_and_makes_room_for_
             .is_some_and(|built| built.stopped)
     })
     .await;
+
     let status = bench.view.status().await;
     assert_eq!(
         (status.state, status.generation),
         (ViewState::Failed, Some(1))
     );
+
     assert!(
         status
             .error
             .unwrap()
             .contains(&Uuid::from_u128(12).to_string())
     );
+
     bench.shows_the_shop().await;
     bench.view.rebuild(BuildFrom::History, None).await.unwrap();
     bench.answers(3).await;
@@ -421,11 +468,13 @@ async fn a_crash_before_any_saved_catalog_of_a_rebuild_goes_on_after_the_next_st
             bench.faults.saves_left.store(saves, Ordering::SeqCst);
             let begun = bench.view.rebuild(from, None).await;
             assert_eq!(begun.is_ok(), saves > 0);
+
             eventually("it has crashed or is done", || async {
                 bench.faults.down.load(Ordering::SeqCst)
                     || bench.view.status().await.generation == Some(2)
             })
             .await;
+
             let bench = bench.restart(1).await;
             bench.answers(if saves == 0 { 1 } else { 2 }).await;
             bench.shows_the_shop().await;
@@ -444,9 +493,11 @@ async fn an_entity_is_healed_from_its_history_and_one_without_is_not_there() {
     assert_eq!(reader.reader().version_of(lost).await.unwrap(), None);
     *bench.faults.loses.lock().unwrap() = None;
     assert_eq!(bench.view.heal(lost.0).await.unwrap(), Some(2));
+
     bench.shows_the_shop().await;
     // Later events go on from it.
     let message = bench.shop().advance(12, 0).unwrap();
+
     bench.shop().log.deliver([message]);
     bench.shows_the_shop().await;
     assert_eq!(bench.view.heal(Uuid::from_u128(999)).await.unwrap(), None);

@@ -47,6 +47,7 @@ impl<R: ?Sized + Send + Sync + 'static> View<R> {
         let shared = Arc::new(Shared::new(definition, store, log, rows, keep));
         let (requests, inbox) = mpsc::channel(REQUESTS);
         let supervisor = tokio::spawn(Supervisor::new(Arc::clone(&shared), inbox).run());
+
         View {
             shared,
             requests: Mutex::new(Some(requests)),
@@ -70,15 +71,18 @@ impl<R: ?Sized + Send + Sync + 'static> View<R> {
         let closed = || ViewError::Closed {
             view: self.shared.definition.name,
         };
+
         let requests = self
             .requests
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
             .ok_or_else(closed)?;
+
         let (answer, outcome) = oneshot::channel();
         requests.send(request(answer)).await.map_err(|_| closed())?;
         drop(requests);
+
         outcome.await.map_err(|_| closed())?
     }
 
@@ -86,11 +90,14 @@ impl<R: ?Sized + Send + Sync + 'static> View<R> {
         let Some(source) = self.source_of(entity).await? else {
             return Ok(None);
         };
+
         let live = self.current()?;
         let version = live.heal(source, entity).await?;
+
         let others: Vec<_> = self
             .shared
             .look(|stand| stand.open.values().cloned().collect());
+
         for generation in others
             .iter()
             .filter(|generation| generation.number() != live.number())
@@ -100,12 +107,14 @@ impl<R: ?Sized + Send + Sync + 'static> View<R> {
                 tracing::warn!(view, entity = %entity, generation = number, error = %error, "not healed beside the answering one");
             }
         }
+
         Ok(Some(version).filter(|version| *version > 0))
     }
 
     /// The shard that has an entity's history, if one that the view uses has it.
     async fn source_of(&self, entity: Uuid) -> Result<Option<ShardId>, ViewError> {
         let sources = self.shared.log.sources();
+
         for service in self.shared.definition.uses {
             let source = source_of(&sources, *service, entity);
             if !self
@@ -118,6 +127,7 @@ impl<R: ?Sized + Send + Sync + 'static> View<R> {
                 return Ok(Some(source));
             }
         }
+
         Ok(None)
     }
 
@@ -136,6 +146,7 @@ impl<R: ?Sized + Send + Sync + 'static> View<R> {
                 .unwrap_or_else(PoisonError::into_inner)
                 .take(),
         );
+
         let supervisor = self
             .supervisor
             .lock()
@@ -262,6 +273,7 @@ impl<R: ?Sized + Send + Sync + 'static> AnyView for View<R> {
             let Reverting { generation, done } = self
                 .ask(move |answer| Request::Revert { by, answer })
                 .await?;
+
             let done = match done {
                 Some(done) => matches!(tokio::time::timeout(wait, done).await, Ok(Ok(()))),
                 None => true,

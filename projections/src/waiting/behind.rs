@@ -51,19 +51,23 @@ impl Waiting {
             .entities()
             .filter(|(service, _, _)| self.uses.contains(service))
             .collect();
+
         let keys: Vec<_> = entities
             .iter()
             .map(|(service, entity, _)| (*service, *entity))
             .collect();
+
         let versions = if keys.is_empty() {
             Vec::new()
         } else {
             self.versions.versions_of(&keys).await?
         };
+
         let mut behind = Behind {
             required: Vec::new(),
             reached: Vec::new(),
         };
+
         for ((service, entity, required), version) in entities.into_iter().zip(versions) {
             if version < required {
                 behind.required.push(Mark::Entity {
@@ -78,6 +82,7 @@ impl Waiting {
                 });
             }
         }
+
         let committed = self.committed();
         for (shard, required) in token.positions() {
             let sequence = reached(&committed, *shard);
@@ -92,9 +97,11 @@ impl Waiting {
                 });
             }
         }
+
         if behind.required.is_empty() {
             return Ok(());
         }
+
         Err(ViewError::Behind {
             view: self.view,
             behind: Box::new(behind),

@@ -60,13 +60,16 @@ async fn a_reader_is_woken_when_the_last_of_its_wishes_is_fulfilled() {
         let waiting = Arc::clone(&waiting);
         async move { waiting.wait_until(&token(), LONG).await }
     });
+
     waiting.demanded().await;
     let second = EntityVersions::from([(ORDER, 2)]);
     assert!(waiting.wants(&second, &Positions::new()));
+
     assert!(!waiting.wants(
         &EntityVersions::from([(ORDER, 1)]),
         &Positions::from([(SHARD, 6)])
     ));
+
     waiting.advance(&second, &Positions::from([(SHARD, 6)]));
     assert!(!reader.is_finished());
     waiting.advance(&EntityVersions::new(), &Positions::from([(SHARD, 7)]));
@@ -79,18 +82,22 @@ async fn who_has_waited_in_vain_is_told_what_was_required_and_reached() {
     let (waiting, known) = waiting(&Service::ALL);
     known.0.lock().unwrap().insert(ORDER, 1);
     waiting.advance(&EntityVersions::new(), &Positions::from([(SHARD, 5)]));
+
     let error = waiting
         .wait_until(&token(), Duration::from_millis(1))
         .await
         .unwrap_err();
+
     let ViewError::Behind { behind, .. } = error else {
         panic!("{error}")
     };
+
     let entity = |version| Mark::Entity {
         service: ORDER.0,
         entity: ORDER.1,
         version,
     };
+
     let position = |sequence| Mark::Position {
         shard: SHARD,
         sequence,

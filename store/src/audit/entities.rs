@@ -32,6 +32,7 @@ pub async fn next_range(
 ) -> Result<IdRange, StoreError> {
     let unbounded = IdRange { after, up_to: None };
     let offset = limit.saturating_sub(1);
+
     let last: Option<Uuid> = match database.service {
         Service::Customers => {
             let ids = unbounded
@@ -140,12 +141,14 @@ pub async fn order_head(
     order: OrderId,
 ) -> Result<Option<OrderHead>, StoreError> {
     use order::Column;
+
     let columns = [
         Column::CustomerId,
         Column::TotalCents,
         Column::State,
         Column::Version,
     ];
+
     let row: Option<(Uuid, i64, String, i64)> = order::Entity::find()
         .filter(Column::OrderId.eq(order.0))
         .select_only()
@@ -154,6 +157,7 @@ pub async fn order_head(
         .one(&orders.read)
         .await
         .map_err(|e| orders.failed(e))?;
+
     Ok(
         row.map(|(customer_id, total_cents, state, version)| OrderHead {
             customer_id,

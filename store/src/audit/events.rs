@@ -51,6 +51,7 @@ impl Snapshot {
         limit: u64,
     ) -> Result<Vec<UnitEvents>, StoreError> {
         use history::Column;
+
         let query = history::Entity::find();
         let query = match after {
             None => query.filter(range.condition(Column::EntityId)),
@@ -67,6 +68,7 @@ impl Snapshot {
                 )
             }
         };
+
         let rows = query
             .order_by_asc(Column::EntityId)
             .order_by_asc(Column::Version)
@@ -75,6 +77,7 @@ impl Snapshot {
             .all(&self.transaction)
             .await
             .map_err(|e| self.failed(e))?;
+
         Ok(rows.into_iter().map(|row| self.unit(row)).collect())
     }
 
@@ -89,7 +92,9 @@ impl Snapshot {
             time,
             events,
         } = row;
+
         let (first_version, messages) = (Some(version), None);
+
         let row = outbox::Model {
             shard,
             sequence,
@@ -101,6 +106,7 @@ impl Snapshot {
             events,
             messages,
         };
+
         UnitEvents {
             entity: entity_id,
             version,

@@ -64,6 +64,7 @@ impl Snapshot {
     /// When the database does not answer.
     pub async fn parked(&self, examples: u64) -> Result<ParkedCounts, StoreError> {
         use parked::Column;
+
         let counts: Vec<(String, i64)> = parked::Entity::find()
             .select_only()
             .column(Column::State)
@@ -73,6 +74,7 @@ impl Snapshot {
             .all(&self.transaction)
             .await
             .map_err(|e| self.failed(e))?;
+
         let of = |state: ParkedState| {
             let count = counts
                 .iter()
@@ -80,6 +82,7 @@ impl Snapshot {
                 .map_or(0, |(_, count)| *count);
             u64::try_from(count).unwrap_or(0)
         };
+
         let entities: Vec<Uuid> = parked::Entity::find()
             .select_only()
             .column(Column::EntityId)
@@ -90,6 +93,7 @@ impl Snapshot {
             .all(&self.transaction)
             .await
             .map_err(|e| self.failed(e))?;
+
         Ok(ParkedCounts {
             waiting: of(ParkedState::Waiting),
             quarantined: of(ParkedState::Quarantined),

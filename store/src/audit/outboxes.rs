@@ -59,9 +59,11 @@ impl Snapshot {
         rows.into_iter()
             .map(|row| {
                 let published = mapping::unsigned(row.published);
+
                 let number = u16::try_from(row.shard).unwrap_or(u16::MAX);
                 // Read for the sake of its form.
                 Heads::from_json(ShardId::new(self.service, number), published, &row.heads)?;
+
                 Ok((
                     row.shard,
                     ShardNotes {
@@ -106,7 +108,9 @@ impl Snapshot {
             time,
             messages,
         } = row;
+
         let has_events = version.is_some();
+
         let row = outbox::Model {
             shard,
             sequence,
@@ -118,12 +122,14 @@ impl Snapshot {
             events: None,
             messages,
         };
+
         let messages = stored::from_row(self.service, &row).map(|messages| {
             messages
                 .into_iter()
                 .map(|message| (message.sequence, message.destination))
                 .collect()
         });
+
         OutboxRow {
             sequence,
             count,

@@ -64,6 +64,7 @@ impl Snapshot {
         sagas: &[SagaRow],
     ) -> Result<HashMap<Uuid, SagaOrder>, StoreError> {
         let mut found = HashMap::with_capacity(sagas.len());
+
         for sagas in sagas.chunks(IDS_PER_QUERY) {
             let rows: Vec<SagaOrder> = order::Entity::find()
                 .filter(order::Column::OrderId.is_in(sagas.iter().map(|saga| saga.order_id)))
@@ -73,6 +74,7 @@ impl Snapshot {
                 .map_err(|e| self.failed(e))?;
             found.extend(rows.into_iter().map(|row| (row.order_id, row)));
         }
+
         Ok(found)
     }
 
@@ -82,6 +84,7 @@ impl Snapshot {
     /// When the database does not answer.
     pub async fn open_sagas(&self, ids: &[SagaId]) -> Result<HashMap<SagaId, bool>, StoreError> {
         let mut found = HashMap::with_capacity(ids.len());
+
         for ids in ids.chunks(IDS_PER_QUERY) {
             let rows: Vec<(Uuid, Option<i64>)> = saga::Entity::find()
                 .select_only()
@@ -96,6 +99,7 @@ impl Snapshot {
                     .map(|(id, ended)| (SagaId(id), ended.is_none())),
             );
         }
+
         Ok(found)
     }
 }

@@ -52,6 +52,7 @@ impl Shop {
     async fn event(&mut self, entity: Uuid, version: u64) -> bool {
         let (sender, fate) = oneshot::channel();
         let body = Arc::from(RawValue::from_string("{}".to_owned()).unwrap());
+
         let outgoing = Outgoing {
             first_sequence: self.claim.next_sequence,
             entity,
@@ -65,6 +66,7 @@ impl Shop {
             }],
             messages: Vec::new(),
         };
+
         let unit = Unit {
             shard: SHARD,
             epoch: self.claim.epoch,
@@ -75,6 +77,7 @@ impl Shop {
             outgoing: Some(outgoing),
         };
         self.journal.submit(unit);
+
         match fate.await.unwrap() {
             Fate::Durable => {
                 self.claim.next_sequence += 1;
@@ -133,9 +136,11 @@ impl Shop {
                 newest / 2
             );
         }
+
         let snapshot = Snapshot::begin(&self.database).await.unwrap();
         let mut after = None;
         let mut seen = Vec::new();
+
         loop {
             let page = snapshot
                 .events(IdRange::default(), after, 700)
@@ -148,7 +153,9 @@ impl Shop {
                     .map(|unit| (unit.entity, u64::try_from(unit.version).unwrap())),
             );
         }
+
         snapshot.end().await.unwrap();
+
         let all: Vec<_> = entities
             .iter()
             .flat_map(|(id, newest)| (1..=*newest).map(|version| (*id, version)))
@@ -163,7 +170,9 @@ async fn a_history_is_whole_on_both_sides_of_the_end_of_its_index() {
     let mut shop = Shop::open(folder.path(), "").await;
     // One has events all along, the others early or late ones only.
     let (all_along, early, late) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
+
     let mut versions = [(all_along, 0), (early, 0), (late, 0)];
+
     for number in 0..EVENTS {
         let which = match number {
             _ if number % 2 == 0 => 0,
@@ -174,20 +183,26 @@ async fn a_history_is_whole_on_both_sides_of_the_end_of_its_index() {
         *version += 1;
         assert!(shop.event(*entity, *version).await);
     }
+
     let indexed = shop.count("SELECT count(*) FROM history_index").await;
     assert!(
         indexed >= i64::try_from(EVENTS / 2).unwrap() && indexed < i64::try_from(EVENTS).unwrap(),
         "{indexed}"
     );
+
     shop.check(&versions).await;
+
     shop.close().await;
     // Whoever takes the shard over goes on where the index is.
     let mut shop = Shop::open(folder.path(), "").await;
+
     shop.check(&versions).await;
+
     for _ in 0..EVENTS {
         versions[2].1 += 1;
         assert!(shop.event(late, versions[2].1).await);
     }
+
     shop.check(&versions).await;
     shop.close().await;
 }
@@ -197,18 +212,22 @@ async fn a_piece_of_the_index_goes_with_its_commit_or_not_at_all() {
     let folder = TempDir::new().unwrap();
     let mut shop = Shop::open(folder.path(), "fail-commit=3").await;
     let entity = Uuid::from_u128(7);
+
     let mut version = 0;
     while version < EVENTS {
         if shop.event(entity, version + 1).await {
             version += 1;
         }
     }
+
     let behind = "SELECT count(*) FROM outbox o JOIN shards s ON s.shard = o.shard WHERE o.sequence > s.indexed";
+
     let indexed = shop.count("SELECT count(*) FROM history_index").await;
     assert_eq!(
         indexed + shop.count(behind).await,
         i64::try_from(EVENTS).unwrap()
     );
+
     shop.check(&[(entity, EVENTS)]).await;
     shop.close().await;
 }
@@ -219,25 +238,30 @@ async fn one_history_is_found_without_a_walk_over_the_outbox() {
     let database = ServiceDatabase::open_embedded(Service::Orders, folder.path(), 1)
         .await
         .unwrap();
+
     let query = rows_of(SHARD, Uuid::nil())
         .filter(history::Column::Version.gt(0))
         .order_by_asc(history::Column::Version);
     let mut explained = query.limit(10).build(DbBackend::Sqlite);
     explained.sql = format!("EXPLAIN QUERY PLAN {}", explained.sql);
+
     let rows = database.read.query_all_raw(explained).await.unwrap();
     let plan: Vec<String> = rows
         .iter()
         .map(|row| row.try_get("", "detail").unwrap())
         .collect();
     assert!(plan.iter().all(|step| !step.contains("SCAN")), "{plan:#?}");
+
     assert!(
         plan.iter()
             .any(|step| step.contains("entity_id=? AND version>?")),
         "{plan:#?}"
     );
+
     assert!(
         plan.iter().any(|step| step.contains("sequence>?")),
         "{plan:#?}"
     );
+
     database.close().await;
 }

@@ -38,29 +38,37 @@ pub(super) fn take_over(
         what: shard.service.to_string(),
         source,
     };
+
     connection
         .execute(RAISE, params![shard.number, owner])
         .map_err(failed)?;
+
     let (epoch, published, heads, indexed): (u64, u64, String, u64) = connection
         .query_row(STATE, [shard.number], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })
         .map_err(failed)?;
+
     let last: Option<(u64, u64)> = connection
         .query_row(LAST, [shard.number], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()
         .map_err(failed)?;
+
     let mut heads = Heads::from_json(shard, published, &heads)?;
+
     let mut statement = connection.prepare(UNPUBLISHED).map_err(failed)?;
     let rows = statement
         .query_map(params![shard.number, published], outbox_row)
         .map_err(failed)?;
+
     for row in rows {
         for message in outbox::from_row(shard.service, &row.map_err(failed)?)? {
             heads.advance(&message);
         }
     }
+
     let next_sequence = last.map_or(1, |(sequence, count)| sequence + count);
+
     Ok(Claim {
         shard,
         epoch,

@@ -93,15 +93,18 @@ impl Piece {
             after,
             up_to,
         } = *self;
+
         let noted =
             connection
                 .prepare_cached(NOTE)?
                 .execute(params![shard.number, after, up_to, epoch])?;
+
         if noted == 1 {
             connection
                 .prepare_cached(INDEX)?
                 .execute(params![shard.number, after, up_to])?;
         }
+
         Ok(())
     }
 }
@@ -119,11 +122,13 @@ mod tests {
         tails.restore(shard(1), 1, 0, PIECE);
         tails.restore(shard(2), 1, 10, PIECE + 11);
         tails.restore(shard(3), 1, 0, PIECE - 1);
+
         for expected in [shard(2), shard(1)] {
             let piece = tails.due().unwrap();
             assert_eq!(piece.shard, expected);
             tails.indexed(piece);
         }
+
         assert!(tails.due().is_none());
         tails.grow(shard(3), PIECE);
         assert_eq!(tails.due().unwrap().shard, shard(3));

@@ -53,12 +53,15 @@ impl Queue {
             refuse(service, work);
             return;
         }
+
         if matches!(work, Work::Unit(_)) {
             self.units.fetch_add(1, Ordering::Relaxed);
         }
+
         let was_empty = waiting.work.is_empty();
         waiting.work.push_back(work);
         drop(waiting);
+
         if was_empty {
             self.some.notify_one();
         }

@@ -46,6 +46,7 @@ pub(super) async fn spawn(database: &ServiceDatabase, parts: Parts) -> Result<()
     let pool = database.write.get_sqlite_connection_pool().clone();
     let runtime = Handle::current();
     let (started, start) = oneshot::channel();
+
     let run = move || {
         runtime.block_on(async move {
             let queue = Arc::clone(&parts.queue);
@@ -55,12 +56,14 @@ pub(super) async fn spawn(database: &ServiceDatabase, parts: Parts) -> Result<()
             queue.close(service);
         });
     };
+
     std::thread::Builder::new()
         .name(format!("journal-{service}"))
         .spawn(run)
         .map_err(|error| {
             StoreError::Configuration(format!("no thread for the journal of {service}: {error}"))
         })?;
+
     start.await.map_err(|_| StoreError::Closed {
         what: service.to_string(),
     })
@@ -83,6 +86,7 @@ async fn run_on_connection(
     // Whoever waits for the start has gone only when the node has.
     let _ = started.send(());
     Committer::new(&raw, parts).run();
+
     Ok(())
 }
 
@@ -156,6 +160,7 @@ impl<'c> Committer<'c> {
             self.gather_more();
             let mut work = self.parts.queue.take();
             self.taken = (Instant::now(), work.len());
+
             while let Some(next) = work.pop_front() {
                 match next {
                     Work::Unit(unit) => {
@@ -215,16 +220,21 @@ impl<'c> Committer<'c> {
     fn commit(&mut self, mut units: Vec<Unit>) {
         loop {
             units = self.drop_failed(units);
+
             if units.iter().all(Unit::is_empty) {
                 return self.succeed(units);
             }
+
             let begun = Instant::now();
             let note = self.due_note();
             let piece = self.tails.due();
+
             let written = self
                 .writer
                 .write(&units, &note, piece, self.parts.faults.commit_fails());
+
             self.instruments.seconds.record(begun.elapsed());
+
             match written {
                 Ok(()) => {
                     self.instruments.commits.increment(1);
@@ -242,6 +252,7 @@ impl<'c> Committer<'c> {
 
     fn drop_failed(&self, units: Vec<Unit>) -> Vec<Unit> {
         let mut kept = Vec::with_capacity(units.len());
+
         for unit in units {
             match self.failed_epochs.get(&unit.shard) {
                 Some(failed) if unit.epoch <= *failed => {
@@ -255,6 +266,7 @@ impl<'c> Committer<'c> {
                 _ => kept.push(unit),
             }
         }
+
         kept
     }
 
@@ -263,6 +275,7 @@ impl<'c> Committer<'c> {
         if index < units.len() {
             let later = units.split_off(index);
             let mut later = later.into_iter();
+
             if let Some(culprit) = later.next() {
                 tracing::warn!(shard = %culprit.shard, error = %error, "a unit is refused, its shard reloads");
                 self.instruments.culprits.increment(1);
@@ -314,8 +327,10 @@ impl<'c> Committer<'c> {
         self.instruments
             .units
             .increment(u64::try_from(units.len()).unwrap_or(0));
+
         let mut messages = Vec::new();
         let mut completions = Vec::with_capacity(units.len());
+
         for unit in units {
             if let Some(outgoing) = unit.outgoing {
                 self.unnoted.insert(unit.shard, unit.epoch);
@@ -327,10 +342,13 @@ impl<'c> Committer<'c> {
             }
             completions.push(unit.completion);
         }
+
         self.instruments
             .published
             .increment(u64::try_from(messages.len()).unwrap_or(0));
+
         self.parts.log.publish(messages);
+
         for completion in completions {
             completion(Fate::Durable);
         }

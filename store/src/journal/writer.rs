@@ -73,34 +73,41 @@ impl<'c> Writer<'c> {
         fails: bool,
     ) -> Result<(), Failure> {
         self.execute("BEGIN IMMEDIATE").map_err(Failure::Batch)?;
+
         let written = self.write_all(units, note, piece).and_then(|()| {
             if fails {
                 return Err(Failure::Batch(StoreError::Injected("the commit fails")));
             }
             self.execute("COMMIT").map_err(Failure::Batch)
         });
+
         if written.is_err() {
             // SQLite may have rolled back by itself; then this has nothing to do and says so.
             let _ = self.execute("ROLLBACK");
         }
+
         written
     }
 
     fn write_all(&self, units: &[Unit], note: &Note, piece: Option<Piece>) -> Result<(), Failure> {
         self.compare_epochs(units)?;
+
         let superseded = Superseded::find(units);
         for (index, unit) in units.iter().enumerate() {
             self.write_unit(index, unit, &superseded)
                 .map_err(|error| culprit_or_batch(index, error))?;
         }
+
         for ((shard, source), position) in last_positions(units) {
             self.write_position(shard, source, position)
                 .map_err(Failure::Batch)?;
         }
+
         for (shard, epoch, heads) in note {
             self.write_published(*shard, *epoch, heads)
                 .map_err(Failure::Batch)?;
         }
+
         let indexed = piece.map_or(Ok(()), |piece| piece.write(self.connection));
         indexed.map_err(|e| Failure::Batch(self.failed(e)))
     }
@@ -109,6 +116,7 @@ impl<'c> Writer<'c> {
     /// here stays true.
     fn compare_epochs(&self, units: &[Unit]) -> Result<(), Failure> {
         let current = self.epochs().map_err(|e| Failure::Batch(self.failed(e)))?;
+
         for (index, unit) in units.iter().enumerate() {
             let epoch = current.get(&unit.shard.number).copied().unwrap_or(0);
             if epoch != unit.epoch {
@@ -120,6 +128,7 @@ impl<'c> Writer<'c> {
                 return Err(Failure::Unit { index, error });
             }
         }
+
         Ok(())
     }
 
@@ -163,9 +172,11 @@ impl<'c> Writer<'c> {
         let changed = self
             .bind_and_run(row, sql, expected_version)
             .map_err(|e| self.failed(e))?;
+
         if changed == 1 {
             return Ok(());
         }
+
         Err(StoreError::VersionConflict {
             table: row.table.name,
             key: row.key.to_string(),
@@ -183,12 +194,15 @@ impl<'c> Writer<'c> {
         for (value, place) in row.values.iter().zip(1..) {
             statement.raw_bind_parameter(place, Bound(value))?;
         }
+
         if row.operation != Operation::Insert {
             statement.raw_bind_parameter(row.values.len() + 1, row.key.as_bytes().as_slice())?;
         }
+
         if let Some(version) = expected_version {
             statement.raw_bind_parameter(row.values.len() + 2, version)?;
         }
+
         statement.raw_execute()
     }
 
@@ -198,6 +212,7 @@ impl<'c> Writer<'c> {
             source: Box::new(e),
         })?;
         let version = events.is_some().then_some(outgoing.first_version);
+
         let insert = |mut statement: CachedStatement<'_>| {
             statement.execute(params![
                 shard.number,
@@ -211,6 +226,7 @@ impl<'c> Writer<'c> {
                 messages,
             ])
         };
+
         self.connection
             .prepare_cached(OUTBOX)
             .and_then(insert)
@@ -242,11 +258,13 @@ impl<'c> Writer<'c> {
         before: Timestamp,
     ) -> Result<usize, StoreError> {
         let number = shard.number;
+
         let query = |sql, row: &[&dyn ToSql]| -> rusqlite::Result<Option<u64>> {
             self.connection
                 .prepare_cached(sql)?
                 .query_row(row, |row| row.get(0))
         };
+
         let from = query(PRUNE_FROM, &[&number])
             .map_err(|e| self.failed(e))?
             .unwrap_or(0);
@@ -254,6 +272,7 @@ impl<'c> Writer<'c> {
             .map_err(|e| self.failed(e))?;
         let Some(to) = to else { return Ok(0) };
         self.execute("BEGIN IMMEDIATE")?;
+
         let pruned = self
             .run(PRUNE_MIXED, params![number, from, to])
             .and_then(|emptied| {
@@ -262,9 +281,11 @@ impl<'c> Writer<'c> {
                 self.execute("COMMIT")?;
                 Ok(emptied + removed)
             });
+
         if pruned.is_err() {
             let _ = self.execute("ROLLBACK");
         }
+
         pruned
     }
 
@@ -313,6 +334,7 @@ struct Updates {
 impl Superseded {
     fn find(units: &[Unit]) -> Self {
         let mut rows = HashMap::new();
+
         if units.len() > 1 {
             for (index, unit) in units.iter().enumerate() {
                 for (row_index, row) in unit.rows.iter().enumerate() {
@@ -327,6 +349,7 @@ impl Superseded {
                 }
             }
         }
+
         Superseded { rows }
     }
 

@@ -75,6 +75,7 @@ impl Heads {
             what: format!("the published positions of shard {shard}"),
             source,
         };
+
         let named: BTreeMap<String, u64> =
             serde_json::from_str(json).map_err(|e| corrupt(e.into()))?;
         let newest = named
@@ -86,6 +87,7 @@ impl Heads {
                 ))
             })
             .collect::<Result<_, StoreError>>()?;
+
         Ok(Heads {
             newest,
             published,
@@ -148,6 +150,7 @@ impl EmbeddedLog {
     /// Hands committed messages to their subscribers. They come in the order of commit.
     pub(crate) fn publish(&self, messages: Vec<Message>) {
         let mut deliveries: HashMap<Destination, Delivery> = HashMap::new();
+
         {
             let mut heads = self.lock_heads();
             for mut message in messages {
@@ -159,10 +162,12 @@ impl EmbeddedLog {
                     .push(Arc::new(message));
             }
         }
+
         let subscribers = self
             .subscribers
             .read()
             .unwrap_or_else(PoisonError::into_inner);
+
         for (destination, delivery) in deliveries {
             for subscriber in subscribers.get(&destination).into_iter().flatten() {
                 for _ in 0..self.faults.arrivals() {

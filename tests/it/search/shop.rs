@@ -27,6 +27,7 @@ impl Shop {
         let api = node.api();
         let margaret = api.create_customer("Margaret Hamilton", "100.00").await.id;
         let grace = api.create_customer("Grace Hopper", "100.00").await.id;
+
         let lines = [
             line("APOLLO-11", "YOGURT PLAIN", "1.00"),
             line("4711", "Bagels 4 OZ", "2.00"),
@@ -40,11 +41,14 @@ impl Shop {
         let body = json!({"customerId": grace, "lines": [line("99", "Tuna in oil", "500.00")]});
         let fish = api.place_order(body, "REJECTED").await;
         let mut tokens = vec![breakfast.token, dessert.token, fish.token];
+
         for number in 0..CRATES {
             let body = json!({"customerId": grace, "lines": [line(&format!("crate{number}"), "Lemonade crate", "0.50")]});
             tokens.push(api.place_order(body, "APPROVED").await.token);
         }
+
         api.views_cover(&tokens).await;
+
         Self {
             node,
             margaret,

@@ -27,7 +27,9 @@ impl Load {
             Arc::new(AtomicUsize::new(0)),
             Arc::new(AtomicBool::new(false)),
         );
+
         let (mut customers, mut callers) = (Vec::new(), Vec::new());
+
         for number in 0..CALLERS {
             let customer = api
                 .create_customer(&format!("Customer {number}"), "1000000.00")
@@ -45,6 +47,7 @@ impl Load {
                 }
             }));
         }
+
         Self {
             customers,
             callers,

@@ -41,6 +41,7 @@ pub struct Shop {
 impl Shop {
     pub async fn open(folder: &Path, faults: &str) -> Self {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
+
         let mut databases = Vec::new();
         for service in Service::ALL {
             databases.push(
@@ -49,7 +50,9 @@ impl Shop {
                     .unwrap(),
             );
         }
+
         let log = Arc::new(EmbeddedLog::new(databases.clone(), SHARDS, faults.clone()));
+
         let mut journals = Vec::new();
         for database in &databases {
             journals.push(
@@ -58,6 +61,7 @@ impl Shop {
                     .unwrap(),
             );
         }
+
         let parts = NodeParts {
             databases,
             journals,
@@ -65,6 +69,7 @@ impl Shop {
             clock: Clock::system(),
             faults,
         };
+
         let config = NodeConfig {
             name: "test".into(),
             shards: SHARDS,
@@ -76,6 +81,7 @@ impl Shop {
         let node = Node::start(&config, &parts);
         node.opened().await;
         let rows = Arc::new(StoredRows::new(&parts.databases));
+
         let config = ViewsConfig {
             stores: view_stores(folder),
             rows,
@@ -83,6 +89,7 @@ impl Shop {
         };
         let views = Views::start(config, log);
         views.settled(Duration::from_secs(20)).await;
+
         Shop { node, views, parts }
     }
 
@@ -131,18 +138,21 @@ impl Shop {
         wait: Option<Duration>,
     ) -> OrderId {
         let total = Money::from_cents(cents);
+
         let line = OrderLine {
             sku: "981760".into(),
             name: "YOGURT".into(),
             quantity: 1,
             unit_price: total,
         };
+
         let request = NewOrder {
             customer_id,
             total,
             lines: vec![line],
             note: Some("ring twice".into()),
         };
+
         self.node
             .gateway()
             .create_order(request, None, wait)
@@ -154,20 +164,25 @@ impl Shop {
     async fn trade(&self) {
         let ada = self.customer("Ada Park", 1500).await;
         let bob = self.customer("Bob", 1_000_000).await;
+
         for cents in [500, 400, 300, 10_000] {
             self.order(ada, cents).await;
         }
+
         self.order(CustomerId(Uuid::now_v7()), 100).await;
         let cancelled = self.order(bob, 700).await;
+
         self.node
             .gateway()
             .cancel_order(cancelled, None, PATIENCE)
             .await
             .unwrap();
+
         let shipped = self.order(bob, 800).await;
         self.node.gateway().ship_order(shipped, None).await.unwrap();
         // Its saga stays open: the customer cannot answer.
         let poison = self.customer("Poison", 1500).await;
+
         self.order_waiting(poison, 100, None).await;
     }
 }
@@ -186,6 +201,7 @@ impl Left {
             let folder = tempfile::tempdir().unwrap();
             let data = folder.path().join("data");
             fs::create_dir(&data).unwrap();
+
             super::run(async {
                 for half in ["first", "second"] {
                     let shop = Shop::open(&data, "panic-customer=Poison").await;
@@ -195,6 +211,7 @@ impl Left {
                     copy(&data.join("search-1"), &folder.path().join(half));
                 }
             });
+
             Left { folder }
         })
     }

@@ -142,11 +142,13 @@ impl Shop {
         let reference = self.reference("order");
         let chosen = self.rng.random_range(0..self.customers.len().max(1));
         let customer = self.customers.get(chosen).cloned().unwrap_or_default();
+
         let count = self.rng.random_range(1..=5);
         let products: Vec<_> = PRODUCTS
             .choose_multiple(&mut self.rng, count)
             .copied()
             .collect();
+
         let lines = products
             .into_iter()
             .map(|(sku, name, cents)| OrderLine {
@@ -156,12 +158,15 @@ impl Shop {
                 unit_price: Money::from_cents(cents),
             })
             .collect();
+
         let note = if self.rng.random_ratio(1, 5) {
             pick(&mut self.rng, &NOTES).map(str::to_owned)
         } else {
             None
         };
+
         remember(&mut self.open_orders, reference.clone());
+
         Entry::Order {
             reference,
             customer,
@@ -210,6 +215,7 @@ mod tests {
     fn the_opening_refers_only_to_what_came_before_it() {
         let mut known = std::collections::HashSet::new();
         let (mut cancels, mut ships) = (0, 0);
+
         for entry in Shop::new(7).opening() {
             match entry {
                 Entry::Customer { reference, .. } => assert!(known.insert(reference)),
@@ -233,6 +239,7 @@ mod tests {
                 }
             }
         }
+
         assert!(
             cancels > 10 && ships > 100,
             "{cancels} cancels, {ships} ships"

@@ -67,18 +67,22 @@ pub async fn gather(node: &Node, id: &str) -> Result<Found, ClientError> {
     if let Some(events) = events(node, "orders", id, usize::MAX, |_| true).await? {
         return order(node, id, Kind::Order, id, events, None).await;
     }
+
     if let Some(events) = events(node, "customers", id, NEWEST_EVENTS, |_| true).await? {
         return customer(node, id, events).await;
     }
+
     let Some(saga) = saga(node, id).await? else {
         return Err(ClientError::UnknownId(id.to_owned()));
     };
+
     let order_id = saga.order_id.clone().unwrap_or_default();
     let events = if order_id.is_empty() {
         None
     } else {
         events(node, "orders", &order_id, usize::MAX, |_| true).await?
     };
+
     order(
         node,
         id,
@@ -106,16 +110,19 @@ async fn order(
         )?
         .map(|answer| answer.body),
     };
+
     let correlations: BTreeSet<String> = history
         .events
         .iter()
         .filter_map(|event| event.correlation_id.clone())
         .collect();
+
     let customer_id = document
         .iter()
         .chain(history.events.iter().map(|event| &event.data))
         .find_map(|place| place.get("customerId")?.as_str())
         .map(str::to_owned);
+
     let customer_events = match &customer_id {
         Some(customer_id) => {
             let belongs = |event: &Event| {
@@ -132,7 +139,9 @@ async fn order(
         }
         None => Vec::new(),
     };
+
     let sagas = sagas_of(node, order_id, &correlations, saga).await?;
+
     Ok(Found {
         id: id.to_owned(),
         kind,
@@ -182,6 +191,7 @@ async fn events(
 ) -> Result<Option<History>, ClientError> {
     let mut kept: VecDeque<Event> = VecDeque::new();
     let mut earlier = 0;
+
     let mut cursor: Option<String> = None;
     loop {
         let query: Vec<(&str, &str)> = cursor
@@ -233,16 +243,20 @@ async fn sagas_of(
             sagas.extend(saga(node, correlation).await?);
         }
     }
+
     if sagas.is_empty() && !order_id.is_empty() {
         sagas = search_sagas(node, order_id).await?;
     }
+
     sagas.sort_by(|left, right| left.started_at.cmp(&right.started_at));
+
     Ok(sagas)
 }
 
 async fn search_sagas(node: &Node, order_id: &str) -> Result<Vec<Saga>, ClientError> {
     let mut found = Vec::new();
     let mut cursor: Option<String> = None;
+
     for _ in 0..SAGA_PAGES {
         let mut query = vec![("limit", "200")];
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
@@ -256,6 +270,7 @@ async fn search_sagas(node: &Node, order_id: &str) -> Result<Vec<Saga>, ClientEr
             break;
         }
     }
+
     Ok(found)
 }
 

@@ -36,11 +36,14 @@ pub fn tell(found: Found) -> Story {
         moments.extend(request(event));
         moments.extend(happened(event, Place::Orders));
     }
+
     for event in &found.customer_events {
         moments.extend(request(event));
         moments.extend(happened(event, Place::Customers));
     }
+
     moments.extend(found.sagas.iter().flat_map(saga_moments));
+
     Story {
         open: open(&found),
         timeline: timeline::arrange(moments),
@@ -100,10 +103,12 @@ fn saga_moments(saga: &Saga) -> Vec<Moment> {
             delta_ms: 0.0,
         })
     };
+
     let name = format!("{} {}", saga.kind, saga.saga_id);
     let mut moments: Vec<Moment> = moment(Some(&saga.started_at), format!("{name} started"), None)
         .into_iter()
         .collect();
+
     for step in &saga.steps {
         let what = format!("step {} ({}): {}", step.name, step.kind, step.state);
         moments.extend(moment(
@@ -112,17 +117,20 @@ fn saga_moments(saga: &Saga) -> Vec<Moment> {
             step.detail.as_ref().map(|detail| cell(Some(detail))),
         ));
     }
+
     moments.extend(moment(
         saga.ended_at.as_deref(),
         format!("{name} ended: {}", saga.state),
         None,
     ));
+
     moments
 }
 
 /// What is in flight, lags or is stuck.
 fn open(found: &Found) -> Vec<String> {
     let mut open = Vec::new();
+
     for saga in found.sagas.iter().filter(|saga| saga.is_open()) {
         let remaining: Vec<&str> = saga
             .steps
@@ -141,7 +149,9 @@ fn open(found: &Found) -> Vec<String> {
             remaining.join(", ")
         ));
     }
+
     open.extend(behind(found));
+
     for view in pages::rows(&found.views) {
         let lags = view
             .get("lag")
@@ -156,6 +166,7 @@ fn open(found: &Found) -> Vec<String> {
             ));
         }
     }
+
     open.extend(found.quarantined.iter().map(|entry| {
         format!(
             "in quarantine: {} ({})",
@@ -163,6 +174,7 @@ fn open(found: &Found) -> Vec<String> {
             cell(entry.get("cause"))
         )
     }));
+
     open
 }
 
@@ -174,6 +186,7 @@ fn behind(found: &Found) -> Option<String> {
         &found.order_events
     };
     let happened = events.last()?.version;
+
     let shown = found
         .document
         .as_ref()
@@ -188,22 +201,27 @@ impl Story {
     pub fn to_text(&self) -> String {
         let mut text = facts(&self.headline());
         text.push('\n');
+
         if self.earlier_events > 0 {
             text.push_str(&format!(
                 "({} earlier events are not shown)\n",
                 self.earlier_events
             ));
         }
+
         text.push_str(&timeline::render(&self.timeline));
         text.push('\n');
         text.push_str(&views::describe(&self.views));
         text.push('\n');
+
         if self.open.is_empty() {
             text.push_str("nothing is in flight and no view lags\n");
         }
+
         for line in &self.open {
             text.push_str(&format!("open: {line}\n"));
         }
+
         text
     }
 
@@ -213,15 +231,18 @@ impl Story {
             Kind::Customer => "customer",
             Kind::Saga => "saga",
         };
+
         let mut headline = vec![(kind, self.id.clone())];
         if let (Kind::Saga, Some(order_id)) = (self.kind, &self.order_id) {
             headline.push(("order", order_id.clone()));
         }
+
         let Some(document) = &self.document else {
             headline.push(("document", "not in the view".to_owned()));
             return headline;
         };
         let money = |name: &str| document.get(name).and_then(|money| money.get("amount"));
+
         let shown = [
             ("name", document.get("name")),
             ("state", document.get("state")),
@@ -237,12 +258,14 @@ impl Story {
             ),
             ("version", document.get("version")),
         ];
+
         headline.extend(
             shown
                 .into_iter()
                 .filter(|(_, value)| value.is_some())
                 .map(|(name, value)| (name, cell(value))),
         );
+
         headline
     }
 }
@@ -288,6 +311,7 @@ mod tests {
     #[test]
     fn the_way_of_an_order_is_told_from_request_to_saga() {
         let story = tell(found(2, "COMPLETED"));
+
         let places: Vec<Place> = story.timeline.iter().map(|moment| moment.place).collect();
         assert_eq!(
             places,
@@ -300,7 +324,9 @@ mod tests {
                 Place::Orders
             ]
         );
+
         let text = story.to_text();
+
         for part in [
             "order    o1",
             "12.34",

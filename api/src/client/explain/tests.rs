@@ -55,12 +55,14 @@ fn node() -> Node {
             |body| HttpResponse::Ok().json(body),
         )
     };
+
     let server = HttpServer::new(move || App::new().default_service(web::to(respond)))
         .workers(1)
         .bind("127.0.0.1:0")
         .unwrap();
     let url = format!("http://{}", server.addrs()[0]);
     actix_web::rt::spawn(server.run());
+
     Node::new(&url).unwrap()
 }
 
@@ -70,6 +72,7 @@ async fn an_order_and_its_saga_tell_the_same_story() {
     for id in ["o1", "s1"] {
         let found = gather::gather(&node, id).await.unwrap();
         assert_eq!(found.order_events.len(), 2, "both pages");
+
         assert_eq!(
             found
                 .customer_events
@@ -79,6 +82,7 @@ async fn an_order_and_its_saga_tell_the_same_story() {
             [2],
             "only what belongs to the order"
         );
+
         let text = story::tell(found).to_text();
         assert!(
             text.contains("nothing is in flight")
@@ -110,6 +114,7 @@ async fn a_list_follows_its_cursor_as_far_as_wanted() {
         (20, true, 3, Rest::None),
     ] {
         let mut rows = 0;
+
         let list = ListArgs { limit, all };
         let rest = pages::each(&node, &["sagas"], &[], &list, |page| {
             rows += pages::rows(page).len();

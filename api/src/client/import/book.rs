@@ -182,18 +182,23 @@ mod tests {
                 .unwrap_err()
                 .contains("customer \"a\" is not known")
         );
+
         book.admit(&customer("a")).unwrap();
+
         assert!(
             book.admit(&customer("a"))
                 .unwrap_err()
                 .contains("already used by another customer")
         );
+
         book.admit(&order("a", "a")).unwrap();
+
         assert!(
             book.admit(&order("a", "a"))
                 .unwrap_err()
                 .contains("already used by another order")
         );
+
         assert!(
             book.admit(&Entry::Cancel { order: "x".into() })
                 .unwrap_err()

@@ -66,6 +66,7 @@ impl Unconfirmed {
             customer_id: first.customer_id,
             order_id: first.order_id,
         };
+
         while let Some(next) = self.writes.front() {
             if batch.tokens.len() + 1 + next.token.len() > MOST_TOKEN_BYTES {
                 break;
@@ -75,6 +76,7 @@ impl Unconfirmed {
             batch.order_id = batch.order_id.or(next.order_id);
             self.writes.pop_front();
         }
+
         Some(batch)
     }
 }
@@ -85,7 +87,9 @@ pub async fn confirm(node: &Node, batch: &Batch) -> Result<(), ClientError> {
         token: batch.tokens.clone(),
         wait: WAIT,
     };
+
     let customer_id = batch.customer_id.to_string();
+
     let order = async {
         match batch.order_id {
             Some(id) => node
@@ -95,6 +99,7 @@ pub async fn confirm(node: &Node, batch: &Batch) -> Result<(), ClientError> {
             None => Ok(()),
         }
     };
+
     let customer = async {
         node.get(&["customers", &customer_id], &[], &freshness)
             .await
@@ -120,6 +125,7 @@ mod tests {
     #[test]
     fn a_batch_carries_many_tokens_but_no_more_than_a_header_may() {
         let mut unconfirmed = Unconfirmed::default();
+
         for number in 0..100 {
             let order_id = (number > 0).then(Uuid::now_v7);
             unconfirmed.push(Written {
@@ -128,7 +134,9 @@ mod tests {
                 order_id,
             });
         }
+
         let mut seen = 0;
+
         while let Some(batch) = unconfirmed.take_batch() {
             assert!(batch.tokens.len() <= MOST_TOKEN_BYTES && batch.order_id.is_some());
             for token in batch.tokens.split(',') {
@@ -140,6 +148,7 @@ mod tests {
                 seen += 1;
             }
         }
+
         assert_eq!(seen, 100);
     }
 }

@@ -88,6 +88,7 @@ impl Engine {
         let started = Instant::now();
         let mut under_way = UnderWay::new();
         let mut reading = true;
+
         loop {
             self.start_lines(&mut under_way);
             self.start_confirmations(&mut under_way, CONFIRMING_MEANWHILE, Unconfirmed::is_long);
@@ -106,8 +107,10 @@ impl Engine {
                 Some(ended) = under_way.next(), if !under_way.is_empty() => self.take_back(ended),
             }
         }
+
         let playing = started.elapsed();
         self.confirm_all().await;
+
         self.progress.end();
         let confirming = started.elapsed().saturating_sub(playing);
         Report {
@@ -123,8 +126,10 @@ impl Engine {
             advance,
             entry,
         } = line;
+
         let admitted =
             entry.and_then(|entry| self.book.admit(&entry).map(|customer| (customer, entry)));
+
         match admitted {
             Ok((customer, entry)) => self.schedule.push(
                 customer,
@@ -147,12 +152,14 @@ impl Engine {
             let Some((customer, task)) = self.schedule.start_next() else {
                 return;
             };
+
             let Task {
                 line,
                 advance,
                 entry,
                 ..
             } = task;
+
             match self.resolve(customer, entry) {
                 Ok(command) => {
                     self.playing += 1;
@@ -185,7 +192,9 @@ impl Engine {
             let Some(batch) = self.unconfirmed.take_batch() else {
                 return;
             };
+
             self.confirming += 1;
+
             let node = self.node.clone();
             under_way.push(Box::pin(async move {
                 Ended::Confirmation(confirm::confirm(&node, &batch).await)
@@ -251,6 +260,7 @@ impl Engine {
                 result,
             } => {
                 self.playing = self.playing.saturating_sub(1);
+
                 match result {
                     Ok(played) => {
                         self.record(customer, played);
@@ -263,6 +273,7 @@ impl Engine {
                     }
                     Err(error) => self.stop(error),
                 }
+
                 self.schedule.finished(customer);
             }
             Ended::Confirmation(result) => {
@@ -276,6 +287,7 @@ impl Engine {
 
     fn record(&mut self, customer: CustomerIndex, played: Played) {
         let mut order_id: Option<Uuid> = None;
+
         match played.effect {
             Effect::CustomerOpened { id } => {
                 self.tally.customers += 1;
@@ -309,6 +321,7 @@ impl Engine {
             Effect::CancelRefused => self.tally.refused.cancel_refused += 1,
             Effect::ShipRefused => self.tally.refused.ship_refused += 1,
         }
+
         if let (Some(token), Some(customer_id)) = (played.token, self.book.customer_id(customer)) {
             self.unconfirmed.push(Written {
                 token,

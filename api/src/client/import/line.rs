@@ -73,6 +73,7 @@ fn money<'de, D: Deserializer<'de>>(field: &str, deserializer: D) -> Result<Mone
 /// Reads one line. The error is a text for the person who wrote the file.
 pub fn parse(line: &[u8]) -> Result<Entry, String> {
     let entry: Entry = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+
     match &entry {
         Entry::Customer { reference, .. } => check_reference("ref", reference)?,
         Entry::Order {
@@ -85,6 +86,7 @@ pub fn parse(line: &[u8]) -> Result<Entry, String> {
         }
         Entry::Cancel { order } | Entry::Ship { order } => check_reference("order", order)?,
     }
+
     Ok(entry)
 }
 
@@ -120,18 +122,22 @@ mod tests {
                 credit_limit: Money::from_cents(50_000)
             }
         );
+
         let order = r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","name":"YOGURT","quantity":2,"unitPrice":{"amount":"1.25"}}]}"#;
         let Entry::Order { lines, note, .. } = parse(order.as_bytes()).unwrap() else {
             panic!("not an order")
         };
+
         assert_eq!(
             (lines[0].quantity, lines[0].unit_price, note),
             (2, Money::from_cents(125), None)
         );
+
         assert_eq!(
             parse(br#"{"type":"cancel","order":"o1"}"#).unwrap(),
             Entry::Cancel { order: "o1".into() }
         );
+
         assert_eq!(
             parse(br#"{"type":"ship","order":"o1"}"#).unwrap(),
             Entry::Ship { order: "o1".into() }
@@ -156,13 +162,17 @@ mod tests {
                 r#"{{"type":"customer","ref":"{reference}","name":"A","creditLimit":{{"amount":{amount}}}}}"#
             ))
         };
+
         assert!(
             customer("c1", r#""5.001""#).contains("creditLimit must have at most two decimals")
         );
+
         assert!(customer("c1", r#""-5""#).contains("creditLimit must be 0 or more, got -5.00"));
+
         assert!(
             customer("c 1", r#""5""#).contains("ref must be 1 to 255 visible ASCII characters")
         );
+
         assert!(customer("", r#""5""#).contains("ref must be"));
         let order = r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","name":"Y","quantity":-2,"unitPrice":{"amount":"1"}}]}"#;
         assert!(error(order).contains("-2"));

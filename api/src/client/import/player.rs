@@ -138,6 +138,7 @@ async fn open_customer(
     let mut answer = node.post(&["customers"], &body, reference, None).await?;
     let token = answer.token.take();
     let customer: CustomerAnswer = answer.read()?;
+
     Ok(Played {
         effect: Effect::CustomerOpened {
             id: customer.customer_id,
@@ -165,6 +166,7 @@ async fn place_order(node: &Node, reference: String, body: &Value) -> Result<Pla
 /// path names the order and the verb.
 async fn cancel(node: &Node, reference: String, order_id: Uuid) -> Result<Played, ClientError> {
     let id = order_id.to_string();
+
     match post_until_ended(
         node,
         &["orders", &id, "cancel"],
@@ -192,6 +194,7 @@ async fn cancel(node: &Node, reference: String, order_id: Uuid) -> Result<Played
 
 async fn ship(node: &Node, reference: String, order_id: Uuid) -> Result<Played, ClientError> {
     let id = order_id.to_string();
+
     match node
         .post(&["orders", &id, "ship"], &Value::Null, &reference, None)
         .await
@@ -227,6 +230,7 @@ async fn post_until_ended(
 ) -> Result<(OrderAnswer, Option<String>), ClientError> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(20);
+
     loop {
         let asked = Instant::now();
         let mut answer: Answer = node.post(path, body, key, Some(WAIT)).await?;

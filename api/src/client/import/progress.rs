@@ -37,16 +37,20 @@ impl Progress {
                 told: Instant::now(),
             };
         }
+
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr());
+
         let template = match length {
             Some(_) => KNOWN_LENGTH,
             None => UNKNOWN_LENGTH,
         };
+
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         // The clock goes on while nothing ends, so that a pause is not taken for a hang.
         bar.enable_steady_tick(Duration::from_millis(250));
+
         Self::Bar(bar)
     }
 
@@ -57,6 +61,7 @@ impl Progress {
                 bar.inc(bytes);
                 bar.set_message(format!("{orders} orders"));
             }
+
             Self::Lines {
                 length,
                 position,
@@ -68,6 +73,7 @@ impl Progress {
                     output::note(&plain_line(*position, *length, orders));
                 }
             }
+
             Self::Silent => {}
         }
     }

@@ -104,10 +104,12 @@ mod tests {
     #[test]
     fn one_customer_has_one_line_under_way_and_keeps_its_order() {
         let (a, b) = (CustomerIndex(0), CustomerIndex(1));
+
         let mut schedule = Schedule::default();
         for (customer, line) in [(a, 1), (a, 2), (b, 3), (a, 4), (b, 5)] {
             schedule.push(customer, task(line));
         }
+
         assert_eq!(started(&mut schedule), [1, 3]);
         schedule.finished(b);
         assert_eq!(started(&mut schedule), [5]);

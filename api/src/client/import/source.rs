@@ -50,6 +50,7 @@ pub fn open(path: &Path) -> Result<Input, ClientError> {
         path: name.clone(),
         source,
     };
+
     let (raw, length, compression): (Box<dyn Read + Send>, _, _) = if path.as_os_str() == "-" {
         let (compression, raw) = sniff(std::io::stdin()).map_err(failed)?;
         (Box::new(raw), None, compression)
@@ -65,11 +66,14 @@ pub fn open(path: &Path) -> Result<Input, ClientError> {
             Compression::by_name(path),
         )
     };
+
     let consumed = Arc::new(AtomicU64::new(0));
+
     let raw = Counted {
         inner: raw,
         consumed: Arc::clone(&consumed),
     };
+
     let reader = compression.decode(raw).map_err(failed)?;
     Ok(Input {
         reader,
@@ -171,6 +175,7 @@ impl Lines {
     fn read(&mut self) -> std::io::Result<Option<Line>> {
         loop {
             let mut text = Vec::new();
+
             if self
                 .input
                 .reader
@@ -181,23 +186,29 @@ impl Lines {
             {
                 return Ok(None);
             }
+
             self.number += 1;
+
             let whole = text.ends_with(b"\n") || self.input.reader.fill_buf()?.is_empty();
             if !whole {
                 self.input.reader.skip_until(b'\n')?;
             }
+
             let text = text.trim_ascii();
             if whole && text.is_empty() {
                 continue;
             }
+
             let entry = if whole {
                 line::parse(text)
             } else {
                 Err(format!("the line is longer than {LONGEST_LINE} bytes"))
             };
+
             let consumed = self.input.consumed.load(Ordering::Relaxed);
             let advance = consumed.saturating_sub(self.told);
             self.told = consumed;
+
             return Ok(Some(Line {
                 number: self.number,
                 size: text.len(),

@@ -126,8 +126,10 @@ impl Tally {
         self.states.retain(|state, count| {
             *count > 0 || !matches!(state, OrderState::Pending | OrderState::CancelPending)
         });
+
         let seconds = playing.as_secs_f64();
         let orders = f64::from(u32::try_from(self.orders).unwrap_or(u32::MAX));
+
         Summary {
             customers: self.customers,
             orders: self.orders,
@@ -249,13 +251,16 @@ mod tests {
         let mut tally = Tally::new();
         tally.order_placed(OrderState::Approved, None, Duration::from_millis(2));
         tally.order_placed(OrderState::Approved, None, Duration::from_millis(4));
+
         tally.order_placed(
             OrderState::Rejected,
             Some("INSUFFICIENT_CREDIT".into()),
             Duration::from_millis(100),
         );
+
         tally.order_changed(Some(OrderState::Approved), OrderState::Shipped);
         let summary = tally.summary(Duration::from_secs(2), Duration::ZERO);
+
         assert_eq!(
             (
                 summary.count(OrderState::Approved),
@@ -263,13 +268,16 @@ mod tests {
             ),
             (1, 1)
         );
+
         assert_eq!(summary.rejected_by.get("INSUFFICIENT_CREDIT"), Some(&1));
         assert!((summary.orders_per_second - 1.5).abs() < 0.001);
+
         assert!(
             (summary.latency_ms.p50 - 4.0).abs() < 0.01,
             "{:?}",
             summary.latency_ms
         );
+
         assert!(
             (summary.latency_ms.max - 100.0).abs() < 0.1,
             "{:?}",

@@ -44,11 +44,13 @@ async fn import(fake: &Fake, file: &Path, keep_going: bool, patience: Duration) 
 
 fn assert_as_expected(report: &Report) {
     assert!(report.failure.is_none(), "{:?}", report.failure);
+
     let summary: Value = serde_json::from_str(&report.summary.to_json().unwrap()).unwrap();
     let expected = expected();
     for field in ["customers", "orders", "states", "refused"] {
         assert_eq!(summary[field], expected[field], "{field}");
     }
+
     assert_eq!(
         (
             &summary["skipped"],
@@ -116,6 +118,7 @@ async fn an_import_that_was_interrupted_ends_the_same_when_it_is_run_again() {
             matches!(report.failure, Some(ClientError::Refused(problem)) if problem.status == 503)
         );
     }
+
     fake.state.lock().unwrap().dies_after = None;
     assert_as_expected(&import(&fake, &data("groceries-small.jsonl"), false, PATIENT).await);
     assert_as_expected(&import(&fake, &data("groceries-small.jsonl"), false, PATIENT).await);
@@ -126,6 +129,7 @@ async fn an_import_that_was_interrupted_ends_the_same_when_it_is_run_again() {
 async fn every_kind_of_view_is_asked_for_every_write_before_the_import_ends() {
     let fake = Fake::start();
     import(&fake, &data("groceries-small.jsonl"), false, PATIENT).await;
+
     let state = fake.state.lock().unwrap();
     // An answer on the way (PENDING) is covered by that of the end.
     let ended: Vec<&String> = state
@@ -133,6 +137,7 @@ async fn every_kind_of_view_is_asked_for_every_write_before_the_import_ends() {
         .iter()
         .filter(|token| !token.ends_with("PENDING"))
         .collect();
+
     for (view, seen) in state.seen.iter().enumerate() {
         let of_orders = |token: &&&String| view != 1 || token.starts_with("o:");
         assert!(
@@ -161,12 +166,14 @@ async fn bad_lines_are_told_by_number_and_skipped_when_asked_to_keep_going() {
     let (fake, file) = (Fake::start(), Scratch::new("bad.jsonl", BAD));
     let Report { summary, failure } = import(&fake, &file.0, true, PATIENT).await;
     assert!(failure.is_none());
+
     let mut errors: Vec<(u64, &str)> = summary
         .errors
         .iter()
         .map(|error| (error.line, error.message.as_str()))
         .collect();
     errors.sort_unstable();
+
     let expected = [
         (2, "name must have 1 to 200 characters (status 400)"),
         (4, "customer \"c2\" was not made, its line failed"),
@@ -176,10 +183,12 @@ async fn bad_lines_are_told_by_number_and_skipped_when_asked_to_keep_going() {
     ];
     assert_eq!(errors[..5], expected);
     assert!(errors[5].0 == 8 && errors[5].1.contains("unknown variant `refund`"));
+
     assert_eq!(
         (summary.skipped, summary.orders, summary.customers),
         (6, 1, 1)
     );
+
     assert_eq!(
         fake.state
             .lock()
@@ -202,6 +211,7 @@ async fn a_bad_line_stops_the_import_when_not_asked_to_keep_going() {
         ),
     );
     let report = import(&fake, &file.0, false, PATIENT).await;
+
     let message = report.failure.unwrap().to_string();
     assert_eq!(
         message,

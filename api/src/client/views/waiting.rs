@@ -42,6 +42,7 @@ pub(super) async fn until_it_answers(
     let node = node.with_patience(PATIENCE);
     let mut shown = Shown::for_stderr();
     let number = generation(begun);
+
     loop {
         let status = node.get(&["views"], &[], &Freshness::AsItIs).await?.body;
         match seen(&status, name, begun) {
@@ -69,18 +70,22 @@ pub(super) async fn until_it_answers(
 
 fn seen(status: &Value, name: &str, begun: &Value) -> Seen {
     let number = begun.get("generation");
+
     let Some(view) = pages::rows(status)
         .iter()
         .find(|view| view.get("name").is_some_and(|found| found == name))
     else {
         return Seen::Ended("the node has no such view".to_owned());
     };
+
     if view.get("generation").is_some() && view.get("generation") == number {
         return Seen::Answers;
     }
+
     if view.get("kept").is_some() && view.get("kept") == number {
         return Seen::Ended("it has answered, and another one does again".to_owned());
     }
+
     let Some(progress) = view
         .get("progress")
         .filter(|progress| progress.get("generation") == number)
@@ -94,12 +99,14 @@ fn seen(status: &Value, name: &str, begun: &Value) -> Seen {
             Seen::Building(WHOLE, String::new())
         };
     };
+
     if progress
         .get("stage")
         .is_some_and(|stage| stage == "STOPPED")
     {
         return Seen::Ended(cell(view.get("error")));
     }
+
     Seen::Building(thousandths(progress), in_words(progress))
 }
 
@@ -109,15 +116,19 @@ pub(super) fn in_words(progress: &Value) -> String {
         .get("stage")
         .and_then(Value::as_str)
         .unwrap_or_default();
+
     let percent = thousandths(progress) / 10;
+
     let speed = progress
         .get("eventsPerSecond")
         .and_then(Value::as_f64)
         .unwrap_or_default();
+
     let mut words = format!(
         "generation {}: {percent} %",
         cell(progress.get("generation"))
     );
+
     match stage {
         "STOPPED" => words.push_str(", stopped"),
         "COPYING" => words.push_str(&format!(", {speed:.0} entities per second")),
@@ -126,9 +137,11 @@ pub(super) fn in_words(progress: &Value) -> String {
         )),
         _ => words.push_str(&format!(", {speed:.0} per second")),
     }
+
     if let Some(seconds) = progress.get("etaSeconds").and_then(Value::as_u64) {
         words.push_str(&format!(", about {seconds} s left"));
     }
+
     words
 }
 
@@ -208,16 +221,20 @@ mod tests {
             seen_of(json!({"name": "documents", "generation": 2, "kept": 1})),
             Seen::Answers
         );
+
         let progress = json!({"generation": 2, "stage": "COPYING", "done": 5, "total": 10, "eventsPerSecond": 7.0});
+
         let building = seen_of(json!({"name": "documents", "generation": 1, "progress": progress}));
         assert_eq!(
             building,
             Seen::Building(500, "generation 2: 50 %, 7 entities per second".to_owned())
         );
+
         let compared = json!({"generation": 2, "stage": "COMPARING", "done": 1, "total": 10, "eventsPerSecond": 7.0});
         let words = "generation 2: 10 % compared with the one that answers, 7 entities per second";
         let building = seen_of(json!({"name": "documents", "generation": 1, "progress": compared}));
         assert_eq!(building, Seen::Building(100, words.to_owned()));
+
         assert!(matches!(
             seen_of(json!({"name": "documents", "generation": 1})),
             Seen::Building(..)

@@ -14,18 +14,22 @@ async fn a_created_customer_is_answered_with_place_version_and_token() {
             &[],
         )
         .await;
+
     assert_eq!(
         (answer.status.as_u16(), answer.header("location")),
         (201, format!("/customers/{ID}").as_str())
     );
+
     assert_eq!(
         (answer.header("etag"), answer.header("consistency-token")),
         ("\"1\"", "customers.1")
     );
+
     assert_eq!(
         answer.text,
         format!(r#"{{"customerId":"{ID}","version":1}}"#)
     );
+
     let customer = taken(&node.double.customer);
     assert_eq!(
         (customer.name.as_str(), customer.credit_limit),
@@ -38,6 +42,7 @@ async fn an_invalid_customer_is_refused_naming_the_field() {
     let node = Node::new();
     let name = |name: &str| format!(r#"{{"name":"{name}","creditLimit":{{"amount":"1"}}}}"#);
     let limit = |limit: &str| format!(r#"{{"name":"Ada","creditLimit":{limit}}}"#);
+
     for (fields, body) in [
         (&["name", "creditLimit"][..], "{}".to_owned()),
         (&["name"], name("")),
@@ -66,6 +71,7 @@ async fn an_invalid_customer_is_refused_naming_the_field() {
             "{body}"
         );
     }
+
     assert_eq!(
         node.post("/customers", &name(&"é".repeat(200)), &[])
             .await
@@ -83,9 +89,11 @@ async fn a_customer_is_shown_with_its_orders_by_id_but_listed_without() {
     assert_eq!(shown.json["creationTime"], "2026-01-01T00:00:00Z");
     let then = node.get(&format!("/customers/{ID}?asOfVersion=2")).await;
     assert_eq!((then.status.as_u16(), then.json.get("orders")), (200, None));
+
     let listed = node
         .get("/customers?name=Ada%20&minOrderTotal=50&orderState=APPROVED")
         .await;
+
     assert_eq!(
         (
             listed.json["next"].as_str(),
@@ -93,11 +101,13 @@ async fn a_customer_is_shown_with_its_orders_by_id_but_listed_without() {
         ),
         (Some("more"), None)
     );
+
     let query = taken(&node.double.customer_query);
     assert_eq!(
         (query.name.as_deref(), query.order_state),
         (Some("Ada"), Some(OrderState::Approved))
     );
+
     assert_eq!(query.min_order_total, Some(Money::from_cents(5000)));
 }
 
@@ -105,19 +115,24 @@ async fn a_customer_is_shown_with_its_orders_by_id_but_listed_without() {
 async fn count_is_no_id() {
     let node = Node::new();
     assert_eq!(node.get("/customers/count").await.text, r#"{"count":5}"#);
+
     node.get("/customers/count?colour=red")
         .await
         .is_problem(400);
+
     assert_eq!(node.get("/customers/not-a-uuid").await.fields(), ["id"]);
+
     node.get(&format!("/customers/{ID}/orders?state=FINE"))
         .await
         .is_problem(400);
+
     assert_eq!(
         node.get(&format!("/customers/{ID}/orders?state=SHIPPED"))
             .await
             .json["orders"][0]["orderId"],
         ID
     );
+
     assert_eq!(
         node.get(&format!("/customers/{ID}/history"))
             .await
@@ -129,6 +144,7 @@ async fn count_is_no_id() {
 #[actix_web::test]
 async fn a_parameter_that_is_escaped_wrongly_or_no_text_is_refused_naming_it() {
     let node = Node::new();
+
     for value in ["%zz", "%ff", "%", "%4", "a%C3", "%+1", "%C3%28"] {
         assert_eq!(
             node.get(&format!("/customers?name={value}")).await.fields(),
@@ -136,10 +152,12 @@ async fn a_parameter_that_is_escaped_wrongly_or_no_text_is_refused_naming_it() {
             "{value}"
         );
     }
+
     assert_eq!(
         node.get("/customers?name=%zz&limit=0&%zz=1").await.fields(),
         ["%zz", "name", "limit"]
     );
+
     for (value, name) in [
         ("Zo%C3%AB+Park", "Zoë Park"),
         ("a%2Bb%26c=d%25", "a+b&c=d%"),
@@ -155,5 +173,6 @@ async fn a_parameter_that_is_escaped_wrongly_or_no_text_is_refused_naming_it() {
             Some(name)
         );
     }
+
     assert_eq!(node.get("/customers?name").await.fields(), ["name"]);
 }

@@ -29,12 +29,14 @@ impl Modify for Rules {
 
 fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let on_success = headers(path, method, operation);
+
     let responses = &mut operation.responses.responses;
     for status in problems(path, method) {
         responses
             .entry(status.to_owned())
             .or_insert_with(|| Response::new("").into());
     }
+
     for (status, response) in responses {
         let RefOr::T(response) = response else {
             continue;
@@ -80,6 +82,7 @@ fn binds_generation(path: &str) -> bool {
 fn problems(path: &str, method: &HttpMethod) -> impl Iterator<Item = &'static str> {
     let works = !path.starts_with("/health/") && path != "/metrics";
     let posts = *method == HttpMethod::Post;
+
     let all = [
         ("400", works),
         ("404", path.contains('{')),
@@ -124,9 +127,11 @@ fn headers(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(Strin
             .flatten()
             .any(|one| matches!(one, RefOr::T(one) if one.name == wanted))
     };
+
     let commands = *method == HttpMethod::Post && of_entities(path);
     // Sagas are read from the service's own database, which no token speaks of.
     let queries = *method == HttpMethod::Get && of_entities(path) && !path.starts_with("/sagas");
+
     let all = [
         (commands, "ETag", "The entity's version, in quotes"),
         (
@@ -145,6 +150,7 @@ fn headers(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(Strin
             "What of `Prefer` was honoured, if anything",
         ),
     ];
+
     all.into_iter()
         .filter(|(occurs, ..)| *occurs)
         .map(|(_, name, meaning)| header(name, meaning))

@@ -90,15 +90,18 @@ fn the_document_names_the_routes_of_the_contract_and_no_others() {
 fn request(method: &str, path: &str, query: &str, media_type: &str, body: String) -> TestRequest {
     let uri = path.replace("{id}", ID).replace("{name}", "orders") + query;
     let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+
     let headers = [
         ("content-type", media_type),
         ("consistency-token", "seen"),
         ("prefer", "wait=1, handling=lenient"),
     ];
+
     let request = TestRequest::default()
         .method(method)
         .uri(&uri)
         .set_payload(body);
+
     headers
         .into_iter()
         .fold(request, TestRequest::insert_header)
@@ -132,17 +135,20 @@ fn expect_documented<'a>(what: &str, operation: &'a Value, answer: &Response) ->
         answer.status,
         answer.text
     );
+
     let media_type = answer.header("content-type").split(';').next().unwrap();
     assert!(
         media_type.is_empty() || documented["content"][media_type].is_object(),
         "{what}: {media_type}"
     );
+
     for name in HEADERS {
         assert!(
             answer.header(name).is_empty() || documented["headers"][name].is_object(),
             "{what}: {name}"
         );
     }
+
     documented
 }
 
@@ -151,6 +157,7 @@ async fn every_documented_path_answers_as_documented() {
     let node = Node::new();
     for (method, path, operation) in operations() {
         let what = format!("{method} {path}");
+
         let answer = node
             .call(request(
                 &method,
@@ -167,6 +174,7 @@ async fn every_documented_path_answers_as_documented() {
             answer.text
         );
         let documented = expect_documented(&what, &operation, &answer);
+
         for name in HEADERS {
             assert!(
                 documented["headers"][name].is_null() || !answer.header(name).is_empty(),
@@ -181,13 +189,16 @@ async fn every_refusal_is_documented() {
     let (node, broken, falling_back) = (Node::new(), Node::new(), Node::new());
     *broken.double.refusal.lock().unwrap() = Some(CommandError::Unavailable);
     *broken.double.read_error.lock().unwrap() = Some(ReadError::StoreUnavailable);
+
     broken
         .double
         .missing
         .lock()
         .unwrap()
         .push("a store".to_owned());
+
     *falling_back.double.outcome.lock().unwrap() = Some((OrderState::Approved, true));
+
     for (method, path, operation) in operations() {
         let large = " ".repeat(MAX_BODY_BYTES + 1);
         for (node, query, media_type, body) in [
@@ -296,8 +307,10 @@ fn every_reference_resolves() {
             .chain(part.as_array().into_iter().flatten())
             .for_each(|part| check(document, part));
     }
+
     let document = serde_json::to_value(document()).unwrap();
     check(&document, &document);
+
     assert_eq!(
         document["components"]["schemas"]["OrderState"]["enum"]
             .as_array()
@@ -311,21 +324,26 @@ fn every_reference_resolves() {
 fn what_is_sent_may_be_written_in_more_ways_than_what_is_answered() {
     let document = serde_json::to_value(document()).unwrap();
     let schemas = &document["components"]["schemas"];
+
     let amount = |schema: &str| schemas[schema]["properties"]["amount"]["type"].clone();
     assert_eq!(
         (amount("MoneyInput"), amount("Money")),
         (json!(["string", "number"]), json!("string"))
     );
+
     assert_eq!(
         schemas["NewCustomer"]["properties"]["creditLimit"]["$ref"],
         "#/components/schemas/MoneyInput"
     );
+
     let quantity = &schemas["NewOrderLine"]["properties"]["quantity"];
     assert_eq!(
         (&quantity["minimum"], &quantity["maximum"]),
         (&json!(1), &json!(u32::MAX))
     );
+
     assert_eq!(quantity["format"], "int64");
+
     assert!(
         schemas["CustomerDetails"]["allOf"][1]["required"].is_null(),
         "orders are not always there"
@@ -335,6 +353,7 @@ fn what_is_sent_may_be_written_in_more_ways_than_what_is_answered() {
 #[actix_web::test]
 async fn document_ui_and_first_page_are_served_from_the_binary_alone() {
     let node = Node::new();
+
     let document = node.get("/openapi.json").await;
     assert!(
         document.json["openapi"]
@@ -344,16 +363,20 @@ async fn document_ui_and_first_page_are_served_from_the_binary_alone() {
         "{}",
         document.json["openapi"]
     );
+
     assert_eq!(document.json["info"]["title"], "Counterfoil");
+
     let ui = node.get("/docs/").await;
     assert!(
         ui.header("content-type").starts_with("text/html")
             && ui.text.to_lowercase().contains("swagger")
     );
+
     assert_eq!(node.get("/docs/swagger-ui.css").await.status, 200);
     assert_eq!(node.get("/docs").await.header("location"), "/docs/");
     let page = node.get("/").await;
     assert!(page.header("content-type").starts_with("text/html"));
+
     assert!(
         page.text.contains("/docs/")
             && !page.text.contains("src=\"http")

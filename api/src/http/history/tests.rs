@@ -5,11 +5,13 @@ use crate::http::testing::{ID, Node};
 #[actix_web::test]
 async fn the_past_is_shown_by_version_or_time_but_not_by_both() {
     let node = Node::new();
+
     let answer = node.get(&format!("/orders/{ID}?asOfVersion=2")).await;
     assert_eq!(
         (answer.status.as_u16(), answer.header("consistency-token")),
         (200, "orders.2")
     );
+
     for time in [
         "2026-01-01T00:00:00Z",
         "2026-01-01T01:00:00+01:00",
@@ -21,9 +23,11 @@ async fn the_past_is_shown_by_version_or_time_but_not_by_both() {
             "{time}"
         );
     }
+
     node.get(&format!("/orders/{ID}?asOfVersion=0"))
         .await
         .is_problem(404);
+
     for query in [
         "asOfVersion=first",
         "asOf=yesterday",
@@ -41,6 +45,7 @@ async fn a_history_is_read_page_by_page() {
     let node = Node::new();
     let path = format!("/orders/{ID}/history");
     let all = node.get(&path).await;
+
     assert_eq!(
         (
             all.json["events"].as_array().unwrap().len(),
@@ -48,11 +53,13 @@ async fn a_history_is_read_page_by_page() {
         ),
         (3, None)
     );
+
     assert_eq!(all.json["events"][0]["data"]["a"], 1);
     let first = node.get(&format!("{path}?limit=2")).await;
     let next = first.json["next"].as_str().unwrap();
     assert_eq!(first.header("consistency-token"), "orders.2");
     let second = node.get(&format!("{path}?limit=2&cursor={next}")).await;
+
     assert_eq!(
         (
             second.json["events"][0]["version"].as_u64(),
@@ -60,6 +67,7 @@ async fn a_history_is_read_page_by_page() {
         ),
         (Some(3), None)
     );
+
     for query in [
         "limit=0",
         "limit=1001",
@@ -78,10 +86,12 @@ async fn a_cursor_beyond_the_end_is_refused_and_gives_no_token_for_what_does_not
         let path = format!("/{entity}/{ID}/history");
         // Three events there are.
         let after_the_last = node.get(&format!("{path}?cursor=4")).await;
+
         assert_eq!(
             after_the_last.header("consistency-token"),
             format!("{entity}.3")
         );
+
         assert_eq!(
             (
                 after_the_last.json["events"].as_array().unwrap().len(),
@@ -89,6 +99,7 @@ async fn a_cursor_beyond_the_end_is_refused_and_gives_no_token_for_what_does_not
             ),
             (0, None)
         );
+
         for cursor in [
             "5",
             "100",

@@ -53,6 +53,7 @@ pub fn new_order(bytes: &[u8]) -> Result<NewOrder, Problem> {
     let total = total(&mut fields, &lines, &mut errors);
     let note = fields.optional_text("note", MAX_NOTE_CHARS, &mut errors);
     fields.finish(&["customerId", "orderTotal", "lines", "note"], &mut errors);
+
     let order = customer_id.zip(total).map(|(customer_id, total)| NewOrder {
         customer_id,
         total,
@@ -85,6 +86,7 @@ enum Lines {
 fn total(fields: &mut Fields<'_>, lines: &Lines, errors: &mut Errors) -> Option<Money> {
     let is_given = fields.has("orderTotal");
     let given: Option<Money> = fields.optional("orderTotal", errors);
+
     let sum = match lines {
         Lines::Absent if !is_given => {
             errors.add("orderTotal", "is required, or lines are");
@@ -94,6 +96,7 @@ fn total(fields: &mut Fields<'_>, lines: &Lines, errors: &mut Errors) -> Option<
         Lines::Absent => None,
         Lines::Valid(lines) => Some(total_of(lines).filter(|sum| sum.cents() <= MAX_CENTS)),
     };
+
     let total = match sum {
         Some(None) => {
             errors.add(
@@ -114,13 +117,16 @@ fn total(fields: &mut Fields<'_>, lines: &Lines, errors: &mut Errors) -> Option<
         }
         None => given?,
     };
+
     if total.is_positive() {
         return Some(total);
     }
+
     errors.add(
         if is_given { "orderTotal" } else { "lines" },
         "must have a total above 0",
     );
+
     None
 }
 
@@ -128,18 +134,23 @@ fn lines(fields: &mut Fields<'_>, errors: &mut Errors) -> Lines {
     if !fields.has("lines") {
         return Lines::Absent;
     }
+
     let Some(raw) = fields.optional::<Vec<&RawValue>>("lines", errors) else {
         return Lines::Invalid;
     };
+
     if raw.is_empty() || raw.len() > MAX_LINES {
         errors.add("lines", format!("must have 1 to {MAX_LINES} lines"));
         return Lines::Invalid;
     }
+
     let count = raw.len();
+
     let read = raw
         .into_iter()
         .enumerate()
         .filter_map(|(number, raw)| line(number, raw, errors));
+
     let lines: Vec<OrderLine> = read.collect();
     if lines.len() == count {
         Lines::Valid(lines)
@@ -154,16 +165,20 @@ fn line(number: usize, raw: &RawValue, errors: &mut Errors) -> Option<OrderLine>
     let name = fields.text("name", MAX_LINE_TEXT_CHARS, errors);
     let quantity: Option<u32> = fields.required("quantity", errors);
     let unit_price: Option<Money> = fields.required("unitPrice", errors);
+
     if quantity == Some(0) {
         errors.add(
             fields.path("quantity"),
             format!("must be a whole number from 1 to {}", u32::MAX),
         );
     }
+
     if unit_price.is_some_and(Money::is_negative) {
         errors.add(fields.path("unitPrice"), "must be 0 or more");
     }
+
     fields.finish(&["sku", "name", "quantity", "unitPrice"], errors);
+
     Some(OrderLine {
         sku: sku?,
         name: name?,

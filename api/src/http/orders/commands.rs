@@ -55,17 +55,20 @@ pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
         let bytes = read(&request, payload).await?;
         let _permit = api.commands.enter()?;
         let order = body::new_order(&bytes)?;
+
         let binding = idempotency::bind(
             key,
             format_args!("POST /orders"),
             &body::Canonical::of(&order),
         )?;
+
         let answer = api
             .ports
             .commands
             .create_order(order, binding, waiting(prefer))
             .await?;
         let location = format!("/orders/{}", answer.order_id);
+
         Ok(headers(&api, &answer, prefer, Some(location))
             .answer(StatusCode::CREATED, &OrderOutcome::of(&answer)))
     };
@@ -92,11 +95,13 @@ pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
         let (order, binding) = order_command(&request, payload, "cancel").await?;
         let _permit = api.commands.enter()?;
         let wait = waiting(prefer);
+
         let answer = api
             .ports
             .commands
             .cancel_order(order, binding, wait)
             .await?;
+
         let headers = headers(&api, &answer, prefer, None);
         Ok(match cancel_status(&answer, wait.is_some()) {
             Some(status) => headers.answer(status, &OrderOutcome::of(&answer)),
@@ -128,10 +133,12 @@ pub async fn ship(request: HttpRequest, api: Data<Api>, payload: Payload) -> Htt
         let (order, binding) = order_command(&request, payload, "ship").await?;
         let _permit = api.commands.enter()?;
         let answer = api.ports.commands.ship_order(order, binding).await?;
+
         let outcome = OrderOutcome {
             saga_id: None,
             ..OrderOutcome::of(&answer)
         };
+
         Ok(headers(&api, &answer, Prefer::default(), None).answer(StatusCode::OK, &outcome))
     };
     api.meters.ship_order.watch(&request, work).await
@@ -163,6 +170,7 @@ async fn order_command(
     optional_object(request, &bytes)?.finish(&[], &mut errors);
     errors.finish(Some(()))?;
     let binding = idempotency::bind(key, format_args!("POST /orders/{id}/{command}"), &())?;
+
     Ok((OrderId(id), binding))
 }
 
@@ -192,6 +200,7 @@ fn headers(
         entity: answer.order_id.0,
         version: answer.version,
     }];
+
     let seen = if answer.seen.is_empty() {
         &order[..]
     } else {
@@ -202,6 +211,7 @@ fn headers(
         lenient: false,
         ..prefer
     };
+
     CommandHeaders {
         version: answer.version,
         token: api.ports.queries.token_of(seen),

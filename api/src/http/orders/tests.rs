@@ -27,10 +27,12 @@ async fn a_created_order_is_answered_with_place_version_and_token() {
     assert_eq!(answer.header("etag"), "\"7\"");
     assert_eq!(answer.header("consistency-token"), "orders.7-customers.3");
     assert_eq!(answer.header("preference-applied"), "");
+
     assert_eq!(
         answer.text,
         format!(r#"{{"orderId":"{ID}","state":"PENDING","version":7,"sagaId":"{ID}"}}"#)
     );
+
     let order = taken(&node.double.order);
     assert_eq!(
         (order.customer_id, order.total),
@@ -49,6 +51,7 @@ async fn a_wait_is_passed_on_capped_and_confirmed() {
     node.post("/orders", &total("1"), &[("prefer", "wait=0")])
         .await;
     assert_eq!(*node.double.wait.lock().unwrap(), None);
+
     let refused = node
         .post("/orders", &total("1"), &[("prefer", "wait=soon")])
         .await;
@@ -64,11 +67,13 @@ async fn the_total_of_lines_is_their_sum() {
             .status,
         201
     );
+
     let order = taken(&node.double.order);
     assert_eq!(
         (order.total, order.lines.len()),
         (Money::from_cents(556), 2)
     );
+
     assert_eq!(order.lines[0].sku, "1");
 }
 
@@ -92,10 +97,12 @@ async fn all_that_is_wrong_with_an_order_is_told_at_once() {
 async fn an_order_that_breaks_a_rule_is_refused_naming_the_field() {
     let node = Node::new();
     let line = |change: (&str, &str)| lines(&format!("[{}]", LINE.replace(change.0, change.1)));
+
     let long_note = format!(
         r#"{{"customerId":"{ID}","lines":[{LINE}],"note":"{}"}}"#,
         "x".repeat(2001)
     );
+
     for (field, body) in [
         ("customerId", r#"{"orderTotal":{"amount":"1"}}"#.to_owned()),
         ("orderTotal", format!(r#"{{"customerId":"{ID}"}}"#)),
@@ -139,12 +146,15 @@ async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong() {
     let node = Node::new();
     node.post("/orders", "{", &[]).await.is_problem(400);
     node.post("/orders", "[]", &[]).await.is_problem(400);
+
     node.post("/orders", "", &[("content-type", "application/json")])
         .await
         .is_problem(400);
+
     node.call(TestRequest::post().uri("/orders").set_payload("{}"))
         .await
         .is_problem(415);
+
     let plain = TestRequest::post()
         .uri("/orders")
         .insert_header(("content-type", "text/plain"))
@@ -152,6 +162,7 @@ async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong() {
     node.call(plain).await.is_problem(415);
     let large = total("1") + &" ".repeat(64 * 1024);
     node.post("/orders", &large, &[]).await.is_problem(413);
+
     let charset = TestRequest::post()
         .uri("/orders")
         .insert_header(("content-type", "Application/JSON; charset=utf-8"));
@@ -163,6 +174,7 @@ async fn a_key_is_bound_to_the_value_of_the_request_not_to_its_spelling() {
     let node = Node::new();
     let key: &[(&str, &str)] = &[("idempotency-key", "k1")];
     let mut bindings = Vec::new();
+
     for body in [
         total("\"12.30\""),
         total("12.3"),
@@ -175,10 +187,13 @@ async fn a_key_is_bound_to_the_value_of_the_request_not_to_its_spelling() {
         assert_eq!(node.post("/orders", &body, key).await.status, 201);
         bindings.push(taken(&node.double.binding));
     }
+
     assert!(bindings[0] == bindings[1] && bindings[0] == bindings[2]);
+
     assert!(
         bindings[0].key == bindings[3].key && bindings[0].fingerprint != bindings[3].fingerprint
     );
+
     node.post("/orders", &total("1"), &[]).await;
     assert_eq!(*node.double.binding.lock().unwrap(), None);
 }
@@ -207,6 +222,7 @@ async fn a_key_that_is_not_visible_ascii_is_refused() {
             .await;
         assert_eq!(answer.fields(), ["Idempotency-Key"], "{key}");
     }
+
     let twice = node
         .post(
             "/orders",
@@ -222,6 +238,7 @@ async fn the_status_of_a_cancel_follows_from_state_saga_and_wait() {
     let node = Node::new();
     let path = format!("/orders/{ID}/cancel");
     let wait: &[(&str, &str)] = &[("prefer", "wait=5")];
+
     for (outcome, repeated, headers, status) in [
         ((OrderState::CancelPending, false), false, &[][..], 202),
         ((OrderState::CancelPending, false), false, wait, 202),
@@ -241,9 +258,11 @@ async fn the_status_of_a_cancel_follows_from_state_saga_and_wait() {
         assert_eq!(answer.json["state"], outcome.0.name());
         assert_eq!(answer.json["sagaId"], ID);
     }
+
     *node.double.outcome.lock().unwrap() = Some((OrderState::Approved, true));
     let fell_back = node.post(&path, "", wait).await;
     fell_back.is_problem(409);
+
     assert_eq!(
         (
             fell_back.header("etag"),
@@ -257,6 +276,7 @@ async fn the_status_of_a_cancel_follows_from_state_saga_and_wait() {
 async fn an_order_is_shipped_with_an_empty_body_or_an_empty_object() {
     let node = Node::new();
     *node.double.outcome.lock().unwrap() = Some((OrderState::Shipped, false));
+
     let path = format!("/orders/{ID}/ship");
     for body in ["", " ", "{}", "null"] {
         let answer = node.post(&path, body, &[]).await;
@@ -265,10 +285,12 @@ async fn an_order_is_shipped_with_an_empty_body_or_an_empty_object() {
             format!(r#"{{"orderId":"{ID}","state":"SHIPPED","version":7}}"#)
         );
     }
+
     assert_eq!(
         node.post(&path, r#"{"fast":true}"#, &[]).await.fields(),
         ["fast"]
     );
+
     assert_eq!(node.post("/orders/42/ship", "", &[]).await.fields(), ["id"]);
 }
 
@@ -289,6 +311,7 @@ async fn the_actors_refusals_keep_their_statuses() {
         *node.double.refusal.lock().unwrap() = Some(error);
         let answer = node.post(&format!("/orders/{ID}/ship"), "", &[]).await;
         answer.is_problem(status);
+
         assert_eq!(
             answer.header("retry-after"),
             if status == 503 { "1" } else { "" }
@@ -302,10 +325,12 @@ async fn what_is_beyond_the_bound_is_answered_503_at_once() {
     *node.double.hangs.lock().unwrap() = true;
     let body = total("1");
     let hanging = node.post("/orders", &body, &[]);
+
     let refused = async {
         actix_rt::task::yield_now().await;
         node.post("/orders", &body, &[]).await
     };
+
     let answer = tokio::select! {
         _ = hanging => panic!("it hangs"),
         answer = refused => answer,
@@ -317,32 +342,40 @@ async fn what_is_beyond_the_bound_is_answered_503_at_once() {
 #[actix_web::test]
 async fn a_search_is_passed_on_as_it_was_asked() {
     let node = Node::new();
+
     let uri = format!(
         "/orders?text=%22dark%20tuna%22&state=APPROVED&customerId={ID}&minTotal=1&maxTotal=2.5\
          &since=2026-01-01T01:00:00+01:00&until=2026-01-02T00:00:00Z&limit=7&cursor=abc"
     );
     let answer = node.get(&uri).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
+
     assert_eq!(
         (answer.json["total"].as_u64(), answer.json["next"].as_str()),
         (Some(41), Some("more"))
     );
+
     assert_eq!(answer.json["orders"][0]["orderTotal"]["amount"], "12.34");
+
     assert_eq!(answer.header("consistency-token"), "seen");
     let query = taken(&node.double.order_query);
     assert_eq!(
         (query.text.as_deref(), query.sort),
         (Some("\"dark tuna\""), OrderSort::Relevance)
     );
+
     assert_eq!(query.since.unwrap().to_string(), "2026-01-01T00:00:00Z");
+
     assert_eq!(
         (query.min_total, query.max_total),
         (Some(Money::from_cents(100)), Some(Money::from_cents(250)))
     );
+
     assert_eq!(
         (query.page.limit, query.page.cursor.as_deref()),
         (7, Some("abc"))
     );
+
     node.get("/orders?until=9999-12-31T23:59:59Z").await;
     let query = taken(&node.double.order_query);
     assert!(query.until.is_some());
@@ -352,6 +385,7 @@ async fn a_search_is_passed_on_as_it_was_asked() {
 #[actix_web::test]
 async fn bad_parameters_are_refused_naming_them() {
     let node = Node::new();
+
     for (parameter, value) in [
         ("limit", "0"),
         ("limit", "201"),
@@ -372,16 +406,19 @@ async fn bad_parameters_are_refused_naming_them() {
         let answer = node.get(&format!("/orders?{parameter}={value}")).await;
         assert_eq!(answer.fields(), [parameter], "{value}");
     }
+
     assert_eq!(
         node.get("/orders?limit=1&limit=2&since=x").await.fields(),
         ["limit", "since"]
     );
+
     assert_eq!(
         node.get(&format!("/orders?text={}", "x".repeat(1001)))
             .await
             .fields(),
         ["text"]
     );
+
     assert_eq!(
         node.post("/orders?x=1", &total("1"), &[]).await.fields(),
         ["x"]
@@ -391,6 +428,7 @@ async fn bad_parameters_are_refused_naming_them() {
 #[actix_web::test]
 async fn tokens_may_be_repeated_and_joined() {
     let node = Node::new();
+
     let request = TestRequest::get()
         .uri(&format!("/orders/{ID}"))
         .append_header(("consistency-token", "a, b"))
@@ -398,6 +436,7 @@ async fn tokens_may_be_repeated_and_joined() {
         .append_header(("prefer", "wait=2, handling=lenient"));
     let answer = node.call(request).await;
     let freshness = taken(&node.double.freshness);
+
     assert_eq!(
         (
             freshness.tokens,
@@ -406,11 +445,14 @@ async fn tokens_may_be_repeated_and_joined() {
         ),
         (["a", "b", "c"].map(String::from).to_vec(), 2, true)
     );
+
     assert_eq!(answer.header("consistency"), "stale");
+
     assert_eq!(
         answer.header("preference-applied"),
         "wait=2, handling=lenient"
     );
+
     node.get(&format!("/orders/{ID}")).await;
     assert_eq!(taken(&node.double.freshness).wait.as_secs(), 5);
 }
@@ -418,18 +460,22 @@ async fn tokens_may_be_repeated_and_joined() {
 #[actix_web::test]
 async fn a_view_that_is_behind_says_what_it_lacks() {
     let node = Node::new();
+
     let behind = vec![Behind {
         what: format!("orders/{ID}"),
         required: 2,
         reached: 1,
     }];
+
     *node.double.read_error.lock().unwrap() = Some(ReadError::ViewBehind {
         view: "orders".to_owned(),
         behind,
     });
+
     let answer = node.get(&format!("/orders/{ID}")).await;
     answer.is_problem(503);
     assert_eq!(answer.json["type"], "urn:counterfoil:problem:view-behind");
+
     assert_eq!(
         (
             answer.json["behind"][0]["required"].as_u64(),
@@ -437,6 +483,7 @@ async fn a_view_that_is_behind_says_what_it_lacks() {
         ),
         (Some(2), "1")
     );
+
     for (error, status) in [
         (ReadError::NotFound("order"), 404),
         (ReadError::InvalidCursor, 400),

@@ -11,18 +11,22 @@ async fn sagas_are_listed_shown_retried_and_cancelled() {
         .get("/sagas?type=create-order&state=STUCK&limit=200")
         .await;
     assert_eq!(list.json["sagas"][0]["type"], "create-order");
+
     assert_eq!(
         node.get(&format!("/sagas/{ID}")).await.json["steps"][0]["state"],
         "DONE"
     );
+
     for query in ["type=order", "state=DONE", "cursor="] {
         node.get(&format!("/sagas?{query}")).await.is_problem(400);
     }
+
     let retried = node.post(&format!("/sagas/{ID}/retry"), "", &[]).await;
     assert_eq!(
         (retried.status.as_u16(), retried.header("etag")),
         (202, "\"4\"")
     );
+
     let cancelled = node
         .post(
             &format!("/sagas/{ID}/cancel"),
@@ -30,6 +34,7 @@ async fn sagas_are_listed_shown_retried_and_cancelled() {
             &[],
         )
         .await;
+
     assert_eq!(
         (
             cancelled.status.as_u16(),
@@ -37,12 +42,14 @@ async fn sagas_are_listed_shown_retried_and_cancelled() {
         ),
         (202, "asked for")
     );
+
     assert_eq!(
         node.post(&format!("/sagas/{ID}/cancel"), "", &[])
             .await
             .status,
         202
     );
+
     assert_eq!(
         node.post(&format!("/sagas/{ID}/cancel"), r#"{"reason":7}"#, &[])
             .await
@@ -73,28 +80,35 @@ async fn a_node_says_how_it_is() {
         node.get("/views").await.text,
         r#"{"views":[{"name":"orders","backend":"sqlite","state":"LIVE","lag":0,"generation":1}]}"#
     );
+
     assert_eq!(node.get("/cluster").await.json["nodeId"], "node-1");
     assert_eq!(node.get("/health/live").await.status, 200);
+
     assert_eq!(
         node.get("/health/ready").await.json["degraded"][0],
         "search"
     );
+
     node.double
         .missing
         .lock()
         .unwrap()
         .push("the orders database".to_owned());
+
     let refused = node.get("/health/ready").await;
     refused.is_problem(503);
+
     assert!(
         refused.json["detail"]
             .as_str()
             .unwrap()
             .contains("the orders database")
     );
+
     node.double.missing.lock().unwrap().clear();
     node.shutdown.send_replace(true);
     node.get("/health/ready").await.is_problem(503);
+
     assert!(
         node.get("/metrics")
             .await
@@ -106,6 +120,7 @@ async fn a_node_says_how_it_is() {
 #[actix_web::test]
 async fn other_methods_and_paths_are_problems() {
     let node = Node::new();
+
     for (path, allow) in [
         ("/orders".to_owned(), "GET, HEAD, POST"),
         (format!("/orders/{ID}/ship"), "POST"),
@@ -120,6 +135,7 @@ async fn other_methods_and_paths_are_problems() {
         answer.is_problem(405);
         assert_eq!(answer.header("allow"), allow, "{path}");
     }
+
     for path in [
         "/nothing/here".to_owned(),
         format!("/orders/{ID}/colour"),
@@ -127,5 +143,6 @@ async fn other_methods_and_paths_are_problems() {
     ] {
         node.get(&path).await.is_problem(404);
     }
+
     assert_eq!(node.get("/sagas/%20").await.fields(), ["id"]);
 }

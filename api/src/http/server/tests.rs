@@ -100,6 +100,7 @@ async fn nobody_can_connect_before_the_node_is_ready() {
 async fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
     let node = Node::new();
     let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
+
     let listening = listen(
         node.api.clone(),
         bind(&config).unwrap(),
@@ -109,6 +110,7 @@ async fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
     .unwrap();
     let url = format!("http://{}/orders", listening.addresses[0]);
     actix_rt::spawn(listening.server);
+
     let client = reqwest::Client::new();
     for length in [65 * 1024, 70 * 1024, 200 * 1024, 900 * 1024].repeat(25) {
         let request = client

@@ -96,7 +96,9 @@ impl Node {
             views: double.clone(),
             health: double.clone(),
         };
+
         let (shutdown, ending) = watch::channel(false);
+
         Node {
             double,
             shutdown,

@@ -25,12 +25,14 @@ async fn a_rebuild_from_elsewhere_or_with_more_is_refused_and_told_what_is_allow
         .await;
     assert_eq!(answer.fields(), ["from"]);
     assert!(answer.text.contains("history, entities"), "{}", answer.text);
+
     assert_eq!(
         node.post("/views/orders/rebuild?speed=9", "", &[])
             .await
             .fields(),
         ["speed"]
     );
+
     assert_eq!(
         node.post("/views/orders/rebuild", r#"{"from":"history"}"#, &[])
             .await
@@ -44,18 +46,23 @@ async fn what_does_not_fit_how_the_view_stands_is_a_conflict() {
     let node = Node::new();
     *node.double.read_error.lock().unwrap() =
         Some(ReadError::Conflict("a rebuild is under way".to_owned()));
+
     node.post("/views/orders/rebuild", "", &[])
         .await
         .is_problem(409);
+
     node.post("/views/orders/revert", "", &[])
         .await
         .is_problem(409);
+
     node.post(&format!("/views/orders/heal/{ID}"), "", &[])
         .await
         .is_problem(409);
+
     *node.double.read_error.lock().unwrap() = Some(ReadError::Unavailable {
         view: "orders".to_owned(),
     });
+
     let answer = node.post("/views/orders/rebuild", "", &[]).await;
     assert_eq!(answer.is_problem(503).header("retry-after"), "1");
 }
@@ -74,6 +81,7 @@ async fn an_entity_is_healed_by_its_id() {
     let answer = node
         .post(&format!("/views/orders/heal/{ID}"), "", &[])
         .await;
+
     assert_eq!(
         (
             answer.json["entityId"].as_str(),
@@ -81,6 +89,7 @@ async fn an_entity_is_healed_by_its_id() {
         ),
         (Some(ID), Some(3))
     );
+
     assert_eq!(
         node.post("/views/orders/heal/7", "", &[]).await.fields(),
         ["id"]

@@ -39,11 +39,13 @@ impl Composer {
     pub async fn fill(folder: &Path, data: &Data) -> anyhow::Result<Self> {
         let customers = ServiceDatabase::open_embedded(Service::Customers, folder, SHARDS).await?;
         let orders = ServiceDatabase::open_embedded(Service::Orders, folder, SHARDS).await?;
+
         let filling = [
             connect(folder, Service::Customers).await?,
             connect(folder, Service::Orders).await?,
         ];
         let [to_customers, to_orders] = &filling;
+
         for part in data.customers.chunks(ROWS) {
             let row = |customer: &Customer| {
                 let stored = StoredCustomer {
@@ -56,6 +58,7 @@ impl Composer {
                 .exec_without_returning(to_customers)
                 .await?;
         }
+
         for part in data.orders.chunks(ROWS) {
             let mut rows = Vec::with_capacity(part.len());
             for (order, created) in part {
@@ -70,6 +73,7 @@ impl Composer {
                 .exec_without_returning(to_orders)
                 .await?;
         }
+
         Ok(Composer {
             customers,
             orders,
@@ -85,14 +89,17 @@ impl Composer {
         customers
             .execute_unprepared("CREATE INDEX composition ON customers (created_at, customer_id)")
             .await?;
+
         orders
             .execute_unprepared(
                 "CREATE INDEX composition ON orders (customer_id, state, total_cents)",
             )
             .await?;
+
         for database in [customers, orders] {
             database.execute_unprepared("ANALYZE").await?;
         }
+
         Ok(())
     }
 
@@ -100,11 +107,13 @@ impl Composer {
     /// `until_full` ends as soon as the page is full.
     pub async fn one_by_one(&self, question: Question, until_full: bool) -> anyhow::Result<Answer> {
         let recent = self.recent(question).await?;
+
         let mut answer = Answer {
             customers: Vec::new(),
             trips: 1,
             rows: u64::try_from(recent.len())?,
         };
+
         let limit = usize::from(question.limit);
         for customer in recent {
             if until_full && answer.customers.len() >= limit {
@@ -120,7 +129,9 @@ impl Composer {
                 answer.customers.push(shown(customer));
             }
         }
+
         answer.customers.truncate(limit);
+
         Ok(answer)
     }
 
@@ -133,13 +144,16 @@ impl Composer {
         let owners: Vec<Uuid> = found.into_tuple().all(&self.orders.read).await?;
         let rows = u64::try_from(recent.len() + owners.len())?;
         let owners: HashSet<Uuid> = owners.into_iter().collect();
+
         let joined = recent
             .into_iter()
             .filter(|customer| owners.contains(&customer.customer_id));
+
         let customers = joined
             .take(usize::from(question.limit))
             .map(shown)
             .collect();
+
         Ok(Answer {
             customers,
             trips: 2,

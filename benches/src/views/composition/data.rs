@@ -61,11 +61,13 @@ impl Data {
             order.state == OrderState::Approved && order.total >= question.min_total
         });
         let valuable: HashSet<CustomerId> = valuable.map(|order| order.customer_id).collect();
+
         let recent = self
             .customers
             .iter()
             .rev()
             .take_while(|customer| customer.created_at > question.since);
+
         let found = recent.filter(|customer| valuable.contains(&customer.id));
         found
             .take(usize::from(question.limit))
@@ -97,11 +99,13 @@ fn order(
         85..93 => OrderState::Rejected,
         _ => OrderState::Cancelled,
     };
+
     let cents = if random.random_ratio(1, 100) {
         VALUABLE.cents()
     } else {
         random.random_range(100..20_000)
     };
+
     let good = random.random_range(0..GOODS.len());
     let line = OrderLine {
         sku: format!("{}", 100_000 + good),
@@ -112,6 +116,7 @@ fn order(
     let lines = vec![line];
     let total = total_of(&lines).unwrap_or(Money::ZERO);
     let place = random.random_range(0..customers.len().max(1));
+
     let customer = customers.get_mut(place);
     let (customer_id, customer_name) = match customer {
         Some(customer) => {
@@ -126,6 +131,7 @@ fn order(
         }
         None => (CustomerId(Uuid::nil()), None),
     };
+
     let created = OrderCreated {
         customer_id,
         order_total: total,
@@ -136,6 +142,7 @@ fn order(
     order.state = state;
     order.version = if state == OrderState::Cancelled { 4 } else { 2 };
     order.customer_name = customer_name;
+
     (order, created)
 }
 
@@ -154,6 +161,7 @@ mod tests {
         let answer = data.answer(question);
         assert!(!answer.is_empty() && answer.len() <= 20);
         assert!(answer.is_sorted_by(|a, b| a.creation_time > b.creation_time));
+
         for customer in &answer {
             assert!(customer.creation_time > question.since);
             let of_customer = data
@@ -166,6 +174,7 @@ mod tests {
                     .any(|(order, _)| order.total >= VALUABLE)
             );
         }
+
         assert!(data.since(200).is_err());
     }
 }

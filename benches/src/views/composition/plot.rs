@@ -12,6 +12,7 @@ const WITH_NETWORK: &str = "#bc6c25";
 pub fn svg(report: &Report) -> String {
     let mut recent: Vec<u32> = report.ways.iter().map(|way| way.recent).collect();
     recent.dedup();
+
     let charts = recent.into_iter().flat_map(|recent| {
         let measured = chart(report, recent, "in one process", MEASURED, |way| {
             way.latency.p50
@@ -39,10 +40,12 @@ fn chart(
         .iter()
         .filter(|way| way.recent == recent && way.latency.count > 0);
     let ways = ways.filter(|way| !way.way.lacks_its_index());
+
     let bar = |way: &WayReport| Bar {
         label: format!("{}: {} trips", way.way, way.round_trips),
         value: value(way),
     };
+
     let heading = format!("{recent} recent customers, median in ms, {what}");
     Chart {
         heading,

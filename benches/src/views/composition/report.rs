@@ -110,6 +110,7 @@ impl WayReport {
         let latency = latencies.summary();
         let trips = looked_at.map_or(answer.trips, |seen| seen.commands);
         let network = number(trips) * NETWORK_MILLIS;
+
         WayReport {
             recent,
             way,
@@ -134,16 +135,19 @@ impl fmt::Display for Report {
             page,
             ..
         } = self;
+
         writeln!(
             f,
             "the newest {page} recent customers with an approved order of {valuable_from} or more, of {orders} orders and \
              {customers} customers\n"
         )?;
+
         writeln!(
             f,
             "| recent | way | found | round trips | rows | p50 ms | p99 ms | p50 + {NETWORK_MILLIS} ms a trip (computed) | \
              runs |\n|---|---|---|---|---|---|---|---|---|"
         )?;
+
         for WayReport {
             recent,
             way,
@@ -164,6 +168,7 @@ impl fmt::Display for Report {
                  {count} |"
             )?;
         }
+
         for seen in self
             .ways
             .iter()
@@ -180,6 +185,7 @@ impl fmt::Display for Report {
                 count(seen.index_keys_examined),
             )?;
         }
+
         Ok(())
     }
 }

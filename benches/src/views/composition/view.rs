@@ -38,16 +38,20 @@ impl FilledView {
         let Store::Documents(store) = place.store(backend)? else {
             bail!("{backend:?} is no document view")
         };
+
         let opened = place.runtime.block_on(store.open(1))?;
         let mut writer = opened.writer;
         let mut positions = writer.positions()?;
+
         let customers = data
             .customers
             .iter()
             .map(|customer| ViewDocument::Customer(customer.clone().into()));
+
         let orders = data.orders.iter().map(|(order, created)| {
             ViewDocument::Order(OrderDocument::of(order.clone(), created.clone()))
         });
+
         let all: Vec<ViewDocument> = customers.chain(orders).collect();
         for (commit, part) in (1..).zip(all.chunks(PER_COMMIT)) {
             for document in part {
@@ -56,11 +60,14 @@ impl FilledView {
             positions.insert(ShardId::new(Service::Orders, 0), commit);
             writer.commit(&positions)?;
         }
+
         writer.finish()?;
+
         let database = match backend {
             Backend::Mongodb => Some(place.mongodb()?),
             _ => None,
         };
+
         Ok(FilledView {
             reader: opened.reader,
             database,
@@ -79,6 +86,7 @@ impl FilledView {
         };
         let customers = self.reader.customers(query).await?.value.items;
         let rows = u64::try_from(customers.len())?;
+
         Ok(Answer {
             customers,
             trips: 1,
@@ -99,10 +107,12 @@ impl FilledView {
         let read = doc! {"op": {"$in": ["query", "command", "getmore"]}, "command.profile": {"$exists": false}};
         let commands: Vec<Document> = profiled.find(read).await?.try_collect().await?;
         profiled.drop().await?;
+
         let sum = |field: &str| {
             let counts = commands.iter().filter_map(|command| count(command, field));
             counts.sum()
         };
+
         let count = u64::try_from(commands.len()).context("commands")?;
         Ok(Some(LookedAt {
             commands: count,

@@ -44,6 +44,7 @@ impl<'a> ElasticsearchFloor<'a> {
     /// The bodies of the requests of a batch.
     fn parts(&mut self, orders: &[OrderDocument]) -> anyhow::Result<Vec<Vec<u8>>> {
         let mut parts = vec![Vec::new()];
+
         for order in orders {
             if parts
                 .last()
@@ -59,11 +60,13 @@ impl<'a> ElasticsearchFloor<'a> {
             serde_json::to_writer(&mut *part, &document(&mut self.analyzer, order))?;
             part.push(b'\n');
         }
+
         Ok(parts)
     }
 
     async fn send(&self, path: &str, body: Option<impl Body>) -> anyhow::Result<()> {
         let filter = [("filter_path", "errors,_shards.failed")];
+
         let answer = self
             .client
             .send(
@@ -79,6 +82,7 @@ impl<'a> ElasticsearchFloor<'a> {
         let said: Value = answer.json().await?;
         let failed = said.pointer("/errors") == Some(&Value::Bool(true));
         ensure!(status.is_success() && !failed, "{path}: {status} {said}");
+
         Ok(())
     }
 }
@@ -88,10 +92,12 @@ fn document(analyzer: &mut Analyzer, order: &OrderDocument) -> Value {
     let (mut singulars, mut words) = (Vec::new(), Vec::new());
     let mut times: BTreeMap<String, u32> = BTreeMap::new();
     let mut count = 0;
+
     let lines = order
         .lines
         .iter()
         .flat_map(|line| [line.name.as_str(), line.sku.as_str()]);
+
     for text in lines
         .chain(order.note.as_deref())
         .chain(order.customer_name.as_deref())
@@ -108,6 +114,7 @@ fn document(analyzer: &mut Analyzer, order: &OrderDocument) -> Value {
         singulars.push(of_text.join(" "));
         words.push(as_written.join(" "));
     }
+
     let length = points::length(count);
     let digits = times.iter().flat_map(|(word, times)| {
         let points = points::of_word(*times, length);
@@ -115,6 +122,7 @@ fn document(analyzer: &mut Analyzer, order: &OrderDocument) -> Value {
             .filter(move |digit| points >> digit & 1 == 1)
             .map(move |digit| format!("{digit}{word}"))
     });
+
     json!({
         "id": order.order_id,
         "created": order.creation_time.micros(),
@@ -131,10 +139,12 @@ fn document(analyzer: &mut Analyzer, order: &OrderDocument) -> Value {
 impl Floor for ElasticsearchFloor<'_> {
     fn write(&mut self, changed: &Changed) -> anyhow::Result<Duration> {
         let parts = self.parts(&changed.orders)?;
+
         let (bulk, refresh) = (
             format!("/{}/_bulk", self.index),
             format!("/{}/_refresh", self.index),
         );
+
         self.place.runtime.block_on(async {
             let begun = Instant::now();
             for part in parts.into_iter().filter(|part| !part.is_empty()) {

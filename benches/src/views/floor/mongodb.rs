@@ -41,17 +41,21 @@ impl<'a> MongoFloor<'a> {
         let collection = self
             .database
             .collection::<RawDocumentBuf>(&format!("{kind}_{MEASURED}"));
+
         let mut documents = Vec::with_capacity(ids.len());
+
         for ids in ids.chunks(IDS_PER_READ) {
             let found = collection.find(doc! {"_id": {"$in": ids}}).await?;
             documents.extend(found.try_collect::<Vec<_>>().await?);
         }
+
         ensure!(
             documents.len() == ids.len(),
             "{} of {} {kind} are found",
             documents.len(),
             ids.len()
         );
+
         Ok(documents)
     }
 
@@ -62,27 +66,32 @@ impl<'a> MongoFloor<'a> {
             .iter()
             .map(|customer| (customer.to_string(), Vec::new()))
             .collect();
+
         for order in &changed.orders {
             orders_of
                 .entry(order.customer_id.to_string())
                 .or_default()
                 .push(order.order_id.to_string());
         }
+
         let customers = self
             .documents("customers", orders_of.keys().cloned().collect())
             .await?;
+
         let ids = changed
             .orders
             .iter()
             .map(|order| order.order_id.to_string())
             .collect();
         let orders = self.documents("orders", ids).await?;
+
         let customers = customers
             .into_iter()
             .map(|document| match self.customer_writes {
                 CustomerWrites::Whole => whole(document),
                 CustomerWrites::Changes => changes(&document, &orders_of),
             });
+
         Ok([
             customers.collect::<Result<_, _>>()?,
             orders.into_iter().map(whole).collect::<Result<_, _>>()?,
@@ -102,9 +111,11 @@ impl<'a> MongoFloor<'a> {
 
     async fn run(&self, collection: &str, statements: &[RawDocumentBuf]) -> anyhow::Result<()> {
         let mut updates = RawArrayBuf::new();
+
         statements
             .iter()
             .for_each(|statement| updates.push(statement));
+
         let mut command = RawDocumentBuf::new();
         command.append(cstr!("update"), collection);
         command.append(cstr!("updates"), updates);
@@ -114,6 +125,7 @@ impl<'a> MongoFloor<'a> {
         let refused =
             answer.contains_key("writeErrors") || answer.contains_key("writeConcernError");
         ensure!(!refused, "the server refuses: {answer}");
+
         Ok(())
     }
 }
@@ -135,7 +147,9 @@ fn changes(
         .get_str("_id")
         .context("a document's id")?
         .to_owned();
+
     let mut fields = RawDocumentBuf::new();
+
     for field in document.iter() {
         let (name, value) = field?;
         match value.as_document().filter(|_| name == "orders") {
@@ -153,6 +167,7 @@ fn changes(
             None => fields.append(name, RawBson::from(value)),
         }
     }
+
     Ok(rawdoc! {"q": {"_id": id}, "u": {"$set": fields}, "upsert": true})
 }
 
@@ -162,7 +177,9 @@ fn pieces_of(statements: &[RawDocumentBuf]) -> Vec<&[RawDocumentBuf]> {
         .len()
         .div_ceil(COMMANDS)
         .clamp(100, MAX_STATEMENTS);
+
     let mut pieces = Vec::new();
+
     let mut rest = statements;
     while !rest.is_empty() {
         let mut bytes = 0;
@@ -174,6 +191,7 @@ fn pieces_of(statements: &[RawDocumentBuf]) -> Vec<&[RawDocumentBuf]> {
         pieces.push(piece);
         rest = others;
     }
+
     pieces
 }
 

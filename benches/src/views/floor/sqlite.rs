@@ -55,18 +55,22 @@ impl Table {
             .into_iter()
             .map(str::to_owned)
             .collect();
+
         let parameters: Vec<String> = (1..=columns.len())
             .map(|place| format!("?{place}"))
             .collect();
+
         let changes: Vec<String> = columns
             .iter()
             .map(|column| format!("{column} = excluded.{column}"))
             .collect();
+
         let (columns, parameters, changes) = (
             columns.join(", "),
             parameters.join(", "),
             changes.join(", "),
         );
+
         Ok(Table {
             select: format!("SELECT {columns} FROM {name} WHERE id = ?1"),
             upsert: format!(
@@ -83,12 +87,14 @@ impl Table {
         let mut select = source.prepare_cached(&self.select)?;
         let width = select.column_count();
         let mut rows = Vec::new();
+
         for id in ids {
             let row = select.query_row([id.as_bytes().as_slice()], |row| {
                 (0..width).map(|place| row.get(place)).collect()
             });
             rows.extend(row.optional()?);
         }
+
         Ok(rows)
     }
 }
@@ -98,21 +104,27 @@ impl Floor for SqliteFloor {
         let customers = self
             .customers
             .rows(&self.source, changed.customers.iter().copied())?;
+
         let orders = self.orders.rows(
             &self.source,
             changed.orders.iter().map(|order| order.order_id.0),
         )?;
+
         let begun = Instant::now();
+
         let transaction = self
             .target
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
+
         for (table, rows) in [(&self.customers, &customers), (&self.orders, &orders)] {
             let mut upsert = transaction.prepare_cached(&table.upsert)?;
             for row in rows {
                 upsert.execute(params_from_iter(row))?;
             }
         }
+
         transaction.commit()?;
+
         Ok(begun.elapsed())
     }
 }

@@ -30,16 +30,19 @@ impl TantivyFloor {
         index
             .tokenizers()
             .register(&analyzer_name(&index)?, index_analyzer());
+
         let options = IndexWriterOptions::builder()
             .num_worker_threads(1)
             .num_merge_threads(1);
         let writer: IndexWriter =
             index.writer_with_options(options.memory_budget_per_thread(INDEXING_BYTES).build())?;
         writer.set_merge_policy(Box::new(merge_policy()));
+
         let reader = index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)
             .try_into()?;
+
         Ok(TantivyFloor {
             index,
             writer,
@@ -66,17 +69,21 @@ impl TantivyFloor {
         document.add_i64(self.field("created")?, order.creation_time.micros());
         document.add_i64(self.field("total")?, order.order_total.cents());
         let text = self.field(TEXT)?;
+
         let lines = order
             .lines
             .iter()
             .flat_map(|line| [line.name.as_str(), line.sku.as_str()]);
+
         for value in lines
             .chain(order.note.as_deref())
             .chain(order.customer_name.as_deref())
         {
             document.add_text(text, value);
         }
+
         document.add_bytes(self.field("source")?, &serde_json::to_vec(order)?);
+
         Ok(document)
     }
 }
@@ -115,21 +122,26 @@ impl Floor for TantivyFloor {
     fn write(&mut self, changed: &Changed) -> anyhow::Result<Duration> {
         let keys = self.field(KEYS)?;
         let mut documents = Vec::with_capacity(changed.orders.len());
+
         for order in &changed.orders {
             let id = order.order_id.0;
             let term = || Term::from_field_bytes(keys, &key(b'i', id.as_bytes()));
             let replaced = changed.known.contains(&id).then(term);
             documents.push((replaced, self.document(order)?));
         }
+
         let begun = Instant::now();
+
         for (replaced, document) in documents {
             if let Some(term) = replaced {
                 self.writer.delete_term(term);
             }
             self.writer.add_document(document)?;
         }
+
         self.writer.commit()?;
         self.reader.reload()?;
+
         Ok(begun.elapsed())
     }
 }

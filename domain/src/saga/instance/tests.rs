@@ -115,10 +115,12 @@ fn a_refusal_rejects_the_order_with_its_reason() {
             saga.replied(&reply, &policy(), at(20)),
             [Effect::Local(LocalStep::RejectOrder)]
         );
+
         assert_eq!(
             (saga.state, saga.reason),
             (SagaState::Compensated, Some(reason))
         );
+
         assert_eq!(
             states(&saga),
             [
@@ -144,20 +146,25 @@ fn past_its_deadline_a_saga_releases_what_it_may_have_reserved_before_it_rejects
     let mut saga = creating();
     let late = saga.deadline;
     assert_eq!(saga.woken(&policy(), at(11)), [], "not yet");
+
     assert_eq!(
         sends(&saga.woken(&policy(), late)),
         ["customer.release-credit"]
     );
+
     assert_eq!(saga.state, SagaState::Compensating);
+
     assert_eq!(
         saga.replied(&reserved(), &policy(), late),
         [],
         "the late reply is not the confirmation"
     );
+
     assert_eq!(
         saga.replied(&released(), &policy(), late),
         [Effect::Local(LocalStep::RejectOrder)]
     );
+
     assert_eq!(
         (saga.state, saga.reason),
         (SagaState::Compensated, Some(RejectionReason::TimedOut))
@@ -167,6 +174,7 @@ fn past_its_deadline_a_saga_releases_what_it_may_have_reserved_before_it_rejects
 #[test]
 fn an_unconfirmed_compensation_is_sent_again_then_shown_as_stuck_and_can_be_retried() {
     let mut saga = creating();
+
     let _ = saga.cancelled(Some("stop".into()), &policy(), at(20));
     for _ in 1..policy().compensation_attempts {
         let wake = saga.wake_at.unwrap();
@@ -175,20 +183,25 @@ fn an_unconfirmed_compensation_is_sent_again_then_shown_as_stuck_and_can_be_retr
             ["customer.release-credit"]
         );
     }
+
     let wake = saga.wake_at.unwrap();
     assert_eq!(saga.woken(&policy(), wake), []);
+
     assert_eq!(
         (saga.state, saga.wake_at, saga.ended_at),
         (SagaState::Stuck, None, None)
     );
+
     assert_eq!(
         sends(&saga.retried(&policy(), wake)),
         ["customer.release-credit"]
     );
+
     assert_eq!(
         saga.replied(&released(), &policy(), wake),
         [Effect::Local(LocalStep::RejectOrder)]
     );
+
     assert_eq!(saga.reason, Some(RejectionReason::CancelledByOperator));
 }
 
@@ -255,6 +268,7 @@ proptest! {
     fn a_saga_ends_once(kind in 0u8..2, inputs in proptest::collection::vec(0u8..7, 0..24)) {
         let mut saga = if kind == 0 { creating() } else { cancelling() };
         let mut locals = Vec::new();
+
         let mut now = at(20);
         for input in inputs {
             now = now.after(Duration::from_secs(400));
@@ -274,6 +288,7 @@ proptest! {
                 Effect::Send(_) => None,
             }));
         }
+
         prop_assert_eq!(locals.len(), usize::from(saga.state.has_ended()));
         prop_assert_eq!(saga.ended_at.is_some(), saga.state.has_ended());
     }

@@ -12,6 +12,7 @@ impl Saga {
     /// Takes the steps from `index` on: local ones at once, up to one that must be awaited.
     pub(super) fn go_on_from(&mut self, index: usize, now: Timestamp, effects: &mut Vec<Effect>) {
         self.attempts = 1;
+
         for (index, step) in self.definition().steps.iter().enumerate().skip(index) {
             match step.action {
                 Action::Local(local) => {
@@ -25,6 +26,7 @@ impl Saga {
                 }
             }
         }
+
         self.end(SagaState::Completed, now);
     }
 
@@ -38,6 +40,7 @@ impl Saga {
         effects: &mut Vec<Effect>,
     ) {
         self.state = SagaState::Compensating;
+
         self.attempts = 1;
         let steps = self.definition().steps;
         for (index, step) in steps.iter().enumerate().take(index).rev() {
@@ -65,6 +68,7 @@ impl Saga {
                 }
             }
         }
+
         self.end(SagaState::Compensated, now);
     }
 
@@ -77,12 +81,15 @@ impl Saga {
         let Some((_, step)) = self.running_step() else {
             return;
         };
+
         let Some(Action::Remote { command, .. }) = step.compensation else {
             return;
         };
+
         let delay = policy
             .compensation_retry
             .saturating_mul(2u32.saturating_pow(self.attempts.min(16)));
+
         self.attempts += 1;
         self.wake_at = Some(now.after(delay));
         effects.push(Effect::Send(self.command(command)));

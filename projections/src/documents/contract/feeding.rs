@@ -38,10 +38,12 @@ pub(crate) fn repeats_and_gaps_are_told(case: &mut Case) {
     assert_eq!(case.apply(&events[2]), Applied::Missing { from_version: 2 });
     case.commit();
     assert_eq!(case.apply(&events[2]), Applied::Missing { from_version: 2 });
+
     for event in &events[1..] {
         assert_eq!(case.apply(event), Applied::Taken);
         assert_eq!(case.apply(event), Applied::Duplicate);
     }
+
     case.commit();
     case.crash();
     assert_eq!(case.apply(&events[3]), Applied::Duplicate);
@@ -52,15 +54,18 @@ pub(crate) fn an_old_state_replaces_no_newer_one(case: &mut Case) {
     case.shop.create_customer(1, "Ada");
     case.shop.reserve(1, 10, 5);
     let events = life_of(case, 10);
+
     case.project();
     // A writer that has forgotten everything takes the first event again; the store does not.
     case.crash();
+
     let first = case
         .shop
         .log
         .history(events[0].source, events[0].entity, 1, 1);
     let first = case.runtime.block_on(first).unwrap().remove(0);
     assert_eq!(case.apply(&first), Applied::Taken);
+
     let source = domain::ShardId::of(
         Service::Customers,
         Uuid::from_u128(1),
@@ -78,23 +83,28 @@ pub(crate) fn an_order_of_an_unknown_customer_makes_no_customer(case: &mut Case)
     case.shop.advance(10, 1);
     case.project();
     assert!(case.customer(1).is_none());
+
     assert_eq!(
         (case.count(), case.names(CustomersQuery::default())),
         (0, vec![])
     );
+
     let query = CustomersQuery {
         order_state: Some(OrderState::Approved),
         ..CustomersQuery::default()
     };
     assert!(case.names(query).is_empty());
+
     let orders = case
         .reader()
         .customer_orders(super::customer_id(1), Default::default());
     assert!(case.runtime.block_on(orders).unwrap().value.is_none());
+
     assert_eq!(
         case.versions(&[(Service::Customers, 1), (Service::Orders, 10)]),
         [0, 2]
     );
+
     assert_eq!(case.order(10).unwrap().state, OrderState::Approved);
 }
 
@@ -115,9 +125,11 @@ pub(crate) fn a_late_event_does_not_bring_back_an_order_that_is_shown_no_longer(
     let numbers = orders_of_one_shard(105);
     case.shop.create_order(numbers[0], 1, 100);
     case.project();
+
     for number in &numbers[1..] {
         case.shop.create_order(*number, 1, 100);
     }
+
     case.project();
     case.assert_shows_the_shop();
     case.shop.advance(numbers[0], 1);
@@ -138,6 +150,7 @@ fn busy(case: &mut Case) {
         case.shop
             .create_order(number, customer, 100 + i64::try_from(number).unwrap());
         case.shop.reserve(customer, number, 1);
+
         for step in 0..number % 4 {
             case.shop
                 .advance(number, u8::try_from((number + step) % 3).unwrap());
@@ -150,10 +163,12 @@ pub(crate) fn whatever_the_order_of_the_topics_and_wherever_it_crashes_the_end_i
 ) {
     busy(case);
     let orders = case.waiting(&[Service::Orders]);
+
     let customers = case.waiting(&[Service::Customers]);
     // Orders run ahead, then customers do; batches are cut anywhere, and some are written without
     // their positions.
     let mut rest = (&orders[..], &customers[..]);
+
     let mut step = 0;
     while !rest.0.is_empty() || !rest.1.is_empty() {
         let (of_orders, of_customers) = if step % 2 == 0 { (60, 7) } else { (9, 40) };
@@ -184,6 +199,7 @@ pub(crate) fn whatever_the_order_of_the_topics_and_wherever_it_crashes_the_end_i
         );
         step += 1;
     }
+
     case.assert_shows_the_shop();
 }
 
@@ -191,6 +207,7 @@ pub(crate) fn a_batch_written_whose_positions_are_not_stored_is_written_again_wi
     case: &mut Case,
 ) {
     busy(case);
+
     for _ in 0..2 {
         case.take(&case.waiting(&Service::ALL));
         case.writer().commit(&Positions::new()).unwrap();
@@ -198,6 +215,7 @@ pub(crate) fn a_batch_written_whose_positions_are_not_stored_is_written_again_wi
         case.crash();
         assert!(case.positions.is_empty());
     }
+
     case.project();
     case.assert_shows_the_shop();
     case.crash();
@@ -208,6 +226,7 @@ pub(crate) fn an_unknown_event_advances_the_version_alone(case: &mut Case) {
     case.shop.create_customer(1, "Ada");
     let order = case.shop.create_order(10, 1, 100);
     case.project();
+
     for service in Service::ALL {
         let entity = Uuid::from_u128(if service == Service::Orders { 10 } else { 1 });
         let source = domain::ShardId::of(service, entity, crate::testing::SHARDS);
@@ -216,13 +235,17 @@ pub(crate) fn an_unknown_event_advances_the_version_alone(case: &mut Case) {
             (source, entity, 2, Payload::Unknown);
         assert_eq!(case.writer().apply(&event).unwrap(), Applied::Taken);
     }
+
     case.commit();
+
     assert_eq!(
         case.versions(&[(Service::Orders, 10), (Service::Customers, 1)]),
         [2, 2]
     );
+
     let shown = case.customer(1).unwrap();
     assert_eq!((shown.customer.version, shown.orders[0].version), (2, 2));
+
     assert_eq!(
         (shown.orders[0].state, case.order(10).unwrap().version),
         (OrderState::Pending, 2)
@@ -235,17 +258,21 @@ pub(crate) fn an_event_out_of_place_is_damage_and_changes_nothing(case: &mut Cas
     case.project();
     let mut again = decode(&created);
     again.version = 2;
+
     assert!(matches!(
         case.writer().apply(&again),
         Err(ViewError::Corrupt { .. })
     ));
+
     let mut foreign = again.clone();
     foreign.entity = Uuid::from_u128(11);
     (foreign.version, foreign.payload) = (1, Payload::Unknown);
+
     assert!(matches!(
         case.writer().apply(&foreign),
         Err(ViewError::Corrupt { .. })
     ));
+
     case.commit();
     case.assert_shows_the_shop();
     assert!(case.order(11).is_none());
@@ -256,6 +283,7 @@ pub(crate) fn whole_documents_replace_what_there_is_and_events_go_on_from_them(c
     case.shop.create_order(10, 1, 100);
     case.project();
     let order = order_document(&case.shop.orders[&Uuid::from_u128(10)]);
+
     let customer = crate::CustomerDocument::from(case.shop.customers[&Uuid::from_u128(1)].clone());
     // Over the same version, over a newer one, over what is committed and what is not, over
     // nothing.
@@ -301,6 +329,7 @@ pub(crate) fn whole_documents_replace_what_there_is_and_events_go_on_from_them(c
     // What was put and not committed is lost by a crash; events go on from what was put over
     // nothing.
     case.shop.create_order(20, 1, 100);
+
     let other = order_document(&case.shop.orders[&Uuid::from_u128(20)]);
     case.writer().put(&Document::Order(other.clone())).unwrap();
     case.crash();

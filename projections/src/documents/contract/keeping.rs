@@ -27,7 +27,9 @@ pub(crate) fn the_catalog_saved_last_is_read_back(case: &mut Case) {
         case.runtime.block_on(case.store.catalog()).unwrap(),
         Catalog::default()
     );
+
     drop(case.runtime.block_on(case.store.open(2)).unwrap());
+
     for catalog in [
         Catalog {
             live: None,
@@ -80,6 +82,7 @@ pub(crate) fn generations_are_apart_and_a_discarded_one_begins_empty(case: &mut 
     let reached = Positions::from([(order.source, 77)]);
     second.writer.commit(&reached).unwrap();
     second.writer.finish().unwrap();
+
     let seen = case
         .runtime
         .block_on(second.reader.count_customers())
@@ -87,14 +90,17 @@ pub(crate) fn generations_are_apart_and_a_discarded_one_begins_empty(case: &mut 
     assert_eq!((seen.value, seen.positions), (0, reached.clone()));
     assert_eq!((case.count(), case.order(10)), (1, None));
     assert!(case.writer().quarantined(10).unwrap().is_empty());
+
     assert_eq!(
         case.versions(&[(Service::Customers, 1), (Service::Orders, 10)]),
         [1, 0]
     );
+
     drop(second);
     let mut second = case.runtime.block_on(case.store.open(2)).unwrap();
     assert_eq!(second.writer.positions().unwrap(), reached);
     drop(second);
+
     for _ in 0..2 {
         case.runtime.block_on(case.store.discard(2)).unwrap();
         assert!(
@@ -104,19 +110,23 @@ pub(crate) fn generations_are_apart_and_a_discarded_one_begins_empty(case: &mut 
                 .is_none()
         );
     }
+
     let mut second = case.runtime.block_on(case.store.open(2)).unwrap();
     assert!(second.writer.positions().unwrap().is_empty());
     assert!(second.writer.quarantined(10).unwrap().is_empty());
+
     let asked = [
         (Service::Orders, order.entity),
         (Service::Customers, customer.entity),
     ];
+
     assert_eq!(
         case.runtime
             .block_on(second.versions.versions_of(&asked))
             .unwrap(),
         [0, 0]
     );
+
     case.assert_shows_the_customers();
 }
 
@@ -134,13 +144,16 @@ fn parked(number: u128, cause: &str) -> QuarantinedEntity {
 pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(case: &mut Case) {
     case.writer().quarantine(&parked(1, "first")).unwrap();
     case.crash();
+
     assert!(
         case.writer().quarantined(10).unwrap().is_empty(),
         "it was not committed"
     );
+
     for (number, cause) in [(1, "first"), (2, "other"), (1, "second")] {
         case.writer().quarantine(&parked(number, cause)).unwrap();
     }
+
     let customer = QuarantinedEntity {
         source: ShardId::new(Service::Customers, 0),
         ..parked(1, "a customer")
@@ -148,6 +161,7 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(case: &mut Case) {
     case.writer().quarantine(&customer).unwrap();
     case.commit();
     case.crash();
+
     let mut causes: Vec<_> = case
         .writer()
         .quarantined(10)
@@ -157,18 +171,23 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(case: &mut Case) {
         .collect();
     causes.sort();
     assert_eq!(causes, ["a customer", "other", "second"]);
+
     assert_eq!(case.writer().quarantined(1).unwrap().len(), 1);
     // Taken out and put in again before the commit: the last word counts.
     case.writer()
         .release(Service::Orders, Uuid::from_u128(2))
         .unwrap();
+
     case.writer().quarantine(&parked(2, "again")).unwrap();
+
     case.writer()
         .release(Service::Orders, Uuid::from_u128(1))
         .unwrap();
+
     case.writer()
         .release(Service::Customers, Uuid::from_u128(1))
         .unwrap();
+
     case.commit();
     case.crash();
     assert_eq!(case.writer().quarantined(10).unwrap(), [parked(2, "again")]);
@@ -183,12 +202,14 @@ pub(crate) fn an_audit_reads_every_document_of_a_range_once(case: &mut Case) {
     }
     // Of nobody the view knows.
     case.shop.create_order(7, 8, 700);
+
     case.project();
     let audit = case.runtime.block_on(case.store.audit(1)).unwrap().unwrap();
     case.shop.advance(2 * step + 1, 1);
     case.writer().quarantine(&parked(1, "bad")).unwrap();
     case.project();
     let id = |number: u128| Some(Uuid::from_u128(number * step));
+
     for (range, expected) in [
         (
             IdRange {
@@ -241,10 +262,12 @@ pub(crate) fn an_audit_reads_every_document_of_a_range_once(case: &mut Case) {
             assert_eq!(stored.document.unwrap().customer_id.0, stored.id);
         }
     }
+
     let range = IdRange {
         after: id(1),
         up_to: Some(Uuid::from_u128(3 * step + 1)),
     };
+
     let slice = case.runtime.block_on(audit.orders(range)).unwrap();
     let found: Vec<_> = slice
         .documents
@@ -252,14 +275,17 @@ pub(crate) fn an_audit_reads_every_document_of_a_range_once(case: &mut Case) {
         .map(|order| (order.stored.id.as_u128(), order.version))
         .collect();
     assert_eq!(found, [(step + 1, 1), (2 * step + 1, 2), (3 * step + 1, 1)]);
+
     assert_eq!(
         (slice.positions, slice.quarantined),
         (case.positions.clone(), vec![parked(1, "bad")])
     );
+
     for order in slice.documents {
         assert_eq!((order.hits, order.total_cents), (1, 700));
         assert_eq!(order.stored.document.unwrap().order_id.0, order.stored.id);
     }
+
     assert_eq!(
         case.runtime
             .block_on(audit.orders(IdRange::default()))

@@ -11,12 +11,15 @@ use crate::documents::{CustomerOrdersQuery, CustomersQuery};
 
 pub(crate) fn a_customer_shows_its_newest_orders_bounded_and_in_order(case: &mut Case) {
     case.shop.create_customer(1, "Ada");
+
     for number in 10..160 {
         case.shop.create_order(number, 1, 100);
         case.shop.advance(number, u8::try_from(number % 3).unwrap());
     }
+
     case.project();
     case.assert_shows_the_shop();
+
     let few = case
         .runtime
         .block_on(case.reader().customer(customer_id(1), 7))
@@ -34,11 +37,14 @@ pub(crate) fn customers_are_found_by_name_and_time(case: &mut Case) {
     ] {
         case.shop.create_customer(number, name);
     }
+
     case.project();
+
     let named = |name: &str| CustomersQuery {
         name: Some(name.to_owned()),
         ..CustomersQuery::default()
     };
+
     for (name, count) in [
         ("ada", 2),
         ("PARK ada", 1),
@@ -59,13 +65,16 @@ pub(crate) fn customers_are_found_by_name_and_time(case: &mut Case) {
     ] {
         assert_eq!(case.names(named(name)).len(), count, "{name:?}");
     }
+
     let newest = case.found(CustomersQuery::default());
     assert!(
         newest.is_sorted_by(
             |a, b| (a.creation_time, a.customer_id) > (b.creation_time, b.customer_id)
         )
     );
+
     let since = Some(newest[0].creation_time);
+
     assert!(
         case.names(CustomersQuery {
             since,
@@ -73,6 +82,7 @@ pub(crate) fn customers_are_found_by_name_and_time(case: &mut Case) {
         })
         .is_empty()
     );
+
     let before_all = newest
         .iter()
         .map(|customer| customer.creation_time.micros())
@@ -80,6 +90,7 @@ pub(crate) fn customers_are_found_by_name_and_time(case: &mut Case) {
         .unwrap()
         - 1;
     let since = Some(domain::Timestamp::from_micros(before_all));
+
     assert_eq!(
         case.names(CustomersQuery {
             since,
@@ -88,6 +99,7 @@ pub(crate) fn customers_are_found_by_name_and_time(case: &mut Case) {
         .len(),
         3
     );
+
     assert_eq!(case.count(), 3);
 }
 
@@ -103,29 +115,36 @@ pub(crate) fn customers_are_found_by_one_order_that_is_all_that_is_asked_for(cas
     for (number, name) in [(1, "Ada Park"), (2, "Zola"), (3, "Idle")] {
         case.shop.create_customer(number, name);
     }
+
     case.shop.create_order(10, 1, 5_000);
     case.shop.create_order(11, 1, 9_000);
     case.shop.advance(11, 0);
+
     case.shop.create_order(12, 2, 7_000);
     // Of nobody the view knows.
     case.shop.create_order(13, 4, 99_000);
+
     case.project();
     assert_eq!(case.names(with_order(Some(9_000), None)), ["Ada Park"]);
     assert_eq!(case.names(with_order(Some(7_000), None)).len(), 2);
     assert_eq!(case.names(with_order(Some(9_001), None)).len(), 0);
+
     assert_eq!(
         case.names(with_order(None, Some(OrderState::Rejected))),
         ["Ada Park"]
     );
+
     assert_eq!(
         case.names(with_order(None, Some(OrderState::Pending)))
             .len(),
         2
     );
+
     assert_eq!(
         case.names(with_order(Some(6_000), Some(OrderState::Pending))),
         ["Zola"]
     );
+
     assert_eq!(
         case.names(with_order(None, Some(OrderState::Shipped)))
             .len(),
@@ -137,12 +156,16 @@ pub(crate) fn customers_are_found_by_orders_that_they_show_no_longer(case: &mut 
     case.shop.create_customer(1, "Ada Park");
     // Orders of one shard, so that the first ones are the oldest.
     let numbers: Vec<u128> = orders_of_one_shard(130);
+
     case.shop.create_order(numbers[0], 1, 9_000);
     case.shop.advance(numbers[0], 0);
+
     for number in &numbers[1..] {
         case.shop.create_order(*number, 1, 100);
     }
+
     case.project();
+
     let shown = case.customer(1).unwrap().orders;
     assert!(
         shown.len() == 100
@@ -150,15 +173,19 @@ pub(crate) fn customers_are_found_by_orders_that_they_show_no_longer(case: &mut 
                 .iter()
                 .all(|order| order.order_id.0.as_u128() != numbers[0])
     );
+
     assert_eq!(case.names(with_order(Some(9_000), None)), ["Ada Park"]);
+
     assert_eq!(
         case.names(with_order(Some(9_000), Some(OrderState::Rejected))),
         ["Ada Park"]
     );
+
     assert!(
         case.names(with_order(Some(101), Some(OrderState::Pending)))
             .is_empty()
     );
+
     assert_eq!(
         case.versions(&[(Service::Orders, numbers[0]), (Service::Orders, 7)]),
         [2, 0]
@@ -175,24 +202,29 @@ pub(crate) fn customers_with_a_rare_or_a_common_order_are_found_among_many(case:
         case.shop.create_order(order, customer, cents);
         case.shop.advance(order, 0);
     }
+
     case.project();
     let rejected = Some(OrderState::Rejected);
     assert_eq!(found_by(case, with_order(None, rejected)), [7, 900]);
     assert_eq!(found_by(case, with_order(Some(801), rejected)), [900]);
     assert_eq!(found_by(case, with_order(Some(901), rejected)), [0; 0]);
+
     assert_eq!(
         found_by(case, with_order(None, Some(OrderState::Shipped))),
         [0; 0]
     );
+
     let one = CustomersQuery {
         limit: 1,
         ..with_order(None, rejected)
     };
+
     let page = case
         .runtime
         .block_on(case.reader().customers(one.clone()))
         .unwrap()
         .value;
+
     let next = case
         .runtime
         .block_on(case.reader().customers(CustomersQuery {
@@ -201,16 +233,19 @@ pub(crate) fn customers_with_a_rare_or_a_common_order_are_found_among_many(case:
         }))
         .unwrap()
         .value;
+
     let mut both = [
         page.items[0].customer_id.0.as_u128(),
         next.items[0].customer_id.0.as_u128(),
     ];
     both.sort_unstable();
     assert_eq!((both, next.next), ([7, 900], None));
+
     let pending = case.reader().customers(CustomersQuery {
         limit: 200,
         ..with_order(None, Some(OrderState::Pending))
     });
+
     let newest = case.runtime.block_on(pending).unwrap().value;
     assert_eq!((newest.items.len(), newest.next.is_some()), (200, true));
     // Many orders of one old customer.
@@ -218,6 +253,7 @@ pub(crate) fn customers_with_a_rare_or_a_common_order_are_found_among_many(case:
         case.shop.create_order(order, 3, 500);
         case.shop.advance(order, 0);
     }
+
     case.project();
     assert_eq!(found_by(case, with_order(None, rejected)), [3, 7, 900]);
 }
@@ -253,7 +289,9 @@ pub(crate) fn pages_of_customers_lose_and_repeat_nothing(case: &mut Case) {
         case.shop.create_customer(number, "Ada");
         case.shop.create_order(100 + number, number, 500);
     }
+
     case.project();
+
     for query in [
         CustomersQuery::default(),
         with_order(Some(500), None),
@@ -292,20 +330,25 @@ pub(crate) fn pages_of_orders_lose_and_repeat_nothing_while_orders_are_added_and
 ) {
     case.shop.create_customer(1, "Ada");
     case.shop.create_customer(2, "Idle");
+
     for number in 10..60 {
         case.shop.create_order(number, 1, 100);
         case.shop.advance(number, u8::try_from(number % 3).unwrap());
     }
+
     case.project();
+
     let page = |case: &Case, customer: u128, query: CustomerOrdersQuery| {
         case.runtime
             .block_on(case.reader().customer_orders(customer_id(customer), query))
             .unwrap()
             .value
     };
+
     let mut seen = HashMap::new();
     let mut places = Vec::new();
     let mut cursor = None;
+
     loop {
         let query = CustomerOrdersQuery {
             state: None,
@@ -324,8 +367,10 @@ pub(crate) fn pages_of_orders_lose_and_repeat_nothing_while_orders_are_added_and
         case.shop.advance(10 + places.len() as u128 % 50, 1);
         case.project();
     }
+
     assert_eq!((seen.len(), places.len()), (50, 50));
     assert!(places.is_sorted_by(|newer, older| newer > older));
+
     for state in OrderState::ALL {
         let query = CustomerOrdersQuery {
             state: Some(state),
@@ -342,6 +387,7 @@ pub(crate) fn pages_of_orders_lose_and_repeat_nothing_while_orders_are_added_and
         assert_eq!(found.len(), expected);
         assert!(found.iter().all(|order| order.state == state));
     }
+
     let all = CustomerOrdersQuery {
         limit: 5,
         ..CustomerOrdersQuery::default()
@@ -354,10 +400,12 @@ pub(crate) fn a_cursor_of_another_list_is_refused(case: &mut Case) {
     case.shop.create_customer(1, "Ada");
     case.shop.create_customer(2, "Bo");
     case.project();
+
     let query = CustomersQuery {
         limit: 1,
         ..CustomersQuery::default()
     };
+
     let cursor = case
         .runtime
         .block_on(case.reader().customers(query))
@@ -365,6 +413,7 @@ pub(crate) fn a_cursor_of_another_list_is_refused(case: &mut Case) {
         .value
         .next;
     assert!(cursor.is_some());
+
     for cursor in [cursor, Some("AAAA".to_owned())] {
         let query = CustomerOrdersQuery {
             limit: 5,
@@ -394,6 +443,7 @@ pub(crate) fn what_is_not_there_is_none_and_its_version_zero(case: &mut Case) {
     case.shop.create_customer(1, "Ada");
     case.project();
     assert!(case.customer(2).is_none());
+
     let asked = [
         (Service::Customers, 2),
         (Service::Customers, 1),
@@ -412,8 +462,10 @@ pub(crate) fn an_answer_asks_for_no_less_than_it_shows(case: &mut Case) {
             .positions
             .is_empty()
     );
+
     case.shop.create_customer(1, "Ada Park");
     case.shop.create_order(10, 1, 500);
+
     case.project();
     let (reader, runtime) = (case.reader(), &case.runtime);
     let positions = [
@@ -438,9 +490,11 @@ pub(crate) fn an_answer_asks_for_no_less_than_it_shows(case: &mut Case) {
             .unwrap()
             .positions,
     ];
+
     for positions in positions {
         assert_eq!(positions, case.positions);
     }
+
     let expected = case.positions.clone();
     assert_eq!(case.writer().positions().unwrap(), expected);
 }

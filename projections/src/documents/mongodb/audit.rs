@@ -38,14 +38,18 @@ impl MongoDocumentAudit {
         if let Some(after) = range.after {
             ids.insert("$gt", after.to_string());
         }
+
         if let Some(up_to) = range.up_to {
             ids.insert("$lte", up_to.to_string());
         }
+
         if !ids.is_empty() {
             filter.insert("_id", ids);
         }
+
         let (database, generation) = (self.connection.database.clone(), self.names.generation);
         let collection = database.collection::<RawDocumentBuf>(collection);
+
         let reading = async move {
             let positions = positions::committed(&database, generation).await?;
             let found = collection
@@ -74,6 +78,7 @@ impl ViewAudit for MongoDocumentAudit {
         async move {
             let reading = self.read(&self.names.customers, queries::is_customer(), range);
             let (positions, found, quarantined) = reading.await?;
+
             let customer = |raw: RawDocumentBuf| {
                 let document =
                     read_back::<StoredCustomer>(&raw).and_then(CustomerDocument::try_from);
@@ -82,10 +87,12 @@ impl ViewAudit for MongoDocumentAudit {
                     document,
                 })
             };
+
             let documents = found
                 .into_iter()
                 .map(customer)
                 .collect::<Result<_, ViewError>>()?;
+
             Ok(Slice {
                 documents,
                 positions,
@@ -100,10 +107,12 @@ impl ViewAudit for MongoDocumentAudit {
             let (positions, found, quarantined) = self
                 .read(&self.names.orders, Document::new(), range)
                 .await?;
+
             let documents = found
                 .into_iter()
                 .map(|raw| indexed(&raw))
                 .collect::<Result<_, _>>()?;
+
             Ok(Slice {
                 documents,
                 positions,
@@ -117,15 +126,19 @@ impl ViewAudit for MongoDocumentAudit {
 /// The id is the collection's key, so an order is there once.
 fn indexed(raw: &RawDocumentBuf) -> Result<Indexed, ViewError> {
     let id = id_of(raw.get_str("_id").map_err(corrupt)?)?;
+
     let version = raw
         .get_i64("version")
         .ok()
         .and_then(|version| u64::try_from(version).ok())
         .unwrap_or(0);
+
     let total = raw
         .get_document("orderTotal")
         .and_then(|total| total.get_i64("cents"));
+
     let document = read_back::<StoredOrder>(raw).and_then(OrderDocument::try_from);
+
     Ok(Indexed {
         hits: 1,
         version,

@@ -87,7 +87,9 @@ impl<'a> Writes<'a> {
                 run_all(self.database, collection, kind, statements, Until::Durable).await?;
             return Ok(refused);
         }
+
         self.told_by(primaries)?;
+
         Ok(refused)
     }
 
@@ -109,6 +111,7 @@ impl<'a> Writes<'a> {
             inserts,
             Until::Durable,
         );
+
         let updating = run_all(
             self.database,
             collection,
@@ -118,6 +121,7 @@ impl<'a> Writes<'a> {
         );
         let ((one, not_inserted), (other, not_updated)) = try_join(inserting, updating).await?;
         self.told_by(one.into_iter().chain(other))?;
+
         Ok((not_inserted, not_updated))
     }
 
@@ -159,7 +163,9 @@ fn pieces_of(statements: &[RawDocumentBuf]) -> Vec<(usize, &[RawDocumentBuf])> {
         .len()
         .div_ceil(CONCURRENCY)
         .clamp(100, MAX_STATEMENTS);
+
     let mut pieces = Vec::new();
+
     let mut rest = statements;
     while !rest.is_empty() {
         let mut bytes = 0;
@@ -171,6 +177,7 @@ fn pieces_of(statements: &[RawDocumentBuf]) -> Vec<(usize, &[RawDocumentBuf])> {
         pieces.push((statements.len() - rest.len(), piece));
         rest = others;
     }
+
     pieces
 }
 
@@ -183,31 +190,38 @@ async fn run(
     until: Until,
 ) -> Result<(Option<ObjectId>, Vec<Refused>), ViewError> {
     let (name, field) = kind.names();
+
     let mut all = RawArrayBuf::new();
     for statement in statements {
         all.push(statement);
     }
+
     let mut command = RawDocumentBuf::new();
     command.append(name, collection);
     command.append(field, all);
     command.append(cstr!("ordered"), false);
+
     let concern = match until {
         Until::Written => rawdoc! {"w": 1},
         Until::Durable => rawdoc! {"w": "majority"},
     };
     command.append(cstr!("writeConcern"), concern);
+
     let answer = database.run_raw_command(command).await.map_err(failed)?;
     if let Ok(error) = answer.get_document("writeConcernError") {
         return Err(unavailable(format!("the write is not durable: {error}")));
     }
+
     let primary = answer.get_object_id("electionId").ok();
     let Ok(errors) = answer.get_array("writeErrors") else {
         return Ok((primary, Vec::new()));
     };
+
     let refused: Result<_, _> = errors
         .iter()
         .map(|error| refused(first, error.as_document()))
         .collect();
+
     Ok((primary, refused?))
 }
 
@@ -233,6 +247,7 @@ mod tests {
     fn pieces_lose_nothing_and_stay_within_their_bounds() {
         let small = vec![rawdoc! {"a": 1}; 2_345];
         let large = vec![rawdoc! {"a": "x".repeat(3 * 1024 * 1024)}; 5];
+
         let oversized = vec![rawdoc! {"a": "x".repeat(9 * 1024 * 1024)}; 2];
         for (statements, count) in [(&small, 3), (&large, 3), (&oversized, 2), (&Vec::new(), 0)] {
             let pieces = pieces_of(statements);

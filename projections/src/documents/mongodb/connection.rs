@@ -37,34 +37,42 @@ impl Connection {
         runtime: Handle,
     ) -> Result<Self, InvalidUrl> {
         let url = url.to_owned();
+
         let parsing = runtime.spawn(async move { ClientOptions::parse(url).await });
         let parsed = parsing
             .await
             .map_err(|error| InvalidUrl(error.to_string()))?;
+
         let mut options = parsed.map_err(|error| InvalidUrl(error.to_string()))?;
         options.server_selection_timeout = Some(
             options
                 .server_selection_timeout
                 .unwrap_or(SELECTION_TIMEOUT),
         );
+
         options.connect_timeout = Some(options.connect_timeout.unwrap_or(SELECTION_TIMEOUT));
+
         options
             .app_name
             .get_or_insert_with(|| "counterfoil".to_owned());
+
         let name = options
             .default_database
             .clone()
             .unwrap_or_else(|| namespace.to_owned());
         // The client starts watching its servers on the runtime that it is made on.
         let _inside = runtime.enter();
+
         let client =
             Client::with_options(options).map_err(|error| InvalidUrl(error.to_string()))?;
+
         let options = DatabaseOptions::builder()
             .read_concern(ReadConcern::majority())
             .write_concern(WriteConcern::majority())
             .selection_criteria(SelectionCriteria::ReadPreference(ReadPreference::Primary))
             .build();
         let database = client.database_with_options(&name, options);
+
         Ok(Connection { database, runtime })
     }
 

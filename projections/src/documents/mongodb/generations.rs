@@ -99,6 +99,7 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
             let writer = MongoDocumentWriter::new(self.connection.clone(), names.clone());
             let reader = Arc::new(MongoDocumentReader::new(self.connection.clone(), names));
             let versions = Arc::clone(&reader);
+
             Ok(Opened::<dyn DocumentReader> {
                 writer: Box::new(writer),
                 reader,
@@ -115,6 +116,7 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
         let names = Names::of(generation);
         async move {
             let wanted = names.orders.clone();
+
             let listing = self.keep(|database| async move {
                 database
                     .list_collection_names()
@@ -122,13 +124,16 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
                     .await
                     .map_err(failed)
             });
+
             if listing.await?.is_empty() {
                 return Ok(None);
             }
+
             let audit: Box<dyn ViewAudit> = Box::new(MongoDocumentAudit {
                 connection: self.connection.clone(),
                 names,
             });
+
             Ok(Some(audit))
         }
         .boxed()
@@ -141,6 +146,7 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
             // interrupted, is written over when it is opened again.
             positions::forget(&database, generation).await?;
             quarantine::forget(&database, generation).await?;
+
             for collection in [&names.customers, &names.orders] {
                 database
                     .collection::<Document>(collection)
@@ -148,6 +154,7 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
                     .await
                     .map_err(failed)?;
             }
+
             Ok(())
         })
     }

@@ -22,26 +22,31 @@ pub(super) const ORDERS_IN_STATE: &str = "in_state";
 /// Makes the indexes, and with them the collections, that are not there.
 pub(super) async fn create(database: &Database, names: &Names) -> Result<(), ViewError> {
     let customers = database.collection::<Document>(&names.customers);
+
     let newest = doc! {"createdAt": -1, "_id": -1, "nameFolded": 1, "largestOrder": 1};
     customers
         .create_index(index(NEWEST_CUSTOMERS, newest))
         .await
         .map_err(failed)?;
+
     let orders = database.collection::<Document>(&names.orders);
     let newest = doc! {"customerId": 1, "state": 1, "createdAt": -1, "_id": -1};
     let largest = doc! {"customerId": 1, "state": 1, "orderTotal.cents": -1};
     let in_state = doc! {"state": 1, "orderTotal.cents": -1, "customerId": 1};
+
     let all = [
         index(NEWEST_ORDERS, newest),
         index(LARGEST_ORDERS, largest),
         index(ORDERS_IN_STATE, in_state),
     ];
     orders.create_indexes(all).await.map_err(failed)?;
+
     let quarantine = database.collection::<Document>(quarantine::COLLECTION);
     quarantine
         .create_index(index("generation", doc! {"generation": 1}))
         .await
         .map_err(failed)?;
+
     Ok(())
 }
 

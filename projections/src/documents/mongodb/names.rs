@@ -25,10 +25,12 @@ pub(super) async fn point_to(database: &Database, live: Option<u32>) -> Result<(
         }
         return Ok(());
     };
+
     let newest = Document::try_from(keep_newest()?).map_err(corrupt)?;
     let ours = doc! {"$unset": ["nameFolded", "largestOrder"]};
     let shown = vec![doc! {"$match": queries::is_customer()}, newest, ours];
     point(database, CUSTOMERS, &live.customers, shown).await?;
+
     point(database, ORDERS, &live.orders, Vec::new()).await
 }
 

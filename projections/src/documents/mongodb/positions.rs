@@ -106,7 +106,9 @@ async fn raise(
     if fields.iter().all(|(_, positions)| positions.is_empty()) {
         return Ok(());
     }
+
     let mut numbers = RawDocumentBuf::new();
+
     for (field, positions) in fields {
         for (shard, sequence) in *positions {
             let name = format!("{field}.{}.{}", shard.service, shard.number);
@@ -116,11 +118,13 @@ async fn raise(
             );
         }
     }
+
     let raise =
         rawdoc! {"q": {"_id": i64::from(generation)}, "u": {"$max": numbers}, "upsert": true};
     let refused = writes
         .write(COLLECTION, Kind::Update, &[raise], Until::Written)
         .await?;
+
     refused
         .into_iter()
         .next()

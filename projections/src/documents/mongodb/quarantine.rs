@@ -24,16 +24,19 @@ pub(super) async fn list(
     limit: Option<usize>,
 ) -> Result<Vec<QuarantinedEntity>, ViewError> {
     let collection = database.collection::<Document>(COLLECTION);
+
     let mut find = collection.find(doc! {"generation": i64::from(generation)});
     if let Some(limit) = limit {
         find = find.limit(i64::try_from(limit).unwrap_or(i64::MAX));
     }
+
     let found: Vec<Document> = find
         .await
         .map_err(failed)?
         .try_collect()
         .await
         .map_err(failed)?;
+
     let entity = |stored: Document| {
         let detail = stored.get_document("detail").map_err(corrupt)?;
         deserialize_from_document(detail.clone()).map_err(corrupt)
@@ -47,6 +50,7 @@ pub(super) async fn save(
     changes: &Changes,
 ) -> Result<(), ViewError> {
     let collection = database.collection::<Document>(COLLECTION);
+
     for ((service, entity), change) in changes {
         let id = format!("{generation}/{service}/{entity}");
         match change {
@@ -68,6 +72,7 @@ pub(super) async fn save(
             }
         }
     }
+
     Ok(())
 }
 

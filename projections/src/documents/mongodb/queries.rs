@@ -54,24 +54,29 @@ fn go_on(filter: &mut Document, times: &mut Document, after: Option<Place>) {
 /// The customers a query asks for, one beyond its limit, as far as they themselves tell.
 pub(super) fn customers(query: &CustomersQuery, after: Option<Place>) -> Find {
     let mut filter = Document::new();
+
     let mut times = match query.since {
         Some(since) => doc! {"$gt": since.micros()},
         None => doc! {"$gte": i64::MIN},
     };
     go_on(&mut filter, &mut times, after);
+
     filter.insert("createdAt", times);
     let words = query.name.as_deref().unwrap_or_default().split_whitespace();
     let words: Vec<Document> = words
         .map(|word| doc! {"nameFolded": {"$regex": literal(&fold_case(word))}})
         .collect();
+
     if !words.is_empty() {
         filter.insert("$and", words);
     }
+
     if let Some(total) = query.min_order_total {
         // An order's total never changes, so the largest one only grows; the orders themselves are
         // asked after it.
         filter.insert("largestOrder", doc! {"$gte": total.cents()});
     }
+
     Find {
         filter,
         sort: newest_first(),
@@ -145,10 +150,12 @@ pub(super) fn customers_with_order(
         limit,
         ..
     } = customers(query, after);
+
     let mut order = doc! {"state": {"$in": states(query.order_state)}};
     if let Some(total) = query.min_order_total {
         order.insert("orderTotal.cents", doc! {"$gte": total.cents()});
     }
+
     let matching = doc! {
         "from": &names.orders,
         "localField": "_id",
@@ -156,8 +163,10 @@ pub(super) fn customers_with_order(
         "pipeline": [{"$match": order}, {"$limit": 1}, {"$project": {"_id": 1}}],
         "as": "matching",
     };
+
     let mut stages = vec![doc! {"$match": filter}, doc! {"$sort": sort}];
     stages.extend(candidates.map(|most| doc! {"$limit": most}));
+
     stages.extend([
         doc! {"$project": projection},
         doc! {"$lookup": matching},
@@ -165,6 +174,7 @@ pub(super) fn customers_with_order(
         doc! {"$limit": limit},
         doc! {"$project": {"matching": 0}},
     ]);
+
     stages
 }
 
@@ -179,6 +189,7 @@ pub(super) fn orders_of(
     let mut times = doc! {"$gte": i64::MIN};
     go_on(&mut filter, &mut times, after);
     filter.insert("createdAt", times);
+
     Find {
         filter,
         sort: newest_first(),

@@ -73,19 +73,23 @@ impl DocumentReader for MongoDocumentReader {
         self.see(async move {
             let mut filter = queries::is_customer();
             filter.insert("_id", id.to_string());
+
             let found = customers
                 .find_one(filter)
                 .hint(Hint::Name("_id_".to_owned()))
                 .max_time(READ_BOUND);
+
             let Some(mut stored) = found.await.map_err(failed)? else {
                 return Ok(None);
             };
+
             let embedded = std::mem::take(&mut stored.orders).into_values();
             let mut shown = embedded
                 .map(CustomerOrder::try_from)
                 .collect::<Result<Vec<_>, _>>()?;
             shown.sort_by_key(|order| std::cmp::Reverse((order.creation_time, order.order_id)));
             shown.truncate(usize::from(orders).min(SHOWN));
+
             Ok(Some(CustomerWithOrders {
                 customer: stored.try_into()?,
                 orders: shown,
@@ -134,6 +138,7 @@ impl DocumentReader for MongoDocumentReader {
     ) -> BoxFuture<'_, Result<Seen<Option<Page<CustomerOrder>>>, ViewError>> {
         let customers = self.customer_collection::<Document>();
         let orders = self.order_collection::<StoredPart>();
+
         async move {
             let after = place_of(query.cursor.as_deref(), List::CustomerOrders)?;
             self.see(async move {
@@ -205,12 +210,14 @@ impl VersionReader for MongoDocumentReader {
                     .collect()
             };
             let (customers, orders) = (ids(Service::Customers), ids(Service::Orders));
+
             let (database, names) = (self.connection.database.clone(), self.names.clone());
             let reading = async move {
                 let customers = versions(&database, &names.customers, customers);
                 try_join(customers, versions(&database, &names.orders, orders)).await
             };
             let (customers, orders) = self.connection.run(READ_BOUND, reading).await?;
+
             let version = |(service, id): &(Service, Uuid)| {
                 let known = match service {
                     Service::Customers => &customers,
@@ -218,6 +225,7 @@ impl VersionReader for MongoDocumentReader {
                 };
                 known.get(id).copied().unwrap_or(0)
             };
+
             Ok(entities.iter().map(version).collect())
         }
         .boxed()
@@ -232,17 +240,20 @@ async fn versions(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
+
     let collection = database.collection::<Version>(collection);
     let found = collection
         .find(doc! {"_id": {"$in": ids}})
         .projection(doc! {"version": 1})
         .max_time(READ_BOUND);
+
     let found: Vec<Version> = found
         .await
         .map_err(failed)?
         .try_collect()
         .await
         .map_err(failed)?;
+
     found
         .into_iter()
         .map(|found| Ok((id_of(&found.id)?, version_of(found.version)?)))
@@ -260,7 +271,9 @@ async fn find<T: DeserializeOwned + Send + Sync>(
         hint,
         limit,
     } = find;
+
     let hint = Hint::Name(hint.to_owned());
+
     let found = collection
         .find(filter)
         .sort(sort)
@@ -268,6 +281,7 @@ async fn find<T: DeserializeOwned + Send + Sync>(
         .hint(hint)
         .limit(limit)
         .max_time(READ_BOUND);
+
     found
         .await
         .map_err(failed)?
@@ -282,11 +296,13 @@ async fn aggregate<T: DeserializeOwned + Send + Sync>(
     hint: &str,
 ) -> Result<Vec<T>, ViewError> {
     let hint = Hint::Name(hint.to_owned());
+
     let found = collection
         .aggregate(pipeline)
         .hint(hint)
         .max_time(READ_BOUND)
         .with_type::<T>();
+
     found
         .await
         .map_err(failed)?
@@ -306,6 +322,7 @@ async fn customers_of(
     if query.min_order_total.is_none() && query.order_state.is_none() {
         return find(&customers, queries::customers(query, after)).await;
     }
+
     let walk = |candidates| {
         let pipeline = queries::customers_with_order(names, query, after, candidates);
         aggregate(&customers, pipeline, NEWEST_CUSTOMERS)
@@ -315,10 +332,12 @@ async fn customers_of(
     if query.order_state.is_none() {
         return walk(None).await;
     }
+
     let found = walk(Some(queries::FEW)).await?;
     if found.len() > usize::from(query.limit) || !are_many(database, names, query, after).await? {
         return Ok(found);
     }
+
     match few_in_state(database, names, query).await? {
         Some(few) => find(&customers, queries::customers_among(query, after, few)).await,
         None => walk(None).await,
@@ -338,12 +357,14 @@ async fn are_many(
     after: Option<Place>,
 ) -> Result<bool, ViewError> {
     let customers = database.collection::<Count>(&names.customers);
+
     let counted = aggregate(
         &customers,
         queries::candidates(query, after),
         NEWEST_CUSTOMERS,
     )
     .await?;
+
     Ok(counted
         .first()
         .is_some_and(|Count { count }| *count > queries::FEW))
@@ -388,6 +409,7 @@ fn page_of<R, T: TryFrom<R, Error = ViewError>>(
     let limit = usize::from(limit);
     let more = stored.len() > limit;
     stored.truncate(limit);
+
     let last = stored.last().filter(|_| more).map(place);
     let next = last.map(|(created_at, id)| {
         Ok::<_, ViewError>(
@@ -399,9 +421,11 @@ fn page_of<R, T: TryFrom<R, Error = ViewError>>(
         )
     });
     let next = next.transpose()?;
+
     let items = stored
         .into_iter()
         .map(T::try_from)
         .collect::<Result<_, _>>()?;
+
     Ok(Page { items, next })
 }

@@ -33,6 +33,7 @@ fn runtime() -> Runtime {
 fn documents() -> [Whole; 2] {
     let (customer_id, total) = (CustomerId(Uuid::from_u128(1)), Money::from_cents(1_234));
     let time = Timestamp::from_micros(1_700_000_000_123_456);
+
     let customer = CustomerDocument {
         customer_id,
         name: "Ada Park".to_owned(),
@@ -41,6 +42,7 @@ fn documents() -> [Whole; 2] {
         creation_time: time,
         version: 2,
     };
+
     let order = OrderDocument {
         order_id: OrderId(Uuid::from_u128(10)),
         customer_id,
@@ -93,10 +95,12 @@ fn mongodb_every_query_walks_an_index_and_sorts_nothing() {
     let runtime = runtime();
     let database = TestDatabase::new(runtime.handle());
     let names = Names::of(1);
+
     let mut opened = runtime.block_on(database.store().open(1)).unwrap();
     for document in documents() {
         opened.writer.put(&document).unwrap();
     }
+
     opened
         .writer
         .commit(&store::Positions::from([(
@@ -104,6 +108,7 @@ fn mongodb_every_query_walks_an_index_and_sorts_nothing() {
             1,
         )]))
         .unwrap();
+
     runtime.block_on(async {
         let after = Some(Place {
             created_at: i64::MAX,
@@ -242,6 +247,7 @@ fn mongodb_people_find_the_answering_generation_by_its_name() {
     let runtime = runtime();
     let database = TestDatabase::new(runtime.handle());
     let store = database.store();
+
     let shown = |collection: &str| -> Vec<Document> {
         let collection = database
             .connection
@@ -257,12 +263,16 @@ fn mongodb_people_find_the_answering_generation_by_its_name() {
                 .unwrap()
         })
     };
+
     let mut opened = runtime.block_on(store.open(1)).unwrap();
     runtime.block_on(store.open(2)).unwrap();
+
     for document in documents() {
         opened.writer.put(&document).unwrap();
     }
+
     opened.writer.commit(&store::Positions::new()).unwrap();
+
     for (live, count) in [(Some(1), 1), (Some(2), 0), (Some(1), 1), (None, 0)] {
         runtime
             .block_on(store.save(&Catalog {
@@ -276,17 +286,20 @@ fn mongodb_people_find_the_answering_generation_by_its_name() {
             "{live:?}"
         );
     }
+
     runtime
         .block_on(store.save(&Catalog {
             live: Some(1),
             ..Catalog::default()
         }))
         .unwrap();
+
     let customer = shown("customers").remove(0);
     assert_eq!(
         customer.get_str("_id").unwrap(),
         Uuid::from_u128(1).to_string()
     );
+
     assert_eq!(
         customer
             .get_document("creditLimit")
@@ -295,6 +308,7 @@ fn mongodb_people_find_the_answering_generation_by_its_name() {
             .unwrap(),
         "50.00"
     );
+
     assert_eq!(
         customer
             .get_document("availableCredit")
@@ -303,7 +317,9 @@ fn mongodb_people_find_the_answering_generation_by_its_name() {
             .unwrap(),
         "37.66"
     );
+
     let order = Uuid::from_u128(10).to_string();
+
     let embedded = customer
         .get_document("orders")
         .unwrap()
@@ -311,6 +327,7 @@ fn mongodb_people_find_the_answering_generation_by_its_name() {
         .unwrap();
     assert_eq!(embedded.get_str("orderId").unwrap(), order);
     assert_eq!(embedded.get_str("state").unwrap(), "APPROVED");
+
     assert_eq!(
         embedded
             .get_document("orderTotal")
@@ -326,6 +343,7 @@ fn a_server_that_is_not_there_is_told_and_not_waited_for() {
     let runtime = runtime();
     // Nothing listens on this port, and the URL is read all the same.
     let url = "mongodb://127.0.0.1:1/shop?serverSelectionTimeoutMS=100";
+
     let store = runtime
         .block_on(MongoDocumentStore::new(
             url,
@@ -333,9 +351,11 @@ fn a_server_that_is_not_there_is_told_and_not_waited_for() {
             runtime.handle().clone(),
         ))
         .unwrap();
+
     let begun = Instant::now();
     let error = runtime.block_on(store.open(1)).err().unwrap();
     assert!(matches!(error, ViewError::Unavailable { .. }), "{error}");
+
     let connection = runtime
         .block_on(connection::Connection::new(
             url,
@@ -346,18 +366,21 @@ fn a_server_that_is_not_there_is_told_and_not_waited_for() {
     assert_eq!(connection.database.name(), "shop");
     let reader = reader::MongoDocumentReader::new(connection, Names::of(1));
     let asked = [(Service::Orders, Uuid::nil())];
+
     assert!(
         runtime
             .block_on(reader.versions_of(&asked))
             .unwrap_err()
             .is_transient()
     );
+
     assert!(
         runtime
             .block_on(reader.count_customers())
             .unwrap_err()
             .is_transient()
     );
+
     assert!(begun.elapsed() < READ_BOUND);
 }
 
@@ -366,10 +389,12 @@ fn a_server_that_is_not_there_is_told_and_not_waited_for() {
 fn a_server_that_hangs_is_given_up() {
     let runtime = runtime();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+
     let url = format!(
         "mongodb://{}/?serverSelectionTimeoutMS=100000",
         listener.local_addr().unwrap()
     );
+
     let connection = runtime
         .block_on(connection::Connection::new(
             &url,
@@ -378,6 +403,7 @@ fn a_server_that_hangs_is_given_up() {
         ))
         .unwrap();
     let database = connection.database.clone();
+
     let bound = std::time::Duration::from_millis(100);
     let asking = connection.run(
         bound,
@@ -410,6 +436,7 @@ fn mongodb_a_commit_that_ends_after_any_step_is_repeated_without_a_trace() {
     let runtime = runtime();
     let database = TestDatabase::new(runtime.handle());
     let mut shop = Shop::new();
+
     let batches = [
         [
             shop.create_customer(1, "Ada"),
@@ -420,10 +447,12 @@ fn mongodb_a_commit_that_ends_after_any_step_is_repeated_without_a_trace() {
             shop.reserve(1, 10, 500).unwrap(),
         ],
     ];
+
     let names = Names::of(1);
     let reader = reader::MongoDocumentReader::new(database.connection.clone(), names.clone());
     let (order, customer) = (Uuid::from_u128(10), CustomerId(Uuid::from_u128(1)));
     let (mut before, mut positions) = (store::Positions::new(), store::Positions::new());
+
     for (batch, version) in batches.iter().zip(1..) {
         for message in batch {
             positions.insert(message.source, message.sequence);
@@ -494,17 +523,21 @@ fn mongodb_a_customers_document_shows_its_newest_orders_and_holds_few_more() {
     let database = TestDatabase::new(runtime.handle());
     let store = database.store();
     let mut opened = runtime.block_on(store.open(1)).unwrap();
+
     runtime
         .block_on(store.save(&Catalog {
             live: Some(1),
             ..Catalog::default()
         }))
         .unwrap();
+
     let [customer, order] = documents();
     let Whole::Order(order) = order else {
         panic!("the second one is an order")
     };
+
     opened.writer.put(&customer).unwrap();
+
     let mut put = |numbers: std::ops::Range<u128>| {
         for number in numbers {
             let creation_time = Timestamp::from_micros(i64::try_from(number).unwrap());
@@ -518,6 +551,7 @@ fn mongodb_a_customers_document_shows_its_newest_orders_and_holds_few_more() {
         opened.writer.commit(&store::Positions::new()).unwrap();
         runtime.block_on(orders_in(&database, &Names::of(1).customers))
     };
+
     let shown = || {
         let seen = runtime
             .block_on(opened.reader.customer(order.customer_id, 100))
@@ -535,26 +569,32 @@ fn mongodb_a_customers_document_shows_its_newest_orders_and_holds_few_more() {
         to_people.reverse();
         to_people
     };
+
     let ids = |numbers: std::ops::Range<u128>| -> Vec<_> {
         numbers
             .map(|number| Uuid::from_u128(number).to_string())
             .collect()
     };
+
     assert_eq!(put(10..100), ids(10..100));
     // There is no room yet for so many, so they are counted: the document has its hundred after
     // that.
     assert_eq!(put(100..130), ids(30..130));
+
     assert_eq!(put(130..140), ids(30..140));
     // Late ones, which were in the document before, are in it again, and not shown.
     assert_eq!(put(20..25), [ids(20..25), ids(30..140)].concat());
+
     assert_eq!(shown(), ids(40..140));
     // Now it is full.
     assert_eq!(put(140..155), ids(55..155));
+
     for number in 155..400 {
         let stored = put(number..number + 1);
         assert!(stored.ends_with(&ids(number - 99..number + 1)), "{number}");
         assert!(stored.len() <= SHOWN + SPARE, "{number}: {}", stored.len());
     }
+
     assert_eq!(shown(), ids(300..400));
     assert_eq!(put(400..700), ids(600..700));
 }
@@ -565,6 +605,7 @@ async fn orders_in(database: &TestDatabase, collection: &str) -> Vec<String> {
         .connection
         .database
         .collection::<Document>(collection);
+
     let stored = customers.find_one(doc! {}).await.unwrap().unwrap();
     let mut orders: Vec<_> = stored
         .get_document("orders")
@@ -573,5 +614,6 @@ async fn orders_in(database: &TestDatabase, collection: &str) -> Vec<String> {
         .cloned()
         .collect();
     orders.sort();
+
     orders
 }

@@ -29,6 +29,7 @@ impl OrderWrites {
 
 pub(super) fn orders(orders: &Fold<OrderState>) -> Result<OrderWrites, ViewError> {
     let mut writes = OrderWrites::default();
+
     for Change {
         state: OrderState { order, details },
         replaces,
@@ -49,6 +50,7 @@ pub(super) fn orders(orders: &Fold<OrderState>) -> Result<OrderWrites, ViewError
             None => writes.updates.push(order_changes(order)?),
         }
     }
+
     Ok(writes)
 }
 
@@ -88,10 +90,12 @@ pub(super) fn customers(
     room: &mut Room,
 ) -> Result<Vec<RawDocumentBuf>, ViewError> {
     let mut updates: BTreeMap<CustomerId, CustomerUpdate<'_>> = BTreeMap::new();
+
     for change in customers.changed() {
         let id = change.state.customer.id;
         updates.entry(id).or_default().customer = Some(change);
     }
+
     for Change {
         state: OrderState { order, .. },
         replaces,
@@ -103,6 +107,7 @@ pub(super) fn customers(
             .orders
             .push((order, replaces));
     }
+
     updates
         .into_iter()
         .map(|(id, update)| update.statement(id, room))
@@ -116,15 +121,19 @@ impl CustomerUpdate<'_> {
         if let Some(change) = &self.customer {
             set_customer(&mut fields, change)?;
         }
+
         let has_orders = !self.orders.is_empty();
         if has_orders {
             self.embed(&mut fields)?;
         }
+
         let mut stages = RawArrayBuf::new();
         stages.push(rawdoc! {"$set": fields});
+
         if has_orders && !room.take(id, self.orders.len()) {
             stages.push(keep_newest()?);
         }
+
         Ok(rawdoc! {"q": {"_id": id.to_string()}, "u": stages, "upsert": true})
     }
 
@@ -136,6 +145,7 @@ impl CustomerUpdate<'_> {
             .map(|(order, _)| order.total.cents())
             .max()
             .unwrap_or_default();
+
         fields.append(
             cstr!("largestOrder"),
             rawdoc! {"$max": ["$largestOrder", largest]},
@@ -143,7 +153,9 @@ impl CustomerUpdate<'_> {
         // With so many newer ones in this commit alone, the others are not among the newest.
         self.orders
             .sort_by_key(|(order, _)| std::cmp::Reverse((order.created_at, order.id)));
+
         self.orders.truncate(SHOWN);
+
         for (order, replaces) in &self.orders {
             let part = raw(&StoredPart::new(order)?)?;
             let (field, version) = (
@@ -159,6 +171,7 @@ impl CustomerUpdate<'_> {
             );
             fields.append(CString::try_from(field).map_err(corrupt)?, value);
         }
+
         Ok(())
     }
 }
@@ -169,16 +182,19 @@ fn set_customer(
 ) -> Result<(), ViewError> {
     let CustomerState { customer, is_new } = change.state;
     let version = stored_version(customer.version)?;
+
     let set = if *is_new {
         raw(&CustomerFields::new(customer)?)?
     } else {
         raw(&CustomerChanges::new(customer)?)?
     };
+
     for field in &set {
         let (name, value) = field.map_err(corrupt)?;
         let value = guarded(change.replaces, "version", version, value, name.as_str());
         fields.append(name, value);
     }
+
     Ok(())
 }
 

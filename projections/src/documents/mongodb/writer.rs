@@ -103,6 +103,7 @@ impl DocumentWrites<'_> {
         if self.customers.is_empty() {
             return Ok(());
         }
+
         positions::begin(
             &mut self.writes,
             self.names.generation,
@@ -110,11 +111,13 @@ impl DocumentWrites<'_> {
             self.committed,
         )
         .await?;
+
         let until = if self.orders.is_empty() {
             Until::Durable
         } else {
             Until::Written
         };
+
         none_refused(
             self.writes
                 .write(&self.names.customers, Kind::Update, &self.customers, until)
@@ -129,6 +132,7 @@ impl DocumentWrites<'_> {
         let (not_new, refused) = self.writes.write_both(orders, inserts, updates).await?;
         none_refused(refused)?;
         let mut again = Vec::new();
+
         for refused in not_new {
             match inserts.get(refused.index) {
                 Some(document) if refused.code == DUPLICATE_KEY => {
@@ -137,6 +141,7 @@ impl DocumentWrites<'_> {
                 _ => return Err(refused.into()),
             }
         }
+
         none_refused(
             self.writes
                 .write(orders, Kind::Update, &again, Until::Durable)
@@ -180,22 +185,26 @@ impl ViewWriter for MongoDocumentWriter {
         };
         let orders = missing(Service::Orders, &|id| self.orders.holds(id));
         let customers = missing(Service::Customers, &|id| self.customers.holds(id));
+
         let database = &self.connection.database;
         let reading = try_join(
             read(database, &self.names.orders, &orders),
             read(database, &self.names.customers, &customers),
         );
+
         let (orders, customers) = self.connection.wait_for(WRITE_BOUND, reading)?;
         for (id, state) in states(orders, |order: StoredOrder| {
             Ok((id_of(&order.id)?, order.into_state()?))
         }) {
             self.orders.loaded(id, state);
         }
+
         for (id, state) in states(customers, |found: StoredCustomer| {
             Ok((id_of(&found.id)?, found.into_state()?))
         }) {
             self.customers.loaded(id, state);
         }
+
         Ok(())
     }
 
@@ -270,6 +279,7 @@ async fn read(
 ) -> Result<Vec<RawDocumentBuf>, ViewError> {
     let collection = database.collection::<RawDocumentBuf>(collection);
     let mut found = Vec::new();
+
     for ids in ids.chunks(READ_AT_ONCE) {
         let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
         let filter = doc! {"_id": {"$in": ids}, "version": {"$exists": true}};
@@ -280,6 +290,7 @@ async fn read(
             .map_err(failed)?;
         found.extend(cursor.try_collect::<Vec<_>>().await.map_err(failed)?);
     }
+
     Ok(found)
 }
 

@@ -79,6 +79,7 @@ pub(super) fn customer_of(row: customer_document::Model) -> Result<Customer, Vie
     let created_at = Timestamp::from_micros(row.created_at);
     let credit_limit = Money::from_cents(row.credit_limit_cents);
     let available = Money::from_cents(row.available_cents);
+
     Ok(Customer {
         id: CustomerId(row.id),
         name: row.name,

@@ -65,6 +65,7 @@ impl ViewStore<dyn DocumentReader> for SqliteDocumentStore {
             let (writer, reader) = open_file(&path).await?;
             let reader = Arc::new(reader);
             let versions = Arc::clone(&reader);
+
             Ok(Opened::<dyn DocumentReader> {
                 writer: Box::new(writer),
                 reader,

@@ -62,6 +62,7 @@ fn indexes() -> [IndexCreateStatement; 2] {
         .col(order_document::Column::Id)
         .col(order_document::Column::TotalCents)
         .take();
+
     let newest_customers = Index::create()
         .name("customer_documents_newest")
         .table(customer_document::Entity)

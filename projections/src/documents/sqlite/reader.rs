@@ -57,10 +57,12 @@ impl SqliteDocumentReader {
             .one(&snapshot)
             .await
             .map_err(unavailable)?;
+
         let positions = match row {
             Some(row) => positions::from_json(&row.positions).map_err(corrupt)?,
             None => Positions::new(),
         };
+
         Ok((snapshot, positions))
     }
 }
@@ -73,6 +75,7 @@ impl DocumentReader for SqliteDocumentReader {
     ) -> BoxFuture<'_, Result<Seen<Option<CustomerWithOrders>>, ViewError>> {
         Box::pin(async move {
             let (snapshot, positions) = self.snapshot().await?;
+
             let value = match find_customer(&snapshot, id).await? {
                 Some(customer) => {
                     let newest = NewestOrders {
@@ -103,6 +106,7 @@ impl DocumentReader for SqliteDocumentReader {
                 queries::customers(&query, place_of(query.cursor.as_deref(), List::Customers)?);
             let (snapshot, positions) = self.snapshot().await?;
             let rows = select.all(&snapshot).await.map_err(unavailable)?;
+
             let place = |row: &customer_document::Model| Place {
                 created_at: row.created_at,
                 id: row.id,
@@ -130,11 +134,14 @@ impl DocumentReader for SqliteDocumentReader {
     ) -> BoxFuture<'_, Result<Seen<Option<Page<CustomerOrder>>>, ViewError>> {
         Box::pin(async move {
             let after = place_of(query.cursor.as_deref(), List::CustomerOrders)?;
+
             let (snapshot, positions) = self.snapshot().await?;
             if find_customer(&snapshot, id).await?.is_none() {
                 return finish(snapshot, None, positions).await;
             }
+
             let limit = u64::from(query.limit) + 1;
+
             let newest = NewestOrders {
                 customer: id.0,
                 state: query.state,
@@ -142,6 +149,7 @@ impl DocumentReader for SqliteDocumentReader {
                 limit,
             };
             let rows = newest_orders(&snapshot, &newest).await?;
+
             let place = |row: &CustomerOrderRow| Place {
                 created_at: row.created_at,
                 id: row.id,
@@ -171,6 +179,7 @@ impl VersionReader for SqliteDocumentReader {
     ) -> BoxFuture<'a, Result<Vec<u64>, ViewError>> {
         Box::pin(async move {
             let mut known = std::collections::HashMap::new();
+
             for service in Service::ALL {
                 let ids: Vec<Uuid> = entities
                     .iter()
@@ -185,6 +194,7 @@ impl VersionReader for SqliteDocumentReader {
                     known.insert((service, id), u64::try_from(version).map_err(corrupt)?);
                 }
             }
+
             Ok(entities
                 .iter()
                 .map(|key| known.get(key).copied().unwrap_or(0))
@@ -205,9 +215,11 @@ impl SqliteDocumentReader {
         match service {
             Service::Customers => {
                 use customer_document::{Column, Entity};
+
                 let columns = Entity::find()
                     .select_only()
                     .columns([Column::Id, Column::Version]);
+
                 columns
                     .filter(Column::Id.is_in(ids))
                     .into_tuple()
@@ -216,9 +228,11 @@ impl SqliteDocumentReader {
             }
             Service::Orders => {
                 use order_document::{Column, Entity};
+
                 let columns = Entity::find()
                     .select_only()
                     .columns([Column::Id, Column::Version]);
+
                 columns
                     .filter(Column::Id.is_in(ids))
                     .into_tuple()
@@ -279,13 +293,16 @@ fn page_of<R, T: TryFrom<R, Error = ViewError>>(
     let limit = usize::from(limit);
     let more = rows.len() > limit;
     rows.truncate(limit);
+
     let next = rows
         .last()
         .filter(|_| more)
         .map(|row| place(row).to_cursor(list));
+
     let items = rows
         .into_iter()
         .map(T::try_from)
         .collect::<Result<_, _>>()?;
+
     Ok(Page { items, next })
 }

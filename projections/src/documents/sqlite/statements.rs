@@ -64,11 +64,14 @@ impl Sql {
             order_document::Entity.table_name(),
             customer_document::Entity.table_name(),
         );
+
         let (positions, quarantine) = (
             view_position::Entity.table_name(),
             view_quarantine::Entity.table_name(),
         );
+
         let largest = customer_largest_order::Entity.table_name();
+
         Sql {
             insert_order: upsert::<order_document::Column>(orders, "id", Some("version")),
             replace_order: upsert::<order_document::Column>(orders, "id", None),
@@ -117,13 +120,16 @@ fn upsert<C: IdenStatic + Iterable>(table: &str, key: &str, guard: Option<&str>)
         .map(|number| format!("?{number}"))
         .collect::<Vec<_>>()
         .join(", ");
+
     let replaced: Vec<_> = columns
         .iter()
         .map(|column| format!("{0} = excluded.{0}", column.as_str()))
         .collect();
+
     let guard = guard
         .map(|guard| format!(" WHERE excluded.{guard} > {table}.{guard}"))
         .unwrap_or_default();
+
     format!(
         "INSERT INTO {table} ({}) VALUES ({parameters}) ON CONFLICT ({key}) DO UPDATE SET {}{guard}",
         names(&columns),

@@ -17,11 +17,13 @@ async fn plan(reader: &SqliteDocumentReader, statement: Statement) -> String {
         values,
         db_backend,
     } = statement;
+
     let explained = Statement {
         sql: format!("EXPLAIN QUERY PLAN {sql}"),
         values,
         db_backend,
     };
+
     let rows = reader.connection().query_all_raw(explained).await.unwrap();
     rows.iter()
         .map(|row| row.try_get::<String>("", "detail").unwrap())
@@ -34,10 +36,12 @@ async fn every_query_walks_an_index() {
     let directory = TempDir::new().unwrap();
     let (_writer, reader) = open(directory.path()).await.unwrap();
     let backend = sea_orm::DbBackend::Sqlite;
+
     let after = Some(Place {
         created_at: 7,
         id: Uuid::nil(),
     });
+
     for (state, after) in [
         (None, None),
         (None, after),
@@ -61,17 +65,20 @@ async fn every_query_walks_an_index() {
             "{plan}"
         );
     }
+
     let valuable = CustomersQuery {
         since: Some(Timestamp::from_micros(5)),
         min_order_total: Some(Money::from_cents(5)),
         limit: 20,
         ..CustomersQuery::default()
     };
+
     let plan = plan(&reader, queries::customers(&valuable, after).build(backend)).await;
     assert!(
         plan.contains("USING INDEX customer_documents_newest (created_at"),
         "{plan}"
     );
+
     let orders = "USING COVERING INDEX order_documents_newest (customer_id=? AND state=?)";
     assert!(plan.contains(orders), "{plan}");
     let largest = "SEARCH customer_largest_orders EXISTS USING INDEX sqlite_autoindex_customer_largest_orders_1 (customer_id=?)";

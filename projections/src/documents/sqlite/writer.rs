@@ -51,7 +51,9 @@ impl SqliteDocumentWriter {
         connection
             .busy_timeout(BUSY_TIMEOUT)
             .map_err(sqlite_error)?;
+
         connection.set_prepared_statement_cache_capacity(32);
+
         let set =
             |pragma, value: &dyn rusqlite::ToSql| connection.pragma_update(None, pragma, value);
         // In WAL mode NORMAL syncs at checkpoints only. A power cut may lose the newest commits,
@@ -63,6 +65,7 @@ impl SqliteDocumentWriter {
         set("mmap_size", &MAPPED_BYTES).map_err(sqlite_error)?;
         set("wal_autocheckpoint", &CHECKPOINT_PAGES).map_err(sqlite_error)?;
         set("journal_size_limit", &LOG_BYTES).map_err(sqlite_error)?;
+
         Ok(SqliteDocumentWriter {
             connection,
             sql: Sql::new(),
@@ -75,12 +78,14 @@ impl SqliteDocumentWriter {
     /// Writes what has changed, in one transaction.
     fn write(&mut self, positions: &str) -> Result<(), ViewError> {
         let behavior = TransactionBehavior::Immediate;
+
         let transaction = self
             .connection
             .transaction_with_behavior(behavior)
             .map_err(sqlite_error)?;
         rows::save_orders(&transaction, &self.sql, &self.orders)?;
         rows::save_customers(&transaction, &self.sql, &self.customers)?;
+
         for change in &self.quarantine {
             match change {
                 QuarantineChange::Put(entity) => {
@@ -91,11 +96,13 @@ impl SqliteDocumentWriter {
                 }
             }
         }
+
         let mut put = transaction
             .prepare_cached(&self.sql.put_positions)
             .map_err(sqlite_error)?;
         put.execute([VIEW, positions]).map_err(sqlite_error)?;
         drop(put);
+
         transaction.commit().map_err(sqlite_error)
     }
 }
@@ -105,14 +112,17 @@ impl ViewWriter for SqliteDocumentWriter {
         self.orders.forget();
         self.customers.forget();
         self.quarantine.clear();
+
         let mut select = self
             .connection
             .prepare_cached(&self.sql.select_positions)
             .map_err(sqlite_error)?;
+
         let text: Option<String> = select
             .query_row([VIEW], |row| row.get(0))
             .optional()
             .map_err(sqlite_error)?;
+
         text.map_or_else(
             || Ok(Positions::new()),
             |text| positions::from_json(&text).map_err(corrupt),

@@ -54,14 +54,17 @@ impl Fault for OfBatches {
             drop(faults);
             panic!("a fault asked for by the test");
         }
+
         if faults.poisoned.contains(&event.entity) && event.version > 1 {
             return Err(ViewError::Corrupt {
                 view: VIEW,
                 what: "poison".into(),
             });
         }
+
         self.batch.push(event.entity);
         faults.largest_batch = faults.largest_batch.max(self.batch.len());
+
         Ok(None)
     }
 
@@ -74,6 +77,7 @@ impl Fault for OfBatches {
                 source: "down".into(),
             });
         }
+
         if self
             .batch
             .iter()
@@ -84,8 +88,10 @@ impl Fault for OfBatches {
                 what: "refused".into(),
             });
         }
+
         self.batch.clear();
         self.committed.clone_from(positions);
+
         Ok(())
     }
 
@@ -167,10 +173,12 @@ impl Bench {
             .wait_until(&self.all_versions(), SOON)
             .await
             .unwrap();
+
         for (order, created) in self.shop.orders.values() {
             let shown = self.reader.order(order.id).await.unwrap().value.unwrap();
             assert_eq!(shown, OrderDocument::of(order.clone(), created.clone()));
         }
+
         for customer in self.shop.customers.values() {
             let shown = self
                 .reader
@@ -191,6 +199,7 @@ impl Bench {
                 .filter(|(order, _)| order.customer_id == customer.id);
             assert_eq!(shown.orders.len(), orders.count().min(100));
         }
+
         let count = self.reader.count_customers().await.unwrap().value;
         assert_eq!(count, u64::try_from(self.shop.customers.len()).unwrap());
     }
@@ -212,22 +221,27 @@ async fn open(
     policy: CommitPolicy,
 ) -> (OpenGeneration<dyn DocumentReader>, SqliteDocumentReader) {
     let (inner, reader) = sqlite::open(directory.path()).await.unwrap();
+
     let fault = OfBatches {
         faults: Arc::clone(faults),
         batch: Vec::new(),
         committed: Positions::new(),
     };
+
     let writer = FaultyWriter {
         inner: Box::new(inner),
         fault,
     };
+
     let definition = ViewDefinition {
         name: VIEW,
         number: 1,
         uses: USES,
         commit: policy,
     };
+
     let (read, versions) = (Arc::new(reader.clone()), Arc::new(reader.clone()));
+
     let opened = Opened {
         writer: Box::new(writer),
         reader: read as Arc<dyn DocumentReader>,

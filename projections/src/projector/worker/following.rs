@@ -47,14 +47,18 @@ impl Worker {
                 self.receive(message)?;
             }
         }
+
         self.next_check = Instant::now() + CHECK_EVERY;
+
         for (source, head) in std::mem::take(&mut self.heads) {
             if self.position(source) < head {
                 self.parts.metrics.gap(source);
                 while !self.requested() && self.read_on(source)? {}
             }
         }
+
         self.expect_heads();
+
         self.commit_if_due()
     }
 
@@ -72,6 +76,7 @@ impl Worker {
     /// since is delivered, so it ends although more comes all the time.
     pub(super) fn catch_up(&mut self) -> Result<(), ViewError> {
         let mut sources = self.parts.log.sources();
+
         while !sources.is_empty() {
             let mut unfinished = Vec::new();
             for source in sources {
@@ -88,6 +93,7 @@ impl Worker {
             }
             sources = unfinished;
         }
+
         self.commit()
     }
 
@@ -102,12 +108,14 @@ impl Worker {
         if self.parts.log.head(source, Destination::Events) <= position {
             return Ok(false);
         }
+
         let read = self
             .parts
             .log
             .read(source, Destination::Events, position, READ_LIMIT);
         let messages = self.parts.runtime.block_on(read)?;
         self.prepare(&messages)?;
+
         for message in &messages {
             // It does not follow when a refused commit has taken the positions back.
             if message.previous != self.position(source) {
@@ -115,10 +123,12 @@ impl Worker {
             }
             self.take(message)?;
         }
+
         self.commit_if_due()?;
         let reached = self.position(source);
         let has_all = messages.len() < READ_LIMIT
             && messages.last().is_none_or(|last| last.sequence == reached);
+
         Ok(!has_all && reached != position)
     }
 
@@ -129,6 +139,7 @@ impl Worker {
     ) -> Result<(), ViewError> {
         let uses = self.parts.definition.uses;
         let mut entities = BTreeMap::new();
+
         for message in messages
             .into_iter()
             .filter(|message| uses.contains(&message.source.service))
@@ -137,10 +148,12 @@ impl Worker {
                 .entry((message.source.service, message.entity))
                 .or_insert(message.version);
         }
+
         let entities: Vec<_> = entities
             .into_iter()
             .map(|((service, id), version)| (service, id, version))
             .collect();
+
         if entities.is_empty() {
             Ok(())
         } else {

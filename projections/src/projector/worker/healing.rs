@@ -74,6 +74,7 @@ impl Worker {
     ) -> Result<(), ViewError> {
         let reached =
             self.replay_history(event.source, event.entity, from_version, event.version)?;
+
         if reached < event.version && !self.quarantine.holds(event.source.service, event.entity) {
             let cause = format!(
                 "the history ends before version {}: it has version {reached}",
@@ -81,6 +82,7 @@ impl Worker {
             );
             self.park(event.into(), cause)?;
         }
+
         Ok(())
     }
 
@@ -94,6 +96,7 @@ impl Worker {
         to: u64,
     ) -> Result<u64, ViewError> {
         let mut reached = from.saturating_sub(1);
+
         while reached < to {
             let read = self
                 .parts
@@ -111,6 +114,7 @@ impl Worker {
                 break;
             }
         }
+
         Ok(reached)
     }
 
@@ -120,6 +124,7 @@ impl Worker {
             Decoded::Event(event) => event,
             Decoded::Malformed(cause) => return self.park(message.into(), cause).map(|()| false),
         };
+
         match self.parts.writer.apply(&event) {
             Ok(Applied::Taken) => self.taken(event),
             Ok(Applied::Duplicate) => self.parts.metrics.event(Outcome::Duplicate),
@@ -132,12 +137,14 @@ impl Worker {
             }
             Err(error) => return Err(error),
         }
+
         Ok(true)
     }
 
     /// Puts an entity into quarantine; the others go on.
     pub(super) fn park(&mut self, culprit: Culprit, cause: String) -> Result<(), ViewError> {
         let view = self.parts.definition.name;
+
         if self.quarantine.is_full() {
             return Err(ViewError::TooManyQuarantined {
                 view,
@@ -145,6 +152,7 @@ impl Worker {
                 cause,
             });
         }
+
         let Culprit {
             source,
             sequence,
@@ -152,7 +160,9 @@ impl Worker {
             version,
             time,
         } = culprit;
+
         tracing::error!(view, entity = %entity, version, source = %source, cause, "the view puts an entity into quarantine");
+
         let parked = QuarantinedEntity {
             source,
             entity,
@@ -165,6 +175,7 @@ impl Worker {
         self.parts.metrics.event(Outcome::Parked);
         self.quarantine.insert(parked);
         self.show_quarantine();
+
         Ok(())
     }
 
@@ -175,6 +186,7 @@ impl Worker {
         let newest = self.newest.take();
         self.pending.refused();
         self.restore()?;
+
         if alone {
             let view = self.parts.definition.name;
             let culprit = newest.ok_or(ViewError::Corrupt {
@@ -186,7 +198,9 @@ impl Worker {
         // The positions have gone back: what lies behind the stored ones is read from the log
         // again.
         self.expect_heads();
+
         self.next_check = std::time::Instant::now();
+
         Ok(())
     }
 
@@ -210,6 +224,7 @@ impl Worker {
         let view = self.parts.definition.name;
         let conflict = |what| ViewError::Conflict { view, what };
         let mut fold = Fold::default();
+
         loop {
             let read = self
                 .parts
@@ -226,25 +241,31 @@ impl Worker {
                 }
             }
         }
+
         let version = fold.version();
+
         let Some(document) = fold.into_document() else {
             return Ok(0);
         };
         // What has gathered is committed before, so that a refusal of this commit is about this
         // entity.
         self.commit()?;
+
         match self.parts.writer.put(&document) {
             Err(ViewError::Corrupt { what, .. }) => return Err(conflict(what)),
             outcome => outcome?,
         }
+
         if self.quarantine.remove(source.service, entity).is_some() {
             self.parts.writer.release(source.service, entity)?;
             self.show_quarantine();
         }
+
         self.pending.add_entity(source.service, entity, version);
         self.pending.add_message(0);
         self.commit()?;
         tracing::info!(view, entity = %entity, version, "an entity of the view is healed");
+
         Ok(version)
     }
 }

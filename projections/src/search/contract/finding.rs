@@ -16,8 +16,10 @@ pub(crate) fn every_word_must_match_somewhere_in_the_order(shop: &mut Shop) {
             .note("ring twice"),
         "Ada Park",
     );
+
     shop.sell(&Sample::new(2).line("4711", "Stale bagels"), "Grace Hopper");
     shop.commit();
+
     for (text, expected) in [
         ("bagels", vec![1, 2]),
         ("fresh ring ada 981760", vec![1]),
@@ -33,12 +35,15 @@ pub(crate) fn case_accents_and_plural_do_not_matter(shop: &mut Shop) {
     shop.create(&Sample::new(1).line("1", "BAGEL").note("Crème brûlée"));
     shop.create(&Sample::new(2).line("2", "bagels").note("mixed berries"));
     shop.create(&Sample::new(3).line("3", "glass").note("a berry"));
+
     shop.create(
         &Sample::new(4)
             .line("4", "Glasses, boxes and cookies")
             .note("bus"),
     );
+
     shop.commit();
+
     for (text, expected) in [
         ("bagel", vec![1, 2]),
         ("BAGELS", vec![1, 2]),
@@ -62,6 +67,7 @@ pub(crate) fn a_star_makes_a_prefix(shop: &mut Shop) {
     shop.create(&Sample::new(3).line("AB-2200", "baguette, berries"));
     shop.create(&Sample::new(4).line("12", "AB"));
     shop.commit();
+
     for (text, expected) in [
         ("bag*", vec![1, 2, 3]),
         ("BAGE*", vec![1, 2]),
@@ -87,17 +93,21 @@ pub(crate) fn quotes_make_a_phrase_within_one_value(shop: &mut Shop) {
             .line("fresh", "bagels"),
         "Ada Park",
     );
+
     shop.sell(
         &Sample::new(2).line("1", "very fresh bagels").note("Park"),
         "Bo Ada",
     );
+
     shop.sell(
         &Sample::new(3)
             .line("1", "bagels fresh")
             .note("fresh and bagels"),
         "Park Ada",
     );
+
     shop.commit();
+
     for (text, expected) in [
         ("fresh bagel", vec![1, 2, 3]),
         ("\"fresh bagel\"", vec![2]),
@@ -126,6 +136,7 @@ pub(crate) fn operators_are_plain_text(shop: &mut Shop) {
     shop.create(&Sample::new(2).line("2", "salt or pepper, not ground"));
     shop.create(&Sample::new(3).line("3", "salt"));
     shop.commit();
+
     for (text, expected) in [
         ("salt AND pepper", vec![1]),
         ("salt OR pepper", vec![2]),
@@ -163,11 +174,13 @@ pub(crate) fn filters_are_inclusive_and_all_must_hold(shop: &mut Shop) {
         };
         shop.create(&sample.line("1", "tea"));
     }
+
     shop.approve(5, "Ada Park");
     shop.change(6, 2, rejected());
     shop.commit();
     let money = |cents| Some(Money::from_cents(cents));
     let time = |micros| Some(Timestamp::from_micros(micros));
+
     let none = SearchQuery::default;
     for (query, expected) in [
         (none(), vec![1, 2, 3, 4, 5, 6]),
@@ -267,6 +280,7 @@ pub(crate) fn highlights_show_what_matched(shop: &mut Shop) {
         .note("no bagel");
     shop.sell(&sample, "Ada Bagel");
     shop.commit();
+
     let search = |text: Option<&str>| {
         shop.search(SearchQuery {
             text: text.map(str::to_owned),
@@ -274,11 +288,13 @@ pub(crate) fn highlights_show_what_matched(shop: &mut Shop) {
         })
     };
     let hit = search(Some("bagels ab-1*")).hits.remove(0);
+
     let highlights = hit.highlights.unwrap();
     assert_eq!(
         highlights.lines,
         ["Fresh &lt;<em>BAGELS</em>&gt; &amp; tea", "<em>ab-12</em>"]
     );
+
     assert_eq!(highlights.note, ["no <em>bagel</em>"]);
     assert_eq!(highlights.customer_name, ["Ada <em>Bagel</em>"]);
     assert!(hit.score.unwrap() > 0.0);
@@ -289,16 +305,19 @@ pub(crate) fn highlights_show_what_matched(shop: &mut Shop) {
 pub(crate) fn any_text_is_answered(shop: &mut Shop) {
     shop.create(&Sample::new(1).line("1", "a b \" \\ * é 日本 tea"));
     shop.commit();
+
     let texts = prop_oneof![
         "\\PC{0,40}",
         "[ab\"*\\\\ ~^:()+-]{0,30}",
         "[\\x00-\\x20a*\"é日]{0,20}"
     ];
+
     let mut runner = TestRunner::new(ProptestConfig {
         cases: 300,
         failure_persistence: None,
         ..Default::default()
     });
+
     runner
         .run(&texts, |text| {
             let query = SearchQuery {
@@ -309,6 +328,7 @@ pub(crate) fn any_text_is_answered(shop: &mut Shop) {
             Ok(())
         })
         .unwrap();
+
     assert_eq!(shop.find(&"x".repeat(1_000)), [0; 0]);
     shop.create(&Sample::new(2).note(&"y".repeat(2_000)));
     shop.commit();
@@ -362,8 +382,10 @@ pub(crate) fn a_prefix_of_thousands_of_words_finds_them_all(shop: &mut Shop) {
             .note(&format!("thelongestprefixofall{id:05}"));
         shop.create(&sample);
     }
+
     shop.create(&Sample::new(many + 1).line("AC-700001", "AB tea"));
     shop.commit();
+
     let total = |text: &str| {
         let query = SearchQuery {
             text: Some(text.to_owned()),
@@ -372,6 +394,7 @@ pub(crate) fn a_prefix_of_thousands_of_words_finds_them_all(shop: &mut Shop) {
         };
         u128::from(shop.search(query).total)
     };
+
     for (text, expected) in [
         ("7*", many + 1),
         ("ab-7*", many),
@@ -392,10 +415,12 @@ pub(crate) fn an_order_of_500_lines_is_found_by_each_and_by_no_phrase_across_the
     for line in 0..500 {
         sample = sample.line(&format!("sku{line}"), &format!("first{line} last{line}"));
     }
+
     shop.sell(&sample, "Ada Park");
     shop.create(&Sample::new(2).line("1", "tea"));
     shop.commit();
     let all: Vec<String> = (0..90).map(|line| format!("first{line}")).collect();
+
     for (text, expected) in [
         ("sku0", vec![1]),
         ("sku499 first499", vec![1]),
@@ -412,21 +437,25 @@ pub(crate) fn an_order_of_500_lines_is_found_by_each_and_by_no_phrase_across_the
     ] {
         assert_eq!(shop.find(text), expected, "{text}");
     }
+
     let letters: String = ('a'..='z')
         .flat_map(|one| ('a'..='z').map(move |two| format!("{one}{two} ")))
         .collect();
     shop.create(&Sample::new(3).note(&letters));
     shop.commit();
+
     assert_eq!(
         shop.find(letters.get(..999).unwrap()),
         [3],
         "as many words as a text can have"
     );
+
     assert_eq!(
         shop.find(&letters.get(..999).unwrap().replace(' ', "*")),
         [3],
         "a long phrase"
     );
+
     assert_eq!(
         shop.find(&letters.get(..699).unwrap().replace(' ', "* ")),
         [3],
@@ -446,13 +475,17 @@ pub(crate) fn odd_writing_is_found_as_it_is_written(shop: &mut Shop) {
         "null\u{0}inside",
         "-- - --",
     ];
+
     let long: String = "\u{10428}".repeat(600);
+
     for (id, text) in (1..).zip(texts) {
         shop.create(&Sample::new(id).line("x", text));
     }
+
     shop.create(&Sample::new(20).note(&format!("{long} after")));
     shop.create(&Sample::new(21).note(&format!("{} after", "z".repeat(1_500))));
     shop.commit();
+
     for (text, expected) in [
         ("\u{1d51e}\u{1d51f}", vec![1]),
         ("\u{1d51e}*", vec![1]),

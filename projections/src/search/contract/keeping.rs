@@ -29,6 +29,7 @@ pub(crate) fn the_catalog_saved_last_is_read_back(shop: &mut Shop) {
         shop.runtime.block_on(shop.store.catalog()).unwrap(),
         Catalog::default()
     );
+
     let catalogs = [
         Catalog {
             live: None,
@@ -61,7 +62,9 @@ pub(crate) fn the_catalog_saved_last_is_read_back(shop: &mut Shop) {
             bound: Vec::new(),
         },
     ];
+
     drop(shop.open_generation(2));
+
     for catalog in catalogs {
         shop.runtime.block_on(shop.store.save(&catalog)).unwrap();
         assert_eq!(
@@ -82,13 +85,16 @@ pub(crate) fn generations_are_apart(shop: &mut Shop) {
     let mut second = shop.open_generation(2);
     assert_eq!(second.writer.positions().unwrap(), Positions::new());
     let sample = Sample::new(2).line("1", "tea");
+
     second
         .writer
         .put(&Document::Order(sample.document(1, OrderState::Pending)))
         .unwrap();
+
     let reached = Positions::from([(SHARD, 77)]);
     second.writer.commit(&reached).unwrap();
     second.writer.finish().unwrap();
+
     let page = shop
         .runtime
         .block_on(second.reader.search(SearchQuery::default()))
@@ -96,10 +102,12 @@ pub(crate) fn generations_are_apart(shop: &mut Shop) {
     assert_eq!((page.total, page.positions), (1, reached.clone()));
     assert_eq!(page.hits[0].document.order_id.0.as_u128(), 2);
     assert_eq!(shop.find("tea"), [1]);
+
     assert_eq!(
         shop.search(SearchQuery::default()).positions,
         shop.reached()
     );
+
     drop(second);
     shop.crash();
     assert_eq!(shop.open_generation(2).writer.positions().unwrap(), reached);
@@ -110,15 +118,19 @@ pub(crate) fn generations_are_apart(shop: &mut Shop) {
 pub(crate) fn a_discarded_generation_begins_empty(shop: &mut Shop) {
     let mut second = shop.open_generation(2);
     let sample = Sample::new(2).line("1", "tea");
+
     second
         .writer
         .put(&Document::Order(sample.document(1, OrderState::Pending)))
         .unwrap();
+
     second
         .writer
         .commit(&Positions::from([(SHARD, 77)]))
         .unwrap();
+
     drop(second);
+
     for _ in 0..2 {
         shop.runtime.block_on(shop.store.discard(2)).unwrap();
         assert!(
@@ -128,8 +140,10 @@ pub(crate) fn a_discarded_generation_begins_empty(shop: &mut Shop) {
                 .is_none()
         );
     }
+
     let mut second = shop.open_generation(2);
     assert_eq!(second.writer.positions().unwrap(), Positions::new());
+
     let page = shop
         .runtime
         .block_on(second.reader.search(SearchQuery::default()))
@@ -148,16 +162,20 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(shop: &mut Shop) {
     };
     shop.writer().quarantine(&parked(1, "first")).unwrap();
     shop.crash();
+
     assert_eq!(
         shop.writer().quarantined(10).unwrap(),
         [],
         "it was not committed"
     );
+
     for (number, cause) in [(1, "first"), (2, "other"), (1, "second")] {
         shop.writer().quarantine(&parked(number, cause)).unwrap();
     }
+
     shop.commit();
     shop.crash();
+
     let mut causes: Vec<_> = shop
         .writer()
         .quarantined(10)
@@ -168,27 +186,32 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(shop: &mut Shop) {
     causes.sort();
     assert_eq!(causes, ["other", "second"]);
     assert_eq!(shop.writer().quarantined(1).unwrap().len(), 1);
+
     shop.writer()
         .release(SHARD.service, Uuid::from_u128(1))
         .unwrap();
     // The positions are those of the last commit.
     shop.commit();
+
     shop.crash();
     assert_eq!(shop.writer().quarantined(10).unwrap(), [parked(2, "other")]);
 }
 
 pub(crate) fn an_audit_reads_every_order_of_a_range_once(shop: &mut Shop) {
     let step = u128::MAX / 6;
+
     for number in 1..=5 {
         shop.create(&Sample {
             total: 7,
             ..Sample::new(number * step).line("1", "tea")
         });
     }
+
     shop.commit();
     let id = |number: u128| Some(Uuid::from_u128(number * step));
     let audit = shop.runtime.block_on(shop.store.audit(1)).unwrap().unwrap();
     shop.change(2 * step, 2, approved(None));
+
     let parked = QuarantinedEntity {
         source: SHARD,
         entity: Uuid::from_u128(9),
@@ -199,6 +222,7 @@ pub(crate) fn an_audit_reads_every_order_of_a_range_once(shop: &mut Shop) {
     };
     shop.writer().quarantine(&parked).unwrap();
     shop.commit();
+
     for (range, expected) in [
         (
             IdRange {
@@ -263,10 +287,12 @@ pub(crate) fn an_audit_reads_every_order_of_a_range_once(shop: &mut Shop) {
             );
         }
     }
+
     let everyone = IdRange {
         after: None,
         up_to: None,
     };
+
     assert!(
         shop.runtime
             .block_on(audit.customers(everyone))

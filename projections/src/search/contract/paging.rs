@@ -7,6 +7,7 @@ use crate::search::{SearchQuery, Sort, points};
 fn walk(shop: &mut Shop, query: SearchQuery, mut between: impl FnMut(&mut Shop)) -> Vec<u128> {
     let mut ids = Vec::new();
     let mut query = query;
+
     loop {
         let page = shop.search(query.clone());
         assert!(page.hits.len() <= query.limit);
@@ -44,13 +45,16 @@ fn forty(shop: &mut Shop) -> Vec<Sample> {
             )
         })
         .collect();
+
     for (number, sample) in samples.iter().enumerate() {
         shop.create(sample);
         if number == 17 {
             shop.commit();
         }
     }
+
     shop.commit();
+
     samples
 }
 
@@ -61,6 +65,7 @@ pub(crate) fn pages_of_every_sort_show_each_order_once_in_order(shop: &mut Shop)
     let newest: Vec<u128> = samples.iter().map(|sample| sample.id).collect();
     samples.sort_by_key(|sample| -sample.total);
     let total: Vec<u128> = samples.iter().map(|sample| sample.id).collect();
+
     for limit in [1, 3, 7, 39, 40, 41] {
         for text in [None, Some("tea".to_owned())] {
             let query = |sort| SearchQuery {
@@ -94,12 +99,14 @@ pub(crate) fn a_cursor_holds_while_orders_come_in(shop: &mut Shop) {
     let samples = forty(shop);
     for sort in Sort::ALL {
         let mut next_id: u128 = 1_000 * (sort.name().len() as u128);
+
         let query = SearchQuery {
             text: Some("tea".to_owned()),
             sort: Some(sort),
             limit: 6,
             ..SearchQuery::default()
         };
+
         let ids = walk(shop, query, |shop| {
             for _ in 0..3 {
                 next_id += 1;
@@ -112,10 +119,12 @@ pub(crate) fn a_cursor_holds_while_orders_come_in(shop: &mut Shop) {
             }
             shop.commit();
         });
+
         for sample in &samples {
             let times = ids.iter().filter(|id| **id == sample.id).count();
             assert_eq!(times, 1, "{} by {}", sample.id, sort.name());
         }
+
         let mut once = ids.clone();
         once.sort_unstable();
         once.dedup();
@@ -127,6 +136,7 @@ pub(crate) fn the_best_match_comes_first_and_its_score_is_its_own(shop: &mut Sho
     shop.create(&Sample::new(1).line("1", "tea and a lot of other things that nobody needs"));
     shop.create(&Sample::new(2).line("2", "tea"));
     shop.commit();
+
     let search = |shop: &Shop| {
         let page = shop.search(SearchQuery {
             text: Some("teas".to_owned()),
@@ -138,6 +148,7 @@ pub(crate) fn the_best_match_comes_first_and_its_score_is_its_own(shop: &mut Sho
             .find(|hit| hit.document.order_id.0.as_u128() == 2);
         (page.total, hit.unwrap().score)
     };
+
     let page = shop.search(SearchQuery {
         text: Some("tea".to_owned()),
         ..SearchQuery::default()
@@ -145,9 +156,11 @@ pub(crate) fn the_best_match_comes_first_and_its_score_is_its_own(shop: &mut Sho
     assert_eq!(page.hits[0].document.order_id.0.as_u128(), 2);
     assert!(page.hits[0].score > page.hits[1].score);
     let (_, score) = search(shop);
+
     for id in 3..30 {
         shop.create(&Sample::new(id).line("3", "tea, longer than the others"));
     }
+
     shop.commit();
     assert_eq!(search(shop), (29, score));
 }
@@ -160,12 +173,15 @@ pub(crate) fn scores_are_the_same_everywhere(shop: &mut Shop) {
         .line("ab-1299", "bagel bags")
         .note("tea, tea");
     shop.sell(&sample, "Ada Park");
+
     shop.commit();
     // As many words, and singulars of those that are none: ab 12 fresh bagels ab 1299 bagel bags
     // tea tea ada park.
     let length = points::length(12 + 2);
+
     let word = |times| i64::from(points::of_word(times, length));
     let prefix = i64::from(points::PREFIX_POINTS);
+
     for (text, expected) in [
         ("fresh", word(1)),
         ("bagel", word(2)),

@@ -15,6 +15,7 @@ fn put(shop: &mut Shop, sample: &Sample, version: u64, state: OrderState) {
 
 pub(crate) fn a_whole_order_replaces_what_there_is_whatever_its_version(shop: &mut Shop) {
     let wrong = Sample::new(1).line("1", "coffee");
+
     let right = Sample::new(1).line("1", "tea");
     // Over nothing, the same version, an older and a newer one; over one that is committed, and one
     // that is not.
@@ -42,11 +43,13 @@ pub(crate) fn a_whole_order_replaces_what_there_is_whatever_its_version(shop: &m
             );
         }
     }
+
     shop.crash();
     assert_eq!((shop.find("tea"), shop.find("coffee")), (vec![1], vec![]));
     let customer = customer_document();
     shop.writer().put(&Document::Customer(customer)).unwrap();
     shop.commit();
+
     assert_eq!(
         shop.ids(SearchQuery::default()),
         [1],
@@ -93,6 +96,7 @@ pub(crate) fn events_go_on_from_a_whole_order(shop: &mut Shop) {
         shop.commit();
         assert_eq!(shop.version_of(id), Some(3));
     }
+
     let approved = SearchQuery {
         state: Some(OrderState::Approved),
         ..SearchQuery::default()
@@ -117,6 +121,7 @@ pub(crate) fn a_creation_that_is_announced_and_repeated_undoes_no_whole_order(sh
     let sample = Sample::new(1).line("1", "tea");
     put(shop, &sample, 2, OrderState::Approved);
     shop.commit();
+
     for (last, expected) in [(1, 2), (2, 2), (3, 3), (3, 3)] {
         let order = Uuid::from_u128(1);
         shop.writer()
@@ -142,5 +147,6 @@ pub(crate) fn a_creation_that_is_announced_and_repeated_undoes_no_whole_order(sh
             "after version {last}"
         );
     }
+
     assert_eq!(shop.change(1, 3, shipped()), Applied::Duplicate);
 }

@@ -78,11 +78,14 @@ impl ElasticsearchAudit {
 
     async fn read(&self, range: IdRange) -> Result<Vec<Indexed>, ViewError> {
         let path = format!("/{}/_search", self.names.orders(self.generation));
+
         let parameters = [
             ("allow_partial_search_results", "false"),
             ("filter_path", "hits.hits"),
         ];
+
         let mut orders: Vec<Indexed> = Vec::new();
+
         let mut after = range.after;
         loop {
             let body = Some(JsonBody::new(body(after, range.up_to)));
@@ -115,9 +118,11 @@ impl ElasticsearchAudit {
 /// The next page of a range.
 fn body(after: Option<Uuid>, up_to: Option<Uuid>) -> Value {
     let bounds = [("gt", after), ("lte", up_to)].into_iter();
+
     let bounds: Map<String, Value> = bounds
         .filter_map(|(name, id)| Some((name.to_owned(), Value::from(id?.to_string()))))
         .collect();
+
     let query = if bounds.is_empty() {
         json!({ "match_all": {} })
     } else {
@@ -167,12 +172,14 @@ fn indexed(hit: FoundHit) -> Result<Indexed, ViewError> {
         source,
         fields,
     } = hit;
+
     let (Some(id), Some(total_cents)) = (fields.id.first(), fields.total.first()) else {
         return Err(ViewError::Corrupt {
             view: VIEW,
             what: "a document without its fields".to_owned(),
         });
     };
+
     let document = mget::document(source).and_then(|document| {
         // What is found under the id of another order is not this one.
         let right = document.order_id == OrderId(*id);
@@ -182,6 +189,7 @@ fn indexed(hit: FoundHit) -> Result<Indexed, ViewError> {
         })
     });
     let stored = Stored { id: *id, document };
+
     Ok(Indexed {
         hits: 1,
         version: u64::from(Stamp::read(version).version),

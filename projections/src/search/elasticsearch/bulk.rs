@@ -39,7 +39,9 @@ pub(super) async fn write(
         under_way: None,
         newer: Vec::new(),
     };
+
     let mut analyzer = Analyzer::default();
+
     let mut part = Part::default();
     for (document, stamp) in documents {
         part.add(&mut analyzer, document, stamp)?;
@@ -47,10 +49,13 @@ pub(super) async fn write(
             sender.send(std::mem::take(&mut part)).await?;
         }
     }
+
     if part.documents > 0 {
         sender.send(part).await?;
     }
+
     sender.finish().await?;
+
     Ok(sender.newer)
 }
 
@@ -73,6 +78,7 @@ impl Part {
             let what = format!("order {order} cannot be stored: {error}");
             ViewError::Corrupt { view: VIEW, what }
         };
+
         let action = json!({ "index": { "_id": order, "version": stamp.external(), "version_type": "external" } });
         serde_json::to_writer(&mut self.lines, &action).map_err(refused)?;
         self.lines.push(b'\n');
@@ -80,6 +86,7 @@ impl Part {
             .map_err(refused)?;
         self.lines.push(b'\n');
         self.documents += 1;
+
         Ok(())
     }
 }
@@ -95,6 +102,7 @@ impl Sender<'_> {
     async fn send(&mut self, part: Part) -> Result<(), ViewError> {
         self.finish().await?;
         let (client, path) = (self.client.clone(), format!("/{}/_bulk", self.alias));
+
         self.under_way = Some(tokio::spawn(async move {
             let parameters = [("require_alias", "true"), ("filter_path", ANSWER)];
             let Part { lines, documents } = part;
@@ -109,6 +117,7 @@ impl Sender<'_> {
             };
             reply.check(documents)?.into_iter().map(order_of).collect()
         }));
+
         Ok(())
     }
 
@@ -164,10 +173,12 @@ impl Reply {
     fn check(self, sent: usize) -> Result<Vec<String>, ViewError> {
         let mut unavailable = None;
         let mut newer = Vec::new();
+
         if self.items.len() != sent {
             let what = format!("{} of {sent} documents are answered for", self.items.len());
             unavailable = Some(Failure::Incomplete(what));
         }
+
         for outcome in self.items.into_iter().map(|item| item.index) {
             if outcome.is_stored() {
                 continue;
@@ -189,6 +200,7 @@ impl Reply {
                 reason,
             });
         }
+
         unavailable.map_or(Ok(newer), |failure| Err(failure.into()))
     }
 }
@@ -217,7 +229,9 @@ mod tests {
             check(&[(201, ""), (200, "")]).unwrap(),
             Vec::<String>::new()
         );
+
         assert_eq!(check(&[(201, ""), NEWER]).unwrap(), ["x"]);
+
         for status in [404, 429, 500, 503] {
             assert!(
                 check(&[NEWER, (status, "later")])
@@ -226,6 +240,7 @@ mod tests {
                 "{status}"
             );
         }
+
         assert!(matches!(
             check(&[(429, "later"), (400, "mapper")]),
             Err(ViewError::Corrupt { .. })
@@ -239,12 +254,15 @@ mod tests {
                 .unwrap_err()
                 .is_transient()
         );
+
         assert!(check(&[(409, "")]).unwrap_err().is_transient());
+
         assert!(
             check(&[(500, "version_conflict_engine_exception")])
                 .unwrap_err()
                 .is_transient()
         );
+
         let of_another_operation = json!({ "items": [{ "create": { "status": 409 } }] });
         assert!(serde_json::from_value::<Reply>(of_another_operation).is_err());
     }

@@ -123,6 +123,7 @@ struct Refusal {
 impl Refusal {
     fn into_failure(self, status: u16) -> Failure {
         let ErrorCause { kind, mut reason } = self.cause;
+
         if let Some(root) = self
             .root_cause
             .into_iter()
@@ -131,7 +132,9 @@ impl Refusal {
         {
             reason = format!("{reason}: {}", root.reason);
         }
+
         let reason = reason.chars().take(MAX_REASON).collect();
+
         Failure::Refused {
             status,
             kind,
@@ -160,17 +163,22 @@ impl Client {
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() || url.query().is_some() {
             return Err(InvalidAddress::Url);
         }
+
         let credentials = credentials(&url)?;
         // What is left in the address would be sent, and shown in errors, as well.
         url.set_username("").map_err(|()| InvalidAddress::Url)?;
+
         url.set_password(None).map_err(|()| InvalidAddress::Url)?;
+
         let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url));
         if let Some(credentials) = credentials {
             builder = builder.auth(credentials);
         }
+
         let transport = builder
             .build()
             .map_err(|error| InvalidAddress::Connection(error.to_string()))?;
+
         Ok(Client(Elasticsearch::new(transport)))
     }
 
@@ -194,11 +202,14 @@ impl Client {
                 Some(timeout),
             )
             .await?;
+
         let status = response.status_code();
         if status.is_success() {
             return Ok(response.json().await?);
         }
+
         let text = response.text().await?;
+
         let status = status.as_u16();
         Err(match serde_json::from_str::<ErrorReply>(&text) {
             Ok(reply) => reply.error.into_failure(status),
@@ -218,6 +229,7 @@ impl Client {
         id: &str,
     ) -> Result<Option<Found<T>>, Failure> {
         let path = format!("/{index}/_doc/{id}");
+
         match self
             .send(Method::Get, &path, &[], None::<()>, READ_TIMEOUT)
             .await
@@ -248,10 +260,12 @@ fn credentials(url: &Url) -> Result<Option<Credentials>, InvalidAddress> {
             .map_err(|_| InvalidAddress::Url)
     };
     let user = decoded(url.username())?;
+
     let password = decoded(url.password().unwrap_or_default())?;
     if user.is_empty() && password.is_empty() {
         return Ok(None);
     }
+
     if user != API_KEY {
         return Ok(Some(Credentials::Basic(
             user.into_owned(),
@@ -266,6 +280,7 @@ fn credentials(url: &Url) -> Result<Option<Credentials>, InvalidAddress> {
     {
         return Err(InvalidAddress::Url);
     }
+
     Ok(Some(Credentials::EncodedApiKey(password.into_owned())))
 }
 

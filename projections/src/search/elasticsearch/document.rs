@@ -48,16 +48,19 @@ pub(super) struct Source {
 impl<'a> Indexed<'a> {
     pub(super) fn new(analyzer: &mut Analyzer, order: &'a OrderDocument) -> Self {
         let mut texts = Texts::default();
+
         let lines = order
             .lines
             .iter()
             .flat_map(|line| [line.name.as_str(), line.sku.as_str()]);
+
         for text in lines
             .chain(order.note.as_deref())
             .chain(order.customer_name.as_deref())
         {
             texts.add(analyzer, text);
         }
+
         Indexed {
             id: order.order_id.0.to_string(),
             created: order.creation_time.micros(),
@@ -84,6 +87,7 @@ struct Texts {
 impl Texts {
     fn add(&mut self, analyzer: &mut Analyzer, text: &str) {
         let (mut singulars, mut words) = (Vec::new(), Vec::new());
+
         for word in analyzer.words(text) {
             let singular = singular(&word.text).into_string();
             *self.times.entry(singular.clone()).or_default() += 1;
@@ -92,6 +96,7 @@ impl Texts {
             words.push(if same { SAME.to_owned() } else { word.text });
             singulars.push(singular);
         }
+
         if !singulars.is_empty() {
             self.singulars.push(singulars.join(" "));
             self.words.push(words.join(" "));

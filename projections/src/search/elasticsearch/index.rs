@@ -119,7 +119,9 @@ async fn create(client: &Client, index: &str, body: Value) -> Result<(), Failure
     if exists(client, index).await? {
         return Ok(());
     }
+
     let path = format!("/{index}");
+
     match client
         .send::<Value>(
             Method::Put,

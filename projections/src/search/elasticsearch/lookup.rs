@@ -26,6 +26,7 @@ pub(super) fn search_body(query: &Prepared) -> Value {
 fn matching(query: &Prepared) -> Value {
     let mut filters = filters(query);
     let mut points = Vec::new();
+
     if let Some(terms) = &query.terms {
         if terms.is_empty() {
             return json!({ "match_none": {} });
@@ -35,6 +36,7 @@ fn matching(query: &Prepared) -> Value {
             points.extend(terms.iter().flat_map(points_of));
         }
     }
+
     if filters.is_empty() {
         return json!({ "match_all": {} });
     }
@@ -49,15 +51,19 @@ fn filters(query: &Prepared) -> Vec<Value> {
         query.min_total.map(Money::cents),
         query.max_total.map(Money::cents),
     );
+
     let times = range(
         "created",
         query.since.map(|time| time.micros()),
         query.until.map(|time| time.micros()),
     );
+
     let state = query.state.map(|state| term("state", state.name()));
+
     let customer = query
         .customer_id
         .map(|customer| term("customer", &customer.0.to_string()));
+
     [state, customer, totals, times]
         .into_iter()
         .flatten()
@@ -104,6 +110,7 @@ fn prefix_clause(term: &Term, prefix: &str) -> Value {
         .singulars
         .split_last()
         .map_or(&[][..], |(_, head)| head);
+
     if head.is_empty() {
         return any_of(["singulars", "words"].map(|field| json!({ "prefix": { field: prefix } })));
     }
@@ -112,6 +119,7 @@ fn prefix_clause(term: &Term, prefix: &str) -> Value {
     let head = head
         .iter()
         .map(|word| json!({ "match": { "query": word, "analyzer": "keyword" } }));
+
     let written = json!({ "prefix": { "prefix": prefix, "use_field": "words" } });
     let last = json!({ "any_of": { "intervals": [{ "prefix": { "prefix": prefix } }, written] } });
     let words: Vec<Value> = head.chain([last]).collect();
@@ -124,6 +132,7 @@ fn points_of(term: &Term) -> Vec<Value> {
     let Some(prefix) = &term.prefix else {
         return words.collect();
     };
+
     let prefix = constant(prefix_clause(term, prefix), PREFIX_POINTS);
     if term.singulars.len() == 1 {
         return words.chain([prefix]).collect();
@@ -131,6 +140,7 @@ fn points_of(term: &Term) -> Vec<Value> {
     // The words may be in the document without standing one after the other; then they do not
     // count.
     let digits: Vec<Value> = words.collect();
+
     vec![
         json!({ "bool": { "filter": words_clause(&term.singulars), "should": digits } }),
         prefix,

@@ -49,6 +49,7 @@ pub(super) async fn stamps(
     state: As,
 ) -> Result<Vec<Option<Stamp>>, Failure> {
     let mut stamps = Vec::with_capacity(orders.len());
+
     for orders in orders.chunks(STAMPS_AT_ONCE) {
         let items = read(client, index, orders, state, "false").await?;
         stamps.extend(
@@ -57,6 +58,7 @@ pub(super) async fn stamps(
                 .map(|item| item.found.then(|| Stamp::read(item.version))),
         );
     }
+
     Ok(stamps)
 }
 
@@ -67,6 +69,7 @@ pub(super) async fn documents(
     orders: &[OrderId],
 ) -> Result<Vec<Option<(OrderDocument, Stamp)>>, ViewError> {
     let mut documents = Vec::with_capacity(orders.len());
+
     for orders in orders.chunks(DOCUMENTS_AT_ONCE) {
         for item in read(client, index, orders, As::Written, "document").await? {
             let stamp = Stamp::read(item.version);
@@ -78,6 +81,7 @@ pub(super) async fn documents(
             );
         }
     }
+
     Ok(documents)
 }
 
@@ -100,7 +104,9 @@ async fn read(
     if orders.is_empty() {
         return Ok(Vec::new());
     }
+
     let ids: Vec<String> = orders.iter().map(|order| order.0.to_string()).collect();
+
     let realtime = if state == As::Written {
         "true"
     } else {
@@ -108,6 +114,7 @@ async fn read(
     };
     let parameters = [("realtime", realtime), ("_source", source)];
     let body = JsonBody::new(json!({ "ids": ids }));
+
     let path = format!("/{index}/_mget");
     let reply: Reply = client
         .send(Method::Post, &path, &parameters, Some(body), READ_TIMEOUT)
@@ -117,10 +124,12 @@ async fn read(
     {
         return Err(Failure::Incomplete(format!("{kind}: {reason}")));
     }
+
     if reply.docs.len() != orders.len() {
         return Err(Failure::Incomplete(
             "not all orders asked for are answered".to_owned(),
         ));
     }
+
     Ok(reply.docs)
 }

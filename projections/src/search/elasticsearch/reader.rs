@@ -82,6 +82,7 @@ impl ElasticsearchReader {
     {
         let admitted = Arc::clone(&self.admitted).try_acquire_owned();
         let admitted = admitted.map_err(|_| unavailable("too many searches are under way"))?;
+
         let work = work(self.generation.clone());
         let task = self.runtime.spawn(async move {
             let result = work.await;
@@ -163,11 +164,14 @@ impl VersionReader for ElasticsearchReader {
 impl Generation {
     async fn search(self, query: Prepared) -> Result<SearchPage, ViewError> {
         let path = format!("/{}/_search", self.names.orders(self.number));
+
         let parameters = [
             ("allow_partial_search_results", "false"),
             ("filter_path", "hits"),
         ];
+
         let body = Some(JsonBody::new(search_body(&query)));
+
         let found: Found = match self
             .client
             .send(Method::Post, &path, &parameters, body, READ_TIMEOUT)
@@ -176,6 +180,7 @@ impl Generation {
             Err(failure) if failure.says(TOO_MANY_WORDS) => return Err(too_many_words()),
             found => found?,
         };
+
         let positions = self.state().await?.reach;
         // Highlights are made of long texts.
         tokio::task::spawn_blocking(move || answer(&query, found, positions))
@@ -227,6 +232,7 @@ fn answer(query: &Prepared, found: Found, positions: Positions) -> Result<Search
     let has_more = found.hits.hits.len() > query.limit;
     let mut hits = Vec::with_capacity(query.limit);
     let mut last = None;
+
     for FoundHit { score, source } in found.hits.hits.into_iter().take(query.limit) {
         let document = mget::document(source)?;
         let key = key_of(query, &document, score.unwrap_or(0.0));
@@ -241,9 +247,11 @@ fn answer(query: &Prepared, found: Found, positions: Positions) -> Result<Search
         });
         last = Some(key);
     }
+
     let next = last
         .filter(|_| has_more)
         .map(|key| write_cursor(query.sort, key));
+
     Ok(SearchPage {
         hits,
         total: found.hits.total.value,

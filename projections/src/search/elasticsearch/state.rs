@@ -45,10 +45,12 @@ impl GenerationState {
             positions,
             quarantined,
         } = wire;
+
         let (reach, positions) = (
             positions::from_json(&reach)?,
             positions::from_json(&positions)?,
         );
+
         Ok(GenerationState {
             reach,
             positions,
@@ -117,6 +119,7 @@ pub(super) async fn load(
     generation: u32,
 ) -> Result<(GenerationState, Option<Written>), ViewError> {
     let found: Option<Found<Wire>> = client.get(&names.views(), &state_id(generation)).await?;
+
     let Some(Found {
         source,
         seq_no,
@@ -125,6 +128,7 @@ pub(super) async fn load(
     else {
         return Ok((GenerationState::default(), None));
     };
+
     let state = GenerationState::read(source).map_err(|error| damaged(&error))?;
     Ok((
         state,
@@ -145,6 +149,7 @@ pub(super) async fn store(
 ) -> Result<Written, ViewError> {
     let path = format!("/{}/_doc/{}", names.views_to_write(), state_id(generation));
     let body = JsonBody::new(state.write().map_err(|error| damaged(&error))?);
+
     let written = match over {
         None => {
             client
@@ -209,9 +214,11 @@ pub(super) async fn store_catalog(
 ) -> Result<(), ViewError> {
     ensure_views(client, names).await?;
     let path = format!("/{}/_doc/{CATALOG}", names.views_to_write());
+
     let body = CatalogDocument {
         catalog: serde_json::to_value(catalog).map_err(|error| damaged(&error))?,
     };
+
     client
         .send::<Value>(
             Method::Put,
@@ -221,6 +228,7 @@ pub(super) async fn store_catalog(
             READ_TIMEOUT,
         )
         .await?;
+
     Ok(())
 }
 

@@ -99,6 +99,7 @@ impl ViewStore<dyn SearchReader> for ElasticsearchStore {
                 Ok(state::ensure_generation(&client, &names, generation).await?)
             })
             .await?;
+
             let parts = || {
                 (
                     self.client.clone(),
@@ -112,6 +113,7 @@ impl ViewStore<dyn SearchReader> for ElasticsearchStore {
             let reader = Arc::new(ElasticsearchReader::new(client, names, generation, runtime));
             let versions = Arc::clone(&reader);
             let reader: Arc<dyn SearchReader> = reader;
+
             Ok(Opened {
                 writer,
                 reader,
@@ -130,6 +132,7 @@ impl ViewStore<dyn SearchReader> for ElasticsearchStore {
             if !exists(&client, &names.orders(generation)).await? {
                 return Ok(None);
             }
+
             let audit: Box<dyn ViewAudit> = Box::new(ElasticsearchAudit {
                 client,
                 names,

@@ -106,6 +106,7 @@ pub(crate) fn place() -> Open {
 fn a_long_prefix_in_a_phrase_is_answered_in_full_or_refused_by_name() {
     let place = Place::new();
     let mut opened = place.open(&place.store(), 1).unwrap();
+
     let many = 1_100;
     for number in 1..=many {
         let created = faults::noted(&format!("ac-thelongestprefixofall{number:04}"));
@@ -114,7 +115,9 @@ fn a_long_prefix_in_a_phrase_is_answered_in_full_or_refused_by_name() {
             .apply(&faults::event(number, number.into(), 1, created))
             .unwrap();
     }
+
     opened.writer.commit(&faults::up_to(many)).unwrap();
+
     for (text, expected) in [
         ("ac-thelongestprefixofa*", Some(many)),
         ("ac-thelongestprefixofal*", None),

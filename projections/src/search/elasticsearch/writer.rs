@@ -96,21 +96,26 @@ impl ElasticsearchWriter {
         change: Option<&OrderEvent>,
     ) -> Result<Applied, ViewError> {
         let order = OrderId(event.entity);
+
         if self.memory.is_full() {
             self.commit_early()?;
         }
+
         if !self.memory.has(order) {
             self.fetch(&[order])?;
         }
+
         let version = self.memory.version_of(order);
         if event.version <= version {
             return Ok(Applied::Duplicate);
         }
+
         if event.version > version + 1 {
             return Ok(Applied::Missing {
                 from_version: version + 1,
             });
         }
+
         let (document, puts) = match (change, self.memory.newest(order)) {
             (Some(OrderEvent::Created(created)), None) => {
                 (fold::first(event, created), self.memory.puts_of_new(order))
@@ -122,6 +127,7 @@ impl ElasticsearchWriter {
         self.memory.change(document, puts);
         let applied = self.applied.entry(event.source).or_default();
         *applied = event.sequence.max(*applied);
+
         Ok(Applied::Taken)
     }
 
@@ -165,11 +171,13 @@ impl ElasticsearchWriter {
     async fn write(&mut self, positions: &Positions) -> Result<(), ViewError> {
         let session = self.session.as_mut().ok_or_else(given_up)?;
         let positions = furthest(&session.committed, positions);
+
         let place = Place {
             client: &self.client,
             names: &self.names,
             generation: self.generation,
         };
+
         if !self.memory.pending().is_empty() {
             let reach = furthest(&furthest(&session.stored.reach, &positions), &self.applied);
             if reach != session.stored.reach {
@@ -185,17 +193,22 @@ impl ElasticsearchWriter {
             session.refreshed = false;
             place.write_documents(&mut self.memory).await?;
         }
+
         if !session.refreshed {
             place.refresh().await?;
             session.refreshed = true;
         }
+
         session.committed = positions;
+
         if session.quarantined != session.stored.quarantined {
             let quarantined = session.quarantined.clone();
             place.finish(session, quarantined).await?;
         }
+
         self.memory.committed();
         self.applied.clear();
+
         Ok(())
     }
 
@@ -222,12 +235,14 @@ impl ElasticsearchWriter {
         self.memory = Memory::default();
         self.applied.clear();
         self.session = None;
+
         let (stored, written) = self.runtime.block_on(async {
             state::ensure_generation(&self.client, &self.names, self.generation).await?;
             state::load(&self.client, &self.names, self.generation).await
         })?;
         let quarantined = stored.quarantined.clone();
         let committed = stored.positions.clone();
+
         self.session = Some(Session {
             stored,
             committed,
@@ -235,7 +250,9 @@ impl ElasticsearchWriter {
             quarantined,
             refreshed: false,
         });
+
         self.failed = false;
+
         Ok(())
     }
 }
@@ -264,6 +281,7 @@ impl ViewWriter for ElasticsearchWriter {
 
     fn prepare(&mut self, entities: &[(Service, Uuid, u64)]) -> Result<(), ViewError> {
         let mut orders = Vec::new();
+
         for (_, id, version) in entities
             .iter()
             .filter(|(service, ..)| *service == Service::Orders)
@@ -274,9 +292,11 @@ impl ViewWriter for ElasticsearchWriter {
                 _ => orders.push(OrderId(*id)),
             }
         }
+
         orders.retain(|order| !self.memory.has(*order));
         orders.sort_unstable();
         orders.dedup();
+
         self.fetch(&orders)
     }
 

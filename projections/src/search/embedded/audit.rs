@@ -59,16 +59,20 @@ pub(super) fn open_to_read(directory: impl Directory) -> Result<Option<IndexAudi
     if !Index::exists(&directory).map_err(|error| view_error(error.into()))? {
         return Ok(None);
     }
+
     let mut index = Index::open(directory).map_err(view_error)?;
+
     let (schema, fields) = schema::define();
     if index.schema() != schema {
         return Ok(None);
     }
+
     index.set_tokenizers(schema::tokenizers());
     let builder = index.reader_builder().reload_policy(ReloadPolicy::Manual);
     let builder = builder.doc_store_cache_num_blocks(STORE_CACHE_BLOCKS);
     let reader: IndexReader = builder.try_into().map_err(view_error)?;
     let (commit, snapshot, state) = newest(&index, &reader, fields)?;
+
     let open = OpenIndex {
         index,
         reader,
@@ -77,6 +81,7 @@ pub(super) fn open_to_read(directory: impl Directory) -> Result<Option<IndexAudi
         snapshot,
         state,
     };
+
     Ok(Some(IndexAudit(Arc::new(Mutex::new(open)))))
 }
 
@@ -133,6 +138,7 @@ impl OpenIndex {
     /// The orders of a range that searches find.
     fn orders(&self, range: IdRange) -> Result<Slice<Indexed>, ViewError> {
         let mut found: BTreeMap<Uuid, Vec<(DocAddress, u64, i64)>> = BTreeMap::new();
+
         for (number, segment, columns) in self.snapshot.segments() {
             let segment = Segment {
                 number,
@@ -143,6 +149,7 @@ impl OpenIndex {
                 .orders(self.fields, range, &mut found)
                 .map_err(view_error)?;
         }
+
         let indexed = |(id, hits): (Uuid, Vec<(DocAddress, u64, i64)>)| {
             let newest = hits.iter().max_by_key(|(_, version, _)| *version).copied();
             newest.map(|(address, version, total_cents)| Indexed {
@@ -189,10 +196,12 @@ impl Segment<'_> {
             .terms()
             .range()
             .le(schema::id_key(range.up_to.unwrap_or(Uuid::max())));
+
         let ids = match range.after {
             Some(after) => ids.gt(schema::id_key(after)),
             None => ids.ge(schema::id_key(Uuid::nil())),
         };
+
         let mut ids = ids.into_stream()?;
         while ids.advance() {
             let no_id = || TantivyError::SchemaError("a key of an order is not an id".to_owned());
@@ -212,6 +221,7 @@ impl Segment<'_> {
                 postings.advance();
             }
         }
+
         Ok(())
     }
 }
@@ -237,6 +247,7 @@ fn newest(
             .map_err(view_error)?;
         return Ok((before.opstamp, snapshot, state));
     }
+
     let cause =
         TantivyError::SystemError("commits come faster than the index can be opened".to_owned());
     Err(view_error(cause))

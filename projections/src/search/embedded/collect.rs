@@ -35,6 +35,7 @@ pub(super) fn collect(
         after: query.after,
         hits: BinaryHeap::new(),
     };
+
     let scored = query.is_scored();
     let scoring = if scored {
         EnableScoring::enabled_from_searcher(&snapshot.searcher)
@@ -43,6 +44,7 @@ pub(super) fn collect(
     };
     let weight = lookup.query.weight(scoring)?;
     let mut total = 0;
+
     for (number, reader, columns) in best_first(snapshot, query.sort) {
         let segment = Segment {
             number,
@@ -66,10 +68,12 @@ pub(super) fn collect(
             }
         };
     }
+
     let mut hits: Vec<_> = page.hits.into_iter().map(|Reverse(hit)| hit).collect();
     hits.sort_unstable_by_key(|hit| Reverse(hit.0));
     let has_more = hits.len() > query.limit;
     hits.truncate(query.limit);
+
     Ok(Found {
         hits,
         has_more,
@@ -156,6 +160,7 @@ impl Segment<'_> {
         let alive = self.reader.alive_bitset();
         let mut buffer = [0_i64; COLLECT_BLOCK_BUFFER_LEN];
         let mut count = 0;
+
         weight.for_each_no_score(self.reader, &mut |docs| {
             for docs in docs.chunks(COLLECT_BLOCK_BUFFER_LEN) {
                 let Some(values) = buffer.get_mut(..docs.len()) else {
@@ -170,6 +175,7 @@ impl Segment<'_> {
                 }
             }
         })?;
+
         Ok(count)
     }
 
@@ -177,13 +183,16 @@ impl Segment<'_> {
         if !page.may_take(rank, rank) {
             return;
         }
+
         let created = self.columns.created.get_val(doc);
+
         if page
             .worst()
             .is_some_and(|worst| (rank, created) < (worst.rank, worst.created))
         {
             return;
         }
+
         let key = SortKey {
             rank,
             created,

@@ -55,16 +55,19 @@ impl MergePolicy for SizesAndDeletes {
                 .iter()
                 .any(|candidate| candidate.0.contains(&segment.id()))
         };
+
         let alone: Vec<_> = segments
             .iter()
             .filter(is_alone)
             .filter(|segment| is_full_of_holes(segment))
             .collect();
+
         candidates.extend(
             alone
                 .into_iter()
                 .map(|segment| MergeCandidate(vec![segment.id()])),
         );
+
         candidates
     }
 }

@@ -26,6 +26,7 @@ impl Keeper {
         let (stop, stopped) = channel();
         let failure: Arc<Mutex<Option<io::Error>>> = Arc::default();
         let (kept, failed) = (directory.clone(), Arc::clone(&failure));
+
         let work = move || {
             let mut last = false;
             while !last {
@@ -37,6 +38,7 @@ impl Keeper {
             }
         };
         let thread = background::spawn("view-search-keep".to_owned(), work)?;
+
         Ok(Keeper {
             directory,
             failure,

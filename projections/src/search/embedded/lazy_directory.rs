@@ -111,6 +111,7 @@ impl LazyDirectory {
             .persisting
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+
         let (lists, files, deleted) = {
             let mut state = self.state();
             if !mem::take(&mut state.dirty) {
@@ -126,13 +127,16 @@ impl LazyDirectory {
         let written = self.write(&lists, &files);
         let mut state = self.state();
         let kept = mem::take(&mut state.keeping);
+
         if written.is_err() {
             state.dirty = true;
             state.new.extend(kept);
             state.deleted.extend(deleted);
             return written;
         }
+
         drop(state);
+
         self.delete_all(deleted)
     }
 
@@ -148,13 +152,17 @@ impl LazyDirectory {
             }
             File::open(path)?.sync_data()?;
         }
+
         self.disk.sync_directory()?;
+
         let (last, first): (Vec<_>, Vec<_>) = lists
             .iter()
             .partition(|(name, _)| name.as_path() == Path::new(SEGMENTS));
+
         for (name, list) in first.into_iter().chain(last) {
             self.disk.atomic_write(name, list)?;
         }
+
         self.disk.sync_directory()
     }
 
@@ -164,10 +172,12 @@ impl LazyDirectory {
         if deleted.is_empty() {
             return Ok(());
         }
+
         let _lock = self
             .disk
             .acquire_lock(&META_LOCK)
             .map_err(io::Error::other)?;
+
         for file in deleted {
             match self.disk.delete(&file) {
                 Ok(()) | Err(DeleteError::FileDoesNotExist(_)) => {}
@@ -177,6 +187,7 @@ impl LazyDirectory {
                 }
             }
         }
+
         Ok(())
     }
 
@@ -205,6 +216,7 @@ fn remove_strays(folder: &Path, disk: &MmapDirectory) -> tantivy::Result<()> {
         Err(OpenReadError::FileDoesNotExist(_)) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
+
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = PathBuf::from(entry.file_name());
@@ -217,6 +229,7 @@ fn remove_strays(folder: &Path, disk: &MmapDirectory) -> tantivy::Result<()> {
             fs::remove_file(entry.path())?;
         }
     }
+
     Ok(())
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Lookup {
 impl Lookup {
     pub(super) fn new(fields: &Fields, query: &Prepared) -> Self {
         let mut clauses: Vec<Box<dyn Query>> = Vec::new();
+
         if let Some(terms) = &query.terms {
             if terms.is_empty() {
                 return Lookup {
@@ -40,18 +41,22 @@ impl Lookup {
                     .map(|term| text_clause(fields, term, query.is_scored())),
             );
         }
+
         clauses.extend(filters(fields, query));
+
         if clauses.is_empty() {
             return Lookup {
                 query: Box::new(AllQuery),
                 is_everything: true,
             };
         }
+
         let query = if clauses.len() == 1 {
             clauses.swap_remove(0)
         } else {
             Box::new(BooleanQuery::intersection(clauses))
         };
+
         Lookup {
             query,
             is_everything: false,
@@ -66,11 +71,13 @@ fn filters(fields: &Fields, query: &Prepared) -> Vec<Box<dyn Query>> {
         query.min_total.map(Money::cents),
         query.max_total.map(Money::cents),
     );
+
     let times = range(
         fields.created,
         query.since.map(|time| time.micros()),
         query.until.map(|time| time.micros()),
     );
+
     let clauses: [Option<Box<dyn Query>>; 4] = [
         query.state.map(|state| exactly(fields.state_term(state))),
         query
@@ -108,11 +115,14 @@ fn text_clause(fields: &Fields, term: &Term, scored: bool) -> Box<dyn Query> {
         .iter()
         .map(|word| fields.word_term(word))
         .collect();
+
     let Some(prefix) = &term.prefix else {
         return words_clause(words, scored);
     };
+
     let mut head = words.clone();
     head.pop();
+
     let prefix_clause: Box<dyn Query> = if head.is_empty() {
         Box::new(InvertedIndexRangeQuery::new(
             Bound::Included(fields.word_term(prefix)),
@@ -127,6 +137,7 @@ fn text_clause(fields: &Fields, term: &Term, scored: bool) -> Box<dyn Query> {
             prefix: prefix.clone(),
         })
     };
+
     let prefix_clause = Box::new(ConstScoreQuery::new(
         prefix_clause,
         f32::from(PREFIX_POINTS),
@@ -145,13 +156,16 @@ fn words_clause(mut words: Vec<IndexTerm>, scored: bool) -> Box<dyn Query> {
         Some(word) if words.is_empty() => exactly(word),
         Some(last) => {
             words.push(last);
+
             let phrase = Box::new(PhraseQuery::new(words.clone()));
             if !scored {
                 return phrase;
             }
+
             let points = words
                 .into_iter()
                 .map(|word| -> Box<dyn Query> { Box::new(WordPoints { word }) });
+
             Box::new(BooleanQuery::intersection(
                 [unscored(phrase)].into_iter().chain(points).collect(),
             ))

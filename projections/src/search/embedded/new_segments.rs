@@ -52,6 +52,7 @@ impl<'a> NewSegments<'a> {
         })?;
         let is_full = documents.mem_usage() > MAX_SEGMENT_BYTES;
         self.open = Some((segment, documents));
+
         if is_full { self.finish_open() } else { Ok(()) }
     }
 

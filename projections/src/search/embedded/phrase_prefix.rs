@@ -41,19 +41,23 @@ impl Weight for PhrasePrefix {
     fn scorer(&self, segment: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
         let index = segment.inverted_index(self.field)?;
         let read = |term| index.read_postings(term, IndexRecordOption::WithFreqsAndPositions);
+
         let head: Option<Vec<SegmentPostings>> =
             self.head.iter().map(read).collect::<io::Result<_>>()?;
         let Some(head) = head else {
             return Ok(Box::new(EmptyScorer));
         };
+
         let mut places = self.last_words(&index)?;
         for postings in head.into_iter().rev() {
             places = preceded_by(&places, postings);
         }
+
         let mut found = BitSet::with_max_value(segment.max_doc());
         for (doc, _) in places {
             found.insert(doc);
         }
+
         Ok(Box::new(ConstScorer::new(BitSetDocSet::from(found), boost)))
     }
 
@@ -78,8 +82,10 @@ impl PhrasePrefix {
         if let Some(end) = prefix_end(&self.prefix) {
             range = range.lt(end);
         }
+
         let mut places = Vec::new();
         let mut positions = Vec::new();
+
         let mut terms = range.into_stream()?;
         while terms.advance() {
             let mut postings = index.read_postings_from_terminfo(
@@ -92,7 +98,9 @@ impl PhrasePrefix {
                 postings.advance();
             }
         }
+
         places.sort_unstable();
+
         Ok(places)
     }
 }
@@ -101,6 +109,7 @@ impl PhrasePrefix {
 fn preceded_by(places: &[Place], mut postings: SegmentPostings) -> Vec<Place> {
     let mut found = Vec::new();
     let mut positions = Vec::new();
+
     for places in places.chunk_by(|one, next| one.0 == next.0) {
         let Some((doc, _)) = places.first() else {
             continue;
@@ -116,5 +125,6 @@ fn preceded_by(places: &[Place], mut postings: SegmentPostings) -> Vec<Place> {
             found.extend(before.filter(|(_, position)| positions.binary_search(position).is_ok()));
         }
     }
+
     found
 }

@@ -108,6 +108,7 @@ fn answer(snapshot: &Snapshot, query: &Prepared) -> Result<SearchPage, ViewError
     let lookup = Lookup::new(&snapshot.fields, query);
     let found = collect(snapshot, &lookup, query).map_err(view_error)?;
     let mut analyzer = Analyzer::default();
+
     let mut hit = |(key, address): &(SortKey, _)| {
         let document = snapshot.document(*address)?;
         let highlights = query
@@ -120,12 +121,14 @@ fn answer(snapshot: &Snapshot, query: &Prepared) -> Result<SearchPage, ViewError
             document,
         })
     };
+
     let hits: Vec<Hit> = found
         .hits
         .iter()
         .map(&mut hit)
         .collect::<Result<_, ViewError>>()?;
     let last = found.hits.last().filter(|_| found.has_more);
+
     Ok(SearchPage {
         hits,
         total: found.total,

@@ -58,11 +58,13 @@ pub(super) struct Fields {
 pub(super) fn define() -> (Schema, Fields) {
     let mut builder = Schema::builder();
     let column = NumericOptions::default().set_fast();
+
     let text = TextOptions::default().set_indexing_options(
         TextFieldIndexing::default()
             .set_tokenizer(ANALYZER)
             .set_index_option(IndexRecordOption::WithFreqsAndPositions),
     );
+
     let fields = Fields {
         keys: builder.add_bytes_field("keys", BytesOptions::default().set_indexed()),
         id_high: builder.add_u64_field(ID_HIGH, column.clone()),
@@ -96,17 +98,21 @@ impl Fields {
         document.add_u64(self.version, order.version);
         document.add_i64(self.created, order.creation_time.micros());
         document.add_i64(self.total, order.order_total.cents());
+
         let lines = order
             .lines
             .iter()
             .flat_map(|line| [line.name.as_str(), line.sku.as_str()]);
+
         for text in lines
             .chain(order.note.as_deref())
             .chain(order.customer_name.as_deref())
         {
             document.add_text(self.text, text);
         }
+
         document.add_bytes(self.source, &serde_json::to_vec(order)?);
+
         Ok(document)
     }
 

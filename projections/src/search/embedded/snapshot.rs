@@ -93,6 +93,7 @@ impl Snapshot {
     /// Where the order is, and its version.
     pub(super) fn find(&self, order: OrderId) -> Result<Option<(DocAddress, u64)>, ViewError> {
         let term = self.fields.id_term(order);
+
         for (number, segment, columns) in self.segments() {
             let index = segment
                 .inverted_index(self.fields.keys)
@@ -112,6 +113,7 @@ impl Snapshot {
                 postings.advance();
             }
         }
+
         Ok(None)
     }
 

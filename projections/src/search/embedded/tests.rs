@@ -53,6 +53,7 @@ fn an_index_of_another_definition_is_built_anew() {
     fs::create_dir_all(&path).unwrap();
     let mut builder = Schema::builder();
     let text = builder.add_text_field("text", TEXT | STORED);
+
     let index = Index::create_in_dir(&path, builder.build()).unwrap();
     let mut other = index
         .writer_with_num_threads::<TantivyDocument>(1, 20_000_000)
@@ -80,9 +81,11 @@ fn an_index_with_a_cut_file_is_built_anew() {
     writer.apply(&created()).unwrap();
     writer.commit(&positions()).unwrap();
     drop((writer, reader));
+
     let files = fs::read_dir(folder.path().join("search"))
         .unwrap()
         .map(|entry| entry.unwrap().path());
+
     let terms = files
         .into_iter()
         .find(|path| path.extension().is_some_and(|name| name == "term"))
@@ -99,9 +102,11 @@ fn a_failed_commit_is_begun_again_from_the_positions() {
     writer.commit(&positions()).unwrap();
     let (here, away) = (folder.path().join("search"), folder.path().join("away"));
     fs::rename(&here, &away).unwrap();
+
     let up_to = |sequence| Positions::from([(ShardId::new(Service::Orders, 3), sequence)]);
     // Commits are made durable behind them, so it may be a later one that is told of it.
     let mut reached = 13;
+
     let failure = loop {
         match writer.commit(&up_to(reached)) {
             Ok(()) => reached += 1,
@@ -109,18 +114,22 @@ fn a_failed_commit_is_begun_again_from_the_positions() {
         }
     };
     assert!(failure.is_transient());
+
     assert!(
         writer.apply(&created()).is_err(),
         "what was applied is gone"
     );
+
     assert!(writer.commit(&up_to(reached)).is_err());
     assert!(writer.positions().is_err(), "the folder is still away");
+
     fs::rename(&away, &here).unwrap();
     let begun_again = writer.positions().unwrap();
     assert!(
         [up_to(reached - 1), up_to(reached)].contains(&begun_again),
         "the last one has happened or not"
     );
+
     writer.apply(&created()).unwrap();
     writer.commit(&up_to(reached + 1)).unwrap();
     assert_eq!(writer.positions().unwrap(), up_to(reached + 1));

@@ -118,14 +118,17 @@ impl EmbeddedWriter {
             self.pending_bytes = self.pending_bytes.saturating_sub(size_of(&document));
             return Ok(Some((document, replaces)));
         }
+
         if let Some(document) = self.locked.remove(&order) {
             let version = document.version;
             return Ok(Some((document, Some(version))));
         }
+
         let snapshot = self.snapshot();
         let Some((address, version)) = snapshot.find(order)? else {
             return Ok(None);
         };
+
         Ok(Some((snapshot.document(address)?, Some(version))))
     }
 
@@ -137,16 +140,20 @@ impl EmbeddedWriter {
         change: Option<&OrderEvent>,
     ) -> Result<Applied, ViewError> {
         let order = OrderId(event.entity);
+
         let version = self.version_of(order)?;
         if event.version <= version {
             return Ok(Applied::Duplicate);
         }
+
         if event.version > version + 1 {
             return Ok(Applied::Missing {
                 from_version: version + 1,
             });
         }
+
         self.make_room()?;
+
         let (document, replaces) = match (change, version) {
             (Some(OrderEvent::Created(created)), 0) => (fold::first(event, created), None),
             (Some(OrderEvent::Created(_)), _) | (_, 0) => return Err(fold::out_of_place(event)),
@@ -156,11 +163,13 @@ impl EmbeddedWriter {
             },
         };
         self.keep(document, replaces);
+
         Ok(Applied::Taken)
     }
 
     fn put_order(&mut self, document: &OrderDocument) -> Result<(), ViewError> {
         self.make_room()?;
+
         let order = document.order_id;
         let replaces = match self.pending.remove(&order) {
             Some(Pending { document, replaces }) => {
@@ -173,6 +182,7 @@ impl EmbeddedWriter {
             },
         };
         self.keep(document.clone(), replaces);
+
         Ok(())
     }
 
@@ -215,8 +225,10 @@ impl EmbeddedWriter {
         if let Some(error) = self.keeper.failure() {
             return Err(view_error(error.into()));
         }
+
         let writer = self.writer.as_mut().ok_or_else(given_up)?;
         let mut segments = NewSegments::new(writer, self.pending.len());
+
         for (order, pending) in &self.pending {
             let document =
                 self.fields
@@ -235,8 +247,10 @@ impl EmbeddedWriter {
             };
             put.map_err(view_error)?;
         }
+
         segments.finish().map_err(view_error)?;
         let mut commit = writer.prepare_commit().map_err(view_error)?;
+
         let state = CommitState {
             positions: positions.clone(),
             quarantined: self.quarantined.clone(),
@@ -246,6 +260,7 @@ impl EmbeddedWriter {
         self.show(positions)?;
         self.quarantine_changed = false;
         self.keep_locked();
+
         Ok(())
     }
 
@@ -267,6 +282,7 @@ impl EmbeddedWriter {
             .map(|(order, pending)| (order, pending.document));
         let locked = committed.filter(|(_, document)| document.state.lock().is_some());
         self.locked.extend(locked.take(MAX_LOCKED));
+
         self.pending_bytes = 0;
         let excess = self.locked.len().saturating_sub(MAX_LOCKED);
         if excess > 0 {

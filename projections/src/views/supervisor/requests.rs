@@ -27,7 +27,9 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         if let Some(generation) = self.answered_before(&catalog, by)? {
             return Ok(generation);
         }
+
         let stopped = self.shared.look(|stand| stand.stopped.is_some());
+
         let is_building = catalog.building().is_some() && !stopped;
         if is_building
             || self.work.is_some()
@@ -36,14 +38,17 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         {
             return Err(self.busy());
         }
+
         let next = self.with_new(&catalog, from);
         let number = next.newest;
         self.save(next.with_bound(by, number)).await?;
+
         tracing::info!(
             view = self.shared.definition.name,
             generation = number,
             "a rebuild is begun"
         );
+
         Ok(number)
     }
 
@@ -56,9 +61,11 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
                 done: None,
             });
         }
+
         if self.work.is_some() || self.reverting.is_some() || !self.is_swapped(&catalog) {
             return Err(self.busy());
         }
+
         let Some(kept) = catalog.kept().cloned() else {
             let view = self.shared.definition.name;
             return Err(ViewError::Conflict {
@@ -66,11 +73,13 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
                 what: format!("no earlier generation of the {view} view is kept"),
             });
         };
+
         tracing::info!(
             view = self.shared.definition.name,
             generation = kept.number,
             "going back to a generation"
         );
+
         let (done, answers) = oneshot::channel();
         // The work begins now, and again should the store fail meanwhile.
         self.reverting = Some(Revert {
@@ -78,6 +87,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             done,
             by,
         });
+
         Ok(Reverting {
             generation: kept.number,
             done: Some(answers),

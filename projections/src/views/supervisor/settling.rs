@@ -25,7 +25,9 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         if self.catalog.is_none() {
             self.load().await?;
         }
+
         self.forget_what_was_kept_long_enough().await?;
+
         let catalog = self.loaded()?;
         self.close_what_is_gone(&catalog);
         // The one that answers first: queries need not wait for the others.
@@ -48,7 +50,9 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             }
             self.make_live_at_once(&catalog, generation.number);
         }
+
         self.work_on(&catalog);
+
         Ok(())
     }
 
@@ -63,6 +67,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             let positions = opened.writer.positions();
             (opened, positions)
         });
+
         let (opened, positions) = reading
             .await
             .map_err(|_| self.unavailable("reading its positions has panicked"))?;
@@ -87,6 +92,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     async fn load(&mut self) -> Result<(), ViewError> {
         let catalog = self.shared.store.catalog().await?;
         let definition = self.shared.definition.number;
+
         for number in catalog.newest.saturating_sub(LEFTOVERS)..=catalog.newest {
             if number > 0
                 && catalog.get(number).is_none()
@@ -95,12 +101,14 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
                 self.shared.store.discard(number).await?;
             }
         }
+
         let outdated = |generation: &Generation| generation.definition != definition;
         let due = match (catalog.building(), catalog.answering()) {
             (Some(building), _) => outdated(building).then_some(building.from),
             (None, Some(live)) => outdated(live).then_some(BuildFrom::History),
             (None, None) => Some(BuildFrom::History),
         };
+
         match due {
             Some(from) => {
                 let next = self.with_new(&catalog, from);
@@ -134,6 +142,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             );
             self.save(catalog.without(number)).await?;
         }
+
         Ok(())
     }
 
@@ -141,6 +150,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     pub(super) fn close_what_is_gone(&mut self, catalog: &Catalog) {
         let gone = |number: &u32| catalog.get(*number).is_none();
         self.reverting.take_if(|revert| gone(&revert.number));
+
         self.shared.change(|stand| {
             stand.stopped.take_if(|(number, _)| gone(number));
             let closed: Vec<_> = stand.open.extract_if(.., |number, _| gone(number)).collect();
@@ -177,6 +187,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         if self.work.is_some() {
             return;
         }
+
         if let Some(number) = catalog.live.filter(|_| !self.is_swapped(catalog)) {
             let shared = Arc::clone(&self.shared);
             self.start(async move {
@@ -222,18 +233,22 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         if self.next_measure > Instant::now() {
             return;
         }
+
         self.next_measure = Instant::now() + MEASURE_EVERY;
+
         let gauges = self.shared.gauges;
         gauges.rebuilt(
             self.shared
                 .progress()
                 .map_or(1.0, |progress| progress.fraction),
         );
+
         let Some(live) = self.shared.look(|stand| stand.live.clone()) else {
             return;
         };
         gauges.waiting(live.waiting_readers());
         gauges.quarantined(live.shown().quarantined.len());
+
         match live.lag(&*self.shared.log).await {
             Ok(lag) => {
                 for source in self.shared.log.sources() {

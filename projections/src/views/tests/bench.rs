@@ -95,15 +95,18 @@ impl ViewStore<dyn SearchReader> for FaultyStore {
     fn open(&self, generation: u32) -> BoxFuture<'_, Result<Opened<dyn SearchReader>, ViewError>> {
         async move {
             self.answers()?;
+
             let Opened {
                 writer: inner,
                 reader,
                 versions,
             } = self.inner.open(generation).await?;
+
             let fault = OfGeneration {
                 generation,
                 faults: Arc::clone(&self.faults),
             };
+
             let writer = Box::new(FaultyWriter { inner, fault });
             Ok(Opened {
                 writer,
@@ -217,16 +220,19 @@ impl Bench {
             shop.create_order(number, 1, 100);
             shop.advance(number, 1);
         }
+
         let shop = Arc::new(Mutex::new(shop));
         let rows = Arc::new(ShopRows {
             shop: Arc::clone(&shop),
             late: Mutex::default(),
         });
+
         let faults = Arc::new(Faults::default());
         faults.saves_left.store(-1, Ordering::SeqCst);
         prepare(&faults);
         let directory = TempDir::new().unwrap();
         let view = start(&directory, &shop, &rows, &faults, keep, 1);
+
         Bench {
             shop,
             rows,
@@ -263,6 +269,7 @@ impl Bench {
         harm(self.directory.path());
         self.faults.down.store(false, Ordering::SeqCst);
         self.faults.saves_left.store(-1, Ordering::SeqCst);
+
         let view = start(
             &self.directory,
             &self.shop,
@@ -286,17 +293,21 @@ impl Bench {
     /// The answering generation shows all orders at their versions.
     pub async fn shows_the_shop(&self) {
         let mut token = ConsistencyToken::new();
+
         let orders: Vec<_> = self
             .shop()
             .orders
             .values()
             .map(|(order, _)| (order.id, order.version))
             .collect();
+
         for (order, version) in &orders {
             token.see_entity(Service::Orders, order.0, *version);
         }
+
         let generation = self.view.current().unwrap();
         generation.wait_until(&token, SOON).await.unwrap();
+
         for (order, version) in orders {
             assert_eq!(
                 generation.reader().version_of(order).await.unwrap(),
@@ -320,17 +331,20 @@ fn start(
         rush: None,
         max_events: 64,
     };
+
     let definition = ViewDefinition {
         name: "search",
         number,
         uses: crate::search::USES,
         commit,
     };
+
     let inner = EmbeddedSearchStore::new(directory.path());
     let store = Arc::new(FaultyStore {
         inner,
         faults: Arc::clone(faults),
     });
+
     let log = Arc::clone(&shop.lock().unwrap().log);
     View::start(definition, store, log, Arc::<ShopRows>::clone(rows), keep)
 }

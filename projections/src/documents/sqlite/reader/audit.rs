@@ -27,12 +27,14 @@ impl ViewAudit for SqliteDocumentAudit {
         async move {
             use customer_document::{Column, Entity};
             let (snapshot, positions) = self.0.snapshot().await?;
+
             let rows = Entity::find()
                 .filter(range.condition(Column::Id))
                 .order_by_asc(Column::Id);
             let rows = rows.all(&snapshot).await.map_err(unavailable)?;
             let quarantined = quarantined(&snapshot).await?;
             snapshot.rollback().await.map_err(unavailable)?;
+
             let documents = rows
                 .into_iter()
                 .map(|row| Stored {
@@ -40,6 +42,7 @@ impl ViewAudit for SqliteDocumentAudit {
                     document: row.try_into(),
                 })
                 .collect();
+
             Ok(Slice {
                 documents,
                 positions,
@@ -53,12 +56,14 @@ impl ViewAudit for SqliteDocumentAudit {
         async move {
             use order_document::{Column, Entity};
             let (snapshot, positions) = self.0.snapshot().await?;
+
             let rows = Entity::find()
                 .filter(range.condition(Column::Id))
                 .order_by_asc(Column::Id);
             let rows = rows.all(&snapshot).await.map_err(unavailable)?;
             let quarantined = quarantined(&snapshot).await?;
             snapshot.rollback().await.map_err(unavailable)?;
+
             let documents = rows.into_iter().map(indexed).collect::<Result<_, _>>()?;
             Ok(Slice {
                 documents,

@@ -25,6 +25,7 @@ impl NewestOrders {
     /// merged. So no list of a customer with a million orders reads more than some pages of it.
     pub(in crate::documents::sqlite) fn statement(&self) -> SelectStatement {
         use order_document::Column;
+
         let mut found = match self.state {
             Some(state) => self.in_state(state),
             None => {
@@ -41,6 +42,7 @@ impl NewestOrders {
                 merged
             }
         };
+
         let columns = [
             Column::Id,
             Column::State,
@@ -49,27 +51,34 @@ impl NewestOrders {
             Column::Version,
             Column::RejectionReason,
         ];
+
         let mut rows = Query::select();
         rows.columns(columns)
             .from(order_document::Entity)
             .and_where(Column::Id.in_subquery(found.take()));
+
         newest_first(&mut rows, self.limit);
+
         rows
     }
 
     fn in_state(&self, state: OrderState) -> SelectStatement {
         use order_document::Column;
+
         let mut select = Query::select();
         select
             .column(Column::Id)
             .from(order_document::Entity)
             .and_where(Expr::col(Column::CustomerId).eq(self.customer))
             .and_where(Expr::col(Column::State).eq(state_number(state)));
+
         if let Some(Place { created_at, id }) = self.after {
             let place = Expr::tuple([Expr::col(Column::CreatedAt), Expr::col(Column::Id)]);
             select.and_where(place.lt(Expr::tuple([Expr::value(created_at), Expr::value(id)])));
         }
+
         newest_first(&mut select, self.limit);
+
         select
     }
 }
@@ -88,10 +97,12 @@ pub(in crate::documents::sqlite) fn customers(
     after: Option<Place>,
 ) -> Select<customer_document::Entity> {
     use customer_document::{Column, Entity};
+
     let mut select = Entity::find();
     if let Some(since) = query.since {
         select = select.filter(Column::CreatedAt.gt(since.micros()));
     }
+
     for word in query.name.as_deref().unwrap_or_default().split_whitespace() {
         // Not LIKE: nothing in the word means anything but itself.
         select = select.filter(Expr::cust_with_values(
@@ -99,16 +110,20 @@ pub(in crate::documents::sqlite) fn customers(
             [fold_case(word)],
         ));
     }
+
     if let Some(total) = query.min_order_total {
         select = select.filter(Expr::exists(ever_so_large(total)));
     }
+
     if query.min_order_total.is_some() || query.order_state.is_some() {
         select = select.filter(Expr::exists(matching_order(query)));
     }
+
     if let Some(Place { created_at, id }) = after {
         let place = Expr::tuple([Expr::col(Column::CreatedAt), Expr::col(Column::Id)]);
         select = select.filter(place.lt(Expr::tuple([Expr::value(created_at), Expr::value(id)])));
     }
+
     select
         .order_by_desc(Column::CreatedAt)
         .order_by_desc(Column::Id)
@@ -132,11 +147,13 @@ fn ever_so_large(total: Money) -> SelectStatement {
 /// An order of the customer at hand that meets the query.
 fn matching_order(query: &CustomersQuery) -> SelectStatement {
     use order_document::Column;
+
     let states: Vec<i16> = match query.order_state {
         Some(state) => vec![state_number(state)],
         // All six are named so that each is one look into the index.
         None => OrderState::ALL.map(state_number).to_vec(),
     };
+
     let mut select = Query::select();
     select
         .expr(Expr::val(1))
@@ -146,8 +163,10 @@ fn matching_order(query: &CustomersQuery) -> SelectStatement {
                 .equals((customer_document::Entity, customer_document::Column::Id)),
         )
         .and_where(Expr::col(Column::State).is_in(states));
+
     if let Some(total) = query.min_order_total {
         select.and_where(Expr::col(Column::TotalCents).gte(total.cents()));
     }
+
     select
 }

@@ -25,9 +25,11 @@ pub(super) fn load_order(
     id: Uuid,
 ) -> Result<Option<OrderState>, ViewError> {
     use order_document::Column;
+
     let mut statement = connection
         .prepare_cached(&sql.select_order)
         .map_err(sqlite_error)?;
+
     let row = statement.query_row([blob(id.as_bytes())], |row| {
         Ok(OrderRow {
             customer_id: row
@@ -42,6 +44,7 @@ pub(super) fn load_order(
             customer_name: row.get(Column::CustomerName.as_str())?,
         })
     });
+
     let row = row.optional().map_err(sqlite_error)?;
     row.map(|row| {
         Ok(OrderState {
@@ -58,9 +61,11 @@ pub(super) fn load_customer(
     id: Uuid,
 ) -> Result<Option<CustomerState>, ViewError> {
     use customer_document::Column;
+
     let mut statement = connection
         .prepare_cached(&sql.select_customer)
         .map_err(sqlite_error)?;
+
     let row = statement.query_row([blob(id.as_bytes())], |row| {
         Ok(customer_document::Model {
             id,
@@ -72,6 +77,7 @@ pub(super) fn load_customer(
             name_folded: row.get(Column::NameFolded.as_str())?,
         })
     });
+
     let row = row.optional().map_err(sqlite_error)?;
     row.map(|row| {
         Ok(CustomerState {
@@ -90,13 +96,17 @@ pub(super) fn save_orders(
     let mut insert = transaction
         .prepare_cached(&sql.insert_order)
         .map_err(sqlite_error)?;
+
     let mut replace = transaction
         .prepare_cached(&sql.replace_order)
         .map_err(sqlite_error)?;
+
     let mut update = transaction
         .prepare_cached(&sql.update_order)
         .map_err(sqlite_error)?;
+
     let mut largest: HashMap<CustomerId, i64> = HashMap::new();
+
     for Change {
         state: OrderState { order, details },
         replaces,
@@ -124,14 +134,17 @@ pub(super) fn save_orders(
             })?;
         }
     }
+
     let mut raise = transaction
         .prepare_cached(&sql.raise_largest)
         .map_err(sqlite_error)?;
+
     for (customer, total) in largest {
         raise
             .execute([blob(customer.0.as_bytes()), integer(total)])
             .map_err(sqlite_error)?;
     }
+
     Ok(())
 }
 
@@ -143,12 +156,15 @@ pub(super) fn save_customers(
     let mut insert = transaction
         .prepare_cached(&sql.insert_customer)
         .map_err(sqlite_error)?;
+
     let mut replace = transaction
         .prepare_cached(&sql.replace_customer)
         .map_err(sqlite_error)?;
+
     let mut update = transaction
         .prepare_cached(&sql.update_customer)
         .map_err(sqlite_error)?;
+
     for Change {
         state: CustomerState { customer, is_new },
         replaces,
@@ -170,6 +186,7 @@ pub(super) fn save_customers(
             })?;
         }
     }
+
     Ok(())
 }
 
@@ -210,10 +227,12 @@ pub(super) fn list_quarantined(
     let mut select = connection
         .prepare_cached(&sql.select_quarantined)
         .map_err(sqlite_error)?;
+
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let details = select
         .query_map([limit], |row| row.get::<_, String>(0))
         .map_err(sqlite_error)?;
+
     details
         .map(|detail| serde_json::from_str(&detail.map_err(sqlite_error)?).map_err(corrupt))
         .collect()

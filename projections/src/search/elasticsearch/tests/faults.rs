@@ -62,7 +62,9 @@ fn history() -> Vec<Event> {
             customer_name: Some("Ada Park".to_owned()),
         })
     };
+
     let shipped = OrderEvent::Shipped(NoDetails {});
+
     vec![
         event(1, 1, 1, created()),
         event(2, 2, 1, created()),
@@ -97,15 +99,19 @@ fn assert_complete(place: &Place, opened: &Opened<dyn SearchReader>) {
     let page = place.runtime.block_on(opened.reader.search(query)).unwrap();
     let mut found: Vec<_> = page.hits.iter().map(|hit| &hit.document).collect();
     found.sort_by_key(|document| document.order_id);
+
     let found: Vec<_> = found
         .iter()
         .map(|order| (order.order_id.0.as_u128(), order.version, order.state))
         .collect();
+
     assert_eq!(
         found,
         [(1, 3, OrderState::Shipped), (2, 2, OrderState::Approved)]
     );
+
     assert_eq!((page.total, &page.positions), (2, &up_to(5)));
+
     assert_eq!(
         place.runtime.block_on(opened.reader.positions()).unwrap(),
         up_to(5)
@@ -182,16 +188,20 @@ fn assert_unavailable(address: &str) {
         place.names(),
         place.runtime.handle(),
     );
+
     let client = || super::Client::new(address).unwrap();
     let reader = ElasticsearchReader::new(client(), names.clone(), 1, handle.clone());
     let writer = || ElasticsearchWriter::new(client(), names.clone(), 1, handle.clone());
+
     let live = Catalog {
         live: Some(1),
         ..Catalog::default()
     };
+
     let order = (Service::Orders, Uuid::from_u128(1));
     let orders = [order];
     let begun = Instant::now();
+
     let assert_failed = |what: &str, result: Result<(), ViewError>, bound: Duration| {
         assert!(
             matches!(result, Err(ViewError::Unavailable { .. })),
@@ -205,6 +215,7 @@ fn assert_unavailable(address: &str) {
             begun.elapsed()
         );
     };
+
     std::thread::scope(|scope| {
         let writing: [(&str, Write); 6] = [
             ("positions", |writer| writer.positions().map(drop)),
@@ -296,6 +307,7 @@ fn the_alias_follows_the_catalog_that_is_saved() {
     let place = Place::new();
     let (store, names) = (place.store(), place.names());
     let path = format!("/_alias/{}", names.live());
+
     let stands_for = || -> Vec<String> {
         let found = place
             .client
@@ -308,9 +320,11 @@ fn the_alias_follows_the_catalog_that_is_saved() {
             }
         }
     };
+
     for generation in [1, 2] {
         drop(place.open(&store, generation).unwrap());
     }
+
     for (live, expected) in [
         (None, vec![]),
         (Some(1), vec![1]),
@@ -336,6 +350,7 @@ fn the_alias_follows_the_catalog_that_is_saved() {
         live: Some(7),
         ..Catalog::default()
     };
+
     place.runtime.block_on(store.save(&missing)).unwrap();
     assert_eq!(place.runtime.block_on(store.catalog()).unwrap(), missing);
 }
@@ -350,28 +365,34 @@ fn an_index_that_somebody_deletes_is_an_error_and_never_made_by_writing_to_it() 
         } else {
             place.names().orders(1)
         };
+
         let mut opened = place.open(&place.store(), 1).unwrap();
         let history = history();
         feed(opened.writer.as_mut(), &history[..2]);
         commit(opened.writer.as_mut(), &up_to(2)).unwrap();
         feed(opened.writer.as_mut(), &history[2..]);
+
         place
             .runtime
             .block_on(place.client.delete(&format!("/{index}")))
             .unwrap();
+
         let error = commit(opened.writer.as_mut(), &up_to(5)).unwrap_err();
         assert!(
             matches!(error, ViewError::Unavailable { .. }),
             "{index}: {error}"
         );
+
         let error = place
             .runtime
             .block_on(opened.reader.search(SearchQuery::default()))
             .unwrap_err();
+
         assert!(
             matches!(error, ViewError::Unavailable { .. }),
             "{index}: {error}"
         );
+
         assert!(
             !place
                 .runtime
@@ -381,9 +402,11 @@ fn an_index_that_somebody_deletes_is_an_error_and_never_made_by_writing_to_it() 
         );
         // The projector begins again, and finds that nothing is known.
         assert_eq!(opened.writer.positions().unwrap(), Positions::new());
+
         for event in &history {
             opened.writer.apply(event).unwrap();
         }
+
         commit(opened.writer.as_mut(), &up_to(5)).unwrap();
         assert_complete(&place, &opened);
     }

@@ -43,8 +43,10 @@ impl Proxy {
             .trim_start_matches("http://")
             .trim_end_matches('/')
             .to_owned();
+
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
+
         let fault = Arc::new(Mutex::new(None));
         let shared = Arc::clone(&fault);
         // It ends with the test's process.
@@ -57,6 +59,7 @@ impl Proxy {
                 );
             }
         });
+
         Proxy { address, fault }
     }
 
@@ -71,6 +74,7 @@ impl Proxy {
 
 fn connect(client: TcpStream, server: TcpStream, fault: &Arc<Mutex<Option<Fault>>>) {
     let answer_is_lost = Arc::new(AtomicBool::new(false));
+
     let (from_server, to_client, lost) = (
         server.try_clone(),
         client.try_clone(),
@@ -78,6 +82,7 @@ fn connect(client: TcpStream, server: TcpStream, fault: &Arc<Mutex<Option<Fault>
     );
     let (from_server, to_client) = (from_server.unwrap(), to_client.unwrap());
     thread::spawn(move || pass(from_server, to_client, |_| !lost.load(Ordering::SeqCst)));
+
     let fault = Arc::clone(fault);
     thread::spawn(move || {
         pass(client, server, |sent| match strike(&fault, sent) {

@@ -153,16 +153,20 @@ impl Memory {
         let Some(pending) = self.pending.get_mut(&order) else {
             return false;
         };
+
         if pending.document.version > stored.document.version {
             pending.puts = Puts::Counted(stored.puts);
             return true;
         }
+
         if let Some(pending) = self.pending.remove(&order) {
             self.pending_bytes = self
                 .pending_bytes
                 .saturating_sub(size_of(&pending.document));
         }
+
         self.learn(order, Some(stored));
+
         false
     }
 

@@ -36,6 +36,7 @@ impl Place<'_> {
         .await?;
         session.written = Some(written);
         session.stored = state;
+
         Ok(())
     }
 
@@ -46,11 +47,13 @@ impl Place<'_> {
         quarantined: Vec<QuarantinedEntity>,
     ) -> Result<(), ViewError> {
         let reach = furthest(&session.stored.reach, &session.committed);
+
         let state = GenerationState {
             reach,
             positions: session.committed.clone(),
             quarantined,
         };
+
         if state == session.stored {
             Ok(())
         } else {
@@ -83,6 +86,7 @@ impl Place<'_> {
         let stored =
             mget::documents(self.client, &self.names.orders(self.generation), &there).await?;
         let mut again = Vec::new();
+
         for (order, found) in there.into_iter().zip(stored) {
             let (document, stamp) = found.ok_or_else(|| {
                 Failure::Incomplete(format!(
@@ -99,9 +103,11 @@ impl Place<'_> {
                 again.push(order);
             }
         }
+
         let pending = memory.pending();
         self.write(again.iter().filter_map(|order| pending.get(order)))
             .await?;
+
         Ok(())
     }
 

@@ -26,6 +26,7 @@ impl Place {
         let index =
             Index::create(directory.clone(), schema.build(), IndexSettings::default()).unwrap();
         let writer = index.writer_with_num_threads(1, 20_000_000).unwrap();
+
         Place {
             folder,
             directory,
@@ -63,6 +64,7 @@ fn on_disk(folder: &Path) -> (u64, usize) {
         .reload_policy(ReloadPolicy::Manual)
         .try_into()
         .unwrap();
+
     let searcher = reader.searcher();
     for segment in searcher.segment_readers() {
         assert!(
@@ -73,6 +75,7 @@ fn on_disk(folder: &Path) -> (u64, usize) {
                 .all(|document| document.is_ok())
         );
     }
+
     (searcher.num_docs(), searcher.segment_readers().len())
 }
 
@@ -83,13 +86,16 @@ fn a_crash_leaves_the_index_as_it_was_made_durable_last() {
     place.commit();
     place.directory.persist().unwrap();
     place.commit();
+
     assert_eq!(on_disk(place.folder.path()), (2, 2));
     // The files of the index on disk stay, although the newest index has merged them.
     place.merge_all();
+
     assert_eq!(
         place.writer.index().searchable_segment_ids().unwrap().len(),
         1
     );
+
     assert_eq!(on_disk(place.folder.path()), (2, 2));
     place.directory.persist().unwrap();
     assert_eq!(on_disk(place.folder.path()), (3, 1));
@@ -102,6 +108,7 @@ fn what_is_not_part_of_the_index_any_more_is_deleted_once_that_is_durable() {
     place.merge_all();
     place.directory.persist().unwrap();
     let one_segment = place.files();
+
     for _ in 0..5 {
         place.commit();
         place.directory.persist().unwrap();
@@ -114,6 +121,7 @@ fn what_is_not_part_of_the_index_any_more_is_deleted_once_that_is_durable() {
             place.files()
         );
     }
+
     assert_eq!(on_disk(place.folder.path()), (6, 1));
 }
 
@@ -124,6 +132,7 @@ fn what_a_crash_has_left_behind_is_removed_at_the_next_opening() {
     place.directory.persist().unwrap();
     let durable = place.files();
     place.commit();
+
     assert_eq!(
         place.files(),
         durable,
@@ -133,12 +142,14 @@ fn what_a_crash_has_left_behind_is_removed_at_the_next_opening() {
     for stray in ["5a1b.store", ".tmpA1b2"] {
         fs::write(place.folder.path().join(stray), "some of it").unwrap();
     }
+
     let Place {
         folder,
         directory,
         writer,
         ..
     } = place;
+
     drop((directory, writer));
     LazyDirectory::open(folder.path()).unwrap();
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), durable);
@@ -163,6 +174,7 @@ fn when_it_cannot_be_made_durable_that_is_done_the_next_time() {
 #[test]
 fn a_file_is_read_as_it_was_written_wherever_it_is() {
     let folder = TempDir::new().unwrap();
+
     let directory = LazyDirectory::open(folder.path()).unwrap();
     // The last one is too large for memory.
     for (name, length) in [("a.store", 0), ("b.store", 70_000), ("c.store", 5 << 20)] {
@@ -188,6 +200,7 @@ fn a_file_is_read_as_it_was_written_wherever_it_is() {
         );
         assert_eq!(fs::read(folder.path().join(name)).unwrap(), content);
     }
+
     for (name, durable) in [("d.store", false), ("e.store", true)] {
         let path = Path::new(name);
         directory.open_write(path).unwrap().terminate().unwrap();
@@ -205,6 +218,7 @@ fn a_file_is_read_as_it_was_written_wherever_it_is() {
 #[test]
 fn more_than_memory_may_take_goes_to_its_place_at_once() {
     let folder = TempDir::new().unwrap();
+
     let directory = LazyDirectory::open(folder.path()).unwrap();
     for number in 0..12 {
         let mut file = directory
@@ -213,6 +227,7 @@ fn more_than_memory_may_take_goes_to_its_place_at_once() {
         file.write_all(&vec![number; 3 << 20]).unwrap();
         file.terminate().unwrap();
     }
+
     assert_eq!(
         fs::read_dir(folder.path()).unwrap().count(),
         2,
