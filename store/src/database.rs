@@ -10,11 +10,9 @@ use sea_orm::{
     ActiveValue, ConnectOptions, Database, DatabaseConnection, DbErr, EntityTrait,
     sqlx::sqlite::SqliteSynchronous,
 };
-use sea_orm_migration::MigratorTrait;
 
-use crate::StoreError;
-use crate::migrations::{CustomersMigrator, OrdersMigrator};
 use crate::tables::setting;
+use crate::{StoreError, migrations};
 
 /// Connections that read at the same time.
 const READERS: u32 = 4;
@@ -57,11 +55,14 @@ impl ServiceDatabase {
         };
 
         let write = connect(&file, Use::Write).await.map_err(failed)?;
-        match service {
-            Service::Customers => CustomersMigrator::up(&write, None).await,
-            Service::Orders => OrdersMigrator::up(&write, None).await,
+        if let Some(unknown) = migrations::unknown(service, &write).await.map_err(failed)? {
+            return Err(StoreError::Configuration(format!(
+                "{} was written by a newer release, whose change {unknown} this one does not know; \
+                 start that release",
+                file.display()
+            )));
         }
-        .map_err(failed)?;
+        migrations::migrate(service, &write).await.map_err(failed)?;
 
         let read = connect(&file, Use::Read).await.map_err(failed)?;
 
@@ -161,12 +162,12 @@ impl ServiceDatabase {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Use {
+pub(crate) enum Use {
     Write,
     Read,
 }
 
-async fn connect(file: &Path, r#use: Use) -> Result<DatabaseConnection, DbErr> {
+pub(crate) async fn connect(file: &Path, r#use: Use) -> Result<DatabaseConnection, DbErr> {
     let mode = if r#use == Use::Write { "rwc" } else { "rw" };
     let mut options = ConnectOptions::new(format!("sqlite://{}?mode={mode}", file.display()));
     let connections = if r#use == Use::Write { 1 } else { READERS };

@@ -1,15 +1,66 @@
 //! The schema of a service's database, created from the entities in [`crate::tables`].
+//!
+//! A migration and the row that says it was applied are one transaction, so a process that dies in
+//! the middle leaves the schema before it. Its statements can be repeated all the same: release 0.1
+//! ran them one by one, and a database that it was killed in has the first of them and not the
+//! row. What such a database holds in these tables is nothing, or what was there before.
 
 use domain::Service;
 use domain::saga::SagaState;
 use sea_orm::sea_query::{Index, IntoTableRef, TableCreateStatement};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, IdenStatic, Schema};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityName, EntityTrait, IdenStatic,
+    Schema,
+};
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
 
 use crate::tables::{
     customer, history, history_index, inbox, order, outbox, parked, reservation, saga, setting,
     shard,
 };
+
+#[cfg(test)]
+mod tests;
+
+/// Brings the database of a service up to date.
+///
+/// # Errors
+/// When the database does not answer, or a newer release has changed it.
+pub(crate) async fn migrate(
+    service: Service,
+    connection: &DatabaseConnection,
+) -> Result<(), DbErr> {
+    match service {
+        Service::Customers => CustomersMigrator::up(connection, None).await,
+        Service::Orders => OrdersMigrator::up(connection, None).await,
+    }
+}
+
+/// A migration that a database has and this release does not know: a newer one has made it.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn unknown(
+    service: Service,
+    connection: &DatabaseConnection,
+) -> Result<Option<String>, DbErr> {
+    match service {
+        Service::Customers => unknown_to::<CustomersMigrator>(connection).await,
+        Service::Orders => unknown_to::<OrdersMigrator>(connection).await,
+    }
+}
+
+async fn unknown_to<M: MigratorTrait>(
+    connection: &DatabaseConnection,
+) -> Result<Option<String>, DbErr> {
+    let known = M::migrations();
+    let applied = M::get_migration_models(connection).await?;
+
+    Ok(applied
+        .into_iter()
+        .map(|row| row.version)
+        .find(|name| !known.iter().any(|migration| migration.name() == name)))
+}
 
 /// Brings the database of the customers service up to date.
 pub struct CustomersMigrator;
@@ -36,6 +87,9 @@ impl MigratorTrait for OrdersMigrator {
     }
 }
 
+/// A migration and the row that says it was applied commit together, on every backend.
+const WITH_ITS_ROW: Option<bool> = Some(true);
+
 /// The tables of release 0.1.
 struct InitialSchema(Service);
 
@@ -47,6 +101,10 @@ impl MigrationName for InitialSchema {
 
 #[sea_orm_migration::async_trait::async_trait]
 impl MigrationTrait for InitialSchema {
+    fn use_transaction(&self) -> Option<bool> {
+        WITH_ITS_ROW
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, outbox::Entity, Clustered::ByPrimaryKey).await?;
         create(manager, inbox::Entity, Clustered::ByPrimaryKey).await?;
@@ -81,11 +139,15 @@ impl MigrationName for CompensatedSagas {
 
 #[sea_orm_migration::async_trait::async_trait]
 impl MigrationTrait for CompensatedSagas {
+    fn use_transaction(&self) -> Option<bool> {
+        WITH_ITS_ROW
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let table = saga::Entity.table_name();
         let compensated = SagaState::Compensated.name();
         let sql = format!(
-            "CREATE INDEX sagas_compensated ON {table} (started_at, saga_id) WHERE state = '{compensated}'"
+            "CREATE INDEX IF NOT EXISTS sagas_compensated ON {table} (started_at, saga_id) WHERE state = '{compensated}'"
         );
         manager
             .get_connection()
@@ -107,6 +169,10 @@ impl MigrationName for HistoryIndex {
 
 #[sea_orm_migration::async_trait::async_trait]
 impl MigrationTrait for HistoryIndex {
+    fn use_transaction(&self) -> Option<bool> {
+        WITH_ITS_ROW
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, history_index::Entity, Clustered::ByPrimaryKey).await?;
 
@@ -127,6 +193,7 @@ impl MigrationTrait for HistoryIndex {
         }
 
         let statements = [
+            format!("DELETE FROM {index}"),
             format!(
                 "INSERT INTO {index} (entity_id, version, shard, sequence) SELECT entity_id, version, shard, sequence \
                 FROM {outbox} WHERE version IS NOT NULL ORDER BY entity_id, version"
@@ -135,9 +202,9 @@ impl MigrationTrait for HistoryIndex {
                 "UPDATE {shards} SET indexed = \
                 COALESCE((SELECT max(sequence) FROM {outbox} o WHERE o.shard = {shards}.shard), 0)"
             ),
-            "DROP INDEX outbox_history".to_owned(),
+            "DROP INDEX IF EXISTS outbox_history".to_owned(),
             format!(
-                "CREATE VIEW {view} AS SELECT i.shard, i.sequence, o.count, i.entity_id, i.version, o.correlation_id, \
+                "CREATE VIEW IF NOT EXISTS {view} AS SELECT i.shard, i.sequence, o.count, i.entity_id, i.version, o.correlation_id, \
                 o.time, o.events, o.messages FROM {index} i JOIN {outbox} o \
                 ON o.shard = i.shard AND o.sequence = i.sequence \
                 UNION ALL SELECT o.shard, o.sequence, o.count, o.entity_id, o.version, o.correlation_id, \
@@ -172,6 +239,7 @@ async fn create<E: EntityTrait>(
 ) -> Result<(), DbErr> {
     let backend = manager.get_database_backend();
     let mut table: TableCreateStatement = Schema::new(backend).create_table_from_entity(entity);
+    table.if_not_exists();
     if backend == DbBackend::Sqlite && clustered == Clustered::ByPrimaryKey {
         table.extra("WITHOUT ROWID");
     }
@@ -182,7 +250,7 @@ async fn create<E: EntityTrait>(
 async fn index_history(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let table = outbox::Entity.table_name();
     let sql = format!(
-        "CREATE UNIQUE INDEX outbox_history ON {table} (entity_id, version) WHERE version IS NOT NULL"
+        "CREATE UNIQUE INDEX IF NOT EXISTS outbox_history ON {table} (entity_id, version) WHERE version IS NOT NULL"
     );
     manager
         .get_connection()
@@ -195,13 +263,16 @@ async fn index_history(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
 async fn index_sagas(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let newest = Index::create()
         .name("sagas_by_start")
+        .if_not_exists()
         .table(saga::Entity.into_table_ref())
         .col(saga::Column::StartedAt)
         .col(saga::Column::SagaId)
         .to_owned();
     manager.create_index(newest).await?;
     let table = saga::Entity.table_name();
-    let sql = format!("CREATE INDEX sagas_open ON {table} (shard, wake_at) WHERE ended_at IS NULL");
+    let sql = format!(
+        "CREATE INDEX IF NOT EXISTS sagas_open ON {table} (shard, wake_at) WHERE ended_at IS NULL"
+    );
 
     manager
         .get_connection()

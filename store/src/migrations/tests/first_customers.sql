@@ -1,0 +1,22 @@
+-- The customers database as the first schema of release 0.1 left it: one customer, two orders approved, one rejected.
+CREATE TABLE "customers" ( "customer_id" uuid_text NOT NULL PRIMARY KEY, "name" varchar NOT NULL, "credit_limit_cents" integer NOT NULL, "reserved_cents" integer NOT NULL, "version" integer NOT NULL, "created_at" integer NOT NULL, "updated_at" integer NOT NULL, "request_fingerprint" uuid_text );
+INSERT INTO "customers" VALUES(X'01A220F0B853724792848BAFAFBA28E8','Ada Park',10000,7000,3,1795848976492604,1795848976886537,NULL);
+CREATE TABLE "inbox" ( "shard" integer NOT NULL, "source_service" varchar NOT NULL, "source_shard" integer NOT NULL, "position" integer NOT NULL, CONSTRAINT "pk-inbox" PRIMARY KEY ("shard", "source_service", "source_shard") ) WITHOUT ROWID;
+INSERT INTO "inbox" VALUES(1,'orders',0,8);
+CREATE TABLE "outbox" ( "shard" integer NOT NULL, "sequence" integer NOT NULL, "count" integer NOT NULL, "entity_id" uuid_text NOT NULL, "version" integer, "correlation_id" uuid_text NOT NULL, "time" integer NOT NULL, "events" varchar, "messages" varchar, CONSTRAINT "pk-outbox" PRIMARY KEY ("shard", "sequence") ) WITHOUT ROWID;
+INSERT INTO "outbox" VALUES(1,1,1,X'01A220F0B853724792848BAFAFBA28E8',1,X'01A220F0B853724792848BAFAFBA28E8',1795848976492604,'[{"type":"customer.created","v":1,"data":{"name":"Ada Park","creditLimit":{"amount":"100.00"}}}]',NULL);
+INSERT INTO "outbox" VALUES(1,2,2,X'01A220F0B853724792848BAFAFBA28E8',2,X'01A220F0B9CB86B4A1AB0F1B19B70AD6',1795848976853593,'[{"type":"customer.credit-reserved","v":1,"data":{"orderId":"01a220f0-b9cb-74b0-9cfd-0a05ca126d91","amount":{"amount":"30.00"},"availableCredit":{"amount":"70.00"}}}]','[{"type":"customer.credit-reserved-reply","v":1,"to":"orders","shard":0,"entity":"01a220f0-b9cb-86b4-a1ab-0f1b19b70ad6","data":{"customerName":"Ada Park","customerVersion":2}}]');
+INSERT INTO "outbox" VALUES(1,4,2,X'01A220F0B853724792848BAFAFBA28E8',3,X'01A220F0B9F486998CCECD5EF282BD18',1795848976886537,'[{"type":"customer.credit-reserved","v":1,"data":{"orderId":"01a220f0-b9f4-71ea-a9ed-971d616d0a2e","amount":{"amount":"40.00"},"availableCredit":{"amount":"30.00"}}}]','[{"type":"customer.credit-reserved-reply","v":1,"to":"orders","shard":0,"entity":"01a220f0-b9f4-8699-8cce-cd5ef282bd18","data":{"customerName":"Ada Park","customerVersion":3}}]');
+INSERT INTO "outbox" VALUES(1,6,1,X'01A220F0B853724792848BAFAFBA28E8',NULL,X'01A220F0BA0C8564ACB58485A53D0727',1795848976911101,NULL,'[{"type":"customer.credit-limit-exceeded-reply","v":1,"to":"orders","shard":0,"entity":"01a220f0-ba0c-8564-acb5-8485a53d0727","data":{"customerName":"Ada Park","customerVersion":3}}]');
+CREATE TABLE "parked_messages" ( "message_id" uuid_text NOT NULL PRIMARY KEY, "shard" integer NOT NULL, "entity_id" uuid_text NOT NULL, "place" integer NOT NULL, "source_service" varchar NOT NULL, "source_shard" integer NOT NULL, "source_sequence" integer NOT NULL, "name" varchar NOT NULL, "type_version" integer NOT NULL, "correlation_id" uuid_text NOT NULL, "time" integer NOT NULL, "body" varchar NOT NULL, "attempts" integer NOT NULL, "state" varchar NOT NULL, "cause" varchar, "next_attempt_at" integer, "parked_at" integer NOT NULL, "version" integer NOT NULL );
+CREATE TABLE "reservations" ( "order_id" uuid_text NOT NULL PRIMARY KEY, "customer_id" uuid_text NOT NULL, "amount_cents" integer NOT NULL ) WITHOUT ROWID;
+INSERT INTO "reservations" VALUES(X'01A220F0B9CB74B09CFD0A05CA126D91',X'01A220F0B853724792848BAFAFBA28E8',3000);
+INSERT INTO "reservations" VALUES(X'01A220F0B9F471EAA9ED971D616D0A2E',X'01A220F0B853724792848BAFAFBA28E8',4000);
+CREATE TABLE "seaql_migrations" ( "version" varchar NOT NULL PRIMARY KEY, "applied_at" integer NOT NULL );
+INSERT INTO "seaql_migrations" VALUES('m2026_11_23_000001_initial_schema',1795848975);
+CREATE TABLE "settings" ( "name" varchar NOT NULL PRIMARY KEY, "value" varchar NOT NULL );
+INSERT INTO "settings" VALUES('shards','2');
+CREATE TABLE "shards" ( "shard" integer NOT NULL PRIMARY KEY, "epoch" integer NOT NULL, "owner" varchar NOT NULL, "published" integer NOT NULL, "heads" varchar NOT NULL, "pruned" integer NOT NULL);
+INSERT INTO "shards" VALUES(0,1,'node-1',0,'{}',0);
+INSERT INTO "shards" VALUES(1,1,'node-1',0,'{}',0);
+CREATE UNIQUE INDEX outbox_history ON outbox (entity_id, version) WHERE version IS NOT NULL;
