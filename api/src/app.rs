@@ -8,7 +8,6 @@ mod history;
 mod io;
 mod operations;
 mod queries;
-mod rows;
 mod start;
 mod stores;
 mod views;
@@ -21,8 +20,6 @@ use tokio::task::JoinHandle;
 use crate::config::Config;
 use crate::shutdown;
 
-#[cfg(test)]
-pub(crate) use rows::StoredRows;
 use start::start;
 pub(crate) use stores::view_stores;
 

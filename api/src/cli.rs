@@ -6,14 +6,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 
+use audit::AuditConfig;
 use clap::{Args, Parser, Subcommand};
-use tokio::sync::watch;
-
-use crate::audit::{self, AuditConfig};
-use crate::client::args::{
+use client::ClientError;
+use client::args::{
     ExplainArgs, HealthArgs, ImportArgs, QuarantineCommand, SagasCommand, ViewsCommand,
 };
-use crate::client::{self, ClientError};
+use tokio::sync::watch;
+
 use crate::config::{self, Config, ConfigError, Effective, SettingFlags};
 use crate::{app, logging};
 

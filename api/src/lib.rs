@@ -15,13 +15,10 @@
 )]
 
 pub mod app;
-pub mod audit;
 pub mod cli;
-pub mod client;
 pub mod config;
 pub mod http;
 pub mod logging;
 pub mod ports;
-mod rows;
 pub mod shutdown;
 pub mod telemetry;

@@ -8,6 +8,7 @@
 mod commands;
 mod operations;
 mod queries;
+pub mod schema;
 mod views;
 
 use std::sync::Arc;

@@ -1,9 +1,10 @@
 //! The layout of the workspace: dependencies between its crates point one way, and what is named
 //! twice is the same.
 //!
-//! `domain < store < {actors, projections} < api < {tests, benches}`, and `actors` and
-//! `projections` do not know each other. What is checked is what the manifests say,
-//! dev-dependencies included; how the code inside a crate is cut is not.
+//! `domain < store < {actors, projections} < api < {tests, benches}`; `actors` and `projections` do
+//! not know each other. The command line's client knows of the domain alone, the auditor of what
+//! lies in stores. What is checked is what the manifests say, dev-dependencies included, and inside
+//! the server that the ports do not know who calls them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,16 +18,34 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("store", &["domain"]),
     ("actors", &["domain", "store"]),
     ("projections", &["domain", "store"]),
-    ("api", &["domain", "store", "actors", "projections"]),
-    (
-        "tests",
-        &["domain", "store", "actors", "projections", "api"],
-    ),
-    (
-        "benches",
-        &["domain", "store", "actors", "projections", "api"],
-    ),
+    ("client", &["domain"]),
+    ("audit", &["domain", "store", "projections"]),
+    ("api", BELOW_THE_SERVER),
+    ("tests", BELOW_THE_TESTS),
+    ("benches", BELOW_THE_TESTS),
 ];
+
+const BELOW_THE_SERVER: &[&str] = &[
+    "domain",
+    "store",
+    "actors",
+    "projections",
+    "client",
+    "audit",
+];
+
+const BELOW_THE_TESTS: &[&str] = &[
+    "domain",
+    "store",
+    "actors",
+    "projections",
+    "client",
+    "audit",
+    "api",
+];
+
+/// What a crate may depend on for its own tests besides: an auditor needs something to audit.
+const IN_TESTS_ALSO: &[(&str, &[&str])] = &[("audit", &["actors"])];
 
 /// What would make decisions depend on how they are run, stored or watched.
 const NOT_PURE: &[&str] = &[
@@ -124,11 +143,16 @@ fn violations(packages: &[Package]) -> Vec<String> {
             ));
             continue;
         };
-        let against = package
-            .dependencies
+        let in_tests = IN_TESTS_ALSO
             .iter()
-            .filter(|name| members.contains(name.as_str()));
-        let against = against.filter(|name| !allowed.contains(&name.as_str()));
+            .find(|(name, _)| *name == package.name)
+            .map_or(&[][..], |(_, also)| also);
+
+        let against = package.dependencies.iter().filter(|name| {
+            let name = name.as_str();
+            let only_in_tests = in_tests.contains(&name) && !package.normal.contains(name);
+            members.contains(name) && !allowed.contains(&name) && !only_in_tests
+        });
         found.extend(against.map(|name| format!("{} may not depend on {name}", package.name)));
     }
 
@@ -161,10 +185,15 @@ fn the_domain_knows_no_runtime_and_no_store() {
 
 #[test]
 fn a_dependency_against_the_direction_is_named() {
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let package = |name: &str, dependencies: &[&str]| Package {
         name: name.to_owned(),
-        dependencies: dependencies.iter().map(|name| (*name).to_owned()).collect(),
+        dependencies: set(dependencies),
+        normal: set(dependencies),
+    };
+    let tested_with = |name: &str, dependencies: &[&str]| Package {
         normal: BTreeSet::new(),
+        ..package(name, dependencies)
     };
 
     let packages = [
@@ -172,6 +201,9 @@ fn a_dependency_against_the_direction_is_named() {
         package("store", &["domain"]),
         package("actors", &["store", "projections"]),
         package("projections", &[]),
+        tested_with("client", &["store"]),
+        package("audit", &["actors"]),
+        tested_with("audit", &["actors", "store"]),
         package("utils", &[]),
     ];
 
@@ -180,9 +212,28 @@ fn a_dependency_against_the_direction_is_named() {
         [
             "domain may not depend on store",
             "actors may not depend on projections",
+            "client may not depend on store",
+            "audit may not depend on actors",
             "utils has no place in the order of the crates",
         ]
     );
+}
+
+#[test]
+fn the_ports_do_not_know_who_calls_them() {
+    let mut files = vec!["api/src/ports.rs".to_owned()];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../api/src/ports");
+    for entry in std::fs::read_dir(folder).expect("there are ports") {
+        let name = entry.expect("a file").file_name();
+        files.push(format!("api/src/ports/{}", name.to_string_lossy()));
+    }
+
+    for name in files {
+        let code = file(&name);
+        for above in ["crate::http", "crate::app", "crate::cli", "actix"] {
+            assert!(!code.contains(above), "{name} knows of {above}");
+        }
+    }
 }
 
 fn file(name: &str) -> String {

@@ -11,7 +11,7 @@ use actors::{Node, NodeConfig, NodeParts};
 use anyhow::{Context, anyhow};
 use domain::Service;
 use domain::saga::SagaPolicy;
-use projections::{Views, ViewsConfig};
+use projections::{StoredRows, Views, ViewsConfig};
 use store::faults::Faults;
 use store::log::embedded::EmbeddedLog;
 use store::{Clock, Journal, Log, ServiceDatabase};
@@ -21,7 +21,6 @@ use super::history::StoredHistory;
 use super::io::IoRuntime;
 use super::operations::Operations;
 use super::queries::ViewQueries;
-use super::rows::StoredRows;
 use super::stores::view_stores;
 use super::views::OperatedViews;
 use crate::config::{Config, reason};
@@ -196,7 +195,7 @@ fn ports(
 }
 
 /// The name of the file whose lock says that a node runs on a data folder.
-pub(crate) const LOCK_FILE: &str = "lock";
+const LOCK_FILE: &str = "lock";
 
 const WRITABLE_FOLDER: &str = "the path of a folder that this process can make or write to";
 

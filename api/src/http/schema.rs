@@ -1,13 +1,14 @@
-//! The types of the OpenAPI document that are not the wire types themselves: values of the domain,
-//! which does not know of OpenAPI, and request bodies, which are read field by field.
+//! The types of the OpenAPI document that are not the wire types themselves: amounts, and request
+//! bodies, which are read field by field. States and times are those of the ports.
 
 pub mod params;
 
-use domain::saga;
-use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, SchemaType, Type};
-use utoipa::openapi::{KnownFormat, RefOr, Schema};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
+
+pub use crate::ports::schema::{OrderSort, OrderState, RejectionReason, SagaState, SagaType, Time};
 
 /// An amount of the deployment's one currency.
 #[derive(ToSchema)]
@@ -100,48 +101,3 @@ pub struct SagaCancellation {
     #[schema(required = false, max_length = 2000)]
     pub reason: Option<String>,
 }
-
-macro_rules! names_of {
-    ($($(#[$doc:meta])* $name:ident = $all:expr;)+) => {$(
-        $(#[$doc])*
-        pub struct $name;
-
-        impl PartialSchema for $name {
-            fn schema() -> RefOr<Schema> {
-                ObjectBuilder::new().schema_type(Type::String).enum_values(Some($all)).into()
-            }
-        }
-
-        impl ToSchema for $name {}
-    )+};
-}
-
-names_of! {
-    /// The states of an order.
-    OrderState = domain::OrderState::ALL.map(domain::OrderState::name);
-    /// Why an order is rejected.
-    RejectionReason = domain::RejectionReason::ALL.map(domain::RejectionReason::name);
-    /// The types of sagas.
-    SagaType = saga::SagaKind::ALL.map(saga::SagaKind::name);
-    /// The states of a saga.
-    SagaState = saga::SagaState::ALL.map(saga::SagaState::name);
-    /// The states of a saga's step.
-    StepState = ["REMAINING", "RUNNING", "DONE", "COMPENSATED", "FAILED"];
-    /// The orders of a list of orders.
-    OrderSort = crate::ports::OrderSort::ALL.map(crate::ports::OrderSort::name);
-}
-
-/// An RFC 3339 time in UTC.
-pub struct Time;
-
-impl PartialSchema for Time {
-    fn schema() -> RefOr<Schema> {
-        let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .format(Some(format))
-            .into()
-    }
-}
-
-impl ToSchema for Time {}

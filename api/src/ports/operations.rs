@@ -7,8 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Listed, Page, ReadFuture};
-use crate::http::schema;
+use super::{Listed, Page, ReadFuture, schema};
 
 /// Which sagas are asked for, newest first.
 #[derive(Clone, Debug)]

@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures_util::future::try_join3;
 use uuid::Uuid;
 
-use crate::client::ClientError;
-use crate::client::http::{Freshness, Node};
+use crate::ClientError;
+use crate::http::{Freshness, Node};
 
 /// Tokens that may wait for the end of the import.
 const KEPT: usize = 10_000;

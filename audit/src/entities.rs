@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::history::Entity;
 use super::problem::Mismatch;
-use crate::rows;
+use projections::entity_documents;
 
 #[derive(Clone, Debug)]
 pub(super) struct AuditedCustomer(Customer);
@@ -120,5 +120,6 @@ fn state_before(event: &OrderEvent) -> Option<OrderState> {
 
 /// The row of an order as a document; an error when its texts cannot be read.
 pub(super) fn order_row(row: order::Model) -> Result<OrderDocument, Mismatch> {
-    rows::order(row).map_err(|error| Mismatch::new(error.field, error.expected, &error.found))
+    entity_documents::order(row)
+        .map_err(|error| Mismatch::new(error.field, error.expected, &error.found))
 }

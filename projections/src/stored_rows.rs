@@ -1,23 +1,24 @@
-//! The entities of the services' databases, as views are built from them.
+//! [`EntityRows`] over the services' own databases, on the node that has them at hand.
 
 use domain::Service;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use projections::{Document, EntityRows};
 use store::audit::{IdRange, Snapshot, entities};
 use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 
-use crate::rows;
+use crate::{Document, EntityRows, entity_documents};
 
 /// The rows of the services whose databases are at hand.
 #[derive(Debug)]
-pub(crate) struct StoredRows {
+pub struct StoredRows {
     databases: Vec<ServiceDatabase>,
 }
 
 impl StoredRows {
-    pub(crate) fn new(databases: &[ServiceDatabase]) -> Self {
+    /// Reads from these databases.
+    #[must_use]
+    pub fn new(databases: &[ServiceDatabase]) -> Self {
         StoredRows {
             databases: databases.to_vec(),
         }
@@ -41,7 +42,7 @@ impl StoredRows {
                 let customers = snapshot.customers(range).await?;
                 Ok(customers
                     .into_iter()
-                    .map(|row| Document::Customer(rows::customer(row)))
+                    .map(|row| Document::Customer(entity_documents::customer(row)))
                     .collect())
             }
             Service::Orders => {
@@ -49,7 +50,7 @@ impl StoredRows {
                 orders
                     .into_iter()
                     .map(|row| {
-                        rows::order(row)
+                        entity_documents::order(row)
                             .map(Document::Order)
                             .map_err(StoreError::from)
                     })

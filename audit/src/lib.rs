@@ -13,6 +13,16 @@
 //! something wrong can look wrong, or is looked at again. Memory is bounded: all is read in ranges
 //! of ids. It repairs nothing, and it does not ask the node.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::as_conversions
+    )
+)]
+
 mod customers;
 mod entities;
 mod history;

@@ -6,6 +6,16 @@
 //! the result to [`exit_code`]. It does not start a node (`demo` gets the address of one that runs
 //! already).
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::as_conversions
+    )
+)]
+
 pub mod args;
 pub mod demo;
 pub mod explain;

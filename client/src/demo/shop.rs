@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use crate::client::import::line::{Entry, OrderLine};
+use crate::import::line::{Entry, OrderLine};
 
 const FIRST_NAMES: [&str; 24] = [
     "Ada", "Amara", "Bilal", "Carmen", "Chidi", "Dora", "Elif", "Emil", "Farah", "Hana", "Ines",

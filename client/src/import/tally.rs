@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::book::OrderState;
-use crate::client::ClientError;
+use crate::ClientError;
 
 /// Errors kept for the summary; each is reported when it happens, and all are counted.
 const MOST_ERRORS: usize = 1_000;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 use super::line::{self, Entry};
-use crate::client::ClientError;
+use crate::ClientError;
 
 /// No request of this size would be taken, so a longer line is a broken file; the bound keeps it
 /// out of memory.

@@ -21,8 +21,8 @@ use super::progress::Progress;
 use super::schedule::{Schedule, Task};
 use super::source::Line;
 use super::tally::{Summary, Tally};
-use crate::client::ClientError;
-use crate::client::http::Node;
+use crate::ClientError;
+use crate::http::Node;
 
 /// Reads that confirm writes while the import runs; few, as they compete with it.
 const CONFIRMING_MEANWHILE: usize = 4;

@@ -7,10 +7,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::gather::{Event, Found, Kind};
-use crate::client::sagas::Saga;
-use crate::client::table::{cell, facts};
-use crate::client::timeline::{self, Moment, Place};
-use crate::client::{pages, views};
+use crate::sagas::Saga;
+use crate::table::{cell, facts};
+use crate::timeline::{self, Moment, Place};
+use crate::{pages, views};
 
 /// What `explain` prints; `--json` prints its fields.
 #[derive(Debug, Serialize)]

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::book::OrderState;
 use super::line::OrderLine;
-use crate::client::ClientError;
-use crate::client::http::{Answer, Node};
+use crate::ClientError;
+use crate::http::{Answer, Node};
 
 /// What one request asks a node to wait; its default cap.
 const WAIT: Duration = Duration::from_secs(30);

@@ -1,19 +1,24 @@
-//! The rows of the services' databases as documents: what an auditor compares, and what views are
-//! built from.
+//! The rows of the services' databases as documents: what an auditor compares with a view, and what
+//! a view is built from when it is not built from the history.
 
 use domain::{CustomerId, Money, OrderId, OrderState, RejectionReason, Timestamp};
-use projections::{CustomerDocument, OrderDocument};
 use store::StoreError;
 use store::tables::{customer, order};
 use uuid::Uuid;
 
+use crate::{CustomerDocument, OrderDocument};
+
 /// A row that cannot be a document.
 #[derive(Debug, thiserror::Error)]
 #[error("{field} of order {order}: {found}")]
-pub(crate) struct Unreadable {
-    order: Uuid,
+pub struct Unreadable {
+    /// The order whose row it is.
+    pub order: Uuid,
+    /// The column that cannot be read.
     pub field: &'static str,
+    /// What would have been readable.
     pub expected: &'static str,
+    /// What stands there.
     pub found: String,
 }
 
@@ -27,7 +32,8 @@ impl From<Unreadable> for StoreError {
 }
 
 /// The row of a customer as a document.
-pub(crate) fn customer(row: customer::Model) -> CustomerDocument {
+#[must_use]
+pub fn customer(row: customer::Model) -> CustomerDocument {
     CustomerDocument {
         customer_id: CustomerId(row.customer_id),
         name: row.name,
@@ -44,7 +50,7 @@ pub(crate) fn customer(row: customer::Model) -> CustomerDocument {
 ///
 /// # Errors
 /// When its texts cannot be read.
-pub(crate) fn order(row: order::Model) -> Result<OrderDocument, Unreadable> {
+pub fn order(row: order::Model) -> Result<OrderDocument, Unreadable> {
     let order = row.order_id;
     let unreadable = |field, expected, found| Unreadable {
         order,

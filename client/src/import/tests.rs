@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::engine::{Engine, Options, Report};
 use super::progress::Progress;
 use super::source;
-use crate::client::ClientError;
-use crate::client::fake::Fake;
-use crate::client::http::Node;
+use crate::ClientError;
+use crate::fake::Fake;
+use crate::http::Node;
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -5,11 +5,11 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
 
 use super::{gather, story};
-use crate::client::ClientError;
-use crate::client::args::ListArgs;
-use crate::client::http::Node;
-use crate::client::output::Reader;
-use crate::client::pages::{self, Rest};
+use crate::ClientError;
+use crate::args::ListArgs;
+use crate::http::Node;
+use crate::output::Reader;
+use crate::pages::{self, Rest};
 
 fn event(version: u64, kind: &str, millis: u32, correlation: &str, data: &Value) -> Value {
     json!({"version": version, "type": kind, "time": format!("2026-01-01T00:00:00.{millis:03}Z"), "data": data,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::Instant;
 
-use crate::client::output;
+use crate::output;
 
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
 const KNOWN_LENGTH: &str = "{bar:30} {percent:>3} %  {msg}  {elapsed} (about {eta} left)";

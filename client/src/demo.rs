@@ -80,7 +80,7 @@ fn line(number: u64, entry: Entry) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::fake::Fake;
+    use crate::fake::Fake;
 
     #[actix_web::test]
     async fn the_shop_opens_goes_on_and_ends_when_told() {

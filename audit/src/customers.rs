@@ -11,7 +11,7 @@ use super::problem::Problem;
 use super::ranges::{ENTITIES, Range, Row, subject};
 use super::report::{Invariant, Report};
 use super::stores::Stores;
-use crate::rows;
+use projections::entity_documents;
 
 /// Violations of the credit listed at most: beyond that many, the number no longer matters.
 const MISMATCHES: u32 = 100_000;
@@ -88,7 +88,7 @@ async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result
             (
                 row.customer_id,
                 Row {
-                    document: Ok(rows::customer(row)),
+                    document: Ok(entity_documents::customer(row)),
                     version,
                     updated_at,
                 },

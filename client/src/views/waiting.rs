@@ -9,9 +9,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::generation;
-use crate::client::http::{Freshness, Node};
-use crate::client::table::cell;
-use crate::client::{ClientError, output, pages};
+use crate::http::{Freshness, Node};
+use crate::table::cell;
+use crate::{ClientError, output, pages};
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(250);
 const BETWEEN_LINES: Duration = Duration::from_secs(5);

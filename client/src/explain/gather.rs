@@ -9,10 +9,10 @@ use std::collections::{BTreeSet, VecDeque};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::client::ClientError;
-use crate::client::http::{Answer, Freshness, Node};
-use crate::client::pages;
-use crate::client::sagas::Saga;
+use crate::ClientError;
+use crate::http::{Answer, Freshness, Node};
+use crate::pages;
+use crate::sagas::Saga;
 
 /// Events of a customer that are told; earlier ones are counted.
 const NEWEST_EVENTS: usize = 100;

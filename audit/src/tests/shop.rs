@@ -12,14 +12,12 @@ use domain::saga::SagaPolicy;
 use domain::{CustomerId, Money, OrderId, OrderLine, Service};
 use projections::documents::sqlite::SqliteDocumentStore;
 use projections::search::EmbeddedSearchStore;
-use projections::{ViewStores, Views, ViewsConfig};
+use projections::{StoredRows, ViewStores, Views, ViewsConfig};
 use store::faults::{FaultPlan, Faults};
 use store::log::embedded::EmbeddedLog;
 use store::{Clock, Journal, ServiceDatabase};
 use tempfile::TempDir;
 use uuid::Uuid;
-
-use crate::app::StoredRows;
 
 pub const SHARDS: u16 = 4;
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));

@@ -1,0 +1,52 @@
+//! Values of the domain as the OpenAPI document shows them: the domain does not know of OpenAPI, and
+//! what the ports answer is written to the wire as it stands.
+
+use domain::saga;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{KnownFormat, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+macro_rules! names_of {
+    ($($(#[$doc:meta])* $name:ident = $all:expr;)+) => {$(
+        $(#[$doc])*
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some($all)).into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )+};
+}
+
+names_of! {
+    /// The states of an order.
+    OrderState = domain::OrderState::ALL.map(domain::OrderState::name);
+    /// Why an order is rejected.
+    RejectionReason = domain::RejectionReason::ALL.map(domain::RejectionReason::name);
+    /// The types of sagas.
+    SagaType = saga::SagaKind::ALL.map(saga::SagaKind::name);
+    /// The states of a saga.
+    SagaState = saga::SagaState::ALL.map(saga::SagaState::name);
+    /// The states of a saga's step.
+    StepState = ["REMAINING", "RUNNING", "DONE", "COMPENSATED", "FAILED"];
+    /// The orders of a list of orders.
+    OrderSort = super::OrderSort::ALL.map(super::OrderSort::name);
+}
+
+/// An RFC 3339 time in UTC.
+pub struct Time;
+
+impl PartialSchema for Time {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(format))
+            .into()
+    }
+}
+
+impl ToSchema for Time {}
