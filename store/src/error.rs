@@ -11,11 +11,13 @@ pub enum StoreError {
         what: String,
         source: sea_orm::DbErr,
     },
-    /// A write of the journal failed in SQLite itself.
+    /// A write of the journal failed in the database itself.
     #[error("writing to the {what} database failed")]
     Write {
         what: String,
-        source: rusqlite::Error,
+        /// Whether it is the database that failed, and not the data that were to be written.
+        transient: bool,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A row is not at the version its writer had seen: two writers, or a bug.
     #[error("{table} {key} is not at version {expected}")]
@@ -54,14 +56,7 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         match self {
             StoreError::Database { .. } | StoreError::Injected(_) => true,
-            StoreError::Write { source, .. } => !matches!(
-                source.sqlite_error_code(),
-                Some(
-                    rusqlite::ErrorCode::ConstraintViolation
-                        | rusqlite::ErrorCode::TypeMismatch
-                        | rusqlite::ErrorCode::TooBig
-                )
-            ),
+            StoreError::Write { transient, .. } => *transient,
             _ => false,
         }
     }

@@ -16,8 +16,14 @@
 mod claim;
 mod indexing;
 mod queue;
+mod superseding;
 mod thread;
 mod writer;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

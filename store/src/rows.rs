@@ -22,6 +22,8 @@ pub struct Table {
     pub update: String,
     /// By key.
     pub delete: String,
+    /// Where the version stands among the values of an update.
+    pub version: Option<usize>,
 }
 
 /// What is done to a row.
@@ -43,6 +45,17 @@ pub struct RowChange {
     pub key: Uuid,
     /// What the statement binds before the key.
     pub values: Vec<Value>,
+}
+
+impl RowChange {
+    /// The version at which an update leaves the row.
+    #[must_use]
+    pub fn new_version(&self) -> Option<u64> {
+        match self.values.get(self.table.version?)? {
+            Value::BigInt(Some(version)) => u64::try_from(*version).ok(),
+            _ => None,
+        }
+    }
 }
 
 /// An entity whose rows the journal writes. Its key is one UUID column.
@@ -122,6 +135,7 @@ fn describe<M: Journaled>(name: &'static str) -> Table {
             set.join(", ")
         ),
         delete: format!("DELETE FROM {name} WHERE {key} = ?"),
+        version: changing::<M>().position(|column| column.as_str() == "version"),
     }
 }
 
@@ -167,6 +181,13 @@ mod tests {
             customer::Model::table().update,
             "UPDATE customers SET reserved_cents = ?, version = ?, updated_at = ? WHERE customer_id = ? AND version = ?"
         );
+    }
+
+    #[test]
+    fn an_update_knows_the_version_it_leaves() {
+        let version = customer::Model::table().version;
+        assert_eq!(version, Some(1), "reserved_cents, version, updated_at");
+        assert_eq!(reservation::Model::table().version, None);
     }
 
     #[test]

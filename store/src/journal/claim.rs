@@ -3,6 +3,7 @@
 use domain::ShardId;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::writer::failure;
 use crate::StoreError;
 use crate::log::embedded::Heads;
 use crate::outbox;
@@ -34,10 +35,7 @@ pub(super) fn take_over(
     shard: ShardId,
     owner: &str,
 ) -> Result<Claim, StoreError> {
-    let failed = |source| StoreError::Write {
-        what: shard.service.to_string(),
-        source,
-    };
+    let failed = |source| failure(shard.service, source);
 
     connection
         .execute(RAISE, params![shard.number, owner])

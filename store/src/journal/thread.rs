@@ -218,34 +218,49 @@ impl<'c> Committer<'c> {
 
     /// Commits units, in order. Returns when the fate of each is known and told.
     fn commit(&mut self, mut units: Vec<Unit>) {
-        loop {
-            units = self.drop_failed(units);
+        while let Err(refused) = self.try_to_commit(units) {
+            units = self.isolate(refused);
+        }
+    }
 
-            if units.iter().all(Unit::is_empty) {
-                return self.succeed(units);
-            }
+    /// Commits units, in order. When one of them is found wrong nothing is committed, and all come
+    /// back.
+    fn try_to_commit(&mut self, units: Vec<Unit>) -> Result<(), Refused> {
+        let units = self.drop_failed(units);
 
-            let begun = Instant::now();
-            let note = self.due_note();
-            let piece = self.tails.due();
+        if units.iter().all(Unit::is_empty) {
+            self.succeed(units);
+            return Ok(());
+        }
 
-            let written = self
-                .writer
-                .write(&units, &note, piece, self.parts.faults.commit_fails());
+        let begun = Instant::now();
+        let note = self.due_note();
+        let piece = self.tails.due();
 
-            self.instruments.seconds.record(begun.elapsed());
+        let written = self
+            .writer
+            .write(&units, &note, piece, self.parts.faults.commit_fails());
 
-            match written {
-                Ok(()) => {
-                    self.instruments.commits.increment(1);
-                    self.noted(&note);
-                    if let Some(piece) = piece {
-                        self.tails.indexed(piece);
-                    }
-                    return self.succeed(units);
+        self.instruments.seconds.record(begun.elapsed());
+
+        match written {
+            Ok(()) => {
+                self.instruments.commits.increment(1);
+                self.noted(&note);
+                if let Some(piece) = piece {
+                    self.tails.indexed(piece);
                 }
-                Err(Failure::Unit { index, error }) => units = self.isolate(units, index, error),
-                Err(Failure::Batch(error)) => return self.fail_all(units, error),
+                self.succeed(units);
+                Ok(())
+            }
+            Err(Failure::Unit { index, error }) => Err(Refused {
+                units,
+                index,
+                error,
+            }),
+            Err(Failure::Batch(error)) => {
+                self.fail_all(units, error);
+                Ok(())
             }
         }
     }
@@ -270,47 +285,48 @@ impl<'c> Committer<'c> {
         kept
     }
 
-    /// Takes the culprit out; the rest of its shard is dropped by the next round.
-    fn isolate(&mut self, mut units: Vec<Unit>, index: usize, error: StoreError) -> Vec<Unit> {
-        if index < units.len() {
-            let later = units.split_off(index);
-            let mut later = later.into_iter();
+    /// Takes out the unit that was found wrong. Units of its shard before it are committed, as if
+    /// it had not been in the batch; later ones rest on it and are dropped. Gives back what is
+    /// left: the units of other shards.
+    fn isolate(&mut self, refused: Refused) -> Vec<Unit> {
+        let mut found = Vec::new();
+        let mut later = Vec::new();
 
-            if let Some(culprit) = later.next() {
-                tracing::warn!(shard = %culprit.shard, error = %error, "a unit is refused, its shard reloads");
-                self.instruments.culprits.increment(1);
-                // Units before it in the batch are of the same epoch and stand: only what comes
-                // after is dropped.
-                let failed = culprit.epoch;
-                let shard = culprit.shard;
-                (culprit.completion)(Fate::Culprit(Arc::new(error)));
-                let (dropped, kept): (Vec<_>, Vec<_>) =
-                    later.partition(|unit| unit.shard == shard && unit.epoch <= failed);
-                let reason = Arc::new(StoreError::StaleEpoch {
-                    shard,
-                    held: failed,
-                    current: failed + 1,
-                });
-                for unit in dropped {
-                    (unit.completion)(Fate::Dropped(Arc::clone(&reason)));
-                }
-                self.commit_before(&mut units, shard);
-                self.failed_epochs.insert(shard, failed);
-                units.extend(kept);
+        let mut parts = refused.split();
+        let mut others = std::mem::take(&mut parts.others);
+
+        // Another one may be found among those before it. Then that one comes first.
+        loop {
+            found.extend(parts.culprit);
+            later.push(parts.later);
+            match self.try_to_commit(parts.before) {
+                Ok(()) => break,
+                Err(refused) => parts = refused.split(),
             }
         }
-        units
+
+        for (unit, error) in found.into_iter().rev() {
+            self.refuse(unit, error);
+        }
+
+        for units in later.into_iter().rev() {
+            others.extend(self.drop_failed(units));
+        }
+
+        others
     }
 
-    /// Commits the units of the culprit's shard that came before it, while its epoch still counts.
-    fn commit_before(&mut self, units: &mut Vec<Unit>, shard: ShardId) {
-        let (before, others): (Vec<_>, Vec<_>) = std::mem::take(units)
-            .into_iter()
-            .partition(|unit| unit.shard == shard);
-        *units = others;
-        if !before.is_empty() {
-            self.commit(before);
-        }
+    /// Refuses a unit that was found wrong, unless one before it has failed: then it rested on
+    /// what will never be, and is dropped with the others.
+    fn refuse(&mut self, unit: Unit, error: StoreError) {
+        let Some(culprit) = self.drop_failed(vec![unit]).pop() else {
+            return;
+        };
+
+        tracing::warn!(shard = %culprit.shard, error = %error, "a unit is refused, its shard reloads");
+        self.instruments.culprits.increment(1);
+        self.failed_epochs.insert(culprit.shard, culprit.epoch);
+        (culprit.completion)(Fate::Culprit(Arc::new(error)));
     }
 
     fn fail_all(&mut self, units: Vec<Unit>, error: StoreError) {
@@ -384,6 +400,53 @@ impl<'c> Committer<'c> {
         {
             tracing::warn!(service = %self.parts.service, error = %error, "the published positions are not noted");
         }
+    }
+}
+
+/// A batch of which nothing was written, because the data of one unit are wrong.
+struct Refused {
+    units: Vec<Unit>,
+    index: usize,
+    error: StoreError,
+}
+
+/// The units of such a batch, by what is to become of them.
+struct Split {
+    /// Of the culprit's shard, what came before it.
+    before: Vec<Unit>,
+    culprit: Option<(Unit, StoreError)>,
+    /// Of the culprit's shard, what came after it.
+    later: Vec<Unit>,
+    /// Of other shards.
+    others: Vec<Unit>,
+}
+
+impl Refused {
+    fn split(self) -> Split {
+        let shard = self.units.get(self.index).map(|unit| unit.shard);
+
+        let mut split = Split {
+            before: Vec::new(),
+            culprit: None,
+            later: Vec::new(),
+            others: Vec::with_capacity(self.units.len()),
+        };
+
+        let mut error = Some(self.error);
+
+        for (index, unit) in self.units.into_iter().enumerate() {
+            if Some(unit.shard) != shard {
+                split.others.push(unit);
+            } else if index < self.index {
+                split.before.push(unit);
+            } else if let Some(error) = error.take() {
+                split.culprit = Some((unit, error));
+            } else {
+                split.later.push(unit);
+            }
+        }
+
+        split
     }
 }
 

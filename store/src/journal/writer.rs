@@ -6,9 +6,9 @@ use domain::{Service, ShardId, Timestamp};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ToSql, params};
 use sea_orm::Value;
-use uuid::Uuid;
 
 use super::indexing::Piece;
+use super::superseding::{self, Place, Written};
 use crate::StoreError;
 use crate::log::embedded::Heads;
 use crate::outbox;
@@ -92,10 +92,17 @@ impl<'c> Writer<'c> {
     fn write_all(&self, units: &[Unit], note: &Note, piece: Option<Piece>) -> Result<(), Failure> {
         self.compare_epochs(units)?;
 
-        let superseded = Superseded::find(units);
+        let mut plan = superseding::plan(units).into_iter();
         for (index, unit) in units.iter().enumerate() {
-            self.write_unit(index, unit, &superseded)
-                .map_err(|error| culprit_or_batch(index, error))?;
+            for row in &unit.rows {
+                let written = plan.next().unwrap_or(Written::AsItIs);
+                self.write_row(units, (index, row), written)?;
+            }
+
+            if let Some(outgoing) = &unit.outgoing {
+                self.write_outgoing(unit.shard, outgoing)
+                    .map_err(|error| culprit_or_batch(index, error))?;
+            }
         }
 
         for ((shard, source), position) in last_positions(units) {
@@ -139,39 +146,33 @@ impl<'c> Writer<'c> {
             .collect()
     }
 
-    fn write_unit(
+    /// Writes a row of the unit at `index`, if no other one does. When the version is not what it
+    /// expects, it is that unit's fault; when the values cannot be written, it is the fault of the
+    /// unit they come from.
+    fn write_row(
         &self,
-        index: usize,
-        unit: &Unit,
-        superseded: &Superseded,
-    ) -> Result<(), StoreError> {
-        for (row_index, row) in unit.rows.iter().enumerate() {
-            match row.operation {
-                Operation::Update { expected_version } => {
-                    match superseded.update_of(row, expected_version, (index, row_index)) {
-                        Some(expected) => self.change(row, &row.table.update, Some(expected))?,
-                        None => continue,
-                    }
-                }
-                Operation::Insert => self.change(row, &row.table.insert, None)?,
-                Operation::Delete => self.change(row, &row.table.delete, None)?,
+        units: &[Unit],
+        (index, row): (usize, &RowChange),
+        written: Written,
+    ) -> Result<(), Failure> {
+        let (from, values) = match written {
+            Written::ByAnother => return Ok(()),
+            Written::AsItIs => (index, row),
+            Written::InTheStateOf(Place { unit, row: place }) => {
+                let later = units.get(unit).and_then(|unit| unit.rows.get(place));
+                (unit, later.unwrap_or(row))
             }
-        }
-        match &unit.outgoing {
-            Some(outgoing) => self.write_outgoing(unit.shard, outgoing),
-            None => Ok(()),
-        }
+        };
+
+        self.change(row, values).map_err(|error| match error {
+            StoreError::VersionConflict { .. } => Failure::Unit { index, error },
+            error => culprit_or_batch(from, error),
+        })
     }
 
-    fn change(
-        &self,
-        row: &RowChange,
-        sql: &str,
-        expected_version: Option<u64>,
-    ) -> Result<(), StoreError> {
-        let changed = self
-            .bind_and_run(row, sql, expected_version)
-            .map_err(|e| self.failed(e))?;
+    /// Does to `row` what is to be done, with the values of `state`.
+    fn change(&self, row: &RowChange, state: &RowChange) -> Result<(), StoreError> {
+        let changed = self.bind_and_run(row, state).map_err(|e| self.failed(e))?;
 
         if changed == 1 {
             return Ok(());
@@ -180,27 +181,33 @@ impl<'c> Writer<'c> {
         Err(StoreError::VersionConflict {
             table: row.table.name,
             key: row.key.to_string(),
-            expected: expected_version.unwrap_or(0),
+            expected: match row.operation {
+                Operation::Update { expected_version } => expected_version,
+                Operation::Insert | Operation::Delete => 0,
+            },
         })
     }
 
-    fn bind_and_run(
-        &self,
-        row: &RowChange,
-        sql: &str,
-        expected_version: Option<u64>,
-    ) -> rusqlite::Result<usize> {
+    fn bind_and_run(&self, row: &RowChange, state: &RowChange) -> rusqlite::Result<usize> {
+        let sql = match row.operation {
+            Operation::Insert => &row.table.insert,
+            Operation::Update { .. } => &row.table.update,
+            Operation::Delete => &row.table.delete,
+        };
+
         let mut statement = self.connection.prepare_cached(sql)?;
-        for (value, place) in row.values.iter().zip(1..) {
+        for (value, place) in state.values.iter().zip(1..) {
             statement.raw_bind_parameter(place, Bound(value))?;
         }
 
+        let bound = state.values.len();
+
         if row.operation != Operation::Insert {
-            statement.raw_bind_parameter(row.values.len() + 1, row.key.as_bytes().as_slice())?;
+            statement.raw_bind_parameter(bound + 1, row.key.as_bytes().as_slice())?;
         }
 
-        if let Some(version) = expected_version {
-            statement.raw_bind_parameter(row.values.len() + 2, version)?;
+        if let Operation::Update { expected_version } = row.operation {
+            statement.raw_bind_parameter(bound + 2, expected_version)?;
         }
 
         statement.raw_execute()
@@ -301,10 +308,24 @@ impl<'c> Writer<'c> {
     }
 
     fn failed(&self, source: rusqlite::Error) -> StoreError {
-        StoreError::Write {
-            what: self.service.to_string(),
-            source,
-        }
+        failure(self.service, source)
+    }
+}
+
+/// The database fails, unless it says that it cannot take these data.
+pub(super) fn failure(service: Service, source: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch, Unknown};
+
+    let transient = match source.sqlite_error_code() {
+        Some(code) => !matches!(code, ConstraintViolation | TypeMismatch | TooBig | Unknown),
+        // It has not come to SQLite: a value could not be bound.
+        None => false,
+    };
+
+    StoreError::Write {
+        what: service.to_string(),
+        transient,
+        source: source.into(),
     }
 }
 
@@ -313,52 +334,6 @@ fn culprit_or_batch(index: usize, error: StoreError) -> Failure {
         Failure::Batch(error)
     } else {
         Failure::Unit { index, error }
-    }
-}
-
-/// Updates of one row by several units of a batch are written once: the last state, compared with
-/// the version that the first had seen. That is what lets a hot entity take part in a batch many
-/// times.
-struct Superseded {
-    rows: HashMap<(&'static str, Uuid), Updates>,
-}
-
-/// The updates of one row in a batch.
-struct Updates {
-    /// The unit of the last one, and its place there.
-    last: (usize, usize),
-    /// What the first one expects.
-    expected_version: u64,
-}
-
-impl Superseded {
-    fn find(units: &[Unit]) -> Self {
-        let mut rows = HashMap::new();
-
-        if units.len() > 1 {
-            for (index, unit) in units.iter().enumerate() {
-                for (row_index, row) in unit.rows.iter().enumerate() {
-                    if let Operation::Update { expected_version } = row.operation {
-                        let first = Updates {
-                            last: (0, 0),
-                            expected_version,
-                        };
-                        rows.entry((row.table.name, row.key)).or_insert(first).last =
-                            (index, row_index);
-                    }
-                }
-            }
-        }
-
-        Superseded { rows }
-    }
-
-    /// The version with which to compare, if the update at `place` is to be written.
-    fn update_of(&self, row: &RowChange, expected: u64, place: (usize, usize)) -> Option<u64> {
-        match self.rows.get(&(row.table.name, row.key)) {
-            None => Some(expected),
-            Some(updates) => (updates.last == place).then_some(updates.expected_version),
-        }
     }
 }
 

@@ -1,0 +1,234 @@
+//! What tests of the journal share: units, rows, and a database with its journal.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, mpsc};
+
+use domain::{Service, ShardId, Timestamp};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use serde_json::value::RawValue;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{Claim, Journal};
+use crate::ServiceDatabase;
+use crate::faults::{FaultPlan, Faults};
+use crate::log::embedded::EmbeddedLog;
+use crate::rows::{Journaled, RowChange};
+use crate::tables::parked;
+use crate::unit::{Fate, Outgoing, OutgoingEvent, OutgoingMessage, Unit};
+
+/// Shards of the service.
+pub(crate) const SHARDS: u16 = 4;
+
+/// The shards that units are written for.
+pub(crate) const fn shard(number: u16) -> ShardId {
+    ShardId::new(Service::Orders, number)
+}
+
+/// A unit that writes nothing, and whose fate nobody waits for.
+pub(crate) fn unit(shard: ShardId, epoch: u64, ticket: u64) -> Unit {
+    Unit {
+        shard,
+        epoch,
+        ticket,
+        rows: Vec::new(),
+        outgoing: None,
+        position: None,
+        completion: Box::new(drop),
+    }
+}
+
+/// A row with a version, as any entity has one.
+pub(crate) struct Row(parked::Model);
+
+pub(crate) fn row(key: u128, version: u64) -> Row {
+    Row(parked::Model {
+        message_id: Uuid::from_u128(key),
+        shard: 0,
+        entity_id: Uuid::nil(),
+        place: 0,
+        source_service: "orders".to_owned(),
+        source_shard: 0,
+        source_sequence: 0,
+        name: "test".to_owned(),
+        type_version: 1,
+        correlation_id: Uuid::nil(),
+        time: 0,
+        body: "{}".to_owned(),
+        attempts: 0,
+        state: "WAITING".to_owned(),
+        cause: None,
+        next_attempt_at: None,
+        parked_at: 0,
+        version: i64::try_from(version).unwrap(),
+    })
+}
+
+impl Row {
+    pub(crate) fn insert(&self) -> RowChange {
+        self.0.insert()
+    }
+
+    pub(crate) fn update_from(&self, version: u64) -> RowChange {
+        self.0.update(version)
+    }
+
+    pub(crate) fn delete(&self) -> RowChange {
+        parked::Model::delete(self.0.message_id)
+    }
+}
+
+/// The orders service as the store has it: its database and journal, and all its shards taken over.
+pub(crate) struct Store {
+    pub database: ServiceDatabase,
+    pub journal: Journal,
+    pub log: Arc<EmbeddedLog>,
+    pub claims: BTreeMap<ShardId, Claim>,
+    folder: Arc<TempDir>,
+    ticket: u64,
+}
+
+impl Store {
+    pub(crate) async fn open(faults: &str) -> Self {
+        Self::open_in(Arc::new(TempDir::new().unwrap()), faults).await
+    }
+
+    pub(crate) async fn open_in(folder: Arc<TempDir>, faults: &str) -> Self {
+        let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
+        let database = ServiceDatabase::open_embedded(Service::Orders, folder.path(), SHARDS)
+            .await
+            .unwrap();
+        let log = Arc::new(EmbeddedLog::new(
+            vec![database.clone()],
+            SHARDS,
+            faults.clone(),
+        ));
+        let journal = Journal::start(&database, Arc::clone(&log), faults, SHARDS)
+            .await
+            .unwrap();
+
+        let mut store = Store {
+            database,
+            journal,
+            log,
+            claims: BTreeMap::new(),
+            folder,
+            ticket: 0,
+        };
+
+        for number in 0..SHARDS {
+            store.claim(shard(number)).await;
+        }
+
+        store
+    }
+
+    pub(crate) async fn claim(&mut self, shard: ShardId) {
+        let claim = self.journal.claim(shard, "test").await.unwrap();
+        self.claims.insert(shard, claim);
+    }
+
+    /// Closes it and gives its folder back.
+    pub(crate) async fn close(self) -> Arc<TempDir> {
+        self.journal.close().await;
+        self.database.close().await;
+        self.folder
+    }
+
+    /// A unit of a shard at the epoch it is held at.
+    pub(crate) fn unit(&mut self, shard: ShardId, rows: Vec<RowChange>) -> Unit {
+        self.ticket += 1;
+        let epoch = self.claims[&shard].epoch;
+        Unit {
+            rows,
+            ..unit(shard, epoch, self.ticket)
+        }
+    }
+
+    /// A unit with an event of an entity and a command to each of the shards.
+    pub(crate) fn sending(&mut self, from: ShardId, version: u64, to: &[ShardId]) -> Unit {
+        let claim = self.claims.get_mut(&from).unwrap();
+        let outgoing = outgoing(claim.next_sequence, version, to);
+        claim.next_sequence += outgoing.count();
+
+        Unit {
+            outgoing: Some(outgoing),
+            ..self.unit(from, Vec::new())
+        }
+    }
+
+    /// Submits a unit and waits for its fate.
+    pub(crate) async fn fate(&self, unit: Unit) -> Fate {
+        self.submit(unit).await.unwrap()
+    }
+
+    pub(crate) fn submit(&self, mut unit: Unit) -> oneshot::Receiver<Fate> {
+        let (told, fate) = oneshot::channel();
+        unit.completion = Box::new(move |fate| drop(told.send(fate)));
+        self.journal.submit(unit);
+        fate
+    }
+
+    /// Submits units while the journal's thread is held up, so that they make one batch.
+    pub(crate) async fn in_one_batch(&mut self, units: Vec<Unit>) -> Vec<Fate> {
+        let open = self.hold().await;
+        let fates: Vec<_> = units.into_iter().map(|unit| self.submit(unit)).collect();
+        open.send(()).unwrap();
+
+        let mut told = Vec::new();
+        for fate in fates {
+            told.push(fate.await.unwrap());
+        }
+        told
+    }
+
+    /// Holds the journal's thread up until the sender speaks, or has gone.
+    pub(crate) async fn hold(&mut self) -> mpsc::Sender<()> {
+        let (arrived, arrival) = oneshot::channel();
+        let (open, opened) = mpsc::channel();
+
+        let mut gate = self.unit(shard(0), Vec::new());
+        gate.completion = Box::new(move |_| {
+            arrived.send(()).unwrap();
+            let _ = opened.recv();
+        });
+
+        self.journal.submit(gate);
+        arrival.await.unwrap();
+        open
+    }
+
+    /// The number that a query gives.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let statement = Statement::from_string(DbBackend::Sqlite, sql);
+        let row = self.database.read.query_one_raw(statement).await.unwrap();
+        row.unwrap().try_get_by_index(0).unwrap()
+    }
+}
+
+/// An event of an entity and a command to each of the shards.
+pub(crate) fn outgoing(first_sequence: u64, version: u64, to: &[ShardId]) -> Outgoing {
+    let body: Arc<RawValue> = Arc::from(RawValue::from_string("{}".to_owned()).unwrap());
+    let command = |destination: &ShardId| OutgoingMessage {
+        destination: *destination,
+        entity: Uuid::from_u128(9),
+        name: "test.do",
+        type_version: 1,
+        body: Arc::clone(&body),
+    };
+
+    Outgoing {
+        first_sequence,
+        entity: Uuid::from_u128(7),
+        first_version: version,
+        correlation_id: Uuid::from_u128(8),
+        time: Timestamp::from_micros(i64::try_from(first_sequence).unwrap()),
+        events: vec![OutgoingEvent {
+            name: "test.happened",
+            type_version: 1,
+            body: Arc::clone(&body),
+        }],
+        messages: to.iter().map(command).collect(),
+    }
+}
