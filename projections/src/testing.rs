@@ -71,11 +71,11 @@ impl TestLog {
     }
 
     pub fn deliver(&self, messages: impl IntoIterator<Item = Arc<Message>>) {
-        let delivery: Delivery = messages.into_iter().collect();
+        let messages: Vec<_> = messages.into_iter().collect();
         self.subscribers.lock().unwrap().retain(|subscriber| {
             // A full queue loses the delivery, a closed one ends the subscription.
             !matches!(
-                subscriber.try_send(delivery.clone()),
+                subscriber.try_send(messages.iter().cloned().collect()),
                 Err(mpsc::error::TrySendError::Closed(_))
             )
         });

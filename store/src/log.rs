@@ -9,6 +9,7 @@
 //! the same destination, so a reader sees both, drops the one and reads the other with
 //! [`Log::read`]. Order within one source and destination is kept.
 
+mod delivery;
 pub mod embedded;
 
 use std::borrow::Cow;
@@ -23,6 +24,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::StoreError;
+
+pub use delivery::Delivery;
 
 /// Where a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,11 +72,8 @@ impl Message {
 /// How far a reader has come in each source: the sequence of the last message applied.
 pub type Positions = BTreeMap<ShardId, u64>;
 
-/// What a subscriber receives: messages of one or several sources, in order per source.
-pub type Delivery = Vec<Arc<Message>>;
-
-/// Live messages. Bounded: when the subscriber does not keep up, deliveries are left out, and it
-/// sees a gap.
+/// Live messages. Bounded in deliveries and in bytes: when the subscriber does not keep up,
+/// deliveries are left out, and it sees a gap.
 pub struct Subscription {
     pub deliveries: mpsc::Receiver<Delivery>,
 }

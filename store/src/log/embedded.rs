@@ -15,15 +15,21 @@ use metrics::{Counter, counter};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{Delivery, Destination, Log, Message, Subscription};
+use super::delivery::{Delivery, Room};
+use super::{Destination, Log, Message, Subscription};
 use crate::faults::Faults;
 use crate::{ServiceDatabase, StoreError, history, metric_names};
 
-/// So many deliveries may wait for a shard; what comes then is left out, and read from the outbox.
+/// At most this many deliveries wait for a shard; what comes then is left out, and read from the
+/// outbox.
 const SHARD_QUEUE: usize = 256;
 /// The same for a follower of events. It receives each commit of all shards, and a view stands
 /// still while it commits.
 const EVENTS_QUEUE: usize = 4096;
+/// The bodies of the messages that wait for a shard take up at most this many bytes.
+const SHARD_QUEUE_BYTES: u32 = 4 << 20;
+/// The same for a follower of events.
+const EVENTS_QUEUE_BYTES: u32 = 32 << 20;
 
 /// The newest sequence per destination of one shard's outbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,11 +120,27 @@ fn destination_of(name: &str) -> Option<Destination> {
     )))
 }
 
+/// The queue of one subscriber, as the log sees it.
+struct Subscriber {
+    queue: mpsc::Sender<Delivery>,
+    room: Room,
+}
+
+impl Subscriber {
+    /// False when there is no room in its queue.
+    fn deliver(&self, messages: &[Arc<Message>]) -> bool {
+        // A delivery that the queue does not take gives its room back.
+        self.room
+            .take(messages)
+            .is_some_and(|delivery| self.queue.try_send(delivery).is_ok())
+    }
+}
+
 /// The outboxes of all services, as a log.
 pub struct EmbeddedLog {
     databases: Vec<ServiceDatabase>,
     shards: u16,
-    subscribers: RwLock<HashMap<Destination, Vec<mpsc::Sender<Delivery>>>>,
+    subscribers: RwLock<HashMap<Destination, Vec<Subscriber>>>,
     heads: Mutex<HashMap<ShardId, Heads>>,
     faults: Faults,
     overflows: Counter,
@@ -149,7 +171,7 @@ impl EmbeddedLog {
 
     /// Hands committed messages to their subscribers. They come in the order of commit.
     pub(crate) fn publish(&self, messages: Vec<Message>) {
-        let mut deliveries: HashMap<Destination, Delivery> = HashMap::new();
+        let mut deliveries: HashMap<Destination, Vec<Arc<Message>>> = HashMap::new();
 
         {
             let mut heads = self.lock_heads();
@@ -171,7 +193,7 @@ impl EmbeddedLog {
         for (destination, delivery) in deliveries {
             for subscriber in subscribers.get(&destination).into_iter().flatten() {
                 for _ in 0..self.faults.arrivals() {
-                    if subscriber.try_send(delivery.clone()).is_err() {
+                    if !subscriber.deliver(&delivery) {
                         self.overflows.increment(1);
                     }
                 }
@@ -204,17 +226,20 @@ impl fmt::Debug for EmbeddedLog {
 
 impl Log for EmbeddedLog {
     fn subscribe(&self, destination: Destination) -> Subscription {
-        let (sender, deliveries) = mpsc::channel(match destination {
-            Destination::Events => EVENTS_QUEUE,
-            Destination::Shard(_) => SHARD_QUEUE,
-        });
+        let (deliveries_at_most, bytes_at_most) = match destination {
+            Destination::Events => (EVENTS_QUEUE, EVENTS_QUEUE_BYTES),
+            Destination::Shard(_) => (SHARD_QUEUE, SHARD_QUEUE_BYTES),
+        };
+        let (queue, deliveries) = mpsc::channel(deliveries_at_most);
+        let room = Room::of(bytes_at_most);
+
         let mut subscribers = self
             .subscribers
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        let senders = subscribers.entry(destination).or_default();
-        senders.retain(|sender| !sender.is_closed());
-        senders.push(sender);
+        let followers = subscribers.entry(destination).or_default();
+        followers.retain(|subscriber| !subscriber.queue.is_closed());
+        followers.push(Subscriber { queue, room });
         Subscription { deliveries }
     }
 
@@ -282,3 +307,6 @@ impl Log for EmbeddedLog {
         self.databases.iter().flat_map(shards).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
