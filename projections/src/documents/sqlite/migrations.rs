@@ -29,6 +29,12 @@ impl MigrationName for CreateDocuments {
 
 #[async_trait::async_trait]
 impl MigrationTrait for CreateDocuments {
+    /// A kill in the middle leaves an empty file, which is filled at the next start. On SQLite that
+    /// must be asked for. The row that says that it is done is in the same transaction.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create_table(manager, order_document::Entity).await?;
         create_table(manager, customer_document::Entity).await?;

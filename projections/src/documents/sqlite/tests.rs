@@ -1,4 +1,5 @@
-//! The plans of the statements. What they answer is the contract of all document stores.
+//! How a file comes about, and the plans of the statements. What they answer is the contract of all
+//! document stores.
 
 use domain::{Money, OrderState, Timestamp};
 use sea_orm::{ConnectionTrait, QueryTrait, Statement};
@@ -84,4 +85,22 @@ async fn every_query_walks_an_index() {
     let largest = "SEARCH customer_largest_orders EXISTS USING INDEX sqlite_autoindex_customer_largest_orders_1 (customer_id=?)";
     assert!(plan.contains(largest), "{plan}");
     assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+}
+
+/// A kill in the middle of making the tables must leave nothing of them.
+#[tokio::test]
+async fn tables_that_cannot_all_be_made_are_not_made_at_all_and_the_next_start_makes_them() {
+    let directory = TempDir::new().unwrap();
+    let path = generations::file(directory.path(), 1);
+    let obstacle = rusqlite::Connection::open(&path).unwrap();
+    obstacle
+        .execute_batch("CREATE TABLE view_quarantine (x)")
+        .unwrap();
+    assert!(open(directory.path()).await.is_err());
+
+    obstacle
+        .execute_batch("DROP TABLE view_quarantine")
+        .unwrap();
+    drop(obstacle);
+    open(directory.path()).await.unwrap();
 }
