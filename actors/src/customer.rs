@@ -1,8 +1,8 @@
 //! The customer actor: one customer's credit, decided one command after the other.
 
+use ::sagas::Fingerprint;
 use actix::{Actor, Context, Handler, Message};
 use domain::customer::{CustomerCreated, CustomerEvent};
-use domain::ids::Fingerprint;
 use domain::messages::{CustomerAnswer, CustomerCommand, CustomerReply, NoCustomer};
 use domain::{Customer, CustomerId, Money, OrderId, Timestamp};
 use store::customers::{self, StoredCustomer};

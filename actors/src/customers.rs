@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use actix::Actor;
-use domain::ids::Service;
 use domain::messages::CustomerCommand;
 use domain::{CustomerId, OrderId, ShardId};
 use metrics::counter;
@@ -228,7 +227,7 @@ impl Logic for CustomersLogic {
     fn passivate(&mut self, durable: u64) {
         let passivated = self.actors.passivate(durable);
         if passivated > 0 {
-            counter!(names::ACTORS_PASSIVATED, "service" => Service::Customers.name())
+            counter!(names::ACTORS_PASSIVATED, "service" => domain::CUSTOMERS.name())
                 .increment(u64::try_from(passivated).unwrap_or(0));
         }
     }
@@ -255,5 +254,5 @@ fn add_change(step: &mut Step, told: Told) -> Result<(), StepError> {
 
 /// The shard of a customer.
 pub(crate) fn shard_of(id: Uuid, shards: u16) -> ShardId {
-    ShardId::of(Service::Customers, id, shards)
+    ShardId::of(domain::CUSTOMERS, id, shards)
 }

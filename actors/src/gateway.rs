@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ids::{Fingerprint, RequestKey};
+use ::sagas::{Fingerprint, RequestKey};
 use domain::{
     CustomerId, MessageId, Money, OrderId, OrderLine, OrderState, RejectionReason, SagaId, Service,
     ShardId,
@@ -138,7 +138,7 @@ impl Gateway {
     ) -> Result<CustomerAnswer, CommandError> {
         let id = CustomerId(new_id(binding));
 
-        let shard = ShardId::of(Service::Customers, id.0, self.shards);
+        let shard = ShardId::of(domain::CUSTOMERS, id.0, self.shards);
         match self
             .ask(shard, Command::CreateCustomer { id, request }, binding)
             .await?
@@ -247,7 +247,7 @@ impl Gateway {
         binding: Option<RequestBinding>,
         wait: Option<Duration>,
     ) -> Result<OrderAnswer, CommandError> {
-        let shard = ShardId::of(Service::Orders, id.0, self.shards);
+        let shard = ShardId::of(domain::ORDERS, id.0, self.shards);
 
         let (ended, end) = match wait {
             Some(_) => {
@@ -283,7 +283,7 @@ impl Gateway {
         binding: Option<RequestBinding>,
     ) -> Result<SagaAnswer, CommandError> {
         // A saga lives in the shard of its order. Whoever knows its id has seen it committed.
-        let database = self.database(Service::Orders)?;
+        let database = self.database(domain::ORDERS)?;
         let found = store::sagas::load(database, &[saga])
             .await
             .map_err(unavailable)?;
@@ -293,7 +293,7 @@ impl Gateway {
             .map(|stored| stored.saga.order_id)
             .ok_or(CommandError::NotFound("saga"))?;
 
-        let shard = ShardId::of(Service::Orders, order.0, self.shards);
+        let shard = ShardId::of(domain::ORDERS, order.0, self.shards);
         match self.ask(shard, command, binding).await? {
             Answer::Saga(answer) => Ok(answer),
             _ => Err(CommandError::Failed),

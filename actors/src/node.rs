@@ -9,8 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_rt::Arbiter;
+use domain::ShardId;
 use domain::saga::SagaPolicy;
-use domain::{Service, ShardId};
 use futures_util::future::join_all;
 use metrics::counter;
 use store::faults::Faults;
@@ -162,8 +162,8 @@ impl Node {
         };
 
         match shard.service {
-            Service::Customers => self.spawn(Shard::new(shard_parts, CustomersLogic::new(around))),
-            Service::Orders => self.spawn(Shard::new(shard_parts, OrdersLogic::new(around))),
+            domain::CUSTOMERS => self.spawn(Shard::new(shard_parts, CustomersLogic::new(around))),
+            _ => self.spawn(Shard::new(shard_parts, OrdersLogic::new(around))),
         }
     }
 

@@ -1,8 +1,8 @@
 //! The order actor: one order's states, decided one command after the other.
 
+use ::sagas::Fingerprint;
 use actix::{Actor, Context, Handler, Message};
 use domain::countermeasures::RereadValue;
-use domain::ids::Fingerprint;
 use domain::order::{OrderCreated, Refusal};
 use domain::saga::{LocalStep, SagaKind};
 use domain::{Order, OrderEvent, OrderId, RejectionReason, SagaId, Timestamp};
@@ -94,7 +94,7 @@ impl OrderActor {
                 let begins = |order: &Order| {
                     Some(SagaId::derive(
                         SagaKind::CancelOrder.name(),
-                        order.id,
+                        order.id.0,
                         order.version,
                     ))
                 };

@@ -7,7 +7,6 @@ mod progress;
 use std::collections::HashSet;
 
 use actix::Actor;
-use domain::ids::Service;
 use domain::messages::CustomerReply;
 use domain::saga::SagaKind;
 use domain::{OrderId, SagaId};
@@ -124,7 +123,7 @@ impl Logic for OrdersLogic {
             Command::CreateOrder { id, .. } if request.binding.is_some() => {
                 // A repeat is answered with what its saga has changed.
                 self.want_order(*id);
-                self.want_saga(SagaId::derive(SagaKind::CreateOrder.name(), *id, 1));
+                self.want_saga(SagaId::derive(SagaKind::CreateOrder.name(), id.0, 1));
             }
             Command::CreateOrder { id, .. } => {
                 // A new id: there is nothing to load.
@@ -247,7 +246,7 @@ impl Logic for OrdersLogic {
         }
 
         if passivated > 0 {
-            counter!(names::ACTORS_PASSIVATED, "service" => Service::Orders.name())
+            counter!(names::ACTORS_PASSIVATED, "service" => domain::ORDERS.name())
                 .increment(u64::try_from(passivated).unwrap_or(0));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::{Money, Service, Timestamp};
+use domain::{Money, Timestamp};
 use store::audit::{IdRange, Snapshot, credit, entities};
 
 use super::AuditError;
@@ -36,7 +36,7 @@ async fn check_credit(stores: &Stores, report: &mut Report) -> Result<(), AuditE
     for wrong in credit::mismatches(&stores.customers, MISMATCHES).await? {
         let reserved = Money::from_cents(wrong.reserved_cents);
         let limit = Money::from_cents(wrong.credit_limit_cents);
-        let subject = subject(Service::Customers, wrong.customer_id);
+        let subject = subject(domain::CUSTOMERS, wrong.customer_id);
         let problem = if wrong.reserved_cents == wrong.reservations_cents {
             Problem::new(
                 subject,
@@ -97,7 +97,7 @@ async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result
         .collect();
 
     let entities = Range::<AuditedCustomer> {
-        service: Service::Customers,
+        service: domain::CUSTOMERS,
         shards: stores.shards,
         rows,
         views,

@@ -73,7 +73,7 @@ async fn received(
 ) -> Result<BTreeMap<ShardId, Positions>, AuditError> {
     let mut received: BTreeMap<ShardId, Positions> = BTreeMap::new();
 
-    for service in Service::ALL {
+    for service in domain::SERVICES {
         let snapshot = Snapshot::begin(stores.database(service)).await?;
         let rows = snapshot.inboxes().await?;
         let parked = snapshot

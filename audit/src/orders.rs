@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use domain::saga::SagaKind;
-use domain::{OrderId, OrderState, SagaId, Service, Timestamp};
+use domain::{OrderId, OrderState, SagaId, Timestamp};
 use store::audit::entities::{self, OrderHead};
 use store::audit::{IdRange, Snapshot};
 use store::tables::order;
@@ -60,7 +60,7 @@ async fn compare(
         .collect();
 
     let entities = Range::<AuditedOrder> {
-        service: Service::Orders,
+        service: domain::ORDERS,
         shards: stores.shards,
         rows,
         views,
@@ -105,7 +105,7 @@ async fn check_sagas(
         } else {
             format!("saga {saga}")
         };
-        let problem = Problem::new(subject(Service::Orders, order.0), "saga", expected, state);
+        let problem = Problem::new(subject(domain::ORDERS, order.0), "saga", expected, state);
         report.violated_by(Invariant::Sagas, problem);
     }
 
@@ -118,7 +118,7 @@ fn sagas_of(id: OrderId, head: &OrderHead) -> Vec<(OrderId, SagaId, bool)> {
         .and_then(OrderState::lock)
         .map(|lock| lock.held_by);
 
-    let saga = |kind: SagaKind, version| SagaId::derive(kind.name(), id, version);
+    let saga = |kind: SagaKind, version| SagaId::derive(kind.name(), id.0, version);
 
     let created = (
         id,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Service, ShardId};
+use domain::ShardId;
 use store::audit::Snapshot;
 use store::audit::outboxes::{OutboxRow, ShardNotes};
 use store::unit::MAX_MESSAGES;
@@ -35,7 +35,7 @@ pub(super) async fn audit(
     report.checked(Invariant::Outbox, 0);
     let mut reaches = BTreeMap::new();
 
-    for service in Service::ALL {
+    for service in domain::SERVICES {
         for number in 0..stores.shards {
             let shard = ShardId::new(service, number);
             let mut walk = Walk::new(shard, stores.shards, received, report);

@@ -208,7 +208,7 @@ fn compare_row<E: Entity>(history: &History<E>, row: Option<Row<E::Document>>) -
 
 pub(super) fn subject(service: Service, id: Uuid) -> String {
     match service {
-        Service::Customers => format!("customer {id}"),
-        Service::Orders => format!("order {id}"),
+        domain::CUSTOMERS => format!("customer {id}"),
+        _ => format!("order {id}"),
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use domain::{Money, OrderId, OrderState, Service};
+use domain::{Money, OrderId, OrderState};
 use store::audit::IdRange;
 use store::audit::entities::{self, OrderHead};
 use store::tables::reservation;
@@ -43,7 +43,7 @@ pub(super) async fn compare(
         if let Some(mismatch) = look_again(stores, OrderId(order)).await? {
             report.violated_by(
                 Invariant::Reservations,
-                Problem::of(subject(Service::Orders, order), mismatch),
+                Problem::of(subject(domain::ORDERS, order), mismatch),
             );
         }
     }

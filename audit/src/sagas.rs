@@ -1,7 +1,7 @@
 //! Sagas against the orders they work on.
 
 use domain::saga::{SagaKind, SagaState};
-use domain::{Money, OrderState, Service, ShardId, Timestamp};
+use domain::{Money, OrderState, ShardId, Timestamp};
 use store::audit::Snapshot;
 use store::audit::sagas::{SagaOrder, SagaRow};
 
@@ -77,7 +77,7 @@ fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaS
     let order_state =
         OrderState::from_name(&order.state).ok_or_else(|| unknown("order state", &order.state))?;
 
-    let shard = ShardId::of(Service::Orders, saga.order_id, shards).number;
+    let shard = ShardId::of(domain::ORDERS, saga.order_id, shards).number;
     if saga.shard != i32::from(shard) {
         return Err(Mismatch::new("shard", shard, saga.shard));
     }

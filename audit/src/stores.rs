@@ -55,8 +55,8 @@ pub(super) struct ViewState {
 impl Stores {
     pub(super) async fn open(config: &AuditConfig) -> Result<Self, AuditError> {
         let folder = config.data_dir.as_path();
-        let customers = ServiceDatabase::open_to_read(Service::Customers, folder).await?;
-        let orders = ServiceDatabase::open_to_read(Service::Orders, folder).await?;
+        let customers = ServiceDatabase::open_to_read(domain::CUSTOMERS, folder).await?;
+        let orders = ServiceDatabase::open_to_read(domain::ORDERS, folder).await?;
         let shards = fixed_shards(config, [&customers, &orders]).await?;
         let documents = answering(&*config.views.documents, documents::DEFINITION).await?;
         let search = answering(&*config.views.search, search::DEFINITION).await?;
@@ -74,8 +74,8 @@ impl Stores {
 
     pub(super) fn database(&self, service: Service) -> &ServiceDatabase {
         match service {
-            Service::Customers => &self.customers,
-            Service::Orders => &self.orders,
+            domain::CUSTOMERS => &self.customers,
+            _ => &self.orders,
         }
     }
 
@@ -238,7 +238,7 @@ fn once(found: Indexed, invariant: Invariant, report: &mut Report) -> Stored<Ord
     } = found;
 
     let mut wrong = |what, expected: String, found: String| {
-        let subject = subject(Service::Orders, stored.id);
+        let subject = subject(domain::ORDERS, stored.id);
         report.violated_by(invariant, Problem::new(subject, what, expected, found));
     };
 

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::future::Future;
 use std::path::Path;
 
-use domain::{Service, ShardId, Timestamp};
+use domain::{ShardId, Timestamp};
 use futures_util::future::join_all;
 use projections::QuarantinedEntity;
 use rusqlite::Connection;
@@ -333,11 +333,7 @@ fn an_entity_that_a_view_has_in_quarantine_is_told_and_may_be_older() {
         .unwrap();
 
     let entity = QuarantinedEntity {
-        source: ShardId::of(
-            Service::Orders,
-            Uuid::from_slice(&id).unwrap(),
-            shop::SHARDS,
-        ),
+        source: ShardId::of(domain::ORDERS, Uuid::from_slice(&id).unwrap(), shop::SHARDS),
         entity: Uuid::from_slice(&id).unwrap(),
         version: 1,
         sequence: 1,
@@ -348,7 +344,7 @@ fn an_entity_that_a_view_has_in_quarantine_is_told_and_may_be_older() {
 
     let put = "INSERT INTO view_quarantine (entity, service, detail) VALUES (?, ?, ?)";
     documents
-        .execute(put, (&id, Service::Orders.number(), detail))
+        .execute(put, (&id, domain::ORDERS.number(), detail))
         .unwrap();
 
     documents

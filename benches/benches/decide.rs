@@ -135,7 +135,7 @@ fn messages(criterion: &mut Criterion) {
     let customer = customer();
     let created = basket(customer.id);
     let (order_id, amount) = (OrderId(Uuid::now_v7()), created.order_total);
-    let saga_id = SagaId::derive(SagaKind::CreateOrder.name(), order_id, 1);
+    let saga_id = SagaId::derive(SagaKind::CreateOrder.name(), order_id.0, 1);
 
     let reserved = customer
         .reserve(order_id, amount, None)

@@ -23,7 +23,6 @@ use std::time::{Duration, Instant};
 use criterion::{
     BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
-use domain::Service;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ActiveModelTrait, ConnectOptions, Database, DatabaseConnection, EntityTrait, IntoActiveModel,
@@ -73,10 +72,10 @@ fn journal_commit(criterion: &mut Criterion) {
 
 /// A connection to an orders database of its own, with the durability of the journal's.
 async fn connect_by_seaorm(folder: &std::path::Path) -> DatabaseConnection {
-    let database = ServiceDatabase::open_embedded(Service::Orders, folder, SHARDS).await;
+    let database = ServiceDatabase::open_embedded(domain::ORDERS, folder, SHARDS).await;
     database.expect("the database can be made").close().await;
 
-    let file = folder.join(format!("{}.db", Service::Orders));
+    let file = folder.join(format!("{}.db", domain::ORDERS));
     let mut options = ConnectOptions::new(format!("sqlite://{}", file.display()));
     options
         .max_connections(1)

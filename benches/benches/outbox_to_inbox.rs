@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use criterion::{
     BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
 };
-use domain::{Service, ShardId};
+use domain::ShardId;
 use store::log::embedded::EmbeddedLog;
 use store::{Destination, Log, Subscription};
 use support::gate::commit_at_once;
@@ -107,7 +107,7 @@ async fn read_all(log: &EmbeddedLog, destination: Destination, page: usize) -> u
     let mut count = 0;
 
     for number in 0..SHARDS {
-        let shard = ShardId::new(Service::Orders, number);
+        let shard = ShardId::new(domain::ORDERS, number);
         let mut position = 0;
         loop {
             let messages = log

@@ -20,7 +20,7 @@ use actix::{System, SystemRunner};
 use criterion::{
     BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime,
 };
-use domain::{CustomerId, Money, OrderId, OrderState, Service};
+use domain::{CustomerId, Money, OrderId, OrderState};
 use projections::documents::{CustomerOrdersQuery, CustomersQuery};
 use projections::search::{SearchQuery, Sort};
 use projections::views::AnyView as _;
@@ -85,7 +85,7 @@ fn by_id(
         "order-with-token",
         orders(history),
         async |id| {
-            let token = ConsistencyToken::of(Service::Orders, id.0, 2);
+            let token = ConsistencyToken::of(domain::ORDERS, id.0, 2);
             views
                 .documents()
                 .wait_until(&token, WAIT)
@@ -207,7 +207,7 @@ fn searches(
         "search-with-token",
         orders(history),
         async |id| {
-            let token = ConsistencyToken::of(Service::Orders, id.0, 2);
+            let token = ConsistencyToken::of(domain::ORDERS, id.0, 2);
             views
                 .search()
                 .wait_until(&token, WAIT)

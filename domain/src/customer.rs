@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::countermeasures::CommutativeUpdate;
 use crate::ids::{CustomerId, OrderId};
 use crate::money::Money;
-use crate::time::Timestamp;
-use crate::wire::wire_messages;
+use sagas::Timestamp;
+use sagas::wire_messages;
 
 /// A customer's name has 1 to this many characters.
 pub const MAX_NAME_CHARS: usize = 200;

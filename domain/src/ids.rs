@@ -1,119 +1,15 @@
-//! Identities: services, shards, and the ids of customers, orders, sagas and messages.
-//!
-//! All ids are UUIDs. The server makes version 7 (their order is roughly the order of creation,
-//! which keeps database pages warm) and version 8 where an id follows from something else: from an
-//! `Idempotency-Key`, so that a repeat finds the entity by identity alone, or from the entity a
-//! saga works on.
+//! The shop's identities: its services, and the ids of customers and orders.
 
-use std::fmt;
+use std::sync::Once;
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use uuid::Uuid;
+use sagas::{Service, entity_id};
 
-/// A bounded context with a private database, inbox and events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Service {
-    Customers,
-    Orders,
-}
-
-impl Service {
-    pub const ALL: [Service; 2] = [Service::Customers, Service::Orders];
-
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Service::Customers => "customers",
-            Service::Orders => "orders",
-        }
-    }
-
-    /// The service's number inside message ids and tokens. Never reused.
-    #[must_use]
-    pub const fn number(self) -> u8 {
-        match self {
-            Service::Customers => 1,
-            Service::Orders => 2,
-        }
-    }
-
-    #[must_use]
-    pub fn from_number(number: u8) -> Option<Service> {
-        Service::ALL
-            .into_iter()
-            .find(|service| service.number() == number)
-    }
-
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Service> {
-        Service::ALL
-            .into_iter()
-            .find(|service| service.name() == name)
-    }
-}
-
-impl fmt::Display for Service {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// One of a service's fixed number of partitions: the unit of ownership, ordering and fencing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ShardId {
-    pub service: Service,
-    pub number: u16,
-}
-
-impl ShardId {
-    #[must_use]
-    pub const fn new(service: Service, number: u16) -> Self {
-        ShardId { service, number }
-    }
-
-    /// The shard of `service` that owns the entity: 64-bit FNV-1a over the 16 bytes of its id, the
-    /// upper half folded onto the lower, modulo the number of shards. Fixed for ever by the test
-    /// vectors below, because data lies where it says.
-    #[must_use]
-    pub fn of(service: Service, entity: Uuid, shards: u16) -> Self {
-        let hash = fnv1a_64(entity.as_bytes());
-        let remainder = (hash ^ (hash >> 32)) % u64::from(shards.max(1));
-        ShardId {
-            service,
-            number: u16::try_from(remainder).unwrap_or(0),
-        }
-    }
-}
-
-impl fmt::Display for ShardId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.service, self.number)
-    }
-}
-
-/// Fowler-Noll-Vo 1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>).
-fn fnv1a_64(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
-}
-
-macro_rules! entity_id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(pub Uuid);
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.fmt(f)
-            }
-        }
-    };
-}
+/// Customers and their credit.
+pub const CUSTOMERS: Service = Service::new(1, "customers");
+/// Orders, and the sagas that work on them.
+pub const ORDERS: Service = Service::new(2, "orders");
+/// The services of the shop.
+pub const SERVICES: [Service; 2] = [CUSTOMERS, ORDERS];
 
 entity_id!(
     /// Identifies a customer.
@@ -123,171 +19,22 @@ entity_id!(
     /// Identifies an order.
     OrderId
 );
-entity_id!(
-    /// Identifies one run of a saga.
-    SagaId
-);
-entity_id!(
-    /// Identifies a message: made of the place in the outbox it came from, so it names its origin.
-    MessageId
-);
 
-impl SagaId {
-    /// The saga of `kind` that began when the order reached `order_version`. It keeps the order
-    /// id's first 48 bits: they are the creation time of a version 7 id, so that sagas sort by age
-    /// like their orders.
-    #[must_use]
-    pub fn derive(kind: &str, order: OrderId, order_version: u64) -> Self {
-        let mut digest = Sha256::new();
-        digest.update(kind.as_bytes());
-        digest.update(order.0.as_bytes());
-        digest.update(order_version.to_be_bytes());
-        let mut bytes = first_16(&digest.finalize());
-        for (target, source) in bytes.iter_mut().zip(order.0.as_bytes()).take(6) {
-            *target = *source;
+/// Registers the services of the shop, so that their names and numbers can be read back.
+pub fn register() {
+    static REGISTERED: Once = Once::new();
+
+    REGISTERED.call_once(|| {
+        for service in SERVICES {
+            // A conflict would be another service of this process under one of the shop's names;
+            // there is none, and whoever builds one is told by its own registration.
+            let _ = service.register();
         }
-        SagaId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
-    }
+    });
 }
 
-impl MessageId {
-    /// The message at `sequence` of the outbox of `source`.
-    #[must_use]
-    pub fn at(source: ShardId, sequence: u64) -> Self {
-        let [shard_high, shard_low] = source.number.to_be_bytes();
-
-        let [a, b, c, d, e, f, g, h] = sequence.to_be_bytes();
-        // Bytes 6 and 8 carry the UUID's version and variant, so nothing of ours stands there.
-        let bytes = [
-            source.service.number(),
-            shard_high,
-            shard_low,
-            a,
-            b,
-            c,
-            0,
-            d,
-            0,
-            e,
-            f,
-            g,
-            h,
-            0,
-            0,
-            0,
-        ];
-
-        MessageId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
-    }
-}
-
-/// What binds a request to its effect: the `Idempotency-Key` within its method and path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RequestKey([u8; 16]);
-
-impl RequestKey {
-    /// `scope` is the method and path, for example `POST /orders`.
-    #[must_use]
-    pub fn new(scope: &str, key: &str) -> Self {
-        let mut digest = Sha256::new();
-        digest.update(scope.as_bytes());
-        digest.update([0]);
-        digest.update(key.as_bytes());
-        RequestKey(first_16(&digest.finalize()))
-    }
-
-    /// The key as an id: that of the entity which a creating request makes, and the one by which an
-    /// existing entity remembers a command.
-    #[must_use]
-    pub fn as_uuid(self) -> Uuid {
-        uuid::Builder::from_custom_bytes(self.0).into_uuid()
-    }
-}
-
-/// A fingerprint of a request's value, by which a repeat under the same key is told from another
-/// request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Fingerprint(pub Uuid);
-
-impl Fingerprint {
-    /// Of a canonical text of the request: equal values have equal texts.
-    #[must_use]
-    pub fn of(canonical: &[u8]) -> Self {
-        Fingerprint(
-            uuid::Builder::from_custom_bytes(first_16(&Sha256::digest(canonical))).into_uuid(),
-        )
-    }
-}
-
-fn first_16(digest: &[u8]) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    for (target, source) in bytes.iter_mut().zip(digest) {
-        *target = *source;
-    }
-    bytes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// If this fails, existing data would be looked for in the wrong shard: change the code back,
-    /// not the test.
-    #[test]
-    fn the_shard_of_an_id_never_changes() {
-        for (id, of_16, of_64) in [
-            ("00000000-0000-0000-0000-000000000000", 12, 28),
-            ("ffffffff-ffff-ffff-ffff-ffffffffffff", 13, 29),
-            ("0190a5c8-7e2b-7c3d-8f4e-123456789abc", 8, 56),
-            ("6ba7b810-9dad-11d1-80b4-00c04fd430c8", 10, 26),
-        ] {
-            let id: Uuid = id.parse().unwrap();
-            let got = (
-                ShardId::of(Service::Orders, id, 16).number,
-                ShardId::of(Service::Orders, id, 64).number,
-            );
-            assert_eq!(got, (of_16, of_64), "{id}");
-        }
-    }
-
-    #[test]
-    fn fnv_matches_its_published_vectors() {
-        assert_eq!(fnv1a_64(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(fnv1a_64(b"a"), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(fnv1a_64(b"foobar"), 0x8594_4171_f739_67e8);
-    }
-
-    #[test]
-    fn message_ids_are_unique_per_place_and_valid_version_8_uuids() {
-        let shard = ShardId::new(Service::Orders, 3);
-        let ids = [
-            MessageId::at(shard, 1),
-            MessageId::at(shard, 2),
-            MessageId::at(shard, 256),
-            MessageId::at(ShardId::new(Service::Orders, 4), 1),
-            MessageId::at(ShardId::new(Service::Customers, 3), 1),
-        ];
-        for (index, id) in ids.iter().enumerate() {
-            assert_eq!(id.0.get_version_num(), 8);
-            assert!(ids.iter().skip(index + 1).all(|other| other != id));
-        }
-    }
-
-    #[test]
-    fn a_key_is_scoped_to_its_path() {
-        let key = |scope| RequestKey::new(scope, "k1").as_uuid();
-        assert_eq!(key("POST /orders"), key("POST /orders"));
-        assert_ne!(key("POST /orders"), key("POST /customers"));
-        assert_eq!(key("POST /orders").get_version_num(), 8);
-    }
-
-    #[test]
-    fn a_saga_sorts_like_its_order() {
-        let order = OrderId("0190a5c8-7e2b-7c3d-8f4e-123456789abc".parse().unwrap());
-        let saga = SagaId::derive("create-order", order, 1);
-        assert_eq!(saga.0.as_bytes()[..6], order.0.as_bytes()[..6]);
-        assert_ne!(saga, SagaId::derive("cancel-order", order, 1));
-        assert_ne!(saga, SagaId::derive("create-order", order, 2));
-    }
+/// The service of the shop that has this name.
+#[must_use]
+pub fn service_named(name: &str) -> Option<Service> {
+    SERVICES.into_iter().find(|service| service.name() == name)
 }

@@ -17,11 +17,9 @@ pub mod messages;
 pub mod money;
 pub mod order;
 pub mod saga;
-pub mod time;
-pub mod wire;
 
 pub use customer::{Customer, CustomerEvent};
-pub use ids::{CustomerId, MessageId, OrderId, SagaId, Service, ShardId};
+pub use ids::{CUSTOMERS, CustomerId, ORDERS, OrderId, SERVICES};
 pub use money::Money;
 pub use order::{Order, OrderEvent, OrderLine, OrderState, RejectionReason};
-pub use time::Timestamp;
+pub use sagas::{MessageId, SagaId, Service, ShardId, Timestamp, time, wire};

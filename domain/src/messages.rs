@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{OrderId, SagaId};
+use crate::ids::OrderId;
 use crate::money::Money;
-use crate::wire::wire_messages;
+use sagas::SagaId;
+use sagas::wire_messages;
 
 /// What a customer is asked to do with its credit for an order. The customer is the entity the
 /// message addresses.

@@ -16,8 +16,8 @@ use crate::countermeasures::{RereadValue, SemanticLock};
 use crate::ids::{CustomerId, OrderId};
 use crate::money::Money;
 use crate::saga::SagaKind;
-use crate::time::Timestamp;
-use crate::wire::wire_messages;
+use sagas::Timestamp;
+use sagas::wire_messages;
 
 /// An order has 1 to this many lines, or a total alone.
 pub const MAX_LINES: usize = 500;

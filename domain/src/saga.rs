@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 pub use instance::{Effect, Saga, SagaPolicy};
 pub use state::{SagaState, StepRecord, StepState};
 
-use crate::ids::Service;
 use crate::messages::CustomerReply;
 use crate::order::RejectionReason;
+use sagas::Service;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -135,7 +135,7 @@ pub static CREATE_ORDER: SagaDefinition = SagaDefinition {
         Step {
             name: "reserve-credit",
             action: Action::Remote {
-                participant: Service::Customers,
+                participant: crate::CUSTOMERS,
                 command: RemoteCommand::ReserveCredit,
                 replies: &[
                     (ReplyKind::CreditReserved, Outcome::Done),
@@ -150,7 +150,7 @@ pub static CREATE_ORDER: SagaDefinition = SagaDefinition {
                 ],
             },
             compensation: Some(Action::Remote {
-                participant: Service::Customers,
+                participant: crate::CUSTOMERS,
                 command: RemoteCommand::ReleaseCredit,
                 replies: &[
                     (ReplyKind::CreditReleased, Outcome::Done),
@@ -180,7 +180,7 @@ pub static CANCEL_ORDER: SagaDefinition = SagaDefinition {
         Step {
             name: "release-credit",
             action: Action::Remote {
-                participant: Service::Customers,
+                participant: crate::CUSTOMERS,
                 command: RemoteCommand::ReleaseCredit,
                 replies: &[
                     (ReplyKind::CreditReleased, Outcome::Done),
@@ -188,7 +188,7 @@ pub static CANCEL_ORDER: SagaDefinition = SagaDefinition {
                 ],
             },
             compensation: Some(Action::Remote {
-                participant: Service::Customers,
+                participant: crate::CUSTOMERS,
                 command: RemoteCommand::RestoreCredit,
                 replies: &[
                     (ReplyKind::CreditReserved, Outcome::Done),

@@ -14,7 +14,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use domain::order::{OrderApproved, OrderCreated};
-use domain::{CustomerId, Money, OrderEvent, OrderLine, OrderState, Service, ShardId, Timestamp};
+use domain::{CustomerId, Money, OrderEvent, OrderLine, OrderState, ShardId, Timestamp};
 use projections::search::{SearchQuery, SearchReader, Sort, open_embedded};
 use projections::{Applied, Event, Payload, ViewWriter};
 use store::Positions;
@@ -106,7 +106,7 @@ fn main() {
 fn feed(writer: &mut dyn ViewWriter, orders: u64) {
     let mut numbers = Numbers(1);
     let (mut peak, mut slowest, mut sequence) = (0, Duration::ZERO, 0);
-    let source = ShardId::new(Service::Orders, 0);
+    let source = ShardId::new(domain::ORDERS, 0);
     let (started, cpu) = (Instant::now(), cpu_time());
     let mut late: Vec<Uuid> = Vec::new();
 

@@ -24,7 +24,7 @@ pub mod sqlite;
 /// The view's name, in errors, metrics and `GET /views`.
 pub const VIEW: &str = "documents";
 /// The services whose events it takes in.
-pub const USES: &[Service] = &Service::ALL;
+pub const USES: &[Service] = &domain::SERVICES;
 /// What its documents are made of, as a number: whoever changes that raises it, and every node
 /// builds the view anew while the old one answers.
 pub const DEFINITION: u32 = 1;

@@ -9,8 +9,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ::sagas::Fingerprint;
 use domain::Timestamp;
-use domain::ids::Fingerprint;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

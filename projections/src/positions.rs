@@ -41,8 +41,8 @@ mod tests {
     #[test]
     fn positions_read_back_as_they_were_written() {
         let positions = Positions::from([
-            (ShardId::new(Service::Orders, 3), 17),
-            (ShardId::new(Service::Customers, 0), 4),
+            (ShardId::new(domain::ORDERS, 3), 17),
+            (ShardId::new(domain::CUSTOMERS, 0), 4),
         ]);
         let text = to_json(&positions).unwrap();
         assert_eq!(text, r#"{"customers":[[0,4]],"orders":[[3,17]]}"#);

@@ -38,7 +38,7 @@ pub use query::{SearchQuery, Sort};
 /// The view's name in errors, logs and metrics.
 pub const VIEW: &str = "search";
 /// The services whose events it takes in.
-pub const USES: &[Service] = &[Service::Orders];
+pub const USES: &[Service] = &[domain::ORDERS];
 /// What its documents are made of, as a number: whoever changes that raises it, and every node
 /// builds the view anew while the old one answers.
 pub const DEFINITION: u32 = 2;

@@ -38,14 +38,14 @@ impl StoredRows {
         let snapshot = Snapshot::begin(self.database(service)?).await?;
 
         let documents = match service {
-            Service::Customers => {
+            domain::CUSTOMERS => {
                 let customers = snapshot.customers(range).await?;
                 Ok(customers
                     .into_iter()
                     .map(|row| Document::Customer(entity_documents::customer(row)))
                     .collect())
             }
-            Service::Orders => {
+            _ => {
                 let orders = snapshot.orders(range).await?;
                 orders
                     .into_iter()

@@ -176,7 +176,7 @@ impl Log for TestLog {
 
     fn sources(&self) -> Vec<ShardId> {
         let shards = |service| (0..SHARDS).map(move |number| ShardId::new(service, number));
-        Service::ALL.into_iter().flat_map(shards).collect()
+        domain::SERVICES.into_iter().flat_map(shards).collect()
     }
 }
 
@@ -202,7 +202,7 @@ impl Shop {
         let (name, _) = event.wire_name();
 
         let message = self.log.commit(
-            Service::Customers,
+            domain::CUSTOMERS,
             id,
             version,
             name,
@@ -233,7 +233,7 @@ impl Shop {
         let (name, _) = event.wire_name();
 
         let message = self.log.commit(
-            Service::Orders,
+            domain::ORDERS,
             id,
             version,
             name,

@@ -125,6 +125,7 @@ impl ConsistencyToken {
     /// # Errors
     /// [`ViewError::InvalidQuery`] when a text is none of ours, or longer than [`MAX_INPUT`].
     pub fn parse(text: &str) -> Result<Self, ViewError> {
+        domain::ids::register();
         let invalid = |message: String| ViewError::InvalidQuery {
             field: "Consistency-Token",
             message,
@@ -157,7 +158,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn service() -> impl Strategy<Value = Service> {
-        prop_oneof![Just(Service::Customers), Just(Service::Orders)]
+        prop_oneof![Just(domain::CUSTOMERS), Just(domain::ORDERS)]
     }
 
     prop_compose! {
@@ -209,7 +210,7 @@ mod tests {
     #[test]
     fn the_positions_of_64_shards_of_two_services_fit() {
         let mut token = ConsistencyToken::new();
-        for service in Service::ALL {
+        for service in domain::SERVICES {
             for number in 0..64 {
                 token.see_position(ShardId::new(service, number), u64::MAX);
             }
@@ -224,10 +225,10 @@ mod tests {
     #[test]
     fn what_is_too_long_asks_for_the_shards_head_instead_and_loses_nothing() {
         let mut token = ConsistencyToken::new();
-        token.see_position(ShardId::new(Service::Orders, 3), 7);
+        token.see_position(ShardId::new(domain::ORDERS, 3), 7);
 
         for id in 0..200 {
-            token.see_entity(Service::Orders, Uuid::from_u128(id), 2);
+            token.see_entity(domain::ORDERS, Uuid::from_u128(id), 2);
         }
 
         let bounded = token
@@ -243,7 +244,7 @@ mod tests {
             );
         }
 
-        let short = ConsistencyToken::of(Service::Orders, Uuid::from_u128(1), 2);
+        let short = ConsistencyToken::of(domain::ORDERS, Uuid::from_u128(1), 2);
         assert_eq!(short.clone().bounded(|_| 16, |_| 9), short);
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::ids::Fingerprint;
+use ::sagas::Fingerprint;
 use domain::{Customer, CustomerId, Money, OrderId, Timestamp};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 

@@ -47,6 +47,7 @@ impl ServiceDatabase {
         folder: &Path,
         shards: u16,
     ) -> Result<Self, StoreError> {
+        domain::ids::register();
         let file = folder.join(format!("{service}.db"));
 
         let failed = |source| StoreError::Database {
@@ -81,6 +82,7 @@ impl ServiceDatabase {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub async fn open_to_read(service: Service, folder: &Path) -> Result<Self, StoreError> {
+        domain::ids::register();
         let file = folder.join(format!("{service}.db"));
         if !file.exists() {
             return Err(StoreError::Configuration(format!(

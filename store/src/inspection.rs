@@ -83,7 +83,7 @@ fn listing(filter: SagaFilter, limit: usize) -> Select<saga::Entity> {
 
 #[cfg(test)]
 mod tests {
-    use domain::Service;
+
     use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement};
     use uuid::Uuid;
 
@@ -106,7 +106,7 @@ mod tests {
     #[tokio::test]
     async fn no_rare_state_is_looked_for_among_all_sagas() {
         let folder = tempfile::tempdir().unwrap();
-        let database = ServiceDatabase::open_embedded(Service::Orders, folder.path(), 1)
+        let database = ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), 1)
             .await
             .unwrap();
 

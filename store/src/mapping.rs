@@ -1,8 +1,8 @@
 //! What the mappings between domain and rows share: numbers, names, and the keys that entities
 //! remember.
 
+use ::sagas::{Fingerprint, RequestKey};
 use domain::SagaId;
-use domain::ids::{Fingerprint, RequestKey};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

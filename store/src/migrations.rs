@@ -31,8 +31,8 @@ pub(crate) async fn migrate(
     connection: &DatabaseConnection,
 ) -> Result<(), DbErr> {
     match service {
-        Service::Customers => CustomersMigrator::up(connection, None).await,
-        Service::Orders => OrdersMigrator::up(connection, None).await,
+        domain::CUSTOMERS => CustomersMigrator::up(connection, None).await,
+        _ => OrdersMigrator::up(connection, None).await,
     }
 }
 
@@ -45,8 +45,8 @@ pub(crate) async fn unknown(
     connection: &DatabaseConnection,
 ) -> Result<Option<String>, DbErr> {
     match service {
-        Service::Customers => unknown_to::<CustomersMigrator>(connection).await,
-        Service::Orders => unknown_to::<OrdersMigrator>(connection).await,
+        domain::CUSTOMERS => unknown_to::<CustomersMigrator>(connection).await,
+        _ => unknown_to::<OrdersMigrator>(connection).await,
     }
 }
 
@@ -71,7 +71,7 @@ pub struct OrdersMigrator;
 impl MigratorTrait for CustomersMigrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
-            Box::new(InitialSchema(Service::Customers)),
+            Box::new(InitialSchema(domain::CUSTOMERS)),
             Box::new(HistoryIndex),
         ]
     }
@@ -80,7 +80,7 @@ impl MigratorTrait for CustomersMigrator {
 impl MigratorTrait for OrdersMigrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
-            Box::new(InitialSchema(Service::Orders)),
+            Box::new(InitialSchema(domain::ORDERS)),
             Box::new(CompensatedSagas),
             Box::new(HistoryIndex),
         ]
@@ -114,11 +114,11 @@ impl MigrationTrait for InitialSchema {
         index_history(manager).await?;
 
         match self.0 {
-            Service::Customers => {
+            domain::CUSTOMERS => {
                 create(manager, customer::Entity, Clustered::No).await?;
                 create(manager, reservation::Entity, Clustered::ByPrimaryKey).await
             }
-            Service::Orders => {
+            _ => {
                 create(manager, order::Entity, Clustered::No).await?;
                 create(manager, saga::Entity, Clustered::No).await?;
                 index_sagas(manager).await

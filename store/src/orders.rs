@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::ids::Fingerprint;
+use ::sagas::Fingerprint;
 use domain::order::OrderCreated;
 use domain::{CustomerId, Money, Order, OrderId, OrderState, RejectionReason, Timestamp};
 use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter};

@@ -24,8 +24,8 @@ pub struct ShardState {
 /// When the database does not answer, or a row cannot be read.
 pub async fn load(database: &ServiceDatabase, shard: ShardId) -> Result<ShardState, StoreError> {
     let timers = match shard.service {
-        Service::Orders => sagas::timers(database, shard).await?,
-        Service::Customers => Vec::new(),
+        domain::ORDERS => sagas::timers(database, shard).await?,
+        _ => Vec::new(),
     };
     Ok(ShardState {
         positions: positions(database, shard).await?,

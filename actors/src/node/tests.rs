@@ -26,7 +26,7 @@ impl Fixture {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
 
         let mut databases = Vec::new();
-        for service in Service::ALL {
+        for service in domain::SERVICES {
             databases.push(
                 ServiceDatabase::open_embedded(service, folder.path(), SHARDS)
                     .await
@@ -252,8 +252,8 @@ fn a_repeat_under_the_same_key_finds_the_same_order_also_after_a_restart() {
     run(async {
         let binding = |value: &[u8]| {
             Some(RequestBinding {
-                key: domain::ids::RequestKey::new("POST /orders", "k1"),
-                fingerprint: domain::ids::Fingerprint::of(value),
+                key: ::sagas::RequestKey::new("POST /orders", "k1"),
+                fingerprint: ::sagas::Fingerprint::of(value),
             })
         };
 

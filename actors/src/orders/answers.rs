@@ -1,13 +1,13 @@
 //! What callers are told of an order.
 
+use domain::Order;
 use domain::saga::Saga;
-use domain::{Order, Service};
 
 use crate::gateway::{OrderAnswer, Seen};
 
 fn seen_order(order: &Order) -> Seen {
     Seen {
-        service: Service::Orders,
+        service: domain::ORDERS,
         entity: order.id.0,
         version: order.version,
     }
@@ -41,7 +41,7 @@ pub(super) fn of_ended_saga(order: &Order, saga: &Saga) -> OrderAnswer {
 
     if let Some(version) = saga.customer_version {
         seen.push(Seen {
-            service: Service::Customers,
+            service: domain::CUSTOMERS,
             entity: saga.customer_id.0,
             version,
         });

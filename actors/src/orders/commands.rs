@@ -2,7 +2,7 @@
 
 use domain::order::Refusal;
 use domain::saga::{Saga, SagaKind};
-use domain::{Order, OrderId, OrderState, SagaId, Service};
+use domain::{Order, OrderId, OrderState, SagaId};
 use store::rows::Journaled;
 use store::sagas::{self, StoredSaga};
 
@@ -72,7 +72,7 @@ impl OrdersLogic {
         match told.outcome {
             Outcome::Changed(change) => self.begin(SagaKind::CreateOrder, order, *change, turn),
             Outcome::Repeated { .. } => {
-                let saga = SagaId::derive(SagaKind::CreateOrder.name(), id, 1);
+                let saga = SagaId::derive(SagaKind::CreateOrder.name(), id.0, 1);
                 self.joined(&order, saga, true, turn).await
             }
             _ => Ok(Step::refusing(CommandError::KeyReused, id.0)),
@@ -89,7 +89,7 @@ impl OrdersLogic {
             return Ok(Step::refusing(CommandError::NotFound("order"), id.0));
         };
 
-        let begun_at = |version| SagaId::derive(SagaKind::CancelOrder.name(), id, version);
+        let begun_at = |version| SagaId::derive(SagaKind::CancelOrder.name(), id.0, version);
 
         match told.outcome {
             Outcome::Changed(change) => self.begin(SagaKind::CancelOrder, order, *change, turn),
@@ -223,7 +223,7 @@ fn saga_answer(saga: &Saga, order_version: u64) -> SagaAnswer {
         state: saga.state,
         version: saga.version,
         seen: Seen {
-            service: Service::Orders,
+            service: domain::ORDERS,
             entity: saga.order_id.0,
             version: order_version,
         },

@@ -48,10 +48,10 @@ const fn point(as_of: AsOf) -> history::AsOf {
     }
 }
 
-const fn name(service: Service) -> &'static str {
+fn name(service: Service) -> &'static str {
     match service {
-        Service::Customers => "customer",
-        Service::Orders => "order",
+        domain::CUSTOMERS => "customer",
+        _ => "order",
     }
 }
 
@@ -93,8 +93,8 @@ impl History for StoredHistory {
 
     fn customer_as_of(&self, id: CustomerId, as_of: AsOf) -> ReadFuture<'_, CustomerDocument> {
         Box::pin(async move {
-            let database = self.database(Service::Customers)?;
-            let shard = ShardId::of(Service::Customers, id.0, self.shards);
+            let database = self.database(domain::CUSTOMERS)?;
+            let shard = ShardId::of(domain::CUSTOMERS, id.0, self.shards);
             let found = history::customer_as_of(database, shard, id, point(as_of))
                 .await
                 .map_err(read_error)?;
@@ -105,8 +105,8 @@ impl History for StoredHistory {
 
     fn order_as_of(&self, id: OrderId, as_of: AsOf) -> ReadFuture<'_, OrderDocument> {
         Box::pin(async move {
-            let database = self.database(Service::Orders)?;
-            let shard = ShardId::of(Service::Orders, id.0, self.shards);
+            let database = self.database(domain::ORDERS)?;
+            let shard = ShardId::of(domain::ORDERS, id.0, self.shards);
             let found = history::order_as_of(database, shard, id, point(as_of))
                 .await
                 .map_err(read_error)?;

@@ -67,7 +67,7 @@ impl Operations {
     fn orders(&self) -> Result<&ServiceDatabase, ReadError> {
         self.databases
             .iter()
-            .find(|database| database.service == Service::Orders)
+            .find(|database| database.service == domain::ORDERS)
             .ok_or(ReadError::StoreUnavailable)
     }
 
@@ -236,8 +236,8 @@ fn shown_parked(service: Service, parked: parking::Parked, behind: u64) -> Parke
         service: service.name().to_owned(),
         shard,
         entity_type: match service {
-            Service::Customers => "customer".to_owned(),
-            Service::Orders => "saga".to_owned(),
+            domain::CUSTOMERS => "customer".to_owned(),
+            _ => "saga".to_owned(),
         },
         entity_id: message.entity,
         message_type: message.name.clone().into_owned(),

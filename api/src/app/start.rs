@@ -9,7 +9,6 @@ use std::time::Duration;
 use actix_web::web::Data;
 use actors::{Node, NodeConfig, NodeParts};
 use anyhow::{Context, anyhow};
-use domain::Service;
 use domain::saga::SagaPolicy;
 use projections::{StoredRows, Views, ViewsConfig};
 use store::faults::Faults;
@@ -77,7 +76,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let faults = Faults::new(config.faults.clone());
 
     let mut databases = Vec::new();
-    for service in Service::ALL {
+    for service in domain::SERVICES {
         databases
             .push(ServiceDatabase::open_embedded(service, &config.data_dir, config.shards).await?);
     }

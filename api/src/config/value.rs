@@ -149,7 +149,7 @@ pub fn log_format(text: &str) -> Result<LogFormat, Refusal> {
 }
 
 pub fn services(text: &str) -> Result<BTreeSet<Service>, Refusal> {
-    all_of(text, &Service::ALL, Service::name)
+    all_of(text, &domain::SERVICES, Service::name)
 }
 
 pub fn roles(text: &str) -> Result<BTreeSet<Role>, Refusal> {

@@ -8,7 +8,7 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use actors::{NewCustomer, Seen};
 use domain::customer::MAX_NAME_CHARS;
-use domain::{CustomerId, Money, Service};
+use domain::{CustomerId, Money};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -105,7 +105,7 @@ pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
         let (id, version) = (answer.customer_id, answer.version);
 
         let seen = Seen {
-            service: Service::Customers,
+            service: domain::CUSTOMERS,
             entity: id.0,
             version,
         };
@@ -222,7 +222,7 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
             let version = customer.version;
             return Ok(history::answer(
                 &api,
-                Service::Customers,
+                domain::CUSTOMERS,
                 id,
                 version,
                 &Customer::from(customer),
@@ -274,6 +274,6 @@ pub async fn orders(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     responses((status = 200, description = "Oldest first", body = Events)),
 )]
 pub async fn events(request: HttpRequest, api: Data<Api>) -> HttpResponse {
-    let work = history::events(&request, &api, Service::Customers);
+    let work = history::events(&request, &api, domain::CUSTOMERS);
     api.meters.customer_history.watch(&request, work).await
 }

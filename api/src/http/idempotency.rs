@@ -5,9 +5,9 @@
 
 use std::fmt;
 
+use ::sagas::{Fingerprint, RequestKey};
 use actix_web::HttpRequest;
 use actors::RequestBinding;
-use domain::ids::{Fingerprint, RequestKey};
 use serde::Serialize;
 
 use super::Problem;

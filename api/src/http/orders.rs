@@ -8,7 +8,7 @@ mod tests;
 
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use domain::{CustomerId, OrderId, Service};
+use domain::{CustomerId, OrderId};
 
 use super::documents::{Events, Order, Orders};
 use super::params::{Params, path_id};
@@ -136,7 +136,7 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
             let version = order.version;
             return Ok(history::answer(
                 &api,
-                Service::Orders,
+                domain::ORDERS,
                 id,
                 version,
                 &Order::from(order),
@@ -159,6 +159,6 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     responses((status = 200, description = "Oldest first", body = Events)),
 )]
 pub async fn events(request: HttpRequest, api: Data<Api>) -> HttpResponse {
-    let work = history::events(&request, &api, Service::Orders);
+    let work = history::events(&request, &api, domain::ORDERS);
     api.meters.order_history.watch(&request, work).await
 }

@@ -100,12 +100,12 @@ impl Double {
             repeated: *self.repeated.lock().unwrap(),
             seen: vec![
                 Seen {
-                    service: Service::Orders,
+                    service: domain::ORDERS,
                     entity: order.0,
                     version: 7,
                 },
                 Seen {
-                    service: Service::Customers,
+                    service: domain::CUSTOMERS,
                     entity: id(),
                     version: 3,
                 },
@@ -208,7 +208,7 @@ impl Commands for Double {
                 state,
                 version: 4,
                 seen: Seen {
-                    service: domain::Service::Orders,
+                    service: domain::ORDERS,
                     entity: id(),
                     version: 2,
                 },

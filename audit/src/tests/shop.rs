@@ -9,7 +9,7 @@ use std::time::Duration;
 use actors::gateway::{NewCustomer, NewOrder};
 use actors::{Node, NodeConfig, NodeParts};
 use domain::saga::SagaPolicy;
-use domain::{CustomerId, Money, OrderId, OrderLine, Service};
+use domain::{CustomerId, Money, OrderId, OrderLine};
 use projections::documents::sqlite::SqliteDocumentStore;
 use projections::search::EmbeddedSearchStore;
 use projections::{StoredRows, ViewStores, Views, ViewsConfig};
@@ -41,7 +41,7 @@ impl Shop {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
 
         let mut databases = Vec::new();
-        for service in Service::ALL {
+        for service in domain::SERVICES {
             databases.push(
                 ServiceDatabase::open_embedded(service, folder, SHARDS)
                     .await

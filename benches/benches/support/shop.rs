@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actors::{Gateway, NewCustomer, NewOrder, Node, NodeConfig, NodeParts};
 use domain::saga::SagaPolicy;
-use domain::{CustomerId, Money, OrderState, Service};
+use domain::{CustomerId, Money, OrderState};
 use futures_util::{StreamExt, stream};
 use store::faults::Faults;
 use store::log::embedded::EmbeddedLog;
@@ -36,7 +36,7 @@ impl Shop {
         let folder = folder();
         let mut databases = Vec::new();
 
-        for service in Service::ALL {
+        for service in domain::SERVICES {
             let database = ServiceDatabase::open_embedded(service, folder.path(), SHARDS).await;
             databases.push(database.expect("the database can be made"));
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::saga::{Effect, Saga, SagaKind, SagaPolicy};
-use domain::{CustomerId, Order, OrderEvent, OrderId, Service, ShardId, Timestamp};
+use domain::{CustomerId, Order, OrderEvent, OrderId, ShardId, Timestamp};
 use store::journal::Claim;
 use store::log::embedded::EmbeddedLog;
 use store::orders::StoredOrder;
@@ -46,7 +46,7 @@ impl OrdersStore {
     /// Opens a new one, and its log.
     pub async fn open() -> (Self, Arc<EmbeddedLog>) {
         let folder = folder();
-        let database = ServiceDatabase::open_embedded(Service::Orders, folder.path(), SHARDS)
+        let database = ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), SHARDS)
             .await
             .expect("the database can be made");
 
@@ -68,7 +68,7 @@ impl OrdersStore {
         let mut claims = BTreeMap::new();
 
         for number in 0..SHARDS {
-            let shard = ShardId::new(Service::Orders, number);
+            let shard = ShardId::new(domain::ORDERS, number);
             claims.insert(
                 shard,
                 journal
@@ -97,7 +97,7 @@ impl OrdersStore {
 
     /// Where the commands of all units go.
     pub fn customer_shard(&self) -> ShardId {
-        ShardId::of(Service::Customers, self.customer.0, SHARDS)
+        ShardId::of(domain::CUSTOMERS, self.customer.0, SHARDS)
     }
 
     /// The first step of a new order.
@@ -108,7 +108,7 @@ impl OrdersStore {
         let (saga, effects) =
             Saga::begin(SagaKind::CreateOrder, &order, &SagaPolicy::default(), now);
 
-        let shard = ShardId::of(Service::Orders, order.id.0, SHARDS);
+        let shard = ShardId::of(domain::ORDERS, order.id.0, SHARDS);
         let outgoing = self.outgoing(
             shard,
             &saga,
@@ -215,7 +215,7 @@ impl OrdersStore {
     /// A unit that writes nothing.
     pub fn empty_unit(&mut self, completion: Completion) -> Unit {
         self.ticket += 1;
-        let shard = ShardId::new(Service::Orders, 0);
+        let shard = ShardId::new(domain::ORDERS, 0);
         let epoch = self.claims.get(&shard).map_or(0, |claim| claim.epoch);
         Unit {
             shard,

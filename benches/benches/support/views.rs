@@ -65,8 +65,8 @@ fn decode(message: &Message) -> Event {
     let (name, version, body) = (&message.name, message.type_version, message.body.get());
 
     let payload = match message.source.service {
-        Service::Customers => CustomerEvent::decode(name, version, body).map(Payload::Customer),
-        Service::Orders => OrderEvent::decode(name, version, body).map(Payload::Order),
+        domain::CUSTOMERS => CustomerEvent::decode(name, version, body).map(Payload::Customer),
+        _ => OrderEvent::decode(name, version, body).map(Payload::Order),
     };
 
     Event {

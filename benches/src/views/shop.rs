@@ -110,7 +110,7 @@ impl Shop {
         self.now += PACE;
 
         self.event(
-            Service::Customers,
+            domain::CUSTOMERS,
             id.0,
             1,
             Payload::Customer(CustomerEvent::Created(created)),
@@ -147,7 +147,7 @@ impl Shop {
         };
 
         self.event(
-            Service::Orders,
+            domain::ORDERS,
             id.0,
             1,
             Payload::Order(OrderEvent::Created(created)),
@@ -184,7 +184,7 @@ impl Shop {
         let (id, version) = (customer.id.0, customer.version);
 
         self.event(
-            Service::Customers,
+            domain::CUSTOMERS,
             id,
             version,
             Payload::Customer(CustomerEvent::CreditReserved(changed)),
@@ -200,7 +200,7 @@ impl Shop {
             .get(order.customer)
             .map(|customer| customer.name.clone());
         let approved = OrderEvent::Approved(OrderApproved { customer_name });
-        self.event(Service::Orders, order.id.0, 2, Payload::Order(approved));
+        self.event(domain::ORDERS, order.id.0, 2, Payload::Order(approved));
     }
 }
 

@@ -15,11 +15,12 @@ use super::{
     Action, LocalStep, Outcome, ReplyKind, SagaDefinition, SagaKind, SagaState, StepRecord,
     StepState,
 };
-use crate::ids::{CustomerId, OrderId, SagaId};
+use crate::ids::{CustomerId, OrderId};
 use crate::messages::{CustomerCommand, CustomerReply};
 use crate::money::Money;
 use crate::order::{Order, RejectionReason};
-use crate::time::Timestamp;
+use sagas::SagaId;
+use sagas::Timestamp;
 
 /// How patient sagas are.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +100,7 @@ impl Saga {
         let deadline = now.after(policy.deadline);
 
         let mut saga = Saga {
-            id: SagaId::derive(kind.name(), order.id, order.version),
+            id: SagaId::derive(kind.name(), order.id.0, order.version),
             kind,
             state: SagaState::Running,
             order_id: order.id,

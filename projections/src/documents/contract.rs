@@ -193,7 +193,7 @@ impl Case {
 
     /// Applies all that the shop has brought about, in one commit.
     fn project(&mut self) {
-        self.take(&self.waiting(&Service::ALL));
+        self.take(&self.waiting(&domain::SERVICES));
         self.commit();
     }
 
@@ -282,7 +282,7 @@ impl Case {
         for (id, order) in &self.shop.orders {
             assert_eq!(self.order(id.as_u128()), Some(order_document(order)));
             assert_eq!(
-                self.versions(&[(Service::Orders, id.as_u128())]),
+                self.versions(&[(domain::ORDERS, id.as_u128())]),
                 [order.0.version]
             );
         }
@@ -292,10 +292,10 @@ impl Case {
 pub(crate) fn decode(message: &Message) -> Event {
     let (name, version, body) = (&message.name, message.type_version, message.body.get());
     let payload = match message.source.service {
-        Service::Customers => CustomerEvent::decode(name, version, body)
+        domain::CUSTOMERS => CustomerEvent::decode(name, version, body)
             .map(Payload::Customer)
             .unwrap(),
-        Service::Orders => OrderEvent::decode(name, version, body)
+        _ => OrderEvent::decode(name, version, body)
             .map(Payload::Order)
             .unwrap(),
     };

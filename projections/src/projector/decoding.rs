@@ -1,7 +1,7 @@
 //! From a message of the log to an event of a view.
 
 use domain::wire::WireError;
-use domain::{CustomerEvent, OrderEvent, Service};
+use domain::{CustomerEvent, OrderEvent};
 use store::Message;
 
 use crate::port::{Event, Payload};
@@ -21,8 +21,8 @@ pub(super) fn decode(message: &Message) -> Decoded {
     );
 
     let payload = match message.source.service {
-        Service::Customers => CustomerEvent::decode(name, version, body).map(Payload::Customer),
-        Service::Orders => OrderEvent::decode(name, version, body).map(Payload::Order),
+        domain::CUSTOMERS => CustomerEvent::decode(name, version, body).map(Payload::Customer),
+        _ => OrderEvent::decode(name, version, body).map(Payload::Order),
     };
 
     let payload = match payload {

@@ -15,7 +15,7 @@ use crate::token::ConsistencyToken;
 use domain::{CustomerId, OrderState};
 
 fn order(number: u128, version: u64) -> ConsistencyToken {
-    ConsistencyToken::of(Service::Orders, Uuid::from_u128(number), version)
+    ConsistencyToken::of(domain::ORDERS, Uuid::from_u128(number), version)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -327,7 +327,7 @@ async fn an_event_that_cannot_be_applied_stops_its_entity_alone_until_it_is_repl
     assert!(
         !bench
             .view
-            .replay(Service::Orders, Uuid::from_u128(10))
+            .replay(domain::ORDERS, Uuid::from_u128(10))
             .await
             .unwrap()
     );
@@ -335,7 +335,7 @@ async fn an_event_that_cannot_be_applied_stops_its_entity_alone_until_it_is_repl
     assert!(
         !bench
             .view
-            .replay(Service::Orders, Uuid::from_u128(11))
+            .replay(domain::ORDERS, Uuid::from_u128(11))
             .await
             .unwrap()
     );
@@ -345,7 +345,7 @@ async fn an_event_that_cannot_be_applied_stops_its_entity_alone_until_it_is_repl
     assert!(
         bench
             .view
-            .replay(Service::Orders, Uuid::from_u128(10))
+            .replay(domain::ORDERS, Uuid::from_u128(10))
             .await
             .unwrap()
     );
@@ -373,7 +373,7 @@ async fn the_culprit_of_a_refused_commit_is_found_and_the_others_go_on() {
     assert!(
         bench
             .view
-            .replay(Service::Orders, Uuid::from_u128(10))
+            .replay(domain::ORDERS, Uuid::from_u128(10))
             .await
             .unwrap()
     );
@@ -392,9 +392,9 @@ async fn a_malformed_event_is_parked_and_one_of_an_unknown_type_only_counts() {
         bench.shop.create_order(11, 1, 100),
     ]);
 
-    log.deliver([log.commit(Service::Orders, good, 2, "order.praised", "{}")]);
-    log.deliver([log.commit(Service::Orders, bad, 2, "order.approved", "[7]")]);
-    log.deliver([log.commit(Service::Orders, good, 3, "order.shipped", "{}")]);
+    log.deliver([log.commit(domain::ORDERS, good, 2, "order.praised", "{}")]);
+    log.deliver([log.commit(domain::ORDERS, bad, 2, "order.approved", "[7]")]);
+    log.deliver([log.commit(domain::ORDERS, good, 3, "order.shipped", "{}")]);
     bench.view.wait_until(&order(10, 3), SOON).await.unwrap();
     assert_eq!(bench.state(10).await, Some(OrderState::Shipped));
 

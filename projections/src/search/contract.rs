@@ -14,7 +14,7 @@ use domain::customer::CustomerCreated;
 use domain::order::{NoDetails, OrderApproved, OrderCreated, OrderRejected};
 use domain::{
     CustomerEvent, CustomerId, Money, OrderEvent, OrderId, OrderLine, OrderState, RejectionReason,
-    Service, ShardId, Timestamp,
+    ShardId, Timestamp,
 };
 use store::Positions;
 use uuid::Uuid;
@@ -118,7 +118,7 @@ pub(crate) struct Shop {
     sequence: u64,
 }
 
-pub(crate) const SHARD: ShardId = ShardId::new(Service::Orders, 3);
+pub(crate) const SHARD: ShardId = ShardId::new(domain::ORDERS, 3);
 
 impl Shop {
     pub(crate) fn new(open: Open) -> Self {
@@ -244,7 +244,7 @@ impl Shop {
     fn versions_of(&self, orders: &[u128]) -> Vec<u64> {
         let entities: Vec<_> = orders
             .iter()
-            .map(|order| (Service::Orders, Uuid::from_u128(*order)))
+            .map(|order| (domain::ORDERS, Uuid::from_u128(*order)))
             .collect();
         let versions = &self.opened.as_ref().unwrap().versions;
         self.runtime

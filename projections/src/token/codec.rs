@@ -45,7 +45,7 @@ pub(super) fn encode(token: &ConsistencyToken) -> String {
         write_number(&mut bytes, version);
     }
 
-    for service in Service::ALL {
+    for service in domain::SERVICES {
         let shards = || {
             token
                 .positions()

@@ -285,7 +285,7 @@ async fn read(
     range: IdRange,
 ) -> Result<Slice<Shown>, ViewError> {
     Ok(match service {
-        Service::Customers => {
+        domain::CUSTOMERS => {
             let Slice {
                 documents,
                 positions,
@@ -304,7 +304,7 @@ async fn read(
                 quarantined,
             }
         }
-        Service::Orders => {
+        _ => {
             let Slice {
                 documents,
                 positions,

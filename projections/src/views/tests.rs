@@ -6,9 +6,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use ::sagas::Fingerprint;
 use bench::{Bench, SOON};
-use domain::Service;
-use domain::ids::Fingerprint;
 use uuid::Uuid;
 
 use super::*;
@@ -17,7 +16,7 @@ use crate::generations::{Binding, BuildFrom};
 use crate::testing::eventually;
 
 fn order(number: u128, version: u64) -> ConsistencyToken {
-    ConsistencyToken::of(Service::Orders, Uuid::from_u128(number), version)
+    ConsistencyToken::of(domain::ORDERS, Uuid::from_u128(number), version)
 }
 
 #[tokio::test(flavor = "multi_thread")]

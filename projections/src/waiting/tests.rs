@@ -22,8 +22,8 @@ impl VersionReader for Known {
     }
 }
 
-const ORDER: (Service, Uuid) = (Service::Orders, Uuid::from_u128(1));
-const SHARD: ShardId = ShardId::new(Service::Orders, 2);
+const ORDER: (Service, Uuid) = (domain::ORDERS, Uuid::from_u128(1));
+const SHARD: ShardId = ShardId::new(domain::ORDERS, 2);
 const LONG: Duration = Duration::from_secs(5);
 
 fn waiting(uses: &'static [Service]) -> (Arc<Waiting>, Arc<Known>) {
@@ -42,7 +42,7 @@ fn token() -> ConsistencyToken {
 
 #[tokio::test]
 async fn what_has_been_reached_is_not_waited_for() {
-    let (waiting, known) = waiting(&Service::ALL);
+    let (waiting, known) = waiting(&domain::SERVICES);
     known.0.lock().unwrap().insert(ORDER, 3);
     waiting.advance(&EntityVersions::new(), &Positions::from([(SHARD, 7)]));
     waiting.wait_until(&token(), Duration::ZERO).await.unwrap();
@@ -55,7 +55,7 @@ async fn what_has_been_reached_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_reader_is_woken_when_the_last_of_its_wishes_is_fulfilled() {
-    let (waiting, _) = waiting(&Service::ALL);
+    let (waiting, _) = waiting(&domain::SERVICES);
     let reader = tokio::spawn({
         let waiting = Arc::clone(&waiting);
         async move { waiting.wait_until(&token(), LONG).await }
@@ -79,7 +79,7 @@ async fn a_reader_is_woken_when_the_last_of_its_wishes_is_fulfilled() {
 
 #[tokio::test]
 async fn who_has_waited_in_vain_is_told_what_was_required_and_reached() {
-    let (waiting, known) = waiting(&Service::ALL);
+    let (waiting, known) = waiting(&domain::SERVICES);
     known.0.lock().unwrap().insert(ORDER, 1);
     waiting.advance(&EntityVersions::new(), &Positions::from([(SHARD, 5)]));
 
@@ -110,13 +110,13 @@ async fn who_has_waited_in_vain_is_told_what_was_required_and_reached() {
 
 #[tokio::test]
 async fn what_a_view_does_not_use_counts_as_reached() {
-    let (waiting, _) = waiting(&[Service::Customers]);
+    let (waiting, _) = waiting(&[domain::CUSTOMERS]);
     waiting.wait_until(&token(), Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_reader_that_goes_away_leaves_nothing_behind() {
-    let (waiting, _) = waiting(&Service::ALL);
+    let (waiting, _) = waiting(&domain::SERVICES);
     let reader = tokio::spawn({
         let waiting = Arc::clone(&waiting);
         async move { waiting.wait_until(&token(), LONG).await }
@@ -130,7 +130,7 @@ async fn a_reader_that_goes_away_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn readers_do_not_wait_for_a_view_that_has_stopped() {
-    let (waiting, _) = waiting(&Service::ALL);
+    let (waiting, _) = waiting(&domain::SERVICES);
     let reader = tokio::spawn({
         let waiting = Arc::clone(&waiting);
         async move { waiting.wait_until(&token(), LONG).await }

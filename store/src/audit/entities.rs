@@ -1,6 +1,6 @@
 //! Rows of customers, orders and reservations, by ranges of ids.
 
-use domain::{OrderId, Service};
+use domain::OrderId;
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
@@ -14,8 +14,8 @@ use crate::{ServiceDatabase, StoreError};
 /// When the database does not answer.
 pub async fn count(database: &ServiceDatabase) -> Result<u64, StoreError> {
     let count = match database.service {
-        Service::Customers => customer::Entity::find().count(&database.read).await,
-        Service::Orders => order::Entity::find().count(&database.read).await,
+        domain::CUSTOMERS => customer::Entity::find().count(&database.read).await,
+        _ => order::Entity::find().count(&database.read).await,
     };
     count.map_err(|e| database.failed(e))
 }
@@ -34,7 +34,7 @@ pub async fn next_range(
     let offset = limit.saturating_sub(1);
 
     let last: Option<Uuid> = match database.service {
-        Service::Customers => {
+        domain::CUSTOMERS => {
             let ids = unbounded
                 .of::<customer::Entity>(customer::Column::CustomerId)
                 .select_only();
@@ -47,7 +47,7 @@ pub async fn next_range(
                 .one(&database.read)
                 .await
         }
-        Service::Orders => {
+        _ => {
             let ids = unbounded
                 .of::<order::Entity>(order::Column::OrderId)
                 .select_only();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use domain::{Service, Timestamp};
+use domain::Timestamp;
 use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement};
 use serde_json::value::RawValue;
 use tempfile::TempDir;
@@ -17,7 +17,7 @@ use crate::journal::Claim;
 use crate::log::embedded::EmbeddedLog;
 use crate::unit::{Fate, Outgoing, OutgoingEvent, Unit};
 
-const SHARD: ShardId = ShardId::new(Service::Customers, 0);
+const SHARD: ShardId = ShardId::new(domain::CUSTOMERS, 0);
 /// Enough for several pieces of the index, and a rest.
 const EVENTS: u64 = 5_000;
 
@@ -30,7 +30,7 @@ struct Shop {
 impl Shop {
     async fn open(folder: &Path, faults: &str) -> Self {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
-        let database = ServiceDatabase::open_embedded(Service::Customers, folder, 1)
+        let database = ServiceDatabase::open_embedded(domain::CUSTOMERS, folder, 1)
             .await
             .unwrap();
         let log = Arc::new(EmbeddedLog::new(vec![database.clone()], 1, faults.clone()));
@@ -235,7 +235,7 @@ async fn a_piece_of_the_index_goes_with_its_commit_or_not_at_all() {
 #[tokio::test]
 async fn one_history_is_found_without_a_walk_over_the_outbox() {
     let folder = TempDir::new().unwrap();
-    let database = ServiceDatabase::open_embedded(Service::Orders, folder.path(), 1)
+    let database = ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), 1)
         .await
         .unwrap();
 

@@ -97,7 +97,7 @@ fn set(plan: &mut [Written], index: usize, written: Written) {
 
 #[cfg(test)]
 mod tests {
-    use domain::{Service, ShardId};
+    use domain::ShardId;
 
     use super::Written::{AsItIs, ByAnother, InTheStateOf};
     use super::*;
@@ -106,7 +106,7 @@ mod tests {
     fn unit(rows: Vec<RowChange>) -> Unit {
         Unit {
             rows,
-            ..testing::unit(ShardId::new(Service::Orders, 0), 1, 1)
+            ..testing::unit(ShardId::new(domain::ORDERS, 0), 1, 1)
         }
     }
 

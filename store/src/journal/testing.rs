@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 
-use domain::{Service, ShardId, Timestamp};
+use domain::{ShardId, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::value::RawValue;
 use tempfile::TempDir;
@@ -23,7 +23,7 @@ pub(crate) const SHARDS: u16 = 4;
 
 /// The shards that units are written for.
 pub(crate) const fn shard(number: u16) -> ShardId {
-    ShardId::new(Service::Orders, number)
+    ShardId::new(domain::ORDERS, number)
 }
 
 /// A unit that writes nothing, and whose fate nobody waits for.
@@ -96,7 +96,7 @@ impl Store {
 
     pub(crate) async fn open_in(folder: Arc<TempDir>, faults: &str) -> Self {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
-        let database = ServiceDatabase::open_embedded(Service::Orders, folder.path(), SHARDS)
+        let database = ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), SHARDS)
             .await
             .unwrap();
         let log = Arc::new(EmbeddedLog::new(

@@ -37,8 +37,8 @@ impl From {
     fn lay_out(self, service: Service, folder: &Path) {
         let From::FirstSchema = self else { return };
         let sql = match service {
-            Service::Customers => include_str!("tests/first_customers.sql"),
-            Service::Orders => include_str!("tests/first_orders.sql"),
+            domain::CUSTOMERS => include_str!("tests/first_customers.sql"),
+            _ => include_str!("tests/first_orders.sql"),
         };
         let connection = Connection::open(file(service, folder)).unwrap();
         connection.execute_batch(sql).unwrap();
@@ -114,8 +114,8 @@ async fn states(by: By, service: Service, folder: &Path) -> Vec<TempDir> {
 
     match (by, service) {
         (By::ThisRelease, _) => migrate(service, &connection).await.unwrap(),
-        (By::Release01, Service::Customers) => one_by_one::<CustomersMigrator>(&connection).await,
-        (By::Release01, Service::Orders) => one_by_one::<OrdersMigrator>(&connection).await,
+        (By::Release01, domain::CUSTOMERS) => one_by_one::<CustomersMigrator>(&connection).await,
+        (By::Release01, _) => one_by_one::<OrdersMigrator>(&connection).await,
     }
 
     let mut kills = kills.lock().unwrap();
@@ -236,7 +236,7 @@ fn rows(connection: &Connection, table: &str) -> Vec<String> {
 
 /// Every state that a kill leaves behind becomes what an undisturbed upgrade gives.
 async fn every_kill_is_carried_on(by: By) {
-    for service in Service::ALL {
+    for service in domain::SERVICES {
         let fresh = tempfile::tempdir().unwrap();
         let fresh = opened(service, fresh.path()).await;
 
@@ -277,11 +277,11 @@ async fn a_database_in_which_release_0_1_was_killed_anywhere_starts_again() {
 
 #[tokio::test]
 async fn a_migration_and_its_row_become_visible_at_once() {
-    for service in Service::ALL {
+    for service in domain::SERVICES {
         let folder = tempfile::tempdir().unwrap();
         let known = match service {
-            Service::Customers => CustomersMigrator::migrations().len(),
-            Service::Orders => OrdersMigrator::migrations().len(),
+            domain::CUSTOMERS => CustomersMigrator::migrations().len(),
+            _ => OrdersMigrator::migrations().len(),
         };
         // Nothing, the table of applied migrations, and each migration.
         let states = states(By::ThisRelease, service, folder.path()).await;
@@ -296,12 +296,12 @@ async fn a_migration_and_its_row_become_visible_at_once() {
 #[tokio::test]
 async fn a_database_of_a_newer_release_is_refused_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
-    opened(Service::Orders, folder.path()).await;
-    let connection = Connection::open(file(Service::Orders, folder.path())).unwrap();
+    opened(domain::ORDERS, folder.path()).await;
+    let connection = Connection::open(file(domain::ORDERS, folder.path())).unwrap();
     let later = "INSERT INTO seaql_migrations VALUES ('m2999_01_01_000001_later', 0)";
     connection.execute(later, []).unwrap();
 
-    let refused = ServiceDatabase::open_embedded(Service::Orders, folder.path(), SHARDS).await;
+    let refused = ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), SHARDS).await;
     let line = refused.unwrap_err().to_string();
     assert!(
         line.contains("orders.db was written by a newer release"),

@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use actors::{OrderAnswer, RequestBinding, Seen};
-use domain::{OrderId, OrderState, RejectionReason, SagaId, Service};
+use domain::{OrderId, OrderState, RejectionReason, SagaId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -196,7 +196,7 @@ fn headers(
     location: Option<String>,
 ) -> CommandHeaders {
     let order = [Seen {
-        service: Service::Orders,
+        service: domain::ORDERS,
         entity: answer.order_id.0,
         version: answer.version,
     }];

@@ -37,12 +37,12 @@ pub struct Composer {
 impl Composer {
     /// Makes both databases and fills their tables.
     pub async fn fill(folder: &Path, data: &Data) -> anyhow::Result<Self> {
-        let customers = ServiceDatabase::open_embedded(Service::Customers, folder, SHARDS).await?;
-        let orders = ServiceDatabase::open_embedded(Service::Orders, folder, SHARDS).await?;
+        let customers = ServiceDatabase::open_embedded(domain::CUSTOMERS, folder, SHARDS).await?;
+        let orders = ServiceDatabase::open_embedded(domain::ORDERS, folder, SHARDS).await?;
 
         let filling = [
-            connect(folder, Service::Customers).await?,
-            connect(folder, Service::Orders).await?,
+            connect(folder, domain::CUSTOMERS).await?,
+            connect(folder, domain::ORDERS).await?,
         ];
         let [to_customers, to_orders] = &filling;
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use domain::{OrderState, Service, ShardId};
+use domain::{OrderState, ShardId};
 use futures_util::TryStreamExt as _;
 use mongodb::Database;
 use mongodb::bson::{Document, doc};
@@ -57,7 +57,7 @@ impl FilledView {
             for document in part {
                 writer.put(document)?;
             }
-            positions.insert(ShardId::new(Service::Orders, 0), commit);
+            positions.insert(ShardId::new(domain::ORDERS, 0), commit);
             writer.commit(&positions)?;
         }
 

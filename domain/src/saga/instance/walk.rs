@@ -6,7 +6,7 @@
 use super::{Effect, Saga, SagaPolicy};
 use crate::messages::{CreditRequest, CustomerCommand};
 use crate::saga::{Action, RemoteCommand, SagaState, Step, StepRecord, StepState};
-use crate::time::Timestamp;
+use sagas::Timestamp;
 
 impl Saga {
     /// Takes the steps from `index` on: local ones at once, up to one that must be awaited.

@@ -1,7 +1,7 @@
 //! How events become visible: versions, repeats, the two topics against each other, crashes, whole
 //! documents.
 
-use domain::{Money, OrderState, Service};
+use domain::{Money, OrderState};
 use store::{Log as _, Message, Positions};
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ pub(crate) fn nothing_is_visible_before_the_commit_and_the_rest_is_dropped(case:
     let message = case.shop.create_order(10, 1, 100);
     case.apply(&message);
     assert!(case.order(10).is_none());
-    assert_eq!(case.versions(&[(Service::Orders, 10)]), [0]);
+    assert_eq!(case.versions(&[(domain::ORDERS, 10)]), [0]);
     assert!(case.writer().positions().unwrap().is_empty());
     case.writer().commit(&Positions::new()).unwrap();
     assert!(case.order(10).is_none());
@@ -67,7 +67,7 @@ pub(crate) fn an_old_state_replaces_no_newer_one(case: &mut Case) {
     assert_eq!(case.apply(&first), Applied::Taken);
 
     let source = domain::ShardId::of(
-        Service::Customers,
+        domain::CUSTOMERS,
         Uuid::from_u128(1),
         crate::testing::SHARDS,
     );
@@ -101,7 +101,7 @@ pub(crate) fn an_order_of_an_unknown_customer_makes_no_customer(case: &mut Case)
     assert!(case.runtime.block_on(orders).unwrap().value.is_none());
 
     assert_eq!(
-        case.versions(&[(Service::Customers, 1), (Service::Orders, 10)]),
+        case.versions(&[(domain::CUSTOMERS, 1), (domain::ORDERS, 10)]),
         [0, 2]
     );
 
@@ -112,7 +112,7 @@ pub(crate) fn the_customer_that_comes_after_its_orders_shows_them(case: &mut Cas
     case.shop.create_customer(1, "Ada");
     case.shop.create_order(10, 1, 100);
     case.shop.advance(10, 1);
-    for service in [Service::Orders, Service::Customers] {
+    for service in [domain::ORDERS, domain::CUSTOMERS] {
         case.take(&case.waiting(&[service]));
         case.commit();
         case.crash();
@@ -162,9 +162,9 @@ pub(crate) fn whatever_the_order_of_the_topics_and_wherever_it_crashes_the_end_i
     case: &mut Case,
 ) {
     busy(case);
-    let orders = case.waiting(&[Service::Orders]);
+    let orders = case.waiting(&[domain::ORDERS]);
 
-    let customers = case.waiting(&[Service::Customers]);
+    let customers = case.waiting(&[domain::CUSTOMERS]);
     // Orders run ahead, then customers do; batches are cut anywhere, and some are written without
     // their positions.
     let mut rest = (&orders[..], &customers[..]);
@@ -209,7 +209,7 @@ pub(crate) fn a_batch_written_whose_positions_are_not_stored_is_written_again_wi
     busy(case);
 
     for _ in 0..2 {
-        case.take(&case.waiting(&Service::ALL));
+        case.take(&case.waiting(&domain::SERVICES));
         case.writer().commit(&Positions::new()).unwrap();
         case.assert_shows_the_shop();
         case.crash();
@@ -219,7 +219,7 @@ pub(crate) fn a_batch_written_whose_positions_are_not_stored_is_written_again_wi
     case.project();
     case.assert_shows_the_shop();
     case.crash();
-    assert!(case.waiting(&Service::ALL).is_empty());
+    assert!(case.waiting(&domain::SERVICES).is_empty());
 }
 
 pub(crate) fn an_unknown_event_advances_the_version_alone(case: &mut Case) {
@@ -227,8 +227,8 @@ pub(crate) fn an_unknown_event_advances_the_version_alone(case: &mut Case) {
     let order = case.shop.create_order(10, 1, 100);
     case.project();
 
-    for service in Service::ALL {
-        let entity = Uuid::from_u128(if service == Service::Orders { 10 } else { 1 });
+    for service in domain::SERVICES {
+        let entity = Uuid::from_u128(if service == domain::ORDERS { 10 } else { 1 });
         let source = domain::ShardId::of(service, entity, crate::testing::SHARDS);
         let mut event = decode(&order);
         (event.source, event.entity, event.version, event.payload) =
@@ -239,7 +239,7 @@ pub(crate) fn an_unknown_event_advances_the_version_alone(case: &mut Case) {
     case.commit();
 
     assert_eq!(
-        case.versions(&[(Service::Orders, 10), (Service::Customers, 1)]),
+        case.versions(&[(domain::ORDERS, 10), (domain::CUSTOMERS, 1)]),
         [2, 2]
     );
 

@@ -1,7 +1,7 @@
 //! What a store keeps besides the documents: its catalog, its generations apart from each other,
 //! who is in quarantine; and how all of it is read by an auditor.
 
-use domain::{Service, ShardId, Timestamp};
+use domain::{ShardId, Timestamp};
 use store::Positions;
 use store::audit::IdRange;
 use uuid::Uuid;
@@ -92,7 +92,7 @@ pub(crate) fn generations_are_apart_and_a_discarded_one_begins_empty(case: &mut 
     assert!(case.writer().quarantined(10).unwrap().is_empty());
 
     assert_eq!(
-        case.versions(&[(Service::Customers, 1), (Service::Orders, 10)]),
+        case.versions(&[(domain::CUSTOMERS, 1), (domain::ORDERS, 10)]),
         [1, 0]
     );
 
@@ -116,8 +116,8 @@ pub(crate) fn generations_are_apart_and_a_discarded_one_begins_empty(case: &mut 
     assert!(second.writer.quarantined(10).unwrap().is_empty());
 
     let asked = [
-        (Service::Orders, order.entity),
-        (Service::Customers, customer.entity),
+        (domain::ORDERS, order.entity),
+        (domain::CUSTOMERS, customer.entity),
     ];
 
     assert_eq!(
@@ -132,7 +132,7 @@ pub(crate) fn generations_are_apart_and_a_discarded_one_begins_empty(case: &mut 
 
 fn parked(number: u128, cause: &str) -> QuarantinedEntity {
     QuarantinedEntity {
-        source: ShardId::new(Service::Orders, 3),
+        source: ShardId::new(domain::ORDERS, 3),
         entity: Uuid::from_u128(number),
         version: 2,
         sequence: 9,
@@ -155,7 +155,7 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(case: &mut Case) {
     }
 
     let customer = QuarantinedEntity {
-        source: ShardId::new(Service::Customers, 0),
+        source: ShardId::new(domain::CUSTOMERS, 0),
         ..parked(1, "a customer")
     };
     case.writer().quarantine(&customer).unwrap();
@@ -175,17 +175,17 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(case: &mut Case) {
     assert_eq!(case.writer().quarantined(1).unwrap().len(), 1);
     // Taken out and put in again before the commit: the last word counts.
     case.writer()
-        .release(Service::Orders, Uuid::from_u128(2))
+        .release(domain::ORDERS, Uuid::from_u128(2))
         .unwrap();
 
     case.writer().quarantine(&parked(2, "again")).unwrap();
 
     case.writer()
-        .release(Service::Orders, Uuid::from_u128(1))
+        .release(domain::ORDERS, Uuid::from_u128(1))
         .unwrap();
 
     case.writer()
-        .release(Service::Customers, Uuid::from_u128(1))
+        .release(domain::CUSTOMERS, Uuid::from_u128(1))
         .unwrap();
 
     case.commit();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::{Money, OrderId, OrderState, Service};
+use domain::{Money, OrderId, OrderState};
 use uuid::Uuid;
 
 use super::{Case, customer_id};
@@ -187,7 +187,7 @@ pub(crate) fn customers_are_found_by_orders_that_they_show_no_longer(case: &mut 
     );
 
     assert_eq!(
-        case.versions(&[(Service::Orders, numbers[0]), (Service::Orders, 7)]),
+        case.versions(&[(domain::ORDERS, numbers[0]), (domain::ORDERS, 7)]),
         [2, 0]
     );
 }
@@ -272,7 +272,7 @@ fn found_by(case: &Case, query: CustomersQuery) -> Vec<u128> {
 pub(super) fn orders_of_one_shard(count: usize) -> Vec<u128> {
     let shard = |number: &u128| {
         domain::ShardId::of(
-            Service::Orders,
+            domain::ORDERS,
             Uuid::from_u128(*number),
             crate::testing::SHARDS,
         )
@@ -445,10 +445,10 @@ pub(crate) fn what_is_not_there_is_none_and_its_version_zero(case: &mut Case) {
     assert!(case.customer(2).is_none());
 
     let asked = [
-        (Service::Customers, 2),
-        (Service::Customers, 1),
-        (Service::Orders, 1),
-        (Service::Customers, 1),
+        (domain::CUSTOMERS, 2),
+        (domain::CUSTOMERS, 1),
+        (domain::ORDERS, 1),
+        (domain::CUSTOMERS, 1),
     ];
     assert_eq!(case.versions(&asked), [0, 1, 0, 1]);
     assert_eq!(case.versions(&[]), [0_u64; 0]);

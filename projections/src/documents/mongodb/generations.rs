@@ -36,6 +36,7 @@ impl MongoDocumentStore {
     /// # Errors
     /// When the URL cannot be read; it names what is wrong with it.
     pub async fn new(url: &str, namespace: &str, runtime: Handle) -> Result<Self, InvalidUrl> {
+        domain::ids::register();
         Ok(MongoDocumentStore {
             connection: Connection::new(url, namespace, runtime).await?,
         })

@@ -209,7 +209,7 @@ impl VersionReader for MongoDocumentReader {
                     .map(|(_, id)| id.to_string())
                     .collect()
             };
-            let (customers, orders) = (ids(Service::Customers), ids(Service::Orders));
+            let (customers, orders) = (ids(domain::CUSTOMERS), ids(domain::ORDERS));
 
             let (database, names) = (self.connection.database.clone(), self.names.clone());
             let reading = async move {
@@ -219,9 +219,9 @@ impl VersionReader for MongoDocumentReader {
             let (customers, orders) = self.connection.run(READ_BOUND, reading).await?;
 
             let version = |(service, id): &(Service, Uuid)| {
-                let known = match service {
-                    Service::Customers => &customers,
-                    Service::Orders => &orders,
+                let known = match *service {
+                    domain::CUSTOMERS => &customers,
+                    _ => &orders,
                 };
                 known.get(id).copied().unwrap_or(0)
             };

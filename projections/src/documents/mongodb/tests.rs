@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use domain::{CustomerId, Money, OrderId, OrderState, Service, ShardId, Timestamp};
+use domain::{CustomerId, Money, OrderId, OrderState, ShardId, Timestamp};
 use futures_util::TryStreamExt as _;
 use mongodb::bson::{Document, doc};
 use tokio::runtime::{Builder, Runtime};
@@ -104,7 +104,7 @@ fn mongodb_every_query_walks_an_index_and_sorts_nothing() {
     opened
         .writer
         .commit(&store::Positions::from([(
-            ShardId::new(Service::Orders, 0),
+            ShardId::new(domain::ORDERS, 0),
             1,
         )]))
         .unwrap();
@@ -365,7 +365,7 @@ fn a_server_that_is_not_there_is_told_and_not_waited_for() {
         .unwrap();
     assert_eq!(connection.database.name(), "shop");
     let reader = reader::MongoDocumentReader::new(connection, Names::of(1));
-    let asked = [(Service::Orders, Uuid::nil())];
+    let asked = [(domain::ORDERS, Uuid::nil())];
 
     assert!(
         runtime
@@ -476,7 +476,7 @@ fn mongodb_a_commit_that_ends_after_any_step_is_repeated_without_a_trace() {
             // The customer's document runs ahead of the version that readers wait for, and what it
             // shows is told.
             let reached = runtime
-                .block_on(reader.versions_of(&[(Service::Orders, order)]))
+                .block_on(reader.versions_of(&[(domain::ORDERS, order)]))
                 .unwrap();
             assert_eq!(reached, [if orders_too { version } else { version - 1 }]);
             let seen = runtime.block_on(reader.customer(customer, 100)).unwrap();

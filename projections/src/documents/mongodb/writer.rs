@@ -183,8 +183,8 @@ impl ViewWriter for MongoDocumentWriter {
             ids.dedup();
             ids
         };
-        let orders = missing(Service::Orders, &|id| self.orders.holds(id));
-        let customers = missing(Service::Customers, &|id| self.customers.holds(id));
+        let orders = missing(domain::ORDERS, &|id| self.orders.holds(id));
+        let customers = missing(domain::CUSTOMERS, &|id| self.customers.holds(id));
 
         let database = &self.connection.database;
         let reading = try_join(
@@ -211,11 +211,11 @@ impl ViewWriter for MongoDocumentWriter {
     fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
         let (connection, names) = (&self.connection, &self.names);
         match event.source.service {
-            Service::Orders => self.orders.apply(event, |id| {
+            domain::ORDERS => self.orders.apply(event, |id| {
                 let found: Option<StoredOrder> = read_one(connection, &names.orders, id)?;
                 found.map(StoredOrder::into_state).transpose()
             }),
-            Service::Customers => self.customers.apply(event, |id| {
+            _ => self.customers.apply(event, |id| {
                 let found: Option<StoredCustomer> = read_one(connection, &names.customers, id)?;
                 found.map(StoredCustomer::into_state).transpose()
             }),

@@ -31,6 +31,7 @@ impl SqliteDocumentStore {
     /// The view in this data directory, which exists.
     #[must_use]
     pub fn new(directory: &Path) -> Self {
+        domain::ids::register();
         let catalog = CatalogFile::new(directory.join("documents.json"));
         SqliteDocumentStore {
             directory: directory.to_owned(),

@@ -180,7 +180,7 @@ impl VersionReader for SqliteDocumentReader {
         Box::pin(async move {
             let mut known = std::collections::HashMap::new();
 
-            for service in Service::ALL {
+            for service in domain::SERVICES {
                 let ids: Vec<Uuid> = entities
                     .iter()
                     .filter(|(of, _)| *of == service)
@@ -213,7 +213,7 @@ impl SqliteDocumentReader {
             return Ok(Vec::new());
         }
         match service {
-            Service::Customers => {
+            domain::CUSTOMERS => {
                 use customer_document::{Column, Entity};
 
                 let columns = Entity::find()
@@ -226,7 +226,7 @@ impl SqliteDocumentReader {
                     .all(&self.pool)
                     .await
             }
-            Service::Orders => {
+            _ => {
                 use order_document::{Column, Entity};
 
                 let columns = Entity::find()

@@ -132,10 +132,10 @@ impl ViewWriter for SqliteDocumentWriter {
     fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
         let (connection, sql) = (&self.connection, &self.sql);
         match event.source.service {
-            Service::Orders => self
+            domain::ORDERS => self
                 .orders
                 .apply(event, |id| rows::load_order(connection, sql, id)),
-            Service::Customers => self
+            _ => self
                 .customers
                 .apply(event, |id| rows::load_customer(connection, sql, id)),
         }

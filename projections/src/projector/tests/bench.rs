@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::{OrderId, OrderState, Service};
+use domain::{OrderId, OrderState};
 use store::Positions;
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -159,10 +159,10 @@ impl Bench {
     pub fn all_versions(&self) -> ConsistencyToken {
         let mut token = ConsistencyToken::new();
         for (id, customer) in &self.shop.customers {
-            token.see_entity(Service::Customers, *id, customer.version);
+            token.see_entity(domain::CUSTOMERS, *id, customer.version);
         }
         for (id, (order, _)) in &self.shop.orders {
-            token.see_entity(Service::Orders, *id, order.version);
+            token.see_entity(domain::ORDERS, *id, order.version);
         }
         token
     }

@@ -1,6 +1,6 @@
 //! How whole orders take the place of what a view has.
 
-use domain::{OrderState, Service};
+use domain::OrderState;
 use uuid::Uuid;
 
 use super::{Sample, Shop, approved, customer_created, shipped};
@@ -91,7 +91,7 @@ pub(crate) fn events_go_on_from_a_whole_order(shop: &mut Shop) {
         }
         let mut unknown = shop.event(id, 3, shipped());
         unknown.payload = Payload::Unknown;
-        assert_eq!(unknown.source.service, Service::Orders);
+        assert_eq!(unknown.source.service, domain::ORDERS);
         assert_eq!(shop.apply(&unknown), Applied::Taken);
         shop.commit();
         assert_eq!(shop.version_of(id), Some(3));
@@ -125,7 +125,7 @@ pub(crate) fn a_creation_that_is_announced_and_repeated_undoes_no_whole_order(sh
     for (last, expected) in [(1, 2), (2, 2), (3, 3), (3, 3)] {
         let order = Uuid::from_u128(1);
         shop.writer()
-            .prepare(&[(Service::Orders, order, 1)])
+            .prepare(&[(domain::ORDERS, order, 1)])
             .unwrap();
         for (version, change) in [
             (1, sample.created()),

@@ -246,13 +246,13 @@ pub(super) async fn point_alias(client: &Client, names: &Names, live: u32) -> Re
 
 #[cfg(test)]
 mod tests {
-    use domain::{Service, ShardId};
+    use domain::ShardId;
 
     use super::*;
 
     #[test]
     fn positions_never_go_back() {
-        let shard = |number| ShardId::new(Service::Orders, number);
+        let shard = |number| ShardId::new(domain::ORDERS, number);
         let one = Positions::from([(shard(1), 5), (shard(2), 9)]);
         let other = Positions::from([(shard(2), 3), (shard(3), 1)]);
         let furthest_of_both = Positions::from([(shard(1), 5), (shard(2), 9), (shard(3), 1)]);

@@ -46,6 +46,7 @@ impl ElasticsearchStore {
     /// # Errors
     /// When no server can have this address, or no index this name.
     pub fn new(address: &str, namespace: &str, runtime: Handle) -> Result<Self, InvalidAddress> {
+        domain::ids::register();
         Ok(ElasticsearchStore {
             client: Client::new(address)?,
             names: Names::new(namespace)?,

@@ -284,7 +284,7 @@ impl ViewWriter for ElasticsearchWriter {
 
         for (_, id, version) in entities
             .iter()
-            .filter(|(service, ..)| *service == Service::Orders)
+            .filter(|(service, ..)| *service == domain::ORDERS)
         {
             // An order that begins is not looked for: should it be there, the write finds it.
             match version {
@@ -305,7 +305,7 @@ impl ViewWriter for ElasticsearchWriter {
         match &event.payload {
             Payload::Customer(_) => Ok(Applied::Taken),
             Payload::Order(change) => self.apply_order(event, Some(change)),
-            Payload::Unknown if event.source.service == Service::Orders => {
+            Payload::Unknown if event.source.service == domain::ORDERS => {
                 self.apply_order(event, None)
             }
             Payload::Unknown => Ok(Applied::Taken),

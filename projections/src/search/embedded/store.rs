@@ -35,6 +35,7 @@ impl EmbeddedSearchStore {
     /// The view in this data folder, which exists.
     #[must_use]
     pub fn new(directory: &Path) -> Self {
+        domain::ids::register();
         let catalog = CatalogFile::new(directory.join("search.json"));
         EmbeddedSearchStore {
             directory: directory.to_owned(),

@@ -3,7 +3,7 @@
 use std::fs;
 
 use domain::order::OrderCreated;
-use domain::{CustomerId, Money, OrderEvent, Service, ShardId, Timestamp};
+use domain::{CustomerId, Money, OrderEvent, ShardId, Timestamp};
 use store::Positions;
 use tantivy::schema::{STORED, Schema, TEXT};
 use tantivy::{Index, TantivyDocument, doc};
@@ -14,8 +14,8 @@ use crate::{Event, Payload, ViewError};
 
 fn positions() -> Positions {
     Positions::from([
-        (ShardId::new(Service::Orders, 3), 12),
-        (ShardId::new(Service::Customers, 0), u64::MAX),
+        (ShardId::new(domain::ORDERS, 3), 12),
+        (ShardId::new(domain::CUSTOMERS, 0), u64::MAX),
     ])
 }
 
@@ -27,7 +27,7 @@ fn created() -> Event {
         note: Some("tea".to_owned()),
     });
     Event {
-        source: ShardId::new(Service::Orders, 3),
+        source: ShardId::new(domain::ORDERS, 3),
         sequence: 1,
         entity: Uuid::from_u128(2),
         version: 1,
@@ -103,7 +103,7 @@ fn a_failed_commit_is_begun_again_from_the_positions() {
     let (here, away) = (folder.path().join("search"), folder.path().join("away"));
     fs::rename(&here, &away).unwrap();
 
-    let up_to = |sequence| Positions::from([(ShardId::new(Service::Orders, 3), sequence)]);
+    let up_to = |sequence| Positions::from([(ShardId::new(domain::ORDERS, 3), sequence)]);
     // Commits are made durable behind them, so it may be a later one that is told of it.
     let mut reached = 13;
 

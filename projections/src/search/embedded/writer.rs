@@ -355,7 +355,7 @@ impl ViewWriter for EmbeddedWriter {
         match &event.payload {
             Payload::Customer(_) => Ok(Applied::Taken),
             Payload::Order(change) => self.apply_order(event, Some(change)),
-            Payload::Unknown if event.source.service == Service::Orders => {
+            Payload::Unknown if event.source.service == domain::ORDERS => {
                 self.apply_order(event, None)
             }
             Payload::Unknown => Ok(Applied::Taken),

@@ -302,7 +302,7 @@ impl Bench {
             .collect();
 
         for (order, version) in &orders {
-            token.see_entity(Service::Orders, order.0, *version);
+            token.see_entity(domain::ORDERS, order.0, *version);
         }
 
         let generation = self.view.current().unwrap();

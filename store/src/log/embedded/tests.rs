@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::*;
 
-const SOURCE: ShardId = ShardId::new(Service::Orders, 0);
+const SOURCE: ShardId = ShardId::new(domain::ORDERS, 0);
 const MIB: usize = 1 << 20;
 
 fn log() -> EmbeddedLog {

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use domain::order::{NoDetails, OrderApproved, OrderCreated};
-use domain::{CustomerId, Money, OrderEvent, OrderId, OrderState, Service, ShardId, Timestamp};
+use domain::{CustomerId, Money, OrderEvent, OrderId, OrderState, ShardId, Timestamp};
 use elasticsearch::http::Method;
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::Value;
@@ -26,7 +26,7 @@ type Write = fn(&mut ElasticsearchWriter) -> Result<(), ViewError>;
 /// What the store is asked for.
 type Read<'a> = BoxFuture<'a, Result<(), ViewError>>;
 
-const SHARD: ShardId = ShardId::new(Service::Orders, 3);
+const SHARD: ShardId = ShardId::new(domain::ORDERS, 3);
 /// Nothing listens there.
 const NOBODY: &str = "http://127.0.0.1:1";
 
@@ -198,7 +198,7 @@ fn assert_unavailable(address: &str) {
         ..Catalog::default()
     };
 
-    let order = (Service::Orders, Uuid::from_u128(1));
+    let order = (domain::ORDERS, Uuid::from_u128(1));
     let orders = [order];
     let begun = Instant::now();
 
@@ -220,7 +220,7 @@ fn assert_unavailable(address: &str) {
         let writing: [(&str, Write); 6] = [
             ("positions", |writer| writer.positions().map(drop)),
             ("prepare", |writer| {
-                writer.prepare(&[(Service::Orders, Uuid::from_u128(1), 2)])
+                writer.prepare(&[(domain::ORDERS, Uuid::from_u128(1), 2)])
             }),
             ("apply", |writer| {
                 writer.apply(&event(1, 1, 1, created())).map(drop)
@@ -228,7 +228,7 @@ fn assert_unavailable(address: &str) {
             ("commit", |writer| writer.commit(&up_to(1))),
             ("quarantined", |writer| writer.quarantined(1).map(drop)),
             ("release", |writer| {
-                writer.release(Service::Orders, Uuid::from_u128(1))
+                writer.release(domain::ORDERS, Uuid::from_u128(1))
             }),
         ];
         for (what, write) in writing {
