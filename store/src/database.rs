@@ -11,6 +11,9 @@ use sea_orm::{
     sqlx::sqlite::SqliteSynchronous,
 };
 
+use crate::faults::Faults;
+use crate::journal::CommitStore;
+use crate::journal::sqlite::SqliteStore;
 use crate::tables::setting;
 use crate::{StoreError, migrations};
 
@@ -103,6 +106,13 @@ impl ServiceDatabase {
             read: read.clone(),
             write: read,
         })
+    }
+
+    /// The writing side, for the journal.
+    pub(crate) fn commit_store(&self, faults: Faults) -> Result<Box<dyn CommitStore>, StoreError> {
+        let pool = self.write.get_sqlite_connection_pool();
+        let file = pool.connect_options().get_filename().to_owned();
+        Ok(Box::new(SqliteStore::open(self.service, &file, faults)?))
     }
 
     /// Closes the connections.

@@ -39,6 +39,12 @@ pub enum StoreError {
         what: String,
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The journal panicked over its work, and has begun anew.
+    #[error("the journal of {what} panicked")]
+    Panicked { what: String },
+    /// A commit may have happened or not. Doing the same work again might do it twice.
+    #[error("it is not known whether a commit of the {what} database has happened")]
+    OutcomeUnknown { what: String },
     /// The journal has ended, because the process is shutting down or its thread has failed.
     #[error("the journal of {what} is closed")]
     Closed { what: String },
@@ -55,7 +61,9 @@ impl StoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            StoreError::Database { .. } | StoreError::Injected(_) => true,
+            StoreError::Database { .. } | StoreError::Panicked { .. } | StoreError::Injected(_) => {
+                true
+            }
             StoreError::Write { transient, .. } => *transient,
             _ => false,
         }

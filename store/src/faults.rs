@@ -6,6 +6,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::StoreError;
+
 /// Which faults to bring about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultPlan {
@@ -15,6 +17,9 @@ pub struct FaultPlan {
     pub lose_message: Option<u64>,
     /// Every N-th commit of a journal fails after its work.
     pub fail_commit: Option<u64>,
+    /// Every N-th commit of a journal panics: the first before it is durable, the next after it,
+    /// and so on in turns.
+    pub panic_journal: Option<u64>,
     /// The customer actor panics on commands to a customer of this name.
     pub panic_customer: Option<String>,
     /// The order actor panics on creating an order with this note, and on later commands to an
@@ -29,8 +34,8 @@ pub struct FaultPlan {
 /// A fault that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is not a fault; allowed: deliver-twice, lose-message=N, fail-commit=N, panic-customer=NAME, \
-     panic-order=NOTE-OR-CUSTOMER-NAME, panic-saga=CUSTOMER-NAME, panic-once"
+    "{0:?} is not a fault; allowed: deliver-twice, lose-message=N, fail-commit=N, panic-journal=N, \
+     panic-customer=NAME, panic-order=NOTE-OR-CUSTOMER-NAME, panic-saga=CUSTOMER-NAME, panic-once"
 )]
 pub struct UnknownFault(String);
 
@@ -59,6 +64,7 @@ impl FromStr for FaultPlan {
                 ("panic-once", "") => plan.panic_once = true,
                 ("lose-message", n) => plan.lose_message = every(n)?,
                 ("fail-commit", n) => plan.fail_commit = every(n)?,
+                ("panic-journal", n) => plan.panic_journal = every(n)?,
                 ("panic-customer", name) => plan.panic_customer = Some(name.to_owned()),
                 ("panic-order", note) => plan.panic_order = Some(note.to_owned()),
                 ("panic-saga", name) => plan.panic_saga = Some(name.to_owned()),
@@ -76,6 +82,7 @@ pub struct Faults {
     plan: Arc<FaultPlan>,
     deliveries: Arc<AtomicU64>,
     commits: Arc<AtomicU64>,
+    journal_commits: Arc<AtomicU64>,
     panics: Arc<AtomicU64>,
 }
 
@@ -106,11 +113,33 @@ impl Faults {
         if self.plan.deliver_twice { 2 } else { 1 }
     }
 
-    #[must_use]
-    pub fn commit_fails(&self) -> bool {
-        self.plan
+    /// To be called by a commit store when a batch is written and not yet committed.
+    ///
+    /// # Errors
+    /// When this commit is to fail.
+    ///
+    /// # Panics
+    /// When it is to panic.
+    pub fn before_commit(&self) -> Result<AfterCommit, StoreError> {
+        if self
+            .plan
             .fail_commit
             .is_some_and(|n| is_nth(&self.commits, n))
+        {
+            return Err(StoreError::Injected("the commit fails"));
+        }
+
+        let Some(n) = self.plan.panic_journal else {
+            return Ok(AfterCommit { panics: false });
+        };
+        let count = self.journal_commits.fetch_add(1, Ordering::Relaxed) + 1;
+        let (panics, which) = (count.is_multiple_of(n), count / n);
+        assert!(
+            !panics || which.is_multiple_of(2),
+            "injected fault: the journal panics before its commit"
+        );
+
+        Ok(AfterCommit { panics })
     }
 
     /// Panics when `trigger` is what the plan names.
@@ -123,6 +152,26 @@ impl Faults {
         assert!(
             !hit || (self.plan.panic_once && !first),
             "injected fault: panic"
+        );
+    }
+}
+
+/// What is to happen after a commit.
+#[derive(Debug)]
+#[must_use]
+pub struct AfterCommit {
+    panics: bool,
+}
+
+impl AfterCommit {
+    /// To be called when the batch is durable and nobody knows it yet.
+    ///
+    /// # Panics
+    /// When that is what a test asks for.
+    pub fn reached(self) {
+        assert!(
+            !self.panics,
+            "injected fault: the journal panics after its commit"
         );
     }
 }

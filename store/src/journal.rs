@@ -13,12 +13,16 @@
 //! A crash before the commit: nothing of the batch has happened, and nothing has left. A crash
 //! after it: all of it has; its messages are read from the outbox by whoever has not received them.
 
-mod claim;
-mod indexing;
+pub mod commit_store;
+mod committer;
+mod instruments;
+mod pruning_pace;
 mod queue;
+mod refused;
+pub mod sqlite;
+mod standing;
 mod superseding;
 mod thread;
-mod writer;
 
 #[cfg(test)]
 mod testing;
@@ -27,17 +31,24 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use domain::{Service, ShardId};
 use tokio::sync::oneshot;
 
 use crate::faults::Faults;
-use crate::log::embedded::EmbeddedLog;
+use crate::log::Publisher;
 use crate::unit::Unit;
 use crate::{ServiceDatabase, StoreError};
 
-pub use claim::Claim;
+pub use commit_store::{Claim, CommitStore, Pruned};
+pub use standing::{Patience, Standing};
+
 use queue::{Queue, Work};
+use standing::Watch;
+
+/// Whoever closes a journal waits this long for a store that does not answer.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Submits units to the journal of one service. Cheap to clone; the journal ends with
 /// [`Journal::close`].
@@ -46,36 +57,50 @@ pub struct Journal {
     service: Service,
     queue: Arc<Queue>,
     durable: Arc<[AtomicU64]>,
+    watch: Arc<Watch>,
 }
 
 impl Journal {
-    /// Starts the journal's thread.
+    /// Starts the journal of a service's database.
     ///
     /// # Errors
-    /// When the database's writing connection cannot be had, or no thread can be started.
+    /// When its commit store cannot be opened, or no thread can be started.
     pub async fn start(
         database: &ServiceDatabase,
-        log: Arc<EmbeddedLog>,
+        log: Arc<dyn Publisher>,
         faults: Faults,
         shards: u16,
     ) -> Result<Self, StoreError> {
-        let queue = Arc::new(Queue::default());
-        let durable: Arc<[AtomicU64]> = (0..shards).map(|_| AtomicU64::new(0)).collect();
+        let store = database.commit_store(faults)?;
+        Self::start_on(store, database.service, log, shards)
+    }
 
+    /// Starts the journal on a commit store. Must be called where a tokio runtime runs.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start_on(
+        store: Box<dyn CommitStore>,
+        service: Service,
+        log: Arc<dyn Publisher>,
+        shards: u16,
+    ) -> Result<Self, StoreError> {
         let journal = Journal {
-            service: database.service,
-            queue: Arc::clone(&queue),
-            durable: Arc::clone(&durable),
+            service,
+            queue: Arc::new(Queue::default()),
+            durable: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            watch: Watch::new(service, store.place()),
         };
 
         let parts = thread::Parts {
-            service: database.service,
+            service,
             log,
-            faults,
-            queue,
-            durable,
+            queue: Arc::clone(&journal.queue),
+            durable: Arc::clone(&journal.durable),
+            watch: Arc::clone(&journal.watch),
         };
-        thread::spawn(database, parts).await?;
+        thread::spawn(store, parts)?;
+        tokio::spawn(Arc::clone(&journal.watch).keep_looking());
 
         Ok(journal)
     }
@@ -105,11 +130,25 @@ impl Journal {
             .map_or(0, |ticket| ticket.load(Ordering::Acquire))
     }
 
+    /// What is known of a store that stands still: it does not answer, or the newest write has
+    /// failed. Nothing is to be expected of it soon, so whoever would wait can be told at once.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        self.watch.standing()
+    }
+
+    /// Waits until the journal has ended by itself, because it could not go on: everything it had
+    /// in hand has been answered, and whatever comes later is refused. The node had better end,
+    /// and be started anew.
+    pub async fn failed(&self) -> Standing {
+        self.watch.ended_by_itself().await
+    }
+
     /// Takes a shard over: raises its epoch before anything of it is read, so that units of the
     /// epoch before can no longer commit.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database does not answer; within seconds, also when it stands still.
     pub async fn claim(&self, shard: ShardId, owner: &str) -> Result<Claim, StoreError> {
         let (answer, claimed) = oneshot::channel();
 
@@ -122,49 +161,65 @@ impl Journal {
             },
         );
 
-        claimed.await.unwrap_or_else(|_| {
-            Err(StoreError::Closed {
-                what: self.service.to_string(),
-            })
-        })
+        claimed.await.unwrap_or_else(|_| Err(self.closed()))
     }
 
-    /// Empties the commands and replies of outbox rows of a shard up to `sequence` that are older
-    /// than `before`, at most a bounded number at once. Answers how many rows it emptied or
-    /// removed.
+    /// Empties the commands and replies of outbox rows of a shard up to `up_to` that are older than
+    /// `before`, a bounded number at once; never any that are not published. A shard that was not
+    /// claimed here is left alone.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When the database does not answer, or the shard has another owner now.
     pub async fn prune(
         &self,
         shard: ShardId,
-        sequence: u64,
+        up_to: u64,
         before: domain::Timestamp,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<Pruned, StoreError> {
         let (answer, pruned) = oneshot::channel();
 
         self.queue.push(
             self.service,
             Work::Prune {
                 shard,
-                sequence,
+                up_to,
                 before,
                 answer,
             },
         );
 
-        pruned.await.unwrap_or_else(|_| {
-            Err(StoreError::Closed {
-                what: self.service.to_string(),
-            })
-        })
+        pruned.await.unwrap_or_else(|_| Err(self.closed()))
     }
 
     /// Commits what has been submitted, notes how far the outbox is published, and ends the thread.
+    /// When the store stands still, what has been submitted is dropped instead, after a moment.
     pub async fn close(&self) {
-        let (answer, closed) = oneshot::channel();
+        let begun = Instant::now();
+        let (answer, mut closed) = oneshot::channel();
+        self.watch.close();
         self.queue.push(self.service, Work::Close { answer });
-        // The thread may have ended already; then there is nothing to wait for.
-        let _ = closed.await;
+
+        loop {
+            // The thread may have ended already; then there is nothing to wait for.
+            if tokio::time::timeout(CLOSE_WITHIN, &mut closed)
+                .await
+                .is_ok()
+            {
+                return;
+            }
+            if let Some(Standing { since, cause }) = self.standing()
+                && since.max(begun).elapsed() >= CLOSE_WITHIN
+            {
+                tracing::error!(service = %self.service, cause, "the journal does not end; what it holds is lost");
+                return;
+            }
+        }
+    }
+
+    /// The answer to whoever asks a journal that has ended.
+    fn closed(&self) -> StoreError {
+        StoreError::Closed {
+            what: self.service.to_string(),
+        }
     }
 }

@@ -36,4 +36,4 @@ pub use clock::Clock;
 pub use database::ServiceDatabase;
 pub use error::StoreError;
 pub use journal::Journal;
-pub use log::{Delivery, Destination, Log, Message, Positions, Subscription};
+pub use log::{Delivery, Destination, Log, Message, Positions, Publisher, Subscription};

@@ -11,6 +11,7 @@
 
 mod delivery;
 pub mod embedded;
+mod heads;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::StoreError;
+pub use heads::Heads;
 
 pub use delivery::Delivery;
 
@@ -76,6 +78,25 @@ pub type Positions = BTreeMap<ShardId, u64>;
 /// deliveries are left out, and it sees a gap.
 pub struct Subscription {
     pub deliveries: mpsc::Receiver<Delivery>,
+}
+
+/// The writing side of the log, for the journal: what has been committed is handed over here.
+///
+/// A crash between a commit and its publication loses nothing: the next owner of the shard restores
+/// what is noted as published, and what was committed after that is published anew. So messages may
+/// come twice, but none is left out.
+pub trait Publisher: Send + Sync + fmt::Debug {
+    /// A shard has been taken over. Its outbox is noted as published up to `published`; what it
+    /// holds beyond that, up to `heads`, may not have been, and is published by the log itself.
+    fn restore(&self, source: ShardId, published: u64, heads: &Heads);
+
+    /// Hands over messages that have been committed, in the order of their commit. Does not wait.
+    fn publish(&self, messages: Vec<Message>);
+
+    /// The heads of a source as of the last sequence below which *everything* is acknowledged, which
+    /// is their [`published`](Heads::published). Whoever reads the log finds all of that, whatever
+    /// crashes. `None` for a shard that was not restored here.
+    fn acknowledged(&self, source: ShardId) -> Option<Heads>;
 }
 
 /// Carries committed messages.

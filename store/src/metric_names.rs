@@ -6,6 +6,8 @@ pub const JOURNAL_COMMITS: &str = "counterfoil_journal_commits_total";
 pub const JOURNAL_UNITS: &str = "counterfoil_journal_units_total";
 /// Units refused because of their own data. Label `service`.
 pub const JOURNAL_CULPRITS: &str = "counterfoil_journal_culprits_total";
+/// Panics over a journal's work. Label `service`.
+pub const JOURNAL_PANICS: &str = "counterfoil_journal_panics_total";
 /// Duration of a commit, from its first statement to its end. Label `service`.
 pub const JOURNAL_COMMIT_SECONDS: &str = "counterfoil_journal_commit_seconds";
 /// Units that wait for their commit. Label `service`.

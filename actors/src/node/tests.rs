@@ -39,7 +39,7 @@ impl Fixture {
         let mut journals = Vec::new();
         for database in &databases {
             journals.push(
-                Journal::start(database, Arc::clone(&log), faults.clone(), SHARDS)
+                Journal::start(database, log.clone(), faults.clone(), SHARDS)
                     .await
                     .unwrap(),
             );
@@ -239,6 +239,11 @@ fn messages_lost_on_the_way_are_read_from_the_outbox() {
 #[test]
 fn a_commit_that_fails_loses_nothing_and_repeats_nothing() {
     credit_adds_up_under("fail-commit=3");
+}
+
+#[test]
+fn a_journal_that_panics_loses_nothing_and_repeats_nothing() {
+    credit_adds_up_under("panic-journal=3");
 }
 
 #[test]

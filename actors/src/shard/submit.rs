@@ -153,7 +153,11 @@ fn completion(
             Fate::Dropped(error) => (error, false),
             Fate::Culprit(error) => (error, true),
         };
-        let closed = matches!(*error, StoreError::Closed { .. });
+        // Either nobody does it again, or doing it again might do it twice.
+        let closed = matches!(
+            *error,
+            StoreError::Closed { .. } | StoreError::OutcomeUnknown { .. }
+        );
 
         let back = match cause {
             Cause::Request(request) if culprit => {

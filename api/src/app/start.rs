@@ -89,8 +89,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
 
     let mut journals = Vec::new();
     for database in &databases {
-        journals
-            .push(Journal::start(database, Arc::clone(&log), faults.clone(), config.shards).await?);
+        journals.push(Journal::start(database, log.clone(), faults.clone(), config.shards).await?);
     }
 
     let parts = NodeParts {

@@ -54,7 +54,7 @@ impl Shop {
         let mut journals = Vec::new();
         for database in &databases {
             journals.push(
-                Journal::start(database, Arc::clone(&log), faults.clone(), SHARDS)
+                Journal::start(database, log.clone(), faults.clone(), SHARDS)
                     .await
                     .unwrap(),
             );

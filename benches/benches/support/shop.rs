@@ -50,8 +50,7 @@ impl Shop {
         let mut journals = Vec::new();
 
         for database in &databases {
-            let journal =
-                Journal::start(database, Arc::clone(&log), Faults::default(), SHARDS).await;
+            let journal = Journal::start(database, log.clone(), Faults::default(), SHARDS).await;
             journals.push(journal.expect("the journal can be started"));
         }
 

@@ -58,7 +58,7 @@ impl OrdersStore {
 
         let journal = Journal::start(
             &database,
-            Arc::clone(&log),
+            log.clone(),
             store::faults::Faults::default(),
             SHARDS,
         )

@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOr
 use uuid::Uuid;
 
 use super::Snapshot;
-use crate::log::embedded::Heads;
+use crate::log::Heads;
 use crate::tables::{outbox, shard};
 use crate::{Destination, StoreError, mapping, outbox as stored};
 

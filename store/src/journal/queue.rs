@@ -3,14 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::{Service, ShardId, Timestamp};
 use tokio::sync::{Notify, oneshot};
 
-use super::Claim;
+use super::commit_store::{Claim, Pruned};
+use super::committer::tell;
 use crate::StoreError;
 use crate::unit::{Fate, Unit};
 
+/// What the journal's thread is asked for.
 pub(super) enum Work {
     Unit(Unit),
     Claim {
@@ -20,9 +23,9 @@ pub(super) enum Work {
     },
     Prune {
         shard: ShardId,
-        sequence: u64,
+        up_to: u64,
         before: Timestamp,
-        answer: oneshot::Sender<Result<usize, StoreError>>,
+        answer: oneshot::Sender<Result<Pruned, StoreError>>,
     },
     Close {
         answer: oneshot::Sender<()>,
@@ -67,19 +70,26 @@ impl Queue {
         }
     }
 
-    /// Waits for work and takes all there is.
-    pub(super) fn take(&self) -> VecDeque<Work> {
+    /// Waits for work, for so long at most if there is a limit, and takes all there is.
+    pub(super) fn take(&self, limit: Option<Duration>) -> VecDeque<Work> {
         let mut waiting = self.lock();
+
         while waiting.work.is_empty() {
-            waiting = self
-                .some
-                .wait(waiting)
-                .unwrap_or_else(PoisonError::into_inner);
+            let Some(limit) = limit else {
+                let woken = self.some.wait(waiting);
+                waiting = woken.unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let woken = self.some.wait_timeout(waiting, limit);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+            break;
         }
+
         let work = std::mem::take(&mut waiting.work);
         self.units.store(0, Ordering::Release);
         drop(waiting);
         self.taken.notify_waiters();
+
         work
     }
 
@@ -107,6 +117,7 @@ impl Queue {
         }
     }
 
+    /// How many units wait.
     pub(super) fn len(&self) -> usize {
         self.units.load(Ordering::Acquire)
     }
@@ -124,12 +135,13 @@ impl std::fmt::Debug for Queue {
 }
 
 /// Answers that the journal is closed; whoever waits for a dropped answer learns the same.
-fn refuse(service: Service, work: Work) {
+pub(super) fn refuse(service: Service, work: Work) {
     match work {
         Work::Unit(unit) => {
-            (unit.completion)(Fate::Dropped(Arc::new(StoreError::Closed {
+            let closed = StoreError::Closed {
                 what: service.to_string(),
-            })));
+            };
+            tell(unit.completion, Fate::Dropped(Arc::new(closed)));
         }
         Work::Claim { .. } | Work::Prune { .. } | Work::Close { .. } => {}
     }

@@ -10,9 +10,10 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Claim, Journal};
+use super::{Claim, CommitStore, Journal};
 use crate::ServiceDatabase;
 use crate::faults::{FaultPlan, Faults};
+use crate::log::Publisher;
 use crate::log::embedded::EmbeddedLog;
 use crate::rows::{Journaled, RowChange};
 use crate::tables::parked;
@@ -85,7 +86,7 @@ pub(crate) struct Store {
     pub journal: Journal,
     pub log: Arc<EmbeddedLog>,
     pub claims: BTreeMap<ShardId, Claim>,
-    folder: Arc<TempDir>,
+    pub folder: Arc<TempDir>,
     ticket: u64,
 }
 
@@ -95,6 +96,16 @@ impl Store {
     }
 
     pub(crate) async fn open_in(folder: Arc<TempDir>, faults: &str) -> Self {
+        Self::open_on(folder, faults, |store| store, |log| log).await
+    }
+
+    /// Opens it with something put around its commit store and its log.
+    pub(crate) async fn open_on(
+        folder: Arc<TempDir>,
+        faults: &str,
+        around_store: impl FnOnce(Box<dyn CommitStore>) -> Box<dyn CommitStore>,
+        around_log: impl FnOnce(Arc<dyn Publisher>) -> Arc<dyn Publisher>,
+    ) -> Self {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
         let database = ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), SHARDS)
             .await
@@ -104,9 +115,10 @@ impl Store {
             SHARDS,
             faults.clone(),
         ));
-        let journal = Journal::start(&database, Arc::clone(&log), faults, SHARDS)
-            .await
-            .unwrap();
+
+        let store = around_store(database.commit_store(faults).unwrap());
+        let publisher = around_log(log.clone());
+        let journal = Journal::start_on(store, domain::ORDERS, publisher, SHARDS).unwrap();
 
         let mut store = Store {
             database,
@@ -158,6 +170,11 @@ impl Store {
         }
     }
 
+    /// A unit that inserts a row.
+    pub(crate) fn inserting(&mut self, shard: ShardId, key: u128) -> Unit {
+        self.unit(shard, vec![row(key, 1).insert()])
+    }
+
     /// Submits a unit and waits for its fate.
     pub(crate) async fn fate(&self, unit: Unit) -> Fate {
         self.submit(unit).await.unwrap()
@@ -205,6 +222,18 @@ impl Store {
         let row = self.database.read.query_one_raw(statement).await.unwrap();
         row.unwrap().try_get_by_index(0).unwrap()
     }
+}
+
+/// `+` durable, `-` dropped, `!` culprit.
+pub(crate) fn told(fates: &[Fate]) -> String {
+    fates
+        .iter()
+        .map(|fate| match fate {
+            Fate::Durable => '+',
+            Fate::Dropped(_) => '-',
+            Fate::Culprit(_) => '!',
+        })
+        .collect()
 }
 
 /// An event of an entity and a command to each of the shards.

@@ -1,4 +1,6 @@
-//! What becomes of the units of a batch, on a real database. The journal's thread is held up while
-//! they gather, so that each batch is exactly what a test wants.
+//! What becomes of units, claims and prunes, on a real database. The journal's thread is held up
+//! while units gather, so that each batch is exactly what a test wants.
 
 mod culprits;
+mod panics;
+mod standing;

@@ -4,7 +4,7 @@
 //! receiver whose queue is full is passed over: it sees the gap by the message's `previous`, or by
 //! [`Log::head`], and reads the outbox.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::delivery::{Delivery, Room};
-use super::{Destination, Log, Message, Subscription};
+use super::{Destination, Heads, Log, Message, Publisher, Subscription};
 use crate::faults::Faults;
 use crate::{ServiceDatabase, StoreError, history, metric_names};
 
@@ -30,95 +30,6 @@ const EVENTS_QUEUE: usize = 4096;
 const SHARD_QUEUE_BYTES: u32 = 4 << 20;
 /// The same for a follower of events.
 const EVENTS_QUEUE_BYTES: u32 = 32 << 20;
-
-/// The newest sequence per destination of one shard's outbox.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Heads {
-    newest: BTreeMap<Destination, u64>,
-    /// Everything up to here has been published; never behind `newest`.
-    published: u64,
-    /// When the newest event happened; not noted, and so unknown of a shard whose outbox was
-    /// published in whole when it was taken over.
-    event_time: Option<Timestamp>,
-}
-
-impl Heads {
-    /// Gives the head before.
-    pub(crate) fn advance(&mut self, message: &Message) -> u64 {
-        self.published = self.published.max(message.sequence);
-        if message.destination == Destination::Events {
-            self.event_time = Some(message.time);
-        }
-        self.newest
-            .insert(message.destination, message.sequence)
-            .unwrap_or(0)
-    }
-
-    #[must_use]
-    pub fn newest(&self, destination: Destination) -> u64 {
-        self.newest.get(&destination).copied().unwrap_or(0)
-    }
-
-    pub(crate) fn published(&self) -> u64 {
-        self.published
-    }
-
-    pub(crate) fn to_json(&self) -> String {
-        let named: BTreeMap<String, u64> = self
-            .newest
-            .iter()
-            .map(|(to, sequence)| (name_of(*to), *sequence))
-            .collect();
-        serde_json::to_string(&named).unwrap_or_else(|_| "{}".to_owned())
-    }
-
-    pub(crate) fn from_json(
-        shard: ShardId,
-        published: u64,
-        json: &str,
-    ) -> Result<Self, StoreError> {
-        let corrupt = |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Corrupt {
-            what: format!("the published positions of shard {shard}"),
-            source,
-        };
-
-        let named: BTreeMap<String, u64> =
-            serde_json::from_str(json).map_err(|e| corrupt(e.into()))?;
-        let newest = named
-            .into_iter()
-            .map(|(name, sequence)| {
-                Ok((
-                    destination_of(&name).ok_or_else(|| corrupt(name.into()))?,
-                    sequence,
-                ))
-            })
-            .collect::<Result<_, StoreError>>()?;
-
-        Ok(Heads {
-            newest,
-            published,
-            event_time: None,
-        })
-    }
-}
-
-fn name_of(destination: Destination) -> String {
-    match destination {
-        Destination::Events => "events".to_owned(),
-        Destination::Shard(shard) => shard.to_string(),
-    }
-}
-
-fn destination_of(name: &str) -> Option<Destination> {
-    if name == "events" {
-        return Some(Destination::Events);
-    }
-    let (service, number) = name.split_once('/')?;
-    Some(Destination::Shard(ShardId::new(
-        Service::from_name(service)?,
-        number.parse().ok()?,
-    )))
-}
 
 /// The queue of one subscriber, as the log sees it.
 struct Subscriber {
@@ -159,18 +70,36 @@ impl EmbeddedLog {
         }
     }
 
-    /// What has been published before, from a shard that was taken over.
-    pub(crate) fn restore_heads(&self, shard: ShardId, heads: &Heads) {
-        self.lock_heads().insert(shard, heads.clone());
+    fn database(&self, service: Service) -> Result<&ServiceDatabase, StoreError> {
+        self.databases
+            .iter()
+            .find(|database| database.service == service)
+            .ok_or_else(|| StoreError::Closed {
+                what: service.to_string(),
+            })
     }
 
-    /// The heads of a shard, to be noted.
-    pub(crate) fn heads_of(&self, shard: ShardId) -> Heads {
-        self.lock_heads().get(&shard).cloned().unwrap_or_default()
+    // Nothing panics while it holds the lock.
+    fn lock_heads(&self) -> MutexGuard<'_, HashMap<ShardId, Heads>> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for EmbeddedLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedLog")
+            .field("databases", &self.databases)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Publisher for EmbeddedLog {
+    // The outbox is the log, so everything committed is published.
+    fn restore(&self, source: ShardId, _published: u64, heads: &Heads) {
+        self.lock_heads().insert(source, heads.clone());
     }
 
-    /// Hands committed messages to their subscribers. They come in the order of commit.
-    pub(crate) fn publish(&self, messages: Vec<Message>) {
+    fn publish(&self, messages: Vec<Message>) {
         let mut deliveries: HashMap<Destination, Vec<Arc<Message>>> = HashMap::new();
 
         {
@@ -201,26 +130,8 @@ impl EmbeddedLog {
         }
     }
 
-    fn database(&self, service: Service) -> Result<&ServiceDatabase, StoreError> {
-        self.databases
-            .iter()
-            .find(|database| database.service == service)
-            .ok_or_else(|| StoreError::Closed {
-                what: service.to_string(),
-            })
-    }
-
-    // Nothing panics while it holds the lock.
-    fn lock_heads(&self) -> MutexGuard<'_, HashMap<ShardId, Heads>> {
-        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for EmbeddedLog {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EmbeddedLog")
-            .field("databases", &self.databases)
-            .finish_non_exhaustive()
+    fn acknowledged(&self, source: ShardId) -> Option<Heads> {
+        self.lock_heads().get(&source).cloned()
     }
 }
 
@@ -270,9 +181,7 @@ impl Log for EmbeddedLog {
     }
 
     fn head_time(&self, source: ShardId) -> Option<Timestamp> {
-        self.lock_heads()
-            .get(&source)
-            .and_then(|heads| heads.event_time)
+        self.lock_heads().get(&source).and_then(Heads::event_time)
     }
 
     fn published(&self, source: ShardId) -> u64 {

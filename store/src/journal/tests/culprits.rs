@@ -2,24 +2,12 @@
 //! it stands, what came after it is dropped, and other shards do not notice.
 
 use crate::StoreError;
-use crate::journal::testing::{Store, row, shard};
+use crate::journal::testing::{Store, row, shard, told};
 use crate::rows::RowChange;
 use crate::unit::{Fate, Unit};
 
 const X: u128 = 1;
 const Y: u128 = 2;
-
-/// `+` durable, `-` dropped, `!` culprit.
-fn told(fates: &[Fate]) -> String {
-    fates
-        .iter()
-        .map(|fate| match fate {
-            Fate::Durable => '+',
-            Fate::Dropped(_) => '-',
-            Fate::Culprit(_) => '!',
-        })
-        .collect()
-}
 
 fn update(key: u128, from: u64) -> RowChange {
     row(key, from + 1).update_from(from)

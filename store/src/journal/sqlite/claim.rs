@@ -1,11 +1,12 @@
 //! Taking a shard over: raise its epoch, then read how far its outbox has come.
 
 use domain::ShardId;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
-use super::writer::failure;
+use super::SqliteStore;
 use crate::StoreError;
-use crate::log::embedded::Heads;
+use crate::journal::commit_store::Claim;
+use crate::log::Heads;
 use crate::outbox;
 use crate::tables::outbox::Model as OutboxRow;
 
@@ -17,25 +18,15 @@ const LAST: &str =
 const UNPUBLISHED: &str = "SELECT shard, sequence, count, entity_id, version, correlation_id, time, events, messages \
     FROM outbox WHERE shard = ? AND sequence > ? ORDER BY sequence";
 
-/// A shard that has been taken over.
-#[derive(Clone, Debug)]
-pub struct Claim {
-    pub shard: ShardId,
-    pub epoch: u64,
-    /// The sequence of the next message of its outbox.
-    pub next_sequence: u64,
-    /// The newest sequence per destination of its outbox.
-    pub heads: Heads,
-    /// The events up to this sequence are in the history index.
-    pub(super) indexed: u64,
-}
-
+/// Takes a shard over within the transaction under way. Says too up to which sequence its events are
+/// in the history index.
 pub(super) fn take_over(
-    connection: &Connection,
+    store: &SqliteStore,
     shard: ShardId,
     owner: &str,
-) -> Result<Claim, StoreError> {
-    let failed = |source| failure(shard.service, source);
+) -> Result<(Claim, u64), StoreError> {
+    let connection = &store.connection;
+    let failed = |source| store.failed(source);
 
     connection
         .execute(RAISE, params![shard.number, owner])
@@ -67,13 +58,15 @@ pub(super) fn take_over(
 
     let next_sequence = last.map_or(1, |(sequence, count)| sequence + count);
 
-    Ok(Claim {
+    let claim = Claim {
         shard,
         epoch,
         next_sequence,
+        published,
         heads,
-        indexed,
-    })
+    };
+
+    Ok((claim, indexed))
 }
 
 fn outbox_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<OutboxRow> {

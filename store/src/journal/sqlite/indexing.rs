@@ -11,15 +11,22 @@ use std::collections::HashMap;
 use domain::ShardId;
 use rusqlite::{Connection, params};
 
+use super::SqliteStore;
+use crate::StoreError;
+
 /// So many sequences of a shard make a piece; a reader of its history looks through as many rows of
 /// the outbox at most.
 const PIECE: u64 = 2_048;
 
 const NOTE: &str =
     "UPDATE shards SET indexed = ?3 WHERE shard = ?1 AND epoch = ?4 AND indexed = ?2";
-const INDEX: &str = "INSERT INTO history_index (entity_id, version, shard, sequence) \
+// What is there already was put there by hand; it may not stop the commits.
+const INDEX: &str = "INSERT OR IGNORE INTO history_index (entity_id, version, shard, sequence) \
     SELECT entity_id, version, shard, sequence FROM outbox \
     WHERE shard = ?1 AND sequence > ?2 AND sequence <= ?3 AND version IS NOT NULL ORDER BY entity_id, version";
+
+const STATES: &str = "SELECT shard, epoch, indexed, \
+    COALESCE((SELECT max(sequence) FROM outbox WHERE outbox.shard = shards.shard), 0) FROM shards";
 
 /// How far the index of each shard is behind its outbox.
 #[derive(Default)]
@@ -42,6 +49,31 @@ pub(super) struct Piece {
 }
 
 impl Tails {
+    /// Reads how far the shards are that are still held at the same epochs.
+    pub(super) fn read_again(&self, store: &SqliteStore) -> Result<Self, StoreError> {
+        let read = || {
+            let mut states = store.connection.prepare(STATES)?;
+            let tails = states.query_map([], |row| {
+                let shard = ShardId::new(store.service, row.get(0)?);
+                let tail = Tail {
+                    epoch: row.get(1)?,
+                    indexed: row.get(2)?,
+                    newest: row.get(3)?,
+                };
+                Ok((shard, tail))
+            })?;
+            tails.collect::<rusqlite::Result<HashMap<_, _>>>()
+        };
+
+        let mut tails = read().map_err(|e| store.failed(e))?;
+        tails.retain(|shard, tail| {
+            let known = self.0.get(shard);
+            known.is_some_and(|known| known.epoch == tail.epoch)
+        });
+
+        Ok(Tails(tails))
+    }
+
     /// A shard was taken over.
     pub(super) fn restore(&mut self, shard: ShardId, epoch: u64, indexed: u64, newest: u64) {
         self.0.insert(
@@ -75,18 +107,21 @@ impl Tails {
         (length(tail) >= PIECE).then_some(piece)
     }
 
-    /// A piece has become durable.
-    pub(super) fn indexed(&mut self, piece: Piece) {
-        if let Some(tail) = self.0.get_mut(&piece.shard) {
+    /// A piece has become durable, or was not written because its shard is held by another epoch:
+    /// then it is that owner's to be indexed.
+    pub(super) fn indexed(&mut self, piece: Piece, written: bool) {
+        if !written {
+            self.0.remove(&piece.shard);
+        } else if let Some(tail) = self.0.get_mut(&piece.shard) {
             tail.indexed = piece.up_to;
         }
     }
 }
 
 impl Piece {
-    /// Writes the piece within the transaction under way; nothing when the shard is held by another
-    /// epoch now.
-    pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Writes the piece within the transaction under way; nothing, and says so, when the shard is
+    /// held by another epoch now.
+    pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<bool> {
         let Piece {
             shard,
             epoch,
@@ -105,7 +140,7 @@ impl Piece {
                 .execute(params![shard.number, after, up_to])?;
         }
 
-        Ok(())
+        Ok(noted == 1)
     }
 }
 
@@ -125,7 +160,7 @@ mod tests {
         for expected in [shard(2), shard(1)] {
             let piece = tails.due().unwrap();
             assert_eq!(piece.shard, expected);
-            tails.indexed(piece);
+            tails.indexed(piece, true);
         }
 
         assert!(tails.due().is_none());

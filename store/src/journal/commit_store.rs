@@ -1,0 +1,154 @@
+//! The commit store: the port to a service's database on its writing side. The journal is the only
+//! one who calls it; readers have connections of their own.
+//!
+//! Its methods block. There is one write at a time, on a thread that the journal has for nothing
+//! else, and that thread can do nothing before it has the answer: a future would be waited for on
+//! the spot. SQLite blocks anyway. A store across a network has its connection on a runtime and
+//! waits for each answer with that runtime's handle (the journal's thread belongs to no runtime, so
+//! it may); within a method it is free to send many statements at once.
+//!
+//! Whoever panics in a method is asked to [`recover`](CommitStore::recover); whoever does not
+//! answer holds up every shard of the service, so each method gives up when its [`Patience`] ends.
+
+use std::fmt;
+
+use domain::{ShardId, Timestamp};
+
+use super::standing::Patience;
+use crate::StoreError;
+use crate::log::Heads;
+use crate::unit::Unit;
+
+/// Writes for one service, on behalf of the shards that its node owns.
+pub trait CommitStore: Send {
+    /// Where it is, to be named in logs: a file, or an address.
+    fn place(&self) -> String;
+
+    /// Takes a shard over: raises its epoch before anything of it is read, so that a batch of an
+    /// older epoch is refused from then on, whoever writes it.
+    ///
+    /// A crash before: the former owner may still commit. A crash after: nobody can, until the
+    /// next claim.
+    ///
+    /// # Errors
+    /// When the store does not answer. The epoch may have been raised all the same, which costs
+    /// nothing but a number.
+    fn claim(
+        &mut self,
+        shard: ShardId,
+        owner: &str,
+        patience: &Patience,
+    ) -> Result<Claim, StoreError>;
+
+    /// Writes a batch as a whole, or nothing of it. The epoch of each unit is compared under a lock
+    /// that no claim passes, and the version of each row with what its unit expects; of several
+    /// units that change one row, only the last state need be written. When a unit of a shard is
+    /// found wrong, no earlier unit of that shard may be. Outbox rows are readable as soon as it
+    /// returns.
+    ///
+    /// A crash before the store has decided: nothing has happened. A crash after: all of it has,
+    /// and the next owner finds the positions moved and the messages in the outbox.
+    ///
+    /// # Errors
+    /// Why nothing was written, or that it is not known whether it was.
+    fn write(&mut self, batch: &Batch<'_>, patience: &Patience) -> Result<(), Failure>;
+
+    /// Whether the batch last given to [`write`](Self::write) has been written. It is asked when
+    /// that call panicked, or could not tell. The answer is final: when it is no, the batch is not
+    /// written later either.
+    ///
+    /// # Errors
+    /// When the store does not answer. Then the outcome stays unknown: its shards are claimed anew
+    /// and read what is durable.
+    fn happened(&mut self, patience: &Patience) -> Result<bool, StoreError>;
+
+    /// Removes commands and replies; see [`Prune`]. Events stay for ever, and so does what the next
+    /// owner needs to go on with the sequence.
+    ///
+    /// A crash before, or in between: nothing is removed. A crash after: it is, and nobody reads
+    /// it again. Repeating it removes nothing more.
+    ///
+    /// # Errors
+    /// When the store does not answer, or the shard is held at another epoch.
+    fn prune(&mut self, prune: &Prune, patience: &Patience) -> Result<Pruned, StoreError>;
+
+    /// Undoes what a call that panicked had begun, and trusts nothing that was kept in memory.
+    ///
+    /// # Errors
+    /// When the store does not answer; whatever is begun next may find the rest of that call, and
+    /// is refused then.
+    fn recover(&mut self) -> Result<(), StoreError>;
+}
+
+/// What is written at once.
+pub struct Batch<'b> {
+    /// In the order in which their shards submitted them.
+    pub units: &'b [Unit],
+    /// Noted beside them, where the shard is still held at that epoch.
+    pub published: &'b [Published],
+}
+
+/// How far the outbox of a shard is published.
+#[derive(Clone, Debug)]
+pub struct Published {
+    pub shard: ShardId,
+    /// The epoch at which the shard is held.
+    pub epoch: u64,
+    /// Everything up to their [`published`](Heads::published) is acknowledged by the log.
+    pub heads: Heads,
+}
+
+/// Why a batch was not written.
+#[derive(Debug)]
+pub enum Failure {
+    /// Nothing of it was, because the data of this unit are wrong.
+    Unit { index: usize, error: StoreError },
+    /// Nothing of it was, because the store failed.
+    Store(StoreError),
+    /// It is not known whether it was.
+    Unknown(StoreError),
+}
+
+/// A shard that has been taken over.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub shard: ShardId,
+    pub epoch: u64,
+    /// The sequence of the next message of its outbox.
+    pub next_sequence: u64,
+    /// How far its outbox had been published when that was last noted.
+    pub published: u64,
+    /// The newest sequence per destination of its outbox.
+    pub heads: Heads,
+}
+
+/// Which commands and replies are to be removed: those of a shard up to a sequence that are older
+/// than a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Prune {
+    pub shard: ShardId,
+    /// The epoch at which the shard is held.
+    pub epoch: u64,
+    pub up_to: u64,
+    pub before: Timestamp,
+    /// At most this many rows are looked at.
+    pub rows: u32,
+}
+
+/// What has been removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Rows emptied or removed.
+    pub rows: usize,
+    /// Whether there was more than could be looked at.
+    pub more: bool,
+}
+
+impl fmt::Debug for Batch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("units", &self.units.len())
+            .field("published", &self.published.len())
+            .finish()
+    }
+}

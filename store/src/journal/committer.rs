@@ -1,0 +1,480 @@
+//! Commits batches and publishes them, and finds out what became of each unit when a commit fails.
+//!
+//! Nothing that is called from here can take it down: a panic of the commit store, of the log or of
+//! a completion is caught around that one call, while the units are still in hand, and each of them
+//! is told its fate. What was under way is undone, or known to have happened; the shards concerned
+//! reload.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use domain::{Service, ShardId, Timestamp};
+
+use super::commit_store::{Batch, Claim, CommitStore, Failure, Prune, Pruned, Published};
+use super::instruments::Instruments;
+use super::pruning_pace::PruningPace;
+use super::refused::Refused;
+use super::standing::Watch;
+use super::thread::Parts;
+use crate::log::Publisher;
+use crate::unit::{Completion, Fate, Unit};
+use crate::{StoreError, outbox};
+
+/// How often it is noted in the database how far the outbox is published.
+const NOTE_PUBLISHED_EVERY: Duration = Duration::from_secs(1);
+/// After this many panics without a commit between them the journal does not go on.
+const PANICS_IN_A_ROW: u32 = 5;
+
+pub(super) struct Committer {
+    service: Service,
+    store: Box<dyn CommitStore>,
+    log: Arc<dyn Publisher>,
+    durable: Arc<[AtomicU64]>,
+    watch: Arc<Watch>,
+    /// The epoch at which each shard was last claimed here.
+    held: HashMap<ShardId, u64>,
+    /// Per shard, the newest epoch that has failed: units of it and of older ones are dropped.
+    failed_epochs: HashMap<ShardId, u64>,
+    /// Shards with messages published since it was last noted, and the epoch they are held at.
+    unnoted: HashMap<ShardId, u64>,
+    noted_at: Instant,
+    pace: PruningPace,
+    panics_in_a_row: u32,
+    instruments: Instruments,
+}
+
+/// What was called has panicked.
+struct Panicked;
+
+impl Committer {
+    pub(super) fn new(store: Box<dyn CommitStore>, parts: Parts) -> Self {
+        Committer {
+            instruments: Instruments::of(parts.service),
+            service: parts.service,
+            store,
+            log: parts.log,
+            durable: parts.durable,
+            watch: parts.watch,
+            held: HashMap::new(),
+            failed_epochs: HashMap::new(),
+            unnoted: HashMap::new(),
+            noted_at: Instant::now(),
+            pace: PruningPace::default(),
+            panics_in_a_row: 0,
+        }
+    }
+
+    /// Why the journal should end, if it should.
+    pub(super) fn cannot_go_on(&self) -> Option<String> {
+        let too_many = self.panics_in_a_row >= PANICS_IN_A_ROW;
+        too_many.then(|| format!("it panicked {PANICS_IN_A_ROW} times without a commit in between"))
+    }
+
+    pub(super) fn note_backlog(&self, units: usize) {
+        self.instruments
+            .backlog
+            .set(u32::try_from(units).map_or(f64::MAX, f64::from));
+    }
+
+    pub(super) fn claim(&mut self, shard: ShardId, owner: &str) -> Result<Claim, StoreError> {
+        let patience = self.watch.begin("taking a shard over");
+        let claimed = caught(|| self.store.claim(shard, owner, &patience));
+        let claim = self.answered(claimed, |_| true)?;
+
+        self.held.insert(shard, claim.epoch);
+        self.log.restore(shard, claim.published, &claim.heads);
+
+        Ok(claim)
+    }
+
+    /// Removes commands and replies, never any that may not be published. A shard that is not held
+    /// here is left alone.
+    pub(super) fn prune(
+        &mut self,
+        shard: ShardId,
+        up_to: u64,
+        before: Timestamp,
+    ) -> Result<Pruned, StoreError> {
+        let published = self.log.acknowledged(shard).map(|heads| heads.published());
+        let (Some(epoch), Some(published)) = (self.held.get(&shard), published) else {
+            return Ok(Pruned::default());
+        };
+
+        let prune = Prune {
+            shard,
+            epoch: *epoch,
+            up_to: up_to.min(published),
+            before,
+            rows: self.pace.rows(),
+        };
+
+        let begun = Instant::now();
+        let patience = self.watch.begin("removing old messages");
+        let pruned = caught(|| self.store.prune(&prune, &patience));
+        let pruned = self.answered(pruned, |pruned| pruned.rows > 0)?;
+
+        self.pace.pruned(pruned, begun.elapsed());
+        self.instruments
+            .pruned
+            .increment(u64::try_from(pruned.rows).unwrap_or(0));
+
+        Ok(pruned)
+    }
+
+    /// Tells the watch how a claim or a prune has ended, and whether it has written.
+    fn answered<T>(
+        &mut self,
+        answer: Result<Result<T, StoreError>, Panicked>,
+        has_written: impl FnOnce(&T) -> bool,
+    ) -> Result<T, StoreError> {
+        match answer {
+            Ok(Ok(done)) => {
+                if has_written(&done) {
+                    self.watch.succeeded();
+                } else {
+                    self.watch.answered();
+                }
+                Ok(done)
+            }
+            Ok(Err(error)) => {
+                self.failed(&error);
+                Err(error)
+            }
+            Err(Panicked) => {
+                self.watch.answered();
+                self.recover();
+                Err(self.panicked())
+            }
+        }
+    }
+
+    /// Commits units, in order. Returns when the fate of each is known and told.
+    pub(super) fn commit(&mut self, mut units: Vec<Unit>) {
+        while let Err(refused) = self.try_to_commit(units) {
+            units = self.isolate(refused);
+        }
+    }
+
+    /// Commits units, in order. When one of them is found wrong nothing is committed, and all come
+    /// back.
+    fn try_to_commit(&mut self, units: Vec<Unit>) -> Result<(), Refused> {
+        let units = self.drop_failed(units);
+
+        if units.iter().all(Unit::is_empty) {
+            self.succeed(units);
+            return Ok(());
+        }
+
+        let published = self.due_published();
+        let batch = Batch {
+            units: &units,
+            published: &published,
+        };
+
+        let begun = Instant::now();
+        let patience = self.watch.begin("a commit");
+        let written = caught(|| self.store.write(&batch, &patience));
+        let duration = begun.elapsed();
+        self.instruments.seconds.record(duration);
+
+        match written {
+            Ok(Ok(())) => {
+                self.watch.succeeded();
+                self.instruments.commits.increment(1);
+                self.panics_in_a_row = 0;
+                self.pace.committed(units.len(), duration);
+                self.noted(&published);
+                self.succeed(units);
+            }
+            Ok(Err(Failure::Unit { index, error })) => {
+                self.watch.answered();
+                return Err(Refused {
+                    units,
+                    index,
+                    error,
+                });
+            }
+            Ok(Err(Failure::Store(error))) => {
+                self.failed(&error);
+                self.fail_all(units, error);
+            }
+            Ok(Err(Failure::Unknown(error))) => {
+                self.failed(&error);
+                self.find_out(units, error);
+            }
+            Err(Panicked) => {
+                self.watch.answered();
+                self.recover();
+                self.find_out(units, self.panicked());
+            }
+        }
+
+        Ok(())
+    }
+
+    /// Asks the store whether a batch has happened. If it has not, `error` is why.
+    fn find_out(&mut self, units: Vec<Unit>, error: StoreError) {
+        let patience = self.watch.begin("asking whether a commit has happened");
+        let happened = caught(|| self.store.happened(&patience));
+        self.watch.answered();
+
+        match happened {
+            Ok(Ok(true)) => self.succeed(units),
+            Ok(Ok(false)) => self.fail_all(units, error),
+            Ok(Err(_)) | Err(Panicked) => self.fail_all(units, self.outcome_unknown()),
+        }
+    }
+
+    /// Takes out the unit that was found wrong. Units of its shard before it are committed, as if
+    /// it had not been in the batch; later ones rest on it and are dropped. Gives back what is
+    /// left: the units of other shards.
+    fn isolate(&mut self, refused: Refused) -> Vec<Unit> {
+        let mut found = Vec::new();
+        let mut later = Vec::new();
+
+        let mut parts = refused.split();
+        let mut others = std::mem::take(&mut parts.others);
+
+        // Another one may be found among those before it. Then that one comes first.
+        loop {
+            found.extend(parts.culprit);
+            later.push(parts.later);
+            match self.try_to_commit(parts.before) {
+                Ok(()) => break,
+                Err(refused) => parts = refused.split(),
+            }
+        }
+
+        for (unit, error) in found.into_iter().rev() {
+            self.refuse(unit, error);
+        }
+
+        for units in later.into_iter().rev() {
+            others.extend(self.drop_failed(units));
+        }
+
+        others
+    }
+
+    /// Refuses a unit that was found wrong, unless one before it has failed: then it rested on
+    /// what will never be, and is dropped with the others.
+    fn refuse(&mut self, unit: Unit, error: StoreError) {
+        let Some(culprit) = self.drop_failed(vec![unit]).pop() else {
+            return;
+        };
+
+        tracing::warn!(shard = %culprit.shard, error = %error, "a unit is refused, its shard reloads");
+        self.instruments.culprits.increment(1);
+        self.failed_epochs.insert(culprit.shard, culprit.epoch);
+        tell(culprit.completion, Fate::Culprit(Arc::new(error)));
+    }
+
+    fn drop_failed(&self, units: Vec<Unit>) -> Vec<Unit> {
+        if self.failed_epochs.is_empty() {
+            return units;
+        }
+
+        let mut kept = Vec::with_capacity(units.len());
+
+        for unit in units {
+            match self.failed_epochs.get(&unit.shard) {
+                Some(failed) if unit.epoch <= *failed => {
+                    let reason = self.reason(StoreError::StaleEpoch {
+                        shard: unit.shard,
+                        held: unit.epoch,
+                        current: failed + 1,
+                    });
+                    tell(unit.completion, Fate::Dropped(Arc::new(reason)));
+                }
+                _ => kept.push(unit),
+            }
+        }
+
+        kept
+    }
+
+    fn fail_all(&mut self, units: Vec<Unit>, error: StoreError) {
+        let error = Arc::new(self.reason(error));
+        for unit in units {
+            self.fail_epoch(unit.shard, unit.epoch);
+            tell(unit.completion, Fate::Dropped(Arc::clone(&error)));
+        }
+    }
+
+    fn fail_epoch(&mut self, shard: ShardId, epoch: u64) {
+        let failed = self.failed_epochs.entry(shard).or_insert(epoch);
+        *failed = epoch.max(*failed);
+    }
+
+    fn succeed(&mut self, units: Vec<Unit>) {
+        self.instruments
+            .units
+            .increment(u64::try_from(units.len()).unwrap_or(0));
+
+        let mut messages = Vec::new();
+        let mut completions = Vec::with_capacity(units.len());
+
+        for unit in units {
+            if let Some(outgoing) = unit.outgoing {
+                self.unnoted.insert(unit.shard, unit.epoch);
+                messages.extend(outbox::from_outgoing(unit.shard, outgoing));
+            }
+            if let Some(durable) = self.durable.get(usize::from(unit.shard.number)) {
+                durable.store(unit.ticket, Ordering::Release);
+            }
+            completions.push((unit.shard, unit.epoch, unit.completion));
+        }
+
+        self.instruments
+            .published
+            .increment(u64::try_from(messages.len()).unwrap_or(0));
+
+        if caught(|| self.log.publish(messages)).is_err() {
+            return self.fail_published(completions);
+        }
+
+        for (_, _, completion) in completions {
+            tell(completion, Fate::Durable);
+        }
+    }
+
+    /// The log has panicked over messages that are durable. What it knows of their shards is right
+    /// again when they are claimed anew.
+    fn fail_published(&mut self, completions: Vec<(ShardId, u64, Completion)>) {
+        self.count_panic();
+        let error = Arc::new(self.outcome_unknown());
+        for (shard, epoch, completion) in completions {
+            self.fail_epoch(shard, epoch);
+            tell(completion, Fate::Dropped(Arc::clone(&error)));
+        }
+    }
+
+    /// What is to be noted with the next commit: nothing most of the time.
+    fn due_published(&self) -> Vec<Published> {
+        if self.noted_at.elapsed() < NOTE_PUBLISHED_EVERY {
+            Vec::new()
+        } else {
+            self.published(&self.unnoted)
+        }
+    }
+
+    fn published(&self, shards: &HashMap<ShardId, u64>) -> Vec<Published> {
+        let of = |(shard, epoch): (&ShardId, &u64)| {
+            Some(Published {
+                shard: *shard,
+                epoch: *epoch,
+                heads: self.log.acknowledged(*shard)?,
+            })
+        };
+        shards.iter().filter_map(of).collect()
+    }
+
+    fn noted(&mut self, published: &[Published]) {
+        if !published.is_empty() {
+            self.noted_at = Instant::now();
+            self.unnoted.clear();
+        }
+    }
+
+    /// Notes how far the outbox is published, so that the next owner need not read so much.
+    pub(super) fn note_published_at_end(&mut self) {
+        let published = self.published(&self.unnoted);
+        if !published.is_empty() {
+            self.write_published(&published);
+        }
+    }
+
+    /// Writes what changes nothing, to see whether the store can write again.
+    pub(super) fn try_the_store(&mut self) {
+        let published = self.published(&self.held);
+        if !published.is_empty() {
+            self.write_published(&published);
+        }
+    }
+
+    fn write_published(&mut self, published: &[Published]) {
+        let batch = Batch {
+            units: &[],
+            published,
+        };
+
+        let patience = self.watch.begin("noting what is published");
+        let written = caught(|| self.store.write(&batch, &patience));
+
+        match written {
+            Ok(Ok(())) => {
+                self.watch.succeeded();
+                self.noted(published);
+            }
+            Ok(Err(
+                Failure::Unit { error, .. } | Failure::Store(error) | Failure::Unknown(error),
+            )) => self.failed(&error),
+            Err(Panicked) => {
+                self.watch.answered();
+                self.recover();
+            }
+        }
+    }
+
+    fn failed(&self, error: &StoreError) {
+        if error.is_transient() {
+            self.watch.failed(error);
+        } else {
+            self.watch.answered();
+        }
+    }
+
+    /// The store is to undo what it was doing when it panicked.
+    fn recover(&mut self) {
+        self.count_panic();
+        match caught(|| self.store.recover()) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.failed(&error),
+            Err(Panicked) => self.count_panic(),
+        }
+    }
+
+    fn count_panic(&mut self) {
+        self.panics_in_a_row += 1;
+        self.instruments.panics.increment(1);
+        tracing::error!(service = %self.service, "the journal panicked and begins anew");
+    }
+
+    /// While the journal closes, that is the reason for everything that is not done any more.
+    fn reason(&self, error: StoreError) -> StoreError {
+        if self.watch.is_closing() {
+            StoreError::Closed {
+                what: self.service.to_string(),
+            }
+        } else {
+            error
+        }
+    }
+
+    fn panicked(&self) -> StoreError {
+        StoreError::Panicked {
+            what: self.service.to_string(),
+        }
+    }
+
+    fn outcome_unknown(&self) -> StoreError {
+        StoreError::OutcomeUnknown {
+            what: self.service.to_string(),
+        }
+    }
+}
+
+fn caught<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|_| Panicked)
+}
+
+/// Tells a unit's fate. Whoever panics over it has only itself to blame: what it has to do with the
+/// unit is not done, and the others are told all the same.
+pub(super) fn tell(completion: Completion, fate: Fate) {
+    if caught(|| completion(fate)).is_err() {
+        tracing::error!("a completion panicked");
+    }
+}

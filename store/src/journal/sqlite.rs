@@ -1,0 +1,198 @@
+//! The commit store on an SQLite file, by prepared statements on a connection of its own.
+//!
+//! A batch is one transaction, and a transaction begins by taking the file's only lock for writing:
+//! what it reads of epochs and versions stays true until it ends. Nothing after that waits, so the
+//! one place where a call waits, and gives up, is the beginning. A commit that fails is rolled back
+//! here and now, so there is no outcome that this store does not know; only a panic between the
+//! commit and its answer makes the journal ask.
+//!
+//! Beside the batches it writes the history index ([`indexing`]).
+
+mod batch;
+mod claim;
+mod connection;
+mod indexing;
+mod pruning;
+
+use std::path::{Path, PathBuf};
+
+use domain::{Service, ShardId};
+use rusqlite::Connection;
+
+use super::commit_store::{Batch, Claim, CommitStore, Failure, Prune, Pruned};
+use super::standing::Patience;
+use crate::StoreError;
+use crate::faults::Faults;
+use indexing::Tails;
+
+/// A service's database in a file.
+pub struct SqliteStore {
+    service: Service,
+    file: PathBuf,
+    connection: Connection,
+    faults: Faults,
+    tails: Tails,
+    /// Whether the batch that was begun last has been committed.
+    committed: bool,
+}
+
+impl SqliteStore {
+    /// Opens a file whose schema is there.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(service: Service, file: &Path, faults: Faults) -> Result<Self, StoreError> {
+        let connection = connection::open(file).map_err(|e| failure(service, e))?;
+        Ok(SqliteStore {
+            service,
+            file: file.to_owned(),
+            connection,
+            faults,
+            tails: Tails::default(),
+            committed: false,
+        })
+    }
+
+    /// Lets the file grow to this many pages, and no further: a full disk.
+    #[cfg(test)]
+    pub(crate) fn limit(&self, pages: u32) {
+        self.connection
+            .pragma_update(None, "max_page_count", pages)
+            .unwrap();
+    }
+
+    fn failed(&self, source: rusqlite::Error) -> StoreError {
+        failure(self.service, source)
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        self.run(sql, []).map(drop)
+    }
+
+    fn run(&self, sql: &str, row: impl rusqlite::Params) -> Result<usize, StoreError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(row))
+            .map_err(|e| self.failed(e))
+    }
+
+    /// Does `work` in one transaction, or nothing of it.
+    fn transaction<T, E: From<StoreError>>(
+        &mut self,
+        patience: &Patience,
+        work: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        connection::begin(&self.connection, patience).map_err(|e| self.failed(e))?;
+
+        let done = work(self).and_then(|done| {
+            self.execute("COMMIT")?;
+            Ok(done)
+        });
+
+        if done.is_err() {
+            self.roll_back();
+        }
+
+        done
+    }
+
+    fn roll_back(&self) {
+        // SQLite may have rolled back by itself; then this has nothing to do and says so.
+        let _ = self.execute("ROLLBACK");
+    }
+}
+
+impl CommitStore for SqliteStore {
+    fn place(&self) -> String {
+        self.file.display().to_string()
+    }
+
+    fn claim(
+        &mut self,
+        shard: ShardId,
+        owner: &str,
+        patience: &Patience,
+    ) -> Result<Claim, StoreError> {
+        let (claim, indexed) =
+            self.transaction(patience, |store| claim::take_over(store, shard, owner))?;
+
+        let newest = claim.next_sequence.saturating_sub(1);
+        self.tails.restore(shard, claim.epoch, indexed, newest);
+
+        Ok(claim)
+    }
+
+    fn write(&mut self, batch: &Batch<'_>, patience: &Patience) -> Result<(), Failure> {
+        self.committed = false;
+        let piece = self.tails.due();
+
+        let after = self.transaction(patience, |store| {
+            batch::write(store, batch)?;
+            let indexed = piece.map_or(Ok(true), |piece| piece.write(&store.connection));
+            let indexed = indexed.map_err(|e| store.failed(e))?;
+            Ok::<_, Failure>((indexed, store.faults.before_commit()?))
+        });
+        let (indexed, after_commit) = after?;
+
+        self.committed = true;
+        after_commit.reached();
+
+        if let Some(piece) = piece {
+            self.tails.indexed(piece, indexed);
+        }
+        for unit in batch.units {
+            if let Some(outgoing) = &unit.outgoing {
+                self.tails.grow(unit.shard, outgoing.last_sequence());
+            }
+        }
+
+        Ok(())
+    }
+
+    fn happened(&mut self, _: &Patience) -> Result<bool, StoreError> {
+        Ok(self.committed)
+    }
+
+    fn prune(&mut self, prune: &Prune, patience: &Patience) -> Result<Pruned, StoreError> {
+        let Some(range) = pruning::range(self, prune)? else {
+            return Ok(Pruned::default());
+        };
+        let rows = self.transaction(patience, |store| pruning::remove(store, prune, range))?;
+        Ok(Pruned {
+            rows,
+            more: range.more,
+        })
+    }
+
+    fn recover(&mut self) -> Result<(), StoreError> {
+        if !self.connection.is_autocommit() {
+            self.execute("ROLLBACK")?;
+        }
+        self.connection.flush_prepared_statement_cache();
+        self.tails = self.tails.read_again(self)?;
+        Ok(())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::Store(error)
+    }
+}
+
+/// The database fails, unless it says that it cannot take these data.
+fn failure(service: Service, source: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch, Unknown};
+
+    let transient = match source.sqlite_error_code() {
+        Some(code) => !matches!(code, ConstraintViolation | TypeMismatch | TooBig | Unknown),
+        // It has not come to SQLite: a value could not be bound.
+        None => false,
+    };
+
+    StoreError::Write {
+        what: service.to_string(),
+        transient,
+        source: source.into(),
+    }
+}

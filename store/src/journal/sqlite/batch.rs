@@ -1,0 +1,220 @@
+//! Writes a batch of units, by prepared statements row by row.
+
+use std::collections::HashMap;
+
+use domain::ShardId;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql, params};
+use sea_orm::Value;
+
+use super::SqliteStore;
+use crate::StoreError;
+use crate::journal::commit_store::{Batch, Failure, Published};
+use crate::journal::superseding::{self, Place, Written};
+use crate::outbox;
+use crate::rows::{Operation, RowChange};
+use crate::unit::{Outgoing, Unit};
+
+const EPOCHS: &str = "SELECT shard, epoch FROM shards";
+const OUTBOX: &str = "INSERT INTO outbox \
+    (shard, sequence, count, entity_id, version, correlation_id, time, events, messages) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const INBOX: &str = "INSERT INTO inbox (shard, source_service, source_shard, position) VALUES (?, ?, ?, ?) \
+    ON CONFLICT (shard, source_service, source_shard) DO UPDATE SET position = excluded.position";
+const PUBLISHED: &str = "UPDATE shards SET published = ?, heads = ? WHERE shard = ? AND epoch = ?";
+/// Writes all units, and what is noted beside them, within the transaction under way.
+pub(super) fn write(store: &SqliteStore, batch: &Batch<'_>) -> Result<(), Failure> {
+    let units = batch.units;
+    compare_epochs(store, units)?;
+
+    let mut plan = superseding::plan(units).into_iter();
+    for (index, unit) in units.iter().enumerate() {
+        for row in &unit.rows {
+            let written = plan.next().unwrap_or(Written::AsItIs);
+            write_row(store, units, (index, row), written)?;
+        }
+
+        if let Some(outgoing) = &unit.outgoing {
+            write_outgoing(store, unit.shard, outgoing)
+                .map_err(|error| unit_or_store(index, error))?;
+        }
+    }
+
+    for ((shard, source), position) in last_positions(units) {
+        let row = params![shard.number, source.service.name(), source.number, position];
+        store.run(INBOX, row)?;
+    }
+
+    for Published {
+        shard,
+        epoch,
+        heads,
+    } in batch.published
+    {
+        let row = params![heads.published(), heads.to_json(), shard.number, epoch];
+        store.run(PUBLISHED, row)?;
+    }
+
+    Ok(())
+}
+
+/// Nobody else may own the shards: the transaction holds SQLite's write lock, so what is read here
+/// stays true.
+fn compare_epochs(store: &SqliteStore, units: &[Unit]) -> Result<(), Failure> {
+    let current = epochs(&store.connection).map_err(|e| store.failed(e))?;
+
+    for (index, unit) in units.iter().enumerate() {
+        let epoch = current.get(&unit.shard.number).copied().unwrap_or(0);
+        if epoch != unit.epoch {
+            let error = StoreError::StaleEpoch {
+                shard: unit.shard,
+                held: unit.epoch,
+                current: epoch,
+            };
+            return Err(Failure::Unit { index, error });
+        }
+    }
+
+    Ok(())
+}
+
+fn epochs(connection: &Connection) -> rusqlite::Result<HashMap<u16, u64>> {
+    connection
+        .prepare_cached(EPOCHS)?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// Writes a row of the unit at `index`, if no other one does. When the version is not what it
+/// expects, it is that unit's fault; when the values cannot be written, it is the fault of the unit
+/// they come from.
+fn write_row(
+    store: &SqliteStore,
+    units: &[Unit],
+    (index, row): (usize, &RowChange),
+    written: Written,
+) -> Result<(), Failure> {
+    let (from, state) = match written {
+        Written::ByAnother => return Ok(()),
+        Written::AsItIs => (index, row),
+        Written::InTheStateOf(Place { unit, row: place }) => {
+            let later = units.get(unit).and_then(|unit| unit.rows.get(place));
+            (unit, later.unwrap_or(row))
+        }
+    };
+
+    change(store, row, state).map_err(|error| match error {
+        StoreError::VersionConflict { .. } => Failure::Unit { index, error },
+        error => unit_or_store(from, error),
+    })
+}
+
+/// Does to `row` what is to be done, with the values of `state`.
+fn change(store: &SqliteStore, row: &RowChange, state: &RowChange) -> Result<(), StoreError> {
+    let changed = bind_and_run(&store.connection, row, state).map_err(|e| store.failed(e))?;
+
+    if changed == 1 {
+        return Ok(());
+    }
+
+    Err(StoreError::VersionConflict {
+        table: row.table.name,
+        key: row.key.to_string(),
+        expected: match row.operation {
+            Operation::Update { expected_version } => expected_version,
+            Operation::Insert | Operation::Delete => 0,
+        },
+    })
+}
+
+fn bind_and_run(
+    connection: &Connection,
+    row: &RowChange,
+    state: &RowChange,
+) -> rusqlite::Result<usize> {
+    let sql = match row.operation {
+        Operation::Insert => &row.table.insert,
+        Operation::Update { .. } => &row.table.update,
+        Operation::Delete => &row.table.delete,
+    };
+
+    let mut statement = connection.prepare_cached(sql)?;
+    for (value, place) in state.values.iter().zip(1..) {
+        statement.raw_bind_parameter(place, Bound(value))?;
+    }
+
+    let bound = state.values.len();
+
+    if row.operation != Operation::Insert {
+        statement.raw_bind_parameter(bound + 1, row.key.as_bytes().as_slice())?;
+    }
+
+    if let Operation::Update { expected_version } = row.operation {
+        statement.raw_bind_parameter(bound + 2, expected_version)?;
+    }
+
+    statement.raw_execute()
+}
+
+fn write_outgoing(
+    store: &SqliteStore,
+    shard: ShardId,
+    outgoing: &Outgoing,
+) -> Result<(), StoreError> {
+    let (events, messages) = outbox::to_columns(outgoing).map_err(|e| StoreError::Corrupt {
+        what: "a message to be written".to_owned(),
+        source: Box::new(e),
+    })?;
+    let version = events.is_some().then_some(outgoing.first_version);
+
+    let row = params![
+        shard.number,
+        outgoing.first_sequence,
+        outgoing.count(),
+        outgoing.entity.as_bytes().as_slice(),
+        version,
+        outgoing.correlation_id.as_bytes().as_slice(),
+        outgoing.time.micros(),
+        events,
+        messages,
+    ];
+
+    store.run(OUTBOX, row).map(drop)
+}
+
+fn unit_or_store(index: usize, error: StoreError) -> Failure {
+    if error.is_transient() {
+        Failure::Store(error)
+    } else {
+        Failure::Unit { index, error }
+    }
+}
+
+fn last_positions(units: &[Unit]) -> HashMap<(ShardId, ShardId), u64> {
+    let reached = |unit: &Unit| {
+        unit.position
+            .map(|(source, position)| ((unit.shard, source), position))
+    };
+    units.iter().filter_map(reached).collect()
+}
+
+/// A SeaORM value as SQLite stores it, as SQLx would.
+struct Bound<'a>(&'a Value);
+
+impl ToSql for Bound<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let value = match self.0 {
+            Value::Uuid(Some(uuid)) => ValueRef::Blob(uuid.as_bytes()),
+            Value::String(Some(text)) => ValueRef::Text(text.as_bytes()),
+            Value::BigInt(Some(number)) => ValueRef::Integer(*number),
+            Value::Int(Some(number)) => ValueRef::Integer(i64::from(*number)),
+            Value::Uuid(None) | Value::String(None) | Value::BigInt(None) | Value::Int(None) => {
+                ValueRef::Null
+            }
+            other => {
+                let error = format!("no column of the journal holds {other:?}");
+                return Err(rusqlite::Error::ToSqlConversionFailure(error.into()));
+            }
+        };
+        Ok(ToSqlOutput::Borrowed(value))
+    }
+}

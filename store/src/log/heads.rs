@@ -1,0 +1,106 @@
+//! How far an outbox has come, by destination.
+
+use std::collections::BTreeMap;
+
+use domain::{Service, ShardId, Timestamp};
+
+use super::{Destination, Message};
+use crate::StoreError;
+
+/// The newest sequence per destination of one shard's outbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heads {
+    newest: BTreeMap<Destination, u64>,
+    /// Everything up to here has been published; never behind `newest`.
+    published: u64,
+    /// When the newest event happened; not noted, and so unknown of a shard whose outbox was
+    /// published in whole when it was taken over.
+    event_time: Option<Timestamp>,
+}
+
+impl Heads {
+    /// Gives the head before.
+    pub(crate) fn advance(&mut self, message: &Message) -> u64 {
+        self.published = self.published.max(message.sequence);
+        if message.destination == Destination::Events {
+            self.event_time = Some(message.time);
+        }
+        self.newest
+            .insert(message.destination, message.sequence)
+            .unwrap_or(0)
+    }
+
+    /// The sequence of the newest message to a destination; 0 when there is none.
+    #[must_use]
+    pub fn newest(&self, destination: Destination) -> u64 {
+        self.newest.get(&destination).copied().unwrap_or(0)
+    }
+
+    /// Everything up to here has been published.
+    #[must_use]
+    pub fn published(&self) -> u64 {
+        self.published
+    }
+
+    /// When the newest event happened, if that is known.
+    #[must_use]
+    pub fn event_time(&self) -> Option<Timestamp> {
+        self.event_time
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        let named: BTreeMap<String, u64> = self
+            .newest
+            .iter()
+            .map(|(to, sequence)| (name_of(*to), *sequence))
+            .collect();
+        serde_json::to_string(&named).unwrap_or_else(|_| "{}".to_owned())
+    }
+
+    pub(crate) fn from_json(
+        shard: ShardId,
+        published: u64,
+        json: &str,
+    ) -> Result<Self, StoreError> {
+        let corrupt = |source: Box<dyn std::error::Error + Send + Sync>| StoreError::Corrupt {
+            what: format!("the published positions of shard {shard}"),
+            source,
+        };
+
+        let named: BTreeMap<String, u64> =
+            serde_json::from_str(json).map_err(|e| corrupt(e.into()))?;
+        let newest = named
+            .into_iter()
+            .map(|(name, sequence)| {
+                Ok((
+                    destination_of(&name).ok_or_else(|| corrupt(name.into()))?,
+                    sequence,
+                ))
+            })
+            .collect::<Result<_, StoreError>>()?;
+
+        Ok(Heads {
+            newest,
+            published,
+            event_time: None,
+        })
+    }
+}
+
+fn name_of(destination: Destination) -> String {
+    match destination {
+        Destination::Events => "events".to_owned(),
+        Destination::Shard(shard) => shard.to_string(),
+    }
+}
+
+fn destination_of(name: &str) -> Option<Destination> {
+    if name == "events" {
+        return Some(Destination::Events);
+    }
+    let (service, number) = name.split_once('/')?;
+    Some(Destination::Shard(ShardId::new(
+        Service::from_name(service)?,
+        number.parse().ok()?,
+    )))
+}
