@@ -14,6 +14,7 @@ use domain::{
     RejectionReason, Service, ShardId, Timestamp,
 };
 use futures_util::future::BoxFuture;
+use store::log::Heads;
 use store::{Delivery, Destination, Log, Message, StoreError, Subscription};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -143,6 +144,10 @@ impl Log for TestLog {
             self.repeat_last(source);
         }
         self.answer(read)
+    }
+
+    fn heads(&self, _source: ShardId) -> Option<Heads> {
+        None
     }
 
     fn head(&self, source: ShardId, _destination: Destination) -> u64 {

@@ -115,8 +115,12 @@ pub trait Log: Send + Sync + fmt::Debug {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>>;
 
+    /// The heads of a source whose outbox has been taken over by somebody of whom this log hears.
+    /// `None` for any other: nothing is known of it, which is not the same as that it is empty.
+    fn heads(&self, source: ShardId) -> Option<Heads>;
+
     /// The sequence of the newest committed message from `source` to `destination`; 0 when there is
-    /// none. A reader whose position is lower has missed something, or will hear of it soon.
+    /// none, or the source is not known yet. A reader whose position is lower has missed something, or will hear of it soon.
     fn head(&self, source: ShardId, destination: Destination) -> u64;
 
     /// When the newest committed event of `source` happened, if the log has that at hand; otherwise

@@ -1,12 +1,17 @@
 //! Housekeeping: removes commands and replies that have been received and whose retention time is
 //! over.
+//!
+//! A source is pruned up to where everything is published *and* received. Both must be known: a
+//! source that has not been taken over yet is left alone, and so is what is meant for a receiver
+//! whose position cannot be read. A receiver that has fallen behind keeps what it still needs,
+//! however old that is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ShardId;
-use store::{Clock, Destination, Journal, Log, ServiceDatabase, StoreError, shards};
+use domain::{ShardId, Timestamp};
+use store::{Clock, Journal, Log, Positions, ServiceDatabase, StoreError, shards};
 use tokio::sync::watch;
 
 use super::{NodeConfig, NodeParts};
@@ -23,69 +28,108 @@ struct Housekeeper {
 }
 
 pub(super) fn start(config: &NodeConfig, parts: &NodeParts, mut stop: watch::Receiver<bool>) {
-    let housekeeper = Housekeeper {
-        shards: config.shards,
-        retention: config.retention,
-        databases: parts.databases.clone(),
-        journals: parts.journals.clone(),
-        log: Arc::clone(&parts.log),
-        clock: parts.clock.clone(),
-    };
+    let housekeeper = Housekeeper::new(config, parts);
+
     actix_rt::spawn(async move {
         loop {
+            let round = async {
+                tokio::time::sleep(EVERY).await;
+                housekeeper.prune().await;
+            };
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                () = tokio::time::sleep(EVERY) => {}
-            }
-            if let Err(error) = housekeeper.prune().await {
-                tracing::warn!(error = %error, "the outboxes cannot be pruned now");
+                () = round => {}
             }
         }
     });
 }
 
 impl Housekeeper {
-    async fn prune(&self) -> Result<(), StoreError> {
-        let before = domain::Timestamp::from_micros(
-            self.clock
-                .now()
-                .micros()
-                .saturating_sub(i64::try_from(self.retention.as_micros()).unwrap_or(i64::MAX)),
-        );
-
-        let received = self.received().await?;
-
-        for (database, journal) in self.databases.iter().zip(&self.journals) {
-            for number in 0..self.shards {
-                let source = ShardId::new(database.service, number);
-                let up_to = received.get(&source).copied().unwrap_or(u64::MAX);
-                journal
-                    .prune(source, up_to.min(i64::MAX.unsigned_abs()), before)
-                    .await?;
-            }
+    fn new(config: &NodeConfig, parts: &NodeParts) -> Self {
+        Housekeeper {
+            shards: config.shards,
+            retention: config.retention,
+            databases: parts.databases.clone(),
+            journals: parts.journals.clone(),
+            log: Arc::clone(&parts.log),
+            clock: parts.clock.clone(),
         }
-
-        Ok(())
     }
 
-    /// Per source, the sequence up to which every message has been received by its shard.
-    async fn received(&self) -> Result<HashMap<ShardId, u64>, StoreError> {
-        let mut received: HashMap<ShardId, u64> = HashMap::new();
+    /// Prunes until there is nothing more to prune. Each source has its turn, a bounded number of
+    /// rows at once, and between two turns the journal commits what waits.
+    async fn prune(&self) {
+        let positions = self.positions().await;
+        let before = self.old_before();
+
+        let mut turns: VecDeque<(&Journal, ShardId, u64)> = VecDeque::new();
+        for (database, journal) in self.databases.iter().zip(&self.journals) {
+            let sources = (0..self.shards).map(|number| ShardId::new(database.service, number));
+            let prunable = |source| Some((journal, source, self.received(source, &positions)?));
+            turns.extend(sources.filter_map(prunable));
+        }
+
+        while let Some((journal, source, up_to)) = turns.pop_front() {
+            match journal.prune(source, up_to, before).await {
+                Ok(pruned) if pruned.more => turns.push_back((journal, source, up_to)),
+                Ok(_) => {}
+                // The next round tries again. A store that stands still has been told of.
+                Err(error) => {
+                    tracing::debug!(shard = %source, error = %error, "an outbox cannot be pruned now");
+                }
+            }
+        }
+    }
+
+    fn old_before(&self) -> Timestamp {
+        let retention = i64::try_from(self.retention.as_micros()).unwrap_or(i64::MAX);
+        Timestamp::from_micros(self.clock.now().micros().saturating_sub(retention))
+    }
+
+    /// The positions that receivers have reached, of all whose positions can be read.
+    async fn positions(&self) -> HashMap<ShardId, Positions> {
+        let mut positions = HashMap::new();
+        let mut unknown: Option<(ShardId, StoreError)> = None;
 
         for database in &self.databases {
             for number in 0..self.shards {
                 let receiver = ShardId::new(database.service, number);
-                let positions = shards::positions(database, receiver).await?;
-                for source in self.log.sources() {
-                    let position = positions.get(&source).copied().unwrap_or(0);
-                    if position < self.log.head(source, Destination::Shard(receiver)) {
-                        let up_to = received.entry(source).or_insert(u64::MAX);
-                        *up_to = position.min(*up_to);
-                    }
+                match shards::positions(database, receiver).await {
+                    Ok(reached) => drop(positions.insert(receiver, reached)),
+                    Err(error) => unknown = Some((receiver, error)),
                 }
             }
         }
 
-        Ok(received)
+        if let Some((shard, error)) = unknown {
+            tracing::warn!(
+                shard = %shard, error = %error,
+                "what was sent to this shard is kept: it is not known what it has received"
+            );
+        }
+
+        positions
+    }
+
+    /// The sequence up to which everything that a source has sent is published and received; `None`
+    /// when that is not known.
+    fn received(&self, source: ShardId, positions: &HashMap<ShardId, Positions>) -> Option<u64> {
+        // The positions were read before the heads. Both only grow, so whoever is level with its
+        // head has received everything that is published.
+        let heads = self.log.heads(source)?;
+        let mut up_to = heads.published();
+
+        for (receiver, newest) in heads.receivers() {
+            let reached = positions.get(&receiver)?;
+            let position = reached.get(&source).copied().unwrap_or(0);
+            if position < newest {
+                up_to = up_to.min(position);
+            }
+        }
+
+        Some(up_to)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -174,6 +174,10 @@ impl Log for EmbeddedLog {
         .boxed()
     }
 
+    fn heads(&self, source: ShardId) -> Option<Heads> {
+        self.acknowledged(source)
+    }
+
     fn head(&self, source: ShardId, destination: Destination) -> u64 {
         self.lock_heads()
             .get(&source)

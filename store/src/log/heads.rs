@@ -36,6 +36,15 @@ impl Heads {
         self.newest.get(&destination).copied().unwrap_or(0)
     }
 
+    /// The shards that messages have ever been sent to, each with the sequence of the newest.
+    pub fn receivers(&self) -> impl Iterator<Item = (ShardId, u64)> {
+        let shard = |(to, newest): (&Destination, &u64)| match to {
+            Destination::Shard(shard) => Some((*shard, *newest)),
+            Destination::Events => None,
+        };
+        self.newest.iter().filter_map(shard)
+    }
+
     /// Everything up to here has been published.
     #[must_use]
     pub fn published(&self) -> u64 {
