@@ -11,7 +11,8 @@ use store::rows::{Journaled, RowChange};
 use store::tables::reservation;
 
 use crate::gateway::NewCustomer;
-use crate::supervision::{Panicked, guarded};
+use crate::step::StepError;
+use crate::supervision::{ActorError, guarded};
 
 /// How many messages may wait in an entity's mailbox. Its shard asks one thing at a time.
 pub(crate) const MAILBOX: usize = 4;
@@ -24,7 +25,7 @@ pub(crate) enum Ask {
         created_by: Option<Fingerprint>,
     },
     /// `stored` is the order's reservation as the database had it when units up to
-    /// `durable_at_read` were durable.
+    /// `durable_at_read` were durable, or later.
     Credit {
         command: CustomerCommand,
         stored: Option<Money>,
@@ -34,7 +35,7 @@ pub(crate) enum Ask {
 }
 
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Told, Panicked>")]
+#[rtype(result = "Result<Told, ActorError>")]
 pub(crate) struct AskCustomer {
     pub ask: Ask,
     pub now: Timestamp,
@@ -97,6 +98,7 @@ impl CustomerActor {
                 durable_at_read,
                 ticket,
             } => {
+                // Whatever was read for this turn shows these already.
                 self.in_flight
                     .retain(|(ticket, ..)| *ticket > durable_at_read);
                 self.credit(&command, stored, ticket, now)
@@ -257,9 +259,11 @@ impl Actor for CustomerActor {
 }
 
 impl Handler<AskCustomer> for CustomerActor {
-    type Result = Result<Told, Panicked>;
+    type Result = Result<Told, ActorError>;
 
     fn handle(&mut self, message: AskCustomer, context: &mut Self::Context) -> Self::Result {
-        guarded(context, || self.decide(message.ask, message.now))
+        guarded(context, || {
+            Ok::<_, StepError>(self.decide(message.ask, message.now))
+        })
     }
 }

@@ -1,11 +1,12 @@
 //! The customers service in a shard: which actors a piece of work needs, and how it is done.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use actix::Actor;
 use domain::messages::CustomerCommand;
-use domain::{CustomerId, OrderId, ShardId};
+use domain::{CustomerId, Money, OrderId, SagaId, ShardId, Timestamp};
 use metrics::counter;
+use store::sagas::StoredTimer;
 use store::unit::{OutgoingEvent, OutgoingMessage};
 use store::{Message, StoreError, customers};
 use uuid::Uuid;
@@ -16,17 +17,23 @@ use crate::gateway::{CommandError, CustomerAnswer};
 use crate::metric_names as names;
 use crate::request::{Answer, Command, Request};
 use crate::shard::logic::{Logic, Surroundings};
-use crate::step::{Step, StepError, Turn};
+use crate::step::{SagaTimer, Step, StepError, Turn};
+
+/// The reservations that were read for the work at hand, by order: one that is not in it has not
+/// been looked for. An error says why its row cannot be read.
+type Reservations = HashMap<OrderId, Result<Option<Money>, String>>;
 
 /// The customers of one shard.
 pub(crate) struct CustomersLogic {
     around: Surroundings,
-    actors: Directory<CustomerId, CustomerActor>,
-    /// Reservations read for the work at hand.
-    reservations: std::collections::HashMap<OrderId, domain::Money>,
+    actors: Directory<CustomerId, CustomerActor, Reservations>,
     /// What the next read must bring.
     wanted: HashSet<CustomerId>,
-    wanted_reservations: HashSet<OrderId>,
+    wanted_reservations: HashSet<(CustomerId, OrderId)>,
+    /// Orders that nothing has ever been reserved for.
+    unreserved: HashSet<(CustomerId, OrderId)>,
+    /// Whose reservations are in memory.
+    read_for: HashSet<CustomerId>,
 }
 
 impl CustomersLogic {
@@ -34,9 +41,10 @@ impl CustomersLogic {
         CustomersLogic {
             actors: Directory::new(around.actors_per_shard),
             around,
-            reservations: std::collections::HashMap::new(),
             wanted: HashSet::new(),
             wanted_reservations: HashSet::new(),
+            unreserved: HashSet::new(),
+            read_for: HashSet::new(),
         }
     }
 
@@ -52,8 +60,71 @@ impl CustomersLogic {
         self.around.activated.increment(1);
     }
 
+    async fn load_customers(&mut self) -> Result<(), StoreError> {
+        if self.wanted.is_empty() {
+            return Ok(());
+        }
+
+        let ids: Vec<_> = self.wanted.drain().collect();
+        let mut found = customers::load(&self.around.database, &ids).await?;
+        for id in ids {
+            match found.remove(&id).transpose() {
+                Ok(stored) => self.start(id, stored),
+                Err(error) => self.actors.note_unreadable(id, error.chain()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_reservations(&mut self) -> Result<(), StoreError> {
+        for (customer, order) in self.unreserved.drain() {
+            if let Some(known) = self.actors.parts_of(customer) {
+                known.insert(order, Ok(None));
+                self.read_for.insert(customer);
+            }
+        }
+
+        if self.wanted_reservations.is_empty() {
+            return Ok(());
+        }
+
+        let wanted: Vec<_> = self.wanted_reservations.drain().collect();
+        let orders: Vec<_> = wanted.iter().map(|(_, order)| *order).collect();
+        let found = customers::load_reservations(&self.around.database, &orders).await?;
+        for (customer, order) in wanted {
+            let stored = match found.get(&order) {
+                None => Ok(None),
+                Some(Ok(amount)) => Ok(Some(*amount)),
+                Some(Err(error)) => Err(error.chain()),
+            };
+            if let Some(known) = self.actors.parts_of(customer) {
+                known.insert(order, stored);
+                self.read_for.insert(customer);
+            }
+        }
+        Ok(())
+    }
+
+    /// The order's reservation as the database has it. That it has none is something that was
+    /// read, or is known; what was not looked for is an error.
+    fn stored_reservation(
+        &mut self,
+        customer: CustomerId,
+        order: OrderId,
+    ) -> Result<Option<Money>, StepError> {
+        let Some(live) = self.actors.find(customer)? else {
+            return Err(StepError::NotLoaded);
+        };
+
+        match live.parts.get(&order) {
+            Some(Ok(stored)) => Ok(*stored),
+            Some(Err(cause)) => Err(StepError::Unreadable(cause.clone())),
+            None => Err(StepError::NotLoaded),
+        }
+    }
+
     async fn ask(&mut self, id: CustomerId, ask: Ask, turn: Turn) -> Result<Told, StepError> {
-        let address = self.actors.get(id).ok_or(StepError::NoActor)?;
+        let address = self.actors.address(id)?;
         Ok(address
             .send(AskCustomer { ask, now: turn.now })
             .await
@@ -74,37 +145,27 @@ impl Logic for CustomersLogic {
     }
 
     fn want_for_message(&mut self, message: &Message, first_attempt: bool) {
-        self.want(CustomerId(message.entity));
+        let id = CustomerId(message.entity);
+        self.want(id);
+
         let decoded =
             CustomerCommand::decode(&message.name, message.type_version, message.body.get());
         match decoded {
-            // The first credit ever reserved for an order meets no reservation.
-            Ok(CustomerCommand::ReserveCredit(_)) if first_attempt => {}
-            Ok(command) => {
-                self.wanted_reservations.insert(command.request().order_id);
+            Ok(CustomerCommand::ReserveCredit(request)) if first_attempt => {
+                self.unreserved.insert((id, request.order_id));
             }
+            Ok(command) => {
+                let order = command.request().order_id;
+                self.wanted_reservations.insert((id, order));
+            }
+            // It says so when its turn comes.
             Err(_) => {}
         }
     }
 
     async fn load(&mut self) -> Result<(), StoreError> {
-        self.reservations.clear();
-
-        if !self.wanted.is_empty() {
-            let ids: Vec<_> = self.wanted.drain().collect();
-            let mut found = customers::load(&self.around.database, &ids).await?;
-            for id in ids {
-                self.start(id, found.remove(&id));
-            }
-        }
-
-        if !self.wanted_reservations.is_empty() {
-            let orders: Vec<_> = self.wanted_reservations.drain().collect();
-            self.reservations =
-                customers::load_reservations(&self.around.database, &orders).await?;
-        }
-
-        Ok(())
+        self.load_customers().await?;
+        self.load_reservations().await
     }
 
     async fn message(&mut self, message: &Message, turn: Turn) -> Result<Step, StepError> {
@@ -112,7 +173,7 @@ impl Logic for CustomersLogic {
         let command =
             CustomerCommand::decode(&message.name, message.type_version, message.body.get())?;
         let request = command.request().clone();
-        let stored = self.reservations.get(&request.order_id).copied();
+        let stored = self.stored_reservation(id, request.order_id)?;
 
         let ask = Ask::Credit {
             command,
@@ -196,8 +257,26 @@ impl Logic for CustomersLogic {
         Ok(step)
     }
 
-    async fn timer(&mut self, _saga: domain::SagaId, _turn: Turn) -> Result<Step, StepError> {
-        Ok(Step::default())
+    async fn timer(
+        &mut self,
+        saga: SagaId,
+        _set_for: Timestamp,
+        _turn: Turn,
+    ) -> Result<Step, StepError> {
+        Err(StepError::Impossible(format!("there is no saga {saga}")))
+    }
+
+    fn timer_of(&self, stored: &StoredTimer) -> SagaTimer {
+        SagaTimer {
+            saga: stored.saga,
+            wake_at: Some(stored.wake_at),
+            waits_for: stored.waits_for,
+            longest: self.around.policy.longest_wait(
+                stored.state,
+                stored.attempts,
+                stored.patience,
+            ),
+        }
     }
 
     fn took_part(&mut self, step: &Step, ticket: u64) {
@@ -216,12 +295,18 @@ impl Logic for CustomersLogic {
         }
     }
 
-    fn drop_actors_of_saga(&mut self, _saga: domain::SagaId) {}
+    fn drop_actors_of_saga(&mut self, _saga: SagaId) {}
 
     fn forget(&mut self) {
         self.actors.clear();
         self.wanted.clear();
         self.wanted_reservations.clear();
+        self.unreserved.clear();
+        self.read_for.clear();
+    }
+
+    fn end_turn(&mut self) {
+        self.actors.end_turn(self.read_for.drain());
     }
 
     fn passivate(&mut self, durable: u64) {

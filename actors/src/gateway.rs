@@ -284,14 +284,18 @@ impl Gateway {
     ) -> Result<SagaAnswer, CommandError> {
         // A saga lives in the shard of its order. Whoever knows its id has seen it committed.
         let database = self.database(domain::ORDERS)?;
-        let found = store::sagas::load(database, &[saga])
+        let mut found = store::sagas::load(database, &[saga])
             .await
             .map_err(unavailable)?;
 
-        let order = found
-            .get(&saga)
-            .map(|stored| stored.saga.order_id)
-            .ok_or(CommandError::NotFound("saga"))?;
+        let order = match found.remove(&saga) {
+            None => return Err(CommandError::NotFound("saga")),
+            Some(Ok(stored)) => stored.saga.order_id,
+            Some(Err(error)) => {
+                tracing::error!(error = %error.chain(), "a command on a saga fails");
+                return Err(CommandError::Failed);
+            }
+        };
 
         let shard = ShardId::of(domain::ORDERS, order.0, self.shards);
         match self.ask(shard, command, binding).await? {

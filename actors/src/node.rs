@@ -155,10 +155,12 @@ impl Node {
             database: database.clone(),
             log: Arc::clone(&parts.log),
             clock: parts.clock.clone(),
+            faults: parts.faults.clone(),
             requests,
             stop,
             opened: self.opened.clone(),
             status,
+            shards_of_node: parts.databases.len() * usize::from(config.shards),
         };
 
         match shard.service {
@@ -205,6 +207,21 @@ impl Node {
     #[must_use]
     pub fn open_shards(&self) -> (usize, usize) {
         (*self.opened.borrow(), self.shards)
+    }
+
+    /// What keeps shards from being open, or has made them reload.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<(ShardId, String)> {
+        let of = |(shard, status): (&ShardId, &Arc<Status>)| {
+            let trouble = status
+                .trouble
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            trouble.clone().map(|cause| (*shard, cause))
+        };
+        let mut troubles: Vec<_> = self.status.iter().filter_map(of).collect();
+        troubles.sort();
+        troubles
     }
 
     #[must_use]

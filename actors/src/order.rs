@@ -5,7 +5,7 @@ use actix::{Actor, Context, Handler, Message};
 use domain::countermeasures::RereadValue;
 use domain::order::{OrderCreated, Refusal};
 use domain::saga::{LocalStep, SagaKind};
-use domain::{Order, OrderEvent, OrderId, RejectionReason, SagaId, Timestamp};
+use domain::{Order, OrderEvent, OrderId, OrderState, RejectionReason, SagaId, Timestamp};
 use store::faults::Faults;
 use store::mapping::{Recalled, RememberedKey, recall};
 use store::orders::{self, StoredOrder};
@@ -14,7 +14,7 @@ use store::rows::{Journaled, RowChange};
 use crate::customer::MAILBOX;
 use crate::gateway::{NewOrder, RequestBinding};
 use crate::step::StepError;
-use crate::supervision::{Panicked, guarded};
+use crate::supervision::{ActorError, guarded};
 
 /// What an order is asked.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(crate) enum Ask {
 }
 
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Told, Panicked>")]
+#[rtype(result = "Result<Told, ActorError>")]
 pub(crate) struct AskOrder {
     pub ask: Ask,
     pub now: Timestamp,
@@ -60,6 +60,12 @@ pub(crate) enum Outcome {
     /// A repeat under the same key, which began this saga.
     Repeated {
         saga: Option<SagaId>,
+    },
+    /// What is asked for is under way already, by this saga. The row is there when the order
+    /// remembers the key of this request from now on.
+    Joined {
+        saga: SagaId,
+        row: Option<RowChange>,
     },
     Refused(Refusal),
     KeyReused,
@@ -91,14 +97,7 @@ impl OrderActor {
             } => self.create(request, created_by, now)?,
             Ask::Ship { binding } => self.command(binding, now, Order::ship, |_| None)?,
             Ask::Cancel { binding } => {
-                let begins = |order: &Order| {
-                    Some(SagaId::derive(
-                        SagaKind::CancelOrder.name(),
-                        order.id.0,
-                        order.version,
-                    ))
-                };
-                self.command(binding, now, Order::request_cancel, begins)?
+                self.command(binding, now, Order::request_cancel, cancel_at_work)?
             }
             Ask::Local {
                 step,
@@ -155,13 +154,14 @@ impl OrderActor {
         })))
     }
 
-    /// A caller's command: found among the remembered keys, refused, or carried out and remembered.
+    /// A caller's command: found among the remembered keys, refused, or carried out or joined and
+    /// remembered. `at_work` tells the saga that does what is asked for.
     fn command(
         &mut self,
         binding: Option<RequestBinding>,
         now: Timestamp,
         decide: impl FnOnce(&Order) -> Result<OrderEvent, Refusal>,
-        begins: impl FnOnce(&Order) -> Option<SagaId>,
+        at_work: impl FnOnce(&Order) -> Option<SagaId>,
     ) -> Result<Outcome, StepError> {
         let Some(stored) = self.stored.as_mut() else {
             return Ok(Outcome::NotFound);
@@ -180,19 +180,22 @@ impl OrderActor {
             }
         }
 
+        let expected_version = stored.order.version;
         match decide(&stored.order) {
-            Err(refusal) => Ok(Outcome::Refused(refusal)),
+            Err(refusal) => match at_work(&stored.order) {
+                None => Ok(Outcome::Refused(refusal)),
+                Some(saga) => {
+                    let bound = binding.map(|binding| remember(stored, binding, Some(saga)));
+                    let row = bound.map(|()| orders::to_row(stored, None)).transpose()?;
+                    let row = row.map(|row| row.update(expected_version));
+                    Ok(Outcome::Joined { saga, row })
+                }
+            },
             Ok(event) => {
-                let expected_version = stored.order.version;
                 stored.order.apply(&event, now.max(stored.order.updated_at));
                 if let Some(binding) = binding {
-                    let saga = begins(&stored.order);
-                    let RequestBinding { key, fingerprint } = binding;
-                    stored.remembered.push(RememberedKey {
-                        key: key.as_uuid(),
-                        fingerprint,
-                        saga,
-                    });
+                    let saga = at_work(&stored.order);
+                    remember(stored, binding, saga);
                 }
                 changed(stored, event, expected_version)
             }
@@ -239,6 +242,23 @@ impl OrderActor {
     }
 }
 
+/// The saga that cancels the order, while it is at work.
+fn cancel_at_work(order: &Order) -> Option<SagaId> {
+    let at_work = order.state == OrderState::CancelPending;
+    at_work.then(|| SagaId::derive(SagaKind::CancelOrder.name(), order.id.0, order.version))
+}
+
+/// The order remembers the key of a command that was accepted, with the saga that it began or
+/// joined.
+fn remember(stored: &mut StoredOrder, binding: RequestBinding, saga: Option<SagaId>) {
+    let RequestBinding { key, fingerprint } = binding;
+    stored.remembered.push(RememberedKey {
+        key: key.as_uuid(),
+        fingerprint,
+        saga,
+    });
+}
+
 fn changed(
     stored: &StoredOrder,
     event: OrderEvent,
@@ -257,10 +277,9 @@ impl Actor for OrderActor {
 }
 
 impl Handler<AskOrder> for OrderActor {
-    type Result = Result<Told, Panicked>;
+    type Result = Result<Told, ActorError>;
 
     fn handle(&mut self, message: AskOrder, context: &mut Self::Context) -> Self::Result {
-        guarded(context, || self.decide(message.ask, message.now))?
-            .map_err(|error| Panicked(error.to_string()))
+        guarded(context, || self.decide(message.ask, message.now))
     }
 }

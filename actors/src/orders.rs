@@ -9,10 +9,10 @@ use std::collections::HashSet;
 use actix::Actor;
 use domain::messages::CustomerReply;
 use domain::saga::SagaKind;
-use domain::{OrderId, SagaId};
+use domain::{OrderId, SagaId, Timestamp};
 use metrics::counter;
 use store::orders::StoredOrder;
-use store::sagas::StoredSaga;
+use store::sagas::{StoredSaga, StoredTimer};
 use store::{Message, StoreError};
 
 use crate::directory::Directory;
@@ -21,7 +21,7 @@ use crate::order::{self, AskOrder, OrderActor};
 use crate::request::{Command, Request};
 use crate::saga::{self, AskSaga, SagaActor};
 use crate::shard::logic::{Logic, Surroundings};
-use crate::step::{Step, StepError, Turn};
+use crate::step::{SagaTimer, Step, StepError, Turn};
 
 /// The orders and sagas of one shard.
 pub(crate) struct OrdersLogic {
@@ -57,7 +57,7 @@ impl OrdersLogic {
 
     fn want_saga(&mut self, id: SagaId) {
         match self.order_of.get(&id).copied() {
-            Some(order) if self.sagas.contains(id) => self.want_order(order),
+            Some(order) if self.sagas.is_live(id) => self.want_order(order),
             _ => {
                 self.wanted_sagas.insert(id);
             }
@@ -83,6 +83,49 @@ impl OrdersLogic {
         self.around.activated.increment(1);
     }
 
+    /// Reads the sagas that are wanted; the orders they work on are wanted then, too.
+    async fn load_sagas(&mut self) -> Result<(), StoreError> {
+        if self.wanted_sagas.is_empty() {
+            return Ok(());
+        }
+
+        let ids: Vec<_> = self.wanted_sagas.drain().collect();
+        let mut found = store::sagas::load(&self.around.database, &ids).await?;
+        for id in ids {
+            if self.sagas.is_live(id) {
+                continue;
+            }
+            match found.remove(&id) {
+                None => self.sagas.note_absent(id),
+                Some(Err(error)) => self.sagas.note_unreadable(id, error.chain()),
+                Some(Ok(stored)) => {
+                    self.want_order(stored.saga.order_id);
+                    self.start_saga(stored);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_orders(&mut self) -> Result<(), StoreError> {
+        if self.wanted_orders.is_empty() {
+            return Ok(());
+        }
+
+        let ids: Vec<_> = self.wanted_orders.drain().collect();
+        let mut found = store::orders::load(&self.around.database, &ids).await?;
+        for id in ids {
+            if self.orders.is_live(id) {
+                continue;
+            }
+            match found.remove(&id).transpose() {
+                Ok(stored) => self.start_order(id, stored),
+                Err(error) => self.orders.note_unreadable(id, error.chain()),
+            }
+        }
+        Ok(())
+    }
+
     fn drop_saga(&mut self, id: SagaId) {
         self.sagas.remove(id);
         if let Some(order) = self.order_of.remove(&id) {
@@ -96,7 +139,7 @@ impl OrdersLogic {
         ask: order::Ask,
         turn: Turn,
     ) -> Result<order::Told, StepError> {
-        let address = self.orders.get(id).ok_or(StepError::NoActor)?;
+        let address = self.orders.address(id)?;
         Ok(address
             .send(AskOrder { ask, now: turn.now })
             .await
@@ -109,7 +152,7 @@ impl OrdersLogic {
         ask: saga::Ask,
         turn: Turn,
     ) -> Result<saga::Told, StepError> {
-        let address = self.sagas.get(id).ok_or(StepError::NoActor)?;
+        let address = self.sagas.address(id)?;
         Ok(address
             .send(AskSaga { ask, now: turn.now })
             .await
@@ -146,32 +189,14 @@ impl Logic for OrdersLogic {
     }
 
     async fn load(&mut self) -> Result<(), StoreError> {
-        if !self.wanted_sagas.is_empty() {
-            let ids: Vec<_> = self.wanted_sagas.drain().collect();
-            let found = store::sagas::load(&self.around.database, &ids).await?;
-            for stored in found.into_values() {
-                if !self.sagas.contains(stored.saga.id) {
-                    self.want_order(stored.saga.order_id);
-                    self.start_saga(stored);
-                }
-            }
-        }
-
-        if !self.wanted_orders.is_empty() {
-            let ids: Vec<_> = self.wanted_orders.drain().collect();
-            let mut found = store::orders::load(&self.around.database, &ids).await?;
-            for id in ids {
-                self.start_order(id, found.remove(&id));
-            }
-        }
-
-        Ok(())
+        self.load_sagas().await?;
+        self.load_orders().await
     }
 
     async fn message(&mut self, message: &Message, turn: Turn) -> Result<Step, StepError> {
         let reply = CustomerReply::decode(&message.name, message.type_version, message.body.get())?;
         let id = SagaId(message.entity);
-        if !self.sagas.contains(id) {
+        if self.sagas.find(id)?.is_none() {
             return Err(StepError::Impossible(format!("there is no saga {id}")));
         }
         self.advance(id, saga::Ask::Reply(reply), turn).await
@@ -181,8 +206,29 @@ impl Logic for OrdersLogic {
         self.carry_out(request, turn).await
     }
 
-    async fn timer(&mut self, saga: SagaId, turn: Turn) -> Result<Step, StepError> {
-        self.advance(saga, saga::Ask::Wake, turn).await
+    async fn timer(
+        &mut self,
+        saga: SagaId,
+        set_for: Timestamp,
+        turn: Turn,
+    ) -> Result<Step, StepError> {
+        if self.sagas.find(saga)?.is_none() {
+            return Err(StepError::Impossible(format!("there is no saga {saga}")));
+        }
+        self.advance(saga, saga::Ask::Wake { set_for }, turn).await
+    }
+
+    fn timer_of(&self, stored: &StoredTimer) -> SagaTimer {
+        SagaTimer {
+            saga: stored.saga,
+            wake_at: Some(stored.wake_at),
+            waits_for: stored.waits_for,
+            longest: self.around.policy.longest_wait(
+                stored.state,
+                stored.attempts,
+                stored.patience,
+            ),
+        }
     }
 
     fn took_part(&mut self, step: &Step, ticket: u64) {
@@ -220,6 +266,11 @@ impl Logic for OrdersLogic {
         self.ended.clear();
         self.wanted_orders.clear();
         self.wanted_sagas.clear();
+    }
+
+    fn end_turn(&mut self) {
+        self.orders.end_turn([]);
+        self.sagas.end_turn([]);
     }
 
     fn passivate(&mut self, durable: u64) {

@@ -50,6 +50,11 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// Whether whoever asked has gone, so that nothing need be done any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.answer.is_closed()
+    }
+
     /// Answers. Whoever asked may have gone; the effect stands all the same.
     pub(crate) fn answer(self, answer: Result<Answer, CommandError>) {
         let _ = self.answer.send(answer);

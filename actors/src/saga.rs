@@ -12,13 +12,16 @@ use store::sagas::{self, StoredSaga};
 
 use crate::customer::MAILBOX;
 use crate::gateway::RequestBinding;
-use crate::supervision::{Panicked, guarded};
+use crate::supervision::{ActorError, guarded};
 
 /// What a saga is asked.
 #[derive(Debug)]
 pub(crate) enum Ask {
     Reply(CustomerReply),
-    Wake,
+    /// The timer that was set for this time is due.
+    Wake {
+        set_for: Timestamp,
+    },
     Cancel {
         reason: Option<String>,
         binding: Option<RequestBinding>,
@@ -33,7 +36,7 @@ pub(crate) enum Ask {
 }
 
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Told, Panicked>")]
+#[rtype(result = "Result<Told, ActorError>")]
 pub(crate) struct AskSaga {
     pub ask: Ask,
     pub now: Timestamp,
@@ -97,7 +100,11 @@ impl SagaActor {
                     .panic_if(self.faults.plan().panic_saga.as_ref(), name);
                 self.progress(|saga| saga.replied(&reply, &policy, now))
             }
-            Ask::Wake => self.progress(|saga| saga.woken(&policy, now)),
+            Ask::Wake { set_for } if self.stored.saga.wake_at == Some(set_for) => {
+                // Due by the shard's timers, whatever the clock says now.
+                self.progress(|saga| saga.woken(&policy, now.max(set_for)))
+            }
+            Ask::Wake { .. } => Ok(self.told(Outcome::Unchanged, Vec::new())),
             Ask::Cancel { reason, binding } => self.operate(binding, |saga| {
                 (!saga.state.has_ended()).then(|| saga.cancelled(reason, &policy, now))
             }),
@@ -184,10 +191,9 @@ impl Actor for SagaActor {
 }
 
 impl Handler<AskSaga> for SagaActor {
-    type Result = Result<Told, Panicked>;
+    type Result = Result<Told, ActorError>;
 
     fn handle(&mut self, message: AskSaga, context: &mut Self::Context) -> Self::Result {
-        guarded(context, || self.decide(message.ask, message.now))?
-            .map_err(|error| Panicked(error.to_string()))
+        guarded(context, || self.decide(message.ask, message.now))
     }
 }

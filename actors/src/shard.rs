@@ -11,25 +11,33 @@
 
 mod inbox;
 pub(crate) mod logic;
+mod messages;
 mod open;
 mod parked;
+mod requests;
 mod submit;
+mod timers;
 mod work;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::{MessageId, SagaId, ShardId, Timestamp};
 use metrics::{Counter, Gauge};
+use store::faults::Faults;
 use store::{Clock, Delivery, Journal, Log, Message, Positions, ServiceDatabase, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::gateway::OrderAnswer;
 use crate::request::Request;
+use crate::step::SagaTimer;
 use logic::Logic;
+use open::{CatchUp, Reloads};
 use parked::ParkedMessages;
+use timers::Timers;
+use work::InHand;
 
 /// At most so many pieces of work in one turn.
 const PIECES_PER_TURN: usize = 512;
@@ -37,8 +45,10 @@ const PIECES_PER_TURN: usize = 512;
 const JOURNAL_BACKLOG: usize = 8192;
 /// How often it is checked whether the last message of a source has been lost.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// A shard with so many open sagas refuses new ones: the services behind it do not keep up.
-pub(crate) const OPEN_SAGAS: usize = 4096;
+/// How often a shard that has just opened looks for what was said before.
+const CATCH_UP_EVERY: Duration = Duration::from_millis(5);
+/// A clock that is so much behind what it said before has stepped back.
+const CLOCK_STEP: Duration = Duration::from_secs(1);
 
 /// What a shard works with.
 pub(crate) struct Parts {
@@ -48,11 +58,14 @@ pub(crate) struct Parts {
     pub database: ServiceDatabase,
     pub log: Arc<dyn Log>,
     pub clock: Clock,
+    pub faults: Faults,
     pub requests: mpsc::Receiver<Request>,
     pub stop: watch::Receiver<bool>,
     /// Counts the shards that have opened.
     pub opened: watch::Sender<usize>,
     pub status: Arc<Status>,
+    /// How many shards this node has.
+    pub shards_of_node: usize,
 }
 
 /// What others may know of a shard.
@@ -60,7 +73,10 @@ pub(crate) struct Parts {
 pub(crate) struct Status {
     pub open_sagas: AtomicUsize,
     pub live_actors: AtomicUsize,
+    /// Entities whose messages wait.
     pub parked: AtomicUsize,
+    /// Why the shard is not open, or has just reloaded.
+    pub trouble: Mutex<Option<String>>,
 }
 
 /// What comes back from the journal when a unit is not written.
@@ -69,6 +85,8 @@ pub(super) enum Returned {
     Again(Request),
     /// This message's unit was refused because of its own data.
     Culprit(MessageId, String),
+    /// The same of the unit that woke this saga.
+    CulpritTimer(SagaId, String),
     /// Callers that wait for the end of a saga, which has not come about yet.
     Waiting(SagaId, Vec<oneshot::Sender<OrderAnswer>>),
     /// Something was dropped; the shard must reload.
@@ -104,12 +122,19 @@ pub(crate) struct Shard<L> {
     parked: ParkedMessages,
     /// How often a message's unit was refused since the process started.
     refusals: HashMap<MessageId, (u32, String)>,
-    timers: BTreeSet<(Timestamp, SagaId)>,
-    timer_of: HashMap<SagaId, Timestamp>,
+    timers: Timers,
     waiting: HashMap<SagaId, Vec<oneshot::Sender<OrderAnswer>>>,
     /// Requests to be done again after a reload.
     again: VecDeque<Request>,
-    broken: Option<Arc<StoreError>>,
+    /// Why the shard must reload.
+    broken: Option<String>,
+    reloads: Reloads,
+    catch_up: CatchUp,
+    /// Whether it is among those that have opened.
+    is_counted: bool,
+    in_hand: Option<InHand>,
+    /// What the clock said last.
+    now: Timestamp,
     instruments: Instruments,
 }
 
@@ -118,8 +143,8 @@ pub(crate) struct Shard<L> {
 struct Gathered {
     requests: Vec<Request>,
     messages: Vec<Arc<Message>>,
-    retries: Vec<Message>,
-    timers: Vec<SagaId>,
+    retries: Vec<MessageId>,
+    timers: Vec<(SagaId, Timestamp)>,
     check: bool,
 }
 
@@ -137,6 +162,7 @@ impl<L: Logic> Shard<L> {
         }
 
         self.parts.opened.send_modify(|open| *open += 1);
+        self.is_counted = true;
         let mut check = tokio::time::interval(CHECK_EVERY);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
 
@@ -148,7 +174,7 @@ impl<L: Logic> Shard<L> {
                 self.forget_gone_callers();
             }
             if self.broken.is_none() {
-                self.turn(gathered).await;
+                self.guarded_turn(gathered).await;
             } else {
                 self.again.extend(gathered.requests);
             }
@@ -179,6 +205,9 @@ impl<L: Logic> Shard<L> {
                 },
                 _ = check.tick() => gathered.check = true,
                 () = sleep(due), if due.is_some() => {}
+                () = tokio::time::sleep(CATCH_UP_EVERY), if self.is_catching_up() => {
+                    gathered.check = true;
+                }
             }
             if let Some(returned) = came_back {
                 self.take(returned);
@@ -201,38 +230,37 @@ impl<L: Logic> Shard<L> {
             }
         }
 
-        let now = self.parts.clock.now();
-        gathered.retries = self.parked.due(now);
-        gathered.timers = self.due_timers(now);
+        self.look_at_the_clock();
+        self.look_behind();
+        gathered.retries = self.parked.due(self.now);
+        if !self.is_catching_up() {
+            gathered.timers = self.timers.due(self.now);
+        }
 
         Some(gathered)
     }
 
+    /// When the clock has stepped back, what is due is worked out anew: it was bounded by what the
+    /// policy allows from then on.
+    fn look_at_the_clock(&mut self) {
+        let now = self.parts.clock.now();
+        if now.after(CLOCK_STEP) < self.now {
+            self.broken = Some(format!(
+                "the clock has stepped back from {} to {now}",
+                self.now
+            ));
+        }
+        self.now = now;
+    }
+
     fn time_until_due(&self) -> Option<Duration> {
-        let timer = self.timers.first().map(|(at, _)| *at);
-        let retry = self.parked.next_due();
-        let next = timer.into_iter().chain(retry).min()?;
+        let timer = self.timers.next_due().filter(|_| !self.is_catching_up());
+        let next = timer.into_iter().chain(self.parked.next_due()).min()?;
         Some(next.since(self.parts.clock.now()))
     }
 
-    fn due_timers(&mut self, now: Timestamp) -> Vec<SagaId> {
-        let mut due = Vec::new();
-        while let Some((at, saga)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
-            self.timers.remove(&(at, saga));
-            self.timer_of.remove(&saga);
-            due.push(saga);
-        }
-        due
-    }
-
-    pub(super) fn set_timer(&mut self, saga: SagaId, wake_at: Option<Timestamp>) {
-        if let Some(old) = self.timer_of.remove(&saga) {
-            self.timers.remove(&(old, saga));
-        }
-        if let Some(at) = wake_at {
-            self.timers.insert((at, saga));
-            self.timer_of.insert(saga, at);
-        }
+    pub(super) fn set_timer(&mut self, timer: SagaTimer) {
+        self.timers.set(timer, self.parts.clock.now());
     }
 
     fn take_returned(&mut self) {
@@ -244,14 +272,12 @@ impl<L: Logic> Shard<L> {
     fn take(&mut self, returned: Returned) {
         match returned {
             Returned::Again(request) => self.again.push_back(request),
-            Returned::Culprit(message, cause) => {
-                let refused = self.refusals.entry(message).or_insert((0, String::new()));
-                *refused = (refused.0 + 1, cause);
-            }
+            Returned::Culprit(message, cause) => self.refuse(message, cause),
+            Returned::CulpritTimer(saga, cause) => self.put_off(saga, &cause),
             Returned::Waiting(saga, callers) => {
                 self.waiting.entry(saga).or_default().extend(callers)
             }
-            Returned::Reload(error) => self.broken = Some(error),
+            Returned::Reload(error) => self.broken = Some(error.chain()),
         }
     }
 

@@ -1,6 +1,8 @@
 //! What a shard's work on one message, request or timer comes to: the content of a unit, and the
 //! answers.
 
+use std::time::Duration;
+
 use domain::wire::WireError;
 use domain::{SagaId, Timestamp};
 use store::StoreError;
@@ -10,7 +12,7 @@ use uuid::Uuid;
 
 use crate::gateway::{CommandError, OrderAnswer};
 use crate::request::Answer;
-use crate::supervision::Panicked;
+use crate::supervision::ActorError;
 
 /// The effects of one step, to be committed as one unit.
 #[derive(Debug, Default)]
@@ -25,8 +27,8 @@ pub(crate) struct Step {
     pub time: Timestamp,
     /// What the request is answered when the unit is durable.
     pub answer: Option<Result<Answer, CommandError>>,
-    /// When a saga wants to be woken from now on.
-    pub timer: Option<(SagaId, Option<Timestamp>)>,
+    /// The timer of the saga that has gone on.
+    pub timer: Option<SagaTimer>,
     /// A saga has ended: those who wait for it are told.
     pub ended: Option<(SagaId, OrderAnswer)>,
     /// Entities that took part, so that they stay in memory until the unit is durable.
@@ -57,18 +59,30 @@ impl Step {
 /// Why there is no step.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StepError {
+    /// The actor gives no answer.
     #[error(transparent)]
-    Panicked(#[from] Panicked),
+    Actor(#[from] ActorError),
     /// The message can never be processed as it stands.
     #[error(transparent)]
     Undecodable(#[from] WireError),
+    /// The row of an entity cannot be read, so nothing can be decided about it.
+    #[error("{0}")]
+    Unreadable(String),
     /// The entity cannot do what the message asks, which nothing but a mistake brings about.
     #[error("{0}")]
     Impossible(String),
+    /// The journal has refused what was decided, because of its own data.
+    #[error("{0}")]
+    Refused(String),
+    /// A decision needs what is not in memory: it is read, and asked for again. It is never taken
+    /// for something that does not exist.
+    #[error("what the decision needs is not loaded")]
+    NotLoaded,
     /// The actor's mailbox is closed: the node is shutting down, or the actor died outside a
     /// decision.
     #[error("the actor does not answer")]
     NoActor,
+    /// The database does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -76,8 +90,34 @@ pub(crate) enum StepError {
 impl StepError {
     /// Whether a fresh actor may do better.
     pub(crate) fn calls_for_a_fresh_actor(&self) -> bool {
-        matches!(self, StepError::Panicked(_) | StepError::NoActor)
+        matches!(
+            self,
+            StepError::Actor(ActorError::Panicked(_)) | StepError::NoActor
+        )
     }
+
+    /// Whether trying again later is of no use before somebody has done something about it.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        matches!(
+            self,
+            StepError::Undecodable(_)
+                | StepError::Unreadable(_)
+                | StepError::Impossible(_)
+                | StepError::Actor(ActorError::Failed(_))
+        )
+    }
+}
+
+/// When a saga wants to be woken from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SagaTimer {
+    pub saga: SagaId,
+    /// As its row has it; absent when it waits for nobody.
+    pub wake_at: Option<Timestamp>,
+    /// The entity that the saga waits for: the bound on open sagas falls on it.
+    pub waits_for: Uuid,
+    /// The longest that its policy lets it wait from now on.
+    pub longest: Duration,
 }
 
 /// What a step may know of its surroundings.
@@ -86,6 +126,7 @@ pub(crate) struct Turn {
     pub now: Timestamp,
     /// The ticket that the unit of this step will have.
     pub ticket: u64,
-    /// The ticket up to which units were durable before the shard's last read of the database.
+    /// The ticket up to which units were durable before anything was read for this turn. Whatever
+    /// has been read shows at least these.
     pub durable_at_read: u64,
 }

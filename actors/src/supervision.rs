@@ -10,27 +10,39 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use actix::{Actor, ActorContext, Context};
 
-/// The actor panicked; its state is gone.
+/// Why an actor gives no answer. Its state is gone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the actor panicked: {0}")]
-pub(crate) struct Panicked(pub String);
-
-/// Decides, and stops the actor when that panics.
-pub(crate) fn guarded<A, T>(
-    context: &mut Context<A>,
-    decide: impl FnOnce() -> T,
-) -> Result<T, Panicked>
-where
-    A: Actor<Context = Context<A>>,
-{
-    // The state that a panic may have left half changed is never looked at again: the actor stops.
-    catch_unwind(AssertUnwindSafe(decide)).map_err(|panic| {
-        context.stop();
-        Panicked(text_of(panic.as_ref()))
-    })
+pub(crate) enum ActorError {
+    #[error("the actor panicked: {0}")]
+    Panicked(String),
+    /// It could not carry its decision out; asked again on the same state it would not do better.
+    #[error("{0}")]
+    Failed(String),
 }
 
-fn text_of(panic: &(dyn Any + Send)) -> String {
+/// Decides, and stops the actor when that panics or fails: what it had changed by then is never
+/// looked at again.
+pub(crate) fn guarded<A, T, E>(
+    context: &mut Context<A>,
+    decide: impl FnOnce() -> Result<T, E>,
+) -> Result<T, ActorError>
+where
+    A: Actor<Context = Context<A>>,
+    E: std::fmt::Display,
+{
+    let told = match catch_unwind(AssertUnwindSafe(decide)) {
+        Ok(told) => told.map_err(|error| ActorError::Failed(error.to_string())),
+        Err(panic) => Err(ActorError::Panicked(text_of(panic.as_ref()))),
+    };
+
+    if told.is_err() {
+        context.stop();
+    }
+    told
+}
+
+/// The text of a panic.
+pub(crate) fn text_of(panic: &(dyn Any + Send)) -> String {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (None, Some(text)) => text.clone(),

@@ -65,6 +65,12 @@ macro_rules! entity_id {
         #[serde(transparent)]
         pub struct $name(pub ::uuid::Uuid);
 
+        impl From<$name> for ::uuid::Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.0.fmt(f)

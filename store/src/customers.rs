@@ -1,11 +1,11 @@
 //! Customers and their reservations: mapping between domain and rows, and loading.
 
-use std::collections::HashMap;
-
 use ::sagas::Fingerprint;
 use domain::{Customer, CustomerId, Money, OrderId, Timestamp};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use uuid::Uuid;
 
+use crate::loading::{self, Found};
 use crate::tables::{customer, reservation};
 use crate::{ServiceDatabase, StoreError, mapping};
 
@@ -65,22 +65,16 @@ fn from_row(row: customer::Model) -> StoredCustomer {
 pub async fn load(
     database: &ServiceDatabase,
     ids: &[CustomerId],
-) -> Result<HashMap<CustomerId, StoredCustomer>, StoreError> {
-    let mut found = HashMap::with_capacity(ids.len());
-
-    for ids in ids.chunks(mapping::IDS_PER_QUERY) {
-        let rows = customer::Entity::find()
-            .filter(customer::Column::CustomerId.is_in(ids.iter().map(|id| id.0)))
+) -> Result<Found<CustomerId, StoredCustomer>, StoreError> {
+    let query = async |ids: Vec<Uuid>| {
+        customer::Entity::find()
+            .filter(customer::Column::CustomerId.is_in(ids))
             .all(&database.read)
             .await
-            .map_err(|e| database.failed(e))?;
-        found.extend(
-            rows.into_iter()
-                .map(|row| (CustomerId(row.customer_id), from_row(row))),
-        );
-    }
+    };
 
-    Ok(found)
+    let read = |row: customer::Model| (CustomerId(row.customer_id), Ok(from_row(row)));
+    loading::by_ids(database, ids, "customer", query, read).await
 }
 
 /// The open reservations among those of `orders`.
@@ -90,20 +84,17 @@ pub async fn load(
 pub async fn load_reservations(
     database: &ServiceDatabase,
     orders: &[OrderId],
-) -> Result<HashMap<OrderId, Money>, StoreError> {
-    let mut found = HashMap::with_capacity(orders.len());
-
-    for orders in orders.chunks(mapping::IDS_PER_QUERY) {
-        let rows = reservation::Entity::find()
-            .filter(reservation::Column::OrderId.is_in(orders.iter().map(|id| id.0)))
+) -> Result<Found<OrderId, Money>, StoreError> {
+    let query = async |orders: Vec<Uuid>| {
+        reservation::Entity::find()
+            .filter(reservation::Column::OrderId.is_in(orders))
             .all(&database.read)
             .await
-            .map_err(|e| database.failed(e))?;
-        found.extend(
-            rows.into_iter()
-                .map(|row| (OrderId(row.order_id), Money::from_cents(row.amount_cents))),
-        );
-    }
+    };
 
-    Ok(found)
+    let read = |row: reservation::Model| {
+        let amount = Money::from_cents(row.amount_cents);
+        (OrderId(row.order_id), Ok(amount))
+    };
+    loading::by_ids(database, orders, "reservation of order", query, read).await
 }

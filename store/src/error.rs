@@ -57,6 +57,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The error with what is behind it, in one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+
     /// Whether the same work may succeed later without any change.
     #[must_use]
     pub fn is_transient(&self) -> bool {

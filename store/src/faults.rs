@@ -27,6 +27,8 @@ pub struct FaultPlan {
     pub panic_order: Option<String>,
     /// The saga actor panics on the answer of a customer of this name.
     pub panic_saga: Option<String>,
+    /// Every N-th turn of a shard panics outside its actors.
+    pub panic_turn: Option<u64>,
     /// Actors panic only the first time in the life of the process.
     pub panic_once: bool,
 }
@@ -35,7 +37,7 @@ pub struct FaultPlan {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a fault; allowed: deliver-twice, lose-message=N, fail-commit=N, panic-journal=N, \
-     panic-customer=NAME, panic-order=NOTE-OR-CUSTOMER-NAME, panic-saga=CUSTOMER-NAME, panic-once"
+     panic-customer=NAME, panic-order=NOTE-OR-CUSTOMER-NAME, panic-saga=CUSTOMER-NAME, panic-turn=N, panic-once"
 )]
 pub struct UnknownFault(String);
 
@@ -65,6 +67,7 @@ impl FromStr for FaultPlan {
                 ("lose-message", n) => plan.lose_message = every(n)?,
                 ("fail-commit", n) => plan.fail_commit = every(n)?,
                 ("panic-journal", n) => plan.panic_journal = every(n)?,
+                ("panic-turn", n) => plan.panic_turn = every(n)?,
                 ("panic-customer", name) => plan.panic_customer = Some(name.to_owned()),
                 ("panic-order", note) => plan.panic_order = Some(note.to_owned()),
                 ("panic-saga", name) => plan.panic_saga = Some(name.to_owned()),
@@ -84,6 +87,7 @@ pub struct Faults {
     commits: Arc<AtomicU64>,
     journal_commits: Arc<AtomicU64>,
     panics: Arc<AtomicU64>,
+    turns: Arc<AtomicU64>,
 }
 
 impl Faults {
@@ -140,6 +144,15 @@ impl Faults {
         );
 
         Ok(AfterCommit { panics })
+    }
+
+    /// Panics in every N-th turn of a shard.
+    ///
+    /// # Panics
+    /// That is what it is for.
+    pub fn panic_in_turn(&self) {
+        let hit = self.plan.panic_turn.is_some_and(|n| is_nth(&self.turns, n));
+        assert!(!hit, "injected fault: panic of a shard");
     }
 
     /// Panics when `trigger` is what the plan names.

@@ -19,6 +19,7 @@ pub mod faults;
 pub mod history;
 pub mod inspection;
 pub mod journal;
+pub mod loading;
 pub mod log;
 pub mod mapping;
 pub mod metric_names;

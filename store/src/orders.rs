@@ -1,13 +1,12 @@
 //! Orders: mapping between domain and rows, and loading.
 
-use std::collections::HashMap;
-
 use ::sagas::Fingerprint;
 use domain::order::OrderCreated;
 use domain::{CustomerId, Money, Order, OrderId, OrderState, RejectionReason, Timestamp};
 use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
+use crate::loading::{self, Found};
 use crate::mapping::{self, RememberedKey};
 use crate::tables::order;
 use crate::{ServiceDatabase, StoreError};
@@ -107,24 +106,19 @@ fn from_head(row: Head) -> Result<StoredOrder, StoreError> {
 /// The orders among `ids` that exist.
 ///
 /// # Errors
-/// When the database does not answer, or a row cannot be read.
+/// When the database does not answer.
 pub async fn load(
     database: &ServiceDatabase,
     ids: &[OrderId],
-) -> Result<HashMap<OrderId, StoredOrder>, StoreError> {
-    let mut found = HashMap::with_capacity(ids.len());
-
-    for ids in ids.chunks(mapping::IDS_PER_QUERY) {
-        let rows = order::Entity::find()
-            .filter(order::Column::OrderId.is_in(ids.iter().map(|id| id.0)))
+) -> Result<Found<OrderId, StoredOrder>, StoreError> {
+    let query = async |ids: Vec<Uuid>| {
+        order::Entity::find()
+            .filter(order::Column::OrderId.is_in(ids))
             .into_partial_model::<Head>()
             .all(&database.read)
             .await
-            .map_err(|e| database.failed(e))?;
-        for row in rows {
-            found.insert(OrderId(row.order_id), from_head(row)?);
-        }
-    }
+    };
 
-    Ok(found)
+    let read = |row: Head| (OrderId(row.order_id), from_head(row));
+    loading::by_ids(database, ids, "order", query, read).await
 }

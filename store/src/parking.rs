@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use domain::{MessageId, Service, ShardId, Timestamp};
 use sea_orm::{
-    ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Select,
 };
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use crate::loading::{self, Found};
 use crate::log::{Destination, Message};
 use crate::tables::parked;
 use crate::{ServiceDatabase, StoreError, mapping};
@@ -44,6 +46,8 @@ impl ParkedState {
 /// A parked message.
 #[derive(Clone, Debug)]
 pub struct Parked {
+    /// The message's own.
+    pub id: MessageId,
     pub message: Message,
     /// The order in which the shard parked its messages.
     pub place: u64,
@@ -61,7 +65,7 @@ pub struct Parked {
 pub fn to_row(parked: &Parked, shard: ShardId) -> parked::Model {
     let message = &parked.message;
     parked::Model {
-        message_id: message.id().0,
+        message_id: parked.id.0,
         shard: i32::from(shard.number),
         entity_id: message.entity,
         place: mapping::signed(parked.place),
@@ -107,6 +111,7 @@ fn from_row(service: Service, row: parked::Model) -> Result<Parked, StoreError> 
     })?;
 
     Ok(Parked {
+        id: MessageId(id),
         message: Message {
             source,
             sequence: mapping::unsigned(row.source_sequence),
@@ -130,23 +135,177 @@ fn from_row(service: Service, row: parked::Model) -> Result<Parked, StoreError> 
     })
 }
 
-/// The parked messages of a shard, in the order they were parked.
+/// The first of an entity's parked messages, without the message itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParkedHead {
+    /// The message's own id.
+    pub id: MessageId,
+    /// Whose later messages wait behind it.
+    pub entity: Uuid,
+    /// The order in which the shard parked its messages.
+    pub place: u64,
+    /// What it waits for; an operator, when its row cannot be read.
+    pub state: ParkedState,
+    /// How often it has been tried.
+    pub attempts: u32,
+    /// When it is tried again.
+    pub next_attempt_at: Option<Timestamp>,
+    /// Counts the row's changes.
+    pub version: u64,
+}
+
+/// The columns of a head.
+#[derive(FromQueryResult)]
+struct HeadRow {
+    message_id: Uuid,
+    entity_id: Uuid,
+    place: i64,
+    attempts: i32,
+    state: String,
+    next_attempt_at: Option<i64>,
+    version: i64,
+}
+
+impl From<HeadRow> for ParkedHead {
+    fn from(row: HeadRow) -> Self {
+        ParkedHead {
+            id: MessageId(row.message_id),
+            entity: row.entity_id,
+            place: mapping::unsigned(row.place),
+            // A state of another release is nothing that this one may go on from.
+            state: ParkedState::from_name(&row.state).unwrap_or(ParkedState::Quarantined),
+            attempts: u32::try_from(row.attempts).unwrap_or(0),
+            next_attempt_at: row.next_attempt_at.map(Timestamp::from_micros),
+            version: mapping::unsigned(row.version),
+        }
+    }
+}
+
+fn of_shard(shard: ShardId) -> Select<parked::Entity> {
+    parked::Entity::find().filter(parked::Column::Shard.eq(i32::from(shard.number)))
+}
+
+/// The first parked message of each entity of a shard. One whose row cannot be read holds its
+/// entity all the same.
 ///
 /// # Errors
-/// When the database does not answer, or a row cannot be read.
-pub async fn of_shard(
+/// When the database does not answer.
+pub async fn heads(
     database: &ServiceDatabase,
     shard: ShardId,
-) -> Result<Vec<Parked>, StoreError> {
-    let rows = parked::Entity::find()
-        .filter(parked::Column::Shard.eq(i32::from(shard.number)))
-        .order_by_asc(parked::Column::Place)
+) -> Result<Vec<ParkedHead>, StoreError> {
+    let failed = |e| database.failed(e);
+    let places: Vec<(Uuid, i64)> = of_shard(shard)
+        .select_only()
+        .column(parked::Column::EntityId)
+        .column_as(parked::Column::Place.min(), "first_place")
+        .group_by(parked::Column::EntityId)
+        .into_tuple()
         .all(&database.read)
         .await
+        .map_err(failed)?;
+
+    let mut heads = Vec::with_capacity(places.len());
+    for (entity, place) in places {
+        let head = of_shard(shard)
+            .filter(parked::Column::EntityId.eq(entity))
+            .filter(parked::Column::Place.eq(place))
+            .into_model::<HeadRow>()
+            .one(&database.read)
+            .await;
+        match head {
+            Ok(head) => heads.extend(head.map(ParkedHead::from)),
+            Err(error) if loading::is_of_a_row(&error) => {
+                tracing::error!(entity.id = %entity, error = %error, "a parked message cannot be read");
+                heads.push(unreadable_head(database, shard, entity, place).await?);
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(heads)
+}
+
+/// What can be told of a parked message whose row cannot be read.
+async fn unreadable_head(
+    database: &ServiceDatabase,
+    shard: ShardId,
+    entity: Uuid,
+    place: i64,
+) -> Result<ParkedHead, StoreError> {
+    let id: Option<Uuid> = of_shard(shard)
+        .select_only()
+        .column(parked::Column::MessageId)
+        .filter(parked::Column::EntityId.eq(entity))
+        .filter(parked::Column::Place.eq(place))
+        .into_tuple()
+        .one(&database.read)
+        .await
         .map_err(|e| database.failed(e))?;
-    rows.into_iter()
-        .map(|row| from_row(database.service, row))
-        .collect()
+
+    Ok(ParkedHead {
+        id: MessageId(id.unwrap_or_default()),
+        entity,
+        place: mapping::unsigned(place),
+        state: ParkedState::Quarantined,
+        attempts: 0,
+        next_attempt_at: None,
+        version: 0,
+    })
+}
+
+/// The first message that is parked for an entity behind the place `after`.
+///
+/// # Errors
+/// When the database does not answer, or the row cannot be read.
+pub async fn next_behind(
+    database: &ServiceDatabase,
+    shard: ShardId,
+    entity: Uuid,
+    after: u64,
+) -> Result<Option<ParkedHead>, StoreError> {
+    let row = of_shard(shard)
+        .filter(parked::Column::EntityId.eq(entity))
+        .filter(parked::Column::Place.gt(mapping::signed(after)))
+        .order_by_asc(parked::Column::Place)
+        .into_model::<HeadRow>()
+        .one(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+    Ok(row.map(ParkedHead::from))
+}
+
+/// The place of the message that was parked last in a shard; 0 when none is parked.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn last_place(database: &ServiceDatabase, shard: ShardId) -> Result<u64, StoreError> {
+    let place: Option<Option<i64>> = of_shard(shard)
+        .select_only()
+        .column_as(parked::Column::Place.max(), "last_place")
+        .into_tuple()
+        .one(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+    Ok(place.flatten().map_or(0, mapping::unsigned))
+}
+
+/// The parked messages among `ids` that exist.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn load(
+    database: &ServiceDatabase,
+    ids: &[MessageId],
+) -> Result<Found<MessageId, Parked>, StoreError> {
+    let query = async |ids: Vec<Uuid>| {
+        parked::Entity::find()
+            .filter(parked::Column::MessageId.is_in(ids))
+            .all(&database.read)
+            .await
+    };
+
+    let read = |row: parked::Model| (MessageId(row.message_id), from_row(database.service, row));
+    loading::by_ids(database, ids, "parked message", query, read).await
 }
 
 /// One parked message.
@@ -154,11 +313,7 @@ pub async fn of_shard(
 /// # Errors
 /// When the database does not answer, or the row cannot be read.
 pub async fn find(database: &ServiceDatabase, id: MessageId) -> Result<Option<Parked>, StoreError> {
-    let row = parked::Entity::find_by_id(id.0)
-        .one(&database.read)
-        .await
-        .map_err(|e| database.failed(e))?;
-    row.map(|row| from_row(database.service, row)).transpose()
+    load(database, &[id]).await?.remove(&id).transpose()
 }
 
 /// How many messages are parked for an entity.
@@ -183,8 +338,11 @@ pub async fn list_quarantined(
     after: Option<(Timestamp, Uuid)>,
     limit: usize,
 ) -> Result<Vec<Parked>, StoreError> {
-    let mut query =
-        parked::Entity::find().filter(parked::Column::State.eq(ParkedState::Quarantined.name()));
+    let mut query = parked::Entity::find()
+        .select_only()
+        .column(parked::Column::MessageId)
+        // What this release cannot read waits for an operator, too.
+        .filter(parked::Column::State.ne(ParkedState::Waiting.name()));
 
     if let Some((time, id)) = after {
         let later = parked::Column::ParkedAt
@@ -195,15 +353,73 @@ pub async fn list_quarantined(
         query = query.filter(later);
     }
 
-    let rows = query
+    let ids: Vec<Uuid> = query
         .order_by_asc(parked::Column::ParkedAt)
         .order_by_asc(parked::Column::MessageId)
         .limit(u64::try_from(limit).unwrap_or(u64::MAX))
+        .into_tuple()
         .all(&database.read)
         .await
         .map_err(|e| database.failed(e))?;
 
-    rows.into_iter()
-        .map(|row| from_row(database.service, row))
-        .collect()
+    let ids: Vec<_> = ids.into_iter().map(MessageId).collect();
+    let mut found = load(database, &ids).await?;
+    let mut listed = Vec::with_capacity(ids.len());
+    for id in ids {
+        match found.remove(&id) {
+            Some(Ok(parked)) => listed.push(parked),
+            Some(Err(error)) => listed.extend(outline(database, id, &error).await?),
+            None => {}
+        }
+    }
+    Ok(listed)
+}
+
+/// What can be told of a parked message that cannot be read.
+async fn outline(
+    database: &ServiceDatabase,
+    id: MessageId,
+    error: &StoreError,
+) -> Result<Option<Parked>, StoreError> {
+    let row: Result<Option<(i32, Uuid, i64)>, _> = parked::Entity::find_by_id(id.0)
+        .select_only()
+        .column(parked::Column::Shard)
+        .column(parked::Column::EntityId)
+        .column(parked::Column::ParkedAt)
+        .into_tuple()
+        .one(&database.read)
+        .await;
+
+    let (shard, entity, parked_at) = match row {
+        Ok(Some(row)) => row,
+        Ok(None) => return Ok(None),
+        Err(error) if loading::is_of_a_row(&error) => (0, Uuid::nil(), 0),
+        Err(error) => return Err(database.failed(error)),
+    };
+
+    let shard = ShardId::new(database.service, u16::try_from(shard).unwrap_or(0));
+    let parked_at = Timestamp::from_micros(parked_at);
+    Ok(Some(Parked {
+        id,
+        message: Message {
+            source: shard,
+            sequence: 0,
+            previous: 0,
+            destination: Destination::Shard(shard),
+            entity,
+            version: 0,
+            name: Cow::Borrowed("unreadable"),
+            type_version: 0,
+            correlation_id: Uuid::nil(),
+            time: parked_at,
+            body: Arc::from(RawValue::NULL.to_owned()),
+        },
+        place: 0,
+        state: ParkedState::Quarantined,
+        attempts: 0,
+        cause: Some(error.chain()),
+        next_attempt_at: None,
+        parked_at,
+        version: 0,
+    }))
 }

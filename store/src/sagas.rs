@@ -1,12 +1,13 @@
 //! Sagas: mapping between domain and rows, and loading.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
 use domain::saga::{Saga, SagaKind, SagaState};
 use domain::{CustomerId, Money, OrderId, RejectionReason, SagaId, ShardId, Timestamp};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Select};
 use uuid::Uuid;
 
+use crate::loading::{self, Found};
 use crate::mapping::{self, RememberedKey};
 use crate::tables::saga;
 use crate::{ServiceDatabase, StoreError};
@@ -100,48 +101,111 @@ pub fn from_row(row: saga::Model) -> Result<StoredSaga, StoreError> {
 /// The sagas among `ids` that exist.
 ///
 /// # Errors
-/// When the database does not answer, or a row cannot be read.
+/// When the database does not answer.
 pub async fn load(
     database: &ServiceDatabase,
     ids: &[SagaId],
-) -> Result<HashMap<SagaId, StoredSaga>, StoreError> {
-    let mut found = HashMap::with_capacity(ids.len());
-
-    for ids in ids.chunks(mapping::IDS_PER_QUERY) {
-        let rows = saga::Entity::find()
-            .filter(saga::Column::SagaId.is_in(ids.iter().map(|id| id.0)))
+) -> Result<Found<SagaId, StoredSaga>, StoreError> {
+    let query = async |ids: Vec<Uuid>| {
+        saga::Entity::find()
+            .filter(saga::Column::SagaId.is_in(ids))
             .all(&database.read)
             .await
-            .map_err(|e| database.failed(e))?;
-        for row in rows {
-            found.insert(SagaId(row.saga_id), from_row(row)?);
-        }
-    }
+    };
 
-    Ok(found)
+    let read = |row: saga::Model| (SagaId(row.saga_id), from_row(row));
+    loading::by_ids(database, ids, "saga", query, read).await
 }
 
-/// The open sagas of a shard that want to be woken, with the time.
+/// A timer of an open saga.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredTimer {
+    pub saga: SagaId,
+    /// As the saga's row has it.
+    pub wake_at: Timestamp,
+    /// The entity that the saga waits for.
+    pub waits_for: Uuid,
+    /// Whether it goes forward or compensates.
+    pub state: SagaState,
+    /// How often the running step, or its compensation, has been attempted.
+    pub attempts: u32,
+    /// From the saga's begin to its deadline.
+    pub patience: Duration,
+}
+
+/// The timers of a shard: its open sagas that want to be woken.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn timers(
     database: &ServiceDatabase,
     shard: ShardId,
-) -> Result<Vec<(SagaId, Timestamp)>, StoreError> {
-    let rows: Vec<(Uuid, Option<i64>)> = saga::Entity::find()
-        .select_only()
-        .column(saga::Column::SagaId)
-        .column(saga::Column::WakeAt)
-        .filter(saga::Column::Shard.eq(i32::from(shard.number)))
-        .filter(saga::Column::EndedAt.is_null())
-        .filter(saga::Column::WakeAt.is_not_null())
-        .into_tuple()
-        .all(&database.read)
-        .await
-        .map_err(|e| database.failed(e))?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|(id, wake_at)| Some((SagaId(id), Timestamp::from_micros(wake_at?))))
-        .collect())
+) -> Result<Vec<StoredTimer>, StoreError> {
+    let open = || {
+        saga::Entity::find()
+            .select_only()
+            .column(saga::Column::SagaId)
+            .filter(saga::Column::Shard.eq(i32::from(shard.number)))
+            .filter(saga::Column::EndedAt.is_null())
+    };
+    let timers = |query: Select<saga::Entity>| {
+        query
+            .column(saga::Column::WakeAt)
+            .column(saga::Column::CustomerId)
+            .column(saga::Column::State)
+            .column(saga::Column::Attempts)
+            .column(saga::Column::StartedAt)
+            .column(saga::Column::Deadline)
+            .filter(saga::Column::WakeAt.is_not_null())
+            .into_tuple::<TimerRow>()
+    };
+
+    match timers(open()).all(&database.read).await {
+        Ok(rows) => Ok(rows
+            .into_iter()
+            .map(stored_timer)
+            .filter_map(readable)
+            .collect()),
+        Err(error) if !loading::is_of_a_row(&error) => Err(database.failed(error)),
+        // One of them cannot be read: it alone is left out.
+        Err(_) => {
+            let ids: Vec<Uuid> = open()
+                .into_tuple()
+                .all(&database.read)
+                .await
+                .map_err(|e| database.failed(e))?;
+            let query = async |ids: Vec<Uuid>| {
+                timers(open().filter(saga::Column::SagaId.is_in(ids)))
+                    .all(&database.read)
+                    .await
+            };
+
+            let read = |row: TimerRow| (row.0, stored_timer(row));
+            let found = loading::by_ids(database, &ids, "saga", query, read).await?;
+            Ok(found.into_values().filter_map(readable).collect())
+        }
+    }
+}
+
+/// Saga, wake-up time, customer, state, attempts, start and deadline.
+type TimerRow = (Uuid, i64, Uuid, String, i32, i64, i64);
+
+fn stored_timer(row: TimerRow) -> Result<StoredTimer, StoreError> {
+    let (id, wake_at, waits_for, state, attempts, started_at, deadline) = row;
+    let what = || format!("saga {id}");
+    let state = mapping::named(SagaState::from_name(&state), &state, what)?;
+    Ok(StoredTimer {
+        saga: SagaId(id),
+        wake_at: Timestamp::from_micros(wake_at),
+        waits_for,
+        state,
+        attempts: u32::try_from(attempts).unwrap_or(0),
+        patience: Timestamp::from_micros(deadline).since(Timestamp::from_micros(started_at)),
+    })
+}
+
+fn readable(timer: Result<StoredTimer, StoreError>) -> Option<StoredTimer> {
+    timer
+        .inspect_err(|error| tracing::error!(error = %error.chain(), "a saga is not woken"))
+        .ok()
 }

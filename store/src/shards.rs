@@ -1,9 +1,10 @@
 //! What an owner reads of a shard after it has taken it over.
 
-use domain::{SagaId, Service, ShardId, Timestamp};
+use domain::{Service, ShardId};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use crate::parking::Parked;
+use crate::parking::ParkedHead;
+use crate::sagas::StoredTimer;
 use crate::tables::{inbox, shard};
 use crate::{Positions, ServiceDatabase, StoreError, mapping, parking, sagas};
 
@@ -12,9 +13,12 @@ use crate::{Positions, ServiceDatabase, StoreError, mapping, parking, sagas};
 pub struct ShardState {
     /// The position reached in each source.
     pub positions: Positions,
-    pub parked: Vec<Parked>,
+    /// The first parked message of each entity.
+    pub parked: Vec<ParkedHead>,
+    /// The place of the message that was parked last.
+    pub last_parked_place: u64,
     /// The sagas to wake, with the time.
-    pub timers: Vec<(SagaId, Timestamp)>,
+    pub timers: Vec<StoredTimer>,
 }
 
 /// Reads the state of a shard. Only after its epoch was raised is it sure that nobody else changes
@@ -29,7 +33,8 @@ pub async fn load(database: &ServiceDatabase, shard: ShardId) -> Result<ShardSta
     };
     Ok(ShardState {
         positions: positions(database, shard).await?,
-        parked: parking::of_shard(database, shard).await?,
+        parked: parking::heads(database, shard).await?,
+        last_parked_place: parking::last_place(database, shard).await?,
         timers,
     })
 }

@@ -115,8 +115,9 @@ impl Fixture {
 
     async fn reserved(&self, customer: domain::CustomerId) -> i64 {
         let database = &self.parts.databases[0];
-        let found = store::customers::load(database, &[customer]).await.unwrap();
-        found[&customer].customer.reserved.cents()
+        let mut found = store::customers::load(database, &[customer]).await.unwrap();
+        let found = found.remove(&customer).unwrap().unwrap();
+        found.customer.reserved.cents()
     }
 }
 

@@ -94,9 +94,10 @@ impl OrdersLogic {
         match told.outcome {
             Outcome::Changed(change) => self.begin(SagaKind::CancelOrder, order, *change, turn),
             Outcome::Repeated { saga: Some(saga) } => self.joined(&order, saga, true, turn).await,
-            Outcome::Refused(_) if order.state == OrderState::CancelPending => {
-                let saga = begun_at(order.version);
-                self.joined(&order, saga, false, turn).await
+            Outcome::Joined { saga, row } => {
+                let mut step = self.joined(&order, saga, false, turn).await?;
+                step.rows.extend(row);
+                Ok(step)
             }
             Outcome::Refused(_) if order.state == OrderState::Cancelled => {
                 // The saga began one version before its last word.
@@ -159,12 +160,13 @@ impl OrdersLogic {
         repeated: bool,
         turn: Turn,
     ) -> Result<Step, StepError> {
-        let shown = if self.sagas.contains(saga) {
+        let shown = if self.sagas.is_live(saga) {
             Some(self.ask_saga(saga, saga::Ask::Show, turn).await?.saga)
         } else {
-            store::sagas::load(&self.around.database, &[saga])
-                .await?
-                .remove(&saga)
+            let mut found = store::sagas::load(&self.around.database, &[saga]).await?;
+            let stored = found.remove(&saga).transpose();
+            stored
+                .map_err(|error| StepError::Unreadable(error.chain()))?
                 .map(|stored| stored.saga)
         };
 
@@ -189,7 +191,7 @@ impl OrdersLogic {
         not_possible: &str,
         turn: Turn,
     ) -> Result<Step, StepError> {
-        if !self.sagas.contains(id) {
+        if self.sagas.find(id)?.is_none() {
             return Ok(Step::refusing(CommandError::NotFound("saga"), id.0));
         }
 
@@ -249,7 +251,9 @@ fn shipped(id: OrderId, told: Told) -> Result<Step, StepError> {
         }
         Outcome::Refused(refusal) => Ok(Step::refusing(conflict(&order, refusal, "shipped"), id.0)),
         Outcome::KeyReused => Ok(Step::refusing(CommandError::KeyReused, id.0)),
-        Outcome::NotFound => Ok(Step::refusing(CommandError::NotFound("order"), id.0)),
+        Outcome::NotFound | Outcome::Joined { .. } => {
+            Ok(Step::refusing(CommandError::NotFound("order"), id.0))
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::{OrdersLogic, answers};
 use crate::metric_names as names;
 use crate::order::{self, Change, Outcome as OrderOutcome};
 use crate::saga::{Ask, Outcome};
-use crate::step::{Step, StepError, Turn};
+use crate::step::{SagaTimer, Step, StepError, Turn};
 use crate::{customers, saga};
 
 impl OrdersLogic {
@@ -106,7 +106,16 @@ impl OrdersLogic {
             }
         }
 
-        step.timer = Some((told.saga.id, told.saga.wake_at));
+        step.timer = Some(SagaTimer {
+            saga: told.saga.id,
+            wake_at: told.saga.wake_at,
+            waits_for: told.saga.customer_id.0,
+            longest: self.around.policy.longest_wait(
+                told.saga.state,
+                told.saga.attempts,
+                told.saga.deadline.since(told.saga.started_at),
+            ),
+        });
 
         if told.saga.state.has_ended() {
             counter!(names::SAGAS_ENDED, "type" => told.saga.kind.name(), "state" => told.saga.state.name())

@@ -2,13 +2,14 @@
 //! messages in order, commits units, parks what fails and reloads; the logic knows the entities.
 
 use domain::saga::SagaPolicy;
-use domain::{SagaId, ShardId};
+use domain::{SagaId, ShardId, Timestamp};
 use metrics::Counter;
 use store::faults::Faults;
+use store::sagas::StoredTimer;
 use store::{Message, ServiceDatabase, StoreError};
 
 use crate::request::Request;
-use crate::step::{Step, StepError, Turn};
+use crate::step::{SagaTimer, Step, StepError, Turn};
 
 /// What a logic works with.
 #[derive(Clone, Debug)]
@@ -38,7 +39,16 @@ pub(crate) trait Logic: 'static {
 
     async fn message(&mut self, message: &Message, turn: Turn) -> Result<Step, StepError>;
     async fn request(&mut self, request: &mut Request, turn: Turn) -> Result<Step, StepError>;
-    async fn timer(&mut self, saga: SagaId, turn: Turn) -> Result<Step, StepError>;
+    /// The timer of a saga is due, which was set for this time.
+    async fn timer(
+        &mut self,
+        saga: SagaId,
+        set_for: Timestamp,
+        turn: Turn,
+    ) -> Result<Step, StepError>;
+
+    /// A timer that was read from its row, with the bound that the policy sets.
+    fn timer_of(&self, stored: &StoredTimer) -> SagaTimer;
 
     /// The step's unit has this ticket: its entities stay in memory until that is durable.
     fn took_part(&mut self, step: &Step, ticket: u64);
@@ -50,6 +60,9 @@ pub(crate) trait Logic: 'static {
 
     /// Drops everything that is in memory.
     fn forget(&mut self);
+
+    /// The turn is over: drops what was read for it alone.
+    fn end_turn(&mut self);
 
     /// Puts out of memory what is not needed, where no unit is in flight.
     fn passivate(&mut self, durable: u64);

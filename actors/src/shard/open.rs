@@ -1,19 +1,28 @@
 //! Opening a shard, and reloading it.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
-use store::{Destination, StoreError, shards};
+use store::{Destination, Positions, StoreError, shards};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::logic::Logic;
 use super::parked::ParkedMessages;
+use super::timers::Timers;
 use super::{Instruments, Parts, Shard};
 use crate::metric_names as names;
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(20);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
+/// A reload so soon after another one counts as one of a row.
+const RELOADS_IN_A_ROW: Duration = Duration::from_secs(30);
+/// A shard that has opened waits so long for the others before it goes by what is known of them.
+const OTHERS_OPEN_WITHIN: Duration = Duration::from_secs(5);
+/// Timers rest no longer than this, whatever cannot be read.
+const CATCH_UP_WITHIN: Duration = Duration::from_secs(30);
 
 impl<L: Logic> Shard<L> {
     pub(crate) fn new(parts: Parts, logic: L) -> Self {
@@ -51,11 +60,15 @@ impl<L: Logic> Shard<L> {
             expected: store::Positions::new(),
             parked: ParkedMessages::default(),
             refusals: HashMap::new(),
-            timers: BTreeSet::new(),
-            timer_of: HashMap::new(),
+            timers: Timers::default(),
             waiting: HashMap::new(),
             again: VecDeque::new(),
             broken: None,
+            reloads: Reloads::default(),
+            catch_up: CatchUp::Done,
+            is_counted: false,
+            in_hand: None,
+            now: domain::Timestamp::default(),
             instruments,
         }
     }
@@ -66,35 +79,62 @@ impl<L: Logic> Shard<L> {
         let mut back_off = FIRST_BACK_OFF;
         loop {
             match self.take_over().await {
-                Ok(()) => return true,
+                Ok(()) => {
+                    self.tell_trouble(None);
+                    return true;
+                }
                 Err(StoreError::Closed { .. }) => return false,
                 Err(error) => {
-                    tracing::warn!(shard = %self.parts.shard, error = %error, "the shard cannot be opened yet");
+                    let cause = error.chain();
+                    tracing::warn!(
+                        shard = %self.parts.shard, error = %cause,
+                        "the shard cannot be opened yet"
+                    );
+                    self.tell_trouble(Some(cause));
                 }
             }
-            tokio::select! {
-                _ = self.parts.stop.wait_for(|stop| *stop) => return false,
-                () = tokio::time::sleep(back_off) => back_off = (back_off * 2).min(LONGEST_BACK_OFF),
+
+            if !self.pause(back_off).await {
+                return false;
             }
+            back_off = (back_off * 2).min(LONGEST_BACK_OFF);
         }
     }
 
     /// Drops everything in memory and begins again from what is durable. The claim passes through
     /// the journal behind all units submitted before, so that the fate of each is known when it
-    /// answers.
+    /// answers. One reload soon after another waits, longer each time.
     pub(super) async fn reload(&mut self) -> bool {
-        if let Some(error) = self.broken.take() {
-            tracing::warn!(shard = %self.parts.shard, error = %error, "the shard reloads");
+        if let Some(cause) = self.broken.take() {
+            tracing::warn!(shard = %self.parts.shard, cause, "the shard reloads");
+            self.tell_trouble(Some(cause));
         }
         self.instruments.reloads.increment(1);
         self.logic.forget();
-        if !self.open().await {
+
+        let delay = self.reloads.next(Instant::now());
+        if !self.pause(delay).await || !self.open().await {
             return false;
         }
+
         self.take_returned();
         // What came back belongs to the epoch before, which is over.
         self.broken = None;
         true
+    }
+
+    /// False when the node stops meanwhile.
+    async fn pause(&mut self, time: Duration) -> bool {
+        tokio::select! {
+            _ = self.parts.stop.wait_for(|stop| *stop) => false,
+            () = tokio::time::sleep(time) => true,
+        }
+    }
+
+    fn tell_trouble(&self, cause: Option<String>) {
+        let trouble = self.parts.status.trouble.lock();
+        // Nothing panics while it holds the lock.
+        *trouble.unwrap_or_else(PoisonError::into_inner) = cause;
     }
 
     async fn take_over(&mut self) -> Result<(), StoreError> {
@@ -107,27 +147,113 @@ impl<L: Logic> Shard<L> {
         self.positions = state.positions;
         // What was on its way when the shard closed does not come by itself: the first check reads
         // it.
-        let heads = self.parts.log.sources().into_iter();
+        self.expected = self.heads();
+        self.catch_up = CatchUp::Opening(Instant::now());
 
-        self.expected = heads
-            .map(|source| {
-                (
-                    source,
-                    self.parts.log.head(source, Destination::Shard(shard)),
-                )
-            })
-            .collect();
-
-        self.parked = ParkedMessages::new(state.parked);
+        self.now = self.parts.clock.now();
+        self.parked = ParkedMessages::new(state.parked, state.last_parked_place, self.now);
         self.timers.clear();
-        self.timer_of.clear();
-
-        for (saga, wake_at) in state.timers {
-            self.set_timer(saga, Some(wake_at));
+        for stored in state.timers {
+            let timer = self.logic.timer_of(&stored);
+            self.timers.restore(timer, self.now);
         }
-
         tracing::debug!(shard = %shard, epoch = claim.epoch, "the shard is open");
 
         Ok(())
+    }
+
+    fn heads(&self) -> Positions {
+        let destination = Destination::Shard(self.parts.shard);
+        let sources = self.parts.log.sources().into_iter();
+        sources
+            .map(|source| (source, self.parts.log.head(source, destination)))
+            .collect()
+    }
+
+    /// Whether timers rest. Replies that are durable already are read before a timer says that
+    /// none has come: until all shards of this node are open their outboxes are not known.
+    pub(super) fn is_catching_up(&self) -> bool {
+        !matches!(self.catch_up, CatchUp::Done)
+    }
+
+    /// Looks how far the shard has caught up with what was said while it was closed.
+    pub(super) fn look_behind(&mut self) {
+        let since = match &self.catch_up {
+            CatchUp::Done => return,
+            CatchUp::Opening(since) | CatchUp::Reading { since, .. } => *since,
+        };
+
+        let open = *self.parts.opened.borrow();
+        let all_open = open + usize::from(!self.is_counted) >= self.parts.shards_of_node;
+        if let CatchUp::Opening(_) = self.catch_up
+            && (all_open || since.elapsed() >= OTHERS_OPEN_WITHIN)
+        {
+            let target = self.heads();
+            self.expected.clone_from(&target);
+            self.catch_up = CatchUp::Reading { since, target };
+        }
+
+        if let CatchUp::Reading { target, .. } = &self.catch_up {
+            let reached = |source| self.positions.get(source).copied().unwrap_or(0);
+            let level = target.iter().all(|(source, head)| reached(source) >= *head);
+            if level || since.elapsed() >= CATCH_UP_WITHIN {
+                self.catch_up = CatchUp::Done;
+            }
+        }
+    }
+}
+
+/// How far a shard that has opened is with what was said before.
+pub(super) enum CatchUp {
+    /// Other shards may not be open yet.
+    Opening(Instant),
+    /// It reads up to these heads.
+    Reading {
+        since: Instant,
+        target: Positions,
+    },
+    Done,
+}
+
+/// Reloads, so that one after the other wait.
+#[derive(Debug, Default)]
+pub(super) struct Reloads {
+    last: Option<Instant>,
+    in_a_row: u32,
+}
+
+impl Reloads {
+    /// How long the next one waits.
+    fn next(&mut self, now: Instant) -> Duration {
+        let soon = |last: Instant| now.duration_since(last) < RELOADS_IN_A_ROW;
+        self.in_a_row = match self.last.is_some_and(soon) {
+            true => self.in_a_row.saturating_add(1),
+            false => 0,
+        };
+        self.last = Some(now);
+
+        match self.in_a_row {
+            0 => Duration::ZERO,
+            reloads => FIRST_BACK_OFF
+                .saturating_mul(2u32.saturating_pow(reloads - 1))
+                .min(LONGEST_BACK_OFF),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_reload_is_at_once_and_those_that_follow_wait_ever_longer() {
+        let mut reloads = Reloads::default();
+        let start = Instant::now();
+        let delays: Vec<_> = (0..12).map(|_| reloads.next(start)).collect();
+        assert_eq!(delays[..4], [0, 20, 40, 80].map(Duration::from_millis));
+        assert_eq!(delays[11], LONGEST_BACK_OFF);
+
+        let later = start + RELOADS_IN_A_ROW;
+        assert_eq!(reloads.next(later), Duration::ZERO);
     }
 }

@@ -1,44 +1,69 @@
 //! Messages that wait, by entity: the first of each is tried again when its time has come, those
 //! behind it follow.
+//!
+//! In memory is only the first one of each entity, and of it only when it is due: the messages
+//! themselves are in their table, however many there are. What is in the table may be behind what
+//! is in memory by the units in flight.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use domain::{MessageId, Timestamp};
 use store::Message;
-use store::parking::{Parked, ParkedState};
+use store::parking::{Parked, ParkedHead, ParkedState};
 use uuid::Uuid;
 
 /// After so many attempts a message is quarantined.
 const ATTEMPTS: u32 = 5;
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 
-/// The parked messages of a shard, in memory as in the table.
+/// The parked messages of one entity.
+#[derive(Debug)]
+struct Queue {
+    /// The first one; absent when it has been settled and the next one is to be looked for.
+    head: Option<ParkedHead>,
+    /// The place up to which they have been settled.
+    settled: u64,
+    /// The ticket of the newest unit that parked a message here.
+    parked_by: u64,
+}
+
+/// The parked messages of a shard.
 #[derive(Debug, Default)]
 pub(super) struct ParkedMessages {
-    by_entity: HashMap<Uuid, VecDeque<Parked>>,
+    by_entity: HashMap<Uuid, Queue>,
     next_place: u64,
+    /// Messages whose rows go with a unit in flight, with its ticket.
+    gone: HashMap<MessageId, u64>,
 }
 
 impl ParkedMessages {
-    /// `parked` comes in the order of its places.
-    pub(super) fn new(parked: Vec<Parked>) -> Self {
-        let next_place = parked.last().map_or(1, |last| last.place + 1);
-        let mut by_entity: HashMap<Uuid, VecDeque<Parked>> = HashMap::new();
-        for parked in parked {
-            by_entity
-                .entry(parked.message.entity)
-                .or_default()
-                .push_back(parked);
-        }
+    /// As they were read: the first one of each entity, and the place of the last one.
+    pub(super) fn new(heads: Vec<ParkedHead>, last_place: u64, now: Timestamp) -> Self {
+        let queue = |head: ParkedHead| {
+            let latest = now.after(delay(head.attempts.max(1)));
+            let next_attempt_at = head.next_attempt_at.map(|at| at.min(latest));
+            let queue = Queue {
+                settled: 0,
+                parked_by: 0,
+                head: Some(ParkedHead {
+                    next_attempt_at,
+                    ..head
+                }),
+            };
+            (head.entity, queue)
+        };
+
         ParkedMessages {
-            by_entity,
-            next_place,
+            by_entity: heads.into_iter().map(queue).collect(),
+            next_place: last_place + 1,
+            gone: HashMap::new(),
         }
     }
 
+    /// How many entities have messages that wait.
     pub(super) fn len(&self) -> usize {
-        self.by_entity.values().map(VecDeque::len).sum()
+        self.by_entity.len()
     }
 
     /// Whether messages of the entity wait, so that later ones must wait behind them.
@@ -47,16 +72,18 @@ impl ParkedMessages {
     }
 
     /// Takes in a message that has failed, or waits behind one that has (`cause` is absent then).
+    /// `ticket` is that of the unit that parks it.
     pub(super) fn park(
         &mut self,
         message: Message,
         attempts: u32,
         cause: Option<String>,
+        ticket: u64,
         now: Timestamp,
     ) -> Parked {
         let state = state_after(attempts);
-
         let parked = Parked {
+            id: message.id(),
             place: self.next_place,
             state,
             attempts,
@@ -66,105 +93,214 @@ impl ParkedMessages {
             version: 1,
             message,
         };
-
         self.next_place += 1;
 
-        self.by_entity
-            .entry(parked.message.entity)
-            .or_default()
-            .push_back(parked.clone());
-
+        let entity = parked.message.entity;
+        let queue = self.by_entity.entry(entity).or_insert_with(|| Queue {
+            head: Some(head_of(&parked)),
+            settled: parked.place - 1,
+            parked_by: ticket,
+        });
+        queue.parked_by = ticket;
         parked
     }
 
     /// When the next message is due.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        self.by_entity
+        let heads = self
+            .by_entity
             .values()
-            .filter_map(|queue| queue.front().and_then(due_at))
-            .min()
+            .filter_map(|queue| queue.head.as_ref());
+        heads.filter_map(due_at).min()
     }
 
     /// The messages that are due, one per entity. They stay until they are settled.
-    pub(super) fn due(&self, now: Timestamp) -> Vec<Message> {
-        let due = |queue: &VecDeque<Parked>| {
-            let first = queue.front()?;
-            due_at(first)
-                .filter(|at| *at <= now)
-                .map(|_| first.message.clone())
-        };
-        self.by_entity.values().filter_map(due).collect()
-    }
-
-    /// The first message of the entity has been processed, or dropped; the next one follows at
-    /// once.
-    pub(super) fn settle(&mut self, entity: Uuid) {
-        if let Some(queue) = self.by_entity.get_mut(&entity) {
-            queue.pop_front();
-            if queue.is_empty() {
-                self.by_entity.remove(&entity);
-            }
-        }
-    }
-
-    /// The first message of the entity has failed again.
-    pub(super) fn failed_again(
-        &mut self,
-        entity: Uuid,
-        cause: String,
-        final_: bool,
-        now: Timestamp,
-    ) -> Option<Parked> {
-        let first = self.by_entity.get_mut(&entity)?.front_mut()?;
-        first.attempts = if final_ {
-            ATTEMPTS.max(first.attempts + 1)
-        } else {
-            first.attempts + 1
-        };
-
-        first.state = state_after(first.attempts);
-        first.next_attempt_at = next_attempt(first.state, first.attempts, true, now);
-        first.cause = Some(cause);
-        first.version += 1;
-
-        Some(first.clone())
-    }
-
-    /// An operator has a quarantined message tried again.
-    pub(super) fn replay(&mut self, id: MessageId, now: Timestamp) -> Option<Parked> {
-        let parked = self
+    pub(super) fn due(&self, now: Timestamp) -> Vec<MessageId> {
+        let heads = self
             .by_entity
-            .values_mut()
-            .flatten()
-            .find(|parked| parked.message.id() == id)?;
-        parked.state = ParkedState::Waiting;
-        parked.attempts = 0;
-        parked.next_attempt_at = Some(now);
-        parked.version += 1;
-        Some(parked.clone())
+            .values()
+            .filter_map(|queue| queue.head.as_ref());
+        heads
+            .filter(|head| due_at(head).is_some_and(|at| at <= now))
+            .map(|head| head.id)
+            .collect()
     }
 
-    /// An operator drops a message.
-    pub(super) fn discard(&mut self, id: MessageId) -> bool {
-        let holds = |queue: &VecDeque<Parked>| queue.iter().any(|parked| parked.message.id() == id);
-
-        let Some(entity) = self
+    /// The entities whose first message has been settled, with its place: what comes next is
+    /// looked for behind it.
+    pub(super) fn without_head(&self) -> Vec<(Uuid, u64)> {
+        let settled = self
             .by_entity
             .iter()
-            .find(|(_, queue)| holds(queue))
-            .map(|(entity, _)| *entity)
-        else {
-            return false;
+            .filter(|(_, queue)| queue.head.is_none());
+        settled
+            .map(|(entity, queue)| (*entity, queue.settled))
+            .collect()
+    }
+
+    /// What was found behind the message that was settled last. When nothing was, and everything
+    /// parked for the entity was durable before it was looked for, the entity is free again.
+    pub(super) fn found_next(
+        &mut self,
+        entity: Uuid,
+        next: Option<ParkedHead>,
+        durable_at_read: u64,
+    ) {
+        let Some(queue) = self.by_entity.get_mut(&entity) else {
+            return;
         };
 
-        if let Some(queue) = self.by_entity.get_mut(&entity) {
-            queue.retain(|parked| parked.message.id() != id);
-            if queue.is_empty() {
+        let next = next.filter(|head| !self.gone.contains_key(&head.id));
+        match next {
+            Some(head) => queue.head = Some(head),
+            None if queue.parked_by <= durable_at_read => {
                 self.by_entity.remove(&entity);
             }
+            None => {}
+        }
+    }
+
+    /// The entity's first message has been processed, or dropped, by the unit with this ticket.
+    pub(super) fn settle(&mut self, entity: Uuid, ticket: u64) {
+        if let Some(queue) = self.by_entity.get_mut(&entity)
+            && let Some(head) = queue.head.take()
+        {
+            queue.settled = head.place;
+            self.gone.insert(head.id, ticket);
+        }
+    }
+
+    /// The row of this message goes with the unit that has this ticket.
+    pub(super) fn removed(&mut self, id: MessageId, entity: Uuid, ticket: u64) {
+        if self.head(entity).is_some_and(|head| head.id == id) {
+            self.settle(entity, ticket);
+        } else {
+            self.gone.insert(id, ticket);
+        }
+    }
+
+    /// Whether the row of this message has been removed, by a unit that may be in flight.
+    pub(super) fn is_gone(&self, id: MessageId) -> bool {
+        self.gone.contains_key(&id)
+    }
+
+    /// Forgets what the database shows by itself.
+    pub(super) fn durable(&mut self, durable: u64) {
+        self.gone.retain(|_, ticket| *ticket > durable);
+    }
+
+    /// The entity's first message has failed again. Gives its row as it is to be written, and the
+    /// version it is compared with.
+    pub(super) fn failed_again(
+        &mut self,
+        parked: Parked,
+        cause: String,
+        hopeless: bool,
+        now: Timestamp,
+    ) -> Option<(Parked, u64)> {
+        let entity = parked.message.entity;
+        self.change_head(parked, entity, |head| {
+            head.attempts = if hopeless {
+                ATTEMPTS.max(head.attempts.saturating_add(1))
+            } else {
+                head.attempts.saturating_add(1)
+            };
+            head.state = state_after(head.attempts);
+            head.next_attempt_at = next_attempt(head.state, head.attempts, true, now);
+        })
+        .map(|(parked, expected)| {
+            let cause = Some(cause);
+            (Parked { cause, ..parked }, expected)
+        })
+    }
+
+    /// An operator has a message tried again, if it is its entity's first one.
+    pub(super) fn replay(&mut self, parked: Parked, now: Timestamp) -> Option<(Parked, u64)> {
+        let entity = parked.message.entity;
+        self.change_head(parked, entity, |head| {
+            head.state = ParkedState::Waiting;
+            head.attempts = 0;
+            head.next_attempt_at = Some(now);
+        })
+    }
+
+    /// The first message cannot be read: nobody tries it before its row has been mended and the
+    /// shard has been opened anew.
+    pub(super) fn give_up(&mut self, id: MessageId) {
+        let heads = self.by_entity.values_mut();
+        for head in heads.filter_map(|queue| queue.head.as_mut()) {
+            if head.id == id {
+                head.state = ParkedState::Quarantined;
+                head.next_attempt_at = None;
+            }
+        }
+    }
+
+    /// The row of the first message is not there. When everything parked for its entity was durable
+    /// before it was looked for, somebody has removed it.
+    pub(super) fn vanished(&mut self, id: MessageId, durable_at_read: u64) {
+        for queue in self.by_entity.values_mut() {
+            let is_head = queue.head.as_ref().is_some_and(|head| head.id == id);
+            if is_head
+                && queue.parked_by <= durable_at_read
+                && let Some(head) = queue.head.take()
+            {
+                queue.settled = head.place;
+            }
+        }
+    }
+
+    /// The entity whose first message this is.
+    pub(super) fn entity_of(&self, id: MessageId) -> Option<Uuid> {
+        let heads = self
+            .by_entity
+            .values()
+            .filter_map(|queue| queue.head.as_ref());
+        heads
+            .filter(|head| head.id == id)
+            .map(|head| head.entity)
+            .next()
+    }
+
+    fn head(&self, entity: Uuid) -> Option<&ParkedHead> {
+        self.by_entity.get(&entity)?.head.as_ref()
+    }
+
+    fn change_head(
+        &mut self,
+        parked: Parked,
+        entity: Uuid,
+        change: impl FnOnce(&mut ParkedHead),
+    ) -> Option<(Parked, u64)> {
+        let head = self.by_entity.get_mut(&entity)?.head.as_mut()?;
+        if head.id != parked.id {
+            return None;
         }
 
-        true
+        let expected_version = head.version;
+        change(head);
+        head.version += 1;
+
+        let parked = Parked {
+            state: head.state,
+            attempts: head.attempts,
+            next_attempt_at: head.next_attempt_at,
+            version: head.version,
+            ..parked
+        };
+        Some((parked, expected_version))
+    }
+}
+
+fn head_of(parked: &Parked) -> ParkedHead {
+    ParkedHead {
+        id: parked.id,
+        entity: parked.message.entity,
+        place: parked.place,
+        state: parked.state,
+        attempts: parked.attempts,
+        next_attempt_at: parked.next_attempt_at,
+        version: parked.version,
     }
 }
 
@@ -176,6 +312,11 @@ fn state_after(attempts: u32) -> ParkedState {
     }
 }
 
+/// The delay after so many attempts.
+fn delay(attempts: u32) -> Duration {
+    FIRST_DELAY.saturating_mul(2u32.saturating_pow(attempts.saturating_sub(1).min(ATTEMPTS)))
+}
+
 fn next_attempt(
     state: ParkedState,
     attempts: u32,
@@ -183,16 +324,17 @@ fn next_attempt(
     now: Timestamp,
 ) -> Option<Timestamp> {
     let waits = state == ParkedState::Waiting && failed;
-    waits.then(|| {
-        now.after(FIRST_DELAY.saturating_mul(2u32.saturating_pow(attempts.saturating_sub(1))))
-    })
+    waits.then(|| now.after(delay(attempts)))
 }
 
 /// When the first message of a queue is to be tried; one that has waited behind another has no time
-/// of its own.
-fn due_at(first: &Parked) -> Option<Timestamp> {
-    match first.state {
+/// of its own, and is due at once.
+fn due_at(head: &ParkedHead) -> Option<Timestamp> {
+    match head.state {
         ParkedState::Quarantined => None,
-        ParkedState::Waiting => Some(first.next_attempt_at.unwrap_or(first.parked_at)),
+        ParkedState::Waiting => Some(head.next_attempt_at.unwrap_or_default()),
     }
 }
+
+#[cfg(test)]
+mod tests;

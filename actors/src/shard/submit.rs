@@ -23,7 +23,7 @@ pub(super) enum Cause {
     },
     /// A parked message, whose row the unit changes.
     Retry(MessageId),
-    Timer,
+    Timer(SagaId),
 }
 
 impl<L: Logic> Shard<L> {
@@ -40,8 +40,8 @@ impl<L: Logic> Shard<L> {
         self.ticket += 1;
         self.logic.took_part(&step, self.ticket);
 
-        if let Some((saga, wake_at)) = step.timer {
-            self.set_timer(saga, wake_at);
+        if let Some(timer) = step.timer {
+            self.set_timer(timer);
         }
 
         let ended = step.ended.take().and_then(|(saga, answer)| {
@@ -170,9 +170,10 @@ fn completion(
             }
             Cause::Request(request) => Some(Returned::Again(request)),
             Cause::Message { id, .. } | Cause::Retry(id) if culprit => {
-                Some(Returned::Culprit(id, error.to_string()))
+                Some(Returned::Culprit(id, error.chain()))
             }
-            Cause::Message { .. } | Cause::Retry(_) | Cause::Timer => None,
+            Cause::Timer(saga) if culprit => Some(Returned::CulpritTimer(saga, error.chain())),
+            Cause::Message { .. } | Cause::Retry(_) | Cause::Timer(_) => None,
         };
 
         let waiting = ended.map(|Ended { saga, callers, .. }| Returned::Waiting(saga, callers));

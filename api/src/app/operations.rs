@@ -215,10 +215,8 @@ impl Sagas for Operations {
             let mut found = store::sagas::load(self.orders()?, &[id])
                 .await
                 .map_err(read_error)?;
-            found
-                .remove(&id)
-                .map(shown_saga)
-                .ok_or(ReadError::NotFound("saga"))
+            let stored = found.remove(&id).ok_or(ReadError::NotFound("saga"))?;
+            stored.map(shown_saga).map_err(read_error)
         })
     }
 }
@@ -232,7 +230,7 @@ fn shown_parked(service: Service, parked: parking::Parked, behind: u64) -> Parke
     };
 
     Parked {
-        id: message.id(),
+        id: parked.id,
         service: service.name().to_owned(),
         shard,
         entity_type: match service {

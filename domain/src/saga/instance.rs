@@ -33,6 +33,21 @@ pub struct SagaPolicy {
     pub compensation_attempts: u32,
 }
 
+impl SagaPolicy {
+    /// The longest that a saga waits from now until it is woken, whatever its row says: a clock
+    /// that has stepped back must not make it wait longer. `patience` is the time from its begin
+    /// to its deadline.
+    #[must_use]
+    pub fn longest_wait(&self, state: SagaState, attempts: u32, patience: Duration) -> Duration {
+        match state {
+            SagaState::Compensating => self
+                .compensation_retry
+                .saturating_mul(2u32.saturating_pow(attempts.min(16))),
+            _ => patience,
+        }
+    }
+}
+
 impl Default for SagaPolicy {
     fn default() -> Self {
         SagaPolicy {

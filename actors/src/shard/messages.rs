@@ -1,0 +1,177 @@
+//! Messages of the log, applied or parked, and parked messages, tried again.
+
+use std::sync::Arc;
+
+use domain::MessageId;
+use store::parking::Parked;
+use store::rows::Journaled;
+use store::tables::parked;
+use store::{Message, StoreError, parking};
+
+use super::Shard;
+use super::logic::Logic;
+use super::submit::Cause;
+use super::work::{ATTEMPTS_AT_ONCE, InHand, Piece};
+use crate::step::{Step, StepError};
+
+impl<L: Logic> Shard<L> {
+    pub(super) async fn message(&mut self, message: Arc<Message>, durable_at_read: u64) {
+        if self.broken.is_some() {
+            return;
+        }
+
+        let id = message.id();
+        let cause = Cause::Message {
+            id,
+            source: message.source,
+            sequence: message.sequence,
+        };
+        if self.parked.holds(message.entity) {
+            return self.park(&message, 0, None, cause);
+        }
+
+        let refused = self.refusals.get(&id).cloned();
+        if let Some((refusals, reason)) = &refused
+            && *refusals >= ATTEMPTS_AT_ONCE
+        {
+            self.refusals.remove(&id);
+            return self.park(&message, *refusals, Some(reason.clone()), cause);
+        }
+
+        self.in_hand = Some(InHand::Message(id));
+        let piece = Piece::Message {
+            message: &message,
+            first_attempt: refused.is_none(),
+        };
+        match self.attempt(piece, durable_at_read).await {
+            Ok(step) => {
+                self.instruments.applied.increment(1);
+                self.submit(step, Vec::new(), cause);
+            }
+            Err(StepError::Store(error)) => self.broken = Some(error.chain()),
+            Err(error) => {
+                let attempts = if error.is_hopeless() {
+                    u32::MAX
+                } else {
+                    ATTEMPTS_AT_ONCE
+                };
+                self.park(&message, attempts, Some(error.to_string()), cause);
+            }
+        }
+        self.in_hand = None;
+    }
+
+    /// A message's unit was refused, or the shard panicked over it.
+    pub(super) fn refuse(&mut self, id: MessageId, cause: String) {
+        let refused = self.refusals.entry(id).or_insert((0, String::new()));
+        *refused = (refused.0 + 1, cause);
+    }
+
+    fn park(&mut self, message: &Message, attempts: u32, reason: Option<String>, cause: Cause) {
+        let now = self.parts.clock.now();
+        let ticket = self.ticket + 1;
+        let parked = self
+            .parked
+            .park(message.clone(), attempts, reason, ticket, now);
+        self.note_parked(&parked);
+
+        let row = parking::to_row(&parked, self.parts.shard).insert();
+        self.submit(Step::default(), vec![row], cause);
+    }
+
+    fn note_parked(&self, parked: &Parked) {
+        self.instruments.parked.increment(1);
+
+        if parked.state == parking::ParkedState::Quarantined {
+            self.instruments.quarantined.increment(1);
+            let message = &parked.message;
+            tracing::error!(
+                message.id = %parked.id, message.name = %message.name,
+                entity.id = %message.entity, cause = parked.cause.as_deref().unwrap_or(""),
+                "a message is quarantined"
+            );
+        }
+    }
+
+    /// Reads the parked messages that are due, and looks for those that follow on settled ones.
+    pub(super) async fn load_parked(
+        &mut self,
+        due: Vec<MessageId>,
+        durable_at_read: u64,
+    ) -> Result<Vec<Parked>, StoreError> {
+        self.parked.durable(durable_at_read);
+
+        for (entity, settled) in self.parked.without_head() {
+            let (database, shard) = (&self.parts.database, self.parts.shard);
+            let next = parking::next_behind(database, shard, entity, settled).await?;
+            self.parked.found_next(entity, next, durable_at_read);
+        }
+
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+
+        let mut found = parking::load(&self.parts.database, &due).await?;
+        let mut loaded = Vec::with_capacity(due.len());
+        for id in due {
+            match found.remove(&id) {
+                Some(Ok(parked)) => loaded.push(parked),
+                Some(Err(error)) => {
+                    tracing::error!(
+                        message.id = %id, error = %error.chain(),
+                        "a parked message cannot be read"
+                    );
+                    self.parked.give_up(id);
+                }
+                None => self.parked.vanished(id, durable_at_read),
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// Tries a parked message again.
+    pub(super) async fn retry(&mut self, parked: Parked, durable_at_read: u64) {
+        if self.broken.is_some() {
+            return;
+        }
+
+        let id = parked.id;
+        self.in_hand = Some(InHand::Message(id));
+        let result = match self.refusals.remove(&id) {
+            // Like a panic, it may go well with another state: it is tried as often.
+            Some((_, reason)) => Err(StepError::Refused(reason)),
+            None => {
+                let piece = Piece::Message {
+                    message: &parked.message,
+                    first_attempt: false,
+                };
+                self.attempt(piece, durable_at_read).await
+            }
+        };
+        self.in_hand = None;
+
+        match result {
+            Ok(step) => {
+                self.instruments.applied.increment(1);
+                self.parked.settle(parked.message.entity, self.ticket + 1);
+                let row = parked::Model::delete(id.0);
+                self.submit(step, vec![row], Cause::Retry(id));
+            }
+            Err(StepError::Store(error)) => self.broken = Some(error.chain()),
+            Err(error) => self.retry_failed(parked, &error),
+        }
+    }
+
+    fn retry_failed(&mut self, parked: Parked, error: &StepError) {
+        let (id, now) = (parked.id, self.parts.clock.now());
+        let failed = self
+            .parked
+            .failed_again(parked, error.to_string(), error.is_hopeless(), now);
+
+        if let Some((parked, expected_version)) = failed {
+            self.note_parked(&parked);
+            let row = parking::to_row(&parked, self.parts.shard).update(expected_version);
+            self.submit(Step::default(), vec![row], Cause::Retry(id));
+        }
+    }
+}

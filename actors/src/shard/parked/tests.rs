@@ -1,0 +1,148 @@
+//! Given parked messages of entities, when time passes and units become durable, then what is due,
+//! what holds whom, and what is known without reading the messages.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use domain::ShardId;
+use serde_json::value::RawValue;
+use store::Destination;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000);
+
+fn entity(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+fn message(of: Uuid, sequence: u64) -> Message {
+    let shard = ShardId::new(domain::ORDERS, 1);
+    Message {
+        source: shard,
+        sequence,
+        previous: 0,
+        destination: Destination::Shard(ShardId::new(domain::CUSTOMERS, 0)),
+        entity: of,
+        version: 0,
+        name: Cow::Borrowed("customer.reserve-credit"),
+        type_version: 1,
+        correlation_id: Uuid::nil(),
+        time: NOW,
+        body: Arc::from(RawValue::NULL.to_owned()),
+    }
+}
+
+/// What the table would show.
+fn head(parked: &Parked) -> ParkedHead {
+    head_of(parked)
+}
+
+#[test]
+fn a_failed_message_holds_its_entity_and_nobody_else() {
+    let mut parked = ParkedMessages::new(Vec::new(), 0, NOW);
+    parked.park(message(entity(1), 1), 2, Some("it fails".into()), 1, NOW);
+
+    assert!(parked.holds(entity(1)) && !parked.holds(entity(2)));
+    assert!(parked.due(NOW).is_empty());
+    assert_eq!(parked.due(NOW.after(Duration::from_secs(1))).len(), 1);
+}
+
+#[test]
+fn those_that_wait_behind_follow_one_after_the_other_and_the_last_frees_the_entity() {
+    let mut parked = ParkedMessages::new(Vec::new(), 0, NOW);
+    let first = parked.park(message(entity(1), 1), 2, Some("it fails".into()), 1, NOW);
+    let second = parked.park(message(entity(1), 2), 0, None, 2, NOW);
+
+    parked.settle(entity(1), 3);
+    assert_eq!(parked.without_head(), [(entity(1), first.place)]);
+
+    // The unit that parked the second one is in flight: it is not to be seen yet.
+    parked.found_next(entity(1), None, 1);
+    assert!(parked.holds(entity(1)));
+
+    parked.found_next(entity(1), Some(head(&second)), 2);
+    assert_eq!(parked.due(NOW), [second.id]);
+
+    parked.settle(entity(1), 4);
+    parked.found_next(entity(1), None, 3);
+    assert!(!parked.holds(entity(1)));
+}
+
+#[test]
+fn a_row_that_goes_with_a_unit_in_flight_is_not_taken_for_the_next_one() {
+    let mut parked = ParkedMessages::new(Vec::new(), 0, NOW);
+    let first = parked.park(message(entity(1), 1), u32::MAX, Some("no".into()), 1, NOW);
+    let second = parked.park(message(entity(1), 2), 0, None, 2, NOW);
+
+    // An operator drops the second one while it waits; its row is still there.
+    parked.removed(second.id, entity(1), 3);
+    assert!(parked.is_gone(second.id));
+    parked.settle(entity(1), 4);
+    parked.found_next(entity(1), Some(head(&second)), 2);
+    assert!(parked.due(NOW).is_empty());
+
+    parked.durable(4);
+    parked.found_next(entity(1), None, 4);
+    assert!(!parked.holds(entity(1)) && !parked.is_gone(first.id));
+}
+
+#[test]
+fn a_quarantined_message_waits_for_an_operator_and_is_tried_again_at_once_then() {
+    let mut parked = ParkedMessages::new(Vec::new(), 0, NOW);
+    let bad = parked.park(message(entity(1), 1), u32::MAX, Some("no".into()), 1, NOW);
+    assert_eq!(bad.state, ParkedState::Quarantined);
+    assert!(
+        parked
+            .due(NOW.after(Duration::from_secs(86_400)))
+            .is_empty()
+    );
+
+    let (row, expected) = parked.replay(bad, NOW).unwrap();
+    assert_eq!((row.version, expected, row.attempts), (2, 1, 0));
+    assert_eq!(parked.due(NOW), [row.id]);
+
+    // It fails again and again, and comes back into quarantine.
+    let mut row = row;
+    for attempt in 1..=ATTEMPTS {
+        let (next, expected) = parked.failed_again(row, "no".into(), false, NOW).unwrap();
+        assert_eq!(u64::from(attempt) + 1, expected);
+        row = next;
+    }
+    assert_eq!(row.state, ParkedState::Quarantined);
+}
+
+#[test]
+fn a_message_behind_another_is_not_replayed_before_it() {
+    let mut parked = ParkedMessages::new(Vec::new(), 0, NOW);
+    parked.park(message(entity(1), 1), u32::MAX, Some("no".into()), 1, NOW);
+    let second = parked.park(message(entity(1), 2), 0, None, 2, NOW);
+    assert!(parked.replay(second, NOW).is_none());
+}
+
+#[test]
+fn a_retry_that_a_clock_had_put_hours_away_is_due_within_its_delay() {
+    let mut before = ParkedMessages::new(Vec::new(), 0, NOW);
+    let three_hours_on = NOW.after(Duration::from_secs(3 * 3600));
+    let failed = message(entity(1), 1);
+    let row = before.park(failed, 2, Some("it fails".into()), 1, three_hours_on);
+
+    let after = ParkedMessages::new(vec![head(&row)], row.place, NOW);
+    assert_eq!(after.due(NOW.after(delay(2))), [row.id]);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_holds_its_entity_until_somebody_drops_it() {
+    let mut parked = ParkedMessages::new(Vec::new(), 0, NOW);
+    let row = parked.park(message(entity(1), 1), 2, Some("it fails".into()), 1, NOW);
+    let later = NOW.after(Duration::from_secs(60));
+    assert_eq!(parked.due(later), [row.id]);
+
+    parked.give_up(row.id);
+    assert!(parked.due(later).is_empty() && parked.holds(entity(1)));
+    assert_eq!(parked.entity_of(row.id), Some(entity(1)));
+
+    parked.removed(row.id, entity(1), 2);
+    parked.found_next(entity(1), None, 1);
+    assert!(!parked.holds(entity(1)));
+}

@@ -1,0 +1,127 @@
+//! Requests: the commands of callers, and what operators do about parked messages.
+
+use domain::MessageId;
+use store::rows::{Journaled, RowChange};
+use store::tables::parked;
+use store::{StoreError, parking};
+
+use super::Shard;
+use super::logic::Logic;
+use super::submit::Cause;
+use super::work::Piece;
+use crate::gateway::CommandError;
+use crate::request::{Answer, Command, Request};
+use crate::step::{Step, StepError};
+
+impl<L: Logic> Shard<L> {
+    pub(super) async fn request(&mut self, mut request: Request, durable_at_read: u64) {
+        if self.broken.is_some() {
+            self.again.push_back(request);
+            return;
+        }
+        if request.is_abandoned() {
+            return;
+        }
+
+        match &request.command {
+            Command::Replay(id) => return self.replay(*id, request).await,
+            Command::Discard(id) => return self.discard(*id, request).await,
+            Command::CreateOrder { request: new, .. }
+                if !self.timers.has_room_for(new.customer_id.0) =>
+            {
+                return request.answer(Err(CommandError::Overloaded));
+            }
+            _ => {}
+        }
+
+        let attempt = self.attempt(Piece::Request(&mut request), durable_at_read);
+        match attempt.await {
+            Ok(step) => {
+                self.wait_for_saga(&mut request, &step);
+                self.submit(step, Vec::new(), Cause::Request(request));
+            }
+            Err(StepError::Store(error)) => {
+                self.again.push_back(request);
+                self.broken = Some(error.chain());
+            }
+            Err(error) => {
+                tracing::error!(shard = %self.parts.shard, error = %error, "a request fails");
+                request.answer(Err(CommandError::Failed));
+            }
+        }
+    }
+
+    /// Puts a caller that wants to wait for the end of the saga on the waiting list.
+    fn wait_for_saga(&mut self, request: &mut Request, step: &Step) {
+        if let Some(Ok(Answer::Order(answer))) = &step.answer
+            && let Some(saga) = answer.saga_id
+            && !answer.saga_ended
+            && let Some(ended) = request.ended.take()
+        {
+            let waiting = self.waiting.entry(saga).or_default();
+            waiting.retain(|caller| !caller.is_closed());
+            waiting.push(ended);
+        }
+    }
+
+    async fn replay(&mut self, id: MessageId, request: Request) {
+        match self.find_parked(id).await {
+            Ok(Some(found)) => {
+                let replayed = self.parked.replay(found, self.parts.clock.now());
+                let Some((parked, expected_version)) = replayed else {
+                    let detail = "it waits behind another message of the same entity".to_owned();
+                    return request.answer(Err(CommandError::Conflict(detail)));
+                };
+                let row = parking::to_row(&parked, self.parts.shard).update(expected_version);
+                self.submit_change(row, request);
+            }
+            answer => self.answer_without_parked(answer.map(drop), request),
+        }
+    }
+
+    async fn discard(&mut self, id: MessageId, request: Request) {
+        match self.find_parked(id).await {
+            Ok(Some(found)) => {
+                let entity = found.message.entity;
+                self.parked.removed(id, entity, self.ticket + 1);
+                self.submit_change(parked::Model::delete(id.0), request);
+            }
+            // It can be dropped without having been read.
+            Err(StoreError::Corrupt { .. }) => {
+                let Some(entity) = self.parked.entity_of(id) else {
+                    return request.answer(Err(CommandError::Failed));
+                };
+                self.parked.removed(id, entity, self.ticket + 1);
+                self.submit_change(parked::Model::delete(id.0), request);
+            }
+            answer => self.answer_without_parked(answer.map(drop), request),
+        }
+    }
+
+    /// A parked message, unless its row goes with a unit in flight.
+    async fn find_parked(&self, id: MessageId) -> Result<Option<parking::Parked>, StoreError> {
+        if self.parked.is_gone(id) {
+            return Ok(None);
+        }
+        parking::find(&self.parts.database, id).await
+    }
+
+    fn answer_without_parked(&mut self, found: Result<(), StoreError>, request: Request) {
+        match found {
+            Ok(()) => request.answer(Err(CommandError::NotFound("quarantined message"))),
+            Err(StoreError::Corrupt { .. }) => request.answer(Err(CommandError::Failed)),
+            Err(error) => {
+                self.again.push_back(request);
+                self.broken = Some(error.chain());
+            }
+        }
+    }
+
+    fn submit_change(&mut self, row: RowChange, request: Request) {
+        let step = Step {
+            answer: Some(Ok(Answer::Done)),
+            ..Step::default()
+        };
+        self.submit(step, vec![row], Cause::Request(request));
+    }
+}

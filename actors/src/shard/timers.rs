@@ -1,0 +1,231 @@
+//! The timers of a shard: when which saga is to be woken, and how many sagas wait for whom.
+//!
+//! A timer is durable: it is the `wake_at` of its saga's row. In memory it is due when the clock
+//! says so, but never later than the policy allows from the moment at which it was set or read: a
+//! clock that steps back must not turn seconds into hours.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use domain::{SagaId, Timestamp};
+use uuid::Uuid;
+
+use crate::step::SagaTimer;
+
+/// Open sagas that may wait for one entity: when its service does not keep up, or its messages are
+/// in quarantine, new ones are refused.
+const WAITING_FOR_ONE: usize = 1024;
+/// Open sagas of a shard beyond which only entities that few wait for get more.
+const MANY: usize = 16_384;
+/// How many those may have then.
+const WAITING_FOR_ONE_OF_MANY: usize = 16;
+
+const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Copy, Debug)]
+struct Set {
+    /// When it is due by the clock of this process.
+    due: Timestamp,
+    /// As the saga's row has it.
+    wake_at: Timestamp,
+    waits_for: Uuid,
+}
+
+/// The timers in memory, as the rows have them.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    due: BTreeSet<(Timestamp, SagaId)>,
+    set: HashMap<SagaId, Set>,
+    waiting_for: HashMap<Uuid, usize>,
+    /// How often in a row waking a saga has failed. Kept over reloads.
+    failures: HashMap<SagaId, u32>,
+}
+
+impl Timers {
+    /// How many sagas have a timer.
+    pub(super) fn len(&self) -> usize {
+        self.set.len()
+    }
+
+    /// Whether a saga that will wait for this entity may begin. Whoever has too many open is
+    /// refused; others are served all the same.
+    pub(super) fn has_room_for(&self, entity: Uuid) -> bool {
+        let waiting = self.waiting_for.get(&entity).copied().unwrap_or(0);
+        waiting < WAITING_FOR_ONE && (self.len() < MANY || waiting < WAITING_FOR_ONE_OF_MANY)
+    }
+
+    /// Sets, moves or removes the timer of a saga. It is due within the time that
+    /// its policy allows from now.
+    pub(super) fn set(&mut self, timer: SagaTimer, now: Timestamp) {
+        self.remove(timer.saga);
+        let Some(wake_at) = timer.wake_at else {
+            return;
+        };
+
+        let due = wake_at.min(now.after(timer.longest));
+        self.insert(
+            timer.saga,
+            Set {
+                due,
+                wake_at,
+                waits_for: timer.waits_for,
+            },
+        );
+    }
+
+    /// Waking a saga has failed: it is due again, as its row still says, but later each time.
+    /// Gives the time until then.
+    pub(super) fn put_off(&mut self, saga: SagaId, now: Timestamp) -> Option<Duration> {
+        let failures = self.failures.entry(saga).or_insert(0);
+        *failures = failures.saturating_add(1);
+        let delay = back_off(*failures);
+
+        let set = self.remove(saga)?;
+        self.insert(
+            saga,
+            Set {
+                due: now.after(delay),
+                ..set
+            },
+        );
+        Some(delay)
+    }
+
+    /// A saga has been woken.
+    pub(super) fn woken(&mut self, saga: SagaId) {
+        self.failures.remove(&saga);
+    }
+
+    /// The sagas to wake now, with the wake-up time of their rows. They keep their timers until
+    /// they say what comes next.
+    pub(super) fn due(&self, now: Timestamp) -> Vec<(SagaId, Timestamp)> {
+        let due = self.due.iter().take_while(|(due, _)| *due <= now);
+        due.filter_map(|(_, saga)| Some((*saga, self.set.get(saga)?.wake_at)))
+            .collect()
+    }
+
+    /// When the next one is due.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// Drops all timers. What has failed is remembered, so that a reload does not make it due at
+    /// once.
+    pub(super) fn clear(&mut self) {
+        self.due.clear();
+        self.set.clear();
+        self.waiting_for.clear();
+    }
+
+    /// Takes a timer in that was read from its row. One whose waking has failed is not due before
+    /// its time is over.
+    pub(super) fn restore(&mut self, timer: SagaTimer, now: Timestamp) {
+        self.set(timer, now);
+
+        let failures = self.failures.get(&timer.saga).copied();
+        if let Some(failures) = failures
+            && let Some(set) = self.remove(timer.saga)
+        {
+            let due = set.due.max(now.after(back_off(failures)));
+            self.insert(timer.saga, Set { due, ..set });
+        }
+    }
+
+    fn insert(&mut self, saga: SagaId, set: Set) {
+        self.due.insert((set.due, saga));
+        *self.waiting_for.entry(set.waits_for).or_insert(0) += 1;
+        self.set.insert(saga, set);
+    }
+
+    fn remove(&mut self, saga: SagaId) -> Option<Set> {
+        let set = self.set.remove(&saga)?;
+        self.due.remove(&(set.due, saga));
+
+        if let Some(waiting) = self.waiting_for.get_mut(&set.waits_for) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                self.waiting_for.remove(&set.waits_for);
+            }
+        }
+        Some(set)
+    }
+}
+
+fn back_off(failures: u32) -> Duration {
+    FIRST_BACK_OFF
+        .saturating_mul(2u32.saturating_pow(failures.saturating_sub(1)))
+        .min(LONGEST_BACK_OFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000);
+    const LONGEST: Duration = Duration::from_secs(600);
+
+    fn timer(saga: u128, wake_at: Timestamp, waits_for: u128) -> SagaTimer {
+        SagaTimer {
+            saga: SagaId(Uuid::from_u128(saga)),
+            wake_at: Some(wake_at),
+            waits_for: Uuid::from_u128(waits_for),
+            longest: LONGEST,
+        }
+    }
+
+    #[test]
+    fn a_timer_of_a_clock_that_has_stepped_back_is_due_within_the_policy() {
+        let mut timers = Timers::default();
+        let three_hours_on = NOW.after(Duration::from_secs(3 * 3600));
+        timers.restore(timer(1, three_hours_on, 1), NOW);
+
+        assert_eq!(timers.next_due(), Some(NOW.after(LONGEST)));
+        let due = timers.due(NOW.after(LONGEST));
+        assert_eq!(due, [(SagaId(Uuid::from_u128(1)), three_hours_on)]);
+    }
+
+    #[test]
+    fn a_saga_that_cannot_be_woken_is_tried_ever_more_rarely_over_reloads_too() {
+        let mut timers = Timers::default();
+        let saga = SagaId(Uuid::from_u128(1));
+        timers.set(timer(1, NOW, 1), NOW);
+
+        assert_eq!(timers.put_off(saga, NOW), Some(Duration::from_secs(1)));
+        assert_eq!(timers.put_off(saga, NOW), Some(Duration::from_secs(2)));
+        timers.clear();
+        timers.restore(timer(1, NOW, 1), NOW);
+        assert_eq!(timers.next_due(), Some(NOW.after(Duration::from_secs(2))));
+
+        timers.woken(saga);
+        timers.restore(timer(1, NOW, 1), NOW);
+        assert_eq!(timers.next_due(), Some(NOW));
+    }
+
+    #[test]
+    fn whoever_many_sagas_wait_for_is_refused_and_nobody_else() {
+        let mut timers = Timers::default();
+        for number in 0..WAITING_FOR_ONE {
+            timers.set(timer(number as u128, NOW, 7), NOW);
+        }
+        assert!(!timers.has_room_for(Uuid::from_u128(7)));
+        assert!(timers.has_room_for(Uuid::from_u128(8)));
+
+        // When the shard as a whole has many, those who have few still get more.
+        for number in WAITING_FOR_ONE..MANY {
+            let entity = 100 + number as u128 % 100;
+            timers.set(timer(number as u128, NOW, entity), NOW);
+        }
+        assert!(!timers.has_room_for(Uuid::from_u128(100)));
+        assert!(timers.has_room_for(Uuid::from_u128(8)));
+
+        // One that has ended makes room.
+        let ended = SagaTimer {
+            wake_at: None,
+            ..timer(0, NOW, 7)
+        };
+        timers.set(ended, NOW);
+        assert_eq!(timers.len(), MANY - 1);
+        assert!(timers.has_room_for(Uuid::from_u128(8)));
+    }
+}

@@ -1,0 +1,75 @@
+//! Loading rows by their ids, so that one that cannot be read stops nobody but itself.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use sea_orm::sqlx;
+use sea_orm::{DbErr, RuntimeErr};
+use uuid::Uuid;
+
+use crate::{ServiceDatabase, StoreError, mapping};
+
+/// What there is of the ids asked for: an entity, or why its row cannot be read. An id that is not
+/// in it was looked for and is not there.
+pub type Found<K, T> = HashMap<K, Result<T, StoreError>>;
+
+/// Runs `query` for all of `ids`, a bounded number at once, and reads each row. When a query fails
+/// because of a value that it meets, its ids are asked for in ever smaller parts, until the row
+/// stands alone.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn by_ids<K, R, T>(
+    database: &ServiceDatabase,
+    ids: &[K],
+    kind: &'static str,
+    query: impl AsyncFn(Vec<Uuid>) -> Result<Vec<R>, DbErr>,
+    read: impl Fn(R) -> (K, Result<T, StoreError>),
+) -> Result<Found<K, T>, StoreError>
+where
+    K: Copy + Eq + Hash + Into<Uuid>,
+{
+    let mut found = HashMap::with_capacity(ids.len());
+    let mut parts: Vec<&[K]> = ids.chunks(mapping::IDS_PER_QUERY).collect();
+
+    while let Some(part) = parts.pop() {
+        let wanted = part.iter().map(|id| (*id).into()).collect();
+        match query(wanted).await {
+            Ok(rows) => found.extend(rows.into_iter().map(&read)),
+            Err(error) if !is_of_a_row(&error) => return Err(database.failed(error)),
+            Err(error) => match part {
+                [id] => {
+                    let unreadable = unreadable(format!("{kind} {}", (*id).into()), error);
+                    found.insert(*id, Err(unreadable));
+                }
+                _ => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([first, second]);
+                }
+            },
+        }
+    }
+
+    Ok(found)
+}
+
+/// Whether a value in a row is the reason, and not the database.
+pub(crate) fn is_of_a_row(error: &DbErr) -> bool {
+    match error {
+        DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. } => true,
+        DbErr::Query(RuntimeErr::SqlxError(error)) => matches!(
+            **error,
+            sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::Decode(_)
+                | sqlx::Error::TypeNotFound { .. }
+        ),
+        _ => false,
+    }
+}
+
+pub(crate) fn unreadable(what: String, error: DbErr) -> StoreError {
+    StoreError::Corrupt {
+        what,
+        source: Box::new(error),
+    }
+}
