@@ -68,6 +68,66 @@ pub struct OrderAnswer {
     pub seen: Vec<Seen>,
 }
 
+/// Whether whoever sends a command wants to be told of the end of its saga, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    Nothing,
+    Saga,
+}
+
+/// A command on an order that was carried out, durably, and the end of its saga for whoever follows
+/// it. Waiting for that end is no work: nothing but a place on a waiting list is held.
+#[derive(Debug)]
+pub struct Accepted {
+    pub answer: OrderAnswer,
+    /// Absent when nobody wants to follow.
+    end: Option<SagaEnd>,
+}
+
+/// The end of a saga, to be waited for; dropping it gives the place on the waiting list back.
+#[derive(Debug)]
+struct SagaEnd {
+    ended: oneshot::Receiver<OrderAnswer>,
+    release: watch::Receiver<bool>,
+}
+
+impl From<OrderAnswer> for Accepted {
+    fn from(answer: OrderAnswer) -> Self {
+        Accepted { answer, end: None }
+    }
+}
+
+impl Accepted {
+    /// A command whose saga goes on: `ended` tells of its end, and `release` lets go of whoever
+    /// waits for that.
+    #[must_use]
+    pub fn followed(
+        answer: OrderAnswer,
+        ended: oneshot::Receiver<OrderAnswer>,
+        release: watch::Receiver<bool>,
+    ) -> Self {
+        let end = Some(SagaEnd { ended, release });
+        Accepted { answer, end }
+    }
+
+    /// The order after its saga; or with the state so far, when there is nothing to wait for, the
+    /// wait is over, or the node shuts down.
+    pub async fn ended_within(self, wait: Duration) -> OrderAnswer {
+        let Accepted { answer, end } = self;
+        let Some(SagaEnd { ended, mut release }) = end else {
+            return answer;
+        };
+
+        tokio::select! {
+            biased;
+            // An error says that there is no saga to wait for.
+            ended = ended => ended.unwrap_or(answer),
+            () = tokio::time::sleep(wait) => answer,
+            _ = release.wait_for(|release| *release) => answer,
+        }
+    }
+}
+
 /// The answer to a command on a saga.
 #[derive(Clone, Debug)]
 pub struct SagaAnswer {
@@ -148,8 +208,8 @@ impl Gateway {
         }
     }
 
-    /// Creates an order. With `wait` the answer comes when the saga has ended, or with the state so
-    /// far when the wait is over or the node shuts down.
+    /// Creates an order. Answers as soon as that is durable; the end of its saga is waited for with
+    /// [`Accepted::ended_within`].
     ///
     /// # Errors
     /// See [`CommandError`].
@@ -157,14 +217,14 @@ impl Gateway {
         &self,
         request: NewOrder,
         binding: Option<RequestBinding>,
-        wait: Option<Duration>,
-    ) -> Result<OrderAnswer, CommandError> {
+        follow: Follow,
+    ) -> Result<Accepted, CommandError> {
         let id = OrderId(new_id(binding));
-        self.order_command(id, Command::CreateOrder { id, request }, binding, wait)
+        self.order_command(id, Command::CreateOrder { id, request }, binding, follow)
             .await
     }
 
-    /// Cancels an order; `wait` as above.
+    /// Cancels an order; answers as above.
     ///
     /// # Errors
     /// See [`CommandError`].
@@ -172,9 +232,9 @@ impl Gateway {
         &self,
         order: OrderId,
         binding: Option<RequestBinding>,
-        wait: Option<Duration>,
-    ) -> Result<OrderAnswer, CommandError> {
-        self.order_command(order, Command::CancelOrder(order), binding, wait)
+        follow: Follow,
+    ) -> Result<Accepted, CommandError> {
+        self.order_command(order, Command::CancelOrder(order), binding, follow)
             .await
     }
 
@@ -187,8 +247,9 @@ impl Gateway {
         order: OrderId,
         binding: Option<RequestBinding>,
     ) -> Result<OrderAnswer, CommandError> {
-        self.order_command(order, Command::ShipOrder(order), binding, None)
-            .await
+        let command = Command::ShipOrder(order);
+        let accepted = self.order_command(order, command, binding, Follow::Nothing);
+        accepted.await.map(|accepted| accepted.answer)
     }
 
     /// Has a stuck saga try again.
@@ -245,35 +306,27 @@ impl Gateway {
         id: OrderId,
         command: Command,
         binding: Option<RequestBinding>,
-        wait: Option<Duration>,
-    ) -> Result<OrderAnswer, CommandError> {
+        follow: Follow,
+    ) -> Result<Accepted, CommandError> {
         let shard = ShardId::of(domain::ORDERS, id.0, self.shards);
 
-        let (ended, end) = match wait {
-            Some(_) => {
-                let (ended, end) = oneshot::channel();
-                (Some(ended), Some(end))
+        let (tell, ended) = match follow {
+            Follow::Saga => {
+                let (tell, ended) = oneshot::channel();
+                (Some(tell), Some(ended))
             }
-            None => (None, None),
+            Follow::Nothing => (None, None),
         };
-        let answer = self.send(shard, command, binding, ended)?;
 
-        if let (Some(end), Some(wait)) = (end, wait) {
-            let mut release = self.release.clone();
-            tokio::select! {
-                biased;
-                // An error says that there is no saga to wait for: the command was refused, or its
-                // saga has ended.
-                ended = end => if let Ok(answer) = ended { return Ok(answer) },
-                () = tokio::time::sleep(wait) => {}
-                _ = release.wait_for(|release| *release) => {}
-            }
-        }
+        let Answer::Order(answer) = received(self.send(shard, command, binding, tell)?.await)?
+        else {
+            return Err(CommandError::Failed);
+        };
 
-        match received(answer.await)? {
-            Answer::Order(answer) => Ok(answer),
-            _ => Err(CommandError::Failed),
-        }
+        Ok(match ended {
+            Some(ended) => Accepted::followed(answer, ended, self.release.clone()),
+            None => answer.into(),
+        })
     }
 
     async fn saga_command(

@@ -26,7 +26,7 @@ mod step;
 mod supervision;
 
 pub use gateway::{
-    CommandError, CustomerAnswer, Gateway, NewCustomer, NewOrder, OrderAnswer, RequestBinding,
-    SagaAnswer, Seen,
+    Accepted, CommandError, CustomerAnswer, Follow, Gateway, NewCustomer, NewOrder, OrderAnswer,
+    RequestBinding, SagaAnswer, Seen,
 };
 pub use node::{Node, NodeConfig, NodeParts, ShardSnapshot};

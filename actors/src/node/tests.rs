@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::gateway::{CommandError, NewCustomer, NewOrder, OrderAnswer, RequestBinding};
+use crate::gateway::{CommandError, Follow, NewCustomer, NewOrder, OrderAnswer, RequestBinding};
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const SHARDS: u16 = 4;
 
@@ -107,10 +109,12 @@ impl Fixture {
             lines: Vec::new(),
             note: None,
         };
-        self.node
+        let accepted = self
+            .node
             .gateway()
-            .create_order(request, binding, Some(Duration::from_secs(20)))
-            .await
+            .create_order(request, binding, Follow::Saga)
+            .await?;
+        Ok(accepted.ended_within(PATIENCE).await)
     }
 
     async fn reserved(&self, customer: domain::CustomerId) -> i64 {
@@ -164,9 +168,11 @@ fn a_cancelled_order_gives_its_credit_back_and_a_shipped_one_cannot_be_cancelled
 
         let gateway = shop.node.gateway();
         let cancelled = gateway
-            .cancel_order(order, None, Some(Duration::from_secs(20)))
+            .cancel_order(order, None, Follow::Saga)
             .await
-            .unwrap();
+            .unwrap()
+            .ended_within(PATIENCE)
+            .await;
 
         assert_eq!(
             (cancelled.state, cancelled.version),
@@ -181,7 +187,7 @@ fn a_cancelled_order_gives_its_credit_back_and_a_shipped_one_cannot_be_cancelled
             OrderState::Shipped
         );
 
-        let refused = gateway.cancel_order(shipped, None, None).await;
+        let refused = gateway.cancel_order(shipped, None, Follow::Nothing).await;
         assert!(
             matches!(refused, Err(CommandError::Conflict(_))),
             "{refused:?}"
@@ -315,9 +321,10 @@ fn a_message_that_always_fails_is_quarantined_and_stops_one_customer_only() {
         };
 
         let stuck = gateway
-            .create_order(new(poisoned), None, None)
+            .create_order(new(poisoned), None, Follow::Nothing)
             .await
-            .unwrap();
+            .unwrap()
+            .answer;
 
         assert_eq!(shop.order(healthy, 100).await.state, OrderState::Approved);
 

@@ -83,6 +83,8 @@ pub fn listen(
         .workers(config.http_workers)
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
+        // A client that has closed its end has gone: what it waited for is dropped at once.
+        .h1_allow_half_closed(false)
         .tcp_nodelay(true)
         .shutdown_timeout(DRAIN_SECONDS)
         .shutdown_signal(shutdown::requested(shutdown))

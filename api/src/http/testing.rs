@@ -4,16 +4,16 @@
 mod node;
 mod samples;
 
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use actors::{
-    CommandError, CustomerAnswer, NewCustomer, NewOrder, OrderAnswer, RequestBinding, SagaAnswer,
-    Seen,
+    Accepted, CommandError, CustomerAnswer, Follow, NewCustomer, NewOrder, OrderAnswer,
+    RequestBinding, SagaAnswer, Seen,
 };
 use domain::saga::SagaState;
 use domain::{CustomerId, MessageId, OrderId, OrderState, SagaId, Service, Timestamp};
 use projections::{CustomerDocument, CustomerOrder, OrderDocument};
+use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 pub use node::{Node, Response, config};
@@ -34,7 +34,7 @@ pub struct Double {
     pub customer: Mutex<Option<NewCustomer>>,
     pub order: Mutex<Option<NewOrder>>,
     pub binding: Mutex<Option<RequestBinding>>,
-    pub wait: Mutex<Option<Duration>>,
+    pub follow: Mutex<Option<Follow>>,
     pub reason: Mutex<Option<String>>,
     pub freshness: Mutex<Option<Freshness>>,
     pub order_query: Mutex<Option<OrderQuery>>,
@@ -48,6 +48,12 @@ pub struct Double {
     /// Commands and reads never end; queries with a token, when their wait is over, for the view
     /// never gets there.
     pub hangs: Mutex<bool>,
+    /// Counts, by its clones, the reads that hang.
+    pub reads_under_way: Arc<()>,
+    /// Sagas that somebody follows go on; those who wait for their end are here.
+    pub goes_on: Mutex<bool>,
+    pub followed: Mutex<Vec<oneshot::Sender<OrderAnswer>>>,
+    pub release: watch::Sender<bool>,
     pub missing: Mutex<Vec<String>>,
 }
 
@@ -81,9 +87,9 @@ impl Double {
         &self,
         order: OrderId,
         binding: Option<RequestBinding>,
-        wait: Option<Duration>,
-    ) -> CommandFuture<'_, OrderAnswer> {
-        *self.wait.lock().unwrap() = wait;
+        follow: Follow,
+    ) -> CommandFuture<'_, Accepted> {
+        put(&self.follow, follow);
         let (state, saga_ended) = self
             .outcome
             .lock()
@@ -111,7 +117,16 @@ impl Double {
                 },
             ],
         };
-        self.command(binding, answer)
+
+        let goes_on = *self.goes_on.lock().unwrap() && follow == Follow::Saga;
+        let accepted = if goes_on {
+            let (end, ended) = oneshot::channel();
+            self.followed.lock().unwrap().push(end);
+            Accepted::followed(answer, ended, self.release.subscribe())
+        } else {
+            answer.into()
+        };
+        self.command(binding, accepted)
     }
 
     fn answer<'a, T: 'a>(&'a self, freshness: Freshness, data: T) -> ReadFuture<'a, Answer<T>> {
@@ -142,7 +157,9 @@ impl Double {
     fn read<'a, T: 'a>(&'a self, data: T) -> ReadFuture<'a, T> {
         let error = self.read_error.lock().unwrap().clone();
         let hangs = *self.hangs.lock().unwrap();
+        let under_way = Arc::clone(&self.reads_under_way);
         Box::pin(async move {
+            let _under_way = under_way;
             if hangs {
                 std::future::pending::<()>().await;
             }
@@ -171,19 +188,19 @@ impl Commands for Double {
         &self,
         request: NewOrder,
         key: Option<RequestBinding>,
-        wait: Option<Duration>,
-    ) -> CommandFuture<'_, OrderAnswer> {
+        follow: Follow,
+    ) -> CommandFuture<'_, Accepted> {
         put(&self.order, request);
-        self.order_command(OrderId(id()), key, wait)
+        self.order_command(OrderId(id()), key, follow)
     }
 
     fn cancel_order(
         &self,
         order: OrderId,
         key: Option<RequestBinding>,
-        wait: Option<Duration>,
-    ) -> CommandFuture<'_, OrderAnswer> {
-        self.order_command(order, key, wait)
+        follow: Follow,
+    ) -> CommandFuture<'_, Accepted> {
+        self.order_command(order, key, follow)
     }
 
     fn ship_order(
@@ -191,7 +208,8 @@ impl Commands for Double {
         order: OrderId,
         key: Option<RequestBinding>,
     ) -> CommandFuture<'_, OrderAnswer> {
-        self.order_command(order, key, None)
+        let accepted = self.order_command(order, key, Follow::Nothing);
+        Box::pin(async { accepted.await.map(|accepted| accepted.answer) })
     }
 
     fn retry_saga(

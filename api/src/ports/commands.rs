@@ -1,11 +1,9 @@
 //! The command side: the gateway to the actors behind a trait, so that routes can be tested without
 //! any.
 
-use std::time::Duration;
-
 use actors::{
-    CommandError, CustomerAnswer, Gateway, NewCustomer, NewOrder, OrderAnswer, RequestBinding,
-    SagaAnswer,
+    Accepted, CommandError, CustomerAnswer, Follow, Gateway, NewCustomer, NewOrder, OrderAnswer,
+    RequestBinding, SagaAnswer,
 };
 use domain::{MessageId, OrderId, SagaId};
 use futures_util::future::LocalBoxFuture;
@@ -25,15 +23,15 @@ pub trait Commands: Send + Sync {
         &self,
         request: NewOrder,
         binding: Option<RequestBinding>,
-        wait: Option<Duration>,
-    ) -> CommandFuture<'_, OrderAnswer>;
+        follow: Follow,
+    ) -> CommandFuture<'_, Accepted>;
 
     fn cancel_order(
         &self,
         order: OrderId,
         binding: Option<RequestBinding>,
-        wait: Option<Duration>,
-    ) -> CommandFuture<'_, OrderAnswer>;
+        follow: Follow,
+    ) -> CommandFuture<'_, Accepted>;
 
     fn ship_order(
         &self,
@@ -72,18 +70,18 @@ impl Commands for Gateway {
         &self,
         request: NewOrder,
         binding: Option<RequestBinding>,
-        wait: Option<Duration>,
-    ) -> CommandFuture<'_, OrderAnswer> {
-        Box::pin(Gateway::create_order(self, request, binding, wait))
+        follow: Follow,
+    ) -> CommandFuture<'_, Accepted> {
+        Box::pin(Gateway::create_order(self, request, binding, follow))
     }
 
     fn cancel_order(
         &self,
         order: OrderId,
         binding: Option<RequestBinding>,
-        wait: Option<Duration>,
-    ) -> CommandFuture<'_, OrderAnswer> {
-        Box::pin(Gateway::cancel_order(self, order, binding, wait))
+        follow: Follow,
+    ) -> CommandFuture<'_, Accepted> {
+        Box::pin(Gateway::cancel_order(self, order, binding, follow))
     }
 
     fn ship_order(

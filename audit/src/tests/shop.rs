@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actors::gateway::{NewCustomer, NewOrder};
-use actors::{Node, NodeConfig, NodeParts};
+use actors::{Follow, NewCustomer, NewOrder, Node, NodeConfig, NodeParts};
 use domain::saga::SagaPolicy;
 use domain::{CustomerId, Money, OrderId, OrderLine};
 use projections::documents::sqlite::SqliteDocumentStore;
@@ -20,7 +19,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 pub const SHARDS: u16 = 4;
-const PATIENCE: Option<Duration> = Some(Duration::from_secs(20));
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The embedded stores of views.
 pub fn view_stores(folder: &Path) -> ViewStores {
@@ -126,14 +125,14 @@ impl Shop {
 
     /// An order whose saga has ended.
     pub async fn order(&self, customer_id: CustomerId, cents: i64) -> OrderId {
-        self.order_waiting(customer_id, cents, PATIENCE).await
+        self.order_following(customer_id, cents, Follow::Saga).await
     }
 
-    pub async fn order_waiting(
+    pub async fn order_following(
         &self,
         customer_id: CustomerId,
         cents: i64,
-        wait: Option<Duration>,
+        follow: Follow,
     ) -> OrderId {
         let total = Money::from_cents(cents);
 
@@ -153,9 +152,11 @@ impl Shop {
 
         self.node
             .gateway()
-            .create_order(request, None, wait)
+            .create_order(request, None, follow)
             .await
             .unwrap()
+            .ended_within(PATIENCE)
+            .await
             .order_id
     }
 
@@ -172,16 +173,18 @@ impl Shop {
 
         self.node
             .gateway()
-            .cancel_order(cancelled, None, PATIENCE)
+            .cancel_order(cancelled, None, Follow::Saga)
             .await
-            .unwrap();
+            .unwrap()
+            .ended_within(PATIENCE)
+            .await;
 
         let shipped = self.order(bob, 800).await;
         self.node.gateway().ship_order(shipped, None).await.unwrap();
         // Its saga stays open: the customer cannot answer.
         let poison = self.customer("Poison", 1500).await;
 
-        self.order_waiting(poison, 100, None).await;
+        self.order_following(poison, 100, Follow::Nothing).await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::{Gateway, NewCustomer, NewOrder, Node, NodeConfig, NodeParts};
+use actors::{Follow, Gateway, NewCustomer, NewOrder, Node, NodeConfig, NodeParts};
 use domain::saga::SagaPolicy;
 use domain::{CustomerId, Money, OrderState};
 use futures_util::{StreamExt, stream};
@@ -107,11 +107,12 @@ impl Shop {
             note: created.note,
         };
 
-        let answer = self
+        let accepted = self
             .gateway
-            .create_order(request, None, Some(Duration::from_secs(30)))
-            .await;
-        let answer = answer.expect("the order is taken");
+            .create_order(request, None, Follow::Saga)
+            .await
+            .expect("the order is taken");
+        let answer = accepted.ended_within(Duration::from_secs(30)).await;
         assert_eq!(answer.state, OrderState::Approved);
     }
 

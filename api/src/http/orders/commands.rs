@@ -1,12 +1,12 @@
 //! The commands on orders: create, cancel, ship. A repeat under the same `Idempotency-Key` answers
 //! with the same status.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use actors::{OrderAnswer, RequestBinding, Seen};
+use actors::{Accepted, Follow, OrderAnswer, RequestBinding, Seen};
 use domain::{OrderId, OrderState, RejectionReason, SagaId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -50,11 +50,13 @@ pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
     let work = async {
         params::none(&request)?;
         let prefer = Prefer::of(&request, api.waits)?;
+        let wait = Wait::of(prefer);
         let key = idempotency::key(&request)?;
         expect_json(&request)?;
         let bytes = read(&request, payload).await?;
-        let _permit = api.commands.enter()?;
+        let permit = api.commands.enter()?;
         let order = body::new_order(&bytes)?;
+        drop(bytes);
 
         let binding = idempotency::bind(
             key,
@@ -62,11 +64,14 @@ pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
             &body::Canonical::of(&order),
         )?;
 
-        let answer = api
+        let accepted = api
             .ports
             .commands
-            .create_order(order, binding, waiting(prefer))
+            .create_order(order, binding, wait.follow())
             .await?;
+        // Who waits for the saga does no work, and keeps nobody from it.
+        drop(permit);
+        let answer = wait.end_of(accepted).await;
         let location = format!("/orders/{}", answer.order_id);
 
         Ok(headers(&api, &answer, prefer, Some(location))
@@ -92,27 +97,31 @@ pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
 pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     let work = async {
         let prefer = Prefer::of(&request, api.waits)?;
+        let wait = Wait::of(prefer);
         let (order, binding) = order_command(&request, payload, "cancel").await?;
-        let _permit = api.commands.enter()?;
-        let wait = waiting(prefer);
+        let permit = api.commands.enter()?;
 
-        let answer = api
+        let accepted = api
             .ports
             .commands
-            .cancel_order(order, binding, wait)
+            .cancel_order(order, binding, wait.follow())
             .await?;
+        drop(permit);
+        let answer = wait.end_of(accepted).await;
 
         let headers = headers(&api, &answer, prefer, None);
-        Ok(match cancel_status(&answer, wait.is_some()) {
-            Some(status) => headers.answer(status, &OrderOutcome::of(&answer)),
-            None => {
-                let state = answer.state.name();
-                let problem = Problem::conflict(format!(
-                    "the cancel could not be carried through; the order is {state}"
-                ));
-                headers.put_on(problem.error_response())
-            }
-        })
+        Ok(
+            match cancel_status(&answer, wait.follow() == Follow::Saga) {
+                Some(status) => headers.answer(status, &OrderOutcome::of(&answer)),
+                None => {
+                    let state = answer.state.name();
+                    let problem = Problem::conflict(format!(
+                        "the cancel could not be carried through; the order is {state}"
+                    ));
+                    headers.put_on(problem.error_response())
+                }
+            },
+        )
     };
     api.meters.cancel_order.watch(&request, work).await
 }
@@ -184,9 +193,32 @@ fn cancel_status(answer: &OrderAnswer, waited: bool) -> Option<StatusCode> {
     }
 }
 
-/// A wait of no time is none.
-fn waiting(prefer: Prefer) -> Option<Duration> {
-    prefer.wait.filter(|wait| !wait.is_zero())
+/// How long a caller waits for the end of a saga, from its request on.
+#[derive(Clone, Copy)]
+struct Wait {
+    since: Instant,
+    /// A wait of no time is none.
+    at_most: Option<Duration>,
+}
+
+impl Wait {
+    fn of(prefer: Prefer) -> Self {
+        Wait {
+            since: Instant::now(),
+            at_most: prefer.wait.filter(|wait| !wait.is_zero()),
+        }
+    }
+
+    fn follow(self) -> Follow {
+        self.at_most.map_or(Follow::Nothing, |_| Follow::Saga)
+    }
+
+    async fn end_of(self, accepted: Accepted) -> OrderAnswer {
+        let at_most = self.at_most.unwrap_or_default();
+        accepted
+            .ended_within(at_most.saturating_sub(self.since.elapsed()))
+            .await
+    }
 }
 
 fn headers(

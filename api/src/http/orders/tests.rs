@@ -1,7 +1,7 @@
 //! Orders over HTTP: what is accepted and refused, with which status and headers.
 
 use actix_web::test::TestRequest;
-use actors::CommandError;
+use actors::{CommandError, Follow};
 use domain::{CustomerId, Money, OrderState};
 
 use super::OrderSort;
@@ -41,16 +41,16 @@ async fn a_created_order_is_answered_with_place_version_and_token() {
 }
 
 #[actix_web::test]
-async fn a_wait_is_passed_on_capped_and_confirmed() {
+async fn a_wait_is_capped_and_confirmed_and_one_of_no_time_is_none() {
     let node = Node::new();
     let answer = node
         .post("/orders", &total("1"), &[("prefer", "wait=99")])
         .await;
     assert_eq!(answer.header("preference-applied"), "wait=30");
-    assert_eq!(taken(&node.double.wait).as_secs(), 30);
+    assert_eq!(taken(&node.double.follow), Follow::Saga);
     node.post("/orders", &total("1"), &[("prefer", "wait=0")])
         .await;
-    assert_eq!(*node.double.wait.lock().unwrap(), None);
+    assert_eq!(taken(&node.double.follow), Follow::Nothing);
 
     let refused = node
         .post("/orders", &total("1"), &[("prefer", "wait=soon")])
@@ -507,4 +507,24 @@ async fn a_view_that_is_behind_says_what_it_lacks() {
         *node.double.read_error.lock().unwrap() = Some(error);
         node.get(&format!("/orders/{ID}")).await.is_problem(status);
     }
+}
+
+#[actix_web::test]
+async fn a_caller_that_waits_for_a_saga_keeps_nobody_from_working() {
+    let node = Node::with(&["--max-in-flight", "1"]);
+    *node.double.goes_on.lock().unwrap() = true;
+    let body = total("1");
+    let waiting = node.post("/orders", &body, &[("prefer", "wait=30")]);
+
+    let others = async {
+        while node.double.followed.lock().unwrap().is_empty() {
+            actix_rt::task::yield_now().await;
+        }
+        assert_eq!(node.post("/orders", &body, &[]).await.status, 201);
+        // The saga ends.
+        node.double.followed.lock().unwrap().clear();
+    };
+
+    let (waited, ()) = futures_util::future::join(waiting, others).await;
+    assert_eq!(waited.status, 201, "{}", waited.text);
 }

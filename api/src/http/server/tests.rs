@@ -1,9 +1,13 @@
 //! The server as a whole: a real socket, and an orderly end.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use actors::OrderAnswer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 use super::{bind, listen};
 use crate::http::testing::{ID, Node, config};
@@ -163,4 +167,92 @@ async fn a_body_that_is_still_coming_in_keeps_nobody_from_working() {
     let mut answer = String::new();
     slow.read_to_string(&mut answer).await.unwrap();
     assert!(answer.contains("HTTP/1.1 201"), "{answer}");
+}
+
+/// A server over the double, and where it listens.
+fn serve(node: &Node) -> SocketAddr {
+    let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
+    let listening = listen(
+        node.api.clone(),
+        bind(&config).unwrap(),
+        &config,
+        node.shutdown.subscribe(),
+    )
+    .unwrap();
+    actix_rt::spawn(listening.server);
+    listening.addresses[0]
+}
+
+/// Sends a command that waits for its saga, and gives out what tells the server of that saga's end.
+async fn follow_a_saga(
+    node: &Node,
+    address: SocketAddr,
+) -> (TcpStream, oneshot::Sender<OrderAnswer>) {
+    let body = format!(r#"{{"customerId":"{ID}","orderTotal":{{"amount":"1"}}}}"#);
+    let head = format!(
+        "POST /orders HTTP/1.1\r\nhost: x\r\nprefer: wait=25\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all((head + &body).as_bytes()).await.unwrap();
+    let end = loop {
+        let followed = node.double.followed.lock().unwrap().pop();
+        match followed {
+            Some(end) => break end,
+            None => tokio::time::sleep(Duration::from_millis(1)).await,
+        }
+    };
+    (client, end)
+}
+
+#[actix_web::test]
+async fn whoever_hangs_up_holds_nothing_any_more() {
+    let node = Node::new();
+    *node.double.goes_on.lock().unwrap() = true;
+    let address = serve(&node);
+    let bound = Duration::from_secs(10);
+
+    // By closing its connection, which half-closes it at first.
+    let (client, mut end) = follow_a_saga(&node, address).await;
+    drop(client);
+    tokio::time::timeout(bound, end.closed()).await.unwrap();
+
+    // By closing the half it sends on.
+    let (mut client, mut end) = follow_a_saga(&node, address).await;
+    client.shutdown().await.unwrap();
+    tokio::time::timeout(bound, end.closed()).await.unwrap();
+
+    // By breaking the connection off.
+    let (client, mut end) = follow_a_saga(&node, address).await;
+    client.set_zero_linger().unwrap();
+    drop(client);
+    tokio::time::timeout(bound, end.closed()).await.unwrap();
+}
+
+#[actix_web::test]
+async fn a_reader_that_hangs_up_holds_nothing_any_more() {
+    let node = Node::new();
+    *node.double.hangs.lock().unwrap() = true;
+    let address = serve(&node);
+
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "GET /orders/{ID} HTTP/1.1\r\nhost: x\r\nprefer: wait=25\r\nconsistency-token: t\r\n\r\n"
+    );
+    client.write_all(request.as_bytes()).await.unwrap();
+    let under_way = &node.double.reads_under_way;
+    while Arc::strong_count(under_way) == 1 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    drop(client);
+
+    let let_go = async {
+        while Arc::strong_count(under_way) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), let_go)
+        .await
+        .unwrap();
 }
