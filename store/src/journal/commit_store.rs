@@ -152,3 +152,6 @@ impl fmt::Debug for Batch<'_> {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod contract;

@@ -9,8 +9,10 @@ use crate::journal::commit_store::Prune;
 const PRUNED_TO: &str = "SELECT pruned FROM shards WHERE shard = ?";
 // The newest row stays: the next owner of the shard goes on from its sequence.
 // Times never go back within a shard, so a bounded look at its oldest rows is enough.
+// A row is beyond the bound when its last message is: a receiver may have come as far as its middle.
 const OLDEST: &str = "SELECT max(sequence) FILTER (WHERE time < ?4), max(sequence), count(*) FROM \
     (SELECT sequence, time FROM outbox WHERE shard = ?1 AND sequence > ?2 AND sequence <= ?3 \
+    AND sequence + count - 1 <= ?3 \
     AND sequence < (SELECT max(sequence) FROM outbox WHERE shard = ?1) ORDER BY sequence LIMIT ?5)";
 const NOTE: &str = "UPDATE shards SET pruned = ? WHERE shard = ? AND epoch = ?";
 const EPOCH: &str = "SELECT epoch FROM shards WHERE shard = ?";
