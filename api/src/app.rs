@@ -2,8 +2,10 @@
 //!
 //! A node takes its address and its data folder, starts from the bottom (databases, log, journals,
 //! shards, views, HTTP) and ends from the top: callers that wait are answered with the state so
-//! far, requests under way end, then the shards, the journals, the views.
+//! far, requests under way end, then the shards, the journals, the views. It may be asked to end at
+//! any moment, also while it starts, and ends in time whatever a store does.
 
+mod folder;
 mod history;
 mod io;
 mod operations;
@@ -16,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::shutdown;
@@ -23,8 +26,7 @@ use crate::shutdown;
 use start::start;
 pub(crate) use stores::view_stores;
 
-/// A node must have ended so long after it was asked to; what has not by then is as safe as after a
-/// crash.
+/// A node has ended so long after it was asked to; what has not by then is as safe as after a crash.
 const END_WITHIN: Duration = Duration::from_secs(14);
 
 /// A running node.
@@ -38,11 +40,7 @@ impl Running {
     async fn end(self) -> anyhow::Result<()> {
         let Running { parts, serving } = self;
         let served = serving.await.context("the HTTP server failed")?;
-        if tokio::time::timeout(END_WITHIN, parts.end()).await.is_err() {
-            tracing::warn!(
-                "not everything has ended in time; the next start goes on from what is durable"
-            );
-        }
+        parts.end().await;
         served.context("the HTTP server failed")
     }
 
@@ -58,8 +56,24 @@ impl Running {
 /// What keeps the node from starting, or from ending in order.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signals()?;
-    let running = start(config, shutdown.clone()).await?;
+    let running = tokio::select! {
+        biased;
+        running = start(config, shutdown.clone()) => running?,
+        () = shutdown::requested(shutdown.clone()) => {
+            tracing::info!("the node has ended before it was ready");
+            return Ok(());
+        }
+    };
+
     shutdown::requested(shutdown).await;
+    let deadline = Instant::now() + END_WITHIN;
     running.release_waiting();
-    running.end().await
+    tokio::time::timeout_at(deadline, running.end())
+        .await
+        .unwrap_or_else(|_| {
+            tracing::warn!(
+                "not everything has ended in time; the next start goes on from what is durable"
+            );
+            Ok(())
+        })
 }

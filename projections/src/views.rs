@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ShardId;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use store::{Destination, Log};
 
@@ -97,11 +98,23 @@ pub struct Views {
 }
 
 impl Views {
-    /// Starts the views, whether their stores answer or not. Call it inside the runtime that drives
-    /// the log.
+    /// Starts the views on a log that knows its heads, whether their stores answer or not. Call it
+    /// inside the runtime that drives the log.
     #[must_use]
     pub fn start(config: ViewsConfig, log: Arc<dyn Log>) -> Self {
+        Self::start_when(std::future::ready(()), config, log)
+    }
+
+    /// The same for a log that will know its heads when `known` resolves: until then the views do
+    /// nothing and answer that they are not ready.
+    #[must_use]
+    pub fn start_when(
+        known: impl Future<Output = ()> + Send + 'static,
+        config: ViewsConfig,
+        log: Arc<dyn Log>,
+    ) -> Self {
         let ViewsConfig { stores, rows, keep } = config;
+        let known = known.boxed().shared();
 
         let documents = View::start(
             DOCUMENTS,
@@ -109,9 +122,10 @@ impl Views {
             Arc::clone(&log),
             Arc::clone(&rows),
             keep,
+            known.clone(),
         );
 
-        let search = View::start(SEARCH, stores.search, Arc::clone(&log), rows, keep);
+        let search = View::start(SEARCH, stores.search, Arc::clone(&log), rows, keep, known);
 
         Views {
             log,

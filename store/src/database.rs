@@ -1,10 +1,15 @@
 //! A service's private database: one connection that the journal writes through, and a few that
 //! only read.
 
-use std::path::Path;
+mod files;
+mod unusable;
+mod wal;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use domain::Service;
+use sea_orm::sea_query::OnConflict;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sea_orm::{
     ActiveValue, ConnectOptions, Database, DatabaseConnection, DbErr, EntityTrait,
@@ -33,6 +38,8 @@ const CHECKPOINT_PAGES: u32 = 2000;
 #[derive(Clone, Debug)]
 pub struct ServiceDatabase {
     pub service: Service,
+    /// Where it is; `-wal` and `-shm` files lie beside it.
+    file: PathBuf,
     /// Reads what is committed; cannot write.
     pub read: DatabaseConnection,
     /// The journal's.
@@ -44,19 +51,17 @@ impl ServiceDatabase {
     /// its schema up to date. `shards` is fixed at the first start.
     ///
     /// # Errors
-    /// When the database cannot be opened, or was made for another number of shards.
+    /// [`StoreError::Unusable`] when it cannot be read and written, [`StoreError::Configuration`]
+    /// when it was made for another number of shards or by a newer release.
     pub async fn open_embedded(
         service: Service,
         folder: &Path,
         shards: u16,
     ) -> Result<Self, StoreError> {
         domain::ids::register();
-        let file = folder.join(format!("{service}.db"));
-
-        let failed = |source| StoreError::Database {
-            what: service.to_string(),
-            source,
-        };
+        let file = file_of(service, folder);
+        files::check(&file)?;
+        let failed = |error: DbErr| unusable::opening(&file, &error);
 
         let write = connect(&file, Use::Write).await.map_err(failed)?;
         if let Some(unknown) = migrations::unknown(service, &write).await.map_err(failed)? {
@@ -67,11 +72,12 @@ impl ServiceDatabase {
             )));
         }
         migrations::migrate(service, &write).await.map_err(failed)?;
-
+        note_release(&write).await.map_err(failed)?;
         let read = connect(&file, Use::Read).await.map_err(failed)?;
 
         let database = ServiceDatabase {
             service,
+            file,
             read,
             write,
         };
@@ -86,7 +92,7 @@ impl ServiceDatabase {
     /// When there is none, or it cannot be read.
     pub async fn open_to_read(service: Service, folder: &Path) -> Result<Self, StoreError> {
         domain::ids::register();
-        let file = folder.join(format!("{service}.db"));
+        let file = file_of(service, folder);
         if !file.exists() {
             return Err(StoreError::Configuration(format!(
                 "there is no database {}",
@@ -96,13 +102,11 @@ impl ServiceDatabase {
 
         let read = connect(&file, Use::Read)
             .await
-            .map_err(|source| StoreError::Database {
-                what: service.to_string(),
-                source,
-            })?;
+            .map_err(|error| unusable::opening(&file, &error))?;
 
         Ok(ServiceDatabase {
             service,
+            file,
             read: read.clone(),
             write: read,
         })
@@ -158,7 +162,7 @@ impl ServiceDatabase {
                 setting::Entity::insert(row)
                     .exec_without_returning(&self.write)
                     .await
-                    .map_err(|e| self.failed(e))?;
+                    .map_err(|error| unusable::opening(&self.file, &error))?;
 
                 Ok(())
             }
@@ -171,6 +175,30 @@ impl ServiceDatabase {
             source,
         }
     }
+}
+
+/// The file of a service's embedded database in a data folder.
+#[must_use]
+pub fn file_of(service: Service, folder: &Path) -> PathBuf {
+    folder.join(format!("{service}.db"))
+}
+
+/// Notes which release has opened the database last. It is also the write by which a database that
+/// cannot be written is known before anything rests on it.
+async fn note_release(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let row = setting::ActiveModel {
+        name: ActiveValue::Set("release".to_owned()),
+        value: ActiveValue::Set(env!("CARGO_PKG_VERSION").to_owned()),
+    };
+    let renewed = OnConflict::column(setting::Column::Name)
+        .update_column(setting::Column::Value)
+        .to_owned();
+
+    setting::Entity::insert(row)
+        .on_conflict(renewed)
+        .exec_without_returning(connection)
+        .await
+        .map(drop)
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -48,6 +48,13 @@ pub enum StoreError {
     /// The journal has ended, because the process is shutting down or its thread has failed.
     #[error("the journal of {what} is closed")]
     Closed { what: String },
+    /// A file cannot be used, and no waiting mends it: somebody must do what the remedy says.
+    #[error("{file} cannot be used: {cause}; {remedy}")]
+    Unusable {
+        file: String,
+        cause: String,
+        remedy: &'static str,
+    },
     /// The data folder does not fit the configuration.
     #[error("{0}")]
     Configuration(String),

@@ -17,6 +17,7 @@ mod contract_queries;
 mod contract_refusals;
 mod credit;
 mod customers_and_orders;
+mod damage;
 mod faults;
 mod history;
 mod idempotency;

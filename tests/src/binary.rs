@@ -18,6 +18,16 @@ pub(crate) fn counterfoil() -> &'static Path {
     })
 }
 
+/// The same binary by a name in `folder`.
+pub(crate) fn linked_into(folder: &Path) -> PathBuf {
+    let link = folder.join("counterfoil");
+    if !link.exists() && std::fs::hard_link(counterfoil(), &link).is_err() {
+        // The folder is on another file system.
+        std::fs::copy(counterfoil(), &link).expect("the binary can be copied");
+    }
+    link
+}
+
 fn build() -> PathBuf {
     let (target_folder, profile) = own_target();
 

@@ -1,5 +1,6 @@
 //! The command line of the binary: run once, to its end, with the environment of a test.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,11 +13,15 @@ const BOUND: Duration = Duration::from_secs(120);
 /// not.
 const REFUSAL_BOUND: Duration = Duration::from_secs(20);
 
+/// The user and group `nobody`.
+const NOBODY: u32 = 65_534;
+
 /// The command line with a data folder and settings.
 #[derive(Clone)]
 pub struct Cli {
     folder: PathBuf,
     env: Vec<(String, String)>,
+    as_nobody: bool,
 }
 
 /// What a command said and how it ended.
@@ -35,7 +40,19 @@ impl Cli {
         Self {
             folder: folder.to_path_buf(),
             env: Vec::new(),
+            as_nobody: false,
         }
+    }
+
+    /// Runs commands as a user whom files can be denied to: everything in the folder is given to
+    /// `nobody` when the tests are run by root, who can read and write all there is.
+    #[must_use]
+    pub fn as_nobody(mut self) -> Self {
+        self.as_nobody = rustix::process::getuid().is_root();
+        if self.as_nobody {
+            give_away(&self.folder);
+        }
+        self
     }
 
     #[must_use]
@@ -56,7 +73,14 @@ impl Cli {
     }
 
     async fn run_within(&self, bound: Duration, args: &[&str]) -> Outcome {
-        let mut command = tokio::process::Command::from(clean_command(&self.folder));
+        let mut command = tokio::process::Command::from(if self.as_nobody {
+            // Where the binary was built nobody may look.
+            let mut command = command_of(&binary::linked_into(&self.folder), &self.folder);
+            command.uid(NOBODY).gid(NOBODY);
+            command
+        } else {
+            clean_command(&self.folder)
+        });
         command
             .args(args)
             .envs(self.env.iter().cloned())
@@ -130,10 +154,23 @@ impl Outcome {
     }
 }
 
+fn give_away(path: &Path) {
+    std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("root gives files away");
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path).expect("a folder") {
+            give_away(&entry.expect("an entry of a folder").path());
+        }
+    }
+}
+
 /// `counterfoil` in `folder` with its data under `folder/data`, untouched by the settings of
 /// whoever runs the tests.
 pub(crate) fn clean_command(folder: &Path) -> std::process::Command {
-    let mut command = std::process::Command::new(binary::counterfoil());
+    command_of(binary::counterfoil(), folder)
+}
+
+fn command_of(binary: &Path, folder: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new(binary);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("COUNTERFOIL_") {
             command.env_remove(name);

@@ -73,13 +73,18 @@ impl Node {
 
     /// Starts the node again on the same data, after [`Node::kill`] or [`Node::terminate`].
     pub async fn restart(&mut self) {
-        assert!(self.process.is_none(), "the node is still running");
+        self.restart_until(200).await;
+    }
 
+    /// Starts the node again and waits until it listens and says that it is not ready.
+    pub async fn restart_unready(&mut self) {
+        self.restart_until(503).await;
+    }
+
+    async fn restart_until(&mut self, readiness: u16) {
         for _ in 0..PORT_ATTEMPTS {
-            let port = free_port();
-            self.url = format!("http://127.0.0.1:{port}");
-            self.process = Some(self.spawn(port));
-            if self.becomes_ready().await {
+            self.begin_restart();
+            if self.becomes(readiness).await {
                 return;
             }
         }
@@ -88,6 +93,14 @@ impl Node {
             "no free port in {PORT_ATTEMPTS} attempts: {}",
             self.log_tail()
         );
+    }
+
+    /// Starts the process and does not wait for it.
+    pub fn begin_restart(&mut self) {
+        assert!(self.process.is_none(), "the node is still running");
+        let port = free_port();
+        self.url = format!("http://127.0.0.1:{port}");
+        self.process = Some(self.spawn(port));
     }
 
     /// The same with other environment variables in place of the former ones.
@@ -119,6 +132,11 @@ impl Node {
         settings.fold(Cli::new(self.folder.path()), |cli, (name, value)| {
             cli.env(&name, &value)
         })
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// The folder that holds the data folder and the log.
@@ -184,17 +202,17 @@ impl Node {
             .expect("counterfoil starts")
     }
 
-    /// Waits for `/health/ready`; false when the port was taken by somebody else.
-    async fn becomes_ready(&mut self) -> bool {
+    /// Waits until `/health/ready` answers so; false when the port was taken by somebody else.
+    async fn becomes(&mut self, readiness: u16) -> bool {
         let api = self.api();
 
-        let ready = eventually_within(READY_BOUND, "the node is ready", async || {
+        let ready = eventually_within(READY_BOUND, "the node listens", async || {
             if self.ended().is_some() {
                 return Some(false);
             }
             let answer = api.get("/health/ready").answer().await;
             answer
-                .is_ok_and(|answer| answer.status == 200)
+                .is_ok_and(|answer| answer.status == readiness)
                 .then_some(true)
         });
 
@@ -207,7 +225,7 @@ impl Node {
         let log = self.log_tail();
         assert!(
             log.to_lowercase().contains("in use"),
-            "the node ended before it was ready: {log}"
+            "the node ended before it listened: {log}"
         );
 
         false

@@ -1,5 +1,6 @@
 //! What operators see: sagas, quarantine, cluster, health.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actors::Node;
@@ -329,6 +330,20 @@ impl Health for Operations {
                 readiness
                     .missing
                     .push(format!("{} of {all} shards are not open yet", all - open));
+            }
+
+            let mut causes: BTreeMap<String, usize> = BTreeMap::new();
+            for (_, cause) in self.node.troubles() {
+                *causes.entry(cause).or_default() += 1;
+            }
+            let causes = causes
+                .into_iter()
+                .map(|(cause, shards)| format!("{shards} shards have trouble: {cause}"));
+            // Shards that are open and reload are back soon.
+            if open < all {
+                readiness.missing.extend(causes);
+            } else {
+                readiness.degraded.extend(causes);
             }
 
             for view in self.views.all() {

@@ -1,8 +1,6 @@
 //! Starting a node, part by part.
 
-use std::fs::{self, File, TryLockError};
-use std::io;
-use std::path::Path;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,19 +13,22 @@ use store::faults::Faults;
 use store::log::embedded::EmbeddedLog;
 use store::{Clock, Journal, Log, ServiceDatabase};
 
-use super::Running;
 use super::history::StoredHistory;
 use super::io::IoRuntime;
 use super::operations::Operations;
 use super::queries::ViewQueries;
 use super::stores::view_stores;
 use super::views::OperatedViews;
-use crate::config::{Config, reason};
+use super::{Running, folder};
+use crate::config::Config;
 use crate::http::{self, Api};
 use crate::ports::Ports;
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 
+/// How long a start waits for the shards to open. Beyond that a store stands still, or holds what
+/// cannot be read: the node listens, says why it is not ready, and opens them when it can.
+const OPEN_WITHIN: Duration = Duration::from_secs(5);
 /// So long a start waits for the views to answer, so that the first queries find them. Beyond that
 /// a store is down, or a first generation is being built; queries are told so.
 const VIEWS_SETTLE_WITHIN: Duration = Duration::from_secs(3);
@@ -70,7 +71,7 @@ impl Parts {
 pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<Running> {
     // What may keep the node from starting comes before anything is opened or started.
     let bound = http::bind(&config)?;
-    let lock = lock_data_folder(&config.data_dir)?;
+    let lock = folder::take(&config.data_dir)?;
     let io = IoRuntime::start().context("the threads for views cannot be started")?;
     let prometheus = telemetry::install()?;
     let faults = Faults::new(config.faults.clone());
@@ -101,11 +102,13 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     };
 
     let node = Arc::new(Node::start(&node_config(&config), &parts));
-    // The log knows its heads when all shards are open, and the views compare themselves with
-    // those.
-    node.opened().await;
-
-    let views = start_views(&config, &io, &databases, log.clone()).await?;
+    let open = tokio::time::timeout(OPEN_WITHIN, node.opened())
+        .await
+        .is_ok();
+    let views = start_views(&config, &io, &databases, log.clone(), &node).await?;
+    if open {
+        views.settled(VIEWS_SETTLE_WITHIN).await;
+    }
     let ports = ports(&config, &node, &views, &databases, log);
     let upkeep = actix_rt::spawn(telemetry::keep_up(prometheus.clone()));
 
@@ -125,7 +128,12 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         .addresses
         .first()
         .ok_or_else(|| anyhow!("the server listens nowhere"))?;
-    tracing::info!(address = %address, data_dir = %config.data_dir.display(), "counterfoil is ready");
+    let folder = config.data_dir.display();
+    if open {
+        tracing::info!(address = %address, data_dir = %folder, "counterfoil is ready");
+    } else {
+        tracing::error!(address = %address, data_dir = %folder, "counterfoil listens and is not ready; /health/ready tells why");
+    }
 
     Ok(Running {
         parts,
@@ -133,12 +141,14 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     })
 }
 
-/// Starts the views. One whose store does not answer is tried again; commands do not wait for it.
+/// Starts the views, which begin when the shards are open: only then does the log know its heads.
+/// One whose store does not answer is tried again; commands do not wait for it.
 async fn start_views(
     config: &Config,
     io: &IoRuntime,
     databases: &[ServiceDatabase],
     log: Arc<EmbeddedLog>,
+    node: &Arc<Node>,
 ) -> anyhow::Result<Arc<Views>> {
     let stores = view_stores(config, io.handle()).await?;
     let rows = Arc::new(StoredRows::new(databases));
@@ -149,13 +159,10 @@ async fn start_views(
         keep: config.view_keep,
     };
 
-    let views = {
-        let _entered = io.handle().enter();
-        Arc::new(Views::start(views_config, log))
-    };
-    views.settled(VIEWS_SETTLE_WITHIN).await;
-
-    Ok(views)
+    let node = Arc::clone(node);
+    let opened = async move { node.opened().await };
+    let _entered = io.handle().enter();
+    Ok(Arc::new(Views::start_when(opened, views_config, log)))
 }
 
 fn node_config(config: &Config) -> NodeConfig {
@@ -189,74 +196,5 @@ fn ports(
         cluster: operations.clone(),
         views: Arc::new(OperatedViews::new(Arc::clone(views))),
         health: operations,
-    }
-}
-
-/// The name of the file whose lock says that a node runs on a data folder.
-const LOCK_FILE: &str = "lock";
-
-const WRITABLE_FOLDER: &str = "the path of a folder that this process can make or write to";
-
-/// One node works on a data folder at a time. The lock is the operating system's, so a killed node
-/// leaves none behind.
-fn lock_data_folder(folder: &Path) -> anyhow::Result<File> {
-    let refused = |why: &str, allowed: &str| {
-        anyhow!(
-            "data_dir (COUNTERFOIL_DATA_DIR) is {:?} and {why}; allowed: {allowed}",
-            folder.display().to_string()
-        )
-    };
-
-    let failed = |what: &str, error: &io::Error| {
-        refused(&format!("{what}: {}", reason(error)), WRITABLE_FOLDER)
-    };
-    fs::create_dir_all(folder).map_err(|error| failed("cannot be made", &error))?;
-
-    let file = File::create(folder.join(LOCK_FILE))
-        .map_err(|error| failed("cannot be written", &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(refused(
-            "another node is running there",
-            "a folder of its own for each node",
-        )),
-        Err(TryLockError::Error(error)) => Err(failed("cannot be locked", &error)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(folder: &Path) -> String {
-        format!("{:#}", lock_data_folder(folder).unwrap_err())
-    }
-
-    #[test]
-    fn a_data_folder_that_cannot_be_had_is_told_in_one_line() {
-        let parent = tempfile::tempdir().unwrap();
-        let file = parent.path().join("file");
-        File::create(&file).unwrap();
-
-        let named = |folder: &Path| {
-            format!(
-                "data_dir (COUNTERFOIL_DATA_DIR) is \"{}\" and ",
-                folder.display()
-            )
-        };
-
-        let inside = file.join("data");
-
-        let told = format!(
-            "{}cannot be made: Not a directory; allowed: {WRITABLE_FOLDER}",
-            named(&inside)
-        );
-        assert_eq!(refusal(&inside), told);
-        let folder = parent.path().join("data");
-        let held = lock_data_folder(&folder).unwrap();
-        let told = "another node is running there; allowed: a folder of its own for each node";
-        assert_eq!(refusal(&folder), named(&folder) + told);
-        drop(held);
-        lock_data_folder(&folder).unwrap();
     }
 }

@@ -96,8 +96,13 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         }
     }
 
-    /// Works until everyone who could ask is gone.
-    pub(super) async fn run(mut self) {
+    /// Works until everyone who could ask is gone. It begins when the log knows its heads: before,
+    /// each generation would seem to have more than there is.
+    pub(super) async fn run(mut self, known: impl Future<Output = ()>) {
+        if !self.begins(known).await {
+            return;
+        }
+
         let mut back_off = FIRST_BACK_OFF;
 
         let mut failed = None;
@@ -117,6 +122,27 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         }
 
         self.end().await;
+    }
+
+    /// Waits for the heads, and refuses what is asked meanwhile; false when everyone who could ask
+    /// is gone.
+    async fn begins(&mut self, known: impl Future<Output = ()>) -> bool {
+        let mut known = std::pin::pin!(known);
+        loop {
+            let request = tokio::select! {
+                biased;
+                () = &mut known => return true,
+                request = self.requests.recv() => request,
+            };
+
+            let refusal = self.unavailable("the shards that feed it are not open yet");
+            // Whoever asked may have gone.
+            match request {
+                None => return false,
+                Some(Request::Rebuild { answer, .. }) => drop(answer.send(Err(refusal))),
+                Some(Request::Revert { answer, .. }) => drop(answer.send(Err(refusal))),
+            }
+        }
     }
 
     /// Shows how the last attempt has gone, and says how long to rest.

@@ -49,6 +49,27 @@ async fn a_store_that_is_down_at_the_start_is_tried_again_and_the_view_says_so_m
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_view_does_nothing_before_the_log_knows_its_heads() {
+    let (open, opened) = tokio::sync::oneshot::channel::<()>();
+    let known = opened.map(drop);
+    let bench = Bench::live().await.restart_when(known, 1, |_| {}).await;
+
+    let refused = bench.view.rebuild(BuildFrom::History, None).await;
+    assert!(matches!(refused, Err(ViewError::Unavailable { .. })));
+    let current = bench.view.current();
+    assert!(matches!(current, Err(ViewError::NotReady { .. })));
+
+    open.send(()).unwrap();
+    bench.answers(1).await;
+    bench.shows_the_shop().await;
+
+    // One that never begins ends all the same.
+    let never = std::future::pending();
+    let bench = bench.restart_when(never, 1, |_| {}).await;
+    bench.view.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_first_generation_does_not_answer_before_it_has_what_was_there() {
     let bench = Bench::start(SOON, |faults| *faults.holds.lock().unwrap() = Some(1));
     eventually("it is built", || async {

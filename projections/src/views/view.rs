@@ -35,18 +35,19 @@ pub struct View<R: ?Sized> {
 }
 
 impl<R: ?Sized + Send + Sync + 'static> View<R> {
-    /// Starts a view, whether its store answers or not. Call it inside the runtime that drives the
-    /// log.
+    /// Starts a view when `known` resolves, whether its store answers or not. Call it inside the
+    /// runtime that drives the log.
     pub(super) fn start(
         definition: ViewDefinition,
         store: Arc<dyn ViewStore<R>>,
         log: Arc<dyn Log>,
         rows: Arc<dyn EntityRows>,
         keep: Duration,
+        known: impl Future<Output = ()> + Send + 'static,
     ) -> Self {
         let shared = Arc::new(Shared::new(definition, store, log, rows, keep));
         let (requests, inbox) = mpsc::channel(REQUESTS);
-        let supervisor = tokio::spawn(Supervisor::new(Arc::clone(&shared), inbox).run());
+        let supervisor = tokio::spawn(Supervisor::new(Arc::clone(&shared), inbox).run(known));
 
         View {
             shared,

@@ -231,7 +231,15 @@ impl Bench {
         faults.saves_left.store(-1, Ordering::SeqCst);
         prepare(&faults);
         let directory = TempDir::new().unwrap();
-        let view = start(&directory, &shop, &rows, &faults, keep, 1);
+        let view = start(
+            std::future::ready(()),
+            &directory,
+            &shop,
+            &rows,
+            &faults,
+            keep,
+            1,
+        );
 
         Bench {
             shop,
@@ -265,12 +273,24 @@ impl Bench {
 
     /// The same, with something done to its folder in between.
     pub async fn restart_after(self, definition: u32, harm: impl FnOnce(&Path)) -> Self {
+        self.restart_when(std::future::ready(()), definition, harm)
+            .await
+    }
+
+    /// The same on a log that does not know its heads before `known` resolves.
+    pub async fn restart_when(
+        self,
+        known: impl Future<Output = ()> + Send + 'static,
+        definition: u32,
+        harm: impl FnOnce(&Path),
+    ) -> Self {
         self.view.stop().await;
         harm(self.directory.path());
         self.faults.down.store(false, Ordering::SeqCst);
         self.faults.saves_left.store(-1, Ordering::SeqCst);
 
         let view = start(
+            known,
             &self.directory,
             &self.shop,
             &self.rows,
@@ -319,6 +339,7 @@ impl Bench {
 }
 
 fn start(
+    known: impl Future<Output = ()> + Send + 'static,
     directory: &TempDir,
     shop: &Arc<Mutex<Shop>>,
     rows: &Arc<ShopRows>,
@@ -346,5 +367,12 @@ fn start(
     });
 
     let log = Arc::clone(&shop.lock().unwrap().log);
-    View::start(definition, store, log, Arc::<ShopRows>::clone(rows), keep)
+    View::start(
+        definition,
+        store,
+        log,
+        Arc::<ShopRows>::clone(rows),
+        keep,
+        known,
+    )
 }

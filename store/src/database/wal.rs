@@ -1,0 +1,234 @@
+//! Whether a write-ahead log of SQLite has lost commits.
+//!
+//! SQLite reads the log up to the first frame whose checksum is wrong, and takes what follows for
+//! the unfinished end that a loss of power leaves. But a commit is synced before the next one is
+//! written (`synchronous=FULL`), so frames of a later commit can only follow an earlier one that was
+//! whole: a wrong frame with later commits behind it was damaged afterwards, and what they said was
+//! answered to somebody. The last commit alone cannot be told from an unfinished end.
+//!
+//! The format is <https://www.sqlite.org/fileformat2.html#walformat>.
+
+/// The first word of a log, without the bit that says in which order its checksums read bytes.
+const MAGIC: u32 = 0x377f_0682;
+const HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+/// How much of a frame's header its checksum covers.
+const FRAME_HEADER_COVERED: usize = 8;
+
+/// Looks through a log.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn check(log: &[u8]) -> Result<(), String> {
+    let Some((header, frames)) = log.split_at_checked(HEADER) else {
+        return Ok(());
+    };
+    // The file has grown, and nothing was written before the power went.
+    if header.iter().all(|byte| *byte == 0) {
+        return Ok(());
+    }
+
+    let magic = word(header, 0);
+    if magic & !1 != MAGIC {
+        return Err("it is not a write-ahead log".to_owned());
+    }
+    let checksum = Checksum::new(magic & 1 == 1);
+    let page = usize::try_from(word(header, 8)).unwrap_or(usize::MAX);
+    let (covered, sums) = header.split_at(24);
+    let checksum = checksum.over(covered);
+    if !checksum.is(sums) || !(512..=65_536).contains(&page) {
+        return Err("its header is damaged".to_owned());
+    }
+
+    let salts = header.get(16..24).unwrap_or_default();
+    let frames: Vec<Frame> = frames
+        .chunks_exact(FRAME_HEADER + page)
+        .map(|bytes| Frame(bytes))
+        .collect();
+
+    let whole = whole_frames(&frames, salts, checksum);
+    match lost_commits(frames.get(whole..).unwrap_or_default(), salts) {
+        0 => Ok(()),
+        lost => Err(format!(
+            "frame {} of {} is damaged, and with it {lost} later commits are lost",
+            whole + 1,
+            frames.len()
+        )),
+    }
+}
+
+/// How many frames SQLite would read.
+fn whole_frames(frames: &[Frame<'_>], salts: &[u8], mut checksum: Checksum) -> usize {
+    frames
+        .iter()
+        .take_while(|frame| {
+            checksum = checksum.over(frame.covered()).over(frame.page());
+            frame.salts() == salts && checksum.is(frame.sums())
+        })
+        .count()
+}
+
+/// The commits among frames that are not read, of which each has others of its log behind it.
+fn lost_commits(frames: &[Frame<'_>], salts: &[u8]) -> usize {
+    let of_this_log: Vec<&Frame<'_>> = frames
+        .iter()
+        .filter(|frame| frame.salts() == salts)
+        .collect();
+    let synced = of_this_log
+        .split_last()
+        .map_or(&[][..], |(_, others)| others);
+    synced.iter().filter(|frame| frame.ends_a_commit()).count()
+}
+
+struct Frame<'a>(&'a [u8]);
+
+impl<'a> Frame<'a> {
+    fn part(&self, from: usize, to: usize) -> &'a [u8] {
+        self.0.get(from..to).unwrap_or_default()
+    }
+
+    fn covered(&self) -> &'a [u8] {
+        self.part(0, FRAME_HEADER_COVERED)
+    }
+
+    /// The size of the database after the commit; 0 in all other frames of it.
+    fn ends_a_commit(&self) -> bool {
+        word(self.0, 4) != 0
+    }
+
+    fn salts(&self) -> &'a [u8] {
+        self.part(8, 16)
+    }
+
+    fn sums(&self) -> &'a [u8] {
+        self.part(16, FRAME_HEADER)
+    }
+
+    fn page(&self) -> &'a [u8] {
+        self.part(FRAME_HEADER, self.0.len())
+    }
+}
+
+/// The running checksum of a log: each frame goes on from the one before.
+#[derive(Clone, Copy)]
+struct Checksum {
+    big_endian: bool,
+    sums: (u32, u32),
+}
+
+impl Checksum {
+    fn new(big_endian: bool) -> Self {
+        Checksum {
+            big_endian,
+            sums: (0, 0),
+        }
+    }
+
+    fn over(mut self, bytes: &[u8]) -> Self {
+        let read = |bytes: &[u8; 4]| match self.big_endian {
+            true => u32::from_be_bytes(*bytes),
+            false => u32::from_le_bytes(*bytes),
+        };
+
+        let (words, _) = bytes.as_chunks::<4>();
+        let (pairs, _) = words.as_chunks::<2>();
+        for [first, second] in pairs {
+            let (mut one, mut two) = self.sums;
+            one = one.wrapping_add(read(first)).wrapping_add(two);
+            two = two.wrapping_add(read(second)).wrapping_add(one);
+            self.sums = (one, two);
+        }
+
+        self
+    }
+
+    fn is(self, stored: &[u8]) -> bool {
+        self.sums == (word(stored, 0), word(stored, 4))
+    }
+}
+
+/// The big-endian word at an offset; 0 beyond the end.
+fn word(bytes: &[u8], at: usize) -> u32 {
+    let bytes = bytes.get(at..).and_then(|bytes| bytes.first_chunk::<4>());
+    bytes.map_or(0, |bytes| u32::from_be_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+
+    const COMMITS: usize = 20;
+
+    /// The log of a database into which some commits were written one after the other.
+    fn log() -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.db");
+        let connection = Connection::open(&file).unwrap();
+        connection
+            .pragma_update(None, "journal_mode", "WAL")
+            .unwrap();
+        connection
+            .pragma_update(None, "synchronous", "FULL")
+            .unwrap();
+        connection.execute("CREATE TABLE t (x)", []).unwrap();
+        for number in 1..COMMITS {
+            connection
+                .execute("INSERT INTO t VALUES (?)", [number])
+                .unwrap();
+        }
+        std::fs::read(folder.path().join("a.db-wal")).unwrap()
+    }
+
+    fn flipped(log: &[u8], at: usize) -> Vec<u8> {
+        let mut log = log.to_vec();
+        log[at] ^= 0x40;
+        log
+    }
+
+    #[test]
+    fn a_whole_log_is_taken_and_so_is_one_that_ends_anywhere() {
+        let log = log();
+        for end in (0..=log.len()).step_by(7) {
+            assert_eq!(check(&log[..end]), Ok(()), "cut off at {end}");
+        }
+    }
+
+    #[test]
+    fn an_end_that_was_not_written_is_taken() {
+        let log = log();
+        let mut torn = log.clone();
+        // The last commit is one frame.
+        let last = log.len() - 100;
+        torn[last..].fill(0);
+        assert_eq!(check(&torn), Ok(()));
+        assert_eq!(check(&[0; 4_096]), Ok(()));
+        assert_eq!(check(&[]), Ok(()));
+    }
+
+    #[test]
+    fn a_byte_that_is_flipped_before_the_last_commits_is_found_wherever_it_is() {
+        let log = log();
+        let frame = FRAME_HEADER + 4_096;
+        for at in (0..log.len() - 3 * frame).step_by(13) {
+            assert!(check(&flipped(&log, at)).is_err(), "flipped at {at}");
+        }
+    }
+
+    #[test]
+    fn frames_of_an_earlier_log_behind_its_end_are_no_loss() {
+        let log = log();
+        let (kept, frame) = (HEADER + 4 * (FRAME_HEADER + 4_096), FRAME_HEADER + 4_096);
+        let mut older = log.clone();
+        for header in older[kept..].chunks_exact_mut(frame) {
+            header[8] ^= 0xff;
+        }
+        assert_eq!(check(&older), Ok(()));
+    }
+
+    #[test]
+    fn garbage_is_no_log() {
+        assert!(check(&[b'x'; 5_000]).is_err());
+    }
+}
