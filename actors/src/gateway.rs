@@ -9,11 +9,16 @@ use domain::{
     CustomerId, MessageId, Money, OrderId, OrderLine, OrderState, RejectionReason, SagaId, Service,
     ShardId,
 };
-use store::{Destination, ServiceDatabase};
+use store::{Journal, ServiceDatabase};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::request::{Answer, Command, Request};
+
+/// A command is answered so soon after it was sent, whatever a store does.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// A store that has not answered for so long is not waited for.
+const STANDS_STILL_AFTER: Duration = Duration::from_secs(3);
 
 /// An `Idempotency-Key` within its method and path, and the value of the request it came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +174,7 @@ pub struct Gateway {
     shards: u16,
     senders: Arc<HashMap<ShardId, mpsc::Sender<Request>>>,
     databases: Arc<[ServiceDatabase]>,
+    journals: Arc<[Journal]>,
     release: watch::Receiver<bool>,
 }
 
@@ -177,12 +183,14 @@ impl Gateway {
         shards: u16,
         senders: HashMap<ShardId, mpsc::Sender<Request>>,
         databases: Vec<ServiceDatabase>,
+        journals: Vec<Journal>,
         release: watch::Receiver<bool>,
     ) -> Self {
         Gateway {
             shards,
             senders: Arc::new(senders),
             databases: databases.into(),
+            journals: journals.into(),
             release,
         }
     }
@@ -318,8 +326,8 @@ impl Gateway {
             Follow::Nothing => (None, None),
         };
 
-        let Answer::Order(answer) = received(self.send(shard, command, binding, tell)?.await)?
-        else {
+        let received = self.send(shard, command, binding, tell)?;
+        let Answer::Order(answer) = answered(received).await? else {
             return Err(CommandError::Failed);
         };
 
@@ -359,11 +367,10 @@ impl Gateway {
 
     async fn shard_of_parked(&self, id: MessageId) -> Result<ShardId, CommandError> {
         for database in self.databases.iter() {
-            let found = store::parking::find(database, id)
+            let found = store::parking::shard_of(database, id)
                 .await
                 .map_err(unavailable)?;
-            if let Some(Destination::Shard(shard)) = found.map(|parked| parked.message.destination)
-            {
+            if let Some(shard) = found {
                 return Ok(shard);
             }
         }
@@ -377,13 +384,25 @@ impl Gateway {
             .ok_or(CommandError::Unavailable)
     }
 
+    /// Whether the store of a service has not answered for a while. Nothing would come of waiting
+    /// for it; a write that fails now and then is done again.
+    fn stands_still(&self, service: Service) -> bool {
+        let journal = self
+            .journals
+            .iter()
+            .find(|journal| journal.service() == service);
+        let standing = journal.and_then(Journal::standing);
+        standing.is_some_and(|standing| standing.since.elapsed() >= STANDS_STILL_AFTER)
+    }
+
     async fn ask(
         &self,
         shard: ShardId,
         command: Command,
         binding: Option<RequestBinding>,
     ) -> Result<Answer, CommandError> {
-        received(self.send(shard, command, binding, None)?.await)
+        let received = self.send(shard, command, binding, None)?;
+        answered(received).await
     }
 
     fn send(
@@ -393,8 +412,11 @@ impl Gateway {
         binding: Option<RequestBinding>,
         ended: Option<oneshot::Sender<OrderAnswer>>,
     ) -> Result<Received, CommandError> {
-        let (answer, received) = oneshot::channel();
+        if self.stands_still(shard.service) {
+            return Err(CommandError::Unavailable);
+        }
 
+        let (answer, received) = oneshot::channel();
         let request = Request {
             command,
             binding,
@@ -414,11 +436,15 @@ impl Gateway {
 
 type Received = oneshot::Receiver<Result<Answer, CommandError>>;
 
-fn received(
-    answer: Result<Result<Answer, CommandError>, oneshot::error::RecvError>,
-) -> Result<Answer, CommandError> {
-    // The sender is dropped only when its shard ends with the node.
-    answer.unwrap_or(Err(CommandError::Unavailable))
+/// Waits for the answer, and not for ever: whatever a store does, the caller hears within seconds
+/// that nobody knows.
+async fn answered(received: Received) -> Result<Answer, CommandError> {
+    match tokio::time::timeout(ANSWERS_WITHIN, received).await {
+        Ok(Ok(answer)) => answer,
+        // The sender is dropped when its shard ends with the node, or has panicked.
+        Ok(Err(_)) => Err(CommandError::Unavailable),
+        Err(_) => Err(CommandError::Unavailable),
+    }
 }
 
 fn unavailable(error: store::StoreError) -> CommandError {

@@ -59,7 +59,10 @@ pub struct ShardSnapshot {
     pub shard: ShardId,
     pub open_sagas: usize,
     pub live_actors: usize,
+    /// Entities whose messages wait.
     pub parked: usize,
+    /// How often the shard has dropped its memory and begun again.
+    pub reloads: u64,
 }
 
 /// The running command side.
@@ -93,7 +96,13 @@ impl Node {
             .collect();
 
         let mut node = Node {
-            gateway: Gateway::new(config.shards, HashMap::new(), Vec::new(), released.clone()),
+            gateway: Gateway::new(
+                config.shards,
+                HashMap::new(),
+                Vec::new(),
+                Vec::new(),
+                released.clone(),
+            ),
             journals: parts.journals.clone(),
             arbiters,
             ended: Mutex::default(),
@@ -122,7 +131,13 @@ impl Node {
         }
 
         housekeeping::start(config, parts, stopped);
-        node.gateway = Gateway::new(config.shards, senders, parts.databases.clone(), released);
+        node.gateway = Gateway::new(
+            config.shards,
+            senders,
+            parts.databases.clone(),
+            parts.journals.clone(),
+            released,
+        );
 
         node
     }
@@ -231,6 +246,7 @@ impl Node {
             open_sagas: status.open_sagas.load(Ordering::Relaxed),
             live_actors: status.live_actors.load(Ordering::Relaxed),
             parked: status.parked.load(Ordering::Relaxed),
+            reloads: status.reloads.load(Ordering::Relaxed),
         };
         let mut shards: Vec<_> = self.status.iter().map(of).collect();
         shards.sort_by_key(|snapshot| snapshot.shard);

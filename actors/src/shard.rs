@@ -20,7 +20,7 @@ mod timers;
 mod work;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -75,6 +75,8 @@ pub(crate) struct Status {
     pub live_actors: AtomicUsize,
     /// Entities whose messages wait.
     pub parked: AtomicUsize,
+    /// How often it has dropped its memory and begun again.
+    pub reloads: AtomicU64,
     /// Why the shard is not open, or has just reloaded.
     pub trouble: Mutex<Option<String>>,
 }

@@ -122,6 +122,12 @@ impl Journal {
         self.queue.below(units).await;
     }
 
+    /// Whose database it writes.
+    #[must_use]
+    pub fn service(&self) -> Service {
+        self.service
+    }
+
     /// The ticket up to which the units of a shard are durable.
     #[must_use]
     pub fn durable(&self, shard: ShardId) -> u64 {

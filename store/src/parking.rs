@@ -8,7 +8,7 @@ use std::sync::Arc;
 use domain::{MessageId, Service, ShardId, Timestamp};
 use sea_orm::{
     ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    QuerySelect, QueryTrait, Select,
 };
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -316,6 +316,26 @@ pub async fn find(database: &ServiceDatabase, id: MessageId) -> Result<Option<Pa
     load(database, &[id]).await?.remove(&id).transpose()
 }
 
+/// The shard in which a message is parked, whether the rest of its row can be read or not.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn shard_of(
+    database: &ServiceDatabase,
+    id: MessageId,
+) -> Result<Option<ShardId>, StoreError> {
+    let number: Option<i32> = parked::Entity::find_by_id(id.0)
+        .select_only()
+        .column(parked::Column::Shard)
+        .into_tuple()
+        .one(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+
+    let number = number.and_then(|number| u16::try_from(number).ok());
+    Ok(number.map(|number| ShardId::new(database.service, number)))
+}
+
 /// How many messages are parked for an entity.
 ///
 /// # Errors
@@ -372,7 +392,41 @@ pub async fn list_quarantined(
             None => {}
         }
     }
+
+    let beyond =
+        |parked: &Parked| after.is_none_or(|after| after < (parked.parked_at, parked.id.0));
+    let unreadable = unreadable_while_waiting(database).await?;
+    listed.extend(unreadable.into_iter().filter(beyond));
+    listed.sort_by_key(|parked| (parked.parked_at, parked.id));
+    listed.truncate(limit);
     Ok(listed)
+}
+
+/// The first messages of entities that should be tried again and cannot be read.
+async fn unreadable_while_waiting(database: &ServiceDatabase) -> Result<Vec<Parked>, StoreError> {
+    let firsts = parked::Entity::find()
+        .select_only()
+        .column_as(parked::Column::Place.min(), "first_place")
+        .group_by(parked::Column::Shard)
+        .group_by(parked::Column::EntityId);
+    let ids: Vec<Uuid> = parked::Entity::find()
+        .select_only()
+        .column(parked::Column::MessageId)
+        .filter(parked::Column::State.eq(ParkedState::Waiting.name()))
+        .filter(parked::Column::Place.in_subquery(firsts.into_query()))
+        .into_tuple()
+        .all(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+
+    let ids: Vec<_> = ids.into_iter().map(MessageId).collect();
+    let mut unreadable = Vec::new();
+    for (id, loaded) in load(database, &ids).await? {
+        if let Err(error) = loaded {
+            unreadable.extend(outline(database, id, &error).await?);
+        }
+    }
+    Ok(unreadable)
 }
 
 /// What can be told of a parked message that cannot be read.

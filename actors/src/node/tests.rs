@@ -17,6 +17,26 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const SHARDS: u16 = 4;
 
+/// How a node is started.
+#[derive(Clone)]
+struct Setup {
+    faults: &'static str,
+    shards: u16,
+    sagas: SagaPolicy,
+    clock: Clock,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Setup {
+            faults: "",
+            shards: SHARDS,
+            sagas: SagaPolicy::default(),
+            clock: Clock::system(),
+        }
+    }
+}
+
 struct Fixture {
     folder: TempDir,
     node: Node,
@@ -24,24 +44,33 @@ struct Fixture {
 }
 
 impl Fixture {
-    async fn start(folder: TempDir, faults: &str) -> Self {
-        let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
+    async fn start(folder: TempDir, faults: &'static str) -> Self {
+        let setup = Setup {
+            faults,
+            ..Setup::default()
+        };
+        Fixture::start_as(folder, &setup).await
+    }
+
+    async fn start_as(folder: TempDir, setup: &Setup) -> Self {
+        let faults = Faults::new(setup.faults.parse::<FaultPlan>().unwrap());
+        let shards = setup.shards;
 
         let mut databases = Vec::new();
         for service in domain::SERVICES {
             databases.push(
-                ServiceDatabase::open_embedded(service, folder.path(), SHARDS)
+                ServiceDatabase::open_embedded(service, folder.path(), shards)
                     .await
                     .unwrap(),
             );
         }
 
-        let log = Arc::new(EmbeddedLog::new(databases.clone(), SHARDS, faults.clone()));
+        let log = Arc::new(EmbeddedLog::new(databases.clone(), shards, faults.clone()));
 
         let mut journals = Vec::new();
         for database in &databases {
             journals.push(
-                Journal::start(database, log.clone(), faults.clone(), SHARDS)
+                Journal::start(database, log.clone(), faults.clone(), shards)
                     .await
                     .unwrap(),
             );
@@ -51,16 +80,16 @@ impl Fixture {
             databases,
             journals,
             log,
-            clock: Clock::system(),
+            clock: setup.clock.clone(),
             faults,
         };
 
         let config = NodeConfig {
             name: "test".into(),
-            shards: SHARDS,
+            shards,
             arbiters: 2,
             live_actors: 1000,
-            sagas: SagaPolicy::default(),
+            sagas: setup.sagas,
             retention: Duration::from_secs(3600),
         };
         let node = Node::start(&config, &parts);
@@ -81,8 +110,12 @@ impl Fixture {
     }
 
     async fn customer(&self, cents: i64) -> domain::CustomerId {
+        self.customer_named("Ada Park", cents).await
+    }
+
+    async fn customer_named(&self, name: &str, cents: i64) -> domain::CustomerId {
         let request = NewCustomer {
-            name: "Ada Park".into(),
+            name: name.into(),
             credit_limit: Money::from_cents(cents),
         };
         self.node
@@ -132,6 +165,9 @@ fn run<T>(test: impl Future<Output = T>) -> T {
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
+
+mod damage;
+mod failing_beside_others;
 
 #[test]
 fn an_order_within_the_limit_is_approved_and_one_beyond_it_rejected() {
@@ -198,7 +234,7 @@ fn a_cancelled_order_gives_its_credit_back_and_a_shipped_one_cannot_be_cancelled
 }
 
 /// What must hold under every fault: parallel orders on few customers end, and credit adds up.
-fn credit_adds_up_under(faults: &str) {
+fn credit_adds_up_under(faults: &'static str) {
     run(async {
         let shop = Fixture::start(folder(), faults).await;
 

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
@@ -110,6 +111,7 @@ impl<L: Logic> Shard<L> {
             self.tell_trouble(Some(cause));
         }
         self.instruments.reloads.increment(1);
+        self.parts.status.reloads.fetch_add(1, Ordering::Relaxed);
         self.logic.forget();
 
         let delay = self.reloads.next(Instant::now());

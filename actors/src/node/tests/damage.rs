@@ -1,0 +1,209 @@
+//! A row that this release cannot read stops its own entity, and nobody else.
+
+use super::*;
+
+/// One shard, so that all share it.
+fn one_shard() -> Setup {
+    Setup {
+        shards: 1,
+        ..Setup::default()
+    }
+}
+
+/// Changes rows behind the node's back, while none runs.
+fn damage(folder: &TempDir, service: ::sagas::Service, sql: &str) {
+    let file = folder.path().join(format!("{service}.db"));
+    let database = rusqlite::Connection::open(file).unwrap();
+    let changed = database.execute(sql, []).unwrap();
+    assert!(changed > 0, "{sql} changes something");
+}
+
+async fn node_with(folder: TempDir) -> Fixture {
+    Fixture::start_as(folder, &one_shard()).await
+}
+
+impl Fixture {
+    /// Others are served, and the shards do not reload for them.
+    async fn serves_others(&self) {
+        let before: u64 = self.reloads();
+        let bob = self.customer_named("Bob", 1000).await;
+        let order = self.order(bob, 100).await;
+        assert_eq!(order.state, OrderState::Approved);
+
+        let gateway = self.node.gateway();
+        let cancelled = gateway
+            .cancel_order(order.order_id, None, Follow::Saga)
+            .await;
+        assert_eq!(
+            cancelled.unwrap().ended_within(PATIENCE).await.state,
+            OrderState::Cancelled
+        );
+        assert_eq!(self.reloads(), before);
+    }
+
+    fn reloads(&self) -> u64 {
+        self.node.snapshot().iter().map(|shard| shard.reloads).sum()
+    }
+}
+
+#[test]
+fn an_order_of_an_unknown_state_answers_that_it_fails() {
+    run(async {
+        let shop = node_with(folder()).await;
+        let ada = shop.customer(1000).await;
+        let order = shop.order(ada, 100).await.order_id;
+        let folder = shop.stop().await;
+        damage(
+            &folder,
+            domain::ORDERS,
+            "UPDATE orders SET state = 'RETURNED'",
+        );
+
+        let shop = node_with(folder).await;
+        let gateway = shop.node.gateway();
+        for _ in 0..3 {
+            let shipped = gateway.ship_order(order, None).await;
+            assert_eq!(shipped.unwrap_err(), CommandError::Failed);
+        }
+        shop.serves_others().await;
+        shop.stop().await;
+    });
+}
+
+#[test]
+fn a_customer_whose_row_cannot_be_decoded_has_its_messages_quarantined() {
+    run(async {
+        let shop = node_with(folder()).await;
+        let ada = shop.customer(1000).await;
+        let folder = shop.stop().await;
+        damage(
+            &folder,
+            domain::CUSTOMERS,
+            "UPDATE customers SET reserved_cents = 'much'",
+        );
+
+        let shop = node_with(folder).await;
+        let order = NewOrder {
+            customer_id: ada,
+            total: Money::from_cents(100),
+            lines: Vec::new(),
+            note: None,
+        };
+        let answer = shop
+            .node
+            .gateway()
+            .create_order(order, None, Follow::Nothing)
+            .await;
+        assert_eq!(answer.unwrap().answer.state, OrderState::Pending);
+
+        shop.serves_others().await;
+        let customers = &shop.parts.databases[0];
+        let parked = store::parking::list_quarantined(customers, None, 10)
+            .await
+            .unwrap();
+        assert_eq!((parked.len(), parked[0].message.entity), (1, ada.0));
+        assert!(parked[0].cause.as_ref().unwrap().contains("cannot be read"));
+        shop.stop().await;
+    });
+}
+
+/// An open saga whose row cannot be read is neither woken nor told of its reply; the shard opens,
+/// and everybody else's sagas go on.
+#[test]
+fn an_open_saga_that_cannot_be_read_keeps_nobody_from_starting() {
+    for damaged in ["state = 'LOST'", "wake_at = 'soon'", "steps = '{'"] {
+        run(async {
+            let stuck = Setup {
+                faults: "panic-customer=Ada Park",
+                ..one_shard()
+            };
+            let shop = Fixture::start_as(folder(), &stuck).await;
+            let ada = shop.customer(1000).await;
+            let order = NewOrder {
+                customer_id: ada,
+                total: Money::from_cents(100),
+                lines: Vec::new(),
+                note: None,
+            };
+            let answer = shop
+                .node
+                .gateway()
+                .create_order(order, None, Follow::Nothing)
+                .await;
+            let saga = answer.unwrap().answer.saga_id.unwrap();
+            let folder = shop.stop().await;
+            damage(
+                &folder,
+                domain::ORDERS,
+                &format!("UPDATE sagas SET {damaged}"),
+            );
+
+            let shop = node_with(folder).await;
+            shop.serves_others().await;
+            let refused = shop.node.gateway().cancel_saga(saga, None, None).await;
+            assert_eq!(refused.unwrap_err(), CommandError::Failed, "{damaged}");
+            shop.stop().await;
+        });
+    }
+}
+
+/// A parked message that cannot be read holds its entity; it is shown, and can be dropped.
+#[test]
+fn a_parked_message_that_cannot_be_read_keeps_nobody_from_starting() {
+    for damaged in [
+        "body = '{'",
+        "attempts = 'many'",
+        "state = 'LOST'",
+        "source_service = 'x'",
+    ] {
+        run(async {
+            let stuck = Setup {
+                faults: "panic-customer=Ada Park",
+                ..one_shard()
+            };
+            let shop = Fixture::start_as(folder(), &stuck).await;
+            let ada = shop.customer(1000).await;
+            let order = || NewOrder {
+                customer_id: ada,
+                total: Money::from_cents(100),
+                lines: Vec::new(),
+                note: None,
+            };
+            let gateway = shop.node.gateway();
+            gateway
+                .create_order(order(), None, Follow::Nothing)
+                .await
+                .unwrap()
+                .answer;
+            let customers = shop.parts.databases[0].clone();
+            while store::parking::count_of(&customers, ada.0).await.unwrap() == 0 {
+                tokio::task::yield_now().await;
+            }
+            let folder = shop.stop().await;
+            let update = format!("UPDATE parked_messages SET {damaged}");
+            damage(&folder, domain::CUSTOMERS, &update);
+
+            let shop = node_with(folder).await;
+            shop.serves_others().await;
+            let behind = shop
+                .node
+                .gateway()
+                .create_order(order(), None, Follow::Nothing)
+                .await
+                .unwrap()
+                .answer;
+
+            let customers = shop.parts.databases[0].clone();
+            let listed = store::parking::list_quarantined(&customers, None, 10);
+            let id = listed.await.unwrap()[0].id;
+            shop.node.gateway().discard_quarantined(id).await.unwrap();
+
+            // What waited behind it follows.
+            let gateway = shop.node.gateway();
+            while gateway.ship_order(behind.order_id, None).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+            shop.stop().await;
+        });
+    }
+}
