@@ -1,6 +1,8 @@
 //! Reading the outbox: messages to a destination, the history of an entity, and the state as it
 //! was.
 
+pub(crate) mod salvage;
+
 use domain::order::OrderCreated;
 use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId, ShardId, Timestamp};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
@@ -10,10 +12,20 @@ use crate::log::{Destination, Message};
 use crate::mapping::signed;
 use crate::tables::{history, outbox};
 use crate::unit::MAX_MESSAGES;
-use crate::{ServiceDatabase, StoreError, outbox as stored};
+use crate::{ServiceDatabase, StoreError};
+use salvage::Stored;
 
 /// Rows read at once, at most.
 const PAGE: usize = 1000;
+
+/// What was found in an outbox.
+pub(crate) struct Read {
+    pub messages: Vec<Message>,
+    /// No more has been committed.
+    pub to_the_end: bool,
+    /// A row was damaged: what it held for the destination may be missing.
+    pub damaged: bool,
+}
 
 /// The messages from `source` to `destination` after `after`, oldest first; see
 /// [`crate::Log::read`].
@@ -23,13 +35,57 @@ pub(crate) async fn messages(
     destination: Destination,
     after: u64,
     limit: usize,
-) -> Result<Vec<Message>, StoreError> {
-    let mut found: Vec<Message> = Vec::new();
+) -> Result<Read, StoreError> {
+    let mut read = Read {
+        messages: Vec::new(),
+        to_the_end: false,
+        damaged: false,
+    };
 
     let mut previous = after;
     // The row that holds the message `after` may hold later ones too.
     let mut beyond = signed(after).saturating_sub(i64::try_from(MAX_MESSAGES).unwrap_or(0));
 
+    loop {
+        let rows = page(source, destination, beyond, limit)
+            .into_model::<Stored>()
+            .all(&database.read)
+            .await
+            .map_err(|e| database.failed(e))?;
+
+        // A row without a place comes last.
+        let Some(last) = rows.iter().filter_map(|row| row.sequence).next_back() else {
+            read.to_the_end = true;
+            return Ok(read);
+        };
+        beyond = last;
+
+        for row in rows {
+            let salvaged = row.salvage(source);
+            read.damaged |= salvaged.damaged;
+
+            for mut message in salvaged.messages {
+                if message.destination != destination || message.sequence <= after {
+                    continue;
+                }
+                if read.messages.len() == limit {
+                    return Ok(read);
+                }
+                message.previous = previous;
+                previous = message.sequence;
+                read.messages.push(message);
+            }
+        }
+    }
+}
+
+/// Rows that may hold messages to a destination.
+fn page(
+    source: ShardId,
+    destination: Destination,
+    beyond: i64,
+    limit: usize,
+) -> Select<outbox::Entity> {
     let (wanted, page) = match destination {
         // Each of these rows has an event.
         Destination::Events => (outbox::Column::Events.is_not_null(), limit.clamp(1, PAGE)),
@@ -37,41 +93,19 @@ pub(crate) async fn messages(
         Destination::Shard(_) => (outbox::Column::Messages.is_not_null(), PAGE),
     };
 
-    loop {
-        let rows = outbox::Entity::find()
-            .filter(outbox::Column::Shard.eq(i32::from(source.number)))
-            .filter(outbox::Column::Sequence.gt(beyond))
-            .filter(wanted.clone())
-            .order_by_asc(outbox::Column::Sequence)
-            .limit(u64::try_from(page).unwrap_or(u64::MAX))
-            .all(&database.read)
-            .await
-            .map_err(|e| database.failed(e))?;
-        let Some(last) = rows.last() else {
-            return Ok(found);
-        };
-        beyond = last.sequence;
-        for row in &rows {
-            for mut message in stored::from_row(source.service, row)? {
-                if message.destination != destination || message.sequence <= after {
-                    continue;
-                }
-                if found.len() == limit {
-                    return Ok(found);
-                }
-                message.previous = previous;
-                previous = message.sequence;
-                found.push(message);
-            }
-        }
-    }
+    outbox::Entity::find()
+        .filter(outbox::Column::Shard.eq(i32::from(source.number)))
+        .filter(outbox::Column::Sequence.gt(beyond))
+        .filter(wanted)
+        .order_by_asc(outbox::Column::Sequence)
+        .limit(u64::try_from(page).unwrap_or(u64::MAX))
 }
 
 /// The events of an entity, which lies in `shard`, from `from_version` on, oldest first, at most
-/// `limit`.
+/// `limit`. One that cannot be read is there as an unreadable one.
 ///
 /// # Errors
-/// When the database does not answer, or a row cannot be read.
+/// When the database does not answer.
 pub async fn events(
     database: &ServiceDatabase,
     shard: ShardId,
@@ -85,16 +119,16 @@ pub async fn events(
         .filter(history::Column::Version.gt(beyond))
         .order_by_asc(history::Column::Version)
         .limit(u64::try_from(limit + MAX_MESSAGES).unwrap_or(u64::MAX))
-        .into_model::<outbox::Model>()
+        .into_model::<Stored>()
         .all(&database.read)
         .await
         .map_err(|e| database.failed(e))?;
 
     let mut found = Vec::new();
 
-    for row in &rows {
-        let messages = stored::from_row(database.service, row)?;
-        found.extend(messages.into_iter().filter(|message| {
+    for row in rows {
+        let messages = row.salvage(shard).messages.into_iter();
+        found.extend(messages.filter(|message| {
             message.destination == Destination::Events && message.version >= from_version
         }));
     }
@@ -243,13 +277,15 @@ async fn newest_version(
 ) -> Result<u64, StoreError> {
     let row = rows_of(shard, entity)
         .order_by_desc(history::Column::Version)
-        .into_model::<outbox::Model>()
+        .into_model::<Stored>()
         .one(&database.read)
         .await
         .map_err(|e| database.failed(e))?;
 
     let Some(row) = row else { return Ok(0) };
-    let newest = stored::from_row(database.service, &row)?
+    let newest = row
+        .salvage(shard)
+        .messages
         .iter()
         .map(|message| message.version)
         .max();

@@ -25,7 +25,7 @@ mod superseding;
 mod thread;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

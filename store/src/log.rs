@@ -65,6 +65,16 @@ pub struct Message {
 }
 
 impl Message {
+    /// The name of an event that cannot be read; its body says why. Nobody knows what happened, so
+    /// whoever follows its entity cannot go on.
+    pub const UNREADABLE: &'static str = "unreadable";
+
+    /// Why the message cannot be read, if it cannot.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<&str> {
+        (self.name == Self::UNREADABLE).then(|| self.body.get())
+    }
+
     #[must_use]
     pub fn id(&self) -> MessageId {
         MessageId::at(self.source, self.sequence)
@@ -106,7 +116,9 @@ pub trait Log: Send + Sync + fmt::Debug {
 
     /// Messages from `source` to `destination` after the sequence `after`, oldest first, at most
     /// `limit`, and fewer only when there are no more. Only committed ones, and nothing is left out
-    /// between them. Their `previous` is set as seen from `after`.
+    /// between them, but what is damaged: an event that cannot be read comes as an unreadable one,
+    /// commands and replies of which it is not known to whom they were sent do not come. Their
+    /// `previous` is set as seen from `after`.
     fn read(
         &self,
         source: ShardId,
@@ -130,7 +142,8 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// The sequence up to which everything that `source` has committed has been handed to the log.
     fn published(&self, source: ShardId) -> u64;
 
-    /// The events of one entity from `from_version` on, oldest first, at most `limit`: its history.
+    /// The events of one entity from `from_version` on, oldest first, at most `limit`: its history,
+    /// with unreadable ones where it is damaged.
     fn history(
         &self,
         source: ShardId,

@@ -18,3 +18,5 @@ pub const LOG_PUBLISHED: &str = "counterfoil_log_published_messages_total";
 pub const LOG_OVERFLOWS: &str = "counterfoil_log_overflows_total";
 /// Messages whose retention is over. Label `service`.
 pub const OUTBOX_PRUNED: &str = "counterfoil_outbox_pruned_rows_total";
+/// Rows of an outbox that cannot be read. Label `service`.
+pub const OUTBOX_UNREADABLE: &str = "counterfoil_outbox_unreadable_rows_total";

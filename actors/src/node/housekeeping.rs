@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{ShardId, Timestamp};
-use store::{Clock, Journal, Log, Positions, ServiceDatabase, StoreError, shards};
+use store::{Clock, Destination, Journal, Log, Positions, ServiceDatabase, StoreError, shards};
 use tokio::sync::watch;
 
 use super::{NodeConfig, NodeParts};
@@ -117,12 +117,15 @@ impl Housekeeper {
         // The positions were read before the heads. Both only grow, so whoever is level with its
         // head has received everything that is published.
         let heads = self.log.heads(source)?;
+        if heads.has_unknown_receivers() {
+            return None;
+        }
         let mut up_to = heads.published();
 
-        for (receiver, newest) in heads.receivers() {
+        for receiver in heads.receivers() {
             let reached = positions.get(&receiver)?;
             let position = reached.get(&source).copied().unwrap_or(0);
-            if position < newest {
+            if position < self.log.head(source, Destination::Shard(receiver)) {
                 up_to = up_to.min(position);
             }
         }

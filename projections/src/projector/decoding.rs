@@ -14,6 +14,10 @@ pub(super) enum Decoded {
 }
 
 pub(super) fn decode(message: &Message) -> Decoded {
+    if let Some(cause) = message.unreadable() {
+        return Decoded::Malformed(cause.to_owned());
+    }
+
     let (name, version, body) = (
         message.name.as_ref(),
         message.type_version,

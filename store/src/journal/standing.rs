@@ -138,7 +138,7 @@ impl Watch {
         if state.failing.is_none() {
             state.failing = Some(Standing {
                 since: begun.unwrap_or_else(Instant::now),
-                cause: with_sources(error),
+                cause: error.chain(),
             });
         }
 
@@ -271,20 +271,6 @@ impl Patience {
         }
         self.watch.tell(&mut state);
     }
-}
-
-/// An error in one line, with what brought it about.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut next = error.source();
-
-    while let Some(source) = next {
-        line.push_str(": ");
-        line.push_str(&source.to_string());
-        next = source.source();
-    }
-
-    line
 }
 
 #[cfg(test)]

@@ -47,12 +47,20 @@ impl Subscriber {
     }
 }
 
+/// A head that nobody can reach, because the row it stands in is damaged.
+struct LostHead {
+    newest: u64,
+    /// What can be reached in its place.
+    readable: u64,
+}
+
 /// The outboxes of all services, as a log.
 pub struct EmbeddedLog {
     databases: Vec<ServiceDatabase>,
     shards: u16,
     subscribers: RwLock<HashMap<Destination, Vec<Subscriber>>>,
     heads: Mutex<HashMap<ShardId, Heads>>,
+    lost: Mutex<HashMap<(ShardId, Destination), LostHead>>,
     faults: Faults,
     overflows: Counter,
 }
@@ -65,6 +73,7 @@ impl EmbeddedLog {
             shards,
             subscribers: RwLock::default(),
             heads: Mutex::default(),
+            lost: Mutex::default(),
             faults,
             overflows: counter!(metric_names::LOG_OVERFLOWS),
         }
@@ -77,6 +86,25 @@ impl EmbeddedLog {
             .ok_or_else(|| StoreError::Closed {
                 what: service.to_string(),
             })
+    }
+
+    /// Behind `readable` nothing can be read up to the head, which a reader would wait for in vain.
+    fn lose_head(&self, source: ShardId, destination: Destination, newest: u64, readable: u64) {
+        if readable < newest {
+            let lost = LostHead { newest, readable };
+            self.lock_lost().insert((source, destination), lost);
+        }
+    }
+
+    fn newest(&self, source: ShardId, destination: Destination) -> u64 {
+        self.lock_heads()
+            .get(&source)
+            .map_or(0, |heads| heads.newest(destination))
+    }
+
+    // Nothing panics while it holds the lock.
+    fn lock_lost(&self) -> MutexGuard<'_, HashMap<(ShardId, Destination), LostHead>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // Nothing panics while it holds the lock.
@@ -162,14 +190,16 @@ impl Log for EmbeddedLog {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
         async move {
-            history::messages(
-                self.database(source.service)?,
-                source,
-                destination,
-                after,
-                limit,
-            )
-            .await
+            let database = self.database(source.service)?;
+            let head = self.newest(source, destination);
+            let read = history::messages(database, source, destination, after, limit).await?;
+
+            if read.damaged && read.to_the_end {
+                let last = read.messages.last().map_or(after, |last| last.sequence);
+                self.lose_head(source, destination, head, last);
+            }
+
+            Ok(read.messages)
         }
         .boxed()
     }
@@ -179,9 +209,11 @@ impl Log for EmbeddedLog {
     }
 
     fn head(&self, source: ShardId, destination: Destination) -> u64 {
-        self.lock_heads()
-            .get(&source)
-            .map_or(0, |heads| heads.newest(destination))
+        let newest = self.newest(source, destination);
+        match self.lock_lost().get(&(source, destination)) {
+            Some(lost) if lost.newest == newest => lost.readable,
+            _ => newest,
+        }
     }
 
     fn head_time(&self, source: ShardId) -> Option<Timestamp> {

@@ -11,6 +11,8 @@ use crate::StoreError;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heads {
     newest: BTreeMap<Destination, u64>,
+    /// The same for receivers of services that are not registered here.
+    unknown: BTreeMap<String, u64>,
     /// Everything up to here has been published; never behind `newest`.
     published: u64,
     /// When the newest event happened; not noted, and so unknown of a shard whose outbox was
@@ -30,19 +32,29 @@ impl Heads {
             .unwrap_or(0)
     }
 
+    /// Everything up to here is published, whatever it was.
+    pub(crate) fn reach(&mut self, sequence: u64) {
+        self.published = self.published.max(sequence);
+    }
+
     /// The sequence of the newest message to a destination; 0 when there is none.
     #[must_use]
     pub fn newest(&self, destination: Destination) -> u64 {
         self.newest.get(&destination).copied().unwrap_or(0)
     }
 
-    /// The shards that messages have ever been sent to, each with the sequence of the newest.
-    pub fn receivers(&self) -> impl Iterator<Item = (ShardId, u64)> {
-        let shard = |(to, newest): (&Destination, &u64)| match to {
-            Destination::Shard(shard) => Some((*shard, *newest)),
+    /// The shards that messages have ever been sent to.
+    pub fn receivers(&self) -> impl Iterator<Item = ShardId> {
+        self.newest.keys().filter_map(|to| match to {
+            Destination::Shard(shard) => Some(*shard),
             Destination::Events => None,
-        };
-        self.newest.iter().filter_map(shard)
+        })
+    }
+
+    /// Whether messages were sent to services that are not registered here, whoever they are.
+    #[must_use]
+    pub fn has_unknown_receivers(&self) -> bool {
+        !self.unknown.is_empty()
     }
 
     /// Everything up to here has been published.
@@ -62,6 +74,7 @@ impl Heads {
             .newest
             .iter()
             .map(|(to, sequence)| (name_of(*to), *sequence))
+            .chain(self.unknown.clone())
             .collect();
         serde_json::to_string(&named).unwrap_or_else(|_| "{}".to_owned())
     }
@@ -78,21 +91,19 @@ impl Heads {
 
         let named: BTreeMap<String, u64> =
             serde_json::from_str(json).map_err(|e| corrupt(e.into()))?;
-        let newest = named
-            .into_iter()
-            .map(|(name, sequence)| {
-                Ok((
-                    destination_of(&name).ok_or_else(|| corrupt(name.into()))?,
-                    sequence,
-                ))
-            })
-            .collect::<Result<_, StoreError>>()?;
-
-        Ok(Heads {
-            newest,
+        let mut heads = Heads {
             published,
-            event_time: None,
-        })
+            ..Heads::default()
+        };
+
+        for (name, sequence) in named {
+            match destination_of(&name) {
+                Some(destination) => heads.newest.insert(destination, sequence),
+                None => heads.unknown.insert(name, sequence),
+            };
+        }
+
+        Ok(heads)
     }
 }
 

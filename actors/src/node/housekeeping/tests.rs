@@ -5,7 +5,6 @@ use std::path::Path;
 
 use domain::saga::SagaPolicy;
 use domain::{CUSTOMERS, ORDERS};
-use store::Destination;
 use store::faults::Faults;
 use store::log::embedded::EmbeddedLog;
 use store::unit::{Fate, Outgoing, OutgoingMessage, Unit};

@@ -181,8 +181,11 @@ impl Place {
     /// The sequences that can be read of what was sent to a destination.
     fn sequences(&self, source: ShardId, destination: Destination) -> Vec<u64> {
         let messages = history::messages(&self.database, source, destination, 0, 10_000);
-        let messages = self.runtime.block_on(messages).unwrap();
-        messages.iter().map(|message| message.sequence).collect()
+        let read = self.runtime.block_on(messages).unwrap();
+        read.messages
+            .iter()
+            .map(|message| message.sequence)
+            .collect()
     }
 }
 

@@ -2,21 +2,28 @@
 
 use domain::ShardId;
 use rusqlite::{OptionalExtension, params};
+use uuid::Uuid;
 
 use super::SqliteStore;
 use crate::StoreError;
+use crate::history::salvage::Stored;
 use crate::journal::commit_store::Claim;
 use crate::log::Heads;
-use crate::outbox;
 use crate::tables::outbox::Model as OutboxRow;
+use crate::unit::MAX_MESSAGES;
 
 const RAISE: &str = "INSERT INTO shards (shard, epoch, owner, published, heads, pruned, indexed) VALUES (?, 1, ?, 0, '{}', 0, 0) \
     ON CONFLICT (shard) DO UPDATE SET epoch = epoch + 1, owner = excluded.owner";
 const STATE: &str = "SELECT epoch, published, heads, indexed FROM shards WHERE shard = ?";
-const LAST: &str =
-    "SELECT sequence, count FROM outbox WHERE shard = ? ORDER BY sequence DESC LIMIT 1";
+// A sequence that is no number would come last.
+const LAST: &str = "SELECT sequence, count FROM outbox WHERE shard = ? \
+    AND sequence <= 9223372036854775807 ORDER BY sequence DESC LIMIT 1";
 const UNPUBLISHED: &str = "SELECT shard, sequence, count, entity_id, version, correlation_id, time, events, messages \
     FROM outbox WHERE shard = ? AND sequence > ? ORDER BY sequence";
+
+/// The messages of one row, at most.
+#[expect(clippy::as_conversions, reason = "widening, in a constant")]
+const MOST_MESSAGES: u64 = MAX_MESSAGES as u64;
 
 /// Takes a shard over within the transaction under way. Says too up to which sequence its events are
 /// in the history index.
@@ -39,24 +46,35 @@ pub(super) fn take_over(
         .map_err(failed)?;
 
     let last: Option<(u64, u64)> = connection
-        .query_row(LAST, [shard.number], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(LAST, [shard.number], |row| {
+            // When it cannot be read how many messages the row has, it has no more than may be.
+            Ok((row.get(0)?, row.get(1).unwrap_or(MOST_MESSAGES)))
+        })
         .optional()
         .map_err(failed)?;
+    let next_sequence = last.map_or(1, |(sequence, count)| sequence + count);
 
-    let mut heads = Heads::from_json(shard, published, &heads)?;
+    // What is noted can be found in the outbox as well, though it takes longer.
+    let (published, mut heads) = match Heads::from_json(shard, published, &heads) {
+        Ok(heads) => (published, heads),
+        Err(error) => {
+            tracing::error!(shard = %shard, error = %error.chain(), "the whole outbox is read instead");
+            (0, Heads::default())
+        }
+    };
 
     let mut statement = connection.prepare(UNPUBLISHED).map_err(failed)?;
     let rows = statement
-        .query_map(params![shard.number, published], outbox_row)
+        .query_map(params![shard.number, published], |row| Ok(stored(row)))
         .map_err(failed)?;
 
     for row in rows {
-        for message in outbox::from_row(shard.service, &row.map_err(failed)?)? {
+        for message in row.map_err(failed)?.salvage(shard).messages {
             heads.advance(&message);
         }
     }
-
-    let next_sequence = last.map_or(1, |(sequence, count)| sequence + count);
+    // Behind a damaged row there may be nothing that says so.
+    heads.reach(next_sequence.saturating_sub(1));
 
     let claim = Claim {
         shard,
@@ -69,17 +87,30 @@ pub(super) fn take_over(
     Ok((claim, indexed))
 }
 
-fn outbox_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<OutboxRow> {
-    let uuid = |index| row.get::<_, [u8; 16]>(index).map(uuid::Uuid::from_bytes);
+fn stored(row: &rusqlite::Row<'_>) -> Stored {
+    Stored {
+        sequence: row.get(1).ok(),
+        row: model(row).map_err(Into::into),
+        entity: uuid(row, 3).ok(),
+        version: row.get(4).ok().flatten(),
+        time: row.get(6).ok(),
+    }
+}
+
+fn model(row: &rusqlite::Row<'_>) -> rusqlite::Result<OutboxRow> {
     Ok(OutboxRow {
         shard: row.get(0)?,
         sequence: row.get(1)?,
         count: row.get(2)?,
-        entity_id: uuid(3)?,
+        entity_id: uuid(row, 3)?,
         version: row.get(4)?,
-        correlation_id: uuid(5)?,
+        correlation_id: uuid(row, 5)?,
         time: row.get(6)?,
         events: row.get(7)?,
         messages: row.get(8)?,
     })
+}
+
+fn uuid(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
+    row.get(column).map(Uuid::from_bytes)
 }
