@@ -200,6 +200,7 @@ impl Logic for CustomersLogic {
             entity: request.saga_id.0,
             name,
             type_version,
+            attempt: message.attempt.clone(),
             body: body.into(),
         };
 
@@ -271,11 +272,10 @@ impl Logic for CustomersLogic {
             saga: stored.saga,
             wake_at: Some(stored.wake_at),
             waits_for: stored.waits_for,
-            longest: self.around.policy.longest_wait(
-                stored.state,
-                stored.attempts,
-                stored.patience,
-            ),
+            longest: self
+                .around
+                .policy
+                .longest_wait(stored.state, stored.attempts),
         }
     }
 

@@ -199,7 +199,9 @@ impl Logic for OrdersLogic {
         if self.sagas.find(id)?.is_none() {
             return Err(StepError::Impossible(format!("there is no saga {id}")));
         }
-        self.advance(id, saga::Ask::Reply(reply), turn).await
+        let attempt = message.attempt.clone();
+        self.advance(id, saga::Ask::Reply { reply, attempt }, turn)
+            .await
     }
 
     async fn request(&mut self, request: &mut Request, turn: Turn) -> Result<Step, StepError> {
@@ -223,11 +225,10 @@ impl Logic for OrdersLogic {
             saga: stored.saga,
             wake_at: Some(stored.wake_at),
             waits_for: stored.waits_for,
-            longest: self.around.policy.longest_wait(
-                stored.state,
-                stored.attempts,
-                stored.patience,
-            ),
+            longest: self
+                .around
+                .policy
+                .longest_wait(stored.state, stored.attempts),
         }
     }
 

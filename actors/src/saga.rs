@@ -1,5 +1,6 @@
 //! The saga actor: one run of a saga, driven by replies, timers and operators.
 
+use ::sagas::Attempt;
 use actix::{Actor, Context, Handler, Message};
 use domain::messages::CustomerReply;
 use domain::saga::{Effect, LocalStep, Saga, SagaPolicy, SagaState};
@@ -17,7 +18,11 @@ use crate::supervision::{ActorError, guarded};
 /// What a saga is asked.
 #[derive(Debug)]
 pub(crate) enum Ask {
-    Reply(CustomerReply),
+    Reply {
+        reply: CustomerReply,
+        /// What the reply echoes of its command; absent when that came from release 0.1.
+        attempt: Option<Attempt>,
+    },
     /// The timer that was set for this time is due.
     Wake {
         set_for: Timestamp,
@@ -89,22 +94,17 @@ impl SagaActor {
     }
 
     fn decide(&mut self, ask: Ask, now: Timestamp) -> Result<Told, StoreError> {
-        let now = now.max(self.stored.saga.updated_at);
         let policy = self.policy;
 
         match ask {
             Ask::Show => Ok(self.told(Outcome::Unchanged, Vec::new())),
-            Ask::Reply(reply) => {
+            Ask::Reply { reply, attempt } => {
                 let name = reply.answer().map(|answer| answer.customer_name.as_str());
                 self.faults
                     .panic_if(self.faults.plan().panic_saga.as_ref(), name);
-                self.progress(|saga| saga.replied(&reply, &policy, now))
+                self.progress(|saga| saga.replied(&reply, attempt.as_ref(), &policy, now))
             }
-            Ask::Wake { set_for } if self.stored.saga.wake_at == Some(set_for) => {
-                // Due by the shard's timers, whatever the clock says now.
-                self.progress(|saga| saga.woken(&policy, now.max(set_for)))
-            }
-            Ask::Wake { .. } => Ok(self.told(Outcome::Unchanged, Vec::new())),
+            Ask::Wake { set_for } => self.progress(|saga| saga.woken(set_for, &policy, now)),
             Ask::Cancel { reason, binding } => self.operate(binding, |saga| {
                 (!saga.state.has_ended()).then(|| saga.cancelled(reason, &policy, now))
             }),

@@ -80,7 +80,11 @@ fn create_order(
 
     let (mut saga, effects) = Saga::begin(SagaKind::CreateOrder, &order, policy, NOW);
     for effect in effects {
-        let Effect::Send(CustomerCommand::ReserveCredit(request)) = effect else {
+        let Effect::Send {
+            command: CustomerCommand::ReserveCredit(request),
+            attempt,
+        } = effect
+        else {
             continue;
         };
         let event = customer
@@ -98,7 +102,8 @@ fn create_order(
             customer_name: customer.name.clone(),
             customer_version: customer.version,
         };
-        for effect in saga.replied(&CustomerReply::CreditReserved(answer), policy, NOW) {
+        let reply = CustomerReply::CreditReserved(answer);
+        for effect in saga.replied(&reply, Some(&attempt), policy, NOW) {
             debug_assert!(matches!(effect, Effect::Local(_)), "{effect:?}");
             let reread = RereadValue {
                 expected_version: saga.order_version,

@@ -63,6 +63,7 @@ impl TestLog {
             name: name.to_owned().into(),
             type_version: 1,
             correlation_id: Uuid::nil(),
+            attempt: None,
             time: Timestamp::from_micros(i64::try_from(sequence).unwrap() * 1_000_000),
             body: Arc::from(serde_json::value::RawValue::from_string(body.to_owned()).unwrap()),
         };

@@ -8,11 +8,13 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
 )]
 
+pub mod attempt;
 pub mod ids;
 pub mod service;
 pub mod time;
 pub mod wire;
 
+pub use attempt::Attempt;
 pub use ids::{Fingerprint, MessageId, RequestKey, SagaId, ShardId};
 pub use service::{Service, ServiceConflict};
 pub use time::Timestamp;

@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use ::sagas::Attempt;
 use domain::{MessageId, ShardId, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
@@ -59,6 +60,9 @@ pub struct Message {
     pub type_version: u16,
     /// What this is part of: the saga's id, or the request's own.
     pub correlation_id: Uuid,
+    /// The attempt of a saga's step that a command belongs to, and that a reply echoes. Absent in
+    /// events, and in what release 0.1 has sent.
+    pub attempt: Option<Attempt>,
     pub time: Timestamp,
     /// The JSON body.
     pub body: Arc<RawValue>,

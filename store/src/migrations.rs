@@ -73,6 +73,7 @@ impl MigratorTrait for CustomersMigrator {
         vec![
             Box::new(InitialSchema(domain::CUSTOMERS)),
             Box::new(HistoryIndex),
+            Box::new(NumberedCommands(domain::CUSTOMERS)),
         ]
     }
 }
@@ -83,6 +84,7 @@ impl MigratorTrait for OrdersMigrator {
             Box::new(InitialSchema(domain::ORDERS)),
             Box::new(CompensatedSagas),
             Box::new(HistoryIndex),
+            Box::new(NumberedCommands(domain::ORDERS)),
         ]
     }
 }
@@ -182,16 +184,11 @@ impl MigrationTrait for HistoryIndex {
         );
 
         let (outbox, shards) = (outbox::Entity.table_name(), shard::Entity.table_name());
-        // CROSS JOIN: SQLite goes from the shards to the ends of their outboxes, not through the
-        // outbox as a whole. A database that is new has been made from the entity as it is now.
-        if !manager
-            .has_column(shards, shard::Column::Indexed.as_str())
-            .await?
-        {
-            let add = format!("ALTER TABLE {shards} ADD COLUMN indexed bigint NOT NULL DEFAULT 0");
-            manager.get_connection().execute_unprepared(&add).await?;
-        }
+        let indexed = shard::Column::Indexed.as_str();
+        add_column(manager, shards, indexed, "bigint NOT NULL DEFAULT 0").await?;
 
+        // CROSS JOIN: SQLite goes from the shards to the ends of their outboxes, not through the
+        // outbox as a whole.
         let statements = [
             format!("DELETE FROM {index}"),
             format!(
@@ -222,6 +219,62 @@ impl MigrationTrait for HistoryIndex {
 
         Ok(())
     }
+}
+
+/// The commands of sagas are numbered, and replies and parked messages keep the number. What release
+/// 0.1 has sent has none.
+struct NumberedCommands(Service);
+
+impl MigrationName for NumberedCommands {
+    fn name(&self) -> &str {
+        "m2026_11_28_000001_numbered_commands"
+    }
+}
+
+#[sea_orm_migration::async_trait::async_trait]
+impl MigrationTrait for NumberedCommands {
+    fn use_transaction(&self) -> Option<bool> {
+        WITH_ITS_ROW
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let parked = parked::Entity.table_name();
+        for (column, kind) in [
+            (parked::Column::SagaId, "uuid_text"),
+            (parked::Column::SagaStep, "varchar"),
+            (parked::Column::SagaAttempt, "bigint"),
+        ] {
+            add_column(manager, parked, column.as_str(), kind).await?;
+        }
+
+        match self.0 {
+            domain::CUSTOMERS => Ok(()),
+            _ => {
+                let sent = saga::Column::CommandsSent.as_str();
+                let none = "bigint NOT NULL DEFAULT 0";
+                add_column(manager, saga::Entity.table_name(), sent, none).await
+            }
+        }
+    }
+}
+
+/// Adds a column, unless it is there: a database that is new has been made from the entity as it is
+/// now.
+async fn add_column(
+    manager: &SchemaManager<'_>,
+    table: &str,
+    column: &str,
+    kind: &str,
+) -> Result<(), DbErr> {
+    if manager.has_column(table, column).await? {
+        return Ok(());
+    }
+    let add = format!("ALTER TABLE {table} ADD COLUMN {column} {kind}");
+    manager
+        .get_connection()
+        .execute_unprepared(&add)
+        .await
+        .map(drop)
 }
 
 /// Whether SQLite keeps the rows in the primary key's tree: one tree to write instead of two, for

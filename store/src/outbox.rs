@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use domain::{Service, ShardId, Timestamp};
+use ::sagas::Attempt;
+use domain::{SagaId, Service, ShardId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -32,8 +33,26 @@ struct StoredMessage<'a> {
     to: Service,
     shard: u16,
     entity: Uuid,
+    /// The attempt's saga, when it is not what the row's messages are part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    saga: Option<SagaId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    step: Option<Cow<'static, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
     #[serde(borrow)]
     data: &'a RawValue,
+}
+
+impl StoredMessage<'_> {
+    /// Absent in what release 0.1 has written.
+    fn attempt(&self, correlation_id: Uuid) -> Option<Attempt> {
+        Some(Attempt {
+            saga: self.saga.unwrap_or(SagaId(correlation_id)),
+            step: self.step.clone()?,
+            number: self.attempt?,
+        })
+    }
 }
 
 /// The JSON of a unit's events, and of its commands and replies; absent when there are none.
@@ -59,6 +78,13 @@ pub(crate) fn to_columns(
             to: message.destination.service,
             shard: message.destination.number,
             entity: message.entity,
+            saga: message
+                .attempt
+                .as_ref()
+                .map(|attempt| attempt.saga)
+                .filter(|saga| saga.0 != outgoing.correlation_id),
+            step: message.attempt.as_ref().map(|attempt| attempt.step.clone()),
+            attempt: message.attempt.as_ref().map(|attempt| attempt.number),
             data: &message.body,
         })
         .collect();
@@ -100,6 +126,7 @@ pub(crate) fn from_outgoing(source: ShardId, outgoing: Outgoing) -> impl Iterato
                 version,
                 Cow::Borrowed(event.name),
                 event.type_version,
+                None,
                 event.body,
             )
         });
@@ -112,6 +139,7 @@ pub(crate) fn from_outgoing(source: ShardId, outgoing: Outgoing) -> impl Iterato
             0,
             name,
             message.type_version,
+            message.attempt,
             message.body,
         )
     });
@@ -120,7 +148,7 @@ pub(crate) fn from_outgoing(source: ShardId, outgoing: Outgoing) -> impl Iterato
         .chain(messages)
         .zip(first_sequence..)
         .map(move |(message, sequence)| {
-            let (destination, entity, version, name, type_version, body) = message;
+            let (destination, entity, version, name, type_version, attempt, body) = message;
             Message {
                 source,
                 sequence,
@@ -131,6 +159,7 @@ pub(crate) fn from_outgoing(source: ShardId, outgoing: Outgoing) -> impl Iterato
                 name,
                 type_version,
                 correlation_id,
+                attempt,
                 time,
                 body,
             }
@@ -171,6 +200,7 @@ pub(crate) fn from_row(service: Service, row: &outbox::Model) -> Result<Vec<Mess
         name: Cow::Borrowed(""),
         type_version: 0,
         correlation_id: row.correlation_id,
+        attempt: None,
         time: Timestamp::from_micros(row.time),
         body: Arc::from(RawValue::NULL.to_owned()),
     };
@@ -198,6 +228,7 @@ pub(crate) fn from_row(service: Service, row: &outbox::Model) -> Result<Vec<Mess
             sequence,
             destination: Destination::Shard(ShardId::new(message.to, message.shard)),
             entity: message.entity,
+            attempt: message.attempt(row.correlation_id),
             name: Cow::Owned(message.name.into_owned()),
             type_version: message.type_version,
             body: Arc::from(message.data.to_owned()),
@@ -205,4 +236,87 @@ pub(crate) fn from_row(service: Service, row: &outbox::Model) -> Result<Vec<Mess
         });
 
     Ok(events.chain(messages).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unit::OutgoingMessage;
+
+    const SHARD: ShardId = ShardId::new(domain::ORDERS, 0);
+
+    /// As the journal writes it and a reader finds it.
+    fn stored(outgoing: &Outgoing) -> outbox::Model {
+        let (events, messages) = to_columns(outgoing).unwrap();
+        outbox::Model {
+            shard: 0,
+            sequence: 1,
+            count: 1,
+            entity_id: outgoing.entity,
+            version: None,
+            correlation_id: outgoing.correlation_id,
+            time: 0,
+            events,
+            messages,
+        }
+    }
+
+    fn outgoing(attempt: Option<Attempt>) -> Outgoing {
+        let message = OutgoingMessage {
+            destination: SHARD,
+            entity: Uuid::from_u128(1),
+            name: "test.do",
+            type_version: 1,
+            attempt,
+            body: Arc::from(RawValue::from_string("{}".to_owned()).unwrap()),
+        };
+
+        Outgoing {
+            first_sequence: 1,
+            entity: Uuid::from_u128(2),
+            first_version: 0,
+            correlation_id: Uuid::from_u128(3),
+            time: Timestamp::from_micros(0),
+            events: Vec::new(),
+            messages: vec![message],
+        }
+    }
+
+    #[test]
+    fn an_attempt_is_the_same_whether_it_is_handed_over_or_read() {
+        domain::ids::register();
+
+        for saga in [3, 4] {
+            let attempt = Attempt {
+                saga: SagaId(Uuid::from_u128(saga)),
+                step: "reserve-credit".into(),
+                number: 7,
+            };
+
+            let outgoing = outgoing(Some(attempt.clone()));
+            let row = stored(&outgoing);
+            let read = from_row(domain::ORDERS, &row).unwrap();
+            let handed_over: Vec<_> = from_outgoing(SHARD, outgoing).collect();
+
+            assert_eq!(read[0].attempt.as_ref(), Some(&attempt));
+            assert_eq!(handed_over[0].attempt.as_ref(), Some(&attempt));
+            let names_its_saga = row.messages.unwrap().contains("\"saga\"");
+            assert_eq!(
+                names_its_saga,
+                saga != 3,
+                "what the row says is not repeated"
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_of_release_0_1_has_no_attempt() {
+        domain::ids::register();
+        let row = stored(&outgoing(None));
+
+        let release_0_1 = "[{\"type\":\"test.do\",\"v\":1,\"to\":\"orders\",\"shard\":0,\
+            \"entity\":\"00000000-0000-0000-0000-000000000001\",\"data\":{}}]";
+        assert_eq!(row.messages.as_deref(), Some(release_0_1));
+        assert_eq!(from_row(domain::ORDERS, &row).unwrap()[0].attempt, None);
+    }
 }

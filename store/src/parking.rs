@@ -5,7 +5,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use domain::{MessageId, Service, ShardId, Timestamp};
+use ::sagas::Attempt;
+use domain::{MessageId, SagaId, Service, ShardId, Timestamp};
 use sea_orm::{
     ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect, QueryTrait, Select,
@@ -75,6 +76,15 @@ pub fn to_row(parked: &Parked, shard: ShardId) -> parked::Model {
         name: message.name.clone().into_owned(),
         type_version: i32::from(message.type_version),
         correlation_id: message.correlation_id,
+        saga_id: message.attempt.as_ref().map(|attempt| attempt.saga.0),
+        saga_step: message
+            .attempt
+            .as_ref()
+            .map(|attempt| attempt.step.clone().into_owned()),
+        saga_attempt: message
+            .attempt
+            .as_ref()
+            .map(|attempt| i64::from(attempt.number)),
         time: message.time.micros(),
         body: message.body.get().to_owned(),
         attempts: i32::try_from(parked.attempts).unwrap_or(i32::MAX),
@@ -110,6 +120,15 @@ fn from_row(service: Service, row: parked::Model) -> Result<Parked, StoreError> 
         source: Box::new(e),
     })?;
 
+    let attempt = match (row.saga_id, row.saga_step, row.saga_attempt) {
+        (Some(saga), Some(step), Some(number)) => Some(Attempt {
+            saga: SagaId(saga),
+            step: Cow::Owned(step),
+            number: u32::try_from(number).map_err(corrupt)?,
+        }),
+        _ => None,
+    };
+
     Ok(Parked {
         id: MessageId(id),
         message: Message {
@@ -122,6 +141,7 @@ fn from_row(service: Service, row: parked::Model) -> Result<Parked, StoreError> 
             name: Cow::Owned(row.name),
             type_version: u16::try_from(row.type_version).map_err(corrupt)?,
             correlation_id: row.correlation_id,
+            attempt,
             time: Timestamp::from_micros(row.time),
             body: Arc::from(body),
         },
@@ -465,6 +485,7 @@ async fn outline(
             name: Cow::Borrowed("unreadable"),
             type_version: 0,
             correlation_id: Uuid::nil(),
+            attempt: None,
             time: parked_at,
             body: Arc::from(RawValue::NULL.to_owned()),
         },
@@ -476,4 +497,50 @@ async fn outline(
         parked_at,
         version: 0,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parked_message_keeps_its_attempt_for_the_reply() {
+        domain::ids::register();
+        let shard = ShardId::new(domain::CUSTOMERS, 3);
+        let attempt = Attempt {
+            saga: SagaId(Uuid::from_u128(1)),
+            step: "reserve-credit".into(),
+            number: 7,
+        };
+
+        for attempt in [Some(attempt), None] {
+            let parked = Parked {
+                id: MessageId(Uuid::from_u128(6)),
+                message: Message {
+                    source: ShardId::new(domain::ORDERS, 2),
+                    sequence: 9,
+                    previous: 0,
+                    destination: Destination::Shard(shard),
+                    entity: Uuid::from_u128(2),
+                    version: 0,
+                    name: "test.do".into(),
+                    type_version: 1,
+                    correlation_id: Uuid::from_u128(3),
+                    attempt: attempt.clone(),
+                    time: Timestamp::from_micros(4),
+                    body: Arc::from(RawValue::from_string("{}".to_owned()).unwrap()),
+                },
+                place: 1,
+                state: ParkedState::Waiting,
+                attempts: 1,
+                cause: None,
+                next_attempt_at: None,
+                parked_at: Timestamp::from_micros(5),
+                version: 1,
+            };
+
+            let read = from_row(shard.service, to_row(&parked, shard)).unwrap();
+            assert_eq!(read.message.attempt, attempt);
+        }
+    }
 }

@@ -161,8 +161,8 @@ journaled!(reservation, order_id, fixed: []);
 journaled!(order, order_id, fixed: [CustomerId, TotalCents, CreatedAt, Lines, Note, RequestFingerprint]);
 journaled!(saga, saga_id, fixed: [Kind, Shard, OrderId, CustomerId, AmountCents, OrderVersion, StartedAt, Deadline]);
 journaled!(parked, message_id, fixed: [
-    Shard, EntityId, Place, SourceService, SourceShard, SourceSequence, Name, TypeVersion, CorrelationId, Time, Body,
-    ParkedAt
+    Shard, EntityId, Place, SourceService, SourceShard, SourceSequence, Name, TypeVersion, CorrelationId, SagaId,
+    SagaStep, SagaAttempt, Time, Body, ParkedAt
 ]);
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Sagas: mapping between domain and rows, and loading.
 
-use std::time::Duration;
-
 use domain::saga::{Saga, SagaKind, SagaState};
 use domain::{CustomerId, Money, OrderId, RejectionReason, SagaId, ShardId, Timestamp};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Select};
@@ -45,6 +43,7 @@ pub fn to_row(stored: &StoredSaga, shard: ShardId) -> Result<saga::Model, StoreE
         reason: saga.reason.map(|reason| reason.name().to_owned()),
         steps,
         attempts: i32::try_from(saga.attempts).unwrap_or(i32::MAX),
+        commands_sent: i64::from(saga.commands_sent),
         started_at: saga.started_at.micros(),
         updated_at: saga.updated_at.micros(),
         ended_at: saga.ended_at.map(Timestamp::micros),
@@ -73,6 +72,12 @@ pub fn from_row(row: saga::Model) -> Result<StoredSaga, StoreError> {
         source: Box::new(e),
     })?;
 
+    // A counter that cannot be read must not begin anew: an old reply would be taken for a new one.
+    let commands_sent = u32::try_from(row.commands_sent).map_err(|e| StoreError::Corrupt {
+        what: what(),
+        source: Box::new(e),
+    })?;
+
     Ok(StoredSaga {
         saga: Saga {
             id: SagaId(row.saga_id),
@@ -87,6 +92,7 @@ pub fn from_row(row: saga::Model) -> Result<StoredSaga, StoreError> {
             reason,
             steps,
             attempts: u32::try_from(row.attempts).unwrap_or(0),
+            commands_sent,
             started_at: Timestamp::from_micros(row.started_at),
             updated_at: Timestamp::from_micros(row.updated_at),
             ended_at: row.ended_at.map(Timestamp::from_micros),
@@ -129,8 +135,6 @@ pub struct StoredTimer {
     pub state: SagaState,
     /// How often the running step, or its compensation, has been attempted.
     pub attempts: u32,
-    /// From the saga's begin to its deadline.
-    pub patience: Duration,
 }
 
 /// The timers of a shard: its open sagas that want to be woken.
@@ -154,8 +158,6 @@ pub async fn timers(
             .column(saga::Column::CustomerId)
             .column(saga::Column::State)
             .column(saga::Column::Attempts)
-            .column(saga::Column::StartedAt)
-            .column(saga::Column::Deadline)
             .filter(saga::Column::WakeAt.is_not_null())
             .into_tuple::<TimerRow>()
     };
@@ -187,11 +189,11 @@ pub async fn timers(
     }
 }
 
-/// Saga, wake-up time, customer, state, attempts, start and deadline.
-type TimerRow = (Uuid, i64, Uuid, String, i32, i64, i64);
+/// Saga, wake-up time, customer, state and attempts.
+type TimerRow = (Uuid, i64, Uuid, String, i32);
 
 fn stored_timer(row: TimerRow) -> Result<StoredTimer, StoreError> {
-    let (id, wake_at, waits_for, state, attempts, started_at, deadline) = row;
+    let (id, wake_at, waits_for, state, attempts) = row;
     let what = || format!("saga {id}");
     let state = mapping::named(SagaState::from_name(&state), &state, what)?;
     Ok(StoredTimer {
@@ -200,7 +202,6 @@ fn stored_timer(row: TimerRow) -> Result<StoredTimer, StoreError> {
         waits_for,
         state,
         attempts: u32::try_from(attempts).unwrap_or(0),
-        patience: Timestamp::from_micros(deadline).since(Timestamp::from_micros(started_at)),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ::sagas::Attempt;
 use domain::wire::Body;
 use domain::{ShardId, Timestamp};
 use serde_json::value::RawValue;
@@ -72,6 +73,8 @@ pub struct OutgoingMessage {
     pub entity: Uuid,
     pub name: &'static str,
     pub type_version: u16,
+    /// The attempt of a saga's step that a command belongs to, and that a reply echoes.
+    pub attempt: Option<Attempt>,
     pub body: Arc<RawValue>,
 }
 

@@ -2,6 +2,7 @@
 //! the end.
 
 use std::future::Future;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use domain::{Money, OrderState, RejectionReason};
@@ -12,6 +13,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::gateway::{CommandError, Follow, NewCustomer, NewOrder, OrderAnswer, RequestBinding};
+use late_replies::SlowReplies;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -24,6 +26,8 @@ struct Setup {
     shards: u16,
     sagas: SagaPolicy,
     clock: Clock,
+    /// Customers' replies are held back while it is true.
+    held_replies: Option<Arc<AtomicBool>>,
 }
 
 impl Default for Setup {
@@ -33,6 +37,7 @@ impl Default for Setup {
             shards: SHARDS,
             sagas: SagaPolicy::default(),
             clock: Clock::system(),
+            held_replies: None,
         }
     }
 }
@@ -79,7 +84,10 @@ impl Fixture {
         let parts = NodeParts {
             databases,
             journals,
-            log,
+            log: match &setup.held_replies {
+                Some(held) => Arc::new(SlowReplies::new(log, Arc::clone(held))),
+                None => log,
+            },
             clock: setup.clock.clone(),
             faults,
         };
@@ -168,6 +176,7 @@ fn folder() -> TempDir {
 
 mod damage;
 mod failing_beside_others;
+mod late_replies;
 
 #[test]
 fn an_order_within_the_limit_is_approved_and_one_beyond_it_rejected() {

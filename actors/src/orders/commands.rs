@@ -122,9 +122,7 @@ impl OrdersLogic {
         change: crate::order::Change,
         turn: Turn,
     ) -> Result<Step, StepError> {
-        let now = turn.now.max(order.updated_at);
-
-        let (saga, effects) = Saga::begin(kind, &order, &self.around.policy, now);
+        let (saga, effects) = Saga::begin(kind, &order, &self.around.policy, turn.now);
         let stored = StoredSaga {
             saga,
             remembered: Vec::new(),

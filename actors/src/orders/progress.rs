@@ -1,5 +1,6 @@
 //! A saga goes on: what it decides and what its order does about it come to one step.
 
+use ::sagas::Attempt;
 use domain::countermeasures::RereadValue;
 use domain::saga::{Effect, LocalStep, Saga};
 use domain::{Order, SagaId};
@@ -37,7 +38,7 @@ impl OrdersLogic {
 
         let local = told.effects.iter().find_map(|effect| match effect {
             Effect::Local(step) => Some(*step),
-            Effect::Send(_) => None,
+            Effect::Send { .. } => None,
         });
 
         if let Some(local) = local {
@@ -101,8 +102,9 @@ impl OrdersLogic {
         step.rows.push(row);
 
         for effect in &told.effects {
-            if let Effect::Send(command) = effect {
-                step.messages.push(self.command_of(&told.saga, command)?);
+            if let Effect::Send { command, attempt } = effect {
+                step.messages
+                    .push(self.command_of(&told.saga, command, attempt)?);
             }
         }
 
@@ -110,11 +112,10 @@ impl OrdersLogic {
             saga: told.saga.id,
             wake_at: told.saga.wake_at,
             waits_for: told.saga.customer_id.0,
-            longest: self.around.policy.longest_wait(
-                told.saga.state,
-                told.saga.attempts,
-                told.saga.deadline.since(told.saga.started_at),
-            ),
+            longest: self
+                .around
+                .policy
+                .longest_wait(told.saga.state, told.saga.attempts),
         });
 
         if told.saga.state.has_ended() {
@@ -132,6 +133,7 @@ impl OrdersLogic {
         &self,
         saga: &Saga,
         command: &domain::messages::CustomerCommand,
+        attempt: &Attempt,
     ) -> Result<OutgoingMessage, StepError> {
         let body = command
             .encode()
@@ -144,6 +146,7 @@ impl OrdersLogic {
             entity: saga.customer_id.0,
             name,
             type_version,
+            attempt: Some(attempt.clone()),
             body: body.into(),
         })
     }

@@ -153,7 +153,7 @@ impl OrdersStore {
         let destination = self.customer_shard();
 
         let message = |effect| match effect {
-            Effect::Send(command) => {
+            Effect::Send { command, attempt } => {
                 let (name, type_version) = command.wire_name();
                 let body = Arc::from(command.encode().expect("a command has a JSON form"));
                 Some(OutgoingMessage {
@@ -161,6 +161,7 @@ impl OrdersStore {
                     entity: saga.customer_id.0,
                     name,
                     type_version,
+                    attempt: Some(attempt),
                     body,
                 })
             }

@@ -6,6 +6,14 @@
 //! Steps are compensated last first, those that are done *or whose outcome is unknown*. A
 //! compensation that is not confirmed is sent again with growing delay, and the saga is shown as
 //! stuck when that does not help; it is never dropped.
+//!
+//! Of all replies only the one to the newest command decides anything. Each command has a number,
+//! the reply echoes it, and the customer carries the commands of a saga out in their order: so that
+//! reply tells how things stand after everything that was sent before, and whatever earlier attempts
+//! have brought about is settled when the saga ends.
+//!
+//! What the saga records never goes back in time. When it wants to be woken is another matter: that
+//! is counted from the clock as it is, which may have stepped back.
 
 mod walk;
 
@@ -19,8 +27,7 @@ use crate::ids::{CustomerId, OrderId};
 use crate::messages::{CustomerCommand, CustomerReply};
 use crate::money::Money;
 use crate::order::{Order, RejectionReason};
-use sagas::SagaId;
-use sagas::Timestamp;
+use sagas::{Attempt, SagaId, Timestamp};
 
 /// How patient sagas are.
 #[derive(Clone, Copy, Debug)]
@@ -34,16 +41,20 @@ pub struct SagaPolicy {
 }
 
 impl SagaPolicy {
-    /// The longest that a saga waits from now until it is woken, whatever its row says: a clock
-    /// that has stepped back must not make it wait longer. `patience` is the time from its begin
-    /// to its deadline.
+    /// The delay after a compensation's attempt of this number, counted from 1.
     #[must_use]
-    pub fn longest_wait(&self, state: SagaState, attempts: u32, patience: Duration) -> Duration {
+    pub fn delay_after(&self, attempts: u32) -> Duration {
+        let doubled = attempts.saturating_sub(1).min(16);
+        self.compensation_retry.saturating_mul(1 << doubled)
+    }
+
+    /// The longest that a saga waits from now until it is woken, whatever its row says: a clock
+    /// that has stepped back must not make it wait longer.
+    #[must_use]
+    pub fn longest_wait(&self, state: SagaState, attempts: u32) -> Duration {
         match state {
-            SagaState::Compensating => self
-                .compensation_retry
-                .saturating_mul(2u32.saturating_pow(attempts.min(16))),
-            _ => patience,
+            SagaState::Compensating => self.delay_after(attempts),
+            _ => self.deadline,
         }
     }
 }
@@ -61,8 +72,11 @@ impl Default for SagaPolicy {
 /// What the caller must do, in one unit with the saga's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// A command to the saga's customer.
-    Send(CustomerCommand),
+    /// A command to the saga's customer, and the attempt it is; the reply echoes that.
+    Send {
+        command: CustomerCommand,
+        attempt: Attempt,
+    },
     /// A local step of the saga's order. When the order refuses it, tell
     /// [`Saga::local_step_refused`].
     Local(LocalStep),
@@ -85,8 +99,12 @@ pub struct Saga {
     /// Why it compensates.
     pub reason: Option<RejectionReason>,
     pub steps: Vec<StepRecord>,
-    /// How often the running step, or its compensation, has been attempted.
+    /// How often the running step, or its compensation, has been attempted since it began, or since
+    /// an operator had it tried again. It decides how patient the saga still is.
     pub attempts: u32,
+    /// The number of the newest command it has sent: commands are counted from 1, and a number never
+    /// comes twice, whoever has it try again. 0 when release 0.1 has sent all of them, without one.
+    pub commands_sent: u32,
     pub started_at: Timestamp,
     pub updated_at: Timestamp,
     pub ended_at: Option<Timestamp>,
@@ -113,6 +131,7 @@ impl Saga {
         };
 
         let deadline = now.after(policy.deadline);
+        let started_at = now.max(order.updated_at);
 
         let mut saga = Saga {
             id: SagaId::derive(kind.name(), order.id.0, order.version),
@@ -127,15 +146,16 @@ impl Saga {
             reason: None,
             steps: vec![remaining; kind.definition().steps.len()],
             attempts: 1,
-            started_at: now,
-            updated_at: now,
+            commands_sent: 0,
+            started_at,
+            updated_at: started_at,
             ended_at: None,
             deadline,
             wake_at: Some(deadline),
             version: 0,
         };
-        saga.mark(0, StepState::Done, now, None);
-        let effects = saga.changed(now, |saga, effects| saga.go_on_from(1, now, effects));
+        saga.mark(0, StepState::Done, None);
+        let effects = saga.changed(now, |saga, effects| saga.go_on_from(1, effects));
         (saga, effects)
     }
 
@@ -144,77 +164,112 @@ impl Saga {
         self.kind.definition()
     }
 
-    /// The customer has answered. A reply that the saga does not wait for (a late one, or one to an
-    /// earlier attempt) has no effect; what it tells of the customer is kept.
+    /// The customer has answered the command that was this attempt. A late reply, one to an earlier
+    /// attempt, decides nothing; what it tells of the customer is kept.
     #[must_use]
     pub fn replied(
         &mut self,
         reply: &CustomerReply,
+        attempt: Option<&Attempt>,
         policy: &SagaPolicy,
         now: Timestamp,
     ) -> Vec<Effect> {
-        if self.state.has_ended() {
+        let decides = self.decides(reply, attempt);
+        let teaches = self.teaches(reply);
+        if self.state.has_ended() || (decides.is_none() && !teaches) {
             return Vec::new();
         }
+
         self.changed(now, |saga, effects| {
-            if let Some(answer) = reply.answer() {
-                saga.customer_name = Some(answer.customer_name.clone());
-                saga.customer_version = saga.customer_version.max(Some(answer.customer_version));
-            }
+            saga.learn(reply);
 
-            let Some((index, step)) = saga.running_step() else {
-                return;
-            };
-
-            let forward = saga.state == SagaState::Running;
-            let awaited = if forward {
-                Some(step.action)
-            } else {
-                step.compensation
-            };
-
-            let Some(outcome) = awaited.and_then(|action| outcome_of(action, reply.into())) else {
-                return;
-            };
-
-            match (outcome, forward) {
-                (Outcome::Done, true) => {
-                    saga.mark(index, StepState::Done, now, None);
-                    saga.go_on_from(index + 1, now, effects);
-                }
-                (Outcome::Done, false) => {
-                    saga.mark(index, StepState::Compensated, now, None);
-                    saga.compensate_below(index, policy, now, effects);
-                }
-                (Outcome::Refused(reason), _) => {
-                    saga.mark(
-                        index,
-                        StepState::Failed,
-                        now,
-                        Some(reason.name().to_owned()),
-                    );
-                    saga.reason = Some(reason);
-                    saga.compensate_below(index, policy, now, effects);
-                }
-                (Outcome::Irreversible, _) => {
-                    saga.mark(
-                        index,
-                        StepState::Done,
-                        now,
-                        Some("cannot be undone any more".to_owned()),
-                    );
-                    saga.state = SagaState::Running;
-                    saga.go_on_from(index + 1, now, effects);
-                }
+            if let Some((index, outcome)) = decides {
+                saga.follow(index, outcome, policy, now, effects);
             }
         })
     }
 
-    /// The time the saga asked to be woken at has come: its deadline has passed, or a compensation
-    /// is unconfirmed.
+    /// What a reply means, and to which step: nothing, unless it answers the newest command.
+    fn decides(
+        &self,
+        reply: &CustomerReply,
+        attempt: Option<&Attempt>,
+    ) -> Option<(usize, Outcome)> {
+        let is_newest = match attempt {
+            Some(attempt) => attempt.saga == self.id && attempt.number == self.commands_sent,
+            // A reply to a command of release 0.1, which had no numbers. On its way forward the
+            // saga had sent one command to this step, so there is nothing to mistake it for. Of its
+            // compensations it may have sent several: it waits until it sends one with a number.
+            None => self.commands_sent == 0 && self.state == SagaState::Running,
+        };
+
+        let (index, step) = self.running_step().filter(|_| is_newest)?;
+        let awaited = if self.state == SagaState::Running {
+            Some(step.action)
+        } else {
+            step.compensation
+        };
+
+        outcome_of(awaited?, reply.into()).map(|outcome| (index, outcome))
+    }
+
+    fn teaches(&self, reply: &CustomerReply) -> bool {
+        reply.answer().is_some_and(|answer| {
+            self.customer_name.as_ref() != Some(&answer.customer_name)
+                || self.customer_version < Some(answer.customer_version)
+        })
+    }
+
+    fn learn(&mut self, reply: &CustomerReply) {
+        if let Some(answer) = reply.answer() {
+            self.customer_name = Some(answer.customer_name.clone());
+            self.customer_version = self.customer_version.max(Some(answer.customer_version));
+        }
+    }
+
+    /// The running step, or its compensation, has this outcome.
+    fn follow(
+        &mut self,
+        index: usize,
+        outcome: Outcome,
+        policy: &SagaPolicy,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        match (outcome, self.state == SagaState::Running) {
+            (Outcome::Done, true) => {
+                self.mark(index, StepState::Done, None);
+                self.go_on_from(index + 1, effects);
+            }
+            (Outcome::Done, false) => {
+                self.mark(index, StepState::Compensated, None);
+                self.compensate_below(index, policy, now, effects);
+            }
+            (Outcome::Refused(reason), _) => {
+                self.mark(index, StepState::Failed, Some(reason.name().to_owned()));
+                self.reason = Some(reason);
+                self.compensate_below(index, policy, now, effects);
+            }
+            (Outcome::Irreversible, _) => {
+                let detail = "cannot be undone any more".to_owned();
+                self.mark(index, StepState::Done, Some(detail));
+                self.state = SagaState::Running;
+                self.go_on_from(index + 1, effects);
+            }
+        }
+    }
+
+    /// The wake-up that the saga has set for `set_for` has come, whatever the clock says by now: its
+    /// deadline has passed, or a compensation is unconfirmed. A wake-up that it has replaced since
+    /// changes nothing.
     #[must_use]
-    pub fn woken(&mut self, policy: &SagaPolicy, now: Timestamp) -> Vec<Effect> {
-        if self.wake_at.is_none_or(|wake_at| wake_at > now) {
+    pub fn woken(
+        &mut self,
+        set_for: Timestamp,
+        policy: &SagaPolicy,
+        now: Timestamp,
+    ) -> Vec<Effect> {
+        if self.wake_at != Some(set_for) {
             return Vec::new();
         }
         match self.state {
@@ -281,14 +336,14 @@ impl Saga {
             .iter()
             .position(|step| step.action == Action::Local(refused))
         {
-            self.mark(index, StepState::Failed, now, detail);
+            self.mark(index, StepState::Failed, detail);
             self.reason = self.reason.or(Some(RejectionReason::TimedOut));
             self.compensate_below(index, policy, now, &mut effects);
         } else if let Some(index) = steps
             .iter()
             .position(|step| step.compensation == Some(Action::Local(refused)))
         {
-            self.mark(index, StepState::Failed, now, detail);
+            self.mark(index, StepState::Failed, detail);
             self.state = SagaState::Stuck;
             self.wake_at = None;
         }
@@ -312,7 +367,7 @@ impl Saga {
 
             if let Some((index, _)) = saga.running_step() {
                 let detail = detail.unwrap_or_else(|| reason.name().to_owned());
-                saga.mark(index, StepState::Running, now, Some(detail));
+                saga.mark(index, StepState::Running, Some(detail));
             }
 
             saga.compensate_below(from, policy, now, effects);
@@ -325,9 +380,9 @@ impl Saga {
         change: impl FnOnce(&mut Saga, &mut Vec<Effect>),
     ) -> Vec<Effect> {
         let mut effects = Vec::new();
+        self.updated_at = self.updated_at.max(now);
         change(self, &mut effects);
         self.version += 1;
-        self.updated_at = now;
         effects
     }
 }

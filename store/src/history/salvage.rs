@@ -151,6 +151,7 @@ fn unreadable(
         name: Cow::Borrowed(Message::UNREADABLE),
         type_version: 0,
         correlation_id: Uuid::nil(),
+        attempt: None,
         time: Timestamp::from_micros(time),
         body: Arc::from(cause),
     }

@@ -55,6 +55,9 @@ pub(crate) fn row(key: u128, version: u64) -> Row {
         name: "test".to_owned(),
         type_version: 1,
         correlation_id: Uuid::nil(),
+        saga_id: None,
+        saga_step: None,
+        saga_attempt: None,
         time: 0,
         body: "{}".to_owned(),
         attempts: 0,
@@ -244,6 +247,7 @@ pub(crate) fn outgoing(first_sequence: u64, version: u64, to: &[ShardId]) -> Out
         entity: Uuid::from_u128(9),
         name: "test.do",
         type_version: 1,
+        attempt: None,
         body: Arc::clone(&body),
     };
 

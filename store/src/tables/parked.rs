@@ -20,6 +20,11 @@ pub struct Model {
     pub name: String,
     pub type_version: i32,
     pub correlation_id: Uuid,
+    /// The attempt of a saga's step that the message belongs to: its saga, its step by name, its
+    /// number. Absent in what release 0.1 has sent.
+    pub saga_id: Option<Uuid>,
+    pub saga_step: Option<String>,
+    pub saga_attempt: Option<i64>,
     pub time: i64,
     pub body: String,
     pub attempts: i32,

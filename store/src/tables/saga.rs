@@ -22,6 +22,8 @@ pub struct Model {
     /// JSON array, one record per step of the definition.
     pub steps: String,
     pub attempts: i32,
+    /// The number of the newest command it has sent; 0 when release 0.1 has sent all of them.
+    pub commands_sent: i64,
     pub started_at: i64,
     pub updated_at: i64,
     pub ended_at: Option<i64>,

@@ -100,6 +100,7 @@ impl Shop {
                 entity: Uuid::nil(),
                 name: "test.do",
                 type_version: 1,
+                attempt: None,
                 body: serde_json::value::to_raw_value("x").unwrap().into(),
             };
             let outgoing = Outgoing {

@@ -28,6 +28,7 @@ fn message(of: Uuid, sequence: u64) -> Message {
         name: Cow::Borrowed("customer.reserve-credit"),
         type_version: 1,
         correlation_id: Uuid::nil(),
+        attempt: None,
         time: NOW,
         body: Arc::from(RawValue::NULL.to_owned()),
     }

@@ -1,6 +1,8 @@
 //! Given a saga, when something comes in, then its effects and its state. Replies come twice and
 //! late.
 
+mod interleavings;
+
 use super::*;
 use crate::messages::{CustomerAnswer, NoCustomer};
 use crate::order::{NoDetails, OrderApproved, OrderCreated, OrderEvent};
@@ -67,9 +69,32 @@ fn not_found() -> CustomerReply {
     CustomerReply::CustomerNotFound(NoCustomer {})
 }
 
+/// The command of this saga with this number.
+fn numbered(saga: &Saga, number: u32) -> Attempt {
+    Attempt {
+        saga: saga.id,
+        step: "any".into(),
+        number,
+    }
+}
+
+/// The newest command is answered.
+fn answered(saga: &mut Saga, reply: CustomerReply, now: Timestamp) -> Vec<Effect> {
+    let newest = numbered(saga, saga.commands_sent);
+    saga.replied(&reply, Some(&newest), &policy(), now)
+}
+
+/// The wake-up that the saga has asked for comes.
+fn wake(saga: &mut Saga, now: Timestamp) -> Vec<Effect> {
+    match saga.wake_at {
+        Some(set_for) => saga.woken(set_for, &policy(), now),
+        None => Vec::new(),
+    }
+}
+
 fn sends(effects: &[Effect]) -> Vec<&'static str> {
     let name = |effect: &Effect| match effect {
-        Effect::Send(command) => Some(command.wire_name().0),
+        Effect::Send { command, .. } => Some(command.wire_name().0),
         Effect::Local(_) => None,
     };
     effects.iter().filter_map(name).collect()
@@ -94,7 +119,7 @@ fn a_new_order_asks_for_credit() {
 fn reserved_credit_approves_the_order_and_ends_the_saga() {
     let mut saga = creating();
     assert_eq!(
-        saga.replied(&reserved(), &policy(), at(20)),
+        answered(&mut saga, reserved(), at(20)),
         [Effect::Local(LocalStep::ApproveOrder)]
     );
     assert_eq!(
@@ -112,7 +137,7 @@ fn a_refusal_rejects_the_order_with_its_reason() {
     ] {
         let mut saga = creating();
         assert_eq!(
-            saga.replied(&reply, &policy(), at(20)),
+            answered(&mut saga, reply, at(20)),
             [Effect::Local(LocalStep::RejectOrder)]
         );
 
@@ -135,9 +160,9 @@ fn a_refusal_rejects_the_order_with_its_reason() {
 #[test]
 fn a_reply_that_comes_twice_changes_nothing() {
     let mut saga = creating();
-    let _ = saga.replied(&reserved(), &policy(), at(20));
+    let _ = answered(&mut saga, reserved(), at(20));
     let ended = saga.clone();
-    assert_eq!(saga.replied(&reserved(), &policy(), at(30)), []);
+    assert_eq!(answered(&mut saga, reserved(), at(30)), []);
     assert_eq!(saga, ended);
 }
 
@@ -145,23 +170,19 @@ fn a_reply_that_comes_twice_changes_nothing() {
 fn past_its_deadline_a_saga_releases_what_it_may_have_reserved_before_it_rejects() {
     let mut saga = creating();
     let late = saga.deadline;
-    assert_eq!(saga.woken(&policy(), at(11)), [], "not yet");
-
-    assert_eq!(
-        sends(&saga.woken(&policy(), late)),
-        ["customer.release-credit"]
-    );
+    assert_eq!(sends(&wake(&mut saga, late)), ["customer.release-credit"]);
 
     assert_eq!(saga.state, SagaState::Compensating);
 
+    let first = numbered(&saga, 1);
     assert_eq!(
-        saga.replied(&reserved(), &policy(), late),
+        saga.replied(&reserved(), Some(&first), &policy(), late),
         [],
         "the late reply is not the confirmation"
     );
 
     assert_eq!(
-        saga.replied(&released(), &policy(), late),
+        answered(&mut saga, released(), late),
         [Effect::Local(LocalStep::RejectOrder)]
     );
 
@@ -177,15 +198,12 @@ fn an_unconfirmed_compensation_is_sent_again_then_shown_as_stuck_and_can_be_retr
 
     let _ = saga.cancelled(Some("stop".into()), &policy(), at(20));
     for _ in 1..policy().compensation_attempts {
-        let wake = saga.wake_at.unwrap();
-        assert_eq!(
-            sends(&saga.woken(&policy(), wake)),
-            ["customer.release-credit"]
-        );
+        let now = saga.wake_at.unwrap();
+        assert_eq!(sends(&wake(&mut saga, now)), ["customer.release-credit"]);
     }
 
-    let wake = saga.wake_at.unwrap();
-    assert_eq!(saga.woken(&policy(), wake), []);
+    let now = saga.wake_at.unwrap();
+    assert_eq!(wake(&mut saga, now), []);
 
     assert_eq!(
         (saga.state, saga.wake_at, saga.ended_at),
@@ -193,12 +211,12 @@ fn an_unconfirmed_compensation_is_sent_again_then_shown_as_stuck_and_can_be_retr
     );
 
     assert_eq!(
-        sends(&saga.retried(&policy(), wake)),
+        sends(&saga.retried(&policy(), now)),
         ["customer.release-credit"]
     );
 
     assert_eq!(
-        saga.replied(&released(), &policy(), wake),
+        answered(&mut saga, released(), now),
         [Effect::Local(LocalStep::RejectOrder)]
     );
 
@@ -208,7 +226,7 @@ fn an_unconfirmed_compensation_is_sent_again_then_shown_as_stuck_and_can_be_retr
 #[test]
 fn an_order_that_changed_meanwhile_is_not_approved_but_compensated() {
     let mut saga = creating();
-    let _ = saga.replied(&reserved(), &policy(), at(20));
+    let _ = answered(&mut saga, reserved(), at(20));
     let effects = saga.local_step_refused(LocalStep::ApproveOrder, &policy(), at(20));
     assert_eq!(sends(&effects), ["customer.release-credit"]);
     assert_eq!((saga.state, saga.ended_at), (SagaState::Compensating, None));
@@ -218,7 +236,7 @@ fn an_order_that_changed_meanwhile_is_not_approved_but_compensated() {
 fn a_cancel_releases_the_credit_then_confirms() {
     let mut saga = cancelling();
     assert_eq!(
-        saga.replied(&released(), &policy(), at(20)),
+        answered(&mut saga, released(), at(20)),
         [Effect::Local(LocalStep::ConfirmCancel)]
     );
     assert_eq!(saga.state, SagaState::Completed);
@@ -231,9 +249,13 @@ fn a_cancel_that_is_stopped_takes_the_credit_back_and_falls_back_to_approved() {
         sends(&saga.cancelled(None, &policy(), at(20))),
         ["customer.restore-credit"]
     );
-    assert_eq!(saga.replied(&released(), &policy(), at(21)), []);
+    let first = numbered(&saga, 1);
     assert_eq!(
-        saga.replied(&reserved(), &policy(), at(22)),
+        saga.replied(&released(), Some(&first), &policy(), at(21)),
+        []
+    );
+    assert_eq!(
+        answered(&mut saga, reserved(), at(22)),
         [Effect::Local(LocalStep::UndoCancel)]
     );
     assert_eq!(saga.state, SagaState::Compensated);
@@ -244,10 +266,191 @@ fn a_cancel_whose_credit_another_order_has_taken_stands() {
     let mut saga = cancelling();
     let _ = saga.cancelled(None, &policy(), at(20));
     assert_eq!(
-        saga.replied(&exceeded(), &policy(), at(22)),
+        answered(&mut saga, exceeded(), at(22)),
         [Effect::Local(LocalStep::ConfirmCancel)]
     );
     assert_eq!(saga.state, SagaState::Completed);
+}
+
+#[test]
+fn a_compensation_repeated_after_its_refusal_is_decided_by_the_repeat() {
+    let mut saga = cancelling();
+
+    let _ = saga.cancelled(None, &policy(), at(20));
+    let restore = numbered(&saga, saga.commands_sent);
+    let _ = wake(&mut saga, at(30));
+    let repeat = numbered(&saga, saga.commands_sent);
+    assert_ne!(restore, repeat);
+
+    // The first restore found the credit taken, the second one found it free again.
+    assert_eq!(
+        saga.replied(&exceeded(), Some(&restore), &policy(), at(40)),
+        []
+    );
+    assert_eq!(saga.state, SagaState::Compensating);
+
+    assert_eq!(
+        saga.replied(&reserved(), Some(&repeat), &policy(), at(41)),
+        [Effect::Local(LocalStep::UndoCancel)]
+    );
+}
+
+#[test]
+fn a_late_reply_decides_nothing_at_any_step_and_still_teaches() {
+    for begin in [creating, cancelling] {
+        for reply in [reserved(), exceeded(), released(), not_found()] {
+            let mut saga = begin();
+            let forward = numbered(&saga, 1);
+            let _ = saga.cancelled(None, &policy(), at(20));
+
+            let (steps, state, wake_at) = (saga.steps.clone(), saga.state, saga.wake_at);
+            assert_eq!(
+                saga.replied(&reply, Some(&forward), &policy(), at(21)),
+                [],
+                "{reply:?}"
+            );
+            assert_eq!(
+                (&saga.steps, saga.state, saga.wake_at),
+                (&steps, state, wake_at)
+            );
+
+            let taught = reply.answer().map(|answer| answer.customer_version);
+            assert_eq!(saga.customer_version, taught);
+
+            let known = saga.clone();
+            let _ = saga.replied(&reply, Some(&forward), &policy(), at(22));
+            assert_eq!(saga, known, "a reply that says nothing new writes nothing");
+        }
+    }
+}
+
+#[test]
+fn a_number_never_comes_twice_also_when_an_operator_has_it_tried_again() {
+    let mut saga = creating();
+    let mut sent = vec![numbered(&saga, 1)];
+    let mut keep = |effects: Vec<Effect>| {
+        for effect in effects {
+            if let Effect::Send { attempt, .. } = effect {
+                assert!(sent.iter().all(|earlier| earlier.number < attempt.number));
+                sent.push(attempt);
+            }
+        }
+    };
+
+    keep(saga.cancelled(None, &policy(), at(20)));
+    for _ in 0..3 {
+        while saga.state != SagaState::Stuck {
+            keep(wake(&mut saga, at(30)));
+        }
+        keep(saga.retried(&policy(), at(40)));
+    }
+
+    assert_eq!(saga.attempts, 1, "the operator gives it new patience");
+    let before_the_retry = numbered(&saga, saga.commands_sent - 1);
+    assert_eq!(
+        saga.replied(&released(), Some(&before_the_retry), &policy(), at(50)),
+        []
+    );
+    assert_eq!(
+        answered(&mut saga, released(), at(51)),
+        [Effect::Local(LocalStep::RejectOrder)]
+    );
+}
+
+#[test]
+fn a_reply_to_another_saga_decides_nothing() {
+    let mut saga = creating();
+    let other = Attempt {
+        saga: SagaId(Uuid::from_u128(9)),
+        ..numbered(&saga, 1)
+    };
+    assert_eq!(
+        saga.replied(&reserved(), Some(&other), &policy(), at(20)),
+        []
+    );
+    assert_eq!(saga.state, SagaState::Running);
+}
+
+/// Release 0.1 sent commands without numbers, so their replies have none.
+#[test]
+fn a_saga_of_the_former_release_takes_the_reply_to_its_one_command_and_repeats_compensations() {
+    let of_release_0_1 = || Saga {
+        commands_sent: 0,
+        ..creating()
+    };
+
+    let mut saga = of_release_0_1();
+    assert_eq!(
+        saga.replied(&reserved(), None, &policy(), at(20)),
+        [Effect::Local(LocalStep::ApproveOrder)]
+    );
+
+    let mut saga = of_release_0_1();
+    let _ = saga.cancelled(None, &policy(), at(20));
+    saga.commands_sent = 0;
+    assert_eq!(saga.replied(&released(), None, &policy(), at(21)), []);
+    assert_eq!(sends(&wake(&mut saga, at(30))), ["customer.release-credit"]);
+    assert_eq!(saga.replied(&released(), None, &policy(), at(31)), []);
+    assert_eq!(
+        answered(&mut saga, released(), at(32)),
+        [Effect::Local(LocalStep::RejectOrder)]
+    );
+
+    let mut saga = creating();
+    assert_eq!(
+        saga.replied(&reserved(), None, &policy(), at(20)),
+        [],
+        "a command with a number is not answered by a reply without"
+    );
+}
+
+#[test]
+fn a_wake_up_acts_by_what_it_was_set_for_whatever_the_clock_says() {
+    let hours_ago = at(-3 * 3600 * 1_000_000);
+
+    let mut saga = creating();
+    let deadline = saga.wake_at.unwrap();
+    assert_eq!(
+        sends(&saga.woken(deadline, &policy(), hours_ago)),
+        ["customer.release-credit"]
+    );
+
+    // The retry is soon by the clock as it is, and the record does not go back.
+    assert_eq!(
+        saga.wake_at,
+        Some(hours_ago.after(policy().compensation_retry))
+    );
+    assert_eq!(saga.updated_at, at(10));
+
+    let current = saga.clone();
+    let late = deadline.after(Duration::from_secs(3600));
+    assert_eq!(saga.woken(deadline, &policy(), late), [], "it is stale");
+    assert_eq!(saga, current);
+}
+
+#[test]
+fn a_saga_that_begins_after_the_clock_has_stepped_back_is_as_patient_as_any() {
+    let order = pending();
+    let hours_ago = at(-3 * 3600 * 1_000_000);
+    let (saga, _) = Saga::begin(SagaKind::CreateOrder, &order, &policy(), hours_ago);
+    assert_eq!(saga.started_at, order.updated_at);
+    assert_eq!(saga.wake_at, Some(hours_ago.after(policy().deadline)));
+}
+
+#[test]
+fn no_saga_asks_to_be_woken_later_than_its_policy_allows() {
+    let mut saga = creating();
+    let waits = |saga: &Saga, now: Timestamp| {
+        let longest = policy().longest_wait(saga.state, saga.attempts);
+        saga.wake_at.is_none_or(|at| at.since(now) <= longest)
+    };
+    assert!(waits(&saga, at(10)));
+
+    let _ = saga.cancelled(None, &policy(), at(20));
+    while saga.state != SagaState::Stuck {
+        assert!(waits(&saga, at(20)), "{} attempts", saga.attempts);
+        let _ = wake(&mut saga, at(20));
+    }
 }
 
 #[test]
@@ -265,27 +468,29 @@ proptest! {
     /// Whatever comes in whatever order, a saga ends at most once, and its order gets exactly one
     /// last word.
     #[test]
-    fn a_saga_ends_once(kind in 0u8..2, inputs in proptest::collection::vec(0u8..7, 0..24)) {
+    fn a_saga_ends_once(kind in 0u8..2, inputs in proptest::collection::vec((0u8..8, 0u32..8), 0..24)) {
         let mut saga = if kind == 0 { creating() } else { cancelling() };
         let mut locals = Vec::new();
 
         let mut now = at(20);
-        for input in inputs {
+        for (input, late) in inputs {
             now = now.after(Duration::from_secs(400));
             let ended = saga.state.has_ended();
+            let attempt = numbered(&saga, late);
             let effects = match input {
-                0 => saga.replied(&reserved(), &policy(), now),
-                1 => saga.replied(&exceeded(), &policy(), now),
-                2 => saga.replied(&released(), &policy(), now),
-                3 => saga.replied(&not_found(), &policy(), now),
+                0 => answered(&mut saga, reserved(), now),
+                1 => answered(&mut saga, exceeded(), now),
+                2 => answered(&mut saga, released(), now),
+                3 => answered(&mut saga, not_found(), now),
                 4 => saga.cancelled(None, &policy(), now),
                 5 => saga.retried(&policy(), now),
-                _ => saga.woken(&policy(), now),
+                6 => saga.replied(&released(), Some(&attempt), &policy(), now),
+                _ => wake(&mut saga, now),
             };
             prop_assert!(!ended || effects.is_empty());
             locals.extend(effects.into_iter().filter_map(|effect| match effect {
                 Effect::Local(local) => Some(local),
-                Effect::Send(_) => None,
+                Effect::Send { .. } => None,
             }));
         }
 

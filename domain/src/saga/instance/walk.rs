@@ -3,31 +3,33 @@
 //! Local steps are taken at once, as many as follow each other; the walk halts at a remote one,
 //! until its reply. When to walk, and which way, is not decided here.
 
+use std::borrow::Cow;
+
 use super::{Effect, Saga, SagaPolicy};
 use crate::messages::{CreditRequest, CustomerCommand};
 use crate::saga::{Action, RemoteCommand, SagaState, Step, StepRecord, StepState};
-use sagas::Timestamp;
+use sagas::{Attempt, Timestamp};
 
 impl Saga {
     /// Takes the steps from `index` on: local ones at once, up to one that must be awaited.
-    pub(super) fn go_on_from(&mut self, index: usize, now: Timestamp, effects: &mut Vec<Effect>) {
+    pub(super) fn go_on_from(&mut self, index: usize, effects: &mut Vec<Effect>) {
         self.attempts = 1;
 
         for (index, step) in self.definition().steps.iter().enumerate().skip(index) {
             match step.action {
                 Action::Local(local) => {
-                    self.mark(index, StepState::Done, now, None);
+                    self.mark(index, StepState::Done, None);
                     effects.push(Effect::Local(local));
                 }
                 Action::Remote { command, .. } => {
-                    self.mark(index, StepState::Running, now, None);
-                    effects.push(Effect::Send(self.command(command)));
+                    self.mark(index, StepState::Running, None);
+                    effects.push(self.send(step, command));
                     return;
                 }
             }
         }
 
-        self.end(SagaState::Completed, now);
+        self.end(SagaState::Completed);
     }
 
     /// Compensates the steps below `index`, last first: local ones at once, up to one that must be
@@ -53,7 +55,7 @@ impl Saga {
             match step.compensation.filter(|_| happened) {
                 None => {}
                 Some(Action::Local(local)) => {
-                    self.mark(index, StepState::Compensated, now, None);
+                    self.mark(index, StepState::Compensated, None);
                     effects.push(Effect::Local(local));
                 }
                 Some(Action::Remote { command, .. }) => {
@@ -61,15 +63,15 @@ impl Saga {
                         .steps
                         .get(index)
                         .and_then(|record| record.detail.clone());
-                    self.mark(index, StepState::Running, now, detail);
-                    self.wake_at = Some(now.after(policy.compensation_retry));
-                    effects.push(Effect::Send(self.command(command)));
+                    self.mark(index, StepState::Running, detail);
+                    self.wake_at = Some(now.after(policy.delay_after(self.attempts)));
+                    effects.push(self.send(step, command));
                     return;
                 }
             }
         }
 
-        self.end(SagaState::Compensated, now);
+        self.end(SagaState::Compensated);
     }
 
     pub(super) fn attempt_again(
@@ -86,32 +88,22 @@ impl Saga {
             return;
         };
 
-        let delay = policy
-            .compensation_retry
-            .saturating_mul(2u32.saturating_pow(self.attempts.min(16)));
-
         self.attempts += 1;
-        self.wake_at = Some(now.after(delay));
-        effects.push(Effect::Send(self.command(command)));
+        self.wake_at = Some(now.after(policy.delay_after(self.attempts)));
+        effects.push(self.send(step, command));
     }
 
-    pub(super) fn end(&mut self, state: SagaState, now: Timestamp) {
+    fn end(&mut self, state: SagaState) {
         self.state = state;
-        self.ended_at = Some(now);
+        self.ended_at = Some(self.updated_at);
         self.wake_at = None;
     }
 
-    pub(super) fn mark(
-        &mut self,
-        index: usize,
-        state: StepState,
-        now: Timestamp,
-        detail: Option<String>,
-    ) {
+    pub(super) fn mark(&mut self, index: usize, state: StepState, detail: Option<String>) {
         if let Some(record) = self.steps.get_mut(index) {
             *record = StepRecord {
                 state,
-                at: Some(now),
+                at: Some(self.updated_at),
                 detail,
             };
         }
@@ -123,6 +115,19 @@ impl Saga {
             .iter()
             .position(|record| record.state == StepState::Running)?;
         self.definition().steps.get(index).map(|step| (index, step))
+    }
+
+    fn send(&mut self, step: &Step, command: RemoteCommand) -> Effect {
+        self.commands_sent = self.commands_sent.saturating_add(1);
+
+        Effect::Send {
+            command: self.command(command),
+            attempt: Attempt {
+                saga: self.id,
+                step: Cow::Borrowed(step.name),
+                number: self.commands_sent,
+            },
+        }
     }
 
     fn command(&self, command: RemoteCommand) -> CustomerCommand {

@@ -23,6 +23,7 @@ fn event(sequence: u64, bytes: usize) -> Message {
         name: "order.created".into(),
         type_version: 1,
         correlation_id: Uuid::nil(),
+        attempt: None,
         time: Timestamp::from_micros(0),
         body: Arc::from(RawValue::from_string(body).unwrap()),
     }
