@@ -1,14 +1,17 @@
 //! The HTTP side of a node: routes, one file per resource, and what they share.
 //!
-//! A handler extracts, calls a port, and maps the answer. Every error leaves as a problem
-//! (`problem`). There is no middleware: what each request needs (metrics, the bound on work in
-//! flight) is called in the handler, which costs no boxed future per layer.
+//! A handler extracts, calls a port, and maps the answer. Everything that changes something goes one
+//! way (`commands`), and so does everything that shows something (`reads`). Every error leaves as a
+//! problem (`problem`). There is no middleware: what each request needs (metrics, the bound on work
+//! in flight) is called on these two ways, which costs no boxed future per layer.
 
 mod answer;
 mod body;
+mod commands;
 mod customers;
 mod docs;
 mod documents;
+mod fields;
 mod headers;
 mod health;
 mod history;
@@ -35,7 +38,7 @@ use actix_web::web::{self, ServiceConfig};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::config::Config;
-use crate::ports::Ports;
+use crate::ports::{Ports, ReadPorts};
 use crate::shutdown::Shutdown;
 
 pub use docs::document;
@@ -44,13 +47,16 @@ pub use server::{Bound, Listening, bind, listen};
 
 /// What all handlers share: the ports and the bounds.
 pub struct Api {
-    ports: Ports,
+    /// What shows something. What changes something is behind the gate.
+    ports: ReadPorts,
+    gate: commands::Gate,
     /// Absent in tests: a process has one recorder.
     prometheus: Option<PrometheusHandle>,
     shutdown: Shutdown,
     waits: prefer::Waits,
-    commands: limits::InFlight,
     reads: limits::InFlight,
+    /// Queries that wait for a view.
+    waiting_reads: limits::Waiting,
     meters: meter::Meters,
 }
 
@@ -64,15 +70,16 @@ impl Api {
         shutdown: Shutdown,
     ) -> Self {
         Api {
-            ports,
+            ports: ports.reads,
+            gate: commands::Gate::new(ports.commands, config),
             prometheus,
             shutdown,
             waits: prefer::Waits {
                 longest: config.max_wait,
                 of_reads: config.read_wait.min(config.max_wait),
             },
-            commands: limits::InFlight::new(config.max_in_flight),
             reads: limits::InFlight::new(config.max_in_flight),
+            waiting_reads: limits::Waiting::new(config.max_waiting),
             meters: meter::Meters::register(),
         }
     }

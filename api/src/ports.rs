@@ -26,22 +26,39 @@ pub use queries::{
 };
 pub use views::{
     BuildFrom, BuildStage, QuarantinedEntity, RebuildBegun, ViewHealed, ViewOperations,
-    ViewProgress, ViewReverted, ViewState, ViewStatus,
+    ViewProgress, ViewReverted, ViewState, ViewStates, ViewStatus,
 };
 
 /// A read under way.
 pub type ReadFuture<'a, T> = LocalBoxFuture<'a, Result<T, ReadError>>;
 
+/// A query under way, in two parts: first it waits until its view shows what the caller has seen,
+/// which is no work; then it reads.
+pub type QueryFuture<'a, T> = ReadFuture<'a, ReadFuture<'a, Answer<T>>>;
+
 /// Everything the routes need of the rest of the node.
 #[derive(Clone)]
 pub struct Ports {
+    pub commands: CommandPorts,
+    pub reads: ReadPorts,
+}
+
+/// What changes something.
+#[derive(Clone)]
+pub struct CommandPorts {
     pub commands: Arc<dyn Commands>,
+    pub views: Arc<dyn ViewOperations>,
+}
+
+/// What shows something.
+#[derive(Clone)]
+pub struct ReadPorts {
     pub queries: Arc<dyn Queries>,
     pub history: Arc<dyn History>,
     pub sagas: Arc<dyn Sagas>,
     pub quarantine: Arc<dyn Quarantine>,
     pub cluster: Arc<dyn Cluster>,
-    pub views: Arc<dyn ViewOperations>,
+    pub views: Arc<dyn ViewStates>,
     pub health: Arc<dyn Health>,
 }
 

@@ -32,3 +32,4 @@ mod sagas;
 mod search;
 mod settings;
 mod view_stores;
+mod waiting;

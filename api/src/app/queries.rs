@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use actors::Seen;
 use domain::{CustomerId, OrderId, OrderState};
-use projections::documents::{self, CustomerOrdersQuery, CustomersQuery, DocumentReader};
-use projections::search::{self, Highlights, SearchQuery, SearchReader};
+use projections::documents::{self, CustomerOrdersQuery, CustomersQuery};
+use projections::search::{self, Highlights, SearchQuery};
 use projections::views::{OpenGeneration, View};
 use projections::waiting::Mark;
 use projections::{
@@ -17,7 +17,7 @@ use store::Positions;
 
 use crate::ports::{
     Answer, Behind, CustomerQuery, CustomerWithOrders, Freshness, Listed, OrderHit, OrderQuery,
-    OrderSort, OrdersFound, Page, Queries, ReadError, ReadFuture,
+    OrderSort, OrdersFound, Page, Queries, QueryFuture, ReadError, ReadFuture,
 };
 
 /// How many orders a customer's document shows.
@@ -32,21 +32,25 @@ impl ViewQueries {
         ViewQueries { views }
     }
 
-    /// Takes the generation that answers, waits for it, reads from it, and puts the token of the
-    /// answer together.
-    async fn answer<R: ?Sized + Send + Sync + 'static, T>(
-        &self,
-        view: &View<R>,
+    /// Takes the generation that answers and waits for it; what is left to do then is to read from
+    /// it, and to put the token of the answer together.
+    fn answer<'a, R: ?Sized + Send + Sync + 'static, T: 'a>(
+        &'a self,
+        view: &'a View<R>,
         freshness: Freshness,
-        read: impl AsyncFnOnce(Arc<R>) -> Result<(T, Positions), ViewError>,
-    ) -> Result<Answer<T>, ReadError> {
-        let generation = view.current().map_err(read_error)?;
-        let stale = wait(&generation, &freshness).await?;
-        let (data, positions) = read(Arc::clone(generation.reader()))
-            .await
-            .map_err(read_error)?;
-        let token = self.views.token_text(ConsistencyToken::at(&positions));
-        Ok(Answer { data, token, stale })
+        read: impl AsyncFnOnce(Arc<R>) -> Result<(T, Positions), ReadError> + 'a,
+    ) -> QueryFuture<'a, T> {
+        Box::pin(async move {
+            let generation = view.current().map_err(read_error)?;
+            let stale = wait(&generation, &freshness).await?;
+
+            let reading: ReadFuture<'a, Answer<T>> = Box::pin(async move {
+                let (data, positions) = read(Arc::clone(generation.reader())).await?;
+                let token = self.views.token_text(ConsistencyToken::at(&positions));
+                Ok(Answer { data, token, stale })
+            });
+            Ok(reading)
+        })
     }
 }
 
@@ -124,15 +128,6 @@ fn shown_behind((required, reached): (Mark, Mark)) -> Behind {
     }
 }
 
-fn found<T>(answer: Answer<Option<T>>, what: &'static str) -> Result<Answer<T>, ReadError> {
-    let Answer { data, token, stale } = answer;
-    Ok(Answer {
-        data: data.ok_or(ReadError::NotFound(what))?,
-        token,
-        stale,
-    })
-}
-
 fn listed<T>(page: documents::Page<T>) -> Listed<T> {
     Listed {
         items: page.items,
@@ -194,20 +189,19 @@ impl Queries for ViewQueries {
         &self,
         id: CustomerId,
         freshness: Freshness,
-    ) -> ReadFuture<'_, Answer<CustomerWithOrders>> {
-        Box::pin(async move {
-            let read = async |reader: Arc<dyn DocumentReader>| {
-                let seen = reader.customer(id, NEWEST_ORDERS).await?;
-                let shown = seen.value.map(|found| CustomerWithOrders {
-                    customer: found.customer,
-                    orders: found.orders,
-                });
-                Ok((shown, seen.positions))
+    ) -> QueryFuture<'_, CustomerWithOrders> {
+        self.answer(self.views.documents(), freshness, async move |reader| {
+            let seen = reader
+                .customer(id, NEWEST_ORDERS)
+                .await
+                .map_err(read_error)?;
+            let found = seen.value.ok_or(ReadError::NotFound("customer"))?;
+
+            let shown = CustomerWithOrders {
+                customer: found.customer,
+                orders: found.orders,
             };
-            found(
-                self.answer(self.views.documents(), freshness, read).await?,
-                "customer",
-            )
+            Ok((shown, seen.positions))
         })
     }
 
@@ -215,32 +209,26 @@ impl Queries for ViewQueries {
         &self,
         query: CustomerQuery,
         freshness: Freshness,
-    ) -> ReadFuture<'_, Answer<Listed<CustomerDocument>>> {
-        Box::pin(async move {
-            let query = CustomersQuery {
-                since: query.since,
-                name: query.name,
-                min_order_total: query.min_order_total,
-                order_state: query.order_state,
-                limit: limit(&query.page),
-                cursor: query.page.cursor,
-            };
+    ) -> QueryFuture<'_, Listed<CustomerDocument>> {
+        let query = CustomersQuery {
+            since: query.since,
+            name: query.name,
+            min_order_total: query.min_order_total,
+            order_state: query.order_state,
+            limit: limit(&query.page),
+            cursor: query.page.cursor,
+        };
 
-            let read = async |reader: Arc<dyn DocumentReader>| {
-                let seen = reader.customers(query).await?;
-                Ok((listed(seen.value), seen.positions))
-            };
-            self.answer(self.views.documents(), freshness, read).await
+        self.answer(self.views.documents(), freshness, async move |reader| {
+            let seen = reader.customers(query).await.map_err(read_error)?;
+            Ok((listed(seen.value), seen.positions))
         })
     }
 
-    fn customer_count(&self, freshness: Freshness) -> ReadFuture<'_, Answer<u64>> {
-        Box::pin(async move {
-            let read = async |reader: Arc<dyn DocumentReader>| {
-                let seen = reader.count_customers().await?;
-                Ok((seen.value, seen.positions))
-            };
-            self.answer(self.views.documents(), freshness, read).await
+    fn customer_count(&self, freshness: Freshness) -> QueryFuture<'_, u64> {
+        self.answer(self.views.documents(), freshness, async |reader| {
+            let seen = reader.count_customers().await.map_err(read_error)?;
+            Ok((seen.value, seen.positions))
         })
     }
 
@@ -250,67 +238,53 @@ impl Queries for ViewQueries {
         state: Option<OrderState>,
         page: Page,
         freshness: Freshness,
-    ) -> ReadFuture<'_, Answer<Listed<CustomerOrder>>> {
-        Box::pin(async move {
-            let query = CustomerOrdersQuery {
-                state,
-                limit: limit(&page),
-                cursor: page.cursor,
-            };
+    ) -> QueryFuture<'_, Listed<CustomerOrder>> {
+        let query = CustomerOrdersQuery {
+            state,
+            limit: limit(&page),
+            cursor: page.cursor,
+        };
 
-            let read = async |reader: Arc<dyn DocumentReader>| {
-                let seen = reader.customer_orders(id, query).await?;
-                Ok((seen.value.map(listed), seen.positions))
-            };
-
-            found(
-                self.answer(self.views.documents(), freshness, read).await?,
-                "customer",
-            )
+        self.answer(self.views.documents(), freshness, async move |reader| {
+            let seen = reader
+                .customer_orders(id, query)
+                .await
+                .map_err(read_error)?;
+            let found = seen.value.ok_or(ReadError::NotFound("customer"))?;
+            Ok((listed(found), seen.positions))
         })
     }
 
-    fn order(&self, id: OrderId, freshness: Freshness) -> ReadFuture<'_, Answer<OrderDocument>> {
-        Box::pin(async move {
-            let read = async |reader: Arc<dyn DocumentReader>| {
-                let seen = reader.order(id).await?;
-                Ok((seen.value, seen.positions))
-            };
-            found(
-                self.answer(self.views.documents(), freshness, read).await?,
-                "order",
-            )
+    fn order(&self, id: OrderId, freshness: Freshness) -> QueryFuture<'_, OrderDocument> {
+        self.answer(self.views.documents(), freshness, async move |reader| {
+            let seen = reader.order(id).await.map_err(read_error)?;
+            let found = seen.value.ok_or(ReadError::NotFound("order"))?;
+            Ok((found, seen.positions))
         })
     }
 
-    fn orders(
-        &self,
-        query: OrderQuery,
-        freshness: Freshness,
-    ) -> ReadFuture<'_, Answer<OrdersFound>> {
-        Box::pin(async move {
-            let read = async |reader: Arc<dyn SearchReader>| {
-                let page = reader.search(search_query(query)).await?;
-                let hits = page.hits.into_iter().map(|hit| OrderHit {
-                    order: hit.document,
-                    score: hit.score,
-                    highlights: hit.highlights.map(highlights),
-                });
+    fn orders(&self, query: OrderQuery, freshness: Freshness) -> QueryFuture<'_, OrdersFound> {
+        self.answer(self.views.search(), freshness, async move |reader| {
+            let page = reader
+                .search(search_query(query))
+                .await
+                .map_err(read_error)?;
 
-                let listed = Listed {
-                    items: hits.collect(),
-                    next: page.next,
-                };
-
-                Ok((
-                    OrdersFound {
-                        listed,
-                        total: page.total,
-                    },
-                    page.positions,
-                ))
+            let hits = page.hits.into_iter().map(|hit| OrderHit {
+                order: hit.document,
+                score: hit.score,
+                highlights: hit.highlights.map(highlights),
+            });
+            let listed = Listed {
+                items: hits.collect(),
+                next: page.next,
             };
-            self.answer(self.views.search(), freshness, read).await
+
+            let found = OrdersFound {
+                listed,
+                total: page.total,
+            };
+            Ok((found, page.positions))
         })
     }
 }

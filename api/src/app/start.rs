@@ -22,7 +22,7 @@ use super::views::OperatedViews;
 use super::{Running, folder};
 use crate::config::Config;
 use crate::http::{self, Api};
-use crate::ports::Ports;
+use crate::ports::{CommandPorts, Ports, ReadPorts};
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 
@@ -187,14 +187,21 @@ fn ports(
     log: Arc<dyn Log>,
 ) -> Ports {
     let operations = Arc::new(Operations::new(config, node, views, databases, log));
+    let operated_views = Arc::new(OperatedViews::new(Arc::clone(views)));
+
     Ports {
-        commands: Arc::new(node.gateway()),
-        queries: Arc::new(ViewQueries::new(Arc::clone(views))),
-        history: Arc::new(StoredHistory::new(databases, config.shards)),
-        sagas: operations.clone(),
-        quarantine: operations.clone(),
-        cluster: operations.clone(),
-        views: Arc::new(OperatedViews::new(Arc::clone(views))),
-        health: operations,
+        commands: CommandPorts {
+            commands: Arc::new(node.gateway()),
+            views: operated_views.clone(),
+        },
+        reads: ReadPorts {
+            queries: Arc::new(ViewQueries::new(Arc::clone(views))),
+            history: Arc::new(StoredHistory::new(databases, config.shards)),
+            sagas: operations.clone(),
+            quarantine: operations.clone(),
+            cluster: operations.clone(),
+            views: operated_views,
+            health: operations,
+        },
     }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::ports::{
     BuildFrom, BuildStage, QuarantinedEntity, ReadError, ReadFuture, RebuildBegun, ViewHealed,
-    ViewOperations, ViewProgress, ViewReverted, ViewState, ViewStatus,
+    ViewOperations, ViewProgress, ViewReverted, ViewState, ViewStates, ViewStatus,
 };
 
 /// How long a caller that goes back waits for it; most often it is a matter of milliseconds.
@@ -116,11 +116,13 @@ fn shown_quarantined(entity: InQuarantine) -> QuarantinedEntity {
     }
 }
 
-impl ViewOperations for OperatedViews {
+impl ViewStates for OperatedViews {
     fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>> {
         Box::pin(async move { Ok(self.views.status().await.into_iter().map(shown).collect()) })
     }
+}
 
+impl ViewOperations for OperatedViews {
     fn rebuild<'a>(
         &'a self,
         name: &'a str,

@@ -133,6 +133,11 @@ settings! {
         meaning: "Commands, and likewise queries, worked on at once; more are answered 503", secret: false,
         parse: |text| value::number(text, 1..=1_000_000),
     }
+    max_waiting: usize {
+        flag: "--max-waiting", env: "COUNTERFOIL_MAX_WAITING", default: "16384", allowed: "a whole number from 1 to 1000000",
+        meaning: "Callers that wait for a saga, and likewise queries that wait for a view; more are answered 503, and so are more than a quarter of them for one customer, order or token",
+        secret: false, parse: |text| value::number(text, 1..=1_000_000),
+    }
     max_actors: usize {
         flag: "--max-actors", env: "COUNTERFOIL_MAX_ACTORS", default: "20000", allowed: "a whole number from 100 to 10000000",
         meaning: "Entity actors kept in memory at most", secret: false, parse: |text| value::number(text, 100..=10_000_000),

@@ -1,69 +1,151 @@
-//! Reading JSON bodies strictly, and telling all that is wrong with them at once.
-//!
-//! serde stops at the first error. So an object is first taken apart into its fields as raw JSON,
-//! and each field is read for itself; whatever is wrong is collected with the path of its field.
-//! Unknown and repeated fields are errors.
+//! Taking in the bodies of commands, within bounds of size, time and number.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
-use actix_web::web::{Bytes, Payload};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use actix_web::web::{Bytes, BytesMut, Payload};
+use futures_util::StreamExt;
 
-use super::{FieldError, Problem};
+use super::Problem;
+use super::commands::Takes;
+use super::fields::Fields;
+use super::limits::{InFlight, Permit};
+use crate::shutdown::{self, Shutdown};
 
-/// Bodies are at most this large.
+/// Bodies are at most this large, where a command does not say otherwise.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// Only so many errors are told; more do not help anybody.
-const MAX_ERRORS: usize = 100;
+/// This many bodies beyond that size may be in memory at a time.
+pub const LARGE_AT_A_TIME: usize = 64;
 
 /// A body must have arrived within this time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A body, and the right to hold it where it is a large one.
+#[derive(Debug)]
+pub struct Body<'a> {
+    bytes: Bytes,
+    large: Option<Permit<'a>>,
+}
+
+impl Body<'_> {
+    /// The fields of the JSON object that the body is. One that may be left out says the same when
+    /// it is `{}` or `null`.
+    ///
+    /// # Errors
+    /// A body that is no JSON object.
+    pub fn fields(&self, takes: Takes, request: &HttpRequest) -> Result<Fields<'_>, Problem> {
+        if matches!(takes, Takes::Object(_)) {
+            return Fields::parse(&self.bytes);
+        }
+
+        if self.bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Fields::default());
+        }
+        expect_json(request)?;
+        if self.bytes.trim_ascii() == b"null" {
+            return Ok(Fields::default());
+        }
+        Fields::parse(&self.bytes)
+    }
+}
 
 /// Reads the body as far as it is allowed to go.
 ///
 /// What comes in slowly holds none of the places for work in flight: a caller takes one when the
 /// body is there. The memory of bodies that are still coming in is bounded by their size and by the
-/// number of connections.
+/// number of connections; of large ones there may be few at a time.
 ///
 /// # Errors
-/// A body that is too large or takes too long, or a connection that breaks.
-pub async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
-    read_within(BODY_TIMEOUT, request, payload).await
-}
-
-async fn read_within(
-    limit: Duration,
+/// A body that is not said to be JSON though it must be, is too large or takes too long, or a
+/// connection that breaks. That the node ends.
+pub async fn take<'a>(
+    takes: Takes,
     request: &HttpRequest,
     payload: Payload,
-) -> Result<Bytes, Problem> {
+    large: &'a InFlight,
+    shutdown: &Shutdown,
+) -> Result<Body<'a>, Problem> {
+    let most = match takes {
+        Takes::Nothing => return Ok(Body::empty()),
+        Takes::AtMostAnObject => MAX_BODY_BYTES,
+        Takes::Object(most) => {
+            expect_json(request)?;
+            most
+        }
+    };
+
     let length = request
         .headers()
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok());
 
-    if length.is_some_and(|length: usize| length > MAX_BODY_BYTES) {
-        return Err(Problem::too_large(MAX_BODY_BYTES));
+    if length.is_some_and(|length: usize| length > most) {
+        return Err(Problem::too_large(most));
     }
 
-    match tokio::time::timeout(limit, payload.to_bytes_limited(MAX_BODY_BYTES)).await {
-        Ok(Ok(Ok(bytes))) => Ok(bytes),
-        Ok(Ok(Err(_))) => Err(Problem::malformed("the body ended too early")),
-        Ok(Err(_)) => Err(Problem::too_large(MAX_BODY_BYTES)),
+    tokio::select! {
+        biased;
+        body = collect_within(BODY_TIMEOUT, payload, most, large) => body,
+        () = shutdown::requested(shutdown.clone()) => Err(Problem::ending()),
+    }
+}
+
+async fn collect_within(
+    limit: Duration,
+    payload: Payload,
+    most: usize,
+    large: &InFlight,
+) -> Result<Body<'_>, Problem> {
+    match tokio::time::timeout(limit, collect(payload, most, large)).await {
+        Ok(body) => body,
         Err(_) => Err(Problem::too_slow(limit)),
     }
 }
 
+/// Most bodies come in one piece, and are not copied then; nothing is set aside for more than has
+/// come.
+async fn collect(mut payload: Payload, most: usize, large: &InFlight) -> Result<Body<'_>, Problem> {
+    let mut body = Body::empty();
+    let mut gathered = BytesMut::new();
+
+    while let Some(piece) = payload.next().await {
+        let piece = piece.map_err(|_| Problem::malformed("the body ended too early"))?;
+        let size = body.bytes.len() + gathered.len() + piece.len();
+
+        if size > most {
+            return Err(Problem::too_large(most));
+        }
+        if size > MAX_BODY_BYTES && body.large.is_none() {
+            body.large = Some(large.enter()?);
+        }
+
+        if size == piece.len() {
+            body.bytes = piece;
+        } else {
+            gathered.extend_from_slice(&std::mem::take(&mut body.bytes));
+            gathered.extend_from_slice(&piece);
+        }
+    }
+
+    if !gathered.is_empty() {
+        body.bytes = gathered.freeze();
+    }
+    Ok(body)
+}
+
+impl Body<'_> {
+    const fn empty() -> Self {
+        Body {
+            bytes: Bytes::new(),
+            large: None,
+        }
+    }
+}
+
 /// Checks that the body is said to be JSON.
-///
-/// # Errors
-/// Another media type, or none.
-pub fn expect_json(request: &HttpRequest) -> Result<(), Problem> {
+fn expect_json(request: &HttpRequest) -> Result<(), Problem> {
     let value = request
         .headers()
         .get(header::CONTENT_TYPE)
@@ -76,253 +158,11 @@ pub fn expect_json(request: &HttpRequest) -> Result<(), Problem> {
     }
 }
 
-/// Reads a body that may be left out; `{}` and `null` say the same as none.
-///
-/// # Errors
-/// As the functions above, and a body that is no JSON object.
-pub fn optional_object<'a>(request: &HttpRequest, bytes: &'a [u8]) -> Result<Fields<'a>, Problem> {
-    if bytes.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Fields {
-            entries: Vec::new(),
-            line: None,
-        });
-    }
-
-    expect_json(request)?;
-
-    if bytes.trim_ascii() == b"null" {
-        return Ok(Fields {
-            entries: Vec::new(),
-            line: None,
-        });
-    }
-
-    Fields::parse(bytes)
-}
-
-/// What is wrong with a request.
-#[derive(Debug, Default)]
-pub struct Errors(Vec<FieldError>);
-
-impl Errors {
-    pub fn add(&mut self, field: impl Into<Cow<'static, str>>, message: impl Into<String>) {
-        if self.0.len() < MAX_ERRORS {
-            self.0.push(FieldError::new(field, message));
-        }
-    }
-
-    /// Gives the request out when nothing is wrong with it.
-    ///
-    /// # Errors
-    /// The problem that names all that is wrong.
-    pub fn finish<T>(self, request: Option<T>) -> Result<T, Problem> {
-        match request {
-            Some(request) if self.0.is_empty() => Ok(request),
-            _ => Err(Problem::invalid(self.0)),
-        }
-    }
-}
-
-/// The fields of a JSON object that have not been taken yet, as raw JSON.
-#[derive(Debug)]
-pub struct Fields<'a> {
-    entries: Vec<(Cow<'a, str>, &'a RawValue)>,
-    /// The number of the order line this is, for the paths of fields.
-    line: Option<usize>,
-}
-
-impl<'a> Fields<'a> {
-    /// # Errors
-    /// A text that is no JSON, or no object.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, Problem> {
-        serde_json::from_slice(bytes)
-            .map_err(|error| Problem::malformed(format!("the body must be a JSON object: {error}")))
-    }
-
-    /// The object in a line of an order.
-    pub fn of_line(number: usize, raw: &'a RawValue, errors: &mut Errors) -> Option<Self> {
-        match serde_json::from_str::<Fields<'a>>(raw.get()) {
-            Ok(fields) => Some(Fields {
-                line: Some(number),
-                ..fields
-            }),
-            Err(_) => {
-                errors.add(format!("lines[{number}]"), "must be an object");
-                None
-            }
-        }
-    }
-
-    /// The path of a field.
-    pub fn path(&self, name: &'static str) -> Cow<'static, str> {
-        match self.line {
-            None => Cow::Borrowed(name),
-            Some(line) => Cow::Owned(format!("lines[{line}].{name}")),
-        }
-    }
-
-    /// Whether a field is there and not `null`.
-    pub fn has(&self, name: &str) -> bool {
-        self.entries
-            .iter()
-            .any(|(key, raw)| key == name && raw.get() != "null")
-    }
-
-    /// Takes a field that may be left out; `null` says the same as leaving it out. `None` also
-    /// after an error.
-    pub fn optional<T: Deserialize<'a>>(
-        &mut self,
-        name: &'static str,
-        errors: &mut Errors,
-    ) -> Option<T> {
-        let raw = self.take(name)?;
-        match serde_json::from_str(raw.get()) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                errors.add(self.path(name), reason(&error));
-                None
-            }
-        }
-    }
-
-    /// Takes a field that must be there. `None` after an error.
-    pub fn required<T: Deserialize<'a>>(
-        &mut self,
-        name: &'static str,
-        errors: &mut Errors,
-    ) -> Option<T> {
-        if self.has(name) {
-            return self.optional(name, errors);
-        }
-        self.take(name);
-        errors.add(self.path(name), "is required");
-        None
-    }
-
-    /// Takes a text of so many characters after trimming. `None` after an error.
-    pub fn text(
-        &mut self,
-        name: &'static str,
-        longest: usize,
-        errors: &mut Errors,
-    ) -> Option<String> {
-        let text: Cow<'_, str> = self.required(name, errors)?;
-        let text = text.trim();
-
-        let characters = text.chars().count();
-        if characters == 0 || characters > longest {
-            errors.add(
-                self.path(name),
-                format!("must have 1 to {longest} characters"),
-            );
-            return None;
-        }
-
-        if !storable(text) {
-            errors.add(self.path(name), NOT_STORABLE);
-            return None;
-        }
-
-        Some(text.to_owned())
-    }
-
-    /// Takes a text that may be left out, of at most so many characters. `None` also after an
-    /// error.
-    pub fn optional_text(
-        &mut self,
-        name: &'static str,
-        longest: usize,
-        errors: &mut Errors,
-    ) -> Option<String> {
-        let text: String = self.optional(name, errors)?;
-        if text.chars().count() > longest {
-            errors.add(
-                self.path(name),
-                format!("must have at most {longest} characters"),
-            );
-            return None;
-        }
-
-        if !storable(&text) {
-            errors.add(self.path(name), NOT_STORABLE);
-            return None;
-        }
-
-        Some(text)
-    }
-
-    /// Tells of what has not been taken.
-    pub fn finish(self, known: &[&'static str], errors: &mut Errors) {
-        for (key, _) in &self.entries {
-            let path = match self.line {
-                None => key.clone().into_owned(),
-                Some(line) => format!("lines[{line}].{key}"),
-            };
-            if known.contains(&key.as_ref()) {
-                errors.add(path, "must be given once");
-            } else {
-                errors.add(path, format!("is unknown; allowed: {}", known.join(", ")));
-            }
-        }
-    }
-
-    fn take(&mut self, name: &str) -> Option<&'a RawValue> {
-        let index = self.entries.iter().position(|(key, _)| key == name)?;
-        let (_, raw) = self.entries.swap_remove(index);
-        (raw.get() != "null").then_some(raw)
-    }
-}
-
-const NOT_STORABLE: &str = "must not contain the character U+0000";
-
-/// Databases refuse NUL in texts.
-fn storable(text: &str) -> bool {
-    !text.contains('\0')
-}
-
-/// The parser's words without the place, which is one inside the field.
-fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.rsplit_once(" at line ")
-        .map_or(text.clone(), |(reason, _)| reason.to_owned())
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
-
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-                #[derive(serde::Deserialize)]
-                struct Key<'k>(#[serde(borrow)] Cow<'k, str>);
-
-                let mut entries = Vec::with_capacity(4);
-                while let Some((Key(key), raw)) = map.next_entry()? {
-                    entries.push((key, raw));
-                }
-                Ok(Fields {
-                    entries,
-                    line: None,
-                })
-            }
-        }
-
-        deserializer.deserialize_map(FieldsVisitor)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
     use actix_web::{FromRequest, ResponseError, dev};
-    use futures_util::StreamExt;
-    use futures_util::stream::{once, pending};
+    use futures_util::stream::{self, once, pending};
 
     use super::*;
 
@@ -341,7 +181,8 @@ mod tests {
         };
 
         let payload = Payload::from_request(&request, &mut payload).await.unwrap();
-        let problem = read_within(Duration::from_millis(5), &request, payload)
+        let large = InFlight::new(1);
+        let problem = collect_within(Duration::from_millis(5), payload, 100, &large)
             .await
             .unwrap_err();
 
@@ -357,49 +198,52 @@ mod tests {
         );
     }
 
-    #[test]
-    fn all_that_is_wrong_is_told_at_once() {
-        let body = br#"{"name":7,"size":3,"size":4,"odd":1}"#;
-        let mut fields = Fields::parse(body).unwrap();
-        let mut errors = Errors::default();
-        let name: Option<String> = fields.required("name", &mut errors);
-        let size: Option<u32> = fields.required("size", &mut errors);
-        let colour: Option<u32> = fields.required("colour", &mut errors);
-        assert_eq!((name, size, colour), (None, Some(3), None));
-        fields.finish(&["name", "size", "colour"], &mut errors);
-        let told: Vec<&str> = errors.0.iter().map(|error| error.field.as_ref()).collect();
-        assert_eq!(told, ["name", "colour", "odd", "size"]);
-
-        assert!(
-            errors.0[0].message.ends_with("expected a string"),
-            "{:?}",
-            errors.0[0]
-        );
+    /// A body that comes in these pieces.
+    async fn payload(pieces: &[&str]) -> Payload {
+        let request = TestRequest::post().to_http_request();
+        let pieces: Vec<_> = pieces
+            .iter()
+            .map(|piece| Ok(Bytes::copy_from_slice(piece.as_bytes())))
+            .collect();
+        let payload = stream::iter(pieces).boxed_local();
+        Payload::from_request(&request, &mut dev::Payload::Stream { payload })
+            .await
+            .unwrap()
     }
 
-    #[test]
-    fn what_is_no_object_is_malformed() {
-        for body in [
-            "",
-            "{",
-            "[]",
-            "null",
-            "7",
-            "{} {}",
-            "{\"a\":1,}",
-            "{\"a\":\u{1}}",
+    #[actix_web::test]
+    async fn a_body_is_the_same_in_whatever_pieces_it_comes() {
+        let large = InFlight::new(1);
+        for pieces in [
+            &[][..],
+            &["abcdef"],
+            &["", "abcdef"],
+            &["abc", "def"],
+            &["abc", "", "d", "ef"],
         ] {
-            assert!(Fields::parse(body.as_bytes()).is_err(), "{body}");
+            let body = collect(payload(pieces).await, 6, &large).await.unwrap();
+            assert_eq!(body.bytes, pieces.concat());
         }
-        assert!(Fields::parse(b"{\"a\":\"\xff\"}").is_err());
+        let refused = collect(payload(&["abc", "defg"]).await, 6, &large).await;
+        assert_eq!(refused.unwrap_err().error_response().status(), 413);
     }
 
-    #[test]
-    fn a_key_may_be_written_with_escapes() {
-        let mut fields = Fields::parse(br#"{"n\u0061me":"x"}"#).unwrap();
-        assert_eq!(
-            fields.text("name", 10, &mut Errors::default()).as_deref(),
-            Some("x")
+    #[actix_web::test]
+    async fn large_bodies_are_few_at_a_time_and_small_ones_are_not_held_up_by_them() {
+        let large = InFlight::new(1);
+        let text = "x".repeat(MAX_BODY_BYTES);
+        let most = 3 * MAX_BODY_BYTES;
+
+        let held = collect(payload(&[&text, "x"]).await, most, &large).await;
+        let refused = collect(payload(&[&text, "x"]).await, most, &large).await;
+        assert_eq!(refused.unwrap_err().error_response().status(), 503);
+        assert!(collect(payload(&[&text]).await, most, &large).await.is_ok());
+
+        drop(held);
+        assert!(
+            collect(payload(&[&text, "x"]).await, most, &large)
+                .await
+                .is_ok()
         );
     }
 }

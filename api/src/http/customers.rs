@@ -6,24 +6,27 @@ mod tests;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use actors::{NewCustomer, Seen};
+use actors::{CustomerAnswer, NewCustomer, Seen};
 use domain::customer::MAX_NAME_CHARS;
 use domain::{CustomerId, Money};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer::CommandHeaders;
-use super::body::{Errors, Fields, expect_json, read};
+use super::body::MAX_BODY_BYTES;
+use super::commands::{self, Asked, Caller, Command, Doors, Takes};
 use super::documents::{
     Customer, CustomerCount, CustomerDetails, Customers, Events, OrdersOfCustomer,
 };
+use super::fields::{Errors, Fields};
+use super::meter::{Meter, Meters};
 use super::params::{self, Params, path_id};
 use super::prefer::Prefer;
 use super::problem::refuse_other_methods;
 use super::schema::params::{
     AsOfParams, CustomerParams, HistoryParams, KeyHeader, PageParams, ReadHeaders, StateParam,
 };
-use super::{Api, Problem, answer, history, idempotency, reads, schema};
+use super::{Api, Problem, answer, history, reads, schema};
 use crate::ports::CustomerQuery;
 
 pub fn routes(config: &mut ServiceConfig) {
@@ -80,56 +83,70 @@ struct Canonical<'a> {
     responses((status = 201, body = CustomerOutcome)),
 )]
 pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
-    let work = async {
-        params::none(&request)?;
-        // A wait that cannot be read is wrong here too, though there is nothing to wait for.
-        Prefer::of(&request, api.waits)?;
+    commands::run::<CreateCustomer>(request, api, payload).await
+}
 
-        let key = idempotency::key(&request)?;
-        expect_json(&request)?;
-        let bytes = read(&request, payload).await?;
-        let _permit = api.commands.enter()?;
+struct CreateCustomer(NewCustomer);
 
-        let customer = new_customer(&bytes)?;
-        let canonical = Canonical {
+impl Command for CreateCustomer {
+    const TAKES: Takes = Takes::Object(MAX_BODY_BYTES);
+
+    type Effect = CustomerAnswer;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.create_customer
+    }
+
+    fn read(_: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
+        new_customer(body).map(CreateCustomer)
+    }
+
+    fn value(&self) -> impl Serialize {
+        let CreateCustomer(customer) = self;
+        Canonical {
             name: &customer.name,
             credit_limit: customer.credit_limit,
-        };
-        let binding = idempotency::bind(key, format_args!("POST /customers"), &canonical)?;
+        }
+    }
 
-        let answer = api
-            .ports
-            .commands
-            .create_customer(customer, binding)
-            .await?;
-        let (id, version) = (answer.customer_id, answer.version);
+    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<CustomerAnswer, Problem> {
+        let CreateCustomer(customer) = self;
+        Ok(doors
+            .commands()
+            .create_customer(customer, by.binding)
+            .await?)
+    }
+
+    async fn answer(effect: CustomerAnswer, asked: &Asked<'_>) -> HttpResponse {
+        let CustomerAnswer {
+            customer_id,
+            version,
+        } = effect;
 
         let seen = Seen {
             service: domain::CUSTOMERS,
-            entity: id.0,
+            entity: customer_id.0,
             version,
         };
 
         let headers = CommandHeaders {
             version,
-            token: api.ports.queries.token_of(&[seen]),
+            token: asked.api.ports.queries.token_of(&[seen]),
             applied: Prefer::default(),
-            location: Some(format!("/customers/{id}")),
+            location: Some(format!("/customers/{customer_id}")),
         };
 
-        Ok(headers.answer(
+        headers.answer(
             StatusCode::CREATED,
             &CustomerOutcome {
-                customer_id: id,
+                customer_id,
                 version,
             },
-        ))
-    };
-    api.meters.create_customer.watch(&request, work).await
+        )
+    }
 }
 
-fn new_customer(bytes: &[u8]) -> Result<NewCustomer, Problem> {
-    let mut fields = Fields::parse(bytes)?;
+fn new_customer(mut fields: Fields<'_>) -> Result<NewCustomer, Problem> {
     let mut errors = Errors::default();
     let name = fields.text("name", MAX_NAME_CHARS, &mut errors);
     let credit_limit: Option<Money> = fields.required("creditLimit", &mut errors);

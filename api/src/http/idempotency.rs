@@ -3,8 +3,6 @@
 //! The key is scoped to method and path, and bound to the *value* of the request: the fingerprint
 //! is taken of the validated request, so that spelling, order of fields and defaults do not matter.
 
-use std::fmt;
-
 use ::sagas::{Fingerprint, RequestKey};
 use actix_web::HttpRequest;
 use actors::RequestBinding;
@@ -48,22 +46,12 @@ pub fn key(request: &HttpRequest) -> Result<Option<&str>, Problem> {
 ///
 /// # Errors
 /// Never in practice: a validated request has a JSON form.
-pub fn bind(
-    key: Option<&str>,
-    scope: fmt::Arguments<'_>,
-    request: &impl Serialize,
-) -> Result<Option<RequestBinding>, Problem> {
-    let Some(key) = key else { return Ok(None) };
+pub fn bind(key: &str, scope: &str, request: &impl Serialize) -> Result<RequestBinding, Problem> {
     let canonical = serde_json::to_vec(request)
         .map_err(|_| Problem::malformed("the request has no JSON form"))?;
 
-    let key = match scope.as_str() {
-        Some(scope) => RequestKey::new(scope, key),
-        None => RequestKey::new(&scope.to_string(), key),
-    };
-
-    Ok(Some(RequestBinding {
-        key,
+    Ok(RequestBinding {
+        key: RequestKey::new(scope, key),
         fingerprint: Fingerprint::of(&canonical),
-    }))
+    })
 }

@@ -1,11 +1,21 @@
-//! The bound on work in flight: what is beyond it is answered `503` at once instead of queueing. A
-//! request whose body is still coming in is not worked on yet.
+//! The bounds on what goes on at a time: work, large bodies, and callers that wait. What is beyond
+//! one of them is answered `503` at once instead of queueing.
+//!
+//! Who waits does no work: such a caller holds a socket, a timer and a place on a list, and nothing
+//! that others need. So there may be many more of them, and they are counted apart; no one customer,
+//! order or token may keep the places of all others.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Problem;
 
-/// Counts requests that are worked on.
+/// Of the places for callers that wait, one cause may take one in this many.
+const SHARES: usize = 4;
+
+/// Counts what goes on, such as the requests that are worked on.
 #[derive(Debug)]
 pub struct InFlight {
     count: AtomicUsize,
@@ -34,11 +44,97 @@ impl InFlight {
             Err(Problem::overloaded())
         }
     }
+
+    /// How many are in flight.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.0.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts callers that wait, over all and by what they wait for.
+#[derive(Debug)]
+pub struct Waiting {
+    limit: usize,
+    hasher: RandomState,
+    places: Mutex<Places>,
+}
+
+#[derive(Debug, Default)]
+struct Places {
+    taken: usize,
+    /// By the hash of the cause: should two have the same, they share what one may take.
+    by_cause: HashMap<u64, usize>,
+}
+
+/// The place of one caller that waits; gives it back when dropped.
+#[derive(Debug)]
+pub struct Place<'a> {
+    waiting: &'a Waiting,
+    cause: u64,
+}
+
+impl Waiting {
+    pub fn new(limit: usize) -> Self {
+        Waiting {
+            limit,
+            hasher: RandomState::new(),
+            places: Mutex::default(),
+        }
+    }
+
+    /// Takes a place for a caller that waits for `cause`: a customer, an order, a token.
+    ///
+    /// # Errors
+    /// The problem to answer when all places are taken, or all that one cause may take.
+    pub fn enter(&self, cause: impl Hash) -> Result<Place<'_>, Problem> {
+        let cause = self.hasher.hash_one(cause);
+        let mut places = self.lock();
+
+        let of_cause = places.by_cause.get(&cause).copied().unwrap_or(0);
+        if places.taken >= self.limit || of_cause >= self.limit.div_ceil(SHARES) {
+            return Err(Problem::too_many_wait());
+        }
+
+        places.taken += 1;
+        places.by_cause.insert(cause, of_cause + 1);
+
+        Ok(Place {
+            waiting: self,
+            cause,
+        })
+    }
+
+    /// How many callers wait.
+    pub fn count(&self) -> usize {
+        self.lock().taken
+    }
+
+    // Nothing panics while it holds the lock.
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut places = self.waiting.lock();
+        places.taken = places.taken.saturating_sub(1);
+
+        let left = places
+            .by_cause
+            .get(&self.cause)
+            .map_or(0, |of_cause| of_cause.saturating_sub(1));
+        if left == 0 {
+            places.by_cause.remove(&self.cause);
+        } else {
+            places.by_cause.insert(self.cause, left);
+        }
     }
 }
 
@@ -54,5 +150,37 @@ mod tests {
         assert!(bound.enter().is_err() && bound.enter().is_err());
         drop(first);
         assert!(bound.enter().is_ok());
+    }
+
+    #[test]
+    fn one_cause_cannot_take_the_places_of_all_others() {
+        let waiting = Waiting::new(8);
+        let ada = [waiting.enter("Ada").unwrap(), waiting.enter("Ada").unwrap()];
+        assert!(waiting.enter("Ada").is_err());
+
+        let others = ["Bea", "Cy", "Dan", "Eve", "Flo", "Gus"].map(|name| waiting.enter(name));
+        assert!(others.iter().all(Result::is_ok));
+        assert_eq!(waiting.count(), 8);
+        assert!(waiting.enter("Hal").is_err());
+
+        drop(ada);
+        assert!(waiting.enter("Ada").is_ok());
+    }
+
+    #[test]
+    fn nothing_is_kept_of_those_who_have_gone() {
+        let waiting = Waiting::new(100);
+        for number in 0..1000 {
+            waiting.enter(number).unwrap();
+        }
+        assert_eq!(waiting.count(), 0);
+        assert!(waiting.lock().by_cause.is_empty());
+    }
+
+    #[test]
+    fn where_only_one_may_wait_one_does() {
+        let waiting = Waiting::new(1);
+        let _place = waiting.enter("Ada").unwrap();
+        assert!(waiting.enter("Bea").is_err());
     }
 }

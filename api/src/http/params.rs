@@ -6,7 +6,7 @@ use domain::{Money, OrderState, Timestamp};
 use uuid::Uuid;
 
 use super::Problem;
-use super::body::Errors;
+use super::fields::Errors;
 use crate::ports::Page;
 
 const MAX_PAGE: usize = 200;

@@ -19,6 +19,9 @@ use crate::ports::{Behind, ReadError};
 /// After how many seconds a caller may try again when the node is overloaded or a store is down.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
+const STORE_DOES_NOT_ANSWER: &str =
+    "the store does not answer; repeat the command with its Idempotency-Key";
+
 /// One thing that is wrong with a field of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
@@ -71,6 +74,8 @@ struct Parts {
     behind: Vec<Behind>,
     /// The methods a `405` names.
     allow: Option<&'static str>,
+    /// What still comes in on the connection is the rest of this request, so it is closed.
+    closes: bool,
 }
 
 impl Problem {
@@ -88,6 +93,7 @@ impl Problem {
             errors: Vec::new(),
             behind: Vec::new(),
             allow: None,
+            closes: false,
         }))
     }
 
@@ -177,12 +183,14 @@ impl Problem {
     /// The connection is of no more use: what still comes in on it is the rest of the body.
     pub fn too_slow(limit: Duration) -> Self {
         let detail = format!("the body must arrive within {} s", limit.as_secs());
-        Problem::new(
+        let mut problem = Problem::new(
             StatusCode::REQUEST_TIMEOUT,
             "too-slow",
             "The body takes too long",
             detail,
-        )
+        );
+        problem.0.closes = true;
+        problem
     }
 
     pub fn unsupported_media_type() -> Self {
@@ -203,6 +211,30 @@ impl Problem {
             "Overloaded",
             detail,
         )
+    }
+
+    /// Callers that wait are bounded over all, and by what they wait for.
+    pub fn too_many_wait() -> Self {
+        let detail = "too many callers wait for the same already, or over all; \
+                      ask without Prefer: wait, or try again later";
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too-many-wait",
+            "Too many callers wait",
+            detail,
+        )
+    }
+
+    /// A command whose fate is not known yet.
+    pub fn not_in_time() -> Self {
+        Problem::unavailable(STORE_DOES_NOT_ANSWER)
+    }
+
+    /// The node ends, and takes in no more of the request. The connection is of no more use.
+    pub fn ending() -> Self {
+        let mut problem = Problem::unavailable("the node is ending; try again");
+        problem.0.closes = true;
+        problem
     }
 
     pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
@@ -281,7 +313,7 @@ impl ResponseError for Problem {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
         }
 
-        if parts.status == StatusCode::REQUEST_TIMEOUT {
+        if parts.closes {
             response.force_close();
         }
 
@@ -300,9 +332,7 @@ impl From<CommandError> for Problem {
             CommandError::Conflict(detail) => Problem::conflict(detail),
             CommandError::KeyReused => Problem::key_reused(),
             CommandError::Overloaded => Problem::overloaded(),
-            CommandError::Unavailable => Problem::unavailable(
-                "the store does not answer; repeat the command with its Idempotency-Key",
-            ),
+            CommandError::Unavailable => Problem::unavailable(STORE_DOES_NOT_ANSWER),
             CommandError::Failed => Problem::internal(),
         }
     }

@@ -7,11 +7,13 @@ use domain::MessageId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::body::{Errors, optional_object, read};
+use super::commands::{self, Asked, Caller, Command, Doors, Takes};
+use super::fields::Fields;
+use super::meter::{Meter, Meters};
 use super::params::{self, Params, path_id};
 use super::problem::refuse_other_methods;
 use super::schema::params::{KeyHeader, PageParams};
-use super::{Api, Problem, idempotency, reads};
+use super::{Api, Problem, reads};
 use crate::ports::{Listed, Parked};
 
 pub fn routes(config: &mut ServiceConfig) {
@@ -96,17 +98,36 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     responses((status = 202, body = Replayed)),
 )]
 pub async fn replay(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
-    let work = async {
-        let id = parked_id(&request)?;
-        let bytes = read(&request, payload).await?;
-        let _permit = api.commands.enter()?;
-        let mut errors = Errors::default();
-        optional_object(&request, &bytes)?.finish(&[], &mut errors);
-        errors.finish(Some(()))?;
-        api.ports.commands.replay_quarantined(id).await?;
-        Ok(HttpResponse::Accepted().json(Replayed { id }))
-    };
-    api.meters.replay_quarantined.watch(&request, work).await
+    commands::run::<Replay>(request, api, payload).await
+}
+
+struct Replay(MessageId);
+
+impl Command for Replay {
+    const TAKES: Takes = Takes::AtMostAnObject;
+
+    type Effect = MessageId;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.replay_quarantined
+    }
+
+    fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
+        body.none()?;
+        Ok(Replay(MessageId(asked.id()?)))
+    }
+
+    fn value(&self) -> impl Serialize {}
+
+    async fn carry_out(self, doors: &Doors, _: Caller) -> Result<MessageId, Problem> {
+        let Replay(id) = self;
+        doors.commands().replay_quarantined(id).await?;
+        Ok(id)
+    }
+
+    async fn answer(id: MessageId, _: &Asked<'_>) -> HttpResponse {
+        HttpResponse::Accepted().json(Replayed { id })
+    }
 }
 
 /// Drop a parked message; those behind it are tried
@@ -115,18 +136,32 @@ pub async fn replay(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
     params(("id" = Uuid, Path)),
     responses((status = 204, description = "Dropped")),
 )]
-pub async fn discard(request: HttpRequest, api: Data<Api>) -> HttpResponse {
-    let work = async {
-        let _permit = api.commands.enter()?;
-        let id = parked_id(&request)?;
-        api.ports.commands.discard_quarantined(id).await?;
-        Ok(HttpResponse::NoContent().finish())
-    };
-    api.meters.discard_quarantined.watch(&request, work).await
+pub async fn discard(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
+    commands::run::<Discard>(request, api, payload).await
 }
 
-fn parked_id(request: &HttpRequest) -> Result<MessageId, Problem> {
-    params::none(request)?;
-    idempotency::key(request)?;
-    path_id(request).map(MessageId)
+struct Discard(MessageId);
+
+impl Command for Discard {
+    const TAKES: Takes = Takes::Nothing;
+
+    type Effect = ();
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.discard_quarantined
+    }
+
+    fn read(asked: &Asked<'_>, _: Fields<'_>) -> Result<Self, Problem> {
+        Ok(Discard(MessageId(asked.id()?)))
+    }
+
+    fn value(&self) -> impl Serialize {}
+
+    async fn carry_out(self, doors: &Doors, _: Caller) -> Result<(), Problem> {
+        Ok(doors.commands().discard_quarantined(self.0).await?)
+    }
+
+    async fn answer((): (), _: &Asked<'_>) -> HttpResponse {
+        HttpResponse::NoContent().finish()
+    }
 }

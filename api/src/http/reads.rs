@@ -1,6 +1,8 @@
 //! What all queries share: the methods they are asked with, the consistency tokens the caller
-//! sends, how long to wait, and the bound on reads in flight.
+//! sends, how long to wait, and the bounds on reads in flight, on those that wait, and on their
+//! time.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_web::{HttpRequest, Route, guard, web};
@@ -8,8 +10,11 @@ use actix_web::{HttpRequest, Route, guard, web};
 use super::headers::CONSISTENCY_TOKEN;
 use super::prefer::Prefer;
 use super::{Api, Problem};
-use crate::ports::{Freshness, ReadFuture};
+use crate::ports::{Answer, Freshness, QueryFuture, ReadError, ReadFuture};
 use crate::shutdown;
+
+/// A read of a store is given up after this time.
+const READ_WITHIN: Duration = Duration::from_secs(5);
 
 /// A route that answers `GET`, and `HEAD` alike: the server leaves the body of the answer away by
 /// itself.
@@ -59,36 +64,75 @@ pub fn freshness(request: &HttpRequest, api: &Api) -> Result<(Freshness, Prefer)
 /// Runs a read that does not wait for a view.
 ///
 /// # Errors
-/// What the read answers, or that the node is overloaded.
+/// What the read answers, that the store does not answer in time, or that the node is overloaded.
 pub async fn run<T>(api: &Api, read: ReadFuture<'_, T>) -> Result<T, Problem> {
     let _permit = api.reads.enter()?;
-    Ok(read.await?)
+    in_time(read).await
 }
 
-/// Runs a query. One that waits when the node ends waits no longer: it is asked again, and answered
-/// as if its wait were over.
+/// Runs a query: waits for its view, if it must, and reads then. Only the reading counts as work.
+/// A query that waits when the node ends waits no longer: it is asked again, and answered as if its
+/// wait were over.
 ///
 /// # Errors
-/// What the query answers, or that the node is overloaded.
+/// What the query answers, that the view's store does not answer in time, that too many callers
+/// wait, or that the node is overloaded.
 pub async fn query<'a, T>(
     api: &'a Api,
     freshness: Freshness,
-    read: impl Fn(Freshness) -> ReadFuture<'a, T>,
-) -> Result<T, Problem> {
+    read: impl Fn(Freshness) -> QueryFuture<'a, T>,
+) -> Result<Answer<T>, Problem> {
+    let reading = if freshness.tokens.is_empty() {
+        in_time(read(freshness)).await?
+    } else {
+        when_seen(api, freshness, read).await?
+    };
+
     let _permit = api.reads.enter()?;
+    in_time(reading).await
+}
 
-    if freshness.tokens.is_empty() {
-        return Ok(read(freshness).await?);
-    }
-
+/// Waits until the view shows what the caller has seen; most often it does already, and then no
+/// place is taken.
+async fn when_seen<'a, T>(
+    api: &'a Api,
+    freshness: Freshness,
+    read: impl Fn(Freshness) -> QueryFuture<'a, T>,
+) -> Result<ReadFuture<'a, Answer<T>>, Problem> {
     let at_once = Freshness {
         wait: Duration::ZERO,
         ..freshness.clone()
     };
+    let longest = freshness.wait.saturating_add(READ_WITHIN);
 
+    let mut waiting = read(freshness);
+    if let Poll::Ready(reading) = futures_util::poll!(&mut waiting) {
+        return Ok(reading?);
+    }
+
+    let _place = api.waiting_reads.enter(&at_once.tokens)?;
     tokio::select! {
         biased;
-        answer = read(freshness) => Ok(answer?),
-        () = shutdown::requested(api.shutdown.clone()) => Ok(read(at_once).await?),
+        reading = tokio::time::timeout(longest, waiting) => match reading {
+            Ok(reading) => Ok(reading?),
+            Err(_) => Err(not_in_time()),
+        },
+        () = shutdown::requested(api.shutdown.clone()) => in_time(read(at_once)).await,
     }
+}
+
+/// Bounds a read in time, whatever its store does.
+async fn in_time<T>(read: ReadFuture<'_, T>) -> Result<T, Problem> {
+    match tokio::time::timeout(READ_WITHIN, read).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(not_in_time()),
+    }
+}
+
+fn not_in_time() -> Problem {
+    tracing::warn!(
+        seconds = READ_WITHIN.as_secs(),
+        "a store has not answered a read in time"
+    );
+    ReadError::StoreUnavailable.into()
 }

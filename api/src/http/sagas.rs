@@ -13,12 +13,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer::CommandHeaders;
-use super::body::{Errors, optional_object, read};
+use super::commands::{self, Asked, Caller, Command, Doors, Takes};
+use super::fields::{Errors, Fields};
+use super::meter::{Meter, Meters};
 use super::params::{self, Params, path_id};
 use super::prefer::Prefer;
 use super::problem::refuse_other_methods;
 use super::schema::params::{KeyHeader, PageParams, SagaParams};
-use super::{Api, idempotency, reads, schema};
+use super::{Api, Problem, reads, schema};
 use crate::ports::{Listed, SagaDetails, SagaQuery};
 
 /// The reason of a cancellation has at most this many characters.
@@ -116,21 +118,34 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     ),
 )]
 pub async fn retry(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
-    let work = async {
-        params::none(&request)?;
-        let id = path_id(&request)?;
-        let key = idempotency::key(&request)?;
-        let bytes = read(&request, payload).await?;
-        let _permit = api.commands.enter()?;
-        let mut errors = Errors::default();
-        optional_object(&request, &bytes)?.finish(&[], &mut errors);
-        errors.finish(Some(()))?;
-        let binding = idempotency::bind(key, format_args!("POST /sagas/{id}/retry"), &())?;
-        let answer = api.ports.commands.retry_saga(SagaId(id), binding).await?;
+    commands::run::<Retry>(request, api, payload).await
+}
 
-        Ok(accepted(&api, &answer))
-    };
-    api.meters.retry_saga.watch(&request, work).await
+struct Retry(SagaId);
+
+impl Command for Retry {
+    const TAKES: Takes = Takes::AtMostAnObject;
+
+    type Effect = SagaAnswer;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.retry_saga
+    }
+
+    fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
+        body.none()?;
+        Ok(Retry(SagaId(asked.id()?)))
+    }
+
+    fn value(&self) -> impl Serialize {}
+
+    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<SagaAnswer, Problem> {
+        Ok(doors.commands().retry_saga(self.0, by.binding).await?)
+    }
+
+    async fn answer(effect: SagaAnswer, asked: &Asked<'_>) -> HttpResponse {
+        accepted(asked.api, &effect)
+    }
 }
 
 /// Stop a saga, so that it compensates
@@ -143,28 +158,48 @@ pub async fn retry(request: HttpRequest, api: Data<Api>, payload: Payload) -> Ht
     ),
 )]
 pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
-    let work = async {
-        params::none(&request)?;
-        let id = path_id(&request)?;
-        let key = idempotency::key(&request)?;
-        let bytes = read(&request, payload).await?;
-        let _permit = api.commands.enter()?;
+    commands::run::<Cancel>(request, api, payload).await
+}
+
+struct Cancel {
+    saga: SagaId,
+    reason: Option<String>,
+}
+
+impl Command for Cancel {
+    const TAKES: Takes = Takes::AtMostAnObject;
+
+    type Effect = SagaAnswer;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.cancel_saga
+    }
+
+    fn read(asked: &Asked<'_>, mut body: Fields<'_>) -> Result<Self, Problem> {
         let mut errors = Errors::default();
-        let mut fields = optional_object(&request, &bytes)?;
-        let reason = fields.optional_text("reason", MAX_REASON_CHARS, &mut errors);
-        fields.finish(&["reason"], &mut errors);
+        let reason = body.optional_text("reason", MAX_REASON_CHARS, &mut errors);
+        body.finish(&["reason"], &mut errors);
         errors.finish(Some(()))?;
-        let binding = idempotency::bind(key, format_args!("POST /sagas/{id}/cancel"), &reason)?;
 
-        let answer = api
-            .ports
-            .commands
-            .cancel_saga(SagaId(id), reason, binding)
-            .await?;
+        let saga = SagaId(asked.id()?);
+        Ok(Cancel { saga, reason })
+    }
 
-        Ok(accepted(&api, &answer))
-    };
-    api.meters.cancel_saga.watch(&request, work).await
+    fn value(&self) -> impl Serialize {
+        &self.reason
+    }
+
+    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<SagaAnswer, Problem> {
+        let Cancel { saga, reason } = self;
+        Ok(doors
+            .commands()
+            .cancel_saga(saga, reason, by.binding)
+            .await?)
+    }
+
+    async fn answer(effect: SagaAnswer, asked: &Asked<'_>) -> HttpResponse {
+        accepted(asked.api, &effect)
+    }
 }
 
 /// A saga's version is not one that views know, so the token names its order.

@@ -4,6 +4,7 @@
 mod node;
 mod samples;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actors::{
@@ -34,6 +35,8 @@ pub struct Double {
     pub customer: Mutex<Option<NewCustomer>>,
     pub order: Mutex<Option<NewOrder>>,
     pub binding: Mutex<Option<RequestBinding>>,
+    /// How often something was to be changed.
+    asked: AtomicUsize,
     pub follow: Mutex<Option<Follow>>,
     pub reason: Mutex<Option<String>>,
     pub freshness: Mutex<Option<Freshness>>,
@@ -66,12 +69,29 @@ pub fn taken<T>(slot: &Mutex<Option<T>>) -> T {
 }
 
 impl Double {
+    /// How often something was to be changed.
+    pub fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// An operation on a view, which is asked for like a read.
+    fn operation<'a, T: 'a>(
+        &'a self,
+        binding: Option<RequestBinding>,
+        answer: T,
+    ) -> ReadFuture<'a, T> {
+        *self.binding.lock().unwrap() = binding;
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.read(answer)
+    }
+
     fn command<'a, T: 'a>(
         &'a self,
         binding: Option<RequestBinding>,
         answer: T,
     ) -> CommandFuture<'a, T> {
         *self.binding.lock().unwrap() = binding;
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let refusal = self.refusal.lock().unwrap().clone();
         let hangs = *self.hangs.lock().unwrap();
 
@@ -129,10 +149,19 @@ impl Double {
         self.command(binding, accepted)
     }
 
-    fn answer<'a, T: 'a>(&'a self, freshness: Freshness, data: T) -> ReadFuture<'a, Answer<T>> {
-        let stale = freshness.lenient && !freshness.tokens.is_empty();
-        let in_vain =
-            *self.hangs.lock().unwrap() && !freshness.tokens.is_empty() && freshness.wait.is_zero();
+    /// A query with a token waits where it is to hang, and one without reads for ever.
+    fn answer<'a, T: 'a>(&'a self, freshness: Freshness, data: T) -> QueryFuture<'a, T> {
+        let hangs = *self.hangs.lock().unwrap();
+        let Freshness {
+            ref tokens,
+            wait,
+            lenient,
+        } = freshness;
+        let (in_vain, never) = (
+            hangs && !tokens.is_empty() && wait.is_zero(),
+            hangs && !tokens.is_empty() && !wait.is_zero(),
+        );
+        let stale = lenient && !tokens.is_empty();
         put(&self.freshness, freshness);
 
         let answer = Answer {
@@ -140,18 +169,23 @@ impl Double {
             token: "seen".to_owned(),
             stale,
         };
+        let behind = ReadError::ViewBehind {
+            view: "orders".to_owned(),
+            behind: Vec::new(),
+        };
 
-        match (in_vain, stale) {
-            (false, _) => self.read(answer),
-            (true, true) => Box::pin(async { Ok(answer) }),
-            (true, false) => {
-                let behind = ReadError::ViewBehind {
-                    view: "orders".to_owned(),
-                    behind: Vec::new(),
-                };
-                Box::pin(async { Err(behind) })
+        let under_way = Arc::clone(&self.reads_under_way);
+        Box::pin(async move {
+            let _under_way = under_way;
+            if never {
+                std::future::pending::<()>().await;
             }
-        }
+            match (in_vain, stale) {
+                (true, false) => Err(behind),
+                (true, true) => Ok(Box::pin(async { Ok(answer) }) as ReadFuture<'_, Answer<T>>),
+                (false, _) => Ok(self.read(answer)),
+            }
+        })
     }
 
     fn read<'a, T: 'a>(&'a self, data: T) -> ReadFuture<'a, T> {
@@ -268,11 +302,7 @@ impl Queries for Double {
             .join("-")
     }
 
-    fn customer(
-        &self,
-        _: CustomerId,
-        freshness: Freshness,
-    ) -> ReadFuture<'_, Answer<CustomerWithOrders>> {
+    fn customer(&self, _: CustomerId, freshness: Freshness) -> QueryFuture<'_, CustomerWithOrders> {
         self.answer(
             freshness,
             CustomerWithOrders {
@@ -286,12 +316,12 @@ impl Queries for Double {
         &self,
         query: CustomerQuery,
         freshness: Freshness,
-    ) -> ReadFuture<'_, Answer<Listed<CustomerDocument>>> {
+    ) -> QueryFuture<'_, Listed<CustomerDocument>> {
         put(&self.customer_query, query);
         self.answer(freshness, one(customer()))
     }
 
-    fn customer_count(&self, freshness: Freshness) -> ReadFuture<'_, Answer<u64>> {
+    fn customer_count(&self, freshness: Freshness) -> QueryFuture<'_, u64> {
         self.answer(freshness, 5)
     }
 
@@ -301,19 +331,15 @@ impl Queries for Double {
         _: Option<OrderState>,
         _: Page,
         freshness: Freshness,
-    ) -> ReadFuture<'_, Answer<Listed<CustomerOrder>>> {
+    ) -> QueryFuture<'_, Listed<CustomerOrder>> {
         self.answer(freshness, one(customer_order()))
     }
 
-    fn order(&self, _: OrderId, freshness: Freshness) -> ReadFuture<'_, Answer<OrderDocument>> {
+    fn order(&self, _: OrderId, freshness: Freshness) -> QueryFuture<'_, OrderDocument> {
         self.answer(freshness, order())
     }
 
-    fn orders(
-        &self,
-        query: OrderQuery,
-        freshness: Freshness,
-    ) -> ReadFuture<'_, Answer<OrdersFound>> {
+    fn orders(&self, query: OrderQuery, freshness: Freshness) -> QueryFuture<'_, OrdersFound> {
         put(&self.order_query, query);
 
         let hit = OrderHit {
@@ -394,7 +420,7 @@ impl Cluster for Double {
     }
 }
 
-impl ViewOperations for Double {
+impl ViewStates for Double {
     fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>> {
         let (name, backend) = ("orders".to_owned(), "sqlite".to_owned());
         self.read(vec![ViewStatus {
@@ -409,38 +435,49 @@ impl ViewOperations for Double {
             quarantined: Vec::new(),
         }])
     }
+}
 
+impl ViewOperations for Double {
     fn rebuild<'a>(
         &'a self,
         name: &'a str,
         from: BuildFrom,
-        _: Option<RequestBinding>,
+        by: Option<RequestBinding>,
     ) -> ReadFuture<'a, RebuildBegun> {
-        self.read(RebuildBegun {
-            name: name.to_owned(),
-            generation: 2,
-            from,
-        })
+        self.operation(
+            by,
+            RebuildBegun {
+                name: name.to_owned(),
+                generation: 2,
+                from,
+            },
+        )
     }
 
     fn revert<'a>(
         &'a self,
         name: &'a str,
-        _: Option<RequestBinding>,
+        by: Option<RequestBinding>,
     ) -> ReadFuture<'a, ViewReverted> {
-        self.read(ViewReverted {
-            name: name.to_owned(),
-            generation: 1,
-            done: !*self.repeated.lock().unwrap(),
-        })
+        self.operation(
+            by,
+            ViewReverted {
+                name: name.to_owned(),
+                generation: 1,
+                done: !*self.repeated.lock().unwrap(),
+            },
+        )
     }
 
     fn heal<'a>(&'a self, name: &'a str, entity_id: Uuid) -> ReadFuture<'a, ViewHealed> {
-        self.read(ViewHealed {
-            name: name.to_owned(),
-            entity_id,
-            version: 3,
-        })
+        self.operation(
+            None,
+            ViewHealed {
+                name: name.to_owned(),
+                entity_id,
+                version: 3,
+            },
+        )
     }
 }
 

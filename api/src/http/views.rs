@@ -8,12 +8,15 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
-use super::body::{Errors, optional_object, read};
-use super::params::{self, Params, path_id};
+use super::commands::{self, Asked, Caller, Command, Doors, Takes};
+use super::fields::Fields;
+use super::meter::{Meter, Meters};
+use super::params::{self, Params};
 use super::problem::refuse_other_methods;
 use super::schema::params::{KeyHeader, RebuildParams};
-use super::{Api, Problem, idempotency, reads};
+use super::{Api, Problem, reads};
 use crate::ports::{BuildFrom, RebuildBegun, ViewHealed, ViewReverted, ViewStatus};
 
 pub fn routes(config: &mut ServiceConfig) {
@@ -73,22 +76,49 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     ),
 )]
 pub async fn rebuild(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
-    let work = async {
-        let mut params = Params::of(&request, &["from"]);
+    commands::run::<Rebuild>(request, api, payload).await
+}
+
+struct Rebuild {
+    view: String,
+    from: BuildFrom,
+}
+
+impl Command for Rebuild {
+    const TAKES: Takes = Takes::AtMostAnObject;
+    const PARAMS: &'static [&'static str] = &["from"];
+
+    type Effect = RebuildBegun;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.rebuild_view
+    }
+
+    fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
+        body.none()?;
+
+        let mut params = Params::of(asked.request, Self::PARAMS);
         let from = params
             .named("from", &BuildFrom::ALL, BuildFrom::name)
             .unwrap_or_default();
-
         params.finish()?;
-        let scope = format_args!("POST /views/{}/rebuild", name(&request));
-        let by = idempotency::bind(idempotency::key(&request)?, scope, &from)?;
-        no_body(&request, payload).await?;
-        let _permit = api.commands.enter()?;
-        let begun = api.ports.views.rebuild(name(&request), from, by).await?;
 
-        Ok(HttpResponse::Accepted().json(begun))
-    };
-    api.meters.rebuild_view.watch(&request, work).await
+        let view = asked.name().to_owned();
+        Ok(Rebuild { view, from })
+    }
+
+    fn value(&self) -> impl Serialize {
+        self.from
+    }
+
+    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<RebuildBegun, Problem> {
+        let Rebuild { view, from } = self;
+        Ok(doors.views().rebuild(&view, from, by.binding).await?)
+    }
+
+    async fn answer(begun: RebuildBegun, _: &Asked<'_>) -> HttpResponse {
+        HttpResponse::Accepted().json(begun)
+    }
 }
 
 /// Go back to the generation that has answered before
@@ -104,23 +134,39 @@ pub async fn rebuild(request: HttpRequest, api: Data<Api>, payload: Payload) -> 
     ),
 )]
 pub async fn revert(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
-    let work = async {
-        params::none(&request)?;
-        let scope = format_args!("POST /views/{}/revert", name(&request));
-        let by = idempotency::bind(idempotency::key(&request)?, scope, &())?;
-        no_body(&request, payload).await?;
+    commands::run::<Revert>(request, api, payload).await
+}
 
-        let _permit = api.commands.enter()?;
-        let reverted = api.ports.views.revert(name(&request), by).await?;
+struct Revert(String);
+
+impl Command for Revert {
+    const TAKES: Takes = Takes::AtMostAnObject;
+
+    type Effect = ViewReverted;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.revert_view
+    }
+
+    fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
+        body.none()?;
+        Ok(Revert(asked.name().to_owned()))
+    }
+
+    fn value(&self) -> impl Serialize {}
+
+    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<ViewReverted, Problem> {
+        Ok(doors.views().revert(&self.0, by.binding).await?)
+    }
+
+    async fn answer(reverted: ViewReverted, _: &Asked<'_>) -> HttpResponse {
         let mut answer = if reverted.done {
             HttpResponse::Ok()
         } else {
             HttpResponse::Accepted()
         };
-
-        Ok(answer.json(reverted))
-    };
-    api.meters.revert_view.watch(&request, work).await
+        answer.json(reverted)
+    }
 }
 
 /// Heal one customer or order in a view
@@ -137,25 +183,39 @@ pub async fn revert(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
     ),
 )]
 pub async fn heal(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
-    let work = async {
-        params::none(&request)?;
-        idempotency::key(&request)?;
-        let entity = path_id(&request)?;
-        no_body(&request, payload).await?;
-        let _permit = api.commands.enter()?;
-        let healed = api.ports.views.heal(name(&request), entity).await?;
-        Ok(HttpResponse::Ok().json(healed))
-    };
-    api.meters.heal_view.watch(&request, work).await
+    commands::run::<Heal>(request, api, payload).await
 }
 
-fn name(request: &HttpRequest) -> &str {
-    request.match_info().get("name").unwrap_or_default()
+struct Heal {
+    view: String,
+    entity: Uuid,
 }
 
-async fn no_body(request: &HttpRequest, payload: Payload) -> Result<(), Problem> {
-    let bytes = read(request, payload).await?;
-    let mut errors = Errors::default();
-    optional_object(request, &bytes)?.finish(&[], &mut errors);
-    errors.finish(Some(()))
+impl Command for Heal {
+    const TAKES: Takes = Takes::AtMostAnObject;
+
+    type Effect = ViewHealed;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.heal_view
+    }
+
+    fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
+        body.none()?;
+        Ok(Heal {
+            view: asked.name().to_owned(),
+            entity: asked.id()?,
+        })
+    }
+
+    fn value(&self) -> impl Serialize {}
+
+    async fn carry_out(self, doors: &Doors, _: Caller) -> Result<ViewHealed, Problem> {
+        let Heal { view, entity } = self;
+        Ok(doors.views().heal(&view, entity).await?)
+    }
+
+    async fn answer(healed: ViewHealed, _: &Asked<'_>) -> HttpResponse {
+        HttpResponse::Ok().json(healed)
+    }
 }

@@ -10,7 +10,7 @@ use projections::{CustomerDocument, CustomerOrder, OrderDocument};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::ReadFuture;
+use super::{QueryFuture, ReadFuture};
 
 /// How new an answer must be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,19 +124,16 @@ pub trait Queries: Send + Sync {
     /// The consistency token that names these versions.
     fn token_of(&self, seen: &[Seen]) -> String;
 
-    fn customer(
-        &self,
-        id: CustomerId,
-        freshness: Freshness,
-    ) -> ReadFuture<'_, Answer<CustomerWithOrders>>;
+    fn customer(&self, id: CustomerId, freshness: Freshness)
+    -> QueryFuture<'_, CustomerWithOrders>;
 
     fn customers(
         &self,
         query: CustomerQuery,
         freshness: Freshness,
-    ) -> ReadFuture<'_, Answer<Listed<CustomerDocument>>>;
+    ) -> QueryFuture<'_, Listed<CustomerDocument>>;
 
-    fn customer_count(&self, freshness: Freshness) -> ReadFuture<'_, Answer<u64>>;
+    fn customer_count(&self, freshness: Freshness) -> QueryFuture<'_, u64>;
 
     /// A customer's orders, newest first; not found when there is no such customer.
     fn customer_orders(
@@ -145,15 +142,11 @@ pub trait Queries: Send + Sync {
         state: Option<OrderState>,
         page: Page,
         freshness: Freshness,
-    ) -> ReadFuture<'_, Answer<Listed<CustomerOrder>>>;
+    ) -> QueryFuture<'_, Listed<CustomerOrder>>;
 
-    fn order(&self, id: OrderId, freshness: Freshness) -> ReadFuture<'_, Answer<OrderDocument>>;
+    fn order(&self, id: OrderId, freshness: Freshness) -> QueryFuture<'_, OrderDocument>;
 
-    fn orders(
-        &self,
-        query: OrderQuery,
-        freshness: Freshness,
-    ) -> ReadFuture<'_, Answer<OrdersFound>>;
+    fn orders(&self, query: OrderQuery, freshness: Freshness) -> QueryFuture<'_, OrdersFound>;
 }
 
 /// A point in an entity's past.

@@ -141,9 +141,14 @@ pub struct ViewHealed {
     pub version: u64,
 }
 
-pub trait ViewOperations: Send + Sync {
+/// Shows how the views are.
+pub trait ViewStates: Send + Sync {
+    /// All views, each with what it is at.
     fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>>;
+}
 
+/// What operators do with views.
+pub trait ViewOperations: Send + Sync {
     /// Begins a new generation. With a key that has begun one before, that one is answered again.
     fn rebuild<'a>(
         &'a self,

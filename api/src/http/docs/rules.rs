@@ -109,11 +109,13 @@ pub fn meaning(status: &str) -> &'static str {
         "400" => "The request cannot be read, or something in it is unknown or not allowed",
         "404" => "There is none",
         "408" => "The body has not arrived in time",
-        "413" => "The body is larger than 64 KiB",
+        "413" => "The body is larger than 64 KiB, or that of a new order than 1 MiB",
         "415" => "The body is not sent as JSON",
         "422" => "The Idempotency-Key was used with another request",
         "500" => "It failed; a command may be repeated with its Idempotency-Key",
-        "503" => "Overloaded, a store does not answer, or the view is behind or not ready",
+        "503" => {
+            "Overloaded, too many callers wait, a store does not answer, or the view is behind or not ready"
+        }
         _ => "Another answer",
     }
 }

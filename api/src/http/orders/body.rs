@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 use crate::http::Problem;
-use crate::http::body::{Errors, Fields};
+use crate::http::fields::{Errors, Fields};
 use crate::http::params::uuid;
 
 /// Skus and the names of lines have 1 to this many characters.
@@ -45,8 +45,7 @@ impl<'a> Canonical<'a> {
 ///
 /// # Errors
 /// All that is wrong with it.
-pub fn new_order(bytes: &[u8]) -> Result<NewOrder, Problem> {
-    let mut fields = Fields::parse(bytes)?;
+pub fn new_order(mut fields: Fields<'_>) -> Result<NewOrder, Problem> {
     let mut errors = Errors::default();
     let customer_id = customer_id(&mut fields, &mut errors);
     let lines = lines(&mut fields, &mut errors);

@@ -1,24 +1,27 @@
 //! The commands on orders: create, cancel, ship. A repeat under the same `Idempotency-Key` answers
 //! with the same status.
 
-use std::time::{Duration, Instant};
-
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use actors::{Accepted, Follow, OrderAnswer, RequestBinding, Seen};
+use actors::{Accepted, NewOrder, OrderAnswer, Seen};
 use domain::{OrderId, OrderState, RejectionReason, SagaId};
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::body;
 use crate::http::answer::CommandHeaders;
-use crate::http::body::{Errors, expect_json, optional_object, read};
-use crate::http::params::{self, path_id};
+use crate::http::commands::{self, Asked, Caller, Command, Doors, Takes};
+use crate::http::fields::Fields;
+use crate::http::meter::{Meter, Meters};
 use crate::http::prefer::Prefer;
 use crate::http::schema;
 use crate::http::schema::params::{KeyHeader, WaitHeader};
-use crate::http::{Api, Problem, idempotency};
+use crate::http::{Api, Problem};
+
+/// A new order may be this large: five hundred lines with long names are.
+const MAX_ORDER_BYTES: usize = 1024 * 1024;
 
 /// What became of an order.
 #[derive(Serialize, ToSchema)]
@@ -47,37 +50,44 @@ pub struct OrderOutcome {
     responses((status = 201, body = OrderOutcome)),
 )]
 pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
-    let work = async {
-        params::none(&request)?;
-        let prefer = Prefer::of(&request, api.waits)?;
-        let wait = Wait::of(prefer);
-        let key = idempotency::key(&request)?;
-        expect_json(&request)?;
-        let bytes = read(&request, payload).await?;
-        let permit = api.commands.enter()?;
-        let order = body::new_order(&bytes)?;
-        drop(bytes);
+    commands::run::<Create>(request, api, payload).await
+}
 
-        let binding = idempotency::bind(
-            key,
-            format_args!("POST /orders"),
-            &body::Canonical::of(&order),
-        )?;
+struct Create(NewOrder);
 
-        let accepted = api
-            .ports
-            .commands
-            .create_order(order, binding, wait.follow())
-            .await?;
-        // Who waits for the saga does no work, and keeps nobody from it.
-        drop(permit);
-        let answer = wait.end_of(accepted).await;
+impl Command for Create {
+    const TAKES: Takes = Takes::Object(MAX_ORDER_BYTES);
+
+    type Effect = Accepted;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.create_order
+    }
+
+    fn read(_: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
+        body::new_order(body).map(Create)
+    }
+
+    fn value(&self) -> impl Serialize {
+        body::Canonical::of(&self.0)
+    }
+
+    fn followed(&self) -> Option<Uuid> {
+        Some(self.0.customer_id.0)
+    }
+
+    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<Accepted, Problem> {
+        let Create(order) = self;
+        let commands = doors.commands();
+        Ok(commands.create_order(order, by.binding, by.follow).await?)
+    }
+
+    async fn answer(effect: Accepted, asked: &Asked<'_>) -> HttpResponse {
+        let answer = asked.end_of(effect).await;
         let location = format!("/orders/{}", answer.order_id);
-
-        Ok(headers(&api, &answer, prefer, Some(location))
-            .answer(StatusCode::CREATED, &OrderOutcome::of(&answer)))
-    };
-    api.meters.create_order.watch(&request, work).await
+        headers(asked.api, &answer, asked.prefer, Some(location))
+            .answer(StatusCode::CREATED, &OrderOutcome::of(&answer))
+    }
 }
 
 /// Cancel an approved order
@@ -95,35 +105,52 @@ pub async fn create(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
     ),
 )]
 pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
-    let work = async {
-        let prefer = Prefer::of(&request, api.waits)?;
-        let wait = Wait::of(prefer);
-        let (order, binding) = order_command(&request, payload, "cancel").await?;
-        let permit = api.commands.enter()?;
+    commands::run::<Cancel>(request, api, payload).await
+}
 
-        let accepted = api
-            .ports
-            .commands
-            .cancel_order(order, binding, wait.follow())
-            .await?;
-        drop(permit);
-        let answer = wait.end_of(accepted).await;
+struct Cancel(OrderId);
 
-        let headers = headers(&api, &answer, prefer, None);
-        Ok(
-            match cancel_status(&answer, wait.follow() == Follow::Saga) {
-                Some(status) => headers.answer(status, &OrderOutcome::of(&answer)),
-                None => {
-                    let state = answer.state.name();
-                    let problem = Problem::conflict(format!(
-                        "the cancel could not be carried through; the order is {state}"
-                    ));
-                    headers.put_on(problem.error_response())
-                }
-            },
-        )
-    };
-    api.meters.cancel_order.watch(&request, work).await
+impl Command for Cancel {
+    const TAKES: Takes = Takes::AtMostAnObject;
+
+    type Effect = Accepted;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.cancel_order
+    }
+
+    fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
+        body.none()?;
+        Ok(Cancel(OrderId(asked.id()?)))
+    }
+
+    fn value(&self) -> impl Serialize {}
+
+    fn followed(&self) -> Option<Uuid> {
+        Some(self.0.0)
+    }
+
+    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<Accepted, Problem> {
+        let Cancel(order) = self;
+        let commands = doors.commands();
+        Ok(commands.cancel_order(order, by.binding, by.follow).await?)
+    }
+
+    async fn answer(effect: Accepted, asked: &Asked<'_>) -> HttpResponse {
+        let answer = asked.end_of(effect).await;
+        let headers = headers(asked.api, &answer, asked.prefer, None);
+
+        match cancel_status(&answer, asked.waits()) {
+            Some(status) => headers.answer(status, &OrderOutcome::of(&answer)),
+            None => {
+                let state = answer.state.name();
+                let problem = Problem::conflict(format!(
+                    "the cancel could not be carried through; the order is {state}"
+                ));
+                headers.put_on(problem.error_response())
+            }
+        }
+    }
 }
 
 /// Ship an approved order
@@ -136,21 +163,38 @@ pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> H
     ),
 )]
 pub async fn ship(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
-    let work = async {
-        // A wait that cannot be read is wrong here too, though there is nothing to wait for.
-        Prefer::of(&request, api.waits)?;
-        let (order, binding) = order_command(&request, payload, "ship").await?;
-        let _permit = api.commands.enter()?;
-        let answer = api.ports.commands.ship_order(order, binding).await?;
+    commands::run::<Ship>(request, api, payload).await
+}
 
+struct Ship(OrderId);
+
+impl Command for Ship {
+    const TAKES: Takes = Takes::AtMostAnObject;
+
+    type Effect = OrderAnswer;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.ship_order
+    }
+
+    fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
+        body.none()?;
+        Ok(Ship(OrderId(asked.id()?)))
+    }
+
+    fn value(&self) -> impl Serialize {}
+
+    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<OrderAnswer, Problem> {
+        Ok(doors.commands().ship_order(self.0, by.binding).await?)
+    }
+
+    async fn answer(answer: OrderAnswer, asked: &Asked<'_>) -> HttpResponse {
         let outcome = OrderOutcome {
             saga_id: None,
             ..OrderOutcome::of(&answer)
         };
-
-        Ok(headers(&api, &answer, Prefer::default(), None).answer(StatusCode::OK, &outcome))
-    };
-    api.meters.ship_order.watch(&request, work).await
+        headers(asked.api, &answer, Prefer::default(), None).answer(StatusCode::OK, &outcome)
+    }
 }
 
 impl OrderOutcome {
@@ -165,24 +209,6 @@ impl OrderOutcome {
     }
 }
 
-/// What cancel and ship have in common: an order, an empty body, a key.
-async fn order_command(
-    request: &HttpRequest,
-    payload: Payload,
-    command: &'static str,
-) -> Result<(OrderId, Option<RequestBinding>), Problem> {
-    params::none(request)?;
-    let id = path_id(request)?;
-    let key = idempotency::key(request)?;
-    let bytes = read(request, payload).await?;
-    let mut errors = Errors::default();
-    optional_object(request, &bytes)?.finish(&[], &mut errors);
-    errors.finish(Some(()))?;
-    let binding = idempotency::bind(key, format_args!("POST /orders/{id}/{command}"), &())?;
-
-    Ok((OrderId(id), binding))
-}
-
 /// The status of a cancel; `None` when it fell back. A repeat that does not wait is answered as the
 /// first request was: it was accepted.
 fn cancel_status(answer: &OrderAnswer, waited: bool) -> Option<StatusCode> {
@@ -190,34 +216,6 @@ fn cancel_status(answer: &OrderAnswer, waited: bool) -> Option<StatusCode> {
         OrderState::Cancelled if waited || !answer.repeated => Some(StatusCode::OK),
         _ if waited && answer.saga_ended => None,
         _ => Some(StatusCode::ACCEPTED),
-    }
-}
-
-/// How long a caller waits for the end of a saga, from its request on.
-#[derive(Clone, Copy)]
-struct Wait {
-    since: Instant,
-    /// A wait of no time is none.
-    at_most: Option<Duration>,
-}
-
-impl Wait {
-    fn of(prefer: Prefer) -> Self {
-        Wait {
-            since: Instant::now(),
-            at_most: prefer.wait.filter(|wait| !wait.is_zero()),
-        }
-    }
-
-    fn follow(self) -> Follow {
-        self.at_most.map_or(Follow::Nothing, |_| Follow::Saga)
-    }
-
-    async fn end_of(self, accepted: Accepted) -> OrderAnswer {
-        let at_most = self.at_most.unwrap_or_default();
-        accepted
-            .ended_within(at_most.saturating_sub(self.since.elapsed()))
-            .await
     }
 }
 

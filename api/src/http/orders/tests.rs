@@ -160,7 +160,7 @@ async fn a_body_that_cannot_be_read_is_refused_by_what_is_wrong() {
         .insert_header(("content-type", "text/plain"))
         .set_payload("{}");
     node.call(plain).await.is_problem(415);
-    let large = total("1") + &" ".repeat(64 * 1024);
+    let large = total("1") + &" ".repeat(1024 * 1024);
     node.post("/orders", &large, &[]).await.is_problem(413);
 
     let charset = TestRequest::post()

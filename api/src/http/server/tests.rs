@@ -112,7 +112,7 @@ async fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
         node.shutdown.subscribe(),
     )
     .unwrap();
-    let url = format!("http://{}/orders", listening.addresses[0]);
+    let url = format!("http://{}/customers", listening.addresses[0]);
     actix_rt::spawn(listening.server);
 
     let client = reqwest::Client::new();

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::Double;
 use crate::config::{Config, SettingFlags};
 use crate::http::{Api, routes};
-use crate::ports::Ports;
+use crate::ports::{CommandPorts, Ports, ReadPorts};
 
 /// An answer, read to its end.
 pub struct Response {
@@ -87,14 +87,19 @@ impl Node {
     pub fn with(flags: &[&str]) -> Self {
         let double = Arc::new(Double::default());
         let ports = Ports {
-            commands: double.clone(),
-            queries: double.clone(),
-            history: double.clone(),
-            sagas: double.clone(),
-            quarantine: double.clone(),
-            cluster: double.clone(),
-            views: double.clone(),
-            health: double.clone(),
+            commands: CommandPorts {
+                commands: double.clone(),
+                views: double.clone(),
+            },
+            reads: ReadPorts {
+                queries: double.clone(),
+                history: double.clone(),
+                sagas: double.clone(),
+                quarantine: double.clone(),
+                cluster: double.clone(),
+                views: double.clone(),
+                health: double.clone(),
+            },
         };
 
         let (shutdown, ending) = watch::channel(false);

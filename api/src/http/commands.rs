@@ -1,0 +1,267 @@
+//! The one way of every command: what changes something is asked for, bounded and carried out here,
+//! whichever resource it belongs to.
+//!
+//! ```text
+//! parameters ─ preferences ─ path ─ key ─ body ─► permit ─► value ─► binding ─► effect ─► answer
+//! ```
+//!
+//! A handler supplies what is its own, as a [`Command`]: how its request is read, what it calls, and
+//! how the outcome is answered. The ports that change something are private to this file, so no
+//! handler comes by them on another way; what must hold of every command (who may do what, say) has
+//! its one place in [`run`], and no handler can forget it.
+
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use actors::{Accepted, Follow, OrderAnswer, RequestBinding};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::body;
+use super::fields::Fields;
+use super::limits::{InFlight, Waiting};
+use super::meter::{Meter, Meters};
+use super::params::{Params, path_id};
+use super::prefer::Prefer;
+use super::{Api, Problem, idempotency};
+use crate::config::Config;
+use crate::ports::{self, CommandPorts, ViewOperations};
+
+/// A command is answered within this time, beyond what its caller waits for its saga. It may be
+/// carried out later all the same. The gateway gives up sooner by itself; this holds for everything
+/// that a command may call.
+const ANSWER_WITHIN: Duration = Duration::from_secs(7);
+
+/// What bounds commands, and what carries them out.
+pub struct Gate {
+    doors: Doors,
+    in_flight: InFlight,
+    /// Callers that follow a saga.
+    waiting: Waiting,
+    large_bodies: InFlight,
+}
+
+/// The ports of everything that changes something. Only [`run`] has them, and hands them to the
+/// command that it has let in.
+pub struct Doors {
+    commands: Arc<dyn ports::Commands>,
+    views: Arc<dyn ViewOperations>,
+}
+
+impl Doors {
+    pub fn commands(&self) -> &dyn ports::Commands {
+        &*self.commands
+    }
+
+    pub fn views(&self) -> &dyn ViewOperations {
+        &*self.views
+    }
+}
+
+impl Gate {
+    pub fn new(ports: CommandPorts, config: &Config) -> Self {
+        let CommandPorts { commands, views } = ports;
+        Gate {
+            doors: Doors { commands, views },
+            in_flight: InFlight::new(config.max_in_flight),
+            waiting: Waiting::new(config.max_waiting),
+            large_bodies: InFlight::new(body::LARGE_AT_A_TIME),
+        }
+    }
+
+    /// How many commands are worked on.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.count()
+    }
+
+    /// How many callers follow a saga, those whose command is worked on included.
+    pub fn waiting(&self) -> usize {
+        self.waiting.count()
+    }
+}
+
+/// What a command takes as its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// A JSON object of at most this many bytes.
+    Object(usize),
+    /// An object that may be left out.
+    AtMostAnObject,
+    /// Nothing: what comes all the same is not looked at.
+    Nothing,
+}
+
+/// One command: what is its own on the way of all.
+pub trait Command: Sized + 'static {
+    const TAKES: Takes;
+
+    /// The parameters of the query string that it knows.
+    const PARAMS: &'static [&'static str] = &[];
+
+    /// What it has brought about, as its port tells.
+    type Effect;
+
+    /// What is counted of it.
+    fn meter(meters: &Meters) -> &Meter;
+
+    /// Reads and checks what is asked.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem>;
+
+    /// What is asked, by its value: what an `Idempotency-Key` is bound to.
+    fn value(&self) -> impl Serialize;
+
+    /// For whose saga a caller waits, by the entity that it is about; `None` when there is nothing
+    /// to wait for.
+    fn followed(&self) -> Option<Uuid> {
+        None
+    }
+
+    /// Has it carried out. When the future is dropped, it may or may not be.
+    fn carry_out(
+        self,
+        doors: &Doors,
+        by: Caller,
+    ) -> impl Future<Output = Result<Self::Effect, Problem>>;
+
+    /// Answers; a caller that follows a saga waits here, when the work is done.
+    fn answer(effect: Self::Effect, asked: &Asked<'_>) -> impl Future<Output = HttpResponse>;
+}
+
+/// What a command is carried out for.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    pub binding: Option<RequestBinding>,
+    pub follow: Follow,
+}
+
+/// A request for a command, as far as it is the same for all.
+pub struct Asked<'a> {
+    pub api: &'a Api,
+    pub request: &'a HttpRequest,
+    /// The entity in the path.
+    id: Option<Uuid>,
+    pub prefer: Prefer,
+    since: Instant,
+}
+
+impl Asked<'_> {
+    /// The entity in the path.
+    ///
+    /// # Errors
+    /// When the path has none; [`run`] has read it where it has one.
+    pub fn id(&self) -> Result<Uuid, Problem> {
+        self.id.map_or_else(|| path_id(self.request), Ok)
+    }
+
+    /// The name in the path.
+    pub fn name(&self) -> &str {
+        self.request.match_info().get("name").unwrap_or_default()
+    }
+
+    /// How long the caller wants to wait; a wait of no time is none.
+    fn wait(&self) -> Option<Duration> {
+        self.prefer.wait.filter(|wait| !wait.is_zero())
+    }
+
+    /// Whether the caller wants to wait.
+    pub fn waits(&self) -> bool {
+        self.wait().is_some()
+    }
+
+    /// The order at the end of its saga, or when the caller's wait is over.
+    pub async fn end_of(&self, accepted: Accepted) -> OrderAnswer {
+        let left = self.wait().unwrap_or_default();
+        accepted
+            .ended_within(left.saturating_sub(self.since.elapsed()))
+            .await
+    }
+
+    /// Where a key counts: the method and the path, with ids as they are written by the service.
+    fn scope(&self) -> String {
+        let path = self.request.match_pattern().unwrap_or_default();
+        let path = match self.id {
+            Some(id) => path.replace("{id}", &id.to_string()),
+            None => path,
+        };
+        let path = path.replace("{name}", self.name());
+        format!("{} {path}", self.request.method())
+    }
+}
+
+/// Carries a command out and answers it: the way of every request that changes something.
+pub async fn run<C: Command>(
+    request: HttpRequest,
+    api: Data<Api>,
+    payload: Payload,
+) -> HttpResponse {
+    C::meter(&api.meters)
+        .watch(&request, carried_out::<C>(&request, &api, payload))
+        .await
+}
+
+async fn carried_out<C: Command>(
+    request: &HttpRequest,
+    api: &Api,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let gate = &api.gate;
+
+    Params::of(request, C::PARAMS).finish()?;
+    let has_id = request.match_info().get("id").is_some();
+    let mut asked = Asked {
+        api,
+        request,
+        id: has_id.then(|| path_id(request)).transpose()?,
+        prefer: Prefer::of(request, api.waits)?,
+        since: Instant::now(),
+    };
+    let key = idempotency::key(request)?;
+
+    // What comes in slowly is no work yet.
+    let body = body::take(
+        C::TAKES,
+        request,
+        payload,
+        &gate.large_bodies,
+        &api.shutdown,
+    )
+    .await?;
+    let permit = gate.in_flight.enter()?;
+    asked.since = Instant::now();
+
+    let command = C::read(&asked, body.fields(C::TAKES, request)?)?;
+    let binding = key
+        .map(|key| idempotency::bind(key, &asked.scope(), &command.value()))
+        .transpose()?;
+
+    // Who cannot wait is told so before anything has happened.
+    let followed = command.followed().filter(|_| asked.waits());
+    let place = followed
+        .map(|entity| gate.waiting.enter(entity))
+        .transpose()?;
+    let follow = if place.is_some() {
+        Follow::Saga
+    } else {
+        Follow::Nothing
+    };
+
+    // From here on nothing is held that the request came in.
+    drop(body);
+    let by = Caller { binding, follow };
+    let effect = tokio::time::timeout(ANSWER_WITHIN, command.carry_out(&gate.doors, by))
+        .await
+        .unwrap_or_else(|_| Err(Problem::not_in_time()))?;
+
+    // Who waits for a saga does no work, and keeps nobody from it.
+    drop(permit);
+    Ok(C::answer(effect, &asked).await)
+}

@@ -1,0 +1,294 @@
+//! Reading JSON objects strictly, and telling all that is wrong with them at once.
+//!
+//! serde stops at the first error. So an object is first taken apart into its fields as raw JSON,
+//! and each field is read for itself; whatever is wrong is collected with the path of its field.
+//! Unknown and repeated fields are errors.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{FieldError, Problem};
+
+/// Tells at most this many errors; more do not help anybody.
+const MAX_ERRORS: usize = 100;
+
+/// What is wrong with a request.
+#[derive(Debug, Default)]
+pub struct Errors(Vec<FieldError>);
+
+impl Errors {
+    pub fn add(&mut self, field: impl Into<Cow<'static, str>>, message: impl Into<String>) {
+        if self.0.len() < MAX_ERRORS {
+            self.0.push(FieldError::new(field, message));
+        }
+    }
+
+    /// Gives the request out when nothing is wrong with it.
+    ///
+    /// # Errors
+    /// The problem that names all that is wrong.
+    pub fn finish<T>(self, request: Option<T>) -> Result<T, Problem> {
+        match request {
+            Some(request) if self.0.is_empty() => Ok(request),
+            _ => Err(Problem::invalid(self.0)),
+        }
+    }
+}
+
+/// The fields of a JSON object that have not been taken yet, as raw JSON.
+#[derive(Debug, Default)]
+pub struct Fields<'a> {
+    entries: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// The number of the order line this is, for the paths of fields.
+    line: Option<usize>,
+}
+
+impl<'a> Fields<'a> {
+    /// # Errors
+    /// A text that is no JSON, or no object.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Problem> {
+        serde_json::from_slice(bytes)
+            .map_err(|error| Problem::malformed(format!("the body must be a JSON object: {error}")))
+    }
+
+    /// The object in a line of an order.
+    pub fn of_line(number: usize, raw: &'a RawValue, errors: &mut Errors) -> Option<Self> {
+        match serde_json::from_str::<Fields<'a>>(raw.get()) {
+            Ok(fields) => Some(Fields {
+                line: Some(number),
+                ..fields
+            }),
+            Err(_) => {
+                errors.add(format!("lines[{number}]"), "must be an object");
+                None
+            }
+        }
+    }
+
+    /// The path of a field.
+    pub fn path(&self, name: &'static str) -> Cow<'static, str> {
+        match self.line {
+            None => Cow::Borrowed(name),
+            Some(line) => Cow::Owned(format!("lines[{line}].{name}")),
+        }
+    }
+
+    /// Whether a field is there and not `null`.
+    pub fn has(&self, name: &str) -> bool {
+        self.entries
+            .iter()
+            .any(|(key, raw)| key == name && raw.get() != "null")
+    }
+
+    /// Takes a field that may be left out; `null` says the same as leaving it out. `None` also
+    /// after an error.
+    pub fn optional<T: Deserialize<'a>>(
+        &mut self,
+        name: &'static str,
+        errors: &mut Errors,
+    ) -> Option<T> {
+        let raw = self.take(name)?;
+        match serde_json::from_str(raw.get()) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                errors.add(self.path(name), reason(&error));
+                None
+            }
+        }
+    }
+
+    /// Takes a field that must be there. `None` after an error.
+    pub fn required<T: Deserialize<'a>>(
+        &mut self,
+        name: &'static str,
+        errors: &mut Errors,
+    ) -> Option<T> {
+        if self.has(name) {
+            return self.optional(name, errors);
+        }
+        self.take(name);
+        errors.add(self.path(name), "is required");
+        None
+    }
+
+    /// Takes a text of so many characters after trimming. `None` after an error.
+    pub fn text(
+        &mut self,
+        name: &'static str,
+        longest: usize,
+        errors: &mut Errors,
+    ) -> Option<String> {
+        let text: Cow<'_, str> = self.required(name, errors)?;
+        let text = text.trim();
+
+        let characters = text.chars().count();
+        if characters == 0 || characters > longest {
+            errors.add(
+                self.path(name),
+                format!("must have 1 to {longest} characters"),
+            );
+            return None;
+        }
+
+        if !storable(text) {
+            errors.add(self.path(name), NOT_STORABLE);
+            return None;
+        }
+
+        Some(text.to_owned())
+    }
+
+    /// Takes a text that may be left out, of at most so many characters. `None` also after an
+    /// error.
+    pub fn optional_text(
+        &mut self,
+        name: &'static str,
+        longest: usize,
+        errors: &mut Errors,
+    ) -> Option<String> {
+        let text: String = self.optional(name, errors)?;
+        if text.chars().count() > longest {
+            errors.add(
+                self.path(name),
+                format!("must have at most {longest} characters"),
+            );
+            return None;
+        }
+
+        if !storable(&text) {
+            errors.add(self.path(name), NOT_STORABLE);
+            return None;
+        }
+
+        Some(text)
+    }
+
+    /// Refuses any field that has not been taken.
+    ///
+    /// # Errors
+    /// The fields that are there.
+    pub fn none(self) -> Result<(), Problem> {
+        let mut errors = Errors::default();
+        self.finish(&[], &mut errors);
+        errors.finish(Some(()))
+    }
+
+    /// Tells of what has not been taken.
+    pub fn finish(self, known: &[&'static str], errors: &mut Errors) {
+        for (key, _) in &self.entries {
+            let path = match self.line {
+                None => key.clone().into_owned(),
+                Some(line) => format!("lines[{line}].{key}"),
+            };
+            if known.contains(&key.as_ref()) {
+                errors.add(path, "must be given once");
+            } else {
+                errors.add(path, format!("is unknown; allowed: {}", known.join(", ")));
+            }
+        }
+    }
+
+    fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let index = self.entries.iter().position(|(key, _)| key == name)?;
+        let (_, raw) = self.entries.swap_remove(index);
+        (raw.get() != "null").then_some(raw)
+    }
+}
+
+const NOT_STORABLE: &str = "must not contain the character U+0000";
+
+/// Databases refuse NUL in texts.
+fn storable(text: &str) -> bool {
+    !text.contains('\0')
+}
+
+/// The parser's words without the place, which is one inside the field.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ")
+        .map_or(text.clone(), |(reason, _)| reason.to_owned())
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                #[derive(serde::Deserialize)]
+                struct Key<'k>(#[serde(borrow)] Cow<'k, str>);
+
+                let mut entries = Vec::with_capacity(4);
+                while let Some((Key(key), raw)) = map.next_entry()? {
+                    entries.push((key, raw));
+                }
+                Ok(Fields {
+                    entries,
+                    line: None,
+                })
+            }
+        }
+
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once() {
+        let body = br#"{"name":7,"size":3,"size":4,"odd":1}"#;
+        let mut fields = Fields::parse(body).unwrap();
+        let mut errors = Errors::default();
+        let name: Option<String> = fields.required("name", &mut errors);
+        let size: Option<u32> = fields.required("size", &mut errors);
+        let colour: Option<u32> = fields.required("colour", &mut errors);
+        assert_eq!((name, size, colour), (None, Some(3), None));
+        fields.finish(&["name", "size", "colour"], &mut errors);
+        let told: Vec<&str> = errors.0.iter().map(|error| error.field.as_ref()).collect();
+        assert_eq!(told, ["name", "colour", "odd", "size"]);
+
+        assert!(
+            errors.0[0].message.ends_with("expected a string"),
+            "{:?}",
+            errors.0[0]
+        );
+    }
+
+    #[test]
+    fn what_is_no_object_is_malformed() {
+        for body in [
+            "",
+            "{",
+            "[]",
+            "null",
+            "7",
+            "{} {}",
+            "{\"a\":1,}",
+            "{\"a\":\u{1}}",
+        ] {
+            assert!(Fields::parse(body.as_bytes()).is_err(), "{body}");
+        }
+        assert!(Fields::parse(b"{\"a\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn a_key_may_be_written_with_escapes() {
+        let mut fields = Fields::parse(br#"{"n\u0061me":"x"}"#).unwrap();
+        assert_eq!(
+            fields.text("name", 10, &mut Errors::default()).as_deref(),
+            Some("x")
+        );
+    }
+}
