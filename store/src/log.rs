@@ -159,3 +159,6 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// All shards that messages come from.
     fn sources(&self) -> Vec<ShardId>;
 }
+
+#[cfg(test)]
+mod contract;

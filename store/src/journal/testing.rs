@@ -10,11 +10,12 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::{Claim, CommitStore, Journal};
+use super::standing::Watch;
+use super::{Claim, CommitStore, Journal, Patience};
 use crate::ServiceDatabase;
 use crate::faults::{FaultPlan, Faults};
-use crate::log::Publisher;
 use crate::log::embedded::EmbeddedLog;
+use crate::log::{Log, Publisher};
 use crate::rows::{Journaled, RowChange};
 use crate::tables::parked;
 use crate::unit::{Fate, Outgoing, OutgoingEvent, OutgoingMessage, Unit};
@@ -83,11 +84,20 @@ impl Row {
     }
 }
 
+/// A log, and its writing side.
+pub(crate) type Logs = (Arc<dyn Log>, Arc<dyn Publisher>);
+
+/// The outbox of a database as a log.
+pub(crate) fn embedded(database: &ServiceDatabase, faults: Faults) -> Logs {
+    let log = Arc::new(EmbeddedLog::new(vec![database.clone()], SHARDS, faults));
+    (log.clone(), log)
+}
+
 /// The orders service as the store has it: its database and journal, and all its shards taken over.
 pub(crate) struct Store {
     pub database: ServiceDatabase,
     pub journal: Journal,
-    pub log: Arc<EmbeddedLog>,
+    pub log: Arc<dyn Log>,
     pub claims: BTreeMap<ShardId, Claim>,
     pub folder: Arc<TempDir>,
     ticket: u64,
@@ -99,28 +109,23 @@ impl Store {
     }
 
     pub(crate) async fn open_in(folder: Arc<TempDir>, faults: &str) -> Self {
-        Self::open_on(folder, faults, |store| store, |log| log).await
+        Self::open_on(folder, faults, |store| store, embedded).await
     }
 
-    /// Opens it with something put around its commit store and its log.
+    /// Opens it with something put around its commit store, and with a log of any kind.
     pub(crate) async fn open_on(
         folder: Arc<TempDir>,
         faults: &str,
         around_store: impl FnOnce(Box<dyn CommitStore>) -> Box<dyn CommitStore>,
-        around_log: impl FnOnce(Arc<dyn Publisher>) -> Arc<dyn Publisher>,
+        make_log: impl FnOnce(&ServiceDatabase, Faults) -> Logs,
     ) -> Self {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
         let database = ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), SHARDS)
             .await
             .unwrap();
-        let log = Arc::new(EmbeddedLog::new(
-            vec![database.clone()],
-            SHARDS,
-            faults.clone(),
-        ));
 
+        let (log, publisher) = make_log(&database, faults.clone());
         let store = around_store(database.commit_store(faults).unwrap());
-        let publisher = around_log(log.clone());
         let journal = Journal::start_on(store, domain::ORDERS, publisher, SHARDS).unwrap();
 
         let mut store = Store {
@@ -225,6 +230,11 @@ impl Store {
         let row = self.database.read.query_one_raw(statement).await.unwrap();
         row.unwrap().try_get_by_index(0).unwrap()
     }
+}
+
+/// For a call that is not the journal's.
+pub(crate) fn patience() -> Patience {
+    Watch::new(domain::ORDERS, "a test".to_owned()).begin("a test")
 }
 
 /// `+` durable, `-` dropped, `!` culprit.

@@ -4,7 +4,6 @@
 use rusqlite::Connection;
 
 use super::*;
-use crate::Log;
 use crate::journal::testing::{Store, shard};
 use crate::unit::Fate;
 

@@ -8,11 +8,11 @@ use domain::{ShardId, Timestamp};
 use tempfile::TempDir;
 
 use crate::journal::commit_store::{Batch, Failure, Prune};
-use crate::journal::testing::{Store, shard, told};
+use crate::journal::testing::{Store, embedded, shard, told};
 use crate::journal::{Claim, CommitStore, Patience, Pruned};
 use crate::log::{Heads, Message, Publisher};
 use crate::unit::Fate;
-use crate::{Destination, Log, StoreError};
+use crate::{Destination, StoreError};
 
 /// Where something goes wrong, next time.
 #[derive(Debug, Default)]
@@ -96,7 +96,10 @@ impl Store {
             Arc::new(TempDir::new().unwrap()),
             "",
             |store| Box::new(TrappedStore(store, at_store)),
-            |log| Arc::new(TrappedLog(log, at_log)),
+            |database, faults| {
+                let (log, publisher) = embedded(database, faults);
+                (log, Arc::new(TrappedLog(publisher, at_log)))
+            },
         );
         (store.await, traps)
     }

@@ -12,7 +12,7 @@ use crate::StoreError;
 use crate::faults::Faults;
 use crate::journal::commit_store::{Batch, Failure, Prune};
 use crate::journal::sqlite::SqliteStore;
-use crate::journal::testing::{SHARDS, Store, shard, told};
+use crate::journal::testing::{SHARDS, Store, embedded, shard, told};
 use crate::journal::{Claim, CommitStore, Patience, Pruned, Standing};
 use crate::unit::{Fate, Unit};
 
@@ -185,7 +185,7 @@ async fn a_full_disk_is_seen_and_loses_only_what_was_never_confirmed() {
             is_full: disk,
         })
     };
-    let mut store = Store::open_on(folder, "", around, |log| log).await;
+    let mut store = Store::open_on(folder, "", around, embedded).await;
 
     let unit = store.large(shard(1), 1);
     assert_eq!(told(&[store.fate(unit).await]), "+");

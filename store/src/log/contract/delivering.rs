@@ -1,0 +1,139 @@
+//! What subscribers hear, and what they see of what they do not hear.
+
+use super::*;
+
+pub(crate) async fn messages_come_in_the_order_of_their_commit(place: Place) {
+    let mut node = place.start("").await;
+    let mut to_two = node.log.subscribe(TO_TWO);
+    let mut units = Vec::new();
+    for _ in 0..50 {
+        units.push(node.sending(ONE, 1, &[TWO]));
+        units.push(node.sending(THREE, 1, &[TWO]));
+    }
+    node.in_one_batch(units).await;
+
+    let received = receive(&mut to_two, 100).await;
+    for source in [ONE, THREE] {
+        let of_source = received.iter().filter(|message| message.source == source);
+        let sequences: Vec<u64> = of_source.map(|message| message.sequence).collect();
+        assert!(
+            sequences.is_sorted() && sequences.len() == 50,
+            "{sequences:?}"
+        );
+    }
+    node.close().await;
+}
+
+pub(crate) async fn each_message_names_the_one_before_it_from_its_source_to_its_destination(
+    place: Place,
+) {
+    let mut node = place.start("").await;
+    let mut to_two = node.log.subscribe(TO_TWO);
+    let mut to_three = node.log.subscribe(TO_THREE);
+    let mut events = node.log.subscribe(EVENTS);
+
+    node.commit(ONE, &[TWO, THREE]).await;
+    node.commit(ONE, &[THREE]).await;
+    node.commit(ONE, &[TWO]).await;
+
+    assert_eq!(chain(&receive(&mut to_two, 2).await), [(2, 0), (7, 2)]);
+    assert_eq!(chain(&receive(&mut to_three, 2).await), [(3, 0), (5, 3)]);
+    assert_eq!(
+        chain(&receive(&mut events, 3).await),
+        [(1, 0), (4, 1), (6, 4)]
+    );
+    node.close().await;
+}
+
+pub(crate) async fn a_shard_hears_what_is_sent_to_it_and_a_follower_of_events_all_events(
+    place: Place,
+) {
+    let mut node = place.start("").await;
+    let mut to_two = node.log.subscribe(TO_TWO);
+    let mut first = node.log.subscribe(EVENTS);
+    let mut second = node.log.subscribe(EVENTS);
+
+    node.commit(ONE, &[THREE]).await;
+    node.commit(THREE, &[TWO]).await;
+
+    let received = receive(&mut to_two, 1).await;
+    assert_eq!((received[0].source, received[0].sequence), (THREE, 2));
+    for follower in [&mut first, &mut second] {
+        let received = receive(follower, 2).await;
+        let mut sources: Vec<_> = received.iter().map(|event| event.source).collect();
+        sources.sort();
+        assert_eq!(sources, [ONE, THREE]);
+    }
+    node.close().await;
+}
+
+pub(crate) async fn nothing_is_delivered_that_is_not_durable(place: Place) {
+    let mut node = place.start("fail-commit=2").await;
+    let mut to_two = node.log.subscribe(TO_TWO);
+
+    let mut durable = 0;
+    for _ in 0..6 {
+        durable += usize::from(node.commit(ONE, &[TWO]).await);
+    }
+    assert_eq!(durable, 3);
+
+    // What was dropped has left neither a message nor a place.
+    let received = receive(&mut to_two, 3).await;
+    assert_eq!(chain(&received), [(2, 0), (4, 2), (6, 4)]);
+    assert_eq!(node.log.head(ONE, TO_TWO), 6);
+    node.close().await;
+}
+
+pub(crate) async fn a_message_that_comes_twice_is_the_same(place: Place) {
+    let mut node = place.start("deliver-twice").await;
+    let mut to_two = node.log.subscribe(TO_TWO);
+    node.commit(ONE, &[TWO]).await;
+    node.commit(ONE, &[TWO]).await;
+
+    let received = receive(&mut to_two, 4).await;
+    assert_eq!(chain(&received), [(2, 0), (2, 0), (4, 2), (4, 2)]);
+    node.close().await;
+}
+
+pub(crate) async fn a_message_that_is_lost_is_seen_by_the_next_one_or_by_the_head(place: Place) {
+    let mut node = place.start("lose-message=2").await;
+    let mut to_two = node.log.subscribe(TO_TWO);
+    for _ in 0..4 {
+        node.commit(ONE, &[TWO]).await;
+    }
+
+    let received = receive(&mut to_two, 2).await;
+    let sequences = chain(&received);
+    // The second is seen to be missing by the third, the fourth by the head.
+    assert_eq!(sequences, [(2, 0), (6, 4)]);
+    assert_eq!(node.log.head(ONE, TO_TWO), 8);
+    assert_eq!(
+        chain(&node.read(ONE, TO_TWO, 2, 10).await),
+        [(4, 2), (6, 4), (8, 6)]
+    );
+    node.close().await;
+}
+
+pub(crate) async fn whoever_does_not_keep_up_sees_that_and_can_read_the_rest(place: Place) {
+    const UNITS: u64 = 300;
+    let mut node = place.start("").await;
+    let mut to_two = node.log.subscribe(TO_TWO);
+    for _ in 0..UNITS {
+        node.commit(ONE, &[TWO]).await;
+    }
+
+    // What is there has no hole that does not show; behind it the head says that there is more.
+    let mut position = 0;
+    while let Ok(delivery) = to_two.deliveries.try_recv() {
+        for message in &delivery {
+            assert_eq!(message.previous, position);
+            position = message.sequence;
+        }
+    }
+    assert_eq!(node.log.head(ONE, TO_TWO), 2 * UNITS);
+
+    let rest = node.read(ONE, TO_TWO, position, 2000).await;
+    let all = position / 2 + u64::try_from(rest.len()).unwrap();
+    assert_eq!(all, UNITS);
+    node.close().await;
+}
