@@ -15,7 +15,7 @@ use domain::{
 };
 use futures_util::future::BoxFuture;
 use store::log::Heads;
-use store::{Delivery, Destination, Log, Message, StoreError, Subscription};
+use store::{Delivery, Destination, Log, Message, Positions, StoreError, Subscription};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -178,6 +178,14 @@ impl Log for TestLog {
         let wanted =
             |message: &Message| message.entity == entity && message.version >= from_version;
         self.answer(self.events(source, wanted, limit))
+    }
+
+    fn backlog<'a>(
+        &'a self,
+        _source: ShardId,
+        _positions: &'a Positions,
+    ) -> BoxFuture<'a, Result<BTreeMap<ShardId, u64>, StoreError>> {
+        Box::pin(async { Ok(BTreeMap::new()) })
     }
 
     fn sources(&self) -> Vec<ShardId> {

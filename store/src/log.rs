@@ -85,7 +85,8 @@ impl Message {
     }
 }
 
-/// How far a reader has come in each source: the sequence of the last message applied.
+/// How far a reader has come in each source, or each receiver in one: the sequence of the last
+/// message applied.
 pub type Positions = BTreeMap<ShardId, u64>;
 
 /// Live messages. Bounded in deliveries and in bytes: when the subscriber does not keep up,
@@ -155,6 +156,15 @@ pub trait Log: Send + Sync + fmt::Debug {
         from_version: u64,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>>;
+
+    /// How many messages of `source` each receiver has not applied yet, which has come as far as
+    /// `positions` says. It is for people to look at: of a long backlog not all is counted, and
+    /// receivers without any are left out.
+    fn backlog<'a>(
+        &'a self,
+        source: ShardId,
+        positions: &'a Positions,
+    ) -> BoxFuture<'a, Result<BTreeMap<ShardId, u64>, StoreError>>;
 
     /// All shards that messages come from.
     fn sources(&self) -> Vec<ShardId>;

@@ -1,6 +1,6 @@
 //! What operators see: sagas, quarantine, cluster, health.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use actors::Node;
@@ -13,7 +13,8 @@ use projections::Views;
 use projections::views::ViewState;
 use store::inspection::{SagaFilter, list_sagas};
 use store::sagas::StoredSaga;
-use store::{Clock, Destination, Log, ServiceDatabase, parking, shards};
+use store::shards::Ownership;
+use store::{Clock, Destination, Log, Positions, ServiceDatabase, parking, shards};
 use uuid::Uuid;
 
 use super::history::read_error;
@@ -22,9 +23,6 @@ use crate::ports::{
     Cluster, ClusterState, Health, Listed, NodeState, Page, Parked, Quarantine, ReadError,
     ReadFuture, Readiness, SagaDetails, SagaQuery, SagaStep, Sagas, ShardState,
 };
-
-/// So many waiting messages of one source are counted for one shard; more are shown as this many.
-const COUNTED: usize = 10_000;
 
 pub(super) struct Operations {
     node_id: String,
@@ -72,50 +70,55 @@ impl Operations {
             .ok_or(ReadError::StoreUnavailable)
     }
 
-    async fn shard_states(&self, database: &ServiceDatabase) -> Result<Vec<ShardState>, ReadError> {
-        let mut states = Vec::new();
-
-        for owned in shards::owners(database).await.map_err(read_error)? {
-            states.push(ShardState {
-                service: owned.shard.service.name().to_owned(),
-                shard: owned.shard.number,
-                owner: Some(owned.owner),
-                epoch: owned.epoch,
-                outbox_sequence: self.log.published(owned.shard),
-                // The embedded log is the outbox itself: what is committed is published.
-                outbox_backlog: 0,
-                inbox_backlog: self.inbox_backlog(database, owned.shard).await?,
-            });
-        }
-
-        Ok(states)
-    }
-
-    async fn inbox_backlog(
+    async fn shard_states(
         &self,
         database: &ServiceDatabase,
-        shard: ShardId,
-    ) -> Result<u64, ReadError> {
-        let positions = shards::positions(database, shard)
-            .await
-            .map_err(read_error)?;
+        backlogs: &HashMap<ShardId, u64>,
+    ) -> Result<Vec<ShardState>, ReadError> {
+        let owners = shards::owners(database).await.map_err(read_error)?;
 
-        let destination = Destination::Shard(shard);
-        let mut backlog = 0;
+        let state = |owned: Ownership| ShardState {
+            service: owned.shard.service.name().to_owned(),
+            shard: owned.shard.number,
+            owner: Some(owned.owner),
+            epoch: owned.epoch,
+            outbox_sequence: self.log.published(owned.shard),
+            // The embedded log is the outbox itself: what is committed is published.
+            outbox_backlog: 0,
+            inbox_backlog: backlogs.get(&owned.shard).copied().unwrap_or(0),
+        };
 
-        for source in self.log.sources() {
-            let position = positions.get(&source).copied().unwrap_or(0);
-            if self.log.head(source, destination) > position {
-                let waiting = self
-                    .log
-                    .read(source, destination, position, COUNTED)
-                    .await
-                    .map_err(read_error)?;
-                backlog += u64::try_from(waiting.len()).unwrap_or(u64::MAX);
+        Ok(owners.into_iter().map(state).collect())
+    }
+
+    /// How many messages wait for each shard. Only sources of which somebody has not all are asked.
+    async fn inbox_backlogs(&self) -> Result<HashMap<ShardId, u64>, ReadError> {
+        let mut behind: HashMap<ShardId, Positions> = HashMap::new();
+
+        for database in self.databases.iter() {
+            for owned in shards::owners(database).await.map_err(read_error)? {
+                let receiver = owned.shard;
+                let reached = shards::positions(database, receiver).await;
+                let reached = reached.map_err(read_error)?;
+                for source in self.log.sources() {
+                    let position = reached.get(&source).copied().unwrap_or(0);
+                    if position < self.log.head(source, Destination::Shard(receiver)) {
+                        behind.entry(source).or_default().insert(receiver, position);
+                    }
+                }
             }
         }
 
-        Ok(backlog)
+        let mut backlogs = HashMap::new();
+
+        for (source, positions) in behind {
+            let waiting = self.log.backlog(source, &positions).await;
+            for (receiver, count) in waiting.map_err(read_error)? {
+                *backlogs.entry(receiver).or_insert(0) += count;
+            }
+        }
+
+        Ok(backlogs)
     }
 }
 
@@ -291,9 +294,10 @@ impl Quarantine for Operations {
 impl Cluster for Operations {
     fn state(&self) -> ReadFuture<'_, ClusterState> {
         Box::pin(async move {
+            let backlogs = self.inbox_backlogs().await?;
             let mut shards = Vec::new();
             for database in self.databases.iter() {
-                shards.extend(self.shard_states(database).await?);
+                shards.extend(self.shard_states(database, &backlogs).await?);
             }
 
             let actors: usize = self

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use domain::ShardId;
 use tempfile::TempDir;
 
+use crate::ServiceDatabase;
 use crate::faults::Faults;
 use crate::journal::testing::{Logs, Store, shard};
 use crate::log::{Destination, Message, Subscription};
 use crate::unit::Fate;
-use crate::ServiceDatabase;
 
 pub(crate) mod delivering;
 pub(crate) mod heads;
@@ -44,6 +44,7 @@ macro_rules! log_contract {
                 heads: nothing_is_known_of_a_source_that_nobody_has_taken_over,
                 heads: a_head_is_the_newest_message_to_its_destination,
                 heads: everything_up_to_what_is_acknowledged_can_be_read,
+                heads: a_backlog_is_what_each_receiver_has_not_applied,
                 heads: what_was_acknowledged_stays_so_after_a_restart_or_a_death,
                 heads: what_a_node_committed_and_did_not_publish_before_it_died_arrives,
             }

@@ -4,7 +4,9 @@
 //! receiver whose queue is full is passed over: it sees the gap by the message's `previous`, or by
 //! [`Log::head`], and reads the outbox.
 
-use std::collections::HashMap;
+mod backlog;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -16,7 +18,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::delivery::{Delivery, Room};
-use super::{Destination, Heads, Log, Message, Publisher, Subscription};
+use super::{Destination, Heads, Log, Message, Positions, Publisher, Subscription};
 use crate::faults::Faults;
 use crate::{ServiceDatabase, StoreError, history, metric_names};
 
@@ -240,6 +242,18 @@ impl Log for EmbeddedLog {
                 limit,
             )
             .await
+        }
+        .boxed()
+    }
+
+    fn backlog<'a>(
+        &'a self,
+        source: ShardId,
+        positions: &'a Positions,
+    ) -> BoxFuture<'a, Result<BTreeMap<ShardId, u64>, StoreError>> {
+        async move {
+            let database = self.database(source.service)?;
+            backlog::backlog(database, source, positions).await
         }
         .boxed()
     }

@@ -58,6 +58,35 @@ pub(crate) async fn everything_up_to_what_is_acknowledged_can_be_read(place: Pla
     node.close().await;
 }
 
+pub(crate) async fn a_backlog_is_what_each_receiver_has_not_applied(place: Place) {
+    let mut node = place.start("").await;
+    for to in [&[TWO, TWO][..], &[], &[THREE, TWO], &[TWO]] {
+        node.commit(ONE, to).await;
+    }
+    let to_two: Vec<u64> = chain(&node.read(ONE, TO_TWO, 0, 100).await)
+        .iter()
+        .map(|(sequence, _)| *sequence)
+        .collect();
+    assert_eq!(to_two, [2, 3, 7, 9]);
+
+    for position in 0..=10 {
+        let positions = [(TWO, position), (THREE, 0)].into();
+        let backlog = node.log.backlog(ONE, &positions).await.unwrap();
+        let waiting = to_two.iter().filter(|sequence| **sequence > position);
+        let waiting = u64::try_from(waiting.count()).unwrap();
+        assert_eq!(backlog.get(&TWO).copied().unwrap_or(0), waiting);
+        assert_eq!(backlog[&THREE], 1);
+    }
+    assert!(
+        node.log
+            .backlog(ONE, &Default::default())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    node.close().await;
+}
+
 pub(crate) async fn what_was_acknowledged_stays_so_after_a_restart_or_a_death(place: Place) {
     for dies in [false, true] {
         let mut node = place.start("").await;
