@@ -4,11 +4,13 @@
 //! database that stands still would. Meanwhile another order takes the customer's credit and gives
 //! it back, so that the first attempt is refused and the second one succeeds.
 
+use std::collections::BTreeMap;
+
 use domain::{CustomerId, OrderId, SagaId, Timestamp};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use store::log::Heads;
-use store::{Destination, Message, StoreError, Subscription};
+use store::{Destination, Message, Positions, StoreError, Subscription};
 
 use super::*;
 
@@ -92,6 +94,14 @@ impl Log for SlowReplies {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
         self.log.history(source, entity, from_version, limit)
+    }
+
+    fn backlog<'a>(
+        &'a self,
+        source: ShardId,
+        positions: &'a Positions,
+    ) -> BoxFuture<'a, Result<BTreeMap<ShardId, u64>, StoreError>> {
+        self.log.backlog(source, positions)
     }
 
     fn sources(&self) -> Vec<ShardId> {
