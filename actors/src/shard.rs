@@ -27,7 +27,9 @@ use std::time::Duration;
 use domain::{MessageId, SagaId, ShardId, Timestamp};
 use metrics::{Counter, Gauge};
 use store::faults::Faults;
-use store::{Clock, Delivery, Journal, Log, Message, Positions, ServiceDatabase, StoreError};
+use store::{
+    Clock, Delivery, InboxPositions, Journal, Log, Message, Positions, ServiceDatabase, StoreError,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::gateway::OrderAnswer;
@@ -117,8 +119,8 @@ pub(crate) struct Shard<L> {
     next_sequence: u64,
     /// The ticket of the newest unit.
     ticket: u64,
-    /// The position reached in each source, as if everything submitted will commit.
-    positions: Positions,
+    /// The position reached in each stream, as if everything submitted will commit.
+    positions: InboxPositions,
     /// The newest message of each source at the last check.
     expected: Positions,
     parked: ParkedMessages,

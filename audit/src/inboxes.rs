@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use domain::{Service, ShardId};
 use projections::QuarantinedEntity;
-use store::Positions;
 use store::audit::Snapshot;
 use store::audit::inboxes::InboxRow;
+use store::{InboxPositions, SourceStream, Stream};
 use uuid::Uuid;
 
 use super::AuditError;
@@ -26,7 +26,7 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
 
     for (shard, positions) in &received {
         for (source, position) in positions {
-            if let Some(mismatch) = beyond(*source, *position, &reaches) {
+            if let Some(mismatch) = beyond(source.source, *position, &reaches) {
                 report.violated_by(
                     Invariant::Inbox,
                     Problem::of(format_args!("inbox of {shard}"), mismatch),
@@ -70,8 +70,8 @@ fn compare_view(view: &ViewState, reaches: &BTreeMap<ShardId, Reach>, report: &m
 async fn received(
     stores: &Stores,
     report: &mut Report,
-) -> Result<BTreeMap<ShardId, Positions>, AuditError> {
-    let mut received: BTreeMap<ShardId, Positions> = BTreeMap::new();
+) -> Result<BTreeMap<ShardId, InboxPositions>, AuditError> {
+    let mut received: BTreeMap<ShardId, InboxPositions> = BTreeMap::new();
 
     for service in domain::SERVICES {
         let snapshot = Snapshot::begin(stores.database(service)).await?;
@@ -103,7 +103,7 @@ fn place(
     service: Service,
     row: &InboxRow,
     shards: u16,
-) -> Result<(ShardId, ShardId, u64), Problem> {
+) -> Result<(ShardId, SourceStream, u64), Problem> {
     let subject = format!("inbox of {service}/{}", row.shard);
 
     let shard = u16::try_from(row.shard)
@@ -129,6 +129,15 @@ fn place(
         ));
     };
 
+    let Some(stream) = Stream::from_name(&row.stream) else {
+        return Err(Problem::new(
+            subject,
+            format_args!("stream of {source}"),
+            "messages or events",
+            &row.stream,
+        ));
+    };
+
     let Ok(position) = u64::try_from(row.position) else {
         return Err(Problem::new(
             subject,
@@ -138,6 +147,7 @@ fn place(
         ));
     };
 
+    let source = SourceStream { source, stream };
     Ok((ShardId::new(service, number), source, position))
 }
 

@@ -6,7 +6,7 @@ use domain::ShardId;
 use store::audit::Snapshot;
 use store::audit::outboxes::{OutboxRow, ShardNotes};
 use store::unit::MAX_MESSAGES;
-use store::{Destination, Positions};
+use store::{Destination, InboxPositions, SourceStream};
 
 use super::AuditError;
 use super::problem::{Mismatch, Problem};
@@ -29,7 +29,7 @@ pub(super) struct Reach {
 /// before this began.
 pub(super) async fn audit(
     stores: &Stores,
-    received: &BTreeMap<ShardId, Positions>,
+    received: &BTreeMap<ShardId, InboxPositions>,
     report: &mut Report,
 ) -> Result<BTreeMap<ShardId, Reach>, AuditError> {
     report.checked(Invariant::Outbox, 0);
@@ -51,7 +51,7 @@ pub(super) async fn audit(
 struct Walk<'a> {
     shard: ShardId,
     shards: u16,
-    received: &'a BTreeMap<ShardId, Positions>,
+    received: &'a BTreeMap<ShardId, InboxPositions>,
     report: &'a mut Report,
     /// The sequence that comes next.
     next: u64,
@@ -62,7 +62,7 @@ impl<'a> Walk<'a> {
     fn new(
         shard: ShardId,
         shards: u16,
-        received: &'a BTreeMap<ShardId, Positions>,
+        received: &'a BTreeMap<ShardId, InboxPositions>,
         report: &'a mut Report,
     ) -> Self {
         Walk {
@@ -173,7 +173,7 @@ impl<'a> Walk<'a> {
         let reached = self
             .received
             .get(&receiver)
-            .and_then(|positions| positions.get(&self.shard))
+            .and_then(|positions| positions.get(&SourceStream::messages(self.shard)))
             .copied();
 
         if sequence > reached.unwrap_or(0) {

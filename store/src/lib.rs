@@ -37,4 +37,7 @@ pub use clock::Clock;
 pub use database::ServiceDatabase;
 pub use error::StoreError;
 pub use journal::Journal;
-pub use log::{Delivery, Destination, Log, Message, Positions, Publisher, Subscription};
+pub use log::{
+    Delivery, Destination, InboxPositions, Log, Message, Positions, Publisher, SourceStream,
+    Stream, Subscription,
+};

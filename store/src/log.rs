@@ -39,6 +39,69 @@ pub enum Destination {
     Shard(ShardId),
 }
 
+impl Destination {
+    /// The stream in which messages to it stand.
+    #[must_use]
+    pub const fn stream(self) -> Stream {
+        match self {
+            Destination::Events => Stream::Events,
+            Destination::Shard(_) => Stream::Messages,
+        }
+    }
+}
+
+/// What a shard sends: two streams of messages, each followed on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// Commands and replies, each to one shard.
+    Messages,
+    /// Events, to whoever follows.
+    Events,
+}
+
+impl Stream {
+    /// As it stands in tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Stream::Messages => "messages",
+            Stream::Events => "events",
+        }
+    }
+
+    /// The stream of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Stream::Messages, Stream::Events]
+            .into_iter()
+            .find(|stream| stream.name() == name)
+    }
+}
+
+/// One stream of one source: what a position in an inbox is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceStream {
+    /// The shard that sends.
+    pub source: ShardId,
+    /// Which of what it sends.
+    pub stream: Stream,
+}
+
+impl SourceStream {
+    /// The commands and replies of a shard.
+    #[must_use]
+    pub const fn messages(source: ShardId) -> Self {
+        SourceStream {
+            source,
+            stream: Stream::Messages,
+        }
+    }
+}
+
+/// How far a shard has come in each stream that it follows: the sequence of the last message
+/// applied, or parked.
+pub type InboxPositions = BTreeMap<SourceStream, u64>;
+
 /// One committed message of an outbox.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -82,6 +145,15 @@ impl Message {
     #[must_use]
     pub fn id(&self) -> MessageId {
         MessageId::at(self.source, self.sequence)
+    }
+
+    /// The stream it stands in.
+    #[must_use]
+    pub const fn source_stream(&self) -> SourceStream {
+        SourceStream {
+            source: self.source,
+            stream: self.destination.stream(),
+        }
     }
 }
 

@@ -74,6 +74,7 @@ impl MigratorTrait for CustomersMigrator {
             Box::new(InitialSchema(domain::CUSTOMERS)),
             Box::new(HistoryIndex),
             Box::new(NumberedCommands(domain::CUSTOMERS)),
+            Box::new(StreamsAndQueues),
         ]
     }
 }
@@ -85,6 +86,7 @@ impl MigratorTrait for OrdersMigrator {
             Box::new(CompensatedSagas),
             Box::new(HistoryIndex),
             Box::new(NumberedCommands(domain::ORDERS)),
+            Box::new(StreamsAndQueues),
         ]
     }
 }
@@ -275,6 +277,55 @@ async fn add_column(
         .execute_unprepared(&add)
         .await
         .map(drop)
+}
+
+/// Positions name the stream they are about, so that a shard can follow both of one source; and
+/// the parked messages of one entity are found without a walk over all.
+struct StreamsAndQueues;
+
+impl MigrationName for StreamsAndQueues {
+    fn name(&self) -> &str {
+        "m2026_11_28_000002_streams_and_queues"
+    }
+}
+
+#[sea_orm_migration::async_trait::async_trait]
+impl MigrationTrait for StreamsAndQueues {
+    fn use_transaction(&self) -> Option<bool> {
+        WITH_ITS_ROW
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let (inbox, stream) = (inbox::Entity.table_name(), inbox::Column::Stream.as_str());
+        let run = async |statement: String| {
+            let connection = manager.get_connection();
+            connection.execute_unprepared(&statement).await.map(drop)
+        };
+
+        // The stream is part of the key, so the table is made anew. A database that is new has
+        // been made from the entity as it is now.
+        let before = "inbox_before";
+        if manager.has_table(inbox).await? && !manager.has_column(inbox, stream).await? {
+            run(format!("ALTER TABLE {inbox} RENAME TO {before}")).await?;
+        }
+
+        if manager.has_table(before).await? {
+            create(manager, inbox::Entity, Clustered::ByPrimaryKey).await?;
+            let columns = "shard, source_service, source_shard";
+            run(format!(
+                "INSERT OR REPLACE INTO {inbox} ({columns}, {stream}, position) \
+                SELECT {columns}, 'messages', position FROM {before}"
+            ))
+            .await?;
+            run(format!("DROP TABLE {before}")).await?;
+        }
+
+        let parked = parked::Entity.table_name();
+        run(format!(
+            "CREATE INDEX IF NOT EXISTS parked_by_entity ON {parked} (shard, entity_id, place)"
+        ))
+        .await
+    }
 }
 
 /// Whether SQLite keeps the rows in the primary key's tree: one tree to write instead of two, for

@@ -3,16 +3,17 @@
 use domain::{Service, ShardId};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
+use crate::log::{InboxPositions, SourceStream, Stream};
 use crate::parking::ParkedHead;
 use crate::sagas::StoredTimer;
 use crate::tables::{inbox, shard};
-use crate::{Positions, ServiceDatabase, StoreError, mapping, parking, sagas};
+use crate::{ServiceDatabase, StoreError, mapping, parking, sagas};
 
 /// The durable state of a shard besides its entities.
 #[derive(Clone, Debug)]
 pub struct ShardState {
-    /// The position reached in each source.
-    pub positions: Positions,
+    /// The position reached in each stream of each source.
+    pub positions: InboxPositions,
     /// The first parked message of each entity.
     pub parked: Vec<ParkedHead>,
     /// The place of the message that was parked last.
@@ -46,7 +47,7 @@ pub async fn load(database: &ServiceDatabase, shard: ShardId) -> Result<ShardSta
 pub async fn positions(
     database: &ServiceDatabase,
     shard: ShardId,
-) -> Result<Positions, StoreError> {
+) -> Result<InboxPositions, StoreError> {
     let rows = inbox::Entity::find()
         .filter(inbox::Column::Shard.eq(i32::from(shard.number)))
         .all(&database.read)
@@ -66,8 +67,10 @@ pub async fn positions(
                 what: what(),
                 source: Box::new(e),
             })?;
+            let stream = mapping::named(Stream::from_name(&row.stream), &row.stream, what)?;
+            let source = ShardId::new(service, number);
             Ok((
-                ShardId::new(service, number),
+                SourceStream { source, stream },
                 mapping::unsigned(row.position),
             ))
         })

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::StoreError;
+use crate::log::SourceStream;
 use crate::rows::RowChange;
 
 /// At most so many messages leave one unit.
@@ -24,7 +25,7 @@ pub struct Unit {
     pub rows: Vec<RowChange>,
     pub outgoing: Option<Outgoing>,
     /// The position reached in one source by this unit.
-    pub position: Option<(ShardId, u64)>,
+    pub position: Option<(SourceStream, u64)>,
     /// Called once, from the journal's thread.
     pub completion: Completion,
 }

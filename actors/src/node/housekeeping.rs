@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{ShardId, Timestamp};
-use store::{Clock, Destination, Journal, Log, Positions, ServiceDatabase, StoreError, shards};
+use store::{
+    Clock, Destination, InboxPositions, Journal, Log, ServiceDatabase, SourceStream, StoreError,
+    shards,
+};
 use tokio::sync::watch;
 
 use super::{NodeConfig, NodeParts};
@@ -87,7 +90,7 @@ impl Housekeeper {
     }
 
     /// The positions that receivers have reached, of all whose positions can be read.
-    async fn positions(&self) -> HashMap<ShardId, Positions> {
+    async fn positions(&self) -> HashMap<ShardId, InboxPositions> {
         let mut positions = HashMap::new();
         let mut unknown: Option<(ShardId, StoreError)> = None;
 
@@ -113,7 +116,11 @@ impl Housekeeper {
 
     /// The sequence up to which everything that a source has sent is published and received; `None`
     /// when that is not known.
-    fn received(&self, source: ShardId, positions: &HashMap<ShardId, Positions>) -> Option<u64> {
+    fn received(
+        &self,
+        source: ShardId,
+        positions: &HashMap<ShardId, InboxPositions>,
+    ) -> Option<u64> {
         // The positions were read before the heads. Both only grow, so whoever is level with its
         // head has received everything that is published.
         let heads = self.log.heads(source)?;
@@ -124,7 +131,8 @@ impl Housekeeper {
 
         for receiver in heads.receivers() {
             let reached = positions.get(&receiver)?;
-            let position = reached.get(&source).copied().unwrap_or(0);
+            let stream = SourceStream::messages(source);
+            let position = reached.get(&stream).copied().unwrap_or(0);
             if position < self.log.head(source, Destination::Shard(receiver)) {
                 up_to = up_to.min(position);
             }

@@ -28,7 +28,7 @@ impl<L: Logic> Shard<L> {
         let mut next = Vec::with_capacity(arrived.len());
 
         for message in arrived {
-            let stored = self.positions.get(&message.source).copied().unwrap_or(0);
+            let stored = self.position(message.source);
             let position = *seen.entry(message.source).or_insert(stored);
             if message.sequence <= position {
                 self.instruments.duplicates.increment(1);
@@ -50,7 +50,7 @@ impl<L: Logic> Shard<L> {
 
         if check {
             for source in self.sources_fallen_behind(&seen) {
-                let stored = self.positions.get(&source).copied().unwrap_or(0);
+                let stored = self.position(source);
                 let position = seen.get(&source).copied().unwrap_or(stored);
                 self.instruments.gaps.increment(1);
                 next.extend(self.read_after(source, position).await?);
@@ -66,7 +66,7 @@ impl<L: Logic> Shard<L> {
         let mut behind = Vec::new();
 
         for source in self.parts.log.sources() {
-            let stored = self.positions.get(&source).copied().unwrap_or(0);
+            let stored = self.position(source);
             let position = seen.get(&source).copied().unwrap_or(stored);
             let head = self
                 .parts

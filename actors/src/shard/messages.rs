@@ -23,7 +23,7 @@ impl<L: Logic> Shard<L> {
         let id = message.id();
         let cause = Cause::Message {
             id,
-            source: message.source,
+            source: message.source_stream(),
             sequence: message.sequence,
         };
         if self.parked.holds(message.entity) {

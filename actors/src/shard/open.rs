@@ -5,8 +5,9 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use domain::ShardId;
 use metrics::{counter, gauge};
-use store::{Destination, Positions, StoreError, shards};
+use store::{Destination, InboxPositions, Positions, SourceStream, StoreError, shards};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -57,7 +58,7 @@ impl<L: Logic> Shard<L> {
             epoch: 0,
             next_sequence: 1,
             ticket: 0,
-            positions: store::Positions::new(),
+            positions: InboxPositions::new(),
             expected: store::Positions::new(),
             parked: ParkedMessages::default(),
             refusals: HashMap::new(),
@@ -114,7 +115,8 @@ impl<L: Logic> Shard<L> {
         self.parts.status.reloads.fetch_add(1, Ordering::Relaxed);
         self.logic.forget();
 
-        let delay = self.reloads.next(Instant::now());
+        let durable = self.parts.journal.durable(self.parts.shard);
+        let delay = self.reloads.next(Instant::now(), durable);
         if !self.pause(delay).await || !self.open().await {
             return false;
         }
@@ -164,6 +166,12 @@ impl<L: Logic> Shard<L> {
         Ok(())
     }
 
+    /// How far the shard has come in what a source sends to it.
+    pub(super) fn position(&self, source: ShardId) -> u64 {
+        let stream = SourceStream::messages(source);
+        self.positions.get(&stream).copied().unwrap_or(0)
+    }
+
     fn heads(&self) -> Positions {
         let destination = Destination::Shard(self.parts.shard);
         let sources = self.parts.log.sources().into_iter();
@@ -196,7 +204,7 @@ impl<L: Logic> Shard<L> {
         }
 
         if let CatchUp::Reading { target, .. } = &self.catch_up {
-            let reached = |source| self.positions.get(source).copied().unwrap_or(0);
+            let reached = |source: &ShardId| self.position(*source);
             let level = target.iter().all(|(source, head)| reached(source) >= *head);
             if level || since.elapsed() >= CATCH_UP_WITHIN {
                 self.catch_up = CatchUp::Done;
@@ -217,29 +225,37 @@ pub(super) enum CatchUp {
     Done,
 }
 
-/// Reloads, so that one after the other wait.
+/// Reloads, so that those that bring nothing wait ever longer.
 #[derive(Debug, Default)]
 pub(super) struct Reloads {
     last: Option<Instant>,
-    in_a_row: u32,
+    /// The ticket up to which units were durable at the last one.
+    durable: u64,
+    without_progress: u32,
 }
 
 impl Reloads {
-    /// How long the next one waits.
-    fn next(&mut self, now: Instant) -> Duration {
+    /// How long the next one waits. Not at all when it is the first for a while; shortly when units
+    /// have become durable since the last one; and twice as long each time when none has.
+    fn next(&mut self, now: Instant, durable: u64) -> Duration {
         let soon = |last: Instant| now.duration_since(last) < RELOADS_IN_A_ROW;
-        self.in_a_row = match self.last.is_some_and(soon) {
-            true => self.in_a_row.saturating_add(1),
-            false => 0,
-        };
+        let in_a_row = self.last.is_some_and(soon);
+        let progress = durable > self.durable;
         self.last = Some(now);
+        self.durable = durable;
 
-        match self.in_a_row {
-            0 => Duration::ZERO,
-            reloads => FIRST_BACK_OFF
-                .saturating_mul(2u32.saturating_pow(reloads - 1))
-                .min(LONGEST_BACK_OFF),
+        if !in_a_row {
+            self.without_progress = 0;
+            return Duration::ZERO;
         }
+        self.without_progress = match progress {
+            true => 0,
+            false => self.without_progress.saturating_add(1),
+        };
+
+        FIRST_BACK_OFF
+            .saturating_mul(2u32.saturating_pow(self.without_progress))
+            .min(LONGEST_BACK_OFF)
     }
 }
 
@@ -248,14 +264,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_reload_is_at_once_and_those_that_follow_wait_ever_longer() {
+    fn reloads_that_bring_nothing_wait_ever_longer() {
         let mut reloads = Reloads::default();
         let start = Instant::now();
-        let delays: Vec<_> = (0..12).map(|_| reloads.next(start)).collect();
-        assert_eq!(delays[..4], [0, 20, 40, 80].map(Duration::from_millis));
+        let delays: Vec<_> = (0..12).map(|_| reloads.next(start, 0)).collect();
+        assert_eq!(delays[..4], [0, 40, 80, 160].map(Duration::from_millis));
         assert_eq!(delays[11], LONGEST_BACK_OFF);
 
-        let later = start + RELOADS_IN_A_ROW;
-        assert_eq!(reloads.next(later), Duration::ZERO);
+        assert_eq!(reloads.next(start, 1), FIRST_BACK_OFF);
+        assert_eq!(reloads.next(start + RELOADS_IN_A_ROW, 1), Duration::ZERO);
     }
 }

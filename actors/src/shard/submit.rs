@@ -1,9 +1,9 @@
 //! A step becomes a unit, and what happens when its fate is known.
 
-use domain::{MessageId, SagaId, ShardId};
-use store::StoreError;
+use domain::{MessageId, SagaId};
 use store::rows::RowChange;
 use store::unit::{Completion, Fate, Outgoing, Unit};
+use store::{SourceStream, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::logic::Logic;
@@ -18,7 +18,7 @@ pub(super) enum Cause {
     /// A message of the log, whose position the unit advances.
     Message {
         id: MessageId,
-        source: ShardId,
+        source: SourceStream,
         sequence: u64,
     },
     /// A parked message, whose row the unit changes.

@@ -101,7 +101,8 @@ impl Operations {
                 let reached = shards::positions(database, receiver).await;
                 let reached = reached.map_err(read_error)?;
                 for source in self.log.sources() {
-                    let position = reached.get(&source).copied().unwrap_or(0);
+                    let stream = store::SourceStream::messages(source);
+                    let position = reached.get(&stream).copied().unwrap_or(0);
                     if position < self.log.head(source, Destination::Shard(receiver)) {
                         behind.entry(source).or_default().insert(receiver, position);
                     }

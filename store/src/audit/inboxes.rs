@@ -15,6 +15,8 @@ pub struct InboxRow {
     pub shard: i32,
     pub source_service: String,
     pub source_shard: i32,
+    /// By its name.
+    pub stream: String,
     pub position: i64,
 }
 
@@ -53,6 +55,7 @@ impl Snapshot {
             shard: row.shard,
             source_service: row.source_service,
             source_shard: row.source_shard,
+            stream: row.stream,
             position: row.position,
         };
         Ok(rows.into_iter().map(stored).collect())

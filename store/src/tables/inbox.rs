@@ -12,6 +12,9 @@ pub struct Model {
     pub source_service: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub source_shard: i32,
+    /// `messages` (commands and replies) or `events`.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub stream: String,
     /// The sequence of the last message applied, or parked.
     pub position: i64,
 }

@@ -122,7 +122,11 @@ impl Shop {
     }
 
     async fn receive(&mut self, receiver: ShardId, position: u64) {
-        let fate = self.submit(receiver, None, Some((SOURCE, position)));
+        let fate = self.submit(
+            receiver,
+            None,
+            Some((SourceStream::messages(SOURCE), position)),
+        );
         assert!(matches!(fate.await.unwrap(), Fate::Durable));
     }
 
@@ -130,7 +134,7 @@ impl Shop {
         &self,
         shard: ShardId,
         outgoing: Option<Outgoing>,
-        position: Option<(ShardId, u64)>,
+        position: Option<(SourceStream, u64)>,
     ) -> oneshot::Receiver<Fate> {
         let (told, fate) = oneshot::channel();
         self.journal(shard).submit(Unit {

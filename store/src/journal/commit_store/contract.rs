@@ -24,7 +24,7 @@ use crate::journal::testing::{SHARDS, outgoing, row, unit};
 use crate::rows::RowChange;
 use crate::tables::parked;
 use crate::unit::Unit;
-use crate::{Destination, Message, ServiceDatabase, StoreError, history, shards};
+use crate::{Destination, Message, ServiceDatabase, SourceStream, StoreError, history, shards};
 
 pub(crate) mod batches;
 pub(crate) mod outcomes;
@@ -56,6 +56,7 @@ macro_rules! commit_store_contract {
                 batches: a_row_can_be_removed_and_inserted_anew_in_one_batch,
                 batches: a_sequence_is_given_once,
                 batches: each_source_has_a_position_of_its_own_and_the_last_one_counts,
+                batches: both_streams_of_a_source_have_positions_of_their_own,
                 batches: a_batch_may_hold_nothing_but_notes,
                 outcomes: what_was_written_has_happened_and_what_was_refused_has_not,
                 outcomes: a_commit_that_fails_leaves_nothing_behind,
@@ -173,9 +174,13 @@ impl Place {
     }
 
     fn position(&self, shard: ShardId, source: ShardId) -> Option<u64> {
+        self.position_in(shard, SourceStream::messages(source))
+    }
+
+    fn position_in(&self, shard: ShardId, stream: SourceStream) -> Option<u64> {
         let positions = shards::positions(&self.database, shard);
         let positions = self.runtime.block_on(positions).unwrap();
-        positions.get(&source).copied()
+        positions.get(&stream).copied()
     }
 
     /// The sequences that can be read of what was sent to a destination.
@@ -243,7 +248,7 @@ impl Node {
 
     fn moving(&mut self, claim: &Claim, source: ShardId, position: u64) -> Unit {
         Unit {
-            position: Some((source, position)),
+            position: Some((SourceStream::messages(source), position)),
             ..self.unit(claim, Vec::new())
         }
     }

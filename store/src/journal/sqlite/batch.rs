@@ -11,6 +11,7 @@ use super::SqliteStore;
 use crate::StoreError;
 use crate::journal::commit_store::{Batch, Failure, Published};
 use crate::journal::superseding::{self, Place, Written};
+use crate::log::SourceStream;
 use crate::outbox;
 use crate::rows::{Operation, RowChange};
 use crate::unit::{Outgoing, Unit};
@@ -18,8 +19,9 @@ use crate::unit::{Outgoing, Unit};
 const EPOCHS: &str = "SELECT shard, epoch FROM shards";
 const OUTBOX: &str = "INSERT INTO outbox \
     (shard, sequence, count, entity_id, version, correlation_id, time, events, messages) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-const INBOX: &str = "INSERT INTO inbox (shard, source_service, source_shard, position) VALUES (?, ?, ?, ?) \
-    ON CONFLICT (shard, source_service, source_shard) DO UPDATE SET position = excluded.position";
+const INBOX: &str = "INSERT INTO inbox (shard, source_service, source_shard, stream, position) \
+    VALUES (?, ?, ?, ?, ?) ON CONFLICT (shard, source_service, source_shard, stream) \
+    DO UPDATE SET position = excluded.position";
 const PUBLISHED: &str = "UPDATE shards SET published = ?, heads = ? WHERE shard = ? AND epoch = ?";
 /// Writes all units, and what is noted beside them, within the transaction under way.
 pub(super) fn write(store: &SqliteStore, batch: &Batch<'_>) -> Result<(), Failure> {
@@ -39,8 +41,10 @@ pub(super) fn write(store: &SqliteStore, batch: &Batch<'_>) -> Result<(), Failur
         }
     }
 
-    for ((shard, source), position) in last_positions(units) {
-        let row = params![shard.number, source.service.name(), source.number, position];
+    for ((shard, reached), position) in last_positions(units) {
+        let SourceStream { source, stream } = reached;
+        let (service, stream) = (source.service.name(), stream.name());
+        let row = params![shard.number, service, source.number, stream, position];
         store.run(INBOX, row)?;
     }
 
@@ -189,7 +193,7 @@ fn unit_or_store(index: usize, error: StoreError) -> Failure {
     }
 }
 
-fn last_positions(units: &[Unit]) -> HashMap<(ShardId, ShardId), u64> {
+fn last_positions(units: &[Unit]) -> HashMap<(ShardId, SourceStream), u64> {
     let reached = |unit: &Unit| {
         unit.position
             .map(|(source, position)| ((unit.shard, source), position))

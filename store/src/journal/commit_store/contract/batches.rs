@@ -2,7 +2,8 @@
 
 use super::{Destination, Place, Published, culprit};
 use crate::journal::testing::{row, shard};
-use crate::log::Heads;
+use crate::log::{Heads, SourceStream, Stream};
+use crate::unit::Unit;
 
 const X: u128 = 1;
 const Y: u128 = 2;
@@ -208,6 +209,24 @@ pub(crate) fn each_source_has_a_position_of_its_own_and_the_last_one_counts(mut 
     place.write(&[unit]).unwrap();
     assert_eq!(place.position(shard(1), shard(3)), Some(8));
     assert_eq!(place.position(shard(1), elsewhere), Some(9));
+}
+
+pub(crate) fn both_streams_of_a_source_have_positions_of_their_own(mut place: Place) {
+    let one = place.claim(shard(1));
+    let events = SourceStream {
+        source: shard(3),
+        stream: Stream::Events,
+    };
+    let node = place.node();
+    let followed = Unit {
+        position: Some((events, 7)),
+        ..node.moving(&one, shard(3), 0)
+    };
+    let units = [node.moving(&one, shard(3), 4), followed];
+    place.write(&units).unwrap();
+
+    assert_eq!(place.position(shard(1), shard(3)), Some(4));
+    assert_eq!(place.position_in(shard(1), events), Some(7));
 }
 
 pub(crate) fn a_batch_may_hold_nothing_but_notes(mut place: Place) {
