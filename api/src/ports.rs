@@ -82,6 +82,9 @@ pub enum ReadError {
     /// The view has no generation that is ready, or its store does not answer.
     #[error("the {view} view is not ready")]
     Unavailable { view: String },
+    /// What the view has was damaged, and another generation is built in its place.
+    #[error("the {view} view is being rebuilt")]
+    Rebuilding { view: String },
     /// What is asked for does not fit how things stand.
     #[error("{0}")]
     Conflict(String),

@@ -51,7 +51,7 @@ fn projection(criterion: &mut Criterion) {
                 let folder = folder();
                 let store = SqliteDocumentStore::new(folder.path());
                 let opened = system
-                    .block_on(store.open(1))
+                    .block_on(store.open(1, uuid::Uuid::nil()))
                     .expect("the view can be opened");
                 let mut writer = opened.writer;
                 feed(writer.as_mut(), &history.events, DOCUMENTS_BATCH)

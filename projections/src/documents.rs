@@ -111,8 +111,17 @@ fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> V
     }
 }
 
-fn corrupt(what: impl fmt::Display) -> ViewError {
-    ViewError::Corrupt {
+/// This data cannot be taken in.
+fn refused(what: impl fmt::Display) -> ViewError {
+    ViewError::Refused {
+        view: VIEW,
+        what: what.to_string(),
+    }
+}
+
+/// What is stored cannot be read.
+fn damaged(what: impl fmt::Display) -> ViewError {
+    ViewError::Damaged {
         view: VIEW,
         what: what.to_string(),
     }

@@ -1,5 +1,10 @@
 //! What can go wrong in a view.
 
+use std::any::Any;
+
+use tokio::task::JoinError;
+use uuid::Uuid;
+
 use crate::waiting::Behind;
 
 /// An error of a view store.
@@ -26,9 +31,21 @@ pub enum ViewError {
         field: &'static str,
         message: String,
     },
-    /// Stored data of the view cannot be read, or data cannot be stored in it.
+    /// The view cannot take this data in, whatever is tried: an event that does not fit what it
+    /// has, or that its store refuses. It is about one entity.
+    #[error("the {view} view cannot take this in: {what}")]
+    Refused { view: &'static str, what: String },
+    /// What the view has stored cannot be read or written any more. No retry helps, only another
+    /// generation; the view's supervisor builds it as soon as it hears of this.
     #[error("the {view} view is damaged: {what}")]
-    Corrupt { view: &'static str, what: String },
+    Damaged { view: &'static str, what: String },
+    /// The view's code, or that of its store, has panicked: by a bug, or by damage that it did not
+    /// expect. The supervisor has the generation examined.
+    #[error("the {view} view has panicked: {what}")]
+    Panicked { view: &'static str, what: String },
+    /// The view's store holds the views of another deployment. They are left alone.
+    #[error("the {view} view is not written: {what}")]
+    Foreign { view: &'static str, what: String },
     /// So many entities are in quarantine that it is not the data that is bad.
     #[error(
         "the {view} view has {limit} entities in quarantine and takes in no more events: {cause}"
@@ -38,8 +55,8 @@ pub enum ViewError {
         limit: usize,
         cause: String,
     },
-    /// The first generation of the view is still being built.
-    #[error("the {view} view is not ready: its first generation is being built")]
+    /// No generation of the view can answer yet: one is being built.
+    #[error("the {view} view is not ready: a generation is being built")]
     NotReady { view: &'static str },
     /// What is asked for does not fit how the view stands; nothing was changed.
     #[error("{what}")]
@@ -53,12 +70,34 @@ pub enum ViewError {
 }
 
 impl ViewError {
+    /// What a store has belongs to another deployment.
+    pub(crate) fn foreign(view: &'static str, found: Uuid, ours: Uuid) -> Self {
+        let what = format!(
+            "its store holds the views of deployment {found}, and this is deployment {ours}; give \
+             each a database or namespace of its own, or delete what nobody needs there"
+        );
+        ViewError::Foreign { view, what }
+    }
+
+    /// A task of the view has not come to its end.
+    pub(crate) fn of_task(view: &'static str, error: JoinError) -> Self {
+        match error.try_into_panic() {
+            Ok(panic) => ViewError::Panicked {
+                view,
+                what: text_of(&*panic),
+            },
+            // The runtime has ended.
+            Err(_) => ViewError::Closed { view },
+        }
+    }
+
     /// Whether the same work may succeed later without any change.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
             ViewError::Unavailable { .. }
+                | ViewError::Foreign { .. }
                 | ViewError::Log(_)
                 | ViewError::Behind { .. }
                 | ViewError::NotReady { .. }
@@ -76,4 +115,11 @@ pub(crate) fn describe(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// What a panic says.
+pub(crate) fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("without a word").to_owned()
 }

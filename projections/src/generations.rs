@@ -4,13 +4,15 @@
 //! that is built beside it, and after the swap the one that has answered before, fed on so that one
 //! command goes back to it. Each is a store of its own with positions of its own; a [`ViewStore`]
 //! opens and discards them and keeps the [`Catalog`] that says which is which. What is done with
-//! them, and when, is not decided here.
+//! them, and when, is not decided here; nor is what follows when one is damaged: a store only says
+//! so ([`ViewError::Damaged`]), and never empties or replaces anything by itself.
 
 use std::fmt;
 use std::sync::Arc;
 
 use ::sagas::Fingerprint;
 use domain::Timestamp;
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -73,6 +75,10 @@ pub struct Catalog {
     pub generations: Vec<Generation>,
     /// The largest number given so far.
     pub newest: u32,
+    /// The deployment whose view this is; absent in the catalogs of releases before this, which
+    /// belong to whoever starts on them first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<Uuid>,
     /// What operators have asked for with a key, and what came of it, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bound: Vec<Bound>,
@@ -94,6 +100,14 @@ pub struct Bound {
     pub generation: u32,
 }
 
+/// A generation of which there is something in a store, whatever the catalog says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub number: u32,
+    /// The deployment that has made it, where the store says so.
+    pub deployment: Option<Uuid>,
+}
+
 /// Both sides of an open generation.
 pub struct Opened<R: ?Sized> {
     pub writer: Box<dyn ViewWriter>,
@@ -105,7 +119,8 @@ pub struct Opened<R: ?Sized> {
 /// [`DocumentReader`] or [`SearchReader`].
 ///
 /// Every method fails with [`ViewError::Unavailable`] when the store does not answer; that may be
-/// tried again.
+/// tried again. What has a deployment's id as a parameter changes nothing of another deployment and
+/// fails with [`ViewError::Foreign`] where it would.
 ///
 /// [`DocumentReader`]: crate::documents::DocumentReader
 /// [`SearchReader`]: crate::search::SearchReader
@@ -113,17 +128,50 @@ pub trait ViewStore<R: ?Sized>: Send + Sync + fmt::Debug {
     /// How the store is named in `GET /views`.
     fn backend(&self) -> &'static str;
 
-    /// The catalog saved last; the empty one when there is none.
+    /// Whether other deployments may use it too, by mistake: a server. What a node has in its own
+    /// folder is its own.
+    fn is_shared(&self) -> bool;
+
+    /// The catalog saved last; the empty one when there is none. [`ViewError::Damaged`] when what
+    /// is there is no catalog.
     fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>>;
 
     /// Saves the catalog, durable when it returns, as one write: a crash leaves the one before or
-    /// this one. Names under which people find the answering generation from outside (aliases)
-    /// follow it; they may be a moment late, nothing of ours reads through them.
+    /// this one. What stands in its place and is no catalog gives way; the catalog of another
+    /// deployment than this one's does not. Names under which people find the answering generation
+    /// from outside (aliases) follow it; they may be a moment late, nothing of ours reads through
+    /// them.
     fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>>;
 
+    /// All generations of which there is anything.
+    fn generations(&self) -> BoxFuture<'_, Result<Vec<Found>, ViewError>>;
+
     /// Opens a generation, making it when it does not exist. There is one writer for a generation
-    /// at a time.
-    fn open(&self, generation: u32) -> BoxFuture<'_, Result<Opened<R>, ViewError>>;
+    /// at a time. [`ViewError::Damaged`] when there is something else in its place, or it cannot be
+    /// read.
+    fn open(
+        &self,
+        generation: u32,
+        deployment: Uuid,
+    ) -> BoxFuture<'_, Result<Opened<R>, ViewError>>;
+
+    /// Whether an open generation is still there as it was opened: nobody has deleted it, or put
+    /// another in its place. [`ViewError::Damaged`] when it is not. It is cheap, and asked for
+    /// every few seconds.
+    fn check(&self, generation: u32, deployment: Uuid) -> BoxFuture<'_, Result<(), ViewError>>;
+
+    /// Reads an open generation in whole, and tells by [`ViewError::Damaged`] what is wrong with
+    /// it, as far as its store can know. It may take long, beside other work. A server that looks
+    /// after its files has nothing to add.
+    fn examine(&self, _generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
+        async { Ok(()) }.boxed()
+    }
+
+    /// Whether damage may go unnoticed until a generation is [examined](ViewStore::examine), and is
+    /// surely found by that: there are checksums that ordinary reads do not look at.
+    fn has_checksums(&self) -> bool {
+        false
+    }
 
     /// Opens a generation to be read in whole, with or without a writer at work on it; `None` when
     /// it does not exist.
@@ -132,6 +180,7 @@ pub trait ViewStore<R: ?Sized>: Send + Sync + fmt::Debug {
         generation: u32,
     ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>>;
 
-    /// Deletes a generation that is not open. One that does not exist is deleted already.
-    fn discard(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>>;
+    /// Deletes a generation that is not open, whatever is in its place. One that does not exist is
+    /// deleted already.
+    fn discard(&self, generation: u32, deployment: Uuid) -> BoxFuture<'_, Result<(), ViewError>>;
 }

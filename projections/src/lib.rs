@@ -19,12 +19,14 @@
     )
 )]
 
+mod alarm;
 pub mod audit;
 mod background;
 pub mod document;
 pub mod documents;
 pub mod entity_documents;
 pub mod error;
+mod files;
 mod fold;
 pub mod generations;
 mod metrics;

@@ -32,6 +32,8 @@ const GENERATION: &str = "counterfoil_view_generation";
 const REBUILT: &str = "counterfoil_view_rebuilt_ratio";
 /// Times that another generation has become the one that answers.
 const SWAPS: &str = "counterfoil_view_swaps_total";
+/// Generations that were damaged and are replaced.
+const REPLACED: &str = "counterfoil_view_replaced_total";
 /// Documents in which a new generation differs from the one it has replaced, at the same version.
 const REPAIRED: &str = "counterfoil_view_repaired_documents_total";
 
@@ -138,6 +140,10 @@ impl ViewGauges {
 
     pub(crate) fn swapped(self) {
         counter!(SWAPS, "view" => self.view).increment(1);
+    }
+
+    pub(crate) fn replaced(self) {
+        counter!(REPLACED, "view" => self.view).increment(1);
     }
 
     pub(crate) fn repaired(self, documents: u64) {

@@ -91,7 +91,7 @@ pub trait ViewWriter: Send {
     /// in version order.
     ///
     /// # Errors
-    /// When the view store does not answer; or [`ViewError::Corrupt`] when this event cannot be
+    /// When the view store does not answer; or [`ViewError::Refused`] when this event cannot be
     /// applied, whatever is tried. Nothing of the event is taken in then.
     fn apply(&mut self, event: &Event) -> Result<Applied, ViewError>;
 
@@ -107,7 +107,7 @@ pub trait ViewWriter: Send {
     /// that would keep readers waiting for one more answer, with the next commit.
     ///
     /// # Errors
-    /// When the view store does not answer, or [`ViewError::Corrupt`] when it refuses the data;
+    /// When the view store does not answer, or [`ViewError::Refused`] when it refuses the data;
     /// nothing is visible then, and the projector starts again from `positions`.
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError>;
 

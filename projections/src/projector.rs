@@ -26,6 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::ViewError;
+use crate::alarm::Alarm;
 use crate::metrics::ViewMetrics;
 use crate::port::ViewWriter;
 use crate::waiting::Waiting;
@@ -117,6 +118,7 @@ impl Projector {
         log: Arc<dyn Log>,
         waiting: Arc<Waiting>,
         progress: Arc<Progress>,
+        alarm: Arc<Alarm>,
     ) -> std::io::Result<Self> {
         // Few requests ever stand in this queue: each caller waits for its answer.
         let (requests, inbox) = mpsc::unbounded_channel();
@@ -128,6 +130,7 @@ impl Projector {
             log,
             waiting,
             progress,
+            alarm,
             deliveries,
             requests: inbox,
             runtime: Handle::current(),

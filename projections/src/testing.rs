@@ -25,6 +25,9 @@ pub use faulty::{Fault, FaultyWriter};
 
 pub const SHARDS: u16 = 4;
 
+/// Whose views the tests make.
+pub const DEPLOYMENT: Uuid = Uuid::from_u128(0xd0);
+
 #[derive(Debug, Default)]
 pub struct TestLog {
     outboxes: Mutex<BTreeMap<ShardId, Vec<Message>>>,
@@ -94,6 +97,23 @@ impl TestLog {
                 ..last
             });
         }
+    }
+
+    /// Loses the newer half of what each source has committed.
+    pub fn forget_half(&self) {
+        for outbox in self.outboxes.lock().unwrap().values_mut() {
+            outbox.truncate(outbox.len().div_ceil(2));
+        }
+    }
+
+    /// The newest version of each entity of a service.
+    pub fn versions(&self, service: Service) -> BTreeMap<Uuid, u64> {
+        let outboxes = self.outboxes.lock().unwrap();
+        let messages = outboxes.values().flatten();
+        let of_service = messages.filter(|message| message.source.service == service);
+        of_service
+            .map(|message| (message.entity, message.version))
+            .collect()
     }
 
     fn events(

@@ -19,6 +19,7 @@ use domain::ShardId;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use store::{Destination, Log};
+use uuid::Uuid;
 
 use crate::documents::{self, DocumentReader};
 use crate::generations::ViewStore;
@@ -39,6 +40,8 @@ mod view;
 
 #[cfg(test)]
 mod tests;
+
+use shared::Parts;
 
 pub use open::OpenGeneration;
 pub use status::{BuildProgress, BuildStage, ViewState, ViewStatus};
@@ -73,6 +76,11 @@ const SEARCH: ViewDefinition = ViewDefinition {
     },
 };
 
+/// Measuring the lag reads rows of the log.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Reads all files of an index once, on a background thread.
+const EXAMINE_EVERY: Duration = Duration::from_secs(3_600);
+
 /// Where the generations of each view are.
 #[derive(Clone, Debug)]
 pub struct ViewStores {
@@ -88,6 +96,9 @@ pub struct ViewsConfig {
     pub rows: Arc<dyn EntityRows>,
     /// How long the generation that has answered before is kept and fed.
     pub keep: Duration,
+    /// The deployment whose views these are. Views of another one are not touched in a store that
+    /// both may use, and replaced in a folder of the node's own.
+    pub deployment: Uuid,
 }
 
 /// All views of a node.
@@ -113,19 +124,37 @@ impl Views {
         config: ViewsConfig,
         log: Arc<dyn Log>,
     ) -> Self {
-        let ViewsConfig { stores, rows, keep } = config;
+        let ViewsConfig {
+            stores,
+            rows,
+            keep,
+            deployment,
+        } = config;
         let known = known.boxed().shared();
 
-        let documents = View::start(
-            DOCUMENTS,
-            stores.documents,
-            Arc::clone(&log),
-            Arc::clone(&rows),
+        let documents = Parts {
+            definition: DOCUMENTS,
+            store: stores.documents,
+            log: Arc::clone(&log),
+            rows: Arc::clone(&rows),
             keep,
-            known.clone(),
-        );
+            look_every: LOOK_EVERY,
+            examine_every: EXAMINE_EVERY,
+            deployment,
+        };
+        let documents = View::start(documents, known.clone());
 
-        let search = View::start(SEARCH, stores.search, Arc::clone(&log), rows, keep, known);
+        let search = Parts {
+            definition: SEARCH,
+            store: stores.search,
+            log: Arc::clone(&log),
+            rows,
+            keep,
+            look_every: LOOK_EVERY,
+            examine_every: EXAMINE_EVERY,
+            deployment,
+        };
+        let search = View::start(search, known);
 
         Views {
             log,

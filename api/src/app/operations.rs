@@ -10,7 +10,6 @@ use domain::saga::{Action, Step, StepRecord};
 use domain::{MessageId, SagaId, Service, ShardId, Timestamp};
 use futures_util::future::LocalBoxFuture;
 use projections::Views;
-use projections::views::ViewState;
 use store::inspection::{SagaFilter, list_sagas};
 use store::sagas::StoredSaga;
 use store::shards::Ownership;
@@ -351,14 +350,8 @@ impl Health for Operations {
                 readiness.degraded.extend(causes);
             }
 
-            for view in self.views.all() {
-                if view.state() == ViewState::Failed {
-                    readiness.degraded.push(format!(
-                        "the {} view has failed; /views tells why",
-                        view.name()
-                    ));
-                }
-            }
+            let troubles = self.views.all().filter_map(|view| view.trouble());
+            readiness.degraded.extend(troubles);
 
             readiness
         })

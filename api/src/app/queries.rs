@@ -34,18 +34,20 @@ impl ViewQueries {
 
     /// Takes the generation that answers and waits for it; what is left to do then is to read from
     /// it, and to put the token of the answer together.
-    fn answer<'a, R: ?Sized + Send + Sync + 'static, T: 'a>(
+    fn answer<'a, R: ?Sized + Send + Sync + 'static, S: 'a, T: 'a>(
         &'a self,
         view: &'a View<R>,
         freshness: Freshness,
-        read: impl AsyncFnOnce(Arc<R>) -> Result<(T, Positions), ReadError> + 'a,
+        read: impl AsyncFnOnce(Arc<R>) -> Result<S, ViewError> + 'a,
+        show: impl FnOnce(S) -> Result<(T, Positions), ReadError> + 'a,
     ) -> QueryFuture<'a, T> {
         Box::pin(async move {
             let generation = view.current().map_err(read_error)?;
             let stale = wait(&generation, &freshness).await?;
 
             let reading: ReadFuture<'a, Answer<T>> = Box::pin(async move {
-                let (data, positions) = read(Arc::clone(generation.reader())).await?;
+                let seen = generation.read(read).await.map_err(read_error)?;
+                let (data, positions) = show(seen)?;
                 let token = self.views.token_text(ConsistencyToken::at(&positions));
                 Ok(Answer { data, token, stale })
             });
@@ -90,7 +92,13 @@ fn read_error(error: ViewError) -> ReadError {
             field: "cursor", ..
         } => ReadError::InvalidCursor,
         ViewError::InvalidQuery { field, message } => ReadError::InvalidQuery { field, message },
+        // The view's supervisor has told why, once.
+        ViewError::Damaged { view, .. } => ReadError::Rebuilding {
+            view: view.to_owned(),
+        },
         ViewError::Unavailable { view, .. }
+        | ViewError::Panicked { view, .. }
+        | ViewError::Foreign { view, .. }
         | ViewError::Closed { view }
         | ViewError::NotReady { view } => {
             tracing::warn!(error = %error, view, "a query is not answered");
@@ -190,19 +198,19 @@ impl Queries for ViewQueries {
         id: CustomerId,
         freshness: Freshness,
     ) -> QueryFuture<'_, CustomerWithOrders> {
-        self.answer(self.views.documents(), freshness, async move |reader| {
-            let seen = reader
-                .customer(id, NEWEST_ORDERS)
-                .await
-                .map_err(read_error)?;
-            let found = seen.value.ok_or(ReadError::NotFound("customer"))?;
-
-            let shown = CustomerWithOrders {
-                customer: found.customer,
-                orders: found.orders,
-            };
-            Ok((shown, seen.positions))
-        })
+        self.answer(
+            self.views.documents(),
+            freshness,
+            async move |reader| reader.customer(id, NEWEST_ORDERS).await,
+            |seen| {
+                let found = seen.value.ok_or(ReadError::NotFound("customer"))?;
+                let shown = CustomerWithOrders {
+                    customer: found.customer,
+                    orders: found.orders,
+                };
+                Ok((shown, seen.positions))
+            },
+        )
     }
 
     fn customers(
@@ -219,17 +227,21 @@ impl Queries for ViewQueries {
             cursor: query.page.cursor,
         };
 
-        self.answer(self.views.documents(), freshness, async move |reader| {
-            let seen = reader.customers(query).await.map_err(read_error)?;
-            Ok((listed(seen.value), seen.positions))
-        })
+        self.answer(
+            self.views.documents(),
+            freshness,
+            async move |reader| reader.customers(query).await,
+            |seen| Ok((listed(seen.value), seen.positions)),
+        )
     }
 
     fn customer_count(&self, freshness: Freshness) -> QueryFuture<'_, u64> {
-        self.answer(self.views.documents(), freshness, async |reader| {
-            let seen = reader.count_customers().await.map_err(read_error)?;
-            Ok((seen.value, seen.positions))
-        })
+        self.answer(
+            self.views.documents(),
+            freshness,
+            async |reader| reader.count_customers().await,
+            |seen| Ok((seen.value, seen.positions)),
+        )
     }
 
     fn customer_orders(
@@ -245,46 +257,51 @@ impl Queries for ViewQueries {
             cursor: page.cursor,
         };
 
-        self.answer(self.views.documents(), freshness, async move |reader| {
-            let seen = reader
-                .customer_orders(id, query)
-                .await
-                .map_err(read_error)?;
-            let found = seen.value.ok_or(ReadError::NotFound("customer"))?;
-            Ok((listed(found), seen.positions))
-        })
+        self.answer(
+            self.views.documents(),
+            freshness,
+            async move |reader| reader.customer_orders(id, query).await,
+            |seen| {
+                let found = seen.value.ok_or(ReadError::NotFound("customer"))?;
+                Ok((listed(found), seen.positions))
+            },
+        )
     }
 
     fn order(&self, id: OrderId, freshness: Freshness) -> QueryFuture<'_, OrderDocument> {
-        self.answer(self.views.documents(), freshness, async move |reader| {
-            let seen = reader.order(id).await.map_err(read_error)?;
-            let found = seen.value.ok_or(ReadError::NotFound("order"))?;
-            Ok((found, seen.positions))
-        })
+        self.answer(
+            self.views.documents(),
+            freshness,
+            async move |reader| reader.order(id).await,
+            |seen| {
+                let found = seen.value.ok_or(ReadError::NotFound("order"))?;
+                Ok((found, seen.positions))
+            },
+        )
     }
 
     fn orders(&self, query: OrderQuery, freshness: Freshness) -> QueryFuture<'_, OrdersFound> {
-        self.answer(self.views.search(), freshness, async move |reader| {
-            let page = reader
-                .search(search_query(query))
-                .await
-                .map_err(read_error)?;
+        self.answer(
+            self.views.search(),
+            freshness,
+            async move |reader| reader.search(search_query(query)).await,
+            |page| {
+                let hits = page.hits.into_iter().map(|hit| OrderHit {
+                    order: hit.document,
+                    score: hit.score,
+                    highlights: hit.highlights.map(highlights),
+                });
+                let listed = Listed {
+                    items: hits.collect(),
+                    next: page.next,
+                };
 
-            let hits = page.hits.into_iter().map(|hit| OrderHit {
-                order: hit.document,
-                score: hit.score,
-                highlights: hit.highlights.map(highlights),
-            });
-            let listed = Listed {
-                items: hits.collect(),
-                next: page.next,
-            };
-
-            let found = OrdersFound {
-                listed,
-                total: page.total,
-            };
-            Ok((found, page.positions))
-        })
+                let found = OrdersFound {
+                    listed,
+                    total: page.total,
+                };
+                Ok((found, page.positions))
+            },
+        )
     }
 }

@@ -12,6 +12,7 @@ use projections::{StoredRows, Views, ViewsConfig};
 use store::faults::Faults;
 use store::log::embedded::EmbeddedLog;
 use store::{Clock, Journal, Log, ServiceDatabase};
+use uuid::Uuid;
 
 use super::history::StoredHistory;
 use super::io::IoRuntime;
@@ -157,6 +158,7 @@ async fn start_views(
         stores,
         rows,
         keep: config.view_keep,
+        deployment: Uuid::nil(),
     };
 
     let node = Arc::clone(node);

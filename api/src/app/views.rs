@@ -37,9 +37,15 @@ impl OperatedViews {
 /// What an operator is told of an error; the rest is in the log.
 fn operation_error(error: ViewError) -> ReadError {
     match error {
-        ViewError::Conflict { what, .. } => ReadError::Conflict(what),
+        ViewError::Conflict { what, .. } | ViewError::Foreign { what, .. } => {
+            ReadError::Conflict(what)
+        }
         ViewError::KeyReused { .. } => ReadError::KeyReused,
+        ViewError::Damaged { view, .. } => ReadError::Rebuilding {
+            view: view.to_owned(),
+        },
         ViewError::Unavailable { view, .. }
+        | ViewError::Panicked { view, .. }
         | ViewError::Closed { view }
         | ViewError::NotReady { view } => {
             tracing::warn!(error = %error, view, "an operation on a view is not done");

@@ -346,6 +346,9 @@ impl From<ReadError> for Problem {
             ReadError::Unavailable { view } => Problem::unavailable(format!(
                 "the {view} view is not ready, or its store does not answer"
             )),
+            ReadError::Rebuilding { view } => {
+                Problem::unavailable(format!("the {view} view was damaged and is being rebuilt"))
+            }
             ReadError::Conflict(detail) => Problem::conflict(detail),
             ReadError::KeyReused => Problem::key_reused(),
             ReadError::StoreUnavailable => Problem::unavailable("the store does not answer"),

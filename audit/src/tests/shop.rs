@@ -83,6 +83,7 @@ impl Shop {
             stores: view_stores(folder),
             rows,
             keep: Duration::from_secs(3600),
+            deployment: Uuid::nil(),
         };
         let views = Views::start(config, log);
         views.settled(Duration::from_secs(20)).await;

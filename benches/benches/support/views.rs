@@ -88,6 +88,7 @@ pub fn config(folder: &Path) -> ViewsConfig {
         },
         rows: Arc::new(NoRows),
         keep: Duration::ZERO,
+        deployment: Uuid::nil(),
     }
 }
 

@@ -45,8 +45,16 @@ impl Store {
         generation: u32,
     ) -> anyhow::Result<Box<dyn ViewWriter>> {
         Ok(match self {
-            Store::Documents(store) => runtime.block_on(store.open(generation))?.writer,
-            Store::Search(store) => runtime.block_on(store.open(generation))?.writer,
+            Store::Documents(store) => {
+                runtime
+                    .block_on(store.open(generation, uuid::Uuid::nil()))?
+                    .writer
+            }
+            Store::Search(store) => {
+                runtime
+                    .block_on(store.open(generation, uuid::Uuid::nil()))?
+                    .writer
+            }
         })
     }
 }

@@ -19,7 +19,7 @@ use super::{CustomerWithOrders, CustomersQuery, DocumentReader};
 use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::generations::{Opened, ViewStore};
 use crate::port::{Applied, Event, Payload, ViewWriter};
-use crate::testing::Shop;
+use crate::testing::{DEPLOYMENT, Shop};
 
 pub(crate) mod feeding;
 pub(crate) mod keeping;
@@ -55,6 +55,7 @@ macro_rules! document_contract {
                 feeding: an_event_out_of_place_is_damage_and_changes_nothing,
                 feeding: whole_documents_replace_what_there_is_and_events_go_on_from_them,
                 keeping: the_catalog_saved_last_is_read_back,
+                keeping: what_is_another_deployments_is_neither_written_nor_deleted,
                 keeping: generations_are_apart_and_a_discarded_one_begins_empty,
                 keeping: what_is_in_quarantine_is_kept_and_let_go,
                 keeping: an_audit_reads_every_document_of_a_range_once,
@@ -111,7 +112,7 @@ impl Case {
             .unwrap();
         let open = place(runtime.handle());
         let store = open();
-        let opened = Some(runtime.block_on(store.open(1)).unwrap());
+        let opened = Some(runtime.block_on(store.open(1, DEPLOYMENT)).unwrap());
 
         Case {
             shop: Shop::new(),
@@ -127,7 +128,11 @@ impl Case {
     fn crash(&mut self) {
         self.opened = None;
         self.store = (self.open)();
-        self.opened = Some(self.runtime.block_on(self.store.open(1)).unwrap());
+        self.opened = Some(
+            self.runtime
+                .block_on(self.store.open(1, DEPLOYMENT))
+                .unwrap(),
+        );
         self.positions = self.writer().positions().unwrap();
     }
 

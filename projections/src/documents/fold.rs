@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId, OrderLine};
 use uuid::Uuid;
 
-use super::corrupt;
+use super::refused;
 use crate::ViewError;
 use crate::document::{CustomerDocument, OrderDocument};
 use crate::port::{Applied, Event, Payload};
@@ -207,7 +207,7 @@ impl State for OrderState {
 
     fn create(event: &Event) -> Result<Self, ViewError> {
         let Payload::Order(OrderEvent::Created(created)) = &event.payload else {
-            return Err(corrupt("the first event of an order is not its creation"));
+            return Err(refused("the first event of an order is not its creation"));
         };
         let details = Some(OrderDetails {
             lines: created.lines.clone(),
@@ -222,12 +222,12 @@ impl State for OrderState {
     fn advance(&mut self, event: &Event) -> Result<(), ViewError> {
         match &event.payload {
             Payload::Order(OrderEvent::Created(_)) => {
-                return Err(corrupt("an order is created twice"));
+                return Err(refused("an order is created twice"));
             }
             Payload::Order(change) => self.order.apply(change, event.time),
             Payload::Unknown => self.order.version = event.version,
             Payload::Customer(_) => {
-                return Err(corrupt("an event of a customer among those of an order"));
+                return Err(refused("an event of a customer among those of an order"));
             }
         }
         Ok(())
@@ -246,7 +246,7 @@ impl State for CustomerState {
 
     fn create(event: &Event) -> Result<Self, ViewError> {
         let Payload::Customer(CustomerEvent::Created(created)) = &event.payload else {
-            return Err(corrupt("the first event of a customer is not its creation"));
+            return Err(refused("the first event of a customer is not its creation"));
         };
         let customer = Customer::created(CustomerId(event.entity), created, event.time);
         Ok(CustomerState {
@@ -258,12 +258,12 @@ impl State for CustomerState {
     fn advance(&mut self, event: &Event) -> Result<(), ViewError> {
         match &event.payload {
             Payload::Customer(CustomerEvent::Created(_)) => {
-                return Err(corrupt("a customer is created twice"));
+                return Err(refused("a customer is created twice"));
             }
             Payload::Customer(change) => self.customer.apply(change, event.time),
             Payload::Unknown => self.customer.version = event.version,
             Payload::Order(_) => {
-                return Err(corrupt("an event of an order among those of a customer"));
+                return Err(refused("an event of an order among those of a customer"));
             }
         }
         Ok(())
@@ -311,7 +311,7 @@ impl TryFrom<&CustomerDocument> for CustomerState {
             id: document.customer_id,
             name: document.name.clone(),
             credit_limit: document.credit_limit,
-            reserved: reserved.ok_or_else(|| corrupt("credit out of range"))?,
+            reserved: reserved.ok_or_else(|| refused("credit out of range"))?,
             version: document.version,
             created_at: document.creation_time,
             updated_at: document.creation_time,

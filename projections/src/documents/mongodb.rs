@@ -46,6 +46,7 @@ mod errors;
 mod generations;
 mod indexes;
 mod names;
+mod ownership;
 mod positions;
 mod quarantine;
 mod queries;

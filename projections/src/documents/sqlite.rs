@@ -13,10 +13,10 @@ use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynch
 use sea_orm::{ConnectOptions, Database, DatabaseConnection};
 use sea_orm_migration::MigratorTrait;
 
-use super::unavailable;
 use crate::ViewError;
 
 mod conversions;
+mod errors;
 pub mod generations;
 mod migrations;
 mod reader;
@@ -46,7 +46,8 @@ const MAPPED_BYTES: i64 = 0x7fff_0000;
 /// Opens the first generation of the view in `directory`, creating or migrating it when need be.
 ///
 /// # Errors
-/// [`ViewError::Unavailable`] when the file cannot be opened or migrated.
+/// [`ViewError::Unavailable`] when the file cannot be opened or migrated, [`ViewError::Damaged`]
+/// when it is no such file.
 pub async fn open(
     directory: &Path,
 ) -> Result<(SqliteDocumentWriter, SqliteDocumentReader), ViewError> {
@@ -54,12 +55,14 @@ pub async fn open(
 }
 
 async fn open_file(path: &Path) -> Result<(SqliteDocumentWriter, SqliteDocumentReader), ViewError> {
+    errors::probe(path)?;
+
     let migration = connect(path, 1, |options| options.create_if_missing(true)).await?;
     migrations::Migrator::up(&migration, None)
         .await
-        .map_err(unavailable)?;
+        .map_err(errors::opened)?;
 
-    migration.close().await.map_err(unavailable)?;
+    migration.close().await.map_err(errors::read)?;
     let writer = SqliteDocumentWriter::open(path)?;
     let cache = format!("-{READER_CACHE_KIB}");
 
@@ -104,7 +107,7 @@ async fn connect(
             adjust(options.pragma("mmap_size", MAPPED_BYTES.to_string()))
         });
 
-    Database::connect(options).await.map_err(unavailable)
+    Database::connect(options).await.map_err(errors::read)
 }
 
 #[cfg(test)]

@@ -99,22 +99,41 @@ impl Catalog {
         next
     }
 
-    /// A generation that was ready turns out to be empty. If it was the one that answers, the one
-    /// that is kept takes its place, and it is built again; until there is one that is ready, none
-    /// answers.
+    /// Without a generation that is damaged. Another one is built in its place, unless one is
+    /// already, or it was only kept. If it was the one that answers, the one that is kept does so
+    /// until then, and without that none.
     #[must_use]
-    pub(crate) fn with_lost(&self, number: u32) -> Catalog {
-        if self.live != Some(number) || self.building().is_some() {
-            let live = self.live.filter(|live| *live != number);
-            return Catalog {
-                live,
-                ..self.without(number)
-            };
-        }
-        let live = self.kept().map(|kept| kept.number);
-        Catalog {
+    pub(crate) fn with_replaced(&self, number: u32, definition: u32, now: Timestamp) -> Catalog {
+        let Some(gone) = self.get(number) else {
+            return self.clone();
+        };
+        let was_live = self.live == Some(number);
+        let was_kept = !was_live && gone.stage == Stage::Ready;
+        let from = if was_live {
+            BuildFrom::History
+        } else {
+            gone.from
+        };
+
+        let live = if was_live {
+            self.kept().map(|kept| kept.number)
+        } else {
+            self.live
+        };
+        let mut rest = Catalog {
             live,
-            ..self.with_stage(number, Stage::CatchingUp)
+            ..self.without(number)
+        };
+        for generation in &mut rest.generations {
+            generation
+                .replaced_at
+                .take_if(|_| Some(generation.number) == live);
+        }
+
+        if was_kept || rest.building().is_some() {
+            rest
+        } else {
+            rest.with_new(definition, from, now)
         }
     }
 
@@ -234,29 +253,46 @@ mod tests {
     }
 
     #[test]
-    fn a_generation_that_is_lost_is_built_again_and_meanwhile_the_kept_one_answers() {
+    fn another_generation_is_built_for_a_damaged_one_and_meanwhile_the_kept_one_answers() {
         let first = Catalog::default()
             .with_new(1, BuildFrom::History, NOW)
             .with_live(1, NOW);
 
-        let alone = first.with_lost(1);
+        let alone = first.with_replaced(1, 1, NOW);
         assert_eq!(
             (alone.live, alone.building().map(|built| built.number)),
-            (None, Some(1))
+            (None, Some(2))
         );
 
         let swapped = first.with_new(1, BuildFrom::History, NOW).with_live(2, NOW);
 
-        let back = swapped.with_lost(2);
+        let back = swapped.with_replaced(2, 1, LATER);
         assert_eq!(
             (back.live, back.building().map(|built| built.number)),
-            (Some(1), Some(2))
+            (Some(1), Some(3))
         );
+        assert_eq!(back.answering().and_then(|live| live.replaced_at), None);
 
-        assert_eq!(numbers(&swapped.with_lost(1)), [2]);
+        assert_eq!(numbers(&swapped.with_replaced(1, 1, NOW)), [2]);
         // The one that is built takes its place when it is ready.
-        let building = first.with_new(1, BuildFrom::History, NOW).with_lost(1);
-
+        let building = first.with_new(1, BuildFrom::History, NOW);
+        let building = building.with_replaced(1, 1, NOW);
         assert_eq!((building.live, numbers(&building)), (None, vec![2]));
+    }
+
+    #[test]
+    fn a_damaged_generation_that_is_built_begins_again_from_what_it_was_built_from() {
+        let live = Catalog::default()
+            .with_new(1, BuildFrom::History, NOW)
+            .with_live(1, NOW);
+        let building = live.with_new(1, BuildFrom::Entities, NOW);
+        let again = building.with_replaced(2, 1, LATER);
+        let built = again.building().map(|built| (built.number, built.from));
+        assert_eq!(
+            (again.live, built),
+            (Some(1), Some((3, BuildFrom::Entities)))
+        );
+        // What the catalog does not have is not replaced.
+        assert_eq!(again.with_replaced(2, 1, LATER), again);
     }
 }

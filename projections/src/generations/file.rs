@@ -1,50 +1,70 @@
 //! The catalog of an embedded view's generations, as a file beside them.
 //!
 //! It is replaced by renaming: the new text is on the disk before it takes the name, and the name
-//! before saving is over. So a crash leaves the catalog before or this one, whole.
+//! before saving is over. So a crash leaves the catalog before or this one, whole. What stands in
+//! the way of a new one, and is no catalog, is moved aside.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::Catalog;
+use crate::ViewError;
+use crate::files::{is_at_fault, remove, set_aside};
 
 /// A file that holds a [`Catalog`] as JSON. The folder it lies in exists.
 #[derive(Clone, Debug)]
 pub(crate) struct CatalogFile {
+    view: &'static str,
     path: PathBuf,
 }
 
 impl CatalogFile {
-    pub(crate) fn new(path: PathBuf) -> Self {
-        CatalogFile { path }
+    pub(crate) fn new(view: &'static str, path: PathBuf) -> Self {
+        CatalogFile { view, path }
     }
 
     /// The catalog saved last; the empty one when there is none.
     ///
     /// # Errors
-    /// When the file cannot be read; [`io::ErrorKind::InvalidData`] when it holds no catalog.
-    pub(crate) async fn load(&self) -> io::Result<Catalog> {
-        let path = self.path.clone();
-        off_the_runtime(move || read(&path)).await
+    /// [`ViewError::Damaged`] when the file holds no catalog, or is none that can be read.
+    pub(crate) async fn load(&self) -> Result<Catalog, ViewError> {
+        self.off_the_runtime(read).await
     }
 
     /// Saves the catalog, durable when it returns.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) async fn save(&self, catalog: &Catalog) -> io::Result<()> {
-        let (path, text) = (self.path.clone(), serde_json::to_vec_pretty(catalog)?);
-        off_the_runtime(move || replace(&path, &text)).await
+    pub(crate) async fn save(&self, catalog: &Catalog) -> Result<(), ViewError> {
+        let text = serde_json::to_vec_pretty(catalog);
+        self.off_the_runtime(move |path| replace(path, &text?))
+            .await
     }
-}
 
-async fn off_the_runtime<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)?
+    async fn off_the_runtime<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, ViewError> {
+        let path = self.path.clone();
+        let working = tokio::task::spawn_blocking(move || work(&path));
+        let outcome = working
+            .await
+            .unwrap_or_else(|lost| Err(io::Error::other(lost)));
+        outcome.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: io::Error) -> ViewError {
+        let view = self.view;
+        if is_at_fault(&error) {
+            let what = format!("its catalog {}: {error}", self.path.display());
+            return ViewError::Damaged { view, what };
+        }
+        ViewError::Unavailable {
+            view,
+            source: error.into(),
+        }
+    }
 }
 
 fn read(path: &Path) -> io::Result<Catalog> {
@@ -57,11 +77,19 @@ fn read(path: &Path) -> io::Result<Catalog> {
 }
 
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("json.new");
-    let mut file = File::create(&beside)?;
+    let new = path.with_extension("json.new");
+    // Whatever a crash, or anybody else, has left of this name is of no use to anyone.
+    remove(&new)?;
+    let mut file = File::create_new(&new)?;
     file.write_all(text)?;
     file.sync_all()?;
-    fs::rename(&beside, path)?;
+
+    // Renaming would take the place of a file silently.
+    if read(path).is_err_and(|error| is_at_fault(&error)) {
+        set_aside(path)?;
+    }
+    fs::rename(&new, path)?;
+
     let folder = path
         .parent()
         .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
@@ -71,9 +99,12 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use domain::Timestamp;
+    use uuid::Uuid;
 
     use super::*;
     use crate::generations::{BuildFrom, Generation, Stage};
+
+    type Harm = fn(&Path) -> io::Result<()>;
 
     fn catalog(live: u32) -> Catalog {
         let generation = Generation {
@@ -88,18 +119,22 @@ mod tests {
             live: Some(live),
             generations: vec![generation],
             newest: live + 1,
+            deployment: Some(Uuid::from_u128(5)),
             bound: Vec::new(),
         }
+    }
+
+    fn file(folder: &tempfile::TempDir) -> CatalogFile {
+        CatalogFile::new("view", folder.path().join("view.json"))
     }
 
     #[tokio::test]
     async fn the_catalog_saved_last_is_read_back_by_whoever_opens_the_file_next() {
         let folder = tempfile::tempdir().unwrap();
-        let file = || CatalogFile::new(folder.path().join("view.json"));
-        assert_eq!(file().load().await.unwrap(), Catalog::default());
+        assert_eq!(file(&folder).load().await.unwrap(), Catalog::default());
         for live in [1, 2] {
-            file().save(&catalog(live)).await.unwrap();
-            assert_eq!(file().load().await.unwrap(), catalog(live));
+            file(&folder).save(&catalog(live)).await.unwrap();
+            assert_eq!(file(&folder).load().await.unwrap(), catalog(live));
         }
     }
 
@@ -107,7 +142,7 @@ mod tests {
     #[tokio::test]
     async fn a_catalog_that_was_not_written_to_its_end_does_not_matter() {
         let folder = tempfile::tempdir().unwrap();
-        let file = CatalogFile::new(folder.path().join("view.json"));
+        let file = file(&folder);
         file.save(&catalog(1)).await.unwrap();
         fs::write(folder.path().join("view.json.new"), "{ \"live\": 2, \"gen").unwrap();
         assert_eq!(file.load().await.unwrap(), catalog(1));
@@ -116,11 +151,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_holds_no_catalog_is_an_error_and_not_an_empty_view() {
+    async fn what_is_no_catalog_is_damage_and_no_empty_view_and_gives_way_to_the_next_one() {
+        let harms: [(&str, Harm); 4] = [
+            ("garbage", |path| fs::write(path, b"\xff\x00{")),
+            ("an empty file", |path| fs::write(path, "")),
+            ("a catalog cut short", |path| {
+                fs::write(path, "{ \"live\": 1, \"generations\": [")
+            }),
+            ("a folder", |path| fs::create_dir(path)),
+        ];
+
+        for (what, harm) in harms {
+            let folder = tempfile::tempdir().unwrap();
+            harm(&folder.path().join("view.json")).unwrap();
+            let error = file(&folder).load().await.unwrap_err();
+            assert!(
+                matches!(error, ViewError::Damaged { .. }),
+                "{what}: {error}"
+            );
+
+            file(&folder).save(&catalog(1)).await.unwrap();
+            assert_eq!(file(&folder).load().await.unwrap(), catalog(1), "{what}");
+            assert!(folder.path().join("view.json.damaged").exists(), "{what}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folder_in_the_way_of_the_next_catalog_is_no_obstacle() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("view.json");
-        fs::write(&path, "{").unwrap();
-        let error = CatalogFile::new(path).load().await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        fs::create_dir(folder.path().join("view.json.new")).unwrap();
+        file(&folder).save(&catalog(1)).await.unwrap();
+        assert_eq!(file(&folder).load().await.unwrap(), catalog(1));
     }
 }

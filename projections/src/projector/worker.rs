@@ -15,7 +15,8 @@ use super::pending::Pending;
 use super::progress::{Feeding, Progress, Times};
 use super::quarantine::{MAX_QUARANTINED, Quarantine};
 use super::{Request, ViewDefinition};
-use crate::error::describe;
+use crate::alarm::Alarm;
+use crate::error::{describe, text_of};
 use crate::metrics::{Outcome, ViewMetrics};
 use crate::port::{Applied, Event, Payload, ViewWriter};
 use crate::waiting::{EntityVersions, Waiting};
@@ -46,6 +47,7 @@ pub(super) struct Parts {
     pub log: Arc<dyn Log>,
     pub waiting: Arc<Waiting>,
     pub progress: Arc<Progress>,
+    pub alarm: Arc<Alarm>,
     pub deliveries: mpsc::Receiver<Delivery>,
     pub requests: mpsc::UnboundedReceiver<Request>,
     pub runtime: Handle,
@@ -72,6 +74,10 @@ pub(super) struct Worker {
     heads: Positions,
     /// Since when it has not followed the log any more.
     failing_since: Option<Instant>,
+    /// What it has logged of that.
+    told: Option<String>,
+    /// The view has positions stored: without them, all else of it is gone, too.
+    has_had_positions: bool,
 }
 
 /// Why the worker goes on.
@@ -99,6 +105,8 @@ impl Worker {
             stopping: false,
             heads: Positions::new(),
             failing_since: None,
+            told: None,
+            has_had_positions: false,
         }
     }
 
@@ -111,23 +119,25 @@ impl Worker {
             let started = Instant::now();
             let failure = match catch_unwind(AssertUnwindSafe(|| self.follow())) {
                 Ok(Ok(())) => break,
-                Ok(Err(error)) => describe(&error),
-                Err(_) => "the projector has panicked".to_owned(),
+                Ok(Err(error)) => {
+                    self.parts.alarm.notice(&error);
+                    describe(&error)
+                }
+                Err(panic) => {
+                    let what = text_of(&*panic);
+                    self.parts.alarm.suspect(&what);
+                    format!("the projector has panicked: {what}")
+                }
             };
             if started.elapsed() > MAX_BACK_OFF {
                 back_off = FIRST_BACK_OFF;
             }
-            if self.failing_since.get_or_insert(started).elapsed() >= TELL_AFTER {
-                self.parts.waiting.fail(&failure);
-            }
-            let view = self.parts.definition.name;
             if self.stopping {
+                let view = self.parts.definition.name;
                 tracing::warn!(view, error = %failure, "the last commit of the view has failed");
                 break;
             }
-            tracing::warn!(view, error = %failure, "the projector starts again in {} ms", back_off.as_millis());
-            self.parts.metrics.restart();
-            self.parts.progress.failed(failure);
+            self.tell(failure, started);
             if self.rest(back_off) {
                 break;
             }
@@ -135,6 +145,25 @@ impl Worker {
         }
 
         self.parts.waiting.close();
+    }
+
+    /// Tells why it does not go on at present; the log only when that is news.
+    fn tell(&mut self, failure: String, started: Instant) {
+        let since = self.failing_since.get_or_insert(started);
+        if since.elapsed() >= TELL_AFTER || self.parts.alarm.is_damaged() {
+            self.parts.waiting.fail(&failure);
+        }
+
+        let view = self.parts.definition.name;
+        if self.told.as_ref() == Some(&failure) {
+            tracing::debug!(view, error = %failure, "the projector starts again");
+        } else {
+            tracing::warn!(view, error = %failure, "the projector starts again, until it goes on");
+            self.told = Some(failure.clone());
+        }
+
+        self.parts.metrics.restart();
+        self.parts.progress.failed(failure);
     }
 
     /// Waits out a delay; true when it was asked to stop meanwhile.
@@ -183,6 +212,7 @@ impl Worker {
 
         self.parts.progress.working(Feeding::Following);
         self.failing_since = None;
+        self.told = None;
 
         loop {
             match self.next_wake() {
@@ -239,10 +269,13 @@ impl Worker {
     ) -> Result<(), ViewError> {
         let failure = match &outcome {
             Ok(_) | Err(ViewError::Conflict { .. }) => Ok(()),
-            Err(error) => Err(ViewError::Unavailable {
-                view: self.parts.definition.name,
-                source: describe(error).into(),
-            }),
+            Err(error) => {
+                self.parts.alarm.notice(error);
+                Err(ViewError::Unavailable {
+                    view: self.parts.definition.name,
+                    source: describe(error).into(),
+                })
+            }
         };
         // Nobody waits any more when this fails.
         let _ = to.send(outcome);
@@ -255,6 +288,13 @@ impl Worker {
         self.newest = None;
         self.unfinished = None;
         self.positions = self.parts.writer.positions()?;
+        if self.has_had_positions && self.positions.is_empty() {
+            return Err(ViewError::Damaged {
+                view: self.parts.definition.name,
+                what: "all that it has taken in is gone".to_owned(),
+            });
+        }
+        self.has_had_positions = !self.positions.is_empty();
         self.times.clear();
         self.parts.progress.start(&self.positions);
         self.quarantine
@@ -329,7 +369,7 @@ impl Worker {
             Ok(Applied::Taken) => self.taken(event),
             Ok(Applied::Duplicate) => self.parts.metrics.event(Outcome::Duplicate),
             Ok(Applied::Missing { from_version }) => self.apply_history(&event, from_version)?,
-            Err(ViewError::Corrupt { what, .. }) => self.park((&event).into(), what)?,
+            Err(ViewError::Refused { what, .. }) => self.park((&event).into(), what)?,
             Err(error) => return Err(error),
         }
         Ok(())
@@ -379,10 +419,12 @@ impl Worker {
                     .advance(self.pending.entities(), &self.positions);
                 self.pending.committed();
                 self.newest = None;
+                // At the latest this one has stored the positions of the one before.
+                self.has_had_positions |= self.unfinished.is_some();
                 self.unfinished = Some(Instant::now() + FINISH_AFTER);
                 Ok(())
             }
-            Err(ViewError::Corrupt { what, .. }) => self.commit_refused(what),
+            Err(ViewError::Refused { what, .. }) => self.commit_refused(what),
             Err(error) => Err(error),
         }
     }
@@ -390,6 +432,7 @@ impl Worker {
     fn finish(&mut self) -> Result<(), ViewError> {
         if self.unfinished.is_some() {
             self.parts.writer.finish()?;
+            self.has_had_positions = true;
             self.unfinished = None;
         }
         Ok(())

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::generations::{Opened, ViewStore};
 use crate::search::elasticsearch::tests::place;
 use crate::search::{EmbeddedSearchStore, SearchPage, SearchQuery, SearchReader};
+use crate::testing::DEPLOYMENT;
 use crate::{Applied, Event, OrderDocument, Payload, ViewError, ViewWriter};
 
 pub(crate) mod feeding;
@@ -73,6 +74,7 @@ macro_rules! search_contract {
                 putting: a_creation_that_is_announced_and_repeated_undoes_no_whole_order,
                 putting: a_whole_order_is_invisible_before_its_commit_and_lost_by_a_crash,
                 keeping: the_catalog_saved_last_is_read_back,
+                keeping: what_is_another_deployments_is_neither_written_nor_deleted,
                 keeping: generations_are_apart,
                 keeping: a_discarded_generation_begins_empty,
                 keeping: what_is_in_quarantine_is_kept_and_let_go,
@@ -128,7 +130,7 @@ impl Shop {
             .unwrap();
 
         let store = open();
-        let opened = Some(runtime.block_on(store.open(1)).unwrap());
+        let opened = Some(runtime.block_on(store.open(1, DEPLOYMENT)).unwrap());
 
         Shop {
             open,
@@ -147,7 +149,9 @@ impl Shop {
     }
 
     fn open_generation(&self, generation: u32) -> Opened<dyn SearchReader> {
-        self.runtime.block_on(self.store.open(generation)).unwrap()
+        self.runtime
+            .block_on(self.store.open(generation, DEPLOYMENT))
+            .unwrap()
     }
 
     fn writer(&mut self) -> &mut dyn ViewWriter {

@@ -33,11 +33,13 @@
 
 mod audit;
 mod bulk;
+mod catalog;
 mod client;
 mod document;
 mod index;
 mod lookup;
 mod mget;
+mod ownership;
 mod reader;
 mod state;
 mod store;

@@ -4,29 +4,36 @@
 //! see whole commits, each with the positions it was made with. Both become durable a moment later
 //! (`lazy_directory`).
 //!
-//! The index is disposable: when its definition has changed, or it is damaged, it is emptied at
-//! opening, and the projector fills it again from the history.
+//! An index that is damaged, or of another definition, is told so at opening, and not repaired: it
+//! is disposable, and the view's supervisor has another one built. tantivy checks what it reads only
+//! in part, so an index is [examined](examining) by its checksums when it is opened, and when
+//! something has panicked on it.
 //!
 //! tantivy locks the folder with a lock of the operating system, which ends with the process,
 //! however that ends.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use tantivy::directory::error::OpenReadError;
+use tantivy::directory::error::{LockError, OpenDirectoryError, OpenReadError, OpenWriteError};
 use tantivy::directory::{INDEX_WRITER_LOCK, MmapDirectory};
-use tantivy::{Directory as _, Index, IndexBuilder, IndexSettings, ReloadPolicy, TantivyError};
+use tantivy::{
+    Directory as _, Index, IndexBuilder, IndexReader, IndexSettings, ReloadPolicy, TantivyError,
+};
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tokio::task::JoinError;
 
 use crate::ViewError;
+use crate::files::is_at_fault;
 use crate::search::{SearchView, VIEW};
 
 pub mod audit;
 mod collect;
 mod commit;
+mod examining;
 mod indexing;
 mod keeper;
 mod lazy_directory;
@@ -55,10 +62,11 @@ pub const BACKEND: &str = "tantivy";
 /// other.
 const STORE_CACHE_BLOCKS: usize = 8;
 
-/// Opens the index in `folder`, or makes an empty one there.
+/// Opens the index in `folder`, or makes an empty one where there is nothing.
 ///
 /// # Errors
-/// When the folder cannot be read or written, or another process writes to the index.
+/// When the folder cannot be read or written, or another process writes to the index;
+/// [`ViewError::Damaged`] when there is something else, or an index that cannot be read.
 pub fn open_embedded(folder: &Path) -> Result<SearchView, ViewError> {
     open_in(folder).map(|(view, _)| view)
 }
@@ -103,56 +111,53 @@ struct Opened {
 }
 
 fn open_index(folder: &Path) -> Result<Opened, ViewError> {
-    fs::create_dir_all(folder).map_err(|error| view_error(error.into()))?;
-    match open_current(folder) {
-        Ok(Some(opened)) => return Ok(opened),
-        Ok(None) => {}
-        Err(error) if is_damage(&error) => {
-            warn!(%error, "the search index is damaged and is built anew")
-        }
-        Err(error) => return Err(view_error(error)),
+    if folder.exists() && !folder.is_dir() {
+        return Err(damaged(format_args!("{} is no folder", folder.display())));
     }
-    create(folder).map_err(view_error)
+    fs::create_dir_all(folder).map_err(|error| view_error(error.into()))?;
+    let directory = LazyDirectory::open(folder).map_err(view_error)?;
+    let exists = Index::exists(&directory).map_err(|error| view_error(error.into()))?;
+    if exists {
+        open_current(directory)
+    } else {
+        create(folder).map_err(view_error)
+    }
 }
 
-/// The index in `folder`; `None` when there is none of the current definition.
-fn open_current(folder: &Path) -> tantivy::Result<Option<Opened>> {
-    let directory = LazyDirectory::open(folder)?;
-    if !Index::exists(&directory)? {
-        return Ok(None);
+/// The index that is there.
+fn open_current(directory: LazyDirectory) -> Result<Opened, ViewError> {
+    if !directory.has_list_of_files() {
+        return Err(damaged("the index has no list of its files"));
     }
 
-    let mut index = Index::open(directory.clone())?;
+    let mut index = Index::open(directory.clone()).map_err(view_error)?;
     let (schema, fields) = schema::define();
 
-    let state = CommitState::read(index.load_metas()?.payload.as_deref());
-    let Some(state) = state.filter(|_| index.schema() == schema) else {
-        info!("the definition of the search index has changed, it is built anew");
-        return Ok(None);
-    };
+    let payload = index.load_metas().map_err(view_error)?.payload;
+    let state = CommitState::read(payload.as_deref());
+    let state = state.filter(|_| index.schema() == schema);
+    let state = state.ok_or_else(|| damaged("the index is of another definition"))?;
 
     index.set_tokenizers(schema::tokenizers());
-    // Opens every segment: a file that is missing or cut shows here, while the index can still be
-    // replaced.
-    index
+    // Opens every segment: a file that is missing or cut shows here.
+    let _: IndexReader = index
         .reader_builder()
         .reload_policy(ReloadPolicy::Manual)
-        .try_into()?;
+        .try_into()
+        .map_err(view_error)?;
 
-    Ok(Some(Opened {
+    Ok(Opened {
         index,
         directory,
         fields,
         state,
-    }))
+    })
 }
 
-/// An empty index, in the place of whatever is in `folder`.
+/// An empty index. What is in the folder without a list of segments is what an interrupted discard
+/// has left.
 fn create(folder: &Path) -> tantivy::Result<Opened> {
     let lock = MmapDirectory::open(folder)?.acquire_lock(&INDEX_WRITER_LOCK)?;
-    // The list of segments goes first: without it the rest is no index, should this be interrupted.
-    remove_if_there(&folder.join("meta.json"))?;
-
     fs::remove_dir_all(folder)?;
     drop(lock);
     fs::create_dir_all(folder)?;
@@ -186,43 +191,50 @@ fn create(folder: &Path) -> tantivy::Result<Opened> {
     })
 }
 
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 /// Whether the index itself is at fault, not the way to it.
 fn is_damage(error: &TantivyError) -> bool {
-    let is_cut = |error: &io::Error| {
-        matches!(
-            error.kind(),
-            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-        )
-    };
+    // A file that the index names and that is gone will not come back.
+    let is_lost = |error: &io::Error| is_at_fault(error) || error.kind() == io::ErrorKind::NotFound;
     match error {
         TantivyError::DataCorruption(_)
         | TantivyError::IncompatibleIndex(_)
         | TantivyError::SchemaError(_) => true,
-        TantivyError::OpenReadError(OpenReadError::IoError { io_error, .. }) => is_cut(io_error),
+        TantivyError::OpenReadError(OpenReadError::IoError { io_error, .. }) => is_lost(io_error),
         TantivyError::OpenReadError(_) => true,
-        TantivyError::IoError(error) => is_cut(error),
+        TantivyError::OpenDirectoryError(OpenDirectoryError::IoError { io_error, .. }) => {
+            is_lost(io_error)
+        }
+        TantivyError::OpenDirectoryError(
+            OpenDirectoryError::DoesNotExist(_) | OpenDirectoryError::NotADirectory(_),
+        ) => true,
+        TantivyError::OpenWriteError(OpenWriteError::IoError { io_error, .. }) => is_lost(io_error),
+        TantivyError::LockFailure(LockError::IoError(error), _) => is_lost(error),
+        TantivyError::IoError(error) => is_lost(error),
         _ => false,
     }
 }
 
 fn view_error(error: TantivyError) -> ViewError {
-    match error {
-        error @ TantivyError::DataCorruption(_) => ViewError::Corrupt {
-            view: VIEW,
-            what: error.to_string(),
-        },
-        error => ViewError::Unavailable {
+    if is_damage(&error) {
+        damaged(error)
+    } else {
+        ViewError::Unavailable {
             view: VIEW,
             source: Box::new(error),
-        },
+        }
     }
+}
+
+fn damaged(what: impl fmt::Display) -> ViewError {
+    ViewError::Damaged {
+        view: VIEW,
+        what: what.to_string(),
+    }
+}
+
+/// What becomes of work on a thread that may block.
+fn task_error(error: JoinError) -> ViewError {
+    ViewError::of_task(VIEW, error)
 }
 
 #[cfg(test)]

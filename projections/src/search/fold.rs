@@ -64,7 +64,7 @@ pub(crate) fn out_of_place(event: &Event) -> ViewError {
         "version {} of order {} is not what its history allows",
         event.version, event.entity
     );
-    ViewError::Corrupt { view: VIEW, what }
+    ViewError::Refused { view: VIEW, what }
 }
 
 /// About how much memory a document takes.

@@ -44,6 +44,17 @@ pub(super) enum Outcome<R: ?Sized> {
     },
 }
 
+impl<R: ?Sized> Outcome<R> {
+    /// The generation that the work was about.
+    pub(super) fn number(&self) -> u32 {
+        match self {
+            Outcome::Copied { number, .. }
+            | Outcome::Built { number, .. }
+            | Outcome::Swapped { number, .. } => *number,
+        }
+    }
+}
+
 /// Copies the rows of all entities into an empty generation.
 pub(super) async fn copy<R: ?Sized + Send + Sync + 'static>(
     shared: Arc<Shared<R>>,
@@ -51,13 +62,14 @@ pub(super) async fn copy<R: ?Sized + Send + Sync + 'static>(
 ) -> Result<Opened<R>, ViewError> {
     let view = shared.definition.name;
     // What an interrupted copy has left would never be corrected.
-    shared.store.discard(number).await?;
+    let deployment = shared.deployment;
+    shared.store.discard(number, deployment).await?;
 
     let Opened {
         mut writer,
         reader,
         versions,
-    } = shared.store.open(number).await?;
+    } = shared.store.open(number, deployment).await?;
 
     let copied = EntityWork::begin(&shared, number, BuildStage::Copying).await?;
     // Before any row is read: each row is at least as new as these, so no event is missed.
@@ -101,7 +113,7 @@ fn write_all<R: ?Sized>(
     for service in shared.definition.uses {
         let mut after = None;
         loop {
-            shared.go_on()?;
+            shared.go_on(copied.number)?;
             let range = runtime.block_on(shared.rows.next_range(*service, after, PAGE))?;
             let entities = runtime.block_on(shared.rows.entities(*service, range))?;
             for document in &entities {
@@ -154,6 +166,7 @@ pub(super) async fn swap<R: ?Sized>(shared: Arc<Shared<R>>, number: u32) -> Resu
     let mut looks = 0;
 
     while !shared.swap_if_level(&next) {
+        shared.go_on(number)?;
         if let Some(live) = shared.look(|stand| stand.live.clone()) {
             let resting = if looks < LOOKS {
                 None

@@ -60,6 +60,7 @@ impl Shown {
 
 struct Comparing<'a, R: ?Sized> {
     shared: &'a Shared<R>,
+    live: &'a OpenGeneration<R>,
     old: Box<dyn ViewAudit>,
     new: Box<dyn ViewAudit>,
     found: Comparison,
@@ -72,11 +73,13 @@ pub(super) async fn compare<R: ?Sized>(
     next: &OpenGeneration<R>,
 ) -> Result<Comparison, ViewError> {
     let shown = EntityWork::begin(shared, next.number(), BuildStage::Comparing).await?;
-    let old = audit_of(shared, live.number()).await?;
+    let old = audit_of(shared, live.number()).await;
+    let old = old.map_err(|error| of_the_old(live, error))?;
     let new = audit_of(shared, next.number()).await?;
 
     let mut comparing = Comparing {
         shared,
+        live,
         old,
         new,
         found: Comparison::default(),
@@ -85,7 +88,7 @@ pub(super) async fn compare<R: ?Sized>(
     for service in shared.definition.uses {
         let mut after = None;
         loop {
-            shared.go_on()?;
+            shared.go_on(next.number())?;
             let range = shared.rows.next_range(*service, after, ENTITIES).await?;
             comparing.range(*service, range).await?;
             match range.up_to {
@@ -100,10 +103,20 @@ pub(super) async fn compare<R: ?Sized>(
     }
 
     if comparing.found.loss.is_none() {
-        comparing.quarantines(live).await?;
+        comparing.quarantines().await?;
     }
 
     Ok(comparing.found)
+}
+
+/// An error of the generation that answers is none of the one that is built: if it is damage, the
+/// comparison is over, and what is built takes its place without.
+fn of_the_old<R: ?Sized>(live: &OpenGeneration<R>, error: ViewError) -> ViewError {
+    live.alarm().notice(&error);
+    match error {
+        ViewError::Damaged { view, .. } => ViewError::Closed { view },
+        error => error,
+    }
 }
 
 async fn audit_of<R: ?Sized>(
@@ -121,10 +134,11 @@ async fn audit_of<R: ?Sized>(
 
 impl<R: ?Sized> Comparing<'_, R> {
     async fn range(&mut self, service: Service, range: IdRange) -> Result<(), ViewError> {
-        let (old, new) = tokio::try_join!(
-            read(&*self.old, service, range),
-            read(&*self.new, service, range)
-        )?;
+        let reading_old = async {
+            let read = read(&*self.old, service, range).await;
+            read.map_err(|error| of_the_old(self.live, error))
+        };
+        let (old, new) = tokio::try_join!(reading_old, read(&*self.new, service, range))?;
 
         let mut shown: HashMap<Uuid, Shown> = new
             .documents
@@ -242,7 +256,7 @@ impl<R: ?Sized> Comparing<'_, R> {
 
     /// What the new one has in quarantine, the old one must have there, too, when it has come as
     /// far.
-    async fn quarantines(&mut self, live: &OpenGeneration<R>) -> Result<(), ViewError> {
+    async fn quarantines(&mut self) -> Result<(), ViewError> {
         // No id lies in this range: only what comes with it is wanted.
         let nobody = IdRange {
             after: Some(Uuid::max()),
@@ -254,9 +268,12 @@ impl<R: ?Sized> Comparing<'_, R> {
             return Ok(());
         }
 
-        live.reach(&new.positions).await?;
+        self.live.reach(&new.positions).await?;
 
-        let old = self.old.orders(nobody).await?.quarantined;
+        let old = self.old.orders(nobody).await;
+        let old = old
+            .map_err(|error| of_the_old(self.live, error))?
+            .quarantined;
         let known = |id: Uuid| old.iter().any(|entity| entity.entity == id);
         if let Some(bad) = new.quarantined.iter().find(|entity| !known(entity.entity)) {
             let (service, id, version) = (bad.source.service, bad.entity, bad.version);

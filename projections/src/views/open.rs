@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::ViewError;
+use crate::alarm::Alarm;
 use crate::generations::Opened;
 use crate::projector::{Fed, Feeding, Lag, Progress, Projector, Snapshot, ViewDefinition};
 use crate::token::ConsistencyToken;
@@ -17,7 +18,7 @@ use crate::waiting::{Waiting, is_at_least};
 
 /// A generation that is fed. A query takes one, waits on it, and reads from it.
 pub struct OpenGeneration<R: ?Sized> {
-    number: u32,
+    alarm: Arc<Alarm>,
     reader: Arc<R>,
     waiting: Arc<Waiting>,
     progress: Arc<Progress>,
@@ -32,7 +33,7 @@ impl<R: ?Sized> OpenGeneration<R> {
     /// When the system gives no thread.
     pub(crate) fn feed(
         definition: ViewDefinition,
-        number: u32,
+        alarm: Alarm,
         opened: Opened<R>,
         log: Arc<dyn Log>,
     ) -> Result<Self, ViewError> {
@@ -42,6 +43,7 @@ impl<R: ?Sized> OpenGeneration<R> {
             versions,
         } = opened;
 
+        let alarm = Arc::new(alarm);
         let waiting = Arc::new(Waiting::new(definition.name, definition.uses, versions));
         let progress = Arc::new(Progress::new());
 
@@ -51,6 +53,7 @@ impl<R: ?Sized> OpenGeneration<R> {
             log,
             Arc::clone(&waiting),
             Arc::clone(&progress),
+            Arc::clone(&alarm),
         )
         .map_err(|source| ViewError::Unavailable {
             view: definition.name,
@@ -58,7 +61,7 @@ impl<R: ?Sized> OpenGeneration<R> {
         })?;
 
         Ok(OpenGeneration {
-            number,
+            alarm,
             reader,
             waiting,
             progress,
@@ -68,12 +71,32 @@ impl<R: ?Sized> OpenGeneration<R> {
 
     #[must_use]
     pub fn number(&self) -> u32 {
-        self.number
+        self.alarm.number()
     }
 
+    /// Its read side. Queries go through [`read`](OpenGeneration::read), which knows what to do
+    /// about damage.
     #[must_use]
     pub fn reader(&self) -> &Arc<R> {
         &self.reader
+    }
+
+    /// Reads from it. Damage that shows by that is told to the view's supervisor, which replaces
+    /// the generation.
+    ///
+    /// # Errors
+    /// What reading does.
+    pub async fn read<T>(
+        &self,
+        read: impl AsyncFnOnce(Arc<R>) -> Result<T, ViewError>,
+    ) -> Result<T, ViewError> {
+        let outcome = read(Arc::clone(&self.reader)).await;
+        outcome.inspect_err(|error| self.alarm.notice(error))
+    }
+
+    /// By which is told that something is wrong with it.
+    pub(crate) fn alarm(&self) -> &Alarm {
+        &self.alarm
     }
 
     /// Waits until the generation has reached all that the token names, at most `timeout`.
@@ -86,7 +109,8 @@ impl<R: ?Sized> OpenGeneration<R> {
         token: &ConsistencyToken,
         timeout: Duration,
     ) -> Result<(), ViewError> {
-        self.waiting.wait_until(token, timeout).await
+        let waited = self.waiting.wait_until(token, timeout).await;
+        waited.inspect_err(|error| self.alarm.notice(error))
     }
 
     /// Waits, as long as it takes, until positions are committed.

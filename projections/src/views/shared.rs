@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use store::{Destination, Log, Positions};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
 
 use super::entity_work::EntityWork;
 use super::open::OpenGeneration;
 use crate::ViewError;
+use crate::alarm::{Alarm, Raised};
 use crate::generations::{Catalog, ViewStore};
 use crate::metrics::ViewGauges;
 use crate::projector::ViewDefinition;
@@ -31,6 +33,26 @@ pub(super) struct Stand<R: ?Sized> {
     pub failure: Option<String>,
     /// The generation whose building has ended without success, and why.
     pub stopped: Option<(u32, String)>,
+    /// What was damaged, as long as it is not replaced.
+    pub damage: Option<String>,
+    /// What replaces it is damaged time and again, and the next one is not begun yet.
+    pub is_held: bool,
+}
+
+/// What a view is made of.
+pub(super) struct Parts<R: ?Sized> {
+    pub definition: ViewDefinition,
+    pub store: Arc<dyn ViewStore<R>>,
+    pub log: Arc<dyn Log>,
+    pub rows: Arc<dyn EntityRows>,
+    /// How long the generation that has answered before is kept.
+    pub keep: Duration,
+    /// How often it is looked at whether all that is open is still there, and how far it is.
+    pub look_every: Duration,
+    /// How often what is open is examined, where that finds what nothing else does.
+    pub examine_every: Duration,
+    /// Whose view it is.
+    pub deployment: Uuid,
 }
 
 /// The parts of a view, and its stand.
@@ -39,42 +61,63 @@ pub(super) struct Shared<R: ?Sized> {
     pub store: Arc<dyn ViewStore<R>>,
     pub log: Arc<dyn Log>,
     pub rows: Arc<dyn EntityRows>,
-    /// How long the generation that has answered before is kept.
     pub keep: Duration,
+    pub look_every: Duration,
+    pub examine_every: Duration,
+    pub deployment: Uuid,
     pub gauges: ViewGauges,
+    alarms: mpsc::UnboundedSender<Raised>,
     stopping: AtomicBool,
     stand: watch::Sender<Stand<R>>,
 }
 
 impl<R: ?Sized> Shared<R> {
-    pub(super) fn new(
-        definition: ViewDefinition,
-        store: Arc<dyn ViewStore<R>>,
-        log: Arc<dyn Log>,
-        rows: Arc<dyn EntityRows>,
-        keep: Duration,
-    ) -> Self {
-        let open = BTreeMap::new();
-
-        let stand = Stand {
-            catalog: None,
-            open,
-            live: None,
-            entity_work: None,
-            failure: None,
-            stopped: None,
-        };
-
-        Shared {
+    /// With the receiver of what goes wrong with generations: few findings ever stand in it, each
+    /// generation tells once.
+    pub(super) fn new(parts: Parts<R>) -> (Self, mpsc::UnboundedReceiver<Raised>) {
+        let Parts {
             definition,
             store,
             log,
             rows,
             keep,
+            look_every,
+            examine_every,
+            deployment,
+        } = parts;
+        let (alarms, raised) = mpsc::unbounded_channel();
+
+        let stand = Stand {
+            catalog: None,
+            open: BTreeMap::new(),
+            live: None,
+            entity_work: None,
+            failure: None,
+            stopped: None,
+            damage: None,
+            is_held: false,
+        };
+
+        let shared = Shared {
+            definition,
+            store,
+            log,
+            rows,
+            keep,
+            look_every,
+            examine_every,
+            deployment,
             gauges: ViewGauges::new(definition.name),
+            alarms,
             stopping: AtomicBool::new(false),
             stand: watch::Sender::new(stand),
-        }
+        };
+        (shared, raised)
+    }
+
+    /// An alarm for a generation that is opened.
+    pub(super) fn alarm(&self, number: u32) -> Alarm {
+        Alarm::new(number, self.alarms.clone())
     }
 
     /// Looks at the stand. It is locked meanwhile.
@@ -95,13 +138,17 @@ impl<R: ?Sized> Shared<R> {
     /// The generation that answers.
     pub(super) fn current(&self) -> Result<Arc<OpenGeneration<R>>, ViewError> {
         let view = self.definition.name;
-        self.look(|stand| match (&stand.live, &stand.failure) {
-            (Some(live), _) => Ok(Arc::clone(live)),
-            (None, Some(failure)) => Err(ViewError::Unavailable {
+        self.look(|stand| match (&stand.live, &stand.failure, &stand.damage) {
+            (Some(live), _, _) => Ok(Arc::clone(live)),
+            (None, Some(failure), _) => Err(ViewError::Unavailable {
                 view,
                 source: failure.clone().into(),
             }),
-            (None, None) => Err(ViewError::NotReady { view }),
+            (None, None, Some(damage)) => Err(ViewError::Damaged {
+                view,
+                what: damage.clone(),
+            }),
+            (None, None, None) => Err(ViewError::NotReady { view }),
         })
     }
 
@@ -114,18 +161,24 @@ impl<R: ?Sized> Shared<R> {
             .ok_or(closed)
     }
 
-    /// Makes another generation the one that answers, if it has committed all that the present one
-    /// has; so that no reader goes back.
+    /// Makes another generation the one that answers, if it is open and whole and has committed all
+    /// that the present one has; so that no reader goes back.
     pub(super) fn swap_if_level(&self, next: &Arc<OpenGeneration<R>>) -> bool {
         self.stand.send_if_modified(|stand| {
-            let level = stand
+            let is_open = stand
+                .open
+                .get(&next.number())
+                .is_some_and(|open| Arc::ptr_eq(open, next));
+            let is_level = stand
                 .live
                 .as_ref()
                 .is_none_or(|live| next.is_level_with(live));
-            if level {
+
+            let swaps = is_open && is_level && !next.alarm().is_damaged();
+            if swaps {
                 stand.live = Some(Arc::clone(next));
             }
-            level
+            swaps
         })
     }
 
@@ -133,9 +186,13 @@ impl<R: ?Sized> Shared<R> {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Long work ends when the node does.
-    pub(super) fn go_on(&self) -> Result<(), ViewError> {
-        if self.stopping.load(Ordering::Relaxed) {
+    /// Long work on a generation ends when the node does, and when the generation is given up.
+    pub(super) fn go_on(&self, number: u32) -> Result<(), ViewError> {
+        let is_wanted = self.look(|stand| {
+            let catalog = stand.catalog.as_ref();
+            catalog.is_some_and(|catalog| catalog.get(number).is_some())
+        });
+        if self.stopping.load(Ordering::Relaxed) || !is_wanted {
             return Err(ViewError::Closed {
                 view: self.definition.name,
             });

@@ -13,6 +13,20 @@ impl<R: ?Sized> Shared<R> {
         self.look(state_of)
     }
 
+    /// Cheap: for every request.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let view = self.definition.name;
+        self.look(|stand| {
+            let told = error_of(stand);
+            let cause = || told.as_deref().unwrap_or("a generation is being built");
+            match (state_of(stand), &stand.live) {
+                (ViewState::Failed, _) => Some(format!("the {view} view has failed: {}", cause())),
+                (_, None) => Some(format!("the {view} view does not answer yet: {}", cause())),
+                (_, Some(_)) => None,
+            }
+        })
+    }
+
     /// Measuring the lag reads some rows of the log.
     pub(super) async fn status(&self) -> ViewStatus {
         let (state, answering, fed, catalog, error) = self.look(|stand| {
@@ -102,7 +116,9 @@ fn state_of<R: ?Sized>(stand: &Stand<R>) -> ViewState {
     let building = stand.catalog.as_ref().and_then(Catalog::building);
     let fails = |live: &super::open::OpenGeneration<R>| live.feeding() == Feeding::Failed;
     match &stand.live {
-        None if stand.failure.is_some() || stand.stopped.is_some() => ViewState::Failed,
+        None if stand.failure.is_some() || stand.stopped.is_some() || stand.is_held => {
+            ViewState::Failed
+        }
         None if stand.open.values().any(|generation| fails(generation)) => ViewState::Failed,
         None => ViewState::Rebuilding,
         Some(live) if fails(live) || stand.stopped.is_some() => ViewState::Failed,
@@ -111,7 +127,8 @@ fn state_of<R: ?Sized>(stand: &Stand<R>) -> ViewState {
     }
 }
 
-/// The gravest first: what queries are answered from.
+/// The gravest first: what queries are answered from. Damage that is repaired is told as long as it
+/// takes.
 fn error_of<R: ?Sized>(stand: &Stand<R>) -> Option<String> {
     let of_live = stand.live.as_ref().and_then(|live| live.shown().error);
 
@@ -132,5 +149,6 @@ fn error_of<R: ?Sized>(stand: &Stand<R>) -> Option<String> {
     of_live
         .or_else(|| stand.failure.clone())
         .or_else(of_rebuild)
+        .or_else(|| stand.damage.clone())
         .or_else(of_others)
 }

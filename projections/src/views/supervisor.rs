@@ -6,7 +6,8 @@
 //! for something meanwhile is told that the store does not answer, and the generations that are
 //! open are fed and answer on.
 //!
-//! Long work ([`building`]) runs beside it, one piece at a time; requests never wait for that.
+//! A generation that is damaged, in whatever way, is replaced ([`repairs`]). Long work
+//! ([`building`]) runs beside all this, one piece at a time; requests never wait for that.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,17 +17,21 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::building::{self, Outcome};
-use super::comparison::Comparison;
 use super::shared::Shared;
 use crate::ViewError;
+use crate::alarm::Raised;
 use crate::error::describe;
 use crate::generations::{Binding, BuildFrom, Catalog};
 
+mod loading;
+mod outcomes;
+mod repairs;
 mod requests;
+mod rounds;
 mod settling;
 
-/// How often the gauges are set: measuring the lag reads rows of the log.
-const MEASURE_EVERY: Duration = Duration::from_secs(5);
+use repairs::{Examined, Repairs};
+
 const FIRST_BACK_OFF: Duration = Duration::from_millis(100);
 const MAX_BACK_OFF: Duration = Duration::from_secs(5);
 /// How long work under way is awaited at the end.
@@ -63,15 +68,25 @@ pub(super) struct Reverting {
     pub done: Option<oneshot::Receiver<()>>,
 }
 
+/// A piece of long work, and the generation it is about.
+struct Work<R: ?Sized> {
+    number: u32,
+    task: JoinHandle<Outcome<R>>,
+}
+
 pub(super) struct Supervisor<R: ?Sized> {
     shared: Arc<Shared<R>>,
     requests: mpsc::Receiver<Request>,
+    alarms: mpsc::UnboundedReceiver<Raised>,
     /// As the store has it; `None` before it was read, and when the outcome of saving it is not
     /// known.
     catalog: Option<Catalog>,
-    work: Option<JoinHandle<Outcome<R>>>,
+    work: Option<Work<R>>,
     reverting: Option<Revert>,
-    next_measure: Instant,
+    repairs: Repairs,
+    next_round: Instant,
+    /// The failure that was logged last.
+    told: Option<String>,
 }
 
 /// Why the supervisor goes on.
@@ -80,19 +95,28 @@ enum Wake<R: ?Sized> {
     Work(Outcome<R>),
     /// The work has panicked.
     Lost,
+    Alarm(Raised),
+    Examined(Examined),
     Time,
     Stop,
 }
 
 impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
-    pub(super) fn new(shared: Arc<Shared<R>>, requests: mpsc::Receiver<Request>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared<R>>,
+        requests: mpsc::Receiver<Request>,
+        alarms: mpsc::UnboundedReceiver<Raised>,
+    ) -> Self {
         Supervisor {
             shared,
             requests,
+            alarms,
             catalog: None,
             work: None,
             reverting: None,
-            next_measure: Instant::now(),
+            repairs: Repairs::default(),
+            next_round: Instant::now(),
+            told: None,
         }
     }
 
@@ -116,7 +140,9 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
                 Wake::Request(request) => self.answer(request).await,
                 Wake::Work(outcome) => failed = self.finish(outcome).await.err(),
                 Wake::Lost => failed = Some(self.unavailable("work on a generation has panicked")),
-                Wake::Time => self.measure().await,
+                Wake::Alarm(raised) => self.alarmed(raised),
+                Wake::Examined(examined) => self.examined(examined),
+                Wake::Time => self.go_the_rounds().await,
                 Wake::Stop => break,
             }
         }
@@ -146,31 +172,46 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     }
 
     /// Shows how the last attempt has gone, and says how long to rest.
-    fn show(&self, settled: &Result<(), ViewError>, back_off: &mut Duration) -> Duration {
+    fn show(&mut self, settled: &Result<(), ViewError>, back_off: &mut Duration) -> Duration {
         let failure = settled.as_ref().err().map(|error| describe(error));
-        if let Some(failure) = &failure {
-            let view = self.shared.definition.name;
-            tracing::warn!(view, error = %failure, "the view is tried again in {} ms", back_off.as_millis());
-        }
 
         let pause = match &failure {
             Some(_) => std::mem::replace(back_off, (*back_off * 2).min(MAX_BACK_OFF)),
             None => {
                 *back_off = FIRST_BACK_OFF;
-                let keeps_for = if self.work.is_none() {
-                    self.keeps_for()
-                } else {
-                    Duration::MAX
-                };
-                self.next_measure
-                    .saturating_duration_since(Instant::now())
-                    .min(keeps_for)
+                self.pause()
             }
         };
 
+        self.tell(failure.as_ref());
         self.shared.change(|stand| stand.failure = failure);
 
         pause
+    }
+
+    /// How long nothing is due.
+    fn pause(&self) -> Duration {
+        let keeps_for = if self.work.is_none() {
+            self.keeps_for()
+        } else {
+            Duration::MAX
+        };
+        self.next_round
+            .saturating_duration_since(Instant::now())
+            .min(keeps_for)
+            .min(self.repairs.held_for().unwrap_or(Duration::MAX))
+    }
+
+    /// Logs a failure, once as long as it stays the same.
+    fn tell(&mut self, failure: Option<&String>) {
+        if self.told.as_ref() == failure {
+            return;
+        }
+        if let Some(failure) = failure {
+            let view = self.shared.definition.name;
+            tracing::warn!(view, error = %failure, "the view is tried again until it goes on");
+        }
+        self.told = failure.cloned();
     }
 
     /// How long the kept generation is kept still.
@@ -191,7 +232,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     async fn next(&mut self, pause: Duration) -> Wake<R> {
         let work = async {
             match &mut self.work {
-                Some(work) => work.await,
+                Some(work) => (&mut work.task).await,
                 None => std::future::pending().await,
             }
         };
@@ -199,6 +240,8 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         let wake = tokio::select! {
             biased;
             request = self.requests.recv() => return request.map_or(Wake::Stop, Wake::Request),
+            Some(raised) = self.alarms.recv() => return Wake::Alarm(raised),
+            examined = self.repairs.examined() => return Wake::Examined(examined),
             outcome = work => outcome.map_or(Wake::Lost, Wake::Work),
             () = tokio::time::sleep(pause) => return Wake::Time,
         };
@@ -207,118 +250,6 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         self.shared.change(|stand| stand.entity_work = None);
 
         wake
-    }
-
-    /// Follows from how a piece of work has ended.
-    async fn finish(&mut self, outcome: Outcome<R>) -> Result<(), ViewError> {
-        match outcome {
-            Outcome::Copied { number, opened } => {
-                let Some(opened) = self.succeeded(number, opened)? else {
-                    return Ok(());
-                };
-                let catalog = self.loaded()?.with_copied(number);
-                self.save(catalog).await?;
-                self.feed(number, opened)
-            }
-
-            Outcome::Built { number, compared } => {
-                let Some(compared) = self.succeeded(number, compared)? else {
-                    self.reverting.take_if(|revert| revert.number == number);
-                    return Ok(());
-                };
-                self.built(number, compared).await
-            }
-
-            Outcome::Swapped { number, outcome } => {
-                outcome?;
-                tracing::info!(
-                    view = self.shared.definition.name,
-                    generation = number,
-                    "the generation answers"
-                );
-                self.shared.gauges.swapped();
-                if let Some(revert) = self.reverting.take_if(|revert| revert.number == number) {
-                    // Nobody waits for it any more when this fails.
-                    let _ = revert.done.send(());
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// What a piece of work has brought; `None` when trying it again would not help: then the
-    /// generation stays as it is until a new rebuild takes its place.
-    fn succeeded<T>(
-        &self,
-        number: u32,
-        outcome: Result<T, ViewError>,
-    ) -> Result<Option<T>, ViewError> {
-        match outcome {
-            Ok(value) => Ok(Some(value)),
-            Err(error) if error.is_transient() || matches!(error, ViewError::Closed { .. }) => {
-                Err(error)
-            }
-            Err(error) => {
-                self.stopped(number, describe(&error));
-                Ok(None)
-            }
-        }
-    }
-
-    fn stopped(&self, number: u32, reason: String) {
-        let view = self.shared.definition.name;
-        tracing::error!(
-            view,
-            generation = number,
-            reason,
-            "the generation must not answer"
-        );
-        self.shared
-            .change(|stand| stand.stopped = Some((number, reason)));
-    }
-
-    /// A generation has what the answering one had: it answers from now on, unless something would
-    /// be lost.
-    async fn built(&mut self, number: u32, compared: Comparison) -> Result<(), ViewError> {
-        let Comparison {
-            compared,
-            repaired,
-            examples,
-            loss,
-        } = compared;
-
-        let view = self.shared.definition.name;
-
-        if let Some(loss) = loss {
-            self.stopped(number, loss);
-            return Ok(());
-        }
-
-        if repaired > 0 {
-            let examples: Vec<String> = examples.iter().map(ToString::to_string).collect();
-            tracing::warn!(view, generation = number, repaired, examples = %examples.join(" "), "documents are repaired");
-            self.shared.gauges.repaired(repaired);
-        }
-
-        tracing::info!(
-            view,
-            generation = number,
-            compared,
-            repaired,
-            "the generation is built"
-        );
-
-        let by = self
-            .reverting
-            .as_ref()
-            .filter(|revert| revert.number == number)
-            .and_then(|revert| revert.by);
-
-        let catalog = self
-            .loaded()?
-            .with_live(number, Clock::system().now())
-            .with_bound(by, number);
-        self.save(catalog).await
     }
 
     /// Stops feeding all generations.
@@ -334,7 +265,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         }
 
         if let Some(work) = self.work.take()
-            && tokio::time::timeout(END_WITHIN, work).await.is_err()
+            && tokio::time::timeout(END_WITHIN, work.task).await.is_err()
         {
             tracing::warn!(
                 view = self.shared.definition.name,
@@ -368,9 +299,10 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     /// Saves the catalog; from then on it is followed.
     async fn save(&mut self, catalog: Catalog) -> Result<(), ViewError> {
         // Should it fail, it may be saved all the same: it is read again.
-        self.catalog = None;
+        let before = self.catalog.take().unwrap_or_default();
         self.shared.store.save(&catalog).await?;
-        self.take_over(catalog);
+        self.take_over(catalog.clone());
+        self.let_go_of_what_is_gone(&before, &catalog);
         Ok(())
     }
 
@@ -386,14 +318,15 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         catalog.with_new(self.shared.definition.number, from, Clock::system().now())
     }
 
-    /// Starts a piece of work; there is none under way.
-    fn start(&mut self, work: impl Future<Output = Outcome<R>> + Send + 'static) {
-        self.work = Some(tokio::spawn(work));
+    /// Starts a piece of work on a generation; there is none under way.
+    fn start(&mut self, number: u32, work: impl Future<Output = Outcome<R>> + Send + 'static) {
+        let task = tokio::spawn(work);
+        self.work = Some(Work { number, task });
     }
 
     fn start_building(&mut self, number: u32, compared: bool) {
         let shared = Arc::clone(&self.shared);
-        self.start(async move {
+        self.start(number, async move {
             let compared = building::build(shared, number, compared).await;
             Outcome::Built { number, compared }
         });

@@ -7,20 +7,17 @@ use std::time::Duration;
 use domain::ShardId;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use store::Log;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::comparison::source_of;
 use super::open::OpenGeneration;
-use super::shared::Shared;
+use super::shared::{Parts, Shared};
 use super::status::{ViewState, ViewStatus};
 use super::supervisor::{Request, Reverting, Supervisor};
 use crate::ViewError;
-use crate::generations::{Binding, BuildFrom, ViewStore};
-use crate::projector::ViewDefinition;
-use crate::rows::EntityRows;
+use crate::generations::{Binding, BuildFrom};
 use crate::token::ConsistencyToken;
 
 /// Requests that wait for the supervisor; each caller waits for its answer.
@@ -37,17 +34,12 @@ pub struct View<R: ?Sized> {
 impl<R: ?Sized + Send + Sync + 'static> View<R> {
     /// Starts a view when `known` resolves, whether its store answers or not. Call it inside the
     /// runtime that drives the log.
-    pub(super) fn start(
-        definition: ViewDefinition,
-        store: Arc<dyn ViewStore<R>>,
-        log: Arc<dyn Log>,
-        rows: Arc<dyn EntityRows>,
-        keep: Duration,
-        known: impl Future<Output = ()> + Send + 'static,
-    ) -> Self {
-        let shared = Arc::new(Shared::new(definition, store, log, rows, keep));
+    pub(super) fn start(parts: Parts<R>, known: impl Future<Output = ()> + Send + 'static) -> Self {
+        let (shared, alarms) = Shared::new(parts);
+        let shared = Arc::new(shared);
         let (requests, inbox) = mpsc::channel(REQUESTS);
-        let supervisor = tokio::spawn(Supervisor::new(Arc::clone(&shared), inbox).run(known));
+        let supervisor = Supervisor::new(Arc::clone(&shared), inbox, alarms);
+        let supervisor = tokio::spawn(supervisor.run(known));
 
         View {
             shared,
@@ -59,8 +51,9 @@ impl<R: ?Sized + Send + Sync + 'static> View<R> {
     /// The generation that answers. A query takes it once, waits on it and reads from it.
     ///
     /// # Errors
-    /// [`ViewError::NotReady`] while the first one is built, [`ViewError::Unavailable`] when the
-    /// store did not answer at the start.
+    /// [`ViewError::NotReady`] while the first one is built, [`ViewError::Damaged`] while one is
+    /// built in the place of one that was, [`ViewError::Unavailable`] when the store did not answer
+    /// at the start.
     pub fn current(&self) -> Result<Arc<OpenGeneration<R>>, ViewError> {
         self.shared.current()
     }
@@ -179,6 +172,10 @@ pub trait AnyView: Send + Sync {
     /// Cheap: for every request.
     fn state(&self) -> ViewState;
 
+    /// What is wrong with the view, in words, when it does not answer or does not follow the log.
+    /// Cheap: for every request.
+    fn trouble(&self) -> Option<String>;
+
     /// Measuring the lag reads some rows of the log.
     fn status(&self) -> BoxFuture<'_, ViewStatus>;
 
@@ -200,8 +197,9 @@ pub trait AnyView: Send + Sync {
     /// the number of then is given.
     ///
     /// # Errors
-    /// [`ViewError::Conflict`] while another is built, [`ViewError::KeyReused`] when the key was
-    /// used for something else, [`ViewError::Unavailable`] when the store does not answer.
+    /// [`ViewError::Conflict`] while another is built and gets on, [`ViewError::KeyReused`] when the
+    /// key was used for something else, [`ViewError::Unavailable`] when the store does not answer,
+    /// [`ViewError::Foreign`] when it is another deployment's.
     fn rebuild(
         &self,
         from: BuildFrom,
@@ -238,6 +236,10 @@ impl<R: ?Sized + Send + Sync + 'static> AnyView for View<R> {
 
     fn state(&self) -> ViewState {
         self.shared.state()
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.shared.trouble()
     }
 
     fn status(&self) -> BoxFuture<'_, ViewStatus> {

@@ -39,7 +39,7 @@ impl FilledView {
             bail!("{backend:?} is no document view")
         };
 
-        let opened = place.runtime.block_on(store.open(1))?;
+        let opened = place.runtime.block_on(store.open(1, uuid::Uuid::nil()))?;
         let mut writer = opened.writer;
         let mut positions = writer.positions()?;
 

@@ -261,7 +261,7 @@ pub(crate) fn an_event_out_of_place_is_damage_and_changes_nothing(case: &mut Cas
 
     assert!(matches!(
         case.writer().apply(&again),
-        Err(ViewError::Corrupt { .. })
+        Err(ViewError::Refused { .. })
     ));
 
     let mut foreign = again.clone();
@@ -270,7 +270,7 @@ pub(crate) fn an_event_out_of_place_is_damage_and_changes_nothing(case: &mut Cas
 
     assert!(matches!(
         case.writer().apply(&foreign),
-        Err(ViewError::Corrupt { .. })
+        Err(ViewError::Refused { .. })
     ));
 
     case.commit();

@@ -7,8 +7,9 @@ use store::audit::IdRange;
 use uuid::Uuid;
 
 use super::{Case, decode};
-use crate::QuarantinedEntity;
-use crate::generations::{BuildFrom, Catalog, Generation, Stage};
+use crate::generations::{BuildFrom, Catalog, Found, Generation, Stage};
+use crate::testing::DEPLOYMENT;
+use crate::{QuarantinedEntity, ViewError};
 
 fn generation(number: u32) -> Generation {
     let begun_at = Timestamp::from_micros(i64::from(number));
@@ -22,44 +23,56 @@ fn generation(number: u32) -> Generation {
     }
 }
 
+/// An empty one of this deployment.
+fn catalog() -> Catalog {
+    Catalog {
+        deployment: Some(DEPLOYMENT),
+        ..Catalog::default()
+    }
+}
+
 pub(crate) fn the_catalog_saved_last_is_read_back(case: &mut Case) {
     assert_eq!(
         case.runtime.block_on(case.store.catalog()).unwrap(),
         Catalog::default()
     );
 
-    drop(case.runtime.block_on(case.store.open(2)).unwrap());
+    drop(
+        case.runtime
+            .block_on(case.store.open(2, DEPLOYMENT))
+            .unwrap(),
+    );
 
     for catalog in [
         Catalog {
             live: None,
             generations: vec![generation(1)],
             newest: 1,
-            bound: Vec::new(),
+            ..catalog()
         },
         Catalog {
             live: Some(1),
             generations: vec![generation(1)],
             newest: 1,
-            bound: Vec::new(),
+            ..catalog()
         },
         Catalog {
             live: Some(2),
             generations: vec![generation(1), generation(2)],
             newest: 2,
-            bound: Vec::new(),
+            ..catalog()
         },
         Catalog {
             live: Some(1),
             generations: vec![generation(1), generation(2)],
             newest: 2,
-            bound: Vec::new(),
+            ..catalog()
         },
         Catalog {
             live: None,
             generations: vec![generation(2)],
             newest: 2,
-            bound: Vec::new(),
+            ..catalog()
         },
     ] {
         case.runtime.block_on(case.store.save(&catalog)).unwrap();
@@ -71,10 +84,58 @@ pub(crate) fn the_catalog_saved_last_is_read_back(case: &mut Case) {
     }
 }
 
+/// What another deployment has in a store that both may use is left alone.
+pub(crate) fn what_is_another_deployments_is_neither_written_nor_deleted(case: &mut Case) {
+    if !case.store.is_shared() {
+        return;
+    }
+    let other = Uuid::from_u128(0xbad);
+    let is_refused = |what: &str, result: Result<(), ViewError>| {
+        let is_refused = matches!(result, Err(ViewError::Foreign { .. }));
+        assert!(is_refused, "{what}: {result:?}");
+    };
+
+    let ours = Catalog {
+        newest: 7,
+        ..catalog()
+    };
+    case.runtime.block_on(case.store.save(&ours)).unwrap();
+    let theirs = Catalog {
+        deployment: Some(other),
+        ..catalog()
+    };
+    is_refused("save", case.runtime.block_on(case.store.save(&theirs)));
+    assert_eq!(case.runtime.block_on(case.store.catalog()).unwrap(), ours);
+
+    case.shop.create_customer(1, "Ada");
+    case.project();
+    let opened = case.runtime.block_on(case.store.open(1, other));
+    is_refused("open", opened.map(drop));
+    is_refused("check", case.runtime.block_on(case.store.check(1, other)));
+    is_refused(
+        "discard",
+        case.runtime.block_on(case.store.discard(1, other)),
+    );
+    assert_eq!(case.count(), 1);
+
+    let found = case.runtime.block_on(case.store.generations()).unwrap();
+    let deployment = Some(DEPLOYMENT);
+    assert_eq!(
+        found,
+        [Found {
+            number: 1,
+            deployment
+        }]
+    );
+}
+
 pub(crate) fn generations_are_apart_and_a_discarded_one_begins_empty(case: &mut Case) {
     let customer = case.shop.create_customer(1, "Ada");
     case.project();
-    let mut second = case.runtime.block_on(case.store.open(2)).unwrap();
+    let mut second = case
+        .runtime
+        .block_on(case.store.open(2, DEPLOYMENT))
+        .unwrap();
     assert!(second.writer.positions().unwrap().is_empty());
     let order = case.shop.create_order(10, 1, 100);
     second.writer.apply(&decode(&order)).unwrap();
@@ -97,12 +158,17 @@ pub(crate) fn generations_are_apart_and_a_discarded_one_begins_empty(case: &mut 
     );
 
     drop(second);
-    let mut second = case.runtime.block_on(case.store.open(2)).unwrap();
+    let mut second = case
+        .runtime
+        .block_on(case.store.open(2, DEPLOYMENT))
+        .unwrap();
     assert_eq!(second.writer.positions().unwrap(), reached);
     drop(second);
 
     for _ in 0..2 {
-        case.runtime.block_on(case.store.discard(2)).unwrap();
+        case.runtime
+            .block_on(case.store.discard(2, DEPLOYMENT))
+            .unwrap();
         assert!(
             case.runtime
                 .block_on(case.store.audit(2))
@@ -111,7 +177,10 @@ pub(crate) fn generations_are_apart_and_a_discarded_one_begins_empty(case: &mut 
         );
     }
 
-    let mut second = case.runtime.block_on(case.store.open(2)).unwrap();
+    let mut second = case
+        .runtime
+        .block_on(case.store.open(2, DEPLOYMENT))
+        .unwrap();
     assert!(second.writer.positions().unwrap().is_empty());
     assert!(second.writer.quarantined(10).unwrap().is_empty());
 

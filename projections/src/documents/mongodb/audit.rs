@@ -15,7 +15,7 @@ use super::{Names, WRITE_BOUND, positions, quarantine, queries};
 use crate::ViewError;
 use crate::audit::{Indexed, Slice, Stored, ViewAudit};
 use crate::document::{CustomerDocument, OrderDocument};
-use crate::documents::corrupt;
+use crate::documents::damaged;
 use crate::port::QuarantinedEntity;
 
 /// Reads one generation in whole.
@@ -83,7 +83,7 @@ impl ViewAudit for MongoDocumentAudit {
                 let document =
                     read_back::<StoredCustomer>(&raw).and_then(CustomerDocument::try_from);
                 Ok(Stored {
-                    id: id_of(raw.get_str("_id").map_err(corrupt)?)?,
+                    id: id_of(raw.get_str("_id").map_err(damaged)?)?,
                     document,
                 })
             };
@@ -125,7 +125,7 @@ impl ViewAudit for MongoDocumentAudit {
 
 /// The id is the collection's key, so an order is there once.
 fn indexed(raw: &RawDocumentBuf) -> Result<Indexed, ViewError> {
-    let id = id_of(raw.get_str("_id").map_err(corrupt)?)?;
+    let id = id_of(raw.get_str("_id").map_err(damaged)?)?;
 
     let version = raw
         .get_i64("version")
@@ -148,5 +148,5 @@ fn indexed(raw: &RawDocumentBuf) -> Result<Indexed, ViewError> {
 }
 
 fn read_back<T: DeserializeOwned>(raw: &RawDocumentBuf) -> Result<T, ViewError> {
-    deserialize_from_slice(raw.as_bytes()).map_err(corrupt)
+    deserialize_from_slice(raw.as_bytes()).map_err(damaged)
 }

@@ -18,7 +18,7 @@ use mongodb::bson::{Document, RawArrayBuf, RawDocumentBuf, rawdoc};
 
 use super::errors::{Refused, failed};
 use crate::ViewError;
-use crate::documents::{corrupt, unavailable};
+use crate::documents::unavailable;
 
 /// A command holds at most this many statements: the server checks between statements whether it
 /// must yield, and a batch of a projector is worth two cores.
@@ -236,7 +236,7 @@ fn refused(first: usize, error: Option<&Document>) -> Result<Refused, ViewError>
             message,
         })
     };
-    read().ok_or_else(|| corrupt("the server's answer to a bulk of writes cannot be read"))
+    read().ok_or_else(|| unavailable("the server's answer to a bulk of writes cannot be read"))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! What the driver's errors mean to a view: data that MongoDB refuses is no outage, as trying again
-//! would not help.
+//! What the driver's errors mean to a view: data that MongoDB refuses is no outage, and what cannot
+//! be read as what was written is damaged. Trying again would help neither.
 
 use mongodb::error::{Error, ErrorKind};
 
 use crate::ViewError;
-use crate::documents::{corrupt, unavailable};
+use crate::documents::{damaged, refused, unavailable};
 
 pub(super) const DUPLICATE_KEY: i32 = 11_000;
 pub(super) const NAMESPACE_EXISTS: i32 = 48;
@@ -13,10 +13,21 @@ pub(super) const NAMESPACE_EXISTS: i32 = 48;
 /// documents too large.
 const REFUSED_DATA: [i32; 10] = [2, 9, 14, 15, 22, 52, 57, 10_334, 17_419, 17_420];
 
+/// The codes by which it says that an index of the name is another one.
+const OTHER_INDEX: [i32; 2] = [85, 86];
+
+/// How it says that an index is gone that a query names.
+const NO_INDEX: &str = "hint";
+
 pub(super) fn failed(error: Error) -> ViewError {
     match &*error.kind {
-        ErrorKind::Bson(_) | ErrorKind::InvalidArgument { .. } => corrupt(error),
-        ErrorKind::Command(command) if REFUSED_DATA.contains(&command.code) => corrupt(error),
+        // What we write is put together before, so this is about what was read.
+        ErrorKind::Bson(_) => damaged(error),
+        ErrorKind::InvalidArgument { .. } => refused(error),
+        ErrorKind::Command(command) if OTHER_INDEX.contains(&command.code) => damaged(error),
+        // It is made again soon.
+        ErrorKind::Command(command) if command.message.contains(NO_INDEX) => unavailable(error),
+        ErrorKind::Command(command) if REFUSED_DATA.contains(&command.code) => refused(error),
         _ => unavailable(error),
     }
 }
@@ -31,10 +42,10 @@ pub(super) struct Refused {
 }
 
 impl From<Refused> for ViewError {
-    fn from(refused: Refused) -> Self {
-        let Refused { code, message, .. } = refused;
+    fn from(statement: Refused) -> Self {
+        let Refused { code, message, .. } = statement;
         if REFUSED_DATA.contains(&code) {
-            corrupt(message)
+            refused(message)
         } else {
             unavailable(message)
         }
@@ -42,8 +53,10 @@ impl From<Refused> for ViewError {
 }
 
 pub(super) fn code_of(error: &Error) -> Option<i32> {
+    use mongodb::error::WriteFailure;
     match &*error.kind {
         ErrorKind::Command(command) => Some(command.code),
+        ErrorKind::Write(WriteFailure::WriteError(write)) => Some(write.code),
         _ => None,
     }
 }

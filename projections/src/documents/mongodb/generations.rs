@@ -1,24 +1,26 @@
 //! The generations of the view in one database, and the catalog that says which is which: a
 //! document of the collection `views`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use mongodb::Database;
-use mongodb::bson::{Document, deserialize_from_document, doc, serialize_to_bson};
+use mongodb::bson::{Bson, Document, deserialize_from_document, doc, serialize_to_bson};
 use tokio::runtime::Handle;
+use uuid::Uuid;
 
 use super::audit::MongoDocumentAudit;
 use super::connection::{Connection, InvalidUrl};
-use super::errors::failed;
+use super::errors::{DUPLICATE_KEY, code_of, failed};
 use super::reader::MongoDocumentReader;
 use super::writer::MongoDocumentWriter;
-use super::{BACKEND, Names, WRITE_BOUND, indexes, names, positions, quarantine};
+use super::{BACKEND, Names, WRITE_BOUND, indexes, names, ownership, positions, quarantine};
 use crate::ViewError;
 use crate::audit::ViewAudit;
-use crate::documents::{DocumentReader, VIEW, corrupt};
-use crate::generations::{Catalog, Opened, ViewStore};
+use crate::documents::{DocumentReader, VIEW, damaged, refused};
+use crate::generations::{Catalog, Found, Opened, ViewStore};
 
 const CATALOGS: &str = "views";
 
@@ -59,45 +61,68 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
         BACKEND
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
         self.keep(|database| async move {
             let catalogs = database.collection::<Document>(CATALOGS);
-            let Some(stored) = catalogs
-                .find_one(doc! {"_id": VIEW})
-                .await
-                .map_err(failed)?
-            else {
+            let found = catalogs.find_one(doc! {"_id": VIEW}).await;
+            let Some(stored) = found.map_err(failed)? else {
                 return Ok(Catalog::default());
             };
-            let catalog = stored.get_document("catalog").map_err(corrupt)?;
-            deserialize_from_document(catalog.clone()).map_err(corrupt)
+            let catalog = stored.get_document("catalog").map_err(no_catalog)?;
+            deserialize_from_document(catalog.clone()).map_err(no_catalog)
         })
     }
 
     fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>> {
         let (stored, live) = (serialize_to_bson(catalog), catalog.live);
         self.keep(move |database| async move {
-            let stored = doc! {"_id": VIEW, "catalog": stored.map_err(corrupt)?};
-            let catalogs = database.collection::<Document>(CATALOGS);
-            catalogs
-                .replace_one(doc! {"_id": VIEW}, stored)
-                .upsert(true)
-                .await
-                .map_err(failed)?;
-            names::point_to(&database, live).await
+            write_catalog(&database, stored.map_err(refused)?).await?;
+            // The catalog is saved; nothing of ours reads through the names.
+            if let Err(error) = names::point_to(&database, live).await {
+                tracing::warn!(view = VIEW, %error, "the names do not stand for the answering generation");
+            }
+            Ok(())
+        })
+    }
+
+    fn generations(&self) -> BoxFuture<'_, Result<Vec<Found>, ViewError>> {
+        self.keep(|database| async move {
+            let collections = database.list_collection_names().await.map_err(failed)?;
+            let number = |name: &String| {
+                let number = name
+                    .strip_prefix("customers_")
+                    .or_else(|| name.strip_prefix("orders_"));
+                number?.parse().ok()
+            };
+            let numbers: BTreeSet<u32> = collections.iter().filter_map(number).collect();
+
+            let mut generations = Vec::new();
+            for number in numbers {
+                generations.push(Found {
+                    number,
+                    deployment: ownership::owner(&database, number).await?,
+                });
+            }
+            Ok(generations)
         })
     }
 
     fn open(
         &self,
         generation: u32,
+        deployment: Uuid,
     ) -> BoxFuture<'_, Result<Opened<dyn DocumentReader>, ViewError>> {
         let names = Names::of(generation);
         async move {
             let named = names.clone();
-            self.keep(|database| async move { indexes::create(&database, &named).await })
+            self.keep(move |database| async move { ensure(&database, &named, deployment).await })
                 .await?;
-            let writer = MongoDocumentWriter::new(self.connection.clone(), names.clone());
+            let connection = self.connection.clone();
+            let writer = MongoDocumentWriter::new(connection, names.clone(), deployment);
             let reader = Arc::new(MongoDocumentReader::new(self.connection.clone(), names));
             let versions = Arc::clone(&reader);
 
@@ -108,6 +133,17 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
             })
         }
         .boxed()
+    }
+
+    fn check(&self, generation: u32, deployment: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
+        let names = Names::of(generation);
+        self.keep(move |database| async move {
+            if !ownership::is_unchanged(&database, &names, deployment).await? {
+                return Err(damaged("its collections are not noted any more"));
+            }
+            // An index that somebody has dropped is made again, and queries need it.
+            indexes::create(&database, &names).await
+        })
     }
 
     fn audit(
@@ -140,9 +176,10 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
         .boxed()
     }
 
-    fn discard(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
+    fn discard(&self, generation: u32, deployment: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
         let names = Names::of(generation);
         self.keep(move |database| async move {
+            ownership::not_of_another(&database, generation, deployment).await?;
             // The positions go first: whatever is left of a generation without them, should this be
             // interrupted, is written over when it is opened again.
             positions::forget(&database, generation).await?;
@@ -159,4 +196,44 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
             Ok(())
         })
     }
+}
+
+/// Makes what a generation needs and does not have.
+async fn ensure(database: &Database, names: &Names, deployment: Uuid) -> Result<(), ViewError> {
+    ownership::claim(database, names.generation, deployment).await?;
+    let is_noted = ownership::is_unchanged(database, names, deployment).await?;
+    indexes::create(database, names).await?;
+    if is_noted {
+        Ok(())
+    } else {
+        ownership::note(database, names).await
+    }
+}
+
+/// Writes the catalog over whatever is there, if that is not the catalog of another deployment.
+async fn write_catalog(database: &Database, catalog: Bson) -> Result<(), ViewError> {
+    let owner = |catalog: &Bson| catalog.as_document()?.get("deployment").cloned();
+    let ours = owner(&catalog);
+    let free_or_ours = doc! {
+        "_id": VIEW,
+        "$or": [{"catalog.deployment": &ours}, {"catalog.deployment": {"$exists": false}}],
+    };
+
+    let catalogs = database.collection::<Document>(CATALOGS);
+    let written = catalogs
+        .replace_one(free_or_ours, doc! {"_id": VIEW, "catalog": catalog})
+        .upsert(true)
+        .await;
+
+    match written {
+        Err(error) if code_of(&error) == Some(DUPLICATE_KEY) => Err(ViewError::Foreign {
+            view: VIEW,
+            what: "another deployment has begun to keep its views in the same database".to_owned(),
+        }),
+        written => written.map(drop).map_err(failed),
+    }
+}
+
+fn no_catalog(error: impl std::fmt::Display) -> ViewError {
+    damaged(format_args!("its catalog: {error}"))
 }

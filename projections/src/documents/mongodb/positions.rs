@@ -9,12 +9,13 @@ use mongodb::bson::{Document, RawDocumentBuf, doc, rawdoc};
 use mongodb::options::{CollectionOptions, ReadConcern};
 use serde::Deserialize;
 use store::Positions;
+use uuid::Uuid;
 
 use super::bulk::{Kind, Until, Writes};
-use super::errors::failed;
+use super::errors::{DUPLICATE_KEY, failed};
 use super::shapes::{stored_version, version_of};
 use crate::ViewError;
-use crate::documents::corrupt;
+use crate::documents::{VIEW, damaged, refused};
 
 pub(super) const COLLECTION: &str = "view_positions";
 
@@ -44,17 +45,24 @@ pub(super) async fn reaching(database: &Database, generation: u32) -> Result<Pos
     read_back(load(database, generation).await?.reaching)
 }
 
+/// Whose positions are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub generation: u32,
+    pub deployment: Uuid,
+}
+
 /// A commit is about to write what belongs to some positions: its documents are durable only with
 /// this. What belongs to those of the commit before is durable.
 pub(super) async fn begin(
     writes: &mut Writes<'_>,
-    generation: u32,
+    place: Place,
     reaching: &Positions,
     committed: &Positions,
 ) -> Result<(), ViewError> {
     raise(
         writes,
-        generation,
+        place,
         &[("reaching", reaching), ("positions", committed)],
     )
     .await
@@ -64,12 +72,12 @@ pub(super) async fn begin(
 /// writes again.
 pub(super) async fn finish(
     database: &Database,
-    generation: u32,
+    place: Place,
     positions: &Positions,
 ) -> Result<(), ViewError> {
     raise(
         &mut Writes::new(database),
-        generation,
+        place,
         &[("reaching", positions), ("positions", positions)],
     )
     .await
@@ -100,7 +108,7 @@ async fn load(database: &Database, generation: u32) -> Result<Stored, ViewError>
 
 async fn raise(
     writes: &mut Writes<'_>,
-    generation: u32,
+    place: Place,
     fields: &[(&str, &Positions)],
 ) -> Result<(), ViewError> {
     if fields.iter().all(|(_, positions)| positions.is_empty()) {
@@ -113,33 +121,38 @@ async fn raise(
         for (shard, sequence) in *positions {
             let name = format!("{field}.{}.{}", shard.service, shard.number);
             numbers.append(
-                CString::try_from(name).map_err(corrupt)?,
+                CString::try_from(name).map_err(refused)?,
                 stored_version(*sequence)?,
             );
         }
     }
 
-    let raise =
-        rawdoc! {"q": {"_id": i64::from(generation)}, "u": {"$max": numbers}, "upsert": true};
+    let (generation, deployment) = (i64::from(place.generation), place.deployment.to_string());
+    let ours = rawdoc! {"_id": generation, "deployment": deployment};
+    let raise = rawdoc! {"q": ours, "u": {"$max": numbers}, "upsert": true};
     let refused = writes
         .write(COLLECTION, Kind::Update, &[raise], Until::Written)
         .await?;
 
-    refused
-        .into_iter()
-        .next()
-        .map_or(Ok(()), |refused| Err(refused.into()))
+    match refused.into_iter().next() {
+        None => Ok(()),
+        Some(refused) if refused.code == DUPLICATE_KEY => Err(ViewError::Foreign {
+            view: VIEW,
+            what: format!("generation {generation} belongs to another deployment now"),
+        }),
+        Some(refused) => Err(refused.into()),
+    }
 }
 
 fn read_back(stored: ByService) -> Result<Positions, ViewError> {
     let mut positions = Positions::new();
     for (service, shards) in stored {
         let service = Service::from_name(&service)
-            .ok_or_else(|| corrupt(format_args!("positions of {service}")))?;
+            .ok_or_else(|| damaged(format_args!("positions of {service}")))?;
         for (number, sequence) in shards {
             let number = number
                 .parse()
-                .map_err(|_| corrupt(format_args!("position of shard {number}")))?;
+                .map_err(|_| damaged(format_args!("position of shard {number}")))?;
             positions.insert(ShardId::new(service, number), version_of(sequence)?);
         }
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::errors::failed;
 use crate::ViewError;
-use crate::documents::corrupt;
+use crate::documents::{damaged, refused};
 use crate::port::QuarantinedEntity;
 
 pub(super) const COLLECTION: &str = "view_quarantine";
@@ -38,8 +38,8 @@ pub(super) async fn list(
         .map_err(failed)?;
 
     let entity = |stored: Document| {
-        let detail = stored.get_document("detail").map_err(corrupt)?;
-        deserialize_from_document(detail.clone()).map_err(corrupt)
+        let detail = stored.get_document("detail").map_err(damaged)?;
+        deserialize_from_document(detail.clone()).map_err(damaged)
     };
     found.into_iter().map(entity).collect()
 }
@@ -55,7 +55,7 @@ pub(super) async fn save(
         let id = format!("{generation}/{service}/{entity}");
         match change {
             Some(entity) => {
-                let detail = serialize_to_bson(entity).map_err(corrupt)?;
+                let detail = serialize_to_bson(entity).map_err(refused)?;
                 let stored =
                     doc! {"_id": &id, "generation": i64::from(generation), "detail": detail};
                 collection

@@ -24,7 +24,7 @@ use crate::ViewError;
 use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::documents::cursor::{List, Place};
 use crate::documents::{
-    CustomerOrdersQuery, CustomerWithOrders, CustomersQuery, DocumentReader, Page, Seen, corrupt,
+    CustomerOrdersQuery, CustomerWithOrders, CustomersQuery, DocumentReader, Page, Seen, damaged,
 };
 use crate::port::VersionReader;
 
@@ -125,8 +125,8 @@ impl DocumentReader for MongoDocumentReader {
                 .get_i32("n")
                 .map(i64::from)
                 .or_else(|_| answer.get_i64("n"))
-                .map_err(corrupt)?;
-            u64::try_from(count).map_err(corrupt)
+                .map_err(damaged)?;
+            u64::try_from(count).map_err(damaged)
         })
         .boxed()
     }

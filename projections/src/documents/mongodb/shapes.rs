@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::ViewError;
 use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::documents::fold::{CustomerState, OrderDetails, OrderState};
-use crate::documents::{corrupt, fold_case};
+use crate::documents::{damaged, fold_case, refused};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Amount {
@@ -257,15 +257,15 @@ impl TryFrom<StoredCustomer> for CustomerDocument {
 }
 
 pub(super) fn id_of(text: &str) -> Result<Uuid, ViewError> {
-    text.parse().map_err(|_| corrupt(format_args!("id {text}")))
+    text.parse().map_err(|_| damaged(format_args!("id {text}")))
 }
 
 pub(super) fn version_of(stored: i64) -> Result<u64, ViewError> {
-    u64::try_from(stored).map_err(|_| corrupt(format_args!("version {stored}")))
+    u64::try_from(stored).map_err(|_| damaged(format_args!("version {stored}")))
 }
 
 pub(super) fn stored_version(version: u64) -> Result<i64, ViewError> {
-    i64::try_from(version).map_err(|_| corrupt(format_args!("version {version}")))
+    i64::try_from(version).map_err(|_| refused(format_args!("version {version}")))
 }
 
 fn date(time: Timestamp) -> DateTime {

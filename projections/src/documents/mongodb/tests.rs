@@ -20,7 +20,7 @@ use crate::documents::cursor::Place;
 use crate::documents::{CustomersQuery, DocumentReader};
 use crate::generations::{Catalog, ViewStore};
 use crate::port::{VersionReader, ViewWriter};
-use crate::testing::Shop;
+use crate::testing::{DEPLOYMENT, Shop};
 
 fn runtime() -> Runtime {
     Builder::new_multi_thread()
@@ -96,7 +96,9 @@ fn mongodb_every_query_walks_an_index_and_sorts_nothing() {
     let database = TestDatabase::new(runtime.handle());
     let names = Names::of(1);
 
-    let mut opened = runtime.block_on(database.store().open(1)).unwrap();
+    let mut opened = runtime
+        .block_on(database.store().open(1, DEPLOYMENT))
+        .unwrap();
     for document in documents() {
         opened.writer.put(&document).unwrap();
     }
@@ -264,8 +266,8 @@ fn mongodb_people_find_the_answering_generation_by_its_name() {
         })
     };
 
-    let mut opened = runtime.block_on(store.open(1)).unwrap();
-    runtime.block_on(store.open(2)).unwrap();
+    let mut opened = runtime.block_on(store.open(1, DEPLOYMENT)).unwrap();
+    runtime.block_on(store.open(2, DEPLOYMENT)).unwrap();
 
     for document in documents() {
         opened.writer.put(&document).unwrap();
@@ -353,7 +355,7 @@ fn a_server_that_is_not_there_is_told_and_not_waited_for() {
         .unwrap();
 
     let begun = Instant::now();
-    let error = runtime.block_on(store.open(1)).err().unwrap();
+    let error = runtime.block_on(store.open(1, DEPLOYMENT)).err().unwrap();
     assert!(matches!(error, ViewError::Unavailable { .. }), "{error}");
 
     let connection = runtime
@@ -458,8 +460,11 @@ fn mongodb_a_commit_that_ends_after_any_step_is_repeated_without_a_trace() {
             positions.insert(message.source, message.sequence);
         }
         for orders_too in [false, true] {
-            let mut writer =
-                writer::MongoDocumentWriter::new(database.connection.clone(), names.clone());
+            let mut writer = writer::MongoDocumentWriter::new(
+                database.connection.clone(),
+                names.clone(),
+                DEPLOYMENT,
+            );
             assert_eq!(writer.positions().unwrap(), before);
             for message in batch {
                 writer.apply(&decode(message)).unwrap();
@@ -483,8 +488,11 @@ fn mongodb_a_commit_that_ends_after_any_step_is_repeated_without_a_trace() {
             assert_eq!(seen.value.unwrap().orders[0].version, version);
             assert_eq!(seen.positions, positions);
         }
-        let mut writer =
-            writer::MongoDocumentWriter::new(database.connection.clone(), names.clone());
+        let mut writer = writer::MongoDocumentWriter::new(
+            database.connection.clone(),
+            names.clone(),
+            DEPLOYMENT,
+        );
         assert_eq!(writer.positions().unwrap(), before);
         for message in batch {
             writer.apply(&decode(message)).unwrap();
@@ -522,7 +530,7 @@ fn mongodb_a_customers_document_shows_its_newest_orders_and_holds_few_more() {
     let runtime = runtime();
     let database = TestDatabase::new(runtime.handle());
     let store = database.store();
-    let mut opened = runtime.block_on(store.open(1)).unwrap();
+    let mut opened = runtime.block_on(store.open(1, DEPLOYMENT)).unwrap();
 
     runtime
         .block_on(store.save(&Catalog {

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::room::{Room, SHOWN};
 use super::shapes::{CustomerChanges, CustomerFields, StoredOrder, StoredPart, stored_version};
 use crate::ViewError;
-use crate::documents::corrupt;
 use crate::documents::fold::{Change, CustomerState, Fold, OrderState};
+use crate::documents::refused;
 
 /// The statements about orders.
 #[derive(Default)]
@@ -71,8 +71,8 @@ fn order_changes(order: &Order) -> Result<RawDocumentBuf, ViewError> {
 
 /// Puts a whole document in the place of an older one.
 pub(super) fn replace_older(document: &RawDocumentBuf) -> Result<RawDocumentBuf, ViewError> {
-    let id = document.get_str("_id").map_err(corrupt)?;
-    let version = document.get_i64("version").map_err(corrupt)?;
+    let id = document.get_str("_id").map_err(refused)?;
+    let version = document.get_i64("version").map_err(refused)?;
     Ok(rawdoc! {"q": {"_id": id, "version": {"$lt": version}}, "u": document.clone()})
 }
 
@@ -169,7 +169,7 @@ impl CustomerUpdate<'_> {
                 part,
                 &field,
             );
-            fields.append(CString::try_from(field).map_err(corrupt)?, value);
+            fields.append(CString::try_from(field).map_err(refused)?, value);
         }
 
         Ok(())
@@ -190,7 +190,7 @@ fn set_customer(
     };
 
     for field in &set {
-        let (name, value) = field.map_err(corrupt)?;
+        let (name, value) = field.map_err(refused)?;
         let value = guarded(change.replaces, "version", version, value, name.as_str());
         fields.append(name, value);
     }
@@ -219,7 +219,7 @@ fn guarded(
 /// What is sorted are times and ids alone: the server makes documents of whatever else it compares,
 /// over and over, which took two fifths of its time.
 pub(super) fn keep_newest() -> Result<RawDocumentBuf, ViewError> {
-    let most = i32::try_from(SHOWN).map_err(corrupt)?;
+    let most = i32::try_from(SHOWN).map_err(refused)?;
     let all = rawdoc! {"$objectToArray": {"$ifNull": ["$orders", {}]}};
     let places = rawdoc! {"$map": {"input": all.clone(), "in": ["$$this.v.createdAt", "$$this.k"]}};
     let newest_first = rawdoc! {"$sortArray": {"input": places, "sortBy": -1}};
@@ -233,5 +233,5 @@ pub(super) fn keep_newest() -> Result<RawDocumentBuf, ViewError> {
 }
 
 fn raw(value: &impl Serialize) -> Result<RawDocumentBuf, ViewError> {
-    serialize_to_raw_document_buf(value).map_err(corrupt)
+    serialize_to_raw_document_buf(value).map_err(refused)
 }

@@ -23,7 +23,7 @@ use super::updates::{self, OrderWrites};
 use super::{Names, WRITE_BOUND, positions};
 use crate::ViewError;
 use crate::document::Document;
-use crate::documents::corrupt;
+use crate::documents::damaged;
 use crate::documents::fold::{CustomerState, Fold, OrderState};
 use crate::port::{Applied, Event, QuarantinedEntity, ViewWriter};
 
@@ -34,6 +34,7 @@ const READ_AT_ONCE: usize = 2_000;
 pub(super) struct MongoDocumentWriter {
     connection: Connection,
     names: Names,
+    deployment: Uuid,
     orders: Fold<OrderState>,
     customers: Fold<CustomerState>,
     quarantine: Changes,
@@ -44,12 +45,13 @@ pub(super) struct MongoDocumentWriter {
 }
 
 impl MongoDocumentWriter {
-    pub(super) fn new(connection: Connection, names: Names) -> Self {
+    pub(super) fn new(connection: Connection, names: Names, deployment: Uuid) -> Self {
         let (orders, customers, room) = (Fold::default(), Fold::default(), Room::default());
         let (quarantine, committed) = (HashMap::new(), Positions::new());
         MongoDocumentWriter {
             connection,
             names,
+            deployment,
             orders,
             customers,
             quarantine,
@@ -70,6 +72,14 @@ impl MongoDocumentWriter {
         .await
     }
 
+    /// Where the positions are.
+    fn place(&self) -> positions::Place {
+        positions::Place {
+            generation: self.names.generation,
+            deployment: self.deployment,
+        }
+    }
+
     /// What is written by a commit, up to the positions.
     pub(super) fn begin(&mut self) -> Result<DocumentWrites<'_>, ViewError> {
         let customers = updates::customers(&self.customers, &self.orders, &mut self.room)?;
@@ -77,6 +87,7 @@ impl MongoDocumentWriter {
         let (names, writes) = (&self.names, Writes::new(&self.connection.database));
         Ok(DocumentWrites {
             names,
+            place: self.place(),
             writes,
             committed: &self.committed,
             customers,
@@ -88,6 +99,7 @@ impl MongoDocumentWriter {
 /// The documents of a commit.
 pub(super) struct DocumentWrites<'a> {
     names: &'a Names,
+    place: positions::Place,
     writes: Writes<'a>,
     /// The positions of the commit before.
     committed: &'a Positions,
@@ -104,13 +116,7 @@ impl DocumentWrites<'_> {
             return Ok(());
         }
 
-        positions::begin(
-            &mut self.writes,
-            self.names.generation,
-            positions,
-            self.committed,
-        )
-        .await?;
+        positions::begin(&mut self.writes, self.place, positions, self.committed).await?;
 
         let until = if self.orders.is_empty() {
             Until::Durable
@@ -243,10 +249,10 @@ impl ViewWriter for MongoDocumentWriter {
     }
 
     fn finish(&mut self) -> Result<(), ViewError> {
-        let (connection, generation) = (&self.connection, self.names.generation);
+        let connection = &self.connection;
         connection.wait_for(
             WRITE_BOUND,
-            positions::finish(&connection.database, generation, &self.committed),
+            positions::finish(&connection.database, self.place(), &self.committed),
         )
     }
 
@@ -302,7 +308,7 @@ fn read_one<T: DeserializeOwned>(
     let found = connection.wait_for(WRITE_BOUND, read(&connection.database, collection, &[id]))?;
     found
         .first()
-        .map(|stored| deserialize_from_slice(stored.as_bytes()).map_err(corrupt))
+        .map(|stored| deserialize_from_slice(stored.as_bytes()).map_err(damaged))
         .transpose()
 }
 

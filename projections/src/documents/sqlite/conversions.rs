@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::tables::{customer_document, order_document};
 use crate::ViewError;
 use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
-use crate::documents::corrupt;
+use crate::documents::{damaged, refused};
 
 /// The number of a state in the table. Never reused.
 pub(super) const fn state_number(state: OrderState) -> i16 {
@@ -27,24 +27,24 @@ pub(super) fn state_of(number: i16) -> Result<OrderState, ViewError> {
     OrderState::ALL
         .into_iter()
         .find(|state| state_number(*state) == number)
-        .ok_or_else(|| corrupt(format_args!("unknown order state {number}")))
+        .ok_or_else(|| damaged(format_args!("unknown order state {number}")))
 }
 
 fn reason_of(name: Option<&str>) -> Result<Option<RejectionReason>, ViewError> {
     let reason = |name| {
         RejectionReason::from_name(name)
-            .ok_or_else(|| corrupt(format_args!("unknown rejection reason {name}")))
+            .ok_or_else(|| damaged(format_args!("unknown rejection reason {name}")))
     };
     name.map(reason).transpose()
 }
 
 fn version_of(stored: i64) -> Result<u64, ViewError> {
-    u64::try_from(stored).map_err(|_| corrupt(format_args!("version {stored}")))
+    u64::try_from(stored).map_err(|_| damaged(format_args!("version {stored}")))
 }
 
 /// A version as SQLite stores it.
 pub(super) fn stored_version(version: u64) -> Result<i64, ViewError> {
-    i64::try_from(version).map_err(|_| corrupt(format_args!("version {version}")))
+    i64::try_from(version).map_err(|_| refused(format_args!("version {version}")))
 }
 
 /// The columns of an order that its events change or that they are decided by.
@@ -63,7 +63,7 @@ impl OrderRow {
         let created_at = Timestamp::from_micros(self.created_at);
         Ok(Order {
             id: OrderId(id),
-            customer_id: CustomerId(Uuid::from_slice(&self.customer_id).map_err(corrupt)?),
+            customer_id: CustomerId(Uuid::from_slice(&self.customer_id).map_err(damaged)?),
             customer_name: self.customer_name,
             total: Money::from_cents(self.total_cents),
             state: state_of(self.state)?,
@@ -86,7 +86,7 @@ pub(super) fn customer_of(row: customer_document::Model) -> Result<Customer, Vie
         credit_limit,
         reserved: credit_limit
             .checked_sub(available)
-            .ok_or_else(|| corrupt("credit out of range"))?,
+            .ok_or_else(|| damaged("credit out of range"))?,
         version: version_of(row.version)?,
         created_at,
         updated_at: created_at,
@@ -112,7 +112,7 @@ impl TryFrom<order_document::Model> for OrderDocument {
     type Error = ViewError;
 
     fn try_from(row: order_document::Model) -> Result<Self, ViewError> {
-        let lines: Vec<OrderLine> = serde_json::from_str(&row.lines).map_err(corrupt)?;
+        let lines: Vec<OrderLine> = serde_json::from_str(&row.lines).map_err(damaged)?;
         Ok(OrderDocument {
             order_id: OrderId(row.id),
             customer_id: CustomerId(row.customer_id),

@@ -8,17 +8,18 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use rusqlite::{Connection, OpenFlags};
+use uuid::Uuid;
 
+use super::errors::BESIDE;
 use super::reader::SqliteDocumentAudit;
-use super::{BACKEND, open_file, open_to_read};
+use super::{BACKEND, errors, open_file, open_to_read};
 use crate::ViewError;
 use crate::audit::ViewAudit;
-use crate::documents::{DocumentReader, corrupt, unavailable};
+use crate::documents::{DocumentReader, VIEW, damaged, unavailable};
+use crate::files::{self, beside, is_at_fault, set_aside};
 use crate::generations::file::CatalogFile;
-use crate::generations::{Catalog, Opened, ViewStore};
-
-/// What SQLite keeps beside a file while it is open, or after a crash.
-const BESIDE: [&str; 2] = ["-wal", "-shm"];
+use crate::generations::{Catalog, Found, Opened, ViewStore};
 
 /// The document view of a node that keeps everything in its data directory.
 #[derive(Clone, Debug)]
@@ -32,11 +33,25 @@ impl SqliteDocumentStore {
     #[must_use]
     pub fn new(directory: &Path) -> Self {
         domain::ids::register();
-        let catalog = CatalogFile::new(directory.join("documents.json"));
+        let catalog = CatalogFile::new(VIEW, directory.join("documents.json"));
         SqliteDocumentStore {
             directory: directory.to_owned(),
             catalog,
         }
+    }
+
+    /// Does some work with a generation's file where it may block.
+    fn with_file<T: Send + 'static>(
+        &self,
+        generation: u32,
+        work: impl FnOnce(&Path) -> Result<T, ViewError> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, ViewError>> {
+        let path = file(&self.directory, generation);
+        async move {
+            let working = tokio::task::spawn_blocking(move || work(&path));
+            working.await.map_err(unavailable)?
+        }
+        .boxed()
     }
 }
 
@@ -49,17 +64,38 @@ impl ViewStore<dyn DocumentReader> for SqliteDocumentStore {
         BACKEND
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
-        async { self.catalog.load().await.map_err(file_error) }.boxed()
+        self.catalog.load().boxed()
     }
 
     fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>> {
-        async { self.catalog.save(catalog).await.map_err(file_error) }.boxed()
+        self.catalog.save(catalog).boxed()
+    }
+
+    fn generations(&self) -> BoxFuture<'_, Result<Vec<Found>, ViewError>> {
+        async {
+            let numbers = files::numbers(&self.directory, "documents-", ".db");
+            let found = |number| Found {
+                number,
+                deployment: None,
+            };
+            Ok(numbers
+                .map_err(file_error)?
+                .into_iter()
+                .map(found)
+                .collect())
+        }
+        .boxed()
     }
 
     fn open(
         &self,
         generation: u32,
+        _: Uuid,
     ) -> BoxFuture<'_, Result<Opened<dyn DocumentReader>, ViewError>> {
         let path = file(&self.directory, generation);
         async move {
@@ -74,6 +110,32 @@ impl ViewStore<dyn DocumentReader> for SqliteDocumentStore {
             })
         }
         .boxed()
+    }
+
+    fn check(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
+        self.with_file(generation, |path| match fs::symlink_metadata(path) {
+            Ok(_) => Ok(()),
+            // What is written to a file that has been deleted is gone with the process.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(damaged(format_args!("{} is gone", path.display())))
+            }
+            Err(error) => Err(file_error(error)),
+        })
+    }
+
+    fn examine(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
+        self.with_file(generation, |path| {
+            let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+                .map_err(errors::written)?;
+            let found: String = connection
+                .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+                .map_err(errors::written)?;
+            if found == "ok" {
+                Ok(())
+            } else {
+                Err(damaged(format_args!("{}: {found}", path.display())))
+            }
+        })
     }
 
     fn audit(
@@ -92,38 +154,33 @@ impl ViewStore<dyn DocumentReader> for SqliteDocumentStore {
         .boxed()
     }
 
-    fn discard(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
-        let path = file(&self.directory, generation);
-        async move {
-            let removing = tokio::task::spawn_blocking(move || remove(&path));
-            removing.await.map_err(unavailable)?.map_err(file_error)
-        }
-        .boxed()
+    fn discard(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
+        self.with_file(generation, |path| remove(path).map_err(file_error))
     }
 }
 
 /// Removes a file and what lies beside it. The file itself goes first: what is left beside a file
 /// that is not there, should this be interrupted, belongs to none.
 fn remove(path: &Path) -> io::Result<()> {
-    remove_if_there(path)?;
-    for suffix in BESIDE {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(suffix);
-        remove_if_there(Path::new(&beside))?;
+    for path in [""]
+        .into_iter()
+        .chain(BESIDE)
+        .map(|suffix| beside(path, suffix))
+    {
+        // No view has ever made a folder of this name.
+        if path.is_dir() {
+            set_aside(&path)?;
+        } else {
+            files::remove(&path)?;
+        }
     }
     Ok(())
 }
 
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 fn file_error(error: io::Error) -> ViewError {
-    match error.kind() {
-        io::ErrorKind::InvalidData => corrupt(format_args!("its catalog: {error}")),
-        _ => unavailable(error),
+    if is_at_fault(&error) {
+        damaged(error)
+    } else {
+        unavailable(error)
     }
 }

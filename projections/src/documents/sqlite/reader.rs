@@ -14,13 +14,14 @@ use uuid::Uuid;
 
 use self::queries::NewestOrders;
 use super::conversions::CustomerOrderRow;
+use super::errors;
 use super::tables::{customer_document, order_document, view_position};
 use crate::ViewError;
 use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::documents::cursor::{List, Place};
 use crate::documents::{
     CustomerOrdersQuery, CustomerWithOrders, CustomersQuery, DocumentReader, Page, Seen, VIEW,
-    corrupt, unavailable,
+    damaged,
 };
 use crate::port::VersionReader;
 use crate::positions;
@@ -52,14 +53,14 @@ impl SqliteDocumentReader {
             clippy::disallowed_methods,
             reason = "a read snapshot of a view; nothing is written"
         )]
-        let snapshot = self.pool.begin().await.map_err(unavailable)?;
+        let snapshot = self.pool.begin().await.map_err(errors::read)?;
         let row = view_position::Entity::find_by_id(VIEW.to_owned())
             .one(&snapshot)
             .await
-            .map_err(unavailable)?;
+            .map_err(errors::read)?;
 
         let positions = match row {
-            Some(row) => positions::from_json(&row.positions).map_err(corrupt)?,
+            Some(row) => positions::from_json(&row.positions).map_err(damaged)?,
             None => Positions::new(),
         };
 
@@ -105,7 +106,7 @@ impl DocumentReader for SqliteDocumentReader {
             let select =
                 queries::customers(&query, place_of(query.cursor.as_deref(), List::Customers)?);
             let (snapshot, positions) = self.snapshot().await?;
-            let rows = select.all(&snapshot).await.map_err(unavailable)?;
+            let rows = select.all(&snapshot).await.map_err(errors::read)?;
 
             let place = |row: &customer_document::Model| Place {
                 created_at: row.created_at,
@@ -122,7 +123,7 @@ impl DocumentReader for SqliteDocumentReader {
             let count = customer_document::Entity::find()
                 .count(&snapshot)
                 .await
-                .map_err(unavailable)?;
+                .map_err(errors::read)?;
             finish(snapshot, count, positions).await
         })
     }
@@ -165,7 +166,7 @@ impl DocumentReader for SqliteDocumentReader {
             let row = order_document::Entity::find_by_id(id.0)
                 .one(&snapshot)
                 .await
-                .map_err(unavailable)?;
+                .map_err(errors::read)?;
             let order = row.map(OrderDocument::try_from).transpose()?;
             finish(snapshot, order, positions).await
         })
@@ -189,9 +190,9 @@ impl VersionReader for SqliteDocumentReader {
                 for (id, version) in self
                     .stored_versions(service, ids)
                     .await
-                    .map_err(unavailable)?
+                    .map_err(errors::read)?
                 {
-                    known.insert((service, id), u64::try_from(version).map_err(corrupt)?);
+                    known.insert((service, id), u64::try_from(version).map_err(damaged)?);
                 }
             }
 
@@ -250,7 +251,7 @@ async fn find_customer(
     let row = customer_document::Entity::find_by_id(id.0)
         .one(snapshot)
         .await
-        .map_err(unavailable)?;
+        .map_err(errors::read)?;
     row.map(CustomerDocument::try_from).transpose()
 }
 
@@ -261,9 +262,9 @@ async fn newest_orders(
     let rows = snapshot
         .query_all(&newest.statement())
         .await
-        .map_err(unavailable)?;
+        .map_err(errors::read)?;
     rows.iter()
-        .map(|row| CustomerOrderRow::from_query_result(row, "").map_err(corrupt))
+        .map(|row| CustomerOrderRow::from_query_result(row, "").map_err(damaged))
         .collect()
 }
 
@@ -273,7 +274,7 @@ async fn finish<T>(
     value: T,
     positions: Positions,
 ) -> Result<Seen<T>, ViewError> {
-    snapshot.commit().await.map_err(unavailable)?;
+    snapshot.commit().await.map_err(errors::read)?;
     Ok(Seen { value, positions })
 }
 

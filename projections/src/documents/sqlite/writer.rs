@@ -9,12 +9,13 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use store::Positions;
 use uuid::Uuid;
 
+use super::errors;
 use super::statements::Sql;
 use super::{BUSY_TIMEOUT, MAPPED_BYTES};
 use crate::ViewError;
 use crate::document::Document;
 use crate::documents::fold::{CustomerState, Fold, OrderState};
-use crate::documents::{VIEW, corrupt, unavailable};
+use crate::documents::{VIEW, damaged, refused};
 use crate::port::{Applied, Event, QuarantinedEntity, ViewWriter};
 use crate::positions;
 
@@ -47,10 +48,10 @@ pub struct SqliteDocumentWriter {
 impl SqliteDocumentWriter {
     /// Opens the writing connection to a migrated file.
     pub(super) fn open(path: &Path) -> Result<Self, ViewError> {
-        let connection = Connection::open(path).map_err(sqlite_error)?;
+        let connection = Connection::open(path).map_err(errors::written)?;
         connection
             .busy_timeout(BUSY_TIMEOUT)
-            .map_err(sqlite_error)?;
+            .map_err(errors::written)?;
 
         connection.set_prepared_statement_cache_capacity(32);
 
@@ -59,12 +60,12 @@ impl SqliteDocumentWriter {
         // In WAL mode NORMAL syncs at checkpoints only. A power cut may lose the newest commits,
         // never tear one; and as the positions are in the same transaction, what is lost is simply
         // read from the log again. Nobody has been promised that a view is durable.
-        set("journal_mode", &"WAL").map_err(sqlite_error)?;
-        set("synchronous", &"NORMAL").map_err(sqlite_error)?;
-        set("cache_size", &-CACHE_KIB).map_err(sqlite_error)?;
-        set("mmap_size", &MAPPED_BYTES).map_err(sqlite_error)?;
-        set("wal_autocheckpoint", &CHECKPOINT_PAGES).map_err(sqlite_error)?;
-        set("journal_size_limit", &LOG_BYTES).map_err(sqlite_error)?;
+        set("journal_mode", &"WAL").map_err(errors::written)?;
+        set("synchronous", &"NORMAL").map_err(errors::written)?;
+        set("cache_size", &-CACHE_KIB).map_err(errors::written)?;
+        set("mmap_size", &MAPPED_BYTES).map_err(errors::written)?;
+        set("wal_autocheckpoint", &CHECKPOINT_PAGES).map_err(errors::written)?;
+        set("journal_size_limit", &LOG_BYTES).map_err(errors::written)?;
 
         Ok(SqliteDocumentWriter {
             connection,
@@ -82,7 +83,7 @@ impl SqliteDocumentWriter {
         let transaction = self
             .connection
             .transaction_with_behavior(behavior)
-            .map_err(sqlite_error)?;
+            .map_err(errors::written)?;
         rows::save_orders(&transaction, &self.sql, &self.orders)?;
         rows::save_customers(&transaction, &self.sql, &self.customers)?;
 
@@ -99,11 +100,11 @@ impl SqliteDocumentWriter {
 
         let mut put = transaction
             .prepare_cached(&self.sql.put_positions)
-            .map_err(sqlite_error)?;
-        put.execute([VIEW, positions]).map_err(sqlite_error)?;
+            .map_err(errors::written)?;
+        put.execute([VIEW, positions]).map_err(errors::written)?;
         drop(put);
 
-        transaction.commit().map_err(sqlite_error)
+        transaction.commit().map_err(errors::written)
     }
 }
 
@@ -116,16 +117,16 @@ impl ViewWriter for SqliteDocumentWriter {
         let mut select = self
             .connection
             .prepare_cached(&self.sql.select_positions)
-            .map_err(sqlite_error)?;
+            .map_err(errors::written)?;
 
         let text: Option<String> = select
             .query_row([VIEW], |row| row.get(0))
             .optional()
-            .map_err(sqlite_error)?;
+            .map_err(errors::written)?;
 
         text.map_or_else(
             || Ok(Positions::new()),
-            |text| positions::from_json(&text).map_err(corrupt),
+            |text| positions::from_json(&text).map_err(damaged),
         )
     }
 
@@ -152,7 +153,7 @@ impl ViewWriter for SqliteDocumentWriter {
     }
 
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
-        let positions = positions::to_json(positions).map_err(corrupt)?;
+        let positions = positions::to_json(positions).map_err(refused)?;
         self.write(&positions)?;
         self.orders.saved();
         self.customers.saved();
@@ -173,14 +174,5 @@ impl ViewWriter for SqliteDocumentWriter {
         self.quarantine
             .push(QuarantineChange::Delete(service, entity));
         Ok(())
-    }
-}
-
-/// Data that SQLite refuses is no outage: trying again would not help.
-fn sqlite_error(error: rusqlite::Error) -> ViewError {
-    use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
-    match error.sqlite_error_code() {
-        Some(ConstraintViolation | TooBig | TypeMismatch) => corrupt(error),
-        _ => unavailable(error),
     }
 }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::ViewError;
+use crate::alarm::Alarm;
 use crate::document::OrderDocument;
 use crate::documents::sqlite::{self, SqliteDocumentReader};
 use crate::documents::{DocumentReader, USES, VIEW};
@@ -56,7 +57,7 @@ impl Fault for OfBatches {
         }
 
         if faults.poisoned.contains(&event.entity) && event.version > 1 {
-            return Err(ViewError::Corrupt {
+            return Err(ViewError::Refused {
                 view: VIEW,
                 what: "poison".into(),
             });
@@ -83,7 +84,7 @@ impl Fault for OfBatches {
             .iter()
             .any(|entity| faults.refused.contains(entity))
         {
-            return Err(ViewError::Corrupt {
+            return Err(ViewError::Refused {
                 view: VIEW,
                 what: "refused".into(),
             });
@@ -247,6 +248,9 @@ async fn open(
         reader: read as Arc<dyn DocumentReader>,
         versions,
     };
-    let view = OpenGeneration::feed(definition, 1, opened, Arc::<TestLog>::clone(log)).unwrap();
+    let (supervisor, _) = tokio::sync::mpsc::unbounded_channel();
+    let alarm = Alarm::new(1, supervisor);
+    let log = Arc::<TestLog>::clone(log);
+    let view = OpenGeneration::feed(definition, alarm, opened, log).unwrap();
     (view, reader)
 }

@@ -132,7 +132,7 @@ impl Worker {
                 let cause = format!("the history does not have version {from_version}");
                 return self.park((&event).into(), cause).map(|()| false);
             }
-            Err(ViewError::Corrupt { what, .. }) => {
+            Err(ViewError::Refused { what, .. }) => {
                 return self.park((&event).into(), what).map(|()| false);
             }
             Err(error) => return Err(error),
@@ -189,7 +189,7 @@ impl Worker {
 
         if alone {
             let view = self.parts.definition.name;
-            let culprit = newest.ok_or(ViewError::Corrupt {
+            let culprit = newest.ok_or(ViewError::Refused {
                 view,
                 what: cause.clone(),
             })?;
@@ -252,7 +252,7 @@ impl Worker {
         self.commit()?;
 
         match self.parts.writer.put(&document) {
-            Err(ViewError::Corrupt { what, .. }) => return Err(conflict(what)),
+            Err(ViewError::Refused { what, .. }) => return Err(conflict(what)),
             outcome => outcome?,
         }
 

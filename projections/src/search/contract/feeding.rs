@@ -321,7 +321,7 @@ pub(crate) fn an_event_out_of_place_is_damage_and_changes_nothing(shop: &mut Sho
     let mut again = shop.event(1, 2, sample.created());
     assert!(matches!(
         shop.writer().apply(&again),
-        Err(ViewError::Corrupt { .. })
+        Err(ViewError::Refused { .. })
     ));
 
     again.version = 1;
@@ -330,7 +330,7 @@ pub(crate) fn an_event_out_of_place_is_damage_and_changes_nothing(shop: &mut Sho
 
     assert!(matches!(
         shop.writer().apply(&again),
-        Err(ViewError::Corrupt { .. })
+        Err(ViewError::Refused { .. })
     ));
 
     assert_eq!(again.source, SHARD);

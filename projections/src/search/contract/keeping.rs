@@ -8,9 +8,10 @@ use uuid::Uuid;
 
 use super::{SHARD, Sample, Shop, approved};
 use crate::audit::Indexed;
-use crate::generations::{BuildFrom, Catalog, Generation, Stage};
+use crate::generations::{BuildFrom, Catalog, Found, Generation, Stage};
 use crate::search::SearchQuery;
-use crate::{Document, QuarantinedEntity};
+use crate::testing::DEPLOYMENT;
+use crate::{Document, QuarantinedEntity, ViewError};
 
 fn generation(number: u32) -> Generation {
     let begun_at = Timestamp::from_micros(i64::from(number));
@@ -21,6 +22,14 @@ fn generation(number: u32) -> Generation {
         stage: Stage::Ready,
         begun_at,
         replaced_at: None,
+    }
+}
+
+/// An empty one of this deployment.
+fn catalog() -> Catalog {
+    Catalog {
+        deployment: Some(DEPLOYMENT),
+        ..Catalog::default()
     }
 }
 
@@ -35,31 +44,31 @@ pub(crate) fn the_catalog_saved_last_is_read_back(shop: &mut Shop) {
             live: None,
             generations: vec![generation(1)],
             newest: 1,
-            bound: Vec::new(),
+            ..catalog()
         },
         Catalog {
             live: Some(1),
             generations: vec![generation(1)],
             newest: 1,
-            bound: Vec::new(),
+            ..catalog()
         },
         Catalog {
             live: Some(1),
             generations: vec![generation(1), generation(2)],
             newest: 2,
-            bound: Vec::new(),
+            ..catalog()
         },
         Catalog {
             live: Some(2),
             generations: vec![generation(1), generation(2)],
             newest: 2,
-            bound: Vec::new(),
+            ..catalog()
         },
         Catalog {
             live: Some(2),
             generations: vec![generation(2)],
             newest: 2,
-            bound: Vec::new(),
+            ..catalog()
         },
     ];
 
@@ -77,6 +86,51 @@ pub(crate) fn the_catalog_saved_last_is_read_back(shop: &mut Shop) {
             catalog
         );
     }
+}
+
+/// What another deployment has in a store that both may use is left alone.
+pub(crate) fn what_is_another_deployments_is_neither_written_nor_deleted(shop: &mut Shop) {
+    if !shop.store.is_shared() {
+        return;
+    }
+    let other = Uuid::from_u128(0xbad);
+    let is_refused = |what: &str, result: Result<(), ViewError>| {
+        let is_refused = matches!(result, Err(ViewError::Foreign { .. }));
+        assert!(is_refused, "{what}: {result:?}");
+    };
+
+    let ours = Catalog {
+        newest: 7,
+        ..catalog()
+    };
+    shop.runtime.block_on(shop.store.save(&ours)).unwrap();
+    let theirs = Catalog {
+        deployment: Some(other),
+        ..catalog()
+    };
+    is_refused("save", shop.runtime.block_on(shop.store.save(&theirs)));
+    assert_eq!(shop.runtime.block_on(shop.store.catalog()).unwrap(), ours);
+
+    shop.sell(&Sample::new(1).line("1", "tea"), "Ada Park");
+    shop.commit();
+    let opened = shop.runtime.block_on(shop.store.open(1, other));
+    is_refused("open", opened.map(drop));
+    is_refused("check", shop.runtime.block_on(shop.store.check(1, other)));
+    is_refused(
+        "discard",
+        shop.runtime.block_on(shop.store.discard(1, other)),
+    );
+    assert_eq!(shop.find("tea"), [1]);
+
+    let found = shop.runtime.block_on(shop.store.generations()).unwrap();
+    let deployment = Some(DEPLOYMENT);
+    assert_eq!(
+        found,
+        [Found {
+            number: 1,
+            deployment
+        }]
+    );
 }
 
 pub(crate) fn generations_are_apart(shop: &mut Shop) {
@@ -132,7 +186,9 @@ pub(crate) fn a_discarded_generation_begins_empty(shop: &mut Shop) {
     drop(second);
 
     for _ in 0..2 {
-        shop.runtime.block_on(shop.store.discard(2)).unwrap();
+        shop.runtime
+            .block_on(shop.store.discard(2, DEPLOYMENT))
+            .unwrap();
         assert!(
             shop.runtime
                 .block_on(shop.store.audit(2))

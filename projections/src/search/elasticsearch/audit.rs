@@ -11,7 +11,7 @@ use store::audit::IdRange;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::client::{Client, READ_TIMEOUT};
+use super::client::{Client, READ_TIMEOUT, damaged};
 use super::document::{Source, Stamp};
 use super::index::Names;
 use super::{mget, state};
@@ -174,18 +174,16 @@ fn indexed(hit: FoundHit) -> Result<Indexed, ViewError> {
     } = hit;
 
     let (Some(id), Some(total_cents)) = (fields.id.first(), fields.total.first()) else {
-        return Err(ViewError::Corrupt {
-            view: VIEW,
-            what: "a document without its fields".to_owned(),
-        });
+        return Err(damaged("a document without its fields"));
     };
 
     let document = mget::document(source).and_then(|document| {
         // What is found under the id of another order is not this one.
         let right = document.order_id == OrderId(*id);
-        right.then_some(document).ok_or_else(|| ViewError::Corrupt {
-            view: VIEW,
-            what: format!("order {id} is stored with the document of another"),
+        right.then_some(document).ok_or_else(|| {
+            damaged(format_args!(
+                "order {id} is stored with the document of another"
+            ))
         })
     });
     let stored = Stored { id: *id, document };

@@ -26,7 +26,7 @@ const NEWER: (u16, &str) = (409, "version_conflict_engine_exception");
 /// there already, or newer, stays: these orders are given.
 ///
 /// # Errors
-/// [`ViewError::Corrupt`] when a document is refused for what is in it. The others may be written
+/// [`ViewError::Refused`] when a document is refused for what is in it. The others may be written
 /// all the same.
 pub(super) async fn write(
     client: &Client,
@@ -76,7 +76,7 @@ impl Part {
         let order = document.order_id.0.to_string();
         let refused = |error: serde_json::Error| {
             let what = format!("order {order} cannot be stored: {error}");
-            ViewError::Corrupt { view: VIEW, what }
+            ViewError::Refused { view: VIEW, what }
         };
 
         let action = json!({ "index": { "_id": order, "version": stamp.external(), "version_type": "external" } });
@@ -192,7 +192,7 @@ impl Reply {
                 error.map_or_else(Default::default, |error| (error.kind, error.reason));
             if is_bad_data(status) {
                 let what = format!("order {id} cannot be stored: {kind}: {reason}");
-                return Err(ViewError::Corrupt { view: VIEW, what });
+                return Err(ViewError::Refused { view: VIEW, what });
             }
             unavailable.get_or_insert(Failure::Refused {
                 status,
@@ -243,7 +243,7 @@ mod tests {
 
         assert!(matches!(
             check(&[(429, "later"), (400, "mapper")]),
-            Err(ViewError::Corrupt { .. })
+            Err(ViewError::Refused { .. })
         ));
     }
 

@@ -4,6 +4,7 @@
 //! does not answer. An answer that is an HTTP error is an error here. Nothing is tried again: the
 //! callers know what to repeat.
 
+use std::fmt;
 use std::time::Duration;
 
 use elasticsearch::Elasticsearch;
@@ -83,7 +84,10 @@ pub(super) fn is_bad_data(status: u16) -> bool {
 impl From<Failure> for ViewError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Refused { status, .. } if is_bad_data(status) => ViewError::Corrupt {
+            // Nothing of ours ever makes an index by writing to it, or asks for one that was never
+            // there.
+            failure if failure.is_kind(NO_INDEX) => damaged(failure),
+            Failure::Refused { status, .. } if is_bad_data(status) => ViewError::Refused {
                 view: VIEW,
                 what: failure.to_string(),
             },
@@ -95,8 +99,16 @@ impl From<Failure> for ViewError {
     }
 }
 
+/// What is stored cannot be read, or is gone.
+pub(super) fn damaged(what: impl fmt::Display) -> ViewError {
+    ViewError::Damaged {
+        view: VIEW,
+        what: what.to_string(),
+    }
+}
+
 /// A document that is stored by its id, and what tells whether it has changed since.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Found<T> {
     #[serde(rename = "_source")]
     pub(super) source: T,

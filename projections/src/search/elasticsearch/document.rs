@@ -42,6 +42,8 @@ pub(super) struct Indexed<'a> {
 /// What is read back of an order.
 #[derive(Debug, Deserialize)]
 pub(super) struct Source {
+    /// Nothing in a document that is none of ours.
+    #[serde(default)]
     pub(super) document: serde_json::Value,
 }
 

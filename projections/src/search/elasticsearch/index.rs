@@ -1,8 +1,11 @@
 //! The indices: their names, how they are made, and what is in their fields.
 
+use std::collections::HashMap;
+
 use elasticsearch::http::Method;
 use elasticsearch::http::request::JsonBody;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use super::client::{Client, Failure, InvalidAddress, READ_TIMEOUT, WRITE_TIMEOUT};
 
@@ -95,14 +98,27 @@ fn settings() -> Value {
     })
 }
 
-/// Makes the index for what is stored besides the orders, if it is not there.
+/// Makes the index for what is stored besides the orders, if it is not there, and gives it the name
+/// under which it is written, if somebody has taken that away.
 pub(super) async fn ensure_views(client: &Client, names: &Names) -> Result<(), Failure> {
-    let alias = names.views_to_write();
-    let body = json!({ "settings": settings(), "mappings": { "dynamic": false }, "aliases": { alias: {} } });
-    create(client, &names.views(), body).await
+    let (index, alias) = (names.views(), names.views_to_write());
+
+    let Some(found) = describe(client, &index).await? else {
+        let body = json!({ "settings": settings(), "mappings": { "dynamic": false }, "aliases": { alias: {} } });
+        return create(client, &index, body).await;
+    };
+    if found.aliases.contains_key(&alias) {
+        return Ok(());
+    }
+
+    let path = format!("/{index}/_alias/{alias}");
+    client
+        .send::<Value>(Method::Put, &path, &[], None::<()>, WRITE_TIMEOUT)
+        .await?;
+    Ok(())
 }
 
-/// Makes the index of a generation, if it is not there.
+/// Makes the index of a generation.
 pub(super) async fn create_orders(
     client: &Client,
     names: &Names,
@@ -114,12 +130,89 @@ pub(super) async fn create_orders(
     create(client, &names.orders(generation), body).await
 }
 
-async fn create(client: &Client, index: &str, body: Value) -> Result<(), Failure> {
-    // Mostly it is there, and a server that hangs is found out sooner.
-    if exists(client, index).await? {
-        return Ok(());
+/// An index as the server describes it.
+#[derive(Deserialize)]
+pub(super) struct Described {
+    aliases: Map<String, Value>,
+    mappings: Value,
+    settings: IndexSettings,
+}
+
+#[derive(Deserialize)]
+struct IndexSettings {
+    index: IndexIdentity,
+}
+
+#[derive(Deserialize)]
+struct IndexIdentity {
+    uuid: String,
+}
+
+impl Described {
+    /// What tells it from another index of the same name.
+    pub(super) fn id(&self) -> &str {
+        &self.settings.index.uuid
     }
 
+    /// Why it is not the index of a generation, if it is not.
+    pub(super) fn is_wrong(&self, names: &Names, generation: u32) -> Option<String> {
+        let index = names.orders(generation);
+        if !self
+            .aliases
+            .contains_key(&names.orders_to_write(generation))
+        {
+            return Some(format!("index {index} has no name to be written under"));
+        }
+        let has_fields = has_all_of(&self.mappings, &order_fields());
+        (!has_fields).then(|| format!("index {index} has other fields"))
+    }
+}
+
+/// Whether a description has at least what was asked for. The server adds defaults, and writes
+/// booleans as texts in some places.
+fn has_all_of(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
+            found
+                .get(key)
+                .is_some_and(|found| has_all_of(found, wanted))
+        }),
+        (Value::String(found), Value::Bool(wanted)) => *found == wanted.to_string(),
+        (found, wanted) => found == wanted,
+    }
+}
+
+/// The index of this name; `None` when there is none.
+pub(super) async fn describe(client: &Client, index: &str) -> Result<Option<Described>, Failure> {
+    let path = format!("/{index}");
+    let found = client
+        .send::<HashMap<String, Described>>(Method::Get, &path, &[], None::<()>, READ_TIMEOUT)
+        .await;
+
+    match found {
+        Ok(mut found) => match found.remove(index) {
+            Some(described) => Ok(Some(described)),
+            None => Err(Failure::Incomplete(format!(
+                "{index} is the alias of an index"
+            ))),
+        },
+        Err(failure) if failure.is(404) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The numbers of the generations that have an index.
+pub(super) async fn numbers(client: &Client, names: &Names) -> Result<Vec<u32>, Failure> {
+    let prefix = format!("{}-", names.live());
+    let path = format!("/{prefix}*/_alias");
+    let found: HashMap<String, Value> = client
+        .send(Method::Get, &path, &[], None::<()>, READ_TIMEOUT)
+        .await?;
+    let number = |index: &String| index.strip_prefix(&prefix)?.parse().ok();
+    Ok(found.keys().filter_map(number).collect())
+}
+
+async fn create(client: &Client, index: &str, body: Value) -> Result<(), Failure> {
     let path = format!("/{index}");
 
     match client
@@ -138,21 +231,28 @@ async fn create(client: &Client, index: &str, body: Value) -> Result<(), Failure
     }
 }
 
-pub(super) async fn exists(client: &Client, index: &str) -> Result<bool, Failure> {
-    let path = format!("/{index}/_alias");
-    match client
-        .send::<Value>(Method::Get, &path, &[], None::<()>, READ_TIMEOUT)
-        .await
-    {
-        Ok(_) => Ok(true),
-        Err(failure) if failure.is(404) => Ok(false),
-        Err(failure) => Err(failure),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_description_may_have_more_than_was_asked_for_and_never_less() {
+        let wanted = json!({ "dynamic": false, "properties": { "id": { "type": "keyword" } } });
+        let more = json!({
+            "dynamic": "false",
+            "properties": { "id": { "type": "keyword", "ignore_above": 9 }, "x": {} },
+        });
+        assert!(has_all_of(&more, &wanted));
+
+        for less in [
+            json!({}),
+            json!({ "dynamic": "true", "properties": { "id": { "type": "keyword" } } }),
+            json!({ "dynamic": "false", "properties": { "id": { "type": "text" } } }),
+            json!({ "dynamic": "false", "properties": {} }),
+        ] {
+            assert!(!has_all_of(&less, &wanted), "{less}");
+        }
+    }
 
     #[test]
     fn a_namespace_that_no_index_can_have_is_refused() {

@@ -6,9 +6,8 @@ use elasticsearch::http::request::JsonBody;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::client::{Client, ErrorCause, Failure, READ_TIMEOUT};
+use super::client::{Client, ErrorCause, Failure, READ_TIMEOUT, damaged};
 use super::document::{Source, Stamp};
-use crate::search::VIEW;
 use crate::{OrderDocument, ViewError};
 
 /// So many orders are read by one request: an order of 500 lines is about 64 KiB.
@@ -87,11 +86,8 @@ pub(super) async fn documents(
 
 /// The stored document.
 pub(super) fn document(source: Source) -> Result<OrderDocument, ViewError> {
-    let damage = |error| ViewError::Corrupt {
-        view: VIEW,
-        what: format!("a stored document: {error}"),
-    };
-    serde_json::from_value(source.document).map_err(damage)
+    serde_json::from_value(source.document)
+        .map_err(|error| damaged(format_args!("a stored document: {error}")))
 }
 
 async fn read(

@@ -1,27 +1,25 @@
-//! What is stored besides the orders: the catalog, and how far each generation has come. One
-//! document each, read by id and so always as it was written last.
+//! What is stored of a generation besides its orders: how far it has come, whose it is, and which
+//! index is its own. It is one document, read by id and so always as it was written last.
 
 use elasticsearch::http::Method;
 use elasticsearch::http::request::JsonBody;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::Positions;
+use uuid::Uuid;
 
-use super::client::{Client, Failure, Found, NO_INDEX, READ_TIMEOUT};
-use super::index::{Names, create_orders, ensure_views, exists};
-use crate::generations::Catalog;
-use crate::search::VIEW;
+use super::client::{Client, Failure, Found, READ_TIMEOUT, damaged};
+use super::index::Names;
 use crate::{QuarantinedEntity, ViewError, positions};
 
-const CATALOG: &str = "orders";
 /// Writing makes no index.
-const REQUIRE_ALIAS: (&str, &str) = ("require_alias", "true");
+pub(super) const REQUIRE_ALIAS: (&str, &str) = ("require_alias", "true");
 
 fn state_id(generation: u32) -> String {
     format!("orders-{generation}")
 }
 
-/// How far a generation has come.
+/// How far a generation has come, and whose it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct GenerationState {
     /// What may be found, at most.
@@ -29,6 +27,10 @@ pub(super) struct GenerationState {
     /// What is found, at least.
     pub(super) positions: Positions,
     pub(super) quarantined: Vec<QuarantinedEntity>,
+    /// The deployment that has made it. Release 0.1 has noted neither this nor the index.
+    pub(super) deployment: Option<Uuid>,
+    /// The index that it was made with, by the id that the server has given it.
+    pub(super) index: Option<String>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -36,37 +38,30 @@ struct Wire {
     reach: String,
     positions: String,
     quarantined: Vec<QuarantinedEntity>,
+    #[serde(default)]
+    deployment: Option<Uuid>,
+    #[serde(default)]
+    index: Option<String>,
 }
 
 impl GenerationState {
     fn read(wire: Wire) -> Result<Self, serde_json::Error> {
-        let Wire {
-            reach,
-            positions,
-            quarantined,
-        } = wire;
-
-        let (reach, positions) = (
-            positions::from_json(&reach)?,
-            positions::from_json(&positions)?,
-        );
-
         Ok(GenerationState {
-            reach,
-            positions,
-            quarantined,
+            reach: positions::from_json(&wire.reach)?,
+            positions: positions::from_json(&wire.positions)?,
+            quarantined: wire.quarantined,
+            deployment: wire.deployment,
+            index: wire.index,
         })
     }
 
     fn write(&self) -> Result<Wire, serde_json::Error> {
-        let (reach, positions) = (
-            positions::to_json(&self.reach)?,
-            positions::to_json(&self.positions)?,
-        );
         Ok(Wire {
-            reach,
-            positions,
+            reach: positions::to_json(&self.reach)?,
+            positions: positions::to_json(&self.positions)?,
             quarantined: self.quarantined.clone(),
+            deployment: self.deployment,
+            index: self.index.clone(),
         })
     }
 }
@@ -90,26 +85,8 @@ pub(super) struct Written {
     primary_term: u64,
 }
 
-fn damaged(error: &serde_json::Error) -> ViewError {
-    ViewError::Corrupt {
-        view: VIEW,
-        what: format!("what is stored besides the orders: {error}"),
-    }
-}
-
-/// Makes what a generation needs. Of one whose index is gone nothing else may be left: it has taken
-/// in nothing.
-pub(super) async fn ensure_generation(
-    client: &Client,
-    names: &Names,
-    generation: u32,
-) -> Result<(), Failure> {
-    ensure_views(client, names).await?;
-    if exists(client, &names.orders(generation)).await? {
-        return Ok(());
-    }
-    discard(client, names, generation).await?;
-    create_orders(client, names, generation).await
+fn unreadable(error: serde_json::Error) -> ViewError {
+    damaged(format_args!("what is stored besides the orders: {error}"))
 }
 
 /// The state, and the write it is from; `None` before the first.
@@ -118,8 +95,7 @@ pub(super) async fn load(
     names: &Names,
     generation: u32,
 ) -> Result<(GenerationState, Option<Written>), ViewError> {
-    let found: Option<Found<Wire>> = client.get(&names.views(), &state_id(generation)).await?;
-
+    let found: Option<Found<Value>> = client.get(&names.views(), &state_id(generation)).await?;
     let Some(Found {
         source,
         seq_no,
@@ -129,14 +105,13 @@ pub(super) async fn load(
         return Ok((GenerationState::default(), None));
     };
 
-    let state = GenerationState::read(source).map_err(|error| damaged(&error))?;
-    Ok((
-        state,
-        Some(Written {
-            seq_no,
-            primary_term,
-        }),
-    ))
+    let wire = serde_json::from_value(source).map_err(unreadable)?;
+    let state = GenerationState::read(wire).map_err(unreadable)?;
+    let written = Written {
+        seq_no,
+        primary_term,
+    };
+    Ok((state, Some(written)))
 }
 
 /// Stores the state, if nobody has since the write that is named; durable when it returns.
@@ -148,7 +123,7 @@ pub(super) async fn store(
     over: Option<Written>,
 ) -> Result<Written, ViewError> {
     let path = format!("/{}/_doc/{}", names.views_to_write(), state_id(generation));
-    let body = JsonBody::new(state.write().map_err(|error| damaged(&error))?);
+    let body = JsonBody::new(state.write().map_err(unreadable)?);
 
     let written = match over {
         None => {
@@ -189,47 +164,6 @@ pub(super) async fn discard(
     client
         .delete(&format!("/{}/_doc/{}", names.views(), state_id(generation)))
         .await
-}
-
-#[derive(Deserialize, Serialize)]
-struct CatalogDocument {
-    catalog: Value,
-}
-
-pub(super) async fn load_catalog(client: &Client, names: &Names) -> Result<Catalog, ViewError> {
-    let found: Option<Found<CatalogDocument>> = match client.get(&names.views(), CATALOG).await {
-        Err(failure) if failure.is_kind(NO_INDEX) => None,
-        found => found?,
-    };
-    let Some(found) = found else {
-        return Ok(Catalog::default());
-    };
-    serde_json::from_value(found.source.catalog).map_err(|error| damaged(&error))
-}
-
-pub(super) async fn store_catalog(
-    client: &Client,
-    names: &Names,
-    catalog: &Catalog,
-) -> Result<(), ViewError> {
-    ensure_views(client, names).await?;
-    let path = format!("/{}/_doc/{CATALOG}", names.views_to_write());
-
-    let body = CatalogDocument {
-        catalog: serde_json::to_value(catalog).map_err(|error| damaged(&error))?,
-    };
-
-    client
-        .send::<Value>(
-            Method::Put,
-            &path,
-            &[REQUIRE_ALIAS],
-            Some(JsonBody::new(body)),
-            READ_TIMEOUT,
-        )
-        .await?;
-
-    Ok(())
 }
 
 /// Lets the name under which people look at the orders stand for the generation that answers.

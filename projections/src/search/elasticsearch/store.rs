@@ -9,16 +9,17 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tracing::warn;
+use uuid::Uuid;
 
 use super::audit::ElasticsearchAudit;
 use super::client::{Client, InvalidAddress};
-use super::index::{Names, exists};
+use super::index::{Names, describe};
 use super::reader::ElasticsearchReader;
 use super::writer::ElasticsearchWriter;
-use super::{BACKEND, state};
+use super::{BACKEND, catalog, ownership, state};
 use crate::ViewError;
 use crate::audit::ViewAudit;
-use crate::generations::{Catalog, Opened, ViewStore};
+use crate::generations::{Catalog, Found, Opened, ViewStore};
 use crate::search::{SearchReader, VIEW};
 
 /// The search view on Elasticsearch. It holds no connection: the server may be down, now or later.
@@ -75,15 +76,19 @@ impl ViewStore<dyn SearchReader> for ElasticsearchStore {
         BACKEND
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
-        self.run(|client, names| async move { state::load_catalog(&client, &names).await })
+        self.run(|client, names| async move { catalog::load(&client, &names).await })
             .boxed()
     }
 
     fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>> {
         let catalog = catalog.clone();
         self.run(|client, names| async move {
-            state::store_catalog(&client, &names, &catalog).await?;
+            catalog::store(&client, &names, &catalog).await?;
             let Some(live) = catalog.live else { return Ok(()) };
             // The catalog is saved; nothing of ours reads through the alias.
             if let Err(error) = state::point_alias(&client, &names, live).await {
@@ -94,10 +99,19 @@ impl ViewStore<dyn SearchReader> for ElasticsearchStore {
         .boxed()
     }
 
-    fn open(&self, generation: u32) -> BoxFuture<'_, Result<Opened<dyn SearchReader>, ViewError>> {
+    fn generations(&self) -> BoxFuture<'_, Result<Vec<Found>, ViewError>> {
+        self.run(|client, names| async move { ownership::generations(&client, &names).await })
+            .boxed()
+    }
+
+    fn open(
+        &self,
+        generation: u32,
+        deployment: Uuid,
+    ) -> BoxFuture<'_, Result<Opened<dyn SearchReader>, ViewError>> {
         async move {
             self.run(move |client, names| async move {
-                Ok(state::ensure_generation(&client, &names, generation).await?)
+                ownership::ensure(&client, &names, generation, deployment).await
             })
             .await?;
 
@@ -109,18 +123,26 @@ impl ViewStore<dyn SearchReader> for ElasticsearchStore {
                 )
             };
             let (client, names, runtime) = parts();
-            let writer = Box::new(ElasticsearchWriter::new(client, names, generation, runtime));
+            let writer = ElasticsearchWriter::new(client, names, generation, deployment, runtime);
             let (client, names, runtime) = parts();
             let reader = Arc::new(ElasticsearchReader::new(client, names, generation, runtime));
             let versions = Arc::clone(&reader);
             let reader: Arc<dyn SearchReader> = reader;
 
             Ok(Opened {
-                writer,
+                writer: Box::new(writer),
                 reader,
                 versions,
             })
         }
+        .boxed()
+    }
+
+    fn check(&self, generation: u32, deployment: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
+        self.run(move |client, names| async move {
+            ownership::check(&client, &names, generation, deployment).await?;
+            Ok(())
+        })
         .boxed()
     }
 
@@ -130,7 +152,8 @@ impl ViewStore<dyn SearchReader> for ElasticsearchStore {
     ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
         let runtime = self.runtime.clone();
         self.run(move |client, names| async move {
-            if !exists(&client, &names.orders(generation)).await? {
+            let found = describe(&client, &names.orders(generation)).await?;
+            if found.is_none() {
                 return Ok(None);
             }
 
@@ -145,8 +168,14 @@ impl ViewStore<dyn SearchReader> for ElasticsearchStore {
         .boxed()
     }
 
-    fn discard(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
+    fn discard(&self, generation: u32, deployment: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
         self.run(move |client, names| async move {
+            match state::load(&client, &names, generation).await {
+                Ok((state, _)) => ownership::not_of_another(&state, deployment)?,
+                // Whoever had it has lost it: nothing but the numbers of our catalog leads here.
+                Err(ViewError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
             // What is left without its index counts as nothing.
             client
                 .delete(&format!("/{}", names.orders(generation)))

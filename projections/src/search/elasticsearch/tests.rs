@@ -15,6 +15,7 @@ use crate::ViewError;
 use crate::generations::{Opened, ViewStore as _};
 use crate::search::contract::Open;
 use crate::search::{SearchQuery, SearchReader, Sort};
+use crate::testing::DEPLOYMENT;
 
 mod faults;
 mod proxy;
@@ -73,7 +74,7 @@ impl Place {
         store: &ElasticsearchStore,
         generation: u32,
     ) -> Result<Opened<dyn SearchReader>, ViewError> {
-        self.runtime.block_on(store.open(generation))
+        self.runtime.block_on(store.open(generation, DEPLOYMENT))
     }
 }
 

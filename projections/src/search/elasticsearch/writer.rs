@@ -17,7 +17,8 @@ use super::client::Client;
 use super::document::Stamp;
 use super::index::Names;
 use super::mget;
-use super::state::{self, GenerationState, Written, furthest};
+use super::ownership;
+use super::state::{GenerationState, Written, furthest};
 use crate::search::VIEW;
 use crate::search::fold;
 use crate::{
@@ -34,6 +35,7 @@ pub(super) struct ElasticsearchWriter {
     client: Client,
     names: Names,
     generation: u32,
+    deployment: Uuid,
     runtime: Handle,
     /// `None` before the first use, and after a failed commit.
     session: Option<Session>,
@@ -58,12 +60,19 @@ struct Session {
 }
 
 impl ElasticsearchWriter {
-    pub(super) fn new(client: Client, names: Names, generation: u32, runtime: Handle) -> Self {
+    pub(super) fn new(
+        client: Client,
+        names: Names,
+        generation: u32,
+        deployment: Uuid,
+        runtime: Handle,
+    ) -> Self {
         let (session, failed, memory, applied) = (None, false, Memory::default(), Positions::new());
         ElasticsearchWriter {
             client,
             names,
             generation,
+            deployment,
             runtime,
             session,
             failed,
@@ -236,17 +245,19 @@ impl ElasticsearchWriter {
         self.applied.clear();
         self.session = None;
 
-        let (stored, written) = self.runtime.block_on(async {
-            state::ensure_generation(&self.client, &self.names, self.generation).await?;
-            state::load(&self.client, &self.names, self.generation).await
-        })?;
+        let (stored, written) = self.runtime.block_on(ownership::check(
+            &self.client,
+            &self.names,
+            self.generation,
+            self.deployment,
+        ))?;
         let quarantined = stored.quarantined.clone();
         let committed = stored.positions.clone();
 
         self.session = Some(Session {
             stored,
             committed,
-            written,
+            written: Some(written),
             quarantined,
             refreshed: false,
         });
@@ -263,7 +274,7 @@ fn stamp_of(document: &OrderDocument, puts: u32) -> Result<Stamp, ViewError> {
             "order {} cannot be stored with version {}",
             document.order_id, document.version
         );
-        ViewError::Corrupt { view: VIEW, what }
+        ViewError::Refused { view: VIEW, what }
     })
 }
 

@@ -24,9 +24,8 @@ use uuid::Uuid;
 use super::commit::CommitState;
 use super::schema::{self, Fields};
 use super::snapshot::{Columns, Snapshot};
-use super::view_error;
+use super::{damaged, task_error, view_error};
 use crate::audit::{Indexed, Slice, Stored, ViewAudit};
-use crate::search::VIEW;
 use crate::{CustomerDocument, ViewError};
 
 /// Decompressed blocks of stored documents kept per segment: documents of near ids lie in many
@@ -96,10 +95,7 @@ impl IndexAudit {
             index.refresh()?;
             read(&index)
         });
-        task.await.map_err(|error| ViewError::Unavailable {
-            view: VIEW,
-            source: error.into(),
-        })?
+        task.await.map_err(task_error)?
     }
 }
 
@@ -238,11 +234,8 @@ fn newest(
         if index.load_metas().map_err(view_error)?.opstamp != before.opstamp {
             continue;
         }
-        let damage = || ViewError::Corrupt {
-            view: VIEW,
-            what: "the newest commit has no positions".to_owned(),
-        };
-        let state = CommitState::read(before.payload.as_deref()).ok_or_else(damage)?;
+        let state = CommitState::read(before.payload.as_deref())
+            .ok_or_else(|| damaged("the newest commit has no positions"))?;
         let snapshot = Snapshot::open(reader.searcher(), fields, state.positions.clone())
             .map_err(view_error)?;
         return Ok((before.opstamp, snapshot, state));

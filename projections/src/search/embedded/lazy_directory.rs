@@ -104,6 +104,12 @@ impl LazyDirectory {
         })
     }
 
+    /// Whether it is known which files belong to the index. Without the list those of the next
+    /// commits would be taken for all there are.
+    pub(super) fn has_list_of_files(&self) -> bool {
+        self.exists(Path::new(FILES)).unwrap_or(false)
+    }
+
     /// Makes durable what tantivy has committed. A crash before it returns leaves the index as it
     /// was the last time.
     pub(super) fn persist(&self) -> io::Result<()> {

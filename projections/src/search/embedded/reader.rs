@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::collect::collect;
 use super::lookup::Lookup;
 use super::snapshot::Snapshot;
-use super::view_error;
+use super::{task_error, view_error};
 use crate::ViewError;
 use crate::search::analysis::Analyzer;
 use crate::search::highlight::highlight;
@@ -73,7 +73,7 @@ impl EmbeddedReader {
             drop(turn);
             result
         });
-        task.await.map_err(unavailable)?
+        task.await.map_err(task_error)?
     }
 }
 

@@ -12,8 +12,7 @@ use tantivy::{
 };
 
 use super::schema::{self, Fields};
-use super::view_error;
-use crate::search::VIEW;
+use super::{damaged, view_error};
 use crate::{OrderDocument, ViewError};
 
 pub(super) struct Snapshot {
@@ -123,9 +122,8 @@ impl Snapshot {
         let source = stored
             .get_first(self.fields.source)
             .and_then(|value| value.as_bytes());
-        let damage = |what: String| ViewError::Corrupt { view: VIEW, what };
-        let source = source.ok_or_else(|| damage("a document without its source".to_owned()))?;
+        let source = source.ok_or_else(|| damaged("a document without its source"))?;
         serde_json::from_slice(source)
-            .map_err(|error| damage(format!("a stored document: {error}")))
+            .map_err(|error| damaged(format_args!("a stored document: {error}")))
     }
 }

@@ -1,24 +1,24 @@
 //! The generations of the embedded search view: `search-1/`, `search-2/`, … in the data folder, and
 //! `search.json`, which says which is which.
-//!
-//! A generation whose folder is damaged, or of another release's definition, is emptied when it is
-//! opened: its positions are empty then, and its projector fills it again.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::lazy_directory::LazyDirectory;
-use super::{BACKEND, audit, open_in, remove_if_there};
+use super::{BACKEND, audit, damaged, examining, open_in, task_error};
 use crate::audit::ViewAudit;
+use crate::error::text_of;
+use crate::files::{self, is_at_fault};
 use crate::generations::file::CatalogFile;
-use crate::generations::{Catalog, Opened, ViewStore};
+use crate::generations::{Catalog, Found, Opened, ViewStore};
 use crate::search::{SearchReader, SearchVersions, SearchView, VIEW};
 use crate::{ViewError, background};
 
@@ -36,7 +36,7 @@ impl EmbeddedSearchStore {
     #[must_use]
     pub fn new(directory: &Path) -> Self {
         domain::ids::register();
-        let catalog = CatalogFile::new(directory.join("search.json"));
+        let catalog = CatalogFile::new(VIEW, directory.join("search.json"));
         EmbeddedSearchStore {
             directory: directory.to_owned(),
             catalog,
@@ -51,6 +51,14 @@ impl EmbeddedSearchStore {
     fn folder(&self, generation: u32) -> PathBuf {
         self.directory.join(format!("search-{generation}"))
     }
+
+    /// The folder of a generation, as its open index has it.
+    fn opened_here(&self, generation: u32) -> Result<LazyDirectory, ViewError> {
+        self.folders()
+            .get(&generation)
+            .cloned()
+            .ok_or(ViewError::Closed { view: VIEW })
+    }
 }
 
 impl ViewStore<dyn SearchReader> for EmbeddedSearchStore {
@@ -58,15 +66,39 @@ impl ViewStore<dyn SearchReader> for EmbeddedSearchStore {
         BACKEND
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
-        async { self.catalog.load().await.map_err(file_error) }.boxed()
+        self.catalog.load().boxed()
     }
 
     fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>> {
-        async { self.catalog.save(catalog).await.map_err(file_error) }.boxed()
+        self.catalog.save(catalog).boxed()
     }
 
-    fn open(&self, generation: u32) -> BoxFuture<'_, Result<Opened<dyn SearchReader>, ViewError>> {
+    fn generations(&self) -> BoxFuture<'_, Result<Vec<Found>, ViewError>> {
+        async {
+            let numbers = files::numbers(&self.directory, "search-", "");
+            let found = |number| Found {
+                number,
+                deployment: None,
+            };
+            Ok(numbers
+                .map_err(file_error)?
+                .into_iter()
+                .map(found)
+                .collect())
+        }
+        .boxed()
+    }
+
+    fn open(
+        &self,
+        generation: u32,
+        _: Uuid,
+    ) -> BoxFuture<'_, Result<Opened<dyn SearchReader>, ViewError>> {
         let folder = self.folder(generation);
         async move {
             let ((writer, reader), folder) = open_in_the_background(folder).await?;
@@ -81,60 +113,99 @@ impl ViewStore<dyn SearchReader> for EmbeddedSearchStore {
         .boxed()
     }
 
-    fn audit(
-        &self,
-        generation: u32,
-    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
-        let (folder, opened_here) = (
-            self.folder(generation),
-            self.folders().get(&generation).cloned(),
-        );
+    fn check(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
+        let folder = self.folder(generation);
+        blocking(move || {
+            // It is there from the first commit on, which is made with the index.
+            if folder.join("meta.json").is_file() {
+                Ok(())
+            } else {
+                Err(damaged(format_args!("{} is gone", folder.display())))
+            }
+        })
+    }
+
+    fn examine(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
+        let opened = self.opened_here(generation);
         async move {
-            let opening = tokio::task::spawn_blocking(move || match opened_here {
-                Some(newest) => audit::open_to_read(newest),
-                None => audit::open_on_disk(&folder),
-            });
-            let index = opening.await.map_err(|error| unavailable(error.into()))??;
-            Ok(index.map(|index| -> Box<dyn ViewAudit> { Box::new(index) }))
+            let folder = opened?;
+            in_the_background("view-search-examine", move || examining::examine(folder)).await
         }
         .boxed()
     }
 
-    fn discard(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
+    fn has_checksums(&self) -> bool {
+        true
+    }
+
+    fn audit(
+        &self,
+        generation: u32,
+    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
+        let (folder, opened_here) = (self.folder(generation), self.opened_here(generation));
+        blocking(move || {
+            let index = match opened_here {
+                Ok(newest) => audit::open_to_read(newest)?,
+                Err(_) => audit::open_on_disk(&folder)?,
+            };
+            Ok(index.map(|index| -> Box<dyn ViewAudit> { Box::new(index) }))
+        })
+    }
+
+    fn discard(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
         let folder = self.folder(generation);
         self.folders().remove(&generation);
-        async move {
-            let removing = tokio::task::spawn_blocking(move || remove(&folder));
-            removing
-                .await
-                .map_err(|error| unavailable(error.into()))?
-                .map_err(file_error)
-        }
-        .boxed()
+        blocking(move || remove(&folder).map_err(file_error))
     }
+}
+
+/// Does some work where it may block.
+fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ViewError> + Send + 'static,
+) -> BoxFuture<'static, Result<T, ViewError>> {
+    async {
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(task_error)?
+    }
+    .boxed()
+}
+
+/// Does some work on a background thread. A panic there is damage: nobody has asked for anything
+/// that could be the reason.
+async fn in_the_background<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> Result<T, ViewError> + Send + 'static,
+) -> Result<T, ViewError> {
+    let (sender, done) = oneshot::channel();
+
+    background::spawn(name.to_owned(), move || {
+        let outcome = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+            Err(damaged(format_args!(
+                "reading has panicked: {}",
+                text_of(&*panic)
+            )))
+        });
+        // Nobody takes it any more when the node has ended.
+        drop(sender.send(outcome));
+    })
+    .map_err(|error| unavailable(error.into()))?;
+
+    done.await.map_err(|_| ViewError::Closed { view: VIEW })?
 }
 
 /// Opens the index on a background thread, so that its indexing and merging threads are of the
 /// background as well.
 async fn open_in_the_background(folder: PathBuf) -> Result<(SearchView, LazyDirectory), ViewError> {
-    let (sender, opened) = oneshot::channel();
-    // Nobody takes it any more when sending fails.
-    background::spawn("view-search-open".to_owned(), move || {
-        drop(sender.send(open_in(&folder)))
-    })
-    .map_err(|error| unavailable(error.into()))?;
-    opened
-        .await
-        .map_err(|_| unavailable("opening the index panicked".into()))?
+    in_the_background("view-search-open", move || open_in(&folder)).await
 }
 
 fn remove(folder: &Path) -> io::Result<()> {
     // The list of segments goes first: without it the rest is no index, should this be interrupted.
-    remove_if_there(&folder.join("meta.json"))?;
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+    if folder.is_dir() {
+        files::remove(&folder.join("meta.json"))?;
     }
+    files::remove(folder)
 }
 
 fn unavailable(source: Box<dyn std::error::Error + Send + Sync>) -> ViewError {
@@ -142,11 +213,9 @@ fn unavailable(source: Box<dyn std::error::Error + Send + Sync>) -> ViewError {
 }
 
 fn file_error(error: io::Error) -> ViewError {
-    match error.kind() {
-        io::ErrorKind::InvalidData => ViewError::Corrupt {
-            view: VIEW,
-            what: format!("its catalog: {error}"),
-        },
-        _ => unavailable(error.into()),
+    if is_at_fault(&error) {
+        damaged(error)
+    } else {
+        unavailable(error.into())
     }
 }

@@ -22,7 +22,7 @@ use super::keeper::Keeper;
 use super::new_segments::NewSegments;
 use super::schema::Fields;
 use super::snapshot::Snapshot;
-use super::view_error;
+use super::{damaged, view_error};
 use crate::search::VIEW;
 use crate::search::fold::{self, size_of};
 use crate::{
@@ -233,7 +233,7 @@ impl EmbeddedWriter {
             let document =
                 self.fields
                     .document(&pending.document)
-                    .map_err(|error| ViewError::Corrupt {
+                    .map_err(|error| ViewError::Refused {
                         view: VIEW,
                         what: format!("order {order} cannot be stored: {error}"),
                     })?;
@@ -326,10 +326,8 @@ impl EmbeddedWriter {
 
     fn newest_commit(&self) -> Result<CommitState, ViewError> {
         let payload = self.index.load_metas().map_err(view_error)?.payload;
-        CommitState::read(payload.as_deref()).ok_or_else(|| ViewError::Corrupt {
-            view: VIEW,
-            what: "the newest commit has no positions".to_owned(),
-        })
+        CommitState::read(payload.as_deref())
+            .ok_or_else(|| damaged("the newest commit has no positions"))
     }
 }
 

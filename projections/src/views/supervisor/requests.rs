@@ -4,7 +4,8 @@ use tokio::sync::oneshot;
 
 use super::{Request, Revert, Reverting, Supervisor};
 use crate::ViewError;
-use crate::generations::{Binding, BuildFrom, Catalog};
+use crate::generations::{Binding, BuildFrom, Catalog, Stage};
+use crate::projector::Feeding;
 
 impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     /// Accepts or refuses a request. Nobody waits for the answer any more when sending it fails.
@@ -21,25 +22,19 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         }
     }
 
-    /// Begins a new generation. A kept one, or one whose building has stopped, makes room.
+    /// Begins a new generation. A kept one, or one whose building does not get on, makes room.
     async fn rebuild(&mut self, from: BuildFrom, by: Option<Binding>) -> Result<u32, ViewError> {
-        let catalog = self.loaded()?;
+        let catalog = self.known().await?;
         if let Some(generation) = self.answered_before(&catalog, by)? {
             return Ok(generation);
         }
-
-        let stopped = self.shared.look(|stand| stand.stopped.is_some());
-
-        let is_building = catalog.building().is_some() && !stopped;
-        if is_building
-            || self.work.is_some()
-            || self.reverting.is_some()
-            || !self.is_swapped(&catalog)
-        {
+        if self.is_busy(&catalog) {
             return Err(self.busy());
         }
 
-        let next = self.with_new(&catalog, from);
+        self.repairs.forgive();
+        self.reverting = None;
+        let next = self.with_new(&self.as_it_answers(&catalog), from);
         let number = next.newest;
         self.save(next.with_bound(by, number)).await?;
 
@@ -50,6 +45,67 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         );
 
         Ok(number)
+    }
+
+    /// The catalog. When that of a node's own folder cannot be read, for whatever reason, the one
+    /// that was known before counts, and without that a new one: that is what a rebuild is asked
+    /// for.
+    async fn known(&mut self) -> Result<Catalog, ViewError> {
+        if self.catalog.is_none()
+            && let Err(error) = self.load().await
+        {
+            if self.shared.store.is_shared() {
+                return Err(error);
+            }
+            match self.shared.look(|stand| stand.catalog.clone()) {
+                Some(known) => self.take_over(known),
+                None => self.begin_anew(&error, &Catalog::default()).await?,
+            }
+        }
+        self.loaded()
+    }
+
+    /// Whether a rebuild, or a way back, is under way and gets on.
+    fn is_busy(&self, catalog: &Catalog) -> bool {
+        let gets_on = |number: u32| {
+            let open = self.shared.generation(number);
+            open.is_ok_and(|open| open.feeding() != Feeding::Failed && !open.alarm().is_damaged())
+        };
+        let is_stopped = |number: u32| {
+            self.shared
+                .look(|stand| matches!(&stand.stopped, Some((stopped, _)) if *stopped == number))
+        };
+
+        let is_building = catalog.building().is_some_and(|building| {
+            let is_copied = building.stage == Stage::Copying
+                && self
+                    .work
+                    .as_ref()
+                    .is_some_and(|work| work.number == building.number);
+            !is_stopped(building.number) && (is_copied || gets_on(building.number))
+        });
+        let is_swapping = !self.is_swapped(catalog) && catalog.live.is_some_and(gets_on);
+        let is_reverting = self
+            .reverting
+            .as_ref()
+            .is_some_and(|revert| gets_on(revert.number));
+
+        is_building || is_swapping || is_reverting
+    }
+
+    /// The catalog with the generation that answers in fact: one that is to answer, and cannot, is
+    /// given up.
+    fn as_it_answers(&self, catalog: &Catalog) -> Catalog {
+        let answers = self
+            .shared
+            .look(|stand| stand.live.as_ref().map(|live| live.number()));
+        match answers.filter(|number| catalog.get(*number).is_some()) {
+            Some(number) => Catalog {
+                live: Some(number),
+                ..catalog.clone()
+            },
+            None => catalog.clone(),
+        }
     }
 
     /// Goes back to the kept generation as soon as it has what the answering one has.

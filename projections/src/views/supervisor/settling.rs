@@ -1,17 +1,17 @@
 //! Making what is open what the catalog says.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{MEASURE_EVERY, Supervisor};
+use store::Positions;
+
+use super::Supervisor;
 use crate::ViewError;
-use crate::generations::{BuildFrom, Catalog, Generation, Opened, Stage};
+use crate::generations::{Catalog, Generation, Opened, Stage};
 use crate::views::building::{self, Outcome};
 use crate::views::open::OpenGeneration;
 
-/// So many of the newest numbers are looked at for what a crash has left between a catalog and a
-/// deletion.
-const LEFTOVERS: u32 = 8;
 /// How long queries that began before may still read from a generation that is to be deleted.
 const LAST_QUERIES: Duration = Duration::from_secs(60);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
@@ -20,110 +20,109 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     /// Follows the catalog. Calling it again changes nothing.
     ///
     /// # Errors
-    /// When the store does not answer.
+    /// When the store does not answer. What can be done all the same is done.
     pub(super) async fn settle(&mut self) -> Result<(), ViewError> {
-        if self.catalog.is_none() {
-            self.load().await?;
+        loop {
+            if self.catalog.is_none() {
+                self.load().await?;
+            }
+
+            self.replace_what_is_damaged().await?;
+            self.forget_what_was_kept_long_enough().await?;
+
+            let catalog = self.loaded()?;
+            self.let_go_of_what_is_gone(&catalog, &catalog);
+            let opened = self.open_all(&catalog).await;
+            // What replaces it is begun at once.
+            if self.has_damage() {
+                continue;
+            }
+
+            self.work_on(&catalog);
+            self.examine_next();
+            self.show_repairs(&catalog);
+            return opened;
         }
+    }
 
-        self.forget_what_was_kept_long_enough().await?;
-
-        let catalog = self.loaded()?;
-        self.close_what_is_gone(&catalog);
+    /// Opens what the catalog has. One generation that cannot be opened keeps no other from that.
+    async fn open_all(&mut self, catalog: &Catalog) -> Result<(), ViewError> {
+        let mut outcome = Ok(());
         // The one that answers first: queries need not wait for the others.
         for generation in catalog.answering().into_iter().chain(&catalog.generations) {
-            if generation.stage != Stage::Copying
-                && self.shared.generation(generation.number).is_err()
-            {
-                let mut opened = self.shared.store.open(generation.number).await?;
-                if generation.stage == Stage::Ready {
-                    let is_empty;
-                    (opened, is_empty) = self.is_empty(opened).await?;
-                    if is_empty {
-                        // There is one writer for a generation at a time, and it is opened again by
-                        // what is saved now.
-                        drop(opened);
-                        return self.lose(generation.number).await;
-                    }
+            let number = generation.number;
+            if self.is_to_be_opened(generation) {
+                match self.open(generation).await {
+                    Ok(()) => {}
+                    Err(
+                        ViewError::Damaged { what, .. }
+                        | ViewError::Panicked { what, .. }
+                        | ViewError::Foreign { what, .. },
+                    ) => self.found_damaged(number, what),
+                    Err(error) => outcome = outcome.and(Err(error)),
                 }
-                self.feed(generation.number, opened)?;
             }
-            self.make_live_at_once(&catalog, generation.number);
+            self.make_live_at_once(catalog, number);
+        }
+        outcome
+    }
+
+    fn is_to_be_opened(&self, generation: &Generation) -> bool {
+        let is_held = generation.stage != Stage::Ready && self.repairs.held_for().is_some();
+        generation.stage != Stage::Copying
+            && !is_held
+            && self.shared.generation(generation.number).is_err()
+    }
+
+    /// Opens a generation, if what it has can be of use, and feeds it.
+    async fn open(&mut self, generation: &Generation) -> Result<(), ViewError> {
+        let (number, deployment) = (generation.number, self.shared.deployment);
+        let opened = self.shared.store.open(number, deployment).await?;
+        let (opened, positions) = self.positions_of(opened).await?;
+
+        self.is_of_this_log(&positions).await?;
+        let has_nothing =
+            positions.is_empty() && self.shared.heads().values().any(|head| *head > 0);
+        if generation.stage == Stage::Ready && has_nothing {
+            // It was deleted, or emptied.
+            return Err(self.damaged("it is empty".to_owned()));
         }
 
-        self.work_on(&catalog);
-
+        self.feed(number, opened)?;
+        if generation.stage == Stage::Ready {
+            self.examine_when_opened(number);
+        }
         Ok(())
     }
 
-    /// Whether a generation has nothing of what the log has: it was deleted, or damaged and
-    /// emptied.
-    async fn is_empty(&self, mut opened: Opened<R>) -> Result<(Opened<R>, bool), ViewError> {
-        if self.shared.heads().values().all(|head| *head == 0) {
-            return Ok((opened, false));
-        }
+    async fn positions_of(
+        &self,
+        mut opened: Opened<R>,
+    ) -> Result<(Opened<R>, Positions), ViewError> {
         // Writers block.
         let reading = tokio::task::spawn_blocking(move || {
             let positions = opened.writer.positions();
             (opened, positions)
         });
-
+        let view = self.shared.definition.name;
         let (opened, positions) = reading
             .await
-            .map_err(|_| self.unavailable("reading its positions has panicked"))?;
-        let is_empty = positions?.is_empty();
-        Ok((opened, is_empty))
+            .map_err(|error| ViewError::of_task(view, error))?;
+        Ok((opened, positions?))
     }
 
-    /// A generation that has answered, or could, is empty: it does not answer before it is built
-    /// again.
-    async fn lose(&mut self, number: u32) -> Result<(), ViewError> {
-        tracing::error!(
-            view = self.shared.definition.name,
-            generation = number,
-            "the generation is empty"
-        );
-        self.save(self.loaded()?.with_lost(number)).await?;
-        Box::pin(self.settle()).await
+    /// # Errors
+    /// [`ViewError::Damaged`] when positions tell of what this log never had.
+    pub(super) async fn is_of_this_log(&self, positions: &Positions) -> Result<(), ViewError> {
+        match self.never_was(positions).await? {
+            Some(what) => Err(self.damaged(what)),
+            None => Ok(()),
+        }
     }
 
-    /// Reads the catalog, and begins a first generation, or a new one where the definition has
-    /// changed.
-    async fn load(&mut self) -> Result<(), ViewError> {
-        let catalog = self.shared.store.catalog().await?;
-        let definition = self.shared.definition.number;
-
-        for number in catalog.newest.saturating_sub(LEFTOVERS)..=catalog.newest {
-            if number > 0
-                && catalog.get(number).is_none()
-                && self.shared.generation(number).is_err()
-            {
-                self.shared.store.discard(number).await?;
-            }
-        }
-
-        let outdated = |generation: &Generation| generation.definition != definition;
-        let due = match (catalog.building(), catalog.answering()) {
-            (Some(building), _) => outdated(building).then_some(building.from),
-            (None, Some(live)) => outdated(live).then_some(BuildFrom::History),
-            (None, None) => Some(BuildFrom::History),
-        };
-
-        match due {
-            Some(from) => {
-                let next = self.with_new(&catalog, from);
-                tracing::info!(
-                    view = self.shared.definition.name,
-                    generation = next.newest,
-                    "a generation is begun"
-                );
-                self.save(next).await
-            }
-            None => {
-                self.take_over(catalog);
-                Ok(())
-            }
-        }
+    fn damaged(&self, what: String) -> ViewError {
+        let view = self.shared.definition.name;
+        ViewError::Damaged { view, what }
     }
 
     async fn forget_what_was_kept_long_enough(&mut self) -> Result<(), ViewError> {
@@ -146,25 +145,50 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         Ok(())
     }
 
-    /// Ends generations that the catalog does not have any more.
-    pub(super) fn close_what_is_gone(&mut self, catalog: &Catalog) {
+    /// Ends, and deletes, generations that a catalog does not have any more.
+    pub(super) fn let_go_of_what_is_gone(&mut self, before: &Catalog, catalog: &Catalog) {
         let gone = |number: &u32| catalog.get(*number).is_none();
         self.reverting.take_if(|revert| gone(&revert.number));
+        if self.work.as_ref().is_some_and(|work| gone(&work.number)) {
+            self.leave_work();
+        }
+
+        let known = before.generations.iter().map(|known| known.number);
+        let mut let_go: BTreeMap<u32, Option<Arc<OpenGeneration<R>>>> =
+            known.filter(gone).map(|number| (number, None)).collect();
 
         self.shared.change(|stand| {
             stand.stopped.take_if(|(number, _)| gone(number));
-            let closed: Vec<_> = stand.open.extract_if(.., |number, _| gone(number)).collect();
-            for (number, generation) in closed {
-                let (store, view) = (Arc::clone(&self.shared.store), self.shared.definition.name);
-                tokio::spawn(async move {
-                    let_go(generation).await;
-                    // What is left is deleted at the next start.
-                    if let Err(error) = store.discard(number).await {
-                        tracing::warn!(error = %error, generation = number, view, "a generation is not deleted yet");
-                    }
-                });
+            let closed = stand.open.extract_if(.., |number, _| gone(number));
+            let_go.extend(closed.map(|(number, open)| (number, Some(open))));
+        });
+
+        for (number, open) in let_go {
+            self.let_go(number, open);
+        }
+    }
+
+    /// Ends a generation, if it is open, and deletes it when the last query has let go of it.
+    fn let_go(&self, number: u32, open: Option<Arc<OpenGeneration<R>>>) {
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            if let Some(generation) = open {
+                last_queries(generation).await;
+            }
+            // What is left is deleted at the next start.
+            if let Err(error) = shared.store.discard(number, shared.deployment).await {
+                let view = shared.definition.name;
+                tracing::warn!(error = %error, generation = number, view, "a generation is not deleted yet");
             }
         });
+    }
+
+    /// Work whose outcome nobody wants any more ends by itself.
+    pub(super) fn leave_work(&mut self) {
+        if let Some(work) = self.work.take() {
+            work.task.abort();
+            self.shared.change(|stand| stand.entity_work = None);
+        }
     }
 
     /// Opens a generation for readers, and feeds it.
@@ -172,7 +196,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         let log = Arc::clone(&self.shared.log);
         let generation = Arc::new(OpenGeneration::feed(
             self.shared.definition,
-            number,
+            self.shared.alarm(number),
             opened,
             log,
         )?);
@@ -187,24 +211,35 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         if self.work.is_some() {
             return;
         }
+        let is_open = |number: u32| self.shared.generation(number).is_ok();
+        let stopped = self
+            .shared
+            .look(|stand| stand.stopped.as_ref().map(|(number, _)| *number));
 
-        if let Some(number) = catalog.live.filter(|_| !self.is_swapped(catalog)) {
+        if let Some(number) = catalog
+            .live
+            .filter(|live| !self.is_swapped(catalog) && is_open(*live))
+        {
             let shared = Arc::clone(&self.shared);
-            self.start(async move {
+            self.start(number, async move {
                 let outcome = building::swap(shared, number).await;
                 Outcome::Swapped { number, outcome }
             });
         } else if let Some(building) = catalog.building()
-            && !self.shared.look(
-                |stand| matches!(&stand.stopped, Some((number, _)) if *number == building.number),
-            )
+            && stopped != Some(building.number)
         {
             match building.stage {
-                Stage::Copying => self.start_copying(building.number),
-                _ => self.start_building(building.number, true),
+                Stage::Copying if self.repairs.held_for().is_none() => {
+                    self.start_copying(building.number);
+                }
+                Stage::CatchingUp if is_open(building.number) => {
+                    self.start_building(building.number, true);
+                }
+                _ => {}
             }
         } else if let Some(number) = self.reverting.as_ref().map(|revert| revert.number)
             && catalog.kept().is_some_and(|kept| kept.number == number)
+            && is_open(number)
         {
             self.start_building(number, false);
         }
@@ -222,51 +257,27 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
 
     fn start_copying(&mut self, number: u32) {
         let shared = Arc::clone(&self.shared);
-        self.start(async move {
+        self.start(number, async move {
             let opened = building::copy(shared, number).await;
             Outcome::Copied { number, opened }
         });
     }
 
-    /// Sets the gauges.
-    pub(super) async fn measure(&mut self) {
-        if self.next_measure > Instant::now() {
-            return;
-        }
-
-        self.next_measure = Instant::now() + MEASURE_EVERY;
-
-        let gauges = self.shared.gauges;
-        gauges.rebuilt(
-            self.shared
-                .progress()
-                .map_or(1.0, |progress| progress.fraction),
+    /// Damage is shown until it is repaired.
+    fn show_repairs(&self, catalog: &Catalog) {
+        let (is_built, is_held) = (
+            catalog.building().is_none(),
+            self.repairs.held_for().is_some(),
         );
-
-        let Some(live) = self.shared.look(|stand| stand.live.clone()) else {
-            return;
-        };
-        gauges.waiting(live.waiting_readers());
-        gauges.quarantined(live.shown().quarantined.len());
-
-        match live.lag(&*self.shared.log).await {
-            Ok(lag) => {
-                for source in self.shared.log.sources() {
-                    let behind = lag.sources.iter().find(|behind| behind.source == source);
-                    let (events, age) =
-                        behind.map_or((0, Duration::ZERO), |behind| (behind.events, behind.age));
-                    gauges.lag(source, events, age);
-                }
-            }
-            Err(error) => {
-                tracing::debug!(error = %error, view = self.shared.definition.name, "the lag cannot be measured");
-            }
-        }
+        self.shared.change(|stand| {
+            stand.damage.take_if(|_| is_built && stand.live.is_some());
+            stand.is_held = is_held && !is_built;
+        });
     }
 }
 
 /// Stops feeding a generation, and waits until the last query has let go of it.
-async fn let_go<R: ?Sized>(generation: Arc<OpenGeneration<R>>) {
+async fn last_queries<R: ?Sized>(generation: Arc<OpenGeneration<R>>) {
     generation.stop().await;
     let mut waited = Duration::ZERO;
     while Arc::strong_count(&generation) > 1 && waited < LAST_QUERIES {

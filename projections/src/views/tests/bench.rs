@@ -14,11 +14,12 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::audit::ViewAudit;
-use crate::generations::{Catalog, Opened, ViewStore};
+use crate::generations::{Catalog, Found, Opened, ViewStore};
 use crate::port::{Applied, Event};
 use crate::projector::{CommitPolicy, ViewDefinition};
 use crate::search::{EmbeddedSearchStore, SearchReader};
-use crate::testing::{Fault, FaultyWriter, Shop};
+use crate::testing::{DEPLOYMENT, Fault, FaultyWriter, Shop};
+use crate::views::shared::Parts;
 use crate::views::{AnyView, View};
 use crate::{ConsistencyToken, Document, EntityRows, OrderDocument, ViewError};
 
@@ -40,6 +41,10 @@ pub struct Faults {
     pub slow: Mutex<Option<u32>>,
     /// No generation is opened to be compared while this is locked.
     pub audits: tokio::sync::Mutex<()>,
+    /// The catalog cannot be read, until it is saved.
+    pub unreadable: AtomicBool,
+    /// Others may use the store, too.
+    pub is_shared: AtomicBool,
     /// This generation takes the order for known.
     pub loses: Mutex<Option<(u32, Uuid)>>,
 }
@@ -75,6 +80,9 @@ impl ViewStore<dyn SearchReader> for FaultyStore {
     fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
         async {
             self.answers()?;
+            if self.faults.unreadable.load(Ordering::SeqCst) {
+                return Err(unavailable());
+            }
             self.inner.catalog().await
         }
         .boxed()
@@ -87,12 +95,45 @@ impl ViewStore<dyn SearchReader> for FaultyStore {
                 self.faults.down.store(true, Ordering::SeqCst);
                 return Err(unavailable());
             }
+            self.faults.unreadable.store(false, Ordering::SeqCst);
             self.inner.save(catalog).await
         }
         .boxed()
     }
 
-    fn open(&self, generation: u32) -> BoxFuture<'_, Result<Opened<dyn SearchReader>, ViewError>> {
+    fn is_shared(&self) -> bool {
+        self.faults.is_shared.load(Ordering::SeqCst)
+    }
+
+    fn generations(&self) -> BoxFuture<'_, Result<Vec<Found>, ViewError>> {
+        async {
+            self.answers()?;
+            self.inner.generations().await
+        }
+        .boxed()
+    }
+
+    fn check(&self, generation: u32, deployment: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
+        async move {
+            self.answers()?;
+            self.inner.check(generation, deployment).await
+        }
+        .boxed()
+    }
+
+    fn examine(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
+        self.inner.examine(generation)
+    }
+
+    fn has_checksums(&self) -> bool {
+        self.inner.has_checksums()
+    }
+
+    fn open(
+        &self,
+        generation: u32,
+        deployment: Uuid,
+    ) -> BoxFuture<'_, Result<Opened<dyn SearchReader>, ViewError>> {
         async move {
             self.answers()?;
 
@@ -100,7 +141,7 @@ impl ViewStore<dyn SearchReader> for FaultyStore {
                 writer: inner,
                 reader,
                 versions,
-            } = self.inner.open(generation).await?;
+            } = self.inner.open(generation, deployment).await?;
 
             let fault = OfGeneration {
                 generation,
@@ -128,10 +169,10 @@ impl ViewStore<dyn SearchReader> for FaultyStore {
         .boxed()
     }
 
-    fn discard(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
+    fn discard(&self, generation: u32, deployment: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
         async move {
             self.answers()?;
-            self.inner.discard(generation).await
+            self.inner.discard(generation, deployment).await
         }
         .boxed()
     }
@@ -367,12 +408,15 @@ fn start(
     });
 
     let log = Arc::clone(&shop.lock().unwrap().log);
-    View::start(
+    let parts = Parts {
         definition,
         store,
         log,
-        Arc::<ShopRows>::clone(rows),
+        rows: Arc::<ShopRows>::clone(rows),
         keep,
-        known,
-    )
+        look_every: Duration::from_secs(5),
+        examine_every: Duration::from_secs(3_600),
+        deployment: DEPLOYMENT,
+    };
+    View::start(parts, known)
 }

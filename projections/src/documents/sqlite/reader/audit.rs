@@ -5,12 +5,13 @@ use futures_util::future::BoxFuture;
 use sea_orm::{DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
 use store::audit::IdRange;
 
+use super::super::errors;
 use super::super::tables::{customer_document, order_document, view_quarantine};
 use super::SqliteDocumentReader;
 use crate::ViewError;
 use crate::audit::{Indexed, Slice, Stored, ViewAudit};
 use crate::document::CustomerDocument;
-use crate::documents::{corrupt, unavailable};
+use crate::documents::damaged;
 use crate::port::QuarantinedEntity;
 
 /// Reads a file of the view in whole.
@@ -31,9 +32,9 @@ impl ViewAudit for SqliteDocumentAudit {
             let rows = Entity::find()
                 .filter(range.condition(Column::Id))
                 .order_by_asc(Column::Id);
-            let rows = rows.all(&snapshot).await.map_err(unavailable)?;
+            let rows = rows.all(&snapshot).await.map_err(errors::read)?;
             let quarantined = quarantined(&snapshot).await?;
-            snapshot.rollback().await.map_err(unavailable)?;
+            snapshot.rollback().await.map_err(errors::read)?;
 
             let documents = rows
                 .into_iter()
@@ -60,9 +61,9 @@ impl ViewAudit for SqliteDocumentAudit {
             let rows = Entity::find()
                 .filter(range.condition(Column::Id))
                 .order_by_asc(Column::Id);
-            let rows = rows.all(&snapshot).await.map_err(unavailable)?;
+            let rows = rows.all(&snapshot).await.map_err(errors::read)?;
             let quarantined = quarantined(&snapshot).await?;
-            snapshot.rollback().await.map_err(unavailable)?;
+            snapshot.rollback().await.map_err(errors::read)?;
 
             let documents = rows.into_iter().map(indexed).collect::<Result<_, _>>()?;
             Ok(Slice {
@@ -77,7 +78,7 @@ impl ViewAudit for SqliteDocumentAudit {
 
 /// The id is the table's key, so an order is there once.
 fn indexed(row: order_document::Model) -> Result<Indexed, ViewError> {
-    let version = u64::try_from(row.version).map_err(corrupt)?;
+    let version = u64::try_from(row.version).map_err(damaged)?;
     let total_cents = row.total_cents;
     Ok(Indexed {
         hits: 1,
@@ -94,8 +95,8 @@ async fn quarantined(snapshot: &DatabaseTransaction) -> Result<Vec<QuarantinedEn
     let rows = view_quarantine::Entity::find()
         .all(snapshot)
         .await
-        .map_err(unavailable)?;
+        .map_err(errors::read)?;
     rows.into_iter()
-        .map(|row| serde_json::from_str(&row.detail).map_err(corrupt))
+        .map(|row| serde_json::from_str(&row.detail).map_err(damaged))
         .collect()
 }

@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction};
 use sea_orm::{IdenStatic, Iterable};
 use uuid::Uuid;
 
-use super::sqlite_error;
+use super::errors;
 use crate::ViewError;
 use crate::documents::fold::{Change, CustomerState, Fold, OrderState};
 use crate::documents::sqlite::conversions::{OrderRow, customer_of};
@@ -16,7 +16,7 @@ use crate::documents::sqlite::statements::{
     order_value, quarantine_value,
 };
 use crate::documents::sqlite::tables::{customer_document, order_document, view_quarantine};
-use crate::documents::{corrupt, fold_case};
+use crate::documents::{damaged, fold_case, refused};
 use crate::port::QuarantinedEntity;
 
 pub(super) fn load_order(
@@ -28,7 +28,7 @@ pub(super) fn load_order(
 
     let mut statement = connection
         .prepare_cached(&sql.select_order)
-        .map_err(sqlite_error)?;
+        .map_err(errors::written)?;
 
     let row = statement.query_row([blob(id.as_bytes())], |row| {
         Ok(OrderRow {
@@ -45,7 +45,7 @@ pub(super) fn load_order(
         })
     });
 
-    let row = row.optional().map_err(sqlite_error)?;
+    let row = row.optional().map_err(errors::written)?;
     row.map(|row| {
         Ok(OrderState {
             order: row.into_order(id)?,
@@ -64,7 +64,7 @@ pub(super) fn load_customer(
 
     let mut statement = connection
         .prepare_cached(&sql.select_customer)
-        .map_err(sqlite_error)?;
+        .map_err(errors::written)?;
 
     let row = statement.query_row([blob(id.as_bytes())], |row| {
         Ok(customer_document::Model {
@@ -78,7 +78,7 @@ pub(super) fn load_customer(
         })
     });
 
-    let row = row.optional().map_err(sqlite_error)?;
+    let row = row.optional().map_err(errors::written)?;
     row.map(|row| {
         Ok(CustomerState {
             customer: customer_of(row)?,
@@ -95,15 +95,15 @@ pub(super) fn save_orders(
 ) -> Result<(), ViewError> {
     let mut insert = transaction
         .prepare_cached(&sql.insert_order)
-        .map_err(sqlite_error)?;
+        .map_err(errors::written)?;
 
     let mut replace = transaction
         .prepare_cached(&sql.replace_order)
-        .map_err(sqlite_error)?;
+        .map_err(errors::written)?;
 
     let mut update = transaction
         .prepare_cached(&sql.update_order)
-        .map_err(sqlite_error)?;
+        .map_err(errors::written)?;
 
     let mut largest: HashMap<CustomerId, i64> = HashMap::new();
 
@@ -113,7 +113,7 @@ pub(super) fn save_orders(
     } in orders.changed()
     {
         if let Some(details) = details {
-            let lines = serde_json::to_string(&details.lines).map_err(corrupt)?;
+            let lines = serde_json::to_string(&details.lines).map_err(refused)?;
             let details = DetailColumns {
                 lines: &lines,
                 note: details.note.as_deref(),
@@ -137,12 +137,12 @@ pub(super) fn save_orders(
 
     let mut raise = transaction
         .prepare_cached(&sql.raise_largest)
-        .map_err(sqlite_error)?;
+        .map_err(errors::written)?;
 
     for (customer, total) in largest {
         raise
             .execute([blob(customer.0.as_bytes()), integer(total)])
-            .map_err(sqlite_error)?;
+            .map_err(errors::written)?;
     }
 
     Ok(())
@@ -155,15 +155,15 @@ pub(super) fn save_customers(
 ) -> Result<(), ViewError> {
     let mut insert = transaction
         .prepare_cached(&sql.insert_customer)
-        .map_err(sqlite_error)?;
+        .map_err(errors::written)?;
 
     let mut replace = transaction
         .prepare_cached(&sql.replace_customer)
-        .map_err(sqlite_error)?;
+        .map_err(errors::written)?;
 
     let mut update = transaction
         .prepare_cached(&sql.update_customer)
-        .map_err(sqlite_error)?;
+        .map_err(errors::written)?;
 
     for Change {
         state: CustomerState { customer, is_new },
@@ -195,10 +195,10 @@ pub(super) fn put_quarantined(
     sql: &Sql,
     entity: &QuarantinedEntity,
 ) -> Result<(), ViewError> {
-    let detail = serde_json::to_string(entity).map_err(corrupt)?;
+    let detail = serde_json::to_string(entity).map_err(refused)?;
     let mut put = transaction
         .prepare_cached(&sql.put_quarantined)
-        .map_err(sqlite_error)?;
+        .map_err(errors::written)?;
     run(&mut put, view_quarantine::Column::iter(), |column| {
         Ok(quarantine_value(column, entity, &detail))
     })
@@ -212,10 +212,10 @@ pub(super) fn delete_quarantined(
 ) -> Result<(), ViewError> {
     let mut delete = transaction
         .prepare_cached(&sql.delete_quarantined)
-        .map_err(sqlite_error)?;
+        .map_err(errors::written)?;
     delete
         .execute((blob(entity.as_bytes()), service.number()))
-        .map_err(sqlite_error)?;
+        .map_err(errors::written)?;
     Ok(())
 }
 
@@ -226,15 +226,15 @@ pub(super) fn list_quarantined(
 ) -> Result<Vec<QuarantinedEntity>, ViewError> {
     let mut select = connection
         .prepare_cached(&sql.select_quarantined)
-        .map_err(sqlite_error)?;
+        .map_err(errors::written)?;
 
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let details = select
         .query_map([limit], |row| row.get::<_, String>(0))
-        .map_err(sqlite_error)?;
+        .map_err(errors::written)?;
 
     details
-        .map(|detail| serde_json::from_str(&detail.map_err(sqlite_error)?).map_err(corrupt))
+        .map(|detail| serde_json::from_str(&detail.map_err(errors::written)?).map_err(damaged))
         .collect()
 }
 
@@ -247,8 +247,8 @@ fn run<'a, C>(
     for (place, column) in (1..).zip(columns) {
         statement
             .raw_bind_parameter(place, value(column)?)
-            .map_err(sqlite_error)?;
+            .map_err(errors::written)?;
     }
-    statement.raw_execute().map_err(sqlite_error)?;
+    statement.raw_execute().map_err(errors::written)?;
     Ok(())
 }

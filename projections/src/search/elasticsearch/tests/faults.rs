@@ -15,10 +15,11 @@ use super::proxy::{Cut, Fault, Proxy};
 use super::{Place, address};
 use crate::generations::{Catalog, Opened, ViewStore as _};
 use crate::search::elasticsearch::client::{READ_TIMEOUT, WRITE_TIMEOUT};
-use crate::search::elasticsearch::index::exists;
+use crate::search::elasticsearch::index::describe;
 use crate::search::elasticsearch::reader::ElasticsearchReader;
 use crate::search::elasticsearch::writer::ElasticsearchWriter;
 use crate::search::{SearchQuery, SearchReader};
+use crate::testing::DEPLOYMENT;
 use crate::{Applied, Event, Payload, VersionReader as _, ViewError, ViewWriter};
 
 /// What a writer is asked to do.
@@ -191,7 +192,8 @@ fn assert_unavailable(address: &str) {
 
     let client = || super::Client::new(address).unwrap();
     let reader = ElasticsearchReader::new(client(), names.clone(), 1, handle.clone());
-    let writer = || ElasticsearchWriter::new(client(), names.clone(), 1, handle.clone());
+    let writer =
+        || ElasticsearchWriter::new(client(), names.clone(), 1, DEPLOYMENT, handle.clone());
 
     let live = Catalog {
         live: Some(1),
@@ -268,7 +270,7 @@ fn assert_unavailable(address: &str) {
             ),
             (
                 "open",
-                Box::pin(async { store.open(1).await.map(drop) }),
+                Box::pin(async { store.open(1, DEPLOYMENT).await.map(drop) }),
                 READ_TIMEOUT,
             ),
             (
@@ -278,7 +280,7 @@ fn assert_unavailable(address: &str) {
             ),
             (
                 "discard",
-                Box::pin(async { store.discard(1).await }),
+                Box::pin(async { store.discard(1, DEPLOYMENT).await }),
                 WRITE_TIMEOUT,
             ),
         ];
@@ -377,36 +379,29 @@ fn an_index_that_somebody_deletes_is_an_error_and_never_made_by_writing_to_it() 
             .block_on(place.client.delete(&format!("/{index}")))
             .unwrap();
 
-        let error = commit(opened.writer.as_mut(), &up_to(5)).unwrap_err();
-        assert!(
-            matches!(error, ViewError::Unavailable { .. }),
-            "{index}: {error}"
-        );
+        let is_damage = |what: &str, result: Result<(), ViewError>| {
+            let is_damage = matches!(result, Err(ViewError::Damaged { .. }));
+            assert!(is_damage, "{what} without {index}: {result:?}");
+        };
+        is_damage("a commit", commit(opened.writer.as_mut(), &up_to(5)));
 
-        let error = place
+        let search = opened.reader.search(SearchQuery::default());
+        is_damage("a search", place.runtime.block_on(search).map(drop));
+
+        let found = place
             .runtime
-            .block_on(opened.reader.search(SearchQuery::default()))
-            .unwrap_err();
+            .block_on(describe(&place.client, &index))
+            .unwrap();
+        assert!(found.is_none(), "{index} is back");
 
-        assert!(
-            matches!(error, ViewError::Unavailable { .. }),
-            "{index}: {error}"
-        );
+        is_damage("the projector", opened.writer.positions().map(drop));
+        let store = place.store();
+        let check = place.runtime.block_on(store.check(1, DEPLOYMENT));
+        is_damage("a look after it", check);
 
-        assert!(
-            !place
-                .runtime
-                .block_on(exists(&place.client, &index))
-                .unwrap(),
-            "{index} is back"
-        );
-        // The projector begins again, and finds that nothing is known.
-        assert_eq!(opened.writer.positions().unwrap(), Positions::new());
-
-        for event in &history {
-            opened.writer.apply(event).unwrap();
-        }
-
+        // Another generation is none the worse for it.
+        let mut opened = place.open(&place.store(), 2).unwrap();
+        feed(opened.writer.as_mut(), &history);
         commit(opened.writer.as_mut(), &up_to(5)).unwrap();
         assert_complete(&place, &opened);
     }

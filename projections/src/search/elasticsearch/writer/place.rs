@@ -52,6 +52,7 @@ impl Place<'_> {
             reach,
             positions: session.committed.clone(),
             quarantined,
+            ..session.stored.clone()
         };
 
         if state == session.stored {
