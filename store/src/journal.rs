@@ -18,7 +18,6 @@ mod committer;
 mod instruments;
 mod pruning_pace;
 mod queue;
-mod refused;
 pub mod sqlite;
 mod standing;
 mod superseding;

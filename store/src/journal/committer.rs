@@ -5,26 +5,28 @@
 //! is told its fate. What was under way is undone, or known to have happened; the shards concerned
 //! reload.
 
+mod culprits;
+mod notes;
+mod refused;
+
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use domain::{Service, ShardId, Timestamp};
 
-use super::commit_store::{Batch, Claim, CommitStore, Failure, Prune, Pruned, Published};
+use super::commit_store::{Batch, Claim, CommitStore, Failure, Prune, Pruned};
 use super::instruments::Instruments;
 use super::pruning_pace::PruningPace;
-use super::refused::Refused;
 use super::standing::Watch;
 use super::thread::Parts;
 use crate::log::Publisher;
 use crate::unit::{Completion, Fate, Unit};
 use crate::{StoreError, outbox};
+use refused::Refused;
 
-/// How often it is noted in the database how far the outbox is published.
-const NOTE_PUBLISHED_EVERY: Duration = Duration::from_secs(1);
 /// After this many panics without a commit between them the journal does not go on.
 const PANICS_IN_A_ROW: u32 = 5;
 
@@ -228,87 +230,6 @@ impl Committer {
         }
     }
 
-    /// Takes out the unit that was found wrong. Units of its shard before it are committed, as if
-    /// it had not been in the batch; later ones rest on it and are dropped. Gives back what is
-    /// left: the units of other shards.
-    fn isolate(&mut self, refused: Refused) -> Vec<Unit> {
-        let mut found = Vec::new();
-        let mut later = Vec::new();
-
-        let mut parts = refused.split();
-        let mut others = std::mem::take(&mut parts.others);
-
-        // Another one may be found among those before it. Then that one comes first.
-        loop {
-            found.extend(parts.culprit);
-            later.push(parts.later);
-            match self.try_to_commit(parts.before) {
-                Ok(()) => break,
-                Err(refused) => parts = refused.split(),
-            }
-        }
-
-        for (unit, error) in found.into_iter().rev() {
-            self.refuse(unit, error);
-        }
-
-        for units in later.into_iter().rev() {
-            others.extend(self.drop_failed(units));
-        }
-
-        others
-    }
-
-    /// Refuses a unit that was found wrong, unless one before it has failed: then it rested on
-    /// what will never be, and is dropped with the others.
-    fn refuse(&mut self, unit: Unit, error: StoreError) {
-        let Some(culprit) = self.drop_failed(vec![unit]).pop() else {
-            return;
-        };
-
-        tracing::warn!(shard = %culprit.shard, error = %error, "a unit is refused, its shard reloads");
-        self.instruments.culprits.increment(1);
-        self.failed_epochs.insert(culprit.shard, culprit.epoch);
-        tell(culprit.completion, Fate::Culprit(Arc::new(error)));
-    }
-
-    fn drop_failed(&self, units: Vec<Unit>) -> Vec<Unit> {
-        if self.failed_epochs.is_empty() {
-            return units;
-        }
-
-        let mut kept = Vec::with_capacity(units.len());
-
-        for unit in units {
-            match self.failed_epochs.get(&unit.shard) {
-                Some(failed) if unit.epoch <= *failed => {
-                    let reason = self.reason(StoreError::StaleEpoch {
-                        shard: unit.shard,
-                        held: unit.epoch,
-                        current: failed + 1,
-                    });
-                    tell(unit.completion, Fate::Dropped(Arc::new(reason)));
-                }
-                _ => kept.push(unit),
-            }
-        }
-
-        kept
-    }
-
-    fn fail_all(&mut self, units: Vec<Unit>, error: StoreError) {
-        let error = Arc::new(self.reason(error));
-        for unit in units {
-            self.fail_epoch(unit.shard, unit.epoch);
-            tell(unit.completion, Fate::Dropped(Arc::clone(&error)));
-        }
-    }
-
-    fn fail_epoch(&mut self, shard: ShardId, epoch: u64) {
-        let failed = self.failed_epochs.entry(shard).or_insert(epoch);
-        *failed = epoch.max(*failed);
-    }
-
     fn succeed(&mut self, units: Vec<Unit>) {
         self.instruments
             .units
@@ -349,73 +270,6 @@ impl Committer {
         for (shard, epoch, completion) in completions {
             self.fail_epoch(shard, epoch);
             tell(completion, Fate::Dropped(Arc::clone(&error)));
-        }
-    }
-
-    /// What is to be noted with the next commit: nothing most of the time.
-    fn due_published(&self) -> Vec<Published> {
-        if self.noted_at.elapsed() < NOTE_PUBLISHED_EVERY {
-            Vec::new()
-        } else {
-            self.published(&self.unnoted)
-        }
-    }
-
-    fn published(&self, shards: &HashMap<ShardId, u64>) -> Vec<Published> {
-        let of = |(shard, epoch): (&ShardId, &u64)| {
-            Some(Published {
-                shard: *shard,
-                epoch: *epoch,
-                heads: self.log.acknowledged(*shard)?,
-            })
-        };
-        shards.iter().filter_map(of).collect()
-    }
-
-    fn noted(&mut self, published: &[Published]) {
-        if !published.is_empty() {
-            self.noted_at = Instant::now();
-            self.unnoted.clear();
-        }
-    }
-
-    /// Notes how far the outbox is published, so that the next owner need not read so much.
-    pub(super) fn note_published_at_end(&mut self) {
-        let published = self.published(&self.unnoted);
-        if !published.is_empty() {
-            self.write_published(&published);
-        }
-    }
-
-    /// Writes what changes nothing, to see whether the store can write again.
-    pub(super) fn try_the_store(&mut self) {
-        let published = self.published(&self.held);
-        if !published.is_empty() {
-            self.write_published(&published);
-        }
-    }
-
-    fn write_published(&mut self, published: &[Published]) {
-        let batch = Batch {
-            units: &[],
-            published,
-        };
-
-        let patience = self.watch.begin("noting what is published");
-        let written = caught(|| self.store.write(&batch, &patience));
-
-        match written {
-            Ok(Ok(())) => {
-                self.watch.succeeded();
-                self.noted(published);
-            }
-            Ok(Err(
-                Failure::Unit { error, .. } | Failure::Store(error) | Failure::Unknown(error),
-            )) => self.failed(&error),
-            Err(Panicked) => {
-                self.watch.answered();
-                self.recover();
-            }
         }
     }
 

@@ -190,9 +190,16 @@ fn failure(service: Service, source: rusqlite::Error) -> StoreError {
         None => false,
     };
 
+    // With its number, for the text alone does not tell one failure of a disk from another.
+    let code = source.sqlite_error().map(|error| error.extended_code);
+    let text = match code {
+        Some(code) => format!("{source} (SQLite error {code})"),
+        None => source.to_string(),
+    };
+
     StoreError::Write {
         what: service.to_string(),
         transient,
-        source: source.into(),
+        source: text.into(),
     }
 }

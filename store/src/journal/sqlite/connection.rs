@@ -10,8 +10,7 @@ use crate::journal::standing::Patience;
 /// The page cache, in KiB. It holds what a transaction changes; larger costs more than it saves,
 /// because SQLite walks over it at the end of each transaction in which a tree was balanced.
 const CACHE_KIB: i64 = 4 * 1024;
-/// So much of the file is read where the operating system has it, in bytes. It is as much as SQLite
-/// allows.
+/// Reads this much of the file where the operating system has it, in bytes; SQLite allows no more.
 const MAPPED_BYTES: i64 = 0x7fff_0000;
 /// The write-ahead log is copied into the file each time it has grown by this many pages.
 const CHECKPOINT_PAGES: i64 = 2000;

@@ -14,8 +14,8 @@ use rusqlite::{Connection, params};
 use super::SqliteStore;
 use crate::StoreError;
 
-/// So many sequences of a shard make a piece; a reader of its history looks through as many rows of
-/// the outbox at most.
+/// The sequences of a shard that make a piece. A reader of its history looks through as many rows
+/// of the outbox at most.
 const PIECE: u64 = 2_048;
 
 const NOTE: &str =

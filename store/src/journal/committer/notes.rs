@@ -1,0 +1,82 @@
+//! Notes of how far the outboxes are published: with a commit from time to time, at the end, and to
+//! see whether a store that stood still can write again.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use domain::ShardId;
+
+use super::{Committer, Panicked, caught};
+use crate::journal::commit_store::{Batch, Failure, Published};
+
+/// How often it is noted in the database how far the outbox is published.
+const NOTE_PUBLISHED_EVERY: Duration = Duration::from_secs(1);
+
+impl Committer {
+    /// What is to be noted with the next commit: nothing most of the time.
+    pub(super) fn due_published(&self) -> Vec<Published> {
+        if self.noted_at.elapsed() < NOTE_PUBLISHED_EVERY {
+            Vec::new()
+        } else {
+            self.published(&self.unnoted)
+        }
+    }
+
+    fn published(&self, shards: &HashMap<ShardId, u64>) -> Vec<Published> {
+        let of = |(shard, epoch): (&ShardId, &u64)| {
+            Some(Published {
+                shard: *shard,
+                epoch: *epoch,
+                heads: self.log.acknowledged(*shard)?,
+            })
+        };
+        shards.iter().filter_map(of).collect()
+    }
+
+    pub(super) fn noted(&mut self, published: &[Published]) {
+        if !published.is_empty() {
+            self.noted_at = Instant::now();
+            self.unnoted.clear();
+        }
+    }
+
+    /// Notes how far the outbox is published, so that the next owner need not read so much.
+    pub(in crate::journal) fn note_published_at_end(&mut self) {
+        let published = self.published(&self.unnoted);
+        if !published.is_empty() {
+            self.write_published(&published);
+        }
+    }
+
+    /// Writes what changes nothing, to see whether the store can write again.
+    pub(in crate::journal) fn try_the_store(&mut self) {
+        let published = self.published(&self.held);
+        if !published.is_empty() {
+            self.write_published(&published);
+        }
+    }
+
+    fn write_published(&mut self, published: &[Published]) {
+        let batch = Batch {
+            units: &[],
+            published,
+        };
+
+        let patience = self.watch.begin("noting what is published");
+        let written = caught(|| self.store.write(&batch, &patience));
+
+        match written {
+            Ok(Ok(())) => {
+                self.watch.succeeded();
+                self.noted(published);
+            }
+            Ok(Err(
+                Failure::Unit { error, .. } | Failure::Store(error) | Failure::Unknown(error),
+            )) => self.failed(&error),
+            Err(Panicked) => {
+                self.watch.answered();
+                self.recover();
+            }
+        }
+    }
+}
