@@ -9,11 +9,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_rt::Arbiter;
-use domain::ShardId;
 use domain::saga::SagaPolicy;
+use domain::{Service, ShardId};
 use futures_util::future::join_all;
 use metrics::counter;
 use store::faults::Faults;
+use store::journal::Standing;
 use store::{Clock, Journal, Log, ServiceDatabase};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -237,6 +238,13 @@ impl Node {
         let mut troubles: Vec<_> = self.status.iter().filter_map(of).collect();
         troubles.sort();
         troubles
+    }
+
+    /// The stores that stand still, by service: nothing is to be expected of them soon.
+    #[must_use]
+    pub fn standing(&self) -> Vec<(Service, Standing)> {
+        let of = |journal: &Journal| Some((journal.service(), journal.standing()?));
+        self.journals.iter().filter_map(of).collect()
     }
 
     #[must_use]

@@ -10,13 +10,18 @@ use super::args::HealthArgs;
 use super::http::{Freshness, Node};
 use super::{ClientError, output};
 
+/// A node that has not answered by then is no better than one that is not there. A container's
+/// health check kills the command a second later.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
+
 /// Asks once: whoever watches a node asks again by itself. Succeeds when the node is ready, and
 /// says what works less well than it should all the same.
 pub async fn run(args: &HealthArgs) -> Result<ExitCode, ClientError> {
     let node = Node::new(&args.node.url)?.with_patience(Duration::ZERO);
-    let health = node
-        .get(&["health", "ready"], &[], &Freshness::AsItIs)
-        .await?
+    let asked = node.get(&["health", "ready"], &[], &Freshness::AsItIs);
+    let health = tokio::time::timeout(ANSWERS_WITHIN, asked)
+        .await
+        .unwrap_or_else(|_| Err(silent(&node)))?
         .body;
 
     let degraded = health
@@ -34,4 +39,13 @@ pub async fn run(args: &HealthArgs) -> Result<ExitCode, ClientError> {
     output::print(&format!("ready{without}"))?;
 
     Ok(ExitCode::SUCCESS)
+}
+
+fn silent(node: &Node) -> ClientError {
+    ClientError::Unreachable {
+        url: node.url().to_owned(),
+        tries: 1,
+        seconds: ANSWERS_WITHIN.as_secs_f64(),
+        reason: "it has taken the call and says nothing".to_owned(),
+    }
 }

@@ -31,5 +31,6 @@ mod rebuild;
 mod sagas;
 mod search;
 mod settings;
+mod standstill;
 mod view_stores;
 mod waiting;

@@ -163,6 +163,18 @@ fn give_away(path: &Path) {
     }
 }
 
+/// `counterfoil serve` in `folder`, as below. The node is told of a file that must not grow by an
+/// error of the write, and not by the signal that would end it: so a full disk can be brought about
+/// without root.
+pub(crate) fn node_command(folder: &Path) -> std::process::Command {
+    let mut command = command_of(Path::new("sh"), folder);
+    command
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(binary::counterfoil())
+        .arg("serve");
+    command
+}
+
 /// `counterfoil` in `folder` with its data under `folder/data`, untouched by the settings of
 /// whoever runs the tests.
 pub(crate) fn clean_command(folder: &Path) -> std::process::Command {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -24,6 +24,8 @@ const READY_BOUND: Duration = Duration::from_secs(30);
 /// A free port may be taken by somebody else before the node binds it.
 const PORT_ATTEMPTS: usize = 5;
 const LOG_LINES_SHOWN: usize = 60;
+/// What a node may still log when its disk is full, in bytes.
+const ROOM_FOR_THE_LOG: u64 = 64 * 1024;
 
 static RUNNING_NODES: Semaphore = Semaphore::const_new(4);
 
@@ -121,6 +123,44 @@ impl Node {
         Api::new(&self.url)
     }
 
+    /// From now on no file of the node may grow beyond what its log needs, as on a disk that is full.
+    pub fn fill_the_disk(&self) {
+        let log = std::fs::metadata(self.log_path()).expect("the node's log");
+        self.limit_files(Some(log.len() + ROOM_FOR_THE_LOG));
+    }
+
+    /// There is room on the disk again.
+    pub fn make_room_on_the_disk(&self) {
+        self.limit_files(None);
+    }
+
+    fn limit_files(&self, bytes: Option<u64>) {
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(Some(self.pid()), Resource::Fsize, limit).expect("a limit can be set");
+    }
+
+    /// Stops the process as it stands; it does not notice.
+    pub fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).expect("a signal can be sent to the node");
+    }
+
+    /// Lets it go on after [`Node::pause`].
+    pub fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).expect("a signal can be sent to the node");
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(self.process.as_ref().expect("the node runs"))
+    }
+
+    /// What the node has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
     /// The command line with this node's data and settings, without the faults injected into it.
     pub fn cli(&self) -> Cli {
         let settings = self
@@ -153,9 +193,7 @@ impl Node {
 
     /// `SIGTERM` and nothing else: the node goes on to drain.
     pub fn ask_to_terminate(&self) {
-        let process = self.process.as_ref().expect("the node runs");
-        kill_process(Pid::from_child(process), Signal::TERM)
-            .expect("a signal can be sent to the node");
+        kill_process(self.pid(), Signal::TERM).expect("a signal can be sent to the node");
     }
 
     /// `SIGTERM`; asserts that the node exits 0 within 15 seconds.
@@ -188,8 +226,7 @@ impl Node {
                 .open(self.log_path())
                 .expect("the node's log file")
         };
-        cli::clean_command(self.folder.path())
-            .arg("serve")
+        cli::node_command(self.folder.path())
             .env("COUNTERFOIL_LISTEN", format!("127.0.0.1:{port}"))
             .env("COUNTERFOIL_LOG_FORMAT", "pretty")
             .env("NO_COLOR", "1")
@@ -243,7 +280,7 @@ impl Node {
     }
 
     fn log_tail(&self) -> String {
-        let log = std::fs::read_to_string(self.log_path()).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actors::Node;
 use base64::Engine as _;
@@ -11,6 +12,7 @@ use domain::{MessageId, SagaId, Service, ShardId, Timestamp};
 use futures_util::future::LocalBoxFuture;
 use projections::Views;
 use store::inspection::{SagaFilter, list_sagas};
+use store::journal::Standing;
 use store::sagas::StoredSaga;
 use store::shards::Ownership;
 use store::{Clock, Destination, Log, Positions, ServiceDatabase, parking, shards};
@@ -22,6 +24,10 @@ use crate::ports::{
     Cluster, ClusterState, Health, Listed, NodeState, Page, Parked, Quarantine, ReadError,
     ReadFuture, Readiness, SagaDetails, SagaQuery, SagaStep, Sagas, ShardState,
 };
+
+/// A store whose writes have failed for less is not called standing still: one may fail now and
+/// then, and is done again.
+const STANDS_STILL_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) struct Operations {
     node_id: String,
@@ -328,6 +334,13 @@ impl Health for Operations {
     fn readiness(&self) -> LocalBoxFuture<'_, Readiness> {
         Box::pin(async move {
             let mut readiness = Readiness::default();
+
+            for (service, Standing { since, cause }) in self.node.standing() {
+                if since.elapsed() >= STANDS_STILL_AFTER {
+                    let missing = format!("the {service} database stands still: {cause}");
+                    readiness.missing.push(missing);
+                }
+            }
 
             let (open, all) = self.node.open_shards();
             if open < all {

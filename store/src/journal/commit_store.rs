@@ -44,7 +44,8 @@ pub trait CommitStore: Send {
     /// that no claim passes, and the version of each row with what its unit expects; of several
     /// units that change one row, only the last state need be written. When a unit of a shard is
     /// found wrong, no earlier unit of that shard may be. Outbox rows are readable as soon as it
-    /// returns.
+    /// returns. A batch without units reaches the disk as well, also when it notes nothing new: the
+    /// journal sees by it whether the store can write.
     ///
     /// A crash before the store has decided: nothing has happened. A crash after: all of it has,
     /// and the next owner finds the positions moved and the messages in the outbox.

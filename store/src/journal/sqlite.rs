@@ -203,3 +203,49 @@ fn failure(service: Service, source: rusqlite::Error) -> StoreError {
         source: text.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::ShardId;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::ServiceDatabase;
+    use crate::journal::commit_store::Published;
+    use crate::journal::standing::Watch;
+
+    #[tokio::test]
+    async fn a_batch_that_notes_nothing_new_is_written_all_the_same() {
+        let folder = TempDir::new().unwrap();
+        ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), 1)
+            .await
+            .unwrap();
+        let file = folder.path().join("orders.db");
+        let mut store = SqliteStore::open(domain::ORDERS, &file, Faults::default()).unwrap();
+        let patience = || Watch::new(domain::ORDERS, String::new()).begin("a test");
+
+        let shard = ShardId::new(domain::ORDERS, 0);
+        let claim = store.claim(shard, "test", &patience()).unwrap();
+        let note = [Published {
+            shard,
+            epoch: claim.epoch,
+            heads: claim.heads,
+        }];
+        let batch = Batch {
+            units: &[],
+            published: &note,
+        };
+        store.write(&batch, &patience()).unwrap();
+
+        // It changes when another connection has written, and only then.
+        let other = Connection::open(&file).unwrap();
+        let version = || -> i64 {
+            other
+                .query_row("PRAGMA data_version", [], |row| row.get(0))
+                .unwrap()
+        };
+        let before = version();
+        store.write(&batch, &patience()).unwrap();
+        assert_ne!(version(), before);
+    }
+}

@@ -23,6 +23,11 @@ const INBOX: &str = "INSERT INTO inbox (shard, source_service, source_shard, str
     VALUES (?, ?, ?, ?, ?) ON CONFLICT (shard, source_service, source_shard, stream) \
     DO UPDATE SET position = excluded.position";
 const PUBLISHED: &str = "UPDATE shards SET published = ?, heads = ? WHERE shard = ? AND epoch = ?";
+/// What a batch without units writes besides: SQLite writes no page whose bytes stay the same, and
+/// notes often are what was noted before.
+const WRITTEN: &str = "INSERT INTO settings (name, value) VALUES ('written', 1) \
+    ON CONFLICT (name) DO UPDATE SET value = value + 1";
+
 /// Writes all units, and what is noted beside them, within the transaction under way.
 pub(super) fn write(store: &SqliteStore, batch: &Batch<'_>) -> Result<(), Failure> {
     let units = batch.units;
@@ -56,6 +61,10 @@ pub(super) fn write(store: &SqliteStore, batch: &Batch<'_>) -> Result<(), Failur
     {
         let row = params![heads.published(), heads.to_json(), shard.number, epoch];
         store.run(PUBLISHED, row)?;
+    }
+
+    if units.is_empty() {
+        store.run(WRITTEN, [])?;
     }
 
     Ok(())
