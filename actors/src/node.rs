@@ -11,7 +11,8 @@ use std::time::Duration;
 use actix_rt::Arbiter;
 use domain::saga::SagaPolicy;
 use domain::{Service, ShardId};
-use futures_util::future::join_all;
+use futures_util::FutureExt;
+use futures_util::future::{join_all, select_all};
 use metrics::counter;
 use store::faults::Faults;
 use store::journal::Standing;
@@ -245,6 +246,17 @@ impl Node {
     pub fn standing(&self) -> Vec<(Service, Standing)> {
         let of = |journal: &Journal| Some((journal.service(), journal.standing()?));
         self.journals.iter().filter_map(of).collect()
+    }
+
+    /// Waits until the journal of a service has ended by itself, because it could not go on. The
+    /// node had better end, too.
+    pub async fn failed(&self) -> (Service, Standing) {
+        let failed = self
+            .journals
+            .iter()
+            .map(|journal| async { (journal.service(), journal.failed().await) }.boxed());
+        let (failed, ..) = select_all(failed).await;
+        failed
     }
 
     #[must_use]

@@ -44,6 +44,11 @@ impl Running {
         served.context("the HTTP server failed")
     }
 
+    /// Waits until a part has ended by itself that the node cannot do without.
+    async fn failed(&self) -> anyhow::Error {
+        self.parts.failed().await
+    }
+
     /// Lets go of callers that wait for sagas, so that the server can end.
     fn release_waiting(&self) {
         self.parts.release_waiting();
@@ -53,9 +58,9 @@ impl Running {
 /// Runs a node until it is asked to end.
 ///
 /// # Errors
-/// What keeps the node from starting, or from ending in order.
+/// What keeps the node from starting, from going on, or from ending in order.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
-    let shutdown = shutdown::on_signals()?;
+    let (ending, shutdown) = shutdown::on_signals()?;
     let running = tokio::select! {
         biased;
         running = start(config, shutdown.clone()) => running?,
@@ -65,15 +70,22 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         }
     };
 
-    shutdown::requested(shutdown).await;
+    let ran = tokio::select! {
+        () = shutdown::requested(shutdown) => Ok(()),
+        failed = running.failed() => Err(failed),
+    };
     let deadline = Instant::now() + END_WITHIN;
+
+    // Without its journal a node can only refuse. Whoever supervises it starts it anew.
+    ending.request();
     running.release_waiting();
-    tokio::time::timeout_at(deadline, running.end())
+    let ended = tokio::time::timeout_at(deadline, running.end())
         .await
         .unwrap_or_else(|_| {
             tracing::warn!(
                 "not everything has ended in time; the next start goes on from what is durable"
             );
             Ok(())
-        })
+        });
+    ran.and(ended)
 }

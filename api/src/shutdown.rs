@@ -1,6 +1,7 @@
 //! How a node is asked to end: `SIGTERM` or `SIGINT`, told to all parts by one watched value.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -8,28 +9,41 @@ use tokio::sync::watch;
 /// Becomes true when the node shall end.
 pub type Shutdown = watch::Receiver<bool>;
 
+/// Asks the node to end, as a signal does.
+#[derive(Clone, Debug)]
+pub struct Ending(Arc<watch::Sender<bool>>);
+
+impl Ending {
+    /// Asks; asking again changes nothing, so that the drain is not cut short.
+    pub fn request(&self) {
+        self.0.send_replace(true);
+    }
+}
+
 /// Listens for the signals that end a process in order. Called inside the runtime; the first signal
-/// sets the value, and later ones change nothing, so that the drain is not cut short.
+/// sets the value.
 ///
 /// # Errors
 /// When the signals cannot be listened for.
-pub fn on_signals() -> io::Result<Shutdown> {
+pub fn on_signals() -> io::Result<(Ending, Shutdown)> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (sender, receiver) = watch::channel(false);
+    let ending = Ending(Arc::new(sender));
 
+    let told = ending.clone();
     actix_rt::spawn(async move {
         let name = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
         tracing::info!(signal = name, "asked to end; draining");
-        sender.send_replace(true);
+        told.request();
         // Kept, so that whoever asks later still sees the value and not a closed channel.
-        sender.closed().await;
+        told.0.closed().await;
     });
 
-    Ok(receiver)
+    Ok((ending, receiver))
 }
 
 /// Waits until the node shall end. A sender that is gone means the same.

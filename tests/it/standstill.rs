@@ -286,3 +286,29 @@ async fn a_node_that_says_nothing_at_all_is_not_healthy() {
         .await
         .succeeded();
 }
+
+#[tokio::test]
+async fn a_journal_that_cannot_go_on_ends_the_node_loudly_and_everyone_is_answered() {
+    let mut node = Node::start_with(&[("COUNTERFOIL_FAULTS", "panic-journal=1")]).await;
+    let api = node.api();
+    let calls = (0..10).map(|number| {
+        let key = number.to_string();
+        api.new_customer("Ada", "10.00").key(&key).answer()
+    });
+    for answer in join_all(calls).await {
+        let answer = answer.expect("an answer");
+        assert!([201, 500, 503].contains(&answer.status), "{}", answer.text);
+    }
+
+    node.fails().await;
+    let log = node.log();
+    assert!(log.contains("the journal of customers has ended"), "{log}");
+
+    node.restart_with(&[]).await;
+    let api = node.api();
+    for number in 0..10 {
+        let key = number.to_string();
+        api.new_customer("Ada", "10.00").key(&key).await.is(201);
+    }
+    crate::books::audit(node).await;
+}

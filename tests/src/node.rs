@@ -218,6 +218,17 @@ impl Node {
         self.process = None;
     }
 
+    /// Asserts that the node ends by itself, and with a failure.
+    pub async fn fails(&mut self) {
+        let ended = eventually_within(READY_BOUND, "the node ends", async || self.ended()).await;
+        assert!(
+            ended.code().is_some_and(|code| code != 0),
+            "the node ended with {ended}: {}",
+            self.log_tail()
+        );
+        self.process = None;
+    }
+
     fn spawn(&self, port: u16) -> Child {
         let log = || -> File {
             OpenOptions::new()

@@ -10,6 +10,7 @@ use anyhow::{Context, anyhow};
 use domain::saga::SagaPolicy;
 use projections::{StoredRows, Views, ViewsConfig};
 use store::faults::Faults;
+use store::journal::Standing;
 use store::log::embedded::EmbeddedLog;
 use store::{Clock, Journal, Log, ServiceDatabase};
 use uuid::Uuid;
@@ -49,6 +50,13 @@ pub(super) struct Parts {
 impl Parts {
     pub(super) fn release_waiting(&self) {
         self.node.release_waiting();
+    }
+
+    pub(super) async fn failed(&self) -> anyhow::Error {
+        let (service, Standing { cause, .. }) = self.node.failed().await;
+        anyhow!(
+            "the journal of {service} has ended: {cause}; what is durable is safe, start the node again"
+        )
     }
 
     /// Ends shards and journals, then the views, which have taken in what was committed last by
