@@ -5,6 +5,7 @@
 //! far, requests under way end, then the shards, the journals, the views. It may be asked to end at
 //! any moment, also while it starts, and ends in time whatever a store does.
 
+pub(crate) mod backup;
 mod folder;
 mod history;
 mod io;

@@ -4,6 +4,7 @@
 //! to a running node are the HTTP client's.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use audit::AuditConfig;
@@ -47,6 +48,10 @@ enum Command {
     Explain(ExplainArgs),
     /// Prove, on the stores of this configuration, that every invariant holds
     Verify(VerifyCommand),
+    /// Copy the embedded databases into a new folder, with a node running or none
+    Backup(BackupCommand),
+    /// Put a backup into the empty data folder of this configuration
+    Restore(RestoreCommand),
     /// Show or check the settings
     Config(ConfigCommand),
 }
@@ -58,6 +63,27 @@ struct VerifyCommand {
     /// Print the outcome as one JSON object
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+struct BackupCommand {
+    #[command(flatten)]
+    settings: SettingFlags,
+    /// The folder of the backup: empty, or to be made
+    #[arg(long, value_name = "FOLDER")]
+    to: PathBuf,
+    /// Print what the backup holds as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct RestoreCommand {
+    #[command(flatten)]
+    settings: SettingFlags,
+    /// The folder of a backup
+    #[arg(long, value_name = "FOLDER")]
+    from: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -92,6 +118,19 @@ pub fn run() -> ExitCode {
             settings: flags,
             json,
         })) => verify(&settings.with(flags), json),
+        Some(Command::Backup(BackupCommand {
+            settings: flags,
+            to,
+            json,
+        })) => on_stores(&settings.with(flags), |config| {
+            app::backup::take(config, &to, json)
+        }),
+        Some(Command::Restore(RestoreCommand {
+            settings: flags,
+            from,
+        })) => on_stores(&settings.with(flags), |config| {
+            app::backup::restore(config, &from)
+        }),
         Some(Command::Config(ConfigCommand {
             action: ConfigAction::Show(flags),
         })) => show(&settings.with(flags)),
@@ -182,6 +221,20 @@ fn verify(flags: &SettingFlags, json: bool) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => complain(&format!("{error:#}")),
+    }
+}
+
+/// Runs a command that works on the stores that the settings name.
+fn on_stores(
+    flags: &SettingFlags,
+    command: impl FnOnce(&Config) -> anyhow::Result<()>,
+) -> ExitCode {
+    match Config::load(flags) {
+        Ok(config) => match command(&config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&format!("{error:#}")),
+        },
+        Err(error) => refuse(&error),
     }
 }
 

@@ -2,7 +2,7 @@
 //! only read.
 
 mod files;
-mod unusable;
+pub(crate) mod unusable;
 mod wal;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +22,8 @@ use crate::journal::sqlite::SqliteStore;
 use crate::tables::setting;
 use crate::{StoreError, migrations};
 
+pub(crate) use files::all_of;
+
 /// Connections that read at the same time.
 const READERS: u32 = 4;
 /// The page cache of the writing connection, in KiB. It holds what a transaction changes; larger
@@ -39,7 +41,7 @@ const CHECKPOINT_PAGES: u32 = 2000;
 pub struct ServiceDatabase {
     pub service: Service,
     /// Where it is; `-wal` and `-shm` files lie beside it.
-    file: PathBuf,
+    pub(crate) file: PathBuf,
     /// Reads what is committed; cannot write.
     pub read: DatabaseConnection,
     /// The journal's.
@@ -72,7 +74,6 @@ impl ServiceDatabase {
             )));
         }
         migrations::migrate(service, &write).await.map_err(failed)?;
-        note_release(&write).await.map_err(failed)?;
         let read = connect(&file, Use::Read).await.map_err(failed)?;
 
         let database = ServiceDatabase {
@@ -81,6 +82,9 @@ impl ServiceDatabase {
             read,
             write,
         };
+        // Which release has opened it last. It is also the write by which a database that cannot be
+        // written is known before anything rests on it.
+        database.set("release", env!("CARGO_PKG_VERSION")).await?;
         database.fix_shards(shards).await?;
 
         Ok(database)
@@ -153,20 +157,30 @@ impl ServiceDatabase {
                 "COUNTERFOIL_SHARDS is {shards}, but the {} database was made for {fixed}; allowed: {fixed}",
                 self.service
             ))),
-            None => {
-                let row = setting::ActiveModel {
-                    name: ActiveValue::Set("shards".to_owned()),
-                    value: ActiveValue::Set(shards.to_string()),
-                };
-
-                setting::Entity::insert(row)
-                    .exec_without_returning(&self.write)
-                    .await
-                    .map_err(|error| unusable::opening(&self.file, &error))?;
-
-                Ok(())
-            }
+            None => self.set("shards", &shards.to_string()).await,
         }
+    }
+
+    /// Writes a setting, in the place of a former value. Only before the journal is started and
+    /// after it has ended.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] when it cannot be written.
+    pub(crate) async fn set(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let row = setting::ActiveModel {
+            name: ActiveValue::Set(name.to_owned()),
+            value: ActiveValue::Set(value.to_owned()),
+        };
+        let renewed = OnConflict::column(setting::Column::Name)
+            .update_column(setting::Column::Value)
+            .to_owned();
+
+        setting::Entity::insert(row)
+            .on_conflict(renewed)
+            .exec_without_returning(&self.write)
+            .await
+            .map(drop)
+            .map_err(|error| unusable::opening(&self.file, &error))
     }
 
     pub(crate) fn failed(&self, source: DbErr) -> StoreError {
@@ -181,24 +195,6 @@ impl ServiceDatabase {
 #[must_use]
 pub fn file_of(service: Service, folder: &Path) -> PathBuf {
     folder.join(format!("{service}.db"))
-}
-
-/// Notes which release has opened the database last. It is also the write by which a database that
-/// cannot be written is known before anything rests on it.
-async fn note_release(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    let row = setting::ActiveModel {
-        name: ActiveValue::Set("release".to_owned()),
-        value: ActiveValue::Set(env!("CARGO_PKG_VERSION").to_owned()),
-    };
-    let renewed = OnConflict::column(setting::Column::Name)
-        .update_column(setting::Column::Value)
-        .to_owned();
-
-    setting::Entity::insert(row)
-        .on_conflict(renewed)
-        .exec_without_returning(connection)
-        .await
-        .map(drop)
 }
 
 #[derive(Clone, Copy, PartialEq)]

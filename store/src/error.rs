@@ -2,6 +2,8 @@
 
 use domain::ShardId;
 
+use crate::deployment::Misfit;
+
 /// An infrastructure error of the store. A business refusal is never one of these.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -55,6 +57,9 @@ pub enum StoreError {
         cause: String,
         remedy: &'static str,
     },
+    /// Databases do not belong together; a start on them would answer wrongly.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
     /// The data folder does not fit the configuration.
     #[error("{0}")]
     Configuration(String),

@@ -11,9 +11,11 @@
 )]
 
 pub mod audit;
+pub mod backup;
 pub mod clock;
 pub mod customers;
 pub mod database;
+pub mod deployment;
 pub mod error;
 pub mod faults;
 pub mod history;
@@ -35,6 +37,7 @@ pub mod unit;
 
 pub use clock::Clock;
 pub use database::ServiceDatabase;
+pub use deployment::Deployment;
 pub use error::StoreError;
 pub use journal::Journal;
 pub use log::{

@@ -20,7 +20,7 @@ enum Damage {
     FlippedHead,
     /// A byte in the first tenth.
     FlippedByte,
-    /// The page in which a table begins.
+    /// The page in which a table or an index begins.
     FlippedTable(&'static str),
     Folder,
     Denied(u32),
@@ -222,7 +222,9 @@ async fn a_node_that_cannot_read_what_waits_says_so_and_ends_when_told() {
     for file in DATABASES {
         let mut node = shop().await;
         node.terminate().await;
-        Damage::FlippedTable("parked_messages").is_done_to(&node.data().join(file));
+        for table in ["parked_messages", "parked_by_entity"] {
+            Damage::FlippedTable(table).is_done_to(&node.data().join(file));
+        }
 
         node.restart_unready().await;
 

@@ -10,6 +10,7 @@
     reason = "test code: what is not as expected fails the test"
 )]
 
+mod backup;
 mod books;
 mod consistency;
 mod contract_commands;

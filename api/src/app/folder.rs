@@ -9,7 +9,7 @@ use anyhow::anyhow;
 use crate::config::reason;
 
 /// The name of the file whose lock says that a node runs on a data folder.
-const LOCK_FILE: &str = "lock";
+pub(crate) const LOCK_FILE: &str = "lock";
 /// Made and removed at once: stores make files beside theirs.
 const PROBE_FILE: &str = "lock.probe";
 

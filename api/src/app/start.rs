@@ -12,8 +12,7 @@ use projections::{StoredRows, Views, ViewsConfig};
 use store::faults::Faults;
 use store::journal::Standing;
 use store::log::embedded::EmbeddedLog;
-use store::{Clock, Journal, Log, ServiceDatabase};
-use uuid::Uuid;
+use store::{Clock, Deployment, Journal, Log, ServiceDatabase};
 
 use super::history::StoredHistory;
 use super::io::IoRuntime;
@@ -39,7 +38,7 @@ const VIEWS_SETTLE_WITHIN: Duration = Duration::from_secs(3);
 pub(super) struct Parts {
     node: Arc<Node>,
     views: Arc<Views>,
-    databases: Vec<ServiceDatabase>,
+    deployment: Deployment,
     upkeep: tokio::task::JoinHandle<()>,
     /// Ends last: views and their stores run on it.
     _io: IoRuntime,
@@ -65,7 +64,10 @@ impl Parts {
         self.upkeep.abort();
         self.node.stop().await;
         self.views.stop().await;
-        for database in self.databases {
+        if let Err(error) = self.deployment.note_seen().await {
+            tracing::warn!(error = %error, "what the databases have seen of each other is not noted");
+        }
+        for database in self.deployment.databases {
             database.close().await;
         }
         tracing::info!("the node has ended");
@@ -85,11 +87,10 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let prometheus = telemetry::install()?;
     let faults = Faults::new(config.faults.clone());
 
-    let mut databases = Vec::new();
-    for service in domain::SERVICES {
-        databases
-            .push(ServiceDatabase::open_embedded(service, &config.data_dir, config.shards).await?);
-    }
+    let deployment =
+        Deployment::open_embedded(&domain::SERVICES, &config.data_dir, config.shards).await?;
+    tracing::info!(deployment = %deployment.id, "the databases belong together");
+    let databases = deployment.databases.clone();
 
     let log = Arc::new(EmbeddedLog::new(
         databases.clone(),
@@ -114,7 +115,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let open = tokio::time::timeout(OPEN_WITHIN, node.opened())
         .await
         .is_ok();
-    let views = start_views(&config, &io, &databases, log.clone(), &node).await?;
+    let views = start_views(&config, &io, &deployment, log.clone(), &node).await?;
     if open {
         views.settled(VIEWS_SETTLE_WITHIN).await;
     }
@@ -124,7 +125,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let parts = Parts {
         node,
         views,
-        databases,
+        deployment,
         upkeep,
         _io: io,
         _lock: lock,
@@ -155,18 +156,18 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
 async fn start_views(
     config: &Config,
     io: &IoRuntime,
-    databases: &[ServiceDatabase],
+    deployment: &Deployment,
     log: Arc<EmbeddedLog>,
     node: &Arc<Node>,
 ) -> anyhow::Result<Arc<Views>> {
     let stores = view_stores(config, io.handle()).await?;
-    let rows = Arc::new(StoredRows::new(databases));
+    let rows = Arc::new(StoredRows::new(&deployment.databases));
 
     let views_config = ViewsConfig {
         stores,
         rows,
         keep: config.view_keep,
-        deployment: Uuid::nil(),
+        deployment: deployment.id,
     };
 
     let node = Arc::clone(node);

@@ -20,6 +20,8 @@ const LOOK_AT_DISK: &str = "look at its disk and the system's log";
 /// The primary result codes of SQLite that say what is to be done
 /// (<https://www.sqlite.org/rescode.html>).
 mod code {
+    /// A table is not there: the file is a database of something else.
+    pub(super) const ERROR: i32 = 1;
     pub(super) const PERM: i32 = 3;
     pub(super) const BUSY: i32 = 5;
     pub(super) const LOCKED: i32 = 6;
@@ -32,26 +34,39 @@ mod code {
 }
 
 /// A file that the operating system does not give.
-pub(super) fn denied(file: &Path, cause: impl ToString) -> StoreError {
+pub(crate) fn denied(file: &Path, cause: impl ToString) -> StoreError {
     unusable(file, cause, PERMIT)
 }
 
 /// A file that holds something else than it should.
-pub(super) fn damaged(file: &Path, cause: impl ToString) -> StoreError {
+pub(crate) fn damaged(file: &Path, cause: impl ToString) -> StoreError {
     unusable(file, cause, RESTORE)
 }
 
+/// A disk that does not do what it should.
+pub(crate) fn disk(file: &Path, cause: impl ToString) -> StoreError {
+    unusable(file, cause, LOOK_AT_DISK)
+}
+
 /// What a statement of the start has failed with.
-pub(super) fn opening(file: &Path, error: &DbErr) -> StoreError {
-    let remedy = match result_code(error) {
-        Some(code::NOTADB | code::CORRUPT) => RESTORE,
+pub(crate) fn opening(file: &Path, error: &DbErr) -> StoreError {
+    unusable(file, cause(error), remedy(result_code(error)))
+}
+
+/// The same of a connection without SeaORM.
+pub(crate) fn reading(file: &Path, error: &rusqlite::Error) -> StoreError {
+    let code = error.sqlite_error().map(|error| error.extended_code & 0xff);
+    unusable(file, error, remedy(code))
+}
+
+fn remedy(result_code: Option<i32>) -> &'static str {
+    match result_code {
+        Some(code::ERROR | code::NOTADB | code::CORRUPT) => RESTORE,
         Some(code::PERM | code::READONLY | code::CANTOPEN | code::AUTH) => PERMIT,
         Some(code::BUSY | code::LOCKED) => RELEASE,
         Some(code::FULL) => MAKE_ROOM,
         _ => LOOK_AT_DISK,
-    };
-
-    unusable(file, cause(error), remedy)
+    }
 }
 
 fn unusable(file: &Path, cause: impl ToString, remedy: &'static str) -> StoreError {

@@ -1,0 +1,152 @@
+//! Which databases belong together.
+//!
+//! The services of a deployment share nothing, and yet each remembers how far it has read the
+//! others. So a database that is put beside strangers, or beside newer ones than it has left, would
+//! answer wrongly for ever and nobody could say since when. Each database therefore carries the id
+//! of its deployment, and what it has seen of the others; a start compares all of them before
+//! anything rests on one ([`compare`]).
+//!
+//! The id is given in two steps, each a durable write: first every database has it, then each is
+//! told that all have. A process that dies in between leaves a set that no node has worked on, and
+//! the next start goes on. Databases of releases without identity get theirs in the same way, when
+//! they fit together.
+
+mod account;
+mod misfit;
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use domain::Service;
+use uuid::Uuid;
+
+use crate::database::{file_of, unusable};
+use crate::{ServiceDatabase, StoreError, backup};
+
+pub use account::{Account, ShardName};
+pub use misfit::{Misfit, compare};
+
+/// The settings in which a database keeps its part.
+pub(crate) const ID: &str = "deployment";
+pub(crate) const COMPLETE: &str = "deployment_complete";
+pub(crate) const SEEN: &str = "deployment_seen";
+
+/// The databases of one deployment, which fit together.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    pub id: Uuid,
+    /// In the order in which the services were named.
+    pub databases: Vec<ServiceDatabase>,
+}
+
+impl Deployment {
+    /// Opens the embedded databases of all services in a folder, making them at the first start.
+    /// Call it before any journal: it writes.
+    ///
+    /// # Errors
+    /// [`StoreError::Misfit`] when they do not belong together, otherwise as
+    /// [`ServiceDatabase::open_embedded`].
+    pub async fn open_embedded(
+        services: &[Service],
+        folder: &Path,
+        shards: u16,
+    ) -> Result<Self, StoreError> {
+        backup::refuse_unfinished_restore(folder)?;
+
+        // What is there is looked at before anything is made beside it.
+        let mut databases = Vec::new();
+        let (present, missing): (Vec<Service>, Vec<Service>) = services
+            .iter()
+            .partition(|service| file_of(**service, folder).exists());
+        for service in present {
+            databases.push(ServiceDatabase::open_embedded(service, folder, shards).await?);
+        }
+        if let Some(missing) = missing.first() {
+            let accounts = accounts(&databases).await?;
+            misfit::refuse_missing(&file_of(*missing, folder), &accounts)?;
+        }
+
+        for service in missing {
+            databases.push(ServiceDatabase::open_embedded(service, folder, shards).await?);
+        }
+        databases.sort_by_key(|database| {
+            services
+                .iter()
+                .position(|service| *service == database.service)
+        });
+        // The files are there after a loss of power, or none is.
+        sync(folder)?;
+
+        let id = join(&databases).await?;
+        Ok(Deployment { id, databases })
+    }
+
+    /// Notes in each database what it has seen of the others. Call it when no journal runs.
+    ///
+    /// # Errors
+    /// When a database does not answer.
+    pub async fn note_seen(&self) -> Result<(), StoreError> {
+        note_seen(&self.databases, &accounts(&self.databases).await?).await
+    }
+}
+
+/// Compares the databases, and gives an id to those that have none.
+async fn join(databases: &[ServiceDatabase]) -> Result<Uuid, StoreError> {
+    let accounts = accounts(databases).await?;
+    compare(&accounts)?;
+
+    let known = accounts.iter().find_map(|account| account.deployment);
+    let id = known.unwrap_or_else(Uuid::now_v7);
+
+    for (database, account) in databases.iter().zip(&accounts) {
+        if account.deployment.is_none() {
+            database.set(ID, &id.to_string()).await?;
+        }
+    }
+
+    for (database, account) in databases.iter().zip(&accounts) {
+        if !account.complete {
+            database.set(COMPLETE, "true").await?;
+        }
+    }
+
+    note_seen(databases, &accounts).await?;
+    Ok(id)
+}
+
+async fn note_seen(databases: &[ServiceDatabase], accounts: &[Account]) -> Result<(), StoreError> {
+    for database in databases {
+        let seen = account::seen_of_others(database.service.name(), accounts)?;
+        database.set(SEEN, &seen).await?;
+    }
+    Ok(())
+}
+
+async fn accounts(databases: &[ServiceDatabase]) -> Result<Vec<Account>, StoreError> {
+    let files: Vec<(String, PathBuf)> = databases
+        .iter()
+        .map(|database| (database.service.to_string(), database.file.clone()))
+        .collect();
+
+    // Reading waits for the disk.
+    let reading = tokio::task::spawn_blocking(move || {
+        let read = |(service, file): &(String, PathBuf)| Account::read(service, file);
+        files.iter().map(read).collect()
+    });
+    reading.await.unwrap_or_else(|_| {
+        Err(StoreError::Closed {
+            what: "all services".to_owned(),
+        })
+    })
+}
+
+fn sync(folder: &Path) -> Result<(), StoreError> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| unusable::disk(folder, error))
+}
