@@ -345,9 +345,7 @@ impl Gateway {
     ) -> Result<SagaAnswer, CommandError> {
         // A saga lives in the shard of its order. Whoever knows its id has seen it committed.
         let database = self.database(domain::ORDERS)?;
-        let mut found = store::sagas::load(database, &[saga])
-            .await
-            .map_err(unavailable)?;
+        let mut found = read(store::sagas::load(database, &[saga])).await?;
 
         let order = match found.remove(&saga) {
             None => return Err(CommandError::NotFound("saga")),
@@ -367,10 +365,7 @@ impl Gateway {
 
     async fn shard_of_parked(&self, id: MessageId) -> Result<ShardId, CommandError> {
         for database in self.databases.iter() {
-            let found = store::parking::shard_of(database, id)
-                .await
-                .map_err(unavailable)?;
-            if let Some(shard) = found {
+            if let Some(shard) = read(store::parking::shard_of(database, id)).await? {
                 return Ok(shard);
             }
         }
@@ -447,9 +442,18 @@ async fn answered(received: Received) -> Result<Answer, CommandError> {
     }
 }
 
-fn unavailable(error: store::StoreError) -> CommandError {
-    tracing::warn!(error = %error, "the store does not answer");
-    CommandError::Unavailable
+/// Reads what says whom to ask, within the same time.
+async fn read<T>(
+    reading: impl Future<Output = Result<T, store::StoreError>>,
+) -> Result<T, CommandError> {
+    match tokio::time::timeout(ANSWERS_WITHIN, reading).await {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(error)) => {
+            tracing::warn!(error = %error.chain(), "the store does not answer");
+            Err(CommandError::Unavailable)
+        }
+        Err(_) => Err(CommandError::Unavailable),
+    }
 }
 
 /// The id of what a creating request makes: it follows from the key, or is new.

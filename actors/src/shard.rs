@@ -31,6 +31,7 @@ use store::{
     Clock, Delivery, InboxPositions, Journal, Log, Message, Positions, ServiceDatabase, StoreError,
 };
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use crate::gateway::OrderAnswer;
 use crate::request::Request;
@@ -91,6 +92,8 @@ pub(super) enum Returned {
     Culprit(MessageId, String),
     /// The same of the unit that woke this saga.
     CulpritTimer(SagaId, String),
+    /// What came of waking this saga is durable.
+    Woken(SagaId),
     /// Callers that wait for the end of a saga, which has not come about yet.
     Waiting(SagaId, Vec<oneshot::Sender<OrderAnswer>>),
     /// Something was dropped; the shard must reload.
@@ -139,6 +142,8 @@ pub(crate) struct Shard<L> {
     in_hand: Option<InHand>,
     /// What the clock said last.
     now: Timestamp,
+    /// When it was looked last whether something was lost on the way.
+    checked_at: Instant,
     instruments: Instruments,
 }
 
@@ -147,7 +152,6 @@ pub(crate) struct Shard<L> {
 struct Gathered {
     requests: Vec<Request>,
     messages: Vec<Arc<Message>>,
-    retries: Vec<MessageId>,
     timers: Vec<(SagaId, Timestamp)>,
     check: bool,
 }
@@ -167,11 +171,8 @@ impl<L: Logic> Shard<L> {
 
         self.parts.opened.send_modify(|open| *open += 1);
         self.is_counted = true;
-        let mut check = tokio::time::interval(CHECK_EVERY);
-        check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-
         loop {
-            let Some(gathered) = self.gather(&mut check).await else {
+            let Some(gathered) = self.gather().await else {
                 return;
             };
             if gathered.check {
@@ -191,12 +192,17 @@ impl<L: Logic> Shard<L> {
     }
 
     /// Waits for work and takes what there is; `None` when the shard is to stop.
-    async fn gather(&mut self, check: &mut tokio::time::Interval) -> Option<Gathered> {
-        self.parts.journal.below(JOURNAL_BACKLOG).await;
+    async fn gather(&mut self) -> Option<Gathered> {
+        tokio::select! {
+            biased;
+            stopped = stopped(&mut self.parts.stop) => return stopped,
+            () = self.parts.journal.below(JOURNAL_BACKLOG) => {}
+        }
         let mut gathered = Gathered::default();
 
         if self.again.is_empty() {
             let due = self.time_until_due();
+            let next_check = self.checked_at + self.check_every();
             let mut came_back = None;
             tokio::select! {
                 biased;
@@ -207,11 +213,8 @@ impl<L: Logic> Shard<L> {
                     Some(request) => gathered.requests.push(request),
                     None => return None,
                 },
-                _ = check.tick() => gathered.check = true,
+                () = tokio::time::sleep_until(next_check) => {}
                 () = sleep(due), if due.is_some() => {}
-                () = tokio::time::sleep(CATCH_UP_EVERY), if self.is_catching_up() => {
-                    gathered.check = true;
-                }
             }
             if let Some(returned) = came_back {
                 self.take(returned);
@@ -234,14 +237,27 @@ impl<L: Logic> Shard<L> {
             }
         }
 
+        // Under a rush something else is always ready first, and the tick is never looked at.
+        gathered.check |= self.checked_at.elapsed() >= self.check_every();
+        if gathered.check {
+            self.checked_at = Instant::now();
+        }
+
         self.look_at_the_clock();
         self.look_behind();
-        gathered.retries = self.parked.due(self.now);
         if !self.is_catching_up() {
             gathered.timers = self.timers.due(self.now);
         }
 
         Some(gathered)
+    }
+
+    fn check_every(&self) -> Duration {
+        if self.is_catching_up() {
+            CATCH_UP_EVERY
+        } else {
+            CHECK_EVERY
+        }
     }
 
     /// When the clock has stepped back, what is due is worked out anew: it was bounded by what the
@@ -278,6 +294,7 @@ impl<L: Logic> Shard<L> {
             Returned::Again(request) => self.again.push_back(request),
             Returned::Culprit(message, cause) => self.refuse(message, cause),
             Returned::CulpritTimer(saga, cause) => self.put_off(saga, &cause),
+            Returned::Woken(saga) => self.timers.woken(saga),
             Returned::Waiting(saga, callers) => {
                 self.waiting.entry(saga).or_default().extend(callers)
             }

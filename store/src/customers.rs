@@ -43,19 +43,20 @@ pub fn reservation_row(customer: CustomerId, order: OrderId, amount: Money) -> r
     }
 }
 
-fn from_row(row: customer::Model) -> StoredCustomer {
-    StoredCustomer {
+fn from_row(row: customer::Model) -> Result<StoredCustomer, StoreError> {
+    let id = row.customer_id;
+    Ok(StoredCustomer {
         customer: Customer {
             id: CustomerId(row.customer_id),
             name: row.name,
             credit_limit: Money::from_cents(row.credit_limit_cents),
             reserved: Money::from_cents(row.reserved_cents),
-            version: mapping::unsigned(row.version),
+            version: mapping::version(row.version, || format!("customer {id}"))?,
             created_at: Timestamp::from_micros(row.created_at),
             updated_at: Timestamp::from_micros(row.updated_at),
         },
         created_by: row.request_fingerprint.map(Fingerprint),
-    }
+    })
 }
 
 /// The customers among `ids` that exist.
@@ -73,7 +74,7 @@ pub async fn load(
             .await
     };
 
-    let read = |row: customer::Model| (CustomerId(row.customer_id), Ok(from_row(row)));
+    let read = |row: customer::Model| (CustomerId(row.customer_id), from_row(row));
     loading::by_ids(database, ids, "customer", query, read).await
 }
 

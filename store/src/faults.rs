@@ -170,7 +170,7 @@ impl Faults {
 }
 
 /// What is to happen after a commit.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use]
 pub struct AfterCommit {
     panics: bool,

@@ -53,18 +53,32 @@ where
     Ok(found)
 }
 
-/// Whether a value in a row is the reason, and not the database.
+/// Whether a value in a row, or the page that it lies on, is the reason, and not the database as a
+/// whole.
 pub(crate) fn is_of_a_row(error: &DbErr) -> bool {
     match error {
         DbErr::Type(_) | DbErr::Json(_) | DbErr::TryIntoErr { .. } => true,
-        DbErr::Query(RuntimeErr::SqlxError(error)) => matches!(
-            **error,
-            sqlx::Error::ColumnDecode { .. }
-                | sqlx::Error::Decode(_)
-                | sqlx::Error::TypeNotFound { .. }
-        ),
+        DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            matches!(
+                **error,
+                sqlx::Error::ColumnDecode { .. }
+                    | sqlx::Error::Decode(_)
+                    | sqlx::Error::TypeNotFound { .. }
+            ) || is_of_a_page(error)
+        }
         _ => false,
     }
+}
+
+/// SQLite's `SQLITE_CORRUPT`, and what it is told more precisely by.
+fn is_of_a_page(error: &sqlx::Error) -> bool {
+    const CORRUPT: i32 = 11;
+
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    let code = error.code().and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == CORRUPT)
 }
 
 pub(crate) fn unreadable(what: String, error: DbErr) -> StoreError {

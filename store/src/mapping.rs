@@ -54,6 +54,15 @@ pub(crate) fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
+/// The version of an entity: 1 or more.
+pub(crate) fn version(number: i64, what: impl Fn() -> String) -> Result<u64, StoreError> {
+    let version = u64::try_from(number).ok().filter(|version| *version > 0);
+    version.ok_or_else(|| StoreError::Corrupt {
+        what: what(),
+        source: format!("its version is {number}").into(),
+    })
+}
+
 /// The column for remembered keys: absent when there are none.
 pub(crate) fn keys_to_column(keys: &[RememberedKey]) -> Option<String> {
     if keys.is_empty() {

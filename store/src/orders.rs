@@ -91,7 +91,7 @@ fn from_head(row: Head) -> Result<StoredOrder, StoreError> {
             total: Money::from_cents(row.total_cents),
             state: mapping::named(OrderState::from_name(&row.state), &row.state, what)?,
             rejection_reason: reason,
-            version: mapping::unsigned(row.version),
+            version: mapping::version(row.version, what)?,
             created_at: Timestamp::from_micros(row.created_at),
             updated_at: Timestamp::from_micros(row.updated_at),
             customer_name: row.customer_name,

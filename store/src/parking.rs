@@ -3,13 +3,15 @@
 //! is lost and nothing comes twice.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ::sagas::Attempt;
 use domain::{MessageId, SagaId, Service, ShardId, Timestamp};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
     ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select,
+    QuerySelect, Select,
 };
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -214,35 +216,94 @@ pub async fn heads(
     database: &ServiceDatabase,
     shard: ShardId,
 ) -> Result<Vec<ParkedHead>, StoreError> {
-    let failed = |e| database.failed(e);
-    let places: Vec<(Uuid, i64)> = of_shard(shard)
+    let places = of_shard(shard)
         .select_only()
         .column(parked::Column::EntityId)
         .column_as(parked::Column::Place.min(), "first_place")
         .group_by(parked::Column::EntityId)
-        .into_tuple()
+        .into_tuple::<(Uuid, i64)>()
         .all(&database.read)
-        .await
-        .map_err(failed)?;
+        .await;
+    let places = match places {
+        Ok(places) => places,
+        Err(error) if loading::is_of_a_row(&error) => readable_places(database, shard).await?,
+        Err(error) => return Err(database.failed(error)),
+    };
 
     let mut heads = Vec::with_capacity(places.len());
     for (entity, place) in places {
-        let head = of_shard(shard)
-            .filter(parked::Column::EntityId.eq(entity))
-            .filter(parked::Column::Place.eq(place))
-            .into_model::<HeadRow>()
-            .one(&database.read)
-            .await;
-        match head {
-            Ok(head) => heads.extend(head.map(ParkedHead::from)),
-            Err(error) if loading::is_of_a_row(&error) => {
-                tracing::error!(entity.id = %entity, error = %error, "a parked message cannot be read");
-                heads.push(unreadable_head(database, shard, entity, place).await?);
-            }
-            Err(error) => return Err(failed(error)),
-        }
+        heads.extend(head_at(database, shard, entity, place).await?);
     }
     Ok(heads)
+}
+
+/// The first place of each entity, less those rows whose entity or place cannot be read.
+async fn readable_places(
+    database: &ServiceDatabase,
+    shard: ShardId,
+) -> Result<Vec<(Uuid, i64)>, StoreError> {
+    let ids: Vec<Uuid> = of_shard(shard)
+        .select_only()
+        .column(parked::Column::MessageId)
+        .into_tuple()
+        .all(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+    let ids: Vec<_> = ids.into_iter().map(MessageId).collect();
+
+    let query = async |ids: Vec<Uuid>| {
+        of_shard(shard)
+            .filter(parked::Column::MessageId.is_in(ids))
+            .select_only()
+            .column(parked::Column::MessageId)
+            .column(parked::Column::EntityId)
+            .column(parked::Column::Place)
+            .into_tuple::<(Uuid, Uuid, i64)>()
+            .all(&database.read)
+            .await
+    };
+    let read = |(id, entity, place): (Uuid, Uuid, i64)| (MessageId(id), Ok((entity, place)));
+
+    let mut first: HashMap<Uuid, i64> = HashMap::new();
+    for (id, row) in loading::by_ids(database, &ids, "parked message", query, read).await? {
+        match row {
+            Ok((entity, place)) => {
+                let known = first.entry(entity).or_insert(place);
+                *known = Ord::min(place, *known);
+            }
+            Err(error) => tracing::error!(
+                message.id = %id, error = %error.chain(),
+                "nobody knows whose parked message this is"
+            ),
+        }
+    }
+    Ok(first.into_iter().collect())
+}
+
+/// The parked message of an entity at a place, as far as it can be read.
+async fn head_at(
+    database: &ServiceDatabase,
+    shard: ShardId,
+    entity: Uuid,
+    place: i64,
+) -> Result<Option<ParkedHead>, StoreError> {
+    let head = of_shard(shard)
+        .filter(parked::Column::EntityId.eq(entity))
+        .filter(parked::Column::Place.eq(place))
+        .into_model::<HeadRow>()
+        .one(&database.read)
+        .await;
+
+    match head {
+        Ok(head) => Ok(head.map(ParkedHead::from)),
+        Err(error) if loading::is_of_a_row(&error) => {
+            tracing::error!(entity.id = %entity, error = %error, "a parked message cannot be read");
+            unreadable_head(database, shard, entity, place)
+                .await
+                .map(Some)
+        }
+        Err(error) => Err(database.failed(error)),
+    }
 }
 
 /// What can be told of a parked message whose row cannot be read.
@@ -276,22 +337,67 @@ async fn unreadable_head(
 /// The first message that is parked for an entity behind the place `after`.
 ///
 /// # Errors
-/// When the database does not answer, or the row cannot be read.
+/// When the database does not answer.
 pub async fn next_behind(
     database: &ServiceDatabase,
     shard: ShardId,
     entity: Uuid,
     after: u64,
 ) -> Result<Option<ParkedHead>, StoreError> {
-    let row = of_shard(shard)
+    let place: Option<Option<i64>> = of_shard(shard)
+        .select_only()
+        .column_as(parked::Column::Place.min(), "next_place")
         .filter(parked::Column::EntityId.eq(entity))
         .filter(parked::Column::Place.gt(mapping::signed(after)))
-        .order_by_asc(parked::Column::Place)
-        .into_model::<HeadRow>()
+        .into_tuple()
         .one(&database.read)
         .await
         .map_err(|e| database.failed(e))?;
-    Ok(row.map(ParkedHead::from))
+
+    match place.flatten() {
+        Some(place) => head_at(database, shard, entity, place).await,
+        None => Ok(None),
+    }
+}
+
+/// The parked messages of an entity from its first one on, at most `limit`; fewer when one of them
+/// cannot be read. None when the first one is not there.
+///
+/// # Errors
+/// When the database does not answer, or the first one cannot be read.
+pub async fn from_head(
+    database: &ServiceDatabase,
+    shard: ShardId,
+    head: &ParkedHead,
+    limit: u64,
+) -> Result<Vec<Parked>, StoreError> {
+    let rows = of_shard(shard)
+        .filter(parked::Column::EntityId.eq(head.entity))
+        .filter(parked::Column::Place.gte(mapping::signed(head.place)))
+        .order_by_asc(parked::Column::Place)
+        .limit(limit)
+        .all(&database.read)
+        .await;
+
+    let rows = match rows {
+        Ok(rows) => rows,
+        // One of them cannot be read; the first one may be.
+        Err(error) if loading::is_of_a_row(&error) => {
+            return Ok(find(database, head.id).await?.into_iter().collect());
+        }
+        Err(error) => return Err(database.failed(error)),
+    };
+
+    let mut queue = Vec::with_capacity(rows.len());
+    for row in rows {
+        let is_first = row.message_id == head.id.0;
+        match from_row(database.service, row) {
+            Ok(parked) if is_first || !queue.is_empty() => queue.push(parked),
+            Err(error) if is_first => return Err(error),
+            _ => break,
+        }
+    }
+    Ok(queue)
 }
 
 /// The place of the message that was parked last in a shard; 0 when none is parked.
@@ -422,18 +528,22 @@ pub async fn list_quarantined(
     Ok(listed)
 }
 
+/// So many entities whose messages wait are looked through for one that cannot be read.
+const LOOKED_THROUGH: u64 = 500;
+
 /// The first messages of entities that should be tried again and cannot be read.
 async fn unreadable_while_waiting(database: &ServiceDatabase) -> Result<Vec<Parked>, StoreError> {
-    let firsts = parked::Entity::find()
-        .select_only()
-        .column_as(parked::Column::Place.min(), "first_place")
-        .group_by(parked::Column::Shard)
-        .group_by(parked::Column::EntityId);
+    let is_first = "NOT EXISTS (SELECT 1 FROM parked_messages before \
+        WHERE before.shard = parked_messages.shard \
+        AND before.entity_id = parked_messages.entity_id \
+        AND before.place < parked_messages.place)";
     let ids: Vec<Uuid> = parked::Entity::find()
         .select_only()
         .column(parked::Column::MessageId)
         .filter(parked::Column::State.eq(ParkedState::Waiting.name()))
-        .filter(parked::Column::Place.in_subquery(firsts.into_query()))
+        .filter(Expr::cust(is_first))
+        .order_by_asc(parked::Column::ParkedAt)
+        .limit(LOOKED_THROUGH)
         .into_tuple()
         .all(&database.read)
         .await

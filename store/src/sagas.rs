@@ -98,7 +98,7 @@ pub fn from_row(row: saga::Model) -> Result<StoredSaga, StoreError> {
             ended_at: row.ended_at.map(Timestamp::from_micros),
             deadline: Timestamp::from_micros(row.deadline),
             wake_at: row.wake_at.map(Timestamp::from_micros),
-            version: mapping::unsigned(row.version),
+            version: mapping::version(row.version, what)?,
         },
         remembered: mapping::keys_from_column(row.remembered_keys.as_deref(), what)?,
     })

@@ -14,6 +14,11 @@ use super::submit::Cause;
 use super::work::{ATTEMPTS_AT_ONCE, InHand, Piece};
 use crate::step::{Step, StepError};
 
+/// Entities whose parked messages are tried in one turn.
+const ENTITIES_AT_ONCE: usize = 32;
+/// Parked messages of one entity that are tried in one turn.
+const OF_ONE_ENTITY: u64 = 32;
+
 impl<L: Logic> Shard<L> {
     pub(super) async fn message(&mut self, message: Arc<Message>, durable_at_read: u64) {
         if self.broken.is_some() {
@@ -93,37 +98,34 @@ impl<L: Logic> Shard<L> {
         }
     }
 
-    /// Reads the parked messages that are due, and looks for those that follow on settled ones.
+    /// Reads the parked messages that are due, each with some that wait behind it, and looks for
+    /// those that follow on settled ones.
     pub(super) async fn load_parked(
         &mut self,
-        due: Vec<MessageId>,
         durable_at_read: u64,
     ) -> Result<Vec<Parked>, StoreError> {
+        let (database, shard) = (self.parts.database.clone(), self.parts.shard);
         self.parked.durable(durable_at_read);
 
-        for (entity, settled) in self.parked.without_head() {
-            let (database, shard) = (&self.parts.database, self.parts.shard);
-            let next = parking::next_behind(database, shard, entity, settled).await?;
+        for (entity, settled) in self.parked.without_head(ENTITIES_AT_ONCE) {
+            let next = parking::next_behind(&database, shard, entity, settled).await?;
             self.parked.found_next(entity, next, durable_at_read);
         }
 
-        if due.is_empty() {
-            return Ok(Vec::new());
-        }
-
-        let mut found = parking::load(&self.parts.database, &due).await?;
-        let mut loaded = Vec::with_capacity(due.len());
-        for id in due {
-            match found.remove(&id) {
-                Some(Ok(parked)) => loaded.push(parked),
-                Some(Err(error)) => {
+        let mut loaded = Vec::new();
+        for head in self.parked.due(self.now, ENTITIES_AT_ONCE) {
+            let queue = parking::from_head(&database, shard, &head, OF_ONE_ENTITY).await;
+            match queue {
+                Ok(queue) if queue.is_empty() => self.parked.vanished(head.id, durable_at_read),
+                Ok(queue) => loaded.extend(queue),
+                Err(StoreError::Corrupt { what, source }) => {
                     tracing::error!(
-                        message.id = %id, error = %error.chain(),
-                        "a parked message cannot be read"
+                        message.id = %head.id, error = %source,
+                        "{what} cannot be read: its entity waits for an operator"
                     );
-                    self.parked.give_up(id);
+                    self.parked.give_up(head.id);
                 }
-                None => self.parked.vanished(id, durable_at_read),
+                Err(error) => return Err(error),
             }
         }
         Ok(loaded)
@@ -131,7 +133,11 @@ impl<L: Logic> Shard<L> {
 
     /// Tries a parked message again.
     pub(super) async fn retry(&mut self, parked: Parked, durable_at_read: u64) {
-        if self.broken.is_some() {
+        if self.broken.is_some() || self.parked.is_gone(parked.id) {
+            return;
+        }
+        // One that waits behind another has its turn when that has been processed.
+        if !self.parked.is_first(&parked) {
             return;
         }
 

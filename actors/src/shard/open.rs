@@ -23,8 +23,8 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 const RELOADS_IN_A_ROW: Duration = Duration::from_secs(30);
 /// A shard that has opened waits so long for the others before it goes by what is known of them.
 const OTHERS_OPEN_WITHIN: Duration = Duration::from_secs(5);
-/// Timers rest no longer than this, whatever cannot be read.
-const CATCH_UP_WITHIN: Duration = Duration::from_secs(30);
+/// When nothing of what a shard lacks has come for this long, its timers rest no longer.
+const NOTHING_COMES_FOR: Duration = Duration::from_secs(10);
 
 impl<L: Logic> Shard<L> {
     pub(crate) fn new(parts: Parts, logic: L) -> Self {
@@ -71,6 +71,7 @@ impl<L: Logic> Shard<L> {
             is_counted: false,
             in_hand: None,
             now: domain::Timestamp::default(),
+            checked_at: Instant::now(),
             instruments,
         }
     }
@@ -200,15 +201,34 @@ impl<L: Logic> Shard<L> {
         {
             let target = self.heads();
             self.expected.clone_from(&target);
-            self.catch_up = CatchUp::Reading { since, target };
+            self.catch_up = CatchUp::Reading {
+                since: Instant::now(),
+                lacked: u64::MAX,
+                target,
+            };
         }
 
         if let CatchUp::Reading { target, .. } = &self.catch_up {
-            let reached = |source: &ShardId| self.position(*source);
-            let level = target.iter().all(|(source, head)| reached(source) >= *head);
-            if level || since.elapsed() >= CATCH_UP_WITHIN {
-                self.catch_up = CatchUp::Done;
-            }
+            let lacks =
+                |(source, head): (&ShardId, &u64)| head.saturating_sub(self.position(*source));
+            let lacking: u64 = target.iter().map(lacks).sum();
+            self.come_closer(lacking);
+        }
+    }
+}
+
+impl<L: Logic> Shard<L> {
+    /// So much is lacking still. When nothing more comes for a while, nothing will.
+    fn come_closer(&mut self, lacking: u64) {
+        let CatchUp::Reading { since, lacked, .. } = &mut self.catch_up else {
+            return;
+        };
+
+        if lacking < *lacked {
+            (*since, *lacked) = (Instant::now(), lacking);
+        }
+        if lacking == 0 || since.elapsed() >= NOTHING_COMES_FOR {
+            self.catch_up = CatchUp::Done;
         }
     }
 }
@@ -219,7 +239,10 @@ pub(super) enum CatchUp {
     Opening(Instant),
     /// It reads up to these heads.
     Reading {
+        /// When it came closer last.
         since: Instant,
+        /// How much it lacked then, in sequences.
+        lacked: u64,
         target: Positions,
     },
     Done,

@@ -35,6 +35,8 @@ pub(super) struct ParkedMessages {
     next_place: u64,
     /// Messages whose rows go with a unit in flight, with its ticket.
     gone: HashMap<MessageId, u64>,
+    /// Units up to this ticket are durable.
+    durable: u64,
 }
 
 impl ParkedMessages {
@@ -58,6 +60,7 @@ impl ParkedMessages {
             by_entity: heads.into_iter().map(queue).collect(),
             next_place: last_place + 1,
             gone: HashMap::new(),
+            durable: 0,
         }
     }
 
@@ -105,35 +108,39 @@ impl ParkedMessages {
         parked
     }
 
-    /// When the next message is due.
+    /// When the next message is due. What follows on a settled one is to be looked for at once.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
-        let heads = self
-            .by_entity
-            .values()
-            .filter_map(|queue| queue.head.as_ref());
-        heads.filter_map(due_at).min()
+        let due = |queue: &Queue| match &queue.head {
+            Some(head) => due_at(head),
+            None if queue.parked_by <= self.durable => Some(Timestamp::default()),
+            None => None,
+        };
+        self.by_entity.values().filter_map(due).min()
     }
 
-    /// The messages that are due, one per entity. They stay until they are settled.
-    pub(super) fn due(&self, now: Timestamp) -> Vec<MessageId> {
+    /// The first messages that are due, one per entity and at most `limit`. They stay until they
+    /// are settled.
+    pub(super) fn due(&self, now: Timestamp, limit: usize) -> Vec<ParkedHead> {
         let heads = self
             .by_entity
             .values()
             .filter_map(|queue| queue.head.as_ref());
         heads
             .filter(|head| due_at(head).is_some_and(|at| at <= now))
-            .map(|head| head.id)
+            .take(limit)
+            .copied()
             .collect()
     }
 
-    /// The entities whose first message has been settled, with its place: what comes next is
-    /// looked for behind it.
-    pub(super) fn without_head(&self) -> Vec<(Uuid, u64)> {
+    /// At most `limit` entities whose first message has been settled, with its place: what comes
+    /// next is looked for behind it.
+    pub(super) fn without_head(&self, limit: usize) -> Vec<(Uuid, u64)> {
         let settled = self
             .by_entity
             .iter()
             .filter(|(_, queue)| queue.head.is_none());
         settled
+            .take(limit)
             .map(|(entity, queue)| (*entity, queue.settled))
             .collect()
     }
@@ -150,8 +157,9 @@ impl ParkedMessages {
             return;
         };
 
-        let next = next.filter(|head| !self.gone.contains_key(&head.id));
         match next {
+            // Its row goes with a unit in flight: what follows on it is looked for next.
+            Some(head) if self.gone.contains_key(&head.id) => queue.settled = head.place,
             Some(head) => queue.head = Some(head),
             None if queue.parked_by <= durable_at_read => {
                 self.by_entity.remove(&entity);
@@ -186,6 +194,7 @@ impl ParkedMessages {
 
     /// Forgets what the database shows by itself.
     pub(super) fn durable(&mut self, durable: u64) {
+        self.durable = durable;
         self.gone.retain(|_, ticket| *ticket > durable);
     }
 
@@ -262,7 +271,17 @@ impl ParkedMessages {
             .next()
     }
 
-    fn head(&self, entity: Uuid) -> Option<&ParkedHead> {
+    /// Whether this is the first message of its entity. One that follows on a settled message
+    /// becomes the first one by it.
+    pub(super) fn is_first(&mut self, parked: &Parked) -> bool {
+        let Some(queue) = self.by_entity.get_mut(&parked.message.entity) else {
+            return false;
+        };
+        let head = queue.head.get_or_insert_with(|| head_of(parked));
+        head.id == parked.id
+    }
+
+    pub(super) fn head(&self, entity: Uuid) -> Option<&ParkedHead> {
         self.by_entity.get(&entity)?.head.as_ref()
     }
 

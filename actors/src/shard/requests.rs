@@ -70,7 +70,7 @@ impl<L: Logic> Shard<L> {
                 let replayed = self.parked.replay(found, self.parts.clock.now());
                 let Some((parked, expected_version)) = replayed else {
                     let detail = "it waits behind another message of the same entity".to_owned();
-                    return request.answer(Err(CommandError::Conflict(detail)));
+                    return self.submit_refusal(CommandError::Conflict(detail), request);
                 };
                 let row = parking::to_row(&parked, self.parts.shard).update(expected_version);
                 self.submit_change(row, request);
@@ -108,13 +108,22 @@ impl<L: Logic> Shard<L> {
 
     fn answer_without_parked(&mut self, found: Result<(), StoreError>, request: Request) {
         match found {
-            Ok(()) => request.answer(Err(CommandError::NotFound("quarantined message"))),
+            Ok(()) => self.submit_refusal(CommandError::NotFound("quarantined message"), request),
             Err(StoreError::Corrupt { .. }) => request.answer(Err(CommandError::Failed)),
             Err(error) => {
                 self.again.push_back(request);
                 self.broken = Some(error.chain());
             }
         }
+    }
+
+    /// A refusal leaves when what it rests on is durable.
+    fn submit_refusal(&mut self, refusal: CommandError, request: Request) {
+        let step = Step {
+            answer: Some(Err(refusal)),
+            ..Step::default()
+        };
+        self.submit(step, Vec::new(), Cause::Request(request));
     }
 
     fn submit_change(&mut self, row: RowChange, request: Request) {

@@ -145,8 +145,10 @@ fn completion(
                         let _ = caller.send(answer.clone());
                     }
                 }
-                if let Cause::Request(request) = cause {
-                    request.answer(answer.unwrap_or(Ok(Answer::Done)));
+                match cause {
+                    Cause::Request(request) => request.answer(answer.unwrap_or(Ok(Answer::Done))),
+                    Cause::Timer(saga) => drop(return_to.send(Returned::Woken(saga))),
+                    Cause::Message { .. } | Cause::Retry(_) => {}
                 }
                 return;
             }

@@ -16,7 +16,11 @@ use crate::step::SagaTimer;
 /// in quarantine, new ones are refused.
 const WAITING_FOR_ONE: usize = 1024;
 /// Open sagas of a shard beyond which only entities that few wait for get more.
-const MANY: usize = 16_384;
+const MANY: usize = 4_096;
+/// Open sagas of a shard, at most.
+const MOST: usize = 16_384;
+/// Sagas that are woken in one turn.
+const AT_ONCE: usize = 256;
 /// How many those may have then.
 const WAITING_FOR_ONE_OF_MANY: usize = 16;
 
@@ -52,7 +56,8 @@ impl Timers {
     /// refused; others are served all the same.
     pub(super) fn has_room_for(&self, entity: Uuid) -> bool {
         let waiting = self.waiting_for.get(&entity).copied().unwrap_or(0);
-        waiting < WAITING_FOR_ONE && (self.len() < MANY || waiting < WAITING_FOR_ONE_OF_MANY)
+        let few = self.len() < MANY || waiting < WAITING_FOR_ONE_OF_MANY;
+        waiting < WAITING_FOR_ONE && few && self.len() < MOST
     }
 
     /// Sets, moves or removes the timer of a saga. It is due within the time that
@@ -92,15 +97,27 @@ impl Timers {
         Some(delay)
     }
 
-    /// A saga has been woken.
+    /// A timer that was set for this time is of no use any more. A newer one stays.
+    pub(super) fn forget(&mut self, saga: SagaId, set_for: Timestamp) {
+        if self
+            .set
+            .get(&saga)
+            .is_some_and(|set| set.wake_at == set_for)
+        {
+            self.remove(saga);
+        }
+    }
+
+    /// A saga has been woken, and what came of it is durable.
     pub(super) fn woken(&mut self, saga: SagaId) {
         self.failures.remove(&saga);
     }
 
-    /// The sagas to wake now, with the wake-up time of their rows. They keep their timers until
+    /// Some of the sagas to wake now, the longest overdue first, with the wake-up time of their rows. They keep their timers until
     /// they say what comes next.
     pub(super) fn due(&self, now: Timestamp) -> Vec<(SagaId, Timestamp)> {
         let due = self.due.iter().take_while(|(due, _)| *due <= now);
+        let due = due.take(AT_ONCE);
         due.filter_map(|(_, saga)| Some((*saga, self.set.get(saga)?.wake_at)))
             .collect()
     }
@@ -200,6 +217,20 @@ mod tests {
         timers.woken(saga);
         timers.restore(timer(1, NOW, 1), NOW);
         assert_eq!(timers.next_due(), Some(NOW));
+    }
+
+    #[test]
+    fn a_timer_that_came_too_late_leaves_the_newer_one_alone() {
+        let mut timers = Timers::default();
+        let saga = SagaId(Uuid::from_u128(1));
+        let later = NOW.after(Duration::from_secs(5));
+        timers.set(timer(1, NOW, 1), NOW);
+        timers.set(timer(1, later, 1), NOW);
+
+        timers.forget(saga, NOW);
+        assert_eq!(timers.due(later), [(saga, later)]);
+        timers.forget(saga, later);
+        assert_eq!(timers.next_due(), None);
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::{MessageId, SagaId, Timestamp};
 use futures_util::FutureExt;
@@ -17,7 +16,7 @@ use super::logic::Logic;
 use super::submit::Cause;
 use super::{Gathered, Shard};
 use crate::request::Request;
-use crate::step::{SagaTimer, Step, StepError};
+use crate::step::{Step, StepError};
 use crate::supervision::{ActorError, text_of};
 
 /// A piece of work is tried so often at once, each time with a fresh actor.
@@ -65,7 +64,6 @@ impl<L: Logic> Shard<L> {
         let Gathered {
             requests,
             messages,
-            retries,
             timers,
             check,
         } = gathered;
@@ -77,7 +75,7 @@ impl<L: Logic> Shard<L> {
         };
 
         let durable_at_read = self.parts.journal.durable(self.parts.shard);
-        let retries = match self.load_parked(retries, durable_at_read).await {
+        let retries = match self.load_parked(durable_at_read).await {
             Ok(retries) => retries,
             Err(error) => return self.fail_turn(&error, requests),
         };
@@ -222,15 +220,9 @@ impl<L: Logic> Shard<L> {
         let attempt = self.attempt(Piece::Timer(saga, set_for), durable_at_read);
         match attempt.await {
             Ok(step) => {
-                self.timers.woken(saga);
                 if step.timer.is_none() {
                     // It is not the one that the saga waits for any more.
-                    self.set_timer(SagaTimer {
-                        saga,
-                        wake_at: None,
-                        waits_for: uuid::Uuid::nil(),
-                        longest: Duration::ZERO,
-                    });
+                    self.timers.forget(saga, set_for);
                 }
                 self.submit(step, Vec::new(), Cause::Timer(saga));
             }

@@ -89,6 +89,15 @@ pub struct Batch<'b> {
     pub published: &'b [Published],
 }
 
+impl Batch<'_> {
+    /// Whether it only asks if the shards are still held: its units rest on others and write
+    /// nothing.
+    #[must_use]
+    pub fn changes_nothing(&self) -> bool {
+        self.published.is_empty() && self.units.iter().all(Unit::is_empty)
+    }
+}
+
 /// How far the outbox of a shard is published.
 #[derive(Clone, Debug)]
 pub struct Published {

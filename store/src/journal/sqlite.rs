@@ -22,8 +22,8 @@ use rusqlite::Connection;
 use super::commit_store::{Batch, Claim, CommitStore, Failure, Prune, Pruned};
 use super::standing::Patience;
 use crate::StoreError;
-use crate::faults::Faults;
-use indexing::Tails;
+use crate::faults::{AfterCommit, Faults};
+use indexing::{Piece, Tails};
 
 /// A service's database in a file.
 pub struct SqliteStore {
@@ -96,6 +96,33 @@ impl SqliteStore {
         done
     }
 
+    /// Writes a piece of the history index within the transaction under way; false when it is not
+    /// written. An index that is damaged stops no commit: the history is found in the outbox.
+    fn index(&self, piece: Piece) -> Result<bool, StoreError> {
+        self.execute("SAVEPOINT piece")?;
+
+        let written = match piece.write(&self.connection) {
+            Ok(written) => written,
+            Err(error) => {
+                let damaged =
+                    error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseCorrupt);
+                let error = self.failed(error);
+                if error.is_transient() && !damaged {
+                    return Err(error);
+                }
+                self.execute("ROLLBACK TO piece")?;
+                tracing::error!(
+                    service = %self.service, error = %error.chain(),
+                    "the history index is damaged and stays as it is until the next start"
+                );
+                false
+            }
+        };
+
+        self.execute("RELEASE piece")?;
+        Ok(written)
+    }
+
     fn roll_back(&self) {
         // SQLite may have rolled back by itself; then this has nothing to do and says so.
         let _ = self.execute("ROLLBACK");
@@ -128,9 +155,13 @@ impl CommitStore for SqliteStore {
 
         let after = self.transaction(patience, |store| {
             batch::write(store, batch)?;
-            let indexed = piece.map_or(Ok(true), |piece| piece.write(&store.connection));
-            let indexed = indexed.map_err(|e| store.failed(e))?;
-            Ok::<_, Failure>((indexed, store.faults.before_commit()?))
+            let indexed = piece.map_or(Ok(true), |piece| store.index(piece))?;
+            let faults = if batch.changes_nothing() {
+                AfterCommit::default()
+            } else {
+                store.faults.before_commit()?
+            };
+            Ok::<_, Failure>((indexed, faults))
         });
         let (indexed, after_commit) = after?;
 

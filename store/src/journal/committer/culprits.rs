@@ -52,7 +52,15 @@ impl Committer {
         tracing::warn!(shard = %culprit.shard, error = %error, "a unit is refused, its shard reloads");
         self.instruments.culprits.increment(1);
         self.failed_epochs.insert(culprit.shard, culprit.epoch);
-        tell(culprit.completion, Fate::Culprit(Arc::new(error)));
+
+        // Another owner has taken the shard over: that is nobody's own data.
+        let stale = matches!(error, StoreError::StaleEpoch { .. });
+        let error = Arc::new(error);
+        let fate = match stale {
+            true => Fate::Dropped(error),
+            false => Fate::Culprit(error),
+        };
+        tell(culprit.completion, fate);
     }
 
     pub(super) fn drop_failed(&self, units: Vec<Unit>) -> Vec<Unit> {
