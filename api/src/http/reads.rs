@@ -2,6 +2,9 @@
 //! sends, how long to wait, and the bounds on reads in flight, on those that wait, and on their
 //! time.
 
+#[cfg(test)]
+mod tests;
+
 use std::task::Poll;
 use std::time::Duration;
 

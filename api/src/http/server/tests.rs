@@ -256,3 +256,23 @@ async fn a_reader_that_hangs_up_holds_nothing_any_more() {
         .await
         .unwrap();
 }
+
+#[actix_web::test]
+async fn a_body_that_is_still_coming_in_when_the_node_ends_is_not_waited_for() {
+    let node = Node::new();
+    let address = serve(&node);
+    let mut client = TcpStream::connect(address).await.unwrap();
+    // By what the server says to this it is known that the command has begun.
+    let head = "POST /customers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                content-length: 100\r\nexpect: 100-continue\r\n\r\n";
+    client.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    client.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+
+    node.shutdown.send_replace(true);
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("retry-after: 1"), "{answer}");
+}
