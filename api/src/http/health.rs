@@ -3,21 +3,15 @@
 use actix_web::http::header::ContentType;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, ResponseError};
-use metrics::gauge;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::refuse_other_methods;
-use super::{Api, Problem, reads};
+use super::{Api, Problem, meter, reads};
 use crate::telemetry;
 
 /// The media type of the Prometheus text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// Requests that are worked on.
-const IN_FLIGHT: &str = "counterfoil_http_in_flight";
-/// Callers that wait: for a saga's end, or for a view.
-const WAITING: &str = "counterfoil_http_waiting";
 
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -89,13 +83,8 @@ pub async fn ready(api: Data<Api>) -> HttpResponse {
     responses((status = 200, body = String, content_type = "text/plain")),
 )]
 pub async fn metrics(api: Data<Api>) -> HttpResponse {
-    for (what, in_flight, waiting) in [
-        ("commands", api.gate.in_flight(), api.gate.waiting()),
-        ("queries", api.reads.count(), api.waiting_reads.count()),
-    ] {
-        gauge!(IN_FLIGHT, "what" => what).set(gauged(in_flight));
-        gauge!(WAITING, "what" => what).set(gauged(waiting));
-    }
+    meter::show_callers("commands", api.gate.in_flight(), api.gate.waiting());
+    meter::show_callers("queries", api.reads.count(), api.waiting_reads.count());
 
     match &api.prometheus {
         Some(handle) => HttpResponse::Ok()
@@ -105,8 +94,4 @@ pub async fn metrics(api: Data<Api>) -> HttpResponse {
             .content_type(ContentType::plaintext())
             .finish(),
     }
-}
-
-fn gauged(count: usize) -> f64 {
-    u32::try_from(count).map_or(f64::MAX, f64::from)
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::{Counter, Histogram, counter, gauge, histogram};
 use tracing::Instrument;
 
 use super::Problem;
@@ -14,6 +14,8 @@ use super::headers::{REQUEST_ID, TRACEPARENT};
 
 const REQUESTS: &str = "counterfoil_http_requests_total";
 const SECONDS: &str = "counterfoil_http_request_seconds";
+const IN_FLIGHT: &str = "counterfoil_http_in_flight";
+const WAITING: &str = "counterfoil_http_waiting";
 
 /// What is counted of one route.
 pub struct Meter {
@@ -73,6 +75,14 @@ impl Meter {
     }
 }
 
+/// Shows how many commands, or queries, are worked on at the moment, and how many callers wait.
+pub fn show_callers(what: &'static str, in_flight: usize, waiting: usize) {
+    for (metric, count) in [(IN_FLIGHT, in_flight), (WAITING, waiting)] {
+        let count = u32::try_from(count).map_or(f64::MAX, f64::from);
+        gauge!(metric, "what" => what).set(count);
+    }
+}
+
 fn text(request: &HttpRequest, name: HeaderName) -> Option<&str> {
     request
         .headers()
@@ -91,6 +101,8 @@ macro_rules! meters {
             pub fn register() -> Self {
                 metrics::describe_counter!(REQUESTS, "Requests answered, by route and outcome");
                 metrics::describe_histogram!(SECONDS, "Time from a request to its answer, by route");
+                metrics::describe_gauge!(IN_FLIGHT, "Requests that are worked on");
+                metrics::describe_gauge!(WAITING, "Callers that wait for a saga's end, or for a view");
                 Meters { $($name: Meter::register($route),)+ }
             }
         }
