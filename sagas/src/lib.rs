@@ -2,20 +2,41 @@
 //!
 //! Everything here is pure: no clock, no database, no runtime; times and ids come in as values. It
 //! names no service, so that any team's can be built on it.
+//!
+//! A saga is a value, a [`Definition`]; a [`Run`] works off any of them. [`testing`] tries one out
+//! without any infrastructure.
 
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
 )]
 
+pub mod address;
 pub mod attempt;
+pub mod countermeasures;
+pub mod definition;
+pub mod definitions;
 pub mod ids;
+pub mod nested;
+pub mod policy;
+pub mod reason;
+pub mod run;
 pub mod service;
+pub mod state;
+pub mod testing;
 pub mod time;
 pub mod wire;
 
+pub use address::Address;
 pub use attempt::Attempt;
+pub use definition::{Action, CarryOver, Definition, Meaning, SagaData, Step};
+pub use definitions::{Definitions, Unresolved};
 pub use ids::{Fingerprint, MessageId, RequestKey, SagaId, ShardId};
+pub use nested::{Incoming, Outgoing};
+pub use policy::SagaPolicy;
+pub use reason::Reason;
+pub use run::{Beginning, Effect, Run};
 pub use service::{Service, ServiceConflict};
+pub use state::{SagaState, StepRecord, StepState};
 pub use time::Timestamp;
 pub use wire::WireMessage;

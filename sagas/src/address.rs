@@ -1,0 +1,26 @@
+//! Whom a command is for.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Service, ShardId};
+
+/// An entity of a service. The shard that owns it follows from both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Address {
+    pub service: Service,
+    pub entity: Uuid,
+}
+
+impl Address {
+    #[must_use]
+    pub const fn new(service: Service, entity: Uuid) -> Self {
+        Address { service, entity }
+    }
+
+    /// The shard that owns the entity, when its service has so many.
+    #[must_use]
+    pub fn shard(self, shards: u16) -> ShardId {
+        ShardId::of(self.service, self.entity, shards)
+    }
+}

@@ -1,0 +1,77 @@
+//! A run that is nested in another saga: its parent has it begun, undone, and answered.
+
+use super::{Effect, Run};
+use crate::nested::{NestedReply, NoDetails, Parent, SagaCompensated};
+use crate::{Reason, SagaData, SagaPolicy, SagaState, Timestamp};
+
+impl<D: SagaData> Run<D> {
+    /// The parent repeats the command that has begun this run. It is answered when the run has
+    /// ended.
+    #[must_use]
+    pub fn begun_again(&mut self, parent: Parent, now: Timestamp) -> Vec<Effect<D>> {
+        if !self.is_newer(&parent) {
+            return Vec::new();
+        }
+
+        self.changed(now, |run, effects| {
+            run.parent = Some(parent);
+            if run.state.has_ended() {
+                effects.extend(run.answer());
+            }
+        })
+    }
+
+    /// The parent has this run undone, whether it is under way or has ended.
+    #[must_use]
+    pub fn undone(
+        &mut self,
+        parent: Parent,
+        policy: &SagaPolicy,
+        now: Timestamp,
+    ) -> Vec<Effect<D>> {
+        if !self.is_newer(&parent) {
+            return Vec::new();
+        }
+        self.parent = Some(parent);
+
+        match self.state {
+            SagaState::Running if self.can_be_stopped() => {
+                self.stop(Reason::UNDONE, None, policy, now)
+            }
+            SagaState::Completed if !self.is_past_pivot() => self.changed(now, |run, effects| {
+                run.ended_at = None;
+                run.reason = Some(Reason::UNDONE);
+                run.compensate_below(run.steps.len(), policy, now, effects);
+            }),
+            SagaState::Completed | SagaState::Compensated => {
+                self.changed(now, |run, effects| effects.extend(run.answer()))
+            }
+            // It is answered when it has ended, one way or the other.
+            SagaState::Running | SagaState::Compensating | SagaState::Stuck => {
+                self.changed(now, |_, _| ())
+            }
+        }
+    }
+
+    /// Commands of the parent come in their order, and may come again.
+    fn is_newer(&self, parent: &Parent) -> bool {
+        self.parent
+            .as_ref()
+            .is_none_or(|known| parent.attempt.number > known.attempt.number)
+    }
+
+    /// What the parent is told of a run that has ended.
+    pub(super) fn answer(&self) -> Option<Effect<D>> {
+        let to = self.parent.clone()?;
+
+        let reply = match self.state {
+            SagaState::Completed if to.wants_undo => NestedReply::Irreversible(NoDetails {}),
+            SagaState::Completed => NestedReply::Completed(NoDetails {}),
+            _ => NestedReply::Compensated(SagaCompensated {
+                reason: self.reason.clone(),
+            }),
+        };
+
+        Some(Effect::Answer { to, reply })
+    }
+}

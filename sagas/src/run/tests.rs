@@ -1,0 +1,380 @@
+//! Given a saga, when something comes in, then its effects and its state.
+
+mod nesting;
+pub(crate) mod trip;
+
+use std::time::Duration;
+
+use super::*;
+use crate::testing::{
+    given, given_after_first_step, local_refused, replied, replied_late, retried, stopped,
+    survives_everything, woken,
+};
+use trip::{Everybody, Local, Of, PIVOTED, REVERSIBLE, Reply, Trip, done, gone, refused};
+
+fn with_hotel() -> Trip {
+    Trip {
+        with_hotel: true,
+        ..Trip::default()
+    }
+}
+
+const ALONE: Trip = Trip {
+    with_hotel: false,
+    seat: None,
+};
+
+#[test]
+fn no_definition_of_these_tests_has_a_mistake() {
+    assert_eq!(trip::SAGAS.mistakes(), []);
+}
+
+#[test]
+fn a_saga_takes_its_steps_in_order_and_asks_each_participant_by_itself() {
+    let story = given(&REVERSIBLE, with_hotel())
+        .then_does([Local::Request])
+        .then_sends(["flight.book"])
+        .when(replied(done()))
+        .then_sends(["hotel.book"])
+        .when(replied(done()))
+        .then_sends(["card.charge"]);
+
+    assert_eq!(story.run.waits_for().unwrap().service.name(), "cards");
+
+    story
+        .when(replied(done()))
+        .then_sends(["note.add"])
+        .then_does([Local::Confirm])
+        .then_state(SagaState::Completed)
+        .then_steps([StepState::Done; 6]);
+}
+
+#[test]
+fn a_step_whose_condition_does_not_hold_is_skipped_and_never_compensated() {
+    given(&REVERSIBLE, ALONE)
+        .when(replied(done()))
+        .then_sends(["card.charge"])
+        .when(stopped())
+        .then_sends(["card.refund"])
+        .when(replied(done()))
+        .then_sends(["flight.cancel"])
+        .when(replied(done()))
+        .then_does([Local::Withdraw])
+        .then_state(SagaState::Compensated)
+        .then_steps([
+            StepState::Compensated,
+            StepState::Compensated,
+            StepState::Skipped,
+            StepState::Compensated,
+            StepState::Remaining,
+            StepState::Remaining,
+        ]);
+}
+
+#[test]
+fn a_refusal_compensates_what_was_done_before_it_last_first() {
+    given(&REVERSIBLE, with_hotel())
+        .when(replied(done()))
+        .when(replied(refused()))
+        .then_sends(["flight.cancel"])
+        .then_reason("SOLD_OUT")
+        .when(replied(done()))
+        .then_does([Local::Withdraw])
+        .then_state(SagaState::Compensated);
+}
+
+#[test]
+fn a_step_whose_outcome_is_unknown_is_compensated_too() {
+    given(&REVERSIBLE, ALONE)
+        .when(woken())
+        .then_sends(["flight.cancel"])
+        .then_reason("TIMED_OUT")
+        .then_state(SagaState::Compensating);
+}
+
+#[test]
+fn a_step_that_only_asks_is_left_by_a_stop_without_a_compensation() {
+    let story = given(&trip::ASKING, ALONE)
+        .when(stopped())
+        .then_sends([])
+        .then_does([Local::Withdraw])
+        .then_state(SagaState::Compensated)
+        .then_steps([
+            StepState::Compensated,
+            StepState::Failed,
+            StepState::Remaining,
+        ]);
+    let detail = story.run.steps[1].detail.as_deref();
+    assert_eq!(detail, Some("CANCELLED_BY_OPERATOR"));
+}
+
+#[test]
+fn a_reply_that_comes_twice_or_late_decides_nothing_and_still_teaches() {
+    let seat = || Reply::Done(Of { text: "7A".into() });
+
+    let story = given(&REVERSIBLE, ALONE)
+        .when(stopped())
+        .when(replied_late(seat()))
+        .then_sends([])
+        .then_state(SagaState::Compensating);
+    assert_eq!(story.run.data.seat.as_deref(), Some("7A"));
+
+    let known = story.run.clone();
+    let story = story.when(replied_late(seat()));
+    assert_eq!(
+        story.run, known,
+        "a reply that says nothing new writes nothing"
+    );
+
+    let ended = story
+        .when(replied(done()))
+        .then_state(SagaState::Compensated);
+    let known = ended.run.clone();
+    assert_eq!(ended.when(replied(done())).run, known);
+}
+
+#[test]
+fn an_unconfirmed_compensation_is_sent_again_then_shown_as_stuck_and_can_be_retried() {
+    let mut story = given(&REVERSIBLE, ALONE).when(stopped());
+    for _ in 1..story.policy.attempts {
+        story = story.when(woken()).then_sends(["flight.cancel"]);
+    }
+
+    let story = story
+        .when(woken())
+        .then_sends([])
+        .then_state(SagaState::Stuck);
+    assert_eq!((story.run.wake_at, story.run.ended_at), (None, None));
+
+    let story = story.when(retried()).then_sends(["flight.cancel"]);
+    assert_eq!(story.run.attempts, 1, "an operator gives it new patience");
+    let commands = story.policy.attempts + 2;
+    assert_eq!(
+        story.run.commands_sent, commands,
+        "and no number comes twice"
+    );
+
+    story
+        .when(replied_late(done()))
+        .then_does([])
+        .when(replied(done()))
+        .then_does([Local::Withdraw])
+        .then_reason("CANCELLED_BY_OPERATOR");
+}
+
+#[test]
+fn a_stuck_saga_takes_the_reply_to_its_newest_command() {
+    let mut story = given(&REVERSIBLE, ALONE).when(stopped());
+    while story.run.state != SagaState::Stuck {
+        story = story.when(woken());
+    }
+    story
+        .when(replied(done()))
+        .then_state(SagaState::Compensated);
+}
+
+#[test]
+fn what_can_be_undone_no_more_has_the_saga_go_on_and_redo_what_was_undone() {
+    let story = given(&REVERSIBLE, ALONE)
+        .when(replied(done()))
+        .when(replied(done()))
+        .then_does([Local::Confirm])
+        .when(local_refused("confirm", Reason::named("CHANGED")))
+        .then_sends(["note.add", "card.refund"])
+        .then_reason("CHANGED")
+        .when(replied(gone()))
+        .then_sends(["note.add"])
+        .then_does([Local::Confirm])
+        .then_state(SagaState::Completed);
+    assert!(story.run.is_past_pivot());
+}
+
+#[test]
+fn a_refused_local_step_takes_back_what_was_to_follow_it() {
+    given(&PIVOTED, ALONE)
+        .when(local_refused("request", Reason::named("CHANGED")))
+        .then_does([])
+        .then_sends([])
+        .then_state(SagaState::Compensated)
+        .then_reason("CHANGED")
+        .then_steps([
+            StepState::Failed,
+            StepState::Remaining,
+            StepState::Remaining,
+            StepState::Remaining,
+            StepState::Remaining,
+            StepState::Remaining,
+            StepState::Remaining,
+        ]);
+}
+
+#[test]
+fn a_refused_local_compensation_is_shown_as_stuck_and_carried_out_by_a_retry() {
+    given_after_first_step(&REVERSIBLE, ALONE)
+        .when(replied(refused()))
+        .then_does([Local::Withdraw])
+        .when(local_refused("request", Reason::named("CHANGED")))
+        .then_state(SagaState::Stuck)
+        .when(retried())
+        .then_sends([])
+        .then_does([Local::Withdraw])
+        .then_state(SagaState::Compensated)
+        .then_reason("SOLD_OUT");
+}
+
+#[test]
+fn after_its_pivot_a_saga_only_goes_on_and_tries_again_until_it_succeeds() {
+    let mut story = given(&PIVOTED, ALONE)
+        .when(replied(done()))
+        .when(replied(done()))
+        .then_sends(["flight.issue-ticket"]);
+    assert!(story.run.is_past_pivot() && !story.run.can_be_stopped());
+
+    story = story.when(stopped()).then_sends([]);
+    story = story
+        .when(replied(refused()))
+        .then_sends([])
+        .then_state(SagaState::Running);
+
+    for _ in 1..story.policy.attempts {
+        story = story.when(woken()).then_sends(["flight.issue-ticket"]);
+    }
+    story = story.when(woken()).then_state(SagaState::Stuck);
+
+    story
+        .when(retried())
+        .then_sends(["flight.issue-ticket"])
+        .then_state(SagaState::Running)
+        .when(replied(done()))
+        .then_does([Local::Confirm])
+        .then_sends(["note.add"])
+        .then_state(SagaState::Completed);
+}
+
+#[test]
+fn a_local_step_refused_after_the_pivot_is_stuck_until_a_retry_succeeds() {
+    given(&PIVOTED, ALONE)
+        .when(replied(done()))
+        .when(replied(done()))
+        .when(replied(done()))
+        .then_does([Local::Confirm])
+        .when(local_refused("confirm", Reason::named("CHANGED")))
+        .then_sends([])
+        .then_state(SagaState::Stuck)
+        .when(retried())
+        .then_does([Local::Confirm])
+        .then_sends(["note.add"])
+        .then_state(SagaState::Completed);
+}
+
+#[test]
+fn a_pivot_that_nothing_undoes_is_asked_again_when_its_outcome_is_unknown() {
+    let story = given(&PIVOTED, ALONE)
+        .when(replied(done()))
+        .then_sends(["card.charge"])
+        .when(stopped())
+        .then_sends([])
+        .when(woken())
+        .then_sends(["card.charge"])
+        .then_state(SagaState::Running);
+
+    // Until it is done, it can be refused.
+    story
+        .when(replied(refused()))
+        .then_sends(["flight.cancel"])
+        .then_reason("SOLD_OUT");
+}
+
+#[test]
+fn a_step_has_a_deadline_of_its_own_and_a_saga_the_one_of_its_definition() {
+    let story = given(&PIVOTED, with_hotel());
+    let waits = |story: &crate::testing::Story<Trip>| story.run.wake_at.unwrap().since(story.now);
+    assert_eq!(waits(&story), Duration::from_secs(60));
+
+    let story = story.when(replied(done())).then_sends(["hotel.book"]);
+    assert_eq!(waits(&story), Duration::from_secs(30));
+
+    let story = story.when(replied(done())).then_sends(["card.charge"]);
+    assert_eq!(waits(&story), Duration::from_secs(58), "it began 2 s ago");
+}
+
+#[test]
+fn a_wake_up_acts_by_what_it_was_set_for_whatever_the_clock_says() {
+    let story = given(&REVERSIBLE, ALONE);
+    let (mut run, policy) = (story.run, story.policy);
+    let hours_ago = Timestamp::from_micros(-3 * 3600 * 1_000_000);
+    let deadline = run.wake_at.unwrap();
+
+    assert!(!run.woken(deadline, &policy, hours_ago).is_empty());
+    assert_eq!(run.wake_at, Some(hours_ago.after(policy.first_retry)));
+    assert_eq!(run.updated_at, story.now, "the record does not go back");
+
+    let current = run.clone();
+    let late = deadline.after(Duration::from_secs(3600));
+    assert_eq!(run.woken(deadline, &policy, late), [], "it is stale");
+    assert_eq!(run, current);
+}
+
+#[test]
+fn no_saga_asks_to_be_woken_later_than_its_policy_allows() {
+    let compensates = given(&REVERSIBLE, ALONE).when(stopped());
+    let only_goes_on = given(&PIVOTED, ALONE)
+        .when(replied(done()))
+        .when(replied(done()));
+
+    for mut story in [compensates, only_goes_on, given(&REVERSIBLE, ALONE)] {
+        while story.run.state != SagaState::Stuck {
+            let (state, attempts) = (story.run.state, story.run.attempts);
+            let deadline = story.run.definition.deadline;
+            let longest = story.policy.longest_wait(deadline, state, attempts);
+
+            let waits = story.run.wake_at.unwrap().since(story.now);
+            assert!(waits <= longest, "{state:?}, {attempts} attempts");
+            story = story.when(woken());
+        }
+    }
+}
+
+/// Release 0.1 sent commands without numbers, so their replies have none.
+#[test]
+fn a_run_of_release_0_1_takes_the_reply_to_its_one_command_and_repeats_compensations() {
+    let of_release_0_1 = || {
+        let mut story = given(&REVERSIBLE, ALONE);
+        story.run.commands_sent = 0;
+        story
+    };
+    let reply = || crate::Incoming::Own(done());
+
+    let mut story = of_release_0_1();
+    let effects = story.run.replied(&reply(), None, &story.policy, story.now);
+    assert_eq!(effects.len(), 1, "it goes on");
+
+    let mut story = of_release_0_1().when(stopped());
+    story.run.commands_sent = 0;
+    let effects = story.run.replied(&reply(), None, &story.policy, story.now);
+    assert_eq!(effects, [], "which compensation was answered is not known");
+    story
+        .when(woken())
+        .then_sends(["flight.cancel"])
+        .when(replied(done()))
+        .then_state(SagaState::Compensated);
+
+    let mut story = given(&REVERSIBLE, ALONE);
+    let effects = story.run.replied(&reply(), None, &story.policy, story.now);
+    assert_eq!(effects, [], "a command with a number is answered with it");
+}
+
+#[test]
+fn every_saga_survives_everything() {
+    for definition in [&REVERSIBLE, &PIVOTED, &trip::NESTING] {
+        for data in [ALONE, with_hotel()] {
+            survives_everything(definition, &data, &Everybody::default());
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "an operator stops it")]
+fn a_saga_that_leaves_something_behind_does_not_survive_everything() {
+    survives_everything(&trip::FORGETFUL, &ALONE, &Everybody::default());
+}
