@@ -90,11 +90,19 @@ fn compare_epochs(store: &SqliteStore, units: &[Unit]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The epochs of all shards. One that cannot be read is nobody's, which stops its shard only.
 fn epochs(connection: &Connection) -> rusqlite::Result<HashMap<u16, u64>> {
-    connection
-        .prepare_cached(EPOCHS)?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
+    let mut statement = connection.prepare_cached(EPOCHS)?;
+    let mut rows = statement.query([])?;
+    let mut epochs = HashMap::new();
+
+    while let Some(row) = rows.next()? {
+        if let (Ok(shard), Ok(epoch)) = (row.get(0), row.get(1)) {
+            epochs.insert(shard, epoch);
+        }
+    }
+
+    Ok(epochs)
 }
 
 /// Writes a row of the unit at `index`, if no other one does. When the version is not what it
