@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use rusqlite::Connection;
-use serde_json::Value;
 use tests::{Api, Call, Node, Response, eventually};
 
 /// Above what a caller has to wait for an answer; without a bound, callers waited for the store.
@@ -202,7 +201,7 @@ async fn a_node_that_is_told_to_end_while_its_stores_stand_still_answers_everyon
     node.restart().await;
     eventually("every order has ended", async || {
         let found = node.api().get("/orders").query("state", "APPROVED").await;
-        (found.json["total"] == Value::from(20)).then_some(())
+        (found.json["total"] == 20).then_some(())
     })
     .await;
     crate::books::audit(node).await;

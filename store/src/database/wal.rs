@@ -43,7 +43,7 @@ pub(super) fn check(log: &[u8]) -> Result<(), String> {
     let salts = header.get(16..24).unwrap_or_default();
     let frames: Vec<Frame> = frames
         .chunks_exact(FRAME_HEADER + page)
-        .map(|bytes| Frame(bytes))
+        .map(Frame)
         .collect();
 
     let whole = whole_frames(&frames, salts, checksum);

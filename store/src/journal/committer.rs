@@ -156,13 +156,13 @@ impl Committer {
     /// Commits units, in order. Returns when the fate of each is known and told.
     pub(super) fn commit(&mut self, mut units: Vec<Unit>) {
         while let Err(refused) = self.try_to_commit(units) {
-            units = self.isolate(refused);
+            units = self.isolate(*refused);
         }
     }
 
     /// Commits units, in order. When one of them is found wrong nothing is committed, and all come
     /// back.
-    fn try_to_commit(&mut self, units: Vec<Unit>) -> Result<(), Refused> {
+    fn try_to_commit(&mut self, units: Vec<Unit>) -> Result<(), Box<Refused>> {
         let units = self.drop_failed(units);
 
         // One that writes nothing is written too: only then it is sure that its shard is still
@@ -194,11 +194,11 @@ impl Committer {
             }
             Ok(Err(Failure::Unit { index, error })) => {
                 self.watch.answered();
-                return Err(Refused {
+                return Err(Box::new(Refused {
                     units,
                     index,
                     error,
-                });
+                }));
             }
             Ok(Err(Failure::Store(error))) => {
                 self.failed(&error);
