@@ -236,16 +236,15 @@ mod tests {
     #[test]
     fn whoever_many_sagas_wait_for_is_refused_and_nobody_else() {
         let mut timers = Timers::default();
-        for number in 0..WAITING_FOR_ONE {
-            timers.set(timer(number as u128, NOW, 7), NOW);
+        for number in (0..).take(WAITING_FOR_ONE) {
+            timers.set(timer(number, NOW, 7), NOW);
         }
         assert!(!timers.has_room_for(Uuid::from_u128(7)));
         assert!(timers.has_room_for(Uuid::from_u128(8)));
 
         // When the shard as a whole has many, those who have few still get more.
-        for number in WAITING_FOR_ONE..MANY {
-            let entity = 100 + number as u128 % 100;
-            timers.set(timer(number as u128, NOW, entity), NOW);
+        for number in (0..).take(MANY).skip(WAITING_FOR_ONE) {
+            timers.set(timer(number, NOW, 100 + number % 100), NOW);
         }
         assert!(!timers.has_room_for(Uuid::from_u128(100)));
         assert!(timers.has_room_for(Uuid::from_u128(8)));

@@ -153,11 +153,14 @@ async fn opened(service: Service, folder: &Path) -> Contents {
     Contents::of(&Connection::open(file(service, folder)).unwrap())
 }
 
+/// The columns of each table: name, whether it may be absent, and place in the key.
+type Tables = BTreeMap<String, BTreeSet<(String, bool, i64)>>;
+
 #[derive(Debug, PartialEq)]
 struct Contents {
     /// Tables by name with their columns, in any order: whether they may be null, their place in
     /// the key.
-    tables: BTreeMap<String, BTreeSet<(String, bool, i64)>>,
+    tables: Tables,
     /// Indexes and views, with their text.
     others: BTreeMap<String, String>,
     /// Rows by table, each as its columns by name.
@@ -199,12 +202,7 @@ impl Contents {
         }
     }
 
-    fn schema(
-        &self,
-    ) -> (
-        &BTreeMap<String, BTreeSet<(String, bool, i64)>>,
-        &BTreeMap<String, String>,
-    ) {
+    fn schema(&self) -> (&Tables, &BTreeMap<String, String>) {
         (&self.tables, &self.others)
     }
 }

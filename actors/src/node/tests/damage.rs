@@ -170,11 +170,8 @@ fn a_parked_message_that_cannot_be_read_keeps_nobody_from_starting() {
                 note: None,
             };
             let gateway = shop.node.gateway();
-            gateway
-                .create_order(order(), None, Follow::Nothing)
-                .await
-                .unwrap()
-                .answer;
+            let accepted = gateway.create_order(order(), None, Follow::Nothing).await;
+            assert_eq!(accepted.unwrap().answer.state, OrderState::Pending);
             let customers = shop.parts.databases[0].clone();
             while store::parking::count_of(&customers, ada.0).await.unwrap() == 0 {
                 tokio::task::yield_now().await;
