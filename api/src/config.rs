@@ -27,6 +27,7 @@ use std::path::PathBuf;
 /// Why a node does not start: one line that names the setting, the value and what is allowed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// A value that the setting cannot have.
     #[error("{setting} is {value:?} ({origin}), which is not allowed; allowed: {allowed}")]
     NotAllowed {
         setting: &'static str,
@@ -34,6 +35,7 @@ pub enum ConfigError {
         origin: Origin,
         allowed: &'static str,
     },
+    /// A value of the public contract that this release cannot do yet.
     #[error(
         "{setting} is {value:?} ({origin}), which is not supported yet by this release; allowed: {allowed}"
     )]
@@ -43,28 +45,34 @@ pub enum ConfigError {
         origin: Origin,
         allowed: &'static str,
     },
+    /// The file has a key that is no setting.
     #[error("unknown setting {key:?} in the config file {}; allowed: {allowed}", file.display())]
     UnknownKey {
         key: String,
         file: PathBuf,
         allowed: String,
     },
+    /// The file has a value that is no text, number or list of texts.
     #[error("{key} in the config file {} is {found}; allowed: a text, a number or a list of texts", file.display())]
     WrongKind {
         key: String,
         file: PathBuf,
         found: &'static str,
     },
+    /// The file cannot be read, or is no TOML.
     #[error("the config file {} cannot be read: {reason}; allowed: the path of a TOML file", file.display())]
     File { file: PathBuf, reason: String },
+    /// The file that is to hold a secret cannot be read.
     #[error("{setting}_FILE is {:?}, which cannot be read: {reason}; allowed: the path of a file with the value", file.display().to_string())]
     SecretFile {
         setting: &'static str,
         file: PathBuf,
         reason: String,
     },
+    /// A secret is given both by itself and by a file.
     #[error("{setting} and {setting}_FILE are both set; allowed: one of them")]
     SetTwice { setting: &'static str },
+    /// The environment holds bytes that are no text.
     #[error("{variable} is not UTF-8; allowed: text")]
     NotText { variable: String },
 }

@@ -74,6 +74,7 @@ pub struct Behind {
 /// Why a read is not answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
+    /// There is none of what is asked for.
     #[error("there is no such {0}")]
     NotFound(&'static str),
     /// The view has not reached, in the time given, what the caller has seen.
@@ -94,8 +95,10 @@ pub enum ReadError {
     /// The service's own database does not answer.
     #[error("the store does not answer")]
     StoreUnavailable,
+    /// The cursor was not given out for this list.
     #[error("the cursor is not one of this list")]
     InvalidCursor,
+    /// The text is no consistency token.
     #[error("the consistency token cannot be read")]
     InvalidToken,
     /// A parameter that only the view can judge, such as the syntax of a search text.

@@ -71,6 +71,7 @@ pub struct SagasCommand {
     pub node: NodeArgs,
 }
 
+/// What is done with sagas.
 #[derive(Debug, Clone, Subcommand)]
 pub enum SagasAction {
     /// List sagas, newest first
@@ -109,6 +110,7 @@ pub struct QuarantineCommand {
     pub node: NodeArgs,
 }
 
+/// What is done with the quarantine.
 #[derive(Debug, Clone, Subcommand)]
 pub enum QuarantineAction {
     /// List parked messages with their cause
@@ -136,6 +138,7 @@ pub struct ViewsCommand {
     pub node: NodeArgs,
 }
 
+/// What is done with views.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ViewsAction {
     /// State and lag of every view
@@ -156,13 +159,17 @@ pub enum ViewsAction {
     Heal { name: String, id: String },
 }
 
+/// What a view is built from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RebuildFrom {
+    /// All events
     History,
+    /// The entities as they stand, and the events since
     Entities,
 }
 
 impl RebuildFrom {
+    /// As the contract names it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -47,6 +47,7 @@ pub enum ClientError {
     /// `explain` found nothing under the id.
     #[error("no order, customer or saga has the id {0}")]
     UnknownId(String),
+    /// The result cannot be written.
     #[error("cannot write the result: {0}")]
     Output(#[source] std::io::Error),
 }

@@ -26,6 +26,7 @@ pub enum Backend {
 pub enum DocumentsBackend {
     /// SQLite, in the data folder.
     Embedded,
+    /// A MongoDB.
     MongoDb(SecretUrl),
 }
 
@@ -34,6 +35,7 @@ pub enum DocumentsBackend {
 pub enum SearchBackend {
     /// Tantivy, in the data folder.
     Embedded,
+    /// An Elasticsearch.
     Elasticsearch(SecretUrl),
 }
 

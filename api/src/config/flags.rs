@@ -16,11 +16,13 @@ pub struct SettingFlags {
 }
 
 impl SettingFlags {
+    /// The TOML file that `--config` names.
     #[must_use]
     pub fn config_file(&self) -> Option<&Path> {
         self.config_file.as_deref()
     }
 
+    /// The settings that were given, in the order of the command line.
     pub fn values(&self) -> impl Iterator<Item = (&'static Setting, &str)> {
         self.values
             .iter()

@@ -17,11 +17,15 @@ const CONFIG_VARIABLE: &str = "COUNTERFOIL_CONFIG";
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
+    /// Nothing names it.
     Default,
+    /// The TOML file.
     File(PathBuf),
+    /// The environment variable of the setting.
     Environment(&'static str),
     /// The file named by the variable `…_FILE`.
     SecretFile(PathBuf),
+    /// The flag of the setting.
     Flag(&'static str),
 }
 

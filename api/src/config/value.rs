@@ -29,14 +29,19 @@ pub enum Coordination {
 /// What a node does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
+    /// Takes HTTP.
     Api,
+    /// Owns shards.
     Actors,
+    /// Feeds views.
     Projections,
 }
 
 impl Role {
+    /// All roles, which is what a node does by default.
     pub const ALL: [Role; 3] = [Role::Api, Role::Actors, Role::Projections];
 
+    /// The role as the settings name it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -47,10 +52,14 @@ impl Role {
     }
 }
 
+/// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
+    /// Pretty on a terminal, JSON otherwise.
     Auto,
+    /// For people.
     Pretty,
+    /// One JSON object per line.
     Json,
 }
 

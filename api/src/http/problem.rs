@@ -32,6 +32,7 @@ pub struct FieldError {
 }
 
 impl FieldError {
+    /// Says what is wrong with a field.
     pub fn new(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         FieldError {
             field: field.into(),
@@ -126,10 +127,12 @@ impl Problem {
         problem
     }
 
+    /// One field, parameter or header with a value that is not allowed.
     pub fn invalid_field(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Problem::invalid(vec![FieldError::new(field, message)])
     }
 
+    /// There is none of what the path names.
     pub fn not_found(what: &str) -> Self {
         Problem::new(
             StatusCode::NOT_FOUND,
@@ -139,6 +142,7 @@ impl Problem {
         )
     }
 
+    /// The resource has no such method; `allow` are those it has.
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let detail = format!("allowed here: {allow}");
         let mut problem = Problem::new(
@@ -151,6 +155,7 @@ impl Problem {
         problem
     }
 
+    /// The state of what is asked for does not allow it.
     pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
         Problem::new(
             StatusCode::CONFLICT,
@@ -160,6 +165,7 @@ impl Problem {
         )
     }
 
+    /// The key came with another request before.
     pub fn key_reused() -> Self {
         let detail = "this Idempotency-Key was used with another request";
         Problem::new(
@@ -170,6 +176,7 @@ impl Problem {
         )
     }
 
+    /// The body has more bytes than the command takes.
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("the body must be at most {limit} bytes");
         Problem::new(
@@ -193,6 +200,7 @@ impl Problem {
         problem
     }
 
+    /// The body is not sent as JSON.
     pub fn unsupported_media_type() -> Self {
         let detail = "the body must be JSON, sent as content type application/json";
         Problem::new(
@@ -203,6 +211,7 @@ impl Problem {
         )
     }
 
+    /// More is asked for at a time than the node takes.
     pub fn overloaded() -> Self {
         let detail = "too much work is waiting; try again later";
         Problem::new(
@@ -237,6 +246,7 @@ impl Problem {
         problem
     }
 
+    /// Something that is needed does not answer; it is worth trying again.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
         Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,

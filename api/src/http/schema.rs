@@ -45,6 +45,7 @@ impl PartialSchema for Decimal {
 
 impl ToSchema for Decimal {}
 
+/// One line of an order.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub struct OrderLine {
@@ -58,6 +59,7 @@ pub struct OrderLine {
     pub unit_price: Money,
 }
 
+/// One line of an order that is to be created.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
@@ -71,6 +73,7 @@ pub struct NewOrderLine {
     pub unit_price: MoneyInput,
 }
 
+/// A customer that is to be created.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
@@ -95,6 +98,7 @@ pub struct NewOrder {
     pub note: Option<String>,
 }
 
+/// Why a saga is stopped.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SagaCancellation {

@@ -13,12 +13,14 @@ pub type CommandFuture<'a, T> = LocalBoxFuture<'a, Result<T, CommandError>>;
 
 /// Carries out commands; see [`Gateway`], whose methods these are.
 pub trait Commands: Send + Sync {
+    /// Creates a customer.
     fn create_customer(
         &self,
         request: NewCustomer,
         binding: Option<RequestBinding>,
     ) -> CommandFuture<'_, CustomerAnswer>;
 
+    /// Creates an order, and begins its saga.
     fn create_order(
         &self,
         request: NewOrder,
@@ -26,6 +28,7 @@ pub trait Commands: Send + Sync {
         follow: Follow,
     ) -> CommandFuture<'_, Accepted>;
 
+    /// Cancels an order, and begins its saga; joins one that does so already.
     fn cancel_order(
         &self,
         order: OrderId,
@@ -33,18 +36,21 @@ pub trait Commands: Send + Sync {
         follow: Follow,
     ) -> CommandFuture<'_, Accepted>;
 
+    /// Ships an order.
     fn ship_order(
         &self,
         order: OrderId,
         binding: Option<RequestBinding>,
     ) -> CommandFuture<'_, OrderAnswer>;
 
+    /// Has a stuck saga try again.
     fn retry_saga(
         &self,
         saga: SagaId,
         binding: Option<RequestBinding>,
     ) -> CommandFuture<'_, SagaAnswer>;
 
+    /// Stops a saga, so that it compensates.
     fn cancel_saga(
         &self,
         saga: SagaId,
@@ -52,8 +58,10 @@ pub trait Commands: Send + Sync {
         binding: Option<RequestBinding>,
     ) -> CommandFuture<'_, SagaAnswer>;
 
+    /// Has a quarantined message, and those behind it, tried again.
     fn replay_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()>;
 
+    /// Drops a quarantined message; those behind it are tried.
     fn discard_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()>;
 }
 

@@ -62,9 +62,12 @@ pub struct SagaStep {
     pub detail: Option<String>,
 }
 
+/// Shows sagas, from the orders' own database.
 pub trait Sagas: Send + Sync {
+    /// The sagas that a query asks for, newest first.
     fn list(&self, query: SagaQuery) -> ReadFuture<'_, Listed<SagaDetails>>;
 
+    /// One saga; not found when there is none of this id.
     fn show(&self, id: SagaId) -> ReadFuture<'_, SagaDetails>;
 }
 
@@ -89,10 +92,12 @@ pub struct Parked {
     pub cause: String,
 }
 
+/// Shows what is parked, from the services' own databases.
 pub trait Quarantine: Send + Sync {
     /// Oldest first.
     fn list(&self, page: Page) -> ReadFuture<'_, Listed<Parked>>;
 
+    /// One entry; not found when nothing is parked under this id.
     fn show(&self, id: MessageId) -> ReadFuture<'_, Parked>;
 }
 
@@ -106,6 +111,7 @@ pub struct ClusterState {
     pub shards: Vec<ShardState>,
 }
 
+/// One node of the cluster.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeState {
@@ -136,7 +142,9 @@ pub struct ShardState {
     pub inbox_backlog: u64,
 }
 
+/// Shows the cluster, as far as this node knows it.
 pub trait Cluster: Send + Sync {
+    /// All nodes and shards.
     fn state(&self) -> ReadFuture<'_, ClusterState>;
 }
 
@@ -149,6 +157,8 @@ pub struct Readiness {
     pub degraded: Vec<String>,
 }
 
+/// Tells how the node is.
 pub trait Health: Send + Sync {
+    /// Whether it can take commands. It waits for no store.
     fn readiness(&self) -> futures_util::future::LocalBoxFuture<'_, Readiness>;
 }

@@ -50,6 +50,7 @@ pub struct Listed<T> {
     pub next: Option<String>,
 }
 
+/// A customer with some of its orders.
 #[derive(Clone, Debug)]
 pub struct CustomerWithOrders {
     pub customer: CustomerDocument,
@@ -69,16 +70,22 @@ pub struct CustomerQuery {
     pub page: Page,
 }
 
+/// In which order found orders are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderSort {
+    /// The best match first; only with a text.
     Relevance,
+    /// The newest first.
     Newest,
+    /// The largest total first.
     Total,
 }
 
 impl OrderSort {
+    /// All orders of a list.
     pub const ALL: [OrderSort; 3] = [OrderSort::Relevance, OrderSort::Newest, OrderSort::Total];
 
+    /// As a parameter names it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -112,6 +119,7 @@ pub struct OrderHit {
     pub highlights: Option<BTreeMap<String, Vec<String>>>,
 }
 
+/// One page of the orders found.
 #[derive(Clone, Debug)]
 pub struct OrdersFound {
     pub listed: Listed<OrderHit>,
@@ -124,15 +132,18 @@ pub trait Queries: Send + Sync {
     /// The consistency token that names these versions.
     fn token_of(&self, seen: &[Seen]) -> String;
 
+    /// A customer with its newest orders; not found when the view shows none.
     fn customer(&self, id: CustomerId, freshness: Freshness)
     -> QueryFuture<'_, CustomerWithOrders>;
 
+    /// The customers that a query asks for, newest first.
     fn customers(
         &self,
         query: CustomerQuery,
         freshness: Freshness,
     ) -> QueryFuture<'_, Listed<CustomerDocument>>;
 
+    /// How many customers there are.
     fn customer_count(&self, freshness: Freshness) -> QueryFuture<'_, u64>;
 
     /// A customer's orders, newest first; not found when there is no such customer.
@@ -144,15 +155,19 @@ pub trait Queries: Send + Sync {
         freshness: Freshness,
     ) -> QueryFuture<'_, Listed<CustomerOrder>>;
 
+    /// An order; not found when the view shows none.
     fn order(&self, id: OrderId, freshness: Freshness) -> QueryFuture<'_, OrderDocument>;
 
+    /// The orders that a query asks for.
     fn orders(&self, query: OrderQuery, freshness: Freshness) -> QueryFuture<'_, OrdersFound>;
 }
 
 /// A point in an entity's past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AsOf {
+    /// After this many events.
     Version(u64),
+    /// At this time.
     Time(Timestamp),
 }
 

@@ -8,11 +8,15 @@ use uuid::Uuid;
 
 use super::{ReadFuture, schema};
 
+/// What a view is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ViewState {
+    /// It answers.
     Live,
+    /// It answers, or will, and another generation is built.
     Rebuilding,
+    /// It has failed, and its error says why.
     Failed,
 }
 
@@ -69,8 +73,10 @@ pub enum BuildFrom {
 }
 
 impl BuildFrom {
+    /// All there are.
     pub const ALL: [BuildFrom; 2] = [BuildFrom::History, BuildFrom::Entities];
 
+    /// As a parameter names it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -80,6 +86,7 @@ impl BuildFrom {
     }
 }
 
+/// What is done to a generation that is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum BuildStage {

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{OrderSort, OrderState, SagaState, SagaType, Time};
 use crate::ports::BuildFrom;
 
+/// What binds a command to its effect.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct KeyHeader {
@@ -15,6 +16,7 @@ pub struct KeyHeader {
     pub idempotency_key: Option<String>,
 }
 
+/// How long a command waits.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct WaitHeader {
@@ -23,6 +25,7 @@ pub struct WaitHeader {
     pub prefer: Option<String>,
 }
 
+/// How new an answer must be, and how long its view is waited for.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 pub struct ReadHeaders {
@@ -39,6 +42,7 @@ pub struct ReadHeaders {
     pub prefer: Option<String>,
 }
 
+/// Which part of a list is shown.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageParams {
@@ -50,6 +54,7 @@ pub struct PageParams {
     pub cursor: Option<String>,
 }
 
+/// Which part of a history is shown.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct HistoryParams {
@@ -61,6 +66,7 @@ pub struct HistoryParams {
     pub cursor: Option<String>,
 }
 
+/// Which point in the past is shown.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct AsOfParams {
@@ -72,6 +78,7 @@ pub struct AsOfParams {
     pub as_of: Option<Time>,
 }
 
+/// Which customers are listed.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct CustomerParams {
@@ -89,6 +96,7 @@ pub struct CustomerParams {
     pub order_state: Option<OrderState>,
 }
 
+/// Which of a customer's orders are listed.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct StateParam {
@@ -97,6 +105,7 @@ pub struct StateParam {
     pub state: Option<OrderState>,
 }
 
+/// Which orders are found.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct OrderParams {
@@ -121,6 +130,7 @@ pub struct OrderParams {
     pub sort: Option<OrderSort>,
 }
 
+/// Which sagas are listed.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SagaParams {
@@ -130,6 +140,7 @@ pub struct SagaParams {
     pub state: Option<SagaState>,
 }
 
+/// What a generation is built from.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RebuildParams {
