@@ -9,11 +9,11 @@ pub(crate) mod backup;
 mod folder;
 mod history;
 mod io;
+mod operated_views;
 mod operations;
 mod queries;
 mod start;
 mod stores;
-mod views;
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ mod commands;
 mod operations;
 mod queries;
 pub mod schema;
-mod views;
+mod view_operations;
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub use queries::{
     Answer, AsOf, CustomerQuery, CustomerWithOrders, Freshness, History, HistoryEvent, Listed,
     OrderHit, OrderQuery, OrderSort, OrdersFound, Page, Queries,
 };
-pub use views::{
+pub use view_operations::{
     BuildFrom, BuildStage, QuarantinedEntity, RebuildBegun, ViewHealed, ViewOperations,
     ViewProgress, ViewReverted, ViewState, ViewStates, ViewStatus,
 };

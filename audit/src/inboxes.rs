@@ -99,26 +99,21 @@ async fn received(
     Ok(received)
 }
 
+/// Whose position in which source a row is, or what is wrong with it.
 fn place(
     service: Service,
     row: &InboxRow,
     shards: u16,
 ) -> Result<(ShardId, SourceStream, u64), Problem> {
     let subject = format!("inbox of {service}/{}", row.shard);
-
-    let shard = u16::try_from(row.shard)
+    let number = u16::try_from(row.shard)
         .ok()
         .filter(|number| *number < shards);
 
-    let Some(number) = shard else {
-        return Err(Problem::new(
-            subject,
-            "shard",
-            format_args!("one of {shards}"),
-            row.shard,
-        ));
+    let Some(number) = number else {
+        let expected = format_args!("one of {shards}");
+        return Err(Problem::new(subject, "shard", expected, row.shard));
     };
-
     let Some(source) = row.source(shards) else {
         let found = format!("{}/{}", row.source_service, row.source_shard);
         return Err(Problem::new(
@@ -128,23 +123,18 @@ fn place(
             found,
         ));
     };
-
     let Some(stream) = Stream::from_name(&row.stream) else {
+        let what = format_args!("stream of {source}");
         return Err(Problem::new(
             subject,
-            format_args!("stream of {source}"),
+            what,
             "messages or events",
             &row.stream,
         ));
     };
-
     let Ok(position) = u64::try_from(row.position) else {
-        return Err(Problem::new(
-            subject,
-            format_args!("position in {source}"),
-            "0 or more",
-            row.position,
-        ));
+        let what = format_args!("position in {source}");
+        return Err(Problem::new(subject, what, "0 or more", row.position));
     };
 
     let source = SourceStream { source, stream };

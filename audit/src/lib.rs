@@ -35,7 +35,7 @@ mod report;
 mod reservations;
 mod sagas;
 mod stores;
-mod views;
+mod view_slices;
 
 use std::io::Write;
 use std::path::PathBuf;

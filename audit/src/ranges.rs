@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::history::{Entity, History};
 use super::problem::{Mismatch, Problem, difference};
 use super::report::{Invariant, Report};
-use super::views::{Verdict, ViewSlice};
+use super::view_slices::{Verdict, ViewSlice};
 
 /// Customers or orders compared at a time: what bounds the memory of an audit.
 pub(super) const ENTITIES: u64 = 500;

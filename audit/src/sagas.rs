@@ -108,20 +108,22 @@ fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaS
         return Err(Mismatch::new(what, "a state that fits", order_state.name()));
     }
 
-    if kind == SagaKind::CreateOrder
-        && state == SagaState::Compensated
-        && saga.reason != order.rejection_reason
-    {
-        let shown = |reason: &Option<String>| reason.clone().unwrap_or_else(|| "none".to_owned());
-        let (reason, found) = (shown(&saga.reason), shown(&order.rejection_reason));
-        return Err(Mismatch::new(
-            "reason of the order's rejection",
-            reason,
-            found,
-        ));
+    if kind == SagaKind::CreateOrder && state == SagaState::Compensated {
+        same_reason(saga, order)?;
     }
 
     Ok(state)
+}
+
+/// An order is rejected for the reason of its saga.
+fn same_reason(saga: &SagaRow, order: &SagaOrder) -> Result<(), Mismatch> {
+    if saga.reason == order.rejection_reason {
+        return Ok(());
+    }
+    let shown = |reason: &Option<String>| reason.clone().unwrap_or_else(|| "none".to_owned());
+    let (reason, found) = (shown(&saga.reason), shown(&order.rejection_reason));
+    let what = "reason of the order's rejection";
+    Err(Mismatch::new(what, reason, found))
 }
 
 /// Whether an order may be in this state while its saga is in that.

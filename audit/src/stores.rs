@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::problem::Problem;
 use super::ranges::subject;
 use super::report::{Invariant, Report};
-use super::views::ViewSlice;
+use super::view_slices::ViewSlice;
 use super::{AuditConfig, AuditError};
 
 /// A running node holds a lock on this file in the data folder.

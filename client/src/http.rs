@@ -13,12 +13,12 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::time::Instant;
 
-use super::error::{ClientError, Problem};
-use retry::Backoff;
+use super::error::ClientError;
+use sending::{Call, causes};
 
 mod retry;
+mod sending;
 
 /// How long commands a person waits for try to reach a node.
 pub const INTERACTIVE_PATIENCE: Duration = Duration::from_secs(5);
@@ -67,44 +67,6 @@ pub enum Freshness {
     AsItIs,
     /// At least what the token names, waiting for it.
     AtLeast { token: String, wait: Duration },
-}
-
-/// One call, ready to be sent as often as needed.
-struct Call {
-    method: Method,
-    url: Url,
-    headers: HeaderMap,
-    body: Option<Bytes>,
-    repeatable: bool,
-}
-
-/// Why one sending of a call failed.
-enum Failure {
-    /// Nothing usable came back.
-    Transport(reqwest::Error),
-    /// The node answered with a 4xx or 5xx.
-    Refused {
-        problem: Problem,
-        retry_after: Option<Duration>,
-    },
-    Unreadable(ClientError),
-}
-
-impl Failure {
-    fn is_transient(&self) -> bool {
-        match self {
-            Self::Transport(error) => !error.is_builder() && !error.is_redirect(),
-            Self::Refused { problem, .. } => problem.status >= 500,
-            Self::Unreadable(_) => false,
-        }
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Refused { retry_after, .. } => *retry_after,
-            _ => None,
-        }
-    }
 }
 
 impl Node {
@@ -263,94 +225,6 @@ impl Node {
             .extend(path);
         Ok(url)
     }
-
-    async fn send(&self, call: Call) -> Result<Answer, ClientError> {
-        let started = Instant::now();
-        // The patience runs from the first failure: a granted wait of 30 s that ends with a dead
-        // node has used up none of it.
-        let mut failing_since: Option<Instant> = None;
-
-        let mut backoff = Backoff::new(self.patience);
-
-        loop {
-            let failure = match self.send_once(&call).await {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
-            };
-            let failing_for = failing_since.get_or_insert_with(Instant::now).elapsed();
-            let pause = (call.repeatable && failure.is_transient())
-                .then(|| backoff.pause(failing_for, failure.retry_after()))
-                .flatten();
-            let Some(pause) = pause else {
-                return Err(self.give_up(failure, backoff.tries(), started.elapsed()));
-            };
-            tracing::debug!(url = %call.url, pause = ?pause, "call failed, it is repeated");
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    async fn send_once(&self, call: &Call) -> Result<Answer, Failure> {
-        let mut request = self
-            .http
-            .request(call.method.clone(), call.url.clone())
-            .headers(call.headers.clone());
-
-        if let Some(body) = &call.body {
-            request = request.body(body.clone());
-        }
-
-        let response = request.send().await.map_err(Failure::Transport)?;
-        let status = response.status();
-
-        let token = response
-            .headers()
-            .get(CONSISTENCY_TOKEN)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
-
-        let retry_after = retry::retry_after(response.headers());
-        let body = response.bytes().await.map_err(Failure::Transport)?;
-
-        if !status.is_success() {
-            return Err(Failure::Refused {
-                problem: Problem::read(status.as_u16(), &body),
-                retry_after,
-            });
-        }
-
-        let url = call.url.to_string();
-
-        let body = if body.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(&body).map_err(|error| {
-                Failure::Unreadable(ClientError::Answer {
-                    url: url.clone(),
-                    reason: error.to_string(),
-                })
-            })?
-        };
-
-        Ok(Answer {
-            status,
-            token,
-            body,
-            url,
-        })
-    }
-
-    fn give_up(&self, failure: Failure, tries: u32, elapsed: Duration) -> ClientError {
-        match failure {
-            Failure::Transport(error) => ClientError::Unreachable {
-                url: self.base.to_string(),
-                tries: tries.max(1),
-                seconds: elapsed.as_secs_f64(),
-                reason: causes(&error.without_url()),
-            },
-            Failure::Refused { problem, .. } => ClientError::Refused(problem),
-            Failure::Unreadable(error) => error,
-        }
-    }
 }
 
 fn header(name: &str, value: &str) -> Result<HeaderValue, ClientError> {
@@ -362,13 +236,4 @@ fn header(name: &str, value: &str) -> Result<HeaderValue, ClientError> {
 
 fn prefer_wait(wait: Duration) -> Result<HeaderValue, ClientError> {
     header("Prefer", &format!("wait={}", wait.as_secs()))
-}
-
-/// The innermost cause says what happened (`Connection refused`); the outer ones only where.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::args::{QuarantineAction, QuarantineCommand};
+use super::args::{ListArgs, QuarantineAction, QuarantineCommand};
 use super::http::{Freshness, Node};
 use super::pages::{self, Rest};
 use super::table::{Table, cell, facts};
@@ -30,68 +30,60 @@ const FIRST_COLUMNS: [&str; 9] = [
 /// Runs one of the quarantine commands.
 pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
     let node = Node::new(&command.node.url)?;
+    let json = command.json;
 
     match &command.action {
-        QuarantineAction::List { list } => {
-            let mut shown: Option<(Vec<String>, Table)> = None;
-            let rest = pages::each(&node, &["quarantine"], &[], list, |page| {
-                if command.json {
-                    return output::print_json(page);
-                }
-                let entries = pages::rows(page);
-                if entries.is_empty() && shown.is_none() {
-                    return output::print("nothing is in quarantine");
-                }
-                let (columns, table) = shown.get_or_insert_with(|| {
-                    let columns = columns(entries);
-                    let table = Table::new(columns.iter().map(|column| title(column)));
-                    (columns, table)
-                });
-                let rows: Vec<Vec<String>> = entries
-                    .iter()
-                    .map(|entry| {
-                        columns
-                            .iter()
-                            .map(|column| cell(entry.get(column)))
-                            .collect()
-                    })
-                    .collect();
-                output::print(&table.render(&rows))
-            })
-            .await?;
-            if rest == Rest::More && !command.json {
-                output::note("there are more: --limit N or --all shows them");
-            }
-        }
-        QuarantineAction::Show { id } => {
-            let entry = node
-                .get(&["quarantine", id], &[], &Freshness::AsItIs)
-                .await?
-                .body;
-            if command.json {
-                output::print_json(&entry)?;
-            } else {
-                output::print(&describe(&entry))?;
-            }
-        }
+        QuarantineAction::List { list } => show_all(&node, list, json).await?,
+        QuarantineAction::Show { id } => show(&node, id, json).await?,
         QuarantineAction::Replay { id } => {
             let key = Uuid::now_v7().to_string();
-            let answer = node
-                .post(&["quarantine", id, "replay"], &Value::Null, &key, None)
-                .await?;
-            done(
-                &answer.body,
-                &format!("{id} is processed again"),
-                command.json,
-            )?;
+            let path = ["quarantine", id, "replay"];
+            let answer = node.post(&path, &Value::Null, &key, None).await?;
+            done(&answer.body, &format!("{id} is processed again"), json)?;
         }
         QuarantineAction::Discard { id } => {
             let answer = node.delete(&["quarantine", id]).await?;
-            done(&answer.body, &format!("{id} is discarded"), command.json)?;
+            done(&answer.body, &format!("{id} is discarded"), json)?;
         }
     }
 
     Ok(ExitCode::SUCCESS)
+}
+
+/// Shows the list page by page; the columns are those that the first page has values for.
+async fn show_all(node: &Node, list: &ListArgs, json: bool) -> Result<(), ClientError> {
+    let mut shown: Option<(Vec<String>, Table)> = None;
+
+    let rest = pages::each(node, &["quarantine"], &[], list, |page| {
+        if json {
+            return output::print_json(page);
+        }
+        let entries = pages::rows(page);
+        if entries.is_empty() && shown.is_none() {
+            return output::print("nothing is in quarantine");
+        }
+
+        let (columns, table) = shown.get_or_insert_with(|| {
+            let columns = columns(entries);
+            let table = Table::new(columns.iter().map(|column| title(column)));
+            (columns, table)
+        });
+        let row = |entry: &Value| columns.iter().map(|name| cell(entry.get(name))).collect();
+        let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
+        output::print(&table.render(&rows))
+    })
+    .await?;
+
+    if rest == Rest::More && !json {
+        output::note("there are more: --limit N or --all shows them");
+    }
+    Ok(())
+}
+
+async fn show(node: &Node, id: &str, json: bool) -> Result<(), ClientError> {
+    let path = ["quarantine", id];
+    let entry = node.get(&path, &[], &Freshness::AsItIs).await?.body;
+    done(&entry, &describe(&entry), json)
 }
 
 fn done(answer: &Value, text: &str, json: bool) -> Result<(), ClientError> {

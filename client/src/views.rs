@@ -17,65 +17,51 @@ use super::{ClientError, output, pages};
 /// Runs one of the view commands.
 pub async fn run(command: &ViewsCommand) -> Result<ExitCode, ClientError> {
     let node = Node::new(&command.node.url)?;
+    let json = command.json;
 
     match &command.action {
-        ViewsAction::Status => {
-            let status = node.get(&["views"], &[], &Freshness::AsItIs).await?.body;
-            if command.json {
-                output::print_json(&status)?;
-            } else {
-                output::print(&describe(&status))?;
-            }
-        }
+        ViewsAction::Status => show(&node, json).await?,
         ViewsAction::Rebuild { name, from, wait } => {
             let path = ["views", name, "rebuild"];
-            let begun = node
-                .post_with(&path, &[("from", from.name())], &key())
-                .await?
-                .body;
+            let from = [("from", from.name())];
+            let begun = node.post_with(&path, &from, &key()).await?.body;
             if *wait {
-                return waiting::until_it_answers(&node, name, &begun, command.json).await;
+                return waiting::until_it_answers(&node, name, &begun, json).await;
             }
+
+            let generation = generation(&begun);
             let next = "`counterfoil views status` tells how it goes";
-            done(
-                &begun,
-                &format!(
-                    "generation {} of {name} is being built; {next}",
-                    generation(&begun)
-                ),
-                command.json,
-            )?;
+            let text = format!("generation {generation} of {name} is being built; {next}");
+            done(&begun, &text, json)?;
         }
-        ViewsAction::Revert { name } => {
-            let answer = node
-                .post_with(&["views", name, "revert"], &[], &key())
-                .await?;
-            let verb = if answer.status == StatusCode::OK {
-                "answers again"
-            } else {
-                "will answer in a moment"
-            };
-            done(
-                &answer.body,
-                &format!("generation {} of {name} {verb}", generation(&answer.body)),
-                command.json,
-            )?;
-        }
+        ViewsAction::Revert { name } => revert(&node, name, json).await?,
         ViewsAction::Heal { name, id } => {
-            let healed = node
-                .post_with(&["views", name, "heal", id], &[], &key())
-                .await?
-                .body;
+            let path = ["views", name, "heal", id];
+            let healed = node.post_with(&path, &[], &key()).await?.body;
             let version = cell(healed.get("version"));
-            done(
-                &healed,
-                &format!("{id} is healed in {name}: it shows version {version}"),
-                command.json,
-            )?;
+            let text = format!("{id} is healed in {name}: it shows version {version}");
+            done(&healed, &text, json)?;
         }
     }
 
     Ok(ExitCode::SUCCESS)
+}
+
+async fn show(node: &Node, json: bool) -> Result<(), ClientError> {
+    let status = node.get(&["views"], &[], &Freshness::AsItIs).await?.body;
+    done(&status, &describe(&status), json)
+}
+
+async fn revert(node: &Node, name: &str, json: bool) -> Result<(), ClientError> {
+    let path = ["views", name, "revert"];
+    let answer = node.post_with(&path, &[], &key()).await?;
+    let verb = if answer.status == StatusCode::OK {
+        "answers again"
+    } else {
+        "will answer in a moment"
+    };
+    let text = format!("generation {} of {name} {verb}", generation(&answer.body));
+    done(&answer.body, &text, json)
 }
 
 fn key() -> String {

@@ -16,10 +16,10 @@ use store::{Clock, Deployment, Journal, Log, ServiceDatabase};
 
 use super::history::StoredHistory;
 use super::io::IoRuntime;
+use super::operated_views::OperatedViews;
 use super::operations::Operations;
 use super::queries::ViewQueries;
 use super::stores::view_stores;
-use super::views::OperatedViews;
 use super::{Running, folder};
 use crate::config::Config;
 use crate::http::{self, Api};

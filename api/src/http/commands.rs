@@ -214,16 +214,7 @@ async fn carried_out<C: Command>(
     payload: Payload,
 ) -> Result<HttpResponse, Problem> {
     let gate = &api.gate;
-
-    Params::of(request, C::PARAMS).finish()?;
-    let has_id = request.match_info().get("id").is_some();
-    let mut asked = Asked {
-        api,
-        request,
-        id: has_id.then(|| path_id(request)).transpose()?,
-        prefer: Prefer::of(request, api.waits)?,
-        since: Instant::now(),
-    };
+    let mut asked = asked::<C>(request, api)?;
     let key = idempotency::key(request)?;
 
     // What comes in slowly is no work yet.
@@ -248,10 +239,9 @@ async fn carried_out<C: Command>(
     let place = followed
         .map(|entity| gate.waiting.enter(entity))
         .transpose()?;
-    let follow = if place.is_some() {
-        Follow::Saga
-    } else {
-        Follow::Nothing
+    let follow = match place {
+        Some(_) => Follow::Saga,
+        None => Follow::Nothing,
     };
 
     // From here on nothing is held that the request came in.
@@ -264,4 +254,18 @@ async fn carried_out<C: Command>(
     // Who waits for a saga does no work, and keeps nobody from it.
     drop(permit);
     Ok(C::answer(effect, &asked).await)
+}
+
+/// Reads what stands before the body: parameters, path and preferences.
+fn asked<'a, C: Command>(request: &'a HttpRequest, api: &'a Api) -> Result<Asked<'a>, Problem> {
+    Params::of(request, C::PARAMS).finish()?;
+    let has_id = request.match_info().get("id").is_some();
+
+    Ok(Asked {
+        api,
+        request,
+        id: has_id.then(|| path_id(request)).transpose()?,
+        prefer: Prefer::of(request, api.waits)?,
+        since: Instant::now(),
+    })
 }

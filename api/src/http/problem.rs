@@ -3,24 +3,21 @@
 //! A `5xx` says what the caller can do, and nothing of the inside: causes are logged where they
 //! arise.
 
+mod kinds;
+
 use std::borrow::Cow;
 use std::fmt;
-use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use actors::CommandError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::ports::{Behind, ReadError};
+use crate::ports::Behind;
 
 /// After how many seconds a caller may try again when the node is overloaded or a store is down.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
-
-const STORE_DOES_NOT_ANSWER: &str =
-    "the store does not answer; repeat the command with its Idempotency-Key";
 
 /// One thing that is wrong with a field of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -97,186 +94,6 @@ impl Problem {
             closes: false,
         }))
     }
-
-    /// The request cannot be read at all.
-    pub fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "malformed",
-            "The request cannot be read",
-            detail,
-        )
-    }
-
-    /// Fields, parameters or headers with values that are not allowed.
-    pub fn invalid(errors: Vec<FieldError>) -> Self {
-        let detail = errors
-            .iter()
-            .map(|error| format!("{} {}", error.field, error.message))
-            .take(5);
-        let detail = detail.collect::<Vec<_>>().join("; ");
-
-        let mut problem = Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid",
-            "The request is not valid",
-            detail,
-        );
-        problem.0.errors = errors;
-
-        problem
-    }
-
-    /// One field, parameter or header with a value that is not allowed.
-    pub fn invalid_field(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Problem::invalid(vec![FieldError::new(field, message)])
-    }
-
-    /// There is none of what the path names.
-    pub fn not_found(what: &str) -> Self {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "not-found",
-            "Not found",
-            format!("there is no such {what}"),
-        )
-    }
-
-    /// The resource has no such method; `allow` are those it has.
-    pub fn method_not_allowed(allow: &'static str) -> Self {
-        let detail = format!("allowed here: {allow}");
-        let mut problem = Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method-not-allowed",
-            "Method not allowed",
-            detail,
-        );
-        problem.0.allow = Some(allow);
-        problem
-    }
-
-    /// The state of what is asked for does not allow it.
-    pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem::new(
-            StatusCode::CONFLICT,
-            "conflict",
-            "The state does not allow it",
-            detail,
-        )
-    }
-
-    /// The key came with another request before.
-    pub fn key_reused() -> Self {
-        let detail = "this Idempotency-Key was used with another request";
-        Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "key-reused",
-            "The Idempotency-Key was used before",
-            detail,
-        )
-    }
-
-    /// The body has more bytes than the command takes.
-    pub fn too_large(limit: usize) -> Self {
-        let detail = format!("the body must be at most {limit} bytes");
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
-            "The body is too large",
-            detail,
-        )
-    }
-
-    /// The connection is of no more use: what still comes in on it is the rest of the body.
-    pub fn too_slow(limit: Duration) -> Self {
-        let detail = format!("the body must arrive within {} s", limit.as_secs());
-        let mut problem = Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "too-slow",
-            "The body takes too long",
-            detail,
-        );
-        problem.0.closes = true;
-        problem
-    }
-
-    /// The body is not sent as JSON.
-    pub fn unsupported_media_type() -> Self {
-        let detail = "the body must be JSON, sent as content type application/json";
-        Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            "Not JSON",
-            detail,
-        )
-    }
-
-    /// More is asked for at a time than the node takes.
-    pub fn overloaded() -> Self {
-        let detail = "too much work is waiting; try again later";
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "overloaded",
-            "Overloaded",
-            detail,
-        )
-    }
-
-    /// Callers that wait are bounded over all, and by what they wait for.
-    pub fn too_many_wait() -> Self {
-        let detail = "too many callers wait for the same already, or over all; \
-                      ask without Prefer: wait, or try again later";
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too-many-wait",
-            "Too many callers wait",
-            detail,
-        )
-    }
-
-    /// A command whose fate is not known yet.
-    pub fn not_in_time() -> Self {
-        Problem::unavailable(STORE_DOES_NOT_ANSWER)
-    }
-
-    /// The node ends, and takes in no more of the request. The connection is of no more use.
-    pub fn ending() -> Self {
-        let mut problem = Problem::unavailable("the node is ending; try again");
-        problem.0.closes = true;
-        problem
-    }
-
-    /// Something that is needed does not answer; it is worth trying again.
-    pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "Not available",
-            detail,
-        )
-    }
-
-    fn internal() -> Self {
-        let detail = "the request failed; a command may be repeated with its Idempotency-Key";
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Internal error",
-            detail,
-        )
-    }
-
-    fn view_behind(view: &str, behind: Vec<Behind>) -> Self {
-        let detail = format!("the {view} view has not reached what the consistency token requires");
-        let mut problem = Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "view-behind",
-            "The view is behind",
-            detail,
-        );
-        problem.0.behind = behind;
-        problem
-    }
 }
 
 /// Answers a path that no route has.
@@ -332,46 +149,5 @@ impl ResponseError for Problem {
         }
         // The body holds texts and numbers only, which always have a JSON form.
         response.body(serde_json::to_vec(&body).unwrap_or_default())
-    }
-}
-
-impl From<CommandError> for Problem {
-    fn from(error: CommandError) -> Self {
-        match error {
-            CommandError::NotFound(what) => Problem::not_found(what),
-            CommandError::Conflict(detail) => Problem::conflict(detail),
-            CommandError::KeyReused => Problem::key_reused(),
-            CommandError::Overloaded => Problem::overloaded(),
-            CommandError::Unavailable => Problem::unavailable(STORE_DOES_NOT_ANSWER),
-            CommandError::Failed => Problem::internal(),
-        }
-    }
-}
-
-impl From<ReadError> for Problem {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::NotFound(what) => Problem::not_found(what),
-            ReadError::ViewBehind { view, behind } => Problem::view_behind(&view, behind),
-            ReadError::Unavailable { view } => Problem::unavailable(format!(
-                "the {view} view is not ready, or its store does not answer"
-            )),
-            ReadError::Rebuilding { view } => {
-                Problem::unavailable(format!("the {view} view was damaged and is being rebuilt"))
-            }
-            ReadError::Conflict(detail) => Problem::conflict(detail),
-            ReadError::KeyReused => Problem::key_reused(),
-            ReadError::StoreUnavailable => Problem::unavailable("the store does not answer"),
-            ReadError::InvalidCursor => Problem::invalid_field(
-                "cursor",
-                "must be the next of an earlier answer to the same query",
-            ),
-            ReadError::InvalidToken => Problem::invalid_field(
-                "Consistency-Token",
-                "must be that of an earlier answer, or several joined by ,",
-            ),
-            ReadError::InvalidQuery { field, message } => Problem::invalid_field(field, message),
-            ReadError::Failed => Problem::internal(),
-        }
     }
 }

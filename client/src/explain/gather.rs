@@ -104,11 +104,11 @@ async fn order(
 ) -> Result<Found, ClientError> {
     let document = match order_id {
         "" => None,
-        order_id => optional(
-            node.get(&["orders", order_id], &[], &Freshness::AsItIs)
-                .await,
-        )?
-        .map(|answer| answer.body),
+        order_id => {
+            let path = ["orders", order_id];
+            let shown = node.get(&path, &[], &Freshness::AsItIs).await;
+            optional(shown)?.map(|answer| answer.body)
+        }
     };
 
     let correlations: BTreeSet<String> = history
@@ -124,19 +124,7 @@ async fn order(
         .map(str::to_owned);
 
     let customer_events = match &customer_id {
-        Some(customer_id) => {
-            let belongs = |event: &Event| {
-                event
-                    .correlation_id
-                    .as_ref()
-                    .is_some_and(|correlation| correlations.contains(correlation))
-                    || event.data.get("orderId").and_then(Value::as_str) == Some(order_id)
-            };
-            events(node, "customers", customer_id, usize::MAX, belongs)
-                .await?
-                .unwrap_or_default()
-                .events
-        }
+        Some(customer) => events_about(node, customer, order_id, &correlations).await?,
         None => Vec::new(),
     };
 
@@ -154,6 +142,23 @@ async fn order(
         views: views(node).await?,
         quarantined: quarantined(node, id).await?,
     })
+}
+
+/// What has happened to a customer because of an order: by the order itself, or by what its own
+/// events were caused by.
+async fn events_about(
+    node: &Node,
+    customer: &str,
+    order: &str,
+    correlations: &BTreeSet<String>,
+) -> Result<Vec<Event>, ClientError> {
+    let belongs = |event: &Event| {
+        let correlation = event.correlation_id.as_ref();
+        correlation.is_some_and(|correlation| correlations.contains(correlation))
+            || event.data.get("orderId").and_then(Value::as_str) == Some(order)
+    };
+    let found = events(node, "customers", customer, usize::MAX, belongs).await?;
+    Ok(found.unwrap_or_default().events)
 }
 
 async fn customer(node: &Node, id: &str, history: History) -> Result<Found, ClientError> {

@@ -178,17 +178,25 @@ impl Summary {
 
     /// The summary for a person.
     pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        for (label, value) in self.orders_in_rows().into_iter().chain(self.work_in_rows()) {
+            let _ = writeln!(text, "{label:<18} {value}");
+        }
+        text
+    }
+
+    /// What there is now.
+    fn orders_in_rows(&self) -> Vec<(&'static str, String)> {
+        let rejected = format!("{}{}", self.count(OrderState::Rejected), self.reasons());
         let mut rows = vec![
             ("customers", self.customers.to_string()),
             ("orders", self.orders.to_string()),
             ("  approved", self.count(OrderState::Approved).to_string()),
             ("  shipped", self.count(OrderState::Shipped).to_string()),
             ("  cancelled", self.count(OrderState::Cancelled).to_string()),
-            (
-                "  rejected",
-                format!("{}{}", self.count(OrderState::Rejected), self.reasons()),
-            ),
+            ("  rejected", rejected),
         ];
+
         for (label, state) in [
             ("  pending", OrderState::Pending),
             ("  being cancelled", OrderState::CancelPending),
@@ -197,36 +205,40 @@ impl Summary {
                 rows.push((label, self.count(state).to_string()));
             }
         }
-        rows.push((
-            "refused",
-            format!(
-                "{} ship, {} cancel",
-                self.refused.ship_refused, self.refused.cancel_refused
-            ),
-        ));
-        rows.push(("lines skipped", self.skipped.to_string()));
-        rows.push((
-            "time",
-            format!(
-                "{:.1} s, then {:.1} s until the views showed it",
-                self.seconds, self.views_seconds
-            ),
-        ));
-        rows.push((
-            "orders per second",
-            format!("{:.0}", self.orders_per_second),
-        ));
-        let Latency { p50, p90, p99, max } = self.latency_ms;
-        rows.push((
-            "latency",
-            format!("p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms, max {max:.1} ms (request to final state)"),
-        ));
+        rows
+    }
 
-        let mut text = String::new();
-        for (label, value) in rows {
-            let _ = writeln!(text, "{label:<18} {value}");
-        }
-        text
+    /// What it took.
+    fn work_in_rows(&self) -> [(&'static str, String); 5] {
+        let Refused {
+            ship_refused,
+            cancel_refused,
+        } = self.refused;
+        let Latency { p50, p90, p99, max } = self.latency_ms;
+        let (seconds, views) = (self.seconds, self.views_seconds);
+
+        [
+            (
+                "refused",
+                format!("{ship_refused} ship, {cancel_refused} cancel"),
+            ),
+            ("lines skipped", self.skipped.to_string()),
+            (
+                "time",
+                format!("{seconds:.1} s, then {views:.1} s until the views showed it"),
+            ),
+            (
+                "orders per second",
+                format!("{:.0}", self.orders_per_second),
+            ),
+            (
+                "latency",
+                format!(
+                    "p50 {p50:.1} ms, p90 {p90:.1} ms, p99 {p99:.1} ms, max {max:.1} ms \
+                     (request to final state)"
+                ),
+            ),
+        ]
     }
 
     fn reasons(&self) -> String {

@@ -1,0 +1,55 @@
+//! Whether the node can take commands: from what its parts know, without asking a store.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+use store::journal::Standing;
+
+use super::Operations;
+use crate::ports::{Health, Readiness};
+
+/// A store whose writes have failed for less is not called standing still: one may fail now and
+/// then, and is done again.
+const STANDS_STILL_AFTER: Duration = Duration::from_secs(1);
+
+impl Health for Operations {
+    fn readiness(&self) -> LocalBoxFuture<'_, Readiness> {
+        Box::pin(async move {
+            let mut readiness = Readiness::default();
+
+            for (service, Standing { since, cause }) in self.node.standing() {
+                if since.elapsed() >= STANDS_STILL_AFTER {
+                    let missing = format!("the {service} database stands still: {cause}");
+                    readiness.missing.push(missing);
+                }
+            }
+
+            let (open, all) = self.node.open_shards();
+            if open < all {
+                readiness
+                    .missing
+                    .push(format!("{} of {all} shards are not open yet", all - open));
+            }
+
+            let mut causes: BTreeMap<String, usize> = BTreeMap::new();
+            for (_, cause) in self.node.troubles() {
+                *causes.entry(cause).or_default() += 1;
+            }
+            let causes = causes
+                .into_iter()
+                .map(|(cause, shards)| format!("{shards} shards have trouble: {cause}"));
+            // Shards that are open and reload are back soon.
+            if open < all {
+                readiness.missing.extend(causes);
+            } else {
+                readiness.degraded.extend(causes);
+            }
+
+            let troubles = self.views.all().filter_map(|view| view.trouble());
+            readiness.degraded.extend(troubles);
+
+            readiness
+        })
+    }
+}
