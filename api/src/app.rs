@@ -27,7 +27,8 @@ use crate::shutdown;
 use start::start;
 pub(crate) use stores::view_stores;
 
-/// A node has ended so long after it was asked to; what has not by then is as safe as after a crash.
+/// A node ends at most this long after it was asked to. What has not ended by then is as safe as
+/// after a crash.
 const END_WITHIN: Duration = Duration::from_secs(14);
 
 /// A running node.

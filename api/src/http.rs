@@ -1,9 +1,9 @@
 //! The HTTP side of a node: routes, one file per resource, and what they share.
 //!
-//! A handler extracts, calls a port, and maps the answer. Everything that changes something goes one
-//! way (`commands`), and so does everything that shows something (`reads`). Every error leaves as a
-//! problem (`problem`). There is no middleware: what each request needs (metrics, the bound on work
-//! in flight) is called on these two ways, which costs no boxed future per layer.
+//! A handler extracts, calls a port, and maps the answer. Everything that changes something goes
+//! one way (`commands`), and so does everything that shows something (`reads`). Every error leaves
+//! as a problem (`problem`). There is no middleware: what each request needs (metrics, the bound on
+//! work in flight) is called on these two ways, which costs no boxed future per layer.
 
 mod answer;
 mod body;

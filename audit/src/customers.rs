@@ -13,7 +13,7 @@ use super::report::{Invariant, Report};
 use super::stores::Stores;
 use projections::entity_documents;
 
-/// Violations of the credit listed at most: beyond that many, the number no longer matters.
+/// Lists at most this many violations of the credit: beyond that, their number no longer matters.
 const MISMATCHES: u32 = 100_000;
 
 pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! customers.db ─┬─ customers ── credit, fold = row = document
-//! orders.db ────┼─ orders ───── fold = row = document, saga by state, reservations of the other service
+//! orders.db ────┼─ orders ───── fold = row = document, saga by state, the other's reservations
 //! views ────────┤  sagas ────── saga and order agree, none overdue
 //!               └─ inboxes ──── outboxes without gaps, positions within them, messages in flight
 //! ```

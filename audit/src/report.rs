@@ -100,7 +100,7 @@ pub struct Report {
     pub views: BTreeMap<&'static str, ViewLag>,
 }
 
-/// So many violations of each invariant are shown.
+/// Shows at most this many violations of each invariant.
 pub(super) const EXAMPLES: usize = 5;
 
 impl Report {

@@ -81,7 +81,7 @@ fn judge(order: Option<&OrderHead>, reservation: Option<&reservation::Model>) ->
         Money::from_cents(order.total_cents),
         order.customer_id
     );
-    // An unknown state is told by the comparison of rows and events.
+    // The comparison of rows and events tells of an unknown state.
     let state = OrderState::from_name(&order.state)?;
 
     match (state, reservation) {

@@ -20,7 +20,7 @@ pub struct State {
     calls: u64,
     pub given: BTreeSet<String>,
     pub seen: [BTreeSet<String>; 3],
-    /// Every so many calls fail, alternately before and after their effect.
+    /// Every N-th call fails, alternately before and after its effect.
     pub fail_every: Option<u64>,
     /// Calls after which the node is as good as dead.
     pub dies_after: Option<u64>,

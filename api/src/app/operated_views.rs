@@ -17,7 +17,7 @@ use crate::ports::{
 
 /// How long a caller that goes back waits for it; most often it is a matter of milliseconds.
 const REVERT_WAIT: Duration = Duration::from_secs(5);
-/// So many entities in quarantine are shown.
+/// Shows at most this many entities in quarantine.
 const QUARANTINED: usize = 100;
 
 pub(super) struct OperatedViews {

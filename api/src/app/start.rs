@@ -30,8 +30,8 @@ use crate::telemetry;
 /// How long a start waits for the shards to open. Beyond that a store stands still, or holds what
 /// cannot be read: the node listens, says why it is not ready, and opens them when it can.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
-/// So long a start waits for the views to answer, so that the first queries find them. Beyond that
-/// a store is down, or a first generation is being built; queries are told so.
+/// A start waits at most this long for the views to answer, so that the first queries find them.
+/// Beyond that a store is down, or a first generation is being built; queries are told so.
 const VIEWS_SETTLE_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a node is made of, besides its HTTP server.

@@ -13,6 +13,8 @@ use super::backend::{self, Backend, DocumentsBackend, SearchBackend};
 use super::value::{self, Coordination, LogFormat, Role};
 use super::{ConfigError, Effective};
 
+const YEAR: u64 = 365 * 24 * 60 * 60;
+
 /// One setting.
 #[derive(Debug)]
 pub struct Setting {
@@ -30,8 +32,13 @@ pub struct Setting {
 
 macro_rules! settings {
     ($($name:ident: $type:ty {
-        flag: $flag:literal, env: $env:literal, default: $default:literal, allowed: $allowed:literal, meaning: $meaning:literal,
-        secret: $secret:literal, parse: $parse:expr $(,)?
+        flag: $flag:literal,
+        env: $env:literal,
+        default: $default:literal,
+        allowed: $allowed:literal,
+        meaning: $meaning:literal,
+        secret: $secret:literal,
+        parse: $parse:expr $(,)?
     })+) => {
         /// The configuration of a node, checked.
         #[derive(Clone, Debug)]
@@ -64,113 +71,235 @@ macro_rules! settings {
 
 settings! {
     listen: SocketAddr {
-        flag: "--listen", env: "COUNTERFOIL_LISTEN", default: "127.0.0.1:8080", allowed: "an IP address and a port such as 127.0.0.1:8080",
-        meaning: "HTTP address", secret: false, parse: value::address,
+        flag: "--listen",
+        env: "COUNTERFOIL_LISTEN",
+        default: "127.0.0.1:8080",
+        allowed: "an IP address and a port such as 127.0.0.1:8080",
+        meaning: "HTTP address",
+        secret: false,
+        parse: value::address,
     }
     data_dir: PathBuf {
-        flag: "--data-dir", env: "COUNTERFOIL_DATA_DIR", default: "./counterfoil-data", allowed: "the path of a folder",
-        meaning: "Folder in which everything embedded lives", secret: false, parse: value::path,
+        flag: "--data-dir",
+        env: "COUNTERFOIL_DATA_DIR",
+        default: "./counterfoil-data",
+        allowed: "the path of a folder",
+        meaning: "Folder in which everything embedded lives",
+        secret: false,
+        parse: value::path,
     }
     services: BTreeSet<Service> {
-        flag: "--services", env: "COUNTERFOIL_SERVICES", default: "customers,orders", allowed: "customers,orders",
-        meaning: "Services whose shards this node may own", secret: false, parse: value::services,
+        flag: "--services",
+        env: "COUNTERFOIL_SERVICES",
+        default: "customers,orders",
+        allowed: "customers,orders",
+        meaning: "Services whose shards this node may own",
+        secret: false,
+        parse: value::services,
     }
     roles: BTreeSet<Role> {
-        flag: "--roles", env: "COUNTERFOIL_ROLES", default: "api,actors,projections", allowed: "api,actors,projections",
-        meaning: "What this node does", secret: false, parse: value::roles,
+        flag: "--roles",
+        env: "COUNTERFOIL_ROLES",
+        default: "api,actors,projections",
+        allowed: "api,actors,projections",
+        meaning: "What this node does",
+        secret: false,
+        parse: value::roles,
     }
     customers_database_url: Backend {
-        flag: "--customers-database-url", env: "COUNTERFOIL_CUSTOMERS_DATABASE_URL", default: "embedded", allowed: "embedded",
-        meaning: "Database of the customers service", secret: true, parse: |text| backend::embedded_only(text, &["postgres"]),
+        flag: "--customers-database-url",
+        env: "COUNTERFOIL_CUSTOMERS_DATABASE_URL",
+        default: "embedded",
+        allowed: "embedded",
+        meaning: "Database of the customers service",
+        secret: true,
+        parse: |text| backend::embedded_only(text, &["postgres"]),
     }
     orders_database_url: Backend {
-        flag: "--orders-database-url", env: "COUNTERFOIL_ORDERS_DATABASE_URL", default: "embedded", allowed: "embedded",
-        meaning: "Database of the orders service", secret: true, parse: |text| backend::embedded_only(text, &["postgres"]),
+        flag: "--orders-database-url",
+        env: "COUNTERFOIL_ORDERS_DATABASE_URL",
+        default: "embedded",
+        allowed: "embedded",
+        meaning: "Database of the orders service",
+        secret: true,
+        parse: |text| backend::embedded_only(text, &["postgres"]),
     }
     log_url: Backend {
-        flag: "--log-url", env: "COUNTERFOIL_LOG_URL", default: "embedded", allowed: "embedded",
-        meaning: "Log that carries messages between shards", secret: true, parse: |text| backend::embedded_only(text, &["kafka"]),
+        flag: "--log-url",
+        env: "COUNTERFOIL_LOG_URL",
+        default: "embedded",
+        allowed: "embedded",
+        meaning: "Log that carries messages between shards",
+        secret: true,
+        parse: |text| backend::embedded_only(text, &["kafka"]),
     }
     documents_url: DocumentsBackend {
-        flag: "--documents-url", env: "COUNTERFOIL_DOCUMENTS_URL", default: "embedded",
-        allowed: "embedded, or a URL such as mongodb://HOST:27017/?replicaSet=NAME or mongodb+srv://HOST",
-        meaning: "Store of the document view", secret: true, parse: backend::documents,
+        flag: "--documents-url",
+        env: "COUNTERFOIL_DOCUMENTS_URL",
+        default: "embedded",
+        allowed: "embedded, or a URL such as mongodb://HOST:27017/?replicaSet=NAME or \
+            mongodb+srv://HOST",
+        meaning: "Store of the document view",
+        secret: true,
+        parse: backend::documents,
     }
     search_url: SearchBackend {
-        flag: "--search-url", env: "COUNTERFOIL_SEARCH_URL", default: "embedded",
-        allowed: "embedded, or the URL of an Elasticsearch such as http://HOST:9200 or https://HOST:9200",
-        meaning: "Store of the search view", secret: true, parse: backend::search,
+        flag: "--search-url",
+        env: "COUNTERFOIL_SEARCH_URL",
+        default: "embedded",
+        allowed: "embedded, or the URL of an Elasticsearch such as http://HOST:9200 or \
+            https://HOST:9200",
+        meaning: "Store of the search view",
+        secret: true,
+        parse: backend::search,
     }
     namespace: String {
-        flag: "--namespace", env: "COUNTERFOIL_NAMESPACE", default: "counterfoil", allowed: "1 to 40 of a-z, 0-9, - and _, beginning with a letter",
-        meaning: "Prefix of the names this deployment uses in shared stores, and the MongoDB database when the URL names none", secret: false, parse: value::namespace,
+        flag: "--namespace",
+        env: "COUNTERFOIL_NAMESPACE",
+        default: "counterfoil",
+        allowed: "1 to 40 of a-z, 0-9, - and _, beginning with a letter",
+        meaning: "Prefix of the names this deployment uses in shared stores, and the MongoDB \
+            database when the URL names none",
+        secret: false,
+        parse: value::namespace,
     }
     shards: u16 {
-        flag: "--shards", env: "COUNTERFOIL_SHARDS", default: "16", allowed: "a whole number from 1 to 64",
-        meaning: "Shards per service, fixed at the first start", secret: false, parse: |text| value::number(text, 1..=64),
+        flag: "--shards",
+        env: "COUNTERFOIL_SHARDS",
+        default: "16",
+        allowed: "a whole number from 1 to 64",
+        meaning: "Shards per service, fixed at the first start",
+        secret: false,
+        parse: |text| value::number(text, 1..=64),
     }
     coordination: Coordination {
-        flag: "--coordination", env: "COUNTERFOIL_COORDINATION", default: "orchestration", allowed: "orchestration",
-        meaning: "How sagas are coordinated", secret: false, parse: value::coordination,
+        flag: "--coordination",
+        env: "COUNTERFOIL_COORDINATION",
+        default: "orchestration",
+        allowed: "orchestration",
+        meaning: "How sagas are coordinated",
+        secret: false,
+        parse: value::coordination,
     }
     saga_deadline: Duration {
-        flag: "--saga-deadline", env: "COUNTERFOIL_SAGA_DEADLINE", default: "10m", allowed: "a time from 1s to 24h such as 30s, 10m or 1h",
-        meaning: "Time after which a saga that has not ended compensates", secret: false,
+        flag: "--saga-deadline",
+        env: "COUNTERFOIL_SAGA_DEADLINE",
+        default: "10m",
+        allowed: "a time from 1s to 24h such as 30s, 10m or 1h",
+        meaning: "Time after which a saga that has not ended compensates",
+        secret: false,
         parse: |text| value::duration(text, Duration::from_secs(1)..=Duration::from_secs(86_400)),
     }
     max_wait: Duration {
-        flag: "--max-wait", env: "COUNTERFOIL_MAX_WAIT", default: "30s", allowed: "a time from 1s to 10m such as 30s",
-        meaning: "Longest wait a caller may ask for with Prefer: wait", secret: false,
+        flag: "--max-wait",
+        env: "COUNTERFOIL_MAX_WAIT",
+        default: "30s",
+        allowed: "a time from 1s to 10m such as 30s",
+        meaning: "Longest wait a caller may ask for with Prefer: wait",
+        secret: false,
         parse: |text| value::duration(text, Duration::from_secs(1)..=Duration::from_secs(600)),
     }
     read_wait: Duration {
-        flag: "--read-wait", env: "COUNTERFOIL_READ_WAIT", default: "5s", allowed: "a time from 0s to 10m such as 5s",
-        meaning: "How long a query waits for its view when the caller does not say", secret: false,
+        flag: "--read-wait",
+        env: "COUNTERFOIL_READ_WAIT",
+        default: "5s",
+        allowed: "a time from 0s to 10m such as 5s",
+        meaning: "How long a query waits for its view when the caller does not say",
+        secret: false,
         parse: |text| value::duration(text, Duration::ZERO..=Duration::from_secs(600)),
     }
     max_in_flight: usize {
-        flag: "--max-in-flight", env: "COUNTERFOIL_MAX_IN_FLIGHT", default: "4096", allowed: "a whole number from 1 to 1000000",
-        meaning: "Commands, and likewise queries, worked on at once; more are answered 503", secret: false,
+        flag: "--max-in-flight",
+        env: "COUNTERFOIL_MAX_IN_FLIGHT",
+        default: "4096",
+        allowed: "a whole number from 1 to 1000000",
+        meaning: "Commands, and likewise queries, worked on at once; more are answered 503",
+        secret: false,
         parse: |text| value::number(text, 1..=1_000_000),
     }
     max_waiting: usize {
-        flag: "--max-waiting", env: "COUNTERFOIL_MAX_WAITING", default: "16384", allowed: "a whole number from 1 to 1000000",
-        meaning: "Callers that wait for a saga, and likewise queries that wait for a view; more are answered 503, and so are more than a quarter of them for one customer, order or token",
-        secret: false, parse: |text| value::number(text, 1..=1_000_000),
+        flag: "--max-waiting",
+        env: "COUNTERFOIL_MAX_WAITING",
+        default: "16384",
+        allowed: "a whole number from 1 to 1000000",
+        meaning: "Callers that wait for a saga, and likewise queries that wait for a view; more \
+            are answered 503, and so are more than a quarter of them for one customer, order \
+            or token",
+        secret: false,
+        parse: |text| value::number(text, 1..=1_000_000),
     }
     max_actors: usize {
-        flag: "--max-actors", env: "COUNTERFOIL_MAX_ACTORS", default: "20000", allowed: "a whole number from 100 to 10000000",
-        meaning: "Entity actors kept in memory at most", secret: false, parse: |text| value::number(text, 100..=10_000_000),
+        flag: "--max-actors",
+        env: "COUNTERFOIL_MAX_ACTORS",
+        default: "20000",
+        allowed: "a whole number from 100 to 10000000",
+        meaning: "Entity actors kept in memory at most",
+        secret: false,
+        parse: |text| value::number(text, 100..=10_000_000),
     }
     arbiters: usize {
-        flag: "--arbiters", env: "COUNTERFOIL_ARBITERS", default: "auto", allowed: "auto (one per core) or a whole number from 1 to 64",
-        meaning: "Threads that run the shards", secret: false, parse: |text| value::threads(text, 1..=64),
+        flag: "--arbiters",
+        env: "COUNTERFOIL_ARBITERS",
+        default: "auto",
+        allowed: "auto (one per core) or a whole number from 1 to 64",
+        meaning: "Threads that run the shards",
+        secret: false,
+        parse: |text| value::threads(text, 1..=64),
     }
     http_workers: usize {
-        flag: "--http-workers", env: "COUNTERFOIL_HTTP_WORKERS", default: "auto", allowed: "auto (one per core) or a whole number from 1 to 64",
-        meaning: "Threads that serve HTTP", secret: false, parse: |text| value::threads(text, 1..=64),
+        flag: "--http-workers",
+        env: "COUNTERFOIL_HTTP_WORKERS",
+        default: "auto",
+        allowed: "auto (one per core) or a whole number from 1 to 64",
+        meaning: "Threads that serve HTTP",
+        secret: false,
+        parse: |text| value::threads(text, 1..=64),
     }
     node_id: String {
-        flag: "--node-id", env: "COUNTERFOIL_NODE_ID", default: "node-1", allowed: "1 to 40 of a-z, 0-9, - and _, beginning with a letter",
-        meaning: "Name of this node in the cluster", secret: false, parse: value::namespace,
+        flag: "--node-id",
+        env: "COUNTERFOIL_NODE_ID",
+        default: "node-1",
+        allowed: "1 to 40 of a-z, 0-9, - and _, beginning with a letter",
+        meaning: "Name of this node in the cluster",
+        secret: false,
+        parse: value::namespace,
     }
     log_format: LogFormat {
-        flag: "--log-format", env: "COUNTERFOIL_LOG_FORMAT", default: "auto", allowed: "auto (pretty on a terminal, else json), pretty or json",
-        meaning: "Form of the log", secret: false, parse: value::log_format,
+        flag: "--log-format",
+        env: "COUNTERFOIL_LOG_FORMAT",
+        default: "auto",
+        allowed: "auto (pretty on a terminal, else json), pretty or json",
+        meaning: "Form of the log",
+        secret: false,
+        parse: value::log_format,
     }
     retention: Duration {
-        flag: "--retention", env: "COUNTERFOIL_RETENTION", default: "1h", allowed: "a time from 1m to 8760h such as 30m or 24h",
-        meaning: "How long commands and replies are kept after they have been received", secret: false,
-        parse: |text| value::duration(text, Duration::from_secs(60)..=Duration::from_secs(31_536_000)),
+        flag: "--retention",
+        env: "COUNTERFOIL_RETENTION",
+        default: "1h",
+        allowed: "a time from 1m to 8760h such as 30m or 24h",
+        meaning: "How long commands and replies are kept after they have been received",
+        secret: false,
+        parse: |text| value::duration(text, Duration::from_secs(60)..=Duration::from_secs(YEAR)),
     }
     view_keep: Duration {
-        flag: "--view-keep", env: "COUNTERFOIL_VIEW_KEEP", default: "1h", allowed: "a time from 0s to 8760h such as 30m or 24h",
-        meaning: "How long the generation of a view that was replaced is kept and fed, to go back to", secret: false,
-        parse: |text| value::duration(text, Duration::ZERO..=Duration::from_secs(31_536_000)),
+        flag: "--view-keep",
+        env: "COUNTERFOIL_VIEW_KEEP",
+        default: "1h",
+        allowed: "a time from 0s to 8760h such as 30m or 24h",
+        meaning: "How long the generation of a view that was replaced is kept and fed, to go back \
+            to",
+        secret: false,
+        parse: |text| value::duration(text, Duration::ZERO..=Duration::from_secs(YEAR)),
     }
     faults: FaultPlan {
-        flag: "--faults", env: "COUNTERFOIL_FAULTS", default: "",
-        allowed: "a list of deliver-twice, lose-message=N, fail-commit=N, panic-customer=NAME, panic-order=NOTE, panic-saga=NAME, panic-once",
-        meaning: "Faults to inject, for tests only", secret: false, parse: value::faults,
+        flag: "--faults",
+        env: "COUNTERFOIL_FAULTS",
+        default: "",
+        allowed: "a list of deliver-twice, lose-message=N, fail-commit=N, panic-customer=NAME, \
+            panic-order=NOTE, panic-saga=NAME, panic-once",
+        meaning: "Faults to inject, for tests only",
+        secret: false,
+        parse: value::faults,
     }
 }

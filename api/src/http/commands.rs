@@ -5,8 +5,8 @@
 //! parameters ─ preferences ─ path ─ key ─ body ─► permit ─► value ─► binding ─► effect ─► answer
 //! ```
 //!
-//! A handler supplies what is its own, as a [`Command`]: how its request is read, what it calls, and
-//! how the outcome is answered. The ports that change something are private to this file, so no
+//! A handler supplies what is its own, as a [`Command`]: how its request is read, what it calls,
+//! and how the outcome is answered. The ports that change something are private to this file, so no
 //! handler comes by them on another way; what must hold of every command (who may do what, say) has
 //! its one place in [`run`], and no handler can forget it.
 

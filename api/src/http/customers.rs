@@ -162,7 +162,7 @@ fn new_customer(mut fields: Fields<'_>) -> Result<NewCustomer, Problem> {
 
 /// Find customers
 ///
-/// Newest first, by name, age, and what orders they have among all of theirs.
+/// Newest first. They are found by name, by age, and by an order that is among all of theirs.
 #[utoipa::path(
     get, path = "/customers", operation_id = "listCustomers", tag = "customers",
     params(CustomerParams, PageParams, ReadHeaders),

@@ -114,7 +114,7 @@ impl<'a> Fields<'a> {
         None
     }
 
-    /// Takes a text of so many characters after trimming. `None` after an error.
+    /// Takes a text of 1 to `longest` characters after trimming. `None` after an error.
     pub fn text(
         &mut self,
         name: &'static str,
@@ -141,7 +141,7 @@ impl<'a> Fields<'a> {
         Some(text.to_owned())
     }
 
-    /// Takes a text that may be left out, of at most so many characters. `None` also after an
+    /// Takes a text that may be left out, of at most `longest` characters. `None` also after an
     /// error.
     pub fn optional_text(
         &mut self,
@@ -176,7 +176,7 @@ impl<'a> Fields<'a> {
         errors.finish(Some(()))
     }
 
-    /// Tells of what has not been taken.
+    /// Adds an error for each field that has not been taken.
     pub fn finish(self, known: &[&'static str], errors: &mut Errors) {
         for (key, _) in &self.entries {
             let path = match self.line {

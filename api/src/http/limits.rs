@@ -2,8 +2,8 @@
 //! one of them is answered `503` at once instead of queueing.
 //!
 //! Who waits does no work: such a caller holds a socket, a timer and a place on a list, and nothing
-//! that others need. So there may be many more of them, and they are counted apart; no one customer,
-//! order or token may keep the places of all others.
+//! that others need. So there may be many more of them, and they are counted apart. No one
+//! customer, order or token may take the places of all others.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};

@@ -21,7 +21,7 @@ pub struct Params {
 }
 
 impl Params {
-    /// Takes the query string apart; what is wrong with its parts is told by [`Params::finish`].
+    /// Takes the query string apart; [`Params::finish`] tells what is wrong with its parts.
     pub fn of(request: &HttpRequest, known: &[&'static str]) -> Self {
         let mut params = Params {
             pairs: Vec::new(),
@@ -132,7 +132,7 @@ impl Params {
         self.get(name, uuid, || "must be a UUID".to_owned())
     }
 
-    /// A text of 1 to so many characters after trimming.
+    /// A text of 1 to `longest` characters after trimming.
     pub fn text(&mut self, name: &'static str, longest: usize) -> Option<String> {
         let parse = |text: &str| {
             let text = text.trim();
@@ -169,7 +169,7 @@ impl Params {
         })
     }
 
-    /// `cursor`, when it is given; whether it is one of this list, the list will know.
+    /// `cursor`, when it is given. Only the list can tell whether it is one of its own.
     pub fn cursor(&mut self) -> Option<String> {
         let parse = |text: &str| {
             (1..=MAX_CURSOR_BYTES)

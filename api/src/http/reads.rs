@@ -16,7 +16,7 @@ use super::{Api, Problem};
 use crate::ports::{Answer, Freshness, QueryFuture, ReadError, ReadFuture};
 use crate::shutdown;
 
-/// A read of a store is given up after this time.
+/// Gives a read of a store up after this time.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
 /// A route that answers `GET`, and `HEAD` alike: the server leaves the body of the answer away by

@@ -48,8 +48,8 @@ pub struct Double {
     pub repeated: Mutex<bool>,
     pub refusal: Mutex<Option<CommandError>>,
     pub read_error: Mutex<Option<ReadError>>,
-    /// Commands and reads never end; queries with a token, when their wait is over, for the view
-    /// never gets there.
+    /// Commands and reads never end. Queries with a token end when their wait is over, for the
+    /// view never gets there.
     pub hangs: Mutex<bool>,
     /// Counts, by its clones, the reads that hang.
     pub reads_under_way: Arc<()>,
@@ -149,7 +149,7 @@ impl Double {
         self.command(binding, accepted)
     }
 
-    /// A query with a token waits where it is to hang, and one without reads for ever.
+    /// When reads hang, a query with a token waits for ever, and one without reads for ever.
     fn answer<'a, T: 'a>(&'a self, freshness: Freshness, data: T) -> QueryFuture<'a, T> {
         let hangs = *self.hangs.lock().unwrap();
         let Freshness {
@@ -359,7 +359,7 @@ impl Queries for Double {
 }
 
 impl History for Double {
-    /// Three events there are.
+    /// There are three events.
     fn events(
         &self,
         _: Service,

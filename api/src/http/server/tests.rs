@@ -262,7 +262,7 @@ async fn a_body_that_is_still_coming_in_when_the_node_ends_is_not_waited_for() {
     let node = Node::new();
     let address = serve(&node);
     let mut client = TcpStream::connect(address).await.unwrap();
-    // By what the server says to this it is known that the command has begun.
+    // The server says this as soon as the command has begun.
     let head = "POST /customers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
                 content-length: 100\r\nexpect: 100-continue\r\n\r\n";
     client.write_all(head.as_bytes()).await.unwrap();
