@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 mod faulty;
+pub mod lab;
 
 pub use faulty::{Fault, FaultyWriter};
 

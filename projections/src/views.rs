@@ -41,7 +41,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-use shared::Parts;
+pub(crate) use shared::Parts;
 
 pub use open::OpenGeneration;
 pub use status::{BuildProgress, BuildStage, ViewState, ViewStatus};
@@ -49,7 +49,7 @@ pub use view::{AnyView, Reverted, View};
 
 /// Documents are cheap to commit: what gathers is there so that `PENDING` and `APPROVED` of one
 /// order become one write.
-const DOCUMENTS: ViewDefinition = ViewDefinition {
+pub(crate) const DOCUMENTS: ViewDefinition = ViewDefinition {
     name: documents::VIEW,
     number: documents::DEFINITION,
     uses: documents::USES,
@@ -65,7 +65,7 @@ const DOCUMENTS: ViewDefinition = ViewDefinition {
 
 /// A commit of the index costs tens of milliseconds, whatever is in it; a reader that waits asks
 /// for one at once.
-const SEARCH: ViewDefinition = ViewDefinition {
+pub(crate) const SEARCH: ViewDefinition = ViewDefinition {
     name: search::VIEW,
     number: search::DEFINITION,
     uses: search::USES,

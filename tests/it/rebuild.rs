@@ -252,10 +252,10 @@ async fn a_view_whose_store_is_down_at_the_start_does_not_keep_commands_from_bei
 
     trade(&node.api(), 3).await;
     node.terminate().await;
-    let catalog = node.folder().join("data/search.json");
-    let text = std::fs::read(&catalog).expect("the catalog of the search view");
-    std::fs::remove_file(&catalog).expect("a file that can be removed");
-    std::fs::create_dir(&catalog).expect("a folder in its place");
+    // As another process on the same index would.
+    let lock = node.folder().join("data/search-1/.tantivy-writer.lock");
+    let lock = std::fs::File::open(&lock).expect("the lock of the search index");
+    lock.lock().expect("a lock that nobody holds");
     node.restart().await;
     let api = node.api();
     let ready = api.get("/health/ready").await.is(200);
@@ -265,10 +265,38 @@ async fn a_view_whose_store_is_down_at_the_start_does_not_keep_commands_from_bei
     let refused = api.get("/orders").await;
     refused.is_problem(503);
     assert!(!refused.header("retry-after").is_empty());
-    api.post("/views/search/rebuild").await.is_problem(503);
-    std::fs::remove_dir(&catalog).expect("a folder that can be removed");
-    std::fs::write(&catalog, text).expect("a file that can be written");
+
+    lock.unlock().expect("a lock that we hold");
     answers(&api, "search", 1).await;
     views_are_level(&api).await;
     assert_eq!(api.get("/orders").await.is(200).json["total"], 4);
+}
+
+#[tokio::test]
+async fn views_whose_files_are_no_files_are_rebuilt_by_themselves_beside_the_commands() {
+    let mut node = Node::start_on(ViewStores::Embedded, &[]).await;
+    trade(&node.api(), 3).await;
+    node.terminate().await;
+
+    let data = node.folder().join("data");
+    let instead = |name: &str| {
+        let path = data.join(name);
+        std::fs::remove_file(&path).expect("a file that can be removed");
+        std::fs::create_dir(&path).expect("a folder in its place");
+    };
+    instead("search.json");
+    instead("documents-1.db");
+
+    node.restart().await;
+    let api = node.api();
+    trade(&api, 1).await;
+    answers(&api, "search", 2).await;
+    answers(&api, "documents", 2).await;
+    views_are_level(&api).await;
+    assert_eq!(api.get("/orders").await.is(200).json["total"], 4);
+    let customers = api.get("/customers").await.is(200);
+    assert_eq!(
+        customers.json["customers"].as_array().map(Vec::len),
+        Some(2)
+    );
 }

@@ -40,7 +40,7 @@ pub(super) struct Stand<R: ?Sized> {
 }
 
 /// What a view is made of.
-pub(super) struct Parts<R: ?Sized> {
+pub(crate) struct Parts<R: ?Sized> {
     pub definition: ViewDefinition,
     pub store: Arc<dyn ViewStore<R>>,
     pub log: Arc<dyn Log>,

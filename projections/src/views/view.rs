@@ -34,7 +34,7 @@ pub struct View<R: ?Sized> {
 impl<R: ?Sized + Send + Sync + 'static> View<R> {
     /// Starts a view when `known` resolves, whether its store answers or not. Call it inside the
     /// runtime that drives the log.
-    pub(super) fn start(parts: Parts<R>, known: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub(crate) fn start(parts: Parts<R>, known: impl Future<Output = ()> + Send + 'static) -> Self {
         let (shared, alarms) = Shared::new(parts);
         let shared = Arc::new(shared);
         let (requests, inbox) = mpsc::channel(REQUESTS);

@@ -22,6 +22,8 @@ use crate::generations::{Catalog, ViewStore};
 use crate::port::{VersionReader, ViewWriter};
 use crate::testing::{DEPLOYMENT, Shop};
 
+mod damage;
+
 fn runtime() -> Runtime {
     Builder::new_multi_thread()
         .worker_threads(1)

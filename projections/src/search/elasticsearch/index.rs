@@ -133,6 +133,9 @@ pub(super) async fn create_orders(
 /// An index as the server describes it.
 #[derive(Deserialize)]
 pub(super) struct Described {
+    /// Its own name, whatever it was asked for by.
+    #[serde(skip)]
+    name: String,
     aliases: Map<String, Value>,
     mappings: Value,
     settings: IndexSettings,
@@ -157,6 +160,9 @@ impl Described {
     /// Why it is not the index of a generation, if it is not.
     pub(super) fn is_wrong(&self, names: &Names, generation: u32) -> Option<String> {
         let index = names.orders(generation);
+        if self.name != index {
+            return Some(format!("{index} is an alias of index {}", self.name));
+        }
         if !self
             .aliases
             .contains_key(&names.orders_to_write(generation))
@@ -182,7 +188,7 @@ fn has_all_of(found: &Value, wanted: &Value) -> bool {
     }
 }
 
-/// The index of this name; `None` when there is none.
+/// The index of this name, or the one that it is an alias of; `None` when there is none.
 pub(super) async fn describe(client: &Client, index: &str) -> Result<Option<Described>, Failure> {
     let path = format!("/{index}");
     let found = client
@@ -190,12 +196,10 @@ pub(super) async fn describe(client: &Client, index: &str) -> Result<Option<Desc
         .await;
 
     match found {
-        Ok(mut found) => match found.remove(index) {
-            Some(described) => Ok(Some(described)),
-            None => Err(Failure::Incomplete(format!(
-                "{index} is the alias of an index"
-            ))),
-        },
+        Ok(found) => Ok(found
+            .into_iter()
+            .next()
+            .map(|(name, found)| Described { name, ..found })),
         Err(failure) if failure.is(404) => Ok(None),
         Err(failure) => Err(failure),
     }

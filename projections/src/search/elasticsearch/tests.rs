@@ -17,6 +17,7 @@ use crate::search::contract::Open;
 use crate::search::{SearchQuery, SearchReader, Sort};
 use crate::testing::DEPLOYMENT;
 
+mod damage;
 mod faults;
 mod proxy;
 

@@ -13,10 +13,7 @@ use crate::documents::sqlite::SqliteDocumentStore;
 use crate::generations::Catalog;
 use crate::search::{EmbeddedSearchStore, SearchQuery};
 use crate::testing::eventually;
-
-mod lab;
-
-use lab::Lab;
+use crate::testing::lab::Lab;
 
 /// What is done to the folder of a view with one generation.
 type Harm = fn(&Path);

@@ -1,4 +1,4 @@
-//! One view of a small shop on real files, which are damaged.
+//! One view of a small shop on a real store, which is damaged.
 
 use std::fs;
 use std::path::Path;
@@ -16,13 +16,13 @@ use uuid::Uuid;
 use crate::generations::ViewStore;
 use crate::projector::ViewDefinition;
 use crate::testing::{DEPLOYMENT, Shop, TestLog, eventually};
-use crate::views::shared::Parts;
-use crate::views::tests::bench::SOON;
-use crate::views::{AnyView, View, ViewState};
+use crate::views::{AnyView, Parts, View, ViewState};
 use crate::{ConsistencyToken, Document, EntityRows, ViewError};
 
 /// Makes the store of a view in a folder.
-type MakeStore<R> = fn(&Path) -> Arc<dyn ViewStore<R>>;
+type MakeStore<R> = Box<dyn Fn(&Path) -> Arc<dyn ViewStore<R>> + Send + Sync>;
+
+const SOON: Duration = Duration::from_secs(10);
 
 /// Nobody copies rows here.
 #[derive(Debug)]
@@ -70,12 +70,15 @@ fn log(orders: u128) -> Arc<TestLog> {
 }
 
 impl<R: ?Sized + Send + Sync + 'static> Lab<R> {
-    pub fn new(definition: ViewDefinition, make_store: MakeStore<R>) -> Self {
+    pub fn new(
+        definition: ViewDefinition,
+        make_store: impl Fn(&Path) -> Arc<dyn ViewStore<R>> + Send + Sync + 'static,
+    ) -> Self {
         let (folder, log) = (TempDir::new().unwrap(), log(300));
         let view = start(definition, make_store(folder.path()), &log, DEPLOYMENT);
         Lab {
             definition,
-            make_store,
+            make_store: Box::new(make_store),
             folder,
             log,
             deployment: DEPLOYMENT,
@@ -95,12 +98,7 @@ impl<R: ?Sized + Send + Sync + 'static> Lab<R> {
 
     /// Ends the view and starts it again on the same files.
     pub async fn restart(self) -> Self {
-        self.restart_after(|_| {}).await
-    }
-
-    async fn restart_after(self, harm: impl FnOnce(&Path)) -> Self {
         self.view.stop().await;
-        harm(self.folder.path());
         self.start_again()
     }
 
@@ -124,7 +122,16 @@ impl<R: ?Sized + Send + Sync + 'static> Lab<R> {
 
     /// Damages the files of a view that has answered, and waits until it has healed.
     pub async fn heals_at_the_start(self, what: &str, harm: impl Fn(&Path)) -> Self {
-        let lab = self.live().await.restart_after(harm).await;
+        let folder = self.folder.path().to_owned();
+        let lab = self.live().await;
+        lab.heals_after(what, async { harm(&folder) }).await
+    }
+
+    /// Stops the view, damages what it has, and waits until it has healed.
+    pub async fn heals_after(self, what: &str, harm: impl Future<Output = ()>) -> Self {
+        self.view.stop().await;
+        harm.await;
+        let lab = self.start_again();
         eventually(&format!("the view answers after {what}"), || async {
             let status = lab.view.status().await;
             (status.state, status.error) == (ViewState::Live, None)

@@ -1,0 +1,254 @@
+//! What people do to a database by hand while a view is stopped or runs, and another deployment that
+//! uses it by mistake.
+
+use std::sync::Arc;
+
+use mongodb::Database;
+
+use super::*;
+use crate::documents::mongodb::testing::TestDatabase;
+use crate::testing::DEPLOYMENT;
+use crate::testing::eventually;
+use crate::testing::lab::Lab;
+use crate::views::{AnyView as _, DOCUMENTS};
+
+/// What somebody does.
+type Harm = &'static str;
+
+async fn harm(database: &Database, what: Harm) {
+    let collection = |name: &str| database.collection::<Document>(name);
+    match what {
+        "garbage for a catalog" => {
+            let garbage = doc! {"_id": "documents", "catalog": "garbage"};
+            let catalogs = collection("views");
+            catalogs
+                .replace_one(doc! {"_id": "documents"}, garbage)
+                .await
+                .unwrap();
+        }
+        "no catalog" => collection("views").drop().await.unwrap(),
+        "no customers" => collection("customers_1").drop().await.unwrap(),
+        "other orders" => {
+            collection("orders_1").drop().await.unwrap();
+            collection("orders_1")
+                .insert_one(doc! {"_id": "mine"})
+                .await
+                .unwrap();
+        }
+        "no positions" => {
+            collection("view_positions").drop().await.unwrap();
+        }
+        "garbage for positions" => {
+            let garbage = doc! {"$set": {"positions": {"orders": {"x": "garbage"}}}};
+            collection("view_positions")
+                .update_one(doc! {"_id": 1_i64}, garbage)
+                .await
+                .unwrap();
+        }
+        "a view for a collection" => {
+            collection("orders_1").drop().await.unwrap();
+            let create = doc! {"create": "orders_1", "viewOn": "customers_1", "pipeline": []};
+            database.run_command(create).await.unwrap();
+        }
+        "a document that is none" => {
+            let garbage = doc! {"$set": {"state": 7, "orderTotal": "much"}};
+            collection("orders_1")
+                .update_many(doc! {}, garbage)
+                .await
+                .unwrap();
+        }
+        "another index of the name" => {
+            collection("orders_1").drop_index("newest").await.unwrap();
+            let other = mongodb::IndexModel::builder()
+                .keys(doc! {"note": 1})
+                .options(
+                    mongodb::options::IndexOptions::builder()
+                        .name("newest".to_owned())
+                        .build(),
+                );
+            collection("orders_1")
+                .create_index(other.build())
+                .await
+                .unwrap();
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn lab(database: &TestDatabase) -> Lab<dyn DocumentReader> {
+    let store = database.store();
+    Lab::new(DOCUMENTS, move |_| Arc::new(store.clone()))
+}
+
+#[test]
+#[ignore = "needs MongoDB: COUNTERFOIL_TEST_MONGODB_URL"]
+fn mongodb_what_is_damaged_while_the_view_is_stopped_is_rebuilt_by_itself() {
+    let runtime = runtime();
+    for what in [
+        "garbage for a catalog",
+        "no customers",
+        "other orders",
+        "no positions",
+        "garbage for positions",
+        "a view for a collection",
+        "another index of the name",
+    ] {
+        let database = TestDatabase::new(runtime.handle());
+        let entered = runtime.enter();
+        let lab = lab(&database);
+        drop(entered);
+        runtime.block_on(async {
+            let lab = lab.live().await;
+            let healed = lab.heals_after(what, harm(&database.connection.database, what));
+            healed.await.view.stop().await;
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs MongoDB: COUNTERFOIL_TEST_MONGODB_URL"]
+fn mongodb_what_is_damaged_while_the_view_runs_is_noticed_and_rebuilt() {
+    let runtime = runtime();
+    for what in [
+        "no customers",
+        "other orders",
+        "no positions",
+        "a view for a collection",
+    ] {
+        let database = TestDatabase::new(runtime.handle());
+        let entered = runtime.enter();
+        let lab = lab(&database);
+        drop(entered);
+        runtime.block_on(async {
+            let lab = lab.live().await;
+            harm(&database.connection.database, what).await;
+            lab.answers(what, 2).await;
+            lab.shows_the_shop(what).await;
+            lab.view.stop().await;
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs MongoDB: COUNTERFOIL_TEST_MONGODB_URL"]
+fn mongodb_a_document_that_cannot_be_read_is_told_by_a_query_and_repaired() {
+    let runtime = runtime();
+    let database = TestDatabase::new(runtime.handle());
+    let entered = runtime.enter();
+    let lab = lab(&database);
+    drop(entered);
+    let what = "a document that is none";
+    runtime.block_on(async {
+        let lab = lab.live().await;
+        harm(&database.connection.database, what).await;
+        let order = OrderId(Uuid::from_u128(10));
+        let read = lab.view.current().unwrap();
+        let read = read.read(async |reader| reader.order(order).await).await;
+        assert!(matches!(read, Err(ViewError::Damaged { .. })), "{read:?}");
+        lab.answers(what, 2).await;
+        lab.shows_the_shop(what).await;
+        lab.view.stop().await;
+    });
+}
+
+#[test]
+#[ignore = "needs MongoDB: COUNTERFOIL_TEST_MONGODB_URL"]
+fn mongodb_a_catalog_that_is_lost_while_the_view_runs_is_saved_again_and_a_lost_index_made_again() {
+    let runtime = runtime();
+    let database = TestDatabase::new(runtime.handle());
+    let entered = runtime.enter();
+    let lab = lab(&database);
+    drop(entered);
+    runtime.block_on(async {
+        let lab = lab.live().await;
+        let server = &database.connection.database;
+        for what in ["garbage for a catalog", "no catalog"] {
+            harm(server, what).await;
+            eventually(&format!("{what} is saved again"), || async {
+                let catalog = database_catalog(server).await;
+                catalog.is_some_and(|live| live == 1)
+            })
+            .await;
+        }
+
+        let orders = server.collection::<Document>("orders_1");
+        orders.drop_index("largest").await.unwrap();
+        eventually("the index is there", || async {
+            let names = orders.list_index_names().await.unwrap();
+            names.contains(&"largest".to_owned())
+        })
+        .await;
+        assert_eq!(lab.view.status().await.generation, Some(1));
+        lab.view.stop().await;
+    });
+}
+
+async fn database_catalog(database: &Database) -> Option<i64> {
+    let catalogs = database.collection::<Document>("views");
+    let found = catalogs
+        .find_one(doc! {"_id": "documents"})
+        .await
+        .unwrap()?;
+    let live = found.get_document("catalog").ok()?.get("live")?.clone();
+    live.as_i64().or_else(|| live.as_i32().map(i64::from))
+}
+
+#[test]
+#[ignore = "needs MongoDB: COUNTERFOIL_TEST_MONGODB_URL"]
+fn mongodb_a_second_deployment_is_refused_and_takes_nothing_from_the_first() {
+    let runtime = runtime();
+    let database = TestDatabase::new(runtime.handle());
+    let entered = runtime.enter();
+    let (first, mut second) = (lab(&database), lab(&database));
+    drop(entered);
+    runtime.block_on(async {
+        let first = first.live().await;
+        second.deployment = Uuid::from_u128(0xbad);
+        let second = second.restart().await;
+        eventually("it is refused", || async {
+            let told = second.view.trouble();
+            told.is_some_and(|told| told.contains(&DEPLOYMENT.to_string()))
+        })
+        .await;
+        assert!(second.view.current().is_err());
+        let refused = second.view.rebuild(Default::default(), None).await;
+        assert!(
+            matches!(refused, Err(ViewError::Foreign { .. })),
+            "{refused:?}"
+        );
+
+        first.answers("another deployment", 1).await;
+        first.shows_the_shop("another deployment").await;
+
+        // When the first is gone with all it had, the second begins by itself.
+        first.view.stop().await;
+        database.connection.database.drop().await.unwrap();
+        second.answers("the end of the other", 1).await;
+        second.shows_the_shop("the end of the other").await;
+        second.view.stop().await;
+    });
+}
+
+#[test]
+#[ignore = "needs MongoDB: COUNTERFOIL_TEST_MONGODB_URL"]
+fn mongodb_collections_of_others_under_the_names_for_people_are_left_alone() {
+    let runtime = runtime();
+    let database = TestDatabase::new(runtime.handle());
+    let server = database.connection.database.clone();
+    let mine = server.collection::<Document>("customers");
+    let mine = || mine.find_one(doc! {});
+    runtime.block_on(async {
+        let customers = server.collection::<Document>("customers");
+        customers.insert_one(doc! {"name": "mine"}).await.unwrap();
+    });
+    let entered = runtime.enter();
+    let lab = lab(&database);
+    drop(entered);
+    runtime.block_on(async {
+        let lab = lab.live().await;
+        lab.shows_the_shop("a collection of others").await;
+        let found = mine().await.unwrap().unwrap();
+        assert_eq!(found.get_str("name").unwrap(), "mine");
+        lab.view.stop().await;
+    });
+}
