@@ -151,7 +151,8 @@ impl SagaActor {
             return Ok(self.told(Outcome::NotPossible, Vec::new()));
         };
 
-        if self.stored.saga.version == before {
+        // One that joins what is under way binds its key, too; then the row alone is written.
+        if self.stored.saga.version == before && binding.is_none() {
             return Ok(self.told(Outcome::Unchanged, effects));
         }
 

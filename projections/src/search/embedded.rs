@@ -6,7 +6,7 @@
 //!
 //! An index that is damaged, or of another definition, is told so at opening, and not repaired: it
 //! is disposable, and the view's supervisor has another one built. tantivy checks what it reads only
-//! in part, so an index is [examined](examining) by its checksums when it is opened, and when
+//! in part, so an index is examined (`examining`) by its checksums when it is opened, and when
 //! something has panicked on it.
 //!
 //! tantivy locks the folder with a lock of the operating system, which ends with the process,

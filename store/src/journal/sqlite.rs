@@ -6,7 +6,7 @@
 //! here and now, so there is no outcome that this store does not know; only a panic between the
 //! commit and its answer makes the journal ask.
 //!
-//! Beside the batches it writes the history index ([`indexing`]).
+//! Beside the batches it writes the history index (`indexing`).
 
 mod batch;
 mod claim;

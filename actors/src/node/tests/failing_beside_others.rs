@@ -254,3 +254,32 @@ fn a_key_that_joins_a_cancel_is_bound_to_it() {
         shop.stop().await;
     });
 }
+
+/// A saga compensates already, and another operator's cancel joins it: its key is bound all the
+/// same, over a restart, and cannot be used for another request.
+#[test]
+fn a_key_that_joins_the_cancel_of_a_saga_is_bound() {
+    run(async {
+        let stuck = one_shard("panic-customer=Ada Park");
+        let shop = Fixture::start_as(folder(), &stuck).await;
+        let ada = shop.customer_named("Ada Park", 1000).await;
+        let order = shop.new_order(ada, 500);
+        let gateway = shop.node.gateway();
+        let accepted = gateway.create_order(order, None, Follow::Nothing).await;
+        let saga = accepted.unwrap().answer.saga_id.unwrap();
+        gateway.cancel_saga(saga, None, None).await.unwrap();
+        let key = Some(binding("k1"));
+        gateway.cancel_saga(saga, None, key).await.unwrap();
+
+        let shop = Fixture::start_as(shop.stop().await, &stuck).await;
+        let gateway = shop.node.gateway();
+        gateway.cancel_saga(saga, None, key).await.unwrap();
+        let other = key.map(|bound| RequestBinding {
+            fingerprint: ::sagas::Fingerprint::of(b"another"),
+            ..bound
+        });
+        let reused = gateway.cancel_saga(saga, Some("why".into()), other).await;
+        assert_eq!(reused.unwrap_err(), CommandError::KeyReused);
+        shop.stop().await;
+    });
+}
