@@ -184,6 +184,11 @@ impl Committer {
         self.instruments.seconds.record(duration);
 
         match written {
+            // What has written nothing says nothing of whether the store can write.
+            Ok(Ok(())) if batch.changes_nothing() => {
+                self.watch.answered();
+                self.succeed(units);
+            }
             Ok(Ok(())) => {
                 self.watch.succeeded();
                 self.instruments.commits.increment(1);
