@@ -165,13 +165,12 @@ fn damaged_rows_and_events_are_found() {
         ),
         // Not the newest row of its shard: without that, views would be beyond the outbox.
         (
-            format!(
-                "DELETE FROM outbox WHERE (shard, sequence) IN (SELECT o.shard, o.sequence \
+            "DELETE FROM outbox WHERE (shard, sequence) IN (SELECT o.shard, o.sequence \
                  FROM outbox o WHERE o.version = 2 \
                  AND o.entity_id IN (SELECT order_id FROM orders WHERE state = 'APPROVED') \
                  AND EXISTS (SELECT 1 FROM outbox later \
                  WHERE later.shard = o.shard AND later.sequence > o.sequence) LIMIT 1)"
-            ),
+                .to_owned(),
             vec![History, Outbox],
         ),
     ] {

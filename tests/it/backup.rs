@@ -54,6 +54,7 @@ async fn empty() -> Node {
     let mut node = Node::start().await;
     node.terminate().await;
     fs::remove_dir_all(node.data()).expect("a data folder");
+    node.take_new_view_stores();
     node
 }
 
@@ -150,6 +151,7 @@ async fn a_node_that_was_killed_is_backed_up_and_restored_with_all_it_has_answer
         .collect();
     assert!(files.is_empty(), "views are built anew: {files:?}");
 
+    node.take_new_view_stores();
     node.restart().await;
     let shown = node
         .api()

@@ -78,6 +78,12 @@ impl Node {
         self.restart_until(200).await;
     }
 
+    /// Gives the node a place of its own on the servers of its views, if they are on servers: a
+    /// restored deployment is another one, and leaves the views of the former alone.
+    pub fn take_new_view_stores(&mut self) {
+        self.tenancy = self.tenancy.another();
+    }
+
     /// Starts the node again and waits until it listens and says that it is not ready.
     pub async fn restart_unready(&mut self) {
         self.restart_until(503).await;

@@ -56,6 +56,11 @@ impl Tenancy {
         }
     }
 
+    /// On the same servers.
+    pub(crate) fn another(&self) -> Self {
+        Self::of(self.stores.clone())
+    }
+
     /// The settings of the node. Embedded views are the default, which is left to prove itself.
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
         let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
