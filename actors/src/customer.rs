@@ -115,7 +115,7 @@ impl CustomerActor {
         if let Some(stored) = &self.stored {
             let outcome = if stored.created_by == created_by {
                 Outcome::Created {
-                    version: stored.customer.version,
+                    version: stored.entity.version,
                 }
             } else {
                 Outcome::KeyReused
@@ -133,8 +133,9 @@ impl CustomerActor {
 
         let customer = Customer::created(self.id, &created, now);
         let stored = StoredCustomer {
-            customer,
+            entity: customer,
             created_by,
+            remembered: Vec::new(),
         };
         let rows = vec![customers::to_row(&stored).insert()];
         self.stored = Some(stored);
@@ -178,10 +179,10 @@ impl CustomerActor {
 
         self.faults.panic_if(
             self.faults.plan().panic_customer.as_ref(),
-            Some(&known.customer.name),
+            Some(&known.entity.name),
         );
 
-        let customer = &known.customer;
+        let customer = &known.entity;
 
         let (event, granted) = match command {
             CustomerCommand::ReserveCredit(_) | CustomerCommand::RestoreCredit(_) => {
@@ -206,8 +207,8 @@ impl CustomerActor {
         });
 
         let answer = CustomerAnswer {
-            customer_name: known.customer.name.clone(),
-            customer_version: known.customer.version,
+            customer_name: known.entity.name.clone(),
+            customer_version: known.entity.version,
         };
 
         let reply = match (command, granted) {
@@ -224,10 +225,10 @@ impl CustomerActor {
 }
 
 fn apply(stored: &mut StoredCustomer, event: CustomerEvent, now: Timestamp) -> Change {
-    let expected_version = stored.customer.version;
-    let at = now.max(stored.customer.updated_at);
-    stored.customer.apply(&event, at);
-    let customer = &stored.customer;
+    let expected_version = stored.entity.version;
+    let at = now.max(stored.entity.updated_at);
+    stored.entity.apply(&event, at);
+    let customer = &stored.entity;
     let mut rows = vec![customers::to_row(stored).update(expected_version)];
 
     match &event {

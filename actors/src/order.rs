@@ -108,7 +108,7 @@ impl OrderActor {
         };
         Ok(Told {
             outcome,
-            order: self.stored.as_ref().map(|stored| stored.order.clone()),
+            order: self.stored.as_ref().map(|stored| stored.entity.clone()),
         })
     }
 
@@ -141,7 +141,7 @@ impl OrderActor {
 
         let order = Order::created(self.id, &created, now);
         let stored = StoredOrder {
-            order,
+            entity: order,
             created_by: by,
             remembered: Vec::new(),
         };
@@ -169,7 +169,7 @@ impl OrderActor {
 
         self.faults.panic_if(
             self.faults.plan().panic_order.as_ref(),
-            stored.order.customer_name.as_deref(),
+            stored.entity.customer_name.as_deref(),
         );
 
         if let Some(RequestBinding { key, fingerprint }) = binding {
@@ -180,9 +180,9 @@ impl OrderActor {
             }
         }
 
-        let expected_version = stored.order.version;
-        match decide(&stored.order) {
-            Err(refusal) => match at_work(&stored.order) {
+        let expected_version = stored.entity.version;
+        match decide(&stored.entity) {
+            Err(refusal) => match at_work(&stored.entity) {
                 None => Ok(Outcome::Refused(refusal)),
                 Some(saga) => {
                     let bound = binding.map(|binding| remember(stored, binding, Some(saga)));
@@ -192,9 +192,9 @@ impl OrderActor {
                 }
             },
             Ok(event) => {
-                stored.order.apply(&event, now.max(stored.order.updated_at));
+                stored.entity.apply(&event, now.max(stored.entity.updated_at));
                 if let Some(binding) = binding {
-                    let saga = at_work(&stored.order);
+                    let saga = at_work(&stored.entity);
                     remember(stored, binding, saga);
                 }
                 changed(stored, event, expected_version)
@@ -214,7 +214,7 @@ impl OrderActor {
             return Ok(Outcome::NotFound);
         };
 
-        let order = &stored.order;
+        let order = &stored.entity;
         let decided = match step {
             LocalStep::ApproveOrder => order.approve(reread, customer_name),
             LocalStep::RejectOrder => {
@@ -234,8 +234,8 @@ impl OrderActor {
         match decided {
             Err(refusal) => Ok(Outcome::Refused(refusal)),
             Ok(event) => {
-                let expected_version = stored.order.version;
-                stored.order.apply(&event, now.max(stored.order.updated_at));
+                let expected_version = stored.entity.version;
+                stored.entity.apply(&event, now.max(stored.entity.updated_at));
                 changed(stored, event, expected_version)
             }
         }

@@ -6,21 +6,19 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use crate::loading::{self, Found};
+use crate::mapping::{self, Stored};
 use crate::tables::{customer, reservation};
-use crate::{ServiceDatabase, StoreError, mapping};
+use crate::{ServiceDatabase, StoreError};
 
-/// A customer and what its row remembers besides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredCustomer {
-    pub customer: Customer,
-    /// Of the request that made it, when it came with an `Idempotency-Key`.
-    pub created_by: Option<Fingerprint>,
-}
+/// A customer with its row's memory. It remembers no keys: only its creation is asked for by a
+/// caller.
+pub type StoredCustomer = Stored<Customer>;
 
 /// The row of a customer.
 #[must_use]
 pub fn to_row(stored: &StoredCustomer) -> customer::Model {
-    let customer = &stored.customer;
+    debug_assert!(stored.remembered.is_empty(), "its row has no place for keys");
+    let customer = &stored.entity;
     customer::Model {
         customer_id: customer.id.0,
         name: customer.name.clone(),
@@ -45,8 +43,8 @@ pub fn reservation_row(customer: CustomerId, order: OrderId, amount: Money) -> r
 
 fn from_row(row: customer::Model) -> Result<StoredCustomer, StoreError> {
     let id = row.customer_id;
-    Ok(StoredCustomer {
-        customer: Customer {
+    Ok(Stored {
+        entity: Customer {
             id: CustomerId(row.customer_id),
             name: row.name,
             credit_limit: Money::from_cents(row.credit_limit_cents),
@@ -56,6 +54,7 @@ fn from_row(row: customer::Model) -> Result<StoredCustomer, StoreError> {
             updated_at: Timestamp::from_micros(row.updated_at),
         },
         created_by: row.request_fingerprint.map(Fingerprint),
+        remembered: Vec::new(),
     })
 }
 

@@ -60,7 +60,7 @@ impl ServiceDatabase {
         folder: &Path,
         shards: u16,
     ) -> Result<Self, StoreError> {
-        domain::ids::register();
+        register(service)?;
         let file = file_of(service, folder);
         files::check(&file)?;
         let failed = |error: DbErr| unusable::opening(&file, &error);
@@ -95,7 +95,7 @@ impl ServiceDatabase {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub async fn open_to_read(service: Service, folder: &Path) -> Result<Self, StoreError> {
-        domain::ids::register();
+        register(service)?;
         let file = file_of(service, folder);
         if !file.exists() {
             return Err(StoreError::Configuration(format!(
@@ -189,6 +189,13 @@ impl ServiceDatabase {
             source,
         }
     }
+}
+
+/// Its name, and those of the shop, can be read back from tables from here on.
+fn register(service: Service) -> Result<(), StoreError> {
+    domain::ids::register();
+    let registered = service.register();
+    registered.map_err(|conflict| StoreError::Configuration(conflict.to_string()))
 }
 
 /// The file of a service's embedded database in a data folder.

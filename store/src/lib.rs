@@ -16,6 +16,7 @@ pub mod clock;
 pub mod customers;
 pub mod database;
 pub mod deployment;
+pub mod entities;
 pub mod error;
 pub mod faults;
 pub mod history;
@@ -44,3 +45,4 @@ pub use log::{
     Delivery, Destination, InboxPositions, Log, Message, Positions, Publisher, SourceStream,
     Stream, Subscription,
 };
+pub use mapping::Stored;

@@ -1,8 +1,7 @@
-//! What the mappings between domain and rows share: numbers, names, and the keys that entities
+//! What the mappings between entities and rows share: numbers, names, and the keys that entities
 //! remember.
 
-use ::sagas::{Fingerprint, RequestKey};
-use domain::SagaId;
+use ::sagas::{Fingerprint, RequestKey, SagaId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -10,6 +9,16 @@ use crate::StoreError;
 
 /// So many ids are looked up in one query, far below any database's limit of bound values.
 pub(crate) const IDS_PER_QUERY: usize = 500;
+
+/// An entity and what its row remembers of the requests that it has carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored<T> {
+    pub entity: T,
+    /// Of the request that made it, when it came with an `Idempotency-Key`.
+    pub created_by: Option<Fingerprint>,
+    /// The keys of later commands.
+    pub remembered: Vec<RememberedKey>,
+}
 
 /// A command that had an effect on an existing entity, as the entity remembers it by its
 /// `Idempotency-Key`.

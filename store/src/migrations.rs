@@ -15,7 +15,7 @@ use sea_orm::{
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
 
 use crate::tables::{
-    customer, history, history_index, inbox, order, outbox, parked, reservation, saga, setting,
+    customer, entity, history, history_index, inbox, order, outbox, parked, reservation, saga, setting,
     shard,
 };
 
@@ -32,7 +32,8 @@ pub(crate) async fn migrate(
 ) -> Result<(), DbErr> {
     match service {
         domain::CUSTOMERS => CustomersMigrator::up(connection, None).await,
-        _ => OrdersMigrator::up(connection, None).await,
+        domain::ORDERS => OrdersMigrator::up(connection, None).await,
+        _ => EntitiesMigrator::up(connection, None).await,
     }
 }
 
@@ -46,7 +47,8 @@ pub(crate) async fn unknown(
 ) -> Result<Option<String>, DbErr> {
     match service {
         domain::CUSTOMERS => unknown_to::<CustomersMigrator>(connection).await,
-        _ => unknown_to::<OrdersMigrator>(connection).await,
+        domain::ORDERS => unknown_to::<OrdersMigrator>(connection).await,
+        _ => unknown_to::<EntitiesMigrator>(connection).await,
     }
 }
 
@@ -68,6 +70,9 @@ pub struct CustomersMigrator;
 /// Brings the database of the orders service up to date.
 pub struct OrdersMigrator;
 
+/// Brings the database of a service up to date that keeps its entities as JSON.
+pub struct EntitiesMigrator;
+
 impl MigratorTrait for CustomersMigrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
@@ -87,6 +92,20 @@ impl MigratorTrait for OrdersMigrator {
             Box::new(HistoryIndex),
             Box::new(NumberedCommands(domain::ORDERS)),
             Box::new(StreamsAndQueues),
+        ]
+    }
+}
+
+impl MigratorTrait for EntitiesMigrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        // Nothing of these is of one service: the first is the mechanism's tables alone.
+        let none = Service::new(0, "");
+        vec![
+            Box::new(InitialSchema(none)),
+            Box::new(HistoryIndex),
+            Box::new(NumberedCommands(none)),
+            Box::new(StreamsAndQueues),
+            Box::new(Entities),
         ]
     }
 }
@@ -122,11 +141,12 @@ impl MigrationTrait for InitialSchema {
                 create(manager, customer::Entity, Clustered::No).await?;
                 create(manager, reservation::Entity, Clustered::ByPrimaryKey).await
             }
-            _ => {
+            domain::ORDERS => {
                 create(manager, order::Entity, Clustered::No).await?;
                 create(manager, saga::Entity, Clustered::No).await?;
                 index_sagas(manager).await
             }
+            _ => Ok(()),
         }
     }
 }
@@ -250,12 +270,12 @@ impl MigrationTrait for NumberedCommands {
         }
 
         match self.0 {
-            domain::CUSTOMERS => Ok(()),
-            _ => {
+            domain::ORDERS => {
                 let sent = saga::Column::CommandsSent.as_str();
                 let none = "bigint NOT NULL DEFAULT 0";
                 add_column(manager, saga::Entity.table_name(), sent, none).await
             }
+            _ => Ok(()),
         }
     }
 }
@@ -325,6 +345,26 @@ impl MigrationTrait for StreamsAndQueues {
             "CREATE INDEX IF NOT EXISTS parked_by_entity ON {parked} (shard, entity_id, place)"
         ))
         .await
+    }
+}
+
+/// Entities as JSON, for services that need no tables of their own.
+struct Entities;
+
+impl MigrationName for Entities {
+    fn name(&self) -> &str {
+        "m2026_11_28_000004_entities"
+    }
+}
+
+#[sea_orm_migration::async_trait::async_trait]
+impl MigrationTrait for Entities {
+    fn use_transaction(&self) -> Option<bool> {
+        WITH_ITS_ROW
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        create(manager, entity::Entity, Clustered::No).await
     }
 }
 

@@ -7,18 +7,12 @@ use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use crate::loading::{self, Found};
-use crate::mapping::{self, RememberedKey};
+use crate::mapping::{self, Stored};
 use crate::tables::order;
 use crate::{ServiceDatabase, StoreError};
 
-/// An order and what its row remembers besides; without lines and note, which no decision needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredOrder {
-    pub order: Order,
-    /// Of the request that made it, when it came with an `Idempotency-Key`.
-    pub created_by: Option<Fingerprint>,
-    pub remembered: Vec<RememberedKey>,
-}
+/// An order with its row's memory; without lines and note, which no decision needs.
+pub type StoredOrder = Stored<Order>;
 
 /// The columns that decisions need.
 #[derive(DerivePartialModel)]
@@ -46,7 +40,7 @@ pub fn to_row(
     stored: &StoredOrder,
     created: Option<&OrderCreated>,
 ) -> Result<order::Model, StoreError> {
-    let order = &stored.order;
+    let order = &stored.entity;
 
     let lines = created
         .filter(|created| !created.lines.is_empty())
@@ -84,8 +78,8 @@ fn from_head(row: Head) -> Result<StoredOrder, StoreError> {
         .map(|name| mapping::named(RejectionReason::from_name(name), name, what))
         .transpose()?;
 
-    Ok(StoredOrder {
-        order: Order {
+    Ok(Stored {
+        entity: Order {
             id: OrderId(row.order_id),
             customer_id: CustomerId(row.customer_id),
             total: Money::from_cents(row.total_cents),

@@ -10,7 +10,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::tables::{customer, order, parked, reservation, saga};
+use crate::tables::{customer, entity, order, parked, reservation, saga};
 
 /// The statements of one table.
 #[derive(Debug)]
@@ -157,6 +157,7 @@ macro_rules! journaled {
 }
 
 journaled!(customer, customer_id, fixed: [Name, CreditLimitCents, CreatedAt, RequestFingerprint]);
+journaled!(entity, entity_id, fixed: [CreatedAt, RequestFingerprint]);
 journaled!(reservation, order_id, fixed: []);
 journaled!(order, order_id, fixed: [CustomerId, TotalCents, CreatedAt, Lines, Note, RequestFingerprint]);
 journaled!(saga, saga_id, fixed: [Kind, Shard, OrderId, CustomerId, AmountCents, OrderVersion, StartedAt, Deadline]);

@@ -10,6 +10,7 @@
 )]
 
 pub mod customer;
+pub mod entity;
 pub mod history;
 pub mod history_index;
 pub mod inbox;

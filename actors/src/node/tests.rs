@@ -162,7 +162,7 @@ impl Fixture {
         let database = &self.parts.databases[0];
         let mut found = store::customers::load(database, &[customer]).await.unwrap();
         let found = found.remove(&customer).unwrap().unwrap();
-        found.customer.reserved.cents()
+        found.entity.reserved.cents()
     }
 }
 

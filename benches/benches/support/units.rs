@@ -118,7 +118,7 @@ impl OrdersStore {
         );
 
         let stored = StoredOrder {
-            order,
+            entity: order,
             created_by: None,
             remembered: Vec::new(),
         };

@@ -120,7 +120,7 @@ impl Fixture {
     async fn state_of(&self, order: OrderId) -> OrderState {
         let database = &self.parts.databases[1];
         let mut found = store::orders::load(database, &[order]).await.unwrap();
-        found.remove(&order).unwrap().unwrap().order.state
+        found.remove(&order).unwrap().unwrap().entity.state
     }
 
     /// What the customer has replied to the sagas of an order's shard, whether it has arrived or not.

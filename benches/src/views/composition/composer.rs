@@ -49,8 +49,9 @@ impl Composer {
         for part in data.customers.chunks(ROWS) {
             let row = |customer: &Customer| {
                 let stored = StoredCustomer {
-                    customer: customer.clone(),
+                    entity: customer.clone(),
                     created_by: None,
+                    remembered: Vec::new(),
                 };
                 store::customers::to_row(&stored).into_active_model()
             };
@@ -63,7 +64,7 @@ impl Composer {
             let mut rows = Vec::with_capacity(part.len());
             for (order, created) in part {
                 let stored = StoredOrder {
-                    order: order.clone(),
+                    entity: order.clone(),
                     created_by: None,
                     remembered: Vec::new(),
                 };

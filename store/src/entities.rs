@@ -1,0 +1,109 @@
+//! Entities of services that need no tables of their own: their state as JSON in one table.
+//!
+//! A service whose entities are looked for by id alone needs nothing more. One that counts, sums or
+//! searches in its own database keeps columns, in tables of its own.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use sagas::{Fingerprint, Timestamp};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::loading::{self, Found};
+use crate::mapping::{self, Stored};
+use crate::tables::entity;
+use crate::{ServiceDatabase, StoreError};
+
+/// An entity with what its row says of it beside its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versioned<T> {
+    /// What its service decides on. A name in it, once written, means the same for ever: what is
+    /// stored must be readable by every later release.
+    pub state: T,
+    /// 1 or more; raised by each event.
+    pub version: u64,
+    pub created_at: Timestamp,
+    /// Of its newest event.
+    pub updated_at: Timestamp,
+}
+
+/// The row of an entity, to be inserted or updated by [`Journaled`](crate::rows::Journaled).
+///
+/// # Errors
+/// When its state has no JSON form, such as a map whose keys are no texts.
+pub fn to_row<T: Serialize>(
+    id: Uuid,
+    stored: &Stored<Versioned<T>>,
+) -> Result<entity::Model, StoreError> {
+    let entity = &stored.entity;
+
+    let state = serde_json::to_string(&entity.state).map_err(|e| StoreError::Corrupt {
+        what: format!("entity {id}"),
+        source: Box::new(e),
+    })?;
+
+    Ok(entity::Model {
+        entity_id: id,
+        version: mapping::signed(entity.version),
+        state,
+        created_at: entity.created_at.micros(),
+        updated_at: entity.updated_at.micros(),
+        request_fingerprint: stored.created_by.map(|fingerprint| fingerprint.0),
+        remembered_keys: mapping::keys_to_column(&stored.remembered),
+    })
+}
+
+fn from_row<T: DeserializeOwned>(row: entity::Model) -> Result<Stored<Versioned<T>>, StoreError> {
+    let id = row.entity_id;
+    let what = || format!("entity {id}");
+
+    let state = serde_json::from_str(&row.state).map_err(|e| StoreError::Corrupt {
+        what: what(),
+        source: Box::new(e),
+    })?;
+
+    Ok(Stored {
+        entity: Versioned {
+            state,
+            version: mapping::version(row.version, what)?,
+            created_at: Timestamp::from_micros(row.created_at),
+            updated_at: Timestamp::from_micros(row.updated_at),
+        },
+        created_by: row.request_fingerprint.map(Fingerprint),
+        remembered: mapping::keys_from_column(row.remembered_keys.as_deref(), what)?,
+    })
+}
+
+/// The entities among `ids` that exist.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn load<K, T>(
+    database: &ServiceDatabase,
+    ids: &[K],
+) -> Result<Found<K, Stored<Versioned<T>>>, StoreError>
+where
+    K: Copy + Eq + Hash + Into<Uuid>,
+    T: DeserializeOwned,
+{
+    let query = async |ids: Vec<Uuid>| {
+        entity::Entity::find()
+            .filter(entity::Column::EntityId.is_in(ids))
+            .all(&database.read)
+            .await
+    };
+
+    let ids: HashMap<Uuid, K> = ids.iter().map(|id| ((*id).into(), *id)).collect();
+    let wanted: Vec<Uuid> = ids.keys().copied().collect();
+    let read = |row: entity::Model| (row.entity_id, from_row(row));
+
+    let found = loading::by_ids(database, &wanted, "entity", query, read).await?;
+    let by_key = |(id, stored)| ids.get(&id).map(|key| (*key, stored));
+    Ok(found.into_iter().filter_map(by_key).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,23 @@
+//! `entities`: the state of one entity as JSON, for services that need no columns of their own.
+
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "entities")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub entity_id: Uuid,
+    pub version: i64,
+    /// JSON.
+    pub state: String,
+    /// Microseconds since the Unix epoch, as all times.
+    pub created_at: i64,
+    pub updated_at: i64,
+    /// Fingerprint of the request that made it, when it came with an `Idempotency-Key`.
+    pub request_fingerprint: Option<Uuid>,
+    /// JSON array of the keys of later commands that had an effect.
+    pub remembered_keys: Option<String>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
