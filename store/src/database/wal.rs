@@ -1,10 +1,14 @@
 //! Whether a write-ahead log of SQLite has lost commits.
 //!
 //! SQLite reads the log up to the first frame whose checksum is wrong, and takes what follows for
-//! the unfinished end that a loss of power leaves. But a commit is synced before the next one is
-//! written (`synchronous=FULL`), so frames of a later commit can only follow an earlier one that was
-//! whole: a wrong frame with later commits behind it was damaged afterwards, and what they said was
-//! answered to somebody. The last commit alone cannot be told from an unfinished end.
+//! the unfinished end that a loss of power leaves. Mostly it is right, but not always: each checksum
+//! goes on from that of the frame before, and SQLite goes on from a commit only when that is synced
+//! (`synchronous=FULL`). So a frame that goes on from a commit proves that the commit was whole, and
+//! answered to somebody; when it lies beyond a wrong frame, that was damaged afterwards.
+//!
+//! A commit that nothing goes on from proves nothing. It may be the last one, torn by the loss of
+//! power. Or its sync has failed: then SQLite writes the next commit over it, and of a longer one
+//! the rest stays behind, its mark included; after several failures there are several such rests.
 //!
 //! The format is <https://www.sqlite.org/fileformat2.html#walformat>.
 
@@ -32,7 +36,11 @@ pub(super) fn check(log: &[u8]) -> Result<(), String> {
     if magic & !1 != MAGIC {
         return Err("it is not a write-ahead log".to_owned());
     }
-    let checksum = Checksum::new(magic & 1 == 1);
+    let order = match magic & 1 {
+        1 => ByteOrder::BigEndian,
+        _ => ByteOrder::LittleEndian,
+    };
+    let checksum = Checksum::new(order);
     let page = usize::try_from(word(header, 8)).unwrap_or(usize::MAX);
     let (covered, sums) = header.split_at(24);
     let checksum = checksum.over(covered);
@@ -47,7 +55,8 @@ pub(super) fn check(log: &[u8]) -> Result<(), String> {
         .collect();
 
     let whole = whole_frames(&frames, salts, checksum);
-    match lost_commits(frames.get(whole..).unwrap_or_default(), salts) {
+    let left = frames.get(whole..).unwrap_or_default();
+    match lost_commits(left, salts, order) {
         0 => Ok(()),
         lost => Err(format!(
             "frame {} of {} is damaged, and with it {lost} later commits are lost",
@@ -68,16 +77,14 @@ fn whole_frames(frames: &[Frame<'_>], salts: &[u8], mut checksum: Checksum) -> u
         .count()
 }
 
-/// The commits among frames that are not read, of which each has others of its log behind it.
-fn lost_commits(frames: &[Frame<'_>], salts: &[u8]) -> usize {
-    let of_this_log: Vec<&Frame<'_>> = frames
-        .iter()
-        .filter(|frame| frame.salts() == salts)
-        .collect();
-    let synced = of_this_log
-        .split_last()
-        .map_or(&[][..], |(_, others)| others);
-    synced.iter().filter(|frame| frame.ends_a_commit()).count()
+/// The commits among frames that are not read from which others go on.
+fn lost_commits(frames: &[Frame<'_>], salts: &[u8], order: ByteOrder) -> usize {
+    let pairs = frames.iter().zip(frames.iter().skip(1));
+    pairs
+        .filter(|(frame, next)| {
+            frame.ends_a_commit() && next.salts() == salts && next.goes_on_from(frame, order)
+        })
+        .count()
 }
 
 struct Frame<'a>(&'a [u8]);
@@ -107,27 +114,42 @@ impl<'a> Frame<'a> {
     fn page(&self) -> &'a [u8] {
         self.part(FRAME_HEADER, self.0.len())
     }
+
+    /// Whether its checksum is what follows from that of another frame and its own bytes.
+    fn goes_on_from(&self, before: &Frame<'_>, order: ByteOrder) -> bool {
+        let sums = (word(before.sums(), 0), word(before.sums(), 4));
+        let checksum = Checksum { order, sums };
+        checksum
+            .over(self.covered())
+            .over(self.page())
+            .is(self.sums())
+    }
+}
+
+/// In which order the checksums of a log read bytes.
+#[derive(Clone, Copy, PartialEq)]
+enum ByteOrder {
+    BigEndian,
+    LittleEndian,
 }
 
 /// The running checksum of a log: each frame goes on from the one before.
 #[derive(Clone, Copy)]
 struct Checksum {
-    big_endian: bool,
+    order: ByteOrder,
     sums: (u32, u32),
 }
 
 impl Checksum {
-    fn new(big_endian: bool) -> Self {
-        Checksum {
-            big_endian,
-            sums: (0, 0),
-        }
+    fn new(order: ByteOrder) -> Self {
+        let sums = (0, 0);
+        Checksum { order, sums }
     }
 
     fn over(mut self, bytes: &[u8]) -> Self {
-        let read = |bytes: &[u8; 4]| match self.big_endian {
-            true => u32::from_be_bytes(*bytes),
-            false => u32::from_le_bytes(*bytes),
+        let read = |bytes: &[u8; 4]| match self.order {
+            ByteOrder::BigEndian => u32::from_be_bytes(*bytes),
+            ByteOrder::LittleEndian => u32::from_le_bytes(*bytes),
         };
 
         let (words, _) = bytes.as_chunks::<4>();
@@ -214,6 +236,86 @@ mod tests {
         for at in (0..log.len() - 3 * frame).step_by(13) {
             assert!(check(&flipped(&log, at)).is_err(), "flipped at {at}");
         }
+    }
+
+    #[test]
+    fn a_part_that_is_lost_with_the_headers_in_it_is_found() {
+        let log = log();
+        let frame = FRAME_HEADER + 4_096;
+        for first in (0..COMMITS - 5).map(|number| HEADER + number * frame) {
+            // From the middle of one frame to the middle of the next.
+            let mut holed = log.clone();
+            holed[first + frame / 2..first + frame * 3 / 2].fill(0);
+            assert!(check(&holed).is_err(), "lost at {first}");
+        }
+    }
+
+    /// The files of a database, as a kill leaves them.
+    struct Killed(tempfile::TempDir);
+
+    impl Killed {
+        fn file(&self) -> std::path::PathBuf {
+            self.0.path().join("a.db")
+        }
+
+        fn log(&self) -> std::path::PathBuf {
+            self.0.path().join("a.db-wal")
+        }
+
+        /// The same files with one more commit of this many pages behind what SQLite reads of them.
+        fn with_commit(&self, pages: usize) -> Killed {
+            let next = Killed(tempfile::tempdir().unwrap());
+            for (from, to) in [(self.file(), next.file()), (self.log(), next.log())] {
+                std::fs::copy(from, to).unwrap();
+            }
+
+            let connection = Connection::open(next.file()).unwrap();
+            let page = vec![0x55; 4_000];
+            let insert = "INSERT INTO t SELECT ?1 FROM \
+                (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) SELECT i FROM n)";
+            connection
+                .execute(insert, rusqlite::params![page, pages])
+                .unwrap();
+            std::mem::forget(connection);
+            next
+        }
+    }
+
+    /// What a commit whose sync has failed leaves is overwritten from its first frame on, as far as
+    /// the next one reaches.
+    fn overwrite(failed: &[u8], next: &[u8]) -> Vec<u8> {
+        let rest = failed.get(next.len()..).unwrap_or_default();
+        [next, rest].concat()
+    }
+
+    #[test]
+    fn what_failed_commits_leave_behind_the_last_one_is_no_loss() {
+        let before = Killed(tempfile::tempdir().unwrap());
+        let connection = Connection::open(before.file()).unwrap();
+        connection
+            .pragma_update(None, "journal_mode", "WAL")
+            .unwrap();
+        connection.execute("CREATE TABLE t (x)", []).unwrap();
+        std::mem::forget(connection);
+
+        // Three commits on the same state: the sync of the first two fails, each is shorter.
+        let commits = [40, 20, 5].map(|pages| before.with_commit(pages));
+        let [first, second, third] = [0, 1, 2].map(|at: usize| {
+            let log = std::fs::read(commits[at].log()).unwrap();
+            assert_eq!(check(&log), Ok(()));
+            log
+        });
+        assert!(first.len() > second.len() && second.len() > third.len());
+        let log = overwrite(&overwrite(&first, &second), &third);
+        assert!(log.len() == first.len() && log.starts_with(&third));
+        std::fs::write(commits[2].log(), &log).unwrap();
+
+        assert_eq!(check(&log), Ok(()));
+        let rows: usize = Connection::open(commits[2].file())
+            .unwrap()
+            .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(rows, 5, "SQLite reads the commit that was synced");
     }
 
     #[test]
