@@ -192,7 +192,9 @@ impl OrderActor {
                 }
             },
             Ok(event) => {
-                stored.entity.apply(&event, now.max(stored.entity.updated_at));
+                stored
+                    .entity
+                    .apply(&event, now.max(stored.entity.updated_at));
                 if let Some(binding) = binding {
                     let saga = at_work(&stored.entity);
                     remember(stored, binding, saga);
@@ -235,7 +237,9 @@ impl OrderActor {
             Err(refusal) => Ok(Outcome::Refused(refusal)),
             Ok(event) => {
                 let expected_version = stored.entity.version;
-                stored.entity.apply(&event, now.max(stored.entity.updated_at));
+                stored
+                    .entity
+                    .apply(&event, now.max(stored.entity.updated_at));
                 changed(stored, event, expected_version)
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use domain::Timestamp;
+use sagas::Timestamp;
 
 /// Tells the time. Cheap to clone.
 #[derive(Clone, Debug, Default)]

@@ -1,7 +1,7 @@
 //! Customers and their reservations: mapping between domain and rows, and loading.
 
-use ::sagas::Fingerprint;
 use domain::{Customer, CustomerId, Money, OrderId, Timestamp};
+use sagas::Fingerprint;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
@@ -17,7 +17,10 @@ pub type StoredCustomer = Stored<Customer>;
 /// The row of a customer.
 #[must_use]
 pub fn to_row(stored: &StoredCustomer) -> customer::Model {
-    debug_assert!(stored.remembered.is_empty(), "its row has no place for keys");
+    debug_assert!(
+        stored.remembered.is_empty(),
+        "its row has no place for keys"
+    );
     let customer = &stored.entity;
     customer::Model {
         customer_id: customer.id.0,

@@ -8,7 +8,7 @@ mod wal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use domain::Service;
+use sagas::Service;
 use sea_orm::sea_query::OnConflict;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sea_orm::{

@@ -22,7 +22,7 @@ mod tests;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use domain::Service;
+use sagas::Service;
 use uuid::Uuid;
 
 use crate::database::{file_of, unusable};

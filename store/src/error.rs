@@ -1,6 +1,6 @@
 //! What can go wrong in the store, by what the caller can do about it.
 
-use domain::ShardId;
+use sagas::ShardId;
 
 use crate::deployment::Misfit;
 

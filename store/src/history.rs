@@ -4,7 +4,8 @@
 pub(crate) mod salvage;
 
 use domain::order::OrderCreated;
-use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId, ShardId, Timestamp};
+use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId};
+use sagas::{ShardId, Timestamp};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 

@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use domain::{Service, ShardId};
+use sagas::{Service, ShardId};
 use tokio::sync::oneshot;
 
 use crate::faults::Faults;
@@ -179,7 +179,7 @@ impl Journal {
         &self,
         shard: ShardId,
         up_to: u64,
-        before: domain::Timestamp,
+        before: sagas::Timestamp,
     ) -> Result<Pruned, StoreError> {
         let (answer, pruned) = oneshot::channel();
 

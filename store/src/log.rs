@@ -18,9 +18,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use ::sagas::Attempt;
-use domain::{MessageId, ShardId, Timestamp};
 use futures_util::future::BoxFuture;
+use sagas::{Attempt, MessageId, ShardId, Timestamp};
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! What the mappings between entities and rows share: numbers, names, and the keys that entities
 //! remember.
 
-use ::sagas::{Fingerprint, RequestKey, SagaId};
+use sagas::{Fingerprint, RequestKey, SagaId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

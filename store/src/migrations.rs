@@ -5,8 +5,7 @@
 //! ran them one by one, and a database that it was killed in has the first of them and not the
 //! row. What such a database holds in these tables is nothing, or what was there before.
 
-use domain::Service;
-use domain::saga::SagaState;
+use sagas::{SagaState, Service};
 use sea_orm::sea_query::{Index, IntoTableRef, TableCreateStatement};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityName, EntityTrait, IdenStatic,
@@ -15,8 +14,8 @@ use sea_orm::{
 use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager};
 
 use crate::tables::{
-    customer, entity, history, history_index, inbox, order, outbox, parked, reservation, saga, setting,
-    shard,
+    customer, entity, history, history_index, inbox, order, outbox, parked, reservation, saga,
+    setting, shard,
 };
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Orders: mapping between domain and rows, and loading.
 
-use ::sagas::Fingerprint;
 use domain::order::OrderCreated;
 use domain::{CustomerId, Money, Order, OrderId, OrderState, RejectionReason, Timestamp};
+use sagas::Fingerprint;
 use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter};
 use uuid::Uuid;
 

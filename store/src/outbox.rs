@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use ::sagas::Attempt;
-use domain::{SagaId, Service, ShardId, Timestamp};
+use sagas::{Attempt, SagaId, Service, ShardId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;

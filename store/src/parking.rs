@@ -8,8 +8,7 @@ mod quarantine;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use ::sagas::Attempt;
-use domain::{MessageId, SagaId, Service, ShardId, Timestamp};
+use sagas::{Attempt, MessageId, SagaId, Service, ShardId, Timestamp};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
 use serde_json::value::RawValue;
 use uuid::Uuid;

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use ::sagas::Attempt;
-use domain::wire::Body;
-use domain::{ShardId, Timestamp};
+use sagas::{Attempt, ShardId, Timestamp, wire::Body};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! The events of all entities of a range, in the order of the history: by entity, then version.
 
-use domain::ShardId;
+use sagas::ShardId;
 use sea_orm::sea_query::Expr;
 use sea_orm::{DerivePartialModel, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;

@@ -1,6 +1,6 @@
 //! The positions of all shards of a service, and what they have parked.
 
-use domain::{Service, ShardId};
+use sagas::{Service, ShardId};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 

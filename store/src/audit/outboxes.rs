@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{ShardId, Timestamp};
+use sagas::{ShardId, Timestamp};
 use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 

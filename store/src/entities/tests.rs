@@ -150,7 +150,8 @@ async fn an_update_of_a_version_that_is_not_there_writes_nothing() {
         let Fate::Culprit(error) = rooms.write(stale).await else {
             panic!("it is written");
         };
-        let expected = matches!(&*error, StoreError::VersionConflict { table, .. } if *table == "entities");
+        let expected =
+            matches!(&*error, StoreError::VersionConflict { table, .. } if *table == "entities");
         assert!(expected, "{error}");
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use domain::Timestamp;
+use sagas::Timestamp;
 use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement};
 use serde_json::value::RawValue;
 use tempfile::TempDir;

@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use domain::{ShardId, Timestamp};
+use sagas::{ShardId, Timestamp};
 
 use super::standing::Patience;
 use crate::StoreError;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use domain::{Service, ShardId, Timestamp};
+use sagas::{Service, ShardId, Timestamp};
 
 use super::commit_store::{Batch, Claim, CommitStore, Failure, Prune, Pruned};
 use super::instruments::Instruments;

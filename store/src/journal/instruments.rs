@@ -1,7 +1,7 @@
 //! What is measured of a journal.
 
-use domain::Service;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use sagas::Service;
 
 use crate::metric_names as names;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::{Service, ShardId, Timestamp};
+use sagas::{Service, ShardId, Timestamp};
 use tokio::sync::{Notify, oneshot};
 
 use super::commit_store::{Claim, Pruned};

@@ -16,8 +16,8 @@ mod pruning;
 
 use std::path::{Path, PathBuf};
 
-use domain::{Service, ShardId};
 use rusqlite::Connection;
+use sagas::{Service, ShardId};
 
 use super::commit_store::{Batch, Claim, CommitStore, Failure, Prune, Pruned};
 use super::standing::Patience;
@@ -237,7 +237,7 @@ fn failure(service: Service, source: rusqlite::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use domain::ShardId;
+    use sagas::ShardId;
     use tempfile::TempDir;
 
     use super::*;

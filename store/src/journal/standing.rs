@@ -8,7 +8,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use domain::Service;
+use sagas::Service;
 use tokio::sync::watch;
 
 use crate::StoreError;

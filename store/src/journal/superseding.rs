@@ -97,7 +97,7 @@ fn set(plan: &mut [Written], index: usize, written: Written) {
 
 #[cfg(test)]
 mod tests {
-    use domain::ShardId;
+    use sagas::ShardId;
 
     use super::Written::{AsItIs, ByAnother, InTheStateOf};
     use super::*;

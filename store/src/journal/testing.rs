@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 
-use domain::{ShardId, Timestamp};
+use sagas::{ShardId, Timestamp};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::value::RawValue;
 use tempfile::TempDir;

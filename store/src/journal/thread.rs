@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use domain::Service;
+use sagas::Service;
 use tokio::sync::oneshot;
 
 use super::commit_store::CommitStore;

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use domain::ShardId;
+use sagas::ShardId;
 use tempfile::TempDir;
 
 use crate::ServiceDatabase;

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use domain::{Service, ShardId, Timestamp};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use metrics::{Counter, counter};
+use sagas::{Service, ShardId, Timestamp};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 

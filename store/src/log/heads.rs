@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Service, ShardId, Timestamp};
+use sagas::{Service, ShardId, Timestamp};
 
 use super::{Destination, Message};
 use crate::StoreError;

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use domain::{MessageId, ShardId, Timestamp};
+use sagas::{MessageId, ShardId, Timestamp};
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Select,
 };

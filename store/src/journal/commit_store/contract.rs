@@ -11,7 +11,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use domain::ShardId;
+use sagas::ShardId;
 use sea_orm::EntityTrait;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use domain::ShardId;
+use sagas::ShardId;
 
 use super::refused::Refused;
 use super::{Committer, tell};

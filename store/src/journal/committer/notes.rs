@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use domain::ShardId;
+use sagas::ShardId;
 
 use super::{Committer, Panicked, caught};
 use crate::journal::commit_store::{Batch, Failure, Published};

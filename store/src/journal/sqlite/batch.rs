@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use domain::ShardId;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql, params};
+use sagas::ShardId;
 use sea_orm::Value;
 
 use super::SqliteStore;

@@ -1,7 +1,7 @@
 //! Taking a shard over: raise its epoch, then read how far its outbox has come.
 
-use domain::ShardId;
 use rusqlite::{OptionalExtension, params};
+use sagas::ShardId;
 use uuid::Uuid;
 
 use super::SqliteStore;

@@ -8,8 +8,8 @@
 
 use std::collections::HashMap;
 
-use domain::ShardId;
 use rusqlite::{Connection, params};
+use sagas::ShardId;
 
 use super::SqliteStore;
 use crate::StoreError;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain::{ShardId, Timestamp};
+use sagas::{ShardId, Timestamp};
 use tempfile::TempDir;
 
 use crate::journal::commit_store::{Batch, Failure, Prune};

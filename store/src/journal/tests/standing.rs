@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain::{ShardId, Timestamp};
 use rusqlite::Connection;
+use sagas::{ShardId, Timestamp};
 use tempfile::TempDir;
 
 use crate::StoreError;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Service, ShardId};
+use sagas::{Service, ShardId};
 use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
 
 use crate::log::Positions;

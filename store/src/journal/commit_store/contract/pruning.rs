@@ -1,6 +1,6 @@
 //! What is pruned, and what stays. The messages of a unit have its first sequence as their time.
 
-use domain::Timestamp;
+use sagas::Timestamp;
 
 use super::{Claim, Destination, Place, Prune, Pruned};
 use crate::StoreError;
