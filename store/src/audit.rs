@@ -13,7 +13,7 @@ pub mod inboxes;
 pub mod outboxes;
 pub mod sagas;
 
-use sagas::Service;
+use ::sagas::Service;
 use sea_orm::{
     ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, Select,
     TransactionTrait,

@@ -1,6 +1,6 @@
 //! What an owner reads of a shard after it has taken it over.
 
-use sagas::{Service, ShardId};
+use ::sagas::{Service, ShardId};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::log::{InboxPositions, SourceStream, Stream};

@@ -270,7 +270,7 @@ mod tests {
             }
 
             let connection = Connection::open(next.file()).unwrap();
-            let page = vec![0x55; 4_000];
+            let page = vec![0x55_u8; 4_000];
             let insert = "INSERT INTO t SELECT ?1 FROM \
                 (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) SELECT i FROM n)";
             connection
