@@ -5,10 +5,10 @@ use actix::{Actor, Context, Handler, Message};
 use domain::customer::{CustomerCreated, CustomerEvent};
 use domain::messages::{CustomerAnswer, CustomerCommand, CustomerReply, NoCustomer};
 use domain::{Customer, CustomerId, Money, OrderId, Timestamp};
-use store::customers::{self, StoredCustomer};
 use store::faults::Faults;
 use store::rows::{Journaled, RowChange};
-use store::tables::reservation;
+use store::services::customers::tables::reservation;
+use store::services::customers::{self, StoredCustomer};
 
 use crate::gateway::NewCustomer;
 use crate::step::StepError;

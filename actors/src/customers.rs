@@ -7,8 +7,9 @@ use domain::messages::CustomerCommand;
 use domain::{CustomerId, Money, OrderId, SagaId, ShardId, Timestamp};
 use metrics::counter;
 use store::sagas::StoredTimer;
+use store::services::customers;
 use store::unit::{OutgoingEvent, OutgoingMessage};
-use store::{Message, StoreError, customers};
+use store::{Message, StoreError};
 use uuid::Uuid;
 
 use crate::customer::{Ask, AskCustomer, CustomerActor, Outcome, Told};

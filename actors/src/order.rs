@@ -8,8 +8,8 @@ use domain::saga::{LocalStep, SagaKind};
 use domain::{Order, OrderEvent, OrderId, OrderState, RejectionReason, SagaId, Timestamp};
 use store::faults::Faults;
 use store::mapping::{Recalled, RememberedKey, recall};
-use store::orders::{self, StoredOrder};
 use store::rows::{Journaled, RowChange};
+use store::services::orders::{self, StoredOrder};
 
 use crate::customer::MAILBOX;
 use crate::gateway::{NewOrder, RequestBinding};

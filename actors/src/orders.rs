@@ -11,8 +11,8 @@ use domain::messages::CustomerReply;
 use domain::saga::SagaKind;
 use domain::{OrderId, SagaId, Timestamp};
 use metrics::counter;
-use store::orders::StoredOrder;
 use store::sagas::{StoredSaga, StoredTimer};
+use store::services::orders::StoredOrder;
 use store::{Message, StoreError};
 
 use crate::directory::Directory;
@@ -113,7 +113,7 @@ impl OrdersLogic {
         }
 
         let ids: Vec<_> = self.wanted_orders.drain().collect();
-        let mut found = store::orders::load(&self.around.database, &ids).await?;
+        let mut found = store::services::orders::load(&self.around.database, &ids).await?;
         for id in ids {
             if self.orders.is_live(id) {
                 continue;

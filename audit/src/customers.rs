@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use domain::{Money, Timestamp};
-use store::audit::{IdRange, Snapshot, credit, entities};
+use store::audit::{IdRange, Snapshot, entities};
+use store::services::customers::audit as credit;
 
 use super::AuditError;
 use super::entities::AuditedCustomer;

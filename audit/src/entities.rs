@@ -7,8 +7,8 @@ use domain::order::OrderCreated;
 use domain::{Customer, CustomerEvent, CustomerId, Money, Order, OrderEvent, OrderId, OrderState};
 use projections::{CustomerDocument, OrderDocument};
 use store::Message;
-use store::history::{decode_customer_event, decode_order_event};
-use store::tables::order;
+use store::history::decode;
+use store::services::orders::tables::order;
 use uuid::Uuid;
 
 use super::history::Entity;
@@ -22,7 +22,7 @@ impl Entity for AuditedCustomer {
     type Document = CustomerDocument;
 
     fn first(id: Uuid, message: &Message) -> Result<Self, Mismatch> {
-        match decode_customer_event(message).map_err(|e| Mismatch::unreadable("event", &e))? {
+        match decode(message).map_err(|e| Mismatch::unreadable("event", &e))? {
             CustomerEvent::Created(created) => Ok(AuditedCustomer(Customer::created(
                 CustomerId(id),
                 &created,
@@ -37,8 +37,7 @@ impl Entity for AuditedCustomer {
     }
 
     fn next(&mut self, message: &Message) -> Result<(), Mismatch> {
-        let event =
-            decode_customer_event(message).map_err(|e| Mismatch::unreadable("event", &e))?;
+        let event = decode(message).map_err(|e| Mismatch::unreadable("event", &e))?;
         let before = self.0.reserved;
 
         let (change, reserved) = match &event {
@@ -79,7 +78,7 @@ impl Entity for AuditedOrder {
     type Document = OrderDocument;
 
     fn first(id: Uuid, message: &Message) -> Result<Self, Mismatch> {
-        match decode_order_event(message).map_err(|e| Mismatch::unreadable("event", &e))? {
+        match decode(message).map_err(|e| Mismatch::unreadable("event", &e))? {
             OrderEvent::Created(created) => Ok(AuditedOrder {
                 order: Order::created(OrderId(id), &created, message.time),
                 created: Arc::new(created),
@@ -89,7 +88,7 @@ impl Entity for AuditedOrder {
     }
 
     fn next(&mut self, message: &Message) -> Result<(), Mismatch> {
-        let event = decode_order_event(message).map_err(|e| Mismatch::unreadable("event", &e))?;
+        let event = decode(message).map_err(|e| Mismatch::unreadable("event", &e))?;
         let from = state_before(&event);
         if from != Some(self.order.state) {
             let expected = from.map_or("the first event", OrderState::name);

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use domain::saga::SagaKind;
 use domain::{OrderId, OrderState, SagaId, Timestamp};
-use store::audit::entities::{self, OrderHead};
-use store::audit::{IdRange, Snapshot};
-use store::tables::order;
+use store::audit::{IdRange, Snapshot, entities};
+use store::services::orders::audit::OrderHead;
+use store::services::orders::tables::order;
 use uuid::Uuid;
 
 use super::AuditError;

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 
 use domain::{Money, OrderId, OrderState};
 use store::audit::IdRange;
-use store::audit::entities::{self, OrderHead};
-use store::tables::reservation;
+use store::services::customers::audit as stored;
+use store::services::customers::tables::reservation;
+use store::services::orders::audit::{OrderHead, order_head};
 use uuid::Uuid;
 
 use super::AuditError;
@@ -27,7 +28,7 @@ pub(super) async fn compare(
     report.checked(Invariant::Reservations, orders.len());
     let mut suspects = Vec::new();
 
-    for reservation in entities::reservations(&stores.customers, range).await? {
+    for reservation in stored::reservations(&stores.customers, range).await? {
         let order = orders.remove(&reservation.order_id);
         if judge(order.as_ref(), Some(&reservation)).is_some() {
             suspects.push(reservation.order_id);
@@ -52,9 +53,9 @@ pub(super) async fn compare(
 }
 
 async fn look_again(stores: &Stores, id: OrderId) -> Result<Option<Mismatch>, AuditError> {
-    let before = entities::order_head(&stores.orders, id).await?;
-    let reservation = entities::reservation(&stores.customers, id).await?;
-    let after = entities::order_head(&stores.orders, id).await?;
+    let before = order_head(&stores.orders, id).await?;
+    let reservation = stored::reservation(&stores.customers, id).await?;
+    let after = order_head(&stores.orders, id).await?;
     let stood_still =
         before.map(|order| order.version) == after.as_ref().map(|order| order.version);
     Ok(judge(after.as_ref(), reservation.as_ref()).filter(|_| stood_still))

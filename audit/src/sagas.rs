@@ -3,7 +3,8 @@
 use domain::saga::{SagaKind, SagaState};
 use domain::{Money, OrderState, ShardId, Timestamp};
 use store::audit::Snapshot;
-use store::audit::sagas::{SagaOrder, SagaRow};
+use store::audit::sagas::SagaRow;
+use store::services::orders::audit::SagaOrder;
 
 use super::AuditError;
 use super::problem::{Mismatch, Problem};

@@ -10,6 +10,7 @@ use projections::{
     CustomerDocument, OrderDocument, QuarantinedEntity, ViewError, documents, search,
 };
 use store::audit::IdRange;
+use store::services::{customers, orders};
 use store::{Clock, Positions, ServiceDatabase};
 use uuid::Uuid;
 
@@ -55,8 +56,8 @@ pub(super) struct ViewState {
 impl Stores {
     pub(super) async fn open(config: &AuditConfig) -> Result<Self, AuditError> {
         let folder = config.data_dir.as_path();
-        let customers = ServiceDatabase::open_to_read(domain::CUSTOMERS, folder).await?;
-        let orders = ServiceDatabase::open_to_read(domain::ORDERS, folder).await?;
+        let customers = ServiceDatabase::open_to_read(customers::SCHEMA, folder).await?;
+        let orders = ServiceDatabase::open_to_read(orders::SCHEMA, folder).await?;
         let shards = fixed_shards(config, [&customers, &orders]).await?;
         let documents = answering(&*config.views.documents, documents::DEFINITION).await?;
         let search = answering(&*config.views.search, search::DEFINITION).await?;

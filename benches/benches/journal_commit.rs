@@ -30,7 +30,9 @@ use sea_orm::{
 };
 use serde_json::json;
 use store::ServiceDatabase;
-use store::tables::{order, outbox, saga};
+use store::services::orders;
+use store::services::orders::tables::order;
+use store::tables::{outbox, saga};
 use support::folder::folder;
 use support::gate::commit_at_once;
 use support::units::{FirstStep, OrdersStore, SHARDS};
@@ -72,7 +74,7 @@ fn journal_commit(criterion: &mut Criterion) {
 
 /// A connection to an orders database of its own, with the durability of the journal's.
 async fn connect_by_seaorm(folder: &std::path::Path) -> DatabaseConnection {
-    let database = ServiceDatabase::open_embedded(domain::ORDERS, folder, SHARDS).await;
+    let database = ServiceDatabase::open_embedded(orders::SCHEMA, folder, SHARDS).await;
     database.expect("the database can be made").close().await;
 
     let file = folder.join(format!("{}.db", domain::ORDERS));

@@ -3,7 +3,8 @@
 
 use domain::{CustomerId, Money, OrderId, OrderState, RejectionReason, Timestamp};
 use store::StoreError;
-use store::tables::{customer, order};
+use store::services::customers::tables::customer;
+use store::services::orders::tables::order;
 use uuid::Uuid;
 
 use crate::{CustomerDocument, OrderDocument};

@@ -6,7 +6,6 @@
 //! one is open. Rows come as they are stored: an auditor must be able to tell of one that cannot be
 //! read. Nothing here judges, and nothing here writes.
 
-pub mod credit;
 pub mod entities;
 pub mod events;
 pub mod inboxes;
@@ -26,7 +25,7 @@ use crate::{ServiceDatabase, StoreError};
 #[derive(Debug)]
 pub struct Snapshot {
     service: Service,
-    transaction: DatabaseTransaction,
+    pub(crate) transaction: DatabaseTransaction,
 }
 
 impl Snapshot {
@@ -58,7 +57,7 @@ impl Snapshot {
             .map_err(|source| failed(service, source))
     }
 
-    fn failed(&self, source: DbErr) -> StoreError {
+    pub(crate) fn failed(&self, source: DbErr) -> StoreError {
         failed(self.service, source)
     }
 }
@@ -88,7 +87,7 @@ impl IdRange {
             .add_option(self.up_to.map(|up_to| column.lte(up_to)))
     }
 
-    fn of<E: EntityTrait>(&self, column: E::Column) -> Select<E> {
+    pub(crate) fn of<E: EntityTrait>(&self, column: E::Column) -> Select<E> {
         E::find().filter(self.condition(column))
     }
 }

@@ -20,7 +20,7 @@ use crate::faults::Faults;
 use crate::journal::CommitStore;
 use crate::journal::sqlite::SqliteStore;
 use crate::tables::setting;
-use crate::{StoreError, migrations};
+use crate::{ServiceSchema, StoreError, migrations};
 
 pub(crate) use files::all_of;
 
@@ -39,7 +39,10 @@ const CHECKPOINT_PAGES: u32 = 2000;
 /// The database of one service.
 #[derive(Clone, Debug)]
 pub struct ServiceDatabase {
+    /// Whose it is.
     pub service: Service,
+    /// What it keeps beside the mechanism's tables.
+    pub(crate) schema: ServiceSchema,
     /// Where it is; `-wal` and `-shm` files lie beside it.
     pub(crate) file: PathBuf,
     /// Reads what is committed; cannot write.
@@ -49,35 +52,36 @@ pub struct ServiceDatabase {
 }
 
 impl ServiceDatabase {
-    /// Opens, and if need be creates, the embedded database of `service` in `folder`, and brings
+    /// Opens, and if need be creates, the embedded database of a service in `folder`, and brings
     /// its schema up to date. `shards` is fixed at the first start.
     ///
     /// # Errors
     /// [`StoreError::Unusable`] when it cannot be read and written, [`StoreError::Configuration`]
     /// when it was made for another number of shards or by a newer release.
     pub async fn open_embedded(
-        service: Service,
+        schema: ServiceSchema,
         folder: &Path,
         shards: u16,
     ) -> Result<Self, StoreError> {
-        register(service)?;
-        let file = file_of(service, folder);
+        schema.register()?;
+        let file = file_of(schema.service, folder);
         files::check(&file)?;
         let failed = |error: DbErr| unusable::opening(&file, &error);
 
         let write = connect(&file, Use::Write).await.map_err(failed)?;
-        if let Some(unknown) = migrations::unknown(service, &write).await.map_err(failed)? {
+        if let Some(unknown) = migrations::unknown(&schema, &write).await.map_err(failed)? {
             return Err(StoreError::Configuration(format!(
                 "{} was written by a newer release, whose change {unknown} this one does not know; \
                  start that release",
                 file.display()
             )));
         }
-        migrations::migrate(service, &write).await.map_err(failed)?;
+        migrations::migrate(&schema, &write).await.map_err(failed)?;
         let read = connect(&file, Use::Read).await.map_err(failed)?;
 
         let database = ServiceDatabase {
-            service,
+            service: schema.service,
+            schema,
             file,
             read,
             write,
@@ -94,9 +98,9 @@ impl ServiceDatabase {
     ///
     /// # Errors
     /// When there is none, or it cannot be read.
-    pub async fn open_to_read(service: Service, folder: &Path) -> Result<Self, StoreError> {
-        register(service)?;
-        let file = file_of(service, folder);
+    pub async fn open_to_read(schema: ServiceSchema, folder: &Path) -> Result<Self, StoreError> {
+        schema.register()?;
+        let file = file_of(schema.service, folder);
         if !file.exists() {
             return Err(StoreError::Configuration(format!(
                 "there is no database {}",
@@ -109,7 +113,8 @@ impl ServiceDatabase {
             .map_err(|error| unusable::opening(&file, &error))?;
 
         Ok(ServiceDatabase {
-            service,
+            service: schema.service,
+            schema,
             file,
             read: read.clone(),
             write: read,
@@ -189,13 +194,6 @@ impl ServiceDatabase {
             source,
         }
     }
-}
-
-/// Its name, and those of the shop, can be read back from tables from here on.
-fn register(service: Service) -> Result<(), StoreError> {
-    domain::ids::register();
-    let registered = service.register();
-    registered.map_err(|conflict| StoreError::Configuration(conflict.to_string()))
 }
 
 /// The file of a service's embedded database in a data folder.

@@ -22,11 +22,10 @@ mod tests;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use sagas::Service;
 use uuid::Uuid;
 
 use crate::database::{file_of, unusable};
-use crate::{ServiceDatabase, StoreError, backup};
+use crate::{ServiceDatabase, ServiceSchema, StoreError, backup};
 
 pub use account::{Account, ShardName};
 pub use misfit::{Misfit, compare};
@@ -52,7 +51,7 @@ impl Deployment {
     /// [`StoreError::Misfit`] when they do not belong together, otherwise as
     /// [`ServiceDatabase::open_embedded`].
     pub async fn open_embedded(
-        services: &[Service],
+        services: &[ServiceSchema],
         folder: &Path,
         shards: u16,
     ) -> Result<Self, StoreError> {
@@ -60,24 +59,24 @@ impl Deployment {
 
         // What is there is looked at before anything is made beside it.
         let mut databases = Vec::new();
-        let (present, missing): (Vec<Service>, Vec<Service>) = services
+        let (present, missing): (Vec<ServiceSchema>, Vec<ServiceSchema>) = services
             .iter()
-            .partition(|service| file_of(**service, folder).exists());
-        for service in present {
-            databases.push(ServiceDatabase::open_embedded(service, folder, shards).await?);
+            .partition(|schema| file_of(schema.service, folder).exists());
+        for schema in present {
+            databases.push(ServiceDatabase::open_embedded(schema, folder, shards).await?);
         }
         if let Some(missing) = missing.first() {
             let accounts = accounts(&databases).await?;
-            misfit::refuse_missing(&file_of(*missing, folder), &accounts)?;
+            misfit::refuse_missing(&file_of(missing.service, folder), &accounts)?;
         }
 
-        for service in missing {
-            databases.push(ServiceDatabase::open_embedded(service, folder, shards).await?);
+        for schema in missing {
+            databases.push(ServiceDatabase::open_embedded(schema, folder, shards).await?);
         }
         databases.sort_by_key(|database| {
             services
                 .iter()
-                .position(|service| *service == database.service)
+                .position(|schema| schema.service == database.service)
         });
         // The files are there after a loss of power, or none is.
         sync(folder)?;

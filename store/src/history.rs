@@ -1,11 +1,8 @@
-//! Reading the outbox: messages to a destination, the history of an entity, and the state as it
-//! was.
+//! Reading the outbox: messages to a destination, and the history of an entity.
 
 pub(crate) mod salvage;
 
-use domain::order::OrderCreated;
-use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId};
-use sagas::{ShardId, Timestamp};
+use sagas::{ShardId, Timestamp, WireMessage};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use uuid::Uuid;
 
@@ -154,104 +151,20 @@ pub enum AsOf {
     Time(Timestamp),
 }
 
-/// An order as it was; `None` before it existed, and for a version that it has not reached.
-///
-/// # Errors
-/// When the database does not answer, or an event cannot be read.
-pub async fn order_as_of(
-    database: &ServiceDatabase,
-    shard: ShardId,
-    id: OrderId,
-    as_of: AsOf,
-) -> Result<Option<(Order, OrderCreated)>, StoreError> {
-    // An order has few events, so they are folded.
-    let mut state: Option<(Order, OrderCreated)> = None;
-
-    let mut from_version = 1;
-    loop {
-        let page = events(database, shard, id.0, from_version, 100).await?;
-        let Some(last) = page.last() else { break };
-        from_version = last.version + 1;
-        for message in &page {
-            let beyond = match as_of {
-                AsOf::Version(version) => message.version > version,
-                AsOf::Time(time) => message.time > time,
-            };
-            if beyond {
-                break;
-            }
-            let event = decode_order_event(message)?;
-            match (&mut state, &event) {
-                (None, OrderEvent::Created(created)) => {
-                    state = Some((Order::created(id, created, message.time), created.clone()));
-                }
-                (Some((order, _)), event) => order.apply(event, message.time),
-                (None, _) => {
-                    return Err(unreadable(
-                        message,
-                        "the history does not begin with its creation".into(),
-                    ));
-                }
-            }
+impl AsOf {
+    /// Whether an event had happened by then.
+    #[must_use]
+    pub fn includes(self, event: &Message) -> bool {
+        match self {
+            AsOf::Version(version) => event.version <= version,
+            AsOf::Time(time) => event.time <= time,
         }
     }
-
-    let reached = |order: &Order| match as_of {
-        AsOf::Version(version) => order.version == version,
-        AsOf::Time(_) => true,
-    };
-
-    Ok(state.filter(|(order, _)| reached(order)))
-}
-
-/// A customer as it was; as [`order_as_of`].
-///
-/// # Errors
-/// When the database does not answer, or an event cannot be read.
-pub async fn customer_as_of(
-    database: &ServiceDatabase,
-    shard: ShardId,
-    id: CustomerId,
-    as_of: AsOf,
-) -> Result<Option<Customer>, StoreError> {
-    let version = match as_of {
-        AsOf::Version(version) => version,
-        AsOf::Time(time) => version_at(database, shard, id.0, time).await?,
-    };
-
-    let Some(first) = events(database, shard, id.0, 1, 1)
-        .await?
-        .pop()
-        .filter(|_| version > 0)
-    else {
-        return Ok(None);
-    };
-
-    let Some(newest) = events(database, shard, id.0, version, 1).await?.pop() else {
-        return Ok(None);
-    };
-
-    let CustomerEvent::Created(created) = decode_customer_event(&first)? else {
-        return Err(unreadable(
-            &first,
-            "the history does not begin with its creation".into(),
-        ));
-    };
-
-    let mut customer = Customer::created(id, &created, first.time);
-
-    if newest.version > 1 {
-        // Each event carries the balance after it, so the ones between need not be read.
-        customer.apply(&decode_customer_event(&newest)?, newest.time);
-        customer.version = newest.version;
-    }
-
-    Ok(Some(customer))
 }
 
 /// The version an entity had reached at `time`, 0 before its first. Its times never go back, so it
 /// is found by halving.
-async fn version_at(
+pub(crate) async fn version_at(
     database: &ServiceDatabase,
     shard: ShardId,
     entity: Uuid,
@@ -293,22 +206,21 @@ async fn newest_version(
     Ok(newest.unwrap_or(0))
 }
 
-/// Decodes an event of an order.
+/// Reads the event that a message carries.
 ///
 /// # Errors
 /// When its type is unknown or its body malformed.
-pub fn decode_order_event(message: &Message) -> Result<OrderEvent, StoreError> {
-    OrderEvent::decode(&message.name, message.type_version, message.body.get())
+pub fn decode<E: WireMessage>(message: &Message) -> Result<E, StoreError> {
+    E::decode(&message.name, message.type_version, message.body.get())
         .map_err(|e| unreadable(message, e.into()))
 }
 
-/// Decodes an event of a customer.
-///
-/// # Errors
-/// When its type is unknown or its body malformed.
-pub fn decode_customer_event(message: &Message) -> Result<CustomerEvent, StoreError> {
-    CustomerEvent::decode(&message.name, message.type_version, message.body.get())
-        .map_err(|e| unreadable(message, e.into()))
+/// A history whose first event does not create its entity.
+pub(crate) fn without_beginning(message: &Message) -> StoreError {
+    unreadable(
+        message,
+        "the history does not begin with its creation".into(),
+    )
 }
 
 fn unreadable(message: &Message, source: Box<dyn std::error::Error + Send + Sync>) -> StoreError {

@@ -106,9 +106,10 @@ mod tests {
     #[tokio::test]
     async fn no_rare_state_is_looked_for_among_all_sagas() {
         let folder = tempfile::tempdir().unwrap();
-        let database = ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), 1)
-            .await
-            .unwrap();
+        let database =
+            ServiceDatabase::open_embedded(crate::testing::BOOKINGS_SCHEMA, folder.path(), 1)
+                .await
+                .unwrap();
 
         let before = Some((Timestamp::from_micros(7), SagaId(Uuid::now_v7())));
         for before in [None, before] {

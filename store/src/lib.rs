@@ -13,7 +13,6 @@
 pub mod audit;
 pub mod backup;
 pub mod clock;
-pub mod customers;
 pub mod database;
 pub mod deployment;
 pub mod entities;
@@ -27,13 +26,15 @@ pub mod log;
 pub mod mapping;
 pub mod metric_names;
 pub mod migrations;
-pub mod orders;
 pub mod outbox;
 pub mod parking;
 pub mod rows;
 pub mod sagas;
+pub mod services;
 pub mod shards;
 pub mod tables;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod unit;
 
 pub use clock::Clock;
@@ -46,3 +47,4 @@ pub use log::{
     Stream, Subscription,
 };
 pub use mapping::Stored;
+pub use services::ServiceSchema;

@@ -240,9 +240,10 @@ pub(crate) fn from_row(service: Service, row: &outbox::Model) -> Result<Vec<Mess
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{BOOKINGS, register};
     use crate::unit::OutgoingMessage;
 
-    const SHARD: ShardId = ShardId::new(domain::ORDERS, 0);
+    const SHARD: ShardId = ShardId::new(BOOKINGS, 0);
 
     /// As the journal writes it and a reader finds it.
     fn stored(outgoing: &Outgoing) -> outbox::Model {
@@ -283,7 +284,7 @@ mod tests {
 
     #[test]
     fn an_attempt_is_the_same_whether_it_is_handed_over_or_read() {
-        domain::ids::register();
+        register();
 
         for saga in [3, 4] {
             let attempt = Attempt {
@@ -294,7 +295,7 @@ mod tests {
 
             let outgoing = outgoing(Some(attempt.clone()));
             let row = stored(&outgoing);
-            let read = from_row(domain::ORDERS, &row).unwrap();
+            let read = from_row(BOOKINGS, &row).unwrap();
             let handed_over: Vec<_> = from_outgoing(SHARD, outgoing).collect();
 
             assert_eq!(read[0].attempt.as_ref(), Some(&attempt));
@@ -310,12 +311,12 @@ mod tests {
 
     #[test]
     fn a_message_of_release_0_1_has_no_attempt() {
-        domain::ids::register();
+        register();
         let row = stored(&outgoing(None));
 
-        let release_0_1 = "[{\"type\":\"test.do\",\"v\":1,\"to\":\"orders\",\"shard\":0,\
+        let release_0_1 = "[{\"type\":\"test.do\",\"v\":1,\"to\":\"bookings\",\"shard\":0,\
             \"entity\":\"00000000-0000-0000-0000-000000000001\",\"data\":{}}]";
         assert_eq!(row.messages.as_deref(), Some(release_0_1));
-        assert_eq!(from_row(domain::ORDERS, &row).unwrap()[0].attempt, None);
+        assert_eq!(from_row(BOOKINGS, &row).unwrap()[0].attempt, None);
     }
 }

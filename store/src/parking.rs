@@ -219,11 +219,12 @@ pub async fn count_of(database: &ServiceDatabase, entity: Uuid) -> Result<u64, S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{BOOKINGS, ROOMS, register};
 
     #[test]
     fn a_parked_message_keeps_its_attempt_for_the_reply() {
-        domain::ids::register();
-        let shard = ShardId::new(domain::CUSTOMERS, 3);
+        register();
+        let shard = ShardId::new(ROOMS, 3);
         let attempt = Attempt {
             saga: SagaId(Uuid::from_u128(1)),
             step: "reserve-credit".into(),
@@ -234,7 +235,7 @@ mod tests {
             let parked = Parked {
                 id: MessageId(Uuid::from_u128(6)),
                 message: Message {
-                    source: ShardId::new(domain::ORDERS, 2),
+                    source: ShardId::new(BOOKINGS, 2),
                     sequence: 9,
                     previous: 0,
                     destination: Destination::Shard(shard),

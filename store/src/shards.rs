@@ -28,10 +28,12 @@ pub struct ShardState {
 /// # Errors
 /// When the database does not answer, or a row cannot be read.
 pub async fn load(database: &ServiceDatabase, shard: ShardId) -> Result<ShardState, StoreError> {
-    let timers = match shard.service {
-        domain::ORDERS => sagas::timers(database, shard).await?,
-        _ => Vec::new(),
+    let timers = if database.schema.coordinates_sagas() {
+        sagas::timers(database, shard).await?
+    } else {
+        Vec::new()
     };
+
     Ok(ShardState {
         positions: positions(database, shard).await?,
         parked: parking::heads(database, shard).await?,

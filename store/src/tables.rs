@@ -9,15 +9,12 @@
     reason = "SeaORM's derive writes methods that open transactions; nothing calls them"
 )]
 
-pub mod customer;
 pub mod entity;
 pub mod history;
 pub mod history_index;
 pub mod inbox;
-pub mod order;
 pub mod outbox;
 pub mod parked;
-pub mod reservation;
 pub mod saga;
 pub mod setting;
 pub mod shard;

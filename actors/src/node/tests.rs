@@ -62,9 +62,9 @@ impl Fixture {
         let shards = setup.shards;
 
         let mut databases = Vec::new();
-        for service in domain::SERVICES {
+        for schema in store::services::SHOP {
             databases.push(
-                ServiceDatabase::open_embedded(service, folder.path(), shards)
+                ServiceDatabase::open_embedded(schema, folder.path(), shards)
                     .await
                     .unwrap(),
             );
@@ -160,7 +160,9 @@ impl Fixture {
 
     async fn reserved(&self, customer: domain::CustomerId) -> i64 {
         let database = &self.parts.databases[0];
-        let mut found = store::customers::load(database, &[customer]).await.unwrap();
+        let mut found = store::services::customers::load(database, &[customer])
+            .await
+            .unwrap();
         let found = found.remove(&customer).unwrap().unwrap();
         found.entity.reserved.cents()
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use store::backup::{self, Manifest, Progress};
+use store::services::SHOP;
 use store::{Clock, Deployment};
 
 use super::folder;
@@ -64,7 +65,7 @@ pub fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("no threads to open the databases with")?;
-    let opened = Deployment::open_embedded(&domain::SERVICES, data, config.shards);
+    let opened = Deployment::open_embedded(&SHOP, data, config.shards);
     for database in runtime.block_on(opened)?.databases {
         runtime.block_on(database.close());
     }
@@ -78,9 +79,8 @@ pub fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
 }
 
 fn names() -> Vec<&'static str> {
-    domain::SERVICES
-        .into_iter()
-        .map(domain::Service::name)
+    SHOP.into_iter()
+        .map(|schema| schema.service.name())
         .collect()
 }
 

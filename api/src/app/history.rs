@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::{CustomerId, OrderId, Service, ShardId};
 use projections::{CustomerDocument, OrderDocument};
 use serde_json::value::RawValue;
+use store::services::{customers, orders};
 use store::{Message, ServiceDatabase, StoreError, history};
 use uuid::Uuid;
 
@@ -95,7 +96,7 @@ impl History for StoredHistory {
         Box::pin(async move {
             let database = self.database(domain::CUSTOMERS)?;
             let shard = ShardId::of(domain::CUSTOMERS, id.0, self.shards);
-            let found = history::customer_as_of(database, shard, id, point(as_of))
+            let found = customers::as_of(database, shard, id, point(as_of))
                 .await
                 .map_err(read_error)?;
             let customer = found.ok_or(ReadError::NotFound("customer"))?;
@@ -107,7 +108,7 @@ impl History for StoredHistory {
         Box::pin(async move {
             let database = self.database(domain::ORDERS)?;
             let shard = ShardId::of(domain::ORDERS, id.0, self.shards);
-            let found = history::order_as_of(database, shard, id, point(as_of))
+            let found = orders::as_of(database, shard, id, point(as_of))
                 .await
                 .map_err(read_error)?;
             let (order, created) = found.ok_or(ReadError::NotFound("order"))?;

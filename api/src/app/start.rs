@@ -88,7 +88,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let faults = Faults::new(config.faults.clone());
 
     let deployment =
-        Deployment::open_embedded(&domain::SERVICES, &config.data_dir, config.shards).await?;
+        Deployment::open_embedded(&store::services::SHOP, &config.data_dir, config.shards).await?;
     tracing::info!(deployment = %deployment.id, "the databases belong together");
     let databases = deployment.databases.clone();
 

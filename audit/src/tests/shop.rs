@@ -40,9 +40,9 @@ impl Shop {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
 
         let mut databases = Vec::new();
-        for service in domain::SERVICES {
+        for schema in store::services::SHOP {
             databases.push(
-                ServiceDatabase::open_embedded(service, folder, SHARDS)
+                ServiceDatabase::open_embedded(schema, folder, SHARDS)
                     .await
                     .unwrap(),
             );

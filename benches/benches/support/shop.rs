@@ -36,8 +36,8 @@ impl Shop {
         let folder = folder();
         let mut databases = Vec::new();
 
-        for service in domain::SERVICES {
-            let database = ServiceDatabase::open_embedded(service, folder.path(), SHARDS).await;
+        for schema in store::services::SHOP {
+            let database = ServiceDatabase::open_embedded(schema, folder.path(), SHARDS).await;
             databases.push(database.expect("the database can be made"));
         }
 

@@ -8,9 +8,9 @@ use domain::saga::{Effect, Saga, SagaKind, SagaPolicy};
 use domain::{CustomerId, Order, OrderEvent, OrderId, ShardId, Timestamp};
 use store::journal::Claim;
 use store::log::embedded::EmbeddedLog;
-use store::orders::StoredOrder;
 use store::rows::Journaled;
 use store::sagas::StoredSaga;
+use store::services::orders::{self, StoredOrder};
 use store::unit::{Completion, Outgoing, OutgoingEvent, OutgoingMessage, Unit};
 use store::{Clock, Journal, ServiceDatabase};
 use tempfile::TempDir;
@@ -37,7 +37,7 @@ pub struct OrdersStore {
 /// What a unit is made of.
 pub struct FirstStep {
     pub shard: ShardId,
-    pub order: store::tables::order::Model,
+    pub order: orders::tables::order::Model,
     pub saga: store::tables::saga::Model,
     pub outgoing: Outgoing,
 }
@@ -46,7 +46,7 @@ impl OrdersStore {
     /// Opens a new one, and its log.
     pub async fn open() -> (Self, Arc<EmbeddedLog>) {
         let folder = folder();
-        let database = ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), SHARDS)
+        let database = ServiceDatabase::open_embedded(orders::SCHEMA, folder.path(), SHARDS)
             .await
             .expect("the database can be made");
 
@@ -122,8 +122,7 @@ impl OrdersStore {
             created_by: None,
             remembered: Vec::new(),
         };
-        let order =
-            store::orders::to_row(&stored, Some(&created)).expect("its lines have a JSON form");
+        let order = orders::to_row(&stored, Some(&created)).expect("its lines have a JSON form");
 
         let saga = store::sagas::to_row(
             &StoredSaga {

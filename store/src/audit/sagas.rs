@@ -1,17 +1,17 @@
-//! Sagas with the orders they work on.
+//! Sagas, in the order of their ids.
 
 use std::collections::HashMap;
 
-use domain::SagaId;
+use ::sagas::SagaId;
 use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::Snapshot;
 use crate::StoreError;
 use crate::mapping::IDS_PER_QUERY;
-use crate::tables::{order, saga};
+use crate::tables::saga;
 
-/// The columns of a saga that its order must agree with.
+/// The columns of a saga that what it works on must agree with.
 #[derive(Clone, Debug, PartialEq, Eq, DerivePartialModel)]
 #[sea_orm(entity = "saga::Entity")]
 pub struct SagaRow {
@@ -25,17 +25,6 @@ pub struct SagaRow {
     pub reason: Option<String>,
     pub ended_at: Option<i64>,
     pub deadline: i64,
-}
-
-/// The columns of an order that its sagas must agree with.
-#[derive(Clone, Debug, PartialEq, Eq, DerivePartialModel)]
-#[sea_orm(entity = "order::Entity")]
-pub struct SagaOrder {
-    pub order_id: Uuid,
-    pub customer_id: Uuid,
-    pub total_cents: i64,
-    pub state: String,
-    pub rejection_reason: Option<String>,
 }
 
 impl Snapshot {
@@ -53,29 +42,6 @@ impl Snapshot {
             .all(&self.transaction)
             .await
             .map_err(|e| self.failed(e))
-    }
-
-    /// The orders that sagas work on, those of them that exist.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn orders_of(
-        &self,
-        sagas: &[SagaRow],
-    ) -> Result<HashMap<Uuid, SagaOrder>, StoreError> {
-        let mut found = HashMap::with_capacity(sagas.len());
-
-        for sagas in sagas.chunks(IDS_PER_QUERY) {
-            let rows: Vec<SagaOrder> = order::Entity::find()
-                .filter(order::Column::OrderId.is_in(sagas.iter().map(|saga| saga.order_id)))
-                .into_partial_model()
-                .all(&self.transaction)
-                .await
-                .map_err(|e| self.failed(e))?;
-            found.extend(rows.into_iter().map(|row| (row.order_id, row)));
-        }
-
-        Ok(found)
     }
 
     /// Which of some sagas exist, and whether they are open.

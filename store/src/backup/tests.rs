@@ -6,13 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain::{CUSTOMERS, ORDERS};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
 use crate::database::file_of;
 use crate::deployment::testing::{NAMES, connect, open, receive, run, send};
+use crate::testing::{BOOKINGS, ROOMS};
 
 const SPARED: [&str; 1] = ["lock"];
 
@@ -34,8 +34,8 @@ fn restored(from: &Path, data: &Path) -> Result<(Manifest, Uuid), BackupError> {
 async fn shop() -> (TempDir, TempDir) {
     let (data, free) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     run(data.path()).await.unwrap();
-    send(&connect(CUSTOMERS, data.path()), 1);
-    receive(&connect(ORDERS, data.path()), CUSTOMERS, 1);
+    send(&connect(ROOMS, data.path()), 1);
+    receive(&connect(BOOKINGS, data.path()), ROOMS, 1);
     (data, free)
 }
 
@@ -58,8 +58,8 @@ async fn what_is_restored_is_what_was_there_and_begins_a_deployment_of_its_own()
     let restored = open(&free.path().join("data")).await.unwrap();
     assert_eq!(restored.id, id);
     let sent = "SELECT max(sequence) FROM outbox";
-    let customers = connect(CUSTOMERS, &free.path().join("data"));
-    let sent: u64 = customers.query_row(sent, [], |row| row.get(0)).unwrap();
+    let rooms = connect(ROOMS, &free.path().join("data"));
+    let sent: u64 = rooms.query_row(sent, [], |row| row.get(0)).unwrap();
     assert_eq!(sent, 1);
 }
 
@@ -70,7 +70,7 @@ async fn files_of_before_and_after_a_restore_do_not_mix() {
     taken(data.path(), &backup).unwrap();
     restored(&backup, &there).unwrap();
 
-    fs::copy(file_of(ORDERS, &there), file_of(ORDERS, data.path())).unwrap();
+    fs::copy(file_of(BOOKINGS, &there), file_of(BOOKINGS, data.path())).unwrap();
     assert!(matches!(
         open(data.path()).await.unwrap_err(),
         crate::StoreError::Misfit(Misfit::Foreign { .. })
@@ -98,7 +98,7 @@ async fn a_backup_that_is_not_whole_is_not_taken_for_one() {
     taken(data.path(), &backup).unwrap();
     let whole = |name: &str| (backup.join(name), fs::read(backup.join(name)).unwrap());
 
-    for name in ["customers.db", "orders.db", "manifest.json"] {
+    for name in ["rooms.db", "bookings.db", "manifest.json"] {
         let (file, bytes) = whole(name);
         fs::remove_file(&file).unwrap();
         refused(restored(&backup, &there), "is no whole backup");
@@ -117,7 +117,7 @@ async fn a_backup_that_is_not_whole_is_not_taken_for_one() {
     let (file, bytes) = whole("manifest.json");
     let elsewhere = String::from_utf8(bytes)
         .unwrap()
-        .replace("orders.db", "../../o.db");
+        .replace("bookings.db", "../../o.db");
     fs::write(&file, elsewhere).unwrap();
     refused(restored(&backup, &there), "it holds ../../o.db");
 }
@@ -131,8 +131,8 @@ async fn a_restore_that_was_interrupted_does_not_start_and_is_begun_again() {
     // After the mark, after a part of a file, and after all files.
     for written in [
         &[][..],
-        &[("customers.db", 5_000)],
-        &[("customers.db", 0), ("orders.db", 0)],
+        &[("rooms.db", 5_000)],
+        &[("rooms.db", 0), ("bookings.db", 0)],
     ] {
         let _ = fs::remove_dir_all(&there);
         fs::create_dir(&there).unwrap();
@@ -171,18 +171,18 @@ async fn databases_fit_together_whatever_is_committed_while_they_are_copied() {
     let talk = {
         let (stop, data) = (Arc::clone(&stop), data.path().to_owned());
         move || {
-            let (customers, orders) = (connect(CUSTOMERS, &data), connect(ORDERS, &data));
-            for connection in [&customers, &orders] {
+            let (rooms, bookings) = (connect(ROOMS, &data), connect(BOOKINGS, &data));
+            for connection in [&rooms, &bookings] {
                 connection
                     .pragma_update(None, "synchronous", "OFF")
                     .unwrap();
             }
             let mut sequence = 2;
             while !stop.load(Ordering::SeqCst) {
-                send(&customers, sequence);
-                receive(&orders, CUSTOMERS, sequence);
-                send(&orders, sequence);
-                receive(&customers, ORDERS, sequence);
+                send(&rooms, sequence);
+                receive(&bookings, ROOMS, sequence);
+                send(&bookings, sequence);
+                receive(&rooms, BOOKINGS, sequence);
                 sequence += 1;
             }
             sequence

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use domain::{CUSTOMERS, ORDERS};
 use rusqlite::{Connection, params};
 use sagas::Service;
 
 use crate::database::file_of;
-use crate::{Deployment, StoreError};
+use crate::testing::{BOOKINGS_SCHEMA, ROOMS_SCHEMA};
+use crate::{Deployment, ServiceSchema, StoreError};
 
-pub(crate) const SERVICES: [Service; 2] = [CUSTOMERS, ORDERS];
-pub(crate) const NAMES: [&str; 2] = ["customers", "orders"];
+pub(crate) const SCHEMAS: [ServiceSchema; 2] = [ROOMS_SCHEMA, BOOKINGS_SCHEMA];
+pub(crate) const NAMES: [&str; 2] = ["rooms", "bookings"];
 
 const SEND: &str = "INSERT INTO outbox \
     (shard, sequence, count, entity_id, version, correlation_id, time, events, messages) \
@@ -21,14 +21,14 @@ const CLAIM: &str = "INSERT INTO shards (shard, epoch, owner, published, heads, 
     VALUES (0, 1, 'test', 0, '{}', 0, 0) ON CONFLICT (shard) DO UPDATE SET epoch = epoch + 1";
 
 pub(crate) async fn open(folder: &Path) -> Result<Deployment, StoreError> {
-    Deployment::open_embedded(&SERVICES, folder, 2).await
+    Deployment::open_embedded(&SCHEMAS, folder, 2).await
 }
 
 /// Opens and closes the databases as a node does that is not asked anything.
 pub(crate) async fn run(folder: &Path) -> Result<uuid::Uuid, StoreError> {
     let deployment = open(folder).await?;
-    for service in SERVICES {
-        connect(service, folder).execute(CLAIM, []).unwrap();
+    for schema in SCHEMAS {
+        connect(schema.service, folder).execute(CLAIM, []).unwrap();
     }
     let id = deployment.id;
     close(deployment).await;

@@ -4,13 +4,13 @@
 use std::fs;
 use std::path::Path;
 
-use domain::{CUSTOMERS, ORDERS};
 use sagas::Service;
 use tempfile::TempDir;
 
 use super::testing::{connect, open, receive, run, send};
 use super::*;
 use crate::database::{all_of, file_of};
+use crate::testing::{BOOKINGS, BOOKINGS_SCHEMA, ROOMS, ROOMS_SCHEMA};
 
 fn setting(service: Service, folder: &Path, name: &str) -> Option<String> {
     let sql = "SELECT value FROM settings WHERE name = ?";
@@ -39,15 +39,15 @@ async fn refusal(folder: &Path) -> String {
     }
 }
 
-/// Two services that have run; orders has read three messages of customers.
+/// Two services that have run; bookings has read three messages of rooms.
 async fn used() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path()).await.unwrap();
-    let customers = connect(CUSTOMERS, folder.path());
+    let rooms = connect(ROOMS, folder.path());
     for sequence in 1..=3 {
-        send(&customers, sequence);
+        send(&rooms, sequence);
     }
-    receive(&connect(ORDERS, folder.path()), CUSTOMERS, 3);
+    receive(&connect(BOOKINGS, folder.path()), ROOMS, 3);
     folder
 }
 
@@ -57,7 +57,7 @@ async fn a_deployment_keeps_the_id_of_its_first_start() {
     let first = run(folder.path()).await.unwrap();
     assert_eq!(run(folder.path()).await.unwrap(), first);
 
-    for service in [CUSTOMERS, ORDERS] {
+    for service in [ROOMS, BOOKINGS] {
         assert_eq!(setting(service, folder.path(), ID), Some(first.to_string()));
     }
 }
@@ -67,14 +67,14 @@ async fn a_process_that_dies_while_it_gives_the_id_is_no_hindrance() {
     // What is forgotten was not written yet; the first is that nothing was.
     let steps: [&[(Service, &str)]; 5] = [
         &[
-            (CUSTOMERS, ID),
-            (ORDERS, ID),
-            (CUSTOMERS, COMPLETE),
-            (ORDERS, COMPLETE),
+            (ROOMS, ID),
+            (BOOKINGS, ID),
+            (ROOMS, COMPLETE),
+            (BOOKINGS, COMPLETE),
         ],
-        &[(ORDERS, ID), (CUSTOMERS, COMPLETE), (ORDERS, COMPLETE)],
-        &[(CUSTOMERS, COMPLETE), (ORDERS, COMPLETE)],
-        &[(ORDERS, COMPLETE)],
+        &[(BOOKINGS, ID), (ROOMS, COMPLETE), (BOOKINGS, COMPLETE)],
+        &[(ROOMS, COMPLETE), (BOOKINGS, COMPLETE)],
+        &[(BOOKINGS, COMPLETE)],
         &[],
     ];
 
@@ -89,7 +89,7 @@ async fn a_process_that_dies_while_it_gives_the_id_is_no_hindrance() {
             }
 
             let id = run(folder.path()).await.unwrap();
-            for service in [CUSTOMERS, ORDERS] {
+            for service in [ROOMS, BOOKINGS] {
                 let given = setting(service, folder.path(), ID);
                 assert_eq!(given, Some(id.to_string()), "{step}, without {lacking:?}");
                 assert!(setting(service, folder.path(), COMPLETE).is_some());
@@ -102,18 +102,18 @@ async fn a_process_that_dies_while_it_gives_the_id_is_no_hindrance() {
 async fn a_process_that_dies_while_it_makes_the_databases_is_no_hindrance() {
     let folder = tempfile::tempdir().unwrap();
     // Before its first table, and with all of them but without an id.
-    fs::write(file_of(CUSTOMERS, folder.path()), "").unwrap();
+    fs::write(file_of(ROOMS, folder.path()), "").unwrap();
     run(folder.path()).await.unwrap();
 
     let folder = tempfile::tempdir().unwrap();
-    let database = ServiceDatabase::open_embedded(ORDERS, folder.path(), 2).await;
+    let database = ServiceDatabase::open_embedded(BOOKINGS_SCHEMA, folder.path(), 2).await;
     database.unwrap().close().await;
     run(folder.path()).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_database_that_is_missing_is_not_made_beside_one_in_use() {
-    for (service, other) in [(CUSTOMERS, "orders.db"), (ORDERS, "customers.db")] {
+    for (service, other) in [(ROOMS, "bookings.db"), (BOOKINGS, "rooms.db")] {
         let folder = tempfile::tempdir().unwrap();
         run(folder.path()).await.unwrap();
         for file in all_of(&file_of(service, folder.path())) {
@@ -136,44 +136,41 @@ async fn a_database_that_is_missing_is_not_made_beside_one_in_use() {
 #[tokio::test]
 async fn a_new_database_is_not_taken_beside_those_of_a_deployment() {
     let (folder, other) = (used().await, tempfile::tempdir().unwrap());
-    let database = ServiceDatabase::open_embedded(CUSTOMERS, other.path(), 2).await;
+    let database = ServiceDatabase::open_embedded(ROOMS_SCHEMA, other.path(), 2).await;
     database.unwrap().close().await;
-    put(CUSTOMERS, other.path(), folder.path());
+    put(ROOMS, other.path(), folder.path());
 
     let line = refusal(folder.path()).await;
-    assert!(line.contains("customers.db is new"), "{line}");
-    assert_eq!(setting(CUSTOMERS, folder.path(), ID), None);
+    assert!(line.contains("rooms.db is new"), "{line}");
+    assert_eq!(setting(ROOMS, folder.path(), ID), None);
 }
 
 #[tokio::test]
 async fn a_database_of_another_deployment_is_not_taken() {
     let (folder, other) = (used().await, used().await);
-    put(ORDERS, other.path(), folder.path());
+    put(BOOKINGS, other.path(), folder.path());
 
     let line = refusal(folder.path()).await;
-    assert!(
-        line.contains("customers.db belongs to deployment"),
-        "{line}"
-    );
-    assert!(line.contains("orders.db to"), "{line}");
+    assert!(line.contains("rooms.db belongs to deployment"), "{line}");
+    assert!(line.contains("bookings.db to"), "{line}");
 }
 
 #[tokio::test]
 async fn a_database_older_than_another_has_read_it_is_not_taken() {
     let (folder, older) = (used().await, tempfile::tempdir().unwrap());
-    put(CUSTOMERS, folder.path(), older.path());
-    let customers = connect(CUSTOMERS, folder.path());
-    send(&customers, 4);
-    drop(customers);
-    receive(&connect(ORDERS, folder.path()), CUSTOMERS, 4);
+    put(ROOMS, folder.path(), older.path());
+    let rooms = connect(ROOMS, folder.path());
+    send(&rooms, 4);
+    drop(rooms);
+    receive(&connect(BOOKINGS, folder.path()), ROOMS, 4);
     run(folder.path()).await.unwrap();
 
-    put(CUSTOMERS, older.path(), folder.path());
+    put(ROOMS, older.path(), folder.path());
     let line = refusal(folder.path()).await;
-    assert!(line.contains("customers.db is older than"), "{line}");
-    assert!(line.contains("orders.db knows it"), "{line}");
+    assert!(line.contains("rooms.db is older than"), "{line}");
+    assert!(line.contains("bookings.db knows it"), "{line}");
     assert!(
-        line.contains("customers/0 ends at 3, and has been seen at 4"),
+        line.contains("rooms/0 ends at 3, and has been seen at 4"),
         "{line}"
     );
 }
@@ -183,14 +180,14 @@ async fn a_database_older_than_another_has_seen_it_is_not_taken_though_nothing_w
     let folder = used().await;
     let older = tempfile::tempdir().unwrap();
     run(folder.path()).await.unwrap();
-    put(CUSTOMERS, folder.path(), older.path());
-    send(&connect(CUSTOMERS, folder.path()), 4);
+    put(ROOMS, folder.path(), older.path());
+    send(&connect(ROOMS, folder.path()), 4);
     run(folder.path()).await.unwrap();
 
-    put(CUSTOMERS, older.path(), folder.path());
+    put(ROOMS, older.path(), folder.path());
     let line = refusal(folder.path()).await;
     assert!(
-        line.contains("customers/0 ends at 3, and has been seen at 4"),
+        line.contains("rooms/0 ends at 3, and has been seen at 4"),
         "{line}"
     );
 }
@@ -198,17 +195,17 @@ async fn a_database_older_than_another_has_seen_it_is_not_taken_though_nothing_w
 #[tokio::test]
 async fn databases_of_a_release_without_identity_get_one_when_they_fit_together() {
     let folder = used().await;
-    for service in [CUSTOMERS, ORDERS] {
+    for service in [ROOMS, BOOKINGS] {
         for name in [ID, COMPLETE, SEEN] {
             forget(service, folder.path(), name);
         }
     }
-    receive(&connect(ORDERS, folder.path()), CUSTOMERS, 9);
+    receive(&connect(BOOKINGS, folder.path()), ROOMS, 9);
     let line = refusal(folder.path()).await;
     assert!(line.contains("ends at 3, and has been seen at 9"), "{line}");
-    assert_eq!(setting(ORDERS, folder.path(), ID), None);
+    assert_eq!(setting(BOOKINGS, folder.path(), ID), None);
 
-    receive(&connect(ORDERS, folder.path()), CUSTOMERS, 3);
+    receive(&connect(BOOKINGS, folder.path()), ROOMS, 3);
     let id = run(folder.path()).await.unwrap();
-    assert_eq!(setting(ORDERS, folder.path(), ID), Some(id.to_string()));
+    assert_eq!(setting(BOOKINGS, folder.path(), ID), Some(id.to_string()));
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use sagas::{RequestKey, SagaId, Service, ShardId};
+use sagas::{RequestKey, SagaId, ShardId};
 use sea_orm::ConnectionTrait;
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -14,9 +14,9 @@ use crate::journal::Journal;
 use crate::log::embedded::EmbeddedLog;
 use crate::mapping::RememberedKey;
 use crate::rows::{Journaled, RowChange};
+use crate::testing::{ROOMS, ROOMS_SCHEMA};
 use crate::unit::{Fate, Unit};
 
-const ROOMS: Service = Service::new(120, "rooms");
 const SHARD: ShardId = ShardId::new(ROOMS, 0);
 
 sagas::entity_id!(
@@ -39,7 +39,7 @@ struct Rooms {
 
 impl Rooms {
     async fn open(folder: &Path) -> Self {
-        let database = ServiceDatabase::open_embedded(ROOMS, folder, 1)
+        let database = ServiceDatabase::open_embedded(ROOMS_SCHEMA, folder, 1)
             .await
             .unwrap();
         let log = EmbeddedLog::new(vec![database.clone()], 1, Faults::default());

@@ -15,9 +15,10 @@ use crate::audit::{IdRange, Snapshot};
 use crate::faults::{FaultPlan, Faults};
 use crate::journal::Claim;
 use crate::log::embedded::EmbeddedLog;
+use crate::testing::{BOOKINGS_SCHEMA, ROOMS, ROOMS_SCHEMA};
 use crate::unit::{Fate, Outgoing, OutgoingEvent, Unit};
 
-const SHARD: ShardId = ShardId::new(domain::CUSTOMERS, 0);
+const SHARD: ShardId = ShardId::new(ROOMS, 0);
 /// Enough for several pieces of the index, and a rest.
 const EVENTS: u64 = 5_000;
 
@@ -30,7 +31,7 @@ struct Shop {
 impl Shop {
     async fn open(folder: &Path, faults: &str) -> Self {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
-        let database = ServiceDatabase::open_embedded(domain::CUSTOMERS, folder, 1)
+        let database = ServiceDatabase::open_embedded(ROOMS_SCHEMA, folder, 1)
             .await
             .unwrap();
         let log = Arc::new(EmbeddedLog::new(vec![database.clone()], 1, faults.clone()));
@@ -235,7 +236,7 @@ async fn a_piece_of_the_index_goes_with_its_commit_or_not_at_all() {
 #[tokio::test]
 async fn one_history_is_found_without_a_walk_over_the_outbox() {
     let folder = TempDir::new().unwrap();
-    let database = ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), 1)
+    let database = ServiceDatabase::open_embedded(BOOKINGS_SCHEMA, folder.path(), 1)
         .await
         .unwrap();
 

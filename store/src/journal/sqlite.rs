@@ -244,18 +244,19 @@ mod tests {
     use crate::ServiceDatabase;
     use crate::journal::commit_store::Published;
     use crate::journal::standing::Watch;
+    use crate::testing::{BOOKINGS, BOOKINGS_SCHEMA};
 
     #[tokio::test]
     async fn a_batch_that_notes_nothing_new_is_written_all_the_same() {
         let folder = TempDir::new().unwrap();
-        ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), 1)
+        ServiceDatabase::open_embedded(BOOKINGS_SCHEMA, folder.path(), 1)
             .await
             .unwrap();
-        let file = folder.path().join("orders.db");
-        let mut store = SqliteStore::open(domain::ORDERS, &file, Faults::default()).unwrap();
-        let patience = || Watch::new(domain::ORDERS, String::new()).begin("a test");
+        let file = folder.path().join("bookings.db");
+        let mut store = SqliteStore::open(BOOKINGS, &file, Faults::default()).unwrap();
+        let patience = || Watch::new(BOOKINGS, String::new()).begin("a test");
 
-        let shard = ShardId::new(domain::ORDERS, 0);
+        let shard = ShardId::new(BOOKINGS, 0);
         let claim = store.claim(shard, "test", &patience()).unwrap();
         let note = [Published {
             shard,

@@ -102,11 +102,12 @@ mod tests {
     use super::Written::{AsItIs, ByAnother, InTheStateOf};
     use super::*;
     use crate::journal::testing;
+    use crate::testing::BOOKINGS;
 
     fn unit(rows: Vec<RowChange>) -> Unit {
         Unit {
             rows,
-            ..testing::unit(ShardId::new(domain::ORDERS, 0), 1, 1)
+            ..testing::unit(ShardId::new(BOOKINGS, 0), 1, 1)
         }
     }
 

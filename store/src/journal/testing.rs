@@ -18,6 +18,7 @@ use crate::log::embedded::EmbeddedLog;
 use crate::log::{Log, Publisher};
 use crate::rows::{Journaled, RowChange};
 use crate::tables::parked;
+use crate::testing::{BOOKINGS, BOOKINGS_SCHEMA};
 use crate::unit::{Fate, Outgoing, OutgoingEvent, OutgoingMessage, Unit};
 
 /// Shards of the service.
@@ -25,7 +26,7 @@ pub(crate) const SHARDS: u16 = 4;
 
 /// The shards that units are written for.
 pub(crate) const fn shard(number: u16) -> ShardId {
-    ShardId::new(domain::ORDERS, number)
+    ShardId::new(BOOKINGS, number)
 }
 
 /// A unit that writes nothing, and whose fate nobody waits for.
@@ -50,7 +51,7 @@ pub(crate) fn row(key: u128, version: u64) -> Row {
         shard: 0,
         entity_id: Uuid::nil(),
         place: 0,
-        source_service: "orders".to_owned(),
+        source_service: "bookings".to_owned(),
         source_shard: 0,
         source_sequence: 0,
         name: "test".to_owned(),
@@ -93,7 +94,7 @@ pub(crate) fn embedded(database: &ServiceDatabase, faults: Faults) -> Logs {
     (log.clone(), log)
 }
 
-/// The orders service as the store has it: its database and journal, and all its shards taken over.
+/// A service as the store has it: its database and journal, and all its shards taken over.
 pub(crate) struct Store {
     pub database: ServiceDatabase,
     pub journal: Journal,
@@ -120,13 +121,13 @@ impl Store {
         make_log: impl FnOnce(&ServiceDatabase, Faults) -> Logs,
     ) -> Self {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
-        let database = ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), SHARDS)
+        let database = ServiceDatabase::open_embedded(BOOKINGS_SCHEMA, folder.path(), SHARDS)
             .await
             .unwrap();
 
         let (log, publisher) = make_log(&database, faults.clone());
         let store = around_store(database.commit_store(faults).unwrap());
-        let journal = Journal::start_on(store, domain::ORDERS, publisher, SHARDS).unwrap();
+        let journal = Journal::start_on(store, BOOKINGS, publisher, SHARDS).unwrap();
 
         let mut store = Store {
             database,
@@ -234,7 +235,7 @@ impl Store {
 
 /// For a call that is not the journal's.
 pub(crate) fn patience() -> Patience {
-    Watch::new(domain::ORDERS, "a test".to_owned()).begin("a test")
+    Watch::new(BOOKINGS, "a test".to_owned()).begin("a test")
 }
 
 /// `+` durable, `-` dropped, `!` culprit.

@@ -12,14 +12,15 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
 use rusqlite::types::Value;
+use sagas::Service;
+use sea_orm::{ActiveValue, EntityTrait};
 use sea_orm_migration::seaql_migrations;
 use tempfile::TempDir;
-
-use sea_orm::ActiveValue;
 
 use super::*;
 use crate::ServiceDatabase;
 use crate::database::{Use, connect};
+use crate::testing::{BOOKINGS_SCHEMA, ROOMS, ROOMS_SCHEMA};
 
 const SHARDS: u16 = 2;
 /// What a service's database is made of on disk; the third file is memory that processes share.
@@ -29,20 +30,34 @@ const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 #[derive(Clone, Copy, Debug)]
 enum From {
     Nothing,
-    /// A database of the first schema, with rows.
-    FirstSchema,
+    /// A database of release 0.1 with rows, as SQL.
+    FirstSchema(&'static str),
 }
 
 impl From {
     fn lay_out(self, service: Service, folder: &Path) {
-        let From::FirstSchema = self else { return };
-        let sql = match service {
-            domain::CUSTOMERS => include_str!("tests/first_customers.sql"),
-            _ => include_str!("tests/first_orders.sql"),
+        let From::FirstSchema(sql) = self else {
+            return;
         };
         let connection = Connection::open(file(service, folder)).unwrap();
         connection.execute_batch(sql).unwrap();
     }
+}
+
+/// Services, each with what its migrations begin from.
+fn services() -> Vec<(ServiceSchema, Vec<From>)> {
+    let of_tests = [ROOMS_SCHEMA, BOOKINGS_SCHEMA];
+    let new = of_tests.map(|schema| (schema, vec![From::Nothing]));
+
+    #[cfg(feature = "shop")]
+    let released = crate::services::RELEASED.map(|(schema, first)| {
+        let from = vec![From::Nothing, From::FirstSchema(first)];
+        (schema, from)
+    });
+    #[cfg(not(feature = "shop"))]
+    let released = [];
+
+    new.into_iter().chain(released).collect()
 }
 
 fn file(service: Service, folder: &Path) -> PathBuf {
@@ -95,7 +110,8 @@ enum By {
 }
 
 /// Migrates the database in a folder, and gives every state that a kill can leave behind.
-async fn states(by: By, service: Service, folder: &Path) -> Vec<TempDir> {
+async fn states(by: By, schema: &ServiceSchema, folder: &Path) -> Vec<TempDir> {
+    let service = schema.service;
     let connection = connect(&file(service, folder), Use::Write).await.unwrap();
     let kills = Arc::new(Mutex::new(Kills::of(service, folder)));
 
@@ -112,10 +128,9 @@ async fn states(by: By, service: Service, folder: &Path) -> Vec<TempDir> {
         });
     drop(pooled);
 
-    match (by, service) {
-        (By::ThisRelease, _) => migrate(service, &connection).await.unwrap(),
-        (By::Release01, domain::CUSTOMERS) => one_by_one::<CustomersMigrator>(&connection).await,
-        (By::Release01, _) => one_by_one::<OrdersMigrator>(&connection).await,
+    match by {
+        By::ThisRelease => migrate(schema, &connection).await.unwrap(),
+        By::Release01 => one_by_one(&Migrator(schema), &connection).await,
     }
 
     let mut kills = kills.lock().unwrap();
@@ -123,11 +138,11 @@ async fn states(by: By, service: Service, folder: &Path) -> Vec<TempDir> {
     std::mem::take(&mut kills.states)
 }
 
-async fn one_by_one<M: MigratorTrait>(connection: &DatabaseConnection) {
-    let applied = M::get_migration_models(connection).await.unwrap();
+async fn one_by_one(migrator: &Migrator<'_>, connection: &DatabaseConnection) {
+    let applied = migrator.get_migration_models(connection).await.unwrap();
     let is_applied = |name: &str| applied.iter().any(|row| row.version == name);
 
-    for migration in M::migrations() {
+    for migration in migrator.migrations() {
         if is_applied(migration.name()) {
             continue;
         }
@@ -144,13 +159,13 @@ async fn one_by_one<M: MigratorTrait>(connection: &DatabaseConnection) {
 }
 
 /// Opens a database as a node does, and gives what it has then.
-async fn opened(service: Service, folder: &Path) -> Contents {
-    ServiceDatabase::open_embedded(service, folder, SHARDS)
+async fn opened(schema: ServiceSchema, folder: &Path) -> Contents {
+    ServiceDatabase::open_embedded(schema, folder, SHARDS)
         .await
         .unwrap()
         .close()
         .await;
-    Contents::of(&Connection::open(file(service, folder)).unwrap())
+    Contents::of(&Connection::open(file(schema.service, folder)).unwrap())
 }
 
 /// The columns of each table: name, whether it may be absent, and place in the key.
@@ -234,26 +249,27 @@ fn rows(connection: &Connection, table: &str) -> Vec<String> {
 
 /// Every state that a kill leaves behind becomes what an undisturbed upgrade gives.
 async fn every_kill_is_carried_on(by: By) {
-    for service in domain::SERVICES {
+    for (schema, beginnings) in services() {
+        let service = schema.service;
         let fresh = tempfile::tempdir().unwrap();
-        let fresh = opened(service, fresh.path()).await;
+        let fresh = opened(schema, fresh.path()).await;
 
-        for from in [From::Nothing, From::FirstSchema] {
+        for from in beginnings {
             let undisturbed = tempfile::tempdir().unwrap();
             from.lay_out(service, undisturbed.path());
-            let expected = opened(service, undisturbed.path()).await;
+            let expected = opened(schema, undisturbed.path()).await;
             assert_eq!(expected.schema(), fresh.schema(), "{service} from {from:?}");
 
             let folder = tempfile::tempdir().unwrap();
             from.lay_out(service, folder.path());
-            let states = states(by, service, folder.path()).await;
+            let states = states(by, &schema, folder.path()).await;
             assert!(
                 states.len() > 1,
                 "the kills were not seen: {}",
                 states.len()
             );
             for (number, state) in states.iter().enumerate() {
-                let contents = opened(service, state.path()).await;
+                let contents = opened(schema, state.path()).await;
                 assert_eq!(
                     contents, expected,
                     "{service} from {from:?}, killed at {number}"
@@ -275,14 +291,11 @@ async fn a_database_in_which_release_0_1_was_killed_anywhere_starts_again() {
 
 #[tokio::test]
 async fn a_migration_and_its_row_become_visible_at_once() {
-    for service in domain::SERVICES {
+    for (schema, _) in services() {
         let folder = tempfile::tempdir().unwrap();
-        let known = match service {
-            domain::CUSTOMERS => CustomersMigrator::migrations().len(),
-            _ => OrdersMigrator::migrations().len(),
-        };
+        let known = all_of(&schema).len();
         // Nothing, the table of applied migrations, and each migration.
-        let states = states(By::ThisRelease, service, folder.path()).await;
+        let states = states(By::ThisRelease, &schema, folder.path()).await;
         assert!(
             states.len() <= known + 3,
             "{} states of {known} migrations",
@@ -294,16 +307,45 @@ async fn a_migration_and_its_row_become_visible_at_once() {
 #[tokio::test]
 async fn a_database_of_a_newer_release_is_refused_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
-    opened(domain::ORDERS, folder.path()).await;
-    let connection = Connection::open(file(domain::ORDERS, folder.path())).unwrap();
+    opened(ROOMS_SCHEMA, folder.path()).await;
+    let connection = Connection::open(file(ROOMS, folder.path())).unwrap();
     let later = "INSERT INTO seaql_migrations VALUES ('m2999_01_01_000001_later', 0)";
     connection.execute(later, []).unwrap();
 
-    let refused = ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), SHARDS).await;
+    let refused = ServiceDatabase::open_embedded(ROOMS_SCHEMA, folder.path(), SHARDS).await;
     let line = refused.unwrap_err().to_string();
     assert!(
-        line.contains("orders.db was written by a newer release"),
+        line.contains("rooms.db was written by a newer release"),
         "{line}"
     );
     assert!(line.contains("m2999_01_01_000001_later"), "{line}");
+}
+
+fn names(schema: &ServiceSchema) -> Vec<String> {
+    let all = all_of(schema).into_iter();
+    all.map(|migration| migration.name).collect()
+}
+
+/// They stand in databases: if this fails, change the code back, not the test.
+#[test]
+fn what_was_released_keeps_its_name_and_its_place() {
+    let of_all = [
+        "m2026_11_23_000001_initial_schema",
+        "m2026_11_25_000001_history_index",
+        "m2026_11_28_000001_numbered_commands",
+        "m2026_11_28_000002_streams_and_queues",
+    ];
+    let json = "m2026_11_28_000004_entities";
+    assert_eq!(names(&ROOMS_SCHEMA), [&of_all[..], &[json]].concat());
+
+    let mut of_sagas = of_all.to_vec();
+    of_sagas.insert(1, "m2026_11_24_000001_compensated_sagas");
+    assert_eq!(names(&BOOKINGS_SCHEMA), [&of_sagas[..], &[json]].concat());
+
+    #[cfg(feature = "shop")]
+    {
+        let shop = crate::services::SHOP.map(|schema| names(&schema));
+        assert_eq!(shop[0], of_all);
+        assert_eq!(shop[1], of_sagas);
+    }
 }

@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use crate::services::EntityTable;
+
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "entities")]
@@ -19,5 +21,11 @@ pub struct Model {
     /// JSON array of the keys of later commands that had an effect.
     pub remembered_keys: Option<String>,
 }
+
+/// Where a schema finds its entities that has no table of its own for them.
+pub(crate) const TABLE: EntityTable = EntityTable {
+    name: "entities",
+    key: "entity_id",
+};
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -30,8 +30,8 @@ struct Shop {
 impl Shop {
     async fn start(folder: &Path) -> Self {
         let mut databases = Vec::new();
-        for service in domain::SERVICES {
-            let database = ServiceDatabase::open_embedded(service, folder, 2).await;
+        for schema in store::services::SHOP {
+            let database = ServiceDatabase::open_embedded(schema, folder, 2).await;
             databases.push(database.unwrap());
         }
 

@@ -119,7 +119,9 @@ async fn eventually(holds: impl AsyncFn() -> bool) {
 impl Fixture {
     async fn state_of(&self, order: OrderId) -> OrderState {
         let database = &self.parts.databases[1];
-        let mut found = store::orders::load(database, &[order]).await.unwrap();
+        let mut found = store::services::orders::load(database, &[order])
+            .await
+            .unwrap();
         found.remove(&order).unwrap().unwrap().entity.state
     }
 

@@ -14,9 +14,10 @@ use sea_orm::{
     IntoActiveModel, QueryFilter, QueryOrder, QuerySelect,
 };
 use store::ServiceDatabase;
-use store::customers::StoredCustomer;
-use store::orders::StoredOrder;
-use store::tables::{customer, order};
+use store::services::customers::tables::customer;
+use store::services::customers::{self, StoredCustomer};
+use store::services::orders::tables::order;
+use store::services::orders::{self, StoredOrder};
 use uuid::Uuid;
 
 use super::data::Data;
@@ -37,8 +38,8 @@ pub struct Composer {
 impl Composer {
     /// Makes both databases and fills their tables.
     pub async fn fill(folder: &Path, data: &Data) -> anyhow::Result<Self> {
-        let customers = ServiceDatabase::open_embedded(domain::CUSTOMERS, folder, SHARDS).await?;
-        let orders = ServiceDatabase::open_embedded(domain::ORDERS, folder, SHARDS).await?;
+        let customers = ServiceDatabase::open_embedded(customers::SCHEMA, folder, SHARDS).await?;
+        let orders = ServiceDatabase::open_embedded(orders::SCHEMA, folder, SHARDS).await?;
 
         let filling = [
             connect(folder, domain::CUSTOMERS).await?,
@@ -53,7 +54,7 @@ impl Composer {
                     created_by: None,
                     remembered: Vec::new(),
                 };
-                store::customers::to_row(&stored).into_active_model()
+                customers::to_row(&stored).into_active_model()
             };
             customer::Entity::insert_many(part.iter().map(row))
                 .exec_without_returning(to_customers)
@@ -68,7 +69,7 @@ impl Composer {
                     created_by: None,
                     remembered: Vec::new(),
                 };
-                rows.push(store::orders::to_row(&stored, Some(created))?.into_active_model());
+                rows.push(orders::to_row(&stored, Some(created))?.into_active_model());
             }
             order::Entity::insert_many(rows)
                 .exec_without_returning(to_orders)

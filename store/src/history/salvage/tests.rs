@@ -28,7 +28,7 @@ impl Store {
     }
 
     fn damage(&self, sql: &str) {
-        let file = self.folder.path().join("orders.db");
+        let file = self.folder.path().join("bookings.db");
         let changed = Connection::open(file).unwrap().execute(sql, []).unwrap();
         assert_eq!(changed, 1);
     }
@@ -131,7 +131,7 @@ async fn a_row_of_which_nothing_can_be_read_keeps_nobody_from_starting() {
 async fn what_is_noted_of_a_shard_can_be_found_in_its_outbox_too() {
     let store = Store::with_three_units().await;
     let folder = store.close().await;
-    let file = Connection::open(folder.path().join("orders.db")).unwrap();
+    let file = Connection::open(folder.path().join("bookings.db")).unwrap();
     file.execute("UPDATE shards SET heads = '{' WHERE shard = 1", [])
         .unwrap();
     drop(file);

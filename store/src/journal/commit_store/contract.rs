@@ -23,6 +23,7 @@ use crate::journal::standing::{Patience, Watch};
 use crate::journal::testing::{SHARDS, outgoing, row, unit};
 use crate::rows::RowChange;
 use crate::tables::parked;
+use crate::testing::{BOOKINGS, BOOKINGS_SCHEMA};
 use crate::unit::Unit;
 use crate::{Destination, Message, ServiceDatabase, SourceStream, StoreError, history, shards};
 
@@ -97,7 +98,7 @@ commit_store_contract!(sqlite, super::sqlite_place);
 /// An empty database in a folder of its own.
 fn sqlite_place(runtime: &Runtime) -> (ServiceDatabase, Open) {
     let folder = TempDir::new().unwrap();
-    let opening = ServiceDatabase::open_embedded(domain::ORDERS, folder.path(), SHARDS);
+    let opening = ServiceDatabase::open_embedded(BOOKINGS_SCHEMA, folder.path(), SHARDS);
     let database = runtime.block_on(opening).unwrap();
 
     let writing = database.clone();
@@ -143,7 +144,7 @@ impl Place {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
         let store = (self.open)(faults);
         Node {
-            watch: Watch::new(domain::ORDERS, store.place()),
+            watch: Watch::new(BOOKINGS, store.place()),
             store,
             tickets: 0,
         }

@@ -148,10 +148,11 @@ impl Piece {
 mod tests {
 
     use super::*;
+    use crate::testing::BOOKINGS;
 
     #[test]
     fn the_longest_tail_is_indexed_first_and_one_at_a_time() {
-        let shard = |number| ShardId::new(domain::ORDERS, number);
+        let shard = |number| ShardId::new(BOOKINGS, number);
         let mut tails = Tails::default();
         tails.restore(shard(1), 1, 0, PIECE);
         tails.restore(shard(2), 1, 10, PIECE + 11);

@@ -6,6 +6,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::*;
+use crate::testing::BOOKINGS;
 
 /// Counts what is logged.
 struct Counting(Arc<AtomicUsize>);
@@ -33,7 +34,7 @@ impl Subscriber for Counting {
 }
 
 fn watch() -> Arc<Watch> {
-    Watch::new(domain::ORDERS, "orders.db".to_owned())
+    Watch::new(BOOKINGS, "bookings.db".to_owned())
 }
 
 #[test]

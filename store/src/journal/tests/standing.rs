@@ -14,12 +14,13 @@ use crate::journal::commit_store::{Batch, Failure, Prune};
 use crate::journal::sqlite::SqliteStore;
 use crate::journal::testing::{SHARDS, Store, embedded, shard, told};
 use crate::journal::{Claim, CommitStore, Patience, Pruned, Standing};
+use crate::testing::BOOKINGS;
 use crate::unit::{Fate, Unit};
 
 impl Store {
     /// Another process that writes.
     fn other(&self) -> Connection {
-        Connection::open(self.folder.path().join("orders.db")).unwrap()
+        Connection::open(self.folder.path().join("bookings.db")).unwrap()
     }
 
     async fn until(&self, wanted: impl Fn(&Option<Standing>) -> bool) -> Option<Standing> {
@@ -174,12 +175,12 @@ impl CommitStore for Disk {
 #[tokio::test]
 async fn a_full_disk_is_seen_and_loses_only_what_was_never_confirmed() {
     let folder = Arc::new(TempDir::new().unwrap());
-    let file = folder.path().join("orders.db");
+    let file = folder.path().join("bookings.db");
     let is_full = Arc::new(AtomicBool::new(false));
     let disk = Arc::clone(&is_full);
 
     let around = move |_| -> Box<dyn CommitStore> {
-        let store = SqliteStore::open(domain::ORDERS, &file, Faults::default()).unwrap();
+        let store = SqliteStore::open(BOOKINGS, &file, Faults::default()).unwrap();
         Box::new(Disk {
             store,
             is_full: disk,

@@ -3,10 +3,11 @@
 use super::*;
 use crate::journal::commit_store::Batch;
 use crate::journal::testing;
+use crate::testing::ROOMS;
 
 pub(crate) async fn nothing_is_known_of_a_source_that_nobody_has_taken_over(place: Place) {
     let node = place.start("").await;
-    let elsewhere = ShardId::new(domain::CUSTOMERS, 1);
+    let elsewhere = ShardId::new(ROOMS, 1);
     assert!(node.log.heads(elsewhere).is_none());
     assert_eq!(node.log.published(elsewhere), 0);
 

@@ -3,8 +3,9 @@
 use serde_json::value::RawValue;
 
 use super::*;
+use crate::testing::BOOKINGS;
 
-const SOURCE: ShardId = ShardId::new(domain::ORDERS, 0);
+const SOURCE: ShardId = ShardId::new(BOOKINGS, 0);
 const MIB: usize = 1 << 20;
 
 fn log() -> EmbeddedLog {

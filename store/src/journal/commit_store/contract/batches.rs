@@ -3,6 +3,7 @@
 use super::{Destination, Place, Published, culprit};
 use crate::journal::testing::{row, shard};
 use crate::log::{Heads, SourceStream, Stream};
+use crate::testing::ROOMS;
 use crate::unit::Unit;
 
 const X: u128 = 1;
@@ -192,7 +193,7 @@ pub(crate) fn a_sequence_is_given_once(mut place: Place) {
 
 pub(crate) fn each_source_has_a_position_of_its_own_and_the_last_one_counts(mut place: Place) {
     let (one, two) = (place.claim(shard(1)), place.claim(shard(2)));
-    let elsewhere = domain::ShardId::new(domain::CUSTOMERS, 3);
+    let elsewhere = sagas::ShardId::new(ROOMS, 3);
     let node = place.node();
     let units = [
         node.moving(&one, shard(3), 4),

@@ -1,10 +1,58 @@
-//! Customers whose credit does not add up, found by the database itself: a sum over all
-//! reservations in one statement.
+//! Customers and reservations for the auditor, and those of which the credit does not add up: found
+//! by the database itself, as a sum over all reservations in one statement.
 
-use sea_orm::{FromQueryResult, Statement};
+use domain::OrderId;
+use sea_orm::{EntityTrait, FromQueryResult, QueryOrder, Statement};
 use uuid::Uuid;
 
+use super::tables::{customer, reservation};
+use crate::audit::{IdRange, Snapshot};
 use crate::{ServiceDatabase, StoreError};
+
+impl Snapshot {
+    /// The customers of a range, by id.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn customers(&self, range: IdRange) -> Result<Vec<customer::Model>, StoreError> {
+        let rows = range.of::<customer::Entity>(customer::Column::CustomerId);
+        let rows = rows
+            .order_by_asc(customer::Column::CustomerId)
+            .all(&self.transaction)
+            .await;
+        rows.map_err(|e| self.failed(e))
+    }
+}
+
+/// The open reservations of the orders of a range, by order.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn reservations(
+    customers: &ServiceDatabase,
+    range: IdRange,
+) -> Result<Vec<reservation::Model>, StoreError> {
+    let rows = range.of::<reservation::Entity>(reservation::Column::OrderId);
+    let rows = rows
+        .order_by_asc(reservation::Column::OrderId)
+        .all(&customers.read)
+        .await;
+    rows.map_err(|e| customers.failed(e))
+}
+
+/// The open reservation of an order.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn reservation(
+    customers: &ServiceDatabase,
+    order: OrderId,
+) -> Result<Option<reservation::Model>, StoreError> {
+    let row = reservation::Entity::find_by_id(order.0)
+        .one(&customers.read)
+        .await;
+    row.map_err(|e| customers.failed(e))
+}
 
 /// A customer whose reserved credit is not within its limit, or not the sum of its reservations.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]

@@ -1,15 +1,39 @@
-//! Orders: mapping between domain and rows, and loading.
+//! The orders service: what it keeps, mapping between domain and rows, and loading.
+
+pub mod audit;
+mod history;
+mod migrations;
+pub mod tables;
 
 use domain::order::OrderCreated;
-use domain::{CustomerId, Money, Order, OrderId, OrderState, RejectionReason, Timestamp};
-use sagas::Fingerprint;
+use domain::{CUSTOMERS, CustomerId, Money, ORDERS, Order, OrderId, OrderState, RejectionReason};
+use sagas::{Fingerprint, Timestamp};
 use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use crate::loading::{self, Found};
 use crate::mapping::{self, Stored};
-use crate::tables::order;
+use crate::services::{EntityTable, ServiceSchema};
 use crate::{ServiceDatabase, StoreError};
+
+pub use history::as_of;
+use tables::order;
+
+/// What the service keeps. It begins the shop's sagas.
+pub const SCHEMA: ServiceSchema = ServiceSchema::new(ORDERS)
+    .coordinating_sagas()
+    .hearing_from(&[CUSTOMERS])
+    .with_tables(
+        EntityTable {
+            name: "orders",
+            key: "order_id",
+        },
+        migrations::all,
+    );
+
+/// A database of release 0.1 with rows, as SQL.
+#[cfg(test)]
+pub(crate) const FIRST_SCHEMA: &str = include_str!("orders/first_schema.sql");
 
 /// An order with its row's memory; without lines and note, which no decision needs.
 pub type StoredOrder = Stored<Order>;

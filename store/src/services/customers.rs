@@ -1,14 +1,37 @@
-//! Customers and their reservations: mapping between domain and rows, and loading.
+//! The customers service: what it keeps, mapping between domain and rows, and loading.
 
-use domain::{Customer, CustomerId, Money, OrderId, Timestamp};
-use sagas::Fingerprint;
+pub mod audit;
+mod history;
+mod migrations;
+pub mod tables;
+
+use domain::{CUSTOMERS, Customer, CustomerId, Money, ORDERS, OrderId};
+use sagas::{Fingerprint, Timestamp};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use crate::loading::{self, Found};
 use crate::mapping::{self, Stored};
-use crate::tables::{customer, reservation};
+use crate::services::{EntityTable, ServiceSchema};
 use crate::{ServiceDatabase, StoreError};
+
+pub use history::as_of;
+use tables::{customer, reservation};
+
+/// What the service keeps.
+pub const SCHEMA: ServiceSchema = ServiceSchema::new(CUSTOMERS)
+    .hearing_from(&[ORDERS])
+    .with_tables(
+        EntityTable {
+            name: "customers",
+            key: "customer_id",
+        },
+        migrations::all,
+    );
+
+/// A database of release 0.1 with rows, as SQL.
+#[cfg(test)]
+pub(crate) const FIRST_SCHEMA: &str = include_str!("customers/first_schema.sql");
 
 /// A customer with its row's memory. It remembers no keys: only its creation is asked for by a
 /// caller.

@@ -1,0 +1,66 @@
+//! The history of an entity, by version, in an index that is written behind the commits. What there
+//! is, is indexed at once.
+
+use sea_orm::{DbErr, EntityName, IdenStatic};
+use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
+
+use super::statements::{Clustered, add_column, create, execute};
+use crate::tables::{history, history_index, outbox, shard};
+
+pub(super) struct HistoryIndex;
+
+impl MigrationName for HistoryIndex {
+    fn name(&self) -> &str {
+        "m2026_11_25_000001_history_index"
+    }
+}
+
+#[sea_orm_migration::async_trait::async_trait]
+impl MigrationTrait for HistoryIndex {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        create(manager, history_index::Entity, Clustered::ByPrimaryKey).await?;
+
+        let shards = shard::Entity.table_name();
+        let indexed = shard::Column::Indexed.as_str();
+        add_column(manager, shards, indexed, "bigint NOT NULL DEFAULT 0").await?;
+
+        for statement in statements() {
+            execute(manager, &statement).await?;
+        }
+
+        Ok(())
+    }
+}
+
+/// Fills the index, notes how far it has come, and lays the view over it and the outbox.
+fn statements() -> [String; 5] {
+    let (index, view) = (
+        history_index::Entity.table_name(),
+        history::Entity.table_name(),
+    );
+    let (outbox, shards) = (outbox::Entity.table_name(), shard::Entity.table_name());
+
+    // CROSS JOIN: SQLite goes from the shards to the ends of their outboxes, not through the outbox
+    // as a whole.
+    [
+        format!("DELETE FROM {index}"),
+        format!(
+            "INSERT INTO {index} (entity_id, version, shard, sequence) \
+            SELECT entity_id, version, shard, sequence \
+            FROM {outbox} WHERE version IS NOT NULL ORDER BY entity_id, version"
+        ),
+        format!(
+            "UPDATE {shards} SET indexed = COALESCE(\
+            (SELECT max(sequence) FROM {outbox} o WHERE o.shard = {shards}.shard), 0)"
+        ),
+        "DROP INDEX IF EXISTS outbox_history".to_owned(),
+        format!(
+            "CREATE VIEW IF NOT EXISTS {view} AS SELECT i.shard, i.sequence, o.count, i.entity_id, i.version, o.correlation_id, \
+            o.time, o.events, o.messages FROM {index} i JOIN {outbox} o \
+            ON o.shard = i.shard AND o.sequence = i.sequence \
+            UNION ALL SELECT o.shard, o.sequence, o.count, o.entity_id, o.version, o.correlation_id, \
+            o.time, o.events, o.messages FROM {shards} s CROSS JOIN {outbox} o \
+            WHERE o.shard = s.shard AND o.sequence > s.indexed AND o.version IS NOT NULL"
+        ),
+    ]
+}

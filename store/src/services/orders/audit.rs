@@ -1,0 +1,107 @@
+//! Orders for the auditor.
+
+use std::collections::HashMap;
+
+use domain::OrderId;
+use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
+
+use super::tables::order;
+use crate::audit::sagas::SagaRow;
+use crate::audit::{IdRange, Snapshot};
+use crate::mapping::IDS_PER_QUERY;
+use crate::{ServiceDatabase, StoreError};
+
+/// The columns of an order that its sagas must agree with.
+#[derive(Clone, Debug, PartialEq, Eq, DerivePartialModel)]
+#[sea_orm(entity = "order::Entity")]
+pub struct SagaOrder {
+    pub order_id: Uuid,
+    pub customer_id: Uuid,
+    pub total_cents: i64,
+    pub state: String,
+    pub rejection_reason: Option<String>,
+}
+
+impl Snapshot {
+    /// The orders that sagas work on, those of them that exist.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn orders_of(
+        &self,
+        sagas: &[SagaRow],
+    ) -> Result<HashMap<Uuid, SagaOrder>, StoreError> {
+        let mut found = HashMap::with_capacity(sagas.len());
+
+        for sagas in sagas.chunks(IDS_PER_QUERY) {
+            let rows: Vec<SagaOrder> = order::Entity::find()
+                .filter(order::Column::OrderId.is_in(sagas.iter().map(|saga| saga.order_id)))
+                .into_partial_model()
+                .all(&self.transaction)
+                .await
+                .map_err(|e| self.failed(e))?;
+            found.extend(rows.into_iter().map(|row| (row.order_id, row)));
+        }
+
+        Ok(found)
+    }
+
+    /// The orders of a range, by id.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn orders(&self, range: IdRange) -> Result<Vec<order::Model>, StoreError> {
+        let rows = range.of::<order::Entity>(order::Column::OrderId);
+        let rows = rows
+            .order_by_asc(order::Column::OrderId)
+            .all(&self.transaction)
+            .await;
+        rows.map_err(|e| self.failed(e))
+    }
+}
+
+/// What of an order its reservation depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderHead {
+    pub customer_id: Uuid,
+    pub total_cents: i64,
+    pub state: String,
+    pub version: i64,
+}
+
+/// The head of an order.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn order_head(
+    orders: &ServiceDatabase,
+    order: OrderId,
+) -> Result<Option<OrderHead>, StoreError> {
+    use order::Column;
+
+    let columns = [
+        Column::CustomerId,
+        Column::TotalCents,
+        Column::State,
+        Column::Version,
+    ];
+
+    let row: Option<(Uuid, i64, String, i64)> = order::Entity::find()
+        .filter(Column::OrderId.eq(order.0))
+        .select_only()
+        .columns(columns)
+        .into_tuple()
+        .one(&orders.read)
+        .await
+        .map_err(|e| orders.failed(e))?;
+
+    Ok(
+        row.map(|(customer_id, total_cents, state, version)| OrderHead {
+            customer_id,
+            total_cents,
+            state,
+            version,
+        }),
+    )
+}
