@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::ranges::{ENTITIES, Range, Row, subject};
 use super::report::{Invariant, Report};
 use super::stores::Stores;
-use projections::entity_documents;
+use projections::shop::entity_documents;
 
 /// Lists at most this many violations of the credit: beyond that, their number no longer matters.
 const MISMATCHES: u32 = 100_000;
@@ -77,7 +77,7 @@ async fn check_credit(stores: &Stores, report: &mut Report) -> Result<(), AuditE
 }
 
 async fn compare(stores: &Stores, range: IdRange, report: &mut Report) -> Result<(), AuditError> {
-    let views = stores.customer_views(range).await?;
+    let views = stores.customer_views(range, report).await?;
     let snapshot = Snapshot::begin(&stores.customers).await?;
     let rows = snapshot.customers(range).await?;
     report.checked(Invariant::Credit, rows.len());

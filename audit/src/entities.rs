@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::history::Entity;
 use super::problem::Mismatch;
-use projections::entity_documents;
+use projections::shop::entity_documents;
 
 #[derive(Clone, Debug)]
 pub(super) struct AuditedCustomer(Customer);

@@ -3,11 +3,12 @@
 use std::fs::{File, TryLockError};
 use std::path::Path;
 
-use domain::{Money, Service, Timestamp};
-use projections::audit::{Indexed, Slice, Stored, ViewAudit};
+use domain::{Service, Timestamp};
 use projections::generations::ViewStore;
+use projections::slices::{Disagreement, Slice, Stored, ViewAudit};
 use projections::{
-    CustomerDocument, OrderDocument, QuarantinedEntity, ViewError, documents, search,
+    CustomerDocument, Document, OrderDocument, Projection, QuarantinedEntity, ViewError, documents,
+    search,
 };
 use store::audit::IdRange;
 use store::services::{customers, orders};
@@ -26,15 +27,15 @@ pub const LOCK_FILE: &str = "lock";
 pub(super) struct Stores {
     pub customers: ServiceDatabase,
     pub orders: ServiceDatabase,
-    documents: Answering,
-    search: Answering,
+    documents: Answering<Document>,
+    search: Answering<OrderDocument>,
     pub shards: u16,
     pub node_running: bool,
     pub now: Timestamp,
 }
 
 /// The generation of a view that answers, or why there is none to look at.
-type Answering = Result<Box<dyn ViewAudit>, Absence>;
+type Answering<E> = Result<Box<dyn ViewAudit<E>>, Absence>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Absence {
@@ -59,8 +60,8 @@ impl Stores {
         let customers = ServiceDatabase::open_to_read(customers::SCHEMA, folder).await?;
         let orders = ServiceDatabase::open_to_read(orders::SCHEMA, folder).await?;
         let shards = fixed_shards(config, [&customers, &orders]).await?;
-        let documents = answering(&*config.views.documents, documents::DEFINITION).await?;
-        let search = answering(&*config.views.search, search::DEFINITION).await?;
+        let documents = answering(&*config.views.documents, documents::DEFINITION.number).await?;
+        let search = answering(&*config.views.search, search::DEFINITION.number).await?;
 
         Ok(Stores {
             customers,
@@ -80,35 +81,24 @@ impl Stores {
         }
     }
 
-    /// The views that are built.
-    fn views(&self) -> impl Iterator<Item = (&'static str, Invariant, &dyn ViewAudit)> {
-        let documents = self
-            .documents
-            .as_ref()
-            .ok()
-            .map(|view| (documents::VIEW, Invariant::Documents, &**view));
-        let search = self
-            .search
-            .as_ref()
-            .ok()
-            .map(|view| (search::VIEW, Invariant::Search, &**view));
-        documents.into_iter().chain(search)
-    }
-
     /// Tells of the views that cannot be looked at. One that should answer and is gone is a
     /// violation: its readers are answered with less than what has happened.
     pub(super) fn tell_absent_views(&self, report: &mut Report) {
-        for (name, invariant, view) in [
-            (documents::VIEW, Invariant::Documents, &self.documents),
-            (search::VIEW, Invariant::Search, &self.search),
+        for (name, invariant, absence) in [
+            (
+                documents::VIEW,
+                Invariant::Documents,
+                self.documents.as_ref().err(),
+            ),
+            (search::VIEW, Invariant::Search, self.search.as_ref().err()),
         ] {
-            match view {
-                Ok(_) => {}
-                Err(Absence::NotBuilt) => report.unchecked(invariant, "the view is not built yet"),
-                Err(Absence::Outdated) => {
+            match absence {
+                None => {}
+                Some(Absence::NotBuilt) => report.unchecked(invariant, "the view is not built yet"),
+                Some(Absence::Outdated) => {
                     report.unchecked(invariant, "the view was built by another release")
                 }
-                Err(Absence::Gone(number)) => {
+                Some(Absence::Gone(number)) => {
                     let subject = format_args!("view {name}");
                     let expected =
                         format_args!("generation {number}, which answers by the catalog");
@@ -126,19 +116,18 @@ impl Stores {
     pub(super) async fn customer_views(
         &self,
         range: IdRange,
+        report: &mut Report,
     ) -> Result<Vec<ViewSlice<CustomerDocument>>, AuditError> {
-        let Ok(reader) = &self.documents else {
+        let Ok(view) = &self.documents else {
             return Ok(Vec::new());
         };
-        let slice = reader.customers(range).await?;
-        let version = |document: &CustomerDocument| document.version;
+        let (name, invariant) = (documents::VIEW, Invariant::Documents);
+        let slice = view.slice(domain::CUSTOMERS, range).await?;
+        let slice = of_kind(slice, Document::customer);
 
-        Ok(vec![ViewSlice::new(
-            documents::VIEW,
-            Invariant::Documents,
-            slice,
-            version,
-        )])
+        tell_disagreements(domain::CUSTOMERS, &slice, invariant, report);
+        let version = |document: &CustomerDocument| document.version;
+        Ok(vec![ViewSlice::new(name, invariant, slice, version)])
     }
 
     /// What views show of a range of orders.
@@ -147,62 +136,83 @@ impl Stores {
         range: IdRange,
         report: &mut Report,
     ) -> Result<Vec<ViewSlice<OrderDocument>>, AuditError> {
-        let mut views = Vec::new();
-        let version = |document: &OrderDocument| document.version;
-
-        for (name, invariant, view) in self.views() {
-            let Slice {
-                documents: found,
-                positions,
-                quarantined,
-            } = view.orders(range).await?;
-            let documents = found
-                .into_iter()
-                .map(|found| once(found, invariant, report))
-                .collect();
-            let slice = Slice {
-                documents,
-                positions,
-                quarantined,
-            };
-            views.push(ViewSlice::new(name, invariant, slice, version));
+        let mut slices = Vec::new();
+        if let Ok(view) = &self.documents {
+            let slice = view.slice(domain::ORDERS, range).await?;
+            let slice = of_kind(slice, Document::order);
+            slices.push((documents::VIEW, Invariant::Documents, slice));
+        }
+        if let Ok(view) = &self.search {
+            let slice = view.slice(domain::ORDERS, range).await?;
+            slices.push((search::VIEW, Invariant::Search, slice));
         }
 
-        Ok(views)
+        let version = |document: &OrderDocument| document.version;
+        let views = slices.into_iter().map(|(name, invariant, slice)| {
+            tell_disagreements(domain::ORDERS, &slice, invariant, report);
+            ViewSlice::new(name, invariant, slice, version)
+        });
+        Ok(views.collect())
     }
 
     /// How far each view has come, and what it has in quarantine.
     pub(super) async fn view_states(&self) -> Result<Vec<ViewState>, AuditError> {
-        // No id lies in this range: only what comes with it is wanted.
-        let nobody = IdRange {
-            after: Some(Uuid::max()),
-            up_to: None,
-        };
-
         let mut views = Vec::new();
-        for (name, invariant, view) in self.views() {
-            let Slice {
-                positions,
-                quarantined,
-                ..
-            } = view.orders(nobody).await?;
-            views.push(ViewState {
-                name,
-                invariant,
-                positions,
-                quarantined,
-            });
+        if let Ok(view) = &self.documents {
+            let slice = view.slice(domain::ORDERS, NOBODY).await?;
+            views.push(state_of(documents::VIEW, Invariant::Documents, slice));
         }
-
+        if let Ok(view) = &self.search {
+            let slice = view.slice(domain::ORDERS, NOBODY).await?;
+            views.push(state_of(search::VIEW, Invariant::Search, slice));
+        }
         Ok(views)
     }
 }
 
+/// No id lies in this range: only what comes with it is wanted.
+const NOBODY: IdRange = IdRange {
+    after: Some(Uuid::max()),
+    up_to: None,
+};
+
+fn state_of<E>(name: &'static str, invariant: Invariant, slice: Slice<E>) -> ViewState {
+    ViewState {
+        name,
+        invariant,
+        positions: slice.positions,
+        quarantined: slice.quarantined,
+    }
+}
+
+/// A slice of one kind of documents. A document of another kind under an id of this one is damage.
+fn of_kind<T>(slice: Slice<Document>, kind: fn(Document) -> Option<T>) -> Slice<T> {
+    let other_kind = || ViewError::Damaged {
+        view: documents::VIEW,
+        what: "a document of another kind".to_owned(),
+    };
+
+    let stored = |stored: Stored<Document>| Stored {
+        id: stored.id,
+        hits: stored.hits,
+        entity: stored
+            .entity
+            .and_then(|document| kind(document).ok_or_else(other_kind)),
+        disagreements: stored.disagreements,
+    };
+
+    Slice {
+        entities: slice.entities.into_iter().map(stored).collect(),
+        positions: slice.positions,
+        quarantined: slice.quarantined,
+    }
+}
+
 /// Opens the generation of a view that answers. A node may replace it meanwhile and let go of it.
-async fn answering<R: ?Sized>(
-    store: &dyn ViewStore<R>,
+async fn answering<P: Projection>(
+    store: &dyn ViewStore<P>,
     definition: u32,
-) -> Result<Answering, ViewError> {
+) -> Result<Answering<P::Entity>, ViewError> {
     let mut catalog = store.catalog().await?;
     loop {
         let Some(number) = catalog.live else {
@@ -229,43 +239,32 @@ async fn answering<R: ?Sized>(
     }
 }
 
-/// What a view holds of an order beside its document must agree with that, and be there once.
-fn once(found: Indexed, invariant: Invariant, report: &mut Report) -> Stored<OrderDocument> {
-    let Indexed {
-        hits,
-        version,
-        total_cents,
-        stored,
-    } = found;
+/// What a view holds of an entity beside its document must agree with that, and be there once.
+fn tell_disagreements<T>(
+    service: Service,
+    slice: &Slice<T>,
+    invariant: Invariant,
+    report: &mut Report,
+) {
+    for stored in &slice.entities {
+        let mut wrong = |what: &str, expected: &str, found: &str| {
+            let subject = subject(service, stored.id);
+            report.violated_by(invariant, Problem::new(subject, what, expected, found));
+        };
 
-    let mut wrong = |what, expected: String, found: String| {
-        let subject = subject(domain::ORDERS, stored.id);
-        report.violated_by(invariant, Problem::new(subject, what, expected, found));
-    };
-
-    if hits != 1 {
-        wrong("hits", "1".to_owned(), hits.to_string());
-    }
-
-    if let Ok(document) = &stored.document {
-        if document.version != version {
-            wrong(
-                "version beside the document",
-                document.version.to_string(),
-                version.to_string(),
-            );
+        if stored.hits != 1 {
+            wrong("hits", "1", &stored.hits.to_string());
         }
-        if document.order_total.cents() != total_cents {
-            let indexed = Money::from_cents(total_cents);
-            wrong(
-                "total beside the document",
-                document.order_total.to_string(),
-                indexed.to_string(),
-            );
+
+        for Disagreement {
+            what,
+            entity,
+            beside,
+        } in &stored.disagreements
+        {
+            wrong(&format!("{what} beside the document"), entity, beside);
         }
     }
-
-    stored
 }
 
 async fn fixed_shards(

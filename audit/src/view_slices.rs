@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use domain::ShardId;
 use projections::ViewError;
-use projections::audit::{Slice, Stored};
+use projections::slices::{Slice, Stored};
 use serde::Serialize;
 use store::Positions;
 use uuid::Uuid;
@@ -45,23 +45,23 @@ impl<D: PartialEq + Serialize> ViewSlice<D> {
     pub(super) fn new(
         name: &'static str,
         invariant: Invariant,
-        slice: Slice<Stored<D>>,
+        slice: Slice<D>,
         version_of: impl Fn(&D) -> u64,
     ) -> Self {
         let shown = |stored: Stored<D>| {
-            let version = stored.document.as_ref().map_or(0, &version_of);
+            let version = stored.entity.as_ref().map_or(0, &version_of);
             (
                 stored.id,
                 Shown {
                     version,
-                    document: stored.document,
+                    document: stored.entity,
                 },
             )
         };
         ViewSlice {
             name,
             invariant,
-            documents: slice.documents.into_iter().map(shown).collect(),
+            documents: slice.entities.into_iter().map(shown).collect(),
             positions: slice.positions,
             quarantined: slice
                 .quarantined

@@ -1,6 +1,6 @@
 //! Events per second into the views.
 //!
-//! `documents` and `search` are the writer of a view alone, fed with decoded events in batches as
+//! `documents` and `search` are the writer of a view alone, fed with messages in batches as
 //! large as its projector's may be; `rebuild` is both views with their projectors, which find
 //! nothing and read the history from the outbox.
 
@@ -25,9 +25,9 @@ use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_
 use projections::documents::sqlite::SqliteDocumentStore;
 use projections::generations::ViewStore as _;
 use projections::search::open_embedded;
-use projections::{Applied, Event, ViewWriter, Views};
-use store::Positions;
+use projections::{Applied, ViewWriter};
 use store::log::embedded::EmbeddedLog;
+use store::{Message, Positions};
 use support::folder::folder;
 use support::views::History;
 
@@ -41,10 +41,10 @@ fn projection(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("projection");
     group.sampling_mode(SamplingMode::Flat);
 
-    group.throughput(Throughput::Elements(
-        u64::try_from(history.events.len()).unwrap_or(0),
-    ));
+    let all = u64::try_from(history.messages.len()).unwrap_or(0);
+    let of_orders = u64::try_from(history.orders().count()).unwrap_or(0);
 
+    group.throughput(Throughput::Elements(all));
     group.bench_function("documents", |bencher| {
         bencher.iter_custom(|times| {
             let feed_one = |_| {
@@ -54,24 +54,26 @@ fn projection(criterion: &mut Criterion) {
                     .block_on(store.open(1, uuid::Uuid::nil()))
                     .expect("the view can be opened");
                 let mut writer = opened.writer;
-                feed(writer.as_mut(), &history.events, DOCUMENTS_BATCH)
+                feed(writer.as_mut(), history.messages.iter(), DOCUMENTS_BATCH)
             };
             (0..times).map(feed_one).sum()
         });
     });
 
+    group.throughput(Throughput::Elements(of_orders));
     group.bench_function("search", |bencher| {
         bencher.iter_custom(|times| {
             let feed_one = |_| {
                 let folder = folder();
                 let (mut writer, _reader) =
                     open_embedded(folder.path()).expect("the view can be opened");
-                feed(writer.as_mut(), &history.events, SEARCH_BATCH)
+                feed(writer.as_mut(), history.orders(), SEARCH_BATCH)
             };
             (0..times).map(feed_one).sum()
         });
     });
 
+    group.throughput(Throughput::Elements(all));
     group.bench_function("rebuild", |bencher| {
         bencher.iter_custom(|times| (0..times).map(|_| rebuild(&system, &history)).sum());
     });
@@ -81,7 +83,12 @@ fn projection(criterion: &mut Criterion) {
 }
 
 /// Feeds an empty view and says how long it took.
-fn feed(writer: &mut dyn ViewWriter, events: &[Event], batch: usize) -> Duration {
+fn feed<'a, E>(
+    writer: &mut dyn ViewWriter<E>,
+    events: impl Iterator<Item = &'a Message>,
+    batch: usize,
+) -> Duration {
+    let events: Vec<_> = events.collect();
     let begun = Instant::now();
     let mut positions: Positions = writer.positions().expect("the view store answers");
     for batch in events.chunks(batch) {
@@ -99,12 +106,10 @@ fn feed(writer: &mut dyn ViewWriter, events: &[Event], batch: usize) -> Duration
 /// Opens empty views on a log with a history, and says how long it takes until they show all of it.
 fn rebuild(system: &SystemRunner, history: &History) -> Duration {
     let folder = folder();
-    let config = support::views::config(folder.path());
-
     system.block_on(async {
         let begun = Instant::now();
         let log = Arc::<EmbeddedLog>::clone(&history.log);
-        let views = Views::start(config, log);
+        let (views, _) = support::views::start(folder.path(), log);
         views.settled(Duration::from_secs(60)).await;
         for view in views.all() {
             let reached = view

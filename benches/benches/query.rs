@@ -24,7 +24,7 @@ use domain::{CustomerId, Money, OrderId, OrderState};
 use projections::documents::{CustomerOrdersQuery, CustomersQuery};
 use projections::search::{SearchQuery, Sort};
 use projections::views::AnyView as _;
-use projections::{ConsistencyToken, Payload, Views};
+use projections::{ConsistencyToken, ShopViews};
 use store::log::embedded::EmbeddedLog;
 use support::folder::folder;
 use support::views::History;
@@ -38,23 +38,23 @@ fn query(criterion: &mut Criterion) {
     let history = History::write(&system);
     let folder = folder();
 
-    let config = support::views::config(folder.path());
-    let views = system.block_on(async {
-        let views = Views::start(config, Arc::<EmbeddedLog>::clone(&history.log));
+    let (views, shop) = system.block_on(async {
+        let log = Arc::<EmbeddedLog>::clone(&history.log);
+        let (views, shop) = support::views::start(folder.path(), log);
         views.settled(WAIT).await;
         for view in views.all() {
             view.wait_until(&history.end(), WAIT)
                 .await
                 .expect("the view takes in everything");
         }
-        views
+        (views, shop)
     });
 
     let mut group = criterion.benchmark_group("query");
     group.throughput(Throughput::Elements(1));
-    by_id(&mut group, &system, &views, &history);
-    lists(&mut group, &system, &views, &history);
-    searches(&mut group, &system, &views, &history);
+    by_id(&mut group, &system, &shop, &history);
+    lists(&mut group, &system, &shop, &history);
+    searches(&mut group, &system, &shop, &history);
     group.finish();
     system.block_on(views.stop());
     history.close(&system);
@@ -63,10 +63,10 @@ fn query(criterion: &mut Criterion) {
 fn by_id(
     group: &mut BenchmarkGroup<'_, WallTime>,
     system: &SystemRunner,
-    views: &Views,
+    views: &ShopViews,
     history: &History,
 ) {
-    let documents = views.documents().current().expect("the view answers");
+    let documents = views.documents.current().expect("the view answers");
 
     let documents = documents.reader();
     one_after_the_other(group, system, "customer", customers(history), async |id| {
@@ -87,7 +87,7 @@ fn by_id(
         async |id| {
             let token = ConsistencyToken::of(domain::ORDERS, id.0, 2);
             views
-                .documents()
+                .documents
                 .wait_until(&token, WAIT)
                 .await
                 .expect("the view has reached it");
@@ -100,10 +100,10 @@ fn by_id(
 fn lists(
     group: &mut BenchmarkGroup<'_, WallTime>,
     system: &SystemRunner,
-    views: &Views,
+    views: &ShopViews,
     history: &History,
 ) {
-    let documents = views.documents().current().expect("the view answers");
+    let documents = views.documents.current().expect("the view answers");
     let documents = documents.reader();
 
     one_after_the_other(
@@ -168,10 +168,10 @@ fn lists(
 fn searches(
     group: &mut BenchmarkGroup<'_, WallTime>,
     system: &SystemRunner,
-    views: &Views,
+    views: &ShopViews,
     history: &History,
 ) {
-    let search = views.search().current().expect("the view answers");
+    let search = views.search.current().expect("the view answers");
     let search = search.reader();
 
     let text = |text: &str| SearchQuery {
@@ -209,7 +209,7 @@ fn searches(
         async |id| {
             let token = ConsistencyToken::of(domain::ORDERS, id.0, 2);
             views
-                .search()
+                .search
                 .wait_until(&token, WAIT)
                 .await
                 .expect("the view has reached it");
@@ -244,17 +244,16 @@ fn one_after_the_other<T>(
 }
 
 fn customers(history: &History) -> impl Iterator<Item = CustomerId> + '_ {
-    let created = |event: &projections::Event| {
-        matches!(event.payload, Payload::Customer(_)).then_some(CustomerId(event.entity))
-    };
-    history.events.iter().filter_map(created).cycle()
+    let customers = history.messages.iter();
+    let customers = customers.filter(|message| message.source.service == domain::CUSTOMERS);
+    customers.map(|message| CustomerId(message.entity)).cycle()
 }
 
 fn orders(history: &History) -> impl Iterator<Item = OrderId> + '_ {
-    let created = |event: &projections::Event| {
-        matches!(event.payload, Payload::Order(_)).then_some(OrderId(event.entity))
-    };
-    history.events.iter().filter_map(created).cycle()
+    history
+        .orders()
+        .map(|message| OrderId(message.entity))
+        .cycle()
 }
 
 criterion_group! {

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use domain::order::{OrderApproved, OrderCreated};
 use domain::{CustomerId, Money, OrderEvent, OrderLine, OrderState, ShardId, Timestamp};
 use projections::search::{SearchQuery, SearchReader, Sort, open_embedded};
-use projections::{Applied, Event, Payload, ViewWriter};
+use projections::shop::{Event, Payload};
+use projections::{Applied, OrderDocument, ViewWriter};
 use store::Positions;
 use uuid::Uuid;
 
@@ -103,7 +104,7 @@ fn main() {
     fs::remove_dir_all(&folder).unwrap();
 }
 
-fn feed(writer: &mut dyn ViewWriter, orders: u64) {
+fn feed(writer: &mut dyn ViewWriter<OrderDocument>, orders: u64) {
     let mut numbers = Numbers(1);
     let (mut peak, mut slowest, mut sequence) = (0, Duration::ZERO, 0);
     let source = ShardId::new(domain::ORDERS, 0);
@@ -124,7 +125,10 @@ fn feed(writer: &mut dyn ViewWriter, orders: u64) {
                 time,
                 payload: Payload::Order(change),
             };
-            assert_eq!(writer.apply(&event).unwrap(), Applied::Taken);
+            assert_eq!(
+                writer.apply(&event.encode().unwrap()).unwrap(),
+                Applied::Taken
+            );
         };
         let entity = id_of(number);
         apply(entity, 1, created(&mut numbers));

@@ -16,7 +16,7 @@ const NICE: i32 = 5;
 ///
 /// # Errors
 /// When the system gives no thread.
-pub(crate) fn spawn<T: Send + 'static>(
+pub fn spawn<T: Send + 'static>(
     name: String,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<JoinHandle<T>> {
@@ -33,7 +33,7 @@ pub(crate) fn spawn<T: Send + 'static>(
 ///
 /// # Panics
 /// When the work does.
-pub(crate) fn run<T: Send>(name: String, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+pub fn run<T: Send>(name: String, work: impl FnOnce() -> T + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let thread = Builder::new().name(name).spawn_scoped(scope, || {
             yield_to_others();

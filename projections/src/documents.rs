@@ -5,14 +5,18 @@
 //! can be made into a token.
 
 use std::fmt;
+use std::time::Duration;
 
-use domain::{CustomerId, Money, OrderId, OrderState, Service, Timestamp};
+use domain::{CustomerId, Money, OrderId, OrderState, Timestamp};
 use futures_util::future::BoxFuture;
 use store::Positions;
 
 use crate::ViewError;
-use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::port::VersionReader;
+use crate::projection::Projection;
+use crate::projector::{CommitPolicy, Rush, ViewDefinition};
+use crate::shop::history_fold::DocumentFold;
+use crate::shop::{CustomerDocument, CustomerOrder, Document, OrderDocument};
 
 #[cfg(test)]
 mod contract;
@@ -23,11 +27,34 @@ pub mod sqlite;
 
 /// The view's name, in errors, metrics and `GET /views`.
 pub const VIEW: &str = "documents";
-/// The services whose events it takes in.
-pub const USES: &[Service] = &domain::SERVICES;
-/// What its documents are made of, as a number: whoever changes that raises it, and every node
-/// builds the view anew while the old one answers.
-pub const DEFINITION: u32 = 1;
+
+/// What is registered of the view. Documents are cheap to commit: what gathers is there so that
+/// `PENDING` and `APPROVED` of one order become one write.
+pub const DEFINITION: ViewDefinition = ViewDefinition {
+    name: VIEW,
+    // Whoever changes what a document is made of raises it, and every node builds the view anew
+    // while the old one answers.
+    number: 1,
+    uses: &domain::SERVICES,
+    commit: CommitPolicy {
+        linger: Duration::from_millis(50),
+        rush: Some(Rush {
+            events: 1_200,
+            linger: Duration::from_millis(250),
+        }),
+        max_events: 10_000,
+    },
+};
+
+/// The document view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Documents {}
+
+impl Projection for Documents {
+    type Reader = dyn DocumentReader;
+    type Entity = Document;
+    type Fold = DocumentFold;
+}
 
 /// An answer, and the positions of the view in the snapshot it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]

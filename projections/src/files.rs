@@ -12,7 +12,7 @@ const ASIDE: &str = ".damaged";
 
 /// Whether an error says that a file itself is at fault, and would be the next time: what is in it,
 /// what it is, or whose it is. A full disk and a failed read are not: they may be over.
-pub(crate) fn is_at_fault(error: &io::Error) -> bool {
+pub fn is_at_fault(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::InvalidData
@@ -24,7 +24,7 @@ pub(crate) fn is_at_fault(error: &io::Error) -> bool {
 }
 
 /// A path with something appended to its name.
-pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
@@ -35,7 +35,7 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
 ///
 /// # Errors
 /// When it cannot be moved.
-pub(crate) fn set_aside(path: &Path) -> io::Result<()> {
+pub fn set_aside(path: &Path) -> io::Result<()> {
     let aside = beside(path, ASIDE);
     remove(&aside)?;
     match fs::rename(path, aside) {
@@ -48,7 +48,7 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// When it cannot be removed.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
+pub fn remove(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
@@ -64,7 +64,7 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub(crate) fn numbers(folder: &Path, prefix: &str, suffix: &str) -> io::Result<Vec<u32>> {
+pub fn numbers(folder: &Path, prefix: &str, suffix: &str) -> io::Result<Vec<u32>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();

@@ -10,19 +10,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ::sagas::Fingerprint;
-use domain::Timestamp;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use sagas::{Fingerprint, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ViewError;
-use crate::audit::ViewAudit;
 use crate::port::{VersionReader, ViewWriter};
+use crate::projection::Projection;
+use crate::slices::ViewAudit;
 
 mod catalog;
-pub(crate) mod file;
+pub mod file;
 
 /// From what a generation is built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,22 +109,21 @@ pub struct Found {
 }
 
 /// Both sides of an open generation.
-pub struct Opened<R: ?Sized> {
-    pub writer: Box<dyn ViewWriter>,
-    pub reader: Arc<R>,
+pub struct Opened<P: Projection> {
+    /// What its projector writes through.
+    pub writer: Box<dyn ViewWriter<P::Entity>>,
+    /// What queries read from.
+    pub reader: Arc<P::Reader>,
+    /// What it has taken in, for readers who wait.
     pub versions: Arc<dyn VersionReader>,
 }
 
-/// The store of all generations of one view. `R` is the read side of the view, as
-/// [`DocumentReader`] or [`SearchReader`].
+/// The store of all generations of one view.
 ///
 /// Every method fails with [`ViewError::Unavailable`] when the store does not answer; that may be
 /// tried again. What has a deployment's id as a parameter changes nothing of another deployment and
 /// fails with [`ViewError::Foreign`] where it would.
-///
-/// [`DocumentReader`]: crate::documents::DocumentReader
-/// [`SearchReader`]: crate::search::SearchReader
-pub trait ViewStore<R: ?Sized>: Send + Sync + fmt::Debug {
+pub trait ViewStore<P: Projection>: Send + Sync + fmt::Debug {
     /// How the store is named in `GET /views`.
     fn backend(&self) -> &'static str;
 
@@ -153,7 +152,7 @@ pub trait ViewStore<R: ?Sized>: Send + Sync + fmt::Debug {
         &self,
         generation: u32,
         deployment: Uuid,
-    ) -> BoxFuture<'_, Result<Opened<R>, ViewError>>;
+    ) -> BoxFuture<'_, Result<Opened<P>, ViewError>>;
 
     /// Whether an open generation is still there as it was opened: nobody has deleted it, or put
     /// another in its place. [`ViewError::Damaged`] when it is not. It is cheap, and asked for
@@ -178,7 +177,7 @@ pub trait ViewStore<R: ?Sized>: Send + Sync + fmt::Debug {
     fn audit(
         &self,
         generation: u32,
-    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>>;
+    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit<P::Entity>>>, ViewError>>;
 
     /// Deletes a generation that is not open, whatever is in its place. One that does not exist is
     /// deleted already.

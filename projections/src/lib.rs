@@ -1,13 +1,18 @@
 //! The query side: events become views, views answer queries.
 //!
 //! ```text
-//! Log ──► projector ──► ViewWriter ──► store of the view ──► DocumentReader ──► query
-//!             │                                                    ▲
-//!             └── after each commit ──► waiting ◄── token ─────────┘
+//! Log ──► projector ──► ViewWriter ──► store of the view ──► reader ──► query
+//!             │                                                 ▲
+//!             └── after each commit ──► waiting ◄── token ──────┘
 //! ```
 //!
-//! Start at [`views`], where it is put together. A view is disposable: it can be made again from
-//! the events at any time, so nothing here is durable beyond what saves time.
+//! Start at [`views`], where it is put together, and at [`projection`], what a view is. A view is
+//! disposable: it can be made again from the events at any time, so nothing here is durable beyond
+//! what saves time.
+//!
+//! The mechanism knows no service. The shop's two views, `documents` and `search`, and what they
+//! have in common (`shop`), are there with the feature `shop` only; they use nothing of the
+//! mechanism that views of another team could not use as well.
 
 #![cfg_attr(
     test,
@@ -20,34 +25,41 @@
 )]
 
 mod alarm;
-pub mod audit;
-mod background;
-pub mod document;
-pub mod documents;
-pub mod entity_documents;
+pub mod background;
+pub mod entity_rows;
 pub mod error;
-mod files;
-mod fold;
+pub mod files;
 pub mod generations;
 mod metrics;
 pub mod port;
 pub mod positions;
+pub mod projection;
 pub mod projector;
-pub mod rows;
-pub mod search;
-mod stored_rows;
+pub mod slices;
 pub mod token;
 pub mod views;
 pub mod waiting;
 
-#[cfg(test)]
+#[cfg(feature = "shop")]
+pub mod documents;
+#[cfg(feature = "shop")]
+pub mod search;
+#[cfg(feature = "shop")]
+pub mod shop;
+
+#[cfg(all(test, feature = "shop"))]
 mod testing;
 
-pub use document::{CustomerDocument, CustomerOrder, Document, OrderDocument};
-pub use documents::DocumentReader;
+pub use entity_rows::{EntityRows, NoRows};
 pub use error::ViewError;
-pub use port::{Applied, Event, Payload, QuarantinedEntity, VersionReader, ViewWriter};
-pub use rows::EntityRows;
-pub use stored_rows::StoredRows;
+pub use port::{Applied, QuarantinedEntity, VersionReader, ViewWriter};
+pub use projection::{EntityFold, Projection, ViewEntity};
 pub use token::ConsistencyToken;
-pub use views::{ViewStores, Views, ViewsConfig};
+pub use views::{Registration, Views, ViewsConfig};
+
+#[cfg(feature = "shop")]
+pub use documents::DocumentReader;
+#[cfg(feature = "shop")]
+pub use shop::{
+    CustomerDocument, CustomerOrder, Document, OrderDocument, ShopViews, StoredRows, ViewStores,
+};

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use domain::ShardId;
 use metrics::{counter, gauge, histogram};
+use sagas::ShardId;
 
-/// Committed events that the view has not taken in yet, by the shard they are of (`orders/3`).
+/// Committed events that the view has not taken in yet, by the shard they are of (`flights/3`).
 const LAG_EVENTS: &str = "counterfoil_view_lag_events";
 /// How much older the newest event taken in is than the newest committed one, by shard.
 const LAG_SECONDS: &str = "counterfoil_view_lag_seconds";

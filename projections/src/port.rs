@@ -3,41 +3,21 @@
 
 use std::fmt;
 
-use domain::{CustomerEvent, OrderEvent, Service, ShardId, Timestamp};
 use futures_util::future::BoxFuture;
+use sagas::{Service, ShardId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::Positions;
+use store::{Message, Positions};
 use uuid::Uuid;
 
 use crate::ViewError;
-use crate::document::Document;
-
-/// An event as views see it: decoded, with its place.
-#[derive(Clone, Debug)]
-pub struct Event {
-    pub source: ShardId,
-    pub sequence: u64,
-    /// The customer or order it happened to.
-    pub entity: Uuid,
-    /// The entity's version after it.
-    pub version: u64,
-    pub time: Timestamp,
-    pub payload: Payload,
-}
-
-#[derive(Clone, Debug)]
-pub enum Payload {
-    Customer(CustomerEvent),
-    Order(OrderEvent),
-    /// Of a type this release does not know: the entity's version advances, and nothing else.
-    Unknown,
-}
 
 /// What became of one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// Taken in, or not used by this view.
     Taken,
+    /// Of a type that this release does not know: the entity's version advances, and nothing else.
+    Unknown,
     /// The view has this version already.
     Duplicate,
     /// The view is at an older version than the one before the event: the caller reads the entity's
@@ -68,7 +48,9 @@ pub struct QuarantinedEntity {
 /// events are read again, as the positions say. A crash between it and
 /// [`finish`](ViewWriter::finish) may lose the positions alone: events are read again that are in
 /// the view already, and turn out to be duplicates.
-pub trait ViewWriter: Send {
+///
+/// `E` is an entity as the view takes it in whole.
+pub trait ViewWriter<E>: Send {
     /// The positions stored with the newest commit, or with one before it that was finished. What
     /// was done and not committed is dropped: the projector starts from here, again after every
     /// error.
@@ -87,13 +69,14 @@ pub trait ViewWriter: Send {
         Ok(())
     }
 
-    /// Takes an event in; it is visible to readers after the next commit. Events of one entity come
-    /// in version order.
+    /// Takes an event in, which the view decodes itself; it is visible to readers after the next
+    /// commit. Events of one entity come in version order, and all of them can be read
+    /// ([`Message::unreadable`]).
     ///
     /// # Errors
     /// When the view store does not answer; or [`ViewError::Refused`] when this event cannot be
-    /// applied, whatever is tried. Nothing of the event is taken in then.
-    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError>;
+    /// decoded or applied, whatever is tried. Nothing of the event is taken in then.
+    fn apply(&mut self, event: &Message) -> Result<Applied, ViewError>;
 
     /// Puts an entity as it stands in the place of whatever the view has of it, whatever version
     /// that has; visible after the next commit. Events of later versions go on from it. It serves
@@ -101,7 +84,7 @@ pub trait ViewWriter: Send {
     ///
     /// # Errors
     /// As [`apply`](ViewWriter::apply).
-    fn put(&mut self, document: &Document) -> Result<(), ViewError>;
+    fn put(&mut self, entity: &E) -> Result<(), ViewError>;
 
     /// Makes all that was done durable and visible. The positions are stored with it, or, where
     /// that would keep readers waiting for one more answer, with the next commit.

@@ -1,8 +1,8 @@
-//! How positions are written down inside a view: `{"customers":[[0,17],[3,4]],"orders":[[0,9]]}`.
+//! How positions are written down inside a view: `{"senders":[[0,17],[3,4]],"parcels":[[0,9]]}`.
 
 use std::collections::BTreeMap;
 
-use domain::{Service, ShardId};
+use sagas::{Service, ShardId};
 use store::Positions;
 
 /// The JSON text of positions.
@@ -40,12 +40,17 @@ mod tests {
 
     #[test]
     fn positions_read_back_as_they_were_written() {
+        let (senders, parcels) = (Service::new(211, "senders"), Service::new(212, "parcels"));
+        for service in [senders, parcels] {
+            service.register().unwrap();
+        }
+
         let positions = Positions::from([
-            (ShardId::new(domain::ORDERS, 3), 17),
-            (ShardId::new(domain::CUSTOMERS, 0), 4),
+            (ShardId::new(parcels, 3), 17),
+            (ShardId::new(senders, 0), 4),
         ]);
         let text = to_json(&positions).unwrap();
-        assert_eq!(text, r#"{"customers":[[0,4]],"orders":[[3,17]]}"#);
+        assert_eq!(text, r#"{"senders":[[0,4]],"parcels":[[3,17]]}"#);
         assert_eq!(from_json(&text).unwrap(), positions);
         assert_eq!(from_json("{}").unwrap(), Positions::new());
     }

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use domain::{Service, ShardId};
+use sagas::{Service, ShardId};
 use store::{Destination, Log};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -29,9 +29,9 @@ use crate::ViewError;
 use crate::alarm::Alarm;
 use crate::metrics::ViewMetrics;
 use crate::port::ViewWriter;
+use crate::projection::Projection;
 use crate::waiting::Waiting;
 
-mod decoding;
 mod lag;
 mod pending;
 mod progress;
@@ -112,9 +112,9 @@ impl Projector {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(crate) fn start(
+    pub(crate) fn start<P: Projection>(
         definition: ViewDefinition,
-        writer: Box<dyn ViewWriter>,
+        writer: Box<dyn ViewWriter<P::Entity>>,
         log: Arc<dyn Log>,
         waiting: Arc<Waiting>,
         progress: Arc<Progress>,
@@ -124,7 +124,7 @@ impl Projector {
         let (requests, inbox) = mpsc::unbounded_channel();
         let deliveries = log.subscribe(Destination::Events).deliveries;
 
-        let worker = worker::Worker::new(worker::Parts {
+        let worker = worker::Worker::<P>::new(worker::Parts {
             definition,
             writer,
             log,
@@ -233,5 +233,5 @@ impl Drop for Projector {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "shop"))]
 mod tests;

@@ -10,13 +10,18 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{OrderId, Service};
 use futures_util::future::BoxFuture;
 use store::Positions;
 use uuid::Uuid;
 
-use crate::{OrderDocument, VersionReader, ViewError, ViewWriter};
+use crate::projection::Projection;
+use crate::projector::{CommitPolicy, ViewDefinition};
+use crate::shop::OrderDocument;
+use crate::shop::history_fold::OrderFold;
+use crate::{VersionReader, ViewError, ViewWriter};
 
 pub mod analysis;
 #[cfg(test)]
@@ -37,14 +42,34 @@ pub use query::{SearchQuery, Sort};
 
 /// The view's name in errors, logs and metrics.
 pub const VIEW: &str = "search";
-/// The services whose events it takes in.
-pub const USES: &[Service] = &[domain::ORDERS];
-/// What its documents are made of, as a number: whoever changes that raises it, and every node
-/// builds the view anew while the old one answers.
-pub const DEFINITION: u32 = 2;
+
+/// What is registered of the view. A commit of the index costs tens of milliseconds, whatever is in
+/// it; a reader that waits asks for one at once.
+pub const DEFINITION: ViewDefinition = ViewDefinition {
+    name: VIEW,
+    // Whoever changes what a document is made of raises it, and every node builds the view anew
+    // while the old one answers.
+    number: 2,
+    uses: &[domain::ORDERS],
+    commit: CommitPolicy {
+        linger: Duration::from_secs(1),
+        rush: None,
+        max_events: 50_000,
+    },
+};
+
+/// The search view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {}
+
+impl Projection for Search {
+    type Reader = dyn SearchReader;
+    type Entity = OrderDocument;
+    type Fold = OrderFold;
+}
 
 /// Both sides of an open search view.
-pub type SearchView = (Box<dyn ViewWriter>, Arc<dyn SearchReader>);
+pub type SearchView = (Box<dyn ViewWriter<OrderDocument>>, Arc<dyn SearchReader>);
 
 /// One order found.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,4 +134,12 @@ pub trait SearchReader: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the view store does not answer.
     fn positions(&self) -> BoxFuture<'_, Result<Positions, ViewError>>;
+}
+
+/// This data cannot be taken in.
+fn refused(what: impl fmt::Display) -> ViewError {
+    ViewError::Refused {
+        view: VIEW,
+        what: what.to_string(),
+    }
 }

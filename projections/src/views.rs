@@ -1,4 +1,4 @@
-//! The views of a node: started, fed, asked how they are, rebuilt, and stopped.
+//! The views of a node: registered, started, fed, asked how they are, rebuilt, and stopped.
 //!
 //! ```text
 //! View ── supervisor ── catalog of the ViewStore
@@ -10,22 +10,22 @@
 //!
 //! A query takes the generation that answers ([`View::current`]), waits on it with its caller's
 //! token, and reads from its reader. What happens to generations is the `supervisor`'s; where they
-//! are stored is not known here.
+//! are stored is not known here, nor is what any view shows: each is one of the registered ones
+//! ([`Views::add`]).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ShardId;
 use futures_util::FutureExt;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, Shared, join_all};
+use sagas::{ServiceConflict, ShardId};
 use store::{Destination, Log};
 use uuid::Uuid;
 
-use crate::documents::{self, DocumentReader};
+use crate::entity_rows::EntityRows;
 use crate::generations::ViewStore;
-use crate::projector::{CommitPolicy, Rush, ViewDefinition};
-use crate::rows::EntityRows;
-use crate::search::{self, SearchReader};
+use crate::projection::Projection;
+use crate::projector::ViewDefinition;
 use crate::token::ConsistencyToken;
 
 mod building;
@@ -36,10 +36,9 @@ mod shared;
 mod showing;
 mod status;
 mod supervisor;
-mod view;
-
-#[cfg(test)]
+#[cfg(all(test, feature = "shop"))]
 mod tests;
+mod view;
 
 pub(crate) use shared::Parts;
 
@@ -47,53 +46,14 @@ pub use open::OpenGeneration;
 pub use status::{BuildProgress, BuildStage, ViewState, ViewStatus};
 pub use view::{AnyView, Reverted, View};
 
-/// Documents are cheap to commit: what gathers is there so that `PENDING` and `APPROVED` of one
-/// order become one write.
-pub(crate) const DOCUMENTS: ViewDefinition = ViewDefinition {
-    name: documents::VIEW,
-    number: documents::DEFINITION,
-    uses: documents::USES,
-    commit: CommitPolicy {
-        linger: Duration::from_millis(50),
-        rush: Some(Rush {
-            events: 1_200,
-            linger: Duration::from_millis(250),
-        }),
-        max_events: 10_000,
-    },
-};
-
-/// A commit of the index costs tens of milliseconds, whatever is in it; a reader that waits asks
-/// for one at once.
-pub(crate) const SEARCH: ViewDefinition = ViewDefinition {
-    name: search::VIEW,
-    number: search::DEFINITION,
-    uses: search::USES,
-    commit: CommitPolicy {
-        linger: Duration::from_secs(1),
-        rush: None,
-        max_events: 50_000,
-    },
-};
-
 /// Measuring the lag reads rows of the log.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Reads all files of an index once, on a background thread.
 const EXAMINE_EVERY: Duration = Duration::from_secs(3_600);
 
-/// Where the generations of each view are.
-#[derive(Clone, Debug)]
-pub struct ViewStores {
-    pub documents: Arc<dyn ViewStore<dyn DocumentReader>>,
-    pub search: Arc<dyn ViewStore<dyn SearchReader>>,
-}
-
-/// What the views of a node are made of.
-#[derive(Clone, Debug)]
+/// What the views of a node have in common.
+#[derive(Clone, Copy, Debug)]
 pub struct ViewsConfig {
-    pub stores: ViewStores,
-    /// What a generation may be built from instead of the history.
-    pub rows: Arc<dyn EntityRows>,
     /// How long the generation that has answered before is kept and fed.
     pub keep: Duration,
     /// The deployment whose views these are. Views of another one are not touched in a store that
@@ -101,82 +61,100 @@ pub struct ViewsConfig {
     pub deployment: Uuid,
 }
 
+/// A view with all it needs to be fed and rebuilt.
+pub struct Registration<P: Projection> {
+    /// Its name, what it follows, and when it commits.
+    pub definition: ViewDefinition,
+    /// Where its generations are.
+    pub store: Arc<dyn ViewStore<P>>,
+    /// What a generation may be built from instead of the history.
+    pub rows: Arc<dyn EntityRows<P::Entity>>,
+}
+
+/// Why a view is not registered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistrationError {
+    /// Metrics, errors and operators would take the one for the other.
+    #[error("there is a view {0} already")]
+    NameTaken(&'static str),
+    /// It follows a service that has the name or the number of another.
+    #[error(transparent)]
+    Service(#[from] ServiceConflict),
+}
+
 /// All views of a node.
 pub struct Views {
+    config: ViewsConfig,
     log: Arc<dyn Log>,
-    documents: View<dyn DocumentReader>,
-    search: View<dyn SearchReader>,
+    /// Resolves when the log knows its heads.
+    known: Shared<BoxFuture<'static, ()>>,
+    views: Vec<Arc<dyn AnyView>>,
 }
 
 impl Views {
-    /// Starts the views on a log that knows its heads, whether their stores answer or not. Call it
-    /// inside the runtime that drives the log.
+    /// For views on a log that knows its heads.
     #[must_use]
-    pub fn start(config: ViewsConfig, log: Arc<dyn Log>) -> Self {
-        Self::start_when(std::future::ready(()), config, log)
+    pub fn new(config: ViewsConfig, log: Arc<dyn Log>) -> Self {
+        Self::when(std::future::ready(()), config, log)
     }
 
     /// The same for a log that will know its heads when `known` resolves: until then the views do
     /// nothing and answer that they are not ready.
     #[must_use]
-    pub fn start_when(
+    pub fn when(
         known: impl Future<Output = ()> + Send + 'static,
         config: ViewsConfig,
         log: Arc<dyn Log>,
     ) -> Self {
-        let ViewsConfig {
-            stores,
-            rows,
-            keep,
-            deployment,
-        } = config;
-        let known = known.boxed().shared();
-
-        let documents = Parts {
-            definition: DOCUMENTS,
-            store: stores.documents,
-            log: Arc::clone(&log),
-            rows: Arc::clone(&rows),
-            keep,
-            look_every: LOOK_EVERY,
-            examine_every: EXAMINE_EVERY,
-            deployment,
-        };
-        let documents = View::start(documents, known.clone());
-
-        let search = Parts {
-            definition: SEARCH,
-            store: stores.search,
-            log: Arc::clone(&log),
-            rows,
-            keep,
-            look_every: LOOK_EVERY,
-            examine_every: EXAMINE_EVERY,
-            deployment,
-        };
-        let search = View::start(search, known);
-
         Views {
+            config,
             log,
-            documents,
-            search,
+            known: known.boxed().shared(),
+            views: Vec::new(),
         }
     }
 
-    #[must_use]
-    pub fn documents(&self) -> &View<dyn DocumentReader> {
-        &self.documents
-    }
+    /// Registers a view and starts it, whether its store answers or not. The services that it
+    /// follows are registered with it. Call it inside the runtime that drives the log.
+    ///
+    /// # Errors
+    /// When another view has its name, or another service the name or number of one it follows.
+    pub fn add<P: Projection>(
+        &mut self,
+        registration: Registration<P>,
+    ) -> Result<Arc<View<P>>, RegistrationError> {
+        let Registration {
+            definition,
+            store,
+            rows,
+        } = registration;
 
-    #[must_use]
-    pub fn search(&self) -> &View<dyn SearchReader> {
-        &self.search
+        if self.named(definition.name).is_some() {
+            return Err(RegistrationError::NameTaken(definition.name));
+        }
+        for service in definition.uses {
+            service.register()?;
+        }
+
+        let parts = Parts {
+            definition,
+            store,
+            log: Arc::clone(&self.log),
+            rows,
+            keep: self.config.keep,
+            look_every: LOOK_EVERY,
+            examine_every: EXAMINE_EVERY,
+            deployment: self.config.deployment,
+        };
+
+        let view = Arc::new(View::start(parts, self.known.clone()));
+        self.views.push(view.clone());
+        Ok(view)
     }
 
     /// All views.
     pub fn all(&self) -> impl Iterator<Item = &dyn AnyView> {
-        let (documents, search): (&dyn AnyView, &dyn AnyView) = (&self.documents, &self.search);
-        [documents, search].into_iter()
+        self.views.iter().map(|view| &**view)
     }
 
     /// The view of this name.

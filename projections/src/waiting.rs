@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::{Service, ShardId};
+use sagas::{Service, ShardId};
 use store::Positions;
 use tokio::sync::{Notify, oneshot, watch};
 use uuid::Uuid;

@@ -11,7 +11,8 @@ use projections::search::{self, Highlights, SearchQuery};
 use projections::views::{OpenGeneration, View};
 use projections::waiting::Mark;
 use projections::{
-    ConsistencyToken, CustomerDocument, CustomerOrder, OrderDocument, ViewError, Views,
+    ConsistencyToken, CustomerDocument, CustomerOrder, OrderDocument, Projection, ShopViews,
+    ViewError, Views,
 };
 use store::Positions;
 
@@ -25,20 +26,21 @@ const NEWEST_ORDERS: u16 = 100;
 
 pub(super) struct ViewQueries {
     views: Arc<Views>,
+    shop: ShopViews,
 }
 
 impl ViewQueries {
-    pub(super) fn new(views: Arc<Views>) -> Self {
-        ViewQueries { views }
+    pub(super) fn new(views: Arc<Views>, shop: ShopViews) -> Self {
+        ViewQueries { views, shop }
     }
 
     /// Takes the generation that answers and waits for it; what is left to do then is to read from
     /// it, and to put the token of the answer together.
-    fn answer<'a, R: ?Sized + Send + Sync + 'static, S: 'a, T: 'a>(
+    fn answer<'a, P: Projection, S: 'a, T: 'a>(
         &'a self,
-        view: &'a View<R>,
+        view: &'a View<P>,
         freshness: Freshness,
-        read: impl AsyncFnOnce(Arc<R>) -> Result<S, ViewError> + 'a,
+        read: impl AsyncFnOnce(Arc<P::Reader>) -> Result<S, ViewError> + 'a,
         show: impl FnOnce(S) -> Result<(T, Positions), ReadError> + 'a,
     ) -> QueryFuture<'a, T> {
         Box::pin(async move {
@@ -57,8 +59,8 @@ impl ViewQueries {
 }
 
 /// True when the view has not reached what the caller has seen, and the caller does not mind.
-async fn wait<R: ?Sized>(
-    generation: &OpenGeneration<R>,
+async fn wait<P: Projection>(
+    generation: &OpenGeneration<P>,
     freshness: &Freshness,
 ) -> Result<bool, ReadError> {
     if freshness.tokens.is_empty() {
@@ -199,7 +201,7 @@ impl Queries for ViewQueries {
         freshness: Freshness,
     ) -> QueryFuture<'_, CustomerWithOrders> {
         self.answer(
-            self.views.documents(),
+            &self.shop.documents,
             freshness,
             async move |reader| reader.customer(id, NEWEST_ORDERS).await,
             |seen| {
@@ -228,7 +230,7 @@ impl Queries for ViewQueries {
         };
 
         self.answer(
-            self.views.documents(),
+            &self.shop.documents,
             freshness,
             async move |reader| reader.customers(query).await,
             |seen| Ok((listed(seen.value), seen.positions)),
@@ -237,7 +239,7 @@ impl Queries for ViewQueries {
 
     fn customer_count(&self, freshness: Freshness) -> QueryFuture<'_, u64> {
         self.answer(
-            self.views.documents(),
+            &self.shop.documents,
             freshness,
             async |reader| reader.count_customers().await,
             |seen| Ok((seen.value, seen.positions)),
@@ -258,7 +260,7 @@ impl Queries for ViewQueries {
         };
 
         self.answer(
-            self.views.documents(),
+            &self.shop.documents,
             freshness,
             async move |reader| reader.customer_orders(id, query).await,
             |seen| {
@@ -270,7 +272,7 @@ impl Queries for ViewQueries {
 
     fn order(&self, id: OrderId, freshness: Freshness) -> QueryFuture<'_, OrderDocument> {
         self.answer(
-            self.views.documents(),
+            &self.shop.documents,
             freshness,
             async move |reader| reader.order(id).await,
             |seen| {
@@ -282,7 +284,7 @@ impl Queries for ViewQueries {
 
     fn orders(&self, query: OrderQuery, freshness: Freshness) -> QueryFuture<'_, OrdersFound> {
         self.answer(
-            self.views.search(),
+            &self.shop.search,
             freshness,
             async move |reader| reader.search(search_query(query)).await,
             |page| {

@@ -8,7 +8,7 @@ use actix_web::web::Data;
 use actors::{Node, NodeConfig, NodeParts};
 use anyhow::{Context, anyhow};
 use domain::saga::SagaPolicy;
-use projections::{StoredRows, Views, ViewsConfig};
+use projections::{ShopViews, StoredRows, Views, ViewsConfig};
 use store::faults::Faults;
 use store::journal::Standing;
 use store::log::embedded::EmbeddedLog;
@@ -115,11 +115,11 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let open = tokio::time::timeout(OPEN_WITHIN, node.opened())
         .await
         .is_ok();
-    let views = start_views(&config, &io, &deployment, log.clone(), &node).await?;
+    let (views, shop) = start_views(&config, &io, &deployment, log.clone(), &node).await?;
     if open {
         views.settled(VIEWS_SETTLE_WITHIN).await;
     }
-    let ports = ports(&config, &node, &views, &databases, log);
+    let ports = ports(&config, &node, &views, shop, &databases, log);
     let upkeep = actix_rt::spawn(telemetry::keep_up(prometheus.clone()));
 
     let parts = Parts {
@@ -159,13 +159,11 @@ async fn start_views(
     deployment: &Deployment,
     log: Arc<EmbeddedLog>,
     node: &Arc<Node>,
-) -> anyhow::Result<Arc<Views>> {
+) -> anyhow::Result<(Arc<Views>, ShopViews)> {
     let stores = view_stores(config, io.handle()).await?;
     let rows = Arc::new(StoredRows::new(&deployment.databases));
 
     let views_config = ViewsConfig {
-        stores,
-        rows,
         keep: config.view_keep,
         deployment: deployment.id,
     };
@@ -173,7 +171,9 @@ async fn start_views(
     let node = Arc::clone(node);
     let opened = async move { node.opened().await };
     let _entered = io.handle().enter();
-    Ok(Arc::new(Views::start_when(opened, views_config, log)))
+    let mut views = Views::when(opened, views_config, log);
+    let shop = ShopViews::register(&mut views, stores, rows)?;
+    Ok((Arc::new(views), shop))
 }
 
 fn node_config(config: &Config) -> NodeConfig {
@@ -194,6 +194,7 @@ fn ports(
     config: &Config,
     node: &Arc<Node>,
     views: &Arc<Views>,
+    shop: ShopViews,
     databases: &[ServiceDatabase],
     log: Arc<dyn Log>,
 ) -> Ports {
@@ -206,7 +207,7 @@ fn ports(
             views: operated_views.clone(),
         },
         reads: ReadPorts {
-            queries: Arc::new(ViewQueries::new(Arc::clone(views))),
+            queries: Arc::new(ViewQueries::new(Arc::clone(views), shop)),
             history: Arc::new(StoredHistory::new(databases, config.shards)),
             sagas: operations.clone(),
             quarantine: operations.clone(),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use projections::ViewStores;
-use projections::documents::DocumentReader;
+use projections::documents::Documents;
 use projections::documents::mongodb::MongoDocumentStore;
 use projections::documents::sqlite::SqliteDocumentStore;
 use projections::generations::ViewStore;
-use projections::search::{ElasticsearchStore, EmbeddedSearchStore, SearchReader};
+use projections::search::{ElasticsearchStore, EmbeddedSearchStore, Search};
 use tokio::runtime::Handle;
 
 use crate::config::{Config, DocumentsBackend, SearchBackend};
@@ -26,10 +26,7 @@ pub(crate) async fn view_stores(config: &Config, io: &Handle) -> anyhow::Result<
     })
 }
 
-async fn documents(
-    config: &Config,
-    io: &Handle,
-) -> anyhow::Result<Arc<dyn ViewStore<dyn DocumentReader>>> {
+async fn documents(config: &Config, io: &Handle) -> anyhow::Result<Arc<dyn ViewStore<Documents>>> {
     match &config.documents_url {
         DocumentsBackend::Embedded => Ok(Arc::new(SqliteDocumentStore::new(&config.data_dir))),
         DocumentsBackend::MongoDb(url) => {
@@ -41,7 +38,7 @@ async fn documents(
     }
 }
 
-fn search(config: &Config, io: &Handle) -> anyhow::Result<Arc<dyn ViewStore<dyn SearchReader>>> {
+fn search(config: &Config, io: &Handle) -> anyhow::Result<Arc<dyn ViewStore<Search>>> {
     match &config.search_url {
         SearchBackend::Embedded => Ok(Arc::new(EmbeddedSearchStore::new(&config.data_dir))),
         SearchBackend::Elasticsearch(url) => {

@@ -11,7 +11,7 @@ use domain::saga::SagaPolicy;
 use domain::{CustomerId, Money, OrderId, OrderLine};
 use projections::documents::sqlite::SqliteDocumentStore;
 use projections::search::EmbeddedSearchStore;
-use projections::{StoredRows, ViewStores, Views, ViewsConfig};
+use projections::{ShopViews, StoredRows, ViewStores, Views, ViewsConfig};
 use store::faults::{FaultPlan, Faults};
 use store::log::embedded::EmbeddedLog;
 use store::{Clock, Journal, ServiceDatabase};
@@ -80,12 +80,11 @@ impl Shop {
         let rows = Arc::new(StoredRows::new(&parts.databases));
 
         let config = ViewsConfig {
-            stores: view_stores(folder),
-            rows,
             keep: Duration::from_secs(3600),
             deployment: Uuid::nil(),
         };
-        let views = Views::start(config, log);
+        let mut views = Views::new(config, log);
+        ShopViews::register(&mut views, view_stores(folder), rows).unwrap();
         views.settled(Duration::from_secs(20)).await;
 
         Shop { node, views, parts }

@@ -4,15 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{CustomerEvent, OrderEvent, Service};
-use futures_util::future::{BoxFuture, FutureExt};
 use projections::documents::sqlite::SqliteDocumentStore;
 use projections::search::EmbeddedSearchStore;
-use projections::{
-    ConsistencyToken, Document, EntityRows, Event, Payload, ViewStores, ViewsConfig,
-};
-use store::StoreError;
-use store::audit::IdRange;
+use projections::{ConsistencyToken, NoRows, ShopViews, ViewStores, Views, ViewsConfig};
 use store::log::embedded::EmbeddedLog;
 use store::{Destination, Log, Message};
 
@@ -27,8 +21,8 @@ const ORDERS: u64 = 20_000;
 /// A shop with approved orders, the log with their events, and the events.
 pub struct History {
     pub log: Arc<EmbeddedLog>,
-    /// As they happened.
-    pub events: Vec<Event>,
+    /// The events, as they happened.
+    pub messages: Vec<Message>,
     shop: Shop,
 }
 
@@ -37,14 +31,24 @@ impl History {
         system.block_on(async {
             let (shop, log) = Shop::open(CUSTOMERS).await;
             shop.complete_sagas(ORDERS, 512).await;
-            let mut events = Vec::new();
+            let mut messages = Vec::new();
             for source in log.sources() {
-                let messages = log.read(source, Destination::Events, 0, usize::MAX).await;
-                events.extend(messages.expect("the outbox can be read").iter().map(decode));
+                let read = log.read(source, Destination::Events, 0, usize::MAX).await;
+                messages.extend(read.expect("the outbox can be read"));
             }
-            events.sort_by_key(|event| event.time);
-            History { log, events, shop }
+            messages.sort_by_key(|message| message.time);
+            History {
+                log,
+                messages,
+                shop,
+            }
         })
+    }
+
+    /// The events of orders.
+    pub fn orders(&self) -> impl Iterator<Item = &Message> + Clone {
+        let of_orders = |message: &&Message| message.source.service == domain::ORDERS;
+        self.messages.iter().filter(of_orders)
     }
 
     /// A token of everything.
@@ -61,55 +65,18 @@ impl History {
     }
 }
 
-fn decode(message: &Message) -> Event {
-    let (name, version, body) = (&message.name, message.type_version, message.body.get());
-
-    let payload = match message.source.service {
-        domain::CUSTOMERS => CustomerEvent::decode(name, version, body).map(Payload::Customer),
-        _ => OrderEvent::decode(name, version, body).map(Payload::Order),
-    };
-
-    Event {
-        source: message.source,
-        sequence: message.sequence,
-        entity: message.entity,
-        version: message.version,
-        time: message.time,
-        payload: payload.expect("the product reads what it writes"),
-    }
-}
-
-/// Embedded views in a folder, which are built from the history alone.
-pub fn config(folder: &Path) -> ViewsConfig {
-    ViewsConfig {
-        stores: ViewStores {
-            documents: Arc::new(SqliteDocumentStore::new(folder)),
-            search: Arc::new(EmbeddedSearchStore::new(folder)),
-        },
-        rows: Arc::new(NoRows),
+/// Starts embedded views in a folder, which are built from the history alone.
+pub fn start(folder: &Path, log: Arc<EmbeddedLog>) -> (Views, ShopViews) {
+    let config = ViewsConfig {
         keep: Duration::ZERO,
         deployment: Uuid::nil(),
-    }
-}
+    };
+    let stores = ViewStores {
+        documents: Arc::new(SqliteDocumentStore::new(folder)),
+        search: Arc::new(EmbeddedSearchStore::new(folder)),
+    };
 
-#[derive(Debug)]
-struct NoRows;
-
-impl EntityRows for NoRows {
-    fn count(&self, _: Service) -> BoxFuture<'_, Result<u64, StoreError>> {
-        async { Ok(0) }.boxed()
-    }
-
-    fn next_range(
-        &self,
-        _: Service,
-        after: Option<Uuid>,
-        _: u64,
-    ) -> BoxFuture<'_, Result<IdRange, StoreError>> {
-        async move { Ok(IdRange { after, up_to: None }) }.boxed()
-    }
-
-    fn entities(&self, _: Service, _: IdRange) -> BoxFuture<'_, Result<Vec<Document>, StoreError>> {
-        async { Ok(Vec::new()) }.boxed()
-    }
+    let mut views = Views::new(config, log);
+    let shop = ShopViews::register(&mut views, stores, Arc::new(NoRows));
+    (views, shop.expect("each view has a name of its own"))
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use mongodb::options::ClientOptions;
+use projections::documents::Documents;
 use projections::documents::mongodb::MongoDocumentStore;
 use projections::documents::sqlite::SqliteDocumentStore;
 use projections::generations::ViewStore;
-use projections::search::{ElasticsearchStore, EmbeddedSearchStore, SearchReader};
-use projections::{DocumentReader, ViewWriter};
+use projections::search::{ElasticsearchStore, EmbeddedSearchStore, Search};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -33,30 +33,8 @@ pub struct Place<'a> {
 
 /// The generations of a view.
 pub enum Store {
-    Documents(Arc<dyn ViewStore<dyn DocumentReader>>),
-    Search(Arc<dyn ViewStore<dyn SearchReader>>),
-}
-
-impl Store {
-    /// Opens an empty generation to write to.
-    pub fn writer(
-        &self,
-        runtime: &Runtime,
-        generation: u32,
-    ) -> anyhow::Result<Box<dyn ViewWriter>> {
-        Ok(match self {
-            Store::Documents(store) => {
-                runtime
-                    .block_on(store.open(generation, uuid::Uuid::nil()))?
-                    .writer
-            }
-            Store::Search(store) => {
-                runtime
-                    .block_on(store.open(generation, uuid::Uuid::nil()))?
-                    .writer
-            }
-        })
-    }
+    Documents(Arc<dyn ViewStore<Documents>>),
+    Search(Arc<dyn ViewStore<Search>>),
 }
 
 impl<'a> Place<'a> {

@@ -8,7 +8,7 @@ use domain::order::{OrderApproved, OrderCreated, total_of};
 use domain::{
     CustomerEvent, CustomerId, Money, OrderEvent, OrderId, OrderLine, Service, ShardId, Timestamp,
 };
-use projections::{Event, Payload};
+use projections::shop::{Event, Payload};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use uuid::Uuid;

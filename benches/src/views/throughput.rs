@@ -10,15 +10,17 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use clap::ValueEnum;
 use domain::{Order, OrderEvent, OrderId};
-use projections::{Applied, Event, OrderDocument, Payload, ViewWriter};
+use projections::generations::ViewStore;
+use projections::shop::{Event, Payload};
+use projections::{Applied, OrderDocument, Projection, ViewWriter};
 use serde::Serialize;
-use store::Positions;
+use store::{Message, Positions};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use super::floor::{self, Changed};
 use super::options::{Backend, PlaceOptions, Throughput};
-use super::place::Place;
+use super::place::{Place, Store};
 use super::shop::Shop;
 use crate::rate::{number, per_second, rounded};
 
@@ -55,16 +57,23 @@ pub fn measure(
     asked: &Throughput,
 ) -> anyhow::Result<Report> {
     let place = Place::new(runtime, place)?;
-    let measured = measure_in(&place, asked);
+    let measured = match place.store(asked.backend)? {
+        Store::Documents(store) => measure_in(&place, &*store, asked),
+        Store::Search(store) => measure_in(&place, &*store, asked),
+    };
     place.remove(asked.backend)?;
     measured
 }
 
-fn measure_in(place: &Place<'_>, asked: &Throughput) -> anyhow::Result<Report> {
-    let store = place.store(asked.backend)?;
-    let mut writer = store.writer(place.runtime, MEASURED)?;
+fn measure_in<P: Projection>(
+    place: &Place<'_>,
+    store: &dyn ViewStore<P>,
+    asked: &Throughput,
+) -> anyhow::Result<Report> {
+    let open = |generation| place.runtime.block_on(store.open(generation, Uuid::nil()));
+    let mut writer = open(MEASURED)?.writer;
     // Opened once, so that its tables and indexes are there.
-    drop(store.writer(place.runtime, FLOOR)?);
+    drop(open(FLOOR)?);
 
     let mut floor = floor::open(place, asked)?;
     let mut positions = writer.positions()?;
@@ -78,7 +87,9 @@ fn measure_in(place: &Place<'_>, asked: &Throughput) -> anyhow::Result<Report> {
         if batch.is_empty() {
             break;
         }
-        sums.view += feed(writer.as_mut(), &batch, &mut positions)?;
+        let messages = batch.iter().map(Event::encode);
+        let messages: Vec<_> = messages.collect::<Result<_, _>>()?;
+        sums.view += feed(writer.as_mut(), &messages, &mut positions)?;
         let changed = orders.after(&batch);
         sums.floor += floor.write(&changed)?;
         sums.documents += changed.count(asked.backend);
@@ -94,9 +105,9 @@ fn measure_in(place: &Place<'_>, asked: &Throughput) -> anyhow::Result<Report> {
 }
 
 /// Applies and commits one batch; how long it took.
-fn feed(
-    writer: &mut dyn ViewWriter,
-    batch: &[Event],
+fn feed<E>(
+    writer: &mut dyn ViewWriter<E>,
+    batch: &[Message],
     positions: &mut Positions,
 ) -> anyhow::Result<Duration> {
     let begun = Instant::now();

@@ -9,23 +9,23 @@
 
 use std::sync::Arc;
 
-use domain::{CustomerEvent, CustomerId, OrderEvent, OrderId, Service};
+use domain::{CustomerId, OrderId, Service};
 use store::{Destination, Log as _, Message, Positions};
 use tokio::runtime::{Builder, Handle, Runtime};
 use uuid::Uuid;
 
 use super::sqlite::SqliteDocumentStore;
-use super::{CustomerWithOrders, CustomersQuery, DocumentReader};
-use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
+use super::{CustomerWithOrders, CustomersQuery, DocumentReader, Documents};
 use crate::generations::{Opened, ViewStore};
-use crate::port::{Applied, Event, Payload, ViewWriter};
+use crate::port::{Applied, ViewWriter};
+use crate::shop::{CustomerDocument, CustomerOrder, Document, Event, OrderDocument};
 use crate::testing::{DEPLOYMENT, Shop};
 
 pub(crate) mod feeding;
 pub(crate) mod keeping;
 pub(crate) mod reading;
 
-pub(crate) type Store = Box<dyn ViewStore<dyn DocumentReader>>;
+pub(crate) type Store = Box<dyn ViewStore<Documents>>;
 /// Opens the same place again and again; what it holds goes when it is dropped.
 pub(crate) type Open = Box<dyn Fn() -> Store>;
 
@@ -97,7 +97,7 @@ pub(crate) struct Case {
     pub shop: Shop,
     pub positions: Positions,
     pub store: Store,
-    opened: Option<Opened<dyn DocumentReader>>,
+    opened: Option<Opened<Documents>>,
     open: Open,
     /// The last to be dropped: what is opened ends on it.
     pub runtime: Runtime,
@@ -136,7 +136,7 @@ impl Case {
         self.positions = self.writer().positions().unwrap();
     }
 
-    fn writer(&mut self) -> &mut dyn ViewWriter {
+    fn writer(&mut self) -> &mut dyn ViewWriter<Document> {
         self.opened.as_mut().unwrap().writer.as_mut()
     }
 
@@ -145,7 +145,7 @@ impl Case {
     }
 
     fn apply(&mut self, message: &Message) -> Applied {
-        self.writer().apply(&decode(message)).unwrap()
+        self.writer().apply(message).unwrap()
     }
 
     fn commit(&mut self) {
@@ -294,34 +294,8 @@ impl Case {
     }
 }
 
-pub(crate) fn decode(message: &Message) -> Event {
-    let (name, version, body) = (&message.name, message.type_version, message.body.get());
-    let payload = match message.source.service {
-        domain::CUSTOMERS => CustomerEvent::decode(name, version, body)
-            .map(Payload::Customer)
-            .unwrap(),
-        _ => OrderEvent::decode(name, version, body)
-            .map(Payload::Order)
-            .unwrap(),
-    };
-
-    let Message {
-        source,
-        sequence,
-        entity,
-        version,
-        time,
-        ..
-    } = *message;
-
-    Event {
-        source,
-        sequence,
-        entity,
-        version,
-        time,
-        payload,
-    }
+fn decode(message: &Message) -> Event {
+    Event::decode(message).unwrap()
 }
 
 fn customer_id(number: u128) -> CustomerId {

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::refused;
 use crate::ViewError;
-use crate::document::{CustomerDocument, OrderDocument};
-use crate::port::{Applied, Event, Payload};
+use crate::port::Applied;
+use crate::shop::{CustomerDocument, OrderDocument};
+use crate::shop::{Event, Payload};
 
 /// How many entities of each kind stay in memory after a commit: some 5 MiB.
 const MAX_CACHED: usize = 16_384;
@@ -98,7 +99,7 @@ impl<S: State> Fold<S> {
                 },
             );
             self.changed.push(id);
-            return Ok(Applied::Taken);
+            return Ok(event.applied());
         }
 
         let Some(state) = load(id)? else {
@@ -197,7 +198,7 @@ fn advance<S: State>(
         changed.push(event.entity);
     }
 
-    Ok(Applied::Taken)
+    Ok(event.applied())
 }
 
 impl State for OrderState {

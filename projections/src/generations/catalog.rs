@@ -4,7 +4,7 @@
 //! Beside the generation that answers there is at most one other: the one that is built, or the one
 //! kept to go back to.
 
-use domain::Timestamp;
+use sagas::Timestamp;
 
 use uuid::Uuid;
 

@@ -14,13 +14,13 @@ use crate::files::{is_at_fault, remove, set_aside};
 
 /// A file that holds a [`Catalog`] as JSON. The folder it lies in exists.
 #[derive(Clone, Debug)]
-pub(crate) struct CatalogFile {
+pub struct CatalogFile {
     view: &'static str,
     path: PathBuf,
 }
 
 impl CatalogFile {
-    pub(crate) fn new(view: &'static str, path: PathBuf) -> Self {
+    pub fn new(view: &'static str, path: PathBuf) -> Self {
         CatalogFile { view, path }
     }
 
@@ -28,7 +28,7 @@ impl CatalogFile {
     ///
     /// # Errors
     /// [`ViewError::Damaged`] when the file holds no catalog, or is none that can be read.
-    pub(crate) async fn load(&self) -> Result<Catalog, ViewError> {
+    pub async fn load(&self) -> Result<Catalog, ViewError> {
         self.off_the_runtime(read).await
     }
 
@@ -36,7 +36,7 @@ impl CatalogFile {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) async fn save(&self, catalog: &Catalog) -> Result<(), ViewError> {
+    pub async fn save(&self, catalog: &Catalog) -> Result<(), ViewError> {
         let text = serde_json::to_vec_pretty(catalog);
         self.off_the_runtime(move |path| replace(path, &text?))
             .await
@@ -98,7 +98,7 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use domain::Timestamp;
+    use sagas::Timestamp;
     use uuid::Uuid;
 
     use super::*;

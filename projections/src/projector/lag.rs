@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::{ShardId, Timestamp};
+use sagas::{ShardId, Timestamp};
 use serde::{Serialize, Serializer};
 use store::{Destination, Log, Positions, StoreError};
 

@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use domain::Service;
+use sagas::Service;
 use uuid::Uuid;
 
 use super::CommitPolicy;
 use crate::waiting::EntityVersions;
 
 /// A batch is committed when the bodies of its messages come to this much, however few they are: it
-/// bounds the memory of a batch of large orders.
+/// bounds the memory of a batch of large messages.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use domain::{ShardId, Timestamp};
+use sagas::{ShardId, Timestamp};
 use store::Positions;
 
 use crate::port::QuarantinedEntity;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::Service;
+use sagas::Service;
 use uuid::Uuid;
 
 use crate::port::QuarantinedEntity;

@@ -5,12 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::ShardId;
+use sagas::ShardId;
 use store::{Delivery, Log, Message, Positions};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-use super::decoding::{Decoded, decode};
 use super::pending::Pending;
 use super::progress::{Feeding, Progress, Times};
 use super::quarantine::{MAX_QUARANTINED, Quarantine};
@@ -18,12 +17,15 @@ use super::{Request, ViewDefinition};
 use crate::alarm::Alarm;
 use crate::error::{describe, text_of};
 use crate::metrics::{Outcome, ViewMetrics};
-use crate::port::{Applied, Event, Payload, ViewWriter};
+use crate::port::{Applied, ViewWriter};
+use crate::projection::Projection;
 use crate::waiting::{EntityVersions, Waiting};
 use crate::{ViewError, background};
 
 mod following;
 mod healing;
+
+use healing::Culprit;
 
 /// How many deliveries are taken from the queue at once.
 const MAX_DELIVERIES: usize = 64;
@@ -41,9 +43,9 @@ const MAX_REST: Duration = Duration::from_secs(1);
 const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// What a worker is made of.
-pub(super) struct Parts {
+pub(super) struct Parts<P: Projection> {
     pub definition: ViewDefinition,
-    pub writer: Box<dyn ViewWriter>,
+    pub writer: Box<dyn ViewWriter<P::Entity>>,
     pub log: Arc<dyn Log>,
     pub waiting: Arc<Waiting>,
     pub progress: Arc<Progress>,
@@ -54,8 +56,8 @@ pub(super) struct Parts {
     pub metrics: ViewMetrics,
 }
 
-pub(super) struct Worker {
-    parts: Parts,
+pub(super) struct Worker<P: Projection> {
+    parts: Parts<P>,
     /// Up to where messages were taken in, committed or not.
     positions: Positions,
     /// When the newest of them happened, of the sources that some came from.
@@ -63,7 +65,7 @@ pub(super) struct Worker {
     pending: Pending,
     quarantine: Quarantine,
     /// The newest event applied: the culprit when a commit of it alone is refused.
-    newest: Option<Event>,
+    newest: Option<Culprit>,
     next_check: Instant,
     /// The positions of the newest commit may not be stored; when they are stored by themselves.
     unfinished: Option<Instant>,
@@ -91,8 +93,8 @@ enum Wake {
     Check,
 }
 
-impl Worker {
-    pub(super) fn new(parts: Parts) -> Self {
+impl<P: Projection> Worker<P> {
+    pub(super) fn new(parts: Parts<P>) -> Self {
         Worker {
             pending: Pending::new(parts.definition.commit),
             parts,
@@ -347,10 +349,7 @@ impl Worker {
         } else if self.quarantine.holds(service, entity) {
             self.parts.metrics.event(Outcome::Parked);
         } else {
-            match decode(message) {
-                Decoded::Event(event) => self.apply(event)?,
-                Decoded::Malformed(cause) => self.park(message.into(), cause)?,
-            }
+            self.apply(message)?;
         }
 
         self.positions.insert(message.source, message.sequence);
@@ -364,27 +363,34 @@ impl Worker {
         }
     }
 
-    fn apply(&mut self, event: Event) -> Result<(), ViewError> {
-        match self.parts.writer.apply(&event) {
-            Ok(Applied::Taken) => self.taken(event),
+    fn apply(&mut self, event: &Message) -> Result<(), ViewError> {
+        match self.offer(event) {
+            Ok(Applied::Taken) => self.taken(event, Outcome::Applied),
+            Ok(Applied::Unknown) => self.taken(event, Outcome::Unknown),
             Ok(Applied::Duplicate) => self.parts.metrics.event(Outcome::Duplicate),
-            Ok(Applied::Missing { from_version }) => self.apply_history(&event, from_version)?,
-            Err(ViewError::Refused { what, .. }) => self.park((&event).into(), what)?,
+            Ok(Applied::Missing { from_version }) => self.apply_history(event, from_version)?,
+            Err(ViewError::Refused { what, .. }) => self.park(event.into(), what)?,
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    fn taken(&mut self, event: Event) {
-        let unknown = matches!(event.payload, Payload::Unknown);
-        self.parts.metrics.event(if unknown {
-            Outcome::Unknown
-        } else {
-            Outcome::Applied
-        });
+    /// Has the view take in an event, if it can be read at all.
+    fn offer(&mut self, event: &Message) -> Result<Applied, ViewError> {
+        match event.unreadable() {
+            None => self.parts.writer.apply(event),
+            Some(cause) => Err(ViewError::Refused {
+                view: self.parts.definition.name,
+                what: cause.to_owned(),
+            }),
+        }
+    }
+
+    fn taken(&mut self, event: &Message, outcome: Outcome) {
+        self.parts.metrics.event(outcome);
         self.pending
             .add_entity(event.source.service, event.entity, event.version);
-        self.newest = Some(event);
+        self.newest = Some(event.into());
     }
 
     /// Commits when the batch is full, has gathered long enough, or has what a reader waits for.

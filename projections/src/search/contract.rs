@@ -21,9 +21,10 @@ use uuid::Uuid;
 
 use crate::generations::{Opened, ViewStore};
 use crate::search::elasticsearch::tests::place;
-use crate::search::{EmbeddedSearchStore, SearchPage, SearchQuery, SearchReader};
-use crate::testing::DEPLOYMENT;
-use crate::{Applied, Event, OrderDocument, Payload, ViewError, ViewWriter};
+use crate::search::{EmbeddedSearchStore, Search, SearchPage, SearchQuery, SearchReader};
+use crate::shop::{Event, OrderDocument, Payload};
+use crate::testing::{DEPLOYMENT, message_of};
+use crate::{Applied, ViewError, ViewWriter};
 
 pub(crate) mod feeding;
 pub(crate) mod finding;
@@ -31,7 +32,7 @@ pub(crate) mod keeping;
 pub(crate) mod paging;
 pub(crate) mod putting;
 
-pub(crate) type Store = Arc<dyn ViewStore<dyn SearchReader>>;
+pub(crate) type Store = Arc<dyn ViewStore<Search>>;
 /// Makes the store of one place, as a process does that starts.
 pub(crate) type Open = Box<dyn Fn() -> Store>;
 
@@ -115,7 +116,7 @@ search_contract!(
 pub(crate) struct Shop {
     open: Open,
     store: Store,
-    opened: Option<Opened<dyn SearchReader>>,
+    opened: Option<Opened<Search>>,
     runtime: tokio::runtime::Runtime,
     sequence: u64,
 }
@@ -148,13 +149,13 @@ impl Shop {
         self.opened = Some(self.open_generation(1));
     }
 
-    fn open_generation(&self, generation: u32) -> Opened<dyn SearchReader> {
+    fn open_generation(&self, generation: u32) -> Opened<Search> {
         self.runtime
             .block_on(self.store.open(generation, DEPLOYMENT))
             .unwrap()
     }
 
-    fn writer(&mut self) -> &mut dyn ViewWriter {
+    fn writer(&mut self) -> &mut dyn ViewWriter<OrderDocument> {
         self.opened.as_mut().unwrap().writer.as_mut()
     }
 
@@ -175,7 +176,11 @@ impl Shop {
     }
 
     fn apply(&mut self, event: &Event) -> Applied {
-        self.writer().apply(event).unwrap()
+        self.try_apply(event).unwrap()
+    }
+
+    fn try_apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
+        self.writer().apply(&message_of(event))
     }
 
     fn change(&mut self, order: u128, version: u64, change: OrderEvent) -> Applied {

@@ -6,8 +6,9 @@
 use domain::order::OrderCreated;
 use domain::{Order, OrderEvent, OrderId, OrderState};
 
-use crate::search::VIEW;
-use crate::{Event, OrderDocument, ViewError};
+use crate::ViewError;
+use crate::search::refused;
+use crate::shop::{Event, OrderDocument};
 
 /// The document after the order's first event.
 pub(crate) fn first(event: &Event, created: &OrderCreated) -> OrderDocument {
@@ -60,11 +61,10 @@ pub(crate) fn next(
 
 /// A first event that creates nothing, or a creation of what is there.
 pub(crate) fn out_of_place(event: &Event) -> ViewError {
-    let what = format!(
+    refused(format_args!(
         "version {} of order {} is not what its history allows",
         event.version, event.entity
-    );
-    ViewError::Refused { view: VIEW, what }
+    ))
 }
 
 /// About how much memory a document takes.

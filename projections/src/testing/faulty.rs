@@ -1,30 +1,30 @@
 //! A view's writer with faults in its way.
 
-use domain::Service;
-use store::Positions;
+use sagas::Service;
+use store::{Message, Positions};
 use uuid::Uuid;
 
-use crate::port::{Applied, Event, QuarantinedEntity, ViewWriter};
-use crate::{Document, ViewError};
+use crate::ViewError;
+use crate::port::{Applied, QuarantinedEntity, ViewWriter};
 
 /// What happens before a writer is asked. An error keeps it from being asked.
 pub trait Fault: Send {
     fn positions(&mut self) {}
 
     /// What is answered in place of the writer, if anything.
-    fn apply(&mut self, event: &Event) -> Result<Option<Applied>, ViewError>;
+    fn apply(&mut self, event: &Message) -> Result<Option<Applied>, ViewError>;
 
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError>;
 
     fn finish(&mut self) {}
 }
 
-pub struct FaultyWriter<F> {
-    pub inner: Box<dyn ViewWriter>,
+pub struct FaultyWriter<F, E> {
+    pub inner: Box<dyn ViewWriter<E>>,
     pub fault: F,
 }
 
-impl<F: Fault> ViewWriter for FaultyWriter<F> {
+impl<F: Fault, E> ViewWriter<E> for FaultyWriter<F, E> {
     fn positions(&mut self) -> Result<Positions, ViewError> {
         self.fault.positions();
         self.inner.positions()
@@ -34,15 +34,15 @@ impl<F: Fault> ViewWriter for FaultyWriter<F> {
         self.inner.prepare(entities)
     }
 
-    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
+    fn apply(&mut self, event: &Message) -> Result<Applied, ViewError> {
         match self.fault.apply(event)? {
             Some(answer) => Ok(answer),
             None => self.inner.apply(event),
         }
     }
 
-    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
-        self.inner.put(document)
+    fn put(&mut self, entity: &E) -> Result<(), ViewError> {
+        self.inner.put(entity)
     }
 
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {

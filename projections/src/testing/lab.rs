@@ -5,11 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Service;
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use store::StoreError;
-use store::audit::IdRange;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -17,43 +12,20 @@ use crate::generations::ViewStore;
 use crate::projector::ViewDefinition;
 use crate::testing::{DEPLOYMENT, Shop, TestLog, eventually};
 use crate::views::{AnyView, Parts, View, ViewState};
-use crate::{ConsistencyToken, Document, EntityRows, ViewError};
+use crate::{ConsistencyToken, NoRows, Projection, ViewError};
 
 /// Makes the store of a view in a folder.
-type MakeStore<R> = Box<dyn Fn(&Path) -> Arc<dyn ViewStore<R>> + Send + Sync>;
+type MakeStore<P> = Box<dyn Fn(&Path) -> Arc<dyn ViewStore<P>> + Send + Sync>;
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// Nobody copies rows here.
-#[derive(Debug)]
-struct NoRows;
-
-impl EntityRows for NoRows {
-    fn count(&self, _: Service) -> BoxFuture<'_, Result<u64, StoreError>> {
-        async { Ok(0) }.boxed()
-    }
-
-    fn next_range(
-        &self,
-        _: Service,
-        after: Option<Uuid>,
-        _: u64,
-    ) -> BoxFuture<'_, Result<IdRange, StoreError>> {
-        async move { Ok(IdRange { after, up_to: None }) }.boxed()
-    }
-
-    fn entities(&self, _: Service, _: IdRange) -> BoxFuture<'_, Result<Vec<Document>, StoreError>> {
-        async { Ok(Vec::new()) }.boxed()
-    }
-}
-
-pub struct Lab<R: ?Sized> {
+pub struct Lab<P: Projection> {
     definition: ViewDefinition,
-    make_store: MakeStore<R>,
+    make_store: MakeStore<P>,
     folder: TempDir,
     log: Arc<TestLog>,
     pub deployment: Uuid,
-    pub view: View<R>,
+    pub view: View<P>,
 }
 
 /// A log with customers 1 to 3 and orders from 10 on.
@@ -69,10 +41,10 @@ fn log(orders: u128) -> Arc<TestLog> {
     shop.log
 }
 
-impl<R: ?Sized + Send + Sync + 'static> Lab<R> {
+impl<P: Projection> Lab<P> {
     pub fn new(
         definition: ViewDefinition,
-        make_store: impl Fn(&Path) -> Arc<dyn ViewStore<R>> + Send + Sync + 'static,
+        make_store: impl Fn(&Path) -> Arc<dyn ViewStore<P>> + Send + Sync + 'static,
     ) -> Self {
         let (folder, log) = (TempDir::new().unwrap(), log(300));
         let view = start(definition, make_store(folder.path()), &log, DEPLOYMENT);
@@ -191,12 +163,12 @@ impl<R: ?Sized + Send + Sync + 'static> Lab<R> {
     }
 }
 
-fn start<R: ?Sized + Send + Sync + 'static>(
+fn start<P: Projection>(
     definition: ViewDefinition,
-    store: Arc<dyn ViewStore<R>>,
+    store: Arc<dyn ViewStore<P>>,
     log: &Arc<TestLog>,
     deployment: Uuid,
-) -> View<R> {
+) -> View<P> {
     let parts = Parts {
         definition,
         store,

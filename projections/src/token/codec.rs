@@ -11,7 +11,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{Service, ShardId};
+use sagas::{Service, ShardId};
 use uuid::Uuid;
 
 use super::ConsistencyToken;
@@ -45,23 +45,19 @@ pub(super) fn encode(token: &ConsistencyToken) -> String {
         write_number(&mut bytes, version);
     }
 
-    for service in domain::SERVICES {
-        let shards = || {
-            token
-                .positions()
-                .iter()
-                .filter(|(shard, _)| shard.service == service)
-        };
-        let count = shards().fold(0u64, |count, _| count + 1);
-        if count == 0 {
+    // By service, and by shard within it: that is how positions are sorted.
+    let positions: Vec<_> = token.positions().iter().collect();
+    for shards in positions.chunk_by(|(one, _), (next, _)| one.service == next.service) {
+        let Some((first, _)) = shards.first() else {
             continue;
-        }
-        bytes.extend([POSITIONS, service.number()]);
-        write_number(&mut bytes, count);
+        };
+        bytes.extend([POSITIONS, first.service.number()]);
+        write_number(&mut bytes, u64::try_from(shards.len()).unwrap_or(u64::MAX));
+
         let mut before = 0;
-        for (shard, sequence) in shards() {
+        for (shard, sequence) in shards {
             write_number(&mut bytes, u64::from(shard.number - before));
-            write_number(&mut bytes, *sequence);
+            write_number(&mut bytes, **sequence);
             before = shard.number;
         }
     }

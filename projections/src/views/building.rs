@@ -14,6 +14,7 @@ use super::shared::Shared;
 use super::status::BuildStage;
 use crate::generations::Opened;
 use crate::port::ViewWriter;
+use crate::projection::Projection;
 use crate::{ViewError, background};
 
 /// Entities read at a time.
@@ -26,11 +27,11 @@ const PAGES_PER_COMMIT: usize = 8;
 const LOOKS: usize = 20;
 
 /// How a piece of work has ended.
-pub(super) enum Outcome<R: ?Sized> {
+pub(super) enum Outcome<P: Projection> {
     /// All rows are in the generation, with the positions from which its events go on.
     Copied {
         number: u32,
-        opened: Result<Opened<R>, ViewError>,
+        opened: Result<Opened<P>, ViewError>,
     },
     /// It has reached what the answering one had, and was compared with it.
     Built {
@@ -44,7 +45,7 @@ pub(super) enum Outcome<R: ?Sized> {
     },
 }
 
-impl<R: ?Sized> Outcome<R> {
+impl<P: Projection> Outcome<P> {
     /// The generation that the work was about.
     pub(super) fn number(&self) -> u32 {
         match self {
@@ -56,10 +57,10 @@ impl<R: ?Sized> Outcome<R> {
 }
 
 /// Copies the rows of all entities into an empty generation.
-pub(super) async fn copy<R: ?Sized + Send + Sync + 'static>(
-    shared: Arc<Shared<R>>,
+pub(super) async fn copy<P: Projection>(
+    shared: Arc<Shared<P>>,
     number: u32,
-) -> Result<Opened<R>, ViewError> {
+) -> Result<Opened<P>, ViewError> {
     let view = shared.definition.name;
     // What an interrupted copy has left would never be corrected.
     let deployment = shared.deployment;
@@ -100,10 +101,10 @@ pub(super) async fn copy<R: ?Sized + Send + Sync + 'static>(
 }
 
 /// On a thread of its own, because writers block.
-fn write_all<R: ?Sized>(
-    shared: &Shared<R>,
+fn write_all<P: Projection>(
+    shared: &Shared<P>,
     runtime: &Handle,
-    writer: &mut dyn ViewWriter,
+    writer: &mut dyn ViewWriter<P::Entity>,
     copied: &EntityWork,
     heads: &Positions,
 ) -> Result<(), ViewError> {
@@ -116,8 +117,8 @@ fn write_all<R: ?Sized>(
             shared.go_on(copied.number)?;
             let range = runtime.block_on(shared.rows.next_range(*service, after, PAGE))?;
             let entities = runtime.block_on(shared.rows.entities(*service, range))?;
-            for document in &entities {
-                writer.put(document)?;
+            for entity in &entities {
+                writer.put(entity)?;
             }
             copied.add(u64::try_from(entities.len()).unwrap_or(0));
             pages += 1;
@@ -139,8 +140,8 @@ fn write_all<R: ?Sized>(
 
 /// Waits until a generation has what the answering one has now; a first one, what the log has now.
 /// Then compares.
-pub(super) async fn build<R: ?Sized>(
-    shared: Arc<Shared<R>>,
+pub(super) async fn build<P: Projection>(
+    shared: Arc<Shared<P>>,
     number: u32,
     compared: bool,
 ) -> Result<Comparison, ViewError> {
@@ -161,7 +162,10 @@ pub(super) async fn build<R: ?Sized>(
 /// Makes a generation the one that answers, as soon as it is level with the one that does. After a
 /// commit of the next one it most likely is; when it never is, because the other commits all the
 /// time, the other rests for a moment.
-pub(super) async fn swap<R: ?Sized>(shared: Arc<Shared<R>>, number: u32) -> Result<(), ViewError> {
+pub(super) async fn swap<P: Projection>(
+    shared: Arc<Shared<P>>,
+    number: u32,
+) -> Result<(), ViewError> {
     let next = shared.generation(number)?;
     let mut looks = 0;
 

@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 
-use domain::{Service, ShardId};
+use sagas::{Service, ShardId};
 use store::Positions;
 use store::audit::IdRange;
 use uuid::Uuid;
@@ -19,14 +19,20 @@ use super::entity_work::EntityWork;
 use super::open::OpenGeneration;
 use super::shared::Shared;
 use super::status::BuildStage;
-use crate::audit::{Slice, Stored, ViewAudit};
+use crate::ViewError;
 use crate::generations::ViewStore;
-use crate::{Document, ViewError};
+use crate::projection::{Projection, ViewEntity};
+use crate::slices::{Stored, ViewAudit};
 
 /// Entities compared at a time: enough that what each range costs by itself does not count.
 const ENTITIES: u64 = 2_000;
 /// So many differences are told.
 const EXAMPLES: usize = 10;
+/// No id lies in this range: only what comes with it is wanted.
+const NOBODY: IdRange = IdRange {
+    after: Some(Uuid::max()),
+    up_to: None,
+};
 
 /// What a comparison has found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,36 +47,19 @@ pub(super) struct Comparison {
     pub loss: Option<String>,
 }
 
-/// An entity as a generation shows it.
-struct Shown {
-    id: Uuid,
-    hits: usize,
-    document: Result<Document, ViewError>,
-}
-
-impl Shown {
-    fn version(&self) -> u64 {
-        match &self.document {
-            Ok(Document::Customer(customer)) => customer.version,
-            Ok(Document::Order(order)) => order.version,
-            Err(_) => 0,
-        }
-    }
-}
-
-struct Comparing<'a, R: ?Sized> {
-    shared: &'a Shared<R>,
-    live: &'a OpenGeneration<R>,
-    old: Box<dyn ViewAudit>,
-    new: Box<dyn ViewAudit>,
+struct Comparing<'a, P: Projection> {
+    shared: &'a Shared<P>,
+    live: &'a OpenGeneration<P>,
+    old: Box<dyn ViewAudit<P::Entity>>,
+    new: Box<dyn ViewAudit<P::Entity>>,
     found: Comparison,
 }
 
 /// Compares the whole of two generations, or as far as the first loss.
-pub(super) async fn compare<R: ?Sized>(
-    shared: &Shared<R>,
-    live: &OpenGeneration<R>,
-    next: &OpenGeneration<R>,
+pub(super) async fn compare<P: Projection>(
+    shared: &Shared<P>,
+    live: &OpenGeneration<P>,
+    next: &OpenGeneration<P>,
 ) -> Result<Comparison, ViewError> {
     let shown = EntityWork::begin(shared, next.number(), BuildStage::Comparing).await?;
     let old = audit_of(shared, live.number()).await;
@@ -111,7 +100,7 @@ pub(super) async fn compare<R: ?Sized>(
 
 /// An error of the generation that answers is none of the one that is built: if it is damage, the
 /// comparison is over, and what is built takes its place without.
-fn of_the_old<R: ?Sized>(live: &OpenGeneration<R>, error: ViewError) -> ViewError {
+fn of_the_old<P: Projection>(live: &OpenGeneration<P>, error: ViewError) -> ViewError {
     live.alarm().notice(&error);
     match error {
         ViewError::Damaged { view, .. } => ViewError::Closed { view },
@@ -119,10 +108,10 @@ fn of_the_old<R: ?Sized>(live: &OpenGeneration<R>, error: ViewError) -> ViewErro
     }
 }
 
-async fn audit_of<R: ?Sized>(
-    shared: &Shared<R>,
+async fn audit_of<P: Projection>(
+    shared: &Shared<P>,
     number: u32,
-) -> Result<Box<dyn ViewAudit>, ViewError> {
+) -> Result<Box<dyn ViewAudit<P::Entity>>, ViewError> {
     let gone = || ViewError::Unavailable {
         view: shared.definition.name,
         source: format!("generation {number} cannot be read in whole").into(),
@@ -132,21 +121,21 @@ async fn audit_of<R: ?Sized>(
         .ok_or_else(gone)
 }
 
-impl<R: ?Sized> Comparing<'_, R> {
+impl<P: Projection> Comparing<'_, P> {
     async fn range(&mut self, service: Service, range: IdRange) -> Result<(), ViewError> {
         let reading_old = async {
-            let read = read(&*self.old, service, range).await;
+            let read = self.old.slice(service, range).await;
             read.map_err(|error| of_the_old(self.live, error))
         };
-        let (old, new) = tokio::try_join!(reading_old, read(&*self.new, service, range))?;
+        let (old, new) = tokio::try_join!(reading_old, self.new.slice(service, range))?;
 
-        let mut shown: HashMap<Uuid, Shown> = new
-            .documents
+        let mut shown: HashMap<Uuid, Stored<P::Entity>> = new
+            .entities
             .into_iter()
             .map(|shown| (shown.id, shown))
             .collect();
 
-        for before in old.documents {
+        for before in old.entities {
             self.found.compared += 1;
             let after = shown.remove(&before.id);
             self.entity(service, &before, after.as_ref(), &new.positions)
@@ -169,8 +158,8 @@ impl<R: ?Sized> Comparing<'_, R> {
     async fn entity(
         &mut self,
         service: Service,
-        before: &Shown,
-        after: Option<&Shown>,
+        before: &Stored<P::Entity>,
+        after: Option<&Stored<P::Entity>>,
         positions: &Positions,
     ) -> Result<(), ViewError> {
         let id = before.id;
@@ -179,10 +168,9 @@ impl<R: ?Sized> Comparing<'_, R> {
             self.readable(service, after);
         }
 
-        let (old, new) = (before.version(), after.map_or(0, Shown::version));
+        let (old, new) = (version_of(before), after.map_or(0, version_of));
 
-        if let (Ok(before), Some(Ok(after))) =
-            (&before.document, after.map(|shown| &shown.document))
+        if let (Ok(before), Some(Ok(after))) = (&before.entity, after.map(|shown| &shown.entity))
             && old <= new
         {
             if old == new && before != after {
@@ -212,8 +200,8 @@ impl<R: ?Sized> Comparing<'_, R> {
     }
 
     /// What the new one shows of an entity must be there once, in a form that can be read.
-    fn readable(&mut self, service: Service, after: &Shown) {
-        if let Err(error) = &after.document {
+    fn readable(&mut self, service: Service, after: &Stored<P::Entity>) {
+        if let Err(error) = &after.entity {
             self.loses(format!(
                 "it cannot read its {service} {}: {error}",
                 after.id
@@ -257,20 +245,19 @@ impl<R: ?Sized> Comparing<'_, R> {
     /// What the new one has in quarantine, the old one must have there, too, when it has come as
     /// far.
     async fn quarantines(&mut self) -> Result<(), ViewError> {
-        // No id lies in this range: only what comes with it is wanted.
-        let nobody = IdRange {
-            after: Some(Uuid::max()),
-            up_to: None,
+        // Each slice tells of all that are in quarantine.
+        let Some(service) = self.shared.definition.uses.first().copied() else {
+            return Ok(());
         };
 
-        let new = self.new.orders(nobody).await?;
+        let new = self.new.slice(service, NOBODY).await?;
         if new.quarantined.is_empty() {
             return Ok(());
         }
 
         self.live.reach(&new.positions).await?;
 
-        let old = self.old.orders(nobody).await;
+        let old = self.old.slice(service, NOBODY).await;
         let old = old
             .map_err(|error| of_the_old(self.live, error))?
             .quarantined;
@@ -287,6 +274,11 @@ impl<R: ?Sized> Comparing<'_, R> {
     }
 }
 
+/// The version that a generation shows of an entity; 0 when it cannot be read.
+fn version_of<E: ViewEntity>(stored: &Stored<E>) -> u64 {
+    stored.entity.as_ref().map_or(0, ViewEntity::version)
+}
+
 /// The shard an entity's events are in.
 pub(super) fn source_of(sources: &[ShardId], service: Service, entity: Uuid) -> ShardId {
     let shards = sources
@@ -294,51 +286,4 @@ pub(super) fn source_of(sources: &[ShardId], service: Service, entity: Uuid) -> 
         .filter(|source| source.service == service)
         .count();
     ShardId::of(service, entity, u16::try_from(shards).unwrap_or(u16::MAX))
-}
-
-async fn read(
-    audit: &dyn ViewAudit,
-    service: Service,
-    range: IdRange,
-) -> Result<Slice<Shown>, ViewError> {
-    Ok(match service {
-        domain::CUSTOMERS => {
-            let Slice {
-                documents,
-                positions,
-                quarantined,
-            } = audit.customers(range).await?;
-
-            let shown = |Stored { id, document }| Shown {
-                id,
-                hits: 1,
-                document: document.map(Document::Customer),
-            };
-
-            Slice {
-                documents: documents.into_iter().map(shown).collect(),
-                positions,
-                quarantined,
-            }
-        }
-        _ => {
-            let Slice {
-                documents,
-                positions,
-                quarantined,
-            } = audit.orders(range).await?;
-
-            let shown = documents.into_iter().map(|found| Shown {
-                id: found.stored.id,
-                hits: found.hits,
-                document: found.stored.document.map(Document::Order),
-            });
-
-            Slice {
-                documents: shown.collect(),
-                positions,
-                quarantined,
-            }
-        }
-    })
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::shared::Shared;
 use super::status::{BuildStage, Work};
 use crate::ViewError;
+use crate::projection::Projection;
 
 /// How far it is.
 #[derive(Debug)]
@@ -24,8 +25,8 @@ impl EntityWork {
     ///
     /// # Errors
     /// When the entities cannot be counted.
-    pub(super) async fn begin<R: ?Sized>(
-        shared: &Shared<R>,
+    pub(super) async fn begin<P: Projection>(
+        shared: &Shared<P>,
         number: u32,
         stage: BuildStage,
     ) -> Result<Arc<Self>, ViewError> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Service, ShardId};
+use sagas::{Service, ShardId};
 use store::{Log, Positions, StoreError};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -12,20 +12,21 @@ use uuid::Uuid;
 use crate::ViewError;
 use crate::alarm::Alarm;
 use crate::generations::Opened;
+use crate::projection::Projection;
 use crate::projector::{Fed, Feeding, Lag, Progress, Projector, Snapshot, ViewDefinition};
 use crate::token::ConsistencyToken;
 use crate::waiting::{Waiting, is_at_least};
 
 /// A generation that is fed. A query takes one, waits on it, and reads from it.
-pub struct OpenGeneration<R: ?Sized> {
+pub struct OpenGeneration<P: Projection> {
     alarm: Arc<Alarm>,
-    reader: Arc<R>,
+    reader: Arc<P::Reader>,
     waiting: Arc<Waiting>,
     progress: Arc<Progress>,
     projector: Projector,
 }
 
-impl<R: ?Sized> OpenGeneration<R> {
+impl<P: Projection> OpenGeneration<P> {
     /// Starts feeding a generation from where it stands. Call it inside the runtime that drives the
     /// log.
     ///
@@ -34,7 +35,7 @@ impl<R: ?Sized> OpenGeneration<R> {
     pub(crate) fn feed(
         definition: ViewDefinition,
         alarm: Alarm,
-        opened: Opened<R>,
+        opened: Opened<P>,
         log: Arc<dyn Log>,
     ) -> Result<Self, ViewError> {
         let Opened {
@@ -47,7 +48,7 @@ impl<R: ?Sized> OpenGeneration<R> {
         let waiting = Arc::new(Waiting::new(definition.name, definition.uses, versions));
         let progress = Arc::new(Progress::new());
 
-        let projector = Projector::start(
+        let projector = Projector::start::<P>(
             definition,
             writer,
             log,
@@ -77,7 +78,7 @@ impl<R: ?Sized> OpenGeneration<R> {
     /// Its read side. Queries go through [`read`](OpenGeneration::read), which knows what to do
     /// about damage.
     #[must_use]
-    pub fn reader(&self) -> &Arc<R> {
+    pub fn reader(&self) -> &Arc<P::Reader> {
         &self.reader
     }
 
@@ -88,7 +89,7 @@ impl<R: ?Sized> OpenGeneration<R> {
     /// What reading does.
     pub async fn read<T>(
         &self,
-        read: impl AsyncFnOnce(Arc<R>) -> Result<T, ViewError>,
+        read: impl AsyncFnOnce(Arc<P::Reader>) -> Result<T, ViewError>,
     ) -> Result<T, ViewError> {
         let outcome = read(Arc::clone(&self.reader)).await;
         outcome.inspect_err(|error| self.alarm.notice(error))

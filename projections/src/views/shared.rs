@@ -14,19 +14,20 @@ use super::entity_work::EntityWork;
 use super::open::OpenGeneration;
 use crate::ViewError;
 use crate::alarm::{Alarm, Raised};
+use crate::entity_rows::EntityRows;
 use crate::generations::{Catalog, ViewStore};
 use crate::metrics::ViewGauges;
+use crate::projection::Projection;
 use crate::projector::ViewDefinition;
-use crate::rows::EntityRows;
 
 /// How a view stands at this moment.
-pub(super) struct Stand<R: ?Sized> {
+pub(super) struct Stand<P: Projection> {
     /// As it was read or saved last; `None` before it was read.
     pub catalog: Option<Catalog>,
     /// By number. Each is fed.
-    pub open: BTreeMap<u32, Arc<OpenGeneration<R>>>,
+    pub open: BTreeMap<u32, Arc<OpenGeneration<P>>>,
     /// The one that answers; one of those that are open.
-    pub live: Option<Arc<OpenGeneration<R>>>,
+    pub live: Option<Arc<OpenGeneration<P>>>,
     /// While rows are copied, or generations compared.
     pub entity_work: Option<Arc<EntityWork>>,
     /// Why the store cannot be asked for its generations; it is tried again.
@@ -40,11 +41,11 @@ pub(super) struct Stand<R: ?Sized> {
 }
 
 /// What a view is made of.
-pub(crate) struct Parts<R: ?Sized> {
+pub(crate) struct Parts<P: Projection> {
     pub definition: ViewDefinition,
-    pub store: Arc<dyn ViewStore<R>>,
+    pub store: Arc<dyn ViewStore<P>>,
     pub log: Arc<dyn Log>,
-    pub rows: Arc<dyn EntityRows>,
+    pub rows: Arc<dyn EntityRows<P::Entity>>,
     /// How long the generation that has answered before is kept.
     pub keep: Duration,
     /// How often it is looked at whether all that is open is still there, and how far it is.
@@ -56,11 +57,11 @@ pub(crate) struct Parts<R: ?Sized> {
 }
 
 /// The parts of a view, and its stand.
-pub(super) struct Shared<R: ?Sized> {
+pub(super) struct Shared<P: Projection> {
     pub definition: ViewDefinition,
-    pub store: Arc<dyn ViewStore<R>>,
+    pub store: Arc<dyn ViewStore<P>>,
     pub log: Arc<dyn Log>,
-    pub rows: Arc<dyn EntityRows>,
+    pub rows: Arc<dyn EntityRows<P::Entity>>,
     pub keep: Duration,
     pub look_every: Duration,
     pub examine_every: Duration,
@@ -68,13 +69,13 @@ pub(super) struct Shared<R: ?Sized> {
     pub gauges: ViewGauges,
     alarms: mpsc::UnboundedSender<Raised>,
     stopping: AtomicBool,
-    stand: watch::Sender<Stand<R>>,
+    stand: watch::Sender<Stand<P>>,
 }
 
-impl<R: ?Sized> Shared<R> {
+impl<P: Projection> Shared<P> {
     /// With the receiver of what goes wrong with generations: few findings ever stand in it, each
     /// generation tells once.
-    pub(super) fn new(parts: Parts<R>) -> (Self, mpsc::UnboundedReceiver<Raised>) {
+    pub(super) fn new(parts: Parts<P>) -> (Self, mpsc::UnboundedReceiver<Raised>) {
         let Parts {
             definition,
             store,
@@ -121,22 +122,22 @@ impl<R: ?Sized> Shared<R> {
     }
 
     /// Looks at the stand. It is locked meanwhile.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&Stand<R>) -> T) -> T {
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Stand<P>) -> T) -> T {
         look(&self.stand.borrow())
     }
 
-    pub(super) fn change(&self, change: impl FnOnce(&mut Stand<R>)) {
+    pub(super) fn change(&self, change: impl FnOnce(&mut Stand<P>)) {
         self.stand.send_modify(change);
     }
 
     /// Waits until the stand is as wished.
-    pub(super) async fn until(&self, wish: impl FnMut(&Stand<R>) -> bool) {
+    pub(super) async fn until(&self, wish: impl FnMut(&Stand<P>) -> bool) {
         // The sender lives as long as this does.
         let _ = self.stand.subscribe().wait_for(wish).await;
     }
 
     /// The generation that answers.
-    pub(super) fn current(&self) -> Result<Arc<OpenGeneration<R>>, ViewError> {
+    pub(super) fn current(&self) -> Result<Arc<OpenGeneration<P>>, ViewError> {
         let view = self.definition.name;
         self.look(|stand| match (&stand.live, &stand.failure, &stand.damage) {
             (Some(live), _, _) => Ok(Arc::clone(live)),
@@ -153,7 +154,7 @@ impl<R: ?Sized> Shared<R> {
     }
 
     /// An open generation.
-    pub(super) fn generation(&self, number: u32) -> Result<Arc<OpenGeneration<R>>, ViewError> {
+    pub(super) fn generation(&self, number: u32) -> Result<Arc<OpenGeneration<P>>, ViewError> {
         let closed = ViewError::Closed {
             view: self.definition.name,
         };
@@ -163,7 +164,7 @@ impl<R: ?Sized> Shared<R> {
 
     /// Makes another generation the one that answers, if it is open and whole and has committed all
     /// that the present one has; so that no reader goes back.
-    pub(super) fn swap_if_level(&self, next: &Arc<OpenGeneration<R>>) -> bool {
+    pub(super) fn swap_if_level(&self, next: &Arc<OpenGeneration<P>>) -> bool {
         self.stand.send_if_modified(|stand| {
             let is_open = stand
                 .open

@@ -5,9 +5,10 @@ use store::Positions;
 use super::shared::{Shared, Stand};
 use super::status::{BuildProgress, BuildStage, ViewState, ViewStatus, Work};
 use crate::generations::Catalog;
+use crate::projection::Projection;
 use crate::projector::{Feeding, Lag, Times};
 
-impl<R: ?Sized> Shared<R> {
+impl<P: Projection> Shared<P> {
     /// Cheap: for every request.
     pub(super) fn state(&self) -> ViewState {
         self.look(state_of)
@@ -112,9 +113,9 @@ impl<R: ?Sized> Shared<R> {
     }
 }
 
-fn state_of<R: ?Sized>(stand: &Stand<R>) -> ViewState {
+fn state_of<P: Projection>(stand: &Stand<P>) -> ViewState {
     let building = stand.catalog.as_ref().and_then(Catalog::building);
-    let fails = |live: &super::open::OpenGeneration<R>| live.feeding() == Feeding::Failed;
+    let fails = |live: &super::open::OpenGeneration<P>| live.feeding() == Feeding::Failed;
     match &stand.live {
         None if stand.failure.is_some() || stand.stopped.is_some() || stand.is_held => {
             ViewState::Failed
@@ -129,7 +130,7 @@ fn state_of<R: ?Sized>(stand: &Stand<R>) -> ViewState {
 
 /// The gravest first: what queries are answered from. Damage that is repaired is told as long as it
 /// takes.
-fn error_of<R: ?Sized>(stand: &Stand<R>) -> Option<String> {
+fn error_of<P: Projection>(stand: &Stand<P>) -> Option<String> {
     let of_live = stand.live.as_ref().and_then(|live| live.shown().error);
 
     let of_others = || {

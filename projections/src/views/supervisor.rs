@@ -22,6 +22,7 @@ use crate::ViewError;
 use crate::alarm::Raised;
 use crate::error::describe;
 use crate::generations::{Binding, BuildFrom, Catalog};
+use crate::projection::Projection;
 
 mod loading;
 mod outcomes;
@@ -69,19 +70,19 @@ pub(super) struct Reverting {
 }
 
 /// A piece of long work, and the generation it is about.
-struct Work<R: ?Sized> {
+struct Work<P: Projection> {
     number: u32,
-    task: JoinHandle<Outcome<R>>,
+    task: JoinHandle<Outcome<P>>,
 }
 
-pub(super) struct Supervisor<R: ?Sized> {
-    shared: Arc<Shared<R>>,
+pub(super) struct Supervisor<P: Projection> {
+    shared: Arc<Shared<P>>,
     requests: mpsc::Receiver<Request>,
     alarms: mpsc::UnboundedReceiver<Raised>,
     /// As the store has it; `None` before it was read, and when the outcome of saving it is not
     /// known.
     catalog: Option<Catalog>,
-    work: Option<Work<R>>,
+    work: Option<Work<P>>,
     reverting: Option<Revert>,
     repairs: Repairs,
     next_round: Instant,
@@ -90,9 +91,9 @@ pub(super) struct Supervisor<R: ?Sized> {
 }
 
 /// Why the supervisor goes on.
-enum Wake<R: ?Sized> {
+enum Wake<P: Projection> {
     Request(Request),
-    Work(Outcome<R>),
+    Work(Outcome<P>),
     /// The work has panicked.
     Lost,
     Alarm(Raised),
@@ -101,9 +102,9 @@ enum Wake<R: ?Sized> {
     Stop,
 }
 
-impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
+impl<P: Projection> Supervisor<P> {
     pub(super) fn new(
-        shared: Arc<Shared<R>>,
+        shared: Arc<Shared<P>>,
         requests: mpsc::Receiver<Request>,
         alarms: mpsc::UnboundedReceiver<Raised>,
     ) -> Self {
@@ -229,7 +230,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
             .saturating_sub(Duration::from_micros(u64::try_from(kept_for).unwrap_or(0)))
     }
 
-    async fn next(&mut self, pause: Duration) -> Wake<R> {
+    async fn next(&mut self, pause: Duration) -> Wake<P> {
         let work = async {
             match &mut self.work {
                 Some(work) => (&mut work.task).await,
@@ -319,7 +320,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     }
 
     /// Starts a piece of work on a generation; there is none under way.
-    fn start(&mut self, number: u32, work: impl Future<Output = Outcome<R>> + Send + 'static) {
+    fn start(&mut self, number: u32, work: impl Future<Output = Outcome<P>> + Send + 'static) {
         let task = tokio::spawn(work);
         self.work = Some(Work { number, task });
     }

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use ::sagas::Fingerprint;
 use bench::{Bench, SOON};
+use sagas::Fingerprint;
 use uuid::Uuid;
 
 use super::*;

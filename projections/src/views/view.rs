@@ -4,9 +4,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::ShardId;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use sagas::ShardId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -18,23 +18,24 @@ use super::status::{ViewState, ViewStatus};
 use super::supervisor::{Request, Reverting, Supervisor};
 use crate::ViewError;
 use crate::generations::{Binding, BuildFrom};
+use crate::projection::Projection;
 use crate::token::ConsistencyToken;
 
 /// Requests that wait for the supervisor; each caller waits for its answer.
 const REQUESTS: usize = 16;
 
-/// One view. `R` is its read side.
-pub struct View<R: ?Sized> {
-    shared: Arc<Shared<R>>,
+/// One view, as it runs on a node.
+pub struct View<P: Projection> {
+    shared: Arc<Shared<P>>,
     /// Taken out by whoever stops it: without senders the supervisor ends.
     requests: Mutex<Option<mpsc::Sender<Request>>>,
     supervisor: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl<R: ?Sized + Send + Sync + 'static> View<R> {
+impl<P: Projection> View<P> {
     /// Starts a view when `known` resolves, whether its store answers or not. Call it inside the
     /// runtime that drives the log.
-    pub(crate) fn start(parts: Parts<R>, known: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub(crate) fn start(parts: Parts<P>, known: impl Future<Output = ()> + Send + 'static) -> Self {
         let (shared, alarms) = Shared::new(parts);
         let shared = Arc::new(shared);
         let (requests, inbox) = mpsc::channel(REQUESTS);
@@ -54,7 +55,7 @@ impl<R: ?Sized + Send + Sync + 'static> View<R> {
     /// [`ViewError::NotReady`] while the first one is built, [`ViewError::Damaged`] while one is
     /// built in the place of one that was, [`ViewError::Unavailable`] when the store did not answer
     /// at the start.
-    pub fn current(&self) -> Result<Arc<OpenGeneration<R>>, ViewError> {
+    pub fn current(&self) -> Result<Arc<OpenGeneration<P>>, ViewError> {
         self.shared.current()
     }
 
@@ -229,7 +230,7 @@ pub trait AnyView: Send + Sync {
     fn stop(&self) -> BoxFuture<'_, ()>;
 }
 
-impl<R: ?Sized + Send + Sync + 'static> AnyView for View<R> {
+impl<P: Projection> AnyView for View<P> {
     fn name(&self) -> &'static str {
         self.shared.definition.name
     }

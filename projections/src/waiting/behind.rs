@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use domain::{Service, ShardId};
+use sagas::{Service, ShardId};
 use uuid::Uuid;
 
 use super::{Waiting, reached};

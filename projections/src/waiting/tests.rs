@@ -22,8 +22,10 @@ impl VersionReader for Known {
     }
 }
 
-const ORDER: (Service, Uuid) = (domain::ORDERS, Uuid::from_u128(1));
-const SHARD: ShardId = ShardId::new(domain::ORDERS, 2);
+const SENDERS: Service = Service::new(211, "senders");
+const PARCELS: Service = Service::new(212, "parcels");
+const PARCEL: (Service, Uuid) = (PARCELS, Uuid::from_u128(1));
+const SHARD: ShardId = ShardId::new(PARCELS, 2);
 const LONG: Duration = Duration::from_secs(5);
 
 fn waiting(uses: &'static [Service]) -> (Arc<Waiting>, Arc<Known>) {
@@ -35,15 +37,15 @@ fn waiting(uses: &'static [Service]) -> (Arc<Waiting>, Arc<Known>) {
 }
 
 fn token() -> ConsistencyToken {
-    let mut token = ConsistencyToken::of(ORDER.0, ORDER.1, 2);
+    let mut token = ConsistencyToken::of(PARCEL.0, PARCEL.1, 2);
     token.see_position(SHARD, 7);
     token
 }
 
 #[tokio::test]
 async fn what_has_been_reached_is_not_waited_for() {
-    let (waiting, known) = waiting(&domain::SERVICES);
-    known.0.lock().unwrap().insert(ORDER, 3);
+    let (waiting, known) = waiting(&[SENDERS, PARCELS]);
+    known.0.lock().unwrap().insert(PARCEL, 3);
     waiting.advance(&EntityVersions::new(), &Positions::from([(SHARD, 7)]));
     waiting.wait_until(&token(), Duration::ZERO).await.unwrap();
     waiting
@@ -55,18 +57,18 @@ async fn what_has_been_reached_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_reader_is_woken_when_the_last_of_its_wishes_is_fulfilled() {
-    let (waiting, _) = waiting(&domain::SERVICES);
+    let (waiting, _) = waiting(&[SENDERS, PARCELS]);
     let reader = tokio::spawn({
         let waiting = Arc::clone(&waiting);
         async move { waiting.wait_until(&token(), LONG).await }
     });
 
     waiting.demanded().await;
-    let second = EntityVersions::from([(ORDER, 2)]);
+    let second = EntityVersions::from([(PARCEL, 2)]);
     assert!(waiting.wants(&second, &Positions::new()));
 
     assert!(!waiting.wants(
-        &EntityVersions::from([(ORDER, 1)]),
+        &EntityVersions::from([(PARCEL, 1)]),
         &Positions::from([(SHARD, 6)])
     ));
 
@@ -79,8 +81,8 @@ async fn a_reader_is_woken_when_the_last_of_its_wishes_is_fulfilled() {
 
 #[tokio::test]
 async fn who_has_waited_in_vain_is_told_what_was_required_and_reached() {
-    let (waiting, known) = waiting(&domain::SERVICES);
-    known.0.lock().unwrap().insert(ORDER, 1);
+    let (waiting, known) = waiting(&[SENDERS, PARCELS]);
+    known.0.lock().unwrap().insert(PARCEL, 1);
     waiting.advance(&EntityVersions::new(), &Positions::from([(SHARD, 5)]));
 
     let error = waiting
@@ -93,8 +95,8 @@ async fn who_has_waited_in_vain_is_told_what_was_required_and_reached() {
     };
 
     let entity = |version| Mark::Entity {
-        service: ORDER.0,
-        entity: ORDER.1,
+        service: PARCEL.0,
+        entity: PARCEL.1,
         version,
     };
 
@@ -104,19 +106,19 @@ async fn who_has_waited_in_vain_is_told_what_was_required_and_reached() {
     };
     assert_eq!(behind.required, [entity(2), position(7)]);
     assert_eq!(behind.reached, [entity(1), position(5)]);
-    assert_eq!(position(5).to_string(), "orders/2 position 5");
+    assert_eq!(position(5).to_string(), "parcels/2 position 5");
     assert_eq!(waiting.count(), 0);
 }
 
 #[tokio::test]
 async fn what_a_view_does_not_use_counts_as_reached() {
-    let (waiting, _) = waiting(&[domain::CUSTOMERS]);
+    let (waiting, _) = waiting(&[SENDERS]);
     waiting.wait_until(&token(), Duration::ZERO).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_reader_that_goes_away_leaves_nothing_behind() {
-    let (waiting, _) = waiting(&domain::SERVICES);
+    let (waiting, _) = waiting(&[SENDERS, PARCELS]);
     let reader = tokio::spawn({
         let waiting = Arc::clone(&waiting);
         async move { waiting.wait_until(&token(), LONG).await }
@@ -130,7 +132,7 @@ async fn a_reader_that_goes_away_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn readers_do_not_wait_for_a_view_that_has_stopped() {
-    let (waiting, _) = waiting(&domain::SERVICES);
+    let (waiting, _) = waiting(&[SENDERS, PARCELS]);
     let reader = tokio::spawn({
         let waiting = Arc::clone(&waiting);
         async move { waiting.wait_until(&token(), LONG).await }

@@ -6,7 +6,7 @@ use store::Positions;
 use store::audit::IdRange;
 use uuid::Uuid;
 
-use super::{Case, decode};
+use super::Case;
 use crate::generations::{BuildFrom, Catalog, Found, Generation, Stage};
 use crate::testing::DEPLOYMENT;
 use crate::{QuarantinedEntity, ViewError};
@@ -138,7 +138,7 @@ pub(crate) fn generations_are_apart_and_a_discarded_one_begins_empty(case: &mut 
         .unwrap();
     assert!(second.writer.positions().unwrap().is_empty());
     let order = case.shop.create_order(10, 1, 100);
-    second.writer.apply(&decode(&order)).unwrap();
+    second.writer.apply(&order).unwrap();
     second.writer.quarantine(&parked(1, "bad")).unwrap();
     let reached = Positions::from([(order.source, 77)]);
     second.writer.commit(&reached).unwrap();
@@ -316,9 +316,10 @@ pub(crate) fn an_audit_reads_every_document_of_a_range_once(case: &mut Case) {
             vec![1, 2],
         ),
     ] {
-        let slice = case.runtime.block_on(audit.customers(range)).unwrap();
+        let reading = audit.slice(domain::CUSTOMERS, range);
+        let slice = case.runtime.block_on(reading).unwrap();
         let found: Vec<u128> = slice
-            .documents
+            .entities
             .iter()
             .map(|customer| customer.id.as_u128() / step)
             .collect();
@@ -327,8 +328,9 @@ pub(crate) fn an_audit_reads_every_document_of_a_range_once(case: &mut Case) {
             (slice.positions, slice.quarantined.len()),
             (case.positions.clone(), 1)
         );
-        for stored in slice.documents {
-            assert_eq!(stored.document.unwrap().customer_id.0, stored.id);
+        for stored in slice.entities {
+            let customer = stored.entity.unwrap().customer().unwrap();
+            assert_eq!((stored.hits, customer.customer_id.0), (1, stored.id));
         }
     }
 
@@ -337,30 +339,24 @@ pub(crate) fn an_audit_reads_every_document_of_a_range_once(case: &mut Case) {
         up_to: Some(Uuid::from_u128(3 * step + 1)),
     };
 
-    let slice = case.runtime.block_on(audit.orders(range)).unwrap();
-    let found: Vec<_> = slice
-        .documents
-        .iter()
-        .map(|order| (order.stored.id.as_u128(), order.version))
-        .collect();
-    assert_eq!(found, [(step + 1, 1), (2 * step + 1, 2), (3 * step + 1, 1)]);
+    let reading = audit.slice(domain::ORDERS, range);
+    let slice = case.runtime.block_on(reading).unwrap();
 
     assert_eq!(
         (slice.positions, slice.quarantined),
         (case.positions.clone(), vec![parked(1, "bad")])
     );
 
-    for order in slice.documents {
-        assert_eq!((order.hits, order.total_cents), (1, 700));
-        assert_eq!(order.stored.document.unwrap().order_id.0, order.stored.id);
+    let mut found = Vec::new();
+    for stored in slice.entities {
+        let order = stored.entity.unwrap().order().unwrap();
+        assert_eq!((stored.hits, order.order_id.0), (1, stored.id));
+        assert_eq!(stored.disagreements, []);
+        found.push((stored.id.as_u128(), order.version));
     }
+    assert_eq!(found, [(step + 1, 1), (2 * step + 1, 2), (3 * step + 1, 1)]);
 
-    assert_eq!(
-        case.runtime
-            .block_on(audit.orders(IdRange::default()))
-            .unwrap()
-            .documents
-            .len(),
-        6
-    );
+    let everything = audit.slice(domain::ORDERS, IdRange::default());
+    let everything = case.runtime.block_on(everything).unwrap();
+    assert_eq!(everything.entities.len(), 6);
 }

@@ -1,9 +1,10 @@
 //! The view as an auditor reads it: all documents, range by range. Positions are read before
 //! documents, so that these show at least what the positions say.
 
+use domain::Service;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, TryStreamExt as _};
-use mongodb::bson::{Document, RawDocumentBuf, deserialize_from_slice, doc};
+use mongodb::bson::{self, RawDocumentBuf, deserialize_from_slice, doc};
 use serde::de::DeserializeOwned;
 use store::Positions;
 use store::audit::IdRange;
@@ -13,10 +14,11 @@ use super::errors::failed;
 use super::shapes::{StoredCustomer, StoredOrder, id_of};
 use super::{Names, WRITE_BOUND, positions, quarantine, queries};
 use crate::ViewError;
-use crate::audit::{Indexed, Slice, Stored, ViewAudit};
-use crate::document::{CustomerDocument, OrderDocument};
 use crate::documents::damaged;
 use crate::port::QuarantinedEntity;
+use crate::shop::document::beside_order;
+use crate::shop::{CustomerDocument, Document, OrderDocument};
+use crate::slices::{Slice, Stored, ViewAudit};
 
 /// Reads one generation in whole.
 #[derive(Debug)]
@@ -31,10 +33,10 @@ impl MongoDocumentAudit {
     async fn read(
         &self,
         collection: &str,
-        mut filter: Document,
+        mut filter: bson::Document,
         range: IdRange,
     ) -> Result<Raw, ViewError> {
-        let mut ids = Document::new();
+        let mut ids = bson::Document::new();
         if let Some(after) = range.after {
             ids.insert("$gt", after.to_string());
         }
@@ -70,51 +72,21 @@ impl MongoDocumentAudit {
     }
 }
 
-impl ViewAudit for MongoDocumentAudit {
-    fn customers(
+impl ViewAudit<Document> for MongoDocumentAudit {
+    fn slice(
         &self,
+        service: Service,
         range: IdRange,
-    ) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>> {
+    ) -> BoxFuture<'_, Result<Slice<Document>, ViewError>> {
         async move {
-            let reading = self.read(&self.names.customers, queries::is_customer(), range);
-            let (positions, found, quarantined) = reading.await?;
-
-            let customer = |raw: RawDocumentBuf| {
-                let document =
-                    read_back::<StoredCustomer>(&raw).and_then(CustomerDocument::try_from);
-                Ok(Stored {
-                    id: id_of(raw.get_str("_id").map_err(damaged)?)?,
-                    document,
-                })
+            let (collection, filter, stored): (_, _, fn(&RawDocumentBuf) -> _) = match service {
+                domain::CUSTOMERS => (&self.names.customers, queries::is_customer(), customer),
+                _ => (&self.names.orders, bson::Document::new(), order),
             };
-
-            let documents = found
-                .into_iter()
-                .map(customer)
-                .collect::<Result<_, ViewError>>()?;
+            let (positions, found, quarantined) = self.read(collection, filter, range).await?;
 
             Ok(Slice {
-                documents,
-                positions,
-                quarantined,
-            })
-        }
-        .boxed()
-    }
-
-    fn orders(&self, range: IdRange) -> BoxFuture<'_, Result<Slice<Indexed>, ViewError>> {
-        async move {
-            let (positions, found, quarantined) = self
-                .read(&self.names.orders, Document::new(), range)
-                .await?;
-
-            let documents = found
-                .into_iter()
-                .map(|raw| indexed(&raw))
-                .collect::<Result<_, _>>()?;
-
-            Ok(Slice {
-                documents,
+                entities: found.iter().map(stored).collect::<Result<_, _>>()?,
                 positions,
                 quarantined,
             })
@@ -123,8 +95,14 @@ impl ViewAudit for MongoDocumentAudit {
     }
 }
 
+fn customer(raw: &RawDocumentBuf) -> Result<Stored<Document>, ViewError> {
+    let id = id_of(raw.get_str("_id").map_err(damaged)?)?;
+    let document = read_back::<StoredCustomer>(raw).and_then(CustomerDocument::try_from);
+    Ok(Stored::once(id, document.map(Document::Customer)))
+}
+
 /// The id is the collection's key, so an order is there once.
-fn indexed(raw: &RawDocumentBuf) -> Result<Indexed, ViewError> {
+fn order(raw: &RawDocumentBuf) -> Result<Stored<Document>, ViewError> {
     let id = id_of(raw.get_str("_id").map_err(damaged)?)?;
 
     let version = raw
@@ -135,15 +113,14 @@ fn indexed(raw: &RawDocumentBuf) -> Result<Indexed, ViewError> {
 
     let total = raw
         .get_document("orderTotal")
-        .and_then(|total| total.get_i64("cents"));
+        .and_then(|total| total.get_i64("cents"))
+        .unwrap_or(0);
 
     let document = read_back::<StoredOrder>(raw).and_then(OrderDocument::try_from);
 
-    Ok(Indexed {
-        hits: 1,
-        version,
-        total_cents: total.unwrap_or(0),
-        stored: Stored { id, document },
+    Ok(Stored {
+        disagreements: beside_order(&document, version, total),
+        ..Stored::once(id, document.map(Document::Order))
     })
 }
 

@@ -18,9 +18,10 @@ use super::reader::MongoDocumentReader;
 use super::writer::MongoDocumentWriter;
 use super::{BACKEND, Names, WRITE_BOUND, indexes, names, ownership, positions, quarantine};
 use crate::ViewError;
-use crate::audit::ViewAudit;
-use crate::documents::{DocumentReader, VIEW, damaged, refused};
+use crate::documents::{Documents, VIEW, damaged, refused};
 use crate::generations::{Catalog, Found, Opened, ViewStore};
+use crate::shop;
+use crate::slices::ViewAudit;
 
 const CATALOGS: &str = "views";
 
@@ -56,7 +57,7 @@ impl MongoDocumentStore {
     }
 }
 
-impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
+impl ViewStore<Documents> for MongoDocumentStore {
     fn backend(&self) -> &'static str {
         BACKEND
     }
@@ -115,7 +116,7 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
         &self,
         generation: u32,
         deployment: Uuid,
-    ) -> BoxFuture<'_, Result<Opened<dyn DocumentReader>, ViewError>> {
+    ) -> BoxFuture<'_, Result<Opened<Documents>, ViewError>> {
         let names = Names::of(generation);
         async move {
             let named = names.clone();
@@ -126,7 +127,7 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
             let reader = Arc::new(MongoDocumentReader::new(self.connection.clone(), names));
             let versions = Arc::clone(&reader);
 
-            Ok(Opened::<dyn DocumentReader> {
+            Ok(Opened::<Documents> {
                 writer: Box::new(writer),
                 reader,
                 versions,
@@ -149,7 +150,7 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
     fn audit(
         &self,
         generation: u32,
-    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
+    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit<shop::Document>>>, ViewError>> {
         let names = Names::of(generation);
         async move {
             let wanted = names.orders.clone();
@@ -166,7 +167,7 @@ impl ViewStore<dyn DocumentReader> for MongoDocumentStore {
                 return Ok(None);
             }
 
-            let audit: Box<dyn ViewAudit> = Box::new(MongoDocumentAudit {
+            let audit: Box<dyn ViewAudit<shop::Document>> = Box::new(MongoDocumentAudit {
                 connection: self.connection.clone(),
                 names,
             });

@@ -21,12 +21,12 @@ use super::room::SHOWN;
 use super::shapes::{StoredCustomer, StoredOrder, StoredPart, id_of, version_of};
 use super::{Names, READ_BOUND, positions};
 use crate::ViewError;
-use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::documents::cursor::{List, Place};
 use crate::documents::{
     CustomerOrdersQuery, CustomerWithOrders, CustomersQuery, DocumentReader, Page, Seen, damaged,
 };
 use crate::port::VersionReader;
+use crate::shop::{CustomerDocument, CustomerOrder, OrderDocument};
 
 /// Answers the queries of one generation of the document view.
 #[derive(Clone, Debug)]

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ViewError;
-use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::documents::fold::{CustomerState, OrderDetails, OrderState};
 use crate::documents::{damaged, fold_case, refused};
+use crate::shop::{CustomerDocument, CustomerOrder, OrderDocument};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Amount {

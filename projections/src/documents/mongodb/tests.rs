@@ -14,12 +14,11 @@ use super::room::{SHOWN, SPARE};
 use super::testing::TestDatabase;
 use super::*;
 use crate::ViewError;
-use crate::document::{CustomerDocument, Document as Whole, OrderDocument};
-use crate::documents::contract::decode;
 use crate::documents::cursor::Place;
 use crate::documents::{CustomersQuery, DocumentReader};
 use crate::generations::{Catalog, ViewStore};
 use crate::port::{VersionReader, ViewWriter};
+use crate::shop::{CustomerDocument, Document as Whole, OrderDocument};
 use crate::testing::{DEPLOYMENT, Shop};
 
 mod damage;
@@ -469,7 +468,7 @@ fn mongodb_a_commit_that_ends_after_any_step_is_repeated_without_a_trace() {
             );
             assert_eq!(writer.positions().unwrap(), before);
             for message in batch {
-                writer.apply(&decode(message)).unwrap();
+                writer.apply(message).unwrap();
             }
             let mut commit = writer.begin().unwrap();
             runtime
@@ -497,14 +496,14 @@ fn mongodb_a_commit_that_ends_after_any_step_is_repeated_without_a_trace() {
         );
         assert_eq!(writer.positions().unwrap(), before);
         for message in batch {
-            writer.apply(&decode(message)).unwrap();
+            writer.apply(message).unwrap();
         }
         writer.commit(&positions).unwrap();
         // The documents are there before the positions: read once more, their events change
         // nothing.
         assert_eq!(writer.positions().unwrap(), before);
         for message in batch {
-            writer.apply(&decode(message)).unwrap();
+            writer.apply(message).unwrap();
         }
         writer.commit(&positions).unwrap();
         writer.finish().unwrap();

@@ -10,7 +10,7 @@ use futures_util::future::try_join;
 use mongodb::Database;
 use mongodb::bson::{RawDocumentBuf, deserialize_from_slice, doc};
 use serde::de::DeserializeOwned;
-use store::Positions;
+use store::{Message, Positions};
 use uuid::Uuid;
 
 use super::bulk::{Kind, Until, Writes};
@@ -22,10 +22,10 @@ use super::shapes::{StoredCustomer, StoredOrder, id_of};
 use super::updates::{self, OrderWrites};
 use super::{Names, WRITE_BOUND, positions};
 use crate::ViewError;
-use crate::document::Document;
-use crate::documents::damaged;
 use crate::documents::fold::{CustomerState, Fold, OrderState};
-use crate::port::{Applied, Event, QuarantinedEntity, ViewWriter};
+use crate::documents::{damaged, refused};
+use crate::port::{Applied, QuarantinedEntity, ViewWriter};
+use crate::shop::{Document, Event};
 
 /// So many entities are asked for in one read.
 const READ_AT_ONCE: usize = 2_000;
@@ -163,7 +163,7 @@ fn none_refused(refused: Vec<Refused>) -> Result<(), ViewError> {
         .map_or(Ok(()), |refused| Err(refused.into()))
 }
 
-impl ViewWriter for MongoDocumentWriter {
+impl ViewWriter<Document> for MongoDocumentWriter {
     fn positions(&mut self) -> Result<Positions, ViewError> {
         self.orders.forget();
         self.customers.forget();
@@ -214,14 +214,15 @@ impl ViewWriter for MongoDocumentWriter {
         Ok(())
     }
 
-    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
+    fn apply(&mut self, event: &Message) -> Result<Applied, ViewError> {
+        let event = Event::decode(event).map_err(refused)?;
         let (connection, names) = (&self.connection, &self.names);
         match event.source.service {
-            domain::ORDERS => self.orders.apply(event, |id| {
+            domain::ORDERS => self.orders.apply(&event, |id| {
                 let found: Option<StoredOrder> = read_one(connection, &names.orders, id)?;
                 found.map(StoredOrder::into_state).transpose()
             }),
-            _ => self.customers.apply(event, |id| {
+            _ => self.customers.apply(&event, |id| {
                 let found: Option<StoredCustomer> = read_one(connection, &names.customers, id)?;
                 found.map(StoredCustomer::into_state).transpose()
             }),

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::tables::{customer_document, order_document};
 use crate::ViewError;
-use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::documents::{damaged, refused};
+use crate::shop::{CustomerDocument, CustomerOrder, OrderDocument};
 
 /// The number of a state in the table. Never reused.
 pub(super) const fn state_number(state: OrderState) -> i16 {

@@ -15,11 +15,12 @@ use super::errors::BESIDE;
 use super::reader::SqliteDocumentAudit;
 use super::{BACKEND, errors, open_file, open_to_read};
 use crate::ViewError;
-use crate::audit::ViewAudit;
-use crate::documents::{DocumentReader, VIEW, damaged, unavailable};
+use crate::documents::{Documents, VIEW, damaged, unavailable};
 use crate::files::{self, beside, is_at_fault, set_aside};
 use crate::generations::file::CatalogFile;
 use crate::generations::{Catalog, Found, Opened, ViewStore};
+use crate::shop::Document;
+use crate::slices::ViewAudit;
 
 /// The document view of a node that keeps everything in its data directory.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ pub(super) fn file(directory: &Path, generation: u32) -> PathBuf {
     directory.join(format!("documents-{generation}.db"))
 }
 
-impl ViewStore<dyn DocumentReader> for SqliteDocumentStore {
+impl ViewStore<Documents> for SqliteDocumentStore {
     fn backend(&self) -> &'static str {
         BACKEND
     }
@@ -96,14 +97,14 @@ impl ViewStore<dyn DocumentReader> for SqliteDocumentStore {
         &self,
         generation: u32,
         _: Uuid,
-    ) -> BoxFuture<'_, Result<Opened<dyn DocumentReader>, ViewError>> {
+    ) -> BoxFuture<'_, Result<Opened<Documents>, ViewError>> {
         let path = file(&self.directory, generation);
         async move {
             let (writer, reader) = open_file(&path).await?;
             let reader = Arc::new(reader);
             let versions = Arc::clone(&reader);
 
-            Ok(Opened::<dyn DocumentReader> {
+            Ok(Opened::<Documents> {
                 writer: Box::new(writer),
                 reader,
                 versions,
@@ -141,13 +142,13 @@ impl ViewStore<dyn DocumentReader> for SqliteDocumentStore {
     fn audit(
         &self,
         generation: u32,
-    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
+    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit<Document>>>, ViewError>> {
         let path = file(&self.directory, generation);
         async move {
             if !path.exists() {
                 return Ok(None);
             }
-            let audit: Box<dyn ViewAudit> =
+            let audit: Box<dyn ViewAudit<Document>> =
                 Box::new(SqliteDocumentAudit(open_to_read(&path).await?));
             Ok(Some(audit))
         }

@@ -17,7 +17,6 @@ use super::conversions::CustomerOrderRow;
 use super::errors;
 use super::tables::{customer_document, order_document, view_position};
 use crate::ViewError;
-use crate::document::{CustomerDocument, CustomerOrder, OrderDocument};
 use crate::documents::cursor::{List, Place};
 use crate::documents::{
     CustomerOrdersQuery, CustomerWithOrders, CustomersQuery, DocumentReader, Page, Seen, VIEW,
@@ -25,6 +24,7 @@ use crate::documents::{
 };
 use crate::port::VersionReader;
 use crate::positions;
+use crate::shop::{CustomerDocument, CustomerOrder, OrderDocument};
 
 mod audit;
 pub(super) mod queries;

@@ -6,18 +6,18 @@ use std::path::Path;
 
 use domain::Service;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
-use store::Positions;
+use store::{Message, Positions};
 use uuid::Uuid;
 
 use super::errors;
 use super::statements::Sql;
 use super::{BUSY_TIMEOUT, MAPPED_BYTES};
 use crate::ViewError;
-use crate::document::Document;
 use crate::documents::fold::{CustomerState, Fold, OrderState};
 use crate::documents::{VIEW, damaged, refused};
-use crate::port::{Applied, Event, QuarantinedEntity, ViewWriter};
+use crate::port::{Applied, QuarantinedEntity, ViewWriter};
 use crate::positions;
+use crate::shop::{Document, Event};
 
 mod rows;
 
@@ -108,7 +108,7 @@ impl SqliteDocumentWriter {
     }
 }
 
-impl ViewWriter for SqliteDocumentWriter {
+impl ViewWriter<Document> for SqliteDocumentWriter {
     fn positions(&mut self) -> Result<Positions, ViewError> {
         self.orders.forget();
         self.customers.forget();
@@ -130,15 +130,16 @@ impl ViewWriter for SqliteDocumentWriter {
         )
     }
 
-    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
+    fn apply(&mut self, event: &Message) -> Result<Applied, ViewError> {
+        let event = Event::decode(event).map_err(refused)?;
         let (connection, sql) = (&self.connection, &self.sql);
         match event.source.service {
             domain::ORDERS => self
                 .orders
-                .apply(event, |id| rows::load_order(connection, sql, id)),
+                .apply(&event, |id| rows::load_order(connection, sql, id)),
             _ => self
                 .customers
-                .apply(event, |id| rows::load_customer(connection, sql, id)),
+                .apply(&event, |id| rows::load_customer(connection, sql, id)),
         }
     }
 

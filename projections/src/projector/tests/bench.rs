@@ -5,18 +5,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use domain::{OrderId, OrderState};
-use store::Positions;
+use store::{Message, Positions};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::ViewError;
 use crate::alarm::Alarm;
-use crate::document::OrderDocument;
 use crate::documents::sqlite::{self, SqliteDocumentReader};
-use crate::documents::{DocumentReader, USES, VIEW};
+use crate::documents::{DEFINITION, DocumentReader, Documents, VIEW};
 use crate::generations::Opened;
-use crate::port::{Applied, Event};
+use crate::port::Applied;
 use crate::projector::{CommitPolicy, ViewDefinition};
+use crate::shop::OrderDocument;
 use crate::testing::{Fault, FaultyWriter, Shop, TestLog};
 use crate::token::ConsistencyToken;
 use crate::views::OpenGeneration;
@@ -48,7 +48,7 @@ impl Fault for OfBatches {
         self.batch.clear();
     }
 
-    fn apply(&mut self, event: &Event) -> Result<Option<Applied>, ViewError> {
+    fn apply(&mut self, event: &Message) -> Result<Option<Applied>, ViewError> {
         let mut faults = self.faults.lock().unwrap();
         if faults.panics > 0 {
             faults.panics -= 1;
@@ -108,7 +108,7 @@ impl Fault for OfBatches {
 pub struct Bench {
     pub shop: Shop,
     pub reader: SqliteDocumentReader,
-    pub view: OpenGeneration<dyn DocumentReader>,
+    pub view: OpenGeneration<Documents>,
     pub faults: Arc<Mutex<Faults>>,
     directory: TempDir,
     policy: CommitPolicy,
@@ -220,7 +220,7 @@ async fn open(
     log: &Arc<TestLog>,
     faults: &Arc<Mutex<Faults>>,
     policy: CommitPolicy,
-) -> (OpenGeneration<dyn DocumentReader>, SqliteDocumentReader) {
+) -> (OpenGeneration<Documents>, SqliteDocumentReader) {
     let (inner, reader) = sqlite::open(directory.path()).await.unwrap();
 
     let fault = OfBatches {
@@ -237,13 +237,13 @@ async fn open(
     let definition = ViewDefinition {
         name: VIEW,
         number: 1,
-        uses: USES,
+        uses: DEFINITION.uses,
         commit: policy,
     };
 
     let (read, versions) = (Arc::new(reader.clone()), Arc::new(reader.clone()));
 
-    let opened = Opened {
+    let opened = Opened::<Documents> {
         writer: Box::new(writer),
         reader: read as Arc<dyn DocumentReader>,
         versions,

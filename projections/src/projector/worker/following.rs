@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use domain::ShardId;
+use sagas::ShardId;
 use store::{Destination, Message};
 
 use super::super::lag;
 use super::{CHECK_EVERY, Worker};
 use crate::ViewError;
 use crate::metrics::Outcome;
+use crate::projection::Projection;
 
 /// How many messages one read of the log brings.
 pub(super) const READ_LIMIT: usize = 500;
@@ -18,7 +19,7 @@ pub(super) const READ_LIMIT: usize = 500;
 /// wait.
 const DELIVERIES_BEFORE_CHECK: usize = 8192;
 
-impl Worker {
+impl<P: Projection> Worker<P> {
     /// A message that came live: it may be a repeat, and others before it may be missing.
     pub(super) fn receive(&mut self, message: &Message) -> Result<(), ViewError> {
         let position = self.position(message.source);

@@ -2,20 +2,20 @@
 //! versions are missing, parks an entity whose event cannot be applied, finds the event whose data
 //! a commit refuses, and takes entities out of quarantine again.
 
-use domain::{Service, ShardId, Timestamp};
+use sagas::{Service, ShardId, Timestamp};
 use store::Message;
 use uuid::Uuid;
 
 use super::Worker;
 use super::following::READ_LIMIT;
 use crate::ViewError;
-use crate::fold::Fold;
 use crate::metrics::Outcome;
-use crate::port::{Applied, Event, QuarantinedEntity};
-use crate::projector::decoding::{Decoded, decode};
+use crate::port::{Applied, QuarantinedEntity};
+use crate::projection::{EntityFold as _, Projection};
 use crate::projector::quarantine::MAX_QUARANTINED;
 
 /// Which event it was that cannot be applied.
+#[derive(Clone, Copy)]
 pub(super) struct Culprit {
     source: ShardId,
     sequence: u64,
@@ -44,32 +44,12 @@ impl From<&Message> for Culprit {
     }
 }
 
-impl From<&Event> for Culprit {
-    fn from(event: &Event) -> Self {
-        let Event {
-            source,
-            sequence,
-            entity,
-            version,
-            time,
-            ..
-        } = *event;
-        Culprit {
-            source,
-            sequence,
-            entity,
-            version,
-            time,
-        }
-    }
-}
-
-impl Worker {
+impl<P: Projection> Worker<P> {
     /// Applies an entity's history from `from_version` up to the event that showed it to be
     /// missing.
     pub(super) fn apply_history(
         &mut self,
-        event: &Event,
+        event: &Message,
         from_version: u64,
     ) -> Result<(), ViewError> {
         let reached =
@@ -119,21 +99,17 @@ impl Worker {
     }
 
     /// False when the entity is in quarantine now.
-    fn apply_from_history(&mut self, message: &Message) -> Result<bool, ViewError> {
-        let event = match decode(message) {
-            Decoded::Event(event) => event,
-            Decoded::Malformed(cause) => return self.park(message.into(), cause).map(|()| false),
-        };
-
-        match self.parts.writer.apply(&event) {
-            Ok(Applied::Taken) => self.taken(event),
+    fn apply_from_history(&mut self, event: &Message) -> Result<bool, ViewError> {
+        match self.offer(event) {
+            Ok(Applied::Taken) => self.taken(event, Outcome::Applied),
+            Ok(Applied::Unknown) => self.taken(event, Outcome::Unknown),
             Ok(Applied::Duplicate) => self.parts.metrics.event(Outcome::Duplicate),
             Ok(Applied::Missing { from_version }) => {
                 let cause = format!("the history does not have version {from_version}");
-                return self.park((&event).into(), cause).map(|()| false);
+                return self.park(event.into(), cause).map(|()| false);
             }
             Err(ViewError::Refused { what, .. }) => {
-                return self.park((&event).into(), what).map(|()| false);
+                return self.park(event.into(), what).map(|()| false);
             }
             Err(error) => return Err(error),
         }
@@ -193,7 +169,7 @@ impl Worker {
                 view,
                 what: cause.clone(),
             })?;
-            self.park((&culprit).into(), cause)?;
+            self.park(culprit, cause)?;
         }
         // The positions have gone back: what lies behind the stored ones is read from the log
         // again.
@@ -221,38 +197,18 @@ impl Worker {
     /// version, 0 without a history. It happens here, between two messages, so that no event comes
     /// between reading and putting.
     pub(super) fn heal(&mut self, source: ShardId, entity: Uuid) -> Result<u64, ViewError> {
-        let view = self.parts.definition.name;
-        let conflict = |what| ViewError::Conflict { view, what };
-        let mut fold = Fold::default();
-
-        loop {
-            let read = self
-                .parts
-                .log
-                .history(source, entity, fold.version() + 1, READ_LIMIT);
-            let messages = self.parts.runtime.block_on(read)?;
-            if messages.is_empty() {
-                break;
-            }
-            for message in &messages {
-                match decode(message) {
-                    Decoded::Event(event) => fold.take(&event).map_err(conflict)?,
-                    Decoded::Malformed(cause) => return Err(conflict(cause)),
-                }
-            }
-        }
-
-        let version = fold.version();
-
-        let Some(document) = fold.into_document() else {
+        let (folded, version) = self.fold(source, entity)?;
+        let Some(folded) = folded else {
             return Ok(0);
         };
+
         // What has gathered is committed before, so that a refusal of this commit is about this
         // entity.
         self.commit()?;
 
-        match self.parts.writer.put(&document) {
-            Err(ViewError::Refused { what, .. }) => return Err(conflict(what)),
+        let view = self.parts.definition.name;
+        match self.parts.writer.put(&folded) {
+            Err(ViewError::Refused { what, .. }) => return Err(ViewError::Conflict { view, what }),
             outcome => outcome?,
         }
 
@@ -267,5 +223,37 @@ impl Worker {
         tracing::info!(view, entity = %entity, version, "an entity of the view is healed");
 
         Ok(version)
+    }
+
+    /// Folds an entity's whole history; with the version it has come to.
+    fn fold(&self, source: ShardId, entity: Uuid) -> Result<(Option<P::Entity>, u64), ViewError> {
+        let view = self.parts.definition.name;
+        let conflict = |what| ViewError::Conflict { view, what };
+        let (mut fold, mut version) = (P::Fold::default(), 0);
+
+        loop {
+            let read = self
+                .parts
+                .log
+                .history(source, entity, version + 1, READ_LIMIT);
+            let events = self.parts.runtime.block_on(read)?;
+            if events.is_empty() {
+                return Ok((fold.into_entity(), version));
+            }
+
+            for event in &events {
+                if let Some(cause) = event.unreadable() {
+                    return Err(conflict(cause.to_owned()));
+                }
+                if event.version != version + 1 {
+                    let next = version + 1;
+                    return Err(conflict(format!(
+                        "the history does not have version {next}"
+                    )));
+                }
+                fold.take(event).map_err(conflict)?;
+                version = event.version;
+            }
+        }
     }
 }

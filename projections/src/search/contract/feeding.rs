@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::{SHARD, Sample, Shop, approved, customer_created, rejected, shipped};
 use crate::search::SearchQuery;
-use crate::{Applied, Document, Payload, QuarantinedEntity, ViewError};
+use crate::shop::Payload;
+use crate::{Applied, QuarantinedEntity, ViewError};
 
 pub(crate) fn an_order_is_one_hit_in_its_newest_state(shop: &mut Shop) {
     for commit_between in [false, true] {
@@ -133,6 +134,7 @@ pub(crate) fn a_gap_names_the_version_it_begins_at(shop: &mut Shop) {
 
 pub(crate) fn events_of_customers_are_taken_and_positions_advance(shop: &mut Shop) {
     let mut event = shop.event(7, 1, shipped());
+    event.source = domain::ShardId::new(domain::CUSTOMERS, 3);
     event.payload = Payload::Customer(customer_created());
     assert_eq!(shop.apply(&event), Applied::Taken);
     shop.commit();
@@ -310,7 +312,7 @@ pub(crate) fn beginning_again_from_the_positions_drops_what_was_not_committed(sh
 
 fn put(shop: &mut Shop, sample: &Sample) {
     shop.writer()
-        .put(&Document::Order(sample.document(1, OrderState::Pending)))
+        .put(&sample.document(1, OrderState::Pending))
         .unwrap();
 }
 
@@ -320,7 +322,7 @@ pub(crate) fn an_event_out_of_place_is_damage_and_changes_nothing(shop: &mut Sho
     let sample = Sample::new(1);
     let mut again = shop.event(1, 2, sample.created());
     assert!(matches!(
-        shop.writer().apply(&again),
+        shop.try_apply(&again),
         Err(ViewError::Refused { .. })
     ));
 
@@ -329,7 +331,7 @@ pub(crate) fn an_event_out_of_place_is_damage_and_changes_nothing(shop: &mut Sho
     again.payload = Payload::Order(shipped());
 
     assert!(matches!(
-        shop.writer().apply(&again),
+        shop.try_apply(&again),
         Err(ViewError::Refused { .. })
     ));
 

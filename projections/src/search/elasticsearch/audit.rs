@@ -1,6 +1,6 @@
 //! The index as an auditor reads it: every order that searches find, by id, page by page.
 
-use domain::OrderId;
+use domain::{OrderId, Service};
 use elasticsearch::http::Method;
 use elasticsearch::http::request::JsonBody;
 use futures_util::FutureExt as _;
@@ -15,9 +15,11 @@ use super::client::{Client, READ_TIMEOUT, damaged};
 use super::document::{Source, Stamp};
 use super::index::Names;
 use super::{mget, state};
-use crate::audit::{Indexed, Slice, Stored, ViewAudit};
+use crate::ViewError;
 use crate::search::VIEW;
-use crate::{CustomerDocument, ViewError};
+use crate::shop::OrderDocument;
+use crate::shop::document::beside_order;
+use crate::slices::{Slice, Stored, ViewAudit};
 
 /// Orders read at once: more than auditors ask for, so that one answer has the whole range.
 const PAGE: usize = 2_500;
@@ -31,23 +33,21 @@ pub(super) struct ElasticsearchAudit {
     pub(super) runtime: Handle,
 }
 
-impl ViewAudit for ElasticsearchAudit {
-    fn customers(
+impl ViewAudit<OrderDocument> for ElasticsearchAudit {
+    fn slice(
         &self,
-        _: IdRange,
-    ) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>> {
-        let audit = self.clone();
-        self.run(async move { audit.slice().await }).boxed()
-    }
-
-    fn orders(&self, range: IdRange) -> BoxFuture<'_, Result<Slice<Indexed>, ViewError>> {
+        _: Service,
+        range: IdRange,
+    ) -> BoxFuture<'_, Result<Slice<OrderDocument>, ViewError>> {
         let audit = self.clone();
         self.run(async move {
             // The positions come first: what is read after them shows at least what they say.
-            let slice = audit.slice().await?;
+            let (state, _) = state::load(&audit.client, &audit.names, audit.generation).await?;
+
             Ok(Slice {
-                documents: audit.read(range).await?,
-                ..slice
+                entities: audit.read(range).await?,
+                positions: state.positions,
+                quarantined: state.quarantined,
             })
         })
         .boxed()
@@ -67,16 +67,7 @@ impl ElasticsearchAudit {
         })?
     }
 
-    async fn slice<T>(&self) -> Result<Slice<T>, ViewError> {
-        let (state, _) = state::load(&self.client, &self.names, self.generation).await?;
-        Ok(Slice {
-            documents: Vec::new(),
-            positions: state.positions,
-            quarantined: state.quarantined,
-        })
-    }
-
-    async fn read(&self, range: IdRange) -> Result<Vec<Indexed>, ViewError> {
+    async fn read(&self, range: IdRange) -> Result<Vec<Stored<OrderDocument>>, ViewError> {
         let path = format!("/{}/_search", self.names.orders(self.generation));
 
         let parameters = [
@@ -84,7 +75,7 @@ impl ElasticsearchAudit {
             ("filter_path", "hits.hits"),
         ];
 
-        let mut orders: Vec<Indexed> = Vec::new();
+        let mut orders: Vec<Stored<OrderDocument>> = Vec::new();
 
         let mut after = range.after;
         loop {
@@ -96,14 +87,11 @@ impl ElasticsearchAudit {
             let found = found.hits.hits;
             let is_last = found.len() < PAGE;
             for hit in found {
-                let order = indexed(hit)?;
-                after = Some(order.stored.id);
+                let order = stored(hit)?;
+                after = Some(order.id);
                 // The server's own key is the same id, so one can be there twice only when that has
                 // gone wrong.
-                match orders
-                    .last_mut()
-                    .filter(|last| last.stored.id == order.stored.id)
-                {
+                match orders.last_mut().filter(|last| last.id == order.id) {
                     Some(last) => last.hits += 1,
                     None => orders.push(order),
                 }
@@ -166,7 +154,7 @@ struct Columns {
     total: Vec<i64>,
 }
 
-fn indexed(hit: FoundHit) -> Result<Indexed, ViewError> {
+fn stored(hit: FoundHit) -> Result<Stored<OrderDocument>, ViewError> {
     let FoundHit {
         version,
         source,
@@ -186,12 +174,10 @@ fn indexed(hit: FoundHit) -> Result<Indexed, ViewError> {
             ))
         })
     });
-    let stored = Stored { id: *id, document };
+    let version = u64::from(Stamp::read(version).version);
 
-    Ok(Indexed {
-        hits: 1,
-        version: u64::from(Stamp::read(version).version),
-        total_cents: *total_cents,
-        stored,
+    Ok(Stored {
+        disagreements: beside_order(&document, version, *total_cents),
+        ..Stored::once(*id, document)
     })
 }

@@ -18,9 +18,10 @@ use super::reader::ElasticsearchReader;
 use super::writer::ElasticsearchWriter;
 use super::{BACKEND, catalog, ownership, state};
 use crate::ViewError;
-use crate::audit::ViewAudit;
 use crate::generations::{Catalog, Found, Opened, ViewStore};
-use crate::search::{SearchReader, VIEW};
+use crate::search::{Search, SearchReader, VIEW};
+use crate::shop::OrderDocument;
+use crate::slices::ViewAudit;
 
 /// The search view on Elasticsearch. It holds no connection: the server may be down, now or later.
 #[derive(Clone)]
@@ -71,7 +72,7 @@ impl ElasticsearchStore {
     }
 }
 
-impl ViewStore<dyn SearchReader> for ElasticsearchStore {
+impl ViewStore<Search> for ElasticsearchStore {
     fn backend(&self) -> &'static str {
         BACKEND
     }
@@ -108,7 +109,7 @@ impl ViewStore<dyn SearchReader> for ElasticsearchStore {
         &self,
         generation: u32,
         deployment: Uuid,
-    ) -> BoxFuture<'_, Result<Opened<dyn SearchReader>, ViewError>> {
+    ) -> BoxFuture<'_, Result<Opened<Search>, ViewError>> {
         async move {
             self.run(move |client, names| async move {
                 ownership::ensure(&client, &names, generation, deployment).await
@@ -149,7 +150,7 @@ impl ViewStore<dyn SearchReader> for ElasticsearchStore {
     fn audit(
         &self,
         generation: u32,
-    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
+    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit<OrderDocument>>>, ViewError>> {
         let runtime = self.runtime.clone();
         self.run(move |client, names| async move {
             let found = describe(&client, &names.orders(generation)).await?;
@@ -157,7 +158,7 @@ impl ViewStore<dyn SearchReader> for ElasticsearchStore {
                 return Ok(None);
             }
 
-            let audit: Box<dyn ViewAudit> = Box::new(ElasticsearchAudit {
+            let audit: Box<dyn ViewAudit<OrderDocument>> = Box::new(ElasticsearchAudit {
                 client,
                 names,
                 generation,

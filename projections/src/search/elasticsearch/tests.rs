@@ -14,7 +14,7 @@ use super::store::ElasticsearchStore;
 use crate::ViewError;
 use crate::generations::{Opened, ViewStore as _};
 use crate::search::contract::Open;
-use crate::search::{SearchQuery, SearchReader, Sort};
+use crate::search::{Search, SearchQuery, Sort};
 use crate::testing::DEPLOYMENT;
 
 mod damage;
@@ -74,7 +74,7 @@ impl Place {
         &self,
         store: &ElasticsearchStore,
         generation: u32,
-    ) -> Result<Opened<dyn SearchReader>, ViewError> {
+    ) -> Result<Opened<Search>, ViewError> {
         self.runtime.block_on(store.open(generation, DEPLOYMENT))
     }
 }

@@ -8,7 +8,7 @@
 //! The projector's thread waits here for the server, and analyses the texts.
 
 use domain::{OrderEvent, OrderId, Service};
-use store::Positions;
+use store::{Message, Positions};
 use tokio::runtime::Handle;
 use tracing::debug;
 use uuid::Uuid;
@@ -19,11 +19,9 @@ use super::index::Names;
 use super::mget;
 use super::ownership;
 use super::state::{GenerationState, Written, furthest};
-use crate::search::VIEW;
-use crate::search::fold;
-use crate::{
-    Applied, Document, Event, OrderDocument, Payload, QuarantinedEntity, ViewError, ViewWriter,
-};
+use crate::search::{VIEW, fold, refused};
+use crate::shop::{Event, OrderDocument, Payload};
+use crate::{Applied, QuarantinedEntity, ViewError, ViewWriter};
 
 mod memory;
 mod place;
@@ -137,7 +135,7 @@ impl ElasticsearchWriter {
         let applied = self.applied.entry(event.source).or_default();
         *applied = event.sequence.max(*applied);
 
-        Ok(Applied::Taken)
+        Ok(event.applied())
     }
 
     fn put_order(&mut self, document: &OrderDocument) -> Result<(), ViewError> {
@@ -270,11 +268,10 @@ impl ElasticsearchWriter {
 
 fn stamp_of(document: &OrderDocument, puts: u32) -> Result<Stamp, ViewError> {
     Stamp::new(puts, document.version).ok_or_else(|| {
-        let what = format!(
+        refused(format_args!(
             "order {} cannot be stored with version {}",
             document.order_id, document.version
-        );
-        ViewError::Refused { view: VIEW, what }
+        ))
     })
 }
 
@@ -283,7 +280,7 @@ fn given_up() -> ViewError {
     ViewError::Unavailable { view: VIEW, source }
 }
 
-impl ViewWriter for ElasticsearchWriter {
+impl ViewWriter<OrderDocument> for ElasticsearchWriter {
     fn positions(&mut self) -> Result<Positions, ViewError> {
         // What was done and not committed is dropped.
         self.begin()?;
@@ -311,24 +308,19 @@ impl ViewWriter for ElasticsearchWriter {
         self.fetch(&orders)
     }
 
-    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
+    fn apply(&mut self, event: &Message) -> Result<Applied, ViewError> {
         self.session()?;
+        let event = Event::decode(event).map_err(refused)?;
         match &event.payload {
             Payload::Customer(_) => Ok(Applied::Taken),
-            Payload::Order(change) => self.apply_order(event, Some(change)),
-            Payload::Unknown if event.source.service == domain::ORDERS => {
-                self.apply_order(event, None)
-            }
-            Payload::Unknown => Ok(Applied::Taken),
+            Payload::Order(change) => self.apply_order(&event, Some(change)),
+            Payload::Unknown => self.apply_order(&event, None),
         }
     }
 
-    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
+    fn put(&mut self, order: &OrderDocument) -> Result<(), ViewError> {
         self.session()?;
-        match document {
-            Document::Customer(_) => Ok(()),
-            Document::Order(order) => self.put_order(order),
-        }
+        self.put_order(order)
     }
 
     /// A document that the server refuses does not keep back the others of the commit: they may be

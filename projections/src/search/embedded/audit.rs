@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use domain::Service;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use store::audit::IdRange;
@@ -25,8 +26,10 @@ use super::commit::CommitState;
 use super::schema::{self, Fields};
 use super::snapshot::{Columns, Snapshot};
 use super::{damaged, task_error, view_error};
-use crate::audit::{Indexed, Slice, Stored, ViewAudit};
-use crate::{CustomerDocument, ViewError};
+use crate::ViewError;
+use crate::shop::OrderDocument;
+use crate::shop::document::beside_order;
+use crate::slices::{Slice, Stored, ViewAudit};
 
 /// Decompressed blocks of stored documents kept per segment: documents of near ids lie in many
 /// blocks.
@@ -99,16 +102,13 @@ impl IndexAudit {
     }
 }
 
-impl ViewAudit for IndexAudit {
-    fn customers(
+impl ViewAudit<OrderDocument> for IndexAudit {
+    fn slice(
         &self,
-        _: IdRange,
-    ) -> BoxFuture<'_, Result<Slice<Stored<CustomerDocument>>, ViewError>> {
-        self.read(|index| Ok(index.slice(Vec::new()))).boxed()
-    }
-
-    fn orders(&self, range: IdRange) -> BoxFuture<'_, Result<Slice<Indexed>, ViewError>> {
-        self.read(move |index| index.orders(range)).boxed()
+        _: Service,
+        range: IdRange,
+    ) -> BoxFuture<'_, Result<Slice<OrderDocument>, ViewError>> {
+        self.read(move |index| index.slice(range)).boxed()
     }
 }
 
@@ -132,8 +132,8 @@ impl OpenIndex {
     }
 
     /// The orders of a range that searches find.
-    fn orders(&self, range: IdRange) -> Result<Slice<Indexed>, ViewError> {
-        let mut found: BTreeMap<Uuid, Vec<(DocAddress, u64, i64)>> = BTreeMap::new();
+    fn slice(&self, range: IdRange) -> Result<Slice<OrderDocument>, ViewError> {
+        let mut found: BTreeMap<Uuid, Vec<Hit>> = BTreeMap::new();
 
         for (number, segment, columns) in self.snapshot.segments() {
             let segment = Segment {
@@ -146,32 +146,39 @@ impl OpenIndex {
                 .map_err(view_error)?;
         }
 
-        let indexed = |(id, hits): (Uuid, Vec<(DocAddress, u64, i64)>)| {
-            let newest = hits.iter().max_by_key(|(_, version, _)| *version).copied();
-            newest.map(|(address, version, total_cents)| Indexed {
-                hits: hits.len(),
-                version,
-                total_cents,
-                stored: Stored {
-                    id,
-                    document: self.snapshot.document(address),
-                },
-            })
-        };
-        Ok(self.slice(found.into_iter().filter_map(indexed).collect()))
-    }
-
-    fn slice<T>(&self, documents: Vec<T>) -> Slice<T> {
         let CommitState {
             positions,
             quarantined,
         } = self.state.clone();
-        Slice {
-            documents,
+        let stored = found.into_iter();
+        let stored = stored.filter_map(|(id, hits)| self.stored(id, &hits));
+
+        Ok(Slice {
+            entities: stored.collect(),
             positions,
             quarantined,
-        }
+        })
     }
+
+    /// The newest of the places where an order stands, with their number.
+    fn stored(&self, id: Uuid, hits: &[Hit]) -> Option<Stored<OrderDocument>> {
+        let newest = hits.iter().max_by_key(|hit| hit.version)?;
+        let document = self.snapshot.document(newest.address);
+
+        Some(Stored {
+            id,
+            hits: hits.len(),
+            disagreements: beside_order(&document, newest.version, newest.total_cents),
+            entity: document,
+        })
+    }
+}
+
+/// Where an order stands, and what stands beside it there.
+struct Hit {
+    address: DocAddress,
+    version: u64,
+    total_cents: i64,
 }
 
 struct Segment<'a> {
@@ -185,7 +192,7 @@ impl Segment<'_> {
         &self,
         fields: Fields,
         range: IdRange,
-        found: &mut BTreeMap<Uuid, Vec<(DocAddress, u64, i64)>>,
+        found: &mut BTreeMap<Uuid, Vec<Hit>>,
     ) -> tantivy::Result<()> {
         let index = self.segment.inverted_index(fields.keys)?;
         let ids = index
@@ -207,12 +214,11 @@ impl Segment<'_> {
             while postings.doc() != TERMINATED {
                 let doc = postings.doc();
                 if !self.segment.is_deleted(doc) {
-                    let hit = (
-                        DocAddress::new(self.number, doc),
-                        self.columns.version(doc),
-                        self.columns.total(doc),
-                    );
-                    found.entry(id).or_default().push(hit);
+                    found.entry(id).or_default().push(Hit {
+                        address: DocAddress::new(self.number, doc),
+                        version: self.columns.version(doc),
+                        total_cents: self.columns.total(doc),
+                    });
                 }
                 postings.advance();
             }

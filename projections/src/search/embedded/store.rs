@@ -14,12 +14,13 @@ use uuid::Uuid;
 
 use super::lazy_directory::LazyDirectory;
 use super::{BACKEND, audit, damaged, examining, open_in, task_error};
-use crate::audit::ViewAudit;
 use crate::error::text_of;
 use crate::files::{self, is_at_fault};
 use crate::generations::file::CatalogFile;
 use crate::generations::{Catalog, Found, Opened, ViewStore};
-use crate::search::{SearchReader, SearchVersions, SearchView, VIEW};
+use crate::search::{Search, SearchVersions, SearchView, VIEW};
+use crate::shop::OrderDocument;
+use crate::slices::ViewAudit;
 use crate::{ViewError, background};
 
 /// The search view of a node that keeps everything in its data folder.
@@ -61,7 +62,7 @@ impl EmbeddedSearchStore {
     }
 }
 
-impl ViewStore<dyn SearchReader> for EmbeddedSearchStore {
+impl ViewStore<Search> for EmbeddedSearchStore {
     fn backend(&self) -> &'static str {
         BACKEND
     }
@@ -94,11 +95,7 @@ impl ViewStore<dyn SearchReader> for EmbeddedSearchStore {
         .boxed()
     }
 
-    fn open(
-        &self,
-        generation: u32,
-        _: Uuid,
-    ) -> BoxFuture<'_, Result<Opened<dyn SearchReader>, ViewError>> {
+    fn open(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<Opened<Search>, ViewError>> {
         let folder = self.folder(generation);
         async move {
             let ((writer, reader), folder) = open_in_the_background(folder).await?;
@@ -141,14 +138,14 @@ impl ViewStore<dyn SearchReader> for EmbeddedSearchStore {
     fn audit(
         &self,
         generation: u32,
-    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
+    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit<OrderDocument>>>, ViewError>> {
         let (folder, opened_here) = (self.folder(generation), self.opened_here(generation));
         blocking(move || {
             let index = match opened_here {
                 Ok(newest) => audit::open_to_read(newest)?,
                 Err(_) => audit::open_on_disk(&folder)?,
             };
-            Ok(index.map(|index| -> Box<dyn ViewAudit> { Box::new(index) }))
+            Ok(index.map(|index| -> Box<dyn ViewAudit<OrderDocument>> { Box::new(index) }))
         })
     }
 

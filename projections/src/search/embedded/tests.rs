@@ -5,13 +5,15 @@ use std::path::Path;
 
 use domain::order::OrderCreated;
 use domain::{CustomerId, Money, OrderEvent, ShardId, Timestamp};
-use store::Positions;
+use store::{Message, Positions};
 use tantivy::schema::{STORED, Schema, TEXT};
 use tantivy::{Index, TantivyDocument, doc};
 use uuid::Uuid;
 
 use super::open_embedded;
-use crate::{Event, Payload, ViewError};
+use crate::ViewError;
+use crate::shop::{Event, Payload};
+use crate::testing::message_of;
 
 /// What is done to the folder of an index.
 type Harm = fn(&Path);
@@ -23,21 +25,21 @@ fn positions() -> Positions {
     ])
 }
 
-fn created() -> Event {
+fn created() -> Message {
     let created = OrderEvent::Created(OrderCreated {
         customer_id: CustomerId(Uuid::from_u128(1)),
         order_total: Money::from_cents(1),
         lines: Vec::new(),
         note: Some("tea".to_owned()),
     });
-    Event {
+    message_of(&Event {
         source: ShardId::new(domain::ORDERS, 3),
         sequence: 1,
         entity: Uuid::from_u128(2),
         version: 1,
         time: Timestamp::from_micros(1),
         payload: Payload::Order(created),
-    }
+    })
 }
 
 #[test]

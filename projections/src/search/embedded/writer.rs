@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::{OrderEvent, OrderId, Service};
-use store::Positions;
+use store::{Message, Positions};
 use tantivy::{Index, IndexReader, IndexWriter};
 use tokio::sync::watch;
 use tracing::debug;
@@ -23,11 +23,10 @@ use super::new_segments::NewSegments;
 use super::schema::Fields;
 use super::snapshot::Snapshot;
 use super::{damaged, view_error};
-use crate::search::VIEW;
 use crate::search::fold::{self, size_of};
-use crate::{
-    Applied, Document, Event, OrderDocument, Payload, QuarantinedEntity, ViewError, ViewWriter,
-};
+use crate::search::{VIEW, refused};
+use crate::shop::{Event, OrderDocument, Payload};
+use crate::{Applied, QuarantinedEntity, ViewError, ViewWriter};
 
 /// So many documents, or so much text, are kept between commits at most; then there is a commit of
 /// their own.
@@ -164,7 +163,7 @@ impl EmbeddedWriter {
         };
         self.keep(document, replaces);
 
-        Ok(Applied::Taken)
+        Ok(event.applied())
     }
 
     fn put_order(&mut self, document: &OrderDocument) -> Result<(), ViewError> {
@@ -230,13 +229,9 @@ impl EmbeddedWriter {
         let mut segments = NewSegments::new(writer, self.pending.len());
 
         for (order, pending) in &self.pending {
-            let document =
-                self.fields
-                    .document(&pending.document)
-                    .map_err(|error| ViewError::Refused {
-                        view: VIEW,
-                        what: format!("order {order} cannot be stored: {error}"),
-                    })?;
+            let document = self.fields.document(&pending.document).map_err(|error| {
+                refused(format_args!("order {order} cannot be stored: {error}"))
+            })?;
             let stored = |version| self.fields.version_term(*order, version);
             let put = match pending.replaces {
                 None => segments.add(document),
@@ -336,7 +331,7 @@ fn given_up() -> ViewError {
     ViewError::Unavailable { view: VIEW, source }
 }
 
-impl ViewWriter for EmbeddedWriter {
+impl ViewWriter<OrderDocument> for EmbeddedWriter {
     fn positions(&mut self) -> Result<Positions, ViewError> {
         if self.writer.is_none() {
             self.recover()?;
@@ -346,28 +341,23 @@ impl ViewWriter for EmbeddedWriter {
         Ok(self.positions.clone())
     }
 
-    fn apply(&mut self, event: &Event) -> Result<Applied, ViewError> {
+    fn apply(&mut self, event: &Message) -> Result<Applied, ViewError> {
         if self.writer.is_none() {
             return Err(given_up());
         }
+        let event = Event::decode(event).map_err(refused)?;
         match &event.payload {
             Payload::Customer(_) => Ok(Applied::Taken),
-            Payload::Order(change) => self.apply_order(event, Some(change)),
-            Payload::Unknown if event.source.service == domain::ORDERS => {
-                self.apply_order(event, None)
-            }
-            Payload::Unknown => Ok(Applied::Taken),
+            Payload::Order(change) => self.apply_order(&event, Some(change)),
+            Payload::Unknown => self.apply_order(&event, None),
         }
     }
 
-    fn put(&mut self, document: &Document) -> Result<(), ViewError> {
+    fn put(&mut self, order: &OrderDocument) -> Result<(), ViewError> {
         if self.writer.is_none() {
             return Err(given_up());
         }
-        match document {
-            Document::Customer(_) => Ok(()),
-            Document::Order(order) => self.put_order(order),
-        }
+        self.put_order(order)
     }
 
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {

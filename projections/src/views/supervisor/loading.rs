@@ -4,12 +4,13 @@
 use super::Supervisor;
 use crate::ViewError;
 use crate::generations::{BuildFrom, Catalog, Found, Generation};
+use crate::projection::Projection;
 
 /// So many of the newest numbers are looked at for what a crash has left between a catalog and a
 /// deletion.
 const LEFTOVERS: u32 = 8;
 
-impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
+impl<P: Projection> Supervisor<P> {
     /// Reads the catalog, and begins a first generation, or a new one where the definition has
     /// changed.
     ///

@@ -6,13 +6,14 @@ use super::Supervisor;
 use crate::ViewError;
 use crate::error::describe;
 use crate::generations::Catalog;
+use crate::projection::Projection;
 use crate::views::building::Outcome;
 use crate::views::comparison::Comparison;
 
-impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
+impl<P: Projection> Supervisor<P> {
     /// Follows from how a piece of work has ended. Work on a generation that was given up meanwhile
     /// has no consequences.
-    pub(super) async fn finish(&mut self, outcome: Outcome<R>) -> Result<(), ViewError> {
+    pub(super) async fn finish(&mut self, outcome: Outcome<P>) -> Result<(), ViewError> {
         let is_gone = |catalog: &Catalog| catalog.get(outcome.number()).is_none();
         if self.catalog.as_ref().is_some_and(is_gone) {
             return Ok(());

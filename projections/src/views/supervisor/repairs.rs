@@ -18,6 +18,7 @@ use super::Supervisor;
 use crate::ViewError;
 use crate::alarm::{Finding, Raised};
 use crate::generations::Catalog;
+use crate::projection::Projection;
 
 /// A repair that comes so long after the one before has nothing to do with it.
 const UNRELATED_AFTER: Duration = Duration::from_secs(600);
@@ -88,7 +89,7 @@ impl Repairs {
     }
 }
 
-impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
+impl<P: Projection> Supervisor<P> {
     /// Somebody has told of something.
     pub(super) fn alarmed(&mut self, Raised { number, finding }: Raised) {
         match finding {

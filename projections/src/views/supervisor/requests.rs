@@ -5,9 +5,10 @@ use tokio::sync::oneshot;
 use super::{Request, Revert, Reverting, Supervisor};
 use crate::ViewError;
 use crate::generations::{Binding, BuildFrom, Catalog, Stage};
+use crate::projection::Projection;
 use crate::projector::Feeding;
 
-impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
+impl<P: Projection> Supervisor<P> {
     /// Accepts or refuses a request. Nobody waits for the answer any more when sending it fails.
     pub(super) async fn answer(&mut self, request: Request) {
         match request {

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use super::Supervisor;
 use crate::ViewError;
 use crate::generations::Catalog;
+use crate::projection::Projection;
 
 /// A store that takes longer is not looked after for now; its projector tells of that.
 const WITHIN: Duration = Duration::from_secs(3);
 
-impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
+impl<P: Projection> Supervisor<P> {
     pub(super) async fn go_the_rounds(&mut self) {
         if self.next_round > Instant::now() {
             return;

@@ -9,6 +9,7 @@ use store::Positions;
 use super::Supervisor;
 use crate::ViewError;
 use crate::generations::{Catalog, Generation, Opened, Stage};
+use crate::projection::Projection;
 use crate::views::building::{self, Outcome};
 use crate::views::open::OpenGeneration;
 
@@ -16,7 +17,7 @@ use crate::views::open::OpenGeneration;
 const LAST_QUERIES: Duration = Duration::from_secs(60);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
-impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
+impl<P: Projection> Supervisor<P> {
     /// Follows the catalog. Calling it again changes nothing.
     ///
     /// # Errors
@@ -97,8 +98,8 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
 
     async fn positions_of(
         &self,
-        mut opened: Opened<R>,
-    ) -> Result<(Opened<R>, Positions), ViewError> {
+        mut opened: Opened<P>,
+    ) -> Result<(Opened<P>, Positions), ViewError> {
         // Writers block.
         let reading = tokio::task::spawn_blocking(move || {
             let positions = opened.writer.positions();
@@ -154,7 +155,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
         }
 
         let known = before.generations.iter().map(|known| known.number);
-        let mut let_go: BTreeMap<u32, Option<Arc<OpenGeneration<R>>>> =
+        let mut let_go: BTreeMap<u32, Option<Arc<OpenGeneration<P>>>> =
             known.filter(gone).map(|number| (number, None)).collect();
 
         self.shared.change(|stand| {
@@ -169,7 +170,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     }
 
     /// Ends a generation, if it is open, and deletes it when the last query has let go of it.
-    fn let_go(&self, number: u32, open: Option<Arc<OpenGeneration<R>>>) {
+    fn let_go(&self, number: u32, open: Option<Arc<OpenGeneration<P>>>) {
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
             if let Some(generation) = open {
@@ -192,7 +193,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
     }
 
     /// Opens a generation for readers, and feeds it.
-    pub(super) fn feed(&mut self, number: u32, opened: Opened<R>) -> Result<(), ViewError> {
+    pub(super) fn feed(&mut self, number: u32, opened: Opened<P>) -> Result<(), ViewError> {
         let log = Arc::clone(&self.shared.log);
         let generation = Arc::new(OpenGeneration::feed(
             self.shared.definition,
@@ -277,7 +278,7 @@ impl<R: ?Sized + Send + Sync + 'static> Supervisor<R> {
 }
 
 /// Stops feeding a generation, and waits until the last query has let go of it.
-async fn last_queries<R: ?Sized>(generation: Arc<OpenGeneration<R>>) {
+async fn last_queries<P: Projection>(generation: Arc<OpenGeneration<P>>) {
     generation.stop().await;
     let mut waited = Duration::ZERO;
     while Arc::strong_count(&generation) > 1 && waited < LAST_QUERIES {

@@ -5,23 +5,23 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use domain::Service;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use sagas::Service;
 use store::audit::IdRange;
-use store::{Positions, StoreError};
+use store::{Message, Positions, StoreError};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::audit::ViewAudit;
 use crate::generations::{Catalog, Found, Opened, ViewStore};
-use crate::port::{Applied, Event};
+use crate::port::Applied;
 use crate::projector::{CommitPolicy, ViewDefinition};
-use crate::search::{EmbeddedSearchStore, SearchReader};
+use crate::search::{EmbeddedSearchStore, Search};
+use crate::slices::ViewAudit;
 use crate::testing::{DEPLOYMENT, Fault, FaultyWriter, Shop};
 use crate::views::shared::Parts;
 use crate::views::{AnyView, View};
-use crate::{ConsistencyToken, Document, EntityRows, OrderDocument, ViewError};
+use crate::{ConsistencyToken, EntityRows, OrderDocument, ViewError};
 
 pub const SOON: Duration = Duration::from_secs(10);
 /// Longer than a commit that is not slow.
@@ -72,7 +72,7 @@ impl FaultyStore {
     }
 }
 
-impl ViewStore<dyn SearchReader> for FaultyStore {
+impl ViewStore<Search> for FaultyStore {
     fn backend(&self) -> &'static str {
         self.inner.backend()
     }
@@ -133,7 +133,7 @@ impl ViewStore<dyn SearchReader> for FaultyStore {
         &self,
         generation: u32,
         deployment: Uuid,
-    ) -> BoxFuture<'_, Result<Opened<dyn SearchReader>, ViewError>> {
+    ) -> BoxFuture<'_, Result<Opened<Search>, ViewError>> {
         async move {
             self.answers()?;
 
@@ -161,7 +161,7 @@ impl ViewStore<dyn SearchReader> for FaultyStore {
     fn audit(
         &self,
         generation: u32,
-    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit>>, ViewError>> {
+    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit<OrderDocument>>>, ViewError>> {
         async move {
             drop(self.faults.audits.lock().await);
             self.inner.audit(generation).await
@@ -185,7 +185,7 @@ struct OfGeneration {
 }
 
 impl Fault for OfGeneration {
-    fn apply(&mut self, event: &Event) -> Result<Option<Applied>, ViewError> {
+    fn apply(&mut self, event: &Message) -> Result<Option<Applied>, ViewError> {
         let loses = *self.faults.loses.lock().unwrap() == Some((self.generation, event.entity));
         Ok(loses.then_some(Applied::Taken))
     }
@@ -214,7 +214,7 @@ impl std::fmt::Debug for ShopRows {
     }
 }
 
-impl EntityRows for ShopRows {
+impl EntityRows<OrderDocument> for ShopRows {
     fn count(&self, _: Service) -> BoxFuture<'_, Result<u64, StoreError>> {
         let count = self.shop.lock().unwrap().orders.len();
         async move { Ok(u64::try_from(count).unwrap()) }.boxed()
@@ -229,12 +229,15 @@ impl EntityRows for ShopRows {
         async move { Ok(IdRange { after, up_to: None }) }.boxed()
     }
 
-    fn entities(&self, _: Service, _: IdRange) -> BoxFuture<'_, Result<Vec<Document>, StoreError>> {
+    fn entities(
+        &self,
+        _: Service,
+        _: IdRange,
+    ) -> BoxFuture<'_, Result<Vec<OrderDocument>, StoreError>> {
         let mut shop = self.shop.lock().unwrap();
         let orders = shop.orders.values();
-        let documents = orders.map(|(order, created)| {
-            Document::Order(OrderDocument::of(order.clone(), created.clone()))
-        });
+        let documents =
+            orders.map(|(order, created)| OrderDocument::of(order.clone(), created.clone()));
         let documents = documents.collect();
         if let Some(number) = self.late.lock().unwrap().take() {
             shop.create_order(number, 1, 100);
@@ -248,7 +251,7 @@ pub struct Bench {
     shop: Arc<Mutex<Shop>>,
     rows: Arc<ShopRows>,
     pub faults: Arc<Faults>,
-    pub view: View<dyn SearchReader>,
+    pub view: View<Search>,
     directory: TempDir,
     keep: Duration,
 }
@@ -387,7 +390,7 @@ fn start(
     faults: &Arc<Faults>,
     keep: Duration,
     number: u32,
-) -> View<dyn SearchReader> {
+) -> View<Search> {
     let commit = CommitPolicy {
         linger: Duration::from_millis(5),
         rush: None,
@@ -397,7 +400,7 @@ fn start(
     let definition = ViewDefinition {
         name: "search",
         number,
-        uses: crate::search::USES,
+        uses: crate::search::DEFINITION.uses,
         commit,
     };
 

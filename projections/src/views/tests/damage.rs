@@ -8,24 +8,26 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use super::*;
-use crate::documents::DocumentReader;
 use crate::documents::sqlite::SqliteDocumentStore;
+use crate::documents::{self, Documents};
 use crate::generations::Catalog;
-use crate::search::{EmbeddedSearchStore, SearchQuery};
+use crate::search::{self, EmbeddedSearchStore, Search, SearchQuery};
 use crate::testing::eventually;
 use crate::testing::lab::Lab;
 
 /// What is done to the folder of a view with one generation.
 type Harm = fn(&Path);
 
-fn documents() -> Lab<dyn DocumentReader> {
-    Lab::new(DOCUMENTS, |folder| {
+fn documents() -> Lab<Documents> {
+    Lab::new(documents::DEFINITION, |folder| {
         Arc::new(SqliteDocumentStore::new(folder))
     })
 }
 
-fn search() -> Lab<dyn SearchReader> {
-    Lab::new(SEARCH, |folder| Arc::new(EmbeddedSearchStore::new(folder)))
+fn search() -> Lab<Search> {
+    Lab::new(search::DEFINITION, |folder| {
+        Arc::new(EmbeddedSearchStore::new(folder))
+    })
 }
 
 /// Writes garbage over what is in a file, from its middle on.

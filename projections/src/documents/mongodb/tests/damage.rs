@@ -7,10 +7,11 @@ use mongodb::Database;
 
 use super::*;
 use crate::documents::mongodb::testing::TestDatabase;
+use crate::documents::{self, Documents};
 use crate::testing::DEPLOYMENT;
 use crate::testing::eventually;
 use crate::testing::lab::Lab;
-use crate::views::{AnyView as _, DOCUMENTS};
+use crate::views::AnyView as _;
 
 /// What somebody does.
 type Harm = &'static str;
@@ -75,9 +76,9 @@ async fn harm(database: &Database, what: Harm) {
     }
 }
 
-fn lab(database: &TestDatabase) -> Lab<dyn DocumentReader> {
+fn lab(database: &TestDatabase) -> Lab<Documents> {
     let store = database.store();
-    Lab::new(DOCUMENTS, move |_| Arc::new(store.clone()))
+    Lab::new(documents::DEFINITION, move |_| Arc::new(store.clone()))
 }
 
 #[test]

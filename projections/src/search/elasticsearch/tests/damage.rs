@@ -5,9 +5,10 @@ use elasticsearch::http::request::JsonBody;
 use serde_json::json;
 
 use super::*;
+use crate::search::{self, Search};
 use crate::testing::lab::Lab;
 use crate::testing::{DEPLOYMENT, eventually};
-use crate::views::{AnyView as _, SEARCH};
+use crate::views::AnyView as _;
 
 impl Place {
     async fn does(&self, method: Method, path: &str, body: Value) {
@@ -24,10 +25,10 @@ impl Place {
         self.client.delete(&path).await.unwrap();
     }
 
-    fn lab(&self) -> Lab<dyn SearchReader> {
+    fn lab(&self) -> Lab<Search> {
         let store = self.store();
         let _entered = self.runtime.enter();
-        Lab::new(SEARCH, move |_| {
+        Lab::new(search::DEFINITION, move |_| {
             Arc::<ElasticsearchStore>::clone(&store) as _
         })
     }

@@ -8,7 +8,7 @@ use domain::{CustomerId, Money, OrderEvent, OrderId, OrderState, ShardId, Timest
 use elasticsearch::http::Method;
 use futures_util::future::{BoxFuture, join_all};
 use serde_json::Value;
-use store::Positions;
+use store::{Message, Positions};
 use uuid::Uuid;
 
 use super::proxy::{Cut, Fault, Proxy};
@@ -18,9 +18,10 @@ use crate::search::elasticsearch::client::{READ_TIMEOUT, WRITE_TIMEOUT};
 use crate::search::elasticsearch::index::describe;
 use crate::search::elasticsearch::reader::ElasticsearchReader;
 use crate::search::elasticsearch::writer::ElasticsearchWriter;
-use crate::search::{SearchQuery, SearchReader};
-use crate::testing::DEPLOYMENT;
-use crate::{Applied, Event, Payload, VersionReader as _, ViewError, ViewWriter};
+use crate::search::{Search, SearchQuery, SearchReader as _};
+use crate::shop::{Event, OrderDocument, Payload};
+use crate::testing::{DEPLOYMENT, message_of};
+use crate::{Applied, VersionReader as _, ViewError, ViewWriter};
 
 /// What a writer is asked to do.
 type Write = fn(&mut ElasticsearchWriter) -> Result<(), ViewError>;
@@ -31,16 +32,16 @@ const SHARD: ShardId = ShardId::new(domain::ORDERS, 3);
 /// Nothing listens there.
 const NOBODY: &str = "http://127.0.0.1:1";
 
-pub(super) fn event(sequence: u64, order: u128, version: u64, change: OrderEvent) -> Event {
+pub(super) fn event(sequence: u64, order: u128, version: u64, change: OrderEvent) -> Message {
     let (entity, time) = (Uuid::from_u128(order), Timestamp::from_micros(1_000));
-    Event {
+    message_of(&Event {
         source: SHARD,
         sequence,
         entity,
         version,
         time,
         payload: Payload::Order(change),
-    }
+    })
 }
 
 fn created() -> OrderEvent {
@@ -57,7 +58,7 @@ pub(super) fn noted(note: &str) -> OrderEvent {
 }
 
 /// What happened to two orders.
-fn history() -> Vec<Event> {
+fn history() -> Vec<Message> {
     let approved = || {
         OrderEvent::Approved(OrderApproved {
             customer_name: Some("Ada Park".to_owned()),
@@ -79,20 +80,23 @@ pub(super) fn up_to(sequence: u64) -> Positions {
     Positions::from([(SHARD, sequence)])
 }
 
-fn feed(writer: &mut dyn ViewWriter, events: &[Event]) {
+fn feed(writer: &mut dyn ViewWriter<OrderDocument>, events: &[Message]) {
     for event in events {
         assert_eq!(writer.apply(event).unwrap(), Applied::Taken, "{event:?}");
     }
 }
 
 /// A commit with its last step, which otherwise comes with the next one.
-fn commit(writer: &mut dyn ViewWriter, positions: &Positions) -> Result<(), ViewError> {
+fn commit(
+    writer: &mut dyn ViewWriter<OrderDocument>,
+    positions: &Positions,
+) -> Result<(), ViewError> {
     writer.commit(positions)?;
     writer.finish()
 }
 
 /// All of the history, as it must be shown after whatever has happened.
-fn assert_complete(place: &Place, opened: &Opened<dyn SearchReader>) {
+fn assert_complete(place: &Place, opened: &Opened<Search>) {
     let query = SearchQuery {
         text: Some("tea ada".to_owned()),
         ..SearchQuery::default()

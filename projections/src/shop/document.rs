@@ -1,10 +1,14 @@
-//! The documents that views hold and queries answer.
+//! The documents that the shop's views hold and queries answer.
 
 use domain::order::OrderCreated;
 use domain::{
     Customer, CustomerId, Money, Order, OrderId, OrderLine, OrderState, RejectionReason, Timestamp,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::ViewError;
+use crate::projection::ViewEntity;
+use crate::slices::Disagreement;
 
 /// An order as queries show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,4 +91,70 @@ pub struct CustomerOrder {
 pub enum Document {
     Customer(CustomerDocument),
     Order(OrderDocument),
+}
+
+impl Document {
+    /// The document of a customer, if it is one.
+    #[must_use]
+    pub fn customer(self) -> Option<CustomerDocument> {
+        match self {
+            Document::Customer(customer) => Some(customer),
+            Document::Order(_) => None,
+        }
+    }
+
+    /// The document of an order, if it is one.
+    #[must_use]
+    pub fn order(self) -> Option<OrderDocument> {
+        match self {
+            Document::Customer(_) => None,
+            Document::Order(order) => Some(order),
+        }
+    }
+}
+
+impl ViewEntity for Document {
+    fn version(&self) -> u64 {
+        match self {
+            Document::Customer(customer) => customer.version,
+            Document::Order(order) => order.version,
+        }
+    }
+}
+
+impl ViewEntity for OrderDocument {
+    fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+/// Compares the document of an order with the version and the total that a view has stored beside
+/// it. Of a document that cannot be read nothing can be said.
+pub(crate) fn beside_order(
+    document: &Result<OrderDocument, ViewError>,
+    version: u64,
+    total_cents: i64,
+) -> Vec<Disagreement> {
+    let mut disagreements = Vec::new();
+    let Ok(document) = document else {
+        return disagreements;
+    };
+
+    if document.version != version {
+        disagreements.push(Disagreement {
+            what: "version",
+            entity: document.version.to_string(),
+            beside: version.to_string(),
+        });
+    }
+
+    if document.order_total.cents() != total_cents {
+        disagreements.push(Disagreement {
+            what: "total",
+            entity: document.order_total.to_string(),
+            beside: Money::from_cents(total_cents).to_string(),
+        });
+    }
+
+    disagreements
 }

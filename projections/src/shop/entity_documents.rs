@@ -7,7 +7,7 @@ use store::services::customers::tables::customer;
 use store::services::orders::tables::order;
 use uuid::Uuid;
 
-use crate::{CustomerDocument, OrderDocument};
+use super::document::{CustomerDocument, OrderDocument};
 
 /// A row that cannot be a document.
 #[derive(Debug, thiserror::Error)]

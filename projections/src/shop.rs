@@ -1,0 +1,72 @@
+//! What the two views of the shop have in common: its events decoded, its documents, and the rows
+//! of its services as documents.
+//!
+//! This, [`documents`](crate::documents) and [`search`](crate::search) are all that knows customers
+//! and orders. They are registered here, and nowhere else.
+
+use std::sync::Arc;
+
+use crate::documents::Documents;
+use crate::entity_rows::EntityRows;
+use crate::generations::ViewStore;
+use crate::search::Search;
+use crate::views::{Registration, RegistrationError, View, Views};
+use crate::{documents, search};
+
+pub mod document;
+pub mod entity_documents;
+pub mod event;
+pub mod history_fold;
+pub mod stored_rows;
+
+pub use document::{CustomerDocument, CustomerOrder, Document, OrderDocument};
+pub use event::{Event, Payload};
+pub use stored_rows::StoredRows;
+
+/// Where the generations of each view of the shop are.
+#[derive(Clone, Debug)]
+pub struct ViewStores {
+    /// Those of the document view.
+    pub documents: Arc<dyn ViewStore<Documents>>,
+    /// Those of the search view.
+    pub search: Arc<dyn ViewStore<Search>>,
+}
+
+/// The shop's views, registered with the views of a node.
+#[derive(Clone)]
+pub struct ShopViews {
+    /// Customers with their orders, and orders.
+    pub documents: Arc<View<Documents>>,
+    /// Orders found by their words.
+    pub search: Arc<View<Search>>,
+}
+
+impl ShopViews {
+    /// Registers the views of the shop and starts them. A generation may be built from `rows`.
+    /// Call it inside the runtime that drives the log.
+    ///
+    /// # Errors
+    /// As [`Views::add`].
+    pub fn register<R>(
+        views: &mut Views,
+        stores: ViewStores,
+        rows: Arc<R>,
+    ) -> Result<Self, RegistrationError>
+    where
+        R: EntityRows<Document> + EntityRows<OrderDocument> + 'static,
+    {
+        let documents = views.add(Registration {
+            definition: documents::DEFINITION,
+            store: stores.documents,
+            rows: rows.clone(),
+        })?;
+
+        let search = views.add(Registration {
+            definition: search::DEFINITION,
+            store: stores.search,
+            rows,
+        })?;
+
+        Ok(ShopViews { documents, search })
+    }
+}
