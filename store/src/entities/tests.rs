@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::database::{Use, connect};
 use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::log::embedded::EmbeddedLog;
@@ -179,6 +180,7 @@ async fn a_row_that_cannot_be_read_stops_only_itself() {
         assert!(matches!(fate, Fate::Durable));
     }
 
+    let damaging = connect(&rooms.database.file, Use::Write).await.unwrap();
     // A state that this release does not know, one that is no JSON, a version that none has, and
     // values of another kind, which no driver turns into a row.
     for (number, damage) in [
@@ -190,7 +192,7 @@ async fn a_row_that_cannot_be_read_stops_only_itself() {
     ] {
         let key = id(number).0.simple();
         let sql = format!("UPDATE entities SET {damage} WHERE hex(entity_id) = upper('{key}')");
-        let damaged = rooms.database.write.execute_unprepared(&sql).await.unwrap();
+        let damaged = damaging.execute_unprepared(&sql).await.unwrap();
         assert_eq!(damaged.rows_affected(), 1, "{damage}");
     }
 
