@@ -3,7 +3,7 @@
 //!
 //! What is compared with each other is read in one [`Snapshot`], so that a node may run meanwhile;
 //! a snapshot spans one range of ids and no more, because the write-ahead log cannot shrink while
-//! one is open. Rows come as they are stored: an auditor must be able to tell of one that cannot be
+//! one is open. Rows come as they are stored, so that an auditor can report one that cannot be
 //! read. Nothing here judges, and nothing here writes.
 
 pub mod entities;

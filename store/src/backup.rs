@@ -33,29 +33,55 @@ pub enum BackupError {
     /// Nothing is written over.
     #[error("{} is not empty; allowed: a folder that is empty or does not exist", .0.display())]
     NotEmpty(PathBuf),
+    /// A folder does not hold all that a backup ends with, or something else.
     #[error(
         "{} is no whole backup: {cause}; allowed: a folder that counterfoil backup has ended with",
         folder.display()
     )]
-    NotWhole { folder: PathBuf, cause: String },
+    NotWhole {
+        /// What was to be restored.
+        folder: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// A database of the data folder is missing.
     #[error("{} is not there; allowed: the data folder of a node", .0.display())]
     NoDatabase(PathBuf),
+    /// The databases changed faster than they could be looked at together.
     #[error(
         "no moment was found in {attempts} attempts at which the databases fit together: {misfit}"
     )]
-    NoMoment { attempts: u32, misfit: Misfit },
+    NoMoment {
+        /// How often a moment was looked for.
+        attempts: u32,
+        /// Why the last one was none.
+        misfit: Misfit,
+    },
+    /// SQLite finds fault with a copy.
     #[error("the copy {} is not sound: {cause}", file.display())]
-    Unsound { file: PathBuf, cause: String },
+    Unsound {
+        /// The copy.
+        file: PathBuf,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// A file or a folder cannot be read or written.
     #[error("{}: {source}", path.display())]
     Io {
+        /// Which one.
         path: PathBuf,
+        /// What the operating system says.
         source: std::io::Error,
     },
+    /// A database cannot be read or written.
     #[error("{}: {source}", file.display())]
     Database {
+        /// Which one.
         file: PathBuf,
+        /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// The databases do not fit together, or their settings cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

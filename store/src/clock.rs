@@ -34,6 +34,7 @@ impl Clock {
         }
     }
 
+    /// The time now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         if let Some(manual) = &self.manual {

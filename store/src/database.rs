@@ -60,8 +60,8 @@ impl ServiceDatabase {
             file,
             read,
         };
-        // Which release has opened it last. It is also the write by which a database that cannot be
-        // written is known before anything rests on it.
+        // Which release has opened it last. This write also shows whether the database can be
+        // written, before anything rests on it.
         let release = env!("CARGO_PKG_VERSION");
         database.set_on(&writing, "release", release).await?;
         database.fix_shards(&writing, shards).await?;
@@ -187,7 +187,7 @@ impl ServiceDatabase {
     }
 }
 
-/// Brings the schema in a file up to date, and gives the connection by which it was done.
+/// Brings the schema in a file up to date, and gives the connection that did so.
 async fn migrated(schema: &ServiceSchema, file: &Path) -> Result<DatabaseConnection, StoreError> {
     let failed = |error: DbErr| unusable::opening(file, &error);
     let writing = connect(file, Use::Write).await.map_err(failed)?;

@@ -38,8 +38,9 @@ pub(crate) const SEEN: &str = "deployment_seen";
 /// The databases of one deployment, which fit together.
 #[derive(Clone, Debug)]
 pub struct Deployment {
+    /// The same in each of its databases.
     pub id: Uuid,
-    /// In the order in which the services were named.
+    /// In the order of the schemas that were given.
     pub databases: Vec<ServiceDatabase>,
 }
 
@@ -57,7 +58,7 @@ impl Deployment {
     ) -> Result<Self, StoreError> {
         backup::refuse_unfinished_restore(folder)?;
 
-        // What is there is looked at before anything is made beside it.
+        // Opens what is there before it makes anything beside it.
         let mut databases = Vec::new();
         let (present, missing): (Vec<ServiceSchema>, Vec<ServiceSchema>) = services
             .iter()

@@ -1,6 +1,6 @@
 //! Entities of services that need no tables of their own: their state as JSON in one table.
 //!
-//! A service whose entities are looked for by id alone needs nothing more. One that counts, sums or
+//! That is enough for a service that looks for its entities by id alone. One that counts, sums or
 //! searches in its own database keeps columns, in tables of its own.
 
 use std::collections::HashMap;
@@ -25,6 +25,7 @@ pub struct Versioned<T> {
     pub state: T,
     /// 1 or more; raised by each event.
     pub version: u64,
+    /// Of its first event.
     pub created_at: Timestamp,
     /// Of its newest event.
     pub updated_at: Timestamp,

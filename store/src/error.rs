@@ -10,51 +10,75 @@ pub enum StoreError {
     /// The database cannot be reached or does not answer as it should; trying again may help.
     #[error("the {what} database does not answer")]
     Database {
+        /// Whose it is.
         what: String,
+        /// What it says.
         source: sea_orm::DbErr,
     },
     /// A write of the journal failed in the database itself.
     #[error("writing to the {what} database failed")]
     Write {
+        /// Whose it is.
         what: String,
         /// Whether it is the database that failed, and not the data that were to be written.
         transient: bool,
+        /// What it says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A row is not at the version its writer had seen: two writers, or a bug.
     #[error("{table} {key} is not at version {expected}")]
     VersionConflict {
+        /// As the database knows it.
         table: &'static str,
+        /// Of the row.
         key: String,
+        /// The version that the writer had seen.
         expected: u64,
     },
     /// Another owner has taken the shard over.
     #[error("shard {shard} is owned at epoch {current}, not {held}")]
     StaleEpoch {
+        /// Which one.
         shard: ShardId,
+        /// The epoch at which the writer took itself for its owner.
         held: u64,
+        /// The epoch of its owner.
         current: u64,
     },
     /// Stored data cannot be read: it was changed by hand, or written by a newer release.
     #[error("{what} cannot be read")]
     Corrupt {
+        /// What was to be read, with its id.
         what: String,
+        /// Why it cannot be.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The journal panicked over its work, and has begun anew.
     #[error("the journal of {what} panicked")]
-    Panicked { what: String },
+    Panicked {
+        /// Whose it is.
+        what: String,
+    },
     /// A commit may have happened or not. Doing the same work again might do it twice.
     #[error("it is not known whether a commit of the {what} database has happened")]
-    OutcomeUnknown { what: String },
+    OutcomeUnknown {
+        /// Whose it is.
+        what: String,
+    },
     /// The journal has ended, because the process is shutting down or its thread has failed.
     #[error("the journal of {what} is closed")]
-    Closed { what: String },
+    Closed {
+        /// Whose it is.
+        what: String,
+    },
     /// A file cannot be used, and no waiting mends it: somebody must do what the remedy says.
     #[error("{file} cannot be used: {cause}; {remedy}")]
     Unusable {
+        /// Where it is.
         file: String,
+        /// Why it cannot be used.
         cause: String,
+        /// What to do.
         remedy: &'static str,
     },
     /// Databases do not belong together; a start on them would answer wrongly.

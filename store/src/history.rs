@@ -146,6 +146,7 @@ fn rows_of(shard: ShardId, entity: Uuid) -> Select<history::Entity> {
 /// A point in an entity's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AsOf {
+    /// Its state after the event of this version.
     Version(u64),
     /// The newest state that had been reached then.
     Time(Timestamp),

@@ -136,15 +136,15 @@ impl Journal {
     }
 
     /// What is known of a store that stands still: it does not answer, or the newest write has
-    /// failed. Nothing is to be expected of it soon, so whoever would wait can be told at once.
+    /// failed. It will hardly answer soon, so callers need not wait to hear that.
     #[must_use]
     pub fn standing(&self) -> Option<Standing> {
         self.watch.standing()
     }
 
     /// Waits until the journal has ended by itself, because it could not go on: everything it had
-    /// in hand has been answered, and whatever comes later is refused. The node had better end,
-    /// and be started anew.
+    /// in hand has been answered, and whatever comes later is refused. The node should end then,
+    /// and start anew.
     pub async fn failed(&self) -> Standing {
         self.watch.ended_by_itself().await
     }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::{ServiceDatabase, StoreError, mapping};
 
-/// What there is of the ids asked for: an entity, or why its row cannot be read. An id that is not
-/// in it was looked for and is not there.
+/// What a load has found of the ids: an entity, or why its row cannot be read. An id that is not in
+/// it does not exist in the database.
 pub type Found<K, T> = HashMap<K, Result<T, StoreError>>;
 
 /// Runs `query` for all of `ids`, a bounded number at once, and reads each row. When a query fails
@@ -70,7 +70,7 @@ pub(crate) fn is_of_a_row(error: &DbErr) -> bool {
     }
 }
 
-/// SQLite's `SQLITE_CORRUPT`, and what it is told more precisely by.
+/// SQLite's `SQLITE_CORRUPT`, and the extended codes that say more.
 fn is_of_a_page(error: &sqlx::Error) -> bool {
     const CORRUPT: i32 = 11;
 

@@ -111,6 +111,7 @@ pub struct Message {
     /// The sequence of the message before it from the same source to the same destination; 0 when
     /// it is the first.
     pub previous: u64,
+    /// Where it goes.
     pub destination: Destination,
     /// The entity an event happened to, or the one a command or reply addresses.
     pub entity: Uuid,
@@ -125,6 +126,7 @@ pub struct Message {
     /// The attempt of a saga's step that a command belongs to, and that a reply echoes. Absent in
     /// events, and in what release 0.1 has sent.
     pub attempt: Option<Attempt>,
+    /// When it was sent.
     pub time: Timestamp,
     /// The JSON body.
     pub body: Arc<RawValue>,
@@ -141,6 +143,7 @@ impl Message {
         (self.name == Self::UNREADABLE).then(|| self.body.get())
     }
 
+    /// Its id, which names the place in the outbox that it came from.
     #[must_use]
     pub fn id(&self) -> MessageId {
         MessageId::at(self.source, self.sequence)
@@ -163,6 +166,7 @@ pub type Positions = BTreeMap<ShardId, u64>;
 /// Live messages. Bounded in deliveries and in bytes: when the subscriber does not keep up,
 /// deliveries are left out, and it sees a gap.
 pub struct Subscription {
+    /// What arrives, until the log is dropped.
     pub deliveries: mpsc::Receiver<Delivery>,
 }
 
@@ -193,7 +197,7 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// Messages from `source` to `destination` after the sequence `after`, oldest first, at most
     /// `limit`, and fewer only when there are no more. Only committed ones, and nothing is left out
     /// between them, but what is damaged: an event that cannot be read comes as an unreadable one,
-    /// commands and replies of which it is not known to whom they were sent do not come. Their
+    /// commands and replies whose receiver is not known do not come. Their
     /// `previous` is set as seen from `after`.
     fn read(
         &self,

@@ -7,12 +7,13 @@ use uuid::Uuid;
 
 use crate::StoreError;
 
-/// So many ids are looked up in one query, far below any database's limit of bound values.
+/// Looks up at most this many ids in one query, far below any database's limit of bound values.
 pub(crate) const IDS_PER_QUERY: usize = 500;
 
 /// An entity and what its row remembers of the requests that it has carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored<T> {
+    /// Its state.
     pub entity: T,
     /// Of the request that made it, when it came with an `Idempotency-Key`.
     pub created_by: Option<Fingerprint>,
@@ -26,6 +27,7 @@ pub struct Stored<T> {
 pub struct RememberedKey {
     /// The key within its method and path.
     pub key: Uuid,
+    /// Of the command: another one under the same key is refused.
     pub fingerprint: Fingerprint,
     /// The saga it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +40,10 @@ pub enum Recalled {
     /// Nothing: no command with this key has had an effect.
     Nothing,
     /// The same command has had its effect, and began this saga.
-    Repeated { saga: Option<SagaId> },
+    Repeated {
+        /// As it was remembered.
+        saga: Option<SagaId>,
+    },
     /// Another command was sent with this key.
     Reused,
 }

@@ -21,6 +21,7 @@ use crate::log::{Destination, Message};
 use crate::tables::parked;
 use crate::{ServiceDatabase, StoreError, mapping};
 
+/// What a parked message waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParkedState {
     /// For its next attempt, or for a message before it.
@@ -30,6 +31,7 @@ pub enum ParkedState {
 }
 
 impl ParkedState {
+    /// As it stands in tables.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -38,6 +40,7 @@ impl ParkedState {
         }
     }
 
+    /// The state of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [ParkedState::Waiting, ParkedState::Quarantined]
@@ -51,15 +54,21 @@ impl ParkedState {
 pub struct Parked {
     /// The message's own.
     pub id: MessageId,
+    /// What was sent.
     pub message: Message,
     /// The order in which the shard parked its messages.
     pub place: u64,
+    /// What it waits for.
     pub state: ParkedState,
+    /// How often it has been tried.
     pub attempts: u32,
     /// Why the last attempt failed; absent when it waits for another message.
     pub cause: Option<String>,
+    /// When it is tried next; absent when it waits for another message, or for an operator.
     pub next_attempt_at: Option<Timestamp>,
+    /// When it was parked.
     pub parked_at: Timestamp,
+    /// Of its row: raised by each change.
     pub version: u64,
 }
 

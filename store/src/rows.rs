@@ -15,6 +15,7 @@ use crate::tables::{entity, parked, saga};
 /// The statements of one table.
 #[derive(Debug)]
 pub struct Table {
+    /// As the database knows it.
     pub name: &'static str,
     /// All columns.
     pub insert: String,
@@ -29,19 +30,25 @@ pub struct Table {
 /// What is done to a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
+    /// The row is new.
     Insert,
     /// Only if the row is still at this version.
     Update {
+        /// The version that the row has before.
         expected_version: u64,
     },
+    /// The row goes.
     Delete,
 }
 
 /// One row to write.
 #[derive(Clone, Debug)]
 pub struct RowChange {
+    /// Whose row it is.
     pub table: &'static Table,
+    /// What is done to it.
     pub operation: Operation,
+    /// Its primary key.
     pub key: Uuid,
     /// What the statement binds before the key.
     pub values: Vec<Value>,
@@ -63,10 +70,13 @@ pub trait Journaled: ModelTrait {
     /// Columns that an update leaves alone.
     const FIXED: &'static [<Self::Entity as EntityTrait>::Column];
 
+    /// The statements of its table, made once.
     fn table() -> &'static Table;
 
+    /// The value of its key.
     fn key(&self) -> Uuid;
 
+    /// The row as a new one.
     fn insert(&self) -> RowChange {
         let values = <Self::Entity as EntityTrait>::Column::iter()
             .map(|column| self.get(column))
@@ -79,6 +89,7 @@ pub trait Journaled: ModelTrait {
         }
     }
 
+    /// The row as it is now, where it still has this version.
     fn update(&self, expected_version: u64) -> RowChange {
         let values = changing::<Self>().map(|column| self.get(column)).collect();
         RowChange {
@@ -89,6 +100,7 @@ pub trait Journaled: ModelTrait {
         }
     }
 
+    /// The row of this key, gone.
     fn delete(key: Uuid) -> RowChange {
         RowChange {
             table: Self::table(),

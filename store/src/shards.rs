@@ -82,8 +82,11 @@ pub async fn positions(
 /// Who owns the shards of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ownership {
+    /// Which one.
     pub shard: ShardId,
+    /// The node that holds it.
     pub owner: String,
+    /// Raised by each take-over.
     pub epoch: u64,
 }
 

@@ -10,17 +10,20 @@ use crate::StoreError;
 use crate::log::SourceStream;
 use crate::rows::RowChange;
 
-/// At most so many messages leave one unit.
+/// A unit sends at most this many messages.
 pub const MAX_MESSAGES: usize = 64;
 
 /// One step of one shard: it commits as a whole or not at all.
 pub struct Unit {
+    /// Whose step it is.
     pub shard: ShardId,
     /// The epoch at which the shard is held; the commit fails when it is not the current one.
     pub epoch: u64,
     /// Counts the units of the shard, so that it is known up to where they are durable.
     pub ticket: u64,
+    /// What it changes, in the order in which it is written.
     pub rows: Vec<RowChange>,
+    /// What it sends.
     pub outgoing: Option<Outgoing>,
     /// The position reached in one source by this unit.
     pub position: Option<(SourceStream, u64)>,
@@ -46,38 +49,52 @@ pub enum Fate {
 /// The messages of a unit. Their sequences follow each other from `first_sequence`, events first.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
+    /// Of the first of them.
     pub first_sequence: u64,
     /// The entity the events happened to.
     pub entity: Uuid,
     /// The entity's version after the first event.
     pub first_version: u64,
+    /// What they are part of: a saga, or a request.
     pub correlation_id: Uuid,
+    /// When they are sent.
     pub time: Timestamp,
+    /// What has happened to the entity.
     pub events: Vec<OutgoingEvent>,
+    /// Commands and replies.
     pub messages: Vec<OutgoingMessage>,
 }
 
+/// Something that has happened to the entity of a unit.
 #[derive(Clone, Debug)]
 pub struct OutgoingEvent {
+    /// Its wire name.
     pub name: &'static str,
+    /// The version of its wire form.
     pub type_version: u16,
+    /// JSON.
     pub body: Arc<RawValue>,
 }
 
 /// A command or a reply.
 #[derive(Clone, Debug)]
 pub struct OutgoingMessage {
+    /// Where it goes.
     pub destination: ShardId,
     /// The entity it addresses.
     pub entity: Uuid,
+    /// Its wire name.
     pub name: &'static str,
+    /// The version of its wire form.
     pub type_version: u16,
     /// The attempt of a saga's step that a command belongs to, and that a reply echoes.
     pub attempt: Option<Attempt>,
+    /// JSON.
     pub body: Arc<RawValue>,
 }
 
 impl Outgoing {
+    /// How many messages they are.
     #[must_use]
     pub fn count(&self) -> u64 {
         u64::try_from(self.events.len() + self.messages.len()).unwrap_or(u64::MAX)
@@ -91,6 +108,7 @@ impl Outgoing {
 }
 
 impl OutgoingEvent {
+    /// An event by its wire name and version, and its body.
     #[must_use]
     pub fn new((name, type_version): (&'static str, u16), body: Body) -> Self {
         OutgoingEvent {

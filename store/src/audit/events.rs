@@ -26,11 +26,13 @@ struct EventRow {
 /// The events of one unit, which are of one entity.
 #[derive(Debug)]
 pub struct UnitEvents {
+    /// Whose they are.
     pub entity: Uuid,
     /// The entity's version after the first of them.
     pub version: i64,
     /// The shard in whose outbox they stand, by its number.
     pub shard: i32,
+    /// Of the row they stand in.
     pub sequence: i64,
     /// An error when the row cannot be read.
     pub events: Result<Vec<Message>, StoreError>,

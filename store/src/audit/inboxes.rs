@@ -12,11 +12,15 @@ use crate::tables::{inbox, parked};
 /// The position a shard has reached in a source, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxRow {
+    /// The shard that reads, by its number.
     pub shard: i32,
+    /// The service that it reads from, by its name.
     pub source_service: String,
+    /// The shard there, by its number.
     pub source_shard: i32,
     /// By its name.
     pub stream: String,
+    /// The sequence of the last message applied, or parked.
     pub position: i64,
 }
 
@@ -35,7 +39,9 @@ impl InboxRow {
 /// Messages that wait, counted by state and entity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParkedCounts {
+    /// Those that wait for their next attempt, or for one before them.
     pub waiting: u64,
+    /// Those that wait for an operator.
     pub quarantined: u64,
     /// Some of the entities in quarantine.
     pub examples: Vec<Uuid>,

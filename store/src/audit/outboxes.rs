@@ -37,10 +37,13 @@ struct MessagesRow {
 /// One row of an outbox, without its events.
 #[derive(Debug)]
 pub struct OutboxRow {
+    /// Of its first message.
     pub sequence: i64,
+    /// How many messages it was written with.
     pub count: i32,
     /// Whether it holds events.
     pub has_events: bool,
+    /// When they were sent.
     pub time: Timestamp,
     /// Where its commands and replies go, with their sequences; an error when they cannot be read.
     pub messages: Result<Vec<(u64, Destination)>, StoreError>,
@@ -61,7 +64,7 @@ impl Snapshot {
                 let published = mapping::unsigned(row.published);
 
                 let number = u16::try_from(row.shard).unwrap_or(u16::MAX);
-                // Read for the sake of its form.
+                // Only to see whether it can be read.
                 Heads::from_json(ShardId::new(self.service, number), published, &row.heads)?;
 
                 Ok((

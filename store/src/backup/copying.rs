@@ -15,15 +15,18 @@ use crate::deployment::{Account, compare};
 
 /// Pages that are copied between two looks at the progress.
 const PAGES_AT_ONCE: i32 = 4_096;
-/// Nobody else works on a copy; should a lock stand in the way, it is tried again.
+/// Nobody else works on a copy. Should a lock stand in the way, the copying tries again.
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 const READ_AT_ONCE: usize = 1 << 20;
 
 /// How far a copy has come, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
+    /// The name of the file that is copied.
     pub file: String,
+    /// What is copied of it.
     pub done: u64,
+    /// Its size.
     pub all: u64,
 }
 
@@ -36,7 +39,7 @@ pub(super) fn copy_database(
 ) -> Result<(), BackupError> {
     let failed = || BackupError::database(to);
     let mut copy = Connection::open(to).map_err(failed())?;
-    // Whether it is whole is told by the manifest, and durable it becomes when it is.
+    // The manifest tells whether it is whole, and it becomes durable when it is.
     copy.pragma_update(None, "synchronous", "OFF")
         .map_err(failed())?;
     let page: u64 = from
@@ -154,7 +157,7 @@ fn examine_one(service: &str, file: &Path) -> Result<Account, BackupError> {
     Ok(Account::of(service, file, &connection)?)
 }
 
-/// By what a file is known again.
+/// What identifies the contents of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sum {
     pub bytes: u64,

@@ -21,6 +21,7 @@ const FORMAT: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
+    /// The form of the manifest itself.
     pub format: u32,
     /// The release that took it.
     pub release: String,
@@ -28,6 +29,7 @@ pub struct Manifest {
     pub taken_at: String,
     /// Absent when the databases are of a release that gave none.
     pub deployment: Option<Uuid>,
+    /// The copies, one of each service.
     pub databases: Vec<StoredCopy>,
 }
 
@@ -35,9 +37,13 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoredCopy {
+    /// Whose database it is, by name.
     pub service: String,
+    /// Its name in the folder of the backup.
     pub file: String,
+    /// Its size.
     pub bytes: u64,
+    /// Its SHA-256 as hexadecimal digits.
     pub sha256: String,
     /// The newest sequence of each shard's outbox.
     pub ends: BTreeMap<u16, u64>,
@@ -58,7 +64,7 @@ impl Manifest {
         }
     }
 
-    /// Writes it into a folder, by which that becomes a backup.
+    /// Writes it into a folder, which makes that a backup.
     pub(super) fn write(&self, folder: &Path) -> Result<(), BackupError> {
         let (unfinished, whole) = (folder.join(UNFINISHED), folder.join(FILE));
         let failed = || BackupError::io(&whole);

@@ -18,7 +18,7 @@ use super::manifest::{Manifest, StoredCopy, file_of};
 use super::{BackupError, refuse_unfinished_restore};
 use crate::deployment::{Account, Misfit, compare};
 
-/// How often a set of moments is looked for.
+/// How often it looks for a set of moments.
 const ATTEMPTS: u32 = 1_000;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(1);
 

@@ -23,7 +23,9 @@ const SETTING: &str = "SELECT value FROM settings WHERE name = ?";
 /// A shard by the names that stand in the databases.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ShardName {
+    /// By its name.
     pub service: String,
+    /// Its number within the service.
     pub number: u16,
 }
 
@@ -46,7 +48,9 @@ impl ShardName {
 /// What a database says, as of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
+    /// Where the database is.
     pub file: PathBuf,
+    /// Whose it is, by name.
     pub service: String,
     /// The deployment it belongs to.
     pub deployment: Option<Uuid>,

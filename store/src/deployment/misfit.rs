@@ -9,43 +9,64 @@ use super::{Account, ShardName};
 /// Why databases do not belong together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
+    /// A database is missing beside one that a node has worked on.
     #[error(
         "{} is missing, and {} beside it is in use; \
          restore both from one backup (counterfoil restore), or start with an empty folder",
         file.display(), beside.display()
     )]
-    Missing { file: PathBuf, beside: PathBuf },
+    Missing {
+        /// Where it should be.
+        file: PathBuf,
+        /// The one that is in use.
+        beside: PathBuf,
+    },
+    /// A database belongs to no deployment, and the others to one that was whole.
     #[error(
         "{} is new or from before it belonged to a deployment, and {} belongs to {deployment}; \
          restore both from one backup (counterfoil restore), or start with an empty folder",
         file.display(), beside.display()
     )]
     New {
+        /// The one that belongs to none.
         file: PathBuf,
+        /// One that does.
         beside: PathBuf,
+        /// To which.
         deployment: Uuid,
     },
+    /// Databases belong to different deployments.
     #[error(
         "{} belongs to deployment {deployment}, and {} to {other}; \
          restore both from one backup (counterfoil restore), or put back what belongs there",
         file.display(), beside.display()
     )]
     Foreign {
+        /// One of them.
         file: PathBuf,
+        /// Where it belongs.
         deployment: Uuid,
+        /// Another.
         beside: PathBuf,
+        /// Where that belongs.
         other: Uuid,
     },
+    /// A database lacks what another has seen of it.
     #[error(
         "{} is older than {} knows it: shard {shard} ends at {end}, and has been seen at {seen}; \
          restore both from one backup (counterfoil restore), or put the newer file back",
         file.display(), beside.display()
     )]
     Older {
+        /// The one that is older.
         file: PathBuf,
+        /// The one that has seen more of it.
         beside: PathBuf,
+        /// A shard that shows it.
         shard: ShardName,
+        /// The newest sequence that is there.
         end: u64,
+        /// The sequence that has been seen.
         seen: u64,
     },
 }

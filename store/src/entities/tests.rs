@@ -91,7 +91,7 @@ fn id(number: u128) -> RoomId {
     RoomId(Uuid::from_u128(number))
 }
 
-/// A room that so many guests have come to.
+/// A room with one guest for each version.
 fn room(version: u64) -> Stored<Versioned<Room>> {
     let time = |version: u64| Timestamp::from_micros(i64::try_from(version).unwrap());
 

@@ -4,8 +4,8 @@
 //!
 //! An event that cannot be read stands in its place as an *unreadable* one, under the name
 //! [`Message::UNREADABLE`]: whoever follows its entity stops there, and knows why. Of a command or a
-//! reply it is not even known to whom it was sent, so it is left out; the saga that waits for it
-//! ends by its deadline. Either is told of once, in the log and by a metric.
+//! reply not even the receiver is known, so it is left out; the saga that waits for it ends by its
+//! deadline. The log and a metric tell of either once.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -20,7 +20,7 @@ use crate::log::{Destination, Message};
 use crate::tables::outbox::Model;
 use crate::{StoreError, metric_names, outbox};
 
-/// Remembers at most this many rows that it has told of.
+/// Remembers at most this many rows that the log has named.
 const TOLD: usize = 10_000;
 
 /// A row as the database gives it, with columns that may not hold what they should.

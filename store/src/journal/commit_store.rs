@@ -7,8 +7,9 @@
 //! waits for each answer with that runtime's handle (the journal's thread belongs to no runtime, so
 //! it may); within a method it is free to send many statements at once.
 //!
-//! Whoever panics in a method is asked to [`recover`](CommitStore::recover); whoever does not
-//! answer holds up every shard of the service, so each method gives up when its [`Patience`] ends.
+//! After a panic in a method the journal calls [`recover`](CommitStore::recover). A store that does
+//! not answer holds up every shard of the service, so each method gives up when its [`Patience`]
+//! ends.
 
 use std::fmt;
 
@@ -101,6 +102,7 @@ impl Batch<'_> {
 /// How far the outbox of a shard is published.
 #[derive(Clone, Debug)]
 pub struct Published {
+    /// Whose outbox it is.
     pub shard: ShardId,
     /// The epoch at which the shard is held.
     pub epoch: u64,
@@ -112,7 +114,12 @@ pub struct Published {
 #[derive(Debug)]
 pub enum Failure {
     /// Nothing of it was, because the data of this unit are wrong.
-    Unit { index: usize, error: StoreError },
+    Unit {
+        /// Its place in the batch.
+        index: usize,
+        /// What is wrong with it.
+        error: StoreError,
+    },
     /// Nothing of it was, because the store failed.
     Store(StoreError),
     /// It is not known whether it was.
@@ -122,7 +129,9 @@ pub enum Failure {
 /// A shard that has been taken over.
 #[derive(Clone, Debug)]
 pub struct Claim {
+    /// Which one.
     pub shard: ShardId,
+    /// What the claim has raised it to. Every commit for the shard names it.
     pub epoch: u64,
     /// The sequence of the next message of its outbox.
     pub next_sequence: u64,
@@ -132,16 +141,19 @@ pub struct Claim {
     pub heads: Heads,
 }
 
-/// Which commands and replies are to be removed: those of a shard up to a sequence that are older
-/// than a time.
+/// Which commands and replies to remove: those of a shard up to a sequence that are older than a
+/// time.
 #[derive(Clone, Copy, Debug)]
 pub struct Prune {
+    /// Whose outbox it is.
     pub shard: ShardId,
     /// The epoch at which the shard is held.
     pub epoch: u64,
+    /// The last sequence that may go.
     pub up_to: u64,
+    /// What was sent at this time or later stays.
     pub before: Timestamp,
-    /// At most this many rows are looked at.
+    /// Looks at no more rows than this.
     pub rows: u32,
 }
 

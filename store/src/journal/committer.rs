@@ -331,8 +331,8 @@ fn caught<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|_| Panicked)
 }
 
-/// Tells a unit's fate. Whoever panics over it has only itself to blame: what it has to do with the
-/// unit is not done, and the others are told all the same.
+/// Tells a unit its fate. When its completion panics, only what that was to do is lost: the other
+/// units learn their fates all the same.
 pub(super) fn tell(completion: Completion, fate: Fate) {
     if caught(|| completion(fate)).is_err() {
         tracing::error!("a completion panicked");

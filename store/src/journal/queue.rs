@@ -70,7 +70,7 @@ impl Queue {
         }
     }
 
-    /// Waits for work, for so long at most if there is a limit, and takes all there is.
+    /// Waits for work, up to the limit if there is one, and takes all there is.
     pub(super) fn take(&self, limit: Option<Duration>) -> VecDeque<Work> {
         let mut waiting = self.lock();
 
@@ -134,7 +134,7 @@ impl std::fmt::Debug for Queue {
     }
 }
 
-/// Answers that the journal is closed; whoever waits for a dropped answer learns the same.
+/// Answers that the journal is closed; a caller whose answer is dropped learns the same.
 pub(super) fn refuse(service: Service, work: Work) {
     match work {
         Work::Unit(unit) => {

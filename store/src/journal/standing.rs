@@ -16,11 +16,11 @@ use crate::StoreError;
 /// A call that has had no answer for this long stands still. It is also how long a call waits for a
 /// lock.
 const STANDS_AFTER: Duration = Duration::from_secs(2);
-/// How long a call waits for a lock while the store stands still: whoever asks is to know soon.
+/// How long a call waits for a lock while the store stands still: its caller should know soon.
 const PATIENCE_WHILE_STANDING: Duration = Duration::from_millis(100);
 /// How long calls wait for a lock after the journal was told to close.
 const PATIENCE_WHILE_CLOSING: Duration = Duration::from_secs(1);
-/// How often it is looked whether a call has become one that stands still.
+/// How often the watch looks whether a call has become one that stands still.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A store that stands still.

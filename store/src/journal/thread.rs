@@ -49,8 +49,8 @@ pub(super) fn spawn(store: Box<dyn CommitStore>, parts: Parts) -> Result<(), Sto
         })
 }
 
-/// Works until the journal is told to close, or cannot go on. Whatever ends it, nobody waits for it
-/// any longer.
+/// Works until somebody closes the journal, or it cannot go on. Whatever ends it, nobody waits for
+/// it any longer.
 fn run(store: Box<dyn CommitStore>, parts: Parts) {
     let (service, queue, watch) = (
         parts.service,
@@ -72,7 +72,7 @@ fn run(store: Box<dyn CommitStore>, parts: Parts) {
 
     let ended = match catch_unwind(work) {
         Ok(ended) => ended,
-        // What it had in its hands is gone. Whoever waits for that sees it go.
+        // What the thread had in hand is gone; those who wait for it see their channel close.
         Err(_) => Ended::Failed("its thread panicked".to_owned()),
     };
 
@@ -80,7 +80,7 @@ fn run(store: Box<dyn CommitStore>, parts: Parts) {
         Ended::Closed(answer) => {
             queue.close(service);
             watch.ended(None);
-            // Whoever asked may have given up.
+            // The caller may have given up.
             let _ = answer.send(());
         }
         Ended::Failed(cause) => {
@@ -132,8 +132,8 @@ impl Thread {
         }
     }
 
-    /// Takes what has gathered. While the store stands still it is tried from time to time, also
-    /// when nobody asks for anything: whoever looks is to see when it is over.
+    /// Takes what has gathered. While the store stands still, tries it from time to time even when
+    /// nobody asks for anything, so that its standing ends when the store is back.
     fn take(&mut self) {
         self.gather_more();
         let limit = self.watch.is_failing().then_some(TRY_EVERY);

@@ -68,6 +68,7 @@ pub struct EmbeddedLog {
 }
 
 impl EmbeddedLog {
+    /// The log of these services, each with this many shards.
     #[must_use]
     pub fn new(databases: Vec<ServiceDatabase>, shards: u16, faults: Faults) -> Self {
         EmbeddedLog {

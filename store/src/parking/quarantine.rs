@@ -68,7 +68,7 @@ pub async fn list_quarantined(
     Ok(listed)
 }
 
-/// So many entities whose messages wait are looked through for one that cannot be read.
+/// Looks through the messages of at most this many waiting entities for one that cannot be read.
 const LOOKED_THROUGH: u64 = 500;
 
 /// The first messages of entities that should be tried again and cannot be read.

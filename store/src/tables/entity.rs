@@ -4,17 +4,21 @@ use sea_orm::entity::prelude::*;
 
 use crate::services::EntityTable;
 
+/// One row.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "entities")]
 pub struct Model {
+    /// Its id.
     #[sea_orm(primary_key, auto_increment = false)]
     pub entity_id: Uuid,
+    /// Raised by each event.
     pub version: i64,
     /// JSON.
     pub state: String,
     /// Microseconds since the Unix epoch, as all times.
     pub created_at: i64,
+    /// Of its newest event.
     pub updated_at: i64,
     /// Fingerprint of the request that made it, when it came with an `Idempotency-Key`.
     pub request_fingerprint: Option<Uuid>,

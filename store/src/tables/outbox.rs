@@ -6,10 +6,12 @@
 
 use sea_orm::entity::prelude::*;
 
+/// One row.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "outbox")]
 pub struct Model {
+    /// The shard that sends, by its number.
     #[sea_orm(primary_key, auto_increment = false)]
     pub shard: i32,
     /// The sequence of the row's first message.
@@ -21,7 +23,9 @@ pub struct Model {
     pub entity_id: Uuid,
     /// The entity's version after the row's first event; absent without events.
     pub version: Option<i64>,
+    /// What the messages are part of: a saga, or a request.
     pub correlation_id: Uuid,
+    /// Microseconds since the Unix epoch, as all times.
     pub time: i64,
     /// JSON array of events.
     pub events: Option<String>,

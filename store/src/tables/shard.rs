@@ -2,10 +2,12 @@
 
 use sea_orm::entity::prelude::*;
 
+/// One row.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "shards")]
 pub struct Model {
+    /// Its number.
     #[sea_orm(primary_key, auto_increment = false)]
     pub shard: i32,
     /// Raised by every take-over; a commit of an older epoch fails.

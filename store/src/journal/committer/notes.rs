@@ -13,7 +13,7 @@ use crate::journal::commit_store::{Batch, Failure, Published};
 const NOTE_PUBLISHED_EVERY: Duration = Duration::from_secs(1);
 
 impl Committer {
-    /// What is to be noted with the next commit: nothing most of the time.
+    /// What the next commit notes: nothing most of the time.
     pub(super) fn due_published(&self) -> Vec<Published> {
         if self.noted_at.elapsed() < NOTE_PUBLISHED_EVERY {
             Vec::new()

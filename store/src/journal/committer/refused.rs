@@ -1,4 +1,4 @@
-//! A batch of which nothing was written, because the data of one unit are wrong.
+//! A batch that was not written, because the data of one unit are wrong.
 
 use crate::StoreError;
 use crate::unit::Unit;

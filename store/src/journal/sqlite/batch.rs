@@ -129,7 +129,7 @@ fn write_row(
     })
 }
 
-/// Does to `row` what is to be done, with the values of `state`.
+/// Carries out the operation of `row`, with the values of `state`.
 fn change(store: &SqliteStore, row: &RowChange, state: &RowChange) -> Result<(), StoreError> {
     let changed = bind_and_run(&store.connection, row, state).map_err(|e| store.failed(e))?;
 

@@ -93,7 +93,7 @@ impl Tails {
         }
     }
 
-    /// The piece that is to be indexed next, if one is due. One at a time, so that no commit is
+    /// The piece to index next, if one is due. One at a time, so that no commit is
     /// held up by all shards.
     pub(super) fn due(&self) -> Option<Piece> {
         let length = |tail: &Tail| tail.newest.saturating_sub(tail.indexed);

@@ -1,4 +1,4 @@
-//! What is told of a store, and how long calls wait for it.
+//! What the log says of a store, and how long calls wait for it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,5 +1,5 @@
-//! Customers and reservations for the auditor, and those of which the credit does not add up: found
-//! by the database itself, as a sum over all reservations in one statement.
+//! Customers and reservations for the auditor. The database itself finds customers whose credit does
+//! not add up: it sums all reservations in one statement.
 
 use domain::OrderId;
 use sea_orm::{EntityTrait, FromQueryResult, QueryOrder, Statement};
@@ -57,8 +57,11 @@ pub async fn reservation(
 /// A customer whose reserved credit is not within its limit, or not the sum of its reservations.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct CreditMismatch {
+    /// Whose credit it is.
     pub customer_id: Uuid,
+    /// What it may have reserved at most.
     pub credit_limit_cents: i64,
+    /// What its row says is reserved.
     pub reserved_cents: i64,
     /// The sum of its reservations.
     pub reservations_cents: i64,
@@ -67,8 +70,11 @@ pub struct CreditMismatch {
 /// A reservation of a customer that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct OrphanReservation {
+    /// The order that it is for.
     pub order_id: Uuid,
+    /// The customer who is not there.
     pub customer_id: Uuid,
+    /// What is reserved.
     pub amount_cents: i64,
 }
 

@@ -16,10 +16,15 @@ use crate::{ServiceDatabase, StoreError};
 #[derive(Clone, Debug, PartialEq, Eq, DerivePartialModel)]
 #[sea_orm(entity = "order::Entity")]
 pub struct SagaOrder {
+    /// Its id.
     pub order_id: Uuid,
+    /// Who has ordered.
     pub customer_id: Uuid,
+    /// What it costs.
     pub total_cents: i64,
+    /// By its name.
     pub state: String,
+    /// By its name, when it was rejected.
     pub rejection_reason: Option<String>,
 }
 
@@ -64,9 +69,13 @@ impl Snapshot {
 /// What of an order its reservation depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderHead {
+    /// Who has ordered.
     pub customer_id: Uuid,
+    /// What it costs.
     pub total_cents: i64,
+    /// By its name.
     pub state: String,
+    /// Raised by each event.
     pub version: i64,
 }
 
