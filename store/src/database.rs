@@ -136,7 +136,8 @@ impl ServiceDatabase {
         match self.shards().await? {
             Some(fixed) if fixed == shards => Ok(()),
             Some(fixed) => Err(StoreError::Configuration(format!(
-                "COUNTERFOIL_SHARDS is {shards}, but the {} database was made for {fixed}; allowed: {fixed}",
+                "COUNTERFOIL_SHARDS is {shards}, but the {} database was made for {fixed}; \
+                 allowed: {fixed}",
                 self.service
             ))),
             None => self.set_on(writing, "shards", &shards.to_string()).await,

@@ -215,7 +215,10 @@ impl Journal {
             if let Some(Standing { since, cause }) = self.standing()
                 && since.max(begun).elapsed() >= CLOSE_WITHIN
             {
-                tracing::error!(service = %self.service, cause, "the journal does not end; what it holds is lost");
+                tracing::error!(
+                    service = %self.service, cause,
+                    "the journal does not end; what it holds is lost"
+                );
                 return;
             }
         }

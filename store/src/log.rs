@@ -183,8 +183,8 @@ pub trait Publisher: Send + Sync + fmt::Debug {
     /// Hands over messages that have been committed, in the order of their commit. Does not wait.
     fn publish(&self, messages: Vec<Message>);
 
-    /// The heads of a source as of the last sequence below which *everything* is acknowledged, which
-    /// is their [`published`](Heads::published). Whoever reads the log finds all of that, whatever
+    /// The heads of a source as of the last sequence below which *everything* is acknowledged:
+    /// their [`published`](Heads::published). A reader of the log finds all of that, whatever
     /// crashes. `None` for a shard that was not restored here.
     fn acknowledged(&self, source: ShardId) -> Option<Heads>;
 }
@@ -212,7 +212,8 @@ pub trait Log: Send + Sync + fmt::Debug {
     fn heads(&self, source: ShardId) -> Option<Heads>;
 
     /// The sequence of the newest committed message from `source` to `destination`; 0 when there is
-    /// none, or the source is not known yet. A reader whose position is lower has missed something, or will hear of it soon.
+    /// none, or the source is not known yet. A reader whose position is lower has missed something,
+    /// or will hear of it soon.
     fn head(&self, source: ShardId, destination: Destination) -> u64;
 
     /// When the newest committed event of `source` happened, if the log has that at hand; otherwise

@@ -76,6 +76,7 @@ pub struct Parked {
 #[must_use]
 pub fn to_row(parked: &Parked, shard: ShardId) -> parked::Model {
     let message = &parked.message;
+
     parked::Model {
         message_id: parked.id.0,
         shard: i32::from(shard.number),

@@ -1,14 +1,14 @@
 //! Whether a write-ahead log of SQLite has lost commits.
 //!
-//! SQLite reads the log up to the first frame whose checksum is wrong, and takes what follows for
-//! the unfinished end that a loss of power leaves. Mostly it is right, but not always: each checksum
+//! SQLite reads the log up to the first frame whose checksum is wrong, and takes the rest for the
+//! unfinished end that a loss of power leaves. Mostly it is right, but not always: each checksum
 //! goes on from that of the frame before, and SQLite goes on from a commit only when that is synced
-//! (`synchronous=FULL`). So a frame that goes on from a commit proves that the commit was whole, and
-//! answered to somebody; when it lies beyond a wrong frame, that was damaged afterwards.
+//! (`synchronous=FULL`). So a frame that goes on from a commit proves that this commit was whole,
+//! and somebody has its answer. When it lies beyond a wrong frame, that was damaged afterwards.
 //!
 //! A commit that nothing goes on from proves nothing. It may be the last one, torn by the loss of
-//! power. Or its sync has failed: then SQLite writes the next commit over it, and of a longer one
-//! the rest stays behind, its mark included; after several failures there are several such rests.
+//! power. Or its sync has failed: then SQLite writes the next commit over it, and the rest of a
+//! longer one stays behind, with its mark. After several failures there are several such rests.
 //!
 //! The format is <https://www.sqlite.org/fileformat2.html#walformat>.
 
@@ -194,6 +194,7 @@ mod tests {
         connection
             .pragma_update(None, "synchronous", "FULL")
             .unwrap();
+
         connection.execute("CREATE TABLE t (x)", []).unwrap();
         for number in 1..COMMITS {
             connection
@@ -272,7 +273,8 @@ mod tests {
             let connection = Connection::open(next.file()).unwrap();
             let page = vec![0x55_u8; 4_000];
             let insert = "INSERT INTO t SELECT ?1 FROM \
-                (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) SELECT i FROM n)";
+                (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2) \
+                SELECT i FROM n)";
             connection
                 .execute(insert, rusqlite::params![page, pages])
                 .unwrap();

@@ -13,8 +13,10 @@ use crate::database::unusable;
 /// Any shard, with rows before it or not, by going from one to the next.
 const ENDS: &str = "WITH RECURSIVE shard_numbers(shard) AS (\
     SELECT min(shard) FROM outbox UNION ALL \
-    SELECT (SELECT min(shard) FROM outbox WHERE shard > n.shard) FROM shard_numbers n WHERE n.shard IS NOT NULL) \
-    SELECT n.shard, (SELECT o.sequence + o.count - 1 FROM outbox o WHERE o.shard = n.shard ORDER BY o.sequence DESC LIMIT 1) \
+    SELECT (SELECT min(shard) FROM outbox WHERE shard > n.shard) \
+    FROM shard_numbers n WHERE n.shard IS NOT NULL) \
+    SELECT n.shard, (SELECT o.sequence + o.count - 1 FROM outbox o \
+    WHERE o.shard = n.shard ORDER BY o.sequence DESC LIMIT 1) \
     FROM shard_numbers n WHERE n.shard IS NOT NULL";
 const RECEIVED: &str = "SELECT shard, source_service, source_shard, position FROM inbox";
 const CLAIMED: &str = "SELECT count(*) FROM shards";

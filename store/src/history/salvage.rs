@@ -3,9 +3,9 @@
 //! concerns.
 //!
 //! An event that cannot be read stands in its place as an *unreadable* one, under the name
-//! [`Message::UNREADABLE`]: whoever follows its entity stops there, and knows why. Of a command or a
-//! reply not even the receiver is known, so it is left out; the saga that waits for it ends by its
-//! deadline. The log and a metric tell of either once.
+//! [`Message::UNREADABLE`]: a reader that follows its entity stops there, and knows why. Of a
+//! command or a reply not even the receiver is known, so it is left out; the saga that waits for it
+//! ends by its deadline. The log and a metric tell of either once.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -221,7 +221,8 @@ async fn a_piece_of_the_index_goes_with_its_commit_or_not_at_all() {
         }
     }
 
-    let behind = "SELECT count(*) FROM outbox o JOIN shards s ON s.shard = o.shard WHERE o.sequence > s.indexed";
+    let behind = "SELECT count(*) FROM outbox o JOIN shards s ON s.shard = o.shard \
+        WHERE o.sequence > s.indexed";
 
     let indexed = shop.count("SELECT count(*) FROM history_index").await;
     assert_eq!(

@@ -139,6 +139,7 @@ impl Committer {
                 } else {
                     self.watch.answered();
                 }
+
                 Ok(done)
             }
             Ok(Err(error)) => {

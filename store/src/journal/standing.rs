@@ -120,7 +120,10 @@ impl Watch {
 
         if std::mem::take(&mut state.told) {
             let seconds = failed.map_or(0, |failed| failed.since.elapsed().as_secs());
-            tracing::info!(service = %self.service, store = %self.place, seconds, "the store answers again");
+            tracing::info!(
+                service = %self.service, store = %self.place, seconds,
+                "the store answers again"
+            );
         }
     }
 
@@ -148,7 +151,10 @@ impl Watch {
     /// The thread has ended; by itself, if there is a cause.
     pub(super) fn ended(&self, cause: Option<String>) {
         if let Some(cause) = cause {
-            tracing::error!(service = %self.service, store = %self.place, cause, "the journal has ended");
+            tracing::error!(
+                service = %self.service, store = %self.place, cause,
+                "the journal has ended"
+            );
             self.lock().ended = Some(Standing {
                 since: Instant::now(),
                 cause,
@@ -204,7 +210,10 @@ impl Watch {
             return;
         }
         if let Some(Standing { cause, .. }) = state.standing() {
-            tracing::error!(service = %self.service, store = %self.place, cause, "the store stands still");
+            tracing::error!(
+                service = %self.service, store = %self.place, cause,
+                "the store stands still"
+            );
             state.told = true;
         }
     }

@@ -231,6 +231,7 @@ fn rows(connection: &Connection, table: &str) -> Vec<String> {
         .into_iter()
         .map(str::to_owned)
         .collect();
+
     let shown = |row: &rusqlite::Row<'_>| {
         let values = names
             .iter()

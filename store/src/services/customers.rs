@@ -45,6 +45,7 @@ pub fn to_row(stored: &StoredCustomer) -> customer::Model {
         "its row has no place for keys"
     );
     let customer = &stored.entity;
+
     customer::Model {
         customer_id: customer.id.0,
         name: customer.name.clone(),

@@ -1,12 +1,12 @@
 //! The contract of every commit store, as tests. An implementation joins with one line:
 //!
 //! ```ignore
-//! commit_store_contract!(sqlite, || { /* make an empty place, return how to open the store on it */ });
+//! commit_store_contract!(sqlite, || { /* make an empty place, return how to open it */ });
 //! ```
 //!
-//! The store is opened again and again by the tests that end a node in the middle of its work, and
-//! twice at once by those in which two nodes take themselves for the owner. One that needs a server
-//! says so as a third argument, an attribute that leaves its tests out: `#[ignore = "needs …"]`.
+//! Tests that end a node in the middle of its work open the store again and again, and those in
+//! which two nodes take themselves for the owner open it twice at once. A store that needs a server
+//! gives a third argument, an attribute that leaves its tests out: `#[ignore = "needs …"]`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -49,7 +49,10 @@ impl Committer {
             return;
         };
 
-        tracing::warn!(shard = %culprit.shard, error = %error, "a unit is refused, its shard reloads");
+        tracing::warn!(
+            shard = %culprit.shard, error = %error,
+            "a unit is refused, its shard reloads"
+        );
         self.instruments.culprits.increment(1);
         self.failed_epochs.insert(culprit.shard, culprit.epoch);
 

@@ -12,21 +12,23 @@ use crate::log::Heads;
 use crate::tables::outbox::Model as OutboxRow;
 use crate::unit::MAX_MESSAGES;
 
-const RAISE: &str = "INSERT INTO shards (shard, epoch, owner, published, heads, pruned, indexed) VALUES (?, 1, ?, 0, '{}', 0, 0) \
+const RAISE: &str = "INSERT INTO shards \
+    (shard, epoch, owner, published, heads, pruned, indexed) VALUES (?, 1, ?, 0, '{}', 0, 0) \
     ON CONFLICT (shard) DO UPDATE SET epoch = epoch + 1, owner = excluded.owner";
 const STATE: &str = "SELECT epoch, published, heads, indexed FROM shards WHERE shard = ?";
 // A sequence that is no number would come last.
 const LAST: &str = "SELECT sequence, count FROM outbox WHERE shard = ? \
     AND sequence <= 9223372036854775807 ORDER BY sequence DESC LIMIT 1";
-const UNPUBLISHED: &str = "SELECT shard, sequence, count, entity_id, version, correlation_id, time, events, messages \
+const UNPUBLISHED: &str = "SELECT \
+    shard, sequence, count, entity_id, version, correlation_id, time, events, messages \
     FROM outbox WHERE shard = ? AND sequence > ? ORDER BY sequence";
 
 /// The messages of one row, at most.
 #[expect(clippy::as_conversions, reason = "widening, in a constant")]
 const MOST_MESSAGES: u64 = MAX_MESSAGES as u64;
 
-/// Takes a shard over within the transaction under way. Says too up to which sequence its events are
-/// in the history index.
+/// Takes a shard over within the transaction under way. Also says up to which sequence its events
+/// are in the history index.
 pub(super) fn take_over(
     store: &SqliteStore,
     shard: ShardId,
@@ -58,7 +60,10 @@ pub(super) fn take_over(
     let (published, mut heads) = match Heads::from_json(shard, published, &heads) {
         Ok(heads) => (published, heads),
         Err(error) => {
-            tracing::error!(shard = %shard, error = %error.chain(), "the whole outbox is read instead");
+            tracing::error!(
+                shard = %shard, error = %error.chain(),
+                "the whole outbox is read instead"
+            );
             (0, Heads::default())
         }
     };

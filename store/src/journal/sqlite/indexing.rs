@@ -23,7 +23,8 @@ const NOTE: &str =
 // What is there already was put there by hand; it may not stop the commits.
 const INDEX: &str = "INSERT OR IGNORE INTO history_index (entity_id, version, shard, sequence) \
     SELECT entity_id, version, shard, sequence FROM outbox \
-    WHERE shard = ?1 AND sequence > ?2 AND sequence <= ?3 AND version IS NOT NULL ORDER BY entity_id, version";
+    WHERE shard = ?1 AND sequence > ?2 AND sequence <= ?3 AND version IS NOT NULL \
+    ORDER BY entity_id, version";
 
 const STATES: &str = "SELECT shard, epoch, indexed, \
     COALESCE((SELECT max(sequence) FROM outbox WHERE outbox.shard = shards.shard), 0) FROM shards";

@@ -9,7 +9,7 @@ use crate::journal::commit_store::Prune;
 const PRUNED_TO: &str = "SELECT pruned FROM shards WHERE shard = ?";
 // The newest row stays: the next owner of the shard goes on from its sequence.
 // Times never go back within a shard, so a bounded look at its oldest rows is enough.
-// A row is beyond the bound when its last message is: a receiver may have come as far as its middle.
+// A row is beyond the bound when its last message is: a receiver may have come to its middle.
 const OLDEST: &str = "SELECT max(sequence) FILTER (WHERE time < ?4), max(sequence), count(*) FROM \
     (SELECT sequence, time FROM outbox WHERE shard = ?1 AND sequence > ?2 AND sequence <= ?3 \
     AND sequence + count - 1 <= ?3 \
@@ -17,7 +17,8 @@ const OLDEST: &str = "SELECT max(sequence) FILTER (WHERE time < ?4), max(sequenc
 const NOTE: &str = "UPDATE shards SET pruned = ? WHERE shard = ? AND epoch = ?";
 const EPOCH: &str = "SELECT epoch FROM shards WHERE shard = ?";
 const EMPTY: &str = "UPDATE outbox SET messages = NULL \
-    WHERE shard = ? AND sequence > ? AND sequence <= ? AND events IS NOT NULL AND messages IS NOT NULL";
+    WHERE shard = ? AND sequence > ? AND sequence <= ? \
+    AND events IS NOT NULL AND messages IS NOT NULL";
 const REMOVE: &str =
     "DELETE FROM outbox WHERE shard = ? AND sequence > ? AND sequence <= ? AND events IS NULL";
 

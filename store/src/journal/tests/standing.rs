@@ -1,5 +1,5 @@
-//! The store stands still: another process holds its lock, or the disk is full. Everyone is answered
-//! soon, it is seen from outside, and nothing is left to be done by hand when it is over.
+//! The store stands still: another process holds its lock, or the disk is full. Everyone is
+//! answered soon, it shows from outside, and afterwards nothing is left to do by hand.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

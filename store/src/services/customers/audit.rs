@@ -1,5 +1,5 @@
-//! Customers and reservations for the auditor. The database itself finds customers whose credit does
-//! not add up: it sums all reservations in one statement.
+//! Customers and reservations for the auditor. The database itself finds customers whose credit
+//! does not add up: it sums all reservations in one statement.
 
 use domain::OrderId;
 use sea_orm::{EntityTrait, FromQueryResult, QueryOrder, Statement};
@@ -91,7 +91,8 @@ const MISMATCHES: &str = "\
 
 const ORPHANS: &str = "\
     SELECT r.order_id, r.customer_id, r.amount_cents FROM reservations r \
-    WHERE r.amount_cents <= 0 OR NOT EXISTS (SELECT 1 FROM customers c WHERE c.customer_id = r.customer_id) \
+    WHERE r.amount_cents <= 0 \
+          OR NOT EXISTS (SELECT 1 FROM customers c WHERE c.customer_id = r.customer_id) \
     ORDER BY r.order_id LIMIT";
 
 /// The customers whose credit does not add up, at most `limit`.

@@ -8,7 +8,10 @@
 pub mod customer;
 pub mod reservation;
 
-crate::journaled!(customer, customer_id, fixed: [Name, CreditLimitCents, CreatedAt, RequestFingerprint]);
+crate::journaled!(
+    customer, customer_id,
+    fixed: [Name, CreditLimitCents, CreatedAt, RequestFingerprint]
+);
 crate::journaled!(reservation, order_id, fixed: []);
 
 #[cfg(test)]
