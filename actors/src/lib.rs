@@ -1,5 +1,6 @@
-//! How decisions are run: shards on arbiters, and in each shard one supervised actor per customer,
-//! order and saga.
+//! How decisions are run: shards on arbiters, and in each shard one supervised actor per entity and
+//! saga. Which entities there are, a service says by implementing [`Entity`]; the shop's are in
+//! `services`, which the feature `shop` brings in.
 //!
 //! A shard takes what has gathered for it (requests, messages of the log, timers), loads the
 //! entities it lacks in one read, has their actors decide one after the other, and submits each
@@ -11,22 +12,28 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
 )]
 
-mod customer;
-mod customers;
 mod directory;
-pub mod gateway;
+mod entities;
+pub mod entity;
+mod error;
 pub mod metric_names;
 mod node;
-mod order;
-mod orders;
+pub mod remote;
 mod request;
+mod requests;
 mod saga;
+#[cfg(feature = "shop")]
+pub mod services;
 mod shard;
 mod step;
 mod supervision;
 
-pub use gateway::{
-    Accepted, CommandError, CustomerAnswer, Follow, Gateway, NewCustomer, NewOrder, OrderAnswer,
-    RequestBinding, SagaAnswer, Seen,
+pub use entity::{Answered, Decision, Entity, Head, LocalRefusal, PartNeeded, Seen};
+pub use error::CommandError;
+pub use node::{CannotRun, Node, NodeBuilder, NodeConfig, NodeParts, ShardSnapshot};
+pub use request::{RequestBinding, SagaAnswer};
+pub use requests::{Accepted, Doors, Follow, NotTakenIn, Requests};
+#[cfg(feature = "shop")]
+pub use services::gateway::{
+    self, CustomerAnswer, Gateway, NewCustomer, NewOrder, OrderAccepted, OrderAnswer,
 };
-pub use node::{Node, NodeConfig, NodeParts, ShardSnapshot};

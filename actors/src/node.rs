@@ -1,5 +1,6 @@
 //! The node's command side: shards on arbiters, their gateway, and what goes on around them.
 
+mod builder;
 mod housekeeping;
 
 use std::collections::HashMap;
@@ -9,26 +10,19 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_rt::Arbiter;
-use domain::saga::SagaPolicy;
-use domain::{Service, ShardId};
 use futures_util::FutureExt;
 use futures_util::future::{join_all, select_all};
-use metrics::counter;
+use sagas::{SagaPolicy, Service, ShardId};
 use store::faults::Faults;
 use store::journal::Standing;
 use store::{Clock, Journal, Log, ServiceDatabase};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
-use crate::customers::CustomersLogic;
-use crate::gateway::Gateway;
-use crate::metric_names as names;
-use crate::orders::OrdersLogic;
-use crate::request::Request;
-use crate::shard::logic::{Logic, Surroundings};
-use crate::shard::{Parts, Shard, Status};
+pub use builder::{CannotRun, NodeBuilder};
 
-/// Requests that may wait for one shard.
-const REQUESTS_PER_SHARD: usize = 1024;
+use crate::remote::Transport;
+use crate::requests::Doors;
+use crate::shard::Status;
 
 /// How the command side runs.
 #[derive(Clone, Debug)]
@@ -51,6 +45,8 @@ pub struct NodeParts {
     pub databases: Vec<ServiceDatabase>,
     pub journals: Vec<Journal>,
     pub log: Arc<dyn Log>,
+    /// The way to other nodes, when there are any.
+    pub transport: Option<Arc<dyn Transport>>,
     pub clock: Clock,
     pub faults: Faults,
 }
@@ -70,7 +66,7 @@ pub struct ShardSnapshot {
 /// The running command side.
 #[derive(Debug)]
 pub struct Node {
-    gateway: Gateway,
+    doors: Doors,
     journals: Vec<Journal>,
     arbiters: Vec<Arbiter>,
     /// Taken out by whoever stops the node.
@@ -84,130 +80,16 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts all shards of all services. They open by themselves; [`Node::opened`] tells when all
-    /// have.
-    ///
-    /// Must be called where an actix system runs.
+    /// A node that runs no service yet. Must be called where an actix system runs.
     #[must_use]
-    pub fn start(config: &NodeConfig, parts: &NodeParts) -> Self {
-        let (stop, stopped) = watch::channel(false);
-        let (release, released) = watch::channel(false);
-
-        let arbiters: Vec<_> = (0..config.arbiters.max(1))
-            .map(|_| Arbiter::new())
-            .collect();
-
-        let mut node = Node {
-            gateway: Gateway::new(
-                config.shards,
-                HashMap::new(),
-                Vec::new(),
-                Vec::new(),
-                released.clone(),
-            ),
-            journals: parts.journals.clone(),
-            arbiters,
-            ended: Mutex::default(),
-            release,
-            stop,
-            opened: watch::channel(0).0,
-            shards: 0,
-            status: HashMap::new(),
-        };
-
-        let mut senders = HashMap::new();
-
-        for (database, journal) in parts.databases.iter().zip(&parts.journals) {
-            for number in 0..config.shards {
-                let shard = ShardId::new(database.service, number);
-                let (sender, requests) = mpsc::channel(REQUESTS_PER_SHARD);
-                senders.insert(shard, sender);
-                node.start_shard(
-                    config,
-                    parts,
-                    shard,
-                    (database, journal),
-                    (requests, stopped.clone()),
-                );
-            }
-        }
-
-        housekeeping::start(config, parts, stopped);
-        node.gateway = Gateway::new(
-            config.shards,
-            senders,
-            parts.databases.clone(),
-            parts.journals.clone(),
-            released,
-        );
-
-        node
+    pub fn builder<'a>(config: &'a NodeConfig, parts: &'a NodeParts) -> NodeBuilder<'a> {
+        NodeBuilder::new(config, parts)
     }
 
-    fn start_shard(
-        &mut self,
-        config: &NodeConfig,
-        parts: &NodeParts,
-        shard: ShardId,
-        (database, journal): (&ServiceDatabase, &Journal),
-        (requests, stop): (mpsc::Receiver<Request>, watch::Receiver<bool>),
-    ) {
-        let status = Arc::new(Status::default());
-        self.status.insert(shard, Arc::clone(&status));
-
-        let around = Surroundings {
-            shard,
-            shards: config.shards,
-            database: database.clone(),
-            policy: config.sagas,
-            faults: parts.faults.clone(),
-            actors_per_shard: config.live_actors / usize::from(config.shards.max(1)),
-            activated: counter!(names::ACTORS_ACTIVATED, "service" => shard.service.name()),
-        };
-
-        let shard_parts = Parts {
-            shard,
-            node: config.name.clone(),
-            journal: journal.clone(),
-            database: database.clone(),
-            log: Arc::clone(&parts.log),
-            clock: parts.clock.clone(),
-            faults: parts.faults.clone(),
-            requests,
-            stop,
-            opened: self.opened.clone(),
-            status,
-            shards_of_node: parts.databases.len() * usize::from(config.shards),
-        };
-
-        match shard.service {
-            domain::CUSTOMERS => self.spawn(Shard::new(shard_parts, CustomersLogic::new(around))),
-            _ => self.spawn(Shard::new(shard_parts, OrdersLogic::new(around))),
-        }
-    }
-
-    fn spawn<L: Logic + Send>(&mut self, shard: Shard<L>) {
-        let (end, ended) = oneshot::channel();
-
-        if let Some(arbiter) = self.arbiters.get(self.shards % self.arbiters.len()) {
-            let run = move || {
-                actix_rt::spawn(async move {
-                    shard.run().await;
-                    // Whoever waits for the end may have given up.
-                    let _ = end.send(());
-                });
-            };
-            // False only when the arbiter has stopped, which happens after its shards have.
-            let _ = arbiter.spawn_fn(run);
-        }
-
-        self.lock_ended().push(ended);
-        self.shards += 1;
-    }
-
+    /// What operators and other nodes use.
     #[must_use]
-    pub fn gateway(&self) -> Gateway {
-        self.gateway.clone()
+    pub fn doors(&self) -> Doors {
+        self.doors.clone()
     }
 
     /// Waits until all shards take commands.
@@ -293,8 +175,8 @@ impl Node {
         }
     }
 
-    // Nothing panics while it holds the lock.
     fn lock_ended(&self) -> std::sync::MutexGuard<'_, Vec<oneshot::Receiver<()>>> {
+        // Nothing panics while it holds the lock.
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

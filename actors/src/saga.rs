@@ -1,27 +1,32 @@
-//! The saga actor: one run of a saga, driven by replies, timers and operators.
+//! The saga actor: one run of a saga, driven by replies, timers, operators, and the saga that it is
+//! nested in.
 
-use ::sagas::Attempt;
 use actix::{Actor, Context, Handler, Message};
-use domain::messages::CustomerReply;
-use domain::saga::{Effect, LocalStep, Saga, SagaPolicy, SagaState};
-use domain::{ShardId, Timestamp};
+use sagas::nested::Parent;
+use sagas::{
+    Attempt, Effect, Incoming, Reason, Run, SagaData, SagaPolicy, SagaState, ShardId, Timestamp,
+};
 use store::StoreError;
 use store::faults::Faults;
 use store::mapping::{Recalled, RememberedKey, recall};
 use store::rows::{Journaled, RowChange};
-use store::sagas::{self, StoredSaga};
+use store::sagas::{self as rows, StoredSaga};
+use store::timers::{TimerChange, TimerSet};
+use uuid::Uuid;
 
-use crate::customer::MAILBOX;
-use crate::gateway::RequestBinding;
+use crate::entity::MAILBOX;
+use crate::request::RequestBinding;
 use crate::supervision::{ActorError, guarded};
 
 /// What a saga is asked.
 #[derive(Debug)]
-pub(crate) enum Ask {
+pub(crate) enum Ask<D: SagaData> {
     Reply {
-        reply: CustomerReply,
+        reply: Incoming<D>,
         /// What the reply echoes of its command; absent when that came from release 0.1.
         attempt: Option<Attempt>,
+        /// The name by which a fault plan picks the reply.
+        label: Option<String>,
     },
     /// The timer that was set for this time is due.
     Wake {
@@ -34,100 +39,165 @@ pub(crate) enum Ask {
     Retry {
         binding: Option<RequestBinding>,
     },
-    /// The order refused the local step that this saga's last effects asked for.
-    LocalStepRefused(LocalStep),
+    /// The saga's entity refused the local step of this name, which its last effects asked for.
+    LocalRefused {
+        step: &'static str,
+        reason: Reason,
+        detail: String,
+    },
+    /// The saga that it is nested in repeats what has begun it.
+    BeginAgain {
+        parent: Parent,
+    },
+    /// The saga that it is nested in has it undone.
+    Undo {
+        parent: Parent,
+    },
     /// Nothing; only to be shown.
     Show,
 }
 
-#[derive(Debug, Message)]
-#[rtype(result = "Result<Told, ActorError>")]
-pub(crate) struct AskSaga {
-    pub ask: Ask,
+pub(crate) struct AskSaga<D: SagaData> {
+    pub ask: Ask<D>,
     pub now: Timestamp,
+}
+
+impl<D: SagaData> Message for AskSaga<D> {
+    type Result = Result<Told<D>, ActorError>;
 }
 
 /// What a saga tells: its effects, and its state after them.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct Told<D: SagaData> {
     pub outcome: Outcome,
-    pub effects: Vec<Effect>,
-    pub saga: Saga,
+    pub effects: Vec<Effect<D>>,
+    pub run: Run<D>,
 }
 
+/// What came of a question to a saga.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// It has changed; the row is to be written with its effects. Asked again in the same step, it
     /// gives a newer row that replaces this one.
-    Changed(RowChange),
+    Changed {
+        row: RowChange,
+        /// Absent when its timer stays as it is.
+        timer: Option<TimerChange>,
+    },
     Unchanged,
     KeyReused,
-    /// It has ended, or is not stuck.
+    /// It has ended, can only go on, or is not stuck.
     NotPossible,
 }
 
-pub(crate) struct SagaActor {
+/// A saga's row that is replaced by a newer one.
+#[derive(Clone, Copy, Debug)]
+struct Replaced {
+    version: u64,
+    /// When it wants to be woken, and whom it waits for.
+    timer: Option<(Timestamp, Uuid)>,
+}
+
+pub(crate) struct SagaActor<D: SagaData> {
     shard: ShardId,
-    stored: StoredSaga,
+    stored: StoredSaga<D>,
     policy: SagaPolicy,
-    /// What the newest row handed out is compared with when it is written.
-    expected_version: u64,
+    /// What the newest row handed out replaces. Absent when the row is the saga's first one.
+    replaces: Option<Replaced>,
     faults: Faults,
 }
 
-impl SagaActor {
-    /// A saga that has been loaded, or whose first row is inserted by the same step.
-    pub(crate) fn new(
+impl<D: SagaData> SagaActor<D> {
+    /// A saga that has been loaded.
+    pub(crate) fn loaded(
         shard: ShardId,
-        stored: StoredSaga,
+        stored: StoredSaga<D>,
         policy: SagaPolicy,
         faults: Faults,
     ) -> Self {
-        let expected_version = stored.saga.version;
         SagaActor {
+            replaces: Some(replaced(&stored.saga)),
             shard,
             stored,
             policy,
-            expected_version,
             faults,
         }
     }
 
-    fn decide(&mut self, ask: Ask, now: Timestamp) -> Result<Told, StoreError> {
+    /// A saga that has just begun, with what it tells about that.
+    pub(crate) fn begun(
+        shard: ShardId,
+        (run, effects): (Run<D>, Vec<Effect<D>>),
+        policy: SagaPolicy,
+        faults: Faults,
+        now: Timestamp,
+    ) -> Result<(Self, Told<D>), StoreError> {
+        let actor = SagaActor {
+            shard,
+            stored: StoredSaga {
+                saga: run,
+                remembered: Vec::new(),
+            },
+            policy,
+            replaces: None,
+            faults,
+        };
+        let told = actor.changed(effects, now)?;
+        Ok((actor, told))
+    }
+
+    fn decide(&mut self, ask: Ask<D>, now: Timestamp) -> Result<Told<D>, StoreError> {
         let policy = self.policy;
 
         match ask {
             Ask::Show => Ok(self.told(Outcome::Unchanged, Vec::new())),
-            Ask::Reply { reply, attempt } => {
-                let name = reply.answer().map(|answer| answer.customer_name.as_str());
-                self.faults
-                    .panic_if(self.faults.plan().panic_saga.as_ref(), name);
-                self.progress(|saga| saga.replied(&reply, attempt.as_ref(), &policy, now))
+            Ask::Reply {
+                reply,
+                attempt,
+                label,
+            } => {
+                self.faults.panic_at("saga", label.as_deref());
+                self.progress(now, |run| {
+                    run.replied(&reply, attempt.as_ref(), &policy, now)
+                })
             }
-            Ask::Wake { set_for } => self.progress(|saga| saga.woken(set_for, &policy, now)),
-            Ask::Cancel { reason, binding } => self.operate(binding, |saga| {
-                (!saga.state.has_ended()).then(|| saga.cancelled(reason, &policy, now))
+            Ask::Wake { set_for } => self.progress(now, |run| run.woken(set_for, &policy, now)),
+            Ask::BeginAgain { parent } => self.progress(now, |run| run.begun_again(parent, now)),
+            Ask::Undo { parent } => self.progress(now, |run| run.undone(parent, &policy, now)),
+            Ask::Cancel { reason, binding } => self.operate(binding, now, |run| {
+                let goes_on = run.state.has_ended() || run.is_past_pivot();
+                (!goes_on).then(|| run.cancelled(reason, &policy, now))
             }),
-            Ask::Retry { binding } => self.operate(binding, |saga| {
-                (saga.state == SagaState::Stuck).then(|| saga.retried(&policy, now))
+            Ask::Retry { binding } => self.operate(binding, now, |run| {
+                (run.state == SagaState::Stuck).then(|| run.retried(&policy, now))
             }),
-            Ask::LocalStepRefused(step) => {
-                // The row handed out before is replaced within the same unit, so it is compared
-                // with the same version.
-                let effects = self.stored.saga.local_step_refused(step, &policy, now);
-                self.changed(effects)
+            Ask::LocalRefused {
+                step,
+                reason,
+                detail,
+            } => {
+                // The row handed out before is replaced within the same unit, so it replaces the
+                // same one.
+                let run = &mut self.stored.saga;
+                let effects = run.local_refused(step, reason, &detail, &policy, now);
+                self.changed(effects, now)
             }
         }
     }
 
-    fn progress(&mut self, act: impl FnOnce(&mut Saga) -> Vec<Effect>) -> Result<Told, StoreError> {
-        let before = self.stored.saga.version;
+    fn progress(
+        &mut self,
+        now: Timestamp,
+        act: impl FnOnce(&mut Run<D>) -> Vec<Effect<D>>,
+    ) -> Result<Told<D>, StoreError> {
+        let before = replaced(&self.stored.saga);
         let effects = act(&mut self.stored.saga);
-        if self.stored.saga.version == before {
+        if self.stored.saga.version == before.version {
             return Ok(self.told(Outcome::Unchanged, effects));
         }
-        self.expected_version = before;
-        self.changed(effects)
+
+        self.replaces = Some(before);
+        self.changed(effects, now)
     }
 
     /// An operator's command: found among the remembered keys, not possible, or carried out and
@@ -135,8 +205,9 @@ impl SagaActor {
     fn operate(
         &mut self,
         binding: Option<RequestBinding>,
-        act: impl FnOnce(&mut Saga) -> Option<Vec<Effect>>,
-    ) -> Result<Told, StoreError> {
+        now: Timestamp,
+        act: impl FnOnce(&mut Run<D>) -> Option<Vec<Effect<D>>>,
+    ) -> Result<Told<D>, StoreError> {
         if let Some(RequestBinding { key, fingerprint }) = binding {
             match recall(&self.stored.remembered, key, fingerprint) {
                 Recalled::Nothing => {}
@@ -145,14 +216,14 @@ impl SagaActor {
             }
         }
 
-        let before = self.stored.saga.version;
+        let before = replaced(&self.stored.saga);
 
         let Some(effects) = act(&mut self.stored.saga) else {
             return Ok(self.told(Outcome::NotPossible, Vec::new()));
         };
 
         // One that joins what is under way binds its key, too; then the row alone is written.
-        if self.stored.saga.version == before && binding.is_none() {
+        if self.stored.saga.version == before.version && binding.is_none() {
             return Ok(self.told(Outcome::Unchanged, effects));
         }
 
@@ -164,26 +235,63 @@ impl SagaActor {
             });
         }
 
-        self.expected_version = before;
-
-        self.changed(effects)
+        self.replaces = Some(before);
+        self.changed(effects, now)
     }
 
-    fn changed(&self, effects: Vec<Effect>) -> Result<Told, StoreError> {
-        let row = sagas::to_row(&self.stored, self.shard)?.update(self.expected_version);
-        Ok(self.told(Outcome::Changed(row), effects))
+    fn changed(&self, effects: Vec<Effect<D>>, now: Timestamp) -> Result<Told<D>, StoreError> {
+        let row = rows::to_row(&self.stored, self.shard)?;
+        let row = match self.replaces {
+            None => row.insert(),
+            Some(before) => row.update(before.version),
+        };
+
+        let timer = self.timer(now);
+        Ok(self.told(Outcome::Changed { row, timer }, effects))
     }
 
-    fn told(&self, outcome: Outcome, effects: Vec<Effect>) -> Told {
+    /// The change of the saga's timer: when it wants to be woken is part of its row, and the timer
+    /// is how its shard finds it.
+    fn timer(&self, now: Timestamp) -> Option<TimerChange> {
+        let after = replaced(&self.stored.saga).timer;
+        if self.replaces.and_then(|before| before.timer) == after {
+            return None;
+        }
+
+        let set = after.map(|(wake_at, waits_for)| TimerSet {
+            wake_at,
+            patience: wake_at.since(now),
+            waits_for,
+        });
+        Some(TimerChange {
+            id: self.stored.saga.id.0,
+            set,
+        })
+    }
+
+    fn told(&self, outcome: Outcome, effects: Vec<Effect<D>>) -> Told<D> {
         Told {
             outcome,
             effects,
-            saga: self.stored.saga.clone(),
+            run: self.stored.saga.clone(),
         }
     }
 }
 
-impl Actor for SagaActor {
+fn replaced<D: SagaData>(run: &Run<D>) -> Replaced {
+    let waits_for = || run.waits_for().map(|address| address.entity);
+    Replaced {
+        version: run.version,
+        timer: run
+            .wake_at
+            .map(|wake_at| (wake_at, waits_for().unwrap_or(run.entity))),
+    }
+}
+
+// Nothing in it is ever pinned.
+impl<D: SagaData> Unpin for SagaActor<D> {}
+
+impl<D: SagaData> Actor for SagaActor<D> {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
@@ -191,10 +299,10 @@ impl Actor for SagaActor {
     }
 }
 
-impl Handler<AskSaga> for SagaActor {
-    type Result = Result<Told, ActorError>;
+impl<D: SagaData> Handler<AskSaga<D>> for SagaActor<D> {
+    type Result = Result<Told<D>, ActorError>;
 
-    fn handle(&mut self, message: AskSaga, context: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, message: AskSaga<D>, context: &mut Self::Context) -> Self::Result {
         guarded(context, || self.decide(message.ask, message.now))
     }
 }

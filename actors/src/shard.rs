@@ -10,7 +10,6 @@
 //! does the work again that is not done.
 
 mod inbox;
-pub(crate) mod logic;
 mod messages;
 mod open;
 mod parked;
@@ -24,19 +23,18 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::{MessageId, SagaId, ShardId, Timestamp};
 use metrics::{Counter, Gauge};
+use sagas::{MessageId, SagaId, ShardId, Timestamp};
 use store::faults::Faults;
 use store::{
     Clock, Delivery, InboxPositions, Journal, Log, Message, Positions, ServiceDatabase, StoreError,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::gateway::OrderAnswer;
-use crate::request::Request;
-use crate::step::SagaTimer;
-use logic::Logic;
+use crate::entities::Entities;
+use crate::entity::Entity;
+use crate::request::{Follower, Request};
 use open::{CatchUp, Reloads};
 use parked::ParkedMessages;
 use timers::Timers;
@@ -54,7 +52,7 @@ const CATCH_UP_EVERY: Duration = Duration::from_millis(5);
 const CLOCK_STEP: Duration = Duration::from_secs(1);
 
 /// What a shard works with.
-pub(crate) struct Parts {
+pub(crate) struct Parts<E: Entity> {
     pub shard: ShardId,
     pub node: String,
     pub journal: Journal,
@@ -62,7 +60,7 @@ pub(crate) struct Parts {
     pub log: Arc<dyn Log>,
     pub clock: Clock,
     pub faults: Faults,
-    pub requests: mpsc::Receiver<Request>,
+    pub requests: mpsc::Receiver<Request<E>>,
     pub stop: watch::Receiver<bool>,
     /// Counts the shards that have opened.
     pub opened: watch::Sender<usize>,
@@ -85,9 +83,9 @@ pub(crate) struct Status {
 }
 
 /// What comes back from the journal when a unit is not written.
-pub(super) enum Returned {
+pub(super) enum Returned<E: Entity> {
     /// Work of a request to be done again.
-    Again(Request),
+    Again(Request<E>),
     /// This message's unit was refused because of its own data.
     Culprit(MessageId, String),
     /// The same of the unit that woke this saga.
@@ -95,7 +93,7 @@ pub(super) enum Returned {
     /// What came of waking this saga is durable.
     Woken(SagaId),
     /// Callers that wait for the end of a saga, which has not come about yet.
-    Waiting(SagaId, Vec<oneshot::Sender<OrderAnswer>>),
+    Waiting(SagaId, Vec<Follower<E>>),
     /// Something was dropped; the shard must reload.
     Reload(Arc<StoreError>),
 }
@@ -112,12 +110,12 @@ pub(super) struct Instruments {
 }
 
 /// A shard and everything it has in memory.
-pub(crate) struct Shard<L> {
-    parts: Parts,
-    logic: L,
+pub(crate) struct Shard<E: Entity> {
+    parts: Parts<E>,
+    entities: Entities<E>,
     deliveries: mpsc::Receiver<Delivery>,
-    returned: mpsc::UnboundedReceiver<Returned>,
-    return_to: mpsc::UnboundedSender<Returned>,
+    returned: mpsc::UnboundedReceiver<Returned<E>>,
+    return_to: mpsc::UnboundedSender<Returned<E>>,
     epoch: u64,
     next_sequence: u64,
     /// The ticket of the newest unit.
@@ -130,9 +128,9 @@ pub(crate) struct Shard<L> {
     /// How often a message's unit was refused since the process started.
     refusals: HashMap<MessageId, (u32, String)>,
     timers: Timers,
-    waiting: HashMap<SagaId, Vec<oneshot::Sender<OrderAnswer>>>,
+    waiting: HashMap<SagaId, Vec<Follower<E>>>,
     /// Requests to be done again after a reload.
-    again: VecDeque<Request>,
+    again: VecDeque<Request<E>>,
     /// Why the shard must reload.
     broken: Option<String>,
     reloads: Reloads,
@@ -148,21 +146,29 @@ pub(crate) struct Shard<L> {
 }
 
 /// What has gathered for one turn.
-#[derive(Default)]
-struct Gathered {
-    requests: Vec<Request>,
+struct Gathered<E: Entity> {
+    requests: Vec<Request<E>>,
     messages: Vec<Arc<Message>>,
     timers: Vec<(SagaId, Timestamp)>,
     check: bool,
 }
 
-impl Gathered {
+impl<E: Entity> Gathered<E> {
+    fn nothing() -> Self {
+        Gathered {
+            requests: Vec::new(),
+            messages: Vec::new(),
+            timers: Vec::new(),
+            check: false,
+        }
+    }
+
     fn len(&self) -> usize {
         self.requests.len() + self.messages.len()
     }
 }
 
-impl<L: Logic> Shard<L> {
+impl<E: Entity> Shard<E> {
     /// Runs until it is told to stop.
     pub(crate) async fn run(mut self) {
         if !self.open().await {
@@ -192,13 +198,13 @@ impl<L: Logic> Shard<L> {
     }
 
     /// Waits for work and takes what there is; `None` when the shard is to stop.
-    async fn gather(&mut self) -> Option<Gathered> {
+    async fn gather(&mut self) -> Option<Gathered<E>> {
         tokio::select! {
             biased;
             stopped = stopped(&mut self.parts.stop) => return stopped,
             () = self.parts.journal.below(JOURNAL_BACKLOG) => {}
         }
-        let mut gathered = Gathered::default();
+        let mut gathered = Gathered::nothing();
 
         if self.again.is_empty() {
             let due = self.time_until_due();
@@ -279,17 +285,13 @@ impl<L: Logic> Shard<L> {
         Some(next.since(self.parts.clock.now()))
     }
 
-    pub(super) fn set_timer(&mut self, timer: SagaTimer) {
-        self.timers.set(timer, self.parts.clock.now());
-    }
-
     fn take_returned(&mut self) {
         while let Ok(returned) = self.returned.try_recv() {
             self.take(returned);
         }
     }
 
-    fn take(&mut self, returned: Returned) {
+    fn take(&mut self, returned: Returned<E>) {
         match returned {
             Returned::Again(request) => self.again.push_back(request),
             Returned::Culprit(message, cause) => self.refuse(message, cause),
@@ -304,15 +306,15 @@ impl<L: Logic> Shard<L> {
 
     fn forget_gone_callers(&mut self) {
         self.waiting.retain(|_, callers| {
-            callers.retain(|caller| !caller.is_closed());
+            callers.retain(|caller| !caller.is_gone());
             !callers.is_empty()
         });
     }
 
     fn keep_in_bounds(&mut self) {
-        self.logic
+        self.entities
             .passivate(self.parts.journal.durable(self.parts.shard));
-        let live = self.logic.live();
+        let live = self.entities.live();
         self.instruments
             .live
             .set(u32::try_from(live).map_or(f64::MAX, f64::from));

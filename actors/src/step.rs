@@ -1,22 +1,22 @@
 //! What a shard's work on one message, request or timer comes to: the content of a unit, and the
 //! answers.
 
-use std::time::Duration;
-
-use domain::wire::WireError;
-use domain::{SagaId, Timestamp};
+use sagas::wire::WireError;
+use sagas::{SagaId, Timestamp};
 use store::StoreError;
 use store::rows::RowChange;
+use store::timers::TimerChange;
 use store::unit::{OutgoingEvent, OutgoingMessage};
 use uuid::Uuid;
 
-use crate::gateway::{CommandError, OrderAnswer};
-use crate::request::Answer;
+use crate::entity::{Answered, Entity};
+use crate::error::CommandError;
+use crate::request::{Answer, Reply};
 use crate::supervision::ActorError;
 
 /// The effects of one step, to be committed as one unit.
-#[derive(Debug, Default)]
-pub(crate) struct Step {
+#[derive(Debug)]
+pub(crate) struct Step<E: Entity> {
     pub rows: Vec<RowChange>,
     pub events: Vec<OutgoingEvent>,
     /// The entity the events happened to, its version after the first of them, and when.
@@ -26,18 +26,36 @@ pub(crate) struct Step {
     pub correlation_id: Uuid,
     pub time: Timestamp,
     /// What the request is answered when the unit is durable.
-    pub answer: Option<Result<Answer, CommandError>>,
-    /// The timer of the saga that has gone on.
-    pub timer: Option<SagaTimer>,
-    /// A saga has ended: those who wait for it are told.
-    pub ended: Option<(SagaId, OrderAnswer)>,
+    pub answer: Option<Reply<E>>,
+    /// What becomes of the timer of the saga that has gone on; absent when it stays as it is.
+    pub timer: Option<TimerChange>,
+    /// A saga has ended: those who wait for it are told how its entity is now, if it is there.
+    pub ended: Option<(SagaId, Option<Answered<E>>)>,
     /// Entities that took part, so that they stay in memory until the unit is durable.
     pub touched: Vec<Uuid>,
 }
 
-impl Step {
+impl<E: Entity> Default for Step<E> {
+    fn default() -> Self {
+        Step {
+            rows: Vec::new(),
+            events: Vec::new(),
+            entity: Uuid::nil(),
+            first_version: 0,
+            messages: Vec::new(),
+            correlation_id: Uuid::nil(),
+            time: Timestamp::default(),
+            answer: None,
+            timer: None,
+            ended: None,
+            touched: Vec::new(),
+        }
+    }
+}
+
+impl<E: Entity> Step<E> {
     /// A step that only answers.
-    pub(crate) fn answering(answer: Answer, touched: Uuid) -> Self {
+    pub(crate) fn answering(answer: Answer<E>, touched: Uuid) -> Self {
         Step {
             answer: Some(Ok(answer)),
             touched: vec![touched],
@@ -106,18 +124,6 @@ impl StepError {
                 | StepError::Actor(ActorError::Failed(_))
         )
     }
-}
-
-/// When a saga wants to be woken from now on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SagaTimer {
-    pub saga: SagaId,
-    /// As its row has it; absent when it waits for nobody.
-    pub wake_at: Option<Timestamp>,
-    /// The entity that the saga waits for: the bound on open sagas falls on it.
-    pub waits_for: Uuid,
-    /// The longest that its policy lets it wait from now on.
-    pub longest: Duration,
 }
 
 /// What a step may know of its surroundings.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use domain::saga::SagaKind;
+use domain::saga::{CANCEL_ORDER, CREATE_ORDER, id_of};
 use domain::{OrderId, OrderState, SagaId, Timestamp};
 use store::audit::{IdRange, Snapshot, entities};
 use store::services::orders::audit::OrderHead;
@@ -118,16 +118,12 @@ fn sagas_of(id: OrderId, head: &OrderHead) -> Vec<(OrderId, SagaId, bool)> {
         .and_then(OrderState::lock)
         .map(|lock| lock.held_by);
 
-    let saga = |kind: SagaKind, version| SagaId::derive(kind.name(), id.0, version);
+    let saga = |kind, version| id_of(kind, id, version);
 
-    let created = (
-        id,
-        saga(SagaKind::CreateOrder, 1),
-        lock == Some(SagaKind::CreateOrder),
-    );
+    let created = (id, saga(&CREATE_ORDER, 1), lock == Some(CREATE_ORDER.name));
 
     let version = u64::try_from(head.version).unwrap_or(0);
-    let cancel = (lock == Some(SagaKind::CancelOrder))
-        .then(|| (id, saga(SagaKind::CancelOrder, version), true));
+    let cancel =
+        (lock == Some(CANCEL_ORDER.name)).then(|| (id, saga(&CANCEL_ORDER, version), true));
     [Some(created), cancel].into_iter().flatten().collect()
 }

@@ -1,6 +1,6 @@
 //! Sagas against the orders they work on.
 
-use domain::saga::{SagaKind, SagaState};
+use domain::saga::{CANCEL_ORDER, CREATE_ORDER, OrderSaga, SagaState, TYPES};
 use domain::{Money, OrderState, ShardId, Timestamp};
 use store::audit::Snapshot;
 use store::audit::sagas::SagaRow;
@@ -25,6 +25,7 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
         let snapshot = Snapshot::begin(&stores.orders).await?;
         let sagas = snapshot.sagas(after, SAGAS).await?;
         let orders = snapshot.orders_of(&sagas).await?;
+        let timers = snapshot.timers_of(&sagas).await?;
         snapshot.end().await?;
         let Some(last) = sagas.last() else {
             return Ok(report);
@@ -32,13 +33,26 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
         after = Some(last.saga_id);
         report.checked(Invariant::Sagas, sagas.len());
         for saga in &sagas {
-            check(stores, saga, orders.get(&saga.order_id), &mut report);
+            check(stores, saga, orders.get(&saga.entity_id), &mut report);
+
+            let timer = timers.get(&saga.saga_id).copied();
+            if timer != saga.wake_at {
+                let subject = format!("saga {} of order {}", saga.saga_id, saga.entity_id);
+                let shown = |at: Option<i64>| {
+                    at.map_or_else(
+                        || "none".to_owned(),
+                        |at| Timestamp::from_micros(at).to_string(),
+                    )
+                };
+                let problem = Problem::new(subject, "timer", shown(saga.wake_at), shown(timer));
+                report.violated_by(Invariant::Sagas, problem);
+            }
         }
     }
 }
 
 fn check(stores: &Stores, saga: &SagaRow, order: Option<&SagaOrder>, report: &mut Report) {
-    let subject = format!("saga {} of order {}", saga.saga_id, saga.order_id);
+    let subject = format!("saga {} of order {}", saga.saga_id, saga.entity_id);
     match judge(saga, order, stores.shards) {
         Err(mismatch) => report.violated_by(Invariant::Sagas, Problem::of(&subject, mismatch)),
         Ok(state) if state.has_ended() => {}
@@ -72,29 +86,20 @@ fn check(stores: &Stores, saga: &SagaRow, order: Option<&SagaOrder>, report: &mu
 /// The saga's state, or what is wrong with it and its order.
 fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaState, Mismatch> {
     let unknown = |what, name: &str| Mismatch::new(what, "a known one", name);
-    let kind = SagaKind::from_name(&saga.kind).ok_or_else(|| unknown("type", &saga.kind))?;
+    if !TYPES.contains(&saga.kind.as_str()) {
+        return Err(unknown("type", &saga.kind));
+    }
     let state = SagaState::from_name(&saga.state).ok_or_else(|| unknown("state", &saga.state))?;
     let order = order.ok_or_else(|| Mismatch::new("order", "one", "none"))?;
     let order_state =
         OrderState::from_name(&order.state).ok_or_else(|| unknown("order state", &order.state))?;
 
-    let shard = ShardId::of(domain::ORDERS, saga.order_id, shards).number;
+    let shard = ShardId::of(domain::ORDERS, saga.entity_id, shards).number;
     if saga.shard != i32::from(shard) {
         return Err(Mismatch::new("shard", shard, saga.shard));
     }
 
-    if saga.customer_id != order.customer_id {
-        return Err(Mismatch::new(
-            "customer",
-            order.customer_id,
-            saga.customer_id,
-        ));
-    }
-
-    if saga.amount_cents != order.total_cents {
-        let [total, amount] = [order.total_cents, saga.amount_cents].map(Money::from_cents);
-        return Err(Mismatch::new("amount", total, amount));
-    }
+    same_data(saga, order)?;
 
     if saga.ended_at.is_some() != state.has_ended() {
         return Err(Mismatch::new(
@@ -104,16 +109,37 @@ fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaS
         ));
     }
 
-    if !fits(kind, state, order_state) {
-        let what = format!("order of a {} saga that is {}", kind.name(), state.name());
+    if !fits(&saga.kind, state, order_state) {
+        let what = format!("order of a {} saga that is {}", saga.kind, state.name());
         return Err(Mismatch::new(what, "a state that fits", order_state.name()));
     }
 
-    if kind == SagaKind::CreateOrder && state == SagaState::Compensated {
+    if saga.kind == CREATE_ORDER.name && state == SagaState::Compensated {
         same_reason(saga, order)?;
     }
 
     Ok(state)
+}
+
+/// A saga knows its order's customer and total.
+fn same_data(saga: &SagaRow, order: &SagaOrder) -> Result<(), Mismatch> {
+    let data: OrderSaga = serde_json::from_str(&saga.data)
+        .map_err(|error| Mismatch::new("data", "what this release can read", error))?;
+
+    if data.order_id.0 != saga.entity_id {
+        return Err(Mismatch::new("order", saga.entity_id, data.order_id));
+    }
+
+    if data.customer_id.0 != order.customer_id {
+        let customer = data.customer_id;
+        return Err(Mismatch::new("customer", order.customer_id, customer));
+    }
+
+    let total = Money::from_cents(order.total_cents);
+    if data.amount != total {
+        return Err(Mismatch::new("amount", total, data.amount));
+    }
+    Ok(())
 }
 
 /// An order is rejected for the reason of its saga.
@@ -127,23 +153,21 @@ fn same_reason(saga: &SagaRow, order: &SagaOrder) -> Result<(), Mismatch> {
     Err(Mismatch::new(what, reason, found))
 }
 
-/// Whether an order may be in this state while its saga is in that.
-fn fits(kind: SagaKind, saga: SagaState, order: OrderState) -> bool {
+/// Whether an order may be in this state while a saga of this kind is in that.
+fn fits(kind: &str, saga: SagaState, order: OrderState) -> bool {
     use OrderState::{Approved, CancelPending, Cancelled, Pending, Rejected, Shipped};
-    match (kind, saga) {
+    let creates = kind == CREATE_ORDER.name;
+    debug_assert!(creates || kind == CANCEL_ORDER.name, "{kind}");
+
+    match saga {
         // An operator has to look at it, whatever the order is.
-        (_, SagaState::Stuck) => true,
-        (SagaKind::CreateOrder, SagaState::Running | SagaState::Compensating) => order == Pending,
-        (SagaKind::CreateOrder, SagaState::Completed) => {
-            matches!(order, Approved | Shipped | CancelPending | Cancelled)
-        }
-        (SagaKind::CreateOrder, SagaState::Compensated) => order == Rejected,
-        (SagaKind::CancelOrder, SagaState::Running | SagaState::Compensating) => {
-            order == CancelPending
-        }
-        (SagaKind::CancelOrder, SagaState::Completed) => order == Cancelled,
-        // It fell back to approved, and may have gone on from there.
-        (SagaKind::CancelOrder, SagaState::Compensated) => {
+        SagaState::Stuck => true,
+        SagaState::Running | SagaState::Compensating if creates => order == Pending,
+        SagaState::Running | SagaState::Compensating => order == CancelPending,
+        SagaState::Completed if !creates => order == Cancelled,
+        SagaState::Compensated if creates => order == Rejected,
+        // A cancel that fell back to approved may have gone on from there.
+        SagaState::Completed | SagaState::Compensated => {
             matches!(order, Approved | Shipped | CancelPending | Cancelled)
         }
     }
@@ -155,7 +179,7 @@ mod tests {
 
     #[test]
     fn open_sagas_hold_the_lock_of_their_order_and_ended_ones_have_let_go_of_it() {
-        for kind in SagaKind::ALL {
+        for kind in TYPES {
             for state in SagaState::ALL
                 .into_iter()
                 .filter(|state| *state != SagaState::Stuck)
@@ -165,7 +189,7 @@ mod tests {
                     let fits = fits(kind, state, order);
                     if !state.has_ended() {
                         assert_eq!(fits, locked, "{kind:?} {state:?} {order:?}");
-                    } else if kind == SagaKind::CreateOrder {
+                    } else if kind == CREATE_ORDER.name {
                         assert!(!(fits && locked), "{kind:?} {state:?} {order:?}");
                     }
                 }
@@ -173,13 +197,13 @@ mod tests {
         }
 
         assert!(!fits(
-            SagaKind::CreateOrder,
+            CREATE_ORDER.name,
             SagaState::Completed,
             OrderState::Rejected
         ));
 
         assert!(!fits(
-            SagaKind::CancelOrder,
+            CANCEL_ORDER.name,
             SagaState::Completed,
             OrderState::Approved
         ));

@@ -246,16 +246,18 @@ fn messages_that_are_not_received_yet_are_work_in_flight() {
 
 #[test]
 fn damaged_sagas_are_found() {
-    let of_approved = format!("kind = 'create-order' AND order_id = {APPROVED}");
+    let of_approved = format!("kind = 'create-order' AND entity_id = {APPROVED}");
     for sql in [
         format!("DELETE FROM sagas WHERE {of_approved}"),
         format!("UPDATE sagas SET state = 'COMPENSATED' WHERE {of_approved}"),
         format!("UPDATE sagas SET state = 'RUNNING' WHERE {of_approved}"),
-        format!("UPDATE sagas SET amount_cents = 1 WHERE {of_approved}"),
+        format!("UPDATE sagas SET data = json_set(data, '$.amountCents', 1) WHERE {of_approved}"),
         "UPDATE sagas SET reason = 'TIMED_OUT' WHERE reason = 'INSUFFICIENT_CREDIT'".to_owned(),
-        "UPDATE sagas SET order_id = randomblob(16) WHERE kind = 'cancel-order'".to_owned(),
+        "UPDATE sagas SET entity_id = randomblob(16) WHERE kind = 'cancel-order'".to_owned(),
         "DELETE FROM sagas WHERE ended_at IS NULL".to_owned(),
         "UPDATE sagas SET state = 'STRANGE' WHERE kind = 'cancel-order'".to_owned(),
+        "DELETE FROM timers".to_owned(),
+        "UPDATE timers SET wake_at = wake_at + 1".to_owned(),
     ] {
         assert_eq!(violated_by(ORDERS, &sql), vec![Invariant::Sagas], "{sql}");
     }

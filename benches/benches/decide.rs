@@ -21,10 +21,9 @@ use domain::countermeasures::RereadValue;
 use domain::customer::CustomerCreated;
 use domain::messages::{CreditRequest, CustomerAnswer, CustomerCommand, CustomerReply};
 use domain::order::OrderCreated;
-use domain::saga::{Effect, Saga, SagaKind, SagaPolicy, SagaState};
-use domain::{
-    Customer, CustomerEvent, CustomerId, Money, Order, OrderEvent, OrderId, SagaId, Timestamp,
-};
+use domain::saga::{self, CREATE_ORDER, Effect, Incoming, Saga, SagaPolicy, SagaState};
+use domain::{Customer, CustomerEvent, CustomerId, Money, Order, OrderEvent, OrderId, Timestamp};
+use sagas::Outgoing;
 use support::basket::basket;
 use uuid::Uuid;
 
@@ -78,11 +77,12 @@ fn create_order(
 ) -> (Saga, Order) {
     let mut order = Order::created(OrderId(Uuid::now_v7()), created, NOW);
 
-    let (mut saga, effects) = Saga::begin(SagaKind::CreateOrder, &order, policy, NOW);
+    let (mut saga, effects) = saga::begin(&CREATE_ORDER, &order, policy, NOW);
     for effect in effects {
         let Effect::Send {
-            command: CustomerCommand::ReserveCredit(request),
+            command: Outgoing::Own(CustomerCommand::ReserveCredit(request)),
             attempt,
+            ..
         } = effect
         else {
             continue;
@@ -102,14 +102,14 @@ fn create_order(
             customer_name: customer.name.clone(),
             customer_version: customer.version,
         };
-        let reply = CustomerReply::CreditReserved(answer);
+        let reply = Incoming::Own(CustomerReply::CreditReserved(answer));
         for effect in saga.replied(&reply, Some(&attempt), policy, NOW) {
-            debug_assert!(matches!(effect, Effect::Local(_)), "{effect:?}");
+            debug_assert!(matches!(effect, Effect::Local { .. }), "{effect:?}");
             let reread = RereadValue {
-                expected_version: saga.order_version,
+                expected_version: saga.data.order_version,
             };
             let approved = order
-                .approve(reread, saga.customer_name.clone())
+                .approve(reread, saga.data.customer_name.clone())
                 .expect("it is pending");
             order.apply(&approved, NOW);
         }
@@ -140,7 +140,6 @@ fn messages(criterion: &mut Criterion) {
     let customer = customer();
     let created = basket(customer.id);
     let (order_id, amount) = (OrderId(Uuid::now_v7()), created.order_total);
-    let saga_id = SagaId::derive(SagaKind::CreateOrder.name(), order_id.0, 1);
 
     let reserved = customer
         .reserve(order_id, amount, None)
@@ -153,7 +152,7 @@ fn messages(criterion: &mut Criterion) {
     let request = CreditRequest {
         order_id,
         amount,
-        saga_id,
+        saga_id: None,
     };
 
     written_and_read!(

@@ -6,17 +6,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::countermeasures::CommutativeUpdate;
 use crate::ids::{CustomerId, OrderId};
 use crate::money::Money;
-use sagas::Timestamp;
-use sagas::wire_messages;
+use sagas::countermeasures::CommutativeUpdate;
+use sagas::{Timestamp, wire_messages};
 
 /// A customer's name has 1 to this many characters.
 pub const MAX_NAME_CHARS: usize = 200;
 
 /// The state of one customer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Customer {
     pub id: CustomerId,
     pub name: String,
@@ -96,7 +96,7 @@ impl Customer {
             return Ok(None);
         }
 
-        let reserved = CommutativeUpdate::Reserve(amount)
+        let reserved = CommutativeUpdate::Add(amount)
             .apply(self.reserved)
             .ok_or(CreditLimitExceeded)?;
 
@@ -118,7 +118,7 @@ impl Customer {
     #[must_use]
     pub fn release(&self, order_id: OrderId, existing: Option<Money>) -> Option<CustomerEvent> {
         let amount = existing?;
-        let reserved = CommutativeUpdate::Release(amount).apply(self.reserved)?;
+        let reserved = CommutativeUpdate::Subtract(amount).apply(self.reserved)?;
         let available_credit = self.credit_limit.checked_sub(reserved)?;
         Some(CustomerEvent::CreditReleased(CreditChanged {
             order_id,
@@ -139,6 +139,25 @@ impl Customer {
                 self.version += 1;
                 self.updated_at = at;
             }
+        }
+    }
+
+    /// The state after one more event, whatever there was before; `None` when such an event cannot
+    /// be the first one.
+    #[must_use]
+    pub fn folded(
+        before: Option<Customer>,
+        id: CustomerId,
+        event: &CustomerEvent,
+        at: Timestamp,
+    ) -> Option<Customer> {
+        match (before, event) {
+            (Some(mut customer), event) => {
+                customer.apply(event, at);
+                Some(customer)
+            }
+            (None, CustomerEvent::Created(created)) => Some(Customer::created(id, created, at)),
+            (None, _) => None,
         }
     }
 }

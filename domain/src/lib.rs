@@ -10,7 +10,6 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
 )]
 
-pub mod countermeasures;
 pub mod customer;
 pub mod ids;
 pub mod messages;
@@ -22,4 +21,4 @@ pub use customer::{Customer, CustomerEvent};
 pub use ids::{CUSTOMERS, CustomerId, ORDERS, OrderId, SERVICES};
 pub use money::Money;
 pub use order::{Order, OrderEvent, OrderLine, OrderState, RejectionReason};
-pub use sagas::{MessageId, SagaId, Service, ShardId, Timestamp, time, wire};
+pub use sagas::{MessageId, SagaId, Service, ShardId, Timestamp, countermeasures, time, wire};

@@ -17,8 +17,9 @@ use sagas::wire_messages;
 pub struct CreditRequest {
     pub order_id: OrderId,
     pub amount: Money,
-    /// Whom to answer.
-    pub saga_id: SagaId,
+    /// Whom to answer, where the message itself does not carry that: release 0.1 wrote it here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saga_id: Option<SagaId>,
 }
 
 wire_messages! {
@@ -117,6 +118,26 @@ mod tests {
                 ("customer.not-found-reply", 1),
             ]
         );
+    }
+
+    #[test]
+    fn a_command_of_release_0_1_says_whom_to_answer_and_one_of_today_does_not() {
+        let saga = "01a220f0-b9cb-86b4-a1ab-0f1b19b70ad6";
+        let body = format!(
+            r#"{{"orderId":"01a220f0-b9cb-74b0-9cfd-0a05ca126d91","amount":{{"amount":"30.00"}},"sagaId":"{saga}"}}"#
+        );
+        let command = CustomerCommand::decode("customer.reserve-credit", 1, &body).unwrap();
+        assert_eq!(
+            command.request().saga_id,
+            Some(SagaId(saga.parse().unwrap()))
+        );
+
+        let today = CreditRequest {
+            saga_id: None,
+            ..command.request().clone()
+        };
+        let body = CustomerCommand::ReserveCredit(today).encode().unwrap();
+        assert!(!body.get().contains("sagaId"), "{body}");
     }
 
     #[test]

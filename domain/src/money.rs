@@ -11,6 +11,8 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::{SerializeStruct, Serializer};
 use serde::{Deserialize, Serialize};
 
+use sagas::countermeasures;
+
 /// The largest amount a request may name: 10 trillion, far below what an `i64` of cents holds, so
 /// that sums of many amounts stay representable.
 pub const MAX_CENTS: i64 = 1_000_000_000_000_000;
@@ -66,6 +68,32 @@ impl Money {
     #[must_use]
     pub const fn is_negative(self) -> bool {
         self.0 < 0
+    }
+}
+
+impl countermeasures::Amount for Money {
+    const ZERO: Self = Money::ZERO;
+
+    fn checked_add(self, other: Self) -> Option<Self> {
+        Money::checked_add(self, other)
+    }
+
+    fn checked_sub(self, other: Self) -> Option<Self> {
+        Money::checked_sub(self, other)
+    }
+}
+
+/// Money where nobody outside reads it: a whole number of cents.
+pub(crate) mod as_cents {
+    use super::Money;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
+        money.cents().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+        i64::deserialize(deserializer).map(Money::from_cents)
     }
 }
 

@@ -12,12 +12,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::countermeasures::{RereadValue, SemanticLock};
 use crate::ids::{CustomerId, OrderId};
 use crate::money::Money;
-use crate::saga::SagaKind;
-use sagas::Timestamp;
-use sagas::wire_messages;
+use crate::saga::{CANCEL_ORDER, CREATE_ORDER};
+use sagas::countermeasures::{RereadValue, SemanticLock};
+use sagas::{Reason, Timestamp, wire_messages};
 
 /// An order has 1 to this many lines, or a total alone.
 pub const MAX_LINES: usize = 500;
@@ -69,10 +68,10 @@ impl OrderState {
     pub const fn lock(self) -> Option<SemanticLock> {
         match self {
             OrderState::Pending => Some(SemanticLock {
-                held_by: SagaKind::CreateOrder,
+                held_by: CREATE_ORDER.name,
             }),
             OrderState::CancelPending => Some(SemanticLock {
-                held_by: SagaKind::CancelOrder,
+                held_by: CANCEL_ORDER.name,
             }),
             _ => None,
         }
@@ -112,6 +111,15 @@ impl RejectionReason {
             .into_iter()
             .find(|reason| reason.name() == name)
     }
+
+    /// Why an order is rejected whose saga compensates for this reason. One that has changed behind
+    /// its saga's back was not approved in time.
+    #[must_use]
+    pub fn of(reason: Option<&Reason>) -> RejectionReason {
+        reason
+            .and_then(|reason| RejectionReason::from_name(reason.name()))
+            .unwrap_or(RejectionReason::TimedOut)
+    }
 }
 
 /// One line of an order.
@@ -134,7 +142,8 @@ pub fn total_of(lines: &[OrderLine]) -> Option<Money> {
 
 /// The state of one order, as far as decisions need it: lines and note are in its first event and
 /// in its row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Order {
     pub id: OrderId,
     pub customer_id: CustomerId,
@@ -320,6 +329,25 @@ impl Order {
 
         self.version += 1;
         self.updated_at = at;
+    }
+
+    /// The state after one more event, whatever there was before; `None` when such an event cannot
+    /// be the first one.
+    #[must_use]
+    pub fn folded(
+        before: Option<Order>,
+        id: OrderId,
+        event: &OrderEvent,
+        at: Timestamp,
+    ) -> Option<Order> {
+        match (before, event) {
+            (Some(mut order), event) => {
+                order.apply(event, at);
+                Some(order)
+            }
+            (None, OrderEvent::Created(created)) => Some(Order::created(id, created, at)),
+            (None, _) => None,
+        }
     }
 
     fn learn_customer_name(&mut self, name: Option<&String>) {

@@ -1,50 +1,44 @@
-//! Saga definitions: the steps of *create order* and *cancel order* as values to read.
+//! The shop's sagas: *create order* and *cancel order*, as values to read.
 //!
-//! A saga (Garcia-Molina and Salem, *Sagas*, 1987) is a sequence of local transactions, each with a
-//! compensation that undoes it. [`instance`] runs one; nothing there knows a particular saga.
-
-pub mod instance;
-pub mod state;
+//! How any saga runs is in [`sagas`]; nothing there knows of orders or customers. What the local
+//! steps do is decided by the [order](crate::order), what the commands do by the
+//! [customer](crate::customer).
 
 use serde::{Deserialize, Serialize};
 
-pub use instance::{Effect, Saga, SagaPolicy};
-pub use state::{SagaState, StepRecord, StepState};
+use crate::ids::{CustomerId, OrderId};
+use crate::messages::{CreditRequest, CustomerCommand, CustomerReply};
+use crate::money::{self, Money};
+use crate::order::{Order, RejectionReason};
+use sagas::{
+    Action, Address, Beginning, Definition, Definitions, Meaning, Run, SagaData, SagaId, Step,
+    Timestamp,
+};
 
-use crate::messages::CustomerReply;
-use crate::order::RejectionReason;
-use sagas::Service;
+pub use sagas::{SagaPolicy, SagaState, StepRecord, StepState};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SagaKind {
-    CreateOrder,
-    CancelOrder,
-}
+/// One run of one of the shop's sagas.
+pub type Saga = Run<OrderSaga>;
+/// What such a run wants done.
+pub type Effect = sagas::Effect<OrderSaga>;
+/// What such a run is answered.
+pub type Incoming = sagas::Incoming<OrderSaga>;
 
-impl SagaKind {
-    pub const ALL: [SagaKind; 2] = [SagaKind::CreateOrder, SagaKind::CancelOrder];
-
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            SagaKind::CreateOrder => "create-order",
-            SagaKind::CancelOrder => "cancel-order",
-        }
-    }
-
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<SagaKind> {
-        SagaKind::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    #[must_use]
-    pub const fn definition(self) -> &'static SagaDefinition {
-        match self {
-            SagaKind::CreateOrder => &CREATE_ORDER,
-            SagaKind::CancelOrder => &CANCEL_ORDER,
-        }
-    }
+/// What a saga that works on an order knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderSaga {
+    pub order_id: OrderId,
+    pub customer_id: CustomerId,
+    #[serde(rename = "amountCents", with = "money::as_cents")]
+    pub amount: Money,
+    /// The order's version when the saga began: the value that is reread in the end.
+    pub order_version: u64,
+    /// What the customer's replies have told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_version: Option<u64>,
 }
 
 /// What the order does in a local step, in the same unit as the saga's own progress.
@@ -58,149 +52,140 @@ pub enum LocalStep {
     UndoCancel,
 }
 
-/// What a participant is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RemoteCommand {
-    ReserveCredit,
-    ReleaseCredit,
-    RestoreCredit,
-}
-
-/// A reply, by its outcome alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReplyKind {
-    CreditReserved,
-    CreditLimitExceeded,
-    CreditReleased,
-    CustomerNotFound,
-}
-
-impl From<&CustomerReply> for ReplyKind {
-    fn from(reply: &CustomerReply) -> Self {
-        match reply {
-            CustomerReply::CreditReserved(_) => ReplyKind::CreditReserved,
-            CustomerReply::CreditLimitExceeded(_) => ReplyKind::CreditLimitExceeded,
-            CustomerReply::CreditReleased(_) => ReplyKind::CreditReleased,
-            CustomerReply::CustomerNotFound(_) => ReplyKind::CustomerNotFound,
+impl OrderSaga {
+    /// What a saga knows that begins with the order as it is.
+    #[must_use]
+    pub fn of(order: &Order) -> Self {
+        OrderSaga {
+            order_id: order.id,
+            customer_id: order.customer_id,
+            amount: order.total,
+            order_version: order.version,
+            customer_name: order.customer_name.clone(),
+            customer_version: None,
         }
     }
 }
 
-/// What a reply means to the step that awaits it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The step, or the compensation, has been carried out.
-    Done,
-    /// The participant refuses: the saga compensates.
-    Refused(RejectionReason),
-    /// What was done cannot be undone any more: the saga goes on to its end instead.
-    Irreversible,
+impl SagaData for OrderSaga {
+    type Local = LocalStep;
+    type Command = CustomerCommand;
+    type Reply = CustomerReply;
 }
 
-/// How a step, or its compensation, is carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    Local(LocalStep),
-    Remote {
-        participant: Service,
-        command: RemoteCommand,
-        replies: &'static [(ReplyKind, Outcome)],
-    },
-}
-
-/// One step of a saga.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
-    pub name: &'static str,
-    pub action: Action,
-    pub compensation: Option<Action>,
-}
-
-/// A saga as a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SagaDefinition {
-    pub kind: SagaKind,
-    pub steps: &'static [Step],
-}
-
-/// An order is created, its customer's credit reserved, and the order approved; or it is rejected.
-pub static CREATE_ORDER: SagaDefinition = SagaDefinition {
-    kind: SagaKind::CreateOrder,
-    steps: &[
-        Step {
-            name: "create-order",
-            action: Action::Local(LocalStep::CreateOrder),
-            compensation: Some(Action::Local(LocalStep::RejectOrder)),
-        },
-        Step {
-            name: "reserve-credit",
-            action: Action::Remote {
-                participant: crate::CUSTOMERS,
-                command: RemoteCommand::ReserveCredit,
-                replies: &[
-                    (ReplyKind::CreditReserved, Outcome::Done),
-                    (
-                        ReplyKind::CreditLimitExceeded,
-                        Outcome::Refused(RejectionReason::InsufficientCredit),
-                    ),
-                    (
-                        ReplyKind::CustomerNotFound,
-                        Outcome::Refused(RejectionReason::UnknownCustomer),
-                    ),
-                ],
-            },
-            compensation: Some(Action::Remote {
-                participant: crate::CUSTOMERS,
-                command: RemoteCommand::ReleaseCredit,
-                replies: &[
-                    (ReplyKind::CreditReleased, Outcome::Done),
-                    (ReplyKind::CustomerNotFound, Outcome::Done),
-                ],
-            }),
-        },
-        Step {
-            name: "approve-order",
-            action: Action::Local(LocalStep::ApproveOrder),
-            compensation: None,
-        },
+const RESERVE_CREDIT: Action<OrderSaga> = Action::Ask {
+    to: customer,
+    command: |saga| CustomerCommand::ReserveCredit(credit(saga)),
+    replies: &[
+        ("customer.credit-reserved-reply", Meaning::Done),
+        (
+            "customer.credit-limit-exceeded-reply",
+            Meaning::Refused(RejectionReason::InsufficientCredit.name()),
+        ),
+        (
+            "customer.not-found-reply",
+            Meaning::Refused(RejectionReason::UnknownCustomer.name()),
+        ),
     ],
 };
+
+const RELEASE_CREDIT: Action<OrderSaga> = Action::Ask {
+    to: customer,
+    command: |saga| CustomerCommand::ReleaseCredit(credit(saga)),
+    replies: &[
+        ("customer.credit-released-reply", Meaning::Done),
+        ("customer.not-found-reply", Meaning::Done),
+    ],
+};
+
+const RESTORE_CREDIT: Action<OrderSaga> = Action::Ask {
+    to: customer,
+    command: |saga| CustomerCommand::RestoreCredit(credit(saga)),
+    replies: &[
+        ("customer.credit-reserved-reply", Meaning::Done),
+        (
+            "customer.credit-limit-exceeded-reply",
+            Meaning::Irreversible,
+        ),
+        ("customer.not-found-reply", Meaning::Irreversible),
+    ],
+};
+
+/// An order is created, its customer's credit reserved, and the order approved; or it is rejected.
+pub static CREATE_ORDER: Definition<OrderSaga> = Definition::new(
+    "create-order",
+    &[
+        Step::new("create-order", Action::Local(LocalStep::CreateOrder))
+            .compensated_by(Action::Local(LocalStep::RejectOrder)),
+        Step::new("reserve-credit", RESERVE_CREDIT).compensated_by(RELEASE_CREDIT),
+        Step::new("approve-order", Action::Local(LocalStep::ApproveOrder)),
+    ],
+)
+.learning(learn);
 
 /// An approved order is cancelled: its credit is released. When the saga is stopped on the way it
 /// takes the credit back and the order is approved as before; when another order has the credit by
 /// then, the cancel stands.
-pub static CANCEL_ORDER: SagaDefinition = SagaDefinition {
-    kind: SagaKind::CancelOrder,
-    steps: &[
-        Step {
-            name: "begin-cancel",
-            action: Action::Local(LocalStep::BeginCancel),
-            compensation: Some(Action::Local(LocalStep::UndoCancel)),
-        },
-        Step {
-            name: "release-credit",
-            action: Action::Remote {
-                participant: crate::CUSTOMERS,
-                command: RemoteCommand::ReleaseCredit,
-                replies: &[
-                    (ReplyKind::CreditReleased, Outcome::Done),
-                    (ReplyKind::CustomerNotFound, Outcome::Done),
-                ],
-            },
-            compensation: Some(Action::Remote {
-                participant: crate::CUSTOMERS,
-                command: RemoteCommand::RestoreCredit,
-                replies: &[
-                    (ReplyKind::CreditReserved, Outcome::Done),
-                    (ReplyKind::CreditLimitExceeded, Outcome::Irreversible),
-                    (ReplyKind::CustomerNotFound, Outcome::Irreversible),
-                ],
-            }),
-        },
-        Step {
-            name: "confirm-cancel",
-            action: Action::Local(LocalStep::ConfirmCancel),
-            compensation: None,
-        },
+pub static CANCEL_ORDER: Definition<OrderSaga> = Definition::new(
+    "cancel-order",
+    &[
+        Step::new("begin-cancel", Action::Local(LocalStep::BeginCancel))
+            .compensated_by(Action::Local(LocalStep::UndoCancel)),
+        Step::new("release-credit", RELEASE_CREDIT).compensated_by(RESTORE_CREDIT),
+        Step::new("confirm-cancel", Action::Local(LocalStep::ConfirmCancel)),
     ],
-};
+)
+.learning(learn);
+
+/// All sagas of the shop.
+pub static DEFINITIONS: Definitions<OrderSaga> = Definitions::of(&[&CREATE_ORDER, &CANCEL_ORDER]);
+
+/// Their types.
+pub static TYPES: [&str; 2] = [CREATE_ORDER.name, CANCEL_ORDER.name];
+
+fn customer(saga: &OrderSaga) -> Address {
+    Address::new(crate::CUSTOMERS, saga.customer_id.0)
+}
+
+fn credit(saga: &OrderSaga) -> CreditRequest {
+    CreditRequest {
+        order_id: saga.order_id,
+        amount: saga.amount,
+        saga_id: None,
+    }
+}
+
+fn learn(saga: &mut OrderSaga, reply: &CustomerReply) {
+    if let Some(answer) = reply.answer() {
+        saga.customer_name = Some(answer.customer_name.clone());
+        saga.customer_version = saga.customer_version.max(Some(answer.customer_version));
+    }
+}
+
+/// The saga of this kind that began when the order reached `version`.
+#[must_use]
+pub fn id_of(definition: &Definition<OrderSaga>, order: OrderId, version: u64) -> SagaId {
+    SagaId::derive(definition.name, order.0, version)
+}
+
+/// Begins a saga whose first step has just been taken on `order`.
+#[must_use]
+pub fn begin(
+    definition: &'static Definition<OrderSaga>,
+    order: &Order,
+    policy: &SagaPolicy,
+    now: Timestamp,
+) -> (Saga, Vec<Effect>) {
+    let beginning = Beginning {
+        id: id_of(definition, order.id, order.version),
+        entity: order.id.0,
+        data: OrderSaga::of(order),
+        not_before: order.updated_at,
+        parent: None,
+    };
+
+    Run::begin_after_first_step(definition, beginning, policy, now)
+}
+
+#[cfg(test)]
+mod tests;

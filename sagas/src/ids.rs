@@ -138,7 +138,8 @@ impl MessageId {
 }
 
 /// What binds a request to its effect: the `Idempotency-Key` within its method and path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct RequestKey([u8; 16]);
 
 impl RequestKey {

@@ -2,6 +2,7 @@
 //!
 //! Read from `COUNTERFOIL_FAULTS`, a comma-separated list; empty in production.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,13 +21,9 @@ pub struct FaultPlan {
     /// Every N-th commit of a journal panics: the first before it is durable, the next after it,
     /// and so on in turns.
     pub panic_journal: Option<u64>,
-    /// The customer actor panics on commands to a customer of this name.
-    pub panic_customer: Option<String>,
-    /// The order actor panics on creating an order with this note, and on later commands to an
-    /// order whose customer has this name.
-    pub panic_order: Option<String>,
-    /// The saga actor panics on the answer of a customer of this name.
-    pub panic_saga: Option<String>,
+    /// By kind of entity, or `saga`: the label at which its actor panics. What a label is, the
+    /// service says that keeps the entity.
+    pub panic_at: BTreeMap<String, String>,
     /// Every N-th turn of a shard panics outside its actors.
     pub panic_turn: Option<u64>,
     /// Actors panic only the first time in the life of the process.
@@ -37,7 +34,7 @@ pub struct FaultPlan {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is not a fault; allowed: deliver-twice, lose-message=N, fail-commit=N, panic-journal=N, \
-     panic-customer=NAME, panic-order=NOTE-OR-CUSTOMER-NAME, panic-saga=CUSTOMER-NAME, panic-turn=N, panic-once"
+     panic-turn=N, panic-once, and panic-KIND=LABEL for an entity's kind or saga"
 )]
 pub struct UnknownFault(String);
 
@@ -68,9 +65,10 @@ impl FromStr for FaultPlan {
                 ("fail-commit", n) => plan.fail_commit = every(n)?,
                 ("panic-journal", n) => plan.panic_journal = every(n)?,
                 ("panic-turn", n) => plan.panic_turn = every(n)?,
-                ("panic-customer", name) => plan.panic_customer = Some(name.to_owned()),
-                ("panic-order", note) => plan.panic_order = Some(note.to_owned()),
-                ("panic-saga", name) => plan.panic_saga = Some(name.to_owned()),
+                (fault, label) if !label.is_empty() => {
+                    let kind = fault.strip_prefix("panic-").ok_or_else(unknown)?;
+                    plan.panic_at.insert(kind.to_owned(), label.to_owned());
+                }
                 _ => return Err(unknown()),
             }
         }
@@ -155,12 +153,17 @@ impl Faults {
         assert!(!hit, "injected fault: panic of a shard");
     }
 
-    /// Panics when `trigger` is what the plan names.
+    /// Panics when the plan names this label of this kind of entity.
     ///
     /// # Panics
     /// That is what it is for.
-    pub fn panic_if(&self, planned: Option<&String>, trigger: Option<&str>) {
-        let hit = planned.is_some_and(|planned| trigger == Some(planned.as_str()));
+    pub fn panic_at(&self, kind: &str, label: Option<&str>) {
+        if self.plan.panic_at.is_empty() {
+            return;
+        }
+
+        let planned = self.plan.panic_at.get(kind);
+        let hit = planned.is_some_and(|planned| label == Some(planned.as_str()));
         let first = hit && self.panics.fetch_add(1, Ordering::Relaxed) == 0;
         assert!(
             !hit || (self.plan.panic_once && !first),
@@ -203,9 +206,12 @@ mod tests {
             .parse()
             .unwrap();
         assert!(plan.deliver_twice && plan.lose_message == Some(7));
-        assert_eq!(plan.panic_customer.as_deref(), Some("Ada"));
+        let ada = ("customer".to_owned(), "Ada".to_owned());
+        assert_eq!(plan.panic_at, BTreeMap::from([ada]));
         assert!("lose-message=0".parse::<FaultPlan>().is_err());
         assert!("explode".parse::<FaultPlan>().is_err());
+        assert!("panic-customer".parse::<FaultPlan>().is_err());
+        assert!("explode=Ada".parse::<FaultPlan>().is_err());
     }
 
     #[test]

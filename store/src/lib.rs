@@ -35,6 +35,7 @@ pub mod shards;
 pub mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod timers;
 pub mod unit;
 
 pub use clock::Clock;

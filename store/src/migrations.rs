@@ -11,7 +11,7 @@
 mod entities;
 mod history_index;
 mod initial_schema;
-mod saga_tables;
+mod sagas;
 mod statements;
 mod streams_and_queues;
 
@@ -24,7 +24,9 @@ use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTraitSelf, Schema
 use crate::ServiceSchema;
 
 pub use initial_schema::INITIAL_SCHEMA;
+pub use sagas::SAGAS_OF_ANY_SERVICE;
 pub use statements::{Clustered, add_column, create, execute};
+pub use streams_and_queues::NUMBERED_COMMANDS;
 
 /// Brings the database of a service up to date.
 ///
@@ -66,9 +68,6 @@ impl MigratorTraitSelf for Migrator<'_> {
 /// The migrations of a service in the order of their names.
 fn all_of(schema: &ServiceSchema) -> Vec<Migration> {
     let mut all = of_every_service();
-    if schema.coordinates_sagas() {
-        all.extend(saga_tables::migrations());
-    }
     match schema.own_migrations() {
         Some(own) => all.extend(own),
         None => all.push(Box::new(entities::Entities)),
@@ -95,6 +94,7 @@ fn of_every_service() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(history_index::HistoryIndex),
         Box::new(streams_and_queues::NumberedMessages),
         Box::new(streams_and_queues::StreamsAndQueues),
+        Box::new(sagas::SagasOfAnyService),
     ]
 }
 

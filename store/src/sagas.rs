@@ -1,8 +1,10 @@
-//! Sagas: mapping between domain and rows, and loading.
+//! Sagas: mapping between runs and rows, and loading. Any service's: what is its own about a saga
+//! is one JSON column.
 
-use domain::saga::{Saga, SagaKind, SagaState};
-use domain::{CustomerId, Money, OrderId, RejectionReason, SagaId, ShardId, Timestamp};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Select};
+use ::sagas::nested::Parent;
+use ::sagas::{Definitions, Reason, Run, SagaData, SagaId, SagaState, ShardId, Timestamp};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::loading::{self, Found};
@@ -11,37 +13,33 @@ use crate::tables::saga;
 use crate::{ServiceDatabase, StoreError};
 
 /// A saga and what its row remembers besides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredSaga {
-    pub saga: Saga,
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredSaga<D: SagaData> {
+    pub saga: Run<D>,
     pub remembered: Vec<RememberedKey>,
 }
 
 /// The row of a saga.
 ///
 /// # Errors
-/// When the steps have no JSON form, which cannot happen.
-pub fn to_row(stored: &StoredSaga, shard: ShardId) -> Result<saga::Model, StoreError> {
+/// When its data have no JSON form.
+pub fn to_row<D: SagaData>(
+    stored: &StoredSaga<D>,
+    shard: ShardId,
+) -> Result<saga::Model, StoreError> {
     let saga = &stored.saga;
-
-    let steps = serde_json::to_string(&saga.steps).map_err(|e| StoreError::Corrupt {
-        what: format!("saga {}", saga.id),
-        source: Box::new(e),
-    })?;
+    let parent = saga.parent.as_ref();
 
     Ok(saga::Model {
         saga_id: saga.id.0,
-        kind: saga.kind.name().to_owned(),
+        kind: saga.definition.name.to_owned(),
+        definition_version: i32::from(saga.definition.version),
         state: saga.state.name().to_owned(),
         shard: i32::from(shard.number),
-        order_id: saga.order_id.0,
-        customer_id: saga.customer_id.0,
-        amount_cents: saga.amount.cents(),
-        order_version: mapping::signed(saga.order_version),
-        customer_name: saga.customer_name.clone(),
-        customer_version: saga.customer_version.map(mapping::signed),
-        reason: saga.reason.map(|reason| reason.name().to_owned()),
-        steps,
+        entity_id: saga.entity,
+        data: json(saga.id, &saga.data)?,
+        reason: saga.reason.as_ref().map(|reason| reason.name().to_owned()),
+        steps: json(saga.id, &saga.steps)?,
         attempts: i32::try_from(saga.attempts).unwrap_or(i32::MAX),
         commands_sent: i64::from(saga.commands_sent),
         started_at: saga.started_at.micros(),
@@ -50,46 +48,54 @@ pub fn to_row(stored: &StoredSaga, shard: ShardId) -> Result<saga::Model, StoreE
         deadline: saga.deadline.micros(),
         wake_at: saga.wake_at.map(Timestamp::micros),
         version: mapping::signed(saga.version),
+        parent: parent.map(|parent| json(saga.id, parent)).transpose()?,
         remembered_keys: mapping::keys_to_column(&stored.remembered),
+    })
+}
+
+fn json<T: Serialize>(id: SagaId, value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| StoreError::Corrupt {
+        what: format!("saga {id}"),
+        source: Box::new(e),
     })
 }
 
 /// Reads a row back.
 ///
 /// # Errors
-/// When a name or the steps cannot be read.
-pub fn from_row(row: saga::Model) -> Result<StoredSaga, StoreError> {
+/// When a name, the steps or the data cannot be read, or no definition fits: then this saga stops,
+/// and it alone.
+pub fn from_row<D: SagaData>(
+    row: saga::Model,
+    definitions: &Definitions<D>,
+) -> Result<StoredSaga<D>, StoreError> {
     let id = row.saga_id;
     let what = || format!("saga {id}");
 
-    let reason = row.reason.as_deref();
-    let reason = reason
-        .map(|name| mapping::named(RejectionReason::from_name(name), name, what))
-        .transpose()?;
-
-    let steps = serde_json::from_str(&row.steps).map_err(|e| StoreError::Corrupt {
-        what: what(),
-        source: Box::new(e),
-    })?;
-
     // A counter that cannot be read must not begin anew: an old reply would be taken for a new one.
-    let commands_sent = u32::try_from(row.commands_sent).map_err(|e| StoreError::Corrupt {
-        what: what(),
-        source: Box::new(e),
-    })?;
+    let commands_sent = u32::try_from(row.commands_sent).map_err(|e| corrupt(id, e))?;
+    let version = u16::try_from(row.definition_version).map_err(|e| corrupt(id, e))?;
+
+    let steps = serde_json::from_str(&row.steps).map_err(|e| corrupt(id, e))?;
+    let mut data: D = serde_json::from_str(&row.data).map_err(|e| corrupt(id, e))?;
+    let (definition, steps) = definitions
+        .resolve(&row.kind, version, steps, &mut data)
+        .map_err(|e| corrupt(id, e))?;
+
+    let parent = row.parent.as_deref();
+    let parent: Option<Parent> = parent
+        .map(serde_json::from_str)
+        .transpose()
+        .map_err(|e| corrupt(id, e))?;
 
     Ok(StoredSaga {
-        saga: Saga {
-            id: SagaId(row.saga_id),
-            kind: mapping::named(SagaKind::from_name(&row.kind), &row.kind, what)?,
+        saga: Run {
+            id: SagaId(id),
+            definition,
             state: mapping::named(SagaState::from_name(&row.state), &row.state, what)?,
-            order_id: OrderId(row.order_id),
-            customer_id: CustomerId(row.customer_id),
-            amount: Money::from_cents(row.amount_cents),
-            order_version: mapping::unsigned(row.order_version),
-            customer_name: row.customer_name,
-            customer_version: row.customer_version.map(mapping::unsigned),
-            reason,
+            entity: row.entity_id,
+            data,
+            reason: row.reason.map(Reason::from),
             steps,
             attempts: u32::try_from(row.attempts).unwrap_or(0),
             commands_sent,
@@ -98,20 +104,29 @@ pub fn from_row(row: saga::Model) -> Result<StoredSaga, StoreError> {
             ended_at: row.ended_at.map(Timestamp::from_micros),
             deadline: Timestamp::from_micros(row.deadline),
             wake_at: row.wake_at.map(Timestamp::from_micros),
-            version: mapping::version(row.version, what)?,
+            version: mapping::unsigned(row.version),
+            parent,
         },
         remembered: mapping::keys_from_column(row.remembered_keys.as_deref(), what)?,
     })
+}
+
+fn corrupt(id: Uuid, source: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Corrupt {
+        what: format!("saga {id}"),
+        source: Box::new(source),
+    }
 }
 
 /// The sagas among `ids` that exist.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn load(
+pub async fn load<D: SagaData>(
     database: &ServiceDatabase,
+    definitions: &Definitions<D>,
     ids: &[SagaId],
-) -> Result<Found<SagaId, StoredSaga>, StoreError> {
+) -> Result<Found<SagaId, StoredSaga<D>>, StoreError> {
     let query = async |ids: Vec<Uuid>| {
         saga::Entity::find()
             .filter(saga::Column::SagaId.is_in(ids))
@@ -119,94 +134,20 @@ pub async fn load(
             .await
     };
 
-    let read = |row: saga::Model| (SagaId(row.saga_id), from_row(row));
+    let read = |row: saga::Model| (SagaId(row.saga_id), from_row(row, definitions));
     loading::by_ids(database, ids, "saga", query, read).await
 }
 
-/// A timer of an open saga.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoredTimer {
-    pub saga: SagaId,
-    /// As the saga's row has it.
-    pub wake_at: Timestamp,
-    /// The entity that the saga waits for.
-    pub waits_for: Uuid,
-    /// Whether it goes forward or compensates.
-    pub state: SagaState,
-    /// How often the running step, or its compensation, has been attempted.
-    pub attempts: u32,
-}
-
-/// The timers of a shard: its open sagas that want to be woken.
+/// The entity that a saga works on, and in whose shard it lives; `None` when there is no such saga.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn timers(
-    database: &ServiceDatabase,
-    shard: ShardId,
-) -> Result<Vec<StoredTimer>, StoreError> {
-    let open = || {
-        saga::Entity::find()
-            .select_only()
-            .column(saga::Column::SagaId)
-            .filter(saga::Column::Shard.eq(i32::from(shard.number)))
-            .filter(saga::Column::EndedAt.is_null())
-    };
-    let timers = |query: Select<saga::Entity>| {
-        query
-            .column(saga::Column::WakeAt)
-            .column(saga::Column::CustomerId)
-            .column(saga::Column::State)
-            .column(saga::Column::Attempts)
-            .filter(saga::Column::WakeAt.is_not_null())
-            .into_tuple::<TimerRow>()
-    };
-
-    match timers(open()).all(&database.read).await {
-        Ok(rows) => Ok(rows
-            .into_iter()
-            .map(stored_timer)
-            .filter_map(readable)
-            .collect()),
-        Err(error) if !loading::is_of_a_row(&error) => Err(database.failed(error)),
-        // One of them cannot be read: it alone is left out.
-        Err(_) => {
-            let ids: Vec<Uuid> = open()
-                .into_tuple()
-                .all(&database.read)
-                .await
-                .map_err(|e| database.failed(e))?;
-            let query = async |ids: Vec<Uuid>| {
-                timers(open().filter(saga::Column::SagaId.is_in(ids)))
-                    .all(&database.read)
-                    .await
-            };
-
-            let read = |row: TimerRow| (row.0, stored_timer(row));
-            let found = loading::by_ids(database, &ids, "saga", query, read).await?;
-            Ok(found.into_values().filter_map(readable).collect())
-        }
-    }
-}
-
-/// Saga, wake-up time, customer, state and attempts.
-type TimerRow = (Uuid, i64, Uuid, String, i32);
-
-fn stored_timer(row: TimerRow) -> Result<StoredTimer, StoreError> {
-    let (id, wake_at, waits_for, state, attempts) = row;
-    let what = || format!("saga {id}");
-    let state = mapping::named(SagaState::from_name(&state), &state, what)?;
-    Ok(StoredTimer {
-        saga: SagaId(id),
-        wake_at: Timestamp::from_micros(wake_at),
-        waits_for,
-        state,
-        attempts: u32::try_from(attempts).unwrap_or(0),
-    })
-}
-
-fn readable(timer: Result<StoredTimer, StoreError>) -> Option<StoredTimer> {
-    timer
-        .inspect_err(|error| tracing::error!(error = %error.chain(), "a saga is not woken"))
-        .ok()
+pub async fn entity_of(database: &ServiceDatabase, id: SagaId) -> Result<Option<Uuid>, StoreError> {
+    saga::Entity::find_by_id(id.0)
+        .select_only()
+        .column(saga::Column::EntityId)
+        .into_tuple()
+        .one(&database.read)
+        .await
+        .map_err(|e| database.failed(e))
 }

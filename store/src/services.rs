@@ -1,8 +1,8 @@
 //! What a service keeps, as a value: whoever builds one registers it with a [`ServiceSchema`], and
 //! nothing else in this crate knows which services there are.
 //!
-//! Every service has the mechanism's tables: outbox, inbox, shards, settings, parked messages and
-//! history. A schema says what it has beside them.
+//! Every service has the mechanism's tables: outbox, inbox, shards, settings, parked messages,
+//! sagas, timers and history. A schema says what it has beside them.
 //!
 //! ```
 //! use sagas::Service;
@@ -13,10 +13,7 @@
 //!
 //! /// Keeps its entities as JSON; see `store::entities`.
 //! const FLIGHTS_SCHEMA: ServiceSchema = ServiceSchema::new(FLIGHTS).hearing_from(&[BOOKINGS]);
-//! /// Begins the sagas, too.
-//! const BOOKINGS_SCHEMA: ServiceSchema = ServiceSchema::new(BOOKINGS)
-//!     .coordinating_sagas()
-//!     .hearing_from(&[FLIGHTS]);
+//! const BOOKINGS_SCHEMA: ServiceSchema = ServiceSchema::new(BOOKINGS).hearing_from(&[FLIGHTS]);
 //!
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
 //! # let folder = tempfile::tempdir().unwrap();
@@ -55,7 +52,6 @@ pub struct ServiceSchema {
     /// Whose it is.
     pub service: Service,
     peers: &'static [Service],
-    coordinates_sagas: bool,
     entities: EntityTable,
     migrations: Option<Migrations>,
 }
@@ -73,25 +69,14 @@ pub struct EntityTable {
 }
 
 impl ServiceSchema {
-    /// A service that keeps its entities as JSON ([`crate::entities`]) and takes part in the sagas
-    /// of others.
+    /// A service that keeps its entities as JSON; see [`crate::entities`].
     #[must_use]
     pub const fn new(service: Service) -> Self {
         ServiceSchema {
             service,
             peers: &[],
-            coordinates_sagas: false,
             entities: entity::TABLE,
             migrations: None,
-        }
-    }
-
-    /// The service begins sagas: it keeps their state and their timers.
-    #[must_use]
-    pub const fn coordinating_sagas(self) -> Self {
-        ServiceSchema {
-            coordinates_sagas: true,
-            ..self
         }
     }
 
@@ -116,12 +101,6 @@ impl ServiceSchema {
             migrations: Some(migrations),
             ..self
         }
-    }
-
-    /// Whether it keeps the state of sagas.
-    #[must_use]
-    pub const fn coordinates_sagas(&self) -> bool {
-        self.coordinates_sagas
     }
 
     /// The table of its entities.

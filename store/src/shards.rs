@@ -5,9 +5,9 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::log::{InboxPositions, SourceStream, Stream};
 use crate::parking::ParkedHead;
-use crate::sagas::StoredTimer;
 use crate::tables::{inbox, shard};
-use crate::{ServiceDatabase, StoreError, mapping, parking, sagas};
+use crate::timers::StoredTimer;
+use crate::{ServiceDatabase, StoreError, mapping, parking, timers};
 
 /// The durable state of a shard besides its entities.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct ShardState {
     pub parked: Vec<ParkedHead>,
     /// The place of the message that was parked last.
     pub last_parked_place: u64,
-    /// The sagas to wake, with the time.
+    /// Who is to be woken, and when.
     pub timers: Vec<StoredTimer>,
 }
 
@@ -28,17 +28,11 @@ pub struct ShardState {
 /// # Errors
 /// When the database does not answer, or a row cannot be read.
 pub async fn load(database: &ServiceDatabase, shard: ShardId) -> Result<ShardState, StoreError> {
-    let timers = if database.schema.coordinates_sagas() {
-        sagas::timers(database, shard).await?
-    } else {
-        Vec::new()
-    };
-
     Ok(ShardState {
         positions: positions(database, shard).await?,
         parked: parking::heads(database, shard).await?,
         last_parked_place: parking::last_place(database, shard).await?,
-        timers,
+        timers: timers::of_shard(database, shard).await?,
     })
 }
 

@@ -18,3 +18,4 @@ pub mod parked;
 pub mod saga;
 pub mod setting;
 pub mod shard;
+pub mod timer;

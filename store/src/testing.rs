@@ -9,10 +9,9 @@ pub(crate) const BOOKINGS: Service = Service::new(102, "bookings");
 
 /// Keeps entities as JSON.
 pub(crate) const ROOMS_SCHEMA: ServiceSchema = ServiceSchema::new(ROOMS).hearing_from(&[BOOKINGS]);
-/// Coordinates sagas, too.
-pub(crate) const BOOKINGS_SCHEMA: ServiceSchema = ServiceSchema::new(BOOKINGS)
-    .coordinating_sagas()
-    .hearing_from(&[ROOMS]);
+/// The same, and its sagas ask the other one.
+pub(crate) const BOOKINGS_SCHEMA: ServiceSchema =
+    ServiceSchema::new(BOOKINGS).hearing_from(&[ROOMS]);
 
 /// Makes their names readable.
 pub(crate) fn register() {

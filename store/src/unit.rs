@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::StoreError;
 use crate::log::SourceStream;
 use crate::rows::RowChange;
+use crate::timers::TimerChange;
 
 /// A unit sends at most this many messages.
 pub const MAX_MESSAGES: usize = 64;
@@ -27,6 +28,8 @@ pub struct Unit {
     pub outgoing: Option<Outgoing>,
     /// The position reached in one source by this unit.
     pub position: Option<(SourceStream, u64)>,
+    /// When whoever goes on with this unit wants to be woken from now on.
+    pub timer: Option<TimerChange>,
     /// Called once, from the journal's thread.
     pub completion: Completion,
 }
@@ -124,6 +127,9 @@ impl Unit {
     /// durable, because an answer that rests on it must not leave earlier.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.outgoing.is_none() && self.position.is_none()
+        self.rows.is_empty()
+            && self.outgoing.is_none()
+            && self.position.is_none()
+            && self.timer.is_none()
     }
 }

@@ -12,7 +12,8 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::gateway::{CommandError, Follow, NewCustomer, NewOrder, OrderAnswer, RequestBinding};
+use crate::services::gateway::{self, Gateway, NewCustomer, NewOrder, OrderAnswer};
+use crate::{CommandError, Follow, RequestBinding};
 use late_replies::SlowReplies;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -45,6 +46,7 @@ impl Default for Setup {
 struct Fixture {
     folder: TempDir,
     node: Node,
+    gateway: Gateway,
     parts: NodeParts,
 }
 
@@ -88,6 +90,7 @@ impl Fixture {
                 Some(held) => Arc::new(SlowReplies::new(log, Arc::clone(held))),
                 None => log,
             },
+            transport: None,
             clock: setup.clock.clone(),
             faults,
         };
@@ -100,11 +103,12 @@ impl Fixture {
             sagas: setup.sagas,
             retention: Duration::from_secs(3600),
         };
-        let node = Node::start(&config, &parts);
+        let (node, gateway) = gateway::start(&config, &parts).unwrap();
 
         Fixture {
             folder,
             node,
+            gateway,
             parts,
         }
     }
@@ -126,12 +130,12 @@ impl Fixture {
             name: name.into(),
             credit_limit: Money::from_cents(cents),
         };
-        self.node
-            .gateway()
+        self.gateway
             .create_customer(request, None)
             .await
             .unwrap()
-            .customer_id
+            .entity
+            .id
     }
 
     async fn order(&self, customer: domain::CustomerId, cents: i64) -> OrderAnswer {
@@ -151,8 +155,7 @@ impl Fixture {
             note: None,
         };
         let accepted = self
-            .node
-            .gateway()
+            .gateway
             .create_order(request, binding, Follow::Saga)
             .await?;
         Ok(accepted.ended_within(PATIENCE).await)
@@ -186,18 +189,21 @@ fn an_order_within_the_limit_is_approved_and_one_beyond_it_rejected() {
         let shop = Fixture::start(folder(), "").await;
         let customer = shop.customer(1500).await;
         let order = shop.order(customer, 1234).await;
-        assert_eq!((order.state, order.version), (OrderState::Approved, 2));
+        assert_eq!(
+            (order.entity.state, order.entity.version),
+            (OrderState::Approved, 2)
+        );
 
         assert_eq!(order.seen.len(), 2);
         let order = shop.order(customer, 12340).await;
         assert_eq!(
-            order.rejection_reason,
+            order.entity.rejection_reason,
             Some(RejectionReason::InsufficientCredit)
         );
 
         let nobody = domain::CustomerId(Uuid::now_v7());
         assert_eq!(
-            shop.order(nobody, 1).await.rejection_reason,
+            shop.order(nobody, 1).await.entity.rejection_reason,
             Some(RejectionReason::UnknownCustomer)
         );
 
@@ -211,9 +217,9 @@ fn a_cancelled_order_gives_its_credit_back_and_a_shipped_one_cannot_be_cancelled
     run(async {
         let shop = Fixture::start(folder(), "").await;
         let customer = shop.customer(1500).await;
-        let order = shop.order(customer, 1000).await.order_id;
+        let order = shop.order(customer, 1000).await.entity.id;
 
-        let gateway = shop.node.gateway();
+        let gateway = &shop.gateway;
         let cancelled = gateway
             .cancel_order(order, None, Follow::Saga)
             .await
@@ -222,15 +228,20 @@ fn a_cancelled_order_gives_its_credit_back_and_a_shipped_one_cannot_be_cancelled
             .await;
 
         assert_eq!(
-            (cancelled.state, cancelled.version),
+            (cancelled.entity.state, cancelled.entity.version),
             (OrderState::Cancelled, 4)
         );
 
         assert_eq!(shop.reserved(customer).await, 0);
 
-        let shipped = shop.order(customer, 1000).await.order_id;
+        let shipped = shop.order(customer, 1000).await.entity.id;
         assert_eq!(
-            gateway.ship_order(shipped, None).await.unwrap().state,
+            gateway
+                .ship_order(shipped, None)
+                .await
+                .unwrap()
+                .entity
+                .state,
             OrderState::Shipped
         );
 
@@ -263,12 +274,12 @@ fn credit_adds_up_under(faults: &'static str) {
 
         let approved = answers
             .iter()
-            .filter(|answer| answer.state == OrderState::Approved)
+            .filter(|answer| answer.entity.state == OrderState::Approved)
             .count();
 
         let rejected = answers
             .iter()
-            .filter(|answer| answer.state == OrderState::Rejected)
+            .filter(|answer| answer.entity.state == OrderState::Rejected)
             .count();
         assert_eq!((approved, rejected), (60, 90), "{faults}");
         shop.stop().await;
@@ -323,8 +334,8 @@ fn a_repeat_under_the_same_key_finds_the_same_order_also_after_a_restart() {
 
         let again = shop.try_order(customer, 1000, binding(b"a")).await.unwrap();
         assert_eq!(
-            (again.order_id, again.saga_id, again.version),
-            (first.order_id, first.saga_id, 2)
+            (again.entity.id, again.saga_id, again.entity.version),
+            (first.entity.id, first.saga_id, 2)
         );
 
         assert_eq!(
@@ -351,14 +362,14 @@ fn a_message_that_always_fails_is_quarantined_and_stops_one_customer_only() {
         };
 
         let healthy = shop
-            .node
-            .gateway()
+            .gateway
             .create_customer(request, None)
             .await
             .unwrap()
-            .customer_id;
+            .entity
+            .id;
 
-        let gateway = shop.node.gateway();
+        let gateway = &shop.gateway;
 
         let new = |customer| NewOrder {
             customer_id: customer,
@@ -373,7 +384,10 @@ fn a_message_that_always_fails_is_quarantined_and_stops_one_customer_only() {
             .unwrap()
             .answer;
 
-        assert_eq!(shop.order(healthy, 100).await.state, OrderState::Approved);
+        assert_eq!(
+            shop.order(healthy, 100).await.entity.state,
+            OrderState::Approved
+        );
 
         let customers = shop.parts.databases[0].clone();
         let quarantined = loop {
@@ -390,12 +404,12 @@ fn a_message_that_always_fails_is_quarantined_and_stops_one_customer_only() {
         let shop = Fixture::start(folder, "").await;
 
         let id = quarantined.message.id();
-        while shop.node.gateway().replay_quarantined(id).await.is_err() {
+        while shop.gateway.replay_quarantined(id).await.is_err() {
             tokio::task::yield_now().await;
         }
 
-        let gateway = shop.node.gateway();
-        while gateway.ship_order(stuck.order_id, None).await.is_err() {
+        let gateway = &shop.gateway;
+        while gateway.ship_order(stuck.entity.id, None).await.is_err() {
             tokio::task::yield_now().await;
         }
 

@@ -7,16 +7,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::ShardId;
+use sagas::ShardId;
 use store::{Destination, Message, StoreError};
 
 use super::Shard;
-use super::logic::Logic;
+use crate::entity::Entity;
 
 /// Messages read from an outbox at once.
 const READ_AT_ONCE: usize = 1000;
 
-impl<L: Logic> Shard<L> {
+impl<E: Entity> Shard<E> {
     /// The messages to apply, in order: those that arrived, less what was applied before, plus what
     /// was lost.
     pub(super) async fn next_messages(

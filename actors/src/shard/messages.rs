@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use domain::MessageId;
+use sagas::MessageId;
 use store::parking::Parked;
 use store::rows::Journaled;
 use store::tables::parked;
 use store::{Message, StoreError, parking};
 
 use super::Shard;
-use super::logic::Logic;
 use super::submit::Cause;
 use super::work::{ATTEMPTS_AT_ONCE, InHand, Piece};
+use crate::entity::Entity;
 use crate::step::{Step, StepError};
 
 /// Entities whose parked messages are tried in one turn.
@@ -19,7 +19,7 @@ const ENTITIES_AT_ONCE: usize = 32;
 /// Parked messages of one entity that are tried in one turn.
 const OF_ONE_ENTITY: u64 = 32;
 
-impl<L: Logic> Shard<L> {
+impl<E: Entity> Shard<E> {
     pub(super) async fn message(&mut self, message: Arc<Message>, durable_at_read: u64) {
         if self.broken.is_some() {
             return;
@@ -72,7 +72,7 @@ impl<L: Logic> Shard<L> {
         *refused = (refused.0 + 1, cause);
     }
 
-    fn park(&mut self, message: &Message, attempts: u32, reason: Option<String>, cause: Cause) {
+    fn park(&mut self, message: &Message, attempts: u32, reason: Option<String>, cause: Cause<E>) {
         let now = self.parts.clock.now();
         let ticket = self.ticket + 1;
         let parked = self

@@ -5,16 +5,17 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use domain::ShardId;
 use metrics::{counter, gauge};
+use sagas::ShardId;
 use store::{Destination, InboxPositions, Positions, SourceStream, StoreError, shards};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::logic::Logic;
 use super::parked::ParkedMessages;
 use super::timers::Timers;
 use super::{Instruments, Parts, Shard};
+use crate::entities::Entities;
+use crate::entity::Entity;
 use crate::metric_names as names;
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(20);
@@ -26,8 +27,8 @@ const OTHERS_OPEN_WITHIN: Duration = Duration::from_secs(5);
 /// When nothing of what a shard lacks has come for this long, its timers rest no longer.
 const NOTHING_COMES_FOR: Duration = Duration::from_secs(10);
 
-impl<L: Logic> Shard<L> {
-    pub(crate) fn new(parts: Parts, logic: L) -> Self {
+impl<E: Entity> Shard<E> {
+    pub(crate) fn new(parts: Parts<E>, entities: Entities<E>) -> Self {
         let deliveries = parts
             .log
             .subscribe(Destination::Shard(parts.shard))
@@ -51,7 +52,7 @@ impl<L: Logic> Shard<L> {
 
         Shard {
             parts,
-            logic,
+            entities,
             deliveries,
             returned,
             return_to,
@@ -70,7 +71,7 @@ impl<L: Logic> Shard<L> {
             catch_up: CatchUp::Done,
             is_counted: false,
             in_hand: None,
-            now: domain::Timestamp::default(),
+            now: sagas::Timestamp::default(),
             checked_at: Instant::now(),
             instruments,
         }
@@ -114,7 +115,7 @@ impl<L: Logic> Shard<L> {
         }
         self.instruments.reloads.increment(1);
         self.parts.status.reloads.fetch_add(1, Ordering::Relaxed);
-        self.logic.forget();
+        self.entities.forget();
 
         let durable = self.parts.journal.durable(self.parts.shard);
         let delay = self.reloads.next(Instant::now(), durable);
@@ -159,8 +160,7 @@ impl<L: Logic> Shard<L> {
         self.parked = ParkedMessages::new(state.parked, state.last_parked_place, self.now);
         self.timers.clear();
         for stored in state.timers {
-            let timer = self.logic.timer_of(&stored);
-            self.timers.restore(timer, self.now);
+            self.timers.restore(&stored, self.now);
         }
         tracing::debug!(shard = %shard, epoch = claim.epoch, "the shard is open");
 
@@ -217,7 +217,7 @@ impl<L: Logic> Shard<L> {
     }
 }
 
-impl<L: Logic> Shard<L> {
+impl<E: Entity> Shard<E> {
     /// So much is lacking still. When nothing more comes for a while, nothing will.
     fn come_closer(&mut self, lacking: u64) {
         let CatchUp::Reading { since, lacked, .. } = &mut self.catch_up else {

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::{MessageId, Timestamp};
+use sagas::{MessageId, Timestamp};
 use store::Message;
 use store::parking::{Parked, ParkedHead, ParkedState};
 use uuid::Uuid;

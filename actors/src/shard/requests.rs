@@ -1,20 +1,20 @@
 //! Requests: the commands of callers, and what operators do about parked messages.
 
-use domain::MessageId;
+use sagas::MessageId;
 use store::rows::{Journaled, RowChange};
 use store::tables::parked;
 use store::{StoreError, parking};
 
 use super::Shard;
-use super::logic::Logic;
 use super::submit::Cause;
 use super::work::Piece;
-use crate::gateway::CommandError;
+use crate::entity::Entity;
+use crate::error::CommandError;
 use crate::request::{Answer, Command, Request};
 use crate::step::{Step, StepError};
 
-impl<L: Logic> Shard<L> {
-    pub(super) async fn request(&mut self, mut request: Request, durable_at_read: u64) {
+impl<E: Entity> Shard<E> {
+    pub(super) async fn request(&mut self, request: Request<E>, durable_at_read: u64) {
         if self.broken.is_some() {
             self.again.push_back(request);
             return;
@@ -23,20 +23,21 @@ impl<L: Logic> Shard<L> {
             return;
         }
 
-        match &request.command {
+        match &request.question.command {
             Command::Replay(id) => return self.replay(*id, request).await,
             Command::Discard(id) => return self.discard(*id, request).await,
-            Command::CreateOrder { request: new, .. }
-                if !self.timers.has_room_for(new.customer_id.0) =>
+            Command::Create { command, .. } | Command::Entity { command, .. }
+                if !E::waits_for(command).is_none_or(|entity| self.timers.has_room_for(entity)) =>
             {
                 return request.answer(Err(CommandError::Overloaded));
             }
             _ => {}
         }
 
-        let attempt = self.attempt(Piece::Request(&mut request), durable_at_read);
+        let attempt = self.attempt(Piece::Request(&request), durable_at_read);
         match attempt.await {
             Ok(step) => {
+                let mut request = request;
                 self.wait_for_saga(&mut request, &step);
                 self.submit(step, Vec::new(), Cause::Request(request));
             }
@@ -52,19 +53,19 @@ impl<L: Logic> Shard<L> {
     }
 
     /// Puts a caller that wants to wait for the end of the saga on the waiting list.
-    fn wait_for_saga(&mut self, request: &mut Request, step: &Step) {
-        if let Some(Ok(Answer::Order(answer))) = &step.answer
+    fn wait_for_saga(&mut self, request: &mut Request<E>, step: &Step<E>) {
+        if let Some(Ok(Answer::Entity(answer))) = &step.answer
             && let Some(saga) = answer.saga_id
             && !answer.saga_ended
-            && let Some(ended) = request.ended.take()
+            && let Some(follower) = request.take_follower()
         {
             let waiting = self.waiting.entry(saga).or_default();
-            waiting.retain(|caller| !caller.is_closed());
-            waiting.push(ended);
+            waiting.retain(|caller| !caller.is_gone());
+            waiting.push(follower);
         }
     }
 
-    async fn replay(&mut self, id: MessageId, request: Request) {
+    async fn replay(&mut self, id: MessageId, request: Request<E>) {
         match self.find_parked(id).await {
             Ok(Some(found)) => {
                 let replayed = self.parked.replay(found, self.parts.clock.now());
@@ -79,7 +80,7 @@ impl<L: Logic> Shard<L> {
         }
     }
 
-    async fn discard(&mut self, id: MessageId, request: Request) {
+    async fn discard(&mut self, id: MessageId, request: Request<E>) {
         match self.find_parked(id).await {
             Ok(Some(found)) => {
                 let entity = found.message.entity;
@@ -106,9 +107,9 @@ impl<L: Logic> Shard<L> {
         parking::find(&self.parts.database, id).await
     }
 
-    fn answer_without_parked(&mut self, found: Result<(), StoreError>, request: Request) {
+    fn answer_without_parked(&mut self, found: Result<(), StoreError>, request: Request<E>) {
         match found {
-            Ok(()) => self.submit_refusal(CommandError::NotFound("quarantined message"), request),
+            Ok(()) => self.submit_refusal(CommandError::not_found("quarantined message"), request),
             Err(StoreError::Corrupt { .. }) => request.answer(Err(CommandError::Failed)),
             Err(error) => {
                 self.again.push_back(request);
@@ -118,7 +119,7 @@ impl<L: Logic> Shard<L> {
     }
 
     /// A refusal leaves when what it rests on is durable.
-    fn submit_refusal(&mut self, refusal: CommandError, request: Request) {
+    fn submit_refusal(&mut self, refusal: CommandError, request: Request<E>) {
         let step = Step {
             answer: Some(Err(refusal)),
             ..Step::default()
@@ -126,7 +127,7 @@ impl<L: Logic> Shard<L> {
         self.submit(step, Vec::new(), Cause::Request(request));
     }
 
-    fn submit_change(&mut self, row: RowChange, request: Request) {
+    fn submit_change(&mut self, row: RowChange, request: Request<E>) {
         let step = Step {
             answer: Some(Ok(Answer::Done)),
             ..Step::default()

@@ -1,20 +1,20 @@
 //! A step becomes a unit, and what happens when its fate is known.
 
-use domain::{MessageId, SagaId};
+use sagas::{MessageId, SagaId};
 use store::rows::RowChange;
 use store::unit::{Completion, Fate, Outgoing, Unit};
 use store::{SourceStream, StoreError};
 use tokio::sync::{mpsc, oneshot};
 
-use super::logic::Logic;
 use super::{Returned, Shard};
-use crate::gateway::{CommandError, OrderAnswer};
-use crate::request::{Answer, Request};
+use crate::entity::{Answered, Entity};
+use crate::error::CommandError;
+use crate::request::{Answer, Follower, Reply, Request};
 use crate::step::{Step, Turn};
 
 /// What caused a step.
-pub(super) enum Cause {
-    Request(Request),
+pub(super) enum Cause<E: Entity> {
+    Request(Request<E>),
     /// A message of the log, whose position the unit advances.
     Message {
         id: MessageId,
@@ -26,7 +26,7 @@ pub(super) enum Cause {
     Timer(SagaId),
 }
 
-impl<L: Logic> Shard<L> {
+impl<E: Entity> Shard<E> {
     pub(super) fn turn_of(&self, durable_at_read: u64) -> Turn {
         Turn {
             now: self.parts.clock.now(),
@@ -36,21 +36,23 @@ impl<L: Logic> Shard<L> {
     }
 
     /// Hands a step to the journal.
-    pub(super) fn submit(&mut self, mut step: Step, extra_rows: Vec<RowChange>, cause: Cause) {
+    pub(super) fn submit(
+        &mut self,
+        mut step: Step<E>,
+        extra_rows: Vec<RowChange>,
+        cause: Cause<E>,
+    ) {
         self.ticket += 1;
-        self.logic.took_part(&step, self.ticket);
+        self.entities.took_part(&step, self.ticket);
 
-        if let Some(timer) = step.timer {
-            self.set_timer(timer);
+        if let Some(timer) = &step.timer {
+            self.timers.set(timer, self.parts.clock.now());
         }
 
-        let ended = step.ended.take().and_then(|(saga, answer)| {
+        let ended = step.ended.take().and_then(|(saga, end)| {
             let callers = self.waiting.remove(&saga)?;
-            Some(Ended {
-                saga,
-                answer,
-                callers,
-            })
+            let end = end?;
+            Some(Ended { saga, end, callers })
         });
 
         let position = match &cause {
@@ -72,14 +74,15 @@ impl<L: Logic> Shard<L> {
             epoch: self.epoch,
             ticket: self.ticket,
             rows,
-            outgoing: self.outgoing(step),
             position,
+            timer: step.timer.take(),
+            outgoing: self.outgoing(step),
             completion: completion(cause, answer, ended, self.return_to.clone()),
         };
         self.parts.journal.submit(unit);
     }
 
-    fn outgoing(&mut self, step: Step) -> Option<Outgoing> {
+    fn outgoing(&mut self, step: Step<E>) -> Option<Outgoing> {
         if step.events.is_empty() && step.messages.is_empty() {
             return None;
         }
@@ -110,6 +113,7 @@ impl<L: Logic> Shard<L> {
             rows: Vec::new(),
             outgoing: None,
             position: None,
+            timer: None,
             completion: Box::new(move |_| {
                 // Only this function waits for it.
                 let _ = settled.send(());
@@ -121,28 +125,24 @@ impl<L: Logic> Shard<L> {
 }
 
 /// A saga that ends with a unit, and those who wait for it.
-struct Ended {
+struct Ended<E: Entity> {
     saga: SagaId,
-    answer: OrderAnswer,
-    callers: Vec<oneshot::Sender<OrderAnswer>>,
+    end: Answered<E>,
+    callers: Vec<Follower<E>>,
 }
 
-fn completion(
-    cause: Cause,
-    answer: Option<Result<Answer, CommandError>>,
-    ended: Option<Ended>,
-    return_to: mpsc::UnboundedSender<Returned>,
+fn completion<E: Entity>(
+    cause: Cause<E>,
+    answer: Option<Reply<E>>,
+    ended: Option<Ended<E>>,
+    return_to: mpsc::UnboundedSender<Returned<E>>,
 ) -> Completion {
     Box::new(move |fate| {
         let (error, culprit) = match fate {
             Fate::Durable => {
-                if let Some(Ended {
-                    answer, callers, ..
-                }) = ended
-                {
+                if let Some(Ended { end, callers, .. }) = ended {
                     for caller in callers {
-                        // A caller that has stopped waiting has had its answer.
-                        let _ = caller.send(answer.clone());
+                        caller.tell(end.clone());
                     }
                 }
                 match cause {

@@ -1,16 +1,15 @@
 //! The timers of a shard: when which saga is to be woken, and how many sagas wait for whom.
 //!
-//! A timer is durable: it is the `wake_at` of its saga's row. In memory it is due when the clock
-//! says so, but never later than the policy allows from the moment at which it was set or read: a
-//! clock that steps back must not turn seconds into hours.
+//! A timer is a row of its own, committed with the unit that sets it. In memory it is due when the
+//! clock says so, but never later than its patience allows from the moment at which it was set or
+//! read: a clock that steps back must not turn seconds into hours.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use domain::{SagaId, Timestamp};
+use sagas::{SagaId, Timestamp};
+use store::timers::{StoredTimer, TimerChange, TimerSet};
 use uuid::Uuid;
-
-use crate::step::SagaTimer;
 
 /// Open sagas that may wait for one entity: when its service does not keep up, or its messages are
 /// in quarantine, new ones are refused.
@@ -31,9 +30,20 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(60);
 struct Set {
     /// When it is due by the clock of this process.
     due: Timestamp,
-    /// As the saga's row has it.
+    /// As its row has it.
     wake_at: Timestamp,
     waits_for: Uuid,
+}
+
+impl Set {
+    /// It is due within its patience from now.
+    fn new(set: &TimerSet, now: Timestamp) -> Self {
+        Set {
+            due: set.wake_at.min(now.after(set.patience)),
+            wake_at: set.wake_at,
+            waits_for: set.waits_for,
+        }
+    }
 }
 
 /// The timers in memory, as the rows have them.
@@ -60,23 +70,13 @@ impl Timers {
         waiting < WAITING_FOR_ONE && few && self.len() < MOST
     }
 
-    /// Sets, moves or removes the timer of a saga. It is due within the time that
-    /// its policy allows from now.
-    pub(super) fn set(&mut self, timer: SagaTimer, now: Timestamp) {
-        self.remove(timer.saga);
-        let Some(wake_at) = timer.wake_at else {
-            return;
-        };
-
-        let due = wake_at.min(now.after(timer.longest));
-        self.insert(
-            timer.saga,
-            Set {
-                due,
-                wake_at,
-                waits_for: timer.waits_for,
-            },
-        );
+    /// Sets, moves or removes the timer of a saga.
+    pub(super) fn set(&mut self, timer: &TimerChange, now: Timestamp) {
+        let saga = SagaId(timer.id);
+        self.remove(saga);
+        if let Some(set) = &timer.set {
+            self.insert(saga, Set::new(set, now));
+        }
     }
 
     /// Waking a saga has failed: it is due again, as its row still says, but later each time.
@@ -113,8 +113,8 @@ impl Timers {
         self.failures.remove(&saga);
     }
 
-    /// Some of the sagas to wake now, the longest overdue first, with the wake-up time of their rows. They keep their timers until
-    /// they say what comes next.
+    /// Some of the sagas to wake now, the longest overdue first, each with the time that its timer
+    /// was set for. They keep their timers until they say what comes next.
     pub(super) fn due(&self, now: Timestamp) -> Vec<(SagaId, Timestamp)> {
         let due = self.due.iter().take_while(|(due, _)| *due <= now);
         let due = due.take(AT_ONCE);
@@ -137,16 +137,15 @@ impl Timers {
 
     /// Takes a timer in that was read from its row. One whose waking has failed is not due before
     /// its time is over.
-    pub(super) fn restore(&mut self, timer: SagaTimer, now: Timestamp) {
-        self.set(timer, now);
-
-        let failures = self.failures.get(&timer.saga).copied();
-        if let Some(failures) = failures
-            && let Some(set) = self.remove(timer.saga)
-        {
-            let due = set.due.max(now.after(back_off(failures)));
-            self.insert(timer.saga, Set { due, ..set });
+    pub(super) fn restore(&mut self, timer: &StoredTimer, now: Timestamp) {
+        let saga = SagaId(timer.id);
+        let mut set = Set::new(&timer.set, now);
+        if let Some(failures) = self.failures.get(&saga) {
+            set.due = set.due.max(now.after(back_off(*failures)));
         }
+
+        self.remove(saga);
+        self.insert(saga, set);
     }
 
     fn insert(&mut self, saga: SagaId, set: Set) {
@@ -180,25 +179,32 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000);
-    const LONGEST: Duration = Duration::from_secs(600);
+    const PATIENCE: Duration = Duration::from_secs(600);
 
-    fn timer(saga: u128, wake_at: Timestamp, waits_for: u128) -> SagaTimer {
-        SagaTimer {
-            saga: SagaId(Uuid::from_u128(saga)),
-            wake_at: Some(wake_at),
-            waits_for: Uuid::from_u128(waits_for),
-            longest: LONGEST,
+    fn timer(saga: u128, wake_at: Timestamp, waits_for: u128) -> StoredTimer {
+        StoredTimer {
+            id: Uuid::from_u128(saga),
+            set: TimerSet {
+                wake_at,
+                patience: PATIENCE,
+                waits_for: Uuid::from_u128(waits_for),
+            },
         }
+    }
+
+    fn set(timers: &mut Timers, timer: StoredTimer) {
+        let StoredTimer { id, set } = timer;
+        timers.set(&TimerChange { id, set: Some(set) }, NOW);
     }
 
     #[test]
     fn a_timer_of_a_clock_that_has_stepped_back_is_due_within_the_policy() {
         let mut timers = Timers::default();
         let three_hours_on = NOW.after(Duration::from_secs(3 * 3600));
-        timers.restore(timer(1, three_hours_on, 1), NOW);
+        timers.restore(&timer(1, three_hours_on, 1), NOW);
 
-        assert_eq!(timers.next_due(), Some(NOW.after(LONGEST)));
-        let due = timers.due(NOW.after(LONGEST));
+        assert_eq!(timers.next_due(), Some(NOW.after(PATIENCE)));
+        let due = timers.due(NOW.after(PATIENCE));
         assert_eq!(due, [(SagaId(Uuid::from_u128(1)), three_hours_on)]);
     }
 
@@ -206,16 +212,16 @@ mod tests {
     fn a_saga_that_cannot_be_woken_is_tried_ever_more_rarely_over_reloads_too() {
         let mut timers = Timers::default();
         let saga = SagaId(Uuid::from_u128(1));
-        timers.set(timer(1, NOW, 1), NOW);
+        set(&mut timers, timer(1, NOW, 1));
 
         assert_eq!(timers.put_off(saga, NOW), Some(Duration::from_secs(1)));
         assert_eq!(timers.put_off(saga, NOW), Some(Duration::from_secs(2)));
         timers.clear();
-        timers.restore(timer(1, NOW, 1), NOW);
+        timers.restore(&timer(1, NOW, 1), NOW);
         assert_eq!(timers.next_due(), Some(NOW.after(Duration::from_secs(2))));
 
         timers.woken(saga);
-        timers.restore(timer(1, NOW, 1), NOW);
+        timers.restore(&timer(1, NOW, 1), NOW);
         assert_eq!(timers.next_due(), Some(NOW));
     }
 
@@ -224,8 +230,8 @@ mod tests {
         let mut timers = Timers::default();
         let saga = SagaId(Uuid::from_u128(1));
         let later = NOW.after(Duration::from_secs(5));
-        timers.set(timer(1, NOW, 1), NOW);
-        timers.set(timer(1, later, 1), NOW);
+        set(&mut timers, timer(1, NOW, 1));
+        set(&mut timers, timer(1, later, 1));
 
         timers.forget(saga, NOW);
         assert_eq!(timers.due(later), [(saga, later)]);
@@ -237,24 +243,24 @@ mod tests {
     fn whoever_many_sagas_wait_for_is_refused_and_nobody_else() {
         let mut timers = Timers::default();
         for number in (0..).take(WAITING_FOR_ONE) {
-            timers.set(timer(number, NOW, 7), NOW);
+            set(&mut timers, timer(number, NOW, 7));
         }
         assert!(!timers.has_room_for(Uuid::from_u128(7)));
         assert!(timers.has_room_for(Uuid::from_u128(8)));
 
         // When the shard as a whole has many, those who have few still get more.
         for number in (0..).take(MANY).skip(WAITING_FOR_ONE) {
-            timers.set(timer(number, NOW, 100 + number % 100), NOW);
+            set(&mut timers, timer(number, NOW, 100 + number % 100));
         }
         assert!(!timers.has_room_for(Uuid::from_u128(100)));
         assert!(timers.has_room_for(Uuid::from_u128(8)));
 
         // One that has ended makes room.
-        let ended = SagaTimer {
-            wake_at: None,
-            ..timer(0, NOW, 7)
+        let ended = TimerChange {
+            id: Uuid::from_u128(0),
+            set: None,
         };
-        timers.set(ended, NOW);
+        timers.set(&ended, NOW);
         assert_eq!(timers.len(), MANY - 1);
         assert!(timers.has_room_for(Uuid::from_u128(8)));
     }

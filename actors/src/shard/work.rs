@@ -7,14 +7,14 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use domain::{MessageId, SagaId, Timestamp};
 use futures_util::FutureExt;
+use sagas::{MessageId, SagaId, Timestamp};
 use store::parking::Parked;
 use store::{Message, StoreError};
 
-use super::logic::Logic;
 use super::submit::Cause;
 use super::{Gathered, Shard};
+use crate::entity::Entity;
 use crate::request::Request;
 use crate::step::{Step, StepError};
 use crate::supervision::{ActorError, text_of};
@@ -25,13 +25,13 @@ pub(super) const ATTEMPTS_AT_ONCE: u32 = 2;
 const LOADS_AT_ONCE: u32 = 3;
 
 /// A piece of work that entities decide.
-pub(super) enum Piece<'a> {
+pub(super) enum Piece<'a, E: Entity> {
     Message {
         message: &'a Message,
         /// Nothing of it can have been done before.
         first_attempt: bool,
     },
-    Request(&'a mut Request),
+    Request(&'a Request<E>),
     /// The saga, and the time that its timer was set for.
     Timer(SagaId, Timestamp),
 }
@@ -43,10 +43,10 @@ pub(super) enum InHand {
     Timer(SagaId),
 }
 
-impl<L: Logic> Shard<L> {
+impl<E: Entity> Shard<E> {
     /// Does what has gathered. A panic in the shard itself is not the end of it: it reloads, and
     /// what it had in hand is on its way to where it stops nobody.
-    pub(super) async fn guarded_turn(&mut self, gathered: Gathered) {
+    pub(super) async fn guarded_turn(&mut self, gathered: Gathered<E>) {
         let turn = AssertUnwindSafe(self.turn(gathered)).catch_unwind().await;
         let Err(panic) = turn else { return };
 
@@ -60,7 +60,7 @@ impl<L: Logic> Shard<L> {
         self.broken = Some(cause);
     }
 
-    async fn turn(&mut self, gathered: Gathered) {
+    async fn turn(&mut self, gathered: Gathered<E>) {
         let Gathered {
             requests,
             messages,
@@ -81,7 +81,7 @@ impl<L: Logic> Shard<L> {
         };
 
         self.want(&requests, &messages, &retries, &timers);
-        if let Err(error) = self.logic.load().await {
+        if let Err(error) = self.entities.load().await {
             return self.fail_turn(&error, requests);
         }
 
@@ -101,36 +101,36 @@ impl<L: Logic> Shard<L> {
         for request in requests {
             self.request(request, durable_at_read).await;
         }
-        self.logic.end_turn();
+        self.entities.end_turn();
     }
 
     fn want(
         &mut self,
-        requests: &[Request],
+        requests: &[Request<E>],
         messages: &[Arc<Message>],
         retries: &[Parked],
         timers: &[(SagaId, Timestamp)],
     ) {
         for request in requests {
-            self.logic.want_for_request(request);
+            self.entities.want_for_request(request);
         }
 
         for message in messages {
             let first_attempt = !self.refusals.contains_key(&message.id());
-            self.logic.want_for_message(message, first_attempt);
+            self.entities.want_for_message(message, first_attempt);
         }
 
         for parked in retries {
-            self.logic.want_for_message(&parked.message, false);
+            self.entities.want_for_message(&parked.message, false);
         }
 
         for (saga, _) in timers {
-            self.logic.want_for_timer(*saga);
+            self.entities.want_for_timer(*saga);
         }
     }
 
     /// The database does not answer: everything is done again after a reload.
-    fn fail_turn(&mut self, error: &StoreError, requests: Vec<Request>) {
+    fn fail_turn(&mut self, error: &StoreError, requests: Vec<Request<E>>) {
         self.again.extend(requests);
         self.broken = Some(error.chain());
     }
@@ -139,13 +139,13 @@ impl<L: Logic> Shard<L> {
     /// nothing of the attempt is left in memory.
     pub(super) async fn attempt(
         &mut self,
-        mut piece: Piece<'_>,
+        piece: Piece<'_, E>,
         durable_at_read: u64,
-    ) -> Result<Step, StepError> {
+    ) -> Result<Step<E>, StepError> {
         let (mut failures, mut loads) = (0, 0);
 
         loop {
-            let error = match self.decide(&mut piece, durable_at_read).await {
+            let error = match self.decide(&piece, durable_at_read).await {
                 Ok(step) => return Ok(step),
                 Err(error @ StepError::Store(_)) => return Err(error),
                 Err(error) => error,
@@ -168,39 +168,39 @@ impl<L: Logic> Shard<L> {
                 }
             }
             self.want_again(&piece);
-            self.logic.load().await?;
+            self.entities.load().await?;
         }
     }
 
     async fn decide(
         &mut self,
-        piece: &mut Piece<'_>,
+        piece: &Piece<'_, E>,
         durable_at_read: u64,
-    ) -> Result<Step, StepError> {
+    ) -> Result<Step<E>, StepError> {
         let turn = self.turn_of(durable_at_read);
         match piece {
-            Piece::Message { message, .. } => self.logic.message(message, turn).await,
-            Piece::Request(request) => self.logic.request(request, turn).await,
-            Piece::Timer(saga, set_for) => self.logic.timer(*saga, *set_for, turn).await,
+            Piece::Message { message, .. } => self.entities.message(message, turn).await,
+            Piece::Request(request) => self.entities.request(request, turn).await,
+            Piece::Timer(saga, set_for) => self.entities.timer(*saga, *set_for, turn).await,
         }
     }
 
-    fn drop_actors(&mut self, piece: &Piece<'_>) {
+    fn drop_actors(&mut self, piece: &Piece<'_, E>) {
         match piece {
-            Piece::Message { message, .. } => self.logic.drop_actors_of(message),
-            Piece::Request(request) => self.logic.drop_actors_of_request(request),
-            Piece::Timer(saga, _) => self.logic.drop_actors_of_saga(*saga),
+            Piece::Message { message, .. } => self.entities.drop_actors_of(message),
+            Piece::Request(request) => self.entities.drop_actors_of_request(request),
+            Piece::Timer(saga, _) => self.entities.drop_actors_of_saga(*saga),
         }
     }
 
-    fn want_again(&mut self, piece: &Piece<'_>) {
+    fn want_again(&mut self, piece: &Piece<'_, E>) {
         match piece {
             Piece::Message {
                 message,
                 first_attempt,
-            } => self.logic.want_for_message(message, *first_attempt),
-            Piece::Request(request) => self.logic.want_for_request(request),
-            Piece::Timer(saga, _) => self.logic.want_for_timer(*saga),
+            } => self.entities.want_for_message(message, *first_attempt),
+            Piece::Request(request) => self.entities.want_for_request(request),
+            Piece::Timer(saga, _) => self.entities.want_for_timer(*saga),
         }
     }
 

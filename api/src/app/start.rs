@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
-use actors::{Node, NodeConfig, NodeParts};
+use actors::{Gateway, Node, NodeConfig, NodeParts, gateway};
 use anyhow::{Context, anyhow};
 use domain::saga::SagaPolicy;
 use projections::{ShopViews, StoredRows, Views, ViewsConfig};
@@ -107,11 +107,13 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         databases: databases.clone(),
         journals,
         log: log.clone(),
+        transport: None,
         clock: Clock::system(),
         faults,
     };
 
-    let node = Arc::new(Node::start(&node_config(&config), &parts));
+    let (node, gateway) = gateway::start(&node_config(&config), &parts)?;
+    let node = Arc::new(node);
     let open = tokio::time::timeout(OPEN_WITHIN, node.opened())
         .await
         .is_ok();
@@ -119,7 +121,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     if open {
         views.settled(VIEWS_SETTLE_WITHIN).await;
     }
-    let ports = ports(&config, &node, &views, shop, &databases, log);
+    let ports = ports(&config, (gateway, shop), (&node, &views), &databases, log);
     let upkeep = actix_rt::spawn(telemetry::keep_up(prometheus.clone()));
 
     let parts = Parts {
@@ -192,9 +194,8 @@ fn node_config(config: &Config) -> NodeConfig {
 
 fn ports(
     config: &Config,
-    node: &Arc<Node>,
-    views: &Arc<Views>,
-    shop: ShopViews,
+    (gateway, shop): (Gateway, ShopViews),
+    (node, views): (&Arc<Node>, &Arc<Views>),
     databases: &[ServiceDatabase],
     log: Arc<dyn Log>,
 ) -> Ports {
@@ -203,7 +204,7 @@ fn ports(
 
     Ports {
         commands: CommandPorts {
-            commands: Arc::new(node.gateway()),
+            commands: Arc::new(gateway),
             views: operated_views.clone(),
         },
         reads: ReadPorts {

@@ -297,7 +297,7 @@ settings! {
         env: "COUNTERFOIL_FAULTS",
         default: "",
         allowed: "a list of deliver-twice, lose-message=N, fail-commit=N, panic-customer=NAME, \
-            panic-order=NOTE, panic-saga=NAME, panic-once",
+            panic-order=NOTE, panic-saga=NAME, panic-journal=N, panic-turn=N, panic-once",
         meaning: "Faults to inject, for tests only",
         secret: false,
         parse: value::faults,

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use actors::Entity;
 use domain::Service;
+use domain::{Customer, Order};
 use store::faults::FaultPlan;
 
 /// Why a value is refused.
@@ -63,8 +65,20 @@ pub enum LogFormat {
     Json,
 }
 
+/// The kinds of actors that a fault plan can have panic.
+const KINDS: [&str; 3] = [<Customer as Entity>::KIND, <Order as Entity>::KIND, "saga"];
+
 pub fn faults(text: &str) -> Result<FaultPlan, Refusal> {
-    text.parse().map_err(|_| Refusal::NotAllowed)
+    let plan: FaultPlan = text.parse().map_err(|_| Refusal::NotAllowed)?;
+    if plan
+        .panic_at
+        .keys()
+        .all(|kind| KINDS.contains(&kind.as_str()))
+    {
+        Ok(plan)
+    } else {
+        Err(Refusal::NotAllowed)
+    }
 }
 
 pub fn address(text: &str) -> Result<SocketAddr, Refusal> {

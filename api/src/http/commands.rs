@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use actors::{Accepted, Follow, OrderAnswer, RequestBinding};
+use actors::{Follow, OrderAccepted, OrderAnswer, RequestBinding};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -178,7 +178,7 @@ impl Asked<'_> {
     }
 
     /// The order at the end of its saga, or when the caller's wait is over.
-    pub async fn end_of(&self, accepted: Accepted) -> OrderAnswer {
+    pub async fn end_of(&self, accepted: OrderAccepted) -> OrderAnswer {
         let left = self.wait().unwrap_or_default();
         accepted
             .ended_within(left.saturating_sub(self.since.elapsed()))

@@ -6,7 +6,7 @@ mod tests;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use actors::{CustomerAnswer, NewCustomer, Seen};
+use actors::{CustomerAnswer, NewCustomer};
 use domain::customer::MAX_NAME_CHARS;
 use domain::{CustomerId, Money};
 use serde::Serialize;
@@ -118,20 +118,11 @@ impl Command for CreateCustomer {
     }
 
     async fn answer(effect: CustomerAnswer, asked: &Asked<'_>) -> HttpResponse {
-        let CustomerAnswer {
-            customer_id,
-            version,
-        } = effect;
-
-        let seen = Seen {
-            service: domain::CUSTOMERS,
-            entity: customer_id.0,
-            version,
-        };
+        let (customer_id, version) = (effect.entity.id, effect.entity.version);
 
         let headers = CommandHeaders {
             version,
-            token: asked.api.ports.queries.token_of(&[seen]),
+            token: asked.api.ports.queries.token_of(&effect.seen),
             applied: Prefer::default(),
             location: Some(format!("/customers/{customer_id}")),
         };

@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use actors::SagaAnswer;
-use domain::saga::{SagaKind, SagaState};
+use domain::saga::{self, SagaState};
 use domain::{OrderId, SagaId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -81,7 +81,7 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         let mut params = Params::of(&request, &["type", "state", "limit", "cursor"]);
         let query = SagaQuery {
-            kind: params.named("type", &SagaKind::ALL, SagaKind::name),
+            kind: params.named("type", &saga::TYPES, |name| name),
             state: params.named("state", &SagaState::ALL, SagaState::name),
             page: params.page(),
         };
@@ -206,7 +206,7 @@ impl Command for Cancel {
 fn accepted(api: &Api, answer: &SagaAnswer) -> HttpResponse {
     let SagaAnswer {
         saga_id,
-        order_id,
+        entity,
         state,
         version,
         seen,
@@ -225,7 +225,7 @@ fn accepted(api: &Api, answer: &SagaAnswer) -> HttpResponse {
         StatusCode::ACCEPTED,
         &SagaOutcome {
             saga_id,
-            order_id,
+            order_id: OrderId(entity),
             state,
             version,
         },

@@ -8,11 +8,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actors::{
-    Accepted, CommandError, CustomerAnswer, Follow, NewCustomer, NewOrder, OrderAnswer,
-    RequestBinding, SagaAnswer, Seen,
+    Answered, CommandError, CustomerAnswer, Follow, NewCustomer, NewOrder, OrderAccepted,
+    OrderAnswer, RequestBinding, SagaAnswer, Seen,
 };
+use domain::customer::CustomerCreated;
+use domain::order::OrderCreated;
 use domain::saga::SagaState;
-use domain::{CustomerId, MessageId, OrderId, OrderState, SagaId, Service, Timestamp};
+use domain::{
+    Customer, CustomerId, MessageId, Money, Order, OrderId, OrderState, SagaId, Service, Timestamp,
+};
 use projections::{CustomerDocument, CustomerOrder, OrderDocument};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
@@ -108,7 +112,7 @@ impl Double {
         order: OrderId,
         binding: Option<RequestBinding>,
         follow: Follow,
-    ) -> CommandFuture<'_, Accepted> {
+    ) -> CommandFuture<'_, OrderAccepted> {
         put(&self.follow, follow);
         let (state, saga_ended) = self
             .outcome
@@ -117,10 +121,11 @@ impl Double {
             .unwrap_or((OrderState::Pending, false));
 
         let answer = OrderAnswer {
-            order_id: order,
-            state,
-            rejection_reason: None,
-            version: 7,
+            entity: Order {
+                state,
+                version: 7,
+                ..an_order(order)
+            },
             saga_id: Some(SagaId(id())),
             saga_ended,
             repeated: *self.repeated.lock().unwrap(),
@@ -142,7 +147,7 @@ impl Double {
         let accepted = if goes_on {
             let (end, ended) = oneshot::channel();
             self.followed.lock().unwrap().push(end);
-            Accepted::followed(answer, ended, self.release.subscribe())
+            OrderAccepted::followed(answer, ended, self.release.subscribe())
         } else {
             answer.into()
         };
@@ -211,9 +216,16 @@ impl Commands for Double {
         put(&self.customer, request);
         self.command(
             key,
-            CustomerAnswer {
-                customer_id: CustomerId(id()),
-                version: 1,
+            Answered {
+                entity: a_customer(),
+                saga_id: None,
+                saga_ended: false,
+                repeated: false,
+                seen: vec![Seen {
+                    service: domain::CUSTOMERS,
+                    entity: id(),
+                    version: 1,
+                }],
             },
         )
     }
@@ -223,7 +235,7 @@ impl Commands for Double {
         request: NewOrder,
         key: Option<RequestBinding>,
         follow: Follow,
-    ) -> CommandFuture<'_, Accepted> {
+    ) -> CommandFuture<'_, OrderAccepted> {
         put(&self.order, request);
         self.order_command(OrderId(id()), key, follow)
     }
@@ -233,7 +245,7 @@ impl Commands for Double {
         order: OrderId,
         key: Option<RequestBinding>,
         follow: Follow,
-    ) -> CommandFuture<'_, Accepted> {
+    ) -> CommandFuture<'_, OrderAccepted> {
         self.order_command(order, key, follow)
     }
 
@@ -256,7 +268,7 @@ impl Commands for Double {
             key,
             SagaAnswer {
                 saga_id: saga,
-                order_id: OrderId(id()),
+                entity: id(),
                 state,
                 version: 4,
                 seen: Seen {
@@ -285,6 +297,24 @@ impl Commands for Double {
     fn discard_quarantined(&self, _: MessageId) -> CommandFuture<'_, ()> {
         self.command(None, ())
     }
+}
+
+fn a_customer() -> Customer {
+    let created = CustomerCreated {
+        name: "Ada Park".to_owned(),
+        credit_limit: Money::from_cents(1_000),
+    };
+    Customer::created(CustomerId(id()), &created, Timestamp::from_micros(0))
+}
+
+fn an_order(id: OrderId) -> Order {
+    let created = OrderCreated {
+        customer_id: CustomerId(self::id()),
+        order_total: Money::from_cents(100),
+        lines: Vec::new(),
+        note: None,
+    };
+    Order::created(id, &created, Timestamp::from_micros(0))
 }
 
 fn one<T>(item: T) -> Listed<T> {

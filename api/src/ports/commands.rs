@@ -2,8 +2,8 @@
 //! any.
 
 use actors::{
-    Accepted, CommandError, CustomerAnswer, Follow, Gateway, NewCustomer, NewOrder, OrderAnswer,
-    RequestBinding, SagaAnswer,
+    CommandError, CustomerAnswer, Follow, Gateway, NewCustomer, NewOrder, OrderAccepted,
+    OrderAnswer, RequestBinding, SagaAnswer,
 };
 use domain::{MessageId, OrderId, SagaId};
 use futures_util::future::LocalBoxFuture;
@@ -26,7 +26,7 @@ pub trait Commands: Send + Sync {
         request: NewOrder,
         binding: Option<RequestBinding>,
         follow: Follow,
-    ) -> CommandFuture<'_, Accepted>;
+    ) -> CommandFuture<'_, OrderAccepted>;
 
     /// Cancels an order, and begins its saga; joins one that does so already.
     fn cancel_order(
@@ -34,7 +34,7 @@ pub trait Commands: Send + Sync {
         order: OrderId,
         binding: Option<RequestBinding>,
         follow: Follow,
-    ) -> CommandFuture<'_, Accepted>;
+    ) -> CommandFuture<'_, OrderAccepted>;
 
     /// Ships an order.
     fn ship_order(
@@ -79,7 +79,7 @@ impl Commands for Gateway {
         request: NewOrder,
         binding: Option<RequestBinding>,
         follow: Follow,
-    ) -> CommandFuture<'_, Accepted> {
+    ) -> CommandFuture<'_, OrderAccepted> {
         Box::pin(Gateway::create_order(self, request, binding, follow))
     }
 
@@ -88,7 +88,7 @@ impl Commands for Gateway {
         order: OrderId,
         binding: Option<RequestBinding>,
         follow: Follow,
-    ) -> CommandFuture<'_, Accepted> {
+    ) -> CommandFuture<'_, OrderAccepted> {
         Box::pin(Gateway::cancel_order(self, order, binding, follow))
     }
 

@@ -1,7 +1,7 @@
 //! What an operator sees: sagas, quarantine, cluster, health. These shapes are the public
 //! contract's own, so they are written to the wire as they stand.
 
-use domain::saga::{SagaKind, SagaState, StepState};
+use domain::saga::{SagaState, StepState};
 use domain::{MessageId, OrderId, SagaId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,7 +12,8 @@ use super::{Listed, Page, ReadFuture, schema};
 /// Which sagas are asked for, newest first.
 #[derive(Clone, Debug)]
 pub struct SagaQuery {
-    pub kind: Option<SagaKind>,
+    /// The name of its definition.
+    pub kind: Option<&'static str>,
     pub state: Option<SagaState>,
     pub page: Page,
 }
@@ -25,7 +26,7 @@ pub struct SagaDetails {
     pub saga_id: SagaId,
     #[serde(rename = "type")]
     #[schema(value_type = schema::SagaType)]
-    pub kind: SagaKind,
+    pub kind: &'static str,
     #[schema(value_type = schema::SagaState)]
     pub state: SagaState,
     #[schema(value_type = Uuid)]

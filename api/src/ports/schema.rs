@@ -27,7 +27,7 @@ names_of! {
     /// Why an order is rejected.
     RejectionReason = domain::RejectionReason::ALL.map(domain::RejectionReason::name);
     /// The types of sagas.
-    SagaType = saga::SagaKind::ALL.map(saga::SagaKind::name);
+    SagaType = saga::TYPES;
     /// The states of a saga.
     SagaState = saga::SagaState::ALL.map(saga::SagaState::name);
     /// The states of a saga's step.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actors::{Follow, NewCustomer, NewOrder, Node, NodeConfig, NodeParts};
+use actors::{Follow, Gateway, NewCustomer, NewOrder, Node, NodeConfig, NodeParts, gateway};
 use domain::saga::SagaPolicy;
 use domain::{CustomerId, Money, OrderId, OrderLine};
 use projections::documents::sqlite::SqliteDocumentStore;
@@ -31,6 +31,7 @@ pub fn view_stores(folder: &Path) -> ViewStores {
 
 pub struct Shop {
     pub node: Node,
+    gateway: Gateway,
     views: Views,
     parts: NodeParts,
 }
@@ -63,6 +64,7 @@ impl Shop {
             databases,
             journals,
             log: log.clone(),
+            transport: None,
             clock: Clock::system(),
             faults,
         };
@@ -75,7 +77,7 @@ impl Shop {
             sagas: SagaPolicy::default(),
             retention: Duration::from_secs(3600),
         };
-        let node = Node::start(&config, &parts);
+        let (node, gateway) = gateway::start(&config, &parts).unwrap();
         node.opened().await;
         let rows = Arc::new(StoredRows::new(&parts.databases));
 
@@ -87,7 +89,12 @@ impl Shop {
         ShopViews::register(&mut views, view_stores(folder), rows).unwrap();
         views.settled(Duration::from_secs(20)).await;
 
-        Shop { node, views, parts }
+        Shop {
+            node,
+            gateway,
+            views,
+            parts,
+        }
     }
 
     /// Stops when the views show everything.
@@ -115,12 +122,12 @@ impl Shop {
             name: name.into(),
             credit_limit: Money::from_cents(cents),
         };
-        self.node
-            .gateway()
+        self.gateway
             .create_customer(request, None)
             .await
             .unwrap()
-            .customer_id
+            .entity
+            .id
     }
 
     /// An order whose saga has ended.
@@ -150,14 +157,14 @@ impl Shop {
             note: Some("ring twice".into()),
         };
 
-        self.node
-            .gateway()
+        self.gateway
             .create_order(request, None, follow)
             .await
             .unwrap()
             .ended_within(PATIENCE)
             .await
-            .order_id
+            .entity
+            .id
     }
 
     async fn trade(&self) {
@@ -171,8 +178,7 @@ impl Shop {
         self.order(CustomerId(Uuid::now_v7()), 100).await;
         let cancelled = self.order(bob, 700).await;
 
-        self.node
-            .gateway()
+        self.gateway
             .cancel_order(cancelled, None, Follow::Saga)
             .await
             .unwrap()
@@ -180,7 +186,7 @@ impl Shop {
             .await;
 
         let shipped = self.order(bob, 800).await;
-        self.node.gateway().ship_order(shipped, None).await.unwrap();
+        self.gateway.ship_order(shipped, None).await.unwrap();
         // Its saga stays open: the customer cannot answer.
         let poison = self.customer("Poison", 1500).await;
 

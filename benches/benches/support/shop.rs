@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::{Follow, Gateway, NewCustomer, NewOrder, Node, NodeConfig, NodeParts};
+use actors::{Follow, Gateway, NewCustomer, NewOrder, Node, NodeConfig, NodeParts, gateway};
 use domain::saga::SagaPolicy;
 use domain::{CustomerId, Money, OrderState};
 use futures_util::{StreamExt, stream};
@@ -58,11 +58,12 @@ impl Shop {
             databases: databases.clone(),
             journals,
             log: Arc::<EmbeddedLog>::clone(&log),
+            transport: None,
             clock: Clock::system(),
             faults: Faults::default(),
         };
-        let node = Node::start(&config(), &parts);
-        let gateway = node.gateway();
+        let (node, gateway) =
+            gateway::start(&config(), &parts).expect("the node has both databases");
 
         let mut shop = Shop {
             customers: Vec::new(),
@@ -113,7 +114,7 @@ impl Shop {
             .await
             .expect("the order is taken");
         let answer = accepted.ended_within(Duration::from_secs(30)).await;
-        assert_eq!(answer.state, OrderState::Approved);
+        assert_eq!(answer.entity.state, OrderState::Approved);
     }
 
     pub async fn close(self) {
@@ -145,5 +146,6 @@ async fn new_customer(gateway: &Gateway, number: usize) -> CustomerId {
         .create_customer(request, None)
         .await
         .expect("the customer is taken")
-        .customer_id
+        .entity
+        .id
 }

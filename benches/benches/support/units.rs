@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::saga::{Effect, Saga, SagaKind, SagaPolicy};
+use domain::saga::{self, CREATE_ORDER, Effect, Saga, SagaPolicy};
 use domain::{CustomerId, Order, OrderEvent, OrderId, ShardId, Timestamp};
 use store::journal::Claim;
 use store::log::embedded::EmbeddedLog;
 use store::rows::Journaled;
 use store::sagas::StoredSaga;
 use store::services::orders::{self, StoredOrder};
+use store::timers::{TimerChange, TimerSet};
 use store::unit::{Completion, Outgoing, OutgoingEvent, OutgoingMessage, Unit};
 use store::{Clock, Journal, ServiceDatabase};
 use tempfile::TempDir;
@@ -105,8 +106,7 @@ impl OrdersStore {
         let now = self.clock.now();
         let created = basket(self.customer);
         let order = Order::created(OrderId(Uuid::now_v7()), &created, now);
-        let (saga, effects) =
-            Saga::begin(SagaKind::CreateOrder, &order, &SagaPolicy::default(), now);
+        let (saga, effects) = saga::begin(&CREATE_ORDER, &order, &SagaPolicy::default(), now);
 
         let shard = ShardId::of(domain::ORDERS, order.id.0, SHARDS);
         let outgoing = self.outgoing(
@@ -152,19 +152,23 @@ impl OrdersStore {
         let destination = self.customer_shard();
 
         let message = |effect| match effect {
-            Effect::Send { command, attempt } => {
+            Effect::Send {
+                to,
+                command,
+                attempt,
+            } => {
                 let (name, type_version) = command.wire_name();
                 let body = Arc::from(command.encode().expect("a command has a JSON form"));
                 Some(OutgoingMessage {
                     destination,
-                    entity: saga.customer_id.0,
+                    entity: command.entity(to),
                     name,
                     type_version,
                     attempt: Some(attempt),
                     body,
                 })
             }
-            Effect::Local(_) => None,
+            Effect::Local { .. } | Effect::Answer { .. } => None,
         };
 
         let body = event.encode().expect("an event has a JSON form");
@@ -176,7 +180,7 @@ impl OrdersStore {
 
         let outgoing = Outgoing {
             first_sequence: claim.next_sequence,
-            entity: saga.order_id.0,
+            entity: saga.entity,
             first_version: 1,
             correlation_id: saga.id.0,
             time,
@@ -199,6 +203,14 @@ impl OrdersStore {
 
         self.ticket += 1;
         let epoch = self.claims.get(&shard).map_or(0, |claim| claim.epoch);
+        let timer = saga.wake_at.map(|wake_at| TimerChange {
+            id: saga.saga_id,
+            set: Some(TimerSet {
+                wake_at: Timestamp::from_micros(wake_at),
+                patience: SagaPolicy::default().deadline,
+                waits_for: self.customer.0,
+            }),
+        });
         let rows = vec![order.insert(), saga.insert()];
 
         Unit {
@@ -208,6 +220,7 @@ impl OrdersStore {
             rows,
             outgoing: Some(outgoing),
             position: None,
+            timer,
             completion,
         }
     }
@@ -224,6 +237,7 @@ impl OrdersStore {
             rows: Vec::new(),
             outgoing: None,
             position: None,
+            timer: None,
             completion,
         }
     }

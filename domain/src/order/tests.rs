@@ -61,14 +61,11 @@ fn given_a_changed_order_when_its_saga_approves_then_the_reread_value_refuses() 
 #[test]
 fn given_a_lock_when_a_conflicting_command_comes_then_it_is_refused_not_held_back() {
     let lock = |held_by| Refusal::Locked(SemanticLock { held_by });
-    assert_eq!(pending().ship(), Err(lock(SagaKind::CreateOrder)));
-    assert_eq!(pending().request_cancel(), Err(lock(SagaKind::CreateOrder)));
+    assert_eq!(pending().ship(), Err(lock(CREATE_ORDER.name)));
+    assert_eq!(pending().request_cancel(), Err(lock(CREATE_ORDER.name)));
     let cancelling = after(&[approved(), OrderEvent::CancelRequested(NoDetails {})]);
-    assert_eq!(cancelling.ship(), Err(lock(SagaKind::CancelOrder)));
-    assert_eq!(
-        cancelling.request_cancel(),
-        Err(lock(SagaKind::CancelOrder))
-    );
+    assert_eq!(cancelling.ship(), Err(lock(CANCEL_ORDER.name)));
+    assert_eq!(cancelling.request_cancel(), Err(lock(CANCEL_ORDER.name)));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Snapshot;
 use crate::StoreError;
 use crate::mapping::IDS_PER_QUERY;
-use crate::tables::saga;
+use crate::tables::{saga, timer};
 
 /// The columns of a saga that what it works on must agree with.
 #[derive(Clone, Debug, PartialEq, Eq, DerivePartialModel)]
@@ -19,12 +19,14 @@ pub struct SagaRow {
     pub kind: String,
     pub state: String,
     pub shard: i32,
-    pub order_id: Uuid,
-    pub customer_id: Uuid,
-    pub amount_cents: i64,
+    /// What it works on.
+    pub entity_id: Uuid,
+    /// JSON: what it knows.
+    pub data: String,
     pub reason: Option<String>,
     pub ended_at: Option<i64>,
     pub deadline: i64,
+    pub wake_at: Option<i64>,
 }
 
 impl Snapshot {
@@ -42,6 +44,28 @@ impl Snapshot {
             .all(&self.transaction)
             .await
             .map_err(|e| self.failed(e))
+    }
+
+    /// When the timers of these sagas are set for, by saga; one that has none is not in it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn timers_of(&self, sagas: &[SagaRow]) -> Result<HashMap<Uuid, i64>, StoreError> {
+        let mut found = HashMap::new();
+
+        for sagas in sagas.chunks(IDS_PER_QUERY) {
+            let rows: Vec<(Uuid, i64)> = timer::Entity::find()
+                .select_only()
+                .columns([timer::Column::TimerId, timer::Column::WakeAt])
+                .filter(timer::Column::TimerId.is_in(sagas.iter().map(|saga| saga.saga_id)))
+                .into_tuple()
+                .all(&self.transaction)
+                .await
+                .map_err(|e| self.failed(e))?;
+            found.extend(rows);
+        }
+
+        Ok(found)
     }
 
     /// Which of some sagas exist, and whether they are open.

@@ -72,6 +72,7 @@ impl Rooms {
             rows: vec![row],
             outgoing: None,
             position: None,
+            timer: None,
             completion: Box::new(move |fate| drop(told.send(fate))),
         });
         fate.await.unwrap()

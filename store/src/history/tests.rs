@@ -74,6 +74,7 @@ impl Shop {
             ticket: self.claim.next_sequence,
             rows: Vec::new(),
             position: None,
+            timer: None,
             completion: Box::new(move |fate| drop(sender.send(fate))),
             outgoing: Some(outgoing),
         };

@@ -38,6 +38,7 @@ pub(crate) fn unit(shard: ShardId, epoch: u64, ticket: u64) -> Unit {
         rows: Vec::new(),
         outgoing: None,
         position: None,
+        timer: None,
         completion: Box::new(drop),
     }
 }

@@ -8,8 +8,8 @@ use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 use super::statements::{Clustered, add_column, create, execute};
 use crate::tables::{inbox, parked};
 
-/// The commands of sagas are numbered; see [`saga_tables`](super::saga_tables).
-pub(super) const NUMBERED_COMMANDS: &str = "m2026_11_28_000001_numbered_commands";
+/// Commands of sagas are numbered from here on.
+pub const NUMBERED_COMMANDS: &str = "m2026_11_28_000001_numbered_commands";
 
 /// Parked messages keep the number of their command. What release 0.1 has sent has none.
 pub(super) struct NumberedMessages;

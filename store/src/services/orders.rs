@@ -19,9 +19,8 @@ use crate::{ServiceDatabase, StoreError};
 pub use history::as_of;
 use tables::order;
 
-/// What the service keeps. It begins the shop's sagas.
+/// What the service keeps.
 pub const SCHEMA: ServiceSchema = ServiceSchema::new(ORDERS)
-    .coordinating_sagas()
     .hearing_from(&[CUSTOMERS])
     .with_tables(
         EntityTable {

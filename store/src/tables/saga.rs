@@ -8,18 +8,19 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub saga_id: Uuid,
+    /// Its type: the name of its definition.
     pub kind: String,
+    /// The version of the definition that it runs under.
+    pub definition_version: i32,
     pub state: String,
-    /// The shard of the order it works on, so that an owner finds its open sagas.
+    /// The shard of the entity it works on, so that an owner finds its open sagas.
     pub shard: i32,
-    pub order_id: Uuid,
-    pub customer_id: Uuid,
-    pub amount_cents: i64,
-    pub order_version: i64,
-    pub customer_name: Option<String>,
-    pub customer_version: Option<i64>,
+    /// The entity it works on.
+    pub entity_id: Uuid,
+    /// JSON: the saga's own data.
+    pub data: String,
     pub reason: Option<String>,
-    /// JSON array, one record per step of the definition.
+    /// JSON array, one record per step of the definition, by name.
     pub steps: String,
     pub attempts: i32,
     /// The number of the newest command it has sent; 0 when release 0.1 has sent all of them.
@@ -31,6 +32,8 @@ pub struct Model {
     /// The durable timer: when the saga wants to be woken.
     pub wake_at: Option<i64>,
     pub version: i64,
+    /// JSON: the saga that it is nested in, and what that has asked last.
+    pub parent: Option<String>,
     /// JSON array of the keys of operators' commands that had an effect.
     pub remembered_keys: Option<String>,
 }

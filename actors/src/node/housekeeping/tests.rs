@@ -43,6 +43,7 @@ impl Shop {
         }
 
         let parts = NodeParts {
+            transport: None,
             databases,
             journals,
             log,
@@ -144,6 +145,7 @@ impl Shop {
             rows: Vec::new(),
             outgoing,
             position,
+            timer: None,
             completion: Box::new(move |fate| drop(told.send(fate))),
         });
         fate

@@ -28,14 +28,14 @@ impl Fixture {
         let before: u64 = self.reloads();
         let bob = self.customer_named("Bob", 1000).await;
         let order = self.order(bob, 100).await;
-        assert_eq!(order.state, OrderState::Approved);
+        assert_eq!(order.entity.state, OrderState::Approved);
 
-        let gateway = self.node.gateway();
+        let gateway = &self.gateway;
         let cancelled = gateway
-            .cancel_order(order.order_id, None, Follow::Saga)
+            .cancel_order(order.entity.id, None, Follow::Saga)
             .await;
         assert_eq!(
-            cancelled.unwrap().ended_within(PATIENCE).await.state,
+            cancelled.unwrap().ended_within(PATIENCE).await.entity.state,
             OrderState::Cancelled
         );
         assert_eq!(self.reloads(), before);
@@ -51,7 +51,7 @@ fn an_order_of_an_unknown_state_answers_that_it_fails() {
     run(async {
         let shop = node_with(folder()).await;
         let ada = shop.customer(1000).await;
-        let order = shop.order(ada, 100).await.order_id;
+        let order = shop.order(ada, 100).await.entity.id;
         let folder = shop.stop().await;
         damage(
             &folder,
@@ -60,7 +60,7 @@ fn an_order_of_an_unknown_state_answers_that_it_fails() {
         );
 
         let shop = node_with(folder).await;
-        let gateway = shop.node.gateway();
+        let gateway = &shop.gateway;
         for _ in 0..3 {
             let shipped = gateway.ship_order(order, None).await;
             assert_eq!(shipped.unwrap_err(), CommandError::Failed);
@@ -90,11 +90,10 @@ fn a_customer_whose_row_cannot_be_decoded_has_its_messages_quarantined() {
             note: None,
         };
         let answer = shop
-            .node
-            .gateway()
+            .gateway
             .create_order(order, None, Follow::Nothing)
             .await;
-        assert_eq!(answer.unwrap().answer.state, OrderState::Pending);
+        assert_eq!(answer.unwrap().answer.entity.state, OrderState::Pending);
 
         shop.serves_others().await;
         let customers = &shop.parts.databases[0];
@@ -126,8 +125,7 @@ fn an_open_saga_that_cannot_be_read_keeps_nobody_from_starting() {
                 note: None,
             };
             let answer = shop
-                .node
-                .gateway()
+                .gateway
                 .create_order(order, None, Follow::Nothing)
                 .await;
             let saga = answer.unwrap().answer.saga_id.unwrap();
@@ -140,7 +138,7 @@ fn an_open_saga_that_cannot_be_read_keeps_nobody_from_starting() {
 
             let shop = node_with(folder).await;
             shop.serves_others().await;
-            let refused = shop.node.gateway().cancel_saga(saga, None, None).await;
+            let refused = shop.gateway.cancel_saga(saga, None, None).await;
             assert_eq!(refused.unwrap_err(), CommandError::Failed, "{damaged}");
             shop.stop().await;
         });
@@ -169,9 +167,9 @@ fn a_parked_message_that_cannot_be_read_keeps_nobody_from_starting() {
                 lines: Vec::new(),
                 note: None,
             };
-            let gateway = shop.node.gateway();
+            let gateway = &shop.gateway;
             let accepted = gateway.create_order(order(), None, Follow::Nothing).await;
-            assert_eq!(accepted.unwrap().answer.state, OrderState::Pending);
+            assert_eq!(accepted.unwrap().answer.entity.state, OrderState::Pending);
             let customers = shop.parts.databases[0].clone();
             while store::parking::count_of(&customers, ada.0).await.unwrap() == 0 {
                 tokio::task::yield_now().await;
@@ -183,8 +181,7 @@ fn a_parked_message_that_cannot_be_read_keeps_nobody_from_starting() {
             let shop = node_with(folder).await;
             shop.serves_others().await;
             let behind = shop
-                .node
-                .gateway()
+                .gateway
                 .create_order(order(), None, Follow::Nothing)
                 .await
                 .unwrap()
@@ -193,11 +190,11 @@ fn a_parked_message_that_cannot_be_read_keeps_nobody_from_starting() {
             let customers = shop.parts.databases[0].clone();
             let listed = store::parking::list_quarantined(&customers, None, 10);
             let id = listed.await.unwrap()[0].id;
-            shop.node.gateway().discard_quarantined(id).await.unwrap();
+            shop.gateway.discard_quarantined(id).await.unwrap();
 
             // What waited behind it follows.
-            let gateway = shop.node.gateway();
-            while gateway.ship_order(behind.order_id, None).await.is_err() {
+            let gateway = &shop.gateway;
+            while gateway.ship_order(behind.entity.id, None).await.is_err() {
                 tokio::task::yield_now().await;
             }
             shop.stop().await;

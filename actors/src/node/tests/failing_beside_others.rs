@@ -1,6 +1,6 @@
 //! One piece of work fails, and those beside it go on as if nothing had happened.
 
-use domain::saga::SagaState;
+use domain::saga::{DEFINITIONS, SagaState};
 use domain::{CustomerId, SagaId, Timestamp};
 
 use super::*;
@@ -33,7 +33,9 @@ impl Fixture {
 
     async fn saga(&self, id: SagaId) -> domain::saga::Saga {
         let database = &self.parts.databases[1];
-        let mut found = store::sagas::load(database, &[id]).await.unwrap();
+        let mut found = store::sagas::load(database, &DEFINITIONS, &[id])
+            .await
+            .unwrap();
         found.remove(&id).unwrap().unwrap().saga
     }
 
@@ -73,13 +75,13 @@ fn releases_beside_a_panic_are_carried_out() {
         // Now the first command to Ada panics; it is her release.
         let faults = one_shard("panic-customer=Ada Park,panic-once");
         let shop = Fixture::start_as(shop.stop().await, &faults).await;
-        let gateway = shop.node.gateway();
+        let gateway = &shop.gateway;
         let cancels = orders
             .iter()
-            .map(|order| gateway.cancel_order(order.order_id, None, Follow::Saga));
+            .map(|order| gateway.cancel_order(order.entity.id, None, Follow::Saga));
         for cancelled in join_all(cancels).await {
             assert_eq!(
-                cancelled.unwrap().ended_within(PATIENCE).await.state,
+                cancelled.unwrap().ended_within(PATIENCE).await.entity.state,
                 OrderState::Cancelled
             );
         }
@@ -96,7 +98,7 @@ fn releases_beside_a_panic_are_carried_out() {
 fn a_shard_that_panics_outside_its_actors_goes_on() {
     run(async {
         let shop = Fixture::start(folder(), "panic-turn=7").await;
-        let gateway = shop.node.gateway();
+        let gateway = &shop.gateway;
         let customer = repeated(async || {
             let request = NewCustomer {
                 name: "Ada Park".into(),
@@ -104,7 +106,7 @@ fn a_shard_that_panics_outside_its_actors_goes_on() {
             };
             gateway.create_customer(request, Some(binding("ada"))).await
         });
-        let customer = customer.await.customer_id;
+        let customer = customer.await.entity.id;
 
         let order = async |number: u32| {
             let key = Some(binding(&format!("order {number}")));
@@ -136,7 +138,7 @@ fn one_customer_in_quarantine_is_refused_in_the_end_and_nobody_else() {
         let shop = Fixture::start_as(folder(), &one_shard("panic-customer=Ada Park")).await;
         let ada = shop.customer_named("Ada Park", 1000).await;
         let bob = shop.customer_named("Bob", 1_000_000).await;
-        let gateway = shop.node.gateway();
+        let gateway = &shop.gateway;
 
         let mut refused = None;
         for _ in 0..2_000 {
@@ -151,7 +153,10 @@ fn one_customer_in_quarantine_is_refused_in_the_end_and_nobody_else() {
         assert_eq!(refused, Some(CommandError::Overloaded));
 
         for _ in 0..20 {
-            assert_eq!(shop.order(bob, 100).await.state, OrderState::Approved);
+            assert_eq!(
+                shop.order(bob, 100).await.entity.state,
+                OrderState::Approved
+            );
         }
         shop.stop().await;
     });
@@ -179,8 +184,7 @@ fn a_clock_that_steps_back_costs_no_more_than_the_policy() {
         let begin = async |shop: &Fixture| {
             let order = shop.new_order(ada, 1);
             let answer = shop
-                .node
-                .gateway()
+                .gateway
                 .create_order(order, None, Follow::Nothing)
                 .await;
             answer.unwrap().answer.saga_id.unwrap()
@@ -214,11 +218,11 @@ fn a_key_that_joins_a_cancel_is_bound_to_it() {
     run(async {
         let shop = Fixture::start_as(folder(), &one_shard("")).await;
         let ada = shop.customer_named("Ada Park", 1000).await;
-        let order = shop.order(ada, 500).await.order_id;
+        let order = shop.order(ada, 500).await.entity.id;
 
         let stuck = one_shard("panic-customer=Ada Park");
         let shop = Fixture::start_as(shop.stop().await, &stuck).await;
-        let gateway = shop.node.gateway();
+        let gateway = &shop.gateway;
         let begun = gateway
             .cancel_order(order, None, Follow::Nothing)
             .await
@@ -236,7 +240,7 @@ fn a_key_that_joins_a_cancel_is_bound_to_it() {
             .unwrap();
 
         let shop = Fixture::start_as(shop.stop().await, &one_shard("")).await;
-        let gateway = shop.node.gateway();
+        let gateway = &shop.gateway;
         for parked in shop.quarantined().await {
             gateway.replay_quarantined(parked.id).await.unwrap();
         }
@@ -249,7 +253,7 @@ fn a_key_that_joins_a_cancel_is_bound_to_it() {
             .unwrap()
             .answer;
         assert_eq!((again.saga_id, again.saga_ended), (Some(saga), true));
-        assert_eq!(again.state, OrderState::Approved);
+        assert_eq!(again.entity.state, OrderState::Approved);
         assert_eq!(shop.reserved(ada).await, 500);
         shop.stop().await;
     });
@@ -264,7 +268,7 @@ fn a_key_that_joins_the_cancel_of_a_saga_is_bound() {
         let shop = Fixture::start_as(folder(), &stuck).await;
         let ada = shop.customer_named("Ada Park", 1000).await;
         let order = shop.new_order(ada, 500);
-        let gateway = shop.node.gateway();
+        let gateway = &shop.gateway;
         let accepted = gateway.create_order(order, None, Follow::Nothing).await;
         let saga = accepted.unwrap().answer.saga_id.unwrap();
         gateway.cancel_saga(saga, None, None).await.unwrap();
@@ -272,7 +276,7 @@ fn a_key_that_joins_the_cancel_of_a_saga_is_bound() {
         gateway.cancel_saga(saga, None, key).await.unwrap();
 
         let shop = Fixture::start_as(shop.stop().await, &stuck).await;
-        let gateway = shop.node.gateway();
+        let gateway = &shop.gateway;
         gateway.cancel_saga(saga, None, key).await.unwrap();
         let other = key.map(|bound| RequestBinding {
             fingerprint: ::sagas::Fingerprint::of(b"another"),

@@ -38,7 +38,7 @@ fn is_reply(destination: Destination) -> bool {
 impl Log for SlowReplies {
     fn subscribe(&self, destination: Destination) -> Subscription {
         let mut live = self.log.subscribe(destination).deliveries;
-        let (arrive, deliveries) = mpsc::channel(256);
+        let (arrive, deliveries) = tokio::sync::mpsc::channel(256);
         let held = Arc::clone(&self.held);
 
         // What is dropped here is missed by the receiver, and read when it is held no more.
@@ -166,10 +166,10 @@ fn a_compensation_repeated_after_its_refusal_leaves_no_credit_behind() {
             ..Setup::default()
         };
         let shop = Fixture::start_as(folder(), &setup).await;
-        let gateway = shop.node.gateway();
+        let gateway = &shop.gateway;
 
         let customer = shop.customer(1000).await;
-        let order = shop.order(customer, 1000).await.order_id;
+        let order = shop.order(customer, 1000).await.entity.id;
 
         // The cancel has released the credit, and does not hear of it.
         held.store(true, Ordering::SeqCst);
@@ -198,17 +198,17 @@ fn a_compensation_repeated_after_its_refusal_leaves_no_credit_behind() {
         gateway.cancel_saga(creation, None, None).await.unwrap();
         eventually(async || shop.reserved(customer).await == 0).await;
 
-        clock.set(began.after(SagaPolicy::default().compensation_retry));
+        clock.set(began.after(SagaPolicy::default().first_retry));
         let reserved = "customer.credit-reserved-reply";
         eventually(async || shop.has_replied(customer, order, cancel, reserved, 3).await).await;
 
         // Both answers arrive.
         held.store(false, Ordering::SeqCst);
         eventually(async || shop.state_of(order).await != OrderState::CancelPending).await;
-        eventually(async || shop.state_of(other.order_id).await != OrderState::Pending).await;
+        eventually(async || shop.state_of(other.entity.id).await != OrderState::Pending).await;
 
         assert_eq!(shop.state_of(order).await, OrderState::Approved);
-        assert_eq!(shop.state_of(other.order_id).await, OrderState::Rejected);
+        assert_eq!(shop.state_of(other.entity.id).await, OrderState::Rejected);
         assert_eq!(shop.reserved(customer).await, 1000);
         shop.stop().await;
     });

@@ -1,9 +1,10 @@
 //! Sagas, read from the orders' own database.
 
 use domain::SagaId;
-use domain::saga::{Action, Step, StepRecord};
+use domain::saga::{DEFINITIONS, OrderSaga, StepRecord};
+use sagas::Step;
 use store::ServiceDatabase;
-use store::inspection::{SagaFilter, list_sagas};
+use store::inspection::{ListedSaga, SagaFilter, list_sagas};
 use store::sagas::StoredSaga;
 
 use super::{Operations, page_of, read_cursor};
@@ -19,22 +20,17 @@ impl Operations {
     }
 }
 
-fn shown_saga(stored: StoredSaga) -> SagaDetails {
+fn shown_saga(stored: StoredSaga<OrderSaga>) -> SagaDetails {
     let saga = stored.saga;
 
-    let steps = saga
-        .definition()
-        .steps
-        .iter()
-        .zip(&saga.steps)
-        .map(shown_step)
-        .collect();
+    let steps = saga.definition.steps.iter().zip(&saga.steps);
+    let steps = steps.map(|step| shown_step(&saga.data, step)).collect();
 
     SagaDetails {
         saga_id: saga.id,
-        kind: saga.kind,
+        kind: saga.definition.name,
         state: saga.state,
-        order_id: saga.order_id,
+        order_id: saga.data.order_id,
         started_at: saga.started_at,
         updated_at: saga.updated_at,
         ended_at: saga.ended_at,
@@ -45,13 +41,22 @@ fn shown_saga(stored: StoredSaga) -> SagaDetails {
     }
 }
 
-fn shown_step((step, record): (&Step, &StepRecord)) -> SagaStep {
+/// One that cannot be read is left out of a list, so that the others are shown.
+fn readable(listed: ListedSaga<OrderSaga>) -> Option<SagaDetails> {
+    listed
+        .saga
+        .inspect_err(|error| tracing::error!(error = %error.chain(), "a saga is not listed"))
+        .map(shown_saga)
+        .ok()
+}
+
+fn shown_step(data: &OrderSaga, (step, record): (&Step<OrderSaga>, &StepRecord)) -> SagaStep {
+    let participant = step.action.participant(data);
+    let kind = participant.map_or("local", |participant| participant.service.name());
+
     SagaStep {
         name: step.name.to_owned(),
-        kind: match step.action {
-            Action::Local(_) => "local".to_owned(),
-            Action::Remote { participant, .. } => participant.name().to_owned(),
-        },
+        kind: kind.to_owned(),
         state: record.state,
         at: record.at,
         detail: record.detail.clone(),
@@ -71,20 +76,22 @@ impl Sagas for Operations {
             };
 
             let limit = query.page.limit;
-            let found = list_sagas(self.orders()?, filter, limit + 1)
+            let found = list_sagas(self.orders()?, &DEFINITIONS, filter, limit + 1)
                 .await
                 .map_err(read_error)?;
 
-            let sagas = found.into_iter().map(shown_saga).collect();
-            Ok(page_of(sagas, limit, |saga: &SagaDetails| {
-                (saga.started_at, saga.saga_id.0)
-            }))
+            let place = |saga: &ListedSaga<OrderSaga>| (saga.started_at, saga.id.0);
+            let Listed { items, next } = page_of(found, limit, place);
+            Ok(Listed {
+                items: items.into_iter().filter_map(readable).collect(),
+                next,
+            })
         })
     }
 
     fn show(&self, id: SagaId) -> ReadFuture<'_, SagaDetails> {
         Box::pin(async move {
-            let mut found = store::sagas::load(self.orders()?, &[id])
+            let mut found = store::sagas::load(self.orders()?, &DEFINITIONS, &[id])
                 .await
                 .map_err(read_error)?;
             let stored = found.remove(&id).ok_or(ReadError::NotFound("saga"))?;

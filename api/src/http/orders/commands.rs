@@ -4,7 +4,7 @@
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
-use actors::{Accepted, NewOrder, OrderAnswer, Seen};
+use actors::{NewOrder, OrderAccepted, OrderAnswer};
 use domain::{OrderId, OrderState, RejectionReason, SagaId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -58,7 +58,7 @@ struct Create(NewOrder);
 impl Command for Create {
     const TAKES: Takes = Takes::Object(MAX_ORDER_BYTES);
 
-    type Effect = Accepted;
+    type Effect = OrderAccepted;
 
     fn meter(meters: &Meters) -> &Meter {
         &meters.create_order
@@ -76,15 +76,15 @@ impl Command for Create {
         Some(self.0.customer_id.0)
     }
 
-    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<Accepted, Problem> {
+    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<OrderAccepted, Problem> {
         let Create(order) = self;
         let commands = doors.commands();
         Ok(commands.create_order(order, by.binding, by.follow).await?)
     }
 
-    async fn answer(effect: Accepted, asked: &Asked<'_>) -> HttpResponse {
+    async fn answer(effect: OrderAccepted, asked: &Asked<'_>) -> HttpResponse {
         let answer = asked.end_of(effect).await;
-        let location = format!("/orders/{}", answer.order_id);
+        let location = format!("/orders/{}", answer.entity.id);
         headers(asked.api, &answer, asked.prefer, Some(location))
             .answer(StatusCode::CREATED, &OrderOutcome::of(&answer))
     }
@@ -113,7 +113,7 @@ struct Cancel(OrderId);
 impl Command for Cancel {
     const TAKES: Takes = Takes::AtMostAnObject;
 
-    type Effect = Accepted;
+    type Effect = OrderAccepted;
 
     fn meter(meters: &Meters) -> &Meter {
         &meters.cancel_order
@@ -130,20 +130,20 @@ impl Command for Cancel {
         Some(self.0.0)
     }
 
-    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<Accepted, Problem> {
+    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<OrderAccepted, Problem> {
         let Cancel(order) = self;
         let commands = doors.commands();
         Ok(commands.cancel_order(order, by.binding, by.follow).await?)
     }
 
-    async fn answer(effect: Accepted, asked: &Asked<'_>) -> HttpResponse {
+    async fn answer(effect: OrderAccepted, asked: &Asked<'_>) -> HttpResponse {
         let answer = asked.end_of(effect).await;
         let headers = headers(asked.api, &answer, asked.prefer, None);
 
         match cancel_status(&answer, asked.waits()) {
             Some(status) => headers.answer(status, &OrderOutcome::of(&answer)),
             None => {
-                let state = answer.state.name();
+                let state = answer.entity.state.name();
                 let problem = Problem::conflict(format!(
                     "the cancel could not be carried through; the order is {state}"
                 ));
@@ -200,10 +200,10 @@ impl Command for Ship {
 impl OrderOutcome {
     fn of(answer: &OrderAnswer) -> Self {
         OrderOutcome {
-            order_id: answer.order_id,
-            state: answer.state,
-            rejection_reason: answer.rejection_reason,
-            version: answer.version,
+            order_id: answer.entity.id,
+            state: answer.entity.state,
+            rejection_reason: answer.entity.rejection_reason,
+            version: answer.entity.version,
             saga_id: answer.saga_id,
         }
     }
@@ -212,7 +212,7 @@ impl OrderOutcome {
 /// The status of a cancel; `None` when it fell back. A repeat that does not wait is answered as the
 /// first request was: it was accepted.
 fn cancel_status(answer: &OrderAnswer, waited: bool) -> Option<StatusCode> {
-    match answer.state {
+    match answer.entity.state {
         OrderState::Cancelled if waited || !answer.repeated => Some(StatusCode::OK),
         _ if waited && answer.saga_ended => None,
         _ => Some(StatusCode::ACCEPTED),
@@ -225,17 +225,6 @@ fn headers(
     prefer: Prefer,
     location: Option<String>,
 ) -> CommandHeaders {
-    let order = [Seen {
-        service: domain::ORDERS,
-        entity: answer.order_id.0,
-        version: answer.version,
-    }];
-
-    let seen = if answer.seen.is_empty() {
-        &order[..]
-    } else {
-        &answer.seen
-    };
     // A command honours the wait alone.
     let applied = Prefer {
         lenient: false,
@@ -243,8 +232,8 @@ fn headers(
     };
 
     CommandHeaders {
-        version: answer.version,
-        token: api.ports.queries.token_of(seen),
+        version: answer.entity.version,
+        token: api.ports.queries.token_of(&answer.seen),
         applied,
         location,
     }

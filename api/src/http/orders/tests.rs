@@ -298,7 +298,7 @@ async fn an_order_is_shipped_with_an_empty_body_or_an_empty_object() {
 async fn the_actors_refusals_keep_their_statuses() {
     let node = Node::new();
     for (error, status) in [
-        (CommandError::NotFound("order"), 404),
+        (CommandError::not_found("order"), 404),
         (
             CommandError::Conflict("the order is PENDING".to_owned()),
             409,

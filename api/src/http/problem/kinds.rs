@@ -197,7 +197,7 @@ impl Problem {
 impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::NotFound(what) => Problem::not_found(what),
+            CommandError::NotFound(what) => Problem::not_found(&what),
             CommandError::Conflict(detail) => Problem::conflict(detail),
             CommandError::KeyReused => Problem::key_reused(),
             CommandError::Overloaded => Problem::overloaded(),

@@ -1,6 +1,6 @@
 //! What the double answers: one of each.
 
-use domain::saga::{SagaKind, SagaState, StepState};
+use domain::saga::{CREATE_ORDER, SagaState, StepState};
 use domain::{CustomerId, Money, OrderId, OrderState, SagaId, Timestamp};
 use projections::{CustomerDocument, CustomerOrder, OrderDocument};
 
@@ -48,7 +48,7 @@ pub fn customer_order() -> CustomerOrder {
 pub fn saga() -> SagaDetails {
     SagaDetails {
         saga_id: SagaId(id()),
-        kind: SagaKind::CreateOrder,
+        kind: CREATE_ORDER.name,
         state: SagaState::Running,
         order_id: OrderId(id()),
         started_at: Timestamp::from_micros(0),

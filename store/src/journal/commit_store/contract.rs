@@ -24,6 +24,7 @@ use crate::journal::testing::{SHARDS, outgoing, row, unit};
 use crate::rows::RowChange;
 use crate::tables::parked;
 use crate::testing::{BOOKINGS, BOOKINGS_SCHEMA};
+use crate::timers::{self, StoredTimer};
 use crate::unit::Unit;
 use crate::{Destination, Message, ServiceDatabase, SourceStream, StoreError, history, shards};
 
@@ -58,6 +59,7 @@ macro_rules! commit_store_contract {
                 batches: a_sequence_is_given_once,
                 batches: each_source_has_a_position_of_its_own_and_the_last_one_counts,
                 batches: both_streams_of_a_source_have_positions_of_their_own,
+                batches: a_timer_is_set_moved_and_removed_with_its_unit,
                 batches: a_batch_may_hold_nothing_but_notes,
                 outcomes: what_was_written_has_happened_and_what_was_refused_has_not,
                 outcomes: a_commit_that_fails_leaves_nothing_behind,
@@ -182,6 +184,11 @@ impl Place {
         let positions = shards::positions(&self.database, shard);
         let positions = self.runtime.block_on(positions).unwrap();
         positions.get(&stream).copied()
+    }
+
+    fn timers(&self, shard: ShardId) -> Vec<StoredTimer> {
+        let timers = timers::of_shard(&self.database, shard);
+        self.runtime.block_on(timers).unwrap()
     }
 
     /// The sequences that can be read of what was sent to a destination.

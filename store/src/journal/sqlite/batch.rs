@@ -14,6 +14,7 @@ use crate::journal::superseding::{self, Place, Written};
 use crate::log::SourceStream;
 use crate::outbox;
 use crate::rows::{Operation, RowChange};
+use crate::timers::TimerChange;
 use crate::unit::{Outgoing, Unit};
 
 const EPOCHS: &str = "SELECT shard, epoch FROM shards";
@@ -22,6 +23,9 @@ const OUTBOX: &str = "INSERT INTO outbox \
 const INBOX: &str = "INSERT INTO inbox (shard, source_service, source_shard, stream, position) \
     VALUES (?, ?, ?, ?, ?) ON CONFLICT (shard, source_service, source_shard, stream) \
     DO UPDATE SET position = excluded.position";
+const TIMER: &str = "INSERT OR REPLACE INTO timers (timer_id, shard, wake_at, patience, waits_for) \
+    VALUES (?, ?, ?, ?, ?)";
+const NO_TIMER: &str = "DELETE FROM timers WHERE timer_id = ?";
 const PUBLISHED: &str = "UPDATE shards SET published = ?, heads = ? WHERE shard = ? AND epoch = ?";
 /// What a batch without units writes besides: SQLite writes no page whose bytes stay the same, and
 /// notes often are what was noted before.
@@ -43,6 +47,10 @@ pub(super) fn write(store: &SqliteStore, batch: &Batch<'_>) -> Result<(), Failur
         if let Some(outgoing) = &unit.outgoing {
             write_outgoing(store, unit.shard, outgoing)
                 .map_err(|error| unit_or_store(index, error))?;
+        }
+
+        if let Some(timer) = &unit.timer {
+            write_timer(store, unit.shard, timer).map_err(|error| unit_or_store(index, error))?;
         }
     }
 
@@ -200,6 +208,22 @@ fn write_outgoing(
     ];
 
     store.run(OUTBOX, row).map(drop)
+}
+
+fn write_timer(store: &SqliteStore, shard: ShardId, timer: &TimerChange) -> Result<(), StoreError> {
+    let id = timer.id.as_bytes().as_slice();
+    let Some(set) = &timer.set else {
+        return store.run(NO_TIMER, params![id]).map(drop);
+    };
+
+    let row = params![
+        id,
+        shard.number,
+        set.wake_at.micros(),
+        i64::try_from(set.patience.as_micros()).unwrap_or(i64::MAX),
+        set.waits_for.as_bytes().as_slice(),
+    ];
+    store.run(TIMER, row).map(drop)
 }
 
 fn unit_or_store(index: usize, error: StoreError) -> Failure {

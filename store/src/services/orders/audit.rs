@@ -41,7 +41,7 @@ impl Snapshot {
 
         for sagas in sagas.chunks(IDS_PER_QUERY) {
             let rows: Vec<SagaOrder> = order::Entity::find()
-                .filter(order::Column::OrderId.is_in(sagas.iter().map(|saga| saga.order_id)))
+                .filter(order::Column::OrderId.is_in(sagas.iter().map(|saga| saga.entity_id)))
                 .into_partial_model()
                 .all(&self.transaction)
                 .await

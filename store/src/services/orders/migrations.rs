@@ -1,4 +1,6 @@
-//! The table of the orders service, beside the mechanism's.
+//! The table of the orders service, beside the mechanism's, and what its sagas were before.
+
+mod former_sagas;
 
 use sea_orm::DbErr;
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
@@ -7,7 +9,9 @@ use super::tables::order;
 use crate::migrations::{Clustered, INITIAL_SCHEMA, create};
 
 pub(super) fn all() -> Vec<Box<dyn MigrationTrait>> {
-    vec![Box::new(InitialSchema)]
+    let mut all = former_sagas::migrations();
+    all.push(Box::new(InitialSchema));
+    all
 }
 
 /// The table of release 0.1.
@@ -25,3 +29,6 @@ impl MigrationTrait for InitialSchema {
         create(manager, order::Entity, Clustered::No).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,15 @@
 //! What a batch leaves behind: all of it, or nothing and a name.
 
+use std::time::Duration;
+
+use ::sagas::Timestamp;
+use uuid::Uuid;
+
 use super::{Destination, Place, Published, culprit};
 use crate::journal::testing::{row, shard};
 use crate::log::{Heads, SourceStream, Stream};
 use crate::testing::ROOMS;
+use crate::timers::{StoredTimer, TimerChange, TimerSet};
 use crate::unit::Unit;
 
 const X: u128 = 1;
@@ -239,4 +245,48 @@ pub(crate) fn a_batch_may_hold_nothing_but_notes(mut place: Place) {
     };
     place.node().write(&[], &[note]).unwrap();
     assert!(place.node().happened());
+}
+
+pub(crate) fn a_timer_is_set_moved_and_removed_with_its_unit(mut place: Place) {
+    let (one, two) = (place.claim(shard(1)), place.claim(shard(2)));
+    let node = place.node();
+    let set = |at| TimerSet {
+        wake_at: Timestamp::from_micros(at),
+        patience: Duration::from_secs(5),
+        waits_for: Uuid::from_u128(9),
+    };
+    let timed = |unit, id, set| Unit {
+        timer: Some(TimerChange {
+            id: Uuid::from_u128(id),
+            set,
+        }),
+        ..unit
+    };
+
+    // Removing what is not there harms nobody: its row may have been lost.
+    let units = [
+        timed(node.unit(&one, Vec::new()), X, Some(set(1))),
+        timed(node.unit(&two, Vec::new()), Y, Some(set(2))),
+        timed(node.unit(&one, Vec::new()), X, Some(set(3))),
+        timed(node.unit(&one, Vec::new()), 3, None),
+    ];
+    place.write(&units).unwrap();
+    let stored = |set| StoredTimer {
+        id: Uuid::from_u128(X),
+        set,
+    };
+    assert_eq!(place.timers(shard(1)), [stored(set(3))]);
+    assert_eq!(place.timers(shard(2)).len(), 1);
+
+    // What stands beside a culprit is not set either.
+    let node = place.node();
+    let units = [
+        timed(node.unit(&one, Vec::new()), X, None),
+        node.updating(&two, Y, 5),
+    ];
+    assert_eq!(culprit(place.write(&units)), 1);
+    assert_eq!(place.timers(shard(1)).len(), 1);
+
+    place.write(&units[..1]).unwrap();
+    assert!(place.timers(shard(1)).is_empty());
 }

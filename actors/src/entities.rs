@@ -1,0 +1,214 @@
+//! The entities of one service in one shard, and the sagas that work on them, which share a unit.
+//!
+//! Work is done in three passes: say what is wanted in memory for all that has gathered (`want_…`),
+//! [load](Entities::load) what is lacking in one read, then do one piece after the other.
+
+mod callers;
+mod memory;
+mod messages;
+mod nested;
+mod progress;
+
+use std::collections::{HashMap, HashSet};
+
+use metrics::Counter;
+use sagas::nested::NestedCommand;
+use sagas::wire::WireError;
+use sagas::{SagaId, SagaPolicy, ShardId, Timestamp, WireMessage};
+use store::faults::Faults;
+use store::{Message, ServiceDatabase};
+use uuid::Uuid;
+
+use crate::directory::Directory;
+use crate::entity::{self, AskEntity, Entity, EntityActor};
+use crate::request::{Command, Request};
+use crate::saga::{self, AskSaga, SagaActor};
+use crate::step::{Step, StepError, Turn};
+
+/// What the entities of a shard work with.
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings {
+    pub shard: ShardId,
+    /// Of every service.
+    pub shards: u16,
+    pub database: ServiceDatabase,
+    pub policy: SagaPolicy,
+    pub faults: Faults,
+    /// At most this many actors of one kind stay in memory.
+    pub actors_per_shard: usize,
+    pub activated: Counter,
+}
+
+/// The parts that were read for the work at hand, by key: one that is not in it has not been looked
+/// for. An error says why its row cannot be read.
+type Parts<E> = HashMap<Uuid, Result<Option<<E as Entity>::Part>, String>>;
+
+/// The entities and sagas of one service in one shard.
+pub(crate) struct Entities<E: Entity> {
+    around: Surroundings,
+    entities: Directory<Uuid, EntityActor<E>, Parts<E>>,
+    sagas: Directory<SagaId, SagaActor<E::Saga>>,
+    /// Which entity a saga in memory works on.
+    entity_of: HashMap<SagaId, Uuid>,
+    /// Sagas that have ended; they leave memory when that is durable.
+    ended: Vec<SagaId>,
+    wanted: HashSet<Uuid>,
+    wanted_sagas: HashSet<SagaId>,
+    /// Parts that the next read must bring, each with the entity that needs it.
+    wanted_parts: HashSet<(Uuid, Uuid)>,
+    /// Parts that nothing can have made yet.
+    new_parts: HashSet<(Uuid, Uuid)>,
+    /// Whose parts are in memory.
+    read_for: HashSet<Uuid>,
+}
+
+/// What a message is to the service that receives it.
+#[derive(Clone, Copy)]
+enum Role {
+    /// A saga asks an entity.
+    Request,
+    /// A saga of this service begins, or is undone, as a step of another one.
+    Nested,
+    /// A saga of this service is answered.
+    Reply,
+}
+
+impl<E: Entity> Entities<E> {
+    pub(crate) fn new(around: Surroundings) -> Self {
+        Entities {
+            entities: Directory::new(around.actors_per_shard),
+            sagas: Directory::new(around.actors_per_shard),
+            around,
+            entity_of: HashMap::new(),
+            ended: Vec::new(),
+            wanted: HashSet::new(),
+            wanted_sagas: HashSet::new(),
+            wanted_parts: HashSet::new(),
+            new_parts: HashSet::new(),
+            read_for: HashSet::new(),
+        }
+    }
+
+    /// Wants what a request needs.
+    pub(crate) fn want_for_request(&mut self, request: &Request<E>) {
+        match &request.question.command {
+            Command::Create { id, .. } if request.question.binding.is_some() => {
+                // A repeat is answered with what its saga has changed.
+                self.want(*id);
+                if let Some(saga) = E::BEGINS_WITH {
+                    self.want_saga(SagaId::derive(saga, *id, 1));
+                }
+            }
+            // A new id: there is nothing to load.
+            Command::Create { id, .. } => {
+                if !self.entities.contains(*id) {
+                    self.start(*id, None);
+                }
+            }
+            Command::Entity { id, .. } => self.want(*id),
+            Command::RetrySaga(id) | Command::CancelSaga { id, .. } => self.want_saga(*id),
+            Command::Replay(_) | Command::Discard(_) => {}
+        }
+    }
+
+    /// Wants what a message needs. One that cannot be read says so when its turn comes.
+    pub(crate) fn want_for_message(&mut self, message: &Message, first_attempt: bool) {
+        let id = message.entity;
+        match role_of::<E>(message) {
+            Role::Request => {
+                self.want(id);
+                let needed = read::<E::Request>(message).map(|request| E::part_of(&request));
+                match needed {
+                    Ok(Some(part)) if part.is_new && first_attempt => {
+                        self.new_parts.insert((id, part.key));
+                    }
+                    Ok(Some(part)) => {
+                        self.wanted_parts.insert((id, part.key));
+                    }
+                    Ok(None) | Err(_) => {}
+                }
+            }
+            Role::Reply => self.want_saga(SagaId(id)),
+            Role::Nested => {
+                self.want_saga(SagaId(id));
+                if let Ok(NestedCommand::Begin(begin)) = read(message) {
+                    self.want(begin.entity);
+                }
+            }
+        }
+    }
+
+    /// Wants what waking a saga needs.
+    pub(crate) fn want_for_timer(&mut self, saga: SagaId) {
+        self.want_saga(saga);
+    }
+
+    /// Does what a message asks.
+    pub(crate) async fn message(
+        &mut self,
+        message: &Message,
+        turn: Turn,
+    ) -> Result<Step<E>, StepError> {
+        match role_of::<E>(message) {
+            Role::Request => self.asked(message, read(message)?, turn).await,
+            Role::Reply => self.replied(message, turn).await,
+            Role::Nested => self.nested(message, read(message)?, turn).await,
+        }
+    }
+
+    /// The timer of a saga is due, which was set for this time.
+    pub(crate) async fn timer(
+        &mut self,
+        saga: SagaId,
+        set_for: Timestamp,
+        turn: Turn,
+    ) -> Result<Step<E>, StepError> {
+        if self.sagas.find(saga)?.is_none() {
+            return Err(StepError::Impossible(format!("there is no saga {saga}")));
+        }
+        self.advance(saga, saga::Ask::Wake { set_for }, turn).await
+    }
+
+    async fn ask(
+        &mut self,
+        id: Uuid,
+        ask: entity::Ask<E>,
+        turn: Turn,
+    ) -> Result<entity::Told<E>, StepError> {
+        let address = self.entities.address(id)?;
+        Ok(address
+            .send(AskEntity { ask, now: turn.now })
+            .await
+            .map_err(|_| StepError::NoActor)??)
+    }
+
+    async fn ask_saga(
+        &mut self,
+        id: SagaId,
+        ask: saga::Ask<E::Saga>,
+        turn: Turn,
+    ) -> Result<saga::Told<E::Saga>, StepError> {
+        let address = self.sagas.address(id)?;
+        Ok(address
+            .send(AskSaga { ask, now: turn.now })
+            .await
+            .map_err(|_| StepError::NoActor)??)
+    }
+}
+
+/// What a message is, by its name. One that nobody knows may be a reply of a later release.
+fn role_of<E: Entity>(message: &Message) -> Role {
+    let is_among = |names: &[(&str, u16)]| names.iter().any(|(known, _)| *known == message.name);
+
+    if is_among(E::Request::WIRE_NAMES) {
+        Role::Request
+    } else if is_among(NestedCommand::WIRE_NAMES) {
+        Role::Nested
+    } else {
+        Role::Reply
+    }
+}
+
+fn read<M: WireMessage>(message: &Message) -> Result<M, WireError> {
+    M::decode(&message.name, message.type_version, message.body.get())
+}

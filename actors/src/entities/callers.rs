@@ -1,0 +1,251 @@
+//! The commands of callers on entities, and of operators on sagas.
+
+use sagas::{Beginning, Definition, Run, SagaId};
+use uuid::Uuid;
+
+use super::Entities;
+use super::progress::add_change;
+use crate::entity::{Answered, Ask, Change, Entity, Outcome, Seen, Told};
+use crate::error::CommandError;
+use crate::request::{Answer, Command, Request, SagaAnswer};
+use crate::saga::{self, SagaActor};
+use crate::step::{Step, StepError, Turn};
+
+impl<E: Entity> Entities<E> {
+    /// Does what a caller asks.
+    pub(crate) async fn request(
+        &mut self,
+        request: &Request<E>,
+        turn: Turn,
+    ) -> Result<Step<E>, StepError> {
+        let binding = request.question.binding;
+        match request.question.command.clone() {
+            Command::Create { id, command } => {
+                let ask = Ask::Create {
+                    command,
+                    created_by: binding.map(|binding| binding.fingerprint),
+                };
+                let told = self.ask(id, ask, turn).await?;
+                self.told(id, told, turn).await
+            }
+            Command::Entity { id, command } => {
+                let told = self
+                    .ask(id, Ask::Command { command, binding }, turn)
+                    .await?;
+                self.told(id, told, turn).await
+            }
+            Command::RetrySaga(id) => self.operate(id, saga::Ask::Retry { binding }, turn).await,
+            Command::CancelSaga { id, reason } => {
+                let ask = saga::Ask::Cancel { reason, binding };
+                self.operate(id, ask, turn).await
+            }
+            Command::Replay(_) | Command::Discard(_) => Err(StepError::Impossible(
+                "parked messages are no entity's business".to_owned(),
+            )),
+        }
+    }
+
+    /// Makes a step of what an entity tells of a caller's command.
+    async fn told(&mut self, id: Uuid, told: Told<E>, turn: Turn) -> Result<Step<E>, StepError> {
+        let Some(entity) = told.entity else {
+            let refusal = match told.outcome {
+                Outcome::Refused(detail) => CommandError::Conflict(detail),
+                _ => CommandError::not_found(E::KIND),
+            };
+            return Ok(Step::refusing(refusal, id));
+        };
+
+        match told.outcome {
+            Outcome::Changed(change) => self.changed(entity, *change, turn).await,
+            Outcome::Repeated(saga) => self.joined(entity, saga, true, turn).await,
+            Outcome::Done(saga) => self.joined(entity, saga, false, turn).await,
+            Outcome::Joined(saga, row) => {
+                let mut step = self.joined(entity, Some(saga), false, turn).await?;
+                step.rows.extend(row);
+                Ok(step)
+            }
+            Outcome::Refused(detail) => Ok(Step::refusing(CommandError::Conflict(detail), id)),
+            Outcome::KeyReused => Ok(Step::refusing(CommandError::KeyReused, id)),
+            Outcome::NotFound => Ok(Step::refusing(CommandError::not_found(E::KIND), id)),
+            outcome @ (Outcome::Replied(..) | Outcome::LocalRefused(_) | Outcome::Shown) => {
+                let text = format!("a command to {} {id} came to {outcome:?}", E::KIND);
+                Err(StepError::Impossible(text))
+            }
+        }
+    }
+
+    /// A command has had an event. The saga that begins with it shares its step.
+    async fn changed(
+        &mut self,
+        entity: E,
+        change: Change<E>,
+        turn: Turn,
+    ) -> Result<Step<E>, StepError> {
+        let head = entity.head();
+        let begins = entity.begins(&change.event);
+        let mut step = Step {
+            touched: vec![head.id],
+            correlation_id: head.id,
+            ..Step::default()
+        };
+        add_change(&mut step, change, Some(&entity))?;
+
+        let answered = match begins {
+            None => Answered::alone(entity),
+            Some((definition, data)) => {
+                let told = self.begin(&entity, definition, data, turn)?;
+                let saga = told.run.id;
+                step.correlation_id = saga.0;
+                step.touched.push(saga.0);
+
+                let answered = Answered::with_saga(entity.clone(), saga);
+                self.carry_out(&mut step, told, Some(entity), turn).await?;
+
+                // One that has nobody to ask ends at once.
+                match &step.ended {
+                    Some((_, Some(end))) => end.clone(),
+                    _ => answered,
+                }
+            }
+        };
+
+        step.answer = Some(Ok(Answer::Entity(answered)));
+        Ok(step)
+    }
+
+    /// A saga begins: its first, local step was the caller's command.
+    fn begin(
+        &mut self,
+        entity: &E,
+        definition: &'static Definition<E::Saga>,
+        data: E::Saga,
+        turn: Turn,
+    ) -> Result<saga::Told<E::Saga>, StepError> {
+        let head = entity.head();
+        let beginning = Beginning {
+            id: SagaId::derive(definition.name, head.id, head.version),
+            entity: head.id,
+            data,
+            not_before: head.updated_at,
+            parent: None,
+        };
+
+        let policy = self.around.policy;
+        let begun = Run::begin_after_first_step(definition, beginning, &policy, turn.now);
+        let (actor, told) = SagaActor::begun(
+            self.around.shard,
+            begun,
+            policy,
+            self.around.faults.clone(),
+            turn.now,
+        )?;
+        self.start_saga(told.run.id, head.id, actor);
+        Ok(told)
+    }
+
+    /// A caller asks for what a saga is doing already, or has done: the answer shows the entity as
+    /// it is now.
+    async fn joined(
+        &mut self,
+        entity: E,
+        saga: Option<SagaId>,
+        repeated: bool,
+        turn: Turn,
+    ) -> Result<Step<E>, StepError> {
+        let id = entity.head().id;
+        let answered = match saga {
+            None => Answered::alone(entity),
+            Some(saga) => {
+                let run = self.shown(saga, turn).await?;
+                if run.state.has_ended() {
+                    Answered::after_saga(entity, saga, &run.data)
+                } else {
+                    Answered::with_saga(entity, saga)
+                }
+            }
+        };
+
+        let answer = Answer::Entity(Answered {
+            repeated,
+            ..answered
+        });
+        Ok(Step::answering(answer, id))
+    }
+
+    /// A saga as it is, in memory or not.
+    async fn shown(&mut self, saga: SagaId, turn: Turn) -> Result<Run<E::Saga>, StepError> {
+        if self.sagas.is_live(saga) {
+            return Ok(self.ask_saga(saga, saga::Ask::Show, turn).await?.run);
+        }
+
+        let definitions = E::definitions();
+        let mut found = store::sagas::load(&self.around.database, &definitions, &[saga]).await?;
+        match found.remove(&saga) {
+            Some(Ok(stored)) => Ok(stored.saga),
+            Some(Err(error)) => Err(StepError::Unreadable(error.chain())),
+            None => Err(StepError::Impossible(format!("there is no saga {saga}"))),
+        }
+    }
+
+    async fn operate(
+        &mut self,
+        id: SagaId,
+        ask: saga::Ask<E::Saga>,
+        turn: Turn,
+    ) -> Result<Step<E>, StepError> {
+        if self.sagas.find(id)?.is_none() {
+            return Ok(Step::refusing(CommandError::not_found("saga"), id.0));
+        }
+
+        let is_retry = matches!(ask, saga::Ask::Retry { .. });
+        let told = self.ask_saga(id, ask, turn).await?;
+
+        match told.outcome {
+            saga::Outcome::NotPossible => {
+                let state = told.run.state;
+                let why = match (is_retry, state.has_ended()) {
+                    (true, _) => "only a STUCK saga can be retried",
+                    (false, true) => "the saga has ended",
+                    (false, false) => "the saga can only go on",
+                };
+                let detail = format!("{why}; it is {}", state.name());
+                Ok(Step::refusing(CommandError::Conflict(detail), id.0))
+            }
+            saga::Outcome::KeyReused => Ok(Step::refusing(CommandError::KeyReused, id.0)),
+            saga::Outcome::Unchanged | saga::Outcome::Changed { .. } => {
+                let run = told.run.clone();
+                let mut step = self.carry_on(told, turn).await?;
+                let seen = self.seen(&step, &run, turn).await?;
+                step.answer = Some(Ok(Answer::Saga(SagaAnswer {
+                    saga_id: run.id,
+                    entity: run.entity,
+                    state: run.state,
+                    version: run.version,
+                    seen,
+                })));
+                Ok(step)
+            }
+        }
+    }
+
+    /// The saga's entity, as the command has seen or changed it.
+    async fn seen(
+        &mut self,
+        step: &Step<E>,
+        run: &Run<E::Saga>,
+        turn: Turn,
+    ) -> Result<Seen, StepError> {
+        let version = if step.events.is_empty() {
+            let shown = self.ask(run.entity, Ask::Show, turn).await?;
+            shown.entity.map_or(0, |entity| entity.head().version)
+        } else {
+            step.first_version
+        };
+
+        Ok(Seen {
+            service: E::SERVICE,
+            entity: run.entity,
+            version,
+        })
+    }
+}

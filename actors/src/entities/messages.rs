@@ -1,0 +1,128 @@
+//! Messages of the log: what sagas ask of entities, and what they are answered.
+
+use sagas::{Incoming, SagaId, WireMessage};
+use store::Message;
+use store::unit::OutgoingMessage;
+use uuid::Uuid;
+
+use super::Entities;
+use super::progress::add_change;
+use crate::entity::{Ask, Entity, Outcome, PartAsRead};
+use crate::saga;
+use crate::step::{Step, StepError, Turn};
+
+impl<E: Entity> Entities<E> {
+    /// A saga asks an entity, which replies.
+    pub(super) async fn asked(
+        &mut self,
+        message: &Message,
+        request: E::Request,
+        turn: Turn,
+    ) -> Result<Step<E>, StepError> {
+        let id = message.entity;
+        let part = self.part_as_read(id, &request, turn)?;
+        let asked_by = message.attempt.as_ref().map(|attempt| attempt.saga);
+        let asked_by = asked_by.or_else(|| E::asked_by(&request));
+
+        let ask = Ask::Request {
+            request,
+            part,
+            ticket: turn.ticket,
+        };
+        let told = self.ask(id, ask, turn).await?;
+        let Outcome::Replied(reply, change) = told.outcome else {
+            return Err(StepError::Impossible(format!(
+                "{} {id} did not reply",
+                E::KIND
+            )));
+        };
+
+        let mut step = Step {
+            correlation_id: message.correlation_id,
+            time: turn.now,
+            entity: id,
+            touched: vec![id],
+            ..Step::default()
+        };
+        if let Some(saga) = asked_by {
+            step.messages.push(reply_to(message, saga, &reply)?);
+        }
+        if let Some(change) = change {
+            add_change(&mut step, *change, told.entity.as_ref())?;
+        }
+        Ok(step)
+    }
+
+    /// The part that the decision on a request needs, as the database has it. That there is none is
+    /// something that was read, or is known; what was not looked for is an error.
+    fn part_as_read(
+        &mut self,
+        id: Uuid,
+        request: &E::Request,
+        turn: Turn,
+    ) -> Result<Option<PartAsRead<E>>, StepError> {
+        let Some(needed) = E::part_of(request) else {
+            return Ok(None);
+        };
+        let Some(live) = self.entities.find(id)? else {
+            return Err(StepError::NotLoaded);
+        };
+
+        let stored = match live.parts.get(&needed.key) {
+            Some(Ok(stored)) => stored.clone(),
+            Some(Err(cause)) => return Err(StepError::Unreadable(cause.clone())),
+            None => return Err(StepError::NotLoaded),
+        };
+        Ok(Some(PartAsRead {
+            key: needed.key,
+            stored,
+            durable_at_read: turn.durable_at_read,
+        }))
+    }
+
+    /// A saga of this service is answered.
+    pub(super) async fn replied(
+        &mut self,
+        message: &Message,
+        turn: Turn,
+    ) -> Result<Step<E>, StepError> {
+        let (name, version) = (&message.name, message.type_version);
+        let reply = Incoming::<E::Saga>::decode(name, version, message.body.get())?;
+        let id = SagaId(message.entity);
+        if self.sagas.find(id)?.is_none() {
+            return Err(StepError::Impossible(format!("there is no saga {id}")));
+        }
+
+        let label = match &reply {
+            Incoming::Own(reply) => E::label_of_reply(reply).map(str::to_owned),
+            Incoming::Nested(_) => None,
+        };
+        let ask = saga::Ask::Reply {
+            reply,
+            attempt: message.attempt.clone(),
+            label,
+        };
+        self.advance(id, ask, turn).await
+    }
+}
+
+/// The reply to a message: it goes to where that came from, and echoes its attempt.
+pub(super) fn reply_to(
+    message: &Message,
+    saga: SagaId,
+    reply: &impl WireMessage,
+) -> Result<OutgoingMessage, StepError> {
+    let body = reply
+        .encode()
+        .map_err(|e| StepError::Impossible(e.to_string()))?;
+    let (name, type_version) = reply.wire_name();
+
+    Ok(OutgoingMessage {
+        destination: message.source,
+        entity: saga.0,
+        name,
+        type_version,
+        attempt: message.attempt.clone(),
+        body: body.into(),
+    })
+}

@@ -1,0 +1,86 @@
+//! Sagas that a step of another saga begins, here or in another service.
+
+use sagas::nested::{BeginSaga, NestedCommand, Parent, UndoSaga, never_begun};
+use sagas::{Beginning, Run};
+use store::Message;
+
+use super::Entities;
+use super::messages::reply_to;
+use crate::entity::{Ask, Entity};
+use crate::saga::{self, SagaActor};
+use crate::step::{Step, StepError, Turn};
+
+impl<E: Entity> Entities<E> {
+    /// A saga is to begin as a step of another one, or to be undone. Both may come again.
+    pub(super) async fn nested(
+        &mut self,
+        message: &Message,
+        command: NestedCommand,
+        turn: Turn,
+    ) -> Result<Step<E>, StepError> {
+        let id = command.saga();
+        let Some(attempt) = message.attempt.clone() else {
+            return Err(StepError::Impossible(format!(
+                "nobody is named who has saga {id} begin, or undone"
+            )));
+        };
+        let parent = Parent {
+            shard: message.source,
+            attempt,
+            wants_undo: matches!(command, NestedCommand::Undo(_)),
+        };
+
+        let is_there = self.sagas.find(id)?.is_some();
+        match command {
+            NestedCommand::Begin(_) if is_there => {
+                self.advance(id, saga::Ask::BeginAgain { parent }, turn)
+                    .await
+            }
+            NestedCommand::Begin(begin) => self.begin_nested(begin, parent, turn).await,
+            NestedCommand::Undo(_) if is_there => {
+                self.advance(id, saga::Ask::Undo { parent }, turn).await
+            }
+            NestedCommand::Undo(UndoSaga { saga }) => {
+                let reply = reply_to(message, parent.attempt.saga, &never_begun())?;
+                Ok(Step {
+                    messages: vec![reply],
+                    correlation_id: saga.0,
+                    entity: saga.0,
+                    time: turn.now,
+                    ..Step::default()
+                })
+            }
+        }
+    }
+
+    async fn begin_nested(
+        &mut self,
+        begin: BeginSaga,
+        parent: Parent,
+        turn: Turn,
+    ) -> Result<Step<E>, StepError> {
+        let Some(definition) = E::definitions().newest(&begin.name) else {
+            let text = format!("service {} has no saga {}", E::SERVICE, begin.name);
+            return Err(StepError::Impossible(text));
+        };
+        let data: E::Saga = serde_json::from_str(begin.data.0.get())
+            .map_err(|e| StepError::Impossible(format!("the data of saga {}: {e}", begin.saga)))?;
+
+        let shown = self.ask(begin.entity, Ask::Show, turn).await?;
+        let changed_at = shown.entity.map(|entity| entity.head().updated_at);
+        let beginning = Beginning {
+            id: begin.saga,
+            entity: begin.entity,
+            data,
+            not_before: changed_at.unwrap_or(turn.now),
+            parent: Some(parent),
+        };
+
+        let (shard, policy) = (self.around.shard, self.around.policy);
+        let begun = Run::begin(definition, beginning, &policy, turn.now);
+        let faults = self.around.faults.clone();
+        let (actor, told) = SagaActor::begun(shard, begun, policy, faults, turn.now)?;
+        self.start_saga(begin.saga, begin.entity, actor);
+        self.carry_on(told, turn).await
+    }
+}

@@ -1,0 +1,200 @@
+//! A saga goes on: what it decides, and what its entity does about it, come to one step.
+
+use std::collections::VecDeque;
+
+use metrics::counter;
+use sagas::nested::{NestedReply, Outgoing, Parent};
+use sagas::{Address, Attempt, Effect, SagaData, SagaId};
+use store::unit::{OutgoingEvent, OutgoingMessage};
+
+use super::Entities;
+use crate::entity::{self, Answered, Change, Entity, LocalRefusal, Outcome as EntityOutcome};
+use crate::metric_names as names;
+use crate::saga::{Ask, Outcome, Told};
+use crate::step::{Step, StepError, Turn};
+
+impl<E: Entity> Entities<E> {
+    /// Asks a saga and carries its effects out.
+    pub(super) async fn advance(
+        &mut self,
+        id: SagaId,
+        ask: Ask<E::Saga>,
+        turn: Turn,
+    ) -> Result<Step<E>, StepError> {
+        let told = self.ask_saga(id, ask, turn).await?;
+        self.carry_on(told, turn).await
+    }
+
+    /// Carries the effects of a saga's decision out.
+    pub(super) async fn carry_on(
+        &mut self,
+        told: Told<E::Saga>,
+        turn: Turn,
+    ) -> Result<Step<E>, StepError> {
+        let (id, entity) = (told.run.id, told.run.entity);
+        let mut step = Step {
+            correlation_id: id.0,
+            entity,
+            time: turn.now,
+            touched: vec![id.0, entity],
+            ..Step::default()
+        };
+
+        self.carry_out(&mut step, told, None, turn).await?;
+        Ok(step)
+    }
+
+    /// Adds what a saga has decided to a step: what its entity does, its commands, its row, its
+    /// timer, its end. `entity` is the state so far, if it is known.
+    pub(super) async fn carry_out(
+        &mut self,
+        step: &mut Step<E>,
+        mut told: Told<E::Saga>,
+        mut entity: Option<E>,
+        turn: Turn,
+    ) -> Result<(), StepError> {
+        let mut effects = VecDeque::from(std::mem::take(&mut told.effects));
+
+        while let Some(effect) = effects.pop_front() {
+            match effect {
+                Effect::Send {
+                    to,
+                    command,
+                    attempt,
+                } => step.messages.push(self.command(to, &command, attempt)?),
+                Effect::Answer { to, reply } => step.messages.push(answer_to(to, &reply)?),
+                Effect::Local { step: name, local } => {
+                    let answer = self.local(&told, local, turn).await?;
+                    match answer.outcome {
+                        EntityOutcome::Changed(change) => {
+                            add_change(step, *change, answer.entity.as_ref())?;
+                        }
+                        outcome => {
+                            let refused = local_refused(name, outcome);
+                            told = self.ask_saga(told.run.id, refused, turn).await?;
+                            effects = std::mem::take(&mut told.effects).into();
+                        }
+                    }
+                    entity = answer.entity;
+                }
+            }
+        }
+
+        let Outcome::Changed { row, timer } = told.outcome else {
+            return Ok(());
+        };
+        step.rows.push(row);
+        step.timer = timer;
+
+        if told.run.state.has_ended() {
+            let (kind, state) = (told.run.definition.name, told.run.state.name());
+            counter!(names::SAGAS_ENDED, "type" => kind, "state" => state).increment(1);
+
+            if entity.is_none() {
+                let shown = self.ask(told.run.entity, entity::Ask::Show, turn).await?;
+                entity = shown.entity;
+            }
+            let end =
+                entity.map(|entity| Answered::after_saga(entity, told.run.id, &told.run.data));
+            step.ended = Some((told.run.id, end));
+        }
+
+        Ok(())
+    }
+
+    async fn local(
+        &mut self,
+        told: &Told<E::Saga>,
+        local: <E::Saga as SagaData>::Local,
+        turn: Turn,
+    ) -> Result<entity::Told<E>, StepError> {
+        let ask = entity::Ask::Step {
+            step: local,
+            saga: told.run.data.clone(),
+            reason: told.run.reason.clone(),
+        };
+        self.ask(told.run.entity, ask, turn).await
+    }
+
+    fn command(
+        &self,
+        to: Address,
+        command: &Outgoing<E::Saga>,
+        attempt: Attempt,
+    ) -> Result<OutgoingMessage, StepError> {
+        let body = command
+            .encode()
+            .map_err(|e| StepError::Impossible(e.to_string()))?;
+        let (name, type_version) = command.wire_name();
+
+        Ok(OutgoingMessage {
+            destination: to.shard(self.around.shards),
+            entity: command.entity(to),
+            name,
+            type_version,
+            attempt: Some(attempt),
+            body: body.into(),
+        })
+    }
+}
+
+/// What a nested saga tells the one that has begun it.
+fn answer_to(to: Parent, reply: &NestedReply) -> Result<OutgoingMessage, StepError> {
+    let body = reply
+        .encode()
+        .map_err(|e| StepError::Impossible(e.to_string()))?;
+    let (name, type_version) = reply.wire_name();
+
+    Ok(OutgoingMessage {
+        destination: to.shard,
+        entity: to.attempt.saga.0,
+        name,
+        type_version,
+        attempt: Some(to.attempt),
+        body: body.into(),
+    })
+}
+
+fn local_refused<E: Entity, D: SagaData>(step: &'static str, outcome: EntityOutcome<E>) -> Ask<D> {
+    let LocalRefusal { reason, detail } = match outcome {
+        EntityOutcome::LocalRefused(refusal) => refusal,
+        _ => LocalRefusal {
+            reason: sagas::Reason::TIMED_OUT,
+            detail: format!("the {} did something else", E::KIND).into(),
+        },
+    };
+    Ask::LocalRefused {
+        step,
+        reason,
+        detail: detail.into_owned(),
+    }
+}
+
+/// Adds what has happened to an entity.
+pub(super) fn add_change<E: Entity>(
+    step: &mut Step<E>,
+    change: Change<E>,
+    entity: Option<&E>,
+) -> Result<(), StepError> {
+    use sagas::WireMessage;
+
+    let body = change
+        .event
+        .encode()
+        .map_err(|e| StepError::Impossible(e.to_string()))?;
+
+    // Versions of one entity follow each other: the first one stands for all.
+    if let Some(entity) = entity
+        && step.events.is_empty()
+    {
+        let head = entity.head();
+        step.entity = head.id;
+        step.first_version = head.version;
+        step.time = head.updated_at;
+    }
+
+    step.events
+        .push(OutgoingEvent::new(change.event.wire_name(), body));
+    step.rows.extend(change.rows);
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! What an entity is to the mechanism: the decisions of one kind of things that a service keeps, and
+//! how its rows are read and written.
+//!
+//! Whoever builds a service implements [`Entity`] for its state and has a node
+//! [run](crate::NodeBuilder::run) it. The decisions are pure: state and command in, event or refusal
+//! out. The mechanism does the rest: one supervised actor per entity, one unit per decision, replies
+//! that echo their command, sagas in the shard of the entity they work on, and keys that make a
+//! repeated command have its effect once.
+
+mod actor;
+mod json;
+mod outcome;
+
+use std::fmt;
+use std::future::Future;
+
+use sagas::{Definition, Definitions, Reason, SagaData, SagaId, Service, Timestamp, WireMessage};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use store::loading::Found;
+use store::mapping::Stored;
+use store::rows::{Journaled, RowChange};
+use store::{ServiceDatabase, StoreError};
+use uuid::Uuid;
+
+pub(crate) use actor::{Ask, AskEntity, EntityActor, PartAsRead};
+pub use outcome::{Answered, Decision, Head, LocalRefusal, PartNeeded, Seen};
+pub(crate) use outcome::{Change, Outcome, Told};
+
+/// How many messages may wait in an actor's mailbox. Its shard asks one thing at a time.
+pub(crate) const MAILBOX: usize = 4;
+
+/// One kind of entity, which is all that a service keeps besides its sagas.
+///
+/// An entity's version counts its events from 1; [`fold`](Entity::fold) must give the same state for
+/// the same events, whenever they are folded.
+pub trait Entity:
+    Clone + fmt::Debug + Send + Sync + Serialize + DeserializeOwned + 'static
+{
+    /// The service that keeps it.
+    const SERVICE: Service;
+    /// What one of them is called in errors and in fault plans, for example `order`.
+    const KIND: &'static str;
+    /// The saga that begins with the creation of each of them, by the name of its definition.
+    const BEGINS_WITH: Option<&'static str> = None;
+
+    /// What callers ask. It crosses nodes as JSON.
+    type Command: Clone + fmt::Debug + Send + Serialize + DeserializeOwned + 'static;
+    /// What has happened to it.
+    type Event: WireMessage;
+    /// What sagas, of any service, ask; [`NoMessage`](sagas::NoMessage) when it takes part in none.
+    type Request: WireMessage;
+    /// What it answers them.
+    type Reply: WireMessage;
+    /// Why it refuses what a saga asks.
+    type Refusal: fmt::Debug + Send + 'static;
+    /// What is kept beside it in rows of their own, because there may be very many: a decision is
+    /// handed the one it is about. `()` when there is nothing of the kind.
+    type Part: Clone + fmt::Debug + Send + 'static;
+    /// The sagas that work on it; [`NoSaga`](sagas::NoSaga) when there are none.
+    type Saga: SagaData;
+
+    /// Its id, its version, and when it last changed.
+    fn head(&self) -> Head;
+
+    /// The state after one more event; `None` when such an event cannot happen to it.
+    fn fold(before: Option<Self>, id: Uuid, event: &Self::Event, at: Timestamp) -> Option<Self>;
+
+    /// A caller's command.
+    fn decide(entity: Option<&Self>, id: Uuid, command: &Self::Command) -> Decision<Self>;
+
+    /// The saga that begins because a caller's command had this event, and what it begins with.
+    /// `self` is the state after it.
+    fn begins(&self, event: &Self::Event) -> Option<(&'static Definition<Self::Saga>, Self::Saga)> {
+        let _ = event;
+        None
+    }
+
+    /// The entity of another service that the saga of this command will wait for first. When it has
+    /// too many waiting the command is refused as overload.
+    fn waits_for(command: &Self::Command) -> Option<Uuid> {
+        let _ = command;
+        None
+    }
+
+    /// What a saga asks. `part` is the one that [`part_of`](Entity::part_of) names. Asked again, in
+    /// whatever order its commands are repeated, it must end where the last one of them says.
+    ///
+    /// # Errors
+    /// A refusal; nothing changes.
+    fn react(
+        entity: Option<&Self>,
+        request: &Self::Request,
+        part: Option<&Self::Part>,
+    ) -> Result<Option<Self::Event>, Self::Refusal>;
+
+    /// The reply to what a saga has asked. `entity` is the state after it.
+    fn reply(
+        entity: Option<&Self>,
+        request: &Self::Request,
+        reacted: Result<(), Self::Refusal>,
+    ) -> Self::Reply;
+
+    /// Whom to answer, when the message does not say it: release 0.1 wrote it into the body.
+    fn asked_by(request: &Self::Request) -> Option<SagaId> {
+        let _ = request;
+        None
+    }
+
+    /// A local step of a saga that works on it, as one more event. `reason` says why the saga
+    /// compensates, if it does.
+    ///
+    /// # Errors
+    /// A refusal: the saga compensates, or stops and shows why.
+    fn step(
+        entity: Option<&Self>,
+        step: <Self::Saga as SagaData>::Local,
+        saga: &Self::Saga,
+        reason: Option<&Reason>,
+    ) -> Result<Self::Event, LocalRefusal>;
+
+    /// The sagas that work on it.
+    fn definitions() -> Definitions<Self::Saga> {
+        Definitions::of(&[])
+    }
+
+    /// The entities of other services that a saga has changed, as far as it knows: whoever waited
+    /// for its end has seen them.
+    fn seen_by(saga: &Self::Saga) -> Vec<Seen> {
+        let _ = saga;
+        Vec::new()
+    }
+
+    /// The part that the decision on a request needs.
+    fn part_of(request: &Self::Request) -> Option<PartNeeded> {
+        let _ = request;
+        None
+    }
+
+    /// The part that an event has changed, and what it is from then on.
+    fn part_after(event: &Self::Event) -> Option<(Uuid, Option<Self::Part>)> {
+        let _ = event;
+        None
+    }
+
+    /// Reads parts by their keys.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    fn load_parts(
+        database: &ServiceDatabase,
+        keys: &[Uuid],
+    ) -> impl Future<Output = Result<Found<Uuid, Self::Part>, StoreError>> {
+        let _ = (database, keys);
+        async { Ok(Found::new()) }
+    }
+
+    /// The change of the row of a part.
+    fn part_row(&self, key: Uuid, part: Option<&Self::Part>) -> Option<RowChange> {
+        let _ = (key, part);
+        None
+    }
+
+    /// Reads entities by their ids.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    fn load(
+        database: &ServiceDatabase,
+        ids: &[Uuid],
+    ) -> impl Future<Output = Result<Found<Uuid, Stored<Self>>, StoreError>> {
+        json::load(database, ids)
+    }
+
+    /// The row of an entity that `event` has created.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn inserted(stored: &Stored<Self>, event: &Self::Event) -> Result<RowChange, StoreError> {
+        let _ = event;
+        Ok(json::row(stored)?.insert())
+    }
+
+    /// The row of an entity that has changed since this version.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn updated(stored: &Stored<Self>, expected_version: u64) -> Result<RowChange, StoreError> {
+        Ok(json::row(stored)?.update(expected_version))
+    }
+
+    /// The name by which a fault plan picks it.
+    fn label(&self) -> Option<&str> {
+        None
+    }
+
+    /// The name by which a fault plan picks the command that creates one.
+    fn label_of(command: &Self::Command) -> Option<&str> {
+        let _ = command;
+        None
+    }
+
+    /// The name by which a fault plan picks a reply to one of its sagas.
+    fn label_of_reply(reply: &<Self::Saga as SagaData>::Reply) -> Option<&str> {
+        let _ = reply;
+        None
+    }
+}

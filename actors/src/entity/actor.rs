@@ -1,0 +1,342 @@
+//! The actor of one entity: decides one question after the other.
+
+use std::fmt;
+
+use actix::{Actor, Context, Handler, Message};
+use sagas::{Fingerprint, Reason, SagaData, SagaId, Timestamp};
+use store::StoreError;
+use store::faults::Faults;
+use store::mapping::{Recalled, RememberedKey, Stored, recall};
+use store::rows::RowChange;
+use uuid::Uuid;
+
+use super::{Change, Decision, Entity, MAILBOX, Outcome, Told};
+use crate::request::RequestBinding;
+use crate::step::StepError;
+use crate::supervision::{ActorError, guarded};
+
+/// What an entity is asked.
+#[derive(Debug)]
+pub(crate) enum Ask<E: Entity> {
+    /// A caller's command that makes the entity.
+    Create {
+        command: E::Command,
+        created_by: Option<Fingerprint>,
+    },
+    /// A caller's command to an entity that exists. Its key, if any, is remembered when it has an
+    /// effect.
+    Command {
+        command: E::Command,
+        binding: Option<RequestBinding>,
+    },
+    /// A saga's request, and the part that its decision needs.
+    Request {
+        request: E::Request,
+        part: Option<PartAsRead<E>>,
+        ticket: u64,
+    },
+    /// A local step of the saga that knows this.
+    Step {
+        step: <E::Saga as SagaData>::Local,
+        saga: E::Saga,
+        reason: Option<Reason>,
+    },
+    /// Nothing; only to be shown.
+    Show,
+}
+
+/// A part as the database had it when units up to `durable_at_read` were durable, or later.
+#[derive(Debug)]
+pub(crate) struct PartAsRead<E: Entity> {
+    pub key: Uuid,
+    pub stored: Option<E::Part>,
+    pub durable_at_read: u64,
+}
+
+pub(crate) struct AskEntity<E: Entity> {
+    pub ask: Ask<E>,
+    pub now: Timestamp,
+}
+
+impl<E: Entity> Message for AskEntity<E> {
+    type Result = Result<Told<E>, ActorError>;
+}
+
+pub(crate) struct EntityActor<E: Entity> {
+    id: Uuid,
+    stored: Option<Stored<E>>,
+    /// Parts changed by units that may not be durable yet, with their tickets: the database does
+    /// not show them.
+    in_flight: Vec<(u64, Uuid, Option<E::Part>)>,
+    faults: Faults,
+}
+
+impl<E: Entity> EntityActor<E> {
+    pub(crate) fn new(id: Uuid, stored: Option<Stored<E>>, faults: Faults) -> Self {
+        EntityActor {
+            id,
+            stored,
+            in_flight: Vec::new(),
+            faults,
+        }
+    }
+
+    fn decide(&mut self, ask: Ask<E>, now: Timestamp) -> Result<Told<E>, StepError> {
+        let outcome = match ask {
+            Ask::Create {
+                command,
+                created_by,
+            } => self.create(&command, created_by, now)?,
+            Ask::Command { command, binding } => self.command(&command, binding, now)?,
+            Ask::Request {
+                request,
+                part,
+                ticket,
+            } => self.request(&request, part, ticket, now)?,
+            Ask::Step { step, saga, reason } => self.step(step, &saga, reason.as_ref(), now)?,
+            Ask::Show => Outcome::Shown,
+        };
+
+        Ok(Told {
+            outcome,
+            entity: self.entity().cloned(),
+        })
+    }
+
+    fn create(
+        &mut self,
+        command: &E::Command,
+        created_by: Option<Fingerprint>,
+        now: Timestamp,
+    ) -> Result<Outcome<E>, StepError> {
+        if let Some(stored) = &self.stored {
+            // The id follows from the key of the command.
+            return Ok(if stored.created_by == created_by {
+                let saga = E::BEGINS_WITH.map(|name| SagaId::derive(name, self.id, 1));
+                Outcome::Repeated(saga)
+            } else {
+                Outcome::KeyReused
+            });
+        }
+
+        self.may_panic(E::label_of(command));
+
+        match E::decide(None, self.id, command) {
+            Decision::Happens(event) => {
+                let change = self.happens(event, created_by, None, now)?;
+                Ok(Outcome::Changed(Box::new(change)))
+            }
+            decision => Ok(without_event(decision)),
+        }
+    }
+
+    /// A caller's command: found among the remembered keys, refused, or carried out or joined and
+    /// remembered.
+    fn command(
+        &mut self,
+        command: &E::Command,
+        binding: Option<RequestBinding>,
+        now: Timestamp,
+    ) -> Result<Outcome<E>, StepError> {
+        let Some(stored) = self.stored.as_mut() else {
+            return Ok(without_event(E::decide(None, self.id, command)));
+        };
+
+        may_panic::<E>(&self.faults, stored.entity.label());
+
+        if let Some(RequestBinding { key, fingerprint }) = binding {
+            match recall(&stored.remembered, key, fingerprint) {
+                Recalled::Nothing => {}
+                Recalled::Repeated { saga } => return Ok(Outcome::Repeated(saga)),
+                Recalled::Reused => return Ok(Outcome::KeyReused),
+            }
+        }
+
+        match E::decide(Some(&stored.entity), self.id, command) {
+            Decision::Happens(event) => {
+                let change = self.happens(event, None, binding, now)?;
+                Ok(Outcome::Changed(Box::new(change)))
+            }
+            // The order of versions is not touched: the row alone is written.
+            Decision::Joins(saga) => {
+                let row = binding.map(|binding| {
+                    remember(stored, binding, Some(saga));
+                    E::updated(stored, stored.entity.head().version)
+                });
+                Ok(Outcome::Joined(saga, row.transpose()?))
+            }
+            decision => Ok(without_event(decision)),
+        }
+    }
+
+    fn request(
+        &mut self,
+        request: &E::Request,
+        part: Option<PartAsRead<E>>,
+        ticket: u64,
+        now: Timestamp,
+    ) -> Result<Outcome<E>, StepError> {
+        let part = part.and_then(|part| self.part_now(part));
+        if let Some(stored) = &self.stored {
+            self.may_panic(stored.entity.label());
+        }
+
+        let (change, reacted) = match E::react(self.entity(), request, part.as_ref()) {
+            Err(refusal) => (None, Err(refusal)),
+            Ok(None) => (None, Ok(())),
+            Ok(Some(event)) => {
+                let change = self.happens(event, None, None, now)?;
+                if let Some((key, part)) = E::part_after(&change.event) {
+                    self.in_flight.push((ticket, key, part));
+                }
+                (Some(Box::new(change)), Ok(()))
+            }
+        };
+
+        let reply = E::reply(self.entity(), request, reacted);
+        Ok(Outcome::Replied(reply, change))
+    }
+
+    /// A part as it is after everything that has been decided so far.
+    fn part_now(&mut self, part: PartAsRead<E>) -> Option<E::Part> {
+        // Whatever was read for this turn shows these already.
+        self.in_flight
+            .retain(|(ticket, ..)| *ticket > part.durable_at_read);
+
+        let in_flight = self.in_flight.iter().rev();
+        let newest = in_flight
+            .into_iter()
+            .find(|(_, key, _)| *key == part.key)
+            .map(|(.., part)| part.clone());
+        newest.unwrap_or(part.stored)
+    }
+
+    fn step(
+        &mut self,
+        step: <E::Saga as SagaData>::Local,
+        saga: &E::Saga,
+        reason: Option<&Reason>,
+        now: Timestamp,
+    ) -> Result<Outcome<E>, StepError> {
+        match E::step(self.entity(), step, saga, reason) {
+            Err(refusal) => Ok(Outcome::LocalRefused(refusal)),
+            Ok(event) => {
+                let change = self.happens(event, None, None, now)?;
+                Ok(Outcome::Changed(Box::new(change)))
+            }
+        }
+    }
+
+    /// Folds an event in. The key of the command that had it, if any, is remembered with the saga
+    /// that begins.
+    fn happens(
+        &mut self,
+        event: E::Event,
+        created_by: Option<Fingerprint>,
+        binding: Option<RequestBinding>,
+        now: Timestamp,
+    ) -> Result<Change<E>, StepError> {
+        let before = self.stored.take();
+        let head = before.as_ref().map(|stored| stored.entity.head());
+        let at = head.map_or(now, |head| now.max(head.updated_at));
+
+        let (entity, created_by, remembered) = match before {
+            Some(stored) => (Some(stored.entity), stored.created_by, stored.remembered),
+            None => (None, created_by, Vec::new()),
+        };
+        let Some(entity) = E::fold(entity, self.id, &event, at) else {
+            return Err(impossible::<E>(self.id, &event));
+        };
+
+        let mut stored = Stored {
+            entity,
+            created_by,
+            remembered,
+        };
+        if let Some(binding) = binding {
+            let saga = saga_begun_by(&stored.entity, &event);
+            remember(&mut stored, binding, saga);
+        }
+
+        let rows = rows_of(&stored, &event, head.map(|head| head.version))?;
+        self.stored = Some(stored);
+        Ok(Change { event, rows })
+    }
+
+    fn entity(&self) -> Option<&E> {
+        self.stored.as_ref().map(|stored| &stored.entity)
+    }
+
+    fn may_panic(&self, label: Option<&str>) {
+        may_panic::<E>(&self.faults, label);
+    }
+}
+
+fn may_panic<E: Entity>(faults: &Faults, label: Option<&str>) {
+    faults.panic_at(E::KIND, label);
+}
+
+/// The saga that begins with this event, if one does.
+fn saga_begun_by<E: Entity>(entity: &E, event: &E::Event) -> Option<SagaId> {
+    let (definition, _) = entity.begins(event)?;
+    let head = entity.head();
+    Some(SagaId::derive(definition.name, head.id, head.version))
+}
+
+fn rows_of<E: Entity>(
+    stored: &Stored<E>,
+    event: &E::Event,
+    expected_version: Option<u64>,
+) -> Result<Vec<RowChange>, StoreError> {
+    let row = match expected_version {
+        None => E::inserted(stored, event)?,
+        Some(version) => E::updated(stored, version)?,
+    };
+
+    let part = E::part_after(event);
+    let part = part.and_then(|(key, part)| stored.entity.part_row(key, part.as_ref()));
+    Ok([row].into_iter().chain(part).collect())
+}
+
+/// The entity remembers the key of a command that was accepted, with the saga that it began or
+/// joined.
+fn remember<E>(stored: &mut Stored<E>, binding: RequestBinding, saga: Option<SagaId>) {
+    let RequestBinding { key, fingerprint } = binding;
+    stored.remembered.push(RememberedKey {
+        key: key.as_uuid(),
+        fingerprint,
+        saga,
+    });
+}
+
+fn without_event<E: Entity>(decision: Decision<E>) -> Outcome<E> {
+    match decision {
+        Decision::Joins(saga) | Decision::Done(Some(saga)) => Outcome::Done(Some(saga)),
+        Decision::Done(None) => Outcome::Done(None),
+        Decision::Refused(detail) => Outcome::Refused(detail),
+        Decision::Happens(_) | Decision::NotFound => Outcome::NotFound,
+    }
+}
+
+fn impossible<E: Entity>(id: Uuid, event: &impl fmt::Debug) -> StepError {
+    StepError::Impossible(format!("{} {id} cannot have the event {event:?}", E::KIND))
+}
+
+// Nothing in it is ever pinned.
+impl<E: Entity> Unpin for EntityActor<E> {}
+
+impl<E: Entity> Actor for EntityActor<E> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(MAILBOX);
+    }
+}
+
+impl<E: Entity> Handler<AskEntity<E>> for EntityActor<E> {
+    type Result = Result<Told<E>, ActorError>;
+
+    fn handle(&mut self, message: AskEntity<E>, context: &mut Self::Context) -> Self::Result {
+        guarded(context, || self.decide(message.ask, message.now))
+    }
+}

@@ -1,0 +1,171 @@
+//! What decisions come to, and what callers are told.
+
+use std::borrow::Cow;
+
+use sagas::{Reason, SagaId, Service, Timestamp};
+use serde::{Deserialize, Serialize};
+use store::rows::RowChange;
+use uuid::Uuid;
+
+use super::Entity;
+
+/// An entity's id, its version, and when it was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    pub id: Uuid,
+    /// Counts its events from 1.
+    pub version: u64,
+    pub created_at: Timestamp,
+    /// When its newest event happened; an entity's times never go back.
+    pub updated_at: Timestamp,
+}
+
+impl Head {
+    /// Of an entity that has just been created.
+    #[must_use]
+    pub const fn first(id: Uuid, at: Timestamp) -> Self {
+        Head {
+            id,
+            version: 1,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    /// After one more event.
+    #[must_use]
+    pub const fn next(self, at: Timestamp) -> Self {
+        Head {
+            version: self.version + 1,
+            updated_at: at,
+            ..self
+        }
+    }
+}
+
+/// What a caller's command comes to.
+#[derive(Debug)]
+pub enum Decision<E: Entity> {
+    /// This happens.
+    Happens(E::Event),
+    /// What is asked for is under way already, by this saga: the caller joins it, and the key of the
+    /// command is bound to it.
+    Joins(SagaId),
+    /// What is asked for has been done already, by this saga if by any.
+    Done(Option<SagaId>),
+    /// The state does not allow it; the text says which state and what is allowed.
+    Refused(String),
+    /// There is no such entity.
+    NotFound,
+}
+
+/// The entity refuses a local step of its saga.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalRefusal {
+    /// Why the saga compensates, unless it does already.
+    pub reason: Reason,
+    /// What the step shows to operators.
+    pub detail: Cow<'static, str>,
+}
+
+/// The part that a decision needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartNeeded {
+    pub key: Uuid,
+    /// Nothing that came before this request can have made it, unless that came before, too.
+    pub is_new: bool,
+}
+
+/// The version of an entity that a caller has seen; consistency tokens are made of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    pub service: Service,
+    pub entity: Uuid,
+    pub version: u64,
+}
+
+/// What the caller of a command is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Answered<E: Entity> {
+    /// The state after the command, or as it was found.
+    pub entity: E,
+    /// The saga that the command began, or joined.
+    pub saga_id: Option<SagaId>,
+    /// Whether that has ended.
+    pub saga_ended: bool,
+    /// Whether a command under the same `Idempotency-Key` has had the effect before.
+    pub repeated: bool,
+    /// Every entity that the command, or its ended saga, has changed.
+    pub seen: Vec<Seen>,
+}
+
+impl<E: Entity> Answered<E> {
+    /// The entity alone.
+    pub(crate) fn alone(entity: E) -> Self {
+        let head = entity.head();
+        Answered {
+            entity,
+            saga_id: None,
+            saga_ended: false,
+            repeated: false,
+            seen: vec![Seen {
+                service: E::SERVICE,
+                entity: head.id,
+                version: head.version,
+            }],
+        }
+    }
+
+    /// The entity while a saga is at work on it.
+    pub(crate) fn with_saga(entity: E, saga: SagaId) -> Self {
+        Answered {
+            saga_id: Some(saga),
+            ..Answered::alone(entity)
+        }
+    }
+
+    /// The entity after its saga, with every entity that the saga has changed.
+    pub(crate) fn after_saga(entity: E, saga: SagaId, data: &E::Saga) -> Self {
+        let mut answered = Answered::with_saga(entity, saga);
+        answered.saga_ended = true;
+        answered.seen.extend(E::seen_by(data));
+        answered
+    }
+}
+
+/// What an entity tells its shard: what came of the question, and the state after it.
+#[derive(Debug)]
+pub(crate) struct Told<E: Entity> {
+    pub outcome: Outcome<E>,
+    /// Absent when there is no such entity.
+    pub entity: Option<E>,
+}
+
+/// What came of a question to an entity.
+#[derive(Debug)]
+pub(crate) enum Outcome<E: Entity> {
+    Changed(Box<Change<E>>),
+    /// A saga's request has its reply, whether anything has changed or not.
+    Replied(E::Reply, Option<Box<Change<E>>>),
+    /// A repeat under the same key, which began or joined this saga.
+    Repeated(Option<SagaId>),
+    /// What is asked for is under way already. The row is there when the entity remembers the key
+    /// of this command from now on.
+    Joined(SagaId, Option<RowChange>),
+    /// It has been done already.
+    Done(Option<SagaId>),
+    Refused(String),
+    LocalRefused(LocalRefusal),
+    KeyReused,
+    NotFound,
+    /// Nothing was asked but the state.
+    Shown,
+}
+
+/// One event and the rows that follow from it.
+#[derive(Debug)]
+pub(crate) struct Change<E: Entity> {
+    pub event: E::Event,
+    pub rows: Vec<RowChange>,
+}

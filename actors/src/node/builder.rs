@@ -1,0 +1,173 @@
+//! Putting a node together: which services it runs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use actix_rt::Arbiter;
+use metrics::counter;
+use sagas::definition::Mistake;
+use sagas::{Service, ShardId};
+use store::{Journal, ServiceDatabase};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{Node, NodeConfig, NodeParts, housekeeping};
+use crate::entities::{Entities, Surroundings};
+use crate::entity::Entity;
+use crate::metric_names as names;
+use crate::remote::Awaited;
+use crate::request::Request;
+use crate::requests::{Door, Doors, Inner, Requests};
+use crate::shard::{Parts, Shard, Status};
+
+/// Requests that may wait for one shard.
+const REQUESTS_PER_SHARD: usize = 1024;
+
+/// A node that is being put together. Shards open by themselves as soon as their service runs.
+pub struct NodeBuilder<'a> {
+    config: &'a NodeConfig,
+    parts: &'a NodeParts,
+    doors: Vec<(Service, Arc<dyn Door>)>,
+    node: Node,
+    stopped: watch::Receiver<bool>,
+    released: watch::Receiver<bool>,
+}
+
+/// Why a node cannot run a service.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotRun {
+    /// There is no database and journal of it among the node's parts.
+    #[error("there is no database of the service {0}")]
+    NoDatabase(Service),
+    /// One of its sagas is not what it should be.
+    #[error("a saga of the service {service} is wrong: {mistake}")]
+    Definition { service: Service, mistake: Mistake },
+}
+
+impl<'a> NodeBuilder<'a> {
+    pub(super) fn new(config: &'a NodeConfig, parts: &'a NodeParts) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let (release, released) = watch::channel(false);
+        let arbiters = (0..config.arbiters.max(1)).map(|_| Arbiter::new());
+
+        NodeBuilder {
+            config,
+            parts,
+            doors: Vec::new(),
+            node: Node {
+                doors: Doors::new(Vec::new()),
+                journals: parts.journals.clone(),
+                arbiters: arbiters.collect(),
+                ended: Mutex::default(),
+                release,
+                stop,
+                opened: watch::channel(0).0,
+                shards: 0,
+                status: HashMap::new(),
+            },
+            stopped,
+            released,
+        }
+    }
+
+    /// Runs the service that keeps this entity, and gives its door.
+    ///
+    /// # Errors
+    /// When the node has no database of it, or one of its sagas is wrong.
+    pub fn run<E: Entity>(&mut self) -> Result<Requests<E>, CannotRun> {
+        let service = E::SERVICE;
+        if let Some(mistake) = E::definitions().mistakes().into_iter().next() {
+            return Err(CannotRun::Definition { service, mistake });
+        }
+
+        let mut stores = self.parts.databases.iter().zip(&self.parts.journals);
+        let (database, journal) = stores
+            .find(|(database, _)| database.service == service)
+            .ok_or(CannotRun::NoDatabase(service))?;
+
+        let mut senders = HashMap::new();
+        for number in 0..self.config.shards {
+            let shard = ShardId::new(service, number);
+            let (sender, requests) = mpsc::channel(REQUESTS_PER_SHARD);
+            senders.insert(shard, sender);
+            self.start_shard::<E>(shard, (database, journal), requests);
+        }
+
+        let requests = Requests::new(Inner {
+            node: self.config.name.clone(),
+            shards: self.config.shards,
+            senders,
+            database: database.clone(),
+            journal: journal.clone(),
+            release: self.released.clone(),
+            transport: self.parts.transport.clone(),
+            awaited: Awaited::default(),
+        });
+        self.doors.push((service, Arc::new(requests.clone())));
+        Ok(requests)
+    }
+
+    /// The node, with all the services that it was told to run.
+    #[must_use]
+    pub fn start(mut self) -> Node {
+        housekeeping::start(self.config, self.parts, self.stopped);
+        self.node.doors = Doors::new(self.doors);
+        self.node
+    }
+
+    fn start_shard<E: Entity>(
+        &mut self,
+        shard: ShardId,
+        (database, journal): (&ServiceDatabase, &Journal),
+        requests: mpsc::Receiver<Request<E>>,
+    ) {
+        let (config, parts) = (self.config, self.parts);
+        let status = Arc::new(Status::default());
+        self.node.status.insert(shard, Arc::clone(&status));
+
+        let around = Surroundings {
+            shard,
+            shards: config.shards,
+            database: database.clone(),
+            policy: config.sagas,
+            faults: parts.faults.clone(),
+            actors_per_shard: config.live_actors / usize::from(config.shards.max(1)),
+            activated: counter!(names::ACTORS_ACTIVATED, "service" => shard.service.name()),
+        };
+
+        let shard_parts = Parts {
+            shard,
+            node: config.name.clone(),
+            journal: journal.clone(),
+            database: database.clone(),
+            log: Arc::clone(&parts.log),
+            clock: parts.clock.clone(),
+            faults: parts.faults.clone(),
+            requests,
+            stop: self.stopped.clone(),
+            opened: self.node.opened.clone(),
+            status,
+            shards_of_node: parts.databases.len() * usize::from(config.shards),
+        };
+        self.spawn(Shard::new(shard_parts, Entities::<E>::new(around)));
+    }
+
+    fn spawn<E: Entity>(&mut self, shard: Shard<E>) {
+        let (end, ended) = oneshot::channel();
+        let node = &mut self.node;
+
+        if let Some(arbiter) = node.arbiters.get(node.shards % node.arbiters.len()) {
+            let run = move || {
+                actix_rt::spawn(async move {
+                    shard.run().await;
+                    // Whoever waits for the end may have given up.
+                    let _ = end.send(());
+                });
+            };
+            // False only when the arbiter has stopped, which happens after its shards have.
+            let _ = arbiter.spawn_fn(run);
+        }
+
+        node.lock_ended().push(ended);
+        node.shards += 1;
+    }
+}

@@ -1,0 +1,169 @@
+//! The way between nodes: questions to the owner of a shard, and the answers back.
+//!
+//! Both are JSON values with an id. What carries them is a [`Transport`], which may lose either: a
+//! caller without an answer hears that nobody knows, and repeats with its key.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sagas::{Service, ShardId};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::entity::{Answered, Entity};
+use crate::request::{Question, Reply};
+
+/// Carries questions and answers between nodes.
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// Sends a question to whichever node owns the shard; false when that is known to be of no use.
+    fn ask(&self, shard: ShardId, question: Vec<u8>) -> bool;
+
+    /// Sends an answer to a node, best effort: it is about a question to this service.
+    fn answer(&self, node: &str, service: Service, answer: Vec<u8>);
+}
+
+/// A question on its way to another node.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "", rename_all = "camelCase")]
+pub(crate) struct QuestionFromAfar<E: Entity> {
+    /// The node that asks.
+    pub from: String,
+    pub question: Question<E>,
+}
+
+/// An answer on its way back.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "", rename_all = "camelCase")]
+pub(crate) struct AnswerFromAfar<E: Entity> {
+    pub question: Uuid,
+    pub told: Told<E>,
+}
+
+/// What another node tells.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(bound = "", rename_all = "camelCase")]
+pub(crate) enum Told<E: Entity> {
+    /// The question is answered.
+    Answer(Reply<E>),
+    /// The saga that the answer spoke of has ended.
+    Ended(Answered<E>),
+}
+
+/// Somebody on another node who is to be answered.
+#[derive(Clone, Debug)]
+pub(crate) struct RemoteCaller {
+    pub node: Arc<str>,
+    pub transport: Arc<dyn Transport>,
+}
+
+impl RemoteCaller {
+    pub(crate) fn answer<E: Entity>(&self, question: Uuid, reply: Reply<E>) {
+        self.tell(AnswerFromAfar {
+            question,
+            told: Told::Answer(reply),
+        });
+    }
+
+    pub(crate) fn ended<E: Entity>(&self, question: Uuid, end: Answered<E>) {
+        self.tell(AnswerFromAfar {
+            question,
+            told: Told::Ended(end),
+        });
+    }
+
+    fn tell<E: Entity>(&self, answer: AnswerFromAfar<E>) {
+        match serde_json::to_vec(&answer) {
+            Ok(answer) => self.transport.answer(&self.node, E::SERVICE, answer),
+            Err(error) => tracing::error!(error = %error, "an answer has no JSON form"),
+        }
+    }
+}
+
+/// The callers of this node that another one is to answer.
+#[derive(Debug)]
+pub(crate) struct Awaited<E: Entity>(Arc<Mutex<HashMap<Uuid, Waiting<E>>>>);
+
+#[derive(Debug)]
+struct Waiting<E: Entity> {
+    answer: Option<oneshot::Sender<Reply<E>>>,
+    ended: Option<oneshot::Sender<Answered<E>>>,
+}
+
+/// A place among the callers that wait. Dropping it gives the place back.
+#[derive(Debug)]
+pub(crate) struct Place<E: Entity> {
+    question: Uuid,
+    awaited: Awaited<E>,
+}
+
+impl<E: Entity> Awaited<E> {
+    /// Takes a caller in.
+    pub(crate) fn wait(
+        &self,
+        question: Uuid,
+        answer: oneshot::Sender<Reply<E>>,
+        ended: Option<oneshot::Sender<Answered<E>>>,
+    ) -> Place<E> {
+        let waiting = Waiting {
+            answer: Some(answer),
+            ended,
+        };
+        self.lock().insert(question, waiting);
+        Place {
+            question,
+            awaited: self.clone(),
+        }
+    }
+
+    /// An answer has come. One that nobody waits for any more is dropped.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn answered(&self, answer: &[u8]) -> Result<(), serde_json::Error> {
+        let AnswerFromAfar { question, told } =
+            serde_json::from_slice::<AnswerFromAfar<E>>(answer)?;
+        let mut waiting = self.lock();
+        let Some(caller) = waiting.get_mut(&question) else {
+            return Ok(());
+        };
+
+        match told {
+            Told::Answer(reply) => {
+                if let Some(answer) = caller.answer.take() {
+                    let _ = answer.send(reply);
+                }
+            }
+            Told::Ended(end) => {
+                if let Some(ended) = caller.ended.take() {
+                    let _ = ended.send(end);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Waiting<E>>> {
+        // Nothing panics while it holds the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<E: Entity> Default for Awaited<E> {
+    fn default() -> Self {
+        Awaited(Arc::default())
+    }
+}
+
+impl<E: Entity> Clone for Awaited<E> {
+    fn clone(&self) -> Self {
+        Awaited(Arc::clone(&self.0))
+    }
+}
+
+impl<E: Entity> Drop for Place<E> {
+    fn drop(&mut self) {
+        self.awaited.lock().remove(&self.question);
+    }
+}

@@ -1,0 +1,344 @@
+//! The door of one service: what has commands carried out by whichever shard they belong to.
+
+mod doors;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sagas::{SagaId, ShardId};
+use store::{Journal, ServiceDatabase, StoreError};
+use tokio::sync::{mpsc, oneshot, watch};
+use uuid::Uuid;
+
+use crate::entity::{Answered, Entity};
+use crate::error::CommandError;
+use crate::remote::{Awaited, Place, QuestionFromAfar, Transport};
+use crate::request::{
+    Answer, Caller, Command, Follower, Question, Reply, Request, RequestBinding, SagaAnswer,
+};
+
+pub(crate) use doors::Door;
+pub use doors::{Doors, NotTakenIn};
+
+/// A command is answered so soon after it was sent, whatever a store does.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// A store that has not answered for so long is not waited for.
+const STANDS_STILL_AFTER: Duration = Duration::from_secs(3);
+
+/// Sends commands to the shards of a service. Cheap to clone.
+#[derive(Debug)]
+pub struct Requests<E: Entity>(Arc<Inner<E>>);
+
+#[derive(Debug)]
+pub(crate) struct Inner<E: Entity> {
+    /// This node's name, to which other nodes send their answers.
+    pub node: String,
+    pub shards: u16,
+    /// The shards of this node.
+    pub senders: HashMap<ShardId, mpsc::Sender<Request<E>>>,
+    pub database: ServiceDatabase,
+    pub journal: Journal,
+    /// Lets go of callers that wait for sagas.
+    pub release: watch::Receiver<bool>,
+    /// The way to the shards of other nodes, when there are any.
+    pub transport: Option<Arc<dyn Transport>>,
+    pub awaited: Awaited<E>,
+}
+
+/// Whether whoever sends a command wants to be told of the end of its saga, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    Nothing,
+    Saga,
+}
+
+/// A command that was carried out, durably, and the end of its saga for whoever follows it. Waiting
+/// for that end is no work: nothing but a place on a waiting list is held.
+#[derive(Debug)]
+pub struct Accepted<E: Entity> {
+    /// What the command came to.
+    pub answer: Answered<E>,
+    /// Absent when nobody wants to follow.
+    end: Option<SagaEnd<E>>,
+}
+
+/// The end of a saga, to be waited for; dropping it gives the place on the waiting list back.
+#[derive(Debug)]
+struct SagaEnd<E: Entity> {
+    ended: oneshot::Receiver<Answered<E>>,
+    release: watch::Receiver<bool>,
+    /// Where another node is to tell.
+    _place: Option<Place<E>>,
+}
+
+/// What has been sent, and what is to come of it.
+struct Sent<E: Entity> {
+    answer: oneshot::Receiver<Reply<E>>,
+    place: Option<Place<E>>,
+}
+
+impl<E: Entity> From<Answered<E>> for Accepted<E> {
+    fn from(answer: Answered<E>) -> Self {
+        Accepted { answer, end: None }
+    }
+}
+
+impl<E: Entity> Accepted<E> {
+    /// A command whose saga goes on: `ended` tells of its end, and `release` lets go of whoever
+    /// waits for that.
+    #[must_use]
+    pub fn followed(
+        answer: Answered<E>,
+        ended: oneshot::Receiver<Answered<E>>,
+        release: watch::Receiver<bool>,
+    ) -> Self {
+        let end = SagaEnd {
+            ended,
+            release,
+            _place: None,
+        };
+        Accepted {
+            answer,
+            end: Some(end),
+        }
+    }
+
+    /// The entity after its saga; or with the state so far, when there is nothing to wait for, the
+    /// wait is over, or the node shuts down.
+    pub async fn ended_within(self, wait: Duration) -> Answered<E> {
+        let Accepted { answer, end } = self;
+        let Some(SagaEnd {
+            ended,
+            mut release,
+            _place,
+        }) = end
+        else {
+            return answer;
+        };
+
+        tokio::select! {
+            biased;
+            // An error says that there is no saga to wait for.
+            ended = ended => ended.unwrap_or(answer),
+            () = tokio::time::sleep(wait) => answer,
+            _ = release.wait_for(|release| *release) => answer,
+        }
+    }
+}
+
+impl<E: Entity> Requests<E> {
+    pub(crate) fn new(inner: Inner<E>) -> Self {
+        Requests(Arc::new(inner))
+    }
+
+    /// Has an entity made. Its id follows from the key of the request, so that a repeat finds it, or
+    /// is new.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn create(
+        &self,
+        command: E::Command,
+        binding: Option<RequestBinding>,
+        follow: Follow,
+    ) -> Result<Accepted<E>, CommandError> {
+        let id = binding.map_or_else(Uuid::now_v7, |binding| binding.key.as_uuid());
+        self.follow(id, Command::Create { id, command }, binding, follow)
+            .await
+    }
+
+    /// Asks an entity that exists.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn ask(
+        &self,
+        id: Uuid,
+        command: E::Command,
+        binding: Option<RequestBinding>,
+        follow: Follow,
+    ) -> Result<Accepted<E>, CommandError> {
+        self.follow(id, Command::Entity { id, command }, binding, follow)
+            .await
+    }
+
+    async fn follow(
+        &self,
+        id: Uuid,
+        command: Command<E>,
+        binding: Option<RequestBinding>,
+        follow: Follow,
+    ) -> Result<Accepted<E>, CommandError> {
+        let (tell, ended) = match follow {
+            Follow::Saga => {
+                let (tell, ended) = oneshot::channel();
+                (Some(tell), Some(ended))
+            }
+            Follow::Nothing => (None, None),
+        };
+
+        let Sent { answer, place } = self.send(self.shard_of(id), command, binding, tell)?;
+        let Answer::Entity(answer) = answered(answer).await? else {
+            return Err(CommandError::Failed);
+        };
+
+        let end = ended.map(|ended| SagaEnd {
+            ended,
+            release: self.0.release.clone(),
+            _place: place,
+        });
+        Ok(Accepted { answer, end })
+    }
+
+    /// Has a stuck saga try again.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn retry_saga(
+        &self,
+        saga: SagaId,
+        binding: Option<RequestBinding>,
+    ) -> Result<SagaAnswer, CommandError> {
+        self.saga_command(saga, Command::RetrySaga(saga), binding)
+            .await
+    }
+
+    /// Stops a saga, so that it compensates.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn cancel_saga(
+        &self,
+        saga: SagaId,
+        reason: Option<String>,
+        binding: Option<RequestBinding>,
+    ) -> Result<SagaAnswer, CommandError> {
+        self.saga_command(saga, Command::CancelSaga { id: saga, reason }, binding)
+            .await
+    }
+
+    async fn saga_command(
+        &self,
+        saga: SagaId,
+        command: Command<E>,
+        binding: Option<RequestBinding>,
+    ) -> Result<SagaAnswer, CommandError> {
+        // A saga lives in the shard of its entity. Whoever knows its id has seen it committed.
+        let entity = read(store::sagas::entity_of(&self.0.database, saga)).await?;
+        let Some(entity) = entity else {
+            return Err(CommandError::not_found("saga"));
+        };
+
+        let sent = self.send(self.shard_of(entity), command, binding, None)?;
+        match answered(sent.answer).await? {
+            Answer::Saga(answer) => Ok(answer),
+            _ => Err(CommandError::Failed),
+        }
+    }
+
+    fn shard_of(&self, entity: Uuid) -> ShardId {
+        ShardId::of(E::SERVICE, entity, self.0.shards)
+    }
+
+    /// Whether the store of the service has not answered for a while. Nothing would come of waiting
+    /// for it; a write that fails now and then is done again.
+    fn stands_still(&self) -> bool {
+        let standing = self.0.journal.standing();
+        standing.is_some_and(|standing| standing.since.elapsed() >= STANDS_STILL_AFTER)
+    }
+
+    fn send(
+        &self,
+        shard: ShardId,
+        command: Command<E>,
+        binding: Option<RequestBinding>,
+        ended: Option<oneshot::Sender<Answered<E>>>,
+    ) -> Result<Sent<E>, CommandError> {
+        let (answer, received) = oneshot::channel();
+        let question = Question {
+            id: Uuid::now_v7(),
+            command,
+            binding,
+            follows: ended.is_some(),
+        };
+
+        if self.0.senders.contains_key(&shard) {
+            let ended = ended.map(Follower::Local);
+            let caller = Caller::Local { answer, ended };
+            self.hand_over(shard, Request { question, caller })?;
+            return Ok(Sent {
+                answer: received,
+                place: None,
+            });
+        }
+
+        let place = self.0.awaited.wait(question.id, answer, ended);
+        self.send_far(shard, question)?;
+        Ok(Sent {
+            answer: received,
+            place: Some(place),
+        })
+    }
+
+    /// Hands a request to a shard of this node.
+    fn hand_over(&self, shard: ShardId, request: Request<E>) -> Result<(), CommandError> {
+        if self.stands_still() {
+            return Err(CommandError::Unavailable);
+        }
+
+        let sender = self.0.senders.get(&shard);
+        let sender = sender.ok_or(CommandError::Unavailable)?;
+        sender.try_send(request).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => CommandError::Unavailable,
+        })
+    }
+
+    fn send_far(&self, shard: ShardId, question: Question<E>) -> Result<(), CommandError> {
+        let transport = self.0.transport.as_ref();
+        let transport = transport.ok_or(CommandError::Unavailable)?;
+        let question = QuestionFromAfar {
+            from: self.0.node.clone(),
+            question,
+        };
+
+        let bytes = serde_json::to_vec(&question).map_err(|_| CommandError::Failed)?;
+        if transport.ask(shard, bytes) {
+            Ok(())
+        } else {
+            Err(CommandError::Unavailable)
+        }
+    }
+}
+
+impl<E: Entity> Clone for Requests<E> {
+    fn clone(&self) -> Self {
+        Requests(Arc::clone(&self.0))
+    }
+}
+
+/// Waits for the answer, and not for ever: whatever a store does, the caller hears within seconds
+/// that nobody knows.
+async fn answered<E: Entity>(
+    received: oneshot::Receiver<Reply<E>>,
+) -> Result<Answer<E>, CommandError> {
+    match tokio::time::timeout(ANSWERS_WITHIN, received).await {
+        Ok(Ok(answer)) => answer,
+        // The sender is dropped when its shard ends with the node, or has panicked.
+        Ok(Err(_)) => Err(CommandError::Unavailable),
+        Err(_) => Err(CommandError::Unavailable),
+    }
+}
+
+/// Reads what says whom to ask, within the same time.
+async fn read<T>(reading: impl Future<Output = Result<T, StoreError>>) -> Result<T, CommandError> {
+    match tokio::time::timeout(ANSWERS_WITHIN, reading).await {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(error)) => {
+            tracing::warn!(error = %error.chain(), "the store does not answer");
+            Err(CommandError::Unavailable)
+        }
+        Err(_) => Err(CommandError::Unavailable),
+    }
+}

@@ -1,0 +1,186 @@
+//! Customers: who keeps their credit.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+
+use domain::customer::CustomerCreated;
+use domain::messages::{CustomerAnswer, CustomerCommand, CustomerReply, NoCustomer};
+use domain::{Customer, CustomerEvent, CustomerId, Money, OrderId, Timestamp};
+use sagas::{NoSaga, SagaId, Service};
+use serde::{Deserialize, Serialize};
+use store::loading::Found;
+use store::mapping::Stored;
+use store::rows::{Journaled, RowChange};
+use store::services::customers;
+use store::services::customers::tables::reservation;
+use store::{ServiceDatabase, StoreError};
+use uuid::Uuid;
+
+use crate::entity::{Decision, Entity, Head, LocalRefusal, PartNeeded};
+
+/// A valid request for a new customer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewCustomer {
+    pub name: String,
+    pub credit_limit: Money,
+}
+
+/// Why a customer does not do what a saga asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CustomerRefusal {
+    CreditLimitExceeded,
+    /// There is no such customer.
+    NotFound,
+}
+
+impl Entity for Customer {
+    const SERVICE: Service = domain::CUSTOMERS;
+    const KIND: &'static str = "customer";
+
+    type Command = NewCustomer;
+    type Event = CustomerEvent;
+    type Request = CustomerCommand;
+    type Reply = CustomerReply;
+    type Refusal = CustomerRefusal;
+    /// What an order has reserved, by the order's id.
+    type Part = Money;
+    type Saga = NoSaga;
+
+    fn head(&self) -> Head {
+        Head {
+            id: self.id.0,
+            version: self.version,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+
+    fn fold(before: Option<Self>, id: Uuid, event: &Self::Event, at: Timestamp) -> Option<Self> {
+        Customer::folded(before, CustomerId(id), event, at)
+    }
+
+    fn decide(entity: Option<&Self>, _: Uuid, command: &Self::Command) -> Decision<Self> {
+        if entity.is_some() {
+            return Decision::Refused("the customer exists already".to_owned());
+        }
+
+        Decision::Happens(CustomerEvent::Created(CustomerCreated {
+            name: command.name.clone(),
+            credit_limit: command.credit_limit,
+        }))
+    }
+
+    fn react(
+        entity: Option<&Self>,
+        request: &Self::Request,
+        reserved: Option<&Money>,
+    ) -> Result<Option<CustomerEvent>, CustomerRefusal> {
+        let customer = entity.ok_or(CustomerRefusal::NotFound)?;
+        let (order, amount) = (request.request().order_id, request.request().amount);
+        let reserved = reserved.copied();
+
+        match request {
+            CustomerCommand::ReserveCredit(_) | CustomerCommand::RestoreCredit(_) => customer
+                .reserve(order, amount, reserved)
+                .map_err(|_| CustomerRefusal::CreditLimitExceeded),
+            CustomerCommand::ReleaseCredit(_) => Ok(customer.release(order, reserved)),
+        }
+    }
+
+    fn reply(
+        entity: Option<&Self>,
+        request: &Self::Request,
+        reacted: Result<(), CustomerRefusal>,
+    ) -> CustomerReply {
+        let Some(customer) = entity else {
+            return CustomerReply::CustomerNotFound(NoCustomer {});
+        };
+        let answer = CustomerAnswer {
+            customer_name: customer.name.clone(),
+            customer_version: customer.version,
+        };
+
+        match (request, reacted) {
+            (CustomerCommand::ReleaseCredit(_), _) => CustomerReply::CreditReleased(answer),
+            (_, Ok(())) => CustomerReply::CreditReserved(answer),
+            (_, Err(_)) => CustomerReply::CreditLimitExceeded(answer),
+        }
+    }
+
+    fn asked_by(request: &Self::Request) -> Option<SagaId> {
+        request.request().saga_id
+    }
+
+    fn step(
+        _: Option<&Self>,
+        step: Infallible,
+        _: &NoSaga,
+        _: Option<&sagas::Reason>,
+    ) -> Result<CustomerEvent, LocalRefusal> {
+        match step {}
+    }
+
+    fn part_of(request: &Self::Request) -> Option<PartNeeded> {
+        Some(PartNeeded {
+            key: request.request().order_id.0,
+            is_new: matches!(request, CustomerCommand::ReserveCredit(_)),
+        })
+    }
+
+    fn part_after(event: &Self::Event) -> Option<(Uuid, Option<Money>)> {
+        match event {
+            CustomerEvent::Created(_) => None,
+            CustomerEvent::CreditReserved(change) => Some((change.order_id.0, Some(change.amount))),
+            CustomerEvent::CreditReleased(change) => Some((change.order_id.0, None)),
+        }
+    }
+
+    async fn load_parts(
+        database: &ServiceDatabase,
+        orders: &[Uuid],
+    ) -> Result<Found<Uuid, Money>, StoreError> {
+        let orders: Vec<_> = orders.iter().copied().map(OrderId).collect();
+        by_uuid(customers::load_reservations(database, &orders).await)
+    }
+
+    fn part_row(&self, order: Uuid, reserved: Option<&Money>) -> Option<RowChange> {
+        Some(match reserved {
+            Some(amount) => customers::reservation_row(self.id, OrderId(order), *amount).insert(),
+            None => reservation::Model::delete(order),
+        })
+    }
+
+    async fn load(
+        database: &ServiceDatabase,
+        ids: &[Uuid],
+    ) -> Result<Found<Uuid, Stored<Self>>, StoreError> {
+        let ids: Vec<_> = ids.iter().copied().map(CustomerId).collect();
+        by_uuid(customers::load(database, &ids).await)
+    }
+
+    fn inserted(stored: &Stored<Self>, _: &Self::Event) -> Result<RowChange, StoreError> {
+        Ok(customers::to_row(stored).insert())
+    }
+
+    fn updated(stored: &Stored<Self>, expected_version: u64) -> Result<RowChange, StoreError> {
+        Ok(customers::to_row(stored).update(expected_version))
+    }
+
+    fn label(&self) -> Option<&str> {
+        Some(&self.name)
+    }
+}
+
+/// What was found, by plain ids.
+pub(super) fn by_uuid<K: Into<Uuid>, T>(
+    found: Result<Found<K, T>, StoreError>,
+) -> Result<Found<Uuid, T>, StoreError> {
+    let plain = |found: Found<K, T>| {
+        let entries = found.into_iter();
+        entries
+            .map(|(id, entity)| (id.into(), entity))
+            .collect::<HashMap<_, _>>()
+    };
+    found.map(plain)
+}

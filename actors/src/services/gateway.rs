@@ -1,0 +1,152 @@
+//! The shop's gateway: what the API calls to have commands carried out.
+
+use domain::{Customer, MessageId, Order, OrderId, SagaId};
+
+use super::orders::OrderCommand;
+use crate::entity::Answered;
+use crate::error::CommandError;
+use crate::node::{CannotRun, Node, NodeConfig, NodeParts};
+use crate::request::{RequestBinding, SagaAnswer};
+use crate::requests::{Accepted, Doors, Follow, Requests};
+
+pub use super::customers::NewCustomer;
+pub use super::orders::NewOrder;
+
+/// The answer to a command on a customer.
+pub type CustomerAnswer = Answered<Customer>;
+/// The answer to a command on an order.
+pub type OrderAnswer = Answered<Order>;
+
+/// A command on an order that was carried out, and the end of its saga.
+pub type OrderAccepted = Accepted<Order>;
+
+/// Starts a node that runs the shop's services, and gives the gateway to them.
+///
+/// Must be called where an actix system runs.
+///
+/// # Errors
+/// When the node has no database of one of them.
+pub fn start(config: &NodeConfig, parts: &NodeParts) -> Result<(Node, Gateway), CannotRun> {
+    let mut node = Node::builder(config, parts);
+    let (customers, orders) = (node.run()?, node.run()?);
+    let node = node.start();
+
+    let gateway = Gateway {
+        customers,
+        orders,
+        doors: node.doors(),
+    };
+    Ok((node, gateway))
+}
+
+/// Sends commands to the shop's services. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    customers: Requests<Customer>,
+    orders: Requests<Order>,
+    doors: Doors,
+}
+
+impl Gateway {
+    /// Creates a customer.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn create_customer(
+        &self,
+        request: NewCustomer,
+        binding: Option<RequestBinding>,
+    ) -> Result<CustomerAnswer, CommandError> {
+        let customers = &self.customers;
+        let accepted = customers.create(request, binding, Follow::Nothing).await?;
+        Ok(accepted.answer)
+    }
+
+    /// Creates an order. Answers as soon as that is durable; the end of its saga is waited for with
+    /// [`Accepted::ended_within`].
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn create_order(
+        &self,
+        request: NewOrder,
+        binding: Option<RequestBinding>,
+        follow: Follow,
+    ) -> Result<OrderAccepted, CommandError> {
+        let command = OrderCommand::Create(request);
+        self.orders.create(command, binding, follow).await
+    }
+
+    /// Cancels an order; answers as above.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn cancel_order(
+        &self,
+        order: OrderId,
+        binding: Option<RequestBinding>,
+        follow: Follow,
+    ) -> Result<OrderAccepted, CommandError> {
+        let orders = &self.orders;
+        orders
+            .ask(order.0, OrderCommand::Cancel, binding, follow)
+            .await
+    }
+
+    /// Ships an order.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn ship_order(
+        &self,
+        order: OrderId,
+        binding: Option<RequestBinding>,
+    ) -> Result<OrderAnswer, CommandError> {
+        let orders = &self.orders;
+        let command = OrderCommand::Ship;
+        let accepted = orders.ask(order.0, command, binding, Follow::Nothing);
+        accepted.await.map(|accepted| accepted.answer)
+    }
+
+    /// Has a stuck saga try again.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn retry_saga(
+        &self,
+        saga: SagaId,
+        binding: Option<RequestBinding>,
+    ) -> Result<SagaAnswer, CommandError> {
+        self.orders.retry_saga(saga, binding).await
+    }
+
+    /// Stops a saga, so that it compensates.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn cancel_saga(
+        &self,
+        saga: SagaId,
+        reason: Option<String>,
+        binding: Option<RequestBinding>,
+    ) -> Result<SagaAnswer, CommandError> {
+        let orders = &self.orders;
+        orders.cancel_saga(saga, reason, binding).await
+    }
+
+    /// Has a quarantined message, and those parked behind it, tried again.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn replay_quarantined(&self, parked: MessageId) -> Result<(), CommandError> {
+        self.doors.replay_quarantined(parked).await
+    }
+
+    /// Drops a quarantined message; those parked behind it are tried.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn discard_quarantined(&self, parked: MessageId) -> Result<(), CommandError> {
+        self.doors.discard_quarantined(parked).await
+    }
+}

@@ -1,0 +1,228 @@
+//! Orders, and the sagas that work on them.
+
+use std::convert::Infallible;
+
+use domain::messages::CustomerReply;
+use domain::order::{OrderCreated, Refusal};
+use domain::saga::{CANCEL_ORDER, CREATE_ORDER, DEFINITIONS, LocalStep, OrderSaga, id_of};
+use domain::{
+    CustomerId, Money, Order, OrderEvent, OrderId, OrderLine, OrderState, RejectionReason,
+    Timestamp,
+};
+use sagas::countermeasures::RereadValue;
+use sagas::{Definition, Definitions, NoMessage, Reason, Service};
+use serde::{Deserialize, Serialize};
+use store::loading::Found;
+use store::mapping::Stored;
+use store::rows::{Journaled, RowChange};
+use store::services::orders;
+use store::{ServiceDatabase, StoreError};
+use uuid::Uuid;
+
+use super::customers::by_uuid;
+use crate::entity::{Decision, Entity, Head, LocalRefusal, Seen};
+
+/// A valid request for a new order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewOrder {
+    pub customer_id: CustomerId,
+    pub total: Money,
+    pub lines: Vec<OrderLine>,
+    pub note: Option<String>,
+}
+
+/// What callers ask of an order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OrderCommand {
+    Create(NewOrder),
+    Cancel,
+    Ship,
+}
+
+impl Entity for Order {
+    const SERVICE: Service = domain::ORDERS;
+    const KIND: &'static str = "order";
+    const BEGINS_WITH: Option<&'static str> = Some(CREATE_ORDER.name);
+
+    type Command = OrderCommand;
+    type Event = OrderEvent;
+    type Request = NoMessage;
+    type Reply = NoMessage;
+    type Refusal = Infallible;
+    type Part = ();
+    type Saga = OrderSaga;
+
+    fn head(&self) -> Head {
+        Head {
+            id: self.id.0,
+            version: self.version,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+
+    fn fold(before: Option<Self>, id: Uuid, event: &Self::Event, at: Timestamp) -> Option<Self> {
+        Order::folded(before, OrderId(id), event, at)
+    }
+
+    fn decide(entity: Option<&Self>, _: Uuid, command: &Self::Command) -> Decision<Self> {
+        match (entity, command) {
+            (None, OrderCommand::Create(new)) => {
+                Decision::Happens(OrderEvent::Created(OrderCreated {
+                    customer_id: new.customer_id,
+                    order_total: new.total,
+                    lines: new.lines.clone(),
+                    note: new.note.clone(),
+                }))
+            }
+            (Some(_), OrderCommand::Create(_)) => {
+                Decision::Refused("the order exists already".to_owned())
+            }
+            (None, OrderCommand::Cancel | OrderCommand::Ship) => Decision::NotFound,
+            (Some(order), OrderCommand::Cancel) => cancel(order),
+            (Some(order), OrderCommand::Ship) => ship(order),
+        }
+    }
+
+    fn begins(&self, event: &Self::Event) -> Option<(&'static Definition<OrderSaga>, OrderSaga)> {
+        let definition = match event {
+            OrderEvent::Created(_) => &CREATE_ORDER,
+            OrderEvent::CancelRequested(_) => &CANCEL_ORDER,
+            _ => return None,
+        };
+        Some((definition, OrderSaga::of(self)))
+    }
+
+    fn waits_for(command: &Self::Command) -> Option<Uuid> {
+        match command {
+            OrderCommand::Create(new) => Some(new.customer_id.0),
+            OrderCommand::Cancel | OrderCommand::Ship => None,
+        }
+    }
+
+    fn react(
+        _: Option<&Self>,
+        request: &NoMessage,
+        _: Option<&()>,
+    ) -> Result<Option<OrderEvent>, Infallible> {
+        match *request {}
+    }
+
+    fn reply(_: Option<&Self>, request: &NoMessage, _: Result<(), Infallible>) -> NoMessage {
+        match *request {}
+    }
+
+    fn step(
+        entity: Option<&Self>,
+        step: LocalStep,
+        saga: &OrderSaga,
+        reason: Option<&Reason>,
+    ) -> Result<OrderEvent, LocalRefusal> {
+        let changed = |detail: &'static str| LocalRefusal {
+            reason: Reason::TIMED_OUT,
+            detail: detail.into(),
+        };
+        let order = entity.ok_or_else(|| changed("there is no such order"))?;
+        let reread = RereadValue {
+            expected_version: saga.order_version,
+        };
+
+        let decided = match step {
+            LocalStep::ApproveOrder => order.approve(reread, saga.customer_name.clone()),
+            LocalStep::RejectOrder => {
+                order.reject(RejectionReason::of(reason), saga.customer_name.clone())
+            }
+            LocalStep::BeginCancel => order.request_cancel(),
+            LocalStep::ConfirmCancel => order.confirm_cancel(reread),
+            LocalStep::UndoCancel => order.undo_cancel(),
+            LocalStep::CreateOrder => Err(Refusal::NotIn(order.state)),
+        };
+        decided.map_err(|_| changed("the order has changed"))
+    }
+
+    fn definitions() -> Definitions<OrderSaga> {
+        DEFINITIONS
+    }
+
+    fn seen_by(saga: &OrderSaga) -> Vec<Seen> {
+        let seen = |version| Seen {
+            service: domain::CUSTOMERS,
+            entity: saga.customer_id.0,
+            version,
+        };
+        saga.customer_version.map(seen).into_iter().collect()
+    }
+
+    async fn load(
+        database: &ServiceDatabase,
+        ids: &[Uuid],
+    ) -> Result<Found<Uuid, Stored<Self>>, StoreError> {
+        let ids: Vec<_> = ids.iter().copied().map(OrderId).collect();
+        by_uuid(orders::load(database, &ids).await)
+    }
+
+    fn inserted(stored: &Stored<Self>, event: &Self::Event) -> Result<RowChange, StoreError> {
+        let created = match event {
+            OrderEvent::Created(created) => Some(created),
+            _ => None,
+        };
+        Ok(orders::to_row(stored, created)?.insert())
+    }
+
+    fn updated(stored: &Stored<Self>, expected_version: u64) -> Result<RowChange, StoreError> {
+        Ok(orders::to_row(stored, None)?.update(expected_version))
+    }
+
+    fn label(&self) -> Option<&str> {
+        self.customer_name.as_deref()
+    }
+
+    fn label_of(command: &Self::Command) -> Option<&str> {
+        match command {
+            OrderCommand::Create(new) => new.note.as_deref(),
+            OrderCommand::Cancel | OrderCommand::Ship => None,
+        }
+    }
+
+    fn label_of_reply(reply: &CustomerReply) -> Option<&str> {
+        reply.answer().map(|answer| answer.customer_name.as_str())
+    }
+}
+
+fn cancel(order: &Order) -> Decision<Order> {
+    match order.request_cancel() {
+        Ok(event) => Decision::Happens(event),
+        Err(_) if order.state == OrderState::CancelPending => {
+            Decision::Joins(id_of(&CANCEL_ORDER, order.id, order.version))
+        }
+        // The saga began one version before its last word.
+        Err(_) if order.state == OrderState::Cancelled => {
+            let begun_at = order.version.saturating_sub(1);
+            Decision::Done(Some(id_of(&CANCEL_ORDER, order.id, begun_at)))
+        }
+        Err(refusal) => Decision::Refused(conflict(order, refusal, "cancelled")),
+    }
+}
+
+fn ship(order: &Order) -> Decision<Order> {
+    match order.ship() {
+        Ok(event) => Decision::Happens(event),
+        Err(_) if order.state == OrderState::Shipped => Decision::Done(None),
+        Err(refusal) => Decision::Refused(conflict(order, refusal, "shipped")),
+    }
+}
+
+fn conflict(order: &Order, refusal: Refusal, done: &str) -> String {
+    let state = order.state.name();
+    match refusal {
+        Refusal::Locked(lock) => format!(
+            "the order is {state}: its saga {} is at work; only an APPROVED order can be {done}",
+            lock.held_by
+        ),
+        Refusal::NotIn(_) | Refusal::Changed => {
+            format!("the order is {state}; only an APPROVED order can be {done}")
+        }
+    }
+}
