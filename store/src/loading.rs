@@ -19,7 +19,7 @@ pub type Found<K, T> = HashMap<K, Result<T, StoreError>>;
 ///
 /// # Errors
 /// When the database does not answer.
-pub(crate) async fn by_ids<K, R, T>(
+pub async fn by_ids<K, R, T>(
     database: &ServiceDatabase,
     ids: &[K],
     kind: &'static str,

@@ -59,17 +59,23 @@ pub fn recall(remembered: &[RememberedKey], key: RequestKey, fingerprint: Finger
     }
 }
 
-/// Databases count with signs.
-pub(crate) fn signed(number: u64) -> i64 {
+/// A number as databases have it, which count with signs.
+#[must_use]
+pub fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-pub(crate) fn unsigned(number: i64) -> u64 {
+/// A number that a database has; 0 when it is negative.
+#[must_use]
+pub fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-/// The version of an entity: 1 or more.
-pub(crate) fn version(number: i64, what: impl Fn() -> String) -> Result<u64, StoreError> {
+/// The version of an entity: 1 or more. `what` names the entity in the error.
+///
+/// # Errors
+/// When it is less.
+pub fn version(number: i64, what: impl Fn() -> String) -> Result<u64, StoreError> {
     let version = u64::try_from(number).ok().filter(|version| *version > 0);
     version.ok_or_else(|| StoreError::Corrupt {
         what: what(),
@@ -78,7 +84,8 @@ pub(crate) fn version(number: i64, what: impl Fn() -> String) -> Result<u64, Sto
 }
 
 /// The column for remembered keys: absent when there are none.
-pub(crate) fn keys_to_column(keys: &[RememberedKey]) -> Option<String> {
+#[must_use]
+pub fn keys_to_column(keys: &[RememberedKey]) -> Option<String> {
     if keys.is_empty() {
         None
     } else {
@@ -86,7 +93,11 @@ pub(crate) fn keys_to_column(keys: &[RememberedKey]) -> Option<String> {
     }
 }
 
-pub(crate) fn keys_from_column(
+/// Reads the column of remembered keys. `what` names the entity in the error.
+///
+/// # Errors
+/// When it is not what [`keys_to_column`] writes.
+pub fn keys_from_column(
     column: Option<&str>,
     what: impl Fn() -> String,
 ) -> Result<Vec<RememberedKey>, StoreError> {
@@ -99,12 +110,11 @@ pub(crate) fn keys_from_column(
     }
 }
 
-/// Reads a name that the code wrote.
-pub(crate) fn named<T>(
-    value: Option<T>,
-    name: &str,
-    what: impl Fn() -> String,
-) -> Result<T, StoreError> {
+/// What a name has been read as. `what` names the entity in the error.
+///
+/// # Errors
+/// When it was read as nothing.
+pub fn named<T>(value: Option<T>, name: &str, what: impl Fn() -> String) -> Result<T, StoreError> {
     value.ok_or_else(|| StoreError::Corrupt {
         what: what(),
         source: format!("unknown name {name:?}").into(),
