@@ -14,7 +14,7 @@ pub mod sagas;
 
 use ::sagas::Service;
 use sea_orm::{
-    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, Select,
+    ColumnTrait, Condition, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder,
     TransactionTrait,
 };
 use uuid::Uuid;
@@ -57,6 +57,23 @@ impl Snapshot {
             .map_err(|source| failed(service, source))
     }
 
+    /// The rows of a range of a service's own table, by their key.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn rows<E: EntityTrait>(
+        &self,
+        key: E::Column,
+        range: IdRange,
+    ) -> Result<Vec<E::Model>, StoreError> {
+        let rows = E::find()
+            .filter(range.condition(key))
+            .order_by_asc(key)
+            .all(&self.transaction)
+            .await;
+        rows.map_err(|e| self.failed(e))
+    }
+
     pub(crate) fn failed(&self, source: DbErr) -> StoreError {
         failed(self.service, source)
     }
@@ -85,9 +102,5 @@ impl IdRange {
         Condition::all()
             .add_option(self.after.map(|after| column.gt(after)))
             .add_option(self.up_to.map(|up_to| column.lte(up_to)))
-    }
-
-    pub(crate) fn of<E: EntityTrait>(&self, column: E::Column) -> Select<E> {
-        E::find().filter(self.condition(column))
     }
 }

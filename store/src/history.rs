@@ -165,7 +165,10 @@ impl AsOf {
 
 /// The version an entity had reached at `time`, 0 before its first. Its times never go back, so it
 /// is found by halving.
-pub(crate) async fn version_at(
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn version_at(
     database: &ServiceDatabase,
     shard: ShardId,
     entity: Uuid,
@@ -217,7 +220,8 @@ pub fn decode<E: WireMessage>(message: &Message) -> Result<E, StoreError> {
 }
 
 /// A history whose first event does not create its entity.
-pub(crate) fn without_beginning(message: &Message) -> StoreError {
+#[must_use]
+pub fn without_beginning(message: &Message) -> StoreError {
     unreadable(
         message,
         "the history does not begin with its creation".into(),

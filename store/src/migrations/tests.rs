@@ -26,19 +26,13 @@ const SHARDS: u16 = 2;
 /// What a service's database is made of on disk; the third file is memory that processes share.
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
-/// From where a migration begins.
+/// From what migrations begin: a database of release 0.1 with rows, as SQL, or nothing.
 #[derive(Clone, Copy, Debug)]
-enum From {
-    Nothing,
-    /// A database of release 0.1 with rows, as SQL.
-    FirstSchema(&'static str),
-}
+struct From(Option<&'static str>);
 
 impl From {
     fn lay_out(self, service: Service, folder: &Path) {
-        let From::FirstSchema(sql) = self else {
-            return;
-        };
+        let Some(sql) = self.0 else { return };
         let connection = Connection::open(file(service, folder)).unwrap();
         connection.execute_batch(sql).unwrap();
     }
@@ -47,11 +41,11 @@ impl From {
 /// Services, each with what its migrations begin from.
 fn services() -> Vec<(ServiceSchema, Vec<From>)> {
     let of_tests = [ROOMS_SCHEMA, BOOKINGS_SCHEMA];
-    let new = of_tests.map(|schema| (schema, vec![From::Nothing]));
+    let new = of_tests.map(|schema| (schema, vec![From(None)]));
 
     #[cfg(feature = "shop")]
     let released = crate::services::RELEASED.map(|(schema, first)| {
-        let from = vec![From::Nothing, From::FirstSchema(first)];
+        let from = vec![From(None), From(Some(first))];
         (schema, from)
     });
     #[cfg(not(feature = "shop"))]

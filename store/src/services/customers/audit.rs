@@ -2,7 +2,7 @@
 //! does not add up: it sums all reservations in one statement.
 
 use domain::OrderId;
-use sea_orm::{EntityTrait, FromQueryResult, QueryOrder, Statement};
+use sea_orm::{EntityTrait, FromQueryResult, QueryFilter, QueryOrder, Statement};
 use uuid::Uuid;
 
 use super::tables::{customer, reservation};
@@ -15,12 +15,8 @@ impl Snapshot {
     /// # Errors
     /// When the database does not answer.
     pub async fn customers(&self, range: IdRange) -> Result<Vec<customer::Model>, StoreError> {
-        let rows = range.of::<customer::Entity>(customer::Column::CustomerId);
-        let rows = rows
-            .order_by_asc(customer::Column::CustomerId)
-            .all(&self.transaction)
-            .await;
-        rows.map_err(|e| self.failed(e))
+        self.rows::<customer::Entity>(customer::Column::CustomerId, range)
+            .await
     }
 }
 
@@ -32,8 +28,8 @@ pub async fn reservations(
     customers: &ServiceDatabase,
     range: IdRange,
 ) -> Result<Vec<reservation::Model>, StoreError> {
-    let rows = range.of::<reservation::Entity>(reservation::Column::OrderId);
-    let rows = rows
+    let rows = reservation::Entity::find()
+        .filter(range.condition(reservation::Column::OrderId))
         .order_by_asc(reservation::Column::OrderId)
         .all(&customers.read)
         .await;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use domain::OrderId;
-use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use super::tables::order;
@@ -57,12 +57,8 @@ impl Snapshot {
     /// # Errors
     /// When the database does not answer.
     pub async fn orders(&self, range: IdRange) -> Result<Vec<order::Model>, StoreError> {
-        let rows = range.of::<order::Entity>(order::Column::OrderId);
-        let rows = rows
-            .order_by_asc(order::Column::OrderId)
-            .all(&self.transaction)
-            .await;
-        rows.map_err(|e| self.failed(e))
+        self.rows::<order::Entity>(order::Column::OrderId, range)
+            .await
     }
 }
 
