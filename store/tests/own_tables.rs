@@ -128,6 +128,7 @@ async fn write(folder: &Path, rows: Vec<RowChange>) -> (ServiceDatabase, Fate) {
         rows,
         outgoing: None,
         position: None,
+        timer: None,
         completion: Box::new(move |fate| drop(told.send(fate))),
     });
     let fate = fate.await.unwrap();

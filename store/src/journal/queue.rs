@@ -14,6 +14,10 @@ use crate::StoreError;
 use crate::unit::{Fate, Unit};
 
 /// What the journal's thread is asked for.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all work is units; a box for each would cost more than the room"
+)]
 pub(super) enum Work {
     Unit(Unit),
     Claim {
