@@ -59,21 +59,27 @@ impl Projection for Documents {
 /// An answer, and the positions of the view in the snapshot it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen<T> {
+    /// What was asked for.
     pub value: T,
+    /// Up to where the view had taken events in.
     pub positions: Positions,
 }
 
 /// One page of a list, and the cursor of the next when there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
+    /// In the order of the list.
     pub items: Vec<T>,
+    /// The cursor of the page after this one; `None` on the last.
     pub next: Option<String>,
 }
 
 /// A customer with its newest orders, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomerWithOrders {
+    /// The customer.
     pub customer: CustomerDocument,
+    /// Its newest orders, newest first.
     pub orders: Vec<CustomerOrder>,
 }
 
@@ -88,15 +94,20 @@ pub struct CustomersQuery {
     pub min_order_total: Option<Money>,
     /// Has an order in this state.
     pub order_state: Option<OrderState>,
+    /// How many customers a page has at most.
     pub limit: u16,
+    /// Of an earlier page: goes on after it.
     pub cursor: Option<String>,
 }
 
 /// Which of a customer's orders are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CustomerOrdersQuery {
+    /// Only orders in this state.
     pub state: Option<OrderState>,
+    /// How many orders a page has at most.
     pub limit: u16,
+    /// Of an earlier page: goes on after it.
     pub cursor: Option<String>,
 }
 
@@ -113,11 +124,13 @@ pub trait DocumentReader: VersionReader {
         orders: u16,
     ) -> BoxFuture<'_, Result<Seen<Option<CustomerWithOrders>>, ViewError>>;
 
+    /// A page of the customers for which all conditions hold.
     fn customers(
         &self,
         query: CustomersQuery,
     ) -> BoxFuture<'_, Result<Seen<Page<CustomerDocument>>, ViewError>>;
 
+    /// How many customers the view shows.
     fn count_customers(&self) -> BoxFuture<'_, Result<Seen<u64>, ViewError>>;
 
     /// A page of a customer's orders; `None` when there is no such customer.
@@ -127,6 +140,7 @@ pub trait DocumentReader: VersionReader {
         query: CustomerOrdersQuery,
     ) -> BoxFuture<'_, Result<Seen<Option<Page<CustomerOrder>>>, ViewError>>;
 
+    /// An order; `None` when there is no such order.
     fn order(&self, id: OrderId) -> BoxFuture<'_, Result<Seen<Option<OrderDocument>>, ViewError>>;
 }
 

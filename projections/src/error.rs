@@ -13,7 +13,9 @@ pub enum ViewError {
     /// The view store does not answer; trying again may help.
     #[error("the {view} view store does not answer")]
     Unavailable {
+        /// The name of the view.
         view: &'static str,
+        /// What its store, or the connection to it, says.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Reading the event log failed.
@@ -22,51 +24,92 @@ pub enum ViewError {
     /// The view has not reached in time what the caller has seen.
     #[error("the {view} view has not reached what the token asks for")]
     Behind {
+        /// The name of the view.
         view: &'static str,
+        /// What was asked for, and what the view has reached.
         behind: Box<Behind>,
     },
     /// What the caller asks for cannot be asked: names the field and what is allowed.
     #[error("{field}: {message}")]
     InvalidQuery {
+        /// The name of the parameter.
         field: &'static str,
+        /// What is allowed.
         message: String,
     },
     /// The view cannot take this data in, whatever is tried: an event that does not fit what it
     /// has, or that its store refuses. It is about one entity.
     #[error("the {view} view cannot take this in: {what}")]
-    Refused { view: &'static str, what: String },
+    Refused {
+        /// The name of the view.
+        view: &'static str,
+        /// What cannot be taken in, and why.
+        what: String,
+    },
     /// What the view has stored cannot be read or written any more. No retry helps, only another
     /// generation; the view's supervisor builds it as soon as it hears of this.
     #[error("the {view} view is damaged: {what}")]
-    Damaged { view: &'static str, what: String },
+    Damaged {
+        /// The name of the view.
+        view: &'static str,
+        /// What is damaged, and how.
+        what: String,
+    },
     /// The view's code, or that of its store, has panicked: by a bug, or by damage that it did not
     /// expect. The supervisor has the generation examined.
     #[error("the {view} view has panicked: {what}")]
-    Panicked { view: &'static str, what: String },
+    Panicked {
+        /// The name of the view.
+        view: &'static str,
+        /// What the panic says.
+        what: String,
+    },
     /// The view's store holds the views of another deployment. They are left alone.
     #[error("the {view} view is not written: {what}")]
-    Foreign { view: &'static str, what: String },
-    /// So many entities are in quarantine that it is not the data that is bad.
+    Foreign {
+        /// The name of the view.
+        view: &'static str,
+        /// Whose it is.
+        what: String,
+    },
+    /// More entities are in quarantine than bad data explains: the release or the store is wrong.
     #[error(
         "the {view} view has {limit} entities in quarantine and takes in no more events: {cause}"
     )]
     TooManyQuarantined {
+        /// The name of the view.
         view: &'static str,
+        /// How many a view takes in at most.
         limit: usize,
+        /// What was wrong with the event that came on top.
         cause: String,
     },
     /// No generation of the view can answer yet: one is being built.
     #[error("the {view} view is not ready: a generation is being built")]
-    NotReady { view: &'static str },
+    NotReady {
+        /// The name of the view.
+        view: &'static str,
+    },
     /// What is asked for does not fit how the view stands; nothing was changed.
     #[error("{what}")]
-    Conflict { view: &'static str, what: String },
+    Conflict {
+        /// The name of the view.
+        view: &'static str,
+        /// What does not fit.
+        what: String,
+    },
     /// The key of a request has been used for another one; nothing was changed.
     #[error("the key has been used for another request about the {view} view")]
-    KeyReused { view: &'static str },
+    KeyReused {
+        /// The name of the view.
+        view: &'static str,
+    },
     /// The view has stopped, because the process is shutting down.
     #[error("the {view} view is closed")]
-    Closed { view: &'static str },
+    Closed {
+        /// The name of the view.
+        view: &'static str,
+    },
 }
 
 impl ViewError {

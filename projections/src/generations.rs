@@ -56,8 +56,11 @@ pub struct Generation {
     /// The definition of the view that it was built by; another one means that it must be built
     /// anew.
     pub definition: u32,
+    /// From what it was built, or is.
     pub from: BuildFrom,
+    /// How far it has come.
     pub stage: Stage,
+    /// When its building was begun.
     pub begun_at: Timestamp,
     /// When another one has begun to answer in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,13 +91,16 @@ pub struct Catalog {
 /// request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {
+    /// As the operator has sent it.
     pub key: Uuid,
+    /// Of all that the request asks for.
     pub fingerprint: Fingerprint,
 }
 
 /// A request that has had its effect: a repeat of it has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bound {
+    /// What was asked for, and with which key.
     pub by: Binding,
     /// The generation that was begun, or gone back to.
     pub generation: u32,
@@ -103,6 +109,7 @@ pub struct Bound {
 /// A generation of which there is something in a store, whatever the catalog says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
+    /// The generation's.
     pub number: u32,
     /// The deployment that has made it, where the store says so.
     pub deployment: Option<Uuid>,
@@ -117,6 +124,9 @@ pub struct Opened<P: Projection> {
     /// What it has taken in, for readers who wait.
     pub versions: Arc<dyn VersionReader>,
 }
+
+/// A generation of a view, opened to be read in whole.
+pub type Audit<P> = Box<dyn ViewAudit<<P as Projection>::Entity>>;
 
 /// The store of all generations of one view.
 ///
@@ -174,10 +184,7 @@ pub trait ViewStore<P: Projection>: Send + Sync + fmt::Debug {
 
     /// Opens a generation to be read in whole, with or without a writer at work on it; `None` when
     /// it does not exist.
-    fn audit(
-        &self,
-        generation: u32,
-    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit<P::Entity>>>, ViewError>>;
+    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Audit<P>>, ViewError>>;
 
     /// Deletes a generation that is not open, whatever is in its place. One that does not exist is
     /// deleted already.

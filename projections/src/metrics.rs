@@ -39,7 +39,7 @@ const REPAIRED: &str = "counterfoil_view_repaired_documents_total";
 
 /// What became of an event, as the metric names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum EventOutcome {
     Applied,
     Duplicate,
     /// Not used by this view.
@@ -50,14 +50,14 @@ pub(crate) enum Outcome {
     Parked,
 }
 
-impl Outcome {
+impl EventOutcome {
     const fn name(self) -> &'static str {
         match self {
-            Outcome::Applied => "applied",
-            Outcome::Duplicate => "duplicate",
-            Outcome::Unused => "unused",
-            Outcome::Unknown => "unknown",
-            Outcome::Parked => "parked",
+            EventOutcome::Applied => "applied",
+            EventOutcome::Duplicate => "duplicate",
+            EventOutcome::Unused => "unused",
+            EventOutcome::Unknown => "unknown",
+            EventOutcome::Parked => "parked",
         }
     }
 }
@@ -73,18 +73,18 @@ pub(crate) struct ViewMetrics {
 impl ViewMetrics {
     pub(crate) fn new(view: &'static str) -> Self {
         let counter_of =
-            |outcome: Outcome| counter!(EVENTS, "view" => view, "outcome" => outcome.name());
+            |outcome: EventOutcome| counter!(EVENTS, "view" => view, "outcome" => outcome.name());
         ViewMetrics {
             view,
-            applied: counter_of(Outcome::Applied),
-            unused: counter_of(Outcome::Unused),
+            applied: counter_of(EventOutcome::Applied),
+            unused: counter_of(EventOutcome::Unused),
         }
     }
 
-    pub(crate) fn event(&self, outcome: Outcome) {
+    pub(crate) fn event(&self, outcome: EventOutcome) {
         match outcome {
-            Outcome::Applied => self.applied.increment(1),
-            Outcome::Unused => self.unused.increment(1),
+            EventOutcome::Applied => self.applied.increment(1),
+            EventOutcome::Unused => self.unused.increment(1),
             other => counter!(EVENTS, "view" => self.view, "outcome" => other.name()).increment(1),
         }
     }

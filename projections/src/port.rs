@@ -22,7 +22,10 @@ pub enum Applied {
     Duplicate,
     /// The view is at an older version than the one before the event: the caller reads the entity's
     /// history from `from_version` on and applies that first.
-    Missing { from_version: u64 },
+    Missing {
+        /// The first version that the view does not have.
+        from_version: u64,
+    },
 }
 
 /// An entity whose events a view takes in no longer, because one of them cannot be applied. The
@@ -30,12 +33,15 @@ pub enum Applied {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QuarantinedEntity {
+    /// The shard whose events are taken in no longer for this entity.
     pub source: ShardId,
+    /// The entity.
     pub entity: Uuid,
     /// The version that could not be applied; the view shows the one before it.
     pub version: u64,
     /// Where the event stands in its source.
     pub sequence: u64,
+    /// Why it could not be applied, in words.
     pub cause: String,
     /// When the event happened.
     pub time: Timestamp,

@@ -58,7 +58,9 @@ pub struct CommitPolicy {
 /// is written once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rush {
+    /// From how many events on a batch is one of a rush.
     pub events: usize,
+    /// How long such a batch gathers.
     pub linger: Duration,
 }
 
@@ -71,6 +73,7 @@ pub struct ViewDefinition {
     pub number: u32,
     /// The services whose events it takes in. It advances over the events of all.
     pub uses: &'static [Service],
+    /// When its writer commits.
     pub commit: CommitPolicy,
 }
 

@@ -74,6 +74,7 @@ pub type SearchView = (Box<dyn ViewWriter<OrderDocument>>, Arc<dyn SearchReader>
 /// One order found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
+    /// The order.
     pub document: OrderDocument,
     /// How well the words match, larger is better; only with a text. It depends on the query and
     /// the document alone, not on what else is indexed, so that it stays what it was while orders
@@ -86,6 +87,7 @@ pub struct Hit {
 /// One page of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchPage {
+    /// The orders of this page, in the order asked for.
     pub hits: Vec<Hit>,
     /// How many orders match in all, exactly, whatever the page.
     pub total: u64,

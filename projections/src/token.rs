@@ -32,6 +32,7 @@ pub struct ConsistencyToken {
 }
 
 impl ConsistencyToken {
+    /// The token of a caller who has seen nothing.
     #[must_use]
     pub fn new() -> Self {
         ConsistencyToken::default()
@@ -53,6 +54,7 @@ impl ConsistencyToken {
         token
     }
 
+    /// Notes that the caller has seen an entity at a version; version 0 is nothing.
     pub fn see_entity(&mut self, service: Service, entity: Uuid, version: u64) {
         if version > 0 {
             let seen = self.entities.entry((service, entity)).or_default();
@@ -60,6 +62,7 @@ impl ConsistencyToken {
         }
     }
 
+    /// Notes that the caller has seen what a view showed that had reached a sequence of a shard.
     pub fn see_position(&mut self, shard: ShardId, sequence: u64) {
         if sequence > 0 {
             let seen = self.positions.entry(shard).or_default();
@@ -67,6 +70,7 @@ impl ConsistencyToken {
         }
     }
 
+    /// Notes that the caller has seen what a view showed at these positions.
     pub fn see_positions(&mut self, positions: &Positions) {
         for (shard, sequence) in positions {
             self.see_position(*shard, *sequence);
@@ -88,11 +92,13 @@ impl ConsistencyToken {
             .map(|((service, entity), version)| (*service, *entity, *version))
     }
 
+    /// The positions of views seen.
     #[must_use]
     pub fn positions(&self) -> &Positions {
         &self.positions
     }
 
+    /// Whether nothing was seen: then no read has to wait.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entities.is_empty() && self.positions.is_empty()

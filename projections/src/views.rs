@@ -168,8 +168,8 @@ impl Views {
         join_all(self.all().map(AnyView::status)).await
     }
 
-    /// Waits until each view answers or it is known why it does not, at most so long: the building
-    /// of a first generation may take hours.
+    /// Waits until each view answers, or can say why it does not, at most `wait`: to build a first
+    /// generation may take hours.
     pub async fn settled(&self, wait: Duration) {
         // Whoever asks a view that has not settled is told that it is not ready.
         let _ = tokio::time::timeout(wait, join_all(self.all().map(AnyView::settled))).await;

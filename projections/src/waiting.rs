@@ -21,9 +21,14 @@ use crate::ViewError;
 use crate::port::VersionReader;
 use crate::token::ConsistencyToken;
 
-/// At most this many readers wait for one view; one more is told at once that the view is behind. A
-/// reader of a token of the longest kind takes some 50 KiB here, an ordinary one 200 bytes.
-const MAX_WAITING: usize = 10_000;
+mod behind;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use table::Table;
+
+pub use behind::{Behind, Mark};
 
 /// A look at what the view has reached that takes no longer is awaited before the projector is
 /// asked to hurry.
@@ -45,39 +50,6 @@ pub struct Waiting {
     advances: watch::Sender<()>,
 }
 
-#[derive(Debug, Default)]
-struct Table {
-    next: u64,
-    committed: Positions,
-    readers: HashMap<u64, Reader>,
-    /// Why the projector takes nothing in at present: nobody waits for it then.
-    failing: Option<String>,
-    /// Its projector has read what is committed.
-    restored: bool,
-    /// It has stopped for good.
-    closed: bool,
-}
-
-/// One reader with what it still waits for.
-#[derive(Debug)]
-struct Reader {
-    entities: BTreeMap<(Service, Uuid), u64>,
-    positions: Positions,
-    done: Option<oneshot::Sender<()>>,
-}
-
-impl Reader {
-    fn finish_if_reached(&mut self) {
-        if self.entities.is_empty()
-            && self.positions.is_empty()
-            && let Some(done) = self.done.take()
-        {
-            // A reader that is gone has given up waiting.
-            let _ = done.send(());
-        }
-    }
-}
-
 /// Takes a reader out of the table however its waiting ends.
 struct Place<'a> {
     waiting: &'a Waiting,
@@ -86,7 +58,7 @@ struct Place<'a> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.waiting.table().readers.remove(&self.number);
+        self.waiting.table().leave(self.number);
     }
 }
 
@@ -231,9 +203,7 @@ impl Waiting {
     /// The projector cannot go on for now: readers are told at once, those that wait and those that
     /// come, until it has read its positions again.
     pub(crate) fn fail(&self, cause: &str) {
-        let mut table = self.table();
-        table.failing = Some(cause.to_owned());
-        table.readers.clear();
+        self.table().fail(cause);
     }
 
     /// The positions of the newest commit.
@@ -280,44 +250,17 @@ impl Waiting {
         entities: BTreeMap<(Service, Uuid), u64>,
         positions: Positions,
     ) -> Option<(Place<'_>, oneshot::Receiver<()>)> {
-        let (sender, done) = oneshot::channel();
-
-        let mut table = self.table();
-        if table.readers.len() >= MAX_WAITING {
-            return None;
-        }
-
-        let mut reader = Reader {
-            entities,
-            positions,
-            done: Some(sender),
+        let (number, done) = self.table().enter(entities, positions)?;
+        let place = Place {
+            waiting: self,
+            number,
         };
-
-        let committed = &table.committed;
-
-        reader
-            .positions
-            .retain(|shard, sequence| reached(committed, *shard) < *sequence);
-
-        let number = table.next;
-        table.next += 1;
-        table.readers.insert(number, reader);
-
-        Some((
-            Place {
-                waiting: self,
-                number,
-            },
-            done,
-        ))
+        Some((place, done))
     }
 
     /// Looks at what the view has reached; true when that is all the reader waits for.
     async fn check(&self, place: &Place<'_>) -> Result<bool, ViewError> {
-        let asked: Vec<_> = match self.table().readers.get(&place.number) {
-            Some(reader) => reader.entities.keys().copied().collect(),
-            None => Vec::new(),
-        };
+        let asked = self.table().wishes_of(place.number);
 
         let versions = if asked.is_empty() {
             Vec::new()
@@ -325,23 +268,8 @@ impl Waiting {
             self.versions.versions_of(&asked).await?
         };
 
-        let mut table = self.table();
-        // Who is not in the table any more is told why by what it waits for.
-        let Some(reader) = table.readers.get_mut(&place.number) else {
-            return Ok(false);
-        };
-
-        for (key, version) in asked.iter().zip(versions) {
-            if reader
-                .entities
-                .get(key)
-                .is_some_and(|required| *required <= version)
-            {
-                reader.entities.remove(key);
-            }
-        }
-
-        Ok(reader.entities.is_empty() && reader.positions.is_empty())
+        let seen = asked.into_iter().zip(versions);
+        Ok(self.table().saw(place.number, seen))
     }
 
     /// Resolves when a reader has come since the last time.
@@ -351,50 +279,23 @@ impl Waiting {
 
     /// How many readers wait.
     pub(crate) fn count(&self) -> usize {
-        self.table().readers.len()
+        self.table().len()
     }
 
     /// Whether committing what was applied brings some reader forward.
     pub(crate) fn wants(&self, entities: &EntityVersions, positions: &Positions) -> bool {
-        self.table().readers.values().any(|reader| {
-            reader
-                .entities
-                .iter()
-                .any(|(key, required)| entities.get(key).is_some_and(|version| version >= required))
-                || reader
-                    .positions
-                    .iter()
-                    .any(|(shard, required)| reached(positions, *shard) >= *required)
-        })
+        self.table().wants(entities, positions)
     }
 
     /// Wakes the readers whose last wish a commit has fulfilled.
     pub(crate) fn advance(&self, entities: &EntityVersions, positions: &Positions) {
-        let mut table = self.table();
-        table.failing = None;
-        table.restored = true;
-        table.committed.clone_from(positions);
-
-        for reader in table.readers.values_mut() {
-            reader
-                .entities
-                .retain(|key, required| entities.get(key).is_none_or(|version| version < required));
-            reader
-                .positions
-                .retain(|shard, required| reached(positions, *shard) < *required);
-            reader.finish_if_reached();
-        }
-
-        drop(table);
+        self.table().advance(entities, positions);
         self.advances.send_replace(());
     }
 
     /// Ends all waiting: the projector has stopped for good.
     pub(crate) fn close(&self) {
-        let mut table = self.table();
-        table.closed = true;
-        table.readers.clear();
-        drop(table);
+        self.table().close();
         self.advances.send_replace(());
     }
 
@@ -413,9 +314,3 @@ pub(crate) fn is_at_least(positions: &Positions, goal: &Positions) -> bool {
     goal.iter()
         .all(|(shard, sequence)| reached(positions, *shard) >= *sequence)
 }
-
-mod behind;
-#[cfg(test)]
-mod tests;
-
-pub use behind::{Behind, Mark};

@@ -22,6 +22,7 @@ use crate::shop::{CustomerDocument, CustomerOrder, Document, Event, OrderDocumen
 use crate::testing::{DEPLOYMENT, Shop};
 
 pub(crate) mod feeding;
+pub(crate) mod finding;
 pub(crate) mod keeping;
 pub(crate) mod reading;
 
@@ -34,10 +35,10 @@ macro_rules! document_contract {
         mod $backend {
             $crate::documents::contract::document_rules! { { $(#[$attribute])* } $open;
                 reading: a_customer_shows_its_newest_orders_bounded_and_in_order,
-                reading: customers_are_found_by_name_and_time,
-                reading: customers_are_found_by_one_order_that_is_all_that_is_asked_for,
-                reading: customers_are_found_by_orders_that_they_show_no_longer,
-                reading: customers_with_a_rare_or_a_common_order_are_found_among_many,
+                finding: customers_are_found_by_name_and_time,
+                finding: customers_are_found_by_one_order_that_is_all_that_is_asked_for,
+                finding: customers_are_found_by_orders_that_they_show_no_longer,
+                finding: customers_with_a_rare_or_a_common_order_are_found_among_many,
                 reading: pages_of_customers_lose_and_repeat_nothing,
                 reading: pages_of_orders_lose_and_repeat_nothing_while_orders_are_added_and_changed,
                 reading: a_cursor_of_another_list_is_refused,

@@ -39,9 +39,9 @@
 
 use std::time::Duration;
 
-mod audit;
 mod bulk;
 mod connection;
+mod document_slices;
 mod errors;
 mod generations;
 mod indexes;
@@ -64,9 +64,9 @@ pub use generations::MongoDocumentStore;
 /// How this store is named in `GET /views`.
 pub const BACKEND: &str = "mongodb";
 
-/// So long a query may take. A server that hangs is told by this alone.
+/// How long a query may take. Nothing else tells that a server hangs.
 const READ_BOUND: Duration = Duration::from_secs(5);
-/// So long one command of a commit, or of keeping generations, may take.
+/// How long one command may take that belongs to a commit, or that keeps generations.
 const WRITE_BOUND: Duration = Duration::from_secs(30);
 
 /// The collections of one generation.

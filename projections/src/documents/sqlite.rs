@@ -39,7 +39,7 @@ const READERS: u32 = 4;
 /// The page cache of one reading connection, in KiB. It is forgotten with each commit of the
 /// writer, so it is small.
 const READER_CACHE_KIB: u32 = 2 * 1024;
-/// So much of the file is read where the operating system has it, in bytes: as much as SQLite
+/// SQLite reads this many bytes of the file where the operating system has them: as much as it
 /// allows.
 const MAPPED_BYTES: i64 = 0x7fff_0000;
 

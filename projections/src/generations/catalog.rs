@@ -10,10 +10,11 @@ use uuid::Uuid;
 
 use super::{Binding, Bound, BuildFrom, Catalog, Generation, Stage};
 
-/// So many requests of operators are remembered. Rebuilds are rare.
+/// Remembers at most this many requests of operators. Rebuilds are rare.
 const MAX_BOUND: usize = 1_000;
 
 impl Catalog {
+    /// The generation of this number.
     #[must_use]
     pub fn get(&self, number: u32) -> Option<&Generation> {
         self.generations

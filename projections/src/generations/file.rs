@@ -20,6 +20,7 @@ pub struct CatalogFile {
 }
 
 impl CatalogFile {
+    /// The catalog of a view, in the file at `path`, which need not exist.
     pub fn new(view: &'static str, path: PathBuf) -> Self {
         CatalogFile { view, path }
     }

@@ -13,6 +13,7 @@ use super::progress::Times;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceLag {
+    /// The shard that the view is behind.
     pub source: ShardId,
     /// How many sequences of the source's outbox lie between the view and the newest event. It
     /// counts the other messages of the outbox too, so it is an upper bound of the events; exact
@@ -26,9 +27,12 @@ pub struct SourceLag {
 /// The lag of a view: of all sources together, and of each that is behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Lag {
+    /// Of all sources together.
     pub events: u64,
+    /// Of the source that is furthest behind.
     #[serde(rename = "seconds", serialize_with = "as_seconds")]
     pub age: Duration,
+    /// The sources that the view is behind.
     pub sources: Vec<SourceLag>,
 }
 

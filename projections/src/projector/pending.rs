@@ -37,7 +37,7 @@ impl Pending {
         }
     }
 
-    /// One more message has been dealt with, of a body of so many bytes.
+    /// One more message has been dealt with, whose body has this many bytes.
     pub(super) fn add_message(&mut self, bytes: usize) {
         self.messages += 1;
         self.bytes += bytes;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sagas::ShardId;
-use store::{Delivery, Log, Message, Positions};
+use store::{Delivery, Log, Positions};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::pending::Pending;
 use super::progress::{Feeding, Progress, Times};
@@ -16,14 +16,17 @@ use super::quarantine::{MAX_QUARANTINED, Quarantine};
 use super::{Request, ViewDefinition};
 use crate::alarm::Alarm;
 use crate::error::{describe, text_of};
-use crate::metrics::{Outcome, ViewMetrics};
-use crate::port::{Applied, ViewWriter};
+use crate::metrics::ViewMetrics;
+use crate::port::ViewWriter;
 use crate::projection::Projection;
 use crate::waiting::{EntityVersions, Waiting};
 use crate::{ViewError, background};
 
+mod committing;
 mod following;
 mod healing;
+mod requests;
+mod taking;
 
 use healing::Culprit;
 
@@ -32,14 +35,10 @@ const MAX_DELIVERIES: usize = 64;
 /// How often the heads of the log are compared with the positions: it finds a last message that was
 /// lost on the way, behind which no other comes that would show the gap.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
-/// When no other commit has followed on one by then, its positions are stored by themselves.
-const FINISH_AFTER: Duration = Duration::from_millis(100);
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 const MAX_BACK_OFF: Duration = Duration::from_secs(5);
-/// Readers wait meanwhile.
-const MAX_REST: Duration = Duration::from_secs(1);
-/// What fails for so long is told to readers at once; before that it may be over when they have
-/// waited a little.
+/// Tells readers at once about a failure that lasts longer than this; a shorter one may be over
+/// when they have waited a little.
 const TELL_AFTER: Duration = Duration::from_secs(1);
 
 /// What a worker is made of.
@@ -168,38 +167,6 @@ impl<P: Projection> Worker<P> {
         self.parts.progress.failed(failure);
     }
 
-    /// Waits out a delay; true when it was asked to stop meanwhile.
-    fn rest(&mut self, delay: Duration) -> bool {
-        let Parts {
-            runtime,
-            requests,
-            definition,
-            ..
-        } = &mut self.parts;
-
-        let view = definition.name;
-
-        runtime.block_on(async {
-            tokio::time::timeout(delay, async {
-                let unavailable = || {
-                    let source = "its projector is waiting to start again".into();
-                    ViewError::Unavailable { view, source }
-                };
-                // Nobody waits any more when sending fails.
-                while let Some(request) = requests.recv().await {
-                    match request {
-                        Request::Replay { answer, .. } => drop(answer.send(Err(unavailable()))),
-                        Request::Heal { answer, .. } => drop(answer.send(Err(unavailable()))),
-                        Request::Rest { .. } => {}
-                        Request::Stop => break,
-                    }
-                }
-            })
-            .await
-            .is_ok()
-        })
-    }
-
     /// Follows the log from the stored positions until it is asked to stop.
     fn follow(&mut self) -> Result<(), ViewError> {
         self.restore()?;
@@ -224,35 +191,10 @@ impl<P: Projection> Worker<P> {
                         self.receive(message)?;
                     }
                 }
-                Wake::Request(Request::Replay {
-                    service,
-                    entity,
-                    answer,
-                }) => {
-                    let outcome = self.replay(service, entity);
-                    self.answer(answer, outcome)?;
-                }
-                Wake::Request(Request::Heal {
-                    source,
-                    entity,
-                    answer,
-                }) => {
-                    let outcome = self.heal(source, entity);
-                    self.answer(answer, outcome)?;
-                }
-                Wake::Request(Request::Rest { resting, go_on }) => {
-                    self.commit()?;
-                    // Who has given up waiting lets it go on at once.
-                    let _ = resting.send(());
-                    let _ = self
-                        .parts
-                        .runtime
-                        .block_on(async { tokio::time::timeout(MAX_REST, go_on).await });
-                }
-                Wake::Request(Request::Stop) => {
-                    self.stopping = true;
-                    self.commit()?;
-                    return self.finish();
+                Wake::Request(request) => {
+                    if self.carry_out(request)? {
+                        return Ok(());
+                    }
                 }
                 Wake::Commit => {}
                 Wake::Finish => self.finish()?,
@@ -260,28 +202,6 @@ impl<P: Projection> Worker<P> {
             }
             self.commit_if_due()?;
         }
-    }
-
-    /// Answers a request. After an error that is not of the data the worker starts again, as after
-    /// any other.
-    fn answer<T>(
-        &self,
-        to: oneshot::Sender<Result<T, ViewError>>,
-        outcome: Result<T, ViewError>,
-    ) -> Result<(), ViewError> {
-        let failure = match &outcome {
-            Ok(_) | Err(ViewError::Conflict { .. }) => Ok(()),
-            Err(error) => {
-                self.parts.alarm.notice(error);
-                Err(ViewError::Unavailable {
-                    view: self.parts.definition.name,
-                    source: describe(error).into(),
-                })
-            }
-        };
-        // Nobody waits any more when this fails.
-        let _ = to.send(outcome);
-        failure
     }
 
     /// Takes over what the view has stored.
@@ -339,109 +259,6 @@ impl<P: Projection> Worker<P> {
                 () = tokio::time::sleep_until(finish.unwrap_or(next_check).into()), if finish.is_some() => Wake::Finish,
             }
         })
-    }
-
-    /// Takes in the message that follows on the position, and moves the position.
-    fn take(&mut self, message: &Message) -> Result<(), ViewError> {
-        let (service, entity) = (message.source.service, message.entity);
-        if !self.parts.definition.uses.contains(&service) {
-            self.parts.metrics.event(Outcome::Unused);
-        } else if self.quarantine.holds(service, entity) {
-            self.parts.metrics.event(Outcome::Parked);
-        } else {
-            self.apply(message)?;
-        }
-
-        self.positions.insert(message.source, message.sequence);
-        self.times.insert(message.source, message.time);
-        self.pending.add_message(message.body.get().len());
-
-        if self.pending.is_full() {
-            self.commit()
-        } else {
-            Ok(())
-        }
-    }
-
-    fn apply(&mut self, event: &Message) -> Result<(), ViewError> {
-        match self.offer(event) {
-            Ok(Applied::Taken) => self.taken(event, Outcome::Applied),
-            Ok(Applied::Unknown) => self.taken(event, Outcome::Unknown),
-            Ok(Applied::Duplicate) => self.parts.metrics.event(Outcome::Duplicate),
-            Ok(Applied::Missing { from_version }) => self.apply_history(event, from_version)?,
-            Err(ViewError::Refused { what, .. }) => self.park(event.into(), what)?,
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    /// Has the view take in an event, if it can be read at all.
-    fn offer(&mut self, event: &Message) -> Result<Applied, ViewError> {
-        match event.unreadable() {
-            None => self.parts.writer.apply(event),
-            Some(cause) => Err(ViewError::Refused {
-                view: self.parts.definition.name,
-                what: cause.to_owned(),
-            }),
-        }
-    }
-
-    fn taken(&mut self, event: &Message, outcome: Outcome) {
-        self.parts.metrics.event(outcome);
-        self.pending
-            .add_entity(event.source.service, event.entity, event.version);
-        self.newest = Some(event.into());
-    }
-
-    /// Commits when the batch is full, has gathered long enough, or has what a reader waits for.
-    fn commit_if_due(&mut self) -> Result<(), ViewError> {
-        let Some(time_left) = self.pending.time_left() else {
-            return Ok(());
-        };
-        let due = time_left.is_zero()
-            || self.pending.is_full()
-            || self
-                .parts
-                .waiting
-                .wants(self.pending.entities(), &self.positions);
-        if due { self.commit() } else { Ok(()) }
-    }
-
-    fn commit(&mut self) -> Result<(), ViewError> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-
-        let started = Instant::now();
-
-        match self.parts.writer.commit(&self.positions) {
-            Ok(()) => {
-                self.parts.metrics.commit(started.elapsed());
-                self.parts
-                    .progress
-                    .committed(self.pending.messages(), &self.times);
-                self.parts
-                    .waiting
-                    .advance(self.pending.entities(), &self.positions);
-                self.pending.committed();
-                self.newest = None;
-                // At the latest this one has stored the positions of the one before.
-                self.has_had_positions |= self.unfinished.is_some();
-                self.unfinished = Some(Instant::now() + FINISH_AFTER);
-                Ok(())
-            }
-            Err(ViewError::Refused { what, .. }) => self.commit_refused(what),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn finish(&mut self) -> Result<(), ViewError> {
-        if self.unfinished.is_some() {
-            self.parts.writer.finish()?;
-            self.has_had_positions = true;
-            self.unfinished = None;
-        }
-        Ok(())
     }
 
     fn position(&self, source: ShardId) -> u64 {

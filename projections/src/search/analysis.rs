@@ -30,6 +30,7 @@ pub struct Word {
     pub text: String,
     /// Byte range in the text.
     pub start: usize,
+    /// Where it ends, exclusive.
     pub end: usize,
 }
 

@@ -29,6 +29,7 @@ use crate::{Applied, ViewError, ViewWriter};
 pub(crate) mod feeding;
 pub(crate) mod finding;
 pub(crate) mod keeping;
+pub(crate) mod matching;
 pub(crate) mod paging;
 pub(crate) mod putting;
 
@@ -41,19 +42,19 @@ macro_rules! search_contract {
         mod $backend {
             use super::*;
             $crate::search::contract::search_rules! { $open; [$(#[$attribute])*];
-                finding: every_word_must_match_somewhere_in_the_order,
-                finding: case_accents_and_plural_do_not_matter,
-                finding: a_star_makes_a_prefix,
-                finding: quotes_make_a_phrase_within_one_value,
-                finding: a_split_word_is_a_phrase,
-                finding: operators_are_plain_text,
-                finding: a_text_without_a_word_finds_nothing,
+                matching: every_word_must_match_somewhere_in_the_order,
+                matching: case_accents_and_plural_do_not_matter,
+                matching: a_star_makes_a_prefix,
+                matching: quotes_make_a_phrase_within_one_value,
+                matching: a_split_word_is_a_phrase,
+                matching: operators_are_plain_text,
+                matching: a_text_without_a_word_finds_nothing,
                 finding: filters_are_inclusive_and_all_must_hold,
                 finding: highlights_show_what_matched,
                 finding: any_text_is_answered,
                 finding: a_prefix_of_thousands_of_words_finds_them_all,
                 finding: an_order_of_500_lines_is_found_by_each_and_by_no_phrase_across_them,
-                finding: odd_writing_is_found_as_it_is_written,
+                matching: odd_writing_is_found_as_it_is_written,
                 finding: what_cannot_be_asked_is_refused_by_name,
                 paging: pages_of_every_sort_show_each_order_once_in_order,
                 paging: a_cursor_holds_while_orders_come_in,

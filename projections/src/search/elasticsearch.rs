@@ -31,12 +31,12 @@
 //! each in an index of its own (`state`). Two writers of one generation are told apart there: the
 //! state is written only over the state that was read.
 
-mod audit;
 mod bulk;
 mod catalog;
 mod client;
 mod document;
 mod index;
+mod index_slices;
 mod lookup;
 mod mget;
 mod ownership;

@@ -30,10 +30,10 @@ use crate::ViewError;
 use crate::files::is_at_fault;
 use crate::search::{SearchView, VIEW};
 
-pub mod audit;
 mod collect;
 mod commit;
 mod examining;
+mod index_slices;
 mod indexing;
 mod keeper;
 mod lazy_directory;

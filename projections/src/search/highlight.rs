@@ -25,8 +25,10 @@ pub struct Highlights {
     /// Line names and skus, in the order of the lines, each text once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<String>,
+    /// Of the note.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub note: Vec<String>,
+    /// Of the customer's name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub customer_name: Vec<String>,
 }

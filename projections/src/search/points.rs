@@ -13,9 +13,9 @@
 
 use tantivy::fieldnorm::FieldNormReader;
 
-/// So many bits hold the points of a word.
+/// How many bits hold the points of a word.
 pub const POINT_BITS: u32 = 6;
-/// A word has from one to so many points.
+/// A word has at least one point, and at most this many.
 pub const MAX_POINTS: u8 = (1 << POINT_BITS) - 1;
 /// What it adds that a prefix is matched.
 pub const PREFIX_POINTS: u8 = 20;
@@ -32,7 +32,7 @@ pub fn of_word(times: u32, length: u32) -> u8 {
         .clamp(1, MAX_POINTS)
 }
 
-/// The length of a text of so many words, as an index keeps it: exact up to 40, then in growing
+/// The length of a text of `words` words, as an index keeps it: exact up to 40, then in growing
 /// steps.
 #[must_use]
 pub fn length(words: u32) -> u32 {

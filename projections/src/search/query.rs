@@ -22,11 +22,17 @@ pub const MAX_LIMIT: usize = 200;
 pub struct SearchQuery {
     /// See [`mod@text`] for what it may hold.
     pub text: Option<String>,
+    /// In this state.
     pub state: Option<OrderState>,
+    /// Of this customer.
     pub customer_id: Option<CustomerId>,
+    /// Of at least this total.
     pub min_total: Option<Money>,
+    /// Of at most this total.
     pub max_total: Option<Money>,
+    /// Created at this time or later.
     pub since: Option<Timestamp>,
+    /// Created at this time or before.
     pub until: Option<Timestamp>,
     /// By default by relevance with a text, else newest first.
     pub sort: Option<Sort>,
@@ -66,8 +72,10 @@ pub enum Sort {
 }
 
 impl Sort {
+    /// All of them.
     pub const ALL: [Sort; 3] = [Sort::Relevance, Sort::Newest, Sort::Total];
 
+    /// As it stands in the query string.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -77,6 +85,7 @@ impl Sort {
         }
     }
 
+    /// The sort of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Sort> {
         Sort::ALL.into_iter().find(|sort| sort.name() == name)
@@ -109,13 +118,21 @@ pub struct SortKey {
 pub struct Prepared {
     /// `None`: every order. An empty list asks for nothing and finds nothing.
     pub terms: Option<Vec<Term>>,
+    /// In this state.
     pub state: Option<OrderState>,
+    /// Of this customer.
     pub customer_id: Option<CustomerId>,
+    /// Of at least this total.
     pub min_total: Option<Money>,
+    /// Of at most this total.
     pub max_total: Option<Money>,
+    /// Created at this time or later.
     pub since: Option<Timestamp>,
+    /// Created at this time or before.
     pub until: Option<Timestamp>,
+    /// In which order hits come.
     pub sort: Sort,
+    /// How many hits a page has at most.
     pub limit: usize,
     /// Only hits with a smaller key are on this page.
     pub after: Option<SortKey>,

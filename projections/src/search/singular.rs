@@ -112,6 +112,7 @@ impl Singular<'_> {
         }
     }
 
+    /// The word in one piece.
     #[must_use]
     pub fn into_string(self) -> String {
         format!("{}{}", self.stem, self.ending)

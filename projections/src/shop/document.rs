@@ -14,18 +14,28 @@ use crate::slices::Disagreement;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderDocument {
+    /// Which order it is.
     pub order_id: OrderId,
+    /// Who has placed it.
     pub customer_id: CustomerId,
+    /// The customer's name, once the reservation of credit was answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<String>,
+    /// The sum of its lines.
     pub order_total: Money,
+    /// Where it stands.
     pub state: OrderState,
+    /// Why it was rejected, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejection_reason: Option<RejectionReason>,
+    /// What was ordered.
     pub lines: Vec<OrderLine>,
+    /// What the customer has added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// When it was created.
     pub creation_time: Timestamp,
+    /// The order's version that it shows.
     pub version: u64,
 }
 
@@ -52,11 +62,17 @@ impl OrderDocument {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerDocument {
+    /// Which customer it is.
     pub customer_id: CustomerId,
+    /// What the customer is called.
     pub name: String,
+    /// How much its open orders may come to.
     pub credit_limit: Money,
+    /// What is left of the limit.
     pub available_credit: Money,
+    /// When it was created.
     pub creation_time: Timestamp,
+    /// The customer's version that it shows.
     pub version: u64,
 }
 
@@ -77,19 +93,27 @@ impl From<Customer> for CustomerDocument {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerOrder {
+    /// Which order it is.
     pub order_id: OrderId,
+    /// Where it stands.
     pub state: OrderState,
+    /// The sum of its lines.
     pub order_total: Money,
+    /// Why it was rejected, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejection_reason: Option<RejectionReason>,
+    /// When it was created.
     pub creation_time: Timestamp,
+    /// The order's version that it shows.
     pub version: u64,
 }
 
 /// An entity as it stands, as a view takes it in whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Document {
+    /// A customer without its orders.
     Customer(CustomerDocument),
+    /// An order.
     Order(OrderDocument),
 }
 

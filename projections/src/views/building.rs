@@ -19,15 +19,15 @@ use crate::{ViewError, background};
 
 /// Entities read at a time.
 const PAGE: u64 = 500;
-/// So many pages are committed together.
+/// How many pages one commit writes.
 const PAGES_PER_COMMIT: usize = 8;
 
-/// So often a moment is looked for in which a generation is level with the one that answers, while
-/// both go on.
+/// How often a swap looks for a moment in which both generations are level while both go on. After
+/// that the one that answers rests for a moment.
 const LOOKS: usize = 20;
 
 /// How a piece of work has ended.
-pub(super) enum Outcome<P: Projection> {
+pub(super) enum WorkOutcome<P: Projection> {
     /// All rows are in the generation, with the positions from which its events go on.
     Copied {
         number: u32,
@@ -45,13 +45,13 @@ pub(super) enum Outcome<P: Projection> {
     },
 }
 
-impl<P: Projection> Outcome<P> {
+impl<P: Projection> WorkOutcome<P> {
     /// The generation that the work was about.
     pub(super) fn number(&self) -> u32 {
         match self {
-            Outcome::Copied { number, .. }
-            | Outcome::Built { number, .. }
-            | Outcome::Swapped { number, .. } => *number,
+            WorkOutcome::Copied { number, .. }
+            | WorkOutcome::Built { number, .. }
+            | WorkOutcome::Swapped { number, .. } => *number,
         }
     }
 }

@@ -20,13 +20,13 @@ use super::open::OpenGeneration;
 use super::shared::Shared;
 use super::status::BuildStage;
 use crate::ViewError;
-use crate::generations::ViewStore;
+use crate::generations::{Audit, ViewStore};
 use crate::projection::{Projection, ViewEntity};
-use crate::slices::{Stored, ViewAudit};
+use crate::slices::Stored;
 
 /// Entities compared at a time: enough that what each range costs by itself does not count.
 const ENTITIES: u64 = 2_000;
-/// So many differences are told.
+/// How many differing entities the log names.
 const EXAMPLES: usize = 10;
 /// No id lies in this range: only what comes with it is wanted.
 const NOBODY: IdRange = IdRange {
@@ -50,8 +50,8 @@ pub(super) struct Comparison {
 struct Comparing<'a, P: Projection> {
     shared: &'a Shared<P>,
     live: &'a OpenGeneration<P>,
-    old: Box<dyn ViewAudit<P::Entity>>,
-    new: Box<dyn ViewAudit<P::Entity>>,
+    old: Audit<P>,
+    new: Audit<P>,
     found: Comparison,
 }
 
@@ -108,10 +108,7 @@ fn of_the_old<P: Projection>(live: &OpenGeneration<P>, error: ViewError) -> View
     }
 }
 
-async fn audit_of<P: Projection>(
-    shared: &Shared<P>,
-    number: u32,
-) -> Result<Box<dyn ViewAudit<P::Entity>>, ViewError> {
+async fn audit_of<P: Projection>(shared: &Shared<P>, number: u32) -> Result<Audit<P>, ViewError> {
     let gone = || ViewError::Unavailable {
         view: shared.definition.name,
         source: format!("generation {number} cannot be read in whole").into(),

@@ -70,6 +70,7 @@ impl<P: Projection> OpenGeneration<P> {
         })
     }
 
+    /// Its number in the catalog.
     #[must_use]
     pub fn number(&self) -> u32 {
         self.alarm.number()

@@ -21,12 +21,16 @@ pub enum ViewState {
 /// How a view is.
 #[derive(Clone, Debug)]
 pub struct ViewStatus {
+    /// The name of the view.
     pub name: &'static str,
+    /// How its store is named.
     pub backend: &'static str,
+    /// Whether it answers and follows the log.
     pub state: ViewState,
     /// Of the generation that answers, or else of the one that is built; `None` when the log cannot
     /// be read.
     pub lag: Option<Lag>,
+    /// The entities it takes in no longer, of the generation that `lag` is of.
     pub quarantined: Vec<QuarantinedEntity>,
     /// The generation that answers.
     pub generation: Option<u32>,
@@ -61,14 +65,18 @@ impl From<Stage> for BuildStage {
 /// How far the building of a generation is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BuildProgress {
+    /// The number of the generation.
     pub generation: u32,
+    /// From what it is built.
     pub from: BuildFrom,
+    /// What is done for it at present.
     pub stage: BuildStage,
     /// It must not answer, and is not worked on any more.
     pub stopped: bool,
     /// Of copying and comparing: entities. Otherwise places of the log, which other messages than
     /// events take up, too.
     pub done: u64,
+    /// What `done` comes to at the end, as far as known now.
     pub total: u64,
     /// From 0 to 1.
     pub fraction: f64,

@@ -16,7 +16,7 @@ use store::Clock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::building::{self, Outcome};
+use super::building::{self, WorkOutcome};
 use super::shared::Shared;
 use crate::ViewError;
 use crate::alarm::Raised;
@@ -25,11 +25,11 @@ use crate::generations::{Binding, BuildFrom, Catalog};
 use crate::projection::Projection;
 
 mod loading;
-mod outcomes;
 mod repairs;
 mod requests;
 mod rounds;
 mod settling;
+mod work_outcomes;
 
 use repairs::{Examined, Repairs};
 
@@ -44,15 +44,15 @@ pub(super) enum Request {
     Rebuild {
         from: BuildFrom,
         by: Option<Binding>,
-        answer: Answer<u32>,
+        answer: RequestAnswer<u32>,
     },
     Revert {
         by: Option<Binding>,
-        answer: Answer<Reverting>,
+        answer: RequestAnswer<Reverting>,
     },
 }
 
-pub(super) type Answer<T> = oneshot::Sender<Result<T, ViewError>>;
+pub(super) type RequestAnswer<T> = oneshot::Sender<Result<T, ViewError>>;
 
 /// What is being gone back to.
 struct Revert {
@@ -72,7 +72,7 @@ pub(super) struct Reverting {
 /// A piece of long work, and the generation it is about.
 struct Work<P: Projection> {
     number: u32,
-    task: JoinHandle<Outcome<P>>,
+    task: JoinHandle<WorkOutcome<P>>,
 }
 
 pub(super) struct Supervisor<P: Projection> {
@@ -93,7 +93,7 @@ pub(super) struct Supervisor<P: Projection> {
 /// Why the supervisor goes on.
 enum Wake<P: Projection> {
     Request(Request),
-    Work(Outcome<P>),
+    Work(WorkOutcome<P>),
     /// The work has panicked.
     Lost,
     Alarm(Raised),
@@ -320,7 +320,7 @@ impl<P: Projection> Supervisor<P> {
     }
 
     /// Starts a piece of work on a generation; there is none under way.
-    fn start(&mut self, number: u32, work: impl Future<Output = Outcome<P>> + Send + 'static) {
+    fn start(&mut self, number: u32, work: impl Future<Output = WorkOutcome<P>> + Send + 'static) {
         let task = tokio::spawn(work);
         self.work = Some(Work { number, task });
     }
@@ -329,7 +329,7 @@ impl<P: Projection> Supervisor<P> {
         let shared = Arc::clone(&self.shared);
         self.start(number, async move {
             let compared = building::build(shared, number, compared).await;
-            Outcome::Built { number, compared }
+            WorkOutcome::Built { number, compared }
         });
     }
 }

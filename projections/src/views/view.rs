@@ -161,6 +161,7 @@ impl<P: Projection> View<P> {
 /// A rebuild or a way back that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reverted {
+    /// The generation that is to answer.
     pub generation: u32,
     /// Whether it answers already.
     pub done: bool,
@@ -168,6 +169,7 @@ pub struct Reverted {
 
 /// Any view, whatever it answers: what operators see and do.
 pub trait AnyView: Send + Sync {
+    /// As it is named in `GET /views`.
     fn name(&self) -> &'static str;
 
     /// Cheap: for every request.
@@ -207,8 +209,8 @@ pub trait AnyView: Send + Sync {
         by: Option<Binding>,
     ) -> BoxFuture<'_, Result<u32, ViewError>>;
 
-    /// Goes back to the generation that has answered before, and waits for it at most so long. Of
-    /// keys as [`rebuild`](AnyView::rebuild).
+    /// Goes back to the generation that has answered before, and waits for it at most `wait`. Treats
+    /// keys as [`rebuild`](AnyView::rebuild) does.
     ///
     /// # Errors
     /// [`ViewError::Conflict`] when none is kept.

@@ -12,13 +12,20 @@ use crate::token::ConsistencyToken;
 /// What a token asks of a view, or what the view has reached of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
+    /// A version of an entity.
     Entity {
+        /// Whose entity it is.
         service: Service,
+        /// The entity.
         entity: Uuid,
+        /// Its version.
         version: u64,
     },
+    /// A place in the events of a shard.
     Position {
+        /// The shard.
         shard: ShardId,
+        /// The sequence of its last event, or the place asked for.
         sequence: u64,
     },
 }
@@ -39,7 +46,9 @@ impl fmt::Display for Mark {
 /// What was asked for and has not been reached, and how far the view has come instead, pairwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Behind {
+    /// What the token names.
     pub required: Vec<Mark>,
+    /// What the view has of each of those.
     pub reached: Vec<Mark>,
 }
 

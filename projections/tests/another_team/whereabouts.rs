@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use projections::generations::{Catalog, Found, Opened, ViewStore};
+use projections::generations::{Audit, Catalog, Found, Opened, ViewStore};
 use projections::projector::{CommitPolicy, ViewDefinition};
 use projections::slices::{Slice, Stored, ViewAudit};
 use projections::{
@@ -309,9 +309,9 @@ impl ViewStore<Whereabouts> for MemoryStore {
     fn audit(
         &self,
         generation: u32,
-    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit<Parcel>>>, ViewError>> {
+    ) -> BoxFuture<'_, Result<Option<Audit<Whereabouts>>, ViewError>> {
         let shelf = self.shelves().get(&generation).cloned();
-        async { Ok(shelf.map(|shelf| -> Box<dyn ViewAudit<Parcel>> { Box::new(shelf) })) }.boxed()
+        async { Ok(shelf.map(|shelf| -> Audit<Whereabouts> { Box::new(shelf) })) }.boxed()
     }
 
     fn discard(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {

@@ -25,7 +25,7 @@ use crate::documents::unavailable;
 const MAX_STATEMENTS: usize = 1_000;
 /// A command is a document, and one holds 16 MiB at most. A statement is far smaller than the rest.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// So many commands are under way at once.
+/// How many commands are under way at once.
 const CONCURRENCY: usize = 2;
 
 /// What the statements of a command do.

@@ -11,17 +11,15 @@ use mongodb::bson::{Bson, Document, deserialize_from_document, doc, serialize_to
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::audit::MongoDocumentAudit;
 use super::connection::{Connection, InvalidUrl};
+use super::document_slices::MongoDocumentAudit;
 use super::errors::{DUPLICATE_KEY, code_of, failed};
 use super::reader::MongoDocumentReader;
 use super::writer::MongoDocumentWriter;
 use super::{BACKEND, Names, WRITE_BOUND, indexes, names, ownership, positions, quarantine};
 use crate::ViewError;
 use crate::documents::{Documents, VIEW, damaged, refused};
-use crate::generations::{Catalog, Found, Opened, ViewStore};
-use crate::shop;
-use crate::slices::ViewAudit;
+use crate::generations::{Audit, Catalog, Found, Opened, ViewStore};
 
 const CATALOGS: &str = "views";
 
@@ -147,10 +145,7 @@ impl ViewStore<Documents> for MongoDocumentStore {
         })
     }
 
-    fn audit(
-        &self,
-        generation: u32,
-    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit<shop::Document>>>, ViewError>> {
+    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Audit<Documents>>, ViewError>> {
         let names = Names::of(generation);
         async move {
             let wanted = names.orders.clone();
@@ -167,7 +162,7 @@ impl ViewStore<Documents> for MongoDocumentStore {
                 return Ok(None);
             }
 
-            let audit: Box<dyn ViewAudit<shop::Document>> = Box::new(MongoDocumentAudit {
+            let audit: Audit<Documents> = Box::new(MongoDocumentAudit {
                 connection: self.connection.clone(),
                 names,
             });

@@ -86,8 +86,8 @@ pub(super) fn customers(query: &CustomersQuery, after: Option<Place>) -> Find {
     }
 }
 
-/// So many customers are gone through one by one. When there are more, and the page is not full
-/// yet, so many orders are looked for first.
+/// A query goes through at most this many customers one by one. When there are more, and the page
+/// is not full yet, it looks for at most this many orders first.
 pub(super) const FEW: i64 = 1_000;
 
 /// Counts the customers that a query would go through, one more than few at most.
@@ -136,7 +136,7 @@ pub(super) fn customers_among(
 
 /// The same when many orders match, or few customers are asked for: goes from customer to customer,
 /// newest first, with one look into an index of orders each, and stops when the page is full, or
-/// after so many candidates.
+/// it has looked at enough candidates.
 pub(super) fn customers_with_order(
     names: &Names,
     query: &CustomersQuery,

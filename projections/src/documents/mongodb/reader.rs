@@ -1,32 +1,31 @@
 //! The read side. Documents are read first and the positions after them, so that these cover what
 //! is shown.
 
-use std::collections::HashMap;
-
-use domain::{CustomerId, OrderId, Service};
+use domain::{CustomerId, OrderId};
 use futures_util::future::{BoxFuture, try_join};
 use futures_util::{FutureExt as _, TryStreamExt as _};
+use mongodb::Collection;
 use mongodb::bson::{Document, doc};
 use mongodb::options::Hint;
-use mongodb::{Collection, Database};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
 
 use super::connection::Connection;
 use super::errors::failed;
-use super::indexes::{NEWEST_CUSTOMERS, ORDERS_IN_STATE};
 use super::queries::{self, Find};
 use super::room::SHOWN;
-use super::shapes::{StoredCustomer, StoredOrder, StoredPart, id_of, version_of};
+use super::shapes::{StoredCustomer, StoredOrder, StoredPart, id_of};
 use super::{Names, READ_BOUND, positions};
 use crate::ViewError;
 use crate::documents::cursor::{List, Place};
 use crate::documents::{
     CustomerOrdersQuery, CustomerWithOrders, CustomersQuery, DocumentReader, Page, Seen, damaged,
 };
-use crate::port::VersionReader;
 use crate::shop::{CustomerDocument, CustomerOrder, OrderDocument};
+
+mod customers;
+mod versions;
+
+use customers::customers_of;
 
 /// Answers the queries of one generation of the document view.
 #[derive(Clone, Debug)]
@@ -186,80 +185,6 @@ impl DocumentReader for MongoDocumentReader {
     }
 }
 
-/// What is read of a document to know its version.
-#[derive(Deserialize)]
-struct Version {
-    #[serde(rename = "_id")]
-    id: String,
-    /// A document that only holds orders has none.
-    #[serde(default)]
-    version: i64,
-}
-
-impl VersionReader for MongoDocumentReader {
-    fn versions_of<'a>(
-        &'a self,
-        entities: &'a [(Service, Uuid)],
-    ) -> BoxFuture<'a, Result<Vec<u64>, ViewError>> {
-        async move {
-            let ids = |service| -> Vec<String> {
-                entities
-                    .iter()
-                    .filter(|(of, _)| *of == service)
-                    .map(|(_, id)| id.to_string())
-                    .collect()
-            };
-            let (customers, orders) = (ids(domain::CUSTOMERS), ids(domain::ORDERS));
-
-            let (database, names) = (self.connection.database.clone(), self.names.clone());
-            let reading = async move {
-                let customers = versions(&database, &names.customers, customers);
-                try_join(customers, versions(&database, &names.orders, orders)).await
-            };
-            let (customers, orders) = self.connection.run(READ_BOUND, reading).await?;
-
-            let version = |(service, id): &(Service, Uuid)| {
-                let known = match *service {
-                    domain::CUSTOMERS => &customers,
-                    _ => &orders,
-                };
-                known.get(id).copied().unwrap_or(0)
-            };
-
-            Ok(entities.iter().map(version).collect())
-        }
-        .boxed()
-    }
-}
-
-async fn versions(
-    database: &Database,
-    collection: &str,
-    ids: Vec<String>,
-) -> Result<HashMap<Uuid, u64>, ViewError> {
-    if ids.is_empty() {
-        return Ok(HashMap::new());
-    }
-
-    let collection = database.collection::<Version>(collection);
-    let found = collection
-        .find(doc! {"_id": {"$in": ids}})
-        .projection(doc! {"version": 1})
-        .max_time(READ_BOUND);
-
-    let found: Vec<Version> = found
-        .await
-        .map_err(failed)?
-        .try_collect()
-        .await
-        .map_err(failed)?;
-
-    found
-        .into_iter()
-        .map(|found| Ok((id_of(&found.id)?, version_of(found.version)?)))
-        .collect()
-}
-
 async fn find<T: DeserializeOwned + Send + Sync>(
     collection: &Collection<T>,
     find: Find,
@@ -309,88 +234,6 @@ async fn aggregate<T: DeserializeOwned + Send + Sync>(
         .try_collect()
         .await
         .map_err(failed)
-}
-
-/// The customers a query asks for, newest first, one beyond its limit.
-async fn customers_of(
-    database: &Database,
-    names: &Names,
-    query: &CustomersQuery,
-    after: Option<Place>,
-) -> Result<Vec<StoredCustomer>, ViewError> {
-    let customers = database.collection(&names.customers);
-    if query.min_order_total.is_none() && query.order_state.is_none() {
-        return find(&customers, queries::customers(query, after)).await;
-    }
-
-    let walk = |candidates| {
-        let pipeline = queries::customers_with_order(names, query, after, candidates);
-        aggregate(&customers, pipeline, NEWEST_CUSTOMERS)
-    };
-    // How large its largest order is a customer tells itself, so without a state nearly all that
-    // are looked at match.
-    if query.order_state.is_none() {
-        return walk(None).await;
-    }
-
-    let found = walk(Some(queries::FEW)).await?;
-    if found.len() > usize::from(query.limit) || !are_many(database, names, query, after).await? {
-        return Ok(found);
-    }
-
-    match few_in_state(database, names, query).await? {
-        Some(few) => find(&customers, queries::customers_among(query, after, few)).await,
-        None => walk(None).await,
-    }
-}
-
-#[derive(Deserialize)]
-struct Count {
-    count: i64,
-}
-
-/// Whether a query would go through many customers.
-async fn are_many(
-    database: &Database,
-    names: &Names,
-    query: &CustomersQuery,
-    after: Option<Place>,
-) -> Result<bool, ViewError> {
-    let customers = database.collection::<Count>(&names.customers);
-
-    let counted = aggregate(
-        &customers,
-        queries::candidates(query, after),
-        NEWEST_CUSTOMERS,
-    )
-    .await?;
-
-    Ok(counted
-        .first()
-        .is_some_and(|Count { count }| *count > queries::FEW))
-}
-
-/// How many of the orders that a query asks for are a customer's.
-#[derive(Deserialize)]
-struct InState {
-    #[serde(rename = "_id")]
-    customer: String,
-    orders: i64,
-}
-
-/// The customers who have the orders that a query asks for, if these are few.
-async fn few_in_state(
-    database: &Database,
-    names: &Names,
-    query: &CustomersQuery,
-) -> Result<Option<Vec<String>>, ViewError> {
-    let Some(pipeline) = queries::orders_in_state(query) else {
-        return Ok(None);
-    };
-    let orders = database.collection::<InState>(&names.orders);
-    let found = aggregate(&orders, pipeline, ORDERS_IN_STATE).await?;
-    let count: i64 = found.iter().map(|customer| customer.orders).sum();
-    Ok((count <= queries::FEW).then(|| found.into_iter().map(|found| found.customer).collect()))
 }
 
 fn place_of(cursor: Option<&str>, list: List) -> Result<Option<Place>, ViewError> {

@@ -8,9 +8,9 @@ use domain::CustomerId;
 
 /// How many orders of a customer are shown: the newest.
 pub(super) const SHOWN: usize = 100;
-/// So many more a document may hold.
+/// How many more orders a document may hold.
 pub(super) const SPARE: usize = 25;
-/// Of so many customers it is remembered: some 4 MiB.
+/// Remembers at most this many customers: some 4 MiB.
 const MAX_CUSTOMERS: usize = 65_536;
 
 /// What one writer knows of it.

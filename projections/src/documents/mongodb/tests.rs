@@ -1,5 +1,5 @@
-//! What is MongoDB's alone: the plans of the queries, what people see of the collections, servers
-//! that are not there.
+//! What is MongoDB's alone: what people see of the collections, commits in several steps, and how
+//! many orders a customer's document holds.
 
 use std::time::Instant;
 
@@ -22,6 +22,8 @@ use crate::shop::{CustomerDocument, Document as Whole, OrderDocument};
 use crate::testing::{DEPLOYMENT, Shop};
 
 mod damage;
+mod no_server;
+mod plans;
 
 fn runtime() -> Runtime {
     Builder::new_multi_thread()
@@ -57,191 +59,6 @@ fn documents() -> [Whole; 2] {
         version: 2,
     };
     [Whole::Customer(customer), Whole::Order(order)]
-}
-
-async fn explain(database: &TestDatabase, command: Document) -> String {
-    let explained = doc! {"explain": command, "verbosity": "executionStats"};
-    let answer = database
-        .connection
-        .database
-        .run_command(explained)
-        .await
-        .unwrap();
-    let text = answer.to_string();
-    assert!(!text.contains("COLLSCAN"), "{text}");
-    text
-}
-
-fn find(collection: &str, find: Find) -> Document {
-    let Find {
-        filter,
-        sort,
-        projection,
-        hint,
-        limit,
-    } = find;
-    doc! {
-        "find": collection, "filter": filter, "sort": sort, "projection": projection, "hint": hint, "limit": limit,
-    }
-}
-
-/// What a stage of a plan looks like.
-fn stage(name: &str) -> String {
-    format!("\"stage\": \"{name}\"")
-}
-
-#[test]
-#[ignore = "needs MongoDB: COUNTERFOIL_TEST_MONGODB_URL"]
-fn mongodb_every_query_walks_an_index_and_sorts_nothing() {
-    let runtime = runtime();
-    let database = TestDatabase::new(runtime.handle());
-    let names = Names::of(1);
-
-    let mut opened = runtime
-        .block_on(database.store().open(1, DEPLOYMENT))
-        .unwrap();
-    for document in documents() {
-        opened.writer.put(&document).unwrap();
-    }
-
-    opened
-        .writer
-        .commit(&store::Positions::from([(
-            ShardId::new(domain::ORDERS, 0),
-            1,
-        )]))
-        .unwrap();
-
-    runtime.block_on(async {
-        let after = Some(Place {
-            created_at: i64::MAX,
-            id: Uuid::max(),
-        });
-        let plain = CustomersQuery {
-            limit: 20,
-            ..CustomersQuery::default()
-        };
-        let named = CustomersQuery {
-            name: Some("ada p.".to_owned()),
-            ..plain.clone()
-        };
-        let recent = CustomersQuery {
-            since: Some(Timestamp::from_micros(5)),
-            ..plain.clone()
-        };
-        for query in [&plain, &named, &recent] {
-            for after in [None, after] {
-                let text = explain(
-                    &database,
-                    find(&names.customers, queries::customers(query, after)),
-                )
-                .await;
-                assert!(
-                    text.contains(&stage("IXSCAN")) && !text.contains(&stage("SORT")),
-                    "{text}"
-                );
-            }
-        }
-        for (state, min_order_total, candidates) in [
-            (Some(OrderState::Approved), None, Some(queries::FEW)),
-            (Some(OrderState::Approved), None, None),
-            (None, Some(Money::from_cents(5)), None),
-            (
-                Some(OrderState::Approved),
-                Some(Money::from_cents(5)),
-                Some(queries::FEW),
-            ),
-            (Some(OrderState::Approved), Some(Money::from_cents(5)), None),
-        ] {
-            let query = CustomersQuery {
-                order_state: state,
-                min_order_total,
-                ..recent.clone()
-            };
-            let command = doc! {
-                "aggregate": &names.customers,
-                "pipeline": queries::customers_with_order(&names, &query, after, candidates),
-                "cursor": {},
-                "hint": indexes::NEWEST_CUSTOMERS,
-            };
-            let text = explain(&database, command).await;
-            assert!(
-                text.contains(&stage("IXSCAN")) && !text.contains(&stage("SORT")),
-                "{text}"
-            );
-            let by_state =
-                min_order_total.is_none() && text.contains(r#""indexesUsed": ["newest"]"#);
-            assert!(
-                by_state || text.contains(r#""indexesUsed": ["largest"]"#),
-                "{text}"
-            );
-            assert!(!text.contains(r#""collectionScans": 1"#), "{text}");
-        }
-        for min_order_total in [None, Some(Money::from_cents(100))] {
-            let query = CustomersQuery {
-                order_state: Some(OrderState::Rejected),
-                min_order_total,
-                ..recent.clone()
-            };
-            let command = doc! {
-                "aggregate": &names.orders,
-                "pipeline": queries::orders_in_state(&query).unwrap(),
-                "cursor": {},
-                "hint": indexes::ORDERS_IN_STATE,
-            };
-            let text = explain(&database, command).await;
-            assert!(
-                text.contains(&stage("IXSCAN")) && !text.contains(&stage("FETCH")),
-                "{text}"
-            );
-            let command = doc! {
-                "aggregate": &names.customers,
-                "pipeline": queries::candidates(&query, after),
-                "cursor": {},
-                "hint": indexes::NEWEST_CUSTOMERS,
-            };
-            let text = explain(&database, command).await;
-            assert!(
-                text.contains(&stage("IXSCAN")) && !text.contains(&stage("FETCH")),
-                "{text}"
-            );
-            let few = queries::customers_among(&query, after, vec!["a".to_owned(), "b".to_owned()]);
-            assert!(
-                explain(&database, find(&names.customers, few))
-                    .await
-                    .contains(&stage("IXSCAN"))
-            );
-        }
-        for state in [None, Some(OrderState::Approved)] {
-            for after in [None, after] {
-                let newest = queries::orders_of(CustomerId(Uuid::from_u128(1)), state, after, 21);
-                let text = explain(&database, find(&names.orders, newest)).await;
-                assert!(
-                    text.contains(&stage("IXSCAN")) && !text.contains(&stage("SORT")),
-                    "{text}"
-                );
-                assert!(
-                    state.is_some() || text.contains(&stage("SORT_MERGE")),
-                    "{text}"
-                );
-            }
-        }
-        let mut count = queries::count(&names);
-        count.remove("readConcern");
-        count.remove("maxTimeMS");
-        let text = explain(&database, count).await;
-        assert!(text.contains(&stage("COUNT_SCAN")), "{text}");
-        let by_id = doc! {"find": &names.orders, "filter": {"_id": {"$in": ["a", "b"]}}};
-        assert!(explain(&database, by_id).await.contains(&stage("IXSCAN")));
-        let range =
-            doc! {"find": &names.orders, "filter": {"_id": {"$gt": "a"}}, "sort": {"_id": 1}};
-        assert!(!explain(&database, range).await.contains(&stage("SORT")));
-        explain(
-            &database,
-            doc! {"find": quarantine::COLLECTION, "filter": {"generation": 1}},
-        )
-        .await;
-    });
 }
 
 #[test]
@@ -339,98 +156,6 @@ fn mongodb_people_find_the_answering_generation_by_its_name() {
             .unwrap(),
         "12.34"
     );
-}
-
-#[test]
-fn a_server_that_is_not_there_is_told_and_not_waited_for() {
-    let runtime = runtime();
-    // Nothing listens on this port, and the URL is read all the same.
-    let url = "mongodb://127.0.0.1:1/shop?serverSelectionTimeoutMS=100";
-
-    let store = runtime
-        .block_on(MongoDocumentStore::new(
-            url,
-            "unused",
-            runtime.handle().clone(),
-        ))
-        .unwrap();
-
-    let begun = Instant::now();
-    let error = runtime.block_on(store.open(1, DEPLOYMENT)).err().unwrap();
-    assert!(matches!(error, ViewError::Unavailable { .. }), "{error}");
-
-    let connection = runtime
-        .block_on(connection::Connection::new(
-            url,
-            "unused",
-            runtime.handle().clone(),
-        ))
-        .unwrap();
-    assert_eq!(connection.database.name(), "shop");
-    let reader = reader::MongoDocumentReader::new(connection, Names::of(1));
-    let asked = [(domain::ORDERS, Uuid::nil())];
-
-    assert!(
-        runtime
-            .block_on(reader.versions_of(&asked))
-            .unwrap_err()
-            .is_transient()
-    );
-
-    assert!(
-        runtime
-            .block_on(reader.count_customers())
-            .unwrap_err()
-            .is_transient()
-    );
-
-    assert!(begun.elapsed() < READ_BOUND);
-}
-
-/// A server that takes connections and never says a word, as one that is stopped.
-#[test]
-fn a_server_that_hangs_is_given_up() {
-    let runtime = runtime();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-
-    let url = format!(
-        "mongodb://{}/?serverSelectionTimeoutMS=100000",
-        listener.local_addr().unwrap()
-    );
-
-    let connection = runtime
-        .block_on(connection::Connection::new(
-            &url,
-            "shop",
-            runtime.handle().clone(),
-        ))
-        .unwrap();
-    let database = connection.database.clone();
-
-    let bound = std::time::Duration::from_millis(100);
-    let asking = connection.run(
-        bound,
-        async move { positions::committed(&database, 1).await },
-    );
-    assert!(runtime.block_on(asking).unwrap_err().is_transient());
-}
-
-#[test]
-fn a_url_that_is_none_is_refused_by_name() {
-    let runtime = runtime();
-    for (url, told) in [
-        ("mongodb://", "host"),
-        ("http://x", "scheme"),
-        ("mongodb://h/?w=many&ssl=x", "ssl"),
-    ] {
-        let made = runtime.block_on(MongoDocumentStore::new(
-            url,
-            "shop",
-            runtime.handle().clone(),
-        ));
-        let error = made.unwrap_err().to_string();
-        assert!(error.to_lowercase().contains(told), "{url}: {error}");
-    }
 }
 
 #[test]
@@ -586,7 +311,7 @@ fn mongodb_a_customers_document_shows_its_newest_orders_and_holds_few_more() {
     };
 
     assert_eq!(put(10..100), ids(10..100));
-    // There is no room yet for so many, so they are counted: the document has its hundred after
+    // There is no room yet for all of them, so they are counted: the document has its hundred after
     // that.
     assert_eq!(put(100..130), ids(30..130));
 

@@ -150,7 +150,7 @@ impl CustomerUpdate<'_> {
             cstr!("largestOrder"),
             rawdoc! {"$max": ["$largestOrder", largest]},
         );
-        // With so many newer ones in this commit alone, the others are not among the newest.
+        // Those beyond have more newer ones in this commit alone than are shown.
         self.orders
             .sort_by_key(|(order, _)| std::cmp::Reverse((order.created_at, order.id)));
 

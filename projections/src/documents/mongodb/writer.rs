@@ -27,7 +27,7 @@ use crate::documents::{damaged, refused};
 use crate::port::{Applied, QuarantinedEntity, ViewWriter};
 use crate::shop::{Document, Event};
 
-/// So many entities are asked for in one read.
+/// How many entities one read asks for.
 const READ_AT_ONCE: usize = 2_000;
 
 /// Writes one generation of the document view.

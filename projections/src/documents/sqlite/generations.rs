@@ -18,9 +18,7 @@ use crate::ViewError;
 use crate::documents::{Documents, VIEW, damaged, unavailable};
 use crate::files::{self, beside, is_at_fault, set_aside};
 use crate::generations::file::CatalogFile;
-use crate::generations::{Catalog, Found, Opened, ViewStore};
-use crate::shop::Document;
-use crate::slices::ViewAudit;
+use crate::generations::{Audit, Catalog, Found, Opened, ViewStore};
 
 /// The document view of a node that keeps everything in its data directory.
 #[derive(Clone, Debug)]
@@ -139,17 +137,13 @@ impl ViewStore<Documents> for SqliteDocumentStore {
         })
     }
 
-    fn audit(
-        &self,
-        generation: u32,
-    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit<Document>>>, ViewError>> {
+    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Audit<Documents>>, ViewError>> {
         let path = file(&self.directory, generation);
         async move {
             if !path.exists() {
                 return Ok(None);
             }
-            let audit: Box<dyn ViewAudit<Document>> =
-                Box::new(SqliteDocumentAudit(open_to_read(&path).await?));
+            let audit: Audit<Documents> = Box::new(SqliteDocumentAudit(open_to_read(&path).await?));
             Ok(Some(audit))
         }
         .boxed()

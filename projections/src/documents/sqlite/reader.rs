@@ -26,10 +26,10 @@ use crate::port::VersionReader;
 use crate::positions;
 use crate::shop::{CustomerDocument, CustomerOrder, OrderDocument};
 
-mod audit;
+mod document_slices;
 pub(super) mod queries;
 
-pub(super) use audit::SqliteDocumentAudit;
+pub(super) use document_slices::SqliteDocumentAudit;
 
 /// Answers the queries of the document view.
 #[derive(Clone, Debug)]

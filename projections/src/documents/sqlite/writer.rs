@@ -1,5 +1,5 @@
 //! The write side: folds the events of a batch in memory ([`fold`](crate::documents::fold)) and
-//! writes the last state of each entity ([`rows`]). An order that is created and approved in one
+//! writes the last state of each entity ([`document_rows`]). An order that is created and approved in one
 //! batch is one `INSERT`.
 
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::port::{Applied, QuarantinedEntity, ViewWriter};
 use crate::positions;
 use crate::shop::{Document, Event};
 
-mod rows;
+mod document_rows;
 
 /// The page cache of the writing connection: the pages that a commit changes.
 const CACHE_KIB: i64 = 32 * 1024;
@@ -84,16 +84,16 @@ impl SqliteDocumentWriter {
             .connection
             .transaction_with_behavior(behavior)
             .map_err(errors::written)?;
-        rows::save_orders(&transaction, &self.sql, &self.orders)?;
-        rows::save_customers(&transaction, &self.sql, &self.customers)?;
+        document_rows::save_orders(&transaction, &self.sql, &self.orders)?;
+        document_rows::save_customers(&transaction, &self.sql, &self.customers)?;
 
         for change in &self.quarantine {
             match change {
                 QuarantineChange::Put(entity) => {
-                    rows::put_quarantined(&transaction, &self.sql, entity)?
+                    document_rows::put_quarantined(&transaction, &self.sql, entity)?
                 }
                 QuarantineChange::Delete(service, entity) => {
-                    rows::delete_quarantined(&transaction, &self.sql, *service, *entity)?;
+                    document_rows::delete_quarantined(&transaction, &self.sql, *service, *entity)?;
                 }
             }
         }
@@ -136,10 +136,10 @@ impl ViewWriter<Document> for SqliteDocumentWriter {
         match event.source.service {
             domain::ORDERS => self
                 .orders
-                .apply(&event, |id| rows::load_order(connection, sql, id)),
-            _ => self
-                .customers
-                .apply(&event, |id| rows::load_customer(connection, sql, id)),
+                .apply(&event, |id| document_rows::load_order(connection, sql, id)),
+            _ => self.customers.apply(&event, |id| {
+                document_rows::load_customer(connection, sql, id)
+            }),
         }
     }
 
@@ -163,7 +163,7 @@ impl ViewWriter<Document> for SqliteDocumentWriter {
     }
 
     fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
-        rows::list_quarantined(&self.connection, &self.sql, limit)
+        document_rows::list_quarantined(&self.connection, &self.sql, limit)
     }
 
     fn quarantine(&mut self, entity: &QuarantinedEntity) -> Result<(), ViewError> {

@@ -10,13 +10,13 @@ use store::{Destination, Message};
 use super::super::lag;
 use super::{CHECK_EVERY, Worker};
 use crate::ViewError;
-use crate::metrics::Outcome;
+use crate::metrics::EventOutcome;
 use crate::projection::Projection;
 
 /// How many messages one read of the log brings.
 pub(super) const READ_LIMIT: usize = 500;
-/// So many deliveries are taken in before a check says that something is missing: all that can
-/// wait.
+/// A check first takes in at most this many deliveries, which is more than can wait; only what is
+/// still missing then is a gap.
 const DELIVERIES_BEFORE_CHECK: usize = 8192;
 
 impl<P: Projection> Worker<P> {
@@ -24,7 +24,7 @@ impl<P: Projection> Worker<P> {
     pub(super) fn receive(&mut self, message: &Message) -> Result<(), ViewError> {
         let position = self.position(message.source);
         if message.sequence <= position {
-            self.parts.metrics.event(Outcome::Duplicate);
+            self.parts.metrics.event(EventOutcome::Duplicate);
             return Ok(());
         }
         if message.previous == position {

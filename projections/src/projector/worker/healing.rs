@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Worker;
 use super::following::READ_LIMIT;
 use crate::ViewError;
-use crate::metrics::Outcome;
+use crate::metrics::EventOutcome;
 use crate::port::{Applied, QuarantinedEntity};
 use crate::projection::{EntityFold as _, Projection};
 use crate::projector::quarantine::MAX_QUARANTINED;
@@ -101,9 +101,9 @@ impl<P: Projection> Worker<P> {
     /// False when the entity is in quarantine now.
     fn apply_from_history(&mut self, event: &Message) -> Result<bool, ViewError> {
         match self.offer(event) {
-            Ok(Applied::Taken) => self.taken(event, Outcome::Applied),
-            Ok(Applied::Unknown) => self.taken(event, Outcome::Unknown),
-            Ok(Applied::Duplicate) => self.parts.metrics.event(Outcome::Duplicate),
+            Ok(Applied::Taken) => self.taken(event, EventOutcome::Applied),
+            Ok(Applied::Unknown) => self.taken(event, EventOutcome::Unknown),
+            Ok(Applied::Duplicate) => self.parts.metrics.event(EventOutcome::Duplicate),
             Ok(Applied::Missing { from_version }) => {
                 let cause = format!("the history does not have version {from_version}");
                 return self.park(event.into(), cause).map(|()| false);
@@ -148,7 +148,7 @@ impl<P: Projection> Worker<P> {
             time,
         };
         self.parts.writer.quarantine(&parked)?;
-        self.parts.metrics.event(Outcome::Parked);
+        self.parts.metrics.event(EventOutcome::Parked);
         self.quarantine.insert(parked);
         self.show_quarantine();
 

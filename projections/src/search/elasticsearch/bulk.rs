@@ -14,7 +14,7 @@ use crate::search::VIEW;
 use crate::search::analysis::Analyzer;
 use crate::{OrderDocument, ViewError};
 
-/// About so much is sent at once.
+/// A request carries about this many bytes.
 const PART_BYTES: usize = 5 << 20;
 /// Only this is wanted of the answer.
 const ANSWER: &str = "items.*._id,items.*.status,items.*.error.type,items.*.error.reason";
@@ -140,18 +140,18 @@ struct Reply {
 
 #[derive(Deserialize)]
 struct Item {
-    index: Outcome,
+    index: DocumentOutcome,
 }
 
 #[derive(Deserialize)]
-struct Outcome {
+struct DocumentOutcome {
     #[serde(default, rename = "_id")]
     id: String,
     status: u16,
     error: Option<ErrorCause>,
 }
 
-impl Outcome {
+impl DocumentOutcome {
     fn is_stored(&self) -> bool {
         self.error.is_none() && (200..300).contains(&self.status)
     }
@@ -187,7 +187,7 @@ impl Reply {
                 newer.push(outcome.id);
                 continue;
             }
-            let Outcome { id, status, error } = outcome;
+            let DocumentOutcome { id, status, error } = outcome;
             let (kind, reason) =
                 error.map_or_else(Default::default, |error| (error.kind, error.reason));
             if is_bad_data(status) {

@@ -28,20 +28,23 @@ pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const API_KEY: &str = "ApiKey";
 /// There is no index, or alias, of the name.
 pub(super) const NO_INDEX: &str = "index_not_found_exception";
-/// So much of an error's text is kept.
+/// Keeps this many characters of an error's text.
 const MAX_REASON: usize = 500;
 
 /// The server cannot be used as it is named.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidAddress {
+    /// The address is none of a server.
     #[error(
         "must be http(s)://[user:password@]host[:port][/path]; an API key goes as https://ApiKey:key@host"
     )]
     Url,
+    /// The namespace cannot begin the name of an index.
     #[error(
         "must be made of lower-case letters, digits, - and _, and begin with a letter or digit"
     )]
     Namespace,
+    /// The client refuses the address, or the credentials in it.
     #[error("the connection cannot be made: {0}")]
     Connection(String),
 }

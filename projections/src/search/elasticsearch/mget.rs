@@ -10,9 +10,9 @@ use super::client::{Client, ErrorCause, Failure, READ_TIMEOUT, damaged};
 use super::document::{Source, Stamp};
 use crate::{OrderDocument, ViewError};
 
-/// So many orders are read by one request: an order of 500 lines is about 64 KiB.
+/// How many orders one request reads at most: an order of 500 lines is about 64 KiB.
 const DOCUMENTS_AT_ONCE: usize = 256;
-/// So many versions.
+/// How many versions one request reads at most.
 const STAMPS_AT_ONCE: usize = 2_000;
 
 /// Which state of the index is read.

@@ -30,7 +30,7 @@ use crate::search::query::{Prepared, Sort, SortKey, write_cursor};
 use crate::search::{Hit, SearchPage, SearchQuery, SearchReader, VIEW};
 use crate::{OrderDocument, VersionReader, ViewError};
 
-/// So many requests are under way at a time; beyond that one is refused.
+/// At most this many requests are under way at a time; the next one is refused.
 const MAX_UNDER_WAY: usize = 256;
 /// How Elasticsearch says that a prefix in a phrase fits more words than it looks at (128). It
 /// happens only to those that are longer than the prefixes that have postings of their own.

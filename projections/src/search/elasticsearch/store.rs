@@ -11,17 +11,15 @@ use tokio::runtime::Handle;
 use tracing::warn;
 use uuid::Uuid;
 
-use super::audit::ElasticsearchAudit;
 use super::client::{Client, InvalidAddress};
 use super::index::{Names, describe};
+use super::index_slices::ElasticsearchAudit;
 use super::reader::ElasticsearchReader;
 use super::writer::ElasticsearchWriter;
 use super::{BACKEND, catalog, ownership, state};
 use crate::ViewError;
-use crate::generations::{Catalog, Found, Opened, ViewStore};
+use crate::generations::{Audit, Catalog, Found, Opened, ViewStore};
 use crate::search::{Search, SearchReader, VIEW};
-use crate::shop::OrderDocument;
-use crate::slices::ViewAudit;
 
 /// The search view on Elasticsearch. It holds no connection: the server may be down, now or later.
 #[derive(Clone)]
@@ -147,10 +145,7 @@ impl ViewStore<Search> for ElasticsearchStore {
         .boxed()
     }
 
-    fn audit(
-        &self,
-        generation: u32,
-    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit<OrderDocument>>>, ViewError>> {
+    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Audit<Search>>, ViewError>> {
         let runtime = self.runtime.clone();
         self.run(move |client, names| async move {
             let found = describe(&client, &names.orders(generation)).await?;
@@ -158,7 +153,7 @@ impl ViewStore<Search> for ElasticsearchStore {
                 return Ok(None);
             }
 
-            let audit: Box<dyn ViewAudit<OrderDocument>> = Box::new(ElasticsearchAudit {
+            let audit: Audit<Search> = Box::new(ElasticsearchAudit {
                 client,
                 names,
                 generation,

@@ -17,17 +17,18 @@ use super::client::Client;
 use super::document::Stamp;
 use super::index::Names;
 use super::mget;
-use super::ownership;
-use super::state::{GenerationState, Written, furthest};
+use super::state::{GenerationState, furthest};
 use crate::search::{VIEW, fold, refused};
 use crate::shop::{Event, OrderDocument, Payload};
 use crate::{Applied, QuarantinedEntity, ViewError, ViewWriter};
 
 mod memory;
 mod place;
+mod session;
 
 use memory::{Known, Memory};
 use place::Place;
+use session::Session;
 
 pub(super) struct ElasticsearchWriter {
     client: Client,
@@ -43,18 +44,6 @@ pub(super) struct ElasticsearchWriter {
     /// Up to where events were applied since; what they did may be visible before the positions say
     /// so.
     applied: Positions,
-}
-
-/// What is stored, and what is to be stored with it.
-struct Session {
-    stored: GenerationState,
-    /// Of the newest commit. Stored with the next one, or before.
-    committed: Positions,
-    written: Option<Written>,
-    /// Entities that are taken in no longer; durable with the next commit.
-    quarantined: Vec<QuarantinedEntity>,
-    /// There may be documents that were written before a crash and never shown.
-    refreshed: bool,
 }
 
 impl ElasticsearchWriter {
@@ -243,23 +232,8 @@ impl ElasticsearchWriter {
         self.applied.clear();
         self.session = None;
 
-        let (stored, written) = self.runtime.block_on(ownership::check(
-            &self.client,
-            &self.names,
-            self.generation,
-            self.deployment,
-        ))?;
-        let quarantined = stored.quarantined.clone();
-        let committed = stored.positions.clone();
-
-        self.session = Some(Session {
-            stored,
-            committed,
-            written: Some(written),
-            quarantined,
-            refreshed: false,
-        });
-
+        let begin = Session::begin(&self.client, &self.names, self.generation, self.deployment);
+        self.session = Some(self.runtime.block_on(begin)?);
         self.failed = false;
 
         Ok(())

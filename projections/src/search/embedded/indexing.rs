@@ -9,7 +9,7 @@ use crate::ViewError;
 /// Memory of tantivy's indexing thread, which has nothing to do (`new_segments`): the least that it
 /// takes.
 const INDEXING_BYTES: usize = 15 << 20;
-/// Segments of so many documents and fewer are of one size.
+/// The merge policy treats segments of this many documents and fewer as one size.
 const SMALL: u32 = 1_000;
 
 pub(super) fn options() -> IndexWriterOptions {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::lazy_directory::LazyDirectory;
 use crate::background;
 
-/// A crash takes so much of the index at most, which is read from the log again.
+/// How much time a crash takes from the index at most; its events are read from the log again.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Dropping it makes durable what there is, and ends the thread.

@@ -12,7 +12,7 @@ use tantivy::{IndexWriter, Segment, TantivyDocument, Term};
 
 /// A segment that takes more memory than this is finished, and another one begun.
 const MAX_SEGMENT_BYTES: usize = 16 << 20;
-/// Tables are made for so many bytes per document; they grow when they are too small.
+/// How many bytes of a table one document is expected to need; tables grow when that is too little.
 const BYTES_PER_DOCUMENT: usize = 512;
 /// tantivy makes no smaller tables.
 const MIN_BYTES: usize = 128 << 10;

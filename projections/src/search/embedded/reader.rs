@@ -20,9 +20,9 @@ use crate::search::points::score_of;
 use crate::search::query::{Prepared, SortKey, write_cursor};
 use crate::search::{Hit, SearchPage, SearchQuery, SearchReader, VIEW};
 
-/// So many searches run at a time: they are bound by the processor.
+/// Runs at most this many searches at a time: the processor is what limits them.
 const MAX_RUNNING: usize = 4;
-/// So many more may wait for their turn; beyond that a search is refused.
+/// At most this many more wait for their turn; the next one is refused.
 const MAX_WAITING: usize = 256;
 
 pub(super) struct EmbeddedReader {

@@ -13,14 +13,12 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::lazy_directory::LazyDirectory;
-use super::{BACKEND, audit, damaged, examining, open_in, task_error};
+use super::{BACKEND, damaged, examining, index_slices, open_in, task_error};
 use crate::error::text_of;
 use crate::files::{self, is_at_fault};
 use crate::generations::file::CatalogFile;
-use crate::generations::{Catalog, Found, Opened, ViewStore};
+use crate::generations::{Audit, Catalog, Found, Opened, ViewStore};
 use crate::search::{Search, SearchVersions, SearchView, VIEW};
-use crate::shop::OrderDocument;
-use crate::slices::ViewAudit;
 use crate::{ViewError, background};
 
 /// The search view of a node that keeps everything in its data folder.
@@ -135,17 +133,14 @@ impl ViewStore<Search> for EmbeddedSearchStore {
         true
     }
 
-    fn audit(
-        &self,
-        generation: u32,
-    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit<OrderDocument>>>, ViewError>> {
+    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Audit<Search>>, ViewError>> {
         let (folder, opened_here) = (self.folder(generation), self.opened_here(generation));
         blocking(move || {
             let index = match opened_here {
-                Ok(newest) => audit::open_to_read(newest)?,
-                Err(_) => audit::open_on_disk(&folder)?,
+                Ok(newest) => index_slices::open_to_read(newest)?,
+                Err(_) => index_slices::open_on_disk(&folder)?,
             };
-            Ok(index.map(|index| -> Box<dyn ViewAudit<OrderDocument>> { Box::new(index) }))
+            Ok(index.map(|index| -> Audit<Search> { Box::new(index) }))
         })
     }
 

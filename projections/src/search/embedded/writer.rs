@@ -1,12 +1,9 @@
 //! The write side: folds events into documents, and puts the documents into the index with each
 //! commit.
 //!
-//! Between commits documents are kept here, one per order, so that an order that is created and
-//! approved in the meantime enters the index once. An order's newest document is then in one of
-//! three places: here; among the ones a saga was still at work on at the last commit (their next
-//! event is near); or in the index, by id.
+//! Between commits documents are kept in memory ([`Buffer`]), one per order, so that an order that is
+//! created and approved in the meantime enters the index once.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::{OrderEvent, OrderId, Service};
@@ -23,17 +20,14 @@ use super::new_segments::NewSegments;
 use super::schema::Fields;
 use super::snapshot::Snapshot;
 use super::{damaged, view_error};
-use crate::search::fold::{self, size_of};
+use crate::search::fold;
 use crate::search::{VIEW, refused};
 use crate::shop::{Event, OrderDocument, Payload};
 use crate::{Applied, QuarantinedEntity, ViewError, ViewWriter};
 
-/// So many documents, or so much text, are kept between commits at most; then there is a commit of
-/// their own.
-const MAX_PENDING: usize = 20_000;
-const MAX_PENDING_BYTES: usize = 16 << 20;
-/// So many committed documents are kept for their next event.
-const MAX_LOCKED: usize = 4_096;
+mod buffer;
+
+use buffer::{Buffer, Pending};
 
 pub(super) struct EmbeddedWriter {
     index: Index,
@@ -46,20 +40,10 @@ pub(super) struct EmbeddedWriter {
     publish: watch::Sender<Arc<Snapshot>>,
     /// As of the newest commit.
     positions: Positions,
-    pending: HashMap<OrderId, Pending>,
-    pending_bytes: usize,
-    /// Documents as committed, of orders on which a saga was at work then.
-    locked: HashMap<OrderId, OrderDocument>,
+    buffer: Buffer,
     /// Entities that are taken in no longer; durable with the next commit.
     quarantined: Vec<QuarantinedEntity>,
     quarantine_changed: bool,
-}
-
-/// A document that is not committed yet.
-struct Pending {
-    document: OrderDocument,
-    /// The version of it that is committed.
-    replaces: Option<u64>,
 }
 
 impl EmbeddedWriter {
@@ -81,9 +65,7 @@ impl EmbeddedWriter {
             positions: state.positions,
             quarantined: state.quarantined,
             quarantine_changed: false,
-            pending: HashMap::new(),
-            pending_bytes: 0,
-            locked: HashMap::new(),
+            buffer: Buffer::default(),
         }
     }
 
@@ -93,12 +75,7 @@ impl EmbeddedWriter {
 
     /// The version applied; 0 when the order is unknown.
     fn version_of(&self, order: OrderId) -> Result<u64, ViewError> {
-        let kept = self
-            .pending
-            .get(&order)
-            .map(|pending| &pending.document)
-            .or_else(|| self.locked.get(&order));
-        match kept {
+        match self.buffer.get(order) {
             Some(document) => Ok(document.version),
             None => Ok(self
                 .snapshot()
@@ -113,14 +90,8 @@ impl EmbeddedWriter {
         &mut self,
         order: OrderId,
     ) -> Result<Option<(OrderDocument, Option<u64>)>, ViewError> {
-        if let Some(Pending { document, replaces }) = self.pending.remove(&order) {
-            self.pending_bytes = self.pending_bytes.saturating_sub(size_of(&document));
+        if let Some(Pending { document, replaces }) = self.buffer.take(order) {
             return Ok(Some((document, replaces)));
-        }
-
-        if let Some(document) = self.locked.remove(&order) {
-            let version = document.version;
-            return Ok(Some((document, Some(version))));
         }
 
         let snapshot = self.snapshot();
@@ -161,7 +132,7 @@ impl EmbeddedWriter {
                 None => return Ok(Applied::Missing { from_version: 1 }),
             },
         };
-        self.keep(document, replaces);
+        self.buffer.keep(document, replaces);
 
         Ok(event.applied())
     }
@@ -170,31 +141,18 @@ impl EmbeddedWriter {
         self.make_room()?;
 
         let order = document.order_id;
-        let replaces = match self.pending.remove(&order) {
-            Some(Pending { document, replaces }) => {
-                self.pending_bytes = self.pending_bytes.saturating_sub(size_of(&document));
-                replaces
-            }
-            None => match self.locked.remove(&order) {
-                Some(document) => Some(document.version),
-                None => self.snapshot().find(order)?.map(|(_, version)| version),
-            },
+        let replaces = match self.buffer.take(order) {
+            Some(Pending { replaces, .. }) => replaces,
+            None => self.snapshot().find(order)?.map(|(_, version)| version),
         };
-        self.keep(document.clone(), replaces);
+        self.buffer.keep(document.clone(), replaces);
 
         Ok(())
     }
 
-    /// Keeps an order's newest document until the next commit.
-    fn keep(&mut self, document: OrderDocument, replaces: Option<u64>) {
-        self.pending_bytes += size_of(&document);
-        self.pending
-            .insert(document.order_id, Pending { document, replaces });
-    }
-
     /// Commits when there is no room for one more document.
     fn make_room(&mut self) -> Result<(), ViewError> {
-        if self.pending.len() >= MAX_PENDING || self.pending_bytes >= MAX_PENDING_BYTES {
+        if self.buffer.is_full() {
             self.commit_early()?;
         }
         Ok(())
@@ -204,7 +162,7 @@ impl EmbeddedWriter {
     /// then, which the version guard makes harmless: what is read again is a duplicate.
     fn commit_early(&mut self) -> Result<(), ViewError> {
         debug!(
-            documents = self.pending.len(),
+            documents = self.buffer.pending().len(),
             "committing early, the buffer is full"
         );
         let positions = self.positions.clone();
@@ -214,7 +172,7 @@ impl EmbeddedWriter {
     fn commit_with(&mut self, positions: Positions) -> Result<(), ViewError> {
         let result = self.write(positions);
         if result.is_err() {
-            self.forget();
+            self.buffer = Buffer::default();
             self.writer = None;
         }
         result
@@ -226,9 +184,9 @@ impl EmbeddedWriter {
         }
 
         let writer = self.writer.as_mut().ok_or_else(given_up)?;
-        let mut segments = NewSegments::new(writer, self.pending.len());
+        let mut segments = NewSegments::new(writer, self.buffer.pending().len());
 
-        for (order, pending) in &self.pending {
+        for (order, pending) in self.buffer.pending() {
             let document = self.fields.document(&pending.document).map_err(|error| {
                 refused(format_args!("order {order} cannot be stored: {error}"))
             })?;
@@ -254,7 +212,7 @@ impl EmbeddedWriter {
         commit.commit().map_err(view_error)?;
         self.show(positions)?;
         self.quarantine_changed = false;
-        self.keep_locked();
+        self.buffer.committed();
 
         Ok(())
     }
@@ -267,30 +225,6 @@ impl EmbeddedWriter {
         self.publish.send_replace(Arc::new(snapshot));
         self.positions = positions;
         Ok(())
-    }
-
-    /// After a commit: keeps the documents that will change soon.
-    fn keep_locked(&mut self) {
-        let committed = self
-            .pending
-            .drain()
-            .map(|(order, pending)| (order, pending.document));
-        let locked = committed.filter(|(_, document)| document.state.lock().is_some());
-        self.locked.extend(locked.take(MAX_LOCKED));
-
-        self.pending_bytes = 0;
-        let excess = self.locked.len().saturating_sub(MAX_LOCKED);
-        if excess > 0 {
-            // Whichever: any can be read from the index.
-            let out: Vec<OrderId> = self.locked.keys().take(excess).copied().collect();
-            out.iter().for_each(|order| drop(self.locked.remove(order)));
-        }
-    }
-
-    fn forget(&mut self) {
-        self.pending.clear();
-        self.pending_bytes = 0;
-        self.locked.clear();
     }
 
     /// Goes back to the newest commit after a failed one, which may have happened or not.
@@ -310,8 +244,7 @@ impl EmbeddedWriter {
     /// Goes back to the newest commit when none has failed: tantivy is given nothing before the
     /// next one.
     fn drop_uncommitted(&mut self) -> Result<(), ViewError> {
-        self.pending.clear();
-        self.pending_bytes = 0;
+        self.buffer.drop_uncommitted();
         if self.quarantine_changed {
             self.quarantined = self.newest_commit()?.quarantined;
             self.quarantine_changed = false;
@@ -361,8 +294,9 @@ impl ViewWriter<OrderDocument> for EmbeddedWriter {
     }
 
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
-        let unchanged =
-            self.pending.is_empty() && !self.quarantine_changed && *positions == self.positions;
+        let unchanged = self.buffer.pending().is_empty()
+            && !self.quarantine_changed
+            && *positions == self.positions;
         if self.writer.is_some() && unchanged {
             return Ok(());
         }

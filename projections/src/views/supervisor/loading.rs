@@ -6,7 +6,7 @@ use crate::ViewError;
 use crate::generations::{BuildFrom, Catalog, Found, Generation};
 use crate::projection::Projection;
 
-/// So many of the newest numbers are looked at for what a crash has left between a catalog and a
+/// How many of the newest numbers a start checks for what a crash has left between a catalog and a
 /// deletion.
 const LEFTOVERS: u32 = 8;
 

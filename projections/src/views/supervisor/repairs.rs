@@ -20,7 +20,7 @@ use crate::alarm::{Finding, Raised};
 use crate::generations::Catalog;
 use crate::projection::Projection;
 
-/// A repair that comes so long after the one before has nothing to do with it.
+/// A repair that comes later than this after the one before has nothing to do with it.
 const UNRELATED_AFTER: Duration = Duration::from_secs(600);
 const FIRST_HOLD: Duration = Duration::from_secs(1);
 const MAX_HOLD: Duration = Duration::from_secs(300);

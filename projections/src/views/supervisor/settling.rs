@@ -10,7 +10,7 @@ use super::Supervisor;
 use crate::ViewError;
 use crate::generations::{Catalog, Generation, Opened, Stage};
 use crate::projection::Projection;
-use crate::views::building::{self, Outcome};
+use crate::views::building::{self, WorkOutcome};
 use crate::views::open::OpenGeneration;
 
 /// How long queries that began before may still read from a generation that is to be deleted.
@@ -224,7 +224,7 @@ impl<P: Projection> Supervisor<P> {
             let shared = Arc::clone(&self.shared);
             self.start(number, async move {
                 let outcome = building::swap(shared, number).await;
-                Outcome::Swapped { number, outcome }
+                WorkOutcome::Swapped { number, outcome }
             });
         } else if let Some(building) = catalog.building()
             && stopped != Some(building.number)
@@ -260,7 +260,7 @@ impl<P: Projection> Supervisor<P> {
         let shared = Arc::clone(&self.shared);
         self.start(number, async move {
             let opened = building::copy(shared, number).await;
-            Outcome::Copied { number, opened }
+            WorkOutcome::Copied { number, opened }
         });
     }
 

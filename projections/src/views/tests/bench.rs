@@ -13,11 +13,10 @@ use store::{Message, Positions, StoreError};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::generations::{Catalog, Found, Opened, ViewStore};
+use crate::generations::{Audit, Catalog, Found, Opened, ViewStore};
 use crate::port::Applied;
 use crate::projector::{CommitPolicy, ViewDefinition};
 use crate::search::{EmbeddedSearchStore, Search};
-use crate::slices::ViewAudit;
 use crate::testing::{DEPLOYMENT, Fault, FaultyWriter, Shop};
 use crate::views::shared::Parts;
 use crate::views::{AnyView, View};
@@ -32,8 +31,8 @@ const MOMENT: Duration = Duration::from_millis(30);
 pub struct Faults {
     /// The store does not answer when it is asked for catalogs and generations.
     pub down: AtomicBool,
-    /// After so many saved catalogs it does not answer any more, as if the process had ended there;
-    /// never when negative.
+    /// How many catalogs are saved before the store no longer answers, as if the process had ended
+    /// there; negative for no end.
     pub saves_left: AtomicI64,
     /// This generation does not commit.
     pub holds: Mutex<Option<u32>>,
@@ -158,10 +157,7 @@ impl ViewStore<Search> for FaultyStore {
         .boxed()
     }
 
-    fn audit(
-        &self,
-        generation: u32,
-    ) -> BoxFuture<'_, Result<Option<Box<dyn ViewAudit<OrderDocument>>>, ViewError>> {
+    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Audit<Search>>, ViewError>> {
         async move {
             drop(self.faults.audits.lock().await);
             self.inner.audit(generation).await

@@ -8,11 +8,12 @@ use domain::OrderId;
 use crate::OrderDocument;
 use crate::search::fold::size_of;
 
-/// So many documents, or so much text, are kept between commits at most; then there is a commit of
-/// their own.
+/// The writer keeps at most this many documents, and this much text, between commits. When either
+/// is reached, it commits early.
 const MAX_PENDING: usize = 20_000;
 const MAX_PENDING_BYTES: usize = 16 << 20;
-/// So much is known at most. When there is more, all is forgotten: it can be read again.
+/// Remembers at most this many stored documents, and this much text. When either is reached, it
+/// forgets all: they can be read again.
 const MAX_KNOWN: usize = 16_384;
 const MAX_KNOWN_BYTES: usize = 16 << 20;
 

@@ -12,7 +12,7 @@ use super::{Content, State};
 
 /// A larger file is written to its place at once.
 const MAX_FILE_BYTES: usize = 4 << 20;
-/// So much is held in memory of all files together; what comes on top goes to its place at once.
+/// All files together hold at most this much in memory; what comes on top goes to disk at once.
 const MAX_HELD_BYTES: usize = 32 << 20;
 
 pub(super) struct Writing {

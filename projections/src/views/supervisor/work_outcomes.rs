@@ -7,20 +7,20 @@ use crate::ViewError;
 use crate::error::describe;
 use crate::generations::Catalog;
 use crate::projection::Projection;
-use crate::views::building::Outcome;
+use crate::views::building::WorkOutcome;
 use crate::views::comparison::Comparison;
 
 impl<P: Projection> Supervisor<P> {
     /// Follows from how a piece of work has ended. Work on a generation that was given up meanwhile
     /// has no consequences.
-    pub(super) async fn finish(&mut self, outcome: Outcome<P>) -> Result<(), ViewError> {
+    pub(super) async fn finish(&mut self, outcome: WorkOutcome<P>) -> Result<(), ViewError> {
         let is_gone = |catalog: &Catalog| catalog.get(outcome.number()).is_none();
         if self.catalog.as_ref().is_some_and(is_gone) {
             return Ok(());
         }
 
         match outcome {
-            Outcome::Copied { number, opened } => {
+            WorkOutcome::Copied { number, opened } => {
                 let Some(opened) = self.succeeded(number, opened)? else {
                     return Ok(());
                 };
@@ -29,7 +29,7 @@ impl<P: Projection> Supervisor<P> {
                 self.feed(number, opened)
             }
 
-            Outcome::Built { number, compared } => {
+            WorkOutcome::Built { number, compared } => {
                 let Some(compared) = self.succeeded(number, compared)? else {
                     self.reverting.take_if(|revert| revert.number == number);
                     return Ok(());
@@ -37,7 +37,7 @@ impl<P: Projection> Supervisor<P> {
                 self.built(number, compared).await
             }
 
-            Outcome::Swapped { number, outcome } => {
+            WorkOutcome::Swapped { number, outcome } => {
                 let Some(()) = self.succeeded(number, outcome)? else {
                     return Ok(());
                 };

@@ -1,0 +1,63 @@
+//! When the projector commits, and what follows from a commit.
+
+use std::time::{Duration, Instant};
+
+use super::Worker;
+use crate::ViewError;
+use crate::projection::Projection;
+
+/// When no other commit has followed on one by then, its positions are stored by themselves.
+const FINISH_AFTER: Duration = Duration::from_millis(100);
+
+impl<P: Projection> Worker<P> {
+    /// Commits when the batch is full, has gathered long enough, or has what a reader waits for.
+    pub(super) fn commit_if_due(&mut self) -> Result<(), ViewError> {
+        let Some(time_left) = self.pending.time_left() else {
+            return Ok(());
+        };
+        let due = time_left.is_zero()
+            || self.pending.is_full()
+            || self
+                .parts
+                .waiting
+                .wants(self.pending.entities(), &self.positions);
+        if due { self.commit() } else { Ok(()) }
+    }
+
+    pub(super) fn commit(&mut self) -> Result<(), ViewError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+
+        let started = Instant::now();
+
+        match self.parts.writer.commit(&self.positions) {
+            Ok(()) => {
+                self.parts.metrics.commit(started.elapsed());
+                self.parts
+                    .progress
+                    .committed(self.pending.messages(), &self.times);
+                self.parts
+                    .waiting
+                    .advance(self.pending.entities(), &self.positions);
+                self.pending.committed();
+                self.newest = None;
+                // At the latest this one has stored the positions of the one before.
+                self.has_had_positions |= self.unfinished.is_some();
+                self.unfinished = Some(Instant::now() + FINISH_AFTER);
+                Ok(())
+            }
+            Err(ViewError::Refused { what, .. }) => self.commit_refused(what),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn finish(&mut self) -> Result<(), ViewError> {
+        if self.unfinished.is_some() {
+            self.parts.writer.finish()?;
+            self.has_had_positions = true;
+            self.unfinished = None;
+        }
+        Ok(())
+    }
+}

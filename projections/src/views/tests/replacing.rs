@@ -1,0 +1,168 @@
+//! Generations that are damaged, lost, or another deployment's: what takes their place, and when.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generation_that_is_damaged_does_not_answer_and_another_one_does_when_it_is_built() {
+    let bench = Bench::live().await;
+    *bench.faults.holds.lock().unwrap() = Some(2);
+
+    let damage =
+        |folder: &Path| std::fs::write(folder.join("search-1/meta.json"), "{ no json").unwrap();
+    let bench = bench.restart_after(1, damage).await;
+    eventually("it is built", || async {
+        bench.view.status().await.progress.is_some()
+    })
+    .await;
+
+    assert!(matches!(
+        bench.view.current(),
+        Err(ViewError::Damaged { .. })
+    ));
+    let told =
+        |text: Option<String>| text.is_some_and(|text| text.contains("generation 1 is damaged"));
+    assert!(told(bench.view.status().await.error) && told(bench.view.trouble()));
+    // Also after a crash on the way, when nobody knows of the damage any more.
+    let bench = bench.restart(1).await;
+
+    eventually("it is built", || async {
+        bench.view.status().await.progress.is_some()
+    })
+    .await;
+
+    assert!(matches!(
+        bench.view.current(),
+        Err(ViewError::NotReady { .. })
+    ));
+    assert!(bench.view.trouble().is_some());
+
+    *bench.faults.holds.lock().unwrap() = None;
+    bench.answers(2).await;
+    bench.shows_the_shop().await;
+    assert_eq!(
+        (bench.view.trouble(), bench.view.status().await.error),
+        (None, None)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_does_not_get_on_makes_room_for_the_one_that_is_asked_for() {
+    let bench = Bench::live().await;
+    *bench.faults.holds.lock().unwrap() = Some(2);
+    bench.view.rebuild(BuildFrom::History, None).await.unwrap();
+    eventually("it fails", || async {
+        bench.view.status().await.error.is_some()
+    })
+    .await;
+    // The old one answers, and the new one is no better.
+    assert_eq!(
+        bench.view.rebuild(BuildFrom::History, None).await.unwrap(),
+        3
+    );
+    bench.answers(3).await;
+    bench.shows_the_shop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_that_cannot_be_read_for_now_is_waited_for_and_given_up_when_a_rebuild_is_asked_for()
+ {
+    let bench = Bench::live().await;
+    bench.faults.unreadable.store(true, Ordering::SeqCst);
+    let bench = bench.restart(1).await;
+    eventually("it is told", || async {
+        bench.view.status().await.error.is_some()
+    })
+    .await;
+    assert!(bench.view.current().is_err());
+
+    // Its generation is there, and the new one has another number.
+    assert_eq!(
+        bench.view.rebuild(BuildFrom::History, None).await.unwrap(),
+        3
+    );
+    bench.answers(3).await;
+    bench.shows_the_shop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_replaces_a_damaged_generation_and_is_damaged_at_once_is_not_rebuilt_without_end() {
+    let bench = Bench::live().await;
+    let bench = bench
+        .restart_after(1, |folder| {
+            std::fs::write(folder.join("search-1/meta.json"), "{ no json").unwrap();
+            // A disk on which nothing lasts.
+            for number in 2..100 {
+                std::fs::write(folder.join(format!("search-{number}")), "").unwrap();
+            }
+        })
+        .await;
+
+    eventually("the next one waits", || async {
+        bench.view.state() == ViewState::Failed
+    })
+    .await;
+    let newest = bench.view.status().await.progress.unwrap().generation;
+    assert!(newest < 10, "it has come to {newest}");
+    // Who asks for a rebuild is not kept waiting.
+    let begun = bench.view.rebuild(BuildFrom::History, None).await.unwrap();
+    assert!(begun > newest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_views_of_another_deployment_in_a_store_that_both_may_use_are_refused_and_left_alone() {
+    let bench = Bench::live().await;
+    bench.faults.is_shared.store(true, Ordering::SeqCst);
+    let theirs = Uuid::from_u128(0xbad);
+    let catalog = |folder: &Path| std::fs::read_to_string(folder.join("search.json")).unwrap();
+    let ours = DEPLOYMENT.to_string();
+    let bench = bench
+        .restart_after(1, |folder| {
+            let taken = catalog(folder).replace(&ours, &theirs.to_string());
+            std::fs::write(folder.join("search.json"), taken).unwrap();
+        })
+        .await;
+    eventually("it is told", || async {
+        let told = bench.view.trouble();
+        told.is_some_and(|told| told.contains(&theirs.to_string()) && told.contains(&ours))
+    })
+    .await;
+
+    assert_eq!(bench.view.state(), ViewState::Failed);
+    assert!(bench.view.current().is_err());
+    let refused = bench.view.rebuild(BuildFrom::History, None).await;
+    assert!(
+        matches!(refused, Err(ViewError::Foreign { .. })),
+        "{refused:?}"
+    );
+
+    // When the other one is gone, the view goes on by itself.
+    let bench = bench
+        .restart_after(1, |folder| {
+            assert!(folder.join("search-1/meta.json").exists());
+            let back = catalog(folder).replace(&theirs.to_string(), &ours);
+            std::fs::write(folder.join("search.json"), back).unwrap();
+        })
+        .await;
+    bench.answers(1).await;
+    bench.shows_the_shop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_lost_generation_is_replaced_the_kept_one_answers() {
+    let bench = Bench::live().await;
+    bench.view.rebuild(BuildFrom::History, None).await.unwrap();
+    bench.answers(2).await;
+    *bench.faults.holds.lock().unwrap() = Some(3);
+
+    let remove = |folder: &Path| std::fs::remove_dir_all(folder.join("search-2")).unwrap();
+    let bench = bench.restart_after(1, remove).await;
+    eventually("the other one answers", || async {
+        bench.view.status().await.generation == Some(1)
+    })
+    .await;
+
+    bench.shows_the_shop().await;
+    *bench.faults.holds.lock().unwrap() = None;
+    bench.answers(3).await;
+    bench.shows_the_shop().await;
+}

@@ -1,0 +1,161 @@
+//! The table of a view's waiting readers: who waits for what, and what each commit leaves of it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sagas::Service;
+use store::Positions;
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{EntityVersions, reached};
+
+/// At most this many readers wait for one view; one more is told at once that the view is behind. A
+/// reader of a token of the longest kind takes some 50 KiB here, an ordinary one 200 bytes.
+const MAX_WAITING: usize = 10_000;
+
+/// Versions of entities that a reader waits for.
+pub(super) type Wishes = BTreeMap<(Service, Uuid), u64>;
+
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    next: u64,
+    readers: HashMap<u64, Reader>,
+    /// The positions of the newest commit.
+    pub committed: Positions,
+    /// Why the projector takes nothing in at present: nobody waits for it then.
+    pub failing: Option<String>,
+    /// Its projector has read what is committed.
+    pub restored: bool,
+    /// It has stopped for good.
+    pub closed: bool,
+}
+
+/// One reader with what it still waits for.
+#[derive(Debug)]
+struct Reader {
+    entities: Wishes,
+    positions: Positions,
+    done: Option<oneshot::Sender<()>>,
+}
+
+impl Reader {
+    fn has_all(&self) -> bool {
+        self.entities.is_empty() && self.positions.is_empty()
+    }
+
+    fn finish_if_reached(&mut self) {
+        if self.has_all()
+            && let Some(done) = self.done.take()
+        {
+            // A reader that is gone has given up waiting.
+            let _ = done.send(());
+        }
+    }
+}
+
+impl Table {
+    /// A reader comes; gives its number, and what resolves when it has all it waits for. `None` when
+    /// the table is full.
+    pub(super) fn enter(
+        &mut self,
+        entities: Wishes,
+        mut positions: Positions,
+    ) -> Option<(u64, oneshot::Receiver<()>)> {
+        if self.readers.len() >= MAX_WAITING {
+            return None;
+        }
+
+        let (sender, done) = oneshot::channel();
+        positions.retain(|shard, sequence| reached(&self.committed, *shard) < *sequence);
+        let reader = Reader {
+            entities,
+            positions,
+            done: Some(sender),
+        };
+
+        let number = self.next;
+        self.next += 1;
+        self.readers.insert(number, reader);
+        Some((number, done))
+    }
+
+    /// A reader goes.
+    pub(super) fn leave(&mut self, number: u64) {
+        self.readers.remove(&number);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.readers.len()
+    }
+
+    /// The entities that a reader waits for.
+    pub(super) fn wishes_of(&self, number: u64) -> Vec<(Service, Uuid)> {
+        let reader = self.readers.get(&number);
+        reader.map_or_else(Vec::new, |reader| reader.entities.keys().copied().collect())
+    }
+
+    /// A reader has looked at the versions of entities itself; true when it has all it waits for.
+    pub(super) fn saw(
+        &mut self,
+        number: u64,
+        seen: impl Iterator<Item = ((Service, Uuid), u64)>,
+    ) -> bool {
+        // Who is not in the table any more is told why by what it waits for.
+        let Some(reader) = self.readers.get_mut(&number) else {
+            return false;
+        };
+
+        for (entity, version) in seen {
+            let wish = reader.entities.get(&entity);
+            if wish.is_some_and(|required| *required <= version) {
+                reader.entities.remove(&entity);
+            }
+        }
+
+        reader.has_all()
+    }
+
+    /// Whether a commit of what was applied would bring some reader forward.
+    pub(super) fn wants(&self, entities: &EntityVersions, positions: &Positions) -> bool {
+        self.readers.values().any(|reader| {
+            reader
+                .entities
+                .iter()
+                .any(|(key, required)| entities.get(key).is_some_and(|version| version >= required))
+                || reader
+                    .positions
+                    .iter()
+                    .any(|(shard, required)| reached(positions, *shard) >= *required)
+        })
+    }
+
+    /// A commit has happened, or what was committed has been read: wakes the readers whose last wish
+    /// it has fulfilled.
+    pub(super) fn advance(&mut self, entities: &EntityVersions, positions: &Positions) {
+        self.failing = None;
+        self.restored = true;
+        self.committed.clone_from(positions);
+
+        for reader in self.readers.values_mut() {
+            reader
+                .entities
+                .retain(|key, required| entities.get(key).is_none_or(|version| version < required));
+            reader
+                .positions
+                .retain(|shard, required| reached(positions, *shard) < *required);
+            reader.finish_if_reached();
+        }
+    }
+
+    /// The projector cannot go on for now: lets all readers go.
+    pub(super) fn fail(&mut self, cause: &str) {
+        self.failing = Some(cause.to_owned());
+        self.readers.clear();
+    }
+
+    /// The projector has stopped for good: lets all readers go.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.readers.clear();
+    }
+}
