@@ -83,7 +83,7 @@ pub struct CustomerWithOrders {
     pub orders: Vec<CustomerOrder>,
 }
 
-/// Which customers are asked for; all conditions must hold.
+/// Which customers a query wants; all conditions must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CustomersQuery {
     /// Created after this time.
@@ -100,7 +100,7 @@ pub struct CustomersQuery {
     pub cursor: Option<String>,
 }
 
-/// Which of a customer's orders are asked for.
+/// Which of a customer's orders a query wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CustomerOrdersQuery {
     /// Only orders in this state.

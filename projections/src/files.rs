@@ -1,5 +1,5 @@
-//! The files of the embedded views: what an error says of them, and how they are got out of the
-//! way. A view is disposable, and its files are its own; whatever else stands in their place is
+//! The files of embedded views: what an error says of them, and how to get them out of the way. A
+//! view is disposable, and its files are its own; whatever else stands in their place is
 //! moved aside and not deleted.
 
 use std::ffi::OsString;

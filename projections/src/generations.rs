@@ -23,6 +23,7 @@ use crate::slices::ViewAudit;
 
 mod catalog;
 pub mod file;
+pub mod folder;
 
 /// From what a generation is built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

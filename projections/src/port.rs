@@ -1,4 +1,4 @@
-//! The ports of the views: what a projector writes through, and how it is known what a view has
+//! The ports of the views: what a projector writes through, and what tells which versions a view has
 //! taken in.
 
 use std::fmt;

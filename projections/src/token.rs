@@ -126,7 +126,7 @@ impl ConsistencyToken {
         codec::encode(self)
     }
 
-    /// Reads one token, or several with `,` between them: the most of each is asked for.
+    /// Reads one token, or several with `,` between them: the result asks for the most of each.
     ///
     /// # Errors
     /// [`ViewError::InvalidQuery`] when a text is none of ours, or longer than [`MAX_INPUT`].

@@ -171,7 +171,7 @@ impl Views {
     /// Waits until each view answers, or can say why it does not, at most `wait`: to build a first
     /// generation may take hours.
     pub async fn settled(&self, wait: Duration) {
-        // Whoever asks a view that has not settled is told that it is not ready.
+        // A view that has not settled answers that it is not ready.
         let _ = tokio::time::timeout(wait, join_all(self.all().map(AnyView::settled))).await;
     }
 

@@ -139,7 +139,7 @@ impl Waiting {
         self.ended(done.await.is_ok())
     }
 
-    /// What a reader is told who waits no longer.
+    /// What a reader hears when its waiting has ended.
     fn ended(&self, reached: bool) -> Result<(), ViewError> {
         if reached {
             Ok(())
@@ -156,15 +156,15 @@ impl Waiting {
     /// # Errors
     /// [`ViewError::Closed`] when the projector has stopped.
     pub(crate) async fn reach(&self, goal: &Positions) -> Result<(), ViewError> {
-        // A place in the table makes the projector commit what is waited for at once; without one
-        // it comes a little later.
+        // A place in the table makes the projector commit at once; without one the commit comes a
+        // little later.
         let _place = self.place(BTreeMap::new(), goal.clone());
         self.demand.notify_one();
         self.until(|table| table.restored && is_at_least(&table.committed, goal))
             .await
     }
 
-    /// Waits, as long as it takes, until it is known what is committed.
+    /// Waits, as long as it takes, until the projector has read what is committed.
     ///
     /// # Errors
     /// [`ViewError::Closed`] when the projector has stopped.
@@ -200,7 +200,7 @@ impl Waiting {
         })
     }
 
-    /// The projector cannot go on for now: readers are told at once, those that wait and those that
+    /// The projector cannot go on for now: tells all readers at once, those that wait and those that
     /// come, until it has read its positions again.
     pub(crate) fn fail(&self, cause: &str) {
         self.table().fail(cause);

@@ -51,7 +51,7 @@ const MAPPED_BYTES: i64 = 0x7fff_0000;
 pub async fn open(
     directory: &Path,
 ) -> Result<(SqliteDocumentWriter, SqliteDocumentReader), ViewError> {
-    open_file(&generations::file(directory, 1)).await
+    open_file(&generations::folder(directory).path(1)).await
 }
 
 async fn open_file(path: &Path) -> Result<(SqliteDocumentWriter, SqliteDocumentReader), ViewError> {

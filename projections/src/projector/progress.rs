@@ -18,7 +18,8 @@ pub enum Feeding {
     CatchingUp,
     /// It follows the log.
     Following,
-    /// The store or the log fails, or too many entities are in quarantine; it is tried again.
+    /// The store or the log fails, or too many entities are in quarantine; the projector tries
+    /// again.
     Failed,
 }
 

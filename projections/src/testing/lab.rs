@@ -8,10 +8,10 @@ use std::time::Duration;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::generations::ViewStore;
+use crate::generations::{BuildFrom, ViewStore};
 use crate::projector::ViewDefinition;
 use crate::testing::{DEPLOYMENT, Shop, TestLog, eventually};
-use crate::views::{AnyView, Parts, View, ViewState};
+use crate::views::{AnyView, Parts, View};
 use crate::{ConsistencyToken, NoRows, Projection, ViewError};
 
 /// Makes the store of a view in a folder.
@@ -92,31 +92,82 @@ impl<P: Projection> Lab<P> {
         self.log.forget_half();
     }
 
-    /// Damages the files of a view that has answered, and waits until it has healed.
+    /// Damages the files of a view that has answered, and waits until it is rebuilt.
     pub async fn heals_at_the_start(self, what: &str, harm: impl Fn(&Path)) -> Self {
         let folder = self.folder.path().to_owned();
         let lab = self.live().await;
-        lab.heals_after(what, async { harm(&folder) }).await
+        lab.heals_after(what, 2, async { harm(&folder) }).await
     }
 
-    /// Stops the view, damages what it has, and waits until it has healed.
-    pub async fn heals_after(self, what: &str, harm: impl Future<Output = ()>) -> Self {
+    /// Stops the view, damages what it has, and waits until this generation shows all.
+    pub async fn heals_after(
+        self,
+        what: &str,
+        generation: u32,
+        harm: impl Future<Output = ()>,
+    ) -> Self {
         self.view.stop().await;
         harm.await;
         let lab = self.start_again();
-        eventually(&format!("the view answers after {what}"), || async {
-            let status = lab.view.status().await;
-            (status.state, status.error) == (ViewState::Live, None)
-        })
-        .await;
+        // The damaged one may answer for a moment, until it is noticed.
+        lab.answers(what, generation).await;
         lab.shows_the_shop(what).await;
 
         // And the next start finds nothing wrong.
-        let healed = lab.view.status().await.generation;
         let lab = lab.restart().await;
+        lab.answers(what, generation).await;
         lab.shows_the_shop(what).await;
-        assert_eq!(lab.view.status().await.generation, healed, "{what}");
         lab
+    }
+
+    /// Damages what a view has that runs, and waits until another generation shows all.
+    pub async fn heals_while_it_runs(self, what: &str, harm: impl Future<Output = ()>) {
+        let lab = self.live().await;
+        harm.await;
+        lab.answers(what, 2).await;
+        lab.shows_the_shop(what).await;
+        lab.view.stop().await;
+    }
+
+    /// Damages the catalog of a view that runs, and waits until it is saved again; nothing is
+    /// rebuilt.
+    pub async fn saves_its_catalog_again(&self, what: &str, harm: impl Future<Output = ()>) {
+        harm.await;
+        let store = (self.make_store)(self.folder.path());
+        eventually(&format!("the catalog is saved after {what}"), || async {
+            let saved = store.catalog().await;
+            saved.is_ok_and(|saved| saved.live == Some(1))
+        })
+        .await;
+        assert_eq!(self.view.status().await.generation, Some(1), "{what}");
+    }
+
+    /// Another deployment that uses the same store by mistake is refused, and takes nothing from
+    /// this one; when this one has gone with all it had, the other begins by itself.
+    pub async fn keeps_out(self, mut other: Self, gone: impl Future<Output = ()>) {
+        let first = self.live().await;
+        other.deployment = Uuid::from_u128(0xbad);
+        let other = other.restart().await;
+        eventually("it is refused", || async {
+            let told = other.view.trouble();
+            told.is_some_and(|told| told.contains(&DEPLOYMENT.to_string()))
+        })
+        .await;
+        assert!(other.view.current().is_err());
+        let refused = other.view.rebuild(BuildFrom::History, None).await;
+        assert!(
+            matches!(refused, Err(ViewError::Foreign { .. })),
+            "{refused:?}"
+        );
+
+        first.answers("another deployment", 1).await;
+        first.shows_the_shop("another deployment").await;
+        first.view.stop().await;
+
+        gone.await;
+        other.answers("the end of the other", 1).await;
+        other.shows_the_shop("the end of the other").await;
+        other.view.stop().await;
     }
 
     /// Waits until this generation answers, and nothing is built or wrong.

@@ -83,8 +83,8 @@ impl<P: Projection> OpenGeneration<P> {
         &self.reader
     }
 
-    /// Reads from it. Damage that shows by that is told to the view's supervisor, which replaces
-    /// the generation.
+    /// Reads from it. Tells the view's supervisor of damage that this shows, which replaces the
+    /// generation.
     ///
     /// # Errors
     /// What reading does.
@@ -96,7 +96,7 @@ impl<P: Projection> OpenGeneration<P> {
         outcome.inspect_err(|error| self.alarm.notice(error))
     }
 
-    /// By which is told that something is wrong with it.
+    /// Tells the supervisor what is wrong with it.
     pub(crate) fn alarm(&self) -> &Alarm {
         &self.alarm
     }

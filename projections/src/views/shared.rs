@@ -30,7 +30,7 @@ pub(super) struct Stand<P: Projection> {
     pub live: Option<Arc<OpenGeneration<P>>>,
     /// While rows are copied, or generations compared.
     pub entity_work: Option<Arc<EntityWork>>,
-    /// Why the store cannot be asked for its generations; it is tried again.
+    /// Why the store does not tell its generations; the supervisor asks again.
     pub failure: Option<String>,
     /// The generation whose building has ended without success, and why.
     pub stopped: Option<(u32, String)>,
@@ -48,7 +48,7 @@ pub(crate) struct Parts<P: Projection> {
     pub rows: Arc<dyn EntityRows<P::Entity>>,
     /// How long the generation that has answered before is kept.
     pub keep: Duration,
-    /// How often it is looked at whether all that is open is still there, and how far it is.
+    /// How often the supervisor looks whether all that is open is still there, and how far it is.
     pub look_every: Duration,
     /// How often what is open is examined, where that finds what nothing else does.
     pub examine_every: Duration,

@@ -128,8 +128,7 @@ fn state_of<P: Projection>(stand: &Stand<P>) -> ViewState {
     }
 }
 
-/// The gravest first: what queries are answered from. Damage that is repaired is told as long as it
-/// takes.
+/// The gravest first: that of what answers queries. Tells of damage as long as its repair takes.
 fn error_of<P: Projection>(stand: &Stand<P>) -> Option<String> {
     let of_live = stand.live.as_ref().and_then(|live| live.shown().error);
 

@@ -299,7 +299,7 @@ impl<P: Projection> Supervisor<P> {
 
     /// Saves the catalog; from then on it is followed.
     async fn save(&mut self, catalog: Catalog) -> Result<(), ViewError> {
-        // Should it fail, it may be saved all the same: it is read again.
+        // When this fails the catalog may be saved all the same: the next round reads it.
         let before = self.catalog.take().unwrap_or_default();
         self.shared.store.save(&catalog).await?;
         self.take_over(catalog.clone());

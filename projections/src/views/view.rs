@@ -126,8 +126,8 @@ impl<P: Projection> View<P> {
         Ok(None)
     }
 
-    /// Waits until the view answers or it is known why it does not; its first building is not
-    /// waited for.
+    /// Waits until the view answers, or can say why it does not. Does not wait for a first generation
+    /// to be built.
     async fn settle(&self) {
         self.shared
             .until(|stand| stand.live.is_some() || stand.failure.is_some())
@@ -182,7 +182,7 @@ pub trait AnyView: Send + Sync {
     /// Measuring the lag reads some rows of the log.
     fn status(&self) -> BoxFuture<'_, ViewStatus>;
 
-    /// Waits until the view answers, or it is known why it does not.
+    /// Waits until the view answers, or can say why it does not.
     fn settled(&self) -> BoxFuture<'_, ()>;
 
     /// Waits until the answering generation has reached all that the token names.

@@ -1,4 +1,4 @@
-//! What a reader who has waited in vain is told.
+//! What a reader hears who has waited in vain.
 
 use std::fmt;
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{EntityVersions, reached};
 
-/// At most this many readers wait for one view; one more is told at once that the view is behind. A
+/// At most this many readers wait for one view; one more hears at once that the view is behind. A
 /// reader of a token of the longest kind takes some 50 KiB here, an ordinary one 200 bytes.
 const MAX_WAITING: usize = 10_000;
 
@@ -100,7 +100,7 @@ impl Table {
         number: u64,
         seen: impl Iterator<Item = ((Service, Uuid), u64)>,
     ) -> bool {
-        // Who is not in the table any more is told why by what it waits for.
+        // Who is not in the table any more hears why from what it waits for.
         let Some(reader) = self.readers.get_mut(&number) else {
             return false;
         };

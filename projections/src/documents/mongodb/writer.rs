@@ -313,7 +313,7 @@ fn read_one<T: DeserializeOwned>(
         .transpose()
 }
 
-/// The states of what can be read; the event of an entity that cannot is what is told of it.
+/// The states of what can be read. The event of an entity that cannot tells of the damage later.
 fn states<T: DeserializeOwned, S>(
     stored: Vec<RawDocumentBuf>,
     state: impl Fn(T) -> Result<(Uuid, S), ViewError>,

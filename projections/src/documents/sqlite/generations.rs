@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -15,16 +15,15 @@ use super::errors::BESIDE;
 use super::reader::SqliteDocumentAudit;
 use super::{BACKEND, errors, open_file, open_to_read};
 use crate::ViewError;
-use crate::documents::{Documents, VIEW, damaged, unavailable};
-use crate::files::{self, beside, is_at_fault, set_aside};
-use crate::generations::file::CatalogFile;
+use crate::documents::{Documents, VIEW, damaged};
+use crate::files::{self, beside, set_aside};
+use crate::generations::folder::GenerationsFolder;
 use crate::generations::{Audit, Catalog, Found, Opened, ViewStore};
 
 /// The document view of a node that keeps everything in its data directory.
 #[derive(Clone, Debug)]
 pub struct SqliteDocumentStore {
-    directory: PathBuf,
-    catalog: CatalogFile,
+    folder: GenerationsFolder,
 }
 
 impl SqliteDocumentStore {
@@ -32,30 +31,15 @@ impl SqliteDocumentStore {
     #[must_use]
     pub fn new(directory: &Path) -> Self {
         domain::ids::register();
-        let catalog = CatalogFile::new(VIEW, directory.join("documents.json"));
         SqliteDocumentStore {
-            directory: directory.to_owned(),
-            catalog,
+            folder: folder(directory),
         }
-    }
-
-    /// Does some work with a generation's file where it may block.
-    fn with_file<T: Send + 'static>(
-        &self,
-        generation: u32,
-        work: impl FnOnce(&Path) -> Result<T, ViewError> + Send + 'static,
-    ) -> BoxFuture<'_, Result<T, ViewError>> {
-        let path = file(&self.directory, generation);
-        async move {
-            let working = tokio::task::spawn_blocking(move || work(&path));
-            working.await.map_err(unavailable)?
-        }
-        .boxed()
     }
 }
 
-pub(super) fn file(directory: &Path, generation: u32) -> PathBuf {
-    directory.join(format!("documents-{generation}.db"))
+/// The view's files in a data directory.
+pub(super) fn folder(directory: &Path) -> GenerationsFolder {
+    GenerationsFolder::new(VIEW, directory, ".db")
 }
 
 impl ViewStore<Documents> for SqliteDocumentStore {
@@ -68,27 +52,15 @@ impl ViewStore<Documents> for SqliteDocumentStore {
     }
 
     fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
-        self.catalog.load().boxed()
+        self.folder.catalog()
     }
 
     fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>> {
-        self.catalog.save(catalog).boxed()
+        self.folder.save(catalog)
     }
 
     fn generations(&self) -> BoxFuture<'_, Result<Vec<Found>, ViewError>> {
-        async {
-            let numbers = files::numbers(&self.directory, "documents-", ".db");
-            let found = |number| Found {
-                number,
-                deployment: None,
-            };
-            Ok(numbers
-                .map_err(file_error)?
-                .into_iter()
-                .map(found)
-                .collect())
-        }
-        .boxed()
+        self.folder.generations()
     }
 
     fn open(
@@ -96,7 +68,7 @@ impl ViewStore<Documents> for SqliteDocumentStore {
         generation: u32,
         _: Uuid,
     ) -> BoxFuture<'_, Result<Opened<Documents>, ViewError>> {
-        let path = file(&self.directory, generation);
+        let path = self.folder.path(generation);
         async move {
             let (writer, reader) = open_file(&path).await?;
             let reader = Arc::new(reader);
@@ -112,18 +84,11 @@ impl ViewStore<Documents> for SqliteDocumentStore {
     }
 
     fn check(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
-        self.with_file(generation, |path| match fs::symlink_metadata(path) {
-            Ok(_) => Ok(()),
-            // What is written to a file that has been deleted is gone with the process.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(damaged(format_args!("{} is gone", path.display())))
-            }
-            Err(error) => Err(file_error(error)),
-        })
+        self.folder.check(generation, is_there)
     }
 
     fn examine(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
-        self.with_file(generation, |path| {
+        self.folder.with(generation, |path| {
             let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
                 .map_err(errors::written)?;
             let found: String = connection
@@ -138,7 +103,7 @@ impl ViewStore<Documents> for SqliteDocumentStore {
     }
 
     fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Audit<Documents>>, ViewError>> {
-        let path = file(&self.directory, generation);
+        let path = self.folder.path(generation);
         async move {
             if !path.exists() {
                 return Ok(None);
@@ -150,7 +115,15 @@ impl ViewStore<Documents> for SqliteDocumentStore {
     }
 
     fn discard(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
-        self.with_file(generation, |path| remove(path).map_err(file_error))
+        self.folder.discard(generation, remove)
+    }
+}
+
+fn is_there(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -170,12 +143,4 @@ fn remove(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn file_error(error: io::Error) -> ViewError {
-    if is_at_fault(&error) {
-        damaged(error)
-    } else {
-        unavailable(error)
-    }
 }

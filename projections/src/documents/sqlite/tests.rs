@@ -91,7 +91,7 @@ async fn every_query_walks_an_index() {
 #[tokio::test]
 async fn tables_that_cannot_all_be_made_are_not_made_at_all_and_the_next_start_makes_them() {
     let directory = TempDir::new().unwrap();
-    let path = generations::file(directory.path(), 1);
+    let path = generations::folder(directory.path()).path(1);
     let obstacle = rusqlite::Connection::open(&path).unwrap();
     obstacle
         .execute_batch("CREATE TABLE view_quarantine (x)")

@@ -104,7 +104,7 @@ impl LazyDirectory {
         })
     }
 
-    /// Whether it is known which files belong to the index. Without the list those of the next
+    /// Whether the folder lists the files that belong to the index. Without the list those of the next
     /// commits would be taken for all there are.
     pub(super) fn has_list_of_files(&self) -> bool {
         self.exists(Path::new(FILES)).unwrap_or(false)

@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::lazy_directory::LazyDirectory;
-use super::{BACKEND, damaged, examining, index_slices, open_in, task_error};
+use super::{BACKEND, damaged, examining, index_slices, open_in};
 use crate::error::text_of;
-use crate::files::{self, is_at_fault};
-use crate::generations::file::CatalogFile;
+use crate::files;
+use crate::generations::folder::GenerationsFolder;
 use crate::generations::{Audit, Catalog, Found, Opened, ViewStore};
 use crate::search::{Search, SearchVersions, SearchView, VIEW};
 use crate::{ViewError, background};
@@ -24,8 +24,7 @@ use crate::{ViewError, background};
 /// The search view of a node that keeps everything in its data folder.
 #[derive(Clone, Debug)]
 pub struct EmbeddedSearchStore {
-    directory: PathBuf,
-    catalog: CatalogFile,
+    generations: GenerationsFolder,
     /// The folders of generations that were opened here, by number.
     folders: Arc<Mutex<BTreeMap<u32, LazyDirectory>>>,
 }
@@ -35,20 +34,14 @@ impl EmbeddedSearchStore {
     #[must_use]
     pub fn new(directory: &Path) -> Self {
         domain::ids::register();
-        let catalog = CatalogFile::new(VIEW, directory.join("search.json"));
         EmbeddedSearchStore {
-            directory: directory.to_owned(),
-            catalog,
+            generations: GenerationsFolder::new(VIEW, directory, ""),
             folders: Arc::default(),
         }
     }
 
     fn folders(&self) -> MutexGuard<'_, BTreeMap<u32, LazyDirectory>> {
         self.folders.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn folder(&self, generation: u32) -> PathBuf {
-        self.directory.join(format!("search-{generation}"))
     }
 
     /// The folder of a generation, as its open index has it.
@@ -70,31 +63,19 @@ impl ViewStore<Search> for EmbeddedSearchStore {
     }
 
     fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
-        self.catalog.load().boxed()
+        self.generations.catalog()
     }
 
     fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>> {
-        self.catalog.save(catalog).boxed()
+        self.generations.save(catalog)
     }
 
     fn generations(&self) -> BoxFuture<'_, Result<Vec<Found>, ViewError>> {
-        async {
-            let numbers = files::numbers(&self.directory, "search-", "");
-            let found = |number| Found {
-                number,
-                deployment: None,
-            };
-            Ok(numbers
-                .map_err(file_error)?
-                .into_iter()
-                .map(found)
-                .collect())
-        }
-        .boxed()
+        self.generations.generations()
     }
 
     fn open(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<Opened<Search>, ViewError>> {
-        let folder = self.folder(generation);
+        let folder = self.generations.path(generation);
         async move {
             let ((writer, reader), folder) = open_in_the_background(folder).await?;
             self.folders().insert(generation, folder);
@@ -109,15 +90,9 @@ impl ViewStore<Search> for EmbeddedSearchStore {
     }
 
     fn check(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
-        let folder = self.folder(generation);
-        blocking(move || {
-            // It is there from the first commit on, which is made with the index.
-            if folder.join("meta.json").is_file() {
-                Ok(())
-            } else {
-                Err(damaged(format_args!("{} is gone", folder.display())))
-            }
-        })
+        // It is there from the first commit on, which is made with the index.
+        let is_there = |folder: &Path| Ok(folder.join("meta.json").is_file());
+        self.generations.check(generation, is_there)
     }
 
     fn examine(&self, generation: u32) -> BoxFuture<'_, Result<(), ViewError>> {
@@ -134,33 +109,20 @@ impl ViewStore<Search> for EmbeddedSearchStore {
     }
 
     fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Audit<Search>>, ViewError>> {
-        let (folder, opened_here) = (self.folder(generation), self.opened_here(generation));
-        blocking(move || {
+        let opened_here = self.opened_here(generation);
+        self.generations.with(generation, |folder| {
             let index = match opened_here {
                 Ok(newest) => index_slices::open_to_read(newest)?,
-                Err(_) => index_slices::open_on_disk(&folder)?,
+                Err(_) => index_slices::open_on_disk(folder)?,
             };
             Ok(index.map(|index| -> Audit<Search> { Box::new(index) }))
         })
     }
 
     fn discard(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
-        let folder = self.folder(generation);
         self.folders().remove(&generation);
-        blocking(move || remove(&folder).map_err(file_error))
+        self.generations.discard(generation, remove)
     }
-}
-
-/// Does some work where it may block.
-fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ViewError> + Send + 'static,
-) -> BoxFuture<'static, Result<T, ViewError>> {
-    async {
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(task_error)?
-    }
-    .boxed()
 }
 
 /// Does some work on a background thread. A panic there is damage: nobody has asked for anything
@@ -181,7 +143,10 @@ async fn in_the_background<T: Send + 'static>(
         // Nobody takes it any more when the node has ended.
         drop(sender.send(outcome));
     })
-    .map_err(|error| unavailable(error.into()))?;
+    .map_err(|error| ViewError::Unavailable {
+        view: VIEW,
+        source: error.into(),
+    })?;
 
     done.await.map_err(|_| ViewError::Closed { view: VIEW })?
 }
@@ -198,16 +163,4 @@ fn remove(folder: &Path) -> io::Result<()> {
         files::remove(&folder.join("meta.json"))?;
     }
     files::remove(folder)
-}
-
-fn unavailable(source: Box<dyn std::error::Error + Send + Sync>) -> ViewError {
-    ViewError::Unavailable { view: VIEW, source }
-}
-
-fn file_error(error: io::Error) -> ViewError {
-    if is_at_fault(&error) {
-        damaged(error)
-    } else {
-        unavailable(error.into())
-    }
 }

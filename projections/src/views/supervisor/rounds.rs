@@ -1,4 +1,4 @@
-//! What is looked at every few seconds: the gauges, and whether all that is open is still there and
+//! What the supervisor looks at every few seconds: the gauges, and whether all that is open is still there and
 //! still ours.
 
 use std::time::{Duration, Instant};

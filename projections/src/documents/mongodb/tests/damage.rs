@@ -8,7 +8,6 @@ use mongodb::Database;
 use super::*;
 use crate::documents::mongodb::testing::TestDatabase;
 use crate::documents::{self, Documents};
-use crate::testing::DEPLOYMENT;
 use crate::testing::eventually;
 use crate::testing::lab::Lab;
 use crate::views::AnyView as _;
@@ -76,8 +75,9 @@ async fn harm(database: &Database, what: Harm) {
     }
 }
 
-fn lab(database: &TestDatabase) -> Lab<Documents> {
+fn lab(runtime: &Runtime, database: &TestDatabase) -> Lab<Documents> {
     let store = database.store();
+    let _entered = runtime.enter();
     Lab::new(documents::DEFINITION, move |_| Arc::new(store.clone()))
 }
 
@@ -95,12 +95,10 @@ fn mongodb_what_is_damaged_while_the_view_is_stopped_is_rebuilt_by_itself() {
         "another index of the name",
     ] {
         let database = TestDatabase::new(runtime.handle());
-        let entered = runtime.enter();
-        let lab = lab(&database);
-        drop(entered);
+        let lab = lab(&runtime, &database);
         runtime.block_on(async {
             let lab = lab.live().await;
-            let healed = lab.heals_after(what, harm(&database.connection.database, what));
+            let healed = lab.heals_after(what, 2, harm(&database.connection.database, what));
             healed.await.view.stop().await;
         });
     }
@@ -117,16 +115,9 @@ fn mongodb_what_is_damaged_while_the_view_runs_is_noticed_and_rebuilt() {
         "a view for a collection",
     ] {
         let database = TestDatabase::new(runtime.handle());
-        let entered = runtime.enter();
-        let lab = lab(&database);
-        drop(entered);
-        runtime.block_on(async {
-            let lab = lab.live().await;
-            harm(&database.connection.database, what).await;
-            lab.answers(what, 2).await;
-            lab.shows_the_shop(what).await;
-            lab.view.stop().await;
-        });
+        let lab = lab(&runtime, &database);
+        let harm = harm(&database.connection.database, what);
+        runtime.block_on(lab.heals_while_it_runs(what, harm));
     }
 }
 
@@ -135,9 +126,7 @@ fn mongodb_what_is_damaged_while_the_view_runs_is_noticed_and_rebuilt() {
 fn mongodb_a_document_that_cannot_be_read_is_told_by_a_query_and_repaired() {
     let runtime = runtime();
     let database = TestDatabase::new(runtime.handle());
-    let entered = runtime.enter();
-    let lab = lab(&database);
-    drop(entered);
+    let lab = lab(&runtime, &database);
     let what = "a document that is none";
     runtime.block_on(async {
         let lab = lab.live().await;
@@ -157,19 +146,12 @@ fn mongodb_a_document_that_cannot_be_read_is_told_by_a_query_and_repaired() {
 fn mongodb_a_catalog_that_is_lost_while_the_view_runs_is_saved_again_and_a_lost_index_made_again() {
     let runtime = runtime();
     let database = TestDatabase::new(runtime.handle());
-    let entered = runtime.enter();
-    let lab = lab(&database);
-    drop(entered);
+    let lab = lab(&runtime, &database);
     runtime.block_on(async {
         let lab = lab.live().await;
         let server = &database.connection.database;
         for what in ["garbage for a catalog", "no catalog"] {
-            harm(server, what).await;
-            eventually(&format!("{what} is saved again"), || async {
-                let catalog = database_catalog(server).await;
-                catalog.is_some_and(|live| live == 1)
-            })
-            .await;
+            lab.saves_its_catalog_again(what, harm(server, what)).await;
         }
 
         let orders = server.collection::<Document>("orders_1");
@@ -184,50 +166,14 @@ fn mongodb_a_catalog_that_is_lost_while_the_view_runs_is_saved_again_and_a_lost_
     });
 }
 
-async fn database_catalog(database: &Database) -> Option<i64> {
-    let catalogs = database.collection::<Document>("views");
-    let found = catalogs
-        .find_one(doc! {"_id": "documents"})
-        .await
-        .unwrap()?;
-    let live = found.get_document("catalog").ok()?.get("live")?.clone();
-    live.as_i64().or_else(|| live.as_i32().map(i64::from))
-}
-
 #[test]
 #[ignore = "needs MongoDB: COUNTERFOIL_TEST_MONGODB_URL"]
 fn mongodb_a_second_deployment_is_refused_and_takes_nothing_from_the_first() {
     let runtime = runtime();
     let database = TestDatabase::new(runtime.handle());
-    let entered = runtime.enter();
-    let (first, mut second) = (lab(&database), lab(&database));
-    drop(entered);
-    runtime.block_on(async {
-        let first = first.live().await;
-        second.deployment = Uuid::from_u128(0xbad);
-        let second = second.restart().await;
-        eventually("it is refused", || async {
-            let told = second.view.trouble();
-            told.is_some_and(|told| told.contains(&DEPLOYMENT.to_string()))
-        })
-        .await;
-        assert!(second.view.current().is_err());
-        let refused = second.view.rebuild(Default::default(), None).await;
-        assert!(
-            matches!(refused, Err(ViewError::Foreign { .. })),
-            "{refused:?}"
-        );
-
-        first.answers("another deployment", 1).await;
-        first.shows_the_shop("another deployment").await;
-
-        // When the first is gone with all it had, the second begins by itself.
-        first.view.stop().await;
-        database.connection.database.drop().await.unwrap();
-        second.answers("the end of the other", 1).await;
-        second.shows_the_shop("the end of the other").await;
-        second.view.stop().await;
-    });
+    let (first, second) = (lab(&runtime, &database), lab(&runtime, &database));
+    let gone = async { database.connection.database.drop().await.unwrap() };
+    runtime.block_on(first.keeps_out(second, gone));
 }
 
 #[test]
@@ -242,9 +188,7 @@ fn mongodb_collections_of_others_under_the_names_for_people_are_left_alone() {
         let customers = server.collection::<Document>("customers");
         customers.insert_one(doc! {"name": "mine"}).await.unwrap();
     });
-    let entered = runtime.enter();
-    let lab = lab(&database);
-    drop(entered);
+    let lab = lab(&runtime, &database);
     runtime.block_on(async {
         let lab = lab.live().await;
         lab.shows_the_shop("a collection of others").await;

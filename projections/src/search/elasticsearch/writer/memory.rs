@@ -74,7 +74,7 @@ impl Memory {
         self.pending.len() >= MAX_PENDING || self.pending_bytes >= MAX_PENDING_BYTES
     }
 
-    /// Whether it is known what the order is, if it is.
+    /// Whether the memory knows the order, or knows that there is none.
     pub(super) fn has(&self, order: OrderId) -> bool {
         self.pending.contains_key(&order)
             || self.known.contains_key(&order)
