@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::loading::Found;
 use store::mapping::Stored;
-use store::rows::{Journaled, RowChange};
+use store::row_changes::{Journaled, RowChange};
 use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 

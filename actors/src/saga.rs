@@ -9,7 +9,7 @@ use sagas::{
 use store::StoreError;
 use store::faults::Faults;
 use store::mapping::{Recalled, RememberedKey, recall};
-use store::rows::{Journaled, RowChange};
+use store::row_changes::{Journaled, RowChange};
 use store::sagas::{self as rows, StoredSaga};
 use store::timers::{TimerChange, TimerSet};
 use uuid::Uuid;

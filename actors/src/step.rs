@@ -4,7 +4,7 @@
 use sagas::wire::WireError;
 use sagas::{SagaId, Timestamp};
 use store::StoreError;
-use store::rows::RowChange;
+use store::row_changes::RowChange;
 use store::timers::TimerChange;
 use store::unit::{OutgoingEvent, OutgoingMessage};
 use uuid::Uuid;

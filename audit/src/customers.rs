@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use domain::{Money, Timestamp};
-use store::audit::{IdRange, Snapshot, entities};
-use store::services::customers::audit as credit;
+use store::services::customers::credit;
+use store::snapshot::{IdRange, Snapshot, entities};
 
 use super::AuditError;
 use super::entities::AuditedCustomer;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use domain::{Service, ShardId};
 use projections::QuarantinedEntity;
-use store::audit::Snapshot;
-use store::audit::inboxes::InboxRow;
+use store::snapshot::Snapshot;
+use store::snapshot::inboxes::InboxRow;
 use store::{InboxPositions, SourceStream, Stream};
 use uuid::Uuid;
 

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use domain::saga::{CANCEL_ORDER, CREATE_ORDER, id_of};
 use domain::{OrderId, OrderState, SagaId, Timestamp};
-use store::audit::{IdRange, Snapshot, entities};
-use store::services::orders::audit::OrderHead;
+use store::services::orders::snapshot::OrderHead;
 use store::services::orders::tables::order;
+use store::snapshot::{IdRange, Snapshot, entities};
 use uuid::Uuid;
 
 use super::AuditError;

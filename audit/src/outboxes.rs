@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use domain::ShardId;
-use store::audit::Snapshot;
-use store::audit::outboxes::{OutboxRow, ShardNotes};
+use store::snapshot::Snapshot;
+use store::snapshot::outboxes::{OutboxRow, ShardNotes};
 use store::unit::MAX_MESSAGES;
 use store::{Destination, InboxPositions, SourceStream};
 

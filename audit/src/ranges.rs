@@ -8,8 +8,8 @@ use std::collections::HashMap;
 
 use domain::{Service, ShardId, Timestamp};
 use store::StoreError;
-use store::audit::events::UnitEvents;
-use store::audit::{IdRange, Snapshot};
+use store::snapshot::events::UnitEvents;
+use store::snapshot::{IdRange, Snapshot};
 use uuid::Uuid;
 
 use super::history::{Entity, History};

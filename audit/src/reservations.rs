@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 
 use domain::{Money, OrderId, OrderState};
-use store::audit::IdRange;
-use store::services::customers::audit as stored;
+use store::services::customers::snapshot as stored;
 use store::services::customers::tables::reservation;
-use store::services::orders::audit::{OrderHead, order_head};
+use store::services::orders::snapshot::{OrderHead, order_head};
+use store::snapshot::IdRange;
 use uuid::Uuid;
 
 use super::AuditError;

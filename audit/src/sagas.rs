@@ -2,9 +2,9 @@
 
 use domain::saga::{CANCEL_ORDER, CREATE_ORDER, OrderSaga, SagaState, TYPES};
 use domain::{Money, OrderState, ShardId, Timestamp};
-use store::audit::Snapshot;
-use store::audit::sagas::SagaRow;
-use store::services::orders::audit::SagaOrder;
+use store::services::orders::snapshot::SagaOrder;
+use store::snapshot::Snapshot;
+use store::snapshot::sagas::SagaRow;
 
 use super::AuditError;
 use super::problem::{Mismatch, Problem};

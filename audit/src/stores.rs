@@ -10,8 +10,8 @@ use projections::{
     CustomerDocument, Document, OrderDocument, Projection, QuarantinedEntity, ViewError, documents,
     search,
 };
-use store::audit::IdRange;
 use store::services::{customers, orders};
+use store::snapshot::IdRange;
 use store::{Clock, Positions, ServiceDatabase};
 use uuid::Uuid;
 

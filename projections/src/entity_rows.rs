@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sagas::Service;
 use store::StoreError;
-use store::audit::IdRange;
+use store::snapshot::IdRange;
 use uuid::Uuid;
 
 /// The entities of services as they stand, as a view takes them in. All methods fail when the

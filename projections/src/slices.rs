@@ -5,7 +5,7 @@
 use futures_util::future::BoxFuture;
 use sagas::Service;
 use store::Positions;
-use store::audit::IdRange;
+use store::snapshot::IdRange;
 use uuid::Uuid;
 
 use crate::{QuarantinedEntity, ViewError};

@@ -31,7 +31,7 @@ pub struct Versioned<T> {
     pub updated_at: Timestamp,
 }
 
-/// The row of an entity, to be inserted or updated by [`Journaled`](crate::rows::Journaled).
+/// The row of an entity, to be inserted or updated by [`Journaled`](crate::row_changes::Journaled).
 ///
 /// # Errors
 /// When its state has no JSON form, such as a map whose keys are no texts.

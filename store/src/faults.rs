@@ -89,6 +89,7 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// Brings these about.
     #[must_use]
     pub fn new(plan: FaultPlan) -> Self {
         Faults {
@@ -97,6 +98,7 @@ impl Faults {
         }
     }
 
+    /// What is to be brought about.
     #[must_use]
     pub fn plan(&self) -> &FaultPlan {
         &self.plan
@@ -202,16 +204,16 @@ mod tests {
 
     #[test]
     fn reads_a_list_and_refuses_what_it_does_not_know() {
-        let plan: FaultPlan = "deliver-twice, lose-message=7,panic-customer=Ada"
+        let plan: FaultPlan = "deliver-twice, lose-message=7,panic-room=Blue"
             .parse()
             .unwrap();
         assert!(plan.deliver_twice && plan.lose_message == Some(7));
-        let ada = ("customer".to_owned(), "Ada".to_owned());
-        assert_eq!(plan.panic_at, BTreeMap::from([ada]));
+        let blue = ("room".to_owned(), "Blue".to_owned());
+        assert_eq!(plan.panic_at, BTreeMap::from([blue]));
         assert!("lose-message=0".parse::<FaultPlan>().is_err());
         assert!("explode".parse::<FaultPlan>().is_err());
-        assert!("panic-customer".parse::<FaultPlan>().is_err());
-        assert!("explode=Ada".parse::<FaultPlan>().is_err());
+        assert!("panic-room".parse::<FaultPlan>().is_err());
+        assert!("explode=Blue".parse::<FaultPlan>().is_err());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use uuid::Uuid;
 pub struct SagaFilter {
     /// The name of its definition.
     pub kind: Option<&'static str>,
+    /// Only those in this state.
     pub state: Option<SagaState>,
     /// Only those that began before this one, in the order of the list.
     pub before: Option<(Timestamp, SagaId)>,
@@ -27,7 +28,9 @@ pub struct SagaFilter {
 /// A saga in a list, with its place in it.
 #[derive(Debug)]
 pub struct ListedSaga<D: SagaData> {
+    /// Its id.
     pub id: SagaId,
+    /// When it began.
     pub started_at: Timestamp,
     /// An error says why this one cannot be read.
     pub saga: Result<StoredSaga<D>, StoreError>,

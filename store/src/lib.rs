@@ -10,7 +10,6 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
 )]
 
-pub mod audit;
 pub mod backup;
 pub mod clock;
 pub mod database;
@@ -28,10 +27,11 @@ pub mod metric_names;
 pub mod migrations;
 pub mod outbox;
 pub mod parking;
-pub mod rows;
+pub mod row_changes;
 pub mod sagas;
 pub mod services;
 pub mod shards;
+pub mod snapshot;
 pub mod tables;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_key_is_recalled_by_its_command_and_not_given_to_another() {
-        let key = |text| RequestKey::new("POST /orders/1/ship", text);
+        let key = |text| RequestKey::new("POST /rooms/1/guests", text);
         let fingerprint = |text: &str| Fingerprint::of(text.as_bytes());
         let saga = Some(SagaId(Uuid::now_v7()));
 

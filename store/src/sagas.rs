@@ -15,7 +15,9 @@ use crate::{ServiceDatabase, StoreError};
 /// A saga and what its row remembers besides.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredSaga<D: SagaData> {
+    /// Its state.
     pub saga: Run<D>,
+    /// The keys of operators' commands that had an effect.
     pub remembered: Vec<RememberedKey>,
 }
 

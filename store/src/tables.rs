@@ -1,7 +1,7 @@
 //! The tables, one SeaORM entity each: the one description from which they are created, loaded,
 //! queried and written.
 //!
-//! Columns hold plain values (`Uuid`, `i64`, text); the mapping to the domain lies beside the
+//! Columns hold plain values (`Uuid`, `i64`, text); the mapping to entities lies beside the
 //! functions that load them.
 
 #![expect(

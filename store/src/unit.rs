@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::StoreError;
 use crate::log::SourceStream;
-use crate::rows::RowChange;
+use crate::row_changes::RowChange;
 use crate::timers::TimerChange;
 
 /// A unit sends at most this many messages.

@@ -13,10 +13,10 @@ use store::faults::Faults;
 use store::loading::{self, Found};
 use store::log::embedded::EmbeddedLog;
 use store::migrations::{Clustered, create};
-use store::rows::{Journaled, RowChange};
+use store::row_changes::{Journaled, RowChange};
 use store::services::EntityTable;
 use store::unit::{Fate, Unit};
-use store::{Journal, ServiceDatabase, ServiceSchema, StoreError, audit, mapping};
+use store::{Journal, ServiceDatabase, ServiceSchema, StoreError, mapping, snapshot};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -162,8 +162,8 @@ async fn a_service_keeps_its_entities_in_a_table_of_its_own() {
     assert!(second.unwrap().is_err(), "it alone cannot be read");
     assert!(third.is_none());
 
-    let counted = audit::entities::count(&database).await.unwrap();
-    let range = audit::entities::next_range(&database, None, 1).await;
+    let counted = snapshot::entities::count(&database).await.unwrap();
+    let range = snapshot::entities::next_range(&database, None, 1).await;
     assert_eq!(counted, 2);
     assert_eq!(range.unwrap().up_to, ids.first().copied());
 }

@@ -7,7 +7,7 @@ use sagas::{Fingerprint, Reason, SagaData, SagaId, Timestamp};
 use store::StoreError;
 use store::faults::Faults;
 use store::mapping::{Recalled, RememberedKey, Stored, recall};
-use store::rows::RowChange;
+use store::row_changes::RowChange;
 use uuid::Uuid;
 
 use super::{Change, Decision, Entity, MAILBOX, Outcome, Told};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use sagas::{Reason, SagaId, Service, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::rows::RowChange;
+use store::row_changes::RowChange;
 use uuid::Uuid;
 
 use super::Entity;

@@ -10,7 +10,7 @@ use sagas::{NoSaga, SagaId, Service};
 use serde::{Deserialize, Serialize};
 use store::loading::Found;
 use store::mapping::Stored;
-use store::rows::{Journaled, RowChange};
+use store::row_changes::{Journaled, RowChange};
 use store::services::customers;
 use store::services::customers::tables::reservation;
 use store::{ServiceDatabase, StoreError};

@@ -14,7 +14,7 @@ use sagas::{Definition, Definitions, NoMessage, Reason, Service};
 use serde::{Deserialize, Serialize};
 use store::loading::Found;
 use store::mapping::Stored;
-use store::rows::{Journaled, RowChange};
+use store::row_changes::{Journaled, RowChange};
 use store::services::orders;
 use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;

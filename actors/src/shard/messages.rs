@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sagas::MessageId;
 use store::parking::Parked;
-use store::rows::Journaled;
+use store::row_changes::Journaled;
 use store::tables::parked;
 use store::{Message, StoreError, parking};
 

@@ -1,7 +1,7 @@
 //! Requests: the commands of callers, and what operators do about parked messages.
 
 use sagas::MessageId;
-use store::rows::{Journaled, RowChange};
+use store::row_changes::{Journaled, RowChange};
 use store::tables::parked;
 use store::{StoreError, parking};
 

@@ -1,7 +1,7 @@
 //! A step becomes a unit, and what happens when its fate is known.
 
 use sagas::{MessageId, SagaId};
-use store::rows::RowChange;
+use store::row_changes::RowChange;
 use store::unit::{Completion, Fate, Outgoing, Unit};
 use store::{SourceStream, StoreError};
 use tokio::sync::{mpsc, oneshot};

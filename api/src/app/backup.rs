@@ -22,11 +22,10 @@ const BETWEEN_LINES: Duration = Duration::from_secs(5);
 /// # Errors
 /// When it is not whole, which its folder shows.
 pub fn take(config: &Config, to: &Path, json: bool) -> anyhow::Result<()> {
-    let services = names();
     let taken_at = Clock::system().now().to_string();
     let mut shown = Shown::default();
 
-    let manifest = backup::take(&services, &config.data_dir, to, taken_at, &mut |progress| {
+    let manifest = backup::take(&SHOP, &config.data_dir, to, taken_at, &mut |progress| {
         shown.show(&progress);
     })?;
     shown.end();
@@ -50,14 +49,12 @@ pub fn take(config: &Config, to: &Path, json: bool) -> anyhow::Result<()> {
 pub fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
     let data = &config.data_dir;
     let _lock = folder::take(data)?;
-    let services = names();
     let mut shown = Shown::default();
 
     let spared = [folder::LOCK_FILE];
-    let (manifest, deployment) =
-        backup::restore(&services, from, data, &spared, &mut |progress| {
-            shown.show(&progress);
-        })?;
+    let (manifest, deployment) = backup::restore(&SHOP, from, data, &spared, &mut |progress| {
+        shown.show(&progress);
+    })?;
     shown.end();
 
     // What was examined is files; this is what a start will do.
@@ -76,12 +73,6 @@ pub fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
         described(&manifest),
         data.display()
     ))
-}
-
-fn names() -> Vec<&'static str> {
-    SHOP.into_iter()
-        .map(|schema| schema.service.name())
-        .collect()
 }
 
 fn described(manifest: &Manifest) -> String {

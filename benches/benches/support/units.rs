@@ -8,7 +8,7 @@ use domain::saga::{self, CREATE_ORDER, Effect, Saga, SagaPolicy};
 use domain::{CustomerId, Order, OrderEvent, OrderId, ShardId, Timestamp};
 use store::journal::Claim;
 use store::log::embedded::EmbeddedLog;
-use store::rows::Journaled;
+use store::row_changes::Journaled;
 use store::sagas::StoredSaga;
 use store::services::orders::{self, StoredOrder};
 use store::timers::{TimerChange, TimerSet};

@@ -3,9 +3,9 @@
 use domain::Service;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use store::audit::{IdRange, Snapshot, entities};
 use store::services::customers::tables::customer;
 use store::services::orders::tables::order;
+use store::snapshot::{IdRange, Snapshot, entities};
 use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 

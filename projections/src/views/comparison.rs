@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use sagas::{Service, ShardId};
 use store::Positions;
-use store::audit::IdRange;
+use store::snapshot::IdRange;
 use uuid::Uuid;
 
 use super::entity_work::EntityWork;

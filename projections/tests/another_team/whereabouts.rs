@@ -14,7 +14,7 @@ use projections::{
     ViewWriter,
 };
 use sagas::Service;
-use store::audit::IdRange;
+use store::snapshot::IdRange;
 use store::{Message, Positions};
 use uuid::Uuid;
 

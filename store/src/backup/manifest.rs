@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::BackupError;
 use super::copying::{self, Sum};
+use crate::ServiceSchema;
 
 const FILE: &str = "manifest.json";
 /// Until it is whole.
@@ -81,7 +82,7 @@ impl Manifest {
     ///
     /// # Errors
     /// When the backup is not whole.
-    pub(super) fn read(services: &[&str], folder: &Path) -> Result<Self, BackupError> {
+    pub(super) fn read(services: &[ServiceSchema], folder: &Path) -> Result<Self, BackupError> {
         let not_whole = |cause: String| BackupError::NotWhole {
             folder: folder.to_owned(),
             cause,
@@ -98,19 +99,20 @@ impl Manifest {
             )));
         }
 
-        for service in services {
-            if !manifest
-                .databases
-                .iter()
-                .any(|copy| copy.service == *service)
-            {
-                return Err(not_whole(format!("it has no copy of {service}")));
+        let names: Vec<&str> = services
+            .iter()
+            .map(|schema| schema.service.name())
+            .collect();
+
+        for name in &names {
+            if !manifest.databases.iter().any(|copy| copy.service == *name) {
+                return Err(not_whole(format!("it has no copy of {name}")));
             }
         }
 
         for copy in &manifest.databases {
             // A name could lead elsewhere.
-            if !services.contains(&copy.service.as_str()) || copy.file != file_of(&copy.service) {
+            if !names.contains(&copy.service.as_str()) || copy.file != file_of(&copy.service) {
                 return Err(not_whole(format!("it holds {}", copy.file)));
             }
             let file = folder.join(&copy.file);

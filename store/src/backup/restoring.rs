@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use super::copying::{self, Progress};
 use super::{BackupError, Manifest};
-use crate::StoreError;
 use crate::database::all_of;
 use crate::deployment::{COMPLETE, ID};
+use crate::{ServiceSchema, StoreError};
 
 /// In a data folder that is being restored.
 const UNFINISHED: &str = "restore.unfinished";
@@ -33,7 +33,7 @@ const SET: &str = "INSERT INTO settings (name, value) VALUES (?, ?) \
 /// When the backup is not whole, the folder is not empty, or a copy is not sound. What was written
 /// by then does not start.
 pub fn restore(
-    services: &[&str],
+    services: &[ServiceSchema],
     from: &Path,
     data: &Path,
     spared: &[&str],

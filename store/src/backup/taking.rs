@@ -16,6 +16,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::copying::{self, Progress, Sum};
 use super::manifest::{Manifest, StoredCopy, file_of};
 use super::{BackupError, refuse_unfinished_restore};
+use crate::ServiceSchema;
 use crate::deployment::{Account, Misfit, compare};
 
 /// How often it looks for a set of moments.
@@ -36,7 +37,7 @@ struct Source {
 /// When the target is not empty, a database is missing or cannot be read, or a copy is not sound.
 /// What has been written by then is no backup.
 pub fn take(
-    services: &[&str],
+    services: &[ServiceSchema],
     data: &Path,
     to: &Path,
     taken_at: String,
@@ -45,7 +46,7 @@ pub fn take(
     refuse_unfinished_restore(data)?;
     let sources: Vec<Source> = services
         .iter()
-        .map(|service| Source::open(service, data))
+        .map(|schema| Source::open(schema.service.name(), data))
         .collect::<Result<_, _>>()?;
     must_be_empty(to)?;
     copying::make_folder(to)?;

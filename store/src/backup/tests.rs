@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use super::*;
 use crate::database::file_of;
-use crate::deployment::testing::{NAMES, connect, open, receive, run, send};
+use crate::deployment::testing::{SCHEMAS, connect, open, receive, run, send};
 use crate::testing::{BOOKINGS, ROOMS};
 
 const SPARED: [&str; 1] = ["lock"];
 
 fn taken(data: &Path, to: &Path) -> Result<Manifest, BackupError> {
     take(
-        &NAMES,
+        &SCHEMAS,
         data,
         to,
         "2026-11-28T00:00:00Z".to_owned(),
@@ -27,7 +27,7 @@ fn taken(data: &Path, to: &Path) -> Result<Manifest, BackupError> {
 }
 
 fn restored(from: &Path, data: &Path) -> Result<(Manifest, Uuid), BackupError> {
-    restore(&NAMES, from, data, &SPARED, &mut |_| {})
+    restore(&SCHEMAS, from, data, &SPARED, &mut |_| {})
 }
 
 /// A used data folder, its commits still in the write-ahead logs, and an empty folder.

@@ -10,7 +10,6 @@ use crate::testing::{BOOKINGS_SCHEMA, ROOMS_SCHEMA};
 use crate::{Deployment, ServiceSchema, StoreError};
 
 pub(crate) const SCHEMAS: [ServiceSchema; 2] = [ROOMS_SCHEMA, BOOKINGS_SCHEMA];
-pub(crate) const NAMES: [&str; 2] = ["rooms", "bookings"];
 
 const SEND: &str = "INSERT INTO outbox \
     (shard, sequence, count, entity_id, version, correlation_id, time, events, messages) \

@@ -14,7 +14,7 @@ use crate::faults::Faults;
 use crate::journal::Journal;
 use crate::log::embedded::EmbeddedLog;
 use crate::mapping::RememberedKey;
-use crate::rows::{Journaled, RowChange};
+use crate::row_changes::{Journaled, RowChange};
 use crate::testing::{ROOMS, ROOMS_SCHEMA};
 use crate::unit::{Fate, Unit};
 

@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::Journal;
-use crate::audit::{IdRange, Snapshot};
 use crate::faults::{FaultPlan, Faults};
 use crate::journal::Claim;
 use crate::log::embedded::EmbeddedLog;
+use crate::snapshot::{IdRange, Snapshot};
 use crate::testing::{BOOKINGS_SCHEMA, ROOMS, ROOMS_SCHEMA};
 use crate::unit::{Fate, Outgoing, OutgoingEvent, Unit};
 

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use crate::rows::{Operation, RowChange};
+use crate::row_changes::{Operation, RowChange};
 use crate::unit::Unit;
 
 /// How one row of a batch is written.

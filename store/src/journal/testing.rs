@@ -16,7 +16,7 @@ use crate::ServiceDatabase;
 use crate::faults::{FaultPlan, Faults};
 use crate::log::embedded::EmbeddedLog;
 use crate::log::{Log, Publisher};
-use crate::rows::{Journaled, RowChange};
+use crate::row_changes::{Journaled, RowChange};
 use crate::tables::parked;
 use crate::testing::{BOOKINGS, BOOKINGS_SCHEMA};
 use crate::unit::{Fate, Outgoing, OutgoingEvent, OutgoingMessage, Unit};

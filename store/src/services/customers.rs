@@ -1,8 +1,9 @@
 //! The customers service: what it keeps, mapping between domain and rows, and loading.
 
-pub mod audit;
+pub mod credit;
 mod history;
 mod migrations;
+pub mod snapshot;
 pub mod tables;
 
 use domain::{CUSTOMERS, Customer, CustomerId, Money, ORDERS, OrderId};

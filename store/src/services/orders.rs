@@ -1,8 +1,8 @@
 //! The orders service: what it keeps, mapping between domain and rows, and loading.
 
-pub mod audit;
 mod history;
 mod migrations;
+pub mod snapshot;
 pub mod tables;
 
 use domain::order::OrderCreated;

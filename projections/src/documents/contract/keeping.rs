@@ -3,7 +3,7 @@
 
 use domain::{ShardId, Timestamp};
 use store::Positions;
-use store::audit::IdRange;
+use store::snapshot::IdRange;
 use uuid::Uuid;
 
 use super::Case;

@@ -7,7 +7,7 @@ use futures_util::{FutureExt as _, TryStreamExt as _};
 use mongodb::bson::{self, RawDocumentBuf, deserialize_from_slice, doc};
 use serde::de::DeserializeOwned;
 use store::Positions;
-use store::audit::IdRange;
+use store::snapshot::IdRange;
 
 use super::connection::Connection;
 use super::errors::failed;

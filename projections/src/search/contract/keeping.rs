@@ -3,7 +3,7 @@
 
 use domain::{OrderState, Timestamp};
 use store::Positions;
-use store::audit::IdRange;
+use store::snapshot::IdRange;
 use uuid::Uuid;
 
 use super::{SHARD, Sample, Shop, approved};

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use store::audit::IdRange;
+use store::snapshot::IdRange;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 

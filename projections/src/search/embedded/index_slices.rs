@@ -11,7 +11,7 @@ use std::sync::Arc;
 use domain::Service;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use store::audit::IdRange;
+use store::snapshot::IdRange;
 use tantivy::directory::MmapDirectory;
 use tantivy::schema::IndexRecordOption;
 use tantivy::{

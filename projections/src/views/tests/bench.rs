@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sagas::Service;
-use store::audit::IdRange;
+use store::snapshot::IdRange;
 use store::{Message, Positions, StoreError};
 use tempfile::TempDir;
 use uuid::Uuid;

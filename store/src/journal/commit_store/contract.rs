@@ -21,7 +21,7 @@ use super::{Batch, Claim, CommitStore, Failure, Prune, Pruned, Published};
 use crate::faults::{FaultPlan, Faults};
 use crate::journal::standing::{Patience, Watch};
 use crate::journal::testing::{SHARDS, outgoing, row, unit};
-use crate::rows::RowChange;
+use crate::row_changes::RowChange;
 use crate::tables::parked;
 use crate::testing::{BOOKINGS, BOOKINGS_SCHEMA};
 use crate::timers::{self, StoredTimer};

@@ -13,7 +13,7 @@ use crate::journal::commit_store::{Batch, Failure, Published};
 use crate::journal::superseding::{self, Place, Written};
 use crate::log::SourceStream;
 use crate::outbox;
-use crate::rows::{Operation, RowChange};
+use crate::row_changes::{Operation, RowChange};
 use crate::timers::TimerChange;
 use crate::unit::{Outgoing, Unit};
 

@@ -3,7 +3,7 @@
 
 use crate::StoreError;
 use crate::journal::testing::{Store, row, shard, told};
-use crate::rows::RowChange;
+use crate::row_changes::RowChange;
 use crate::unit::{Fate, Unit};
 
 const X: u128 = 1;

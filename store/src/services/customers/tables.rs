@@ -17,7 +17,7 @@ crate::journaled!(reservation, order_id, fixed: []);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::Journaled;
+    use crate::row_changes::Journaled;
 
     #[test]
     fn name_and_limit_of_a_customer_are_written_once() {

@@ -15,7 +15,7 @@ crate::journaled!(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::Journaled;
+    use crate::row_changes::Journaled;
 
     #[test]
     fn lines_and_note_are_written_once() {

@@ -4,7 +4,7 @@ use domain::Service;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use sea_orm::{DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder};
-use store::audit::IdRange;
+use store::snapshot::IdRange;
 
 use super::super::errors;
 use super::super::tables::{customer_document, order_document, view_quarantine};

@@ -15,17 +15,25 @@ use crate::tables::{saga, timer};
 #[derive(Clone, Debug, PartialEq, Eq, DerivePartialModel)]
 #[sea_orm(entity = "saga::Entity")]
 pub struct SagaRow {
+    /// Its id.
     pub saga_id: Uuid,
+    /// The name of its definition.
     pub kind: String,
+    /// By its name.
     pub state: String,
+    /// The shard that it lives in, by its number.
     pub shard: i32,
     /// What it works on.
     pub entity_id: Uuid,
     /// JSON: what it knows.
     pub data: String,
+    /// Why it does not go forward, by its name.
     pub reason: Option<String>,
+    /// When it ended; absent while it is open.
     pub ended_at: Option<i64>,
+    /// When it gives up going forward.
     pub deadline: i64,
+    /// When it wants to be woken.
     pub wake_at: Option<i64>,
 }
 

@@ -166,13 +166,13 @@ impl Table {
 #[macro_export]
 macro_rules! journaled {
     ($table:ident, $key:ident, fixed: [$($fixed:ident),* $(,)?]) => {
-        impl $crate::rows::Journaled for $table::Model {
+        impl $crate::row_changes::Journaled for $table::Model {
             const FIXED: &'static [$table::Column] = &[$($table::Column::$fixed),*];
 
-            fn table() -> &'static $crate::rows::Table {
-                static TABLE: ::std::sync::OnceLock<$crate::rows::Table> =
+            fn table() -> &'static $crate::row_changes::Table {
+                static TABLE: ::std::sync::OnceLock<$crate::row_changes::Table> =
                     ::std::sync::OnceLock::new();
-                TABLE.get_or_init($crate::rows::Table::of::<$table::Model>)
+                TABLE.get_or_init($crate::row_changes::Table::of::<$table::Model>)
             }
 
             fn key(&self) -> ::uuid::Uuid {

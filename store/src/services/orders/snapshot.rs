@@ -1,4 +1,4 @@
-//! Orders for the auditor.
+//! Rows of orders, for the auditor.
 
 use std::collections::HashMap;
 
@@ -7,9 +7,9 @@ use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QuerySe
 use uuid::Uuid;
 
 use super::tables::order;
-use crate::audit::sagas::SagaRow;
-use crate::audit::{IdRange, Snapshot};
 use crate::mapping::IDS_PER_QUERY;
+use crate::snapshot::sagas::SagaRow;
+use crate::snapshot::{IdRange, Snapshot};
 use crate::{ServiceDatabase, StoreError};
 
 /// The columns of an order that its sagas must agree with.
