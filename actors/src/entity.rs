@@ -14,7 +14,7 @@ mod outcome;
 use std::fmt;
 use std::future::Future;
 
-use sagas::{Definition, Definitions, Reason, SagaData, SagaId, Service, Timestamp, WireMessage};
+use sagas::{Definition, Reason, SagaData, SagaId, Service, Timestamp, WireMessage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::loading::Found;
@@ -24,7 +24,7 @@ use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 
 pub(crate) use actor::{Ask, AskEntity, EntityActor, PartAsRead};
-pub use outcome::{Answered, Decision, Head, LocalRefusal, PartNeeded, Seen};
+pub use outcome::{Answered, Decision, Head, LocalRefusal, PartNeeded, Seen, StepOf};
 pub(crate) use outcome::{Change, Outcome, Told};
 
 /// How many messages may wait in an actor's mailbox. Its shard asks one thing at a time.
@@ -43,6 +43,8 @@ pub trait Entity:
     const KIND: &'static str;
     /// The saga that begins with the creation of each of them, by the name of its definition.
     const BEGINS_WITH: Option<&'static str> = None;
+    /// The sagas that work on it, in all versions that still run.
+    const SAGAS: &'static [&'static Definition<Self::Saga>] = &[];
 
     /// What callers ask. It crosses nodes as JSON.
     type Command: Clone + fmt::Debug + Send + Serialize + DeserializeOwned + 'static;
@@ -52,8 +54,6 @@ pub trait Entity:
     type Request: WireMessage;
     /// What it answers them.
     type Reply: WireMessage;
-    /// Why it refuses what a saga asks.
-    type Refusal: fmt::Debug + Send + 'static;
     /// What is kept beside it in rows of their own, because there may be very many: a decision is
     /// handed the one it is about. `()` when there is nothing of the kind.
     type Part: Clone + fmt::Debug + Send + 'static;
@@ -83,23 +83,14 @@ pub trait Entity:
         None
     }
 
-    /// What a saga asks. `part` is the one that [`part_of`](Entity::part_of) names. Asked again, in
-    /// whatever order its commands are repeated, it must end where the last one of them says.
-    ///
-    /// # Errors
-    /// A refusal; nothing changes.
+    /// What a saga asks: what happens, if anything does, and the reply. `part` is the one that
+    /// [`part_of`](Entity::part_of) names. The requests of one saga keep their order, and each may
+    /// come again: the last one counts.
     fn react(
         entity: Option<&Self>,
         request: &Self::Request,
         part: Option<&Self::Part>,
-    ) -> Result<Option<Self::Event>, Self::Refusal>;
-
-    /// The reply to what a saga has asked. `entity` is the state after it.
-    fn reply(
-        entity: Option<&Self>,
-        request: &Self::Request,
-        reacted: Result<(), Self::Refusal>,
-    ) -> Self::Reply;
+    ) -> (Option<Self::Event>, Self::Reply);
 
     /// Whom to answer, when the message does not say it: release 0.1 wrote it into the body.
     fn asked_by(request: &Self::Request) -> Option<SagaId> {
@@ -107,21 +98,20 @@ pub trait Entity:
         None
     }
 
-    /// A local step of a saga that works on it, as one more event. `reason` says why the saga
-    /// compensates, if it does.
+    /// A local step of a saga that works on it, as one more event.
     ///
     /// # Errors
     /// A refusal: the saga compensates, or stops and shows why.
     fn step(
         entity: Option<&Self>,
         step: <Self::Saga as SagaData>::Local,
-        saga: &Self::Saga,
-        reason: Option<&Reason>,
-    ) -> Result<Self::Event, LocalRefusal>;
-
-    /// The sagas that work on it.
-    fn definitions() -> Definitions<Self::Saga> {
-        Definitions::of(&[])
+        saga: StepOf<'_, Self::Saga>,
+    ) -> Result<Self::Event, LocalRefusal> {
+        let _ = (entity, saga);
+        Err(LocalRefusal {
+            reason: Reason::TIMED_OUT,
+            detail: format!("no {} takes the step {step:?}", Self::KIND).into(),
+        })
     }
 
     /// The entities of other services that a saga has changed, as far as it knows: whoever waited

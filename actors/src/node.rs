@@ -1,6 +1,7 @@
 //! The node's command side: shards on arbiters, their gateway, and what goes on around them.
 
 mod builder;
+mod embedded;
 mod housekeeping;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use store::{Clock, Journal, Log, ServiceDatabase};
 use tokio::sync::{oneshot, watch};
 
 pub use builder::{CannotRun, NodeBuilder};
+pub use embedded::Embedded;
 
 use crate::remote::Transport;
 use crate::requests::Doors;
@@ -182,4 +184,6 @@ impl Node {
 }
 
 #[cfg(test)]
+mod made_up;
+#[cfg(all(test, feature = "shop"))]
 mod tests;

@@ -144,6 +144,12 @@ impl<E: Entity> Awaited<E> {
         Ok(())
     }
 
+    /// How many callers wait.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Waiting<E>>> {
         // Nothing panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -19,6 +19,17 @@ pub struct RequestBinding {
     pub fingerprint: Fingerprint,
 }
 
+impl RequestBinding {
+    /// The key within its scope, for example `POST /orders`, and a canonical text of the value.
+    #[must_use]
+    pub fn new(scope: &str, key: &str, value: &[u8]) -> Self {
+        RequestBinding {
+            key: RequestKey::new(scope, key),
+            fingerprint: Fingerprint::of(value),
+        }
+    }
+}
+
 /// What is asked of a shard.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "", rename_all = "camelCase")]

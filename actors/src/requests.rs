@@ -191,6 +191,22 @@ impl<E: Entity> Requests<E> {
         Ok(Accepted { answer, end })
     }
 
+    /// An entity as it is durable.
+    ///
+    /// # Errors
+    /// [`CommandError::Unavailable`] when the store does not answer, [`CommandError::Failed`] when
+    /// the entity's row cannot be read.
+    pub async fn state(&self, id: Uuid) -> Result<Option<E>, CommandError> {
+        let mut found = read(E::load(&self.0.database, &[id])).await?;
+        match found.remove(&id).transpose() {
+            Ok(stored) => Ok(stored.map(|stored| stored.entity)),
+            Err(error) => {
+                tracing::error!(error = %error.chain(), "an entity cannot be read");
+                Err(CommandError::Failed)
+            }
+        }
+    }
+
     /// Has a stuck saga try again.
     ///
     /// # Errors
@@ -235,6 +251,12 @@ impl<E: Entity> Requests<E> {
             Answer::Saga(answer) => Ok(answer),
             _ => Err(CommandError::Failed),
         }
+    }
+
+    /// How many callers of this node wait for another one.
+    #[cfg(test)]
+    pub(crate) fn awaited(&self) -> usize {
+        self.0.awaited.len()
     }
 
     fn shard_of(&self, entity: Uuid) -> ShardId {

@@ -216,6 +216,21 @@ impl<D: SagaData> Step<D> {
 }
 
 impl<D: SagaData> Action<D> {
+    /// Asks an entity, of this service or of another one. A reply that is not among `replies`
+    /// decides nothing.
+    #[must_use]
+    pub const fn ask(
+        to: fn(&D) -> Address,
+        command: fn(&D) -> D::Command,
+        replies: &'static [(&'static str, Meaning)],
+    ) -> Self {
+        Action::Ask {
+            to,
+            command,
+            replies,
+        }
+    }
+
     /// Whether somebody must confirm it.
     #[must_use]
     pub const fn is_awaited(&self) -> bool {

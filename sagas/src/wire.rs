@@ -7,6 +7,10 @@
 
 use serde_json::value::RawValue;
 
+// For `wire_messages!`, so that whoever uses it need not depend on it.
+#[doc(hidden)]
+pub use serde_json;
+
 /// Why a message cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
@@ -75,9 +79,9 @@ macro_rules! wire_messages {
             ///
             /// # Errors
             /// When the body has no JSON form, which none of the declared bodies can bring about.
-            pub fn encode(&self) -> Result<$crate::wire::Body, ::serde_json::Error> {
+            pub fn encode(&self) -> Result<$crate::wire::Body, $crate::wire::serde_json::Error> {
                 match self {
-                    $(Self::$variant(body) => ::serde_json::value::to_raw_value(body),)+
+                    $(Self::$variant(body) => $crate::wire::serde_json::value::to_raw_value(body),)+
                 }
             }
 
@@ -97,7 +101,7 @@ macro_rules! wire_messages {
                 };
 
                 match (name, version) {
-                    $(($wire, $version) => ::serde_json::from_str(body)
+                    $(($wire, $version) => $crate::wire::serde_json::from_str(body)
                         .map(Self::$variant)
                         .map_err(malformed),)+
                     _ => Err($crate::wire::WireError::UnknownType {
@@ -115,7 +119,7 @@ macro_rules! wire_messages {
                 $name::wire_name(self)
             }
 
-            fn encode(&self) -> Result<$crate::wire::Body, ::serde_json::Error> {
+            fn encode(&self) -> Result<$crate::wire::Body, $crate::wire::serde_json::Error> {
                 $name::encode(self)
             }
 

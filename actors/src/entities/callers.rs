@@ -1,6 +1,6 @@
 //! The commands of callers on entities, and of operators on sagas.
 
-use sagas::{Beginning, Definition, Run, SagaId};
+use sagas::{Beginning, Definition, Definitions, Run, SagaId};
 use uuid::Uuid;
 
 use super::Entities;
@@ -178,8 +178,8 @@ impl<E: Entity> Entities<E> {
             return Ok(self.ask_saga(saga, saga::Ask::Show, turn).await?.run);
         }
 
-        let definitions = E::definitions();
-        let mut found = store::sagas::load(&self.around.database, &definitions, &[saga]).await?;
+        let mut found =
+            store::sagas::load(&self.around.database, &Definitions::of(E::SAGAS), &[saga]).await?;
         match found.remove(&saga) {
             Some(Ok(stored)) => Ok(stored.saga),
             Some(Err(error)) => Err(StepError::Unreadable(error.chain())),

@@ -3,7 +3,7 @@
 
 use actix::Actor;
 use metrics::counter;
-use sagas::SagaId;
+use sagas::{Definitions, SagaId};
 use store::mapping::Stored;
 use store::sagas::StoredSaga;
 use store::{Message, StoreError};
@@ -58,8 +58,8 @@ impl<E: Entity> Entities<E> {
         }
 
         let ids: Vec<_> = self.wanted_sagas.drain().collect();
-        let (database, definitions) = (&self.around.database, E::definitions());
-        let mut found = store::sagas::load(database, &definitions, &ids).await?;
+        let mut found =
+            store::sagas::load(&self.around.database, &Definitions::of(E::SAGAS), &ids).await?;
 
         for id in ids {
             if self.sagas.is_live(id) {

@@ -1,7 +1,7 @@
 //! Sagas that a step of another saga begins, here or in another service.
 
 use sagas::nested::{BeginSaga, NestedCommand, Parent, UndoSaga, never_begun};
-use sagas::{Beginning, Run};
+use sagas::{Beginning, Definitions, Run};
 use store::Message;
 
 use super::Entities;
@@ -59,7 +59,7 @@ impl<E: Entity> Entities<E> {
         parent: Parent,
         turn: Turn,
     ) -> Result<Step<E>, StepError> {
-        let Some(definition) = E::definitions().newest(&begin.name) else {
+        let Some(definition) = Definitions::of(E::SAGAS).newest(&begin.name) else {
             let text = format!("service {} has no saga {}", E::SERVICE, begin.name);
             return Err(StepError::Impossible(text));
         };

@@ -10,7 +10,7 @@ use store::mapping::{Recalled, RememberedKey, Stored, recall};
 use store::row_changes::RowChange;
 use uuid::Uuid;
 
-use super::{Change, Decision, Entity, MAILBOX, Outcome, Told};
+use super::{Change, Decision, Entity, MAILBOX, Outcome, StepOf, Told};
 use crate::request::RequestBinding;
 use crate::step::StepError;
 use crate::supervision::{ActorError, guarded};
@@ -93,7 +93,13 @@ impl<E: Entity> EntityActor<E> {
                 part,
                 ticket,
             } => self.request(&request, part, ticket, now)?,
-            Ask::Step { step, saga, reason } => self.step(step, &saga, reason.as_ref(), now)?,
+            Ask::Step { step, saga, reason } => {
+                let saga = StepOf {
+                    data: &saga,
+                    reason: reason.as_ref(),
+                };
+                self.step(step, saga, now)?
+            }
             Ask::Show => Outcome::Shown,
         };
 
@@ -181,20 +187,16 @@ impl<E: Entity> EntityActor<E> {
             self.may_panic(stored.entity.label());
         }
 
-        let (change, reacted) = match E::react(self.entity(), request, part.as_ref()) {
-            Err(refusal) => (None, Err(refusal)),
-            Ok(None) => (None, Ok(())),
-            Ok(Some(event)) => {
-                let change = self.happens(event, None, None, now)?;
-                if let Some((key, part)) = E::part_after(&change.event) {
-                    self.in_flight.push((ticket, key, part));
-                }
-                (Some(Box::new(change)), Ok(()))
-            }
+        let (event, reply) = E::react(self.entity(), request, part.as_ref());
+        let Some(event) = event else {
+            return Ok(Outcome::Replied(reply, None));
         };
 
-        let reply = E::reply(self.entity(), request, reacted);
-        Ok(Outcome::Replied(reply, change))
+        let change = self.happens(event, None, None, now)?;
+        if let Some((key, part)) = E::part_after(&change.event) {
+            self.in_flight.push((ticket, key, part));
+        }
+        Ok(Outcome::Replied(reply, Some(Box::new(change))))
     }
 
     /// A part as it is after everything that has been decided so far.
@@ -214,11 +216,10 @@ impl<E: Entity> EntityActor<E> {
     fn step(
         &mut self,
         step: <E::Saga as SagaData>::Local,
-        saga: &E::Saga,
-        reason: Option<&Reason>,
+        saga: StepOf<'_, E::Saga>,
         now: Timestamp,
     ) -> Result<Outcome<E>, StepError> {
-        match E::step(self.entity(), step, saga, reason) {
+        match E::step(self.entity(), step, saga) {
             Err(refusal) => Ok(Outcome::LocalRefused(refusal)),
             Ok(event) => {
                 let change = self.happens(event, None, None, now)?;

@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use super::Entity;
 
-/// An entity's id, its version, and when it was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// An entity's id, its version, and when it was changed. The default is that of an entity to which
+/// nothing has happened yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     pub id: Uuid,
     /// Counts its events from 1.
@@ -21,24 +22,18 @@ pub struct Head {
 }
 
 impl Head {
-    /// Of an entity that has just been created.
+    /// After one more event, be it the first.
     #[must_use]
-    pub const fn first(id: Uuid, at: Timestamp) -> Self {
+    pub const fn after_event(self, id: Uuid, at: Timestamp) -> Self {
         Head {
             id,
-            version: 1,
-            created_at: at,
-            updated_at: at,
-        }
-    }
-
-    /// After one more event.
-    #[must_use]
-    pub const fn next(self, at: Timestamp) -> Self {
-        Head {
             version: self.version + 1,
+            created_at: if self.version == 0 {
+                at
+            } else {
+                self.created_at
+            },
             updated_at: at,
-            ..self
         }
     }
 }
@@ -57,6 +52,15 @@ pub enum Decision<E: Entity> {
     Refused(String),
     /// There is no such entity.
     NotFound,
+}
+
+/// The saga that takes a local step.
+#[derive(Clone, Copy, Debug)]
+pub struct StepOf<'a, D> {
+    /// What it knows.
+    pub data: &'a D,
+    /// Why it compensates, if it does.
+    pub reason: Option<&'a Reason>,
 }
 
 /// The entity refuses a local step of its saga.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use actix_rt::Arbiter;
 use metrics::counter;
 use sagas::definition::Mistake;
-use sagas::{Service, ShardId};
+use sagas::{Definitions, Service, ShardId};
 use store::{Journal, ServiceDatabase};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -75,7 +75,7 @@ impl<'a> NodeBuilder<'a> {
     /// When the node has no database of it, or one of its sagas is wrong.
     pub fn run<E: Entity>(&mut self) -> Result<Requests<E>, CannotRun> {
         let service = E::SERVICE;
-        if let Some(mistake) = E::definitions().mistakes().into_iter().next() {
+        if let Some(mistake) = Definitions::of(E::SAGAS).mistakes().into_iter().next() {
             return Err(CannotRun::Definition { service, mistake });
         }
 

@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ShardId, Timestamp};
+use sagas::{ShardId, Timestamp};
 use store::{
     Clock, Destination, InboxPositions, Journal, Log, ServiceDatabase, SourceStream, StoreError,
     shards,
@@ -142,5 +142,5 @@ impl Housekeeper {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "shop"))]
 mod tests;

@@ -1,7 +1,6 @@
 //! Customers: who keeps their credit.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 
 use domain::customer::CustomerCreated;
 use domain::messages::{CustomerAnswer, CustomerCommand, CustomerReply, NoCustomer};
@@ -16,7 +15,7 @@ use store::services::customers::tables::reservation;
 use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 
-use crate::entity::{Decision, Entity, Head, LocalRefusal, PartNeeded};
+use crate::entity::{Decision, Entity, Head, PartNeeded};
 
 /// A valid request for a new customer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,14 +23,6 @@ use crate::entity::{Decision, Entity, Head, LocalRefusal, PartNeeded};
 pub struct NewCustomer {
     pub name: String,
     pub credit_limit: Money,
-}
-
-/// Why a customer does not do what a saga asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CustomerRefusal {
-    CreditLimitExceeded,
-    /// There is no such customer.
-    NotFound,
 }
 
 impl Entity for Customer {
@@ -42,7 +33,6 @@ impl Entity for Customer {
     type Event = CustomerEvent;
     type Request = CustomerCommand;
     type Reply = CustomerReply;
-    type Refusal = CustomerRefusal;
     /// What an order has reserved, by the order's id.
     type Part = Money;
     type Saga = NoSaga;
@@ -75,50 +65,36 @@ impl Entity for Customer {
         entity: Option<&Self>,
         request: &Self::Request,
         reserved: Option<&Money>,
-    ) -> Result<Option<CustomerEvent>, CustomerRefusal> {
-        let customer = entity.ok_or(CustomerRefusal::NotFound)?;
+    ) -> (Option<CustomerEvent>, CustomerReply) {
+        let Some(customer) = entity else {
+            return (None, CustomerReply::CustomerNotFound(NoCustomer {}));
+        };
+
         let (order, amount) = (request.request().order_id, request.request().amount);
         let reserved = reserved.copied();
-
-        match request {
-            CustomerCommand::ReserveCredit(_) | CustomerCommand::RestoreCredit(_) => customer
-                .reserve(order, amount, reserved)
-                .map_err(|_| CustomerRefusal::CreditLimitExceeded),
-            CustomerCommand::ReleaseCredit(_) => Ok(customer.release(order, reserved)),
-        }
-    }
-
-    fn reply(
-        entity: Option<&Self>,
-        request: &Self::Request,
-        reacted: Result<(), CustomerRefusal>,
-    ) -> CustomerReply {
-        let Some(customer) = entity else {
-            return CustomerReply::CustomerNotFound(NoCustomer {});
+        let (event, reply): (_, fn(CustomerAnswer) -> CustomerReply) = match request {
+            CustomerCommand::ReserveCredit(_) | CustomerCommand::RestoreCredit(_) => {
+                match customer.reserve(order, amount, reserved) {
+                    Ok(event) => (event, CustomerReply::CreditReserved),
+                    Err(_) => (None, CustomerReply::CreditLimitExceeded),
+                }
+            }
+            CustomerCommand::ReleaseCredit(_) => (
+                customer.release(order, reserved),
+                CustomerReply::CreditReleased,
+            ),
         };
-        let answer = CustomerAnswer {
+
+        let reply = reply(CustomerAnswer {
             customer_name: customer.name.clone(),
-            customer_version: customer.version,
-        };
-
-        match (request, reacted) {
-            (CustomerCommand::ReleaseCredit(_), _) => CustomerReply::CreditReleased(answer),
-            (_, Ok(())) => CustomerReply::CreditReserved(answer),
-            (_, Err(_)) => CustomerReply::CreditLimitExceeded(answer),
-        }
+            // As it is when this has happened.
+            customer_version: customer.version + u64::from(event.is_some()),
+        });
+        (event, reply)
     }
 
     fn asked_by(request: &Self::Request) -> Option<SagaId> {
         request.request().saga_id
-    }
-
-    fn step(
-        _: Option<&Self>,
-        step: Infallible,
-        _: &NoSaga,
-        _: Option<&sagas::Reason>,
-    ) -> Result<CustomerEvent, LocalRefusal> {
-        match step {}
     }
 
     fn part_of(request: &Self::Request) -> Option<PartNeeded> {

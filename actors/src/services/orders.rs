@@ -1,16 +1,14 @@
 //! Orders, and the sagas that work on them.
 
-use std::convert::Infallible;
-
 use domain::messages::CustomerReply;
 use domain::order::{OrderCreated, Refusal};
-use domain::saga::{CANCEL_ORDER, CREATE_ORDER, DEFINITIONS, LocalStep, OrderSaga, id_of};
+use domain::saga::{CANCEL_ORDER, CREATE_ORDER, LocalStep, OrderSaga, id_of};
 use domain::{
     CustomerId, Money, Order, OrderEvent, OrderId, OrderLine, OrderState, RejectionReason,
     Timestamp,
 };
 use sagas::countermeasures::RereadValue;
-use sagas::{Definition, Definitions, NoMessage, Reason, Service};
+use sagas::{Definition, NoMessage, Reason, Service};
 use serde::{Deserialize, Serialize};
 use store::loading::Found;
 use store::mapping::Stored;
@@ -20,7 +18,7 @@ use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 
 use super::customers::by_uuid;
-use crate::entity::{Decision, Entity, Head, LocalRefusal, Seen};
+use crate::entity::{Decision, Entity, Head, LocalRefusal, Seen, StepOf};
 
 /// A valid request for a new order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,12 +43,12 @@ impl Entity for Order {
     const SERVICE: Service = domain::ORDERS;
     const KIND: &'static str = "order";
     const BEGINS_WITH: Option<&'static str> = Some(CREATE_ORDER.name);
+    const SAGAS: &'static [&'static Definition<OrderSaga>] = &[&CREATE_ORDER, &CANCEL_ORDER];
 
     type Command = OrderCommand;
     type Event = OrderEvent;
     type Request = NoMessage;
     type Reply = NoMessage;
-    type Refusal = Infallible;
     type Part = ();
     type Saga = OrderSaga;
 
@@ -106,19 +104,14 @@ impl Entity for Order {
         _: Option<&Self>,
         request: &NoMessage,
         _: Option<&()>,
-    ) -> Result<Option<OrderEvent>, Infallible> {
-        match *request {}
-    }
-
-    fn reply(_: Option<&Self>, request: &NoMessage, _: Result<(), Infallible>) -> NoMessage {
+    ) -> (Option<OrderEvent>, NoMessage) {
         match *request {}
     }
 
     fn step(
         entity: Option<&Self>,
         step: LocalStep,
-        saga: &OrderSaga,
-        reason: Option<&Reason>,
+        StepOf { data, reason }: StepOf<'_, OrderSaga>,
     ) -> Result<OrderEvent, LocalRefusal> {
         let changed = |detail: &'static str| LocalRefusal {
             reason: Reason::TIMED_OUT,
@@ -126,13 +119,13 @@ impl Entity for Order {
         };
         let order = entity.ok_or_else(|| changed("there is no such order"))?;
         let reread = RereadValue {
-            expected_version: saga.order_version,
+            expected_version: data.order_version,
         };
 
         let decided = match step {
-            LocalStep::ApproveOrder => order.approve(reread, saga.customer_name.clone()),
+            LocalStep::ApproveOrder => order.approve(reread, data.customer_name.clone()),
             LocalStep::RejectOrder => {
-                order.reject(RejectionReason::of(reason), saga.customer_name.clone())
+                order.reject(RejectionReason::of(reason), data.customer_name.clone())
             }
             LocalStep::BeginCancel => order.request_cancel(),
             LocalStep::ConfirmCancel => order.confirm_cancel(reread),
@@ -140,10 +133,6 @@ impl Entity for Order {
             LocalStep::CreateOrder => Err(Refusal::NotIn(order.state)),
         };
         decided.map_err(|_| changed("the order has changed"))
-    }
-
-    fn definitions() -> Definitions<OrderSaga> {
-        DEFINITIONS
     }
 
     fn seen_by(saga: &OrderSaga) -> Vec<Seen> {

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
-use actors::{Gateway, Node, NodeConfig, NodeParts, gateway};
+use actors::{Embedded, Gateway, Node, NodeConfig, NodeParts, gateway};
 use anyhow::{Context, anyhow};
 use domain::saga::SagaPolicy;
 use projections::{ShopViews, StoredRows, Views, ViewsConfig};
 use store::faults::Faults;
 use store::journal::Standing;
 use store::log::embedded::EmbeddedLog;
-use store::{Clock, Deployment, Journal, Log, ServiceDatabase};
+use store::services::SHOP;
+use store::{Deployment, Log, ServiceDatabase};
 
 use super::history::StoredHistory;
 use super::io::IoRuntime;
@@ -87,30 +88,15 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let prometheus = telemetry::install()?;
     let faults = Faults::new(config.faults.clone());
 
-    let deployment =
-        Deployment::open_embedded(&store::services::SHOP, &config.data_dir, config.shards).await?;
+    let folder = &config.data_dir;
+    let opened = NodeParts::embedded_with_faults(&SHOP, folder, config.shards, faults).await?;
+    let Embedded {
+        parts,
+        deployment,
+        log,
+    } = opened;
     tracing::info!(deployment = %deployment.id, "the databases belong together");
     let databases = deployment.databases.clone();
-
-    let log = Arc::new(EmbeddedLog::new(
-        databases.clone(),
-        config.shards,
-        faults.clone(),
-    ));
-
-    let mut journals = Vec::new();
-    for database in &databases {
-        journals.push(Journal::start(database, log.clone(), faults.clone(), config.shards).await?);
-    }
-
-    let parts = NodeParts {
-        databases: databases.clone(),
-        journals,
-        log: log.clone(),
-        transport: None,
-        clock: Clock::system(),
-        faults,
-    };
 
     let (node, gateway) = gateway::start(&node_config(&config), &parts)?;
     let node = Arc::new(node);

@@ -1,0 +1,91 @@
+//! Books trips from the command line; see README.md.
+
+mod stock;
+mod trip;
+
+use std::time::Duration;
+
+use actors::{Entity, Follow, Node, NodeConfig, NodeParts, RequestBinding, Requests};
+use anyhow::{Context, bail};
+use futures_util::future::try_join_all;
+use sagas::{Address, Service};
+use store::ServiceSchema;
+
+use stock::{CARDS, FLIGHTS, HOTELS, Stock};
+use trip::{Booking, TRIPS, Trip};
+
+#[actix::main]
+async fn main() -> anyhow::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let [folder, command @ ..] = args.as_slice() else {
+        bail!("usage: trip FOLDER COMMAND ...")
+    };
+
+    let schemas = [FLIGHTS, HOTELS, CARDS, TRIPS].map(ServiceSchema::new);
+    let config = NodeConfig::default();
+    let opened = NodeParts::embedded(&schemas, folder.as_ref(), config.shards).await?;
+    let mut node = Node::builder(&config, &opened.parts);
+    let (flights, hotels, cards) = (node.run()?, node.run()?, node.run()?);
+    let trips = node.run()?;
+    let node = node.start();
+    node.opened().await;
+
+    let done = match *command {
+        ["flight", name, ref seats @ ..] => stock::<0>(&flights, name, seats).await,
+        ["hotel", name, ref rooms @ ..] => stock::<1>(&hotels, name, rooms).await,
+        ["card", name, ref cents @ ..] => stock::<2>(&cards, name, cents).await,
+        ["book", flight, hotel, card, price, ref names @ ..] => {
+            let all = names
+                .iter()
+                .map(|name| book(&trips, name, [flight, hotel, card, price]));
+            try_join_all(all).await.map(drop)
+        }
+        _ => bail!("see README.md for the commands"),
+    };
+    node.stop().await;
+    done
+}
+
+type Stocks<const S: usize> = Requests<Stock<S>>;
+
+/// Opens a stock, once, when an amount is given; shows it.
+async fn stock<const S: usize>(to: &Stocks<S>, name: &str, amount: &[&str]) -> anyhow::Result<()> {
+    let key = key(Stock::<S>::SERVICE, name);
+    if let [amount] = amount {
+        to.create(amount.parse()?, Some(key), Follow::Nothing)
+            .await?;
+    }
+
+    let stock = to
+        .state(key.key.as_uuid())
+        .await?
+        .context("there is no such thing")?;
+    println!("{name}: {} left, {} trips", stock.left, stock.taken.len());
+    Ok(())
+}
+
+/// Books a trip, once, however often it is asked for; shows how that has ended.
+async fn book(to: &Requests<Trip>, name: &str, of: [&str; 4]) -> anyhow::Result<()> {
+    let [flight, hotel, card, price] = of;
+    let address = |service, name| Address::new(service, key(service, name).key.as_uuid());
+    let booking = Booking {
+        trip: address(TRIPS, name).entity,
+        flight: address(FLIGHTS, flight),
+        hotel: (hotel != "-").then(|| address(HOTELS, hotel)),
+        card: address(CARDS, card),
+        price: price.parse()?,
+    };
+
+    let accepted = to
+        .create(booking, Some(key(TRIPS, name)), Follow::Saga)
+        .await?;
+    let trip = accepted.ended_within(Duration::from_secs(60)).await.entity;
+    println!("{name}: {}", trip.state);
+    Ok(())
+}
+
+/// A name is a key: what is made under it is made once.
+fn key(service: Service, name: &str) -> RequestBinding {
+    RequestBinding::new(service.name(), name, name.as_bytes())
+}

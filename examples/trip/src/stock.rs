@@ -1,0 +1,95 @@
+//! Flights, hotels and cards: three services that each keep a stock, of seats, of rooms, of cents.
+
+use std::collections::BTreeMap;
+
+use actors::{Decision, Entity, Head};
+use sagas::{NoSaga, Service, Timestamp, wire_messages};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub const FLIGHTS: Service = Service::new(1, "flights");
+pub const HOTELS: Service = Service::new(2, "hotels");
+pub const CARDS: Service = Service::new(3, "cards");
+
+/// What is left, and what each trip has taken. `S` says of which of the services.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Stock<const S: usize> {
+    head: Head,
+    pub left: u32,
+    pub taken: BTreeMap<Uuid, u32>,
+}
+
+wire_messages! {
+    /// What a trip asks.
+    pub enum Request {
+        Take((Uuid, u32)) = "stock.take" 1,
+        GiveBack(Uuid) = "stock.give-back" 1,
+    }
+}
+
+wire_messages! {
+    pub enum Reply {
+        Done(()) = "stock.done" 1,
+        SoldOut(()) = "stock.sold-out" 1,
+    }
+}
+
+wire_messages! {
+    pub enum Event {
+        Opened(u32) = "stock.opened" 1,
+        Taken((Uuid, u32)) = "stock.taken" 1,
+        GivenBack(Uuid) = "stock.given-back" 1,
+    }
+}
+
+impl<const S: usize> Entity for Stock<S> {
+    const SERVICE: Service = match S {
+        0 => FLIGHTS,
+        1 => HOTELS,
+        _ => CARDS,
+    };
+    const KIND: &'static str = "stock";
+    type Command = u32;
+    type Event = Event;
+    type Request = Request;
+    type Reply = Reply;
+    type Part = ();
+    type Saga = NoSaga;
+
+    fn head(&self) -> Head {
+        self.head
+    }
+
+    fn decide(_: Option<&Self>, _: Uuid, amount: &u32) -> Decision<Self> {
+        Decision::Happens(Event::Opened(*amount))
+    }
+
+    fn fold(before: Option<Self>, id: Uuid, event: &Event, at: Timestamp) -> Option<Self> {
+        let mut stock = before.unwrap_or_default();
+        match event {
+            Event::Opened(amount) => stock.left = *amount,
+            Event::Taken((trip, amount)) => {
+                stock.left -= amount;
+                stock.taken.insert(*trip, *amount);
+            }
+            Event::GivenBack(trip) => stock.left += stock.taken.remove(trip).unwrap_or(0),
+        }
+        stock.head = stock.head.after_event(id, at);
+        Some(stock)
+    }
+
+    // What one trip asks keeps its order and may come again: the last word counts.
+    fn react(stock: Option<&Self>, asked: &Request, _: Option<&()>) -> (Option<Event>, Reply) {
+        let has = |trip| stock.is_some_and(|stock| stock.taken.contains_key(trip));
+        let has_left = |amount| stock.is_some_and(|stock| stock.left >= amount);
+        let event = match asked {
+            Request::Take((trip, _)) if has(trip) => None,
+            Request::Take((trip, amount)) if has_left(*amount) => {
+                Some(Event::Taken((*trip, *amount)))
+            }
+            Request::Take(_) => return (None, Reply::SoldOut(())),
+            Request::GiveBack(trip) => has(trip).then_some(Event::GivenBack(*trip)),
+        };
+        (event, Reply::Done(()))
+    }
+}
