@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use sagas::{ShardId, Timestamp};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
 use crate::tables::timer;
-use crate::{ServiceDatabase, StoreError};
+use crate::{ServiceDatabase, StoreError, loading};
 
 /// A timer is set, moved or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,8 @@ pub struct StoredTimer {
     pub set: TimerSet,
 }
 
-/// The timers of a shard.
+/// The timers of a shard. One that cannot be read is left out, and the log says so: whoever it would
+/// wake is the only one who sleeps on.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -46,19 +47,93 @@ pub async fn of_shard(
     database: &ServiceDatabase,
     shard: ShardId,
 ) -> Result<Vec<StoredTimer>, StoreError> {
-    let rows = timer::Entity::find()
-        .filter(timer::Column::Shard.eq(i32::from(shard.number)))
-        .all(&database.read)
-        .await
-        .map_err(|e| database.failed(e))?;
+    let of_shard =
+        || timer::Entity::find().filter(timer::Column::Shard.eq(i32::from(shard.number)));
 
-    let stored = |row: timer::Model| StoredTimer {
+    match of_shard().all(&database.read).await {
+        Ok(rows) => Ok(rows.into_iter().map(stored).collect()),
+        Err(error) if !loading::is_of_a_row(&error) => Err(database.failed(error)),
+        Err(_) => {
+            let ids: Vec<Uuid> = of_shard()
+                .select_only()
+                .column(timer::Column::TimerId)
+                .into_tuple()
+                .all(&database.read)
+                .await
+                .map_err(|e| database.failed(e))?;
+            readable(database, &ids).await
+        }
+    }
+}
+
+async fn readable(
+    database: &ServiceDatabase,
+    ids: &[Uuid],
+) -> Result<Vec<StoredTimer>, StoreError> {
+    let query = async |ids: Vec<Uuid>| {
+        timer::Entity::find()
+            .filter(timer::Column::TimerId.is_in(ids))
+            .all(&database.read)
+            .await
+    };
+
+    let read = |row: timer::Model| (row.timer_id, Ok(stored(row)));
+    let found = loading::by_ids(database, ids, "timer", query, read).await?;
+
+    let told = |timer: Result<StoredTimer, StoreError>| {
+        timer
+            .inspect_err(|error| tracing::error!(error = %error.chain(), "a saga is not woken"))
+            .ok()
+    };
+    Ok(found.into_values().filter_map(told).collect())
+}
+
+fn stored(row: timer::Model) -> StoredTimer {
+    StoredTimer {
         id: row.timer_id,
         set: TimerSet {
             wake_at: Timestamp::from_micros(row.wake_at),
             patience: Duration::from_micros(u64::try_from(row.patience).unwrap_or(0)),
             waits_for: row.waits_for.unwrap_or_default(),
         },
-    };
-    Ok(rows.into_iter().map(stored).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnectionTrait;
+
+    use super::*;
+    use crate::database::{Use, connect};
+    use crate::journal::testing::{Store, shard, told};
+    use crate::unit::Unit;
+
+    #[tokio::test]
+    async fn a_timer_that_cannot_be_read_keeps_no_other_from_being_set_off() {
+        let mut store = Store::open("").await;
+        for number in 1..=3 {
+            let timer = TimerChange {
+                id: Uuid::from_u128(number),
+                set: Some(TimerSet {
+                    wake_at: Timestamp::from_micros(5),
+                    patience: Duration::from_secs(1),
+                    waits_for: Uuid::from_u128(9),
+                }),
+            };
+            let unit = Unit {
+                timer: Some(timer),
+                ..store.unit(shard(1), Vec::new())
+            };
+            assert_eq!(told(&[store.fate(unit).await]), "+");
+        }
+
+        let damaging = connect(&store.database.file, Use::Write).await.unwrap();
+        let damage = "UPDATE timers SET wake_at = 'soon' WHERE hex(timer_id) LIKE '%2'";
+        damaging.execute_unprepared(damage).await.unwrap();
+
+        let timers = of_shard(&store.database, shard(1)).await.unwrap();
+        let mut ids: Vec<_> = timers.iter().map(|timer| timer.id.as_u128()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, [1, 3]);
+    }
 }
