@@ -8,11 +8,11 @@ use sea_orm::{
     ColumnTrait, EntityTrait, ExprTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     Select,
 };
+use uuid::Uuid;
 
 use crate::sagas::{self, StoredSaga};
 use crate::tables::{saga, timer};
 use crate::{ServiceDatabase, StoreError};
-use uuid::Uuid;
 
 /// Which sagas to list.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,9 +68,9 @@ pub async fn list_sagas<D: SagaData>(
     Ok(places.into_iter().filter_map(listed).collect())
 }
 
-/// Nearly all sagas complete, so the list by start soon finds those. The other states are rare among
-/// a million rows: those that are under way are found by their timers, the rest by indexes that have
-/// nothing else in them.
+/// Nearly all sagas complete, so the list by start soon finds those. The other states are rare
+/// among a million rows: timers lead to those that are under way, and indexes that have nothing
+/// else in them to the rest.
 fn listing(filter: SagaFilter, limit: usize) -> Select<saga::Entity> {
     let mut query = saga::Entity::find();
     let is_under_way = matches!(
@@ -91,7 +91,7 @@ fn listing(filter: SagaFilter, limit: usize) -> Select<saga::Entity> {
     }
 
     if let Some(state) = filter.state {
-        // Written out, not bound: that is how a partial index is known to fit.
+        // Written out, not bound: only so SQLite knows that a partial index fits.
         query =
             query.filter(Expr::col(saga::Column::State).eq(Expr::Constant(state.name().into())));
     }
@@ -109,7 +109,7 @@ fn listing(filter: SagaFilter, limit: usize) -> Select<saga::Entity> {
             .clone()
             .eq(time.micros())
             .and(saga::Column::SagaId.lt(id.0)));
-        // The first says nothing new, but it is by what an index is entered.
+        // The first says nothing new, but the index is entered by it.
         query = query
             .filter(started.clone().lte(time.micros()))
             .filter(earlier);
@@ -123,7 +123,6 @@ fn listing(filter: SagaFilter, limit: usize) -> Select<saga::Entity> {
 
 #[cfg(test)]
 mod tests {
-
     use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement};
 
     use super::*;

@@ -185,8 +185,8 @@ macro_rules! journaled {
 journaled!(entity, entity_id, fixed: [CreatedAt, RequestFingerprint]);
 journaled!(saga, saga_id, fixed: [Kind, Shard, EntityId, StartedAt, Deadline]);
 journaled!(parked, message_id, fixed: [
-    Shard, EntityId, Place, SourceService, SourceShard, SourceSequence, Name, TypeVersion, CorrelationId, SagaId,
-    SagaStep, SagaAttempt, Time, Body, ParkedAt
+    Shard, EntityId, Place, SourceService, SourceShard, SourceSequence, Name, TypeVersion,
+    CorrelationId, SagaId, SagaStep, SagaAttempt, Time, Body, ParkedAt
 ]);
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{ServiceDatabase, StoreError, loading};
 /// A timer is set, moved or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimerChange {
-    /// Of whoever is woken: a saga.
+    /// The saga that it wakes.
     pub id: Uuid,
     /// When it wants to be woken from now on; `None` when nothing is to be woken any more.
     pub set: Option<TimerSet>,
@@ -32,14 +32,14 @@ pub struct TimerSet {
 /// A timer as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredTimer {
-    /// Of whoever is woken: a saga.
+    /// The saga that it wakes.
     pub id: Uuid,
     /// When, and how long at most from when it is read.
     pub set: TimerSet,
 }
 
-/// The timers of a shard. One that cannot be read is left out, and the log says so: whoever it would
-/// wake is the only one who sleeps on.
+/// The timers of a shard. One that cannot be read is left out, and the log says so: only its own
+/// saga sleeps on.
 ///
 /// # Errors
 /// When the database does not answer.

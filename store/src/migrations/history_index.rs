@@ -55,10 +55,12 @@ fn statements() -> [String; 5] {
         ),
         "DROP INDEX IF EXISTS outbox_history".to_owned(),
         format!(
-            "CREATE VIEW IF NOT EXISTS {view} AS SELECT i.shard, i.sequence, o.count, i.entity_id, i.version, o.correlation_id, \
+            "CREATE VIEW IF NOT EXISTS {view} AS SELECT \
+            i.shard, i.sequence, o.count, i.entity_id, i.version, o.correlation_id, \
             o.time, o.events, o.messages FROM {index} i JOIN {outbox} o \
             ON o.shard = i.shard AND o.sequence = i.sequence \
-            UNION ALL SELECT o.shard, o.sequence, o.count, o.entity_id, o.version, o.correlation_id, \
+            UNION ALL SELECT \
+            o.shard, o.sequence, o.count, o.entity_id, o.version, o.correlation_id, \
             o.time, o.events, o.messages FROM {shards} s CROSS JOIN {outbox} o \
             WHERE o.shard = s.shard AND o.sequence > s.indexed AND o.version IS NOT NULL"
         ),

@@ -19,7 +19,8 @@ use crate::unit::{Outgoing, Unit};
 
 const EPOCHS: &str = "SELECT shard, epoch FROM shards";
 const OUTBOX: &str = "INSERT INTO outbox \
-    (shard, sequence, count, entity_id, version, correlation_id, time, events, messages) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    (shard, sequence, count, entity_id, version, correlation_id, time, events, messages) \
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const INBOX: &str = "INSERT INTO inbox (shard, source_service, source_shard, stream, position) \
     VALUES (?, ?, ?, ?, ?) ON CONFLICT (shard, source_service, source_shard, stream) \
     DO UPDATE SET position = excluded.position";

@@ -1,6 +1,6 @@
-//! The sagas of release 0.1, which knew their order in columns: what they knew becomes data of their
-//! own, and the time at which they want to be woken, a timer. Databases of then come along; a new
-//! one has nothing of the kind.
+//! The sagas of release 0.1, which knew their order in columns: what they knew becomes data of
+//! their own, and the time at which they want to be woken, a timer. Databases of then come along; a
+//! new one has nothing of the kind.
 
 use sea_orm::{DbErr, EntityName};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};

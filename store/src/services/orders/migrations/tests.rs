@@ -28,8 +28,9 @@ fn lay_out(folder: &Path, sql: &str) {
     let connection = Connection::open(folder.join("orders.db")).unwrap();
     connection.execute_batch(FIRST_SCHEMA).unwrap();
     let steps = r#"[{"state":"DONE","at":1},{"state":"RUNNING","at":1},{"state":"REMAINING"}]"#;
-    let open = "INSERT INTO sagas (saga_id, kind, state, shard, order_id, customer_id, amount_cents, \
-        order_version, steps, attempts, started_at, updated_at, deadline, wake_at, version) \
+    let open = "INSERT INTO sagas \
+        (saga_id, kind, state, shard, order_id, customer_id, amount_cents, order_version, \
+        steps, attempts, started_at, updated_at, deadline, wake_at, version) \
         VALUES (?1, 'create-order', 'RUNNING', 0, ?2, ?3, 1234, 1, ?4, 1, 1, 1, 600, 600, 1)";
     let ids = (OPEN.0.as_bytes(), ORDER.as_bytes(), CUSTOMER.as_bytes());
     let changed = connection
