@@ -28,8 +28,9 @@ pub struct ImportArgs {
     /// Report bad lines and skip them, instead of stopping at the first
     #[arg(long)]
     pub keep_going: bool,
-    /// How many customers are worked on at once
-    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    /// How many customers are worked on at once at most; up to there the import finds by itself how
+    /// many pay
+    #[arg(long, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub concurrency: u16,
     /// How long a node that does not answer is tried again before the import stops
     #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]

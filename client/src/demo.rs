@@ -23,7 +23,7 @@ use shop::Shop;
 /// How long the demo tries to reach its node, which starts at the same time.
 const PATIENCE: Duration = Duration::from_secs(60);
 const OPTIONS: Options = Options {
-    concurrency: 16,
+    most_at_once: 16,
     keep_going: true,
 };
 /// The same shop every time.

@@ -6,6 +6,8 @@
 //! bounded by a patience, back off exponentially with jitter, and wait as long as `Retry-After`
 //! asks. It knows paths and headers, not what the answers mean.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,6 +39,8 @@ pub struct Node {
     http: reqwest::Client,
     base: Url,
     patience: Duration,
+    /// Calls that were refused with a 5xx, or not answered.
+    pushed_back: Arc<AtomicU64>,
 }
 
 /// A successful answer.
@@ -99,6 +103,7 @@ impl Node {
             http,
             base,
             patience: INTERACTIVE_PATIENCE,
+            pushed_back: Arc::default(),
         })
     }
 
@@ -109,6 +114,13 @@ impl Node {
             patience,
             ..self.clone()
         }
+    }
+
+    /// How often the node, or the way to it, has pushed back so far: a call was refused with a 5xx
+    /// or not answered, and may have been repeated. Clones count together.
+    #[must_use]
+    pub fn pushed_back(&self) -> u64 {
+        self.pushed_back.load(Ordering::Relaxed)
     }
 
     /// The address, for messages.

@@ -4,13 +4,15 @@
 //! Each line's `ref` is its `Idempotency-Key`, so an interrupted import is simply run again: what
 //! has happened already answers as it did, and the summary comes out the same. The way of a line:
 //! `source` reads it, `line` checks it, `book` resolves its references, `schedule` puts it behind
-//! the other lines of its customer, `player` sends it, `tally` counts it, and `confirm` makes sure
-//! in the end that the views show it. `engine` is the loop around all that, also used by `demo`.
+//! the other lines of its customer, `pace` says how many go at once, `player` sends it, `tally`
+//! counts it, and `confirm` makes sure in the end that the views show it. `engine` is the loop
+//! around all that, also used by `demo`.
 
 mod book;
 mod confirm;
 pub(super) mod engine;
 pub(super) mod line;
+mod pace;
 mod player;
 pub(super) mod progress;
 mod schedule;
@@ -41,7 +43,7 @@ pub async fn run(args: &ImportArgs) -> Result<ExitCode, ClientError> {
 
     let node = node.with_patience(Duration::from_secs(args.patience));
     let options = Options {
-        concurrency: usize::from(args.concurrency),
+        most_at_once: usize::from(args.concurrency),
         keep_going: args.keep_going,
     };
     let progress = Progress::for_stderr(input.length);

@@ -1,5 +1,6 @@
 //! How one call is sent, and repeated when it fails and a repeat is safe.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -67,6 +68,9 @@ impl Node {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
+            if failure.is_transient() {
+                self.pushed_back.fetch_add(1, Ordering::Relaxed);
+            }
             let failing_for = failing_since.get_or_insert_with(Instant::now).elapsed();
             let pause = (call.repeatable && failure.is_transient())
                 .then(|| backoff.pause(failing_for, failure.retry_after()))

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::book::{Book, CustomerIndex, Placed};
 use super::confirm::{self, Unconfirmed, Written};
 use super::line::Entry;
+use super::pace::Pace;
 use super::player::{self, Command, Effect, Played};
 use super::progress::Progress;
 use super::schedule::{Schedule, Task};
@@ -27,10 +28,13 @@ use crate::http::Node;
 /// Reads that confirm writes while the import runs; few, as they compete with it.
 const CONFIRMING_MEANWHILE: usize = 4;
 
+/// The same when nothing else is to be done.
+const CONFIRMING_AT_THE_END: usize = 64;
+
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Customers with a line under way at once.
-    pub concurrency: usize,
+    /// Customers with a line under way at once, at most.
+    pub most_at_once: usize,
     pub keep_going: bool,
 }
 
@@ -50,6 +54,9 @@ pub struct Engine {
     unconfirmed: Unconfirmed,
     tally: Tally,
     failure: Option<ClientError>,
+    pace: Pace,
+    /// How often the node had pushed back when it was looked at last.
+    pushed_back: u64,
     playing: usize,
     confirming: usize,
 }
@@ -70,6 +77,8 @@ type UnderWay = FuturesUnordered<Pin<Box<dyn Future<Output = Ended> + Send>>>;
 impl Engine {
     pub fn new(node: Node, options: Options, progress: Progress) -> Self {
         Self {
+            pace: Pace::new(options.most_at_once, Instant::now()),
+            pushed_back: node.pushed_back(),
             node,
             options,
             progress,
@@ -145,11 +154,14 @@ impl Engine {
     }
 
     fn start_lines(&mut self, under_way: &mut UnderWay) {
-        while self.failure.is_none()
-            && self.playing < self.options.concurrency
-            && !self.unconfirmed.is_full()
-        {
+        while self.failure.is_none() && self.playing < self.pace.limit() {
+            // Views that lag hold the import up, and so do few customers; neither is the node's pace.
+            if self.unconfirmed.is_full() {
+                self.pace.had_room();
+                return;
+            }
             let Some((customer, task)) = self.schedule.start_next() else {
+                self.pace.had_room();
                 return;
             };
 
@@ -260,6 +272,10 @@ impl Engine {
                 result,
             } => {
                 self.playing = self.playing.saturating_sub(1);
+                let pushed_back = self.node.pushed_back();
+                self.pace
+                    .ended(Instant::now(), pushed_back > self.pushed_back);
+                self.pushed_back = pushed_back;
 
                 match result {
                     Ok(played) => {
@@ -357,7 +373,7 @@ impl Engine {
         self.progress.waiting_for_views();
         let mut under_way = UnderWay::new();
         loop {
-            self.start_confirmations(&mut under_way, self.options.concurrency, |_| true);
+            self.start_confirmations(&mut under_way, CONFIRMING_AT_THE_END, |_| true);
             let Some(ended) = under_way.next().await else {
                 return;
             };

@@ -33,7 +33,7 @@ async fn import(fake: &Fake, file: &Path, keep_going: bool, patience: Duration) 
     Engine::new(
         node,
         Options {
-            concurrency: 16,
+            most_at_once: 16,
             keep_going,
         },
         Progress::Silent,
