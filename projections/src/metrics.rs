@@ -47,7 +47,7 @@ pub(crate) enum EventOutcome {
     /// Of a type this release does not know.
     Unknown,
     /// Of an entity in quarantine.
-    Parked,
+    InQuarantine,
 }
 
 impl EventOutcome {
@@ -57,7 +57,7 @@ impl EventOutcome {
             EventOutcome::Duplicate => "duplicate",
             EventOutcome::Unused => "unused",
             EventOutcome::Unknown => "unknown",
-            EventOutcome::Parked => "parked",
+            EventOutcome::InQuarantine => "parked",
         }
     }
 }

@@ -138,6 +138,22 @@ pub trait SearchReader: Send + Sync + fmt::Debug {
     fn positions(&self) -> BoxFuture<'_, Result<Positions, ViewError>>;
 }
 
+/// What went wrong in the store of this view.
+fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
+    ViewError::Unavailable {
+        view: VIEW,
+        source: source.into(),
+    }
+}
+
+/// What is stored cannot be read, or is gone.
+fn damaged(what: impl fmt::Display) -> ViewError {
+    ViewError::Damaged {
+        view: VIEW,
+        what: what.to_string(),
+    }
+}
+
 /// This data cannot be taken in.
 fn refused(what: impl fmt::Display) -> ViewError {
     ViewError::Refused {

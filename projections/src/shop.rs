@@ -1,8 +1,7 @@
 //! What the two views of the shop have in common: its events decoded, its documents, and the rows
 //! of its services as documents.
 //!
-//! This, [`documents`](crate::documents) and [`search`](crate::search) are all that knows customers
-//! and orders. They are registered here, and nowhere else.
+//! This, [`documents`] and [`search`] are all that knows customers and orders. They are registered here, and nowhere else.
 
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use crate::{documents, search};
 pub mod document;
 pub mod entity_documents;
 pub mod event;
+pub(crate) mod folded;
 pub mod history_fold;
 pub mod stored_rows;
 

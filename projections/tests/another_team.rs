@@ -160,9 +160,16 @@ async fn an_event_that_the_view_cannot_decode_stops_its_parcel_alone() {
     assert_eq!(office.place(2, 2).await, "Oslo");
     eventually(async || office.view.status().await.quarantined.len() == 1).await;
 
-    let parked = office.view.status().await.quarantined.remove(0);
-    assert_eq!((parked.entity, parked.version), (Uuid::from_u128(1), 2));
-    assert!(parked.cause.contains("invalid type"), "{}", parked.cause);
+    let in_quarantine = office.view.status().await.quarantined.remove(0);
+    assert_eq!(
+        (in_quarantine.entity, in_quarantine.version),
+        (Uuid::from_u128(1), 2)
+    );
+    assert!(
+        in_quarantine.cause.contains("invalid type"),
+        "{}",
+        in_quarantine.cause
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

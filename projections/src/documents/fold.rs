@@ -6,46 +6,24 @@
 
 use std::collections::HashMap;
 
-use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId, OrderLine};
 use uuid::Uuid;
 
 use super::refused;
 use crate::ViewError;
 use crate::port::Applied;
-use crate::shop::{CustomerDocument, OrderDocument};
-use crate::shop::{Event, Payload};
+use crate::shop::Event;
+use crate::shop::folded::Folded;
+
+pub(super) use crate::shop::folded::{CustomerState, OrderDetails, OrderState};
 
 /// How many entities of each kind stay in memory after a commit: some 5 MiB.
 const MAX_CACHED: usize = 16_384;
 
-/// The state of an entity that events are folded into.
-pub(super) trait State: Sized {
-    fn version(&self) -> u64;
-    /// The state after the entity's first event.
-    fn create(event: &Event) -> Result<Self, ViewError>;
-    /// The state after one more event, which is the next.
-    fn advance(&mut self, event: &Event) -> Result<(), ViewError>;
+/// The state of an entity that is stored.
+pub(super) trait State: Folded {
     /// It is stored: lets go of what is needed for that alone. False when the state is not worth
     /// keeping.
     fn settle(&mut self) -> bool;
-}
-
-pub(super) struct OrderState {
-    pub order: Order,
-    /// There until the document is inserted.
-    pub details: Option<OrderDetails>,
-}
-
-/// What an order's document has besides the order's state; no event changes it.
-pub(super) struct OrderDetails {
-    pub lines: Vec<OrderLine>,
-    pub note: Option<String>,
-}
-
-pub(super) struct CustomerState {
-    pub customer: Customer,
-    /// Whether the document is to be inserted.
-    pub is_new: bool,
 }
 
 struct Entry<S> {
@@ -93,7 +71,7 @@ impl<S: State> Fold<S> {
             self.entries.insert(
                 id,
                 Entry {
-                    state: S::create(event)?,
+                    state: S::create(event).map_err(refused)?,
                     changed: true,
                     replaces: false,
                 },
@@ -191,7 +169,7 @@ fn advance<S: State>(
         });
     }
 
-    entry.state.advance(event)?;
+    entry.state.advance(event).map_err(refused)?;
 
     if !entry.changed {
         entry.changed = true;
@@ -202,38 +180,6 @@ fn advance<S: State>(
 }
 
 impl State for OrderState {
-    fn version(&self) -> u64 {
-        self.order.version
-    }
-
-    fn create(event: &Event) -> Result<Self, ViewError> {
-        let Payload::Order(OrderEvent::Created(created)) = &event.payload else {
-            return Err(refused("the first event of an order is not its creation"));
-        };
-        let details = Some(OrderDetails {
-            lines: created.lines.clone(),
-            note: created.note.clone(),
-        });
-        Ok(OrderState {
-            order: Order::created(OrderId(event.entity), created, event.time),
-            details,
-        })
-    }
-
-    fn advance(&mut self, event: &Event) -> Result<(), ViewError> {
-        match &event.payload {
-            Payload::Order(OrderEvent::Created(_)) => {
-                return Err(refused("an order is created twice"));
-            }
-            Payload::Order(change) => self.order.apply(change, event.time),
-            Payload::Unknown => self.order.version = event.version,
-            Payload::Customer(_) => {
-                return Err(refused("an event of a customer among those of an order"));
-            }
-        }
-        Ok(())
-    }
-
     fn settle(&mut self) -> bool {
         self.details = None;
         self.order.state.lock().is_some()
@@ -241,86 +187,8 @@ impl State for OrderState {
 }
 
 impl State for CustomerState {
-    fn version(&self) -> u64 {
-        self.customer.version
-    }
-
-    fn create(event: &Event) -> Result<Self, ViewError> {
-        let Payload::Customer(CustomerEvent::Created(created)) = &event.payload else {
-            return Err(refused("the first event of a customer is not its creation"));
-        };
-        let customer = Customer::created(CustomerId(event.entity), created, event.time);
-        Ok(CustomerState {
-            customer,
-            is_new: true,
-        })
-    }
-
-    fn advance(&mut self, event: &Event) -> Result<(), ViewError> {
-        match &event.payload {
-            Payload::Customer(CustomerEvent::Created(_)) => {
-                return Err(refused("a customer is created twice"));
-            }
-            Payload::Customer(change) => self.customer.apply(change, event.time),
-            Payload::Unknown => self.customer.version = event.version,
-            Payload::Order(_) => {
-                return Err(refused("an event of an order among those of a customer"));
-            }
-        }
-        Ok(())
-    }
-
     fn settle(&mut self) -> bool {
         self.is_new = false;
         true
-    }
-}
-
-impl From<&OrderDocument> for OrderState {
-    fn from(document: &OrderDocument) -> Self {
-        let order = Order {
-            id: document.order_id,
-            customer_id: document.customer_id,
-            customer_name: document.customer_name.clone(),
-            total: document.order_total,
-            state: document.state,
-            rejection_reason: document.rejection_reason,
-            version: document.version,
-            created_at: document.creation_time,
-            updated_at: document.creation_time,
-        };
-
-        let details = OrderDetails {
-            lines: document.lines.clone(),
-            note: document.note.clone(),
-        };
-
-        OrderState {
-            order,
-            details: Some(details),
-        }
-    }
-}
-
-impl TryFrom<&CustomerDocument> for CustomerState {
-    type Error = ViewError;
-
-    fn try_from(document: &CustomerDocument) -> Result<Self, ViewError> {
-        let reserved = document.credit_limit.checked_sub(document.available_credit);
-
-        let customer = Customer {
-            id: document.customer_id,
-            name: document.name.clone(),
-            credit_limit: document.credit_limit,
-            reserved: reserved.ok_or_else(|| refused("credit out of range"))?,
-            version: document.version,
-            created_at: document.creation_time,
-            updated_at: document.creation_time,
-        };
-
-        Ok(CustomerState {
-            customer,
-            is_new: true,
-        })
     }
 }

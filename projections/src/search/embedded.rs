@@ -12,7 +12,6 @@
 //! tantivy locks the folder with a lock of the operating system, which ends with the process,
 //! however that ends.
 
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -28,7 +27,7 @@ use tokio::task::JoinError;
 
 use crate::ViewError;
 use crate::files::is_at_fault;
-use crate::search::{SearchView, VIEW};
+use crate::search::{SearchView, VIEW, damaged};
 
 mod collect;
 mod commit;
@@ -222,13 +221,6 @@ fn view_error(error: TantivyError) -> ViewError {
             view: VIEW,
             source: Box::new(error),
         }
-    }
-}
-
-fn damaged(what: impl fmt::Display) -> ViewError {
-    ViewError::Damaged {
-        view: VIEW,
-        what: what.to_string(),
     }
 }
 

@@ -43,6 +43,11 @@ impl OrderDocument {
     /// An order as it stands, with what it was created with.
     #[must_use]
     pub fn of(order: Order, created: OrderCreated) -> Self {
+        OrderDocument::with(order, created.lines, created.note)
+    }
+
+    /// An order as it stands, with its lines and its note, which no event changes.
+    pub(crate) fn with(order: Order, lines: Vec<OrderLine>, note: Option<String>) -> Self {
         OrderDocument {
             order_id: order.id,
             customer_id: order.customer_id,
@@ -50,8 +55,8 @@ impl OrderDocument {
             order_total: order.total,
             state: order.state,
             rejection_reason: order.rejection_reason,
-            lines: created.lines,
-            note: created.note,
+            lines,
+            note,
             creation_time: order.created_at,
             version: order.version,
         }

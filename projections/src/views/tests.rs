@@ -2,6 +2,7 @@
 
 mod bench;
 mod damage;
+mod faulty_store;
 mod going_back;
 mod replacing;
 

@@ -209,8 +209,9 @@ impl ViewWriter<Parcel> for Filling {
         Ok(self.quarantined.values().take(limit).cloned().collect())
     }
 
-    fn quarantine(&mut self, parked: &QuarantinedEntity) -> Result<(), ViewError> {
-        self.quarantined.insert(parked.entity, parked.clone());
+    fn quarantine(&mut self, in_quarantine: &QuarantinedEntity) -> Result<(), ViewError> {
+        self.quarantined
+            .insert(in_quarantine.entity, in_quarantine.clone());
         Ok(())
     }
 

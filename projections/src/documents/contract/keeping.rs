@@ -139,7 +139,7 @@ pub(crate) fn generations_are_apart_and_a_discarded_one_begins_empty(case: &mut 
     assert!(second.writer.positions().unwrap().is_empty());
     let order = case.shop.create_order(10, 1, 100);
     second.writer.apply(&order).unwrap();
-    second.writer.quarantine(&parked(1, "bad")).unwrap();
+    second.writer.quarantine(&in_quarantine(1, "bad")).unwrap();
     let reached = Positions::from([(order.source, 77)]);
     second.writer.commit(&reached).unwrap();
     second.writer.finish().unwrap();
@@ -199,7 +199,7 @@ pub(crate) fn generations_are_apart_and_a_discarded_one_begins_empty(case: &mut 
     case.assert_shows_the_customers();
 }
 
-fn parked(number: u128, cause: &str) -> QuarantinedEntity {
+fn in_quarantine(number: u128, cause: &str) -> QuarantinedEntity {
     QuarantinedEntity {
         source: ShardId::new(domain::ORDERS, 3),
         entity: Uuid::from_u128(number),
@@ -211,7 +211,9 @@ fn parked(number: u128, cause: &str) -> QuarantinedEntity {
 }
 
 pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(case: &mut Case) {
-    case.writer().quarantine(&parked(1, "first")).unwrap();
+    case.writer()
+        .quarantine(&in_quarantine(1, "first"))
+        .unwrap();
     case.crash();
 
     assert!(
@@ -220,12 +222,14 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(case: &mut Case) {
     );
 
     for (number, cause) in [(1, "first"), (2, "other"), (1, "second")] {
-        case.writer().quarantine(&parked(number, cause)).unwrap();
+        case.writer()
+            .quarantine(&in_quarantine(number, cause))
+            .unwrap();
     }
 
     let customer = QuarantinedEntity {
         source: ShardId::new(domain::CUSTOMERS, 0),
-        ..parked(1, "a customer")
+        ..in_quarantine(1, "a customer")
     };
     case.writer().quarantine(&customer).unwrap();
     case.commit();
@@ -247,7 +251,9 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(case: &mut Case) {
         .release(domain::ORDERS, Uuid::from_u128(2))
         .unwrap();
 
-    case.writer().quarantine(&parked(2, "again")).unwrap();
+    case.writer()
+        .quarantine(&in_quarantine(2, "again"))
+        .unwrap();
 
     case.writer()
         .release(domain::ORDERS, Uuid::from_u128(1))
@@ -259,7 +265,10 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(case: &mut Case) {
 
     case.commit();
     case.crash();
-    assert_eq!(case.writer().quarantined(10).unwrap(), [parked(2, "again")]);
+    assert_eq!(
+        case.writer().quarantined(10).unwrap(),
+        [in_quarantine(2, "again")]
+    );
 }
 
 pub(crate) fn an_audit_reads_every_document_of_a_range_once(case: &mut Case) {
@@ -275,7 +284,7 @@ pub(crate) fn an_audit_reads_every_document_of_a_range_once(case: &mut Case) {
     case.project();
     let audit = case.runtime.block_on(case.store.audit(1)).unwrap().unwrap();
     case.shop.advance(2 * step + 1, 1);
-    case.writer().quarantine(&parked(1, "bad")).unwrap();
+    case.writer().quarantine(&in_quarantine(1, "bad")).unwrap();
     case.project();
     let id = |number: u128| Some(Uuid::from_u128(number * step));
 
@@ -344,7 +353,7 @@ pub(crate) fn an_audit_reads_every_document_of_a_range_once(case: &mut Case) {
 
     assert_eq!(
         (slice.positions, slice.quarantined),
-        (case.positions.clone(), vec![parked(1, "bad")])
+        (case.positions.clone(), vec![in_quarantine(1, "bad")])
     );
 
     let mut found = Vec::new();

@@ -236,7 +236,7 @@ impl StoredCustomer {
         let document = CustomerDocument::try_from(self)?;
         Ok(CustomerState {
             is_new: false,
-            ..CustomerState::try_from(&document)?
+            ..CustomerState::try_from(&document).map_err(refused)?
         })
     }
 }

@@ -231,9 +231,10 @@ impl ViewWriter<Document> for MongoDocumentWriter {
 
     fn put(&mut self, document: &Document) -> Result<(), ViewError> {
         match document {
-            Document::Customer(customer) => self
-                .customers
-                .put(customer.customer_id.0, customer.try_into()?),
+            Document::Customer(customer) => self.customers.put(
+                customer.customer_id.0,
+                customer.try_into().map_err(refused)?,
+            ),
             Document::Order(order) => self.orders.put(order.order_id.0, order.into()),
         }
         Ok(())

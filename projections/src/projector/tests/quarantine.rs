@@ -33,11 +33,11 @@ async fn one_is_in_quarantine(bench: &mut Bench) {
         status
             .quarantined
             .iter()
-            .map(|parked| parked.entity)
+            .map(|quarantined| quarantined.entity)
             .collect::<Vec<_>>(),
         [bad]
     );
-    // A later event of the same entity is parked too, and no reader is told that it has been
+    // A later event of the same entity changes nothing, and no reader hears that it has been
     // reached.
     let message = bench.shop.advance(10, 1).unwrap();
 
@@ -128,7 +128,7 @@ async fn the_culprit_of_a_refused_commit_is_found_and_the_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_malformed_event_is_parked_and_one_of_an_unknown_type_only_counts() {
+async fn a_malformed_event_stops_its_entity_and_one_of_an_unknown_type_only_counts() {
     let mut bench = Bench::start(QUICK).await;
     let (good, bad) = (Uuid::from_u128(10), Uuid::from_u128(11));
 
@@ -144,7 +144,7 @@ async fn a_malformed_event_is_parked_and_one_of_an_unknown_type_only_counts() {
     bench.view.wait_until(&order(10, 3), SOON).await.unwrap();
     assert_eq!(bench.state(10).await, Some(OrderState::Shipped));
 
-    eventually("it is parked", || async {
+    eventually("it is in quarantine", || async {
         bench.view.shown().quarantined.len() == 1
     })
     .await;

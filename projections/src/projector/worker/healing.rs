@@ -1,5 +1,5 @@
 //! What the projector does about events that do not simply apply: it reads the history when
-//! versions are missing, parks an entity whose event cannot be applied, finds the event whose data
+//! versions are missing, puts an entity into quarantine whose event cannot be applied, finds the event whose data
 //! a commit refuses, and takes entities out of quarantine again.
 
 use sagas::{Service, ShardId, Timestamp};
@@ -60,7 +60,7 @@ impl<P: Projection> Worker<P> {
                 "the history ends before version {}: it has version {reached}",
                 event.version
             );
-            self.park(event.into(), cause)?;
+            self.put_into_quarantine(event.into(), cause)?;
         }
 
         Ok(())
@@ -106,10 +106,12 @@ impl<P: Projection> Worker<P> {
             Ok(Applied::Duplicate) => self.parts.metrics.event(EventOutcome::Duplicate),
             Ok(Applied::Missing { from_version }) => {
                 let cause = format!("the history does not have version {from_version}");
-                return self.park(event.into(), cause).map(|()| false);
+                return self
+                    .put_into_quarantine(event.into(), cause)
+                    .map(|()| false);
             }
             Err(ViewError::Refused { what, .. }) => {
-                return self.park(event.into(), what).map(|()| false);
+                return self.put_into_quarantine(event.into(), what).map(|()| false);
             }
             Err(error) => return Err(error),
         }
@@ -118,7 +120,11 @@ impl<P: Projection> Worker<P> {
     }
 
     /// Puts an entity into quarantine; the others go on.
-    pub(super) fn park(&mut self, culprit: Culprit, cause: String) -> Result<(), ViewError> {
+    pub(super) fn put_into_quarantine(
+        &mut self,
+        culprit: Culprit,
+        cause: String,
+    ) -> Result<(), ViewError> {
         let view = self.parts.definition.name;
 
         if self.quarantine.is_full() {
@@ -139,7 +145,7 @@ impl<P: Projection> Worker<P> {
 
         tracing::error!(view, entity = %entity, version, source = %source, cause, "the view puts an entity into quarantine");
 
-        let parked = QuarantinedEntity {
+        let quarantined = QuarantinedEntity {
             source,
             entity,
             version,
@@ -147,9 +153,9 @@ impl<P: Projection> Worker<P> {
             cause,
             time,
         };
-        self.parts.writer.quarantine(&parked)?;
-        self.parts.metrics.event(EventOutcome::Parked);
-        self.quarantine.insert(parked);
+        self.parts.writer.quarantine(&quarantined)?;
+        self.parts.metrics.event(EventOutcome::InQuarantine);
+        self.quarantine.insert(quarantined);
         self.show_quarantine();
 
         Ok(())
@@ -169,7 +175,7 @@ impl<P: Projection> Worker<P> {
                 view,
                 what: cause.clone(),
             })?;
-            self.park(culprit, cause)?;
+            self.put_into_quarantine(culprit, cause)?;
         }
         // The positions have gone back: what lies behind the stored ones is read from the log
         // again.
@@ -182,11 +188,11 @@ impl<P: Projection> Worker<P> {
 
     /// Takes an entity out of quarantine and applies what its history has; true when it is out.
     pub(super) fn replay(&mut self, service: Service, entity: Uuid) -> Result<bool, ViewError> {
-        let Some(parked) = self.quarantine.remove(service, entity) else {
+        let Some(quarantined) = self.quarantine.remove(service, entity) else {
             return Ok(false);
         };
         self.parts.writer.release(service, entity)?;
-        self.replay_history(parked.source, entity, parked.version, u64::MAX)?;
+        self.replay_history(quarantined.source, entity, quarantined.version, u64::MAX)?;
         self.pending.add_message(0);
         self.show_quarantine();
         self.commit()?;

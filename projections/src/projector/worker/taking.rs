@@ -15,7 +15,7 @@ impl<P: Projection> Worker<P> {
         if !self.parts.definition.uses.contains(&service) {
             self.parts.metrics.event(EventOutcome::Unused);
         } else if self.quarantine.holds(service, entity) {
-            self.parts.metrics.event(EventOutcome::Parked);
+            self.parts.metrics.event(EventOutcome::InQuarantine);
         } else {
             self.apply(message)?;
         }
@@ -37,7 +37,7 @@ impl<P: Projection> Worker<P> {
             Ok(Applied::Unknown) => self.taken(event, EventOutcome::Unknown),
             Ok(Applied::Duplicate) => self.parts.metrics.event(EventOutcome::Duplicate),
             Ok(Applied::Missing { from_version }) => self.apply_history(event, from_version)?,
-            Err(ViewError::Refused { what, .. }) => self.park(event.into(), what)?,
+            Err(ViewError::Refused { what, .. }) => self.put_into_quarantine(event.into(), what)?,
             Err(error) => return Err(error),
         }
         Ok(())

@@ -288,7 +288,7 @@ pub(crate) fn beginning_again_from_the_positions_drops_what_was_not_committed(sh
     shop.create(&Sample::new(2).line("1", "tea"));
     put(shop, &Sample::new(3).line("1", "tea"));
 
-    let parked = QuarantinedEntity {
+    let in_quarantine = QuarantinedEntity {
         source: SHARD,
         entity: Uuid::from_u128(9),
         version: 1,
@@ -296,7 +296,7 @@ pub(crate) fn beginning_again_from_the_positions_drops_what_was_not_committed(sh
         cause: "bad".to_owned(),
         time: Timestamp::from_micros(5),
     };
-    shop.writer().quarantine(&parked).unwrap();
+    shop.writer().quarantine(&in_quarantine).unwrap();
     assert_eq!(shop.writer().positions().unwrap(), committed);
     assert_eq!(shop.writer().quarantined(10).unwrap(), []);
     shop.commit();

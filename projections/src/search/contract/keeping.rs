@@ -207,7 +207,7 @@ pub(crate) fn a_discarded_generation_begins_empty(shop: &mut Shop) {
 }
 
 pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(shop: &mut Shop) {
-    let parked = |number: u128, cause: &str| QuarantinedEntity {
+    let in_quarantine = |number: u128, cause: &str| QuarantinedEntity {
         source: SHARD,
         entity: Uuid::from_u128(number),
         version: 2,
@@ -215,7 +215,9 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(shop: &mut Shop) {
         cause: cause.to_owned(),
         time: Timestamp::from_micros(5),
     };
-    shop.writer().quarantine(&parked(1, "first")).unwrap();
+    shop.writer()
+        .quarantine(&in_quarantine(1, "first"))
+        .unwrap();
     shop.crash();
 
     assert_eq!(
@@ -225,7 +227,9 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(shop: &mut Shop) {
     );
 
     for (number, cause) in [(1, "first"), (2, "other"), (1, "second")] {
-        shop.writer().quarantine(&parked(number, cause)).unwrap();
+        shop.writer()
+            .quarantine(&in_quarantine(number, cause))
+            .unwrap();
     }
 
     shop.commit();
@@ -249,7 +253,10 @@ pub(crate) fn what_is_in_quarantine_is_kept_and_let_go(shop: &mut Shop) {
     shop.commit();
 
     shop.crash();
-    assert_eq!(shop.writer().quarantined(10).unwrap(), [parked(2, "other")]);
+    assert_eq!(
+        shop.writer().quarantined(10).unwrap(),
+        [in_quarantine(2, "other")]
+    );
 }
 
 pub(crate) fn an_audit_reads_every_order_of_a_range_once(shop: &mut Shop) {
@@ -267,7 +274,7 @@ pub(crate) fn an_audit_reads_every_order_of_a_range_once(shop: &mut Shop) {
     let audit = shop.runtime.block_on(shop.store.audit(1)).unwrap().unwrap();
     shop.change(2 * step, 2, approved(None));
 
-    let parked = QuarantinedEntity {
+    let in_quarantine = QuarantinedEntity {
         source: SHARD,
         entity: Uuid::from_u128(9),
         version: 1,
@@ -275,7 +282,7 @@ pub(crate) fn an_audit_reads_every_order_of_a_range_once(shop: &mut Shop) {
         cause: "bad".to_owned(),
         time: Timestamp::from_micros(5),
     };
-    shop.writer().quarantine(&parked).unwrap();
+    shop.writer().quarantine(&in_quarantine).unwrap();
     shop.commit();
 
     for (range, expected) in [

@@ -4,12 +4,12 @@ use elasticsearch::http::Method;
 use elasticsearch::http::request::JsonBody;
 use serde_json::{Value, json};
 
-use super::client::{Client, Failure, Found, NO_INDEX, READ_TIMEOUT, damaged, is_bad_data};
+use super::client::{Client, Failure, Found, NO_INDEX, READ_TIMEOUT, is_bad_data};
 use super::index::{Names, ensure_views};
 use super::state::REQUIRE_ALIAS;
 use crate::ViewError;
 use crate::generations::Catalog;
-use crate::search::VIEW;
+use crate::search::{VIEW, damaged};
 
 const CATALOG: &str = "orders";
 

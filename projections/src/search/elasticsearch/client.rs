@@ -4,7 +4,6 @@
 //! does not answer. An answer that is an HTTP error is an error here. Nothing is tried again: the
 //! callers know what to repeat.
 
-use std::fmt;
 use std::time::Duration;
 
 use elasticsearch::Elasticsearch;
@@ -18,7 +17,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::ViewError;
-use crate::search::VIEW;
+use crate::search::{VIEW, damaged};
 
 /// For requests that a reader waits for.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -99,14 +98,6 @@ impl From<Failure> for ViewError {
                 source: Box::new(failure),
             },
         }
-    }
-}
-
-/// What is stored cannot be read, or is gone.
-pub(super) fn damaged(what: impl fmt::Display) -> ViewError {
-    ViewError::Damaged {
-        view: VIEW,
-        what: what.to_string(),
     }
 }
 

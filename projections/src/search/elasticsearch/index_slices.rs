@@ -11,12 +11,12 @@ use store::snapshot::IdRange;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::client::{Client, READ_TIMEOUT, damaged};
+use super::client::{Client, READ_TIMEOUT};
 use super::document::{Source, Stamp};
 use super::index::Names;
 use super::{mget, state};
 use crate::ViewError;
-use crate::search::VIEW;
+use crate::search::{damaged, unavailable};
 use crate::shop::OrderDocument;
 use crate::shop::document::beside_order;
 use crate::slices::{Slice, Stored, ViewAudit};
@@ -61,10 +61,7 @@ impl ElasticsearchAudit {
         work: impl Future<Output = Result<T, ViewError>> + Send + 'static,
     ) -> Result<T, ViewError> {
         let task = self.runtime.spawn(work);
-        task.await.map_err(|error| ViewError::Unavailable {
-            view: VIEW,
-            source: error.into(),
-        })?
+        task.await.map_err(unavailable)?
     }
 
     async fn read(&self, range: IdRange) -> Result<Vec<Stored<OrderDocument>>, ViewError> {

@@ -6,8 +6,9 @@ use elasticsearch::http::request::JsonBody;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::client::{Client, ErrorCause, Failure, READ_TIMEOUT, damaged};
+use super::client::{Client, ErrorCause, Failure, READ_TIMEOUT};
 use super::document::{Source, Stamp};
+use crate::search::damaged;
 use crate::{OrderDocument, ViewError};
 
 /// How many orders one request reads at most: an order of 500 lines is about 64 KiB.

@@ -4,12 +4,12 @@
 //! neither written nor deleted here. And people may delete an index, or make another in its place,
 //! while a node runs.
 
-use super::client::{Client, damaged};
+use super::client::Client;
 use super::index::{Described, Names, create_orders, describe, ensure_views, numbers};
 use super::state::{self, GenerationState, Written};
 use crate::ViewError;
 use crate::generations::Found;
-use crate::search::VIEW;
+use crate::search::{VIEW, damaged};
 use uuid::Uuid;
 
 /// Makes what a generation needs and does not have.

@@ -27,7 +27,7 @@ use crate::search::analysis::Analyzer;
 use crate::search::highlight::highlight;
 use crate::search::points::{rank_of, score_of};
 use crate::search::query::{Prepared, Sort, SortKey, write_cursor};
-use crate::search::{Hit, SearchPage, SearchQuery, SearchReader, VIEW};
+use crate::search::{Hit, SearchPage, SearchQuery, SearchReader, unavailable};
 use crate::{OrderDocument, VersionReader, ViewError};
 
 /// At most this many requests are under way at a time; the next one is refused.
@@ -90,13 +90,6 @@ impl ElasticsearchReader {
             result
         });
         task.await.map_err(unavailable)?
-    }
-}
-
-fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
-    ViewError::Unavailable {
-        view: VIEW,
-        source: cause.into(),
     }
 }
 

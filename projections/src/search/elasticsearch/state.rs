@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use store::Positions;
 use uuid::Uuid;
 
-use super::client::{Client, Failure, Found, READ_TIMEOUT, damaged};
+use super::client::{Client, Failure, Found, READ_TIMEOUT};
 use super::index::Names;
+use crate::search::damaged;
 use crate::{QuarantinedEntity, ViewError, positions};
 
 /// Writing makes no index.

@@ -19,7 +19,7 @@ use super::writer::ElasticsearchWriter;
 use super::{BACKEND, catalog, ownership, state};
 use crate::ViewError;
 use crate::generations::{Audit, Catalog, Found, Opened, ViewStore};
-use crate::search::{Search, SearchReader, VIEW};
+use crate::search::{Search, SearchReader, VIEW, unavailable};
 
 /// The search view on Elasticsearch. It holds no connection: the server may be down, now or later.
 #[derive(Clone)]
@@ -63,10 +63,7 @@ impl ElasticsearchStore {
         let task = self
             .runtime
             .spawn(work(self.client.clone(), self.names.clone()));
-        task.await.map_err(|error| ViewError::Unavailable {
-            view: VIEW,
-            source: error.into(),
-        })?
+        task.await.map_err(unavailable)?
     }
 }
 

@@ -19,6 +19,7 @@ use crate::testing::DEPLOYMENT;
 
 mod damage;
 mod faults;
+mod no_server;
 mod proxy;
 
 fn address() -> String {

@@ -18,7 +18,7 @@ use super::document::Stamp;
 use super::index::Names;
 use super::mget;
 use super::state::{GenerationState, furthest};
-use crate::search::{VIEW, fold, refused};
+use crate::search::{fold, refused, unavailable};
 use crate::shop::{Event, OrderDocument, Payload};
 use crate::{Applied, QuarantinedEntity, ViewError, ViewWriter};
 
@@ -250,8 +250,7 @@ fn stamp_of(document: &OrderDocument, puts: u32) -> Result<Stamp, ViewError> {
 }
 
 fn given_up() -> ViewError {
-    let source = "a commit has failed, begin again from the positions".into();
-    ViewError::Unavailable { view: VIEW, source }
+    unavailable("a commit has failed, begin again from the positions")
 }
 
 impl ViewWriter<OrderDocument> for ElasticsearchWriter {

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use tantivy::{Directory as _, Index};
 
 use super::lazy_directory::LazyDirectory;
-use super::{damaged, view_error};
+use super::view_error;
 use crate::ViewError;
+use crate::search::damaged;
 
 /// Reads all files of the newest commit.
 ///

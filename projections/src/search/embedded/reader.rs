@@ -18,7 +18,7 @@ use crate::search::analysis::Analyzer;
 use crate::search::highlight::highlight;
 use crate::search::points::score_of;
 use crate::search::query::{Prepared, SortKey, write_cursor};
-use crate::search::{Hit, SearchPage, SearchQuery, SearchReader, VIEW};
+use crate::search::{Hit, SearchPage, SearchQuery, SearchReader, unavailable};
 
 /// Runs at most this many searches at a time: the processor is what limits them.
 const MAX_RUNNING: usize = 4;
@@ -74,13 +74,6 @@ impl EmbeddedReader {
             result
         });
         task.await.map_err(task_error)?
-    }
-}
-
-fn unavailable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ViewError {
-    ViewError::Unavailable {
-        view: VIEW,
-        source: cause.into(),
     }
 }
 

@@ -12,7 +12,8 @@ use tantivy::{
 };
 
 use super::schema::{self, Fields};
-use super::{damaged, view_error};
+use super::view_error;
+use crate::search::damaged;
 use crate::{OrderDocument, ViewError};
 
 pub(super) struct Snapshot {

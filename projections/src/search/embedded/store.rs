@@ -13,12 +13,12 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::lazy_directory::LazyDirectory;
-use super::{BACKEND, damaged, examining, index_slices, open_in};
+use super::{BACKEND, examining, index_slices, open_in};
 use crate::error::text_of;
 use crate::files;
 use crate::generations::folder::GenerationsFolder;
 use crate::generations::{Audit, Catalog, Found, Opened, ViewStore};
-use crate::search::{Search, SearchVersions, SearchView, VIEW};
+use crate::search::{Search, SearchVersions, SearchView, VIEW, damaged, unavailable};
 use crate::{ViewError, background};
 
 /// The search view of a node that keeps everything in its data folder.
@@ -143,10 +143,7 @@ async fn in_the_background<T: Send + 'static>(
         // Nobody takes it any more when the node has ended.
         drop(sender.send(outcome));
     })
-    .map_err(|error| ViewError::Unavailable {
-        view: VIEW,
-        source: error.into(),
-    })?;
+    .map_err(unavailable)?;
 
     done.await.map_err(|_| ViewError::Closed { view: VIEW })?
 }

@@ -19,9 +19,9 @@ use super::keeper::Keeper;
 use super::new_segments::NewSegments;
 use super::schema::Fields;
 use super::snapshot::Snapshot;
-use super::{damaged, view_error};
+use super::view_error;
 use crate::search::fold;
-use crate::search::{VIEW, refused};
+use crate::search::{damaged, refused, unavailable};
 use crate::shop::{Event, OrderDocument, Payload};
 use crate::{Applied, QuarantinedEntity, ViewError, ViewWriter};
 
@@ -260,8 +260,7 @@ impl EmbeddedWriter {
 }
 
 fn given_up() -> ViewError {
-    let source = "a commit has failed, begin again from the positions".into();
-    ViewError::Unavailable { view: VIEW, source }
+    unavailable("a commit has failed, begin again from the positions")
 }
 
 impl ViewWriter<OrderDocument> for EmbeddedWriter {
