@@ -79,7 +79,7 @@ pub enum BackupError {
         /// Which one.
         file: PathBuf,
         /// What SQLite says.
-        source: rusqlite::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The databases do not fit together, or their settings cannot be read.
     #[error(transparent)]
@@ -94,6 +94,9 @@ impl BackupError {
 
     fn database(file: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
         let file = file.to_owned();
-        move |source| BackupError::Database { file, source }
+        move |source| BackupError::Database {
+            file,
+            source: Box::new(source),
+        }
     }
 }

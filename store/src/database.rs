@@ -1,5 +1,5 @@
 //! A service's private database: a few connections that only read it. The journal has one of its
-//! own, through which it writes ([`ServiceDatabase::commit_store`]).
+//! own, through which it writes.
 
 mod connecting;
 mod files;
