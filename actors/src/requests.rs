@@ -1,5 +1,6 @@
 //! The door of one service: what has commands carried out by whichever shard they belong to.
 
+mod accepted;
 mod doors;
 
 use std::collections::HashMap;
@@ -18,6 +19,8 @@ use crate::request::{
     Answer, Caller, Command, Follower, Question, Reply, Request, RequestBinding, SagaAnswer,
 };
 
+use accepted::SagaEnd;
+pub use accepted::{Accepted, Follow};
 pub(crate) use doors::Door;
 pub use doors::{Doors, NotTakenIn};
 
@@ -46,85 +49,10 @@ pub(crate) struct Inner<E: Entity> {
     pub awaited: Awaited<E>,
 }
 
-/// Whether whoever sends a command wants to be told of the end of its saga, too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Follow {
-    Nothing,
-    Saga,
-}
-
-/// A command that was carried out, durably, and the end of its saga for whoever follows it. Waiting
-/// for that end is no work: nothing but a place on a waiting list is held.
-#[derive(Debug)]
-pub struct Accepted<E: Entity> {
-    /// What the command came to.
-    pub answer: Answered<E>,
-    /// Absent when nobody wants to follow.
-    end: Option<SagaEnd<E>>,
-}
-
-/// The end of a saga, to be waited for; dropping it gives the place on the waiting list back.
-#[derive(Debug)]
-struct SagaEnd<E: Entity> {
-    ended: oneshot::Receiver<Answered<E>>,
-    release: watch::Receiver<bool>,
-    /// Where another node is to tell.
-    _place: Option<Place<E>>,
-}
-
 /// What has been sent, and what is to come of it.
 struct Sent<E: Entity> {
     answer: oneshot::Receiver<Reply<E>>,
     place: Option<Place<E>>,
-}
-
-impl<E: Entity> From<Answered<E>> for Accepted<E> {
-    fn from(answer: Answered<E>) -> Self {
-        Accepted { answer, end: None }
-    }
-}
-
-impl<E: Entity> Accepted<E> {
-    /// A command whose saga goes on: `ended` tells of its end, and `release` lets go of whoever
-    /// waits for that.
-    #[must_use]
-    pub fn followed(
-        answer: Answered<E>,
-        ended: oneshot::Receiver<Answered<E>>,
-        release: watch::Receiver<bool>,
-    ) -> Self {
-        let end = SagaEnd {
-            ended,
-            release,
-            _place: None,
-        };
-        Accepted {
-            answer,
-            end: Some(end),
-        }
-    }
-
-    /// The entity after its saga; or with the state so far, when there is nothing to wait for, the
-    /// wait is over, or the node shuts down.
-    pub async fn ended_within(self, wait: Duration) -> Answered<E> {
-        let Accepted { answer, end } = self;
-        let Some(SagaEnd {
-            ended,
-            mut release,
-            _place,
-        }) = end
-        else {
-            return answer;
-        };
-
-        tokio::select! {
-            biased;
-            // An error says that there is no saga to wait for.
-            ended = ended => ended.unwrap_or(answer),
-            () = tokio::time::sleep(wait) => answer,
-            _ = release.wait_for(|release| *release) => answer,
-        }
-    }
 }
 
 impl<E: Entity> Requests<E> {
