@@ -90,9 +90,13 @@ impl<D: SagaData> Run<D> {
                 self.reason = Some(reason);
                 self.compensate_below(index, policy, now, effects);
             }
-            // It must succeed: it is tried again when its time comes.
+            // It must succeed: it is tried again when its time comes. A nested saga that has
+            // compensated never completes any more, so that is another one then.
             (Outcome::Refused(reason), _) => {
                 self.mark(index, StepState::Running, Some(reason.name().to_owned()));
+                if let Some(step) = self.definition.steps.get(index) {
+                    self.begin_anew(index, step);
+                }
             }
             (Outcome::Irreversible, _) => {
                 let detail = "cannot be undone any more".to_owned();

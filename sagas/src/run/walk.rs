@@ -140,7 +140,7 @@ impl<D: SagaData> Run<D> {
     }
 
     /// A nested saga that is begun anew is another one than before.
-    fn begin_anew(&mut self, index: usize, step: &Step<D>) {
+    pub(super) fn begin_anew(&mut self, index: usize, step: &Step<D>) {
         if let Action::Nested { .. } = step.action
             && let Some(record) = self.steps.get_mut(index)
         {

@@ -1,6 +1,6 @@
 //! A saga within a saga: begun, undone and answered.
 
-use super::trip::{NESTING, PAYMENT};
+use super::trip::{NESTING, NESTING_LAST, PAYMENT};
 use super::*;
 use crate::nested::{NestedCommand, NestedReply, NoDetails, Outgoing, SagaCompensated};
 use crate::testing::{Story, nested_replied};
@@ -113,6 +113,35 @@ fn a_repeat_begins_the_same_saga_and_a_new_beginning_another_one() {
     let mut effects = Vec::new();
     again.go_on_from(2, &policy, now, &mut effects);
     assert_ne!(again.steps[2].nested, other.run.steps[2].nested);
+}
+
+#[test]
+fn a_nested_saga_that_compensates_after_the_pivot_is_followed_by_another_one() {
+    let saga = |story: &Story<Trip>| nested_commands(story)[0].0.saga();
+    let story = given(&NESTING_LAST, ALONE)
+        .when(replied(done()))
+        .then_sends(["saga.begin"]);
+    let first = saga(&story);
+
+    let story = story.when(woken());
+    assert_eq!(saga(&story), first, "it has not answered yet");
+
+    let compensated = NestedReply::Compensated(SagaCompensated::default());
+    let story = story
+        .when(nested_replied(compensated))
+        .then_sends([])
+        .then_state(SagaState::Running)
+        .when(woken())
+        .then_sends(["saga.begin"]);
+    let second = saga(&story);
+    assert_ne!(second, first, "the first one never completes any more");
+
+    let story = story.when(woken());
+    assert_eq!(saga(&story), second);
+    story
+        .when(nested_replied(completed()))
+        .then_does([Local::Confirm])
+        .then_state(SagaState::Completed);
 }
 
 #[test]

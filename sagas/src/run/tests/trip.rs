@@ -233,25 +233,30 @@ pub static FORGETFUL: Definition<Trip> = Definition::new(
     ],
 );
 
+const PAY: Step<Trip> = Step::new(
+    "pay",
+    Action::Nested {
+        on: cards,
+        saga: "payment",
+        data: |trip| crate::nested::data(trip),
+    },
+);
+
 /// The card is a saga of its own.
 pub static NESTING: Definition<Trip> = Definition::new(
     "nesting",
     &[
         REQUEST,
         FLIGHT,
-        Step::new(
-            "pay",
-            Action::Nested {
-                on: cards,
-                saga: "payment",
-                data: |trip| crate::nested::data(trip),
-            },
-        )
-        .compensated_by(Action::UndoNested { on: cards }),
+        PAY.compensated_by(Action::UndoNested { on: cards }),
         HOTEL,
         CONFIRM,
     ],
 );
+
+/// Once the flight is booked, it is paid for, however often that takes.
+pub static NESTING_LAST: Definition<Trip> =
+    Definition::new("nesting-last", &[REQUEST, FLIGHT.pivot(), PAY, CONFIRM]);
 
 /// What is nested in it.
 pub static PAYMENT: Definition<Trip> = Definition::new(
@@ -278,8 +283,15 @@ pub static SECOND: Definition<Trip> =
             },
         }]);
 
-pub static SAGAS: Definitions<Trip> =
-    Definitions::of(&[&REVERSIBLE, &PIVOTED, &ASKING, &NESTING, &PAYMENT, &SECOND]);
+pub static SAGAS: Definitions<Trip> = Definitions::of(&[
+    &REVERSIBLE,
+    &PIVOTED,
+    &ASKING,
+    &NESTING,
+    &NESTING_LAST,
+    &PAYMENT,
+    &SECOND,
+]);
 
 /// Everybody who takes part.
 #[derive(Clone, Debug, Default)]
