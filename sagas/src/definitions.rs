@@ -1,6 +1,8 @@
 //! The definitions that a service knows, and the runs that none of them fits.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::definition::Mistake;
@@ -14,6 +16,13 @@ pub struct Definitions<D: SagaData>(&'static [&'static Definition<D>]);
 pub enum Unresolved {
     #[error("this release knows no version {version} of saga {name}")]
     UnknownDefinition { name: String, version: u16 },
+    #[error("carrying version {from} of saga {name} over to version {version} panicked: {panic}")]
+    NotCarriedOver {
+        name: &'static str,
+        version: u16,
+        from: u16,
+        panic: String,
+    },
     #[error("version {version} of saga {name} has no step {step}")]
     UnknownStep {
         name: &'static str,
@@ -111,7 +120,23 @@ impl<D: SagaData> Definitions<D> {
                 version,
             })?;
 
-        definition.fit((carry_over.carry)(steps, data))
+        // It may meet what whoever wrote it did not think of: then this run stops, and no other.
+        let carry = AssertUnwindSafe(|| (carry_over.carry)(steps, data));
+        let steps = catch_unwind(carry).map_err(|panic| Unresolved::NotCarriedOver {
+            name: definition.name,
+            version: definition.version,
+            from: version,
+            panic: text_of(panic.as_ref()),
+        })?;
+        definition.fit(steps)
+    }
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (None, Some(text)) => text.clone(),
+        (None, None) => "without a text".to_owned(),
     }
 }
 

@@ -40,6 +40,15 @@ fn a_run_of_a_version_that_is_gone_is_carried_over_by_a_written_step() {
 }
 
 #[test]
+fn a_run_over_which_carrying_it_over_panics_stops_alone() {
+    let one_step = records(&["ask-for"]);
+    let panicked = SAGAS.resolve("evolving", 1, one_step, &mut Trip::default());
+    let error = panicked.unwrap_err();
+    let expected = "carrying version 1 of saga evolving over to version 2 panicked: ";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}
+
+#[test]
 fn a_run_that_no_definition_fits_stops_loudly() {
     let trip = &mut Trip::default();
     let steps = || records(&["request", "book-flight", "book-hotel", "confirm"]);
