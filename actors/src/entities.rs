@@ -24,6 +24,7 @@ use crate::entity::{self, AskEntity, Entity, EntityActor};
 use crate::request::{Command, Request};
 use crate::saga::{self, AskSaga, SagaActor};
 use crate::step::{Step, StepError, Turn};
+use crate::supervision::caught;
 
 /// What the entities of a shard work with.
 #[derive(Clone, Debug)]
@@ -117,15 +118,16 @@ impl<E: Entity> Entities<E> {
         match role_of::<E>(message) {
             Role::Request => {
                 self.want(id);
-                let needed = read::<E::Request>(message).map(|request| E::part_of(&request));
-                match needed {
-                    Ok(Some(part)) if part.is_new && first_attempt => {
+                // A service that panics over it does so again when its turn comes.
+                let part_of = |request| caught(|| E::part_of(&request)).ok().flatten();
+                match read::<E::Request>(message).ok().and_then(part_of) {
+                    Some(part) if part.is_new && first_attempt => {
                         self.new_parts.insert((id, part.key));
                     }
-                    Ok(Some(part)) => {
+                    Some(part) => {
                         self.wanted_parts.insert((id, part.key));
                     }
-                    Ok(None) | Err(_) => {}
+                    None => {}
                 }
             }
             Role::Reply => self.want_saga(SagaId(id)),
@@ -177,7 +179,7 @@ impl<E: Entity> Entities<E> {
     ) -> Result<entity::Told<E>, StepError> {
         let address = self.entities.address(id)?;
         Ok(address
-            .send(AskEntity { ask, now: turn.now })
+            .send(AskEntity { ask, turn })
             .await
             .map_err(|_| StepError::NoActor)??)
     }

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::entity::{Answered, Entity};
-use crate::request::{Question, Reply};
+use crate::request::{Answer, Question, Reply};
 
 /// Carries questions and answers between nodes.
 pub trait Transport: fmt::Debug + Send + Sync {
@@ -131,6 +131,10 @@ impl<E: Entity> Awaited<E> {
 
         match told {
             Told::Answer(reply) => {
+                // Nobody will tell of an end: whoever waits for it is let go.
+                if !goes_on(&reply) {
+                    caller.ended = None;
+                }
                 if let Some(answer) = caller.answer.take() {
                     let _ = answer.send(reply);
                 }
@@ -154,6 +158,11 @@ impl<E: Entity> Awaited<E> {
         // Nothing panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the answer speaks of a saga whose end is told later.
+fn goes_on<E: Entity>(reply: &Reply<E>) -> bool {
+    matches!(reply, Ok(Answer::Entity(answer)) if answer.saga_id.is_some() && !answer.saga_ended)
 }
 
 impl<E: Entity> Default for Awaited<E> {

@@ -41,6 +41,12 @@ where
     told
 }
 
+/// Asks a service something outside its actors. A panic stops what it was asked for, and nothing
+/// else: the text says why.
+pub(crate) fn caught<T>(ask: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(ask)).map_err(|panic| text_of(panic.as_ref()))
+}
+
 /// The text of a panic.
 pub(crate) fn text_of(panic: &(dyn Any + Send)) -> String {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {

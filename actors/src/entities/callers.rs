@@ -4,7 +4,7 @@ use sagas::{Beginning, Definition, Definitions, Run, SagaId};
 use uuid::Uuid;
 
 use super::Entities;
-use super::progress::add_change;
+use super::progress::{Carried, add_change};
 use crate::entity::{Answered, Ask, Change, Entity, Outcome, Seen, Told};
 use crate::error::CommandError;
 use crate::request::{Answer, Command, Request, SagaAnswer};
@@ -58,9 +58,8 @@ impl<E: Entity> Entities<E> {
         match told.outcome {
             Outcome::Changed(change) => self.changed(entity, *change, turn).await,
             Outcome::Repeated(saga) => self.joined(entity, saga, true, turn).await,
-            Outcome::Done(saga) => self.joined(entity, saga, false, turn).await,
             Outcome::Joined(saga, row) => {
-                let mut step = self.joined(entity, Some(saga), false, turn).await?;
+                let mut step = self.joined(entity, saga, false, turn).await?;
                 step.rows.extend(row);
                 Ok(step)
             }
@@ -98,13 +97,15 @@ impl<E: Entity> Entities<E> {
                 step.correlation_id = saga.0;
                 step.touched.push(saga.0);
 
-                let answered = Answered::with_saga(entity.clone(), saga);
-                self.carry_out(&mut step, told, Some(entity), turn).await?;
+                // Its next steps may be the entity's, too.
+                let carried = self
+                    .carry_out(&mut step, told, Some(entity.clone()), turn)
+                    .await?;
 
                 // One that has nobody to ask ends at once.
                 match &step.ended {
                     Some((_, Some(end))) => end.clone(),
-                    _ => answered,
+                    _ => Answered::with_saga(carried.entity.unwrap_or(entity), saga),
                 }
             }
         };
@@ -213,9 +214,8 @@ impl<E: Entity> Entities<E> {
             }
             saga::Outcome::KeyReused => Ok(Step::refusing(CommandError::KeyReused, id.0)),
             saga::Outcome::Unchanged | saga::Outcome::Changed { .. } => {
-                let run = told.run.clone();
-                let mut step = self.carry_on(told, turn).await?;
-                let seen = self.seen(&step, &run, turn).await?;
+                let (mut step, Carried { run, entity }) = self.carry_on(told, turn).await?;
+                let seen = self.seen(run.entity, entity, turn).await?;
                 step.answer = Some(Ok(Answer::Saga(SagaAnswer {
                     saga_id: run.id,
                     entity: run.entity,
@@ -229,23 +229,16 @@ impl<E: Entity> Entities<E> {
     }
 
     /// The saga's entity, as the command has seen or changed it.
-    async fn seen(
-        &mut self,
-        step: &Step<E>,
-        run: &Run<E::Saga>,
-        turn: Turn,
-    ) -> Result<Seen, StepError> {
-        let version = if step.events.is_empty() {
-            let shown = self.ask(run.entity, Ask::Show, turn).await?;
-            shown.entity.map_or(0, |entity| entity.head().version)
-        } else {
-            step.first_version
+    async fn seen(&mut self, id: Uuid, changed: Option<E>, turn: Turn) -> Result<Seen, StepError> {
+        let entity = match changed {
+            Some(entity) => Some(entity),
+            None => self.ask(id, Ask::Show, turn).await?.entity,
         };
 
         Ok(Seen {
             service: E::SERVICE,
-            entity: run.entity,
-            version,
+            entity: id,
+            version: entity.map_or(0, |entity| entity.head().version),
         })
     }
 }

@@ -15,6 +15,7 @@ use crate::metric_names as names;
 use crate::request::{Command, Request};
 use crate::saga::SagaActor;
 use crate::step::Step;
+use crate::supervision::caught;
 
 impl<E: Entity> Entities<E> {
     pub(super) fn want(&mut self, id: Uuid) {
@@ -79,8 +80,13 @@ impl<E: Entity> Entities<E> {
         self.want(entity);
 
         let (shard, policy) = (self.around.shard, self.around.policy);
-        let actor = SagaActor::loaded(shard, stored, policy, self.around.faults.clone());
-        self.start_saga(id, entity, actor);
+        let faults = self.around.faults.clone();
+        let start = || SagaActor::loaded(shard, stored, policy, faults);
+        // Its definition is asked whom it waits for.
+        match caught(start) {
+            Ok(actor) => self.start_saga(id, entity, actor),
+            Err(panic) => self.sagas.note_unreadable(id, panic),
+        }
     }
 
     async fn load_entities(&mut self) -> Result<(), StoreError> {

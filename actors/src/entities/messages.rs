@@ -20,16 +20,11 @@ impl<E: Entity> Entities<E> {
         turn: Turn,
     ) -> Result<Step<E>, StepError> {
         let id = message.entity;
-        let part = self.part_as_read(id, &request, turn)?;
+        let part = self.part_as_read(id, &request)?;
         let asked_by = message.attempt.as_ref().map(|attempt| attempt.saga);
         let asked_by = asked_by.or_else(|| E::asked_by(&request));
 
-        let ask = Ask::Request {
-            request,
-            part,
-            ticket: turn.ticket,
-        };
-        let told = self.ask(id, ask, turn).await?;
+        let told = self.ask(id, Ask::Request { request, part }, turn).await?;
         let Outcome::Replied(reply, change) = told.outcome else {
             return Err(StepError::Impossible(format!(
                 "{} {id} did not reply",
@@ -59,7 +54,6 @@ impl<E: Entity> Entities<E> {
         &mut self,
         id: Uuid,
         request: &E::Request,
-        turn: Turn,
     ) -> Result<Option<PartAsRead<E>>, StepError> {
         let Some(needed) = E::part_of(request) else {
             return Ok(None);
@@ -76,7 +70,6 @@ impl<E: Entity> Entities<E> {
         Ok(Some(PartAsRead {
             key: needed.key,
             stored,
-            durable_at_read: turn.durable_at_read,
         }))
     }
 

@@ -81,6 +81,7 @@ impl<E: Entity> Entities<E> {
         let faults = self.around.faults.clone();
         let (actor, told) = SagaActor::begun(shard, begun, policy, faults, turn.now)?;
         self.start_saga(begin.saga, begin.entity, actor);
-        self.carry_on(told, turn).await
+        let (step, _) = self.carry_on(told, turn).await?;
+        Ok(step)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use metrics::counter;
 use sagas::nested::{NestedReply, Outgoing, Parent};
-use sagas::{Address, Attempt, Effect, SagaData, SagaId};
+use sagas::{Address, Attempt, Effect, Run, SagaData, SagaId};
 use store::unit::{OutgoingEvent, OutgoingMessage};
 
 use super::Entities;
@@ -12,6 +12,13 @@ use crate::entity::{self, Answered, Change, Entity, LocalRefusal, Outcome as Ent
 use crate::metric_names as names;
 use crate::saga::{Ask, Outcome, Told};
 use crate::step::{Step, StepError, Turn};
+
+/// How things stand when a saga's effects have been carried out.
+pub(super) struct Carried<E: Entity> {
+    pub run: Run<E::Saga>,
+    /// The saga's entity, if that was asked.
+    pub entity: Option<E>,
+}
 
 impl<E: Entity> Entities<E> {
     /// Asks a saga and carries its effects out.
@@ -22,7 +29,8 @@ impl<E: Entity> Entities<E> {
         turn: Turn,
     ) -> Result<Step<E>, StepError> {
         let told = self.ask_saga(id, ask, turn).await?;
-        self.carry_on(told, turn).await
+        let (step, _) = self.carry_on(told, turn).await?;
+        Ok(step)
     }
 
     /// Carries the effects of a saga's decision out.
@@ -30,7 +38,7 @@ impl<E: Entity> Entities<E> {
         &mut self,
         told: Told<E::Saga>,
         turn: Turn,
-    ) -> Result<Step<E>, StepError> {
+    ) -> Result<(Step<E>, Carried<E>), StepError> {
         let (id, entity) = (told.run.id, told.run.entity);
         let mut step = Step {
             correlation_id: id.0,
@@ -40,8 +48,8 @@ impl<E: Entity> Entities<E> {
             ..Step::default()
         };
 
-        self.carry_out(&mut step, told, None, turn).await?;
-        Ok(step)
+        let carried = self.carry_out(&mut step, told, None, turn).await?;
+        Ok((step, carried))
     }
 
     /// Adds what a saga has decided to a step: what its entity does, its commands, its row, its
@@ -52,7 +60,7 @@ impl<E: Entity> Entities<E> {
         mut told: Told<E::Saga>,
         mut entity: Option<E>,
         turn: Turn,
-    ) -> Result<(), StepError> {
+    ) -> Result<Carried<E>, StepError> {
         let mut effects = VecDeque::from(std::mem::take(&mut told.effects));
 
         while let Some(effect) = effects.pop_front() {
@@ -80,26 +88,26 @@ impl<E: Entity> Entities<E> {
             }
         }
 
+        let run = told.run;
         let Outcome::Changed { row, timer } = told.outcome else {
-            return Ok(());
+            return Ok(Carried { run, entity });
         };
         step.rows.push(row);
         step.timer = timer;
 
-        if told.run.state.has_ended() {
-            let (kind, state) = (told.run.definition.name, told.run.state.name());
+        if run.state.has_ended() {
+            let (kind, state) = (run.definition.name, run.state.name());
             counter!(names::SAGAS_ENDED, "type" => kind, "state" => state).increment(1);
 
             if entity.is_none() {
-                let shown = self.ask(told.run.entity, entity::Ask::Show, turn).await?;
+                let shown = self.ask(run.entity, entity::Ask::Show, turn).await?;
                 entity = shown.entity;
             }
-            let end =
-                entity.map(|entity| Answered::after_saga(entity, told.run.id, &told.run.data));
-            step.ended = Some((told.run.id, end));
+            let after = |entity| Answered::after_saga(entity, run.id, &run.data);
+            step.ended = Some((run.id, entity.clone().map(after)));
         }
 
-        Ok(())
+        Ok(Carried { run, entity })
     }
 
     async fn local(

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use actix::{Actor, Context, Handler, Message};
-use sagas::{Fingerprint, Reason, SagaData, SagaId, Timestamp};
+use sagas::{Fingerprint, Reason, SagaData, SagaId};
 use store::StoreError;
 use store::faults::Faults;
 use store::mapping::{Recalled, RememberedKey, Stored, recall};
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Change, Decision, Entity, MAILBOX, Outcome, StepOf, Told};
 use crate::request::RequestBinding;
-use crate::step::StepError;
+use crate::step::{StepError, Turn};
 use crate::supervision::{ActorError, guarded};
 
 /// What an entity is asked.
@@ -33,7 +33,6 @@ pub(crate) enum Ask<E: Entity> {
     Request {
         request: E::Request,
         part: Option<PartAsRead<E>>,
-        ticket: u64,
     },
     /// A local step of the saga that knows this.
     Step {
@@ -45,17 +44,16 @@ pub(crate) enum Ask<E: Entity> {
     Show,
 }
 
-/// A part as the database had it when units up to `durable_at_read` were durable, or later.
+/// A part as the database had it when this turn began, or later.
 #[derive(Debug)]
 pub(crate) struct PartAsRead<E: Entity> {
     pub key: Uuid,
     pub stored: Option<E::Part>,
-    pub durable_at_read: u64,
 }
 
 pub(crate) struct AskEntity<E: Entity> {
     pub ask: Ask<E>,
-    pub now: Timestamp,
+    pub turn: Turn,
 }
 
 impl<E: Entity> Message for AskEntity<E> {
@@ -81,24 +79,24 @@ impl<E: Entity> EntityActor<E> {
         }
     }
 
-    fn decide(&mut self, ask: Ask<E>, now: Timestamp) -> Result<Told<E>, StepError> {
+    fn decide(&mut self, ask: Ask<E>, turn: Turn) -> Result<Told<E>, StepError> {
+        // Whatever was read for this turn shows these already.
+        self.in_flight
+            .retain(|(ticket, ..)| *ticket > turn.durable_at_read);
+
         let outcome = match ask {
             Ask::Create {
                 command,
                 created_by,
-            } => self.create(&command, created_by, now)?,
-            Ask::Command { command, binding } => self.command(&command, binding, now)?,
-            Ask::Request {
-                request,
-                part,
-                ticket,
-            } => self.request(&request, part, ticket, now)?,
+            } => self.create(&command, created_by, turn)?,
+            Ask::Command { command, binding } => self.command(&command, binding, turn)?,
+            Ask::Request { request, part } => self.request(&request, part, turn)?,
             Ask::Step { step, saga, reason } => {
                 let saga = StepOf {
                     data: &saga,
                     reason: reason.as_ref(),
                 };
-                self.step(step, saga, now)?
+                self.step(step, saga, turn)?
             }
             Ask::Show => Outcome::Shown,
         };
@@ -113,7 +111,7 @@ impl<E: Entity> EntityActor<E> {
         &mut self,
         command: &E::Command,
         created_by: Option<Fingerprint>,
-        now: Timestamp,
+        turn: Turn,
     ) -> Result<Outcome<E>, StepError> {
         if let Some(stored) = &self.stored {
             // The id follows from the key of the command.
@@ -129,7 +127,7 @@ impl<E: Entity> EntityActor<E> {
 
         match E::decide(None, self.id, command) {
             Decision::Happens(event) => {
-                let change = self.happens(event, created_by, None, now)?;
+                let change = self.happens(event, created_by, None, turn)?;
                 Ok(Outcome::Changed(Box::new(change)))
             }
             decision => Ok(without_event(decision)),
@@ -142,7 +140,7 @@ impl<E: Entity> EntityActor<E> {
         &mut self,
         command: &E::Command,
         binding: Option<RequestBinding>,
-        now: Timestamp,
+        turn: Turn,
     ) -> Result<Outcome<E>, StepError> {
         let Some(stored) = self.stored.as_mut() else {
             return Ok(without_event(E::decide(None, self.id, command)));
@@ -160,17 +158,11 @@ impl<E: Entity> EntityActor<E> {
 
         match E::decide(Some(&stored.entity), self.id, command) {
             Decision::Happens(event) => {
-                let change = self.happens(event, None, binding, now)?;
+                let change = self.happens(event, None, binding, turn)?;
                 Ok(Outcome::Changed(Box::new(change)))
             }
-            // The order of versions is not touched: the row alone is written.
-            Decision::Joins(saga) => {
-                let row = binding.map(|binding| {
-                    remember(stored, binding, Some(saga));
-                    E::updated(stored, stored.entity.head().version)
-                });
-                Ok(Outcome::Joined(saga, row.transpose()?))
-            }
+            Decision::Joins(saga) => joined(stored, Some(saga), binding),
+            Decision::Done(saga) => joined(stored, saga, binding),
             decision => Ok(without_event(decision)),
         }
     }
@@ -179,8 +171,7 @@ impl<E: Entity> EntityActor<E> {
         &mut self,
         request: &E::Request,
         part: Option<PartAsRead<E>>,
-        ticket: u64,
-        now: Timestamp,
+        turn: Turn,
     ) -> Result<Outcome<E>, StepError> {
         let part = part.and_then(|part| self.part_now(part));
         if let Some(stored) = &self.stored {
@@ -192,19 +183,12 @@ impl<E: Entity> EntityActor<E> {
             return Ok(Outcome::Replied(reply, None));
         };
 
-        let change = self.happens(event, None, None, now)?;
-        if let Some((key, part)) = E::part_after(&change.event) {
-            self.in_flight.push((ticket, key, part));
-        }
+        let change = self.happens(event, None, None, turn)?;
         Ok(Outcome::Replied(reply, Some(Box::new(change))))
     }
 
     /// A part as it is after everything that has been decided so far.
-    fn part_now(&mut self, part: PartAsRead<E>) -> Option<E::Part> {
-        // Whatever was read for this turn shows these already.
-        self.in_flight
-            .retain(|(ticket, ..)| *ticket > part.durable_at_read);
-
+    fn part_now(&self, part: PartAsRead<E>) -> Option<E::Part> {
         let in_flight = self.in_flight.iter().rev();
         let newest = in_flight
             .into_iter()
@@ -217,12 +201,12 @@ impl<E: Entity> EntityActor<E> {
         &mut self,
         step: <E::Saga as SagaData>::Local,
         saga: StepOf<'_, E::Saga>,
-        now: Timestamp,
+        turn: Turn,
     ) -> Result<Outcome<E>, StepError> {
         match E::step(self.entity(), step, saga) {
             Err(refusal) => Ok(Outcome::LocalRefused(refusal)),
             Ok(event) => {
-                let change = self.happens(event, None, None, now)?;
+                let change = self.happens(event, None, None, turn)?;
                 Ok(Outcome::Changed(Box::new(change)))
             }
         }
@@ -235,11 +219,11 @@ impl<E: Entity> EntityActor<E> {
         event: E::Event,
         created_by: Option<Fingerprint>,
         binding: Option<RequestBinding>,
-        now: Timestamp,
+        turn: Turn,
     ) -> Result<Change<E>, StepError> {
         let before = self.stored.take();
         let head = before.as_ref().map(|stored| stored.entity.head());
-        let at = head.map_or(now, |head| now.max(head.updated_at));
+        let at = head.map_or(turn.now, |head| turn.now.max(head.updated_at));
 
         let (entity, created_by, remembered) = match before {
             Some(stored) => (Some(stored.entity), stored.created_by, stored.remembered),
@@ -260,6 +244,9 @@ impl<E: Entity> EntityActor<E> {
         }
 
         let rows = rows_of(&stored, &event, head.map(|head| head.version))?;
+        if let Some((key, part)) = E::part_after(&event) {
+            self.in_flight.push((turn.ticket, key, part));
+        }
         self.stored = Some(stored);
         Ok(Change { event, rows })
     }
@@ -299,6 +286,20 @@ fn rows_of<E: Entity>(
     Ok([row].into_iter().chain(part).collect())
 }
 
+/// What is asked for is under way already, or done: the key of the command is remembered all the
+/// same. The order of versions is not touched: the row alone is written.
+fn joined<E: Entity>(
+    stored: &mut Stored<E>,
+    saga: Option<SagaId>,
+    binding: Option<RequestBinding>,
+) -> Result<Outcome<E>, StepError> {
+    let row = binding.map(|binding| {
+        remember(stored, binding, saga);
+        E::updated(stored, stored.entity.head().version)
+    });
+    Ok(Outcome::Joined(saga, row.transpose()?))
+}
+
 /// The entity remembers the key of a command that was accepted, with the saga that it began or
 /// joined.
 fn remember<E>(stored: &mut Stored<E>, binding: RequestBinding, saga: Option<SagaId>) {
@@ -312,8 +313,8 @@ fn remember<E>(stored: &mut Stored<E>, binding: RequestBinding, saga: Option<Sag
 
 fn without_event<E: Entity>(decision: Decision<E>) -> Outcome<E> {
     match decision {
-        Decision::Joins(saga) | Decision::Done(Some(saga)) => Outcome::Done(Some(saga)),
-        Decision::Done(None) => Outcome::Done(None),
+        Decision::Joins(saga) => Outcome::Joined(Some(saga), None),
+        Decision::Done(saga) => Outcome::Joined(saga, None),
         Decision::Refused(detail) => Outcome::Refused(detail),
         Decision::Happens(_) | Decision::NotFound => Outcome::NotFound,
     }
@@ -338,6 +339,9 @@ impl<E: Entity> Handler<AskEntity<E>> for EntityActor<E> {
     type Result = Result<Told<E>, ActorError>;
 
     fn handle(&mut self, message: AskEntity<E>, context: &mut Self::Context) -> Self::Result {
-        guarded(context, || self.decide(message.ask, message.now))
+        guarded(context, || self.decide(message.ask, message.turn))
     }
 }
+
+#[cfg(test)]
+mod tests;

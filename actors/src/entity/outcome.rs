@@ -46,7 +46,8 @@ pub enum Decision<E: Entity> {
     /// What is asked for is under way already, by this saga: the caller joins it, and the key of the
     /// command is bound to it.
     Joins(SagaId),
-    /// What is asked for has been done already, by this saga if by any.
+    /// What is asked for has been done already, by this saga if by any; the key of the command is
+    /// bound to it.
     Done(Option<SagaId>),
     /// The state does not allow it; the text says which state and what is allowed.
     Refused(String),
@@ -154,11 +155,9 @@ pub(crate) enum Outcome<E: Entity> {
     Replied(E::Reply, Option<Box<Change<E>>>),
     /// A repeat under the same key, which began or joined this saga.
     Repeated(Option<SagaId>),
-    /// What is asked for is under way already. The row is there when the entity remembers the key
-    /// of this command from now on.
-    Joined(SagaId, Option<RowChange>),
-    /// It has been done already.
-    Done(Option<SagaId>),
+    /// What is asked for is under way already, or done, by this saga if by any. The row is there
+    /// when the entity remembers the key of this command from now on.
+    Joined(Option<SagaId>, Option<RowChange>),
     Refused(String),
     LocalRefused(LocalRefusal),
     KeyReused,

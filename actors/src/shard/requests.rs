@@ -12,6 +12,7 @@ use crate::entity::Entity;
 use crate::error::CommandError;
 use crate::request::{Answer, Command, Request};
 use crate::step::{Step, StepError};
+use crate::supervision::caught;
 
 impl<E: Entity> Shard<E> {
     pub(super) async fn request(&mut self, request: Request<E>, durable_at_read: u64) {
@@ -27,7 +28,7 @@ impl<E: Entity> Shard<E> {
             Command::Replay(id) => return self.replay(*id, request).await,
             Command::Discard(id) => return self.discard(*id, request).await,
             Command::Create { command, .. } | Command::Entity { command, .. }
-                if !E::waits_for(command).is_none_or(|entity| self.timers.has_room_for(entity)) =>
+                if !self.has_room_for(command) =>
             {
                 return request.answer(Err(CommandError::Overloaded));
             }
@@ -50,6 +51,13 @@ impl<E: Entity> Shard<E> {
                 request.answer(Err(CommandError::Failed));
             }
         }
+    }
+
+    /// Whether the saga that such a command begins may begin. A service that panics over the
+    /// question is asked for more soon, where that stops nobody else.
+    fn has_room_for(&self, command: &E::Command) -> bool {
+        let waits_for = caught(|| E::waits_for(command)).ok().flatten();
+        waits_for.is_none_or(|entity| self.timers.has_room_for(entity))
     }
 
     /// Puts a caller that wants to wait for the end of the saga on the waiting list.

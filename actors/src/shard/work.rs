@@ -4,6 +4,7 @@
 //! dropped as a whole, and a piece that meets something which is not in memory has it read and is
 //! decided again.
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -178,11 +179,19 @@ impl<E: Entity> Shard<E> {
         durable_at_read: u64,
     ) -> Result<Step<E>, StepError> {
         let turn = self.turn_of(durable_at_read);
-        match piece {
-            Piece::Message { message, .. } => self.entities.message(message, turn).await,
-            Piece::Request(request) => self.entities.request(request, turn).await,
-            Piece::Timer(saga, set_for) => self.entities.timer(*saga, *set_for, turn).await,
-        }
+        let entities = &mut self.entities;
+        let decided = async {
+            match piece {
+                Piece::Message { message, .. } => entities.message(message, turn).await,
+                Piece::Request(request) => entities.request(request, turn).await,
+                Piece::Timer(saga, set_for) => entities.timer(*saga, *set_for, turn).await,
+            }
+        };
+
+        // A service is asked outside its actors, too: what a saga begins with, or whom it asks.
+        let panicked = |panic: Box<dyn Any + Send>| ActorError::Panicked(text_of(panic.as_ref()));
+        let decided = AssertUnwindSafe(decided).catch_unwind().await;
+        decided.unwrap_or_else(|panic| Err(panicked(panic).into()))
     }
 
     fn drop_actors(&mut self, piece: &Piece<'_, E>) {

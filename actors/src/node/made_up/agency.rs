@@ -106,6 +106,9 @@ pub(super) struct Needs {
     pub tour: Option<Box<Needs>>,
 }
 
+/// A service does not think of everything: who begins a saga for nobody has it panic.
+pub(super) const NOBODY: Uuid = Uuid::nil();
+
 impl SagaData for Needs {
     type Local = ();
     type Command = Request;
@@ -144,6 +147,8 @@ static GO_ON_TOUR: Definition<Needs> = Definition::new(
     "go-on-tour",
     &[
         Step::new("request", Act::Local(())).compensated_by(Act::Local(())),
+        // The second one in the unit that begins the saga.
+        Step::new("note", Act::Local(())),
         Step::new("seat", SEAT).compensated_by(NO_SEAT_ANY_MORE),
         Step::new("confirm", Act::Local(())).compensated_by(Act::Local(())),
     ],
@@ -208,6 +213,7 @@ impl<const GROUP: bool> Entity for Travel<GROUP> {
 
     fn begins(&self, event: &Event) -> Option<(&'static Definition<Needs>, Needs)> {
         match event {
+            Event::Requested(needs) if needs.by == NOBODY => panic!("nobody travels"),
             Event::Requested(needs) => Some((definition(GROUP), needs.clone())),
             Event::Took(_) => None,
         }

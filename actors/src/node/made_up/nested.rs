@@ -2,8 +2,9 @@
 
 use uuid::Uuid;
 
-use super::agency::{Needs, no_seat};
+use super::agency::{NOBODY, Needs, no_seat};
 use super::*;
+use crate::CommandError;
 
 /// What the world does to messages: the outcome must be the same.
 const WEATHERS: [&str; 3] = ["", "deliver-twice", "lose-message=3"];
@@ -67,4 +68,46 @@ fn a_nested_saga_that_has_completed_is_undone_when_a_later_step_is_refused() {
         let expected = (5, 0, "UNDONE".to_owned(), no_seat());
         assert_eq!(run(travel(weather, 5, 0)), expected, "{weather}");
     }
+}
+
+#[test]
+fn a_service_that_panics_outside_its_actors_fails_that_caller_and_nobody_else() {
+    run(async {
+        let agency = Agency::open("").await;
+        let needs = |by| Needs {
+            by,
+            seats: Uuid::from_u128(2),
+            tour: None,
+        };
+
+        let for_nobody = agency.tours.create(needs(NOBODY), None, Follow::Nothing);
+        assert_eq!(for_nobody.await.unwrap_err(), CommandError::Failed);
+        let somebody = needs(Uuid::from_u128(1));
+        let accepted = agency.tours.create(somebody, None, Follow::Nothing);
+        accepted.await.unwrap();
+
+        let mut shards = agency.node.status.values();
+        assert!(shards.all(|shard| shard.reloads.load(Ordering::Relaxed) == 0));
+        agency.close().await;
+    });
+}
+
+#[test]
+fn an_answer_shows_what_the_saga_has_done_in_the_same_unit() {
+    run(async {
+        let agency = Agency::open("").await;
+        let needs = Needs {
+            by: Uuid::from_u128(1),
+            seats: Uuid::from_u128(2),
+            tour: None,
+        };
+
+        let accepted = agency.tours.create(needs, None, Follow::Nothing).await;
+        let answer = accepted.unwrap().answer;
+        assert_eq!(
+            (answer.seen[0].version, answer.entity.state.as_str()),
+            (2, "GOES")
+        );
+        agency.close().await;
+    });
 }

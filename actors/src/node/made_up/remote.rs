@@ -103,6 +103,12 @@ fn a_command_of_another_node_is_carried_out_and_answered_there() {
         let again = again.await.unwrap().ended_within(PATIENCE).await;
         assert!(again.repeated && again.saga_ended, "{again:?}");
 
+        // And from the one that does not: the saga has ended, so there is no end to be told of.
+        let again = tours.create(needs.clone(), Some(key("tour")), Follow::Saga);
+        let again = again.await.unwrap().ended_within(10 * PATIENCE);
+        let again = tokio::time::timeout(PATIENCE, again).await.unwrap();
+        assert!(again.repeated && again.saga_ended, "{again:?}");
+
         // A refusal crosses as well.
         let nobody = tours.retry_saga(sagas::SagaId(Uuid::nil()), None).await;
         assert_eq!(nobody.unwrap_err(), CommandError::not_found("saga"));
