@@ -17,8 +17,8 @@ use crate::SagaId;
 pub struct Attempt {
     /// Whom to answer.
     pub saga: SagaId,
-    /// The step by its name. The number alone identifies the command; the name tells people, and
-    /// participants, what it is for.
+    /// The step by its name. The number alone identifies the command; the name tells people and
+    /// participants what the command belongs to.
     pub step: Cow<'static, str>,
     /// Counts the commands of the saga from 1, over all steps, compensations and retries.
     pub number: u32,

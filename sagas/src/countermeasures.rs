@@ -5,7 +5,7 @@
 //! propagations*, 1998), as taken up by Richardson in *Microservices Patterns*, chapter 4.
 
 /// Semantic lock: a state of an entity that says a saga is at work on it. Commands that conflict
-/// are refused at once, none is held back, so that there is nothing to deadlock.
+/// are refused at once instead of waiting, so nothing can deadlock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SemanticLock {
     /// The type of the saga: the name of its definition.
@@ -14,6 +14,7 @@ pub struct SemanticLock {
 
 /// What can be counted: credit, seats, pieces in stock.
 pub trait Amount: Copy + PartialOrd {
+    /// Nothing left, the lowest value that an update may leave.
     const ZERO: Self;
 
     /// The sum; `None` when it cannot be represented.
@@ -48,7 +49,9 @@ amounts!(u32, u64, i64);
 /// on the order; once granted, it commutes.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommutativeUpdate<A> {
+    /// Adds the amount.
     Add(A),
+    /// Subtracts the amount; never below zero.
     Subtract(A),
 }
 
@@ -65,20 +68,21 @@ impl<A: Amount> CommutativeUpdate<A> {
     }
 }
 
-/// Reread value: before a saga's last word, check that what it began with has not changed in
+/// Reread value: before a saga's last word, it checks that what it began with has not changed in
 /// between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RereadValue {
+    /// The version that the saga began with.
     pub expected_version: u64,
 }
 
-/// The value read again is not the one the saga began with.
+/// The value read again differs from the one the saga began with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changed;
 
 impl RereadValue {
     /// # Errors
-    /// [`Changed`] when `version` is another than the expected one.
+    /// [`Changed`] when `version` differs from the expected one.
     pub fn check(self, version: u64) -> Result<(), Changed> {
         if version == self.expected_version {
             Ok(())

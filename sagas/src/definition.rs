@@ -2,7 +2,7 @@
 //!
 //! A saga (Garcia-Molina and Salem, *Sagas*, 1987) is a sequence of local transactions, each with a
 //! compensation that undoes it. A definition says which steps a saga has, who takes part in each,
-//! and what each reply means; a [`Run`](crate::Run) works off any of them, and knows none.
+//! and what each reply means; a [`Run`](crate::Run) carries out any of them, and knows none.
 //!
 //! A step may be its *pivot* (Richardson, *Microservices Patterns*, chapter 4): once that is done
 //! the saga goes forward only, and the steps after it are tried again until they succeed.
@@ -25,7 +25,7 @@ pub trait SagaData:
 {
     /// What the saga's own service does in a local step.
     type Local: Copy + Eq + fmt::Debug + Send + Sync + 'static;
-    /// What participants are asked.
+    /// What it asks of participants.
     type Command: WireMessage + PartialEq;
     /// What they answer.
     type Reply: WireMessage + PartialEq;
@@ -37,14 +37,16 @@ pub struct Definition<D: SagaData> {
     pub name: &'static str,
     /// Counts the definition's changes: a run ends under the version it began with.
     pub version: u16,
-    /// A run that has not come to its end, or past its pivot, by then compensates. Absent: as the
-    /// [policy](crate::SagaPolicy) has it.
+    /// A run compensates when it has neither ended nor passed its pivot by then. Absent: the
+    /// [policy](crate::SagaPolicy) sets the deadline.
     pub deadline: Option<Duration>,
+    /// Taken in this order, compensated in the reverse one.
     pub steps: &'static [Step<D>],
     /// Takes from a reply what the saga wants to remember, whether the reply decides anything or
     /// comes late.
     pub learn: fn(&mut D, &D::Reply),
-    /// From which former versions runs are carried over that no definition knows any more.
+    /// The former versions that no definition describes any more, and how their runs are carried
+    /// over.
     pub carried_over: &'static [CarryOver<D>],
 }
 
@@ -52,9 +54,10 @@ pub struct Definition<D: SagaData> {
 pub struct Step<D: SagaData> {
     /// Unique within its definition; stored, and so kept.
     pub name: &'static str,
+    /// What the step does.
     pub action: Action<D>,
-    /// Undoes the action, also when it is not known whether that has happened. Undoing what has
-    /// never happened must succeed.
+    /// Undoes the action, even when nobody knows whether that has happened. Undoing what has never
+    /// happened must succeed.
     pub compensation: Option<Action<D>>,
     /// Whether the step is taken, asked when its turn comes.
     pub when: Option<fn(&D) -> bool>,
@@ -77,12 +80,13 @@ pub enum Action<D: SagaData> {
         /// What the replies mean, by their wire names.
         replies: &'static [(&'static str, Meaning)],
     },
-    /// By somebody whose answer nobody waits for: the step is done when the command is on its way.
+    /// By somebody whose answer the saga does not wait for: the step is done when the command is on
+    /// its way.
     Notify {
         to: fn(&D) -> Address,
         command: fn(&D) -> D::Command,
     },
-    /// By a saga of another service, or of this one, which begins for this step.
+    /// By a saga that this step begins, in this service or another one.
     Nested {
         /// The entity that the nested saga works on.
         on: fn(&D) -> Address,
@@ -109,6 +113,7 @@ pub enum Meaning {
 
 /// How a run of a former version goes on under a definition.
 pub struct CarryOver<D: SagaData> {
+    /// The former version.
     pub from: u16,
     /// Gives the records that fit the definition's steps, in their order, from those of the former
     /// version, and brings the data up to date.
@@ -129,6 +134,7 @@ impl<D: SagaData> Definition<D> {
         }
     }
 
+    /// Gives the definition a newer version number than 1.
     #[must_use]
     pub const fn version(self, version: u16) -> Self {
         Definition { version, ..self }
@@ -143,11 +149,13 @@ impl<D: SagaData> Definition<D> {
         }
     }
 
+    /// Sets what the saga takes from replies; see [`learn`](Definition::learn).
     #[must_use]
     pub const fn learning(self, learn: fn(&mut D, &D::Reply)) -> Self {
         Definition { learn, ..self }
     }
 
+    /// Names the former versions whose runs go on under this one.
     #[must_use]
     pub const fn carried_over_from(self, carried_over: &'static [CarryOver<D>]) -> Self {
         Definition {
@@ -167,6 +175,7 @@ impl<D: SagaData> Definition<D> {
 }
 
 impl<D: SagaData> Step<D> {
+    /// A step without compensation, condition or deadline, and not the pivot.
     #[must_use]
     pub const fn new(name: &'static str, action: Action<D>) -> Self {
         Step {
@@ -179,6 +188,7 @@ impl<D: SagaData> Step<D> {
         }
     }
 
+    /// Sets what undoes the step.
     #[must_use]
     pub const fn compensated_by(self, compensation: Action<D>) -> Self {
         Step {

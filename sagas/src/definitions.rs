@@ -1,4 +1,4 @@
-//! The definitions that a service knows, and the runs that none of them fits.
+//! The definitions that a service knows, and stored runs that fit none of them.
 
 use std::any::Any;
 use std::fmt;
@@ -11,9 +11,10 @@ use crate::{Definition, SagaData, StepRecord};
 /// The sagas of one service, in all versions that still run.
 pub struct Definitions<D: SagaData>(&'static [&'static Definition<D>]);
 
-/// A stored run that no definition fits. It stops, and it alone.
+/// A stored run that fits no definition. This run stops, and no other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unresolved {
+    /// The run began under a name or version that no definition has or carries over.
     #[error("this release knows no version {version} of saga {name}")]
     UnknownDefinition { name: String, version: u16 },
     #[error("carrying version {from} of saga {name} over to version {version} panicked: {panic}")]
@@ -29,6 +30,7 @@ pub enum Unresolved {
         version: u16,
         step: String,
     },
+    /// The definition has a step that the run lacks.
     #[error("version {version} of saga {name} has a step {step}, which the run lacks")]
     MissingStep {
         name: &'static str,
@@ -49,7 +51,7 @@ impl<D: SagaData> Definitions<D> {
         self.0.iter().copied()
     }
 
-    /// What is wrong with them, to be found out before anything runs.
+    /// What is wrong with them. Ask before anything runs.
     #[must_use]
     pub fn mistakes(&self) -> Vec<Mistake> {
         let twice = self.0.iter().enumerate().filter(|(place, definition)| {
@@ -141,8 +143,8 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
 }
 
 impl<D: SagaData> Definition<D> {
-    /// Records and steps are the same, in the same order. The records get the definition's own
-    /// names, which need no memory.
+    /// Whether records and steps are the same, in the same order. The records get the definition's
+    /// own names, which need no memory.
     pub(crate) fn fit(
         &'static self,
         mut records: Vec<StepRecord>,

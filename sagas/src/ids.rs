@@ -16,19 +16,22 @@ use crate::Service;
 /// One of a service's fixed number of partitions: the unit of ownership, ordering and fencing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ShardId {
+    /// The service that is divided into shards.
     pub service: Service,
+    /// Counts the service's shards from 0.
     pub number: u16,
 }
 
 impl ShardId {
+    /// The shard of this number.
     #[must_use]
     pub const fn new(service: Service, number: u16) -> Self {
         ShardId { service, number }
     }
 
     /// The shard of `service` that owns the entity: 64-bit FNV-1a over the 16 bytes of its id, the
-    /// upper half folded onto the lower, modulo the number of shards. Fixed for ever by the test
-    /// vectors below, because data lies where it says.
+    /// upper half folded onto the lower, modulo the number of shards. The test vectors below fix it
+    /// for ever, because data lies where it says.
     #[must_use]
     pub fn of(service: Service, entity: Uuid, shards: u16) -> Self {
         let hash = fnv1a_64(entity.as_bytes());
@@ -161,8 +164,7 @@ impl RequestKey {
     }
 }
 
-/// A fingerprint of a request's value, by which a repeat under the same key is told from another
-/// request.
+/// A fingerprint of a request's value: it tells a repeat under the same key from another request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(pub Uuid);
@@ -192,7 +194,7 @@ mod tests {
     const CUSTOMERS: Service = Service::new(1, "customers");
     const ORDERS: Service = Service::new(2, "orders");
 
-    /// If this fails, existing data would be looked for in the wrong shard: change the code back,
+    /// If this fails, the code looks for existing data in the wrong shard: change the code back,
     /// not the test.
     #[test]
     fn the_shard_of_an_id_never_changes() {

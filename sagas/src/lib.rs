@@ -1,10 +1,10 @@
 //! The pure mechanism: what services, entities, messages and sagas are called, and how sagas run.
 //!
 //! Everything here is pure: no clock, no database, no runtime; times and ids come in as values. It
-//! names no service, so that any team's can be built on it.
+//! names no service, so any team can build its own on it.
 //!
-//! A saga is a value, a [`Definition`]; a [`Run`] works off any of them. [`testing`] tries one out
-//! without any infrastructure.
+//! A saga is a value, a [`Definition`]; a [`Run`] carries out any of them. [`testing`] tries one
+//! out without any infrastructure.
 
 #![cfg_attr(
     test,

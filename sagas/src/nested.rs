@@ -1,4 +1,4 @@
-//! Sagas within sagas: what a saga and the one that a step of it has begun say to each other.
+//! Sagas within sagas: what a saga and the nested one that its step has begun say to each other.
 //!
 //! The nested saga belongs to the service that runs it: it has a definition of its own there, and
 //! lives in the shard of the entity it works on. Its parent knows it by its id alone, which follows
@@ -25,7 +25,7 @@ impl PartialEq for NestedData {
 
 impl Eq for NestedData {}
 
-/// A saga is to begin, as a step of another one.
+/// Asks a saga to begin, as a step of another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BeginSaga {
@@ -36,10 +36,11 @@ pub struct BeginSaga {
     pub name: String,
     /// What it works on.
     pub entity: Uuid,
+    /// Its data, as JSON.
     pub data: NestedData,
 }
 
-/// A nested saga is to compensate, whether it is under way, has completed or has never begun.
+/// Asks a nested saga to compensate, whether it is under way, has completed or has never begun.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UndoSaga {
     /// The nested saga's own id.
@@ -71,7 +72,7 @@ wire_messages! {
     pub enum NestedReply {
         Completed(NoDetails) = "saga.completed" 1,
         Compensated(SagaCompensated) = "saga.compensated" 1,
-        /// It was to be undone, and had completed past its pivot.
+        /// It was asked to compensate, but had completed past its pivot.
         Irreversible(NoDetails) = "saga.irreversible" 1,
     }
 }
@@ -94,7 +95,7 @@ pub struct Parent {
     pub shard: ShardId,
     /// The newest command of that saga; the answer echoes it.
     pub attempt: Attempt,
-    /// Whether that was to undo it.
+    /// Whether that command asked to undo it.
     pub wants_undo: bool,
 }
 
@@ -108,21 +109,23 @@ pub fn never_begun() -> NestedReply {
 /// The data that a nested saga begins with.
 #[must_use]
 pub fn data<T: Serialize>(data: &T) -> Body {
-    // What has no JSON form, such as a map with keys that are no texts, is refused by the nested
-    // saga's own service, which cannot read its data.
+    // Data without a JSON form, such as a map whose keys are not texts, is refused by the nested
+    // saga's own service, which cannot read it.
     serde_json::value::to_raw_value(data).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// What a saga sends: a command of its own, or one of the mechanism.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outgoing<D: SagaData> {
+    /// A command to a participant.
     Own(D::Command),
+    /// A command to a nested saga.
     Nested(NestedCommand),
 }
 
 impl<D: SagaData> Outgoing<D> {
-    /// The entity that the message addresses, by which it keeps its order: a nested saga is one of
-    /// its own.
+    /// The entity that the message addresses. Messages to one entity keep their order; a nested
+    /// saga counts as an entity of its own.
     #[must_use]
     pub fn entity(&self, to: Address) -> Uuid {
         match self {
@@ -152,10 +155,12 @@ impl<D: SagaData> Outgoing<D> {
     }
 }
 
-/// What a saga is answered: a reply of a participant, or of a nested saga.
+/// What a saga receives as an answer: a reply of a participant, or of a nested saga.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Incoming<D: SagaData> {
+    /// A reply of a participant.
     Own(D::Reply),
+    /// A reply of a nested saga.
     Nested(NestedReply),
 }
 

@@ -1,4 +1,4 @@
-//! What stands where a service has nothing of the kind: no messages, no sagas.
+//! Types for a service that has no messages or no sagas.
 
 use std::convert::Infallible;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::wire::{Body, WireError};
 use crate::{SagaData, WireMessage};
 
-/// The messages of whoever sends and receives none.
+/// The messages of a service that sends and receives none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoMessage {}
 

@@ -7,11 +7,11 @@ use crate::SagaState;
 /// How long sagas go on before they give up, and how often they try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SagaPolicy {
-    /// A saga whose definition sets no deadline compensates when it has not come to its end, or
-    /// past its pivot, by then.
+    /// A saga whose definition sets no deadline compensates when it has neither ended nor passed
+    /// its pivot by then.
     pub deadline: Duration,
-    /// The first delay after which a compensation, or a step after the pivot, is tried again when
-    /// nothing has confirmed it; it doubles each time.
+    /// A compensation, or a step after the pivot, is tried again after this delay when nothing has
+    /// confirmed it; the delay doubles each time.
     pub first_retry: Duration,
     /// After this many attempts without a confirmation the saga is shown as stuck.
     pub attempts: u32,
@@ -47,7 +47,7 @@ impl SagaPolicy {
     ) -> Duration {
         let retry = self.delay_after(attempts);
         match state {
-            // After its pivot it is woken to try again, before it by its deadline.
+            // After its pivot the saga wakes to try again; before it, at its deadline.
             SagaState::Running => deadline.unwrap_or(self.deadline).max(retry),
             _ => retry,
         }

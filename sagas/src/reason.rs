@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a saga compensates. Some names are the mechanism's own; a definition gives its refusals
-/// others.
+/// Why a saga compensates. The mechanism has some names of its own; a definition names its
+/// refusals.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Reason(Cow<'static, str>);
@@ -19,11 +19,13 @@ impl Reason {
     /// The saga that it is nested in has undone the step that began it.
     pub const UNDONE: Reason = Reason::named("UNDONE");
 
+    /// The reason of this name.
     #[must_use]
     pub const fn named(name: &'static str) -> Self {
         Reason(Cow::Borrowed(name))
     }
 
+    /// Its name, as stored and shown.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0

@@ -1,20 +1,20 @@
-//! One run of a saga: a state machine over (state, input) that works off a [`Definition`].
+//! One run of a saga: a state machine over (state, input) that carries out a [`Definition`].
 //!
 //! It decides; it does not act. Its effects are local ones, which the saga's own service carries
 //! out, and commands to send; the caller commits them in one unit with the run's own row.
 //!
 //! Until its pivot a run that is stopped or refused compensates: last step first, those steps that
-//! are done *or whose outcome is unknown*. After it, or when something can be undone no more, it
-//! only goes on. What is not confirmed is tried again with growing delay, then shown as stuck, and
-//! never dropped.
+//! are done *or whose outcome is unknown*. After it, or once something can no longer be undone, it
+//! only goes on. It repeats what nobody confirms, with growing delay; then it shows itself as
+//! stuck. It never drops anything.
 //!
-//! Of all replies only the one to the newest command decides anything. Each command has a number,
-//! the reply echoes it, and a participant carries the commands of a run out in their order: so that
-//! reply tells how things stand after everything that was sent before, and whatever earlier attempts
-//! have brought about is settled when the run ends.
+//! Only the reply to the newest command decides anything. Each command has a number, the reply
+//! echoes it, and a participant carries out the commands of a run in their order. So that reply
+//! tells how things stand after everything sent before, and when the run ends, nothing of an
+//! earlier attempt is left open.
 //!
-//! What a run records never goes back in time. When it wants to be woken is another matter: that is
-//! counted from the clock as it is, which may have stepped back.
+//! What a run records never goes back in time. When it wants to be woken is counted from the clock
+//! as it is, which may have stepped back.
 
 mod inputs;
 mod nesting;
@@ -31,41 +31,49 @@ use crate::{
 /// What the caller must do, in order and in one unit with the run's row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect<D: SagaData> {
-    /// The saga's own service carries this out. When it refuses, tell [`Run::local_refused`], whose
-    /// effects take the place of those that follow this one.
+    /// The saga's own service carries this out. When it refuses, call [`Run::local_refused`]: its
+    /// effects replace those that follow this one.
     Local { step: &'static str, local: D::Local },
-    /// A command is sent. Its reply echoes the attempt.
+    /// A command to send. Its reply echoes the attempt.
     Send {
         to: Address,
         command: Outgoing<D>,
         attempt: Attempt,
     },
-    /// A nested saga answers the one that has begun it.
+    /// The answer of a nested saga to the one that has begun it.
     Answer { to: Parent, reply: NestedReply },
 }
 
 /// The state of one saga.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run<D: SagaData> {
+    /// Identifies the saga.
     pub id: SagaId,
+    /// The definition, in the version that this run follows.
     pub definition: &'static Definition<D>,
+    /// How far the run has come.
     pub state: SagaState,
     /// What it works on; it lives in that entity's shard.
     pub entity: Uuid,
+    /// The saga's own data.
     pub data: D,
     /// Why it compensates.
     pub reason: Option<Reason>,
     /// One for each step of the definition, in their order.
     pub steps: Vec<StepRecord>,
-    /// How often the running step, or its compensation, has been attempted since it began, or since
-    /// an operator had it tried again. It decides how patient the run still is.
+    /// Attempts of the running step, or of its compensation, since it began or since an operator's
+    /// retry. They decide how patient the run still is.
     pub attempts: u32,
-    /// The number of the newest command it has sent: commands are counted from 1, and a number never
-    /// comes twice, whoever has it try again. 0 when release 0.1 has sent all of them, without one.
+    /// The number of the newest command it has sent: commands count from 1, and no number comes
+    /// twice, whoever retries. 0 when release 0.1 has sent all of them, without numbers.
     pub commands_sent: u32,
+    /// When it began.
     pub started_at: Timestamp,
+    /// When it last changed.
     pub updated_at: Timestamp,
+    /// When it completed or had compensated.
     pub ended_at: Option<Timestamp>,
+    /// When it compensates, unless it has ended or passed its pivot by then.
     pub deadline: Timestamp,
     /// When the run wants to be woken: a deadline, or the next attempt.
     pub wake_at: Option<Timestamp>,
@@ -78,12 +86,15 @@ pub struct Run<D: SagaData> {
 /// What a run begins with.
 #[derive(Clone, Debug)]
 pub struct Beginning<D> {
+    /// Identifies the saga.
     pub id: SagaId,
     /// What the saga works on.
     pub entity: Uuid,
+    /// The saga's own data.
     pub data: D,
-    /// When that entity was changed last: the run's times are not before it.
+    /// When that entity last changed: the run's times are not before it.
     pub not_before: Timestamp,
+    /// The saga that it is nested in.
     pub parent: Option<Parent>,
 }
 
@@ -149,14 +160,14 @@ impl<D: SagaData> Run<D> {
         (run, effects)
     }
 
-    /// Whether the run has passed its pivot, or something that can be undone no more: it only goes
-    /// on.
+    /// Whether the run only goes on: it has passed its pivot, or something that can no longer be
+    /// undone.
     #[must_use]
     pub fn is_past_pivot(&self) -> bool {
         self.steps.iter().any(|record| record.is_final)
     }
 
-    /// Whether a stop would make it compensate. It does not when the run has ended, compensates
+    /// Whether a stop would make it compensate. It would not when the run has ended, compensates
     /// already, or can only go on.
     #[must_use]
     pub fn can_be_stopped(&self) -> bool {
@@ -171,7 +182,7 @@ impl<D: SagaData> Run<D> {
         self.awaited(step)?.participant(&self.data)
     }
 
-    /// Whether the step cannot be left by compensating: the run is past its pivot, or this is the
+    /// Whether the run cannot leave the step by compensating: it is past its pivot, or this is the
     /// pivot, its outcome is unknown, and nothing undoes it.
     fn must_go_on(&self, step: &Step<D>) -> bool {
         self.is_past_pivot() || (step.is_pivot && step.compensation.is_none())
@@ -197,7 +208,7 @@ impl<D: SagaData> Run<D> {
         self.definition.steps.get(index).map(|step| (index, step))
     }
 
-    /// What of the running step is awaited: its action, or its compensation.
+    /// What the run awaits of the running step: its action, or its compensation.
     fn awaited(&self, step: &Step<D>) -> Option<crate::Action<D>> {
         if self.goes_forward() {
             Some(step.action)

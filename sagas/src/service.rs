@@ -30,11 +30,15 @@ pub struct Service {
 
 /// Another service has been registered with the same name or number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("service {new} has number {}, and {existing} is registered with {}", .new.number(), .existing.number())]
+#[error(
+    "service {new} has number {}, and {existing} is registered with {}",
+    .new.number(),
+    .existing.number()
+)]
 pub struct ServiceConflict {
-    /// The one that is not registered.
+    /// The one that was refused.
     pub new: Service,
-    /// The one that is.
+    /// The one that is registered.
     pub existing: Service,
 }
 
@@ -59,7 +63,7 @@ impl Service {
     }
 
     /// Makes the service known to [`from_name`](Service::from_name) and
-    /// [`from_number`](Service::from_number). To register it again changes nothing.
+    /// [`from_number`](Service::from_number). Registering it again changes nothing.
     ///
     /// # Errors
     /// When another one has the same name or number.
@@ -98,7 +102,7 @@ impl Service {
     }
 }
 
-// By the number alone: it says all, and is looked up with every message.
+// By the number alone: it identifies the service, and every message looks it up.
 impl Hash for Service {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.number.hash(state);

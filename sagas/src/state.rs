@@ -1,4 +1,4 @@
-//! How far a saga and each of its steps have come: what is stored of them, and shown to operators.
+//! How far a saga and each of its steps have come, as stored and as shown to operators.
 
 use std::borrow::Cow;
 
@@ -18,11 +18,12 @@ pub enum SagaState {
     Completed,
     /// It has ended: everything that happened is undone.
     Compensated,
-    /// What it must do does not succeed; an operator looks at it and has it tried again.
+    /// What it must do does not succeed; an operator looks at it and retries.
     Stuck,
 }
 
 impl SagaState {
+    /// All states.
     pub const ALL: [SagaState; 5] = [
         SagaState::Running,
         SagaState::Compensating,
@@ -43,6 +44,7 @@ impl SagaState {
         }
     }
 
+    /// The state of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<SagaState> {
         SagaState::ALL
@@ -50,6 +52,7 @@ impl SagaState {
             .find(|state| state.name() == name)
     }
 
+    /// Whether the saga has completed or compensated, and never changes again.
     #[must_use]
     pub const fn has_ended(self) -> bool {
         matches!(self, SagaState::Completed | SagaState::Compensated)
@@ -64,9 +67,11 @@ pub enum StepState {
     Remaining,
     /// It, or its compensation, is under way.
     Running,
+    /// It succeeded.
     Done,
     /// Its condition did not hold when its turn came; there is nothing to compensate.
     Skipped,
+    /// It succeeded, and was undone.
     Compensated,
     /// It was refused, or its compensation was.
     Failed,
@@ -75,15 +80,19 @@ pub enum StepState {
 /// How far one step has come, by the step's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRecord {
-    /// Empty in what release 0.1 has written: there the place says which step it is.
+    /// Empty in rows that release 0.1 has written: there the place says which step it is.
     #[serde(default)]
     pub name: Cow<'static, str>,
+    /// How far it has come.
     pub state: StepState,
+    /// When the state was reached.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "micros")]
     pub at: Option<Timestamp>,
+    /// What the step shows to operators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Whether the saga can only go on from here: the step was its pivot, or can be undone no more.
+    /// Whether the saga can only go on from here: the step was its pivot, or can no longer be
+    /// undone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_final: bool,
     /// The nested saga that the step has begun.
@@ -92,7 +101,7 @@ pub struct StepRecord {
 }
 
 impl StepRecord {
-    /// Of a step whose turn has not come.
+    /// The record of a step whose turn has not come.
     #[must_use]
     pub fn remaining(name: impl Into<Cow<'static, str>>) -> Self {
         StepRecord {

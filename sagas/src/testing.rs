@@ -89,9 +89,9 @@
 //!     .then_state(SagaState::Compensated);
 //! ```
 //!
-//! [`survives_everything`] has it run in a [`World`] of models: every step fails, everything comes
-//! twice, late or in another order, the process restarts, somebody stops it at any moment. When a
-//! saga has ended, the world says whether everything is as it should be.
+//! [`survives_everything`] runs it in a [`World`] of models: every step fails, everything comes
+//! twice, late or in another order, the process restarts, somebody stops the saga at any moment.
+//! When a saga has ended, the world says whether everything is as it should be.
 
 mod chance;
 mod everything;

@@ -1,6 +1,6 @@
 //! Points in time: microseconds since the Unix epoch, RFC 3339 UTC on the wire.
 //!
-//! Reading the clock is not done here; a time is always a value that comes in.
+//! Nothing here reads the clock; a time is always a value that comes in.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,11 +21,13 @@ impl Timestamp {
     /// The last whole second that can be written: late enough to mean 'for ever'.
     pub const LAST: Timestamp = Timestamp(253_402_207_200_000_000);
 
+    /// The point in time this many microseconds after the Unix epoch.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Timestamp(micros)
     }
 
+    /// Microseconds since the Unix epoch.
     #[must_use]
     pub const fn micros(self) -> i64 {
         self.0
@@ -38,7 +40,7 @@ impl Timestamp {
         Timestamp(self.0.saturating_add(micros))
     }
 
-    /// How long it is from `earlier` to this time, zero when it is the other way round.
+    /// The time from `earlier` to this time; zero when `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -57,8 +59,8 @@ impl fmt::Display for Timestamp {
 impl FromStr for Timestamp {
     type Err = TimestampError;
 
-    /// RFC 3339 alone, though the parser knows more forms. A time later than it can represent,
-    /// which is one on the last two days of the year 9999, is the latest it can.
+    /// Takes RFC 3339 alone, though the parser knows more forms. Times beyond what it can represent
+    /// (the last two days of the year 9999) become the latest one it can.
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         let offset = offset_of(text).ok_or(TimestampError)?;
         if let Ok(time) = text.parse::<jiff::Timestamp>() {
@@ -76,7 +78,7 @@ impl FromStr for Timestamp {
 }
 
 /// The offset at the end of a text of the form `2026-01-31T12:00:00.123456+01:00`; `None` when it
-/// has another form. Whether there is such a day or hour is not looked at.
+/// has another form. It does not check whether there is such a day or hour.
 fn offset_of(text: &str) -> Option<&str> {
     const SECONDS: &str = "0000-00-00T00:00:00";
     let (seconds, rest) = text.split_at_checked(SECONDS.len())?;

@@ -2,20 +2,22 @@
 //! name.
 //!
 //! A name, once written, means the same for ever. When a body must change, the message gets a new
-//! version, and decoding the old one is kept (an *upcast*): data of years ago must still be
+//! version, and the code keeps decoding the old one (an *upcast*): data of years ago must still be
 //! readable.
 
 use serde_json::value::RawValue;
 
-// For `wire_messages!`, so that whoever uses it need not depend on it.
+// For `wire_messages!`, so that its users need not depend on it themselves.
 #[doc(hidden)]
 pub use serde_json;
 
 /// Why a message cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum WireError {
+    /// This release knows no such name, or not in this version.
     #[error("unknown message type {name} version {version}")]
     UnknownType { name: String, version: u16 },
+    /// The name is known, but the body does not fit it.
     #[error("malformed body of {name} version {version}")]
     MalformedBody {
         name: String,
@@ -78,7 +80,7 @@ macro_rules! wire_messages {
             /// The JSON body.
             ///
             /// # Errors
-            /// When the body has no JSON form, which none of the declared bodies can bring about.
+            /// When the body has no JSON form; every declared body has one.
             pub fn encode(&self) -> Result<$crate::wire::Body, $crate::wire::serde_json::Error> {
                 match self {
                     $(Self::$variant(body) => $crate::wire::serde_json::value::to_raw_value(body),)+

@@ -6,21 +6,26 @@ use crate::WireMessage;
 /// What is wrong with a definition. A node does not start with one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mistake {
+    /// Two definitions share a name and a version.
     #[error("version {version} of saga {saga} is defined twice")]
     DefinitionTwice { saga: &'static str, version: u16 },
+    /// A version takes over runs of itself or of a newer one.
     #[error("saga {saga} carries its version {from} over to version {version}, which is not newer")]
     CarriesOverBackwards {
         saga: &'static str,
         version: u16,
         from: u16,
     },
+    /// A definition without steps.
     #[error("saga {saga} has no steps")]
     NoSteps { saga: &'static str },
+    /// Two steps of one definition share a name.
     #[error("saga {saga} has two steps called {step}")]
     StepTwice {
         saga: &'static str,
         step: &'static str,
     },
+    /// One of the steps is wrong in itself.
     #[error("saga {saga}, step {step}: {what}")]
     Step {
         saga: &'static str,
@@ -59,13 +64,14 @@ pub enum StepMistake {
     #[error("a compensation cannot begin a nested saga")]
     NestedAsCompensation,
     #[error(
-        "it is the last one, and awaits a reply: it needs a compensation or to be the pivot, or a stop leaves it open"
+        "it is the last one, and awaits a reply: it needs a compensation or to be the pivot, \
+         or a stop leaves it open"
     )]
     LastLeftOpen,
 }
 
 impl<D: SagaData> Definition<D> {
-    /// What is wrong with the definition: nothing, when it can be registered.
+    /// What is wrong with the definition; empty when it can be registered.
     #[must_use]
     pub fn mistakes(&self) -> Vec<Mistake> {
         let saga = self.name;

@@ -1,4 +1,4 @@
-//! What a run is told, and what it does about it: replies, wake-ups, operators, refused local steps.
+//! How a run responds to its inputs: replies, wake-ups, operators, refused local steps.
 
 use super::{Effect, Run};
 use crate::nested::{Incoming, NestedReply, SagaCompensated};
@@ -6,7 +6,7 @@ use crate::{
     Action, Attempt, Meaning, Reason, SagaData, SagaPolicy, SagaState, StepState, Timestamp,
 };
 
-/// What became of the step, or the compensation, that was awaited.
+/// What became of the awaited step or compensation.
 enum Outcome {
     Done,
     Refused(Reason),
@@ -14,8 +14,8 @@ enum Outcome {
 }
 
 impl<D: SagaData> Run<D> {
-    /// The command that was this attempt is answered. A late reply, one to an earlier attempt,
-    /// decides nothing; what it tells is learnt.
+    /// A reply to this attempt. A late one, to an earlier attempt, decides nothing; the run still
+    /// learns what it tells.
     #[must_use]
     pub fn replied(
         &mut self,
@@ -50,7 +50,7 @@ impl<D: SagaData> Run<D> {
         }
     }
 
-    /// What a reply means, and to which step: nothing, unless it answers the newest command.
+    /// What a reply means, and to which step; `None` unless it answers the newest command.
     fn decides(&self, reply: &Incoming<D>, attempt: Option<&Attempt>) -> Option<(usize, Outcome)> {
         let is_newest = match attempt {
             Some(attempt) => attempt.saga == self.id && attempt.number == self.commands_sent,
@@ -107,8 +107,8 @@ impl<D: SagaData> Run<D> {
         }
     }
 
-    /// The wake-up that the run has set for `set_for` has come, whatever the clock says by now: a
-    /// deadline has passed, or something is unconfirmed. A wake-up that it has replaced since changes
+    /// The wake-up set for `set_for` has come, whatever the clock says by now: a deadline has
+    /// passed, or something is unconfirmed. A wake-up that the run has since replaced changes
     /// nothing.
     #[must_use]
     pub fn woken(
@@ -181,16 +181,16 @@ impl<D: SagaData> Run<D> {
         })
     }
 
-    /// The step whose local effect is why the run is stuck. Compensating, it is the lowest one that
-    /// failed: a step above it may have been refused on the way forward.
+    /// The step whose local effect made the run stuck. When compensating, that is the lowest one
+    /// that failed: a step above it may have been refused on the way forward.
     fn refused_step(&self) -> Option<usize> {
         self.steps
             .iter()
             .position(|record| record.state == StepState::Failed)
     }
 
-    /// The saga's service refuses the local effect of a step. The effects before it stand; those of
-    /// this call replace the ones that follow it, in the same unit.
+    /// The saga's service refuses the local effect of a step. The effects before it stand; the
+    /// effects of this call replace those that follow it, in the same unit.
     #[must_use]
     pub fn local_refused(
         &mut self,
@@ -224,7 +224,7 @@ impl<D: SagaData> Run<D> {
         effects
     }
 
-    /// What was to follow the step at `index` in this unit has not happened.
+    /// Takes back what was to follow the step at `index` in this unit: it has not happened.
     fn take_back(&mut self, index: usize, forward: bool) {
         let steps = self.steps.iter_mut().enumerate();
 

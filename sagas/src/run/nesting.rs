@@ -1,11 +1,11 @@
-//! A run that is nested in another saga: its parent has it begun, undone, and answered.
+//! A run that is nested in another saga: the parent begins it and undoes it, and gets its answer.
 
 use super::{Effect, Run};
 use crate::nested::{NestedReply, NoDetails, Parent, SagaCompensated};
 use crate::{Reason, SagaData, SagaPolicy, SagaState, Timestamp};
 
 impl<D: SagaData> Run<D> {
-    /// The parent repeats the command that has begun this run. It is answered when the run has
+    /// The parent repeats the command that has begun this run. The answer comes when the run has
     /// ended.
     #[must_use]
     pub fn begun_again(&mut self, parent: Parent, now: Timestamp) -> Vec<Effect<D>> {
@@ -21,7 +21,7 @@ impl<D: SagaData> Run<D> {
         })
     }
 
-    /// The parent has this run undone, whether it is under way or has ended.
+    /// The parent undoes this run, whether it is under way or has ended.
     #[must_use]
     pub fn undone(
         &mut self,
@@ -46,7 +46,7 @@ impl<D: SagaData> Run<D> {
             SagaState::Completed | SagaState::Compensated => {
                 self.changed(now, |run, effects| effects.extend(run.answer()))
             }
-            // It is answered when it has ended, one way or the other.
+            // The answer comes when the run has ended, one way or the other.
             SagaState::Running | SagaState::Compensating | SagaState::Stuck => {
                 self.changed(now, |_, _| ())
             }
@@ -60,7 +60,7 @@ impl<D: SagaData> Run<D> {
             .is_none_or(|known| parent.attempt.number > known.attempt.number)
     }
 
-    /// What the parent is told of a run that has ended.
+    /// What a run that has ended answers its parent.
     pub(super) fn answer(&self) -> Option<Effect<D>> {
         let to = self.parent.clone()?;
 

@@ -1,7 +1,7 @@
 //! Walking a run's steps: forwards to its end, or back over what has to be compensated.
 //!
-//! Local steps and notices are taken at once, as many as follow each other; the walk halts where
-//! somebody must confirm, until that has happened. When to walk, and which way, is not decided here.
+//! The walk takes consecutive local steps and notices at once, and halts where somebody must
+//! confirm. Others decide when to walk, and which way.
 
 use super::{Effect, Run};
 use crate::definition::nested_id;
@@ -92,7 +92,7 @@ impl<D: SagaData> Run<D> {
             }
 
             match step.compensation {
-                // It asked something, and changed nothing.
+                // The step only asked something and changed nothing.
                 None if state == StepState::Running => {
                     self.mark(index, StepState::Failed, detail);
                 }

@@ -1,4 +1,4 @@
-//! Numbers by chance, the same ones in every run of a test.
+//! Random numbers, the same ones in every run of a test.
 
 /// A sequence of numbers that follows from its seed (Steele, Lea and Flood, *SplitMix*, 2014).
 pub(super) struct Chance(u64);

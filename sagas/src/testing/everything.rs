@@ -5,13 +5,13 @@ use super::chance::Chance;
 use super::simulation::{Plan, Simulation, Stop, refusals_of};
 use crate::{Definition, SagaData, Step};
 
-/// This many runs go their way by chance.
+/// The number of random runs.
 const BY_CHANCE: u64 = 300;
 
-/// Has a saga run to its end in every way that can be told apart: each step refused, each local
-/// effect refused, stopped and timed out at every moment, with everything delivered once or twice,
-/// restarted at every moment or never; and then with everything by chance, in any order that keeps
-/// the order between the saga and each participant.
+/// Runs a saga to its end in every way that can be told apart: each step refused, each local effect
+/// refused, stopped and timed out at every moment, with everything delivered once or twice,
+/// restarted at every moment or never. Then it runs the saga at random, in any order that keeps the
+/// order between the saga and each participant.
 ///
 /// # Panics
 /// When the world finds something wrong at the end, or there is none.
@@ -77,7 +77,7 @@ pub fn survives_everything<D: SagaData, W: World<D>>(
     }
 }
 
-/// The most refusals that any step of the saga knows.
+/// The largest number of refusals that any step of the saga knows.
 fn refusals<D: SagaData>(definition: &Definition<D>) -> usize {
     let of = |step: &Step<D>| refusals_of(step.action).count();
     definition.steps.iter().map(of).max().unwrap_or(0)

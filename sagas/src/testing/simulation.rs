@@ -17,9 +17,9 @@ use crate::{
 
 pub(super) use events::refusals_of;
 
-/// A saga that has not ended after this many events never will.
+/// A saga that has not ended after this many events never ends.
 const EVENTS: usize = 10_000;
-/// This many events of a run by chance are by chance; then everything goes well.
+/// The first events of a random run are random; after this many, everything goes well.
 const EVENTS_BY_CHANCE: usize = 60;
 
 /// Who stops a saga.
@@ -113,7 +113,7 @@ impl<D: SagaData, W: World<D>> Simulation<D, W> {
         simulation
     }
 
-    /// Everything happens as soon as it can, but for what the plan has go wrong.
+    /// Everything happens as soon as it can, except what the plan makes go wrong.
     pub(super) fn run_to_the_end(mut self) -> Self {
         while !self.run.state.has_ended() {
             self.stop_as_planned();
@@ -123,7 +123,7 @@ impl<D: SagaData, W: World<D>> Simulation<D, W> {
         self
     }
 
-    /// Everything happens by chance for a while, and then as soon as it can.
+    /// Everything happens at random for a while, and then as soon as it can.
     pub(super) fn run_by_chance(mut self, mut chance: Chance) {
         for _ in 0..EVENTS_BY_CHANCE {
             if self.run.state.has_ended() {

@@ -14,21 +14,27 @@ use crate::{
 /// What comes in.
 #[derive(Clone, Debug)]
 pub enum When<D: SagaData> {
+    /// A reply to the newest command; see [`replied`].
     Replied(Incoming<D>),
+    /// A reply to an earlier command; see [`replied_late`].
     RepliedLate(Incoming<D>),
+    /// The saga's service refuses a local effect; see [`local_refused`].
     LocalRefused { step: &'static str, reason: Reason },
+    /// The time has come at which the saga wants to be woken.
     Woken,
+    /// An operator stops the saga.
     Stopped,
+    /// An operator makes the stuck saga try again.
     Retried,
 }
 
-/// The newest command is answered.
+/// A reply to the newest command.
 #[must_use]
 pub fn replied<D: SagaData>(reply: D::Reply) -> When<D> {
     When::Replied(Incoming::Own(reply))
 }
 
-/// A command before the newest one is answered.
+/// A reply to a command before the newest one.
 #[must_use]
 pub fn replied_late<D: SagaData>(reply: D::Reply) -> When<D> {
     When::RepliedLate(Incoming::Own(reply))
@@ -82,9 +88,13 @@ pub fn given_after_first_step<D: SagaData>(
 /// A saga under way, with what it wants done since the last thing that came in.
 #[derive(Clone, Debug)]
 pub struct Story<D: SagaData> {
+    /// The saga as it is now.
     pub run: Run<D>,
+    /// What it wants done since the last thing that came in.
     pub effects: Vec<Effect<D>>,
+    /// How patient it is.
     pub policy: SagaPolicy,
+    /// The story's clock: a second later with each thing that comes in.
     pub now: Timestamp,
 }
 

@@ -11,7 +11,7 @@ pub trait World<D: SagaData>: Clone {
     /// The reason of the refusal.
     fn local(&mut self, local: D::Local, run: &Run<D>) -> Result<(), Reason>;
 
-    /// A participant carries a command out and replies; nothing when the command is a notice.
+    /// A participant carries out a command and replies; `None` when the command is a notice.
     fn command(&mut self, to: Address, command: &D::Command) -> Option<D::Reply>;
 
     /// A participant refuses a command with the reply of this wire name, and changes nothing.
@@ -25,13 +25,13 @@ pub trait World<D: SagaData>: Clone {
         }
     }
 
-    /// Something happens that has nothing to do with the saga, such as another one at work on the
-    /// same entities. Which, follows from the number.
+    /// Something unrelated happens, such as another saga at work on the same entities. The number
+    /// decides what.
     fn disturb(&mut self, _number: u64) {}
 
     /// The saga has ended. Asked then, and once more when everything it ever sent has arrived.
     ///
     /// # Panics
-    /// When something is not as the saga's end says.
+    /// When something does not fit the saga's end.
     fn check(&self, run: &Run<D>);
 }

@@ -44,8 +44,8 @@ impl<D: SagaData, W: World<D>> Simulation<D, W> {
         }
     }
 
-    /// The wire name of the reply by which the command that arrives is to be refused. One that has
-    /// been carried out before is not: a participant answers its repeat as it did the first time.
+    /// The wire name of the reply that refuses the arriving command. A command that was carried out
+    /// before is not refused: a participant answers its repeat as it did the first time.
     pub(super) fn planned_refusal(
         &mut self,
         command: &D::Command,
@@ -126,7 +126,7 @@ impl<D: SagaData, W: World<D>> Simulation<D, W> {
         }
     }
 
-    /// Everything in memory is lost, and read from what is stored.
+    /// Loses everything in memory, and reads it from what is stored.
     pub(super) fn restart(&mut self) {
         let data = read_back(&self.run.data);
         let steps: Option<Vec<StepRecord>> = read_back(&self.run.steps);
@@ -184,7 +184,7 @@ impl<D: SagaData, W: World<D>> Simulation<D, W> {
     }
 }
 
-/// The replies by which an action can be refused.
+/// The replies that refuse an action.
 pub(in crate::testing) fn refusals_of<D: SagaData>(
     action: Action<D>,
 ) -> impl Iterator<Item = &'static str> {
