@@ -2,7 +2,7 @@
 //!
 //! `0 ≤ reserved ≤ limit` holds at every version, and `reserved` is the sum of the open
 //! reservations. The reservations themselves are rows of the store (a customer may have a million);
-//! a decision is handed the one it is about.
+//! a decision gets the one it is about.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,21 +18,29 @@ pub const MAX_NAME_CHARS: usize = 200;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Customer {
+    /// Identifies the customer.
     pub id: CustomerId,
+    /// 1 to [`MAX_NAME_CHARS`] characters.
     pub name: String,
+    /// The most that its open orders may reserve together.
     pub credit_limit: Money,
+    /// The sum of the open reservations.
     pub reserved: Money,
     /// Counts the customer's events from 1.
     pub version: u64,
+    /// When the first event happened.
     pub created_at: Timestamp,
     /// When the newest event happened; an entity's times never go back.
     pub updated_at: Timestamp,
 }
 
+/// A customer was created, with nothing reserved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerCreated {
+    /// 1 to [`MAX_NAME_CHARS`] characters.
     pub name: String,
+    /// The most that its open orders may reserve together.
     pub credit_limit: Money,
 }
 
@@ -41,16 +49,22 @@ pub struct CustomerCreated {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreditChanged {
+    /// The order that the credit is for.
     pub order_id: OrderId,
+    /// What was reserved or released.
     pub amount: Money,
+    /// Limit less reservations, after the change.
     pub available_credit: Money,
 }
 
 wire_messages! {
     /// What has happened to a customer.
     pub enum CustomerEvent {
+        /// The first event.
         Created(CustomerCreated) = "customer.created" 1,
+        /// An order has reserved credit.
         CreditReserved(CreditChanged) = "customer.credit-reserved" 1,
+        /// An order's reservation is gone.
         CreditReleased(CreditChanged) = "customer.credit-released" 1,
     }
 }
@@ -74,6 +88,7 @@ impl Customer {
         }
     }
 
+    /// Limit less reservations.
     #[must_use]
     pub fn available_credit(&self) -> Money {
         self.credit_limit
@@ -114,7 +129,7 @@ impl Customer {
     }
 
     /// Releases what an order has reserved. Releasing what was never reserved succeeds and changes
-    /// nothing: it is what makes the compensation of a step with an unknown outcome safe.
+    /// nothing: that makes compensating a step with an unknown outcome safe.
     #[must_use]
     pub fn release(&self, order_id: OrderId, existing: Option<Money>) -> Option<CustomerEvent> {
         let amount = existing?;
@@ -243,7 +258,8 @@ mod tests {
                 }
                 customer.apply(&event, Timestamp::from_micros(2));
                 let (name, version) = event.wire_name();
-                let read = CustomerEvent::decode(name, version, event.encode().unwrap().get()).unwrap();
+                let body = event.encode().unwrap();
+                let read = CustomerEvent::decode(name, version, body.get()).unwrap();
                 folded.apply(&read, Timestamp::from_micros(2));
                 let sum: i64 = open.values().map(|amount| amount.cents()).sum();
                 prop_assert_eq!(customer.reserved.cents(), sum);

@@ -26,8 +26,8 @@ pub fn register() {
 
     REGISTERED.call_once(|| {
         for service in SERVICES {
-            // A conflict would be another service of this process under one of the shop's names;
-            // there is none, and whoever builds one is told by its own registration.
+            // A conflict would be another service of this process under one of the shop's names.
+            // There is none; the registration of such a service would report it.
             let _ = service.register();
         }
     });

@@ -10,14 +10,16 @@ use crate::money::Money;
 use sagas::SagaId;
 use sagas::wire_messages;
 
-/// What a customer is asked to do with its credit for an order. The customer is the entity the
-/// message addresses.
+/// What a saga asks a customer to do with its credit for an order. The message addresses the
+/// customer as its entity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreditRequest {
+    /// The order that the credit is for.
     pub order_id: OrderId,
+    /// The order's total.
     pub amount: Money,
-    /// Whom to answer, where the message itself does not carry that: release 0.1 wrote it here.
+    /// Whom to answer when the message itself does not say: release 0.1 wrote it here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saga_id: Option<SagaId>,
 }
@@ -35,6 +37,7 @@ wire_messages! {
 }
 
 impl CustomerCommand {
+    /// The order and the amount, whatever the command asks.
     #[must_use]
     pub fn request(&self) -> &CreditRequest {
         match self {
@@ -45,11 +48,12 @@ impl CustomerCommand {
     }
 }
 
-/// A customer's answer. It carries what the order shows of its customer, and how far the customer
-/// has come.
+/// A customer's answer. It carries what the order shows of its customer, and the customer's
+/// version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerAnswer {
+    /// The customer's name, which the order shows.
     pub customer_name: String,
     /// The customer's version after the step, whether it changed or not.
     pub customer_version: u64,
@@ -62,14 +66,19 @@ pub struct NoCustomer {}
 wire_messages! {
     /// Replies of a customer to a saga.
     pub enum CustomerReply {
+        /// The credit is reserved.
         CreditReserved(CustomerAnswer) = "customer.credit-reserved-reply" 1,
+        /// Refused: not enough credit is available.
         CreditLimitExceeded(CustomerAnswer) = "customer.credit-limit-exceeded-reply" 1,
+        /// Nothing is reserved for the order any more.
         CreditReleased(CustomerAnswer) = "customer.credit-released-reply" 1,
+        /// Refused: there is no such customer.
         CustomerNotFound(NoCustomer) = "customer.not-found-reply" 1,
     }
 }
 
 impl CustomerReply {
+    /// What the customer tells of itself; `None` when there is no such customer.
     #[must_use]
     pub fn answer(&self) -> Option<&CustomerAnswer> {
         match self {
@@ -124,7 +133,8 @@ mod tests {
     fn a_command_of_release_0_1_says_whom_to_answer_and_one_of_today_does_not() {
         let saga = "01a220f0-b9cb-86b4-a1ab-0f1b19b70ad6";
         let body = format!(
-            r#"{{"orderId":"01a220f0-b9cb-74b0-9cfd-0a05ca126d91","amount":{{"amount":"30.00"}},"sagaId":"{saga}"}}"#
+            "{{\"orderId\":\"01a220f0-b9cb-74b0-9cfd-0a05ca126d91\",\
+             \"amount\":{{\"amount\":\"30.00\"}},\"sagaId\":\"{saga}\"}}"
         );
         let command = CustomerCommand::decode("customer.reserve-credit", 1, &body).unwrap();
         assert_eq!(

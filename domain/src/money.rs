@@ -24,47 +24,58 @@ pub struct Money(i64);
 /// Why a text is not an amount of money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MoneyError {
+    /// Not a decimal number.
     #[error("must be a decimal number such as \"12.34\"")]
     NotADecimal,
+    /// A fraction of a cent.
     #[error("must have at most two decimals")]
     TooManyDecimals,
+    /// More than [`MAX_CENTS`].
     #[error("must be at most 10000000000000.00")]
     TooLarge,
 }
 
 impl Money {
+    /// No money.
     pub const ZERO: Money = Money(0);
 
+    /// This many cents.
     #[must_use]
     pub const fn from_cents(cents: i64) -> Self {
         Money(cents)
     }
 
+    /// The amount in cents.
     #[must_use]
     pub const fn cents(self) -> i64 {
         self.0
     }
 
+    /// The sum; `None` on overflow.
     #[must_use]
     pub fn checked_add(self, other: Money) -> Option<Money> {
         self.0.checked_add(other.0).map(Money)
     }
 
+    /// The difference, which may be negative; `None` on overflow.
     #[must_use]
     pub fn checked_sub(self, other: Money) -> Option<Money> {
         self.0.checked_sub(other.0).map(Money)
     }
 
+    /// The product; `None` on overflow.
     #[must_use]
     pub fn checked_mul(self, factor: u32) -> Option<Money> {
         self.0.checked_mul(i64::from(factor)).map(Money)
     }
 
+    /// Whether it is more than zero.
     #[must_use]
     pub const fn is_positive(self) -> bool {
         self.0 > 0
     }
 
+    /// Whether it is less than zero.
     #[must_use]
     pub const fn is_negative(self) -> bool {
         self.0 < 0
@@ -161,7 +172,7 @@ impl<'de> Deserialize<'de> for Money {
             amount: Amount,
         }
 
-        // What is derived for a structure takes an array of its fields too.
+        // A derived impl would also take an array of the fields.
         struct ObjectVisitor;
 
         impl<'de> Visitor<'de> for ObjectVisitor {

@@ -7,8 +7,8 @@
 //! REJECTED   CANCEL_PENDING ──► CANCELLED
 //! ```
 //!
-//! `PENDING` and `CANCEL_PENDING` are semantic locks: a saga is at work, and what conflicts with it
-//! is refused.
+//! `PENDING` and `CANCEL_PENDING` are semantic locks: a saga is at work, and the order refuses what
+//! conflicts with it.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,18 +23,26 @@ pub const MAX_LINES: usize = 500;
 /// A note has at most this many characters.
 pub const MAX_NOTE_CHARS: usize = 2_000;
 
+/// How far an order has come; the diagram above shows the ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OrderState {
+    /// Created; its saga reserves credit.
     Pending,
+    /// Its credit is reserved.
     Approved,
+    /// Its saga compensated; final.
     Rejected,
+    /// Final; its credit stays reserved.
     Shipped,
+    /// A saga releases its credit.
     CancelPending,
+    /// Its credit is released; final.
     Cancelled,
 }
 
 impl OrderState {
+    /// All states.
     pub const ALL: [OrderState; 6] = [
         OrderState::Pending,
         OrderState::Approved,
@@ -44,6 +52,7 @@ impl OrderState {
         OrderState::Cancelled,
     ];
 
+    /// As it stands in tables and answers.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -56,6 +65,7 @@ impl OrderState {
         }
     }
 
+    /// The state of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<OrderState> {
         OrderState::ALL
@@ -78,16 +88,22 @@ impl OrderState {
     }
 }
 
+/// Why an order is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum RejectionReason {
+    /// The customer has not enough credit available.
     InsufficientCredit,
+    /// There is no such customer.
     UnknownCustomer,
+    /// Nobody confirmed in time.
     TimedOut,
+    /// An operator stopped its saga.
     CancelledByOperator,
 }
 
 impl RejectionReason {
+    /// All reasons.
     pub const ALL: [RejectionReason; 4] = [
         RejectionReason::InsufficientCredit,
         RejectionReason::UnknownCustomer,
@@ -95,6 +111,7 @@ impl RejectionReason {
         RejectionReason::CancelledByOperator,
     ];
 
+    /// As it stands in tables and answers.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -105,6 +122,7 @@ impl RejectionReason {
         }
     }
 
+    /// The reason of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<RejectionReason> {
         RejectionReason::ALL
@@ -112,8 +130,8 @@ impl RejectionReason {
             .find(|reason| reason.name() == name)
     }
 
-    /// Why an order is rejected whose saga compensates for this reason. One that has changed behind
-    /// its saga's back was not approved in time.
+    /// The rejection reason of an order whose saga compensates for this reason. An order that has
+    /// changed behind its saga's back was not approved in time.
     #[must_use]
     pub fn of(reason: Option<&Reason>) -> RejectionReason {
         reason
@@ -126,9 +144,13 @@ impl RejectionReason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OrderLine {
+    /// The article's number.
     pub sku: String,
+    /// What the article is called.
     pub name: String,
+    /// Pieces.
     pub quantity: u32,
+    /// The price of one piece.
     pub unit_price: Money,
 }
 
@@ -145,65 +167,87 @@ pub fn total_of(lines: &[OrderLine]) -> Option<Money> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
+    /// Identifies the order.
     pub id: OrderId,
+    /// Whose credit it needs.
     pub customer_id: CustomerId,
     /// Known once the customer has answered.
     pub customer_name: Option<String>,
+    /// What it reserves.
     pub total: Money,
+    /// How far it has come.
     pub state: OrderState,
+    /// Absent unless it is rejected.
     pub rejection_reason: Option<RejectionReason>,
     /// Counts the order's events from 1.
     pub version: u64,
+    /// When the first event happened.
     pub created_at: Timestamp,
     /// When the newest event happened; an entity's times never go back.
     pub updated_at: Timestamp,
 }
 
+/// An order was created; it is pending.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderCreated {
+    /// Whose credit it needs.
     pub customer_id: CustomerId,
+    /// What it reserves.
     pub order_total: Money,
+    /// Empty for an order that has a total alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<OrderLine>,
+    /// At most [`MAX_NOTE_CHARS`] characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
+/// The credit is reserved, and the order stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderApproved {
+    /// As the customer's reply has told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<String>,
 }
 
+/// The saga compensated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderRejected {
+    /// Why.
     pub reason: RejectionReason,
+    /// As the customer's reply has told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<String>,
 }
 
-/// An event that says all by its name.
+/// An event without data: its name says everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoDetails {}
 
 wire_messages! {
     /// What has happened to an order.
     pub enum OrderEvent {
+        /// The first event.
         Created(OrderCreated) = "order.created" 1,
+        /// Its saga completed.
         Approved(OrderApproved) = "order.approved" 1,
+        /// Its saga compensated.
         Rejected(OrderRejected) = "order.rejected" 1,
+        /// It left the house and can no longer be cancelled.
         Shipped(NoDetails) = "order.shipped" 1,
+        /// A cancel saga has begun.
         CancelRequested(NoDetails) = "order.cancel-requested" 1,
+        /// The cancel saga completed.
         Cancelled(NoDetails) = "order.cancelled" 1,
-        /// The cancel could not be carried through: the order is approved as before.
+        /// The cancel fell back: the order is approved as before.
         CancelUndone(NoDetails) = "order.cancel-undone" 1,
     }
 }
 
-/// Why a command on an order is refused.
+/// Why an order refuses a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// A saga holds the semantic lock.

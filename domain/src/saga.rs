@@ -1,8 +1,8 @@
 //! The shop's sagas: *create order* and *cancel order*, as values to read.
 //!
-//! How any saga runs is in [`sagas`]; nothing there knows of orders or customers. What the local
-//! steps do is decided by the [order](crate::order), what the commands do by the
-//! [customer](crate::customer).
+//! How any saga runs is in [`sagas`]; nothing there knows of orders or customers. The
+//! [order](crate::order) decides what the local steps do, the [customer](crate::customer) what the
+//! commands do.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,22 +21,26 @@ pub use sagas::{SagaPolicy, SagaState, StepRecord, StepState};
 pub type Saga = Run<OrderSaga>;
 /// What such a run wants done.
 pub type Effect = sagas::Effect<OrderSaga>;
-/// What such a run is answered.
+/// What such a run receives as an answer.
 pub type Incoming = sagas::Incoming<OrderSaga>;
 
 /// What a saga that works on an order knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderSaga {
+    /// The order that the saga works on.
     pub order_id: OrderId,
+    /// Whose credit it reserves or releases.
     pub customer_id: CustomerId,
+    /// The order's total, stored in cents.
     #[serde(rename = "amountCents", with = "money::as_cents")]
     pub amount: Money,
-    /// The order's version when the saga began: the value that is reread in the end.
+    /// The order's version when the saga began: the value that the saga rereads in the end.
     pub order_version: u64,
     /// What the customer's replies have told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<String>,
+    /// The customer's version, as its newest reply has told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_version: Option<u64>,
 }
@@ -44,16 +48,22 @@ pub struct OrderSaga {
 /// What the order does in a local step, in the same unit as the saga's own progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocalStep {
+    /// Creates the order; a caller's command does this.
     CreateOrder,
+    /// Approves it.
     ApproveOrder,
+    /// Rejects it.
     RejectOrder,
+    /// Begins its cancel; a caller's command does this.
     BeginCancel,
+    /// Cancels it.
     ConfirmCancel,
+    /// Makes it approved again.
     UndoCancel,
 }
 
 impl OrderSaga {
-    /// What a saga knows that begins with the order as it is.
+    /// What a saga that begins with this order knows.
     #[must_use]
     pub fn of(order: &Order) -> Self {
         OrderSaga {

@@ -121,7 +121,9 @@ fn totals_are_exact_and_overflow_is_seen() {
 
 proptest! {
     #[test]
-    fn the_fold_of_the_events_read_back_is_the_state(commands in proptest::collection::vec(0u8..6, 0..12)) {
+    fn the_fold_of_the_events_read_back_is_the_state(
+        commands in proptest::collection::vec(0u8..6, 0..12),
+    ) {
         let mut order = pending();
         let mut folded = pending();
 

@@ -187,7 +187,8 @@ fn a_compensation_repeated_after_its_refusal_is_decided_by_the_repeat() {
 fn the_data_of_a_saga_reads_back_as_it_was_written() {
     let json = "{\"orderId\":\"00000000-0000-0000-0000-000000000002\",\
         \"customerId\":\"00000000-0000-0000-0000-000000000001\",\
-        \"amountCents\":1234,\"orderVersion\":1,\"customerName\":\"Ada Park\",\"customerVersion\":2}";
+        \"amountCents\":1234,\"orderVersion\":1,\
+        \"customerName\":\"Ada Park\",\"customerVersion\":2}";
     let read: OrderSaga = serde_json::from_str(json).unwrap();
     assert_eq!(read, creating().when(replied(reserved())).run.data);
     assert_eq!(serde_json::to_string(&read).unwrap(), json);
