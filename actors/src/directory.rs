@@ -2,12 +2,12 @@
 //! about it need.
 //!
 //! An entry is loaded as a whole and dropped as a whole, so that what happens to one entity changes
-//! nothing that another sees. An entity that was not looked for has no entry at all: *not loaded*
-//! is another answer than *not there*.
+//! nothing that another sees. An entity that nobody has looked for has no entry at all: *not
+//! loaded* and *not there* are different answers.
 //!
-//! It is bounded: when there are too many actors, those unused for the longest time are passivated.
-//! An actor leaves only when none of its units is in flight, because what it would be loaded from
-//! is not durable before.
+//! It is bounded: when there are too many actors, it passivates those unused for the longest time.
+//! An actor leaves only when none of its units is in flight, because before that the row to load it
+//! from is not durable.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,7 +21,7 @@ use crate::step::StepError;
 #[derive(Debug)]
 pub(crate) struct Live<A: Actor<Context = Context<A>>, P> {
     pub address: Addr<A>,
-    /// What was read for the work at hand, beside the entity itself; dropped after the turn.
+    /// Parts read for the work at hand, beside the entity itself; dropped after the turn.
     pub parts: P,
     /// The ticket of the last unit it took part in.
     last_ticket: u64,
@@ -29,7 +29,7 @@ pub(crate) struct Live<A: Actor<Context = Context<A>>, P> {
     used: u64,
 }
 
-/// What is not in memory, but was looked for in this turn.
+/// What a look-up in this turn has found instead of an entity.
 #[derive(Debug)]
 enum Missing {
     /// There is no such entity.
@@ -62,7 +62,7 @@ where
         }
     }
 
-    /// Whether the entity need not be looked for.
+    /// Whether the entity has been looked for already.
     pub(crate) fn contains(&self, id: K) -> bool {
         self.live.contains_key(&id) || self.missing.contains_key(&id)
     }
@@ -129,7 +129,7 @@ where
         }
     }
 
-    /// Where the parts of a live entity are put when they have been read.
+    /// Where to put the parts of a live entity once they have been read.
     pub(crate) fn parts_of(&mut self, id: K) -> Option<&mut P> {
         self.live.get_mut(&id).map(|live| &mut live.parts)
     }
@@ -141,8 +141,8 @@ where
         }
     }
 
-    /// Puts an actor out of memory, if none of its units is in flight. It stops when its last
-    /// address is dropped.
+    /// Passivates an actor, if none of its units is in flight. It stops when its last address is
+    /// dropped.
     pub(crate) fn retire(&mut self, id: K, durable: u64) -> bool {
         let idle = self
             .live
@@ -166,8 +166,8 @@ where
         self.missing.clear();
     }
 
-    /// Forgets what was read for the turn that ends, and what was not found: by the next one
-    /// somebody may have made it, or mended its row.
+    /// Forgets what this turn has read and what it has not found: by the next turn somebody may
+    /// have made it, or mended its row.
     pub(crate) fn end_turn(&mut self, read_for: impl IntoIterator<Item = K>) {
         self.missing.clear();
 
@@ -178,7 +178,8 @@ where
         }
     }
 
-    /// Passivates the longest unused quarter when there are more than the bound; answers how many.
+    /// Passivates the longest unused quarter when there are more than the bound; returns their
+    /// number.
     pub(crate) fn passivate(&mut self, durable: u64) -> usize {
         if self.live.len() <= self.bound {
             return 0;

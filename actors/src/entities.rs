@@ -1,6 +1,6 @@
 //! The entities of one service in one shard, and the sagas that work on them, which share a unit.
 //!
-//! Work is done in three passes: say what is wanted in memory for all that has gathered (`want_…`),
+//! Work takes three passes: say what all that has gathered needs in memory (`want_…`),
 //! [load](Entities::load) what is lacking in one read, then do one piece after the other.
 
 mod callers;
@@ -30,7 +30,7 @@ use crate::supervision::caught;
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     pub shard: ShardId,
-    /// Of every service.
+    /// Shards per service.
     pub shards: u16,
     pub database: ServiceDatabase,
     pub policy: SagaPolicy,
@@ -40,8 +40,8 @@ pub(crate) struct Surroundings {
     pub activated: Counter,
 }
 
-/// The parts that were read for the work at hand, by key: one that is not in it has not been looked
-/// for. An error says why its row cannot be read.
+/// The parts read for the work at hand, by key: nobody has looked for a key that is not in it. An
+/// error says why the row cannot be read.
 type Parts<E> = HashMap<Uuid, Result<Option<<E as Entity>::Part>, String>>;
 
 /// The entities and sagas of one service in one shard.
@@ -57,20 +57,20 @@ pub(crate) struct Entities<E: Entity> {
     wanted_sagas: HashSet<SagaId>,
     /// Parts that the next read must bring, each with the entity that needs it.
     wanted_parts: HashSet<(Uuid, Uuid)>,
-    /// Parts that nothing can have made yet.
+    /// Parts that cannot exist yet.
     new_parts: HashSet<(Uuid, Uuid)>,
-    /// Whose parts are in memory.
+    /// The entities whose parts are in memory.
     read_for: HashSet<Uuid>,
 }
 
-/// What a message is to the service that receives it.
+/// What a message means to the service that receives it.
 #[derive(Clone, Copy)]
 enum Role {
     /// A saga asks an entity.
     Request,
     /// A saga of this service begins, or is undone, as a step of another one.
     Nested,
-    /// A saga of this service is answered.
+    /// Somebody answers a saga of this service.
     Reply,
 }
 
@@ -94,7 +94,7 @@ impl<E: Entity> Entities<E> {
     pub(crate) fn want_for_request(&mut self, request: &Request<E>) {
         match &request.question.command {
             Command::Create { id, .. } if request.question.binding.is_some() => {
-                // A repeat is answered with what its saga has changed.
+                // The answer to a repeat shows what its saga has changed.
                 self.want(*id);
                 if let Some(saga) = E::BEGINS_WITH {
                     self.want_saga(SagaId::derive(saga, *id, 1));
@@ -158,7 +158,7 @@ impl<E: Entity> Entities<E> {
         }
     }
 
-    /// The timer of a saga is due, which was set for this time.
+    /// A saga's timer, set for this time, is due.
     pub(crate) async fn timer(
         &mut self,
         saga: SagaId,
@@ -198,7 +198,7 @@ impl<E: Entity> Entities<E> {
     }
 }
 
-/// What a message is, by its name. One that nobody knows may be a reply of a later release.
+/// What a message is, by its name. An unknown name may be a reply of a later release.
 fn role_of<E: Entity>(message: &Message) -> Role {
     let is_among = |names: &[(&str, u16)]| names.iter().any(|(known, _)| *known == message.name);
 

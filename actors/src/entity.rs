@@ -1,11 +1,11 @@
-//! What an entity is to the mechanism: the decisions of one kind of things that a service keeps, and
-//! how its rows are read and written.
+//! What an entity is to the mechanism: the decisions of one kind of thing that a service keeps, and
+//! how to read and write its rows.
 //!
-//! Whoever builds a service implements [`Entity`] for its state and has a node
-//! [run](crate::NodeBuilder::run) it. The decisions are pure: state and command in, event or refusal
-//! out. The mechanism does the rest: one supervised actor per entity, one unit per decision, replies
-//! that echo their command, sagas in the shard of the entity they work on, and keys that make a
-//! repeated command have its effect once.
+//! Whoever builds a service implements [`Entity`] for its state and tells a node to
+//! [run](crate::NodeBuilder::run) it. The decisions are pure: state and command in, event or
+//! refusal out. The mechanism does the rest: one supervised actor per entity, one unit per
+//! decision, replies that echo their command, sagas in the shard of the entity they work on, and
+//! keys that make a repeated command have its effect once.
 
 mod actor;
 mod json;
@@ -30,16 +30,16 @@ pub(crate) use outcome::{Change, Outcome, Told};
 /// How many messages may wait in an actor's mailbox. Its shard asks one thing at a time.
 pub(crate) const MAILBOX: usize = 4;
 
-/// One kind of entity, which is all that a service keeps besides its sagas.
+/// One kind of entity. A service keeps one kind, besides its sagas.
 ///
-/// An entity's version counts its events from 1; [`fold`](Entity::fold) must give the same state for
-/// the same events, whenever they are folded.
+/// An entity's version counts its events from 1; [`fold`](Entity::fold) must give the same state
+/// for the same events at any time.
 pub trait Entity:
     Clone + fmt::Debug + Send + Sync + Serialize + DeserializeOwned + 'static
 {
     /// The service that keeps it.
     const SERVICE: Service;
-    /// What one of them is called in errors and in fault plans, for example `order`.
+    /// The word for one of them in errors and in fault plans, for example `order`.
     const KIND: &'static str;
     /// The saga that begins with the creation of each of them, by the name of its definition.
     const BEGINS_WITH: Option<&'static str> = None;
@@ -54,13 +54,13 @@ pub trait Entity:
     type Request: WireMessage;
     /// What it answers them.
     type Reply: WireMessage;
-    /// What is kept beside it in rows of their own, because there may be very many: a decision is
-    /// handed the one it is about. `()` when there is nothing of the kind.
+    /// What the service keeps beside it in rows of their own, because there may be very many: a
+    /// decision gets the one it is about. `()` when there are none.
     type Part: Clone + fmt::Debug + Send + 'static;
     /// The sagas that work on it; [`NoSaga`](sagas::NoSaga) when there are none.
     type Saga: SagaData;
 
-    /// Its id, its version, and when it last changed.
+    /// Its id, its version, and its times.
     fn head(&self) -> Head;
 
     /// The state after one more event; `None` when such an event cannot happen to it.
@@ -69,30 +69,30 @@ pub trait Entity:
     /// A caller's command.
     fn decide(entity: Option<&Self>, id: Uuid, command: &Self::Command) -> Decision<Self>;
 
-    /// The saga that begins because a caller's command had this event, and what it begins with.
-    /// `self` is the state after it.
+    /// The saga that begins with this event of a caller's command, and its data. `self` is the
+    /// state after it.
     fn begins(&self, event: &Self::Event) -> Option<(&'static Definition<Self::Saga>, Self::Saga)> {
         let _ = event;
         None
     }
 
-    /// The entity of another service that the saga of this command will wait for first. When it has
-    /// too many waiting the command is refused as overload.
+    /// The entity of another service that the saga of this command will wait for first. When too
+    /// many sagas wait for it already, the command is refused as overload.
     fn waits_for(command: &Self::Command) -> Option<Uuid> {
         let _ = command;
         None
     }
 
-    /// What a saga asks: what happens, if anything does, and the reply. `part` is the one that
+    /// Decides what a saga asks: the event, if any, and the reply. `part` is the one that
     /// [`part_of`](Entity::part_of) names. The requests of one saga keep their order, and each may
-    /// come again: the last one counts.
+    /// come again: the last counts.
     fn react(
         entity: Option<&Self>,
         request: &Self::Request,
         part: Option<&Self::Part>,
     ) -> (Option<Self::Event>, Self::Reply);
 
-    /// Whom to answer, when the message does not say it: release 0.1 wrote it into the body.
+    /// Whom to answer when the message does not say: release 0.1 wrote it into the body.
     fn asked_by(request: &Self::Request) -> Option<SagaId> {
         let _ = request;
         None
@@ -114,8 +114,8 @@ pub trait Entity:
         })
     }
 
-    /// The entities of other services that a saga has changed, as far as it knows: whoever waited
-    /// for its end has seen them.
+    /// The entities of other services that a saga has changed, as far as it knows: whoever waits
+    /// for its end sees these versions.
     fn seen_by(saga: &Self::Saga) -> Vec<Seen> {
         let _ = saga;
         Vec::new()
@@ -127,7 +127,7 @@ pub trait Entity:
         None
     }
 
-    /// The part that an event has changed, and what it is from then on.
+    /// The part that an event has changed, and its new value.
     fn part_after(event: &Self::Event) -> Option<(Uuid, Option<Self::Part>)> {
         let _ = event;
         None

@@ -1,10 +1,10 @@
-//! Why a command is not carried out.
+//! Why a command fails.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a command is not carried out.
+/// Why a command fails.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "camelCase")]
 pub enum CommandError {
@@ -30,7 +30,7 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// There is no such thing.
+    /// An error that says that there is no such thing.
     #[must_use]
     pub const fn not_found(what: &'static str) -> Self {
         CommandError::NotFound(Cow::Borrowed(what))

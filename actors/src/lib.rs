@@ -1,5 +1,5 @@
-//! How decisions are run: shards on arbiters, and in each shard one supervised actor per entity and
-//! saga. Which entities there are, a service says by implementing [`Entity`]; the shop's are in
+//! Runs decisions: shards on arbiters, and in each shard one supervised actor per entity and saga.
+//! Which entities there are, a service says by implementing [`Entity`]; the shop's are in
 //! `services`, which the feature `shop` brings in.
 //!
 //! A shard takes what has gathered for it (requests, messages of the log, timers), loads the

@@ -4,7 +4,7 @@
 pub const ACTORS_LIVE: &str = "counterfoil_actors_live";
 /// Actors brought into memory. Label `service`.
 pub const ACTORS_ACTIVATED: &str = "counterfoil_actors_activated_total";
-/// Actors put out of memory to keep within the bound. Label `service`.
+/// Actors passivated to keep within the bound. Label `service`.
 pub const ACTORS_PASSIVATED: &str = "counterfoil_actors_passivated_total";
 /// Panics caught in actors. Label `service`.
 pub const ACTOR_PANICS: &str = "counterfoil_actor_panics_total";

@@ -1,4 +1,4 @@
-//! The node's command side: shards on arbiters, their gateway, and what goes on around them.
+//! The node's command side: shards on arbiters, the doors to them, and housekeeping.
 
 mod builder;
 mod embedded;
@@ -37,6 +37,7 @@ pub struct NodeConfig {
     pub arbiters: usize,
     /// Actors of one kind that may stay in memory, over all shards of a service.
     pub live_actors: usize,
+    /// How patient sagas are.
     pub sagas: SagaPolicy,
     /// How long commands and replies are kept after they have been received.
     pub retention: Duration,
@@ -44,20 +45,28 @@ pub struct NodeConfig {
 
 /// What the command side works with.
 pub struct NodeParts {
+    /// One for each service that the node may run.
     pub databases: Vec<ServiceDatabase>,
+    /// One for each of the databases; they alone write to them.
     pub journals: Vec<Journal>,
+    /// Carries messages and events between shards.
     pub log: Arc<dyn Log>,
     /// The way to other nodes, when there are any.
     pub transport: Option<Arc<dyn Transport>>,
+    /// Where the time comes from.
     pub clock: Clock,
+    /// The faults that a test asks for; none otherwise.
     pub faults: Faults,
 }
 
 /// A snapshot of one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardSnapshot {
+    /// Which shard it is of.
     pub shard: ShardId,
+    /// Sagas that have not ended.
     pub open_sagas: usize,
+    /// Entities and sagas in memory.
     pub live_actors: usize,
     /// Entities whose messages wait.
     pub parked: usize,
@@ -71,7 +80,7 @@ pub struct Node {
     doors: Doors,
     journals: Vec<Journal>,
     arbiters: Vec<Arbiter>,
-    /// Taken out by whoever stops the node.
+    /// Whoever stops the node takes it out.
     ended: Mutex<Vec<oneshot::Receiver<()>>>,
     /// Lets go of callers that wait for sagas.
     release: watch::Sender<bool>,
@@ -125,7 +134,7 @@ impl Node {
         troubles
     }
 
-    /// The stores that stand still, by service: nothing is to be expected of them soon.
+    /// The stores that stand still, by service: do not expect answers of them soon.
     #[must_use]
     pub fn standing(&self) -> Vec<(Service, Standing)> {
         let of = |journal: &Journal| Some((journal.service(), journal.standing()?));
@@ -133,7 +142,7 @@ impl Node {
     }
 
     /// Waits until the journal of a service has ended by itself, because it could not go on. The
-    /// node had better end, too.
+    /// node should end then, too.
     pub async fn failed(&self) -> (Service, Standing) {
         let failed = self
             .journals
@@ -143,6 +152,7 @@ impl Node {
         failed
     }
 
+    /// What the shards of this node are doing now, in the order of their ids.
     #[must_use]
     pub fn snapshot(&self) -> Vec<ShardSnapshot> {
         let of = |(shard, status): (&ShardId, &Arc<Status>)| ShardSnapshot {
@@ -167,7 +177,7 @@ impl Node {
         self.release_waiting();
         self.stop.send_replace(true);
         let ended = std::mem::take(&mut *self.lock_ended());
-        // An error says that the shard is gone, which is what is waited for.
+        // An error says that the shard is gone, as it should be.
         let _ = join_all(ended).await;
         for journal in &self.journals {
             journal.close().await;

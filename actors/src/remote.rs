@@ -1,7 +1,7 @@
 //! The way between nodes: questions to the owner of a shard, and the answers back.
 //!
 //! Both are JSON values with an id. What carries them is a [`Transport`], which may lose either: a
-//! caller without an answer hears that nobody knows, and repeats with its key.
+//! caller without an answer hears that the outcome is unknown, and repeats with its key.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,10 +17,10 @@ use crate::request::{Answer, Question, Reply};
 
 /// Carries questions and answers between nodes.
 pub trait Transport: fmt::Debug + Send + Sync {
-    /// Sends a question to whichever node owns the shard; false when that is known to be of no use.
+    /// Sends a question to whichever node owns the shard; false when it surely cannot arrive.
     fn ask(&self, shard: ShardId, question: Vec<u8>) -> bool;
 
-    /// Sends an answer to a node, best effort: it is about a question to this service.
+    /// Sends a node the answer to its question to this service, as best it can.
     fn answer(&self, node: &str, service: Service, answer: Vec<u8>);
 }
 
@@ -41,17 +41,17 @@ pub(crate) struct AnswerFromAfar<E: Entity> {
     pub told: Told<E>,
 }
 
-/// What another node tells.
+/// What another node tells about a question.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(bound = "", rename_all = "camelCase")]
 pub(crate) enum Told<E: Entity> {
-    /// The question is answered.
+    /// The answer to the question.
     Answer(Reply<E>),
     /// The saga that the answer spoke of has ended.
     Ended(Answered<E>),
 }
 
-/// Somebody on another node who is to be answered.
+/// A caller on another node, who waits for an answer.
 #[derive(Clone, Debug)]
 pub(crate) struct RemoteCaller {
     pub node: Arc<str>,
@@ -81,7 +81,7 @@ impl RemoteCaller {
     }
 }
 
-/// The callers of this node that another one is to answer.
+/// The callers of this node that wait for another one's answer.
 #[derive(Debug)]
 pub(crate) struct Awaited<E: Entity>(Arc<Mutex<HashMap<Uuid, Waiting<E>>>>);
 
@@ -117,7 +117,7 @@ impl<E: Entity> Awaited<E> {
         }
     }
 
-    /// An answer has come. One that nobody waits for any more is dropped.
+    /// Takes in an answer. Drops one that nobody waits for any more.
     ///
     /// # Errors
     /// When it cannot be read.

@@ -1,7 +1,7 @@
-//! Requests: what callers ask of a shard, and how they are answered.
+//! Requests: what callers ask of a shard, and how it answers.
 //!
-//! A question is a value with an id: it can cross nodes, and so can its answer. Whoever asks on this
-//! node is answered directly; another node is sent the answer, and tells its own caller.
+//! A question is a value with an id: it can cross nodes, and so can its answer. A caller on this
+//! node gets the answer directly; another node receives it and tells its own caller.
 
 use sagas::{Fingerprint, MessageId, RequestKey, SagaId, SagaState};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,9 @@ use crate::remote::RemoteCaller;
 /// An `Idempotency-Key` within its method and path, and the value of the request it came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestBinding {
+    /// Says whether two requests are the same attempt.
     pub key: RequestKey,
+    /// Says whether two requests under one key ask for the same.
     pub fingerprint: Fingerprint,
 }
 
@@ -30,34 +32,34 @@ impl RequestBinding {
     }
 }
 
-/// What is asked of a shard.
+/// A question to a shard.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "", rename_all = "camelCase")]
 pub struct Question<E: Entity> {
-    /// By which the answer finds its way back.
+    /// The answer finds its way back by this id.
     pub id: Uuid,
     pub command: Command<E>,
     pub binding: Option<RequestBinding>,
-    /// Whether whoever asks wants to be told of the end of the saga that the command begins, or
-    /// joins, too.
+    /// Whether the caller also wants to hear of the end of the saga that the command begins or
+    /// joins.
     pub follows: bool,
 }
 
-/// What is to be done.
+/// What to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "", rename_all = "camelCase")]
 pub enum Command<E: Entity> {
-    /// An entity is made.
+    /// Creates an entity.
     Create { id: Uuid, command: E::Command },
-    /// An entity that exists is asked.
+    /// A command to an entity that exists.
     Entity { id: Uuid, command: E::Command },
-    /// A stuck saga tries again.
+    /// Makes a stuck saga try again.
     RetrySaga(SagaId),
-    /// A saga is stopped, so that it compensates.
+    /// Stops a saga, so that it compensates.
     CancelSaga { id: SagaId, reason: Option<String> },
-    /// A quarantined message, and those parked behind it, are tried again.
+    /// Tries a quarantined message again, and those parked behind it.
     Replay(MessageId),
-    /// A quarantined message is dropped.
+    /// Drops a quarantined message.
     Discard(MessageId),
 }
 
@@ -74,16 +76,19 @@ pub enum Answer<E: Entity> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SagaAnswer {
+    /// The saga that the command was for.
     pub saga_id: SagaId,
     /// The entity that it works on.
     pub entity: Uuid,
+    /// The saga's state after the command.
     pub state: SagaState,
+    /// The saga's version after the command.
     pub version: u64,
     /// That entity, as far as the command has seen or changed it.
     pub seen: Seen,
 }
 
-/// What a caller is told: the answer, or why the command is not carried out.
+/// What a caller gets: the answer, or why the command fails.
 pub(crate) type Reply<E> = Result<Answer<E>, CommandError>;
 
 /// A question and whom to answer.
@@ -99,7 +104,8 @@ pub(crate) enum Caller<E: Entity> {
     /// Somebody on this node.
     Local {
         answer: oneshot::Sender<Reply<E>>,
-        /// Told when the saga has ended. Taken out when it is put on the waiting list.
+        /// Hears when the saga has ended. The shard takes it out when it puts the caller on the
+        /// waiting list.
         ended: Option<Follower<E>>,
     },
     /// Somebody on another node.
@@ -117,7 +123,7 @@ pub(crate) enum Follower<E: Entity> {
 }
 
 impl<E: Entity> Request<E> {
-    /// Whether whoever asked has gone, so that nothing need be done any more.
+    /// Whether the caller has gone, so that there is nothing left to do.
     pub(crate) fn is_abandoned(&self) -> bool {
         match &self.caller {
             Caller::Local { answer, .. } => answer.is_closed(),
@@ -125,7 +131,7 @@ impl<E: Entity> Request<E> {
         }
     }
 
-    /// Answers. Whoever asked may have gone; the effect stands all the same.
+    /// Answers. The caller may have gone; the effect stands all the same.
     pub(crate) fn answer(self, reply: Reply<E>) {
         match self.caller {
             Caller::Local { answer, .. } => drop(answer.send(reply)),
@@ -133,7 +139,7 @@ impl<E: Entity> Request<E> {
         }
     }
 
-    /// Takes out who wants to be told of the end of the saga.
+    /// Takes out the follower who wants to hear of the saga's end.
     pub(crate) fn take_follower(&mut self) -> Option<Follower<E>> {
         let follows = std::mem::take(&mut self.question.follows);
         match &mut self.caller {
@@ -155,7 +161,7 @@ impl<E: Entity> Follower<E> {
         }
     }
 
-    /// Tells of the end. One that has stopped waiting has had its answer.
+    /// Tells the follower of the end. One that has stopped waiting has had its answer.
     pub(crate) fn tell(self, end: Answered<E>) {
         match self {
             Follower::Local(ended) => drop(ended.send(end)),

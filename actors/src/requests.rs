@@ -1,4 +1,4 @@
-//! The door of one service: what has commands carried out by whichever shard they belong to.
+//! The door of one service: sends commands to whichever shard they belong to.
 
 mod accepted;
 mod doors;
@@ -24,9 +24,9 @@ pub use accepted::{Accepted, Follow};
 pub(crate) use doors::Door;
 pub use doors::{Doors, NotTakenIn};
 
-/// A command is answered so soon after it was sent, whatever a store does.
+/// A caller has an answer within this time, whatever a store does.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
-/// A store that has not answered for so long is not waited for.
+/// The door does not wait for a store that has not answered for this long.
 const STANDS_STILL_AFTER: Duration = Duration::from_secs(3);
 
 /// Sends commands to the shards of a service. Cheap to clone.
@@ -49,7 +49,7 @@ pub(crate) struct Inner<E: Entity> {
     pub awaited: Awaited<E>,
 }
 
-/// What has been sent, and what is to come of it.
+/// A request under way, and the receivers of what comes of it.
 struct Sent<E: Entity> {
     answer: oneshot::Receiver<Reply<E>>,
     place: Option<Place<E>>,
@@ -60,8 +60,8 @@ impl<E: Entity> Requests<E> {
         Requests(Arc::new(inner))
     }
 
-    /// Has an entity made. Its id follows from the key of the request, so that a repeat finds it, or
-    /// is new.
+    /// Creates an entity. Its id follows from the key of the request, so that a repeat finds it;
+    /// without a key it is new.
     ///
     /// # Errors
     /// See [`CommandError`].
@@ -135,7 +135,7 @@ impl<E: Entity> Requests<E> {
         }
     }
 
-    /// Has a stuck saga try again.
+    /// Makes a stuck saga try again.
     ///
     /// # Errors
     /// See [`CommandError`].
@@ -191,8 +191,8 @@ impl<E: Entity> Requests<E> {
         ShardId::of(E::SERVICE, entity, self.0.shards)
     }
 
-    /// Whether the store of the service has not answered for a while. Nothing would come of waiting
-    /// for it; a write that fails now and then is done again.
+    /// Whether the store of the service has not answered for a while, so that waiting for it is of
+    /// no use. (A write that fails now and then is repeated.)
     fn stands_still(&self) -> bool {
         let standing = self.0.journal.standing();
         standing.is_some_and(|standing| standing.since.elapsed() >= STANDS_STILL_AFTER)
@@ -268,8 +268,8 @@ impl<E: Entity> Clone for Requests<E> {
     }
 }
 
-/// Waits for the answer, and not for ever: whatever a store does, the caller hears within seconds
-/// that nobody knows.
+/// Waits for the answer, but not for ever: whatever a store does, the caller hears within seconds
+/// that the outcome is unknown.
 async fn answered<E: Entity>(
     received: oneshot::Receiver<Reply<E>>,
 ) -> Result<Answer<E>, CommandError> {

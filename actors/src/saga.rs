@@ -18,7 +18,7 @@ use crate::entity::MAILBOX;
 use crate::request::RequestBinding;
 use crate::supervision::{ActorError, guarded};
 
-/// What a saga is asked.
+/// What a shard asks a saga.
 #[derive(Debug)]
 pub(crate) enum Ask<D: SagaData> {
     Reply {
@@ -49,11 +49,11 @@ pub(crate) enum Ask<D: SagaData> {
     BeginAgain {
         parent: Parent,
     },
-    /// The saga that it is nested in has it undone.
+    /// The saga that it is nested in undoes it.
     Undo {
         parent: Parent,
     },
-    /// Nothing; only to be shown.
+    /// Asks nothing but the state.
     Show,
 }
 
@@ -74,11 +74,11 @@ pub(crate) struct Told<D: SagaData> {
     pub run: Run<D>,
 }
 
-/// What came of a question to a saga.
+/// The outcome of a question to a saga.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// It has changed; the row is to be written with its effects. Asked again in the same step, it
-    /// gives a newer row that replaces this one.
+    /// It has changed: write the row with its effects. Asked again in the same step, it gives a
+    /// newer row that replaces this one.
     Changed {
         row: RowChange,
         /// Absent when its timer stays as it is.
@@ -124,7 +124,7 @@ impl<D: SagaData> SagaActor<D> {
         }
     }
 
-    /// A saga that has just begun, with what it tells about that.
+    /// A saga that has just begun, with its first answer.
     pub(crate) fn begun(
         shard: ShardId,
         (run, effects): (Run<D>, Vec<Effect<D>>),
@@ -200,8 +200,8 @@ impl<D: SagaData> SagaActor<D> {
         self.changed(effects, now)
     }
 
-    /// An operator's command: found among the remembered keys, not possible, or carried out and
-    /// remembered.
+    /// An operator's command: a repeat under a remembered key, an impossible command, or one to
+    /// carry out and remember.
     fn operate(
         &mut self,
         binding: Option<RequestBinding>,
@@ -222,7 +222,7 @@ impl<D: SagaData> SagaActor<D> {
             return Ok(self.told(Outcome::NotPossible, Vec::new()));
         };
 
-        // One that joins what is under way binds its key, too; then the row alone is written.
+        // A command that joins what is under way binds its key, too; then only the row is written.
         if self.stored.saga.version == before.version && binding.is_none() {
             return Ok(self.told(Outcome::Unchanged, effects));
         }

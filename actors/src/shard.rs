@@ -5,9 +5,9 @@
 //! journal in the order in which the shard read what caused them, and an entity's changes in the
 //! order of its versions. Many shards take turns on one arbiter.
 //!
-//! When a unit is refused or the database fails, everything in memory may rest on what will never
-//! be. The shard then *reloads*: it takes a new epoch, drops its actors, reads its positions, and
-//! does the work again that is not done.
+//! When the journal refuses a unit or the database fails, everything in memory may rest on what
+//! never becomes durable. The shard then *reloads*: it takes a new epoch, drops its actors, reads
+//! its positions, and repeats the work that is not done.
 
 mod inbox;
 mod messages;
@@ -40,15 +40,15 @@ use parked::ParkedMessages;
 use timers::Timers;
 use work::InHand;
 
-/// At most so many pieces of work in one turn.
+/// At most this many pieces of work in one turn.
 const PIECES_PER_TURN: usize = 512;
-/// A shard takes in nothing while the journal has so many units waiting.
+/// A shard takes in nothing while this many units wait in the journal.
 const JOURNAL_BACKLOG: usize = 8192;
-/// How often it is checked whether the last message of a source has been lost.
+/// How often a shard checks whether the last message of a source has been lost.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// How often a shard that has just opened looks for what was said before.
+/// How often a shard that has just opened looks for what it has missed.
 const CATCH_UP_EVERY: Duration = Duration::from_millis(5);
-/// A clock that is so much behind what it said before has stepped back.
+/// A clock this far behind what it said before has stepped back.
 const CLOCK_STEP: Duration = Duration::from_secs(1);
 
 /// What a shard works with.
@@ -69,7 +69,7 @@ pub(crate) struct Parts<E: Entity> {
     pub shards_of_node: usize,
 }
 
-/// What others may know of a shard.
+/// What a shard shows to others.
 #[derive(Debug, Default)]
 pub(crate) struct Status {
     pub open_sagas: AtomicUsize,
@@ -82,9 +82,9 @@ pub(crate) struct Status {
     pub trouble: Mutex<Option<String>>,
 }
 
-/// What comes back from the journal when a unit is not written.
+/// What a shard hears of its units once the journal has decided their fate.
 pub(super) enum Returned<E: Entity> {
-    /// Work of a request to be done again.
+    /// A request to do again.
     Again(Request<E>),
     /// This message's unit was refused because of its own data.
     Culprit(MessageId, String),
@@ -94,7 +94,7 @@ pub(super) enum Returned<E: Entity> {
     Woken(SagaId),
     /// Callers that wait for the end of a saga, which has not come about yet.
     Waiting(SagaId, Vec<Follower<E>>),
-    /// Something was dropped; the shard must reload.
+    /// The journal has dropped something; the shard must reload.
     Reload(Arc<StoreError>),
 }
 
@@ -129,18 +129,18 @@ pub(crate) struct Shard<E: Entity> {
     refusals: HashMap<MessageId, (u32, String)>,
     timers: Timers,
     waiting: HashMap<SagaId, Vec<Follower<E>>>,
-    /// Requests to be done again after a reload.
+    /// Requests to do again after a reload.
     again: VecDeque<Request<E>>,
     /// Why the shard must reload.
     broken: Option<String>,
     reloads: Reloads,
     catch_up: CatchUp,
-    /// Whether it is among those that have opened.
+    /// Whether it counts among those that have opened.
     is_counted: bool,
     in_hand: Option<InHand>,
     /// What the clock said last.
     now: Timestamp,
-    /// When it was looked last whether something was lost on the way.
+    /// When it last checked whether something was lost on the way.
     checked_at: Instant,
     instruments: Instruments,
 }
@@ -266,8 +266,8 @@ impl<E: Entity> Shard<E> {
         }
     }
 
-    /// When the clock has stepped back, what is due is worked out anew: it was bounded by what the
-    /// policy allows from then on.
+    /// When the clock has stepped back, works out anew what is due: the policy bounds it from now
+    /// on.
     fn look_at_the_clock(&mut self) {
         let now = self.parts.clock.now();
         if now.after(CLOCK_STEP) < self.now {

@@ -1,4 +1,4 @@
-//! What a shard's work on one message, request or timer comes to: the content of a unit, and the
+//! The result of a shard's work on one message, request or timer: the content of a unit, and the
 //! answers.
 
 use sagas::wire::WireError;
@@ -25,11 +25,11 @@ pub(crate) struct Step<E: Entity> {
     pub messages: Vec<OutgoingMessage>,
     pub correlation_id: Uuid,
     pub time: Timestamp,
-    /// What the request is answered when the unit is durable.
+    /// The answer to the request, sent when the unit is durable.
     pub answer: Option<Reply<E>>,
-    /// What becomes of the timer of the saga that has gone on; absent when it stays as it is.
+    /// The new timer of the saga that has gone on; absent when it stays as it is.
     pub timer: Option<TimerChange>,
-    /// A saga has ended: those who wait for it are told how its entity is now, if it is there.
+    /// A saga has ended: its followers hear how its entity is now, if it is there.
     pub ended: Option<(SagaId, Option<Answered<E>>)>,
     /// Entities that took part, so that they stay in memory until the unit is durable.
     pub touched: Vec<Uuid>,
@@ -86,14 +86,14 @@ pub(crate) enum StepError {
     /// The row of an entity cannot be read, so nothing can be decided about it.
     #[error("{0}")]
     Unreadable(String),
-    /// The entity cannot do what the message asks, which nothing but a mistake brings about.
+    /// The entity cannot do what the message asks; only a mistake brings this about.
     #[error("{0}")]
     Impossible(String),
     /// The journal has refused what was decided, because of its own data.
     #[error("{0}")]
     Refused(String),
-    /// A decision needs what is not in memory: it is read, and asked for again. It is never taken
-    /// for something that does not exist.
+    /// A decision needs what is not in memory: the shard reads it and asks again. *Not loaded*
+    /// never counts as *not there*.
     #[error("what the decision needs is not loaded")]
     NotLoaded,
     /// The actor's mailbox is closed: the node is shutting down, or the actor died outside a
@@ -114,7 +114,7 @@ impl StepError {
         )
     }
 
-    /// Whether trying again later is of no use before somebody has done something about it.
+    /// Whether a retry is of no use until somebody has done something about the cause.
     pub(crate) fn is_hopeless(&self) -> bool {
         matches!(
             self,

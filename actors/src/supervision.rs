@@ -15,13 +15,13 @@ use actix::{Actor, ActorContext, Context};
 pub(crate) enum ActorError {
     #[error("the actor panicked: {0}")]
     Panicked(String),
-    /// It could not carry its decision out; asked again on the same state it would not do better.
+    /// It could not carry out its decision, and would fail again on the same state.
     #[error("{0}")]
     Failed(String),
 }
 
-/// Decides, and stops the actor when that panics or fails: what it had changed by then is never
-/// looked at again.
+/// Decides, and stops the actor when that panics or fails: nobody looks at its half-changed state
+/// again.
 pub(crate) fn guarded<A, T, E>(
     context: &mut Context<A>,
     decide: impl FnOnce() -> Result<T, E>,

@@ -45,7 +45,7 @@ impl<E: Entity> Entities<E> {
         }
     }
 
-    /// Makes a step of what an entity tells of a caller's command.
+    /// Turns what an entity decides about a caller's command into a step.
     async fn told(&mut self, id: Uuid, told: Told<E>, turn: Turn) -> Result<Step<E>, StepError> {
         let Some(entity) = told.entity else {
             let refusal = match told.outcome {
@@ -73,7 +73,7 @@ impl<E: Entity> Entities<E> {
         }
     }
 
-    /// A command has had an event. The saga that begins with it shares its step.
+    /// A command has had an event. The saga that begins with the event shares its step.
     async fn changed(
         &mut self,
         entity: E,
@@ -102,7 +102,7 @@ impl<E: Entity> Entities<E> {
                     .carry_out(&mut step, told, Some(entity.clone()), turn)
                     .await?;
 
-                // One that has nobody to ask ends at once.
+                // A saga that has nobody to ask ends at once.
                 match &step.ended {
                     Some((_, Some(end))) => end.clone(),
                     _ => Answered::with_saga(carried.entity.unwrap_or(entity), saga),

@@ -1,5 +1,5 @@
-//! What a shard has in memory: what is wanted is loaded in few reads, and leaves when nobody needs
-//! it.
+//! What a shard has in memory: it loads what is wanted in few reads, and lets go of what nobody
+//! needs.
 
 use actix::Actor;
 use metrics::counter;
@@ -45,14 +45,14 @@ impl<E: Entity> Entities<E> {
         self.around.activated.increment(1);
     }
 
-    /// Brings into memory what is wanted.
+    /// Loads what is wanted.
     pub(crate) async fn load(&mut self) -> Result<(), StoreError> {
         self.load_sagas().await?;
         self.load_entities().await?;
         self.load_parts().await
     }
 
-    /// Reads the sagas that are wanted; the entities they work on are wanted then, too.
+    /// Reads the sagas that are wanted, and wants the entities they work on, too.
     async fn load_sagas(&mut self) -> Result<(), StoreError> {
         if self.wanted_sagas.is_empty() {
             return Ok(());
@@ -150,7 +150,7 @@ impl<E: Entity> Entities<E> {
         }
     }
 
-    /// Drops the actors that a message asks, so that they are loaded anew.
+    /// Drops the actors that a message asks: the next read loads them anew.
     pub(crate) fn drop_actors_of(&mut self, message: &Message) {
         match role_of::<E>(message) {
             Role::Request => self.entities.remove(message.entity),
@@ -196,7 +196,7 @@ impl<E: Entity> Entities<E> {
         self.sagas.end_turn([]);
     }
 
-    /// Puts out of memory what is not needed, where no unit is in flight.
+    /// Passivates what nobody needs, where no unit is in flight.
     pub(crate) fn passivate(&mut self, durable: u64) {
         let Entities {
             sagas,

@@ -1,4 +1,4 @@
-//! Messages of the log: what sagas ask of entities, and what they are answered.
+//! Messages of the log: what sagas ask of entities, and what answers they get.
 
 use sagas::{Incoming, SagaId, WireMessage};
 use store::Message;
@@ -48,8 +48,8 @@ impl<E: Entity> Entities<E> {
         Ok(step)
     }
 
-    /// The part that the decision on a request needs, as the database has it. That there is none is
-    /// something that was read, or is known; what was not looked for is an error.
+    /// The part that the decision on a request needs, as the database has it. `None` means that
+    /// there is none, which was read or is known; a part that nobody has looked for is an error.
     fn part_as_read(
         &mut self,
         id: Uuid,
@@ -73,7 +73,7 @@ impl<E: Entity> Entities<E> {
         }))
     }
 
-    /// A saga of this service is answered.
+    /// Somebody answers a saga of this service.
     pub(super) async fn replied(
         &mut self,
         message: &Message,
@@ -99,7 +99,7 @@ impl<E: Entity> Entities<E> {
     }
 }
 
-/// The reply to a message: it goes to where that came from, and echoes its attempt.
+/// The reply to a message: it goes back to the sender, and echoes the attempt.
 pub(super) fn reply_to(
     message: &Message,
     saga: SagaId,

@@ -11,7 +11,7 @@ use crate::saga::{self, SagaActor};
 use crate::step::{Step, StepError, Turn};
 
 impl<E: Entity> Entities<E> {
-    /// A saga is to begin as a step of another one, or to be undone. Both may come again.
+    /// Begins a saga as a step of another one, or undoes it. Both commands may come again.
     pub(super) async fn nested(
         &mut self,
         message: &Message,

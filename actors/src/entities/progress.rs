@@ -1,4 +1,4 @@
-//! A saga goes on: what it decides, and what its entity does about it, come to one step.
+//! A saga goes on: its decision, and what its entity does about it, become one step.
 
 use std::collections::VecDeque;
 
@@ -146,7 +146,7 @@ impl<E: Entity> Entities<E> {
     }
 }
 
-/// What a nested saga tells the one that has begun it.
+/// The answer of a nested saga to the one that has begun it.
 fn answer_to(to: Parent, reply: &NestedReply) -> Result<OutgoingMessage, StepError> {
     let body = reply
         .encode()
@@ -178,7 +178,7 @@ fn local_refused<E: Entity, D: SagaData>(step: &'static str, outcome: EntityOutc
     }
 }
 
-/// Adds what has happened to an entity.
+/// Adds an entity's events.
 pub(super) fn add_change<E: Entity>(
     step: &mut Step<E>,
     change: Change<E>,

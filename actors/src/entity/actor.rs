@@ -15,7 +15,7 @@ use crate::request::RequestBinding;
 use crate::step::{StepError, Turn};
 use crate::supervision::{ActorError, guarded};
 
-/// What an entity is asked.
+/// What a shard asks an entity.
 #[derive(Debug)]
 pub(crate) enum Ask<E: Entity> {
     /// A caller's command that makes the entity.
@@ -23,8 +23,8 @@ pub(crate) enum Ask<E: Entity> {
         command: E::Command,
         created_by: Option<Fingerprint>,
     },
-    /// A caller's command to an entity that exists. Its key, if any, is remembered when it has an
-    /// effect.
+    /// A caller's command to an entity that exists. The entity remembers its key, if any, when it
+    /// has an effect.
     Command {
         command: E::Command,
         binding: Option<RequestBinding>,
@@ -40,7 +40,7 @@ pub(crate) enum Ask<E: Entity> {
         saga: E::Saga,
         reason: Option<Reason>,
     },
-    /// Nothing; only to be shown.
+    /// Asks nothing but the state.
     Show,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct EntityActor<E: Entity> {
     id: Uuid,
     stored: Option<Stored<E>>,
     /// Parts changed by units that may not be durable yet, with their tickets: the database does
-    /// not show them.
+    /// not show these changes.
     in_flight: Vec<(u64, Uuid, Option<E::Part>)>,
     faults: Faults,
 }
@@ -134,8 +134,8 @@ impl<E: Entity> EntityActor<E> {
         }
     }
 
-    /// A caller's command: found among the remembered keys, refused, or carried out or joined and
-    /// remembered.
+    /// A caller's command: a repeat under a remembered key, a refusal, or something to carry out or
+    /// to join and to remember.
     fn command(
         &mut self,
         command: &E::Command,
@@ -212,8 +212,7 @@ impl<E: Entity> EntityActor<E> {
         }
     }
 
-    /// Folds an event in. The key of the command that had it, if any, is remembered with the saga
-    /// that begins.
+    /// Folds an event in. Remembers the key of its command, if any, with the saga that begins.
     fn happens(
         &mut self,
         event: E::Event,

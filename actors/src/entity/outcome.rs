@@ -1,4 +1,4 @@
-//! What decisions come to, and what callers are told.
+//! The outcomes of decisions, and the answers to callers.
 
 use std::borrow::Cow;
 
@@ -9,20 +9,22 @@ use uuid::Uuid;
 
 use super::Entity;
 
-/// An entity's id, its version, and when it was changed. The default is that of an entity to which
-/// nothing has happened yet.
+/// An entity's id, its version, and its times. The default is that of an entity to which nothing
+/// has happened yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
+    /// The entity's id.
     pub id: Uuid,
     /// Counts its events from 1.
     pub version: u64,
+    /// When its first event happened.
     pub created_at: Timestamp,
     /// When its newest event happened; an entity's times never go back.
     pub updated_at: Timestamp,
 }
 
 impl Head {
-    /// After one more event, be it the first.
+    /// The head after one more event, be it the first.
     #[must_use]
     pub const fn after_event(self, id: Uuid, at: Timestamp) -> Self {
         Head {
@@ -38,13 +40,13 @@ impl Head {
     }
 }
 
-/// What a caller's command comes to.
+/// The outcome of a caller's command.
 #[derive(Debug)]
 pub enum Decision<E: Entity> {
     /// This happens.
     Happens(E::Event),
-    /// What is asked for is under way already, by this saga: the caller joins it, and the key of the
-    /// command is bound to it.
+    /// This saga already does what the caller asks: the caller joins it, and the key of the command
+    /// is bound to it.
     Joins(SagaId),
     /// What is asked for has been done already, by this saga if by any; the key of the command is
     /// bound to it.
@@ -76,16 +78,20 @@ pub struct LocalRefusal {
 /// The part that a decision needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartNeeded {
+    /// Identifies the part within its entity.
     pub key: Uuid,
-    /// Nothing that came before this request can have made it, unless that came before, too.
+    /// Only an earlier copy of this request can have made it.
     pub is_new: bool,
 }
 
-/// The version of an entity that a caller has seen; consistency tokens are made of these.
+/// The version of an entity that a caller has seen. Consistency tokens consist of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
+    /// The service that keeps the entity.
     pub service: Service,
+    /// The entity's id.
     pub entity: Uuid,
+    /// Counts the entity's events from 1.
     pub version: u64,
 }
 
@@ -99,7 +105,7 @@ pub struct Answered<E: Entity> {
     pub saga_id: Option<SagaId>,
     /// Whether that has ended.
     pub saga_ended: bool,
-    /// Whether a command under the same `Idempotency-Key` has had the effect before.
+    /// Whether an earlier command under the same `Idempotency-Key` has had the effect.
     pub repeated: bool,
     /// Every entity that the command, or its ended saga, has changed.
     pub seen: Vec<Seen>,
@@ -147,7 +153,7 @@ pub(crate) struct Told<E: Entity> {
     pub entity: Option<E>,
 }
 
-/// What came of a question to an entity.
+/// The outcome of a question to an entity.
 #[derive(Debug)]
 pub(crate) enum Outcome<E: Entity> {
     Changed(Box<Change<E>>),
@@ -162,7 +168,7 @@ pub(crate) enum Outcome<E: Entity> {
     LocalRefused(LocalRefusal),
     KeyReused,
     NotFound,
-    /// Nothing was asked but the state.
+    /// The question was only for the state.
     Shown,
 }
 

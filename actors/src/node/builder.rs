@@ -38,7 +38,7 @@ pub enum CannotRun {
     /// There is no database and journal of it among the node's parts.
     #[error("there is no database of the service {0}")]
     NoDatabase(Service),
-    /// One of its sagas is not what it should be.
+    /// One of its sagas has a mistake.
     #[error("a saga of the service {service} is wrong: {mistake}")]
     Definition { service: Service, mistake: Mistake },
 }
@@ -159,7 +159,7 @@ impl<'a> NodeBuilder<'a> {
             let run = move || {
                 actix_rt::spawn(async move {
                     shard.run().await;
-                    // Whoever waits for the end may have given up.
+                    // The receiver may have given up waiting.
                     let _ = end.send(());
                 });
             };

@@ -13,8 +13,8 @@ use store::{Clock, Deployment, Journal, ServiceSchema, StoreError};
 use super::{NodeConfig, NodeParts};
 
 impl NodeParts {
-    /// Opens the stores of these services in a folder, which another process must not use at the
-    /// same time, and makes what is not there.
+    /// Opens the stores of these services in a folder, and creates what is missing. No other
+    /// process may use the folder at the same time.
     ///
     /// # Errors
     /// When a store cannot be opened, or they do not belong together.

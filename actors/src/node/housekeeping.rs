@@ -1,10 +1,9 @@
-//! Housekeeping: removes commands and replies that have been received and whose retention time is
-//! over.
+//! Housekeeping: removes received commands and replies when their retention time is over.
 //!
-//! A source is pruned up to where everything is published *and* received. Both must be known: a
-//! source that has not been taken over yet is left alone, and so is what is meant for a receiver
-//! whose position cannot be read. A receiver that has fallen behind keeps what it still needs,
-//! however old that is.
+//! It prunes a source up to where everything is published *and* received. It must know both: it
+//! leaves alone a source that nobody has taken over yet, and what is meant for a receiver whose
+//! position cannot be read. A receiver that has fallen behind keeps what it still needs, however
+//! old that is.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -59,8 +58,8 @@ impl Housekeeper {
         }
     }
 
-    /// Prunes until there is nothing more to prune. Each source has its turn, a bounded number of
-    /// rows at once, and between two turns the journal commits what waits.
+    /// Prunes until nothing is left to prune. The sources take turns, with a bounded number of rows
+    /// at once; between two turns the journal commits what waits.
     async fn prune(&self) {
         let positions = self.positions().await;
         let before = self.old_before();
@@ -76,9 +75,12 @@ impl Housekeeper {
             match journal.prune(source, up_to, before).await {
                 Ok(pruned) if pruned.more => turns.push_back((journal, source, up_to)),
                 Ok(_) => {}
-                // The next round tries again. A store that stands still has been told of.
+                // The next round tries again. Others report a store that stands still.
                 Err(error) => {
-                    tracing::debug!(shard = %source, error = %error, "an outbox cannot be pruned now");
+                    tracing::debug!(
+                        shard = %source, error = %error,
+                        "an outbox cannot be pruned now"
+                    );
                 }
             }
         }
@@ -89,7 +91,7 @@ impl Housekeeper {
         Timestamp::from_micros(self.clock.now().micros().saturating_sub(retention))
     }
 
-    /// The positions that receivers have reached, of all whose positions can be read.
+    /// The positions of all receivers whose positions can be read.
     async fn positions(&self) -> HashMap<ShardId, InboxPositions> {
         let mut positions = HashMap::new();
         let mut unknown: Option<(ShardId, StoreError)> = None;

@@ -1,4 +1,4 @@
-//! The mechanism with services of its own tests: nothing here knows the shop.
+//! Tests the mechanism with made-up services: nothing here knows the shop.
 
 mod agency;
 mod nested;

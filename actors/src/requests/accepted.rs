@@ -7,7 +7,7 @@ use tokio::sync::{oneshot, watch};
 use crate::entity::{Answered, Entity};
 use crate::remote::Place;
 
-/// Whether whoever sends a command wants to be told of the end of its saga, too.
+/// Whether the sender of a command also wants to hear of the end of its saga.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Follow {
     /// It does not.
@@ -17,21 +17,21 @@ pub enum Follow {
 }
 
 /// A command that was carried out, durably, and the end of its saga for whoever follows it. Waiting
-/// for that end is no work: nothing but a place on a waiting list is held.
+/// for that end costs no work: it only holds a place on a waiting list.
 #[derive(Debug)]
 pub struct Accepted<E: Entity> {
     /// What the command came to.
     pub answer: Answered<E>,
-    /// Absent when nobody wants to follow.
+    /// Absent when the sender does not follow.
     pub(super) end: Option<SagaEnd<E>>,
 }
 
-/// The end of a saga, to be waited for; dropping it gives the place on the waiting list back.
+/// The end of a saga, to wait for. Dropping it gives back the place on the waiting list.
 #[derive(Debug)]
 pub(super) struct SagaEnd<E: Entity> {
     pub ended: oneshot::Receiver<Answered<E>>,
     pub release: watch::Receiver<bool>,
-    /// Where another node is to tell.
+    /// Where another node tells of it.
     pub _place: Option<Place<E>>,
 }
 
@@ -76,7 +76,7 @@ impl<E: Entity> Accepted<E> {
 
         tokio::select! {
             biased;
-            // An error says that there is no saga to wait for.
+            // An error says that no saga is left to wait for.
             ended = ended => ended.unwrap_or(answer),
             () = tokio::time::sleep(wait) => answer,
             _ = release.wait_for(|release| *release) => answer,

@@ -16,7 +16,7 @@ use crate::request::{Caller, Command, Request};
 #[derive(Clone, Debug)]
 pub struct Doors(Arc<[(Service, Arc<dyn Door>)]>);
 
-/// Something from another node cannot be taken in.
+/// Why this node cannot take in something from another node.
 #[derive(Debug, thiserror::Error)]
 pub enum NotTakenIn {
     /// This node does not run the service.
@@ -32,7 +32,7 @@ impl Doors {
         Doors(doors.into())
     }
 
-    /// Has a quarantined message, and those parked behind it, tried again.
+    /// Tries a quarantined message again, and those parked behind it.
     ///
     /// # Errors
     /// See [`CommandError`].
@@ -40,7 +40,7 @@ impl Doors {
         self.settle(parked, Settle::Replay).await
     }
 
-    /// Drops a quarantined message; those parked behind it are tried.
+    /// Drops a quarantined message and tries those parked behind it.
     ///
     /// # Errors
     /// See [`CommandError`].
@@ -87,12 +87,12 @@ impl Doors {
     }
 }
 
-/// What an operator has done with a parked message.
+/// What an operator does with a parked message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Settle {
-    /// It is tried again.
+    /// Try it again.
     Replay,
-    /// It is dropped.
+    /// Drop it.
     Discard,
 }
 
@@ -102,7 +102,7 @@ pub(crate) trait Door: fmt::Debug + Send + Sync {
     fn parked(&self, id: MessageId, how: Settle)
     -> BoxFuture<'_, Option<Result<(), CommandError>>>;
 
-    /// A question has come from another node.
+    /// Takes in a question of another node.
     fn asked(
         &self,
         shard: ShardId,
@@ -110,7 +110,7 @@ pub(crate) trait Door: fmt::Debug + Send + Sync {
         transport: Arc<dyn Transport>,
     ) -> Result<(), serde_json::Error>;
 
-    /// An answer has come from another node.
+    /// Takes in an answer of another node.
     fn answered(&self, answer: &[u8]) -> Result<(), serde_json::Error>;
 }
 

@@ -1,4 +1,4 @@
-//! Customers: who keeps their credit.
+//! The customers service, which keeps their credit.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,9 @@ use crate::entity::{Decision, Entity, Head, PartNeeded};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewCustomer {
+    /// The customer's name.
     pub name: String,
+    /// The most that its open orders may reserve together.
     pub credit_limit: Money,
 }
 
@@ -87,7 +89,7 @@ impl Entity for Customer {
 
         let reply = reply(CustomerAnswer {
             customer_name: customer.name.clone(),
-            // As it is when this has happened.
+            // The customer after this event.
             customer_version: customer.version + u64::from(event.is_some()),
         });
         (event, reply)
@@ -148,7 +150,7 @@ impl Entity for Customer {
     }
 }
 
-/// What was found, by plain ids.
+/// The rows found, by plain ids.
 pub(super) fn by_uuid<K: Into<Uuid>, T>(
     found: Result<Found<K, T>, StoreError>,
 ) -> Result<Found<Uuid, T>, StoreError> {

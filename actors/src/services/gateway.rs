@@ -1,4 +1,4 @@
-//! The shop's gateway: what the API calls to have commands carried out.
+//! The shop's gateway: the API sends commands through it.
 
 use domain::{Customer, MessageId, Order, OrderId, SagaId};
 
@@ -62,7 +62,7 @@ impl Gateway {
         Ok(accepted.answer)
     }
 
-    /// Creates an order. Answers as soon as that is durable; the end of its saga is waited for with
+    /// Creates an order. Answers as soon as that is durable; wait for the end of its saga with
     /// [`Accepted::ended_within`].
     ///
     /// # Errors
@@ -108,7 +108,7 @@ impl Gateway {
         accepted.await.map(|accepted| accepted.answer)
     }
 
-    /// Has a stuck saga try again.
+    /// Makes a stuck saga try again.
     ///
     /// # Errors
     /// See [`CommandError`].
@@ -134,7 +134,7 @@ impl Gateway {
         orders.cancel_saga(saga, reason, binding).await
     }
 
-    /// Has a quarantined message, and those parked behind it, tried again.
+    /// Tries a quarantined message again, and those parked behind it.
     ///
     /// # Errors
     /// See [`CommandError`].
@@ -142,7 +142,7 @@ impl Gateway {
         self.doors.replay_quarantined(parked).await
     }
 
-    /// Drops a quarantined message; those parked behind it are tried.
+    /// Drops a quarantined message and tries those parked behind it.
     ///
     /// # Errors
     /// See [`CommandError`].

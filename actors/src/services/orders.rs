@@ -24,9 +24,13 @@ use crate::entity::{Decision, Entity, Head, LocalRefusal, Seen, StepOf};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewOrder {
+    /// Whose credit the order needs.
     pub customer_id: CustomerId,
+    /// The sum of the lines, or the given total.
     pub total: Money,
+    /// Empty when the order has a total alone.
     pub lines: Vec<OrderLine>,
+    /// What the caller wants to be kept with it.
     pub note: Option<String>,
 }
 
@@ -34,8 +38,11 @@ pub struct NewOrder {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OrderCommand {
+    /// Creates it.
     Create(NewOrder),
+    /// Cancels an approved one.
     Cancel,
+    /// Ships an approved one.
     Ship,
 }
 

@@ -1,8 +1,8 @@
 //! The inbox: which of the messages that arrive are the next ones.
 //!
-//! Each message names the one before it from the same source. If that is the position, it is
-//! applied; if it is lower, the message has been applied before; if it is higher, something was
-//! lost on the way, and is read from the outbox.
+//! Each message names the one before it from the same source. If that is the position, the shard
+//! applies the message; if it is lower, it has done so before; if it is higher, something was lost
+//! on the way, and the shard reads it from the outbox.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -86,7 +86,10 @@ impl<E: Entity> Shard<E> {
         source: ShardId,
         position: u64,
     ) -> Result<Vec<Arc<Message>>, StoreError> {
-        tracing::debug!(shard = %self.parts.shard, source = %source, position, "reading the outbox of a source");
+        tracing::debug!(
+            shard = %self.parts.shard, source = %source, position,
+            "reading the outbox of a source"
+        );
         let destination = Destination::Shard(self.parts.shard);
         let messages = self
             .parts

@@ -1,4 +1,4 @@
-//! Messages of the log, applied or parked, and parked messages, tried again.
+//! Applies messages of the log, or parks them, and tries parked messages again.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ use super::work::{ATTEMPTS_AT_ONCE, InHand, Piece};
 use crate::entity::Entity;
 use crate::step::{Step, StepError};
 
-/// Entities whose parked messages are tried in one turn.
+/// At most this many entities have their parked messages tried in one turn.
 const ENTITIES_AT_ONCE: usize = 32;
-/// Parked messages of one entity that are tried in one turn.
+/// At most this many parked messages of one entity are tried in one turn.
 const OF_ONE_ENTITY: u64 = 32;
 
 impl<E: Entity> Shard<E> {
@@ -144,7 +144,7 @@ impl<E: Entity> Shard<E> {
         let id = parked.id;
         self.in_hand = Some(InHand::Message(id));
         let result = match self.refusals.remove(&id) {
-            // Like a panic, it may go well with another state: it is tried as often.
+            // Like a panic, it may succeed on another state, so it gets as many attempts.
             Some((_, reason)) => Err(StepError::Refused(reason)),
             None => {
                 let piece = Piece::Message {

@@ -20,11 +20,11 @@ use crate::metric_names as names;
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(20);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
-/// A reload so soon after another one counts as one of a row.
+/// A reload within this time of another one counts as one of a row.
 const RELOADS_IN_A_ROW: Duration = Duration::from_secs(30);
-/// A shard that has opened waits so long for the others before it goes by what is known of them.
+/// A shard that has opened waits this long for the others; then it goes by what is known of them.
 const OTHERS_OPEN_WITHIN: Duration = Duration::from_secs(5);
-/// When nothing of what a shard lacks has come for this long, its timers rest no longer.
+/// Timers rest no longer when nothing of what the shard lacks has come for this long.
 const NOTHING_COMES_FOR: Duration = Duration::from_secs(10);
 
 impl<E: Entity> Shard<E> {
@@ -77,8 +77,8 @@ impl<E: Entity> Shard<E> {
         }
     }
 
-    /// Takes the shard over and reads its state, as often as it takes; false when the node stops
-    /// meanwhile.
+    /// Takes the shard over and reads its state, and repeats that until it succeeds; false when the
+    /// node stops meanwhile.
     pub(super) async fn open(&mut self) -> bool {
         let mut back_off = FIRST_BACK_OFF;
         loop {
@@ -106,8 +106,8 @@ impl<E: Entity> Shard<E> {
     }
 
     /// Drops everything in memory and begins again from what is durable. The claim passes through
-    /// the journal behind all units submitted before, so that the fate of each is known when it
-    /// answers. One reload soon after another waits, longer each time.
+    /// the journal behind all units submitted before, so that their fates are known when it
+    /// answers. Reloads in a row wait, longer each time.
     pub(super) async fn reload(&mut self) -> bool {
         if let Some(cause) = self.broken.take() {
             tracing::warn!(shard = %self.parts.shard, cause, "the shard reloads");
@@ -151,8 +151,8 @@ impl<E: Entity> Shard<E> {
         self.next_sequence = claim.next_sequence;
 
         self.positions = state.positions;
-        // What was on its way when the shard closed does not come by itself: the first check reads
-        // it.
+        // Messages on their way when the shard closed do not come by themselves: the first check
+        // reads them.
         self.expected = self.heads();
         self.catch_up = CatchUp::Opening(Instant::now());
 
@@ -181,13 +181,13 @@ impl<E: Entity> Shard<E> {
             .collect()
     }
 
-    /// Whether timers rest. Replies that are durable already are read before a timer says that
-    /// none has come: until all shards of this node are open their outboxes are not known.
+    /// Whether timers rest. The shard reads replies that are durable already before a timer says
+    /// that none has come; it does not know all outboxes until all shards of this node are open.
     pub(super) fn is_catching_up(&self) -> bool {
         !matches!(self.catch_up, CatchUp::Done)
     }
 
-    /// Looks how far the shard has caught up with what was said while it was closed.
+    /// Checks how far the shard has caught up with what others sent while it was closed.
     pub(super) fn look_behind(&mut self) {
         let since = match &self.catch_up {
             CatchUp::Done => return,
@@ -218,7 +218,7 @@ impl<E: Entity> Shard<E> {
 }
 
 impl<E: Entity> Shard<E> {
-    /// So much is lacking still. When nothing more comes for a while, nothing will.
+    /// Notes how much is still lacking. When nothing more comes for a while, nothing will.
     fn come_closer(&mut self, lacking: u64) {
         let CatchUp::Reading { since, lacked, .. } = &mut self.catch_up else {
             return;
@@ -233,7 +233,7 @@ impl<E: Entity> Shard<E> {
     }
 }
 
-/// How far a shard that has opened is with what was said before.
+/// How far a shard that has opened has caught up with what others sent before.
 pub(super) enum CatchUp {
     /// Other shards may not be open yet.
     Opening(Instant),
@@ -248,7 +248,7 @@ pub(super) enum CatchUp {
     Done,
 }
 
-/// Reloads, so that those that bring nothing wait ever longer.
+/// Counts reloads, so that those that bring nothing wait ever longer.
 #[derive(Debug, Default)]
 pub(super) struct Reloads {
     last: Option<Instant>,
@@ -258,8 +258,8 @@ pub(super) struct Reloads {
 }
 
 impl Reloads {
-    /// How long the next one waits. Not at all when it is the first for a while; shortly when units
-    /// have become durable since the last one; and twice as long each time when none has.
+    /// How long the next one waits: not at all when it is the first for a while; shortly when units
+    /// have become durable since the last one; twice as long each time when none has.
     fn next(&mut self, now: Instant, durable: u64) -> Duration {
         let soon = |last: Instant| now.duration_since(last) < RELOADS_IN_A_ROW;
         let in_a_row = self.last.is_some_and(soon);

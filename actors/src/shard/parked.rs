@@ -1,9 +1,8 @@
-//! Messages that wait, by entity: the first of each is tried again when its time has come, those
-//! behind it follow.
+//! Messages that wait, by entity: the shard tries the first of each again when its time has come;
+//! those behind it follow.
 //!
-//! In memory is only the first one of each entity, and of it only when it is due: the messages
-//! themselves are in their table, however many there are. What is in the table may be behind what
-//! is in memory by the units in flight.
+//! Memory holds only when the first one of each entity is due. The messages themselves stay in
+//! their table, however many there are. The table may lag behind memory by the units in flight.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,16 +12,16 @@ use store::Message;
 use store::parking::{Parked, ParkedHead, ParkedState};
 use uuid::Uuid;
 
-/// After so many attempts a message is quarantined.
+/// A message that has failed this many times is quarantined.
 const ATTEMPTS: u32 = 5;
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 
 /// The parked messages of one entity.
 #[derive(Debug)]
 struct Queue {
-    /// The first one; absent when it has been settled and the next one is to be looked for.
+    /// The first one; absent when it has been settled and the shard must look for the next one.
     head: Option<ParkedHead>,
-    /// The place up to which they have been settled.
+    /// Messages up to this place have been settled.
     settled: u64,
     /// The ticket of the newest unit that parked a message here.
     parked_by: u64,
@@ -108,7 +107,7 @@ impl ParkedMessages {
         parked
     }
 
-    /// When the next message is due. What follows on a settled one is to be looked for at once.
+    /// When the next message is due. What follows a settled one is due at once.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         let due = |queue: &Queue| match &queue.head {
             Some(head) => due_at(head),
@@ -132,8 +131,8 @@ impl ParkedMessages {
             .collect()
     }
 
-    /// At most `limit` entities whose first message has been settled, with its place: what comes
-    /// next is looked for behind it.
+    /// At most `limit` entities whose first message has been settled, with its place: look for the
+    /// next one behind it.
     pub(super) fn without_head(&self, limit: usize) -> Vec<(Uuid, u64)> {
         let settled = self
             .by_entity
@@ -145,8 +144,8 @@ impl ParkedMessages {
             .collect()
     }
 
-    /// What was found behind the message that was settled last. When nothing was, and everything
-    /// parked for the entity was durable before it was looked for, the entity is free again.
+    /// What a look-up has found behind the message settled last. The entity is free again when it
+    /// found nothing, and everything parked for the entity was durable before the look-up.
     pub(super) fn found_next(
         &mut self,
         entity: Uuid,
@@ -158,7 +157,7 @@ impl ParkedMessages {
         };
 
         match next {
-            // Its row goes with a unit in flight: what follows on it is looked for next.
+            // Its row goes with a unit in flight: look for what follows it next.
             Some(head) if self.gone.contains_key(&head.id) => queue.settled = head.place,
             Some(head) => queue.head = Some(head),
             None if queue.parked_by <= durable_at_read => {
@@ -223,7 +222,7 @@ impl ParkedMessages {
         })
     }
 
-    /// An operator has a message tried again, if it is its entity's first one.
+    /// An operator retries a message, if it is its entity's first one.
     pub(super) fn replay(&mut self, parked: Parked, now: Timestamp) -> Option<(Parked, u64)> {
         let entity = parked.message.entity;
         self.change_head(parked, entity, |head| {
@@ -233,7 +232,7 @@ impl ParkedMessages {
         })
     }
 
-    /// The first message cannot be read: nobody tries it before its row has been mended and the
+    /// The first message cannot be read: nobody tries it until its row has been mended and the
     /// shard has been opened anew.
     pub(super) fn give_up(&mut self, id: MessageId) {
         let heads = self.by_entity.values_mut();
@@ -246,7 +245,7 @@ impl ParkedMessages {
     }
 
     /// The row of the first message is not there. When everything parked for its entity was durable
-    /// before it was looked for, somebody has removed it.
+    /// before the look-up, somebody has removed it.
     pub(super) fn vanished(&mut self, id: MessageId, durable_at_read: u64) {
         for queue in self.by_entity.values_mut() {
             let is_head = queue.head.as_ref().is_some_and(|head| head.id == id);
@@ -331,7 +330,7 @@ fn state_after(attempts: u32) -> ParkedState {
     }
 }
 
-/// The delay after so many attempts.
+/// The delay after this many attempts.
 fn delay(attempts: u32) -> Duration {
     FIRST_DELAY.saturating_mul(2u32.saturating_pow(attempts.saturating_sub(1).min(ATTEMPTS)))
 }
@@ -346,8 +345,8 @@ fn next_attempt(
     waits.then(|| now.after(delay(attempts)))
 }
 
-/// When the first message of a queue is to be tried; one that has waited behind another has no time
-/// of its own, and is due at once.
+/// When to try the first message of a queue; one that has waited behind another has no time of its
+/// own, and is due at once.
 fn due_at(head: &ParkedHead) -> Option<Timestamp> {
     match head.state {
         ParkedState::Quarantined => None,

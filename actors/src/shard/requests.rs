@@ -126,7 +126,7 @@ impl<E: Entity> Shard<E> {
         }
     }
 
-    /// A refusal leaves when what it rests on is durable.
+    /// Sends a refusal once what it rests on is durable.
     fn submit_refusal(&mut self, refusal: CommandError, request: Request<E>) {
         let step = Step {
             answer: Some(Err(refusal)),

@@ -12,7 +12,7 @@ use crate::error::CommandError;
 use crate::request::{Answer, Follower, Reply, Request};
 use crate::step::{Step, Turn};
 
-/// What caused a step.
+/// The cause of a step.
 pub(super) enum Cause<E: Entity> {
     Request(Request<E>),
     /// A message of the log, whose position the unit advances.
@@ -119,7 +119,7 @@ impl<E: Entity> Shard<E> {
                 let _ = settled.send(());
             }),
         });
-        // An error says that the journal has dropped the unit, which settles it too.
+        // An error says that the journal has dropped the unit, which also settles it.
         let _ = wait.await;
     }
 }
@@ -155,7 +155,7 @@ fn completion<E: Entity>(
             Fate::Dropped(error) => (error, false),
             Fate::Culprit(error) => (error, true),
         };
-        // Either nobody does it again, or doing it again might do it twice.
+        // Nobody repeats it, or a repeat might do it twice.
         let closed = matches!(
             *error,
             StoreError::Closed { .. } | StoreError::OutcomeUnknown { .. }

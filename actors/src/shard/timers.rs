@@ -1,8 +1,8 @@
 //! The timers of a shard: when which saga is to be woken, and how many sagas wait for whom.
 //!
 //! A timer is a row of its own, committed with the unit that sets it. In memory it is due when the
-//! clock says so, but never later than its patience allows from the moment at which it was set or
-//! read: a clock that steps back must not turn seconds into hours.
+//! clock says so, but never later than its patience allows, counted from when it was set or read: a
+//! clock that steps back must not turn seconds into hours.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -11,14 +11,14 @@ use sagas::{SagaId, Timestamp};
 use store::timers::{StoredTimer, TimerChange, TimerSet};
 use uuid::Uuid;
 
-/// Open sagas that may wait for one entity: when its service does not keep up, or its messages are
-/// in quarantine, new ones are refused.
+/// At most this many open sagas wait for one entity: when its service does not keep up, or its
+/// messages are in quarantine, the shard refuses new ones.
 const WAITING_FOR_ONE: usize = 1024;
-/// Open sagas of a shard beyond which only entities that few wait for get more.
+/// With more open sagas than this in a shard, only entities that few wait for get more.
 const MANY: usize = 4_096;
-/// Open sagas of a shard, at most.
+/// A shard has at most this many open sagas.
 const MOST: usize = 16_384;
-/// Sagas that are woken in one turn.
+/// A shard wakes at most this many sagas in one turn.
 const AT_ONCE: usize = 256;
 /// How many those may have then.
 const WAITING_FOR_ONE_OF_MANY: usize = 16;
@@ -62,8 +62,8 @@ impl Timers {
         self.set.len()
     }
 
-    /// Whether a saga that will wait for this entity may begin. Whoever has too many open is
-    /// refused; others are served all the same.
+    /// Whether a saga that will wait for this entity may begin. It refuses whoever has too many
+    /// open; others go on all the same.
     pub(super) fn has_room_for(&self, entity: Uuid) -> bool {
         let waiting = self.waiting_for.get(&entity).copied().unwrap_or(0);
         let few = self.len() < MANY || waiting < WAITING_FOR_ONE_OF_MANY;
@@ -97,7 +97,7 @@ impl Timers {
         Some(delay)
     }
 
-    /// A timer that was set for this time is of no use any more. A newer one stays.
+    /// Removes a timer set for this time. A newer one stays.
     pub(super) fn forget(&mut self, saga: SagaId, set_for: Timestamp) {
         if self
             .set
@@ -127,16 +127,15 @@ impl Timers {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// Drops all timers. What has failed is remembered, so that a reload does not make it due at
-    /// once.
+    /// Drops all timers. Remembers what has failed, so that a reload does not make it due at once.
     pub(super) fn clear(&mut self) {
         self.due.clear();
         self.set.clear();
         self.waiting_for.clear();
     }
 
-    /// Takes a timer in that was read from its row. One whose waking has failed is not due before
-    /// its time is over.
+    /// Takes in a timer that was read from its row. One whose waking has failed is not due before
+    /// its delay is over.
     pub(super) fn restore(&mut self, timer: &StoredTimer, now: Timestamp) {
         let saga = SagaId(timer.id);
         let mut set = Set::new(&timer.set, now);

@@ -1,8 +1,8 @@
 //! One turn of a shard: every piece of work in order, each on its own.
 //!
 //! What one piece loads, drops or fails changes nothing that another sees: an entity is loaded and
-//! dropped as a whole, and a piece that meets something which is not in memory has it read and is
-//! decided again.
+//! dropped as a whole, and a piece that meets something not in memory waits until it has been read,
+//! and is decided again.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -20,16 +20,16 @@ use crate::request::Request;
 use crate::step::{Step, StepError};
 use crate::supervision::{ActorError, text_of};
 
-/// A piece of work is tried so often at once, each time with a fresh actor.
+/// A shard tries a piece of work this many times at once, each time with a fresh actor.
 pub(super) const ATTEMPTS_AT_ONCE: u32 = 2;
-/// How often a piece may find that something it needs is not in memory.
+/// A piece may find this many times that something it needs is not in memory.
 const LOADS_AT_ONCE: u32 = 3;
 
 /// A piece of work that entities decide.
 pub(super) enum Piece<'a, E: Entity> {
     Message {
         message: &'a Message,
-        /// Nothing of it can have been done before.
+        /// Nobody can have done any of it before.
         first_attempt: bool,
     },
     Request(&'a Request<E>),
@@ -45,8 +45,8 @@ pub(super) enum InHand {
 }
 
 impl<E: Entity> Shard<E> {
-    /// Does what has gathered. A panic in the shard itself is not the end of it: it reloads, and
-    /// what it had in hand is on its way to where it stops nobody.
+    /// Does what has gathered. A panic in the shard itself does not end it: it reloads, and what it
+    /// had in hand ends up where it stops nobody.
     pub(super) async fn guarded_turn(&mut self, gathered: Gathered<E>) {
         let turn = AssertUnwindSafe(self.turn(gathered)).catch_unwind().await;
         let Err(panic) = turn else { return };
@@ -130,7 +130,7 @@ impl<E: Entity> Shard<E> {
         }
     }
 
-    /// The database does not answer: everything is done again after a reload.
+    /// The database does not answer: the shard repeats everything after a reload.
     fn fail_turn(&mut self, error: &StoreError, requests: Vec<Request<E>>) {
         self.again.extend(requests);
         self.broken = Some(error.chain());
@@ -230,7 +230,7 @@ impl<E: Entity> Shard<E> {
         match attempt.await {
             Ok(step) => {
                 if step.timer.is_none() {
-                    // It is not the one that the saga waits for any more.
+                    // The saga no longer waits for this timer.
                     self.timers.forget(saga, set_for);
                 }
                 self.submit(step, Vec::new(), Cause::Timer(saga));
@@ -241,7 +241,8 @@ impl<E: Entity> Shard<E> {
         self.in_hand = None;
     }
 
-    /// A saga cannot be woken. Its row still says when it wants to be; it is tried ever more rarely.
+    /// A saga cannot be woken. Its row still says when it wants to be; the shard tries ever more
+    /// rarely.
     pub(super) fn put_off(&mut self, saga: SagaId, cause: &str) {
         let delay = self.timers.put_off(saga, self.parts.clock.now());
         tracing::error!(

@@ -175,7 +175,7 @@ wire_messages! {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Travel<const GROUP: bool> {
     head: Head,
-    /// What has been noted last: nothing, that it goes on, or why it does not.
+    /// The newest note: nothing, that it goes on, or why it does not.
     pub state: String,
 }
 
@@ -237,7 +237,7 @@ const fn definition(group: bool) -> &'static Definition<Needs> {
     if group { &TRAVEL_AS_GROUP } else { &GO_ON_TOUR }
 }
 
-/// Why it has come to nothing, as it is noted.
+/// The note that says why it failed.
 pub(super) fn no_seat() -> String {
     Reason::named("NO_SEAT").name().to_owned()
 }

@@ -13,7 +13,7 @@ use crate::CommandError;
 use crate::remote::{Awaited, Transport};
 use crate::requests::{Door, Inner};
 
-/// Carries both ways, through nothing but bytes.
+/// Carries questions and answers, as bytes alone.
 #[derive(Debug, Default)]
 struct Wire {
     itself: OnceLock<Weak<Wire>>,

@@ -131,7 +131,7 @@ async fn repeated<T>(send: impl AsyncFn() -> Result<T, CommandError>) -> T {
     }
 }
 
-/// Ada's messages are in quarantine, and more than a thousand of her orders wait. Others are served.
+/// Ada's messages are in quarantine, and more than a thousand of her orders wait. Others go on.
 #[test]
 fn one_customer_in_quarantine_is_refused_in_the_end_and_nobody_else() {
     run(async {

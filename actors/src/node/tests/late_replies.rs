@@ -125,7 +125,7 @@ impl Fixture {
         found.remove(&order).unwrap().unwrap().entity.state
     }
 
-    /// What the customer has replied to the sagas of an order's shard, whether it has arrived or not.
+    /// The customer's replies to the sagas of an order's shard, whether they have arrived or not.
     async fn replies(&self, customer: CustomerId, order: OrderId) -> Vec<Message> {
         let source = ShardId::of(domain::CUSTOMERS, customer.0, SHARDS);
         let target = ShardId::of(domain::ORDERS, order.0, SHARDS);
