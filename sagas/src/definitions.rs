@@ -17,6 +17,7 @@ pub enum Unresolved {
     /// The run began under a name or version that no definition has or carries over.
     #[error("this release knows no version {version} of saga {name}")]
     UnknownDefinition { name: String, version: u16 },
+    /// The written step that carries the run over panicked.
     #[error("carrying version {from} of saga {name} over to version {version} panicked: {panic}")]
     NotCarriedOver {
         name: &'static str,
@@ -24,6 +25,7 @@ pub enum Unresolved {
         from: u16,
         panic: String,
     },
+    /// The run has a step that its definition lacks.
     #[error("version {version} of saga {name} has no step {step}")]
     UnknownStep {
         name: &'static str,

@@ -187,7 +187,7 @@ impl<E: Entity> EntityActor<E> {
         Ok(Outcome::Replied(reply, Some(Box::new(change))))
     }
 
-    /// A part as it is after everything that has been decided so far.
+    /// A part after everything decided so far.
     fn part_now(&self, part: PartAsRead<E>) -> Option<E::Part> {
         let in_flight = self.in_flight.iter().rev();
         let newest = in_flight
@@ -286,7 +286,7 @@ fn rows_of<E: Entity>(
 }
 
 /// What is asked for is under way already, or done: the key of the command is remembered all the
-/// same. The order of versions is not touched: the row alone is written.
+/// same. The version stays as it is: only the row is written.
 fn joined<E: Entity>(
     stored: &mut Stored<E>,
     saga: Option<SagaId>,
@@ -299,8 +299,7 @@ fn joined<E: Entity>(
     Ok(Outcome::Joined(saga, row.transpose()?))
 }
 
-/// The entity remembers the key of a command that was accepted, with the saga that it began or
-/// joined.
+/// Remembers the key of an accepted command, with the saga that it began or joined.
 fn remember<E>(stored: &mut Stored<E>, binding: RequestBinding, saga: Option<SagaId>) {
     let RequestBinding { key, fingerprint } = binding;
     stored.remembered.push(RememberedKey {

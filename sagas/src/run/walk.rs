@@ -139,7 +139,7 @@ impl<D: SagaData> Run<D> {
         effects.extend(self.answer());
     }
 
-    /// A nested saga that is begun anew is another one than before.
+    /// A nested saga begun anew is a different one.
     pub(super) fn begin_anew(&mut self, index: usize, step: &Step<D>) {
         if let Action::Nested { .. } = step.action
             && let Some(record) = self.steps.get_mut(index)

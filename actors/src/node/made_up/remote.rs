@@ -109,7 +109,7 @@ fn a_command_of_another_node_is_carried_out_and_answered_there() {
         let again = tokio::time::timeout(PATIENCE, again).await.unwrap();
         assert!(again.repeated && again.saga_ended, "{again:?}");
 
-        // A refusal crosses as well.
+        // A refusal crosses nodes as well.
         let nobody = tours.retry_saga(sagas::SagaId(Uuid::nil()), None).await;
         assert_eq!(nobody.unwrap_err(), CommandError::not_found("saga"));
         let saga = ended.saga_id.unwrap();
