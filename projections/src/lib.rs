@@ -51,7 +51,7 @@ pub mod shop;
 #[cfg(all(test, feature = "shop"))]
 mod testing;
 
-pub use entity_rows::{EntityRows, NoRows};
+pub use entity_rows::{EntityRanges, EntityRows, NoRows, ServiceRanges};
 pub use error::ViewError;
 pub use port::{Applied, QuarantinedEntity, VersionReader, ViewWriter};
 pub use projection::{EntityFold, Projection, ViewEntity};

@@ -212,6 +212,8 @@ async fn a_node_starts_without_its_view_stores_and_fills_them_when_they_come() {
         let api = node.api();
         let customer = api.create_customer("Ada Park", "100.00").await;
         let order = api.place(&customer.id, "1.00", "APPROVED").await;
+        // Its first generation is built on a server that has just started.
+        answers_again(&api, other(server)).await;
         only_that_view_is_away(&api, server).await;
 
         servers.up(server).await;

@@ -5,18 +5,18 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use store::services::customers::tables::customer;
 use store::services::orders::tables::order;
-use store::snapshot::{IdRange, Snapshot, entities};
+use store::snapshot::{IdRange, Snapshot};
 use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 
 use super::document::{Document, OrderDocument};
 use super::entity_documents;
-use crate::entity_rows::EntityRows;
+use crate::entity_rows::{EntityRanges, EntityRows, ServiceRanges};
 
 /// The rows of the services whose databases are at hand.
 #[derive(Debug)]
 pub struct StoredRows {
-    databases: Vec<ServiceDatabase>,
+    services: ServiceRanges,
 }
 
 impl StoredRows {
@@ -24,42 +24,19 @@ impl StoredRows {
     #[must_use]
     pub fn new(databases: &[ServiceDatabase]) -> Self {
         StoredRows {
-            databases: databases.to_vec(),
+            services: ServiceRanges::new(databases),
         }
     }
 
-    fn database(&self, service: Service) -> Result<&ServiceDatabase, StoreError> {
-        let found = self
-            .databases
-            .iter()
-            .find(|database| database.service == service);
-        found.ok_or_else(|| StoreError::Closed {
-            what: service.to_string(),
-        })
-    }
-
-    async fn count_of(&self, service: Service) -> Result<u64, StoreError> {
-        entities::count(self.database(service)?).await
-    }
-
-    async fn range_after(
-        &self,
-        service: Service,
-        after: Option<Uuid>,
-        limit: u64,
-    ) -> Result<IdRange, StoreError> {
-        entities::next_range(self.database(service)?, after, limit).await
-    }
-
     async fn customers(&self, range: IdRange) -> Result<Vec<customer::Model>, StoreError> {
-        let snapshot = Snapshot::begin(self.database(domain::CUSTOMERS)?).await?;
+        let snapshot = Snapshot::begin(self.services.database(domain::CUSTOMERS)?).await?;
         let rows = snapshot.customers(range).await?;
         snapshot.end().await?;
         Ok(rows)
     }
 
     async fn orders(&self, range: IdRange) -> Result<Vec<order::Model>, StoreError> {
-        let snapshot = Snapshot::begin(self.database(domain::ORDERS)?).await?;
+        let snapshot = Snapshot::begin(self.services.database(domain::ORDERS)?).await?;
         let rows = snapshot.orders(range).await?;
         snapshot.end().await?;
         Ok(rows)
@@ -89,9 +66,9 @@ impl StoredRows {
     }
 }
 
-impl EntityRows<Document> for StoredRows {
+impl EntityRanges for StoredRows {
     fn count(&self, service: Service) -> BoxFuture<'_, Result<u64, StoreError>> {
-        self.count_of(service).boxed()
+        self.services.count(service)
     }
 
     fn next_range(
@@ -100,9 +77,11 @@ impl EntityRows<Document> for StoredRows {
         after: Option<Uuid>,
         limit: u64,
     ) -> BoxFuture<'_, Result<IdRange, StoreError>> {
-        self.range_after(service, after, limit).boxed()
+        self.services.next_range(service, after, limit)
     }
+}
 
+impl EntityRows<Document> for StoredRows {
     fn entities(
         &self,
         service: Service,
@@ -114,19 +93,6 @@ impl EntityRows<Document> for StoredRows {
 
 /// Those of orders.
 impl EntityRows<OrderDocument> for StoredRows {
-    fn count(&self, service: Service) -> BoxFuture<'_, Result<u64, StoreError>> {
-        self.count_of(service).boxed()
-    }
-
-    fn next_range(
-        &self,
-        service: Service,
-        after: Option<Uuid>,
-        limit: u64,
-    ) -> BoxFuture<'_, Result<IdRange, StoreError>> {
-        self.range_after(service, after, limit).boxed()
-    }
-
     fn entities(
         &self,
         _: Service,

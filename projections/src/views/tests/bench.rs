@@ -19,7 +19,7 @@ use crate::testing::{DEPLOYMENT, Shop};
 use crate::views::shared::Parts;
 use crate::views::tests::faulty_store::{Faults, FaultyStore};
 use crate::views::{AnyView, View};
-use crate::{ConsistencyToken, EntityRows, OrderDocument};
+use crate::{ConsistencyToken, EntityRanges, EntityRows, OrderDocument};
 
 pub const SOON: Duration = Duration::from_secs(10);
 
@@ -36,7 +36,7 @@ impl std::fmt::Debug for ShopRows {
     }
 }
 
-impl EntityRows<OrderDocument> for ShopRows {
+impl EntityRanges for ShopRows {
     fn count(&self, _: Service) -> BoxFuture<'_, Result<u64, StoreError>> {
         let count = self.shop.lock().unwrap().orders.len();
         async move { Ok(u64::try_from(count).unwrap()) }.boxed()
@@ -50,7 +50,9 @@ impl EntityRows<OrderDocument> for ShopRows {
     ) -> BoxFuture<'_, Result<IdRange, StoreError>> {
         async move { Ok(IdRange { after, up_to: None }) }.boxed()
     }
+}
 
+impl EntityRows<OrderDocument> for ShopRows {
     fn entities(
         &self,
         _: Service,
