@@ -16,9 +16,11 @@ use sagas::nested::NestedCommand;
 use sagas::wire::WireError;
 use sagas::{SagaId, SagaPolicy, ShardId, Timestamp, WireMessage};
 use store::faults::Faults;
+use store::timers::TimerChange;
 use store::{Message, ServiceDatabase};
 use uuid::Uuid;
 
+use self::progress::Carried;
 use crate::directory::Directory;
 use crate::entity::{self, AskEntity, Entity, EntityActor};
 use crate::request::{Command, Request};
@@ -168,7 +170,20 @@ impl<E: Entity> Entities<E> {
         if self.sagas.find(saga)?.is_none() {
             return Err(StepError::Impossible(format!("there is no saga {saga}")));
         }
-        self.advance(saga, saga::Ask::Wake { set_for }, turn).await
+
+        let told = self.ask_saga(saga, saga::Ask::Wake { set_for }, turn);
+        let told = told.await?;
+        let is_stale = matches!(told.outcome, saga::Outcome::Unchanged);
+        let (mut step, Carried { run, .. }) = self.carry_on(told, turn).await?;
+
+        // The saga goes by its own row. A timer that says something else, late or damaged as it may
+        // be, is set as the saga wants it; one that it has no use for goes.
+        if is_stale {
+            let wanted = saga::timer_of(&run, turn.now);
+            let set = wanted.set.filter(|set| set.wake_at != set_for);
+            step.timer = Some(TimerChange { set, ..wanted });
+        }
+        Ok(step)
     }
 
     async fn ask(

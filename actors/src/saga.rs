@@ -254,19 +254,8 @@ impl<D: SagaData> SagaActor<D> {
     /// is how its shard finds it.
     fn timer(&self, now: Timestamp) -> Option<TimerChange> {
         let after = replaced(&self.stored.saga).timer;
-        if self.replaces.and_then(|before| before.timer) == after {
-            return None;
-        }
-
-        let set = after.map(|(wake_at, waits_for)| TimerSet {
-            wake_at,
-            patience: wake_at.since(now),
-            waits_for,
-        });
-        Some(TimerChange {
-            id: self.stored.saga.id.0,
-            set,
-        })
+        let is_the_same = self.replaces.and_then(|before| before.timer) == after;
+        (!is_the_same).then(|| timer_of(&self.stored.saga, now))
     }
 
     fn told(&self, outcome: Outcome, effects: Vec<Effect<D>>) -> Told<D> {
@@ -276,6 +265,16 @@ impl<D: SagaData> SagaActor<D> {
             run: self.stored.saga.clone(),
         }
     }
+}
+
+/// The timer that a saga wants, or that it wants none any more.
+pub(crate) fn timer_of<D: SagaData>(run: &Run<D>, now: Timestamp) -> TimerChange {
+    let set = replaced(run).timer.map(|(wake_at, waits_for)| TimerSet {
+        wake_at,
+        patience: wake_at.since(now),
+        waits_for,
+    });
+    TimerChange { id: run.id.0, set }
 }
 
 fn replaced<D: SagaData>(run: &Run<D>) -> Replaced {

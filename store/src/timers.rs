@@ -38,8 +38,8 @@ pub struct StoredTimer {
     pub set: TimerSet,
 }
 
-/// The timers of a shard. One that cannot be read is left out, and the log says so: only its own
-/// saga sleeps on.
+/// The timers of a shard. One that cannot be read is due at once, and the log says so: its saga says
+/// when it wants to be woken, and sets it anew.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -80,12 +80,24 @@ async fn readable(
     let read = |row: timer::Model| (row.timer_id, Ok(stored(row)));
     let found = loading::by_ids(database, ids, "timer", query, read).await?;
 
-    let told = |timer: Result<StoredTimer, StoreError>| {
-        timer
-            .inspect_err(|error| tracing::error!(error = %error.chain(), "a saga is not woken"))
-            .ok()
+    let or_at_once = |(id, timer): (Uuid, Result<StoredTimer, StoreError>)| {
+        timer.unwrap_or_else(|error| {
+            tracing::error!(error = %error.chain(), "a saga is woken to set its timer anew");
+            at_once(id)
+        })
     };
-    Ok(found.into_values().filter_map(told).collect())
+    Ok(found.into_iter().map(or_at_once).collect())
+}
+
+fn at_once(id: Uuid) -> StoredTimer {
+    StoredTimer {
+        id,
+        set: TimerSet {
+            wake_at: Timestamp::default(),
+            patience: Duration::ZERO,
+            waits_for: Uuid::nil(),
+        },
+    }
 }
 
 fn stored(row: timer::Model) -> StoredTimer {
@@ -131,9 +143,10 @@ mod tests {
         let damage = "UPDATE timers SET wake_at = 'soon' WHERE hex(timer_id) LIKE '%2'";
         damaging.execute_unprepared(damage).await.unwrap();
 
-        let timers = of_shard(&store.database, shard(1)).await.unwrap();
-        let mut ids: Vec<_> = timers.iter().map(|timer| timer.id.as_u128()).collect();
-        ids.sort_unstable();
-        assert_eq!(ids, [1, 3]);
+        let mut timers = of_shard(&store.database, shard(1)).await.unwrap();
+        timers.sort_unstable_by_key(|timer| timer.id);
+        let set = |timer: &StoredTimer| (timer.id.as_u128(), timer.set.wake_at.micros());
+        let set: Vec<_> = timers.iter().map(set).collect();
+        assert_eq!(set, [(1, 5), (2, 0), (3, 5)], "the second is due at once");
     }
 }

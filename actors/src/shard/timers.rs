@@ -97,17 +97,6 @@ impl Timers {
         Some(delay)
     }
 
-    /// Removes a timer set for this time. A newer one stays.
-    pub(super) fn forget(&mut self, saga: SagaId, set_for: Timestamp) {
-        if self
-            .set
-            .get(&saga)
-            .is_some_and(|set| set.wake_at == set_for)
-        {
-            self.remove(saga);
-        }
-    }
-
     /// A saga has been woken, and what came of it is durable.
     pub(super) fn woken(&mut self, saga: SagaId) {
         self.failures.remove(&saga);
@@ -222,20 +211,6 @@ mod tests {
         timers.woken(saga);
         timers.restore(&timer(1, NOW, 1), NOW);
         assert_eq!(timers.next_due(), Some(NOW));
-    }
-
-    #[test]
-    fn a_timer_that_came_too_late_leaves_the_newer_one_alone() {
-        let mut timers = Timers::default();
-        let saga = SagaId(Uuid::from_u128(1));
-        let later = NOW.after(Duration::from_secs(5));
-        set(&mut timers, timer(1, NOW, 1));
-        set(&mut timers, timer(1, later, 1));
-
-        timers.forget(saga, NOW);
-        assert_eq!(timers.due(later), [(saga, later)]);
-        timers.forget(saga, later);
-        assert_eq!(timers.next_due(), None);
     }
 
     #[test]

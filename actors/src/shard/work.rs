@@ -228,13 +228,7 @@ impl<E: Entity> Shard<E> {
         self.in_hand = Some(InHand::Timer(saga));
         let attempt = self.attempt(Piece::Timer(saga, set_for), durable_at_read);
         match attempt.await {
-            Ok(step) => {
-                if step.timer.is_none() {
-                    // The saga no longer waits for this timer.
-                    self.timers.forget(saga, set_for);
-                }
-                self.submit(step, Vec::new(), Cause::Timer(saga));
-            }
+            Ok(step) => self.submit(step, Vec::new(), Cause::Timer(saga)),
             Err(StepError::Store(error)) => self.broken = Some(error.chain()),
             Err(error) => self.put_off(saga, &error.to_string()),
         }

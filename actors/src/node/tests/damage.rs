@@ -1,5 +1,8 @@
 //! A row that this release cannot read stops its own entity, and nobody else.
 
+use ::sagas::Timestamp;
+
+use super::late_replies::eventually;
 use super::*;
 
 /// One shard, so that all share it.
@@ -39,6 +42,14 @@ impl Fixture {
             OrderState::Cancelled
         );
         assert_eq!(self.reloads(), before);
+    }
+
+    /// Whom the timers of orders wake, and when.
+    async fn timers(&self) -> Vec<(Uuid, Timestamp)> {
+        let shard = ShardId::new(domain::ORDERS, 0);
+        let timers = store::timers::of_shard(&self.parts.databases[1], shard);
+        let timers = timers.await.unwrap().into_iter();
+        timers.map(|timer| (timer.id, timer.set.wake_at)).collect()
     }
 
     fn reloads(&self) -> u64 {
@@ -200,4 +211,58 @@ fn a_parked_message_that_cannot_be_read_keeps_nobody_from_starting() {
             shop.stop().await;
         });
     }
+}
+
+/// A timer tells a shard which saga to wake, and when; the saga's own row says what it waits for.
+#[test]
+fn a_timer_that_is_damaged_is_set_anew_as_its_saga_wants_it() {
+    for damaged in ["wake_at = wake_at - 3600000000", "wake_at = 'soon'"] {
+        run(async {
+            let stuck = Setup {
+                faults: "panic-customer=Ada Park",
+                ..one_shard()
+            };
+            let shop = Fixture::start_as(folder(), &stuck).await;
+            let ada = shop.customer(1000).await;
+            let order = NewOrder {
+                customer_id: ada,
+                total: Money::from_cents(100),
+                lines: Vec::new(),
+                note: None,
+            };
+            let answer = shop
+                .gateway
+                .create_order(order, None, Follow::Nothing)
+                .await;
+            let saga = answer.unwrap().answer.saga_id.unwrap();
+            let wanted = shop.timers().await;
+            assert_eq!(wanted.len(), 1);
+            assert_eq!(wanted[0].0, saga.0);
+
+            let folder = shop.stop().await;
+            let damaged = format!("UPDATE timers SET {damaged}");
+            damage(&folder, domain::ORDERS, &damaged);
+
+            let shop = Fixture::start_as(folder, &stuck).await;
+            eventually(async || shop.timers().await == wanted).await;
+            shop.stop().await;
+        });
+    }
+}
+
+#[test]
+fn a_timer_of_a_saga_that_has_ended_goes() {
+    run(async {
+        let shop = node_with(folder()).await;
+        let ada = shop.customer(1000).await;
+        shop.order(ada, 100).await;
+        let folder = shop.stop().await;
+        let left = "INSERT INTO timers (timer_id, shard, wake_at, patience) \
+            SELECT saga_id, shard, 1, 1 FROM sagas";
+        damage(&folder, domain::ORDERS, left);
+
+        let shop = node_with(folder).await;
+        eventually(async || shop.timers().await.is_empty()).await;
+        shop.stop().await;
+    });
 }

@@ -110,7 +110,7 @@ impl Log for SlowReplies {
 }
 
 /// Looks until it holds; the test's own time limit is its end.
-async fn eventually(holds: impl AsyncFn() -> bool) {
+pub(super) async fn eventually(holds: impl AsyncFn() -> bool) {
     while !holds().await {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
