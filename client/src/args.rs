@@ -30,10 +30,20 @@ pub struct ImportArgs {
     pub keep_going: bool,
     /// How many customers are worked on at once at most; up to there the import finds by itself how
     /// many pay
-    #[arg(long, default_value_t = 1024, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    #[arg(
+        long,
+        default_value_t = 1024,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=4096),
+    )]
     pub concurrency: u16,
     /// How long a node that does not answer is tried again before the import stops
-    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    #[arg(
+        long,
+        default_value_t = 60,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(0..=86_400),
+    )]
     pub patience: u64,
     /// Print the summary as one JSON object
     #[arg(long)]
@@ -53,7 +63,12 @@ pub struct HealthArgs {
 #[derive(Debug, Clone, Args)]
 pub struct ListArgs {
     /// How many entries to show
-    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        default_value_t = 20,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+    )]
     pub limit: u32,
     /// Show all entries, page by page
     #[arg(long, conflicts_with = "limit")]

@@ -37,7 +37,9 @@ pub async fn populate(url: &str, mut stop: watch::Receiver<bool>) -> Result<(), 
     let engine = Engine::new(node, OPTIONS, Progress::Silent);
     tokio::select! {
         // The feeding never ends by itself; it does when the engine has given up.
-        (report, ()) = future::join(engine.play(receiver), feed(lines)) => report.failure.map_or(Ok(()), Err),
+        (report, ()) = future::join(engine.play(receiver), feed(lines)) => {
+            report.failure.map_or(Ok(()), Err)
+        }
         _ = stop.wait_for(|stop| *stop) => Ok(()),
     }
 }

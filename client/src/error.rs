@@ -13,12 +13,17 @@ pub enum ClientError {
     Url { url: String, reason: String },
     /// No answer within the patience of the command. The node may or may not have acted.
     #[error(
-        "no answer from {url} (tried {tries} times in {seconds:.1} s): {reason}; is a node running there?"
+        "no answer from {url} (tried {tries} times in {seconds:.1} s): {reason}; \
+         is a node running there?"
     )]
     Unreachable {
+        /// The node's address.
         url: String,
+        /// How often the call was sent.
         tries: u32,
+        /// How long that took.
         seconds: f64,
+        /// The cause, for people.
         reason: String,
     },
     /// The node answered with an error.
@@ -30,7 +35,9 @@ pub enum ClientError {
     /// The file of an import cannot be read (any further).
     #[error("cannot read {path}: {source}")]
     Input {
+        /// The file, or standard input.
         path: String,
+        /// Why it cannot be read.
         source: std::io::Error,
     },
     /// A bad line ended the import; what was in flight has ended, so the import may simply be run
@@ -40,8 +47,11 @@ pub enum ClientError {
     /// A saga did not end within the time its caller was ready to wait.
     #[error("{what} is still {state} after {seconds} s; see `counterfoil sagas list`")]
     StillPending {
+        /// The order or saga that is waited for.
         what: String,
+        /// The state it was last seen in.
         state: String,
+        /// How long its caller has waited.
         seconds: u64,
     },
     /// `explain` found nothing under the id.
@@ -53,7 +63,7 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// Whether the same call may succeed later without anything being changed.
+    /// Whether the same call may succeed later by itself.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -77,11 +87,16 @@ impl ClientError {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Problem {
+    /// The kind of problem, a URN.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The kind in words.
     pub title: String,
+    /// The HTTP status.
     pub status: u16,
+    /// What is wrong this time.
     pub detail: Option<String>,
+    /// The fields at fault; empty unless the request was invalid.
     pub errors: Vec<FieldError>,
 }
 
@@ -123,11 +138,14 @@ mod tests {
 
     #[test]
     fn a_problem_names_its_fields_and_its_status_in_one_line() {
-        let body = br#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"the order is invalid",
-            "errors":[{"field":"lines[0].quantity","message":"must be 1 or more"},{"field":"note","message":"is too long"}]}"#;
+        let body = br#"{"type":"about:blank","title":"Bad Request","status":400,
+            "detail":"the order is invalid",
+            "errors":[{"field":"lines[0].quantity","message":"must be 1 or more"},
+                {"field":"note","message":"is too long"}]}"#;
         assert_eq!(
             Problem::read(400, body).to_string(),
-            "the order is invalid: lines[0].quantity must be 1 or more, note is too long (status 400)"
+            "the order is invalid: lines[0].quantity must be 1 or more, note is too long \
+             (status 400)"
         );
     }
 

@@ -46,9 +46,11 @@ pub struct Node {
 /// A successful answer.
 #[derive(Debug)]
 pub struct Answer {
+    /// The HTTP status, a 2xx.
     pub status: StatusCode,
-    /// What the caller has now seen; sent with a later read it makes that read show at least this.
+    /// What the caller has now seen; a later read that carries it shows at least this.
     pub token: Option<String>,
+    /// The JSON body; `null` when there is none.
     pub body: Value,
     url: String,
 }
@@ -66,7 +68,7 @@ impl Answer {
 /// How fresh the answer of a query must be.
 #[derive(Debug, Clone, Default)]
 pub enum Freshness {
-    /// Whatever the view shows now.
+    /// What the view shows now.
     #[default]
     AsItIs,
     /// At least what the token names, waiting for it.
@@ -107,7 +109,7 @@ impl Node {
         })
     }
 
-    /// The same node, with another bound on how long a call is repeated.
+    /// The same node, with another patience for repeats.
     #[must_use]
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self {

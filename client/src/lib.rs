@@ -1,9 +1,9 @@
 //! The half of the command line that talks to a running node, over the public HTTP contract and
 //! nothing else.
 //!
-//! It knows no table, no actor and no view: what it prints, any other client could have asked for.
-//! One module per command, each with `run(args)`; `main` parses the arguments of [`args`] and hands
-//! the result to [`exit_code`]. It does not start a node (`demo` gets the address of one that runs
+//! It knows no table, no actor and no view: any other client could ask for what it prints. One
+//! module per command, each with `run(args)`; `main` parses the arguments of [`args`] and hands the
+//! result to [`exit_code`]. It does not start a node (`demo` gets the address of one that runs
 //! already).
 
 #![cfg_attr(

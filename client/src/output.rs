@@ -43,7 +43,7 @@ pub fn print_json(value: &Value) -> Result<Reader, ClientError> {
     print(&value.to_string())
 }
 
-/// One line to stderr. A closed stderr leaves nobody to tell, so its failure is not looked at.
+/// One line to stderr. A closed stderr leaves nobody to tell, so it ignores that failure.
 pub fn complain(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "error: {line}");
 }

@@ -216,10 +216,12 @@ mod tests {
     #[test]
     fn a_saga_is_shown_with_what_remains() {
         let saga: Saga = serde_json::from_value(json!({
-            "sagaId": "s1", "type": "create-order", "state": "RUNNING", "orderId": "o1", "attempts": 1,
+            "sagaId": "s1", "type": "create-order", "state": "RUNNING", "orderId": "o1",
+            "attempts": 1,
             "startedAt": "2026-01-01T00:00:00.000Z", "updatedAt": "2026-01-01T00:00:00.002Z",
             "steps": [
-                {"name": "reserve credit", "kind": "command", "state": "DONE", "at": "2026-01-01T00:00:00.0015Z", "detail": "25.00"},
+                {"name": "reserve credit", "kind": "command", "state": "DONE",
+                    "at": "2026-01-01T00:00:00.0015Z", "detail": "25.00"},
                 {"name": "approve order", "kind": "local", "state": "REMAINING"}
             ]
         }))
@@ -228,7 +230,10 @@ mod tests {
         assert!(text.contains("ended     -\n"), "{text}");
 
         assert!(
-            text.contains("1     reserve credit  command  DONE       2026-01-01T00:00:00.0015Z  +1.5 ms  25.00\n"),
+            text.contains(
+                "1     reserve credit  command  DONE       2026-01-01T00:00:00.0015Z  +1.5 ms  \
+                 25.00\n"
+            ),
             "{text}"
         );
 

@@ -127,13 +127,17 @@ mod tests {
         let text = describe(&json!({"views": [
             {"name": "orders", "backend": "sqlite", "state": "LIVE", "lag": 0, "generation": 1},
         ]}));
-        let expected = "NAME    BACKEND  STATE  GENERATION  KEPT  LAG  PROGRESS\norders  sqlite   LIVE   1           -     0    -\n";
+        let expected = "NAME    BACKEND  STATE  GENERATION  KEPT  LAG  PROGRESS\n\
+                        orders  sqlite   LIVE   1           -     0    -\n";
         assert_eq!(text, expected);
     }
 
     #[test]
     fn a_view_that_is_rebuilt_shows_how_far_and_one_that_has_failed_why() {
-        let progress = json!({"generation": 2, "stage": "CATCHING_UP", "done": 456, "total": 1000, "eventsPerSecond": 1200.4, "etaSeconds": 9});
+        let progress = json!({
+            "generation": 2, "stage": "CATCHING_UP", "done": 456, "total": 1000,
+            "eventsPerSecond": 1200.4, "etaSeconds": 9,
+        });
         let text = describe(&json!({"views": [
             {"name": "orders", "state": "REBUILDING", "lag": 0, "progress": progress},
             {"name": "search", "state": "FAILED", "lag": 7, "error": "it is down"},

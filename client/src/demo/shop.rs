@@ -89,7 +89,7 @@ impl Shop {
         }
     }
 
-    /// The shop as it is found: its customers, and what they have done so far.
+    /// The shop at the opening: its customers, and what they have done so far.
     pub fn opening(&mut self) -> Vec<Entry> {
         let mut entries: Vec<Entry> = (0..CUSTOMERS).map(|_| self.customer()).collect();
         for _ in 0..ORDERS {

@@ -14,10 +14,10 @@ use crate::http::{Answer, Freshness, Node};
 use crate::pages;
 use crate::sagas::Saga;
 
-/// Events of a customer that are told; earlier ones are counted.
+/// Tells at most this many events of a customer, and only counts earlier ones.
 const NEWEST_EVENTS: usize = 100;
-/// How far the list of sagas is searched for those of an order when its correlation ids are no
-/// sagas.
+/// Searches at most this many pages of the list of sagas for those of an order when its correlation
+/// ids are not sagas.
 const SAGA_PAGES: usize = 10;
 const NOT_FOUND: u16 = 404;
 
@@ -144,8 +144,8 @@ async fn order(
     })
 }
 
-/// What has happened to a customer because of an order: by the order itself, or by what its own
-/// events were caused by.
+/// What has happened to a customer because of an order: caused by the order itself, or by the
+/// causes of the order's events.
 async fn events_about(
     node: &Node,
     customer: &str,

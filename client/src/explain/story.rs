@@ -1,7 +1,7 @@
 //! Makes a story of what was found: a headline, the moments in order, what is still open.
 //!
-//! Pure. What came over HTTP is told from the first event it caused, at whose time it was accepted:
-//! a node keeps no access log.
+//! Pure. It tells what came over HTTP by the first event it caused, and at that event's time: a
+//! node keeps no access log.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -277,20 +277,27 @@ mod tests {
     use super::*;
 
     fn event(version: u64, kind: &str, time: &str) -> Event {
-        serde_json::from_value(json!({"version": version, "type": kind, "time": time, "data": {"orderId": "o1"}, "messageId": format!("m{version}"), "correlationId": "s1"}))
-            .unwrap()
+        let event = json!({
+            "version": version, "type": kind, "time": time, "data": {"orderId": "o1"},
+            "messageId": format!("m{version}"), "correlationId": "s1",
+        });
+        serde_json::from_value(event).unwrap()
     }
 
     fn found(document_version: u64, saga_state: &str) -> Found {
-        let saga = json!({"sagaId": "s1", "type": "create-order", "state": saga_state, "orderId": "o1", "startedAt": "2026-01-01T00:00:00.001Z",
-            "steps": [{"name": "reserve credit", "kind": "command", "state": "DONE", "at": "2026-01-01T00:00:00.003Z"},
+        let saga = json!({
+            "sagaId": "s1", "type": "create-order", "state": saga_state, "orderId": "o1",
+            "startedAt": "2026-01-01T00:00:00.001Z",
+            "steps": [{"name": "reserve credit", "kind": "command", "state": "DONE",
+                       "at": "2026-01-01T00:00:00.003Z"},
                       {"name": "approve order", "kind": "local", "state": "REMAINING"}]});
         Found {
             id: "o1".into(),
             kind: Kind::Order,
             order_id: Some("o1".into()),
             document: Some(
-                json!({"orderId": "o1", "state": "PENDING", "version": document_version, "orderTotal": {"amount": "12.34"}}),
+                json!({"orderId": "o1", "state": "PENDING", "version": document_version,
+                    "orderTotal": {"amount": "12.34"}}),
             ),
             order_events: vec![
                 event(1, "order.created", "2026-01-01T00:00:00.001Z"),
@@ -303,7 +310,9 @@ mod tests {
             )],
             earlier_events: 0,
             sagas: vec![serde_json::from_value(saga).unwrap()],
-            views: json!({"views": [{"name": "search", "backend": "tantivy", "state": "LIVE", "lag": 3}]}),
+            views: json!({"views": [
+                {"name": "search", "backend": "tantivy", "state": "LIVE", "lag": 3},
+            ]}),
             quarantined: vec![json!({"id": "q1", "cause": "unknown type"})],
         }
     }

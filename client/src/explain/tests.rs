@@ -1,5 +1,5 @@
-//! `explain` and the paged lists against a node that gives fixed answers: which questions are
-//! asked, and what is made of them.
+//! `explain` and the paged lists against a node that gives fixed answers: which questions they ask,
+//! and what they make of the answers.
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
@@ -12,7 +12,8 @@ use crate::output::Reader;
 use crate::pages::{self, Rest};
 
 fn event(version: u64, kind: &str, millis: u32, correlation: &str, data: &Value) -> Value {
-    json!({"version": version, "type": kind, "time": format!("2026-01-01T00:00:00.{millis:03}Z"), "data": data,
+    json!({"version": version, "type": kind,
+        "time": format!("2026-01-01T00:00:00.{millis:03}Z"), "data": data,
         "messageId": format!("{correlation}-{version}"), "correlationId": correlation})
 }
 
@@ -20,7 +21,8 @@ fn event(version: u64, kind: &str, millis: u32, correlation: &str, data: &Value)
 fn answer(path: &str, query: &str) -> Option<Value> {
     Some(match (path, query) {
         ("/orders/o1/history", "") => {
-            json!({"next": "p2", "events": [event(1, "order.created", 1, "s1", &json!({"customerId": "c1"}))]})
+            let created = event(1, "order.created", 1, "s1", &json!({"customerId": "c1"}));
+            json!({"next": "p2", "events": [created]})
         }
         ("/orders/o1/history", "cursor=p2") => {
             json!({"events": [event(2, "order.approved", 5, "s1", &Value::Null)]})
@@ -36,7 +38,8 @@ fn answer(path: &str, query: &str) -> Option<Value> {
         ("/customers/c1", "") => json!({"customerId": "c1", "name": "Ada Park", "version": 3}),
         ("/sagas/s1", "") => {
             json!({"sagaId": "s1", "type": "create-order", "state": "COMPLETED", "orderId": "o1",
-            "startedAt": "2026-01-01T00:00:00.001Z", "endedAt": "2026-01-01T00:00:00.005Z", "attempts": 0, "steps": []})
+            "startedAt": "2026-01-01T00:00:00.001Z", "endedAt": "2026-01-01T00:00:00.005Z",
+            "attempts": 0, "steps": []})
         }
         ("/views", "") => {
             json!({"views": [{"name": "orders", "backend": "sqlite", "state": "LIVE", "lag": 0}]})
@@ -100,9 +103,10 @@ async fn a_customer_has_a_story_of_its_own_and_an_unknown_id_none() {
         (found.kind, found.customer_events.len()),
         (gather::Kind::Customer, 3)
     );
-    assert!(
-        matches!(gather::gather(&node, "nobody").await, Err(ClientError::UnknownId(id)) if id == "nobody")
-    );
+    assert!(matches!(
+        gather::gather(&node, "nobody").await,
+        Err(ClientError::UnknownId(id)) if id == "nobody"
+    ));
 }
 
 #[actix_web::test]

@@ -2,7 +2,7 @@
 //! which state it was left.
 //!
 //! It is the only part that grows with the file, so an entry is small and of fixed size: a digest
-//! instead of the reference, the node's id as 16 bytes. It decides what a line may refer to and
+//! instead of the reference, the node's id as 16 bytes. It decides what a line may refer to, and
 //! sends nothing.
 
 use std::collections::HashMap;
@@ -134,7 +134,7 @@ impl Book {
             .and_then(|slot| slot.placed)
     }
 
-    /// Notes the state an order is in now and gives the one it was in before, if it had one.
+    /// Notes the new state of an order and gives the one before, if there was one.
     pub fn order_is(&mut self, reference: &str, now: Placed) -> Option<OrderState> {
         let slot = self.orders.get_mut(&RefKey::of(reference))?;
         slot.placed.replace(now).map(|before| before.state)

@@ -1,9 +1,9 @@
 //! Makes sure that the views show what was written: reads that carry the consistency tokens of the
 //! writes.
 //!
-//! Tokens are kept until they are confirmed, many in one read; when many have gathered some are
-//! confirmed while the import runs, so that what is kept is bounded. A batch is read from every
-//! kind of view: a customer, an order, a search.
+//! It keeps tokens until a read confirms them, many at once. When many have gathered it confirms
+//! some while the import runs, so that their number is bounded. It reads each batch from every kind
+//! of view: a customer, an order, a search.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -48,12 +48,12 @@ impl Unconfirmed {
         self.writes.push_back(written);
     }
 
-    /// Whether some should be confirmed now, without waiting for the end.
+    /// Whether to confirm some now, without waiting for the end.
     pub fn is_long(&self) -> bool {
         self.writes.len() > KEPT
     }
 
-    /// Whether no more may be written before some are confirmed.
+    /// Whether the import must confirm some before it writes more.
     pub fn is_full(&self) -> bool {
         self.writes.len() >= MOST_KEPT
     }
@@ -105,8 +105,7 @@ pub async fn confirm(node: &Node, batch: &Batch) -> Result<(), ClientError> {
             .await
             .map(drop)
     };
-    // Any search will do: it is answered by the search view, and only when that has reached the
-    // tokens.
+    // Any search will do: the search view answers it, and only once it has reached the tokens.
     let search = async {
         let query = [
             ("text", "counterfoil"),

@@ -28,12 +28,12 @@ use crate::http::Node;
 /// Reads that confirm writes while the import runs; few, as they compete with it.
 const CONFIRMING_MEANWHILE: usize = 4;
 
-/// The same when nothing else is to be done.
+/// The same when nothing else is left to do.
 const CONFIRMING_AT_THE_END: usize = 64;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Customers with a line under way at once, at most.
+    /// At most this many customers have a line under way at once.
     pub most_at_once: usize,
     pub keep_going: bool,
 }
@@ -55,7 +55,7 @@ pub struct Engine {
     tally: Tally,
     failure: Option<ClientError>,
     pace: Pace,
-    /// How often the node had pushed back when it was looked at last.
+    /// The node's push-backs at the last look.
     pushed_back: u64,
     playing: usize,
     confirming: usize,
@@ -102,13 +102,14 @@ impl Engine {
             self.start_lines(&mut under_way);
             self.start_confirmations(&mut under_way, CONFIRMING_MEANWHILE, Unconfirmed::is_long);
             let stopped = self.failure.is_some();
-            // After a failure only requests that change something are waited for: a view that lags
-            // need not hold up the message.
+            // After a failure wait only for requests that change something: a view that lags need
+            // not hold up the message.
             if (stopped && self.playing == 0) || (!reading && under_way.is_empty()) {
                 break;
             }
             tokio::select! {
-                line = lines.recv(), if reading && !stopped && self.schedule.has_room() => match line {
+                line = lines.recv(),
+                    if reading && !stopped && self.schedule.has_room() => match line {
                     Some(Ok(line)) => self.take_in(line),
                     Some(Err(error)) => self.failure = Some(error),
                     None => reading = false,
@@ -155,7 +156,8 @@ impl Engine {
 
     fn start_lines(&mut self, under_way: &mut UnderWay) {
         while self.failure.is_none() && self.playing < self.pace.limit() {
-            // Views that lag hold the import up, and so do few customers; neither is the node's pace.
+            // Views that lag hold the import up, and so do few customers; neither is the node's
+            // pace.
             if self.unconfirmed.is_full() {
                 self.pace.had_room();
                 return;
@@ -214,8 +216,8 @@ impl Engine {
         }
     }
 
-    /// Puts the node's ids for the references. A reference has none when the line that made it
-    /// failed.
+    /// Puts the node's ids in the place of references. A reference has no id when the line that
+    /// made it failed.
     fn resolve(&self, customer: CustomerIndex, entry: Entry) -> Result<Command, String> {
         let order = |reference: &str| {
             self.book
@@ -361,7 +363,7 @@ impl Engine {
         self.progress.advance(advance, self.tally.orders);
     }
 
-    /// The first failure is the one told; those in flight with it mostly have the same cause.
+    /// Tells only the first failure; those in flight with it mostly have the same cause.
     fn stop(&mut self, error: ClientError) {
         self.failure.get_or_insert(error);
     }

@@ -1,8 +1,8 @@
 //! One line of an import file, checked strictly: an unknown type or field is a mistake of the
 //! file's author, not something to skip.
 //!
-//! Bounds that the node checks (lengths, counts, totals) are left to it: its `400` is reported with
-//! the line's number as well.
+//! It leaves bounds that the node checks (lengths, counts, totals) to the node, whose `400` the
+//! import reports with the line's number as well.
 
 use domain::Money;
 use serde::de::Error;
@@ -58,7 +58,7 @@ fn unit_price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Er
     money("unitPrice", deserializer)
 }
 
-/// Money that says which field it is wrong in, and that is not owed by the shop.
+/// An amount of 0 or more; its error names the field.
 fn money<'de, D: Deserializer<'de>>(field: &str, deserializer: D) -> Result<Money, D::Error> {
     let money = Money::deserialize(deserializer)
         .map_err(|error| D::Error::custom(format_args!("{field} {error}")))?;
@@ -112,8 +112,11 @@ mod tests {
 
     #[test]
     fn the_four_types_are_read() {
-        let customer =
-            parse(br#"{"type":"customer","ref":"c1","name":"Ada Park","creditLimit":{"amount":"500.00"}}"#).unwrap();
+        let customer = concat!(
+            r#"{"type":"customer","ref":"c1","name":"Ada Park","#,
+            r#""creditLimit":{"amount":"500.00"}}"#
+        );
+        let customer = parse(customer.as_bytes()).unwrap();
         assert_eq!(
             customer,
             Entry::Customer {
@@ -123,7 +126,10 @@ mod tests {
             }
         );
 
-        let order = r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","name":"YOGURT","quantity":2,"unitPrice":{"amount":"1.25"}}]}"#;
+        let order = concat!(
+            r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","#,
+            r#""name":"YOGURT","quantity":2,"unitPrice":{"amount":"1.25"}}]}"#
+        );
         let Entry::Order { lines, note, .. } = parse(order.as_bytes()).unwrap() else {
             panic!("not an order")
         };
@@ -150,7 +156,10 @@ mod tests {
         assert!(
             error(r#"{"type":"ship","order":"o1","when":"now"}"#).contains("unknown field `when`")
         );
-        let order = r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","name":"Y","quantity":2,"unitPrice":{"amount":"1"},"colour":1}]}"#;
+        let order = concat!(
+            r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","#,
+            r#""name":"Y","quantity":2,"unitPrice":{"amount":"1"},"colour":1}]}"#
+        );
         assert!(error(order).contains("unknown field `colour`"));
         assert!(error(r#"{"order":"o1"}"#).contains("type"));
     }
@@ -159,7 +168,8 @@ mod tests {
     fn bad_money_numbers_and_references_are_refused() {
         let customer = |reference: &str, amount: &str| {
             error(&format!(
-                r#"{{"type":"customer","ref":"{reference}","name":"A","creditLimit":{{"amount":{amount}}}}}"#
+                "{{\"type\":\"customer\",\"ref\":\"{reference}\",\"name\":\"A\",\
+                 \"creditLimit\":{{\"amount\":{amount}}}}}"
             ))
         };
 
@@ -174,7 +184,10 @@ mod tests {
         );
 
         assert!(customer("", r#""5""#).contains("ref must be"));
-        let order = r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","name":"Y","quantity":-2,"unitPrice":{"amount":"1"}}]}"#;
+        let order = concat!(
+            r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","#,
+            r#""name":"Y","quantity":-2,"unitPrice":{"amount":"1"}}]}"#
+        );
         assert!(error(order).contains("-2"));
         assert!(!error("not json").is_empty());
     }

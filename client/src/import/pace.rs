@@ -1,11 +1,11 @@
 //! How many customers are worked on at once: as many as pay.
 //!
 //! A node commits in groups, so more callers first bring more commands a second and then only make
-//! each other wait; where that turns depends on the node, its disk and what else it does. So the
-//! number is found by trying: it grows while a larger one brings clearly more in the same time, it
-//! rests where it does not, tries again now and then, and shrinks when the node pushes back, as in
-//! the slow start and the congestion avoidance of TCP. What is judged is throughput: the latency of
-//! group commits grows long before their throughput ends.
+//! each other wait; where that turns depends on the node, its disk and what else it does. So it
+//! finds the number by trying, as in the slow start and the congestion avoidance of TCP: it grows
+//! while a larger one brings clearly more in the same time, rests where it does not, tries again
+//! now and then, and shrinks when the node pushes back. It judges throughput: the latency of group
+//! commits grows long before their throughput ends.
 //!
 //! Pure bookkeeping: the clock is the caller's.
 
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 const FIRST: usize = 16;
 /// What it goes on with, however hard a node pushes back.
 const FEWEST: usize = 4;
-/// No judgement is made of a shorter time, nor of fewer lines than these for each customer.
+/// It judges no shorter time than this, and no fewer lines than this for each customer.
 const SHORTEST_WINDOW: Duration = Duration::from_millis(200);
 const LINES_EACH: usize = 2;
 /// In percent: in the beginning the number doubles, later it only looks whether a little more would
@@ -25,13 +25,13 @@ const LINES_EACH: usize = 2;
 const DOUBLED: usize = 200;
 const A_LITTLE_MORE: usize = 125;
 const PUSHED_BACK: usize = 70;
-/// So much of a growth in customers must come back as throughput: twice as many must bring 15 %
+/// This share of a growth in customers must come back as throughput: twice as many must bring 15 %
 /// more, or they only wait.
 const RETURN: f64 = 0.15;
 /// Windows between two tries.
 const REST: u32 = 10;
 
-/// Finds how many lines are to be under way.
+/// Finds how many lines should be under way.
 #[derive(Debug)]
 pub struct Pace {
     /// Never more than these.
@@ -45,13 +45,13 @@ pub struct Pace {
 enum Stage {
     /// Nothing is known yet of the first limit.
     Measuring,
-    /// The limit has grown so much, from one that brought this rate.
+    /// The limit has grown by this much, from one that brought this rate.
     Trying {
         from: usize,
         growth: usize,
         rate: f64,
     },
-    /// The limit does well; so many windows until it tries to grow.
+    /// The limit does well; it tries to grow after this many windows.
     Resting { windows: u32 },
 }
 
@@ -181,7 +181,7 @@ mod tests {
             self.most_per_second * callers / (callers + self.half_at)
         }
 
-        /// Plays for so long, from `now` on.
+        /// Plays for this long, from `now` on.
         fn play(&self, pace: &mut Pace, now: &mut Instant, time: Duration) {
             let end = *now + time;
             while *now < end {

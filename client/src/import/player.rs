@@ -2,7 +2,7 @@
 //!
 //! An order waits for its saga and a cancel for its own, by asking again with the same key, so that
 //! the next line of the customer meets the sequential result. A refusal to ship or cancel (`409`)
-//! is an outcome, not an error. Which line goes when is decided elsewhere.
+//! is an outcome, not an error. The schedule decides which line goes when.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::line::OrderLine;
 use crate::ClientError;
 use crate::http::{Answer, Node};
 
-/// What one request asks a node to wait; its default cap.
+/// How long one request asks a node to wait: the node's default cap.
 const WAIT: Duration = Duration::from_secs(30);
 /// A saga ends within its deadline (10 minutes by default) plus an outage; what takes longer needs
 /// a person.
@@ -53,7 +53,7 @@ pub enum Command {
 #[derive(Debug)]
 pub struct Played {
     pub effect: Effect,
-    /// What a read must have reached to show it. A refusal has changed nothing and has none.
+    /// A read that carries it shows the outcome. A refusal has changed nothing and has none.
     pub token: Option<String>,
 }
 
@@ -252,8 +252,8 @@ async fn post_until_ended(
                 seconds: started.elapsed().as_secs(),
             });
         }
-        // A node that drains, or is set to a short wait, answers early; it must not be asked in a
-        // tight loop.
+        // A node that drains, or is set to a short wait, answers early: do not ask it in a tight
+        // loop.
         if asked.elapsed() < Duration::from_secs(1) {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::line::{self, Entry};
 use crate::ClientError;
 
-/// No request of this size would be taken, so a longer line is a broken file; the bound keeps it
+/// A node takes no request of this size, so a longer line means a broken file; the bound keeps it
 /// out of memory.
 const LONGEST_LINE: u64 = 1024 * 1024;
 /// Lines read ahead of the engine, which itself bounds what it queues by bytes.

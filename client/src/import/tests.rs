@@ -150,16 +150,28 @@ async fn every_kind_of_view_is_asked_for_every_write_before_the_import_ends() {
     }
 }
 
-const BAD: &str = r#"{"type":"customer","ref":"c1","name":"Ada Park","creditLimit":{"amount":"500.00"}}
-{"type":"customer","ref":"c2","name":"","creditLimit":{"amount":"1"}}
-{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","name":"YOGURT","quantity":2,"unitPrice":{"amount":"1.25"}}]}
-{"type":"order","ref":"o2","customer":"c2","lines":[{"sku":"9","name":"YOGURT","quantity":2,"unitPrice":{"amount":"1.25"}}]}
-{"type":"ship","order":"o2"}
-{"type":"ship","order":"o9"}
-{"type":"customer","ref":"c1","name":"Ada Park","creditLimit":{"amount":"500.00"}}
-{"type":"refund","order":"o1"}
-{"type":"ship","order":"o1"}
-"#;
+const BAD: &str = concat!(
+    r#"{"type":"customer","ref":"c1","name":"Ada Park","creditLimit":{"amount":"500.00"}}"#,
+    "\n",
+    r#"{"type":"customer","ref":"c2","name":"","creditLimit":{"amount":"1"}}"#,
+    "\n",
+    r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","#,
+    r#""name":"YOGURT","quantity":2,"unitPrice":{"amount":"1.25"}}]}"#,
+    "\n",
+    r#"{"type":"order","ref":"o2","customer":"c2","lines":[{"sku":"9","#,
+    r#""name":"YOGURT","quantity":2,"unitPrice":{"amount":"1.25"}}]}"#,
+    "\n",
+    r#"{"type":"ship","order":"o2"}"#,
+    "\n",
+    r#"{"type":"ship","order":"o9"}"#,
+    "\n",
+    r#"{"type":"customer","ref":"c1","name":"Ada Park","creditLimit":{"amount":"500.00"}}"#,
+    "\n",
+    r#"{"type":"refund","order":"o1"}"#,
+    "\n",
+    r#"{"type":"ship","order":"o1"}"#,
+    "\n",
+);
 
 #[actix_web::test]
 async fn bad_lines_are_told_by_number_and_skipped_when_asked_to_keep_going() {

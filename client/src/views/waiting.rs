@@ -90,8 +90,8 @@ fn seen(status: &Value, name: &str, begun: &Value) -> Seen {
         .get("progress")
         .filter(|progress| progress.get("generation") == number)
     else {
-        // Between the end of building and the swap nothing is built; so it is, too, while the node
-        // reads its catalog.
+        // Nothing is being built between the end of building and the swap, nor while the node reads
+        // its catalog.
         let gone = view.get("progress").is_some();
         return if gone {
             Seen::Ended("another one is built".to_owned())
@@ -222,7 +222,9 @@ mod tests {
             Seen::Answers
         );
 
-        let progress = json!({"generation": 2, "stage": "COPYING", "done": 5, "total": 10, "eventsPerSecond": 7.0});
+        let progress = json!({
+            "generation": 2, "stage": "COPYING", "done": 5, "total": 10, "eventsPerSecond": 7.0,
+        });
 
         let building = seen_of(json!({"name": "documents", "generation": 1, "progress": progress}));
         assert_eq!(
@@ -230,7 +232,9 @@ mod tests {
             Seen::Building(500, "generation 2: 50 %, 7 entities per second".to_owned())
         );
 
-        let compared = json!({"generation": 2, "stage": "COMPARING", "done": 1, "total": 10, "eventsPerSecond": 7.0});
+        let compared = json!({
+            "generation": 2, "stage": "COMPARING", "done": 1, "total": 10, "eventsPerSecond": 7.0,
+        });
         let words = "generation 2: 10 % compared with the one that answers, 7 entities per second";
         let building = seen_of(json!({"name": "documents", "generation": 1, "progress": compared}));
         assert_eq!(building, Seen::Building(100, words.to_owned()));
@@ -243,7 +247,10 @@ mod tests {
 
     #[test]
     fn one_that_has_stopped_or_made_room_for_another_has_failed() {
-        let stopped = json!({"name": "documents", "error": "lost", "progress": {"generation": 2, "stage": "STOPPED"}});
+        let stopped = json!({
+            "name": "documents", "error": "lost",
+            "progress": {"generation": 2, "stage": "STOPPED"},
+        });
         assert_eq!(seen_of(stopped), Seen::Ended("lost".to_owned()));
         assert!(matches!(
             seen_of(json!({"name": "documents", "progress": {"generation": 3}})),
