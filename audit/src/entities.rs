@@ -107,7 +107,7 @@ impl Entity for AuditedOrder {
     }
 }
 
-/// The state in which an event can happen; `None` for an order's first.
+/// The state in which an event can happen; `None` for an order's first event.
 fn state_before(event: &OrderEvent) -> Option<OrderState> {
     match event {
         OrderEvent::Created(_) => None,

@@ -42,7 +42,7 @@ pub(super) struct History<E> {
     pub time: Timestamp,
     pub state: Option<E>,
     pub marks: Vec<Mark<E>>,
-    /// The first thing that is wrong with it; nothing is folded beyond that.
+    /// The first thing that is wrong with it; the fold stops there.
     pub broken: Option<Mismatch>,
 }
 

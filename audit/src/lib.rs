@@ -9,9 +9,9 @@
 //! ```
 //!
 //! It opens everything to read only, with a node running or none. A node may change anything
-//! meanwhile, so what is compared is of one snapshot, or is read in an order in which only
-//! something wrong can look wrong, or is looked at again. Memory is bounded: all is read in ranges
-//! of ids. It repairs nothing, and it does not ask the node.
+//! meanwhile, so it compares data of one snapshot, or reads in an order in which only something
+//! wrong can look wrong, or looks again. Memory is bounded: it reads everything in ranges of ids.
+//! It repairs nothing, and it does not ask the node.
 
 #![cfg_attr(
     test,
@@ -56,29 +56,36 @@ use stores::Stores;
 pub struct AuditConfig {
     /// The folder with the embedded stores.
     pub data_dir: PathBuf,
-    /// The number of shards per service that is expected; that of the databases when absent.
+    /// The expected number of shards per service; absent: that of the databases.
     pub shards: Option<u16>,
-    /// Where the views are; of each, the generation that answers is audited.
+    /// Where the views are. The audit looks at the generation of each that answers.
     pub views: ViewStores,
 }
 
 /// Why there is no outcome. A violation is none of these.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
+    /// A service's database is missing or cannot be read.
     #[error("a service's database cannot be audited")]
     Store(#[from] StoreError),
+    /// A view's store cannot be read.
     #[error("a view cannot be audited")]
     View(#[from] ViewError),
     /// The stores are not of one deployment.
     #[error("{0}")]
     Unfit(String),
+    /// The lock file that tells of a running node cannot be opened.
     #[error("the lock file {path} cannot be looked at")]
     Lock {
+        /// The lock file.
         path: PathBuf,
+        /// Why.
         source: std::io::Error,
     },
+    /// A task of the audit panicked.
     #[error("a part of the audit has ended before its time")]
     Ended(#[from] JoinError),
+    /// The reader of the report has gone, or its disk is full.
     #[error("the outcome cannot be written")]
     Output(#[from] std::io::Error),
 }

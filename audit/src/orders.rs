@@ -112,7 +112,8 @@ async fn check_sagas(
     Ok(())
 }
 
-/// The sagas an order must have, and whether they must be open. Their ids follow from the order.
+/// The sagas that an order must have, and whether they must be open. Their ids follow from the
+/// order.
 fn sagas_of(id: OrderId, head: &OrderHead) -> Vec<(OrderId, SagaId, bool)> {
     let lock = OrderState::from_name(&head.state)
         .and_then(OrderState::lock)

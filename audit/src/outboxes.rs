@@ -19,14 +19,14 @@ const ROWS: u64 = 2_000;
 /// How far an outbox has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reach {
-    /// The sequence of its newest message; no lower than what is noted as published or removed.
+    /// The sequence of its newest message; at least the one noted as published or removed.
     pub last: u64,
     /// At most the sequence of its newest event.
     pub last_event: u64,
 }
 
-/// Walks the outboxes of all shards. `received` holds, per receiving shard, what it had received
-/// before this began.
+/// Walks the outboxes of all shards. `received` holds what each receiving shard had received before
+/// this began.
 pub(super) async fn audit(
     stores: &Stores,
     received: &BTreeMap<ShardId, InboxPositions>,
@@ -125,7 +125,7 @@ impl<'a> Walk<'a> {
         self.next = sequence + count;
 
         if row.has_events {
-            // Where they end is known only by reading them: the last of them is at least here.
+            // Only reading them tells where they end: the last of them is at least here.
             self.reach.last_event = sequence;
         }
 

@@ -13,7 +13,9 @@ pub struct Problem {
     pub subject: String,
     /// Which of its values, for example `state`.
     pub what: String,
+    /// The value that it should have.
     pub expected: String,
+    /// The value that it has.
     pub found: String,
 }
 
@@ -47,11 +49,13 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A [`Problem`] whose subject is known elsewhere.
+/// A [`Problem`] whose subject the caller knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mismatch {
     pub what: String,
+    /// The value that it should have.
     pub expected: String,
+    /// The value that it has.
     pub found: String,
 }
 

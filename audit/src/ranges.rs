@@ -1,8 +1,8 @@
 //! One range of customers or orders: each entity's events are folded and compared with its row and
 //! with what views show of it.
 //!
-//! Rows and events are of one snapshot. What views show is read before that, so a view is never
-//! found to be newer than the entity unless it is wrong.
+//! Rows and events are of one snapshot. It reads what views show before that, so a view looks newer
+//! than the entity only if it is wrong.
 
 use std::collections::HashMap;
 
@@ -57,7 +57,7 @@ impl<E: Entity> Range<'_, E> {
         let mut more = true;
         while more {
             let units = snapshot.events(range, after, UNITS).await?;
-            // A look for what is not there costs as much as one for a whole page.
+            // Looking for a missing id costs as much as reading a whole page.
             more = u64::try_from(units.len()).is_ok_and(|found| found == UNITS);
             after = units.last().map(UnitEvents::place);
             for unit in units {
@@ -92,7 +92,7 @@ impl<E: Entity> Range<'_, E> {
         History::new(id, &shown)
     }
 
-    /// All events of an entity are folded.
+    /// Finishes an entity whose events are all folded.
     fn entity(&mut self, history: History<E>) {
         let row = self.rows.remove(&history.id);
         // A row that is ahead of the fold has lost its newest events.
@@ -112,7 +112,7 @@ impl<E: Entity> Range<'_, E> {
         for (view, mark) in self.views.iter_mut().zip(&history.marks) {
             let found = view.take(history.id);
             if history.broken.is_some() || is_behind_row {
-                // What the view should show is not known.
+                // Nobody knows what the view should show.
                 continue;
             }
             match view.judge(&history, mark, found, source) {

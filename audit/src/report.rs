@@ -1,4 +1,4 @@
-//! What an audit has found, and how it is written down: for people, and as one JSON object.
+//! What an audit has found, written for people and as one JSON object.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::problem::Problem;
 
-/// What is checked, in the order in which it is told.
+/// What an audit checks, in the order of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Invariant {
@@ -50,8 +50,9 @@ impl Invariant {
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// How many customers, orders, rows or documents were looked at.
+    /// The number of customers, orders, rows or documents checked.
     pub checked: u64,
+    /// The number of violations, listed or not.
     pub violations: u64,
     /// The first few violations.
     pub examples: Vec<Problem>,
@@ -66,13 +67,17 @@ pub struct Finding {
 pub struct WorkInFlight {
     /// Commands and replies that their shards have not taken yet.
     pub messages: u64,
+    /// Parked messages that a shard will try again.
     pub waiting_for_retry: u64,
+    /// Parked messages that wait for an operator.
     pub quarantined: u64,
     /// Some of the entities whose messages are in quarantine.
     pub quarantined_entities: Vec<String>,
+    /// Sagas that have not ended.
     pub open_sagas: u64,
     /// Open sagas past their deadline, which only a running node could end.
     pub overdue_sagas: u64,
+    /// Open sagas that wait for an operator.
     pub stuck_sagas: u64,
     /// Some of those that are stuck.
     pub stuck: Vec<String>,
@@ -94,9 +99,13 @@ pub struct ViewLag {
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
+    /// Whether a node held the data folder.
     pub node_running: bool,
+    /// What the audit has found of each invariant.
     pub invariants: BTreeMap<Invariant, Finding>,
+    /// What is under way, which is no violation.
     pub work_in_flight: WorkInFlight,
+    /// How far each view is behind, by its name.
     pub views: BTreeMap<&'static str, ViewLag>,
 }
 
@@ -110,6 +119,7 @@ impl Report {
         self.violations() == 0
     }
 
+    /// The violations of all invariants together.
     #[must_use]
     pub fn violations(&self) -> u64 {
         self.invariants

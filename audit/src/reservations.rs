@@ -1,7 +1,7 @@
 //! Orders against the reservations of the other service.
 //!
-//! The two databases cannot be read at one moment. So what seems wrong is read again: the order,
-//! its reservation, the order once more; and it is wrong only if the order stood still meanwhile.
+//! The two databases cannot be read at one moment. So it reads again what seems wrong: the order,
+//! its reservation, the order once more. It is wrong only if the order stood still meanwhile.
 
 use std::collections::HashMap;
 
@@ -61,7 +61,7 @@ async fn look_again(stores: &Stores, id: OrderId) -> Result<Option<Mismatch>, Au
     Ok(judge(after.as_ref(), reservation.as_ref()).filter(|_| stood_still))
 }
 
-/// What is wrong with an order and its reservation, were they of one moment.
+/// What would be wrong with an order and its reservation if they were of one moment.
 fn judge(order: Option<&OrderHead>, reservation: Option<&reservation::Model>) -> Option<Mismatch> {
     let what = "reservation";
 

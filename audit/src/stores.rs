@@ -40,7 +40,7 @@ type Answering<E> = Result<Box<dyn ViewAudit<E>>, Absence>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Absence {
     NotBuilt,
-    /// The catalog has this generation answer, and its store is not there.
+    /// The catalog says that this generation answers, but its store is missing.
     Gone(u32),
     /// The generation was built by another release, and its store cannot be read by this one.
     Outdated,
@@ -81,8 +81,8 @@ impl Stores {
         }
     }
 
-    /// Tells of the views that cannot be looked at. One that should answer and is gone is a
-    /// violation: its readers are answered with less than what has happened.
+    /// Reports the views that cannot be looked at. One that should answer and is gone is a
+    /// violation: its readers see less than what has happened.
     pub(super) fn tell_absent_views(&self, report: &mut Report) {
         for (name, invariant, absence) in [
             (
@@ -170,7 +170,7 @@ impl Stores {
     }
 }
 
-/// No id lies in this range: only what comes with it is wanted.
+/// No id lies in this range: a read of it gives only what comes with every slice.
 const NOBODY: IdRange = IdRange {
     after: Some(Uuid::max()),
     up_to: None,
@@ -239,7 +239,8 @@ async fn answering<P: Projection>(
     }
 }
 
-/// What a view holds of an entity beside its document must agree with that, and be there once.
+/// What a view holds of an entity beside its document must agree with the document, and be there
+/// once.
 fn tell_disagreements<T>(
     service: Service,
     slice: &Slice<T>,
@@ -295,8 +296,8 @@ async fn fixed_shards(
     fixed.ok_or_else(|| AuditError::Unfit("the number of shards is unknown".to_owned()))
 }
 
-/// Whether a node holds the data folder. The lock is tried shared and let go of at once; a node
-/// that starts in that very moment is refused, and may be started again.
+/// Whether a node holds the data folder. It tries the lock shared, and lets go at once. A node that
+/// starts in that very moment is refused; start it again.
 fn is_node_running(folder: &Path) -> Result<bool, AuditError> {
     let path = folder.join(LOCK_FILE);
     if !path.exists() {

@@ -1,5 +1,5 @@
-//! The auditor on real stores: what a node leaves behind is found in order, and each damage is
-//! found as what it is.
+//! The auditor on real stores: it finds what a node leaves behind in order, and each damage as what
+//! it is.
 
 mod shop;
 
@@ -159,7 +159,8 @@ fn damaged_rows_and_events_are_found() {
         ),
         (
             format!(
-                "UPDATE outbox SET events = replace(events, 'order.approved', 'order.shipped') WHERE {second}"
+                "UPDATE outbox SET events = replace(events, 'order.approved', 'order.shipped') \
+                 WHERE {second}"
             ),
             vec![History],
         ),
@@ -177,8 +178,10 @@ fn damaged_rows_and_events_are_found() {
         assert_eq!(violated_by(ORDERS, &sql), violated, "{sql}");
     }
 
-    let wrong_balance = "UPDATE outbox SET events = replace(events, '\"availableCredit\":{\"amount\":\"10.00\"}', \
-         '\"availableCredit\":{\"amount\":\"10.01\"}') WHERE version = 2 AND events LIKE '%\"10.00\"%'";
+    let wrong_balance = "UPDATE outbox SET events = \
+         replace(events, '\"availableCredit\":{\"amount\":\"10.00\"}', \
+         '\"availableCredit\":{\"amount\":\"10.01\"}') \
+         WHERE version = 2 AND events LIKE '%\"10.00\"%'";
     assert_eq!(violated_by(CUSTOMERS, wrong_balance), vec![History]);
 }
 
@@ -204,7 +207,8 @@ fn damaged_outboxes_and_inboxes_are_found() {
             Outbox,
         ),
         (
-            "UPDATE inbox SET position = 1000000 WHERE position = (SELECT max(position) FROM inbox)",
+            "UPDATE inbox SET position = 1000000 \
+             WHERE position = (SELECT max(position) FROM inbox)",
             Inbox,
         ),
         (
@@ -222,7 +226,8 @@ fn rows_that_were_removed_as_received_are_no_gap() {
     // What the journal does when it prunes.
     let folder = Left::behind().copy();
     for sql in [
-        "UPDATE shards SET pruned = (SELECT max(sequence) FROM outbox o WHERE o.shard = shards.shard) \
+        "UPDATE shards SET pruned = \
+         (SELECT max(sequence) FROM outbox o WHERE o.shard = shards.shard) \
          WHERE shard IN (SELECT shard FROM outbox)",
         "UPDATE outbox SET messages = NULL WHERE events IS NOT NULL AND messages IS NOT NULL",
         "DELETE FROM outbox WHERE events IS NULL",
@@ -292,9 +297,11 @@ fn an_overdue_saga_is_a_violation_only_while_a_node_runs() {
 
 #[test]
 fn damaged_documents_are_found() {
-    let columns = "customer_id, state, total_cents, created_at, version, rejection_reason, customer_name, lines, note";
+    let columns = "customer_id, state, total_cents, created_at, version, rejection_reason, \
+         customer_name, lines, note";
     for sql in [
-        "UPDATE order_documents SET note = 'ring once' WHERE id = (SELECT min(id) FROM order_documents)",
+        "UPDATE order_documents SET note = 'ring once' \
+         WHERE id = (SELECT min(id) FROM order_documents)",
         "UPDATE order_documents SET lines = '[]' WHERE id = (SELECT min(id) FROM order_documents)",
         "UPDATE order_documents SET lines = '[' WHERE id = (SELECT min(id) FROM order_documents)",
         "UPDATE order_documents SET version = 9 WHERE id = (SELECT min(id) FROM order_documents)",
@@ -302,7 +309,8 @@ fn damaged_documents_are_found() {
          WHERE id = (SELECT min(id) FROM order_documents WHERE state = 2)",
         "DELETE FROM order_documents WHERE id = (SELECT min(id) FROM order_documents)",
         &format!(
-            "INSERT INTO order_documents (id, {columns}) SELECT randomblob(16), {columns} FROM order_documents LIMIT 1"
+            "INSERT INTO order_documents (id, {columns}) \
+             SELECT randomblob(16), {columns} FROM order_documents LIMIT 1"
         ),
         "UPDATE customer_documents SET available_cents = available_cents - 1 WHERE name = 'Bob'",
         "UPDATE view_positions SET positions = '{\"orders\":[[0,1000000]]}'",

@@ -83,7 +83,7 @@ impl<D: PartialEq + Serialize> ViewSlice<D> {
         self.documents.remove(&id)
     }
 
-    /// The entities shown that nobody has asked for.
+    /// The shown entities that nobody has asked for.
     pub(super) fn rest(&mut self) -> Vec<Uuid> {
         self.documents.drain().map(|(id, _)| id).collect()
     }
