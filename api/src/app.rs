@@ -1,9 +1,9 @@
 //! The wiring of a node: the one place where backends are chosen and the parts are joined.
 //!
 //! A node takes its address and its data folder, starts from the bottom (databases, log, journals,
-//! shards, views, HTTP) and ends from the top: callers that wait are answered with the state so
-//! far, requests under way end, then the shards, the journals, the views. It may be asked to end at
-//! any moment, also while it starts, and ends in time whatever a store does.
+//! shards, views, HTTP) and ends from the top: callers that wait get the state so far, requests
+//! under way end, then the shards, the journals, the views. It can be told to end at any moment,
+//! also while it starts, and ends in time whatever a store does.
 
 pub(crate) mod backup;
 mod folder;
@@ -27,7 +27,7 @@ use crate::shutdown;
 use start::start;
 pub(crate) use stores::view_stores;
 
-/// A node ends at most this long after it was asked to. What has not ended by then is as safe as
+/// A node ends within this time after it was asked to. What has not ended by then is as safe as
 /// after a crash.
 const END_WITHIN: Duration = Duration::from_secs(14);
 
@@ -78,7 +78,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let deadline = Instant::now() + END_WITHIN;
 
-    // Without its journal a node can only refuse. Whoever supervises it starts it anew.
+    // Without its journal a node can only refuse. Its supervisor starts it anew.
     ending.request();
     running.release_waiting();
     let ended = tokio::time::timeout_at(deadline, running.end())

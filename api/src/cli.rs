@@ -1,7 +1,7 @@
 //! The command line: which subcommand runs with which settings.
 //!
-//! Commands that work on the stores of this machine's configuration are run here; those that talk
-//! to a running node are the HTTP client's.
+//! Commands that work on the stores of this machine's configuration run here; the HTTP client has
+//! those that talk to a running node.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -100,7 +100,7 @@ enum ConfigAction {
     Check(SettingFlags),
 }
 
-/// Runs what the arguments of the process ask for.
+/// Runs the subcommand that the arguments of the process name.
 #[must_use]
 pub fn run() -> ExitCode {
     let Cli { settings, command } = Cli::parse();

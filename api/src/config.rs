@@ -1,9 +1,9 @@
 //! The configuration of a node: what can be set, where a value comes from, and the typed result.
 //!
-//! Every setting is described once, in `settings`: parsing, the flags of the command line, `config
-//! show` and `config check` are derived from there. A value is taken from the flag, else the
-//! environment, else the TOML file, else the default (`sources`). Nothing is opened or connected
-//! here; a value that cannot be used is refused before anything starts.
+//! `settings` describes every setting once: parsing, the flags of the command line, `config show`
+//! and `config check` follow from there. A value comes from the flag, else the environment, else
+//! the TOML file, else the default (`sources`). Nothing here opens or connects anything; a node
+//! refuses a value that it cannot use before anything starts.
 
 mod backend;
 mod flags;
@@ -37,7 +37,8 @@ pub enum ConfigError {
     },
     /// A value of the public contract that this release cannot do yet.
     #[error(
-        "{setting} is {value:?} ({origin}), which is not supported yet by this release; allowed: {allowed}"
+        "{setting} is {value:?} ({origin}), which is not supported yet by this release; \
+         allowed: {allowed}"
     )]
     NotYet {
         setting: &'static str,
@@ -53,17 +54,27 @@ pub enum ConfigError {
         allowed: String,
     },
     /// The file has a value that is no text, number or list of texts.
-    #[error("{key} in the config file {} is {found}; allowed: a text, a number or a list of texts", file.display())]
+    #[error(
+        "{key} in the config file {} is {found}; allowed: a text, a number or a list of texts",
+        file.display()
+    )]
     WrongKind {
         key: String,
         file: PathBuf,
         found: &'static str,
     },
     /// The file cannot be read, or is no TOML.
-    #[error("the config file {} cannot be read: {reason}; allowed: the path of a TOML file", file.display())]
+    #[error(
+        "the config file {} cannot be read: {reason}; allowed: the path of a TOML file",
+        file.display()
+    )]
     File { file: PathBuf, reason: String },
     /// The file that is to hold a secret cannot be read.
-    #[error("{setting}_FILE is {:?}, which cannot be read: {reason}; allowed: the path of a file with the value", file.display().to_string())]
+    #[error(
+        "{setting}_FILE is {:?}, which cannot be read: {reason}; \
+         allowed: the path of a file with the value",
+        file.display().to_string()
+    )]
     SecretFile {
         setting: &'static str,
         file: PathBuf,

@@ -1,9 +1,9 @@
 //! The HTTP side of a node: routes, one file per resource, and what they share.
 //!
-//! A handler extracts, calls a port, and maps the answer. Everything that changes something goes
-//! one way (`commands`), and so does everything that shows something (`reads`). Every error leaves
-//! as a problem (`problem`). There is no middleware: what each request needs (metrics, the bound on
-//! work in flight) is called on these two ways, which costs no boxed future per layer.
+//! A handler extracts, calls a port, and maps the answer. Everything that changes something takes
+//! one way (`commands`), and everything that shows something another (`reads`). Every error leaves
+//! as a problem (`problem`). There is no middleware: these two ways call what each request needs
+//! (metrics, the bound on work in flight), which costs no boxed future per layer.
 
 mod answer;
 mod body;
@@ -61,7 +61,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// The metrics recorder must be installed before, or requests are counted into nothing.
+    /// Install the metrics recorder before, or the counts of requests are lost.
     #[must_use]
     pub fn new(
         ports: Ports,

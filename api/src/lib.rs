@@ -1,8 +1,7 @@
 //! The binary `counterfoil`: configuration, HTTP routes, command line and the wiring of the parts.
 //!
-//! The routes call the narrow traits of [`ports`]; which store and which actors stand behind them
-//! is decided once, in [`app`]. Nothing here decides business questions: that is the `domain`
-//! crate.
+//! The routes call the narrow traits of [`ports`]; [`app`] alone decides which store and which
+//! actors stand behind them. Nothing here decides business questions: the `domain` crate does.
 
 #![cfg_attr(
     test,

@@ -1,4 +1,4 @@
-//! The entry of the binary `counterfoil`. All it does lies in [`api::cli`].
+//! The entry of the binary `counterfoil`. [`api::cli`] does the work.
 
 use std::process::ExitCode;
 

@@ -2,8 +2,8 @@
 //! the stores.
 //!
 //! They are object-safe and their futures stay on the worker that polls them. All parameters are
-//! valid and typed: checking them is the routes' work. What a trait answers is shaped by the public
-//! contract, not by any store.
+//! valid and typed: checking them is the routes' work. The public contract shapes the answers of a
+//! trait, not any store.
 
 mod commands;
 mod operations;
@@ -39,26 +39,37 @@ pub type QueryFuture<'a, T> = ReadFuture<'a, ReadFuture<'a, Answer<T>>>;
 /// Everything the routes need of the rest of the node.
 #[derive(Clone)]
 pub struct Ports {
+    /// What changes something.
     pub commands: CommandPorts,
+    /// What shows something.
     pub reads: ReadPorts,
 }
 
 /// What changes something.
 #[derive(Clone)]
 pub struct CommandPorts {
+    /// Commands on customers, orders, sagas and parked messages.
     pub commands: Arc<dyn Commands>,
+    /// What operators do with views.
     pub views: Arc<dyn ViewOperations>,
 }
 
 /// What shows something.
 #[derive(Clone)]
 pub struct ReadPorts {
+    /// Queries, answered by the views.
     pub queries: Arc<dyn Queries>,
+    /// The past of customers and orders.
     pub history: Arc<dyn History>,
+    /// Sagas, for operators.
     pub sagas: Arc<dyn Sagas>,
+    /// Parked messages, for operators.
     pub quarantine: Arc<dyn Quarantine>,
+    /// Nodes and shards, for operators.
     pub cluster: Arc<dyn Cluster>,
+    /// The states of the views, for operators.
     pub views: Arc<dyn ViewStates>,
+    /// Whether the node can take commands.
     pub health: Arc<dyn Health>,
 }
 
@@ -71,10 +82,10 @@ pub struct Behind {
     pub reached: u64,
 }
 
-/// Why a read is not answered.
+/// Why a read fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// There is none of what is asked for.
+    /// What the caller asks for does not exist.
     #[error("there is no such {0}")]
     NotFound(&'static str),
     /// The view has not reached, in the time given, what the caller has seen.
@@ -83,10 +94,10 @@ pub enum ReadError {
     /// The view has no generation that is ready, or its store does not answer.
     #[error("the {view} view is not ready")]
     Unavailable { view: String },
-    /// What the view has was damaged, and another generation is built in its place.
+    /// The view's data was damaged, and another generation is being built in its place.
     #[error("the {view} view is being rebuilt")]
     Rebuilding { view: String },
-    /// What is asked for does not fit how things stand.
+    /// The present state does not allow it.
     #[error("{0}")]
     Conflict(String),
     /// The key was used for another request.
@@ -107,7 +118,7 @@ pub enum ReadError {
         field: &'static str,
         message: String,
     },
-    /// Stored data cannot be read, or the like: the details are in the log.
+    /// Stored data cannot be read, or the like: the log has the details.
     #[error("the read failed")]
     Failed,
 }

@@ -1,4 +1,4 @@
-//! How a node is asked to end: `SIGTERM` or `SIGINT`, told to all parts by one watched value.
+//! How to tell a node to end: `SIGTERM` or `SIGINT` sets one value that all parts watch.
 
 use std::io;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Becomes true when the node shall end.
+/// Becomes true when the node must end.
 pub type Shutdown = watch::Receiver<bool>;
 
 /// Asks the node to end, as a signal does.
@@ -14,7 +14,7 @@ pub type Shutdown = watch::Receiver<bool>;
 pub struct Ending(Arc<watch::Sender<bool>>);
 
 impl Ending {
-    /// Asks; asking again changes nothing, so that the drain is not cut short.
+    /// Asks; asking again changes nothing and does not cut the drain short.
     pub fn request(&self) {
         self.0.send_replace(true);
     }
@@ -24,7 +24,7 @@ impl Ending {
 /// sets the value.
 ///
 /// # Errors
-/// When the signals cannot be listened for.
+/// When the process cannot listen for the signals.
 pub fn on_signals() -> io::Result<(Ending, Shutdown)> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -46,7 +46,7 @@ pub fn on_signals() -> io::Result<(Ending, Shutdown)> {
     Ok((ending, receiver))
 }
 
-/// Waits until the node shall end. A sender that is gone means the same.
+/// Waits until the node must end. A sender that is gone means the same.
 pub async fn requested(mut shutdown: Shutdown) {
     // The only error is that the sender is gone.
     let _ = shutdown.wait_for(|ending| *ending).await;

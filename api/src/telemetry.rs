@@ -15,8 +15,8 @@ const SECONDS: [f64; 14] = [
     0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
 
-/// Samples gather in memory until they are put into buckets; a scrape does it, and so must we when
-/// nobody scrapes.
+/// Samples gather in memory until somebody puts them into buckets; a scrape does it, and the node
+/// must when nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(2);
 
 const RESIDENT: &str = "process_resident_memory_bytes";
@@ -56,8 +56,8 @@ pub fn render(handle: &PrometheusHandle) -> String {
     handle.render()
 }
 
-/// Reads what the kernel says of this process; where it says nothing (not Linux), the metrics are
-/// left out.
+/// Reads what the kernel says of this process; where it says nothing (not Linux), leaves these
+/// metrics out.
 fn observe_process() {
     if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
         for (field, metric, unit) in [

@@ -20,7 +20,7 @@ const BETWEEN_LINES: Duration = Duration::from_secs(5);
 /// it holds.
 ///
 /// # Errors
-/// When it is not whole, which its folder shows.
+/// When the backup is not whole; its folder shows it.
 pub fn take(config: &Config, to: &Path, json: bool) -> anyhow::Result<()> {
     let taken_at = Clock::system().now().to_string();
     let mut shown = Shown::default();
@@ -57,7 +57,7 @@ pub fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
     })?;
     shown.end();
 
-    // What was examined is files; this is what a start will do.
+    // So far only files were examined; this does what a start will do.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -1,4 +1,5 @@
-//! The data folder: made at the first start, and one node's own for as long as it runs.
+//! The data folder: the first start creates it, and it belongs to one node for as long as that
+//! runs.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -10,13 +11,14 @@ use crate::config::reason;
 
 /// The name of the file whose lock says that a node runs on a data folder.
 pub(crate) const LOCK_FILE: &str = "lock";
-/// Made and removed at once: stores make files beside theirs.
+/// Created and removed at once, to see that the folder can be written: stores make files beside
+/// theirs.
 const PROBE_FILE: &str = "lock.probe";
 
 const WRITABLE_FOLDER: &str = "the path of a folder that this process can make or write to";
 
-/// Takes a data folder, making it when it does not exist. It is taken as long as the file lives.
-/// The lock is the operating system's, so a killed node leaves none behind.
+/// Takes a data folder, and creates it when it does not exist. The folder is taken as long as the
+/// file lives. The lock is the operating system's, so a killed node leaves none behind.
 ///
 /// # Errors
 /// One line that names the setting, when another node works there or the folder cannot be written.

@@ -32,7 +32,7 @@ impl StoredHistory {
     }
 }
 
-/// What a caller is told of an error of the store; the rest is in the log.
+/// What a caller hears of an error of the store; the log has the rest.
 pub(super) fn read_error(error: StoreError) -> ReadError {
     tracing::warn!(error = %error, "a read of the store failed");
     if error.is_transient() || matches!(error, StoreError::Closed { .. }) {

@@ -1,16 +1,16 @@
 //! The runtime of the views' supervisors, projectors and connections.
 //!
 //! HTTP workers and shards have runtimes of one thread each, and a socket belongs to the runtime
-//! that opened it; so what speaks to other servers runs on one runtime of several threads, and a
-//! slow store does not hold up HTTP or shards.
+//! that opened it; so everything that speaks to other servers runs on one runtime of several
+//! threads, where a slow store does not hold up HTTP or shards.
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Few: they wait, mostly.
 const THREADS: usize = 2;
 
-/// A runtime that ends without waiting when it is dropped, which a runtime of itself must not be
-/// inside another.
+/// A runtime that ends without waiting when it is dropped: a plain one must not be dropped inside
+/// another runtime.
 pub(super) struct IoRuntime {
     handle: Handle,
     /// Taken when it ends.

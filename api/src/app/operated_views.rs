@@ -15,7 +15,7 @@ use crate::ports::{
     ViewOperations, ViewProgress, ViewReverted, ViewState, ViewStates, ViewStatus,
 };
 
-/// How long a caller that goes back waits for it; most often it is a matter of milliseconds.
+/// How long a caller waits for the way back; most often it takes milliseconds.
 const REVERT_WAIT: Duration = Duration::from_secs(5);
 /// Shows at most this many entities in quarantine.
 const QUARANTINED: usize = 100;
@@ -34,7 +34,7 @@ impl OperatedViews {
     }
 }
 
-/// What an operator is told of an error; the rest is in the log.
+/// What an operator hears of an error; the log has the rest.
 fn operation_error(error: ViewError) -> ReadError {
     match error {
         ViewError::Conflict { what, .. } | ViewError::Foreign { what, .. } => {

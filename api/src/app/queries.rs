@@ -1,5 +1,5 @@
-//! Queries, answered by the views: each waits for what its caller has seen, then reads, and says
-//! what was seen.
+//! Answers queries from the views: each waits for what its caller has seen, then reads, and says
+//! what it has shown.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,8 +34,8 @@ impl ViewQueries {
         ViewQueries { views, shop }
     }
 
-    /// Takes the generation that answers and waits for it; what is left to do then is to read from
-    /// it, and to put the token of the answer together.
+    /// Takes the generation that answers and waits for it; the rest is to read from it, and to put
+    /// together the token of the answer.
     fn answer<'a, P: Projection, S: 'a, T: 'a>(
         &'a self,
         view: &'a View<P>,
@@ -72,7 +72,7 @@ async fn wait<P: Projection>(
 
     match generation.wait_until(&token, freshness.wait).await {
         Ok(()) => Ok(false),
-        // A view that takes nothing in at present may answer still.
+        // A view that takes in nothing at present may still answer.
         Err(ViewError::Behind { .. } | ViewError::Unavailable { .. }) if freshness.lenient => {
             Ok(true)
         }
@@ -80,7 +80,7 @@ async fn wait<P: Projection>(
     }
 }
 
-/// What a caller is told of an error of a view; the rest is in the log.
+/// What a caller hears of an error of a view; the log has the rest.
 fn read_error(error: ViewError) -> ReadError {
     match error {
         ViewError::Behind { view, behind } => {

@@ -32,7 +32,7 @@ use crate::telemetry;
 /// cannot be read: the node listens, says why it is not ready, and opens them when it can.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
 /// A start waits at most this long for the views to answer, so that the first queries find them.
-/// Beyond that a store is down, or a first generation is being built; queries are told so.
+/// Beyond that a store is down, or a first generation is being built; queries say so.
 const VIEWS_SETTLE_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a node is made of, besides its HTTP server.
@@ -55,18 +55,22 @@ impl Parts {
     pub(super) async fn failed(&self) -> anyhow::Error {
         let (service, Standing { cause, .. }) = self.node.failed().await;
         anyhow!(
-            "the journal of {service} has ended: {cause}; what is durable is safe, start the node again"
+            "the journal of {service} has ended: {cause}; \
+             what is durable is safe, start the node again"
         )
     }
 
-    /// Ends shards and journals, then the views, which have taken in what was committed last by
-    /// then or do so at the next start, then the databases.
+    /// Ends shards and journals, then the views, which take in the last commits now or at the next
+    /// start, then the databases.
     pub(super) async fn end(self) {
         self.upkeep.abort();
         self.node.stop().await;
         self.views.stop().await;
         if let Err(error) = self.deployment.note_seen().await {
-            tracing::warn!(error = %error, "what the databases have seen of each other is not noted");
+            tracing::warn!(
+                error = %error,
+                "what the databases have seen of each other is not noted"
+            );
         }
         for database in self.deployment.databases {
             database.close().await;
@@ -130,7 +134,10 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     if open {
         tracing::info!(address = %address, data_dir = %folder, "counterfoil is ready");
     } else {
-        tracing::error!(address = %address, data_dir = %folder, "counterfoil listens and is not ready; /health/ready tells why");
+        tracing::error!(
+            address = %address, data_dir = %folder,
+            "counterfoil listens and is not ready; /health/ready tells why"
+        );
     }
 
     Ok(Running {
@@ -139,8 +146,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     })
 }
 
-/// Starts the views, which begin when the shards are open: only then does the log know its heads.
-/// One whose store does not answer is tried again; commands do not wait for it.
+/// Starts the views, which begin when the shards are open: only then does the log know its heads. A
+/// view whose store does not answer tries again; commands do not wait for it.
 async fn start_views(
     config: &Config,
     io: &IoRuntime,

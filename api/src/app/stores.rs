@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use crate::config::{Config, DocumentsBackend, SearchBackend};
 
-/// The stores that the configuration names. Nothing is connected yet: a store that is down does not
+/// The stores that the configuration names. It connects nothing yet: a store that is down does not
 /// keep a node from starting. Connections belong to the runtime of `io`.
 ///
 /// # Errors

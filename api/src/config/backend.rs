@@ -1,8 +1,8 @@
 //! Where the data of each store lies: embedded in the data folder, or with a server that a URL
 //! names.
 //!
-//! A URL is checked here as far as it can be without asking anybody; whether the server answers
-//! shows later. It may hold a password, so that only what connects to the server sees it whole.
+//! It checks a URL as far as it can without asking anybody; whether the server answers shows later.
+//! A URL may hold a password, so only what connects to the server sees it whole.
 
 use std::fmt;
 
@@ -63,7 +63,8 @@ impl fmt::Debug for SecretUrl {
     }
 }
 
-/// A value as it may be shown: of what stands before the host of a URL, the user's name alone.
+/// A value without its secrets: of what stands before the host of a URL it shows only the user's
+/// name.
 pub(super) fn masked(value: &str) -> String {
     let Some((before, host)) = value.rsplit_once('@') else {
         return value.to_owned();
@@ -72,7 +73,7 @@ pub(super) fn masked(value: &str) -> String {
     let (scheme, user) = before
         .split_once("://")
         .map_or(("", before), |(scheme, user)| (scheme, user));
-    // Without a scheme it is no URL, and what of it is secret cannot be known.
+    // Without a scheme it is no URL, and nobody knows which part is secret.
     let name = if scheme.is_empty() {
         ""
     } else {

@@ -1,4 +1,4 @@
-//! The settings as flags of the command line, made from their descriptions.
+//! Makes the flags of the command line from the descriptions of the settings.
 
 use std::path::{Path, PathBuf};
 

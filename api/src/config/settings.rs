@@ -20,13 +20,18 @@ const YEAR: u64 = 365 * 24 * 60 * 60;
 pub struct Setting {
     /// The key in the TOML file.
     pub name: &'static str,
+    /// The flag of the command line.
     pub flag: &'static str,
+    /// The environment variable.
     pub environment: &'static str,
+    /// The value when nothing names one.
     pub default: &'static str,
+    /// What a value may be, for people.
     pub allowed: &'static str,
+    /// What it does, for people.
     pub meaning: &'static str,
-    /// May hold a password: it is masked when shown, and may come from the file that
-    /// `<environment>_FILE` names.
+    /// Whether it may hold a password: `config show` masks it, and the value may come from the file
+    /// that `<environment>_FILE` names.
     pub secret: bool,
 }
 

@@ -44,7 +44,9 @@ impl fmt::Display for Origin {
 /// A value as it was given, not yet checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
+    /// The text as it was given.
     pub value: String,
+    /// Where it came from.
     pub origin: Origin,
 }
 

@@ -61,7 +61,8 @@ fn every_default_is_allowed_and_is_that_of_the_contract() {
 #[test]
 fn the_environment_stands_over_the_file_and_the_flag_over_both() {
     let file = file(
-        "namespace = \"file\"\nshards = 4\nservices = [\"customers\", \"orders\"]\nlisten = \"0.0.0.0:1\"\n",
+        "namespace = \"file\"\nshards = 4\nservices = [\"customers\", \"orders\"]\n\
+         listen = \"0.0.0.0:1\"\n",
     );
     let path = file.path().to_str().unwrap();
 

@@ -1,5 +1,5 @@
-//! How the texts of settings become values. A refusal says only of which kind it is: what is
-//! allowed stands in the description.
+//! How the texts of settings become values. A refusal names only its kind: the description says
+//! what is allowed.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! How answers are put together: status, body and the headers of the contract.
+//! Puts answers together: status, body and the headers of the contract.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -26,8 +26,7 @@ impl CommandHeaders {
         self.put_on(HttpResponse::build(status).json(body))
     }
 
-    /// Puts the headers on an answer. A text that is no header value (none of ours can be) is left
-    /// out.
+    /// Puts the headers on an answer. Leaves out a text that is no header value (ours always are).
     pub fn put_on(self, mut response: HttpResponse) -> HttpResponse {
         let headers = response.headers_mut();
 

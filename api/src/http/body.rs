@@ -1,4 +1,4 @@
-//! Taking in the bodies of commands, within bounds of size, time and number.
+//! Takes in the bodies of commands, within bounds of size, time and number.
 
 use std::time::Duration;
 
@@ -53,9 +53,9 @@ impl Body<'_> {
 
 /// Reads the body as far as it is allowed to go.
 ///
-/// What comes in slowly holds none of the places for work in flight: a caller takes one when the
-/// body is there. The memory of bodies that are still coming in is bounded by their size and by the
-/// number of connections; of large ones there may be few at a time.
+/// A slow body holds none of the places for work in flight: a caller takes one when the body is
+/// there. The size of bodies and the number of connections bound the memory of bodies still on
+/// their way; only few large ones may come at a time.
 ///
 /// # Errors
 /// A body that is not said to be JSON though it must be, is too large or takes too long, or a
@@ -104,8 +104,7 @@ async fn collect_within(
     }
 }
 
-/// Most bodies come in one piece, and are not copied then; nothing is set aside for more than has
-/// come.
+/// Most bodies come in one piece, which needs no copy; it allocates nothing beyond what has come.
 async fn collect(mut payload: Payload, most: usize, large: &InFlight) -> Result<Body<'_>, Problem> {
     let mut body = Body::empty();
     let mut gathered = BytesMut::new();

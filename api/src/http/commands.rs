@@ -1,13 +1,13 @@
-//! The one way of every command: what changes something is asked for, bounded and carried out here,
-//! whichever resource it belongs to.
+//! The one way of every command, whichever resource it belongs to: everything that changes
+//! something comes in, is bounded and is carried out here.
 //!
 //! ```text
 //! parameters ─ preferences ─ path ─ key ─ body ─► permit ─► value ─► binding ─► effect ─► answer
 //! ```
 //!
-//! A handler supplies what is its own, as a [`Command`]: how its request is read, what it calls,
-//! and how the outcome is answered. The ports that change something are private to this file, so no
-//! handler comes by them on another way; what must hold of every command (who may do what, say) has
+//! A handler supplies its own part as a [`Command`]: how to read its request, what to call, and how
+//! to answer with the outcome. The ports that change something are private to this file, so no
+//! handler reaches them any other way; what must hold of every command (who may do what, say) has
 //! its one place in [`run`], and no handler can forget it.
 
 #[cfg(test)]
@@ -33,8 +33,8 @@ use super::{Api, Problem, idempotency};
 use crate::config::Config;
 use crate::ports::{self, CommandPorts, ViewOperations};
 
-/// A command is answered within this time, beyond what its caller waits for its saga. It may be
-/// carried out later all the same. The gateway gives up sooner by itself; this holds for everything
+/// A command gets its answer within this time, apart from its caller's wait for the saga. It may
+/// still be carried out later. The gateway gives up sooner by itself; this bound covers everything
 /// that a command may call.
 const ANSWER_WITHIN: Duration = Duration::from_secs(7);
 
@@ -75,12 +75,12 @@ impl Gate {
         }
     }
 
-    /// How many commands are worked on.
+    /// How many commands the node works on.
     pub fn in_flight(&self) -> usize {
         self.in_flight.count()
     }
 
-    /// How many callers follow a saga, those whose command is worked on included.
+    /// How many callers follow a saga, including those whose command the node still works on.
     pub fn waiting(&self) -> usize {
         self.waiting.count()
     }
@@ -93,39 +93,38 @@ pub enum Takes {
     Object(usize),
     /// An object that may be left out.
     AtMostAnObject,
-    /// Nothing: what comes all the same is not looked at.
+    /// Nothing: it ignores any body.
     Nothing,
 }
 
-/// One command: what is its own on the way of all.
+/// One command: its own part of the common way.
 pub trait Command: Sized + 'static {
     const TAKES: Takes;
 
     /// The parameters of the query string that it knows.
     const PARAMS: &'static [&'static str] = &[];
 
-    /// What it has brought about, as its port tells.
+    /// Its outcome, as its port tells it.
     type Effect;
 
-    /// What is counted of it.
+    /// Its metrics.
     fn meter(meters: &Meters) -> &Meter;
 
-    /// Reads and checks what is asked.
+    /// Reads and checks the request.
     ///
     /// # Errors
     /// All that is wrong with it.
     fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem>;
 
-    /// What is asked, by its value: what an `Idempotency-Key` is bound to.
+    /// The value of the request, to which an `Idempotency-Key` is bound.
     fn value(&self) -> impl Serialize;
 
-    /// For whose saga a caller waits, by the entity that it is about; `None` when there is nothing
-    /// to wait for.
+    /// The entity whose saga the caller waits for; `None` when there is nothing to wait for.
     fn followed(&self) -> Option<Uuid> {
         None
     }
 
-    /// Has it carried out. When the future is dropped, it may or may not be.
+    /// Carries it out. When the future is dropped, the command may or may not happen.
     fn carry_out(
         self,
         doors: &Doors,
@@ -136,14 +135,14 @@ pub trait Command: Sized + 'static {
     fn answer(effect: Self::Effect, asked: &Asked<'_>) -> impl Future<Output = HttpResponse>;
 }
 
-/// What a command is carried out for.
+/// What a command needs besides its request.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller {
     pub binding: Option<RequestBinding>,
     pub follow: Follow,
 }
 
-/// A request for a command, as far as it is the same for all.
+/// The part of a request that all commands share.
 pub struct Asked<'a> {
     pub api: &'a Api,
     pub request: &'a HttpRequest,
@@ -185,7 +184,7 @@ impl Asked<'_> {
             .await
     }
 
-    /// Where a key counts: the method and the path, with ids as they are written by the service.
+    /// The scope of a key: the method and the path, with ids as the service writes them.
     fn scope(&self) -> String {
         let path = self.request.match_pattern().unwrap_or_default();
         let path = match self.id {
@@ -217,7 +216,7 @@ async fn carried_out<C: Command>(
     let mut asked = asked::<C>(request, api)?;
     let key = idempotency::key(request)?;
 
-    // What comes in slowly is no work yet.
+    // A body that is still coming in is no work yet.
     let body = body::take(
         C::TAKES,
         request,
@@ -234,7 +233,7 @@ async fn carried_out<C: Command>(
         .map(|key| idempotency::bind(key, &asked.scope(), &command.value()))
         .transpose()?;
 
-    // Who cannot wait is told so before anything has happened.
+    // A caller who cannot wait hears it before anything has happened.
     let followed = command.followed().filter(|_| asked.waits());
     let place = followed
         .map(|entity| gate.waiting.enter(entity))
@@ -244,19 +243,19 @@ async fn carried_out<C: Command>(
         None => Follow::Nothing,
     };
 
-    // From here on nothing is held that the request came in.
+    // From here on nothing holds the bytes of the request.
     drop(body);
     let by = Caller { binding, follow };
     let effect = tokio::time::timeout(ANSWER_WITHIN, command.carry_out(&gate.doors, by))
         .await
         .unwrap_or_else(|_| Err(Problem::not_in_time()))?;
 
-    // Who waits for a saga does no work, and keeps nobody from it.
+    // A caller who waits for a saga does no work, and keeps nobody from working.
     drop(permit);
     Ok(C::answer(effect, &asked).await)
 }
 
-/// Reads what stands before the body: parameters, path and preferences.
+/// Reads what comes before the body: parameters, path and preferences.
 fn asked<'a, C: Command>(request: &'a HttpRequest, api: &'a Api) -> Result<Asked<'a>, Problem> {
     Params::of(request, C::PARAMS).finish()?;
     let has_id = request.match_info().get("id").is_some();

@@ -69,7 +69,7 @@ pub struct CustomerOutcome {
     version: u64,
 }
 
-/// A customer by its value: what an `Idempotency-Key` is bound to.
+/// The value of a new customer, to which an `Idempotency-Key` is bound.
 #[derive(Serialize)]
 struct Canonical<'a> {
     name: &'a str,

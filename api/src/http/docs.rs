@@ -25,8 +25,10 @@ use super::{
 #[openapi(
     info(
         title = "Counterfoil",
-        description = "Orders and credit, kept consistent across services by sagas and a transactional outbox.\n\n\
-            Send the `Consistency-Token` of any earlier answer with a query, and it never shows less than you have seen. \
+        description = "Orders and credit, kept consistent across services by sagas and a \
+            transactional outbox.\n\n\
+            Send the `Consistency-Token` of any earlier answer with a query, and it never shows \
+            less than you have seen. \
             Send an `Idempotency-Key` with a command, and repeating it is always safe. Errors are \
             `application/problem+json` (RFC 9457).",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
@@ -37,12 +39,14 @@ use super::{
         (name = "operations", description = "Sagas, quarantine, views, cluster and health"),
     ),
     modifiers(&Rules),
-    // Those that only parameters or the rules refer to are not found by themselves.
+    // utoipa does not find types that only parameters or the rules refer to.
     components(schemas(
-        problem::Body, schema::OrderSort, schema::OrderState, schema::SagaState, schema::SagaType, schema::Time,
+        problem::Body, schema::OrderSort, schema::OrderState, schema::SagaState,
+        schema::SagaType, schema::Time,
     )),
     paths(
-        customers::create, customers::list, customers::count, customers::show, customers::orders, customers::events,
+        customers::create, customers::list, customers::count, customers::show, customers::orders,
+        customers::events,
         orders::commands::create, orders::commands::cancel, orders::commands::ship,
         orders::list, orders::show, orders::events,
         sagas::list, sagas::show, sagas::retry, sagas::cancel,
@@ -73,7 +77,7 @@ async fn openapi(document: Data<utoipa::openapi::OpenApi>) -> HttpResponse {
     HttpResponse::Ok().json(document.as_ref())
 }
 
-/// A file of Swagger UI; the first one has the address of the document put into it.
+/// A file of Swagger UI; the first one gets the address of the document put into it.
 async fn ui(file: Path<String>, config: Data<Ui<'static>>) -> HttpResponse {
     match utoipa_swagger_ui::serve(&file, Arc::clone(&config)) {
         Ok(Some(file)) => {

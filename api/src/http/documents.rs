@@ -1,4 +1,4 @@
-//! The documents of the public contract, made from those of the views: what a view stores may
+//! Makes the documents of the public contract from those of the views: what a view stores may
 //! change, these may not.
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Reading JSON objects strictly, and telling all that is wrong with them at once.
 //!
-//! serde stops at the first error. So an object is first taken apart into its fields as raw JSON,
-//! and each field is read for itself; whatever is wrong is collected with the path of its field.
+//! serde stops at the first error. So this module first takes an object apart into its fields as
+//! raw JSON and reads each field by itself; it collects every mistake with the path of its field.
 //! Unknown and repeated fields are errors.
 
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{FieldError, Problem};
 
-/// Tells at most this many errors; more do not help anybody.
+/// Tells at most this many errors; more help nobody.
 const MAX_ERRORS: usize = 100;
 
 /// What is wrong with a request.
@@ -26,7 +26,7 @@ impl Errors {
         }
     }
 
-    /// Gives the request out when nothing is wrong with it.
+    /// Gives the request when nothing is wrong with it.
     ///
     /// # Errors
     /// The problem that names all that is wrong.

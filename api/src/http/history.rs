@@ -15,7 +15,7 @@ use super::params::{Params, path_id};
 use super::{Api, Problem, reads};
 use crate::ports::{AsOf, ReadError};
 
-/// The most events of one answer, and the default.
+/// One answer has at most this many events, which is also the default.
 const MAX_EVENTS: usize = 1_000;
 
 /// The point in the past that the query string asks for.
@@ -94,7 +94,7 @@ pub async fn events(
     let next = events.get(limit).map(|event| event.version.to_string());
 
     events.truncate(limit);
-    // A version that exists: a token that names another would keep its readers waiting for ever.
+    // A version that exists: readers with a token of another version would wait for ever.
     let seen = events
         .last()
         .map(|event| event.version)

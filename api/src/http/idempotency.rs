@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: what binds a request to its effect.
 //!
 //! The key is scoped to method and path, and bound to the *value* of the request: the fingerprint
-//! is taken of the validated request, so that spelling, order of fields and defaults do not matter.
+//! covers the validated request, so spelling, order of fields and defaults do not matter.
 
 use ::sagas::{Fingerprint, RequestKey};
 use actix_web::HttpRequest;

@@ -1,9 +1,9 @@
-//! The bounds on what goes on at a time: work, large bodies, and callers that wait. What is beyond
-//! one of them is answered `503` at once instead of queueing.
+//! The bounds on what goes on at a time: work, large bodies, and callers that wait. Beyond a bound
+//! the node answers `503` at once instead of queueing.
 //!
-//! Who waits does no work: such a caller holds a socket, a timer and a place on a list, and nothing
-//! that others need. So there may be many more of them, and they are counted apart. No one
-//! customer, order or token may take the places of all others.
+//! A caller who waits does no work: it holds a socket, a timer and a place on a list, and nothing
+//! that others need. So there may be many more of them, and they count apart. No single customer,
+//! order or token may take everybody's places.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -12,10 +12,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Problem;
 
-/// Of the places for callers that wait, one cause may take one in this many.
+/// One cause may take one in this many of the places for callers that wait.
 const SHARES: usize = 4;
 
-/// Counts what goes on, such as the requests that are worked on.
+/// Counts work under way, such as requests.
 #[derive(Debug)]
 pub struct InFlight {
     count: AtomicUsize,
@@ -68,7 +68,7 @@ pub struct Waiting {
 #[derive(Debug, Default)]
 struct Places {
     taken: usize,
-    /// By the hash of the cause: should two have the same, they share what one may take.
+    /// By the hash of the cause: two causes with the same hash share the places of one.
     by_cause: HashMap<u64, usize>,
 }
 

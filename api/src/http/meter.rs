@@ -1,4 +1,4 @@
-//! What is counted of each route. The handles are registered once, so that a request only adds to
+//! The metrics of each route. Their handles are registered once, so that a request only adds to
 //! them.
 
 use std::future::Future;
@@ -17,7 +17,7 @@ const SECONDS: &str = "counterfoil_http_request_seconds";
 const IN_FLIGHT: &str = "counterfoil_http_in_flight";
 const WAITING: &str = "counterfoil_http_waiting";
 
-/// What is counted of one route.
+/// The metrics of one route.
 pub struct Meter {
     succeeded: Counter,
     refused: Counter,
@@ -37,7 +37,7 @@ impl Meter {
         }
     }
 
-    /// Runs a request's work, counts it, and makes an error the answer it is. Its span exists at
+    /// Runs a request's work, counts it, and turns an error into its answer. Its span exists at
     /// debug level only.
     pub async fn watch(
         &self,
@@ -75,7 +75,7 @@ impl Meter {
     }
 }
 
-/// Shows how many commands, or queries, are worked on at the moment, and how many callers wait.
+/// Shows how many commands, or queries, are under way, and how many callers wait.
 pub fn show_callers(what: &'static str, in_flight: usize, waiting: usize) {
     for (metric, count) in [(IN_FLIGHT, in_flight), (WAITING, waiting)] {
         let count = u32::try_from(count).map_or(f64::MAX, f64::from);
@@ -100,9 +100,15 @@ macro_rules! meters {
         impl Meters {
             pub fn register() -> Self {
                 metrics::describe_counter!(REQUESTS, "Requests answered, by route and outcome");
-                metrics::describe_histogram!(SECONDS, "Time from a request to its answer, by route");
+                metrics::describe_histogram!(
+                    SECONDS,
+                    "Time from a request to its answer, by route"
+                );
                 metrics::describe_gauge!(IN_FLIGHT, "Requests that are worked on");
-                metrics::describe_gauge!(WAITING, "Callers that wait for a saga's end, or for a view");
+                metrics::describe_gauge!(
+                    WAITING,
+                    "Callers that wait for a saga's end, or for a view"
+                );
                 Meters { $($name: Meter::register($route),)+ }
             }
         }

@@ -1,4 +1,4 @@
-//! What the node itself looks like: the cluster.
+//! Shows the cluster.
 
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};

@@ -1,5 +1,4 @@
-//! Orders: the queries. The commands lie in [`commands`], what a new order must look like in
-//! `body`.
+//! Orders: the queries. [`commands`] has the commands; `body` says what a new order must look like.
 
 mod body;
 pub mod commands;

@@ -1,5 +1,5 @@
-//! Query strings and path ids, read strictly: an unknown or repeated parameter is an error, and all
-//! that is wrong is told at once.
+//! Query strings and path ids, read strictly: an unknown or repeated parameter is an error, and one
+//! answer names all mistakes.
 
 use actix_web::HttpRequest;
 use domain::{Money, OrderState, Timestamp};
@@ -102,8 +102,7 @@ impl Params {
         self.named(name, &OrderState::ALL, OrderState::name)
     }
 
-    /// An RFC 3339 time. A `+` that was not escaped has become a space on its way here, and is
-    /// taken for what it was.
+    /// An RFC 3339 time. An unescaped `+` has become a space on its way here; it counts as a `+`.
     pub fn time(&mut self, name: &'static str) -> Option<Timestamp> {
         let parse = |text: &str| match text.rsplit_once(' ') {
             Some((time, offset)) if time.contains(['T', 't']) => {
@@ -194,8 +193,8 @@ pub fn none(request: &HttpRequest) -> Result<(), Problem> {
     Params::of(request, &[]).finish()
 }
 
-/// A name or value as it was before it was put into a query string: `+` for a space, `%XX` for a
-/// byte. `None` when it is not escaped in this way, or is no UTF-8.
+/// Decodes a name or value of a query string: `+` for a space, `%XX` for a byte. `None` when it is
+/// not escaped in this way, or is no UTF-8.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
 

@@ -1,7 +1,6 @@
 //! Problem responses (RFC 9457): the one form in which every error leaves.
 //!
-//! A `5xx` says what the caller can do, and nothing of the inside: causes are logged where they
-//! arise.
+//! A `5xx` says what the caller can do, and nothing of the inside: the log has the causes.
 
 mod kinds;
 
@@ -72,7 +71,7 @@ struct Parts {
     behind: Vec<Behind>,
     /// The methods a `405` names.
     allow: Option<&'static str>,
-    /// What still comes in on the connection is the rest of this request, so it is closed.
+    /// The rest of this request still comes in on the connection, so the server closes it.
     closes: bool,
 }
 

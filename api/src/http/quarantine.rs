@@ -1,4 +1,4 @@
-//! The quarantine: messages that cannot be processed, parked with those of the same entity that
+//! The quarantine: messages that no entity could process, parked with those of the same entity that
 //! wait behind them.
 
 use actix_web::web::{self, Data, Payload, ServiceConfig};

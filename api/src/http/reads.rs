@@ -1,6 +1,5 @@
-//! What all queries share: the methods they are asked with, the consistency tokens the caller
-//! sends, how long to wait, and the bounds on reads in flight, on those that wait, and on their
-//! time.
+//! What all queries share: their methods, the caller's consistency tokens, how long to wait, and
+//! the bounds on reads in flight, on those that wait, and on their time.
 
 #[cfg(test)]
 mod tests;
@@ -19,8 +18,7 @@ use crate::shutdown;
 /// Gives a read of a store up after this time.
 const READ_WITHIN: Duration = Duration::from_secs(5);
 
-/// A route that answers `GET`, and `HEAD` alike: the server leaves the body of the answer away by
-/// itself.
+/// A route that answers `GET`, and `HEAD` alike: the server omits the body of the answer by itself.
 pub fn route() -> Route {
     web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
@@ -31,7 +29,7 @@ pub fn route() -> Route {
 /// A `Prefer` or a `Consistency-Token` that cannot be read.
 pub fn freshness(request: &HttpRequest, api: &Api) -> Result<(Freshness, Prefer), Problem> {
     let prefer = Prefer::of(request, api.waits)?;
-    // Their number is bounded by what the server takes as the head of a request.
+    // The largest head of a request that the server takes bounds their number.
     let mut tokens = Vec::new();
 
     for value in request.headers().get_all(CONSISTENCY_TOKEN) {
@@ -45,7 +43,7 @@ pub fn freshness(request: &HttpRequest, api: &Api) -> Result<(Freshness, Prefer)
                 .map(str::to_owned),
         );
     }
-    // Without a token there is nothing to wait for, and no preference is honoured.
+    // Without a token there is nothing to wait for, and no preference to honour.
     let applied = if tokens.is_empty() {
         Prefer::default()
     } else {
@@ -74,8 +72,7 @@ pub async fn run<T>(api: &Api, read: ReadFuture<'_, T>) -> Result<T, Problem> {
 }
 
 /// Runs a query: waits for its view, if it must, and reads then. Only the reading counts as work.
-/// A query that waits when the node ends waits no longer: it is asked again, and answered as if its
-/// wait were over.
+/// When the node ends, a waiting query stops waiting and gets the answer as if its wait were over.
 ///
 /// # Errors
 /// What the query answers, that the view's store does not answer in time, that too many callers
@@ -95,8 +92,8 @@ pub async fn query<'a, T>(
     in_time(reading).await
 }
 
-/// Waits until the view shows what the caller has seen; most often it does already, and then no
-/// place is taken.
+/// Waits until the view shows what the caller has seen; most often it does already, and the caller
+/// takes no place.
 async fn when_seen<'a, T>(
     api: &'a Api,
     freshness: Freshness,

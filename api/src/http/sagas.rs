@@ -151,7 +151,8 @@ impl Command for Retry {
 /// Stop a saga, so that it compensates
 #[utoipa::path(
     post, path = "/sagas/{id}/cancel", operation_id = "cancelSaga", tag = "operations",
-    params(("id" = Uuid, Path), KeyHeader), request_body(content = Option<schema::SagaCancellation>),
+    params(("id" = Uuid, Path), KeyHeader),
+    request_body(content = Option<schema::SagaCancellation>),
     responses(
         (status = 202, body = SagaOutcome),
         (status = 409, description = "It has ended"),
@@ -202,7 +203,7 @@ impl Command for Cancel {
     }
 }
 
-/// A saga's version is not one that views know, so the token names its order.
+/// Views do not know versions of sagas, so the token names the order.
 fn accepted(api: &Api, answer: &SagaAnswer) -> HttpResponse {
     let SagaAnswer {
         saga_id,

@@ -17,7 +17,7 @@ use super::{Api, routes};
 use crate::config::{Config, reason};
 use crate::shutdown::{self, Shutdown};
 
-/// How long an idle connection is kept.
+/// The server closes connections that are idle for longer.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,7 +43,8 @@ pub struct Listening {
 /// Takes the configured address.
 ///
 /// # Errors
-/// When it cannot be had: one line that names the setting, its value and what is allowed.
+/// When the address cannot be taken: one line that names the setting, its value and what is
+/// allowed.
 pub fn bind(config: &Config) -> anyhow::Result<Bound> {
     let address = config.listen;
     let socket = if address.is_ipv4() {
@@ -83,7 +84,7 @@ pub fn listen(
         .workers(config.http_workers)
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
-        // A client that has closed its end has gone: what it waited for is dropped at once.
+        // A client that has closed its end has gone: the server drops what it waited for at once.
         .h1_allow_half_closed(false)
         .tcp_nodelay(true)
         .shutdown_timeout(DRAIN_SECONDS)

@@ -1,5 +1,5 @@
 //! A double of the rest of the node for route tests: it answers what a test has put in, and keeps
-//! what it was asked.
+//! the requests it got.
 
 mod node;
 mod samples;
@@ -33,7 +33,7 @@ pub fn id() -> Uuid {
     ID.parse().unwrap()
 }
 
-/// What the double was asked last, and what it answers.
+/// The double's last requests, and its answers.
 #[derive(Default)]
 pub struct Double {
     pub customer: Mutex<Option<NewCustomer>>,
@@ -48,16 +48,16 @@ pub struct Double {
     pub customer_query: Mutex<Option<CustomerQuery>>,
     /// The answer to commands on orders: state and whether the saga has ended.
     pub outcome: Mutex<Option<(OrderState, bool)>>,
-    /// Whether commands on orders are answered as repeats.
+    /// Whether the answers to commands on orders are those of repeats.
     pub repeated: Mutex<bool>,
     pub refusal: Mutex<Option<CommandError>>,
     pub read_error: Mutex<Option<ReadError>>,
-    /// Commands and reads never end. Queries with a token end when their wait is over, for the
+    /// Commands and reads never end. Queries with a token end when their wait is over, because the
     /// view never gets there.
     pub hangs: Mutex<bool>,
     /// Counts, by its clones, the reads that hang.
     pub reads_under_way: Arc<()>,
-    /// Sagas that somebody follows go on; those who wait for their end are here.
+    /// The followers of sagas that still go on.
     pub goes_on: Mutex<bool>,
     pub followed: Mutex<Vec<oneshot::Sender<OrderAnswer>>>,
     pub release: watch::Sender<bool>,
@@ -78,7 +78,7 @@ impl Double {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// An operation on a view, which is asked for like a read.
+    /// An operation on a view, which works like a read.
     fn operation<'a, T: 'a>(
         &'a self,
         binding: Option<RequestBinding>,

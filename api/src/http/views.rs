@@ -129,7 +129,8 @@ impl Command for Rebuild {
     params(("name" = String, Path), KeyHeader),
     responses(
         (status = 200, description = "It answers", body = ViewReverted),
-        (status = 202, description = "It answers as soon as it has what the present one has", body = ViewReverted),
+        (status = 202, description = "It answers as soon as it has what the present one has",
+            body = ViewReverted),
         (status = 409, description = "None is kept, or a rebuild is under way"),
     ),
 )]
@@ -175,7 +176,11 @@ impl Command for Revert {
 /// quarantine.
 #[utoipa::path(
     post, path = "/views/{name}/heal/{id}", operation_id = "healView", tag = "operations",
-    params(("name" = String, Path), ("id" = Uuid, Path, description = "The customer or order"), KeyHeader),
+    params(
+        ("name" = String, Path),
+        ("id" = Uuid, Path, description = "The customer or order"),
+        KeyHeader,
+    ),
     responses(
         (status = 200, body = ViewHealed),
         (status = 404, description = "There is no such view, or the view has no such entity"),

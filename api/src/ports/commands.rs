@@ -8,7 +8,7 @@ use actors::{
 use domain::{MessageId, OrderId, SagaId};
 use futures_util::future::LocalBoxFuture;
 
-/// A command under way. When it is dropped, the command may or may not be carried out.
+/// A command under way. When this future is dropped, the command may or may not happen.
 pub type CommandFuture<'a, T> = LocalBoxFuture<'a, Result<T, CommandError>>;
 
 /// Carries out commands; see [`Gateway`], whose methods these are.
@@ -43,7 +43,7 @@ pub trait Commands: Send + Sync {
         binding: Option<RequestBinding>,
     ) -> CommandFuture<'_, OrderAnswer>;
 
-    /// Has a stuck saga try again.
+    /// Makes a stuck saga try again.
     fn retry_saga(
         &self,
         saga: SagaId,
@@ -58,10 +58,10 @@ pub trait Commands: Send + Sync {
         binding: Option<RequestBinding>,
     ) -> CommandFuture<'_, SagaAnswer>;
 
-    /// Has a quarantined message, and those behind it, tried again.
+    /// Tries a quarantined message again, and those behind it.
     fn replay_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()>;
 
-    /// Drops a quarantined message; those behind it are tried.
+    /// Drops a quarantined message and tries those behind it.
     fn discard_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()>;
 }
 

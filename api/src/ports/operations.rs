@@ -1,5 +1,5 @@
 //! What an operator sees: sagas, quarantine, cluster, health. These shapes are the public
-//! contract's own, so they are written to the wire as they stand.
+//! contract's own, so they go to the wire as they stand.
 
 use domain::saga::{SagaState, StepState};
 use domain::{MessageId, OrderId, SagaId, Timestamp};
@@ -9,12 +9,13 @@ use uuid::Uuid;
 
 use super::{Listed, Page, ReadFuture, schema};
 
-/// Which sagas are asked for, newest first.
+/// Which sagas to list, newest first.
 #[derive(Clone, Debug)]
 pub struct SagaQuery {
     /// The name of its definition.
     pub kind: Option<&'static str>,
     pub state: Option<SagaState>,
+    /// Which part of the list.
     pub page: Page,
 }
 

@@ -1,5 +1,5 @@
-//! The read side: queries answered by views, which may have to wait for what the caller has seen,
-//! and the history, which is read from the service's own database and never waits.
+//! The read side: queries, which views answer and which may have to wait for what the caller has
+//! seen, and the history, which comes from the service's own database and never waits.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,6 +26,7 @@ pub struct Freshness {
 /// What a view answers.
 #[derive(Clone, Debug)]
 pub struct Answer<T> {
+    /// What the view shows.
     pub data: T,
     /// What the caller has seen by it.
     pub token: String,
@@ -33,7 +34,7 @@ pub struct Answer<T> {
     pub stale: bool,
 }
 
-/// Which part of a list is asked for.
+/// Which part of a list to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
     /// At least 1.
@@ -45,6 +46,7 @@ pub struct Page {
 /// One part of a list.
 #[derive(Clone, Debug)]
 pub struct Listed<T> {
+    /// The entries, in the order of the list.
     pub items: Vec<T>,
     /// The cursor of the next part, when there is more.
     pub next: Option<String>,
@@ -53,20 +55,24 @@ pub struct Listed<T> {
 /// A customer with some of its orders.
 #[derive(Clone, Debug)]
 pub struct CustomerWithOrders {
+    /// The customer as the view shows it.
     pub customer: CustomerDocument,
     /// The newest orders, newest first.
     pub orders: Vec<CustomerOrder>,
 }
 
-/// Which customers are asked for.
+/// Which customers to list.
 #[derive(Clone, Debug)]
 pub struct CustomerQuery {
     /// Created after this time.
     pub since: Option<Timestamp>,
+    /// All its words occur in the customer's name, in any case.
     pub name: Option<String>,
     /// Has an order of at least this total; in `order_state`, when that is given too.
     pub min_order_total: Option<Money>,
+    /// Has an order in this state.
     pub order_state: Option<OrderState>,
+    /// Which part of the list.
     pub page: Page,
 }
 
@@ -96,24 +102,35 @@ impl OrderSort {
     }
 }
 
-/// Which orders are asked for; bounds are inclusive.
+/// Which orders to find; bounds are inclusive.
 #[derive(Clone, Debug)]
 pub struct OrderQuery {
+    /// The search text, in the syntax of the contract.
     pub text: Option<String>,
+    /// Only orders in this state.
     pub state: Option<OrderState>,
+    /// Only orders of this customer.
     pub customer_id: Option<CustomerId>,
+    /// The lowest total.
     pub min_total: Option<Money>,
+    /// The highest total.
     pub max_total: Option<Money>,
+    /// Created at this time or later.
     pub since: Option<Timestamp>,
+    /// Created at this time or earlier.
     pub until: Option<Timestamp>,
+    /// The order of the list.
     pub sort: OrderSort,
+    /// Which part of the list.
     pub page: Page,
 }
 
 /// One order found; score and highlights only with a text.
 #[derive(Clone, Debug)]
 pub struct OrderHit {
+    /// The order as the view shows it.
     pub order: OrderDocument,
+    /// How well it matches; comparable within one answer only.
     pub score: Option<f32>,
     /// Fragments with the matches marked, by field.
     pub highlights: Option<BTreeMap<String, Vec<String>>>,
@@ -122,6 +139,7 @@ pub struct OrderHit {
 /// One page of the orders found.
 #[derive(Clone, Debug)]
 pub struct OrdersFound {
+    /// The orders of the page.
     pub listed: Listed<OrderHit>,
     /// How many there are on all pages.
     pub total: u64,
@@ -174,11 +192,17 @@ pub enum AsOf {
 /// One event of an entity.
 #[derive(Clone, Debug)]
 pub struct HistoryEvent {
+    /// The entity's version after the event.
     pub version: u64,
+    /// The event's wire name.
     pub kind: String,
+    /// When it happened.
     pub time: Timestamp,
+    /// The event's body, as it is stored.
     pub data: Box<RawValue>,
+    /// Identifies the message that carried it.
     pub message_id: Uuid,
+    /// The saga or request that it belongs to.
     pub correlation_id: Uuid,
 }
 

@@ -1,5 +1,5 @@
 //! Values of the domain as the OpenAPI document shows them: the domain does not know of OpenAPI,
-//! and what the ports answer is written to the wire as it stands.
+//! and the ports' answers go to the wire as they stand.
 
 use domain::saga;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};

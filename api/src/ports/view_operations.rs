@@ -1,4 +1,4 @@
-//! Views as operators see them: how they are, and what can be done with them.
+//! Views as operators see them: their states, and what operators can do with them.
 
 use actors::RequestBinding;
 use domain::Timestamp;
@@ -156,7 +156,7 @@ pub trait ViewStates: Send + Sync {
 
 /// What operators do with views.
 pub trait ViewOperations: Send + Sync {
-    /// Begins a new generation. With a key that has begun one before, that one is answered again.
+    /// Begins a new generation. A key that has begun one before gets that one again.
     fn rebuild<'a>(
         &'a self,
         name: &'a str,
@@ -171,6 +171,6 @@ pub trait ViewOperations: Send + Sync {
         by: Option<RequestBinding>,
     ) -> ReadFuture<'a, ViewReverted>;
 
-    /// Puts one entity as its history has it in the place of what the view shows.
+    /// Replaces what the view shows of one entity by what its history says.
     fn heal<'a>(&'a self, name: &'a str, entity: Uuid) -> ReadFuture<'a, ViewHealed>;
 }

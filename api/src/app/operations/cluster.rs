@@ -32,8 +32,8 @@ impl Operations {
         Ok(owners.into_iter().map(state).collect())
     }
 
-    /// How many messages wait for each shard. Asks only the sources that somebody has not read to
-    /// the end.
+    /// How many messages wait for each shard. Asks only sources that some shard has not read to the
+    /// end.
     async fn inbox_backlogs(&self) -> Result<HashMap<ShardId, u64>, ReadError> {
         let mut behind: HashMap<ShardId, Positions> = HashMap::new();
 

@@ -9,8 +9,8 @@ use store::journal::Standing;
 use super::Operations;
 use crate::ports::{Health, Readiness};
 
-/// A store whose writes have failed for less is not called standing still: one may fail now and
-/// then, and is done again.
+/// A store stands still when its writes have failed for longer than this: one may fail now and
+/// then, and is repeated.
 const STANDS_STILL_AFTER: Duration = Duration::from_secs(1);
 
 impl Health for Operations {

@@ -41,7 +41,7 @@ fn shown_saga(stored: StoredSaga<OrderSaga>) -> SagaDetails {
     }
 }
 
-/// One that cannot be read is left out of a list, so that the others are shown.
+/// Leaves one that cannot be read out of a list, so that the others show.
 fn readable(listed: ListedSaga<OrderSaga>) -> Option<SagaDetails> {
     listed
         .saga

@@ -1,4 +1,4 @@
-//! That every command goes the one way, whatever its resource; and what holds on that way.
+//! Every command goes the one way, whatever its resource; and what holds on that way.
 
 use ::sagas::RequestKey;
 use actix_web::http::Method;
@@ -48,7 +48,7 @@ fn request(method: &Method, path: &str, query: &str) -> TestRequest {
         .set_payload(body_of(path))
 }
 
-/// Asks for each command while the node is busy with as much as it may be.
+/// Sends each command while the node is as busy as it may be.
 async fn ask_a_busy_node_for_each() -> Vec<(String, Response)> {
     let node = Node::with(&["--max-in-flight", "1"]);
     *node.double.hangs.lock().unwrap() = true;
@@ -120,7 +120,7 @@ async fn a_command_that_hangs_is_answered_all_the_same_whatever_it_is() {
     let node = Node::new();
     *node.double.hangs.lock().unwrap() = true;
 
-    // All at once, for each takes as long as the bound is.
+    // All at once, because each takes as long as the bound.
     let all = commands().into_iter().map(async |(method, path)| {
         let answer = node.call(request(&method, &path, "")).await;
         (format!("{method} {path}"), answer)
@@ -138,7 +138,7 @@ async fn the_scope_of_a_key_stays_what_it_was() {
     let key = [("idempotency-key", "k")];
     let id_in_another_spelling = ID.to_uppercase();
 
-    // What an earlier release has bound must be found for ever.
+    // A release must find what an earlier one has bound, for ever.
     for (path, body, scope) in [
         (
             "/customers",
@@ -209,7 +209,7 @@ async fn beyond_the_places_to_wait_a_command_that_would_wait_is_refused_before_i
         assert_eq!(refused.header("retry-after"), "1");
         assert_eq!(node.double.asked(), 1);
 
-        // Whoever does not wait is served.
+        // A caller who does not wait gets an answer.
         assert_eq!(node.post("/orders", &body, &[]).await.status, 201);
         assert_eq!(taken(&node.double.follow), Follow::Nothing);
 

@@ -1,5 +1,5 @@
-//! What holds of many routes alike, put into the document in one place: which problems they answer,
-//! what a status means, and the headers of answers. What a route's annotation says goes before it.
+//! Puts what holds of many routes into the document in one place: which problems they answer, what
+//! a status means, and the headers of answers. A route's own annotation takes precedence.
 
 use utoipa::Modify;
 use utoipa::openapi::path::{HttpMethod, Operation};
@@ -114,7 +114,8 @@ pub fn meaning(status: &str) -> &'static str {
         "422" => "The Idempotency-Key was used with another request",
         "500" => "It failed; a command may be repeated with its Idempotency-Key",
         "503" => {
-            "Overloaded, too many callers wait, a store does not answer, or the view is behind or not ready"
+            "Overloaded, too many callers wait, a store does not answer, \
+             or the view is behind or not ready"
         }
         _ => "Another answer",
     }
@@ -131,7 +132,7 @@ fn headers(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(Strin
     };
 
     let commands = *method == HttpMethod::Post && of_entities(path);
-    // Sagas are read from the service's own database, which no token speaks of.
+    // Sagas come from the service's own database, which no token covers.
     let queries = *method == HttpMethod::Get && of_entities(path) && !path.starts_with("/sagas");
 
     let all = [

@@ -15,7 +15,7 @@ use crate::http::params::uuid;
 /// Skus and the names of lines have 1 to this many characters.
 const MAX_LINE_TEXT_CHARS: usize = 200;
 
-/// An order by its value: what an `Idempotency-Key` is bound to.
+/// The value of a new order, to which an `Idempotency-Key` is bound.
 #[derive(Serialize)]
 pub struct Canonical<'a> {
     customer_id: CustomerId,
@@ -76,7 +76,7 @@ fn customer_id(fields: &mut Fields<'_>, errors: &mut Errors) -> Option<CustomerI
 
 enum Lines {
     Absent,
-    /// What is wrong has been told.
+    /// Whatever is wrong has been reported.
     Invalid,
     Valid(Vec<OrderLine>),
 }

@@ -20,7 +20,7 @@ use crate::http::schema;
 use crate::http::schema::params::{KeyHeader, WaitHeader};
 use crate::http::{Api, Problem};
 
-/// A new order may be this large: five hundred lines with long names are.
+/// A new order has at most this many bytes, enough for five hundred lines with long names.
 const MAX_ORDER_BYTES: usize = 1024 * 1024;
 
 /// What became of an order.
@@ -100,7 +100,9 @@ impl Command for Create {
     responses(
         (status = 200, description = "Cancelled", body = OrderOutcome),
         (status = 202, description = "Being cancelled", body = OrderOutcome),
-        (status = 409, description = "Its state does not allow it; or, with the headers, the cancel fell back to APPROVED",
+        (status = 409,
+            description = "Its state does not allow it; or, with the headers, \
+                the cancel fell back to APPROVED",
             headers(("ETag"), ("Consistency-Token"), ("Preference-Applied"))),
     ),
 )]
@@ -209,8 +211,8 @@ impl OrderOutcome {
     }
 }
 
-/// The status of a cancel; `None` when it fell back. A repeat that does not wait is answered as the
-/// first request was: it was accepted.
+/// The status of a cancel; `None` when it fell back. A repeat that does not wait gets the answer of
+/// the first request: accepted.
 fn cancel_status(answer: &OrderAnswer, waited: bool) -> Option<StatusCode> {
     match answer.entity.state {
         OrderState::Cancelled if waited || !answer.repeated => Some(StatusCode::OK),

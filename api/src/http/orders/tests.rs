@@ -80,7 +80,10 @@ async fn the_total_of_lines_is_their_sum() {
 #[actix_web::test]
 async fn all_that_is_wrong_with_an_order_is_told_at_once() {
     let node = Node::new();
-    let body = r#"{"customerId":"x","lines":[{"sku":"","name":"n","quantity":0,"unitPrice":{"amount":"-1"}},7],"a":1}"#;
+    let body = concat!(
+        r#"{"customerId":"x","lines":["#,
+        r#"{"sku":"","name":"n","quantity":0,"unitPrice":{"amount":"-1"}},7],"a":1}"#
+    );
     let answer = node.post("/orders", body, &[]).await;
     let fields = [
         "customerId",

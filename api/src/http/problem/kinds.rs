@@ -1,4 +1,4 @@
-//! The kinds of problems there are, and which of them an error of a port is.
+//! The kinds of problems, and which one each error of a port becomes.
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -1,5 +1,4 @@
-//! That no read hangs, whatever its store does, and that readers who wait are bounded apart from
-//! those who are served.
+//! No read hangs, whatever its store does, and readers who wait have a bound of their own.
 
 use futures_util::future::join_all;
 
@@ -30,7 +29,7 @@ async fn a_read_that_hangs_is_answered_all_the_same_whatever_it_is() {
     let paths = reads();
     let in_the_past = ["/orders", "/customers"].map(|path| format!("{path}/{ID}?asOfVersion=1"));
 
-    // All at once, for each takes as long as the bound is.
+    // All at once, because each takes as long as the bound.
     let all = paths.iter().chain(&in_the_past).map(async |path| {
         let answer = node.get(path).await;
         (path, answer)

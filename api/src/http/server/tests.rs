@@ -72,7 +72,8 @@ async fn an_address_in_use_is_told_in_one_line_when_it_is_taken_and_also_later()
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let told = format!(
-        "listen (COUNTERFOIL_LISTEN) is \"{address}\" and cannot be listened on: Address already in use; \
+        "listen (COUNTERFOIL_LISTEN) is \"{address}\" and cannot be listened on: \
+         Address already in use; \
          allowed: an address and port of this machine that is free"
     );
     let config = config(&["--listen", &address.to_string()]);
@@ -144,7 +145,8 @@ async fn a_body_that_is_still_coming_in_keeps_nobody_from_working() {
     actix_rt::spawn(listening.server);
     let body = r#"{"name":"Ada","creditLimit":{"amount":"1"}}"#;
     let head = format!(
-        "POST /customers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+        "POST /customers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\
          expect: 100-continue\r\nconnection: close\r\n\r\n",
         body.len()
     );
@@ -183,7 +185,8 @@ fn serve(node: &Node) -> SocketAddr {
     listening.addresses[0]
 }
 
-/// Sends a command that waits for its saga, and gives out what tells the server of that saga's end.
+/// Sends a command that waits for its saga, and gives the sender that tells the server of that
+/// saga's end.
 async fn follow_a_saga(
     node: &Node,
     address: SocketAddr,

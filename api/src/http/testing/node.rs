@@ -1,5 +1,5 @@
-//! The routes over a double, called as by HTTP, and an answer with what the tests check of every
-//! one.
+//! The routes over a double, called as over HTTP, and an answer with the checks that all tests
+//! share.
 
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ pub fn config(environment: &[&str]) -> Config {
     Config::load(&Line::parse_from([&["x"][..], environment].concat()).flags).unwrap()
 }
 
-/// An application over the double, and what is needed to end it.
+/// An application over the double, and the means to end it.
 pub struct Node {
     pub double: Arc<Double>,
     pub shutdown: watch::Sender<bool>,
