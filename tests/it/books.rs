@@ -45,7 +45,7 @@ pub async fn all_sagas_end(api: &Api) {
     assert!(stuck.items("sagas").is_empty(), "{}", stuck.text);
 }
 
-/// Waits until the views have taken in everything that is committed.
+/// Waits until the views have taken in every commit.
 pub async fn views_are_level(api: &Api) {
     eventually_within(REST, "the views are level", async || {
         let views = api.get("/views").await.is(200);

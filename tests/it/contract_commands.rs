@@ -272,7 +272,8 @@ fn two_lines(customer: &str) -> Value {
         "customerId": customer,
         "lines": [
             {"sku": "981760", "name": "YOGURT", "quantity": 2, "unitPrice": {"amount": "1.25"}},
-            {"sku": "1041453", "name": "POTATO CHIPS", "quantity": 3, "unitPrice": {"amount": 0.49}},
+            {"sku": "1041453", "name": "POTATO CHIPS", "quantity": 3,
+                "unitPrice": {"amount": 0.49}},
         ],
         "note": "ring twice",
     })

@@ -1,5 +1,5 @@
-//! Stores that cannot be used at the start: the start ends with one line that names the file, the
-//! cause and what to do; or the node listens, says that it is not ready and why, and ends when told.
+//! Stores that a start cannot use: the start ends with one line that names the file, the cause and
+//! what to do; or the node listens, says that it is not ready and why, and ends when told.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -56,7 +56,7 @@ fn flip(file: &Path, range: impl FnOnce(usize) -> std::ops::Range<usize>) {
     fs::write(file, bytes).expect("a file to write");
 }
 
-/// Where the bytes of the first page of a table stand.
+/// The place of a table's first page in the file.
 fn page_of(table: &str, file: &Path) -> std::ops::Range<usize> {
     let connection = Connection::open(file).expect("a database");
     let number = |sql: &str| -> usize {

@@ -1,4 +1,4 @@
-//! Faults injected into messages and commits: whatever is repeated, lost or rolled back, the shop
+//! Faults injected into messages and commits: whatever they repeat, lose or roll back, the shop
 //! ends in the same states.
 
 use futures_util::future::join_all;

@@ -12,11 +12,18 @@ use tests::{Api, Node, cents, data_file, eventually};
 const FILE: &str = "groceries-small.jsonl";
 
 /// A customer who can pay for the first of two orders; the first is shipped.
-const SMALL: &str = r#"{"type":"customer","ref":"c1","name":"Ada Park","creditLimit":{"amount":"5.00"}}
-{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"1","name":"YOGURT","quantity":2,"unitPrice":{"amount":"1.25"}}],"note":"first"}
-{"type":"ship","order":"o1"}
-{"type":"order","ref":"o2","customer":"c1","lines":[{"sku":"2","name":"TUNA","quantity":3,"unitPrice":{"amount":"1.39"}}]}
-"#;
+const SMALL: &str = concat!(
+    r#"{"type":"customer","ref":"c1","name":"Ada Park","creditLimit":{"amount":"5.00"}}"#,
+    "\n",
+    r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"1","#,
+    r#""name":"YOGURT","quantity":2,"unitPrice":{"amount":"1.25"}}],"note":"first"}"#,
+    "\n",
+    r#"{"type":"ship","order":"o1"}"#,
+    "\n",
+    r#"{"type":"order","ref":"o2","customer":"c1","lines":[{"sku":"2","#,
+    r#""name":"TUNA","quantity":3,"unitPrice":{"amount":"1.39"}}]}"#,
+    "\n",
+);
 
 #[tokio::test]
 async fn imported_baskets_end_as_the_oracle_says_however_often_they_are_imported() {

@@ -1,5 +1,5 @@
-//! `kill -9` under load: what was answered is there, what was not can be repeated, and the books
-//! balance after every restart.
+//! `kill -9` under load: what the node answered is there, callers can repeat the rest, and the
+//! books balance after every restart.
 //!
 //! `COUNTERFOIL_TEST_KILLS` says how often the node is killed; 5 by default.
 
@@ -13,8 +13,8 @@ use tests::{Api, Call, Node, Response, in_state};
 use crate::books;
 
 const CALLERS: usize = 6;
-/// So many commands a caller sends at most between two kills: the kill always comes while they are
-/// under way.
+/// A caller sends at most this many commands between two kills: the kill always comes while they
+/// are under way.
 const COMMANDS_EACH: usize = 2_000;
 /// One customer who can pay for everything, two who soon cannot, and one who never can.
 const LIMITS: [&str; 4] = ["1000000.00", "500.00", "50.00", "0.00"];
@@ -79,8 +79,8 @@ async fn nothing_answered_is_lost_and_nothing_happens_twice_when_the_node_is_kil
     survives(Node::start().await, kills).await;
 }
 
-/// Kills the node so often under load; asserts after each restart, and in the end, that everything
-/// holds.
+/// Kills the node `kills` times under load; asserts after each restart, and in the end, that
+/// everything holds.
 pub async fn survives(mut node: Node, kills: usize) {
     let mut customers = Vec::new();
     for (number, limit) in LIMITS.iter().enumerate() {

@@ -1,10 +1,10 @@
-//! The layout of the workspace: dependencies between its crates point one way, and what is named
-//! twice is the same.
+//! The layout of the workspace: dependencies between its crates point one way, and names that stand
+//! twice agree.
 //!
-//! `sagas < domain < store < {actors, projections} < api < {tests, benches}`; `actors` and `projections` do
-//! not know each other. The command line's client knows of the domain alone, the auditor of what
-//! lies in stores. What is checked is what the manifests say, dev-dependencies included, and inside
-//! the server that the ports do not know who calls them.
+//! `sagas < domain < store < {actors, projections} < api < {tests, benches}`; `actors` and
+//! `projections` do not know each other. The command line's client knows of the domain alone, the
+//! auditor of what lies in stores. The tests check what the manifests say, dev-dependencies
+//! included, and, inside the server, that the ports do not know who calls them.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -49,7 +49,7 @@ const BELOW_THE_TESTS: &[&str] = &[
     "api",
 ];
 
-/// What a crate may depend on for its own tests besides: an auditor needs something to audit.
+/// What a crate may also depend on for its own tests: an auditor needs something to audit.
 const IN_TESTS_ALSO: &[(&str, &[&str])] = &[("audit", &["actors"])];
 
 /// What would make decisions depend on how they are run, stored or watched.

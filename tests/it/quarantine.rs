@@ -1,7 +1,7 @@
 //! What several modules need of the quarantine: find what is parked for an entity, and put it back.
 //!
-//! The contract leaves the shape of an entry open, so it is read leniently: a list of objects that
-//! name their entity.
+//! The contract leaves the shape of an entry open, so this module reads it leniently: a list of
+//! objects that name their entity.
 
 use serde_json::Value;
 use tests::{Api, eventually};

@@ -1,6 +1,6 @@
-//! A store that stands still: another process holds its lock, or its disk is full. Callers are told
-//! within seconds, readiness and log name store and cause, and the node ends when told to. When the
-//! store is back, so is the node.
+//! A store that stands still: another process holds its lock, or its disk is full. Callers hear of
+//! it within seconds, readiness and log name store and cause, and the node ends when told to. When
+//! the store is back, so is the node.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -70,7 +70,7 @@ async fn until_done(call: Call) -> Response {
     .await
 }
 
-/// Everything that can be asked without changing anything.
+/// Every read of the contract.
 fn reads(api: &Api, customer: &str, order: &str) -> Vec<Call> {
     let paths = [
         "/customers",

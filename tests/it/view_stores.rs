@@ -1,4 +1,4 @@
-//! View stores that crash, stall and are away: commands go on, queries of that view alone are
+//! View stores that crash, stall and are away: commands go on, only queries of that view are
 //! refused, and nothing is missing when the store is back.
 //!
 //! Each test has servers of its own, because it does to them what no other test could bear. Only
@@ -151,7 +151,7 @@ async fn no_query_hangs_on_a_stalled(server: Server) {
 
     servers.pause(server).await;
     let written = api.place(&customer.id, "1.00", "APPROVED").await;
-    // with and without a token, so many that connections run short
+    // with and without a token, and enough of them that connections run short
     let queries = (0..40u32).map(|number| {
         let wait = number % 3;
         let asked = query(&api, server).wait(wait);

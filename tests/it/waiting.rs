@@ -62,7 +62,7 @@ async fn wait(api: &Api, what: &str, callers: usize) {
     .await;
 }
 
-/// Has the callers go away, and asserts that nothing is held for them.
+/// Makes the callers go away, and asserts that the node holds nothing for them.
 async fn leave(api: &Api, what: &str, callers: Vec<TcpStream>, how: Leave) {
     // Those that have closed one half alone are kept, so that the other stays open.
     let mut half_open = Vec::new();

@@ -27,6 +27,7 @@ pub struct Api {
 }
 
 impl Api {
+    /// A client of the node at `url`.
     pub fn new(url: &str) -> Self {
         let client = Client::builder()
             .no_proxy()
@@ -39,6 +40,7 @@ impl Api {
         }
     }
 
+    /// Any call; the methods below make those of the contract.
     pub fn call(&self, method: Method, path: &str) -> Call {
         let url = self.url.join(path).expect("a path");
         Call {
@@ -50,40 +52,49 @@ impl Api {
         }
     }
 
+    /// `GET path`.
     pub fn get(&self, path: &str) -> Call {
         self.call(Method::GET, path)
     }
 
+    /// `POST path`.
     pub fn post(&self, path: &str) -> Call {
         self.call(Method::POST, path)
     }
 
+    /// `POST /customers`; `limit` is an amount such as `100.00`.
     pub fn new_customer(&self, name: &str, limit: &str) -> Call {
         self.post("/customers")
             .json(json!({"name": name, "creditLimit": {"amount": limit}}))
     }
 
+    /// `POST /orders` with a total alone.
     pub fn new_order(&self, customer: &str, total: &str) -> Call {
         self.post("/orders")
             .json(json!({"customerId": customer, "orderTotal": {"amount": total}}))
     }
 
+    /// `POST /orders/{id}/cancel`.
     pub fn cancel(&self, order: &str) -> Call {
         self.post(&format!("/orders/{order}/cancel"))
     }
 
+    /// `POST /orders/{id}/ship`.
     pub fn ship(&self, order: &str) -> Call {
         self.post(&format!("/orders/{order}/ship"))
     }
 
+    /// `GET /customers/{id}`.
     pub fn customer(&self, id: &str) -> Call {
         self.get(&format!("/customers/{id}"))
     }
 
+    /// `GET /orders/{id}`.
     pub fn order(&self, id: &str) -> Call {
         self.get(&format!("/orders/{id}"))
     }
 
+    /// `GET /sagas/{id}`.
     pub fn saga(&self, id: &str) -> Call {
         self.get(&format!("/sagas/{id}"))
     }
@@ -101,12 +112,14 @@ pub struct Call {
 }
 
 impl Call {
+    /// Adds a header.
     pub fn header(mut self, name: &'static str, value: impl AsRef<[u8]>) -> Self {
         let value = HeaderValue::from_bytes(value.as_ref()).expect("a header value");
         self.headers.push((HeaderName::from_static(name), value));
         self
     }
 
+    /// `Idempotency-Key`.
     pub fn key(self, key: &str) -> Self {
         self.header("idempotency-key", key)
     }
@@ -116,15 +129,18 @@ impl Call {
         self.header("prefer", format!("wait={seconds}"))
     }
 
+    /// `Consistency-Token`.
     pub fn token(self, token: &str) -> Self {
         self.header("consistency-token", token)
     }
 
+    /// Adds a parameter of the query string.
     pub fn query(mut self, name: &str, value: &str) -> Self {
         self.url.query_pairs_mut().append_pair(name, value);
         self
     }
 
+    /// A JSON body.
     pub fn json(self, body: Value) -> Self {
         self.text("application/json", &body.to_string())
     }

@@ -27,10 +27,13 @@ pub struct Cli {
 /// What a command said and how it ended.
 #[derive(Debug)]
 pub struct Outcome {
+    /// The arguments, for the messages of failed assertions.
     pub args: String,
     /// `None` when a signal ended it.
     pub code: Option<i32>,
+    /// Everything written to standard output.
     pub stdout: String,
+    /// Everything written to standard error.
     pub stderr: String,
 }
 
@@ -44,8 +47,8 @@ impl Cli {
         }
     }
 
-    /// Runs commands as a user whom files can be denied to: everything in the folder is given to
-    /// `nobody` when the tests are run by root, who can read and write all there is.
+    /// Runs commands as a user without rights to everything: when root runs the tests, gives
+    /// everything in the folder to `nobody`, because root can read and write all files.
     #[must_use]
     pub fn as_nobody(mut self) -> Self {
         self.as_nobody = rustix::process::getuid().is_root();
@@ -55,6 +58,7 @@ impl Cli {
         self
     }
 
+    /// Sets an environment variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
@@ -163,9 +167,8 @@ fn give_away(path: &Path) {
     }
 }
 
-/// `counterfoil serve` in `folder`, as below. The node is told of a file that must not grow by an
-/// error of the write, and not by the signal that would end it: so a full disk can be brought about
-/// without root.
+/// `counterfoil serve` in `folder`, as below. A write beyond the limit of a file gives the node an
+/// error instead of the signal that would end it: so a test can fill the disk without root.
 pub(crate) fn node_command(folder: &Path) -> std::process::Command {
     let mut command = command_of(Path::new("sh"), folder);
     command
@@ -175,8 +178,8 @@ pub(crate) fn node_command(folder: &Path) -> std::process::Command {
     command
 }
 
-/// `counterfoil` in `folder` with its data under `folder/data`, untouched by the settings of
-/// whoever runs the tests.
+/// `counterfoil` in `folder` with its data under `folder/data`, without the settings of whoever
+/// runs the tests.
 pub(crate) fn clean_command(folder: &Path) -> std::process::Command {
     command_of(binary::counterfoil(), folder)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 const USUAL_BOUND: Duration = Duration::from_secs(30);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
-/// Looks until `probe` gives a value; panics with `what` when it has not within 30 seconds.
+/// Calls `probe` until it gives a value; panics with `what` when it has not within 30 seconds.
 pub async fn eventually<T>(what: &str, probe: impl AsyncFnMut() -> Option<T>) -> T {
     eventually_within(USUAL_BOUND, what, probe).await
 }

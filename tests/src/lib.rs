@@ -1,8 +1,8 @@
-//! What the acceptance tests are written with: nodes as real processes, a thin HTTP client, the
-//! command line.
+//! The tools of the acceptance tests: nodes as real processes, a thin HTTP client, the command
+//! line.
 //!
 //! Everything here looks at the product from outside, through the public contract; nothing links
-//! its crates, so a test cannot pass because of something a caller would not see. The tests
+//! its crates, so no test passes because of something that a caller would not see. The tests
 //! themselves are in `tests/it/`.
 #![expect(
     clippy::expect_used,

@@ -29,12 +29,13 @@ const ROOM_FOR_THE_LOG: u64 = 64 * 1024;
 
 static RUNNING_NODES: Semaphore = Semaphore::const_new(4);
 
+/// A running node, or one that was killed and can start again; ends when it is dropped.
 pub struct Node {
     process: Option<Child>,
     url: String,
     folder: TempDir,
     env: Vec<(String, String)>,
-    /// Ends after the process, which would make anew what is removed.
+    /// Dropped after the process, which would make anew what this removes.
     tenancy: Tenancy,
     _slot: SemaphorePermit<'static>,
 }
@@ -120,6 +121,7 @@ impl Node {
         self.restart().await;
     }
 
+    /// Where it listens; a restart changes the port.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -129,7 +131,7 @@ impl Node {
         Api::new(&self.url)
     }
 
-    /// From now on no file of the node may grow beyond what its log needs, as on a disk that is full.
+    /// From now on no file of the node may grow beyond what its log needs, as on a full disk.
     pub fn fill_the_disk(&self) {
         let log = std::fs::metadata(self.log_path()).expect("the node's log");
         self.limit_files(Some(log.len() + ROOM_FOR_THE_LOG));

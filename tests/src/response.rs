@@ -9,8 +9,11 @@ use serde_json::Value;
 pub struct Response {
     /// What was asked, for the messages of failed assertions.
     pub call: String,
+    /// The HTTP status.
     pub status: u16,
+    /// The headers.
     pub headers: HeaderMap,
+    /// The body as it came.
     pub text: String,
     /// `Null` when the body is not JSON.
     pub json: Value,

@@ -13,12 +13,13 @@ use uuid::Uuid;
 
 use crate::ViewStores;
 
-/// Elasticsearch takes a second port so far above the one it is given.
+/// Elasticsearch takes a second port this far above its first one.
 const TRANSPORT: u16 = 100;
 
 /// One pair of servers at a time: they are large.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
+/// Which of the two servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
     MongoDb,
@@ -43,6 +44,7 @@ pub struct OwnServers {
 }
 
 impl OwnServers {
+    /// Starts both, and waits until they are ready.
     pub async fn start() -> Self {
         let alone = ALONE.lock().await;
         // where the whole run has its servers, if it has some: then whoever ends the run ends
@@ -90,6 +92,7 @@ impl OwnServers {
         self.run("pause", server).await;
     }
 
+    /// Lets it go on after [`OwnServers::pause`].
     pub async fn resume(&self, server: Server) {
         self.run("resume", server).await;
     }

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 pub struct Shared<T>(Mutex<Weak<T>>);
 
 impl<T> Shared<T> {
+    /// A fixture that does not exist yet.
     pub const fn new() -> Self {
         Self(Mutex::const_new(Weak::new()))
     }

@@ -10,20 +10,27 @@ use crate::{Api, Response, cents};
 /// A customer that has been created.
 #[derive(Debug, Clone)]
 pub struct Customer {
+    /// Its id.
     pub id: String,
+    /// The consistency token of the newest answer about it.
     pub token: String,
 }
 
 /// An order whose saga has ended.
 #[derive(Debug, Clone)]
 pub struct Placed {
+    /// Its id.
     pub id: String,
+    /// The id of the saga that created it.
     pub saga: String,
+    /// The state in which that saga has left it.
     pub state: String,
+    /// The consistency token of the newest answer about it.
     pub token: String,
 }
 
 impl Api {
+    /// Creates a customer; `limit` is an amount such as `100.00`.
     pub async fn create_customer(&self, name: &str, limit: &str) -> Customer {
         let created = self.new_customer(name, limit).await.is(201);
         Customer {

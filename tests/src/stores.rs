@@ -17,9 +17,13 @@ const CLEANING_BOUND: Duration = Duration::from_secs(10);
 /// Where a node has its views.
 #[derive(Clone, Debug)]
 pub enum ViewStores {
+    /// In the data folder.
     Embedded,
+    /// On servers, by their URLs.
     Servers {
+        /// Has the documents.
         mongodb: String,
+        /// Has the search index.
         elasticsearch: String,
     },
 }
@@ -156,7 +160,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    #[ignore = "needs MongoDB and Elasticsearch: COUNTERFOIL_TEST_MONGODB_URL, COUNTERFOIL_TEST_ELASTICSEARCH_URL"]
+    #[ignore = "needs MongoDB and Elasticsearch: COUNTERFOIL_TEST_MONGODB_URL, \
+                COUNTERFOIL_TEST_ELASTICSEARCH_URL"]
     async fn nothing_of_a_namespace_stays_on_the_servers() {
         let (mongodb, elasticsearch) = (
             url("COUNTERFOIL_TEST_MONGODB_URL"),

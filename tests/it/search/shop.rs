@@ -1,4 +1,4 @@
-//! The shop that is searched: orders whose words stand in different fields.
+//! The shop that the tests search: orders whose words stand in different fields.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,8 @@ impl Shop {
         let mut tokens = vec![breakfast.token, dessert.token, fish.token];
 
         for number in 0..CRATES {
-            let body = json!({"customerId": grace, "lines": [line(&format!("crate{number}"), "Lemonade crate", "0.50")]});
+            let crates = line(&format!("crate{number}"), "Lemonade crate", "0.50");
+            let body = json!({"customerId": grace, "lines": [crates]});
             tokens.push(api.place_order(body, "APPROVED").await.token);
         }
 

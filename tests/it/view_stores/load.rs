@@ -1,5 +1,4 @@
-//! Callers who place orders for as long as a test lasts, and to whom nothing else must happen than
-//! that they are placed.
+//! Callers who place orders for as long as a test lasts; every order must be placed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,7 +8,7 @@ use tests::{Api, eventually};
 use tokio::task::JoinHandle;
 
 const CALLERS: usize = 3;
-/// So many more orders show that commands go on.
+/// This many more orders show that commands go on.
 const PROGRESS: usize = 30;
 
 /// Orders under way.
