@@ -2,8 +2,8 @@
 //!
 //! The actors of the product are its own business, so this one is made like them: a `Context` with
 //! a mailbox of four, a customer of the domain as its state, decisions behind `catch_unwind`, asked
-//! one thing at a time. What is measured is actix and a decision, without the shard, its journal
-//! and its database; the `saga` benchmark has those.
+//! one thing at a time. This measures actix and a decision, without the shard, its journal and its
+//! database; the `saga` benchmark has those.
 
 #![expect(
     clippy::expect_used,
@@ -26,11 +26,11 @@ use futures_util::future::join_all;
 use support::memory;
 use uuid::Uuid;
 
-/// So many actors are asked at once, where many are.
+/// The number of actors asked at once, in the benchmarks with many.
 const AT_ONCE: usize = 64;
-/// So many are activated in one go, where activations are counted.
+/// The number of actors activated in one go.
 const ACTIVATED: usize = 1_000;
-/// So many live at the same time, where their memory is measured.
+/// The number of actors alive while their memory is measured.
 const LIVING: usize = 100_000;
 
 struct CustomerActor {
@@ -181,7 +181,8 @@ fn memory_of_living_actors() -> String {
 
         let bytes = after.saturating_sub(before) / u64::try_from(LIVING).unwrap_or(u64::MAX);
         format!(
-            "actor_memory: {bytes} bytes per live actor, of which {} are the customer ({} actors, started in {took:.2?})",
+            "actor_memory: {bytes} bytes per live actor, of which {} are the customer \
+             ({} actors, started in {took:.2?})",
             size_of::<Customer>(),
             actors.len(),
         )
@@ -190,7 +191,9 @@ fn memory_of_living_actors() -> String {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default().warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(3));
+    config = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(3));
     targets = messages, activation
 }
 

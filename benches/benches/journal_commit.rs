@@ -164,7 +164,8 @@ fn outbox_row(step: &FirstStep) -> outbox::Model {
         .map(|message| {
             json!({
                 "type": message.name, "v": message.type_version, "to": message.destination.service,
-                "shard": message.destination.number, "entity": message.entity, "data": &*message.body,
+                "shard": message.destination.number, "entity": message.entity,
+                "data": &*message.body,
             })
         })
         .collect();

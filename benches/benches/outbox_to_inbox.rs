@@ -71,7 +71,7 @@ fn outbox_to_inbox(criterion: &mut Criterion) {
     runtime.block_on(store.close());
 }
 
-/// Receives so many messages, however they are put together.
+/// Receives this many messages, in whatever batches they come.
 async fn receive(subscription: &mut Subscription, mut count: usize) {
     while count > 0 {
         let delivery = subscription.deliveries.recv().await.expect("the log runs");

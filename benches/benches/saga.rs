@@ -76,8 +76,12 @@ fn memory_of_living_actors() -> String {
         let Some((before, after)) = before.zip(after) else {
             return "saga/live-actor: not measured, this system has no /proc".to_owned();
         };
-        let bytes = after.saturating_sub(before) / u64::try_from(MORE_CUSTOMERS).unwrap_or(u64::MAX);
-        format!("saga/live-actor: {bytes} bytes per live customer ({MORE_CUSTOMERS} customers, created in {took:.2?})")
+        let customers = u64::try_from(MORE_CUSTOMERS).unwrap_or(u64::MAX);
+        let bytes = after.saturating_sub(before) / customers;
+        format!(
+            "saga/live-actor: {bytes} bytes per live customer \
+             ({MORE_CUSTOMERS} customers, created in {took:.2?})"
+        )
     })
 }
 

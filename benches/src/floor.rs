@@ -1,14 +1,14 @@
-//! The floor: what a machine can do at best with the rows of a create-order saga, over HTTP and
+//! The floor: the best a machine can do with the rows of a create-order saga, over HTTP and
 //! durable.
 //!
 //! It accepts the same requests as the product and writes the same rows in the same three durable
 //! units (order and saga; reservation; outcome) into two SQLite files, by prepared statements, with
 //! pipelined group commits. Left out is what the product exists for: actors, views, search,
 //! history, idempotency, recovery. Decisions are made in a hash map by the thread that commits
-//! them. So its rate bounds that of any design with these rows and these commits, and the product's
-//! rate is told as a share of it.
+//! them. So its rate bounds that of any design with these rows and these commits; reports give the
+//! product's rate as a share of it.
 //!
-//! Not a server to use: it begins with an empty directory and does not take up what a stop left
+//! Not a server to use: it begins with an empty directory and does not resume what a stop left
 //! unfinished.
 
 pub mod committer;

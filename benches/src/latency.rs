@@ -1,4 +1,4 @@
-//! Latencies of many repetitions, and what is told of them.
+//! Latencies of many repetitions, and their summary.
 
 use std::time::Duration;
 

@@ -77,7 +77,7 @@ pub fn svg(runs: &[Report]) -> String {
     draw(&GROUPS.iter().map(chart).collect::<Vec<_>>())
 }
 
-/// The picture of some charts, one below the other.
+/// One picture of several charts, one below the other.
 #[must_use]
 pub fn draw(charts: &[Chart]) -> String {
     let mut body = String::new();
@@ -99,7 +99,8 @@ pub fn draw(charts: &[Chart]) -> String {
 
     let height = y + GAP;
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
+         width=\"{WIDTH}\" \
          height=\"{height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{body}</svg>\n"
     )
@@ -115,7 +116,8 @@ fn draw_bar(body: &mut String, y: f64, chart: &Chart, bar: &Bar, largest: f64) {
     // Writing to a string cannot fail.
     let _ = writeln!(
         body,
-        "<rect x=\"{LABEL_WIDTH}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>"
+        "<rect x=\"{LABEL_WIDTH}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" \
+         fill=\"{colour}\"/>"
     );
 
     text(

@@ -3,7 +3,7 @@
 
 use tempfile::TempDir;
 
-/// An empty folder, removed when it is dropped.
+/// An empty folder, removed on drop.
 pub fn folder() -> TempDir {
     tempfile::Builder::new()
         .prefix("bench-")

@@ -9,7 +9,7 @@ use store::unit::Fate;
 use super::units::OrdersStore;
 
 /// Commits `count` units in one transaction and says how long that took, from the first one's
-/// submission until the last one is known to be durable. Making the units is not counted.
+/// submission until the last one is known to be durable. The time to make the units does not count.
 pub fn commit_at_once(store: &mut OrdersStore, count: usize) -> Duration {
     let (done, all_done) = mpsc::channel();
 

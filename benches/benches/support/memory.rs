@@ -1,4 +1,4 @@
-//! What this process holds in memory.
+//! The memory of this process.
 
 /// Anonymous memory in bytes, which is what a program allocates: `RssAnon` of `/proc/self/status`.
 /// `None` where there is no such file.

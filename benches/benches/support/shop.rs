@@ -77,7 +77,7 @@ impl Shop {
         (shop, log)
     }
 
-    /// Creates so many more customers.
+    /// Creates `count` more customers.
     pub async fn add_customers(&mut self, count: usize) {
         let known = self.customers.len();
         let numbers = known..known + count;
@@ -87,7 +87,7 @@ impl Shop {
         self.customers.extend(created);
     }
 
-    /// Has so many orders made, for one customer after the other, with `in_flight` of them at any
+    /// Places `count` orders, for one customer after the other, with `in_flight` under way at any
     /// time, each until its saga has ended.
     pub async fn complete_sagas(&self, count: u64, in_flight: usize) {
         let customers = self.customers.iter().copied().cycle();

@@ -1,4 +1,4 @@
-//! What views are fed with: the events of a shop, and the point at which all of them are taken in.
+//! Food for views: the events of a shop, and the token that names all of them.
 
 use std::path::Path;
 use std::sync::Arc;

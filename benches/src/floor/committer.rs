@@ -1,14 +1,15 @@
 //! Pipelined group commit: whatever has gathered while one commit ran goes into the next.
 //!
-//! No timer: a lone unit is committed at once. What a unit causes outside (an answer, a message to
-//! the other service) is handed over only after the commit.
+//! No timer: a lone unit is committed at once. It hands over what a unit causes outside (an answer,
+//! a message to the other service) only after the commit.
 
 use std::sync::mpsc::Receiver;
 
 use anyhow::Context;
 use rusqlite::Connection;
 
-/// Units of one commit at most, so that a full queue does not grow into one endless transaction.
+/// At most this many units in one commit, so that a full queue does not grow into one endless
+/// transaction.
 const LARGEST_COMMIT: usize = 2_048;
 
 /// How one service turns its messages into rows.

@@ -1,5 +1,5 @@
-//! The unit of the customers service: the reservation of credit (unit 2). The decision is made here
-//! as well, in a hash map, against the state as if everything written will commit.
+//! The unit of the customers service: the reservation of credit (unit 2). It also decides, from a
+//! hash map, against the state as if everything written will commit.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -66,15 +66,17 @@ impl<'c> Units<'c> {
     ) -> anyhow::Result<Units<'c>> {
         Ok(Units {
             insert_customer: database.prepare(
-                "INSERT INTO customers (customer_id, name, limit_cents, reserved_cents, version, created_at,
-                 updated_at) VALUES (?1, ?2, ?3, 0, 1, ?4, ?4)",
+                "INSERT INTO customers (customer_id, name, limit_cents, reserved_cents, version,
+                 created_at, updated_at) VALUES (?1, ?2, ?3, 0, 1, ?4, ?4)",
             )?,
             update_customer: database.prepare(
                 "UPDATE customers SET reserved_cents = ?2, version = ?3, updated_at = ?4
                  WHERE customer_id = ?1 AND version = ?3 - 1",
             )?,
-            insert_reservation: database
-                .prepare("INSERT INTO reservations (order_id, customer_id, amount_cents) VALUES (?1, ?2, ?3)")?,
+            insert_reservation: database.prepare(
+                "INSERT INTO reservations (order_id, customer_id, amount_cents)
+                 VALUES (?1, ?2, ?3)",
+            )?,
             insert_outbox: database.prepare(INSERT_OUTBOX)?,
             upsert_inbox: database.prepare(UPSERT_INBOX)?,
             customers: HashMap::new(),

@@ -1,7 +1,7 @@
-//! What travels between the HTTP side and the two committers, and the JSON that is stored of it.
+//! The messages between the HTTP side and the two committers, and the JSON stored of them.
 //!
-//! The stored texts have the size of the product's: an event and a message of some 250 bytes each,
-//! and the steps of a saga of some 150.
+//! The stored texts are as long as the product's: about 250 bytes for an event or a message, about
+//! 150 for the steps of a saga.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -52,8 +52,8 @@ pub struct Outcome {
     pub version: u8,
 }
 
-/// An order on its way through its saga. All that is known of it travels along: there is no actor
-/// to keep it.
+/// An order on its way through its saga. Everything known of it travels along: there is no actor to
+/// keep it.
 #[derive(Debug)]
 pub struct Order {
     pub id: Id,
@@ -145,10 +145,24 @@ pub fn stored(
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
-/// The steps of a saga as they are stored at its start and at its two ends.
-pub const STEPS_BEGUN: &str = r#"[{"name":"create-order","state":"DONE"},{"name":"reserve-credit","state":"RUNNING"},{"name":"approve-order","state":"REMAINING"}]"#;
-pub const STEPS_DONE: &str = r#"[{"name":"create-order","state":"DONE"},{"name":"reserve-credit","state":"DONE"},{"name":"approve-order","state":"DONE"}]"#;
-pub const STEPS_REFUSED: &str = r#"[{"name":"create-order","state":"COMPENSATED"},{"name":"reserve-credit","state":"FAILED"},{"name":"approve-order","state":"REMAINING"}]"#;
+/// The steps of a saga as they are stored at its start.
+pub const STEPS_BEGUN: &str = concat!(
+    r#"[{"name":"create-order","state":"DONE"},"#,
+    r#"{"name":"reserve-credit","state":"RUNNING"},"#,
+    r#"{"name":"approve-order","state":"REMAINING"}]"#
+);
+/// The steps of a saga that has completed.
+pub const STEPS_DONE: &str = concat!(
+    r#"[{"name":"create-order","state":"DONE"},"#,
+    r#"{"name":"reserve-credit","state":"DONE"},"#,
+    r#"{"name":"approve-order","state":"DONE"}]"#
+);
+/// The steps of a saga that has compensated.
+pub const STEPS_REFUSED: &str = concat!(
+    r#"[{"name":"create-order","state":"COMPENSATED"},"#,
+    r#"{"name":"reserve-credit","state":"FAILED"},"#,
+    r#"{"name":"approve-order","state":"REMAINING"}]"#
+);
 
 /// Microseconds since 1970.
 #[must_use]

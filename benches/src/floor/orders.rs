@@ -43,19 +43,23 @@ impl<'c> Units<'c> {
     ) -> anyhow::Result<Units<'c>> {
         Ok(Units {
             insert_order: database.prepare(
-                "INSERT INTO orders (order_id, customer_id, total_cents, state, lines, note, version, created_at,
-                 updated_at) VALUES (?1, ?2, ?3, 'PENDING', ?4, ?5, 1, ?6, ?6)",
+                "INSERT INTO orders (order_id, customer_id, total_cents, state, lines, note,
+                 version, created_at, updated_at)
+                 VALUES (?1, ?2, ?3, 'PENDING', ?4, ?5, 1, ?6, ?6)",
             )?,
             insert_saga: database.prepare(
-                "INSERT INTO sagas (saga_id, kind, state, order_id, customer_id, steps, attempts, started_at,
-                 updated_at, deadline, version) VALUES (?1, 'create-order', 'RUNNING', ?2, ?3, ?4, 1, ?5, ?5, ?6, 1)",
+                "INSERT INTO sagas (saga_id, kind, state, order_id, customer_id, steps, attempts,
+                 started_at, updated_at, deadline, version)
+                 VALUES (?1, 'create-order', 'RUNNING', ?2, ?3, ?4, 1, ?5, ?5, ?6, 1)",
             )?,
             update_order: database.prepare(
-                "UPDATE orders SET state = ?2, rejection_reason = ?3, customer_name = ?4, version = 2, updated_at = ?5
+                "UPDATE orders SET state = ?2, rejection_reason = ?3, customer_name = ?4,
+                 version = 2, updated_at = ?5
                  WHERE order_id = ?1 AND version = 1",
             )?,
             update_saga: database.prepare(
-                "UPDATE sagas SET state = ?2, steps = ?3, updated_at = ?4, ended_at = ?4, version = 2
+                "UPDATE sagas SET state = ?2, steps = ?3, updated_at = ?4, ended_at = ?4,
+                 version = 2
                  WHERE saga_id = ?1 AND version = 1",
             )?,
             insert_outbox: database.prepare(INSERT_OUTBOX)?,

@@ -51,7 +51,8 @@ impl Reader {
     }
 
     pub fn customer(&self, id: Uuid) -> rusqlite::Result<Option<CustomerDocument>> {
-        let query = "SELECT name, limit_cents, reserved_cents, version FROM customers WHERE customer_id = ?1";
+        let query = "SELECT name, limit_cents, reserved_cents, version FROM customers
+             WHERE customer_id = ?1";
 
         let document = |row: &Row<'_>| {
             let (limit, reserved): (i64, i64) = (row.get(1)?, row.get(2)?);
@@ -70,8 +71,8 @@ impl Reader {
     }
 
     pub fn order(&self, id: Uuid) -> rusqlite::Result<Option<OrderDocument>> {
-        let query = "SELECT customer_id, customer_name, total_cents, state, rejection_reason, version FROM orders
-             WHERE order_id = ?1";
+        let query = "SELECT customer_id, customer_name, total_cents, state, rejection_reason,
+             version FROM orders WHERE order_id = ?1";
 
         let document = |row: &Row<'_>| {
             Ok(OrderDocument {

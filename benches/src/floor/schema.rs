@@ -1,5 +1,5 @@
 //! The tables of the floor, as close to the product's as rows without its features can be, and how
-//! files are opened.
+//! to open the files.
 
 use std::path::Path;
 
@@ -17,13 +17,16 @@ pub const ORDERS: Database = Database {
     file: "orders.db",
     tables: "
 CREATE TABLE orders (
-    order_id BLOB PRIMARY KEY, customer_id BLOB NOT NULL, customer_name TEXT, total_cents INTEGER NOT NULL,
+    order_id BLOB PRIMARY KEY, customer_id BLOB NOT NULL, customer_name TEXT,
+    total_cents INTEGER NOT NULL,
     state TEXT NOT NULL, rejection_reason TEXT, lines TEXT, note TEXT, version INTEGER NOT NULL,
-    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, request_hash BLOB, remembered_keys TEXT);
+    created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, request_hash BLOB,
+    remembered_keys TEXT);
 CREATE TABLE sagas (
     saga_id BLOB PRIMARY KEY, kind TEXT NOT NULL, state TEXT NOT NULL, order_id BLOB NOT NULL,
-    customer_id BLOB NOT NULL, steps TEXT NOT NULL, attempts INTEGER NOT NULL, started_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL, ended_at INTEGER, deadline INTEGER NOT NULL, version INTEGER NOT NULL);
+    customer_id BLOB NOT NULL, steps TEXT NOT NULL, attempts INTEGER NOT NULL,
+    started_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, ended_at INTEGER,
+    deadline INTEGER NOT NULL, version INTEGER NOT NULL);
 CREATE INDEX sagas_started ON sagas (started_at);
 CREATE INDEX sagas_open ON sagas (deadline) WHERE ended_at IS NULL;
 ",
@@ -33,17 +36,20 @@ pub const CUSTOMERS: Database = Database {
     file: "customers.db",
     tables: "
 CREATE TABLE customers (
-    customer_id BLOB PRIMARY KEY, name TEXT NOT NULL, limit_cents INTEGER NOT NULL, reserved_cents INTEGER NOT NULL,
-    version INTEGER NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, request_hash BLOB);
+    customer_id BLOB PRIMARY KEY, name TEXT NOT NULL, limit_cents INTEGER NOT NULL,
+    reserved_cents INTEGER NOT NULL, version INTEGER NOT NULL, created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL, request_hash BLOB);
 CREATE TABLE reservations (
-    order_id BLOB PRIMARY KEY, customer_id BLOB NOT NULL, amount_cents INTEGER NOT NULL) WITHOUT ROWID;
+    order_id BLOB PRIMARY KEY, customer_id BLOB NOT NULL,
+    amount_cents INTEGER NOT NULL) WITHOUT ROWID;
 ",
 };
 
 /// In both databases.
 const MESSAGES: &str = "
 CREATE TABLE outbox (
-    shard INTEGER NOT NULL, sequence INTEGER NOT NULL, entity_id BLOB NOT NULL, version INTEGER NOT NULL,
+    shard INTEGER NOT NULL, sequence INTEGER NOT NULL, entity_id BLOB NOT NULL,
+    version INTEGER NOT NULL,
     events TEXT NOT NULL, messages TEXT NOT NULL, time INTEGER NOT NULL,
     PRIMARY KEY (shard, sequence)) WITHOUT ROWID;
 CREATE INDEX outbox_entity ON outbox (entity_id, version);

@@ -15,8 +15,8 @@ use crate::load::progress::Progress;
 use crate::load::recorder::Recorder;
 use crate::rate::{number, per_second, rounded};
 
-/// It is sent in pieces of this length, so that it ends soon after it is told to. Between two of
-/// them the last answers are waited for.
+/// Sends in pieces of this length, so that it ends soon after it is told to. Between two pieces it
+/// waits for the last answers.
 const PIECE: Duration = Duration::from_secs(2);
 
 /// Running load.
@@ -26,7 +26,7 @@ pub struct Background {
     thread: Option<JoinHandle<anyhow::Result<Recorder>>>,
 }
 
-/// What the background was like.
+/// What the background load has achieved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackgroundReport {
@@ -59,7 +59,7 @@ impl Background {
         })
     }
 
-    /// Ends it and tells what it was like; `None` when there was none.
+    /// Ends it and reports it; `None` when there was none.
     pub fn end(self) -> anyhow::Result<Option<BackgroundReport>> {
         self.stop.store(true, Ordering::Relaxed);
 

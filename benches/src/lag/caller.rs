@@ -1,5 +1,4 @@
-//! One caller: sends an order, reads it back as a document or by search, and judges what it is
-//! shown.
+//! One caller: sends an order, reads it back as a document or by search, and judges what it sees.
 
 use std::time::Duration;
 

@@ -15,7 +15,12 @@ pub struct Options {
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     pub url: Target,
     /// What is measured, in this order.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Phase::Waiting, Phase::Unaided, Phase::Search])]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_values_t = [Phase::Waiting, Phase::Unaided, Phase::Search],
+    )]
     pub phases: Vec<Phase>,
     /// Orders per second in the background, on a fixed schedule; 0 for none.
     #[arg(long, default_value_t = 1_000)]
@@ -24,7 +29,11 @@ pub struct Options {
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=60_000))]
     pub in_flight: u32,
     /// Customers of the background.
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        default_value_t = 1_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+    )]
     pub customers: u32,
     /// Lines of each order; their names are what the texts of the search phase find.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(0..=500))]

@@ -13,10 +13,10 @@ use crate::latency::Latencies;
 use crate::load::customers::{self, CustomerId};
 use crate::load::template::Template;
 
-/// How often it is asked whether an order shows; lags without waiting are told to this.
+/// How often a caller asks whether an order shows; lags without waiting are this precise.
 const DOCUMENTS_EVERY: Duration = Duration::from_millis(2);
 const SEARCH_EVERY: Duration = Duration::from_millis(5);
-/// An order that does not show by then is counted as failed.
+/// An order that does not show by then counts as failed.
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// The callers' customers, one each.

@@ -17,10 +17,10 @@ use crate::latency::{Latencies, Summary};
 use crate::load::connection::Connection;
 use crate::rate::{per_second, rounded};
 
-/// How often it is asked how far the rebuild is.
+/// How often to ask for the progress of the rebuild.
 const EVERY: Duration = Duration::from_millis(100);
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Orders of each caller that are read again and again.
+/// Each caller has this many orders, which the readers read again and again.
 const ORDERS: u32 = 50;
 
 /// One rebuild.
@@ -102,7 +102,7 @@ fn name_of(options: &Options) -> String {
         .unwrap_or_default()
 }
 
-/// Has a view rebuilt, and gives how many places or entities the node has counted.
+/// Rebuilds a view, and gives how many places or entities the node has counted.
 async fn rebuild(options: &Options, operator: &mut Operator, view: &str) -> anyhow::Result<u64> {
     let generation = operator.rebuild(view, &name_of(options)).await?;
     let deadline = Instant::now() + Duration::from_secs(options.rebuild_timeout);
@@ -134,7 +134,8 @@ async fn rebuild(options: &Options, operator: &mut Operator, view: &str) -> anyh
     )
 }
 
-/// Reads orders as documents and by search, by so many readers of each kind, until it is over.
+/// Reads orders as documents and by search, with this many readers of each kind, until the rebuild
+/// is over.
 async fn read_until(
     options: &Options,
     orders: &[Acknowledged],

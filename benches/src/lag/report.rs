@@ -186,7 +186,8 @@ fn background(f: &mut fmt::Formatter<'_>, seen: Option<&BackgroundReport>) -> fm
     };
     writeln!(
         f,
-        "  background: {completed_per_second:.0} sagas/s, p50 {p50:.2}, p99 {p99:.2} ms; {busy} busy, {failed} failed, \
+        "  background: {completed_per_second:.0} sagas/s, p50 {p50:.2}, p99 {p99:.2} ms; \
+         {busy} busy, {failed} failed, \
          {not_sent} not sent"
     )
 }
@@ -226,7 +227,8 @@ impl fmt::Display for Report {
             } = rebuild;
             writeln!(
                 f,
-                "{view} ({backend}) rebuilt from {from}: {orders} orders in {seconds:.1} s, {orders_per_second:.0}/s"
+                "{view} ({backend}) rebuilt from {from}: {orders} orders in {seconds:.1} s, \
+                 {orders_per_second:.0}/s"
             )?;
             for (when, reads) in [
                 ("before", &rebuild.before),

@@ -82,7 +82,8 @@ impl Operator {
     /// Begins a rebuild; gives the number of the new generation.
     pub async fn rebuild(&mut self, name: &str, from: &str) -> anyhow::Result<u32> {
         let request = format!(
-            "POST /views/{name}/rebuild?from={from} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n",
+            "POST /views/{name}/rebuild?from={from} HTTP/1.1\r\nHost: {}\r\n\
+             Content-Length: 0\r\n\r\n",
             self.target.authority
         );
 

@@ -13,8 +13,8 @@ use tokio::net::TcpStream;
 use super::http::{Frame, FrameError, frame};
 use super::options::Target;
 
-/// Servers close connections that were idle for some seconds; after this long the connection is
-/// looked at first.
+/// Servers close connections that were idle for some seconds; after this long, look at the
+/// connection first.
 const IDLE: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const BUFFER: usize = 2 * 1024;

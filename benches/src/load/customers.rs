@@ -78,7 +78,8 @@ async fn create_one(
     );
 
     let request = format!(
-        "POST /customers HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /customers HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
         options.url.authority,
         body.len()
     );

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::options::Amount;
 use super::schedule::Schedule;
 
-/// What is sent by one thread, and when.
+/// What one thread sends, and when.
 #[derive(Debug)]
 pub struct Gate {
     start: Instant,
@@ -120,7 +120,7 @@ impl Gate {
         self.next.get() >= self.limit || self.is_overdue()
     }
 
-    /// Whether the time is over or the run was given up, so that nothing is to be repeated either.
+    /// Whether the time is over or the run was given up, so that there are no repeats either.
     #[must_use]
     pub fn is_overdue(&self) -> bool {
         self.stop.load(Ordering::Relaxed)

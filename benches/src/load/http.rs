@@ -155,8 +155,8 @@ mod tests {
 
     #[test]
     fn an_overloaded_server_says_how_long_to_stay_away() {
-        let busy =
-            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\ncontent-length: 0\r\n\r\n";
+        let busy = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\n\
+              content-length: 0\r\n\r\n";
         let frame = frame(busy).unwrap().unwrap();
         assert_eq!(frame.retry_after, Some(Duration::from_secs(2)));
         assert!(frame.close);

@@ -1,14 +1,14 @@
 //! What the server has acknowledged: per customer the sums its end state must show, and samples of
 //! single orders.
 //!
-//! What an answer leaves open (`PENDING`, or no answer at all) is kept apart: the end state may
+//! It keeps apart what an answer leaves open (`PENDING`, or no answer at all): the end state may
 //! contain it or not.
 
 use domain::Money;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-/// Orders that are looked at one by one after a run.
+/// The check after a run looks at this many orders one by one.
 pub const SAMPLE: usize = 2_000;
 /// The last orders of a run, by which the views are seen to catch up.
 pub const LATEST: usize = 64;

@@ -20,7 +20,11 @@ pub struct Options {
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     pub url: Target,
     /// Customers created at the start.
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        default_value_t = 1_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+    )]
     pub customers: u32,
     /// Credit limit of each of these customers.
     #[arg(long, default_value = "10000000.00")]

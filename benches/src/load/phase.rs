@@ -1,5 +1,5 @@
-//! One phase of a run: the generator's threads send a number of requests, or for a time, and what
-//! they saw is added up.
+//! One phase of a run: the generator's threads send a number of requests, or for a time, and add up
+//! what they saw.
 //!
 //! Each thread is a runtime of its own with its share of the connections; the threads share nothing
 //! while they run.
@@ -29,7 +29,7 @@ use super::schedule::keep_time;
 use super::sender::{Lane, send_orders};
 use super::template::Template;
 
-/// How often the progress is shown.
+/// How often to show the progress.
 const TICK: Duration = Duration::from_millis(200);
 
 /// What all threads of a run share, fixed before it begins.

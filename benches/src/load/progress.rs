@@ -1,5 +1,5 @@
-//! How far a phase is: a bar on a terminal, a line every few seconds otherwise. The server's memory
-//! is looked at on the way, since its peak cannot be asked for afterwards.
+//! How far a phase is: a bar on a terminal, a line every few seconds otherwise. It looks at the
+//! server's memory on the way, since nobody can ask for its peak afterwards.
 
 use std::io::IsTerminal;
 use std::time::Duration;

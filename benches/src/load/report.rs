@@ -270,7 +270,8 @@ impl fmt::Display for Report {
         if let Some(server) = &self.server {
             writeln!(
                 f,
-                "server        {:.1} µs of processor time per completed request; RssAnon {:.1} MiB, peak {:.1} MiB",
+                "server        {:.1} µs of processor time per completed request; \
+                 RssAnon {:.1} MiB, peak {:.1} MiB",
                 server.cpu_micros_per_completed, server.rss_anon, server.peak_rss_anon
             )?;
         }
@@ -286,7 +287,8 @@ impl fmt::Display for Report {
             } = verified;
             writeln!(
                 f,
-                "end state     {customers} customers and {orders} orders checked, {violations} violations"
+                "end state     {customers} customers and {orders} orders checked, \
+                 {violations} violations"
             )?;
             for example in &verified.examples {
                 writeln!(f, "              {example}")?;

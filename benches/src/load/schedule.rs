@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 const NANOS: u128 = 1_000_000_000;
 /// Requests due closer together than this are let go together. It bounds what keeping the time
-/// costs the machine that is measured, and by how much latencies in an open loop are told too high.
+/// costs the measured machine, and how much too high latencies in an open loop come out.
 const SHORTEST_SLEEP: Duration = Duration::from_micros(250);
 
 /// The share of one thread in a fixed arrival schedule.

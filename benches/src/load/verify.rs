@@ -1,5 +1,5 @@
-//! The end state, asked for through the public API: does each customer's credit agree with the
-//! answers its orders got, and is each acknowledged order there as it was acknowledged?
+//! Checks the end state through the public API: does each customer's credit agree with the answers
+//! its orders got, and is each acknowledged order there as it was acknowledged?
 //!
 //! Reads carry the token of an answer of the run, so that they may not show less than it. A
 //! customer's token is that of the answer received last, which need not be its newest version: so a
@@ -18,9 +18,9 @@ use super::customers::CustomerId;
 use super::ledger::{Acknowledged, Ledger};
 use super::options::Options;
 
-/// Customers looked at.
+/// Looks at this many customers.
 const CUSTOMERS: usize = 1_000;
-/// Violations that are reported in words.
+/// Reports this many violations in words.
 const SHOWN: usize = 10;
 const TIMEOUT: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_millis(50);
@@ -90,7 +90,8 @@ async fn check_customer(
             Ok(body) => match serde_json::from_slice::<CustomerDocument>(body) {
                 Ok(document) if agrees(tally, ledger, &document) => return Ok(()),
                 Ok(document) => format!(
-                    "customer {id}: {} of {} available, but orders of {} were approved and of {} may be",
+                    "customer {id}: {} of {} available, \
+                     but orders of {} were approved and of {} may be",
                     document.available_credit,
                     ledger.limit(),
                     domain::Money::from_cents(tally.approved),

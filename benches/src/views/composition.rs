@@ -30,9 +30,9 @@ use super::options::{Backend, Composition, PlaceOptions};
 use super::place::Place;
 use crate::latency::Latencies;
 
-/// An order of at least so much is valuable: one in a hundred.
+/// An order of at least this total is valuable: one in a hundred.
 pub const VALUABLE: Money = Money::from_cents(50_000);
-/// How many customers are asked for.
+/// Asks for at most this many customers.
 pub const PAGE: u16 = 20;
 
 /// The question.
@@ -54,7 +54,7 @@ pub struct Answer {
     pub rows: u64,
 }
 
-/// All that is asked.
+/// The question, all ways to ask it, and the data.
 struct Sides {
     composer: Composer,
     sqlite: FilledView,

@@ -1,9 +1,9 @@
 //! The floor of each backend: the documents that a batch leaves behind, written by the bare client
 //! into an empty generation of the same view, with its tables and indexes.
 //!
-//! Left out is what makes a projection right: folding events, guards by version, positions,
-//! quarantine. What is written is made ready before the clock starts, so that only the client and
-//! the store are measured.
+//! It leaves out what makes a projection right: folding events, guards by version, positions,
+//! quarantine. It makes the documents ready before the clock starts, so that it measures only the
+//! client and the store.
 
 pub mod elasticsearch;
 pub mod mongodb;

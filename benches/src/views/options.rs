@@ -58,7 +58,11 @@ pub struct Throughput {
     /// Orders; each is created, reserves credit, and is approved.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub orders: u64,
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        long,
+        default_value_t = 1_000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+    )]
     pub customers: u32,
     /// Events of one commit.
     #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=50_000))]
@@ -94,7 +98,11 @@ pub enum CustomerWrites {
 pub struct Composition {
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1_000..))]
     pub orders: u64,
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    #[arg(
+        long,
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(100..=1_000_000),
+    )]
     pub customers: u32,
     /// How many customers are recent; one measurement each.
     #[arg(long, value_delimiter = ',', default_values_t = [20, 100, 1_000])]

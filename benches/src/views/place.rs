@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 
 use super::options::{Backend, PlaceOptions};
 
-/// How often the folder is tried to be removed, for ten seconds together.
+/// Attempts to remove the folder, over ten seconds.
 const REMOVALS: u32 = 100;
 const BETWEEN_REMOVALS: Duration = Duration::from_millis(100);
 

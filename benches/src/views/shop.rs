@@ -56,8 +56,8 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// A shop with so many customers and orders; credit is reserved half of `under_way` orders
-    /// after the creation, and the order approved after all of them.
+    /// A shop of this many customers and orders. An order's credit is reserved `under_way / 2`
+    /// orders after its creation, and the order is approved `under_way` orders after it.
     #[must_use]
     pub fn new(seed: u64, customers: u32, orders: u64, under_way: u32) -> Self {
         let mut shop = Shop {
@@ -229,7 +229,7 @@ impl Iterator for Shop {
             if self.step < self.wanted {
                 self.create_order();
             }
-            // The number of the oldest order that is not approved is what was approved so far.
+            // The number of the oldest order not yet approved is the number of approved orders.
             let approved = self.step.saturating_sub(self.behind);
 
             if let Some(reserved) = self

@@ -27,7 +27,7 @@ use crate::rate::{number, per_second, rounded};
 /// The generation that the writer fills; the floor fills the next one.
 pub const MEASURED: u32 = 1;
 pub const FLOOR: u32 = 2;
-/// So many events are announced to the writer at once, as its projector does when it reads the log.
+/// Announces this many events to the writer at once, as its projector does when it reads the log.
 const ANNOUNCED: usize = 500;
 
 /// What was measured.

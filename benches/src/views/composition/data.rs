@@ -27,7 +27,7 @@ pub struct Data {
 }
 
 impl Data {
-    /// Orders fall on customers by chance; 85 of 100 are approved, and one in a hundred is
+    /// Orders fall on customers at random; 85 of 100 are approved, and one in a hundred is
     /// valuable.
     #[must_use]
     pub fn new(seed: u64, customers: u32, orders: u64) -> Self {
@@ -45,7 +45,7 @@ impl Data {
         }
     }
 
-    /// The time since which so many customers were created.
+    /// The time since which this many customers were created.
     pub fn since(&self, recent: u32) -> anyhow::Result<Timestamp> {
         let last = self.customers.iter().rev().nth(usize::try_from(recent)?);
         Ok(last

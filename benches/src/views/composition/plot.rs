@@ -7,7 +7,7 @@ use crate::plot::{Bar, Chart, draw};
 const MEASURED: &str = "#2a6f97";
 const WITH_NETWORK: &str = "#bc6c25";
 
-/// The picture. What is asked without an index is left out: it would dwarf all else.
+/// The picture. It leaves out the ways without an index: they would dwarf all else.
 #[must_use]
 pub fn svg(report: &Report) -> String {
     let mut recent: Vec<u32> = report.ways.iter().map(|way| way.recent).collect();

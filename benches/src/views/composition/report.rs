@@ -138,13 +138,15 @@ impl fmt::Display for Report {
 
         writeln!(
             f,
-            "the newest {page} recent customers with an approved order of {valuable_from} or more, of {orders} orders and \
+            "the newest {page} recent customers with an approved order of {valuable_from} or more, \
+             of {orders} orders and \
              {customers} customers\n"
         )?;
 
         writeln!(
             f,
-            "| recent | way | found | round trips | rows | p50 ms | p99 ms | p50 + {NETWORK_MILLIS} ms a trip (computed) | \
+            "| recent | way | found | round trips | rows | p50 ms | p99 ms \
+             | p50 + {NETWORK_MILLIS} ms a trip (computed) | \
              runs |\n|---|---|---|---|---|---|---|---|---|"
         )?;
 
@@ -164,7 +166,8 @@ impl fmt::Display for Report {
             } = latency;
             writeln!(
                 f,
-                "| {recent} | {way} | {found} | {round_trips} | {rows} | {p50:.2} | {p99:.2} | {p50_with_network:.1} | \
+                "| {recent} | {way} | {found} | {round_trips} | {rows} | {p50:.2} | {p99:.2} \
+                 | {p50_with_network:.1} | \
                  {count} |"
             )?;
         }
@@ -177,7 +180,8 @@ impl fmt::Display for Report {
             let count = |seen: Option<u64>| seen.unwrap_or_default();
             writeln!(
                 f,
-                "\n{} recent, {}: {} commands, {} documents and {} index keys examined by the server",
+                "\n{} recent, {}: {} commands, {} documents and {} index keys examined \
+                 by the server",
                 seen.recent,
                 seen.way,
                 seen.round_trips,

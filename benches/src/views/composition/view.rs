@@ -104,7 +104,10 @@ impl FilledView {
         database.run_command(doc! {"profile": 0}).await?;
         asked?;
         let profiled = database.collection::<Document>("system.profile");
-        let read = doc! {"op": {"$in": ["query", "command", "getmore"]}, "command.profile": {"$exists": false}};
+        let read = doc! {
+            "op": {"$in": ["query", "command", "getmore"]},
+            "command.profile": {"$exists": false},
+        };
         let commands: Vec<Document> = profiled.find(read).await?.try_collect().await?;
         profiled.drop().await?;
 

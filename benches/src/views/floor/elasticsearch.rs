@@ -19,7 +19,7 @@ use super::{Changed, Floor};
 use crate::views::place::Place;
 use crate::views::throughput::FLOOR;
 
-/// About so much is sent at once, as the view does.
+/// Sends about this many bytes at once, as the view does.
 const PART_BYTES: usize = 5 << 20;
 const TIMEOUT: Duration = Duration::from_secs(30);
 

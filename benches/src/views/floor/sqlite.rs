@@ -12,7 +12,8 @@ use super::{Changed, Floor};
 use crate::views::throughput::{FLOOR, MEASURED};
 
 /// As the view's writer has them.
-const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -32768; \
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
+                       PRAGMA cache_size = -32768; \
                        PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864;";
 
 pub struct SqliteFloor {
@@ -74,7 +75,8 @@ impl Table {
         Ok(Table {
             select: format!("SELECT {columns} FROM {name} WHERE id = ?1"),
             upsert: format!(
-                "INSERT INTO {name} ({columns}) VALUES ({parameters}) ON CONFLICT (id) DO UPDATE SET {changes}"
+                "INSERT INTO {name} ({columns}) VALUES ({parameters}) \
+                 ON CONFLICT (id) DO UPDATE SET {changes}"
             ),
         })
     }
