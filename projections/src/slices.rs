@@ -62,7 +62,8 @@ pub struct Slice<E> {
 /// One generation of a view, opened to be read in whole. A slice shows at least what its positions
 /// say.
 pub trait ViewAudit<E>: Send + Sync {
-    /// The entities of a service in a range of ids; none of a service that the view does not show.
+    /// The entities of a service in a range of ids. The services asked for are those that the view
+    /// follows.
     ///
     /// # Errors
     /// When the view store does not answer.

@@ -187,3 +187,40 @@ pub(crate) fn beside_order(
 
     disagreements
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn a_version_or_a_total_that_says_otherwise_is_told_as_both_have_it() {
+        let document = || OrderDocument {
+            order_id: OrderId(Uuid::from_u128(2)),
+            customer_id: CustomerId(Uuid::from_u128(1)),
+            customer_name: None,
+            order_total: Money::from_cents(700),
+            state: OrderState::Pending,
+            rejection_reason: None,
+            lines: Vec::new(),
+            note: None,
+            creation_time: Timestamp::from_micros(1),
+            version: 1,
+        };
+        let told = |what, entity: &str, beside: &str| Disagreement {
+            what,
+            entity: entity.to_owned(),
+            beside: beside.to_owned(),
+        };
+
+        assert_eq!(beside_order(&Ok(document()), 1, 700), []);
+        let version = [told("version", "1", "2")];
+        assert_eq!(beside_order(&Ok(document()), 2, 700), version);
+        let total = [told("total", "7.00", "8.00")];
+        assert_eq!(beside_order(&Ok(document()), 1, 800), total);
+
+        let unreadable = ViewError::NotReady { view: "search" };
+        assert_eq!(beside_order(&Err(unreadable), 2, 800), []);
+    }
+}

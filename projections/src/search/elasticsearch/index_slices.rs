@@ -178,3 +178,43 @@ fn stored(hit: FoundHit) -> Result<Stored<OrderDocument>, ViewError> {
         ..Stored::once(*id, document)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{CustomerId, Money, OrderState, Timestamp};
+
+    use super::*;
+
+    /// A hit as the server answers it, for an order at version 1 of 7.00.
+    fn hit(version: u32, total: i64) -> FoundHit {
+        let id = Uuid::from_u128(2);
+        let document = OrderDocument {
+            order_id: OrderId(id),
+            customer_id: CustomerId(Uuid::from_u128(1)),
+            customer_name: None,
+            order_total: Money::from_cents(700),
+            state: OrderState::Pending,
+            rejection_reason: None,
+            lines: Vec::new(),
+            note: None,
+            creation_time: Timestamp::from_micros(1),
+            version: 1,
+        };
+        let stamp = Stamp::new(0, u64::from(version)).unwrap();
+        let hit = json!({
+            "_version": stamp.external(),
+            "_source": { "document": document },
+            "fields": { "id": [id], "total": [total] },
+        });
+        serde_json::from_value(hit).unwrap()
+    }
+
+    #[test]
+    fn what_stands_beside_an_order_and_says_otherwise_is_told() {
+        assert_eq!(stored(hit(1, 700)).unwrap().disagreements, []);
+
+        let wrong = stored(hit(9, 800)).unwrap().disagreements;
+        let told: Vec<_> = wrong.iter().map(|told| told.what).collect();
+        assert_eq!(told, ["version", "total"]);
+    }
+}

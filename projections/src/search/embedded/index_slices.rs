@@ -134,7 +134,23 @@ impl OpenIndex {
 
     /// The orders of a range that searches find.
     fn slice(&self, range: IdRange) -> Result<Slice<OrderDocument>, ViewError> {
-        let mut found: BTreeMap<Uuid, Vec<Hit>> = BTreeMap::new();
+        let CommitState {
+            positions,
+            quarantined,
+        } = self.state.clone();
+        let found = self.found(range).map_err(view_error)?.into_iter();
+        let stored = found.filter_map(|(id, hits)| self.stored(id, &hits));
+
+        Ok(Slice {
+            entities: stored.collect(),
+            positions,
+            quarantined,
+        })
+    }
+
+    /// Where the orders of a range stand.
+    fn found(&self, range: IdRange) -> tantivy::Result<BTreeMap<Uuid, Vec<Hit>>> {
+        let mut found = BTreeMap::new();
 
         for (number, segment, columns) in self.snapshot.segments() {
             let segment = Segment {
@@ -142,23 +158,10 @@ impl OpenIndex {
                 segment,
                 columns,
             };
-            segment
-                .orders(self.fields, range, &mut found)
-                .map_err(view_error)?;
+            segment.orders(self.fields, range, &mut found)?;
         }
 
-        let CommitState {
-            positions,
-            quarantined,
-        } = self.state.clone();
-        let stored = found.into_iter();
-        let stored = stored.filter_map(|(id, hits)| self.stored(id, &hits));
-
-        Ok(Slice {
-            entities: stored.collect(),
-            positions,
-            quarantined,
-        })
+        Ok(found)
     }
 
     /// The newest of the places where an order stands, with their number.
@@ -251,4 +254,56 @@ fn newest(
     let cause =
         TantivyError::SystemError("commits come faster than the index can be opened".to_owned());
     Err(view_error(cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::order::OrderCreated;
+    use domain::{CustomerId, Money, OrderEvent, ShardId, Timestamp};
+    use store::Positions;
+
+    use super::*;
+    use crate::search::embedded::open_in;
+    use crate::shop::{Event, Payload};
+    use crate::testing::message_of;
+
+    #[test]
+    fn what_stands_beside_an_order_and_says_otherwise_is_told_and_so_is_a_second_hit() {
+        domain::ids::register();
+        let folder = tempfile::tempdir().unwrap();
+        let ((mut writer, _reader), directory) = open_in(folder.path()).unwrap();
+        let source = ShardId::new(domain::ORDERS, 3);
+        let created = Event {
+            source,
+            sequence: 1,
+            entity: Uuid::from_u128(2),
+            version: 1,
+            time: Timestamp::from_micros(1),
+            payload: Payload::Order(OrderEvent::Created(OrderCreated {
+                customer_id: CustomerId(Uuid::from_u128(1)),
+                order_total: Money::from_cents(700),
+                lines: Vec::new(),
+                note: None,
+            })),
+        };
+        writer.apply(&message_of(&created)).unwrap();
+        writer.commit(&Positions::from([(source, 1)])).unwrap();
+
+        let audit = open_to_read(directory).unwrap().unwrap();
+        let index = audit.0.blocking_lock();
+        let mut found = index.found(IdRange::default()).unwrap();
+        let mut hits = found.remove(&created.entity).unwrap();
+        let right = index.stored(created.entity, &hits).unwrap();
+        assert_eq!((right.hits, right.disagreements), (1, Vec::new()));
+
+        let address = hits[0].address;
+        hits.push(Hit {
+            address,
+            version: 9,
+            total_cents: 800,
+        });
+        let wrong = index.stored(created.entity, &hits).unwrap();
+        let told: Vec<_> = wrong.disagreements.iter().map(|told| told.what).collect();
+        assert_eq!((wrong.hits, told), (2, vec!["version", "total"]));
+    }
 }
