@@ -67,7 +67,7 @@ pub trait Entity:
     fn fold(before: Option<Self>, id: Uuid, event: &Self::Event, at: Timestamp) -> Option<Self>;
 
     /// A caller's command.
-    fn decide(entity: Option<&Self>, id: Uuid, command: &Self::Command) -> Decision<Self>;
+    fn decide(entity: Option<&Self>, id: Uuid, command: Self::Command) -> Decision<Self>;
 
     /// The saga that begins with this event of a caller's command, and its data. `self` is the
     /// state after it.

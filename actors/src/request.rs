@@ -36,7 +36,7 @@ impl RequestBinding {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound = "", rename_all = "camelCase")]
 pub struct Question<E: Entity> {
-    /// The answer finds its way back by this id.
+    /// The answer finds its way back from another node by this id; nil on the node that asks.
     pub id: Uuid,
     pub command: Command<E>,
     pub binding: Option<RequestBinding>,

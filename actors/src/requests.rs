@@ -206,8 +206,8 @@ impl<E: Entity> Requests<E> {
         ended: Option<oneshot::Sender<Answered<E>>>,
     ) -> Result<Sent<E>, CommandError> {
         let (answer, received) = oneshot::channel();
-        let question = Question {
-            id: Uuid::now_v7(),
+        let mut question = Question {
+            id: Uuid::nil(),
             command,
             binding,
             follows: ended.is_some(),
@@ -223,6 +223,7 @@ impl<E: Entity> Requests<E> {
             });
         }
 
+        question.id = Uuid::now_v7();
         let place = self.0.awaited.wait(question.id, answer, ended);
         self.send_far(shard, question)?;
         Ok(Sent {

@@ -4,7 +4,8 @@
 use actix::{Actor, Context, Handler, Message};
 use sagas::nested::Parent;
 use sagas::{
-    Attempt, Effect, Incoming, Reason, Run, SagaData, SagaPolicy, SagaState, ShardId, Timestamp,
+    Attempt, Definition, Effect, Incoming, Reason, Run, SagaData, SagaId, SagaPolicy, SagaState,
+    ShardId, Timestamp,
 };
 use store::StoreError;
 use store::faults::Faults;
@@ -25,8 +26,8 @@ pub(crate) enum Ask<D: SagaData> {
         reply: Incoming<D>,
         /// What the reply echoes of its command; absent when that came from release 0.1.
         attempt: Option<Attempt>,
-        /// The name by which a fault plan picks the reply.
-        label: Option<String>,
+        /// Whether a fault plan picks this reply.
+        panics: bool,
     },
     /// The timer that was set for this time is due.
     Wake {
@@ -66,12 +67,38 @@ impl<D: SagaData> Message for AskSaga<D> {
     type Result = Result<Told<D>, ActorError>;
 }
 
-/// What a saga tells: its effects, and its state after them.
+/// What a saga tells: its effects, and how it stands after them.
 #[derive(Debug)]
 pub(crate) struct Told<D: SagaData> {
     pub outcome: Outcome,
     pub effects: Vec<Effect<D>>,
-    pub run: Run<D>,
+    pub run: Standing<D>,
+}
+
+/// How a run stands, as far as its shard wants to know: without its steps.
+#[derive(Debug)]
+pub(crate) struct Standing<D: SagaData> {
+    pub id: SagaId,
+    pub definition: &'static Definition<D>,
+    pub state: SagaState,
+    pub entity: Uuid,
+    pub data: D,
+    pub reason: Option<Reason>,
+    pub version: u64,
+}
+
+impl<D: SagaData> Standing<D> {
+    pub(crate) fn of(run: &Run<D>) -> Self {
+        Standing {
+            id: run.id,
+            definition: run.definition,
+            state: run.state,
+            entity: run.entity,
+            data: run.data.clone(),
+            reason: run.reason.clone(),
+            version: run.version,
+        }
+    }
 }
 
 /// The outcome of a question to a saga.
@@ -154,9 +181,9 @@ impl<D: SagaData> SagaActor<D> {
             Ask::Reply {
                 reply,
                 attempt,
-                label,
+                panics,
             } => {
-                self.faults.panic_at("saga", label.as_deref());
+                self.faults.panic_when(panics);
                 self.progress(now, |run| {
                     run.replied(&reply, attempt.as_ref(), &policy, now)
                 })
@@ -262,7 +289,7 @@ impl<D: SagaData> SagaActor<D> {
         Told {
             outcome,
             effects,
-            run: self.stored.saga.clone(),
+            run: Standing::of(&self.stored.saga),
         }
     }
 }

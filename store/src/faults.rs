@@ -160,15 +160,25 @@ impl Faults {
     /// # Panics
     /// That is what it is for.
     pub fn panic_at(&self, kind: &str, label: Option<&str>) {
-        if self.plan.panic_at.is_empty() {
-            return;
-        }
+        self.panic_when(self.plans(kind, label));
+    }
 
-        let planned = self.plan.panic_at.get(kind);
-        let hit = planned.is_some_and(|planned| label == Some(planned.as_str()));
-        let first = hit && self.panics.fetch_add(1, Ordering::Relaxed) == 0;
+    /// Whether the plan names this label of this kind of entity, or of `saga`.
+    #[must_use]
+    pub fn plans(&self, kind: &str, label: Option<&str>) -> bool {
+        !self.plan.panic_at.is_empty()
+            && label.is_some()
+            && self.plan.panic_at.get(kind).map(String::as_str) == label
+    }
+
+    /// Panics when what the plan names has come; once, if it says so.
+    ///
+    /// # Panics
+    /// That is what it is for.
+    pub fn panic_when(&self, planned: bool) {
+        let first = planned && self.panics.fetch_add(1, Ordering::Relaxed) == 0;
         assert!(
-            !hit || (self.plan.panic_once && !first),
+            !planned || (self.plan.panic_once && !first),
             "injected fault: panic"
         );
     }

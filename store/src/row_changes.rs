@@ -6,7 +6,8 @@
 //! the only description of a table.
 
 use sea_orm::{
-    EntityName, EntityTrait, IdenStatic, Iterable, ModelTrait, PrimaryKeyToColumn, Value,
+    ActiveModelTrait, ActiveValue, EntityName, EntityTrait, IdenStatic, IntoActiveModel, Iterable,
+    ModelTrait, PrimaryKeyToColumn, Value,
 };
 use uuid::Uuid;
 
@@ -66,37 +67,38 @@ impl RowChange {
 }
 
 /// An entity whose rows the journal writes. Its key is one UUID column.
-pub trait Journaled: ModelTrait {
+pub trait Journaled:
+    ModelTrait + IntoActiveModel<<<Self as ModelTrait>::Entity as EntityTrait>::ActiveModel>
+{
     /// Columns that an update leaves alone.
     const FIXED: &'static [<Self::Entity as EntityTrait>::Column];
 
     /// The statements of its table, made once.
     fn table() -> &'static Table;
 
+    /// The columns that an update sets, found out once.
+    fn changing() -> &'static [<Self::Entity as EntityTrait>::Column];
+
     /// The value of its key.
     fn key(&self) -> Uuid;
 
     /// The row as a new one.
-    fn insert(&self) -> RowChange {
-        let values = <Self::Entity as EntityTrait>::Column::iter()
-            .map(|column| self.get(column))
-            .collect();
+    fn insert(self) -> RowChange {
         RowChange {
             table: Self::table(),
             operation: Operation::Insert,
             key: self.key(),
-            values,
+            values: values(self, <Self::Entity as EntityTrait>::Column::iter()),
         }
     }
 
     /// The row as it is now, where it still has this version.
-    fn update(&self, expected_version: u64) -> RowChange {
-        let values = changing::<Self>().map(|column| self.get(column)).collect();
+    fn update(self, expected_version: u64) -> RowChange {
         RowChange {
             table: Self::table(),
             operation: Operation::Update { expected_version },
             key: self.key(),
-            values,
+            values: values(self, Self::changing().iter().copied()),
         }
     }
 
@@ -117,14 +119,31 @@ fn key_column<M: Journaled>() -> Option<<M::Entity as EntityTrait>::Column> {
         .map(PrimaryKeyToColumn::into_column)
 }
 
-fn changing<M: Journaled>() -> impl Iterator<Item = <M::Entity as EntityTrait>::Column> {
+/// The columns that an update sets, for [`journaled!`](crate::journaled).
+#[must_use]
+pub fn changing_columns<M: Journaled>() -> Vec<<M::Entity as EntityTrait>::Column> {
     let key = key_column::<M>().map(|column| column.as_str());
-    <M::Entity as EntityTrait>::Column::iter().filter(move |column| {
-        Some(column.as_str()) != key
-            && !M::FIXED
-                .iter()
-                .any(|fixed| fixed.as_str() == column.as_str())
-    })
+    let changes = |column: &<M::Entity as EntityTrait>::Column| {
+        let name = column.as_str();
+        Some(name) != key && M::FIXED.iter().all(|fixed| fixed.as_str() != name)
+    };
+    <M::Entity as EntityTrait>::Column::iter()
+        .filter(changes)
+        .collect()
+}
+
+/// The values of some columns, moved out of the row.
+fn values<M: Journaled>(
+    row: M,
+    columns: impl Iterator<Item = <M::Entity as EntityTrait>::Column>,
+) -> Vec<Value> {
+    let mut row = row.into_active_model();
+    let value = |column| match row.take(column) {
+        ActiveValue::Set(value) | ActiveValue::Unchanged(value) => value,
+        // A row that was made as a whole has all of them.
+        ActiveValue::NotSet => Value::BigInt(None),
+    };
+    columns.map(value).collect()
 }
 
 impl Table {
@@ -137,7 +156,8 @@ impl Table {
             .map(|column| column.as_str())
             .collect();
 
-        let set: Vec<_> = changing::<M>()
+        let set: Vec<_> = M::changing()
+            .iter()
             .map(|column| format!("{} = ?", column.as_str()))
             .collect();
 
@@ -152,7 +172,9 @@ impl Table {
                 set.join(", ")
             ),
             delete: format!("DELETE FROM {name} WHERE {key} = ?"),
-            version: changing::<M>().position(|column| column.as_str() == "version"),
+            version: M::changing()
+                .iter()
+                .position(|column| column.as_str() == "version"),
         }
     }
 }
@@ -173,6 +195,12 @@ macro_rules! journaled {
                 static TABLE: ::std::sync::OnceLock<$crate::row_changes::Table> =
                     ::std::sync::OnceLock::new();
                 TABLE.get_or_init($crate::row_changes::Table::of::<$table::Model>)
+            }
+
+            fn changing() -> &'static [$table::Column] {
+                static CHANGING: ::std::sync::OnceLock<Vec<$table::Column>> =
+                    ::std::sync::OnceLock::new();
+                CHANGING.get_or_init($crate::row_changes::changing_columns::<$table::Model>)
             }
 
             fn key(&self) -> ::uuid::Uuid {

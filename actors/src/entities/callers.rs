@@ -8,7 +8,7 @@ use super::progress::{Carried, add_change};
 use crate::entity::{Answered, Ask, Change, Entity, Outcome, Seen, Told};
 use crate::error::CommandError;
 use crate::request::{Answer, Command, Request, SagaAnswer};
-use crate::saga::{self, SagaActor};
+use crate::saga::{self, SagaActor, Standing};
 use crate::step::{Step, StepError, Turn};
 
 impl<E: Entity> Entities<E> {
@@ -87,7 +87,7 @@ impl<E: Entity> Entities<E> {
             correlation_id: head.id,
             ..Step::default()
         };
-        add_change(&mut step, change, Some(&entity))?;
+        add_change(&mut step, change)?;
 
         let answered = match begins {
             None => Answered::alone(entity),
@@ -174,7 +174,7 @@ impl<E: Entity> Entities<E> {
     }
 
     /// A saga as it is, in memory or not.
-    async fn shown(&mut self, saga: SagaId, turn: Turn) -> Result<Run<E::Saga>, StepError> {
+    async fn shown(&mut self, saga: SagaId, turn: Turn) -> Result<Standing<E::Saga>, StepError> {
         if self.sagas.is_live(saga) {
             return Ok(self.ask_saga(saga, saga::Ask::Show, turn).await?.run);
         }
@@ -182,7 +182,7 @@ impl<E: Entity> Entities<E> {
         let mut found =
             store::sagas::load(&self.around.database, &Definitions::of(E::SAGAS), &[saga]).await?;
         match found.remove(&saga) {
-            Some(Ok(stored)) => Ok(stored.saga),
+            Some(Ok(stored)) => Ok(Standing::of(&stored.saga)),
             Some(Err(error)) => Err(StepError::Unreadable(error.chain())),
             None => Err(StepError::Impossible(format!("there is no saga {saga}"))),
         }

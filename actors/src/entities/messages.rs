@@ -43,7 +43,7 @@ impl<E: Entity> Entities<E> {
             step.messages.push(reply_to(message, saga, &reply)?);
         }
         if let Some(change) = change {
-            add_change(&mut step, *change, told.entity.as_ref())?;
+            add_change(&mut step, *change)?;
         }
         Ok(step)
     }
@@ -86,14 +86,14 @@ impl<E: Entity> Entities<E> {
             return Err(StepError::Impossible(format!("there is no saga {id}")));
         }
 
-        let label = match &reply {
-            Incoming::Own(reply) => E::label_of_reply(reply).map(str::to_owned),
-            Incoming::Nested(_) => None,
+        let panics = match &reply {
+            Incoming::Own(reply) => self.around.faults.plans("saga", E::label_of_reply(reply)),
+            Incoming::Nested(_) => false,
         };
         let ask = saga::Ask::Reply {
             reply,
             attempt: message.attempt.clone(),
-            label,
+            panics,
         };
         self.advance(id, ask, turn).await
     }

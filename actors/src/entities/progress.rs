@@ -4,18 +4,18 @@ use std::collections::VecDeque;
 
 use metrics::counter;
 use sagas::nested::{NestedReply, Outgoing, Parent};
-use sagas::{Address, Attempt, Effect, Run, SagaData, SagaId};
+use sagas::{Address, Attempt, Effect, SagaData, SagaId, WireMessage};
 use store::unit::{OutgoingEvent, OutgoingMessage};
 
 use super::Entities;
 use crate::entity::{self, Answered, Change, Entity, LocalRefusal, Outcome as EntityOutcome};
 use crate::metric_names as names;
-use crate::saga::{Ask, Outcome, Told};
+use crate::saga::{Ask, Outcome, Standing, Told};
 use crate::step::{Step, StepError, Turn};
 
 /// How things stand when a saga's effects have been carried out.
 pub(super) struct Carried<E: Entity> {
-    pub run: Run<E::Saga>,
+    pub run: Standing<E::Saga>,
     /// The saga's entity, if that was asked.
     pub entity: Option<E>,
 }
@@ -75,7 +75,7 @@ impl<E: Entity> Entities<E> {
                     let answer = self.local(&told, local, turn).await?;
                     match answer.outcome {
                         EntityOutcome::Changed(change) => {
-                            add_change(step, *change, answer.entity.as_ref())?;
+                            add_change(step, *change)?;
                         }
                         outcome => {
                             let refused = local_refused(name, outcome);
@@ -182,27 +182,22 @@ fn local_refused<E: Entity, D: SagaData>(step: &'static str, outcome: EntityOutc
 pub(super) fn add_change<E: Entity>(
     step: &mut Step<E>,
     change: Change<E>,
-    entity: Option<&E>,
 ) -> Result<(), StepError> {
-    use sagas::WireMessage;
-
     let body = change
         .event
         .encode()
         .map_err(|e| StepError::Impossible(e.to_string()))?;
 
     // Versions of one entity follow each other: the first one stands for all.
-    if let Some(entity) = entity
-        && step.events.is_empty()
-    {
-        let head = entity.head();
-        step.entity = head.id;
-        step.first_version = head.version;
-        step.time = head.updated_at;
+    if step.events.is_empty() {
+        step.entity = change.head.id;
+        step.first_version = change.head.version;
+        step.time = change.head.updated_at;
     }
 
     step.events
         .push(OutgoingEvent::new(change.event.wire_name(), body));
-    step.rows.extend(change.rows);
+    step.rows.push(change.row);
+    step.rows.extend(change.part);
     Ok(())
 }

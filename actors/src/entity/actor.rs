@@ -4,7 +4,6 @@ use std::fmt;
 
 use actix::{Actor, Context, Handler, Message};
 use sagas::{Fingerprint, Reason, SagaData, SagaId};
-use store::StoreError;
 use store::faults::Faults;
 use store::mapping::{Recalled, RememberedKey, Stored, recall};
 use store::row_changes::RowChange;
@@ -84,12 +83,13 @@ impl<E: Entity> EntityActor<E> {
         self.in_flight
             .retain(|(ticket, ..)| *ticket > turn.durable_at_read);
 
+        let is_request = matches!(ask, Ask::Request { .. });
         let outcome = match ask {
             Ask::Create {
                 command,
                 created_by,
-            } => self.create(&command, created_by, turn)?,
-            Ask::Command { command, binding } => self.command(&command, binding, turn)?,
+            } => self.create(command, created_by, turn)?,
+            Ask::Command { command, binding } => self.command(command, binding, turn)?,
             Ask::Request { request, part } => self.request(&request, part, turn)?,
             Ask::Step { step, saga, reason } => {
                 let saga = StepOf {
@@ -101,15 +101,13 @@ impl<E: Entity> EntityActor<E> {
             Ask::Show => Outcome::Shown,
         };
 
-        Ok(Told {
-            outcome,
-            entity: self.entity().cloned(),
-        })
+        let entity = self.entity().filter(|_| !is_request).cloned();
+        Ok(Told { outcome, entity })
     }
 
     fn create(
         &mut self,
-        command: &E::Command,
+        command: E::Command,
         created_by: Option<Fingerprint>,
         turn: Turn,
     ) -> Result<Outcome<E>, StepError> {
@@ -123,7 +121,7 @@ impl<E: Entity> EntityActor<E> {
             });
         }
 
-        self.may_panic(E::label_of(command));
+        self.may_panic(E::label_of(&command));
 
         match E::decide(None, self.id, command) {
             Decision::Happens(event) => {
@@ -138,7 +136,7 @@ impl<E: Entity> EntityActor<E> {
     /// to join and to remember.
     fn command(
         &mut self,
-        command: &E::Command,
+        command: E::Command,
         binding: Option<RequestBinding>,
         turn: Turn,
     ) -> Result<Outcome<E>, StepError> {
@@ -242,12 +240,25 @@ impl<E: Entity> EntityActor<E> {
             remember(&mut stored, binding, saga);
         }
 
-        let rows = rows_of(&stored, &event, head.map(|head| head.version))?;
-        if let Some((key, part)) = E::part_after(&event) {
+        let row = match head {
+            None => E::inserted(&stored, &event)?,
+            Some(before) => E::updated(&stored, before.version)?,
+        };
+
+        let part = E::part_after(&event).and_then(|(key, part)| {
+            let row = stored.entity.part_row(key, part.as_ref());
             self.in_flight.push((turn.ticket, key, part));
-        }
+            row
+        });
+
+        let head = stored.entity.head();
         self.stored = Some(stored);
-        Ok(Change { event, rows })
+        Ok(Change {
+            event,
+            row,
+            part,
+            head,
+        })
     }
 
     fn entity(&self) -> Option<&E> {
@@ -268,21 +279,6 @@ fn saga_begun_by<E: Entity>(entity: &E, event: &E::Event) -> Option<SagaId> {
     let (definition, _) = entity.begins(event)?;
     let head = entity.head();
     Some(SagaId::derive(definition.name, head.id, head.version))
-}
-
-fn rows_of<E: Entity>(
-    stored: &Stored<E>,
-    event: &E::Event,
-    expected_version: Option<u64>,
-) -> Result<Vec<RowChange>, StoreError> {
-    let row = match expected_version {
-        None => E::inserted(stored, event)?,
-        Some(version) => E::updated(stored, version)?,
-    };
-
-    let part = E::part_after(event);
-    let part = part.and_then(|(key, part)| stored.entity.part_row(key, part.as_ref()));
-    Ok([row].into_iter().chain(part).collect())
 }
 
 /// What is asked for is under way already, or done: the key of the command is remembered all the

@@ -149,7 +149,8 @@ impl<E: Entity> Answered<E> {
 #[derive(Debug)]
 pub(crate) struct Told<E: Entity> {
     pub outcome: Outcome<E>,
-    /// Absent when there is no such entity.
+    /// Absent when there is no such entity, and after the request of a saga: an entity may be large,
+    /// and nobody looks at it then.
     pub entity: Option<E>,
 }
 
@@ -172,9 +173,12 @@ pub(crate) enum Outcome<E: Entity> {
     Shown,
 }
 
-/// One event and the rows that follow from it.
+/// One event and the rows that follow from it: the entity's, and that of the part it has changed.
 #[derive(Debug)]
 pub(crate) struct Change<E: Entity> {
     pub event: E::Event,
-    pub rows: Vec<RowChange>,
+    pub row: RowChange,
+    pub part: Option<RowChange>,
+    /// Of the entity after it.
+    pub head: Head,
 }

@@ -52,14 +52,14 @@ impl Entity for Customer {
         Customer::folded(before, CustomerId(id), event, at)
     }
 
-    fn decide(entity: Option<&Self>, _: Uuid, command: &Self::Command) -> Decision<Self> {
+    fn decide(entity: Option<&Self>, _: Uuid, new: NewCustomer) -> Decision<Self> {
         if entity.is_some() {
             return Decision::Refused("the customer exists already".to_owned());
         }
 
         Decision::Happens(CustomerEvent::Created(CustomerCreated {
-            name: command.name.clone(),
-            credit_limit: command.credit_limit,
+            name: new.name,
+            credit_limit: new.credit_limit,
         }))
     }
 

@@ -72,14 +72,14 @@ impl Entity for Order {
         Order::folded(before, OrderId(id), event, at)
     }
 
-    fn decide(entity: Option<&Self>, _: Uuid, command: &Self::Command) -> Decision<Self> {
+    fn decide(entity: Option<&Self>, _: Uuid, command: OrderCommand) -> Decision<Self> {
         match (entity, command) {
             (None, OrderCommand::Create(new)) => {
                 Decision::Happens(OrderEvent::Created(OrderCreated {
                     customer_id: new.customer_id,
                     order_total: new.total,
-                    lines: new.lines.clone(),
-                    note: new.note.clone(),
+                    lines: new.lines,
+                    note: new.note,
                 }))
             }
             (Some(_), OrderCommand::Create(_)) => {

@@ -60,8 +60,8 @@ impl<const S: usize> Entity for Stock<S> {
         self.head
     }
 
-    fn decide(_: Option<&Self>, _: Uuid, amount: &u32) -> Decision<Self> {
-        Decision::Happens(Event::Opened(*amount))
+    fn decide(_: Option<&Self>, _: Uuid, amount: u32) -> Decision<Self> {
+        Decision::Happens(Event::Opened(amount))
     }
 
     fn fold(before: Option<Self>, id: Uuid, event: &Event, at: Timestamp) -> Option<Self> {

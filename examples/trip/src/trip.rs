@@ -86,8 +86,8 @@ impl Entity for Trip {
         self.head
     }
 
-    fn decide(_: Option<&Self>, _: Uuid, booking: &Booking) -> Decision<Self> {
-        Decision::Happens(Event::Requested(booking.clone()))
+    fn decide(_: Option<&Self>, _: Uuid, booking: Booking) -> Decision<Self> {
+        Decision::Happens(Event::Requested(booking))
     }
 
     fn fold(before: Option<Self>, id: Uuid, event: &Event, at: Timestamp) -> Option<Self> {

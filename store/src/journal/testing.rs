@@ -74,11 +74,11 @@ pub(crate) fn row(key: u128, version: u64) -> Row {
 
 impl Row {
     pub(crate) fn insert(&self) -> RowChange {
-        self.0.insert()
+        self.0.clone().insert()
     }
 
     pub(crate) fn update_from(&self, version: u64) -> RowChange {
-        self.0.update(version)
+        self.0.clone().update(version)
     }
 
     pub(crate) fn delete(&self) -> RowChange {

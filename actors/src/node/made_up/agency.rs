@@ -58,8 +58,8 @@ impl Entity for Seats {
         self.head
     }
 
-    fn decide(_: Option<&Self>, _: Uuid, seats: &u32) -> Decision<Self> {
-        Decision::Happens(SeatsEvent::Opened(*seats))
+    fn decide(_: Option<&Self>, _: Uuid, seats: u32) -> Decision<Self> {
+        Decision::Happens(SeatsEvent::Opened(seats))
     }
 
     fn fold(before: Option<Self>, id: Uuid, event: &SeatsEvent, at: Timestamp) -> Option<Self> {
@@ -198,8 +198,8 @@ impl<const GROUP: bool> Entity for Travel<GROUP> {
         self.head
     }
 
-    fn decide(_: Option<&Self>, _: Uuid, needs: &Needs) -> Decision<Self> {
-        Decision::Happens(Event::Requested(needs.clone()))
+    fn decide(_: Option<&Self>, _: Uuid, needs: Needs) -> Decision<Self> {
+        Decision::Happens(Event::Requested(needs))
     }
 
     fn fold(before: Option<Self>, id: Uuid, event: &Event, at: Timestamp) -> Option<Self> {
