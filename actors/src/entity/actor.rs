@@ -6,7 +6,6 @@ use actix::{Actor, Context, Handler, Message};
 use sagas::{Fingerprint, Reason, SagaData, SagaId};
 use store::faults::Faults;
 use store::mapping::{Recalled, RememberedKey, Stored, recall};
-use store::row_changes::RowChange;
 use uuid::Uuid;
 
 use super::{Change, Decision, Entity, MAILBOX, Outcome, StepOf, Told};

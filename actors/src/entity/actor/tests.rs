@@ -59,9 +59,9 @@ impl Entity for Cupboard {
         Some(cupboard)
     }
 
-    fn decide(cupboard: Option<&Self>, _: Uuid, command: &Command) -> Decision<Self> {
+    fn decide(cupboard: Option<&Self>, _: Uuid, command: Command) -> Decision<Self> {
         match command {
-            Command::Fill(shelf) => Decision::Happens(Event::Filled(*shelf)),
+            Command::Fill(shelf) => Decision::Happens(Event::Filled(shelf)),
             Command::Lock if cupboard.is_some_and(|it| it.is_locked) => Decision::Done(None),
             Command::Lock => Decision::Happens(Event::Locked(())),
         }
