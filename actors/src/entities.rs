@@ -117,6 +117,7 @@ impl<E: Entity> Entities<E> {
     /// Wants what a message needs. One that cannot be read says so when its turn comes.
     pub(crate) fn want_for_message(&mut self, message: &Message, first_attempt: bool) {
         let id = message.entity;
+
         match role_of::<E>(message) {
             Role::Request => {
                 self.want(id);
@@ -179,7 +180,7 @@ impl<E: Entity> Entities<E> {
         // The saga goes by its own row. A timer that says something else, late or damaged as it may
         // be, is set as the saga wants it; one that it has no use for goes.
         if is_stale {
-            let wanted = saga::timer_of(&run, turn.now);
+            let wanted = run.timer(turn.now);
             let set = wanted.set.filter(|set| set.wake_at != set_for);
             step.timer = Some(TimerChange { set, ..wanted });
         }

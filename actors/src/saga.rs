@@ -85,6 +85,8 @@ pub(crate) struct Standing<D: SagaData> {
     pub data: D,
     pub reason: Option<Reason>,
     pub version: u64,
+    /// When it wants to be woken, and whom it waits for.
+    wants: Option<(Timestamp, Uuid)>,
 }
 
 impl<D: SagaData> Standing<D> {
@@ -97,7 +99,13 @@ impl<D: SagaData> Standing<D> {
             data: run.data.clone(),
             reason: run.reason.clone(),
             version: run.version,
+            wants: wanted_by(run),
         }
+    }
+
+    /// The timer that the saga wants, or that it wants none any more.
+    pub(crate) fn timer(&self, now: Timestamp) -> TimerChange {
+        timer_change(self.id, self.wants, now)
     }
 }
 
@@ -170,6 +178,7 @@ impl<D: SagaData> SagaActor<D> {
             faults,
         };
         let told = actor.changed(effects, now)?;
+
         Ok((actor, told))
     }
 
@@ -280,9 +289,10 @@ impl<D: SagaData> SagaActor<D> {
     /// The change of the saga's timer: when it wants to be woken is part of its row, and the timer
     /// is how its shard finds it.
     fn timer(&self, now: Timestamp) -> Option<TimerChange> {
-        let after = replaced(&self.stored.saga).timer;
+        let run = &self.stored.saga;
+        let after = wanted_by(run);
         let is_the_same = self.replaces.and_then(|before| before.timer) == after;
-        (!is_the_same).then(|| timer_of(&self.stored.saga, now))
+        (!is_the_same).then(|| timer_change(run.id, after, now))
     }
 
     fn told(&self, outcome: Outcome, effects: Vec<Effect<D>>) -> Told<D> {
@@ -294,23 +304,26 @@ impl<D: SagaData> SagaActor<D> {
     }
 }
 
-/// The timer that a saga wants, or that it wants none any more.
-pub(crate) fn timer_of<D: SagaData>(run: &Run<D>, now: Timestamp) -> TimerChange {
-    let set = replaced(run).timer.map(|(wake_at, waits_for)| TimerSet {
+fn timer_change(id: SagaId, wants: Option<(Timestamp, Uuid)>, now: Timestamp) -> TimerChange {
+    let set = wants.map(|(wake_at, waits_for)| TimerSet {
         wake_at,
         patience: wake_at.since(now),
         waits_for,
     });
-    TimerChange { id: run.id.0, set }
+    TimerChange { id: id.0, set }
+}
+
+/// When a run wants to be woken, and whom it waits for.
+fn wanted_by<D: SagaData>(run: &Run<D>) -> Option<(Timestamp, Uuid)> {
+    let waits_for = || run.waits_for().map(|address| address.entity);
+    run.wake_at
+        .map(|wake_at| (wake_at, waits_for().unwrap_or(run.entity)))
 }
 
 fn replaced<D: SagaData>(run: &Run<D>) -> Replaced {
-    let waits_for = || run.waits_for().map(|address| address.entity);
     Replaced {
         version: run.version,
-        timer: run
-            .wake_at
-            .map(|wake_at| (wake_at, waits_for().unwrap_or(run.entity))),
+        timer: wanted_by(run),
     }
 }
 
