@@ -19,6 +19,7 @@ impl<E: Entity> Entities<E> {
         turn: Turn,
     ) -> Result<Step<E>, StepError> {
         let binding = request.question.binding;
+
         match request.question.command.clone() {
             Command::Create { id, command } => {
                 let ask = Ask::Create {

@@ -90,6 +90,7 @@ impl<E: Entity> Shard<E> {
             shard = %self.parts.shard, source = %source, position,
             "reading the outbox of a source"
         );
+
         let destination = Destination::Shard(self.parts.shard);
         let messages = self
             .parts

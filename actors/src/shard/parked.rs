@@ -4,17 +4,16 @@
 //! Memory holds only when the first one of each entity is due. The messages themselves stay in
 //! their table, however many there are. The table may lag behind memory by the units in flight.
 
+mod retries;
+
 use std::collections::HashMap;
-use std::time::Duration;
 
 use sagas::{MessageId, Timestamp};
 use store::Message;
 use store::parking::{Parked, ParkedHead, ParkedState};
 use uuid::Uuid;
 
-/// A message that has failed this many times is quarantined.
-const ATTEMPTS: u32 = 5;
-const FIRST_DELAY: Duration = Duration::from_millis(200);
+use retries::{ATTEMPTS, delay, due_at, next_attempt, state_after};
 
 /// The parked messages of one entity.
 #[derive(Debug)]
@@ -319,38 +318,6 @@ fn head_of(parked: &Parked) -> ParkedHead {
         attempts: parked.attempts,
         next_attempt_at: parked.next_attempt_at,
         version: parked.version,
-    }
-}
-
-fn state_after(attempts: u32) -> ParkedState {
-    if attempts >= ATTEMPTS {
-        ParkedState::Quarantined
-    } else {
-        ParkedState::Waiting
-    }
-}
-
-/// The delay after this many attempts.
-fn delay(attempts: u32) -> Duration {
-    FIRST_DELAY.saturating_mul(2u32.saturating_pow(attempts.saturating_sub(1).min(ATTEMPTS)))
-}
-
-fn next_attempt(
-    state: ParkedState,
-    attempts: u32,
-    failed: bool,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let waits = state == ParkedState::Waiting && failed;
-    waits.then(|| now.after(delay(attempts)))
-}
-
-/// When to try the first message of a queue; one that has waited behind another has no time of its
-/// own, and is due at once.
-fn due_at(head: &ParkedHead) -> Option<Timestamp> {
-    match head.state {
-        ParkedState::Quarantined => None,
-        ParkedState::Waiting => Some(head.next_attempt_at.unwrap_or_default()),
     }
 }
 
