@@ -1,6 +1,7 @@
 //! Given a state, when a command comes, then an event or a refusal.
 
 use super::*;
+use crate::saga::{CANCEL_ORDER, CREATE_ORDER};
 use proptest::prelude::*;
 use uuid::Uuid;
 
