@@ -5,6 +5,8 @@
 //! instead of the reference, the node's id as 16 bytes. It decides what a line may refer to, and
 //! sends nothing.
 
+mod resolving;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
 
@@ -102,6 +104,7 @@ impl Book {
                 "customer {customer:?} is not known above this line"
             ));
         };
+
         match self.orders.entry(RefKey::of(reference)) {
             MapEntry::Occupied(_) => Err(format!(
                 "ref {reference:?} is already used by another order"

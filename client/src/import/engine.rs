@@ -15,9 +15,8 @@ use uuid::Uuid;
 
 use super::book::{Book, CustomerIndex, Placed};
 use super::confirm::{self, Unconfirmed, Written};
-use super::line::Entry;
 use super::pace::Pace;
-use super::player::{self, Command, Effect, Played};
+use super::player::{self, Effect, Played};
 use super::progress::Progress;
 use super::schedule::{Schedule, Task};
 use super::source::Line;
@@ -174,7 +173,7 @@ impl Engine {
                 ..
             } = task;
 
-            match self.resolve(customer, entry) {
+            match self.book.resolve(customer, entry) {
                 Ok(command) => {
                     self.playing += 1;
                     let node = self.node.clone();
@@ -213,55 +212,6 @@ impl Engine {
             under_way.push(Box::pin(async move {
                 Ended::Confirmation(confirm::confirm(&node, &batch).await)
             }));
-        }
-    }
-
-    /// Puts the node's ids in the place of references. A reference has no id when the line that
-    /// made it failed.
-    fn resolve(&self, customer: CustomerIndex, entry: Entry) -> Result<Command, String> {
-        let order = |reference: &str| {
-            self.book
-                .order(reference)
-                .map(|placed| placed.id)
-                .ok_or_else(|| format!("order {reference:?} was not made, its line failed"))
-        };
-        match entry {
-            Entry::Customer {
-                reference,
-                name,
-                credit_limit,
-            } => Ok(Command::OpenCustomer {
-                reference,
-                name,
-                credit_limit,
-            }),
-            Entry::Order {
-                reference,
-                customer: owner,
-                lines,
-                note,
-            } => {
-                let customer_id = self
-                    .book
-                    .customer_id(customer)
-                    .ok_or_else(|| format!("customer {owner:?} was not made, its line failed"))?;
-                Ok(Command::PlaceOrder {
-                    reference,
-                    customer_id,
-                    lines,
-                    note,
-                })
-            }
-            Entry::Cancel { order: reference } => {
-                order(&reference).map(|order_id| Command::Cancel {
-                    reference,
-                    order_id,
-                })
-            }
-            Entry::Ship { order: reference } => order(&reference).map(|order_id| Command::Ship {
-                reference,
-                order_id,
-            }),
         }
     }
 
