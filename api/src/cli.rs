@@ -104,6 +104,7 @@ enum ConfigAction {
 #[must_use]
 pub fn run() -> ExitCode {
     let Cli { settings, command } = Cli::parse();
+
     match command {
         None => run_node(&settings, app::serve),
         Some(Command::Serve(flags)) => run_node(&settings.with(flags), app::serve),

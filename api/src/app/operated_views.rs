@@ -167,6 +167,7 @@ impl ViewOperations for OperatedViews {
                 .revert(REVERT_WAIT, by.map(binding))
                 .await
                 .map_err(operation_error)?;
+
             Ok(ViewReverted {
                 name: name.to_owned(),
                 generation: reverted.generation,

@@ -23,7 +23,7 @@ use super::queries::ViewQueries;
 use super::stores::view_stores;
 use super::{Running, folder};
 use crate::config::Config;
-use crate::http::{self, Api};
+use crate::http::{self, Api, Listening};
 use crate::ports::{CommandPorts, Ports, ReadPorts};
 use crate::shutdown::Shutdown;
 use crate::telemetry;
@@ -66,12 +66,14 @@ impl Parts {
         self.upkeep.abort();
         self.node.stop().await;
         self.views.stop().await;
+
         if let Err(error) = self.deployment.note_seen().await {
             tracing::warn!(
                 error = %error,
                 "what the databases have seen of each other is not noted"
             );
         }
+
         for database in self.deployment.databases {
             database.close().await;
         }
@@ -124,13 +126,23 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     };
 
     let api = Data::new(Api::new(ports, &config, Some(prometheus), shutdown.clone()));
-
     let listening = http::listen(api, bound, &config, shutdown)?;
+    say_where(&listening, &config, open)?;
+
+    Ok(Running {
+        parts,
+        serving: actix_rt::spawn(listening.server),
+    })
+}
+
+/// Logs where the node listens, and whether its shards are open.
+fn say_where(listening: &Listening, config: &Config, open: bool) -> anyhow::Result<()> {
     let address = *listening
         .addresses
         .first()
         .ok_or_else(|| anyhow!("the server listens nowhere"))?;
     let folder = config.data_dir.display();
+
     if open {
         tracing::info!(address = %address, data_dir = %folder, "counterfoil is ready");
     } else {
@@ -139,11 +151,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
             "counterfoil listens and is not ready; /health/ready tells why"
         );
     }
-
-    Ok(Running {
-        parts,
-        serving: actix_rt::spawn(listening.server),
-    })
+    Ok(())
 }
 
 /// Starts the views, which begin when the shards are open: only then does the log know its heads. A

@@ -50,6 +50,7 @@ pub fn answer(
         entity,
         version,
     }]);
+
     HttpResponse::Ok()
         .insert_header((CONSISTENCY_TOKEN, token))
         .json(body)

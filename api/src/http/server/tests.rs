@@ -9,20 +9,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use super::{bind, listen};
+use super::{Listening, bind, listen};
 use crate::http::testing::{ID, Node, config};
 
 #[actix_web::test]
 async fn readers_that_wait_are_answered_with_the_state_so_far_when_the_node_ends() {
     let node = Node::new();
-    let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
-    let listening = listen(
-        node.api.clone(),
-        bind(&config).unwrap(),
-        &config,
-        node.shutdown.subscribe(),
-    )
-    .unwrap();
+    let listening = listening(&node);
     let address = listening.addresses[0];
     let server = actix_rt::spawn(listening.server);
     assert_eq!(
@@ -104,17 +97,7 @@ async fn nobody_can_connect_before_the_node_is_ready() {
 #[actix_web::test]
 async fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
     let node = Node::new();
-    let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
-
-    let listening = listen(
-        node.api.clone(),
-        bind(&config).unwrap(),
-        &config,
-        node.shutdown.subscribe(),
-    )
-    .unwrap();
-    let url = format!("http://{}/customers", listening.addresses[0]);
-    actix_rt::spawn(listening.server);
+    let url = format!("http://{}/customers", serve(&node));
 
     let client = reqwest::Client::new();
     for length in [65 * 1024, 70 * 1024, 200 * 1024, 900 * 1024].repeat(25) {
@@ -133,16 +116,8 @@ async fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
 #[actix_web::test]
 async fn a_body_that_is_still_coming_in_keeps_nobody_from_working() {
     let node = Node::with(&["--max-in-flight", "1"]);
-    let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
-    let listening = listen(
-        node.api.clone(),
-        bind(&config).unwrap(),
-        &config,
-        node.shutdown.subscribe(),
-    )
-    .unwrap();
-    let address = listening.addresses[0];
-    actix_rt::spawn(listening.server);
+    let address = serve(&node);
+
     let body = r#"{"name":"Ada","creditLimit":{"amount":"1"}}"#;
     let head = format!(
         "POST /customers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
@@ -171,16 +146,21 @@ async fn a_body_that_is_still_coming_in_keeps_nobody_from_working() {
     assert!(answer.contains("HTTP/1.1 201"), "{answer}");
 }
 
-/// A server over the double, and where it listens.
-fn serve(node: &Node) -> SocketAddr {
+/// A server over the double that listens and does not run yet.
+fn listening(node: &Node) -> Listening {
     let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
-    let listening = listen(
+    listen(
         node.api.clone(),
         bind(&config).unwrap(),
         &config,
         node.shutdown.subscribe(),
     )
-    .unwrap();
+    .unwrap()
+}
+
+/// A server over the double, and where it listens.
+fn serve(node: &Node) -> SocketAddr {
+    let listening = listening(node);
     actix_rt::spawn(listening.server);
     listening.addresses[0]
 }
@@ -197,8 +177,10 @@ async fn follow_a_saga(
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
+
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all((head + &body).as_bytes()).await.unwrap();
+
     let end = loop {
         let followed = node.double.followed.lock().unwrap().pop();
         match followed {

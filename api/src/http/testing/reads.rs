@@ -1,0 +1,209 @@
+//! The double answers queries and operators: it notes what they ask, and shows its samples.
+
+use super::*;
+
+fn one<T>(item: T) -> Listed<T> {
+    Listed {
+        items: vec![item],
+        next: Some("more".to_owned()),
+    }
+}
+
+impl Queries for Double {
+    fn token_of(&self, seen: &[Seen]) -> String {
+        seen.iter()
+            .map(|seen| format!("{}.{}", seen.service, seen.version))
+            .collect::<Vec<_>>()
+            .join("-")
+    }
+
+    fn customer(&self, _: CustomerId, freshness: Freshness) -> QueryFuture<'_, CustomerWithOrders> {
+        self.answer(
+            freshness,
+            CustomerWithOrders {
+                customer: customer(),
+                orders: vec![customer_order()],
+            },
+        )
+    }
+
+    fn customers(
+        &self,
+        query: CustomerQuery,
+        freshness: Freshness,
+    ) -> QueryFuture<'_, Listed<CustomerDocument>> {
+        put(&self.customer_query, query);
+        self.answer(freshness, one(customer()))
+    }
+
+    fn customer_count(&self, freshness: Freshness) -> QueryFuture<'_, u64> {
+        self.answer(freshness, 5)
+    }
+
+    fn customer_orders(
+        &self,
+        _: CustomerId,
+        _: Option<OrderState>,
+        _: Page,
+        freshness: Freshness,
+    ) -> QueryFuture<'_, Listed<CustomerOrder>> {
+        self.answer(freshness, one(customer_order()))
+    }
+
+    fn order(&self, _: OrderId, freshness: Freshness) -> QueryFuture<'_, OrderDocument> {
+        self.answer(freshness, order())
+    }
+
+    fn orders(&self, query: OrderQuery, freshness: Freshness) -> QueryFuture<'_, OrdersFound> {
+        put(&self.order_query, query);
+
+        let hit = OrderHit {
+            order: order(),
+            score: Some(1.5),
+            highlights: None,
+        };
+
+        self.answer(
+            freshness,
+            OrdersFound {
+                listed: one(hit),
+                total: 41,
+            },
+        )
+    }
+}
+
+impl History for Double {
+    /// There are three events.
+    fn events(
+        &self,
+        _: Service,
+        _: Uuid,
+        from_version: u64,
+        limit: usize,
+    ) -> ReadFuture<'_, Vec<HistoryEvent>> {
+        let event = |version| HistoryEvent {
+            version,
+            kind: "order.created".to_owned(),
+            time: Timestamp::from_micros(0),
+            data: serde_json::value::to_raw_value(&serde_json::json!({"a": 1})).unwrap(),
+            message_id: id(),
+            correlation_id: id(),
+        };
+        self.read((from_version..=3).take(limit).map(event).collect())
+    }
+
+    fn customer_as_of(&self, _: CustomerId, _: AsOf) -> ReadFuture<'_, CustomerDocument> {
+        self.read(customer())
+    }
+
+    fn order_as_of(&self, _: OrderId, _: AsOf) -> ReadFuture<'_, OrderDocument> {
+        self.read(order())
+    }
+}
+
+impl Sagas for Double {
+    fn list(&self, _: SagaQuery) -> ReadFuture<'_, Listed<SagaDetails>> {
+        self.read(one(saga()))
+    }
+
+    fn show(&self, _: SagaId) -> ReadFuture<'_, SagaDetails> {
+        self.read(saga())
+    }
+}
+
+impl Quarantine for Double {
+    fn list(&self, _: Page) -> ReadFuture<'_, Listed<Parked>> {
+        self.read(Listed {
+            items: Vec::new(),
+            next: None,
+        })
+    }
+
+    fn show(&self, _: MessageId) -> ReadFuture<'_, Parked> {
+        Box::pin(async { Err(ReadError::NotFound("parked message")) })
+    }
+}
+
+impl Cluster for Double {
+    fn state(&self) -> ReadFuture<'_, ClusterState> {
+        self.read(ClusterState {
+            node_id: "node-1".to_owned(),
+            nodes: Vec::new(),
+            shards: Vec::new(),
+        })
+    }
+}
+
+impl ViewStates for Double {
+    fn views(&self) -> ReadFuture<'_, Vec<ViewStatus>> {
+        let (name, backend) = ("orders".to_owned(), "sqlite".to_owned());
+        self.read(vec![ViewStatus {
+            name,
+            backend,
+            state: ViewState::Live,
+            lag: 0,
+            generation: Some(1),
+            kept: None,
+            progress: None,
+            error: None,
+            quarantined: Vec::new(),
+        }])
+    }
+}
+
+impl ViewOperations for Double {
+    fn rebuild<'a>(
+        &'a self,
+        name: &'a str,
+        from: BuildFrom,
+        by: Option<RequestBinding>,
+    ) -> ReadFuture<'a, RebuildBegun> {
+        self.operation(
+            by,
+            RebuildBegun {
+                name: name.to_owned(),
+                generation: 2,
+                from,
+            },
+        )
+    }
+
+    fn revert<'a>(
+        &'a self,
+        name: &'a str,
+        by: Option<RequestBinding>,
+    ) -> ReadFuture<'a, ViewReverted> {
+        self.operation(
+            by,
+            ViewReverted {
+                name: name.to_owned(),
+                generation: 1,
+                done: !*self.repeated.lock().unwrap(),
+            },
+        )
+    }
+
+    fn heal<'a>(&'a self, name: &'a str, entity_id: Uuid) -> ReadFuture<'a, ViewHealed> {
+        self.operation(
+            None,
+            ViewHealed {
+                name: name.to_owned(),
+                entity_id,
+                version: 3,
+            },
+        )
+    }
+}
+
+impl Health for Double {
+    fn readiness(&self) -> futures_util::future::LocalBoxFuture<'_, Readiness> {
+        let missing = self.missing.lock().unwrap().clone();
+        Box::pin(async {
+            Readiness {
+                missing,
+                degraded: vec!["search".to_owned()],
+            }
+        })
+    }
+}
