@@ -164,6 +164,7 @@ fn take<E: Entity>(history: &mut History<E>, unit: UnitEvents, shard: ShardId) {
             unit.shard,
         ));
     }
+
     match unit.events {
         Ok(events) if events.is_empty() => {
             history.breaks(Mismatch::new(

@@ -58,6 +58,7 @@ impl<D: PartialEq + Serialize> ViewSlice<D> {
                 },
             )
         };
+
         ViewSlice {
             name,
             invariant,
