@@ -24,10 +24,12 @@ pub struct Summary {
 }
 
 impl Latencies {
+    /// No latencies yet.
     pub fn new() -> Result<Self, hdrhistogram::CreationError> {
         Ok(Latencies(Histogram::new_with_bounds(1, LONGEST, 3)?))
     }
 
+    /// Adds one; longer ones than ten minutes count as ten minutes.
     pub fn record(&mut self, latency: Duration) {
         self.0
             .saturating_record(u64::try_from(latency.as_micros()).unwrap_or(LONGEST));
@@ -38,11 +40,13 @@ impl Latencies {
         self.0.add(&other.0)
     }
 
+    /// How many there are.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
+    /// Median, 99th percentile and maximum.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let millis = |micros: u64| rounded(number(micros) / 1e3, 3);

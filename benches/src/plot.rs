@@ -53,6 +53,7 @@ pub struct Chart {
     pub bars: Vec<Bar>,
 }
 
+/// One bar with its number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bar {
     pub label: String,
@@ -74,6 +75,7 @@ pub fn svg(runs: &[Report]) -> String {
             })
             .collect(),
     };
+
     draw(&GROUPS.iter().map(chart).collect::<Vec<_>>())
 }
 

@@ -14,6 +14,7 @@ const LARGEST_COMMIT: usize = 2_048;
 
 /// How one service turns its messages into rows.
 pub trait Service {
+    /// What the service receives.
     type Message;
 
     /// Writes the rows of one unit into the open transaction and remembers what it causes.

@@ -13,9 +13,12 @@ use super::committer::Service;
 use super::messages::{Id, NewCustomer, Reply, ReserveCredit, Sequences, now, stored};
 use super::orders::{self, INSERT_OUTBOX, UPSERT_INBOX};
 
+/// What the customers service receives.
 #[derive(Debug)]
 pub enum Message {
+    /// A new customer.
     Create(NewCustomer),
+    /// A reservation for an order.
     Reserve(ReserveCredit),
 }
 
@@ -60,6 +63,7 @@ pub struct Units<'c> {
 }
 
 impl<'c> Units<'c> {
+    /// Prepares the statements on its database.
     pub fn new(
         database: &'c Connection,
         orders: Sender<orders::Message>,

@@ -20,11 +20,13 @@ use super::SHARDS;
 pub struct Id(pub Uuid);
 
 impl Id {
+    /// A new UUID v7.
     #[must_use]
     pub fn new() -> Id {
         Id(Uuid::now_v7())
     }
 
+    /// The shard of the entity with this id.
     #[must_use]
     pub fn shard(self) -> u8 {
         let [.., last] = self.0.into_bytes();
@@ -109,6 +111,7 @@ pub struct Stored<'a> {
     pub data: Data<'a>,
 }
 
+/// The body of an event or message.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Data<'a> {
@@ -175,6 +178,7 @@ pub fn now() -> i64 {
 pub struct Sequences(HashMap<u8, i64>);
 
 impl Sequences {
+    /// The sequence that this shard writes next.
     pub fn next(&mut self, shard: u8) -> i64 {
         let sequence = self.0.entry(shard).or_default();
         *sequence += 1;

@@ -16,9 +16,12 @@ use super::messages::{
 /// Microseconds a saga has until its deadline.
 const DEADLINE: i64 = 600_000_000;
 
+/// What the orders service receives.
 #[derive(Debug)]
 pub enum Message {
+    /// A new order.
     Create(Box<Order>),
+    /// The customer's reply.
     Reply(Reply),
 }
 

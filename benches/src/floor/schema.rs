@@ -13,6 +13,7 @@ pub struct Database {
     tables: &'static str,
 }
 
+/// The database of the orders service.
 pub const ORDERS: Database = Database {
     file: "orders.db",
     tables: "
@@ -32,6 +33,7 @@ CREATE INDEX sagas_open ON sagas (deadline) WHERE ended_at IS NULL;
 ",
 };
 
+/// The database of the customers service.
 pub const CUSTOMERS: Database = Database {
     file: "customers.db",
     tables: "

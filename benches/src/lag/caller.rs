@@ -64,6 +64,7 @@ pub struct Sender {
 }
 
 impl Sender {
+    /// A sender of orders of this customer.
     #[must_use]
     pub fn new(target: &Target, template: Template, customer: CustomerId) -> Self {
         Sender {
@@ -115,6 +116,7 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// A reader with a connection of its own.
     #[must_use]
     pub fn new(target: &Target) -> Self {
         Reader {

@@ -39,6 +39,7 @@ pub struct Reads {
 }
 
 impl Reads {
+    /// No reads yet.
     pub fn new() -> anyhow::Result<Self> {
         Ok(Reads {
             lag: Latencies::new()?,
@@ -65,6 +66,7 @@ impl Reads {
         self.failed += before.failed;
     }
 
+    /// Adds what another caller has seen.
     pub fn add(&mut self, other: &Reads) -> anyhow::Result<()> {
         self.lag.add(&other.lag)?;
         self.add_faults(other);
@@ -82,6 +84,7 @@ pub struct Seen {
 }
 
 impl Probes {
+    /// Creates one customer for each caller.
     pub fn new(runtime: &Runtime, options: &Options) -> anyhow::Result<Self> {
         let load = options.probing()?;
         let template = Template::all(&load)?
@@ -181,6 +184,12 @@ impl Probes {
         })
     }
 
+    /// A reader of the documents and one of the search.
+    fn readers(&self) -> (Reader, Reader) {
+        let url = &self.options.url;
+        (Reader::new(url), Reader::new(url))
+    }
+
     async fn wait_for_each(
         &self,
         customer: CustomerId,
@@ -188,11 +197,7 @@ impl Probes {
     ) -> anyhow::Result<(Reads, Reads)> {
         let mut sender = self.sender(customer);
 
-        let (mut to_documents, mut to_search) = (
-            Reader::new(&self.options.url),
-            Reader::new(&self.options.url),
-        );
-
+        let (mut to_documents, mut to_search) = self.readers();
         let (mut documents, mut search) = (Reads::new()?, Reads::new()?);
 
         while Instant::now() < deadline {
@@ -223,11 +228,7 @@ impl Probes {
     ) -> anyhow::Result<(Reads, Reads)> {
         let mut sender = self.sender(customer);
 
-        let (mut to_documents, mut to_search) = (
-            Reader::new(&self.options.url),
-            Reader::new(&self.options.url),
-        );
-
+        let (mut to_documents, mut to_search) = self.readers();
         let (mut documents, mut search) = (Reads::new()?, Reads::new()?);
 
         while Instant::now() < deadline {

@@ -13,6 +13,7 @@ use super::searching::SearchReport;
 use super::status::LargestLag;
 use crate::latency::Summary;
 
+/// The report of one run; phases that were not asked for are absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -32,6 +33,7 @@ pub struct Report {
     pub rebuild_background: Option<BackgroundReport>,
 }
 
+/// The phase `waiting` or `unaided`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeReport {
@@ -43,6 +45,7 @@ pub struct ProbeReport {
     pub background: Option<BackgroundReport>,
 }
 
+/// How far one view was behind, and what its reads showed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LagReport {
     pub lag: Summary,
@@ -69,6 +72,7 @@ impl From<Reads> for LagReport {
 }
 
 impl ProbeReport {
+    /// Sums up what a phase has shown.
     #[must_use]
     pub fn new(seen: Seen, background: Option<BackgroundReport>) -> Self {
         let Seen {
@@ -98,6 +102,7 @@ impl ReadReport {
 }
 
 impl Report {
+    /// A report without measurements yet.
     #[must_use]
     pub fn new(options: &Options) -> Self {
         Report {

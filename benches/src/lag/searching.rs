@@ -31,6 +31,7 @@ pub struct Searched {
     texts: Vec<(String, Latencies, u64)>,
 }
 
+/// The phase `search`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchReport {
@@ -40,6 +41,7 @@ pub struct SearchReport {
     pub background: Option<BackgroundReport>,
 }
 
+/// The searches for one text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TextReport {
@@ -165,6 +167,7 @@ impl Searched {
         Ok(all)
     }
 
+    /// Sums up what the searches have taken.
     pub fn report(self, background: Option<BackgroundReport>) -> anyhow::Result<SearchReport> {
         let all = self.all()?.summary();
         let text = |(text, latencies, total): (String, Latencies, u64)| TextReport {

@@ -30,6 +30,7 @@ pub struct ViewStatus {
     pub error: Option<String>,
 }
 
+/// How far a rebuild is.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
@@ -54,6 +55,7 @@ pub struct Operator {
 }
 
 impl Operator {
+    /// Asks over a connection of its own.
     #[must_use]
     pub fn new(target: &Target) -> Self {
         Operator {
@@ -62,6 +64,7 @@ impl Operator {
         }
     }
 
+    /// All views.
     pub async fn views(&mut self) -> anyhow::Result<Vec<ViewStatus>> {
         let answer = self.connection.get("/views", "").await?;
         ensure!(answer.status() == 200, "/views: {}", answer.status());
@@ -70,6 +73,7 @@ impl Operator {
             .views)
     }
 
+    /// One view; an error when there is none of this name.
     pub async fn view(&mut self, name: &str) -> anyhow::Result<ViewStatus> {
         let found = self
             .views()

@@ -42,11 +42,13 @@ pub struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
+    /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
         self.frame.status
     }
 
+    /// The body's bytes.
     #[must_use]
     pub fn body(&self) -> &'a [u8] {
         self.buffer.get(self.frame.body.clone()).unwrap_or_default()
@@ -64,12 +66,14 @@ impl<'a> Answer<'a> {
         std::str::from_utf8(value).unwrap_or_default()
     }
 
+    /// The `Retry-After` header, in seconds.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.frame.retry_after
     }
 }
 
+/// A connection to one node, opened with its first request.
 #[derive(Debug)]
 pub struct Connection {
     authority: String,

@@ -22,11 +22,13 @@ const ATTEMPTS: u32 = 20;
 pub struct CustomerId([u8; 36]);
 
 impl CustomerId {
+    /// The id as ASCII.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
+    /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()

@@ -82,11 +82,13 @@ impl Gate {
         Arc::clone(&self.stop)
     }
 
+    /// When the run began.
     #[must_use]
     pub fn start(&self) -> Instant {
         self.start
     }
 
+    /// The most requests that this thread sends.
     #[must_use]
     pub fn limit(&self) -> u64 {
         self.limit

@@ -46,6 +46,7 @@ pub struct Arrival<'a> {
     pub token: &'a str,
 }
 
+/// What the answers of a run oblige the server to show.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     pub tallies: Vec<Tally>,
@@ -76,6 +77,7 @@ impl Ledger {
         }
     }
 
+    /// Notes an acknowledged order.
     pub fn acknowledge(&mut self, order: &Arrival<'_>, random: &mut SmallRng) {
         let approvable = self.approvable(order.total);
         if let Some(tally) = self.tallies.get_mut(order.customer) {

@@ -9,10 +9,14 @@ use super::options::Distribution;
 /// The exponent of the Zipf distribution: customer k is chosen with a weight of 1/k.
 const EXPONENT: f64 = 1.0;
 
+/// Chooses customers by a distribution.
 #[derive(Debug, Clone)]
 pub enum Picker {
+    /// Each of this many customers equally often.
     Uniform(usize),
+    /// Always the first customer.
     Hot,
+    /// Customer k with a weight of 1/k.
     Zipf(WeightedIndex<f64>),
 }
 

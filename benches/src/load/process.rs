@@ -7,6 +7,7 @@ use std::time::Duration;
 /// Clock ticks per second in `/proc/PID/stat`: `USER_HZ`, 100 on every Linux this runs on.
 const TICKS_PER_SECOND: u64 = 100;
 
+/// What a process uses at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sample {
     /// User and system time since the process began.

@@ -13,6 +13,7 @@ use crate::rate::per_second;
 /// Time between two lines when there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
+/// Shows how far a phase is.
 #[derive(Debug)]
 pub struct Progress {
     title: &'static str,
@@ -27,6 +28,7 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Begins to show a phase; `server` is the process whose memory it watches.
     #[must_use]
     pub fn new(title: &'static str, amount: Amount, server: Option<u32>) -> Progress {
         let bar = std::io::stderr().is_terminal().then(|| bar(title, amount));
@@ -77,6 +79,7 @@ impl Progress {
         }
     }
 
+    /// Takes the bar away.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

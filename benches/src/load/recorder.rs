@@ -13,6 +13,7 @@ pub const STEP: Duration = Duration::from_millis(100);
 /// Longest latency told apart, in microseconds; longer ones count as this.
 const LONGEST: u64 = 600_000_000;
 
+/// Counts and latencies of one generator thread.
 #[derive(Debug, Clone)]
 pub struct Recorder {
     /// Microseconds from the time a request was due to its answer.
@@ -40,6 +41,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
+    /// Nothing seen yet.
     pub fn new() -> Result<Recorder, hdrhistogram::CreationError> {
         Ok(Recorder {
             latencies: Histogram::new_with_bounds(1, LONGEST, 3)?,
@@ -81,6 +83,7 @@ impl Recorder {
         }
     }
 
+    /// Counts a failure; keeps the words of the first.
     pub fn fail(&mut self, what: impl FnOnce() -> String) {
         self.failed += 1;
         self.first_failure.get_or_insert_with(what);

@@ -60,6 +60,7 @@ pub struct Settings {
     pub threads: u32,
 }
 
+/// Percentiles in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     pub p50: f64,
@@ -96,12 +97,16 @@ pub struct Verified {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "outcome")]
 pub enum View {
+    /// All probes showed.
     CaughtUp { seconds: f64 },
+    /// Some probes did not show in time.
     Behind { probes: usize },
+    /// The server has no such query.
     Unsupported,
 }
 
 impl Report {
+    /// Sums up what all threads have seen.
     #[must_use]
     pub fn new(options: &Options, seen: Recorder, generator_cpu: Duration) -> Report {
         Report {
@@ -172,6 +177,7 @@ impl Latency {
 }
 
 impl Verified {
+    /// Joins the end state with how soon the views showed it.
     #[must_use]
     pub fn new(verdict: Verdict, (documents, search): (CatchUp, CatchUp)) -> Verified {
         Verified {

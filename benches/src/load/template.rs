@@ -108,6 +108,7 @@ impl Template {
         })
     }
 
+    /// The total of the order that the template sends.
     #[must_use]
     pub fn total(&self) -> Money {
         self.total

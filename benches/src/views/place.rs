@@ -33,11 +33,14 @@ pub struct Place<'a> {
 
 /// The generations of a view.
 pub enum Store {
+    /// Generations of the document view.
     Documents(Arc<dyn ViewStore<Documents>>),
+    /// Generations of the search view.
     Search(Arc<dyn ViewStore<Search>>),
 }
 
 impl<'a> Place<'a> {
+    /// Makes a temporary folder, and a name for the servers.
     pub fn new(runtime: &'a Runtime, options: &'a PlaceOptions) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("views-")
@@ -53,11 +56,13 @@ impl<'a> Place<'a> {
         })
     }
 
+    /// The folder of embedded views.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
+    /// The MongoDB server; an error when none was named.
     pub fn mongodb_url(&self) -> anyhow::Result<&str> {
         self.options
             .mongodb_url
@@ -65,6 +70,7 @@ impl<'a> Place<'a> {
             .context("mongodb-url: is needed for MongoDB")
     }
 
+    /// The Elasticsearch server; an error when none was named.
     pub fn elasticsearch_url(&self) -> anyhow::Result<&str> {
         self.options
             .elasticsearch_url
@@ -75,6 +81,7 @@ impl<'a> Place<'a> {
     /// The view's generations; none exists yet.
     pub fn store(&self, backend: Backend) -> anyhow::Result<Store> {
         let runtime = self.runtime.handle().clone();
+
         Ok(match backend {
             Backend::Sqlite => Store::Documents(Arc::new(SqliteDocumentStore::new(self.folder()))),
             Backend::Tantivy => Store::Search(Arc::new(EmbeddedSearchStore::new(self.folder()))),
@@ -124,6 +131,7 @@ impl<'a> Place<'a> {
                 .block_on(self.mongodb()?.drop().into_future())?,
             Backend::Elasticsearch => self.delete_indices()?,
         }
+
         // Merges of an index go on for a moment after its writer was dropped, and write into the
         // folder.
         for _ in 0..REMOVALS {

@@ -26,6 +26,7 @@ use crate::rate::{number, per_second, rounded};
 
 /// The generation that the writer fills; the floor fills the next one.
 pub const MEASURED: u32 = 1;
+/// The generation that the floor fills.
 pub const FLOOR: u32 = 2;
 /// Announces this many events to the writer at once, as its projector does when it reads the log.
 const ANNOUNCED: usize = 500;

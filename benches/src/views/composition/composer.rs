@@ -173,6 +173,7 @@ impl Composer {
         Ok(newest.all(&self.customers.read).await?)
     }
 
+    /// Closes all connections.
     pub async fn close(self) {
         self.customers.close().await;
         self.orders.close().await;

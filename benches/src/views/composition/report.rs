@@ -18,12 +18,19 @@ pub const NETWORK_MILLIS: f64 = 0.5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Way {
+    /// 1+N, on the orders service as it is.
     OneByOneWithoutIndex,
+    /// Two bulk reads, on the orders service as it is.
     BulkWithoutIndex,
+    /// 1+N, with an index by customer.
     OneByOne,
+    /// 1+N that stops when the page is full.
     OneByOneUntilFull,
+    /// Two bulk reads, with the indexes.
     Bulk,
+    /// One read of the view in SQLite.
     SqliteView,
+    /// One read of the view in MongoDB.
     MongodbView,
 }
 
@@ -49,6 +56,7 @@ impl fmt::Display for Way {
     }
 }
 
+/// All ways with all numbers of recent customers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
@@ -81,6 +89,7 @@ pub struct WayReport {
 }
 
 impl Report {
+    /// A report without measurements yet.
     #[must_use]
     pub fn new(asked: &Composition) -> Self {
         let (orders, customers) = (asked.orders, asked.customers);
@@ -93,6 +102,7 @@ impl Report {
         }
     }
 
+    /// Sorts the measurements for the table.
     pub fn sort(&mut self) {
         self.ways.sort_by_key(|way| (way.recent, way.way));
     }

@@ -34,6 +34,7 @@ pub struct LookedAt {
 }
 
 impl FilledView {
+    /// Opens an empty view and writes all of the data into it.
     pub fn fill(place: &Place<'_>, backend: Backend, data: &Data) -> anyhow::Result<Self> {
         let Store::Documents(store) = place.store(backend)? else {
             bail!("{backend:?} is no document view")

@@ -23,6 +23,7 @@ use crate::views::throughput::FLOOR;
 const PART_BYTES: usize = 5 << 20;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Writes documents by the bare client.
 pub struct ElasticsearchFloor<'a> {
     place: &'a Place<'a>,
     client: Elasticsearch,
@@ -31,6 +32,7 @@ pub struct ElasticsearchFloor<'a> {
 }
 
 impl<'a> ElasticsearchFloor<'a> {
+    /// Opens the index of another generation.
     pub fn open(place: &'a Place<'a>) -> anyhow::Result<Self> {
         let index = format!("{}-orders-{FLOOR}", place.namespace);
         Ok(ElasticsearchFloor {

@@ -22,6 +22,7 @@ const MAX_BYTES: usize = 8 * 1024 * 1024;
 const COMMANDS: usize = 2;
 const IDS_PER_READ: usize = 1_000;
 
+/// Writes documents by the bare driver.
 pub struct MongoFloor<'a> {
     place: &'a Place<'a>,
     database: Database,
@@ -29,6 +30,7 @@ pub struct MongoFloor<'a> {
 }
 
 impl<'a> MongoFloor<'a> {
+    /// Opens the collections of another generation.
     pub fn open(place: &'a Place<'a>, customer_writes: CustomerWrites) -> anyhow::Result<Self> {
         Ok(MongoFloor {
             place,

@@ -16,6 +16,7 @@ const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
                        PRAGMA cache_size = -32768; \
                        PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864;";
 
+/// Writes rows by prepared statements.
 pub struct SqliteFloor {
     source: Connection,
     target: Connection,
@@ -32,6 +33,7 @@ struct Table {
 type Row = Vec<Value>;
 
 impl SqliteFloor {
+    /// Opens the file of another generation.
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
         let file = |generation| folder.join(format!("documents-{generation}.db"));
         let source = Connection::open_with_flags(file(MEASURED), OpenFlags::SQLITE_OPEN_READ_ONLY)?;

@@ -18,6 +18,7 @@ const TEXT: &str = "text";
 const KEYS: &str = "keys";
 const INDEXING_BYTES: usize = 32 << 20;
 
+/// Writes documents by the bare index writer.
 pub struct TantivyFloor {
     index: Index,
     writer: IndexWriter,
@@ -25,6 +26,7 @@ pub struct TantivyFloor {
 }
 
 impl TantivyFloor {
+    /// Opens the index of another generation.
     pub fn open(folder: &Path) -> anyhow::Result<Self> {
         let index = Index::open_in_dir(folder.join(format!("search-{FLOOR}")))?;
         index
