@@ -238,6 +238,7 @@ async fn tried(load: &Load, mut attempt: Attempt, call: Call) -> Option<Response
 /// to be told the same.
 async fn repeat(api: &Api, attempts: Vec<Attempt>) -> Vec<(Attempt, Response)> {
     let mut answers = Vec::new();
+
     // in portions, so that the repeats are no overload of their own
     for portion in attempts.chunks(32) {
         let repeats = join_all(
@@ -246,6 +247,7 @@ async fn repeat(api: &Api, attempts: Vec<Attempt>) -> Vec<(Attempt, Response)> {
                 .map(|attempt| books::accepted(attempt.call(api))),
         )
         .await;
+
         for (attempt, repeated) in portion.iter().zip(repeats) {
             if let Some(first) = &attempt.answer {
                 for field in ["orderId", "sagaId"] {

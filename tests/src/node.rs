@@ -245,6 +245,7 @@ impl Node {
                 .open(self.log_path())
                 .expect("the node's log file")
         };
+
         cli::node_command(self.folder.path())
             .env("COUNTERFOIL_LISTEN", format!("127.0.0.1:{port}"))
             .env("COUNTERFOIL_LOG_FORMAT", "pretty")

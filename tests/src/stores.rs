@@ -91,6 +91,7 @@ impl Drop for Tenancy {
         else {
             return;
         };
+
         // on a thread of its own: a runtime cannot be blocked on from within another
         let cleaned = std::thread::scope(|scope| {
             let cleaning = scope.spawn(|| clean(mongodb, elasticsearch, &self.namespace));
@@ -98,6 +99,7 @@ impl Drop for Tenancy {
                 .join()
                 .unwrap_or_else(|_| Err(anyhow::anyhow!("cleaning panicked")))
         });
+
         if let Err(error) = cleaned {
             eprintln!("the namespace {} stays behind: {error:#}", self.namespace);
         }
