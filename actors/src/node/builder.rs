@@ -22,7 +22,7 @@ use crate::shard::{Parts, Shard, Status};
 /// Requests that may wait for one shard.
 const REQUESTS_PER_SHARD: usize = 1024;
 
-/// A node that is being put together. Shards open by themselves as soon as their service runs.
+/// A node under construction. Shards open by themselves as soon as their service runs.
 pub struct NodeBuilder<'a> {
     config: &'a NodeConfig,
     parts: &'a NodeParts,

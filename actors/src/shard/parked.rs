@@ -196,8 +196,8 @@ impl ParkedMessages {
         self.gone.retain(|_, ticket| *ticket > durable);
     }
 
-    /// The entity's first message has failed again. Gives its row as it is to be written, and the
-    /// version it is compared with.
+    /// The entity's first message has failed again. Gives its new row, and the version that the row
+    /// in the table must have.
     pub(super) fn failed_again(
         &mut self,
         parked: Parked,

@@ -183,7 +183,7 @@ async fn a_node_that_was_down_for_long_prunes_nothing_that_nobody_has_received()
     shop.housekeeper.prune().await;
     assert_eq!(shop.left(RECEIVER).await, 6);
 
-    // The newest row stays, for the sequence goes on from there.
+    // The newest row stays, because the sequence goes on from there.
     shop.receive(RECEIVER, 10).await;
     shop.housekeeper.prune().await;
     assert_eq!(shop.left(RECEIVER).await, 1);
@@ -217,7 +217,7 @@ async fn what_was_sent_to_a_receiver_whose_position_cannot_be_had_stays() {
 
     shop.send(RECEIVER, 5).await;
     shop.receive(RECEIVER, 5).await;
-    // One that this node does not have the database of.
+    // A source whose database this node does not have.
     shop.send(ShardId::new(CUSTOMERS, 7), 5).await;
     shop.housekeeper.prune().await;
     assert_eq!(shop.left(RECEIVER).await, 5);

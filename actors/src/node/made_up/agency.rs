@@ -106,7 +106,7 @@ pub(super) struct Needs {
     pub tour: Option<Box<Needs>>,
 }
 
-/// A service does not think of everything: who begins a saga for nobody has it panic.
+/// A service does not think of everything: it panics when somebody begins a saga for nobody.
 pub(super) const NOBODY: Uuid = Uuid::nil();
 
 impl SagaData for Needs {

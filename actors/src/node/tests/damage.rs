@@ -13,6 +13,14 @@ fn one_shard() -> Setup {
     }
 }
 
+/// The same, and Ada's customer actor panics over every command.
+fn stuck() -> Setup {
+    Setup {
+        faults: "panic-customer=Ada Park",
+        ..one_shard()
+    }
+}
+
 /// Changes rows behind the node's back, while none runs.
 fn damage(folder: &TempDir, service: ::sagas::Service, sql: &str) {
     let file = folder.path().join(format!("{service}.db"));
@@ -42,6 +50,18 @@ impl Fixture {
             OrderState::Cancelled
         );
         assert_eq!(self.reloads(), before);
+    }
+
+    /// An order of 1.00, as it is when its saga has begun.
+    async fn begin_order(&self, customer: domain::CustomerId) -> OrderAnswer {
+        let order = NewOrder {
+            customer_id: customer,
+            total: Money::from_cents(100),
+            lines: Vec::new(),
+            note: None,
+        };
+        let begun = self.gateway.create_order(order, None, Follow::Nothing);
+        begun.await.unwrap().answer
     }
 
     /// Whom the timers of orders wake, and when.
@@ -94,17 +114,8 @@ fn a_customer_whose_row_cannot_be_decoded_has_its_messages_quarantined() {
         );
 
         let shop = node_with(folder).await;
-        let order = NewOrder {
-            customer_id: ada,
-            total: Money::from_cents(100),
-            lines: Vec::new(),
-            note: None,
-        };
-        let answer = shop
-            .gateway
-            .create_order(order, None, Follow::Nothing)
-            .await;
-        assert_eq!(answer.unwrap().answer.entity.state, OrderState::Pending);
+        let answer = shop.begin_order(ada).await;
+        assert_eq!(answer.entity.state, OrderState::Pending);
 
         shop.serves_others().await;
         let customers = &shop.parts.databases[0];
@@ -117,29 +128,16 @@ fn a_customer_whose_row_cannot_be_decoded_has_its_messages_quarantined() {
     });
 }
 
-/// An open saga whose row cannot be read is neither woken nor told of its reply; the shard opens,
+/// A shard neither wakes an open saga whose row it cannot read, nor tells it its reply; it opens,
 /// and everybody else's sagas go on.
 #[test]
 fn an_open_saga_that_cannot_be_read_keeps_nobody_from_starting() {
     for damaged in ["state = 'LOST'", "wake_at = 'soon'", "steps = '{'"] {
         run(async {
-            let stuck = Setup {
-                faults: "panic-customer=Ada Park",
-                ..one_shard()
-            };
-            let shop = Fixture::start_as(folder(), &stuck).await;
+            let shop = Fixture::start_as(folder(), &stuck()).await;
             let ada = shop.customer(1000).await;
-            let order = NewOrder {
-                customer_id: ada,
-                total: Money::from_cents(100),
-                lines: Vec::new(),
-                note: None,
-            };
-            let answer = shop
-                .gateway
-                .create_order(order, None, Follow::Nothing)
-                .await;
-            let saga = answer.unwrap().answer.saga_id.unwrap();
+            let answer = shop.begin_order(ada).await;
+            let saga = answer.saga_id.unwrap();
             let folder = shop.stop().await;
             damage(
                 &folder,
@@ -166,21 +164,11 @@ fn a_parked_message_that_cannot_be_read_keeps_nobody_from_starting() {
         "source_service = 'x'",
     ] {
         run(async {
-            let stuck = Setup {
-                faults: "panic-customer=Ada Park",
-                ..one_shard()
-            };
-            let shop = Fixture::start_as(folder(), &stuck).await;
+            let shop = Fixture::start_as(folder(), &stuck()).await;
             let ada = shop.customer(1000).await;
-            let order = || NewOrder {
-                customer_id: ada,
-                total: Money::from_cents(100),
-                lines: Vec::new(),
-                note: None,
-            };
-            let gateway = &shop.gateway;
-            let accepted = gateway.create_order(order(), None, Follow::Nothing).await;
-            assert_eq!(accepted.unwrap().answer.entity.state, OrderState::Pending);
+            let answer = shop.begin_order(ada).await;
+            assert_eq!(answer.entity.state, OrderState::Pending);
+
             let customers = shop.parts.databases[0].clone();
             while store::parking::count_of(&customers, ada.0).await.unwrap() == 0 {
                 tokio::task::yield_now().await;
@@ -191,12 +179,7 @@ fn a_parked_message_that_cannot_be_read_keeps_nobody_from_starting() {
 
             let shop = node_with(folder).await;
             shop.serves_others().await;
-            let behind = shop
-                .gateway
-                .create_order(order(), None, Follow::Nothing)
-                .await
-                .unwrap()
-                .answer;
+            let behind = shop.begin_order(ada).await;
 
             let customers = shop.parts.databases[0].clone();
             let listed = store::parking::list_quarantined(&customers, None, 10);
@@ -218,23 +201,10 @@ fn a_parked_message_that_cannot_be_read_keeps_nobody_from_starting() {
 fn a_timer_that_is_damaged_is_set_anew_as_its_saga_wants_it() {
     for damaged in ["wake_at = wake_at - 3600000000", "wake_at = 'soon'"] {
         run(async {
-            let stuck = Setup {
-                faults: "panic-customer=Ada Park",
-                ..one_shard()
-            };
-            let shop = Fixture::start_as(folder(), &stuck).await;
+            let shop = Fixture::start_as(folder(), &stuck()).await;
             let ada = shop.customer(1000).await;
-            let order = NewOrder {
-                customer_id: ada,
-                total: Money::from_cents(100),
-                lines: Vec::new(),
-                note: None,
-            };
-            let answer = shop
-                .gateway
-                .create_order(order, None, Follow::Nothing)
-                .await;
-            let saga = answer.unwrap().answer.saga_id.unwrap();
+            let answer = shop.begin_order(ada).await;
+            let saga = answer.saga_id.unwrap();
             let wanted = shop.timers().await;
             assert_eq!(wanted.len(), 1);
             assert_eq!(wanted[0].0, saga.0);
@@ -243,7 +213,7 @@ fn a_timer_that_is_damaged_is_set_anew_as_its_saga_wants_it() {
             let damaged = format!("UPDATE timers SET {damaged}");
             damage(&folder, domain::ORDERS, &damaged);
 
-            let shop = Fixture::start_as(folder, &stuck).await;
+            let shop = Fixture::start_as(folder, &stuck()).await;
             eventually(async || shop.timers().await == wanted).await;
             shop.stop().await;
         });

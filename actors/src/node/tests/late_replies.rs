@@ -41,7 +41,7 @@ impl Log for SlowReplies {
         let (arrive, deliveries) = tokio::sync::mpsc::channel(256);
         let held = Arc::clone(&self.held);
 
-        // What is dropped here is missed by the receiver, and read when it is held no more.
+        // The receiver misses what this drops, and reads it once replies are no longer held back.
         tokio::spawn(async move {
             while let Some(delivery) = live.recv().await {
                 let dropped = is_reply(destination) && held.load(Ordering::SeqCst);
@@ -109,7 +109,7 @@ impl Log for SlowReplies {
     }
 }
 
-/// Looks until it holds; the test's own time limit is its end.
+/// Looks until it holds; the test's own time limit ends it.
 pub(super) async fn eventually(holds: impl AsyncFn() -> bool) {
     while !holds().await {
         tokio::time::sleep(Duration::from_millis(5)).await;
