@@ -182,7 +182,7 @@ fn a_compensation_repeated_after_its_refusal_is_decided_by_the_repeat() {
         .then_does([LocalStep::UndoCancel]);
 }
 
-/// The data of sagas is read years later; a field may be added, none may change.
+/// Somebody reads the data of sagas years later: fields may come, but none may change.
 #[test]
 fn the_data_of_a_saga_reads_back_as_it_was_written() {
     let json = "{\"orderId\":\"00000000-0000-0000-0000-000000000002\",\

@@ -65,7 +65,7 @@ async fn stock<const S: usize>(to: &Stocks<S>, name: &str, amount: &[&str]) -> a
     Ok(())
 }
 
-/// Books a trip, once, however often it is asked for; shows how that has ended.
+/// Books a trip, once, however often it is asked to; shows how that has ended.
 async fn book(to: &Requests<Trip>, name: &str, of: [&str; 4]) -> anyhow::Result<()> {
     let [flight, hotel, card, price] = of;
     let address = |service, name| Address::new(service, key(service, name).key.as_uuid());
@@ -85,7 +85,7 @@ async fn book(to: &Requests<Trip>, name: &str, of: [&str; 4]) -> anyhow::Result<
     Ok(())
 }
 
-/// A name is a key: what is made under it is made once.
+/// A name is a key: the same name never makes a second one.
 fn key(service: Service, name: &str) -> RequestBinding {
     RequestBinding::new(service.name(), name, name.as_bytes())
 }

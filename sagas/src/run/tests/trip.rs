@@ -1,5 +1,5 @@
-//! A trip to book: a flight, a hotel if one is wanted, the card, a ticket, a note. And the world
-//! that all of it happens in.
+//! A trip to book: a flight, a hotel if the traveller wants one, the card, a ticket, a note. And
+//! the world in which it all happens.
 
 use std::collections::BTreeMap;
 
@@ -176,7 +176,7 @@ const NOTE: Step<Trip> = Step::new(
 
 const CONFIRM: Step<Trip> = Step::new("confirm", Action::Local(Local::Confirm));
 
-/// Every step can be undone, but that a refund may come too late.
+/// Every step can be undone, except that a refund may come too late.
 pub static REVERSIBLE: Definition<Trip> = Definition::new(
     "reversible",
     &[
@@ -254,7 +254,7 @@ pub static NESTING: Definition<Trip> = Definition::new(
     ],
 );
 
-/// Once the flight is booked, it is paid for, however often that takes.
+/// Once the flight is booked, the saga pays for it, however many attempts that takes.
 pub static NESTING_LAST: Definition<Trip> =
     Definition::new("nesting-last", &[REQUEST, FLIGHT.pivot(), PAY, CONFIRM]);
 
