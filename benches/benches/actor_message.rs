@@ -128,7 +128,7 @@ fn messages(criterion: &mut Criterion) {
     arbiter.stop();
 }
 
-/// Starts actors and has each answer once: only then has it really started.
+/// Starts actors and asks each once: only an actor that answers has really started.
 async fn activate(count: usize) -> Vec<Addr<CustomerActor>> {
     let order = OrderId(Uuid::now_v7());
     let mut actors = Vec::with_capacity(count);

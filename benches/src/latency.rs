@@ -17,9 +17,13 @@ pub struct Latencies(Histogram<u64>);
 /// What a report says of latencies, in milliseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
+    /// Measurements.
     pub count: u64,
+    /// The median.
     pub p50: f64,
+    /// The 99th percentile.
     pub p99: f64,
+    /// The longest.
     pub max: f64,
 }
 

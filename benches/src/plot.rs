@@ -47,16 +47,22 @@ const GROUPS: [Group; 3] = [
 /// Bars with a scale of their own.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
+    /// Stands above the bars.
     pub heading: String,
+    /// The bars' colour, as CSS names it.
     pub colour: &'static str,
+    /// Digits after the point.
     pub decimals: usize,
+    /// From top to bottom.
     pub bars: Vec<Bar>,
 }
 
 /// One bar with its number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bar {
+    /// Stands to the left of the bar.
     pub label: String,
+    /// The bar's length, and its number.
     pub value: f64,
 }
 

@@ -49,8 +49,11 @@ impl ToSql for Id {
 /// What the caller of `POST /orders` learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
+    /// The order's state.
     pub state: &'static str,
+    /// Why it was rejected, if it was.
     pub rejection_reason: Option<&'static str>,
+    /// The entity's version after it.
     pub version: u8,
 }
 
@@ -58,21 +61,28 @@ pub struct Outcome {
 /// keep it.
 #[derive(Debug)]
 pub struct Order {
+    /// Its id.
     pub id: Id,
+    /// The saga that creates it.
     pub saga: Id,
+    /// Whose credit it needs.
     pub customer: Id,
+    /// What it reserves.
     pub total: Money,
     /// The lines as JSON.
     pub lines: Option<String>,
+    /// What the caller wants to be kept with it.
     pub note: Option<String>,
     /// Answered at the saga's end, or as soon as the order is there.
     pub wait: bool,
+    /// Answers the caller, once.
     pub answer: Option<oneshot::Sender<Outcome>>,
 }
 
 /// The command to the customer's shard.
 #[derive(Debug)]
 pub struct ReserveCredit {
+    /// The order that it is about.
     pub order: Box<Order>,
     /// Sequence of the command in the outbox of the order's shard.
     pub sequence: i64,
@@ -81,7 +91,9 @@ pub struct ReserveCredit {
 /// Its reply.
 #[derive(Debug)]
 pub struct Reply {
+    /// The order that it is about.
     pub order: Box<Order>,
+    /// Absent when there is no such customer.
     pub customer_name: Option<Arc<str>>,
     /// Why the credit was not reserved.
     pub refusal: Option<&'static str>,
@@ -92,9 +104,13 @@ pub struct Reply {
 /// A customer to be created.
 #[derive(Debug)]
 pub struct NewCustomer {
+    /// Its id.
     pub id: Id,
+    /// The customer's name.
     pub name: String,
+    /// The credit limit.
     pub limit: Money,
+    /// Answers the caller when the customer is durable.
     pub answer: oneshot::Sender<()>,
 }
 
@@ -102,12 +118,18 @@ pub struct NewCustomer {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stored<'a> {
+    /// Its wire name.
     #[serde(rename = "type")]
     pub kind: &'static str,
+    /// The entity's version after it.
     pub version: u8,
+    /// Identifies it.
     pub message_id: Uuid,
+    /// The saga.
     pub correlation_id: Uuid,
+    /// The service that receives it.
     pub to: &'static str,
+    /// Its body.
     pub data: Data<'a>,
 }
 
@@ -115,9 +137,13 @@ pub struct Stored<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Data<'a> {
+    /// The order.
     pub order_id: Uuid,
+    /// The order's customer.
     pub customer_id: Uuid,
+    /// The order's total.
     pub order_total: Money,
+    /// Why the order was rejected, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
 }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 /// One database file.
 #[derive(Debug, Clone, Copy)]
 pub struct Database {
+    /// The name of the file.
     pub file: &'static str,
     tables: &'static str,
 }

@@ -30,12 +30,17 @@ pub struct Background {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackgroundReport {
+    /// Completed sagas per second.
     pub completed_per_second: f64,
     /// Latency of a whole saga, in milliseconds.
     pub p50: f64,
+    /// The 99th percentile of that latency.
     pub p99: f64,
+    /// Answers 503.
     pub busy: u64,
+    /// Orders given up.
     pub failed: u64,
+    /// Orders that were due and never sent.
     pub not_sent: u64,
 }
 

@@ -16,8 +16,11 @@ const ATTEMPTS: u32 = 50;
 /// An order that was acknowledged.
 #[derive(Debug, Clone)]
 pub struct Acknowledged {
+    /// The order's id.
     pub order_id: String,
+    /// Its customer.
     pub customer: CustomerId,
+    /// The version that the answer named.
     pub version: u64,
     /// Whole header lines, to wait for it.
     pub waiting: String,

@@ -35,6 +35,7 @@ pub struct Reads {
     pub stale: u64,
     /// Reads with a token that were told that the view is behind.
     pub behind: u64,
+    /// Reads that failed, or whose order never showed.
     pub failed: u64,
 }
 
@@ -77,7 +78,9 @@ impl Reads {
 /// What a phase has shown of both views.
 #[derive(Debug, Clone)]
 pub struct Seen {
+    /// Reads of the document view.
     pub documents: Reads,
+    /// Reads of the search view.
     pub search: Reads,
     /// As `GET /views` told it.
     pub largest_lag: LargestLag,

@@ -27,28 +27,40 @@ const ORDERS: u32 = 50;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RebuildReport {
+    /// The view's name.
     pub view: String,
+    /// Where it is kept.
     pub backend: String,
+    /// What it was built from.
     pub from: String,
     /// Until the new generation answers.
     pub seconds: f64,
     /// Orders in the view when it was done.
     pub orders: u64,
+    /// Orders in the view by the time it took.
     pub orders_per_second: f64,
     /// Places of the log, or entities, as the node tells it.
     pub places: u64,
+    /// Places, or entities, by the time it took.
     pub places_per_second: f64,
+    /// Reads before the rebuild.
     pub before: ReadReport,
+    /// Reads during the rebuild.
     pub meanwhile: ReadReport,
 }
 
 /// Reads of both views, each with the token of what is read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReadReport {
+    /// Latencies of reads by id.
     pub documents: Summary,
+    /// Latencies of searches.
     pub search: Summary,
+    /// Reads that showed less than their token.
     pub stale: u64,
+    /// Reads that were told that the view is behind.
     pub behind: u64,
+    /// Reads that failed.
     pub failed: u64,
 }
 

@@ -17,18 +17,25 @@ use crate::latency::Summary;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
+    /// The name of the run.
     pub label: String,
     /// Orders per second offered in the background.
     pub rate: u32,
+    /// Callers that send and read.
     pub probes: u32,
+    /// Reads with the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<ProbeReport>,
+    /// Reads without a token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unaided: Option<ProbeReport>,
+    /// The searches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<SearchReport>,
+    /// One for each view that was rebuilt.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rebuilds: Vec<RebuildReport>,
+    /// The load during the rebuilds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuild_background: Option<BackgroundReport>,
 }
@@ -37,10 +44,13 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProbeReport {
+    /// The document view.
     pub documents: LagReport,
+    /// The search view.
     pub search: LagReport,
     /// Events, by view, as `GET /views` told it.
     pub largest_lag: LargestLag,
+    /// The load during the phase.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub background: Option<BackgroundReport>,
 }
@@ -48,9 +58,13 @@ pub struct ProbeReport {
 /// How far one view was behind, and what its reads showed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LagReport {
+    /// From the answer to the order until it shows.
     pub lag: Summary,
+    /// Reads that showed less than their token.
     pub stale: u64,
+    /// Reads that were told that the view is behind.
     pub behind: u64,
+    /// Reads that failed, or whose order never showed.
     pub failed: u64,
 }
 

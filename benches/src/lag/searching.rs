@@ -35,8 +35,11 @@ pub struct Searched {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchReport {
+    /// The latencies of all searches.
     pub all: Summary,
+    /// One for each text.
     pub texts: Vec<TextReport>,
+    /// The load during the phase.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub background: Option<BackgroundReport>,
 }
@@ -45,9 +48,11 @@ pub struct SearchReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TextReport {
+    /// The text searched for.
     pub text: String,
     /// Orders that match, at the last look.
     pub total: u64,
+    /// The latencies of its searches.
     pub latency: Summary,
 }
 

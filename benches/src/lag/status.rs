@@ -19,13 +19,19 @@ pub type LargestLag = BTreeMap<String, u64>;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ViewStatus {
+    /// The view's name.
     pub name: String,
+    /// Where it is kept.
     pub backend: String,
+    /// Committed events that it has not taken in.
     pub lag: u64,
+    /// The generation that answers.
     #[serde(default)]
     pub generation: Option<u32>,
+    /// Of the generation that is being built.
     #[serde(default)]
     pub progress: Option<Progress>,
+    /// Why it has failed, if it has.
     #[serde(default)]
     pub error: Option<String>,
 }
@@ -34,7 +40,9 @@ pub struct ViewStatus {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
+    /// The generation that is being built.
     pub generation: u32,
+    /// Places or entities in all.
     pub total: u64,
 }
 

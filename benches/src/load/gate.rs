@@ -26,7 +26,9 @@ pub struct Gate {
 /// A fixed schedule, and the permits by which its time keeper lets requests go.
 #[derive(Debug, Clone)]
 pub struct OpenLoop {
+    /// When this thread's requests are due.
     pub schedule: Schedule,
+    /// Gets one permit for each request that is due.
     pub permits: Arc<Semaphore>,
 }
 
@@ -116,7 +118,7 @@ impl Gate {
         Some(self.start + schedule.due(number))
     }
 
-    /// Whether nothing more is to be sent.
+    /// Whether there is nothing more to send.
     #[must_use]
     pub fn ended(&self) -> bool {
         self.next.get() >= self.limit || self.is_overdue()

@@ -14,10 +14,13 @@ const MAX_HEADERS: usize = 48;
 /// A whole answer inside the buffer it was read into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
+    /// The HTTP status.
     pub status: u16,
+    /// Where the body lies in the buffer.
     pub body: Range<usize>,
     /// Place of the `Consistency-Token`'s value.
     pub token: Option<Range<usize>>,
+    /// The `Retry-After` header.
     pub retry_after: Option<Duration>,
     /// The server closes the connection after this answer.
     pub close: bool,

@@ -16,8 +16,11 @@ use crate::rate::{number, rounded};
 pub struct Interval {
     /// Number of the first and one past the last completed request.
     pub from: u64,
+    /// One past the last completed request.
     pub to: u64,
+    /// How long the part took.
     pub seconds: f64,
+    /// Completed requests per second.
     pub per_second: f64,
 }
 

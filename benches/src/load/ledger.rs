@@ -22,6 +22,7 @@ pub struct Tally {
     pub uncertain: i64,
     /// Orders that are there for certain, and those that may be.
     pub orders: u64,
+    /// Orders whose fate is unknown.
     pub uncertain_orders: u64,
     /// The token of the answer received last.
     pub token: String,
@@ -30,25 +31,35 @@ pub struct Tally {
 /// One acknowledged order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Acknowledged {
+    /// The order's id.
     pub order_id: String,
+    /// The place of its customer in the list of all.
     pub customer: usize,
+    /// The state that the answer named.
     pub state: String,
+    /// The token of the answer.
     pub token: String,
 }
 
 /// An acknowledged order as it arrives, borrowed from the answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival<'a> {
+    /// The order's id.
     pub order_id: &'a str,
+    /// The place of its customer in the list of all.
     pub customer: usize,
+    /// The state that the answer named.
     pub state: &'a str,
+    /// What the order asked for.
     pub total: Money,
+    /// The token of the answer.
     pub token: &'a str,
 }
 
 /// What the answers of a run oblige the server to show.
 #[derive(Debug, Clone)]
 pub struct Ledger {
+    /// One for each customer, in the order of the list.
     pub tallies: Vec<Tally>,
     /// A uniform sample of all acknowledged orders.
     pub sample: Vec<Acknowledged>,

@@ -35,16 +35,22 @@ const TICK: Duration = Duration::from_millis(200);
 /// What all threads of a run share, fixed before it begins.
 #[derive(Debug)]
 pub struct Plan {
+    /// The command line.
     pub options: Options,
+    /// The customers of the run.
     pub customers: Vec<CustomerId>,
+    /// How orders are spread over them.
     pub picker: Picker,
+    /// The requests, used in turn.
     pub templates: Vec<Template>,
 }
 
 /// What a phase has seen.
 #[derive(Debug)]
 pub struct Outcome {
+    /// Counts and latencies of all threads.
     pub recorder: Recorder,
+    /// What the answers oblige the server to show.
     pub ledger: Ledger,
     /// When its last request had ended.
     pub ended: Instant,

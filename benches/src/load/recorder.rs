@@ -22,11 +22,15 @@ pub struct Recorder {
     pub timeline: Vec<u64>,
     /// Time of the last completed request since the start.
     pub last: Duration,
+    /// Requests that reached what they waited for.
     pub completed: u64,
     /// Requests sent, repeats included.
     pub sent: u64,
+    /// Answers by HTTP status.
     pub statuses: BTreeMap<u16, u64>,
+    /// Orders by the state that their answer named.
     pub states: BTreeMap<String, u64>,
+    /// Rejected orders by reason.
     pub rejection_reasons: BTreeMap<String, u64>,
     /// Answers 503: the server asked to come back later.
     pub busy: u64,

@@ -17,28 +17,45 @@ use crate::rate::{micros_each, number, per_second, rounded};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
+    /// The name of the run.
     pub label: String,
+    /// What was run.
     pub settings: Settings,
+    /// From the first request to the last answer.
     pub seconds: f64,
+    /// Requests that reached what they waited for.
     pub completed: u64,
     /// Completed sagas per second; answers per second when nothing was waited for.
     pub completed_per_second: f64,
+    /// From when a request was due to its answer.
     pub latency: Latency,
+    /// Parts of the run, equal in completed requests.
     pub intervals: Vec<Interval>,
+    /// Requests sent, repeats included.
     pub sent: u64,
     /// Answers 503.
     pub busy: u64,
+    /// Connections that broke or gave no answer.
     pub broken_connections: u64,
+    /// Orders given up.
     pub failed: u64,
+    /// Requests that were due and never sent.
     pub not_sent: u64,
+    /// The first failure in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_failure: Option<String>,
+    /// Answers by HTTP status.
     pub statuses: BTreeMap<u16, u64>,
+    /// Orders by the state that their answer named.
     pub states: BTreeMap<String, u64>,
+    /// Rejected orders by reason.
     pub rejection_reasons: BTreeMap<String, u64>,
+    /// Processor time of the generator, in microseconds.
     pub generator_cpu_micros_per_request: f64,
+    /// Absent unless its process was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<Server>,
+    /// Absent when the check was left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified: Option<Verified>,
 }
@@ -47,27 +64,42 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
+    /// Customers of the run.
     pub customers: u32,
+    /// Connections.
     pub in_flight: u32,
     /// Requests per second of an open loop.
     pub rate: Option<u32>,
+    /// How orders are spread over the customers.
     pub distribution: String,
+    /// What becomes of the orders.
     pub path: String,
+    /// Lines of an order.
     pub lines: u32,
+    /// `Prefer: wait`, in seconds.
     pub wait: u32,
+    /// Whether orders carry a key.
     pub idempotency_key: bool,
+    /// Requests before the measured ones.
     pub warmup: u64,
+    /// Threads of the generator.
     pub threads: u32,
 }
 
 /// Percentiles in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
+    /// The median.
     pub p50: f64,
+    /// The 90th percentile.
     pub p90: f64,
+    /// The 99th percentile.
     pub p99: f64,
+    /// The 99.9th percentile.
     pub p999: f64,
+    /// The longest.
     pub max: f64,
+    /// The arithmetic mean.
     pub mean: f64,
 }
 
@@ -75,9 +107,13 @@ pub struct Latency {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Server {
+    /// Anonymous memory at the end, in MiB.
     pub rss_anon: f64,
+    /// The most anonymous memory seen, in MiB.
     pub peak_rss_anon: f64,
+    /// Processor time during the run.
     pub cpu_seconds: f64,
+    /// Processor time per completed request, in microseconds.
     pub cpu_micros_per_completed: f64,
 }
 
@@ -85,11 +121,17 @@ pub struct Server {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verified {
+    /// Customers checked.
     pub customers: usize,
+    /// Orders checked.
     pub orders: usize,
+    /// What is not as the answers said.
     pub violations: usize,
+    /// The first violations in words.
     pub examples: Vec<String>,
+    /// How soon the document view showed the end.
     pub documents: View,
+    /// How soon the search view showed the end.
     pub search: View,
 }
 

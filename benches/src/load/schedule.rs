@@ -20,7 +20,9 @@ const SHORTEST_SLEEP: Duration = Duration::from_micros(250);
 pub struct Schedule {
     /// Requests per second of all threads together, at least one.
     pub rate: u32,
+    /// The thread, counted from 0.
     pub thread: u32,
+    /// The number of threads.
     pub threads: u32,
 }
 

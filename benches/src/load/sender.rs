@@ -28,12 +28,19 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// What the connections of one thread share. Borrowed only between two awaits.
 #[derive(Debug)]
 pub struct Lane {
+    /// What all threads of the run share.
     pub plan: Arc<Plan>,
+    /// Says what may be sent, and when.
     pub gate: Gate,
+    /// Counts and latencies.
     pub recorder: RefCell<Recorder>,
+    /// What the answers oblige the server to show.
     pub ledger: RefCell<Ledger>,
+    /// Chooses customers.
     pub random: RefCell<SmallRng>,
+    /// The next `Idempotency-Key`.
     pub next_key: Cell<u128>,
+    /// When the newest answer came.
     pub last_answer: Cell<Instant>,
     /// Completed requests that the progress has been told of.
     pub published: Cell<u64>,
@@ -59,7 +66,7 @@ struct Order {
     since: Instant,
 }
 
-/// What is to be done after one exchange.
+/// What to do after one exchange.
 enum Next {
     Done,
     Again(Duration),

@@ -28,8 +28,11 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// What the end state looks like.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
+    /// Customers checked.
     pub customers: usize,
+    /// Orders checked.
     pub orders: usize,
+    /// What is not as the answers said.
     pub violations: usize,
     /// The first violations in words.
     pub examples: Vec<String>,

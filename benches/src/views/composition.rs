@@ -38,8 +38,11 @@ pub const PAGE: u16 = 20;
 /// The question.
 #[derive(Debug, Clone, Copy)]
 pub struct Question {
+    /// Customers created after this time are recent.
     pub since: Timestamp,
+    /// An approved order of this total makes a customer valuable.
     pub min_total: Money,
+    /// At most this many customers.
     pub limit: u16,
 }
 

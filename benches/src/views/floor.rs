@@ -21,6 +21,7 @@ use super::place::Place;
 
 /// What a batch has changed.
 pub struct Changed {
+    /// Customers that the batch has changed.
     pub customers: BTreeSet<Uuid>,
     /// As the batch leaves them.
     pub orders: Vec<OrderDocument>,

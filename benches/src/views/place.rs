@@ -24,6 +24,7 @@ const BETWEEN_REMOVALS: Duration = Duration::from_millis(100);
 
 /// A folder and a name that nobody else uses.
 pub struct Place<'a> {
+    /// Runs the connections to servers.
     pub runtime: &'a Runtime,
     options: &'a PlaceOptions,
     folder: TempDir,

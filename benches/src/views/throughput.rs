@@ -35,17 +35,27 @@ const ANNOUNCED: usize = 500;
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
+    /// Where the view is kept.
     pub backend: String,
+    /// Orders of the run.
     pub orders: u64,
+    /// Customers of the run.
     pub customers: u32,
+    /// Events taken in.
     pub events: u64,
+    /// Events of one commit.
     pub events_per_commit: u32,
+    /// Commits.
     pub commits: u64,
     /// Documents written, each as often as batches have changed it.
     pub documents: u64,
+    /// The time that the view's writer took.
     pub view_seconds: f64,
+    /// Events by that time.
     pub view_events_per_second: f64,
+    /// The time that the floor took.
     pub floor_seconds: f64,
+    /// Events by that time.
     pub floor_events_per_second: f64,
     /// The view's rate as a share of the floor's.
     pub share_of_floor: f64,

@@ -23,6 +23,7 @@ const PACE: i64 = 1_000_000;
 pub struct Data {
     /// Oldest first.
     pub customers: Vec<Customer>,
+    /// Each with its first event.
     pub orders: Vec<(Order, OrderCreated)>,
 }
 

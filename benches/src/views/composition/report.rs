@@ -60,9 +60,13 @@ impl fmt::Display for Way {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
+    /// Orders in the data.
     pub orders: u64,
+    /// Customers in the data.
     pub customers: u32,
+    /// The lowest total of a valuable order.
     pub valuable_from: String,
+    /// At most this many customers in an answer.
     pub page: u16,
     /// By the number of recent customers, then by way.
     pub ways: Vec<WayReport>,
@@ -72,18 +76,26 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WayReport {
+    /// Recent customers.
     pub recent: u32,
+    /// How the question was asked.
     pub way: Way,
+    /// Customers in the answer.
     pub found: usize,
+    /// Reads that wait for each other.
     pub round_trips: u64,
+    /// Rows or documents that came over.
     pub rows: u64,
+    /// As measured.
     pub latency: Summary,
     /// The median and what a network would add for the round trips.
     pub p50_with_network: f64,
+    /// The 99th percentile and what a network would add.
     pub p99_with_network: f64,
     /// What the view's server has looked at for one query, where it tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub documents_examined: Option<u64>,
+    /// Index keys, where the server tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub index_keys_examined: Option<u64>,
 }

@@ -28,8 +28,11 @@ pub struct FilledView {
 /// What the server of a view has done for one query, whose commands wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LookedAt {
+    /// Commands.
     pub commands: u64,
+    /// Documents examined.
     pub documents: u64,
+    /// Index keys examined.
     pub index_keys: u64,
 }
 
