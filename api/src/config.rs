@@ -30,9 +30,13 @@ pub enum ConfigError {
     /// A value that the setting cannot have.
     #[error("{setting} is {value:?} ({origin}), which is not allowed; allowed: {allowed}")]
     NotAllowed {
+        /// The setting, by its key and variable.
         setting: &'static str,
+        /// The text as it was given.
         value: String,
+        /// Where it came from.
         origin: Origin,
+        /// What a value may be, for people.
         allowed: &'static str,
     },
     /// A value of the public contract that this release cannot do yet.
@@ -41,16 +45,23 @@ pub enum ConfigError {
          allowed: {allowed}"
     )]
     NotYet {
+        /// The setting, by its key and variable.
         setting: &'static str,
+        /// The text as it was given.
         value: String,
+        /// Where it came from.
         origin: Origin,
+        /// What a value may be, for people.
         allowed: &'static str,
     },
     /// The file has a key that is no setting.
     #[error("unknown setting {key:?} in the config file {}; allowed: {allowed}", file.display())]
     UnknownKey {
+        /// The key in the file.
         key: String,
+        /// The file.
         file: PathBuf,
+        /// The keys there are.
         allowed: String,
     },
     /// The file has a value that is no text, number or list of texts.
@@ -59,8 +70,11 @@ pub enum ConfigError {
         file.display()
     )]
     WrongKind {
+        /// The key in the file.
         key: String,
+        /// The file.
         file: PathBuf,
+        /// The kind of value found.
         found: &'static str,
     },
     /// The file cannot be read, or is no TOML.
@@ -76,8 +90,11 @@ pub enum ConfigError {
         file.display().to_string()
     )]
     SecretFile {
+        /// The setting, by its key and variable.
         setting: &'static str,
+        /// The file.
         file: PathBuf,
+        /// Why it cannot be read.
         reason: String,
     },
     /// A secret is given both by itself and by a file.
