@@ -3,26 +3,27 @@
 //! The writer and the floor take turns batch by batch, so that whatever else the machine does falls
 //! on both.
 
+mod report;
+
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use clap::ValueEnum;
 use domain::{Order, OrderEvent, OrderId};
 use projections::generations::ViewStore;
 use projections::shop::{Event, Payload};
 use projections::{Applied, OrderDocument, Projection, ViewWriter};
-use serde::Serialize;
 use store::{Message, Positions};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
+pub use report::Report;
+
+use self::report::Sums;
 use super::floor::{self, Changed};
 use super::options::{Backend, PlaceOptions, Throughput};
 use super::place::{Place, Store};
 use super::shop::Shop;
-use crate::rate::{number, per_second, rounded};
 
 /// The generation that the writer fills; the floor fills the next one.
 pub const MEASURED: u32 = 1;
@@ -30,36 +31,6 @@ pub const MEASURED: u32 = 1;
 pub const FLOOR: u32 = 2;
 /// Announces this many events to the writer at once, as its projector does when it reads the log.
 const ANNOUNCED: usize = 500;
-
-/// What was measured.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Report {
-    /// Where the view is kept.
-    pub backend: String,
-    /// Orders of the run.
-    pub orders: u64,
-    /// Customers of the run.
-    pub customers: u32,
-    /// Events taken in.
-    pub events: u64,
-    /// Events of one commit.
-    pub events_per_commit: u32,
-    /// Commits.
-    pub commits: u64,
-    /// Documents written, each as often as batches have changed it.
-    pub documents: u64,
-    /// The time that the view's writer took.
-    pub view_seconds: f64,
-    /// Events by that time.
-    pub view_events_per_second: f64,
-    /// The time that the floor took.
-    pub floor_seconds: f64,
-    /// Events by that time.
-    pub floor_events_per_second: f64,
-    /// The view's rate as a share of the floor's.
-    pub share_of_floor: f64,
-}
 
 /// Measures one backend.
 pub fn measure(
@@ -223,46 +194,6 @@ impl Orders {
     }
 }
 
-#[derive(Default)]
-struct Sums {
-    view: Duration,
-    floor: Duration,
-    events: u64,
-    commits: u64,
-    documents: u64,
-}
-
-impl Sums {
-    fn report(&self, asked: &Throughput) -> Report {
-        let (view, floor) = (
-            per_second(self.events, self.view),
-            per_second(self.events, self.floor),
-        );
-        Report {
-            backend: asked
-                .backend
-                .to_possible_value()
-                .map(|name| name.get_name().to_owned())
-                .unwrap_or_default(),
-            orders: asked.orders,
-            customers: asked.customers,
-            events: self.events,
-            events_per_commit: asked.batch,
-            commits: self.commits,
-            documents: self.documents,
-            view_seconds: rounded(self.view.as_secs_f64(), 3),
-            view_events_per_second: rounded(view, 0),
-            floor_seconds: rounded(self.floor.as_secs_f64(), 3),
-            floor_events_per_second: rounded(floor, 0),
-            share_of_floor: if floor > 0.0 {
-                rounded(view / floor, 3)
-            } else {
-                0.0
-            },
-        }
-    }
-}
-
 impl Changed {
     fn count(&self, backend: Backend) -> u64 {
         let customers = match backend {
@@ -270,38 +201,6 @@ impl Changed {
             Backend::Tantivy | Backend::Elasticsearch => 0,
         };
         u64::try_from(customers + self.orders.len()).unwrap_or(u64::MAX)
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{}: {} events of {} orders in {} commits, {:.2} documents written per event",
-            self.backend,
-            self.events,
-            self.orders,
-            self.commits,
-            number(self.documents) / number(self.events.max(1))
-        )?;
-
-        writeln!(
-            f,
-            "view   {:>9.0} events/s  ({:.3} s)",
-            self.view_events_per_second, self.view_seconds
-        )?;
-
-        writeln!(
-            f,
-            "floor  {:>9.0} events/s  ({:.3} s)",
-            self.floor_events_per_second, self.floor_seconds
-        )?;
-
-        writeln!(
-            f,
-            "share of the floor: {:.1} %",
-            self.share_of_floor * 100.0
-        )
     }
 }
 
