@@ -149,7 +149,7 @@ impl<E: Entity> Answered<E> {
 #[derive(Debug)]
 pub(crate) struct Told<E: Entity> {
     pub outcome: Outcome<E>,
-    /// Absent when there is no such entity, and after the request of a saga: an entity may be large,
+    /// Absent when there is no such entity, and after a request of a saga: an entity may be large,
     /// and nobody looks at it then.
     pub entity: Option<E>,
 }
