@@ -1,6 +1,8 @@
 //! Trips are booked, the process is killed in the middle, and the same trips are asked for again:
 //! each is booked once, and nothing is held for one that is not.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
