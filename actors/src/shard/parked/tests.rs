@@ -5,11 +5,14 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ShardId;
+use sagas::{Service, ShardId};
 use serde_json::value::RawValue;
 use store::Destination;
 
 use super::*;
+
+const ROOMS: Service = Service::new(131, "rooms");
+const BOOKINGS: Service = Service::new(132, "bookings");
 
 const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000);
 
@@ -18,12 +21,12 @@ fn entity(number: u128) -> Uuid {
 }
 
 fn message(of: Uuid, sequence: u64) -> Message {
-    let shard = ShardId::new(domain::ORDERS, 1);
+    let shard = ShardId::new(BOOKINGS, 1);
     Message {
         source: shard,
         sequence,
         previous: 0,
-        destination: Destination::Shard(ShardId::new(domain::CUSTOMERS, 0)),
+        destination: Destination::Shard(ShardId::new(ROOMS, 0)),
         entity: of,
         version: 0,
         name: Cow::Borrowed("customer.reserve-credit"),
