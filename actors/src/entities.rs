@@ -20,7 +20,6 @@ use store::timers::TimerChange;
 use store::{Message, ServiceDatabase};
 use uuid::Uuid;
 
-use self::progress::Carried;
 use crate::directory::Directory;
 use crate::entity::{self, AskEntity, Entity, EntityActor};
 use crate::request::{Command, Request};
@@ -172,18 +171,22 @@ impl<E: Entity> Entities<E> {
             return Err(StepError::Impossible(format!("there is no saga {saga}")));
         }
 
-        let told = self.ask_saga(saga, saga::Ask::Wake { set_for }, turn);
-        let told = told.await?;
-        let is_stale = matches!(told.outcome, saga::Outcome::Unchanged);
-        let (mut step, Carried { run, .. }) = self.carry_on(told, turn).await?;
+        let told = self
+            .ask_saga(saga, saga::Ask::Wake { set_for }, turn)
+            .await?;
 
         // The saga goes by its own row. A timer that says something else, late or damaged as it may
         // be, is set as the saga wants it; one that it has no use for goes.
-        if is_stale {
-            let wanted = run.timer(turn.now);
-            let set = wanted.set.filter(|set| set.wake_at != set_for);
-            step.timer = Some(TimerChange { set, ..wanted });
-        }
+        let set_anew = match &told.outcome {
+            saga::Outcome::Untimely(wanted) => Some(TimerChange {
+                set: wanted.set.filter(|set| set.wake_at != set_for),
+                ..*wanted
+            }),
+            _ => None,
+        };
+
+        let (mut step, _) = self.carry_on(told, turn).await?;
+        step.timer = step.timer.or(set_anew);
         Ok(step)
     }
 

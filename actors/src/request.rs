@@ -5,6 +5,7 @@
 
 use sagas::{Fingerprint, MessageId, RequestKey, SagaId, SagaState};
 use serde::{Deserialize, Serialize};
+use store::mapping::RememberedKey;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -28,6 +29,15 @@ impl RequestBinding {
         RequestBinding {
             key: RequestKey::new(scope, key),
             fingerprint: Fingerprint::of(value),
+        }
+    }
+
+    /// How an entity or a saga remembers it, with the saga that its command began or joined.
+    pub(crate) fn remembered(self, saga: Option<SagaId>) -> RememberedKey {
+        RememberedKey {
+            key: self.key.as_uuid(),
+            fingerprint: self.fingerprint,
+            saga,
         }
     }
 }

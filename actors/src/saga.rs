@@ -9,7 +9,7 @@ use sagas::{
 };
 use store::StoreError;
 use store::faults::Faults;
-use store::mapping::{Recalled, RememberedKey, recall};
+use store::mapping::{Recalled, recall};
 use store::row_changes::{Journaled, RowChange};
 use store::sagas::{self as rows, StoredSaga};
 use store::timers::{TimerChange, TimerSet};
@@ -85,8 +85,6 @@ pub(crate) struct Standing<D: SagaData> {
     pub data: D,
     pub reason: Option<Reason>,
     pub version: u64,
-    /// When it wants to be woken, and whom it waits for.
-    wants: Option<(Timestamp, Uuid)>,
 }
 
 impl<D: SagaData> Standing<D> {
@@ -99,13 +97,7 @@ impl<D: SagaData> Standing<D> {
             data: run.data.clone(),
             reason: run.reason.clone(),
             version: run.version,
-            wants: wanted_by(run),
         }
-    }
-
-    /// The timer that the saga wants, or that it wants none any more.
-    pub(crate) fn timer(&self, now: Timestamp) -> TimerChange {
-        timer_change(self.id, self.wants, now)
     }
 }
 
@@ -120,6 +112,9 @@ pub(crate) enum Outcome {
         timer: Option<TimerChange>,
     },
     Unchanged,
+    /// It was woken at a time that is not its own: this is the timer that it wants, or that it wants
+    /// none any more.
+    Untimely(TimerChange),
     KeyReused,
     /// It has ended, can only go on, or is not stuck.
     NotPossible,
@@ -197,7 +192,13 @@ impl<D: SagaData> SagaActor<D> {
                     run.replied(&reply, attempt.as_ref(), &policy, now)
                 })
             }
-            Ask::Wake { set_for } => self.progress(now, |run| run.woken(set_for, &policy, now)),
+            Ask::Wake { set_for } => {
+                let mut told = self.progress(now, |run| run.woken(set_for, &policy, now))?;
+                if matches!(told.outcome, Outcome::Unchanged) {
+                    told.outcome = Outcome::Untimely(self.wanted(now));
+                }
+                Ok(told)
+            }
             Ask::BeginAgain { parent } => self.progress(now, |run| run.begun_again(parent, now)),
             Ask::Undo { parent } => self.progress(now, |run| run.undone(parent, &policy, now)),
             Ask::Cancel { reason, binding } => self.operate(binding, now, |run| {
@@ -263,13 +264,8 @@ impl<D: SagaData> SagaActor<D> {
             return Ok(self.told(Outcome::Unchanged, effects));
         }
 
-        if let Some(RequestBinding { key, fingerprint }) = binding {
-            self.stored.remembered.push(RememberedKey {
-                key: key.as_uuid(),
-                fingerprint,
-                saga: None,
-            });
-        }
+        let remembered = binding.map(|binding| binding.remembered(None));
+        self.stored.remembered.extend(remembered);
 
         self.replaces = Some(before);
         self.changed(effects, now)
@@ -289,10 +285,19 @@ impl<D: SagaData> SagaActor<D> {
     /// The change of the saga's timer: when it wants to be woken is part of its row, and the timer
     /// is how its shard finds it.
     fn timer(&self, now: Timestamp) -> Option<TimerChange> {
+        let before = self.replaces.and_then(|before| before.timer);
+        (before != wanted_by(&self.stored.saga)).then(|| self.wanted(now))
+    }
+
+    /// The timer that the saga wants, or that it wants none any more.
+    fn wanted(&self, now: Timestamp) -> TimerChange {
         let run = &self.stored.saga;
-        let after = wanted_by(run);
-        let is_the_same = self.replaces.and_then(|before| before.timer) == after;
-        (!is_the_same).then(|| timer_change(run.id, after, now))
+        let set = wanted_by(run).map(|(wake_at, waits_for)| TimerSet {
+            wake_at,
+            patience: wake_at.since(now),
+            waits_for,
+        });
+        TimerChange { id: run.id.0, set }
     }
 
     fn told(&self, outcome: Outcome, effects: Vec<Effect<D>>) -> Told<D> {
@@ -302,15 +307,6 @@ impl<D: SagaData> SagaActor<D> {
             run: Standing::of(&self.stored.saga),
         }
     }
-}
-
-fn timer_change(id: SagaId, wants: Option<(Timestamp, Uuid)>, now: Timestamp) -> TimerChange {
-    let set = wants.map(|(wake_at, waits_for)| TimerSet {
-        wake_at,
-        patience: wake_at.since(now),
-        waits_for,
-    });
-    TimerChange { id: id.0, set }
 }
 
 /// When a run wants to be woken, and whom it waits for.

@@ -8,7 +8,7 @@ use super::progress::{Carried, add_change};
 use crate::entity::{Answered, Ask, Change, Entity, Outcome, Seen, Told};
 use crate::error::CommandError;
 use crate::request::{Answer, Command, Request, SagaAnswer};
-use crate::saga::{self, SagaActor, Standing};
+use crate::saga::{self, Standing};
 use crate::step::{Step, StepError, Turn};
 
 impl<E: Entity> Entities<E> {
@@ -99,14 +99,16 @@ impl<E: Entity> Entities<E> {
                 step.touched.push(saga.0);
 
                 // Its next steps may be the entity's, too.
-                let carried = self
-                    .carry_out(&mut step, told, Some(entity.clone()), turn)
-                    .await?;
+                let carried = self.carry_out(&mut step, told, Some(entity), turn).await?;
 
                 // A saga that has nobody to ask ends at once.
-                match &step.ended {
-                    Some((_, Some(end))) => end.clone(),
-                    _ => Answered::with_saga(carried.entity.unwrap_or(entity), saga),
+                match (&step.ended, carried.entity) {
+                    (Some((_, Some(end))), _) => end.clone(),
+                    (_, Some(entity)) => Answered::with_saga(entity, saga),
+                    (_, None) => {
+                        let text = format!("{} {} is gone", E::KIND, head.id);
+                        return Err(StepError::Impossible(text));
+                    }
                 }
             }
         };
@@ -132,17 +134,9 @@ impl<E: Entity> Entities<E> {
             parent: None,
         };
 
-        let policy = self.around.policy;
-        let begun = Run::begin_after_first_step(definition, beginning, &policy, turn.now);
-        let (actor, told) = SagaActor::begun(
-            self.around.shard,
-            begun,
-            policy,
-            self.around.faults.clone(),
-            turn.now,
-        )?;
-        self.start_saga(told.run.id, head.id, actor);
-        Ok(told)
+        let policy = &self.around.policy;
+        let begun = Run::begin_after_first_step(definition, beginning, policy, turn.now);
+        self.set_out(begun, turn)
     }
 
     /// A caller asks for what a saga is doing already, or has done: the answer shows the entity as
@@ -214,7 +208,9 @@ impl<E: Entity> Entities<E> {
                 Ok(Step::refusing(CommandError::Conflict(detail), id.0))
             }
             saga::Outcome::KeyReused => Ok(Step::refusing(CommandError::KeyReused, id.0)),
-            saga::Outcome::Unchanged | saga::Outcome::Changed { .. } => {
+            saga::Outcome::Unchanged
+            | saga::Outcome::Untimely(_)
+            | saga::Outcome::Changed { .. } => {
                 let (mut step, Carried { run, entity }) = self.carry_on(told, turn).await?;
                 let seen = self.seen(run.entity, entity, turn).await?;
                 step.answer = Some(Ok(Answer::Saga(SagaAnswer {

@@ -3,7 +3,7 @@
 
 use actix::Actor;
 use metrics::counter;
-use sagas::{Definitions, SagaId};
+use sagas::{Definitions, Effect, Run, SagaId};
 use store::mapping::Stored;
 use store::sagas::StoredSaga;
 use store::{Message, StoreError};
@@ -13,8 +13,8 @@ use super::{Entities, Role, role_of};
 use crate::entity::{Entity, EntityActor};
 use crate::metric_names as names;
 use crate::request::{Command, Request};
-use crate::saga::SagaActor;
-use crate::step::Step;
+use crate::saga::{SagaActor, Told};
+use crate::step::{Step, StepError, Turn};
 use crate::supervision::caught;
 
 impl<E: Entity> Entities<E> {
@@ -39,10 +39,23 @@ impl<E: Entity> Entities<E> {
         self.around.activated.increment(1);
     }
 
-    pub(super) fn start_saga(&mut self, id: SagaId, entity: Uuid, actor: SagaActor<E::Saga>) {
+    fn start_saga(&mut self, id: SagaId, entity: Uuid, actor: SagaActor<E::Saga>) {
         self.sagas.insert(id, actor.start());
         self.entity_of.insert(id, entity);
         self.around.activated.increment(1);
+    }
+
+    /// Takes in a saga that has just begun, and gives its first answer.
+    pub(super) fn set_out(
+        &mut self,
+        begun: (Run<E::Saga>, Vec<Effect<E::Saga>>),
+        turn: Turn,
+    ) -> Result<Told<E::Saga>, StepError> {
+        let (shard, policy) = (self.around.shard, self.around.policy);
+        let faults = self.around.faults.clone();
+        let (actor, told) = SagaActor::begun(shard, begun, policy, faults, turn.now)?;
+        self.start_saga(told.run.id, told.run.entity, actor);
+        Ok(told)
     }
 
     /// Loads what is wanted.

@@ -6,7 +6,7 @@ use store::unit::OutgoingMessage;
 use uuid::Uuid;
 
 use super::Entities;
-use super::progress::add_change;
+use super::progress::{self, add_change};
 use crate::entity::{Ask, Entity, Outcome, PartAsRead};
 use crate::saga;
 use crate::step::{Step, StepError, Turn};
@@ -105,17 +105,6 @@ pub(super) fn reply_to(
     saga: SagaId,
     reply: &impl WireMessage,
 ) -> Result<OutgoingMessage, StepError> {
-    let body = reply
-        .encode()
-        .map_err(|e| StepError::Impossible(e.to_string()))?;
-    let (name, type_version) = reply.wire_name();
-
-    Ok(OutgoingMessage {
-        destination: message.source,
-        entity: saga.0,
-        name,
-        type_version,
-        attempt: message.attempt.clone(),
-        body: body.into(),
-    })
+    let form = (reply.wire_name(), reply.encode());
+    progress::message(message.source, saga.0, message.attempt.clone(), form)
 }

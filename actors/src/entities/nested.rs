@@ -7,7 +7,7 @@ use store::Message;
 use super::Entities;
 use super::messages::reply_to;
 use crate::entity::{Ask, Entity};
-use crate::saga::{self, SagaActor};
+use crate::saga;
 use crate::step::{Step, StepError, Turn};
 
 impl<E: Entity> Entities<E> {
@@ -76,11 +76,8 @@ impl<E: Entity> Entities<E> {
             parent: Some(parent),
         };
 
-        let (shard, policy) = (self.around.shard, self.around.policy);
-        let begun = Run::begin(definition, beginning, &policy, turn.now);
-        let faults = self.around.faults.clone();
-        let (actor, told) = SagaActor::begun(shard, begun, policy, faults, turn.now)?;
-        self.start_saga(begin.saga, begin.entity, actor);
+        let begun = Run::begin(definition, beginning, &self.around.policy, turn.now);
+        let told = self.set_out(begun, turn)?;
         let (step, _) = self.carry_on(told, turn).await?;
         Ok(step)
     }

@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 
 use metrics::counter;
 use sagas::nested::{NestedReply, Outgoing, Parent};
-use sagas::{Address, Attempt, Effect, SagaData, SagaId, WireMessage};
+use sagas::wire::Body;
+use sagas::{Address, Attempt, Effect, SagaData, SagaId, ShardId, WireMessage};
 use store::unit::{OutgoingEvent, OutgoingMessage};
+use uuid::Uuid;
 
 use super::Entities;
 use crate::entity::{self, Answered, Change, Entity, LocalRefusal, Outcome as EntityOutcome};
@@ -130,37 +132,37 @@ impl<E: Entity> Entities<E> {
         command: &Outgoing<E::Saga>,
         attempt: Attempt,
     ) -> Result<OutgoingMessage, StepError> {
-        let body = command
-            .encode()
-            .map_err(|e| StepError::Impossible(e.to_string()))?;
-        let (name, type_version) = command.wire_name();
-
-        Ok(OutgoingMessage {
-            destination: to.shard(self.around.shards),
-            entity: command.entity(to),
-            name,
-            type_version,
-            attempt: Some(attempt),
-            body: body.into(),
-        })
+        let (destination, entity) = (to.shard(self.around.shards), command.entity(to));
+        let form = (command.wire_name(), command.encode());
+        message(destination, entity, Some(attempt), form)
     }
 }
 
 /// The answer of a nested saga to the one that has begun it.
 fn answer_to(to: Parent, reply: &NestedReply) -> Result<OutgoingMessage, StepError> {
-    let body = reply
-        .encode()
-        .map_err(|e| StepError::Impossible(e.to_string()))?;
-    let (name, type_version) = reply.wire_name();
+    let form = (reply.wire_name(), reply.encode());
+    message(to.shard, to.attempt.saga.0, Some(to.attempt), form)
+}
 
+/// A message to an entity or a saga, from its wire name, its version and its body.
+pub(super) fn message(
+    destination: ShardId,
+    entity: Uuid,
+    attempt: Option<Attempt>,
+    ((name, type_version), body): ((&'static str, u16), Result<Body, serde_json::Error>),
+) -> Result<OutgoingMessage, StepError> {
     Ok(OutgoingMessage {
-        destination: to.shard,
-        entity: to.attempt.saga.0,
+        destination,
+        entity,
         name,
         type_version,
-        attempt: Some(to.attempt),
-        body: body.into(),
+        attempt,
+        body: written(body)?.into(),
     })
+}
+
+fn written(body: Result<Body, serde_json::Error>) -> Result<Body, StepError> {
+    body.map_err(|e| StepError::Impossible(e.to_string()))
 }
 
 fn local_refused<E: Entity, D: SagaData>(step: &'static str, outcome: EntityOutcome<E>) -> Ask<D> {
@@ -183,10 +185,7 @@ pub(super) fn add_change<E: Entity>(
     step: &mut Step<E>,
     change: Change<E>,
 ) -> Result<(), StepError> {
-    let body = change
-        .event
-        .encode()
-        .map_err(|e| StepError::Impossible(e.to_string()))?;
+    let body = written(change.event.encode())?;
 
     // Versions of one entity follow each other: the first one stands for all.
     if step.events.is_empty() {

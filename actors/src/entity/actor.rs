@@ -5,7 +5,7 @@ use std::fmt;
 use actix::{Actor, Context, Handler, Message};
 use sagas::{Fingerprint, Reason, SagaData, SagaId};
 use store::faults::Faults;
-use store::mapping::{Recalled, RememberedKey, Stored, recall};
+use store::mapping::{Recalled, Stored, recall};
 use uuid::Uuid;
 
 use super::{Change, Decision, Entity, MAILBOX, Outcome, StepOf, Told};
@@ -236,7 +236,7 @@ impl<E: Entity> EntityActor<E> {
         };
         if let Some(binding) = binding {
             let saga = saga_begun_by(&stored.entity, &event);
-            remember(&mut stored, binding, saga);
+            stored.remembered.push(binding.remembered(saga));
         }
 
         let row = match head {
@@ -288,20 +288,10 @@ fn joined<E: Entity>(
     binding: Option<RequestBinding>,
 ) -> Result<Outcome<E>, StepError> {
     let row = binding.map(|binding| {
-        remember(stored, binding, saga);
+        stored.remembered.push(binding.remembered(saga));
         E::updated(stored, stored.entity.head().version)
     });
     Ok(Outcome::Joined(saga, row.transpose()?))
-}
-
-/// Remembers the key of an accepted command, with the saga that it began or joined.
-fn remember<E>(stored: &mut Stored<E>, binding: RequestBinding, saga: Option<SagaId>) {
-    let RequestBinding { key, fingerprint } = binding;
-    stored.remembered.push(RememberedKey {
-        key: key.as_uuid(),
-        fingerprint,
-        saga,
-    });
 }
 
 fn without_event<E: Entity>(decision: Decision<E>) -> Outcome<E> {
