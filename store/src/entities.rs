@@ -3,9 +3,6 @@
 //! That is enough for a service that looks for its entities by id alone. One that counts, sums or
 //! searches in its own database keeps columns, in tables of its own.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-
 use sagas::{Fingerprint, Timestamp};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Serialize;
@@ -82,14 +79,10 @@ fn from_row<T: DeserializeOwned>(row: entity::Model) -> Result<Stored<Versioned<
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn load<K, T>(
+pub async fn load<T: DeserializeOwned>(
     database: &ServiceDatabase,
-    ids: &[K],
-) -> Result<Found<K, Stored<Versioned<T>>>, StoreError>
-where
-    K: Copy + Eq + Hash + Into<Uuid>,
-    T: DeserializeOwned,
-{
+    ids: &[Uuid],
+) -> Result<Found<Uuid, Stored<Versioned<T>>>, StoreError> {
     let query = async |ids: Vec<Uuid>| {
         entity::Entity::find()
             .filter(entity::Column::EntityId.is_in(ids))
@@ -97,13 +90,8 @@ where
             .await
     };
 
-    let ids: HashMap<Uuid, K> = ids.iter().map(|id| ((*id).into(), *id)).collect();
-    let wanted: Vec<Uuid> = ids.keys().copied().collect();
     let read = |row: entity::Model| (row.entity_id, from_row(row));
-
-    let found = loading::by_ids(database, &wanted, "entity", query, read).await?;
-    let by_key = |(id, stored)| ids.get(&id).map(|key| (*key, stored));
-    Ok(found.into_iter().filter_map(by_key).collect())
+    loading::by_ids(database, ids, "entity", query, read).await
 }
 
 #[cfg(test)]

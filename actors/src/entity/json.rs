@@ -28,7 +28,7 @@ pub(super) async fn load<E: Entity>(
     database: &ServiceDatabase,
     ids: &[Uuid],
 ) -> Result<Found<Uuid, Stored<E>>, StoreError> {
-    let found = entities::load::<Uuid, E>(database, ids).await?;
+    let found = entities::load::<E>(database, ids).await?;
 
     let plain = |stored: Stored<Versioned<E>>| Stored {
         entity: stored.entity.state,

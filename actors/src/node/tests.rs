@@ -163,10 +163,10 @@ impl Fixture {
 
     async fn reserved(&self, customer: domain::CustomerId) -> i64 {
         let database = &self.parts.databases[0];
-        let mut found = store::services::customers::load(database, &[customer])
+        let mut found = store::services::customers::load(database, &[customer.0])
             .await
             .unwrap();
-        let found = found.remove(&customer).unwrap().unwrap();
+        let found = found.remove(&customer.0).unwrap().unwrap();
         found.entity.reserved.cents()
     }
 }

@@ -1,7 +1,5 @@
 //! The customers service, which keeps their credit.
 
-use std::collections::HashMap;
-
 use domain::customer::CustomerCreated;
 use domain::messages::{CustomerAnswer, CustomerCommand, CustomerReply, NoCustomer};
 use domain::{Customer, CustomerEvent, CustomerId, Money, OrderId, Timestamp};
@@ -118,8 +116,7 @@ impl Entity for Customer {
         database: &ServiceDatabase,
         orders: &[Uuid],
     ) -> Result<Found<Uuid, Money>, StoreError> {
-        let orders: Vec<_> = orders.iter().copied().map(OrderId).collect();
-        by_uuid(customers::load_reservations(database, &orders).await)
+        customers::load_reservations(database, orders).await
     }
 
     fn part_row(&self, order: Uuid, reserved: Option<&Money>) -> Option<RowChange> {
@@ -133,8 +130,7 @@ impl Entity for Customer {
         database: &ServiceDatabase,
         ids: &[Uuid],
     ) -> Result<Found<Uuid, Stored<Self>>, StoreError> {
-        let ids: Vec<_> = ids.iter().copied().map(CustomerId).collect();
-        by_uuid(customers::load(database, &ids).await)
+        customers::load(database, ids).await
     }
 
     fn inserted(stored: &Stored<Self>, _: &Self::Event) -> Result<RowChange, StoreError> {
@@ -148,17 +144,4 @@ impl Entity for Customer {
     fn label(&self) -> Option<&str> {
         Some(&self.name)
     }
-}
-
-/// The rows found, by plain ids.
-pub(super) fn by_uuid<K: Into<Uuid>, T>(
-    found: Result<Found<K, T>, StoreError>,
-) -> Result<Found<Uuid, T>, StoreError> {
-    let plain = |found: Found<K, T>| {
-        let entries = found.into_iter();
-        entries
-            .map(|(id, entity)| (id.into(), entity))
-            .collect::<HashMap<_, _>>()
-    };
-    found.map(plain)
 }

@@ -17,7 +17,6 @@ use store::services::orders;
 use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 
-use super::customers::by_uuid;
 use crate::entity::{Decision, Entity, Head, LocalRefusal, Seen, StepOf};
 
 /// A valid request for a new order.
@@ -155,8 +154,7 @@ impl Entity for Order {
         database: &ServiceDatabase,
         ids: &[Uuid],
     ) -> Result<Found<Uuid, Stored<Self>>, StoreError> {
-        let ids: Vec<_> = ids.iter().copied().map(OrderId).collect();
-        by_uuid(orders::load(database, &ids).await)
+        orders::load(database, ids).await
     }
 
     fn inserted(stored: &Stored<Self>, event: &Self::Event) -> Result<RowChange, StoreError> {

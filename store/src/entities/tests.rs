@@ -78,7 +78,7 @@ impl Rooms {
         fate.await.unwrap()
     }
 
-    async fn load(&self, ids: &[RoomId]) -> Found<RoomId, Stored<Versioned<Room>>> {
+    async fn load(&self, ids: &[Uuid]) -> Found<Uuid, Stored<Versioned<Room>>> {
         load(&self.database, ids).await.unwrap()
     }
 
@@ -88,8 +88,8 @@ impl Rooms {
     }
 }
 
-fn id(number: u128) -> RoomId {
-    RoomId(Uuid::from_u128(number))
+fn id(number: u128) -> Uuid {
+    Uuid::from_u128(number)
 }
 
 /// A room with one guest for each version.
@@ -111,7 +111,7 @@ fn room(version: u64) -> Stored<Versioned<Room>> {
 }
 
 fn row(number: u128, version: u64) -> entity::Model {
-    to_row(id(number).0, &room(version)).unwrap()
+    to_row(id(number), &room(version)).unwrap()
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn what_was_written_is_there_after_a_restart() {
     written.created_by = Some(fingerprint);
 
     let mut rooms = Rooms::open(folder.path()).await;
-    let inserted = to_row(id(1).0, &written).unwrap().insert();
+    let inserted = to_row(id(1), &written).unwrap().insert();
     assert!(matches!(rooms.write(inserted).await, Fate::Durable));
 
     written.entity = room(2).entity;
@@ -131,7 +131,7 @@ async fn what_was_written_is_there_after_a_restart() {
         fingerprint,
         saga: Some(SagaId(Uuid::from_u128(7))),
     }];
-    let updated = to_row(id(1).0, &written).unwrap().update(1);
+    let updated = to_row(id(1), &written).unwrap().update(1);
     assert!(matches!(rooms.write(updated).await, Fate::Durable));
     rooms.close().await;
 
@@ -175,7 +175,7 @@ async fn an_update_of_a_version_that_is_not_there_writes_nothing() {
 async fn a_row_that_cannot_be_read_stops_only_itself() {
     let folder = TempDir::new().unwrap();
     let mut rooms = Rooms::open(folder.path()).await;
-    let all: Vec<RoomId> = (1..=6).map(id).collect();
+    let all: Vec<Uuid> = (1..=6).map(id).collect();
     for number in 1..=6 {
         let fate = rooms.write(row(number, 1).insert()).await;
         assert!(matches!(fate, Fate::Durable));
@@ -191,7 +191,7 @@ async fn a_row_that_cannot_be_read_stops_only_itself() {
         (4, "state = x'fffe'"),
         (5, "version = 'many'"),
     ] {
-        let key = id(number).0.simple();
+        let key = id(number).simple();
         let sql = format!("UPDATE entities SET {damage} WHERE hex(entity_id) = upper('{key}')");
         let damaged = damaging.execute_unprepared(&sql).await.unwrap();
         assert_eq!(damaged.rows_affected(), 1, "{damage}");

@@ -92,8 +92,8 @@ fn from_row(row: customer::Model) -> Result<StoredCustomer, StoreError> {
 /// When the database does not answer.
 pub async fn load(
     database: &ServiceDatabase,
-    ids: &[CustomerId],
-) -> Result<Found<CustomerId, StoredCustomer>, StoreError> {
+    ids: &[Uuid],
+) -> Result<Found<Uuid, StoredCustomer>, StoreError> {
     let query = async |ids: Vec<Uuid>| {
         customer::Entity::find()
             .filter(customer::Column::CustomerId.is_in(ids))
@@ -101,7 +101,7 @@ pub async fn load(
             .await
     };
 
-    let read = |row: customer::Model| (CustomerId(row.customer_id), from_row(row));
+    let read = |row: customer::Model| (row.customer_id, from_row(row));
     loading::by_ids(database, ids, "customer", query, read).await
 }
 
@@ -111,8 +111,8 @@ pub async fn load(
 /// When the database does not answer.
 pub async fn load_reservations(
     database: &ServiceDatabase,
-    orders: &[OrderId],
-) -> Result<Found<OrderId, Money>, StoreError> {
+    orders: &[Uuid],
+) -> Result<Found<Uuid, Money>, StoreError> {
     let query = async |orders: Vec<Uuid>| {
         reservation::Entity::find()
             .filter(reservation::Column::OrderId.is_in(orders))
@@ -122,7 +122,7 @@ pub async fn load_reservations(
 
     let read = |row: reservation::Model| {
         let amount = Money::from_cents(row.amount_cents);
-        (OrderId(row.order_id), Ok(amount))
+        (row.order_id, Ok(amount))
     };
     loading::by_ids(database, orders, "reservation of order", query, read).await
 }

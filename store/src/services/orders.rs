@@ -126,8 +126,8 @@ fn from_head(row: Head) -> Result<StoredOrder, StoreError> {
 /// When the database does not answer.
 pub async fn load(
     database: &ServiceDatabase,
-    ids: &[OrderId],
-) -> Result<Found<OrderId, StoredOrder>, StoreError> {
+    ids: &[Uuid],
+) -> Result<Found<Uuid, StoredOrder>, StoreError> {
     let query = async |ids: Vec<Uuid>| {
         order::Entity::find()
             .filter(order::Column::OrderId.is_in(ids))
@@ -136,6 +136,6 @@ pub async fn load(
             .await
     };
 
-    let read = |row: Head| (OrderId(row.order_id), from_head(row));
+    let read = |row: Head| (row.order_id, from_head(row));
     loading::by_ids(database, ids, "order", query, read).await
 }

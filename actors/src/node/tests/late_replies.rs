@@ -119,10 +119,10 @@ pub(super) async fn eventually(holds: impl AsyncFn() -> bool) {
 impl Fixture {
     async fn state_of(&self, order: OrderId) -> OrderState {
         let database = &self.parts.databases[1];
-        let mut found = store::services::orders::load(database, &[order])
+        let mut found = store::services::orders::load(database, &[order.0])
             .await
             .unwrap();
-        found.remove(&order).unwrap().unwrap().entity.state
+        found.remove(&order.0).unwrap().unwrap().entity.state
     }
 
     /// The customer's replies to the sagas of an order's shard, whether they have arrived or not.
