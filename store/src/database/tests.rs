@@ -1,6 +1,6 @@
 //! What a database leaves on its disk, and how its connections are set.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, StatementStatus};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use super::*;
@@ -18,6 +18,19 @@ async fn a_database_that_was_closed_is_one_file() {
     database.set("name", "value").await.unwrap();
     database.close().await;
     assert!(file.exists() && !log.exists() && !index.exists());
+}
+
+/// See `.cargo/config.toml`: how SQLite is compiled decides this.
+#[test]
+fn a_statement_with_another_limit_is_not_parsed_and_planned_again() {
+    let connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch("CREATE TABLE a (b)").unwrap();
+
+    let mut statement = connection.prepare("SELECT b FROM a LIMIT ?").unwrap();
+    for limit in 1..=3 {
+        assert!(!statement.exists([limit]).unwrap());
+    }
+    assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
 }
 
 #[tokio::test]
