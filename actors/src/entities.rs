@@ -94,13 +94,9 @@ impl<E: Entity> Entities<E> {
     /// Wants what a request needs.
     pub(crate) fn want_for_request(&mut self, request: &Request<E>) {
         match &request.question.command {
-            Command::Create { id, .. } if request.question.binding.is_some() => {
-                // The answer to a repeat shows what its saga has changed.
-                self.want(*id);
-                if let Some(saga) = E::BEGINS_WITH {
-                    self.want_saga(SagaId::derive(saga, *id, 1));
-                }
-            }
+            // Its id follows from its key: it may be a repeat. Few are, so the saga that the answer
+            // to a repeat tells of is read when it is needed.
+            Command::Create { id, .. } if request.question.binding.is_some() => self.want(*id),
             // A new id: there is nothing to load.
             Command::Create { id, .. } => {
                 if !self.entities.contains(*id) {
