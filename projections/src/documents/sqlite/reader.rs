@@ -1,7 +1,7 @@
 //! The read side: SeaORM on a small pool of read-only connections.
 //!
-//! Each answer is read in one transaction with the view's positions, so that both are of one
-//! snapshot. The statements have fixed shapes ([`queries`]), so that they stay prepared.
+//! Each answer is read in one transaction with the view's positions, or in one statement, so that
+//! both are of one snapshot. The statements have fixed shapes ([`queries`]), so that they stay prepared.
 
 use domain::{CustomerId, OrderId, Service};
 use futures_util::future::BoxFuture;
@@ -59,12 +59,7 @@ impl SqliteDocumentReader {
             .await
             .map_err(errors::read)?;
 
-        let positions = match row {
-            Some(row) => positions::from_json(&row.positions).map_err(damaged)?,
-            None => Positions::new(),
-        };
-
-        Ok((snapshot, positions))
+        Ok((snapshot, positions_of(row)?))
     }
 }
 
@@ -162,13 +157,15 @@ impl DocumentReader for SqliteDocumentReader {
 
     fn order(&self, id: OrderId) -> BoxFuture<'_, Result<Seen<Option<OrderDocument>>, ViewError>> {
         Box::pin(async move {
-            let (snapshot, positions) = self.snapshot().await?;
-            let row = order_document::Entity::find_by_id(id.0)
-                .one(&snapshot)
-                .await
-                .map_err(errors::read)?;
-            let order = row.map(OrderDocument::try_from).transpose()?;
-            finish(snapshot, order, positions).await
+            let select = queries::order_with_positions(id);
+            let found = select.one(&self.pool).await.map_err(errors::read)?;
+            let (row, order) = found.unzip();
+
+            let order = order.flatten().map(OrderDocument::try_from);
+            Ok(Seen {
+                value: order.transpose()?,
+                positions: positions_of(row)?,
+            })
         })
     }
 }
@@ -242,6 +239,12 @@ impl SqliteDocumentReader {
             }
         }
     }
+}
+
+/// What a commit of the view has noted; a view that has none has nothing else either.
+fn positions_of(row: Option<view_position::Model>) -> Result<Positions, ViewError> {
+    let positions = row.map(|row| positions::from_json(&row.positions).map_err(damaged));
+    Ok(positions.transpose()?.unwrap_or_default())
 }
 
 async fn find_customer(

@@ -1,15 +1,31 @@
 //! The statements of the read side. Each walks an index from the place of the cursor and stops at
 //! the limit.
 
-use domain::{Money, OrderState};
+use domain::{Money, OrderId, OrderState};
 use sea_orm::sea_query::{Expr, ExprTrait, Order as Direction, Query, SelectStatement, UnionType};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect, Select, SelectTwo,
+};
 use uuid::Uuid;
 
 use crate::documents::cursor::Place;
 use crate::documents::sqlite::conversions::state_number;
-use crate::documents::sqlite::tables::{customer_document, customer_largest_order, order_document};
-use crate::documents::{CustomersQuery, fold_case};
+use crate::documents::sqlite::tables::{
+    customer_document, customer_largest_order, order_document, view_position,
+};
+use crate::documents::{CustomersQuery, VIEW, fold_case};
+
+/// An order, if there is one, beside the positions of the view.
+pub(in crate::documents::sqlite) fn order_with_positions(
+    id: OrderId,
+) -> SelectTwo<view_position::Entity, order_document::Entity> {
+    let is_order = Expr::col((order_document::Entity, order_document::Column::Id)).eq(id.0);
+
+    let mut select =
+        view_position::Entity::find_by_id(VIEW.to_owned()).select_also(order_document::Entity);
+    QuerySelect::query(&mut select).join(JoinType::LeftJoin, order_document::Entity, is_order);
+    select
+}
 
 /// The newest orders of a customer.
 pub(in crate::documents::sqlite) struct NewestOrders {
