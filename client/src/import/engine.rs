@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc;
@@ -66,6 +67,7 @@ enum Ended {
         customer: CustomerIndex,
         line: u64,
         advance: u64,
+        took: Duration,
         result: Result<Played, ClientError>,
     },
     Confirmation(Result<(), ClientError>),
@@ -178,11 +180,13 @@ impl Engine {
                     self.playing += 1;
                     let node = self.node.clone();
                     under_way.push(Box::pin(async move {
+                        let begun = Instant::now();
                         let result = player::play(&node, command).await;
                         Ended::Line {
                             customer,
                             line,
                             advance,
+                            took: begun.elapsed(),
                             result,
                         }
                     }));
@@ -221,12 +225,13 @@ impl Engine {
                 customer,
                 line,
                 advance,
+                took,
                 result,
             } => {
                 self.playing = self.playing.saturating_sub(1);
                 let pushed_back = self.node.pushed_back();
                 self.pace
-                    .ended(Instant::now(), pushed_back > self.pushed_back);
+                    .ended(Instant::now(), took, pushed_back > self.pushed_back);
                 self.pushed_back = pushed_back;
 
                 match result {

@@ -1,11 +1,11 @@
-//! How many customers are worked on at once: as many as pay.
+//! How many customers are worked on at once: as many as the node serves without delay.
 //!
-//! A node commits in groups, so more callers first bring more commands a second and then only make
-//! each other wait; where that turns depends on the node, its disk and what else it does. So it
-//! finds the number by trying, as in the slow start and the congestion avoidance of TCP: it grows
-//! while a larger one brings clearly more in the same time, rests where it does not, tries again
-//! now and then, and shrinks when the node pushes back. It judges throughput: the latency of group
-//! commits grows long before their throughput ends.
+//! A node commits in groups, so with more callers it does more a second, ever less so, and all of
+//! them wait longer. Throughput alone says too little of where to stop: it varies from one moment
+//! to the next by more than another few callers bring. How long a line takes says it clearly. So
+//! the number grows while lines take less time than a caller hardly notices, or little more than
+//! the node needs when it has nothing else to do; it shrinks when they take much longer, or when
+//! the node pushes back.
 //!
 //! Pure bookkeeping: the clock is the caller's.
 
@@ -17,19 +17,18 @@ use tokio::time::Instant;
 const FIRST: usize = 16;
 /// What it goes on with, however hard a node pushes back.
 const FEWEST: usize = 4;
-/// It judges no shorter time than this, and no fewer lines than this for each customer.
-const SHORTEST_WINDOW: Duration = Duration::from_millis(200);
-const LINES_EACH: usize = 2;
-/// In percent: in the beginning the number doubles, later it only looks whether a little more would
-/// pay.
-const DOUBLED: usize = 200;
-const A_LITTLE_MORE: usize = 125;
+/// It judges no shorter time than this, and no fewer lines than customers.
+const SHORTEST_WINDOW: Duration = Duration::from_millis(100);
+/// A line may take this long: others who use the node meanwhile hardly notice.
+const HARDLY_NOTICED: f64 = 0.050;
+/// A node that is slow by itself may take this many times as long as it did at its quickest.
+const TIMES_QUICKEST: f64 = 4.0;
+/// The number grows to this share of itself, in percent, far below that time and near it; and it
+/// shrinks to this one.
+const FAR_BELOW: usize = 200;
+const NEAR: usize = 115;
+const TOO_SLOW: usize = 85;
 const PUSHED_BACK: usize = 70;
-/// This share of a growth in customers must come back as throughput: twice as many must bring 15 %
-/// more, or they only wait.
-const RETURN: f64 = 0.15;
-/// Windows between two tries.
-const REST: u32 = 10;
 
 /// Finds how many lines should be under way.
 #[derive(Debug)]
@@ -37,22 +36,9 @@ pub struct Pace {
     /// Never more than these.
     most: usize,
     limit: usize,
-    stage: Stage,
+    /// The quickest window, in seconds a line.
+    quickest: f64,
     window: Window,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    /// Nothing is known yet of the first limit.
-    Measuring,
-    /// The limit has grown by this much, from one that brought this rate.
-    Trying {
-        from: usize,
-        growth: usize,
-        rate: f64,
-    },
-    /// The limit does well; it tries to grow after this many windows.
-    Resting { windows: u32 },
 }
 
 /// What has happened since the last judgement.
@@ -60,6 +46,8 @@ enum Stage {
 struct Window {
     began: Instant,
     ended: usize,
+    /// How long these lines took, added up.
+    took: Duration,
     /// There was room for another line, and no customer who could go: the limit was no limit.
     had_room: bool,
     /// The node has refused to take a command, or has not answered.
@@ -71,7 +59,7 @@ impl Pace {
         Pace {
             most,
             limit: FIRST.min(most),
-            stage: Stage::Measuring,
+            quickest: f64::INFINITY,
             window: Window::new(now),
         }
     }
@@ -86,66 +74,46 @@ impl Pace {
         self.window.had_room = true;
     }
 
-    /// A line has ended. `pushed_back` says that the node has refused to take a command, or has not
-    /// answered, since this was called last.
-    pub fn ended(&mut self, now: Instant, pushed_back: bool) {
-        self.window.ended += 1;
-        self.window.pushed_back |= pushed_back;
-        let elapsed = now.saturating_duration_since(self.window.began);
-        let enough = self.window.ended >= LINES_EACH * self.limit;
+    /// A line has ended and took this long. `pushed_back` says that the node has refused to take a
+    /// command, or has not answered, since this was called last.
+    pub fn ended(&mut self, now: Instant, took: Duration, pushed_back: bool) {
+        let window = &mut self.window;
+        window.ended += 1;
+        window.took += took;
+        window.pushed_back |= pushed_back;
 
-        if elapsed < SHORTEST_WINDOW {
+        if now.saturating_duration_since(window.began) < SHORTEST_WINDOW {
             return;
         }
-        if self.window.pushed_back {
-            let smaller = (self.limit * PUSHED_BACK / 100).max(FEWEST.min(self.most));
-            self.go_on(smaller, Stage::Resting { windows: REST }, now);
-        } else if enough && self.window.had_room {
-            self.window = Window::new(now);
-        } else if enough {
-            self.judge(count(self.window.ended) / elapsed.as_secs_f64(), now);
+        if window.pushed_back {
+            self.go_on(PUSHED_BACK, now);
+        } else if window.ended >= self.limit {
+            self.judge(now);
         }
     }
 
-    fn judge(&mut self, rate: f64, now: Instant) {
-        match self.stage {
-            Stage::Measuring => self.grow(rate, DOUBLED, now),
-            Stage::Trying {
-                from,
-                growth,
-                rate: before,
-            } => {
-                let growth_is = count(self.limit) / count(from);
-                if rate >= before * (1.0 + RETURN * (growth_is - 1.0)) {
-                    self.grow(rate, growth, now);
-                } else {
-                    self.go_on(from, Stage::Resting { windows: REST }, now);
-                }
-            }
-            Stage::Resting { windows: 0 } => self.grow(rate, A_LITTLE_MORE, now),
-            Stage::Resting { windows } => {
-                let windows = windows - 1;
-                self.go_on(self.limit, Stage::Resting { windows }, now);
-            }
-        }
-    }
+    fn judge(&mut self, now: Instant) {
+        let seconds = self.window.took.as_secs_f64() / count(self.window.ended);
+        self.quickest = self.quickest.min(seconds);
+        let allowed = HARDLY_NOTICED.max(TIMES_QUICKEST * self.quickest);
 
-    /// Tries more than what has just brought this rate.
-    fn grow(&mut self, rate: f64, growth: usize, now: Instant) {
-        let from = self.limit;
-        let larger = (from * growth / 100).max(from + 1).min(self.most);
-
-        let stage = if larger == from {
-            Stage::Resting { windows: REST }
+        let share = if seconds > 1.25 * allowed {
+            TOO_SLOW
+        } else if seconds > allowed || self.window.had_room {
+            100
+        } else if seconds > allowed / 2.0 {
+            NEAR
         } else {
-            Stage::Trying { from, growth, rate }
+            FAR_BELOW
         };
-        self.go_on(larger, stage, now);
+        self.go_on(share, now);
     }
 
-    fn go_on(&mut self, limit: usize, stage: Stage, now: Instant) {
-        self.limit = limit;
-        self.stage = stage;
+    /// Goes on with this share of the limit, in percent.
+    fn go_on(&mut self, share: usize, now: Instant) {
+        let limit = self.limit * share / 100;
+        let at_least = if share > 100 { self.limit + 1 } else { FEWEST };
+        self.limit = limit.max(at_least).min(self.most);
         self.window = Window::new(now);
     }
 }
@@ -155,6 +123,7 @@ impl Window {
         Window {
             began,
             ended: 0,
+            took: Duration::ZERO,
             had_room: false,
             pushed_back: false,
         }
@@ -169,7 +138,7 @@ fn count(of: usize) -> f64 {
 mod tests {
     use super::*;
 
-    /// A node whose throughput has an end: with as many callers as this it brings half of it.
+    /// A node whose throughput has an end: with as many callers as `half_at` it brings half of it.
     struct Model {
         most_per_second: f64,
         half_at: f64,
@@ -185,8 +154,10 @@ mod tests {
         fn play(&self, pace: &mut Pace, now: &mut Instant, time: Duration) {
             let end = *now + time;
             while *now < end {
-                *now += Duration::from_secs_f64(1.0 / self.rate(pace.limit()));
-                pace.ended(*now, false);
+                let rate = self.rate(pace.limit());
+                *now += Duration::from_secs_f64(1.0 / rate);
+                let took = Duration::from_secs_f64(count(pace.limit()) / rate);
+                pace.ended(*now, took, false);
             }
         }
     }
@@ -253,18 +224,40 @@ mod tests {
 
         for _ in 0..100 {
             now += SHORTEST_WINDOW;
-            pace.ended(now, true);
+            pace.ended(now, SHORTEST_WINDOW, true);
         }
         assert_eq!(pace.limit(), FEWEST);
         // A hundred refusals of one moment are one push.
         let before = pace.limit();
         for _ in 0..100 {
-            pace.ended(now, true);
+            pace.ended(now, SHORTEST_WINDOW, true);
         }
         assert_eq!(pace.limit(), before);
 
         model.play(&mut pace, &mut now, 10 * MINUTE);
         assert!(pace.limit() > found / 2, "{} of {found}", pace.limit());
+    }
+
+    #[test]
+    fn a_node_that_others_keep_busy_is_given_less() {
+        let alone = Model {
+            most_per_second: 10_000.0,
+            half_at: 64.0,
+        };
+        let mut now = Instant::now();
+        let mut pace = Pace::new(4_096, now);
+        alone.play(&mut pace, &mut now, MINUTE);
+        let found = pace.limit();
+
+        let busy = Model {
+            most_per_second: 2_000.0,
+            ..alone
+        };
+        busy.play(&mut pace, &mut now, MINUTE);
+        assert!(pace.limit() < found / 2, "{} of {found}", pace.limit());
+
+        alone.play(&mut pace, &mut now, MINUTE);
+        assert!(pace.limit() > found * 3 / 4, "{} of {found}", pace.limit());
     }
 
     #[test]
@@ -274,7 +267,7 @@ mod tests {
         for _ in 0..100_000 {
             now += Duration::from_millis(1);
             pace.had_room();
-            pace.ended(now, false);
+            pace.ended(now, Duration::from_millis(1), false);
         }
         assert_eq!(pace.limit(), FIRST);
     }
