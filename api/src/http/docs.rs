@@ -1,6 +1,7 @@
 //! The OpenAPI document, made from the annotations of the handlers, and Swagger UI, whose files are
 //! part of the binary.
 
+mod omitted;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use actix_web::{HttpResponse, ResponseError};
 use utoipa::OpenApi;
 use utoipa_swagger_ui::Config as Ui;
 
+use self::omitted::Omitted;
 use self::rules::Rules;
 use super::problem::refuse_other_methods;
 use super::{
@@ -38,7 +40,9 @@ use super::{
         (name = "orders", description = "Orders and their states"),
         (name = "operations", description = "Sagas, quarantine, views, cluster and health"),
     ),
-    modifiers(&Rules),
+    // Of the node that shows it, whatever its address is.
+    servers((url = "/")),
+    modifiers(&Omitted, &Rules),
     // utoipa does not find types that only parameters or the rules refer to.
     components(schemas(
         problem::Body, schema::OrderSort, schema::OrderState, schema::SagaState,

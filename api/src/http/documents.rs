@@ -185,6 +185,8 @@ pub struct FoundOrder {
     order: Order,
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f32>,
+    /// By field: pieces of it as HTML, safe to put into a page as they are. Matches stand between
+    /// `<em>` and `</em>`; the text's own `&`, `<`, `>`, `"` and `'` are escaped.
     #[serde(skip_serializing_if = "Option::is_none")]
     highlights: Option<BTreeMap<String, Vec<String>>>,
 }

@@ -3,9 +3,7 @@
 
 pub mod params;
 
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use crate::ports::schema::{OrderSort, OrderState, RejectionReason, SagaState, SagaType, Time};
@@ -18,32 +16,15 @@ pub struct Money {
     pub amount: String,
 }
 
-/// An amount of the deployment's one currency, as callers may write it.
+/// An amount of the deployment's one currency, as callers write it.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MoneyInput {
-    #[schema(inline)]
-    pub amount: Decimal,
+    /// 0 or more, with at most two decimals, and at most 10000000000000. A JSON number of the same
+    /// form is read as well; text is safe in every language.
+    #[schema(pattern = r"^\d+(\.\d{1,2})?$", example = "12.34")]
+    pub amount: String,
 }
-
-/// A decimal number, as text or as a JSON number.
-pub struct Decimal;
-
-impl PartialSchema for Decimal {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new()
-            .schema_type(SchemaType::from_iter([Type::String, Type::Number]))
-            .pattern(Some(r"^\d+(\.\d{1,2})?$"))
-            .minimum(Some(0))
-            .description(Some(
-                "0 or more, with at most two decimals, and at most 10000000000000",
-            ))
-            .examples(["12.34"])
-            .into()
-    }
-}
-
-impl ToSchema for Decimal {}
 
 /// One line of an order.
 #[derive(ToSchema)]

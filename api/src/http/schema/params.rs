@@ -12,7 +12,13 @@ use crate::ports::BuildFrom;
 #[into_params(parameter_in = Header)]
 pub struct KeyHeader {
     /// 1 to 255 visible ASCII characters: a repeat with the same key has the same effect once.
-    #[param(rename = "Idempotency-Key", required = false, max_length = 255)]
+    #[param(
+        rename = "Idempotency-Key",
+        required = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]{1,255}$"
+    )]
     pub idempotency_key: Option<String>,
 }
 
@@ -30,7 +36,11 @@ pub struct WaitHeader {
 #[into_params(parameter_in = Header)]
 pub struct ReadHeaders {
     /// Those of earlier answers, joined by `,`: the answer never shows less than they did.
-    #[param(rename = "Consistency-Token", required = false)]
+    #[param(
+        rename = "Consistency-Token",
+        required = false,
+        pattern = "^[A-Za-z0-9_-]+(, ?[A-Za-z0-9_-]+)*$"
+    )]
     pub consistency_token: Option<String>,
     /// `wait=SECONDS` bounds the wait for the view; `handling=lenient` answers with what there is
     /// when it is over.
@@ -50,7 +60,7 @@ pub struct PageParams {
     #[param(required = false, minimum = 1, maximum = 200, default = 20)]
     pub limit: Option<u32>,
     /// The `next` of the part before.
-    #[param(required = false)]
+    #[param(required = false, pattern = "^[A-Za-z0-9_-]+$")]
     pub cursor: Option<String>,
 }
 
@@ -62,7 +72,7 @@ pub struct HistoryParams {
     #[param(required = false, minimum = 1, maximum = 1000, default = 1000)]
     pub limit: Option<u32>,
     /// The `next` of the part before.
-    #[param(required = false)]
+    #[param(required = false, pattern = "^[A-Za-z0-9_-]+$")]
     pub cursor: Option<String>,
 }
 
@@ -88,8 +98,8 @@ pub struct CustomerParams {
     /// All its words occur in the name, in any case.
     #[param(required = false, max_length = 200)]
     pub name: Option<String>,
-    /// Has an order of at least this total.
-    #[param(required = false, example = "100.00")]
+    /// Has an order of at least this total, for example `100.00`.
+    #[param(required = false, pattern = r"^\d+(\.\d{1,2})?$")]
     pub min_order_total: Option<String>,
     /// Has an order in this state; with `minOrderTotal` it is one order that has both.
     #[param(required = false)]
@@ -117,9 +127,10 @@ pub struct OrderParams {
     pub state: Option<OrderState>,
     #[param(required = false)]
     pub customer_id: Option<Uuid>,
-    #[param(required = false, example = "10.00")]
+    /// For example `10.00`, as all totals.
+    #[param(required = false, pattern = r"^\d+(\.\d{1,2})?$")]
     pub min_total: Option<String>,
-    #[param(required = false, example = "99.99")]
+    #[param(required = false, pattern = r"^\d+(\.\d{1,2})?$")]
     pub max_total: Option<String>,
     #[param(required = false)]
     pub since: Option<Time>,
