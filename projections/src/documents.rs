@@ -34,7 +34,7 @@ pub const DEFINITION: ViewDefinition = ViewDefinition {
     name: VIEW,
     // Whoever changes what a document is made of raises it, and every node builds the view anew
     // while the old one answers.
-    number: 1,
+    number: 2,
     uses: &domain::SERVICES,
     commit: CommitPolicy {
         linger: Duration::from_millis(50),
@@ -166,9 +166,4 @@ fn damaged(what: impl fmt::Display) -> ViewError {
         view: VIEW,
         what: what.to_string(),
     }
-}
-
-/// Lower case letter by letter, so that a part of a text folds to the same letters as the whole.
-fn fold_case(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).collect()
 }

@@ -17,6 +17,7 @@ pub mod entity_documents;
 pub mod event;
 pub(crate) mod folded;
 pub mod history_fold;
+pub mod letters;
 pub mod stored_rows;
 
 pub use document::{CustomerDocument, CustomerOrder, Document, OrderDocument};

@@ -36,6 +36,7 @@ macro_rules! document_contract {
             $crate::documents::contract::document_rules! { { $(#[$attribute])* } $open;
                 reading: a_customer_shows_its_newest_orders_bounded_and_in_order,
                 finding: customers_are_found_by_name_and_time,
+                finding: customers_are_found_however_their_names_are_written,
                 finding: customers_are_found_by_one_order_that_is_all_that_is_asked_for,
                 finding: customers_are_found_by_orders_that_they_show_no_longer,
                 finding: customers_with_a_rare_or_a_common_order_are_found_among_many,

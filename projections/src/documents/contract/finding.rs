@@ -80,6 +80,40 @@ pub(crate) fn customers_are_found_by_name_and_time(case: &mut Case) {
     assert_eq!(case.count(), 3);
 }
 
+pub(crate) fn customers_are_found_however_their_names_are_written(case: &mut Case) {
+    let writings: [&[&str]; 6] = [
+        &[
+            "José Straße",
+            "jose\u{301}",
+            "JOSE",
+            "strasse",
+            "JOSÉ STRASSE",
+        ],
+        &["ΝΙΚΟΣ", "νίκος", "νικοσ"],
+        &["İlker", "ILKER", "ılker", "ilker"],
+        &["山田太郎", "太郎", "山田"],
+        &["Łukasz Øye", "lukasz oye"],
+        &[
+            "김민수",
+            "\u{1100}\u{1175}\u{11b7}\u{1106}\u{1175}\u{11ab}\u{1109}\u{116e}",
+        ],
+    ];
+    for (number, writings) in (1..).zip(writings) {
+        case.shop.create_customer(number, writings[0]);
+    }
+    case.project();
+
+    for writings in writings {
+        for name in writings {
+            let found = case.names(CustomersQuery {
+                name: Some((*name).to_owned()),
+                ..CustomersQuery::default()
+            });
+            assert_eq!(found, [writings[0]], "{name}");
+        }
+    }
+}
+
 pub(super) fn with_order(cents: Option<i64>, order_state: Option<OrderState>) -> CustomersQuery {
     CustomersQuery {
         min_order_total: cents.map(Money::from_cents),

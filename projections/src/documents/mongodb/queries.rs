@@ -6,8 +6,9 @@ use mongodb::bson::{Bson, Document, doc};
 
 use super::indexes::{NEWEST_CUSTOMERS, NEWEST_ORDERS};
 use super::{Names, READ_BOUND};
+use crate::documents::CustomersQuery;
 use crate::documents::cursor::Place;
-use crate::documents::{CustomersQuery, fold_case};
+use crate::shop::letters::fold;
 
 /// A `find` command's parts; `explain` in tests takes them as well.
 pub(super) struct Find {
@@ -64,7 +65,7 @@ pub(super) fn customers(query: &CustomersQuery, after: Option<Place>) -> Find {
     filter.insert("createdAt", times);
     let words = query.name.as_deref().unwrap_or_default().split_whitespace();
     let words: Vec<Document> = words
-        .map(|word| doc! {"nameFolded": {"$regex": literal(&fold_case(word))}})
+        .map(|word| doc! {"nameFolded": {"$regex": literal(&fold(word))}})
         .collect();
 
     if !words.is_empty() {

@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use crate::ViewError;
 use crate::documents::fold::{CustomerState, OrderDetails, OrderState};
-use crate::documents::{damaged, fold_case, refused};
+use crate::documents::{damaged, refused};
+use crate::shop::letters::fold;
 use crate::shop::{CustomerDocument, CustomerOrder, OrderDocument};
 
 #[derive(Serialize, Deserialize)]
@@ -186,7 +187,7 @@ impl<'a> CustomerFields<'a> {
     pub(super) fn new(customer: &'a Customer) -> Result<Self, ViewError> {
         Ok(CustomerFields {
             name: &customer.name,
-            name_folded: fold_case(&customer.name),
+            name_folded: fold(&customer.name),
             credit_limit: customer.credit_limit.into(),
             available_credit: customer.available_credit().into(),
             creation_time: date(customer.created_at),

@@ -46,7 +46,7 @@ pub(super) mod customer_document {
         pub created_at: i64,
         pub version: i64,
         pub name: String,
-        /// The name in lower case, for search: SQLite itself folds ASCII alone.
+        /// The name as [`fold`](crate::shop::letters::fold) writes it, for search.
         pub name_folded: String,
     }
 

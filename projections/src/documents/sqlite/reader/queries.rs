@@ -13,7 +13,8 @@ use crate::documents::sqlite::conversions::state_number;
 use crate::documents::sqlite::tables::{
     customer_document, customer_largest_order, order_document, view_position,
 };
-use crate::documents::{CustomersQuery, VIEW, fold_case};
+use crate::documents::{CustomersQuery, VIEW};
+use crate::shop::letters::fold;
 
 /// An order, if there is one, beside the positions of the view.
 pub(in crate::documents::sqlite) fn order_with_positions(
@@ -123,7 +124,7 @@ pub(in crate::documents::sqlite) fn customers(
         // Not LIKE: nothing in the word means anything but itself.
         select = select.filter(Expr::cust_with_values(
             "instr(name_folded, ?) > 0",
-            [fold_case(word)],
+            [fold(word)],
         ));
     }
 

@@ -16,8 +16,9 @@ use crate::documents::sqlite::statements::{
     order_value, quarantine_value,
 };
 use crate::documents::sqlite::tables::{customer_document, order_document, view_quarantine};
-use crate::documents::{damaged, fold_case, refused};
+use crate::documents::{damaged, refused};
 use crate::port::QuarantinedEntity;
+use crate::shop::letters::fold;
 
 pub(super) fn load_order(
     connection: &Connection,
@@ -171,7 +172,7 @@ pub(super) fn save_customers(
     } in customers.changed()
     {
         if *is_new {
-            let name_folded = fold_case(&customer.name);
+            let name_folded = fold(&customer.name);
             let columns = customer_document::Column::iter();
             let statement = if replaces { &mut replace } else { &mut insert };
             run(statement, columns, |column| {
