@@ -94,6 +94,9 @@ pub enum ReadError {
     /// The view has no generation that is ready, or its store does not answer.
     #[error("the {view} view is not ready")]
     Unavailable { view: String },
+    /// The view has given the query up: it asks for too much.
+    #[error("the {view} view has given the query up")]
+    TimedOut { view: String },
     /// The view's data was damaged, and another generation is being built in its place.
     #[error("the {view} view is being rebuilt")]
     Rebuilding { view: String },

@@ -1,6 +1,7 @@
 //! What can go wrong in a view.
 
 use std::any::Any;
+use std::time::Duration;
 
 use tokio::task::JoinError;
 use uuid::Uuid;
@@ -17,6 +18,14 @@ pub enum ViewError {
         view: &'static str,
         /// What its store, or the connection to it, says.
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The query has taken too long, and was given up. One that asks for less may be answered.
+    #[error("the {view} view has given up a query after {limit:?}")]
+    TimedOut {
+        /// The name of the view.
+        view: &'static str,
+        /// How long a query may take.
+        limit: Duration,
     },
     /// Reading the event log failed.
     #[error("the event log cannot be read")]
@@ -140,6 +149,7 @@ impl ViewError {
         matches!(
             self,
             ViewError::Unavailable { .. }
+                | ViewError::TimedOut { .. }
                 | ViewError::Foreign { .. }
                 | ViewError::Log(_)
                 | ViewError::Behind { .. }

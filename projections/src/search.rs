@@ -43,13 +43,17 @@ pub use query::{SearchQuery, Sort};
 /// The view's name in errors, logs and metrics.
 pub const VIEW: &str = "search";
 
+/// A search that takes longer is given up. Elasticsearch is told so, and answers before its client
+/// gives the request up.
+pub const TIME_LIMIT: Duration = Duration::from_secs(4);
+
 /// What is registered of the view. A commit of the index costs tens of milliseconds, whatever is in
 /// it; a reader that waits asks for one at once.
 pub const DEFINITION: ViewDefinition = ViewDefinition {
     name: VIEW,
     // Whoever changes what a document is made of raises it, and every node builds the view anew
     // while the old one answers.
-    number: 2,
+    number: 3,
     uses: &[domain::ORDERS],
     commit: CommitPolicy {
         linger: Duration::from_secs(1),
@@ -121,8 +125,9 @@ pub trait SearchReader: Send + Sync + fmt::Debug {
     /// Answers a query.
     ///
     /// # Errors
-    /// [`ViewError::InvalidQuery`] names the field; [`ViewError::Unavailable`] when the view store
-    /// does not answer or too many searches are under way.
+    /// [`ViewError::InvalidQuery`] names the field; [`ViewError::TimedOut`] after [`TIME_LIMIT`];
+    /// [`ViewError::Unavailable`] when the view store does not answer or too many searches are
+    /// under way.
     fn search(&self, query: SearchQuery) -> BoxFuture<'_, Result<SearchPage, ViewError>>;
 
     /// The version of an order that searches find; `None` when it is not there yet.
@@ -143,6 +148,14 @@ fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> V
     ViewError::Unavailable {
         view: VIEW,
         source: source.into(),
+    }
+}
+
+/// A search was given up.
+fn timed_out() -> ViewError {
+    ViewError::TimedOut {
+        view: VIEW,
+        limit: TIME_LIMIT,
     }
 }
 

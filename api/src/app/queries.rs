@@ -98,6 +98,12 @@ fn read_error(error: ViewError) -> ReadError {
         ViewError::Damaged { view, .. } => ReadError::Rebuilding {
             view: view.to_owned(),
         },
+        ViewError::TimedOut { view, .. } => {
+            tracing::warn!(error = %error, view, "a query is not answered");
+            ReadError::TimedOut {
+                view: view.to_owned(),
+            }
+        }
         ViewError::Unavailable { view, .. }
         | ViewError::Panicked { view, .. }
         | ViewError::Foreign { view, .. }

@@ -66,7 +66,7 @@ pub struct CustomerWithOrders {
 pub struct CustomerQuery {
     /// Created after this time.
     pub since: Option<Timestamp>,
-    /// All its words occur in the customer's name, in any case.
+    /// All its words occur in the customer's name, whatever their case and accents.
     pub name: Option<String>,
     /// Has an order of at least this total; in `order_state`, when that is given too.
     pub min_order_total: Option<Money>,

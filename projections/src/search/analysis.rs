@@ -1,8 +1,12 @@
 //! How text becomes words: the one analysis of indexing, searching and highlighting.
 //!
-//! Text is split at everything that is neither letter nor digit (Unicode), put into lower case,
-//! folded to ASCII where there is an equivalent (`é` → `e`), cut after 255 characters (as UTF-16
-//! counts them), and freed of the English plural ([`singular`]).
+//! Text is split at everything that is neither letter nor digit (Unicode). Case, accents and the
+//! form in which Unicode writes it do not matter ([`letters`](crate::shop::letters)). A word is cut
+//! after 255 characters (as UTF-16 counts them), and freed of the English plural ([`singular`]).
+//!
+//! Japanese, Chinese, Thai and their like are written without blanks: there, each character with
+//! its marks is a word, so that any word in such a text is a phrase of it, and is found as phrases
+//! are.
 //!
 //! An index holds a word *and* its singular, at the same position. A search for a word looks for
 //! the singular; a search for a prefix looks at both, so that `bagels*` and `berry*` find what one
@@ -12,12 +16,18 @@
 //! Elasticsearch is given the words analysed here: it splits them at white space, which no word
 //! holds, and nothing else.
 
-use tantivy::tokenizer::{
-    AsciiFoldingFilter, LowerCaser, SimpleTokenizer, TextAnalyzer, Token, TokenFilter, TokenStream,
-    Tokenizer,
-};
+use std::borrow::Cow;
+use std::ops::Range;
 
-use crate::search::singular::{Singular, singular};
+use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
+use unicode_normalization::char::is_combining_mark;
+
+use crate::search::singular::singular;
+use crate::shop::letters::{compose, fold_character};
+
+/// The name of this analysis in every index made with it. Its number is raised whenever it changes
+/// what is indexed, so that no index is asked for words that it does not hold.
+pub const NAME: &str = "order_text_3";
 
 /// Longer words are cut here, in the index and in queries alike. Counted in UTF-16 units, as
 /// Elasticsearch does, which would make two words of a longer one.
@@ -26,171 +36,181 @@ pub const MAX_WORD_CHARS: usize = 255;
 /// A word of a text, and where it stands in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
-    /// Lower-cased, folded, cut; not freed of the plural.
+    /// Folded and cut; not freed of the plural.
     pub text: String,
-    /// Byte range in the text.
-    pub start: usize,
-    /// Where it ends, exclusive.
-    pub end: usize,
+    /// Byte range in the text as it is written.
+    pub range: Range<usize>,
 }
 
-/// Splits texts into [`Word`]s.
-#[derive(Clone)]
-pub struct Analyzer(TextAnalyzer);
+/// The words of `text`, in order.
+#[must_use]
+pub fn words(text: &str) -> Vec<Word> {
+    let mut splitter = Splitter::default();
 
-impl Default for Analyzer {
-    fn default() -> Self {
-        Analyzer(
-            TextAnalyzer::builder(SimpleTokenizer::default())
-                .filter(LowerCaser)
-                .filter(AsciiFoldingFilter)
-                .filter(Cut)
-                .build(),
-        )
+    for (start, character) in text.char_indices() {
+        let range = start..start + character.len_utf8();
+        let mut is_shown = false;
+        fold_character(character, &mut |part| {
+            is_shown = true;
+            splitter.take(part, &range);
+        });
+        // An accent, or a joiner: of the word that it stands in.
+        if !is_shown {
+            splitter.widen(&range);
+        }
+    }
+
+    splitter.close();
+    splitter.words
+}
+
+/// Whether words may end in this character.
+pub(crate) fn ends_a_word(character: char) -> bool {
+    character.is_alphanumeric() || is_combining_mark(character)
+}
+
+#[derive(Default)]
+struct Splitter {
+    words: Vec<Word>,
+    open: Option<Open>,
+}
+
+/// The word that is being read.
+struct Open {
+    word: Word,
+    /// Of a script with blanks between words.
+    is_spaced: bool,
+}
+
+impl Splitter {
+    fn take(&mut self, part: char, range: &Range<usize>) {
+        let is_mark = is_combining_mark(part);
+        let is_of_a_word = part.is_alphanumeric() || is_mark && self.open.is_some();
+        if !is_of_a_word {
+            return self.close();
+        }
+
+        let is_spaced = !is_unspaced(part);
+        let goes_on = |open: &Open| is_mark || is_spaced && open.is_spaced;
+        if !self.open.as_ref().is_some_and(goes_on) {
+            self.close();
+        }
+
+        let open = self.open.get_or_insert_with(|| Open {
+            word: Word {
+                text: String::new(),
+                range: range.clone(),
+            },
+            is_spaced,
+        });
+        open.word.text.push(part);
+        open.word.range.end = range.end;
+    }
+
+    fn widen(&mut self, range: &Range<usize>) {
+        if let Some(open) = &mut self.open {
+            open.word.range.end = range.end;
+        }
+    }
+
+    fn close(&mut self) {
+        let Some(Open { mut word, .. }) = self.open.take() else {
+            return;
+        };
+        if !word.text.is_ascii() {
+            word.text = compose(&word.text);
+        }
+        cut(&mut word.text);
+        self.words.push(word);
     }
 }
 
-impl Analyzer {
-    /// The words of `text`, in order.
-    pub fn words(&mut self, text: &str) -> Vec<Word> {
-        let mut words = Vec::new();
-        self.0.token_stream(text).process(&mut |token| {
-            words.push(Word {
-                text: token.text.clone(),
-                start: token.offset_from,
-                end: token.offset_to,
-            });
-        });
-        words
+/// Of a script that is written without blanks between words, by the blocks of Unicode: what its
+/// line breaking (UAX #14) calls ideographic, or dependent on the language.
+fn is_unspaced(character: char) -> bool {
+    matches!(character,
+        // Thai, Lao, Myanmar, Khmer, Tai Le, New Tai Lue, Tai Tham
+        '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
+        | '\u{1950}'..='\u{19df}' | '\u{1a20}'..='\u{1aaf}'
+        | '\u{a9e0}'..='\u{a9ff}' | '\u{aa60}'..='\u{aadf}'
+        // Chinese characters, the Japanese syllables, Bopomofo
+        | '\u{3005}'..='\u{3007}' | '\u{3040}'..='\u{312f}' | '\u{31a0}'..='\u{31bf}'
+        | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{a4cf}'
+        | '\u{f900}'..='\u{faff}' | '\u{16fe0}'..='\u{18d7f}' | '\u{1aff0}'..='\u{1b2ff}'
+        | '\u{20000}'..='\u{3fffd}')
+}
+
+fn cut(text: &mut String) {
+    if text.len() <= MAX_WORD_CHARS {
+        return;
+    }
+    let mut units = 0;
+    let beyond = text.char_indices().find(|(_, character)| {
+        units += character.len_utf16();
+        units > MAX_WORD_CHARS
+    });
+    if let Some((end, _)) = beyond {
+        text.truncate(end);
     }
 }
 
 /// The analyzer for the field of an index that holds all words and their singulars.
-#[must_use]
-pub fn index_analyzer() -> TextAnalyzer {
-    TextAnalyzer::builder(SimpleTokenizer::default())
-        .filter(LowerCaser)
-        .filter(AsciiFoldingFilter)
-        .filter(Cut)
-        .filter(AndSingular)
-        .build()
-}
+#[derive(Clone, Debug, Default)]
+pub struct IndexAnalyzer;
 
-/// Cuts words after [`MAX_WORD_CHARS`].
-#[derive(Clone)]
-struct Cut;
+impl Tokenizer for IndexAnalyzer {
+    type TokenStream<'a> = Tokens;
 
-impl TokenFilter for Cut {
-    type Tokenizer<T: Tokenizer> = CutTokenizer<T>;
-
-    fn transform<T: Tokenizer>(self, tokenizer: T) -> CutTokenizer<T> {
-        CutTokenizer(tokenizer)
+    fn token_stream(&mut self, text: &str) -> Tokens {
+        Tokens {
+            words: words(text).into_iter(),
+            singular: None,
+            token: Token::default(),
+        }
     }
 }
 
-#[derive(Clone)]
-struct CutTokenizer<T>(T);
-
-impl<T: Tokenizer> Tokenizer for CutTokenizer<T> {
-    type TokenStream<'a> = CutStream<T::TokenStream<'a>>;
-
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> Self::TokenStream<'a> {
-        CutStream(self.0.token_stream(text))
-    }
+/// Each word, followed by its singular, at the same position, when that is another word.
+#[derive(Debug)]
+pub struct Tokens {
+    words: std::vec::IntoIter<Word>,
+    /// Of the word at hand, when it is to follow.
+    singular: Option<String>,
+    token: Token,
 }
 
-struct CutStream<T>(T);
-
-impl<T: TokenStream> TokenStream for CutStream<T> {
+impl TokenStream for Tokens {
     fn advance(&mut self) -> bool {
-        if !self.0.advance() {
-            return false;
-        }
-
-        let text = &mut self.0.token_mut().text;
-        if text.len() > MAX_WORD_CHARS {
-            let mut units = 0;
-            let beyond = text.char_indices().find(|(_, character)| {
-                units += character.len_utf16();
-                units > MAX_WORD_CHARS
-            });
-            if let Some((end, _)) = beyond {
-                text.truncate(end);
-            }
-        }
-
-        true
-    }
-
-    fn token(&self) -> &Token {
-        self.0.token()
-    }
-
-    fn token_mut(&mut self) -> &mut Token {
-        self.0.token_mut()
-    }
-}
-
-/// Lets each word be followed by its singular, at the same position, when that is another word.
-#[derive(Clone)]
-struct AndSingular;
-
-impl TokenFilter for AndSingular {
-    type Tokenizer<T: Tokenizer> = AndSingularTokenizer<T>;
-
-    fn transform<T: Tokenizer>(self, tokenizer: T) -> AndSingularTokenizer<T> {
-        AndSingularTokenizer(tokenizer)
-    }
-}
-
-#[derive(Clone)]
-struct AndSingularTokenizer<T>(T);
-
-impl<T: Tokenizer> Tokenizer for AndSingularTokenizer<T> {
-    type TokenStream<'a> = AndSingularStream<T::TokenStream<'a>>;
-
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> Self::TokenStream<'a> {
-        AndSingularStream {
-            tail: self.0.token_stream(text),
-            done: true,
-        }
-    }
-}
-
-struct AndSingularStream<T> {
-    tail: T,
-    /// The tail's word has been followed by its singular, or needs none.
-    done: bool,
-}
-
-impl<T: TokenStream> TokenStream for AndSingularStream<T> {
-    fn advance(&mut self) -> bool {
-        if !self.done {
-            self.done = true;
-            let text = &mut self.tail.token_mut().text;
-            let Singular { stem, ending } = singular(text);
-            let length = stem.len();
-            text.truncate(length);
-            text.push_str(ending);
+        if let Some(singular) = self.singular.take() {
+            self.token.text = singular;
             return true;
         }
 
-        if !self.tail.advance() {
+        let Some(Word { text, range }) = self.words.next() else {
             return false;
-        }
-
-        let text = &self.tail.token().text;
-        self.done = !singular(text).differs_from(text);
+        };
+        self.singular = match singular(&text) {
+            one if one == text => None,
+            one => Some(Cow::into_owned(one)),
+        };
+        self.token = Token {
+            offset_from: range.start,
+            offset_to: range.end,
+            // The first position is 0, behind the largest number.
+            position: self.token.position.wrapping_add(1),
+            text,
+            position_length: 1,
+        };
 
         true
     }
 
     fn token(&self) -> &Token {
-        self.tail.token()
+        &self.token
     }
 
     fn token_mut(&mut self) -> &mut Token {
-        self.tail.token_mut()
+        &mut self.token
     }
 }
 
@@ -200,10 +220,18 @@ mod tests {
 
     fn indexed(text: &str) -> Vec<(String, usize)> {
         let mut tokens = Vec::new();
-        index_analyzer()
+        IndexAnalyzer
             .token_stream(text)
             .process(&mut |token| tokens.push((token.text.clone(), token.position)));
         tokens
+    }
+
+    /// The words, and what each is made of.
+    fn split(text: &str) -> Vec<(String, &str)> {
+        words(text)
+            .into_iter()
+            .map(|word| (word.text, &text[word.range]))
+            .collect()
     }
 
     #[test]
@@ -222,21 +250,52 @@ mod tests {
     }
 
     #[test]
+    fn a_word_keeps_its_place_in_the_text_as_it_is_written() {
+        for (text, expected) in [
+            ("e\u{301}clair!", vec![("eclair", "e\u{301}clair")]),
+            ("cafe\u{301}, x", vec![("cafe", "cafe\u{301}"), ("x", "x")]),
+            ("co\u{ad}op", vec![("coop", "co\u{ad}op")]),
+            ("İΣ", vec![("iσ", "İΣ")]),
+            ("\u{301}a", vec![("a", "a")]),
+            ("한국어", vec![("한국어", "한국어")]),
+        ] {
+            let expected: Vec<_> = expected
+                .into_iter()
+                .map(|(word, written)| (word.to_owned(), written))
+                .collect();
+            assert_eq!(split(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_character_is_a_word_where_there_are_no_blanks() {
+        for (text, expected) in [
+            ("日本茶", "日 本 茶"),
+            ("iPhoneケース12", "iphone ケ ー ス 12"),
+            ("ｶﾞｽか\u{3099}", "ガ ス が"),
+            ("น้ำชา", "น้ํ า ช า"),
+            ("㍿", "株 式 会 社"),
+        ] {
+            let words: Vec<_> = words(text).into_iter().map(|word| word.text).collect();
+            assert_eq!(words.join(" "), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn a_word_of_any_length_is_cut_and_kept() {
-        let words = Analyzer::default().words(&"ß日".repeat(2_000));
-        assert_eq!(words.len(), 1);
-        assert_eq!(words[0].text.chars().count(), MAX_WORD_CHARS);
-        let words = Analyzer::default().words(&"𐐨".repeat(2_000));
-        assert_eq!(words.len(), 1);
-        assert_eq!(words[0].text.chars().count(), MAX_WORD_CHARS / 2);
+        let found = words(&"ñ".repeat(2_000));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].text.chars().count(), MAX_WORD_CHARS);
+        let found = words(&"𐐨".repeat(2_000));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].text.chars().count(), MAX_WORD_CHARS / 2);
     }
 
     /// Words are told apart by white space on their way to Elasticsearch.
     #[test]
-    fn no_word_holds_white_space() {
-        let mut analyzer = Analyzer::default();
-        for character in (char::MIN..=char::MAX).filter(|character| !character.is_ascii()) {
-            for word in analyzer.words(character.encode_utf8(&mut [0; 4])) {
+    fn no_word_holds_white_space_or_nothing() {
+        for character in char::MIN..=char::MAX {
+            for word in words(&character.to_string()) {
                 assert!(
                     !word.text.contains(char::is_whitespace) && !word.text.is_empty(),
                     "{character:?}"

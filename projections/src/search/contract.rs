@@ -32,6 +32,7 @@ pub(crate) mod keeping;
 pub(crate) mod matching;
 pub(crate) mod paging;
 pub(crate) mod putting;
+pub(crate) mod writing;
 
 pub(crate) type Store = Arc<dyn ViewStore<Search>>;
 /// Makes the store of one place, as a process does that starts.
@@ -55,6 +56,10 @@ macro_rules! search_contract {
                 finding: a_prefix_of_thousands_of_words_finds_them_all,
                 finding: an_order_of_500_lines_is_found_by_each_and_by_no_phrase_across_them,
                 matching: odd_writing_is_found_as_it_is_written,
+                writing: another_case_accent_or_form_of_a_text_is_found,
+                writing: a_word_inside_a_text_without_blanks_is_found,
+                writing: plurals_are_united_and_other_words_are_not,
+                writing: highlights_show_a_text_as_it_is_written,
                 finding: what_cannot_be_asked_is_refused_by_name,
                 paging: pages_of_every_sort_show_each_order_once_in_order,
                 paging: a_cursor_holds_while_orders_come_in,
@@ -128,6 +133,7 @@ impl Shop {
     pub(crate) fn new(open: Open) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
+            .enable_time()
             .build()
             .unwrap();
 

@@ -27,10 +27,11 @@ use tokio::task::JoinError;
 
 use crate::ViewError;
 use crate::files::is_at_fault;
-use crate::search::{SearchView, VIEW, damaged};
+use crate::search::{SearchView, TIME_LIMIT, VIEW, damaged};
 
 mod collect;
 mod commit;
+mod deadline;
 mod examining;
 mod index_slices;
 mod indexing;
@@ -39,6 +40,7 @@ mod lazy_directory;
 mod lookup;
 mod new_segments;
 mod phrase_prefix;
+mod prefix;
 mod reader;
 mod schema;
 mod snapshot;
@@ -96,7 +98,10 @@ fn open_in(folder: &Path) -> Result<(SearchView, LazyDirectory), ViewError> {
 
     let writer = EmbeddedWriter::new(writer, keeper, reader, fields, publish, state);
     Ok((
-        (Box::new(writer), Arc::new(EmbeddedReader::new(snapshots))),
+        (
+            Box::new(writer),
+            Arc::new(EmbeddedReader::new(snapshots, TIME_LIMIT)),
+        ),
         directory,
     ))
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::OrderDocument;
-use crate::search::analysis::{Analyzer, Word};
+use crate::search::analysis::{Word, words};
 use crate::search::singular::singular;
 use crate::search::text::Term;
 
@@ -35,20 +35,20 @@ pub struct Highlights {
 
 /// Highlights `terms` in `document`.
 #[must_use]
-pub fn highlight(analyzer: &mut Analyzer, terms: &[Term], document: &OrderDocument) -> Highlights {
-    let mut mark = |text: &str| mark(analyzer, terms, text);
+pub fn highlight(terms: &[Term], document: &OrderDocument) -> Highlights {
+    let mark = |text: &str| mark(terms, text);
 
     let note = document
         .note
         .as_deref()
-        .and_then(&mut mark)
+        .and_then(mark)
         .into_iter()
         .collect();
 
     let customer_name = document
         .customer_name
         .as_deref()
-        .and_then(&mut mark)
+        .and_then(mark)
         .into_iter()
         .collect();
 
@@ -76,8 +76,8 @@ pub fn highlight(analyzer: &mut Analyzer, terms: &[Term], document: &OrderDocume
 }
 
 /// `text` as HTML with its matches marked; `None` when there are none.
-fn mark(analyzer: &mut Analyzer, terms: &[Term], text: &str) -> Option<String> {
-    let words = analyzer.words(text);
+fn mark(terms: &[Term], text: &str) -> Option<String> {
+    let words = words(text);
     let mut matches: Vec<Range<usize>> = Vec::new();
 
     for at in 0..words.len() {
@@ -119,14 +119,19 @@ fn match_at(term: &Term, words: &[Word]) -> Option<Range<usize>> {
     let head_matches = head
         .iter()
         .zip(head_singulars)
-        .all(|(word, wanted)| singular(&word.text).is(wanted));
+        .all(|(word, wanted)| singular(&word.text) == *wanted);
 
-    let begins =
-        |prefix: &String| last.text.starts_with(prefix) || singular(&last.text).starts_with(prefix);
+    let begins = |prefix: &String| {
+        last.text.starts_with(prefix.as_str()) || singular(&last.text).starts_with(prefix.as_str())
+    };
     let last_matches =
-        singular(&last.text).is(last_singular) || term.prefix.as_ref().is_some_and(begins);
-    (head_matches && last_matches)
-        .then(|| candidates.first().map_or(last.start, |first| first.start)..last.end)
+        singular(&last.text) == *last_singular || term.prefix.as_ref().is_some_and(begins);
+    (head_matches && last_matches).then(|| {
+        let start = candidates
+            .first()
+            .map_or(last.range.start, |first| first.range.start);
+        start..last.range.end
+    })
 }
 
 fn escape(text: &str, html: &mut String) {
@@ -149,7 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn marked(query: &str, text: &str) -> Option<String> {
-        mark(&mut Analyzer::default(), &text::parse(query).unwrap(), text)
+        mark(&text::parse(query).unwrap(), text)
     }
 
     #[test]

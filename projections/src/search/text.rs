@@ -11,11 +11,14 @@
 //! nothing and is left out; a text that asks for nothing at all finds nothing.
 
 use crate::ViewError;
-use crate::search::analysis::{Analyzer, Word};
+use crate::search::analysis::{ends_a_word, words};
 use crate::search::singular::singular;
 
 /// A search text has at most this many characters.
 pub const MAX_TEXT_CHARS: usize = 1_000;
+
+/// A search text has at most this many prefixes: each has as many words as begin like it.
+pub const MAX_PREFIXES: usize = 10;
 
 /// Words that must stand one after the other; mostly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,20 +32,20 @@ pub struct Term {
 /// Reads a search text. The terms are in the order in which they are written, each once.
 ///
 /// # Errors
-/// [`ViewError::InvalidQuery`] when the text is longer than [`MAX_TEXT_CHARS`].
+/// [`ViewError::InvalidQuery`] when the text is longer than [`MAX_TEXT_CHARS`], or has more than
+/// [`MAX_PREFIXES`].
 pub fn parse(text: &str) -> Result<Vec<Term>, ViewError> {
-    if text.chars().nth(MAX_TEXT_CHARS).is_some() {
-        let message = format!("must have at most {MAX_TEXT_CHARS} characters");
-        return Err(ViewError::InvalidQuery {
+    let invalid = |message| {
+        Err(ViewError::InvalidQuery {
             field: "text",
             message,
-        });
+        })
+    };
+    if text.chars().nth(MAX_TEXT_CHARS).is_some() {
+        return invalid(format!("must have at most {MAX_TEXT_CHARS} characters"));
     }
 
-    let mut parser = Parser {
-        analyzer: Analyzer::default(),
-        terms: Vec::new(),
-    };
+    let mut parser = Parser::default();
 
     let mut rest = text;
     while let Some((before, phrase, after)) = next_phrase(rest) {
@@ -53,6 +56,11 @@ pub fn parse(text: &str) -> Result<Vec<Term>, ViewError> {
 
     parser.plain(rest);
 
+    let prefixes = parser.terms.iter().filter(|term| term.prefix.is_some());
+    if prefixes.count() > MAX_PREFIXES {
+        return invalid(format!("must have at most {MAX_PREFIXES} words with a *"));
+    }
+
     Ok(parser.terms)
 }
 
@@ -62,11 +70,7 @@ pub fn parse(text: &str) -> Result<Vec<Term>, ViewError> {
 fn next_phrase(text: &str) -> Option<(&str, &str, &str)> {
     for (open, _) in text.match_indices('"') {
         let (before, quoted) = text.split_at_checked(open)?;
-        if before
-            .chars()
-            .next_back()
-            .is_some_and(char::is_alphanumeric)
-        {
+        if before.chars().next_back().is_some_and(ends_a_word) {
             continue;
         }
 
@@ -77,8 +81,8 @@ fn next_phrase(text: &str) -> Option<(&str, &str, &str)> {
     None
 }
 
+#[derive(Default)]
 struct Parser {
-    analyzer: Analyzer,
     terms: Vec<Term>,
 }
 
@@ -86,12 +90,7 @@ impl Parser {
     fn plain(&mut self, text: &str) {
         for word in text.split_whitespace() {
             match word.strip_suffix('*') {
-                Some(prefix)
-                    if prefix
-                        .chars()
-                        .next_back()
-                        .is_some_and(char::is_alphanumeric) =>
-                {
+                Some(prefix) if prefix.chars().next_back().is_some_and(ends_a_word) => {
                     self.add(prefix, true)
                 }
                 _ => self.add(word, false),
@@ -100,12 +99,12 @@ impl Parser {
     }
 
     fn add(&mut self, text: &str, is_prefix: bool) {
-        let words = self.analyzer.words(text);
+        let words = words(text);
         let Some(last) = words.last() else { return };
         let prefix = is_prefix.then(|| last.text.clone());
         let singulars = words
             .iter()
-            .map(|word: &Word| singular(&word.text).into_string())
+            .map(|word| singular(&word.text).into_owned())
             .collect();
         let term = Term { singulars, prefix };
         if !self.terms.contains(&term) {
@@ -175,10 +174,23 @@ mod tests {
         assert_eq!(error.to_string(), "text: must have at most 1000 characters");
     }
 
+    #[test]
+    fn a_text_may_have_10_prefixes_and_no_more() {
+        let letters = |last: char| ('a'..=last).map(|letter| format!("{letter}* ")).collect();
+        let text: String = letters('j');
+        assert!(parse(&format!("{text} a* a* word")).is_ok());
+        let text: String = letters('k');
+        let error = parse(&text).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "text: must have at most 10 words with a *"
+        );
+    }
+
     proptest! {
         #[test]
         fn no_text_is_an_error(text in "[\\PC\\n\"* ]{0,200}") {
-            for term in parse(&text).unwrap() {
+            for term in parse(&text.replace('*', "-")).unwrap() {
                 prop_assert!(!term.singulars.is_empty());
             }
         }

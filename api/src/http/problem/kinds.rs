@@ -181,6 +181,20 @@ impl Problem {
         )
     }
 
+    /// A query that asks for more than the view finds in the time that queries have.
+    fn query_timed_out(view: &str) -> Self {
+        let detail = format!(
+            "the {view} view has given the query up, which takes too long; ask for less, as with \
+             longer prefixes, or try again later"
+        );
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "query-timed-out",
+            "The query takes too long",
+            detail,
+        )
+    }
+
     fn view_behind(view: &str, behind: Vec<Behind>) -> Self {
         let detail = format!("the {view} view has not reached what the consistency token requires");
         let mut problem = Problem::new(
@@ -215,6 +229,7 @@ impl From<ReadError> for Problem {
             ReadError::Unavailable { view } => Problem::unavailable(format!(
                 "the {view} view is not ready, or its store does not answer"
             )),
+            ReadError::TimedOut { view } => Problem::query_timed_out(&view),
             ReadError::Rebuilding { view } => {
                 Problem::unavailable(format!("the {view} view was damaged and is being rebuilt"))
             }

@@ -95,7 +95,7 @@ pub struct CustomerParams {
     /// Created after this time.
     #[param(required = false)]
     pub since: Option<Time>,
-    /// All its words occur in the name, in any case.
+    /// All its words occur in the name, whatever their case and accents.
     #[param(required = false, max_length = 200)]
     pub name: Option<String>,
     /// Has an order of at least this total, for example `100.00`.
@@ -120,7 +120,7 @@ pub struct StateParam {
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct OrderParams {
     /// Words that must all occur in line names, skus, the note or the customer's name; `word*` is a
-    /// prefix, quotes make a phrase.
+    /// prefix (at most ten of them), quotes make a phrase. Case, accents and plural do not matter.
     #[param(required = false, max_length = 1000)]
     pub text: Option<String>,
     #[param(required = false)]

@@ -10,7 +10,7 @@ use elasticsearch::http::Method;
 use elasticsearch::http::headers::HeaderMap;
 use elasticsearch::http::request::Body;
 use projections::OrderDocument;
-use projections::search::analysis::Analyzer;
+use projections::search::analysis;
 use projections::search::points::{self, POINT_BITS};
 use projections::search::singular::singular;
 use serde_json::{Value, json};
@@ -28,7 +28,6 @@ pub struct ElasticsearchFloor<'a> {
     place: &'a Place<'a>,
     client: Elasticsearch,
     index: String,
-    analyzer: Analyzer,
 }
 
 impl<'a> ElasticsearchFloor<'a> {
@@ -39,12 +38,11 @@ impl<'a> ElasticsearchFloor<'a> {
             place,
             client: place.elasticsearch()?,
             index,
-            analyzer: Analyzer::default(),
         })
     }
 
     /// The bodies of the requests of a batch.
-    fn parts(&mut self, orders: &[OrderDocument]) -> anyhow::Result<Vec<Vec<u8>>> {
+    fn parts(&self, orders: &[OrderDocument]) -> anyhow::Result<Vec<Vec<u8>>> {
         let mut parts = vec![Vec::new()];
 
         for order in orders {
@@ -59,7 +57,7 @@ impl<'a> ElasticsearchFloor<'a> {
             };
             serde_json::to_writer(&mut *part, &json!({"index": {"_id": order.order_id}}))?;
             part.push(b'\n');
-            serde_json::to_writer(&mut *part, &document(&mut self.analyzer, order))?;
+            serde_json::to_writer(&mut *part, &document(order))?;
             part.push(b'\n');
         }
 
@@ -90,7 +88,7 @@ impl<'a> ElasticsearchFloor<'a> {
 }
 
 /// As the view sends it: the words of each value, their singulars, and the digits of their points.
-fn document(analyzer: &mut Analyzer, order: &OrderDocument) -> Value {
+fn document(order: &OrderDocument) -> Value {
     let (mut singulars, mut words) = (Vec::new(), Vec::new());
     let mut times: BTreeMap<String, u32> = BTreeMap::new();
     let mut count = 0;
@@ -105,8 +103,8 @@ fn document(analyzer: &mut Analyzer, order: &OrderDocument) -> Value {
         .chain(order.customer_name.as_deref())
     {
         let (mut of_text, mut as_written) = (Vec::new(), Vec::new());
-        for word in analyzer.words(text) {
-            let singular = singular(&word.text).into_string();
+        for word in analysis::words(text) {
+            let singular = singular(&word.text).into_owned();
             *times.entry(singular.clone()).or_default() += 1;
             let same = singular == word.text;
             count += if same { 1 } else { 2 };

@@ -181,7 +181,8 @@ pub(crate) fn odd_writing_is_found_as_it_is_written(shop: &mut Shop) {
 
     for (text, expected) in [
         ("\u{1d51e}\u{1d51f}", vec![1]),
-        ("\u{1d51e}*", vec![1]),
+        ("\u{1d51e}\u{1d51f}*", vec![1]),
+        ("AB", vec![1]),
         ("🍵", vec![]),
         ("日本", vec![2]),
         ("日*", vec![2]),

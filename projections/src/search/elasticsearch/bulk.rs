@@ -11,7 +11,6 @@ use tokio::task::JoinHandle;
 use super::client::{Client, ErrorCause, Failure, WRITE_TIMEOUT, is_bad_data};
 use super::document::{Indexed, Stamp};
 use crate::search::VIEW;
-use crate::search::analysis::Analyzer;
 use crate::{OrderDocument, ViewError};
 
 /// A request carries about this many bytes.
@@ -40,11 +39,9 @@ pub(super) async fn write(
         newer: Vec::new(),
     };
 
-    let mut analyzer = Analyzer::default();
-
     let mut part = Part::default();
     for (document, stamp) in documents {
-        part.add(&mut analyzer, document, stamp)?;
+        part.add(document, stamp)?;
         if part.lines.len() >= PART_BYTES {
             sender.send(std::mem::take(&mut part)).await?;
         }
@@ -67,12 +64,7 @@ struct Part {
 }
 
 impl Part {
-    fn add(
-        &mut self,
-        analyzer: &mut Analyzer,
-        document: &OrderDocument,
-        stamp: Stamp,
-    ) -> Result<(), ViewError> {
+    fn add(&mut self, document: &OrderDocument, stamp: Stamp) -> Result<(), ViewError> {
         let order = document.order_id.0.to_string();
         let refused = |error: serde_json::Error| {
             let what = format!("order {order} cannot be stored: {error}");
@@ -82,8 +74,7 @@ impl Part {
         let action = json!({ "index": { "_id": order, "version": stamp.external(), "version_type": "external" } });
         serde_json::to_writer(&mut self.lines, &action).map_err(refused)?;
         self.lines.push(b'\n');
-        serde_json::to_writer(&mut self.lines, &Indexed::new(analyzer, document))
-            .map_err(refused)?;
+        serde_json::to_writer(&mut self.lines, &Indexed::new(document)).map_err(refused)?;
         self.lines.push(b'\n');
         self.documents += 1;
 

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::OrderDocument;
-use crate::search::analysis::Analyzer;
+use crate::search::analysis;
 use crate::search::points::{self, POINT_BITS};
 use crate::search::singular::singular;
 
@@ -48,7 +48,7 @@ pub(super) struct Source {
 }
 
 impl<'a> Indexed<'a> {
-    pub(super) fn new(analyzer: &mut Analyzer, order: &'a OrderDocument) -> Self {
+    pub(super) fn new(order: &'a OrderDocument) -> Self {
         let mut texts = Texts::default();
 
         let lines = order
@@ -60,7 +60,7 @@ impl<'a> Indexed<'a> {
             .chain(order.note.as_deref())
             .chain(order.customer_name.as_deref())
         {
-            texts.add(analyzer, text);
+            texts.add(text);
         }
 
         Indexed {
@@ -87,11 +87,11 @@ struct Texts {
 }
 
 impl Texts {
-    fn add(&mut self, analyzer: &mut Analyzer, text: &str) {
+    fn add(&mut self, text: &str) {
         let (mut singulars, mut words) = (Vec::new(), Vec::new());
 
-        for word in analyzer.words(text) {
-            let singular = singular(&word.text).into_string();
+        for word in analysis::words(text) {
+            let singular = singular(&word.text).into_owned();
             *self.times.entry(singular.clone()).or_default() += 1;
             let same = singular == word.text;
             self.count += if same { 1 } else { 2 };
@@ -179,7 +179,7 @@ mod tests {
     fn both_fields_have_the_same_positions_and_values_without_words_none() {
         let mut texts = Texts::default();
         for text in ["Fresh BAGELS, tea", "- *", "ab-12"] {
-            texts.add(&mut Analyzer::default(), text);
+            texts.add(text);
         }
         assert_eq!(texts.singulars, ["fresh bagel tea", "ab 12"]);
         assert_eq!(texts.words, ["- bagels -", "- -"]);

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::client::{Client, Failure, InvalidAddress, READ_TIMEOUT, WRITE_TIMEOUT};
+use crate::search::analysis;
 
 /// Prefixes up to this length have postings of their own, so that a short one is found as quickly
 /// as a word. It is the longest that Elasticsearch allows.
@@ -73,6 +74,8 @@ fn order_fields() -> Value {
     });
     json!({
         "dynamic": false,
+        // An index of another one holds other words.
+        "_meta": { "analysis": analysis::NAME },
         // They can be made again from the document.
         "_source": { "excludes": ["singulars", "words", "points"] },
         "properties": {

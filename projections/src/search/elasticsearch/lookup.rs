@@ -4,6 +4,7 @@ use domain::Money;
 use serde_json::{Map, Value, json};
 
 use super::document::digit_term;
+use crate::search::TIME_LIMIT;
 use crate::search::points::{POINT_BITS, PREFIX_POINTS, score_of};
 use crate::search::query::{Prepared, Sort};
 use crate::search::text::Term;
@@ -15,6 +16,7 @@ pub(super) fn search_body(query: &Prepared) -> Value {
         "sort": sort(query),
         "size": query.limit + 1,
         "track_total_hits": true,
+        "timeout": format!("{}ms", TIME_LIMIT.as_millis()),
         "_source": ["document"],
     });
     if let (Some(after), Some(body)) = (after(query), body.as_object_mut()) {

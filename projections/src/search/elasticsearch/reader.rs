@@ -23,11 +23,10 @@ use super::index::{MAX_INDEXED_PREFIX, Names};
 use super::lookup::search_body;
 use super::mget::{self, As};
 use super::state;
-use crate::search::analysis::Analyzer;
 use crate::search::highlight::highlight;
 use crate::search::points::{rank_of, score_of};
 use crate::search::query::{Prepared, Sort, SortKey, write_cursor};
-use crate::search::{Hit, SearchPage, SearchQuery, SearchReader, unavailable};
+use crate::search::{Hit, SearchPage, SearchQuery, SearchReader, timed_out, unavailable};
 use crate::{OrderDocument, VersionReader, ViewError};
 
 /// At most this many requests are under way at a time; the next one is refused.
@@ -35,6 +34,9 @@ const MAX_UNDER_WAY: usize = 256;
 /// How Elasticsearch says that a prefix in a phrase fits more words than it looks at (128). It
 /// happens only to those that are longer than the prefixes that have postings of their own.
 const TOO_MANY_WORDS: &str = "expanded to too many terms";
+
+/// How Elasticsearch says that it has given a search up, when it may not answer with a part.
+const OUT_OF_TIME: &str = "Time exceeded";
 
 #[derive(Clone)]
 pub(super) struct ElasticsearchReader {
@@ -160,7 +162,7 @@ impl Generation {
 
         let parameters = [
             ("allow_partial_search_results", "false"),
-            ("filter_path", "hits"),
+            ("filter_path", "hits,timed_out"),
         ];
 
         let body = Some(JsonBody::new(search_body(&query)));
@@ -171,8 +173,12 @@ impl Generation {
             .await
         {
             Err(failure) if failure.says(TOO_MANY_WORDS) => return Err(too_many_words()),
+            Err(failure) if failure.says(OUT_OF_TIME) => return Err(timed_out()),
             found => found?,
         };
+        if found.timed_out {
+            return Err(timed_out());
+        }
 
         let positions = self.state().await?.reach;
         // Highlights are made of long texts.
@@ -197,6 +203,8 @@ impl Generation {
 
 #[derive(Deserialize)]
 struct Found {
+    #[serde(default)]
+    timed_out: bool,
     hits: Hits,
 }
 
@@ -221,7 +229,6 @@ struct FoundHit {
 }
 
 fn answer(query: &Prepared, found: Found, positions: Positions) -> Result<SearchPage, ViewError> {
-    let mut analyzer = Analyzer::default();
     let has_more = found.hits.hits.len() > query.limit;
     let mut hits = Vec::with_capacity(query.limit);
     let mut last = None;
@@ -232,7 +239,7 @@ fn answer(query: &Prepared, found: Found, positions: Positions) -> Result<Search
         let highlights = query
             .terms
             .as_ref()
-            .map(|terms| highlight(&mut analyzer, terms, &document));
+            .map(|terms| highlight(terms, &document));
         hits.push(Hit {
             score: query.is_scored().then(|| score_of(key.rank)),
             highlights,

@@ -11,8 +11,11 @@ use std::sync::Arc;
 
 use tantivy::columnar::ColumnValues;
 use tantivy::query::{EnableScoring, Weight};
-use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocAddress, DocId, SegmentOrdinal, SegmentReader};
+use tantivy::{
+    COLLECT_BLOCK_BUFFER_LEN, DocAddress, DocId, SegmentOrdinal, SegmentReader, TERMINATED,
+};
 
+use super::deadline::Deadline;
 use super::lookup::Lookup;
 use super::snapshot::{Columns, Snapshot};
 use crate::search::points::rank_of;
@@ -29,6 +32,7 @@ pub(super) fn collect(
     snapshot: &Snapshot,
     lookup: &Lookup,
     query: &Prepared,
+    deadline: Deadline,
 ) -> tantivy::Result<Found> {
     let mut page = Page {
         limit: query.limit + 1,
@@ -50,7 +54,9 @@ pub(super) fn collect(
             number,
             reader,
             columns,
+            deadline,
         };
+        deadline.check()?;
         total += if scored {
             segment.collect_by_score(weight.as_ref(), &mut page)?
         } else {
@@ -134,19 +140,30 @@ struct Segment<'a> {
     number: SegmentOrdinal,
     reader: &'a SegmentReader,
     columns: &'a Columns,
+    deadline: Deadline,
 }
 
 impl Segment<'_> {
     /// The number of matches.
     fn collect_by_score(&self, weight: &dyn Weight, page: &mut Page) -> tantivy::Result<u64> {
         let alive = self.reader.alive_bitset();
+        let mut scorer = weight.scorer(self.reader, 1.0)?;
         let mut count = 0;
-        weight.for_each(self.reader, &mut |doc, score| {
+        let mut seen = 0_usize;
+
+        while scorer.doc() != TERMINATED {
+            let doc = scorer.doc();
             if alive.is_none_or(|alive| alive.is_alive(doc)) {
                 count += 1;
-                self.offer(page, rank_of(score), doc);
+                self.offer(page, rank_of(scorer.score()), doc);
             }
-        })?;
+            seen += 1;
+            if seen.is_multiple_of(COLLECT_BLOCK_BUFFER_LEN) {
+                self.deadline.check()?;
+            }
+            scorer.advance();
+        }
+
         Ok(count)
     }
 
@@ -158,14 +175,14 @@ impl Segment<'_> {
         page: &mut Page,
     ) -> tantivy::Result<u64> {
         let alive = self.reader.alive_bitset();
-        let mut buffer = [0_i64; COLLECT_BLOCK_BUFFER_LEN];
+        let mut scorer = weight.scorer(self.reader, 1.0)?;
+        let mut docs = [0; COLLECT_BLOCK_BUFFER_LEN];
+        let mut values = [0_i64; COLLECT_BLOCK_BUFFER_LEN];
         let mut count = 0;
 
-        weight.for_each_no_score(self.reader, &mut |docs| {
-            for docs in docs.chunks(COLLECT_BLOCK_BUFFER_LEN) {
-                let Some(values) = buffer.get_mut(..docs.len()) else {
-                    continue;
-                };
+        loop {
+            let filled = scorer.fill_buffer(&mut docs);
+            if let (Some(docs), Some(values)) = (docs.get(..filled), values.get_mut(..filled)) {
                 ranks.get_vals(docs, values);
                 for (doc, rank) in docs.iter().zip(values.iter()) {
                     if alive.is_none_or(|alive| alive.is_alive(*doc)) {
@@ -174,9 +191,11 @@ impl Segment<'_> {
                     }
                 }
             }
-        })?;
-
-        Ok(count)
+            if filled < docs.len() {
+                return Ok(count);
+            }
+            self.deadline.check()?;
+        }
     }
 
     fn offer(&self, page: &mut Page, rank: i64, doc: DocId) {

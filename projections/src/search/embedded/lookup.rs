@@ -5,12 +5,14 @@ use std::ops::Bound;
 use domain::Money;
 use tantivy::Term as IndexTerm;
 use tantivy::query::{
-    AllQuery, BooleanQuery, ConstScoreQuery, EmptyQuery, InvertedIndexRangeQuery, Occur,
-    PhraseQuery, Query, RangeQuery, TermQuery,
+    AllQuery, BooleanQuery, ConstScoreQuery, EmptyQuery, Occur, PhraseQuery, Query, RangeQuery,
+    TermQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
 
+use super::deadline::Deadline;
 use super::phrase_prefix::PhrasePrefix;
+use super::prefix::Prefix;
 use super::schema::Fields;
 use super::word_points::WordPoints;
 use crate::search::points::PREFIX_POINTS;
@@ -25,7 +27,7 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    pub(super) fn new(fields: &Fields, query: &Prepared) -> Self {
+    pub(super) fn new(fields: &Fields, query: &Prepared, deadline: Deadline) -> Self {
         let mut clauses: Vec<Box<dyn Query>> = Vec::new();
 
         if let Some(terms) = &query.terms {
@@ -38,7 +40,7 @@ impl Lookup {
             clauses.extend(
                 terms
                     .iter()
-                    .map(|term| text_clause(fields, term, query.is_scored())),
+                    .map(|term| text_clause(fields, term, query.is_scored(), deadline)),
             );
         }
 
@@ -109,7 +111,7 @@ fn range(field: Field, from: Option<i64>, to: Option<i64>) -> Option<Box<dyn Que
     Some(Box::new(RangeQuery::new(bound(from), bound(to))))
 }
 
-fn text_clause(fields: &Fields, term: &Term, scored: bool) -> Box<dyn Query> {
+fn text_clause(fields: &Fields, term: &Term, scored: bool, deadline: Deadline) -> Box<dyn Query> {
     let words: Vec<IndexTerm> = term
         .singulars
         .iter()
@@ -124,17 +126,17 @@ fn text_clause(fields: &Fields, term: &Term, scored: bool) -> Box<dyn Query> {
     head.pop();
 
     let prefix_clause: Box<dyn Query> = if head.is_empty() {
-        Box::new(InvertedIndexRangeQuery::new(
-            Bound::Included(fields.word_term(prefix)),
-            prefix_end(prefix).map_or(Bound::Unbounded, |end| {
-                Bound::Excluded(fields.word_term(&end))
-            }),
-        ))
+        Box::new(Prefix {
+            field: fields.text,
+            prefix: prefix.clone(),
+            deadline,
+        })
     } else {
         Box::new(PhrasePrefix {
             field: fields.text,
             head,
             prefix: prefix.clone(),
+            deadline,
         })
     };
 

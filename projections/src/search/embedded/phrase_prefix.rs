@@ -16,6 +16,7 @@ use tantivy::{
     BitSet, DocId, DocSet as _, InvertedIndexReader, Score, SegmentReader, TERMINATED, Term,
 };
 
+use super::deadline::Deadline;
 use super::lookup::prefix_end;
 
 /// All matches score the same.
@@ -26,6 +27,7 @@ pub(super) struct PhrasePrefix {
     pub(super) head: Vec<Term>,
     /// The beginning of the last word.
     pub(super) prefix: String,
+    pub(super) deadline: Deadline,
 }
 
 /// A document, and a position in it.
@@ -77,7 +79,7 @@ impl Weight for PhrasePrefix {
 
 impl PhrasePrefix {
     /// Where the words with the prefix stand, in order.
-    fn last_words(&self, index: &InvertedIndexReader) -> io::Result<Vec<Place>> {
+    fn last_words(&self, index: &InvertedIndexReader) -> tantivy::Result<Vec<Place>> {
         let mut range = index.terms().range().ge(self.prefix.as_bytes());
         if let Some(end) = prefix_end(&self.prefix) {
             range = range.lt(end);
@@ -88,6 +90,7 @@ impl PhrasePrefix {
 
         let mut terms = range.into_stream()?;
         while terms.advance() {
+            self.deadline.check()?;
             let mut postings = index.read_postings_from_terminfo(
                 terms.value(),
                 IndexRecordOption::WithFreqsAndPositions,

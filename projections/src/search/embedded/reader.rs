@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::OrderId;
 use futures_util::FutureExt as _;
@@ -10,15 +11,15 @@ use store::Positions;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::collect::collect;
+use super::deadline::Deadline;
 use super::lookup::Lookup;
 use super::snapshot::Snapshot;
 use super::{task_error, view_error};
 use crate::ViewError;
-use crate::search::analysis::Analyzer;
 use crate::search::highlight::highlight;
 use crate::search::points::score_of;
 use crate::search::query::{Prepared, SortKey, write_cursor};
-use crate::search::{Hit, SearchPage, SearchQuery, SearchReader, unavailable};
+use crate::search::{Hit, SearchPage, SearchQuery, SearchReader, timed_out, unavailable};
 
 /// Runs at most this many searches at a time: the processor is what limits them.
 const MAX_RUNNING: usize = 4;
@@ -29,6 +30,7 @@ pub(super) struct EmbeddedReader {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    time_limit: Duration,
 }
 
 impl fmt::Debug for EmbeddedReader {
@@ -38,11 +40,12 @@ impl fmt::Debug for EmbeddedReader {
 }
 
 impl EmbeddedReader {
-    pub(super) fn new(snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
+    pub(super) fn new(snapshots: watch::Receiver<Arc<Snapshot>>, time_limit: Duration) -> Self {
         EmbeddedReader {
             snapshots,
             running: Arc::new(Semaphore::new(MAX_RUNNING)),
             admitted: Arc::new(Semaphore::new(MAX_RUNNING + MAX_WAITING)),
+            time_limit,
         }
     }
 
@@ -81,7 +84,12 @@ impl SearchReader for EmbeddedReader {
     fn search(&self, query: SearchQuery) -> BoxFuture<'_, Result<SearchPage, ViewError>> {
         async move {
             let prepared = query.prepare()?;
-            self.run(move |snapshot| answer(snapshot, &prepared)).await
+            let deadline = Deadline::within(self.time_limit);
+            let searching = self.run(move |snapshot| answer(snapshot, &prepared, deadline));
+            // The time includes that until its turn comes.
+            tokio::time::timeout(self.time_limit, searching)
+                .await
+                .unwrap_or(Err(timed_out()))
         }
         .boxed()
     }
@@ -97,17 +105,26 @@ impl SearchReader for EmbeddedReader {
     }
 }
 
-fn answer(snapshot: &Snapshot, query: &Prepared) -> Result<SearchPage, ViewError> {
-    let lookup = Lookup::new(&snapshot.fields, query);
-    let found = collect(snapshot, &lookup, query).map_err(view_error)?;
-    let mut analyzer = Analyzer::default();
+fn answer(
+    snapshot: &Snapshot,
+    query: &Prepared,
+    deadline: Deadline,
+) -> Result<SearchPage, ViewError> {
+    let lookup = Lookup::new(&snapshot.fields, query, deadline);
+    let found = collect(snapshot, &lookup, query, deadline).map_err(|error| {
+        if deadline.is_over() {
+            timed_out()
+        } else {
+            view_error(error)
+        }
+    })?;
 
     let mut hit = |(key, address): &(SortKey, _)| {
         let document = snapshot.document(*address)?;
         let highlights = query
             .terms
             .as_ref()
-            .map(|terms| highlight(&mut analyzer, terms, &document));
+            .map(|terms| highlight(terms, &document));
         Ok(Hit {
             score: query.is_scored().then(|| score_of(key.rank)),
             highlights,
@@ -128,4 +145,46 @@ fn answer(snapshot: &Snapshot, query: &Prepared) -> Result<SearchPage, ViewError
         next: last.map(|(key, _)| write_cursor(query.sort, *key)),
         positions: snapshot.positions.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::embedded::tests::snapshot_of_one_order;
+
+    #[test]
+    fn a_search_whose_time_is_over_is_given_up_by_the_thread_that_does_it() {
+        let (_folder, snapshot) = snapshot_of_one_order();
+        for text in [None, Some("tea"), Some("t*"), Some("green-t*")] {
+            let query = SearchQuery {
+                text: text.map(str::to_owned),
+                ..SearchQuery::default()
+            };
+            let query = query.prepare().unwrap();
+            let hour = Deadline::within(Duration::from_secs(3_600));
+            assert_eq!(
+                answer(&snapshot, &query, hour).unwrap().total,
+                1,
+                "{text:?}"
+            );
+            let over = answer(&snapshot, &query, Deadline::within(Duration::ZERO));
+            assert!(matches!(over, Err(ViewError::TimedOut { .. })), "{text:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_search_whose_turn_does_not_come_is_answered_in_time() {
+        let (_folder, snapshot) = snapshot_of_one_order();
+        let (_publish, snapshots) = watch::channel(Arc::new(snapshot));
+        let reader = EmbeddedReader::new(snapshots, Duration::from_millis(20));
+        let _all = Arc::clone(&reader.running)
+            .acquire_many_owned(u32::try_from(MAX_RUNNING).unwrap())
+            .await
+            .unwrap();
+        let answer = reader.search(SearchQuery::default()).await;
+        assert!(
+            matches!(answer, Err(ViewError::TimedOut { .. })),
+            "{answer:?}"
+        );
+    }
 }

@@ -14,12 +14,7 @@ use tantivy::{TantivyDocument, Term};
 use uuid::Uuid;
 
 use crate::OrderDocument;
-use crate::search::analysis::index_analyzer;
-
-/// The analyzer's name in the schema. It is part of what tells one definition from another, so its
-/// number is raised whenever [`analysis`](crate::search::analysis) or [`Fields::document`] changes
-/// what is indexed.
-const ANALYZER: &str = "order_text_2";
+use crate::search::analysis::{self, IndexAnalyzer};
 
 // Columns, read by name.
 pub(super) const CREATED: &str = "created";
@@ -61,7 +56,7 @@ pub(super) fn define() -> (Schema, Fields) {
 
     let text = TextOptions::default().set_indexing_options(
         TextFieldIndexing::default()
-            .set_tokenizer(ANALYZER)
+            .set_tokenizer(analysis::NAME)
             .set_index_option(IndexRecordOption::WithFreqsAndPositions),
     );
 
@@ -81,7 +76,7 @@ pub(super) fn define() -> (Schema, Fields) {
 pub(super) fn tokenizers() -> TokenizerManager {
     // Includes the ones that tantivy itself asks for by name.
     let tokenizers = TokenizerManager::default();
-    tokenizers.register(ANALYZER, index_analyzer());
+    tokenizers.register(analysis::NAME, IndexAnalyzer);
     tokenizers
 }
 

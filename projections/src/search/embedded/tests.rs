@@ -8,9 +8,11 @@ use domain::{CustomerId, Money, OrderEvent, ShardId, Timestamp};
 use store::{Message, Positions};
 use tantivy::schema::{STORED, Schema, TEXT};
 use tantivy::{Index, TantivyDocument, doc};
+use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::open_embedded;
+use super::snapshot::Snapshot;
+use super::{Opened, open_embedded, open_index};
 use crate::ViewError;
 use crate::shop::{Event, Payload};
 use crate::testing::message_of;
@@ -30,7 +32,7 @@ fn created() -> Message {
         customer_id: CustomerId(Uuid::from_u128(1)),
         order_total: Money::from_cents(1),
         lines: Vec::new(),
-        note: Some("tea".to_owned()),
+        note: Some("green tea".to_owned()),
     });
     message_of(&Event {
         source: ShardId::new(domain::ORDERS, 3),
@@ -40,6 +42,21 @@ fn created() -> Message {
         time: Timestamp::from_micros(1),
         payload: Payload::Order(created),
     })
+}
+
+/// With the folder that it lies in.
+pub(super) fn snapshot_of_one_order() -> (TempDir, Snapshot) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("search");
+    let (mut writer, reader) = open_embedded(&path).unwrap();
+    writer.apply(&created()).unwrap();
+    writer.commit(&positions()).unwrap();
+    drop((writer, reader));
+
+    let Opened { index, fields, .. } = open_index(&path).unwrap();
+    let searcher = index.reader().unwrap().searcher();
+    let snapshot = Snapshot::open(searcher, fields, positions()).unwrap();
+    (folder, snapshot)
 }
 
 #[test]

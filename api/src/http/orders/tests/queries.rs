@@ -169,6 +169,12 @@ async fn a_view_that_is_behind_says_what_it_lacks() {
             },
             503,
         ),
+        (
+            ReadError::TimedOut {
+                view: "search".to_owned(),
+            },
+            503,
+        ),
         (ReadError::StoreUnavailable, 503),
         (ReadError::Failed, 500),
     ] {
