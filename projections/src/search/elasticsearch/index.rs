@@ -262,6 +262,14 @@ mod tests {
     }
 
     #[test]
+    fn an_index_of_another_analysis_is_wrong() {
+        let mut other = order_fields();
+        assert!(has_all_of(&other, &order_fields()));
+        *other.pointer_mut("/_meta/analysis").unwrap() = json!("order_text_2");
+        assert!(!has_all_of(&other, &order_fields()));
+    }
+
+    #[test]
     fn a_namespace_that_no_index_can_have_is_refused() {
         for namespace in ["counterfoil", "a", "7-shop_2"] {
             assert!(Names::new(namespace).is_ok(), "{namespace}");
