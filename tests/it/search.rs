@@ -169,6 +169,49 @@ async fn no_text_is_an_error() {
 }
 
 #[tokio::test]
+async fn a_text_of_more_prefixes_than_a_search_may_cost_is_refused_by_name() {
+    let shop = SHOP.get(Shop::open).await;
+
+    let letters: String = ('a'..='z').map(|letter| format!("{letter}* ")).collect();
+    let answer = shop.node.api().get("/orders").query("text", &letters);
+    let answer = answer.await.is(400);
+    assert_eq!(answer.json["errors"][0]["field"], "text", "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_word_is_found_however_it_is_written_and_shown_as_it_was() {
+    let node = Node::start().await;
+    let api = node.api();
+    let customer = api.create_customer("Ζωή İnan", "10.00").await;
+    let lines = [line("1", "CRE\u{300}ME 日本茶 knives", "1.00")];
+    let order = json!({"customerId": customer.id, "lines": lines});
+    let order = api.place_order(order, "APPROVED").await;
+
+    for (text, shown) in [
+        ("crème", "<em>CRE\u{300}ME</em>"),
+        ("creme", "<em>CRE\u{300}ME</em>"),
+        ("日本", "<em>日本</em>茶"),
+        ("knife", "<em>knives</em>"),
+        ("ζωη inan", "<em>Ζωή</em> <em>İnan</em>"),
+    ] {
+        let found = api.get("/orders").query("text", text).token(&order.token);
+        let found = found.await.is(200);
+        assert_eq!(found.json["total"], 1, "{text}");
+        let highlights = found.items("orders")[0]["highlights"].to_string();
+        assert!(highlights.contains(shown), "{text}: {highlights}");
+    }
+
+    for name in ["ζωη", "INAN", "ΖΩΗ ı"] {
+        let found = api
+            .get("/customers")
+            .query("name", name)
+            .token(&order.token);
+        let found = found.await.is(200);
+        assert_eq!(found.items("customers").len(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn hits_are_scored_highlighted_and_best_first() {
     let shop = SHOP.get(Shop::open).await;
 

@@ -84,13 +84,13 @@ struct Open {
 
 impl Splitter {
     fn take(&mut self, part: char, range: &Range<usize>) {
-        let is_mark = is_combining_mark(part);
+        let is_mark = !part.is_ascii() && is_combining_mark(part);
         let is_of_a_word = part.is_alphanumeric() || is_mark && self.open.is_some();
         if !is_of_a_word {
             return self.close();
         }
 
-        let is_spaced = !is_unspaced(part);
+        let is_spaced = part.is_ascii() || !is_unspaced(part);
         let goes_on = |open: &Open| is_mark || is_spaced && open.is_spaced;
         if !self.open.as_ref().is_some_and(goes_on) {
             self.close();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use projections::OrderDocument;
-use projections::search::analysis::index_analyzer;
+use projections::search::analysis::IndexAnalyzer;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::schema::{Field, FieldType};
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
@@ -31,7 +31,7 @@ impl TantivyFloor {
         let index = Index::open_in_dir(folder.join(format!("search-{FLOOR}")))?;
         index
             .tokenizers()
-            .register(&analyzer_name(&index)?, index_analyzer());
+            .register(&analyzer_name(&index)?, IndexAnalyzer);
 
         let options = IndexWriterOptions::builder()
             .num_worker_threads(1)
