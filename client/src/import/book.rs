@@ -2,13 +2,14 @@
 //! which state it was left.
 //!
 //! It is the only part that grows with the file, so an entry is small and of fixed size: a digest
-//! instead of the reference, the node's id as 16 bytes. It decides what a line may refer to, and
-//! sends nothing.
+//! instead of the reference and one of the line, the node's id as 16 bytes. It decides what a line
+//! may refer to, and sends nothing.
 
 mod resolving;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as MapEntry;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -53,15 +54,43 @@ pub struct Placed {
     pub state: OrderState,
 }
 
+/// What is to be done with a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admitted {
+    /// It goes behind the other lines of this customer.
+    To(CustomerIndex),
+    /// The same line stands above, and its reference is its key: it changes nothing more.
+    Repeated,
+}
+
+/// A digest of all that a line says, to tell a repeated one from another under its reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Content(u64);
+
+impl Content {
+    fn of(entry: &Entry) -> Self {
+        let mut hasher = DefaultHasher::new();
+        entry.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+#[derive(Debug)]
+struct CustomerSlot {
+    index: CustomerIndex,
+    content: Content,
+}
+
 #[derive(Debug)]
 struct OrderSlot {
     customer: CustomerIndex,
+    content: Content,
     placed: Option<Placed>,
 }
 
 #[derive(Debug, Default)]
 pub struct Book {
-    customers: HashMap<RefKey, CustomerIndex>,
+    customers: HashMap<RefKey, CustomerSlot>,
     customer_ids: Vec<Option<Uuid>>,
     orders: HashMap<RefKey, OrderSlot>,
 }
@@ -69,52 +98,62 @@ pub struct Book {
 impl Book {
     /// Takes a line in: registers what it names and tells whose queue it belongs to, or why it
     /// cannot be played.
-    pub fn admit(&mut self, entry: &Entry) -> Result<CustomerIndex, String> {
+    pub fn admit(&mut self, entry: &Entry) -> Result<Admitted, String> {
         match entry {
-            Entry::Customer { reference, .. } => self.admit_customer(reference),
+            Entry::Customer { reference, .. } => self.admit_customer(reference, Content::of(entry)),
             Entry::Order {
                 reference,
                 customer,
                 ..
-            } => self.admit_order(reference, customer),
+            } => self.admit_order(reference, customer, Content::of(entry)),
+            // The node takes one that comes again as done.
             Entry::Cancel { order } | Entry::Ship { order } => self
                 .orders
                 .get(&RefKey::of(order))
-                .map(|slot| slot.customer)
+                .map(|slot| Admitted::To(slot.customer))
                 .ok_or_else(|| format!("order {order:?} is not known above this line")),
         }
     }
 
-    fn admit_customer(&mut self, reference: &str) -> Result<CustomerIndex, String> {
+    fn admit_customer(&mut self, reference: &str, content: Content) -> Result<Admitted, String> {
         match self.customers.entry(RefKey::of(reference)) {
+            MapEntry::Occupied(slot) if slot.get().content == content => Ok(Admitted::Repeated),
             MapEntry::Occupied(_) => Err(format!(
                 "ref {reference:?} is already used by another customer"
             )),
             MapEntry::Vacant(vacant) => {
                 let index = CustomerIndex(self.customer_ids.len());
                 self.customer_ids.push(None);
-                Ok(*vacant.insert(index))
+                vacant.insert(CustomerSlot { index, content });
+                Ok(Admitted::To(index))
             }
         }
     }
 
-    fn admit_order(&mut self, reference: &str, customer: &str) -> Result<CustomerIndex, String> {
-        let Some(&index) = self.customers.get(&RefKey::of(customer)) else {
+    fn admit_order(
+        &mut self,
+        reference: &str,
+        customer: &str,
+        content: Content,
+    ) -> Result<Admitted, String> {
+        let Some(customer) = self.customers.get(&RefKey::of(customer)) else {
             return Err(format!(
                 "customer {customer:?} is not known above this line"
             ));
         };
 
         match self.orders.entry(RefKey::of(reference)) {
+            MapEntry::Occupied(slot) if slot.get().content == content => Ok(Admitted::Repeated),
             MapEntry::Occupied(_) => Err(format!(
                 "ref {reference:?} is already used by another order"
             )),
             MapEntry::Vacant(vacant) => {
                 vacant.insert(OrderSlot {
-                    customer: index,
+                    customer: customer.index,
+                    content,
                     placed: None,
                 });
-                Ok(index)
+                Ok(Admitted::To(customer.index))
             }
         }
     }
@@ -168,12 +207,34 @@ mod tests {
     #[test]
     fn a_line_is_queued_with_the_customer_it_concerns() {
         let mut book = Book::default();
-        assert_eq!(book.admit(&customer("a")), Ok(CustomerIndex(0)));
-        assert_eq!(book.admit(&customer("b")), Ok(CustomerIndex(1)));
-        assert_eq!(book.admit(&order("o", "b")), Ok(CustomerIndex(1)));
+        assert_eq!(
+            book.admit(&customer("a")),
+            Ok(Admitted::To(CustomerIndex(0)))
+        );
+        assert_eq!(
+            book.admit(&customer("b")),
+            Ok(Admitted::To(CustomerIndex(1)))
+        );
+        assert_eq!(
+            book.admit(&order("o", "b")),
+            Ok(Admitted::To(CustomerIndex(1)))
+        );
         assert_eq!(
             book.admit(&Entry::Ship { order: "o".into() }),
-            Ok(CustomerIndex(1))
+            Ok(Admitted::To(CustomerIndex(1)))
+        );
+    }
+
+    #[test]
+    fn a_line_that_comes_again_changes_nothing() {
+        let mut book = Book::default();
+        for line in [customer("a"), order("o", "a")] {
+            assert!(matches!(book.admit(&line), Ok(Admitted::To(_))));
+            assert_eq!(book.admit(&line), Ok(Admitted::Repeated));
+        }
+        assert_eq!(
+            book.admit(&customer("b")),
+            Ok(Admitted::To(CustomerIndex(1)))
         );
     }
 
@@ -188,16 +249,22 @@ mod tests {
 
         book.admit(&customer("a")).unwrap();
 
+        let another = Entry::Customer {
+            reference: "a".into(),
+            name: "B".into(),
+            credit_limit: domain::Money::from_cents(1),
+        };
         assert!(
-            book.admit(&customer("a"))
+            book.admit(&another)
                 .unwrap_err()
                 .contains("already used by another customer")
         );
 
         book.admit(&order("a", "a")).unwrap();
+        book.admit(&customer("b")).unwrap();
 
         assert!(
-            book.admit(&order("a", "a"))
+            book.admit(&order("a", "b"))
                 .unwrap_err()
                 .contains("already used by another order")
         );

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::book::{Book, CustomerIndex, Placed};
+use super::book::{Admitted, Book, CustomerIndex, Placed};
 use super::confirm::{self, Unconfirmed, Written};
 use super::pace::Pace;
 use super::player::{self, Effect, Played};
@@ -139,10 +139,10 @@ impl Engine {
         } = line;
 
         let admitted =
-            entry.and_then(|entry| self.book.admit(&entry).map(|customer| (customer, entry)));
+            entry.and_then(|entry| self.book.admit(&entry).map(|admitted| (admitted, entry)));
 
         match admitted {
-            Ok((customer, entry)) => self.schedule.push(
+            Ok((Admitted::To(customer), entry)) => self.schedule.push(
                 customer,
                 Task {
                     line: number,
@@ -151,6 +151,7 @@ impl Engine {
                     entry,
                 },
             ),
+            Ok((Admitted::Repeated, _)) => self.progress.advance(advance, self.tally.orders),
             Err(message) => self.bad_line(number, advance, message),
         }
     }

@@ -5,6 +5,10 @@
 //! Lines are counted and measured (for progress) on the compressed side, which is the only length
 //! known beforehand.
 
+mod gzip;
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read};
 use std::path::Path;
@@ -21,6 +25,8 @@ use crate::ClientError;
 const LONGEST_LINE: u64 = 1024 * 1024;
 /// Lines read ahead of the engine, which itself bounds what it queues by bytes.
 const READ_AHEAD: usize = 64;
+/// U+FEFF in UTF-8, which some editors and spreadsheets put before the first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A line, read and checked for itself (its references are not resolved yet).
 #[derive(Debug)]
@@ -126,7 +132,7 @@ impl Compression {
     fn decode(self, raw: impl Read + Send + 'static) -> std::io::Result<Box<dyn BufRead + Send>> {
         Ok(match self {
             Self::Plain => Box::new(BufReader::new(raw)),
-            Self::Gzip => Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(raw))),
+            Self::Gzip => Box::new(BufReader::new(gzip::Members::new(BufReader::new(raw)))),
             Self::Zstd => Box::new(BufReader::new(zstd::stream::read::Decoder::new(raw)?)),
         })
     }
@@ -194,6 +200,10 @@ impl Lines {
                 self.input.reader.skip_until(b'\n')?;
             }
 
+            let mut text = text.as_slice();
+            if self.number == 1 {
+                text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+            }
             let text = text.trim_ascii();
             if whole && text.is_empty() {
                 continue;
@@ -234,104 +244,5 @@ impl Iterator for Lines {
                 Some(Err(ClientError::Input { path, source }))
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    const TEXT: &str =
-        "{\"type\":\"ship\",\"order\":\"o1\"}\n\n  \n{\"type\":\"ship\",\"order\":\"o2\"}";
-
-    fn input(compression: Compression, bytes: Vec<u8>) -> Input {
-        let consumed = Arc::new(AtomicU64::new(0));
-        let raw = Counted {
-            inner: Cursor::new(bytes),
-            consumed: Arc::clone(&consumed),
-        };
-        Input {
-            reader: compression.decode(raw).unwrap(),
-            name: "test".into(),
-            length: None,
-            consumed,
-        }
-    }
-
-    fn gzip(text: &str) -> Vec<u8> {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        encoder.write_all(text.as_bytes()).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    fn numbers(input: Input) -> Vec<u64> {
-        Lines::new(input)
-            .map(|line| line.unwrap())
-            .map(|line| line.entry.map(|_| line.number).unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn every_compression_gives_the_same_lines_and_blank_ones_count() {
-        assert_eq!(numbers(input(Compression::Plain, TEXT.into())), [1, 4]);
-        assert_eq!(numbers(input(Compression::Gzip, gzip(TEXT))), [1, 4]);
-        let zstd = zstd::stream::encode_all(TEXT.as_bytes(), 3).unwrap();
-        assert_eq!(numbers(input(Compression::Zstd, zstd)), [1, 4]);
-    }
-
-    #[test]
-    fn an_input_without_a_name_is_known_by_its_first_bytes() {
-        for (bytes, expected) in [
-            (gzip(TEXT), Compression::Gzip),
-            (
-                zstd::stream::encode_all(TEXT.as_bytes(), 3).unwrap(),
-                Compression::Zstd,
-            ),
-            (TEXT.into(), Compression::Plain),
-            (vec![0x1f], Compression::Plain),
-        ] {
-            let (found, mut raw) = sniff(Cursor::new(bytes.clone())).unwrap();
-            let mut all = Vec::new();
-            raw.read_to_end(&mut all).unwrap();
-            assert_eq!((found, all), (expected, bytes));
-        }
-    }
-
-    #[test]
-    fn a_line_too_long_is_reported_and_the_next_one_is_read() {
-        let text = format!(
-            "{}\n{{\"type\":\"ship\",\"order\":\"o1\"}}\n",
-            "x".repeat(3 * 1024 * 1024)
-        );
-        let lines: Vec<Line> = Lines::new(input(Compression::Plain, text.into()))
-            .map(|line| line.unwrap())
-            .collect();
-        assert_eq!((lines.len(), lines[0].number, lines[1].number), (2, 1, 2));
-        assert!(lines[0].entry.as_ref().unwrap_err().contains("longer than"));
-        assert!(lines[1].entry.is_ok());
-    }
-
-    #[test]
-    fn a_file_cut_off_says_after_which_line() {
-        let mut bytes = gzip(TEXT);
-        bytes.truncate(bytes.len() - 9);
-        let last = Lines::new(input(Compression::Gzip, bytes)).last().unwrap();
-        assert!(
-            last.unwrap_err()
-                .to_string()
-                .contains("cannot read test after line")
-        );
-    }
-
-    #[test]
-    fn the_advances_add_up_to_the_bytes_of_the_file() {
-        let bytes = gzip(&format!("{TEXT}\n").repeat(5000));
-        let length = u64::try_from(bytes.len()).unwrap();
-        let total: u64 = Lines::new(input(Compression::Gzip, bytes))
-            .map(|line| line.unwrap().advance)
-            .sum();
-        assert_eq!(total, length);
     }
 }

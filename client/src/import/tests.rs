@@ -165,7 +165,7 @@ const BAD: &str = concat!(
     "\n",
     r#"{"type":"ship","order":"o9"}"#,
     "\n",
-    r#"{"type":"customer","ref":"c1","name":"Ada Park","creditLimit":{"amount":"500.00"}}"#,
+    r#"{"type":"customer","ref":"c1","name":"Ada Moss","creditLimit":{"amount":"500.00"}}"#,
     "\n",
     r#"{"type":"refund","order":"o1"}"#,
     "\n",
@@ -244,6 +244,26 @@ async fn another_content_under_a_known_reference_is_a_bad_line() {
         let report = import(&fake, &file.0, false, PATIENT).await;
         assert_eq!(report.failure.is_some(), failed, "{:?}", report.failure);
     }
+}
+
+#[actix_web::test]
+async fn the_same_line_twice_has_no_effect_and_stops_nothing() {
+    let fake = Fake::start();
+    let lines: Vec<&str> = BAD.lines().take(1).collect();
+    let order = BAD.lines().nth(2).unwrap();
+    let ship = r#"{"type":"ship","order":"o1"}"#;
+    let all = [&lines[..], &lines[..], &[order, order, ship, ship, order]].concat();
+
+    let file = Scratch::new("twice.jsonl", &all.join("\n"));
+    let report = import(&fake, &file.0, false, PATIENT).await;
+    assert!(report.failure.is_none(), "{:?}", report.failure);
+
+    let summary = report.summary;
+    assert_eq!(
+        (summary.customers, summary.orders, summary.skipped),
+        (1, 1, 0)
+    );
+    assert_eq!(fake.state.lock().unwrap().orders.len(), 1);
 }
 
 #[actix_web::test]
