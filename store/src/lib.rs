@@ -27,6 +27,7 @@ pub mod metric_names;
 pub mod migrations;
 pub mod outbox;
 pub mod parking;
+pub mod private_folder;
 pub mod row_changes;
 pub mod sagas;
 pub mod services;

@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::anyhow;
+use store::private_folder;
 
 use crate::config::reason;
 
@@ -33,7 +34,8 @@ pub(crate) fn take(folder: &Path) -> anyhow::Result<File> {
     let failed = |what: &str, error: &io::Error| {
         refused(&format!("{what}: {}", reason(error)), WRITABLE_FOLDER)
     };
-    fs::create_dir_all(folder).map_err(|error| failed("cannot be made", &error))?;
+    private_folder::make(folder).map_err(|error| failed("cannot be made", &error))?;
+    warn_of_others(folder);
 
     let file = File::create(folder.join(LOCK_FILE))
         .map_err(|error| failed("cannot be written", &error))?;
@@ -54,6 +56,16 @@ pub(crate) fn take(folder: &Path) -> anyhow::Result<File> {
         .map_err(|error| failed("cannot be written", &error))?;
 
     Ok(file)
+}
+
+/// Only a warning: whoever made the folder may share it on purpose, say with what backs it up.
+fn warn_of_others(folder: &Path) {
+    if let Ok(Some(mode)) = private_folder::open_to_others(folder) {
+        tracing::warn!(
+            data_dir = %folder.display(), mode = format!("{mode:o}"),
+            "others than its owner may enter the data folder; chmod 700 keeps them out"
+        );
+    }
 }
 
 #[cfg(test)]

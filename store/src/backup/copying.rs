@@ -1,7 +1,7 @@
 //! Copying databases and files, durably, and whether a copy is sound.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::BackupError;
 use crate::deployment::{Account, compare};
+use crate::private_folder;
 
 /// Pages that are copied between two looks at the progress.
 const PAGES_AT_ONCE: i32 = 4_096;
@@ -116,9 +117,9 @@ pub(super) fn sync_folder(folder: &Path) -> Result<(), BackupError> {
         .map_err(BackupError::io(folder))
 }
 
-/// Makes a folder, and its entry in the one above durable.
+/// Makes a folder for its owner alone, and its entry in the one above durable.
 pub(super) fn make_folder(folder: &Path) -> Result<(), BackupError> {
-    fs::create_dir_all(folder).map_err(BackupError::io(folder))?;
+    private_folder::make(folder).map_err(BackupError::io(folder))?;
     let absolute = std::path::absolute(folder).map_err(BackupError::io(folder))?;
     absolute.parent().map_or(Ok(()), sync_folder)
 }
