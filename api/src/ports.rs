@@ -115,6 +115,9 @@ pub enum ReadError {
     /// The text is no consistency token.
     #[error("the consistency token cannot be read")]
     InvalidToken,
+    /// The consistency token was given out by another deployment.
+    #[error("the consistency token is of another deployment")]
+    ForeignToken,
     /// A parameter that only the view can judge, such as the syntax of a search text.
     #[error("{field}: {message}")]
     InvalidQuery {

@@ -46,6 +46,9 @@ pub enum ViewError {
         /// What is allowed.
         message: String,
     },
+    /// The caller's consistency token is of another deployment, whose versions mean nothing here.
+    #[error("Consistency-Token: another deployment has given it out")]
+    ForeignToken,
     /// The view cannot take this data in, whatever is tried: an event that does not fit what it
     /// has, or that its store refuses. It is about one entity.
     #[error("the {view} view cannot take this in: {what}")]

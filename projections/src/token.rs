@@ -109,7 +109,8 @@ impl ConsistencyToken {
     /// shard's events.
     #[must_use]
     pub fn bounded(self, shards: impl Fn(Service) -> u16, head: impl Fn(ShardId) -> u64) -> Self {
-        if self.to_text().len() <= MAX_TEXT {
+        // The length is the same whatever the deployment.
+        if self.to_text(Uuid::nil()).len() <= MAX_TEXT {
             return self;
         }
         let mut bounded = ConsistencyToken::at(&self.positions);
@@ -120,17 +121,20 @@ impl ConsistencyToken {
         bounded
     }
 
-    /// The opaque text: base64url without padding.
+    /// The opaque text, which tells the deployment that gives it out: base64url without padding.
     #[must_use]
-    pub fn to_text(&self) -> String {
-        codec::encode(self)
+    pub fn to_text(&self, deployment: Uuid) -> String {
+        codec::encode(self, deployment)
     }
 
-    /// Reads one token, or several with `,` between them: the result asks for the most of each.
+    /// Reads one token of this deployment, or several with `,` between them: the result asks for
+    /// the most of each. What earlier releases gave out tells no deployment, and is read as ours.
     ///
     /// # Errors
-    /// [`ViewError::InvalidQuery`] when a text is none of ours, or longer than [`MAX_INPUT`].
-    pub fn parse(text: &str) -> Result<Self, ViewError> {
+    /// [`ViewError::ForeignToken`] when another deployment has given one out: its versions mean
+    /// nothing here. [`ViewError::InvalidQuery`] when a text is no token, or longer than
+    /// [`MAX_INPUT`].
+    pub fn parse(text: &str, deployment: Uuid) -> Result<Self, ViewError> {
         let invalid = |message: String| ViewError::InvalidQuery {
             field: "Consistency-Token",
             message,
@@ -147,8 +151,9 @@ impl ConsistencyToken {
             .map(str::trim)
             .filter(|part| !part.is_empty())
         {
-            let token = codec::decode(part).map_err(|problem| {
-                invalid(format!("must be a token from an earlier answer: {problem}"))
+            let token = codec::decode(part, deployment).map_err(|problem| match problem {
+                codec::Problem::Foreign => ViewError::ForeignToken,
+                problem => invalid(format!("must be a token from an earlier answer: {problem}")),
             })?;
             merged.merge(&token);
         }
@@ -159,11 +164,21 @@ impl ConsistencyToken {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::*;
+
+    use super::*;
 
     const SENDERS: Service = Service::new(211, "senders");
     const PARCELS: Service = Service::new(212, "parcels");
+
+    const OURS: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
+    const THEIRS: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0002);
+
+    fn read(text: &str) -> Result<ConsistencyToken, ViewError> {
+        ConsistencyToken::parse(text, OURS)
+    }
 
     /// One that can be read back.
     fn service() -> impl Strategy<Value = Service> {
@@ -192,12 +207,12 @@ mod tests {
     proptest! {
         #[test]
         fn a_token_reads_back_as_it_was_written(token in token()) {
-            prop_assert_eq!(ConsistencyToken::parse(&token.to_text()).unwrap(), token);
+            prop_assert_eq!(read(&token.to_text(OURS)).unwrap(), token);
         }
 
         #[test]
         fn tokens_put_together_ask_for_the_most_of_each(one in token(), other in token()) {
-            let read = ConsistencyToken::parse(&format!("{}, {}", one.to_text(), other.to_text())).unwrap();
+            let read = read(&format!("{}, {}", one.to_text(OURS), other.to_text(OURS))).unwrap();
             let mut merged = one;
             merged.merge(&other);
             prop_assert_eq!(read, merged);
@@ -205,17 +220,17 @@ mod tests {
 
         #[test]
         fn any_text_is_read_or_refused(text in "[A-Za-z0-9_,-]{0,80}") {
-            if let Err(error) = ConsistencyToken::parse(&text) {
+            if let Err(error) = read(&text) {
                 prop_assert!(error.to_string().starts_with("Consistency-Token: must be"));
             }
         }
 
         #[test]
         fn any_damaged_token_is_read_or_refused(token in token(), at in any::<prop::sample::Index>(), with in "[A-Za-z]") {
-            let mut text = token.to_text();
+            let mut text = token.to_text(OURS);
             let at = at.index(text.len());
             text.replace_range(at..=at, &with);
-            let _ = ConsistencyToken::parse(&text);
+            let _ = read(&text);
         }
     }
 
@@ -228,9 +243,9 @@ mod tests {
             }
         }
         assert!(
-            token.to_text().len() <= MAX_TEXT,
+            token.to_text(OURS).len() <= MAX_TEXT,
             "{}",
-            token.to_text().len()
+            token.to_text(OURS).len()
         );
     }
 
@@ -246,7 +261,7 @@ mod tests {
         let bounded = token
             .clone()
             .bounded(|_| 16, |shard| 100 + u64::from(shard.number));
-        assert!(bounded.to_text().len() <= MAX_TEXT);
+        assert!(bounded.to_text(OURS).len() <= MAX_TEXT);
 
         for (service, entity, _) in token.entities() {
             let shard = ShardId::of(service, entity, 16);
@@ -261,9 +276,31 @@ mod tests {
     }
 
     #[test]
+    fn a_token_of_another_deployment_is_told_apart_also_beside_our_own() {
+        let token = ConsistencyToken::of(PARCELS, Uuid::from_u128(1), 2);
+        let theirs = token.to_text(THEIRS);
+        let both = format!("{},{theirs}", token.to_text(OURS));
+
+        for text in [&theirs, &both, &ConsistencyToken::new().to_text(THEIRS)] {
+            assert!(matches!(read(text), Err(ViewError::ForeignToken)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_of_a_release_that_told_no_deployment_is_read() {
+        PARCELS.register().unwrap();
+        // An entity at version 2, as it was written before.
+        let bytes = [&[1, 1, PARCELS.number()][..], &[7; 16], &[2]].concat();
+        let text = URL_SAFE_NO_PAD.encode(bytes);
+
+        let expected = ConsistencyToken::of(PARCELS, Uuid::from_bytes([7; 16]), 2);
+        assert_eq!(read(&text).unwrap(), expected);
+    }
+
+    #[test]
     fn nothing_is_an_empty_token() {
-        assert!(ConsistencyToken::parse("").unwrap().is_empty());
-        assert!(ConsistencyToken::parse(" , ").unwrap().is_empty());
+        assert!(read("").unwrap().is_empty());
+        assert!(read(" , ").unwrap().is_empty());
     }
 
     #[test]
@@ -274,7 +311,7 @@ mod tests {
             ("AQ", ""),
             ("AQkB", "unknown part 9"),
         ] {
-            match ConsistencyToken::parse(text) {
+            match read(text) {
                 Ok(token) => assert!(token.is_empty() && problem.is_empty(), "{text}"),
                 Err(error) => assert!(
                     !problem.is_empty() && error.to_string().contains(problem),
@@ -282,6 +319,6 @@ mod tests {
                 ),
             }
         }
-        assert!(ConsistencyToken::parse(&"A".repeat(MAX_INPUT + 1)).is_err());
+        assert!(read(&"A".repeat(MAX_INPUT + 1)).is_err());
     }
 }

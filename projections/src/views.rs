@@ -22,6 +22,7 @@ use sagas::{ServiceConflict, ShardId};
 use store::{Destination, Log};
 use uuid::Uuid;
 
+use crate::ViewError;
 use crate::entity_rows::EntityRows;
 use crate::generations::ViewStore;
 use crate::projection::Projection;
@@ -187,7 +188,15 @@ impl Views {
         };
         let shards = |service| u16::try_from(shards(service)).unwrap_or(u16::MAX);
         let head = |shard: ShardId| self.log.head(shard, Destination::Events);
-        token.bounded(shards, head).to_text()
+        token.bounded(shards, head).to_text(self.config.deployment)
+    }
+
+    /// Reads the tokens that callers send, as [`ConsistencyToken::parse`].
+    ///
+    /// # Errors
+    /// A text that is no token of this deployment.
+    pub fn read_token(&self, text: &str) -> Result<ConsistencyToken, ViewError> {
+        ConsistencyToken::parse(text, self.config.deployment)
     }
 
     /// Commits what was applied and stops feeding all views. The readers answer still.

@@ -80,7 +80,10 @@ impl Office {
         let parcel = Uuid::from_u128(parcel);
         let token = ConsistencyToken::of(PARCELS, parcel, version);
         // What is registered can be read back from the text that a caller carries.
-        let token = ConsistencyToken::parse(&self.views.token_text(token)).unwrap();
+        let token = self
+            .views
+            .read_token(&self.views.token_text(token))
+            .unwrap();
 
         let generation = self.view.current().unwrap();
         generation.wait_until(&token, SOON).await.unwrap();

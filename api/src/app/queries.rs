@@ -34,6 +34,19 @@ impl ViewQueries {
         ViewQueries { views, shop }
     }
 
+    /// What the caller has seen, by the tokens that it sends.
+    fn seen(&self, freshness: &Freshness) -> Result<ConsistencyToken, ReadError> {
+        if freshness.tokens.is_empty() {
+            return Ok(ConsistencyToken::new());
+        }
+
+        let read = self.views.read_token(&freshness.tokens.join(","));
+        read.map_err(|error| match error {
+            ViewError::ForeignToken => ReadError::ForeignToken,
+            _ => ReadError::InvalidToken,
+        })
+    }
+
     /// Takes the generation that answers and waits for it; the rest is to read from it, and to put
     /// together the token of the answer.
     fn answer<'a, P: Projection, S: 'a, T: 'a>(
@@ -44,8 +57,9 @@ impl ViewQueries {
         show: impl FnOnce(S) -> Result<(T, Positions), ReadError> + 'a,
     ) -> QueryFuture<'a, T> {
         Box::pin(async move {
+            let token = self.seen(&freshness)?;
             let generation = view.current().map_err(read_error)?;
-            let stale = wait(&generation, &freshness).await?;
+            let stale = wait(&generation, &token, &freshness).await?;
 
             let reading: ReadFuture<'a, Answer<T>> = Box::pin(async move {
                 let seen = generation.read(read).await.map_err(read_error)?;
@@ -61,16 +75,14 @@ impl ViewQueries {
 /// True when the view has not reached what the caller has seen, and the caller does not mind.
 async fn wait<P: Projection>(
     generation: &OpenGeneration<P>,
+    token: &ConsistencyToken,
     freshness: &Freshness,
 ) -> Result<bool, ReadError> {
-    if freshness.tokens.is_empty() {
+    if token.is_empty() {
         return Ok(false);
     }
 
-    let token = ConsistencyToken::parse(&freshness.tokens.join(","))
-        .map_err(|_| ReadError::InvalidToken)?;
-
-    match generation.wait_until(&token, freshness.wait).await {
+    match generation.wait_until(token, freshness.wait).await {
         Ok(()) => Ok(false),
         // A view that takes in nothing at present may still answer.
         Err(ViewError::Behind { .. } | ViewError::Unavailable { .. }) if freshness.lenient => {

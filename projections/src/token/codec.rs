@@ -4,7 +4,11 @@
 //! 1                                          the form's version
 //! 1 service uuid version                     an entity's version (any number of times)
 //! 2 service count (shard-delta sequence)*    the positions of a service's shards, by ascending shard
+//! 3 mark                                     the deployment that gave it out
 //! ```
+//!
+//! The mark is the random half of the deployment's id: eight bytes are enough to tell deployments
+//! apart, and keep tokens short. A token without a mark is of a release that wrote none.
 //!
 //! Numbers are unsigned LEB128. Tokens are not signed: who forges one makes only its own reads
 //! wait.
@@ -19,6 +23,7 @@ use super::ConsistencyToken;
 const FORM: u8 = 1;
 const ENTITY: u8 = 1;
 const POSITIONS: u8 = 2;
+const DEPLOYMENT: u8 = 3;
 
 /// Why a text is no token.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,10 +40,14 @@ pub(super) enum Problem {
     TooShort,
     #[error("it has a number that is too large")]
     TooLarge,
+    #[error("another deployment has given it out")]
+    Foreign,
 }
 
-pub(super) fn encode(token: &ConsistencyToken) -> String {
-    let mut bytes = vec![FORM];
+pub(super) fn encode(token: &ConsistencyToken, deployment: Uuid) -> String {
+    let mut bytes = vec![FORM, DEPLOYMENT];
+    bytes.extend(mark_of(deployment));
+
     for (service, entity, version) in token.entities() {
         bytes.extend([ENTITY, service.number()]);
         bytes.extend(entity.as_bytes());
@@ -65,7 +74,8 @@ pub(super) fn encode(token: &ConsistencyToken) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-pub(super) fn decode(text: &str) -> Result<ConsistencyToken, Problem> {
+/// Reads the token of a deployment.
+pub(super) fn decode(text: &str, deployment: Uuid) -> Result<ConsistencyToken, Problem> {
     let bytes = URL_SAFE_NO_PAD
         .decode(text)
         .map_err(|_| Problem::NotBase64)?;
@@ -86,11 +96,23 @@ pub(super) fn decode(text: &str) -> Result<ConsistencyToken, Problem> {
                 token.see_entity(service, Uuid::from_bytes(*id), read_number(&mut bytes)?);
             }
             POSITIONS => read_positions(&mut bytes, &mut token)?,
+            DEPLOYMENT => {
+                let (mark, rest) = bytes.split_first_chunk().ok_or(Problem::TooShort)?;
+                bytes = rest;
+                if *mark != mark_of(deployment) {
+                    return Err(Problem::Foreign);
+                }
+            }
             other => return Err(Problem::UnknownPart(other)),
         }
     }
 
     Ok(token)
+}
+
+fn mark_of(deployment: Uuid) -> [u8; 8] {
+    let (_, random) = deployment.as_u64_pair();
+    random.to_be_bytes()
 }
 
 fn read_positions(bytes: &mut &[u8], token: &mut ConsistencyToken) -> Result<(), Problem> {

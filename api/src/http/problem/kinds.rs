@@ -195,6 +195,17 @@ impl Problem {
         )
     }
 
+    fn foreign_token() -> Self {
+        let detail = "the Consistency-Token was given out by another deployment; \
+                      ask without it, or ask the deployment that it is from";
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "foreign-token",
+            "A token of another deployment",
+            detail,
+        )
+    }
+
     fn view_behind(view: &str, behind: Vec<Behind>) -> Self {
         let detail = format!("the {view} view has not reached what the consistency token requires");
         let mut problem = Problem::new(
@@ -244,6 +255,7 @@ impl From<ReadError> for Problem {
                 "Consistency-Token",
                 "must be that of an earlier answer, or several joined by ,",
             ),
+            ReadError::ForeignToken => Problem::foreign_token(),
             ReadError::InvalidQuery { field, message } => Problem::invalid_field(field, message),
             ReadError::Failed => Problem::internal(),
         }
