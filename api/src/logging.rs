@@ -10,6 +10,10 @@ use crate::config::LogFormat;
 
 const DEFAULT_FILTER: &str = "info";
 
+/// The HTTP library tells each request that it cannot parse as an error of its own, without saying
+/// whose it was. It is the caller's, who is answered; who wants to see these names the target.
+const PARSER: &str = "actix_http::h1::dispatcher";
+
 /// Starts logging; once per process.
 ///
 /// # Errors
@@ -17,7 +21,7 @@ const DEFAULT_FILTER: &str = "info";
 pub fn start(format: LogFormat) -> anyhow::Result<()> {
     let directives =
         std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| DEFAULT_FILTER.to_owned());
-    let filter = EnvFilter::try_new(&directives).with_context(|| {
+    let filter = filter(&directives).with_context(|| {
         format!("RUST_LOG is {directives:?}; allowed: directives such as info or store=debug")
     })?;
 
@@ -39,4 +43,34 @@ pub fn start(format: LogFormat) -> anyhow::Result<()> {
         log.json().flatten_event(true).try_init()
     };
     started.map_err(|error| anyhow::anyhow!("logging cannot be started: {error}"))
+}
+
+fn filter(directives: &str) -> anyhow::Result<EnvFilter> {
+    let filter = EnvFilter::try_new(directives)?;
+    if directives.contains("actix_http") {
+        return Ok(filter);
+    }
+    Ok(filter.add_directive(format!("{PARSER}=off").parse()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_callers_send_is_no_error_of_ours_unless_somebody_asks() {
+        for (directives, shown) in [
+            ("info", false),
+            ("store=debug,warn", false),
+            ("info,actix_http=error", true),
+        ] {
+            let filter = filter(directives).unwrap().to_string();
+            assert_eq!(
+                !filter.contains(&format!("{PARSER}=off")),
+                shown,
+                "{filter}"
+            );
+        }
+        assert!(filter("=,=").is_err());
+    }
 }
