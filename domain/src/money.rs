@@ -3,6 +3,8 @@
 //! On the wire it is `{"amount": "12.34"}`; a JSON number is accepted on input. Arithmetic is
 //! checked: an overflow is a value the caller must handle, not a wrap-around.
 
+mod number;
+
 use std::fmt;
 use std::str::FromStr;
 

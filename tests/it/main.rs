@@ -33,5 +33,6 @@ mod sagas;
 mod search;
 mod settings;
 mod standstill;
+mod strictness;
 mod view_stores;
 mod waiting;

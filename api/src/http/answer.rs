@@ -1,10 +1,12 @@
 //! Puts answers together: status, body and the headers of the contract.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 
+use super::Problem;
+use super::conditional;
 use super::headers::{CONSISTENCY, CONSISTENCY_TOKEN, PREFERENCE_APPLIED};
 use super::prefer::Prefer;
 use crate::ports::Answer;
@@ -51,11 +53,15 @@ impl CommandHeaders {
 }
 
 /// The answer to a query. `applied` are the preferences that were honoured.
+///
+/// # Errors
+/// A condition of the caller that does not hold.
 pub fn query<T, B: Serialize>(
+    request: &HttpRequest,
     answer: Answer<T>,
     applied: Prefer,
     body: impl FnOnce(T) -> B,
-) -> HttpResponse {
+) -> Result<HttpResponse, Problem> {
     let mut response = HttpResponse::Ok();
     response.insert_header((CONSISTENCY_TOKEN, answer.token));
 
@@ -67,5 +73,5 @@ pub fn query<T, B: Serialize>(
         response.insert_header((PREFERENCE_APPLIED, applied));
     }
 
-    response.json(body(answer.data))
+    conditional::answer(request, response, &body(answer.data))
 }

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 
 use super::Problem;
 use super::commands::Takes;
+use super::encoding::Encoding;
 use super::fields::Fields;
 use super::limits::{InFlight, Permit};
 use crate::shutdown::{self, Shutdown};
@@ -58,8 +59,8 @@ impl Body<'_> {
 /// their way; only few large ones may come at a time.
 ///
 /// # Errors
-/// A body that is not said to be JSON though it must be, is too large or takes too long, or a
-/// connection that breaks. That the node ends.
+/// A body that is not said to be JSON though it must be, is coded in an unknown way, is too large
+/// or takes too long, or a connection that breaks. That the node ends.
 pub async fn take<'a>(
     takes: Takes,
     request: &HttpRequest,
@@ -76,6 +77,8 @@ pub async fn take<'a>(
         }
     };
 
+    let encoding = Encoding::of(request)?;
+
     let length = request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -85,11 +88,12 @@ pub async fn take<'a>(
         return Err(Problem::too_large(most));
     }
 
-    tokio::select! {
+    let body = tokio::select! {
         biased;
-        body = collect_within(BODY_TIMEOUT, payload, most, large) => body,
-        () = shutdown::requested(shutdown.clone()) => Err(Problem::ending()),
-    }
+        body = collect_within(BODY_TIMEOUT, payload, most, large) => body?,
+        () = shutdown::requested(shutdown.clone()) => return Err(Problem::ending()),
+    };
+    body.decoded(encoding, most, large)
 }
 
 async fn collect_within(
@@ -134,7 +138,21 @@ async fn collect(mut payload: Payload, most: usize, large: &InFlight) -> Result<
     Ok(body)
 }
 
-impl Body<'_> {
+impl<'a> Body<'a> {
+    /// The body as its sender meant it, which may be a large one now.
+    fn decoded(
+        mut self,
+        encoding: Encoding,
+        most: usize,
+        large: &'a InFlight,
+    ) -> Result<Self, Problem> {
+        self.bytes = encoding.decode(self.bytes, most)?;
+        if self.bytes.len() > MAX_BODY_BYTES && self.large.is_none() {
+            self.large = Some(large.enter()?);
+        }
+        Ok(self)
+    }
+
     const fn empty() -> Self {
         Body {
             bytes: Bytes::new(),

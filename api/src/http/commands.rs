@@ -29,7 +29,7 @@ use super::limits::{InFlight, Waiting};
 use super::meter::{Meter, Meters};
 use super::params::{Params, path_id};
 use super::prefer::Prefer;
-use super::{Api, Problem, idempotency};
+use super::{Api, Problem, conditional, idempotency};
 use crate::config::Config;
 use crate::ports::{self, CommandPorts, ViewOperations};
 
@@ -255,16 +255,17 @@ async fn carried_out<C: Command>(
     Ok(C::answer(effect, &asked).await)
 }
 
-/// Reads what comes before the body: parameters, path and preferences.
+/// Reads what comes before the body: parameters, path and preferences. Conditions are refused.
 fn asked<'a, C: Command>(request: &'a HttpRequest, api: &'a Api) -> Result<Asked<'a>, Problem> {
     Params::of(request, C::PARAMS).finish()?;
+    conditional::none(request)?;
     let has_id = request.match_info().get("id").is_some();
 
     Ok(Asked {
         api,
         request,
         id: has_id.then(|| path_id(request)).transpose()?,
-        prefer: Prefer::of(request, api.waits)?,
+        prefer: Prefer::of(request, api.waits),
         since: Instant::now(),
     })
 }

@@ -20,6 +20,7 @@ use super::documents::{
 };
 use super::fields::{Errors, Fields};
 use super::meter::{Meter, Meters};
+use super::money::ExactMoney;
 use super::params::{self, Params, path_id};
 use super::prefer::Prefer;
 use super::problem::refuse_other_methods;
@@ -140,7 +141,9 @@ impl Command for CreateCustomer {
 fn new_customer(mut fields: Fields<'_>) -> Result<NewCustomer, Problem> {
     let mut errors = Errors::default();
     let name = fields.text("name", MAX_NAME_CHARS, &mut errors);
-    let credit_limit: Option<Money> = fields.required("creditLimit", &mut errors);
+    let credit_limit = fields
+        .required("creditLimit", &mut errors)
+        .map(|ExactMoney(limit)| limit);
     if credit_limit.is_some_and(Money::is_negative) {
         errors.add("creditLimit", "must be 0 or more");
     }
@@ -179,14 +182,15 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
             page: params.page(),
         };
 
+        let seal = params.seal();
         params.finish()?;
         let (freshness, applied) = reads::freshness(&request, &api)?;
         let read = |freshness| api.ports.queries.customers(query.clone(), freshness);
 
         let answer = reads::query(&api, freshness, read).await?;
-        Ok(answer::query(answer, applied, |listed| {
-            Customers::new(listed.items, listed.next)
-        }))
+        answer::query(&request, answer, applied, |listed| {
+            Customers::new(listed.items, seal.put_on(listed.next))
+        })
     };
     api.meters.list_customers.watch(&request, work).await
 }
@@ -205,9 +209,7 @@ pub async fn count(request: HttpRequest, api: Data<Api>) -> HttpResponse {
             api.ports.queries.customer_count(freshness)
         })
         .await?;
-        Ok(answer::query(answer, applied, |count| CustomerCount {
-            count,
-        }))
+        answer::query(&request, answer, applied, |count| CustomerCount { count })
     };
     api.meters.count_customers.watch(&request, work).await
 }
@@ -228,20 +230,20 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
             let read = api.ports.history.customer_as_of(CustomerId(id), point);
             let customer = reads::run(&api, read).await?;
             let version = customer.version;
-            return Ok(history::answer(
-                &api,
+            return history::answer(
+                (&request, &api),
                 domain::CUSTOMERS,
                 id,
                 version,
                 &Customer::from(customer),
-            ));
+            );
         }
 
         let (freshness, applied) = reads::freshness(&request, &api)?;
         let read = |freshness| api.ports.queries.customer(CustomerId(id), freshness);
         let answer = reads::query(&api, freshness, read).await?;
 
-        Ok(answer::query(answer, applied, CustomerDetails::from))
+        answer::query(&request, answer, applied, CustomerDetails::from)
     };
     api.meters.show_customer.watch(&request, work).await
 }
@@ -258,6 +260,7 @@ pub async fn orders(request: HttpRequest, api: Data<Api>) -> HttpResponse {
         let mut params = Params::of(&request, &["state", "limit", "cursor"]);
         let state = params.order_state("state");
         let page = params.page();
+        let seal = params.seal();
         params.finish()?;
 
         let (freshness, applied) = reads::freshness(&request, &api)?;
@@ -268,9 +271,9 @@ pub async fn orders(request: HttpRequest, api: Data<Api>) -> HttpResponse {
         };
 
         let answer = reads::query(&api, freshness, read).await?;
-        Ok(answer::query(answer, applied, |listed| {
-            OrdersOfCustomer::new(listed.items, listed.next)
-        }))
+        answer::query(&request, answer, applied, |listed| {
+            OrdersOfCustomer::new(listed.items, seal.put_on(listed.next))
+        })
     };
     api.meters.orders_of_customer.watch(&request, work).await
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::documents::Events;
 use super::headers::CONSISTENCY_TOKEN;
 use super::params::{Params, path_id};
-use super::{Api, Problem, reads};
+use super::{Api, Problem, conditional, reads};
 use crate::ports::{AsOf, ReadError};
 
 /// One answer has at most this many events, which is also the default.
@@ -38,22 +38,25 @@ pub fn as_of(request: &HttpRequest, what: &'static str) -> Result<Option<AsOf>, 
 }
 
 /// The answer with an entity as it was at a version.
+///
+/// # Errors
+/// A condition of the caller that does not hold.
 pub fn answer(
-    api: &Api,
+    (request, api): (&HttpRequest, &Api),
     service: Service,
     entity: Uuid,
     version: u64,
     body: &impl Serialize,
-) -> HttpResponse {
+) -> Result<HttpResponse, Problem> {
     let token = api.ports.queries.token_of(&[Seen {
         service,
         entity,
         version,
     }]);
 
-    HttpResponse::Ok()
-        .insert_header((CONSISTENCY_TOKEN, token))
-        .json(body)
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CONSISTENCY_TOKEN, token));
+    conditional::answer(request, response, body)
 }
 
 /// The events of the entity in the path, oldest first. The cursor is the version that comes next,
@@ -107,7 +110,7 @@ pub async fn events(
         next,
     };
 
-    Ok(answer(api, service, id, seen, &body))
+    answer((request, api), service, id, seen, &body)
 }
 
 /// The version before the one that a cursor names; `None` when it is not written as the service

@@ -9,6 +9,7 @@ use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use domain::{CustomerId, OrderId};
 
+use super::cursor::Seal;
 use super::documents::{Events, Order, Orders};
 use super::params::{Params, path_id};
 use super::problem::refuse_other_methods;
@@ -72,18 +73,19 @@ pub fn routes(config: &mut ServiceConfig) {
 )]
 pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
-        let query = order_query(&request)?;
+        let (query, seal) = order_query(&request)?;
         let (freshness, applied) = reads::freshness(&request, &api)?;
         let read = |freshness| api.ports.queries.orders(query.clone(), freshness);
         let answer = reads::query(&api, freshness, read).await?;
-        Ok(answer::query(answer, applied, |found| {
-            Orders::new(found.listed.items, found.total, found.listed.next)
-        }))
+        answer::query(&request, answer, applied, |found| {
+            let next = seal.put_on(found.listed.next);
+            Orders::new(found.listed.items, found.total, next)
+        })
     };
     api.meters.list_orders.watch(&request, work).await
 }
 
-fn order_query(request: &HttpRequest) -> Result<OrderQuery, Problem> {
+fn order_query(request: &HttpRequest) -> Result<(OrderQuery, Seal), Problem> {
     let mut params = Params::of(request, LIST_PARAMS);
     let text = params.text("text", MAX_TEXT_CHARS);
 
@@ -113,9 +115,10 @@ fn order_query(request: &HttpRequest) -> Result<OrderQuery, Problem> {
         page: params.page(),
     };
 
+    let seal = params.seal();
     params.finish()?;
 
-    Ok(query)
+    Ok((query, seal))
 }
 
 /// Show an order
@@ -133,20 +136,20 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
             let read = api.ports.history.order_as_of(OrderId(id), point);
             let order = reads::run(&api, read).await?;
             let version = order.version;
-            return Ok(history::answer(
-                &api,
+            return history::answer(
+                (&request, &api),
                 domain::ORDERS,
                 id,
                 version,
                 &Order::from(order),
-            ));
+            );
         }
 
         let (freshness, applied) = reads::freshness(&request, &api)?;
         let read = |freshness| api.ports.queries.order(OrderId(id), freshness);
         let answer = reads::query(&api, freshness, read).await?;
 
-        Ok(answer::query(answer, applied, Order::from))
+        answer::query(&request, answer, applied, Order::from)
     };
     api.meters.show_order.watch(&request, work).await
 }

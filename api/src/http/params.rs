@@ -6,6 +6,7 @@ use domain::{Money, OrderState, Timestamp};
 use uuid::Uuid;
 
 use super::Problem;
+use super::cursor::Seal;
 use super::fields::Errors;
 use crate::ports::Page;
 
@@ -13,8 +14,13 @@ const MAX_PAGE: usize = 200;
 const DEFAULT_PAGE: usize = 20;
 const MAX_CURSOR_BYTES: usize = 2048;
 
+/// The parameters that say which part of a list to show and in which order, not what belongs to it.
+/// A list's own cursor tells its order.
+const NO_FILTERS: [&str; 3] = ["limit", "cursor", "sort"];
+
 /// The parameters of a query string, and what is wrong with them.
 pub struct Params {
+    path: String,
     /// By name; a value is absent when it cannot be read.
     pairs: Vec<(String, Option<String>)>,
     errors: Errors,
@@ -24,6 +30,7 @@ impl Params {
     /// Takes the query string apart; [`Params::finish`] tells what is wrong with its parts.
     pub fn of(request: &HttpRequest, known: &[&'static str]) -> Self {
         let mut params = Params {
+            path: request.path().to_owned(),
             pairs: Vec::new(),
             errors: Errors::default(),
         };
@@ -150,11 +157,22 @@ impl Params {
 
     /// `limit` and `cursor` of a list.
     pub fn page(&mut self) -> Page {
+        let seal = self.seal();
         let limit = self.limit(MAX_PAGE).unwrap_or(DEFAULT_PAGE);
-        Page {
-            limit,
-            cursor: self.cursor(),
-        }
+        let cursor = self.cursor_that(|text| seal.take_off(text).map(str::to_owned));
+        Page { limit, cursor }
+    }
+
+    /// The seal on the cursors of this query.
+    pub fn seal(&self) -> Seal {
+        let filters = self
+            .pairs
+            .iter()
+            .filter(|(name, _)| !NO_FILTERS.contains(&name.as_str()));
+        Seal::of(
+            &self.path,
+            filters.filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?))),
+        )
     }
 
     /// `limit`, when it is given.
@@ -170,10 +188,13 @@ impl Params {
 
     /// `cursor`, when it is given. Only the list can tell whether it is one of its own.
     pub fn cursor(&mut self) -> Option<String> {
+        self.cursor_that(|text| Some(text.to_owned()))
+    }
+
+    fn cursor_that(&mut self, read: impl FnOnce(&str) -> Option<String>) -> Option<String> {
         let parse = |text: &str| {
-            (1..=MAX_CURSOR_BYTES)
-                .contains(&text.len())
-                .then(|| text.to_owned())
+            let fits = (1..=MAX_CURSOR_BYTES).contains(&text.len());
+            fits.then(|| read(text)).flatten()
         };
         self.get("cursor", parse, || {
             "must be the next of an earlier answer to the same query".to_owned()

@@ -1,12 +1,12 @@
-//! The `Prefer` header (RFC 7240): `wait=N` and `handling=lenient`. Other preferences are ignored,
-//! as the RFC demands.
+//! The `Prefer` header (RFC 7240): `wait=N` and `handling=lenient`. Whatever is not understood is
+//! ignored, as the RFC demands: other preferences, other values, and what is not written by its
+//! grammar.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
-
-use super::Problem;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
@@ -28,46 +28,36 @@ pub struct Prefer {
 }
 
 impl Prefer {
-    /// # Errors
-    /// A wait that is no number of seconds.
-    pub fn of(request: &HttpRequest, waits: Waits) -> Result<Prefer, Problem> {
-        let mut headers = request.headers().get_all(PREFER).peekable();
-        if headers.peek().is_none() {
-            return Ok(Prefer::default());
-        }
-        let texts = headers.map(|value| {
-            value
-                .to_str()
-                .map_err(|_| Problem::invalid_field("Prefer", "must be ASCII"))
-        });
+    /// What a request asks for in a way that is understood.
+    pub fn of(request: &HttpRequest, waits: Waits) -> Prefer {
+        let headers = request.headers().get_all(PREFER);
+        let texts = headers.map(|value| String::from_utf8_lossy(value.as_bytes()));
         Prefer::parse(texts, waits.longest)
     }
 
-    fn parse<'a>(
-        texts: impl Iterator<Item = Result<&'a str, Problem>>,
-        longest: Duration,
-    ) -> Result<Prefer, Problem> {
+    fn parse(texts: impl Iterator<Item = impl AsRef<str>>, longest: Duration) -> Prefer {
         let (mut wait, mut handling) = (None, None);
 
         for text in texts {
-            for preference in text?.split(',') {
+            for preference in split_unquoted(text.as_ref(), ',') {
                 // What follows a semicolon are parameters of the preference; ours have none.
-                let preference = preference.split(';').next().unwrap_or_default();
+                let preference = split_unquoted(preference, ';').next().unwrap_or_default();
                 let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
-                let (name, value) = (name.trim(), unquoted(value.trim()));
-                // The first of several counts, says the RFC.
-                if name.eq_ignore_ascii_case("wait") && wait.is_none() {
-                    wait = Some(seconds(value)?.min(longest));
-                } else if name.eq_ignore_ascii_case("handling") && handling.is_none() {
-                    handling = Some(value.eq_ignore_ascii_case("lenient"));
+                let (name, value) = (name.trim(), word(value.trim()));
+
+                // Only the first of several counts, says the RFC.
+                if name.eq_ignore_ascii_case("wait") {
+                    wait.get_or_insert_with(|| seconds(&value));
+                } else if name.eq_ignore_ascii_case("handling") {
+                    handling.get_or_insert_with(|| value.eq_ignore_ascii_case("lenient"));
                 }
             }
         }
 
-        Ok(Prefer {
-            wait,
+        Prefer {
+            wait: wait.flatten().map(|wait| wait.min(longest)),
             lenient: handling.unwrap_or(false),
-        })
+        }
     }
 
     /// The `Preference-Applied` header of an answer that honoured these preferences; `None` when
@@ -82,30 +72,56 @@ impl Prefer {
     }
 }
 
-fn unquoted(value: &str) -> &str {
-    value
-        .strip_prefix('"')
-        .and_then(|value| value.strip_suffix('"'))
-        .unwrap_or(value)
+/// The parts between separators that stand in no quoted string.
+fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+
+    text.split(move |character| {
+        if escaped {
+            escaped = false;
+            return false;
+        }
+
+        match character {
+            '\\' => escaped = quoted,
+            '"' => quoted = !quoted,
+            _ => {}
+        }
+        !quoted && character == separator
+    })
 }
 
-fn seconds(text: &str) -> Result<Duration, Problem> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Problem::invalid_field(
-            "Prefer",
-            "must have a whole number of seconds as wait, for example wait=10",
-        ));
+/// A token as it is, or what a quoted string says.
+fn word(text: &str) -> Cow<'_, str> {
+    let quoted = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    match quoted {
+        None => Cow::Borrowed(text),
+        Some(inner) if !inner.contains('\\') => Cow::Borrowed(inner),
+        Some(inner) => {
+            let mut characters = inner.chars();
+            let unescaped = std::iter::from_fn(|| match characters.next() {
+                Some('\\') => characters.next(),
+                other => other,
+            });
+            Cow::Owned(unescaped.collect())
+        }
     }
-    // More digits than a u64 holds are a wait beyond any cap.
-    Ok(Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
+}
+
+/// A whole number of seconds. More digits than a `u64` holds are a wait beyond any cap.
+fn seconds(text: &str) -> Option<Duration> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(texts: &[&str]) -> Result<Prefer, Problem> {
-        Prefer::parse(texts.iter().map(|text| Ok(*text)), Duration::from_secs(30))
+    fn parse(texts: &[&str]) -> Prefer {
+        Prefer::parse(texts.iter(), Duration::from_secs(30))
     }
 
     fn wait(seconds: u64) -> Option<Duration> {
@@ -124,28 +140,34 @@ mod tests {
             &["handling=lenient", "wait=5"],
             &["WAIT = \"5\" , Handling=LENIENT"],
             &["respond-async, wait=5;x=1", "handling=\"lenient\", wait=9"],
+            &[
+                "foo=\"a, wait=9\", wait=5",
+                "bar; x=\"\\\", wait=8\"",
+                "handling=lenient",
+            ],
+            &[
+                ", ,wait=\"\\5\"; y=\"a;b\";z ,",
+                "h\u{e4}ndling=x, handling=lenient",
+            ],
         ] {
-            assert_eq!(parse(texts).unwrap(), both, "{texts:?}");
+            assert_eq!(parse(texts), both, "{texts:?}");
         }
 
         assert_eq!(
-            parse(&["return=minimal", "handling=strict"]).unwrap(),
+            parse(&["return=minimal", "handling=strict"]),
             Prefer::default()
         );
     }
 
     #[test]
     fn a_wait_is_capped() {
-        assert_eq!(parse(&["wait=31"]).unwrap().wait, wait(30));
-        assert_eq!(
-            parse(&["wait=99999999999999999999999"]).unwrap().wait,
-            wait(30)
-        );
-        assert_eq!(parse(&["wait=0"]).unwrap().wait, wait(0));
+        assert_eq!(parse(&["wait=31"]).wait, wait(30));
+        assert_eq!(parse(&["wait=99999999999999999999999"]).wait, wait(30));
+        assert_eq!(parse(&["wait=0"]).wait, wait(0));
     }
 
     #[test]
-    fn a_wait_that_is_no_number_of_seconds_is_refused() {
+    fn what_is_not_understood_is_ignored() {
         for text in [
             "wait",
             "wait=",
@@ -153,18 +175,22 @@ mod tests {
             "wait=1.5",
             "wait=soon",
             "wait=+1",
+            "wait=soon, wait=5",
+            "note=\"wait=5",
+            "note=\"never ends, wait=5, handling=lenient",
+            "wait=\"5",
+            "handling, handling=lenient",
+            "=5, =lenient",
+            "\"wait=5\"",
         ] {
-            assert!(parse(&[text]).is_err(), "{text}");
+            assert_eq!(parse(&[text]), Prefer::default(), "{text}");
         }
     }
 
     #[test]
     fn what_was_applied_is_told() {
         assert_eq!(
-            parse(&["wait=5,handling=lenient"])
-                .unwrap()
-                .applied()
-                .as_deref(),
+            parse(&["wait=5,handling=lenient"]).applied().as_deref(),
             Some("wait=5, handling=lenient")
         );
         assert_eq!(Prefer::default().applied(), None);

@@ -61,12 +61,14 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
         let mut params = Params::of(&request, &["limit", "cursor"]);
         let page = params.page();
+        let seal = params.seal();
         params.finish()?;
         let read = api.ports.quarantine.list(page);
         let Listed {
             items: quarantine,
             next,
         } = reads::run(&api, read).await?;
+        let next = seal.put_on(next);
         Ok(HttpResponse::Ok().json(ParkedList { quarantine, next }))
     };
     api.meters.list_quarantine.watch(&request, work).await

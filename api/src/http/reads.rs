@@ -26,9 +26,9 @@ pub fn route() -> Route {
 /// How new the answer must be, and which preferences that honours.
 ///
 /// # Errors
-/// A `Prefer` or a `Consistency-Token` that cannot be read.
+/// A `Consistency-Token` that cannot be read.
 pub fn freshness(request: &HttpRequest, api: &Api) -> Result<(Freshness, Prefer), Problem> {
-    let prefer = Prefer::of(request, api.waits)?;
+    let prefer = Prefer::of(request, api.waits);
     // The largest head of a request that the server takes bounds their number.
     let mut tokens = Vec::new();
 

@@ -85,8 +85,10 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
             state: params.named("state", &SagaState::ALL, SagaState::name),
             page: params.page(),
         };
+        let seal = params.seal();
         params.finish()?;
         let Listed { items: sagas, next } = reads::run(&api, api.ports.sagas.list(query)).await?;
+        let next = seal.put_on(next);
         Ok(HttpResponse::Ok().json(SagaList { sagas, next }))
     };
     api.meters.list_sagas.watch(&request, work).await

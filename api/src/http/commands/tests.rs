@@ -87,7 +87,7 @@ async fn no_command_passes_the_bound_on_work_in_flight() {
 }
 
 #[actix_web::test]
-async fn no_command_is_carried_out_whose_parameters_preferences_path_or_key_are_wrong() {
+async fn no_command_is_carried_out_whose_parameters_conditions_path_or_key_are_wrong() {
     let node = Node::new();
 
     for (method, path) in commands() {
@@ -96,8 +96,8 @@ async fn no_command_is_carried_out_whose_parameters_preferences_path_or_key_are_
         let odd = node.call(request(&method, &path, "?odd=1")).await;
         assert_eq!(odd.fields(), ["odd"], "{what}");
 
-        let soon = request(&method, &path, "").insert_header(("prefer", "wait=soon"));
-        assert_eq!(node.call(soon).await.fields(), ["Prefer"], "{what}");
+        let condition = request(&method, &path, "").insert_header(("if-match", "\"1\""));
+        assert_eq!(node.call(condition).await.fields(), ["If-Match"], "{what}");
 
         let two_keys = request(&method, &path, "")
             .append_header(("idempotency-key", "one"))

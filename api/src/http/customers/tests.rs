@@ -96,10 +96,10 @@ async fn a_customer_is_shown_with_its_orders_by_id_but_listed_without() {
 
     assert_eq!(
         (
-            listed.json["next"].as_str(),
+            listed.json["next"].is_string(),
             listed.json["customers"][0].get("orders")
         ),
-        (Some("more"), None)
+        (true, None)
     );
 
     let query = taken(&node.double.customer_query);

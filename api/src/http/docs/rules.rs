@@ -2,7 +2,7 @@
 //! a status means, and the headers of answers. A route's own annotation takes precedence.
 
 use utoipa::Modify;
-use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{
     Content, Header, HeaderBuilder, Object, OpenApi, Ref, RefOr, Response, Type,
 };
@@ -29,8 +29,16 @@ impl Modify for Rules {
 
 fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let on_success = headers(path, method, operation);
+    let shows = shows_entities(path, method);
+    if shows {
+        let parameters = operation.parameters.get_or_insert_default();
+        parameters.extend(conditions().map(Into::into));
+    }
 
     let responses = &mut operation.responses.responses;
+    if shows {
+        responses.insert("304".to_owned(), Response::new("").into());
+    }
     for status in problems(path, method) {
         responses
             .entry(status.to_owned())
@@ -44,7 +52,7 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
         if response.description.is_empty() {
             meaning(status).clone_into(&mut response.description);
         }
-        if status.starts_with('2') {
+        if status.starts_with(['2', '3']) {
             response.headers.extend(on_success.clone());
         } else {
             let body = Content::new(Some(Ref::from_schema_name("Problem")));
@@ -72,6 +80,35 @@ fn of_entities(path: &str) -> bool {
         .any(|prefix| path.starts_with(prefix))
 }
 
+/// Whether a route shows customers or orders, so that it has an `ETag` and a token. Sagas come from
+/// the service's own database, which no token covers.
+fn shows_entities(path: &str, method: &HttpMethod) -> bool {
+    *method == HttpMethod::Get && of_entities(path) && !path.starts_with("/sagas")
+}
+
+/// The conditions under which a caller wants an answer.
+fn conditions() -> impl Iterator<Item = Parameter> {
+    let conditions = [
+        (
+            "If-None-Match",
+            "The `ETag` of an earlier answer: when nothing has changed, the answer is `304`",
+        ),
+        (
+            "If-Match",
+            "The `ETag` of an earlier answer: when something has changed, the answer is `412`",
+        ),
+    ];
+
+    conditions.into_iter().map(|(name, meaning)| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .description(Some(meaning))
+            .schema(Some(Object::with_type(Type::String)))
+            .build()
+    })
+}
+
 /// Whether a command begins a generation of a view, or goes back to one: such a command is bound to
 /// its key as well.
 fn binds_generation(path: &str) -> bool {
@@ -87,6 +124,7 @@ fn problems(path: &str, method: &HttpMethod) -> impl Iterator<Item = &'static st
         ("400", works),
         ("404", path.contains('{')),
         ("408", posts),
+        ("412", shows_entities(path, method)),
         ("413", posts),
         ("415", posts),
         (
@@ -106,11 +144,13 @@ pub fn meaning(status: &str) -> &'static str {
         "200" => "What was asked for",
         "201" => "Created",
         "202" => "Accepted; it is done soon",
+        "304" => "The caller has it already, by its ETag",
         "400" => "The request cannot be read, or something in it is unknown or not allowed",
         "404" => "There is none",
         "408" => "The body has not arrived in time",
+        "412" => "What is shown has another ETag than If-Match names",
         "413" => "The body is larger than 64 KiB, or that of a new order than 1 MiB",
-        "415" => "The body is not sent as JSON",
+        "415" => "The body is not sent as JSON, or coded in another way than gzip",
         "422" => "The Idempotency-Key was used with another request",
         "500" => "It failed; a command may be repeated with its Idempotency-Key",
         "503" => {
@@ -132,11 +172,11 @@ fn headers(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(Strin
     };
 
     let commands = *method == HttpMethod::Post && of_entities(path);
-    // Sagas come from the service's own database, which no token covers.
-    let queries = *method == HttpMethod::Get && of_entities(path) && !path.starts_with("/sagas");
+    let queries = shows_entities(path, method);
 
     let all = [
         (commands, "ETag", "The entity's version, in quotes"),
+        (queries, "ETag", "Changes when the body does"),
         (
             commands || queries,
             "Consistency-Token",

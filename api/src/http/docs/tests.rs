@@ -235,7 +235,8 @@ fn every_response_is_described() {
 fn every_problem_has_the_one_form() {
     for (what, response) in responses() {
         let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
-        let is_problem = !what.rsplit(' ').next().unwrap().starts_with('2');
+        let status = what.rsplit(' ').next().unwrap();
+        let is_problem = !status.starts_with(['2', '3']);
         assert_eq!(
             schema == "#/components/schemas/Problem",
             is_problem,

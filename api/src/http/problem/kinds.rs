@@ -80,6 +80,17 @@ impl Problem {
         )
     }
 
+    /// What the caller takes for the present state is not.
+    pub fn precondition_failed() -> Self {
+        let detail = "what is shown now has another ETag than If-Match names";
+        Problem::new(
+            StatusCode::PRECONDITION_FAILED,
+            "precondition-failed",
+            "A condition does not hold",
+            detail,
+        )
+    }
+
     /// The key came with another request before.
     pub fn key_reused() -> Self {
         let detail = "this Idempotency-Key was used with another request";
@@ -122,6 +133,17 @@ impl Problem {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-media-type",
             "Not JSON",
+            detail,
+        )
+    }
+
+    /// The body is coded in a way that is not known here.
+    pub fn unsupported_encoding() -> Self {
+        let detail = "the body must be sent as it is, or as content encoding gzip";
+        Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-encoding",
+            "Unknown content encoding",
             detail,
         )
     }
@@ -171,7 +193,8 @@ impl Problem {
         )
     }
 
-    fn internal() -> Self {
+    /// It failed, and no caller can do anything about it.
+    pub fn internal() -> Self {
         let detail = "the request failed; a command may be repeated with its Idempotency-Key";
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
