@@ -6,6 +6,7 @@
 mod callers;
 mod memory;
 mod messages;
+mod meters;
 mod nested;
 mod progress;
 
@@ -20,6 +21,7 @@ use store::timers::TimerChange;
 use store::{Message, ServiceDatabase};
 use uuid::Uuid;
 
+use self::meters::SagaMeters;
 use crate::directory::Directory;
 use crate::entity::{self, AskEntity, Entity, EntityActor};
 use crate::request::{Command, Request};
@@ -50,6 +52,7 @@ pub(crate) struct Entities<E: Entity> {
     around: Surroundings,
     entities: Directory<Uuid, EntityActor<E>, Parts<E>>,
     sagas: Directory<SagaId, SagaActor<E::Saga>>,
+    meters: SagaMeters,
     /// Which entity a saga in memory works on.
     entity_of: HashMap<SagaId, Uuid>,
     /// Sagas that have ended; they leave memory when that is durable.
@@ -80,6 +83,7 @@ impl<E: Entity> Entities<E> {
         Entities {
             entities: Directory::new(around.actors_per_shard),
             sagas: Directory::new(around.actors_per_shard),
+            meters: SagaMeters::of(E::SAGAS),
             around,
             entity_of: HashMap::new(),
             ended: Vec::new(),

@@ -85,6 +85,7 @@ pub(crate) struct Standing<D: SagaData> {
     pub data: D,
     pub reason: Option<Reason>,
     pub version: u64,
+    pub started_at: Timestamp,
 }
 
 impl<D: SagaData> Standing<D> {
@@ -97,6 +98,7 @@ impl<D: SagaData> Standing<D> {
             data: run.data.clone(),
             reason: run.reason.clone(),
             version: run.version,
+            started_at: run.started_at,
         }
     }
 }

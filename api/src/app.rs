@@ -9,6 +9,7 @@ pub(crate) mod backup;
 mod folder;
 mod history;
 mod io;
+mod observer;
 mod operated_views;
 mod operations;
 mod queries;

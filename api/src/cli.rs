@@ -151,7 +151,7 @@ fn run_node<N: Future<Output = anyhow::Result<()>>>(
         Err(error) => return refuse(&error),
     };
 
-    if let Err(error) = logging::start(config.log_format) {
+    if let Err(error) = logging::start(config.log_format, config.access_log) {
         return complain(&format!("{error:#}"));
     }
 

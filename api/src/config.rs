@@ -20,7 +20,7 @@ pub use flags::SettingFlags;
 pub use settings::{Config, SETTINGS, Setting};
 pub use show::show;
 pub use sources::{Effective, Given, Origin};
-pub use value::{Coordination, LogFormat, Role};
+pub use value::{Coordination, LogFormat, Role, Switch};
 
 use std::path::PathBuf;
 

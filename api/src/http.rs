@@ -5,11 +5,13 @@
 //! as a problem (`problem`). There is no middleware: these two ways call what each request needs
 //! (metrics, the bound on work in flight), which costs no boxed future per layer.
 
+pub mod access;
 mod answer;
 mod body;
 mod commands;
 mod conditional;
 mod cursor;
+mod connections;
 mod customers;
 mod docs;
 mod documents;

@@ -18,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod http;
 pub mod logging;
+pub mod metric_names;
 pub mod ports;
 pub mod shutdown;
 pub mod telemetry;

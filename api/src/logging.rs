@@ -6,7 +6,8 @@ use std::io::{self, IsTerminal};
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
-use crate::config::LogFormat;
+use crate::config::{LogFormat, Switch};
+use crate::http::access;
 
 const DEFAULT_FILTER: &str = "info";
 
@@ -18,9 +19,14 @@ const PARSER: &str = "actix_http::h1::dispatcher";
 ///
 /// # Errors
 /// When `RUST_LOG` cannot be understood, or logging has been started before.
-pub fn start(format: LogFormat) -> anyhow::Result<()> {
-    let directives =
+pub fn start(format: LogFormat, access_log: Switch) -> anyhow::Result<()> {
+    let mut directives =
         std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| DEFAULT_FILTER.to_owned());
+    let level = match access_log {
+        Switch::On => "info",
+        Switch::Off => "off",
+    };
+    directives.push_str(&format!(",{}={level}", access::TARGET));
     let filter = filter(&directives).with_context(|| {
         format!("RUST_LOG is {directives:?}; allowed: directives such as info or store=debug")
     })?;

@@ -31,7 +31,7 @@ pub mod entity_rows;
 pub mod error;
 pub mod files;
 pub mod generations;
-mod metrics;
+pub mod metrics;
 pub mod port;
 pub mod positions;
 pub mod projection;

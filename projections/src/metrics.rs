@@ -7,35 +7,38 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 use sagas::ShardId;
 
-/// Committed events that the view has not taken in yet, by the shard they are of (`flights/3`).
-const LAG_EVENTS: &str = "counterfoil_view_lag_events";
-/// How much older the newest event taken in is than the newest committed one, by shard.
-const LAG_SECONDS: &str = "counterfoil_view_lag_seconds";
-/// Events read, by what became of them.
-const EVENTS: &str = "counterfoil_view_events_total";
-/// Times that events were missing on the way and were read from the log.
-const GAPS: &str = "counterfoil_view_gaps_total";
-/// Commits of the view store.
-const COMMITS: &str = "counterfoil_view_commits_total";
-/// What a commit takes.
-const COMMIT_SECONDS: &str = "counterfoil_view_commit_duration_seconds";
-/// Errors of the view store or the log after which the projector has started again.
-const RESTARTS: &str = "counterfoil_view_restarts_total";
-/// Entities in quarantine.
-const QUARANTINED: &str = "counterfoil_view_quarantined_entities";
-/// Readers waiting for the view to reach their token.
-const WAITING: &str = "counterfoil_view_waiting_readers";
-
-/// The number of the generation that answers; 0 while there is none.
-const GENERATION: &str = "counterfoil_view_generation";
-/// How much of the generation under way is built, from 0 to 1; 1 when none is.
-const REBUILT: &str = "counterfoil_view_rebuilt_ratio";
-/// Times that another generation has become the one that answers.
-const SWAPS: &str = "counterfoil_view_swaps_total";
-/// Generations that were damaged and are replaced.
-const REPLACED: &str = "counterfoil_view_replaced_total";
-/// Documents in which a new generation differs from the one it has replaced, at the same version.
-const REPAIRED: &str = "counterfoil_view_repaired_documents_total";
+store::metric_names! {
+    /// Committed events that the view has not taken in yet, by the shard they are of
+    /// (`flights/3`).
+    gauge LAG_EVENTS = "counterfoil_view_lag_events";
+    /// How much older the newest event taken in is than the newest committed one, by shard.
+    gauge LAG_SECONDS = "counterfoil_view_lag_seconds";
+    /// Events read, by what became of them.
+    counter EVENTS = "counterfoil_view_events_total";
+    /// Times that events were missing on the way and were read from the log.
+    counter GAPS = "counterfoil_view_gaps_total";
+    /// Commits of the view store.
+    counter COMMITS = "counterfoil_view_commits_total";
+    /// What a commit of the view store takes.
+    histogram COMMIT_SECONDS = "counterfoil_view_commit_duration_seconds";
+    /// Errors of the view store or the log after which the projector has started again.
+    counter RESTARTS = "counterfoil_view_restarts_total";
+    /// Entities in quarantine.
+    gauge QUARANTINED = "counterfoil_view_quarantined_entities";
+    /// Readers waiting for the view to reach their token.
+    gauge WAITING = "counterfoil_view_waiting_readers";
+    /// The number of the generation that answers; 0 while there is none.
+    gauge GENERATION = "counterfoil_view_generation";
+    /// How much of the generation under way is built, from 0 to 1; 1 when none is.
+    gauge REBUILT = "counterfoil_view_rebuilt_ratio";
+    /// Times that another generation has become the one that answers.
+    counter SWAPS = "counterfoil_view_swaps_total";
+    /// Generations that were damaged and are replaced.
+    counter REPLACED = "counterfoil_view_replaced_total";
+    /// Documents in which a new generation differs from the one it has replaced, at the same
+    /// version.
+    counter REPAIRED = "counterfoil_view_repaired_documents_total";
+}
 
 /// What became of an event, as the metric names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +77,9 @@ impl ViewMetrics {
     pub(crate) fn new(view: &'static str) -> Self {
         let counter_of =
             |outcome: EventOutcome| counter!(EVENTS, "view" => view, "outcome" => outcome.name());
+        // A scrape shows the first failure as a step from 0.
+        counter!(RESTARTS, "view" => view).increment(0);
+
         ViewMetrics {
             view,
             applied: counter_of(EventOutcome::Applied),
@@ -111,6 +117,9 @@ pub(crate) struct ViewGauges {
 
 impl ViewGauges {
     pub(crate) fn new(view: &'static str) -> Self {
+        for counter in [SWAPS, REPLACED, REPAIRED] {
+            counter!(counter, "view" => view).increment(0);
+        }
         ViewGauges { view }
     }
 

@@ -11,6 +11,7 @@
 )]
 
 pub mod backup;
+pub mod census;
 pub mod clock;
 pub mod database;
 pub mod deployment;

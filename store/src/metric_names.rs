@@ -1,22 +1,53 @@
-//! The names of the store's metrics.
+//! The names of the store's metrics, and how each crate declares its own.
 
-/// Transactions of a journal. Label `service`.
-pub const JOURNAL_COMMITS: &str = "counterfoil_journal_commits_total";
-/// Units committed. Label `service`.
-pub const JOURNAL_UNITS: &str = "counterfoil_journal_units_total";
-/// Units refused because of their own data. Label `service`.
-pub const JOURNAL_CULPRITS: &str = "counterfoil_journal_culprits_total";
-/// Panics over a journal's work. Label `service`.
-pub const JOURNAL_PANICS: &str = "counterfoil_journal_panics_total";
-/// Duration of a commit, from its first statement to its end. Label `service`.
-pub const JOURNAL_COMMIT_SECONDS: &str = "counterfoil_journal_commit_seconds";
-/// Units that wait for their commit. Label `service`.
-pub const JOURNAL_BACKLOG: &str = "counterfoil_journal_backlog_units";
-/// Messages handed to the log. Label `service`.
-pub const LOG_PUBLISHED: &str = "counterfoil_log_published_messages_total";
-/// Deliveries left out because their receiver did not keep up; it reads them from the outbox.
-pub const LOG_OVERFLOWS: &str = "counterfoil_log_overflows_total";
-/// Messages whose retention is over. Label `service`.
-pub const OUTBOX_PRUNED: &str = "counterfoil_outbox_pruned_rows_total";
-/// Rows of an outbox that cannot be read. Label `service`.
-pub const OUTBOX_UNREADABLE: &str = "counterfoil_outbox_unreadable_rows_total";
+/// Declares metrics: per metric its kind, a constant and its name. The comment above is also the
+/// help text that a scrape shows, so that neither can go missing.
+#[macro_export]
+macro_rules! metric_names {
+    ($($(#[doc = $help:literal])+ $kind:ident $constant:ident = $name:literal;)+) => {
+        $($(#[doc = $help])+ pub const $constant: &str = $name;)+
+
+        /// Gives each metric its help text; once the recorder is installed.
+        pub fn describe() {
+            $($crate::describe_metric!($kind, $constant, concat!($($help),+).trim());)+
+        }
+    };
+}
+
+/// One metric's help text, by its kind.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! describe_metric {
+    (counter, $name:expr, $help:expr) => {
+        ::metrics::describe_counter!($name, $help)
+    };
+    (gauge, $name:expr, $help:expr) => {
+        ::metrics::describe_gauge!($name, $help)
+    };
+    (histogram, $name:expr, $help:expr) => {
+        ::metrics::describe_histogram!($name, $help)
+    };
+}
+
+crate::metric_names! {
+    /// Transactions of a journal. Label `service`.
+    counter JOURNAL_COMMITS = "counterfoil_journal_commits_total";
+    /// Units committed. Label `service`.
+    counter JOURNAL_UNITS = "counterfoil_journal_units_total";
+    /// Units refused because of their own data. Label `service`.
+    counter JOURNAL_CULPRITS = "counterfoil_journal_culprits_total";
+    /// Panics over a journal's work. Label `service`.
+    counter JOURNAL_PANICS = "counterfoil_journal_panics_total";
+    /// Duration of a commit, from its first statement to its end. Label `service`.
+    histogram JOURNAL_COMMIT_SECONDS = "counterfoil_journal_commit_seconds";
+    /// Units that wait for their commit. Label `service`.
+    gauge JOURNAL_BACKLOG = "counterfoil_journal_backlog_units";
+    /// Messages handed to the log. Label `service`.
+    counter LOG_PUBLISHED = "counterfoil_log_published_messages_total";
+    /// Deliveries left out because their receiver did not keep up; it reads them from the outbox.
+    counter LOG_OVERFLOWS = "counterfoil_log_overflows_total";
+    /// Messages whose retention is over. Label `service`.
+    counter OUTBOX_PRUNED = "counterfoil_outbox_pruned_rows_total";
+    /// Rows of an outbox that cannot be read. Label `service`.
+    counter OUTBOX_UNREADABLE = "counterfoil_outbox_unreadable_rows_total";
+}

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use metrics::counter;
 use sagas::nested::{NestedReply, Outgoing, Parent};
 use sagas::wire::Body;
 use sagas::{Address, Attempt, Effect, SagaData, SagaId, ShardId, WireMessage};
@@ -11,7 +10,6 @@ use uuid::Uuid;
 
 use super::Entities;
 use crate::entity::{self, Answered, Change, Entity, LocalRefusal, Outcome as EntityOutcome};
-use crate::metric_names as names;
 use crate::saga::{Ask, Outcome, Standing, Told};
 use crate::step::{Step, StepError, Turn};
 
@@ -98,8 +96,8 @@ impl<E: Entity> Entities<E> {
         step.timer = timer;
 
         if run.state.has_ended() {
-            let (kind, state) = (run.definition.name, run.state.name());
-            counter!(names::SAGAS_ENDED, "type" => kind, "state" => state).increment(1);
+            let end = (run.definition.name, run.state);
+            self.meters.ended(end, run.started_at, turn.now);
 
             if entity.is_none() {
                 let shown = self.ask(run.entity, entity::Ask::Show, turn).await?;

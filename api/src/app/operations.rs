@@ -1,5 +1,6 @@
 //! What operators see: sagas, quarantine, cluster, health.
 
+pub(super) mod backlogs;
 mod cluster;
 mod health;
 mod quarantine;

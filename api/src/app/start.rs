@@ -14,9 +14,11 @@ use store::journal::Standing;
 use store::log::embedded::EmbeddedLog;
 use store::services::SHOP;
 use store::{Deployment, Log, ServiceDatabase};
+use tokio::task::JoinHandle;
 
 use super::history::StoredHistory;
 use super::io::IoRuntime;
+use super::observer::Observer;
 use super::operated_views::OperatedViews;
 use super::operations::Operations;
 use super::queries::ViewQueries;
@@ -40,7 +42,8 @@ pub(super) struct Parts {
     node: Arc<Node>,
     views: Arc<Views>,
     deployment: Deployment,
-    upkeep: tokio::task::JoinHandle<()>,
+    /// Keep the metrics up to date.
+    upkeep: [JoinHandle<()>; 2],
     /// Ends last: views and their stores run on it.
     _io: IoRuntime,
     /// Held as long as the node runs: the data folder is its own.
@@ -63,7 +66,7 @@ impl Parts {
     /// Ends shards and journals, then the views, which take in the last commits now or at the next
     /// start, then the databases.
     pub(super) async fn end(self) {
-        self.upkeep.abort();
+        self.upkeep.iter().for_each(JoinHandle::abort);
         self.node.stop().await;
         self.views.stop().await;
 
@@ -113,8 +116,18 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     if open {
         views.settled(VIEWS_SETTLE_WITHIN).await;
     }
+
+    let observer = Observer {
+        node: Arc::clone(&node),
+        databases: databases.clone(),
+        log: log.clone(),
+        data_dir: config.data_dir.clone(),
+    };
+    let upkeep = [
+        actix_rt::spawn(telemetry::keep_up(prometheus.clone())),
+        actix_rt::spawn(observer.run()),
+    ];
     let ports = ports(&config, (gateway, shop), (&node, &views), &databases, log);
-    let upkeep = actix_rt::spawn(telemetry::keep_up(prometheus.clone()));
 
     let parts = Parts {
         node,

@@ -10,7 +10,7 @@ use domain::Service;
 use store::faults::FaultPlan;
 
 use super::backend::{self, Backend, DocumentsBackend, SearchBackend};
-use super::value::{self, Coordination, LogFormat, Role};
+use super::value::{self, Coordination, LogFormat, Role, Switch};
 use super::{ConfigError, Effective};
 
 const YEAR: u64 = 365 * 24 * 60 * 60;
@@ -277,6 +277,15 @@ settings! {
         meaning: "Form of the log",
         secret: false,
         parse: value::log_format,
+    }
+    access_log: Switch {
+        flag: "--access-log",
+        env: "COUNTERFOIL_ACCESS_LOG",
+        default: "off",
+        allowed: "on or off",
+        meaning: "Whether each request is logged when it is answered, with its request id",
+        secret: false,
+        parse: value::switch,
     }
     retention: Duration {
         flag: "--retention",

@@ -65,6 +65,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// Whether something is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
 /// The kinds of actors that a fault plan can have panic.
 const KINDS: [&str; 3] = [<Customer as Entity>::KIND, <Order as Entity>::KIND, "saga"];
 
@@ -167,6 +176,14 @@ pub fn log_format(text: &str) -> Result<LogFormat, Refusal> {
         "auto" => Ok(LogFormat::Auto),
         "pretty" => Ok(LogFormat::Pretty),
         "json" => Ok(LogFormat::Json),
+        _ => Err(Refusal::NotAllowed),
+    }
+}
+
+pub fn switch(text: &str) -> Result<Switch, Refusal> {
+    match text {
+        "on" => Ok(Switch::On),
+        "off" => Ok(Switch::Off),
         _ => Err(Refusal::NotAllowed),
     }
 }

@@ -1,44 +1,53 @@
-//! The metrics of each route. Their handles are registered once, so that a request only adds to
-//! them.
+//! What is measured and logged of each request. The handles of a route are made once, so that a
+//! request only adds to them.
 
 use std::future::Future;
+use std::sync::OnceLock;
 use std::time::Instant;
 
-use actix_web::http::header::HeaderName;
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use metrics::{Counter, Histogram, counter, gauge, histogram};
 use tracing::Instrument;
 
-use super::Problem;
 use super::headers::{REQUEST_ID, TRACEPARENT};
+use super::{Problem, access};
+use crate::metric_names as names;
 
-const REQUESTS: &str = "counterfoil_http_requests_total";
-const SECONDS: &str = "counterfoil_http_request_seconds";
-const IN_FLIGHT: &str = "counterfoil_http_in_flight";
-const WAITING: &str = "counterfoil_http_waiting";
+/// The status codes that a route answers with. One that is missing here is counted as well, only
+/// more slowly.
+const STATUSES: [u16; 16] = [
+    200, 201, 202, 304, 308, 400, 404, 405, 408, 409, 412, 413, 415, 422, 500, 503,
+];
+
+/// Types of problems that say something of the node, not of the request: shown as 0 until there is
+/// one.
+const OF_THE_NODE: [&str; 5] = [
+    "overloaded",
+    "too-many-wait",
+    "view-behind",
+    "unavailable",
+    "internal",
+];
 
 /// The metrics of one route.
 pub struct Meter {
-    succeeded: Counter,
-    refused: Counter,
-    failed: Counter,
+    route: &'static str,
+    by_status: [OnceLock<Counter>; STATUSES.len()],
     seconds: Histogram,
 }
 
 impl Meter {
     fn register(route: &'static str) -> Self {
-        let outcome =
-            |outcome: &'static str| counter!(REQUESTS, "route" => route, "outcome" => outcome);
         Meter {
-            succeeded: outcome("succeeded"),
-            refused: outcome("refused"),
-            failed: outcome("failed"),
-            seconds: histogram!(SECONDS, "route" => route),
+            route,
+            by_status: [const { OnceLock::new() }; STATUSES.len()],
+            seconds: histogram!(names::REQUEST_SECONDS, "route" => route),
         }
     }
 
-    /// Runs a request's work, counts it, and turns an error into its answer. Its span exists at
-    /// debug level only.
+    /// Runs a request's work, counts and logs it, and turns an error into its answer. Its span
+    /// exists at debug level only.
     pub async fn watch(
         &self,
         request: &HttpRequest,
@@ -48,46 +57,70 @@ impl Meter {
             "request",
             http.method = %request.method(),
             http.path = request.path(),
-            http.request_id = text(request, REQUEST_ID),
-            traceparent = text(request, TRACEPARENT),
+            http.request_id = access::text(request, REQUEST_ID),
+            traceparent = access::text(request, TRACEPARENT),
         );
 
         let start = Instant::now();
 
-        let response = match work.instrument(span).await {
+        let mut response = match work.instrument(span).await {
             Ok(response) => response,
-            Err(problem) => problem.error_response(),
+            Err(problem) => refused(&problem),
         };
 
-        self.seconds.record(start.elapsed());
-
-        let status = response.status();
-        let outcome = if status.is_server_error() {
-            &self.failed
-        } else if status.is_client_error() {
-            &self.refused
-        } else {
-            &self.succeeded
-        };
-        outcome.increment(1);
-
+        self.answered(request, start, &mut response);
         response
     }
+
+    /// Answers a request that no route takes.
+    pub fn refuse(&self, request: &HttpRequest, problem: &Problem) -> HttpResponse {
+        let start = Instant::now();
+        let mut response = refused(problem);
+        self.answered(request, start, &mut response);
+        response
+    }
+
+    fn answered(&self, request: &HttpRequest, start: Instant, response: &mut HttpResponse) {
+        let took = start.elapsed();
+        self.seconds.record(took);
+        self.count(response.status());
+        access::answered(request, response, took);
+    }
+
+    fn count(&self, status: StatusCode) {
+        let known = STATUSES.iter().position(|code| *code == status.as_u16());
+        match known.and_then(|place| self.by_status.get(place)) {
+            Some(counter) => counter
+                .get_or_init(|| counter_of(self.route, status))
+                .increment(1),
+            None => counter_of(self.route, status).increment(1),
+        }
+    }
+}
+
+fn refused(problem: &Problem) -> HttpResponse {
+    counter!(names::PROBLEMS, "type" => problem.kind()).increment(1);
+    problem.error_response()
+}
+
+fn counter_of(route: &'static str, status: StatusCode) -> Counter {
+    let outcome = if status.is_server_error() {
+        "failed"
+    } else if status.is_client_error() {
+        "refused"
+    } else {
+        "succeeded"
+    };
+    let status = status.as_u16().to_string();
+    counter!(names::REQUESTS, "route" => route, "outcome" => outcome, "status" => status)
 }
 
 /// Shows how many commands, or queries, are under way, and how many callers wait.
 pub fn show_callers(what: &'static str, in_flight: usize, waiting: usize) {
-    for (metric, count) in [(IN_FLIGHT, in_flight), (WAITING, waiting)] {
+    for (metric, count) in [(names::IN_FLIGHT, in_flight), (names::WAITING, waiting)] {
         let count = u32::try_from(count).map_or(f64::MAX, f64::from);
         gauge!(metric, "what" => what).set(count);
     }
-}
-
-fn text(request: &HttpRequest, name: HeaderName) -> Option<&str> {
-    request
-        .headers()
-        .get(name)
-        .and_then(|value| value.to_str().ok())
 }
 
 macro_rules! meters {
@@ -99,16 +132,9 @@ macro_rules! meters {
 
         impl Meters {
             pub fn register() -> Self {
-                metrics::describe_counter!(REQUESTS, "Requests answered, by route and outcome");
-                metrics::describe_histogram!(
-                    SECONDS,
-                    "Time from a request to its answer, by route"
-                );
-                metrics::describe_gauge!(IN_FLIGHT, "Requests that are worked on");
-                metrics::describe_gauge!(
-                    WAITING,
-                    "Callers that wait for a saga's end, or for a view"
-                );
+                for kind in OF_THE_NODE {
+                    counter!(names::PROBLEMS, "type" => kind).increment(0);
+                }
                 Meters { $($name: Meter::register($route),)+ }
             }
         }
@@ -116,6 +142,7 @@ macro_rules! meters {
 }
 
 meters! {
+    unrouted = "unrouted",
     create_order = "POST /orders",
     cancel_order = "POST /orders/{id}/cancel",
     ship_order = "POST /orders/{id}/ship",

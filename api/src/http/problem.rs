@@ -7,12 +7,14 @@ mod kinds;
 use std::borrow::Cow;
 use std::fmt;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Api;
 use crate::ports::Behind;
 
 /// After how many seconds a caller may try again when the node is overloaded or a store is down.
@@ -96,15 +98,24 @@ impl Problem {
 }
 
 /// Answers a path that no route has.
-pub async fn unknown_path(request: HttpRequest) -> HttpResponse {
-    Problem::not_found(&format!("path as {}", request.path())).error_response()
+pub async fn unknown_path(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    let problem = Problem::not_found(&format!("path as {}", request.path()));
+    api.meters.unrouted.refuse(&request, &problem)
 }
 
 /// Answers a method that a resource does not have.
 pub fn refuse_other_methods(allow: &'static str) -> actix_web::Route {
-    actix_web::web::to(move |_: Method| async move {
-        Problem::method_not_allowed(allow).error_response()
+    actix_web::web::to(move |request: HttpRequest, api: Data<Api>| async move {
+        let problem = Problem::method_not_allowed(allow);
+        api.meters.unrouted.refuse(&request, &problem)
     })
+}
+
+impl Problem {
+    /// Its type, without what all types begin with.
+    pub fn kind(&self) -> &'static str {
+        self.0.kind
+    }
 }
 
 impl fmt::Display for Problem {

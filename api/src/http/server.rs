@@ -13,7 +13,7 @@ use actix_web::{App, HttpServer};
 use anyhow::anyhow;
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::{Api, routes};
+use super::{Api, connections, routes};
 use crate::config::{Config, reason};
 use crate::shutdown::{self, Shutdown};
 
@@ -82,6 +82,7 @@ pub fn listen(
 
     let server = HttpServer::new(move || App::new().app_data(api.clone()).configure(routes))
         .workers(config.http_workers)
+        .on_connect(connections::count)
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(HEAD_TIMEOUT)
         // A client that has closed its end has gone: the server drops what it waited for at once.

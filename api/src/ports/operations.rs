@@ -138,7 +138,7 @@ pub struct ShardState {
     pub epoch: u64,
     /// The sequence of the newest message in its outbox.
     pub outbox_sequence: u64,
-    /// Messages of its outbox that are not known to be published.
+    /// Messages in its outbox that their receivers have not applied.
     pub outbox_backlog: u64,
     /// Messages to it that it has not applied.
     pub inbox_backlog: u64,

@@ -19,6 +19,9 @@ pub(super) struct Instruments {
 impl Instruments {
     pub(super) fn of(service: Service) -> Self {
         let label = || [("service", service.name())];
+        // Whoever finds such a row counts it; here it is shown as 0 until then.
+        counter!(names::OUTBOX_UNREADABLE, &label()).increment(0);
+
         Instruments {
             commits: counter!(names::JOURNAL_COMMITS, &label()),
             units: counter!(names::JOURNAL_UNITS, &label()),
