@@ -3,6 +3,9 @@
 //! Commands that work on the stores of this machine's configuration run here; the HTTP client has
 //! those that talk to a running node.
 
+mod paper;
+mod settings;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,8 +18,10 @@ use client::args::{
 };
 use tokio::sync::watch;
 
-use crate::config::{self, Config, ConfigError, Effective, SettingFlags};
-use crate::{app, logging};
+use crate::config::{self, Config, ConfigError, SettingFlags};
+use crate::{app, logging, output};
+use paper::CompletionsCommand;
+use settings::ConfigCommand;
 
 /// Orders and credit, consistent across services without distributed transactions.
 #[derive(Debug, Parser)]
@@ -54,6 +59,10 @@ enum Command {
     Restore(RestoreCommand),
     /// Show or check the settings
     Config(ConfigCommand),
+    /// Print what makes a shell complete the arguments of this program
+    Completions(CompletionsCommand),
+    /// Print the manual page
+    Man,
 }
 
 #[derive(Debug, Args)]
@@ -84,20 +93,6 @@ struct RestoreCommand {
     /// The folder of a backup
     #[arg(long, value_name = "FOLDER")]
     from: PathBuf,
-}
-
-#[derive(Debug, Args)]
-struct ConfigCommand {
-    #[command(subcommand)]
-    action: ConfigAction,
-}
-
-#[derive(Debug, Subcommand)]
-enum ConfigAction {
-    /// Print the settings in force and where they come from
-    Show(SettingFlags),
-    /// Check the settings without starting anything
-    Check(SettingFlags),
 }
 
 /// Runs the subcommand that the arguments of the process name.
@@ -132,12 +127,9 @@ pub fn run() -> ExitCode {
         })) => on_stores(&settings.with(flags), |config| {
             app::backup::restore(config, &from)
         }),
-        Some(Command::Config(ConfigCommand {
-            action: ConfigAction::Show(flags),
-        })) => show(&settings.with(flags)),
-        Some(Command::Config(ConfigCommand {
-            action: ConfigAction::Check(flags),
-        })) => check(&settings.with(flags)),
+        Some(Command::Config(command)) => settings::run(settings, command),
+        Some(Command::Completions(command)) => written(paper::completions(&command)),
+        Some(Command::Man) => written(paper::manual()),
     }
 }
 
@@ -153,6 +145,9 @@ fn run_node<N: Future<Output = anyhow::Result<()>>>(
 
     if let Err(error) = logging::start(config.log_format, config.access_log) {
         return complain(&format!("{error:#}"));
+    }
+    for unknown in config::unknown_of_process() {
+        tracing::warn!("{unknown}");
     }
 
     match actix_rt::System::new().block_on(node(config)) {
@@ -214,7 +209,9 @@ fn verify(flags: &SettingFlags, json: bool) -> ExitCode {
             views,
         };
         let report = runtime.block_on(audit::run(&audited))?;
-        audit::write(&report, json, &mut std::io::stdout().lock())?;
+        let mut text = Vec::new();
+        audit::write(&report, json, &mut text)?;
+        output::print(&text)?;
         Ok(report.holds())
     };
 
@@ -231,31 +228,15 @@ fn on_stores(
     command: impl FnOnce(&Config) -> anyhow::Result<()>,
 ) -> ExitCode {
     match Config::load(flags) {
-        Ok(config) => match command(&config) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => complain(&format!("{error:#}")),
-        },
+        Ok(config) => written(command(&config)),
         Err(error) => refuse(&error),
     }
 }
 
-fn show(flags: &SettingFlags) -> ExitCode {
-    match Effective::of_process(flags) {
-        Ok(effective) => {
-            print(&config::show(&effective));
-            ExitCode::SUCCESS
-        }
-        Err(error) => refuse(&error),
-    }
-}
-
-fn check(flags: &SettingFlags) -> ExitCode {
-    match Config::load(flags) {
-        Ok(_) => {
-            print("every setting is allowed\n");
-            ExitCode::SUCCESS
-        }
-        Err(error) => refuse(&error),
+fn written(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&format!("{error:#}")),
     }
 }
 
@@ -263,23 +244,10 @@ fn refuse(error: &ConfigError) -> ExitCode {
     complain(&error.to_string())
 }
 
-/// One line on standard error, whatever the error's own text looks like.
+/// Ends with a complaint of one line.
 fn complain(text: &str) -> ExitCode {
-    let line = text
-        .split(['\n', '\r'])
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ");
-    eprintln!("counterfoil: {line}");
+    output::complain(text);
     ExitCode::FAILURE
-}
-
-/// To standard output; a reader that has gone away (`counterfoil config show | head -1`) is no
-/// error.
-fn print(text: &str) {
-    use std::io::Write;
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
 #[cfg(test)]

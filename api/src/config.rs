@@ -6,11 +6,13 @@
 //! refuses a value that it cannot use before anything starts.
 
 mod backend;
+mod file;
 mod flags;
 mod settings;
 mod show;
 mod sources;
 mod value;
+mod variables;
 
 #[cfg(test)]
 mod tests;
@@ -18,9 +20,10 @@ mod tests;
 pub use backend::{Backend, DocumentsBackend, SearchBackend, SecretUrl};
 pub use flags::SettingFlags;
 pub use settings::{Config, SETTINGS, Setting};
-pub use show::show;
+pub use show::{show, show_json};
 pub use sources::{Effective, Given, Origin};
 pub use value::{Coordination, LogFormat, Role, Switch};
+pub use variables::unknown_of_process;
 
 use std::path::PathBuf;
 
@@ -55,18 +58,24 @@ pub enum ConfigError {
         allowed: &'static str,
     },
     /// The file has a key that is no setting.
-    #[error("unknown setting {key:?} in the config file {}; allowed: {allowed}", file.display())]
+    #[error(
+        "unknown setting {key:?} in the config file {}, {place}; allowed: {allowed}",
+        file.display()
+    )]
     UnknownKey {
         /// The key in the file.
         key: String,
         /// The file.
         file: PathBuf,
+        /// Line and column of the key.
+        place: String,
         /// The keys there are.
         allowed: String,
     },
     /// The file has a value that is no text, number or list of texts.
     #[error(
-        "{key} in the config file {} is {found}; allowed: a text, a number or a list of texts",
+        "{key} in the config file {}, {place}, is {found}; \
+         allowed: a text, a number or a list of texts",
         file.display()
     )]
     WrongKind {
@@ -74,6 +83,8 @@ pub enum ConfigError {
         key: String,
         /// The file.
         file: PathBuf,
+        /// Line and column of the key.
+        place: String,
         /// The kind of value found.
         found: &'static str,
     },
@@ -100,6 +111,15 @@ pub enum ConfigError {
     /// A secret is given both by itself and by a file.
     #[error("{setting} and {setting}_FILE are both set; allowed: one of them")]
     SetTwice { setting: &'static str },
+    /// The environment holds what looks like a setting and is none. A node starts all the same, and
+    /// warns: what it does not know may be meant for somebody else.
+    #[error("{variable} is set, and there is no such setting; {hint}")]
+    UnknownVariable {
+        /// The variable.
+        variable: String,
+        /// What may have been meant.
+        hint: String,
+    },
     /// The environment holds bytes that are no text.
     #[error("{variable} is not UTF-8; allowed: text")]
     NotText { variable: String },
@@ -112,6 +132,16 @@ impl Config {
     /// The first setting that cannot be used.
     pub fn load(flags: &SettingFlags) -> Result<Config, ConfigError> {
         Config::read(&Effective::of_process(flags)?)
+    }
+
+    /// Everything that is wrong with the configuration of this process. What a node starts with all
+    /// the same is among it: a check is asked for by somebody who wants to know.
+    #[must_use]
+    pub fn check(flags: &SettingFlags) -> Vec<ConfigError> {
+        let (effective, mut errors) = Effective::all_of_process(flags);
+        errors.extend(Config::refusals(&effective));
+        errors.extend(unknown_of_process());
+        errors
     }
 }
 

@@ -19,6 +19,7 @@ pub mod config;
 pub mod http;
 pub mod logging;
 pub mod metric_names;
+mod output;
 pub mod ports;
 pub mod shutdown;
 pub mod telemetry;

@@ -1,6 +1,6 @@
 //! `counterfoil backup` and `counterfoil restore`, on the embedded stores of a configuration.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use store::{Clock, Deployment};
 
 use super::folder;
 use crate::config::Config;
+use crate::output;
 
 const BAR: &str = "{bar:30} {percent:>3} %  {msg}  {bytes} of {total_bytes}";
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
@@ -39,7 +40,7 @@ pub fn take(config: &Config, to: &Path, json: bool) -> anyhow::Result<()> {
             to.display()
         )
     };
-    print(&told)
+    output::print(format!("{told}\n").as_bytes())
 }
 
 /// Puts a backup into the empty data folder of the configuration.
@@ -67,12 +68,13 @@ pub fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
         runtime.block_on(database.close());
     }
 
-    print(&format!(
+    let told = format!(
         "{} is restored in {} as deployment {deployment}; \
-         start the node, which builds its views anew, and run counterfoil verify",
+         start the node, which builds its views anew, and run counterfoil verify\n",
         described(&manifest),
         data.display()
-    ))
+    );
+    output::print(told.as_bytes())
 }
 
 fn described(manifest: &Manifest) -> String {
@@ -87,10 +89,6 @@ fn described(manifest: &Manifest) -> String {
         manifest.taken_at,
         manifest.databases.len()
     )
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout().lock(), "{text}").context("standard output cannot be written")
 }
 
 /// How far the copying is: a bar on a terminal, a line now and then elsewhere.
@@ -108,7 +106,7 @@ impl Shown {
             // The first line says that it has begun.
             self.told = Some(Instant::now());
             let Progress { file, done, all } = progress;
-            eprintln!("{file}: {done} of {all} bytes");
+            output::note(&format!("{file}: {done} of {all} bytes"));
         }
     }
 

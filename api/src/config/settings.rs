@@ -70,6 +70,12 @@ macro_rules! settings {
             pub fn read(effective: &Effective) -> Result<Config, ConfigError> {
                 Ok(Config { $($name: effective.parse(stringify!($name), $parse)?,)+ })
             }
+
+            /// Every setting whose value is not allowed.
+            pub(super) fn refusals(effective: &Effective) -> Vec<ConfigError> {
+                let refusals = [$(effective.parse(stringify!($name), $parse).err()),+];
+                refusals.into_iter().flatten().collect()
+            }
         }
     };
 }

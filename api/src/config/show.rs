@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
-use super::Effective;
+use serde_json::{Value, json};
+
 use super::backend::masked;
+use super::{Effective, Given, Setting};
 
 /// One line per setting. Passwords are masked.
 #[must_use]
@@ -11,13 +13,8 @@ pub fn show(effective: &Effective) -> String {
     let lines: Vec<(String, String)> = effective
         .iter()
         .map(|(setting, given)| {
-            let value = if setting.secret {
-                masked(&given.value)
-            } else {
-                given.value.clone()
-            };
             // A JSON text is a TOML text, too.
-            let text = serde_json::Value::String(value);
+            let text = Value::String(shown(setting, given));
             (
                 format!("{} = {text}", setting.name),
                 format!("# {}", given.origin),
@@ -38,4 +35,29 @@ pub fn show(effective: &Effective) -> String {
             let _ = writeln!(text, "{line:width$}  {origin}");
             text
         })
+}
+
+/// The same as one JSON object: per setting its value, where it comes from, and how it is set.
+#[must_use]
+pub fn show_json(effective: &Effective) -> Value {
+    let described = |(setting, given): (&'static Setting, &Given)| {
+        let facts = json!({
+            "value": shown(setting, given),
+            "origin": given.origin.to_string(),
+            "default": setting.default,
+            "environment": setting.environment,
+            "flag": setting.flag,
+        });
+        (setting.name.to_owned(), facts)
+    };
+    Value::Object(effective.iter().map(described).collect())
+}
+
+/// The value, its password masked.
+fn shown(setting: &Setting, given: &Given) -> String {
+    if setting.secret {
+        masked(&given.value)
+    } else {
+        given.value.clone()
+    }
 }

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use super::backend::masked;
 use super::settings::{SETTINGS, Setting};
 use super::value::Refusal;
-use super::{ConfigError, SettingFlags};
+use super::{ConfigError, SettingFlags, file, reason};
 
 /// The variable that names the TOML file; `--config` stands over it.
-const CONFIG_VARIABLE: &str = "COUNTERFOIL_CONFIG";
+pub(super) const CONFIG_VARIABLE: &str = "COUNTERFOIL_CONFIG";
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,15 @@ impl Effective {
     /// # Errors
     /// A source that cannot be read, or one that names an unknown setting.
     pub fn of_process(flags: &SettingFlags) -> Result<Effective, ConfigError> {
+        let (effective, errors) = Effective::all_of_process(flags);
+        match errors.into_iter().next() {
+            None => Ok(effective),
+            Some(first) => Err(first),
+        }
+    }
+
+    /// The same with everything that is wrong with the sources, and what could be had of them.
+    pub(super) fn all_of_process(flags: &SettingFlags) -> (Effective, Vec<ConfigError>) {
         Effective::gather(flags, &|variable| std::env::var_os(variable))
     }
 
@@ -69,24 +78,30 @@ impl Effective {
     pub(super) fn gather(
         flags: &SettingFlags,
         environment: &dyn Fn(&str) -> Option<OsString>,
-    ) -> Result<Effective, ConfigError> {
+    ) -> (Effective, Vec<ConfigError>) {
+        let mut errors = Vec::new();
         let mut values: BTreeMap<&'static str, Given> = SETTINGS
             .iter()
             .map(|setting| (setting.name, Given::default_of(setting)))
             .collect();
 
-        let file = flags
+        let path = flags
             .config_file()
             .map(Path::to_path_buf)
             .or_else(|| environment(CONFIG_VARIABLE).map(PathBuf::from));
-
-        if let Some(file) = file {
-            values.extend(read_file(&file)?);
+        if let Some(path) = path {
+            let (found, refused) = file::read(&path);
+            values.extend(found);
+            errors.extend(refused);
         }
 
         for setting in SETTINGS {
-            if let Some(given) = from_environment(setting, environment)? {
-                values.insert(setting.name, given);
+            match from_environment(setting, environment) {
+                Ok(None) => {}
+                Ok(Some(given)) => {
+                    values.insert(setting.name, given);
+                }
+                Err(error) => errors.push(error),
             }
         }
 
@@ -101,7 +116,7 @@ impl Effective {
             );
         }
 
-        Ok(Effective { values })
+        (Effective { values }, errors)
     }
 
     /// Every setting with its value.
@@ -188,74 +203,9 @@ fn from_environment(
             Err(error) => Err(ConfigError::SecretFile {
                 setting: name,
                 file,
-                reason: error.to_string(),
+                reason: reason(&error),
             }),
         },
         (None, None) => Ok(None),
     }
-}
-
-fn read_file(file: &Path) -> Result<Vec<(&'static str, Given)>, ConfigError> {
-    let unreadable = |reason: String| ConfigError::File {
-        file: file.to_path_buf(),
-        reason,
-    };
-
-    let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
-    // The parser's own text has several lines; its message is the one that counts.
-    let table: toml::Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| unreadable(one_line(error.message())))?;
-
-    table
-        .into_iter()
-        .map(|(key, value)| {
-            let setting = SETTINGS
-                .iter()
-                .find(|setting| setting.name == key)
-                .ok_or_else(|| ConfigError::UnknownKey {
-                    key: key.clone(),
-                    file: file.to_path_buf(),
-                    allowed: SETTINGS
-                        .iter()
-                        .map(|setting| setting.name)
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                })?;
-            let found = value.type_str();
-            let value = plain_text(value).ok_or(ConfigError::WrongKind {
-                key,
-                file: file.to_path_buf(),
-                found,
-            })?;
-            Ok((
-                setting.name,
-                Given {
-                    value,
-                    origin: Origin::File(file.to_path_buf()),
-                },
-            ))
-        })
-        .collect()
-}
-
-/// The text of a TOML value, as it would stand in the environment.
-fn plain_text(value: toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text),
-        toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Float(number) => Some(number.to_string()),
-        toml::Value::Array(values) => {
-            let texts: Vec<String> = values
-                .into_iter()
-                .map(|value| value.as_str().map(str::to_owned))
-                .collect::<Option<_>>()?;
-            Some(texts.join(","))
-        }
-        toml::Value::Boolean(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
-    }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -24,7 +24,10 @@ fn load(line: &[&str], environment: &[(&str, &str)]) -> Result<(Config, String),
             .find(|(key, _)| *key == name)
             .map(|(_, value)| OsString::from(value))
     };
-    let effective = Effective::gather(&flags(line), &variable)?;
+    let (effective, errors) = Effective::gather(&flags(line), &variable);
+    if let Some(first) = errors.into_iter().next() {
+        return Err(first);
+    }
     Ok((Config::read(&effective)?, show(&effective)))
 }
 
@@ -246,4 +249,65 @@ fn the_examples_of_what_is_allowed_are_allowed() {
     }
 
     assert!(examples > 5, "{examples}");
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let file = file("shards = 99\nshard = 4\n\nmax_wait = true\n");
+    let path = file.path().to_str().unwrap();
+    let environment = |name: &str| (name == "COUNTERFOIL_LISTEN").then(|| OsString::from("here"));
+
+    let (effective, mut errors) = Effective::gather(&flags(&["--config", path]), &environment);
+    errors.extend(Config::refusals(&effective));
+    let told: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let told = told.join("\n");
+
+    for part in [
+        "unknown setting \"shard\" in the config file",
+        "line 2, column 1",
+        "max_wait in the config file",
+        "line 4, column 1, is boolean",
+        "COUNTERFOIL_SHARDS is \"99\"",
+        "COUNTERFOIL_LISTEN is \"here\"",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert_eq!(errors.len(), 4, "{told}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_with_its_line_and_column() {
+    let file = file("shards = 4\nlisten = = 1\n");
+    let path = file.path().to_str().unwrap();
+    let error = load(&["--config", path], &[]).unwrap_err().to_string();
+    assert!(
+        error.contains(path) && error.contains("line 2, column 10"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_told_with_the_one_that_was_meant() {
+    let names = [
+        "COUNTERFOIL_SHARDS",
+        "COUNTERFOIL_ORDERS_DATABASE_URL_FILE",
+        "COUNTERFOIL_URL",
+        "COUNTERFOIL_CONFIG",
+        "COUNTERFOIL_TEST_KILLS",
+        "COUNTERFOIL_CI_CACHE",
+        "PATH",
+        "COUNTERFOIL_MAX_WATI",
+        "COUNTERFOIL_SOMETHING_ELSE_ALTOGETHER",
+    ];
+    let unknown = variables::unknown(names.into_iter().map(str::to_owned));
+    let told: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "COUNTERFOIL_MAX_WATI is set, and there is no such setting; \
+             did you mean COUNTERFOIL_MAX_WAIT?",
+            "COUNTERFOIL_SOMETHING_ELSE_ALTOGETHER is set, and there is no such setting; \
+             `counterfoil serve --help` lists them",
+        ]
+    );
 }
