@@ -25,6 +25,7 @@ mod idempotency;
 mod import;
 mod kills;
 mod layout;
+mod metrics;
 mod operations;
 mod panics;
 mod quarantine;
