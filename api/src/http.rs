@@ -11,6 +11,7 @@ mod body;
 mod commands;
 mod conditional;
 mod cursor;
+mod compression;
 mod connections;
 mod customers;
 mod docs;

@@ -55,6 +55,9 @@ pub struct ImportArgs {
 /// Ask a running node whether it can take commands
 #[derive(Debug, Clone, Args)]
 pub struct HealthArgs {
+    /// Print the outcome as one JSON object
+    #[arg(long)]
+    pub json: bool,
     #[command(flatten)]
     pub node: NodeArgs,
 }

@@ -13,8 +13,9 @@ pub enum ClientError {
     Url { url: String, reason: String },
     /// No answer within the patience of the command. The node may or may not have acted.
     #[error(
-        "no answer from {url} (tried {tries} times in {seconds:.1} s): {reason}; \
-         is a node running there?"
+        "no answer from {url} (tried {} in {seconds:.1} s): {reason}; \
+         is a node running there?",
+        times(*tries)
     )]
     Unreachable {
         /// The node's address.
@@ -44,6 +45,14 @@ pub enum ClientError {
     /// again.
     #[error("import stopped at line {line}: {message}")]
     ImportStopped { line: u64, message: String },
+    /// The same, with the file that the line is in.
+    #[error("{path}: {source}")]
+    InFile {
+        /// The file, or standard input.
+        path: String,
+        /// What is wrong in it.
+        source: Box<ClientError>,
+    },
     /// A saga did not end within the time its caller was ready to wait.
     #[error("{what} is still {state} after {seconds} s; see `counterfoil sagas list`")]
     StillPending {
@@ -80,6 +89,13 @@ impl ClientError {
             Self::Refused(problem) => Some(problem.status),
             _ => None,
         }
+    }
+}
+
+fn times(tries: u32) -> String {
+    match tries {
+        1 => "once".to_owned(),
+        tries => format!("{tries} times"),
     }
 }
 
@@ -124,9 +140,19 @@ impl fmt::Display for Problem {
             (_, "") => write!(out, "the node answered without a reason")?,
             (_, title) => out.write_str(title)?,
         }
-        for (index, error) in self.errors.iter().enumerate() {
-            let separator = if index == 0 { ": " } else { ", " };
-            write!(out, "{separator}{} {}", error.field, error.message)?;
+        let mut separator = ": ";
+        for error in &self.errors {
+            let told = format!("{} {}", error.field, error.message);
+            // A node's detail names the first few of them itself.
+            if self
+                .detail
+                .as_ref()
+                .is_some_and(|detail| detail.contains(&told))
+            {
+                continue;
+            }
+            write!(out, "{separator}{told}")?;
+            separator = ", ";
         }
         write!(out, " (status {})", self.status)
     }
@@ -146,6 +172,18 @@ mod tests {
             Problem::read(400, body).to_string(),
             "the order is invalid: lines[0].quantity must be 1 or more, note is too long \
              (status 400)"
+        );
+    }
+
+    #[test]
+    fn what_the_detail_says_is_not_said_again() {
+        let body = br#"{"status":400,"detail":"id must be a UUID; state must be one of A, B",
+            "errors":[{"field":"id","message":"must be a UUID"},
+                {"field":"state","message":"must be one of A, B"},
+                {"field":"limit","message":"is too large"}]}"#;
+        assert_eq!(
+            Problem::read(400, body).to_string(),
+            "id must be a UUID; state must be one of A, B: limit is too large (status 400)"
         );
     }
 

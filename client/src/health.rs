@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::args::HealthArgs;
 use super::http::{Freshness, Node};
@@ -19,10 +19,19 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
 pub async fn run(args: &HealthArgs) -> Result<ExitCode, ClientError> {
     let node = Node::new(&args.node.url)?.with_patience(Duration::ZERO);
     let asked = node.get(&["health", "ready"], &[], &Freshness::AsItIs);
-    let health = tokio::time::timeout(ANSWERS_WITHIN, asked)
+    let answer = tokio::time::timeout(ANSWERS_WITHIN, asked)
         .await
-        .unwrap_or_else(|_| Err(silent(&node)))?
-        .body;
+        .unwrap_or_else(|_| Err(silent(&node)));
+
+    if args.json {
+        let (outcome, code) = match answer {
+            Ok(answer) => (answer.body, ExitCode::SUCCESS),
+            Err(error) => (not_ready(&error), ExitCode::FAILURE),
+        };
+        output::print_json(&outcome)?;
+        return Ok(code);
+    }
+    let health = answer?.body;
 
     let degraded = health
         .get("degraded")
@@ -41,9 +50,17 @@ pub async fn run(args: &HealthArgs) -> Result<ExitCode, ClientError> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A node that refuses says what is missing; any other error says why nobody knows.
+fn not_ready(error: &ClientError) -> Value {
+    match error {
+        ClientError::Refused(problem) => json!({"status": "not ready", "detail": problem.detail}),
+        error => json!({"status": "unknown", "detail": error.to_string()}),
+    }
+}
+
 fn silent(node: &Node) -> ClientError {
     ClientError::Unreachable {
-        url: node.url().to_owned(),
+        url: node.url(),
         tries: 1,
         seconds: ANSWERS_WITHIN.as_secs_f64(),
         reason: "it has taken the call and says nothing".to_owned(),

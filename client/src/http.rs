@@ -127,8 +127,8 @@ impl Node {
 
     /// The address, for messages.
     #[must_use]
-    pub fn url(&self) -> &str {
-        self.base.as_str()
+    pub fn url(&self) -> String {
+        shown(&self.base)
     }
 
     /// A query. `path` is given in segments, which are escaped.
@@ -232,13 +232,23 @@ impl Node {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| ClientError::Url {
-                url: self.base.to_string(),
+                url: self.url(),
                 reason: "it has no path".to_owned(),
             })?
             .pop_if_empty()
             .extend(path);
         Ok(url)
     }
+}
+
+/// An address as it may be printed: a password in it is for the node alone.
+fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    if url.password().is_some() {
+        // It fails only for an address without a host, which has no password either.
+        let _ = url.set_password(Some("***"));
+    }
+    url.to_string()
 }
 
 fn header(name: &str, value: &str) -> Result<HeaderValue, ClientError> {
@@ -250,4 +260,17 @@ fn header(name: &str, value: &str) -> Result<HeaderValue, ClientError> {
 
 fn prefer_wait(wait: Duration) -> Result<HeaderValue, ClientError> {
     header("Prefer", &format!("wait={}", wait.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_the_address_is_not_printed() {
+        let node = Node::new("http://ada:secret@127.0.0.1:8080").unwrap();
+        assert_eq!(node.url(), "http://ada:***@127.0.0.1:8080/");
+        let node = Node::new("http://127.0.0.1:8080").unwrap();
+        assert_eq!(node.url(), "http://127.0.0.1:8080/");
+    }
 }

@@ -61,5 +61,11 @@ pub async fn run(args: &ImportArgs) -> Result<ExitCode, ClientError> {
     if failure.is_transient() {
         output::note("the import is not complete: run it again to go on from where it stopped");
     }
-    Err(failure)
+    Err(match failure {
+        stopped @ ClientError::ImportStopped { .. } => ClientError::InFile {
+            path: args.file.display().to_string(),
+            source: Box::new(stopped),
+        },
+        failure => failure,
+    })
 }

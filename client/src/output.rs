@@ -5,9 +5,11 @@
 
 use std::io::{ErrorKind, Write};
 
+use console::Term;
 use serde_json::Value;
 
 use super::ClientError;
+use super::table::Table;
 
 /// Whether the reader of the output still listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,23 @@ pub fn print(text: &str) -> Result<Reader, ClientError> {
         Ok(()) => Ok(Reader::Listening),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
         Err(error) => Err(ClientError::Output(error)),
+    }
+}
+
+/// How many characters a line of the terminal has that stdout is; absent when it is none.
+pub fn terminal_width() -> Option<usize> {
+    let (_, columns) = Term::stdout().size_checked()?;
+    Some(usize::from(columns))
+}
+
+/// Says which columns of a table had no room.
+pub fn note_left_out(table: &Table) {
+    let left_out = table.left_out();
+    if !left_out.is_empty() {
+        let columns = left_out.join(", ");
+        note(&format!(
+            "not shown, as the terminal is too narrow: {columns}"
+        ));
     }
 }
 

@@ -65,7 +65,8 @@ async fn show_all(node: &Node, list: &ListArgs, json: bool) -> Result<(), Client
 
         let (columns, table) = shown.get_or_insert_with(|| {
             let columns = columns(entries);
-            let table = Table::new(columns.iter().map(|column| title(column)));
+            let table = Table::new(columns.iter().map(|column| title(column)))
+                .within(output::terminal_width());
             (columns, table)
         });
         let row = |entry: &Value| columns.iter().map(|name| cell(entry.get(name))).collect();
@@ -74,6 +75,9 @@ async fn show_all(node: &Node, list: &ListArgs, json: bool) -> Result<(), Client
     })
     .await?;
 
+    if let Some((_, table)) = &shown {
+        output::note_left_out(table);
+    }
     if rest == Rest::More && !json {
         output::note("there are more: --limit N or --all shows them");
     }

@@ -101,7 +101,8 @@ async fn show_list(
 
     let mut table = Table::new([
         "SAGA", "TYPE", "STATE", "STEPS", "ATTEMPTS", "ORDER", "STARTED", "UPDATED",
-    ]);
+    ])
+    .within(output::terminal_width());
 
     let rest = pages::each(node, &["sagas"], &filters, list, |page| {
         if json {
@@ -111,7 +112,11 @@ async fn show_list(
     })
     .await?;
 
-    if rest == Rest::More && !json {
+    if json {
+        return Ok(());
+    }
+    output::note_left_out(&table);
+    if rest == Rest::More {
         output::note("there are more: --limit N or --all shows them");
     }
 

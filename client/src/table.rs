@@ -1,7 +1,8 @@
 //! Aligned columns of text for lists on a terminal.
 //!
 //! Long lists come page by page, so the widths of the first page hold for the later ones (a longer
-//! cell pushes its own row only).
+//! cell pushes its own row only). A terminal that is too narrow is spared the last columns, whose
+//! lines would wrap; whoever reads from a pipe gets all of them.
 
 use serde_json::Value;
 
@@ -13,6 +14,8 @@ const GAP: &str = "  ";
 pub struct Table {
     titles: Vec<String>,
     widths: Vec<usize>,
+    /// How many characters a line may have; absent when nobody minds.
+    room: Option<usize>,
     begun: bool,
 }
 
@@ -23,8 +26,19 @@ impl Table {
         Self {
             titles,
             widths,
+            room: None,
             begun: false,
         }
+    }
+
+    /// The same for lines of at most `room` characters.
+    pub fn within(self, room: Option<usize>) -> Self {
+        Self { room, ..self }
+    }
+
+    /// The titles of the columns that there was no room for.
+    pub fn left_out(&self) -> &[String] {
+        self.titles.get(self.widths.len()..).unwrap_or_default()
     }
 
     /// The next rows as text, with the header before the first of them.
@@ -38,6 +52,7 @@ impl Table {
                     *known = (*known).max(width(cell));
                 }
             }
+            self.make_fit();
             self.push_row(&mut text, &self.titles);
         }
 
@@ -46,6 +61,18 @@ impl Table {
         }
 
         text
+    }
+
+    /// Leaves out the last columns that do not fit; the first one always stays.
+    fn make_fit(&mut self) {
+        let Some(room) = self.room else { return };
+        let mut taken = 0;
+        let fitting = self.widths.iter().take_while(|width| {
+            taken += **width + if taken == 0 { 0 } else { GAP.len() };
+            taken <= room
+        });
+        let fitting = fitting.count().max(1);
+        self.widths.truncate(fitting);
     }
 
     fn push_row(&self, text: &mut String, row: &[String]) {
@@ -116,6 +143,20 @@ mod tests {
         let mut table = Table::new(["ID", "STATE"]);
         table.render(&[row(&["abcd", "x"])]);
         assert_eq!(table.render(&[row(&["e", "y"])]), "e     y\n");
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_on_a_terminal_are_left_out_from_the_last() {
+        let mut table = Table::new(["ID", "STATE", "AT"]).within(Some(12));
+        let text = table.render(&[row(&["abc", "RUNNING", "now"])]);
+        assert_eq!(text, "ID   STATE\nabc  RUNNING\n");
+        assert_eq!(table.left_out(), ["AT"]);
+
+        let mut narrow = Table::new(["ID", "STATE"]).within(Some(1));
+        assert_eq!(narrow.render(&[row(&["abc", "x"])]), "ID\nabc\n");
+        let mut piped = Table::new(["ID", "STATE"]).within(None);
+        assert_eq!(piped.render(&[row(&["abc", "x"])]), "ID   STATE\nabc  x\n");
+        assert!(piped.left_out().is_empty());
     }
 
     #[test]

@@ -6,16 +6,18 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use actix_web::http::header::{self, ContentEncoding};
+use actix_web::http::header;
 use actix_web::web::{self, Data, Path, ServiceConfig};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use utoipa::OpenApi;
 use utoipa_swagger_ui::Config as Ui;
 
 use self::omitted::Omitted;
 use self::rules::Rules;
+use super::compression::Fixed;
 use super::problem::refuse_other_methods;
 use super::{
     Problem, customers, health, operations, orders, problem, quarantine, reads, sagas, schema,
@@ -70,36 +72,70 @@ pub fn document() -> utoipa::openapi::OpenApi {
 pub fn routes(config: &mut ServiceConfig) {
     let resource = |path| web::resource(path).default_service(refuse_other_methods("GET, HEAD"));
     config
-        .app_data(Data::new(document()))
+        .app_data(Data::new(OpenApiFile::new()))
+        .app_data(Data::new(UiFiles::default()))
         .app_data(Data::new(Ui::from("/openapi.json")))
         .service(resource("/openapi.json").route(reads::route().to(openapi)))
         .service(resource("/docs").route(reads::route().to(to_docs)))
         .service(resource("/docs/{file:.*}").route(reads::route().to(ui)));
 }
 
-async fn openapi(document: Data<utoipa::openapi::OpenApi>) -> HttpResponse {
-    HttpResponse::Ok().json(document.as_ref())
+/// The document, written once.
+async fn openapi(request: HttpRequest, document: Data<OpenApiFile>) -> HttpResponse {
+    document.0.answer(&request)
 }
 
 /// A file of Swagger UI; the first one gets the address of the document put into it.
-async fn ui(file: Path<String>, config: Data<Ui<'static>>) -> HttpResponse {
+async fn ui(
+    request: HttpRequest,
+    file: Path<String>,
+    config: Data<Ui<'static>>,
+    files: Data<UiFiles>,
+) -> HttpResponse {
+    if let Some(known) = files.get(&file) {
+        return known.answer(&request);
+    }
     match utoipa_swagger_ui::serve(&file, Arc::clone(&config)) {
-        Ok(Some(file)) => {
-            let mut answer = HttpResponse::Ok();
-
-            if file.gzpipped {
-                answer.insert_header((header::CONTENT_ENCODING, ContentEncoding::Gzip));
-            }
-
+        Ok(Some(found)) => {
+            let fixed = Fixed::new(found.content_type, found.bytes.into_owned());
+            let answer = fixed.answer(&request);
+            files.keep(file.into_inner(), fixed);
             answer
-                .content_type(file.content_type)
-                .body(file.bytes.into_owned())
         }
         Ok(None) => Problem::not_found("file").error_response(),
         Err(error) => {
             tracing::error!(error = %error, "the documentation cannot be served");
             Problem::unavailable("the documentation cannot be shown").error_response()
         }
+    }
+}
+
+/// The files of Swagger UI that somebody has asked for: compressed once. They are as many as the
+/// binary has.
+#[derive(Default)]
+struct UiFiles(RwLock<HashMap<String, Fixed>>);
+
+impl UiFiles {
+    // Nothing panics while it holds the lock.
+    fn get(&self, name: &str) -> Option<Fixed> {
+        let files = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        files.get(name).cloned()
+    }
+
+    fn keep(&self, name: String, file: Fixed) {
+        let mut files = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        files.insert(name, file);
+    }
+}
+
+/// The OpenAPI document as a file.
+struct OpenApiFile(Fixed);
+
+impl OpenApiFile {
+    fn new() -> Self {
+        // The document holds texts and numbers only, which always have a JSON form.
+        let json = serde_json::to_vec(&document()).unwrap_or_default();
+        OpenApiFile(Fixed::new("application/json".to_owned(), json))
     }
 }
 

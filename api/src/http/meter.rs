@@ -11,7 +11,7 @@ use metrics::{Counter, Histogram, counter, gauge, histogram};
 use tracing::Instrument;
 
 use super::headers::{REQUEST_ID, TRACEPARENT};
-use super::{Problem, access};
+use super::{Problem, access, compression};
 use crate::metric_names as names;
 
 /// The status codes that a route answers with. One that is missing here is counted as well, only
@@ -68,6 +68,7 @@ impl Meter {
             Err(problem) => refused(&problem),
         };
 
+        response = compression::large(request, response).await;
         self.answered(request, start, &mut response);
         response
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::retry::{self, Backoff};
-use super::{Answer, CONSISTENCY_TOKEN, Node};
+use super::{Answer, CONSISTENCY_TOKEN, Node, shown};
 use crate::error::{ClientError, Problem};
 
 /// One call, ready to be sent as often as needed.
@@ -78,7 +78,7 @@ impl Node {
             let Some(pause) = pause else {
                 return Err(self.give_up(failure, backoff.tries(), started.elapsed()));
             };
-            tracing::debug!(url = %call.url, pause = ?pause, "call failed, it is repeated");
+            tracing::debug!(url = %shown(&call.url), pause = ?pause, "call failed, it is repeated");
             tokio::time::sleep(pause).await;
         }
     }
@@ -112,7 +112,7 @@ impl Node {
             });
         }
 
-        let url = call.url.to_string();
+        let url = shown(&call.url);
 
         let body = if body.is_empty() {
             Value::Null
@@ -136,7 +136,7 @@ impl Node {
     fn give_up(&self, failure: Failure, tries: u32, elapsed: Duration) -> ClientError {
         match failure {
             Failure::Transport(error) => ClientError::Unreachable {
-                url: self.base.to_string(),
+                url: self.url(),
                 tries: tries.max(1),
                 seconds: elapsed.as_secs_f64(),
                 reason: causes(&error.without_url()),

@@ -72,7 +72,7 @@ fn money<'de, D: Deserializer<'de>>(field: &str, deserializer: D) -> Result<Mone
 
 /// Reads one line. The error is a text for the person who wrote the file.
 pub fn parse(line: &[u8]) -> Result<Entry, String> {
-    let entry: Entry = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let entry: Entry = serde_json::from_slice(line).map_err(|error| not_an_entry(&error))?;
 
     match &entry {
         Entry::Customer { reference, .. } => check_reference("ref", reference)?,
@@ -99,6 +99,16 @@ fn check_reference(field: &str, reference: &str) -> Result<(), String> {
         Err(format!(
             "{field} must be 1 to 255 visible ASCII characters, got {reference:?}"
         ))
+    }
+}
+
+/// The parser counts lines within this one, which is the first for it, whatever it is in the file.
+fn not_an_entry(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(words) => format!("{words} (column {})", error.column()),
+        None => text,
     }
 }
 
