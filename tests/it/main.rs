@@ -12,6 +12,7 @@
 
 mod backup;
 mod books;
+mod command_line;
 mod consistency;
 mod contract_commands;
 mod contract_queries;

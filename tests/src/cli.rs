@@ -2,7 +2,7 @@
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use crate::binary;
@@ -76,7 +76,24 @@ impl Cli {
         self.run_within(REFUSAL_BOUND, &args).await.failed()
     }
 
+    /// Runs `counterfoil ARGS` for a reader of its output that has gone before it begins.
+    pub async fn run_unread(&self, args: &[&str]) -> Outcome {
+        let (reader, output) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = self.command(args);
+        command.stdout(output).stderr(Stdio::piped());
+        let running = command.spawn().expect("counterfoil runs");
+        // It holds the other end of the pipe.
+        drop(command);
+
+        ended(BOUND, args, running.wait_with_output()).await
+    }
+
     async fn run_within(&self, bound: Duration, args: &[&str]) -> Outcome {
+        ended(bound, args, self.command(args).output()).await
+    }
+
+    fn command(&self, args: &[&str]) -> tokio::process::Command {
         let mut command = tokio::process::Command::from(if self.as_nobody {
             // Where the binary was built nobody may look.
             let mut command = command_of(&binary::linked_into(&self.folder), &self.folder);
@@ -90,18 +107,25 @@ impl Cli {
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        command
+    }
+}
 
-        let output = tokio::time::timeout(bound, command.output()).await;
-        let output = output
-            .unwrap_or_else(|_| panic!("counterfoil {args:?} did not end"))
-            .expect("counterfoil runs");
+async fn ended(
+    bound: Duration,
+    args: &[&str],
+    running: impl Future<Output = std::io::Result<Output>>,
+) -> Outcome {
+    let output = tokio::time::timeout(bound, running)
+        .await
+        .unwrap_or_else(|_| panic!("counterfoil {args:?} did not end"))
+        .expect("counterfoil runs");
 
-        Outcome {
-            args: args.join(" "),
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+    Outcome {
+        args: args.join(" "),
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
 

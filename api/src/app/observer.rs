@@ -17,13 +17,17 @@ use metrics::{counter, gauge};
 use sagas::SagaState;
 use store::parking::ParkedState;
 use store::{Log, ServiceDatabase, StoreError, census};
-use tokio::time::MissedTickBehavior;
+use tokio::time::Instant;
 
 use super::operations::backlogs::Backlogs;
 use crate::metric_names as names;
 
 /// How often it looks: more often than most scrape.
 const EVERY: Duration = Duration::from_secs(5);
+/// A long look, as over large backlogs, is followed by a rest of this many times its length, so that
+/// it takes no time from the work it looks at.
+const REST_PER_LOOK: u32 = 20;
+const LONGEST_REST: Duration = Duration::from_secs(30);
 /// The states of a saga that has not ended.
 const OPEN: [SagaState; 3] = [
     SagaState::Running,
@@ -45,11 +49,9 @@ impl Observer {
     /// Looks again and again, until it is dropped.
     pub async fn run(self) {
         let failures = counter!(names::UNOBSERVED);
-        let mut tick = tokio::time::interval(EVERY);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
         loop {
-            tick.tick().await;
+            let start = Instant::now();
             self.show_node();
             let folder = self.data_dir.clone();
             let measured = tokio::task::spawn_blocking(move || show_files(&folder)).await;
@@ -58,6 +60,9 @@ impl Observer {
             if !matches!((measured, looked), (Ok(Ok(())), Ok(Ok(())))) {
                 failures.increment(1);
             }
+
+            let rest = start.elapsed().saturating_mul(REST_PER_LOOK);
+            tokio::time::sleep(rest.clamp(EVERY, LONGEST_REST)).await;
         }
     }
 
