@@ -8,6 +8,8 @@
 mod backend;
 mod file;
 mod flags;
+mod places;
+mod setting;
 mod settings;
 mod show;
 mod sources;
@@ -19,7 +21,9 @@ mod tests;
 
 pub use backend::{Backend, DocumentsBackend, SearchBackend, SecretUrl};
 pub use flags::SettingFlags;
-pub use settings::{Config, SETTINGS, Setting};
+pub use places::Hosts;
+pub use setting::Setting;
+pub use settings::{Config, SETTINGS};
 pub use show::{show, show_json};
 pub use sources::{Effective, Given, Origin};
 pub use value::{Coordination, LogFormat, Role, Switch};

@@ -2,20 +2,21 @@
 //!
 //! A handler extracts, calls a port, and maps the answer. Everything that changes something takes
 //! one way (`commands`), and everything that shows something another (`reads`). Every error leaves
-//! as a problem (`problem`). There is no middleware: these two ways call what each request needs
-//! (metrics, the bound on work in flight), which costs no boxed future per layer.
+//! as a problem (`problem`). These two ways call what each request needs (metrics, the bound on work
+//! in flight); what holds of every request and answer, pages and unknown paths included, is done in
+//! the one layer around the routes (`door`).
 
 pub mod access;
 mod answer;
 mod body;
 mod commands;
+mod compression;
 mod conditional;
 mod cursor;
-mod compression;
-mod connections;
 mod customers;
 mod docs;
 mod documents;
+mod door;
 mod encoding;
 mod fields;
 mod headers;
@@ -41,7 +42,9 @@ mod views;
 #[cfg(test)]
 mod testing;
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::App;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::web::{self, Data, ServiceConfig};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::config::Config;
@@ -54,6 +57,8 @@ pub use server::{Bound, Listening, bind, listen};
 
 /// What all handlers share: the ports and the bounds.
 pub struct Api {
+    /// Where requests may come from.
+    places: door::Places,
     /// What shows something. What changes something is behind the gate.
     ports: ReadPorts,
     gate: commands::Gate,
@@ -77,6 +82,7 @@ impl Api {
         shutdown: Shutdown,
     ) -> Self {
         Api {
+            places: door::Places::new(config),
             ports: ports.reads,
             gate: commands::Gate::new(ports.commands, config),
             prometheus,
@@ -92,8 +98,26 @@ impl Api {
     }
 }
 
+/// The application that answers the requests of one worker thread.
+fn application(
+    api: Data<Api>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(api)
+        .configure(routes)
+        .wrap_fn(door::pass)
+}
+
 /// Puts all routes into an application that has an [`Api`] as its data.
-pub fn routes(config: &mut ServiceConfig) {
+fn routes(config: &mut ServiceConfig) {
     orders::routes(config);
     customers::routes(config);
     sagas::routes(config);

@@ -15,6 +15,10 @@ store::metric_names! {
     gauge WAITING = "counterfoil_http_waiting";
     /// Connections that are open.
     gauge CONNECTIONS = "counterfoil_http_connections";
+    /// Connections at rest that were closed to make room for others.
+    counter CONNECTIONS_DISMISSED = "counterfoil_http_connections_dismissed_total";
+    /// Connections that found no place.
+    counter CONNECTIONS_REFUSED = "counterfoil_http_connections_refused_total";
 
     /// Messages in the outboxes of a service that their receivers have not applied. Label
     /// `service`.

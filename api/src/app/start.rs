@@ -9,7 +9,7 @@ use actors::{Embedded, Gateway, Node, NodeConfig, NodeParts, gateway};
 use anyhow::{Context, anyhow};
 use domain::saga::SagaPolicy;
 use projections::{ShopViews, StoredRows, Views, ViewsConfig};
-use store::faults::Faults;
+use store::faults::{FaultPlan, Faults};
 use store::journal::Standing;
 use store::log::embedded::EmbeddedLog;
 use store::services::SHOP;
@@ -25,6 +25,7 @@ use super::queries::ViewQueries;
 use super::stores::view_stores;
 use super::{Running, folder};
 use crate::config::Config;
+use crate::files;
 use crate::http::{self, Api, Listening};
 use crate::ports::{CommandPorts, Ports, ReadPorts};
 use crate::shutdown::Shutdown;
@@ -90,6 +91,8 @@ impl Parts {
 /// What keeps the node from starting: one line that names the setting, where a setting is the
 /// reason.
 pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<Running> {
+    warn_of_dangers(&config);
+    files::raise_limit();
     // What may keep the node from starting comes before anything is opened or started.
     let bound = http::bind(&config)?;
     let lock = folder::take(&config.data_dir)?;
@@ -165,6 +168,25 @@ fn say_where(listening: &Listening, config: &Config, open: bool) -> anyhow::Resu
         );
     }
     Ok(())
+}
+
+/// Logs what must not be so where others reach the node.
+fn warn_of_dangers(config: &Config) {
+    if !config.listen.ip().is_loopback() {
+        tracing::warn!(
+            address = %config.listen, allowed_hosts = ?config.allowed_hosts,
+            "other machines reach this node, and it asks nobody who he is: let only those reach it \
+             who may do everything, or put a proxy in front that asks; name the hosts it is called \
+             by in allowed_hosts, so that no web page can pretend to be one of them"
+        );
+    }
+
+    if config.faults != FaultPlan::default() {
+        tracing::warn!(
+            faults = ?config.faults,
+            "faults are injected, as a test may want it; nobody else should"
+        );
+    }
 }
 
 /// Starts the views, which begin when the shards are open: only then does the log know its heads. A

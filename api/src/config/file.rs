@@ -5,9 +5,9 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::settings::{SETTINGS, Setting};
 use super::sources::{Given, Origin};
 use super::{ConfigError, reason};
+use super::{SETTINGS, Setting};
 
 /// The settings that the file names, and everything that is wrong with it.
 pub fn read(file: &Path) -> (Vec<(&'static str, Given)>, Vec<ConfigError>) {

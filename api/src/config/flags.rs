@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
-use super::settings::{SETTINGS, Setting};
+use super::{SETTINGS, Setting};
 
 const HEADING: &str = "Settings (each also as environment variable, or as key of the file)";
 

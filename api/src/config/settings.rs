@@ -10,30 +10,13 @@ use domain::Service;
 use store::faults::FaultPlan;
 
 use super::backend::{self, Backend, DocumentsBackend, SearchBackend};
+use super::places::{self, Hosts};
 use super::value::{self, Coordination, LogFormat, Role, Switch};
-use super::{ConfigError, Effective};
+use super::{ConfigError, Effective, Setting};
 
 const YEAR: u64 = 365 * 24 * 60 * 60;
-
-/// One setting.
-#[derive(Debug)]
-pub struct Setting {
-    /// The key in the TOML file.
-    pub name: &'static str,
-    /// The flag of the command line.
-    pub flag: &'static str,
-    /// The environment variable.
-    pub environment: &'static str,
-    /// The value when nothing names one.
-    pub default: &'static str,
-    /// What a value may be, for people.
-    pub allowed: &'static str,
-    /// What it does, for people.
-    pub meaning: &'static str,
-    /// Whether it may hold a password: `config show` masks it, and the value may come from the file
-    /// that `<environment>_FILE` names.
-    pub secret: bool,
-}
+/// The shortest time that a client can be given.
+const MOMENT: Duration = Duration::from_millis(100);
 
 macro_rules! settings {
     ($($name:ident: $type:ty {
@@ -89,6 +72,27 @@ settings! {
         meaning: "HTTP address",
         secret: false,
         parse: value::address,
+    }
+    allowed_hosts: Hosts {
+        flag: "--allowed-hosts",
+        env: "COUNTERFOIL_ALLOWED_HOSTS",
+        default: "auto",
+        allowed: "auto (none beside localhost when the node listens on this machine alone, else \
+            *), a list of names such as shop.example, or * for every name",
+        meaning: "Names by which clients may call the node; IP addresses, localhost and names \
+            without a dot always do",
+        secret: false,
+        parse: places::hosts,
+    }
+    allowed_origins: BTreeSet<String> {
+        flag: "--allowed-origins",
+        env: "COUNTERFOIL_ALLOWED_ORIGINS",
+        default: "",
+        allowed: "a list of origins such as https://shop.example",
+        meaning: "Web pages from elsewhere that may call the node and read its answers (CORS); \
+            others may change nothing",
+        secret: false,
+        parse: places::origins,
     }
     data_dir: PathBuf {
         flag: "--data-dir",
@@ -238,6 +242,36 @@ settings! {
             or token",
         secret: false,
         parse: |text| value::number(text, 1..=1_000_000),
+    }
+    max_connections: usize {
+        flag: "--max-connections",
+        env: "COUNTERFOIL_MAX_CONNECTIONS",
+        default: "auto",
+        allowed: "auto (what the limit on open files leaves, at most 32768) or a whole number \
+            from 16 to 1000000",
+        meaning: "HTTP connections kept open at once; a newcomer beyond them takes the place of \
+            the one that has been idle longest",
+        secret: false,
+        parse: |text| value::connections(text, 16..=1_000_000),
+    }
+    keep_alive: Duration {
+        flag: "--keep-alive",
+        env: "COUNTERFOIL_KEEP_ALIVE",
+        default: "75s",
+        allowed: "a time from 100ms to 1h such as 75s",
+        meaning: "How long a connection may be idle between two requests",
+        secret: false,
+        parse: |text| value::duration(text, MOMENT..=Duration::from_secs(3_600)),
+    }
+    receive_timeout: Duration {
+        flag: "--receive-timeout",
+        env: "COUNTERFOIL_RECEIVE_TIMEOUT",
+        default: "10s",
+        allowed: "a time from 100ms to 10m such as 10s",
+        meaning: "How long a client may take to send the head of a request, and as long again \
+            for its body",
+        secret: false,
+        parse: |text| value::duration(text, MOMENT..=Duration::from_secs(600)),
     }
     max_actors: usize {
         flag: "--max-actors",

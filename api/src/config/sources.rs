@@ -7,9 +7,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::backend::masked;
-use super::settings::{SETTINGS, Setting};
 use super::value::Refusal;
-use super::{ConfigError, SettingFlags, file, reason};
+use super::{ConfigError, SETTINGS, Setting, SettingFlags, file, reason};
 
 /// The variable that names the TOML file; `--config` stands over it.
 pub(super) const CONFIG_VARIABLE: &str = "COUNTERFOIL_CONFIG";

@@ -13,6 +13,8 @@ use domain::Service;
 use domain::{Customer, Order};
 use store::faults::FaultPlan;
 
+use crate::files;
+
 /// Why a value is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -74,6 +76,12 @@ pub enum Switch {
     Off,
 }
 
+/// So many connections a node takes when nobody says how many, however many files it may open.
+const MOST_CONNECTIONS_BY_ITSELF: usize = 32_768;
+/// A node has so many files open beside its connections: stores, segments of the search view,
+/// threads' own.
+const FILES_OF_ITS_OWN: usize = 128;
+
 /// The kinds of actors that a fault plan can have panic.
 const KINDS: [&str; 3] = [<Customer as Entity>::KIND, <Order as Entity>::KIND, "saga"];
 
@@ -132,6 +140,17 @@ pub fn threads(text: &str, allowed: RangeInclusive<usize>) -> Result<usize, Refu
     if text == "auto" {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         return Ok(cores.clamp(*allowed.start(), *allowed.end()));
+    }
+    number(text, allowed)
+}
+
+/// A number of connections; `auto` leaves a quarter of the files that the process may have open to
+/// everything else.
+pub fn connections(text: &str, allowed: RangeInclusive<usize>) -> Result<usize, Refusal> {
+    if text == "auto" {
+        let files = files::most_open();
+        let left = files.saturating_sub(FILES_OF_ITS_OWN.max(files / 4));
+        return Ok(left.clamp(*allowed.start(), MOST_CONNECTIONS_BY_ITSELF));
     }
     number(text, allowed)
 }

@@ -1,5 +1,6 @@
 //! Takes in the bodies of commands, within bounds of size, time and number.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -12,16 +13,31 @@ use super::commands::Takes;
 use super::encoding::Encoding;
 use super::fields::Fields;
 use super::limits::{InFlight, Permit};
+use super::server::Under;
 use crate::shutdown::{self, Shutdown};
 
 /// Bodies are at most this large, where a command does not say otherwise.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// This many bodies beyond that size may be in memory at a time.
-pub const LARGE_AT_A_TIME: usize = 64;
+const LARGE_AT_A_TIME: usize = 64;
 
-/// A body must have arrived within this time.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The bounds on bodies, besides that of their size.
+pub struct Limits {
+    /// A body must have arrived within this time.
+    within: Duration,
+    /// The large ones on their way or in use.
+    large: InFlight,
+}
+
+impl Limits {
+    pub const fn new(within: Duration) -> Self {
+        Limits {
+            within,
+            large: InFlight::new(LARGE_AT_A_TIME),
+        }
+    }
+}
 
 /// A body, and the right to hold it where it is a large one.
 #[derive(Debug)]
@@ -65,16 +81,17 @@ pub async fn take<'a>(
     takes: Takes,
     request: &HttpRequest,
     payload: Payload,
-    large: &'a InFlight,
+    limits: &'a Limits,
     shutdown: &Shutdown,
 ) -> Result<Body<'a>, Problem> {
+    // What a form of a web page sends is refused whatever is in it, even nothing.
+    if request.headers().contains_key(header::CONTENT_TYPE) || matches!(takes, Takes::Object(_)) {
+        expect_json(request)?;
+    }
     let most = match takes {
         Takes::Nothing => return Ok(Body::empty()),
         Takes::AtMostAnObject => MAX_BODY_BYTES,
-        Takes::Object(most) => {
-            expect_json(request)?;
-            most
-        }
+        Takes::Object(most) => most,
     };
 
     let encoding = Encoding::of(request)?;
@@ -88,12 +105,19 @@ pub async fn take<'a>(
         return Err(Problem::too_large(most));
     }
 
+    let under = request.conn_data::<Rc<Under>>();
+    if let Some(under) = under {
+        under.receives();
+    }
     let body = tokio::select! {
         biased;
-        body = collect_within(BODY_TIMEOUT, payload, most, large) => body?,
-        () = shutdown::requested(shutdown.clone()) => return Err(Problem::ending()),
+        body = collect_within(limits.within, payload, most, &limits.large) => body,
+        () = shutdown::requested(shutdown.clone()) => Err(Problem::ending()),
     };
-    body.decoded(encoding, most, large)
+    if let Some(under) = under {
+        under.works();
+    }
+    body?.decoded(encoding, most, &limits.large)
 }
 
 async fn collect_within(

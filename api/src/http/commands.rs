@@ -44,7 +44,7 @@ pub struct Gate {
     in_flight: InFlight,
     /// Callers that follow a saga.
     waiting: Waiting,
-    large_bodies: InFlight,
+    bodies: body::Limits,
 }
 
 /// The ports of everything that changes something. Only [`run`] has them, and hands them to the
@@ -71,7 +71,7 @@ impl Gate {
             doors: Doors { commands, views },
             in_flight: InFlight::new(config.max_in_flight),
             waiting: Waiting::new(config.max_waiting),
-            large_bodies: InFlight::new(body::LARGE_AT_A_TIME),
+            bodies: body::Limits::new(config.receive_timeout),
         }
     }
 
@@ -217,14 +217,7 @@ async fn carried_out<C: Command>(
     let key = idempotency::key(request)?;
 
     // A body that is still coming in is no work yet.
-    let body = body::take(
-        C::TAKES,
-        request,
-        payload,
-        &gate.large_bodies,
-        &api.shutdown,
-    )
-    .await?;
+    let body = body::take(C::TAKES, request, payload, &gate.bodies, &api.shutdown).await?;
     let permit = gate.in_flight.enter()?;
     asked.since = Instant::now();
 

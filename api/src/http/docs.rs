@@ -74,7 +74,8 @@ pub fn routes(config: &mut ServiceConfig) {
     config
         .app_data(Data::new(OpenApiFile::new()))
         .app_data(Data::new(UiFiles::default()))
-        .app_data(Data::new(Ui::from("/openapi.json")))
+        // Not the badge of a validator elsewhere, which would hear of every look at the page.
+        .app_data(Data::new(Ui::from("/openapi.json").validator_url("none")))
         .service(resource("/openapi.json").route(reads::route().to(openapi)))
         .service(resource("/docs").route(reads::route().to(to_docs)))
         .service(resource("/docs/{file:.*}").route(reads::route().to(ui)));

@@ -1,29 +1,36 @@
 //! The HTTP server: sockets, workers, time limits and its orderly end.
 
+mod connection;
+mod connections;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::rc::Rc;
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use anyhow::anyhow;
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::{Api, connections, routes};
+use self::connection::{LINGER, Patience, Stream};
+use self::connections::Connections;
+use super::{Api, application};
 use crate::config::{Config, reason};
 use crate::shutdown::{self, Shutdown};
 
-/// The server closes connections that are idle for longer.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+pub use self::connection::Under;
+
 /// How long requests may take to end when the node does: below the 15 s within which it must have
 /// ended.
 const DRAIN_SECONDS: u64 = 10;
+/// Sockets of one worker thread that have not been given a place yet, or no longer have one.
+const ON_THEIR_WAY: usize = 2;
 const BACKLOG: u32 = 2048;
 
 /// The configured address, taken for this process. Nobody can connect before [`listen`].
@@ -78,26 +85,88 @@ pub fn listen(
 ) -> anyhow::Result<Listening> {
     let Bound { socket, address } = bound;
     let listening = socket.listen(BACKLOG).and_then(TcpListener::into_std);
-    let listener = listening.map_err(|error| not_to_be_had(address, &error))?;
+    let refused = |error| not_to_be_had(address, &error);
+    let listener = listening.map_err(refused)?;
+    let listens_at = listener.local_addr().map_err(refused)?;
 
-    let server = HttpServer::new(move || App::new().app_data(api.clone()).configure(routes))
+    let bounds = Bounds::of(config);
+    let ending = shutdown.clone();
+    let serves = move || serve(api.clone(), bounds, ending.clone());
+    let server = actix_server::Server::build()
         .workers(config.http_workers)
-        .on_connect(connections::count)
-        .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(HEAD_TIMEOUT)
-        // A client that has closed its end has gone: the server drops what it waited for at once.
-        .h1_allow_half_closed(false)
-        .tcp_nodelay(true)
+        // The bound on connections is ours, and comes before this one, behind which newcomers wait.
+        .max_concurrent_connections(connections::most(bounds.connections) + ON_THEIR_WAY)
         .shutdown_timeout(DRAIN_SECONDS)
         .shutdown_signal(shutdown::requested(shutdown))
-        .listen(listener)
-        .map_err(|error| not_to_be_had(address, &error))?;
-    let addresses = server.addrs();
+        .listen("http", listener, serves)
+        .map_err(refused)?;
 
     Ok(Listening {
         server: server.run(),
-        addresses,
+        addresses: vec![listens_at],
     })
+}
+
+/// The bounds on connections of one worker thread.
+#[derive(Clone, Copy)]
+struct Bounds {
+    connections: usize,
+    patience: Patience,
+}
+
+impl Bounds {
+    fn of(config: &Config) -> Self {
+        Bounds {
+            connections: config.max_connections.div_ceil(config.http_workers),
+            patience: Patience {
+                idle: config.keep_alive,
+                receive: config.receive_timeout,
+            },
+        }
+    }
+}
+
+/// What one worker thread does with the sockets that it is given.
+fn serve(
+    api: Data<Api>,
+    bounds: Bounds,
+    shutdown: Shutdown,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
+{
+    let Patience { idle, receive } = bounds.patience;
+    let connections = Connections::new(bounds.connections, bounds.patience);
+
+    let http = HttpService::build()
+        .keep_alive(idle)
+        .client_request_timeout(receive)
+        .client_disconnect_timeout(LINGER.min(receive))
+        // A client that has closed its end has gone: the server drops what it waited for at once.
+        .h1_allow_half_closed(false)
+        .graceful_shutdown_signal(move || shutdown::requested(shutdown.clone()))
+        .on_connect_ext(|stream: &Stream, data| {
+            data.insert(Rc::new(stream.under()));
+        })
+        .h1(map_config(application(api), |()| AppConfig::default()));
+
+    fn_service(move |socket| {
+        let connections = Rc::clone(&connections);
+        async move { let_in(&connections, socket) }
+    })
+    .and_then(http)
+}
+
+/// Gives a socket its place among the connections.
+fn let_in(
+    connections: &Rc<Connections>,
+    socket: TcpStream,
+) -> Result<(Stream, Option<SocketAddr>), DispatchError> {
+    let peer = socket.peer_addr().ok();
+    // Answers are small, and written as a whole. A socket that is gone already shows it later.
+    let _ = socket.set_nodelay(true);
+
+    let stream = connections.enter(socket);
+    let full = || DispatchError::Io(io::ErrorKind::ConnectionRefused.into());
+    Ok((stream.ok_or_else(full)?, peer))
 }
 
 fn not_to_be_had(address: SocketAddr, error: &io::Error) -> anyhow::Error {

@@ -119,14 +119,16 @@ fn binds_generation(path: &str) -> bool {
 fn problems(path: &str, method: &HttpMethod) -> impl Iterator<Item = &'static str> {
     let works = !path.starts_with("/health/") && path != "/metrics";
     let posts = *method == HttpMethod::Post;
+    let changes = posts || *method == HttpMethod::Delete;
 
     let all = [
         ("400", works),
+        ("403", true),
         ("404", path.contains('{')),
         ("408", posts),
         ("412", shows_entities(path, method)),
         ("413", posts),
-        ("415", posts),
+        ("415", changes),
         (
             "422",
             posts && (of_entities(path) || binds_generation(path)),
@@ -146,6 +148,10 @@ pub fn meaning(status: &str) -> &'static str {
         "202" => "Accepted; it is done soon",
         "304" => "The caller has it already, by its ETag",
         "400" => "The request cannot be read, or something in it is unknown or not allowed",
+        "403" => {
+            "The node may not be called by the host of the request, or the web page that sends it \
+             may change nothing here"
+        }
         "404" => "There is none",
         "408" => "The body has not arrived in time",
         "412" => "What is shown has another ETag than If-Match names",

@@ -47,6 +47,30 @@ impl Problem {
         Problem::invalid(vec![FieldError::new(field, message)])
     }
 
+    /// The client calls the node by a name that is none of its own.
+    pub fn host_not_allowed() -> Self {
+        let detail = "this node does not answer to the host that the request names; \
+                      allowed_hosts (COUNTERFOIL_ALLOWED_HOSTS) are those it answers to";
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "host-not-allowed",
+            "The host is not allowed",
+            detail,
+        )
+    }
+
+    /// A web page from elsewhere wants to change something.
+    pub fn origin_not_allowed() -> Self {
+        let detail = "pages from this origin may change nothing here; \
+                      allowed_origins (COUNTERFOIL_ALLOWED_ORIGINS) are those that may";
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "origin-not-allowed",
+            "The origin is not allowed",
+            detail,
+        )
+    }
+
     /// There is none of what the path names.
     pub fn not_found(what: &str) -> Self {
         Problem::new(

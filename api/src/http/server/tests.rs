@@ -1,5 +1,7 @@
 //! The server as a whole: a real socket, and an orderly end.
 
+mod connections;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,7 +150,12 @@ async fn a_body_that_is_still_coming_in_keeps_nobody_from_working() {
 
 /// A server over the double that listens and does not run yet.
 fn listening(node: &Node) -> Listening {
-    let config = config(&["--listen", "127.0.0.1:0", "--http-workers", "1"]);
+    listening_with(node, &[])
+}
+
+fn listening_with(node: &Node, flags: &[&str]) -> Listening {
+    let own = ["--listen", "127.0.0.1:0", "--http-workers", "1"];
+    let config = config(&[&own[..], flags].concat());
     listen(
         node.api.clone(),
         bind(&config).unwrap(),

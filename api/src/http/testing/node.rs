@@ -7,16 +7,16 @@ use actix_web::body::MessageBody;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
+use actix_web::test;
 use actix_web::test::TestRequest;
 use actix_web::web::Data;
-use actix_web::{App, test};
 use clap::Parser;
 use serde_json::Value;
 use tokio::sync::watch;
 
 use super::Double;
 use crate::config::{Config, SettingFlags};
-use crate::http::{Api, routes};
+use crate::http::{Api, application};
 use crate::ports::{CommandPorts, Ports, ReadPorts};
 
 /// An answer, read to its end.
@@ -112,7 +112,7 @@ impl Node {
     }
 
     pub async fn call(&self, request: TestRequest) -> Response {
-        let app = test::init_service(App::new().app_data(self.api.clone()).configure(routes)).await;
+        let app = test::init_service(application(self.api.clone())).await;
         let response = test::call_service(&app, request.to_request()).await;
         read(response).await
     }
