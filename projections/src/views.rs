@@ -60,6 +60,8 @@ pub struct ViewsConfig {
     /// The deployment whose views these are. Views of another one are not touched in a store that
     /// both may use, and replaced in a folder of the node's own.
     pub deployment: Uuid,
+    /// The deployment that began its history: its consistency tokens are read, and given out.
+    pub origin: Uuid,
 }
 
 /// A view with all it needs to be fed and rebuilt.
@@ -188,15 +190,15 @@ impl Views {
         };
         let shards = |service| u16::try_from(shards(service)).unwrap_or(u16::MAX);
         let head = |shard: ShardId| self.log.head(shard, Destination::Events);
-        token.bounded(shards, head).to_text(self.config.deployment)
+        token.bounded(shards, head).to_text(self.config.origin)
     }
 
     /// Reads the tokens that callers send, as [`ConsistencyToken::parse`].
     ///
     /// # Errors
-    /// A text that is no token of this deployment.
+    /// A text that is no token of this deployment, or of the one that it was restored from.
     pub fn read_token(&self, text: &str) -> Result<ConsistencyToken, ViewError> {
-        ConsistencyToken::parse(text, self.config.deployment)
+        ConsistencyToken::parse(text, self.config.origin)
     }
 
     /// Commits what was applied and stops feeding all views. The readers answer still.

@@ -47,6 +47,7 @@ impl Office {
         let config = ViewsConfig {
             keep: Duration::ZERO,
             deployment: Uuid::from_u128(1),
+            origin: Uuid::from_u128(1),
         };
 
         let store = MemoryStore::default();

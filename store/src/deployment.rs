@@ -32,6 +32,7 @@ pub use misfit::{Misfit, compare};
 
 /// The settings in which a database keeps its part.
 pub(crate) const ID: &str = "deployment";
+pub(crate) const ORIGIN: &str = "deployment_origin";
 pub(crate) const COMPLETE: &str = "deployment_complete";
 pub(crate) const SEEN: &str = "deployment_seen";
 
@@ -40,6 +41,9 @@ pub(crate) const SEEN: &str = "deployment_seen";
 pub struct Deployment {
     /// The same in each of its databases.
     pub id: Uuid,
+    /// The deployment that began this history: another one when this was restored from a backup.
+    /// What callers hold of that one means the same here.
+    pub origin: Uuid,
     /// In the order of the schemas that were given.
     pub databases: Vec<ServiceDatabase>,
 }
@@ -82,8 +86,12 @@ impl Deployment {
         // The files are there after a loss of power, or none is.
         sync(folder)?;
 
-        let id = join(&databases).await?;
-        Ok(Deployment { id, databases })
+        let (id, origin) = join(&databases).await?;
+        Ok(Deployment {
+            id,
+            origin,
+            databases,
+        })
     }
 
     /// Notes in each database what it has seen of the others. Call it when no journal runs.
@@ -95,13 +103,14 @@ impl Deployment {
     }
 }
 
-/// Compares the databases, and gives an id to those that have none.
-async fn join(databases: &[ServiceDatabase]) -> Result<Uuid, StoreError> {
+/// Compares the databases, and gives an id to those that have none. Tells the id, and the origin.
+async fn join(databases: &[ServiceDatabase]) -> Result<(Uuid, Uuid), StoreError> {
     let accounts = accounts(databases).await?;
     compare(&accounts)?;
 
     let known = accounts.iter().find_map(|account| account.deployment);
     let id = known.unwrap_or_else(Uuid::now_v7);
+    let origin = accounts.iter().find_map(|account| account.origin);
 
     for (database, account) in databases.iter().zip(&accounts) {
         if account.deployment.is_none() {
@@ -116,7 +125,7 @@ async fn join(databases: &[ServiceDatabase]) -> Result<Uuid, StoreError> {
     }
 
     note_seen(databases, &accounts).await?;
-    Ok(id)
+    Ok((id, origin.unwrap_or(id)))
 }
 
 async fn note_seen(databases: &[ServiceDatabase], accounts: &[Account]) -> Result<(), StoreError> {

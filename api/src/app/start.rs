@@ -204,6 +204,7 @@ async fn start_views(
     let views_config = ViewsConfig {
         keep: config.view_keep,
         deployment: deployment.id,
+        origin: deployment.origin,
     };
 
     let node = Arc::clone(node);

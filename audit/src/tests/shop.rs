@@ -84,6 +84,7 @@ impl Shop {
         let config = ViewsConfig {
             keep: Duration::from_secs(3600),
             deployment: Uuid::nil(),
+            origin: Uuid::nil(),
         };
         let mut views = Views::new(config, log);
         ShopViews::register(&mut views, view_stores(folder), rows).unwrap();

@@ -70,6 +70,7 @@ pub fn start(folder: &Path, log: Arc<EmbeddedLog>) -> (Views, ShopViews) {
     let config = ViewsConfig {
         keep: Duration::ZERO,
         deployment: Uuid::nil(),
+        origin: Uuid::nil(),
     };
     let stores = ViewStores {
         documents: Arc::new(SqliteDocumentStore::new(folder)),

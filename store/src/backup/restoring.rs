@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::copying::{self, Progress};
 use super::{BackupError, Manifest};
 use crate::database::all_of;
-use crate::deployment::{COMPLETE, ID};
+use crate::deployment::{COMPLETE, ID, ORIGIN};
 use crate::{ServiceSchema, StoreError};
 
 /// In a data folder that is being restored.
@@ -24,6 +24,10 @@ const UNFINISHED: &str = "restore.unfinished";
 const RESTORED_FROM: &str = "restored_from";
 const SET: &str = "INSERT INTO settings (name, value) VALUES (?, ?) \
     ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+
+/// The deployment that a backup is of began its history, unless it was restored itself.
+const KEEP_ORIGIN: &str = "INSERT OR IGNORE INTO settings (name, value) \
+    SELECT ?1, value FROM settings WHERE name = ?2";
 
 /// Restores a backup of these services into a data folder that holds nothing but `spared` files.
 /// The folder must be the caller's alone. Gives the manifest and the id of the deployment that
@@ -133,6 +137,9 @@ fn begin_anew(file: &Path, deployment: Uuid, manifest: &Manifest) -> Result<(), 
 
     let mut connection = Connection::open(file).map_err(failed())?;
     let writing = connection.transaction().map_err(failed())?;
+    writing
+        .execute(KEEP_ORIGIN, [ORIGIN, ID])
+        .map_err(failed())?;
     for (name, value) in [
         (ID, deployment.to_string()),
         (COMPLETE, true.to_string()),

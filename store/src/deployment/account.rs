@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use uuid::Uuid;
 
-use super::{COMPLETE, ID, SEEN};
+use super::{COMPLETE, ID, ORIGIN, SEEN};
 use crate::StoreError;
 use crate::database::unusable;
 
@@ -56,6 +56,8 @@ pub struct Account {
     pub service: String,
     /// The deployment it belongs to.
     pub deployment: Option<Uuid>,
+    /// The deployment that began its history, when it was restored from a backup since.
+    pub origin: Option<Uuid>,
     /// All databases of the deployment had its id when this was noted.
     pub complete: bool,
     /// A node has taken over shards of it.
@@ -100,10 +102,10 @@ impl Account {
                 .map_err(failed)
         };
 
-        let deployment = setting(ID)?
-            .map(|id| id.parse::<Uuid>())
-            .transpose()
-            .map_err(|error| unusable::damaged(file, format!("setting {ID}: {error}")))?;
+        let id = |name: &str| {
+            let id = setting(name)?.map(|id| id.parse::<Uuid>()).transpose();
+            id.map_err(|error| unusable::damaged(file, format!("setting {name}: {error}")))
+        };
 
         let seen = setting(SEEN)?
             .map_or(Some(BTreeMap::new()), |json| seen_from_json(&json))
@@ -116,7 +118,8 @@ impl Account {
         Ok(Account {
             file: file.to_owned(),
             service: service.to_owned(),
-            deployment,
+            deployment: id(ID)?,
+            origin: id(ORIGIN)?,
             complete: setting(COMPLETE)?.is_some(),
             used: claimed > 0,
             ends: rows(connection, ENDS, |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)?,
