@@ -118,7 +118,8 @@ async fn ask(address: SocketAddr, request: &str) -> (TcpStream, String) {
     let mut client = TcpStream::connect(address).await.unwrap();
     client.write_all(request.as_bytes()).await.unwrap();
     let mut answer = vec![0; 4096];
-    let length = client.read(&mut answer).await.unwrap();
+    let answered = tokio::time::timeout(Duration::from_secs(20), client.read(&mut answer));
+    let length = answered.await.expect("an answer comes").unwrap();
     answer.truncate(length);
     (client, String::from_utf8(answer).unwrap())
 }
