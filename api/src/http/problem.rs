@@ -2,7 +2,8 @@
 //!
 //! A `5xx` says what the caller can do, and nothing of the inside: the log has the causes.
 
-mod kinds;
+mod causes;
+mod kind;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,6 +15,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use self::kind::{Kind, ProblemType};
 use super::Api;
 use crate::ports::Behind;
 
@@ -45,6 +47,7 @@ impl FieldError {
 pub struct Body {
     /// Names the kind of problem, for example `urn:counterfoil:problem:view-behind`.
     #[serde(rename = "type")]
+    #[schema(value_type = ProblemType)]
     kind: String,
     title: &'static str,
     status: u16,
@@ -65,9 +68,7 @@ pub struct Problem(Box<Parts>);
 
 #[derive(Clone, Debug)]
 struct Parts {
-    status: StatusCode,
-    kind: &'static str,
-    title: &'static str,
+    kind: Kind,
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     behind: Vec<Behind>,
@@ -78,16 +79,9 @@ struct Parts {
 }
 
 impl Problem {
-    fn new(
-        status: StatusCode,
-        kind: &'static str,
-        title: &'static str,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
         Problem(Box::new(Parts {
-            status,
             kind,
-            title,
             detail: detail.into(),
             errors: Vec::new(),
             behind: Vec::new(),
@@ -114,39 +108,40 @@ pub fn refuse_other_methods(allow: &'static str) -> actix_web::Route {
 impl Problem {
     /// Its type, without what all types begin with.
     pub fn kind(&self) -> &'static str {
-        self.0.kind
+        self.0.kind.name()
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.0.status, self.0.detail)
+        write!(f, "{}: {}", self.0.kind.status(), self.0.detail)
     }
 }
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.0.status
+        self.0.kind.status()
     }
 
     fn error_response(&self) -> HttpResponse {
         let parts = &self.0;
+        let status = parts.kind.status();
         let body = Body {
-            kind: format!("urn:counterfoil:problem:{}", parts.kind),
-            title: parts.title,
-            status: parts.status.as_u16(),
+            kind: parts.kind.urn(),
+            title: parts.kind.title(),
+            status: status.as_u16(),
             detail: parts.detail.clone(),
             errors: parts.errors.clone(),
             behind: parts.behind.clone(),
         };
 
-        let mut response = HttpResponse::build(parts.status);
+        let mut response = HttpResponse::build(status);
         response.insert_header((
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         ));
 
-        if parts.status == StatusCode::SERVICE_UNAVAILABLE {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, RETRY_AFTER));
         }
 

@@ -246,6 +246,20 @@ fn every_problem_has_the_one_form() {
 }
 
 #[test]
+fn the_types_of_problems_are_listed() {
+    let document = serde_json::to_value(document()).unwrap();
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(
+        schemas["Problem"]["properties"]["type"]["$ref"],
+        "#/components/schemas/ProblemType"
+    );
+
+    let types = schemas["ProblemType"]["enum"].as_array().unwrap();
+    assert!(types.contains(&json!("urn:counterfoil:problem:view-behind")));
+    assert!(types.len() > 15, "{types:?}");
+}
+
+#[test]
 fn no_two_operations_have_the_same_id() {
     let mut ids = BTreeSet::new();
     for (method, path, operation) in operations() {

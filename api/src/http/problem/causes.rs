@@ -1,11 +1,11 @@
-//! The kinds of problems, and which one each error of a port becomes.
+//! Which problem each cause becomes, errors of ports among them.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
 use actors::CommandError;
 
+use super::kind::Kind;
 use super::{FieldError, Problem};
 use crate::ports::{Behind, ReadError};
 
@@ -15,12 +15,7 @@ const STORE_DOES_NOT_ANSWER: &str =
 impl Problem {
     /// The request cannot be read at all.
     pub fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "malformed",
-            "The request cannot be read",
-            detail,
-        )
+        Problem::new(Kind::Malformed, detail)
     }
 
     /// Fields, parameters or headers with values that are not allowed.
@@ -31,12 +26,7 @@ impl Problem {
             .take(5);
         let detail = detail.collect::<Vec<_>>().join("; ");
 
-        let mut problem = Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid",
-            "The request is not valid",
-            detail,
-        );
+        let mut problem = Problem::new(Kind::Invalid, detail);
         problem.0.errors = errors;
 
         problem
@@ -51,101 +41,56 @@ impl Problem {
     pub fn host_not_allowed() -> Self {
         let detail = "this node does not answer to the host that the request names; \
                       allowed_hosts (COUNTERFOIL_ALLOWED_HOSTS) are those it answers to";
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "host-not-allowed",
-            "The host is not allowed",
-            detail,
-        )
+        Problem::new(Kind::HostNotAllowed, detail)
     }
 
     /// A web page from elsewhere wants to change something.
     pub fn origin_not_allowed() -> Self {
         let detail = "pages from this origin may change nothing here; \
                       allowed_origins (COUNTERFOIL_ALLOWED_ORIGINS) are those that may";
-        Problem::new(
-            StatusCode::FORBIDDEN,
-            "origin-not-allowed",
-            "The origin is not allowed",
-            detail,
-        )
+        Problem::new(Kind::OriginNotAllowed, detail)
     }
 
     /// There is none of what the path names.
     pub fn not_found(what: &str) -> Self {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "not-found",
-            "Not found",
-            format!("there is no such {what}"),
-        )
+        Problem::new(Kind::NotFound, format!("there is no such {what}"))
     }
 
     /// The resource has no such method; `allow` are those it has.
     pub fn method_not_allowed(allow: &'static str) -> Self {
         let detail = format!("allowed here: {allow}");
-        let mut problem = Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method-not-allowed",
-            "Method not allowed",
-            detail,
-        );
+        let mut problem = Problem::new(Kind::MethodNotAllowed, detail);
         problem.0.allow = Some(allow);
         problem
     }
 
     /// The state of what is asked for does not allow it.
     pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem::new(
-            StatusCode::CONFLICT,
-            "conflict",
-            "The state does not allow it",
-            detail,
-        )
+        Problem::new(Kind::Conflict, detail)
     }
 
     /// What the caller takes for the present state is not.
     pub fn precondition_failed() -> Self {
         let detail = "what is shown now has another ETag than If-Match names";
-        Problem::new(
-            StatusCode::PRECONDITION_FAILED,
-            "precondition-failed",
-            "A condition does not hold",
-            detail,
-        )
+        Problem::new(Kind::PreconditionFailed, detail)
     }
 
     /// The key came with another request before.
     pub fn key_reused() -> Self {
         let detail = "this Idempotency-Key was used with another request";
-        Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "key-reused",
-            "The Idempotency-Key was used before",
-            detail,
-        )
+        Problem::new(Kind::KeyReused, detail)
     }
 
     /// The body has more bytes than the command takes.
     pub fn too_large(limit: usize) -> Self {
         let detail = format!("the body must be at most {limit} bytes");
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
-            "The body is too large",
-            detail,
-        )
+        Problem::new(Kind::TooLarge, detail)
     }
 
     /// The connection is of no more use: what still comes in on it is the rest of the body.
     pub fn too_slow(limit: Duration) -> Self {
         let detail = format!("the body must arrive within {} s", limit.as_secs());
-        let mut problem = Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "too-slow",
-            "The body takes too long",
-            detail,
-        );
+        let mut problem = Problem::new(Kind::TooSlow, detail);
         problem.0.closes = true;
         problem
     }
@@ -153,46 +98,26 @@ impl Problem {
     /// The body is not sent as JSON.
     pub fn unsupported_media_type() -> Self {
         let detail = "the body must be JSON, sent as content type application/json";
-        Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            "Not JSON",
-            detail,
-        )
+        Problem::new(Kind::UnsupportedMediaType, detail)
     }
 
     /// The body is coded in a way that is not known here.
     pub fn unsupported_encoding() -> Self {
         let detail = "the body must be sent as it is, or as content encoding gzip";
-        Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-encoding",
-            "Unknown content encoding",
-            detail,
-        )
+        Problem::new(Kind::UnsupportedEncoding, detail)
     }
 
     /// More is asked for at a time than the node takes.
     pub fn overloaded() -> Self {
         let detail = "too much work is waiting; try again later";
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "overloaded",
-            "Overloaded",
-            detail,
-        )
+        Problem::new(Kind::Overloaded, detail)
     }
 
     /// Callers that wait are bounded over all, and by what they wait for.
     pub fn too_many_wait() -> Self {
         let detail = "too many callers wait for the same already, or over all; \
                       ask without Prefer: wait, or try again later";
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "too-many-wait",
-            "Too many callers wait",
-            detail,
-        )
+        Problem::new(Kind::TooManyWait, detail)
     }
 
     /// A command whose fate is not known yet.
@@ -209,23 +134,13 @@ impl Problem {
 
     /// Something that is needed does not answer; it is worth trying again.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "Not available",
-            detail,
-        )
+        Problem::new(Kind::Unavailable, detail)
     }
 
     /// It failed, and no caller can do anything about it.
     pub fn internal() -> Self {
         let detail = "the request failed; a command may be repeated with its Idempotency-Key";
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Internal error",
-            detail,
-        )
+        Problem::new(Kind::Internal, detail)
     }
 
     /// A query that asks for more than the view finds in the time that queries have.
@@ -234,33 +149,18 @@ impl Problem {
             "the {view} view has given the query up, which takes too long; ask for less, as with \
              longer prefixes, or try again later"
         );
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "query-timed-out",
-            "The query takes too long",
-            detail,
-        )
+        Problem::new(Kind::QueryTimedOut, detail)
     }
 
     fn foreign_token() -> Self {
         let detail = "the Consistency-Token was given out by another deployment; \
                       ask without it, or ask the deployment that it is from";
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "foreign-token",
-            "A token of another deployment",
-            detail,
-        )
+        Problem::new(Kind::ForeignToken, detail)
     }
 
     fn view_behind(view: &str, behind: Vec<Behind>) -> Self {
         let detail = format!("the {view} view has not reached what the consistency token requires");
-        let mut problem = Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "view-behind",
-            "The view is behind",
-            detail,
-        );
+        let mut problem = Problem::new(Kind::ViewBehind, detail);
         problem.0.behind = behind;
         problem
     }
