@@ -4,6 +4,7 @@ mod connection;
 mod connections;
 #[cfg(test)]
 mod tests;
+mod unparsed;
 
 use std::io;
 use std::net::SocketAddr;
@@ -134,6 +135,7 @@ fn serve(
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
 {
     let Patience { idle, receive } = bounds.patience;
+    unparsed::describe();
     let connections = Connections::new(bounds.connections, bounds.patience);
 
     let http = HttpService::build()

@@ -95,6 +95,26 @@ impl Problem {
         problem
     }
 
+    /// The head of the request has not arrived in time.
+    pub fn head_too_slow() -> Self {
+        Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too-slow",
+            "The request takes too long",
+            "the head of the request has not arrived in time",
+        )
+    }
+
+    /// The head of the request has more bytes than the server takes.
+    pub fn head_too_large() -> Self {
+        Problem::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head-too-large",
+            "The head of the request is too large",
+            "the path and the headers together are too large",
+        )
+    }
+
     /// The body is not sent as JSON.
     pub fn unsupported_media_type() -> Self {
         let detail = "the body must be JSON, sent as content type application/json";

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::connections::{Connections, Place};
+use super::unparsed;
 
 /// How long a client may go on sending after the last answer of its connection.
 pub const LINGER: Duration = Duration::from_secs(5);
@@ -201,7 +202,14 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        let peer = || self.socket.peer_addr().ok();
+        let written = match unparsed::problem_for(bytes, peer) {
+            // It is short, and the last of its connection: it goes out as a whole or not at all.
+            Some(problem) => Pin::new(&mut self.socket)
+                .poll_write(cx, &problem)
+                .map_ok(|_| bytes.len()),
+            None => Pin::new(&mut self.socket).poll_write(cx, bytes),
+        };
         // An answer is on its way: from now on the client has to do something.
         let end = self.poll_end(cx);
 

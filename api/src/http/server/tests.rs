@@ -268,3 +268,29 @@ async fn a_body_that_is_still_coming_in_when_the_node_ends_is_not_waited_for() {
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     assert!(answer.contains("retry-after: 1"), "{answer}");
 }
+
+#[actix_web::test]
+async fn whoever_sends_what_is_no_request_hears_a_problem() {
+    let node = Node::new();
+    let address = serve(&node);
+    let long = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(200_000));
+
+    for (request, status) in [
+        ("nonsense\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\ncontent-length: x\r\n\r\n", "400"),
+        (&long, "431"),
+    ] {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        // The server may close while the rest is on its way.
+        let _ = client.write_all(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = client.read_to_end(&mut answer).await;
+
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        assert!(answer.contains("application/problem+json"), "{answer}");
+    }
+}
