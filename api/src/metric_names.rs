@@ -9,6 +9,8 @@ store::metric_names! {
     /// Requests refused, by the type of their problem: `overloaded` is not `view-behind`. Label
     /// `type`.
     counter PROBLEMS = "counterfoil_http_problems_total";
+    /// Requests that could not be parsed. Label `status`.
+    counter UNPARSED = "counterfoil_http_unparsed_total";
     /// Requests that are worked on. Label `what`.
     gauge IN_FLIGHT = "counterfoil_http_in_flight";
     /// Callers that wait for a saga's end, or for a view. Label `what`.

@@ -135,7 +135,6 @@ fn serve(
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()>
 {
     let Patience { idle, receive } = bounds.patience;
-    unparsed::describe();
     let connections = Connections::new(bounds.connections, bounds.patience);
 
     let http = HttpService::build()

@@ -98,9 +98,7 @@ impl Problem {
     /// The head of the request has not arrived in time.
     pub fn head_too_slow() -> Self {
         Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "too-slow",
-            "The request takes too long",
+            Kind::TooSlow,
             "the head of the request has not arrived in time",
         )
     }
@@ -108,9 +106,7 @@ impl Problem {
     /// The head of the request has more bytes than the server takes.
     pub fn head_too_large() -> Self {
         Problem::new(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "head-too-large",
-            "The head of the request is too large",
+            Kind::HeadTooLarge,
             "the path and the headers together are too large",
         )
     }

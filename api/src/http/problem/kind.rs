@@ -52,7 +52,8 @@ kinds! {
     PreconditionFailed = PRECONDITION_FAILED, "precondition-failed", "A condition does not hold";
     KeyReused = UNPROCESSABLE_ENTITY, "key-reused", "The Idempotency-Key was used before";
     TooLarge = PAYLOAD_TOO_LARGE, "too-large", "The body is too large";
-    TooSlow = REQUEST_TIMEOUT, "too-slow", "The body takes too long";
+    HeadTooLarge = REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", "The head is too large";
+    TooSlow = REQUEST_TIMEOUT, "too-slow", "The request takes too long";
     UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Not JSON";
     UnsupportedEncoding = UNSUPPORTED_MEDIA_TYPE, "unsupported-encoding", "Unknown content encoding";
     Overloaded = SERVICE_UNAVAILABLE, "overloaded", "Overloaded";

@@ -8,16 +8,10 @@ use std::net::SocketAddr;
 
 use actix_web::ResponseError;
 use actix_web::body::MessageBody;
-use metrics::{counter, describe_counter};
+use metrics::counter;
 
 use crate::http::Problem;
-
-const UNPARSED: &str = "counterfoil_http_unparsed_total";
-
-/// Tells the metric, once per worker thread.
-pub fn describe() {
-    describe_counter!(UNPARSED, "Requests that could not be parsed, by status");
-}
+use crate::metric_names as names;
 
 /// The problem to send in the place of these bytes; `None` when they are anything but an answer to
 /// a request that could not be parsed. Counts it.
@@ -32,13 +26,17 @@ pub fn problem_for(bytes: &[u8], peer: impl FnOnce() -> Option<SocketAddr>) -> O
         "431" => Problem::head_too_large(),
         _ => return None,
     };
+    // A client that pipelines may have an answer of ours in the same bytes.
+    if headers.contains("\r\n\r\n") {
+        return None;
+    }
     let is_empty = |header: &str| header.eq_ignore_ascii_case("content-length: 0");
     if !headers.split("\r\n").any(is_empty) {
         return None;
     }
 
     let status = problem.status_code();
-    counter!(UNPARSED, "status" => status.as_str().to_owned()).increment(1);
+    counter!(names::UNPARSED, "status" => status.as_str().to_owned()).increment(1);
     tracing::debug!(
         peer = peer().map(tracing::field::display),
         status = status.as_u16(),
@@ -82,6 +80,8 @@ mod tests {
         for other in [
             "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
             "HTTP/1.1 400 Bad Request\r\ncontent-length: 9\r\n\r\n",
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}\
+             HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n\r\n\r\n",
             "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n",
             "\r\n\r\n",
