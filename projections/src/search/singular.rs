@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// Changes to it, as to the rules, change what is indexed: see
-/// [`analysis`](crate::search::analysis::VERSION).
+/// [`analysis`](crate::search::analysis::NAME).
 static IRREGULAR: LazyLock<HashMap<&'static str, &'static str>> =
     LazyLock::new(|| irregular().collect());
 
