@@ -35,7 +35,6 @@ pub(crate) fn take(folder: &Path) -> anyhow::Result<File> {
         refused(&format!("{what}: {}", reason(error)), WRITABLE_FOLDER)
     };
     private_folder::make(folder).map_err(|error| failed("cannot be made", &error))?;
-    warn_of_others(folder);
 
     let file = File::create(folder.join(LOCK_FILE))
         .map_err(|error| failed("cannot be written", &error))?;
@@ -58,8 +57,9 @@ pub(crate) fn take(folder: &Path) -> anyhow::Result<File> {
     Ok(file)
 }
 
-/// Only a warning: whoever made the folder may share it on purpose, say with what backs it up.
-fn warn_of_others(folder: &Path) {
+/// Warns when others may enter the folder. Only a warning: whoever made the folder may share it on
+/// purpose, say with what backs it up.
+pub(crate) fn warn_of_others(folder: &Path) {
     if let Ok(Some(mode)) = private_folder::open_to_others(folder) {
         tracing::warn!(
             data_dir = %folder.display(), mode = format!("{mode:o}"),

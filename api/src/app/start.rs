@@ -91,7 +91,6 @@ impl Parts {
 /// What keeps the node from starting: one line that names the setting, where a setting is the
 /// reason.
 pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<Running> {
-    warn_of_dangers(&config);
     files::raise_limit();
     // What may keep the node from starting comes before anything is opened or started.
     let bound = http::bind(&config)?;
@@ -143,6 +142,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
 
     let api = Data::new(Api::new(ports, &config, Some(prometheus), shutdown.clone()));
     let listening = http::listen(api, bound, &config, shutdown)?;
+    // A start that fails tells one line: why.
+    warn_of_dangers(&config);
     say_where(&listening, &config, open)?;
 
     Ok(Running {
@@ -170,8 +171,9 @@ fn say_where(listening: &Listening, config: &Config, open: bool) -> anyhow::Resu
     Ok(())
 }
 
-/// Logs what must not be so where others reach the node.
+/// Logs what must not be so where others reach the node, or its machine.
 fn warn_of_dangers(config: &Config) {
+    folder::warn_of_others(&config.data_dir);
     if !config.listen.ip().is_loopback() {
         tracing::warn!(
             address = %config.listen, allowed_hosts = ?config.allowed_hosts,
