@@ -13,6 +13,9 @@ const CALLERS: usize = 100;
 const AT_ONCE: usize = 20;
 const FEW_IN_FLIGHT: (&str, &str) = ("COUNTERFOIL_MAX_IN_FLIGHT", "20");
 
+/// So many characters of a token tell its form and its deployment.
+const OF_DEPLOYMENT: usize = 14;
+
 /// How a caller goes away.
 #[derive(Clone, Copy)]
 enum Leave {
@@ -115,9 +118,12 @@ async fn readers_that_wait_for_what_will_never_be_keep_nobody_from_being_served(
         api.get(&path).token(token)
     };
 
-    // This node will never have what another has.
+    // This node will never have what another has; a token of the other as it stands would be
+    // refused at once.
     let elsewhere = Node::start().await;
-    let never = elsewhere.api().new_customer("Bea", "1").await.token();
+    let foreign = elsewhere.api().new_customer("Bea", "1").await.token();
+    let own = customer.token();
+    let never = format!("{}{}", &own[..OF_DEPLOYMENT], &foreign[OF_DEPLOYMENT..]);
     let request = format!(
         "GET /customers/count HTTP/1.1\r\nhost: x\r\nprefer: wait=30\r\n\
          consistency-token: {never}\r\n\r\n"
