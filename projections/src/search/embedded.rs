@@ -43,6 +43,7 @@ mod phrase_prefix;
 mod prefix;
 mod reader;
 mod schema;
+mod scoring;
 mod snapshot;
 pub mod store;
 mod word_points;

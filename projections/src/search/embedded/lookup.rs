@@ -175,32 +175,3 @@ fn words_clause(mut words: Vec<IndexTerm>, scored: bool) -> Box<dyn Query> {
         None => Box::new(EmptyQuery),
     }
 }
-
-/// The smallest text that is larger than all that begin with `prefix`.
-pub(super) fn prefix_end(prefix: &str) -> Option<String> {
-    let mut head = prefix.chars();
-    while let Some(last) = head.next_back() {
-        // The next character, beyond the surrogates, which are none.
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            return Some(format!("{}{next}", head.as_str()));
-        }
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_a_prefix_is_beyond_all_that_begin_with_it() {
-        for (prefix, end) in [
-            ("ab", Some("ac")),
-            ("a\u{d7ff}", Some("a\u{e000}")),
-            ("a\u{10ffff}", Some("b")),
-        ] {
-            assert_eq!(prefix_end(prefix).as_deref(), end);
-        }
-        assert_eq!(prefix_end("\u{10ffff}"), None);
-    }
-}

@@ -17,7 +17,8 @@ use tantivy::{
 };
 
 use super::deadline::Deadline;
-use super::lookup::prefix_end;
+use super::prefix::words_with;
+use super::scoring::explained;
 
 /// All matches score the same.
 #[derive(Clone, Debug)]
@@ -64,31 +65,17 @@ impl Weight for PhrasePrefix {
     }
 
     fn explain(&self, segment: &SegmentReader, doc: DocId) -> tantivy::Result<Explanation> {
-        let mut scorer = self.scorer(segment, 1.0)?;
-        let score = if scorer.seek(doc) == doc {
-            scorer.score()
-        } else {
-            0.0
-        };
-        Ok(Explanation::new(
-            "a phrase whose last word is a prefix",
-            score,
-        ))
+        explained(self, "a phrase whose last word is a prefix", segment, doc)
     }
 }
 
 impl PhrasePrefix {
     /// Where the words with the prefix stand, in order.
     fn last_words(&self, index: &InvertedIndexReader) -> tantivy::Result<Vec<Place>> {
-        let mut range = index.terms().range().ge(self.prefix.as_bytes());
-        if let Some(end) = prefix_end(&self.prefix) {
-            range = range.lt(end);
-        }
-
         let mut places = Vec::new();
         let mut positions = Vec::new();
 
-        let mut terms = range.into_stream()?;
+        let mut terms = words_with(index, &self.prefix)?;
         while terms.advance() {
             self.deadline.check()?;
             let mut postings = index.read_postings_from_terminfo(

@@ -6,6 +6,7 @@ use tantivy::query::{EmptyScorer, EnableScoring, Explanation, Query, Scorer, Wei
 use tantivy::schema::IndexRecordOption;
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet, Score, SegmentReader, Term};
 
+use super::scoring::explained;
 use crate::search::points;
 
 /// Finds what a term query finds.
@@ -32,13 +33,7 @@ impl Weight for WordPoints {
     }
 
     fn explain(&self, segment: &SegmentReader, doc: DocId) -> tantivy::Result<Explanation> {
-        let mut scorer = self.scorer(segment, 1.0)?;
-        let score = if scorer.seek(doc) == doc {
-            scorer.score()
-        } else {
-            0.0
-        };
-        Ok(Explanation::new("the points of a word", score))
+        explained(self, "the points of a word", segment, doc)
     }
 }
 
