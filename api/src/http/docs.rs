@@ -7,7 +7,7 @@ mod rules;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use actix_web::http::header;
 use actix_web::web::{self, Data, Path, ServiceConfig};
@@ -63,6 +63,15 @@ use super::{
 )]
 struct Document;
 
+/// The document as a file: made once for all worker threads, when somebody asks for it.
+static OPENAPI: LazyLock<Fixed> = LazyLock::new(|| {
+    // The document holds texts and numbers only, which always have a JSON form.
+    let json = serde_json::to_vec(&document()).unwrap_or_default();
+    Fixed::new("application/json".to_owned(), json)
+});
+
+static UI_FILES: LazyLock<UiFiles> = LazyLock::new(UiFiles::default);
+
 /// The OpenAPI 3.1 document of all routes.
 #[must_use]
 pub fn document() -> utoipa::openapi::OpenApi {
@@ -72,8 +81,6 @@ pub fn document() -> utoipa::openapi::OpenApi {
 pub fn routes(config: &mut ServiceConfig) {
     let resource = |path| web::resource(path).default_service(refuse_other_methods("GET, HEAD"));
     config
-        .app_data(Data::new(OpenApiFile::new()))
-        .app_data(Data::new(UiFiles::default()))
         // Not the badge of a validator elsewhere, which would hear of every look at the page.
         .app_data(Data::new(Ui::from("/openapi.json").validator_url("none")))
         .service(resource("/openapi.json").route(reads::route().to(openapi)))
@@ -82,25 +89,20 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 /// The document, written once.
-async fn openapi(request: HttpRequest, document: Data<OpenApiFile>) -> HttpResponse {
-    document.0.answer(&request)
+async fn openapi(request: HttpRequest) -> HttpResponse {
+    OPENAPI.answer(&request)
 }
 
 /// A file of Swagger UI; the first one gets the address of the document put into it.
-async fn ui(
-    request: HttpRequest,
-    file: Path<String>,
-    config: Data<Ui<'static>>,
-    files: Data<UiFiles>,
-) -> HttpResponse {
-    if let Some(known) = files.get(&file) {
+async fn ui(request: HttpRequest, file: Path<String>, config: Data<Ui<'static>>) -> HttpResponse {
+    if let Some(known) = UI_FILES.get(&file) {
         return known.answer(&request);
     }
     match utoipa_swagger_ui::serve(&file, Arc::clone(&config)) {
         Ok(Some(found)) => {
             let fixed = Fixed::new(found.content_type, found.bytes.into_owned());
             let answer = fixed.answer(&request);
-            files.keep(file.into_inner(), fixed);
+            UI_FILES.keep(file.into_inner(), fixed);
             answer
         }
         Ok(None) => Problem::not_found("file").error_response(),
@@ -126,17 +128,6 @@ impl UiFiles {
     fn keep(&self, name: String, file: Fixed) {
         let mut files = self.0.write().unwrap_or_else(PoisonError::into_inner);
         files.insert(name, file);
-    }
-}
-
-/// The OpenAPI document as a file.
-struct OpenApiFile(Fixed);
-
-impl OpenApiFile {
-    fn new() -> Self {
-        // The document holds texts and numbers only, which always have a JSON form.
-        let json = serde_json::to_vec(&document()).unwrap_or_default();
-        OpenApiFile(Fixed::new("application/json".to_owned(), json))
     }
 }
 

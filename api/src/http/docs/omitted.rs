@@ -40,21 +40,11 @@ fn never_null(schema: &mut RefOr<Schema>) {
 
     match inner {
         Schema::Object(object) => {
-            if let SchemaType::Array(types) = &mut object.schema_type {
-                types.retain(|one| *one != Type::Null);
-                if let [only] = types.as_slice() {
-                    object.schema_type = SchemaType::Type(only.clone());
-                }
-            }
+            not_null(&mut object.schema_type);
             object.properties.values_mut().for_each(never_null);
         }
         Schema::Array(array) => {
-            if let SchemaType::Array(types) = &mut array.schema_type {
-                types.retain(|one| *one != Type::Null);
-                if let [only] = types.as_slice() {
-                    array.schema_type = SchemaType::Type(only.clone());
-                }
-            }
+            not_null(&mut array.schema_type);
             if let ArrayItems::RefOrSchema(items) = &mut array.items {
                 never_null(items);
             }
@@ -70,6 +60,17 @@ fn never_null(schema: &mut RefOr<Schema>) {
             }
         }
         _ => {}
+    }
+}
+
+fn not_null(schema_type: &mut SchemaType) {
+    let SchemaType::Array(types) = schema_type else {
+        return;
+    };
+
+    types.retain(|one| *one != Type::Null);
+    if let [only] = types.as_slice() {
+        *schema_type = SchemaType::Type(only.clone());
     }
 }
 
