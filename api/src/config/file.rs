@@ -6,8 +6,7 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::sources::{Given, Origin};
-use super::{ConfigError, reason};
-use super::{SETTINGS, Setting};
+use super::{ConfigError, SETTINGS, Setting, reason};
 
 /// The settings that the file names, and everything that is wrong with it.
 pub fn read(file: &Path) -> (Vec<(&'static str, Given)>, Vec<ConfigError>) {

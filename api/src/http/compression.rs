@@ -3,16 +3,17 @@
 //!
 //! Small answers, nearly all, go out as they are: compressing them costs more than it saves.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, ETag, EntityTag, HeaderMap, HeaderValue};
 use actix_web::web::{self, Bytes};
 use actix_web::{HttpRequest, HttpResponse};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+
+use super::conditional;
 
 /// A smaller answer fits into a few packets anyway.
 const WORTH_IT: usize = 8 * 1024;
@@ -110,42 +111,33 @@ pub struct Fixed {
     kind: String,
     plain: Bytes,
     compressed: Option<Bytes>,
-    validator: String,
+    validator: EntityTag,
 }
 
 impl Fixed {
     /// A file of this media type.
     pub fn new(kind: String, plain: impl Into<Bytes>) -> Self {
         let plain = plain.into();
-        let mut hasher = DefaultHasher::new();
-        plain.hash(&mut hasher);
-
         let smaller = |compressed: &Bytes| compressed.len() < plain.len();
         Fixed {
             kind,
             compressed: gzip(&plain, Compression::default()).filter(smaller),
             // Weak: the same for both forms.
-            validator: format!("W/\"{:016x}\"", hasher.finish()),
+            validator: EntityTag::new_weak(conditional::digest(&plain)),
             plain,
         }
     }
 
     /// The file in the form that the caller takes, or that its copy is still the right one.
     pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
-        let known = request.headers().get(header::IF_NONE_MATCH);
-        let is_known = |value: &HeaderValue| {
-            let mut tags = value.to_str().unwrap_or_default().split(',').map(str::trim);
-            tags.any(|tag| tag == self.validator || tag == "*")
-        };
-
-        let status = if known.is_some_and(is_known) {
+        let status = if conditional::has(request, &self.validator) {
             StatusCode::NOT_MODIFIED
         } else {
             StatusCode::OK
         };
         let mut response = HttpResponse::build(status);
         response
-            .insert_header((header::ETAG, self.validator.as_str()))
+            .insert_header(ETag(self.validator.clone()))
             .insert_header((header::CACHE_CONTROL, ASK_AGAIN))
             .insert_header((header::VARY, BY_ENCODING));
         if status == StatusCode::NOT_MODIFIED {

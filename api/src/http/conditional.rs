@@ -59,7 +59,7 @@ pub fn none(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 /// The hash differs between releases at most, which costs a caller one more body.
-fn digest(bytes: &[u8]) -> String {
+pub fn digest(bytes: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     hasher.write(bytes);
     format!("{:016x}", hasher.finish())
@@ -76,7 +76,7 @@ fn matches(request: &HttpRequest, tag: &EntityTag) -> bool {
 
 /// Whether `If-None-Match` names this body. A header that is not there or cannot be read names
 /// none.
-fn has(request: &HttpRequest, tag: &EntityTag) -> bool {
+pub fn has(request: &HttpRequest, tag: &EntityTag) -> bool {
     request.headers().contains_key(IF_NONE_MATCH)
         && match IfNoneMatch::parse(request) {
             Ok(IfNoneMatch::Any) => true,

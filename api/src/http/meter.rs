@@ -11,6 +11,7 @@ use metrics::{Counter, Histogram, counter, gauge, histogram};
 use tracing::Instrument;
 
 use super::headers::{REQUEST_ID, TRACEPARENT};
+use super::problem::Kind;
 use super::{Problem, access, compression};
 use crate::metric_names as names;
 
@@ -18,16 +19,6 @@ use crate::metric_names as names;
 /// more slowly.
 const STATUSES: [u16; 16] = [
     200, 201, 202, 304, 308, 400, 404, 405, 408, 409, 412, 413, 415, 422, 500, 503,
-];
-
-/// Types of problems that say something of the node, not of the request: shown as 0 until there is
-/// one.
-const OF_THE_NODE: [&str; 5] = [
-    "overloaded",
-    "too-many-wait",
-    "view-behind",
-    "unavailable",
-    "internal",
 ];
 
 /// The metrics of one route.
@@ -133,8 +124,11 @@ macro_rules! meters {
 
         impl Meters {
             pub fn register() -> Self {
-                for kind in OF_THE_NODE {
-                    counter!(names::PROBLEMS, "type" => kind).increment(0);
+                // Those that say something of the node, not of the request, are shown as 0 until
+                // there is one.
+                let of_the_node = |kind: &&Kind| kind.status().is_server_error();
+                for kind in Kind::ALL.iter().filter(of_the_node) {
+                    counter!(names::PROBLEMS, "type" => kind.name()).increment(0);
                 }
                 Meters { $($name: Meter::register($route),)+ }
             }

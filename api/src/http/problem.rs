@@ -15,9 +15,11 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::kind::{Kind, ProblemType};
+use self::kind::ProblemType;
 use super::Api;
 use crate::ports::Behind;
+
+pub use self::kind::Kind;
 
 /// After how many seconds a caller may try again when the node is overloaded or a store is down.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
