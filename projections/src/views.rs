@@ -45,7 +45,7 @@ pub(crate) use shared::Parts;
 
 pub use open::OpenGeneration;
 pub use status::{BuildProgress, BuildStage, ViewState, ViewStatus};
-pub use view::{AnyView, Reverted, View};
+pub use view::{AnyView, Awaited, Reverted, View};
 
 /// Measuring the lag reads rows of the log.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

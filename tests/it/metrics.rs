@@ -68,19 +68,21 @@ async fn scrape(node: &Node) -> String {
     node.api().get("/metrics").await.is(200).text
 }
 
-/// A node that has worked, and whose observer has looked at its stores.
+/// A node that has worked, and whose observers have looked at its stores and at its views.
 async fn observed() -> Node {
     let node = Node::start().await;
     let ada = node.api().create_customer("Ada", "15.00").await;
     node.api().place(&ada.id, "12.34", "APPROVED").await;
 
-    eventually("the observer has looked", async || {
+    let looked_at = [
+        "counterfoil_inbox_backlog_messages{service=\"orders\"}",
+        "counterfoil_view_waiting_readers{view=\"documents\"}",
+        "counterfoil_view_lag_events{view=\"search\",shard=\"orders/0\"}",
+    ];
+    eventually("the observers have looked", async || {
         let scrape = scrape(&node).await;
-        value(
-            &scrape,
-            "counterfoil_inbox_backlog_messages{service=\"orders\"}",
-        )
-        .map(drop)
+        let is_shown = |metric: &&str| value(&scrape, metric).is_some();
+        looked_at.iter().all(is_shown).then_some(())
     })
     .await;
     node

@@ -8,7 +8,7 @@ use actors::Seen;
 use domain::{CustomerId, OrderId, OrderState};
 use projections::documents::{self, CustomerOrdersQuery, CustomersQuery};
 use projections::search::{self, Highlights, SearchQuery};
-use projections::views::{OpenGeneration, View};
+use projections::views::{Awaited, OpenGeneration, View};
 use projections::waiting::Mark;
 use projections::{
     ConsistencyToken, CustomerDocument, CustomerOrder, OrderDocument, Projection, ShopViews,
@@ -53,18 +53,27 @@ impl ViewQueries {
         &'a self,
         view: &'a View<P>,
         freshness: Freshness,
-        read: impl AsyncFnOnce(Arc<P::Reader>) -> Result<S, ViewError> + 'a,
+        read: impl AsyncFn(Arc<P::Reader>) -> Result<S, ViewError> + 'a,
         show: impl FnOnce(S) -> Result<(T, Positions), ReadError> + 'a,
     ) -> QueryFuture<'a, T> {
         Box::pin(async move {
             let token = self.seen(&freshness)?;
-            let generation = view.current().map_err(read_error)?;
-            let stale = wait(&generation, &token, &freshness).await?;
+            let mut ready = wait(view, &token, &freshness).await?;
 
             let reading: ReadFuture<'a, Answer<T>> = Box::pin(async move {
-                let seen = generation.read(read).await.map_err(read_error)?;
+                let seen = loop {
+                    match ready.generation.read(&read).await {
+                        // It was given up while it was read, and its data may be gone.
+                        Err(_) if !view.answers_with(&ready.generation) => {
+                            ready = wait(view, &token, &freshness).await?;
+                        }
+                        outcome => break outcome.map_err(read_error)?,
+                    }
+                };
+
                 let (data, positions) = show(seen)?;
                 let token = self.views.token_text(ConsistencyToken::at(&positions));
+                let stale = ready.stale;
                 Ok(Answer { data, token, stale })
             });
             Ok(reading)
@@ -72,24 +81,39 @@ impl ViewQueries {
     }
 }
 
-/// True when the view has not reached what the caller has seen, and the caller does not mind.
+/// A generation that a query may read from.
+struct Ready<P: Projection> {
+    generation: Arc<OpenGeneration<P>>,
+    /// It has not reached what the caller has seen, and the caller does not mind.
+    stale: bool,
+}
+
 async fn wait<P: Projection>(
-    generation: &OpenGeneration<P>,
+    view: &View<P>,
     token: &ConsistencyToken,
     freshness: &Freshness,
-) -> Result<bool, ReadError> {
+) -> Result<Ready<P>, ReadError> {
     if token.is_empty() {
-        return Ok(false);
+        let generation = view.current().map_err(read_error)?;
+        return Ok(Ready {
+            generation,
+            stale: false,
+        });
     }
 
-    match generation.wait_until(token, freshness.wait).await {
-        Ok(()) => Ok(false),
+    let awaited = view.await_token(token, freshness.wait).await;
+    let Awaited {
+        generation,
+        outcome,
+    } = awaited.map_err(read_error)?;
+
+    let stale = match outcome {
+        Ok(()) => false,
         // A view that takes in nothing at present may still answer.
-        Err(ViewError::Behind { .. } | ViewError::Unavailable { .. }) if freshness.lenient => {
-            Ok(true)
-        }
-        Err(error) => Err(read_error(error)),
-    }
+        Err(ViewError::Behind { .. } | ViewError::Unavailable { .. }) if freshness.lenient => true,
+        Err(error) => return Err(read_error(error)),
+    };
+    Ok(Ready { generation, stale })
 }
 
 /// What a caller hears of an error of a view; the log has the rest.
@@ -250,7 +274,7 @@ impl Queries for ViewQueries {
         self.answer(
             &self.shop.documents,
             freshness,
-            async move |reader| reader.customers(query).await,
+            async move |reader| reader.customers(query.clone()).await,
             |seen| Ok((listed(seen.value), seen.positions)),
         )
     }
@@ -280,7 +304,7 @@ impl Queries for ViewQueries {
         self.answer(
             &self.shop.documents,
             freshness,
-            async move |reader| reader.customer_orders(id, query).await,
+            async move |reader| reader.customer_orders(id, query.clone()).await,
             |seen| {
                 let found = seen.value.ok_or(ReadError::NotFound("customer"))?;
                 Ok((listed(found), seen.positions))
@@ -301,10 +325,12 @@ impl Queries for ViewQueries {
     }
 
     fn orders(&self, query: OrderQuery, freshness: Freshness) -> QueryFuture<'_, OrdersFound> {
+        let query = search_query(query);
+
         self.answer(
             &self.shop.search,
             freshness,
-            async move |reader| reader.search(search_query(query)).await,
+            async move |reader| reader.search(query.clone()).await,
             |page| {
                 let hits = page.hits.into_iter().map(|hit| OrderHit {
                     order: hit.document,

@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use sagas::ShardId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::comparison::source_of;
@@ -49,7 +50,7 @@ impl<P: Projection> View<P> {
         }
     }
 
-    /// The generation that answers. A query takes it once, waits on it and reads from it.
+    /// The generation that answers.
     ///
     /// # Errors
     /// [`ViewError::NotReady`] while the first one is built, [`ViewError::Damaged`] while one is
@@ -57,6 +58,44 @@ impl<P: Projection> View<P> {
     /// at the start.
     pub fn current(&self) -> Result<Arc<OpenGeneration<P>>, ViewError> {
         self.shared.current()
+    }
+
+    /// Whether this generation answers still. A reader that fails on one that was given up meanwhile
+    /// asks the one that has replaced it.
+    #[must_use]
+    pub fn answers_with(&self, generation: &Arc<OpenGeneration<P>>) -> bool {
+        self.current()
+            .is_ok_and(|current| Arc::ptr_eq(&current, generation))
+    }
+
+    /// Takes the generation that answers and waits, at most `timeout`, until it has reached all that
+    /// the token names. When it is given up meanwhile, waits on for the one that has replaced it.
+    ///
+    /// # Errors
+    /// As [`current`](View::current). What became of the waiting stands in [`Awaited`].
+    pub async fn await_token(
+        &self,
+        token: &ConsistencyToken,
+        timeout: Duration,
+    ) -> Result<Awaited<P>, ViewError> {
+        let until = Instant::now() + timeout;
+
+        loop {
+            let generation = self.current()?;
+            let left = until.saturating_duration_since(Instant::now());
+            let outcome = generation.wait_until(token, left).await;
+
+            // A second rebuild soon after a swap ends the waiting on the generation that has
+            // answered before. The caller has lost nothing by it, and hears nothing of it.
+            let is_given_up = matches!(outcome, Err(ViewError::Closed { .. }));
+            if is_given_up && !self.answers_with(&generation) {
+                continue;
+            }
+            return Ok(Awaited {
+                generation,
+                outcome,
+            });
+        }
     }
 
     async fn ask<T>(
@@ -156,6 +195,14 @@ impl<P: Projection> View<P> {
             );
         }
     }
+}
+
+/// The generation to read from, after waiting for it.
+pub struct Awaited<P: Projection> {
+    /// The one that answers.
+    pub generation: Arc<OpenGeneration<P>>,
+    /// Whether it has reached the token; as [`OpenGeneration::wait_until`].
+    pub outcome: Result<(), ViewError>,
 }
 
 /// A rebuild or a way back that was accepted.
@@ -258,7 +305,7 @@ impl<P: Projection> AnyView for View<P> {
         token: &'a ConsistencyToken,
         timeout: Duration,
     ) -> BoxFuture<'a, Result<(), ViewError>> {
-        async move { self.current()?.wait_until(token, timeout).await }.boxed()
+        async move { self.await_token(token, timeout).await?.outcome }.boxed()
     }
 
     fn rebuild(

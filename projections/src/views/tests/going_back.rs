@@ -51,6 +51,31 @@ async fn a_replaced_generation_is_let_go_of_when_its_time_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_waits_on_a_generation_that_makes_room_waits_on_for_the_one_that_answers() {
+    let bench = Bench::live().await;
+    let version = bench.shop().orders[&Uuid::from_u128(10)].0.version;
+    let next = order(10, version + 1);
+
+    let rebuilds = async {
+        let first = bench.view.current().unwrap();
+        eventually("it waits", || async { first.waiting_readers() == 1 }).await;
+        bench.view.rebuild(BuildFrom::History, None).await.unwrap();
+        bench.answers(2).await;
+
+        // The first one makes room for the third.
+        let second = bench.view.current().unwrap();
+        bench.view.rebuild(BuildFrom::History, None).await.unwrap();
+        eventually("it waits on", || async { second.waiting_readers() == 1 }).await;
+        bench.shop().advance(10, 1);
+    };
+    let (awaited, ()) = tokio::join!(bench.view.await_token(&next, SOON), rebuilds);
+
+    let awaited = awaited.unwrap();
+    awaited.outcome.unwrap();
+    assert_eq!(awaited.generation.number(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn how_long_a_generation_is_kept_counts_on_over_a_restart() {
     let keep = Duration::from_secs(5);
     let bench = Bench::start(keep, |_| {});
