@@ -25,6 +25,8 @@ mod saga;
 #[cfg(feature = "shop")]
 pub mod services;
 mod shard;
+#[cfg(feature = "testing")]
+pub mod simulation;
 mod step;
 mod supervision;
 

@@ -33,7 +33,7 @@ pub struct NodeConfig {
     pub name: String,
     /// Shards per service.
     pub shards: u16,
-    /// Threads that shards run on.
+    /// Threads that shards run on; with 0 they all run on the one that starts the node.
     pub arbiters: usize,
     /// Actors of one kind that may stay in memory, over all shards of a service.
     pub live_actors: usize,

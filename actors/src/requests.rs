@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagas::{SagaId, ShardId};
-use store::{Journal, ServiceDatabase, StoreError};
+use store::{Clock, Journal, ServiceDatabase, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
@@ -42,6 +42,8 @@ pub(crate) struct Inner<E: Entity> {
     pub senders: HashMap<ShardId, mpsc::Sender<Request<E>>>,
     pub database: ServiceDatabase,
     pub journal: Journal,
+    /// Makes the ids of new entities.
+    pub clock: Clock,
     /// Lets go of callers that wait for sagas.
     pub release: watch::Receiver<bool>,
     /// The way to the shards of other nodes, when there are any.
@@ -71,7 +73,7 @@ impl<E: Entity> Requests<E> {
         binding: Option<RequestBinding>,
         follow: Follow,
     ) -> Result<Accepted<E>, CommandError> {
-        let id = binding.map_or_else(Uuid::now_v7, |binding| binding.key.as_uuid());
+        let id = binding.map_or_else(|| self.0.clock.new_id(), |binding| binding.key.as_uuid());
         self.follow(id, Command::Create { id, command }, binding, follow)
             .await
     }
@@ -223,7 +225,7 @@ impl<E: Entity> Requests<E> {
             });
         }
 
-        question.id = Uuid::now_v7();
+        question.id = self.0.clock.new_id();
         let place = self.0.awaited.wait(question.id, answer, ended);
         self.send_far(shard, question)?;
         Ok(Sent {

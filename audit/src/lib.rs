@@ -41,8 +41,9 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use domain::Timestamp;
 use projections::{ViewError, ViewStores};
-use store::StoreError;
+use store::{ServiceDatabase, StoreError};
 use tokio::task::JoinError;
 
 pub use problem::Problem;
@@ -95,7 +96,24 @@ pub enum AuditError {
 /// # Errors
 /// When a store is missing or cannot be read.
 pub async fn run(config: &AuditConfig) -> Result<Report, AuditError> {
-    let stores = Arc::new(Stores::open(config).await?);
+    audit(Stores::open(config).await?).await
+}
+
+/// Audits the databases of the two services, wherever they are, as of `now`; the views are left
+/// out.
+///
+/// # Errors
+/// When one cannot be read.
+pub async fn run_on(
+    customers: ServiceDatabase,
+    orders: ServiceDatabase,
+    now: Timestamp,
+) -> Result<Report, AuditError> {
+    audit(Stores::without_views(customers, orders, now).await?).await
+}
+
+async fn audit(stores: Stores) -> Result<Report, AuditError> {
+    let stores = Arc::new(stores);
     let mut report = Report {
         node_running: stores.node_running,
         ..Report::default()

@@ -120,6 +120,7 @@ impl Waiting {
             Err(_) => {
                 self.demand.notify_one();
                 tokio::select! {
+                    biased;
                     ended = &mut done => return self.ended(ended.is_ok()),
                     reached = check => reached?,
                 }

@@ -17,6 +17,7 @@ pub mod countermeasures;
 pub mod definition;
 pub mod definitions;
 pub mod ids;
+pub mod mistakes;
 pub mod nested;
 pub mod none;
 pub mod policy;

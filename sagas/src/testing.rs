@@ -99,6 +99,7 @@ mod simulation;
 mod story;
 mod world;
 
+pub use chance::Chance;
 pub use everything::survives_everything;
 pub use story::{
     Story, When, given, given_after_first_step, local_refused, nested_replied, replied,

@@ -97,6 +97,21 @@ impl ServiceDatabase {
         })
     }
 
+    /// A database that is read through any connection of SeaORM.
+    #[cfg(feature = "testing")]
+    pub(crate) fn simulated(
+        schema: ServiceSchema,
+        read: DatabaseConnection,
+    ) -> Result<Self, StoreError> {
+        schema.register()?;
+        Ok(ServiceDatabase {
+            service: schema.service,
+            schema,
+            file: PathBuf::from("memory"),
+            read,
+        })
+    }
+
     /// The writing side, for the journal.
     pub(crate) fn commit_store(&self, faults: Faults) -> Result<Box<dyn CommitStore>, StoreError> {
         let store = SqliteStore::open(self.service, &self.file, faults)?;

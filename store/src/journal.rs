@@ -30,17 +30,19 @@ mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sagas::{Service, ShardId};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::faults::Faults;
 use crate::log::Publisher;
+use crate::threads::{OwnThreads, Threads};
 use crate::unit::Unit;
 use crate::{ServiceDatabase, StoreError};
 
-pub use commit_store::{Claim, CommitStore, Pruned};
+pub use commit_store::{Answer, Claim, CommitStore, Pruned};
 pub use standing::{Patience, Standing};
 
 use queue::{Queue, Work};
@@ -71,10 +73,12 @@ impl Journal {
         shards: u16,
     ) -> Result<Self, StoreError> {
         let store = database.commit_store(faults)?;
-        Self::start_on(store, database.service, log, shards)
+        let threads = Arc::new(OwnThreads::here());
+        Self::start_on(store, database.service, log, shards, threads)
     }
 
-    /// Starts the journal on a commit store. Must be called where a tokio runtime runs.
+    /// Starts the journal on a commit store, on a thread of these. Must be called where a tokio
+    /// runtime runs.
     ///
     /// # Errors
     /// When no thread can be started.
@@ -83,6 +87,7 @@ impl Journal {
         service: Service,
         log: Arc<dyn Publisher>,
         shards: u16,
+        threads: Arc<dyn Threads>,
     ) -> Result<Self, StoreError> {
         let journal = Journal {
             service,
@@ -97,6 +102,7 @@ impl Journal {
             queue: Arc::clone(&journal.queue),
             durable: Arc::clone(&journal.durable),
             watch: Arc::clone(&journal.watch),
+            threads,
         };
         thread::spawn(store, parts)?;
         tokio::spawn(Arc::clone(&journal.watch).keep_looking());

@@ -33,10 +33,13 @@ pub mod row_changes;
 pub mod sagas;
 pub mod services;
 pub mod shards;
+#[cfg(feature = "testing")]
+pub mod simulated;
 pub mod snapshot;
 pub mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod threads;
 pub mod timers;
 pub mod unit;
 

@@ -1,5 +1,6 @@
 //! Messages of the log: what sagas ask of entities, and what answers they get.
 
+use sagas::mistakes::{Mistake, makes};
 use sagas::{Incoming, SagaId, WireMessage};
 use store::Message;
 use store::unit::OutgoingMessage;
@@ -39,7 +40,8 @@ impl<E: Entity> Entities<E> {
             touched: vec![id],
             ..Step::default()
         };
-        if let Some(saga) = asked_by {
+        let replies = change.is_some() || !makes(Mistake::RepeatWithoutReply);
+        if let Some(saga) = asked_by.filter(|_| replies) {
             step.messages.push(reply_to(message, saga, &reply)?);
         }
         if let Some(change) = change {
@@ -65,6 +67,7 @@ impl<E: Entity> Entities<E> {
         let stored = match live.parts.get(&needed.key) {
             Some(Ok(stored)) => stored.clone(),
             Some(Err(cause)) => return Err(StepError::Unreadable(cause.clone())),
+            None if makes(Mistake::NotLoadedTakenForAbsent) => None,
             None => return Err(StepError::NotLoaded),
         };
         Ok(Some(PartAsRead {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use sagas::mistakes::{Mistake, makes};
 use sagas::nested::{NestedReply, Outgoing, Parent};
 use sagas::wire::Body;
 use sagas::{Address, Attempt, Effect, SagaData, SagaId, ShardId, WireMessage};
@@ -195,6 +196,7 @@ pub(super) fn add_change<E: Entity>(
     step.events
         .push(OutgoingEvent::new(change.event.wire_name(), body));
     step.rows.push(change.row);
-    step.rows.extend(change.part);
+    step.rows
+        .extend(change.part.filter(|_| !makes(Mistake::PartForgotten)));
     Ok(())
 }

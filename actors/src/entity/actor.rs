@@ -3,6 +3,7 @@
 use std::fmt;
 
 use actix::{Actor, Context, Handler, Message};
+use sagas::mistakes::{Mistake, makes};
 use sagas::{Fingerprint, Reason, SagaData, SagaId};
 use store::faults::Faults;
 use store::mapping::{Recalled, Stored, recall};
@@ -124,6 +125,7 @@ impl<E: Entity> EntityActor<E> {
 
         match E::decide(None, self.id, command) {
             Decision::Happens(event) => {
+                let created_by = created_by.filter(|_| !makes(Mistake::KeyForgotten));
                 let change = self.happens(event, created_by, None, turn)?;
                 Ok(Outcome::Changed(Box::new(change)))
             }

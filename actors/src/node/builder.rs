@@ -47,7 +47,7 @@ impl<'a> NodeBuilder<'a> {
     pub(super) fn new(config: &'a NodeConfig, parts: &'a NodeParts) -> Self {
         let (stop, stopped) = watch::channel(false);
         let (release, released) = watch::channel(false);
-        let arbiters = (0..config.arbiters.max(1)).map(|_| Arbiter::new());
+        let arbiters = (0..config.arbiters).map(|_| Arbiter::new());
 
         NodeBuilder {
             config,
@@ -98,6 +98,7 @@ impl<'a> NodeBuilder<'a> {
             senders,
             database: database.clone(),
             journal: journal.clone(),
+            clock: self.parts.clock.clone(),
             release: self.released.clone(),
             transport: self.parts.transport.clone(),
             awaited: Awaited::default(),
@@ -155,16 +156,18 @@ impl<'a> NodeBuilder<'a> {
         let (end, ended) = oneshot::channel();
         let node = &mut self.node;
 
-        if let Some(arbiter) = node.arbiters.get(node.shards % node.arbiters.len()) {
-            let run = move || {
-                actix_rt::spawn(async move {
-                    shard.run().await;
-                    // The receiver may have given up waiting.
-                    let _ = end.send(());
-                });
-            };
+        let run = move || {
+            actix_rt::spawn(async move {
+                shard.run().await;
+                // The receiver may have given up waiting.
+                let _ = end.send(());
+            });
+        };
+
+        match node.arbiters.iter().cycle().nth(node.shards) {
             // False only when the arbiter has stopped, which happens after its shards have.
-            let _ = arbiter.spawn_fn(run);
+            Some(arbiter) => drop(arbiter.spawn_fn(run)),
+            None => run(),
         }
 
         node.lock_ended().push(ended);

@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sagas::mistakes::{Mistake, makes};
 use sagas::{ShardId, Timestamp};
 use store::{
     Clock, Destination, InboxPositions, Journal, Log, ServiceDatabase, SourceStream, StoreError,
@@ -39,6 +40,7 @@ pub(super) fn start(config: &NodeConfig, parts: &NodeParts, mut stop: watch::Rec
                 housekeeper.prune().await;
             };
             tokio::select! {
+                biased;
                 _ = stop.wait_for(|stop| *stop) => return,
                 () = round => {}
             }
@@ -130,6 +132,9 @@ impl Housekeeper {
             return None;
         }
         let mut up_to = heads.published();
+        if makes(Mistake::PrunedUnreceived) {
+            return Some(up_to);
+        }
 
         for receiver in heads.receivers() {
             let reached = positions.get(&receiver)?;

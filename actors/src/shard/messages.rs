@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sagas::MessageId;
+use sagas::mistakes::{Mistake, makes};
 use store::parking::Parked;
 use store::row_changes::Journaled;
 use store::tables::parked;
@@ -31,7 +32,7 @@ impl<E: Entity> Shard<E> {
             source: message.source_stream(),
             sequence: message.sequence,
         };
-        if self.parked.holds(message.entity) {
+        if self.parked.holds(message.entity) && !makes(Mistake::FollowerOvertakes) {
             return self.park(&message, 0, None, cause);
         }
 

@@ -1,12 +1,13 @@
 //! Opening a shard, and reloading it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
 use sagas::ShardId;
+use sagas::mistakes::{Mistake, makes};
 use store::{Destination, InboxPositions, Positions, SourceStream, StoreError, shards};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -64,7 +65,7 @@ impl<E: Entity> Shard<E> {
             parked: ParkedMessages::default(),
             refusals: HashMap::new(),
             timers: Timers::default(),
-            waiting: HashMap::new(),
+            waiting: BTreeMap::new(),
             again: VecDeque::new(),
             broken: None,
             reloads: Reloads::default(),
@@ -132,6 +133,7 @@ impl<E: Entity> Shard<E> {
     /// False when the node stops meanwhile.
     async fn pause(&mut self, time: Duration) -> bool {
         tokio::select! {
+            biased;
             _ = self.parts.stop.wait_for(|stop| *stop) => false,
             () = tokio::time::sleep(time) => true,
         }
@@ -148,18 +150,29 @@ impl<E: Entity> Shard<E> {
         let claim = self.parts.journal.claim(shard, &self.parts.node).await?;
         let state = shards::load(&self.parts.database, shard).await?;
         self.epoch = claim.epoch;
-        self.next_sequence = claim.next_sequence;
+        if self.next_sequence == 1 || !makes(Mistake::SequenceNotReread) {
+            self.next_sequence = claim.next_sequence;
+        }
 
-        self.positions = state.positions;
+        if self.positions.is_empty() || !makes(Mistake::PositionsNotReread) {
+            self.positions = state.positions;
+        }
         // Messages on their way when the shard closed do not come by themselves: the first check
         // reads them.
         self.expected = self.heads();
         self.catch_up = CatchUp::Opening(Instant::now());
 
         self.now = self.parts.clock.now();
-        self.parked = ParkedMessages::new(state.parked, state.last_parked_place, self.now);
+        let heads = match makes(Mistake::ParkedForgotten) {
+            true => Vec::new(),
+            false => state.parked,
+        };
+        self.parked = ParkedMessages::new(heads, state.last_parked_place, self.now);
         self.timers.clear();
         for stored in state.timers {
+            if makes(Mistake::TimersForgotten) {
+                continue;
+            }
             self.timers.restore(&stored, self.now);
         }
         tracing::debug!(shard = %shard, epoch = claim.epoch, "the shard is open");

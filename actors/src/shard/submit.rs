@@ -1,5 +1,6 @@
 //! A step becomes a unit, and what happens when its fate is known.
 
+use sagas::mistakes::{Mistake, makes};
 use sagas::{MessageId, SagaId};
 use store::row_changes::RowChange;
 use store::unit::{Completion, Fate, Outgoing, Unit};
@@ -40,7 +41,7 @@ impl<E: Entity> Shard<E> {
         &mut self,
         mut step: Step<E>,
         extra_rows: Vec<RowChange>,
-        cause: Cause<E>,
+        mut cause: Cause<E>,
     ) {
         self.ticket += 1;
         self.entities.took_part(&step, self.ticket);
@@ -67,7 +68,13 @@ impl<E: Entity> Shard<E> {
 
         let mut rows = std::mem::take(&mut step.rows);
         rows.extend(extra_rows);
-        let answer = step.answer.take();
+        let mut answer = step.answer.take();
+        if makes(Mistake::AnswerBeforeCommit)
+            && let Cause::Request(request) = cause
+        {
+            request.answer(answer.take().unwrap_or(Ok(Answer::Done)));
+            cause = Cause::Retry(MessageId(uuid::Uuid::nil()));
+        }
 
         let unit = Unit {
             shard: self.parts.shard,
@@ -75,7 +82,10 @@ impl<E: Entity> Shard<E> {
             ticket: self.ticket,
             rows,
             position,
-            timer: step.timer.take(),
+            timer: step
+                .timer
+                .take()
+                .filter(|_| !makes(Mistake::TimerNotStored)),
             outgoing: self.outgoing(step),
             completion: completion(cause, answer, ended, self.return_to.clone()),
         };

@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use sagas::mistakes::{Mistake, makes};
 use sagas::{SagaId, Timestamp};
 use store::timers::{StoredTimer, TimerChange, TimerSet};
 use uuid::Uuid;
@@ -39,7 +40,10 @@ impl Set {
     /// It is due within its patience from now.
     fn new(set: &TimerSet, now: Timestamp) -> Self {
         Set {
-            due: set.wake_at.min(now.after(set.patience)),
+            due: match makes(Mistake::StepBackUnbounded) {
+                true => set.wake_at,
+                false => set.wake_at.min(now.after(set.patience)),
+            },
             wake_at: set.wake_at,
             waits_for: set.waits_for,
         }

@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use sagas::mistakes::{Mistake, makes};
 use sagas::{MessageId, SagaId, Timestamp};
 use store::parking::Parked;
 use store::{Message, StoreError};
@@ -83,6 +84,9 @@ impl<E: Entity> Shard<E> {
 
         self.want(&requests, &messages, &retries, &timers);
         if let Err(error) = self.entities.load().await {
+            if makes(Mistake::PositionBeforeEffect) {
+                messages.iter().for_each(|message| self.pass_over(message));
+            }
             return self.fail_turn(&error, requests);
         }
 
@@ -103,6 +107,16 @@ impl<E: Entity> Shard<E> {
             self.request(request, durable_at_read).await;
         }
         self.entities.end_turn();
+    }
+
+    /// What [`Mistake::PositionBeforeEffect`] does.
+    fn pass_over(&mut self, message: &Message) {
+        let cause = Cause::Message {
+            id: message.id(),
+            source: message.source_stream(),
+            sequence: message.sequence,
+        };
+        self.submit(Step::default(), Vec::new(), cause);
     }
 
     fn want(
@@ -152,7 +166,9 @@ impl<E: Entity> Shard<E> {
                 Err(error) => error,
             };
 
-            self.drop_actors(&piece);
+            if !makes(Mistake::FailedActorKept) {
+                self.drop_actors(&piece);
+            }
             // What is read from now on must show everything that was decided before.
             self.settle().await;
 

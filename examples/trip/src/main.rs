@@ -1,5 +1,7 @@
 //! Books trips from the command line; see README.md.
 
+#[cfg(test)]
+mod simulated;
 mod stock;
 mod trip;
 

@@ -1,9 +1,10 @@
 //! What was applied and is not committed yet: how much, since when, and which entity versions
 //! readers may wait for.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sagas::Service;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::CommitPolicy;

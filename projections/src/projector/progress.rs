@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sagas::{ShardId, Timestamp};
 use store::Positions;
+use tokio::time::Instant;
 
 use crate::port::QuarantinedEntity;
 

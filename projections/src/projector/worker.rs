@@ -3,12 +3,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sagas::ShardId;
 use store::{Delivery, Log, Positions};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::pending::Pending;
 use super::progress::{Feeding, Progress, Times};
@@ -248,7 +249,7 @@ impl<P: Projection> Worker<P> {
             tokio::select! {
                 biased;
                 request = requests.recv() => Wake::Request(request.unwrap_or(Request::Stop)),
-                () = tokio::time::sleep_until(next_check.into()) => Wake::Check,
+                () = tokio::time::sleep_until(next_check) => Wake::Check,
                 // The log ends its deliveries when it is shut down; what is left is found by the
                 // checks.
                 received = deliveries.recv_many(&mut gathered, MAX_DELIVERIES), if !deliveries.is_closed() || !deliveries.is_empty() => {
@@ -256,7 +257,7 @@ impl<P: Projection> Worker<P> {
                 }
                 () = waiting.demanded() => Wake::Commit,
                 () = tokio::time::sleep(time_left) => Wake::Commit,
-                () = tokio::time::sleep_until(finish.unwrap_or(next_check).into()), if finish.is_some() => Wake::Finish,
+                () = tokio::time::sleep_until(finish.unwrap_or(next_check)), if finish.is_some() => Wake::Finish,
             }
         })
     }

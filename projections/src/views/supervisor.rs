@@ -10,11 +10,12 @@
 //! ([`building`]) runs beside all this, one piece at a time; requests never wait for that.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use store::Clock;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::building::{self, WorkOutcome};
 use super::shared::Shared;

@@ -1,6 +1,7 @@
 //! How a run responds to its inputs: replies, wake-ups, operators, refused local steps.
 
 use super::{Effect, Run};
+use crate::mistakes::{Mistake, makes};
 use crate::nested::{Incoming, NestedReply, SagaCompensated};
 use crate::{
     Action, Attempt, Meaning, Reason, SagaData, SagaPolicy, SagaState, StepState, Timestamp,
@@ -60,6 +61,7 @@ impl<D: SagaData> Run<D> {
             None => self.commands_sent == 0 && self.state == SagaState::Running,
         };
 
+        let is_newest = is_newest || makes(Mistake::AnyReplyDecides);
         let (index, step) = self.running_step().filter(|_| is_newest)?;
         let outcome = outcome_of(self.awaited(step)?, reply)?;
         Some((index, outcome))

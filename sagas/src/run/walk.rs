@@ -5,6 +5,7 @@
 
 use super::{Effect, Run};
 use crate::definition::nested_id;
+use crate::mistakes::{Mistake, makes};
 use crate::nested::{BeginSaga, NestedCommand, NestedData, Outgoing, UndoSaga};
 use crate::{
     Action, Attempt, SagaData, SagaPolicy, SagaState, Step, StepRecord, StepState, Timestamp,
@@ -87,7 +88,12 @@ impl<D: SagaData> Run<D> {
             };
 
             let (state, detail) = (record.state, record.detail.clone());
-            if !matches!(state, StepState::Done | StepState::Running) {
+            let is_unknown = state == StepState::Running;
+            if is_unknown && makes(Mistake::UnknownNotCompensated) {
+                self.mark(index, StepState::Failed, detail);
+                continue;
+            }
+            if !(is_unknown || state == StepState::Done) {
                 continue;
             }
 

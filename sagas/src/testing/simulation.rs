@@ -199,7 +199,7 @@ impl<D: SagaData, W: World<D>> Simulation<D, W> {
             13 => self.retry(),
             14 => self.restart(),
             _ => {
-                let number = chance.next();
+                let number = chance.number();
                 self.happens(|| format!("disturbance {number}"));
                 self.world.disturb(number);
             }

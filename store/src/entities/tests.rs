@@ -45,7 +45,10 @@ impl Rooms {
             .unwrap();
         let log = EmbeddedLog::new(vec![database.clone()], 1, Faults::default());
         let store = database.commit_store(Faults::default()).unwrap();
-        let journal = Journal::start_on(store, ROOMS, std::sync::Arc::new(log), 1).unwrap();
+        let journal = {
+            let threads = std::sync::Arc::new(crate::threads::OwnThreads::here());
+            Journal::start_on(store, ROOMS, std::sync::Arc::new(log), 1, threads).unwrap()
+        };
 
         let mut rooms = Rooms {
             database,

@@ -1,11 +1,9 @@
 //! The commit store: the port to a service's database on its writing side. The journal is the only
 //! one who calls it; readers have connections of their own.
 //!
-//! Its methods block. There is one write at a time, on a thread that the journal has for nothing
-//! else, and that thread can do nothing before it has the answer: a future would be waited for on
-//! the spot. SQLite blocks anyway. A store across a network has its connection on a runtime and
-//! waits for each answer with that runtime's handle (the journal's thread belongs to no runtime, so
-//! it may); within a method it is free to send many statements at once.
+//! Its answers are futures, which the journal awaits one at a time on a thread that it has for
+//! nothing else. So a store that blocks, as SQLite does, may block within them; one across a network
+//! waits for its connection, and is free to send many statements at once.
 //!
 //! After a panic in a method the journal calls [`recover`](CommitStore::recover). A store that does
 //! not answer holds up every shard of the service, so each method gives up when its [`Patience`]
@@ -13,12 +11,16 @@
 
 use std::fmt;
 
+use futures_util::future::LocalBoxFuture;
 use sagas::{ShardId, Timestamp};
 
 use super::standing::Patience;
 use crate::StoreError;
 use crate::log::Heads;
 use crate::unit::Unit;
+
+/// What a commit store answers.
+pub type Answer<'a, T, E = StoreError> = LocalBoxFuture<'a, Result<T, E>>;
 
 /// Writes for one service, on behalf of the shards that its node owns.
 pub trait CommitStore: Send {
@@ -34,12 +36,12 @@ pub trait CommitStore: Send {
     /// # Errors
     /// When the store does not answer. The epoch may have been raised all the same, which costs
     /// nothing but a number.
-    fn claim(
-        &mut self,
+    fn claim<'a>(
+        &'a mut self,
         shard: ShardId,
-        owner: &str,
-        patience: &Patience,
-    ) -> Result<Claim, StoreError>;
+        owner: &'a str,
+        patience: &'a Patience,
+    ) -> Answer<'a, Claim>;
 
     /// Writes a batch as a whole, or nothing of it. The epoch of each unit is compared under a lock
     /// that no claim passes, and the version of each row with what its unit expects; of several
@@ -53,7 +55,11 @@ pub trait CommitStore: Send {
     ///
     /// # Errors
     /// Why nothing was written, or that it is not known whether it was.
-    fn write(&mut self, batch: &Batch<'_>, patience: &Patience) -> Result<(), Failure>;
+    fn write<'a>(
+        &'a mut self,
+        batch: &'a Batch<'a>,
+        patience: &'a Patience,
+    ) -> Answer<'a, (), Failure>;
 
     /// Whether the batch last given to [`write`](Self::write) has been written. It is asked when
     /// that call panicked, or could not tell. The answer is final: when it is no, the batch is not
@@ -62,7 +68,7 @@ pub trait CommitStore: Send {
     /// # Errors
     /// When the store does not answer. Then the outcome stays unknown: its shards are claimed anew
     /// and read what is durable.
-    fn happened(&mut self, patience: &Patience) -> Result<bool, StoreError>;
+    fn happened<'a>(&'a mut self, patience: &'a Patience) -> Answer<'a, bool>;
 
     /// Removes commands and replies; see [`Prune`]. Events stay for ever, and so does what the next
     /// owner needs to go on with the sequence.
@@ -72,14 +78,14 @@ pub trait CommitStore: Send {
     ///
     /// # Errors
     /// When the store does not answer, or the shard is held at another epoch.
-    fn prune(&mut self, prune: &Prune, patience: &Patience) -> Result<Pruned, StoreError>;
+    fn prune<'a>(&'a mut self, prune: &'a Prune, patience: &'a Patience) -> Answer<'a, Pruned>;
 
     /// Undoes what a call that panicked had begun, and trusts nothing that was kept in memory.
     ///
     /// # Errors
     /// When the store does not answer; whatever is begun next may find the rest of that call, and
     /// is refused then.
-    fn recover(&mut self) -> Result<(), StoreError>;
+    fn recover(&mut self) -> Answer<'_, ()>;
 }
 
 /// What is written at once.

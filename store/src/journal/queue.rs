@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sagas::{Service, ShardId, Timestamp};
@@ -47,7 +47,7 @@ struct Waiting {
 #[derive(Default)]
 pub(super) struct Queue {
     waiting: Mutex<Waiting>,
-    some: Condvar,
+    some: Notify,
     units: AtomicUsize,
     taken: Notify,
 }
@@ -75,26 +75,27 @@ impl Queue {
     }
 
     /// Waits for work, up to the limit if there is one, and takes all there is.
-    pub(super) fn take(&self, limit: Option<Duration>) -> VecDeque<Work> {
-        let mut waiting = self.lock();
-
-        while waiting.work.is_empty() {
-            let Some(limit) = limit else {
-                let woken = self.some.wait(waiting);
-                waiting = woken.unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let woken = self.some.wait_timeout(waiting, limit);
-            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
-            break;
+    pub(super) async fn take(&self, limit: Option<Duration>) -> VecDeque<Work> {
+        match limit {
+            // Nothing but the time is over then.
+            Some(limit) => drop(tokio::time::timeout(limit, self.some_work()).await),
+            None => self.some_work().await,
         }
 
+        let mut waiting = self.lock();
         let work = std::mem::take(&mut waiting.work);
         self.units.store(0, Ordering::Release);
         drop(waiting);
         self.taken.notify_waiters();
 
         work
+    }
+
+    async fn some_work(&self) {
+        while self.lock().work.is_empty() {
+            // One that was pushed between the look and this has left a permit.
+            self.some.notified().await;
+        }
     }
 
     /// Waits until fewer than `units` wait.

@@ -16,10 +16,11 @@ mod pruning;
 
 use std::path::{Path, PathBuf};
 
+use futures_util::FutureExt;
 use rusqlite::Connection;
 use sagas::{Service, ShardId};
 
-use super::commit_store::{Batch, Claim, CommitStore, Failure, Prune, Pruned};
+use super::commit_store::{Answer, Batch, Claim, CommitStore, Failure, Prune, Pruned};
 use super::standing::Patience;
 use crate::StoreError;
 use crate::faults::{AfterCommit, Faults};
@@ -51,6 +52,26 @@ impl SqliteStore {
             tails: Tails::default(),
             committed: false,
         })
+    }
+
+    /// On a connection of any kind.
+    #[cfg(feature = "testing")]
+    pub(crate) fn on(service: Service, connection: Connection, faults: Faults) -> Self {
+        connection::prepare_for_commits(&connection);
+        SqliteStore {
+            service,
+            file: PathBuf::from("memory"),
+            connection,
+            faults,
+            tails: Tails::default(),
+            committed: false,
+        }
+    }
+
+    /// A batch was to be written and never came here.
+    #[cfg(feature = "testing")]
+    pub(crate) fn nothing_begun(&mut self) {
+        self.committed = false;
     }
 
     /// Lets the file grow to this many pages, and no further: a full disk.
@@ -129,12 +150,8 @@ impl SqliteStore {
     }
 }
 
-impl CommitStore for SqliteStore {
-    fn place(&self) -> String {
-        self.file.display().to_string()
-    }
-
-    fn claim(
+impl SqliteStore {
+    fn take_over(
         &mut self,
         shard: ShardId,
         owner: &str,
@@ -149,7 +166,7 @@ impl CommitStore for SqliteStore {
         Ok(claim)
     }
 
-    fn write(&mut self, batch: &Batch<'_>, patience: &Patience) -> Result<(), Failure> {
+    fn commit(&mut self, batch: &Batch<'_>, patience: &Patience) -> Result<(), Failure> {
         self.committed = false;
         let piece = self.tails.due();
 
@@ -180,11 +197,7 @@ impl CommitStore for SqliteStore {
         Ok(())
     }
 
-    fn happened(&mut self, _: &Patience) -> Result<bool, StoreError> {
-        Ok(self.committed)
-    }
-
-    fn prune(&mut self, prune: &Prune, patience: &Patience) -> Result<Pruned, StoreError> {
+    fn remove(&mut self, prune: &Prune, patience: &Patience) -> Result<Pruned, StoreError> {
         let Some(range) = pruning::range(self, prune)? else {
             return Ok(Pruned::default());
         };
@@ -195,13 +208,49 @@ impl CommitStore for SqliteStore {
         })
     }
 
-    fn recover(&mut self) -> Result<(), StoreError> {
+    fn begin_anew(&mut self) -> Result<(), StoreError> {
         if !self.connection.is_autocommit() {
             self.execute("ROLLBACK")?;
         }
         self.connection.flush_prepared_statement_cache();
         self.tails = self.tails.read_again(self)?;
         Ok(())
+    }
+}
+
+/// It blocks: there is nothing to wait for but the disk, and the lock at the beginning.
+impl CommitStore for SqliteStore {
+    fn place(&self) -> String {
+        self.file.display().to_string()
+    }
+
+    fn claim<'a>(
+        &'a mut self,
+        shard: ShardId,
+        owner: &'a str,
+        patience: &'a Patience,
+    ) -> Answer<'a, Claim> {
+        async move { self.take_over(shard, owner, patience) }.boxed_local()
+    }
+
+    fn write<'a>(
+        &'a mut self,
+        batch: &'a Batch<'a>,
+        patience: &'a Patience,
+    ) -> Answer<'a, (), Failure> {
+        async move { self.commit(batch, patience) }.boxed_local()
+    }
+
+    fn happened<'a>(&'a mut self, _: &'a Patience) -> Answer<'a, bool> {
+        async { Ok(self.committed) }.boxed_local()
+    }
+
+    fn prune<'a>(&'a mut self, prune: &'a Prune, patience: &'a Patience) -> Answer<'a, Pruned> {
+        async move { self.remove(prune, patience) }.boxed_local()
+    }
+
+    fn recover(&mut self) -> Answer<'_, ()> {
+        async { self.begin_anew() }.boxed_local()
     }
 }
 
@@ -257,7 +306,7 @@ mod tests {
         let patience = || Watch::new(BOOKINGS, String::new()).begin("a test");
 
         let shard = ShardId::new(BOOKINGS, 0);
-        let claim = store.claim(shard, "test", &patience()).unwrap();
+        let claim = store.take_over(shard, "test", &patience()).unwrap();
         let note = [Published {
             shard,
             epoch: claim.epoch,
@@ -267,7 +316,7 @@ mod tests {
             units: &[],
             published: &note,
         };
-        store.write(&batch, &patience()).unwrap();
+        store.commit(&batch, &patience()).unwrap();
 
         // It changes when another connection has written, and only then.
         let other = Connection::open(&file).unwrap();
@@ -277,7 +326,7 @@ mod tests {
                 .unwrap()
         };
         let before = version();
-        store.write(&batch, &patience()).unwrap();
+        store.commit(&batch, &patience()).unwrap();
         assert_ne!(version(), before);
     }
 }

@@ -6,10 +6,12 @@
 //! told once when it begins and once when it is over, however often it is tried in between.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sagas::Service;
+use sagas::mistakes::{Mistake, makes};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::StoreError;
 
@@ -82,6 +84,7 @@ impl Watch {
 
         loop {
             tokio::select! {
+                biased;
                 _ = ended.wait_for(|ended| *ended) => return,
                 _ = look.tick() => {
                     let mut state = self.lock();
@@ -116,6 +119,9 @@ impl Watch {
     pub(super) fn succeeded(&self) {
         let mut state = self.lock();
         state.under_way = None;
+        if makes(Mistake::StandsForEver) {
+            return;
+        }
         let failed = state.failing.take();
 
         if std::mem::take(&mut state.told) {

@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 
+use sagas::mistakes::{Mistake, makes};
 use uuid::Uuid;
 
 use crate::row_changes::{Operation, RowChange};
@@ -66,7 +67,9 @@ pub(super) fn plan(units: &[Unit]) -> Vec<Written> {
         match chains.get_mut(&key) {
             Some(chain) if chain.version == Some(expected_version) => {
                 chain.version = left;
-                set(&mut plan, chain.first, Written::InTheStateOf(place));
+                if !makes(Mistake::FirstStateWritten) {
+                    set(&mut plan, chain.first, Written::InTheStateOf(place));
+                }
                 set(&mut plan, index, Written::ByAnother);
             }
             _ => {

@@ -19,6 +19,7 @@ use crate::log::{Log, Publisher};
 use crate::row_changes::{Journaled, RowChange};
 use crate::tables::parked;
 use crate::testing::{BOOKINGS, BOOKINGS_SCHEMA};
+use crate::threads::OwnThreads;
 use crate::unit::{Fate, Outgoing, OutgoingEvent, OutgoingMessage, Unit};
 
 /// Shards of the service.
@@ -128,7 +129,14 @@ impl Store {
 
         let (log, publisher) = make_log(&database, faults.clone());
         let store = around_store(database.commit_store(faults).unwrap());
-        let journal = Journal::start_on(store, BOOKINGS, publisher, SHARDS).unwrap();
+        let journal = Journal::start_on(
+            store,
+            BOOKINGS,
+            publisher,
+            SHARDS,
+            Arc::new(OwnThreads::here()),
+        )
+        .unwrap();
 
         let mut store = Store {
             database,

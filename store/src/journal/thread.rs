@@ -1,13 +1,15 @@
 //! The journal's thread: takes what has gathered, and has it done in order.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use sagas::Service;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::commit_store::CommitStore;
 use super::committer::Committer;
@@ -15,6 +17,7 @@ use super::queue::{self, Queue, Work};
 use super::standing::Watch;
 use crate::StoreError;
 use crate::log::Publisher;
+use crate::threads::Threads;
 use crate::unit::Unit;
 
 /// A transaction holds at most this many units: more would only make the first of them wait.
@@ -34,16 +37,17 @@ pub(super) struct Parts {
     pub queue: Arc<Queue>,
     pub durable: Arc<[AtomicU64]>,
     pub watch: Arc<Watch>,
+    pub threads: Arc<dyn Threads>,
 }
 
 /// Starts the thread.
 pub(super) fn spawn(store: Box<dyn CommitStore>, parts: Parts) -> Result<(), StoreError> {
     let service = parts.service;
+    let threads = Arc::clone(&parts.threads);
 
-    std::thread::Builder::new()
-        .name(format!("journal-{service}"))
-        .spawn(move || run(store, parts))
-        .map(drop)
+    let work = Box::new(move || run(store, parts).boxed_local());
+    threads
+        .spawn(format!("journal-{service}"), work)
         .map_err(|error| {
             StoreError::Configuration(format!("no thread for the journal of {service}: {error}"))
         })
@@ -51,26 +55,27 @@ pub(super) fn spawn(store: Box<dyn CommitStore>, parts: Parts) -> Result<(), Sto
 
 /// Works until somebody closes the journal, or it cannot go on. Whatever ends it, nobody waits for
 /// it any longer.
-fn run(store: Box<dyn CommitStore>, parts: Parts) {
+async fn run(store: Box<dyn CommitStore>, parts: Parts) {
     let (service, queue, watch) = (
         parts.service,
         Arc::clone(&parts.queue),
         Arc::clone(&parts.watch),
     );
 
-    let work = AssertUnwindSafe(|| {
-        Thread {
+    let work = AssertUnwindSafe(async {
+        let thread = Thread {
             taken: (Instant::now(), 0),
             work: VecDeque::new(),
             service,
             queue: Arc::clone(&queue),
             watch: Arc::clone(&watch),
+            threads: Arc::clone(&parts.threads),
             committer: Committer::new(store, parts),
-        }
-        .run()
+        };
+        thread.run().await
     });
 
-    let ended = match catch_unwind(work) {
+    let ended = match work.catch_unwind().await {
         Ok(ended) => ended,
         // What the thread had in hand is gone; those who wait for it see their channel close.
         Err(_) => Ended::Failed("its thread panicked".to_owned()),
@@ -102,6 +107,7 @@ struct Thread {
     service: Service,
     queue: Arc<Queue>,
     watch: Arc<Watch>,
+    threads: Arc<dyn Threads>,
     committer: Committer,
     /// What was taken and is not done yet.
     work: VecDeque<Work>,
@@ -110,19 +116,19 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(mut self) -> Ended {
+    async fn run(mut self) -> Ended {
         loop {
-            self.take();
+            self.take().await;
 
             while let Some(next) = self.work.pop_front() {
                 if let Work::Close { answer } = next {
                     if !self.watch.gives_up() {
-                        self.committer.note_published_at_end();
+                        self.committer.note_published_at_end().await;
                     }
                     return Ended::Closed(answer);
                 }
 
-                self.carry_out(next);
+                self.carry_out(next).await;
 
                 if let Some(cause) = self.committer.cannot_go_on() {
                     self.refuse_the_rest();
@@ -134,14 +140,14 @@ impl Thread {
 
     /// Takes what has gathered. While the store stands still, tries it from time to time even when
     /// nobody asks for anything, so that its standing ends when the store is back.
-    fn take(&mut self) {
-        self.gather_more();
+    async fn take(&mut self) {
+        self.gather_more().await;
         let limit = self.watch.is_failing().then_some(TRY_EVERY);
-        self.work = self.queue.take(limit);
+        self.work = self.queue.take(limit).await;
         self.taken = (Instant::now(), self.work.len());
 
         if self.work.is_empty() {
-            self.committer.try_the_store();
+            self.committer.try_the_store().await;
         }
     }
 
@@ -150,14 +156,15 @@ impl Thread {
     /// the other write half as much again and take a fifth more processor time than at these
     /// intervals, and it is the disk's queue that callers would wait in. A unit that comes alone
     /// never waits: its caller is the only one.
-    fn gather_more(&self) {
+    async fn gather_more(&self) {
         let (begun, units) = self.taken;
         if units > 1 && self.queue.len() < SMALL_BATCH {
-            std::thread::sleep(SMALL_BATCH_INTERVAL.saturating_sub(begun.elapsed()));
+            let rest = SMALL_BATCH_INTERVAL.saturating_sub(begun.elapsed());
+            self.threads.sleep(rest).await;
         }
     }
 
-    fn carry_out(&mut self, work: Work) {
+    async fn carry_out(&mut self, work: Work) {
         // A store that does not answer does not keep the node from ending: what waits is refused.
         if self.watch.gives_up() {
             queue::refuse(self.service, work);
@@ -168,14 +175,14 @@ impl Thread {
             Work::Unit(unit) => {
                 let units = gather(unit, &mut self.work);
                 self.committer.note_backlog(self.work.len());
-                self.committer.commit(units);
+                self.committer.commit(units).await;
             }
             Work::Claim {
                 shard,
                 owner,
                 answer,
             } => {
-                let claimed = self.committer.claim(shard, &owner);
+                let claimed = self.committer.claim(shard, &owner).await;
                 // The claimer may have given up; the epoch is raised all the same.
                 let _ = answer.send(claimed);
             }
@@ -185,7 +192,7 @@ impl Thread {
                 before,
                 answer,
             } => {
-                let pruned = self.committer.prune(shard, up_to, before);
+                let pruned = self.committer.prune(shard, up_to, before).await;
                 let _ = answer.send(pruned);
             }
             // `run` has taken it out.

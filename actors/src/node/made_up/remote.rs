@@ -59,6 +59,7 @@ fn far_away(agency: &Agency) -> (Requests<Tour>, Arc<Wire>) {
         senders: HashMap::new(),
         database: database.clone(),
         journal: journal.clone(),
+        clock: agency.parts.clock.clone(),
         release: wire.release.subscribe(),
         transport: Some(wire.clone()),
         awaited: Awaited::default(),

@@ -1,6 +1,7 @@
 //! When the projector commits, and what follows from a commit.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 use super::Worker;
 use crate::ViewError;

@@ -2,10 +2,10 @@
 //! caught up with.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use sagas::ShardId;
 use store::{Destination, Message};
+use tokio::time::Instant;
 
 use super::super::lag;
 use super::{CHECK_EVERY, Worker};

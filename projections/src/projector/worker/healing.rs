@@ -181,7 +181,7 @@ impl<P: Projection> Worker<P> {
         // again.
         self.expect_heads();
 
-        self.next_check = std::time::Instant::now();
+        self.next_check = tokio::time::Instant::now();
 
         Ok(())
     }

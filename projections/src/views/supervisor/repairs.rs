@@ -9,10 +9,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use store::{Clock, Destination, Positions};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::Supervisor;
 use crate::ViewError;

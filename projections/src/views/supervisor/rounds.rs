@@ -1,7 +1,8 @@
 //! What the supervisor looks at every few seconds: the gauges, and whether all that is open is still there and
 //! still ours.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 use super::Supervisor;
 use crate::ViewError;

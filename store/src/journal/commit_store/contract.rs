@@ -14,7 +14,7 @@ use std::sync::Arc;
 use sagas::ShardId;
 use sea_orm::EntityTrait;
 use tempfile::TempDir;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use uuid::Uuid;
 
 use super::{Batch, Claim, CommitStore, Failure, Prune, Pruned, Published};
@@ -122,6 +122,7 @@ pub(crate) struct Place {
 
 /// What one node has of it.
 pub(crate) struct Node {
+    runtime: Handle,
     store: Box<dyn CommitStore>,
     watch: Arc<Watch>,
     tickets: u64,
@@ -146,6 +147,7 @@ impl Place {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
         let store = (self.open)(faults);
         Node {
+            runtime: self.runtime.handle().clone(),
             watch: Watch::new(BOOKINGS, store.place()),
             store,
             tickets: 0,
@@ -209,22 +211,29 @@ impl Node {
 
     fn claim(&mut self, shard: ShardId) -> Claim {
         let patience = self.patience();
-        self.store.claim(shard, "test", &patience).unwrap()
+        let claim = self.store.claim(shard, "test", &patience);
+        self.runtime.block_on(claim).unwrap()
     }
 
     fn write(&mut self, units: &[Unit], published: &[Published]) -> Result<(), Failure> {
         let patience = self.patience();
-        self.store.write(&Batch { units, published }, &patience)
+        let batch = Batch { units, published };
+        self.runtime.block_on(self.store.write(&batch, &patience))
     }
 
     fn prune(&mut self, prune: Prune) -> Result<Pruned, StoreError> {
         let patience = self.patience();
-        self.store.prune(&prune, &patience)
+        self.runtime.block_on(self.store.prune(&prune, &patience))
     }
 
     fn happened(&mut self) -> bool {
         let patience = self.patience();
-        self.store.happened(&patience).unwrap()
+        let happened = self.store.happened(&patience);
+        self.runtime.block_on(happened).unwrap()
+    }
+
+    fn recover(&mut self) {
+        self.runtime.block_on(self.store.recover()).unwrap();
     }
 
     /// A unit of a claimed shard.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use sagas::ShardId;
+use sagas::mistakes::{Mistake, makes};
 
 use super::refused::Refused;
 use super::{Committer, tell};
@@ -14,7 +15,7 @@ impl Committer {
     /// Takes out the unit that was found wrong. Units of its shard before it are committed, as if
     /// it had not been in the batch; later ones rest on it and are dropped. Gives back what is
     /// left: the units of other shards.
-    pub(super) fn isolate(&mut self, refused: Refused) -> Vec<Unit> {
+    pub(super) async fn isolate(&mut self, refused: Refused) -> Vec<Unit> {
         let mut found = Vec::new();
         let mut later = Vec::new();
 
@@ -25,7 +26,7 @@ impl Committer {
         loop {
             found.extend(parts.culprit);
             later.push(parts.later);
-            match self.try_to_commit(parts.before) {
+            match self.try_to_commit(parts.before).await {
                 Ok(()) => break,
                 Err(refused) => parts = refused.split(),
             }
@@ -67,7 +68,7 @@ impl Committer {
     }
 
     pub(super) fn drop_failed(&self, units: Vec<Unit>) -> Vec<Unit> {
-        if self.failed_epochs.is_empty() {
+        if self.failed_epochs.is_empty() || makes(Mistake::EpochNotCompared) {
             return units;
         }
 

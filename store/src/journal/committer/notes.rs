@@ -2,11 +2,12 @@
 //! see whether a store that stood still can write again.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sagas::ShardId;
+use tokio::time::Instant;
 
-use super::{Committer, Panicked, caught};
+use super::{Committer, Panicked, answer_of};
 use crate::journal::commit_store::{Batch, Failure, Published};
 
 /// How often it is noted in the database how far the outbox is published.
@@ -41,29 +42,29 @@ impl Committer {
     }
 
     /// Notes how far the outbox is published, so that the next owner need not read so much.
-    pub(in crate::journal) fn note_published_at_end(&mut self) {
+    pub(in crate::journal) async fn note_published_at_end(&mut self) {
         let published = self.published(&self.unnoted);
         if !published.is_empty() {
-            self.write_published(&published);
+            self.write_published(&published).await;
         }
     }
 
     /// Writes what changes nothing, to see whether the store can write again.
-    pub(in crate::journal) fn try_the_store(&mut self) {
+    pub(in crate::journal) async fn try_the_store(&mut self) {
         let published = self.published(&self.held);
         if !published.is_empty() {
-            self.write_published(&published);
+            self.write_published(&published).await;
         }
     }
 
-    fn write_published(&mut self, published: &[Published]) {
+    async fn write_published(&mut self, published: &[Published]) {
         let batch = Batch {
             units: &[],
             published,
         };
 
         let patience = self.watch.begin("noting what is published");
-        let written = caught(|| self.store.write(&batch, &patience));
+        let written = answer_of(async || self.store.write(&batch, &patience).await).await;
 
         match written {
             Ok(Ok(())) => {
@@ -75,7 +76,7 @@ impl Committer {
             )) => self.failed(&error),
             Err(Panicked) => {
                 self.watch.answered();
-                self.recover();
+                self.recover().await;
             }
         }
     }

@@ -17,8 +17,13 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 /// Only [`begin`] waits on it.
 pub(super) fn open(file: &Path) -> rusqlite::Result<Connection> {
     let connection = open_to_commit(file)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    prepare_for_commits(&connection);
     Ok(connection)
+}
+
+/// Keeps the statements of commits prepared.
+pub(super) fn prepare_for_commits(connection: &Connection) {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
 }
 
 /// Begins a transaction with the lock for writing, which another connection may hold for a while.

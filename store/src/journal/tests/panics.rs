@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::FutureExt;
 use sagas::{ShardId, Timestamp};
 use tempfile::TempDir;
 
 use crate::journal::commit_store::{Batch, Failure, Prune};
 use crate::journal::testing::{Store, embedded, shard, told};
-use crate::journal::{Claim, CommitStore, Patience, Pruned};
+use crate::journal::{Answer, Claim, CommitStore, Patience, Pruned};
 use crate::log::{Heads, Message, Publisher};
 use crate::unit::Fate;
 use crate::{Destination, StoreError};
@@ -38,32 +39,40 @@ impl CommitStore for TrappedStore {
         self.0.place()
     }
 
-    fn claim(&mut self, shard: ShardId, owner: &str, p: &Patience) -> Result<Claim, StoreError> {
+    fn claim<'a>(
+        &'a mut self,
+        shard: ShardId,
+        owner: &'a str,
+        p: &'a Patience,
+    ) -> Answer<'a, Claim> {
         assert!(!spring(&self.1.claim), "a trap");
         self.0.claim(shard, owner, p)
     }
 
-    fn write(&mut self, batch: &Batch<'_>, p: &Patience) -> Result<(), Failure> {
-        self.0.write(batch, p)?;
-        if self.1.unknown.load(Ordering::SeqCst) {
-            return Err(Failure::Unknown(StoreError::Injected("the line is cut")));
+    fn write<'a>(&'a mut self, batch: &'a Batch<'a>, p: &'a Patience) -> Answer<'a, (), Failure> {
+        async {
+            self.0.write(batch, p).await?;
+            if self.1.unknown.load(Ordering::SeqCst) {
+                return Err(Failure::Unknown(StoreError::Injected("the line is cut")));
+            }
+            Ok(())
         }
-        Ok(())
+        .boxed_local()
     }
 
-    fn happened(&mut self, p: &Patience) -> Result<bool, StoreError> {
+    fn happened<'a>(&'a mut self, p: &'a Patience) -> Answer<'a, bool> {
         if spring(&self.1.happened) {
-            return Err(StoreError::Injected("the line is still cut"));
+            return async { Err(StoreError::Injected("the line is still cut")) }.boxed_local();
         }
         self.0.happened(p)
     }
 
-    fn prune(&mut self, prune: &Prune, p: &Patience) -> Result<Pruned, StoreError> {
+    fn prune<'a>(&'a mut self, prune: &'a Prune, p: &'a Patience) -> Answer<'a, Pruned> {
         assert!(!spring(&self.1.prune), "a trap");
         self.0.prune(prune, p)
     }
 
-    fn recover(&mut self) -> Result<(), StoreError> {
+    fn recover(&mut self) -> Answer<'_, ()> {
         self.0.recover()
     }
 }

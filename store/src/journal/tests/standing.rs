@@ -13,7 +13,7 @@ use crate::faults::Faults;
 use crate::journal::commit_store::{Batch, Failure, Prune};
 use crate::journal::sqlite::SqliteStore;
 use crate::journal::testing::{SHARDS, Store, embedded, shard, told};
-use crate::journal::{Claim, CommitStore, Patience, Pruned, Standing};
+use crate::journal::{Answer, Claim, CommitStore, Patience, Pruned, Standing};
 use crate::testing::BOOKINGS;
 use crate::unit::{Fate, Unit};
 
@@ -151,23 +151,28 @@ impl CommitStore for Disk {
         self.store.place()
     }
 
-    fn claim(&mut self, shard: ShardId, owner: &str, p: &Patience) -> Result<Claim, StoreError> {
+    fn claim<'a>(
+        &'a mut self,
+        shard: ShardId,
+        owner: &'a str,
+        p: &'a Patience,
+    ) -> Answer<'a, Claim> {
         self.store().claim(shard, owner, p)
     }
 
-    fn write(&mut self, batch: &Batch<'_>, p: &Patience) -> Result<(), Failure> {
+    fn write<'a>(&'a mut self, batch: &'a Batch<'a>, p: &'a Patience) -> Answer<'a, (), Failure> {
         self.store().write(batch, p)
     }
 
-    fn happened(&mut self, p: &Patience) -> Result<bool, StoreError> {
+    fn happened<'a>(&'a mut self, p: &'a Patience) -> Answer<'a, bool> {
         self.store().happened(p)
     }
 
-    fn prune(&mut self, prune: &Prune, p: &Patience) -> Result<Pruned, StoreError> {
+    fn prune<'a>(&'a mut self, prune: &'a Prune, p: &'a Patience) -> Answer<'a, Pruned> {
         self.store().prune(prune, p)
     }
 
-    fn recover(&mut self) -> Result<(), StoreError> {
+    fn recover(&mut self) -> Answer<'_, ()> {
         self.store().recover()
     }
 }

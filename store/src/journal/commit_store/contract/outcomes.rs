@@ -53,7 +53,7 @@ pub(crate) fn after_a_panic_it_is_known_what_has_happened_and_all_goes_on(mut pl
             node.sending(&mut one, &[shard(2)]),
         ];
         panicking_write(&mut place, &units);
-        place.node().store.recover().unwrap();
+        place.node().recover();
 
         happened.push(place.node().happened());
         let is_there = happened.last() == Some(&true);
@@ -71,7 +71,9 @@ fn panicking_write(place: &mut Place, units: &[Unit]) {
         units,
         published: &[],
     };
-    let written = catch_unwind(AssertUnwindSafe(|| node.store.write(&batch, &patience)));
+    let written = catch_unwind(AssertUnwindSafe(|| {
+        node.runtime.block_on(node.store.write(&batch, &patience))
+    }));
     assert!(written.is_err(), "it panics");
 }
 

@@ -1,0 +1,125 @@
+//! Mistakes that can be switched on, one at a time, so that the simulator can be seen to find them.
+//!
+//! Each is one that somebody could make where it stands; several were made once. Without the
+//! feature `mistakes`, which no release has, [`makes`] is `false` at compile time.
+
+macro_rules! mistakes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// A mistake, at one place in the code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Mistake {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Mistake {
+            /// All of them.
+            pub const ALL: &[Mistake] = &[$(Mistake::$name,)*];
+
+            /// As the command line names it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Mistake::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+mistakes! {
+    /// A message that was applied before is applied again.
+    InboxCheckSkipped = "inbox-check-skipped",
+    /// A message is applied although one before it is missing.
+    GapIgnored = "gap-ignored",
+    /// Nobody looks whether the last message of a source was lost.
+    LastMessageNotLookedFor = "last-message-not-looked-for",
+    /// What was lost is read from the beginning of the outbox.
+    GapReadFromTheStart = "gap-read-from-the-start",
+    /// The positions of messages move although what they are about could not be read.
+    PositionBeforeEffect = "position-before-effect",
+    /// After a reload the shard goes on from the positions it had in memory.
+    PositionsNotReread = "positions-not-reread",
+    /// After a reload the shard goes on with the sequence it had in memory.
+    SequenceNotReread = "sequence-not-reread",
+    /// A caller is answered when its unit is submitted.
+    AnswerBeforeCommit = "answer-before-commit",
+    /// The epoch of a unit is compared neither in memory nor in the store.
+    EpochNotCompared = "epoch-not-compared",
+    /// Of several updates of a row in one batch, the first one's state is written.
+    FirstStateWritten = "first-state-written",
+    /// A batch of which nobody knows whether it has happened is taken for done.
+    UnknownTakenForDone = "unknown-taken-for-done",
+    /// A batch over which the store has panicked is taken for done.
+    PanicTakenForDone = "panic-taken-for-done",
+    /// A shard whose unit was dropped goes on with what it has in memory.
+    NoReload = "no-reload",
+    /// An actor that has failed is asked again as it is.
+    FailedActorKept = "failed-actor-kept",
+    /// An actor leaves memory while its units are in flight.
+    PassivatedInFlight = "passivated-in-flight",
+    /// A reservation that was not read is taken for one that is not there.
+    NotLoadedTakenForAbsent = "not-loaded-taken-for-absent",
+    /// A message is applied although one of its entity waits.
+    FollowerOvertakes = "follower-overtakes",
+    /// What waits is not read when a shard opens.
+    ParkedForgotten = "parked-forgotten",
+    /// The timers are not read when a shard opens.
+    TimersForgotten = "timers-forgotten",
+    /// A saga's timer is not stored.
+    TimerNotStored = "timer-not-stored",
+    /// A time that the clock set before it stepped back stands.
+    StepBackUnbounded = "step-back-unbounded",
+    /// Any reply of its participant decides a saga.
+    AnyReplyDecides = "any-reply-decides",
+    /// A step whose outcome is unknown is not compensated.
+    UnknownNotCompensated = "unknown-not-compensated",
+    /// A command that changes nothing has no reply.
+    RepeatWithoutReply = "repeat-without-reply",
+    /// The row of a reservation is not written with its customer's.
+    PartForgotten = "part-forgotten",
+    /// A key is not remembered by what it has created.
+    KeyForgotten = "key-forgotten",
+    /// When a shard is claimed, the log does not learn how far its outbox goes.
+    HeadsForgotten = "heads-forgotten",
+    /// Commands are removed before they have been received.
+    PrunedUnreceived = "pruned-unreceived",
+    /// A store that has failed once is never taken for well again.
+    StandsForEver = "stands-for-ever",
+    /// A unit that could not be published is told to be durable, and its messages are not.
+    PublishedOverAHole = "published-over-a-hole",
+}
+
+/// Whether this mistake is made.
+#[cfg(not(feature = "mistakes"))]
+#[must_use]
+pub const fn makes(_: Mistake) -> bool {
+    false
+}
+
+#[cfg(feature = "mistakes")]
+mod made {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::Mistake;
+
+    /// The place of the one that is made among all; one beyond the last when none is.
+    static MADE: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+    /// Has this mistake made from now on, by the whole process, and no other.
+    pub fn make(mistake: Option<Mistake>) {
+        let place = |made| Mistake::ALL.iter().position(|mistake| *mistake == made);
+        MADE.store(
+            mistake.and_then(place).unwrap_or(usize::MAX),
+            Ordering::SeqCst,
+        );
+    }
+
+    /// Whether this mistake is made.
+    #[must_use]
+    pub fn makes(mistake: Mistake) -> bool {
+        Mistake::ALL.get(MADE.load(Ordering::Relaxed)) == Some(&mistake)
+    }
+}
+
+#[cfg(feature = "mistakes")]
+pub use made::{make, makes};

@@ -1,0 +1,154 @@
+//! Rows of SQLite as SeaORM takes them from a database that it does not know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
+
+use rusqlite::types::{ToSqlOutput, Value as Bound, ValueRef};
+use rusqlite::{Connection, params_from_iter};
+use sea_orm::{ColumnTrait, ColumnType, Iterable, Statement, Value};
+use uuid::Uuid;
+
+use crate::tables::{inbox, outbox, parked, saga, shard, timer};
+
+/// By name.
+pub(super) type Row = BTreeMap<String, Value>;
+
+pub(super) fn read(connection: &Connection, statement: &Statement) -> rusqlite::Result<Vec<Row>> {
+    let bound = statement.values.iter().flat_map(|values| &values.0);
+    let bound = bound.map(bind).collect::<rusqlite::Result<Vec<_>>>()?;
+
+    let mut prepared = connection.prepare_cached(&statement.sql)?;
+    let columns: Vec<_> = prepared
+        .columns()
+        .iter()
+        .enumerate()
+        .map(|(index, column)| Column {
+            name: column.name().to_owned(),
+            place: format!("{index:04}"),
+            kind: Kind::of(column.name(), column.decl_type()),
+        })
+        .collect();
+
+    let mut found = prepared.query(params_from_iter(bound))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let mut values = Row::new();
+        for (index, column) in columns.iter().enumerate() {
+            let value = column.kind.value(row.get_ref(index)?);
+            // SeaORM finds a column by its place among the sorted names, too: these come first.
+            values.insert(column.place.clone(), value.clone());
+            values.insert(column.name.clone(), value);
+        }
+        rows.push(values);
+    }
+    Ok(rows)
+}
+
+/// Every row of every table, as text.
+pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let tables = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
+    let mut tables = connection.prepare(tables)?;
+    let names = tables.query_map([], |row| row.get::<_, String>(0))?;
+    let names = names.collect::<rusqlite::Result<Vec<_>>>()?;
+
+    let mut lines = Vec::new();
+    for name in names {
+        let mut rows = connection.prepare(&format!("SELECT * FROM {name}"))?;
+        let columns = rows.column_count();
+        let mut rows = rows.query([])?;
+        let mut of_table = Vec::new();
+        while let Some(row) = rows.next()? {
+            let values = (0..columns).map(|column| row.get_ref(column));
+            let values = values.collect::<rusqlite::Result<Vec<_>>>()?;
+            of_table.push(format!("{name} {values:?}"));
+        }
+        of_table.sort();
+        lines.extend(of_table);
+    }
+    Ok(lines)
+}
+
+/// The columns of the mechanism's tables whose numbers have 32 bits: SQLite declares all alike.
+fn small_columns() -> &'static BTreeSet<String> {
+    fn of<C: ColumnTrait + Iterable>() -> impl Iterator<Item = String> {
+        let small = |column: &C| *column.def().get_column_type() == ColumnType::Integer;
+        C::iter().filter(small).map(|column| column.to_string())
+    }
+
+    static SMALL: OnceLock<BTreeSet<String>> = OnceLock::new();
+    SMALL.get_or_init(|| {
+        of::<outbox::Column>()
+            .chain(of::<inbox::Column>())
+            .chain(of::<shard::Column>())
+            .chain(of::<parked::Column>())
+            .chain(of::<saga::Column>())
+            .chain(of::<timer::Column>())
+            .collect()
+    })
+}
+
+struct Column {
+    name: String,
+    place: String,
+    kind: Kind,
+}
+
+/// How a column is declared; the values of an expression are of no declared kind.
+#[derive(Clone, Copy)]
+enum Kind {
+    Small,
+    Uuid,
+    Other,
+}
+
+impl Kind {
+    fn of(name: &str, declared: Option<&str>) -> Self {
+        match declared.map(str::to_ascii_lowercase).as_deref() {
+            Some("integer") if small_columns().contains(name) => Kind::Small,
+            Some(declared) if declared.contains("uuid") => Kind::Uuid,
+            _ => Kind::Other,
+        }
+    }
+
+    fn value(self, value: ValueRef<'_>) -> Value {
+        match (self, value) {
+            (_, ValueRef::Null) => Value::String(None),
+            (Kind::Small, ValueRef::Integer(number)) => Value::Int(i32::try_from(number).ok()),
+            (_, ValueRef::Integer(number)) => Value::BigInt(Some(number)),
+            (_, ValueRef::Real(number)) => Value::Double(Some(number)),
+            (_, ValueRef::Text(text)) => {
+                Value::String(Some(String::from_utf8_lossy(text).into_owned()))
+            }
+            (Kind::Uuid | Kind::Other, ValueRef::Blob(bytes)) => match Uuid::from_slice(bytes) {
+                Ok(id) => Value::Uuid(Some(id)),
+                Err(_) => Value::Bytes(Some(bytes.to_vec())),
+            },
+            (_, ValueRef::Blob(bytes)) => Value::Bytes(Some(bytes.to_vec())),
+        }
+    }
+}
+
+fn bind(value: &Value) -> rusqlite::Result<ToSqlOutput<'static>> {
+    let bound = match value {
+        Value::Bool(value) => value.map(|value| Bound::Integer(i64::from(value))),
+        Value::TinyInt(value) => value.map(|value| Bound::Integer(i64::from(value))),
+        Value::SmallInt(value) => value.map(|value| Bound::Integer(i64::from(value))),
+        Value::Int(value) => value.map(|value| Bound::Integer(i64::from(value))),
+        Value::BigInt(value) => value.map(Bound::Integer),
+        Value::TinyUnsigned(value) => value.map(|value| Bound::Integer(i64::from(value))),
+        Value::SmallUnsigned(value) => value.map(|value| Bound::Integer(i64::from(value))),
+        Value::Unsigned(value) => value.map(|value| Bound::Integer(i64::from(value))),
+        Value::BigUnsigned(value) => value
+            .map(|value| i64::try_from(value).map(Bound::Integer))
+            .transpose()
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?,
+        Value::String(value) => value.clone().map(Bound::Text),
+        Value::Bytes(value) => value.clone().map(Bound::Blob),
+        Value::Uuid(value) => value.map(|id| Bound::Blob(id.as_bytes().to_vec())),
+        other => {
+            let unknown = format!("{other:?} is not bound by any query of a store");
+            return Err(rusqlite::Error::ToSqlConversionFailure(unknown.into()));
+        }
+    };
+    Ok(ToSqlOutput::Owned(bound.unwrap_or(Bound::Null)))
+}

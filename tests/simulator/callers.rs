@@ -1,0 +1,237 @@
+//! Callers: each does one thing, as its manner is, and notes what it was told.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actors::{CommandError, Follow, NewCustomer, NewOrder, OrderAnswer, RequestBinding};
+use domain::saga::{CREATE_ORDER, id_of};
+use domain::{CustomerId, Money, OrderId};
+
+use crate::plan::{Act, Deed, Manner};
+use crate::world::{World, name_of};
+
+/// A caller that comes back waits so long.
+const PAUSE: Duration = Duration::from_millis(700);
+
+/// What a caller knows for sure about an order.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    pub order: OrderId,
+    pub version: u64,
+    pub repeated: bool,
+}
+
+/// What callers were told, by the number of the act.
+#[derive(Default)]
+pub struct Ledger {
+    pub told: RefCell<BTreeMap<usize, Vec<Told>>>,
+    /// Acts that no attempt of has entered the node.
+    pub never_taken: RefCell<Vec<usize>>,
+    /// Customers that exist for sure.
+    pub customers: RefCell<Vec<usize>>,
+}
+
+impl Ledger {
+    /// The order that an act has made, as far as anybody knows.
+    pub fn order_of(&self, act: usize, world: &World) -> Option<OrderId> {
+        if let Some(told) = self.told.borrow().get(&act).and_then(|told| told.first()) {
+            return Some(told.order);
+        }
+        let made = world.plan.act(act)?;
+        let binding = binding_of(act, &made.what, made.manner)?;
+        Some(OrderId(binding.key.as_uuid()))
+    }
+}
+
+/// The key of an act, if its caller uses one.
+pub fn binding_of(number: usize, what: &Deed, manner: Manner) -> Option<RequestBinding> {
+    let value = format!("{what:?}");
+    let key = format!("act {number}");
+    manner
+        .key
+        .then(|| RequestBinding::new("the simulator", &key, value.as_bytes()))
+}
+
+/// The id that a customer of this number has.
+pub fn customer_id(number: usize) -> CustomerId {
+    CustomerId(customer_key(number).key.as_uuid())
+}
+
+fn customer_key(number: usize) -> RequestBinding {
+    RequestBinding::new("customers", &name_of(number), b"a customer")
+}
+
+/// Creates a customer, however long it takes.
+pub async fn create_customer(world: Rc<World>, ledger: Rc<Ledger>, number: usize, cents: i64) {
+    let request = NewCustomer {
+        name: name_of(number),
+        credit_limit: Money::from_cents(cents),
+    };
+    loop {
+        if let Some(gateway) = world.gateway() {
+            let binding = Some(customer_key(number));
+            match gateway.create_customer(request.clone(), binding).await {
+                Ok(answer) => {
+                    if answer.entity.id != customer_id(number) {
+                        world.violated(format!("customer {number} has another id than its key"));
+                    }
+                    world.tell(&format!("customer {number} is there"));
+                    ledger.customers.borrow_mut().push(number);
+                    return;
+                }
+                Err(error) => world.tell(&format!("customer {number}: {error}")),
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// How an attempt has ended.
+enum Attempt {
+    /// The caller knows what it wanted to know.
+    Settled,
+    /// It does not, and comes back if it has a key.
+    Open,
+    /// It was turned away at the door.
+    NotTaken,
+}
+
+/// Does what an act says.
+pub async fn act(world: Rc<World>, ledger: Rc<Ledger>, act: Act) {
+    let number = act.number;
+    world.until(act.at).await;
+    let mut was_taken = false;
+    let mut patience = act.manner.patience;
+
+    loop {
+        let attempt = attempt(&world, &ledger, number, act.what, act.manner);
+        let outcome = tokio::time::timeout(patience, attempt).await;
+        match outcome {
+            Ok(Attempt::Settled) => return,
+            Ok(Attempt::Open) => was_taken = true,
+            Ok(Attempt::NotTaken) => {}
+            Err(_) => {
+                was_taken = true;
+                world.tell(&format!("caller {number} hangs up"));
+                patience *= 3;
+            }
+        }
+
+        if !act.manner.key {
+            if !was_taken {
+                ledger.never_taken.borrow_mut().push(number);
+            }
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn attempt(
+    world: &World,
+    ledger: &Ledger,
+    number: usize,
+    what: Deed,
+    manner: Manner,
+) -> Attempt {
+    let Some(gateway) = world.gateway() else {
+        return Attempt::NotTaken;
+    };
+    let binding = binding_of(number, &what, manner);
+    let follow = match manner.wait.is_zero() {
+        true => Follow::Nothing,
+        false => Follow::Saga,
+    };
+    let order_of = |act| ledger.order_of(act, world);
+
+    let answer = match what {
+        Deed::Order { customer, cents } => {
+            let new = NewOrder {
+                customer_id: customer_id(customer),
+                total: Money::from_cents(cents),
+                lines: Vec::new(),
+                note: None,
+            };
+            gateway.create_order(new, binding, follow).await
+        }
+        Deed::Cancel { order } => match order_of(order) {
+            Some(order) => gateway.cancel_order(order, binding, follow).await,
+            None => return Attempt::Settled,
+        },
+        Deed::Ship { order } => match order_of(order) {
+            Some(order) => gateway.ship_order(order, binding).await.map(Into::into),
+            None => return Attempt::Settled,
+        },
+        Deed::StopSaga { order } => {
+            let Some(order) = order_of(order) else {
+                return Attempt::Settled;
+            };
+            let saga = id_of(&CREATE_ORDER, order, 1);
+            return match gateway.cancel_saga(saga, None, binding).await {
+                Ok(answer) => {
+                    world.tell(&format!("caller {number}: the saga is {:?}", answer.state));
+                    Attempt::Settled
+                }
+                Err(error) => refused(world, number, &error),
+            };
+        }
+    };
+
+    match answer {
+        Ok(accepted) => {
+            note(world, ledger, number, &accepted.answer);
+            let repeated = accepted.answer.repeated;
+            let mut ended = accepted.ended_within(manner.wait).await;
+            if !manner.wait.is_zero() {
+                // The end of a saga is told to all who wait for it alike.
+                ended.repeated = repeated;
+                note(world, ledger, number, &ended);
+            }
+            Attempt::Settled
+        }
+        Err(error) => refused(world, number, &error),
+    }
+}
+
+fn note(world: &World, ledger: &Ledger, number: usize, answer: &OrderAnswer) {
+    let order = &answer.entity;
+    world.tell(&format!(
+        "caller {number}: order {} is {:?} at version {}{}",
+        short(order.id),
+        order.state,
+        order.version,
+        if answer.repeated { ", once more" } else { "" }
+    ));
+    let told = Told {
+        order: order.id,
+        version: order.version,
+        repeated: answer.repeated,
+    };
+    ledger
+        .told
+        .borrow_mut()
+        .entry(number)
+        .or_default()
+        .push(told);
+}
+
+fn refused(world: &World, number: usize, error: &CommandError) -> Attempt {
+    world.tell(&format!("caller {number}: {error}"));
+    match error {
+        CommandError::Overloaded => Attempt::NotTaken,
+        CommandError::Unavailable | CommandError::Failed => Attempt::Open,
+        CommandError::NotFound(_) | CommandError::Conflict(_) => Attempt::Settled,
+        CommandError::KeyReused => {
+            world.violated(format!("caller {number}'s key was used by somebody else"));
+            Attempt::Settled
+        }
+    }
+}
+
+/// An id as a story shows it.
+pub fn short(order: OrderId) -> String {
+    let text = order.0.simple().to_string();
+    text.chars().skip(24).collect()
+}

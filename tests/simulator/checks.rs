@@ -1,0 +1,196 @@
+//! What must hold when everything is at rest.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{OrderState, Service};
+use sagas::{SagaId, ShardId};
+use store::faults::Faults;
+use store::log::embedded::EmbeddedLog;
+use store::simulated::{CallFate, DeliveryFate, MemoryDatabase, Trouble};
+use store::{Clock, Destination, Log, Message, ServiceDatabase};
+
+use crate::callers::{self, Ledger, short};
+use crate::plan::{Deed, FOR_EVER};
+use crate::world::World;
+
+/// Nothing goes wrong: for whoever looks from outside.
+#[derive(Debug)]
+struct NoTrouble;
+
+impl Trouble for NoTrouble {
+    fn call(&self, _: &str) -> CallFate {
+        CallFate::default()
+    }
+
+    fn answers(&self, _: &str) -> bool {
+        true
+    }
+
+    fn delivery(&self) -> DeliveryFate {
+        DeliveryFate::Arrives(Duration::ZERO)
+    }
+}
+
+/// For whoever looks from outside.
+pub fn no_trouble() -> Arc<dyn Trouble> {
+    Arc::new(NoTrouble)
+}
+
+fn database(world: &World, service: Service) -> ServiceDatabase {
+    let disk = world.disks.iter().find(|disk| disk.service() == service);
+    let disk = disk.expect("each service has a disk");
+    disk.opened(no_trouble()).expect("it is known")
+}
+
+/// The orders, from outside.
+pub fn orders(world: &World) -> ServiceDatabase {
+    database(world, domain::ORDERS)
+}
+
+async fn audited(world: &World) -> audit::Report {
+    let now = Clock::of(Arc::new(world.clock.clone())).now();
+    let customers = database(world, domain::CUSTOMERS);
+    let audited = audit::run_on(customers, orders(world), now).await;
+    audited.expect("the stores can be read")
+}
+
+/// Whether no message is on its way.
+pub async fn nothing_is_under_way(world: &World) -> bool {
+    let work = audited(world).await.work_in_flight;
+    work == audit::WorkInFlight::default()
+}
+
+/// What keeps the world from coming to rest.
+pub async fn what_is_open(world: &World) -> String {
+    let work = audited(world).await.work_in_flight;
+    let troubles = world.node().map(|node| node.troubles());
+    format!("{work:?}, {troubles:?}")
+}
+
+/// Everything that holds at rest, whatever has happened.
+pub async fn check(world: &World, ledger: &Ledger) {
+    let report = audited(world).await;
+    for (invariant, finding) in &report.invariants {
+        for example in &finding.examples {
+            world.violated(format!("{invariant:?}: {example}"));
+        }
+    }
+    if world.plan.retention == FOR_EVER {
+        each_command_has_one_reply(world).await;
+    }
+    what_was_told_is_true(world, ledger).await;
+    keys_have_had_one_effect(world, ledger).await;
+}
+
+/// Nothing was skipped, and nothing done twice: whatever a saga has asked has been answered once.
+async fn each_command_has_one_reply(world: &World) {
+    let mut replies = BTreeMap::new();
+    for attempt in attempts(world, domain::CUSTOMERS, domain::ORDERS).await {
+        *replies.entry(attempt).or_insert(0) += 1;
+    }
+
+    for command in attempts(world, domain::ORDERS, domain::CUSTOMERS).await {
+        match replies.get(&command) {
+            Some(1) => {}
+            found => {
+                let count = found.copied().unwrap_or(0);
+                let (saga, number) = command;
+                world.violated(format!(
+                    "command {number} of saga {saga} has {count} replies"
+                ));
+            }
+        }
+    }
+}
+
+/// The attempts that the messages of one service to another are of: the saga, and the number.
+async fn attempts(world: &World, from: Service, to: Service) -> Vec<(SagaId, u32)> {
+    let databases = vec![database(world, from)];
+    let log = EmbeddedLog::new(databases, world.plan.shards, Faults::default());
+    let mut attempts = Vec::new();
+
+    for source in (0..world.plan.shards).map(|number| ShardId::new(from, number)) {
+        for receiver in (0..world.plan.shards).map(|number| ShardId::new(to, number)) {
+            let sent = log.read(source, Destination::Shard(receiver), 0, usize::MAX >> 1);
+            let sent = sent.await.expect("it answers");
+            let of = |message: &Message| {
+                let attempt = message.attempt.as_ref();
+                attempt.map(|attempt| (attempt.saga, attempt.number))
+            };
+            attempts.extend(sent.iter().filter_map(of));
+        }
+    }
+    attempts
+}
+
+/// What a caller was told exists, is no older, and every order has come to an end.
+async fn what_was_told_is_true(world: &World, ledger: &Ledger) {
+    let mut newest = BTreeMap::new();
+    for told in ledger.told.borrow().values().flatten() {
+        let version = newest.entry(told.order).or_insert(0);
+        *version = told.version.max(*version);
+    }
+
+    let ids: Vec<_> = newest.keys().map(|order| order.0).collect();
+    let found = store::services::orders::load(&orders(world), &ids).await;
+    let found = found.expect("it answers");
+
+    for (order, version) in newest {
+        let Some(Ok(stored)) = found.get(&order.0) else {
+            world.violated(format!(
+                "order {} was confirmed and is not there",
+                short(order)
+            ));
+            continue;
+        };
+        let state = stored.entity.state;
+        if stored.entity.version < version {
+            let has = stored.entity.version;
+            world.violated(format!("order {} has gone back to {has}", short(order)));
+        }
+        if matches!(state, OrderState::Pending | OrderState::CancelPending) {
+            world.violated(format!("order {} is {state:?} for ever", short(order)));
+        }
+    }
+}
+
+/// A key has one effect: what was told under it is of one order, once as new; and who comes back
+/// with it hears of that.
+async fn keys_have_had_one_effect(world: &World, ledger: &Ledger) {
+    let told = ledger.told.borrow().clone();
+    for (number, told) in told {
+        let Some(act) = world.plan.act(number) else {
+            continue;
+        };
+        let Deed::Order { .. } = act.what else {
+            continue;
+        };
+        let Some(binding) = callers::binding_of(number, &act.what, act.manner) else {
+            continue;
+        };
+        if told
+            .iter()
+            .any(|told| told.order.0 != binding.key.as_uuid())
+        {
+            world.violated(format!(
+                "the key of caller {number} has made several orders"
+            ));
+        }
+        if let Some(repeated) = told.iter().position(|told| told.repeated)
+            && told.iter().skip(repeated).any(|told| !told.repeated)
+        {
+            world.violated(format!("caller {number} was told of a second effect"));
+        }
+    }
+}
+
+/// All rows of all disks, as text.
+pub fn contents(world: &World) -> Vec<String> {
+    world
+        .disks
+        .iter()
+        .flat_map(MemoryDatabase::contents)
+        .collect()
+}

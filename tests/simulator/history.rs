@@ -1,0 +1,185 @@
+//! One history: it happens, it comes to rest, and is looked at.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use actors::simulation::simulate;
+use domain::saga::DEFINITIONS;
+use futures_util::future::join_all;
+use sagas::SagaState;
+use store::inspection::{SagaFilter, list_sagas};
+use store::parking::list_quarantined;
+use store::simulated::Template;
+use tokio::task::JoinHandle;
+
+use crate::callers::{self, Ledger};
+use crate::checks;
+use crate::plan::Plan;
+use crate::world::World;
+
+/// When the faults are over, everything has come to rest within this time.
+const REST_WITHIN: Duration = Duration::from_secs(900);
+
+/// What has become of a history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What has happened, in words.
+    pub story: Vec<String>,
+    /// What must never happen, and has.
+    pub violations: Vec<String>,
+    /// All that the disks hold in the end.
+    pub disks: Vec<String>,
+}
+
+impl Outcome {
+    /// The first difference between two histories of one seed, if there is any.
+    pub fn differs_from(&self, other: &Outcome) -> Option<String> {
+        let lines = |outcome: &Outcome| {
+            let (story, disks) = (outcome.story.clone(), outcome.disks.clone());
+            story.into_iter().chain(disks).collect::<Vec<_>>()
+        };
+        let (one, two) = (lines(self), lines(other));
+        let mut pairs = one.iter().zip(&two);
+        let first = pairs.find(|(one, two)| one != two);
+
+        match first {
+            Some((one, two)) => Some(format!("once\n{one}\nand then\n{two}")),
+            None if one.len() == two.len() => None,
+            None => Some("one of them goes on longer".to_owned()),
+        }
+    }
+}
+
+/// Has a history happen.
+///
+/// # Panics
+/// When the system gives no runtime or no memory.
+pub fn run(plan: &Plan, template: &Template) -> Outcome {
+    let history = async {
+        let world = Rc::new(World::new(plan.clone(), template));
+        let ledger = Rc::new(Ledger::default());
+        happen(&world, &ledger).await;
+
+        Outcome {
+            story: world.story(),
+            violations: world.violations.take(),
+            disks: checks::contents(&world),
+        }
+    };
+    simulate(history).expect("the system gives a runtime")
+}
+
+async fn happen(world: &Rc<World>, ledger: &Rc<Ledger>) {
+    world.boot().await;
+    let supervisor = tokio::task::spawn_local(Rc::clone(world).supervise());
+
+    let happens = async {
+        let callers = callers(world, ledger);
+        live_through(world).await;
+        tokio::time::timeout(REST_WITHIN, come_to_rest(world, callers)).await
+    };
+    let rests = tokio::select! {
+        biased;
+        rests = happens => rests.is_ok(),
+        () = worn_out(world) => false,
+    };
+    supervisor.abort();
+
+    if !rests {
+        let open = checks::what_is_open(world).await;
+        world.violated(format!("it does not come to rest: {open}"));
+        return;
+    }
+    world.tell("everything is at rest");
+    checks::check(world, ledger).await;
+}
+
+/// Has all faults happen, and waits until they are over.
+async fn live_through(world: &Rc<World>) {
+    let faults = world.plan.faults.iter().copied();
+    let faults: Vec<JoinHandle<()>> = faults
+        .map(|fault| tokio::task::spawn_local(Rc::clone(world).befall(fault)))
+        .collect();
+    for fault in join_all(faults).await {
+        fault.expect("faults do not panic");
+    }
+    world.tell("the faults are over");
+}
+
+async fn worn_out(world: &World) {
+    while !world.trouble.is_worn_out() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+fn callers(world: &Rc<World>, ledger: &Rc<Ledger>) -> Vec<JoinHandle<()>> {
+    let customers = world.plan.customers.iter().enumerate();
+    let customers = customers.map(|(number, cents)| {
+        let (world, ledger) = (Rc::clone(world), Rc::clone(ledger));
+        tokio::task::spawn_local(callers::create_customer(world, ledger, number, *cents))
+    });
+    let acts = world.plan.acts.iter().map(|act| {
+        let (world, ledger) = (Rc::clone(world), Rc::clone(ledger));
+        tokio::task::spawn_local(callers::act(world, ledger, act.clone()))
+    });
+    customers.chain(acts).collect()
+}
+
+/// An operator looks after what the faults have left, until nothing is open.
+async fn come_to_rest(world: &Rc<World>, callers: Vec<JoinHandle<()>>) {
+    for caller in callers {
+        caller.await.expect("callers do not panic");
+    }
+    world.tell("every caller has its answer");
+
+    loop {
+        operate(world).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if is_at_rest(world).await {
+            return;
+        }
+    }
+}
+
+/// Retries what is stuck, and replays what is in quarantine.
+async fn operate(world: &World) {
+    let Some(gateway) = world.gateway() else {
+        return;
+    };
+
+    for disk in &world.disks {
+        let database = disk.opened(checks::no_trouble()).expect("it is known");
+        for parked in list_quarantined(&database, None, 100)
+            .await
+            .expect("it answers")
+        {
+            world.tell(&format!("the operator replays {}", parked.message.name));
+            // Another round comes.
+            let _ = gateway.replay_quarantined(parked.message.id()).await;
+        }
+    }
+
+    let filter = SagaFilter {
+        state: Some(SagaState::Stuck),
+        ..SagaFilter::default()
+    };
+    let orders = checks::orders(world);
+    let stuck = list_sagas(&orders, &DEFINITIONS, filter, 100).await;
+    for saga in stuck.expect("it answers") {
+        world.tell("the operator retries a saga");
+        let _ = gateway.retry_saga(saga.id, None).await;
+    }
+}
+
+async fn is_at_rest(world: &World) -> bool {
+    let Some(node) = world.node() else {
+        return false;
+    };
+    let shards = node.snapshot();
+    let (open, all) = node.open_shards();
+    open == all
+        && shards
+            .iter()
+            .all(|shard| shard.open_sagas == 0 && shard.parked == 0)
+        && checks::nothing_is_under_way(world).await
+}

@@ -1,0 +1,297 @@
+//! What happens in a history: drawn from its seed alone, and small enough to be made smaller.
+
+use std::time::Duration;
+
+use sagas::testing::Chance;
+
+/// Callers act within this time.
+pub const BUSY: Duration = Duration::from_secs(40);
+/// How many shards each service may have.
+pub const SHARDS: [u16; 3] = [1, 2, 4];
+
+/// What is received goes while the history goes on.
+const FEW_SECONDS: Duration = Duration::from_secs(3);
+/// Nothing goes.
+pub const FOR_EVER: Duration = Duration::from_secs(1 << 20);
+
+/// A history before it happens.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What everything follows from that the plan does not say.
+    pub seed: u64,
+    /// Shards of each service.
+    pub shards: u16,
+    /// How long received commands and replies are kept.
+    pub retention: Duration,
+    /// Limits in cents; customers are numbered from 0.
+    pub customers: Vec<i64>,
+    /// What callers do.
+    pub acts: Vec<Act>,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+}
+
+/// What one caller does.
+#[derive(Clone, Debug)]
+pub struct Act {
+    /// By which others name it.
+    pub number: usize,
+    pub at: Duration,
+    pub what: Deed,
+    pub manner: Manner,
+}
+
+/// How a caller goes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Repeats with a key until there is an answer; otherwise asks once.
+    pub key: bool,
+    /// Waits for the saga's end.
+    pub wait: Duration,
+    /// Hangs up then, and comes back with its key if it has one.
+    pub patience: Duration,
+}
+
+/// What a caller wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// An order of this customer, for so many cents.
+    Order { customer: usize, cents: i64 },
+    /// Cancels the order of that act.
+    Cancel { order: usize },
+    /// Ships it.
+    Ship { order: usize },
+    /// An operator stops its saga.
+    StopSaga { order: usize },
+}
+
+/// Something that goes wrong for a while.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    pub at: Duration,
+    pub lasts: Duration,
+    pub what: Wrong,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// The node dies, and starts again when the fault is over.
+    Crash,
+    /// Its process is stopped.
+    Stopped,
+    /// Its clock steps by so many seconds.
+    ClockSteps(i64),
+    /// Its clock goes at this speed.
+    ClockDrifts(u64),
+    /// So many percent of the calls of a commit store end in this way.
+    Commits(Commit, u64),
+    /// A service's store does not answer.
+    StoreStands(&'static str),
+    /// So many percent of the queries are not answered.
+    QueriesFail(u64),
+    /// So many percent of the deliveries are lost.
+    LogLoses(u64),
+    /// So many percent come twice.
+    LogRepeats(u64),
+    /// Each is held up for at most so many milliseconds.
+    LogHoldsUp(u64),
+    /// The actor of this customer panics, once or always.
+    CustomerPanics { customer: usize, once: bool },
+    /// A turn of a shard panics, every so often.
+    TurnsPanic(u64),
+}
+
+/// How calls of a commit store end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Commit {
+    Fails,
+    Unknown,
+    UnknownAndLost,
+    PanicsBefore,
+    PanicsAfter,
+}
+
+const COMMITS: [Commit; 5] = [
+    Commit::Fails,
+    Commit::Unknown,
+    Commit::UnknownAndLost,
+    Commit::PanicsBefore,
+    Commit::PanicsAfter,
+];
+
+impl Plan {
+    /// The act of this number.
+    #[must_use]
+    pub fn act(&self, number: usize) -> Option<&Act> {
+        self.acts.iter().find(|act| act.number == number)
+    }
+
+    /// The plan of this seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        let mut chance = Chance::seeded(seed);
+        let shards = chance.of(&SHARDS).unwrap_or(1);
+        let retention = chance
+            .of(&[FEW_SECONDS, FOR_EVER, FOR_EVER])
+            .unwrap_or(FOR_EVER);
+        let customers = (0..5).map(|_| limit(&mut chance)).collect();
+        let orders = 5 + chance.below(46);
+        let mut acts = Vec::new();
+        let mix = Mix::drawn(&mut chance);
+
+        for _ in 0..orders {
+            mix.order(&mut acts, &mut chance);
+        }
+
+        let faults = (0..chance.below(11)).map(|_| mix.fault(&mut chance));
+        Plan {
+            seed,
+            shards,
+            retention,
+            customers,
+            faults: faults.collect(),
+            acts,
+        }
+    }
+}
+
+fn limit(chance: &mut Chance) -> i64 {
+    let cents = chance.of(&[0, 1_000, 5_000, 20_000, 1_000_000]);
+    cents.unwrap_or(0)
+}
+
+/// What a history is mostly made of: some are all of one kind.
+struct Mix {
+    /// In percent.
+    keys: u64,
+    waits: u64,
+    cancels: u64,
+    ships: u64,
+    stops: u64,
+    hot: u64,
+    hang_ups: u64,
+    /// All begin within this time.
+    within: Duration,
+    /// The kinds of faults that there are.
+    kinds: Vec<u64>,
+}
+
+impl Mix {
+    fn drawn(chance: &mut Chance) -> Self {
+        let mut percent = || chance.of(&[0, 10, 50, 90, 100]).unwrap_or(50);
+        Mix {
+            keys: percent(),
+            waits: percent(),
+            cancels: percent(),
+            ships: percent(),
+            stops: percent() / 4,
+            hot: percent(),
+            hang_ups: percent() / 2,
+            within: BUSY / u32::try_from(1 + chance.below(20)).unwrap_or(1),
+            kinds: (0..1 + chance.below(5))
+                .map(|_| chance.below(KINDS))
+                .collect(),
+        }
+    }
+
+    fn order(&self, acts: &mut Vec<Act>, chance: &mut Chance) {
+        let at = moment(chance, self.within);
+        let customer = if is(chance, self.hot) {
+            0
+        } else {
+            below(chance, 5)
+        };
+        let cents = i64::try_from(1 + chance.below(3_000)).unwrap_or(1);
+        let number = acts.len();
+        let what = Deed::Order { customer, cents };
+        let manner = self.manner(chance);
+        acts.push(Act {
+            number,
+            at,
+            what,
+            manner,
+        });
+
+        for (percent, what) in [
+            (self.cancels, Deed::Cancel { order: number }),
+            (self.ships / 2, Deed::Ship { order: number }),
+            (self.stops, Deed::StopSaga { order: number }),
+        ] {
+            if is(chance, percent) {
+                let later = moment(chance, self.within / 2);
+                let manner = self.manner(chance);
+                acts.push(Act {
+                    number: acts.len(),
+                    at: at + later,
+                    what,
+                    manner,
+                });
+            }
+        }
+    }
+
+    fn manner(&self, chance: &mut Chance) -> Manner {
+        let hangs_up = is(chance, self.hang_ups);
+        Manner {
+            key: is(chance, self.keys),
+            wait: match is(chance, self.waits) {
+                true => moment(chance, Duration::from_secs(30)),
+                false => Duration::ZERO,
+            },
+            patience: match hangs_up {
+                true => moment(chance, Duration::from_millis(200)) + Duration::from_millis(1),
+                false => Duration::from_secs(60),
+            },
+        }
+    }
+
+    fn fault(&self, chance: &mut Chance) -> Fault {
+        let kind = chance.of(&self.kinds).unwrap_or(0);
+        let longest = Duration::from_secs(1 << chance.below(5));
+        Fault {
+            at: moment(chance, self.within + self.within / 2),
+            lasts: moment(chance, longest),
+            what: wrong(kind, chance),
+        }
+    }
+}
+
+/// How many kinds of faults there are.
+const KINDS: u64 = 12;
+
+fn wrong(kind: u64, chance: &mut Chance) -> Wrong {
+    let percent = 1 + chance.below(60);
+    match kind {
+        0 => Wrong::Crash,
+        1 => Wrong::Stopped,
+        2 => Wrong::ClockSteps(i64::try_from(chance.below(20_000)).unwrap_or(0) - 10_000),
+        3 => Wrong::ClockDrifts(800_000 + chance.below(400_000)),
+        4 | 5 => Wrong::Commits(chance.of(&COMMITS).unwrap_or(Commit::Fails), percent),
+        6 => Wrong::StoreStands(chance.of(&["customers", "orders"]).unwrap_or("orders")),
+        7 => Wrong::QueriesFail(percent),
+        8 => Wrong::LogLoses(percent),
+        9 => match is(chance, 50) {
+            true => Wrong::LogRepeats(percent),
+            false => Wrong::LogHoldsUp(1 + chance.below(3_000)),
+        },
+        10 => Wrong::CustomerPanics {
+            customer: below(chance, 5),
+            once: is(chance, 50),
+        },
+        _ => Wrong::TurnsPanic(1 + chance.below(40)),
+    }
+}
+
+fn moment(chance: &mut Chance, within: Duration) -> Duration {
+    let millis = u64::try_from(within.as_millis()).unwrap_or(0);
+    Duration::from_millis(chance.below(millis.max(1)))
+}
+
+fn below(chance: &mut Chance, bound: u64) -> usize {
+    usize::try_from(chance.below(bound)).unwrap_or(0)
+}
+
+fn is(chance: &mut Chance, percent: u64) -> bool {
+    chance.below(100) < percent
+}

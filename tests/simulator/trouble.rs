@@ -1,0 +1,107 @@
+//! Decides what befalls each call, by the faults that are at work at that moment.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sagas::testing::Chance;
+use store::simulated::{CallEnd, CallFate, DeliveryFate, Trouble};
+use tokio::time::Instant;
+
+use crate::plan::{Commit, Fault, Wrong};
+
+/// A history takes some hundred calls of commit stores; after this many it goes round in circles.
+const CALLS: u64 = 20_000;
+
+/// The faults of a history.
+#[derive(Debug)]
+pub struct Plagued {
+    began: Instant,
+    faults: Vec<Fault>,
+    /// How often a commit store was called.
+    calls: AtomicU64,
+    chance: Mutex<Chance>,
+}
+
+impl Plagued {
+    /// These faults, from now on.
+    pub fn new(seed: u64, faults: &[Fault]) -> Self {
+        Plagued {
+            began: Instant::now(),
+            faults: faults.to_vec(),
+            calls: AtomicU64::new(0),
+            chance: Mutex::new(Chance::seeded(!seed)),
+        }
+    }
+
+    /// Whether so much was asked of the stores that it will never end.
+    pub fn is_worn_out(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) > CALLS
+    }
+
+    fn at_work(&self) -> impl Iterator<Item = (Wrong, Duration)> {
+        let now = self.began.elapsed();
+        self.faults
+            .iter()
+            .filter(move |fault| fault.at <= now && now < fault.at + fault.lasts)
+            .map(move |fault| (fault.what, fault.at + fault.lasts - now))
+    }
+
+    fn chance(&self) -> MutexGuard<'_, Chance> {
+        self.chance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is(&self, percent: u64) -> bool {
+        self.chance().below(100) < percent
+    }
+}
+
+impl Trouble for Plagued {
+    fn call(&self, store: &str) -> CallFate {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let mut fate = CallFate::default();
+        for (wrong, left) in self.at_work() {
+            match wrong {
+                Wrong::StoreStands(which) if which == store => fate.stands = fate.stands.max(left),
+                Wrong::Commits(commit, percent) if self.is(percent) => {
+                    fate.end = match commit {
+                        Commit::Fails => CallEnd::Fails,
+                        Commit::Unknown => CallEnd::Unknown,
+                        Commit::UnknownAndLost => CallEnd::UnknownAndLost,
+                        Commit::PanicsBefore => CallEnd::PanicsBefore,
+                        Commit::PanicsAfter => CallEnd::PanicsAfter,
+                    };
+                }
+                _ => {}
+            }
+        }
+
+        // A commit takes its time, so that work gathers meanwhile.
+        fate.stands += Duration::from_millis(self.chance().below(4));
+        fate
+    }
+
+    fn answers(&self, _: &str) -> bool {
+        let fails = |(wrong, _)| matches!(wrong, Wrong::QueriesFail(percent) if self.is(percent));
+        !self.at_work().any(fails)
+    }
+
+    fn delivery(&self) -> DeliveryFate {
+        let mut fate = DeliveryFate::Arrives(Duration::ZERO);
+        for (wrong, _) in self.at_work() {
+            match wrong {
+                Wrong::LogLoses(percent) if self.is(percent) => return DeliveryFate::Lost,
+                Wrong::LogRepeats(percent) if self.is(percent) => {
+                    let again = Duration::from_millis(self.chance().below(500));
+                    fate = DeliveryFate::Twice(Duration::ZERO, again);
+                }
+                Wrong::LogHoldsUp(millis) => {
+                    let late = Duration::from_millis(self.chance().below(millis));
+                    fate = DeliveryFate::Arrives(late);
+                }
+                _ => {}
+            }
+        }
+        fate
+    }
+}

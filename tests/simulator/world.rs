@@ -1,0 +1,253 @@
+//! The world of a history: one node on its machine, its disks, its clock, and what befalls them.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::simulation::{self, Machine};
+use actors::{Gateway, Node, NodeConfig, gateway};
+use sagas::{SagaPolicy, Timestamp};
+use store::Clock;
+use store::faults::{FaultPlan, Faults};
+use store::simulated::{MemoryDatabase, SimulatedClock, Template};
+use tokio::time::Instant;
+
+use crate::plan::{Fault, Plan, Wrong};
+use crate::trouble::Plagued;
+
+/// When every history begins: 2026-01-01, midnight.
+const BEGINNING: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+
+/// How often it is looked whether a node has ended by itself.
+const SUPERVISES_EVERY: Duration = Duration::from_secs(1);
+
+/// A history under way.
+pub struct World {
+    pub plan: Plan,
+    pub disks: Vec<MemoryDatabase>,
+    pub clock: SimulatedClock,
+    pub trouble: Arc<Plagued>,
+    began: Instant,
+    running: RefCell<Option<Running>>,
+    /// What is at work that a node must be started with.
+    panics: RefCell<FaultPlan>,
+    starts: Cell<u64>,
+    /// How many faults keep the node from running.
+    down: Cell<u32>,
+    story: RefCell<Vec<String>>,
+    pub violations: RefCell<Vec<String>>,
+}
+
+struct Running {
+    machine: Machine,
+    node: Rc<Node>,
+    gateway: Gateway,
+}
+
+impl World {
+    /// A world in which nothing has happened.
+    ///
+    /// # Panics
+    /// When there is no memory for it.
+    pub fn new(plan: Plan, template: &Template) -> Self {
+        World {
+            disks: template.copy().expect("there is memory"),
+            clock: SimulatedClock::at(BEGINNING, plan.seed),
+            trouble: Arc::new(Plagued::new(plan.seed, &plan.faults)),
+            began: Instant::now(),
+            running: RefCell::default(),
+            panics: RefCell::default(),
+            starts: Cell::new(0),
+            down: Cell::new(0),
+            story: RefCell::default(),
+            violations: RefCell::default(),
+            plan,
+        }
+    }
+
+    /// Notes what has happened, with the time.
+    pub fn tell(&self, what: &str) {
+        let at = self.began.elapsed();
+        self.story
+            .borrow_mut()
+            .push(format!("{:>9.3} s  {what}", at.as_secs_f64()));
+    }
+
+    /// Notes what must never happen.
+    pub fn violated(&self, what: String) {
+        self.tell(&format!("VIOLATION: {what}"));
+        self.violations.borrow_mut().push(what);
+    }
+
+    /// Everything that was told.
+    pub fn story(&self) -> Vec<String> {
+        self.story.borrow().clone()
+    }
+
+    /// The way to the node, while it runs.
+    pub fn gateway(&self) -> Option<Gateway> {
+        let running = self.running.borrow();
+        running.as_ref().map(|running| running.gateway.clone())
+    }
+
+    /// The node, while it runs.
+    pub fn node(&self) -> Option<Rc<Node>> {
+        let running = self.running.borrow();
+        running.as_ref().map(|running| Rc::clone(&running.node))
+    }
+
+    /// Waits until so much time has passed since the beginning.
+    pub async fn until(&self, time: Duration) {
+        tokio::time::sleep_until(self.began + time).await;
+    }
+
+    /// Starts the node. It meets with the faults that are at work.
+    pub async fn boot(&self) {
+        let machine = Machine::new();
+        let (disks, config) = (self.disks.clone(), config(&self.plan));
+        let clock = Clock::of(Arc::new(self.clock.clone()));
+        let trouble = self.trouble.clone();
+        let faults = Faults::new(self.panics.borrow().clone());
+
+        let started = machine.run(async move {
+            let parts = simulation::parts(&disks, config.shards, clock, trouble, faults)?;
+            let started = gateway::start(&config, &parts);
+            Ok::<_, store::StoreError>(started.expect("the services are registered"))
+        });
+        let (node, gateway) = started
+            .await
+            .expect("it does not crash while it starts")
+            .expect("there is memory");
+
+        self.tell("the node starts");
+        self.starts.set(self.starts.get() + 1);
+        let node = Rc::new(node);
+        self.running.replace(Some(Running {
+            machine,
+            node,
+            gateway,
+        }));
+    }
+
+    /// Starts the node again whenever it ends by itself, as its supervisor does.
+    pub async fn supervise(self: Rc<Self>) {
+        loop {
+            let Some(node) = self.node() else {
+                tokio::time::sleep(SUPERVISES_EVERY).await;
+                continue;
+            };
+            let start = self.starts.get();
+            let ended = tokio::time::timeout(SUPERVISES_EVERY, node.failed()).await;
+            if let Ok((service, standing)) = ended
+                && self.starts.get() == start
+            {
+                self.tell(&format!(
+                    "the journal of {service} has ended: {}",
+                    standing.cause
+                ));
+                self.crash();
+                self.boot_if_down().await;
+            }
+        }
+    }
+
+    /// Ends the node where it is.
+    pub fn crash(&self) {
+        if let Some(running) = self.running.take() {
+            self.tell("the node dies");
+            running.machine.crash();
+        }
+    }
+
+    /// Brings a fault about, and ends it when its time is over.
+    pub async fn befall(self: Rc<Self>, fault: Fault) {
+        self.until(fault.at).await;
+        self.tell(&format!("begins: {:?} for {:?}", fault.what, fault.lasts));
+        self.begin(fault).await;
+
+        self.until(fault.at + fault.lasts).await;
+        self.tell(&format!("over: {:?}", fault.what));
+        self.end(fault).await;
+    }
+
+    async fn begin(&self, fault: Fault) {
+        match fault.what {
+            Wrong::Crash => {
+                self.down.set(self.down.get() + 1);
+                self.crash();
+            }
+            Wrong::Stopped => {
+                if let Some(running) = &*self.running.borrow() {
+                    running.machine.stop(fault.lasts);
+                }
+            }
+            Wrong::ClockSteps(seconds) => self.clock.step(seconds * 1_000_000),
+            Wrong::ClockDrifts(speed) => self.clock.drift(speed),
+            Wrong::CustomerPanics { customer, once } => {
+                let label = name_of(customer);
+                let panic_at = BTreeMap::from([("customer".to_owned(), label)]);
+                let plan = FaultPlan {
+                    panic_at,
+                    panic_once: once,
+                    ..FaultPlan::default()
+                };
+                self.start_anew(plan).await;
+            }
+            Wrong::TurnsPanic(every) => {
+                let plan = FaultPlan {
+                    panic_turn: Some(every),
+                    ..FaultPlan::default()
+                };
+                self.start_anew(plan).await;
+            }
+            _ => {}
+        }
+    }
+
+    async fn end(&self, fault: Fault) {
+        match fault.what {
+            Wrong::Crash => {
+                self.down.set(self.down.get() - 1);
+                self.boot_if_down().await;
+            }
+            Wrong::ClockSteps(_) | Wrong::ClockDrifts(_) => self.clock.set_right(),
+            Wrong::CustomerPanics { .. } | Wrong::TurnsPanic(_) => {
+                self.start_anew(FaultPlan::default()).await;
+            }
+            _ => {}
+        }
+    }
+
+    /// Has the node die, and start with other panics; unless something keeps it from running.
+    async fn start_anew(&self, panics: FaultPlan) {
+        self.panics.replace(panics);
+        self.crash();
+        self.boot_if_down().await;
+    }
+
+    async fn boot_if_down(&self) {
+        if self.down.get() == 0 && self.running.borrow().is_none() {
+            self.boot().await;
+        }
+    }
+}
+
+/// What a customer of this number is called.
+pub fn name_of(customer: usize) -> String {
+    format!("customer {customer}")
+}
+
+fn config(plan: &Plan) -> NodeConfig {
+    NodeConfig {
+        live_actors: 1,
+        sagas: SagaPolicy {
+            deadline: Duration::from_secs(20),
+            first_retry: Duration::from_secs(1),
+            attempts: 4,
+        },
+        retention: plan.retention,
+        ..simulation::config(plan.shards)
+    }
+}
