@@ -37,6 +37,7 @@ mod reads;
 mod sagas;
 pub mod schema;
 mod server;
+mod spans;
 mod views;
 
 #[cfg(test)]
@@ -45,11 +46,11 @@ mod testing;
 use actix_web::App;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::web::{self, Data, ServiceConfig};
-use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::config::Config;
 use crate::ports::{Ports, ReadPorts};
 use crate::shutdown::Shutdown;
+use crate::telemetry::Telemetry;
 
 pub use docs::document;
 pub use problem::{FieldError, Problem};
@@ -62,8 +63,7 @@ pub struct Api {
     /// What shows something. What changes something is behind the gate.
     ports: ReadPorts,
     gate: commands::Gate,
-    /// Absent in tests: a process has one recorder.
-    prometheus: Option<PrometheusHandle>,
+    telemetry: Telemetry,
     shutdown: Shutdown,
     waits: prefer::Waits,
     reads: limits::InFlight,
@@ -75,17 +75,13 @@ pub struct Api {
 impl Api {
     /// Install the metrics recorder before, or the counts of requests are lost.
     #[must_use]
-    pub fn new(
-        ports: Ports,
-        config: &Config,
-        prometheus: Option<PrometheusHandle>,
-        shutdown: Shutdown,
-    ) -> Self {
+    pub fn new(ports: Ports, config: &Config, telemetry: Telemetry, shutdown: Shutdown) -> Self {
         Api {
             places: door::Places::new(config),
             ports: ports.reads,
             gate: commands::Gate::new(ports.commands, config),
-            prometheus,
+            meters: meter::Meters::register(telemetry.tracer.as_ref()),
+            telemetry,
             shutdown,
             waits: prefer::Waits {
                 longest: config.max_wait,
@@ -93,7 +89,6 @@ impl Api {
             },
             reads: limits::InFlight::new(config.max_in_flight),
             waiting_reads: limits::Waiting::new(config.max_waiting),
-            meters: meter::Meters::register(),
         }
     }
 }

@@ -1,18 +1,24 @@
-//! The metrics of the process: the recorder behind the `metrics` facade, its Prometheus text, and
-//! what the kernel knows of us.
+//! What the process tells of itself: metrics, and traces where somebody wants them (`traces`).
+//!
+//! Of the metrics these are the recorder behind the `metrics` facade, its Prometheus text, and what
+//! the kernel knows of us.
 //!
 //! The recorder must be installed before the parts register their metrics, or they count into
 //! nothing.
 
 mod process;
+mod traces;
 
 use std::time::Duration;
 
 use anyhow::Context;
 use metrics::gauge;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use opentelemetry_sdk::trace::SdkTracer;
 
 use crate::metric_names;
+
+pub use self::traces::Traces;
 
 /// Upper bounds of the buckets of all metrics in seconds: from below a commit to the longest wait.
 const SECONDS: [f64; 14] = [
@@ -27,6 +33,15 @@ const SAGA_SECONDS: [f64; 14] = [
 /// Samples gather in memory until somebody puts them into buckets; a scrape does it, and the node
 /// must when nobody scrapes.
 const UPKEEP: Duration = Duration::from_secs(2);
+
+/// What routes measure and trace with.
+#[derive(Default)]
+pub struct Telemetry {
+    /// Absent in tests: a process has one recorder.
+    pub prometheus: Option<PrometheusHandle>,
+    /// Absent unless traces are on.
+    pub tracer: Option<SdkTracer>,
+}
 
 /// Installs the recorder of the process, with the help texts of all metrics.
 ///

@@ -36,5 +36,6 @@ mod search;
 mod settings;
 mod standstill;
 mod strictness;
+mod traces;
 mod view_stores;
 mod waiting;

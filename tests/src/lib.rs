@@ -13,6 +13,7 @@
 mod api;
 mod binary;
 mod cli;
+mod collector;
 mod eventually;
 mod node;
 mod response;
@@ -23,6 +24,7 @@ mod stores;
 
 pub use api::{Api, Call};
 pub use cli::{Cli, Outcome};
+pub use collector::{Collector, Sent};
 pub use eventually::{eventually, eventually_within};
 pub use node::Node;
 pub use response::{Response, cents, time};

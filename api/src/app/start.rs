@@ -29,7 +29,7 @@ use crate::files;
 use crate::http::{self, Api, Listening};
 use crate::ports::{CommandPorts, Ports, ReadPorts};
 use crate::shutdown::Shutdown;
-use crate::telemetry;
+use crate::telemetry::{self, Telemetry, Traces};
 
 /// How long a start waits for the shards to open. Beyond that a store stands still, or holds what
 /// cannot be read: the node listens, says why it is not ready, and opens them when it can.
@@ -45,6 +45,7 @@ pub(super) struct Parts {
     deployment: Deployment,
     /// Keep the metrics up to date.
     upkeep: [JoinHandle<()>; 2],
+    traces: Option<Traces>,
     /// Ends last: views and their stores run on it.
     _io: IoRuntime,
     /// Held as long as the node runs: the data folder is its own.
@@ -68,6 +69,8 @@ impl Parts {
     /// start, then the databases.
     pub(super) async fn end(self) {
         self.upkeep.iter().for_each(JoinHandle::abort);
+        // All requests have ended, and with them their spans.
+        let flushing = self.traces.map(Traces::end);
         self.node.stop().await;
         self.views.stop().await;
 
@@ -80,6 +83,9 @@ impl Parts {
 
         for database in self.deployment.databases {
             database.close().await;
+        }
+        if let Some(flushing) = flushing {
+            flushing.await;
         }
         tracing::info!("the node has ended");
     }
@@ -97,6 +103,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let lock = folder::take(&config.data_dir)?;
     let io = IoRuntime::start().context("the threads for views cannot be started")?;
     let prometheus = telemetry::install()?;
+    let traces = start_traces(&config, &io)?;
     let faults = Faults::new(config.faults.clone());
 
     let folder = &config.data_dir;
@@ -131,16 +138,21 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     ];
     let ports = ports(&config, (gateway, shop), (&node, &views), &databases, log);
 
+    let telemetry = Telemetry {
+        prometheus: Some(prometheus),
+        tracer: traces.as_ref().map(Traces::tracer),
+    };
     let parts = Parts {
         node,
         views,
         deployment,
         upkeep,
+        traces,
         _io: io,
         _lock: lock,
     };
 
-    let api = Data::new(Api::new(ports, &config, Some(prometheus), shutdown.clone()));
+    let api = Data::new(Api::new(ports, &config, telemetry, shutdown.clone()));
     let listening = http::listen(api, bound, &config, shutdown)?;
     // A start that fails tells one line: why.
     warn_of_dangers(&config);
@@ -150,6 +162,11 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         parts,
         serving: actix_rt::spawn(listening.server),
     })
+}
+
+fn start_traces(config: &Config, io: &IoRuntime) -> anyhow::Result<Option<Traces>> {
+    let start = |collector| Traces::start(collector, &config.node_id, io.handle());
+    config.otlp_endpoint.as_ref().map(start).transpose()
 }
 
 /// Logs where the node listens, and whether its shards are open.

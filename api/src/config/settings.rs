@@ -9,7 +9,7 @@ use std::time::Duration;
 use domain::Service;
 use store::faults::FaultPlan;
 
-use super::backend::{self, Backend, DocumentsBackend, SearchBackend};
+use super::backend::{self, Backend, DocumentsBackend, SearchBackend, SecretUrl};
 use super::places::{self, Hosts};
 use super::value::{self, Coordination, LogFormat, Role, Switch};
 use super::{ConfigError, Effective, Setting};
@@ -326,6 +326,15 @@ settings! {
         meaning: "Whether each request is logged when it is answered, with its request id",
         secret: false,
         parse: value::switch,
+    }
+    otlp_endpoint: Option<SecretUrl> {
+        flag: "--otlp-endpoint",
+        env: "COUNTERFOIL_OTLP_ENDPOINT",
+        default: "",
+        allowed: "nothing, or the URL of an OTLP collector such as http://HOST:4318",
+        meaning: "Collector that gets a trace of each request, as OTLP over HTTP; none without it",
+        secret: true,
+        parse: backend::collector,
     }
     retention: Duration {
         flag: "--retention",

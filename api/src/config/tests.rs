@@ -109,6 +109,7 @@ fn a_refusal_names_setting_value_and_what_is_allowed() {
         ("COUNTERFOIL_DOCUMENTS_URL", "mongodb://host:port"),
         ("COUNTERFOIL_DOCUMENTS_URL", "postgres://host"),
         ("COUNTERFOIL_DATA_DIR", ""),
+        ("COUNTERFOIL_OTLP_ENDPOINT", "ftp://x"),
         ("COUNTERFOIL_FAULTS", "rain"),
     ] {
         let line = refusal(&[(setting, value)]);

@@ -9,7 +9,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use uuid::Uuid;
 
-use super::headers::REQUEST_ID;
+use super::headers::{REQUEST_ID, TRACEPARENT};
 
 /// Its target, for `RUST_LOG`.
 pub const TARGET: &str = "access";
@@ -25,6 +25,7 @@ pub fn answered(request: &HttpRequest, response: &mut HttpResponse, took: Durati
 
     if logs {
         let address = request.peer_addr().map(tracing::field::display);
+        let span = response.headers().get(TRACEPARENT);
         tracing::info!(
             target: TARGET,
             {
@@ -33,7 +34,8 @@ pub fn answered(request: &HttpRequest, response: &mut HttpResponse, took: Durati
                 http.path = request.path(),
                 http.status = response.status().as_u16(),
                 http.seconds = took.as_secs_f64(),
-                client.address = address
+                client.address = address,
+                traceparent = span.and_then(|span| span.to_str().ok())
             },
             "a request is answered"
         );

@@ -39,7 +39,8 @@ const SENT: HeaderValue = HeaderValue::from_static(
      traceparent, x-request-id",
 );
 const READ: HeaderValue = HeaderValue::from_static(
-    "consistency, consistency-token, etag, location, preference-applied, retry-after, x-request-id",
+    "consistency, consistency-token, etag, location, preference-applied, retry-after, traceparent, \
+     x-request-id",
 );
 const PREFLIGHT_SECONDS: HeaderValue = HeaderValue::from_static("600");
 

@@ -86,7 +86,7 @@ pub async fn metrics(api: Data<Api>) -> HttpResponse {
     meter::show_callers("commands", api.gate.in_flight(), api.gate.waiting());
     meter::show_callers("queries", api.reads.count(), api.waiting_reads.count());
 
-    match &api.prometheus {
+    match &api.telemetry.prometheus {
         Some(handle) => HttpResponse::Ok()
             .content_type(PROMETHEUS)
             .body(telemetry::render(handle)),

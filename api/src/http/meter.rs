@@ -8,10 +8,12 @@ use std::time::Instant;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use metrics::{Counter, Histogram, counter, gauge, histogram};
+use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Instrument;
 
 use super::headers::{REQUEST_ID, TRACEPARENT};
 use super::problem::Kind;
+use super::spans::RequestSpan;
 use super::{Problem, access, compression};
 use crate::metric_names as names;
 
@@ -21,17 +23,23 @@ const STATUSES: [u16; 16] = [
     200, 201, 202, 304, 308, 400, 404, 405, 408, 409, 412, 413, 415, 422, 500, 503,
 ];
 
-/// The metrics of one route.
+/// The route of what no route takes.
+pub const UNROUTED: &str = "unrouted";
+
+/// The metrics of one route, and what makes its spans.
 pub struct Meter {
     route: &'static str,
+    /// Absent unless traces are on.
+    tracer: Option<SdkTracer>,
     by_status: [OnceLock<Counter>; STATUSES.len()],
     seconds: Histogram,
 }
 
 impl Meter {
-    fn register(route: &'static str) -> Self {
+    fn register(route: &'static str, tracer: Option<&SdkTracer>) -> Self {
         Meter {
             route,
+            tracer: tracer.cloned(),
             by_status: [const { OnceLock::new() }; STATUSES.len()],
             seconds: histogram!(names::REQUEST_SECONDS, "route" => route),
         }
@@ -53,6 +61,7 @@ impl Meter {
         );
 
         let start = Instant::now();
+        let traced = self.traced(request);
 
         let mut response = match work.instrument(span).await {
             Ok(response) => response,
@@ -60,23 +69,40 @@ impl Meter {
         };
 
         response = compression::large(request, response).await;
-        self.answered(request, start, &mut response);
+        self.answered(request, (start, traced), &mut response);
         response
     }
 
     /// Answers a request that no route takes.
     pub fn refuse(&self, request: &HttpRequest, problem: &Problem) -> HttpResponse {
-        let start = Instant::now();
+        let begun = (Instant::now(), self.traced(request));
         let mut response = refused(problem);
-        self.answered(request, start, &mut response);
+        self.answered(request, begun, &mut response);
         response
     }
 
-    fn answered(&self, request: &HttpRequest, start: Instant, response: &mut HttpResponse) {
+    fn traced(&self, request: &HttpRequest) -> Option<RequestSpan> {
+        let tracer = self.tracer.as_ref()?;
+        Some(RequestSpan::begin(tracer, self.route, request))
+    }
+
+    fn answered(
+        &self,
+        request: &HttpRequest,
+        (start, traced): (Instant, Option<RequestSpan>),
+        response: &mut HttpResponse,
+    ) {
         let took = start.elapsed();
         self.seconds.record(took);
         self.count(response.status());
+
+        if let Some(span) = &traced {
+            span.tell(response);
+        }
         access::answered(request, response, took);
+        if let Some(span) = traced {
+            span.end(response);
+        }
     }
 
     fn count(&self, status: StatusCode) {
@@ -116,28 +142,28 @@ pub fn show_callers(what: &'static str, in_flight: usize, waiting: usize) {
 }
 
 macro_rules! meters {
-    ($($name:ident = $route:literal,)+) => {
+    ($($name:ident = $route:expr,)+) => {
         /// One meter per route.
         pub struct Meters {
             $(pub $name: Meter,)+
         }
 
         impl Meters {
-            pub fn register() -> Self {
+            pub fn register(tracer: Option<&SdkTracer>) -> Self {
                 // Those that say something of the node, not of the request, are shown as 0 until
                 // there is one.
                 let of_the_node = |kind: &&Kind| kind.status().is_server_error();
                 for kind in Kind::ALL.iter().filter(of_the_node) {
                     counter!(names::PROBLEMS, "type" => kind.name()).increment(0);
                 }
-                Meters { $($name: Meter::register($route),)+ }
+                Meters { $($name: Meter::register($route, tracer),)+ }
             }
         }
     };
 }
 
 meters! {
-    unrouted = "unrouted",
+    unrouted = UNROUTED,
     create_order = "POST /orders",
     cancel_order = "POST /orders/{id}/cancel",
     ship_order = "POST /orders/{id}/ship",

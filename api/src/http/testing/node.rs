@@ -18,6 +18,7 @@ use super::Double;
 use crate::config::{Config, SettingFlags};
 use crate::http::{Api, application};
 use crate::ports::{CommandPorts, Ports, ReadPorts};
+use crate::telemetry::Telemetry;
 
 /// An answer, read to its end.
 pub struct Response {
@@ -85,6 +86,11 @@ impl Node {
     }
 
     pub fn with(flags: &[&str]) -> Self {
+        Node::watched(flags, Telemetry::default())
+    }
+
+    /// With metrics or traces of the test's own.
+    pub fn watched(flags: &[&str], telemetry: Telemetry) -> Self {
         let double = Arc::new(Double::default());
         let ports = Ports {
             commands: CommandPorts {
@@ -107,7 +113,7 @@ impl Node {
         Node {
             double,
             shutdown,
-            api: Data::new(Api::new(ports, &config(flags), None, ending)),
+            api: Data::new(Api::new(ports, &config(flags), telemetry, ending)),
         }
     }
 

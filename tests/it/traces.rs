@@ -1,0 +1,135 @@
+//! Traces: what a collector gets of the requests to a node, and that neither their absence nor
+//! that of the collector is felt.
+
+use tests::{Collector, Node, Response, eventually};
+use tokio::net::TcpListener;
+
+const ENDPOINT: &str = "COUNTERFOIL_OTLP_ENDPOINT";
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const CALLER: &str = "00f067aa0ba902b7";
+
+async fn traced(collector: &str) -> Node {
+    let more = ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test");
+    Node::start_with(&[(ENDPOINT, collector), more]).await
+}
+
+/// The parts of the answer's `traceparent`: trace, span, flags.
+fn told(answer: &Response) -> (String, String, String) {
+    let parts: Vec<&str> = answer.header("traceparent").split('-').collect();
+    let [version, trace, span, flags] = parts[..] else {
+        panic!("{parts:?}")
+    };
+    assert_eq!((version, trace.len(), span.len()), ("00", 32, 16));
+    (trace.to_owned(), span.to_owned(), flags.to_owned())
+}
+
+#[tokio::test]
+async fn a_request_goes_on_with_the_trace_of_its_caller() {
+    let collector = Collector::start().await;
+    let mut node = traced(collector.url()).await;
+
+    let answer = node
+        .api()
+        .new_customer("Ada", "15.00")
+        .header("traceparent", format!("00-{TRACE}-{CALLER}-01"))
+        .header("x-request-id", "shop-17")
+        .await
+        .is(201);
+    let (trace, span, flags) = told(&answer);
+    assert_eq!((trace.as_str(), flags.as_str()), (TRACE, "01"));
+
+    // A node that ends sends what it has.
+    node.terminate().await;
+    let sent = collector.trace(TRACE);
+    let [sent] = &sent[..] else {
+        panic!("{sent:?}")
+    };
+    assert_eq!((sent.id(), sent.parent()), (span, CALLER.to_owned()));
+    assert_eq!(sent.span.name, "POST /customers");
+    assert!(sent.span.end_time_unix_nano > sent.span.start_time_unix_nano);
+
+    for (key, value) in [
+        ("http.request.method", "POST"),
+        ("http.route", "/customers"),
+        ("url.path", "/customers"),
+        ("http.response.status_code", "201"),
+        ("http.request_id", "shop-17"),
+    ] {
+        assert_eq!(sent.attribute(key).as_deref(), Some(value), "{key}");
+    }
+    for (key, value) in [
+        ("service.name", "counterfoil"),
+        ("service.instance.id", "node-1"),
+        ("deployment.environment", "test"),
+    ] {
+        assert_eq!(sent.of_process(key).as_deref(), Some(value), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_trace_begins_one_and_a_caller_may_want_none() {
+    let collector = Collector::start().await;
+    let mut node = traced(collector.url()).await;
+    let api = node.api();
+
+    let alone = api.get("/orders").await.is(200);
+    let nonsense = api.get("/nowhere").header("traceparent", "00-1-2-3").await;
+    let unwanted = api
+        .get("/orders")
+        .header("traceparent", format!("00-{TRACE}-{CALLER}-00"))
+        .await;
+    node.terminate().await;
+
+    for (answer, name, status) in [(alone, "GET /orders", "200"), (nonsense, "GET", "404")] {
+        let (trace, span, _) = told(&answer);
+        let sent = collector.trace(&trace);
+        assert_eq!(sent.len(), 1, "{sent:?}");
+        assert_eq!((sent[0].id(), sent[0].parent()), (span, String::new()));
+        assert_eq!(sent[0].span.name, name);
+        let got = sent[0].attribute("http.response.status_code");
+        assert_eq!(got.as_deref(), Some(status));
+    }
+    assert_eq!(told(&unwanted).2, "00");
+    assert!(collector.trace(TRACE).is_empty());
+}
+
+#[tokio::test]
+async fn a_node_that_is_not_told_to_traces_nothing() {
+    let collector = Collector::start().await;
+    let standard = ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url());
+    let mut node = Node::start_with(&[standard]).await;
+
+    let answer = node
+        .api()
+        .get("/orders")
+        .header("traceparent", format!("00-{TRACE}-{CALLER}-01"))
+        .await
+        .is(200);
+    assert!(!answer.headers.contains_key("traceparent"));
+    node.terminate().await;
+    assert!(collector.received().is_empty());
+}
+
+/// Nobody takes its connections, so that each attempt takes as long as it may.
+#[tokio::test]
+async fn a_collector_that_never_answers_is_told_of_once_and_holds_nothing_up() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = silent.local_addr().expect("its address");
+    let mut node = traced(&format!("http://ada:hush@{address}")).await;
+
+    let api = node.api();
+    let customer = api.create_customer("Ada", "1000000.00").await;
+    let warned = eventually("the log tells of the collector", async || {
+        api.place(&customer.id, "1.00", "APPROVED").await;
+        node.log().contains("traces are not taken").then_some(())
+    });
+    warned.await;
+
+    node.terminate().await;
+    let log = node.log();
+    assert_eq!(log.matches("traces are not taken").count(), 1, "{log}");
+    assert!(log.contains(&format!("http://ada:***@{address}")), "{log}");
+    assert!(!log.contains("hush"), "{log}");
+    assert!(!log.contains("not everything has ended in time"), "{log}");
+}
