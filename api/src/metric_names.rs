@@ -1,8 +1,8 @@
 //! The names of the metrics of the node: HTTP, what an observer sees in the stores, the process.
 
 store::metric_names! {
-    /// Requests answered. Labels `route`, `outcome` and `status`; the route of what no route takes
-    /// is `unrouted`.
+    /// Requests answered. Labels `route`, `outcome` and `status`; the route of what no route takes,
+    /// or may see, is `unrouted`.
     counter REQUESTS = "counterfoil_http_requests_total";
     /// Time from a request to its answer. Label `route`.
     histogram REQUEST_SECONDS = "counterfoil_http_request_seconds";

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::Value;
 use tests::{Node, eventually};
@@ -115,16 +116,34 @@ async fn every_metric_says_what_it_is() {
 }
 
 #[tokio::test]
-async fn requests_that_no_route_takes_are_counted_by_their_status() {
+async fn requests_that_no_route_sees_are_counted_by_their_status() {
     let node = Node::start().await;
+    let foreign = ("host", "evil.example");
+    let elsewhere = ("origin", "http://evil.example");
+    let asks = ("access-control-request-method", "POST");
+    for (method, headers) in [
+        (Method::GET, &[foreign][..]),
+        (Method::POST, &[elsewhere]),
+        (Method::OPTIONS, &[elsewhere, asks]),
+    ] {
+        let call = node.api().call(method, "/customers");
+        let call = headers
+            .iter()
+            .fold(call, |call, (name, value)| call.header(name, value));
+        call.await.is_problem(403);
+    }
     node.api().get("/nowhere").await.is_problem(404);
     node.api().post("/customers/count").await.is_problem(405);
 
     let scrape = scrape(&node).await;
-    for status in ["404", "405"] {
+    for (status, count) in [("403", 3.0), ("404", 1.0), ("405", 1.0)] {
         let labels = format!("{{route=\"unrouted\",outcome=\"refused\",status=\"{status}\"}}");
         let metric = format!("counterfoil_http_requests_total{labels}");
-        assert_eq!(value(&scrape, &metric), Some(1.0), "{metric}: {scrape}");
+        assert_eq!(value(&scrape, &metric), Some(count), "{metric}: {scrape}");
+    }
+    for (problem, count) in [("host-not-allowed", 1.0), ("origin-not-allowed", 2.0)] {
+        let metric = format!("counterfoil_http_problems_total{{type=\"{problem}\"}}");
+        assert_eq!(value(&scrape, &metric), Some(count), "{metric}: {scrape}");
     }
 }
 

@@ -15,7 +15,7 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Data;
-use actix_web::{Error, HttpResponse, ResponseError};
+use actix_web::{Error, HttpResponse};
 use futures_util::future::Either;
 
 pub use self::places::Places;
@@ -111,10 +111,13 @@ impl Visitor {
     }
 
     /// The answer to a request that no route sees: one that is refused, and the question of a
-    /// browser whether a page from elsewhere may send one.
+    /// browser whether a page from elsewhere may send one. Refusals are counted like those of paths
+    /// that no route has.
     fn answer_at_once(&self, request: &ServiceRequest) -> Option<HttpResponse> {
+        let api = request.app_data::<Data<Api>>()?;
+        let refuse = |problem| api.meters.unrouted.refuse(request.request(), problem);
         if let Some(refused) = &self.refused {
-            return Some(refused.error_response());
+            return Some(refuse(refused));
         }
 
         let asks = request.method() == Method::OPTIONS
@@ -125,7 +128,7 @@ impl Visitor {
             return None;
         }
         if self.origin.is_none() {
-            return Some(Problem::origin_not_allowed().error_response());
+            return Some(refuse(&Problem::origin_not_allowed()));
         }
 
         let mut answer = HttpResponse::NoContent();

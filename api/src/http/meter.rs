@@ -19,8 +19,8 @@ use crate::metric_names as names;
 
 /// The status codes that a route answers with. One that is missing here is counted as well, only
 /// more slowly.
-const STATUSES: [u16; 16] = [
-    200, 201, 202, 304, 308, 400, 404, 405, 408, 409, 412, 413, 415, 422, 500, 503,
+const STATUSES: [u16; 17] = [
+    200, 201, 202, 304, 308, 400, 403, 404, 405, 408, 409, 412, 413, 415, 422, 500, 503,
 ];
 
 /// The route of what no route takes.
@@ -73,7 +73,7 @@ impl Meter {
         response
     }
 
-    /// Answers a request that no route takes.
+    /// Answers a request that no route takes, or may see.
     pub fn refuse(&self, request: &HttpRequest, problem: &Problem) -> HttpResponse {
         let begun = (Instant::now(), self.traced(request));
         let mut response = refused(problem);
