@@ -21,6 +21,7 @@ mod damage;
 mod faults;
 mod no_server;
 mod proxy;
+mod time_limit;
 
 fn address() -> String {
     std::env::var("COUNTERFOIL_TEST_ELASTICSEARCH_URL").expect(
