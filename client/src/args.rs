@@ -1,22 +1,44 @@
 //! The arguments of the commands that talk to a running node, as `clap` structs for `main` to place
 //! under its subcommands.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+/// A token for whoever is in front of the node. There is no flag for it: everybody on a machine sees
+/// the arguments of its processes.
+pub const TOKEN_VARIABLE: &str = "COUNTERFOIL_TOKEN";
+const URL_VARIABLE: &str = "COUNTERFOIL_URL";
+const TOKEN_FILE_VARIABLE: &str = "COUNTERFOIL_TOKEN_FILE";
+/// The variables of the environment that the client reads.
+pub const VARIABLES: [&str; 3] = [URL_VARIABLE, TOKEN_VARIABLE, TOKEN_FILE_VARIABLE];
+
 /// Which node to talk to.
-#[derive(Debug, Clone, Args)]
+#[derive(Clone, Args)]
 pub struct NodeArgs {
-    /// Address of a running node
+    /// Address of a running node; may hold a user and password, better in the variable than here,
+    /// where others see them
     #[arg(
         long,
-        env = "COUNTERFOIL_URL",
+        env = URL_VARIABLE,
+        hide_env_values = true,
         default_value = "http://127.0.0.1:8080",
         value_name = "URL",
         global = true
     )]
     pub url: String,
+    /// File with a token for a proxy in front of the node, sent as Authorization: Bearer;
+    /// COUNTERFOIL_TOKEN may hold the token itself
+    #[arg(long, env = TOKEN_FILE_VARIABLE, value_name = "FILE", global = true)]
+    pub token_file: Option<PathBuf>,
+}
+
+impl fmt::Debug for NodeArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The address may hold a password.
+        f.debug_struct("NodeArgs").finish_non_exhaustive()
+    }
 }
 
 /// Play a file of customers and orders through the public API

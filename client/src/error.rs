@@ -9,8 +9,27 @@ use serde::Deserialize;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// `--url` is not an address this client can use.
-    #[error("url must be http://HOST:PORT, got {url:?}: {reason}")]
+    #[error("url must be http(s)://[USER:PASSWORD@]HOST[:PORT], got {url:?}: {reason}")]
     Url { url: String, reason: String },
+    /// The token for the node cannot be read, or sent.
+    #[error("the token of {from} cannot be used: {reason}")]
+    Token {
+        /// The file or variable that it stands in.
+        from: String,
+        /// Why, without the token.
+        reason: String,
+    },
+    /// The server at the address cannot be told from anybody else.
+    #[error("no safe connection to {url}: {reason}")]
+    Unsafe { url: String, reason: String },
+    /// Whoever is in front of the node asks for other credentials.
+    #[error("{url} {} (status 401)", asked(*given))]
+    Credentials {
+        /// The node's address.
+        url: String,
+        /// Some were sent.
+        given: bool,
+    },
     /// No answer within the patience of the command. The node may or may not have acted.
     #[error(
         "no answer from {url} (tried {} in {seconds:.1} s): {reason}; \
@@ -87,8 +106,17 @@ impl ClientError {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Refused(problem) => Some(problem.status),
+            Self::Credentials { .. } => Some(401),
             _ => None,
         }
+    }
+}
+
+fn asked(given: bool) -> &'static str {
+    if given {
+        "refuses these credentials"
+    } else {
+        "asks for credentials: set COUNTERFOIL_URL=https://USER:PASSWORD@HOST, or COUNTERFOIL_TOKEN"
     }
 }
 
@@ -130,6 +158,11 @@ impl Problem {
         let mut problem: Self = serde_json::from_slice(body).unwrap_or_default();
         problem.status = status;
         problem
+    }
+
+    /// Whether nothing is known of it besides its status: it comes from no node.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.kind.is_empty()
     }
 }
 

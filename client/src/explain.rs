@@ -18,7 +18,7 @@ use super::{ClientError, output};
 
 /// Prints the story of an id.
 pub async fn run(args: &ExplainArgs) -> Result<ExitCode, ClientError> {
-    let node = Node::new(&args.node.url)?;
+    let node = Node::named(&args.node)?;
     let found = gather::gather(&node, &args.id).await?;
     let story = story::tell(found);
     if args.json {

@@ -17,7 +17,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
 /// Asks once: whoever watches a node asks again by itself. Succeeds when the node is ready, and
 /// says what works less well than it should all the same.
 pub async fn run(args: &HealthArgs) -> Result<ExitCode, ClientError> {
-    let node = Node::new(&args.node.url)?.with_patience(Duration::ZERO);
+    let node = Node::named(&args.node)?.with_patience(Duration::ZERO);
     let asked = node.get(&["health", "ready"], &[], &Freshness::AsItIs);
     let answer = tokio::time::timeout(ANSWERS_WITHIN, asked)
         .await

@@ -11,16 +11,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::args::NodeArgs;
 use super::error::ClientError;
+use access::{Token, masked};
 use sending::{Call, causes};
 
+mod access;
 mod retry;
 mod sending;
+
+pub use access::builder;
 
 /// How long commands a person waits for try to reach a node.
 pub const INTERACTIVE_PATIENCE: Duration = Duration::from_secs(5);
@@ -37,7 +42,9 @@ const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token
 #[derive(Debug, Clone)]
 pub struct Node {
     http: reqwest::Client,
+    /// Without credentials, which the client sends.
     base: Url,
+    has_credentials: bool,
     patience: Duration,
     /// Calls that were refused with a 5xx, or not answered.
     pushed_back: Arc<AtomicU64>,
@@ -78,32 +85,43 @@ pub enum Freshness {
 impl Node {
     /// A client for the node at `url`. Nothing is sent yet.
     pub fn new(url: &str) -> Result<Self, ClientError> {
-        let refuse = |reason: &str| ClientError::Url {
-            url: url.to_owned(),
-            reason: reason.to_owned(),
+        Self::with_token(url, None)
+    }
+
+    /// A client for the node that the arguments name, with their credentials. Nothing is sent yet.
+    pub fn named(args: &NodeArgs) -> Result<Self, ClientError> {
+        Self::with_token(&args.url, Token::of(args)?.as_ref())
+    }
+
+    fn with_token(url: &str, token: Option<&Token>) -> Result<Self, ClientError> {
+        let refuse = |reason: String| ClientError::Url {
+            url: masked(url),
+            reason,
         };
 
-        let base = Url::parse(url).map_err(|error| refuse(&error.to_string()))?;
-        if base.scheme() != "http" {
-            return Err(refuse(
-                "only plain http is spoken here, put a proxy before it for TLS",
-            ));
+        let mut base = Url::parse(url).map_err(|error| refuse(error.to_string()))?;
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(refuse(format!("{} is not spoken here", base.scheme())));
         }
 
-        let http = reqwest::Client::builder()
+        let authorization = access::authorization(&mut base, token)?;
+        let has_credentials = authorization.is_some();
+        let always = authorization.map(|value| (AUTHORIZATION, value));
+        let http = builder(&base)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             .tcp_nodelay(true)
-            .redirect(reqwest::redirect::Policy::none())
-            // A node is addressed directly: a proxy set for the way to the internet knows nothing
-            // of 127.0.0.1.
-            .no_proxy()
+            .default_headers(always.into_iter().collect())
             .build()
-            .map_err(|error| refuse(&causes(&error)))?;
+            .map_err(|error| ClientError::Unsafe {
+                url: base.to_string(),
+                reason: causes(&error),
+            })?;
 
         Ok(Self {
             http,
             base,
+            has_credentials,
             patience: INTERACTIVE_PATIENCE,
             pushed_back: Arc::default(),
         })
@@ -125,10 +143,10 @@ impl Node {
         self.pushed_back.load(Ordering::Relaxed)
     }
 
-    /// The address, for messages.
+    /// The address without credentials, for messages.
     #[must_use]
     pub fn url(&self) -> String {
-        shown(&self.base)
+        self.base.to_string()
     }
 
     /// A query. `path` is given in segments, which are escaped.
@@ -241,16 +259,6 @@ impl Node {
     }
 }
 
-/// An address as it may be printed: a password in it is for the node alone.
-fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    if url.password().is_some() {
-        // It fails only for an address without a host, which has no password either.
-        let _ = url.set_password(Some("***"));
-    }
-    url.to_string()
-}
-
 fn header(name: &str, value: &str) -> Result<HeaderValue, ClientError> {
     HeaderValue::from_str(value).map_err(|_| ClientError::Answer {
         url: name.to_owned(),
@@ -269,8 +277,14 @@ mod tests {
     #[test]
     fn a_password_in_the_address_is_not_printed() {
         let node = Node::new("http://ada:secret@127.0.0.1:8080").unwrap();
-        assert_eq!(node.url(), "http://ada:***@127.0.0.1:8080/");
-        let node = Node::new("http://127.0.0.1:8080").unwrap();
         assert_eq!(node.url(), "http://127.0.0.1:8080/");
+        assert!(!format!("{node:?}").contains("secret"), "{node:?}");
+
+        let refused = Node::new("ftp://ada:secret@127.0.0.1:8080").unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "url must be http(s)://[USER:PASSWORD@]HOST[:PORT], got \"ftp://***@127.0.0.1:8080\": \
+             ftp is not spoken here"
+        );
     }
 }

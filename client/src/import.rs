@@ -34,7 +34,7 @@ use progress::Progress;
 /// Runs an import and prints its summary, also when it was stopped by a bad line or by a node that
 /// went away.
 pub async fn run(args: &ImportArgs) -> Result<ExitCode, ClientError> {
-    let node = Node::new(&args.node.url)?;
+    let node = Node::named(&args.node)?;
     let input = source::open(&args.file)?;
     // Asked first with little patience, so that a wrong address is told at once and not after the
     // patience of an import.

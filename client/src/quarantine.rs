@@ -29,7 +29,7 @@ const FIRST_COLUMNS: [&str; 9] = [
 
 /// Runs one of the quarantine commands.
 pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
-    let node = Node::new(&command.node.url)?;
+    let node = Node::named(&command.node)?;
     let json = command.json;
 
     match &command.action {

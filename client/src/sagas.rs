@@ -61,7 +61,7 @@ impl Saga {
 
 /// Runs one of the saga commands.
 pub async fn run(command: &SagasCommand) -> Result<ExitCode, ClientError> {
-    let node = Node::new(&command.node.url)?;
+    let node = Node::named(&command.node)?;
 
     match &command.action {
         SagasAction::List { state, kind, list } => {

@@ -16,7 +16,7 @@ use super::{ClientError, output, pages};
 
 /// Runs one of the view commands.
 pub async fn run(command: &ViewsCommand) -> Result<ExitCode, ClientError> {
-    let node = Node::new(&command.node.url)?;
+    let node = Node::named(&command.node)?;
     let json = command.json;
 
     match &command.action {

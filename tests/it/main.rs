@@ -22,6 +22,7 @@ mod customers_and_orders;
 mod damage;
 mod faults;
 mod history;
+mod https;
 mod idempotency;
 mod import;
 mod kills;

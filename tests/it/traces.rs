@@ -1,7 +1,7 @@
 //! Traces: what a collector gets of the requests to a node, and that neither their absence nor
 //! that of the collector is felt.
 
-use tests::{Collector, Node, Response, eventually};
+use tests::{Collector, Node, Response, TlsProxy, eventually};
 use tokio::net::TcpListener;
 
 const ENDPOINT: &str = "COUNTERFOIL_OTLP_ENDPOINT";
@@ -109,6 +109,20 @@ async fn a_node_that_is_not_told_to_traces_nothing() {
     assert!(!answer.headers.contains_key("traceparent"));
     node.terminate().await;
     assert!(collector.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_collector_may_ask_for_tls_and_credentials() {
+    let collector = Collector::start().await;
+    let proxy = TlsProxy::start(collector.url(), "Basic YWRhOmh1c2g=").await;
+    let authority = proxy.authority();
+    let trusted = authority.to_str().expect("a path in UTF-8");
+    let endpoint = proxy.url("ada:hush@");
+    let mut node = Node::start_with(&[(ENDPOINT, &endpoint), ("SSL_CERT_FILE", trusted)]).await;
+
+    node.api().get("/orders").await.is(200);
+    node.terminate().await;
+    assert_eq!(collector.received().len(), 1, "{}", node.log());
 }
 
 /// Nobody takes its connections, so that each attempt takes as long as it may.

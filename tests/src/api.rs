@@ -12,7 +12,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
 
-use crate::Response;
+use crate::{Response, http};
 
 /// Above every wait a test asks for, so that a node which never answers fails the test instead of
 /// hanging it.
@@ -29,8 +29,7 @@ pub struct Api {
 impl Api {
     /// A client of the node at `url`.
     pub fn new(url: &str) -> Self {
-        let client = Client::builder()
-            .no_proxy()
+        let client = http::client()
             .timeout(ANSWER_BOUND)
             .build()
             .expect("an HTTP client");

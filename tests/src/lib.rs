@@ -15,12 +15,14 @@ mod binary;
 mod cli;
 mod collector;
 mod eventually;
+mod http;
 mod node;
 mod response;
 mod servers;
 mod shared;
 mod shop;
 mod stores;
+mod tls_proxy;
 
 pub use api::{Api, Call};
 pub use cli::{Cli, Outcome};
@@ -32,6 +34,7 @@ pub use servers::{OwnServers, Server};
 pub use shared::Shared;
 pub use shop::{Customer, Placed, in_state, reserved_cents};
 pub use stores::ViewStores;
+pub use tls_proxy::TlsProxy;
 
 /// The path of a file under `tests/data/`.
 pub fn data_file(name: &str) -> std::path::PathBuf {

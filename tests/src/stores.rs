@@ -137,7 +137,7 @@ async fn drop_databases(url: &str, namespace: &str) -> anyhow::Result<()> {
 
 /// By name: servers may refuse to delete what a pattern matches.
 async fn delete_indices(url: &str, namespace: &str) -> anyhow::Result<()> {
-    let client = reqwest::Client::builder().no_proxy().build()?;
+    let client = crate::http::client().build()?;
     let listed = client.get(format!(
         "{url}/_cat/indices/{namespace}*?format=json&h=index&expand_wildcards=all"
     ));
@@ -182,10 +182,7 @@ mod tests {
             .await
             .expect("a document is written");
         let index = format!("{elasticsearch}/{namespace}-orders-1");
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("a client");
+        let http = crate::http::client().build().expect("a client");
         assert!(
             http.put(&index)
                 .send()

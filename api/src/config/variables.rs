@@ -6,8 +6,6 @@ use super::settings::SETTINGS;
 use super::sources::CONFIG_VARIABLE;
 
 const PREFIX: &str = "COUNTERFOIL_";
-/// Read by the command line's client.
-const URL: &str = "COUNTERFOIL_URL";
 /// What the scripts and tests of this project read.
 const OF_THE_PROJECT: [&str; 5] = [
     "COUNTERFOIL_TEST_",
@@ -49,9 +47,8 @@ fn known() -> Vec<String> {
         let file = setting.secret.then(|| format!("{name}_FILE"));
         [Some(name), file].into_iter().flatten()
     });
-    settings
-        .chain([CONFIG_VARIABLE.to_owned(), URL.to_owned()])
-        .collect()
+    let others = [CONFIG_VARIABLE].into_iter().chain(client::args::VARIABLES);
+    settings.chain(others.map(str::to_owned)).collect()
 }
 
 fn hint(variable: &str, known: &[String]) -> String {

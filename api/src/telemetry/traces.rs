@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use async_trait::async_trait;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
@@ -103,12 +103,10 @@ impl Collector {
             path.pop_if_empty().extend(PATH);
         }
 
-        let http = Client::builder()
+        let http = client::http::builder(&url)
             .timeout(SEND_WITHIN)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
             .build()
-            .context("traces cannot be sent")?;
+            .map_err(|error| anyhow!("traces cannot be sent: {}", innermost(&error)))?;
         Ok(Collector {
             http,
             url,

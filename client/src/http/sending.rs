@@ -9,8 +9,9 @@ use reqwest::{Method, Url};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::access::unsafe_because;
 use super::retry::{self, Backoff};
-use super::{Answer, CONSISTENCY_TOKEN, Node, shown};
+use super::{Answer, CONSISTENCY_TOKEN, Node};
 use crate::error::{ClientError, Problem};
 
 /// One call, ready to be sent as often as needed.
@@ -27,6 +28,10 @@ pub(super) struct Call {
 enum Failure {
     /// Nothing usable came back.
     Transport(reqwest::Error),
+    /// No encrypted connection came about.
+    Unsafe {
+        reason: String,
+    },
     /// The node answered with a 4xx or 5xx.
     Refused {
         problem: Problem,
@@ -40,7 +45,7 @@ impl Failure {
         match self {
             Self::Transport(error) => !error.is_builder() && !error.is_redirect(),
             Self::Refused { problem, .. } => problem.status >= 500,
-            Self::Unreadable(_) => false,
+            Self::Unsafe { .. } | Self::Unreadable(_) => false,
         }
     }
 
@@ -78,7 +83,7 @@ impl Node {
             let Some(pause) = pause else {
                 return Err(self.give_up(failure, backoff.tries(), started.elapsed()));
             };
-            tracing::debug!(url = %shown(&call.url), pause = ?pause, "call failed, it is repeated");
+            tracing::debug!(url = %call.url, pause = ?pause, "call failed, it is repeated");
             tokio::time::sleep(pause).await;
         }
     }
@@ -93,7 +98,7 @@ impl Node {
             request = request.body(body.clone());
         }
 
-        let response = request.send().await.map_err(Failure::Transport)?;
+        let response = request.send().await.map_err(not_sent)?;
         let status = response.status();
 
         let token = response
@@ -112,7 +117,7 @@ impl Node {
             });
         }
 
-        let url = shown(&call.url);
+        let url = call.url.to_string();
 
         let body = if body.is_empty() {
             Value::Null
@@ -141,9 +146,27 @@ impl Node {
                 seconds: elapsed.as_secs_f64(),
                 reason: causes(&error.without_url()),
             },
+            Failure::Unsafe { reason } => ClientError::Unsafe {
+                url: self.url(),
+                reason,
+            },
+            // A node has more to say: this is the proxy in front of it.
+            Failure::Refused { problem, .. } if problem.status == 401 && problem.is_bare() => {
+                ClientError::Credentials {
+                    url: self.url(),
+                    given: self.has_credentials,
+                }
+            }
             Failure::Refused { problem, .. } => ClientError::Refused(problem),
             Failure::Unreadable(error) => error,
         }
+    }
+}
+
+fn not_sent(error: reqwest::Error) -> Failure {
+    match unsafe_because(&error) {
+        Some(reason) => Failure::Unsafe { reason },
+        None => Failure::Transport(error),
     }
 }
 

@@ -21,7 +21,9 @@ async fn readers_that_wait_are_answered_with_the_state_so_far_when_the_node_ends
     let address = listening.addresses[0];
     let server = actix_rt::spawn(listening.server);
     assert_eq!(
-        reqwest::get(format!("http://{address}/health/live"))
+        http()
+            .get(format!("http://{address}/health/live"))
+            .send()
             .await
             .unwrap()
             .status(),
@@ -31,7 +33,7 @@ async fn readers_that_wait_are_answered_with_the_state_so_far_when_the_node_ends
     *node.double.hangs.lock().unwrap() = true;
     let mut answers = Vec::new();
     for handling in ["strict", "lenient"] {
-        let request = reqwest::Client::new().get(format!("http://{address}/orders/{ID}"));
+        let request = http().get(format!("http://{address}/orders/{ID}"));
         let request = request
             .header("consistency-token", "t")
             .header("prefer", format!("wait=25, handling={handling}"));
@@ -101,7 +103,7 @@ async fn a_body_that_is_too_large_is_answered_and_not_cut_off() {
     let node = Node::new();
     let url = format!("http://{}/customers", serve(&node));
 
-    let client = reqwest::Client::new();
+    let client = http();
     for length in [65 * 1024, 70 * 1024, 200 * 1024, 900 * 1024].repeat(25) {
         let request = client
             .post(&url)
@@ -133,7 +135,7 @@ async fn a_body_that_is_still_coming_in_keeps_nobody_from_working() {
     slow.read_exact(&mut go_on).await.unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100");
 
-    let request = reqwest::Client::new()
+    let request = http()
         .post(format!("http://{address}/customers"))
         .body(body);
     let other = request
@@ -149,6 +151,11 @@ async fn a_body_that_is_still_coming_in_keeps_nobody_from_working() {
 }
 
 /// A server over the double that listens and does not run yet.
+fn http() -> reqwest::Client {
+    let plain = "http://127.0.0.1".parse().unwrap();
+    client::http::builder(&plain).build().unwrap()
+}
+
 fn listening(node: &Node) -> Listening {
     listening_with(node, &[])
 }
