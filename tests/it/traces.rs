@@ -125,9 +125,28 @@ async fn a_collector_may_ask_for_tls_and_credentials() {
     assert_eq!(collector.received().len(), 1, "{}", node.log());
 }
 
+#[tokio::test]
+async fn a_collector_that_takes_nothing_is_told_of_once() {
+    let collector = Collector::refusing().await;
+    let at_once = ("OTEL_BSP_SCHEDULE_DELAY", "10");
+    let node = Node::start_with(&[(ENDPOINT, collector.url()), at_once]).await;
+
+    // Each has been sent before the next one begins, so all are refused one by one.
+    for _ in 0..4 {
+        let (trace, ..) = told(&node.api().get("/orders").await.is(200));
+        eventually("the span is sent", async || {
+            (!collector.trace(&trace).is_empty()).then_some(())
+        })
+        .await;
+    }
+    let log = node.log();
+    assert_eq!(log.matches("traces are not taken").count(), 1, "{log}");
+    assert!(log.contains("it answers 503"), "{log}");
+}
+
 /// Nobody takes its connections, so that each attempt takes as long as it may.
 #[tokio::test]
-async fn a_collector_that_never_answers_is_told_of_once_and_holds_nothing_up() {
+async fn a_collector_that_never_answers_holds_nothing_up() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = silent.local_addr().expect("its address");
     let mut node = traced(&format!("http://ada:hush@{address}")).await;
@@ -142,7 +161,6 @@ async fn a_collector_that_never_answers_is_told_of_once_and_holds_nothing_up() {
 
     node.terminate().await;
     let log = node.log();
-    assert_eq!(log.matches("traces are not taken").count(), 1, "{log}");
     assert!(log.contains(&format!("http://ada:***@{address}")), "{log}");
     assert!(!log.contains("hush"), "{log}");
     assert!(!log.contains("not everything has ended in time"), "{log}");

@@ -29,6 +29,15 @@ pub struct Sent {
 impl Collector {
     /// A collector that takes everything.
     pub async fn start() -> Self {
+        Self::answering("200 OK").await
+    }
+
+    /// A collector that reads everything and says that it has not taken it.
+    pub async fn refusing() -> Self {
+        Self::answering("503 Service Unavailable").await
+    }
+
+    async fn answering(status: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
         let received = Arc::<Mutex<Vec<Sent>>>::default();
@@ -36,7 +45,7 @@ impl Collector {
         let shared = Arc::clone(&received);
         let listening = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(take(stream, Arc::clone(&shared)));
+                tokio::spawn(take(stream, status, Arc::clone(&shared)));
             }
         });
         Self {
@@ -107,7 +116,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Answers the requests of one connection.
-async fn take(stream: TcpStream, received: Arc<Mutex<Vec<Sent>>>) {
+async fn take(stream: TcpStream, status: &str, received: Arc<Mutex<Vec<Sent>>>) {
     let mut stream = BufReader::new(stream);
     while let Some((head, body)) = request(&mut stream).await {
         assert!(head.starts_with("POST /v1/traces HTTP/1.1"), "{head}");
@@ -125,10 +134,8 @@ async fn take(stream: TcpStream, received: Arc<Mutex<Vec<Sent>>>) {
                 }));
             }
         }
-        let answered = stream
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-            .await;
-        if answered.is_err() {
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+        if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }
     }

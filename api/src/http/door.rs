@@ -36,7 +36,7 @@ const ANSWERS: HeaderValue = HeaderValue::from_static("default-src 'none'; frame
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE");
 const SENT: HeaderValue = HeaderValue::from_static(
     "content-type, consistency-token, idempotency-key, if-match, if-none-match, prefer, \
-     traceparent, x-request-id",
+     traceparent, tracestate, x-request-id",
 );
 const READ: HeaderValue = HeaderValue::from_static(
     "consistency, consistency-token, etag, location, preference-applied, retry-after, traceparent, \
