@@ -26,7 +26,6 @@ mod idempotency;
 mod index;
 mod limits;
 mod meter;
-mod money;
 mod operations;
 mod orders;
 mod params;

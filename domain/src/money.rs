@@ -3,15 +3,11 @@
 //! On the wire it is `{"amount": "12.34"}`; a JSON number is accepted on input. Arithmetic is
 //! checked: an overflow is a value the caller must handle, not a wrap-around.
 
+mod json;
 mod number;
 
 use std::fmt;
 use std::str::FromStr;
-
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Deserializer, MapAccess, Visitor};
-use serde::ser::{SerializeStruct, Serializer};
-use serde::{Deserialize, Serialize};
 
 use sagas::countermeasures;
 
@@ -158,103 +154,9 @@ impl FromStr for Money {
     }
 }
 
-impl Serialize for Money {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Money", 1)?;
-        object.serialize_field("amount", &format_args!("{self}"))?;
-        object.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Money {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Wire {
-            amount: Amount,
-        }
-
-        // A derived impl would also take an array of the fields.
-        struct ObjectVisitor;
-
-        impl<'de> Visitor<'de> for ObjectVisitor {
-            type Value = Wire;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object such as {\"amount\": \"12.34\"}")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Wire, A::Error> {
-                Wire::deserialize(MapAccessDeserializer::new(map))
-            }
-        }
-
-        deserializer
-            .deserialize_map(ObjectVisitor)
-            .map(|wire| wire.amount.0)
-    }
-}
-
-/// The bare amount: a decimal text, or a JSON number on input.
-struct Amount(Money);
-
-impl<'de> Deserialize<'de> for Amount {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AmountVisitor;
-
-        impl Visitor<'_> for AmountVisitor {
-            type Value = Amount;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a decimal text such as \"12.34\", or a number")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Amount, E> {
-                text.parse().map(Amount).map_err(E::custom)
-            }
-
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Amount, E> {
-                self.visit_str(&number.to_string())
-            }
-
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Amount, E> {
-                self.visit_str(&number.to_string())
-            }
-
-            // The shortest text that reads back as the same number is what the sender wrote, for
-            // all amounts below 10^13 with two decimals (15 significant digits).
-            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Amount, E> {
-                self.visit_str(&number.to_string())
-            }
-        }
-
-        deserializer.deserialize_any(AmountVisitor)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn reads_texts_and_numbers_with_at_most_two_decimals() {
-        for (json, cents) in [
-            (r#"{"amount":"12.34"}"#, 1234),
-            (r#"{"amount":"12.3"}"#, 1230),
-            (r#"{"amount":"12"}"#, 1200),
-            (r#"{"amount":12.34}"#, 1234),
-            (r#"{"amount":15}"#, 1500),
-            (r#"{"amount":0.07}"#, 7),
-            (r#"{"amount":"-1.00"}"#, -100),
-        ] {
-            assert_eq!(
-                serde_json::from_str::<Money>(json).unwrap().cents(),
-                cents,
-                "{json}"
-            );
-        }
-    }
 
     #[test]
     fn refuses_what_is_not_an_amount() {
@@ -271,40 +173,6 @@ mod tests {
             ("99999999999999999999", MoneyError::TooLarge),
         ] {
             assert_eq!(text.parse::<Money>(), Err(error), "{text}");
-        }
-    }
-
-    #[test]
-    fn refuses_what_is_not_an_object_with_an_amount_alone() {
-        for json in [
-            r#"["1"]"#,
-            "[1]",
-            "[]",
-            "7",
-            r#""1""#,
-            "{}",
-            r#"{"amount":["1"]}"#,
-            r#"{"amount":null}"#,
-            r#"{"amount":"1","amount":"1"}"#,
-            r#"{"amount":"1","currency":"EUR"}"#,
-        ] {
-            assert!(serde_json::from_str::<Money>(json).is_err(), "{json}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_reads_back(cents in -MAX_CENTS..=MAX_CENTS) {
-            let money = Money::from_cents(cents);
-            let json = serde_json::to_string(&money).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Money>(&json).unwrap(), money);
-        }
-
-        #[test]
-        fn a_json_number_means_its_decimal_text(cents in 0i64..1_000_000_000) {
-            let money = Money::from_cents(cents);
-            let json = format!(r#"{{"amount":{money}}}"#);
-            prop_assert_eq!(serde_json::from_str::<Money>(&json).unwrap(), money);
         }
     }
 }

@@ -20,7 +20,6 @@ use super::documents::{
 };
 use super::fields::{Errors, Fields};
 use super::meter::{Meter, Meters};
-use super::money::ExactMoney;
 use super::params::{self, Params, path_id};
 use super::prefer::Prefer;
 use super::problem::refuse_other_methods;
@@ -141,9 +140,7 @@ impl Command for CreateCustomer {
 fn new_customer(mut fields: Fields<'_>) -> Result<NewCustomer, Problem> {
     let mut errors = Errors::default();
     let name = fields.text("name", MAX_NAME_CHARS, &mut errors);
-    let credit_limit = fields
-        .required("creditLimit", &mut errors)
-        .map(|ExactMoney(limit)| limit);
+    let credit_limit: Option<Money> = fields.required("creditLimit", &mut errors);
     if credit_limit.is_some_and(Money::is_negative) {
         errors.add("creditLimit", "must be 0 or more");
     }

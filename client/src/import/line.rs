@@ -4,28 +4,21 @@
 //! It leaves bounds that the node checks (lengths, counts, totals) to the node, whose `400` the
 //! import reports with the line's number as well.
 
+mod form;
+
 use domain::Money;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// What a line asks for.
-#[derive(Debug, Clone, PartialEq, Hash, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "lowercase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub enum Entry {
     Customer {
-        #[serde(rename = "ref")]
         reference: String,
         name: String,
-        #[serde(deserialize_with = "credit_limit")]
         credit_limit: Money,
     },
     Order {
-        #[serde(rename = "ref")]
         reference: String,
         customer: String,
         lines: Vec<OrderLine>,
@@ -50,10 +43,6 @@ pub struct OrderLine {
     pub unit_price: Money,
 }
 
-fn credit_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
-    money("creditLimit", deserializer)
-}
-
 fn unit_price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
     money("unitPrice", deserializer)
 }
@@ -72,7 +61,7 @@ fn money<'de, D: Deserializer<'de>>(field: &str, deserializer: D) -> Result<Mone
 
 /// Reads one line. The error is a text for the person who wrote the file.
 pub fn parse(line: &[u8]) -> Result<Entry, String> {
-    let entry: Entry = serde_json::from_slice(line).map_err(|error| not_an_entry(&error))?;
+    let entry = form::entry(line).map_err(|error| not_an_entry(&error))?;
 
     match &entry {
         Entry::Customer { reference, .. } => check_reference("ref", reference)?,
@@ -161,6 +150,26 @@ mod tests {
     }
 
     #[test]
+    fn money_is_read_to_the_cent_from_texts_and_numbers() {
+        for (amount, cents) in [
+            (r#""4.35""#, 435),
+            ("4.35", 435),
+            ("4.35e0", 435),
+            ("1e2", 10_000),
+            ("9999999999999.99", 999_999_999_999_999),
+        ] {
+            let line = format!(
+                "{{\"type\":\"order\",\"ref\":\"o1\",\"customer\":\"c1\",\"lines\":[{{\"sku\":\"9\",\
+                 \"name\":\"Y\",\"quantity\":1,\"unitPrice\":{{\"amount\":{amount}}}}}]}}"
+            );
+            let Ok(Entry::Order { lines, .. }) = parse(line.as_bytes()) else {
+                panic!("no order: {line}")
+            };
+            assert_eq!(lines[0].unit_price, Money::from_cents(cents), "{amount}");
+        }
+    }
+
+    #[test]
     fn an_unknown_type_or_field_is_named() {
         assert!(error(r#"{"type":"refund","order":"o1"}"#).contains("unknown variant `refund`"));
         assert!(
@@ -171,7 +180,11 @@ mod tests {
             r#""name":"Y","quantity":2,"unitPrice":{"amount":"1"},"colour":1}]}"#
         );
         assert!(error(order).contains("unknown field `colour`"));
-        assert!(error(r#"{"order":"o1"}"#).contains("type"));
+        assert!(error(r#"{"order":"o1"}"#).contains("missing field `type`"));
+        assert!(
+            error(r#"{"type":"ship","order":"o1","type":"ship"}"#)
+                .contains("duplicate field `type`")
+        );
     }
 
     #[test]
@@ -186,6 +199,13 @@ mod tests {
         assert!(
             customer("c1", r#""5.001""#).contains("creditLimit must have at most two decimals")
         );
+
+        for amount in ["4.350000000000000000001", "9999999999999.9999", "435.01e-2"] {
+            assert!(
+                customer("c1", amount).contains("creditLimit must have at most two decimals"),
+                "{amount}"
+            );
+        }
 
         assert!(customer("c1", r#""-5""#).contains("creditLimit must be 0 or more, got -5.00"));
 

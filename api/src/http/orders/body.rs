@@ -10,7 +10,6 @@ use std::borrow::Cow;
 
 use crate::http::Problem;
 use crate::http::fields::{Errors, Fields};
-use crate::http::money::ExactMoney;
 use crate::http::params::uuid;
 
 /// Skus and the names of lines have 1 to this many characters.
@@ -85,9 +84,7 @@ enum Lines {
 /// The order's total: as given, or the sum of the lines; both must agree. `None` after an error.
 fn total(fields: &mut Fields<'_>, lines: &Lines, errors: &mut Errors) -> Option<Money> {
     let is_given = fields.has("orderTotal");
-    let given = fields
-        .optional("orderTotal", errors)
-        .map(|ExactMoney(given)| given);
+    let given: Option<Money> = fields.optional("orderTotal", errors);
 
     let sum = match lines {
         Lines::Absent if !is_given => {
@@ -167,9 +164,7 @@ fn line(number: usize, raw: &RawValue, errors: &mut Errors) -> Option<OrderLine>
     let sku = fields.text("sku", MAX_LINE_TEXT_CHARS, errors);
     let name = fields.text("name", MAX_LINE_TEXT_CHARS, errors);
     let quantity: Option<u32> = fields.required("quantity", errors);
-    let unit_price = fields
-        .required("unitPrice", errors)
-        .map(|ExactMoney(price)| price);
+    let unit_price: Option<Money> = fields.required("unitPrice", errors);
 
     if quantity == Some(0) {
         errors.add(
