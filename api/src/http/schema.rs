@@ -21,8 +21,11 @@ pub struct Money {
 #[serde(deny_unknown_fields)]
 pub struct MoneyInput {
     /// 0 or more, with at most two decimals, and at most 10000000000000. A JSON number of the same
-    /// form is read as well; text is safe in every language.
-    #[schema(pattern = r"^\d+(\.\d{1,2})?$", example = "12.34")]
+    /// value is read as well; text is safe in every language.
+    #[schema(
+        pattern = r"^0*(\d{1,13}(\.\d{1,2})?|10000000000000(\.00?)?)$",
+        example = "12.34"
+    )]
     pub amount: String,
 }
 

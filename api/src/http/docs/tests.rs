@@ -86,6 +86,22 @@ fn the_document_names_the_routes_of_the_contract_and_no_others() {
     assert_eq!(documented, routes);
 }
 
+#[test]
+fn the_document_says_that_nobody_needs_credentials_and_what_each_parameter_is() {
+    let document = serde_json::to_value(document()).unwrap();
+    assert_eq!(document["security"], Value::Array(Vec::new()));
+
+    for (method, path, operation) in operations() {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let described = parameter["description"].as_str();
+            assert!(
+                described.is_some_and(|text| !text.is_empty()),
+                "{method} {path}: {parameter}"
+            );
+        }
+    }
+}
+
 /// A request for an operation, with all headers that any of them reads, a query string and a body
 /// of a media type.
 fn request(method: &str, path: &str, query: &str, media_type: &str, body: String) -> TestRequest {

@@ -99,7 +99,10 @@ pub struct CustomerParams {
     #[param(required = false, max_length = 200)]
     pub name: Option<String>,
     /// Has an order of at least this total, for example `100.00`.
-    #[param(required = false, pattern = r"^\d+(\.\d{1,2})?$")]
+    #[param(
+        required = false,
+        pattern = r"^0*(\d{1,13}(\.\d{1,2})?|10000000000000(\.00?)?)$"
+    )]
     pub min_order_total: Option<String>,
     /// Has an order in this state; with `minOrderTotal` it is one order that has both.
     #[param(required = false)]
@@ -123,17 +126,28 @@ pub struct OrderParams {
     /// prefix (at most ten of them), quotes make a phrase. Case, accents and plural do not matter.
     #[param(required = false, max_length = 1000)]
     pub text: Option<String>,
+    /// In this state.
     #[param(required = false)]
     pub state: Option<OrderState>,
+    /// Of this customer.
     #[param(required = false)]
     pub customer_id: Option<Uuid>,
-    /// For example `10.00`, as all totals.
-    #[param(required = false, pattern = r"^\d+(\.\d{1,2})?$")]
+    /// With at least this total, for example `10.00`.
+    #[param(
+        required = false,
+        pattern = r"^0*(\d{1,13}(\.\d{1,2})?|10000000000000(\.00?)?)$"
+    )]
     pub min_total: Option<String>,
-    #[param(required = false, pattern = r"^\d+(\.\d{1,2})?$")]
+    /// With at most this total.
+    #[param(
+        required = false,
+        pattern = r"^0*(\d{1,13}(\.\d{1,2})?|10000000000000(\.00?)?)$"
+    )]
     pub max_total: Option<String>,
+    /// Created at this time or later.
     #[param(required = false)]
     pub since: Option<Time>,
+    /// Created at this time or before.
     #[param(required = false)]
     pub until: Option<Time>,
     /// `relevance` is the default with a text, `newest` without.
@@ -145,8 +159,10 @@ pub struct OrderParams {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SagaParams {
+    /// Of this type.
     #[param(required = false, rename = "type")]
     pub kind: Option<SagaType>,
+    /// In this state.
     #[param(required = false)]
     pub state: Option<SagaState>,
 }

@@ -82,6 +82,25 @@ fn amounts_are_texts_for_clients() {
     );
 }
 
+#[test]
+fn an_amount_of_a_caller_has_the_same_bounds_everywhere() {
+    let document = serde_json::to_value(document()).unwrap();
+    let in_bodies = &document["components"]["schemas"]["MoneyInput"]["properties"]["amount"];
+    let pattern = &in_bodies["pattern"];
+    assert!(pattern.as_str().unwrap().contains("|10000000000000("));
+
+    let named = ["\"minTotal\"", "\"maxTotal\"", "\"minOrderTotal\""];
+    let amounts = answered().into_iter();
+    let amounts = amounts.filter(|(what, _)| named.iter().any(|name| what.ends_with(name)));
+    let patterns: Vec<Value> = amounts
+        .map(|(_, schema)| schema["pattern"].clone())
+        .collect();
+    assert_eq!(
+        patterns,
+        [pattern.clone(), pattern.clone(), pattern.clone()]
+    );
+}
+
 /// All schemas of answers and parameters, each with its place.
 fn answered() -> Vec<(String, Value)> {
     let document = serde_json::to_value(document()).unwrap();
