@@ -48,9 +48,19 @@ pub struct OrderLine {
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct NewOrderLine {
-    #[schema(min_length = 1, max_length = 200, example = "981760")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00]*[^\s\x00][^\x00]*$",
+        example = "981760"
+    )]
     pub sku: String,
-    #[schema(min_length = 1, max_length = 200, example = "YOGURT")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00]*[^\s\x00][^\x00]*$",
+        example = "YOGURT"
+    )]
     pub name: String,
     #[schema(minimum = 1, maximum = 4_294_967_295_i64)]
     pub quantity: i64,
@@ -62,7 +72,12 @@ pub struct NewOrderLine {
 #[schema(rename_all = "camelCase")]
 #[serde(deny_unknown_fields)]
 pub struct NewCustomer {
-    #[schema(min_length = 1, max_length = 200, example = "Ada Park")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00]*[^\s\x00][^\x00]*$",
+        example = "Ada Park"
+    )]
     pub name: String,
     pub credit_limit: MoneyInput,
 }
@@ -78,7 +93,7 @@ pub struct NewOrder {
     pub order_total: Option<MoneyInput>,
     #[schema(required = false, min_items = 1, max_items = 500)]
     pub lines: Option<Vec<NewOrderLine>>,
-    #[schema(required = false, max_length = 2000)]
+    #[schema(required = false, max_length = 2000, pattern = r"^[^\x00]*$")]
     pub note: Option<String>,
 }
 
@@ -86,6 +101,6 @@ pub struct NewOrder {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SagaCancellation {
-    #[schema(required = false, max_length = 2000)]
+    #[schema(required = false, max_length = 2000, pattern = r"^[^\x00]*$")]
     pub reason: Option<String>,
 }

@@ -163,15 +163,8 @@ fn line(number: usize, raw: &RawValue, errors: &mut Errors) -> Option<OrderLine>
     let mut fields = Fields::of_line(number, raw, errors)?;
     let sku = fields.text("sku", MAX_LINE_TEXT_CHARS, errors);
     let name = fields.text("name", MAX_LINE_TEXT_CHARS, errors);
-    let quantity: Option<u32> = fields.required("quantity", errors);
+    let quantity = quantity(&mut fields, errors);
     let unit_price: Option<Money> = fields.required("unitPrice", errors);
-
-    if quantity == Some(0) {
-        errors.add(
-            fields.path("quantity"),
-            format!("must be a whole number from 1 to {}", u32::MAX),
-        );
-    }
 
     if unit_price.is_some_and(Money::is_negative) {
         errors.add(fields.path("unitPrice"), "must be 0 or more");
@@ -185,4 +178,27 @@ fn line(number: usize, raw: &RawValue, errors: &mut Errors) -> Option<OrderLine>
         quantity: quantity?,
         unit_price: unit_price?,
     })
+}
+
+/// How many pieces. `None` after an error.
+fn quantity(fields: &mut Fields<'_>, errors: &mut Errors) -> Option<u32> {
+    let raw: &RawValue = fields.required("quantity", errors)?;
+
+    let quantity = whole_number(raw.get()).filter(|quantity| *quantity > 0);
+    if quantity.is_none() {
+        errors.add(
+            fields.path("quantity"),
+            format!("must be a whole number from 1 to {}", u32::MAX),
+        );
+    }
+    quantity
+}
+
+/// A JSON number that is whole. Some languages have no integers and write `2.0`.
+fn whole_number(json: &str) -> Option<u32> {
+    let whole = match json.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|byte| byte == b'0') => whole,
+        _ => json,
+    };
+    whole.parse().ok()
 }

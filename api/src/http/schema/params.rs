@@ -39,7 +39,7 @@ pub struct ReadHeaders {
     #[param(
         rename = "Consistency-Token",
         required = false,
-        pattern = "^[A-Za-z0-9_-]+(, ?[A-Za-z0-9_-]+)*$"
+        pattern = "^[A-Za-z0-9_-]*([ \\t]*,[ \\t]*[A-Za-z0-9_-]*)*$"
     )]
     pub consistency_token: Option<String>,
     /// `wait=SECONDS` bounds the wait for the view; `handling=lenient` answers with what there is
@@ -96,7 +96,7 @@ pub struct CustomerParams {
     #[param(required = false)]
     pub since: Option<Time>,
     /// All its words occur in the name, whatever their case and accents.
-    #[param(required = false, max_length = 200)]
+    #[param(required = false, min_length = 1, max_length = 200, pattern = r"\S")]
     pub name: Option<String>,
     /// Has an order of at least this total, for example `100.00`.
     #[param(
@@ -124,7 +124,7 @@ pub struct StateParam {
 pub struct OrderParams {
     /// Words that must all occur in line names, skus, the note or the customer's name; `word*` is a
     /// prefix (at most ten of them), quotes make a phrase. Case, accents and plural do not matter.
-    #[param(required = false, max_length = 1000)]
+    #[param(required = false, min_length = 1, max_length = 1000, pattern = r"\S")]
     pub text: Option<String>,
     /// In this state.
     #[param(required = false)]

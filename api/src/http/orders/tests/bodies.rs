@@ -63,6 +63,17 @@ async fn all_that_is_wrong_with_an_order_is_told_at_once() {
 }
 
 #[actix_web::test]
+async fn a_whole_number_of_pieces_may_have_zeros_behind_the_point() {
+    let node = Node::new();
+    for written in ["2", "2.0", "2.000000000000000000000"] {
+        let body = lines(&format!("[{}]", LINE.replace("2", written)));
+        let answer = node.post("/orders", &body, &[]).await;
+        assert_eq!(answer.status, 201, "{written}: {}", answer.text);
+        assert_eq!(taken(&node.double.order).lines[0].quantity, 2);
+    }
+}
+
+#[actix_web::test]
 async fn an_order_that_breaks_a_rule_is_refused_naming_the_field() {
     let node = Node::new();
     let line = |change: (&str, &str)| lines(&format!("[{}]", LINE.replace(change.0, change.1)));
@@ -99,6 +110,10 @@ async fn an_order_that_breaks_a_rule_is_refused_naming_the_field() {
         ("lines[0].quantity", line(("2", "-1"))),
         ("lines[0].quantity", line(("2", "1.5"))),
         ("lines[0].quantity", line(("2", "4294967296"))),
+        ("lines[0].quantity", line(("2", "4294967296.0"))),
+        ("lines[0].quantity", line(("2", "0.0"))),
+        ("lines[0].quantity", line(("2", "2.01"))),
+        ("lines[0].quantity", line(("2", "\"2\""))),
         ("lines[0].unitPrice", line(("1.39", "0.001"))),
         ("lines[0].colour", line(("\"sku\"", "\"colour\":1,\"sku\""))),
         ("lines[0].sku", line((" 1 ", "\\u0000"))),
