@@ -93,7 +93,12 @@ pub struct NewOrder {
     pub order_total: Option<MoneyInput>,
     #[schema(required = false, min_items = 1, max_items = 500)]
     pub lines: Option<Vec<NewOrderLine>>,
-    #[schema(required = false, max_length = 2000, pattern = r"^[^\x00]*$")]
+    #[schema(
+        required = false,
+        max_length = 2000,
+        pattern = r"^[^\x00]*$",
+        example = "Leave it at the door"
+    )]
     pub note: Option<String>,
 }
 
@@ -101,6 +106,11 @@ pub struct NewOrder {
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SagaCancellation {
-    #[schema(required = false, max_length = 2000, pattern = r"^[^\x00]*$")]
+    #[schema(
+        required = false,
+        max_length = 2000,
+        pattern = r"^[^\x00]*$",
+        example = "The customer has called"
+    )]
     pub reason: Option<String>,
 }

@@ -101,6 +101,24 @@ fn an_amount_of_a_caller_has_the_same_bounds_everywhere() {
     );
 }
 
+#[test]
+fn a_body_is_filled_in_with_examples_and_not_with_whatever_a_pattern_allows() {
+    let document = serde_json::to_value(document()).unwrap();
+    let schemas = &document["components"]["schemas"];
+
+    for body in [
+        "NewCustomer",
+        "NewOrder",
+        "NewOrderLine",
+        "SagaCancellation",
+    ] {
+        for (name, property) in schemas[body]["properties"].as_object().unwrap() {
+            let filled_in = property["pattern"].is_null() || property["example"].is_string();
+            assert!(filled_in, "{body}.{name}: {property}");
+        }
+    }
+}
+
 /// All schemas of answers and parameters, each with its place.
 fn answered() -> Vec<(String, Value)> {
     let document = serde_json::to_value(document()).unwrap();
