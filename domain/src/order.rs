@@ -10,6 +10,7 @@
 //! `PENDING` and `CANCEL_PENDING` are semantic locks: a saga is at work, and the order refuses what
 //! conflicts with it.
 
+pub mod quantity;
 mod state;
 
 use serde::{Deserialize, Serialize};

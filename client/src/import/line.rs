@@ -7,8 +7,10 @@
 mod form;
 
 use domain::Money;
+use domain::order::quantity;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 /// What a line asks for.
 #[derive(Debug, Clone, PartialEq, Hash)]
@@ -38,9 +40,16 @@ pub enum Entry {
 pub struct OrderLine {
     pub sku: String,
     pub name: String,
+    #[serde(deserialize_with = "quantity")]
     pub quantity: u32,
     #[serde(deserialize_with = "unit_price")]
     pub unit_price: Money,
+}
+
+fn quantity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number = Box::<RawValue>::deserialize(deserializer)?;
+    quantity::from_number(number.get())
+        .map_err(|error| D::Error::custom(format_args!("quantity {error}, got {number}")))
 }
 
 fn unit_price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
@@ -150,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn money_is_read_to_the_cent_from_texts_and_numbers() {
+    fn numbers_are_read_as_the_node_reads_them() {
         for (amount, cents) in [
             (r#""4.35""#, 435),
             ("4.35", 435),
@@ -160,12 +169,13 @@ mod tests {
         ] {
             let line = format!(
                 "{{\"type\":\"order\",\"ref\":\"o1\",\"customer\":\"c1\",\"lines\":[{{\"sku\":\"9\",\
-                 \"name\":\"Y\",\"quantity\":1,\"unitPrice\":{{\"amount\":{amount}}}}}]}}"
+                 \"name\":\"Y\",\"quantity\":2.0,\"unitPrice\":{{\"amount\":{amount}}}}}]}}"
             );
             let Ok(Entry::Order { lines, .. }) = parse(line.as_bytes()) else {
                 panic!("no order: {line}")
             };
             assert_eq!(lines[0].unit_price, Money::from_cents(cents), "{amount}");
+            assert_eq!(lines[0].quantity, 2);
         }
     }
 
@@ -218,7 +228,8 @@ mod tests {
             r#"{"type":"order","ref":"o1","customer":"c1","lines":[{"sku":"9","#,
             r#""name":"Y","quantity":-2,"unitPrice":{"amount":"1"}}]}"#
         );
-        assert!(error(order).contains("-2"));
+        assert!(error(order).contains("quantity must be a whole number from 1 to"));
+        assert!(error(order).contains("got -2"));
         assert!(!error("not json").is_empty());
     }
 }

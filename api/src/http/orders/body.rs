@@ -2,7 +2,7 @@
 
 use actors::NewOrder;
 use domain::money::MAX_CENTS;
-use domain::order::{MAX_LINES, MAX_NOTE_CHARS, total_of};
+use domain::order::{MAX_LINES, MAX_NOTE_CHARS, quantity, total_of};
 use domain::{CustomerId, Money, OrderLine};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -163,7 +163,7 @@ fn line(number: usize, raw: &RawValue, errors: &mut Errors) -> Option<OrderLine>
     let mut fields = Fields::of_line(number, raw, errors)?;
     let sku = fields.text("sku", MAX_LINE_TEXT_CHARS, errors);
     let name = fields.text("name", MAX_LINE_TEXT_CHARS, errors);
-    let quantity = quantity(&mut fields, errors);
+    let quantity = pieces(&mut fields, errors);
     let unit_price: Option<Money> = fields.required("unitPrice", errors);
 
     if unit_price.is_some_and(Money::is_negative) {
@@ -181,24 +181,14 @@ fn line(number: usize, raw: &RawValue, errors: &mut Errors) -> Option<OrderLine>
 }
 
 /// How many pieces. `None` after an error.
-fn quantity(fields: &mut Fields<'_>, errors: &mut Errors) -> Option<u32> {
+fn pieces(fields: &mut Fields<'_>, errors: &mut Errors) -> Option<u32> {
     let raw: &RawValue = fields.required("quantity", errors)?;
 
-    let quantity = whole_number(raw.get()).filter(|quantity| *quantity > 0);
-    if quantity.is_none() {
-        errors.add(
-            fields.path("quantity"),
-            format!("must be a whole number from 1 to {}", u32::MAX),
-        );
+    match quantity::from_number(raw.get()) {
+        Ok(pieces) => Some(pieces),
+        Err(error) => {
+            errors.add(fields.path("quantity"), error.to_string());
+            None
+        }
     }
-    quantity
-}
-
-/// A JSON number that is whole. Some languages have no integers and write `2.0`.
-fn whole_number(json: &str) -> Option<u32> {
-    let whole = match json.split_once('.') {
-        Some((whole, fraction)) if fraction.bytes().all(|byte| byte == b'0') => whole,
-        _ => json,
-    };
-    whole.parse().ok()
 }
