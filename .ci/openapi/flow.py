@@ -2,8 +2,9 @@
 
     flow.py URL
 
-It speaks to the node only by what the generator has made, and takes every answer apart into the generated types. On
-standard output it names what it leaves behind, for the fuzzer: an order, its customer and its saga.
+It speaks to the node only by what the generator has made, and takes every answer apart into the
+generated types. On standard output it names what it leaves behind, for the fuzzer: an order, its
+customer and its saga.
 """
 
 import sys
@@ -59,7 +60,9 @@ def lines(price):
 def open_customer(node):
     body = NewCustomer(name="Ada Park", credit_limit=MoneyInput("500.00"))
     key = str(uuid.uuid4())
-    created = [create_customer.sync_detailed(client=node, body=body, idempotency_key=key) for _ in range(2)]
+    created = [
+        create_customer.sync_detailed(client=node, body=body, idempotency_key=key) for _ in range(2)
+    ]
     first, again = (expect(answer, 201, CustomerOutcome).customer_id for answer in created)
     assert first == again, "a repeat under the same key made another customer"
     return first
@@ -75,7 +78,9 @@ def approved_order(node, customer):
     placed, seen = place_order(node, customer, "1.25")
     assert placed.state == OrderState.APPROVED, placed
 
-    order = expect(show_order.sync_detailed(placed.order_id, client=node, consistency_token=seen), 200, Order)
+    order = expect(
+        show_order.sync_detailed(placed.order_id, client=node, consistency_token=seen), 200, Order
+    )
     assert (order.order_total.amount, order.lines[0].unit_price.amount) == ("2.50", "1.25"), order
 
     saga = expect(show_saga.sync_detailed(placed.saga_id, client=node), 200, SagaDetails)
@@ -106,13 +111,19 @@ def cancelled_order(node, customer, order):
     shown = show_customer.sync_detailed(customer, client=node, consistency_token=token(answer))
     assert expect(shown, 200, CustomerDetails).available_credit.amount == "500.00"
 
-    refused(ship_order.sync_detailed(order.order_id, client=node), 409, ProblemType.URNCOUNTERFOILPROBLEMCONFLICT)
+    refused(
+        ship_order.sync_detailed(order.order_id, client=node),
+        409,
+        ProblemType.URNCOUNTERFOILPROBLEMCONFLICT,
+    )
 
 
 def refusals(node, customer):
     body = NewOrder(customer_id=customer, order_total=MoneyInput("9.999"))
     invalid = refused(
-        create_order.sync_detailed(client=node, body=body), 400, ProblemType.URNCOUNTERFOILPROBLEMINVALID
+        create_order.sync_detailed(client=node, body=body),
+        400,
+        ProblemType.URNCOUNTERFOILPROBLEMINVALID,
     )
     assert invalid.errors is not UNSET and invalid.errors[0].field == "orderTotal", invalid
 

@@ -1,7 +1,8 @@
 """What the document cannot say of a request, and the fuzzer therefore not know.
 
-The document describes each field by itself. What the node asks beyond that is told by the problem it answers with, so that
-problem decides whether a refusal counts, not the route: everything else that the document calls valid must be accepted.
+The document describes each field by itself. What the node asks beyond that is told by the problem
+it answers with, so that problem decides whether a refusal counts, not the route: everything else
+that the document calls valid must be accepted.
 """
 
 import schemathesis
@@ -11,7 +12,8 @@ from schemathesis.openapi.checks import RejectedPositiveData
 # Only the node can make these. Invalid requests keep them, and must be refused.
 OPAQUE = {"query": ("cursor",), "headers": ("Consistency-Token", "If-Match")}
 
-# Statuses that depend on what there is, not on the form of a request: a state, a condition, a key that is bound already.
+# Statuses that depend on what there is, not on the form of a request: a state, a condition, a key
+# that is bound already.
 OF_THE_MOMENT = (409, 412, 422)
 
 # Rules about several fields at once.
@@ -32,12 +34,15 @@ def is_beyond_one_field(response):
 
 
 def has_amount_as_number(value):
-    """The node reads these, but the document shows amounts as text, so that generated clients do not take them for floats."""
+    """The node reads these. The document does not show them, because the clients that are generated
+    from it would take amounts for floats."""
     if isinstance(value, list):
         return any(has_amount_as_number(item) for item in value)
     if not isinstance(value, dict):
         return False
-    return isinstance(value.get("amount"), (int, float)) or any(has_amount_as_number(item) for item in value.values())
+    return isinstance(value.get("amount"), (int, float)) or any(
+        has_amount_as_number(item) for item in value.values()
+    )
 
 
 def is_token_of_a_look_back(failure, case):
