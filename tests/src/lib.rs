@@ -1,9 +1,9 @@
 //! The tools of the acceptance tests: nodes as real processes, a thin HTTP client, the command
 //! line.
 //!
-//! Everything here looks at the product from outside, through the public contract; nothing links
-//! its crates, so no test passes because of something that a caller would not see. The tests
-//! themselves are in `tests/it/`.
+//! Everything here looks at the product from outside, through the public contract; neither it nor
+//! the tests in `tests/it/` use its crates, so no test passes because of something that a caller
+//! would not see. The simulator (`tests/simulator/`) does: it runs a node from within.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
