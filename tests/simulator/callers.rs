@@ -1,19 +1,23 @@
 //! Callers: each does one thing, as its manner is, and notes what it was told.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use actors::{CommandError, Follow, NewCustomer, NewOrder, OrderAnswer, RequestBinding};
-use domain::saga::{CREATE_ORDER, id_of};
+use domain::saga::{CANCEL_ORDER, CREATE_ORDER, id_of};
 use domain::{CustomerId, Money, OrderId};
+use sagas::SagaId;
 
 use crate::plan::{Act, Deed, Manner};
 use crate::world::{World, name_of};
 
 /// A caller that comes back waits so long.
 const PAUSE: Duration = Duration::from_millis(700);
+
+/// The version of an order that is cancelled as soon as it is approved.
+const CANCEL_REQUESTED: u64 = 3;
 
 /// What a caller knows for sure about an order.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +33,9 @@ pub struct Ledger {
     pub told: RefCell<BTreeMap<usize, Vec<Told>>>,
     /// Acts that no attempt of has entered the node.
     pub never_taken: RefCell<Vec<usize>>,
+    /// What was seen of commands and replies: the saga, and the number.
+    pub commands: RefCell<BTreeSet<(SagaId, u32)>>,
+    pub replies: RefCell<BTreeSet<(SagaId, u32)>>,
     /// Customers that exist for sure.
     pub customers: RefCell<Vec<usize>>,
 }
@@ -164,11 +171,14 @@ async fn attempt(
             Some(order) => gateway.ship_order(order, binding).await.map(Into::into),
             None => return Attempt::Settled,
         },
-        Deed::StopSaga { order } => {
+        Deed::StopSaga { order } | Deed::StopCancel { order } => {
             let Some(order) = order_of(order) else {
                 return Attempt::Settled;
             };
-            let saga = id_of(&CREATE_ORDER, order, 1);
+            let saga = match what {
+                Deed::StopCancel { .. } => id_of(&CANCEL_ORDER, order, CANCEL_REQUESTED),
+                _ => id_of(&CREATE_ORDER, order, 1),
+            };
             return match gateway.cancel_saga(saga, None, binding).await {
                 Ok(answer) => {
                     world.tell(&format!("caller {number}: the saga is {:?}", answer.state));

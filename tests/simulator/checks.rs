@@ -1,18 +1,20 @@
 //! What must hold when everything is at rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::saga::DEFINITIONS;
 use domain::{OrderState, Service};
-use sagas::{SagaId, ShardId};
+use sagas::{SagaId, SagaState, ShardId};
 use store::faults::Faults;
+use store::inspection::{SagaFilter, list_sagas};
 use store::log::embedded::EmbeddedLog;
 use store::simulated::{CallFate, DeliveryFate, MemoryDatabase, Trouble};
 use store::{Clock, Destination, Log, Message, ServiceDatabase};
 
 use crate::callers::{self, Ledger, short};
-use crate::plan::{Deed, FOR_EVER};
+use crate::plan::Deed;
 use crate::world::World;
 
 /// Nothing goes wrong: for whoever looks from outside.
@@ -69,39 +71,60 @@ pub async fn what_is_open(world: &World) -> String {
     format!("{work:?}, {troubles:?}")
 }
 
-/// Everything that holds at rest, whatever has happened.
-pub async fn check(world: &World, ledger: &Ledger) {
+/// What holds at any moment.
+pub async fn invariants_hold(world: &World) {
     let report = audited(world).await;
     for (invariant, finding) in &report.invariants {
         for example in &finding.examples {
             world.violated(format!("{invariant:?}: {example}"));
         }
     }
-    if world.plan.retention == FOR_EVER {
-        each_command_has_one_reply(world).await;
+}
+
+/// Each saga has ended, or waits for an operator.
+pub async fn no_saga_goes_on(world: &World) {
+    for state in [SagaState::Running, SagaState::Compensating] {
+        let filter = SagaFilter {
+            state: Some(state),
+            ..SagaFilter::default()
+        };
+        let open = list_sagas(&orders(world), &DEFINITIONS, filter, 100).await;
+        for saga in open.expect("it answers") {
+            world.violated(format!("saga {} is {} for ever", saga.id, state.name()));
+        }
+    }
+}
+
+/// Everything that holds at rest, whatever has happened.
+pub async fn check(world: &World, ledger: &Ledger) {
+    invariants_hold(world).await;
+    if world.plan.shows_what_is_sent() {
+        each_command_has_its_reply(world, ledger).await;
     }
     what_was_told_is_true(world, ledger).await;
     keys_have_had_one_effect(world, ledger).await;
 }
 
-/// Nothing was skipped, and nothing done twice: whatever a saga has asked has been answered once.
-async fn each_command_has_one_reply(world: &World) {
-    let mut replies = BTreeMap::new();
-    for attempt in attempts(world, domain::CUSTOMERS, domain::ORDERS).await {
-        *replies.entry(attempt).or_insert(0) += 1;
-    }
+/// Notes the commands and replies that lie in the outboxes, before they are removed, and looks
+/// whether one was answered twice.
+pub async fn note_what_is_sent(world: &World, ledger: &Ledger) {
+    let commands = attempts(world, domain::ORDERS, domain::CUSTOMERS).await;
+    ledger.commands.borrow_mut().extend(commands);
 
-    for command in attempts(world, domain::ORDERS, domain::CUSTOMERS).await {
-        match replies.get(&command) {
-            Some(1) => {}
-            found => {
-                let count = found.copied().unwrap_or(0);
-                let (saga, number) = command;
-                world.violated(format!(
-                    "command {number} of saga {saga} has {count} replies"
-                ));
-            }
-        }
+    let replies = attempts(world, domain::CUSTOMERS, domain::ORDERS).await;
+    let distinct: BTreeSet<_> = replies.iter().copied().collect();
+    if distinct.len() < replies.len() {
+        world.violated("a command has several replies".to_owned());
+    }
+    ledger.replies.borrow_mut().extend(distinct);
+}
+
+/// Nothing was skipped: whatever a saga has asked has been answered.
+async fn each_command_has_its_reply(world: &World, ledger: &Ledger) {
+    note_what_is_sent(world, ledger).await;
+    let (commands, replies) = (ledger.commands.borrow(), ledger.replies.borrow());
+    for (saga, number) in commands.difference(&replies) {
+        world.violated(format!("command {number} of saga {saga} has no reply"));
     }
 }
 

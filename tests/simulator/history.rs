@@ -14,11 +14,17 @@ use tokio::task::JoinHandle;
 
 use crate::callers::{self, Ledger};
 use crate::checks;
-use crate::plan::Plan;
+use crate::plan::{FOR_EVER, Plan};
 use crate::world::World;
 
 /// When the faults are over, everything has come to rest within this time.
 const REST_WITHIN: Duration = Duration::from_secs(900);
+
+/// When nothing goes wrong any more, a saga has ended or waits for an operator within this time:
+/// its deadline, and all attempts to compensate.
+const SAGAS_END_WITHIN: Duration = Duration::from_secs(60);
+/// The invariants are looked at each time so many seconds have passed.
+const LOOK_EVERY: u64 = 7;
 
 /// What has become of a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +78,7 @@ pub fn run(plan: &Plan, template: &Template) -> Outcome {
 async fn happen(world: &Rc<World>, ledger: &Rc<Ledger>) {
     world.boot().await;
     let supervisor = tokio::task::spawn_local(Rc::clone(world).supervise());
+    let watching = tokio::task::spawn_local(watch(Rc::clone(world), Rc::clone(ledger)));
 
     let happens = async {
         let callers = callers(world, ledger);
@@ -84,6 +91,7 @@ async fn happen(world: &Rc<World>, ledger: &Rc<Ledger>) {
         () = worn_out(world) => false,
     };
     supervisor.abort();
+    watching.abort();
 
     if !rests {
         let open = checks::what_is_open(world).await;
@@ -104,6 +112,19 @@ async fn live_through(world: &Rc<World>) {
         fault.expect("faults do not panic");
     }
     world.tell("the faults are over");
+}
+
+/// Looks at the invariants while everything goes on: they hold at any moment.
+async fn watch(world: Rc<World>, ledger: Rc<Ledger>) {
+    for second in 1.. {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if world.plan.retention != FOR_EVER {
+            checks::note_what_is_sent(&world, &ledger).await;
+        }
+        if second % LOOK_EVERY == 0 {
+            checks::invariants_hold(&world).await;
+        }
+    }
 }
 
 async fn worn_out(world: &World) {
@@ -131,6 +152,8 @@ async fn come_to_rest(world: &Rc<World>, callers: Vec<JoinHandle<()>>) {
         caller.await.expect("callers do not panic");
     }
     world.tell("every caller has its answer");
+    tokio::time::sleep(SAGAS_END_WITHIN).await;
+    checks::no_saga_goes_on(world).await;
 
     loop {
         operate(world).await;

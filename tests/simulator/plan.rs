@@ -61,8 +61,10 @@ pub enum Deed {
     Cancel { order: usize },
     /// Ships it.
     Ship { order: usize },
-    /// An operator stops its saga.
+    /// An operator stops the saga that creates it.
     StopSaga { order: usize },
+    /// An operator stops the saga that cancels it.
+    StopCancel { order: usize },
 }
 
 /// Something that goes wrong for a while.
@@ -121,6 +123,15 @@ const COMMITS: [Commit; 5] = [
 ];
 
 impl Plan {
+    /// Whether what is sent can be seen before it is removed: nothing makes it look older than it
+    /// is.
+    #[must_use]
+    pub fn shows_what_is_sent(&self) -> bool {
+        let steps =
+            |fault: &Fault| matches!(fault.what, Wrong::ClockSteps(_) | Wrong::ClockDrifts(_));
+        self.retention == FOR_EVER || !self.faults.iter().any(steps)
+    }
+
     /// The act of this number.
     #[must_use]
     pub fn act(&self, number: usize) -> Option<&Act> {
@@ -217,6 +228,7 @@ impl Mix {
             (self.cancels, Deed::Cancel { order: number }),
             (self.ships / 2, Deed::Ship { order: number }),
             (self.stops, Deed::StopSaga { order: number }),
+            (self.stops, Deed::StopCancel { order: number }),
         ] {
             if is(chance, percent) {
                 let later = moment(chance, self.within / 2);
@@ -248,7 +260,7 @@ impl Mix {
 
     fn fault(&self, chance: &mut Chance) -> Fault {
         let kind = chance.of(&self.kinds).unwrap_or(0);
-        let longest = Duration::from_secs(1 << chance.below(5));
+        let longest = Duration::from_secs(1 << chance.below(7));
         Fault {
             at: moment(chance, self.within + self.within / 2),
             lasts: moment(chance, longest),

@@ -213,6 +213,8 @@ impl World {
                 self.boot_if_down().await;
             }
             Wrong::ClockSteps(_) | Wrong::ClockDrifts(_) => self.clock.set_right(),
+            // It has come, and the node must do without being started anew.
+            Wrong::CustomerPanics { once: true, .. } => {}
             Wrong::CustomerPanics { .. } | Wrong::TurnsPanic(_) => {
                 self.start_anew(FaultPlan::default()).await;
             }
