@@ -6,6 +6,7 @@
 //! The recorder must be installed before the parts register their metrics, or they count into
 //! nothing.
 
+pub mod below;
 mod process;
 mod traces;
 

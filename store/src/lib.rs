@@ -36,6 +36,7 @@ pub mod shards;
 #[cfg(feature = "testing")]
 pub mod simulated;
 pub mod snapshot;
+pub mod spans;
 pub mod tables;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -41,7 +41,9 @@ async fn a_request_goes_on_with_the_trace_of_its_caller() {
 
     // A node that ends sends what it has.
     node.terminate().await;
-    let sent = collector.trace(TRACE);
+    let mut sent = collector.trace(TRACE);
+    // What happens below it has it for a parent.
+    sent.retain(|span| span.parent() == CALLER);
     let [sent] = &sent[..] else {
         panic!("{sent:?}")
     };
@@ -65,6 +67,56 @@ async fn a_request_goes_on_with_the_trace_of_its_caller() {
     ] {
         assert_eq!(sent.of_process(key).as_deref(), Some(value), "{key}");
     }
+}
+
+#[tokio::test]
+async fn what_happens_below_a_request_is_part_of_its_trace() {
+    let collector = Collector::start().await;
+    let mut node = traced(collector.url()).await;
+    let api = node.api();
+    let ada = api.create_customer("Ada", "15.00").await;
+
+    let placed = api
+        .new_order(&ada.id, "12.34")
+        .header("traceparent", format!("00-{TRACE}-{CALLER}-01"))
+        .header("prefer", "wait=10")
+        .await
+        .is(201);
+    let (_, request, _) = told(&placed);
+    // The views have it by then.
+    api.order(placed.str("orderId"))
+        .token(&placed.token())
+        .wait(10)
+        .await
+        .is(200);
+    api.get("/orders")
+        .token(&placed.token())
+        .wait(10)
+        .await
+        .is(200);
+    node.terminate().await;
+
+    let sent = collector.trace(TRACE);
+    let mut below: Vec<&str> = sent
+        .iter()
+        .filter(|span| span.parent() == request)
+        .map(|span| span.span.name.as_str())
+        .collect();
+    below.sort_unstable();
+    below.dedup();
+    assert_eq!(
+        below,
+        [
+            "commit customers",
+            "commit orders",
+            "message customer.credit-reserved-reply",
+            "message customer.reserve-credit",
+            "saga create-order",
+            "view documents",
+            "view search",
+        ],
+        "{sent:?}"
+    );
 }
 
 #[tokio::test]

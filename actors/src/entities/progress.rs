@@ -6,6 +6,7 @@ use sagas::mistakes::{Mistake, makes};
 use sagas::nested::{NestedReply, Outgoing, Parent};
 use sagas::wire::Body;
 use sagas::{Address, Attempt, Effect, SagaData, SagaId, ShardId, WireMessage};
+use store::spans::{self, Span};
 use store::unit::{OutgoingEvent, OutgoingMessage};
 use uuid::Uuid;
 
@@ -99,6 +100,13 @@ impl<E: Entity> Entities<E> {
         if run.state.has_ended() {
             let end = (run.definition.name, run.state);
             self.meters.ended(end, run.started_at, turn.now);
+            spans::tell(|| Span {
+                name: format!("saga {}", run.definition.name),
+                part_of: run.id.0,
+                began: run.started_at,
+                ended: turn.now,
+                attributes: vec![("counterfoil.saga.state", run.state.name().to_owned())],
+            });
 
             if entity.is_none() {
                 let shown = self.ask(run.entity, entity::Ask::Show, turn).await?;

@@ -6,6 +6,7 @@ use sagas::MessageId;
 use sagas::mistakes::{Mistake, makes};
 use store::parking::Parked;
 use store::row_changes::Journaled;
+use store::spans::{self, Span};
 use store::tables::parked;
 use store::{Message, StoreError, parking};
 
@@ -52,6 +53,7 @@ impl<E: Entity> Shard<E> {
         match self.attempt(piece, durable_at_read).await {
             Ok(step) => {
                 self.instruments.applied.increment(1);
+                self.trace(&message);
                 self.submit(step, Vec::new(), cause);
             }
             Err(StepError::Store(error)) => self.broken = Some(error.chain()),
@@ -65,6 +67,20 @@ impl<E: Entity> Shard<E> {
             }
         }
         self.in_hand = None;
+    }
+
+    /// Tells whoever traces it that a message has come to its end.
+    fn trace(&self, message: &Message) {
+        spans::tell(|| Span {
+            name: format!("message {}", message.name),
+            part_of: message.correlation_id,
+            began: message.time,
+            ended: self.parts.clock.now(),
+            attributes: vec![
+                ("counterfoil.source", message.source.to_string()),
+                ("counterfoil.shard", self.parts.shard.to_string()),
+            ],
+        });
     }
 
     /// A message's unit was refused, or the shard panicked over it.

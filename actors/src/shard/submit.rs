@@ -1,11 +1,13 @@
 //! A step becomes a unit, and what happens when its fate is known.
 
 use sagas::mistakes::{Mistake, makes};
-use sagas::{MessageId, SagaId};
+use sagas::{MessageId, SagaId, ShardId, Timestamp};
 use store::row_changes::RowChange;
+use store::spans::{self, Span};
 use store::unit::{Completion, Fate, Outgoing, Unit};
-use store::{SourceStream, StoreError};
+use store::{Clock, SourceStream, StoreError};
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use super::{Returned, Shard};
 use crate::entity::{Answered, Entity};
@@ -68,12 +70,18 @@ impl<E: Entity> Shard<E> {
 
         let mut rows = std::mem::take(&mut step.rows);
         rows.extend(extra_rows);
+        let followed = spans::are_told().then(|| Followed {
+            shard: self.parts.shard,
+            part_of: step.correlation_id,
+            began: self.parts.clock.now(),
+            clock: self.parts.clock.clone(),
+        });
         let mut answer = step.answer.take();
         if makes(Mistake::AnswerBeforeCommit)
             && let Cause::Request(request) = cause
         {
             request.answer(answer.take().unwrap_or(Ok(Answer::Done)));
-            cause = Cause::Retry(MessageId(uuid::Uuid::nil()));
+            cause = Cause::Retry(MessageId(Uuid::nil()));
         }
 
         let unit = Unit {
@@ -87,7 +95,7 @@ impl<E: Entity> Shard<E> {
                 .take()
                 .filter(|_| !makes(Mistake::TimerNotStored)),
             outgoing: self.outgoing(step),
-            completion: completion(cause, answer, ended, self.return_to.clone()),
+            completion: completion(cause, answer, ended, followed, self.return_to.clone()),
         };
         self.parts.journal.submit(unit);
     }
@@ -141,15 +149,45 @@ struct Ended<E: Entity> {
     callers: Vec<Follower<E>>,
 }
 
+/// What is told of a unit when it is durable, while somebody traces what happens.
+struct Followed {
+    shard: ShardId,
+    part_of: Uuid,
+    began: Timestamp,
+    clock: Clock,
+}
+
+impl Followed {
+    fn tell(self) {
+        let Followed {
+            shard,
+            part_of,
+            began,
+            clock,
+        } = self;
+        spans::tell(|| Span {
+            name: format!("commit {}", shard.service),
+            part_of,
+            began,
+            ended: clock.now(),
+            attributes: vec![("counterfoil.shard", shard.to_string())],
+        });
+    }
+}
+
 fn completion<E: Entity>(
     cause: Cause<E>,
     answer: Option<Reply<E>>,
     ended: Option<Ended<E>>,
+    followed: Option<Followed>,
     return_to: mpsc::UnboundedSender<Returned<E>>,
 ) -> Completion {
     Box::new(move |fate| {
         let (error, culprit) = match fate {
             Fate::Durable => {
+                if let Some(followed) = followed {
+                    followed.tell();
+                }
                 if let Some(Ended { end, callers, .. }) = ended {
                     for caller in callers {
                         caller.tell(end.clone());

@@ -104,6 +104,9 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let io = IoRuntime::start().context("the threads for views cannot be started")?;
     let prometheus = telemetry::install()?;
     let traces = start_traces(&config, &io)?;
+    if let Some(traces) = &traces {
+        telemetry::below::follow(traces.tracer());
+    }
     let faults = Faults::new(config.faults.clone());
 
     let folder = &config.data_dir;

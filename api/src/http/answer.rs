@@ -3,13 +3,16 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
+use sagas::SagaId;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::Problem;
 use super::conditional;
 use super::headers::{CONSISTENCY, CONSISTENCY_TOKEN, PREFERENCE_APPLIED};
 use super::prefer::Prefer;
 use crate::ports::Answer;
+use crate::telemetry::below::{self, Concerns};
 
 const STALE: HeaderValue = HeaderValue::from_static("stale");
 
@@ -20,6 +23,10 @@ pub struct CommandHeaders {
     /// The preferences that were honoured.
     pub applied: Prefer,
     pub location: Option<String>,
+    /// The saga that the command has begun or joined.
+    pub saga: Option<SagaId>,
+    /// The entity that it was for. Without a saga, what has happened is part of this.
+    pub entity: Uuid,
 }
 
 impl CommandHeaders {
@@ -48,6 +55,10 @@ impl CommandHeaders {
             }
         }
 
+        if below::is_followed() {
+            let concerns = self.saga.map_or(self.entity, |saga| saga.0);
+            response.extensions_mut().insert(Concerns(concerns));
+        }
         response
     }
 }

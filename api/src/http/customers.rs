@@ -125,6 +125,8 @@ impl Command for CreateCustomer {
             token: asked.api.ports.queries.token_of(&effect.seen),
             applied: Prefer::default(),
             location: Some(format!("/customers/{customer_id}")),
+            saga: None,
+            entity: customer_id.0,
         };
 
         headers.answer(

@@ -222,6 +222,8 @@ fn accepted(api: &Api, answer: &SagaAnswer) -> HttpResponse {
         token,
         applied: Prefer::default(),
         location: None,
+        saga: Some(saga_id),
+        entity,
     };
 
     headers.answer(

@@ -13,6 +13,7 @@ use opentelemetry_sdk::trace::{SdkTracer, Span as SdkSpan};
 
 use super::headers::{REQUEST_ID, TRACEPARENT};
 use super::meter::UNROUTED;
+use crate::telemetry::below::{self, Concerns};
 
 /// A request that is worked on, in a trace.
 pub struct RequestSpan(SdkSpan);
@@ -61,6 +62,11 @@ impl RequestSpan {
 
     /// Ends the span with the answer, which has its request id by now if it gets one.
     pub fn end(mut self, response: &HttpResponse) {
+        let concerns = response.extensions().get::<Concerns>().copied();
+        if let Some(concerns) = concerns {
+            below::claim(concerns, self.0.span_context());
+        }
+
         let status = response.status();
         self.0.set_attribute(KeyValue::new(
             "http.response.status_code",

@@ -5,11 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sagas::ShardId;
+use sagas::{ShardId, Timestamp};
 use store::{Delivery, Log, Positions};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::pending::Pending;
 use super::progress::{Feeding, Progress, Times};
@@ -63,6 +64,8 @@ pub(super) struct Worker<P: Projection> {
     /// When the newest of them happened, of the sources that some came from.
     times: Times,
     pending: Pending,
+    /// What was taken in since the newest commit, while somebody traces it.
+    traced: Vec<(Uuid, Timestamp)>,
     quarantine: Quarantine,
     /// The newest event applied: the culprit when a commit of it alone is refused.
     newest: Option<Culprit>,
@@ -100,6 +103,7 @@ impl<P: Projection> Worker<P> {
             parts,
             positions: Positions::new(),
             times: Times::new(),
+            traced: Vec::new(),
             quarantine: Quarantine::default(),
             newest: None,
             next_check: Instant::now() + CHECK_EVERY,
@@ -208,6 +212,7 @@ impl<P: Projection> Worker<P> {
     /// Takes over what the view has stored.
     fn restore(&mut self) -> Result<(), ViewError> {
         self.pending.clear();
+        self.traced.clear();
         self.newest = None;
         self.unfinished = None;
         self.positions = self.parts.writer.positions()?;

@@ -238,5 +238,7 @@ fn headers(
         token: api.ports.queries.token_of(&answer.seen),
         applied,
         location,
+        saga: answer.saga_id,
+        entity: answer.entity.id.0,
     }
 }

@@ -1,6 +1,8 @@
 //! When the projector commits, and what follows from a commit.
 
 use std::time::Duration;
+use store::Clock;
+use store::spans::{self, Span};
 use tokio::time::Instant;
 
 use super::Worker;
@@ -42,6 +44,7 @@ impl<P: Projection> Worker<P> {
                     .waiting
                     .advance(self.pending.entities(), &self.positions);
                 self.pending.committed();
+                self.trace();
                 self.newest = None;
                 // At the latest this one has stored the positions of the one before.
                 self.has_had_positions |= self.unfinished.is_some();
@@ -50,6 +53,20 @@ impl<P: Projection> Worker<P> {
             }
             Err(ViewError::Refused { what, .. }) => self.commit_refused(what),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Tells whoever traces it what can be read now.
+    fn trace(&mut self) {
+        let view = self.parts.definition.name;
+        for (part_of, began) in self.traced.drain(..) {
+            spans::tell(|| Span {
+                name: format!("view {view}"),
+                part_of,
+                began,
+                ended: Clock::system().now(),
+                attributes: Vec::new(),
+            });
         }
     }
 

@@ -1,6 +1,6 @@
 //! Taking in the messages that follow on the position.
 
-use store::Message;
+use store::{Message, spans};
 
 use super::Worker;
 use crate::ViewError;
@@ -59,5 +59,8 @@ impl<P: Projection> Worker<P> {
         self.pending
             .add_entity(event.source.service, event.entity, event.version);
         self.newest = Some(event.into());
+        if spans::are_told() {
+            self.traced.push((event.correlation_id, event.time));
+        }
     }
 }
