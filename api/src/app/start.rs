@@ -69,10 +69,10 @@ impl Parts {
     /// start, then the databases.
     pub(super) async fn end(self) {
         self.upkeep.iter().for_each(JoinHandle::abort);
-        // All requests have ended, and with them their spans.
-        let flushing = self.traces.map(Traces::end);
         self.node.stop().await;
         self.views.stop().await;
+        // The last spans are those of what the views have taken in now.
+        let flushing = self.traces.map(Traces::end);
 
         if let Err(error) = self.deployment.note_seen().await {
             tracing::warn!(
