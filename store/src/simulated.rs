@@ -6,6 +6,7 @@
 //! above are those of production, and cannot tell.
 
 pub mod clock;
+pub mod dice;
 pub mod log;
 pub mod memory;
 pub mod mischief;
@@ -17,6 +18,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use clock::SimulatedClock;
+pub use dice::Dice;
 pub use log::SimulatedLog;
 pub use memory::{MemoryDatabase, Template};
 pub use mischief::Mischief;

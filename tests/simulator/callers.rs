@@ -31,13 +31,9 @@ pub struct Told {
 #[derive(Default)]
 pub struct Ledger {
     pub told: RefCell<BTreeMap<usize, Vec<Told>>>,
-    /// Acts that no attempt of has entered the node.
-    pub never_taken: RefCell<Vec<usize>>,
     /// What was seen of commands and replies: the saga, and the number.
     pub commands: RefCell<BTreeSet<(SagaId, u32)>>,
     pub replies: RefCell<BTreeSet<(SagaId, u32)>>,
-    /// Customers that exist for sure.
-    pub customers: RefCell<Vec<usize>>,
 }
 
 impl Ledger {
@@ -71,7 +67,7 @@ fn customer_key(number: usize) -> RequestBinding {
 }
 
 /// Creates a customer, however long it takes.
-pub async fn create_customer(world: Rc<World>, ledger: Rc<Ledger>, number: usize, cents: i64) {
+pub async fn create_customer(world: Rc<World>, number: usize, cents: i64) {
     let request = NewCustomer {
         name: name_of(number),
         credit_limit: Money::from_cents(cents),
@@ -85,7 +81,6 @@ pub async fn create_customer(world: Rc<World>, ledger: Rc<Ledger>, number: usize
                         world.violated(format!("customer {number} has another id than its key"));
                     }
                     world.tell(&format!("customer {number} is there"));
-                    ledger.customers.borrow_mut().push(number);
                     return;
                 }
                 Err(error) => world.tell(&format!("customer {number}: {error}")),
@@ -101,15 +96,12 @@ enum Attempt {
     Settled,
     /// It does not, and comes back if it has a key.
     Open,
-    /// It was turned away at the door.
-    NotTaken,
 }
 
 /// Does what an act says.
 pub async fn act(world: Rc<World>, ledger: Rc<Ledger>, act: Act) {
     let number = act.number;
     world.until(act.at).await;
-    let mut was_taken = false;
     let mut patience = act.manner.patience;
 
     loop {
@@ -117,19 +109,14 @@ pub async fn act(world: Rc<World>, ledger: Rc<Ledger>, act: Act) {
         let outcome = tokio::time::timeout(patience, attempt).await;
         match outcome {
             Ok(Attempt::Settled) => return,
-            Ok(Attempt::Open) => was_taken = true,
-            Ok(Attempt::NotTaken) => {}
+            Ok(Attempt::Open) => {}
             Err(_) => {
-                was_taken = true;
                 world.tell(&format!("caller {number} hangs up"));
                 patience *= 3;
             }
         }
 
         if !act.manner.key {
-            if !was_taken {
-                ledger.never_taken.borrow_mut().push(number);
-            }
             return;
         }
         tokio::time::sleep(PAUSE).await;
@@ -144,7 +131,7 @@ async fn attempt(
     manner: Manner,
 ) -> Attempt {
     let Some(gateway) = world.gateway() else {
-        return Attempt::NotTaken;
+        return Attempt::Open;
     };
     let binding = binding_of(number, &what, manner);
     let follow = match manner.wait.is_zero() {
@@ -230,8 +217,9 @@ fn note(world: &World, ledger: &Ledger, number: usize, answer: &OrderAnswer) {
 fn refused(world: &World, number: usize, error: &CommandError) -> Attempt {
     world.tell(&format!("caller {number}: {error}"));
     match error {
-        CommandError::Overloaded => Attempt::NotTaken,
-        CommandError::Unavailable | CommandError::Failed => Attempt::Open,
+        CommandError::Overloaded | CommandError::Unavailable | CommandError::Failed => {
+            Attempt::Open
+        }
         CommandError::NotFound(_) | CommandError::Conflict(_) => Attempt::Settled,
         CommandError::KeyReused => {
             world.violated(format!("caller {number}'s key was used by somebody else"));

@@ -136,8 +136,7 @@ async fn worn_out(world: &World) {
 fn callers(world: &Rc<World>, ledger: &Rc<Ledger>) -> Vec<JoinHandle<()>> {
     let customers = world.plan.customers.iter().enumerate();
     let customers = customers.map(|(number, cents)| {
-        let (world, ledger) = (Rc::clone(world), Rc::clone(ledger));
-        tokio::task::spawn_local(callers::create_customer(world, ledger, number, *cents))
+        tokio::task::spawn_local(callers::create_customer(Rc::clone(world), number, *cents))
     });
     let acts = world.plan.acts.iter().map(|act| {
         let (world, ledger) = (Rc::clone(world), Rc::clone(ledger));

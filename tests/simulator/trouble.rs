@@ -1,11 +1,9 @@
 //! Decides what befalls each call, by the faults that are at work at that moment.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sagas::testing::Chance;
-use store::simulated::{CallEnd, CallFate, DeliveryFate, Trouble};
+use store::simulated::{CallEnd, CallFate, DeliveryFate, Dice, Trouble};
 use tokio::time::Instant;
 
 use crate::plan::{Commit, Fault, Wrong};
@@ -20,7 +18,7 @@ pub struct Plagued {
     faults: Vec<Fault>,
     /// How often a commit store was called.
     calls: AtomicU64,
-    chance: Mutex<Chance>,
+    dice: Dice,
 }
 
 impl Plagued {
@@ -30,7 +28,7 @@ impl Plagued {
             began: Instant::now(),
             faults: faults.to_vec(),
             calls: AtomicU64::new(0),
-            chance: Mutex::new(Chance::seeded(!seed)),
+            dice: Dice::seeded(!seed),
         }
     }
 
@@ -46,14 +44,6 @@ impl Plagued {
             .filter(move |fault| fault.at <= now && now < fault.at + fault.lasts)
             .map(move |fault| (fault.what, fault.at + fault.lasts - now))
     }
-
-    fn chance(&self) -> MutexGuard<'_, Chance> {
-        self.chance.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is(&self, percent: u64) -> bool {
-        self.chance().below(100) < percent
-    }
 }
 
 impl Trouble for Plagued {
@@ -63,7 +53,7 @@ impl Trouble for Plagued {
         for (wrong, left) in self.at_work() {
             match wrong {
                 Wrong::StoreStands(which) if which == store => fate.stands = fate.stands.max(left),
-                Wrong::Commits(commit, percent) if self.is(percent) => {
+                Wrong::Commits(commit, percent) if self.dice.is(percent) => {
                     fate.end = match commit {
                         Commit::Fails => CallEnd::Fails,
                         Commit::Unknown => CallEnd::Unknown,
@@ -77,12 +67,13 @@ impl Trouble for Plagued {
         }
 
         // A commit takes its time, so that work gathers meanwhile.
-        fate.stands += Duration::from_millis(self.chance().below(4));
+        fate.stands += Duration::from_millis(self.dice.below(4));
         fate
     }
 
     fn answers(&self, _: &str) -> bool {
-        let fails = |(wrong, _)| matches!(wrong, Wrong::QueriesFail(percent) if self.is(percent));
+        let fails =
+            |(wrong, _)| matches!(wrong, Wrong::QueriesFail(percent) if self.dice.is(percent));
         !self.at_work().any(fails)
     }
 
@@ -90,13 +81,13 @@ impl Trouble for Plagued {
         let mut fate = DeliveryFate::Arrives(Duration::ZERO);
         for (wrong, _) in self.at_work() {
             match wrong {
-                Wrong::LogLoses(percent) if self.is(percent) => return DeliveryFate::Lost,
-                Wrong::LogRepeats(percent) if self.is(percent) => {
-                    let again = Duration::from_millis(self.chance().below(500));
+                Wrong::LogLoses(percent) if self.dice.is(percent) => return DeliveryFate::Lost,
+                Wrong::LogRepeats(percent) if self.dice.is(percent) => {
+                    let again = Duration::from_millis(self.dice.below(500));
                     fate = DeliveryFate::Twice(Duration::ZERO, again);
                 }
                 Wrong::LogHoldsUp(millis) => {
-                    let late = Duration::from_millis(self.chance().below(millis));
+                    let late = Duration::from_millis(self.dice.below(millis));
                     fate = DeliveryFate::Arrives(late);
                 }
                 _ => {}

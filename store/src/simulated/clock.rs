@@ -1,13 +1,13 @@
 //! The clock of a simulated node: it goes with the simulation's time, and can be off.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use sagas::Timestamp;
-use sagas::testing::Chance;
 use tokio::time::Instant;
 use uuid::{Builder, Uuid};
 
+use super::Dice;
 use crate::clock::TimeSource;
 
 /// How fast a clock goes that is right.
@@ -25,7 +25,7 @@ struct Dial {
     off: AtomicI64,
     /// How many of its microseconds make a million of the simulation's.
     speed: AtomicU64,
-    chance: Mutex<Chance>,
+    dice: Dice,
 }
 
 impl SimulatedClock {
@@ -37,7 +37,7 @@ impl SimulatedClock {
             at,
             off: AtomicI64::new(0),
             speed: AtomicU64::new(PER_MILLION),
-            chance: Mutex::new(Chance::seeded(seed)),
+            dice: Dice::seeded(seed),
         }))
     }
 
@@ -70,8 +70,8 @@ impl TimeSource for SimulatedClock {
 
     fn new_id(&self) -> Uuid {
         let millis = u64::try_from(self.now().micros() / 1000).unwrap_or(0);
-        let mut chance = self.0.chance.lock().unwrap_or_else(PoisonError::into_inner);
-        let random = u128::from(chance.number()) << 64 | u128::from(chance.number());
+        let dice = &self.0.dice;
+        let random = u128::from(dice.number()) << 64 | u128::from(dice.number());
         let [bytes @ .., _, _, _, _, _, _] = random.to_be_bytes();
         Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
     }

@@ -1,17 +1,15 @@
 //! Trouble by chance, for whoever has no plan of their own.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sagas::testing::Chance;
 use tokio::time::Instant;
 
-use super::{CallEnd, CallFate, DeliveryFate, Trouble};
+use super::{CallEnd, CallFate, DeliveryFate, Dice, Trouble};
 
 /// Everything goes wrong now and then, until its time is over.
 #[derive(Debug)]
 pub struct Mischief {
-    chance: Mutex<Chance>,
+    dice: Dice,
     percent: u64,
     until: Instant,
 }
@@ -22,29 +20,25 @@ impl Mischief {
     #[must_use]
     pub fn seeded(seed: u64, percent: u64, lasts: Duration) -> Self {
         Mischief {
-            chance: Mutex::new(Chance::seeded(seed)),
+            dice: Dice::seeded(seed),
             percent,
             until: Instant::now() + lasts,
         }
     }
 
     fn strikes(&self) -> bool {
-        Instant::now() < self.until && self.chance().below(100) < self.percent
+        Instant::now() < self.until && self.dice.is(self.percent)
     }
 
     fn moment(&self) -> Duration {
-        Duration::from_millis(self.chance().below(1_000))
-    }
-
-    fn chance(&self) -> MutexGuard<'_, Chance> {
-        self.chance.lock().unwrap_or_else(PoisonError::into_inner)
+        Duration::from_millis(self.dice.below(1_000))
     }
 }
 
 impl Trouble for Mischief {
     fn call(&self, _: &str) -> CallFate {
         let mut fate = CallFate {
-            stands: Duration::from_millis(self.chance().below(4)),
+            stands: Duration::from_millis(self.dice.below(4)),
             end: CallEnd::Well,
         };
         if self.strikes() {
@@ -56,7 +50,7 @@ impl Trouble for Mischief {
                 CallEnd::PanicsBefore,
                 CallEnd::PanicsAfter,
             ];
-            fate.end = self.chance().of(&ends).unwrap_or_default();
+            fate.end = self.dice.of(&ends).unwrap_or_default();
             fate.stands += self.moment();
         }
         fate
@@ -76,6 +70,6 @@ impl Trouble for Mischief {
             DeliveryFate::Arrives(late),
             DeliveryFate::Twice(soon, late),
         ];
-        self.chance().of(&fates).unwrap_or(DeliveryFate::Lost)
+        self.dice.of(&fates).unwrap_or(DeliveryFate::Lost)
     }
 }
