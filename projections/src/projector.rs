@@ -16,12 +16,12 @@
 //! its entity into quarantine.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use sagas::{Service, ShardId};
-use store::{Destination, Log};
-use tokio::runtime::Handle;
+use store::threads::Threads;
+use store::{Clock, Destination, Log};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -102,12 +102,20 @@ enum Request {
     Stop,
 }
 
+/// What a projector works with, besides the view itself.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    pub log: Arc<dyn Log>,
+    pub threads: Arc<dyn Threads>,
+    pub clock: Clock,
+}
+
 /// A running projector. Dropping it asks it to stop and does not wait.
 pub struct Projector {
     definition: ViewDefinition,
     requests: mpsc::UnboundedSender<Request>,
-    /// Taken out by whoever stops it.
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// Tells when its work has ended; taken out by whoever stops it.
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 impl Projector {
@@ -118,36 +126,43 @@ impl Projector {
     pub(crate) fn start<P: Projection>(
         definition: ViewDefinition,
         writer: Box<dyn ViewWriter<P::Entity>>,
-        log: Arc<dyn Log>,
+        surroundings: Surroundings,
         waiting: Arc<Waiting>,
         progress: Arc<Progress>,
         alarm: Arc<Alarm>,
     ) -> std::io::Result<Self> {
         // Few requests ever stand in this queue: each caller waits for its answer.
         let (requests, inbox) = mpsc::unbounded_channel();
-        let deliveries = log.subscribe(Destination::Events).deliveries;
+        let deliveries = surroundings.log.subscribe(Destination::Events).deliveries;
+        let threads = Arc::clone(&surroundings.threads);
 
         let worker = worker::Worker::<P>::new(worker::Parts {
             definition,
             writer,
-            log,
+            surroundings,
             waiting,
             progress,
             alarm,
             deliveries,
             requests: inbox,
-            runtime: Handle::current(),
             metrics: ViewMetrics::new(definition.name),
         });
 
-        let thread = Builder::new()
-            .name(format!("view-{}", definition.name))
-            .spawn(|| worker.run())?;
+        let (told, ended) = oneshot::channel();
+        let work = || {
+            let works = async move {
+                worker.run().await;
+                // Nobody may wait for it.
+                let _ = told.send(());
+            };
+            works.boxed_local()
+        };
+        threads.spawn(format!("view-{}", definition.name), Box::new(work))?;
 
         Ok(Projector {
             definition,
             requests,
-            thread: Mutex::new(Some(thread)),
+            ended: Mutex::new(Some(ended)),
         })
     }
 
@@ -203,24 +218,22 @@ impl Projector {
         Some(resume)
     }
 
-    /// Commits what was applied and ends the thread.
+    /// Commits what was applied and ends its work; nothing of the view is open for writing then.
     pub async fn stop(&self) {
         self.ask_to_stop();
         // Nothing panics while it holds the lock.
-        let thread = self
-            .thread
+        let ended = self
+            .ended
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(thread) = thread {
-            // Joining blocks, so it must not stand on the runtime.
-            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-            if !matches!(joined, Ok(Ok(()))) {
-                tracing::error!(
-                    view = self.definition.name,
-                    "the projector's thread has ended with a panic"
-                );
-            }
+        if let Some(ended) = ended
+            && ended.await.is_err()
+        {
+            tracing::error!(
+                view = self.definition.name,
+                "the projector's thread has ended with a panic"
+            );
         }
     }
 

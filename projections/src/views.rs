@@ -19,14 +19,15 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, join_all};
 use sagas::{ServiceConflict, ShardId};
-use store::{Destination, Log};
+use store::threads::{OwnThreads, Threads};
+use store::{Clock, Destination, Log};
 use uuid::Uuid;
 
 use crate::ViewError;
 use crate::entity_rows::EntityRows;
 use crate::generations::ViewStore;
 use crate::projection::Projection;
-use crate::projector::ViewDefinition;
+use crate::projector::{Surroundings, ViewDefinition};
 use crate::token::ConsistencyToken;
 
 mod building;
@@ -88,14 +89,17 @@ pub enum RegistrationError {
 /// All views of a node.
 pub struct Views {
     config: ViewsConfig,
-    log: Arc<dyn Log>,
+    surroundings: Surroundings,
     /// Resolves when the log knows its heads.
     known: Shared<BoxFuture<'static, ()>>,
     views: Vec<Arc<dyn AnyView>>,
 }
 
 impl Views {
-    /// For views on a log that knows its heads.
+    /// For views on a log that knows its heads. Call it inside the runtime that drives the log.
+    ///
+    /// # Panics
+    /// When there is none.
     #[must_use]
     pub fn new(config: ViewsConfig, log: Arc<dyn Log>) -> Self {
         Self::when(std::future::ready(()), config, log)
@@ -103,15 +107,35 @@ impl Views {
 
     /// The same for a log that will know its heads when `known` resolves: until then the views do
     /// nothing and answer that they are not ready.
+    ///
+    /// # Panics
+    /// As [`new`](Views::new).
     #[must_use]
     pub fn when(
         known: impl Future<Output = ()> + Send + 'static,
         config: ViewsConfig,
         log: Arc<dyn Log>,
     ) -> Self {
+        let threads = Arc::new(OwnThreads::here());
+        Self::run_by(threads, Clock::system(), known, config, log)
+    }
+
+    /// The same, fed by threads of these and with the time of this clock.
+    #[must_use]
+    pub fn run_by(
+        threads: Arc<dyn Threads>,
+        clock: Clock,
+        known: impl Future<Output = ()> + Send + 'static,
+        config: ViewsConfig,
+        log: Arc<dyn Log>,
+    ) -> Self {
         Views {
             config,
-            log,
+            surroundings: Surroundings {
+                log,
+                threads,
+                clock,
+            },
             known: known.boxed().shared(),
             views: Vec::new(),
         }
@@ -142,7 +166,7 @@ impl Views {
         let parts = Parts {
             definition,
             store,
-            log: Arc::clone(&self.log),
+            surroundings: self.surroundings.clone(),
             rows,
             keep: self.config.keep,
             look_every: LOOK_EVERY,
@@ -181,7 +205,7 @@ impl Views {
     /// The text of a token for an answer, at most [`MAX_TEXT`](crate::token::MAX_TEXT) bytes.
     #[must_use]
     pub fn token_text(&self, token: ConsistencyToken) -> String {
-        let sources = self.log.sources();
+        let sources = self.surroundings.log.sources();
         let shards = |service| {
             sources
                 .iter()
@@ -189,7 +213,7 @@ impl Views {
                 .count()
         };
         let shards = |service| u16::try_from(shards(service)).unwrap_or(u16::MAX);
-        let head = |shard: ShardId| self.log.head(shard, Destination::Events);
+        let head = |shard: ShardId| self.surroundings.log.head(shard, Destination::Events);
         token.bounded(shards, head).to_text(self.config.origin)
     }
 

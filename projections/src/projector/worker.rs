@@ -1,13 +1,13 @@
-//! The projector's thread: waits for what comes, takes messages in, commits, and starts again after
+//! The projector's work: waits for what comes, takes messages in, commits, and starts again after
 //! an error.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use sagas::{ShardId, Timestamp};
-use store::{Delivery, Log, Positions};
-use tokio::runtime::Handle;
+use store::{Delivery, Positions};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -15,14 +15,14 @@ use uuid::Uuid;
 use super::pending::Pending;
 use super::progress::{Feeding, Progress, Times};
 use super::quarantine::{MAX_QUARANTINED, Quarantine};
-use super::{Request, ViewDefinition};
+use super::{Request, Surroundings, ViewDefinition};
+use crate::ViewError;
 use crate::alarm::Alarm;
 use crate::error::{describe, text_of};
 use crate::metrics::ViewMetrics;
 use crate::port::ViewWriter;
 use crate::projection::Projection;
 use crate::waiting::{EntityVersions, Waiting};
-use crate::{ViewError, background};
 
 mod committing;
 mod following;
@@ -47,13 +47,12 @@ const TELL_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct Parts<P: Projection> {
     pub definition: ViewDefinition,
     pub writer: Box<dyn ViewWriter<P::Entity>>,
-    pub log: Arc<dyn Log>,
+    pub surroundings: Surroundings,
     pub waiting: Arc<Waiting>,
     pub progress: Arc<Progress>,
     pub alarm: Arc<Alarm>,
     pub deliveries: mpsc::Receiver<Delivery>,
     pub requests: mpsc::UnboundedReceiver<Request>,
-    pub runtime: Handle,
     pub metrics: ViewMetrics,
 }
 
@@ -118,12 +117,12 @@ impl<P: Projection> Worker<P> {
 
     /// Works until it is asked to stop. After an error, or a panic of the view's code, it starts
     /// again from what the view has stored, with growing delay.
-    pub(super) fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let mut back_off = FIRST_BACK_OFF;
 
         loop {
             let started = Instant::now();
-            let failure = match catch_unwind(AssertUnwindSafe(|| self.follow())) {
+            let failure = match AssertUnwindSafe(self.follow()).catch_unwind().await {
                 Ok(Ok(())) => break,
                 Ok(Err(error)) => {
                     self.parts.alarm.notice(&error);
@@ -144,7 +143,7 @@ impl<P: Projection> Worker<P> {
                 break;
             }
             self.tell(failure, started);
-            if self.rest(back_off) {
+            if self.rest(back_off).await {
                 break;
             }
             back_off = (back_off * 2).min(MAX_BACK_OFF);
@@ -173,40 +172,51 @@ impl<P: Projection> Worker<P> {
     }
 
     /// Follows the log from the stored positions until it is asked to stop.
-    fn follow(&mut self) -> Result<(), ViewError> {
+    async fn follow(&mut self) -> Result<(), ViewError> {
         self.restore()?;
         self.parts.progress.working(Feeding::CatchingUp);
-
-        let view = self.parts.definition.name;
-        let caught_up = background::run(format!("catch-{view}"), || self.catch_up());
-        caught_up.map_err(|error| ViewError::Unavailable {
-            view,
-            source: error.into(),
-        })??;
+        self.catch_up_in_background().await?;
 
         self.parts.progress.working(Feeding::Following);
         self.failing_since = None;
         self.told = None;
 
         loop {
-            match self.next_wake() {
+            match self.next_wake().await {
                 Wake::Deliveries(deliveries) => {
                     self.prepare(deliveries.iter().flatten().map(|message| &**message))?;
                     for message in deliveries.iter().flatten() {
-                        self.receive(message)?;
+                        self.receive(message).await?;
                     }
                 }
                 Wake::Request(request) => {
-                    if self.carry_out(request)? {
+                    if self.carry_out(request).await? {
                         return Ok(());
                     }
                 }
                 Wake::Commit => {}
                 Wake::Finish => self.finish()?,
-                Wake::Check => self.check()?,
+                Wake::Check => self.check().await?,
             }
             self.commit_if_due()?;
         }
+    }
+
+    /// Whoever serves callers comes first while the view has much to read.
+    async fn catch_up_in_background(&mut self) -> Result<(), ViewError> {
+        let view = self.parts.definition.name;
+        let threads = Arc::clone(&self.parts.surroundings.threads);
+        let mut outcome = Ok(());
+
+        let (worker, told) = (self, &mut outcome);
+        let work = move || async move { *told = worker.catch_up().await }.boxed_local();
+        let ran = threads.in_background(format!("catch-{view}"), Box::new(work));
+        ran.await.map_err(|error| ViewError::Unavailable {
+            view,
+            source: error.into(),
+        })?;
+
+        outcome
     }
 
     /// Takes over what the view has stored.
@@ -236,11 +246,10 @@ impl<P: Projection> Worker<P> {
         Ok(())
     }
 
-    fn next_wake(&mut self) -> Wake {
+    async fn next_wake(&mut self) -> Wake {
         let time_left = self.pending.time_left().unwrap_or(CHECK_EVERY);
 
         let Parts {
-            runtime,
             deliveries,
             requests,
             waiting,
@@ -249,22 +258,20 @@ impl<P: Projection> Worker<P> {
 
         let (next_check, finish) = (self.next_check, self.unfinished);
 
-        runtime.block_on(async {
-            let mut gathered = Vec::new();
-            tokio::select! {
-                biased;
-                request = requests.recv() => Wake::Request(request.unwrap_or(Request::Stop)),
-                () = tokio::time::sleep_until(next_check) => Wake::Check,
-                // The log ends its deliveries when it is shut down; what is left is found by the
-                // checks.
-                received = deliveries.recv_many(&mut gathered, MAX_DELIVERIES), if !deliveries.is_closed() || !deliveries.is_empty() => {
-                    if received == 0 { Wake::Commit } else { Wake::Deliveries(gathered) }
-                }
-                () = waiting.demanded() => Wake::Commit,
-                () = tokio::time::sleep(time_left) => Wake::Commit,
-                () = tokio::time::sleep_until(finish.unwrap_or(next_check)), if finish.is_some() => Wake::Finish,
+        let mut gathered = Vec::new();
+        tokio::select! {
+            biased;
+            request = requests.recv() => Wake::Request(request.unwrap_or(Request::Stop)),
+            () = tokio::time::sleep_until(next_check) => Wake::Check,
+            // The log ends its deliveries when it is shut down; what is left is found by the
+            // checks.
+            received = deliveries.recv_many(&mut gathered, MAX_DELIVERIES), if !deliveries.is_closed() || !deliveries.is_empty() => {
+                if received == 0 { Wake::Commit } else { Wake::Deliveries(gathered) }
             }
-        })
+            () = waiting.demanded() => Wake::Commit,
+            () = tokio::time::sleep(time_left) => Wake::Commit,
+            () = tokio::time::sleep_until(finish.unwrap_or(next_check)), if finish.is_some() => Wake::Finish,
+        }
     }
 
     fn position(&self, source: ShardId) -> u64 {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::generations::{BuildFrom, ViewStore};
 use crate::projector::ViewDefinition;
-use crate::testing::{DEPLOYMENT, Shop, TestLog, eventually};
+use crate::testing::{DEPLOYMENT, Shop, TestLog, eventually, surroundings};
 use crate::views::{AnyView, Parts, View};
 use crate::{ConsistencyToken, NoRows, Projection, ViewError};
 
@@ -223,7 +223,7 @@ fn start<P: Projection>(
     let parts = Parts {
         definition,
         store,
-        log: Arc::<TestLog>::clone(log),
+        surroundings: surroundings(log),
         rows: Arc::new(NoRows),
         keep: Duration::ZERO,
         look_every: Duration::from_millis(20),

@@ -4,18 +4,18 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use store::Positions;
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::comparison::{self, Comparison};
 use super::entity_work::EntityWork;
 use super::shared::Shared;
 use super::status::BuildStage;
+use crate::ViewError;
 use crate::generations::Opened;
 use crate::port::ViewWriter;
 use crate::projection::Projection;
-use crate::{ViewError, background};
 
 /// Entities read at a time.
 const PAGE: u64 = 500;
@@ -76,18 +76,23 @@ pub(super) async fn copy<P: Projection>(
     // Before any row is read: each row is at least as new as these, so no event is missed.
     let heads = shared.heads();
 
-    let runtime = Handle::current();
     let (sender, written) = oneshot::channel();
+    let threads = Arc::clone(&shared.surroundings.threads);
 
     let work = move || {
-        let outcome = write_all(&shared, &runtime, writer.as_mut(), &copied, &heads);
-        // Nobody takes it when the node has ended.
-        let _ = sender.send(outcome.map(|()| writer));
+        let writes = async move {
+            let outcome = write_all(&shared, writer.as_mut(), &copied, &heads).await;
+            // Nobody takes it when the node has ended.
+            let _ = sender.send(outcome.map(|()| writer));
+        };
+        writes.boxed_local()
     };
 
     let failed =
         |source: Box<dyn std::error::Error + Send + Sync>| ViewError::Unavailable { view, source };
-    background::spawn(format!("copy-{view}"), work).map_err(|error| failed(error.into()))?;
+    threads
+        .spawn_in_background(format!("copy-{view}"), Box::new(work))
+        .map_err(|error| failed(error.into()))?;
 
     let writer = written
         .await
@@ -101,9 +106,8 @@ pub(super) async fn copy<P: Projection>(
 }
 
 /// On a thread of its own, because writers block.
-fn write_all<P: Projection>(
+async fn write_all<P: Projection>(
     shared: &Shared<P>,
-    runtime: &Handle,
     writer: &mut dyn ViewWriter<P::Entity>,
     copied: &EntityWork,
     heads: &Positions,
@@ -115,8 +119,8 @@ fn write_all<P: Projection>(
         let mut after = None;
         loop {
             shared.go_on(copied.number)?;
-            let range = runtime.block_on(shared.rows.next_range(*service, after, PAGE))?;
-            let entities = runtime.block_on(shared.rows.entities(*service, range))?;
+            let range = shared.rows.next_range(*service, after, PAGE).await?;
+            let entities = shared.rows.entities(*service, range).await?;
             for entity in &entities {
                 writer.put(entity)?;
             }

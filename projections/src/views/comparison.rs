@@ -221,8 +221,12 @@ impl<P: Projection> Comparing<'_, P> {
         version: u64,
         positions: &Positions,
     ) -> Result<Option<bool>, ViewError> {
-        let source = source_of(&self.shared.log.sources(), service, entity);
-        let event = self.shared.log.history(source, entity, version, 1).await?;
+        let source = source_of(&self.shared.log().sources(), service, entity);
+        let event = self
+            .shared
+            .log()
+            .history(source, entity, version, 1)
+            .await?;
         let event = event.first().filter(|event| event.version == version);
         let position = positions.get(&source).copied().unwrap_or(0);
         Ok(event.map(|event| event.sequence <= position))

@@ -13,7 +13,9 @@ use crate::ViewError;
 use crate::alarm::Alarm;
 use crate::generations::Opened;
 use crate::projection::Projection;
-use crate::projector::{Fed, Feeding, Lag, Progress, Projector, Snapshot, ViewDefinition};
+use crate::projector::{
+    Fed, Feeding, Lag, Progress, Projector, Snapshot, Surroundings, ViewDefinition,
+};
 use crate::token::ConsistencyToken;
 use crate::waiting::{Waiting, is_at_least};
 
@@ -36,7 +38,7 @@ impl<P: Projection> OpenGeneration<P> {
         definition: ViewDefinition,
         alarm: Alarm,
         opened: Opened<P>,
-        log: Arc<dyn Log>,
+        surroundings: Surroundings,
     ) -> Result<Self, ViewError> {
         let Opened {
             writer,
@@ -51,7 +53,7 @@ impl<P: Projection> OpenGeneration<P> {
         let projector = Projector::start::<P>(
             definition,
             writer,
-            log,
+            surroundings,
             Arc::clone(&waiting),
             Arc::clone(&progress),
             Arc::clone(&alarm),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use store::{Destination, Log, Positions};
+use store::threads::Threads;
+use store::{Clock, Destination, Log, Positions};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -18,7 +19,7 @@ use crate::entity_rows::EntityRows;
 use crate::generations::{Catalog, ViewStore};
 use crate::metrics::ViewGauges;
 use crate::projection::Projection;
-use crate::projector::ViewDefinition;
+use crate::projector::{Surroundings, ViewDefinition};
 
 /// How a view stands at this moment.
 pub(super) struct Stand<P: Projection> {
@@ -44,7 +45,7 @@ pub(super) struct Stand<P: Projection> {
 pub(crate) struct Parts<P: Projection> {
     pub definition: ViewDefinition,
     pub store: Arc<dyn ViewStore<P>>,
-    pub log: Arc<dyn Log>,
+    pub surroundings: Surroundings,
     pub rows: Arc<dyn EntityRows<P::Entity>>,
     /// How long the generation that has answered before is kept.
     pub keep: Duration,
@@ -60,7 +61,7 @@ pub(crate) struct Parts<P: Projection> {
 pub(super) struct Shared<P: Projection> {
     pub definition: ViewDefinition,
     pub store: Arc<dyn ViewStore<P>>,
-    pub log: Arc<dyn Log>,
+    pub surroundings: Surroundings,
     pub rows: Arc<dyn EntityRows<P::Entity>>,
     pub keep: Duration,
     pub look_every: Duration,
@@ -79,7 +80,7 @@ impl<P: Projection> Shared<P> {
         let Parts {
             definition,
             store,
-            log,
+            surroundings,
             rows,
             keep,
             look_every,
@@ -102,7 +103,7 @@ impl<P: Projection> Shared<P> {
         let shared = Shared {
             definition,
             store,
-            log,
+            surroundings,
             rows,
             keep,
             look_every,
@@ -114,6 +115,18 @@ impl<P: Projection> Shared<P> {
             stand: watch::Sender::new(stand),
         };
         (shared, raised)
+    }
+
+    pub(super) fn log(&self) -> &dyn Log {
+        &*self.surroundings.log
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.surroundings.clock
+    }
+
+    pub(super) fn threads(&self) -> &dyn Threads {
+        &*self.surroundings.threads
     }
 
     /// An alarm for a generation that is opened.
@@ -203,7 +216,7 @@ impl<P: Projection> Shared<P> {
 
     /// Up to where the log goes now.
     pub(super) fn heads(&self) -> Positions {
-        let head = |source| (source, self.log.head(source, Destination::Events));
-        self.log.sources().into_iter().map(head).collect()
+        let head = |source| (source, self.log().head(source, Destination::Events));
+        self.log().sources().into_iter().map(head).collect()
     }
 }

@@ -45,8 +45,8 @@ impl<P: Projection> Shared<P> {
         });
 
         let lag = match &fed {
-            Some(generation) => generation.lag(&*self.log).await,
-            None => Lag::measure(&*self.log, &Positions::new(), &Times::new()).await,
+            Some(generation) => generation.lag(self.log()).await,
+            None => Lag::measure(self.log(), &Positions::new(), &Times::new()).await,
         };
 
         ViewStatus {

@@ -12,9 +12,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::Clock;
+use store::threads::Task;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::building::{self, WorkOutcome};
@@ -73,7 +72,7 @@ pub(super) struct Reverting {
 /// A piece of long work, and the generation it is about.
 struct Work<P: Projection> {
     number: u32,
-    task: JoinHandle<WorkOutcome<P>>,
+    task: Task<WorkOutcome<P>>,
 }
 
 pub(super) struct Supervisor<P: Projection> {
@@ -222,7 +221,9 @@ impl<P: Projection> Supervisor<P> {
         let Some(since) = kept.and_then(|kept| kept.replaced_at) else {
             return Duration::MAX;
         };
-        let kept_for = Clock::system()
+        let kept_for = self
+            .shared
+            .clock()
             .now()
             .micros()
             .saturating_sub(since.micros());
@@ -317,12 +318,16 @@ impl<P: Projection> Supervisor<P> {
 
     /// A catalog with a new generation to be built.
     fn with_new(&self, catalog: &Catalog, from: BuildFrom) -> Catalog {
-        catalog.with_new(self.shared.definition.number, from, Clock::system().now())
+        catalog.with_new(
+            self.shared.definition.number,
+            from,
+            self.shared.clock().now(),
+        )
     }
 
     /// Starts a piece of work on a generation; there is none under way.
     fn start(&mut self, number: u32, work: impl Future<Output = WorkOutcome<P>> + Send + 'static) {
-        let task = tokio::spawn(work);
+        let task = Task::start(self.shared.threads(), work);
         self.work = Some(Work { number, task });
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sagas::ShardId;
+use store::threads::Task;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -30,7 +30,7 @@ pub struct View<P: Projection> {
     shared: Arc<Shared<P>>,
     /// Taken out by whoever stops it: without senders the supervisor ends.
     requests: Mutex<Option<mpsc::Sender<Request>>>,
-    supervisor: Mutex<Option<JoinHandle<()>>>,
+    supervisor: Mutex<Option<Task<()>>>,
 }
 
 impl<P: Projection> View<P> {
@@ -41,7 +41,7 @@ impl<P: Projection> View<P> {
         let shared = Arc::new(shared);
         let (requests, inbox) = mpsc::channel(REQUESTS);
         let supervisor = Supervisor::new(Arc::clone(&shared), inbox, alarms);
-        let supervisor = tokio::spawn(supervisor.run(known));
+        let supervisor = Task::start(shared.threads(), supervisor.run(known));
 
         View {
             shared,
@@ -147,13 +147,13 @@ impl<P: Projection> View<P> {
 
     /// The shard that has an entity's history, if one that the view uses has it.
     async fn source_of(&self, entity: Uuid) -> Result<Option<ShardId>, ViewError> {
-        let sources = self.shared.log.sources();
+        let sources = self.shared.log().sources();
 
         for service in self.shared.definition.uses {
             let source = source_of(&sources, *service, entity);
             if !self
                 .shared
-                .log
+                .log()
                 .history(source, entity, 1, 1)
                 .await?
                 .is_empty()

@@ -17,7 +17,7 @@ use crate::generations::Opened;
 use crate::port::Applied;
 use crate::projector::{CommitPolicy, ViewDefinition};
 use crate::shop::OrderDocument;
-use crate::testing::{Fault, FaultyWriter, Shop, TestLog};
+use crate::testing::{Fault, FaultyWriter, Shop, TestLog, surroundings};
 use crate::token::ConsistencyToken;
 use crate::views::OpenGeneration;
 
@@ -250,7 +250,6 @@ async fn open(
     };
     let (supervisor, _) = tokio::sync::mpsc::unbounded_channel();
     let alarm = Alarm::new(1, supervisor);
-    let log = Arc::<TestLog>::clone(log);
-    let view = OpenGeneration::feed(definition, alarm, opened, log).unwrap();
+    let view = OpenGeneration::feed(definition, alarm, opened, surroundings(log)).unwrap();
     (view, reader)
 }

@@ -1,7 +1,6 @@
 //! When the projector commits, and what follows from a commit.
 
 use std::time::Duration;
-use store::Clock;
 use store::spans::{self, Span};
 use tokio::time::Instant;
 
@@ -58,13 +57,13 @@ impl<P: Projection> Worker<P> {
 
     /// Tells whoever traces it what can be read now.
     fn trace(&mut self) {
-        let view = self.parts.definition.name;
+        let (view, clock) = (self.parts.definition.name, &self.parts.surroundings.clock);
         for (part_of, began) in self.traced.drain(..) {
             spans::tell(|| Span {
                 name: format!("view {view}"),
                 part_of,
                 began,
-                ended: Clock::system().now(),
+                ended: clock.now(),
                 attributes: Vec::new(),
             });
         }

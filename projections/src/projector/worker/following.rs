@@ -21,23 +21,23 @@ const DELIVERIES_BEFORE_CHECK: usize = 8192;
 
 impl<P: Projection> Worker<P> {
     /// A message that came live: it may be a repeat, and others before it may be missing.
-    pub(super) fn receive(&mut self, message: &Message) -> Result<(), ViewError> {
+    pub(super) async fn receive(&mut self, message: &Message) -> Result<(), ViewError> {
         let position = self.position(message.source);
         if message.sequence <= position {
             self.parts.metrics.event(EventOutcome::Duplicate);
             return Ok(());
         }
         if message.previous == position {
-            return self.take(message);
+            return self.take(message).await;
         }
         self.parts.metrics.gap(message.source);
-        while !self.requested() && self.read_on(message.source)? {}
+        while !self.requested() && self.read_on(message.source).await? {}
         Ok(())
     }
 
     /// Reads what was there at the last check already and has not come since, then remembers what
     /// is there now.
-    pub(super) fn check(&mut self) -> Result<(), ViewError> {
+    pub(super) async fn check(&mut self) -> Result<(), ViewError> {
         // What has arrived while the view was busy is not missing.
         for _ in 0..DELIVERIES_BEFORE_CHECK {
             let Ok(delivery) = self.parts.deliveries.try_recv() else {
@@ -45,7 +45,7 @@ impl<P: Projection> Worker<P> {
             };
             self.prepare(delivery.iter().map(|message| &**message))?;
             for message in &delivery {
-                self.receive(message)?;
+                self.receive(message).await?;
             }
         }
 
@@ -54,7 +54,7 @@ impl<P: Projection> Worker<P> {
         for (source, head) in std::mem::take(&mut self.heads) {
             if self.position(source) < head {
                 self.parts.metrics.gap(source);
-                while !self.requested() && self.read_on(source)? {}
+                while !self.requested() && self.read_on(source).await? {}
             }
         }
 
@@ -65,7 +65,7 @@ impl<P: Projection> Worker<P> {
 
     /// What is committed now must have come by the next check.
     pub(super) fn expect_heads(&mut self) {
-        let behind = lag::sources_behind(&*self.parts.log, &self.positions);
+        let behind = lag::sources_behind(&*self.parts.surroundings.log, &self.positions);
         self.heads = behind
             .into_iter()
             .map(|(source, (_, head))| (source, head))
@@ -75,13 +75,13 @@ impl<P: Projection> Worker<P> {
     /// Reads the log until the view is level with it; source by source in turn, so that none falls
     /// behind the others. A source that has brought less than a read can is level: what has come
     /// since is delivered, so it ends although more comes all the time.
-    pub(super) fn catch_up(&mut self) -> Result<(), ViewError> {
-        let mut sources = self.parts.log.sources();
+    pub(super) async fn catch_up(&mut self) -> Result<(), ViewError> {
+        let mut sources = self.parts.surroundings.log.sources();
 
         while !sources.is_empty() {
             let mut unfinished = Vec::new();
             for source in sources {
-                if self.read_on(source)? {
+                if self.read_on(source).await? {
                     unfinished.push(source);
                 }
             }
@@ -104,17 +104,14 @@ impl<P: Projection> Worker<P> {
     }
 
     /// Takes in one read of the log; true when there may be more than it has brought.
-    pub(super) fn read_on(&mut self, source: ShardId) -> Result<bool, ViewError> {
-        let position = self.position(source);
-        if self.parts.log.head(source, Destination::Events) <= position {
+    pub(super) async fn read_on(&mut self, source: ShardId) -> Result<bool, ViewError> {
+        let (position, log) = (self.position(source), &self.parts.surroundings.log);
+        if log.head(source, Destination::Events) <= position {
             return Ok(false);
         }
 
-        let read = self
-            .parts
-            .log
-            .read(source, Destination::Events, position, READ_LIMIT);
-        let messages = self.parts.runtime.block_on(read)?;
+        let read = log.read(source, Destination::Events, position, READ_LIMIT);
+        let messages = read.await?;
         self.prepare(&messages)?;
 
         for message in &messages {
@@ -122,7 +119,7 @@ impl<P: Projection> Worker<P> {
             if message.previous != self.position(source) {
                 break;
             }
-            self.take(message)?;
+            self.take(message).await?;
         }
 
         self.commit_if_due()?;

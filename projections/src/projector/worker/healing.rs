@@ -47,13 +47,14 @@ impl From<&Message> for Culprit {
 impl<P: Projection> Worker<P> {
     /// Applies an entity's history from `from_version` up to the event that showed it to be
     /// missing.
-    pub(super) fn apply_history(
+    pub(super) async fn apply_history(
         &mut self,
         event: &Message,
         from_version: u64,
     ) -> Result<(), ViewError> {
-        let reached =
-            self.replay_history(event.source, event.entity, from_version, event.version)?;
+        let reached = self
+            .replay_history(event.source, event.entity, from_version, event.version)
+            .await?;
 
         if reached < event.version && !self.quarantine.holds(event.source.service, event.entity) {
             let cause = format!(
@@ -68,7 +69,7 @@ impl<P: Projection> Worker<P> {
 
     /// Applies the versions `from..=to` of an entity as its history has them, and gives the newest
     /// it has come to. It ends early when the entity is put into quarantine.
-    fn replay_history(
+    async fn replay_history(
         &mut self,
         source: ShardId,
         entity: Uuid,
@@ -78,11 +79,9 @@ impl<P: Projection> Worker<P> {
         let mut reached = from.saturating_sub(1);
 
         while reached < to {
-            let read = self
-                .parts
-                .log
-                .history(source, entity, reached + 1, READ_LIMIT);
-            let messages = self.parts.runtime.block_on(read)?;
+            let log = &self.parts.surroundings.log;
+            let read = log.history(source, entity, reached + 1, READ_LIMIT);
+            let messages = read.await?;
             let before = reached;
             for message in messages.iter().take_while(|message| message.version <= to) {
                 if !self.apply_from_history(message)? {
@@ -187,12 +186,17 @@ impl<P: Projection> Worker<P> {
     }
 
     /// Takes an entity out of quarantine and applies what its history has; true when it is out.
-    pub(super) fn replay(&mut self, service: Service, entity: Uuid) -> Result<bool, ViewError> {
+    pub(super) async fn replay(
+        &mut self,
+        service: Service,
+        entity: Uuid,
+    ) -> Result<bool, ViewError> {
         let Some(quarantined) = self.quarantine.remove(service, entity) else {
             return Ok(false);
         };
         self.parts.writer.release(service, entity)?;
-        self.replay_history(quarantined.source, entity, quarantined.version, u64::MAX)?;
+        self.replay_history(quarantined.source, entity, quarantined.version, u64::MAX)
+            .await?;
         self.pending.add_message(0);
         self.show_quarantine();
         self.commit()?;
@@ -202,8 +206,8 @@ impl<P: Projection> Worker<P> {
     /// Puts an entity, folded from its whole history, in the place of what the view has of it; its
     /// version, 0 without a history. It happens here, between two messages, so that no event comes
     /// between reading and putting.
-    pub(super) fn heal(&mut self, source: ShardId, entity: Uuid) -> Result<u64, ViewError> {
-        let (folded, version) = self.fold(source, entity)?;
+    pub(super) async fn heal(&mut self, source: ShardId, entity: Uuid) -> Result<u64, ViewError> {
+        let (folded, version) = self.fold(source, entity).await?;
         let Some(folded) = folded else {
             return Ok(0);
         };
@@ -232,17 +236,18 @@ impl<P: Projection> Worker<P> {
     }
 
     /// Folds an entity's whole history; with the version it has come to.
-    fn fold(&self, source: ShardId, entity: Uuid) -> Result<(Option<P::Entity>, u64), ViewError> {
+    async fn fold(
+        &mut self,
+        source: ShardId,
+        entity: Uuid,
+    ) -> Result<(Option<P::Entity>, u64), ViewError> {
         let view = self.parts.definition.name;
         let conflict = |what| ViewError::Conflict { view, what };
         let (mut fold, mut version) = (P::Fold::default(), 0);
 
         loop {
-            let read = self
-                .parts
-                .log
-                .history(source, entity, version + 1, READ_LIMIT);
-            let events = self.parts.runtime.block_on(read)?;
+            let log = &self.parts.surroundings.log;
+            let events = log.history(source, entity, version + 1, READ_LIMIT).await?;
             if events.is_empty() {
                 return Ok((fold.into_entity(), version));
             }

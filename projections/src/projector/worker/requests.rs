@@ -15,14 +15,14 @@ const MAX_REST: Duration = Duration::from_secs(1);
 
 impl<P: Projection> Worker<P> {
     /// Does what somebody asks for; true when that is to end.
-    pub(super) fn carry_out(&mut self, request: Request) -> Result<bool, ViewError> {
+    pub(super) async fn carry_out(&mut self, request: Request) -> Result<bool, ViewError> {
         match request {
             Request::Replay {
                 service,
                 entity,
                 answer,
             } => {
-                let outcome = self.replay(service, entity);
+                let outcome = self.replay(service, entity).await;
                 self.answer(answer, outcome)?;
             }
             Request::Heal {
@@ -30,15 +30,14 @@ impl<P: Projection> Worker<P> {
                 entity,
                 answer,
             } => {
-                let outcome = self.heal(source, entity);
+                let outcome = self.heal(source, entity).await;
                 self.answer(answer, outcome)?;
             }
             Request::Rest { resting, go_on } => {
                 self.commit()?;
                 // Who has given up waiting lets it go on at once.
                 let _ = resting.send(());
-                let resting = async { tokio::time::timeout(MAX_REST, go_on).await };
-                let _ = self.parts.runtime.block_on(resting);
+                let _ = tokio::time::timeout(MAX_REST, go_on).await;
             }
             Request::Stop => {
                 self.stopping = true;
@@ -73,9 +72,8 @@ impl<P: Projection> Worker<P> {
     }
 
     /// Waits out a delay; true when it was asked to stop meanwhile.
-    pub(super) fn rest(&mut self, delay: Duration) -> bool {
+    pub(super) async fn rest(&mut self, delay: Duration) -> bool {
         let Parts {
-            runtime,
             requests,
             definition,
             ..
@@ -83,24 +81,21 @@ impl<P: Projection> Worker<P> {
 
         let view = definition.name;
 
-        runtime.block_on(async {
-            tokio::time::timeout(delay, async {
-                let unavailable = || {
-                    let source = "its projector is waiting to start again".into();
-                    ViewError::Unavailable { view, source }
-                };
-                // Nobody waits any more when sending fails.
-                while let Some(request) = requests.recv().await {
-                    match request {
-                        Request::Replay { answer, .. } => drop(answer.send(Err(unavailable()))),
-                        Request::Heal { answer, .. } => drop(answer.send(Err(unavailable()))),
-                        Request::Rest { .. } => {}
-                        Request::Stop => break,
-                    }
+        let refuses = async {
+            let unavailable = || {
+                let source = "its projector is waiting to start again".into();
+                ViewError::Unavailable { view, source }
+            };
+            // Nobody waits any more when sending fails.
+            while let Some(request) = requests.recv().await {
+                match request {
+                    Request::Replay { answer, .. } => drop(answer.send(Err(unavailable()))),
+                    Request::Heal { answer, .. } => drop(answer.send(Err(unavailable()))),
+                    Request::Rest { .. } => {}
+                    Request::Stop => break,
                 }
-            })
-            .await
-            .is_ok()
-        })
+            }
+        };
+        tokio::time::timeout(delay, refuses).await.is_ok()
     }
 }

@@ -10,14 +10,14 @@ use crate::projection::Projection;
 
 impl<P: Projection> Worker<P> {
     /// Takes in the message that follows on the position, and moves the position.
-    pub(super) fn take(&mut self, message: &Message) -> Result<(), ViewError> {
+    pub(super) async fn take(&mut self, message: &Message) -> Result<(), ViewError> {
         let (service, entity) = (message.source.service, message.entity);
         if !self.parts.definition.uses.contains(&service) {
             self.parts.metrics.event(EventOutcome::Unused);
         } else if self.quarantine.holds(service, entity) {
             self.parts.metrics.event(EventOutcome::InQuarantine);
         } else {
-            self.apply(message)?;
+            self.apply(message).await?;
         }
 
         self.positions.insert(message.source, message.sequence);
@@ -31,12 +31,14 @@ impl<P: Projection> Worker<P> {
         }
     }
 
-    fn apply(&mut self, event: &Message) -> Result<(), ViewError> {
+    async fn apply(&mut self, event: &Message) -> Result<(), ViewError> {
         match self.offer(event) {
             Ok(Applied::Taken) => self.taken(event, EventOutcome::Applied),
             Ok(Applied::Unknown) => self.taken(event, EventOutcome::Unknown),
             Ok(Applied::Duplicate) => self.parts.metrics.event(EventOutcome::Duplicate),
-            Ok(Applied::Missing { from_version }) => self.apply_history(event, from_version)?,
+            Ok(Applied::Missing { from_version }) => {
+                self.apply_history(event, from_version).await?
+            }
             Err(ViewError::Refused { what, .. }) => self.put_into_quarantine(event.into(), what)?,
             Err(error) => return Err(error),
         }

@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::{Clock, Destination, Positions};
-use tokio::task::JoinHandle;
+use store::threads::Task;
+use store::{Destination, Positions};
 use tokio::time::Instant;
 
 use super::Supervisor;
@@ -39,7 +39,7 @@ pub(super) struct Repairs {
     damaged: BTreeMap<u32, String>,
     /// Generations that are to be examined.
     suspects: BTreeSet<u32>,
-    examining: Option<(u32, JoinHandle<Result<(), ViewError>>)>,
+    examining: Option<(u32, Task<Result<(), ViewError>>)>,
     /// When all that was open was examined last.
     all_examined: Option<Instant>,
     /// When the newest repair was begun.
@@ -134,7 +134,7 @@ impl<P: Projection> Supervisor<P> {
     pub(super) async fn replace_what_is_damaged(&mut self) -> Result<(), ViewError> {
         while let Some(number) = self.repairs.damaged.keys().next().copied() {
             let catalog = self.loaded()?;
-            let (definition, now) = (self.shared.definition.number, Clock::system().now());
+            let (definition, now) = (self.shared.definition.number, self.shared.clock().now());
             let next = catalog.with_replaced(number, definition, now);
             let begins = next.newest > catalog.newest;
             if next != catalog {
@@ -170,7 +170,8 @@ impl<P: Projection> Supervisor<P> {
             return;
         };
         let store = Arc::clone(&self.shared.store);
-        let task = tokio::spawn(async move { store.examine(number).await });
+        let examines = async move { store.examine(number).await };
+        let task = Task::start(self.shared.threads(), examines);
         self.repairs.examining = Some((number, task));
     }
 
@@ -220,7 +221,7 @@ impl<P: Projection> Supervisor<P> {
         &self,
         positions: &Positions,
     ) -> Result<Option<String>, ViewError> {
-        let log = &self.shared.log;
+        let log = self.shared.log();
         let sources = log.sources();
 
         for (source, position) in positions {

@@ -108,9 +108,9 @@ impl<P: Projection> Supervisor<P> {
         gauges.waiting(live.waiting_readers());
         gauges.quarantined(live.shown().quarantined.len());
 
-        match live.lag(&*self.shared.log).await {
+        match live.lag(self.shared.log()).await {
             Ok(lag) => {
-                for source in self.shared.log.sources() {
+                for source in self.shared.log().sources() {
                     let behind = lag.sources.iter().find(|behind| behind.source == source);
                     let (events, age) =
                         behind.map_or((0, Duration::ZERO), |behind| (behind.events, behind.age));

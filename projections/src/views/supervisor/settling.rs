@@ -1,13 +1,18 @@
 //! Making what is open what the catalog says.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use store::Positions;
+use store::threads::Task;
+use tokio::sync::oneshot;
 
 use super::Supervisor;
 use crate::ViewError;
+use crate::error::text_of;
 use crate::generations::{Catalog, Generation, Opened, Stage};
 use crate::projection::Projection;
 use crate::views::building::{self, WorkOutcome};
@@ -100,15 +105,30 @@ impl<P: Projection> Supervisor<P> {
         &self,
         mut opened: Opened<P>,
     ) -> Result<(Opened<P>, Positions), ViewError> {
-        // Writers block.
-        let reading = tokio::task::spawn_blocking(move || {
-            let positions = opened.writer.positions();
-            (opened, positions)
-        });
         let view = self.shared.definition.name;
-        let (opened, positions) = reading
-            .await
-            .map_err(|error| ViewError::of_task(view, error))?;
+        let (sender, read) = oneshot::channel();
+
+        // Writers block.
+        let work = move || {
+            let reads = async move {
+                let reading = catch_unwind(AssertUnwindSafe(|| opened.writer.positions()));
+                let positions = reading.unwrap_or_else(|panic| {
+                    let what = text_of(&*panic);
+                    Err(ViewError::Panicked { view, what })
+                });
+                // Nobody takes it when the node has ended.
+                let _ = sender.send((opened, positions));
+            };
+            reads.boxed_local()
+        };
+        let threads = self.shared.threads();
+        let started = threads.spawn(format!("open-{view}"), Box::new(work));
+        started.map_err(|error| ViewError::Unavailable {
+            view,
+            source: error.into(),
+        })?;
+
+        let (opened, positions) = read.await.map_err(|_| ViewError::Closed { view })?;
         Ok((opened, positions?))
     }
 
@@ -172,7 +192,7 @@ impl<P: Projection> Supervisor<P> {
     /// Ends a generation, if it is open, and deletes it when the last query has let go of it.
     fn let_go(&self, number: u32, open: Option<Arc<OpenGeneration<P>>>) {
         let shared = Arc::clone(&self.shared);
-        tokio::spawn(async move {
+        let lets_go = async move {
             if let Some(generation) = open {
                 last_queries(generation).await;
             }
@@ -181,7 +201,8 @@ impl<P: Projection> Supervisor<P> {
                 let view = shared.definition.name;
                 tracing::warn!(error = %error, generation = number, view, "a generation is not deleted yet");
             }
-        });
+        };
+        drop(Task::start(self.shared.threads(), lets_go));
     }
 
     /// Work whose outcome nobody wants any more ends by itself.
@@ -194,12 +215,11 @@ impl<P: Projection> Supervisor<P> {
 
     /// Opens a generation for readers, and feeds it.
     pub(super) fn feed(&mut self, number: u32, opened: Opened<P>) -> Result<(), ViewError> {
-        let log = Arc::clone(&self.shared.log);
         let generation = Arc::new(OpenGeneration::feed(
             self.shared.definition,
             self.shared.alarm(number),
             opened,
-            log,
+            self.shared.surroundings.clone(),
         )?);
         self.shared.change(|stand| {
             stand.open.insert(number, generation);

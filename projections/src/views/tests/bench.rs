@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::projector::{CommitPolicy, ViewDefinition};
 use crate::search::{EmbeddedSearchStore, Search};
-use crate::testing::{DEPLOYMENT, Shop};
+use crate::testing::{DEPLOYMENT, Shop, surroundings};
 use crate::views::shared::Parts;
 use crate::views::tests::faulty_store::{Faults, FaultyStore};
 use crate::views::{AnyView, View};
@@ -234,11 +234,11 @@ fn start(
         faults: Arc::clone(faults),
     });
 
-    let log = Arc::clone(&shop.lock().unwrap().log);
+    let surroundings = surroundings(&shop.lock().unwrap().log);
     let parts = Parts {
         definition,
         store,
-        log,
+        surroundings,
         rows: Arc::<ShopRows>::clone(rows),
         keep,
         look_every: Duration::from_secs(5),
