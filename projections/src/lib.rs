@@ -36,6 +36,8 @@ pub mod port;
 pub mod positions;
 pub mod projection;
 pub mod projector;
+#[cfg(feature = "testing")]
+pub mod simulated;
 pub mod slices;
 pub mod token;
 pub mod views;

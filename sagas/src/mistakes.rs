@@ -87,6 +87,20 @@ mistakes! {
     StandsForEver = "stands-for-ever",
     /// A unit that could not be published is told to be durable, and its messages are not.
     PublishedOverAHole = "published-over-a-hole",
+    /// A reader of a view is woken by what is not committed yet.
+    ReaderWokenBeforeCommit = "reader-woken-before-commit",
+    /// Another generation of a view answers before it has what the one before it has.
+    SwapTooEarly = "swap-too-early",
+    /// A view takes an event in although one before it is missing.
+    ViewGapIgnored = "view-gap-ignored",
+    /// Nobody looks whether the last event of a source was lost on the way to a view.
+    LastEventNotLookedFor = "last-event-not-looked-for",
+    /// A view leaves out an event whose entity it has at an older version.
+    MissingVersionsNotRead = "missing-versions-not-read",
+    /// After an error a view goes on from the positions that it had in memory.
+    ViewPositionsNotReread = "view-positions-not-reread",
+    /// The positions of a view that is copied from rows are read after the rows.
+    HeadsReadAfterRows = "heads-read-after-rows",
 }
 
 /// Whether this mistake is made.

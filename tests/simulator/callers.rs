@@ -1,6 +1,6 @@
 //! Callers: each does one thing, as its manner is, and notes what it was told.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use domain::{CustomerId, Money, OrderId};
 use sagas::SagaId;
 
 use crate::plan::{Act, Deed, Manner};
+use crate::views::Seen;
 use crate::world::{World, name_of};
 
 /// A caller that comes back waits so long.
@@ -34,9 +35,18 @@ pub struct Ledger {
     /// What was seen of commands and replies: the saga, and the number.
     pub commands: RefCell<BTreeSet<(SagaId, u32)>>,
     pub replies: RefCell<BTreeSet<(SagaId, u32)>>,
+    /// How many callers without a key do not know what has become of their order.
+    pub in_doubt: Cell<usize>,
 }
 
 impl Ledger {
+    /// A caller has heard nothing, or nothing certain.
+    fn doubt(&self, act: &Act) {
+        if !act.manner.key && matches!(act.what, Deed::Order { .. }) {
+            self.in_doubt.set(self.in_doubt.get() + 1);
+        }
+    }
+
     /// The order that an act has made, as far as anybody knows.
     pub fn order_of(&self, act: usize, world: &World) -> Option<OrderId> {
         if let Some(told) = self.told.borrow().get(&act).and_then(|told| told.first()) {
@@ -96,21 +106,44 @@ enum Attempt {
     Settled,
     /// It does not, and comes back if it has a key.
     Open,
+    /// Nothing was done, and it comes back if it has a key.
+    NotTaken,
 }
 
 /// Does what an act says.
 pub async fn act(world: Rc<World>, ledger: Rc<Ledger>, act: Act) {
-    let number = act.number;
     world.until(act.at).await;
+    ask(&world, &ledger, &act).await;
+    read(&world, &ledger, &act).await;
+}
+
+/// Asks the view for what it was told.
+async fn read(world: &World, ledger: &Ledger, act: &Act) {
+    let told = ledger.told.borrow().get(&act.number).cloned();
+    let Some(newest) = told.and_then(|told| told.last().copied()) else {
+        return;
+    };
+    let seen = Seen::default();
+    seen.order(newest.order, newest.version);
+    for _ in 0..act.reads {
+        seen.read(world, newest.order).await;
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn ask(world: &World, ledger: &Ledger, act: &Act) {
+    let number = act.number;
     let mut patience = act.manner.patience;
 
     loop {
-        let attempt = attempt(&world, &ledger, number, act.what, act.manner);
+        let attempt = attempt(world, ledger, number, act.what, act.manner);
         let outcome = tokio::time::timeout(patience, attempt).await;
         match outcome {
             Ok(Attempt::Settled) => return,
-            Ok(Attempt::Open) => {}
+            Ok(Attempt::NotTaken) => {}
+            Ok(Attempt::Open) => ledger.doubt(act),
             Err(_) => {
+                ledger.doubt(act);
                 world.tell(&format!("caller {number} hangs up"));
                 patience *= 3;
             }
@@ -131,7 +164,7 @@ async fn attempt(
     manner: Manner,
 ) -> Attempt {
     let Some(gateway) = world.gateway() else {
-        return Attempt::Open;
+        return Attempt::NotTaken;
     };
     let binding = binding_of(number, &what, manner);
     let follow = match manner.wait.is_zero() {
@@ -217,9 +250,8 @@ fn note(world: &World, ledger: &Ledger, number: usize, answer: &OrderAnswer) {
 fn refused(world: &World, number: usize, error: &CommandError) -> Attempt {
     world.tell(&format!("caller {number}: {error}"));
     match error {
-        CommandError::Overloaded | CommandError::Unavailable | CommandError::Failed => {
-            Attempt::Open
-        }
+        CommandError::Overloaded => Attempt::NotTaken,
+        CommandError::Unavailable | CommandError::Failed => Attempt::Open,
         CommandError::NotFound(_) | CommandError::Conflict(_) => Attempt::Settled,
         CommandError::KeyReused => {
             world.violated(format!("caller {number}'s key was used by somebody else"));

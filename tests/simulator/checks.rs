@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::saga::DEFINITIONS;
-use domain::{OrderState, Service};
+use domain::{OrderState, RejectionReason, Service};
 use sagas::{SagaId, SagaState, ShardId};
 use store::faults::Faults;
 use store::inspection::{SagaFilter, list_sagas};
 use store::log::embedded::EmbeddedLog;
 use store::simulated::{CallFate, DeliveryFate, MemoryDatabase, Trouble};
 use store::{Clock, Destination, Log, Message, ServiceDatabase};
+use uuid::Uuid;
 
 use crate::callers::{self, Ledger, short};
 use crate::plan::Deed;
+use crate::views;
 use crate::world::World;
 
 /// Nothing goes wrong: for whoever looks from outside.
@@ -68,7 +70,8 @@ pub async fn nothing_is_under_way(world: &World) -> bool {
 pub async fn what_is_open(world: &World) -> String {
     let work = audited(world).await.work_in_flight;
     let troubles = world.node().map(|node| node.troubles());
-    format!("{work:?}, {troubles:?}")
+    let view = views::what_is_open(world).await;
+    format!("{work:?}, {troubles:?}, {view}")
 }
 
 /// What holds at any moment.
@@ -102,6 +105,8 @@ pub async fn check(world: &World, ledger: &Ledger) {
         each_command_has_its_reply(world, ledger).await;
     }
     what_was_told_is_true(world, ledger).await;
+    views::shows_all(world, &log(world)).await;
+    what_was_refused_has_left_nothing(world, ledger).await;
     keys_have_had_one_effect(world, ledger).await;
 }
 
@@ -128,10 +133,15 @@ async fn each_command_has_its_reply(world: &World, ledger: &Ledger) {
     }
 }
 
+/// All that was sent, from outside.
+fn log(world: &World) -> EmbeddedLog {
+    let databases = vec![database(world, domain::CUSTOMERS), orders(world)];
+    EmbeddedLog::new(databases, world.plan.shards, Faults::default())
+}
+
 /// The attempts that the messages of one service to another are of: the saga, and the number.
 async fn attempts(world: &World, from: Service, to: Service) -> Vec<(SagaId, u32)> {
-    let databases = vec![database(world, from)];
-    let log = EmbeddedLog::new(databases, world.plan.shards, Faults::default());
+    let log = log(world);
     let mut attempts = Vec::new();
 
     for source in (0..world.plan.shards).map(|number| ShardId::new(from, number)) {
@@ -173,9 +183,35 @@ async fn what_was_told_is_true(world: &World, ledger: &Ledger) {
             let has = stored.entity.version;
             world.violated(format!("order {} has gone back to {has}", short(order)));
         }
+        let is_late = stored.entity.rejection_reason == Some(RejectionReason::TimedOut);
+        if is_late && world.plan.only_deliveries_suffer() {
+            world.violated(format!("order {} has waited too long", short(order)));
+        }
         if matches!(state, OrderState::Pending | OrderState::CancelPending) {
             world.violated(format!("order {} is {state:?} for ever", short(order)));
         }
+    }
+}
+
+/// Each order is one that somebody was told of, or asked for with a key, or may have made without
+/// hearing of it.
+async fn what_was_refused_has_left_nothing(world: &World, ledger: &Ledger) {
+    let told = ledger.told.borrow().clone();
+    let mut known: BTreeSet<Uuid> = told.values().flatten().map(|told| told.order.0).collect();
+    let creations = world.plan.acts.iter();
+    known.extend(creations.filter_map(|act| {
+        let binding = callers::binding_of(act.number, &act.what, act.manner)?;
+        matches!(act.what, Deed::Order { .. }).then_some(binding.key.as_uuid())
+    }));
+
+    let orders = views::folded(&log(world), domain::ORDERS).await;
+    let orders = orders.expect("it answers");
+    let unknown = orders.keys().filter(|order| !known.contains(order)).count();
+    let in_doubt = ledger.in_doubt.get();
+    if unknown > in_doubt {
+        world.violated(format!(
+            "{unknown} orders are there that nobody was told of, and {in_doubt} callers are in doubt"
+        ));
     }
 }
 

@@ -13,6 +13,7 @@ mod mistakes;
 mod plan;
 mod shrinking;
 mod trouble;
+mod views;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,10 @@ use store::simulated::Template;
 
 use crate::history::Outcome;
 use crate::plan::{Plan, SHARDS};
+
+// A history is mostly small pieces of memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Runs histories in which everything goes wrong, and looks whether what must hold, holds.
 #[derive(Debug, Parser)]
@@ -186,7 +191,7 @@ fn look_at(seed: u64, twice: bool, templates: &Templates) -> usize {
         println!("seed {seed}: {violation}");
     }
 
-    if twice && let Some(difference) = outcome.differs_from(&happen(&plan, templates)) {
+    if twice && let Some(difference) = history::difference(&plan, &templates[&plan.shards]) {
         println!("seed {seed}: it does not happen in the same way again: {difference}");
         return outcome.violations.len() + 1;
     }

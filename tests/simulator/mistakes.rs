@@ -40,7 +40,7 @@ fn caught_after(arguments: &Arguments, templates: &Templates) -> Option<(u64, St
     let next = AtomicU64::new(0);
     let first = AtomicU64::new(u64::MAX);
 
-    let found = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let look = || {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -61,6 +61,5 @@ fn caught_after(arguments: &Arguments, templates: &Templates) -> Option<(u64, St
             found.expect("a history does not panic")
         });
         found.min()
-    });
-    found
+    })
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use projections::generations::BuildFrom;
+use projections::simulated::ViewFate;
 use sagas::testing::Chance;
 
 /// Callers act within this time.
@@ -39,6 +41,8 @@ pub struct Act {
     pub at: Duration,
     pub what: Deed,
     pub manner: Manner,
+    /// How often it asks the view for what it was told.
+    pub reads: u64,
 }
 
 /// How a caller goes about it.
@@ -102,6 +106,18 @@ pub enum Wrong {
     CustomerPanics { customer: usize, once: bool },
     /// A turn of a shard panics, every so often.
     TurnsPanic(u64),
+    /// The row in this place of a service's entities cannot be read.
+    RowUnreadable { table: &'static str, place: u64 },
+    /// So many percent of the calls of a view store end in this way.
+    Views(ViewFate, u64),
+    /// Somebody deletes the generations of the view.
+    ViewsGone,
+    /// Somebody deletes all that the view store has.
+    ViewStoreGone,
+    /// An operator has the view built anew.
+    Rebuild(BuildFrom),
+    /// An operator goes back to the generation that has answered before.
+    Revert,
 }
 
 /// How calls of a commit store end.
@@ -132,6 +148,33 @@ impl Plan {
         self.retention == FOR_EVER || !self.faults.iter().any(steps)
     }
 
+    /// Whether nothing is wrong on the command side but the way of messages: that costs moments, and
+    /// no deadline.
+    #[must_use]
+    pub fn only_deliveries_suffer(&self) -> bool {
+        let is_of_the_way = |fault: &Fault| {
+            matches!(
+                fault.what,
+                Wrong::LogLoses(_)
+                    | Wrong::LogRepeats(_)
+                    | Wrong::LogHoldsUp(_)
+                    | Wrong::Views(..)
+                    | Wrong::ViewsGone
+                    | Wrong::ViewStoreGone
+                    | Wrong::Rebuild(_)
+                    | Wrong::Revert
+            )
+        };
+        self.faults.iter().all(is_of_the_way)
+    }
+
+    /// Whether some row may be one that nobody can read.
+    #[must_use]
+    pub fn has_unreadable_rows(&self) -> bool {
+        let is_one = |fault: &Fault| matches!(fault.what, Wrong::RowUnreadable { .. });
+        self.faults.iter().any(is_one)
+    }
+
     /// The act of this number.
     #[must_use]
     pub fn act(&self, number: usize) -> Option<&Act> {
@@ -156,14 +199,87 @@ impl Plan {
         }
 
         let faults = (0..chance.below(11)).map(|_| mix.fault(&mut chance));
+        let mut faults: Vec<_> = faults.collect();
+        with_views(seed, &mut acts, &mut faults);
+        with_unreadable_rows(seed, &mut faults);
         Plan {
             seed,
             shards,
             retention,
             customers,
-            faults: faults.collect(),
+            faults,
             acts,
         }
+    }
+}
+
+/// Adds who reads, and what goes wrong with views. It is drawn apart, so that the rest of a seed's
+/// plan stays as it was without views.
+fn with_views(seed: u64, acts: &mut [Act], faults: &mut Vec<Fault>) {
+    let mut chance = Chance::seeded(seed.rotate_left(32) ^ 0x71e5);
+    let readers = chance.of(&[0, 20, 100]).unwrap_or(0);
+    for act in acts {
+        if is(&mut chance, readers) {
+            act.reads = 1 + chance.below(4);
+        }
+    }
+
+    let kinds: Vec<u64> = (0..1 + chance.below(3))
+        .map(|_| chance.below(VIEW_KINDS))
+        .collect();
+    let count = chance.of(&[0, 0, 1, 3, 6]).unwrap_or(0);
+    for _ in 0..count {
+        let kind = chance.of(&kinds).unwrap_or(0);
+        let longest = Duration::from_secs(1 << chance.below(6));
+        faults.push(Fault {
+            at: moment(&mut chance, BUSY + BUSY / 2),
+            lasts: moment(&mut chance, longest),
+            what: wrong_with_views(kind, &mut chance),
+        });
+    }
+}
+
+/// Adds rows that nobody can read for a while; drawn apart, as [`with_views`] is.
+fn with_unreadable_rows(seed: u64, faults: &mut Vec<Fault>) {
+    let mut chance = Chance::seeded(seed.rotate_left(48) ^ 0x50e5);
+    let count = chance.of(&[0, 0, 0, 1, 3]).unwrap_or(0);
+    for _ in 0..count {
+        let table = chance.of(&["customers", "orders"]).unwrap_or("orders");
+        let longest = Duration::from_secs(1 << chance.below(6));
+        faults.push(Fault {
+            at: moment(&mut chance, BUSY),
+            lasts: moment(&mut chance, longest),
+            what: Wrong::RowUnreadable {
+                table,
+                place: chance.below(50),
+            },
+        });
+    }
+}
+
+/// How many kinds of faults of views there are.
+const VIEW_KINDS: u64 = 6;
+
+const VIEW_FATES: [ViewFate; 4] = [
+    ViewFate::Unavailable,
+    ViewFate::DoneAndUnavailable,
+    ViewFate::Panics,
+    ViewFate::Refused,
+];
+
+fn wrong_with_views(kind: u64, chance: &mut Chance) -> Wrong {
+    match kind {
+        0 | 1 => {
+            let fate = chance.of(&VIEW_FATES).unwrap_or(ViewFate::Unavailable);
+            Wrong::Views(fate, 1 + chance.below(60))
+        }
+        2 => Wrong::ViewsGone,
+        3 => Wrong::ViewStoreGone,
+        4 => Wrong::Rebuild(match is(chance, 50) {
+            true => BuildFrom::History,
+            false => BuildFrom::Entities,
+        }),
+        _ => Wrong::Revert,
     }
 }
 
@@ -222,6 +338,7 @@ impl Mix {
             at,
             what,
             manner,
+            reads: 0,
         });
 
         for (percent, what) in [
@@ -238,6 +355,7 @@ impl Mix {
                     at: at + later,
                     what,
                     manner,
+                    reads: 0,
                 });
             }
         }

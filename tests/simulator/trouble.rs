@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use projections::simulated::{ViewCall, ViewFate, ViewTrouble};
 use store::simulated::{CallEnd, CallFate, DeliveryFate, Dice, Trouble};
 use tokio::time::Instant;
 
@@ -19,6 +20,8 @@ pub struct Plagued {
     /// How often a commit store was called.
     calls: AtomicU64,
     dice: Dice,
+    /// For the views, so that their calls change nothing for anybody else.
+    views: Dice,
 }
 
 impl Plagued {
@@ -29,6 +32,7 @@ impl Plagued {
             faults: faults.to_vec(),
             calls: AtomicU64::new(0),
             dice: Dice::seeded(!seed),
+            views: Dice::seeded(seed.rotate_left(16)),
         }
     }
 
@@ -94,5 +98,30 @@ impl Trouble for Plagued {
             }
         }
         fate
+    }
+}
+
+impl ViewTrouble for Plagued {
+    fn call(&self, call: ViewCall) -> ViewFate {
+        let mut fate = ViewFate::Done;
+        for (wrong, _) in self.at_work() {
+            if let Wrong::Views(befalls, percent) = wrong
+                && self.views.is(percent)
+                && can(befalls, call)
+            {
+                fate = befalls;
+            }
+        }
+        fate
+    }
+}
+
+/// Whether a call can end in this way: only what handles events refuses them, or panics.
+fn can(fate: ViewFate, call: ViewCall) -> bool {
+    match fate {
+        ViewFate::Panics | ViewFate::Refused => {
+            matches!(call, ViewCall::Applying | ViewCall::Committing)
+        }
+        _ => true,
     }
 }

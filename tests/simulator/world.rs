@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use actors::simulation::{self, Machine};
 use actors::{Gateway, Node, NodeConfig, gateway};
+use projections::simulated::{MemoryViews, Traces};
+use projections::views::View;
 use sagas::{SagaPolicy, Timestamp};
 use store::Clock;
 use store::faults::{FaultPlan, Faults};
@@ -16,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::plan::{Fault, Plan, Wrong};
 use crate::trouble::Plagued;
+use crate::views::{self, NodeViews};
 
 /// When every history begins: 2026-01-01, midnight.
 const BEGINNING: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
@@ -27,6 +30,7 @@ const SUPERVISES_EVERY: Duration = Duration::from_secs(1);
 pub struct World {
     pub plan: Plan,
     pub disks: Vec<MemoryDatabase>,
+    pub kept_views: MemoryViews,
     pub clock: SimulatedClock,
     pub trouble: Arc<Plagued>,
     began: Instant,
@@ -42,8 +46,9 @@ pub struct World {
 
 struct Running {
     machine: Machine,
-    node: Rc<Node>,
+    node: Arc<Node>,
     gateway: Gateway,
+    views: NodeViews,
 }
 
 impl World {
@@ -52,10 +57,12 @@ impl World {
     /// # Panics
     /// When there is no memory for it.
     pub fn new(plan: Plan, template: &Template) -> Self {
+        let trouble = Arc::new(Plagued::new(plan.seed, &plan.faults));
         World {
             disks: template.copy().expect("there is memory"),
+            kept_views: MemoryViews::new(views::VIEW, trouble.clone()),
             clock: SimulatedClock::at(BEGINNING, plan.seed),
-            trouble: Arc::new(Plagued::new(plan.seed, &plan.faults)),
+            trouble,
             began: Instant::now(),
             running: RefCell::default(),
             panics: RefCell::default(),
@@ -93,9 +100,17 @@ impl World {
     }
 
     /// The node, while it runs.
-    pub fn node(&self) -> Option<Rc<Node>> {
+    pub fn node(&self) -> Option<Arc<Node>> {
         let running = self.running.borrow();
-        running.as_ref().map(|running| Rc::clone(&running.node))
+        running.as_ref().map(|running| Arc::clone(&running.node))
+    }
+
+    /// Its view, while it runs.
+    pub fn view(&self) -> Option<Arc<View<Traces>>> {
+        let running = self.running.borrow();
+        running
+            .as_ref()
+            .map(|running| Arc::clone(&running.views.view))
     }
 
     /// Waits until so much time has passed since the beginning.
@@ -110,24 +125,33 @@ impl World {
         let clock = Clock::of(Arc::new(self.clock.clone()));
         let trouble = self.trouble.clone();
         let faults = Faults::new(self.panics.borrow().clone());
+        let kept_views = self.kept_views.clone();
 
         let started = machine.run(async move {
             let parts = simulation::parts(&disks, config.shards, clock, trouble, faults)?;
             let started = gateway::start(&config, &parts);
-            Ok::<_, store::StoreError>(started.expect("the services are registered"))
+            let (node, gateway) = started.expect("the services are registered");
+
+            let node = Arc::new(node);
+            let opens = Arc::clone(&node);
+            let opened = async move { opens.opened().await };
+            let (databases, clock, log) =
+                (&parts.databases, parts.clock.clone(), parts.log.clone());
+            let views = NodeViews::start(kept_views, databases, clock, opened, log);
+            Ok::<_, store::StoreError>((node, gateway, views))
         });
-        let (node, gateway) = started
+        let (node, gateway, views) = started
             .await
             .expect("it does not crash while it starts")
             .expect("there is memory");
 
         self.tell("the node starts");
         self.starts.set(self.starts.get() + 1);
-        let node = Rc::new(node);
         self.running.replace(Some(Running {
             machine,
             node,
             gateway,
+            views,
         }));
     }
 
@@ -202,6 +226,11 @@ impl World {
                 };
                 self.start_anew(plan).await;
             }
+            Wrong::RowUnreadable { table, place } => self.tamper(table, &damage(table, place)),
+            Wrong::ViewsGone => self.kept_views.lose_generations(),
+            Wrong::ViewStoreGone => self.kept_views.lose_all(),
+            Wrong::Rebuild(from) => views::rebuild(self, Some(from)).await,
+            Wrong::Revert => views::rebuild(self, None).await,
             _ => {}
         }
     }
@@ -218,8 +247,19 @@ impl World {
             Wrong::CustomerPanics { .. } | Wrong::TurnsPanic(_) => {
                 self.start_anew(FaultPlan::default()).await;
             }
+            Wrong::RowUnreadable { table, .. } => self.tamper(table, repair(table)),
             _ => {}
         }
+    }
+
+    /// Does something to the rows of a service behind its back.
+    fn tamper(&self, service: &str, statement: &str) {
+        let disk = self
+            .disks
+            .iter()
+            .find(|disk| disk.service().name() == service);
+        let disk = disk.expect("each service has a disk");
+        disk.tamper(statement).expect("it has this table");
     }
 
     /// Has the node die, and start with other panics; unless something keeps it from running.
@@ -239,6 +279,26 @@ impl World {
 /// What a customer of this number is called.
 pub fn name_of(customer: usize) -> String {
     format!("customer {customer}")
+}
+
+/// Makes the row in some place one that this release cannot read.
+fn damage(table: &str, place: u64) -> String {
+    let (key, change) = match table {
+        "orders" => ("order_id", "state = state || '?'"),
+        _ => ("customer_id", "version = -version"),
+    };
+    format!(
+        "UPDATE {table} SET {change} WHERE {key} = (SELECT {key} FROM {table} ORDER BY {key} \
+         LIMIT 1 OFFSET {place} % max(1, (SELECT count(*) FROM {table})))"
+    )
+}
+
+/// Makes all rows readable again.
+fn repair(table: &str) -> &'static str {
+    match table {
+        "orders" => "UPDATE orders SET state = rtrim(state, '?')",
+        _ => "UPDATE customers SET version = abs(version)",
+    }
 }
 
 fn config(plan: &Plan) -> NodeConfig {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use sagas::mistakes::{Mistake, makes};
 use sagas::{ShardId, Timestamp};
 use store::{Delivery, Positions};
 use tokio::sync::mpsc;
@@ -225,7 +226,10 @@ impl<P: Projection> Worker<P> {
         self.traced.clear();
         self.newest = None;
         self.unfinished = None;
-        self.positions = self.parts.writer.positions()?;
+        let stored = self.parts.writer.positions()?;
+        if !makes(Mistake::ViewPositionsNotReread) || self.positions.is_empty() {
+            self.positions = stored;
+        }
         if self.has_had_positions && self.positions.is_empty() {
             return Err(ViewError::Damaged {
                 view: self.parts.definition.name,

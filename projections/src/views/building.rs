@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
+use sagas::mistakes::{Mistake, makes};
 use store::Positions;
 use tokio::sync::oneshot;
 
@@ -137,7 +138,11 @@ async fn write_all<P: Projection>(
         }
     }
 
-    writer.commit(heads)?;
+    if makes(Mistake::HeadsReadAfterRows) {
+        writer.commit(&shared.heads())?;
+    } else {
+        writer.commit(heads)?;
+    }
 
     writer.finish()
 }

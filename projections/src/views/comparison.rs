@@ -8,7 +8,7 @@
 //! Both are read range by range at once, each with the positions of its own snapshot, which say
 //! what it must show at least; both are fed meanwhile.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use sagas::{Service, ShardId};
 use store::Positions;
@@ -126,7 +126,7 @@ impl<P: Projection> Comparing<'_, P> {
         };
         let (old, new) = tokio::try_join!(reading_old, self.new.slice(service, range))?;
 
-        let mut shown: HashMap<Uuid, Stored<P::Entity>> = new
+        let mut shown: BTreeMap<Uuid, Stored<P::Entity>> = new
             .entities
             .into_iter()
             .map(|shown| (shown.id, shown))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use sagas::mistakes::{Mistake, makes};
 use store::threads::Threads;
 use store::{Clock, Destination, Log, Positions};
 use tokio::sync::{mpsc, watch};
@@ -188,6 +189,7 @@ impl<P: Projection> Shared<P> {
                 .as_ref()
                 .is_none_or(|live| next.is_level_with(live));
 
+            let is_level = is_level || makes(Mistake::SwapTooEarly);
             let swaps = is_open && is_level && !next.alarm().is_damaged();
             if swaps {
                 stand.live = Some(Arc::clone(next));

@@ -1,6 +1,6 @@
 //! The table of a view's waiting readers: who waits for what, and what each commit leaves of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use sagas::Service;
 use store::Positions;
@@ -19,7 +19,8 @@ pub(super) type Wishes = BTreeMap<(Service, Uuid), u64>;
 #[derive(Debug, Default)]
 pub(super) struct Table {
     next: u64,
-    readers: HashMap<u64, Reader>,
+    /// In the order in which they have come: in that they are woken.
+    readers: BTreeMap<u64, Reader>,
     /// The positions of the newest commit.
     pub committed: Positions,
     /// Why the projector takes nothing in at present: nobody waits for it then.

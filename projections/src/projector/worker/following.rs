@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use sagas::ShardId;
+use sagas::mistakes::{Mistake, makes};
 use store::{Destination, Message};
 use tokio::time::Instant;
 
@@ -27,7 +28,7 @@ impl<P: Projection> Worker<P> {
             self.parts.metrics.event(EventOutcome::Duplicate);
             return Ok(());
         }
-        if message.previous == position {
+        if message.previous == position || makes(Mistake::ViewGapIgnored) {
             return self.take(message).await;
         }
         self.parts.metrics.gap(message.source);
@@ -52,7 +53,7 @@ impl<P: Projection> Worker<P> {
         self.next_check = Instant::now() + CHECK_EVERY;
 
         for (source, head) in std::mem::take(&mut self.heads) {
-            if self.position(source) < head {
+            if self.position(source) < head && !makes(Mistake::LastEventNotLookedFor) {
                 self.parts.metrics.gap(source);
                 while !self.requested() && self.read_on(source).await? {}
             }

@@ -1,5 +1,6 @@
 //! Taking in the messages that follow on the position.
 
+use sagas::mistakes::{Mistake, makes};
 use store::{Message, spans};
 
 use super::Worker;
@@ -36,6 +37,7 @@ impl<P: Projection> Worker<P> {
             Ok(Applied::Taken) => self.taken(event, EventOutcome::Applied),
             Ok(Applied::Unknown) => self.taken(event, EventOutcome::Unknown),
             Ok(Applied::Duplicate) => self.parts.metrics.event(EventOutcome::Duplicate),
+            Ok(Applied::Missing { .. }) if makes(Mistake::MissingVersionsNotRead) => {}
             Ok(Applied::Missing { from_version }) => {
                 self.apply_history(event, from_version).await?
             }
@@ -61,6 +63,10 @@ impl<P: Projection> Worker<P> {
         self.pending
             .add_entity(event.source.service, event.entity, event.version);
         self.newest = Some(event.into());
+        if makes(Mistake::ReaderWokenBeforeCommit) {
+            let waiting = &self.parts.waiting;
+            waiting.advance(self.pending.entities(), &waiting.committed());
+        }
         if spans::are_told() {
             self.traced.push((event.correlation_id, event.time));
         }

@@ -1,0 +1,338 @@
+//! A view store in memory, for simulations of any services: what befalls it is up to the test.
+//!
+//! Its view, [`Traces`], shows of each entity what its events have left: the version, and a
+//! fingerprint of all events so far. Whatever was skipped, taken twice, or taken out of order shows
+//! in it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use sagas::{Fingerprint, Service};
+use store::snapshot::IdRange;
+use store::{Message, Positions};
+use uuid::Uuid;
+
+use crate::ViewError;
+use crate::generations::{Audit, Catalog, Found, Opened, ViewStore};
+use crate::port::{QuarantinedEntity, VersionReader};
+use crate::projection::{EntityFold, Projection, ViewEntity};
+use crate::slices::{Slice, Stored, ViewAudit};
+
+mod writer;
+
+use writer::TraceWriter;
+
+/// The view that shows what events leave.
+#[derive(Debug)]
+pub enum Traces {}
+
+impl Projection for Traces {
+    type Reader = Shelf;
+    type Entity = Trace;
+    type Fold = TraceFold;
+}
+
+/// What the events of an entity have left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// Whose entity it is.
+    pub service: Service,
+    /// The entity.
+    pub entity: Uuid,
+    /// The version of the newest event.
+    pub version: u64,
+    /// Of all events so far, in their order.
+    pub events: Fingerprint,
+}
+
+impl ViewEntity for Trace {
+    fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+impl Trace {
+    /// What is left after one more event.
+    fn after(before: Option<&Trace>, event: &Message) -> Trace {
+        let so_far = before.map(|before| before.events);
+        let (version, name, body) = (event.version, &event.name, event.body.get());
+        let text = format!("{so_far:?}\n{version}\n{name}\n{body}");
+        Trace {
+            service: event.source.service,
+            entity: event.entity,
+            version: event.version,
+            events: Fingerprint::of(text.as_bytes()),
+        }
+    }
+}
+
+/// Folds a history into what it leaves.
+#[derive(Debug, Default)]
+pub struct TraceFold(Option<Trace>);
+
+impl EntityFold for TraceFold {
+    type Entity = Trace;
+
+    fn take(&mut self, event: &Message) -> Result<(), String> {
+        self.0 = Some(Trace::after(self.0.as_ref(), event));
+        Ok(())
+    }
+
+    fn into_entity(self) -> Option<Trace> {
+        self.0
+    }
+}
+
+/// What befalls the calls of a view store.
+pub trait ViewTrouble: fmt::Debug + Send + Sync {
+    /// What befalls a call.
+    fn call(&self, call: ViewCall) -> ViewFate;
+}
+
+/// A call of a view store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewCall {
+    /// Of its catalog, or of a generation as a whole.
+    Keeping,
+    /// A question of a reader.
+    Reading,
+    /// Taking an event in.
+    Applying,
+    /// Committing what was taken in, or reading what is committed.
+    Committing,
+}
+
+/// How a call ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ViewFate {
+    /// As it should.
+    #[default]
+    Done,
+    /// It is refused: the store does not answer.
+    Unavailable,
+    /// It has had its effect, and nobody hears of it.
+    DoneAndUnavailable,
+    /// The code of the view panics.
+    Panics,
+    /// The data are refused, whatever is tried.
+    Refused,
+}
+
+/// What is committed of one generation.
+#[derive(Clone, Debug, Default)]
+struct Contents {
+    traces: BTreeMap<Uuid, Trace>,
+    positions: Positions,
+    quarantined: BTreeMap<Uuid, QuarantinedEntity>,
+}
+
+/// One generation, to be read.
+#[derive(Clone, Debug)]
+pub struct Shelf {
+    view: &'static str,
+    contents: Arc<Mutex<Contents>>,
+    trouble: Arc<dyn ViewTrouble>,
+}
+
+impl Shelf {
+    /// What is shown of an entity, and the positions it is shown at.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub fn shown(&self, entity: Uuid) -> Result<(Option<Trace>, Positions), ViewError> {
+        self.answers()?;
+        let contents = self.lock();
+        let trace = contents.traces.get(&entity).cloned();
+        Ok((trace, contents.positions.clone()))
+    }
+
+    /// All that it shows, for whoever looks from outside.
+    #[must_use]
+    pub fn traces(&self) -> BTreeMap<Uuid, Trace> {
+        self.lock().traces.clone()
+    }
+
+    fn answers(&self) -> Result<(), ViewError> {
+        match self.trouble.call(ViewCall::Reading) {
+            ViewFate::Done => Ok(()),
+            _ => Err(unavailable(self.view)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        // Nothing panics while it holds the lock.
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl VersionReader for Shelf {
+    fn versions_of<'a>(
+        &'a self,
+        entities: &'a [(Service, Uuid)],
+    ) -> BoxFuture<'a, Result<Vec<u64>, ViewError>> {
+        async move {
+            self.answers()?;
+            let contents = self.lock();
+            let version = |id| contents.traces.get(id).map_or(0, ViewEntity::version);
+            Ok(entities.iter().map(|(_, id)| version(id)).collect())
+        }
+        .boxed()
+    }
+}
+
+impl ViewAudit<Trace> for Shelf {
+    fn slice(
+        &self,
+        service: Service,
+        range: IdRange,
+    ) -> BoxFuture<'_, Result<Slice<Trace>, ViewError>> {
+        let contents = self.lock().clone();
+        let is_within = move |trace: &Trace| {
+            let (after, up_to) = (range.after, range.up_to);
+            trace.service == service
+                && after.is_none_or(|after| trace.entity > after)
+                && up_to.is_none_or(|up_to| trace.entity <= up_to)
+        };
+        let traces = contents.traces.into_values().filter(is_within);
+
+        let slice = Slice {
+            entities: traces
+                .map(|trace| Stored::once(trace.entity, Ok(trace)))
+                .collect(),
+            positions: contents.positions,
+            quarantined: contents.quarantined.into_values().collect(),
+        };
+        async { Ok(slice) }.boxed()
+    }
+}
+
+/// All generations of a view. They outlive the node, as a disk or a server does.
+#[derive(Clone, Debug)]
+pub struct MemoryViews {
+    view: &'static str,
+    kept: Arc<Mutex<Kept>>,
+    trouble: Arc<dyn ViewTrouble>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    catalog: Catalog,
+    shelves: BTreeMap<u32, Shelf>,
+}
+
+impl MemoryViews {
+    /// An empty store of a view of this name.
+    #[must_use]
+    pub fn new(view: &'static str, trouble: Arc<dyn ViewTrouble>) -> Self {
+        MemoryViews {
+            view,
+            kept: Arc::default(),
+            trouble,
+        }
+    }
+
+    /// Loses all it has.
+    pub fn lose_all(&self) {
+        *self.lock() = Kept::default();
+    }
+
+    /// Loses all generations, and not its catalog.
+    pub fn lose_generations(&self) {
+        self.lock().shelves.clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep<T>(&self, work: impl FnOnce(&mut Kept) -> T) -> Result<T, ViewError> {
+        let fate = self.trouble.call(ViewCall::Keeping);
+        if fate == ViewFate::Unavailable {
+            return Err(unavailable(self.view));
+        }
+        let done = work(&mut self.lock());
+        match fate {
+            ViewFate::DoneAndUnavailable => Err(unavailable(self.view)),
+            _ => Ok(done),
+        }
+    }
+}
+
+impl ViewStore<Traces> for MemoryViews {
+    fn backend(&self) -> &'static str {
+        "memory"
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
+        async { self.keep(|kept| kept.catalog.clone()) }.boxed()
+    }
+
+    fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>> {
+        async { self.keep(|kept| kept.catalog.clone_from(catalog)) }.boxed()
+    }
+
+    fn generations(&self) -> BoxFuture<'_, Result<Vec<Found>, ViewError>> {
+        let found = |number: &u32| Found {
+            number: *number,
+            deployment: None,
+        };
+        async move { self.keep(|kept| kept.shelves.keys().map(found).collect()) }.boxed()
+    }
+
+    fn open(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<Opened<Traces>, ViewError>> {
+        async move {
+            let new = || Shelf {
+                view: self.view,
+                contents: Arc::default(),
+                trouble: Arc::clone(&self.trouble),
+            };
+            let shelf = self.keep(|kept| {
+                let shelf = kept.shelves.entry(generation).or_insert_with(new);
+                shelf.clone()
+            })?;
+            Ok(Opened {
+                writer: Box::new(TraceWriter::new(self.view, shelf.clone())),
+                reader: Arc::new(shelf.clone()),
+                versions: Arc::new(shelf),
+            })
+        }
+        .boxed()
+    }
+
+    fn check(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
+        async move {
+            let is_there = self.keep(|kept| kept.shelves.contains_key(&generation))?;
+            is_there.then_some(()).ok_or(ViewError::Damaged {
+                view: self.view,
+                what: format!("generation {generation} is gone"),
+            })
+        }
+        .boxed()
+    }
+
+    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Audit<Traces>>, ViewError>> {
+        async move {
+            let shelf = self.keep(|kept| kept.shelves.get(&generation).cloned())?;
+            Ok(shelf.map(|shelf| -> Audit<Traces> { Box::new(shelf) }))
+        }
+        .boxed()
+    }
+
+    fn discard(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
+        async move { self.keep(|kept| drop(kept.shelves.remove(&generation))) }.boxed()
+    }
+}
+
+fn unavailable(view: &'static str) -> ViewError {
+    ViewError::Unavailable {
+        view,
+        source: "no answer".into(),
+    }
+}

@@ -1,0 +1,109 @@
+//! The write side of a generation in memory.
+
+use std::collections::BTreeMap;
+
+use sagas::Service;
+use store::{Message, Positions};
+use uuid::Uuid;
+
+use super::{Shelf, Trace, ViewCall, ViewFate, ViewTrouble, unavailable};
+use crate::ViewError;
+use crate::port::{Applied, QuarantinedEntity, ViewWriter};
+use crate::projection::ViewEntity;
+
+/// What was taken in goes to the shelf with the next commit.
+pub(super) struct TraceWriter {
+    view: &'static str,
+    shelf: Shelf,
+    changed: BTreeMap<Uuid, Trace>,
+    quarantined: BTreeMap<Uuid, QuarantinedEntity>,
+}
+
+impl TraceWriter {
+    pub(super) fn new(view: &'static str, shelf: Shelf) -> Self {
+        TraceWriter {
+            view,
+            shelf,
+            changed: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
+        }
+    }
+
+    fn newest(&self, entity: Uuid) -> Option<Trace> {
+        let changed = self.changed.get(&entity).cloned();
+        changed.or_else(|| self.shelf.lock().traces.get(&entity).cloned())
+    }
+
+    /// Asks what befalls a call; an error when that keeps it from being done.
+    fn meets(&self, call: ViewCall) -> Result<ViewFate, ViewError> {
+        let trouble: &dyn ViewTrouble = &*self.shelf.trouble;
+        match trouble.call(call) {
+            ViewFate::Unavailable => Err(unavailable(self.view)),
+            ViewFate::Refused => Err(ViewError::Refused {
+                view: self.view,
+                what: "it is not liked".to_owned(),
+            }),
+            ViewFate::Panics => std::panic::panic_any("the code of the view panics"),
+            fate => Ok(fate),
+        }
+    }
+}
+
+impl ViewWriter<Trace> for TraceWriter {
+    fn positions(&mut self) -> Result<Positions, ViewError> {
+        self.meets(ViewCall::Committing)?;
+        let committed = self.shelf.lock().clone();
+        self.changed.clear();
+        self.quarantined = committed.quarantined;
+        Ok(committed.positions)
+    }
+
+    fn apply(&mut self, event: &Message) -> Result<Applied, ViewError> {
+        self.meets(ViewCall::Applying)?;
+        let before = self.newest(event.entity);
+        let reached = before.as_ref().map_or(0, ViewEntity::version);
+        if event.version <= reached {
+            return Ok(Applied::Duplicate);
+        }
+        if event.version > reached + 1 {
+            let from_version = reached + 1;
+            return Ok(Applied::Missing { from_version });
+        }
+
+        let trace = Trace::after(before.as_ref(), event);
+        self.changed.insert(event.entity, trace);
+        Ok(Applied::Taken)
+    }
+
+    fn put(&mut self, trace: &Trace) -> Result<(), ViewError> {
+        self.changed.insert(trace.entity, trace.clone());
+        Ok(())
+    }
+
+    fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
+        let fate = self.meets(ViewCall::Committing)?;
+        let mut shelf = self.shelf.lock();
+        shelf.traces.append(&mut self.changed);
+        shelf.positions.clone_from(positions);
+        shelf.quarantined.clone_from(&self.quarantined);
+        match fate {
+            ViewFate::DoneAndUnavailable => Err(unavailable(self.view)),
+            _ => Ok(()),
+        }
+    }
+
+    fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
+        Ok(self.quarantined.values().take(limit).cloned().collect())
+    }
+
+    fn quarantine(&mut self, in_quarantine: &QuarantinedEntity) -> Result<(), ViewError> {
+        self.quarantined
+            .insert(in_quarantine.entity, in_quarantine.clone());
+        Ok(())
+    }
+
+    fn release(&mut self, _: Service, entity: Uuid) -> Result<(), ViewError> {
+        self.quarantined.remove(&entity);
+        Ok(())
+    }
+}
