@@ -242,7 +242,11 @@ impl Committer {
         match happened {
             Ok(Ok(true)) => self.succeed(units),
             Ok(Ok(false)) => self.fail_all(units, error),
-            Ok(Err(_)) | Err(Panicked) => self.fail_all(units, self.outcome_unknown()),
+            Ok(Err(_)) => self.fail_all(units, self.outcome_unknown()),
+            Err(Panicked) => {
+                self.recover().await;
+                self.fail_all(units, self.outcome_unknown());
+            }
         }
     }
 
@@ -305,10 +309,15 @@ impl Committer {
     /// The store is to undo what it was doing when it panicked.
     async fn recover(&mut self) {
         self.count_panic();
+        // It has no patience to keep to, but who waits for it must be able to see that.
+        drop(self.watch.begin("undoing what a panic has left"));
         match answer_of(async || self.store.recover().await).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => self.watch.answered(),
             Ok(Err(error)) => self.failed(&error),
-            Err(Panicked) => self.count_panic(),
+            Err(Panicked) => {
+                self.watch.answered();
+                self.count_panic();
+            }
         }
     }
 

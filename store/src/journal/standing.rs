@@ -118,24 +118,23 @@ impl Watch {
     /// The call has written.
     pub(super) fn succeeded(&self) {
         let mut state = self.lock();
-        state.under_way = None;
+        let begun = state.under_way.take().map(|call| call.since);
         if makes(Mistake::StandsForEver) {
             return;
         }
-        let failed = state.failing.take();
 
-        if std::mem::take(&mut state.told) {
-            let seconds = failed.map_or(0, |failed| failed.since.elapsed().as_secs());
-            tracing::info!(
-                service = %self.service, store = %self.place, seconds,
-                "the store answers again"
-            );
-        }
+        let failed = state.failing.take().map(|failed| failed.since);
+        self.tell_the_end(&mut state, failed.or(begun));
     }
 
     /// The call has been answered, but says nothing of whether the store can write.
     pub(super) fn answered(&self) {
-        self.lock().under_way = None;
+        let mut state = self.lock();
+        let begun = state.under_way.take().map(|call| call.since);
+        // One that only was slow does not stand still any more; the next time is told of again.
+        if state.failing.is_none() {
+            self.tell_the_end(&mut state, begun);
+        }
     }
 
     /// The call has failed because of the store.
@@ -221,6 +220,17 @@ impl Watch {
                 "the store stands still"
             );
             state.told = true;
+        }
+    }
+
+    /// What stood still since then is over; says so to whoever was told of it.
+    fn tell_the_end(&self, state: &mut State, since: Option<Instant>) {
+        if std::mem::take(&mut state.told) {
+            let seconds = since.map_or(0, |since| since.elapsed().as_secs());
+            tracing::info!(
+                service = %self.service, store = %self.place, seconds,
+                "the store answers again"
+            );
         }
     }
 

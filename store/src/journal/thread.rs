@@ -125,6 +125,8 @@ impl Thread {
                     if !self.watch.gives_up() {
                         self.committer.note_published_at_end().await;
                     }
+                    // What came behind it was taken along with it.
+                    self.refuse_the_rest();
                     return Ended::Closed(answer);
                 }
 

@@ -65,6 +65,30 @@ fn a_store_that_fails_is_told_of_once_however_often_it_is_tried_and_once_when_th
 }
 
 #[test]
+fn a_store_that_is_slow_time_and_again_is_told_of_each_time_whatever_its_answers_are() {
+    let lines = Arc::new(AtomicUsize::new(0));
+
+    tracing::subscriber::with_default(Counting(Arc::clone(&lines)), || {
+        let watch = watch();
+
+        for round in 1..=3 {
+            drop(watch.begin("a commit"));
+            if let Some(call) = &mut watch.lock().under_way {
+                call.since -= STANDS_AFTER;
+            }
+            for _ in 0..10 {
+                watch.tell(&mut watch.lock());
+            }
+            assert_eq!(lines.load(Ordering::SeqCst), 2 * round - 1);
+
+            // It was a commit that wrote nothing, say.
+            watch.answered();
+            assert_eq!(lines.load(Ordering::SeqCst), 2 * round);
+        }
+    });
+}
+
+#[test]
 fn a_call_without_an_answer_stands_still_with_what_it_waits_for() {
     let watch = watch();
     let patience = watch.begin("a commit");

@@ -2,7 +2,7 @@
 //! and it goes on, or ends loudly.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use futures_util::FutureExt;
 use sagas::{ShardId, Timestamp};
@@ -23,6 +23,12 @@ struct Traps {
     /// The batch is written, and then nobody knows.
     unknown: AtomicBool,
     happened: AtomicBool,
+    /// The same question panics.
+    asked: AtomicBool,
+    /// What undoes a panic has no answer.
+    recover: AtomicBool,
+    /// How often it was undone.
+    recovered: AtomicU32,
     publish: AtomicBool,
     acknowledged: AtomicBool,
 }
@@ -61,6 +67,7 @@ impl CommitStore for TrappedStore {
     }
 
     fn happened<'a>(&'a mut self, p: &'a Patience) -> Answer<'a, bool> {
+        assert!(!spring(&self.1.asked), "a trap");
         if spring(&self.1.happened) {
             return async { Err(StoreError::Injected("the line is still cut")) }.boxed_local();
         }
@@ -73,6 +80,10 @@ impl CommitStore for TrappedStore {
     }
 
     fn recover(&mut self) -> Answer<'_, ()> {
+        self.1.recovered.fetch_add(1, Ordering::SeqCst);
+        if spring(&self.1.recover) {
+            return std::future::pending().boxed_local();
+        }
         self.0.recover()
     }
 }
@@ -264,6 +275,37 @@ async fn a_commit_of_unknown_outcome_is_asked_after() {
     assert!(is_unknown(&fate), "{fate:?}");
     assert_eq!(store.rows().await, 1);
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_panic_over_the_question_whether_a_commit_has_happened_is_undone_as_any_other() {
+    let (mut store, traps) = Store::with_traps().await;
+    traps.unknown.store(true, Ordering::SeqCst);
+    traps.asked.store(true, Ordering::SeqCst);
+
+    let unit = store.inserting(shard(1), 1);
+    let fate = store.fate(unit).await;
+    assert!(is_unknown(&fate), "{fate:?}");
+
+    traps.unknown.store(false, Ordering::SeqCst);
+    store.claim(shard(1)).await;
+    assert_eq!(traps.recovered.load(Ordering::SeqCst), 1);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_come_back_from_a_panic_stands_still_and_lets_the_journal_close() {
+    let (store, traps) = Store::with_traps().await;
+    traps.recover.store(true, Ordering::SeqCst);
+    traps.claim.store(true, Ordering::SeqCst);
+    let journal = store.journal.clone();
+    let claimed = tokio::spawn(async move { journal.claim(shard(1), "test").await });
+
+    let standing = store.until(Option::is_some).await.unwrap();
+    assert!(standing.cause.contains("panic"), "{}", standing.cause);
+    store.journal.close().await;
+    claimed.abort();
+    store.database.close().await;
 }
 
 #[tokio::test]

@@ -23,7 +23,10 @@ impl Store {
         Connection::open(self.folder.path().join("bookings.db")).unwrap()
     }
 
-    async fn until(&self, wanted: impl Fn(&Option<Standing>) -> bool) -> Option<Standing> {
+    pub(super) async fn until(
+        &self,
+        wanted: impl Fn(&Option<Standing>) -> bool,
+    ) -> Option<Standing> {
         loop {
             let standing = self.journal.standing();
             if wanted(&standing) {
@@ -127,6 +130,25 @@ async fn what_was_submitted_is_committed_before_the_journal_closes() {
     tokio::task::yield_now().await;
     open.send(()).unwrap();
     assert_eq!(told(&[fate.await.unwrap()]), "+");
+    closed.await.unwrap();
+    store.database.close().await;
+}
+
+#[tokio::test]
+async fn what_comes_while_the_journal_closes_is_refused() {
+    let mut store = Store::open("").await;
+    let open = store.hold().await;
+    let journal = store.journal.clone();
+    let closed = tokio::spawn(async move { journal.close().await });
+    tokio::task::yield_now().await;
+
+    // The thread takes it along with the word that it is to close.
+    let unit = store.inserting(shard(1), 1);
+    let fate = store.submit(unit);
+    open.send(()).unwrap();
+
+    let fate = fate.await.unwrap();
+    assert!(is_closed(&fate), "{fate:?}");
     closed.await.unwrap();
     store.database.close().await;
 }
