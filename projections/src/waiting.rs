@@ -26,7 +26,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use table::Table;
+use table::{End, Table};
 
 pub use behind::{Behind, Mark};
 
@@ -111,7 +111,7 @@ impl Waiting {
     async fn reached(
         &self,
         place: &Place<'_>,
-        mut done: oneshot::Receiver<()>,
+        mut done: oneshot::Receiver<End>,
     ) -> Result<(), ViewError> {
         let mut check = pin!(self.check(place));
         let reached = match tokio::time::timeout(SHORT_LOOK, check.as_mut()).await {
@@ -121,7 +121,7 @@ impl Waiting {
                 self.demand.notify_one();
                 tokio::select! {
                     biased;
-                    ended = &mut done => return self.ended(ended.is_ok()),
+                    ended = &mut done => return self.ended(ended.ok()),
                     reached = check => reached?,
                 }
             }
@@ -131,23 +131,25 @@ impl Waiting {
             return Ok(());
         }
 
-        if let Some(error) = self.failing() {
-            return Err(error);
+        if let Some(cause) = self.failing() {
+            return self.ended(Some(End::Failing(cause)));
         }
 
         self.demand.notify_one();
 
-        self.ended(done.await.is_ok())
+        self.ended(done.await.ok())
     }
 
     /// What a reader hears when its waiting has ended.
-    fn ended(&self, reached: bool) -> Result<(), ViewError> {
-        if reached {
-            Ok(())
-        } else {
-            Err(self
-                .failing()
-                .unwrap_or(ViewError::Closed { view: self.view }))
+    fn ended(&self, end: Option<End>) -> Result<(), ViewError> {
+        let view = self.view;
+        match end {
+            Some(End::Reached) => Ok(()),
+            Some(End::Failing(cause)) => Err(ViewError::Unavailable {
+                view,
+                source: cause.into(),
+            }),
+            None => Err(ViewError::Closed { view }),
         }
     }
 
@@ -193,12 +195,8 @@ impl Waiting {
     }
 
     /// Why the projector takes nothing in at present.
-    fn failing(&self) -> Option<ViewError> {
-        let cause = self.table().failing.clone()?;
-        Some(ViewError::Unavailable {
-            view: self.view,
-            source: cause.into(),
-        })
+    fn failing(&self) -> Option<String> {
+        self.table().failing.clone()
     }
 
     /// The projector cannot go on for now: tells all readers at once, those that wait and those that
@@ -224,7 +222,7 @@ impl Waiting {
     }
 
     /// Puts a reader into the table; `None` when it is full.
-    fn enter(&self, token: &ConsistencyToken) -> Option<(Place<'_>, oneshot::Receiver<()>)> {
+    fn enter(&self, token: &ConsistencyToken) -> Option<(Place<'_>, oneshot::Receiver<End>)> {
         let entities = token
             .entities()
             .filter(|(service, _, _)| self.uses.contains(service));
@@ -250,7 +248,7 @@ impl Waiting {
         &self,
         entities: BTreeMap<(Service, Uuid), u64>,
         positions: Positions,
-    ) -> Option<(Place<'_>, oneshot::Receiver<()>)> {
+    ) -> Option<(Place<'_>, oneshot::Receiver<End>)> {
         let (number, done) = self.table().enter(entities, positions)?;
         let place = Place {
             waiting: self,

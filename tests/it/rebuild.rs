@@ -1,6 +1,7 @@
 //! A view is built anew while it answers: nobody sees less than before, whatever is killed
 //! meanwhile.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -299,4 +300,43 @@ async fn views_whose_files_are_no_files_are_rebuilt_by_themselves_beside_the_com
         customers.json["customers"].as_array().map(Vec::len),
         Some(2)
     );
+}
+
+#[tokio::test]
+async fn a_query_that_meets_damage_is_answered_by_the_generation_that_was_kept() {
+    let node = Node::start_on(ViewStores::Embedded, &[]).await;
+    let api = node.api();
+    let orders = trade(&api, 3).await;
+    views_are_level(&api).await;
+    let rebuild = [
+        "views",
+        "rebuild",
+        "documents",
+        "--wait",
+        "--url",
+        node.url(),
+    ];
+    node.cli().run(&rebuild).await.succeeded();
+
+    let file = node.folder().join("data/documents-2.db");
+    {
+        let connection = rusqlite::Connection::open(&file).expect("the file of the view");
+        connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .expect("a checkpoint");
+    }
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&file)
+        .expect("a file to write");
+    file.write_all(&[0xa5; 20_000]).expect("garbage in it");
+
+    eventually_within(BUILT, "it is noticed", async || {
+        for order in &orders {
+            api.order(order).await.is(200);
+        }
+        (view(&api, "documents").await["generation"] != 2).then_some(())
+    })
+    .await;
+    answers(&api, "documents", 3).await;
 }

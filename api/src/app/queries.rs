@@ -15,6 +15,7 @@ use projections::{
     ViewError, Views,
 };
 use store::Positions;
+use tokio::time::Instant;
 
 use crate::ports::{
     Answer, Behind, CustomerQuery, CustomerWithOrders, Freshness, Listed, OrderHit, OrderQuery,
@@ -61,14 +62,17 @@ impl ViewQueries {
             let mut ready = wait(view, &token, &freshness).await?;
 
             let reading: ReadFuture<'a, Answer<T>> = Box::pin(async move {
+                let until = Instant::now() + freshness.wait;
                 let seen = loop {
-                    match ready.generation.read(&read).await {
-                        // It was given up while it was read, and its data may be gone.
-                        Err(_) if !view.answers_with(&ready.generation) => {
-                            ready = wait(view, &token, &freshness).await?;
-                        }
-                        outcome => break outcome.map_err(read_error)?,
+                    let error = match ready.generation.read(&read).await {
+                        Ok(seen) => break seen,
+                        Err(error) => error,
+                    };
+                    if !view.is_given_up(&ready.generation, until).await {
+                        return Err(read_error(error));
                     }
+                    // Its data may have gone with it while it was read.
+                    ready = wait(view, &token, &freshness).await?;
                 };
 
                 let (data, positions) = show(seen)?;

@@ -150,6 +150,20 @@ impl<P: Projection> Shared<P> {
         let _ = self.stand.subscribe().wait_for(wish).await;
     }
 
+    /// Waits until another generation answers in the place of a damaged one, or it is known that
+    /// none will for now.
+    pub(super) async fn replaced(&self, damaged: u32) {
+        self.until(|stand| {
+            let answers = |live: &Arc<OpenGeneration<P>>| live.number() != damaged;
+            let is_left =
+                |catalog: &Catalog| catalog.get(damaged).is_some() || catalog.live.is_some();
+            stand.live.as_ref().is_some_and(answers)
+                || stand.failure.is_some()
+                || !stand.catalog.as_ref().is_some_and(is_left)
+        })
+        .await;
+    }
+
     /// The generation that answers.
     pub(super) fn current(&self) -> Result<Arc<OpenGeneration<P>>, ViewError> {
         let view = self.definition.name;

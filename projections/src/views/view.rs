@@ -60,12 +60,17 @@ impl<P: Projection> View<P> {
         self.shared.current()
     }
 
-    /// Whether this generation answers still. A reader that fails on one that was given up meanwhile
-    /// asks the one that has replaced it.
-    #[must_use]
-    pub fn answers_with(&self, generation: &Arc<OpenGeneration<P>>) -> bool {
-        self.current()
-            .is_ok_and(|current| Arc::ptr_eq(&current, generation))
+    /// Whether this generation answers no more: a reader that fails on it asks the one that has
+    /// replaced it. Waits, at most until then, for what takes the place of one that is damaged.
+    pub async fn is_given_up(&self, generation: &Arc<OpenGeneration<P>>, until: Instant) -> bool {
+        if generation.alarm().is_damaged() {
+            let replaced = self.shared.replaced(generation.number());
+            // When the time is over, it is what it is.
+            let _ = tokio::time::timeout_at(until, replaced).await;
+        }
+
+        let current = self.current();
+        !current.is_ok_and(|current| Arc::ptr_eq(&current, generation))
     }
 
     /// Takes the generation that answers and waits, at most `timeout`, until it has reached all that
@@ -86,9 +91,9 @@ impl<P: Projection> View<P> {
             let outcome = generation.wait_until(token, left).await;
 
             // A second rebuild soon after a swap ends the waiting on the generation that has
-            // answered before. The caller has lost nothing by it, and hears nothing of it.
-            let is_given_up = matches!(outcome, Err(ViewError::Closed { .. }));
-            if is_given_up && !self.answers_with(&generation) {
+            // answered before; that one may also have no room for readers, fail, or be damaged. The
+            // caller has lost nothing by it, and hears nothing of it.
+            if outcome.is_err() && self.is_given_up(&generation, until).await {
                 continue;
             }
             return Ok(Awaited {

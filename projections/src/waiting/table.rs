@@ -36,7 +36,16 @@ pub(super) struct Table {
 struct Reader {
     entities: Wishes,
     positions: Positions,
-    done: Option<oneshot::Sender<()>>,
+    done: Option<oneshot::Sender<End>>,
+}
+
+/// How the waiting of a reader ends; without a word when the projector has stopped for good.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It has all it waits for.
+    Reached,
+    /// The projector cannot go on for now, and this is why.
+    Failing(String),
 }
 
 impl Reader {
@@ -49,19 +58,19 @@ impl Reader {
             && let Some(done) = self.done.take()
         {
             // A reader that is gone has given up waiting.
-            let _ = done.send(());
+            let _ = done.send(End::Reached);
         }
     }
 }
 
 impl Table {
-    /// A reader comes; gives its number, and what resolves when it has all it waits for. `None` when
-    /// the table is full.
+    /// A reader comes; gives its number, and what resolves when its waiting ends. `None` when the
+    /// table is full.
     pub(super) fn enter(
         &mut self,
         entities: Wishes,
         mut positions: Positions,
-    ) -> Option<(u64, oneshot::Receiver<()>)> {
+    ) -> Option<(u64, oneshot::Receiver<End>)> {
         if self.readers.len() >= MAX_WAITING {
             return None;
         }
@@ -71,7 +80,8 @@ impl Table {
         let reader = Reader {
             entities,
             positions,
-            done: Some(sender),
+            // Nobody would ever wake one that comes after the end.
+            done: (!self.closed).then_some(sender),
         };
 
         let number = self.next;
@@ -151,7 +161,11 @@ impl Table {
     /// The projector cannot go on for now: lets all readers go.
     pub(super) fn fail(&mut self, cause: &str) {
         self.failing = Some(cause.to_owned());
-        self.readers.clear();
+        for reader in std::mem::take(&mut self.readers).into_values() {
+            // The projector may have begun again before the reader hears of this.
+            let told = |done: oneshot::Sender<End>| done.send(End::Failing(cause.to_owned()));
+            drop(reader.done.map(told));
+        }
     }
 
     /// The projector has stopped for good: lets all readers go.

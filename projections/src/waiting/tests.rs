@@ -144,3 +144,41 @@ async fn readers_do_not_wait_for_a_view_that_has_stopped() {
         Err(ViewError::Closed { .. })
     ));
 }
+
+#[tokio::test]
+async fn who_comes_when_a_view_has_stopped_does_not_wait_for_it_either() {
+    let (waiting, known) = waiting(&[SENDERS, PARCELS]);
+    waiting.close();
+    let waited = waiting.wait_until(&token(), LONG).await;
+    assert!(
+        matches!(waited, Err(ViewError::Closed { .. })),
+        "{waited:?}"
+    );
+
+    // What it has reached can still be read from it.
+    known.0.lock().unwrap().insert(PARCEL, 2);
+    let token = ConsistencyToken::of(PARCEL.0, PARCEL.1, 2);
+    waiting.wait_until(&token, LONG).await.unwrap();
+    assert_eq!(waiting.count(), 0);
+}
+
+#[tokio::test]
+async fn a_view_that_goes_on_again_before_its_readers_hear_of_its_failure_has_not_stopped() {
+    let (waiting, _) = waiting(&[SENDERS, PARCELS]);
+    let reader = tokio::spawn({
+        let waiting = Arc::clone(&waiting);
+        async move { waiting.wait_until(&token(), LONG).await }
+    });
+    waiting.demanded().await;
+
+    // On this thread the reader has no turn in between.
+    waiting.fail("its disk is full");
+    waiting.advance(&EntityVersions::new(), &Positions::new());
+
+    let told = reader.await.unwrap().unwrap_err();
+    let ViewError::Unavailable { source, .. } = told else {
+        panic!("{told}")
+    };
+    assert_eq!(source.to_string(), "its disk is full");
+    assert_eq!(waiting.count(), 0);
+}

@@ -28,6 +28,8 @@ pub struct Faults {
     pub saves_left: AtomicI64,
     /// This generation does not commit.
     pub holds: Mutex<Option<u32>>,
+    /// The next commit of this generation finds it damaged.
+    pub damaged: Mutex<Option<u32>>,
     /// Each commit of this generation takes a moment.
     pub slow: Mutex<Option<u32>>,
     /// No generation is opened to be compared while this is locked.
@@ -181,6 +183,12 @@ impl Fault for OfGeneration {
     fn commit(&mut self, _: &Positions) -> Result<(), ViewError> {
         if *self.faults.holds.lock().unwrap() == Some(self.generation) {
             return Err(unavailable());
+        }
+        if *self.faults.damaged.lock().unwrap() == Some(self.generation) {
+            return Err(ViewError::Damaged {
+                view: "search",
+                what: "a segment is gone".to_owned(),
+            });
         }
         if *self.faults.slow.lock().unwrap() == Some(self.generation) {
             std::thread::sleep(MOMENT);

@@ -75,6 +75,72 @@ async fn who_waits_on_a_generation_that_makes_room_waits_on_for_the_one_that_ans
     assert_eq!(awaited.generation.number(), 2);
 }
 
+/// A generation that answers no more is still waited on by those who have begun to.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_on_a_generation_that_is_kept_and_fails_waits_on_for_the_one_that_answers() {
+    let bench = Bench::live().await;
+    let next = order(50, 1);
+
+    let fails = async {
+        let first = bench.view.current().unwrap();
+        eventually("it waits", || async { first.waiting_readers() == 1 }).await;
+        bench.view.rebuild(BuildFrom::History, None).await.unwrap();
+        bench.answers(2).await;
+
+        *bench.faults.holds.lock().unwrap() = Some(1);
+        let message = bench.shop().create_order(50, 1, 100);
+        bench.shop().log.deliver([message]);
+    };
+    let (awaited, ()) = tokio::join!(bench.view.await_token(&next, SOON), fails);
+
+    let awaited = awaited.unwrap();
+    awaited.outcome.unwrap();
+    assert_eq!(awaited.generation.number(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_on_a_generation_that_is_damaged_waits_on_for_the_one_that_was_kept() {
+    let bench = Bench::live().await;
+    bench.view.rebuild(BuildFrom::History, None).await.unwrap();
+    bench.answers(2).await;
+    let next = order(50, 1);
+
+    let breaks = async {
+        let second = bench.view.current().unwrap();
+        eventually("it waits", || async { second.waiting_readers() == 1 }).await;
+        *bench.faults.damaged.lock().unwrap() = Some(2);
+        let message = bench.shop().create_order(50, 1, 100);
+        bench.shop().log.deliver([message]);
+    };
+    let (awaited, ()) = tokio::join!(bench.view.await_token(&next, SOON), breaks);
+
+    let awaited = awaited.unwrap();
+    awaited.outcome.unwrap();
+    assert_eq!(awaited.generation.number(), 1);
+}
+
+/// Without another one there is nothing to wait for.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_on_the_only_generation_hears_at_once_that_it_is_damaged() {
+    let bench = Bench::live().await;
+    *bench.faults.holds.lock().unwrap() = Some(2);
+    let next = order(50, 1);
+    let begun = Instant::now();
+
+    let breaks = async {
+        let first = bench.view.current().unwrap();
+        eventually("it waits", || async { first.waiting_readers() == 1 }).await;
+        *bench.faults.damaged.lock().unwrap() = Some(1);
+        let message = bench.shop().create_order(50, 1, 100);
+        bench.shop().log.deliver([message]);
+    };
+    let (awaited, ()) = tokio::join!(bench.view.await_token(&next, 6 * SOON), breaks);
+
+    let told = awaited.err().unwrap();
+    assert!(matches!(told, ViewError::Damaged { .. }), "{told}");
+    assert!(begun.elapsed() < 3 * SOON);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn how_long_a_generation_is_kept_counts_on_over_a_restart() {
     let keep = Duration::from_secs(5);
