@@ -5,6 +5,7 @@ use sagas::wire::WireError;
 use sagas::{SagaId, Timestamp};
 use store::StoreError;
 use store::row_changes::RowChange;
+use store::spans::Span;
 use store::timers::TimerChange;
 use store::unit::{OutgoingEvent, OutgoingMessage};
 use uuid::Uuid;
@@ -31,6 +32,8 @@ pub(crate) struct Step<E: Entity> {
     pub timer: Option<TimerChange>,
     /// A saga has ended: its followers hear how its entity is now, if it is there.
     pub ended: Option<(SagaId, Option<Answered<E>>)>,
+    /// What is told when the unit is durable, while somebody traces what happens.
+    pub traced: Vec<Span>,
     /// Entities that took part, so that they stay in memory until the unit is durable.
     pub touched: Vec<Uuid>,
 }
@@ -48,6 +51,7 @@ impl<E: Entity> Default for Step<E> {
             answer: None,
             timer: None,
             ended: None,
+            traced: Vec::new(),
             touched: Vec::new(),
         }
     }

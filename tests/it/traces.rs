@@ -120,6 +120,86 @@ async fn what_happens_below_a_request_is_part_of_its_trace() {
 }
 
 #[tokio::test]
+async fn what_a_rebuild_reads_anew_is_not_traced_anew() {
+    let collector = Collector::start().await;
+    let mut node = traced(collector.url()).await;
+    let api = node.api();
+    let ada = api.create_customer("Ada", "15.00").await;
+
+    let placed = api
+        .new_order(&ada.id, "12.34")
+        .header("traceparent", format!("00-{TRACE}-{CALLER}-01"))
+        .header("prefer", "wait=10")
+        .await
+        .is(201);
+    let order = placed.str("orderId");
+    let shown = async || {
+        let read = api.order(order).token(&placed.token()).wait(10).await;
+        read.is(200);
+    };
+    shown().await;
+    let rebuild = [
+        "views",
+        "rebuild",
+        "documents",
+        "--wait",
+        "--url",
+        node.url(),
+    ];
+    node.cli().run(&rebuild).await.succeeded();
+    shown().await;
+    node.terminate().await;
+
+    let sent = collector.trace(TRACE);
+    let view = sent
+        .iter()
+        .filter(|span| span.span.name == "view documents");
+    let generations: Vec<_> = view
+        .map(|span| span.attribute("counterfoil.generation"))
+        .collect();
+    // The order has two events, and its customer one.
+    let first = Some("1".to_owned());
+    assert_eq!(
+        generations,
+        [first.clone(), first.clone(), first],
+        "{sent:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_failed_commit_has_undone_is_not_traced_before_it_is_durable() {
+    let collector = Collector::start().await;
+    let faults = ("COUNTERFOIL_FAULTS", "fail-commit=3");
+    let mut node = Node::start_with(&[(ENDPOINT, collector.url()), faults]).await;
+    let api = node.api();
+    let ada = api.create_customer("Ada", "1000.00").await;
+
+    let traces: Vec<String> = (1..=12).map(|trace| format!("{trace:032x}")).collect();
+    for trace in &traces {
+        let placed = api
+            .new_order(&ada.id, "1.00")
+            .header("traceparent", format!("00-{trace}-{CALLER}-01"))
+            .header("prefer", "wait=20")
+            .await
+            .is(201);
+        assert_eq!(placed.str("state"), "APPROVED");
+    }
+    node.terminate().await;
+
+    for trace in &traces {
+        let sent = collector.trace(trace);
+        let count = |name| sent.iter().filter(|span| span.span.name == name).count();
+        for name in [
+            "saga create-order",
+            "message customer.reserve-credit",
+            "message customer.credit-reserved-reply",
+        ] {
+            assert_eq!(count(name), 1, "{name}: {sent:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_request_without_a_trace_begins_one_and_a_caller_may_want_none() {
     let collector = Collector::start().await;
     let mut node = traced(collector.url()).await;

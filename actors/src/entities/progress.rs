@@ -100,13 +100,15 @@ impl<E: Entity> Entities<E> {
         if run.state.has_ended() {
             let end = (run.definition.name, run.state);
             self.meters.ended(end, run.started_at, turn.now);
-            spans::tell(|| Span {
-                name: format!("saga {}", run.definition.name),
-                part_of: run.id.0,
-                began: run.started_at,
-                ended: turn.now,
-                attributes: vec![("counterfoil.saga.state", run.state.name().to_owned())],
-            });
+            if spans::are_told() {
+                step.traced.push(Span {
+                    name: format!("saga {}", run.definition.name),
+                    part_of: run.id.0,
+                    began: run.started_at,
+                    ended: turn.now,
+                    attributes: vec![("counterfoil.saga.state", run.state.name().to_owned())],
+                });
+            }
 
             if entity.is_none() {
                 let shown = self.ask(run.entity, entity::Ask::Show, turn).await?;

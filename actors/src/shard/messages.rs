@@ -51,9 +51,9 @@ impl<E: Entity> Shard<E> {
             first_attempt: refused.is_none(),
         };
         match self.attempt(piece, durable_at_read).await {
-            Ok(step) => {
+            Ok(mut step) => {
                 self.instruments.applied.increment(1);
-                self.trace(&message);
+                self.trace(&message, &mut step);
                 self.submit(step, Vec::new(), cause);
             }
             Err(StepError::Store(error)) => self.broken = Some(error.chain()),
@@ -69,18 +69,21 @@ impl<E: Entity> Shard<E> {
         self.in_hand = None;
     }
 
-    /// Tells whoever traces it that a message has come to its end.
-    fn trace(&self, message: &Message) {
-        spans::tell(|| Span {
-            name: format!("message {}", message.name),
-            part_of: message.correlation_id,
-            began: message.time,
-            ended: self.parts.clock.now(),
-            attributes: vec![
-                ("counterfoil.source", message.source.to_string()),
-                ("counterfoil.shard", self.parts.shard.to_string()),
-            ],
-        });
+    /// Whoever traces what happens is told that a message has come to its end, when that is
+    /// durable.
+    fn trace(&self, message: &Message, step: &mut Step<E>) {
+        if spans::are_told() {
+            step.traced.push(Span {
+                name: format!("message {}", message.name),
+                part_of: message.correlation_id,
+                began: message.time,
+                ended: self.parts.clock.now(),
+                attributes: vec![
+                    ("counterfoil.source", message.source.to_string()),
+                    ("counterfoil.shard", self.parts.shard.to_string()),
+                ],
+            });
+        }
     }
 
     /// A message's unit was refused, or the shard panicked over it.
@@ -174,8 +177,9 @@ impl<E: Entity> Shard<E> {
         self.in_hand = None;
 
         match result {
-            Ok(step) => {
+            Ok(mut step) => {
                 self.instruments.applied.increment(1);
+                self.trace(&parked.message, &mut step);
                 self.parked.settle(parked.message.entity, self.ticket + 1);
                 let row = parked::Model::delete(id.0);
                 self.submit(step, vec![row], Cause::Retry(id));

@@ -75,6 +75,7 @@ impl<E: Entity> Shard<E> {
             part_of: step.correlation_id,
             began: self.parts.clock.now(),
             clock: self.parts.clock.clone(),
+            traced: std::mem::take(&mut step.traced),
         });
         let mut answer = step.answer.take();
         if makes(Mistake::AnswerBeforeCommit)
@@ -155,6 +156,8 @@ struct Followed {
     part_of: Uuid,
     began: Timestamp,
     clock: Clock,
+    /// What the step tells besides.
+    traced: Vec<Span>,
 }
 
 impl Followed {
@@ -164,7 +167,11 @@ impl Followed {
             part_of,
             began,
             clock,
+            traced,
         } = self;
+        for span in traced {
+            spans::tell(|| span);
+        }
         spans::tell(|| Span {
             name: format!("commit {}", shard.service),
             part_of,

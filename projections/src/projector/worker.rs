@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use sagas::mistakes::{Mistake, makes};
 use sagas::{ShardId, Timestamp};
-use store::{Delivery, Positions};
+use store::{Delivery, Positions, spans};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -66,6 +66,9 @@ pub(super) struct Worker<P: Projection> {
     pending: Pending,
     /// What was taken in since the newest commit, while somebody traces it.
     traced: Vec<(Uuid, Timestamp)>,
+    /// While somebody traces what happens: since when it does. What a rebuild, or a start, reads of
+    /// the time before is history.
+    traces_since: Option<Timestamp>,
     quarantine: Quarantine,
     /// The newest event applied: the culprit when a commit of it alone is refused.
     newest: Option<Culprit>,
@@ -104,6 +107,7 @@ impl<P: Projection> Worker<P> {
             positions: Positions::new(),
             times: Times::new(),
             traced: Vec::new(),
+            traces_since: spans::are_told().then(|| parts.surroundings.clock.now()),
             quarantine: Quarantine::default(),
             newest: None,
             next_check: Instant::now() + CHECK_EVERY,

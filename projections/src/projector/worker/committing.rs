@@ -58,13 +58,14 @@ impl<P: Projection> Worker<P> {
     /// Tells whoever traces it what can be read now.
     fn trace(&mut self) {
         let (view, clock) = (self.parts.definition.name, &self.parts.surroundings.clock);
+        let generation = self.parts.alarm.number();
         for (part_of, began) in self.traced.drain(..) {
             spans::tell(|| Span {
                 name: format!("view {view}"),
                 part_of,
                 began,
                 ended: clock.now(),
-                attributes: Vec::new(),
+                attributes: vec![("counterfoil.generation", generation.to_string())],
             });
         }
     }

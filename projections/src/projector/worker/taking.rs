@@ -1,7 +1,7 @@
 //! Taking in the messages that follow on the position.
 
 use sagas::mistakes::{Mistake, makes};
-use store::{Message, spans};
+use store::Message;
 
 use super::Worker;
 use crate::ViewError;
@@ -67,7 +67,7 @@ impl<P: Projection> Worker<P> {
             let waiting = &self.parts.waiting;
             waiting.advance(self.pending.entities(), &waiting.committed());
         }
-        if spans::are_told() {
+        if self.traces_since.is_some_and(|since| event.time >= since) {
             self.traced.push((event.correlation_id, event.time));
         }
     }
