@@ -5,6 +5,8 @@
 //! version, and the code keeps decoding the old one (an *upcast*): data of years ago must still be
 //! readable.
 
+pub mod names;
+
 use serde_json::value::RawValue;
 
 // For `wire_messages!`, so that its users need not depend on it themselves.

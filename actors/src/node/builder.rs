@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use actix_rt::Arbiter;
 use metrics::counter;
 use sagas::definition::Mistake;
-use sagas::{Definitions, Service, ShardId};
+use sagas::nested::{NestedCommand, NestedReply};
+use sagas::wire::names::{Names, TwoMeanings, two_meanings};
+use sagas::{Definitions, SagaData, Service, ShardId, WireMessage};
 use store::{Journal, ServiceDatabase};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -41,6 +43,15 @@ pub enum CannotRun {
     /// One of its sagas has a mistake.
     #[error("a saga of the service {service} is wrong: {mistake}")]
     Definition { service: Service, mistake: Mistake },
+    /// It runs already.
+    #[error("the service {0} is to run twice")]
+    Twice(Service),
+    /// One of its messages would be taken for another.
+    #[error("service {service}: {mistake}")]
+    Message {
+        service: Service,
+        mistake: TwoMeanings,
+    },
 }
 
 impl<'a> NodeBuilder<'a> {
@@ -72,11 +83,18 @@ impl<'a> NodeBuilder<'a> {
     /// Runs the service that keeps this entity, and gives its door.
     ///
     /// # Errors
-    /// When the node has no database of it, or one of its sagas is wrong.
+    /// When the node has no database of it or runs it already, when one of its sagas is wrong, or
+    /// one of its messages has two meanings.
     pub fn run<E: Entity>(&mut self) -> Result<Requests<E>, CannotRun> {
         let service = E::SERVICE;
+        if self.doors.iter().any(|(runs, _)| *runs == service) {
+            return Err(CannotRun::Twice(service));
+        }
         if let Some(mistake) = Definitions::of(E::SAGAS).mistakes().into_iter().next() {
             return Err(CannotRun::Definition { service, mistake });
+        }
+        if let Some(mistake) = two_meanings(&messages_of::<E>()) {
+            return Err(CannotRun::Message { service, mistake });
         }
 
         let mut stores = self.parts.databases.iter().zip(&self.parts.journals);
@@ -173,4 +191,17 @@ impl<'a> NodeBuilder<'a> {
         node.lock_ended().push(ended);
         node.shards += 1;
     }
+}
+
+/// The messages that a service keeps, sends or takes in, by what they are.
+fn messages_of<E: Entity>() -> [(&'static str, Names); 7] {
+    [
+        ("a command to a nested saga", NestedCommand::WIRE_NAMES),
+        ("an answer of a nested saga", NestedReply::WIRE_NAMES),
+        ("an event", E::Event::WIRE_NAMES),
+        ("a command", E::Request::WIRE_NAMES),
+        ("a command", <E::Saga as SagaData>::Command::WIRE_NAMES),
+        ("a reply", E::Reply::WIRE_NAMES),
+        ("a reply", <E::Saga as SagaData>::Reply::WIRE_NAMES),
+    ]
 }

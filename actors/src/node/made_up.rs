@@ -1,6 +1,7 @@
 //! Tests the mechanism with made-up services: nothing here knows the shop.
 
 mod agency;
+mod ambiguous;
 mod nested;
 mod remote;
 

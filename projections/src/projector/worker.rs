@@ -103,11 +103,11 @@ impl<P: Projection> Worker<P> {
     pub(super) fn new(parts: Parts<P>) -> Self {
         Worker {
             pending: Pending::new(parts.definition.commit),
+            traces_since: spans::are_told().then(|| parts.surroundings.clock.now()),
             parts,
             positions: Positions::new(),
             times: Times::new(),
             traced: Vec::new(),
-            traces_since: spans::are_told().then(|| parts.surroundings.clock.now()),
             quarantine: Quarantine::default(),
             newest: None,
             next_check: Instant::now() + CHECK_EVERY,
