@@ -1,7 +1,7 @@
 //! Callers: each does one thing, as its manner is, and notes what it was told.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use actors::{CommandError, Follow, NewCustomer, NewOrder, OrderAnswer, RequestBi
 use domain::saga::{CANCEL_ORDER, CREATE_ORDER, id_of};
 use domain::{CustomerId, Money, OrderId};
 use sagas::SagaId;
+use tests::{Answers, Told};
 
 use crate::plan::{Act, Deed, Manner};
 use crate::views::Seen;
@@ -20,18 +21,10 @@ const PAUSE: Duration = Duration::from_millis(700);
 /// The version of an order that is cancelled as soon as it is approved.
 const CANCEL_REQUESTED: u64 = 3;
 
-/// What a caller knows for sure about an order.
-#[derive(Clone, Copy, Debug)]
-pub struct Told {
-    pub order: OrderId,
-    pub version: u64,
-    pub repeated: bool,
-}
-
 /// What callers were told, by the number of the act.
 #[derive(Default)]
 pub struct Ledger {
-    pub told: RefCell<BTreeMap<usize, Vec<Told>>>,
+    pub told: RefCell<Answers>,
     /// What was seen of commands and replies: the saga, and the number.
     pub commands: RefCell<BTreeSet<(SagaId, u32)>>,
     pub replies: RefCell<BTreeSet<(SagaId, u32)>>,
@@ -49,8 +42,8 @@ impl Ledger {
 
     /// The order that an act has made, as far as anybody knows.
     pub fn order_of(&self, act: usize, world: &World) -> Option<OrderId> {
-        if let Some(told) = self.told.borrow().get(&act).and_then(|told| told.first()) {
-            return Some(told.order);
+        if let Some(told) = self.told.borrow().first(act) {
+            return Some(OrderId(told.entity));
         }
         let made = world.plan.act(act)?;
         let binding = binding_of(act, &made.what, made.manner)?;
@@ -119,14 +112,14 @@ pub async fn act(world: Rc<World>, ledger: Rc<Ledger>, act: Act) {
 
 /// Asks the view for what it was told.
 async fn read(world: &World, ledger: &Ledger, act: &Act) {
-    let told = ledger.told.borrow().get(&act.number).cloned();
-    let Some(newest) = told.and_then(|told| told.last().copied()) else {
+    let Some(newest) = ledger.told.borrow().last(act.number) else {
         return;
     };
+    let order = OrderId(newest.entity);
     let seen = Seen::default();
-    seen.order(newest.order, newest.version);
+    seen.order(order, newest.version);
     for _ in 0..act.reads {
-        seen.read(world, newest.order).await;
+        seen.read(world, order).await;
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -235,16 +228,11 @@ fn note(world: &World, ledger: &Ledger, number: usize, answer: &OrderAnswer) {
         if answer.repeated { ", once more" } else { "" }
     ));
     let told = Told {
-        order: order.id,
+        entity: order.id.0,
         version: order.version,
         repeated: answer.repeated,
     };
-    ledger
-        .told
-        .borrow_mut()
-        .entry(number)
-        .or_default()
-        .push(told);
+    ledger.told.borrow_mut().note(number, told);
 }
 
 fn refused(world: &World, number: usize, error: &CommandError) -> Attempt {

@@ -1,6 +1,6 @@
 //! What must hold when everything is at rest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use store::inspection::{SagaFilter, list_sagas};
 use store::log::embedded::EmbeddedLog;
 use store::simulated::{CallFate, DeliveryFate, MemoryDatabase, Trouble};
 use store::{Clock, Destination, Log, Message, ServiceDatabase};
+use tests::second_effects;
 use uuid::Uuid;
 
 use crate::callers::{self, Ledger, short};
@@ -160,35 +161,23 @@ async fn attempts(world: &World, from: Service, to: Service) -> Vec<(SagaId, u32
 
 /// What a caller was told exists, is no older, and every order has come to an end.
 async fn what_was_told_is_true(world: &World, ledger: &Ledger) {
-    let mut newest = BTreeMap::new();
-    for told in ledger.told.borrow().values().flatten() {
-        let version = newest.entry(told.order).or_insert(0);
-        *version = told.version.max(*version);
-    }
-
-    let ids: Vec<_> = newest.keys().map(|order| order.0).collect();
+    let told = ledger.told.borrow().clone();
+    let ids: Vec<_> = told.newest().into_keys().collect();
     let found = store::services::orders::load(&orders(world), &ids).await;
     let found = found.expect("it answers");
+    let stored = |id| found.get(&id).and_then(|stored| stored.as_ref().ok());
 
-    for (order, version) in newest {
-        let Some(Ok(stored)) = found.get(&order.0) else {
-            world.violated(format!(
-                "order {} was confirmed and is not there",
-                short(order)
-            ));
-            continue;
-        };
-        let state = stored.entity.state;
-        if stored.entity.version < version {
-            let has = stored.entity.version;
-            world.violated(format!("order {} has gone back to {has}", short(order)));
-        }
-        let is_late = stored.entity.rejection_reason == Some(RejectionReason::TimedOut);
+    for untrue in told.untrue(|id| stored(id).map(|stored| stored.entity.version)) {
+        world.violated(format!("order {untrue}"));
+    }
+    for order in ids.into_iter().filter_map(stored) {
+        let (id, state) = (short(order.entity.id), order.entity.state);
+        let is_late = order.entity.rejection_reason == Some(RejectionReason::TimedOut);
         if is_late && world.plan.only_deliveries_suffer() {
-            world.violated(format!("order {} has waited too long", short(order)));
+            world.violated(format!("order {id} has waited too long"));
         }
         if matches!(state, OrderState::Pending | OrderState::CancelPending) {
-            world.violated(format!("order {} is {state:?} for ever", short(order)));
+            world.violated(format!("order {id} is {state:?} for ever"));
         }
     }
 }
@@ -196,8 +185,8 @@ async fn what_was_told_is_true(world: &World, ledger: &Ledger) {
 /// Each order is one that somebody was told of, or asked for with a key, or may have made without
 /// hearing of it.
 async fn what_was_refused_has_left_nothing(world: &World, ledger: &Ledger) {
-    let told = ledger.told.borrow().clone();
-    let mut known: BTreeSet<Uuid> = told.values().flatten().map(|told| told.order.0).collect();
+    let told = ledger.told.borrow().newest();
+    let mut known: BTreeSet<Uuid> = told.into_keys().collect();
     let creations = world.plan.acts.iter();
     known.extend(creations.filter_map(|act| {
         let binding = callers::binding_of(act.number, &act.what, act.manner)?;
@@ -218,8 +207,8 @@ async fn what_was_refused_has_left_nothing(world: &World, ledger: &Ledger) {
 /// A key has one effect: what was told under it is of one order, once as new; and who comes back
 /// with it hears of that.
 async fn keys_have_had_one_effect(world: &World, ledger: &Ledger) {
-    let told = ledger.told.borrow().clone();
-    for (number, told) in told {
+    let answers = ledger.told.borrow().clone();
+    for (number, told) in answers.all() {
         let Some(act) = world.plan.act(number) else {
             continue;
         };
@@ -229,18 +218,8 @@ async fn keys_have_had_one_effect(world: &World, ledger: &Ledger) {
         let Some(binding) = callers::binding_of(number, &act.what, act.manner) else {
             continue;
         };
-        if told
-            .iter()
-            .any(|told| told.order.0 != binding.key.as_uuid())
-        {
-            world.violated(format!(
-                "the key of caller {number} has made several orders"
-            ));
-        }
-        if let Some(repeated) = told.iter().position(|told| told.repeated)
-            && told.iter().skip(repeated).any(|told| !told.repeated)
-        {
-            world.violated(format!("caller {number} was told of a second effect"));
+        for wrong in second_effects(binding.key.as_uuid(), told) {
+            world.violated(format!("caller {number}: {wrong}"));
         }
     }
 }

@@ -3,13 +3,15 @@
 //!
 //! Everything here looks at the product from outside, through the public contract; neither it nor
 //! the tests in `tests/it/` use its crates, so no test passes because of something that a caller
-//! would not see. The simulator (`tests/simulator/`) does: it runs a node from within.
+//! would not see. The simulator (`tests/simulator/`) does: it runs a node from within. The
+//! checks of what callers were told ([`Answers`]) know neither.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
     reason = "test code: a helper that cannot go on stops its test with a message"
 )]
 
+mod answers;
 mod api;
 mod binary;
 mod cli;
@@ -24,6 +26,7 @@ mod shop;
 mod stores;
 mod tls_proxy;
 
+pub use answers::{Answers, Told, second_effects};
 pub use api::{Api, Call};
 pub use cli::{Cli, Outcome};
 pub use collector::{Collector, Sent};
