@@ -3,8 +3,9 @@
 //!
 //! Everything here looks at the product from outside, through the public contract; neither it nor
 //! the tests in `tests/it/` use its crates, so no test passes because of something that a caller
-//! would not see. The simulator (`tests/simulator/`) does: it runs a node from within. The
-//! checks of what callers were told ([`Answers`]) know neither.
+//! would not see. The simulator (`tests/simulator/`) does: it runs a node from within. It shares
+//! the checks of what callers were told and have seen ([`Answers`], [`Seen`]) with the soak
+//! (`tests/soak/`), which drives real nodes.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -20,6 +21,7 @@ mod eventually;
 mod http;
 mod node;
 mod response;
+mod seen;
 mod servers;
 mod shared;
 mod shop;
@@ -33,6 +35,7 @@ pub use collector::{Collector, Sent};
 pub use eventually::{eventually, eventually_within};
 pub use node::Node;
 pub use response::{Response, cents, time};
+pub use seen::Seen;
 pub use servers::{OwnServers, Server};
 pub use shared::Shared;
 pub use shop::{Customer, Placed, in_state, reserved_cents};

@@ -5,13 +5,15 @@
 //! test threads. A node ends with the value that holds it; when a test fails, the end of the node's
 //! log is printed.
 
+mod faults;
+
 use std::fs::{File, OpenOptions};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -24,8 +26,6 @@ const READY_BOUND: Duration = Duration::from_secs(30);
 /// A free port may be taken by somebody else before the node binds it.
 const PORT_ATTEMPTS: usize = 5;
 const LOG_LINES_SHOWN: usize = 60;
-/// What a node may still log when its disk is full, in bytes.
-const ROOM_FOR_THE_LOG: u64 = 64 * 1024;
 
 static RUNNING_NODES: Semaphore = Semaphore::const_new(4);
 
@@ -53,6 +53,13 @@ impl Node {
 
     /// The same with its views in certain stores, whatever the run is about.
     pub async fn start_on(stores: ViewStores, env: &[(&str, &str)]) -> Self {
+        let mut node = Self::prepared(stores).await;
+        node.restart_with(env).await;
+        node
+    }
+
+    /// A node that has not started yet, with its views in certain stores.
+    pub async fn prepared(stores: ViewStores) -> Self {
         let slot = RUNNING_NODES
             .acquire()
             .await
@@ -61,17 +68,14 @@ impl Node {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let tenancy = Tenancy::of(stores);
 
-        let mut node = Self {
+        Self {
             process: None,
             url: String::new(),
             folder,
             env: Vec::new(),
             tenancy,
             _slot: slot,
-        };
-        node.restart_with(env).await;
-
-        node
+        }
     }
 
     /// Starts the node again on the same data, after [`Node::kill`] or [`Node::terminate`].
@@ -114,11 +118,17 @@ impl Node {
 
     /// The same with other environment variables in place of the former ones.
     pub async fn restart_with(&mut self, env: &[(&str, &str)]) {
+        self.set_environment(env);
+        self.restart().await;
+    }
+
+    /// From its next start on, the node has these environment variables in place of the former
+    /// ones.
+    pub fn set_environment(&mut self, env: &[(&str, &str)]) {
         self.env = env
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        self.restart().await;
     }
 
     /// Where it listens; a restart changes the port.
@@ -131,35 +141,6 @@ impl Node {
         Api::new(&self.url)
     }
 
-    /// From now on no file of the node may grow beyond what its log needs, as on a full disk.
-    pub fn fill_the_disk(&self) {
-        let log = std::fs::metadata(self.log_path()).expect("the node's log");
-        self.limit_files(Some(log.len() + ROOM_FOR_THE_LOG));
-    }
-
-    /// There is room on the disk again.
-    pub fn make_room_on_the_disk(&self) {
-        self.limit_files(None);
-    }
-
-    fn limit_files(&self, bytes: Option<u64>) {
-        let limit = Rlimit {
-            current: bytes,
-            maximum: None,
-        };
-        prlimit(Some(self.pid()), Resource::Fsize, limit).expect("a limit can be set");
-    }
-
-    /// Stops the process as it stands; it does not notice.
-    pub fn pause(&self) {
-        kill_process(self.pid(), Signal::STOP).expect("a signal can be sent to the node");
-    }
-
-    /// Lets it go on after [`Node::pause`].
-    pub fn resume(&self) {
-        kill_process(self.pid(), Signal::CONT).expect("a signal can be sent to the node");
-    }
-
     fn pid(&self) -> Pid {
         Pid::from_child(self.process.as_ref().expect("the node runs"))
     }
@@ -169,12 +150,13 @@ impl Node {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
-    /// The command line with this node's data and settings, without the faults injected into it.
+    /// The command line with this node's data and settings, without the faults injected into it
+    /// and on the machine's own clock.
     pub fn cli(&self) -> Cli {
         let settings = self
             .env
             .iter()
-            .filter(|(name, _)| name != "COUNTERFOIL_FAULTS")
+            .filter(|(name, _)| name != "COUNTERFOIL_FAULTS" && name != "LD_PRELOAD")
             .cloned();
         let settings = self.tenancy.settings().into_iter().chain(settings);
         settings.fold(Cli::new(self.folder.path()), |cli, (name, value)| {
@@ -190,13 +172,6 @@ impl Node {
     /// The folder that holds the data folder and the log.
     pub fn folder(&self) -> &Path {
         self.folder.path()
-    }
-
-    /// `kill -9`.
-    pub fn kill(&mut self) {
-        let mut process = self.process.take().expect("the node runs");
-        process.kill().expect("a signal can be sent to the node");
-        process.wait().expect("the node's end can be awaited");
     }
 
     /// `SIGTERM` and nothing else: the node goes on to drain.
@@ -235,6 +210,24 @@ impl Node {
             self.log_tail()
         );
         self.process = None;
+    }
+
+    /// Whether its process runs, as far as anybody has looked.
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// How its process has ended, when it has: then it can start again.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        let ended = self.ended()?;
+        self.process = None;
+        Some(ended)
+    }
+
+    /// Leaves the data folder and the log where they are, for whoever wants to look at them.
+    pub fn keep_folder(&mut self) -> &Path {
+        self.folder.disable_cleanup(true);
+        self.folder.path()
     }
 
     fn spawn(&self, port: u16) -> Child {

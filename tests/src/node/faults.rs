@@ -1,0 +1,46 @@
+//! What a test does to a node: kill it, stop it, fill its disk.
+
+use rustix::process::{Resource, Rlimit, Signal, kill_process, prlimit};
+
+use super::Node;
+
+/// What a node may still log when its disk is full, in bytes.
+const ROOM_FOR_THE_LOG: u64 = 64 * 1024;
+
+impl Node {
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("the node runs");
+        process.kill().expect("a signal can be sent to the node");
+        process.wait().expect("the node's end can be awaited");
+    }
+
+    /// From now on no file of the node may grow beyond what its log needs, as on a full disk.
+    pub fn fill_the_disk(&self) {
+        let log = std::fs::metadata(self.log_path()).expect("the node's log");
+        self.limit_files(Some(log.len() + ROOM_FOR_THE_LOG));
+    }
+
+    /// There is room on the disk again.
+    pub fn make_room_on_the_disk(&self) {
+        self.limit_files(None);
+    }
+
+    fn limit_files(&self, bytes: Option<u64>) {
+        let limit = Rlimit {
+            current: bytes,
+            maximum: None,
+        };
+        prlimit(Some(self.pid()), Resource::Fsize, limit).expect("a limit can be set");
+    }
+
+    /// Stops the process as it stands; it does not notice.
+    pub fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).expect("a signal can be sent to the node");
+    }
+
+    /// Lets it go on after [`Node::pause`].
+    pub fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).expect("a signal can be sent to the node");
+    }
+}
