@@ -65,14 +65,14 @@ fn build() -> PathBuf {
         .expect("cargo names the executable it has built")
 }
 
-/// The target folder and the profile this test binary was built with: it lies in
-/// `<target>/<profile>/deps/`.
+/// The target folder and the profile this program was built with: a test lies in
+/// `<target>/<profile>/deps/`, and others beside that folder.
 fn own_target() -> (PathBuf, String) {
-    let this = std::env::current_exe().expect("the path of the test binary");
-    let profile_folder = this
-        .ancestors()
-        .nth(2)
-        .expect("the test binary lies in deps/");
+    let this = std::env::current_exe().expect("the path of this program");
+    let mut folders = this.ancestors().skip(1);
+    let profile_folder = folders
+        .find(|folder| !folder.ends_with("deps"))
+        .expect("a profile folder");
 
     let folder_name = profile_folder
         .file_name()
