@@ -73,11 +73,17 @@ pub struct Task {
 /// Does what an act says; gives what was sent, if it was.
 pub async fn act(world: Arc<World>, act: Act) -> Option<Task> {
     tokio::time::sleep_until(world.at(act.at)).await;
-    let task = Task::of(&world, &act).await?;
-    if task.is_settled(&world).await && act.manner.again {
+    let task = Task::of(&world, &act).await;
+    let is_settled = match &task {
+        Some(task) => task.is_settled(&world).await,
+        None => false,
+    };
+    world.ends(act.number);
+
+    if let Some(task) = task.as_ref().filter(|_| is_settled && act.manner.again) {
         task.comes_again(&world).await;
     }
-    Some(task)
+    task
 }
 
 impl Task {
@@ -88,15 +94,15 @@ impl Task {
             Deed::Order { .. } | Deed::Unknown { .. } => (Kind::Order, None, "/orders".to_owned()),
             Deed::Nonsense { .. } => (Kind::Nonsense, None, "/orders".to_owned()),
             Deed::Cancel { order } => {
-                let order = world.order_of(order)?;
+                let order = world.order_of(order).await?;
                 (Kind::Cancel, Some(order), format!("/orders/{order}/cancel"))
             }
             Deed::Ship { order } => {
-                let order = world.order_of(order)?;
+                let order = world.order_of(order).await?;
                 (Kind::Ship, Some(order), format!("/orders/{order}/ship"))
             }
             Deed::StopSaga { order } => {
-                let order = world.order_of(order)?;
+                let order = world.order_of(order).await?;
                 let saga = *world.ledger().sagas.get(&order)?;
                 (Kind::StopSaga, Some(order), format!("/sagas/{saga}/cancel"))
             }

@@ -18,6 +18,10 @@ use crate::world::World;
 /// A lock is had when the node has ended its transaction.
 const LOCKED_WITHIN: Duration = Duration::from_secs(2);
 
+/// An operator without an answer asks so many times.
+const ASKS: u32 = 20;
+const BETWEEN_ASKS: Duration = Duration::from_millis(200);
+
 /// What brings the faults about.
 pub struct Director {
     world: Arc<World>,
@@ -170,23 +174,20 @@ impl Director {
                 machine.node.pause();
             }
             Wrong::Locked(service) => self.lock(number, service),
-            Wrong::DiskFull if machine.node.is_running() => {
+            Wrong::DiskFull(room) if machine.node.is_running() => {
                 machine.is_troubled();
-                machine.node.fill_the_disk();
+                machine.node.fill_the_disk(*room);
             }
             Wrong::BuiltIn(faults) => {
                 machine.is_troubled();
                 machine.built_in.push(faults.clone());
                 machine.start_anew(&world);
             }
-            Wrong::ClockSteps(seconds) => match machine.clock.steps() {
-                true => machine.clock.step(*seconds),
-                false => world.tell("there is no libfaketime: the clock does not step"),
-            },
+            Wrong::ClockSteps(seconds) => machine.clock.step(*seconds),
             Wrong::Rebuild(view, from) => {
                 self.operate(format!("/views/{view}/rebuild?from={from}"));
             }
-            Wrong::Revert(view) => self.operate(format!("/views/{view}/revert")),
+            Wrong::Revert(view) => self.operate(format!("/views/{view}/rebuild")),
             Wrong::Discards => world.set_discards(true),
             Wrong::ServerKilled(_) | Wrong::ServerStopped(_) => {
                 if let Some(servers) = self.servers.clone() {
@@ -195,7 +196,7 @@ impl Director {
                         .spawn(async move { servers.befalls(&what, lasts).await });
                 }
             }
-            Wrong::Stopped | Wrong::DiskFull => {}
+            Wrong::Stopped | Wrong::DiskFull(_) => {}
         }
     }
 
@@ -217,7 +218,7 @@ impl Director {
                 machine.is_troubled();
                 self.locks.retain(|(of, _)| *of != number);
             }
-            Wrong::DiskFull if machine.node.is_running() => {
+            Wrong::DiskFull(_) if machine.node.is_running() => {
                 machine.is_troubled();
                 machine.node.make_room_on_the_disk();
             }
@@ -229,6 +230,7 @@ impl Director {
                 machine.start_anew(&world);
             }
             Wrong::ClockSteps(_) => machine.clock.step(0),
+            Wrong::Revert(view) => self.operate(format!("/views/{view}/revert")),
             Wrong::Discards => world.set_discards(false),
             _ => {}
         }
@@ -252,14 +254,18 @@ impl Director {
         }
     }
 
-    /// An operator asks for something, and takes any answer.
+    /// An operator asks for something until there is an answer, whatever it is.
     fn operate(&mut self, path: String) {
         let world = Arc::clone(&self.world);
         self.errands.spawn(async move {
-            let Some(api) = world.api() else { return };
-            let answer = answered(&world, &path, api.post(&path)).await;
-            let status = answer.map(|answer| answer.status);
-            world.tell(&format!("an operator asks for {path}: {status:?}"));
+            for _ in 0..ASKS {
+                if let Some(api) = world.api()
+                    && let Some(answer) = answered(&world, &path, api.post(&path)).await
+                {
+                    return world.tell(&format!("an operator asks for {path}: {}", answer.status));
+                }
+                tokio::time::sleep(BETWEEN_ASKS).await;
+            }
         });
     }
 }

@@ -130,15 +130,15 @@ pub enum Wrong {
     Stopped,
     /// Another process holds the lock on the database of this service.
     Locked(&'static str),
-    /// No file of the node can grow.
-    DiskFull,
+    /// No file of the node can grow by more than so many bytes beyond its log.
+    DiskFull(u64),
     /// The node starts anew with these faults built in, and without them when the fault is over.
     BuiltIn(String),
     /// Its clock is so many seconds off.
     ClockSteps(i64),
     /// An operator has a view built anew, from there.
     Rebuild(&'static str, &'static str),
-    /// An operator goes back to the view's former generation.
+    /// An operator has a view built anew, and goes back to the former one when the fault is over.
     Revert(&'static str),
     /// An operator drops what is in quarantine instead of replaying it.
     Discards,
@@ -165,10 +165,11 @@ impl Plan {
 
         let mix = Mix::drawn(&mut chance, servers, settings.deadline);
         let mut acts = Vec::new();
-        for _ in 0..10 + chance.below(71) {
+        let most = chance.of(&[30, 80, 250, 600]).unwrap_or(80);
+        for _ in 0..10 + chance.below(most) {
             mix.order(&mut acts, &mut chance);
         }
-        let mut faults: Vec<_> = (0..chance.below(8))
+        let mut faults: Vec<_> = (0..chance.below(12))
             .map(|_| mix.fault(seed, &mut chance))
             .collect();
         faults.sort_by_key(|fault| fault.at);

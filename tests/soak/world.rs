@@ -1,6 +1,6 @@
 //! What everybody in a round shares: its plan, the way to the node, the ledger, the story.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -28,6 +28,8 @@ pub struct World {
     ledger: Arc<Mutex<Ledger>>,
     /// The ledger's numbers of this round's acts.
     numbers: Mutex<BTreeMap<usize, usize>>,
+    /// This round's acts that have come to their ends.
+    ended: watch::Sender<BTreeSet<usize>>,
     /// The first customer of the store, and those of this round as far as they are there.
     buyers: watch::Sender<BTreeMap<Buyer, Uuid>>,
     api: Mutex<Option<Api>>,
@@ -53,6 +55,7 @@ impl World {
             began: Instant::now(),
             ledger,
             numbers: Mutex::default(),
+            ended: watch::Sender::default(),
             buyers: watch::Sender::new(buyers),
             api: Mutex::default(),
             stops: Mutex::default(),
@@ -96,8 +99,20 @@ impl World {
         number
     }
 
-    /// The order that an act of this round has made, as far as anybody knows.
-    pub fn order_of(&self, act: usize) -> Option<Uuid> {
+    /// An act of this round has come to its end.
+    pub fn ends(&self, act: usize) {
+        self.ended.send_modify(|ended| {
+            ended.insert(act);
+        });
+    }
+
+    /// Waits until an act of this round has come to its end; gives the order that it has made, as
+    /// far as anybody knows.
+    pub async fn order_of(&self, act: usize) -> Option<Uuid> {
+        let mut ended = self.ended.subscribe();
+        let there = ended.wait_for(|ended| ended.contains(&act)).await;
+        drop(there.expect("the world lives on"));
+
         let number = *locked(&self.numbers).get(&act)?;
         self.ledger().entries[number].entity
     }

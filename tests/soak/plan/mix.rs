@@ -10,6 +10,9 @@ use super::{Act, Buyer, Deed, Fault, Manner, Wrong, is, name_of, note_of};
 const VIEWS: [&str; 2] = ["documents", "search"];
 const SERVERS: [Server; 2] = [Server::MongoDb, Server::Elasticsearch];
 
+/// Sagas that nothing holds up end in this time.
+const SOON: Duration = Duration::from_millis(100);
+
 /// How many kinds of faults there are on a node alone, and with servers.
 const KINDS: u64 = 15;
 const KINDS_WITH_SERVERS: u64 = 19;
@@ -44,7 +47,7 @@ impl Mix {
             reads: percent(),
             cancels: percent(),
             ships: percent(),
-            stops: percent() / 4,
+            stops: percent() / 2,
             nonsense: percent() / 5,
             hot: percent(),
             hang_ups: percent() / 2,
@@ -84,7 +87,9 @@ impl Mix {
             (self.stops, Deed::StopSaga { order: number }),
         ] {
             if is(chance, percent) {
-                let later = moment(chance, self.within / 2);
+                // At once, while its saga is under way, or when that has ended.
+                let longest = chance.of(&[SOON, self.within / 2]).unwrap_or(SOON);
+                let later = moment(chance, longest);
                 self.act(acts, at + later, what, chance);
             }
         }
@@ -119,11 +124,18 @@ impl Mix {
 
     pub fn fault(&self, seed: u64, chance: &mut Chance) -> Fault {
         let kind = chance.of(&self.kinds).unwrap_or(0);
-        let longest = Duration::from_secs(1 << chance.below(4));
+        let what = self.wrong(kind, seed, chance);
+        // What panics again and again is given up after some seconds.
+        let doublings = if matches!(what, Wrong::BuiltIn(_)) {
+            6
+        } else {
+            4
+        };
+        let longest = Duration::from_secs(1 << chance.below(doublings));
         Fault {
-            at: moment(chance, self.within + self.within / 2),
+            at: moment(chance, self.within),
             lasts: moment(chance, longest) + Duration::from_millis(50),
-            what: self.wrong(kind, seed, chance),
+            what,
         }
     }
 
@@ -137,7 +149,7 @@ impl Mix {
             3 => Wrong::KilledWhileEnding(chance.below(100)),
             4 => Wrong::Stopped,
             5 => Wrong::Locked(chance.of(&["customers", "orders"]).unwrap_or("orders")),
-            6 => Wrong::DiskFull,
+            6 => Wrong::DiskFull(chance.below(64 * 1024)),
             7 => Wrong::ClockSteps(i64::try_from(chance.below(20_000)).unwrap_or(0) - 10_000),
             8 => Wrong::Rebuild(
                 view,

@@ -4,9 +4,6 @@ use rustix::process::{Resource, Rlimit, Signal, kill_process, prlimit};
 
 use super::Node;
 
-/// What a node may still log when its disk is full, in bytes.
-const ROOM_FOR_THE_LOG: u64 = 64 * 1024;
-
 impl Node {
     /// `kill -9`.
     pub fn kill(&mut self) {
@@ -15,10 +12,11 @@ impl Node {
         process.wait().expect("the node's end can be awaited");
     }
 
-    /// From now on no file of the node may grow beyond what its log needs, as on a full disk.
-    pub fn fill_the_disk(&self) {
+    /// From now on no file of the node may grow beyond its log and so many bytes more, as on a full
+    /// disk.
+    pub fn fill_the_disk(&self, room: u64) {
         let log = std::fs::metadata(self.log_path()).expect("the node's log");
-        self.limit_files(Some(log.len() + ROOM_FOR_THE_LOG));
+        self.limit_files(Some(log.len() + room));
     }
 
     /// There is room on the disk again.
