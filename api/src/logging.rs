@@ -31,8 +31,11 @@ pub fn start(format: LogFormat, access_log: Switch) -> anyhow::Result<()> {
         format!("RUST_LOG is {directives:?}; allowed: directives such as info or store=debug")
     })?;
 
+    // What cannot be written is lost: telling so on standard error, as the library would, panics
+    // there in whatever was about to be logged when the disk is full or the reader has gone.
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .log_internal_errors(false)
         .with_writer(io::stderr);
 
     let terminal = io::stderr().is_terminal();

@@ -253,11 +253,21 @@ async fn a_disk_that_is_full_is_named_and_costs_nothing_that_was_confirmed() {
 
 #[tokio::test]
 async fn room_made_on_a_full_disk_brings_the_node_back() {
+    comes_back_from_a_disk_with(ROOM_FOR_THE_LOG).await;
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_costs_its_lines_and_nothing_else() {
+    comes_back_from_a_disk_with(0).await;
+}
+
+/// Fills the disk up to so many bytes, and makes room again.
+async fn comes_back_from_a_disk_with(room: u64) {
     let node = Node::start().await;
     let api = node.api();
     let ada = api.create_customer("Ada", "100000.00").await;
 
-    node.fill_the_disk(ROOM_FOR_THE_LOG);
+    node.fill_the_disk(room);
     let mut number = 0;
     loop {
         number += 1;
@@ -270,9 +280,16 @@ async fn room_made_on_a_full_disk_brings_the_node_back() {
 
     node.make_room_on_the_disk();
     until_ready(&api).await;
-    let order = api.new_order(&ada.id, "1.00").key(&number.to_string());
-    let order = until_done(order.wait(20)).await;
-    assert_eq!(order.is(201).str("state"), "APPROVED");
+    // Of every shard, so that none has been lost.
+    let orders = (0..64).map(|after| {
+        let order = api
+            .new_order(&ada.id, "1.00")
+            .key(&format!("after-{after}"));
+        until_done(order.wait(20))
+    });
+    for order in join_all(orders).await {
+        assert_eq!(order.is(201).str("state"), "APPROVED");
+    }
     crate::books::audit(node).await;
 }
 
