@@ -12,7 +12,7 @@ use sagas::SagaId;
 use tests::{Answers, Told};
 
 use crate::plan::{Act, Deed, Manner};
-use crate::views::Seen;
+use crate::views::Reader;
 use crate::world::{World, name_of};
 
 /// A caller that comes back waits so long.
@@ -116,10 +116,10 @@ async fn read(world: &World, ledger: &Ledger, act: &Act) {
         return;
     };
     let order = OrderId(newest.entity);
-    let seen = Seen::default();
-    seen.order(order, newest.version);
+    let reader = Reader::default();
+    reader.sees(order, newest.version);
     for _ in 0..act.reads {
-        seen.read(world, order).await;
+        reader.read(world, order).await;
         tokio::time::sleep(PAUSE).await;
     }
 }

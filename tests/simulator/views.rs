@@ -23,6 +23,7 @@ use store::log::embedded::EmbeddedLog;
 use store::simulated::NoThreads;
 use store::snapshot::IdRange;
 use store::{Clock, Destination, Log, Positions, ServiceDatabase, StoreError};
+use tests::Seen;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -150,18 +151,20 @@ pub async fn folded(log: &dyn Log, service: Service) -> Result<BTreeMap<Uuid, Tr
         .collect())
 }
 
-/// What one reader has seen, which it sends with each question.
+/// A reader, who sends what it has seen with each question.
 #[derive(Default)]
-pub struct Seen {
+pub struct Reader {
     token: RefCell<ConsistencyToken>,
+    seen: RefCell<Seen>,
     positions: RefCell<Positions>,
 }
 
-impl Seen {
-    /// Somebody was told of this version.
-    pub fn order(&self, order: OrderId, version: u64) {
+impl Reader {
+    /// It was told of this version.
+    pub fn sees(&self, order: OrderId, version: u64) {
         let mut token = self.token.borrow_mut();
         token.see_entity(domain::ORDERS, order.0, version);
+        self.seen.borrow_mut().see(order.0, version);
     }
 
     /// Asks the view for an order. It must show no less than what was seen, and in time.
@@ -195,17 +198,11 @@ impl Seen {
     }
 
     fn is_no_less(&self, world: &World, order: OrderId, version: u64, positions: Positions) {
-        let wanted = self.token.borrow().entities().find_map(|(_, id, version)| {
-            let is_it = id == order.0;
-            is_it.then_some(version)
-        });
         let name = short(order);
         world.tell(&format!("a reader sees order {name} at version {version}"));
-        if version < wanted.unwrap_or(0) {
-            let wanted = wanted.unwrap_or(0);
-            world.violated(format!(
-                "a reader that has seen version {wanted} of order {name} is shown version {version}"
-            ));
+        let shown = BTreeMap::from([(order.0, version)]);
+        for missing in self.seen.borrow().missing([order.0], &shown) {
+            world.violated(format!("a read shows too little: {missing}"));
         }
         for (source, position) in &*self.positions.borrow() {
             if positions.get(source).is_none_or(|shown| shown < position) {
@@ -215,9 +212,8 @@ impl Seen {
             }
         }
 
-        let mut token = self.token.borrow_mut();
-        token.see_entity(domain::ORDERS, order.0, version);
-        token.see_positions(&positions);
+        self.sees(order, version);
+        self.token.borrow_mut().see_positions(&positions);
         self.positions.replace(positions);
     }
 }
