@@ -9,6 +9,7 @@
 //! never becomes durable. The shard then *reloads*: it takes a new epoch, drops its actors, reads
 //! its positions, and repeats the work that is not done.
 
+mod followers;
 mod inbox;
 mod messages;
 mod open;
@@ -130,6 +131,8 @@ pub(crate) struct Shard<E: Entity> {
     refusals: HashMap<MessageId, (u32, String)>,
     timers: Timers,
     waiting: BTreeMap<SagaId, Vec<Follower<E>>>,
+    /// Some of those sagas may have ended unheard: the shard has reloaded.
+    may_have_ended: bool,
     /// Requests to do again after a reload.
     again: VecDeque<Request<E>>,
     /// Why the shard must reload.
@@ -304,13 +307,6 @@ impl<E: Entity> Shard<E> {
             Returned::Reload(_) if makes(Mistake::NoReload) => {}
             Returned::Reload(error) => self.broken = Some(error.chain()),
         }
-    }
-
-    fn forget_gone_callers(&mut self) {
-        self.waiting.retain(|_, callers| {
-            callers.retain(|caller| !caller.is_gone());
-            !callers.is_empty()
-        });
     }
 
     fn keep_in_bounds(&mut self) {

@@ -1,6 +1,7 @@
 //! The commands of callers on entities, and of operators on sagas.
 
 use sagas::{Beginning, Definition, Definitions, Run, SagaId};
+use store::StoreError;
 use uuid::Uuid;
 
 use super::Entities;
@@ -10,6 +11,7 @@ use crate::error::CommandError;
 use crate::request::{Answer, Command, Request, SagaAnswer};
 use crate::saga::{self, Standing};
 use crate::step::{Step, StepError, Turn};
+use crate::supervision::caught;
 
 impl<E: Entity> Entities<E> {
     /// Does what a caller asks.
@@ -181,6 +183,31 @@ impl<E: Entity> Entities<E> {
             Some(Err(error)) => Err(StepError::Unreadable(error.chain())),
             None => Err(StepError::Impossible(format!("there is no saga {saga}"))),
         }
+    }
+
+    /// Those of these sagas that have ended, durably, each with its entity as that is now.
+    pub(crate) async fn ended(
+        &self,
+        sagas: &[SagaId],
+    ) -> Result<Vec<(SagaId, Answered<E>)>, StoreError> {
+        let database = &self.around.database;
+        let found = store::sagas::load(database, &Definitions::of(E::SAGAS), sagas).await?;
+        let runs = found.into_values().filter_map(Result::ok);
+        let ended = runs.map(|stored| stored.saga);
+        let ended: Vec<_> = ended.filter(|run| run.state.has_ended()).collect();
+
+        let ids: Vec<Uuid> = ended.iter().map(|run| run.entity).collect();
+        let mut entities = E::load(database, &ids).await?;
+        let mut told = Vec::new();
+        for run in ended {
+            let Some(Ok(stored)) = entities.remove(&run.entity) else {
+                continue;
+            };
+            // A service that panics over one of them keeps nobody from hearing of the others.
+            let end = || Answered::after_saga(stored.entity, run.id, &run.data);
+            told.extend(caught(end).ok().map(|end| (run.id, end)));
+        }
+        Ok(told)
     }
 
     async fn operate(

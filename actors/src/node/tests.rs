@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use domain::{Money, OrderState, RejectionReason};
+use store::Publisher;
 use store::faults::FaultPlan;
 use store::log::embedded::EmbeddedLog;
 use tempfile::TempDir;
@@ -15,6 +16,7 @@ use super::*;
 use crate::services::gateway::{self, Gateway, NewCustomer, NewOrder, OrderAnswer};
 use crate::{CommandError, Follow, RequestBinding};
 use late_replies::SlowReplies;
+use unknown_outcomes::PanickingLog;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -29,6 +31,8 @@ struct Setup {
     clock: Clock,
     /// Customers' replies are held back while it is true.
     held_replies: Option<Arc<AtomicBool>>,
+    /// The log panics when it is to publish the first event of this name.
+    panics_over: Option<&'static str>,
 }
 
 impl Default for Setup {
@@ -39,6 +43,7 @@ impl Default for Setup {
             sagas: SagaPolicy::default(),
             clock: Clock::system(),
             held_replies: None,
+            panics_over: None,
         }
     }
 }
@@ -74,10 +79,16 @@ impl Fixture {
 
         let log = Arc::new(EmbeddedLog::new(databases.clone(), shards, faults.clone()));
 
+        let publisher: Arc<dyn Publisher> = match setup.panics_over {
+            Some(event) => Arc::new(PanickingLog::new(log.clone(), event)),
+            None => log.clone(),
+        };
+
         let mut journals = Vec::new();
         for database in &databases {
+            let publisher = Arc::clone(&publisher);
             journals.push(
-                Journal::start(database, log.clone(), faults.clone(), shards)
+                Journal::start(database, publisher, faults.clone(), shards)
                     .await
                     .unwrap(),
             );
@@ -182,6 +193,7 @@ fn folder() -> TempDir {
 mod damage;
 mod failing_beside_others;
 mod late_replies;
+mod unknown_outcomes;
 
 #[test]
 fn an_order_within_the_limit_is_approved_and_one_beyond_it_rejected() {

@@ -66,6 +66,7 @@ impl<E: Entity> Shard<E> {
             refusals: HashMap::new(),
             timers: Timers::default(),
             waiting: BTreeMap::new(),
+            may_have_ended: false,
             again: VecDeque::new(),
             broken: None,
             reloads: Reloads::default(),
@@ -127,6 +128,7 @@ impl<E: Entity> Shard<E> {
         self.take_returned();
         // What came back belongs to the epoch before, which is over.
         self.broken = None;
+        self.may_have_ended = true;
         true
     }
 

@@ -27,6 +27,8 @@ pub(super) enum Cause<E: Entity> {
     /// A parked message, whose row the unit changes.
     Retry(MessageId),
     Timer(SagaId),
+    /// The shard has reloaded, and tells of what has ended before.
+    Reload,
 }
 
 impl<E: Entity> Shard<E> {
@@ -203,7 +205,7 @@ fn completion<E: Entity>(
                 match cause {
                     Cause::Request(request) => request.answer(answer.unwrap_or(Ok(Answer::Done))),
                     Cause::Timer(saga) => drop(return_to.send(Returned::Woken(saga))),
-                    Cause::Message { .. } | Cause::Retry(_) => {}
+                    Cause::Message { .. } | Cause::Retry(_) | Cause::Reload => {}
                 }
                 return;
             }
@@ -230,7 +232,7 @@ fn completion<E: Entity>(
                 Some(Returned::Culprit(id, error.chain()))
             }
             Cause::Timer(saga) if culprit => Some(Returned::CulpritTimer(saga, error.chain())),
-            Cause::Message { .. } | Cause::Retry(_) | Cause::Timer(_) => None,
+            Cause::Message { .. } | Cause::Retry(_) | Cause::Timer(_) | Cause::Reload => None,
         };
 
         let waiting = ended.map(|Ended { saga, callers, .. }| Returned::Waiting(saga, callers));

@@ -66,6 +66,11 @@ impl Timers {
         self.set.len()
     }
 
+    /// Whether a saga has one. One that goes on by itself does.
+    pub(super) fn has(&self, saga: SagaId) -> bool {
+        self.set.contains_key(&saga)
+    }
+
     /// Whether a saga that will wait for this entity may begin. It refuses whoever has too many
     /// open; others go on all the same.
     pub(super) fn has_room_for(&self, entity: Uuid) -> bool {

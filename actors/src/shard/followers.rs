@@ -1,0 +1,43 @@
+//! Callers that wait for the end of a saga.
+
+use sagas::SagaId;
+use store::StoreError;
+
+use super::Shard;
+use super::submit::Cause;
+use crate::entity::Entity;
+use crate::step::Step;
+
+impl<E: Entity> Shard<E> {
+    pub(super) fn forget_gone_callers(&mut self) {
+        self.waiting.retain(|_, callers| {
+            callers.retain(|caller| !caller.is_gone());
+            !callers.is_empty()
+        });
+    }
+
+    /// Tells callers of sagas that had ended before the shard reloaded. Nobody was told when the
+    /// outcome of that unit was not known, and no other unit will tell.
+    pub(super) async fn tell_of_what_has_ended(&mut self) -> Result<(), StoreError> {
+        if !std::mem::take(&mut self.may_have_ended) {
+            return Ok(());
+        }
+
+        self.forget_gone_callers();
+        let rests = |saga: &&SagaId| !self.timers.has(**saga);
+        let resting: Vec<SagaId> = self.waiting.keys().filter(rests).copied().collect();
+        if resting.is_empty() {
+            return Ok(());
+        }
+
+        for (saga, end) in self.entities.ended(&resting).await? {
+            let step = Step {
+                ended: Some((saga, Some(end))),
+                ..Step::default()
+            };
+            // As any answer, it leaves when it is sure that the shard is still held.
+            self.submit(step, Vec::new(), Cause::Reload);
+        }
+        Ok(())
+    }
+}
