@@ -180,16 +180,20 @@ pub(super) async fn swap<P: Projection>(
 
     while !shared.swap_if_level(&next) {
         shared.go_on(number)?;
-        if let Some(live) = shared.look(|stand| stand.live.clone()) {
-            let resting = if looks < LOOKS {
-                None
-            } else {
-                live.rest().await
-            };
-            next.reach(&live.committed()).await?;
-            if resting.is_some() && shared.swap_if_level(&next) {
-                break;
-            }
+        let Some(live) = shared.look(|stand| stand.live.clone()) else {
+            // This one would answer now, were it whole.
+            shared.answers_or_is_gone(number).await;
+            continue;
+        };
+
+        let resting = if looks < LOOKS {
+            None
+        } else {
+            live.rest().await
+        };
+        next.reach(&live.committed()).await?;
+        if resting.is_some() && shared.swap_if_level(&next) {
+            break;
         }
         looks += 1;
     }

@@ -164,6 +164,16 @@ impl<P: Projection> Shared<P> {
         .await;
     }
 
+    /// Waits until some generation answers, or this one is given up, or the view ends.
+    pub(super) async fn answers_or_is_gone(&self, number: u32) {
+        self.until(|stand| {
+            let catalog = stand.catalog.as_ref();
+            let is_wanted = catalog.is_some_and(|catalog| catalog.get(number).is_some());
+            stand.live.is_some() || !is_wanted || self.is_stopping()
+        })
+        .await;
+    }
+
     /// The generation that answers.
     pub(super) fn current(&self) -> Result<Arc<OpenGeneration<P>>, ViewError> {
         let view = self.definition.name;
@@ -214,6 +224,12 @@ impl<P: Projection> Shared<P> {
 
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+        // For those who wait for the stand to change.
+        self.change(|_| {});
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Long work on a generation ends when the node does, and when the generation is given up.
@@ -222,7 +238,7 @@ impl<P: Projection> Shared<P> {
             let catalog = stand.catalog.as_ref();
             catalog.is_some_and(|catalog| catalog.get(number).is_some())
         });
-        if self.stopping.load(Ordering::Relaxed) || !is_wanted {
+        if self.is_stopping() || !is_wanted {
             return Err(ViewError::Closed {
                 view: self.definition.name,
             });

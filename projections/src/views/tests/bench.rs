@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::projector::{CommitPolicy, ViewDefinition};
 use crate::search::{EmbeddedSearchStore, Search};
 use crate::testing::{DEPLOYMENT, Shop, surroundings};
-use crate::views::shared::Parts;
+use crate::views::shared::{Parts, Shared};
 use crate::views::tests::faulty_store::{Faults, FaultyStore};
 use crate::views::{AnyView, View};
 use crate::{ConsistencyToken, EntityRanges, EntityRows, OrderDocument};
@@ -206,6 +206,18 @@ impl Bench {
     }
 }
 
+/// A view over an empty shop that nobody supervises, and its folder.
+pub fn unsupervised() -> (Shared<Search>, TempDir) {
+    let shop = Arc::new(Mutex::new(Shop::new()));
+    let rows = Arc::new(ShopRows {
+        shop: Arc::clone(&shop),
+        late: Mutex::default(),
+    });
+    let (faults, directory) = (Arc::default(), TempDir::new().unwrap());
+    let parts = parts(&directory, &shop, &rows, &faults, Duration::ZERO, 1);
+    (Shared::new(parts).0, directory)
+}
+
 fn start(
     known: impl Future<Output = ()> + Send + 'static,
     directory: &TempDir,
@@ -215,6 +227,17 @@ fn start(
     keep: Duration,
     number: u32,
 ) -> View<Search> {
+    View::start(parts(directory, shop, rows, faults, keep, number), known)
+}
+
+fn parts(
+    directory: &TempDir,
+    shop: &Arc<Mutex<Shop>>,
+    rows: &Arc<ShopRows>,
+    faults: &Arc<Faults>,
+    keep: Duration,
+    number: u32,
+) -> Parts<Search> {
     let commit = CommitPolicy {
         linger: Duration::from_millis(5),
         rush: None,
@@ -235,7 +258,7 @@ fn start(
     });
 
     let surroundings = surroundings(&shop.lock().unwrap().log);
-    let parts = Parts {
+    Parts {
         definition,
         store,
         surroundings,
@@ -244,6 +267,5 @@ fn start(
         look_every: Duration::from_secs(5),
         examine_every: Duration::from_secs(3_600),
         deployment: DEPLOYMENT,
-    };
-    View::start(parts, known)
+    }
 }

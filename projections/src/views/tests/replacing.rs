@@ -1,6 +1,12 @@
 //! Generations that are damaged, lost, or another deployment's: what takes their place, and when.
 
+use std::sync::Arc;
+
+use sagas::Timestamp;
+
 use super::*;
+use crate::generations::Catalog;
+use bench::unsupervised;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_generation_that_is_damaged_does_not_answer_and_another_one_does_when_it_is_built() {
@@ -165,4 +171,41 @@ async fn while_a_lost_generation_is_replaced_the_kept_one_answers() {
     *bench.faults.holds.lock().unwrap() = None;
     bench.answers(3).await;
     bench.shows_the_shop().await;
+}
+
+/// The thread that swaps is the only one, so whoever never waits keeps all others from their turns.
+#[tokio::test]
+async fn a_swap_to_a_generation_that_is_damaged_lets_the_supervisor_give_it_up() {
+    let (shared, _folder) = unsupervised();
+    let shared = Arc::new(shared);
+    let opened = shared.store.open(1, DEPLOYMENT).await.unwrap();
+    let surroundings = shared.surroundings.clone();
+    let next = OpenGeneration::feed(shared.definition, shared.alarm(1), opened, surroundings);
+    let next = Arc::new(next.unwrap());
+
+    let building = Catalog::default().with_new(1, BuildFrom::History, Timestamp::default());
+    let ready = building.with_live(1, Timestamp::default());
+    next.alarm().notice(&ViewError::Damaged {
+        view: "search",
+        what: "a segment is gone".to_owned(),
+    });
+    shared.change(|stand| {
+        stand.catalog = Some(ready);
+        stand.open.insert(1, Arc::clone(&next));
+    });
+
+    let swapping = tokio::spawn(building::swap(Arc::clone(&shared), 1));
+    tokio::task::yield_now().await;
+    shared.change(|stand| stand.catalog = Some(Catalog::default()));
+    let ended = swapping.await.unwrap();
+    assert!(matches!(ended, Err(ViewError::Closed { .. })), "{ended:?}");
+
+    // The end of the node is another reason.
+    shared.change(|stand| stand.catalog = Some(building.with_live(1, Timestamp::default())));
+    let swapping = tokio::spawn(building::swap(Arc::clone(&shared), 1));
+    tokio::task::yield_now().await;
+    shared.stop();
+    let ended = swapping.await.unwrap();
+    assert!(matches!(ended, Err(ViewError::Closed { .. })), "{ended:?}");
+    next.stop().await;
 }
