@@ -21,6 +21,7 @@ use store::timers::TimerChange;
 use store::{Message, ServiceDatabase};
 use uuid::Uuid;
 
+pub(crate) use self::meters::SagaEnd;
 use self::meters::SagaMeters;
 use crate::directory::Directory;
 use crate::entity::{self, AskEntity, Entity, EntityActor};

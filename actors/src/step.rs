@@ -10,6 +10,7 @@ use store::timers::TimerChange;
 use store::unit::{OutgoingEvent, OutgoingMessage};
 use uuid::Uuid;
 
+use crate::entities::SagaEnd;
 use crate::entity::{Answered, Entity};
 use crate::error::CommandError;
 use crate::request::{Answer, Reply};
@@ -32,6 +33,8 @@ pub(crate) struct Step<E: Entity> {
     pub timer: Option<TimerChange>,
     /// A saga has ended: its followers hear how its entity is now, if it is there.
     pub ended: Option<(SagaId, Option<Answered<E>>)>,
+    /// The saga that has ended, for the metrics.
+    pub measured: Option<SagaEnd>,
     /// What is told when the unit is durable, while somebody traces what happens.
     pub traced: Vec<Span>,
     /// Entities that took part, so that they stay in memory until the unit is durable.
@@ -51,6 +54,7 @@ impl<E: Entity> Default for Step<E> {
             answer: None,
             timer: None,
             ended: None,
+            measured: None,
             traced: Vec::new(),
             touched: Vec::new(),
         }

@@ -278,3 +278,21 @@ async fn a_real_prometheus_evaluates_each_alert_and_finds_data_for_each_panel() 
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_saga_counts_once_whatever_commits_fail() {
+    let node = Node::start_with(&[("COUNTERFOIL_FAULTS", "fail-commit=3")]).await;
+    let api = node.api();
+    let ada = api.create_customer("Ada", "1000.00").await;
+    for _ in 0..12 {
+        api.place(&ada.id, "1.00", "APPROVED").await;
+    }
+
+    let scrape = scrape(&node).await;
+    let labels = r#"type="create-order",state="COMPLETED""#;
+    let ended = value(
+        &scrape,
+        &format!("counterfoil_sagas_ended_total{{{labels}}}"),
+    );
+    assert_eq!(ended, Some(12.0), "{scrape}");
+}

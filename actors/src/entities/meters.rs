@@ -9,6 +9,7 @@ use sagas::{Definition, SagaData, SagaState, Timestamp};
 use crate::metric_names as names;
 
 /// How sagas of one type end in one state.
+#[derive(Clone, Debug)]
 struct Meter {
     ended: Counter,
     seconds: Histogram,
@@ -29,17 +30,31 @@ impl SagaMeters {
         SagaMeters(definitions.iter().flat_map(of_type).collect())
     }
 
-    /// A saga that has begun at `since` ends now.
-    pub(super) fn ended(&self, end: (&'static str, SagaState), since: Timestamp, now: Timestamp) {
-        let Some(meter) = self.0.get(&end) else {
-            return;
-        };
+    /// A saga that has begun at `since` is to end now.
+    pub(super) fn ended(
+        &self,
+        end: (&'static str, SagaState),
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Option<SagaEnd> {
+        let meter = self.0.get(&end)?.clone();
         let micros = now.micros().saturating_sub(since.micros());
+        let lasted = Duration::from_micros(u64::try_from(micros).unwrap_or(0));
+        Some(SagaEnd { meter, lasted })
+    }
+}
 
-        meter.ended.increment(1);
-        meter
-            .seconds
-            .record(Duration::from_micros(u64::try_from(micros).unwrap_or(0)));
+/// The end of a saga, which counts when it is durable: a commit that fails takes it back.
+#[derive(Debug)]
+pub(crate) struct SagaEnd {
+    meter: Meter,
+    lasted: Duration,
+}
+
+impl SagaEnd {
+    pub(crate) fn count(self) {
+        self.meter.ended.increment(1);
+        self.meter.seconds.record(self.lasted);
     }
 }
 

@@ -99,7 +99,7 @@ impl<E: Entity> Entities<E> {
 
         if run.state.has_ended() {
             let end = (run.definition.name, run.state);
-            self.meters.ended(end, run.started_at, turn.now);
+            step.measured = self.meters.ended(end, run.started_at, turn.now);
             if spans::are_told() {
                 step.traced.push(Span {
                     name: format!("saga {}", run.definition.name),

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::{Returned, Shard};
+use crate::entities::SagaEnd;
 use crate::entity::{Answered, Entity};
 use crate::error::CommandError;
 use crate::request::{Answer, Follower, Reply, Request};
@@ -79,6 +80,10 @@ impl<E: Entity> Shard<E> {
             clock: self.parts.clock.clone(),
             traced: std::mem::take(&mut step.traced),
         });
+        let observed = Observed {
+            followed,
+            measured: step.measured.take(),
+        };
         let mut answer = step.answer.take();
         if makes(Mistake::AnswerBeforeCommit)
             && let Cause::Request(request) = cause
@@ -98,7 +103,7 @@ impl<E: Entity> Shard<E> {
                 .take()
                 .filter(|_| !makes(Mistake::TimerNotStored)),
             outgoing: self.outgoing(step),
-            completion: completion(cause, answer, ended, followed, self.return_to.clone()),
+            completion: completion(cause, answer, ended, observed, self.return_to.clone()),
         };
         self.parts.journal.submit(unit);
     }
@@ -162,6 +167,23 @@ struct Followed {
     traced: Vec<Span>,
 }
 
+/// What is told of a unit from outside, when it is durable.
+struct Observed {
+    followed: Option<Followed>,
+    measured: Option<SagaEnd>,
+}
+
+impl Observed {
+    fn tell(self) {
+        if let Some(followed) = self.followed {
+            followed.tell();
+        }
+        if let Some(end) = self.measured {
+            end.count();
+        }
+    }
+}
+
 impl Followed {
     fn tell(self) {
         let Followed {
@@ -188,15 +210,13 @@ fn completion<E: Entity>(
     cause: Cause<E>,
     answer: Option<Reply<E>>,
     ended: Option<Ended<E>>,
-    followed: Option<Followed>,
+    observed: Observed,
     return_to: mpsc::UnboundedSender<Returned<E>>,
 ) -> Completion {
     Box::new(move |fate| {
         let (error, culprit) = match fate {
             Fate::Durable => {
-                if let Some(followed) = followed {
-                    followed.tell();
-                }
+                observed.tell();
                 if let Some(Ended { end, callers, .. }) = ended {
                     for caller in callers {
                         caller.tell(end.clone());
