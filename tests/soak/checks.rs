@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::join_all;
 use serde_json::Value;
 use tests::{Api, Cli, Outcome};
 use uuid::Uuid;
 
 use crate::ledger::{Kind, Shown, id};
+use crate::round::AT_ONCE;
 use crate::world::World;
 
 /// Messages and sagas that are under way by the stores; `None` when nothing is.
@@ -115,8 +117,8 @@ pub async fn callers_were_told_the_truth(world: &World, api: &Api, told_since: u
     orders_have_ended_as_asked(world, &views);
 
     let told = world.ledger().shown[told_since..].to_vec();
-    for shown in told {
-        was_so(world, api, &shown).await;
+    for portion in told.chunks(AT_ONCE) {
+        join_all(portion.iter().map(|shown| was_so(world, api, shown))).await;
     }
 }
 

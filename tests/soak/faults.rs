@@ -33,7 +33,7 @@ pub struct Director {
     errands: JoinSet<()>,
 }
 
-/// Servers of the round's own; one thing at a time is done to each.
+/// Servers of the soak's own; one thing at a time is done to each.
 pub struct Servers {
     own: OwnServers,
     mongodb: Mutex<()>,
@@ -57,10 +57,12 @@ impl Servers {
         let (Wrong::ServerKilled(server) | Wrong::ServerStopped(server)) = what else {
             return;
         };
-        let _alone = match server {
-            Server::MongoDb => self.mongodb.lock().await,
-            Server::Elasticsearch => self.elasticsearch.lock().await,
+        let server_alone = match server {
+            Server::MongoDb => self.mongodb.try_lock(),
+            Server::Elasticsearch => self.elasticsearch.try_lock(),
         };
+        // Something is wrong with it already.
+        let Ok(_alone) = server_alone else { return };
         if matches!(what, Wrong::ServerKilled(_)) {
             self.own.kill(*server).await;
             tokio::time::sleep(lasts).await;

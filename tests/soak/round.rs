@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tests::{Cli, ViewStores};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -20,6 +21,9 @@ use crate::world::World;
 /// When nothing goes wrong any more, every caller has its answer within this time: those who wait,
 /// and those who come back with their key.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(90);
+
+/// So many come again at once, so that they are no overload of their own.
+pub const AT_ONCE: usize = 32;
 
 /// A node with all it has stored, and what its callers know.
 pub struct Store {
@@ -118,11 +122,14 @@ async fn happen(world: Arc<World>, cli: Cli, mut is_over: watch::Receiver<bool>)
 
 /// Everybody who comes with a key comes again when all is over, and is told the same.
 async fn come_again(world: &World, tasks: &[Task]) {
-    for task in tasks {
-        match task.with_sense(world) {
-            Some(order) => order.comes_again(world).await,
-            None => task.comes_again(world).await,
-        }
+    for portion in tasks.chunks(AT_ONCE) {
+        let again = portion
+            .iter()
+            .map(async |task| match task.with_sense(world) {
+                Some(order) => order.comes_again(world).await,
+                None => task.comes_again(world).await,
+            });
+        join_all(again).await;
     }
 }
 
