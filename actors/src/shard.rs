@@ -20,10 +20,12 @@ mod timers;
 mod work;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use metrics::{Counter, Gauge};
 use sagas::mistakes::{Mistake, makes};
 use sagas::{MessageId, SagaId, ShardId, Timestamp};
@@ -52,6 +54,8 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 const CATCH_UP_EVERY: Duration = Duration::from_millis(5);
 /// A clock this far behind what it said before has stepped back.
 const CLOCK_STEP: Duration = Duration::from_secs(1);
+/// What panics again and again must not keep others from their turns.
+const AFTER_PANIC: Duration = Duration::from_millis(20);
 
 /// What a shard works with.
 pub(crate) struct Parts<E: Entity> {
@@ -173,14 +177,32 @@ impl<E: Entity> Gathered<E> {
 }
 
 impl<E: Entity> Shard<E> {
-    /// Runs until it is told to stop.
+    /// Runs until it is told to stop. A panic between two turns does not end it either: it
+    /// reloads.
     pub(crate) async fn run(mut self) {
-        if !self.open().await {
+        loop {
+            let work = AssertUnwindSafe(self.work()).catch_unwind().await;
+            let Err(panic) = work else { return };
+            self.panicked(panic.as_ref());
+            if !self.pause(AFTER_PANIC).await {
+                return;
+            }
+        }
+    }
+
+    /// Opens, and does what comes; until the shard is told to stop.
+    async fn work(&mut self) {
+        let is_open = match self.broken {
+            None => self.open().await,
+            Some(_) => self.reload().await,
+        };
+        if !is_open {
             return;
         }
+        if !std::mem::replace(&mut self.is_counted, true) {
+            self.parts.opened.send_modify(|open| *open += 1);
+        }
 
-        self.parts.opened.send_modify(|open| *open += 1);
-        self.is_counted = true;
         loop {
             let Some(gathered) = self.gather().await else {
                 return;
@@ -307,24 +329,6 @@ impl<E: Entity> Shard<E> {
             Returned::Reload(_) if makes(Mistake::NoReload) => {}
             Returned::Reload(error) => self.broken = Some(error.chain()),
         }
-    }
-
-    fn keep_in_bounds(&mut self) {
-        let durable = match makes(Mistake::PassivatedInFlight) {
-            true => u64::MAX,
-            false => self.parts.journal.durable(self.parts.shard),
-        };
-        self.entities.passivate(durable);
-        let live = self.entities.live();
-        self.instruments
-            .live
-            .set(u32::try_from(live).map_or(f64::MAX, f64::from));
-        let status = &self.parts.status;
-        status.live_actors.store(live, Ordering::Relaxed);
-        status
-            .open_sagas
-            .store(self.timers.len(), Ordering::Relaxed);
-        status.parked.store(self.parked.len(), Ordering::Relaxed);
     }
 }
 

@@ -190,6 +190,7 @@ fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+mod between_turns;
 mod damage;
 mod failing_beside_others;
 mod late_replies;

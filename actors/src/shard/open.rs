@@ -133,7 +133,7 @@ impl<E: Entity> Shard<E> {
     }
 
     /// False when the node stops meanwhile.
-    async fn pause(&mut self, time: Duration) -> bool {
+    pub(super) async fn pause(&mut self, time: Duration) -> bool {
         tokio::select! {
             biased;
             _ = self.parts.stop.wait_for(|stop| *stop) => false,

@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use sagas::mistakes::{Mistake, makes};
@@ -50,9 +51,14 @@ impl<E: Entity> Shard<E> {
     /// had in hand ends up where it stops nobody.
     pub(super) async fn guarded_turn(&mut self, gathered: Gathered<E>) {
         let turn = AssertUnwindSafe(self.turn(gathered)).catch_unwind().await;
-        let Err(panic) = turn else { return };
+        if let Err(panic) = turn {
+            self.panicked(panic.as_ref());
+        }
+    }
 
-        let cause = format!("the shard panicked: {}", text_of(panic.as_ref()));
+    /// Notes a panic of the shard itself, so that it reloads.
+    pub(super) fn panicked(&mut self, panic: &(dyn Any + Send)) {
+        let cause = format!("the shard panicked: {}", text_of(panic));
         self.instruments.panics.increment(1);
         match self.in_hand.take() {
             Some(InHand::Message(id)) => self.refuse(id, cause.clone()),
@@ -263,5 +269,24 @@ impl<E: Entity> Shard<E> {
             shard = %self.parts.shard, saga.id = %saga, cause, again_in = ?delay,
             "a saga cannot be woken"
         );
+    }
+
+    /// Lets entities go that nobody needs, and shows what the shard has in memory.
+    pub(super) fn keep_in_bounds(&mut self) {
+        let durable = match makes(Mistake::PassivatedInFlight) {
+            true => u64::MAX,
+            false => self.parts.journal.durable(self.parts.shard),
+        };
+        self.entities.passivate(durable);
+        let live = self.entities.live();
+        self.instruments
+            .live
+            .set(u32::try_from(live).map_or(f64::MAX, f64::from));
+        let status = &self.parts.status;
+        status.live_actors.store(live, Ordering::Relaxed);
+        status
+            .open_sagas
+            .store(self.timers.len(), Ordering::Relaxed);
+        status.parked.store(self.parked.len(), Ordering::Relaxed);
     }
 }
