@@ -17,6 +17,7 @@ use crate::world::World;
 /// A caller that comes back lets so much time go by.
 const PAUSE: Duration = Duration::from_millis(300);
 
+const TOKEN: &str = "consistency-token";
 /// Nobody is more patient, having hung up before.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
 /// The id of a customer that does not exist.
@@ -36,7 +37,7 @@ pub async fn create_customer(world: Arc<World>, number: usize, cents: i64) {
                     let wrong = world.ledger().accept(entry, id, version_of(&answer));
                     wrong.iter().for_each(|wrong| world.violated(wrong));
                     world.tell(&format!("{what} is there: {id}"));
-                    world.welcome(number, id);
+                    world.welcome(number, id, answer.header(TOKEN));
                     return;
                 }
                 Heard::Answer(answer) => {
@@ -228,6 +229,14 @@ impl Task {
         wrong.iter().for_each(|wrong| world.violated(wrong));
     }
 
+    /// What the caller has seen: the answer, and the customer whose id it knows.
+    fn token(&self, world: &World, answer: &Response) -> String {
+        let ledger = world.ledger();
+        let customer = self.customer.and_then(|customer| ledger.token_of(customer));
+        let tokens = [Some(answer.header(TOKEN)), customer];
+        tokens.into_iter().flatten().collect::<Vec<_>>().join(",")
+    }
+
     /// Notes what the answer shows of the order, and reads it back if that is the caller's manner.
     async fn show(&self, world: &World, answer: &Response, order: Uuid) {
         let made_by = match self.act.what {
@@ -239,7 +248,7 @@ impl Task {
             customer: self.customer,
             version: version_of(answer),
             state: answer.json["state"].as_str().unwrap_or_default().to_owned(),
-            token: answer.header("consistency-token").to_owned(),
+            token: self.token(world, answer),
             note: note_of(world.plan.seed, made_by),
         };
 

@@ -37,6 +37,7 @@ pub struct Shown {
     pub customer: Option<Uuid>,
     pub version: u64,
     pub state: String,
+    /// Names its customer, too.
     pub token: String,
     /// The word by which a search finds it.
     pub note: String,
@@ -45,8 +46,8 @@ pub struct Shown {
 /// All of it.
 #[derive(Default)]
 pub struct Ledger {
-    /// Oldest first.
-    pub customers: Vec<Uuid>,
+    /// Oldest first, with the token of the answer that told of each.
+    pub customers: Vec<(Uuid, String)>,
     pub entries: Vec<Entry>,
     pub answers: Answers,
     /// The newest answer is the last.
@@ -100,6 +101,13 @@ impl Ledger {
         let known = made().filter_map(|entry| entry.entity);
         let unknown = made().filter(|entry| entry.entity.is_none());
         (known.collect(), unknown.map(|entry| entry.open).sum())
+    }
+
+    /// The token by which a customer is seen.
+    pub fn token_of(&self, customer: Uuid) -> Option<&str> {
+        let mut customers = self.customers.iter();
+        let found = customers.find(|(id, _)| *id == customer);
+        found.map(|(_, token)| token.as_str())
     }
 
     /// Whether an act of this kind on the entity was accepted, or may have been.

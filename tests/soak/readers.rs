@@ -93,6 +93,7 @@ impl Reader {
         self.tokens.push(shown.token.clone());
         self.seen.see(shown.order, shown.version);
         if let Some(customer) = shown.customer {
+            self.seen.see(customer, 1);
             self.orders.entry(customer).or_default().push(shown.order);
         }
     }
@@ -134,8 +135,8 @@ impl Reader {
             .and_then(|customer| self.orders.get(&customer));
         match place {
             Place::Order | Place::Search => vec![about.order],
-            // The newest ones alone are in the customer.
-            Place::Customer => Vec::new(),
+            // Of its orders the newest ones alone are in it.
+            Place::Customer => about.customer.into_iter().collect(),
             // What does not fit into a list may be missing.
             Place::List | Place::Found if shown.len() >= LONGEST => Vec::new(),
             Place::List | Place::Found => of_customer.cloned().unwrap_or_default(),

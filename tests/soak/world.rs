@@ -48,7 +48,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl World {
     pub fn new(plan: Plan, ledger: Arc<Mutex<Ledger>>) -> Self {
-        let hot = locked(&ledger).customers.first().copied();
+        let hot = locked(&ledger).customers.first().map(|(id, _)| *id);
         let buyers = hot.map(|hot| (Buyer::Hot, hot)).into_iter().collect();
         World {
             plan,
@@ -125,8 +125,8 @@ impl World {
     }
 
     /// A customer of this round is there.
-    pub fn welcome(&self, number: usize, id: Uuid) {
-        self.ledger().customers.push(id);
+    pub fn welcome(&self, number: usize, id: Uuid, token: &str) {
+        self.ledger().customers.push((id, token.to_owned()));
         self.buyers.send_modify(|buyers| {
             buyers.insert(Buyer::New(number), id);
             buyers.entry(Buyer::Hot).or_insert(id);

@@ -4,8 +4,8 @@
 //! Everything here looks at the product from outside, through the public contract; neither it nor
 //! the tests in `tests/it/` use its crates, so no test passes because of something that a caller
 //! would not see. The simulator (`tests/simulator/`) does: it runs a node from within. It shares
-//! the checks of what callers were told and have seen ([`Answers`], [`Seen`]) with the soak
-//! (`tests/soak/`), which drives real nodes.
+//! the checks of what callers were told ([`Answers`]) with the soak (`tests/soak/`), which drives
+//! real nodes.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
