@@ -24,6 +24,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::faults::Servers;
 use crate::plan::Plan;
@@ -82,10 +84,12 @@ impl Arguments {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let mut ended = signal(SignalKind::terminate()).expect("signals can be listened for");
     tokio::select! {
         code = soak(&arguments) => code,
         // What was started ends along with what holds it.
-        _ = tokio::signal::ctrl_c() => ExitCode::from(INTERRUPTED),
+        _ = ctrl_c() => ExitCode::from(INTERRUPTED),
+        _ = ended.recv() => ExitCode::from(INTERRUPTED),
     }
 }
 
