@@ -96,7 +96,7 @@ mod tests {
     async fn what_is_open_is_counted_by_type_and_state_and_what_has_ended_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let database = database(folder.path()).await;
-        let writing = rusqlite::Connection::open(&database.file).unwrap();
+        let writing = rusqlite::Connection::open(database.file()).unwrap();
 
         for (number, kind, state) in [
             (1, "book", "RUNNING"),

@@ -3,6 +3,7 @@
 
 mod connecting;
 mod files;
+pub(crate) mod postgres;
 pub(crate) mod unusable;
 mod wal;
 
@@ -10,16 +11,20 @@ use std::path::{Path, PathBuf};
 
 use sagas::Service;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue, DatabaseConnection, DbErr, EntityTrait};
+use sea_orm::{ActiveValue, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait};
 
 use crate::faults::Faults;
 use crate::journal::CommitStore;
+use crate::journal::postgres::PostgresStore;
 use crate::journal::sqlite::SqliteStore;
 use crate::tables::setting;
 use crate::{ServiceSchema, StoreError, migrations};
 
 pub(crate) use connecting::{Use, connect, open_to_commit};
 pub(crate) use files::all_of;
+use postgres::opening::Opening;
+
+pub use postgres::PostgresAddress;
 
 /// The database of one service.
 #[derive(Clone, Debug)]
@@ -28,10 +33,18 @@ pub struct ServiceDatabase {
     pub service: Service,
     /// What it keeps beside the mechanism's tables.
     pub(crate) schema: ServiceSchema,
-    /// Where it is; `-wal` and `-shm` files lie beside it.
-    pub(crate) file: PathBuf,
+    pub(crate) location: Location,
     /// Reads what is committed; cannot write.
     pub read: DatabaseConnection,
+}
+
+/// Where a database is.
+#[derive(Clone, Debug)]
+pub(crate) enum Location {
+    /// In a file; `-wal` and `-shm` files lie beside it.
+    File(PathBuf),
+    /// On a server.
+    Postgres(PostgresAddress),
 }
 
 impl ServiceDatabase {
@@ -57,18 +70,67 @@ impl ServiceDatabase {
         let database = ServiceDatabase {
             service: schema.service,
             schema,
-            file,
+            location: Location::File(file.clone()),
             read,
         };
-        // Which release has opened it last. This write also shows whether the database can be
-        // written, before anything rests on it.
-        let release = env!("CARGO_PKG_VERSION");
-        database.set_on(&writing, "release", release).await?;
-        database.fix_shards(&writing, shards).await?;
+        let failed = |error: &DbErr| unusable::opening(&file, error);
+        note_start(schema.service, &writing, shards, failed).await?;
         let closed = writing.close().await;
-        closed.map_err(|error| unusable::opening(&database.file, &error))?;
+        closed.map_err(|error| unusable::opening(&file, &error))?;
 
         Ok(database)
+    }
+
+    /// Opens the database of a service on a PostgreSQL server, where it must be there, and brings
+    /// its schema up to date. `shards` is fixed at the first start. Connections belong to the
+    /// runtime that this is called in.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the server does not answer, or only reads: it may do so
+    /// later. [`StoreError::Unusable`] when it does not let this process in,
+    /// [`StoreError::Configuration`] when the database was made for another number of shards or by
+    /// a newer release.
+    pub async fn open_postgres(
+        schema: ServiceSchema,
+        address: &PostgresAddress,
+        shards: u16,
+    ) -> Result<Self, StoreError> {
+        schema.register()?;
+        let opening = Opening {
+            schema: &schema,
+            address,
+        };
+        let service = schema.service;
+        let failed = |error: &DbErr| postgres::errors::opening_by_sea_orm(address, service, error);
+
+        opening
+            .migrated(async |writing| note_start(service, writing, shards, failed).await)
+            .await?;
+        Self::on_postgres(schema, address).await
+    }
+
+    /// Opens an existing database on a PostgreSQL server to read only.
+    ///
+    /// # Errors
+    /// When the server does not answer, or there is none.
+    pub async fn open_postgres_to_read(
+        schema: ServiceSchema,
+        address: &PostgresAddress,
+    ) -> Result<Self, StoreError> {
+        schema.register()?;
+        Self::on_postgres(schema, address).await
+    }
+
+    async fn on_postgres(
+        schema: ServiceSchema,
+        address: &PostgresAddress,
+    ) -> Result<Self, StoreError> {
+        Ok(ServiceDatabase {
+            service: schema.service,
+            schema,
+            location: Location::Postgres(address.clone()),
+            read: address.readers(schema.service).await?,
+        })
     }
 
     /// Opens an existing embedded database to read only, with or without a node running on it.
@@ -92,7 +154,7 @@ impl ServiceDatabase {
         Ok(ServiceDatabase {
             service: schema.service,
             schema,
-            file,
+            location: Location::File(file),
             read,
         })
     }
@@ -107,15 +169,28 @@ impl ServiceDatabase {
         Ok(ServiceDatabase {
             service: schema.service,
             schema,
-            file: PathBuf::from("memory"),
+            location: Location::File(PathBuf::from("memory")),
             read,
         })
     }
 
     /// The writing side, for the journal.
     pub(crate) fn commit_store(&self, faults: Faults) -> Result<Box<dyn CommitStore>, StoreError> {
-        let store = SqliteStore::open(self.service, &self.file, faults)?;
-        Ok(Box::new(store))
+        Ok(match &self.location {
+            Location::File(file) => Box::new(SqliteStore::open(self.service, file, faults)?),
+            Location::Postgres(address) => {
+                Box::new(PostgresStore::new(self.service, address.clone(), faults))
+            }
+        })
+    }
+
+    /// Where it is, without secrets.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match &self.location {
+            Location::File(file) => file.display().to_string(),
+            Location::Postgres(address) => address.to_string(),
+        }
     }
 
     /// Closes the connections.
@@ -130,69 +205,34 @@ impl ServiceDatabase {
     /// # Errors
     /// When the database does not answer, or its setting cannot be read.
     pub async fn shards(&self) -> Result<Option<u16>, StoreError> {
-        let row = setting::Entity::find_by_id("shards".to_owned())
-            .one(&self.read)
-            .await
-            .map_err(|source| self.failed(source))?;
-        row.map(|row| {
-            row.value.parse().map_err(|error| StoreError::Corrupt {
-                what: format!("setting shards of the {} database", self.service),
-                source: Box::new(error),
-            })
-        })
-        .transpose()
-    }
-
-    async fn fix_shards(
-        &self,
-        writing: &DatabaseConnection,
-        shards: u16,
-    ) -> Result<(), StoreError> {
-        match self.shards().await? {
-            Some(fixed) if fixed == shards => Ok(()),
-            Some(fixed) => Err(StoreError::Configuration(format!(
-                "COUNTERFOIL_SHARDS is {shards}, but the {} database was made for {fixed}; \
-                 allowed: {fixed}",
-                self.service
-            ))),
-            None => self.set_on(writing, "shards", &shards.to_string()).await,
-        }
+        fixed_shards(self.service, &self.read, |source| self.failed(source)).await
     }
 
     /// Writes a setting, in the place of a former value. Only before the journal is started and
     /// after it has ended.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] when it cannot be written.
+    /// When it cannot be written.
     pub(crate) async fn set(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        let failed = |error: DbErr| unusable::opening(&self.file, &error);
+        let failed = |error: DbErr| self.unusable(&error);
 
-        let writing = connect(&self.file, Use::Write).await.map_err(failed)?;
-        let set = self.set_on(&writing, name, value).await;
+        let writing = match &self.location {
+            Location::File(file) => connect(file, Use::Write).await.map_err(failed)?,
+            Location::Postgres(address) => address.writer(self.service).await?,
+        };
+        let set = set_on(&writing, name, value).await.map_err(failed);
         writing.close().await.map_err(failed)?;
         set
     }
 
-    async fn set_on(
-        &self,
-        writing: &DatabaseConnection,
-        name: &str,
-        value: &str,
-    ) -> Result<(), StoreError> {
-        let row = setting::ActiveModel {
-            name: ActiveValue::Set(name.to_owned()),
-            value: ActiveValue::Set(value.to_owned()),
-        };
-        let renewed = OnConflict::column(setting::Column::Name)
-            .update_column(setting::Column::Value)
-            .to_owned();
-
-        setting::Entity::insert(row)
-            .on_conflict(renewed)
-            .exec_without_returning(writing)
-            .await
-            .map(drop)
-            .map_err(|error| unusable::opening(&self.file, &error))
+    /// What has failed while nothing rests on the database yet.
+    fn unusable(&self, error: &DbErr) -> StoreError {
+        match &self.location {
+            Location::File(file) => unusable::opening(file, error),
+            Location::Postgres(address) => {
+                postgres::errors::opening_by_sea_orm(address, self.service, error)
+            }
+        }
     }
 
     pub(crate) fn failed(&self, source: DbErr) -> StoreError {
@@ -201,6 +241,64 @@ impl ServiceDatabase {
             source,
         }
     }
+}
+
+/// Notes which release has opened a database last, and fixes its number of shards. This write also
+/// shows whether the database can be written, before anything rests on it.
+async fn note_start(
+    service: Service,
+    writing: &impl ConnectionTrait,
+    shards: u16,
+    failed: impl Fn(&DbErr) -> StoreError,
+) -> Result<(), StoreError> {
+    let failed = |error: DbErr| failed(&error);
+    let release = env!("CARGO_PKG_VERSION");
+    set_on(writing, "release", release).await.map_err(failed)?;
+
+    match fixed_shards(service, writing, failed).await? {
+        Some(fixed) if fixed == shards => Ok(()),
+        Some(fixed) => Err(StoreError::Configuration(format!(
+            "COUNTERFOIL_SHARDS is {shards}, but the {service} database was made for {fixed}; \
+             allowed: {fixed}"
+        ))),
+        None => {
+            let set = set_on(writing, "shards", &shards.to_string()).await;
+            set.map_err(failed)
+        }
+    }
+}
+
+/// The number of shards that a database was made for.
+async fn fixed_shards(
+    service: Service,
+    connection: &impl ConnectionTrait,
+    failed: impl Fn(DbErr) -> StoreError,
+) -> Result<Option<u16>, StoreError> {
+    let row = setting::Entity::find_by_id("shards".to_owned())
+        .one(connection)
+        .await
+        .map_err(failed)?;
+    let shards = row.map(|row| row.value.parse()).transpose();
+    shards.map_err(|error| StoreError::Corrupt {
+        what: format!("setting shards of the {service} database"),
+        source: Box::new(error),
+    })
+}
+
+async fn set_on(writing: &impl ConnectionTrait, name: &str, value: &str) -> Result<(), DbErr> {
+    let row = setting::ActiveModel {
+        name: ActiveValue::Set(name.to_owned()),
+        value: ActiveValue::Set(value.to_owned()),
+    };
+    let renewed = OnConflict::column(setting::Column::Name)
+        .update_column(setting::Column::Value)
+        .to_owned();
+
+    setting::Entity::insert(row)
+        .on_conflict(renewed)
+        .exec_without_returning(writing)
+        .await
+        .map(drop)
 }
 
 /// Brings the schema in a file up to date, and gives the connection that did so.
@@ -227,6 +325,17 @@ async fn migrated(schema: &ServiceSchema, file: &Path) -> Result<DatabaseConnect
 #[must_use]
 pub fn file_of(service: Service, folder: &Path) -> PathBuf {
     folder.join(format!("{service}.db"))
+}
+
+#[cfg(test)]
+impl ServiceDatabase {
+    /// The file of an embedded database.
+    pub(crate) fn file(&self) -> &Path {
+        match &self.location {
+            Location::File(file) => file,
+            Location::Postgres(address) => panic!("{address} is no file"),
+        }
+    }
 }
 
 #[cfg(test)]

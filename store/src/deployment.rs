@@ -13,18 +13,21 @@
 
 mod account;
 mod misfit;
+mod stored_account;
 
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use sagas::Service;
 use uuid::Uuid;
 
-use crate::database::{file_of, unusable};
+use crate::database::{Location, PostgresAddress, file_of, unusable};
 use crate::{ServiceDatabase, ServiceSchema, StoreError, backup};
 
 pub use account::{Account, ShardName};
@@ -48,6 +51,52 @@ pub struct Deployment {
     pub databases: Vec<ServiceDatabase>,
 }
 
+/// Where a service's database is to be.
+#[derive(Clone, Debug)]
+pub enum Home {
+    /// In a file of this folder.
+    Folder(PathBuf),
+    /// On a server, where it must have been made.
+    Postgres(PostgresAddress),
+}
+
+impl Home {
+    /// The file, when it is to be one and is not there yet.
+    fn missing_file(&self, service: Service) -> Option<PathBuf> {
+        let Home::Folder(folder) = self else {
+            return None;
+        };
+        let file = file_of(service, folder);
+        (!file.exists()).then_some(file)
+    }
+
+    /// Opens an existing database to read only, with or without a node running on it.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub async fn open_to_read(&self, schema: ServiceSchema) -> Result<ServiceDatabase, StoreError> {
+        match self {
+            Home::Folder(folder) => ServiceDatabase::open_to_read(schema, folder).await,
+            Home::Postgres(address) => {
+                ServiceDatabase::open_postgres_to_read(schema, address).await
+            }
+        }
+    }
+
+    async fn open(
+        &self,
+        schema: ServiceSchema,
+        shards: u16,
+    ) -> Result<ServiceDatabase, StoreError> {
+        match self {
+            Home::Folder(folder) => ServiceDatabase::open_embedded(schema, folder, shards).await,
+            Home::Postgres(address) => {
+                ServiceDatabase::open_postgres(schema, address, shards).await
+            }
+        }
+    }
+}
+
 impl Deployment {
     /// Opens the embedded databases of all services in a folder, making them at the first start.
     /// Call it before any journal: it writes.
@@ -60,31 +109,57 @@ impl Deployment {
         folder: &Path,
         shards: u16,
     ) -> Result<Self, StoreError> {
-        backup::refuse_unfinished_restore(folder)?;
+        let home = |schema: &ServiceSchema| (*schema, Home::Folder(folder.to_owned()));
+        let services: Vec<_> = services.iter().map(home).collect();
+        Self::open(&services, shards).await
+    }
+
+    /// Opens the databases of all services, each where it is at home. Call it before any journal:
+    /// it writes.
+    ///
+    /// # Errors
+    /// [`StoreError::Misfit`] when they do not belong together, otherwise as
+    /// [`ServiceDatabase::open_embedded`] and [`ServiceDatabase::open_postgres`].
+    pub async fn open(services: &[(ServiceSchema, Home)], shards: u16) -> Result<Self, StoreError> {
+        let folders: BTreeSet<&Path> = services
+            .iter()
+            .filter_map(|(_, home)| match home {
+                Home::Folder(folder) => Some(folder.as_path()),
+                Home::Postgres(_) => None,
+            })
+            .collect();
+        for folder in &folders {
+            backup::refuse_unfinished_restore(folder)?;
+        }
 
         // Opens what is there before it makes anything beside it.
         let mut databases = Vec::new();
-        let (present, missing): (Vec<ServiceSchema>, Vec<ServiceSchema>) = services
+        let (missing, present): (Vec<_>, Vec<_>) = services
             .iter()
-            .partition(|schema| file_of(schema.service, folder).exists());
-        for schema in present {
-            databases.push(ServiceDatabase::open_embedded(schema, folder, shards).await?);
+            .partition(|(schema, home)| home.missing_file(schema.service).is_some());
+        for (schema, home) in present {
+            databases.push(home.open(*schema, shards).await?);
         }
-        if let Some(missing) = missing.first() {
+        let file = missing
+            .first()
+            .and_then(|(schema, home)| home.missing_file(schema.service));
+        if let Some(file) = file {
             let accounts = accounts(&databases).await?;
-            misfit::refuse_missing(&file_of(missing.service, folder), &accounts)?;
+            misfit::refuse_missing(&file, &accounts)?;
         }
 
-        for schema in missing {
-            databases.push(ServiceDatabase::open_embedded(schema, folder, shards).await?);
+        for (schema, home) in missing {
+            databases.push(home.open(*schema, shards).await?);
         }
         databases.sort_by_key(|database| {
             services
                 .iter()
-                .position(|schema| schema.service == database.service)
+                .position(|(schema, _)| schema.service == database.service)
         });
         // The files are there after a loss of power, or none is.
-        sync(folder)?;
+        for folder in folders {
+            sync(folder)?;
+        }
 
         let (id, origin) = join(&databases).await?;
         Ok(Deployment {
@@ -137,21 +212,26 @@ async fn note_seen(databases: &[ServiceDatabase], accounts: &[Account]) -> Resul
 }
 
 async fn accounts(databases: &[ServiceDatabase]) -> Result<Vec<Account>, StoreError> {
-    let files: Vec<(String, PathBuf)> = databases
-        .iter()
-        .map(|database| (database.service.to_string(), database.file.clone()))
-        .collect();
+    let mut accounts = Vec::with_capacity(databases.len());
+    for database in databases {
+        accounts.push(account_of(database).await?);
+    }
+    Ok(accounts)
+}
+
+async fn account_of(database: &ServiceDatabase) -> Result<Account, StoreError> {
+    let service = database.service.to_string();
+    let Location::File(file) = &database.location else {
+        return stored_account::read(database).await;
+    };
 
     // Reading waits for the disk.
-    let reading = tokio::task::spawn_blocking(move || {
-        let read = |(service, file): &(String, PathBuf)| Account::read(service, file);
-        files.iter().map(read).collect()
-    });
-    reading.await.unwrap_or_else(|_| {
-        Err(StoreError::Closed {
-            what: "all services".to_owned(),
-        })
-    })
+    let file = file.clone();
+    let closed = StoreError::Closed {
+        what: service.clone(),
+    };
+    let reading = tokio::task::spawn_blocking(move || Account::read(&service, &file));
+    reading.await.unwrap_or(Err(closed))
 }
 
 fn sync(folder: &Path) -> Result<(), StoreError> {

@@ -16,6 +16,7 @@
 pub mod commit_store;
 mod committer;
 mod instruments;
+pub mod postgres;
 mod pruning_pace;
 mod queue;
 pub mod sqlite;

@@ -45,8 +45,8 @@ pub mod timers;
 pub mod unit;
 
 pub use clock::Clock;
-pub use database::ServiceDatabase;
-pub use deployment::Deployment;
+pub use database::{PostgresAddress, ServiceDatabase};
+pub use deployment::{Deployment, Home};
 pub use error::StoreError;
 pub use journal::Journal;
 pub use log::{

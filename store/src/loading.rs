@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use sea_orm::sqlx;
+use sea_orm::sqlx::postgres::PgDatabaseError;
 use sea_orm::{DbErr, RuntimeErr};
 use uuid::Uuid;
 
+use crate::database::postgres;
 use crate::{ServiceDatabase, StoreError, mapping};
 
 /// What a load has found of the ids: an entity, or why its row cannot be read. An id that is not in
@@ -70,13 +72,17 @@ pub(crate) fn is_of_a_row(error: &DbErr) -> bool {
     }
 }
 
-/// SQLite's `SQLITE_CORRUPT`, and the extended codes that say more.
+/// SQLite's `SQLITE_CORRUPT`, and the extended codes that say more; or what PostgreSQL says of a
+/// damaged page.
 fn is_of_a_page(error: &sqlx::Error) -> bool {
     const CORRUPT: i32 = 11;
 
     let sqlx::Error::Database(error) = error else {
         return false;
     };
+    if let Some(error) = error.try_downcast_ref::<PgDatabaseError>() {
+        return postgres::errors::is_of_a_page(error);
+    }
     let code = error.code().and_then(|code| code.parse::<i32>().ok());
     code.is_some_and(|code| code & 0xff == CORRUPT)
 }

@@ -18,8 +18,10 @@ mod streams_and_queues;
 #[cfg(test)]
 mod tests;
 
-use sea_orm::{DatabaseConnection, DbErr};
-use sea_orm_migration::{MigrationName, MigrationTrait, MigratorTraitSelf, SchemaManager};
+use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm_migration::{
+    IntoSchemaManagerConnection, MigrationName, MigrationTrait, MigratorTraitSelf, SchemaManager,
+};
 
 use crate::ServiceSchema;
 
@@ -32,10 +34,10 @@ pub use streams_and_queues::NUMBERED_COMMANDS;
 ///
 /// # Errors
 /// When the database does not answer, or a newer release has changed it.
-pub(crate) async fn migrate(
-    schema: &ServiceSchema,
-    connection: &DatabaseConnection,
-) -> Result<(), DbErr> {
+pub(crate) async fn migrate<'c, C>(schema: &ServiceSchema, connection: &'c C) -> Result<(), DbErr>
+where
+    &'c C: IntoSchemaManagerConnection<'c>,
+{
     Migrator(schema).up(connection, None).await
 }
 
@@ -45,7 +47,7 @@ pub(crate) async fn migrate(
 /// When the database does not answer.
 pub(crate) async fn unknown(
     schema: &ServiceSchema,
-    connection: &DatabaseConnection,
+    connection: &impl ConnectionTrait,
 ) -> Result<Option<String>, DbErr> {
     let known = all_of(schema);
     let applied = Migrator(schema).get_migration_models(connection).await?;

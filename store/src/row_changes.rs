@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::tables::{entity, parked, saga};
 
-/// The statements of one table.
+/// One table: its statements for one row at a time, and its columns, of which a store makes
+/// statements for many.
 #[derive(Debug)]
 pub struct Table {
     /// As the database knows it.
@@ -26,6 +27,12 @@ pub struct Table {
     pub delete: String,
     /// Where the version stands among the values of an update.
     pub version: Option<usize>,
+    /// All columns, in the order in which an insert has their values.
+    pub columns: Vec<&'static str>,
+    /// The columns that an update sets, in the order of its values.
+    pub changing: Vec<&'static str>,
+    /// The column of the primary key.
+    pub key: &'static str,
 }
 
 /// What is done to a row.
@@ -156,9 +163,10 @@ impl Table {
             .map(|column| column.as_str())
             .collect();
 
-        let set: Vec<_> = M::changing()
+        let changing: Vec<_> = M::changing().iter().map(|column| column.as_str()).collect();
+        let set: Vec<_> = changing
             .iter()
-            .map(|column| format!("{} = ?", column.as_str()))
+            .map(|column| format!("{column} = ?"))
             .collect();
 
         let key = key_column::<M>().map_or("", |column| column.as_str());
@@ -172,9 +180,10 @@ impl Table {
                 set.join(", ")
             ),
             delete: format!("DELETE FROM {name} WHERE {key} = ?"),
-            version: M::changing()
-                .iter()
-                .position(|column| column.as_str() == "version"),
+            version: changing.iter().position(|column| *column == "version"),
+            columns: all,
+            changing,
+            key,
         }
     }
 }

@@ -1,8 +1,14 @@
-//! Two services that the tests of this crate work on. They keep nothing but the mechanism's tables.
+//! Two services that the tests of this crate work on, which keep nothing but the mechanism's
+//! tables; and the ground that their databases stand on.
+
+use std::path::Path;
+use std::sync::Arc;
 
 use sagas::Service;
+use tempfile::TempDir;
 
-use crate::ServiceSchema;
+use crate::database::postgres::testing::TestDatabase;
+use crate::{ServiceDatabase, ServiceSchema, StoreError};
 
 pub(crate) const ROOMS: Service = Service::new(101, "rooms");
 pub(crate) const BOOKINGS: Service = Service::new(102, "bookings");
@@ -17,4 +23,45 @@ pub(crate) const BOOKINGS_SCHEMA: ServiceSchema =
 pub(crate) fn register() {
     ROOMS_SCHEMA.register().unwrap();
     BOOKINGS_SCHEMA.register().unwrap();
+}
+
+/// What a test's database stands on. It goes when it is dropped, and all it holds.
+pub(crate) enum Ground {
+    Folder(TempDir),
+    Postgres(TestDatabase),
+}
+
+impl Ground {
+    pub(crate) fn folder() -> Arc<Self> {
+        Arc::new(Ground::Folder(TempDir::new().unwrap()))
+    }
+
+    /// On the server that the tests are told of.
+    pub(crate) fn postgres() -> Arc<Self> {
+        Arc::new(Ground::Postgres(TestDatabase::new()))
+    }
+
+    /// Opens the database, as a process does that starts.
+    pub(crate) async fn open(
+        &self,
+        schema: ServiceSchema,
+        shards: u16,
+    ) -> Result<ServiceDatabase, StoreError> {
+        match self {
+            Ground::Folder(folder) => {
+                ServiceDatabase::open_embedded(schema, folder.path(), shards).await
+            }
+            Ground::Postgres(database) => {
+                ServiceDatabase::open_postgres(schema, &database.address(), shards).await
+            }
+        }
+    }
+
+    /// The folder of embedded databases.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Ground::Folder(folder) => folder.path(),
+            Ground::Postgres(database) => panic!("{} is no folder", database.name()),
+        }
+    }
 }

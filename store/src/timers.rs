@@ -139,7 +139,7 @@ mod tests {
             assert_eq!(told(&[store.fate(unit).await]), "+");
         }
 
-        let damaging = connect(&store.database.file, Use::Write).await.unwrap();
+        let damaging = connect(store.database.file(), Use::Write).await.unwrap();
         let damage = "UPDATE timers SET wake_at = 'soon' WHERE hex(timer_id) LIKE '%2'";
         damaging.execute_unprepared(damage).await.unwrap();
 

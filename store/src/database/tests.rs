@@ -12,7 +12,7 @@ async fn a_database_that_was_closed_is_one_file() {
     let database = ServiceDatabase::open_embedded(ROOMS_SCHEMA, folder.path(), 1)
         .await
         .unwrap();
-    let [file, log, index] = all_of(&database.file);
+    let [file, log, index] = all_of(database.file());
     assert!(log.exists(), "it keeps commits in a second file meanwhile");
 
     database.set("name", "value").await.unwrap();

@@ -50,7 +50,7 @@ impl ShardName {
 /// What a database says, as of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
-    /// Where the database is.
+    /// Where the database is; on a server its address, which is no file.
     pub file: PathBuf,
     /// Whose it is, by name.
     pub service: String,
@@ -170,7 +170,7 @@ pub(super) fn seen_of_others(service: &str, accounts: &[Account]) -> Result<Stri
     })
 }
 
-fn seen_from_json(json: &str) -> Option<BTreeMap<ShardName, u64>> {
+pub(super) fn seen_from_json(json: &str) -> Option<BTreeMap<ShardName, u64>> {
     let named: BTreeMap<String, u64> = serde_json::from_str(json).ok()?;
     named
         .into_iter()

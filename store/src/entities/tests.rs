@@ -184,7 +184,7 @@ async fn a_row_that_cannot_be_read_stops_only_itself() {
         assert!(matches!(fate, Fate::Durable));
     }
 
-    let damaging = connect(&rooms.database.file, Use::Write).await.unwrap();
+    let damaging = connect(rooms.database.file(), Use::Write).await.unwrap();
     // A state that this release does not know, one that is no JSON, a version that none has, and
     // values of another kind, which no driver turns into a row.
     for (number, damage) in [

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, mpsc};
 
 use sagas::{ShardId, Timestamp};
-use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, Statement};
 use serde_json::value::RawValue;
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -18,7 +17,7 @@ use crate::log::embedded::EmbeddedLog;
 use crate::log::{Log, Publisher};
 use crate::row_changes::{Journaled, RowChange};
 use crate::tables::parked;
-use crate::testing::{BOOKINGS, BOOKINGS_SCHEMA};
+use crate::testing::{BOOKINGS, BOOKINGS_SCHEMA, Ground};
 use crate::threads::OwnThreads;
 use crate::unit::{Fate, Outgoing, OutgoingEvent, OutgoingMessage, Unit};
 
@@ -102,30 +101,28 @@ pub(crate) struct Store {
     pub journal: Journal,
     pub log: Arc<dyn Log>,
     pub claims: BTreeMap<ShardId, Claim>,
-    pub folder: Arc<TempDir>,
+    pub folder: Arc<Ground>,
     ticket: u64,
 }
 
 impl Store {
     pub(crate) async fn open(faults: &str) -> Self {
-        Self::open_in(Arc::new(TempDir::new().unwrap()), faults).await
+        Self::open_in(Ground::folder(), faults).await
     }
 
-    pub(crate) async fn open_in(folder: Arc<TempDir>, faults: &str) -> Self {
+    pub(crate) async fn open_in(folder: Arc<Ground>, faults: &str) -> Self {
         Self::open_on(folder, faults, |store| store, embedded).await
     }
 
     /// Opens it with something put around its commit store, and with a log of any kind.
     pub(crate) async fn open_on(
-        folder: Arc<TempDir>,
+        folder: Arc<Ground>,
         faults: &str,
         around_store: impl FnOnce(Box<dyn CommitStore>) -> Box<dyn CommitStore>,
         make_log: impl FnOnce(&ServiceDatabase, Faults) -> Logs,
     ) -> Self {
         let faults = Faults::new(faults.parse::<FaultPlan>().unwrap());
-        let database = ServiceDatabase::open_embedded(BOOKINGS_SCHEMA, folder.path(), SHARDS)
-            .await
-            .unwrap();
+        let database = folder.open(BOOKINGS_SCHEMA, SHARDS).await.unwrap();
 
         let (log, publisher) = make_log(&database, faults.clone());
         let store = around_store(database.commit_store(faults).unwrap());
@@ -160,7 +157,7 @@ impl Store {
     }
 
     /// Closes it and gives its folder back.
-    pub(crate) async fn close(self) -> Arc<TempDir> {
+    pub(crate) async fn close(self) -> Arc<Ground> {
         self.journal.close().await;
         self.database.close().await;
         self.folder
@@ -236,8 +233,9 @@ impl Store {
 
     /// The number that a query gives.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
-        let statement = Statement::from_string(DbBackend::Sqlite, sql);
-        let row = self.database.read.query_one_raw(statement).await.unwrap();
+        let connection = &self.database.read;
+        let statement = Statement::from_string(connection.get_database_backend(), sql);
+        let row = connection.query_one_raw(statement).await.unwrap();
         row.unwrap().try_get_by_index(0).unwrap()
     }
 }

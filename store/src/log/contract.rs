@@ -1,21 +1,21 @@
 //! The contract of every log, as tests. A log joins with one line:
 //!
 //! ```ignore
-//! log_contract!(embedded, make); // makes the log of a node on a database, and its writing side
+//! log_contract!(embedded, ground, make); // makes the log of a node on a database, and its writing side
 //! ```
 //!
 //! It is written to by a real journal on a real database, as a node does. One that needs a server
-//! says so as a third argument, an attribute that leaves its tests out: `#[ignore = "needs …"]`.
+//! says so as a last argument, an attribute that leaves its tests out: `#[ignore = "needs …"]`.
 
 use std::sync::Arc;
 
 use sagas::ShardId;
-use tempfile::TempDir;
 
 use crate::ServiceDatabase;
 use crate::faults::Faults;
 use crate::journal::testing::{Logs, Store, shard};
 use crate::log::{Destination, Message, Subscription};
+use crate::testing::Ground;
 use crate::unit::Fate;
 
 pub(crate) mod delivering;
@@ -26,9 +26,9 @@ pub(crate) mod reading;
 pub(crate) type Make = fn(&ServiceDatabase, Faults) -> Logs;
 
 macro_rules! log_contract {
-    ($log:ident, $make:expr $(, #[$attribute:meta])*) => {
+    ($log:ident, $ground:expr, $make:expr $(, #[$attribute:meta])*) => {
         mod $log {
-            $crate::log::contract::rules! { $make; [$(#[$attribute])*];
+            $crate::log::contract::rules! { ($ground, $make); [$(#[$attribute])*];
                 delivering: messages_come_in_the_order_of_their_commit,
                 delivering: each_message_names_the_one_before_it_from_its_source_to_its_destination,
                 delivering: a_shard_hears_what_is_sent_to_it_and_a_follower_of_events_all_events,
@@ -53,24 +53,35 @@ macro_rules! log_contract {
 }
 
 macro_rules! rules {
-    ($make:expr; $attributes:tt; $($area:ident: $rule:ident,)*) => {
-        $($crate::log::contract::rule! { $make; $attributes; $area $rule })*
+    ($place:tt; $attributes:tt; $($area:ident: $rule:ident,)*) => {
+        $($crate::log::contract::rule! { $place; $attributes; $area $rule })*
     };
 }
 
 macro_rules! rule {
-    ($make:expr; [$(#[$attribute:meta])*]; $area:ident $rule:ident) => {
+    (($ground:expr, $make:expr); [$(#[$attribute:meta])*]; $area:ident $rule:ident) => {
         #[tokio::test]
         $(#[$attribute])*
         async fn $rule() {
-            $crate::log::contract::$area::$rule($crate::log::contract::Place::new($make)).await;
+            let place = $crate::log::contract::Place::new($ground, $make);
+            $crate::log::contract::$area::$rule(place).await;
         }
     };
 }
 
 pub(crate) use {rule, rules};
 
-log_contract!(embedded, crate::journal::testing::embedded);
+log_contract!(
+    embedded,
+    crate::testing::Ground::folder(),
+    crate::journal::testing::embedded
+);
+log_contract!(
+    embedded_on_postgres,
+    crate::testing::Ground::postgres(),
+    crate::journal::testing::embedded,
+    #[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
+);
 
 /// Where the shards of a test are.
 const ONE: ShardId = shard(1);
@@ -83,21 +94,18 @@ const TO_THREE: Destination = Destination::Shard(THREE);
 /// A database, on which nodes with a log start and end.
 pub(crate) struct Place {
     make: Make,
-    folder: Arc<TempDir>,
+    ground: Arc<Ground>,
 }
 
 impl Place {
-    pub(crate) fn new(make: Make) -> Self {
-        Place {
-            make,
-            folder: Arc::new(TempDir::new().unwrap()),
-        }
+    pub(crate) fn new(ground: Arc<Ground>, make: Make) -> Self {
+        Place { make, ground }
     }
 
     /// Starts a node that has taken all shards over.
     async fn start(&self, faults: &str) -> Store {
         Store::open_on(
-            Arc::clone(&self.folder),
+            Arc::clone(&self.ground),
             faults,
             |store| store,
             |database, faults| (self.make)(database, faults),

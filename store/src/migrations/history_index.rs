@@ -1,7 +1,8 @@
-//! The history of an entity, by version, in an index that is written behind the commits. What there
-//! is, is indexed at once.
+//! The history of an entity, by version. In a file it is found by an index that is written behind
+//! the commits; what there is, is indexed at once. On a server it is an index of the outbox itself:
+//! a commit there writes no pages, so that there is nothing to be saved.
 
-use sea_orm::{DbErr, EntityName, IdenStatic};
+use sea_orm::{DbBackend, DbErr, EntityName, IdenStatic};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager};
 
 use super::statements::{Clustered, add_column, create, execute};
@@ -18,6 +19,9 @@ impl MigrationName for HistoryIndex {
 #[sea_orm_migration::async_trait::async_trait]
 impl MigrationTrait for HistoryIndex {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        if manager.get_database_backend() == DbBackend::Postgres {
+            return within_the_outbox(manager).await;
+        }
         create(manager, history_index::Entity, Clustered::ByPrimaryKey).await?;
 
         let shards = shard::Entity.table_name();
@@ -30,6 +34,31 @@ impl MigrationTrait for HistoryIndex {
 
         Ok(())
     }
+}
+
+/// JSON that is none is nothing, so that one damaged row stops no count of all.
+const VALID_JSON: &str = "CREATE OR REPLACE FUNCTION valid_json(text) RETURNS json \
+    LANGUAGE plpgsql IMMUTABLE STRICT AS $$ BEGIN RETURN $1::json; \
+    EXCEPTION WHEN data_exception THEN RETURN NULL; END $$";
+
+/// The index and the view on a server. A row that the outbox should not have is shown, and stops no
+/// commit: it is no unique index.
+async fn within_the_outbox(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    let (outbox, view) = (outbox::Entity.table_name(), history::Entity.table_name());
+    for statement in [
+        "DROP INDEX IF EXISTS outbox_history".to_owned(),
+        format!(
+            "CREATE INDEX outbox_history ON {outbox} (entity_id, version) WHERE version IS NOT NULL"
+        ),
+        format!(
+            "CREATE OR REPLACE VIEW {view} AS SELECT shard, sequence, count, entity_id, version, \
+            correlation_id, time, events, messages FROM {outbox} WHERE version IS NOT NULL"
+        ),
+        VALID_JSON.to_owned(),
+    ] {
+        execute(manager, &statement).await?;
+    }
+    Ok(())
 }
 
 /// Fills the index, notes how far it has come, and lays the view over it and the outbox.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use ::sagas::Service;
 use rusqlite::Connection;
 use rusqlite::types::Value;
-use sea_orm::{ActiveValue, EntityTrait};
+use sea_orm::{ActiveValue, DatabaseConnection, EntityTrait};
 use sea_orm_migration::seaql_migrations;
 use tempfile::TempDir;
 

@@ -38,7 +38,8 @@ impl Template {
         let folder = TempDir::new().map_err(failed)?;
         let deployment = Deployment::open_embedded(schemas, folder.path(), shards).await?;
         for database in deployment.databases {
-            let (file, schema) = (database.file.clone(), database.schema);
+            let schema = database.schema;
+            let file = crate::database::file_of(schema.service, folder.path());
             database.close().await;
             // Memory has no write-ahead log.
             Connection::open(&file)

@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use sagas::ShardId;
 use sea_orm::EntityTrait;
-use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};
 use uuid::Uuid;
 
@@ -23,7 +22,7 @@ use crate::journal::standing::{Patience, Watch};
 use crate::journal::testing::{SHARDS, outgoing, row, unit};
 use crate::row_changes::RowChange;
 use crate::tables::parked;
-use crate::testing::{BOOKINGS, BOOKINGS_SCHEMA};
+use crate::testing::{BOOKINGS, BOOKINGS_SCHEMA, Ground};
 use crate::timers::{self, StoredTimer};
 use crate::unit::Unit;
 use crate::{Destination, Message, ServiceDatabase, SourceStream, StoreError, history, shards};
@@ -39,6 +38,8 @@ pub(crate) type Open = Box<dyn Fn(Faults) -> Box<dyn CommitStore>>;
 macro_rules! commit_store_contract {
     ($store:ident, $place:expr $(, #[$attribute:meta])*) => {
         mod $store {
+            use $crate::testing::Ground;
+
             $crate::journal::commit_store::contract::rules! { $place; [$(#[$attribute])*];
                 ownership: each_claim_raises_the_epoch_of_its_shard_and_of_no_other,
                 ownership: an_owner_that_was_replaced_writes_nothing_any_more,
@@ -95,18 +96,23 @@ macro_rules! rule {
 
 pub(crate) use {rule, rules};
 
-commit_store_contract!(sqlite, super::sqlite_place);
+commit_store_contract!(sqlite, |runtime| super::empty(runtime, Ground::folder()));
+commit_store_contract!(
+    postgres,
+    |runtime| super::empty(runtime, Ground::postgres()),
+    #[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
+);
 
-/// An empty database in a folder of its own.
-fn sqlite_place(runtime: &Runtime) -> (ServiceDatabase, Open) {
-    let folder = TempDir::new().unwrap();
-    let opening = ServiceDatabase::open_embedded(BOOKINGS_SCHEMA, folder.path(), SHARDS);
-    let database = runtime.block_on(opening).unwrap();
+/// An empty database on a ground of its own.
+fn empty(runtime: &Runtime, ground: Arc<Ground>) -> (ServiceDatabase, Open) {
+    let database = runtime
+        .block_on(ground.open(BOOKINGS_SCHEMA, SHARDS))
+        .unwrap();
 
     let writing = database.clone();
     let open: Open = Box::new(move |faults| {
-        // The folder lives as long as the place does.
-        let _ = &folder;
+        // The ground lives as long as the place does.
+        let _ = &ground;
         writing.commit_store(faults).unwrap()
     });
     (database, open)

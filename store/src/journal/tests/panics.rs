@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use futures_util::FutureExt;
 use sagas::{ShardId, Timestamp};
-use tempfile::TempDir;
 
 use crate::journal::commit_store::{Batch, Failure, Prune};
 use crate::journal::testing::{Store, embedded, shard, told};
 use crate::journal::{Answer, Claim, CommitStore, Patience, Pruned};
 use crate::log::{Heads, Message, Publisher};
+use crate::testing::Ground;
 use crate::unit::Fate;
 use crate::{Destination, StoreError};
 
@@ -113,7 +113,7 @@ impl Store {
         let traps = Arc::new(Traps::default());
         let (at_store, at_log) = (Arc::clone(&traps), Arc::clone(&traps));
         let store = Store::open_on(
-            Arc::new(TempDir::new().unwrap()),
+            Ground::folder(),
             "",
             |store| Box::new(TrappedStore(store, at_store)),
             |database, faults| {

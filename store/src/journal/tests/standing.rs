@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::Connection;
 use sagas::{ShardId, Timestamp};
-use tempfile::TempDir;
 
 use crate::StoreError;
 use crate::faults::Faults;
@@ -14,7 +13,7 @@ use crate::journal::commit_store::{Batch, Failure, Prune};
 use crate::journal::sqlite::SqliteStore;
 use crate::journal::testing::{SHARDS, Store, embedded, shard, told};
 use crate::journal::{Answer, Claim, CommitStore, Patience, Pruned, Standing};
-use crate::testing::BOOKINGS;
+use crate::testing::{BOOKINGS, Ground};
 use crate::unit::{Fate, Unit};
 
 impl Store {
@@ -201,7 +200,7 @@ impl CommitStore for Disk {
 
 #[tokio::test]
 async fn a_full_disk_is_seen_and_loses_only_what_was_never_confirmed() {
-    let folder = Arc::new(TempDir::new().unwrap());
+    let folder = Ground::folder();
     let file = folder.path().join("bookings.db");
     let is_full = Arc::new(AtomicBool::new(false));
     let disk = Arc::clone(&is_full);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use sagas::{Service, ShardId};
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement};
 
 use crate::log::Positions;
 use crate::unit::MAX_MESSAGES;
@@ -14,12 +14,20 @@ use crate::{ServiceDatabase, StoreError, mapping};
 const LOOKED_AT: i64 = 10_000;
 
 // The commands and replies of a row are its last messages.
-const SENT: &str = "SELECT sent.value ->> '$.to' AS service, sent.value ->> '$.shard' AS shard, \
+const SENT_IN_A_FILE: &str = "SELECT sent.value ->> '$.to' AS service, sent.value ->> '$.shard' AS shard, \
     oldest.sequence + oldest.count - json_array_length(oldest.messages) + sent.key AS sequence \
     FROM (SELECT sequence, count, messages FROM outbox \
         WHERE shard = ? AND sequence > ? AND messages IS NOT NULL AND json_valid(messages) \
         ORDER BY sequence LIMIT ?) AS oldest, \
     json_each(oldest.messages) AS sent";
+const SENT_ON_A_SERVER: &str = "SELECT sent.value ->> 'to' AS service, \
+    (sent.value ->> 'shard')::bigint AS shard, \
+    oldest.sequence + oldest.count - json_array_length(oldest.messages) + sent.place - 1 \
+    AS sequence \
+    FROM (SELECT sequence, count, valid_json(messages) AS messages FROM outbox \
+        WHERE shard = $1 AND sequence > $2 AND messages IS NOT NULL \
+        ORDER BY sequence LIMIT $3) AS oldest, \
+    json_array_elements(oldest.messages) WITH ORDINALITY AS sent(value, place)";
 
 /// How many messages of `source` lie beyond the position of each receiver.
 pub(super) async fn backlog(
@@ -40,7 +48,12 @@ pub(super) async fn backlog(
         LOOKED_AT.into(),
     ];
     let connection = &database.read;
-    let statement = Statement::from_sql_and_values(connection.get_database_backend(), SENT, values);
+    let backend = connection.get_database_backend();
+    let sent_by = match backend {
+        DbBackend::Postgres => SENT_ON_A_SERVER,
+        _ => SENT_IN_A_FILE,
+    };
+    let statement = Statement::from_sql_and_values(backend, sent_by, values);
     let rows = connection
         .query_all_raw(statement)
         .await
