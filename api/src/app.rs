@@ -6,6 +6,7 @@
 //! also while it starts, and ends in time whatever a store does.
 
 pub(crate) mod backup;
+mod databases;
 mod folder;
 mod history;
 mod io;

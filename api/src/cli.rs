@@ -204,6 +204,8 @@ fn verify(flags: &SettingFlags, json: bool) -> ExitCode {
             .build()?;
         let views = runtime.block_on(app::view_stores(&config, runtime.handle()))?;
         let audited = AuditConfig {
+            customers: config.customers_database_url.home(&config.data_dir),
+            orders: config.orders_database_url.home(&config.data_dir),
             data_dir: config.data_dir,
             shards: Some(config.shards),
             views,

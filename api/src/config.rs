@@ -19,7 +19,7 @@ mod variables;
 #[cfg(test)]
 mod tests;
 
-pub use backend::{Backend, DocumentsBackend, SearchBackend, SecretUrl};
+pub use backend::{Backend, DatabaseBackend, DocumentsBackend, SearchBackend, SecretUrl};
 pub use flags::SettingFlags;
 pub use places::Hosts;
 pub use setting::Setting;

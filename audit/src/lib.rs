@@ -43,7 +43,7 @@ use std::sync::Arc;
 
 use domain::Timestamp;
 use projections::{ViewError, ViewStores};
-use store::{ServiceDatabase, StoreError};
+use store::{Home, ServiceDatabase, StoreError};
 use tokio::task::JoinError;
 
 pub use problem::Problem;
@@ -55,8 +55,12 @@ use stores::Stores;
 /// What to audit.
 #[derive(Clone, Debug)]
 pub struct AuditConfig {
-    /// The folder with the embedded stores.
+    /// The node's data folder.
     pub data_dir: PathBuf,
+    /// Where the database of the customers service is.
+    pub customers: Home,
+    /// Where the database of the orders service is.
+    pub orders: Home,
     /// The expected number of shards per service; absent: that of the databases.
     pub shards: Option<u16>,
     /// Where the views are. The audit looks at the generation of each that answers.

@@ -57,8 +57,8 @@ pub(super) struct ViewState {
 impl Stores {
     pub(super) async fn open(config: &AuditConfig) -> Result<Self, AuditError> {
         let folder = config.data_dir.as_path();
-        let customers = ServiceDatabase::open_to_read(customers::SCHEMA, folder).await?;
-        let orders = ServiceDatabase::open_to_read(orders::SCHEMA, folder).await?;
+        let customers = config.customers.open_to_read(customers::SCHEMA).await?;
+        let orders = config.orders.open_to_read(orders::SCHEMA).await?;
         let shards = fixed_shards(config.shards, [&customers, &orders]).await?;
         let documents = answering(&*config.views.documents, documents::DEFINITION.number).await?;
         let search = answering(&*config.views.search, search::DEFINITION.number).await?;

@@ -28,6 +28,8 @@ fn audit(folder: &Path) -> Report {
 
 fn config(folder: &Path, shards: Option<u16>) -> AuditConfig {
     AuditConfig {
+        customers: Home::Folder(folder.to_owned()),
+        orders: Home::Folder(folder.to_owned()),
         data_dir: folder.to_owned(),
         shards,
         views: shop::view_stores(folder),

@@ -1,4 +1,5 @@
-//! A node that needs nothing else: its stores in a folder, its log in their outboxes.
+//! A node without a broker: its log in the outboxes of its stores, which are in a folder and need
+//! nothing else, or on servers.
 
 use std::num::NonZero;
 use std::path::Path;
@@ -37,6 +38,18 @@ impl NodeParts {
         faults: Faults,
     ) -> Result<Embedded, StoreError> {
         let deployment = Deployment::open_embedded(schemas, folder, shards).await?;
+        NodeParts::on(deployment, shards, faults).await
+    }
+
+    /// The same on stores that are open, wherever they are. No other process may write to them.
+    ///
+    /// # Errors
+    /// When a journal cannot be started.
+    pub async fn on(
+        deployment: Deployment,
+        shards: u16,
+        faults: Faults,
+    ) -> Result<Embedded, StoreError> {
         let databases = deployment.databases.clone();
         let log = Arc::new(EmbeddedLog::new(databases.clone(), shards, faults.clone()));
 
@@ -62,7 +75,7 @@ impl NodeParts {
     }
 }
 
-/// What a node has in its folder.
+/// What a node without a broker has.
 pub struct Embedded {
     /// What the command side works with.
     pub parts: NodeParts,

@@ -11,7 +11,7 @@ use store::services::SHOP;
 use store::{Clock, Deployment};
 
 use super::folder;
-use crate::config::Config;
+use crate::config::{Config, DatabaseBackend};
 use crate::output;
 
 const BAR: &str = "{bar:30} {percent:>3} %  {msg}  {bytes} of {total_bytes}";
@@ -23,6 +23,7 @@ const BETWEEN_LINES: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the backup is not whole; its folder shows it.
 pub fn take(config: &Config, to: &Path, json: bool) -> anyhow::Result<()> {
+    only_embedded(config)?;
     let taken_at = Clock::system().now().to_string();
     let mut shown = Shown::default();
 
@@ -48,6 +49,7 @@ pub fn take(config: &Config, to: &Path, json: bool) -> anyhow::Result<()> {
 /// # Errors
 /// When nothing was restored, or not all of it, which the folder shows.
 pub fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
+    only_embedded(config)?;
     let data = &config.data_dir;
     let _lock = folder::take(data)?;
     let mut shown = Shown::default();
@@ -75,6 +77,19 @@ pub fn restore(config: &Config, from: &Path) -> anyhow::Result<()> {
         data.display()
     );
     output::print(told.as_bytes())
+}
+
+/// A server has its own ways of keeping copies, which know its write-ahead log.
+fn only_embedded(config: &Config) -> anyhow::Result<()> {
+    for database in [&config.customers_database_url, &config.orders_database_url] {
+        if let DatabaseBackend::Postgres(address) = database {
+            anyhow::bail!(
+                "{address} is on a server; allowed: embedded databases (of a server's, take and \
+                 restore backups by its own means, all databases of one moment: pg_basebackup)"
+            );
+        }
+    }
+    Ok(())
 }
 
 fn described(manifest: &Manifest) -> String {

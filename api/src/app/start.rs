@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
-use actors::{Embedded, Gateway, Node, NodeConfig, NodeParts, gateway};
+use actors::{Embedded, Gateway, Node, NodeConfig, gateway};
 use anyhow::{Context, anyhow};
 use domain::saga::SagaPolicy;
 use projections::{ShopViews, StoredRows, Views, ViewsConfig};
 use store::faults::{FaultPlan, Faults};
 use store::journal::Standing;
 use store::log::embedded::EmbeddedLog;
-use store::services::SHOP;
 use store::{Deployment, Log, ServiceDatabase};
 use tokio::task::JoinHandle;
 
@@ -23,7 +22,7 @@ use super::operated_views::OperatedViews;
 use super::operations::Operations;
 use super::queries::ViewQueries;
 use super::stores::view_stores;
-use super::{Running, folder};
+use super::{Running, databases, folder};
 use crate::config::Config;
 use crate::files;
 use crate::http::{self, Api, Listening};
@@ -109,13 +108,11 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     }
     let faults = Faults::new(config.faults.clone());
 
-    let folder = &config.data_dir;
-    let opened = NodeParts::embedded_with_faults(&SHOP, folder, config.shards, faults).await?;
     let Embedded {
         parts,
         deployment,
         log,
-    } = opened;
+    } = databases::open(&config, faults, &io).await?;
     tracing::info!(deployment = %deployment.id, "the databases belong together");
     let databases = deployment.databases.clone();
 

@@ -5,16 +5,38 @@
 //! A URL may hold a password, so only what connects to the server sees it whole.
 
 use std::fmt;
+use std::path::Path;
 
 use mongodb::options::ConnectionString;
 use reqwest::Url;
+use store::{Home, PostgresAddress};
 
 use super::value::Refusal;
 
 /// What a setting says for the store in the data folder.
 const EMBEDDED: &str = "embedded";
 
-/// The store of a service, or the log.
+/// The database of a service.
+#[derive(Clone, Debug)]
+pub enum DatabaseBackend {
+    /// SQLite, in the data folder.
+    Embedded,
+    /// On a PostgreSQL server.
+    Postgres(PostgresAddress),
+}
+
+impl DatabaseBackend {
+    /// Where that is, for a node with this data folder.
+    #[must_use]
+    pub fn home(&self, data_dir: &Path) -> Home {
+        match self {
+            DatabaseBackend::Embedded => Home::Folder(data_dir.to_owned()),
+            DatabaseBackend::Postgres(address) => Home::Postgres(address.clone()),
+        }
+    }
+}
+
+/// The log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// In the data folder.
@@ -93,6 +115,15 @@ pub(super) fn embedded_only(text: &str, planned: &[&str]) -> Result<Backend, Ref
         Some((scheme, _)) if planned.contains(&scheme) => Err(Refusal::NotYet),
         _ => Err(Refusal::NotAllowed),
     }
+}
+
+pub(super) fn database(text: &str) -> Result<DatabaseBackend, Refusal> {
+    if text == EMBEDDED {
+        return Ok(DatabaseBackend::Embedded);
+    }
+    // The driver's own reader; it asks no server.
+    let address = PostgresAddress::parse(text).map_err(|_| Refusal::NotAllowed)?;
+    Ok(DatabaseBackend::Postgres(address))
 }
 
 pub(super) fn documents(text: &str) -> Result<DocumentsBackend, Refusal> {

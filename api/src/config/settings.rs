@@ -9,7 +9,7 @@ use std::time::Duration;
 use domain::Service;
 use store::faults::FaultPlan;
 
-use super::backend::{self, Backend, DocumentsBackend, SearchBackend, SecretUrl};
+use super::backend::{self, Backend, DatabaseBackend, DocumentsBackend, SearchBackend, SecretUrl};
 use super::places::{self, Hosts};
 use super::value::{self, Coordination, LogFormat, Role, Switch};
 use super::{ConfigError, Effective, Setting};
@@ -121,23 +121,23 @@ settings! {
         secret: false,
         parse: value::roles,
     }
-    customers_database_url: Backend {
+    customers_database_url: DatabaseBackend {
         flag: "--customers-database-url",
         env: "COUNTERFOIL_CUSTOMERS_DATABASE_URL",
         default: "embedded",
-        allowed: "embedded",
+        allowed: "embedded, or a URL such as postgres://USER:PASSWORD@HOST:5432/DATABASE",
         meaning: "Database of the customers service",
         secret: true,
-        parse: |text| backend::embedded_only(text, &["postgres"]),
+        parse: backend::database,
     }
-    orders_database_url: Backend {
+    orders_database_url: DatabaseBackend {
         flag: "--orders-database-url",
         env: "COUNTERFOIL_ORDERS_DATABASE_URL",
         default: "embedded",
-        allowed: "embedded",
+        allowed: "embedded, or a URL such as postgres://USER:PASSWORD@HOST:5432/DATABASE",
         meaning: "Database of the orders service",
         secret: true,
-        parse: |text| backend::embedded_only(text, &["postgres"]),
+        parse: backend::database,
     }
     log_url: Backend {
         flag: "--log-url",

@@ -123,7 +123,6 @@ fn a_refusal_names_setting_value_and_what_is_allowed() {
 #[test]
 fn what_will_work_later_is_refused_as_such() {
     for (setting, value) in [
-        ("COUNTERFOIL_ORDERS_DATABASE_URL", "postgres://host/orders"),
         ("COUNTERFOIL_LOG_URL", "kafka://host:9092"),
         ("COUNTERFOIL_COORDINATION", "choreography"),
         ("COUNTERFOIL_ROLES", "api"),
@@ -182,9 +181,12 @@ fn passwords_are_never_shown() {
     assert!(line.contains("mongodb://ada:***@host:port"), "{line}");
     let line = refusal(&[(
         "COUNTERFOIL_ORDERS_DATABASE_URL",
-        "postgres://ada:hush@host/orders",
+        "postgres://ada:hush@host:port/orders",
     )]);
-    assert!(line.contains("postgres://ada:***@host/orders"), "{line}");
+    assert!(
+        line.contains("postgres://ada:***@host:port/orders"),
+        "{line}"
+    );
 }
 
 #[test]
