@@ -86,7 +86,7 @@ impl ServiceDatabase {
     /// runtime that this is called in.
     ///
     /// # Errors
-    /// [`StoreError::Database`] when the server does not answer, or only reads: it may do so
+    /// [`StoreError::Unreachable`] when the server does not answer, or only reads: it may do so
     /// later. [`StoreError::Unusable`] when it does not let this process in,
     /// [`StoreError::Configuration`] when the database was made for another number of shards or by
     /// a newer release.

@@ -15,6 +15,16 @@ pub enum StoreError {
         /// What it says.
         source: sea_orm::DbErr,
     },
+    /// The server of a database is not there, or does nothing for us now; it may later.
+    #[error("the {what} database {place} does not answer: {cause}")]
+    Unreachable {
+        /// Whose it is.
+        what: String,
+        /// Where it is.
+        place: String,
+        /// Why, as far as it is known.
+        cause: String,
+    },
     /// A write of the journal failed in the database itself.
     #[error("writing to the {what} database failed")]
     Write {
@@ -111,9 +121,10 @@ impl StoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            StoreError::Database { .. } | StoreError::Panicked { .. } | StoreError::Injected(_) => {
-                true
-            }
+            StoreError::Database { .. }
+            | StoreError::Unreachable { .. }
+            | StoreError::Panicked { .. }
+            | StoreError::Injected(_) => true,
             StoreError::Write { transient, .. } => *transient,
             _ => false,
         }

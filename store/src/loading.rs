@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::PgDatabaseError;
-use sea_orm::{DbErr, RuntimeErr};
+use sea_orm::{DbBackend, DbErr, RuntimeErr};
 use uuid::Uuid;
 
 use crate::database::postgres;
@@ -35,7 +35,10 @@ where
     let mut parts: Vec<&[K]> = ids.chunks(mapping::IDS_PER_QUERY).collect();
 
     while let Some(part) = parts.pop() {
-        let wanted = part.iter().map(|id| (*id).into()).collect();
+        let mut wanted: Vec<Uuid> = part.iter().map(|id| (*id).into()).collect();
+        if database.read.get_database_backend() == DbBackend::Postgres {
+            pad(&mut wanted);
+        }
         match query(wanted).await {
             Ok(rows) => found.extend(rows.into_iter().map(&read)),
             Err(error) if !is_of_a_row(&error) => return Err(database.failed(error)),
@@ -53,6 +56,14 @@ where
     }
 
     Ok(found)
+}
+
+/// Repeats the last id until there are as many as a power of two: so a server has a few statements
+/// to parse and to keep prepared, and not one for each number of ids.
+fn pad(ids: &mut Vec<Uuid>) {
+    if let Some(last) = ids.last().copied() {
+        ids.resize(ids.len().next_power_of_two(), last);
+    }
 }
 
 /// Whether a value in a row, or the page that it lies on, is the reason, and not the database as a
@@ -91,5 +102,20 @@ pub(crate) fn unreadable(what: String, error: DbErr) -> StoreError {
     StoreError::Corrupt {
         what,
         source: Box::new(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_asked_for_in_a_few_sizes() {
+        for (ids, asked) in [(0, 0), (1, 1), (2, 2), (3, 4), (500, 512)] {
+            let mut wanted: Vec<_> = (0..ids).map(Uuid::from_u128).collect();
+            let last = wanted.last().copied();
+            pad(&mut wanted);
+            assert_eq!((wanted.len(), wanted.last().copied()), (asked, last));
+        }
     }
 }

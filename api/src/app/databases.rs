@@ -54,7 +54,7 @@ async fn when_there(
     let mut told = String::new();
     loop {
         let error = match Deployment::open(homes, shards).await {
-            Err(error @ StoreError::Database { .. }) => error,
+            Err(error @ (StoreError::Unreachable { .. } | StoreError::Database { .. })) => error,
             opened => return opened,
         };
 

@@ -33,8 +33,10 @@ const READER_WITHIN: Duration = Duration::from_secs(5);
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Set on every connection.
-const EACH: [(&str, &str); 5] = [
+const EACH: [(&str, &str); 6] = [
     ("client_encoding", "UTF8"),
+    // What is there already is no news.
+    ("client_min_messages", "warning"),
     // A server that sees nothing of its client for this long lets go of what that has locked.
     ("tcp_keepalives_idle", "5"),
     ("tcp_keepalives_interval", "2"),
@@ -163,7 +165,8 @@ impl PostgresAddress {
         let asked = READERS + OTHERS;
         let connecting = (0..asked).map(|_| self.connect(service, Use::Read));
         let connecting = tokio::time::timeout(OPEN_WITHIN, join_all(connecting)).await;
-        let late = |_| errors::unreachable(self, service, "it does not answer".to_owned());
+        let late =
+            |_| errors::unreachable(self, service, "it has not let us in in time".to_owned());
 
         let mut given = Vec::new();
         for connected in connecting.map_err(late)? {
@@ -182,6 +185,7 @@ impl PostgresAddress {
         let pool = PgPoolOptions::new()
             .max_connections(readers)
             .acquire_timeout(READER_WITHIN)
+            .acquire_slow_level(LevelFilter::Off)
             .connect_lazy_with(self.options(service, Use::Read));
         Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
     }

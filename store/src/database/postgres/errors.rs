@@ -65,7 +65,7 @@ pub(crate) fn is_of_a_page(error: &PgDatabaseError) -> bool {
 pub(crate) fn text(error: &Error) -> String {
     let Error::Database(told) = error else {
         return match error {
-            Error::PoolTimedOut => "it gives no connection in time".to_owned(),
+            Error::PoolTimedOut => "it has not let us in in time".to_owned(),
             other => other.to_string(),
         };
     };
@@ -106,9 +106,10 @@ pub(crate) fn unreachable(
     service: Service,
     cause: String,
 ) -> StoreError {
-    StoreError::Database {
-        what: format!("{service} ({address})"),
-        source: DbErr::Conn(RuntimeErr::Internal(cause)),
+    StoreError::Unreachable {
+        what: service.to_string(),
+        place: address.to_string(),
+        cause,
     }
 }
 

@@ -123,22 +123,26 @@ impl Lanes {
             return Ok(lane);
         }
 
+        let mut cause = None;
         loop {
             let error = match tokio::time::timeout_at(patience.ends(), self.opened()).await {
                 Ok(Ok(lane)) => return Ok(lane),
                 Ok(Err(error)) => error,
-                Err(_) => return Err(self.unreachable("it does not answer".to_owned())),
+                Err(_) => return Err(self.unreachable(cause)),
             };
 
+            let text = errors::text(&error);
+            patience.waits_for(|| text.clone());
+            cause = Some(text);
             if errors::kind(&error) != Kind::Lost || patience.is_over() {
-                return Err(self.unreachable(errors::text(&error)));
+                return Err(self.unreachable(cause));
             }
-            patience.waits_for(|| errors::text(&error));
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    fn unreachable(&self, cause: String) -> Trouble {
+    fn unreachable(&self, cause: Option<String>) -> Trouble {
+        let cause = cause.unwrap_or_else(|| "it has not let us in in time".to_owned());
         Trouble::Store(errors::unreachable(&self.address, self.service, cause))
     }
 

@@ -292,6 +292,63 @@ async fn a_batch_waits_for_the_lock_of_its_shard_no_longer_than_its_patience() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
+async fn a_claim_waits_for_the_batch_of_the_former_owner_and_finds_what_that_has_left() {
+    let mut case = Case::new().await;
+    let slow = "CREATE FUNCTION sleep() RETURNS trigger LANGUAGE plpgsql AS \
+        $$ BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END $$; \
+        CREATE TRIGGER slow AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION sleep()";
+    case.server.run(slow).await;
+
+    let (server, address) = (case.server.name().to_owned(), case.server.address());
+    let mut watching = case.server.connect().await;
+    let claimed = async {
+        until_sleeping(&mut watching, &server).await;
+        let mut next = PostgresStore::new(BOOKINGS, address, Faults::default());
+        let patience = patience();
+        next.claim(shard(1), "next", &patience).await.unwrap()
+    };
+    let epoch = case.claim.epoch;
+    let (written, claim) = tokio::join!(case.insert(1), claimed);
+
+    written.unwrap();
+    assert_eq!(claim.epoch, epoch + 1);
+    assert_eq!(claim.next_sequence, 3, "it has not seen the batch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
+async fn a_batch_that_waits_for_a_claim_is_refused_when_that_is_done() {
+    let mut case = Case::new().await;
+    let mut next = case.server.connect().await;
+    let mut watching = case.server.connect().await;
+    let mut claiming = next.begin().await.unwrap();
+    let raise = "UPDATE shards SET epoch = epoch + 1 WHERE shard = 1";
+    claiming.execute(raise).await.unwrap();
+
+    let claimed = async {
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted \
+            AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())";
+        loop {
+            let count = sea_orm::sqlx::query_scalar::<_, i64>(waiting);
+            if count.fetch_one(&mut watching).await.unwrap() > 0 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        claiming.commit().await.unwrap();
+    };
+    let (written, ()) = tokio::join!(case.insert(1), claimed);
+
+    let refused = written.unwrap_err();
+    let Failure::Unit { index: 0, error } = &refused else {
+        panic!("{refused:?}");
+    };
+    assert!(matches!(error, StoreError::StaleEpoch { .. }), "{error}");
+    assert_eq!(case.written().await, (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
 async fn the_victim_of_a_deadlock_is_written_anew() {
     let mut case = Case::new().await;
     case.insert(1).await.unwrap();
