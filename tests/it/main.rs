@@ -1,5 +1,6 @@
 //! The acceptance tests: the public contract, seen from outside, on the embedded views or, with
-//! `COUNTERFOIL_TEST_VIEWS=remote`, on MongoDB and Elasticsearch.
+//! `COUNTERFOIL_TEST_VIEWS=remote`, on MongoDB and Elasticsearch; on embedded databases or, with
+//! `COUNTERFOIL_TEST_DATABASES=remote`, on PostgreSQL.
 //!
 //! One binary with a module per part of the contract. Every test talks HTTP to a node of its own,
 //! or to one that the tests of its module share. What the nodes do inside is tested beside the

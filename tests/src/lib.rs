@@ -17,6 +17,7 @@ mod api;
 mod binary;
 mod cli;
 mod collector;
+mod databases;
 mod eventually;
 mod http;
 mod node;

@@ -1,9 +1,9 @@
 //! A node under test: the real binary as a process, on a free port and a data folder of its own.
 //!
-//! Nodes have their views where the run of the tests wants them ([`ViewStores`]), and run with the
-//! defaults besides unless a test says otherwise. Only a few run at once, whatever the number of
-//! test threads. A node ends with the value that holds it; when a test fails, the end of the node's
-//! log is printed.
+//! Nodes have their views and databases where the run of the tests wants them ([`ViewStores`]), and
+//! run with the defaults besides unless a test says otherwise. Only a few run at once, whatever the
+//! number of test threads. A node ends with the value that holds it; when a test fails, the end of
+//! the node's log is printed.
 
 mod faults;
 
@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::databases::Databases;
 use crate::stores::Tenancy;
 use crate::{Api, Cli, ViewStores, cli, eventually_within};
 
@@ -37,6 +38,7 @@ pub struct Node {
     env: Vec<(String, String)>,
     /// Dropped after the process, which would make anew what this removes.
     tenancy: Tenancy,
+    databases: Databases,
     _slot: SemaphorePermit<'static>,
 }
 
@@ -74,6 +76,7 @@ impl Node {
             folder,
             env: Vec::new(),
             tenancy,
+            databases: Databases::of_this_run().await,
             _slot: slot,
         }
     }
@@ -158,7 +161,8 @@ impl Node {
             .iter()
             .filter(|(name, _)| name != "COUNTERFOIL_FAULTS" && name != "LD_PRELOAD")
             .cloned();
-        let settings = self.tenancy.settings().into_iter().chain(settings);
+        let stores = self.tenancy.settings().into_iter();
+        let settings = stores.chain(self.databases.settings()).chain(settings);
         settings.fold(Cli::new(self.folder.path()), |cli, (name, value)| {
             cli.env(&name, &value)
         })
@@ -244,6 +248,7 @@ impl Node {
             .env("COUNTERFOIL_LOG_FORMAT", "pretty")
             .env("NO_COLOR", "1")
             .envs(self.tenancy.settings())
+            .envs(self.databases.settings())
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log())

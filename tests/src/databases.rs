@@ -1,0 +1,101 @@
+//! Where the services' databases of the nodes under test lie: embedded, or on a PostgreSQL.
+//!
+//! `COUNTERFOIL_TEST_DATABASES=remote` gives every node databases of its own on the server that
+//! `COUNTERFOIL_TEST_POSTGRES_URL` names, which are dropped with the node; without it they are
+//! embedded.
+
+use sea_orm::{ConnectionTrait, Database};
+use uuid::Uuid;
+
+const SERVICES: [&str; 2] = ["customers", "orders"];
+
+/// The databases of one node.
+pub(crate) struct Databases {
+    /// Without one they are in the data folder.
+    server: Option<Server>,
+}
+
+struct Server {
+    url: String,
+    prefix: String,
+}
+
+impl Databases {
+    /// What this run of the tests is about.
+    pub(crate) async fn of_this_run() -> Self {
+        match std::env::var("COUNTERFOIL_TEST_DATABASES").as_deref() {
+            Err(_) | Ok("embedded") => Self { server: None },
+            Ok("remote") => {
+                let server = Server::of_this_run();
+                let made = server.run(|name| format!("CREATE DATABASE {name}")).await;
+                made.expect("the databases can be made");
+                Self {
+                    server: Some(server),
+                }
+            }
+            Ok(other) => {
+                panic!("COUNTERFOIL_TEST_DATABASES is {other:?}; allowed: embedded, remote")
+            }
+        }
+    }
+
+    /// The settings of the node. Embedded databases are the default, which is left to prove itself.
+    pub(crate) fn settings(&self) -> Vec<(String, String)> {
+        let setting = |server: &Server, service: &str| {
+            let name = format!("COUNTERFOIL_{}_DATABASE_URL", service.to_uppercase());
+            (name, format!("{}/{}", server.url, server.database(service)))
+        };
+        let of = |server| SERVICES.map(|service| setting(server, service));
+        self.server.iter().flat_map(of).collect()
+    }
+}
+
+impl Server {
+    fn of_this_run() -> Self {
+        let variable = "COUNTERFOIL_TEST_POSTGRES_URL";
+        let url = std::env::var(variable);
+        Self {
+            url: url.unwrap_or_else(|_| panic!("{variable} is not set; see CONTRIBUTING.md")),
+            prefix: format!("counterfoil_test_{}", Uuid::now_v7().simple()),
+        }
+    }
+
+    fn database(&self, service: &str) -> String {
+        format!("{}_{service}", self.prefix)
+    }
+
+    async fn run(&self, statement: impl Fn(String) -> String) -> anyhow::Result<()> {
+        let server = Database::connect(format!("{}/postgres", self.url)).await?;
+        for service in SERVICES {
+            let statement = statement(self.database(service));
+            server.execute_unprepared(&statement).await?;
+        }
+        server.close().await?;
+        Ok(())
+    }
+
+    /// With the sessions that are left.
+    fn clean(&self) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(self.run(|name| format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
+    }
+}
+
+impl Drop for Databases {
+    fn drop(&mut self) {
+        let Some(server) = &self.server else { return };
+
+        // on a thread of its own: a runtime cannot be blocked on from within another
+        let cleaned = std::thread::scope(|scope| {
+            let cleaning = scope.spawn(|| server.clean());
+            cleaning
+                .join()
+                .unwrap_or_else(|_| Err(anyhow::anyhow!("cleaning panicked")))
+        });
+        if let Err(error) = cleaned {
+            eprintln!("the databases {}_… stay behind: {error:#}", server.prefix);
+        }
+    }
+}
