@@ -205,7 +205,7 @@ impl Reader {
             world.violated(format!("a read shows too little: {missing}"));
         }
         for (source, position) in &*self.positions.borrow() {
-            if positions.get(source).is_none_or(|shown| shown < position) {
+            if positions.get(source).copied().unwrap_or(0) < *position {
                 world.violated(format!(
                     "a reader that has seen {source} up to {position} is shown less"
                 ));

@@ -9,6 +9,7 @@ use crate::entity::Entity;
 use crate::step::Step;
 
 impl<E: Entity> Shard<E> {
+    /// Forgets callers that have hung up while they waited for a saga.
     pub(super) fn forget_gone_callers(&mut self) {
         self.waiting.retain(|_, callers| {
             callers.retain(|caller| !caller.is_gone());

@@ -142,12 +142,4 @@ impl<E: Entity> Shard<E> {
         };
         self.submit(step, vec![row], Cause::Request(request));
     }
-
-    /// Forgets callers that have hung up while they waited for a saga.
-    pub(super) fn forget_gone_callers(&mut self) {
-        self.waiting.retain(|_, callers| {
-            callers.retain(|caller| !caller.is_gone());
-            !callers.is_empty()
-        });
-    }
 }

@@ -90,9 +90,8 @@ impl<P: Projection> View<P> {
             let left = until.saturating_duration_since(Instant::now());
             let outcome = generation.wait_until(token, left).await;
 
-            // A second rebuild soon after a swap ends the waiting on the generation that has
-            // answered before; that one may also have no room for readers, fail, or be damaged. The
-            // caller has lost nothing by it, and hears nothing of it.
+            // A second rebuild soon after a swap ends the waiting on the generation before; that
+            // one may also be full, fail, or be damaged. The caller hears nothing of it.
             if outcome.is_err() && self.is_given_up(&generation, until).await {
                 continue;
             }

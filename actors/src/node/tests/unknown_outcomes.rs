@@ -1,8 +1,8 @@
 //! A unit is durable, and its shard does not know: what has come of it must be found and told.
 //!
 //! How it is tested: a log in front of the embedded one panics over the messages of a unit that is
-//! committed. A store whose answer to a commit is lost, and that cannot be asked after it, looks the
-//! same to a shard.
+//! committed. A store whose answer to a commit is lost, and that cannot be asked after it, looks
+//! the same to a shard.
 
 use store::Message;
 use store::log::Heads;
