@@ -337,7 +337,9 @@ async fn a_batch_that_waits_for_a_claim_is_refused_when_that_is_done() {
         }
         claiming.commit().await.unwrap();
     };
-    let (written, ()) = tokio::join!(case.insert(1), claimed);
+    let claimed = tokio::time::timeout(Duration::from_secs(30), claimed);
+    let (written, claimed) = tokio::join!(case.insert(1), claimed);
+    claimed.expect("the batch waits for the claim");
 
     let refused = written.unwrap_err();
     let Failure::Unit { index: 0, error } = &refused else {
