@@ -18,8 +18,8 @@ const LOOK: &str = "SELECT pg_is_in_recovery() OR current_setting('transaction_r
 const OLDEST_VERSION: i32 = 130_000;
 
 /// A server that only reads: a standby, or one that was told so.
-pub(crate) const READS_ONLY: &str = "it only reads: it is a standby, or default_transaction_read_only \
-    is on";
+pub(crate) const READS_ONLY: &str = "it only reads: it is a standby, or \
+    default_transaction_read_only is on";
 
 /// A database that is being opened.
 pub(crate) struct Opening<'a> {
