@@ -149,6 +149,12 @@ impl Shelf {
         Ok((trace, contents.positions.clone()))
     }
 
+    /// Up to where it shows its sources, for whoever looks from outside.
+    #[must_use]
+    pub fn positions(&self) -> Positions {
+        self.lock().positions.clone()
+    }
+
     /// All that it shows, for whoever looks from outside.
     #[must_use]
     pub fn traces(&self) -> BTreeMap<Uuid, Trace> {

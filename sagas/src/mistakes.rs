@@ -95,8 +95,6 @@ mistakes! {
     ViewGapIgnored = "view-gap-ignored",
     /// Nobody looks whether the last event of a source was lost on the way to a view.
     LastEventNotLookedFor = "last-event-not-looked-for",
-    /// A view leaves out an event whose entity it has at an older version.
-    MissingVersionsNotRead = "missing-versions-not-read",
     /// After an error a view goes on from the positions that it had in memory.
     ViewPositionsNotReread = "view-positions-not-reread",
     /// The positions of a view that is copied from rows are read after the rows.

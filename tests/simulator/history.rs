@@ -126,6 +126,7 @@ async fn live_through(world: &Rc<World>) {
 async fn watch(world: Rc<World>, ledger: Rc<Ledger>) {
     for second in 1.. {
         tokio::time::sleep(Duration::from_secs(1)).await;
+        views::goes_on(&world);
         if world.plan.retention != FOR_EVER && second % NOTE_EVERY == 0 {
             checks::note_what_is_sent(&world, &ledger).await;
         }

@@ -168,6 +168,13 @@ impl Plan {
         self.faults.iter().all(is_of_the_way)
     }
 
+    /// Whether somebody deletes what the view has.
+    #[must_use]
+    pub fn loses_views(&self) -> bool {
+        let loses = |fault: &Fault| matches!(fault.what, Wrong::ViewsGone | Wrong::ViewStoreGone);
+        self.faults.iter().any(loses)
+    }
+
     /// Whether some row may be one that nobody can read.
     #[must_use]
     pub fn has_unreadable_rows(&self) -> bool {

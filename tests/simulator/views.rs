@@ -48,6 +48,8 @@ const DEFINITION: ViewDefinition = ViewDefinition {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Nobody waits longer than that and a little.
 const A_LITTLE: Duration = Duration::from_millis(200);
+/// Rows are a moment old when they arrive.
+const READING_TAKES: Duration = Duration::from_millis(100);
 /// How long a generation is kept that has answered before.
 const KEEP: Duration = Duration::from_secs(30);
 
@@ -122,6 +124,7 @@ impl EntityRows<Trace> for HistoryRows {
     ) -> BoxFuture<'_, Result<Vec<Trace>, StoreError>> {
         async move {
             let traces = folded(&*self.log, service).await?;
+            tokio::time::sleep(READING_TAKES).await;
             let is_within = |trace: &Trace| {
                 range.after.is_none_or(|after| trace.entity > after)
                     && range.up_to.is_none_or(|up_to| trace.entity <= up_to)
@@ -274,6 +277,24 @@ fn is_at_rest(status: &ViewStatus) -> bool {
     let is_level = status.lag.as_ref().is_some_and(|lag| lag.events == 0);
     let is_whole = status.quarantined.is_empty() && status.progress.is_none();
     status.state == ViewState::Live && is_level && is_whole
+}
+
+/// Whoever reads without a token sees no less than somebody has seen before; unless what answers
+/// was deleted.
+pub fn goes_on(world: &World) {
+    let Some(generation) = world.view().and_then(|view| view.current().ok()) else {
+        return;
+    };
+    let shown = generation.reader().positions();
+    for (source, before) in &*world.shown.borrow() {
+        let position = shown.get(source).copied().unwrap_or(0);
+        if position < *before && !world.plan.loses_views() {
+            world.violated(format!(
+                "the view has shown {source} up to {before}, and shows it up to {position}"
+            ));
+        }
+    }
+    world.shown.replace(shown);
 }
 
 /// How it is, in words.

@@ -11,9 +11,9 @@ use actors::{Gateway, Node, NodeConfig, gateway};
 use projections::simulated::{MemoryViews, Traces};
 use projections::views::View;
 use sagas::{SagaPolicy, Timestamp};
-use store::Clock;
 use store::faults::{FaultPlan, Faults};
 use store::simulated::{MemoryDatabase, SimulatedClock, Template};
+use store::{Clock, Positions};
 use tokio::time::Instant;
 
 use crate::plan::{Fault, Plan, Wrong};
@@ -42,6 +42,8 @@ pub struct World {
     down: Cell<u32>,
     story: RefCell<Vec<String>>,
     pub violations: RefCell<Vec<String>>,
+    /// Up to where the view has shown its sources.
+    pub shown: RefCell<Positions>,
 }
 
 struct Running {
@@ -70,6 +72,7 @@ impl World {
             down: Cell::new(0),
             story: RefCell::default(),
             violations: RefCell::default(),
+            shown: RefCell::default(),
             plan,
         }
     }

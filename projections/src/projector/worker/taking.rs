@@ -37,7 +37,6 @@ impl<P: Projection> Worker<P> {
             Ok(Applied::Taken) => self.taken(event, EventOutcome::Applied),
             Ok(Applied::Unknown) => self.taken(event, EventOutcome::Unknown),
             Ok(Applied::Duplicate) => self.parts.metrics.event(EventOutcome::Duplicate),
-            Ok(Applied::Missing { .. }) if makes(Mistake::MissingVersionsNotRead) => {}
             Ok(Applied::Missing { from_version }) => {
                 self.apply_history(event, from_version).await?
             }
