@@ -196,12 +196,8 @@ impl ViewAudit<Trace> for Shelf {
         range: IdRange,
     ) -> BoxFuture<'_, Result<Slice<Trace>, ViewError>> {
         let contents = self.lock().clone();
-        let is_within = move |trace: &Trace| {
-            let (after, up_to) = (range.after, range.up_to);
-            trace.service == service
-                && after.is_none_or(|after| trace.entity > after)
-                && up_to.is_none_or(|up_to| trace.entity <= up_to)
-        };
+        let is_within =
+            move |trace: &Trace| trace.service == service && range.contains(trace.entity);
         let traces = contents.traces.into_values().filter(is_within);
 
         let slice = Slice {

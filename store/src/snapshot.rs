@@ -96,6 +96,12 @@ pub struct IdRange {
 }
 
 impl IdRange {
+    /// Whether an id lies within.
+    #[must_use]
+    pub fn contains(&self, id: Uuid) -> bool {
+        self.after.is_none_or(|after| id > after) && self.up_to.is_none_or(|up_to| id <= up_to)
+    }
+
     /// That a column of ids lies within.
     #[must_use]
     pub fn condition(&self, column: impl ColumnTrait) -> Condition {

@@ -6,6 +6,10 @@ use projections::generations::BuildFrom;
 use projections::simulated::ViewFate;
 use sagas::testing::Chance;
 
+use self::mix::Mix;
+
+mod mix;
+
 /// Callers act within this time.
 pub const BUSY: Duration = Duration::from_secs(40);
 /// How many shards each service may have.
@@ -130,14 +134,6 @@ pub enum Commit {
     PanicsAfter,
 }
 
-const COMMITS: [Commit; 5] = [
-    Commit::Fails,
-    Commit::Unknown,
-    Commit::UnknownAndLost,
-    Commit::PanicsBefore,
-    Commit::PanicsAfter,
-];
-
 impl Plan {
     /// Whether what is sent can be seen before it is removed: nothing makes it look older than it
     /// is.
@@ -226,7 +222,7 @@ fn with_views(seed: u64, acts: &mut [Act], faults: &mut Vec<Fault>) {
     let mut chance = Chance::seeded(seed.rotate_left(32) ^ 0x71e5);
     let readers = chance.of(&[0, 20, 100]).unwrap_or(0);
     for act in acts {
-        if is(&mut chance, readers) {
+        if chance.is(readers) {
             act.reads = 1 + chance.below(4);
         }
     }
@@ -239,8 +235,8 @@ fn with_views(seed: u64, acts: &mut [Act], faults: &mut Vec<Fault>) {
         let kind = chance.of(&kinds).unwrap_or(0);
         let longest = Duration::from_secs(1 << chance.below(6));
         faults.push(Fault {
-            at: moment(&mut chance, BUSY + BUSY / 2),
-            lasts: moment(&mut chance, longest),
+            at: chance.moment(BUSY + BUSY / 2),
+            lasts: chance.moment(longest),
             what: wrong_with_views(kind, &mut chance),
         });
     }
@@ -254,8 +250,8 @@ fn with_unreadable_rows(seed: u64, faults: &mut Vec<Fault>) {
         let table = chance.of(&["customers", "orders"]).unwrap_or("orders");
         let longest = Duration::from_secs(1 << chance.below(6));
         faults.push(Fault {
-            at: moment(&mut chance, BUSY),
-            lasts: moment(&mut chance, longest),
+            at: chance.moment(BUSY),
+            lasts: chance.moment(longest),
             what: Wrong::RowUnreadable {
                 table,
                 place: chance.below(50),
@@ -282,7 +278,7 @@ fn wrong_with_views(kind: u64, chance: &mut Chance) -> Wrong {
         }
         2 => Wrong::ViewsGone,
         3 => Wrong::ViewStoreGone,
-        4 => Wrong::Rebuild(match is(chance, 50) {
+        4 => Wrong::Rebuild(match chance.is(50) {
             true => BuildFrom::History,
             false => BuildFrom::Entities,
         }),
@@ -293,142 +289,4 @@ fn wrong_with_views(kind: u64, chance: &mut Chance) -> Wrong {
 fn limit(chance: &mut Chance) -> i64 {
     let cents = chance.of(&[0, 1_000, 5_000, 20_000, 1_000_000]);
     cents.unwrap_or(0)
-}
-
-/// What a history is mostly made of: some are all of one kind.
-struct Mix {
-    /// In percent.
-    keys: u64,
-    waits: u64,
-    cancels: u64,
-    ships: u64,
-    stops: u64,
-    hot: u64,
-    hang_ups: u64,
-    /// All begin within this time.
-    within: Duration,
-    /// The kinds of faults that there are.
-    kinds: Vec<u64>,
-}
-
-impl Mix {
-    fn drawn(chance: &mut Chance) -> Self {
-        let mut percent = || chance.of(&[0, 10, 50, 90, 100]).unwrap_or(50);
-        Mix {
-            keys: percent(),
-            waits: percent(),
-            cancels: percent(),
-            ships: percent(),
-            stops: percent() / 4,
-            hot: percent(),
-            hang_ups: percent() / 2,
-            within: BUSY / u32::try_from(1 + chance.below(20)).unwrap_or(1),
-            kinds: (0..1 + chance.below(5))
-                .map(|_| chance.below(KINDS))
-                .collect(),
-        }
-    }
-
-    fn order(&self, acts: &mut Vec<Act>, chance: &mut Chance) {
-        let at = moment(chance, self.within);
-        let customer = if is(chance, self.hot) {
-            0
-        } else {
-            below(chance, 5)
-        };
-        let cents = i64::try_from(1 + chance.below(3_000)).unwrap_or(1);
-        let number = acts.len();
-        let what = Deed::Order { customer, cents };
-        let manner = self.manner(chance);
-        acts.push(Act {
-            number,
-            at,
-            what,
-            manner,
-            reads: 0,
-        });
-
-        for (percent, what) in [
-            (self.cancels, Deed::Cancel { order: number }),
-            (self.ships / 2, Deed::Ship { order: number }),
-            (self.stops, Deed::StopSaga { order: number }),
-            (self.stops, Deed::StopCancel { order: number }),
-        ] {
-            if is(chance, percent) {
-                let later = moment(chance, self.within / 2);
-                let manner = self.manner(chance);
-                acts.push(Act {
-                    number: acts.len(),
-                    at: at + later,
-                    what,
-                    manner,
-                    reads: 0,
-                });
-            }
-        }
-    }
-
-    fn manner(&self, chance: &mut Chance) -> Manner {
-        let hangs_up = is(chance, self.hang_ups);
-        Manner {
-            key: is(chance, self.keys),
-            wait: match is(chance, self.waits) {
-                true => moment(chance, Duration::from_secs(30)),
-                false => Duration::ZERO,
-            },
-            patience: match hangs_up {
-                true => moment(chance, Duration::from_millis(200)) + Duration::from_millis(1),
-                false => Duration::from_secs(60),
-            },
-        }
-    }
-
-    fn fault(&self, chance: &mut Chance) -> Fault {
-        let kind = chance.of(&self.kinds).unwrap_or(0);
-        let longest = Duration::from_secs(1 << chance.below(7));
-        Fault {
-            at: moment(chance, self.within + self.within / 2),
-            lasts: moment(chance, longest),
-            what: wrong(kind, chance),
-        }
-    }
-}
-
-/// How many kinds of faults there are.
-const KINDS: u64 = 12;
-
-fn wrong(kind: u64, chance: &mut Chance) -> Wrong {
-    let percent = 1 + chance.below(60);
-    match kind {
-        0 => Wrong::Crash,
-        1 => Wrong::Stopped,
-        2 => Wrong::ClockSteps(i64::try_from(chance.below(20_000)).unwrap_or(0) - 10_000),
-        3 => Wrong::ClockDrifts(800_000 + chance.below(400_000)),
-        4 | 5 => Wrong::Commits(chance.of(&COMMITS).unwrap_or(Commit::Fails), percent),
-        6 => Wrong::StoreStands(chance.of(&["customers", "orders"]).unwrap_or("orders")),
-        7 => Wrong::QueriesFail(percent),
-        8 => Wrong::LogLoses(percent),
-        9 => match is(chance, 50) {
-            true => Wrong::LogRepeats(percent),
-            false => Wrong::LogHoldsUp(1 + chance.below(3_000)),
-        },
-        10 => Wrong::CustomerPanics {
-            customer: below(chance, 5),
-            once: is(chance, 50),
-        },
-        _ => Wrong::TurnsPanic(1 + chance.below(40)),
-    }
-}
-
-fn moment(chance: &mut Chance, within: Duration) -> Duration {
-    let millis = u64::try_from(within.as_millis()).unwrap_or(0);
-    Duration::from_millis(chance.below(millis.max(1)))
-}
-
-fn below(chance: &mut Chance, bound: u64) -> usize {
-    usize::try_from(chance.below(bound)).unwrap_or(0)
-}
-
-fn is(chance: &mut Chance, percent: u64) -> bool {
-    chance.below(100) < percent
 }

@@ -125,11 +125,10 @@ impl EntityRows<Trace> for HistoryRows {
         async move {
             let traces = folded(&*self.log, service).await?;
             tokio::time::sleep(READING_TAKES).await;
-            let is_within = |trace: &Trace| {
-                range.after.is_none_or(|after| trace.entity > after)
-                    && range.up_to.is_none_or(|up_to| trace.entity <= up_to)
-            };
-            Ok(traces.into_values().filter(is_within).collect())
+            let traces = traces.into_values();
+            Ok(traces
+                .filter(|trace| range.contains(trace.entity))
+                .collect())
         }
         .boxed()
     }

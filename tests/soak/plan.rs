@@ -153,7 +153,7 @@ impl Plan {
     #[must_use]
     pub fn of(seed: u64, servers: bool) -> Self {
         let mut chance = Chance::seeded(seed);
-        let goes_on = is(&mut chance, 70);
+        let goes_on = chance.is(70);
         let shards = chance.of(&[1, 4, 16, 16]).unwrap_or(16);
         let settings = Settings {
             deadline: chance.of(&[2, 10, 600]).unwrap_or(600),
@@ -202,8 +202,4 @@ pub fn note_of(seed: u64, act: usize) -> String {
 fn limit(chance: &mut Chance) -> i64 {
     let cents = chance.of(&[0, 1_000, 5_000, 20_000, 1_000_000]);
     cents.unwrap_or(0)
-}
-
-fn is(chance: &mut Chance, percent: u64) -> bool {
-    chance.below(100) < percent
 }

@@ -130,12 +130,8 @@ impl VersionReader for Shelf {
 impl ViewAudit<Parcel> for Shelf {
     fn slice(&self, _: Service, range: IdRange) -> BoxFuture<'_, Result<Slice<Parcel>, ViewError>> {
         let contents = self.lock().clone();
-        let is_within = |id: &Uuid| {
-            range.after.is_none_or(|after| *id > after)
-                && range.up_to.is_none_or(|up_to| *id <= up_to)
-        };
         let parcels = contents.parcels.into_iter();
-        let parcels = parcels.filter(|(id, _)| is_within(id));
+        let parcels = parcels.filter(|(id, _)| range.contains(*id));
 
         let slice = Slice {
             entities: parcels

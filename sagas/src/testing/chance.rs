@@ -1,5 +1,7 @@
 //! Random numbers, the same ones in every run of a test.
 
+use std::time::Duration;
+
 /// A sequence of numbers that follows from its seed (Steele, Lea and Flood, *SplitMix*, 2014).
 #[derive(Clone, Debug)]
 pub struct Chance(u64);
@@ -24,9 +26,25 @@ impl Chance {
         self.number() % bound.max(1)
     }
 
+    /// The same as an index.
+    pub fn index(&mut self, bound: u64) -> usize {
+        usize::try_from(self.below(bound)).unwrap_or(0)
+    }
+
+    /// Whether something happens that happens so many times in a hundred.
+    pub fn is(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// A moment before this time is over, to the millisecond; the beginning when it is shorter.
+    pub fn moment(&mut self, within: Duration) -> Duration {
+        let millis = u64::try_from(within.as_millis()).unwrap_or(0);
+        Duration::from_millis(self.below(millis))
+    }
+
     /// One of the items; `None` when there is none.
     pub fn of<T: Copy>(&mut self, items: &[T]) -> Option<T> {
-        let number = self.below(u64::try_from(items.len()).unwrap_or(0));
-        items.get(usize::try_from(number).unwrap_or(0)).copied()
+        let index = self.index(u64::try_from(items.len()).unwrap_or(0));
+        items.get(index).copied()
     }
 }

@@ -27,7 +27,7 @@ impl Dice {
 
     /// Whether something happens that happens so many times in a hundred.
     pub fn is(&self, percent: u64) -> bool {
-        self.below(100) < percent
+        self.lock().is(percent)
     }
 
     /// One of the items; `None` when there is none.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sagas::testing::Chance;
 use tests::Server;
 
-use super::{Act, Buyer, Deed, Fault, Manner, Wrong, is, name_of, note_of};
+use super::{Act, Buyer, Deed, Fault, Manner, Wrong, name_of, note_of};
 
 const VIEWS: [&str; 2] = ["documents", "search"];
 const SERVERS: [Server; 2] = [Server::MongoDb, Server::Elasticsearch];
@@ -65,11 +65,11 @@ impl Mix {
 
     /// An order, and what is done to it.
     pub fn order(&self, acts: &mut Vec<Act>, chance: &mut Chance) {
-        let at = moment(chance, self.within);
-        let buyer = if is(chance, self.hot) {
+        let at = chance.moment(self.within);
+        let buyer = if chance.is(self.hot) {
             Buyer::Hot
         } else {
-            Buyer::New(below(chance, 4))
+            Buyer::New(chance.index(4))
         };
         let cents = i64::try_from(1 + chance.below(3_000)).unwrap_or(1);
 
@@ -86,10 +86,10 @@ impl Mix {
             (self.ships / 2, Deed::Ship { order: number }),
             (self.stops, Deed::StopSaga { order: number }),
         ] {
-            if is(chance, percent) {
+            if chance.is(percent) {
                 // At once, while its saga is under way, or when that has ended.
                 let longest = chance.of(&[SOON, self.within / 2]).unwrap_or(SOON);
-                let later = moment(chance, longest);
+                let later = chance.moment(longest);
                 self.act(acts, at + later, what, chance);
             }
         }
@@ -106,19 +106,19 @@ impl Mix {
     }
 
     fn manner(&self, chance: &mut Chance) -> Manner {
-        let hangs_up = is(chance, self.hang_ups);
+        let hangs_up = chance.is(self.hang_ups);
         Manner {
-            key: is(chance, self.keys),
-            again: is(chance, self.again),
-            wait: match is(chance, self.waits) {
+            key: chance.is(self.keys),
+            again: chance.is(self.again),
+            wait: match chance.is(self.waits) {
                 true => u32::try_from(1 + chance.below(10)).unwrap_or(1),
                 false => 0,
             },
             patience: match hangs_up {
-                true => moment(chance, Duration::from_millis(100)) + Duration::from_millis(1),
+                true => chance.moment(Duration::from_millis(100)) + Duration::from_millis(1),
                 false => Duration::from_secs(60),
             },
-            reads: is(chance, self.reads),
+            reads: chance.is(self.reads),
         }
     }
 
@@ -133,8 +133,8 @@ impl Mix {
         };
         let longest = Duration::from_secs(1 << chance.below(doublings));
         Fault {
-            at: moment(chance, self.within),
-            lasts: moment(chance, longest) + Duration::from_millis(50),
+            at: chance.moment(self.within),
+            lasts: chance.moment(longest) + Duration::from_millis(50),
             what,
         }
     }
@@ -167,9 +167,9 @@ impl Mix {
 /// Faults that a node is started with.
 fn built_in(seed: u64, chance: &mut Chance) -> String {
     let every = 2 + chance.below(20);
-    let customer = name_of(seed, below(chance, 4));
-    let note = note_of(seed, below(chance, 40));
-    let once = if is(chance, 50) { ",panic-once" } else { "" };
+    let customer = name_of(seed, chance.index(4));
+    let note = note_of(seed, chance.index(40));
+    let once = if chance.is(50) { ",panic-once" } else { "" };
     match chance.below(8) {
         0 => "deliver-twice".to_owned(),
         1 => format!("lose-message={every}"),
@@ -180,13 +180,4 @@ fn built_in(seed: u64, chance: &mut Chance) -> String {
         6 => format!("panic-order={note}{once}"),
         _ => format!("panic-saga={customer}{once}"),
     }
-}
-
-fn moment(chance: &mut Chance, within: Duration) -> Duration {
-    let millis = u64::try_from(within.as_millis()).unwrap_or(0);
-    Duration::from_millis(chance.below(millis.max(1)))
-}
-
-fn below(chance: &mut Chance, bound: u64) -> usize {
-    usize::try_from(chance.below(bound)).unwrap_or(0)
 }
