@@ -29,6 +29,7 @@ mod history;
 mod inboxes;
 mod orders;
 mod outboxes;
+mod patience;
 mod problem;
 mod ranges;
 mod report;

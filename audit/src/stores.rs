@@ -15,6 +15,7 @@ use store::snapshot::IdRange;
 use store::{Clock, Positions, ServiceDatabase};
 use uuid::Uuid;
 
+use super::patience::patiently;
 use super::problem::Problem;
 use super::ranges::subject;
 use super::report::{Invariant, Report};
@@ -140,7 +141,7 @@ impl Stores {
             return Ok(Vec::new());
         };
         let (name, invariant) = (documents::VIEW, Invariant::Documents);
-        let slice = view.slice(domain::CUSTOMERS, range).await?;
+        let slice = patiently(|| view.slice(domain::CUSTOMERS, range)).await?;
         let slice = of_kind(slice, Document::customer);
 
         tell_disagreements(domain::CUSTOMERS, &slice, invariant, report);
@@ -156,12 +157,12 @@ impl Stores {
     ) -> Result<Vec<ViewSlice<OrderDocument>>, AuditError> {
         let mut slices = Vec::new();
         if let Ok(view) = &self.documents {
-            let slice = view.slice(domain::ORDERS, range).await?;
+            let slice = patiently(|| view.slice(domain::ORDERS, range)).await?;
             let slice = of_kind(slice, Document::order);
             slices.push((documents::VIEW, Invariant::Documents, slice));
         }
         if let Ok(view) = &self.search {
-            let slice = view.slice(domain::ORDERS, range).await?;
+            let slice = patiently(|| view.slice(domain::ORDERS, range)).await?;
             slices.push((search::VIEW, Invariant::Search, slice));
         }
 
@@ -177,11 +178,11 @@ impl Stores {
     pub(super) async fn view_states(&self) -> Result<Vec<ViewState>, AuditError> {
         let mut views = Vec::new();
         if let Ok(view) = &self.documents {
-            let slice = view.slice(domain::ORDERS, NOBODY).await?;
+            let slice = patiently(|| view.slice(domain::ORDERS, NOBODY)).await?;
             views.push(state_of(documents::VIEW, Invariant::Documents, slice));
         }
         if let Ok(view) = &self.search {
-            let slice = view.slice(domain::ORDERS, NOBODY).await?;
+            let slice = patiently(|| view.slice(domain::ORDERS, NOBODY)).await?;
             views.push(state_of(search::VIEW, Invariant::Search, slice));
         }
         Ok(views)
@@ -231,17 +232,17 @@ async fn answering<P: Projection>(
     store: &dyn ViewStore<P>,
     definition: u32,
 ) -> Result<Answering<P::Entity>, ViewError> {
-    let mut catalog = store.catalog().await?;
+    let mut catalog = patiently(|| store.catalog()).await?;
     loop {
         let Some(number) = catalog.live else {
             return Ok(Err(Absence::NotBuilt));
         };
 
-        if let Some(view) = store.audit(number).await? {
+        if let Some(view) = patiently(|| store.audit(number)).await? {
             return Ok(Ok(view));
         }
 
-        let newest = store.catalog().await?;
+        let newest = patiently(|| store.catalog()).await?;
         if newest.live == Some(number) {
             let outdated = newest
                 .answering()
