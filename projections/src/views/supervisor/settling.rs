@@ -180,6 +180,7 @@ impl<P: Projection> Supervisor<P> {
 
         self.shared.change(|stand| {
             stand.stopped.take_if(|(number, _)| gone(number));
+            stand.live.take_if(|live| gone(&live.number()));
             let closed = stand.open.extract_if(.., |number, _| gone(number));
             let_go.extend(closed.map(|(number, open)| (number, Some(open))));
         });
