@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod dice;
+mod disk;
 pub mod log;
 pub mod memory;
 pub mod mischief;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub use clock::SimulatedClock;
 pub use dice::Dice;
+pub use disk::MemoryStore;
 pub use log::SimulatedLog;
 pub use memory::{MemoryDatabase, Template};
 pub use mischief::Mischief;

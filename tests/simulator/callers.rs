@@ -1,14 +1,14 @@
 //! Callers: each does one thing, as its manner is, and notes what it was told.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use actors::{CommandError, Follow, NewCustomer, NewOrder, OrderAnswer, RequestBinding};
 use domain::saga::{CANCEL_ORDER, CREATE_ORDER, id_of};
 use domain::{CustomerId, Money, OrderId};
-use sagas::SagaId;
+use sagas::{SagaId, ShardId};
 use tests::{Answers, Told};
 
 use crate::plan::{Act, Deed, Manner};
@@ -28,6 +28,8 @@ pub struct Ledger {
     /// What was seen of commands and replies: the saga, and the number.
     pub commands: RefCell<BTreeSet<(SagaId, u32)>>,
     pub replies: RefCell<BTreeSet<(SagaId, u32)>>,
+    /// Up to where outboxes were looked through for them, by sender and receiver.
+    pub looked_up_to: RefCell<BTreeMap<(ShardId, ShardId), u64>>,
     /// How many callers without a key do not know what has become of their order.
     pub in_doubt: Cell<usize>,
 }

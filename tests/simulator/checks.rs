@@ -114,15 +114,14 @@ pub async fn check(world: &World, ledger: &Ledger) {
 /// Notes the commands and replies that lie in the outboxes, before they are removed, and looks
 /// whether one was answered twice.
 pub async fn note_what_is_sent(world: &World, ledger: &Ledger) {
-    let commands = attempts(world, domain::ORDERS, domain::CUSTOMERS).await;
+    let commands = new_attempts(world, ledger, domain::ORDERS, domain::CUSTOMERS).await;
     ledger.commands.borrow_mut().extend(commands);
 
-    let replies = attempts(world, domain::CUSTOMERS, domain::ORDERS).await;
-    let distinct: BTreeSet<_> = replies.iter().copied().collect();
-    if distinct.len() < replies.len() {
-        world.violated("a command has several replies".to_owned());
+    for reply in new_attempts(world, ledger, domain::CUSTOMERS, domain::ORDERS).await {
+        if !ledger.replies.borrow_mut().insert(reply) {
+            world.violated("a command has several replies".to_owned());
+        }
     }
-    ledger.replies.borrow_mut().extend(distinct);
 }
 
 /// Nothing was skipped: whatever a saga has asked has been answered.
@@ -140,20 +139,37 @@ fn log(world: &World) -> EmbeddedLog {
     EmbeddedLog::new(databases, world.plan.shards, Faults::default())
 }
 
-/// The attempts that the messages of one service to another are of: the saga, and the number.
-async fn attempts(world: &World, from: Service, to: Service) -> Vec<(SagaId, u32)> {
+/// The attempts that messages of one service to another are of, the saga and the number, as far as
+/// they have not been looked at.
+async fn new_attempts(
+    world: &World,
+    ledger: &Ledger,
+    from: Service,
+    to: Service,
+) -> Vec<(SagaId, u32)> {
     let log = log(world);
     let mut attempts = Vec::new();
 
     for source in (0..world.plan.shards).map(|number| ShardId::new(from, number)) {
         for receiver in (0..world.plan.shards).map(|number| ShardId::new(to, number)) {
-            let sent = log.read(source, Destination::Shard(receiver), 0, usize::MAX >> 1);
+            let looked_up_to = ledger
+                .looked_up_to
+                .borrow()
+                .get(&(source, receiver))
+                .copied();
+            let after = looked_up_to.unwrap_or(0);
+            let sent = log.read(source, Destination::Shard(receiver), after, usize::MAX >> 1);
             let sent = sent.await.expect("it answers");
+
             let of = |message: &Message| {
                 let attempt = message.attempt.as_ref();
                 attempt.map(|attempt| (attempt.saga, attempt.number))
             };
             attempts.extend(sent.iter().filter_map(of));
+            if let Some(last) = sent.last() {
+                let mut looked_up_to = ledger.looked_up_to.borrow_mut();
+                looked_up_to.insert((source, receiver), last.sequence);
+            }
         }
     }
     attempts

@@ -16,6 +16,7 @@ use crate::callers::{self, Ledger};
 use crate::checks;
 use crate::plan::{FOR_EVER, Plan};
 use crate::views;
+use crate::watchdog::WATCHDOG;
 use crate::world::World;
 
 /// When the faults are over, everything has come to rest within this time.
@@ -26,7 +27,7 @@ const REST_WITHIN: Duration = Duration::from_secs(900);
 const SAGAS_END_WITHIN: Duration = Duration::from_secs(60);
 /// The invariants are looked at each time so many seconds have passed. What was wrong for a moment
 /// stands in the histories of entities still, which each look reads whole.
-const LOOK_EVERY: u64 = 20;
+const LOOK_EVERY: u64 = 45;
 /// What is sent is looked at so often: it is kept for longer.
 const NOTE_EVERY: u64 = 2;
 
@@ -80,7 +81,8 @@ fn looked_at<T>(plan: &Plan, template: &Template, look: impl Fn(&World) -> T) ->
         };
         (outcome, look(&world))
     };
-    simulate(history).expect("the system gives a runtime")
+    let happens = || simulate(history).expect("the system gives a runtime");
+    WATCHDOG.watched(plan.seed, happens)
 }
 
 async fn happen(world: &Rc<World>, ledger: &Rc<Ledger>) {

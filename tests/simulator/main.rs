@@ -14,6 +14,7 @@ mod plan;
 mod shrinking;
 mod trouble;
 mod views;
+mod watchdog;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // What panics is told by its consequences.
     std::panic::set_hook(Box::new(|_| {}));
+    watchdog::WATCHDOG.watch();
     let templates = templates();
 
     #[cfg(feature = "mistakes")]

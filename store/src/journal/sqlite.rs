@@ -68,6 +68,12 @@ impl SqliteStore {
         }
     }
 
+    /// What it was on.
+    #[cfg(feature = "testing")]
+    pub(crate) fn into_connection(self) -> Connection {
+        self.connection
+    }
+
     /// A batch was to be written and never came here.
     #[cfg(feature = "testing")]
     pub(crate) fn nothing_begun(&mut self) {

@@ -2,30 +2,27 @@
 //! lives on, as a disk does.
 
 use std::fmt;
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use rusqlite::backup::Backup;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use sea_orm::{
     DatabaseConnectionType, DbBackend, DbErr, ExecResult, MockDatabase, MockDatabaseConnection,
     MockDatabaseTrait, QueryResult, RuntimeErr, Statement, Transaction,
 };
 use tempfile::TempDir;
 
+use super::disk::{Lent, MemoryStore, Pool};
 use super::{Trouble, rows};
 use crate::faults::Faults;
-use crate::journal::sqlite::SqliteStore;
 use crate::{Deployment, ServiceDatabase, ServiceSchema, StoreError};
 
 /// The databases of a deployment as they are before anything has happened. Making one takes a
 /// while; a simulation begins with a copy.
-#[derive(Debug)]
 pub struct Template {
     schemas: Vec<ServiceSchema>,
     shards: u16,
     folder: TempDir,
+    disks: Arc<Pool>,
 }
 
 impl Template {
@@ -51,6 +48,7 @@ impl Template {
             schemas: schemas.to_vec(),
             shards,
             folder,
+            disks: Arc::default(),
         })
     }
 
@@ -67,9 +65,22 @@ impl Template {
     pub fn copy(&self) -> Result<Vec<MemoryDatabase>, StoreError> {
         let copies = self.schemas.iter().map(|schema| {
             let file = crate::database::file_of(schema.service, self.folder.path());
-            MemoryDatabase::copy_of(*schema, &file)
+            let disk = self.disks.lend(schema.service, &file);
+            let disk = disk.map_err(|error| failure(schema, &error))?;
+            Ok(MemoryDatabase {
+                schema: *schema,
+                disk: Arc::new(disk),
+            })
         });
         copies.collect()
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Template")
+            .field("shards", &self.shards)
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,38 +88,10 @@ impl Template {
 #[derive(Clone)]
 pub struct MemoryDatabase {
     schema: ServiceSchema,
-    place: String,
-    /// Keeps it, and reads from it.
-    connection: Arc<Mutex<Connection>>,
+    disk: Arc<Lent>,
 }
 
 impl MemoryDatabase {
-    fn copy_of(schema: ServiceSchema, file: &Path) -> Result<Self, StoreError> {
-        // Databases of one name are one database.
-        static MADE: AtomicU64 = AtomicU64::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let place = format!("file:/{}-{number}?vfs=memdb", schema.service);
-
-        let copied = || {
-            let from = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-            let mut connection = open(&place)?;
-            Backup::new(&from, &mut connection)?.run_to_completion(
-                i32::MAX,
-                std::time::Duration::ZERO,
-                None,
-            )?;
-            Ok(connection)
-        };
-        let connection = copied().map_err(|error| failure(&schema, &error))?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS);
-
-        Ok(MemoryDatabase {
-            schema,
-            place,
-            connection: Arc::new(Mutex::new(connection)),
-        })
-    }
-
     /// The service whose database it is.
     #[must_use]
     pub fn service(&self) -> sagas::Service {
@@ -132,9 +115,8 @@ impl MemoryDatabase {
     ///
     /// # Errors
     /// When there is no memory for one more connection.
-    pub fn commit_store(&self, faults: Faults) -> Result<SqliteStore, StoreError> {
-        let connection = open(&self.place).map_err(|error| failure(&self.schema, &error))?;
-        Ok(SqliteStore::on(self.schema.service, connection, faults))
+    pub fn commit_store(&self, faults: Faults) -> Result<MemoryStore, StoreError> {
+        MemoryStore::on(&self.disk, faults).map_err(|error| failure(&self.schema, &error))
     }
 
     /// Does something to it behind everybody's back: damages a row, say.
@@ -142,7 +124,7 @@ impl MemoryDatabase {
     /// # Errors
     /// As SQLite has it.
     pub fn tamper(&self, statement: &str) -> rusqlite::Result<usize> {
-        self.lock().execute(statement, [])
+        self.disk.reader().execute(statement, [])
     }
 
     /// All its rows, as text, in the order of their tables.
@@ -155,37 +137,16 @@ impl MemoryDatabase {
         reason = "a simulation without its disks cannot go on"
     )]
     pub fn contents(&self) -> Vec<String> {
-        let connection = self.lock();
-        rows::all(&connection).expect("a database in memory can be read")
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        rows::all(&self.disk.reader()).expect("a database in memory can be read")
     }
 }
 
 impl fmt::Debug for MemoryDatabase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryDatabase")
-            .field("place", &self.place)
+            .field("place", &self.disk.place())
             .finish_non_exhaustive()
     }
-}
-
-/// Statements that stay prepared: one for each kind of query.
-const STATEMENTS: usize = 128;
-
-fn open(place: &str) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(place, flags)?;
-    // What is sorted on the way has no file to go to.
-    connection.pragma_update(None, "temp_store", "memory")?;
-    Ok(connection)
 }
 
 fn failure(schema: &ServiceSchema, error: &rusqlite::Error) -> StoreError {
@@ -209,7 +170,7 @@ impl Reading {
             let told = format!("{error} in {}", statement.sql);
             DbErr::Query(RuntimeErr::Internal(told))
         };
-        rows::read(&self.database.lock(), statement).map_err(failed)
+        rows::read(&self.database.disk.reader(), statement).map_err(failed)
     }
 }
 

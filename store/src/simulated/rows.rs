@@ -10,6 +10,10 @@ use uuid::Uuid;
 
 use crate::tables::{inbox, outbox, parked, saga, shard, timer};
 
+/// SeaORM reads tuples of up to so many columns, and finds those by their places among the sorted
+/// names. In narrow rows each column is there by its place, too, and places come before names.
+const TUPLE: usize = 6;
+
 /// By name.
 pub(super) type Row = BTreeMap<String, Value>;
 
@@ -18,41 +22,48 @@ pub(super) fn read(connection: &Connection, statement: &Statement) -> rusqlite::
     let bound = bound.map(bind).collect::<rusqlite::Result<Vec<_>>>()?;
 
     let mut prepared = connection.prepare_cached(&statement.sql)?;
-    let columns: Vec<_> = prepared
-        .columns()
-        .iter()
-        .enumerate()
-        .map(|(index, column)| Column {
-            name: column.name().to_owned(),
-            place: format!("{index:04}"),
-            kind: Kind::of(column.name(), column.decl_type()),
-        })
-        .collect();
-
+    let columns = columns(&prepared);
     let mut found = prepared.query(params_from_iter(bound))?;
+
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
-        let mut values = Row::new();
-        for (index, column) in columns.iter().enumerate() {
-            let value = column.kind.value(row.get_ref(index)?);
-            // SeaORM finds a column by its place among the sorted names, too: these come first.
-            values.insert(column.place.clone(), value.clone());
-            values.insert(column.name.clone(), value);
-        }
-        rows.push(values);
+        let value = |column: &Column| {
+            let value = column.kind.value(row.get_ref(column.index)?);
+            Ok((column.key.clone(), value))
+        };
+        rows.push(columns.iter().map(value).collect::<rusqlite::Result<_>>()?);
     }
     Ok(rows)
 }
 
+/// By key, as a row has them.
+fn columns(prepared: &rusqlite::Statement<'_>) -> Vec<Column> {
+    let described = prepared.columns();
+    let is_narrow = described.len() <= TUPLE;
+    let described = described.iter().enumerate().flat_map(|(index, column)| {
+        let kind = Kind::of(column.name(), column.decl_type());
+        let name = Column {
+            key: column.name().to_owned(),
+            index,
+            kind,
+        };
+        let place = is_narrow.then(|| Column {
+            key: format!("{index:04}"),
+            index,
+            kind,
+        });
+        [place, Some(name)].into_iter().flatten()
+    });
+
+    let mut columns: Vec<_> = described.collect();
+    columns.sort_by(|one, other| one.key.cmp(&other.key));
+    columns
+}
+
 /// Every row of every table, as text.
 pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let tables = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
-    let mut tables = connection.prepare(tables)?;
-    let names = tables.query_map([], |row| row.get::<_, String>(0))?;
-    let names = names.collect::<rusqlite::Result<Vec<_>>>()?;
-
     let mut lines = Vec::new();
-    for name in names {
+    for name in table_names(connection)? {
         let mut rows = connection.prepare(&format!("SELECT * FROM {name}"))?;
         let columns = rows.column_count();
         let mut rows = rows.query([])?;
@@ -66,6 +77,12 @@ pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         lines.extend(of_table);
     }
     Ok(lines)
+}
+
+pub(super) fn table_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let names = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
+    let mut names = connection.prepare(names)?;
+    names.query_map([], |row| row.get(0))?.collect()
 }
 
 /// The columns of the mechanism's tables whose numbers have 32 bits: SQLite declares all alike.
@@ -88,8 +105,8 @@ fn small_columns() -> &'static BTreeSet<String> {
 }
 
 struct Column {
-    name: String,
-    place: String,
+    key: String,
+    index: usize,
     kind: Kind,
 }
 

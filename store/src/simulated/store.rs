@@ -6,18 +6,18 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use sagas::ShardId;
 
+use super::disk::MemoryStore;
 use super::{CallEnd, CallFate, Trouble};
 use crate::StoreError;
 use crate::journal::Patience;
 use crate::journal::commit_store::{Answer, Batch, Claim, CommitStore, Failure, Prune, Pruned};
-use crate::journal::sqlite::SqliteStore;
 
 /// How often a call that stands looks whether its patience is over.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A commit store in memory, and what befalls it.
 pub struct SimulatedStore {
-    store: SqliteStore,
+    store: MemoryStore,
     name: &'static str,
     trouble: Arc<dyn Trouble>,
 }
@@ -25,7 +25,7 @@ pub struct SimulatedStore {
 impl SimulatedStore {
     /// This one, with its trouble.
     #[must_use]
-    pub fn new(store: SqliteStore, service: sagas::Service, trouble: Arc<dyn Trouble>) -> Self {
+    pub fn new(store: MemoryStore, service: sagas::Service, trouble: Arc<dyn Trouble>) -> Self {
         SimulatedStore {
             store,
             name: service.name(),

@@ -37,22 +37,26 @@ pub(super) fn take_over(
     let connection = &store.connection;
     let failed = |source| store.failed(source);
 
-    connection
-        .execute(RAISE, params![shard.number, owner])
-        .map_err(failed)?;
+    store.run(RAISE, params![shard.number, owner])?;
 
     let (epoch, published, heads, indexed): (u64, u64, String, u64) = connection
-        .query_row(STATE, [shard.number], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        .prepare_cached(STATE)
+        .and_then(|mut state| {
+            state.query_row([shard.number], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })
         })
         .map_err(failed)?;
 
     let last: Option<(u64, u64)> = connection
-        .query_row(LAST, [shard.number], |row| {
-            // When it cannot be read how many messages the row has, it has no more than may be.
-            Ok((row.get(0)?, row.get(1).unwrap_or(MOST_MESSAGES)))
+        .prepare_cached(LAST)
+        .and_then(|mut last| {
+            let last = last.query_row([shard.number], |row| {
+                // When it cannot be read how many messages the row has, it has no more than may be.
+                Ok((row.get(0)?, row.get(1).unwrap_or(MOST_MESSAGES)))
+            });
+            last.optional()
         })
-        .optional()
         .map_err(failed)?;
     let next_sequence = last.map_or(1, |(sequence, count)| sequence + count);
 
@@ -68,7 +72,7 @@ pub(super) fn take_over(
         }
     };
 
-    let mut statement = connection.prepare(UNPUBLISHED).map_err(failed)?;
+    let mut statement = connection.prepare_cached(UNPUBLISHED).map_err(failed)?;
     let rows = statement
         .query_map(params![shard.number, published], |row| Ok(stored(row)))
         .map_err(failed)?;

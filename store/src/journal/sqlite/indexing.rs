@@ -53,7 +53,7 @@ impl Tails {
     /// Reads how far the shards are that are still held at the same epochs.
     pub(super) fn read_again(&self, store: &SqliteStore) -> Result<Self, StoreError> {
         let read = || {
-            let mut states = store.connection.prepare(STATES)?;
+            let mut states = store.connection.prepare_cached(STATES)?;
             let tails = states.query_map([], |row| {
                 let shard = ShardId::new(store.service, row.get(0)?);
                 let tail = Tail {
