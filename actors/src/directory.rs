@@ -57,7 +57,7 @@ where
         Directory {
             live: HashMap::new(),
             missing: HashMap::new(),
-            bound: bound.max(16),
+            bound: bound.max(1),
             uses: 0,
         }
     }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -56,16 +57,22 @@ impl ViewEntity for Trace {
 
 impl Trace {
     /// What is left after one more event.
-    fn after(before: Option<&Trace>, event: &Message) -> Trace {
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn after(before: Option<&Trace>, event: &Message) -> Result<Trace, String> {
+        if event.name == Message::UNREADABLE {
+            return Err(format!("version {} cannot be read", event.version));
+        }
         let so_far = before.map(|before| before.events);
         let (version, name, body) = (event.version, &event.name, event.body.get());
         let text = format!("{so_far:?}\n{version}\n{name}\n{body}");
-        Trace {
+        Ok(Trace {
             service: event.source.service,
             entity: event.entity,
             version: event.version,
             events: Fingerprint::of(text.as_bytes()),
-        }
+        })
     }
 }
 
@@ -77,7 +84,7 @@ impl EntityFold for TraceFold {
     type Entity = Trace;
 
     fn take(&mut self, event: &Message) -> Result<(), String> {
-        self.0 = Some(Trace::after(self.0.as_ref(), event));
+        self.0 = Some(Trace::after(self.0.as_ref(), event)?);
         Ok(())
     }
 
@@ -90,6 +97,9 @@ impl EntityFold for TraceFold {
 pub trait ViewTrouble: fmt::Debug + Send + Sync {
     /// What befalls a call.
     fn call(&self, call: ViewCall) -> ViewFate;
+
+    /// How long a call takes of the catalog, of a generation as a whole, or of many entities.
+    fn takes(&self) -> Duration;
 }
 
 /// A call of a view store.
@@ -207,7 +217,11 @@ impl ViewAudit<Trace> for Shelf {
             positions: contents.positions,
             quarantined: contents.quarantined.into_values().collect(),
         };
-        async { Ok(slice) }.boxed()
+        async {
+            tokio::time::sleep(self.trouble.takes()).await;
+            Ok(slice)
+        }
+        .boxed()
     }
 }
 
@@ -250,7 +264,8 @@ impl MemoryViews {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep<T>(&self, work: impl FnOnce(&mut Kept) -> T) -> Result<T, ViewError> {
+    async fn keep<T>(&self, work: impl FnOnce(&mut Kept) -> T) -> Result<T, ViewError> {
+        tokio::time::sleep(self.trouble.takes()).await;
         let fate = self.trouble.call(ViewCall::Keeping);
         if fate == ViewFate::Unavailable {
             return Err(unavailable(self.view));
@@ -273,11 +288,11 @@ impl ViewStore<Traces> for MemoryViews {
     }
 
     fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
-        async { self.keep(|kept| kept.catalog.clone()) }.boxed()
+        async { self.keep(|kept| kept.catalog.clone()).await }.boxed()
     }
 
     fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>> {
-        async { self.keep(|kept| kept.catalog.clone_from(catalog)) }.boxed()
+        async { self.keep(|kept| kept.catalog.clone_from(catalog)).await }.boxed()
     }
 
     fn generations(&self) -> BoxFuture<'_, Result<Vec<Found>, ViewError>> {
@@ -285,7 +300,11 @@ impl ViewStore<Traces> for MemoryViews {
             number: *number,
             deployment: None,
         };
-        async move { self.keep(|kept| kept.shelves.keys().map(found).collect()) }.boxed()
+        async move {
+            self.keep(|kept| kept.shelves.keys().map(found).collect())
+                .await
+        }
+        .boxed()
     }
 
     fn open(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<Opened<Traces>, ViewError>> {
@@ -295,10 +314,11 @@ impl ViewStore<Traces> for MemoryViews {
                 contents: Arc::default(),
                 trouble: Arc::clone(&self.trouble),
             };
-            let shelf = self.keep(|kept| {
+            let opened = self.keep(|kept| {
                 let shelf = kept.shelves.entry(generation).or_insert_with(new);
                 shelf.clone()
-            })?;
+            });
+            let shelf = opened.await?;
             Ok(Opened {
                 writer: Box::new(TraceWriter::new(self.view, shelf.clone())),
                 reader: Arc::new(shelf.clone()),
@@ -310,7 +330,8 @@ impl ViewStore<Traces> for MemoryViews {
 
     fn check(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
         async move {
-            let is_there = self.keep(|kept| kept.shelves.contains_key(&generation))?;
+            let is_there = self.keep(|kept| kept.shelves.contains_key(&generation));
+            let is_there = is_there.await?;
             is_there.then_some(()).ok_or(ViewError::Damaged {
                 view: self.view,
                 what: format!("generation {generation} is gone"),
@@ -321,14 +342,19 @@ impl ViewStore<Traces> for MemoryViews {
 
     fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Audit<Traces>>, ViewError>> {
         async move {
-            let shelf = self.keep(|kept| kept.shelves.get(&generation).cloned())?;
+            let shelf = self.keep(|kept| kept.shelves.get(&generation).cloned());
+            let shelf = shelf.await?;
             Ok(shelf.map(|shelf| -> Audit<Traces> { Box::new(shelf) }))
         }
         .boxed()
     }
 
     fn discard(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
-        async move { self.keep(|kept| drop(kept.shelves.remove(&generation))) }.boxed()
+        async move {
+            self.keep(|kept| drop(kept.shelves.remove(&generation)))
+                .await
+        }
+        .boxed()
     }
 }
 

@@ -1,24 +1,30 @@
 //! What must hold when everything is at rest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actors::ShardSnapshot;
 use domain::saga::DEFINITIONS;
-use domain::{OrderState, RejectionReason, Service};
+use domain::{Order, OrderState, RejectionReason, Service};
 use sagas::{SagaId, SagaState, ShardId};
+use serde_json::Value;
 use store::faults::Faults;
 use store::inspection::{SagaFilter, list_sagas};
 use store::log::embedded::EmbeddedLog;
 use store::simulated::{CallFate, DeliveryFate, MemoryDatabase, Trouble};
 use store::{Clock, Destination, Log, Message, ServiceDatabase};
-use tests::second_effects;
+use tests::{CreditModel, second_effects};
 use uuid::Uuid;
 
 use crate::callers::{self, Ledger, short};
 use crate::plan::Deed;
 use crate::views;
 use crate::world::World;
+
+/// As many actors of one kind stay in memory, shard by shard: entities, and sagas.
+pub const LIVE_ACTORS: usize = 1;
+const KINDS_OF_ACTORS: usize = 2;
 
 /// Nothing goes wrong: for whoever looks from outside.
 #[derive(Debug)]
@@ -85,6 +91,36 @@ pub async fn invariants_hold(world: &World) {
     }
 }
 
+/// Memory is back to where it was; and no shard was read anew without a reason.
+async fn nothing_is_kept(world: &World) {
+    // Shards look after their memory now and then.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+
+    let Some(node) = world.node() else {
+        return;
+    };
+    for ShardSnapshot {
+        shard,
+        live_actors,
+        reloads,
+        ..
+    } in node.snapshot()
+    {
+        if live_actors > KINDS_OF_ACTORS * LIVE_ACTORS {
+            world.violated(format!("{live_actors} actors of {shard} stay in memory"));
+        }
+        if reloads > 0 && world.plan.only_deliveries_suffer() {
+            world.violated(format!("{shard} was read anew, where nothing has failed"));
+        }
+    }
+    if let Some(view) = world.view() {
+        let waiting = view.current().map_or(0, |shown| shown.waiting_readers());
+        if waiting > 0 {
+            world.violated(format!("{waiting} readers wait for ever"));
+        }
+    }
+}
+
 /// Each saga has ended, or waits for an operator.
 pub async fn no_saga_goes_on(world: &World) {
     for state in [SagaState::Running, SagaState::Compensating] {
@@ -105,7 +141,9 @@ pub async fn check(world: &World, ledger: &Ledger) {
     if world.plan.shows_what_is_sent() {
         each_command_has_its_reply(world, ledger).await;
     }
+    nothing_is_kept(world).await;
     what_was_told_is_true(world, ledger).await;
+    credit_is_a_sequence(world).await;
     views::shows_all(world, &log(world)).await;
     what_was_refused_has_left_nothing(world, ledger).await;
     keys_have_had_one_effect(world, ledger).await;
@@ -196,6 +234,57 @@ async fn what_was_told_is_true(world: &World, ledger: &Ledger) {
             world.violated(format!("order {id} is {state:?} for ever"));
         }
     }
+}
+
+/// Each customer's credit is what a sequence of decisions leads to, and what was refused for lack of
+/// it was refused by one of them.
+async fn credit_is_a_sequence(world: &World) {
+    let log = log(world);
+    let mut histories: BTreeMap<Uuid, Vec<Message>> = BTreeMap::new();
+    for number in 0..world.plan.shards {
+        let source = ShardId::new(domain::CUSTOMERS, number);
+        let events = log.read(source, Destination::Events, 0, usize::MAX >> 1);
+        for event in events.await.expect("it answers") {
+            histories.entry(event.entity).or_default().push(event);
+        }
+    }
+
+    let mut models = BTreeMap::new();
+    for (customer, history) in histories {
+        let data: Vec<Value> = history.iter().map(data).collect();
+        let names = history.iter().map(|event| &*event.name);
+        match CreditModel::of(names.zip(&data)) {
+            Ok(model) => drop(models.insert(customer, model)),
+            Err(what) => world.violated(format!("customer {customer}: {what}")),
+        }
+    }
+
+    for order in rejected_for_credit(world).await {
+        let cents = order.total.cents();
+        let model = models.get(&order.customer_id.0);
+        if model.is_some_and(|model| !model.may_have_refused(cents)) {
+            let id = short(order.id);
+            world.violated(format!("there was always credit for order {id}"));
+        }
+    }
+}
+
+fn data(event: &Message) -> Value {
+    serde_json::from_str(event.body.get()).expect("it was JSON when it was written")
+}
+
+async fn rejected_for_credit(world: &World) -> Vec<Order> {
+    let ids: Vec<Uuid> = views::folded(&log(world), domain::ORDERS)
+        .await
+        .expect("it answers")
+        .into_keys()
+        .collect();
+    let found = store::services::orders::load(&orders(world), &ids).await;
+    let orders = found.expect("it answers").into_values().flatten();
+    let orders = orders.map(|stored| stored.entity);
+    orders
+        .filter(|order| order.rejection_reason == Some(RejectionReason::InsufficientCredit))
+        .collect()
 }
 
 /// Each order is one that somebody was told of, or asked for with a key, or may have made without

@@ -25,11 +25,13 @@ const REST_WITHIN: Duration = Duration::from_secs(900);
 /// When nothing goes wrong any more, a saga has ended or waits for an operator within this time:
 /// its deadline, and all attempts to compensate.
 const SAGAS_END_WITHIN: Duration = Duration::from_secs(60);
-/// The invariants are looked at each time so many seconds have passed. What was wrong for a moment
+/// What the view shows is looked at so often.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// The invariants are looked at each so many times. What was wrong for a moment
 /// stands in the histories of entities still, which each look reads whole.
-const LOOK_EVERY: u64 = 45;
+const LOOK_EVERY: u64 = 45 * 4;
 /// What is sent is looked at so often: it is kept for longer.
-const NOTE_EVERY: u64 = 2;
+const NOTE_EVERY: u64 = 2 * 4;
 
 /// What has become of a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,13 +128,13 @@ async fn live_through(world: &Rc<World>) {
 
 /// Looks at the invariants while everything goes on: they hold at any moment.
 async fn watch(world: Rc<World>, ledger: Rc<Ledger>) {
-    for second in 1.. {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+    for look in 1.. {
+        tokio::time::sleep(WATCH_EVERY).await;
         views::goes_on(&world);
-        if world.plan.retention != FOR_EVER && second % NOTE_EVERY == 0 {
+        if world.plan.retention != FOR_EVER && look % NOTE_EVERY == 0 {
             checks::note_what_is_sent(&world, &ledger).await;
         }
-        if second % LOOK_EVERY == 0 && !world.plan.has_unreadable_rows() {
+        if look % LOOK_EVERY == 0 && !world.plan.has_unreadable_rows() {
             checks::invariants_hold(&world).await;
         }
     }
@@ -174,7 +176,7 @@ async fn come_to_rest(world: &Rc<World>, callers: Vec<JoinHandle<()>>) {
     }
 }
 
-/// Retries what is stuck, and replays what is in quarantine.
+/// Retries what is stuck, and replays or discards what is in quarantine.
 async fn operate(world: &World) {
     views::operate(world).await;
     let Some(gateway) = world.gateway() else {
@@ -187,9 +189,15 @@ async fn operate(world: &World) {
             .await
             .expect("it answers")
         {
-            world.tell(&format!("the operator replays {}", parked.message.name));
-            // Another round comes.
-            let _ = gateway.replay_quarantined(parked.message.id()).await;
+            let (id, name) = (parked.message.id(), &parked.message.name);
+            // If that fails, another round comes.
+            if world.operator_discards() {
+                world.tell(&format!("the operator discards {name}"));
+                let _ = gateway.discard_quarantined(id).await;
+            } else {
+                world.tell(&format!("the operator replays {name}"));
+                let _ = gateway.replay_quarantined(id).await;
+            }
         }
     }
 

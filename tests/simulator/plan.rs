@@ -35,6 +35,8 @@ pub struct Plan {
     pub acts: Vec<Act>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
+    /// In percent: how often an operator discards what is in quarantine.
+    pub discards: u64,
 }
 
 /// What one caller does.
@@ -110,10 +112,12 @@ pub enum Wrong {
     CustomerPanics { customer: usize, once: bool },
     /// A turn of a shard panics, every so often.
     TurnsPanic(u64),
-    /// The row in this place of a service's entities cannot be read.
-    RowUnreadable { table: &'static str, place: u64 },
+    /// The row in this place of a table cannot be read.
+    RowUnreadable { table: Table, place: u64 },
     /// So many percent of the calls of a view store end in this way.
     Views(ViewFate, u64),
+    /// The catalog of a view store, and reads of many entities, take so many milliseconds.
+    ViewsSlow(u64),
     /// Somebody deletes the generations of the view.
     ViewsGone,
     /// Somebody deletes all that the view store has.
@@ -122,6 +126,24 @@ pub enum Wrong {
     Rebuild(BuildFrom),
     /// An operator goes back to the generation that has answered before.
     Revert,
+}
+
+/// A table of the databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    Customers,
+    Orders,
+    /// Of a service.
+    Outbox(&'static str),
+    /// Of a service.
+    Parked(&'static str),
+}
+
+impl Table {
+    /// Whether its rows are messages.
+    fn has_messages(self) -> bool {
+        matches!(self, Table::Outbox(_) | Table::Parked(_))
+    }
 }
 
 /// How calls of a commit store end.
@@ -135,13 +157,21 @@ pub enum Commit {
 }
 
 impl Plan {
-    /// Whether what is sent can be seen before it is removed: nothing makes it look older than it
-    /// is.
+    /// Whether what is sent can be seen before it is removed, and has its effect: nothing makes it
+    /// look older than it is, nobody discards it, and it can be read.
     #[must_use]
     pub fn shows_what_is_sent(&self) -> bool {
-        let steps =
-            |fault: &Fault| matches!(fault.what, Wrong::ClockSteps(_) | Wrong::ClockDrifts(_));
-        self.retention == FOR_EVER || !self.faults.iter().any(steps)
+        if self.discards > 0 || self.has_unreadable_messages() {
+            return false;
+        }
+
+        let makes_older = |fault: &Fault| {
+            matches!(
+                fault.what,
+                Wrong::ClockSteps(_) | Wrong::ClockDrifts(_) | Wrong::Stopped
+            )
+        };
+        self.retention == FOR_EVER || !self.faults.iter().any(makes_older)
     }
 
     /// Whether nothing is wrong on the command side but the way of messages: that costs moments, and
@@ -155,6 +185,7 @@ impl Plan {
                     | Wrong::LogRepeats(_)
                     | Wrong::LogHoldsUp(_)
                     | Wrong::Views(..)
+                    | Wrong::ViewsSlow(_)
                     | Wrong::ViewsGone
                     | Wrong::ViewStoreGone
                     | Wrong::Rebuild(_)
@@ -169,6 +200,26 @@ impl Plan {
     pub fn loses_views(&self) -> bool {
         let loses = |fault: &Fault| matches!(fault.what, Wrong::ViewsGone | Wrong::ViewStoreGone);
         self.faults.iter().any(loses)
+    }
+
+    /// Whether the view has all that it should, whatever else goes wrong: nothing is refused there,
+    /// and nothing is deleted.
+    #[must_use]
+    pub fn views_are_whole(&self) -> bool {
+        let refuses = |fault: &Fault| {
+            let refusals = [ViewFate::Refused, ViewFate::Panics];
+            matches!(fault.what, Wrong::Views(fate, _) if refusals.contains(&fate))
+        };
+        let can_be_fed = !self.loses_views() && !self.has_unreadable_messages();
+        can_be_fed && !self.faults.iter().any(refuses)
+    }
+
+    fn has_unreadable_messages(&self) -> bool {
+        let is_message = |fault: &Fault| match fault.what {
+            Wrong::RowUnreadable { table, .. } => table.has_messages(),
+            _ => false,
+        };
+        self.faults.iter().any(is_message)
     }
 
     /// Whether some row may be one that nobody can read.
@@ -205,6 +256,8 @@ impl Plan {
         let mut faults: Vec<_> = faults.collect();
         with_views(seed, &mut acts, &mut faults);
         with_unreadable_rows(seed, &mut faults);
+        with_rebuilds(seed, &acts, &mut faults);
+        with_unreadable_messages(seed, &acts, &mut faults);
         Plan {
             seed,
             shards,
@@ -212,6 +265,9 @@ impl Plan {
             customers,
             faults,
             acts,
+            discards: Chance::seeded(seed.rotate_left(24) ^ 0xd15c)
+                .of(&[0, 0, 0, 20, 100])
+                .unwrap_or(0),
         }
     }
 }
@@ -247,16 +303,74 @@ fn with_unreadable_rows(seed: u64, faults: &mut Vec<Fault>) {
     let mut chance = Chance::seeded(seed.rotate_left(48) ^ 0x50e5);
     let count = chance.of(&[0, 0, 0, 1, 3]).unwrap_or(0);
     for _ in 0..count {
-        let table = chance.of(&["customers", "orders"]).unwrap_or("orders");
+        let table = chance.of(&[Table::Customers, Table::Orders]);
         let longest = Duration::from_secs(1 << chance.below(6));
         faults.push(Fault {
             at: chance.moment(BUSY),
             lasts: chance.moment(longest),
             what: Wrong::RowUnreadable {
-                table,
+                table: table.unwrap_or(Table::Orders),
                 place: chance.below(50),
             },
         });
+    }
+}
+
+/// Adds messages that nobody can read for a while; drawn apart, as [`with_views`] is.
+fn with_unreadable_messages(seed: u64, acts: &[Act], faults: &mut Vec<Fault>) {
+    let mut chance = Chance::seeded(seed.rotate_left(56) ^ 0x3e55);
+    let count = chance.of(&[0, 0, 0, 0, 1, 5]).unwrap_or(0);
+    let last = acts.iter().map(|act| act.at).max().unwrap_or_default();
+
+    for _ in 0..count {
+        let service = chance.of(&["customers", "orders"]).unwrap_or("orders");
+        let table = match chance.is(70) {
+            true => Table::Outbox(service),
+            false => Table::Parked(service),
+        };
+        let longest = Duration::from_secs(1 << chance.below(6));
+        faults.push(Fault {
+            at: chance.moment(2 * last),
+            lasts: chance.moment(longest),
+            what: Wrong::RowUnreadable {
+                table,
+                place: chance.below(100),
+            },
+        });
+    }
+}
+
+/// Adds rebuilds beside what callers do, on view stores that take their time; drawn apart, as
+/// [`with_views`] is.
+fn with_rebuilds(seed: u64, acts: &[Act], faults: &mut Vec<Fault>) {
+    let mut chance = Chance::seeded(seed.rotate_left(8) ^ 0x4eb1);
+    let count = chance.of(&[0, 0, 0, 0, 1, 4]).unwrap_or(0);
+    let last = acts.iter().map(|act| act.at).max().unwrap_or_default();
+
+    for _ in 0..count {
+        let what = match chance.below(4) {
+            0 => Wrong::Revert,
+            1 => Wrong::Rebuild(BuildFrom::History),
+            _ => Wrong::Rebuild(BuildFrom::Entities),
+        };
+        let at = chance.moment(last);
+        faults.push(Fault {
+            at,
+            lasts: Duration::ZERO,
+            what,
+        });
+        faults.push(Fault {
+            at,
+            lasts: Duration::from_secs(1 + chance.below(20)),
+            what: Wrong::ViewsSlow(chance.below(500)),
+        });
+        if chance.is(40) {
+            faults.push(Fault {
+                at,
+                lasts: Duration::from_secs(1 + chance.below(8)),
+                what: Wrong::Views(ViewFate::Unavailable, 1 + chance.below(60)),
+            });
+        }
     }
 }
 

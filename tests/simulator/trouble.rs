@@ -114,6 +114,14 @@ impl ViewTrouble for Plagued {
         }
         fate
     }
+
+    fn takes(&self) -> Duration {
+        let slow = self.at_work().filter_map(|(wrong, _)| match wrong {
+            Wrong::ViewsSlow(millis) => Some(Duration::from_millis(millis)),
+            _ => None,
+        });
+        slow.max().unwrap_or_default()
+    }
 }
 
 /// Whether a call can end in this way: only what handles events refuses them, or panics.

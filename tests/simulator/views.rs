@@ -143,7 +143,8 @@ pub async fn folded(log: &dyn Log, service: Service) -> Result<BTreeMap<Uuid, Tr
         let events = log.read(source, Destination::Events, 0, usize::MAX >> 1);
         for event in events.await? {
             let fold = folds.entry(event.entity).or_default();
-            fold.take(&event).expect("any event leaves a trace");
+            let taken = fold.take(&event);
+            taken.map_err(|_| StoreError::Injected("an event that cannot be read"))?;
         }
     }
 
@@ -260,6 +261,9 @@ pub async fn operate(world: &World) {
         }
     }
     if status.progress.is_some_and(|progress| progress.stopped) {
+        if world.plan.views_are_whole() {
+            world.violated("a generation that is built would lose something".to_owned());
+        }
         rebuild(world, Some(BuildFrom::History)).await;
     }
 }

@@ -10,13 +10,15 @@ use actors::simulation::{self, Machine};
 use actors::{Gateway, Node, NodeConfig, gateway};
 use projections::simulated::{MemoryViews, Traces};
 use projections::views::View;
+use sagas::testing::Chance;
 use sagas::{SagaPolicy, Timestamp};
 use store::faults::{FaultPlan, Faults};
 use store::simulated::{MemoryDatabase, SimulatedClock, Template};
 use store::{Clock, Positions};
 use tokio::time::Instant;
 
-use crate::plan::{Fault, Plan, Wrong};
+use crate::checks;
+use crate::plan::{Fault, Plan, Table, Wrong};
 use crate::trouble::Plagued;
 use crate::views::{self, NodeViews};
 
@@ -42,6 +44,8 @@ pub struct World {
     down: Cell<u32>,
     story: RefCell<Vec<String>>,
     pub violations: RefCell<Vec<String>>,
+    /// What an operator decides by.
+    operator: RefCell<Chance>,
     /// Up to where the view has shown its sources.
     pub shown: RefCell<Positions>,
 }
@@ -72,6 +76,7 @@ impl World {
             down: Cell::new(0),
             story: RefCell::default(),
             violations: RefCell::default(),
+            operator: RefCell::new(Chance::seeded(plan.seed)),
             shown: RefCell::default(),
             plan,
         }
@@ -255,12 +260,20 @@ impl World {
         }
     }
 
-    /// Does something to the rows of a service behind its back.
-    fn tamper(&self, service: &str, statement: &str) {
-        let disk = self
-            .disks
-            .iter()
-            .find(|disk| disk.service().name() == service);
+    /// Whether an operator discards the next message in quarantine.
+    pub fn operator_discards(&self) -> bool {
+        self.operator.borrow_mut().is(self.plan.discards)
+    }
+
+    /// Does something to a table behind its service's back.
+    fn tamper(&self, table: Table, statement: &str) {
+        let service = match table {
+            Table::Customers => "customers",
+            Table::Orders => "orders",
+            Table::Outbox(service) | Table::Parked(service) => service,
+        };
+        let mut disks = self.disks.iter();
+        let disk = disks.find(|disk| disk.service().name() == service);
         let disk = disk.expect("each service has a disk");
         disk.tamper(statement).expect("it has this table");
     }
@@ -285,28 +298,39 @@ pub fn name_of(customer: usize) -> String {
 }
 
 /// Makes the row in some place one that this release cannot read.
-fn damage(table: &str, place: u64) -> String {
-    let (key, change) = match table {
-        "orders" => ("order_id", "state = state || '?'"),
-        _ => ("customer_id", "version = -version"),
+fn damage(table: Table, place: u64) -> String {
+    let (name, key, change) = match table {
+        Table::Orders => ("orders", "order_id", "state = state || '?'"),
+        Table::Customers => ("customers", "customer_id", "version = -version"),
+        Table::Parked(_) => ("parked_messages", "message_id", "body = '?' || body"),
+        Table::Outbox(_) => (
+            "outbox",
+            "(shard, sequence)",
+            "events = '?' || events, messages = '?' || messages",
+        ),
     };
+    let columns = key.trim_matches(['(', ')']);
     format!(
-        "UPDATE {table} SET {change} WHERE {key} = (SELECT {key} FROM {table} ORDER BY {key} \
-         LIMIT 1 OFFSET {place} % max(1, (SELECT count(*) FROM {table})))"
+        "UPDATE {name} SET {change} WHERE {key} = (SELECT {columns} FROM {name} \
+         ORDER BY {columns} LIMIT 1 OFFSET {place} % max(1, (SELECT count(*) FROM {name})))"
     )
 }
 
 /// Makes all rows readable again.
-fn repair(table: &str) -> &'static str {
+fn repair(table: Table) -> &'static str {
     match table {
-        "orders" => "UPDATE orders SET state = rtrim(state, '?')",
-        _ => "UPDATE customers SET version = abs(version)",
+        Table::Orders => "UPDATE orders SET state = rtrim(state, '?')",
+        Table::Customers => "UPDATE customers SET version = abs(version)",
+        Table::Parked(_) => "UPDATE parked_messages SET body = ltrim(body, '?')",
+        Table::Outbox(_) => {
+            "UPDATE outbox SET events = ltrim(events, '?'), messages = ltrim(messages, '?')"
+        }
     }
 }
 
 fn config(plan: &Plan) -> NodeConfig {
     NodeConfig {
-        live_actors: 1,
+        live_actors: checks::LIVE_ACTORS,
         sagas: SagaPolicy {
             deadline: Duration::from_secs(20),
             first_retry: Duration::from_secs(1),

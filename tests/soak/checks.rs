@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use serde_json::Value;
-use tests::{Api, Cli, Outcome};
+use tests::{Api, Cli, CreditModel, Outcome, cents};
 use uuid::Uuid;
 
 use crate::ledger::{Kind, Shown, id};
@@ -115,10 +115,38 @@ pub async fn callers_were_told_the_truth(world: &World, api: &Api, told_since: u
     views_agree(world, &views);
     nobody_has_made_more(world, &views);
     orders_have_ended_as_asked(world, &views);
+    credit_is_a_sequence(world, api, &views).await;
 
     let told = world.ledger().shown[told_since..].to_vec();
     for portion in told.chunks(AT_ONCE) {
         join_all(portion.iter().map(|shown| was_so(world, api, shown))).await;
+    }
+}
+
+/// Each customer's credit is what a sequence of decisions leads to, and what was refused for lack of
+/// it was refused by one of them.
+async fn credit_is_a_sequence(world: &World, api: &Api, views: &Views) {
+    let mut models = BTreeMap::new();
+    for customer in views.customers.keys() {
+        let path = format!("/customers/{customer}/history");
+        let events = api.walk(&path, &[], "events", "version").await;
+        let told = events.iter().map(|event| {
+            let name = event["type"].as_str().unwrap_or_default();
+            (name, &event["data"])
+        });
+        match CreditModel::of(told) {
+            Ok(model) => drop(models.insert(customer.to_string(), model)),
+            Err(what) => world.violated(&format!("customer {customer}: {what}")),
+        }
+    }
+
+    for (order, shown) in &views.found {
+        let model = shown["customerId"].as_str().and_then(|id| models.get(id));
+        let is_refused = shown["rejectionReason"] == "INSUFFICIENT_CREDIT";
+        let never = |model: &CreditModel| !model.may_have_refused(cents(&shown["orderTotal"]));
+        if is_refused && model.is_some_and(never) {
+            world.violated(&format!("there was always credit for order {order}"));
+        }
     }
 }
 

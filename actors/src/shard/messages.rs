@@ -137,13 +137,16 @@ impl<E: Entity> Shard<E> {
             let queue = parking::from_head(&database, shard, &head, OF_ONE_ENTITY).await;
             match queue {
                 Ok(queue) if queue.is_empty() => self.parked.vanished(head.id, durable_at_read),
-                Ok(queue) => loaded.extend(queue),
+                Ok(queue) if queue.first().is_some_and(|read| self.parked.is_due(read)) => {
+                    loaded.extend(queue);
+                }
+                Ok(_) => {}
                 Err(StoreError::Corrupt { what, source }) => {
                     tracing::error!(
                         message.id = %head.id, error = %source,
-                        "{what} cannot be read: its entity waits for an operator"
+                        "{what} cannot be read: its entity waits until somebody mends or drops it"
                     );
-                    self.parked.give_up(head.id);
+                    self.parked.give_up(head.id, self.now);
                 }
                 Err(error) => return Err(error),
             }

@@ -13,7 +13,7 @@ use store::Message;
 use store::parking::{Parked, ParkedHead, ParkedState};
 use uuid::Uuid;
 
-use retries::{ATTEMPTS, delay, due_at, next_attempt, state_after};
+use retries::{ATTEMPTS, LOOK_AGAIN, delay, due_at, next_attempt, state_after};
 
 /// The parked messages of one entity.
 #[derive(Debug)]
@@ -231,16 +231,27 @@ impl ParkedMessages {
         })
     }
 
-    /// The first message cannot be read: nobody tries it until its row has been mended and the
-    /// shard has been opened anew.
-    pub(super) fn give_up(&mut self, id: MessageId) {
+    /// The first message cannot be read. Somebody may mend its row, so it is looked at again.
+    pub(super) fn give_up(&mut self, id: MessageId, now: Timestamp) {
         let heads = self.by_entity.values_mut();
         for head in heads.filter_map(|queue| queue.head.as_mut()) {
             if head.id == id {
-                head.state = ParkedState::Quarantined;
-                head.next_attempt_at = None;
+                head.next_attempt_at = Some(now.after(LOOK_AGAIN));
             }
         }
+    }
+
+    /// The first message of its entity has been read. Says whether it is to be tried: of a row that
+    /// could not be read before, nobody knew what it waits for.
+    pub(super) fn is_due(&mut self, read: &Parked) -> bool {
+        let queue = self.by_entity.get_mut(&read.message.entity);
+        let Some(head) = queue.and_then(|queue| queue.head.as_mut()) else {
+            return false;
+        };
+        if head.id == read.id && head.version == ParkedHead::NEVER_READ {
+            *head = head_of(read);
+        }
+        head.state == ParkedState::Waiting
     }
 
     /// The row of the first message is not there. When everything parked for its entity was durable

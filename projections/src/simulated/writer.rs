@@ -34,15 +34,17 @@ impl TraceWriter {
         changed.or_else(|| self.shelf.lock().traces.get(&entity).cloned())
     }
 
+    fn refused(&self, what: String) -> ViewError {
+        let view = self.view;
+        ViewError::Refused { view, what }
+    }
+
     /// Asks what befalls a call; an error when that keeps it from being done.
     fn meets(&self, call: ViewCall) -> Result<ViewFate, ViewError> {
         let trouble: &dyn ViewTrouble = &*self.shelf.trouble;
         match trouble.call(call) {
             ViewFate::Unavailable => Err(unavailable(self.view)),
-            ViewFate::Refused => Err(ViewError::Refused {
-                view: self.view,
-                what: "it is not liked".to_owned(),
-            }),
+            ViewFate::Refused => Err(self.refused("it is not liked".to_owned())),
             ViewFate::Panics => std::panic::panic_any("the code of the view panics"),
             fate => Ok(fate),
         }
@@ -70,7 +72,7 @@ impl ViewWriter<Trace> for TraceWriter {
             return Ok(Applied::Missing { from_version });
         }
 
-        let trace = Trace::after(before.as_ref(), event);
+        let trace = Trace::after(before.as_ref(), event).map_err(|what| self.refused(what))?;
         self.changed.insert(event.entity, trace);
         Ok(Applied::Taken)
     }

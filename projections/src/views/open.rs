@@ -139,7 +139,8 @@ impl<P: Projection> OpenGeneration<P> {
     }
 
     /// How many readers wait.
-    pub(crate) fn waiting_readers(&self) -> usize {
+    #[must_use]
+    pub fn waiting_readers(&self) -> usize {
         self.waiting.count()
     }
 

@@ -23,14 +23,19 @@ pub struct ParkedHead {
     pub entity: Uuid,
     /// The order in which the shard parked its messages.
     pub place: u64,
-    /// What it waits for; an operator, when its row cannot be read.
+    /// What it waits for.
     pub state: ParkedState,
     /// How often it has been tried.
     pub attempts: u32,
     /// When it is tried again.
     pub next_attempt_at: Option<Timestamp>,
-    /// Counts the row's changes.
+    /// Counts the row's changes; [`NEVER_READ`](ParkedHead::NEVER_READ) when it cannot be read.
     pub version: u64,
+}
+
+impl ParkedHead {
+    /// The version of a row that nobody could read.
+    pub const NEVER_READ: u64 = 0;
 }
 
 /// The columns of a head.
@@ -184,10 +189,11 @@ async fn unreadable_head(
         id: MessageId(id.unwrap_or_default()),
         entity,
         place: mapping::unsigned(place),
-        state: ParkedState::Quarantined,
+        // It is looked at as soon as it can be read.
+        state: ParkedState::Waiting,
         attempts: 0,
         next_attempt_at: None,
-        version: 0,
+        version: ParkedHead::NEVER_READ,
     })
 }
 

@@ -7,6 +7,8 @@ use store::parking::{ParkedHead, ParkedState};
 
 /// A message that has failed this many times is quarantined.
 pub(super) const ATTEMPTS: u32 = 5;
+/// A row that cannot be read is read again so often.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(30);
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 
 pub(super) fn state_after(attempts: u32) -> ParkedState {

@@ -151,11 +151,32 @@ fn a_row_that_cannot_be_read_holds_its_entity_until_somebody_drops_it() {
     let later = NOW.after(Duration::from_secs(60));
     assert_eq!(due(&parked, later), [row.id]);
 
-    parked.give_up(row.id);
+    parked.give_up(row.id, later);
     assert!(due(&parked, later).is_empty() && parked.holds(entity(1)));
+    assert_eq!(due(&parked, later.after(LOOK_AGAIN)), [row.id]);
     assert_eq!(parked.entity_of(row.id), Some(entity(1)));
 
     parked.removed(row.id, entity(1), 2);
     parked.found_next(entity(1), None, 1);
     assert!(!parked.holds(entity(1)));
+}
+
+#[test]
+fn what_a_row_waits_for_is_known_when_it_has_been_mended() {
+    let mut before = ParkedMessages::new(Vec::new(), 0, NOW);
+    let waits = before.park(message(entity(1), 1), 2, Some("it fails".into()), 1, NOW);
+    let rests = before.park(message(entity(2), 1), ATTEMPTS, Some("no".into()), 1, NOW);
+    let unread = |row: &Parked| ParkedHead {
+        state: ParkedState::Waiting,
+        next_attempt_at: None,
+        version: ParkedHead::NEVER_READ,
+        ..head(row)
+    };
+
+    let mut after = ParkedMessages::new(vec![unread(&waits), unread(&rests)], 2, NOW);
+    assert_eq!(due(&after, NOW).len(), 2);
+    assert!(after.is_due(&waits) && !after.is_due(&rests));
+
+    let (row, expected) = after.failed_again(waits, "no".into(), false, NOW).unwrap();
+    assert_eq!((expected, row.version), (1, 2));
 }
