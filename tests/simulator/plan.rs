@@ -195,11 +195,11 @@ impl Plan {
         self.faults.iter().all(is_of_the_way)
     }
 
-    /// Whether somebody deletes what the view has.
+    /// Whether an operator has the view built anew, or goes back.
     #[must_use]
-    pub fn loses_views(&self) -> bool {
-        let loses = |fault: &Fault| matches!(fault.what, Wrong::ViewsGone | Wrong::ViewStoreGone);
-        self.faults.iter().any(loses)
+    pub fn changes_generations(&self) -> bool {
+        let changes = |fault: &Fault| matches!(fault.what, Wrong::Rebuild(_) | Wrong::Revert);
+        self.faults.iter().any(changes)
     }
 
     /// Whether the view has all that it should, whatever else goes wrong: nothing is refused there,
@@ -210,8 +210,9 @@ impl Plan {
             let refusals = [ViewFate::Refused, ViewFate::Panics];
             matches!(fault.what, Wrong::Views(fate, _) if refusals.contains(&fate))
         };
-        let can_be_fed = !self.loses_views() && !self.has_unreadable_messages();
-        can_be_fed && !self.faults.iter().any(refuses)
+        let loses = |fault: &Fault| matches!(fault.what, Wrong::ViewsGone | Wrong::ViewStoreGone);
+        let spoils = |fault: &Fault| loses(fault) || refuses(fault);
+        !self.has_unreadable_messages() && !self.faults.iter().any(spoils)
     }
 
     fn has_unreadable_messages(&self) -> bool {

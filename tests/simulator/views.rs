@@ -283,7 +283,7 @@ fn is_at_rest(status: &ViewStatus) -> bool {
 }
 
 /// Whoever reads without a token sees no less than somebody has seen before; unless what answers
-/// was deleted.
+/// was deleted or is damaged, when what has answered before it answers again.
 pub fn goes_on(world: &World) {
     let Some(generation) = world.view().and_then(|view| view.current().ok()) else {
         return;
@@ -291,7 +291,7 @@ pub fn goes_on(world: &World) {
     let shown = generation.reader().positions();
     for (source, before) in &*world.shown.borrow() {
         let position = shown.get(source).copied().unwrap_or(0);
-        if position < *before && !world.plan.loses_views() {
+        if position < *before && world.plan.views_are_whole() {
             world.violated(format!(
                 "the view has shown {source} up to {before}, and shows it up to {position}"
             ));

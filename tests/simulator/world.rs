@@ -153,6 +153,11 @@ impl World {
             .expect("it does not crash while it starts")
             .expect("there is memory");
 
+        // A node that has died between saving that another generation is to answer and having it
+        // answer begins with that one, and what it has so far.
+        if self.plan.changes_generations() {
+            self.shown.replace(Positions::new());
+        }
         self.tell("the node starts");
         self.starts.set(self.starts.get() + 1);
         self.running.replace(Some(Running {
