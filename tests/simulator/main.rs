@@ -58,7 +58,7 @@ struct Arguments {
     /// Makes each of the seeded mistakes in turn, or the one of this name, and runs histories until
     /// one catches it.
     #[cfg(feature = "mistakes")]
-    #[arg(long, num_args = 0..=1, default_missing_value = "all")]
+    #[arg(long, num_args = 0..=1, default_missing_value = mistakes::ALL)]
     mistakes: Option<String>,
     /// Threads, each with histories of its own.
     #[arg(long, default_value_t = 2)]

@@ -12,6 +12,18 @@ pub static WATCHDOG: Watchdog = Watchdog {
     under_way: Mutex::new(BTreeMap::new()),
 };
 
+const ENDLESS: &str = "it does not end";
+
+/// The seed of the history without an end that a process has told of.
+#[cfg(feature = "mistakes")]
+pub fn endless_in(said: &str) -> Option<u64> {
+    let seed = |line: &str| {
+        let seed = line.strip_prefix("seed ")?.strip_suffix(ENDLESS)?;
+        seed.trim_end_matches([':', ' ']).parse().ok()
+    };
+    said.lines().find_map(seed)
+}
+
 /// Watches the histories that are under way.
 pub struct Watchdog {
     /// Since when, by seed.
@@ -34,7 +46,7 @@ impl Watchdog {
             loop {
                 std::thread::sleep(Duration::from_secs(1));
                 if let Some(seed) = self.endless() {
-                    println!("seed {seed}: it does not end");
+                    println!("seed {seed}: {ENDLESS}");
                     std::process::exit(1);
                 }
             }
