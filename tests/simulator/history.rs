@@ -173,7 +173,7 @@ async fn come_to_rest(world: &Rc<World>, callers: Vec<JoinHandle<()>>) {
     loop {
         operate(world).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
-        if is_at_rest(world).await {
+        if seems_at_rest(world).await {
             tokio::time::sleep(RESTS_FOR).await;
             if is_at_rest(world).await {
                 return;
@@ -233,7 +233,8 @@ async fn operate(world: &World) {
     }
 }
 
-async fn is_at_rest(world: &World) -> bool {
+/// Nothing is under way, as far as the node knows.
+async fn seems_at_rest(world: &World) -> bool {
     let Some(node) = world.node() else {
         return false;
     };
@@ -243,6 +244,9 @@ async fn is_at_rest(world: &World) -> bool {
         && shards
             .iter()
             .all(|shard| shard.open_sagas == 0 && shard.parked == 0)
-        && checks::nothing_is_under_way(world).await
         && views::is_level(world).await
+}
+
+async fn is_at_rest(world: &World) -> bool {
+    seems_at_rest(world).await && checks::nothing_is_under_way(world).await
 }
