@@ -210,7 +210,11 @@ fn verify(flags: &SettingFlags, json: bool) -> ExitCode {
             shards: Some(config.shards),
             views,
         };
-        let report = runtime.block_on(audit::run(&audited))?;
+        let report = runtime.block_on(async {
+            let report = audit::run(&audited).await;
+            audited.views.close().await;
+            report
+        })?;
         let mut text = Vec::new();
         audit::write(&report, json, &mut text)?;
         output::print(&text)?;

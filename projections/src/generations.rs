@@ -187,6 +187,12 @@ pub trait ViewStore<P: Projection>: Send + Sync + fmt::Debug {
     /// it does not exist.
     fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Audit<P>>, ViewError>>;
 
+    /// Lets go of connections, while what drives them still does. Nothing is asked of the store
+    /// after that.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
+
     /// Deletes a generation that is not open, whatever is in its place. One that does not exist is
     /// deleted already.
     fn discard(&self, generation: u32, deployment: Uuid) -> BoxFuture<'_, Result<(), ViewError>>;

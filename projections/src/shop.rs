@@ -33,6 +33,14 @@ pub struct ViewStores {
     pub search: Arc<dyn ViewStore<Search>>,
 }
 
+impl ViewStores {
+    /// Lets go of the connections of all of them; see [`ViewStore::close`].
+    pub async fn close(&self) {
+        self.documents.close().await;
+        self.search.close().await;
+    }
+}
+
 /// The shop's views, registered with the views of a node.
 #[derive(Clone)]
 pub struct ShopViews {

@@ -8,7 +8,7 @@ use actix_web::web::Data;
 use actors::{Embedded, Gateway, Node, NodeConfig, gateway};
 use anyhow::{Context, anyhow};
 use domain::saga::SagaPolicy;
-use projections::{ShopViews, StoredRows, Views, ViewsConfig};
+use projections::{ShopViews, StoredRows, ViewStores, Views, ViewsConfig};
 use store::faults::{FaultPlan, Faults};
 use store::journal::Standing;
 use store::log::embedded::EmbeddedLog;
@@ -41,6 +41,7 @@ const VIEWS_SETTLE_WITHIN: Duration = Duration::from_secs(3);
 pub(super) struct Parts {
     node: Arc<Node>,
     views: Arc<Views>,
+    view_stores: ViewStores,
     deployment: Deployment,
     /// Keep the metrics up to date.
     upkeep: [JoinHandle<()>; 2],
@@ -70,6 +71,7 @@ impl Parts {
         self.upkeep.iter().for_each(JoinHandle::abort);
         self.node.stop().await;
         self.views.stop().await;
+        self.view_stores.close().await;
         // The last spans are those of what the views have taken in now.
         let flushing = self.traces.map(Traces::end);
 
@@ -121,7 +123,9 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let open = tokio::time::timeout(OPEN_WITHIN, node.opened())
         .await
         .is_ok();
-    let (views, shop) = start_views(&config, &io, &deployment, log.clone(), &node).await?;
+    let view_stores = view_stores(&config, io.handle()).await?;
+    let stores = view_stores.clone();
+    let (views, shop) = start_views(&config, stores, &io, &deployment, log.clone(), &node)?;
     if open {
         views.settled(VIEWS_SETTLE_WITHIN).await;
     }
@@ -145,6 +149,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let parts = Parts {
         node,
         views,
+        view_stores,
         deployment,
         upkeep,
         traces,
@@ -210,14 +215,14 @@ fn warn_of_dangers(config: &Config) {
 
 /// Starts the views, which begin when the shards are open: only then does the log know its heads. A
 /// view whose store does not answer tries again; commands do not wait for it.
-async fn start_views(
+fn start_views(
     config: &Config,
+    stores: ViewStores,
     io: &IoRuntime,
     deployment: &Deployment,
     log: Arc<EmbeddedLog>,
     node: &Arc<Node>,
 ) -> anyhow::Result<(Arc<Views>, ShopViews)> {
-    let stores = view_stores(config, io.handle()).await?;
     let rows = Arc::new(StoredRows::new(&deployment.databases));
 
     let views_config = ViewsConfig {

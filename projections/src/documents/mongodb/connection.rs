@@ -18,6 +18,9 @@ use crate::documents::unavailable;
 /// How long it takes at most to see that no server answers.
 const SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long the end of a client is awaited.
+const ENDS_WITHIN: Duration = Duration::from_secs(1);
+
 /// Why a URL names no MongoDB database.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -74,6 +77,18 @@ impl Connection {
         let database = client.database_with_options(&name, options);
 
         Ok(Connection { database, runtime })
+    }
+
+    /// Ends the tasks of the client. A client that is dropped says farewell to its servers in the
+    /// background, and panics there when its runtime ends before it has.
+    pub(super) async fn close(&self) {
+        let client = self.database.client().clone();
+        let ends = self.runtime.spawn(async move {
+            let ends = client.shutdown().immediate(true);
+            // Farewell or not, nothing is lost.
+            let _ = tokio::time::timeout(ENDS_WITHIN, ends.into_future()).await;
+        });
+        let _ = ends.await;
     }
 
     /// Does some work on the runtime of the sockets.

@@ -172,6 +172,10 @@ impl ViewStore<Documents> for MongoDocumentStore {
         .boxed()
     }
 
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.connection.close().boxed()
+    }
+
     fn discard(&self, generation: u32, deployment: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
         let names = Names::of(generation);
         self.keep(move |database| async move {
