@@ -248,9 +248,7 @@ impl ParkedMessages {
         let Some(head) = queue.and_then(|queue| queue.head.as_mut()) else {
             return false;
         };
-        if head.id == read.id && head.version == ParkedHead::NEVER_READ {
-            *head = head_of(read);
-        }
+        learn(head, read);
         head.state == ParkedState::Waiting
     }
 
@@ -305,6 +303,7 @@ impl ParkedMessages {
             return None;
         }
 
+        learn(head, &parked);
         let expected_version = head.version;
         change(head);
         head.version += 1;
@@ -317,6 +316,13 @@ impl ParkedMessages {
             ..parked
         };
         Some((parked, expected_version))
+    }
+}
+
+/// What a row says that could not be read before.
+fn learn(head: &mut ParkedHead, read: &Parked) {
+    if head.id == read.id && head.version == ParkedHead::NEVER_READ {
+        *head = head_of(read);
     }
 }
 
