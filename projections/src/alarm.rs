@@ -72,11 +72,6 @@ impl Alarm {
         self.is_suspect.store(false, Ordering::Relaxed);
     }
 
-    /// The supervisor knows of damage itself: the generation must not answer any more.
-    pub(crate) fn condemn(&self) {
-        self.is_damaged.store(true, Ordering::Relaxed);
-    }
-
     /// Whether the generation must not answer any more.
     pub(crate) fn is_damaged(&self) -> bool {
         self.is_damaged.load(Ordering::Relaxed)

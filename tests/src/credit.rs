@@ -10,9 +10,10 @@ use crate::response::cents;
 /// The credit of a customer, event after event.
 #[derive(Clone, Debug, Default)]
 pub struct CreditModel {
-    limit: i64,
     /// In cents, by order.
     reserved: BTreeMap<String, i64>,
+    /// In cents.
+    left: i64,
     /// The least that was ever left.
     least: i64,
 }
@@ -33,8 +34,8 @@ impl CreditModel {
     fn take(&mut self, name: &str, data: &Value) -> Result<(), String> {
         match name {
             "customer.created" => {
-                self.limit = cents(&data["creditLimit"]);
-                self.least = self.limit;
+                self.left = cents(&data["creditLimit"]);
+                self.least = self.left;
                 return Ok(());
             }
             "customer.credit-reserved" => self.reserve(order_of(data), cents(&data["amount"]))?,
@@ -42,7 +43,7 @@ impl CreditModel {
             _ => return Err(format!("no customer has an event {name}")),
         }
 
-        let (told, left) = (cents(&data["availableCredit"]), self.left());
+        let (told, left) = (cents(&data["availableCredit"]), self.left);
         if told == left {
             Ok(())
         } else {
@@ -54,26 +55,27 @@ impl CreditModel {
         if self.reserved.insert(order.to_owned(), cents).is_some() {
             return Err(format!("order {order} has reserved credit twice"));
         }
-        let left = self.left();
-        if left < 0 {
-            return Err(format!("order {order} has left {left} cents of credit"));
+
+        self.left -= cents;
+        if self.left < 0 {
+            return Err(format!(
+                "order {order} has left {} cents of credit",
+                self.left
+            ));
         }
-        self.least = self.least.min(left);
+        self.least = self.least.min(self.left);
         Ok(())
     }
 
     fn release(&mut self, order: &str, cents: i64) -> Result<(), String> {
-        if self.reserved.remove(order) == Some(cents) {
-            return Ok(());
+        if self.reserved.remove(order) != Some(cents) {
+            return Err(format!(
+                "order {order} has released {cents} cents that it had not reserved"
+            ));
         }
-        Err(format!(
-            "order {order} has released {cents} cents that it had not reserved"
-        ))
-    }
 
-    /// In cents.
-    fn left(&self) -> i64 {
-        self.limit - self.reserved.values().sum::<i64>()
+        self.left += cents;
+        Ok(())
     }
 
     /// Whether there was ever a moment in which an order of so many cents had to be refused.

@@ -179,6 +179,7 @@ pub(super) async fn swap<P: Projection>(
     let mut looks = 0;
 
     while !shared.swap_if_level(&next) {
+        shared.is_to_answer_or_gone(number).await;
         shared.go_on(number)?;
         let Some(live) = shared.look(|stand| stand.live.clone()) else {
             // This one would answer now, were it whole.

@@ -30,6 +30,9 @@ pub(super) struct Stand<P: Projection> {
     pub open: BTreeMap<u32, Arc<OpenGeneration<P>>>,
     /// The one that answers; one of those that are open.
     pub live: Option<Arc<OpenGeneration<P>>>,
+    /// The one that is to answer, and whose turn may come at any moment; absent while a catalog is
+    /// saved, which may have another one answer.
+    pub to_answer: Option<u32>,
     /// While rows are copied, or generations compared.
     pub entity_work: Option<Arc<EntityWork>>,
     /// Why the store does not tell its generations; the supervisor asks again.
@@ -94,6 +97,7 @@ impl<P: Projection> Shared<P> {
             catalog: None,
             open: BTreeMap::new(),
             live: None,
+            to_answer: None,
             entity_work: None,
             failure: None,
             stopped: None,
@@ -200,8 +204,18 @@ impl<P: Projection> Shared<P> {
             .ok_or(closed)
     }
 
-    /// Makes another generation the one that answers, if it is open and whole and has committed all
-    /// that the present one has; so that no reader goes back.
+    /// Waits until this generation is to answer, or is given up, or the view ends.
+    pub(super) async fn is_to_answer_or_gone(&self, number: u32) {
+        self.until(|stand| {
+            let catalog = stand.catalog.as_ref();
+            let is_wanted = catalog.is_some_and(|catalog| catalog.get(number).is_some());
+            stand.to_answer == Some(number) || !is_wanted || self.is_stopping()
+        })
+        .await;
+    }
+
+    /// Makes another generation the one that answers, if it is to, is open and whole, and has
+    /// committed all that the present one has; so that no reader goes back.
     pub(super) fn swap_if_level(&self, next: &Arc<OpenGeneration<P>>) -> bool {
         self.stand.send_if_modified(|stand| {
             let is_open = stand
@@ -214,7 +228,8 @@ impl<P: Projection> Shared<P> {
                 .is_none_or(|live| next.is_level_with(live));
 
             let is_level = is_level || makes(Mistake::SwapTooEarly);
-            let swaps = is_open && is_level && !next.alarm().is_damaged();
+            let is_meant = stand.to_answer == Some(next.number());
+            let swaps = is_meant && is_open && is_level && !next.alarm().is_damaged();
             if swaps {
                 stand.live = Some(Arc::clone(next));
             }

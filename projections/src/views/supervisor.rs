@@ -303,6 +303,7 @@ impl<P: Projection> Supervisor<P> {
     async fn save(&mut self, catalog: Catalog) -> Result<(), ViewError> {
         // When this fails the catalog may be saved all the same: the next round reads it.
         let before = self.catalog.take().unwrap_or_default();
+        self.shared.change(|stand| stand.to_answer = None);
         self.shared.store.save(&catalog).await?;
         self.take_over(catalog.clone());
         self.let_go_of_what_is_gone(&before, &catalog);
@@ -311,8 +312,10 @@ impl<P: Projection> Supervisor<P> {
 
     fn take_over(&mut self, catalog: Catalog) {
         self.shared.gauges.generation(catalog.live);
-        self.shared
-            .change(|stand| stand.catalog = Some(catalog.clone()));
+        self.shared.change(|stand| {
+            stand.to_answer = catalog.live;
+            stand.catalog = Some(catalog.clone());
+        });
         self.catalog = Some(catalog);
     }
 

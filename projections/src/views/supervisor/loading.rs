@@ -157,6 +157,7 @@ impl<P: Projection> Supervisor<P> {
         self.shared.change(|stand| {
             stand.catalog = None;
             stand.live = None;
+            stand.to_answer = None;
             stand.stopped = None;
             stand.open.clear();
         });

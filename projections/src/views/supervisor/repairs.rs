@@ -116,12 +116,10 @@ impl<P: Projection> Supervisor<P> {
         }
 
         tracing::error!(view, generation = number, what = %what, "the generation is damaged and is replaced");
-        // A swap to it may be under way.
-        if let Ok(open) = self.shared.generation(number) {
-            open.alarm().condemn();
-        }
         self.shared.change(|stand| {
             stand.live.take_if(|live| live.number() == number);
+            // A swap to it may be under way.
+            stand.to_answer.take_if(|next| *next == number);
             stand.damage = Some(format!("generation {number} is damaged: {what}"));
         });
         self.repairs.damaged.insert(number, what);

@@ -95,11 +95,13 @@ impl<P: Projection> Supervisor<P> {
     }
 
     /// The catalog with the generation that answers in fact: one that is to answer, and cannot, is
-    /// given up.
+    /// given up, and does not begin to until that is saved.
     fn as_it_answers(&self, catalog: &Catalog) -> Catalog {
-        let answers = self
-            .shared
-            .look(|stand| stand.live.as_ref().map(|live| live.number()));
+        let mut answers = None;
+        self.shared.change(|stand| {
+            stand.to_answer = None;
+            answers = stand.live.as_ref().map(|live| live.number());
+        });
         match answers.filter(|number| catalog.get(*number).is_some()) {
             Some(number) => Catalog {
                 live: Some(number),
