@@ -28,6 +28,9 @@ const BEGINNING: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 /// How often it is looked whether a node has ended by itself.
 const SUPERVISES_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a supervisor waits before it starts a node again: what systemd does unless told.
+const STARTS_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// A history under way.
 pub struct World {
     pub plan: Plan,
@@ -185,6 +188,7 @@ impl World {
                     standing.cause
                 ));
                 self.crash();
+                tokio::time::sleep(STARTS_AGAIN_AFTER).await;
                 self.boot_if_down().await;
             }
         }
