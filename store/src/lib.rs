@@ -13,6 +13,7 @@
 pub mod backup;
 pub mod census;
 pub mod clock;
+pub mod cluster;
 pub mod database;
 pub mod deployment;
 pub mod entities;

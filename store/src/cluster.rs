@@ -1,0 +1,59 @@
+//! The ports between the nodes of a cluster: what carries messages, questions and answers from one
+//! to another, and what gives shards to nodes.
+//!
+//! Nothing rests on them. What is lost on the way is read from the outbox by whoever misses it
+//! ([`crate::log`]); a caller without an answer repeats with its key; and who owns a shard is
+//! decided by its epoch in the database, whatever a node has been told. So each of these ports may
+//! lose, repeat and delay, and may tell two nodes for a while that a shard is theirs.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use sagas::{Service, ShardId};
+use tokio::sync::watch;
+
+use crate::log::Message;
+
+/// Carries committed messages to the nodes that own their receivers, or follow events.
+pub trait Carrier: fmt::Debug + Send + Sync {
+    /// Hands over committed messages, those of one source in the order of their commit. Does not
+    /// wait. What cannot be sent is left out: its receiver sees the gap.
+    fn carry(&self, messages: Vec<Arc<Message>>);
+}
+
+/// Carries questions and answers between nodes.
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// Sends a question to whichever node owns the shard; false when it surely cannot arrive.
+    fn ask(&self, shard: ShardId, question: Vec<u8>) -> bool;
+
+    /// Sends a node the answer to its question to this service, as best it can.
+    fn answer(&self, node: &str, service: Service, answer: Vec<u8>);
+}
+
+/// Where a node takes in what others have sent.
+pub trait Arrivals: fmt::Debug + Send + Sync {
+    /// Messages have arrived, those of one source in the order in which they were sent.
+    fn arrived(&self, messages: Vec<Message>);
+
+    /// Another node asks a shard that this node was to own when the question was sent.
+    fn asked(&self, shard: ShardId, question: &[u8]);
+
+    /// Another node answers a question to this service.
+    fn answered(&self, service: Service, answer: &[u8]);
+}
+
+/// Which shards a node is to own.
+pub type Assigned = Arc<BTreeSet<ShardId>>;
+
+/// Gives each shard to one of the nodes that are there.
+pub trait Membership: fmt::Debug + Send + Sync {
+    /// What is assigned to this node. It may be out of date: a node that was stopped hears late
+    /// that others took it for dead.
+    fn assigned(&self) -> watch::Receiver<Assigned>;
+
+    /// Asks whoever assigns whether this shard is still this node's. False as well when there is
+    /// no answer within a few seconds.
+    fn confirm(&self, shard: ShardId) -> BoxFuture<'_, bool>;
+}
