@@ -109,7 +109,9 @@ impl<E: Entity> Entities<E> {
                 }
             }
             Command::Entity { id, .. } => self.want(*id),
-            Command::RetrySaga(id) | Command::CancelSaga { id, .. } => self.want_saga(*id),
+            Command::RetrySaga(id) | Command::CancelSaga { id, .. } | Command::FollowSaga(id) => {
+                self.want_saga(*id)
+            }
             Command::Replay(_) | Command::Discard(_) => {}
         }
     }

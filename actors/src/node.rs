@@ -4,7 +4,7 @@ mod builder;
 mod embedded;
 mod housekeeping;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +14,7 @@ use actix_rt::Arbiter;
 use futures_util::FutureExt;
 use futures_util::future::{join_all, select_all};
 use sagas::{SagaPolicy, Service, ShardId};
+use store::cluster::{Assigned, Membership, Transport};
 use store::faults::Faults;
 use store::journal::Standing;
 use store::{Clock, Journal, Log, ServiceDatabase};
@@ -22,7 +23,6 @@ use tokio::sync::{oneshot, watch};
 pub use builder::{CannotRun, NodeBuilder};
 pub use embedded::Embedded;
 
-use crate::remote::Transport;
 use crate::requests::Doors;
 use crate::shard::Status;
 
@@ -51,6 +51,8 @@ pub struct NodeParts {
     pub journals: Vec<Journal>,
     /// Carries messages and events between shards.
     pub log: Arc<dyn Log>,
+    /// Gives shards to this node.
+    pub membership: Arc<dyn Membership>,
     /// The way to other nodes, when there are any.
     pub transport: Option<Arc<dyn Transport>>,
     /// Where the time comes from.
@@ -85,7 +87,10 @@ pub struct Node {
     /// Lets go of callers that wait for sagas.
     release: watch::Sender<bool>,
     stop: watch::Sender<bool>,
-    opened: watch::Sender<usize>,
+    /// The shards that are open.
+    open: watch::Sender<BTreeSet<ShardId>>,
+    assigned: watch::Receiver<Assigned>,
+    /// How many have been started.
     shards: usize,
     status: HashMap<ShardId, Arc<Status>>,
 }
@@ -103,20 +108,31 @@ impl Node {
         self.doors.clone()
     }
 
-    /// Waits until all shards take commands.
+    /// Waits until all shards that are this node's take commands.
     pub async fn opened(&self) {
-        // The sender is ours, so it does not close.
-        let _ = self
-            .opened
-            .subscribe()
-            .wait_for(|open| *open == self.shards)
-            .await;
+        let (mut open, mut assigned) = (self.open.subscribe(), self.assigned.clone());
+        loop {
+            // Marked as seen before they are compared, so that no change is missed.
+            let all_open = {
+                let (open, assigned) = (open.borrow_and_update(), assigned.borrow_and_update());
+                assigned.iter().all(|shard| open.contains(shard))
+            };
+            if all_open {
+                return;
+            }
+
+            // The senders outlive the node, so neither closes.
+            tokio::select! {
+                _ = open.changed() => {}
+                _ = assigned.changed() => {}
+            }
+        }
     }
 
-    /// How many shards are open, and how many there are.
+    /// How many shards of this node are open, and how many are assigned to it.
     #[must_use]
     pub fn open_shards(&self) -> (usize, usize) {
-        (*self.opened.borrow(), self.shards)
+        (self.open.borrow().len(), self.assigned.borrow().len())
     }
 
     /// What keeps shards from being open, or has made them reload.

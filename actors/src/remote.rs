@@ -4,25 +4,15 @@
 //! caller without an answer hears that the outcome is unknown, and repeats with its key.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sagas::{Service, ShardId};
 use serde::{Deserialize, Serialize};
+use store::cluster::Transport;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::entity::{Answered, Entity};
 use crate::request::{Answer, Question, Reply};
-
-/// Carries questions and answers between nodes.
-pub trait Transport: fmt::Debug + Send + Sync {
-    /// Sends a question to whichever node owns the shard; false when it surely cannot arrive.
-    fn ask(&self, shard: ShardId, question: Vec<u8>) -> bool;
-
-    /// Sends a node the answer to its question to this service, as best it can.
-    fn answer(&self, node: &str, service: Service, answer: Vec<u8>);
-}
 
 /// A question on its way to another node.
 #[derive(Debug, Serialize, Deserialize)]

@@ -67,6 +67,8 @@ pub enum Command<E: Entity> {
     RetrySaga(SagaId),
     /// Stops a saga, so that it compensates.
     CancelSaga { id: SagaId, reason: Option<String> },
+    /// Asks for the end of a saga: its caller has heard of its beginning.
+    FollowSaga(SagaId),
     /// Tries a quarantined message again, and those parked behind it.
     Replay(MessageId),
     /// Drops a quarantined message.

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagas::{SagaId, ShardId};
+use store::cluster::{Assigned, Transport};
 use store::{Clock, Journal, ServiceDatabase, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::entity::{Answered, Entity};
 use crate::error::CommandError;
-use crate::remote::{Awaited, Place, QuestionFromAfar, Transport};
+use crate::remote::{Awaited, Place, QuestionFromAfar};
 use crate::request::{
     Answer, Caller, Command, Follower, Question, Reply, Request, RequestBinding, SagaAnswer,
 };
@@ -26,6 +27,8 @@ pub use doors::{Doors, NotTakenIn};
 
 /// A caller has an answer within this time, whatever a store does.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// So many ids are tried for one whose shard is here: enough where one shard of fifty is.
+const LOCAL_ID_TRIES: usize = 256;
 /// The door does not wait for a store that has not answered for this long.
 const STANDS_STILL_AFTER: Duration = Duration::from_secs(3);
 
@@ -38,8 +41,10 @@ pub(crate) struct Inner<E: Entity> {
     /// This node's name, to which other nodes send their answers.
     pub node: String,
     pub shards: u16,
-    /// The shards of this node.
+    /// The ways to the shards that this node may own.
     pub senders: HashMap<ShardId, mpsc::Sender<Request<E>>>,
+    /// Which of them it owns now.
+    pub assigned: watch::Receiver<Assigned>,
     pub database: ServiceDatabase,
     pub journal: Journal,
     /// Makes the ids of new entities.
@@ -54,6 +59,13 @@ pub(crate) struct Inner<E: Entity> {
 /// A request under way, and the receivers of what comes of it.
 struct Sent<E: Entity> {
     answer: oneshot::Receiver<Reply<E>>,
+    place: Option<Place<E>>,
+}
+
+/// A caller has found the way to whoever tells of the end of its saga.
+struct Followed<E: Entity> {
+    answer: Answered<E>,
+    ended: oneshot::Receiver<Answered<E>>,
     place: Option<Place<E>>,
 }
 
@@ -73,7 +85,7 @@ impl<E: Entity> Requests<E> {
         binding: Option<RequestBinding>,
         follow: Follow,
     ) -> Result<Accepted<E>, CommandError> {
-        let id = binding.map_or_else(|| self.0.clock.new_id(), |binding| binding.key.as_uuid());
+        let id = binding.map_or_else(|| self.new_id(), |binding| binding.key.as_uuid());
         self.follow(id, Command::Create { id, command }, binding, follow)
             .await
     }
@@ -113,12 +125,45 @@ impl<E: Entity> Requests<E> {
             return Err(CommandError::Failed);
         };
 
+        // An end that has come already is told by nobody.
+        let moves = self.0.transport.is_some() && !answer.saga_ended;
         let end = ended.map(|ended| SagaEnd {
             ended,
             release: self.0.release.clone(),
-            _place: place,
+            place,
+            elsewhere: moves.then(|| self.clone()),
         });
         Ok(Accepted { answer, end })
+    }
+
+    /// Asks for the end of a saga of this entity: whoever was to tell of it may not own its shard
+    /// any more.
+    async fn follow_on(&self, id: Uuid, saga: SagaId) -> Result<Followed<E>, CommandError> {
+        let (tell, ended) = oneshot::channel();
+        let sent = self.send(
+            self.shard_of(id),
+            Command::FollowSaga(saga),
+            None,
+            Some(tell),
+        )?;
+        let Answer::Entity(answer) = answered(sent.answer).await? else {
+            return Err(CommandError::Failed);
+        };
+
+        Ok(Followed {
+            answer,
+            ended,
+            place: sent.place,
+        })
+    }
+
+    /// The id of a new entity, in a shard that this node owns if it owns any: then no other node
+    /// need be asked.
+    fn new_id(&self) -> Uuid {
+        let assigned = self.0.assigned.borrow();
+        let is_here = |id: &Uuid| assigned.contains(&self.shard_of(*id));
+        let mut ids = std::iter::repeat_with(|| self.0.clock.new_id()).take(LOCAL_ID_TRIES);
+        ids.find(is_here).unwrap_or_else(|| self.0.clock.new_id())
     }
 
     /// An entity as it is durable.
@@ -193,6 +238,10 @@ impl<E: Entity> Requests<E> {
         ShardId::of(E::SERVICE, entity, self.0.shards)
     }
 
+    fn owns(&self, shard: ShardId) -> bool {
+        self.0.assigned.borrow().contains(&shard)
+    }
+
     /// Whether the store of the service has not answered for a while, so that waiting for it is of
     /// no use. (A write that fails now and then is repeated.)
     fn stands_still(&self) -> bool {
@@ -215,7 +264,7 @@ impl<E: Entity> Requests<E> {
             follows: ended.is_some(),
         };
 
-        if self.0.senders.contains_key(&shard) {
+        if self.owns(shard) {
             let ended = ended.map(Follower::Local);
             let caller = Caller::Local { answer, ended };
             self.hand_over(shard, Request { question, caller })?;

@@ -16,10 +16,11 @@ mod open;
 mod parked;
 mod requests;
 mod submit;
+mod tenure;
 mod timers;
 mod work;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
@@ -38,9 +39,11 @@ use tokio::time::Instant;
 
 use crate::entities::Entities;
 use crate::entity::Entity;
+use crate::error::CommandError;
 use crate::request::{Follower, Request};
 use open::{CatchUp, Reloads};
 use parked::ParkedMessages;
+pub(crate) use tenure::Tenure;
 use timers::Timers;
 use work::InHand;
 
@@ -67,12 +70,10 @@ pub(crate) struct Parts<E: Entity> {
     pub clock: Clock,
     pub faults: Faults,
     pub requests: mpsc::Receiver<Request<E>>,
-    pub stop: watch::Receiver<bool>,
-    /// Counts the shards that have opened.
-    pub opened: watch::Sender<usize>,
+    pub tenure: Tenure,
+    /// The shards of this node that are open.
+    pub open: watch::Sender<BTreeSet<ShardId>>,
     pub status: Arc<Status>,
-    /// How many shards this node has.
-    pub shards_of_node: usize,
 }
 
 /// What a shard shows to others.
@@ -143,8 +144,6 @@ pub(crate) struct Shard<E: Entity> {
     broken: Option<String>,
     reloads: Reloads,
     catch_up: CatchUp,
-    /// Whether it counts among those that have opened.
-    is_counted: bool,
     in_hand: Option<InHand>,
     /// What the clock said last.
     now: Timestamp,
@@ -177,20 +176,49 @@ impl<E: Entity> Gathered<E> {
 }
 
 impl<E: Entity> Shard<E> {
-    /// Runs until it is told to stop. A panic between two turns does not end it either: it
-    /// reloads.
+    /// Serves the shard whenever it is this node's, until the node stops.
     pub(crate) async fn run(mut self) {
+        while self.wait_for_tenure().await {
+            self.serve().await;
+            if self.parts.tenure.node_stops() {
+                return;
+            }
+            self.leave().await;
+        }
+    }
+
+    /// Waits until the shard is this node's; false when the node stops first. Whoever asks
+    /// meanwhile has been sent here by what is out of date.
+    async fn wait_for_tenure(&mut self) -> bool {
+        loop {
+            tokio::select! {
+                biased;
+                begins = self.parts.tenure.begins() => return begins,
+                request = self.parts.requests.recv() => match request {
+                    Some(request) => request.answer(Err(CommandError::Unavailable)),
+                    None => return false,
+                },
+                Some(Returned::Again(request)) = self.returned.recv() => {
+                    request.answer(Err(CommandError::Unavailable));
+                }
+            }
+        }
+    }
+
+    /// Works until the tenure ends. A panic between two turns does not end it either: the shard
+    /// reloads.
+    async fn serve(&mut self) {
         loop {
             let work = AssertUnwindSafe(self.work()).catch_unwind().await;
             let Err(panic) = work else { return };
             self.panicked(panic.as_ref());
-            if !self.pause(AFTER_PANIC).await {
+            if !self.parts.tenure.pause(AFTER_PANIC).await {
                 return;
             }
         }
     }
 
-    /// Opens, and does what comes; until the shard is told to stop.
+    /// Opens, and does what comes; until the tenure ends.
     async fn work(&mut self) {
         let is_open = match self.broken {
             None => self.open().await,
@@ -198,9 +226,6 @@ impl<E: Entity> Shard<E> {
         };
         if !is_open {
             return;
-        }
-        if !std::mem::replace(&mut self.is_counted, true) {
-            self.parts.opened.send_modify(|open| *open += 1);
         }
 
         loop {
@@ -223,11 +248,11 @@ impl<E: Entity> Shard<E> {
         }
     }
 
-    /// Waits for work and takes what there is; `None` when the shard is to stop.
+    /// Waits for work and takes what there is; `None` when the tenure ends.
     async fn gather(&mut self) -> Option<Gathered<E>> {
         tokio::select! {
             biased;
-            stopped = stopped(&mut self.parts.stop) => return stopped,
+            () = self.parts.tenure.ends() => return None,
             () = self.parts.journal.below(JOURNAL_BACKLOG) => {}
         }
         let mut gathered = Gathered::nothing();
@@ -238,7 +263,7 @@ impl<E: Entity> Shard<E> {
             let mut came_back = None;
             tokio::select! {
                 biased;
-                stopped = stopped(&mut self.parts.stop) => return stopped,
+                () = self.parts.tenure.ends() => return None,
                 Some(returned) = self.returned.recv() => came_back = Some(returned),
                 Some(delivery) = self.deliveries.recv() => gathered.messages.extend(delivery),
                 request = self.parts.requests.recv() => match request {
@@ -330,13 +355,6 @@ impl<E: Entity> Shard<E> {
             Returned::Reload(error) => self.broken = Some(error.chain()),
         }
     }
-}
-
-/// Ends when the node stops.
-async fn stopped<T>(stop: &mut watch::Receiver<bool>) -> Option<T> {
-    // An error says that the node is gone already.
-    let _ = stop.wait_for(|stop| *stop).await;
-    None
 }
 
 async fn sleep(time: Option<Duration>) {

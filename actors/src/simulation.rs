@@ -16,6 +16,7 @@ mod machine;
 
 use std::sync::Arc;
 
+use store::cluster::Alone;
 use store::faults::Faults;
 use store::log::embedded::EmbeddedLog;
 use store::simulated::{MemoryDatabase, NoThreads, SimulatedLog, SimulatedStore, Trouble};
@@ -79,6 +80,10 @@ pub fn parts(
     }
 
     Ok(NodeParts {
+        membership: Arc::new(Alone::with(
+            databases.iter().map(|database| database.service),
+            shards,
+        )),
         databases,
         journals,
         log: Arc::new(SimulatedLog::new(log, trouble)),

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use sagas::{Service, ShardId};
 use tokio::sync::watch;
 
@@ -56,4 +57,28 @@ pub trait Membership: fmt::Debug + Send + Sync {
     /// Asks whoever assigns whether this shard is still this node's. False as well when there is
     /// no answer within a few seconds.
     fn confirm(&self, shard: ShardId) -> BoxFuture<'_, bool>;
+}
+
+/// The membership of a node that is alone: all shards are its own for as long as it runs.
+#[derive(Debug)]
+pub struct Alone(watch::Sender<Assigned>);
+
+impl Alone {
+    /// Owns all shards of these services, each of which has so many.
+    #[must_use]
+    pub fn with(services: impl IntoIterator<Item = Service>, shards: u16) -> Self {
+        let of = |service| (0..shards).map(move |number| ShardId::new(service, number));
+        let all: BTreeSet<_> = services.into_iter().flat_map(of).collect();
+        Alone(watch::channel(Arc::new(all)).0)
+    }
+}
+
+impl Membership for Alone {
+    fn assigned(&self) -> watch::Receiver<Assigned> {
+        self.0.subscribe()
+    }
+
+    fn confirm(&self, _shard: ShardId) -> BoxFuture<'_, bool> {
+        ready(true).boxed()
+    }
 }

@@ -9,6 +9,7 @@
 //! the same destination, so a reader sees both, drops the one and reads the other with
 //! [`Log::read`]. Order within one source and destination is kept.
 
+pub mod cluster;
 mod delivery;
 pub mod embedded;
 mod heads;
@@ -187,6 +188,12 @@ pub trait Publisher: Send + Sync + fmt::Debug {
     /// their [`published`](Heads::published). A reader of the log finds all of that, whatever
     /// crashes. `None` for a shard that was not restored here.
     fn acknowledged(&self, source: ShardId) -> Option<Heads>;
+
+    /// Whether somebody elsewhere goes by what is noted in the database of how far an outbox has
+    /// come. Then it is noted also when nothing more is committed.
+    fn is_followed_elsewhere(&self) -> bool {
+        false
+    }
 }
 
 /// Carries committed messages.

@@ -3,7 +3,7 @@
 use ::sagas::{Service, ShardId};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
-use crate::log::{InboxPositions, SourceStream, Stream};
+use crate::log::{Heads, InboxPositions, SourceStream, Stream};
 use crate::parking::ParkedHead;
 use crate::tables::{inbox, shard};
 use crate::timers::StoredTimer;
@@ -100,4 +100,26 @@ pub async fn owners(database: &ServiceDatabase) -> Result<Vec<Ownership>, StoreE
         epoch: mapping::unsigned(row.epoch),
     };
     Ok(rows.into_iter().map(ownership).collect())
+}
+
+/// How far the outboxes of all shards of a service have come, as their owners have noted it last. A
+/// note that cannot be read says nothing.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn noted_heads(
+    database: &ServiceDatabase,
+) -> Result<Vec<(ShardId, Heads)>, StoreError> {
+    let rows = shard::Entity::find()
+        .all(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+
+    let noted = |row: shard::Model| {
+        let shard = ShardId::new(database.service, u16::try_from(row.shard).ok()?);
+        let published = mapping::unsigned(row.published);
+        let heads = Heads::from_json(shard, published, &row.heads).ok()?;
+        Some((shard, heads))
+    };
+    Ok(rows.into_iter().filter_map(noted).collect())
 }

@@ -42,6 +42,7 @@ impl<E: Entity> Entities<E> {
                 let ask = saga::Ask::Cancel { reason, binding };
                 self.operate(id, ask, turn).await
             }
+            Command::FollowSaga(id) => self.followed(id, turn).await,
             Command::Replay(_) | Command::Discard(_) => Err(StepError::Impossible(
                 "parked messages are no entity's business".to_owned(),
             )),
@@ -168,6 +169,19 @@ impl<E: Entity> Entities<E> {
             ..answered
         });
         Ok(Step::answering(answer, id))
+    }
+
+    /// A caller asks for the end of a saga: the answer shows the entity as it is now.
+    async fn followed(&mut self, id: SagaId, turn: Turn) -> Result<Step<E>, StepError> {
+        if self.sagas.find(id)?.is_none() {
+            return Ok(Step::refusing(CommandError::not_found("saga"), id.0));
+        }
+
+        let entity = self.shown(id, turn).await?.entity;
+        match self.ask(entity, Ask::Show, turn).await?.entity {
+            Some(entity) => self.joined(entity, Some(id), false, turn).await,
+            None => Ok(Step::refusing(CommandError::not_found(E::KIND), entity)),
+        }
     }
 
     /// A saga as it is, in memory or not.

@@ -175,7 +175,7 @@ impl<E: Entity> Entities<E> {
     pub(crate) fn drop_actors_of_request(&mut self, request: &Request<E>) {
         match &request.question.command {
             Command::Create { id, .. } | Command::Entity { id, .. } => self.entities.remove(*id),
-            Command::RetrySaga(id) | Command::CancelSaga { id, .. } => {
+            Command::RetrySaga(id) | Command::CancelSaga { id, .. } | Command::FollowSaga(id) => {
                 self.drop_actors_of_saga(*id);
             }
             Command::Replay(_) | Command::Discard(_) => {}

@@ -1,6 +1,6 @@
 //! Putting a node together: which services it runs.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use actix_rt::Arbiter;
@@ -19,7 +19,7 @@ use crate::metric_names as names;
 use crate::remote::Awaited;
 use crate::request::Request;
 use crate::requests::{Door, Doors, Inner, Requests};
-use crate::shard::{Parts, Shard, Status};
+use crate::shard::{Parts, Shard, Status, Tenure};
 
 /// Requests that may wait for one shard.
 const REQUESTS_PER_SHARD: usize = 1024;
@@ -71,7 +71,8 @@ impl<'a> NodeBuilder<'a> {
                 ended: Mutex::default(),
                 release,
                 stop,
-                opened: watch::channel(0).0,
+                open: watch::channel(BTreeSet::new()).0,
+                assigned: parts.membership.assigned(),
                 shards: 0,
                 status: HashMap::new(),
             },
@@ -114,6 +115,7 @@ impl<'a> NodeBuilder<'a> {
             node: self.config.name.clone(),
             shards: self.config.shards,
             senders,
+            assigned: self.parts.membership.assigned(),
             database: database.clone(),
             journal: journal.clone(),
             clock: self.parts.clock.clone(),
@@ -162,10 +164,9 @@ impl<'a> NodeBuilder<'a> {
             clock: parts.clock.clone(),
             faults: parts.faults.clone(),
             requests,
-            stop: self.stopped.clone(),
-            opened: self.node.opened.clone(),
+            tenure: Tenure::new(shard, &parts.membership, self.stopped.clone()),
+            open: self.node.open.clone(),
             status,
-            shards_of_node: parts.databases.len() * usize::from(config.shards),
         };
         self.spawn(Shard::new(shard_parts, Entities::<E>::new(around)));
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagas::SagaPolicy;
+use store::cluster::Alone;
 use store::faults::Faults;
 use store::log::embedded::EmbeddedLog;
 use store::{Clock, Deployment, Journal, ServiceSchema, StoreError};
@@ -60,6 +61,10 @@ impl NodeParts {
         }
 
         let parts = NodeParts {
+            membership: Arc::new(Alone::with(
+                databases.iter().map(|database| database.service),
+                shards,
+            )),
             databases,
             journals,
             log: log.clone(),

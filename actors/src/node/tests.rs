@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::{Money, OrderState, RejectionReason};
 use store::Publisher;
+use store::cluster::Alone;
 use store::faults::FaultPlan;
 use store::log::embedded::EmbeddedLog;
 use tempfile::TempDir;
@@ -95,6 +96,10 @@ impl Fixture {
         }
 
         let parts = NodeParts {
+            membership: Arc::new(Alone::with(
+                databases.iter().map(|database| database.service),
+                shards,
+            )),
             databases,
             journals,
             log: match &setup.held_replies {

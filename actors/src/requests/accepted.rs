@@ -4,8 +4,15 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
+use super::Requests;
 use crate::entity::{Answered, Entity};
+use crate::error::CommandError;
 use crate::remote::Place;
+
+/// A caller that has heard nothing for so long asks again.
+const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// When nobody owns the shard it asks again after this time.
+const ASKS_AGAIN_SOON: Duration = Duration::from_millis(200);
 
 /// Whether the sender of a command also wants to hear of the end of its saga.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +39,9 @@ pub(super) struct SagaEnd<E: Entity> {
     pub ended: oneshot::Receiver<Answered<E>>,
     pub release: watch::Receiver<bool>,
     /// Where another node tells of it.
-    pub _place: Option<Place<E>>,
+    pub place: Option<Place<E>>,
+    /// Where to ask again, when the shard may move to another node.
+    pub elsewhere: Option<Requests<E>>,
 }
 
 impl<E: Entity> From<Answered<E>> for Accepted<E> {
@@ -53,7 +62,8 @@ impl<E: Entity> Accepted<E> {
         let end = SagaEnd {
             ended,
             release,
-            _place: None,
+            place: None,
+            elsewhere: None,
         };
         Accepted {
             answer,
@@ -65,21 +75,49 @@ impl<E: Entity> Accepted<E> {
     /// wait is over, or the node shuts down.
     pub async fn ended_within(self, wait: Duration) -> Answered<E> {
         let Accepted { answer, end } = self;
-        let Some(SagaEnd {
-            ended,
-            mut release,
-            _place,
-        }) = end
-        else {
+        let Some(end) = end else {
             return answer;
         };
 
-        tokio::select! {
+        let mut release = end.release.clone();
+        let comes = end.comes(&answer);
+        let ended = tokio::select! {
             biased;
-            // An error says that no saga is left to wait for.
-            ended = ended => ended.unwrap_or(answer),
-            () = tokio::time::sleep(wait) => answer,
-            _ = release.wait_for(|release| *release) => answer,
+            ended = comes => ended,
+            () = tokio::time::sleep(wait) => None,
+            _ = release.wait_for(|release| *release) => None,
+        };
+        ended.unwrap_or(answer)
+    }
+}
+
+impl<E: Entity> SagaEnd<E> {
+    /// Waits for the end; `None` when no saga is left to wait for. Whoever was to tell of it may be
+    /// gone, or may not own the shard any more, so it asks again now and then.
+    async fn comes(mut self, answer: &Answered<E>) -> Option<Answered<E>> {
+        let (entity, saga) = (answer.entity.head().id, answer.saga_id);
+
+        loop {
+            let told = tokio::time::timeout(ASKS_AGAIN_AFTER, &mut self.ended).await;
+            let (requests, saga) = match (told, self.elsewhere.as_ref(), saga) {
+                (Ok(Ok(end)), ..) => return Some(end),
+                (Err(_), None, _) => continue,
+                (_, Some(requests), Some(saga)) => (requests, saga),
+                (Ok(Err(_)), ..) | (_, _, None) => return None,
+            };
+
+            match requests.follow_on(entity, saga).await {
+                Ok(followed) if followed.answer.saga_ended => return Some(followed.answer),
+                Ok(followed) => {
+                    self.ended = followed.ended;
+                    self.place = followed.place;
+                }
+                // The shard is on its way to another node.
+                Err(CommandError::Unavailable | CommandError::Overloaded) => {
+                    tokio::time::sleep(ASKS_AGAIN_SOON).await;
+                }
+                Err(_) => return None,
+            }
         }
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sagas::{MessageId, Service, ShardId};
+use store::cluster::Transport;
 
 use super::{Requests, answered, read};
 use crate::entity::Entity;
 use crate::error::CommandError;
-use crate::remote::{QuestionFromAfar, RemoteCaller, Transport};
+use crate::remote::{QuestionFromAfar, RemoteCaller};
 use crate::request::{Caller, Command, Request};
 
 /// The doors of all services that a node runs. Cheap to clone.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 use sagas::ShardId;
 use sagas::mistakes::{Mistake, makes};
-use store::{Destination, InboxPositions, Positions, SourceStream, StoreError, shards};
+use store::{Delivery, Destination, InboxPositions, Positions, SourceStream, StoreError, shards};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -17,6 +17,7 @@ use super::timers::Timers;
 use super::{Instruments, Parts, Shard};
 use crate::entities::Entities;
 use crate::entity::Entity;
+use crate::error::CommandError;
 use crate::metric_names as names;
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(20);
@@ -25,16 +26,13 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 const RELOADS_IN_A_ROW: Duration = Duration::from_secs(30);
 /// A shard that has opened waits this long for the others; then it goes by what is known of them.
 const OTHERS_OPEN_WITHIN: Duration = Duration::from_secs(5);
+/// Who leaves a shard waits at most this long for what it has submitted.
+const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 /// Timers rest no longer when nothing of what the shard lacks has come for this long.
 const NOTHING_COMES_FOR: Duration = Duration::from_secs(10);
 
 impl<E: Entity> Shard<E> {
     pub(crate) fn new(parts: Parts<E>, entities: Entities<E>) -> Self {
-        let deliveries = parts
-            .log
-            .subscribe(Destination::Shard(parts.shard))
-            .deliveries;
-
         let (return_to, returned) = mpsc::unbounded_channel();
         let service = parts.shard.service.name();
         let label = || [("service", service)];
@@ -54,7 +52,7 @@ impl<E: Entity> Shard<E> {
         Shard {
             parts,
             entities,
-            deliveries,
+            deliveries: nothing_arrives(),
             returned,
             return_to,
             epoch: 0,
@@ -71,7 +69,6 @@ impl<E: Entity> Shard<E> {
             broken: None,
             reloads: Reloads::default(),
             catch_up: CatchUp::Done,
-            is_counted: false,
             in_hand: None,
             now: sagas::Timestamp::default(),
             checked_at: Instant::now(),
@@ -79,32 +76,39 @@ impl<E: Entity> Shard<E> {
         }
     }
 
-    /// Takes the shard over and reads its state, and repeats that until it succeeds; false when the
-    /// node stops meanwhile.
+    /// Takes the shard over and reads its state, and repeats that until it succeeds; false when its
+    /// tenure ends meanwhile.
     pub(super) async fn open(&mut self) -> bool {
         let mut back_off = FIRST_BACK_OFF;
         loop {
-            match self.take_over().await {
-                Ok(()) => {
-                    self.tell_trouble(None);
-                    return true;
+            // Whatever a node was told once, it takes over only what is its own now.
+            if self.parts.tenure.is_confirmed().await {
+                match self.take_over().await {
+                    Ok(()) => {
+                        self.tell_open(true);
+                        self.tell_trouble(None);
+                        return true;
+                    }
+                    Err(StoreError::Closed { .. }) => return false,
+                    Err(error) => self.cannot_open(error.chain()),
                 }
-                Err(StoreError::Closed { .. }) => return false,
-                Err(error) => {
-                    let cause = error.chain();
-                    tracing::warn!(
-                        shard = %self.parts.shard, error = %cause,
-                        "the shard cannot be opened yet"
-                    );
-                    self.tell_trouble(Some(cause));
-                }
+            } else {
+                self.cannot_open("nobody confirms that it is this node's".to_owned());
             }
 
-            if !self.pause(back_off).await {
+            if !self.parts.tenure.pause(back_off).await {
                 return false;
             }
             back_off = (back_off * 2).min(LONGEST_BACK_OFF);
         }
+    }
+
+    fn cannot_open(&self, cause: String) {
+        tracing::warn!(
+            shard = %self.parts.shard, error = %cause,
+            "the shard cannot be opened yet"
+        );
+        self.tell_trouble(Some(cause));
     }
 
     /// Drops everything in memory and begins again from what is durable. The claim passes through
@@ -121,7 +125,7 @@ impl<E: Entity> Shard<E> {
 
         let durable = self.parts.journal.durable(self.parts.shard);
         let delay = self.reloads.next(Instant::now(), durable);
-        if !self.pause(delay).await || !self.open().await {
+        if !self.parts.tenure.pause(delay).await || !self.open().await {
             return false;
         }
 
@@ -132,13 +136,46 @@ impl<E: Entity> Shard<E> {
         true
     }
 
-    /// False when the node stops meanwhile.
-    pub(super) async fn pause(&mut self, time: Duration) -> bool {
-        tokio::select! {
-            biased;
-            _ = self.parts.stop.wait_for(|stop| *stop) => false,
-            () = tokio::time::sleep(time) => true,
+    /// Lets go of a shard that is no longer this node's. What was submitted becomes durable, or has
+    /// failed, before the next owner may find it; a journal that stands still is not waited for,
+    /// because the epoch keeps its commits out.
+    pub(super) async fn leave(&mut self) {
+        self.tell_open(false);
+        if self.broken.is_none() {
+            // Whether it settled or not, what is durable is decided by the epoch.
+            let _ = tokio::time::timeout(SETTLES_WITHIN, self.settle()).await;
         }
+
+        self.deliveries = nothing_arrives();
+        self.take_returned();
+        while let Ok(request) = self.parts.requests.try_recv() {
+            self.again.push_back(request);
+        }
+        for request in self.again.drain(..) {
+            request.answer(Err(CommandError::Unavailable));
+        }
+
+        // Whoever waits for the end of a saga hears nothing more from here, and asks the next
+        // owner.
+        self.waiting.clear();
+        self.entities.forget();
+        self.parked = ParkedMessages::default();
+        self.timers.clear();
+        self.refusals.clear();
+        self.expected.clear();
+        self.catch_up = CatchUp::Done;
+        self.broken = None;
+        self.tell_trouble(None);
+        self.keep_in_bounds();
+        tracing::info!(shard = %self.parts.shard, "the shard is another node's now");
+    }
+
+    fn tell_open(&self, is_open: bool) {
+        let shard = self.parts.shard;
+        self.parts.open.send_if_modified(|open| match is_open {
+            true => open.insert(shard),
+            false => open.remove(&shard),
+        });
     }
 
     fn tell_trouble(&self, cause: Option<String>) {
@@ -149,6 +186,13 @@ impl<E: Entity> Shard<E> {
 
     async fn take_over(&mut self) -> Result<(), StoreError> {
         let shard = self.parts.shard;
+        // Subscribed before the positions are read: what is sent from now on arrives, and what was
+        // sent before is behind the heads.
+        if self.deliveries.is_closed() {
+            let destination = Destination::Shard(shard);
+            self.deliveries = self.parts.log.subscribe(destination).deliveries;
+        }
+
         let claim = self.parts.journal.claim(shard, &self.parts.node).await?;
         let state = shards::load(&self.parts.database, shard).await?;
         self.epoch = claim.epoch;
@@ -197,7 +241,7 @@ impl<E: Entity> Shard<E> {
     }
 
     /// Whether timers rest. The shard reads replies that are durable already before a timer says
-    /// that none has come; it does not know all outboxes until all shards of this node are open.
+    /// that none has come; it does not know all outboxes until they have been taken over.
     pub(super) fn is_catching_up(&self) -> bool {
         !matches!(self.catch_up, CatchUp::Done)
     }
@@ -209,10 +253,8 @@ impl<E: Entity> Shard<E> {
             CatchUp::Opening(since) | CatchUp::Reading { since, .. } => *since,
         };
 
-        let open = *self.parts.opened.borrow();
-        let all_open = open + usize::from(!self.is_counted) >= self.parts.shards_of_node;
         if let CatchUp::Opening(_) = self.catch_up
-            && (all_open || since.elapsed() >= OTHERS_OPEN_WITHIN)
+            && (self.knows_all_heads() || since.elapsed() >= OTHERS_OPEN_WITHIN)
         {
             let target = self.heads();
             self.expected.clone_from(&target);
@@ -233,6 +275,14 @@ impl<E: Entity> Shard<E> {
 }
 
 impl<E: Entity> Shard<E> {
+    fn knows_all_heads(&self) -> bool {
+        let log = &self.parts.log;
+        let sources = log.sources();
+        sources
+            .into_iter()
+            .all(|source| log.heads(source).is_some())
+    }
+
     /// Notes how much is still lacking. When nothing more comes for a while, nothing will.
     fn come_closer(&mut self, lacking: u64) {
         let CatchUp::Reading { since, lacked, .. } = &mut self.catch_up else {
@@ -246,6 +296,11 @@ impl<E: Entity> Shard<E> {
             self.catch_up = CatchUp::Done;
         }
     }
+}
+
+/// What a shard that is not open receives.
+fn nothing_arrives() -> mpsc::Receiver<Delivery> {
+    mpsc::channel(1).1
 }
 
 /// How far a shard that has opened has caught up with what others sent before.

@@ -230,7 +230,11 @@ fn completion<E: Entity>(
                 return;
             }
             Fate::Dropped(error) => (error, false),
-            Fate::Culprit(error) => (error, true),
+            // That somebody else has taken the shard over is no fault of the unit's.
+            Fate::Culprit(error) => {
+                let culprit = !matches!(*error, StoreError::StaleEpoch { .. });
+                (error, culprit)
+            }
         };
         // Nobody repeats it, or a repeat might do it twice.
         let closed = matches!(

@@ -12,6 +12,7 @@ use domain::{CustomerId, Money, OrderId, OrderLine};
 use projections::documents::sqlite::SqliteDocumentStore;
 use projections::search::EmbeddedSearchStore;
 use projections::{ShopViews, StoredRows, ViewStores, Views, ViewsConfig};
+use store::cluster::Alone;
 use store::faults::{FaultPlan, Faults};
 use store::log::embedded::EmbeddedLog;
 use store::{Clock, Journal, ServiceDatabase};
@@ -61,6 +62,10 @@ impl Shop {
         }
 
         let parts = NodeParts {
+            membership: Arc::new(Alone::with(
+                databases.iter().map(|database| database.service),
+                SHARDS,
+            )),
             databases,
             journals,
             log: log.clone(),

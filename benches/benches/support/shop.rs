@@ -9,6 +9,7 @@ use actors::{Follow, Gateway, NewCustomer, NewOrder, Node, NodeConfig, NodeParts
 use domain::saga::SagaPolicy;
 use domain::{CustomerId, Money, OrderState};
 use futures_util::{StreamExt, stream};
+use store::cluster::Alone;
 use store::faults::Faults;
 use store::log::embedded::EmbeddedLog;
 use store::{Clock, Journal, ServiceDatabase};
@@ -55,6 +56,10 @@ impl Shop {
         }
 
         let parts = NodeParts {
+            membership: Arc::new(Alone::with(
+                databases.iter().map(|database| database.service),
+                SHARDS,
+            )),
             databases: databases.clone(),
             journals,
             log: Arc::<EmbeddedLog>::clone(&log),

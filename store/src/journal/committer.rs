@@ -90,6 +90,9 @@ impl Committer {
 
         self.held.insert(shard, claim.epoch);
         self.log.restore(shard, claim.published, &claim.heads);
+        if claim.published < claim.heads.published() {
+            self.unnoted.insert(shard, claim.epoch);
+        }
 
         Ok(claim)
     }

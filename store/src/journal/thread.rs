@@ -123,7 +123,7 @@ impl Thread {
             while let Some(next) = self.work.pop_front() {
                 if let Work::Close { answer } = next {
                     if !self.watch.gives_up() {
-                        self.committer.note_published_at_end().await;
+                        self.committer.note_published().await;
                     }
                     // What came behind it was taken along with it.
                     self.refuse_the_rest();
@@ -141,15 +141,21 @@ impl Thread {
     }
 
     /// Takes what has gathered. While the store stands still, tries it from time to time even when
-    /// nobody asks for anything, so that its standing ends when the store is back.
+    /// nobody asks for anything, so that its standing ends when the store is back. What others go
+    /// by is noted even when nothing more comes.
     async fn take(&mut self) {
         self.gather_more().await;
-        let limit = self.watch.is_failing().then_some(TRY_EVERY);
+        let limit = match self.watch.is_failing() {
+            true => Some(TRY_EVERY),
+            false => self.committer.notes_after(),
+        };
         self.work = self.queue.take(limit).await;
         self.taken = (Instant::now(), self.work.len());
 
-        if self.work.is_empty() {
+        if self.work.is_empty() && self.watch.is_failing() {
             self.committer.try_the_store().await;
+        } else if self.work.is_empty() {
+            self.committer.note_published().await;
         }
     }
 

@@ -34,6 +34,10 @@ const SHARD_QUEUE_BYTES: u32 = 4 << 20;
 /// The same for a follower of events.
 const EVENTS_QUEUE_BYTES: u32 = 32 << 20;
 
+/// Messages by where they go. In one order, so that the same commits reach the same shards in the
+/// same turns.
+pub(super) type Deliveries = BTreeMap<Destination, Vec<Arc<Message>>>;
+
 /// The queue of one subscriber, as the log sees it.
 struct Subscriber {
     queue: mpsc::Sender<Delivery>,
@@ -100,6 +104,47 @@ impl EmbeddedLog {
         }
     }
 
+    /// Notes messages that were committed here, which then know what came before them.
+    pub(super) fn advance(&self, messages: Vec<Message>) -> Deliveries {
+        let mut deliveries = Deliveries::new();
+        let mut heads = self.lock_heads();
+
+        for mut message in messages {
+            let heads = heads.entry(message.source).or_default();
+            message.previous = heads.advance(&message);
+            let delivery = deliveries.entry(message.destination).or_default();
+            delivery.push(Arc::new(message));
+        }
+
+        deliveries
+    }
+
+    /// Hands messages to whoever follows this destination here; false when nobody does.
+    pub(super) fn deliver(&self, destination: Destination, delivery: &[Arc<Message>]) -> bool {
+        let subscribers = self
+            .subscribers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let followers = subscribers.get(&destination).into_iter().flatten();
+        let mut followed = false;
+
+        for subscriber in followers.filter(|subscriber| !subscriber.queue.is_closed()) {
+            followed = true;
+            for _ in 0..self.faults.arrivals() {
+                if !subscriber.deliver(delivery) {
+                    self.overflows.increment(1);
+                }
+            }
+        }
+
+        followed
+    }
+
+    /// Notes how far a source has come that another node owns: never less than is known.
+    pub(super) fn hear(&self, source: ShardId, heads: &Heads) {
+        self.lock_heads().entry(source).or_default().hear(heads);
+    }
+
     fn newest(&self, source: ShardId, destination: Destination) -> u64 {
         self.lock_heads()
             .get(&source)
@@ -136,34 +181,8 @@ impl Publisher for EmbeddedLog {
     }
 
     fn publish(&self, messages: Vec<Message>) {
-        // In one order, so that the same commits reach the same shards in the same turns.
-        let mut deliveries: BTreeMap<Destination, Vec<Arc<Message>>> = BTreeMap::new();
-
-        {
-            let mut heads = self.lock_heads();
-            for mut message in messages {
-                let heads = heads.entry(message.source).or_default();
-                message.previous = heads.advance(&message);
-                deliveries
-                    .entry(message.destination)
-                    .or_default()
-                    .push(Arc::new(message));
-            }
-        }
-
-        let subscribers = self
-            .subscribers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-
-        for (destination, delivery) in deliveries {
-            for subscriber in subscribers.get(&destination).into_iter().flatten() {
-                for _ in 0..self.faults.arrivals() {
-                    if !subscriber.deliver(&delivery) {
-                        self.overflows.increment(1);
-                    }
-                }
-            }
+        for (destination, delivery) in self.advance(messages) {
+            self.deliver(destination, &delivery);
         }
     }
 

@@ -32,6 +32,27 @@ impl Heads {
             .unwrap_or(0)
     }
 
+    /// Takes in what another node knows of the same outbox: never less than is known here.
+    pub(crate) fn hear(&mut self, other: &Heads) {
+        let further = |known: &mut u64, heard: u64| *known = heard.max(*known);
+        for (destination, sequence) in &other.newest {
+            further(self.newest.entry(*destination).or_default(), *sequence);
+        }
+        for (name, sequence) in &other.unknown {
+            further(self.unknown.entry(name.clone()).or_default(), *sequence);
+        }
+
+        further(&mut self.published, other.published);
+        self.event_time = self.event_time.max(other.event_time);
+    }
+
+    /// The heads after this message alone.
+    pub(crate) fn of(message: &Message) -> Self {
+        let mut heads = Heads::default();
+        heads.advance(message);
+        heads
+    }
+
     /// Everything up to here is published, whatever it was.
     pub(crate) fn reach(&mut self, sequence: u64) {
         self.published = self.published.max(sequence);

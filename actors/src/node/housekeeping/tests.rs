@@ -5,6 +5,7 @@ use std::path::Path;
 
 use domain::saga::SagaPolicy;
 use domain::{CUSTOMERS, ORDERS};
+use store::cluster::Alone;
 use store::faults::Faults;
 use store::log::embedded::EmbeddedLog;
 use store::unit::{Fate, Outgoing, OutgoingMessage, Unit};
@@ -43,6 +44,10 @@ impl Shop {
         }
 
         let parts = NodeParts {
+            membership: Arc::new(Alone::with(
+                databases.iter().map(|database| database.service),
+                2,
+            )),
             transport: None,
             databases,
             journals,

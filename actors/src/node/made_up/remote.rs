@@ -4,13 +4,14 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock, Weak};
 
+use store::cluster::{Alone, Membership, Transport};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::agency::Needs;
 use super::*;
 use crate::CommandError;
-use crate::remote::{Awaited, Transport};
+use crate::remote::Awaited;
 use crate::requests::{Door, Inner};
 
 /// Carries questions and answers, as bytes alone.
@@ -57,6 +58,7 @@ fn far_away(agency: &Agency) -> (Requests<Tour>, Arc<Wire>) {
         node: "far away".to_owned(),
         shards: SHARDS,
         senders: HashMap::new(),
+        assigned: Alone::with([], SHARDS).assigned(),
         database: database.clone(),
         journal: journal.clone(),
         clock: agency.parts.clock.clone(),

@@ -41,8 +41,15 @@ impl Committer {
         }
     }
 
+    /// How long nothing is committed before it is noted all the same how far outboxes are published:
+    /// only where other nodes go by that.
+    pub(in crate::journal) fn notes_after(&self) -> Option<Duration> {
+        let due = !self.unnoted.is_empty() && self.log.is_followed_elsewhere();
+        due.then_some(NOTE_PUBLISHED_EVERY)
+    }
+
     /// Notes how far the outbox is published, so that the next owner need not read so much.
-    pub(in crate::journal) async fn note_published_at_end(&mut self) {
+    pub(in crate::journal) async fn note_published(&mut self) {
         let published = self.published(&self.unnoted);
         if !published.is_empty() {
             self.write_published(&published).await;
