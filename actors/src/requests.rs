@@ -128,7 +128,7 @@ impl<E: Entity> Requests<E> {
         // An end that has come already is told by nobody.
         let moves = self.0.transport.is_some() && !answer.saga_ended;
         let end = ended.map(|ended| SagaEnd {
-            ended,
+            ended: Some(ended),
             release: self.0.release.clone(),
             place,
             elsewhere: moves.then(|| self.clone()),

@@ -16,15 +16,17 @@ mod machine;
 
 use std::sync::Arc;
 
-use store::cluster::Alone;
+use store::cluster::{Alone, Membership, Transport};
 use store::faults::Faults;
+use store::log::cluster::ClusterLog;
 use store::log::embedded::EmbeddedLog;
-use store::simulated::{MemoryDatabase, NoThreads, SimulatedLog, SimulatedStore, Trouble};
-use store::{Clock, Journal, StoreError};
+use store::simulated::{MemoryDatabase, NoThreads, Seat, SimulatedLog, SimulatedStore, Trouble};
+use store::{Clock, Journal, Log, Publisher, ServiceDatabase, StoreError};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
-use crate::{NodeConfig, NodeParts};
+use crate::cluster::NodeArrivals;
+use crate::{Node, NodeConfig, NodeParts};
 
 pub use machine::{Crashed, Machine};
 
@@ -51,44 +53,147 @@ pub fn config(shards: u16) -> NodeConfig {
     }
 }
 
-/// What a node works with that has these disks, this clock and this trouble. Call it on its
-/// machine.
+/// What a node is given that starts in a simulation.
+pub struct Equipment {
+    /// Which outlive it.
+    pub disks: Vec<MemoryDatabase>,
+    /// Shards of each service.
+    pub shards: u16,
+    /// What it takes for the time.
+    pub clock: Clock,
+    /// What befalls its stores and deliveries.
+    pub trouble: Arc<dyn Trouble>,
+    /// The panics that it meets with.
+    pub faults: Faults,
+    /// Its place among others; without one it is alone.
+    pub seat: Option<Arc<Seat>>,
+}
+
+impl Equipment {
+    /// That of a node that is alone and meets with no panics.
+    #[must_use]
+    pub fn alone(
+        disks: Vec<MemoryDatabase>,
+        shards: u16,
+        clock: Clock,
+        trouble: Arc<dyn Trouble>,
+    ) -> Self {
+        Equipment {
+            disks,
+            shards,
+            clock,
+            trouble,
+            faults: Faults::default(),
+            seat: None,
+        }
+    }
+}
+
+/// What the parts of a node are, and how others reach it.
+pub struct Equipped {
+    pub parts: NodeParts,
+    /// Its log, when it has others beside it.
+    pub among_others: Option<(Arc<Seat>, Arc<ClusterLog>)>,
+}
+
+impl Equipped {
+    /// From now on what other nodes send arrives, and the node is given shards. Call it on its
+    /// machine.
+    pub fn take_part(&self, node: &Node) {
+        if let Some((seat, log)) = &self.among_others {
+            let transport: Arc<Seat> = Arc::clone(seat);
+            seat.begin(Arc::new(NodeArrivals {
+                log: Arc::clone(log),
+                doors: node.doors(),
+                transport,
+            }));
+            tokio::task::spawn_local(Arc::clone(seat).takes_part());
+        }
+    }
+}
+
+/// What a node works with that is given this. Call it on its machine.
 ///
 /// # Errors
 /// When there is no memory for it.
-pub fn parts(
-    disks: &[MemoryDatabase],
-    shards: u16,
-    clock: Clock,
-    trouble: Arc<dyn Trouble>,
-    faults: Faults,
-) -> Result<NodeParts, StoreError> {
+pub fn parts(equipment: Equipment) -> Result<Equipped, StoreError> {
+    let Equipment {
+        disks,
+        shards,
+        clock,
+        trouble,
+        faults,
+        seat,
+    } = equipment;
+
     let mut databases = Vec::new();
-    for disk in disks {
+    for disk in &disks {
         databases.push(disk.opened(Arc::clone(&trouble))?);
     }
-    let log = Arc::new(EmbeddedLog::new(databases.clone(), shards, faults.clone()));
+    let here = EmbeddedLog::new(databases.clone(), shards, faults.clone());
+    let way = Way::of(here, &databases, seat, shards);
 
     let mut journals = Vec::new();
-    for disk in disks {
+    for disk in &disks {
         let service = disk.service();
         let commits = disk.commit_store(faults.clone())?;
         let commits = SimulatedStore::new(commits, service, Arc::clone(&trouble));
         let threads = Arc::new(NoThreads);
-        let journal = Journal::start_on(Box::new(commits), service, log.clone(), shards, threads);
+        let publisher = Arc::clone(&way.publisher);
+        let journal = Journal::start_on(Box::new(commits), service, publisher, shards, threads);
         journals.push(journal?);
     }
 
-    Ok(NodeParts {
-        membership: Arc::new(Alone::with(
-            databases.iter().map(|database| database.service),
-            shards,
-        )),
+    let parts = NodeParts {
+        membership: way.membership,
         databases,
         journals,
-        log: Arc::new(SimulatedLog::new(log, trouble)),
-        transport: None,
+        log: Arc::new(SimulatedLog::new(way.log, trouble)),
+        transport: way.transport,
         clock,
         faults,
+    };
+    Ok(Equipped {
+        parts,
+        among_others: way.among_others,
     })
+}
+
+/// How messages and shards come to a node.
+struct Way {
+    publisher: Arc<dyn Publisher>,
+    log: Arc<dyn Log>,
+    membership: Arc<dyn Membership>,
+    transport: Option<Arc<dyn Transport>>,
+    among_others: Option<(Arc<Seat>, Arc<ClusterLog>)>,
+}
+
+impl Way {
+    fn of(
+        here: EmbeddedLog,
+        databases: &[ServiceDatabase],
+        seat: Option<Arc<Seat>>,
+        shards: u16,
+    ) -> Self {
+        let Some(seat) = seat else {
+            let here = Arc::new(here);
+            let services = databases.iter().map(|database| database.service);
+            return Way {
+                publisher: here.clone(),
+                log: here,
+                membership: Arc::new(Alone::with(services, shards)),
+                transport: None,
+                among_others: None,
+            };
+        };
+
+        let log = ClusterLog::new(here, databases.to_vec(), seat.clone());
+        Way {
+            publisher: log.clone(),
+            log: log.clone(),
+            membership: seat.clone(),
+            transport: Some(seat.clone()),
+            among_others: Some((seat, log)),
+        }
+    }
 }

@@ -43,6 +43,10 @@ mistakes! {
     SequenceNotReread = "sequence-not-reread",
     /// A caller is answered when its unit is submitted.
     AnswerBeforeCommit = "answer-before-commit",
+    /// A shard that another node has had meanwhile goes on with what it has in memory.
+    MemoryKeptOnLeave = "memory-kept-on-leave",
+    /// What other owners have noted of their outboxes is not read.
+    NotesNotHeard = "notes-not-heard",
     /// The epoch of a unit is compared neither in memory nor in the store.
     EpochNotCompared = "epoch-not-compared",
     /// Of several updates of a row in one batch, the first one's state is written.

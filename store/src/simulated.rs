@@ -11,6 +11,7 @@ mod disk;
 pub mod log;
 pub mod memory;
 pub mod mischief;
+mod network;
 mod rows;
 pub mod store;
 pub mod threads;
@@ -24,6 +25,7 @@ pub use disk::MemoryStore;
 pub use log::SimulatedLog;
 pub use memory::{MemoryDatabase, Template};
 pub use mischief::Mischief;
+pub use network::{Network, Seat};
 pub use store::SimulatedStore;
 pub use threads::NoThreads;
 

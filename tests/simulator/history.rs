@@ -1,9 +1,11 @@
 //! One history: it happens, it comes to rest, and is looked at.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actors::simulation::simulate;
+use actors::{Node, ShardSnapshot};
 use domain::saga::DEFINITIONS;
 use futures_util::future::join_all;
 use sagas::SagaState;
@@ -85,6 +87,7 @@ fn looked_at<T>(plan: &Plan, template: &Template, look: impl Fn(&World) -> T) ->
             story: world.story(),
             violations: world.violations.take(),
         };
+        world.end();
         (outcome, look(&world))
     };
     let happens = || simulate(history).expect("the system gives a runtime");
@@ -93,7 +96,9 @@ fn looked_at<T>(plan: &Plan, template: &Template, look: impl Fn(&World) -> T) ->
 
 async fn happen(world: &Rc<World>, ledger: &Rc<Ledger>) {
     world.boot().await;
-    let supervisor = tokio::task::spawn_local(Rc::clone(world).supervise());
+    let supervising = (0..world.plan.nodes).map(|number| Rc::clone(world).supervise(number));
+    let supervisors: Vec<_> = supervising.map(tokio::task::spawn_local).collect();
+    let coordinator = tokio::task::spawn_local(coordinate(Rc::clone(world)));
     let watching = tokio::task::spawn_local(watch(Rc::clone(world), Rc::clone(ledger)));
 
     let happens = async {
@@ -106,8 +111,9 @@ async fn happen(world: &Rc<World>, ledger: &Rc<Ledger>) {
         rests = happens => rests.is_ok(),
         () = worn_out(world) => false,
     };
-    supervisor.abort();
-    watching.abort();
+    for looks_on in supervisors.into_iter().chain([coordinator, watching]) {
+        looks_on.abort();
+    }
 
     if !rests {
         let open = checks::what_is_open(world).await;
@@ -141,6 +147,13 @@ async fn watch(world: Rc<World>, ledger: Rc<Ledger>) {
         if look % LOOK_EVERY == 0 && !world.plan.has_unreadable_rows() {
             checks::invariants_hold(&world).await;
         }
+    }
+}
+
+/// Shards are given to the nodes that are there.
+async fn coordinate(world: Rc<World>) {
+    if let Some(network) = &world.network {
+        network.coordinate().await;
     }
 }
 
@@ -233,18 +246,19 @@ async fn operate(world: &World) {
     }
 }
 
-/// Nothing is under way, as far as the node knows.
+/// Nothing is under way, as far as the nodes know.
 async fn seems_at_rest(world: &World) -> bool {
-    let Some(node) = world.node() else {
-        return false;
+    let nodes = world.nodes();
+    let opens = |node: &Arc<Node>| {
+        let (open, assigned) = node.open_shards();
+        let shards = node.snapshot();
+        let is_quiet = |shard: &ShardSnapshot| shard.open_sagas == 0 && shard.parked == 0;
+        (open == assigned && shards.iter().all(is_quiet)).then_some(open)
     };
-    let shards = node.snapshot();
-    let (open, all) = node.open_shards();
-    open == all
-        && shards
-            .iter()
-            .all(|shard| shard.open_sagas == 0 && shard.parked == 0)
-        && views::is_level(world).await
+
+    let open: Option<usize> = nodes.iter().map(opens).sum();
+    let all = world.disks.len() * usize::from(world.plan.shards);
+    open == Some(all) && views::is_level(world).await
 }
 
 async fn is_at_rest(world: &World) -> bool {

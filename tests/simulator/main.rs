@@ -8,6 +8,7 @@
 mod callers;
 mod checks;
 mod history;
+mod host;
 #[cfg(feature = "mistakes")]
 mod mistakes;
 mod plan;
@@ -28,7 +29,7 @@ use store::services::SHOP;
 use store::simulated::Template;
 
 use crate::history::Outcome;
-use crate::plan::{Plan, SHARDS};
+use crate::plan::{Plan, SHARDS, Seed};
 
 // A history is mostly small pieces of memory.
 #[global_allocator]
@@ -40,6 +41,9 @@ struct Arguments {
     /// Tells the history of this seed.
     #[arg(long, conflicts_with = "from")]
     seed: Option<u64>,
+    /// How many nodes there are in each history; otherwise its seed says so.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=5))]
+    nodes: Option<u8>,
     /// The first seed of a range.
     #[arg(long, default_value_t = 1)]
     from: u64,
@@ -84,7 +88,13 @@ fn main() -> ExitCode {
     }
 
     match arguments.seed {
-        Some(seed) => tell(seed, &templates),
+        Some(number) => tell(
+            Seed {
+                number,
+                nodes: arguments.nodes.map(usize::from),
+            },
+            &templates,
+        ),
         None => run_all(&arguments, &templates),
     }
 }
@@ -106,7 +116,7 @@ fn happen(plan: &Plan, templates: &Templates) -> Outcome {
 }
 
 /// Tells a history; a smaller one in its place, if it fails.
-fn tell(seed: u64, templates: &Templates) -> ExitCode {
+fn tell(seed: Seed, templates: &Templates) -> ExitCode {
     let began = Instant::now();
     let outcome = happen(&Plan::of(seed), templates);
     if outcome.violations.is_empty() {
@@ -117,7 +127,7 @@ fn tell(seed: u64, templates: &Templates) -> ExitCode {
     report(1, began, outcome.violations.len())
 }
 
-fn tell_smaller(seed: u64, templates: &Templates) {
+fn tell_smaller(seed: Seed, templates: &Templates) {
     let fails = |plan: &Plan| !happen(plan, templates).violations.is_empty();
     let plan = shrinking::shrunk(Plan::of(seed), fails);
     let (acts, faults) = (plan.acts.len(), plan.faults.len());
@@ -176,17 +186,29 @@ fn run_all(arguments: &Arguments, templates: &Templates) -> ExitCode {
     report(run.into_inner(), began, violations.into_inner())
 }
 
-fn seeds(arguments: &Arguments) -> Box<dyn Iterator<Item = u64> + Send> {
+fn seeds(arguments: &Arguments) -> Box<dyn Iterator<Item = Seed> + Send> {
     if arguments.kept {
         let lines = include_str!("kept_seeds.txt").lines();
-        let seeds = lines.filter(|line| !line.starts_with('#'));
-        return Box::new(seeds.map(|line| line.parse().expect("a seed is a number")));
+        return Box::new(lines.filter(|line| !line.starts_with('#')).map(kept));
     }
-    Box::new((arguments.from..).take(usize::try_from(arguments.histories).unwrap_or(usize::MAX)))
+
+    let nodes = arguments.nodes.map(usize::from);
+    let histories = usize::try_from(arguments.histories).unwrap_or(usize::MAX);
+    let numbers = (arguments.from..).take(histories);
+    Box::new(numbers.map(move |number| Seed { number, nodes }))
+}
+
+/// A number, and how many nodes there were when it failed.
+fn kept(line: &str) -> Seed {
+    let (number, nodes) = line.split_once(' ').expect("a seed and its nodes");
+    Seed {
+        number: number.parse().expect("a seed is a number"),
+        nodes: Some(nodes.parse().expect("nodes are counted")),
+    }
 }
 
 /// Runs one history and tells what is wrong with it; how much that is.
-fn look_at(seed: u64, twice: bool, templates: &Templates) -> usize {
+fn look_at(seed: Seed, twice: bool, templates: &Templates) -> usize {
     let plan = Plan::of(seed);
     let outcome = happen(&plan, templates);
     for violation in &outcome.violations {

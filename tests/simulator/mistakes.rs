@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sagas::mistakes::{Mistake, make};
 
-use crate::plan::Plan;
+use crate::plan::{Plan, Seed};
 use crate::{Arguments, Templates, happen, watchdog};
 
 /// Stands for all mistakes.
@@ -82,7 +82,10 @@ fn caught_after(arguments: &Arguments, templates: &Templates) -> Option<(u64, St
                 if number >= arguments.histories || number > first.load(Ordering::Relaxed) {
                     return None;
                 }
-                let plan = Plan::of(arguments.from + number);
+                let plan = Plan::of(Seed {
+                    number: arguments.from + number,
+                    nodes: arguments.nodes.map(usize::from),
+                });
                 let outcome = happen(&plan, templates);
                 if let Some(violation) = outcome.violations.into_iter().next() {
                     first.fetch_min(number, Ordering::Relaxed);

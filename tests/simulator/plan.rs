@@ -1,12 +1,15 @@
 //! What happens in a history: drawn from its seed alone, and small enough to be made smaller.
 
+use std::fmt;
 use std::time::Duration;
 
 use projections::generations::BuildFrom;
 use projections::simulated::ViewFate;
 use sagas::testing::Chance;
 
-use self::apart::{with_rebuilds, with_unreadable_messages, with_unreadable_rows, with_views};
+use self::apart::{
+    with_nodes, with_rebuilds, with_unreadable_messages, with_unreadable_rows, with_views,
+};
 use self::mix::Mix;
 
 mod apart;
@@ -22,11 +25,30 @@ const FEW_SECONDS: Duration = Duration::from_secs(3);
 /// Nothing goes.
 pub const FOR_EVER: Duration = Duration::from_secs(1 << 20);
 
+/// What a history follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seed {
+    pub number: u64,
+    /// How many nodes there are, if the number does not say so.
+    pub nodes: Option<usize>,
+}
+
+impl fmt::Display for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.nodes {
+            Some(nodes) => write!(f, "{} with {nodes} nodes", self.number),
+            None => write!(f, "{}", self.number),
+        }
+    }
+}
+
 /// A history before it happens.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// What everything follows from that the plan does not say.
     pub seed: u64,
+    /// How many nodes there are.
+    pub nodes: usize,
     /// Shards of each service.
     pub shards: u16,
     /// How long received commands and replies are kept.
@@ -85,6 +107,8 @@ pub struct Fault {
     pub at: Duration,
     pub lasts: Duration,
     pub what: Wrong,
+    /// Whom it befalls, if it befalls one node.
+    pub node: usize,
 }
 
 /// What goes wrong.
@@ -94,6 +118,10 @@ pub enum Wrong {
     Crash,
     /// Its process is stopped.
     Stopped,
+    /// The node is told to end, does so, and starts again when the fault is over.
+    Restarted,
+    /// It cannot reach the other nodes, nor they it; its stores it reaches.
+    CutOff,
     /// Its clock steps by so many seconds.
     ClockSteps(i64),
     /// Its clock goes at this speed.
@@ -240,7 +268,11 @@ impl Plan {
 
     /// The plan of this seed.
     #[must_use]
-    pub fn of(seed: u64) -> Self {
+    pub fn of(seed: Seed) -> Self {
+        let Seed {
+            number: seed,
+            nodes,
+        } = seed;
         let mut chance = Chance::seeded(seed);
         let shards = chance.of(&SHARDS).unwrap_or(1);
         let retention = chance
@@ -261,8 +293,10 @@ impl Plan {
         with_unreadable_rows(seed, &mut faults);
         with_rebuilds(seed, &acts, &mut faults);
         with_unreadable_messages(seed, &acts, &mut faults);
+        let nodes = with_nodes(seed, nodes, &acts, &mut faults);
         Plan {
             seed,
+            nodes,
             shards,
             retention,
             customers,

@@ -1,26 +1,27 @@
-//! The world of a history: one node on its machine, its disks, its clock, and what befalls them.
+//! The world of a history: hosts with their nodes, the disks, the network, and what befalls them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::simulation::{self, Machine};
-use actors::{Gateway, Node, NodeConfig, gateway};
+use actors::simulation;
+use actors::{Gateway, Node, NodeConfig};
 use projections::simulated::{MemoryViews, Traces};
 use projections::views::View;
 use sagas::testing::Chance;
 use sagas::{SagaPolicy, Timestamp};
-use store::faults::{FaultPlan, Faults};
-use store::simulated::{MemoryDatabase, SimulatedClock, Template};
-use store::{Clock, Positions};
+use store::Positions;
+use store::faults::FaultPlan;
+use store::simulated::{MemoryDatabase, Network, SimulatedClock, Template};
 use tokio::time::Instant;
 
 use crate::checks;
+use crate::host::{Host, Outside};
 use crate::plan::{Fault, Plan, Table, Wrong};
 use crate::trouble::Plagued;
-use crate::views::{self, NodeViews};
+use crate::views;
 
 /// When every history begins: 2026-01-01, midnight.
 const BEGINNING: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
@@ -31,33 +32,28 @@ const SUPERVISES_EVERY: Duration = Duration::from_secs(1);
 /// How long a supervisor waits before it starts a node again: what systemd does unless told.
 const STARTS_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
+/// A node that is told to end is killed after this time.
+const ENDS_WITHIN: Duration = Duration::from_secs(15);
+
 /// A history under way.
 pub struct World {
     pub plan: Plan,
     pub disks: Vec<MemoryDatabase>,
+    /// The first one has the views.
+    pub hosts: Vec<Host>,
+    /// What lies between them, if there are several.
+    pub network: Option<Network>,
     pub kept_views: MemoryViews,
-    pub clock: SimulatedClock,
     pub trouble: Arc<Plagued>,
     began: Instant,
-    running: RefCell<Option<Running>>,
-    /// What is at work that a node must be started with.
-    panics: RefCell<FaultPlan>,
-    starts: Cell<u64>,
-    /// How many faults keep the node from running.
-    down: Cell<u32>,
     story: RefCell<Vec<String>>,
     pub violations: RefCell<Vec<String>>,
     /// What an operator decides by.
     operator: RefCell<Chance>,
+    /// By which callers choose their node.
+    chosen: RefCell<Chance>,
     /// Up to where the view has shown its sources.
     pub shown: RefCell<Positions>,
-}
-
-struct Running {
-    machine: Machine,
-    node: Arc<Node>,
-    gateway: Gateway,
-    views: NodeViews,
 }
 
 impl World {
@@ -67,19 +63,22 @@ impl World {
     /// When there is no memory for it.
     pub fn new(plan: Plan, template: &Template) -> Self {
         let trouble = Arc::new(Plagued::new(plan.seed, &plan.faults));
+        let disks = template.copy().expect("there is memory");
+        let services: Vec<_> = disks.iter().map(MemoryDatabase::service).collect();
+        let network = || Network::new(&services, plan.shards, trouble.clone());
+        let hosts = (0..plan.nodes).map(|number| Host::new(number, BEGINNING, plan.seed));
+
         World {
-            disks: template.copy().expect("there is memory"),
+            disks,
+            hosts: hosts.collect(),
+            network: (plan.nodes > 1).then(network),
             kept_views: MemoryViews::new(views::VIEW, trouble.clone()),
-            clock: SimulatedClock::at(BEGINNING, plan.seed),
             trouble,
             began: Instant::now(),
-            running: RefCell::default(),
-            panics: RefCell::default(),
-            starts: Cell::new(0),
-            down: Cell::new(0),
             story: RefCell::default(),
             violations: RefCell::default(),
             operator: RefCell::new(Chance::seeded(plan.seed)),
+            chosen: RefCell::new(Chance::seeded(!plan.seed)),
             shown: RefCell::default(),
             plan,
         }
@@ -104,24 +103,37 @@ impl World {
         self.story.borrow().clone()
     }
 
-    /// The way to the node, while it runs.
+    /// The way to one of the nodes that run.
     pub fn gateway(&self) -> Option<Gateway> {
-        let running = self.running.borrow();
-        running.as_ref().map(|running| running.gateway.clone())
+        let mut running: Vec<_> = self.hosts.iter().filter_map(Host::gateway).collect();
+        let chosen = match running.len() {
+            0 | 1 => 0,
+            several => {
+                let several = u64::try_from(several).unwrap_or(1);
+                self.chosen.borrow_mut().index(several)
+            }
+        };
+        (chosen < running.len()).then(|| running.swap_remove(chosen))
     }
 
-    /// The node, while it runs.
-    pub fn node(&self) -> Option<Arc<Node>> {
-        let running = self.running.borrow();
-        running.as_ref().map(|running| Arc::clone(&running.node))
+    /// The nodes that run.
+    pub fn nodes(&self) -> Vec<Arc<Node>> {
+        self.hosts.iter().filter_map(Host::node).collect()
     }
 
-    /// Its view, while it runs.
+    /// The view, while the node that has it runs.
     pub fn view(&self) -> Option<Arc<View<Traces>>> {
-        let running = self.running.borrow();
-        running
-            .as_ref()
-            .map(|running| Arc::clone(&running.views.view))
+        self.hosts.first()?.view()
+    }
+
+    /// What the first host takes for the time.
+    pub fn clock(&self) -> SimulatedClock {
+        self.host(0).clock.clone()
+    }
+
+    fn host(&self, number: usize) -> &Host {
+        let all = self.hosts.len();
+        self.hosts.get(number % all).expect("there is a host")
     }
 
     /// Waits until so much time has passed since the beginning.
@@ -129,103 +141,111 @@ impl World {
         tokio::time::sleep_until(self.began + time).await;
     }
 
-    /// Starts the node. It meets with the faults that are at work.
+    /// Starts all nodes.
     pub async fn boot(&self) {
-        let machine = Machine::new();
-        let (disks, config) = (self.disks.clone(), config(&self.plan));
-        let clock = Clock::of(Arc::new(self.clock.clone()));
-        let trouble = self.trouble.clone();
-        let faults = Faults::new(self.panics.borrow().clone());
-        let kept_views = self.kept_views.clone();
+        for number in 0..self.hosts.len() {
+            self.boot_if_due(number).await;
+        }
+    }
 
-        let started = machine.run(async move {
-            let parts = simulation::parts(&disks, config.shards, clock, trouble, faults)?;
-            let started = gateway::start(&config, &parts);
-            let (node, gateway) = started.expect("the services are registered");
+    async fn boot_if_due(&self, number: usize) {
+        let host = self.host(number);
+        if !host.is_due() {
+            return;
+        }
 
-            let node = Arc::new(node);
-            let opens = Arc::clone(&node);
-            let opened = async move { opens.opened().await };
-            let (databases, clock, log) =
-                (&parts.databases, parts.clock.clone(), parts.log.clone());
-            let views = NodeViews::start(kept_views, databases, clock, opened, log);
-            Ok::<_, store::StoreError>((node, gateway, views))
-        });
-        let (node, gateway, views) = started
-            .await
-            .expect("it does not crash while it starts")
-            .expect("there is memory");
+        host.boot(Outside {
+            disks: &self.disks,
+            network: self.network.as_ref(),
+            trouble: self.trouble.clone(),
+            kept_views: (number == 0).then(|| self.kept_views.clone()),
+            config: config(&self.plan),
+        })
+        .await;
 
         // A node that has died between saving that another generation is to answer and having it
         // answer begins with that one, and what it has so far.
-        if self.plan.changes_generations() {
+        if number == 0 && self.plan.changes_generations() {
             self.shown.replace(Positions::new());
         }
-        self.tell("the node starts");
-        self.starts.set(self.starts.get() + 1);
-        self.running.replace(Some(Running {
-            machine,
-            node,
-            gateway,
-            views,
-        }));
+        self.tell(&format!("{} starts", host.name));
     }
 
-    /// Starts the node again whenever it ends by itself, as its supervisor does.
-    pub async fn supervise(self: Rc<Self>) {
+    /// Starts a node again whenever it ends by itself, as its supervisor does.
+    pub async fn supervise(self: Rc<Self>, number: usize) {
+        let host = self.host(number);
         loop {
-            let Some(node) = self.node() else {
+            let Some(node) = host.node() else {
                 tokio::time::sleep(SUPERVISES_EVERY).await;
                 continue;
             };
-            let start = self.starts.get();
+            let start = host.starts.get();
             let ended = tokio::time::timeout(SUPERVISES_EVERY, node.failed()).await;
             if let Ok((service, standing)) = ended
-                && self.starts.get() == start
+                && host.starts.get() == start
             {
                 self.tell(&format!(
-                    "the journal of {service} has ended: {}",
-                    standing.cause
+                    "the journal of {service} at {} has ended: {}",
+                    host.name, standing.cause
                 ));
-                self.crash();
+                self.crash(number);
                 tokio::time::sleep(STARTS_AGAIN_AFTER).await;
-                self.boot_if_down().await;
+                self.boot_if_due(number).await;
             }
         }
     }
 
-    /// Ends the node where it is.
-    pub fn crash(&self) {
-        if let Some(running) = self.running.take() {
-            self.tell("the node dies");
-            running.machine.crash();
+    /// Ends a node where it is.
+    fn crash(&self, number: usize) {
+        let host = self.host(number);
+        if host.crash() {
+            self.tell(&format!("{} dies", host.name));
+        }
+        if let Some(network) = &self.network {
+            network.died(&host.name);
+        }
+    }
+
+    /// Nothing more happens.
+    pub fn end(&self) {
+        if let Some(network) = &self.network {
+            network.close();
         }
     }
 
     /// Brings a fault about, and ends it when its time is over.
     pub async fn befall(self: Rc<Self>, fault: Fault) {
         self.until(fault.at).await;
-        self.tell(&format!("begins: {:?} for {:?}", fault.what, fault.lasts));
+        let whom = match self.plan.nodes {
+            1 => String::new(),
+            _ => format!(" at {}", self.host(fault.node).name),
+        };
+        let what = format!("{:?}{whom}", fault.what);
+        self.tell(&format!("begins: {what} for {:?}", fault.lasts));
         self.begin(fault).await;
 
         self.until(fault.at + fault.lasts).await;
-        self.tell(&format!("over: {:?}", fault.what));
-        self.end(fault).await;
+        self.tell(&format!("over: {what}"));
+        self.is_over(fault).await;
     }
 
     async fn begin(&self, fault: Fault) {
+        let host = self.host(fault.node);
         match fault.what {
             Wrong::Crash => {
-                self.down.set(self.down.get() + 1);
-                self.crash();
+                host.down.set(host.down.get() + 1);
+                self.crash(fault.node);
             }
-            Wrong::Stopped => {
-                if let Some(running) = &*self.running.borrow() {
-                    running.machine.stop(fault.lasts);
-                }
+            Wrong::Restarted => {
+                host.down.set(host.down.get() + 1);
+                self.tell(&format!("{} is told to end", host.name));
+                let _ = tokio::time::timeout(ENDS_WITHIN, host.end()).await;
+                self.crash(fault.node);
             }
-            Wrong::ClockSteps(seconds) => self.clock.step(seconds * 1_000_000),
-            Wrong::ClockDrifts(speed) => self.clock.drift(speed),
+            Wrong::Stopped => host.stop(fault.lasts),
+            Wrong::CutOff => self.cut_off(host, true),
+            Wrong::ClockSteps(seconds) => host.clock.step(seconds * 1_000_000),
+            Wrong::ClockDrifts(speed) => host.clock.drift(speed),
             Wrong::CustomerPanics { customer, once } => {
                 let label = name_of(customer);
                 let panic_at = BTreeMap::from([("customer".to_owned(), label)]);
@@ -234,14 +254,14 @@ impl World {
                     panic_once: once,
                     ..FaultPlan::default()
                 };
-                self.start_anew(plan).await;
+                self.start_anew(fault.node, plan).await;
             }
             Wrong::TurnsPanic(every) => {
                 let plan = FaultPlan {
                     panic_turn: Some(every),
                     ..FaultPlan::default()
                 };
-                self.start_anew(plan).await;
+                self.start_anew(fault.node, plan).await;
             }
             Wrong::RowUnreadable { table, place } => self.tamper(table, &damage(table, place)),
             Wrong::ViewsGone => self.kept_views.lose_generations(),
@@ -252,17 +272,19 @@ impl World {
         }
     }
 
-    async fn end(&self, fault: Fault) {
+    async fn is_over(&self, fault: Fault) {
+        let host = self.host(fault.node);
         match fault.what {
-            Wrong::Crash => {
-                self.down.set(self.down.get() - 1);
-                self.boot_if_down().await;
+            Wrong::Crash | Wrong::Restarted => {
+                host.down.set(host.down.get() - 1);
+                self.boot_if_due(fault.node).await;
             }
-            Wrong::ClockSteps(_) | Wrong::ClockDrifts(_) => self.clock.set_right(),
+            Wrong::CutOff => self.cut_off(host, false),
+            Wrong::ClockSteps(_) | Wrong::ClockDrifts(_) => host.clock.set_right(),
             // It has come, and the node must do without being started anew.
             Wrong::CustomerPanics { once: true, .. } => {}
             Wrong::CustomerPanics { .. } | Wrong::TurnsPanic(_) => {
-                self.start_anew(FaultPlan::default()).await;
+                self.start_anew(fault.node, FaultPlan::default()).await;
             }
             Wrong::RowUnreadable { table, .. } => self.tamper(table, repair(table)),
             _ => {}
@@ -287,17 +309,17 @@ impl World {
         disk.tamper(statement).expect("it has this table");
     }
 
-    /// Has the node die, and start with other panics; unless something keeps it from running.
-    async fn start_anew(&self, panics: FaultPlan) {
-        self.panics.replace(panics);
-        self.crash();
-        self.boot_if_down().await;
+    fn cut_off(&self, host: &Host, is_cut: bool) {
+        if let Some(network) = &self.network {
+            network.cut_off(&host.name, is_cut);
+        }
     }
 
-    async fn boot_if_down(&self) {
-        if self.down.get() == 0 && self.running.borrow().is_none() {
-            self.boot().await;
-        }
+    /// Has the node die, and start with other panics; unless something keeps it from running.
+    async fn start_anew(&self, number: usize, panics: FaultPlan) {
+        self.host(number).panics.replace(panics);
+        self.crash(number);
+        self.boot_if_due(number).await;
     }
 }
 

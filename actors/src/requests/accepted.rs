@@ -36,7 +36,8 @@ pub struct Accepted<E: Entity> {
 /// The end of a saga, to wait for. Dropping it gives back the place on the waiting list.
 #[derive(Debug)]
 pub(super) struct SagaEnd<E: Entity> {
-    pub ended: oneshot::Receiver<Answered<E>>,
+    /// Tells of it, as long as somebody is to.
+    pub ended: Option<oneshot::Receiver<Answered<E>>>,
     pub release: watch::Receiver<bool>,
     /// Where another node tells of it.
     pub place: Option<Place<E>>,
@@ -60,7 +61,7 @@ impl<E: Entity> Accepted<E> {
         release: watch::Receiver<bool>,
     ) -> Self {
         let end = SagaEnd {
-            ended,
+            ended: Some(ended),
             release,
             place: None,
             elsewhere: None,
@@ -95,21 +96,24 @@ impl<E: Entity> SagaEnd<E> {
     /// Waits for the end; `None` when no saga is left to wait for. Whoever was to tell of it may be
     /// gone, or may not own the shard any more, so it asks again now and then.
     async fn comes(mut self, answer: &Answered<E>) -> Option<Answered<E>> {
-        let (entity, saga) = (answer.entity.head().id, answer.saga_id);
+        let (entity, saga) = (answer.entity.head().id, answer.saga_id?);
 
         loop {
-            let told = tokio::time::timeout(ASKS_AGAIN_AFTER, &mut self.ended).await;
-            let (requests, saga) = match (told, self.elsewhere.as_ref(), saga) {
-                (Ok(Ok(end)), ..) => return Some(end),
-                (Err(_), None, _) => continue,
-                (_, Some(requests), Some(saga)) => (requests, saga),
-                (Ok(Err(_)), ..) | (_, _, None) => return None,
-            };
+            if let Some(ended) = &mut self.ended {
+                match tokio::time::timeout(ASKS_AGAIN_AFTER, ended).await {
+                    Ok(Ok(end)) => return Some(end),
+                    Ok(Err(_)) => self.ended = None,
+                    Err(_) if self.elsewhere.is_none() => continue,
+                    Err(_) => {}
+                }
+            }
 
+            // Where no shard moves, nobody else would know.
+            let requests = self.elsewhere.as_ref()?;
             match requests.follow_on(entity, saga).await {
                 Ok(followed) if followed.answer.saga_ended => return Some(followed.answer),
                 Ok(followed) => {
-                    self.ended = followed.ended;
+                    self.ended = Some(followed.ended);
                     self.place = followed.place;
                 }
                 // The shard is on its way to another node.

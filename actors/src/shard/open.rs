@@ -158,7 +158,9 @@ impl<E: Entity> Shard<E> {
         // Whoever waits for the end of a saga hears nothing more from here, and asks the next
         // owner.
         self.waiting.clear();
-        self.entities.forget();
+        if !makes(Mistake::MemoryKeptOnLeave) {
+            self.entities.forget();
+        }
         self.parked = ParkedMessages::default();
         self.timers.clear();
         self.refusals.clear();

@@ -70,7 +70,7 @@ impl Machine {
     }
 
     /// Ends everything on it, wherever it is.
-    pub fn crash(self) {
+    pub fn crash(&self) {
         self.driver.abort();
         self.inside.work.take();
     }

@@ -4,9 +4,8 @@
 
 use std::sync::Arc;
 
-use actors::simulation::{self, Machine, simulate};
+use actors::simulation::{self, Equipment, Machine, simulate};
 use store::Clock;
-use store::faults::Faults;
 use store::simulated::{MemoryDatabase, Mischief, SimulatedClock, Template};
 use tokio::time::{sleep, timeout};
 
@@ -34,7 +33,8 @@ async fn history(seed: u32, disks: Vec<MemoryDatabase>) {
         let (disks, trouble) = (disks.clone(), trouble.clone());
         let clock = Clock::of(Arc::new(clock.clone()));
         let started = machine.run(async move {
-            let parts = simulation::parts(&disks, 2, clock, trouble, Faults::default()).unwrap();
+            let equipment = Equipment::alone(disks, 2, clock, trouble);
+            let parts = simulation::parts(equipment).unwrap().parts;
             let config = simulation::config(2);
             let mut node = Node::builder(&config, &parts);
             let (flights, _) = (node.run().unwrap(), node.run::<Stock<1>>().unwrap());

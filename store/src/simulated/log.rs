@@ -11,23 +11,22 @@ use uuid::Uuid;
 
 use super::{DeliveryFate, Trouble};
 use crate::StoreError;
-use crate::log::embedded::EmbeddedLog;
 use crate::log::{Delivery, Destination, Heads, Log, Message, Positions, Subscription};
 
 /// Deliveries that wait for a subscriber; it loses what comes then. Few, so that it happens.
 const QUEUE: usize = 16;
 
-/// The embedded log, on whose way to its subscribers deliveries are lost, repeated and held up.
+/// A log, on whose way to its subscribers deliveries are lost, repeated and held up.
 #[derive(Debug)]
 pub struct SimulatedLog {
-    log: Arc<EmbeddedLog>,
+    log: Arc<dyn Log>,
     trouble: Arc<dyn Trouble>,
 }
 
 impl SimulatedLog {
     /// This one, with its trouble.
     #[must_use]
-    pub fn new(log: Arc<EmbeddedLog>, trouble: Arc<dyn Trouble>) -> Self {
+    pub fn new(log: Arc<dyn Log>, trouble: Arc<dyn Trouble>) -> Self {
         SimulatedLog { log, trouble }
     }
 }

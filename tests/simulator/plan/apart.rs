@@ -30,6 +30,7 @@ pub fn with_views(seed: u64, acts: &mut [Act], faults: &mut Vec<Fault>) {
             at: chance.moment(BUSY + BUSY / 2),
             lasts: chance.moment(longest),
             what: wrong_with_views(kind, &mut chance),
+            node: 0,
         });
     }
 }
@@ -48,6 +49,7 @@ pub fn with_unreadable_rows(seed: u64, faults: &mut Vec<Fault>) {
                 table: table.unwrap_or(Table::Orders),
                 place: chance.below(50),
             },
+            node: 0,
         });
     }
 }
@@ -72,6 +74,7 @@ pub fn with_unreadable_messages(seed: u64, acts: &[Act], faults: &mut Vec<Fault>
                 table,
                 place: chance.below(100),
             },
+            node: 0,
         });
     }
 }
@@ -93,17 +96,20 @@ pub fn with_rebuilds(seed: u64, acts: &[Act], faults: &mut Vec<Fault>) {
             at,
             lasts: Duration::ZERO,
             what,
+            node: 0,
         });
         faults.push(Fault {
             at,
             lasts: Duration::from_secs(1 + chance.below(20)),
             what: Wrong::ViewsSlow(chance.below(500)),
+            node: 0,
         });
         if chance.is(40) {
             faults.push(Fault {
                 at,
                 lasts: Duration::from_secs(1 + chance.below(8)),
                 what: Wrong::Views(ViewFate::Unavailable, 1 + chance.below(60)),
+                node: 0,
             });
         }
     }
@@ -133,4 +139,37 @@ fn wrong_with_views(kind: u64, chance: &mut Chance) -> Wrong {
         }),
         _ => Wrong::Revert,
     }
+}
+
+/// Draws how many nodes there are, if that is not said, whom what has been drawn befalls, and what befalls a node among
+/// others.
+pub fn with_nodes(seed: u64, nodes: Option<usize>, acts: &[Act], faults: &mut Vec<Fault>) -> usize {
+    let mut chance = Chance::seeded(seed.rotate_left(16) ^ 0x40de);
+    let drawn = chance.of(&[1, 1, 2, 3]).unwrap_or(1);
+    let nodes = nodes.unwrap_or(drawn);
+    if nodes == 1 {
+        return nodes;
+    }
+
+    for fault in faults.iter_mut() {
+        fault.node = chance.index(u64::try_from(nodes).unwrap_or(1));
+    }
+    let last = acts.iter().map(|act| act.at).max().unwrap_or_default();
+    let count = chance.of(&[0, 1, 4, 8]).unwrap_or(0);
+    for _ in 0..count {
+        let what = chance.of(&[
+            Wrong::Crash,
+            Wrong::Stopped,
+            Wrong::CutOff,
+            Wrong::Restarted,
+        ]);
+        let longest = Duration::from_secs(1 << chance.below(6));
+        faults.push(Fault {
+            at: chance.moment(2 * last),
+            lasts: chance.moment(longest),
+            what: what.unwrap_or(Wrong::CutOff),
+            node: chance.index(u64::try_from(nodes).unwrap_or(1)),
+        });
+    }
+    nodes
 }

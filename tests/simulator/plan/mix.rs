@@ -111,6 +111,7 @@ impl Mix {
             at: chance.moment(self.within + self.within / 2),
             lasts: chance.moment(longest),
             what: wrong(kind, chance),
+            node: 0,
         }
     }
 }

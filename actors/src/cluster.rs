@@ -1,0 +1,45 @@
+//! Where a node takes in what other nodes have sent.
+
+use std::sync::Arc;
+
+use sagas::{Service, ShardId};
+use store::Message;
+use store::cluster::{Arrivals, Transport};
+use store::log::cluster::ClusterLog;
+
+use crate::requests::{Doors, NotTakenIn};
+
+/// A node's log and doors, as other nodes see them.
+#[derive(Debug)]
+pub struct NodeArrivals {
+    /// Takes in messages.
+    pub log: Arc<ClusterLog>,
+    /// Take in questions and answers.
+    pub doors: Doors,
+    /// The way back for answers.
+    pub transport: Arc<dyn Transport>,
+}
+
+impl Arrivals for NodeArrivals {
+    fn arrived(&self, messages: Vec<Message>) {
+        self.log.arrived(messages);
+    }
+
+    fn asked(&self, shard: ShardId, question: &[u8]) {
+        let taken_in = self
+            .doors
+            .asked(shard, question, Arc::clone(&self.transport));
+        note(taken_in);
+    }
+
+    fn answered(&self, service: Service, answer: &[u8]) {
+        note(self.doors.answered(service, answer));
+    }
+}
+
+/// Whoever waits for it has no answer, and asks again.
+fn note(taken_in: Result<(), NotTakenIn>) {
+    if let Err(error) = taken_in {
+        tracing::warn!(error = %error, "what another node has sent is not taken in");
+    }
+}

@@ -1,0 +1,192 @@
+//! A host of a history: a machine with its clock, on which a node runs most of the time.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::simulation::{self, Equipment, Machine};
+use actors::{Gateway, Node, NodeConfig, gateway};
+use projections::simulated::{MemoryViews, Traces};
+use projections::views::View;
+use sagas::Timestamp;
+use store::faults::{FaultPlan, Faults};
+use store::simulated::{MemoryDatabase, Network, Seat, SimulatedClock, Trouble};
+use store::{Clock, StoreError};
+
+use crate::views::NodeViews;
+
+/// One host.
+pub struct Host {
+    pub name: String,
+    pub clock: SimulatedClock,
+    running: RefCell<Option<Running>>,
+    /// What is at work that its node must be started with.
+    pub panics: RefCell<FaultPlan>,
+    /// How often its node has started.
+    pub starts: Cell<u64>,
+    /// How many faults keep the node from running.
+    pub down: Cell<u32>,
+}
+
+struct Running {
+    machine: Rc<Machine>,
+    node: Arc<Node>,
+    /// Its place among others.
+    seat: Option<Arc<Seat>>,
+    gateway: Gateway,
+    /// On the host that has them.
+    views: Option<NodeViews>,
+}
+
+/// What runs, to be used while it may die.
+type Parts = (Rc<Machine>, Arc<Node>, Option<Arc<Seat>>);
+
+/// What a node starts with that does not belong to its host.
+pub struct Outside<'a> {
+    pub disks: &'a [MemoryDatabase],
+    pub network: Option<&'a Network>,
+    pub trouble: Arc<dyn Trouble>,
+    /// For the host that has views.
+    pub kept_views: Option<MemoryViews>,
+    pub config: NodeConfig,
+}
+
+impl Host {
+    /// The host of this number, at a time.
+    pub fn new(number: usize, time: Timestamp, seed: u64) -> Self {
+        // Each makes ids of its own.
+        let shift = u32::try_from(number).unwrap_or(0);
+        Host {
+            name: format!("node {}", number + 1),
+            clock: SimulatedClock::at(time, seed.rotate_left(shift)),
+            running: RefCell::default(),
+            panics: RefCell::default(),
+            starts: Cell::new(0),
+            down: Cell::new(0),
+        }
+    }
+
+    /// The way to the node, while it runs.
+    pub fn gateway(&self) -> Option<Gateway> {
+        let running = self.running.borrow();
+        running.as_ref().map(|running| running.gateway.clone())
+    }
+
+    /// The node, while it runs.
+    pub fn node(&self) -> Option<Arc<Node>> {
+        let running = self.running.borrow();
+        running.as_ref().map(|running| Arc::clone(&running.node))
+    }
+
+    /// Its view, while it runs and if it has one.
+    pub fn view(&self) -> Option<Arc<View<Traces>>> {
+        let running = self.running.borrow();
+        let views = running.as_ref()?.views.as_ref()?;
+        Some(Arc::clone(&views.view))
+    }
+
+    /// Starts the node. It meets with the faults that are at work.
+    pub async fn boot(&self, outside: Outside<'_>) {
+        let machine = Rc::new(Machine::new());
+        let Outside {
+            disks,
+            network,
+            trouble,
+            kept_views,
+            config,
+        } = outside;
+        let equipment = Equipment {
+            disks: disks.to_vec(),
+            shards: config.shards,
+            clock: Clock::of(Arc::new(self.clock.clone())),
+            trouble,
+            faults: Faults::new(self.panics.borrow().clone()),
+            seat: network.map(|network| network.join(&self.name)),
+        };
+        let seat = equipment.seat.clone();
+        let config = NodeConfig {
+            name: self.name.clone(),
+            ..config
+        };
+
+        let started = machine.run(async move {
+            let equipped = simulation::parts(equipment)?;
+            let parts = &equipped.parts;
+            let started = gateway::start(&config, parts);
+            let (node, gateway) = started.expect("the services are registered");
+            equipped.take_part(&node);
+
+            let node = Arc::new(node);
+            let opens = Arc::clone(&node);
+            let opened = async move { opens.opened().await };
+            let (databases, clock, log) =
+                (&parts.databases, parts.clock.clone(), parts.log.clone());
+            let views =
+                kept_views.map(|kept| NodeViews::start(kept, databases, clock, opened, log));
+            Ok::<_, StoreError>((node, gateway, views))
+        });
+        let (node, gateway, views) = started
+            .await
+            .expect("it does not crash while it starts")
+            .expect("there is memory");
+
+        self.starts.set(self.starts.get() + 1);
+        self.running.replace(Some(Running {
+            machine,
+            node,
+            seat,
+            gateway,
+            views,
+        }));
+    }
+
+    /// Has the node end by itself, and leave the others.
+    pub async fn end(&self) {
+        let Some((machine, node, seat)) = self.parts() else {
+            return;
+        };
+        let ended = machine.run(async move {
+            node.stop().await;
+            if let Some(seat) = seat {
+                seat.leave();
+            }
+        });
+        // It may die before.
+        let _ = ended.await;
+    }
+
+    fn parts(&self) -> Option<Parts> {
+        let running = self.running.borrow();
+        let Running {
+            machine,
+            node,
+            seat,
+            ..
+        } = running.as_ref()?;
+        Some((Rc::clone(machine), Arc::clone(node), seat.clone()))
+    }
+
+    /// Ends the node where it is; false when none runs.
+    pub fn crash(&self) -> bool {
+        match self.running.take() {
+            Some(running) => {
+                running.machine.crash();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Has the machine do nothing for so long.
+    pub fn stop(&self, time: Duration) {
+        if let Some(running) = &*self.running.borrow() {
+            running.machine.stop(time);
+        }
+    }
+
+    /// Whether the node should run and does not.
+    pub fn is_due(&self) -> bool {
+        self.down.get() == 0 && self.running.borrow().is_none()
+    }
+}
