@@ -22,6 +22,8 @@ pub mod faults;
 pub mod history;
 pub mod inspection;
 pub mod journal;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod loading;
 pub mod log;
 pub mod mapping;

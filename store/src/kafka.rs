@@ -1,0 +1,335 @@
+//! Kafka as what carries messages, questions and answers between the nodes of a cluster, and gives
+//! shards to nodes: the ports of [`crate::cluster`].
+//!
+//! | topic | carries | partition |
+//! |---|---|---|
+//! | `<namespace>.<service>.inbox` | commands and replies to the service's shards | receiver |
+//! | `<namespace>.<service>.events` | events of the service's shards | source |
+//! | `<namespace>.<service>.requests` | questions to the service's shards | shard |
+//! | `<namespace>.answers` | answers to nodes | hash of the node's name |
+//!
+//! A shard stands in the partition of its number modulo their count, and belongs to the node that
+//! the group `<namespace>.<service>.nodes` assigns that partition of the inbox to.
+//!
+//! Nothing that was committed rests on a topic: they may be deleted while all nodes are down. What
+//! is not delivered, or sent while nobody reads, its receiver reads from the outbox.
+
+mod clients;
+mod error;
+mod outgoing;
+mod ownership;
+mod reader;
+mod record;
+mod topics;
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use sagas::{Service, ShardId};
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use tracing::{error, warn};
+
+use crate::cluster::{Arrivals, Assigned, Carrier, Membership, Transport};
+use crate::log::{Destination, Message};
+use clients::Complaints;
+pub use error::KafkaError;
+use outgoing::Outgoing;
+use ownership::{Assignments, Ownership};
+use reader::{Ends, Reader};
+use topics::{Topic, Topics};
+
+/// How long a shard may wait to be confirmed.
+const CONFIRM: Duration = Duration::from_secs(3);
+
+/// How long what was sent last may take when a node leaves.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// How long the threads of a node that leaves may take: a broker that does not answer is not worth
+/// waiting for, the group will notice that the node is gone.
+const LEAVE: Duration = Duration::from_secs(5);
+
+/// Where Kafka is, and what a node is there for.
+#[derive(Clone, Debug)]
+pub struct KafkaSettings {
+    /// `host:port,host:port`
+    pub brokers: String,
+    /// What the names of topics and groups begin with: that of the deployment.
+    pub namespace: String,
+    /// How many partitions each topic has. A node owns the shards of whole partitions, so it is at
+    /// least the number of nodes; each one more makes batches smaller and sagas dearer. Never
+    /// changed while there are topics.
+    pub partitions: i32,
+    /// How many shards each service has.
+    pub shards: u16,
+    /// Whose topics there are: all services.
+    pub services: Vec<Service>,
+    /// Whose shards this node may own.
+    pub owns: Vec<Service>,
+    /// The node's name, which no other has.
+    pub node: String,
+}
+
+impl KafkaSettings {
+    /// How many partitions topics have, unless somebody says otherwise.
+    pub const PARTITIONS: i32 = 4;
+}
+
+/// A node's connection to Kafka.
+#[derive(Debug)]
+pub struct Kafka {
+    topics: Arc<Topics>,
+    outgoing: Arc<Outgoing>,
+    reader: Arc<Reader>,
+    assignments: Arc<Assignments>,
+    ownerships: Vec<Arc<Ownership>>,
+    /// Where to begin to read; taken once.
+    ends: Mutex<Option<Ends>>,
+    threads: Threads,
+}
+
+impl Kafka {
+    /// Finds the brokers, creates the topics that are missing and checks the others. Nothing is
+    /// taken in before [`begin`](Kafka::begin), but what is sent may already be answered.
+    ///
+    /// # Errors
+    /// When no broker answers within some 10 seconds, or the topics are not as they should be.
+    pub async fn connect(settings: KafkaSettings) -> Result<Arc<Self>, KafkaError> {
+        let connected = spawn_blocking(move || Self::connect_blocking(&settings)).await;
+        connected.map_err(|panic| KafkaError::Thread(panic.into()))?
+    }
+
+    fn connect_blocking(settings: &KafkaSettings) -> Result<Arc<Self>, KafkaError> {
+        if settings.partitions < 1 {
+            let partitions = settings.partitions;
+            return Err(KafkaError::Settings(format!(
+                "COUNTERFOIL_KAFKA_PARTITIONS is {partitions}, but must be at least 1"
+            )));
+        }
+
+        let complaints = Complaints::new();
+        let topics = Arc::new(Topics::new(settings));
+        topics.ensure(settings, &complaints)?;
+
+        let threads = Threads::new();
+        let outgoing = Arc::new(Outgoing::new(settings, &complaints)?);
+        let reader = Arc::new(Reader::new(settings, Arc::clone(&topics), &complaints)?);
+        let ends = reader.ends().map_err(|source| KafkaError::Unreachable {
+            brokers: settings.brokers.clone(),
+            source,
+        })?;
+        let assignments = Arc::new(Assignments::new(
+            settings.shards,
+            Arc::clone(&topics),
+            Arc::clone(&threads.stop),
+        ));
+
+        let ownerships = settings.owns.iter().map(|service| {
+            let (assignments, reader) = (Arc::clone(&assignments), Arc::clone(&reader));
+            Ownership::new(settings, *service, assignments, reader, &complaints).map(Arc::new)
+        });
+        let ownerships = ownerships.collect::<Result<_, _>>()?;
+
+        let producer = Arc::clone(&outgoing);
+        threads.start("kafka-producer", move |stop| producer.run(stop))?;
+        Ok(Arc::new(Kafka {
+            topics,
+            outgoing,
+            reader,
+            assignments,
+            ownerships,
+            ends: Mutex::new(Some(ends)),
+            threads,
+        }))
+    }
+
+    /// Begins to take in what the others send, and joins the groups of the services that the node
+    /// owns. Whoever follows events gets those of all services. Only the first call counts.
+    pub fn begin(&self, arrivals: Arc<dyn Arrivals>, follows_events: bool) {
+        let ends = self
+            .ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(ends) = ends else { return };
+        self.reader.follow(&ends, follows_events);
+
+        let reader = Arc::clone(&self.reader);
+        let mut started = vec![
+            self.threads
+                .start("kafka-reader", move |stop| reader.run(&*arrivals, stop)),
+        ];
+        for ownership in &self.ownerships {
+            let name = format!("kafka-{}", ownership.service());
+            let ownership = Arc::clone(ownership);
+            started.push(self.threads.start(&name, move |stop| ownership.run(stop)));
+        }
+        for error in started.into_iter().filter_map(Result::err) {
+            error!("a part of Kafka does not run: {error}");
+        }
+    }
+
+    /// Leaves the groups, so that the shards move at once, delivers what has been sent, and ends
+    /// all threads. Nothing is sent any more afterwards. A second call does nothing.
+    pub async fn leave(&self) {
+        self.threads.stop();
+        self.assignments.clear();
+
+        let Some(ended) = self.threads.take_ended() else {
+            return;
+        };
+        let outgoing = Arc::clone(&self.outgoing);
+        let left = spawn_blocking(move || {
+            outgoing.flush(FLUSH);
+            // The last thread to end closes the channel.
+            if ended.recv_timeout(LEAVE) == Err(RecvTimeoutError::Timeout) {
+                warn!("Kafka does not answer the node that leaves; the group will notice");
+            }
+        });
+        if let Err(panic) = left.await {
+            error!("leaving Kafka failed: {panic}");
+        }
+    }
+}
+
+impl Carrier for Kafka {
+    fn carry(&self, messages: Vec<Arc<Message>>) {
+        for message in messages {
+            let (topic, shard) = match message.destination {
+                Destination::Events => (Topic::Events(message.source.service), message.source),
+                Destination::Shard(shard) => (Topic::Inbox(shard.service), shard),
+            };
+
+            // What is not queued is counted, and seen as a gap.
+            let _ = self.outgoing.send(
+                self.topics.name(topic),
+                self.topics.of_shard(shard),
+                &record::key(&message),
+                record::headers(&message),
+                message.body.get().as_bytes(),
+            );
+        }
+    }
+}
+
+impl Transport for Kafka {
+    fn ask(&self, shard: ShardId, question: Vec<u8>) -> bool {
+        self.outgoing.send(
+            self.topics.name(Topic::Requests(shard.service)),
+            self.topics.of_shard(shard),
+            &shard.to_string(),
+            reader::question_headers(shard),
+            &question,
+        )
+    }
+
+    fn answer(&self, node: &str, service: Service, answer: Vec<u8>) {
+        let _ = self.outgoing.send(
+            self.topics.name(Topic::Answers),
+            self.topics.of_node(node),
+            node,
+            reader::answer_headers(service),
+            &answer,
+        );
+    }
+}
+
+impl Membership for Kafka {
+    fn assigned(&self) -> watch::Receiver<Assigned> {
+        self.assignments.watch()
+    }
+
+    fn confirm(&self, shard: ShardId) -> BoxFuture<'_, bool> {
+        let partition = self.topics.of_shard(shard);
+        let ownership = self
+            .ownerships
+            .iter()
+            .find(|ownership| ownership.service() == shard.service);
+        let answer = ownership.map(|ownership| ownership.confirm(partition));
+
+        async move {
+            let Some(answer) = answer else { return false };
+            matches!(timeout(CONFIRM, answer).await, Ok(Ok(true)))
+        }
+        .boxed()
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        self.threads.stop();
+    }
+}
+
+/// The threads of a node. They end when they are told to; each holds a sender until it has.
+struct Threads {
+    stop: Arc<AtomicBool>,
+    running: Mutex<Option<Sender<()>>>,
+    ended: Mutex<Option<Receiver<()>>>,
+}
+
+impl Threads {
+    fn new() -> Self {
+        let (running, ended) = channel();
+        Threads {
+            stop: Arc::default(),
+            running: Mutex::new(Some(running)),
+            ended: Mutex::new(Some(ended)),
+        }
+    }
+
+    /// Starts a thread, unless they have been stopped.
+    fn start(
+        &self,
+        name: &str,
+        work: impl FnOnce(&AtomicBool) + Send + 'static,
+    ) -> Result<(), KafkaError> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(running) = running.clone() else {
+            return Ok(());
+        };
+
+        let stop = Arc::clone(&self.stop);
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                work(&stop);
+                drop(running);
+            })?;
+        Ok(())
+    }
+
+    fn stop(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+    }
+
+    /// What is closed when all have ended; for the first who asks.
+    fn take_ended(&self) -> Option<Receiver<()>> {
+        self.ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+}
+
+impl fmt::Debug for Threads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Threads")
+            .field("stop", &self.stop)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

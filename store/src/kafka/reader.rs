@@ -1,0 +1,324 @@
+//! What a node takes in: the messages and questions to its shards, the answers to itself, and the
+//! events if it follows them.
+//!
+//! One consumer reads all of it, so that one request asks a broker for everything that is new. It
+//! belongs to no group: which partitions it reads is said by hand. The group's consumers
+//! ([`super::ownership`]) say when shards come and go, and read nothing. So a shard that takes its
+//! time over a message never makes the group think that the node is dead.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use metrics::counter;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError as ClientError, KafkaResult};
+use rdkafka::message::{BorrowedMessage, Headers, Message as _, OwnedHeaders};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::util::current_time_millis;
+use sagas::{Service, ShardId};
+use tracing::{debug, error, warn};
+
+use super::clients::{Complaints, PATIENCE, TURN, config};
+use super::record::{self, With};
+use super::topics::{Topic, Topics};
+use super::{KafkaError, KafkaSettings};
+use crate::cluster::Arrivals;
+use crate::log::Message;
+use crate::metric_names::KAFKA_UNREADABLE;
+
+/// How old a question may be that a new owner still hears: as long as a shard is on its way between
+/// two nodes. The node that asked has its own clock, so this is not exact; a question that comes
+/// twice does no harm, and one that does not come is repeated by its caller.
+const QUESTIONS: Duration = Duration::from_secs(5);
+
+/// How many messages are handed over at once, at most.
+const BATCH: usize = 1_000;
+
+/// How long it may take until all brokers know of new topics, and when to look again.
+const NEW_TOPICS: Duration = Duration::from_secs(8);
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// Whom an answer is for stands in the key; which service it is from, here.
+const SERVICE: &str = "service";
+
+/// To which shard a question is.
+const SHARD: &str = "shard";
+
+/// The headers of a question.
+pub(super) fn question_headers(shard: ShardId) -> OwnedHeaders {
+    OwnedHeaders::new().with(SHARD, &shard.to_string())
+}
+
+/// The headers of an answer.
+pub(super) fn answer_headers(service: Service) -> OwnedHeaders {
+    OwnedHeaders::new().with(SERVICE, service.name())
+}
+
+/// The consumer of a node.
+pub(super) struct Reader {
+    consumer: BaseConsumer<Complaints>,
+    topics: Arc<Topics>,
+    node: String,
+    complaints: Complaints,
+    /// The partitions of shards that are read.
+    reading: Mutex<BTreeSet<(Service, i32)>>,
+    /// What has been told of as unreadable: one record of each kind is enough.
+    told: Mutex<BTreeSet<String>>,
+}
+
+impl Reader {
+    pub(super) fn new(
+        settings: &KafkaSettings,
+        topics: Arc<Topics>,
+        complaints: &Complaints,
+    ) -> Result<Self, KafkaError> {
+        let consumer = config(settings)
+            // Demanded of every consumer. It subscribes to nothing, so no group comes of it.
+            .set(
+                "group.id",
+                format!("{}.{}", settings.namespace, settings.node),
+            )
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // When what it was to read next is gone: the gap is seen, and read from the outbox.
+            .set("auto.offset.reset", "latest")
+            // A request that waits for news asks about the partitions there were when it was sent:
+            // so long a shard waits for its first message. By default it is half a second.
+            .set("fetch.wait.max.ms", "100")
+            // What waits in memory until it is taken.
+            .set("queued.max.messages.kbytes", "16384")
+            .create_with_context(complaints.clone())
+            .map_err(|source| KafkaError::Client {
+                brokers: settings.brokers.clone(),
+                source,
+            })?;
+        Ok(Reader {
+            consumer,
+            topics,
+            node: settings.node.clone(),
+            complaints: complaints.clone(),
+            reading: Mutex::default(),
+            told: Mutex::default(),
+        })
+    }
+
+    /// Where the answers to this node end, and the events. Blocks, longer if the topics are so new
+    /// that not all brokers know them.
+    pub(super) fn ends(&self) -> KafkaResult<Ends> {
+        let deadline = Instant::now() + NEW_TOPICS;
+        loop {
+            match self.ends_now() {
+                Err(error) if Instant::now() < deadline => debug!("not yet: {error}"),
+                ends => return ends,
+            }
+            thread::sleep(AGAIN);
+        }
+    }
+
+    fn ends_now(&self) -> KafkaResult<Ends> {
+        let mut answers = TopicPartitionList::new();
+        if let Some(topic) = self.topics.name(Topic::Answers) {
+            answers.add_partition(topic, self.topics.of_node(&self.node));
+        }
+
+        let mut events = TopicPartitionList::new();
+        let services = self.topics.services.iter();
+        for topic in services.filter_map(|service| self.topics.name(Topic::Events(*service))) {
+            for partition in 0..self.topics.partitions {
+                events.add_partition(topic, partition);
+            }
+        }
+
+        Ok(Ends {
+            answers: self.offsets(answers, Offset::End)?,
+            events: self.offsets(events, Offset::End)?,
+        })
+    }
+
+    /// Reads the answers, and the events if they are followed, from there on.
+    pub(super) fn follow(&self, ends: &Ends, follows_events: bool) {
+        let lists = [Some(&ends.answers), follows_events.then_some(&ends.events)];
+        for list in lists.into_iter().flatten() {
+            if let Err(error) = self.consumer.incremental_assign(list) {
+                error!("answers or events cannot be read from Kafka: {error}");
+            }
+        }
+    }
+
+    /// Reads messages and questions to the shards in these partitions: messages from now on,
+    /// questions from a little earlier. Blocks, but not for long.
+    pub(super) fn begin(&self, service: Service, partitions: &BTreeSet<i32>) -> KafkaResult<()> {
+        let list = |topic| {
+            let mut list = TopicPartitionList::new();
+            for partition in partitions {
+                if let Some(topic) = self.topics.name(topic) {
+                    list.add_partition(topic, *partition);
+                }
+            }
+            list
+        };
+        let messages = self.offsets(list(Topic::Inbox(service)), Offset::End)?;
+
+        // The clock of the machine, by which the client that sent it has stamped the record.
+        let questions = self.offsets(list(Topic::Requests(service)), Offset::End)?;
+        let age = i64::try_from(QUESTIONS.as_millis()).unwrap_or(i64::MAX);
+        let since = Offset::Offset(current_time_millis().saturating_sub(age));
+        let recent = self.offsets(list(Topic::Requests(service)), since)?;
+
+        let mut all = messages;
+        for end in questions.elements() {
+            let recent = recent.find_partition(end.topic(), end.partition());
+            let recent = recent.map(|recent| recent.offset());
+            // Without a question since then, there is no offset.
+            let from = match recent {
+                Some(Offset::Offset(offset)) => Offset::Offset(offset),
+                _ => end.offset(),
+            };
+            all.add_partition_offset(end.topic(), end.partition(), from)?;
+        }
+
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        reading.extend(partitions.iter().map(|partition| (service, *partition)));
+        self.consumer.incremental_assign(&all)
+    }
+
+    /// Reads nothing any more of what goes to the shards in these partitions.
+    pub(super) fn end(&self, service: Service, partitions: &BTreeSet<i32>) {
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            if !reading.remove(&(service, *partition)) {
+                continue;
+            }
+            for topic in [Topic::Inbox(service), Topic::Requests(service)] {
+                if let Some(topic) = self.topics.name(topic) {
+                    list.add_partition(topic, *partition);
+                }
+            }
+        }
+
+        if list.count() > 0
+            && let Err(error) = self.consumer.incremental_unassign(&list)
+        {
+            self.complaints.tell(&error.to_string());
+        }
+    }
+
+    /// Hands over what arrives, until it is stopped.
+    pub(super) fn run(&self, arrivals: &dyn Arrivals, stop: &AtomicBool) {
+        while !stop.load(Ordering::SeqCst) {
+            let taken = catch_unwind(AssertUnwindSafe(|| self.turn(arrivals)));
+            if taken.is_err() {
+                error!("taking in what arrived through Kafka panicked; it is left out");
+            }
+        }
+    }
+
+    /// Takes in what is there, once there is something.
+    fn turn(&self, arrivals: &dyn Arrivals) {
+        let mut messages = Vec::new();
+        let mut next = self.consumer.poll(TURN);
+        while let Some(record) = next {
+            match record {
+                Ok(record) => messages.extend(self.take(&record, arrivals)),
+                Err(error) => self.complaints.tell(&error.to_string()),
+            }
+            if messages.len() >= BATCH {
+                break;
+            }
+            next = self.consumer.poll(Duration::ZERO);
+        }
+
+        if !messages.is_empty() {
+            arrivals.arrived(messages);
+        }
+    }
+
+    /// The message that a record carries. Questions and answers are handed over at once.
+    fn take(&self, record: &BorrowedMessage<'_>, arrivals: &dyn Arrivals) -> Option<Message> {
+        match self.topics.named(record.topic())? {
+            Topic::Inbox(_) | Topic::Events(_) => {
+                let service = |name: &str| self.topics.service(name);
+                record::read(record.key(), record.headers(), record.payload(), service)
+                    .inspect_err(|why| self.unreadable(record, &why.to_string()))
+                    .ok()
+            }
+            Topic::Requests(_) => {
+                let service = |name: &str| self.topics.service(name);
+                match header(record, SHARD).and_then(|shard| record::shard(shard, service)) {
+                    Some(shard) => arrivals.asked(shard, record.payload().unwrap_or_default()),
+                    None => self.unreadable(record, "it names no shard"),
+                }
+                None
+            }
+            Topic::Answers => {
+                // Several nodes share a partition.
+                if record.key() == Some(self.node.as_bytes()) {
+                    match header(record, SERVICE).and_then(|name| self.topics.service(name)) {
+                        Some(service) => {
+                            arrivals.answered(service, record.payload().unwrap_or_default());
+                        }
+                        None => self.unreadable(record, "it names no service"),
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    fn unreadable(&self, record: &BorrowedMessage<'_>, why: &str) {
+        let topic = record.topic();
+        counter!(KAFKA_UNREADABLE, "topic" => topic.to_owned()).increment(1);
+
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(format!("{topic}: {why}")) {
+            warn!(
+                kafka.topic = topic,
+                kafka.partition = record.partition(),
+                kafka.offset = record.offset(),
+                "a record cannot be read and is skipped, as are others like it: {why}"
+            );
+        }
+    }
+
+    /// The offsets of these partitions at a time, or at the end. Blocks.
+    fn offsets(&self, mut list: TopicPartitionList, at: Offset) -> KafkaResult<TopicPartitionList> {
+        if list.count() == 0 {
+            return Ok(list);
+        }
+        list.set_all_offsets(at)?;
+
+        let list = self.consumer.offsets_for_times(list, PATIENCE)?;
+        for element in list.elements() {
+            element.error()?;
+            if at == Offset::End && !matches!(element.offset(), Offset::Offset(_)) {
+                return Err(ClientError::NoMessageReceived);
+            }
+        }
+        Ok(list)
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+/// Where topics end that a node reads whatever its shards are.
+#[derive(Debug)]
+pub(super) struct Ends {
+    answers: TopicPartitionList,
+    events: TopicPartitionList,
+}
+
+fn header<'a>(record: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
+    let mut headers = record.headers()?.iter();
+    let value = headers.find(|header| header.key == name)?.value?;
+    std::str::from_utf8(value).ok()
+}
