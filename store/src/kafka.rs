@@ -14,19 +14,18 @@
 //! Nothing that was committed rests on a topic: they may be deleted while all nodes are down. What
 //! is not delivered, or sent while nobody reads, its receiver reads from the outbox.
 
+mod assignments;
 mod clients;
 mod error;
 mod outgoing;
 mod ownership;
 mod reader;
 mod record;
+mod threads;
 mod topics;
 
-use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -39,11 +38,13 @@ use tracing::{error, warn};
 
 use crate::cluster::{Arrivals, Assigned, Carrier, Membership, Transport};
 use crate::log::{Destination, Message};
+use assignments::Assignments;
 use clients::Complaints;
 pub use error::KafkaError;
 use outgoing::Outgoing;
-use ownership::{Assignments, Ownership};
+use ownership::Ownership;
 use reader::{Ends, Reader};
+use threads::Threads;
 use topics::{Topic, Topics};
 
 /// How long a shard may wait to be confirmed.
@@ -89,7 +90,7 @@ pub struct Kafka {
     outgoing: Arc<Outgoing>,
     reader: Arc<Reader>,
     assignments: Arc<Assignments>,
-    ownerships: Vec<Arc<Ownership>>,
+    ownerships: Vec<Ownership>,
     /// Where to begin to read; taken once.
     ends: Mutex<Option<Ends>>,
     threads: Threads,
@@ -133,7 +134,7 @@ impl Kafka {
 
         let ownerships = settings.owns.iter().map(|service| {
             let (assignments, reader) = (Arc::clone(&assignments), Arc::clone(&reader));
-            Ownership::new(settings, *service, assignments, reader, &complaints).map(Arc::new)
+            Ownership::new(settings, *service, assignments, reader, &complaints)
         });
         let ownerships = ownerships.collect::<Result<_, _>>()?;
 
@@ -162,16 +163,12 @@ impl Kafka {
         self.reader.follow(&ends, follows_events);
 
         let reader = Arc::clone(&self.reader);
-        let mut started = vec![
-            self.threads
-                .start("kafka-reader", move |stop| reader.run(&*arrivals, stop)),
-        ];
-        for ownership in &self.ownerships {
-            let name = format!("kafka-{}", ownership.service());
-            let ownership = Arc::clone(ownership);
-            started.push(self.threads.start(&name, move |stop| ownership.run(stop)));
-        }
-        for error in started.into_iter().filter_map(Result::err) {
+        let reading = self
+            .threads
+            .start("kafka-reader", move |stop| reader.run(&*arrivals, stop));
+        let joining = self.ownerships.iter();
+        let joining = joining.map(|ownership| ownership.begin(&self.threads));
+        for error in joining.chain([reading]).filter_map(Result::err) {
             error!("a part of Kafka does not run: {error}");
         }
     }
@@ -265,69 +262,6 @@ impl Membership for Kafka {
 impl Drop for Kafka {
     fn drop(&mut self) {
         self.threads.stop();
-    }
-}
-
-/// The threads of a node. They end when they are told to; each holds a sender until it has.
-struct Threads {
-    stop: Arc<AtomicBool>,
-    running: Mutex<Option<Sender<()>>>,
-    ended: Mutex<Option<Receiver<()>>>,
-}
-
-impl Threads {
-    fn new() -> Self {
-        let (running, ended) = channel();
-        Threads {
-            stop: Arc::default(),
-            running: Mutex::new(Some(running)),
-            ended: Mutex::new(Some(ended)),
-        }
-    }
-
-    /// Starts a thread, unless they have been stopped.
-    fn start(
-        &self,
-        name: &str,
-        work: impl FnOnce(&AtomicBool) + Send + 'static,
-    ) -> Result<(), KafkaError> {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(running) = running.clone() else {
-            return Ok(());
-        };
-
-        let stop = Arc::clone(&self.stop);
-        thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                work(&stop);
-                drop(running);
-            })?;
-        Ok(())
-    }
-
-    fn stop(&self) {
-        self.stop.store(true, Ordering::SeqCst);
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-    }
-
-    /// What is closed when all have ended; for the first who asks.
-    fn take_ended(&self) -> Option<Receiver<()>> {
-        self.ended
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-    }
-}
-
-impl fmt::Debug for Threads {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Threads")
-            .field("stop", &self.stop)
-            .finish_non_exhaustive()
     }
 }
 

@@ -12,24 +12,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError as ClientError, KafkaResult};
+use rdkafka::error::KafkaError as ClientError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
-use sagas::{Service, ShardId};
-use tokio::sync::{oneshot, watch};
+use sagas::Service;
+use tokio::sync::oneshot;
 use tracing::{error, info};
 
+use super::assignments::Assignments;
 use super::clients::{Complaints, TURN, config};
 use super::reader::Reader;
-use super::topics::{Topic, Topics};
+use super::threads::Threads;
+use super::topics::Topic;
 use super::{KafkaError, KafkaSettings};
-use crate::cluster::Assigned;
 
 /// After how long without a sign of life a node is taken for dead: the shortest time that brokers
 /// allow, unless they are told to. Shards of a node that was killed move after it.
@@ -43,90 +44,18 @@ const HEARTBEAT_MS: &str = "200";
 /// time above.
 const POLL_MS: &str = "10000";
 
-/// After how long an answer of the coordinator comes no more: the client has given up by then.
-const ANSWER: Duration = Duration::from_secs(20);
+/// A question whether this node has a partition, and whom to tell.
+type Question = (i32, oneshot::Sender<bool>);
 
-/// The shards that are assigned to a node, of all services.
-#[derive(Debug)]
-pub(super) struct Assignments {
-    assigned: watch::Sender<Assigned>,
-    shards: u16,
-    topics: Arc<Topics>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Assignments {
-    pub(super) fn new(shards: u16, topics: Arc<Topics>, stop: Arc<AtomicBool>) -> Self {
-        Assignments {
-            assigned: watch::Sender::new(Assigned::default()),
-            shards,
-            topics,
-            stop,
-        }
-    }
-
-    pub(super) fn watch(&self) -> watch::Receiver<Assigned> {
-        self.assigned.subscribe()
-    }
-
-    /// All shards are given up, and none is taken any more once the node is stopped.
-    pub(super) fn clear(&self) {
-        self.change(BTreeSet::clear);
-    }
-
-    fn add(&self, service: Service, partitions: &BTreeSet<i32>) {
-        self.change(|assigned| {
-            if !self.stop.load(Ordering::SeqCst) {
-                assigned.extend(self.shards_in(service, partitions));
-            }
-        });
-    }
-
-    fn remove(&self, service: Service, partitions: &BTreeSet<i32>) {
-        self.change(|assigned| {
-            for shard in self.shards_in(service, partitions) {
-                assigned.remove(&shard);
-            }
-        });
-    }
-
-    /// Whether all shards in this partition are assigned.
-    fn holds(&self, service: Service, partition: i32) -> bool {
-        let assigned = self.assigned.borrow();
-        self.shards_in(service, &BTreeSet::from([partition]))
-            .all(|shard| assigned.contains(&shard))
-    }
-
-    fn shards_in(
-        &self,
-        service: Service,
-        partitions: &BTreeSet<i32>,
-    ) -> impl Iterator<Item = ShardId> {
-        (0..self.shards)
-            .map(move |number| ShardId::new(service, number))
-            .filter(|shard| partitions.contains(&self.topics.of_shard(*shard)))
-    }
-
-    fn change(&self, change: impl FnOnce(&mut BTreeSet<ShardId>)) {
-        self.assigned.send_if_modified(|assigned| {
-            let mut changed = BTreeSet::clone(assigned);
-            change(&mut changed);
-
-            let differs = changed != **assigned;
-            if differs {
-                *assigned = Arc::new(changed);
-            }
-            differs
-        });
-    }
-}
+/// The consumer, and the questions to the coordinator of its group.
+type Parts = (Arc<BaseConsumer<Place>>, Receiver<Question>);
 
 /// A node's place in the group of one service.
 pub(super) struct Ownership {
     context: Arc<Member>,
-    topic: String,
-    /// Until the node leaves.
-    consumer: Mutex<Option<Arc<BaseConsumer<Place>>>>,
+    ask: Sender<Question>,
+    /// Until the node begins.
+    parts: Mutex<Option<Parts>>,
 }
 
 impl Ownership {
@@ -146,15 +75,14 @@ impl Ownership {
         })?;
         let context = Arc::new(Member {
             service,
-            topic: topic.clone(),
+            topic,
             assignments,
             reader,
             complaints: complaints.clone(),
             gained: Mutex::default(),
-            questions: Mutex::default(),
         });
 
-        let consumer = config(settings)
+        let consumer: BaseConsumer<Place> = config(settings)
             .set(
                 "group.id",
                 format!("{}.{service}.nodes", settings.namespace),
@@ -171,10 +99,11 @@ impl Ownership {
                 brokers: settings.brokers.clone(),
                 source,
             })?;
+        let (ask, questions) = channel();
         Ok(Ownership {
             context,
-            topic,
-            consumer: Mutex::new(Some(Arc::new(consumer))),
+            ask,
+            parts: Mutex::new(Some((Arc::new(consumer), questions))),
         })
     }
 
@@ -182,40 +111,29 @@ impl Ownership {
         self.context.service
     }
 
-    /// Takes part in the group until it is stopped, and leaves it then.
-    pub(super) fn run(&self, stop: &AtomicBool) {
-        let Some(consumer) = lock(&self.consumer).clone() else {
-            return;
+    /// Joins the group, and takes part in it until the threads are stopped. The one that ends last
+    /// lets go of the consumer, which says farewell to the group.
+    pub(super) fn begin(&self, threads: &Threads) -> Result<(), KafkaError> {
+        let Some((consumer, questions)) = lock(&self.parts).take() else {
+            return Ok(());
         };
-        if let Err(error) = consumer.subscribe(&[&self.topic]) {
-            error!(service = %self.service(), "the node takes part in no group: {error}");
-        }
 
-        while !stop.load(Ordering::SeqCst) {
-            // It is assigned nothing to read, so it brings events alone.
-            if let Some(Err(error)) = consumer.poll(TURN) {
-                self.context.complaints.tell(&error.to_string());
-            }
-            self.context.begin_reading();
-            self.context.ask(&consumer);
-        }
+        let (member, same) = (Arc::clone(&self.context), Arc::clone(&consumer));
+        let name = format!("kafka-{}", self.service());
+        threads.start(&name, move |stop| member.take_part(&consumer, stop))?;
 
-        // The last one to let go of the consumer says farewell to the group.
-        lock(&self.consumer).take();
-        drop(consumer);
-        self.context.refuse();
+        let member = Arc::clone(&self.context);
+        threads.start(&format!("{name}-ask"), move |stop| {
+            member.ask_coordinator(&same, &questions, stop);
+        })
     }
 
     /// Asks the coordinator whether this node has this partition.
     pub(super) fn confirm(&self, partition: i32) -> oneshot::Receiver<bool> {
         let (sender, answer) = oneshot::channel();
-        if self.context.assignments.holds(self.service(), partition)
-            && let Some(consumer) = &*lock(&self.consumer)
-        {
-            let mut questions = lock(&self.context.questions);
-            questions.waiting.entry(partition).or_default().push(sender);
-            drop(questions);
-            self.context.ask(consumer);
+        if self.context.holds(partition) {
+            // Whoever is not there any more answers by dropping it.
+            let _ = self.ask.send((partition, sender));
         }
         answer
     }
@@ -225,19 +143,9 @@ impl fmt::Debug for Ownership {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut ownership = f.debug_struct("Ownership");
         ownership
-            .field("topic", &self.topic)
+            .field("context", &self.context)
             .finish_non_exhaustive()
     }
-}
-
-/// Who asks about each partition.
-type Askers = BTreeMap<i32, Vec<oneshot::Sender<bool>>>;
-
-/// Questions to the coordinator: one is under way, of all that had gathered.
-#[derive(Debug, Default)]
-struct Questions {
-    waiting: Askers,
-    asked: Option<(Instant, Askers)>,
 }
 
 /// What a node is in a group.
@@ -250,10 +158,24 @@ struct Member {
     complaints: Complaints,
     /// Partitions that are assigned, but not read yet.
     gained: Mutex<BTreeSet<i32>>,
-    questions: Mutex<Questions>,
 }
 
 impl Member {
+    /// Takes part in the group until it is stopped.
+    fn take_part(&self, consumer: &BaseConsumer<Place>, stop: &AtomicBool) {
+        if let Err(error) = consumer.subscribe(&[&self.topic]) {
+            error!(service = %self.service, "the node takes part in no group: {error}");
+        }
+
+        while !stop.load(Ordering::SeqCst) {
+            // It is assigned nothing to read, so it brings events alone.
+            if let Some(Err(error)) = consumer.poll(TURN) {
+                self.complaints.tell(&error.to_string());
+            }
+            self.begin_reading();
+        }
+    }
+
     /// Begins to read what has been assigned. Only then its shards are published: their owner
     /// reads from the outbox what was sent before.
     fn begin_reading(&self) {
@@ -282,54 +204,70 @@ impl Member {
         info!(service = %self.service, kafka.partitions = ?partitions, lost, "shards are given up");
     }
 
-    /// Asks the coordinator what waits to be asked, unless a question is under way.
-    fn ask(&self, consumer: &BaseConsumer<Place>) {
-        let mut questions = lock(&self.questions);
-        let under_way = |(since, _): &(Instant, Askers)| since.elapsed() < ANSWER;
-        if questions.asked.as_ref().is_some_and(under_way) || questions.waiting.is_empty() {
-            return;
-        }
+    /// Asks the coordinator what there is to ask: all that has gathered since it answered.
+    ///
+    /// On a thread of its own, because it waits for each answer. What the client calls back for an
+    /// offset that is committed without waiting, the binding does not hear.
+    fn ask_coordinator(
+        &self,
+        consumer: &BaseConsumer<Place>,
+        questions: &Receiver<Question>,
+        stop: &AtomicBool,
+    ) {
+        while !stop.load(Ordering::SeqCst) {
+            let Ok(first) = questions.recv_timeout(TURN) else {
+                continue;
+            };
+            let mut askers: BTreeMap<i32, Vec<oneshot::Sender<bool>>> = BTreeMap::new();
+            for (partition, asker) in std::iter::once(first).chain(questions.try_iter()) {
+                if !asker.is_closed() {
+                    askers.entry(partition).or_default().push(asker);
+                }
+            }
+            if askers.is_empty() {
+                continue;
+            }
 
-        let asked = std::mem::take(&mut questions.waiting);
-        if self.commit(consumer, &asked).is_ok() {
-            questions.asked = Some((Instant::now(), asked));
-        }
-    }
-
-    /// The coordinator takes no offset from who is not a member, or is one as of old.
-    fn commit(&self, consumer: &BaseConsumer<Place>, asked: &Askers) -> KafkaResult<()> {
-        let mut offsets = TopicPartitionList::new();
-        for partition in asked.keys() {
-            offsets.add_partition_offset(&self.topic, *partition, Offset::Offset(0))?;
-        }
-        consumer.commit(&offsets, CommitMode::Async)
-    }
-
-    /// The coordinator has answered. What it has assigned otherwise before its answer is known
-    /// here: both come in their order.
-    fn answered(&self, result: &KafkaResult<()>, offsets: &TopicPartitionList) {
-        let Some((_, asked)) = lock(&self.questions).asked.take() else {
-            return;
-        };
-        if let Err(error) = result {
-            info!(service = %self.service, "the coordinator confirms no shard: {error}");
-        }
-
-        for (partition, askers) in asked {
-            let accepted = offsets
-                .find_partition(&self.topic, partition)
-                .is_none_or(|offset| offset.error().is_ok());
-            let confirmed =
-                result.is_ok() && accepted && self.assignments.holds(self.service, partition);
-            for asker in askers {
-                let _ = asker.send(confirmed);
+            let confirmed = self.confirmed(consumer, askers.keys().copied());
+            for (partition, askers) in askers {
+                // What was taken away in the meantime is not this node's either.
+                let confirmed = confirmed.contains(&partition) && self.holds(partition);
+                for asker in askers {
+                    let _ = asker.send(confirmed);
+                }
             }
         }
     }
 
-    /// Nobody is there any more to ask.
-    fn refuse(&self) {
-        *lock(&self.questions) = Questions::default();
+    /// Which of these partitions the coordinator lets this node commit an offset for: none, if it
+    /// is no member any more or one of an older generation.
+    ///
+    /// Partitions that a newer generation gives to others are this node's until it has heard so:
+    /// the coordinator waits for that before somebody else gets them.
+    fn confirmed(
+        &self,
+        consumer: &BaseConsumer<Place>,
+        partitions: impl Iterator<Item = i32>,
+    ) -> BTreeSet<i32> {
+        let mut offsets = TopicPartitionList::new();
+        for partition in partitions {
+            offsets.add_partition(&self.topic, partition);
+        }
+
+        let committed = offsets
+            .set_all_offsets(Offset::Offset(0))
+            .and_then(|()| consumer.commit(&offsets, CommitMode::Sync));
+        if let Err(error) = committed {
+            info!(service = %self.service, "the coordinator confirms no shard: {error}");
+            return BTreeSet::new();
+        }
+        let offsets = offsets.elements();
+        let accepted = offsets.iter().filter(|offset| offset.error().is_ok());
+        accepted.map(|offset| offset.partition()).collect()
+    }
+
+    fn holds(&self, partition: i32) -> bool {
+        self.assignments.holds(self.service, partition)
     }
 }
 
@@ -376,10 +314,6 @@ impl ConsumerContext for Place {
                 .complaints
                 .tell(&format!("a change of the group failed: {error}"));
         }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        self.0.answered(&result, offsets);
     }
 }
 

@@ -30,10 +30,14 @@ pub(super) struct Deployment {
 
 impl Deployment {
     pub(super) fn new() -> Self {
+        Self::named(format!("test-{}", Uuid::now_v7().simple()))
+    }
+
+    pub(super) fn named(namespace: String) -> Self {
         let url = std::env::var(URL).expect("the variable must name a Kafka");
         Deployment {
             brokers: url.trim_start_matches("kafka://").to_owned(),
-            namespace: format!("test-{}", Uuid::now_v7().simple()),
+            namespace,
         }
     }
 

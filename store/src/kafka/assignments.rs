@@ -1,0 +1,86 @@
+//! The shards that are assigned to a node, as whoever watches sees them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sagas::{Service, ShardId};
+use tokio::sync::watch;
+
+use super::topics::Topics;
+use crate::cluster::Assigned;
+
+/// The shards that are assigned to a node, of all services.
+#[derive(Debug)]
+pub(super) struct Assignments {
+    assigned: watch::Sender<Assigned>,
+    shards: u16,
+    pub(super) topics: Arc<Topics>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Assignments {
+    pub(super) fn new(shards: u16, topics: Arc<Topics>, stop: Arc<AtomicBool>) -> Self {
+        Assignments {
+            assigned: watch::Sender::new(Assigned::default()),
+            shards,
+            topics,
+            stop,
+        }
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<Assigned> {
+        self.assigned.subscribe()
+    }
+
+    /// All shards are given up, and none is taken any more once the node is stopped.
+    pub(super) fn clear(&self) {
+        self.change(BTreeSet::clear);
+    }
+
+    pub(super) fn add(&self, service: Service, partitions: &BTreeSet<i32>) {
+        self.change(|assigned| {
+            if !self.stop.load(Ordering::SeqCst) {
+                assigned.extend(self.shards_in(service, partitions));
+            }
+        });
+    }
+
+    pub(super) fn remove(&self, service: Service, partitions: &BTreeSet<i32>) {
+        self.change(|assigned| {
+            for shard in self.shards_in(service, partitions) {
+                assigned.remove(&shard);
+            }
+        });
+    }
+
+    /// Whether all shards in this partition are assigned.
+    pub(super) fn holds(&self, service: Service, partition: i32) -> bool {
+        let assigned = self.assigned.borrow();
+        self.shards_in(service, &BTreeSet::from([partition]))
+            .all(|shard| assigned.contains(&shard))
+    }
+
+    fn shards_in(
+        &self,
+        service: Service,
+        partitions: &BTreeSet<i32>,
+    ) -> impl Iterator<Item = ShardId> {
+        (0..self.shards)
+            .map(move |number| ShardId::new(service, number))
+            .filter(|shard| partitions.contains(&self.topics.of_shard(*shard)))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut BTreeSet<ShardId>)) {
+        self.assigned.send_if_modified(|assigned| {
+            let mut changed = BTreeSet::clone(assigned);
+            change(&mut changed);
+
+            let differs = changed != **assigned;
+            if differs {
+                *assigned = Arc::new(changed);
+            }
+            differs
+        });
+    }
+}
