@@ -217,6 +217,11 @@ impl Reader {
                 error!("taking in what arrived through Kafka panicked; it is left out");
             }
         }
+
+        // Nothing more is fetched for a node that has left.
+        if let Err(error) = self.consumer.unassign() {
+            debug!("reading does not end: {error}");
+        }
     }
 
     /// Takes in what is there, once there is something.

@@ -5,6 +5,7 @@
 //! are processes of their own ([`processes`]). What is measured is printed.
 
 mod brokers;
+mod coordinator;
 mod processes;
 mod support;
 
