@@ -33,7 +33,6 @@ async fn who_is_no_member_or_one_of_an_older_generation_is_not_confirmed() {
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
         RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID,
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
     ];
     let all = refusals.map(async |refusal| {
         let cluster = MockCluster::new(1).unwrap();
