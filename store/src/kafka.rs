@@ -97,8 +97,9 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// Finds the brokers, creates the topics that are missing and checks the others. Nothing is
-    /// taken in before [`begin`](Kafka::begin), but what is sent may already be answered.
+    /// Finds the brokers, creates the topics that are missing and checks the others. Messages and
+    /// questions may be sent from now on. Nothing is taken in before [`begin`](Kafka::begin), but
+    /// then the answers and events that have come in the meantime are.
     ///
     /// # Errors
     /// When no broker answers within some 10 seconds, or the topics are not as they should be.
@@ -174,7 +175,7 @@ impl Kafka {
     }
 
     /// Leaves the groups, so that the shards move at once, delivers what has been sent, and ends
-    /// all threads. Nothing is sent any more afterwards. A second call does nothing.
+    /// all threads. What is sent afterwards may be lost. A second call does nothing.
     pub async fn leave(&self) {
         self.threads.stop();
         self.assignments.clear();
