@@ -219,6 +219,8 @@ impl Reader {
         }
 
         // Nothing more is fetched for a node that has left.
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        reading.clear();
         if let Err(error) = self.consumer.unassign() {
             debug!("reading does not end: {error}");
         }
