@@ -33,7 +33,9 @@ mod supervision;
 
 pub use entity::{Answered, Decision, Entity, Head, LocalRefusal, PartNeeded, Seen, StepOf};
 pub use error::CommandError;
-pub use node::{CannotRun, Embedded, Node, NodeBuilder, NodeConfig, NodeParts, ShardSnapshot};
+pub use node::{
+    CannotRun, Embedded, Neighbour, Node, NodeBuilder, NodeConfig, NodeParts, ShardSnapshot,
+};
 pub use request::{RequestBinding, SagaAnswer};
 pub use requests::{Accepted, Doors, Follow, NotTakenIn, Requests};
 #[cfg(feature = "shop")]

@@ -21,7 +21,7 @@ use store::{Clock, Journal, Log, ServiceDatabase};
 use tokio::sync::{oneshot, watch};
 
 pub use builder::{CannotRun, NodeBuilder};
-pub use embedded::Embedded;
+pub use embedded::{Embedded, Neighbour};
 
 use crate::requests::Doors;
 use crate::shard::Status;

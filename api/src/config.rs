@@ -19,7 +19,7 @@ mod variables;
 #[cfg(test)]
 mod tests;
 
-pub use backend::{Backend, DatabaseBackend, DocumentsBackend, SearchBackend, SecretUrl};
+pub use backend::{DatabaseBackend, DocumentsBackend, LogBackend, SearchBackend, SecretUrl};
 pub use flags::SettingFlags;
 pub use places::Hosts;
 pub use setting::Setting;
@@ -59,6 +59,16 @@ pub enum ConfigError {
         /// Where it came from.
         origin: Origin,
         /// What a value may be, for people.
+        allowed: &'static str,
+    },
+    /// Two values that are allowed, and not together.
+    #[error("{setting} is {value}, while log_url is kafka; allowed with kafka: {allowed}")]
+    NotTogether {
+        /// The setting, by its key.
+        setting: &'static str,
+        /// What it is.
+        value: &'static str,
+        /// What it may be beside the other one.
         allowed: &'static str,
     },
     /// The file has a key that is no setting.
@@ -135,7 +145,47 @@ impl Config {
     /// # Errors
     /// The first setting that cannot be used.
     pub fn load(flags: &SettingFlags) -> Result<Config, ConfigError> {
-        Config::read(&Effective::of_process(flags)?)
+        let config = Config::read(&Effective::of_process(flags)?)?;
+        match config.do_not_go_together().into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(config),
+        }
+    }
+
+    /// What may not be set together. Several nodes write to one set of databases, and each keeps
+    /// views of its own.
+    fn do_not_go_together(&self) -> Vec<ConfigError> {
+        if self.log_url == LogBackend::Embedded {
+            return Vec::new();
+        }
+
+        let on_server = |setting, database: &DatabaseBackend| match database {
+            DatabaseBackend::Postgres(_) => None,
+            DatabaseBackend::Embedded => Some(ConfigError::NotTogether {
+                setting,
+                value: "embedded",
+                allowed: "a URL such as postgres://USER:PASSWORD@HOST:5432/DATABASE",
+            }),
+        };
+        let embedded = |setting, is_embedded: bool| {
+            (!is_embedded).then_some(ConfigError::NotTogether {
+                setting,
+                value: "on a server",
+                allowed: "embedded, until several nodes can share a view",
+            })
+        };
+
+        let documents = self.documents_url == DocumentsBackend::Embedded;
+        let search = self.search_url == SearchBackend::Embedded;
+        [
+            on_server("customers_database_url", &self.customers_database_url),
+            on_server("orders_database_url", &self.orders_database_url),
+            embedded("documents_url", documents),
+            embedded("search_url", search),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// Everything that is wrong with the configuration of this process. What a node starts with all
@@ -144,6 +194,9 @@ impl Config {
     pub fn check(flags: &SettingFlags) -> Vec<ConfigError> {
         let (effective, mut errors) = Effective::all_of_process(flags);
         errors.extend(Config::refusals(&effective));
+        if let Ok(config) = Config::read(&effective) {
+            errors.extend(config.do_not_go_together());
+        }
         errors.extend(unknown_of_process());
         errors
     }

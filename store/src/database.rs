@@ -25,6 +25,7 @@ pub(crate) use files::all_of;
 use postgres::opening::Opening;
 
 pub use postgres::PostgresAddress;
+pub use postgres::occupancy::Occupancy;
 
 /// The database of one service.
 #[derive(Clone, Debug)]

@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use sagas::Service;
 use uuid::Uuid;
 
+use crate::database::postgres::occupancy::Turn;
 use crate::database::{Location, PostgresAddress, file_of, unusable};
 use crate::{ServiceDatabase, ServiceSchema, StoreError, backup};
 
@@ -161,7 +162,9 @@ impl Deployment {
             sync(folder)?;
         }
 
+        let turn = turn(services).await?;
         let (id, origin) = join(&databases).await?;
+        drop(turn);
         Ok(Deployment {
             id,
             origin,
@@ -176,6 +179,17 @@ impl Deployment {
     pub async fn note_seen(&self) -> Result<(), StoreError> {
         note_seen(&self.databases, &accounts(&self.databases).await?).await
     }
+}
+
+/// Several nodes may start at once on databases on servers; one after the other works out which
+/// belong together, so that all of them are given one id.
+async fn turn(services: &[(ServiceSchema, Home)]) -> Result<Option<Turn>, StoreError> {
+    for (schema, home) in services {
+        if let Home::Postgres(address) = home {
+            return address.take_turn(schema.service).await.map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// Compares the databases, and gives an id to those that have none. Tells the id, and the origin.
@@ -211,10 +225,18 @@ async fn note_seen(databases: &[ServiceDatabase], accounts: &[Account]) -> Resul
     Ok(())
 }
 
+/// The accounts of databases on which other nodes may be at work: first what each has received and
+/// seen, then how far each has come, so that nobody seems to have received what was never sent.
 async fn accounts(databases: &[ServiceDatabase]) -> Result<Vec<Account>, StoreError> {
     let mut accounts = Vec::with_capacity(databases.len());
     for database in databases {
         accounts.push(account_of(database).await?);
+    }
+
+    for (database, account) in databases.iter().zip(&mut accounts) {
+        if !matches!(database.location, Location::File(_)) {
+            account.ends = account_of(database).await?.ends;
+        }
     }
     Ok(accounts)
 }

@@ -48,7 +48,7 @@ pub mod timers;
 pub mod unit;
 
 pub use clock::Clock;
-pub use database::{PostgresAddress, ServiceDatabase};
+pub use database::{Occupancy, PostgresAddress, ServiceDatabase};
 pub use deployment::{Deployment, Home};
 pub use error::StoreError;
 pub use journal::Journal;

@@ -251,6 +251,14 @@ pub trait Log: Send + Sync + fmt::Debug {
 
     /// All shards that messages come from.
     fn sources(&self) -> Vec<ShardId>;
+
+    /// Whether the heads of all sources are known.
+    fn knows_all_heads(&self) -> bool {
+        let sources = self.sources().into_iter();
+        sources
+            .map(|source| self.heads(source))
+            .all(|heads| heads.is_some())
+    }
 }
 
 #[cfg(test)]

@@ -38,10 +38,21 @@ async fn an_unknown_coordination_stops_the_start() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_not_offered_yet_stops_the_start() {
+async fn brokers_that_nobody_could_find_stop_the_start() {
     let outcome = refused("COUNTERFOIL_LOG_URL", "kafka://x").await;
 
     names(outcome.only_line(), "log_url", &["kafka", "embedded"]);
+}
+
+#[tokio::test]
+async fn a_log_between_nodes_on_databases_of_one_node_stops_the_start() {
+    let outcome = refused("COUNTERFOIL_LOG_URL", "kafka://127.0.0.1:9").await;
+
+    names(
+        outcome.only_line(),
+        "customers_database_url",
+        &["kafka", "embedded", "postgres://"],
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! A node without a broker: its log in the outboxes of its stores, which are in a folder and need
-//! nothing else, or on servers.
+//! The parts of a node: of one that is alone, its log in the outboxes of its stores, which are in a
+//! folder and need nothing else, or on servers; and of one that has others beside it.
 
 use std::num::NonZero;
 use std::path::Path;
@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagas::SagaPolicy;
-use store::cluster::Alone;
+use store::cluster::{Alone, Carrier, Membership, Transport};
 use store::faults::Faults;
+use store::log::cluster::ClusterLog;
 use store::log::embedded::EmbeddedLog;
-use store::{Clock, Deployment, Journal, ServiceSchema, StoreError};
+use store::{
+    Clock, Deployment, Journal, Log, Publisher, ServiceDatabase, ServiceSchema, StoreError,
+};
 
 use super::{NodeConfig, NodeParts};
 
@@ -51,31 +54,86 @@ impl NodeParts {
         shards: u16,
         faults: Faults,
     ) -> Result<Embedded, StoreError> {
-        let databases = deployment.databases.clone();
+        let databases = &deployment.databases;
         let log = Arc::new(EmbeddedLog::new(databases.clone(), shards, faults.clone()));
-
-        let mut journals = Vec::new();
-        for database in &databases {
-            let journal = Journal::start(database, log.clone(), faults.clone(), shards);
-            journals.push(journal.await?);
-        }
-
-        let parts = NodeParts {
-            membership: Arc::new(Alone::with(
-                databases.iter().map(|database| database.service),
-                shards,
-            )),
-            databases,
-            journals,
+        let services = databases.iter().map(|database| database.service);
+        let way = Way {
+            publisher: log.clone(),
             log: log.clone(),
+            membership: Arc::new(Alone::with(services, shards)),
             transport: None,
-            clock: Clock::system(),
-            faults,
         };
+
+        let parts = way.parts(databases, shards, faults).await?;
         Ok(Embedded {
             parts,
             deployment,
             log,
+        })
+    }
+
+    /// The parts of a node that has others beside it, on the same stores.
+    ///
+    /// # Errors
+    /// When a journal cannot be started.
+    pub async fn among<N>(
+        deployment: Deployment,
+        shards: u16,
+        faults: Faults,
+        others: Arc<N>,
+    ) -> Result<Neighbour, StoreError>
+    where
+        N: Carrier + Transport + Membership + 'static,
+    {
+        let databases = &deployment.databases;
+        let here = EmbeddedLog::new(databases.clone(), shards, faults.clone());
+        let log = ClusterLog::new(here, databases.clone(), others.clone());
+        let way = Way {
+            publisher: log.clone(),
+            log: log.clone(),
+            membership: others.clone(),
+            transport: Some(others),
+        };
+
+        let parts = way.parts(databases, shards, faults).await?;
+        Ok(Neighbour {
+            parts,
+            deployment,
+            log,
+        })
+    }
+}
+
+/// How messages and shards come to a node.
+struct Way {
+    publisher: Arc<dyn Publisher>,
+    log: Arc<dyn Log>,
+    membership: Arc<dyn Membership>,
+    transport: Option<Arc<dyn Transport>>,
+}
+
+impl Way {
+    async fn parts(
+        self,
+        databases: &[ServiceDatabase],
+        shards: u16,
+        faults: Faults,
+    ) -> Result<NodeParts, StoreError> {
+        let mut journals = Vec::new();
+        for database in databases {
+            let publisher = Arc::clone(&self.publisher);
+            let journal = Journal::start(database, publisher, faults.clone(), shards);
+            journals.push(journal.await?);
+        }
+
+        Ok(NodeParts {
+            databases: databases.to_vec(),
+            journals,
+            log: self.log,
+            membership: self.membership,
+            transport: self.transport,
+            clock: Clock::system(),
+            faults,
         })
     }
 }
@@ -88,6 +146,16 @@ pub struct Embedded {
     pub deployment: Deployment,
     /// The log, for whoever follows events.
     pub log: Arc<EmbeddedLog>,
+}
+
+/// What a node has that has others beside it.
+pub struct Neighbour {
+    /// What the command side works with.
+    pub parts: NodeParts,
+    /// The stores, which know that they belong together.
+    pub deployment: Deployment,
+    /// The log, which takes in what the others send.
+    pub log: Arc<ClusterLog>,
 }
 
 impl Default for NodeConfig {

@@ -256,7 +256,7 @@ impl<E: Entity> Shard<E> {
         };
 
         if let CatchUp::Opening(_) = self.catch_up
-            && (self.knows_all_heads() || since.elapsed() >= OTHERS_OPEN_WITHIN)
+            && (self.parts.log.knows_all_heads() || since.elapsed() >= OTHERS_OPEN_WITHIN)
         {
             let target = self.heads();
             self.expected.clone_from(&target);
@@ -277,14 +277,6 @@ impl<E: Entity> Shard<E> {
 }
 
 impl<E: Entity> Shard<E> {
-    fn knows_all_heads(&self) -> bool {
-        let log = &self.parts.log;
-        let sources = log.sources();
-        sources
-            .into_iter()
-            .all(|source| log.heads(source).is_some())
-    }
-
     /// Notes how much is still lacking. When nothing more comes for a while, nothing will.
     fn come_closer(&mut self, lacking: u64) {
         let CatchUp::Reading { since, lacked, .. } = &mut self.catch_up else {

@@ -1,19 +1,38 @@
 //! The services' databases: the one place where their backends are chosen.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use actors::{Embedded, NodeParts};
+use actors::{Embedded, Neighbour, NodeParts};
 use anyhow::Context;
 use store::faults::Faults;
+use store::kafka::{Kafka, KafkaError, KafkaSettings};
+use store::log::cluster::ClusterLog;
 use store::services::{customers, orders};
-use store::{Deployment, Home, ServiceSchema, StoreError};
+use store::{Deployment, Home, Log, Occupancy, ServiceSchema, StoreError};
 use tokio::task::JoinSet;
 
 use super::io::IoRuntime;
-use crate::config::Config;
+use crate::config::{Config, LogBackend};
 
 /// A server that does not answer is tried again after this long.
 const TRY_EVERY: Duration = Duration::from_secs(1);
+
+/// What a node works with, and how it is connected to others.
+pub(super) struct Opened {
+    pub parts: NodeParts,
+    pub deployment: Deployment,
+    pub log: Arc<dyn Log>,
+    pub neighbours: Option<Neighbours>,
+    /// Keep other nodes out that do not go with this one.
+    pub occupancies: Vec<Occupancy>,
+}
+
+/// The way to other nodes.
+pub(super) struct Neighbours {
+    pub kafka: Arc<Kafka>,
+    pub log: Arc<ClusterLog>,
+}
 
 /// Opens the databases that the configuration names, and starts their journals. A server that is
 /// not there is waited for: whoever starts all at once need not start one before the other. What
@@ -22,19 +41,107 @@ pub(super) async fn open(
     config: &Config,
     faults: Faults,
     io: &IoRuntime,
-) -> anyhow::Result<Embedded> {
+) -> anyhow::Result<Opened> {
     let (homes, shards) = (homes(config), config.shards);
+    let kafka = kafka(config);
     // A start that is given up drops this, and opens nothing any more.
     let mut opening = JoinSet::new();
     opening.spawn_on(
         async move {
             let deployment = when_there(&homes, shards).await?;
-            NodeParts::on(deployment, shards, faults).await
+            // Before anything is claimed.
+            let occupancies = occupy(&homes, kafka.is_none()).await?;
+            let opened = match kafka {
+                None => alone(deployment, shards, faults).await,
+                Some(kafka) => among_others(deployment, kafka, faults).await,
+            };
+            opened.map(|opened| Opened {
+                occupancies,
+                ..opened
+            })
         },
         io.handle(),
     );
     let opened = opening.join_next().await;
-    Ok(opened.context("no task has opened the databases")???)
+    opened.context("no task has opened the databases")??
+}
+
+fn kafka(config: &Config) -> Option<KafkaSettings> {
+    match &config.log_url {
+        LogBackend::Embedded => None,
+        LogBackend::Kafka(brokers) => Some(KafkaSettings {
+            brokers: brokers.clone(),
+            namespace: config.namespace.clone(),
+            partitions: config.kafka_partitions,
+            shards: config.shards,
+            services: domain::SERVICES.to_vec(),
+            owns: domain::SERVICES.to_vec(),
+            node: config.node_id.clone(),
+        }),
+    }
+}
+
+async fn alone(deployment: Deployment, shards: u16, faults: Faults) -> anyhow::Result<Opened> {
+    let Embedded {
+        parts,
+        deployment,
+        log,
+    } = NodeParts::on(deployment, shards, faults).await?;
+    Ok(Opened {
+        parts,
+        deployment,
+        log,
+        neighbours: None,
+        occupancies: Vec::new(),
+    })
+}
+
+async fn among_others(
+    deployment: Deployment,
+    settings: KafkaSettings,
+    faults: Faults,
+) -> anyhow::Result<Opened> {
+    let shards = settings.shards;
+    let kafka = when_kafka_is_there(settings).await?;
+    let Neighbour {
+        parts,
+        deployment,
+        log,
+    } = NodeParts::among(deployment, shards, faults, Arc::clone(&kafka)).await?;
+    Ok(Opened {
+        parts,
+        deployment,
+        log: log.clone(),
+        neighbours: Some(Neighbours { kafka, log }),
+        occupancies: Vec::new(),
+    })
+}
+
+/// As a database, a broker that is not there is waited for.
+async fn when_kafka_is_there(settings: KafkaSettings) -> Result<Arc<Kafka>, KafkaError> {
+    loop {
+        match Kafka::connect(settings.clone()).await {
+            Err(error) if error.is_transient() => {
+                tracing::error!(error = %error, "the node waits for Kafka before it starts");
+            }
+            connected => return connected,
+        }
+        tokio::time::sleep(TRY_EVERY).await;
+    }
+}
+
+/// Takes the databases on servers for this node and those that know of it.
+async fn occupy(
+    homes: &[(ServiceSchema, Home)],
+    alone: bool,
+) -> Result<Vec<Occupancy>, StoreError> {
+    let mut occupancies = Vec::new();
+    for (schema, home) in homes {
+        if let Home::Postgres(address) = home {
+            occupancies.push(address.occupy(schema.service, alone).await?);
+        }
+    }
+    Ok(occupancies)
 }
 
 fn homes(config: &Config) -> Vec<(ServiceSchema, Home)> {

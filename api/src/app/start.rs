@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
-use actors::{Embedded, Gateway, Node, NodeConfig, gateway};
+use actors::cluster::NodeArrivals;
+use actors::{Gateway, Node, NodeConfig, gateway};
 use anyhow::{Context, anyhow};
 use domain::saga::SagaPolicy;
 use projections::{ShopViews, StoredRows, ViewStores, Views, ViewsConfig};
 use store::faults::{FaultPlan, Faults};
 use store::journal::Standing;
-use store::log::embedded::EmbeddedLog;
-use store::{Deployment, Log, ServiceDatabase};
+use store::{Deployment, Log, Occupancy, ServiceDatabase};
 use tokio::task::JoinHandle;
 
+use super::databases::{Neighbours, Opened};
 use super::history::StoredHistory;
 use super::io::IoRuntime;
 use super::observer::Observer;
@@ -33,6 +34,8 @@ use crate::telemetry::{self, Telemetry, Traces};
 /// How long a start waits for the shards to open. Beyond that a store stands still, or holds what
 /// cannot be read: the node listens, says why it is not ready, and opens them when it can.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
+/// How often it is looked whether other nodes have opened theirs.
+const OPENS_SOON: Duration = Duration::from_millis(20);
 /// A start waits at most this long for the views to answer, so that the first queries find them.
 /// Beyond that a store is down, or a first generation is being built; queries say so.
 const VIEWS_SETTLE_WITHIN: Duration = Duration::from_secs(3);
@@ -43,6 +46,9 @@ pub(super) struct Parts {
     views: Arc<Views>,
     view_stores: ViewStores,
     deployment: Deployment,
+    neighbours: Option<Neighbours>,
+    /// Keep other nodes out that do not go with this one.
+    occupancies: Vec<Occupancy>,
     /// Keep the metrics up to date.
     upkeep: [JoinHandle<()>; 2],
     traces: Option<Traces>,
@@ -70,6 +76,10 @@ impl Parts {
     pub(super) async fn end(self) {
         self.upkeep.iter().for_each(JoinHandle::abort);
         self.node.stop().await;
+        // What was submitted is durable: the next owners may have the shards.
+        if let Some(Neighbours { kafka, .. }) = self.neighbours {
+            kafka.leave().await;
+        }
         self.views.stop().await;
         self.view_stores.close().await;
         // The last spans are those of what the views have taken in now.
@@ -85,6 +95,7 @@ impl Parts {
         for database in self.deployment.databases {
             database.close().await;
         }
+        drop(self.occupancies);
         if let Some(flushing) = flushing {
             flushing.await;
         }
@@ -110,19 +121,28 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     }
     let faults = Faults::new(config.faults.clone());
 
-    let Embedded {
+    let Opened {
         parts,
         deployment,
         log,
+        neighbours,
+        occupancies,
     } = databases::open(&config, faults, &io).await?;
     tracing::info!(deployment = %deployment.id, "the databases belong together");
     let databases = deployment.databases.clone();
 
     let (node, gateway) = gateway::start(&node_config(&config), &parts)?;
     let node = Arc::new(node);
-    let open = tokio::time::timeout(OPEN_WITHIN, node.opened())
-        .await
-        .is_ok();
+    if let Some(Neighbours { kafka, log }) = &neighbours {
+        let arrivals = NodeArrivals {
+            log: Arc::clone(log),
+            doors: node.doors(),
+            transport: kafka.clone(),
+        };
+        kafka.begin(Arc::new(arrivals), true);
+    }
+    let opens = opens(Arc::clone(&node), Arc::clone(&log));
+    let open = tokio::time::timeout(OPEN_WITHIN, opens).await.is_ok();
     let view_stores = view_stores(&config, io.handle()).await?;
     let stores = view_stores.clone();
     let (views, shop) = start_views(&config, stores, &io, &deployment, log.clone(), &node)?;
@@ -151,6 +171,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         views,
         view_stores,
         deployment,
+        neighbours,
+        occupancies,
         upkeep,
         traces,
         _io: io,
@@ -220,7 +242,7 @@ fn start_views(
     stores: ViewStores,
     io: &IoRuntime,
     deployment: &Deployment,
-    log: Arc<EmbeddedLog>,
+    log: Arc<dyn Log>,
     node: &Arc<Node>,
 ) -> anyhow::Result<(Arc<Views>, ShopViews)> {
     let rows = Arc::new(StoredRows::new(&deployment.databases));
@@ -231,12 +253,22 @@ fn start_views(
         origin: deployment.origin,
     };
 
-    let node = Arc::clone(node);
-    let opened = async move { node.opened().await };
+    let opened = opens(Arc::clone(node), Arc::clone(&log));
     let _entered = io.handle().enter();
     let mut views = Views::when(opened, views_config, log);
     let shop = ShopViews::register(&mut views, stores, rows)?;
     Ok((Arc::new(views), shop))
+}
+
+/// Waits until the shards of this node are open, and it is known how far all outboxes have come.
+async fn opens(node: Arc<Node>, log: Arc<dyn Log>) {
+    loop {
+        node.opened().await;
+        if log.knows_all_heads() {
+            return;
+        }
+        tokio::time::sleep(OPENS_SOON).await;
+    }
 }
 
 fn node_config(config: &Config) -> NodeConfig {

@@ -37,10 +37,12 @@ impl DatabaseBackend {
 }
 
 /// The log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Backend {
-    /// In the data folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogBackend {
+    /// The outboxes themselves: one node.
     Embedded,
+    /// The same, and Kafka between nodes: `host:port,host:port`.
+    Kafka(String),
 }
 
 /// The store of the document view.
@@ -105,15 +107,22 @@ pub(super) fn masked(value: &str) -> String {
     format!("{scheme}{separator}{name}:***@{host}")
 }
 
-/// A store that has no server yet. `planned` are the schemes of the public contract that do not
-/// work yet.
-pub(super) fn embedded_only(text: &str, planned: &[&str]) -> Result<Backend, Refusal> {
+pub(super) fn log(text: &str) -> Result<LogBackend, Refusal> {
     if text == EMBEDDED {
-        return Ok(Backend::Embedded);
+        return Ok(LogBackend::Embedded);
     }
-    match text.split_once("://") {
-        Some((scheme, _)) if planned.contains(&scheme) => Err(Refusal::NotYet),
-        _ => Err(Refusal::NotAllowed),
+
+    let brokers = text.strip_prefix("kafka://").ok_or(Refusal::NotAllowed)?;
+    let is_broker = |broker: &str| {
+        let parts = broker.rsplit_once(':');
+        parts.is_some_and(|(host, port)| {
+            let plain = !host.is_empty() && !host.contains(['/', '@', ' ']);
+            plain && port.parse::<u16>().is_ok_and(|port| port > 0)
+        })
+    };
+    match brokers.split(',').all(is_broker) {
+        true => Ok(LogBackend::Kafka(brokers.to_owned())),
+        false => Err(Refusal::NotAllowed),
     }
 }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use domain::Service;
 use store::faults::FaultPlan;
 
-use super::backend::{self, Backend, DatabaseBackend, DocumentsBackend, SearchBackend, SecretUrl};
+use super::backend::{
+    self, DatabaseBackend, DocumentsBackend, LogBackend, SearchBackend, SecretUrl,
+};
 use super::places::{self, Hosts};
 use super::value::{self, Coordination, LogFormat, Role, Switch};
 use super::{ConfigError, Effective, Setting};
@@ -139,14 +141,25 @@ settings! {
         secret: true,
         parse: backend::database,
     }
-    log_url: Backend {
+    log_url: LogBackend {
         flag: "--log-url",
         env: "COUNTERFOIL_LOG_URL",
         default: "embedded",
-        allowed: "embedded",
-        meaning: "Log that carries messages between shards",
+        allowed: "embedded, or brokers such as kafka://HOST:9092,HOST:9092",
+        meaning: "Log that carries messages between shards; with Kafka between several nodes, whose \
+            databases are on servers",
         secret: true,
-        parse: |text| backend::embedded_only(text, &["kafka"]),
+        parse: backend::log,
+    }
+    kafka_partitions: i32 {
+        flag: "--kafka-partitions",
+        env: "COUNTERFOIL_KAFKA_PARTITIONS",
+        default: "4",
+        allowed: "a whole number from 1 to 64",
+        meaning: "Partitions of each Kafka topic, fixed at the first start: at most so many nodes \
+            own shards, and fewer make less work",
+        secret: false,
+        parse: |text| value::number(text, 1..=64),
     }
     documents_url: DocumentsBackend {
         flag: "--documents-url",

@@ -5,6 +5,7 @@
 //! that writes by SeaORM before the journal begins and after it has ended.
 
 pub(crate) mod errors;
+pub mod occupancy;
 pub(crate) mod opening;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -93,6 +94,7 @@ pub(crate) enum Use {
     Commit,
     Read,
     Write,
+    Occupy,
 }
 
 impl Use {
@@ -101,6 +103,7 @@ impl Use {
             Use::Commit => &COMMITTING[..],
             Use::Read => &READING[..],
             Use::Write => &WRITING[..],
+            Use::Occupy => &[],
         };
         EACH.iter().chain(own).copied()
     }
@@ -110,6 +113,7 @@ impl Use {
             Use::Commit => "journal",
             Use::Read => "reading",
             Use::Write => "opening",
+            Use::Occupy => "occupying",
         }
     }
 }

@@ -26,6 +26,10 @@ impl Health for Operations {
             }
 
             let (open, all) = self.node.open_shards();
+            if all == 0 && !self.log.knows_all_heads() {
+                let missing = "no shards are assigned to this node yet";
+                readiness.missing.push(missing.to_owned());
+            }
             if open < all {
                 readiness
                     .missing
