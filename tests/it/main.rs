@@ -13,6 +13,7 @@
 
 mod backup;
 mod books;
+mod cluster;
 mod command_line;
 mod consistency;
 mod contract_commands;

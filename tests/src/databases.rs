@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 const SERVICES: [&str; 2] = ["customers", "orders"];
 
-/// The databases of one node.
+/// The databases of one node, or of one cluster.
 pub(crate) struct Databases {
     /// Without one they are in the data folder.
     server: Option<Server>,
@@ -25,17 +25,20 @@ impl Databases {
     pub(crate) async fn of_this_run() -> Self {
         match std::env::var("COUNTERFOIL_TEST_DATABASES").as_deref() {
             Err(_) | Ok("embedded") => Self { server: None },
-            Ok("remote") => {
-                let server = Server::of_this_run();
-                let made = server.run(|name| format!("CREATE DATABASE {name}")).await;
-                made.expect("the databases can be made");
-                Self {
-                    server: Some(server),
-                }
-            }
+            Ok("remote") => Self::on_server().await,
             Ok(other) => {
                 panic!("COUNTERFOIL_TEST_DATABASES is {other:?}; allowed: embedded, remote")
             }
+        }
+    }
+
+    /// Databases on the server, whatever the run is about.
+    pub(crate) async fn on_server() -> Self {
+        let server = Server::of_this_run();
+        let made = server.run(|name| format!("CREATE DATABASE {name}")).await;
+        made.expect("the databases can be made");
+        Self {
+            server: Some(server),
         }
     }
 

@@ -11,6 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -38,7 +39,7 @@ pub struct Node {
     env: Vec<(String, String)>,
     /// Dropped after the process, which would make anew what this removes.
     tenancy: Tenancy,
-    databases: Databases,
+    databases: Arc<Databases>,
     _slot: SemaphorePermit<'static>,
 }
 
@@ -76,9 +77,29 @@ impl Node {
             folder,
             env: Vec::new(),
             tenancy,
-            databases: Databases::of_this_run().await,
+            databases: Arc::new(Databases::of_this_run().await),
             _slot: slot,
         }
+    }
+
+    /// Nodes that have not started yet, on the same databases; each has views of its own.
+    pub(crate) async fn prepared_together(databases: &Arc<Databases>, nodes: u32) -> Vec<Self> {
+        // All places at once: two clusters that each have a few would wait for each other for ever.
+        let mut slots = RUNNING_NODES
+            .acquire_many(nodes)
+            .await
+            .expect("the semaphore is never closed");
+
+        let prepared = (0..nodes).map(|_| Self {
+            process: None,
+            url: String::new(),
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            env: Vec::new(),
+            tenancy: Tenancy::of(ViewStores::Embedded),
+            databases: Arc::clone(databases),
+            _slot: slots.split(1).expect("there is one for each"),
+        });
+        prepared.collect()
     }
 
     /// Starts the node again on the same data, after [`Node::kill`] or [`Node::terminate`].
@@ -109,6 +130,11 @@ impl Node {
             "no free port in {PORT_ATTEMPTS} attempts: {}",
             self.log_tail()
         );
+    }
+
+    /// Waits until the node is ready, which has begun to start.
+    pub async fn is_ready(&mut self) {
+        assert!(self.becomes(200).await, "the port is somebody else's");
     }
 
     /// Starts the process and does not wait for it.

@@ -93,7 +93,9 @@ impl<E: Entity> Shard<E> {
                     Err(error) => self.cannot_open(error.chain()),
                 }
             } else {
-                self.cannot_open("nobody confirms that it is this node's".to_owned());
+                // As it should be while shards move.
+                tracing::debug!(shard = %self.parts.shard, "the shard is not confirmed");
+                self.tell_trouble(Some("nobody confirms that it is this node's".to_owned()));
             }
 
             if !self.parts.tenure.pause(back_off).await {

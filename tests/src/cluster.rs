@@ -1,0 +1,132 @@
+//! A cluster under test: real nodes on one PostgreSQL, with one Kafka between them.
+//!
+//! The servers are those that `COUNTERFOIL_TEST_POSTGRES_URL` and `COUNTERFOIL_TEST_KAFKA_URL` name.
+//! Each cluster has databases and topics of its own.
+
+use std::ops::{Index, IndexMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use crate::databases::Databases;
+use crate::{Api, Node, eventually_within};
+
+/// From the death of a node to its shards served by others: the session that Kafka allows, and what
+/// is lost to a busy machine.
+const MOVES_WITHIN: Duration = Duration::from_secs(60);
+
+/// Nodes that share their databases.
+pub struct Cluster {
+    nodes: Vec<Node>,
+    asked: AtomicUsize,
+}
+
+impl Cluster {
+    /// So many nodes, which start all at once on empty databases, ready.
+    pub async fn start(nodes: u32) -> Self {
+        let databases = Arc::new(Databases::on_server().await);
+        let prepared = Node::prepared_together(&databases, nodes).await;
+        Self::of(prepared).await
+    }
+
+    /// The same, and a node with the same databases that does not know of them, and has not
+    /// started.
+    pub async fn start_beside_a_stranger(nodes: u32) -> (Self, Node) {
+        let databases = Arc::new(Databases::on_server().await);
+        let mut prepared = Node::prepared_together(&databases, nodes + 1).await;
+        let stranger = prepared.pop().expect("it is one more");
+        (Self::of(prepared).await, stranger)
+    }
+
+    async fn of(nodes: Vec<Node>) -> Self {
+        let kafka = std::env::var("COUNTERFOIL_TEST_KAFKA_URL")
+            .expect("COUNTERFOIL_TEST_KAFKA_URL is not set; see CONTRIBUTING.md");
+        let namespace = format!("test-{}", &Uuid::new_v4().simple().to_string()[..20]);
+
+        let mut cluster = Self {
+            nodes,
+            asked: AtomicUsize::new(0),
+        };
+        for (number, node) in cluster.nodes.iter_mut().enumerate() {
+            let name = format!("node-{}", number + 1);
+            node.set_environment(&[
+                ("COUNTERFOIL_LOG_URL", &kafka),
+                ("COUNTERFOIL_NAMESPACE", &namespace),
+                ("COUNTERFOIL_NODE_ID", &name),
+            ]);
+            node.begin_restart();
+        }
+        for node in &mut cluster.nodes {
+            node.is_ready().await;
+        }
+        cluster
+    }
+
+    /// A client of a node that runs: another one each time.
+    pub fn any(&self) -> Api {
+        let running: Vec<_> = self.nodes.iter().filter(|node| node.is_running()).collect();
+        let turn = self.asked.fetch_add(1, Ordering::Relaxed);
+        running[turn % running.len()].api()
+    }
+
+    /// Clients of all nodes.
+    pub fn apis(&self) -> Vec<Api> {
+        self.nodes.iter().map(Node::api).collect()
+    }
+
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Who owns how many shards, as a node that is asked knows.
+    pub async fn owners(api: &Api) -> Vec<String> {
+        let cluster = api.get("/cluster").await.is(200);
+        cluster.each("shards", "owner")
+    }
+
+    /// Waits until a node owns no shard any more, as another one sees it.
+    pub async fn has_lost_its_shards(&self, node: usize, seen_by: usize) {
+        let (name, api) = (format!("node-{}", node + 1), self.nodes[seen_by].api());
+        eventually_within(
+            MOVES_WITHIN,
+            "its shards are served by others",
+            async || {
+                let owners = Self::owners(&api).await;
+                (!owners.contains(&name)).then_some(())
+            },
+        )
+        .await;
+    }
+
+    /// Waits until a node owns shards.
+    pub async fn has_shards(&self, node: usize) {
+        let (name, api) = (format!("node-{}", node + 1), self.nodes[node].api());
+        eventually_within(MOVES_WITHIN, "it is given shards", async || {
+            let owners = Self::owners(&api).await;
+            owners.contains(&name).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Index<usize> for Cluster {
+    type Output = Node;
+
+    fn index(&self, number: usize) -> &Node {
+        &self.nodes[number]
+    }
+}
+
+impl IndexMut<usize> for Cluster {
+    fn index_mut(&mut self, number: usize) -> &mut Node {
+        &mut self.nodes[number]
+    }
+}
