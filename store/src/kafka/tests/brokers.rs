@@ -1,34 +1,77 @@
-//! A broker that is killed and comes back. It is the broker of all tests, so this one runs alone,
-//! and only where it is told how to start it again.
+//! A broker that is killed and comes back: one of this test's own, which nobody else would miss.
 
-use std::process::Command;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+use uuid::Uuid;
 
 use super::support::{BOOKINGS, Deployment, ROOMS, SHARDS, command, eventually, owned, shard};
 use super::*;
 
-/// The variable that names a program, which takes `kill kafka` and `up kafka`.
-const SERVICES: &str = "COUNTERFOIL_TEST_SERVICES";
+/// A Kafka that ends with the value.
+struct OwnKafka {
+    folder: TempDir,
+    port: u16,
+}
 
-fn services(program: &str, order: &str) {
-    let output = Command::new(program)
-        .args([order, "kafka"])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+impl OwnKafka {
+    fn start() -> Self {
+        // Where the whole run has its servers, if it has some: whoever ends the run ends this one.
+        let parent = std::env::var_os("COUNTERFOIL_SERVICES_DIR");
+        let folder = tempfile::Builder::new()
+            .prefix("own-")
+            .tempdir_in(parent.map_or_else(std::env::temp_dir, PathBuf::from))
+            .unwrap();
+
+        let kafka = OwnKafka {
+            folder,
+            port: free_port(),
+        };
+        kafka.order("up");
+        kafka
+    }
+
+    fn order(&self, order: &str) {
+        let log = std::fs::File::create(self.folder.path().join("script.log")).unwrap();
+        let mut script = self.script(order);
+        let ended = script.stdout(Stdio::null()).stderr(log).status().unwrap();
+        assert!(ended.success(), "services {order} kafka");
+    }
+
+    fn script(&self, order: &str) -> Command {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci/services/services");
+        let mut command = Command::new(script);
+        command
+            .args([order, "kafka"])
+            .env("COUNTERFOIL_SERVICES_DIR", self.folder.path())
+            .env("KAFKA_PORT", self.port.to_string())
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+impl Drop for OwnKafka {
+    fn drop(&mut self) {
+        let _ = self.script("reset").stdout(Stdio::null()).status();
+    }
+}
+
+/// A port that nobody uses, nor the one above it, which Kafka takes as well.
+fn free_port() -> u16 {
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let random = || 20_000 + u16::try_from(Uuid::now_v7().as_u128() % 12_000).unwrap();
+    std::iter::repeat_with(random)
+        .find(|port| free(*port) && free(port + 1))
+        .unwrap()
 }
 
 #[tokio::test]
-#[ignore = "kills Kafka, so it runs alone: COUNTERFOIL_TEST_SERVICES"]
+#[ignore = "needs Kafka: COUNTERFOIL_TEST_KAFKA_URL"]
 async fn all_goes_on_by_itself_when_a_broker_that_was_killed_is_back() {
-    let Ok(program) = std::env::var(SERVICES) else {
-        eprintln!("{SERVICES} is not set: nothing is killed");
-        return;
-    };
-    let deployment = Deployment::new();
+    let kafka = OwnKafka::start();
+    let deployment = Deployment::at(format!("127.0.0.1:{}", kafka.port));
     let (rooms, at_rooms) = deployment.node("a", &[ROOMS]).await;
     let (bookings, _) = deployment.node("b", &[BOOKINGS]).await;
     owned(&rooms, usize::from(SHARDS)).await;
@@ -36,7 +79,7 @@ async fn all_goes_on_by_itself_when_a_broker_that_was_killed_is_back() {
     bookings.carry(vec![Arc::new(command(from, 1, to))]);
     eventually(NEEDS, || at_rooms.messages().len() == 1).await;
 
-    services(&program, "kill");
+    kafka.order("kill");
     // Nobody is confirmed without an answer, and nobody waits for long.
     let asked = Instant::now();
     assert!(!rooms.confirm(to).await);
@@ -47,7 +90,7 @@ async fn all_goes_on_by_itself_when_a_broker_that_was_killed_is_back() {
     );
     assert!(bookings.ask(to, vec![7]), "what is sent meanwhile waits");
 
-    services(&program, "up");
+    kafka.order("up");
     let back = Instant::now();
     while !rooms.confirm(to).await {
         assert!(
@@ -75,4 +118,6 @@ async fn all_goes_on_by_itself_when_a_broker_that_was_killed_is_back() {
     eprintln!("all goes on {:?} after the broker was back", back.elapsed());
     rooms.leave().await;
     bookings.leave().await;
+    drop(deployment);
+    drop(kafka);
 }

@@ -41,6 +41,14 @@ impl Deployment {
         }
     }
 
+    /// On a broker of its own.
+    pub(super) fn at(brokers: String) -> Self {
+        Deployment {
+            brokers,
+            namespace: "test".to_owned(),
+        }
+    }
+
     pub(super) fn settings(&self, node: &str, owns: &[Service]) -> KafkaSettings {
         Self::settings_at(&self.brokers, &self.namespace, node, owns)
     }
