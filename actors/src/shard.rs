@@ -142,6 +142,8 @@ pub(crate) struct Shard<E: Entity> {
     again: VecDeque<Request<E>>,
     /// Why the shard must reload.
     broken: Option<String>,
+    /// The journal has ended, or nobody can ask any more: there will be no other tenure.
+    is_over: bool,
     reloads: Reloads,
     catch_up: CatchUp,
     in_hand: Option<InHand>,
@@ -180,7 +182,7 @@ impl<E: Entity> Shard<E> {
     pub(crate) async fn run(mut self) {
         while self.wait_for_tenure().await {
             self.serve().await;
-            if self.parts.tenure.node_stops() {
+            if self.is_over || self.parts.tenure.node_stops() {
                 return;
             }
             self.leave().await;
@@ -198,8 +200,10 @@ impl<E: Entity> Shard<E> {
                     Some(request) => request.answer(Err(CommandError::Unavailable)),
                     None => return false,
                 },
-                Some(Returned::Again(request)) = self.returned.recv() => {
-                    request.answer(Err(CommandError::Unavailable));
+                Some(returned) = self.returned.recv() => {
+                    if let Returned::Again(request) = returned {
+                        request.answer(Err(CommandError::Unavailable));
+                    }
                 }
             }
         }
@@ -268,7 +272,10 @@ impl<E: Entity> Shard<E> {
                 Some(delivery) = self.deliveries.recv() => gathered.messages.extend(delivery),
                 request = self.parts.requests.recv() => match request {
                     Some(request) => gathered.requests.push(request),
-                    None => return None,
+                    None => {
+                        self.is_over = true;
+                        return None;
+                    }
                 },
                 () = tokio::time::sleep_until(next_check) => {}
                 () = sleep(due), if due.is_some() => {}

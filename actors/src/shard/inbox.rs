@@ -55,8 +55,9 @@ impl<E: Entity> Shard<E> {
             for source in self.sources_fallen_behind(&seen) {
                 let stored = self.position(source);
                 let position = seen.get(&source).copied().unwrap_or(stored);
-                self.instruments.gaps.increment(1);
-                next.extend(self.read_after(source, position).await?);
+                let lost = self.read_after(source, position).await?;
+                self.instruments.gaps.increment(u64::from(!lost.is_empty()));
+                next.extend(lost);
             }
         }
 

@@ -26,6 +26,9 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 const RELOADS_IN_A_ROW: Duration = Duration::from_secs(30);
 /// A shard that has opened waits this long for the others; then it goes by what is known of them.
 const OTHERS_OPEN_WITHIN: Duration = Duration::from_secs(5);
+/// In the place of a head that may not be the newest: the first check reads from that source,
+/// whatever is known of it.
+const LOOK_THERE: u64 = u64::MAX;
 /// Who leaves a shard waits at most this long for what it has submitted.
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 /// Timers rest no longer when nothing of what the shard lacks has come for this long.
@@ -67,6 +70,7 @@ impl<E: Entity> Shard<E> {
             may_have_ended: false,
             again: VecDeque::new(),
             broken: None,
+            is_over: false,
             reloads: Reloads::default(),
             catch_up: CatchUp::Done,
             in_hand: None,
@@ -89,7 +93,10 @@ impl<E: Entity> Shard<E> {
                         self.tell_trouble(None);
                         return true;
                     }
-                    Err(StoreError::Closed { .. }) => return false,
+                    Err(StoreError::Closed { .. }) => {
+                        self.is_over = true;
+                        return false;
+                    }
                     Err(error) => self.cannot_open(error.chain()),
                 }
             } else {
@@ -210,6 +217,11 @@ impl<E: Entity> Shard<E> {
         // Messages on their way when the shard closed do not come by themselves: the first check
         // reads them.
         self.expected = self.heads();
+        if !self.parts.log.has_exact_heads() {
+            self.expected
+                .values_mut()
+                .for_each(|head| *head = LOOK_THERE);
+        }
         self.catch_up = CatchUp::Opening(Instant::now());
 
         self.now = self.parts.clock.now();
@@ -259,6 +271,7 @@ impl<E: Entity> Shard<E> {
 
         if let CatchUp::Opening(_) = self.catch_up
             && (self.parts.log.knows_all_heads() || since.elapsed() >= OTHERS_OPEN_WITHIN)
+            && !self.expected.values().any(|head| *head == LOOK_THERE)
         {
             let target = self.heads();
             self.expected.clone_from(&target);
