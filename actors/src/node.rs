@@ -3,6 +3,7 @@
 mod builder;
 mod embedded;
 mod housekeeping;
+mod tenures;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

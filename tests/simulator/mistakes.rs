@@ -23,7 +23,11 @@ pub fn catch(name: &str, arguments: &Arguments, templates: &Templates) -> ExitCo
     };
 
     make(Some(*mistake));
-    match caught_after(arguments, templates) {
+    let alone = arguments.nodes.is_none() && !AMONG_OTHERS.contains(mistake);
+    let nodes = arguments
+        .nodes
+        .map_or(if alone { 1 } else { 3 }, usize::from);
+    match caught_after(arguments, nodes, templates) {
         Some((histories, what)) => {
             println!("{name} | {histories} | {what}");
             ExitCode::SUCCESS
@@ -34,6 +38,9 @@ pub fn catch(name: &str, arguments: &Arguments, templates: &Templates) -> ExitCo
         }
     }
 }
+
+/// What nobody can make who is alone.
+const AMONG_OTHERS: [Mistake; 2] = [Mistake::MemoryKeptOnLeave, Mistake::NotesNotHeard];
 
 /// Each in a process of its own, for with some of them a history has no end, and is ended from
 /// outside.
@@ -71,7 +78,11 @@ fn catch_all(arguments: &Arguments) -> ExitCode {
 }
 
 /// How many histories it takes, and what gives the mistake away.
-fn caught_after(arguments: &Arguments, templates: &Templates) -> Option<(u64, String)> {
+fn caught_after(
+    arguments: &Arguments,
+    nodes: usize,
+    templates: &Templates,
+) -> Option<(u64, String)> {
     let next = AtomicU64::new(0);
     let first = AtomicU64::new(u64::MAX);
 
@@ -84,7 +95,7 @@ fn caught_after(arguments: &Arguments, templates: &Templates) -> Option<(u64, St
                 }
                 let plan = Plan::of(Seed {
                     number: arguments.from + number,
-                    nodes: arguments.nodes.map(usize::from),
+                    nodes: Some(nodes),
                 });
                 let outcome = happen(&plan, templates);
                 if let Some(violation) = outcome.violations.into_iter().next() {

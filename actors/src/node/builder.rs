@@ -12,6 +12,7 @@ use sagas::{Definitions, SagaData, Service, ShardId, WireMessage};
 use store::{Journal, ServiceDatabase};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::tenures::Tenures;
 use super::{Node, NodeConfig, NodeParts, housekeeping};
 use crate::entities::{Entities, Surroundings};
 use crate::entity::Entity;
@@ -30,6 +31,7 @@ pub struct NodeBuilder<'a> {
     parts: &'a NodeParts,
     doors: Vec<(Service, Arc<dyn Door>)>,
     node: Node,
+    tenures: Tenures,
     stopped: watch::Receiver<bool>,
     released: watch::Receiver<bool>,
 }
@@ -59,6 +61,7 @@ impl<'a> NodeBuilder<'a> {
         let (stop, stopped) = watch::channel(false);
         let (release, released) = watch::channel(false);
         let arbiters = (0..config.arbiters).map(|_| Arbiter::new());
+        let tenures = Tenures::new(parts.membership.assigned());
 
         NodeBuilder {
             config,
@@ -72,10 +75,11 @@ impl<'a> NodeBuilder<'a> {
                 release,
                 stop,
                 open: watch::channel(BTreeSet::new()).0,
-                assigned: parts.membership.assigned(),
+                assigned: tenures.told(),
                 shards: 0,
                 status: HashMap::new(),
             },
+            tenures,
             stopped,
             released,
         }
@@ -115,7 +119,7 @@ impl<'a> NodeBuilder<'a> {
             node: self.config.name.clone(),
             shards: self.config.shards,
             senders,
-            assigned: self.parts.membership.assigned(),
+            assigned: self.tenures.told(),
             database: database.clone(),
             journal: journal.clone(),
             clock: self.parts.clock.clone(),
@@ -130,6 +134,7 @@ impl<'a> NodeBuilder<'a> {
     /// The node, with all the services that it was told to run.
     #[must_use]
     pub fn start(mut self) -> Node {
+        actix_rt::spawn(self.tenures.tell(self.stopped.clone()));
         housekeeping::start(self.config, self.parts, self.stopped);
         self.node.doors = Doors::new(self.doors);
         self.node
@@ -164,7 +169,12 @@ impl<'a> NodeBuilder<'a> {
             clock: parts.clock.clone(),
             faults: parts.faults.clone(),
             requests,
-            tenure: Tenure::new(shard, &parts.membership, self.stopped.clone()),
+            tenure: Tenure::new(
+                shard,
+                &parts.membership,
+                self.tenures.of(shard),
+                self.stopped.clone(),
+            ),
             open: self.node.open.clone(),
             status,
         };

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagas::ShardId;
-use store::cluster::{Assigned, Membership};
+use store::cluster::Membership;
 use tokio::sync::watch;
 
 /// When a shard is to be served here, and for how long.
 pub(crate) struct Tenure {
     shard: ShardId,
     membership: Arc<dyn Membership>,
-    assigned: watch::Receiver<Assigned>,
+    is_here: watch::Receiver<bool>,
     stop: watch::Receiver<bool>,
 }
 
@@ -24,46 +24,35 @@ impl Tenure {
     pub(crate) fn new(
         shard: ShardId,
         membership: &Arc<dyn Membership>,
+        is_here: watch::Receiver<bool>,
         stop: watch::Receiver<bool>,
     ) -> Self {
         Tenure {
             shard,
-            assigned: membership.assigned(),
             membership: Arc::clone(membership),
+            is_here,
             stop,
         }
     }
 
     /// Waits until the shard is assigned to this node; false when the node stops first.
     pub(super) async fn begins(&mut self) -> bool {
-        let Tenure {
-            shard,
-            assigned,
-            stop,
-            ..
-        } = self;
-
+        let Tenure { is_here, stop, .. } = self;
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => false,
             // An error says that nobody assigns any more.
-            assigned = assigned.wait_for(|all| all.contains(shard)) => assigned.is_ok(),
+            begins = is_here.wait_for(|is_here| *is_here) => begins.is_ok(),
         }
     }
 
     /// Waits until the shard is no longer this node's, or the node stops.
     pub(super) async fn ends(&mut self) {
-        let Tenure {
-            shard,
-            assigned,
-            stop,
-            ..
-        } = self;
-
+        let Tenure { is_here, stop, .. } = self;
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => {}
-            _ = assigned.wait_for(|all| !all.contains(shard)) => {}
+            _ = is_here.wait_for(|is_here| !is_here) => {}
         }
     }
 

@@ -141,12 +141,11 @@ fn wrong_with_views(kind: u64, chance: &mut Chance) -> Wrong {
     }
 }
 
-/// Draws how many nodes there are, if that is not said, whom what has been drawn befalls, and what befalls a node among
+/// Adds, where there are several nodes, whom what has been drawn befalls, and what befalls a node among
 /// others.
 pub fn with_nodes(seed: u64, nodes: Option<usize>, acts: &[Act], faults: &mut Vec<Fault>) -> usize {
     let mut chance = Chance::seeded(seed.rotate_left(16) ^ 0x40de);
-    let drawn = chance.of(&[1, 1, 2, 3]).unwrap_or(1);
-    let nodes = nodes.unwrap_or(drawn);
+    let nodes = nodes.unwrap_or(1);
     if nodes == 1 {
         return nodes;
     }
