@@ -4,6 +4,7 @@ mod builder;
 mod embedded;
 mod housekeeping;
 mod tenures;
+pub(crate) mod way;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

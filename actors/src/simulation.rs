@@ -16,16 +16,16 @@ mod machine;
 
 use std::sync::Arc;
 
-use store::cluster::{Alone, Membership, Transport};
 use store::faults::Faults;
 use store::log::cluster::ClusterLog;
 use store::log::embedded::EmbeddedLog;
 use store::simulated::{MemoryDatabase, NoThreads, Seat, SimulatedLog, SimulatedStore, Trouble};
-use store::{Clock, Journal, Log, Publisher, ServiceDatabase, StoreError};
+use store::{Clock, Journal, StoreError};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
 use crate::cluster::NodeArrivals;
+use crate::node::way::Way;
 use crate::{Node, NodeConfig, NodeParts};
 
 pub use machine::{Crashed, Machine};
@@ -131,7 +131,13 @@ pub fn parts(equipment: Equipment) -> Result<Equipped, StoreError> {
         databases.push(disk.opened(Arc::clone(&trouble))?);
     }
     let here = EmbeddedLog::new(databases.clone(), shards, faults.clone());
-    let way = Way::of(here, &databases, seat, shards);
+    let (way, among_others) = match seat {
+        None => (Way::alone(&databases, shards, Arc::new(here)), None),
+        Some(seat) => {
+            let (way, log) = Way::among(here, Arc::clone(&seat));
+            (way, Some((seat, log)))
+        }
+    };
 
     let mut journals = Vec::new();
     for disk in &disks {
@@ -155,45 +161,6 @@ pub fn parts(equipment: Equipment) -> Result<Equipped, StoreError> {
     };
     Ok(Equipped {
         parts,
-        among_others: way.among_others,
+        among_others,
     })
-}
-
-/// How messages and shards come to a node.
-struct Way {
-    publisher: Arc<dyn Publisher>,
-    log: Arc<dyn Log>,
-    membership: Arc<dyn Membership>,
-    transport: Option<Arc<dyn Transport>>,
-    among_others: Option<(Arc<Seat>, Arc<ClusterLog>)>,
-}
-
-impl Way {
-    fn of(
-        here: EmbeddedLog,
-        databases: &[ServiceDatabase],
-        seat: Option<Arc<Seat>>,
-        shards: u16,
-    ) -> Self {
-        let Some(seat) = seat else {
-            let here = Arc::new(here);
-            let services = databases.iter().map(|database| database.service);
-            return Way {
-                publisher: here.clone(),
-                log: here,
-                membership: Arc::new(Alone::with(services, shards)),
-                transport: None,
-                among_others: None,
-            };
-        };
-
-        let log = ClusterLog::new(here, databases.to_vec(), seat.clone());
-        Way {
-            publisher: log.clone(),
-            log: log.clone(),
-            membership: seat.clone(),
-            transport: Some(seat.clone()),
-            among_others: Some((seat, log)),
-        }
-    }
 }

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sagas::SagaPolicy;
-use store::cluster::{Alone, Carrier, Membership, Transport};
+use store::cluster::{Carrier, Membership, Transport};
 use store::faults::Faults;
 use store::log::cluster::ClusterLog;
 use store::log::embedded::EmbeddedLog;
-use store::{
-    Clock, Deployment, Journal, Log, Publisher, ServiceDatabase, ServiceSchema, StoreError,
-};
+use store::{Clock, Deployment, Journal, ServiceDatabase, ServiceSchema, StoreError};
 
+use super::way::Way;
 use super::{NodeConfig, NodeParts};
 
 impl NodeParts {
@@ -56,15 +55,9 @@ impl NodeParts {
     ) -> Result<Embedded, StoreError> {
         let databases = &deployment.databases;
         let log = Arc::new(EmbeddedLog::new(databases.clone(), shards, faults.clone()));
-        let services = databases.iter().map(|database| database.service);
-        let way = Way {
-            publisher: log.clone(),
-            log: log.clone(),
-            membership: Arc::new(Alone::with(services, shards)),
-            transport: None,
-        };
+        let way = Way::alone(databases, shards, log.clone());
 
-        let parts = way.parts(databases, shards, faults).await?;
+        let parts = parts(way, databases, shards, faults).await?;
         Ok(Embedded {
             parts,
             deployment,
@@ -87,15 +80,9 @@ impl NodeParts {
     {
         let databases = &deployment.databases;
         let here = EmbeddedLog::new(databases.clone(), shards, faults.clone());
-        let log = ClusterLog::new(here, databases.clone(), others.clone());
-        let way = Way {
-            publisher: log.clone(),
-            log: log.clone(),
-            membership: others.clone(),
-            transport: Some(others),
-        };
+        let (way, log) = Way::among(here, others);
 
-        let parts = way.parts(databases, shards, faults).await?;
+        let parts = parts(way, databases, shards, faults).await?;
         Ok(Neighbour {
             parts,
             deployment,
@@ -104,38 +91,28 @@ impl NodeParts {
     }
 }
 
-/// How messages and shards come to a node.
-struct Way {
-    publisher: Arc<dyn Publisher>,
-    log: Arc<dyn Log>,
-    membership: Arc<dyn Membership>,
-    transport: Option<Arc<dyn Transport>>,
-}
-
-impl Way {
-    async fn parts(
-        self,
-        databases: &[ServiceDatabase],
-        shards: u16,
-        faults: Faults,
-    ) -> Result<NodeParts, StoreError> {
-        let mut journals = Vec::new();
-        for database in databases {
-            let publisher = Arc::clone(&self.publisher);
-            let journal = Journal::start(database, publisher, faults.clone(), shards);
-            journals.push(journal.await?);
-        }
-
-        Ok(NodeParts {
-            databases: databases.to_vec(),
-            journals,
-            log: self.log,
-            membership: self.membership,
-            transport: self.transport,
-            clock: Clock::system(),
-            faults,
-        })
+async fn parts(
+    way: Way,
+    databases: &[ServiceDatabase],
+    shards: u16,
+    faults: Faults,
+) -> Result<NodeParts, StoreError> {
+    let mut journals = Vec::new();
+    for database in databases {
+        let publisher = Arc::clone(&way.publisher);
+        let journal = Journal::start(database, publisher, faults.clone(), shards);
+        journals.push(journal.await?);
     }
+
+    Ok(NodeParts {
+        databases: databases.to_vec(),
+        journals,
+        log: way.log,
+        membership: way.membership,
+        transport: way.transport,
+        clock: Clock::system(),
+        faults,
+    })
 }
 
 /// What a node without a broker has.

@@ -26,7 +26,7 @@ use uuid::Uuid;
 use super::embedded::{Deliveries, EmbeddedLog};
 use super::{Destination, Heads, Log, Message, Positions, Publisher, Subscription};
 use crate::cluster::Carrier;
-use crate::{ServiceDatabase, StoreError, shards};
+use crate::{StoreError, shards};
 
 /// How often it is read what other nodes have noted.
 const HEAR_EVERY: Duration = Duration::from_secs(1);
@@ -35,7 +35,6 @@ const HEAR_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct ClusterLog {
     here: EmbeddedLog,
-    databases: Vec<ServiceDatabase>,
     carrier: Arc<dyn Carrier>,
 }
 
@@ -43,16 +42,8 @@ impl ClusterLog {
     /// The log over what this node has, with a carrier to the others. It hears what other nodes
     /// note for as long as it is there. Must be called where a tokio runtime runs.
     #[must_use]
-    pub fn new(
-        here: EmbeddedLog,
-        databases: Vec<ServiceDatabase>,
-        carrier: Arc<dyn Carrier>,
-    ) -> Arc<Self> {
-        let log = Arc::new(ClusterLog {
-            here,
-            databases,
-            carrier,
-        });
+    pub fn new(here: EmbeddedLog, carrier: Arc<dyn Carrier>) -> Arc<Self> {
+        let log = Arc::new(ClusterLog { here, carrier });
         tokio::spawn(keep_hearing(Arc::downgrade(&log)));
         log
     }
@@ -74,7 +65,7 @@ impl ClusterLog {
 
     /// Reads what the owners of all shards have noted.
     async fn hear(&self) {
-        for database in &self.databases {
+        for database in self.here.databases() {
             if makes(Mistake::NotesNotHeard) {
                 continue;
             }

@@ -87,6 +87,11 @@ impl EmbeddedLog {
         }
     }
 
+    /// Whose outboxes these are.
+    pub(super) fn databases(&self) -> &[ServiceDatabase] {
+        &self.databases
+    }
+
     fn database(&self, service: Service) -> Result<&ServiceDatabase, StoreError> {
         self.databases
             .iter()
