@@ -29,6 +29,11 @@ impl ShardId {
         ShardId { service, number }
     }
 
+    /// All shards of a service that has so many, in the order of their numbers.
+    pub fn all_of(service: Service, shards: u16) -> impl Iterator<Item = ShardId> {
+        (0..shards).map(move |number| ShardId::new(service, number))
+    }
+
     /// The shard of `service` that owns the entity: 64-bit FNV-1a over the 16 bytes of its id, the
     /// upper half folded onto the lower, modulo the number of shards. The test vectors below fix it
     /// for ever, because data lies where it says.

@@ -67,7 +67,7 @@ impl Alone {
     /// Owns all shards of these services, each of which has so many.
     #[must_use]
     pub fn with(services: impl IntoIterator<Item = Service>, shards: u16) -> Self {
-        let of = |service| (0..shards).map(move |number| ShardId::new(service, number));
+        let of = |service| ShardId::all_of(service, shards);
         let all: BTreeSet<_> = services.into_iter().flat_map(of).collect();
         Alone(watch::channel(Arc::new(all)).0)
     }

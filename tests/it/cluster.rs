@@ -229,7 +229,7 @@ async fn nodes_that_are_restarted_one_after_the_other_leave_no_caller_without_an
     let mut cluster = Cluster::start(NODES).await;
     let callers = Callers::begin(&cluster).await;
 
-    for node in 0..cluster.len() {
+    for node in 0..cluster.apis().len() {
         callers.go_on().await;
         cluster[node].terminate().await;
         cluster[node].restart().await;

@@ -76,16 +76,6 @@ impl Cluster {
         self.nodes.iter().map(Node::api).collect()
     }
 
-    /// How many nodes there are.
-    pub fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
-    }
-
     /// Who owns how many shards, as a node that is asked knows.
     pub async fn owners(api: &Api) -> Vec<String> {
         let cluster = api.get("/cluster").await.is(200);

@@ -108,8 +108,7 @@ impl<'a> NodeBuilder<'a> {
             .ok_or(CannotRun::NoDatabase(service))?;
 
         let mut senders = HashMap::new();
-        for number in 0..self.config.shards {
-            let shard = ShardId::new(service, number);
+        for shard in ShardId::all_of(service, self.config.shards) {
             let (sender, requests) = mpsc::channel(REQUESTS_PER_SHARD);
             senders.insert(shard, sender);
             self.start_shard::<E>(shard, (database, journal), requests);

@@ -68,7 +68,7 @@ impl Housekeeper {
 
         let mut turns: VecDeque<(&Journal, ShardId, u64)> = VecDeque::new();
         for (database, journal) in self.databases.iter().zip(&self.journals) {
-            let sources = (0..self.shards).map(|number| ShardId::new(database.service, number));
+            let sources = ShardId::all_of(database.service, self.shards);
             let prunable = |source| Some((journal, source, self.received(source, &positions)?));
             turns.extend(sources.filter_map(prunable));
         }
@@ -99,8 +99,7 @@ impl Housekeeper {
         let mut unknown: Option<(ShardId, StoreError)> = None;
 
         for database in &self.databases {
-            for number in 0..self.shards {
-                let receiver = ShardId::new(database.service, number);
+            for receiver in ShardId::all_of(database.service, self.shards) {
                 match shards::positions(database, receiver).await {
                     Ok(reached) => drop(positions.insert(receiver, reached)),
                     Err(error) => unknown = Some((receiver, error)),

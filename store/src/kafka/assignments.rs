@@ -66,8 +66,7 @@ impl Assignments {
         service: Service,
         partitions: &BTreeSet<i32>,
     ) -> impl Iterator<Item = ShardId> {
-        (0..self.shards)
-            .map(move |number| ShardId::new(service, number))
+        ShardId::all_of(service, self.shards)
             .filter(|shard| partitions.contains(&self.topics.of_shard(*shard)))
     }
 

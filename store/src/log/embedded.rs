@@ -290,10 +290,7 @@ impl Log for EmbeddedLog {
     }
 
     fn sources(&self) -> Vec<ShardId> {
-        let shards = |database: &ServiceDatabase| {
-            let service = database.service;
-            (0..self.shards).map(move |number| ShardId::new(service, number))
-        };
+        let shards = |database: &ServiceDatabase| ShardId::all_of(database.service, self.shards);
         self.databases.iter().flat_map(shards).collect()
     }
 }

@@ -68,10 +68,7 @@ impl Network {
     /// One without nodes, for these services.
     #[must_use]
     pub fn new(services: &[Service], shards: u16, trouble: Arc<dyn Trouble>) -> Self {
-        let of = |service: &Service| {
-            let service = *service;
-            (0..shards).map(move |number| ShardId::new(service, number))
-        };
+        let of = |service: &Service| ShardId::all_of(*service, shards);
         Network(Arc::new(Shared {
             shards: services.iter().flat_map(of).collect(),
             trouble,
