@@ -24,8 +24,6 @@ pub(super) struct Opened {
     pub deployment: Deployment,
     pub log: Arc<dyn Log>,
     pub neighbours: Option<Neighbours>,
-    /// Keep other nodes out that do not go with this one.
-    pub occupancies: Vec<Occupancy>,
 }
 
 /// The way to other nodes.
@@ -36,12 +34,13 @@ pub(super) struct Neighbours {
 
 /// Opens the databases that the configuration names, and starts their journals. A server that is
 /// not there is waited for: whoever starts all at once need not start one before the other. What
-/// no waiting mends ends the start. Connections belong to the runtime of `io`.
+/// no waiting mends ends the start. Connections belong to the runtime of `io`. With what keeps other
+/// nodes out that do not go with this one.
 pub(super) async fn open(
     config: &Config,
     faults: Faults,
     io: &IoRuntime,
-) -> anyhow::Result<Opened> {
+) -> anyhow::Result<(Opened, Vec<Occupancy>)> {
     let (homes, shards) = (homes(config), config.shards);
     let kafka = kafka(config);
     // A start that is given up drops this, and opens nothing any more.
@@ -55,10 +54,7 @@ pub(super) async fn open(
                 None => alone(deployment, shards, faults).await,
                 Some(kafka) => among_others(deployment, kafka, faults).await,
             };
-            opened.map(|opened| Opened {
-                occupancies,
-                ..opened
-            })
+            Ok((opened?, occupancies))
         },
         io.handle(),
     );
@@ -92,7 +88,6 @@ async fn alone(deployment: Deployment, shards: u16, faults: Faults) -> anyhow::R
         deployment,
         log,
         neighbours: None,
-        occupancies: Vec::new(),
     })
 }
 
@@ -113,7 +108,6 @@ async fn among_others(
         deployment,
         log: log.clone(),
         neighbours: Some(Neighbours { kafka, log }),
-        occupancies: Vec::new(),
     })
 }
 

@@ -121,13 +121,13 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     }
     let faults = Faults::new(config.faults.clone());
 
+    let (opened, occupancies) = databases::open(&config, faults, &io).await?;
     let Opened {
         parts,
         deployment,
         log,
         neighbours,
-        occupancies,
-    } = databases::open(&config, faults, &io).await?;
+    } = opened;
     tracing::info!(deployment = %deployment.id, "the databases belong together");
     let databases = deployment.databases.clone();
 

@@ -23,7 +23,7 @@ use sagas::mistakes::{Mistake, makes};
 use sagas::{ShardId, Timestamp};
 use uuid::Uuid;
 
-use super::embedded::{Deliveries, EmbeddedLog};
+use super::embedded::EmbeddedLog;
 use super::{Destination, Heads, Log, Message, Positions, Publisher, Subscription};
 use crate::cluster::Carrier;
 use crate::{StoreError, shards};
@@ -51,14 +51,7 @@ impl ClusterLog {
     /// Messages have arrived from other nodes, those of one source in the order in which they were
     /// sent.
     pub fn arrived(&self, messages: Vec<Message>) {
-        let mut deliveries = Deliveries::new();
-        for message in messages {
-            self.here.hear(message.source, &Heads::of(&message));
-            let delivery = deliveries.entry(message.destination).or_default();
-            delivery.push(Arc::new(message));
-        }
-
-        for (destination, delivery) in deliveries {
+        for (destination, delivery) in self.here.hear_of(messages) {
             self.here.deliver(destination, &delivery);
         }
     }

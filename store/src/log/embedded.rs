@@ -150,6 +150,20 @@ impl EmbeddedLog {
         self.lock_heads().entry(source).or_default().hear(heads);
     }
 
+    /// Notes messages that other nodes have sent, in the same way.
+    pub(super) fn hear_of(&self, messages: Vec<Message>) -> Deliveries {
+        let mut deliveries = Deliveries::new();
+        let mut heads = self.lock_heads();
+
+        for message in messages {
+            heads.entry(message.source).or_default().hear_of(&message);
+            let delivery = deliveries.entry(message.destination).or_default();
+            delivery.push(Arc::new(message));
+        }
+
+        deliveries
+    }
+
     fn newest(&self, source: ShardId, destination: Destination) -> u64 {
         self.lock_heads()
             .get(&source)

@@ -46,11 +46,15 @@ impl Heads {
         self.event_time = self.event_time.max(other.event_time);
     }
 
-    /// The heads after this message alone.
-    pub(crate) fn of(message: &Message) -> Self {
-        let mut heads = Heads::default();
-        heads.advance(message);
-        heads
+    /// Takes in a message of another node's outbox, in the same way.
+    pub(crate) fn hear_of(&mut self, message: &Message) {
+        let newest = self.newest.entry(message.destination).or_default();
+        *newest = message.sequence.max(*newest);
+
+        self.published = self.published.max(message.sequence);
+        if message.destination == Destination::Events {
+            self.event_time = self.event_time.max(Some(message.time));
+        }
     }
 
     /// Everything up to here is published, whatever it was.
