@@ -21,6 +21,7 @@ use store::faults::Faults;
 use store::journal::Standing;
 use store::{Clock, Journal, Log, ServiceDatabase};
 use tokio::sync::{oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 pub use builder::{CannotRun, NodeBuilder};
 pub use embedded::{Embedded, Neighbour};
@@ -87,11 +88,12 @@ pub struct Node {
     /// Whoever stops the node takes it out.
     ended: Mutex<Vec<oneshot::Receiver<()>>>,
     /// Lets go of callers that wait for sagas.
-    release: watch::Sender<bool>,
-    stop: watch::Sender<bool>,
+    release: CancellationToken,
+    stop: CancellationToken,
     /// The shards that are open.
     open: watch::Sender<BTreeSet<ShardId>>,
     assigned: watch::Receiver<Assigned>,
+    membership: Arc<dyn Membership>,
     /// How many have been started.
     shards: usize,
     status: HashMap<ShardId, Arc<Status>>,
@@ -117,7 +119,7 @@ impl Node {
             // Marked as seen before they are compared, so that no change is missed.
             let all_open = {
                 let (open, assigned) = (open.borrow_and_update(), assigned.borrow_and_update());
-                assigned.iter().all(|shard| open.contains(shard))
+                assigned.keys().all(|shard| open.contains(shard))
             };
             if all_open {
                 return;
@@ -129,6 +131,12 @@ impl Node {
                 _ = assigned.changed() => {}
             }
         }
+    }
+
+    /// Whether the node hears which shards are its own, as far as it knows.
+    #[must_use]
+    pub fn takes_part(&self) -> bool {
+        self.membership.takes_part()
     }
 
     /// How many shards of this node are open, and how many are assigned to it.
@@ -187,13 +195,13 @@ impl Node {
 
     /// Answers callers that wait for sagas with the state so far; new commands are still taken.
     pub fn release_waiting(&self) {
-        self.release.send_replace(true);
+        self.release.cancel();
     }
 
     /// Stops the shards, commits what they have submitted, and ends the journals.
     pub async fn stop(&self) {
         self.release_waiting();
-        self.stop.send_replace(true);
+        self.stop.cancel();
         let ended = std::mem::take(&mut *self.lock_ended());
         // An error says that the shard is gone, as it should be.
         let _ = join_all(ended).await;

@@ -7,11 +7,13 @@ use sagas::{Fingerprint, MessageId, RequestKey, SagaId, SagaState};
 use serde::{Deserialize, Serialize};
 use store::mapping::RememberedKey;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::entity::{Answered, Entity, Seen};
 use crate::error::CommandError;
 use crate::remote::RemoteCaller;
+use crate::requests::ASKS_AGAIN_AFTER;
 
 /// An `Idempotency-Key` within its method and path, and the value of the request it came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,6 +133,8 @@ pub(crate) enum Follower<E: Entity> {
     Remote {
         caller: RemoteCaller,
         question: Uuid,
+        /// When it asked.
+        since: Instant,
     },
 }
 
@@ -159,6 +163,7 @@ impl<E: Entity> Request<E> {
             Caller::Remote(caller) => follows.then(|| Follower::Remote {
                 caller: caller.clone(),
                 question: self.question.id,
+                since: Instant::now(),
             }),
         }
     }
@@ -169,7 +174,8 @@ impl<E: Entity> Follower<E> {
     pub(crate) fn is_gone(&self) -> bool {
         match self {
             Follower::Local(ended) => ended.is_closed(),
-            Follower::Remote { .. } => false,
+            // Nobody says from afar that he has hung up, but whoever waits asks again.
+            Follower::Remote { since, .. } => since.elapsed() > 2 * ASKS_AGAIN_AFTER,
         }
     }
 
@@ -177,7 +183,9 @@ impl<E: Entity> Follower<E> {
     pub(crate) fn tell(self, end: Answered<E>) {
         match self {
             Follower::Local(ended) => drop(ended.send(end)),
-            Follower::Remote { caller, question } => caller.ended(question, end),
+            Follower::Remote {
+                caller, question, ..
+            } => caller.ended(question, end),
         }
     }
 }

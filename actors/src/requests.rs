@@ -11,6 +11,7 @@ use sagas::{SagaId, ShardId};
 use store::cluster::{Assigned, Transport};
 use store::{Clock, Journal, ServiceDatabase, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::entity::{Answered, Entity};
@@ -21,6 +22,7 @@ use crate::request::{
 };
 
 use accepted::SagaEnd;
+pub(crate) use accepted::ASKS_AGAIN_AFTER;
 pub use accepted::{Accepted, Follow};
 pub(crate) use doors::Door;
 pub use doors::{Doors, NotTakenIn};
@@ -50,7 +52,7 @@ pub(crate) struct Inner<E: Entity> {
     /// Makes the ids of new entities.
     pub clock: Clock,
     /// Lets go of callers that wait for sagas.
-    pub release: watch::Receiver<bool>,
+    pub release: CancellationToken,
     /// The way to the shards of other nodes, when there are any.
     pub transport: Option<Arc<dyn Transport>>,
     pub awaited: Awaited<E>,
@@ -161,7 +163,7 @@ impl<E: Entity> Requests<E> {
     /// need be asked.
     fn new_id(&self) -> Uuid {
         let assigned = self.0.assigned.borrow();
-        let is_here = |id: &Uuid| assigned.contains(&self.shard_of(*id));
+        let is_here = |id: &Uuid| assigned.contains_key(&self.shard_of(*id));
         let mut ids = std::iter::repeat_with(|| self.0.clock.new_id()).take(LOCAL_ID_TRIES);
         ids.find(is_here).unwrap_or_else(|| self.0.clock.new_id())
     }
@@ -239,7 +241,7 @@ impl<E: Entity> Requests<E> {
     }
 
     fn owns(&self, shard: ShardId) -> bool {
-        self.0.assigned.borrow().contains(&shard)
+        self.0.assigned.borrow().contains_key(&shard)
     }
 
     /// Whether the store of the service has not answered for a while, so that waiting for it is of

@@ -6,7 +6,7 @@
 //! decided by its epoch in the database, whatever a node has been told. So each of these ports may
 //! lose, repeat and delay, and may tell two nodes for a while that a shard is theirs.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -45,8 +45,10 @@ pub trait Arrivals: fmt::Debug + Send + Sync {
     fn answered(&self, service: Service, answer: &[u8]);
 }
 
-/// Which shards a node is to own.
-pub type Assigned = Arc<BTreeSet<ShardId>>;
+/// Which shards a node is to own, each with the number of its tenure. A shard that went away and
+/// came back has another number than before, so that nobody who looks late takes it for one that
+/// stayed: somebody else may have had it in the meantime.
+pub type Assigned = Arc<BTreeMap<ShardId, u64>>;
 
 /// Gives each shard to one of the nodes that are there.
 pub trait Membership: fmt::Debug + Send + Sync {
@@ -57,6 +59,10 @@ pub trait Membership: fmt::Debug + Send + Sync {
     /// Asks whoever assigns whether this shard is still this node's. False as well when there is
     /// no answer within a few seconds.
     fn confirm(&self, shard: ShardId) -> BoxFuture<'_, bool>;
+
+    /// Whether this node takes part, as far as it knows: else it hears of no shards. It goes on
+    /// with those that it has; the epochs say when others have taken them over.
+    fn takes_part(&self) -> bool;
 }
 
 /// The membership of a node that is alone: all shards are its own for as long as it runs.
@@ -68,7 +74,8 @@ impl Alone {
     #[must_use]
     pub fn with(services: impl IntoIterator<Item = Service>, shards: u16) -> Self {
         let of = |service| ShardId::all_of(service, shards);
-        let all: BTreeSet<_> = services.into_iter().flat_map(of).collect();
+        let all = services.into_iter().flat_map(of);
+        let all: BTreeMap<_, _> = all.map(|shard| (shard, 1)).collect();
         Alone(watch::channel(Arc::new(all)).0)
     }
 }
@@ -80,5 +87,9 @@ impl Membership for Alone {
 
     fn confirm(&self, _shard: ShardId) -> BoxFuture<'_, bool> {
         ready(true).boxed()
+    }
+
+    fn takes_part(&self) -> bool {
+        true
     }
 }

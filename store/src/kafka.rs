@@ -219,13 +219,15 @@ impl Carrier for Kafka {
 
 impl Transport for Kafka {
     fn ask(&self, shard: ShardId, question: Vec<u8>) -> bool {
-        self.outgoing.send(
-            self.topics.name(Topic::Requests(shard.service)),
-            self.topics.of_shard(shard),
-            &shard.to_string(),
-            reader::question_headers(shard),
-            &question,
-        )
+        // Out of touch with the brokers, the question would come when its caller has long gone.
+        self.takes_part()
+            && self.outgoing.send(
+                self.topics.name(Topic::Requests(shard.service)),
+                self.topics.of_shard(shard),
+                &shard.to_string(),
+                reader::question_headers(shard),
+                &question,
+            )
     }
 
     fn answer(&self, node: &str, service: Service, answer: Vec<u8>) {
@@ -257,6 +259,10 @@ impl Membership for Kafka {
             matches!(timeout(CONFIRM, answer).await, Ok(Ok(true)))
         }
         .boxed()
+    }
+
+    fn takes_part(&self) -> bool {
+        self.ownerships.iter().all(Ownership::takes_part)
     }
 }
 

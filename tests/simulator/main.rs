@@ -41,7 +41,7 @@ struct Arguments {
     /// Tells the history of this seed.
     #[arg(long, conflicts_with = "from")]
     seed: Option<u64>,
-    /// How many nodes there are in each history; one unless this says otherwise.
+    /// How many nodes there are in each history; one to three otherwise, as the seed wants it.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=5))]
     nodes: Option<u8>,
     /// The first seed of a range.

@@ -29,7 +29,7 @@ pub const FOR_EVER: Duration = Duration::from_secs(1 << 20);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seed {
     pub number: u64,
-    /// How many nodes there are; one unless this says otherwise.
+    /// How many nodes there are; the number says it otherwise.
     pub nodes: Option<usize>,
 }
 

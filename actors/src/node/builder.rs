@@ -11,6 +11,7 @@ use sagas::wire::names::{Names, TwoMeanings, two_meanings};
 use sagas::{Definitions, SagaData, Service, ShardId, WireMessage};
 use store::{Journal, ServiceDatabase};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::tenures::Tenures;
 use super::{Node, NodeConfig, NodeParts, housekeeping};
@@ -32,8 +33,6 @@ pub struct NodeBuilder<'a> {
     doors: Vec<(Service, Arc<dyn Door>)>,
     node: Node,
     tenures: Tenures,
-    stopped: watch::Receiver<bool>,
-    released: watch::Receiver<bool>,
 }
 
 /// Why a node cannot run a service.
@@ -58,8 +57,6 @@ pub enum CannotRun {
 
 impl<'a> NodeBuilder<'a> {
     pub(super) fn new(config: &'a NodeConfig, parts: &'a NodeParts) -> Self {
-        let (stop, stopped) = watch::channel(false);
-        let (release, released) = watch::channel(false);
         let arbiters = (0..config.arbiters).map(|_| Arbiter::new());
         let tenures = Tenures::new(parts.membership.assigned());
 
@@ -72,16 +69,15 @@ impl<'a> NodeBuilder<'a> {
                 journals: parts.journals.clone(),
                 arbiters: arbiters.collect(),
                 ended: Mutex::default(),
-                release,
-                stop,
+                release: CancellationToken::new(),
+                stop: CancellationToken::new(),
                 open: watch::channel(BTreeSet::new()).0,
                 assigned: tenures.told(),
+                membership: Arc::clone(&parts.membership),
                 shards: 0,
                 status: HashMap::new(),
             },
             tenures,
-            stopped,
-            released,
         }
     }
 
@@ -122,7 +118,7 @@ impl<'a> NodeBuilder<'a> {
             database: database.clone(),
             journal: journal.clone(),
             clock: self.parts.clock.clone(),
-            release: self.released.clone(),
+            release: self.node.release.clone(),
             transport: self.parts.transport.clone(),
             awaited: Awaited::default(),
         });
@@ -133,8 +129,9 @@ impl<'a> NodeBuilder<'a> {
     /// The node, with all the services that it was told to run.
     #[must_use]
     pub fn start(mut self) -> Node {
-        actix_rt::spawn(self.tenures.tell(self.stopped.clone()));
-        housekeeping::start(self.config, self.parts, self.stopped);
+        let stop = &self.node.stop;
+        actix_rt::spawn(self.tenures.tell(stop.clone()));
+        housekeeping::start(self.config, self.parts, stop.clone());
         self.node.doors = Doors::new(self.doors);
         self.node
     }
@@ -172,7 +169,7 @@ impl<'a> NodeBuilder<'a> {
                 shard,
                 &parts.membership,
                 self.tenures.of(shard),
-                self.stopped.clone(),
+                self.node.stop.clone(),
             ),
             open: self.node.open.clone(),
             status,

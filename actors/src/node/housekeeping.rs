@@ -15,7 +15,7 @@ use store::{
     Clock, Destination, InboxPositions, Journal, Log, ServiceDatabase, SourceStream, StoreError,
     shards,
 };
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::{NodeConfig, NodeParts};
 
@@ -30,7 +30,7 @@ struct Housekeeper {
     clock: Clock,
 }
 
-pub(super) fn start(config: &NodeConfig, parts: &NodeParts, mut stop: watch::Receiver<bool>) {
+pub(super) fn start(config: &NodeConfig, parts: &NodeParts, stop: CancellationToken) {
     let housekeeper = Housekeeper::new(config, parts);
 
     actix_rt::spawn(async move {
@@ -41,7 +41,7 @@ pub(super) fn start(config: &NodeConfig, parts: &NodeParts, mut stop: watch::Rec
             };
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stop.cancelled() => return,
                 () = round => {}
             }
         }

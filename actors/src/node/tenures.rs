@@ -7,12 +7,13 @@
 use sagas::ShardId;
 use store::cluster::Assigned;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// The shards of a node, and how they are told.
 pub(super) struct Tenures {
     heard: watch::Receiver<Assigned>,
     told: watch::Sender<Assigned>,
-    shards: Vec<(ShardId, watch::Sender<bool>)>,
+    shards: Vec<(ShardId, watch::Sender<Option<u64>>)>,
 }
 
 impl Tenures {
@@ -30,27 +31,27 @@ impl Tenures {
         self.told.subscribe()
     }
 
-    /// Tells this shard as well.
-    pub(super) fn of(&mut self, shard: ShardId) -> watch::Receiver<bool> {
-        let is_here = self.told.borrow().contains(&shard);
-        let (tell, is_told) = watch::channel(is_here);
+    /// Tells this shard as well: the number of its tenure, while it is this node's.
+    pub(super) fn of(&mut self, shard: ShardId) -> watch::Receiver<Option<u64>> {
+        let tenure = self.told.borrow().get(&shard).copied();
+        let (tell, is_told) = watch::channel(tenure);
         self.shards.push((shard, tell));
         is_told
     }
 
     /// Tells the shards whatever changes, until the node stops.
-    pub(super) async fn tell(mut self, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn tell(mut self, stop: CancellationToken) {
         loop {
             let assigned = self.heard.borrow_and_update().clone();
             for (shard, tell) in &self.shards {
-                let is_here = assigned.contains(shard);
-                tell.send_if_modified(|was_here| std::mem::replace(was_here, is_here) != is_here);
+                let tenure = assigned.get(shard).copied();
+                tell.send_if_modified(|before| std::mem::replace(before, tenure) != tenure);
             }
             self.told.send_replace(assigned);
 
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stop.cancelled() => return,
                 changed = self.heard.changed() => if changed.is_err() {
                     return;
                 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::Requests;
 use crate::entity::{Answered, Entity};
@@ -10,7 +11,7 @@ use crate::error::CommandError;
 use crate::remote::Place;
 
 /// A caller that has heard nothing for so long asks again.
-const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(3);
+pub(crate) const ASKS_AGAIN_AFTER: Duration = Duration::from_secs(3);
 /// When nobody owns the shard it asks again after this time.
 const ASKS_AGAIN_SOON: Duration = Duration::from_millis(200);
 
@@ -38,7 +39,7 @@ pub struct Accepted<E: Entity> {
 pub(super) struct SagaEnd<E: Entity> {
     /// Tells of it, as long as somebody is to.
     pub ended: Option<oneshot::Receiver<Answered<E>>>,
-    pub release: watch::Receiver<bool>,
+    pub release: CancellationToken,
     /// Where another node tells of it.
     pub place: Option<Place<E>>,
     /// Where to ask again, when the shard may move to another node.
@@ -58,7 +59,7 @@ impl<E: Entity> Accepted<E> {
     pub fn followed(
         answer: Answered<E>,
         ended: oneshot::Receiver<Answered<E>>,
-        release: watch::Receiver<bool>,
+        release: CancellationToken,
     ) -> Self {
         let end = SagaEnd {
             ended: Some(ended),
@@ -80,13 +81,13 @@ impl<E: Entity> Accepted<E> {
             return answer;
         };
 
-        let mut release = end.release.clone();
+        let release = end.release.clone();
         let comes = end.comes(&answer);
         let ended = tokio::select! {
             biased;
             ended = comes => ended,
             () = tokio::time::sleep(wait) => None,
-            _ = release.wait_for(|release| *release) => None,
+            () = release.cancelled() => None,
         };
         ended.unwrap_or(answer)
     }

@@ -84,10 +84,16 @@ impl<E: Entity> Shard<E> {
     /// tenure ends meanwhile.
     pub(super) async fn open(&mut self) -> bool {
         let mut back_off = FIRST_BACK_OFF;
+        let mut tenure = self.parts.tenure.clone();
         loop {
             // Whatever a node was told once, it takes over only what is its own now.
-            if self.parts.tenure.is_confirmed().await {
-                match self.take_over().await {
+            if tenure.is_confirmed().await {
+                let taken = tokio::select! {
+                    biased;
+                    () = tenure.ends() => return false,
+                    taken = self.take_over() => taken,
+                };
+                match taken {
                     Ok(()) => {
                         self.tell_open(true);
                         self.tell_trouble(None);
@@ -105,7 +111,7 @@ impl<E: Entity> Shard<E> {
                 self.tell_trouble(Some("nobody confirms that it is this node's".to_owned()));
             }
 
-            if !self.parts.tenure.pause(back_off).await {
+            if !tenure.pause(back_off).await {
                 return false;
             }
             back_off = (back_off * 2).min(LONGEST_BACK_OFF);

@@ -11,54 +11,67 @@ use std::time::Duration;
 use sagas::ShardId;
 use store::cluster::Membership;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// When a shard is to be served here, and for how long.
+#[derive(Clone)]
 pub(crate) struct Tenure {
     shard: ShardId,
     membership: Arc<dyn Membership>,
-    is_here: watch::Receiver<bool>,
-    stop: watch::Receiver<bool>,
+    /// The number of the tenure that the shard is assigned for.
+    assigned: watch::Receiver<Option<u64>>,
+    /// The number of the one that has begun here.
+    begun: Option<u64>,
+    stop: CancellationToken,
 }
 
 impl Tenure {
     pub(crate) fn new(
         shard: ShardId,
         membership: &Arc<dyn Membership>,
-        is_here: watch::Receiver<bool>,
-        stop: watch::Receiver<bool>,
+        assigned: watch::Receiver<Option<u64>>,
+        stop: CancellationToken,
     ) -> Self {
         Tenure {
             shard,
             membership: Arc::clone(membership),
-            is_here,
+            assigned,
+            begun: None,
             stop,
         }
     }
 
     /// Waits until the shard is assigned to this node; false when the node stops first.
     pub(super) async fn begins(&mut self) -> bool {
-        let Tenure { is_here, stop, .. } = self;
-        tokio::select! {
+        let Tenure { assigned, stop, .. } = self;
+        self.begun = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => false,
+            () = stop.cancelled() => None,
             // An error says that nobody assigns any more.
-            begins = is_here.wait_for(|is_here| *is_here) => begins.is_ok(),
-        }
+            begins = assigned.wait_for(Option::is_some) => begins.ok().and_then(|begun| *begun),
+        };
+        self.begun.is_some()
     }
 
-    /// Waits until the shard is no longer this node's, or the node stops.
+    /// Waits until the shard is no longer this node's, or the node stops. One that is this node's
+    /// again has not been so all the time, even if nobody here has looked in between.
     pub(super) async fn ends(&mut self) {
-        let Tenure { is_here, stop, .. } = self;
+        let Tenure {
+            assigned,
+            begun,
+            stop,
+            ..
+        } = self;
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => {}
-            _ = is_here.wait_for(|is_here| !is_here) => {}
+            () = stop.cancelled() => {}
+            _ = assigned.wait_for(|assigned| assigned != begun) => {}
         }
     }
 
     /// Whether the node stops.
     pub(super) fn node_stops(&self) -> bool {
-        *self.stop.borrow()
+        self.stop.is_cancelled()
     }
 
     /// Asks whether the shard is still this node's; no when its tenure ends meanwhile.

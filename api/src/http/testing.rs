@@ -20,7 +20,8 @@ use domain::{
     Customer, CustomerId, MessageId, Money, Order, OrderId, OrderState, SagaId, Service, Timestamp,
 };
 use projections::{CustomerDocument, CustomerOrder, OrderDocument};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use node::{Node, Response, config};
@@ -62,7 +63,7 @@ pub struct Double {
     /// The followers of sagas that still go on.
     pub goes_on: Mutex<bool>,
     pub followed: Mutex<Vec<oneshot::Sender<OrderAnswer>>>,
-    pub release: watch::Sender<bool>,
+    pub release: CancellationToken,
     pub missing: Mutex<Vec<String>>,
 }
 
@@ -149,7 +150,7 @@ impl Double {
         let accepted = if goes_on {
             let (end, ended) = oneshot::channel();
             self.followed.lock().unwrap().push(end);
-            OrderAccepted::followed(answer, ended, self.release.subscribe())
+            OrderAccepted::followed(answer, ended, self.release.clone())
         } else {
             answer.into()
         };

@@ -9,7 +9,7 @@ mod culprits;
 mod notes;
 mod refused;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,11 +39,11 @@ pub(super) struct Committer {
     durable: Arc<[AtomicU64]>,
     watch: Arc<Watch>,
     /// The epoch at which each shard was last claimed here.
-    held: HashMap<ShardId, u64>,
+    held: BTreeMap<ShardId, u64>,
     /// Per shard, the newest epoch that has failed: units of it and of older ones are dropped.
     failed_epochs: HashMap<ShardId, u64>,
     /// Shards with messages published since it was last noted, and the epoch they are held at.
-    unnoted: HashMap<ShardId, u64>,
+    unnoted: BTreeMap<ShardId, u64>,
     noted_at: Instant,
     pace: PruningPace,
     panics_in_a_row: u32,
@@ -62,9 +62,9 @@ impl Committer {
             log: parts.log,
             durable: parts.durable,
             watch: parts.watch,
-            held: HashMap::new(),
+            held: BTreeMap::new(),
             failed_epochs: HashMap::new(),
-            unnoted: HashMap::new(),
+            unnoted: BTreeMap::new(),
             noted_at: Instant::now(),
             pace: PruningPace::default(),
             panics_in_a_row: 0,

@@ -190,8 +190,13 @@ impl Thread {
                 owner,
                 answer,
             } => {
+                // Whoever has waited too long may have lost the shard to another node in the
+                // meantime, and would take it back from there.
+                if answer.is_closed() {
+                    return;
+                }
                 let claimed = self.committer.claim(shard, &owner).await;
-                // The claimer may have given up; the epoch is raised all the same.
+                // The claimer may give up only now; the epoch is raised all the same.
                 let _ = answer.send(claimed);
             }
             Work::Prune {

@@ -1,8 +1,8 @@
 //! The shards that are assigned to a node, as whoever watches sees them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use sagas::{Service, ShardId};
 use tokio::sync::watch;
@@ -17,6 +17,8 @@ pub(super) struct Assignments {
     shards: u16,
     pub(super) topics: Arc<Topics>,
     stop: Arc<AtomicBool>,
+    /// How many tenures have begun.
+    tenures: AtomicU64,
 }
 
 impl Assignments {
@@ -26,6 +28,7 @@ impl Assignments {
             shards,
             topics,
             stop,
+            tenures: AtomicU64::new(1),
         }
     }
 
@@ -35,13 +38,15 @@ impl Assignments {
 
     /// All shards are given up, and none is taken any more once the node is stopped.
     pub(super) fn clear(&self) {
-        self.change(BTreeSet::clear);
+        self.change(BTreeMap::clear);
     }
 
     pub(super) fn add(&self, service: Service, partitions: &BTreeSet<i32>) {
         self.change(|assigned| {
             if !self.stop.load(Ordering::SeqCst) {
-                assigned.extend(self.shards_in(service, partitions));
+                let tenure = self.tenures.fetch_add(1, Ordering::Relaxed);
+                let gained = self.shards_in(service, partitions);
+                assigned.extend(gained.map(|shard| (shard, tenure)));
             }
         });
     }
@@ -58,7 +63,7 @@ impl Assignments {
     pub(super) fn holds(&self, service: Service, partition: i32) -> bool {
         let assigned = self.assigned.borrow();
         self.shards_in(service, &BTreeSet::from([partition]))
-            .all(|shard| assigned.contains(&shard))
+            .all(|shard| assigned.contains_key(&shard))
     }
 
     fn shards_in(
@@ -70,9 +75,9 @@ impl Assignments {
             .filter(|shard| partitions.contains(&self.topics.of_shard(*shard)))
     }
 
-    fn change(&self, change: impl FnOnce(&mut BTreeSet<ShardId>)) {
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<ShardId, u64>)) {
         self.assigned.send_if_modified(|assigned| {
-            let mut changed = BTreeSet::clone(assigned);
+            let mut changed = BTreeMap::clone(assigned);
             change(&mut changed);
 
             let differs = changed != **assigned;

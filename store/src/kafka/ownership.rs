@@ -8,6 +8,11 @@
 //! The consumers of the groups read nothing; [`super::reader`] does, from the moment a partition is
 //! assigned. The offsets in the groups mean nothing either: to commit one is how the coordinator is
 //! asked whether this node is still a member.
+//!
+//! A node that the group has lost (no broker answers, or it was stopped and taken for dead) keeps
+//! its shards until it takes part again, and hears which are its own. Whoever has them by then has
+//! raised their epochs, so this node commits and answers nothing more there; and while no broker
+//! answers, nobody else can have been given them, and all nodes go on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -23,7 +28,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use sagas::Service;
 use tokio::sync::oneshot;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::assignments::Assignments;
 use super::clients::{Complaints, TURN, config};
@@ -79,7 +84,7 @@ impl Ownership {
             assignments,
             reader,
             complaints: complaints.clone(),
-            gained: Mutex::default(),
+            place: Mutex::default(),
         });
 
         let consumer: BaseConsumer<Place> = config(settings)
@@ -128,6 +133,10 @@ impl Ownership {
         })
     }
 
+    pub(super) fn takes_part(&self) -> bool {
+        lock(&self.context.place).takes_part
+    }
+
     /// Asks the coordinator whether this node has this partition.
     pub(super) fn confirm(&self, partition: i32) -> oneshot::Receiver<bool> {
         let (sender, answer) = oneshot::channel();
@@ -156,8 +165,17 @@ struct Member {
     assignments: Arc<Assignments>,
     reader: Arc<Reader>,
     complaints: Complaints,
+    place: Mutex<InGroup>,
+}
+
+/// How a node stands with its group.
+#[derive(Debug, Default)]
+struct InGroup {
+    takes_part: bool,
     /// Partitions that are assigned, but not read yet.
-    gained: Mutex<BTreeSet<i32>>,
+    gained: BTreeSet<i32>,
+    /// Partitions that were the node's when the group lost it.
+    kept: BTreeSet<i32>,
 }
 
 impl Member {
@@ -179,7 +197,7 @@ impl Member {
     /// Begins to read what has been assigned. Only then its shards are published: their owner
     /// reads from the outbox what was sent before.
     fn begin_reading(&self) {
-        let gained = std::mem::take(&mut *lock(&self.gained));
+        let gained = std::mem::take(&mut lock(&self.place).gained);
         if gained.is_empty() {
             return;
         }
@@ -192,16 +210,61 @@ impl Member {
             Err(error) => {
                 self.complaints
                     .tell(&format!("reading cannot begin: {error}"));
-                lock(&self.gained).extend(gained);
+                lock(&self.place).gained.extend(gained);
             }
         }
     }
 
-    fn give_up(&self, partitions: &BTreeSet<i32>, lost: bool) {
+    /// The group has given these to the node. With the first ones after it was lost, possibly none,
+    /// it hears all that is its own: the rest of what it has kept is somebody else's, and what it
+    /// gets again may have been.
+    fn gain(&self, partitions: &BTreeSet<i32>) {
+        let mut place = lock(&self.place);
+        place.takes_part = true;
+        place.gained.extend(partitions);
+        let kept = std::mem::take(&mut place.kept);
+        drop(place);
+
+        if !kept.is_empty() {
+            self.reader.end(self.service, &kept);
+            let away = &kept - partitions;
+            self.assignments.remove(self.service, &away);
+            info!(service = %self.service, kafka.partitions = ?away, "other nodes have these now");
+        }
+    }
+
+    /// The group has lost the node.
+    fn keep(&self, partitions: &BTreeSet<i32>) {
+        let mut place = lock(&self.place);
+        place.takes_part = false;
+        // Nothing of them has begun.
+        let unread = std::mem::take(&mut place.gained);
+        place.kept.extend(partitions - &unread);
+        drop(place);
+
+        warn!(
+            service = %self.service, kafka.partitions = ?partitions,
+            "the group has lost this node, which keeps its shards until it hears who has them"
+        );
+    }
+
+    fn give_up(&self, partitions: &BTreeSet<i32>) {
         self.assignments.remove(self.service, partitions);
-        lock(&self.gained).retain(|partition| !partitions.contains(partition));
+        let mut place = lock(&self.place);
+        place.gained = &place.gained - partitions;
+        place.kept = &place.kept - partitions;
+        drop(place);
+
         self.reader.end(self.service, partitions);
-        info!(service = %self.service, kafka.partitions = ?partitions, lost, "shards are given up");
+        info!(service = %self.service, kafka.partitions = ?partitions, "shards are given up");
+    }
+
+    /// Lets go of what was kept and is not confirmed: whoever asks cannot go on with it.
+    fn let_go(&self, unconfirmed: &BTreeSet<i32>) {
+        let unconfirmed = &lock(&self.place).kept & unconfirmed;
+        if !unconfirmed.is_empty() {
+            self.give_up(&unconfirmed);
+        }
     }
 
     /// Asks the coordinator what there is to ask: all that has gathered since it answered.
@@ -229,6 +292,8 @@ impl Member {
             }
 
             let confirmed = self.confirmed(consumer, askers.keys().copied());
+            let asked: BTreeSet<i32> = askers.keys().copied().collect();
+            self.let_go(&(&asked - &confirmed));
             for (partition, askers) in askers {
                 // What was taken away in the meantime is not this node's either.
                 let confirmed = confirmed.contains(&partition) && self.holds(partition);
@@ -298,11 +363,14 @@ impl ConsumerContext for Place {
 
         let done = match what {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
-                lock(&self.0.gained).extend(&partitions);
+                self.0.gain(&partitions);
                 consumer.incremental_assign(&nothing)
             }
             _ => {
-                self.0.give_up(&partitions, consumer.assignment_lost());
+                match consumer.assignment_lost() {
+                    true => self.0.keep(&partitions),
+                    false => self.0.give_up(&partitions),
+                }
                 match consumer.rebalance_protocol() {
                     RebalanceProtocol::Cooperative => consumer.incremental_unassign(&nothing),
                     _ => consumer.unassign(),

@@ -141,7 +141,7 @@ async fn each_service_is_shared_by_the_nodes_that_own_it_and_moves_at_once_when_
     let of = |node: &Kafka, service: Service| {
         let assigned = node.assigned().borrow().clone();
         assigned
-            .iter()
+            .keys()
             .filter(|shard| shard.service == service)
             .count()
     };

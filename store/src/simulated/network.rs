@@ -51,7 +51,10 @@ struct Shared {
 struct State {
     /// When the coordinator has heard last of each that it takes for alive.
     members: BTreeMap<MemberId, Instant>,
-    owners: BTreeMap<ShardId, MemberId>,
+    /// Each shard's owner, and the number of its tenure.
+    owners: BTreeMap<ShardId, (MemberId, u64)>,
+    /// How many tenures have begun.
+    tenures: u64,
     /// The nodes that run.
     seats: BTreeMap<MemberId, Place>,
     cut_off: BTreeSet<String>,
@@ -131,9 +134,17 @@ impl Network {
     /// Gives the shards in turn to all that are there.
     fn assign_anew(&self, state: &mut State) {
         let members: Vec<_> = state.members.keys().cloned().collect();
-        let turns = members.iter().cycle();
-        let owners = self.0.shards.iter().copied().zip(turns.cloned());
-        state.owners = owners.collect();
+        if members.is_empty() {
+            state.owners.clear();
+        }
+        for (shard, member) in self.0.shards.iter().zip(members.iter().cycle()) {
+            let stays = |(owner, _): &(MemberId, u64)| owner == member;
+            if !state.owners.get(shard).is_some_and(stays) {
+                state.tenures += 1;
+                let tenure = state.tenures;
+                state.owners.insert(*shard, (member.clone(), tenure));
+            }
+        }
 
         for member in state.seats.keys() {
             self.tell_later(member.clone());
@@ -161,11 +172,14 @@ impl Network {
             return;
         };
 
-        let owned = state.owners.iter().filter(|(_, owner)| *owner == member);
-        let mut owned: BTreeSet<_> = owned.map(|(shard, _)| *shard).collect();
+        let owned = state.owners.iter();
+        let owned = owned.filter(|(_, (owner, _))| owner == member);
+        let mut owned: BTreeMap<_, _> = owned
+            .map(|(shard, (_, tenure))| (*shard, *tenure))
+            .collect();
         place.assigned.send_if_modified(|assigned| {
             if !gains {
-                owned.retain(|shard| assigned.contains(shard));
+                owned.retain(|shard, tenure| assigned.get(shard) == Some(tenure));
             }
             let changes = **assigned != owned;
             *assigned = Arc::new(owned);
@@ -286,7 +300,8 @@ impl Seat {
     }
 
     fn owner(&self, shard: ShardId) -> Option<MemberId> {
-        self.network.lock().owners.get(&shard).cloned()
+        let state = self.network.lock();
+        state.owners.get(&shard).map(|(owner, _)| owner.clone())
     }
 }
 
@@ -352,5 +367,9 @@ impl Membership for Seat {
             is_member && self.owner(shard).as_ref() == Some(&self.member)
         }
         .boxed()
+    }
+
+    fn takes_part(&self) -> bool {
+        self.network.lock().members.contains_key(&self.member)
     }
 }

@@ -145,7 +145,8 @@ fn wrong_with_views(kind: u64, chance: &mut Chance) -> Wrong {
 /// others.
 pub fn with_nodes(seed: u64, nodes: Option<usize>, acts: &[Act], faults: &mut Vec<Fault>) -> usize {
     let mut chance = Chance::seeded(seed.rotate_left(16) ^ 0x40de);
-    let nodes = nodes.unwrap_or(1);
+    let mut drawn = Chance::seeded(seed.rotate_left(40) ^ 0x40de);
+    let nodes = nodes.or_else(|| drawn.of(&[1, 1, 2, 3])).unwrap_or(1);
     if nodes == 1 {
         return nodes;
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock, Weak};
 
 use store::cluster::{Alone, Membership, Transport};
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::agency::Needs;
@@ -22,8 +22,6 @@ struct Wire {
     asking: OnceLock<Requests<Tour>>,
     answers: Mutex<Vec<String>>,
     is_cut: AtomicBool,
-    /// Never lets go.
-    release: watch::Sender<bool>,
 }
 
 impl Transport for Wire {
@@ -62,7 +60,7 @@ fn far_away(agency: &Agency) -> (Requests<Tour>, Arc<Wire>) {
         database: database.clone(),
         journal: journal.clone(),
         clock: agency.parts.clock.clone(),
-        release: wire.release.subscribe(),
+        release: CancellationToken::new(),
         transport: Some(wire.clone()),
         awaited: Awaited::default(),
     });

@@ -26,9 +26,13 @@ impl Health for Operations {
             }
 
             let (open, all) = self.node.open_shards();
-            if all == 0 && !self.log.knows_all_heads() {
-                let missing = "no shards are assigned to this node yet";
-                readiness.missing.push(missing.to_owned());
+            if !self.node.takes_part() {
+                let cut_off = "this node takes part in no group of nodes: is Kafka away?";
+                match all {
+                    0 => readiness.missing.push(cut_off.to_owned()),
+                    // It goes on with the shards that it has, as long as nobody else takes them.
+                    _ => readiness.degraded.push(cut_off.to_owned()),
+                }
             }
             if open < all {
                 readiness

@@ -1,7 +1,7 @@
 //! Notes of how far the outboxes are published: with a commit from time to time, at the end, and to
 //! see whether a store that stood still can write again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sagas::ShardId;
@@ -23,7 +23,7 @@ impl Committer {
         }
     }
 
-    fn published(&self, shards: &HashMap<ShardId, u64>) -> Vec<Published> {
+    fn published(&self, shards: &BTreeMap<ShardId, u64>) -> Vec<Published> {
         let of = |(shard, epoch): (&ShardId, &u64)| {
             Some(Published {
                 shard: *shard,

@@ -36,7 +36,7 @@ async fn node() {
     let mut assigned = node.assigned();
     tokio::spawn(async move {
         while assigned.changed().await.is_ok() {
-            let shards: Vec<_> = assigned.borrow().iter().map(|shard| shard.number).collect();
+            let shards: Vec<_> = assigned.borrow().keys().map(|shard| shard.number).collect();
             eprintln!("{MARK}assigned {shards:?}");
         }
     });
