@@ -21,8 +21,8 @@ use crate::request::{
     Answer, Caller, Command, Follower, Question, Reply, Request, RequestBinding, SagaAnswer,
 };
 
-use accepted::SagaEnd;
 pub(crate) use accepted::ASKS_AGAIN_AFTER;
+use accepted::SagaEnd;
 pub use accepted::{Accepted, Follow};
 pub(crate) use doors::Door;
 pub use doors::{Doors, NotTakenIn};

@@ -152,8 +152,7 @@ impl Config {
         }
     }
 
-    /// What may not be set together. Several nodes write to one set of databases, and each keeps
-    /// views of its own.
+    /// What may not be set together: several nodes write to one set of databases.
     fn do_not_go_together(&self) -> Vec<ConfigError> {
         if self.log_url == LogBackend::Embedded {
             return Vec::new();
@@ -167,21 +166,9 @@ impl Config {
                 allowed: "a URL such as postgres://USER:PASSWORD@HOST:5432/DATABASE",
             }),
         };
-        let embedded = |setting, is_embedded: bool| {
-            (!is_embedded).then_some(ConfigError::NotTogether {
-                setting,
-                value: "on a server",
-                allowed: "embedded, until several nodes can share a view",
-            })
-        };
-
-        let documents = self.documents_url == DocumentsBackend::Embedded;
-        let search = self.search_url == SearchBackend::Embedded;
         [
             on_server("customers_database_url", &self.customers_database_url),
             on_server("orders_database_url", &self.orders_database_url),
-            embedded("documents_url", documents),
-            embedded("search_url", search),
         ]
         .into_iter()
         .flatten()

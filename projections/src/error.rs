@@ -146,6 +146,12 @@ impl ViewError {
         }
     }
 
+    /// Only the node that feeds the view can do what is asked for; which one that is may change.
+    pub(crate) fn fed_elsewhere(view: &'static str) -> Self {
+        let source = "another node feeds it, which alone can do that".into();
+        ViewError::Unavailable { view, source }
+    }
+
     /// Whether the same work may succeed later without any change.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -36,7 +36,7 @@ pub mod port;
 pub mod positions;
 pub mod projection;
 pub mod projector;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod simulated;
 pub mod slices;
 pub mod token;

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
 use sagas::{Service, ShardId};
 use store::threads::Threads;
 use store::{Clock, Destination, Log};
@@ -32,6 +33,7 @@ use crate::port::ViewWriter;
 use crate::projection::Projection;
 use crate::waiting::Waiting;
 
+mod follower;
 mod lag;
 mod pending;
 mod progress;
@@ -41,6 +43,7 @@ mod worker;
 pub use lag::{Lag, SourceLag};
 pub use progress::Feeding;
 
+pub(crate) use follower::Followed;
 pub(crate) use progress::{Fed, Progress, Snapshot, Times};
 
 /// When a view's writer commits.
@@ -113,6 +116,8 @@ pub(crate) struct Surroundings {
 /// A running projector. Dropping it asks it to stop and does not wait.
 pub struct Projector {
     definition: ViewDefinition,
+    /// Another node's projector feeds the view; this one looks how far that is.
+    is_follower: bool,
     requests: mpsc::UnboundedSender<Request>,
     /// Tells when its work has ended; taken out by whoever stops it.
     ended: Mutex<Option<oneshot::Receiver<()>>>,
@@ -148,22 +153,39 @@ impl Projector {
             metrics: ViewMetrics::new(definition.name),
         });
 
-        let (told, ended) = oneshot::channel();
-        let work = || {
-            let works = async move {
-                worker.run().await;
-                // Nobody may wait for it.
-                let _ = told.send(());
-            };
-            works.boxed_local()
-        };
-        threads.spawn(format!("view-{}", definition.name), Box::new(work))?;
-
+        let work = || worker.run().boxed_local();
+        let ended = spawn(definition, &*threads, work)?;
         Ok(Projector {
             definition,
+            is_follower: false,
             requests,
             ended: Mutex::new(Some(ended)),
         })
+    }
+
+    /// Starts one that looks how far the projector of another node has come, for readers who wait
+    /// here.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn follow<E: 'static>(
+        definition: ViewDefinition,
+        followed: Followed<E>,
+        surroundings: &Surroundings,
+    ) -> std::io::Result<Self> {
+        let (requests, inbox) = mpsc::unbounded_channel();
+        let work = move || followed.run(definition, inbox).boxed_local();
+        let ended = spawn(definition, &*surroundings.threads, work)?;
+        Ok(Projector {
+            definition,
+            is_follower: true,
+            requests,
+            ended: Mutex::new(Some(ended)),
+        })
+    }
+
+    pub(crate) fn is_follower(&self) -> bool {
+        self.is_follower
     }
 
     /// Takes an entity out of quarantine and applies what its history has. False when it is not in
@@ -237,10 +259,30 @@ impl Projector {
         }
     }
 
-    fn ask_to_stop(&self) {
+    /// Asks it to commit and end.
+    pub(crate) fn ask_to_stop(&self) {
         // Without a receiver it has stopped already.
         let _ = self.requests.send(Request::Stop);
     }
+}
+
+/// Runs a projector's work on a thread of its own; what is given tells when it has ended.
+fn spawn(
+    definition: ViewDefinition,
+    threads: &dyn Threads,
+    work: impl FnOnce() -> LocalBoxFuture<'static, ()> + Send + 'static,
+) -> std::io::Result<oneshot::Receiver<()>> {
+    let (told, ended) = oneshot::channel();
+    let work = || {
+        let works = async move {
+            work().await;
+            // Nobody may wait for it.
+            let _ = told.send(());
+        };
+        works.boxed_local()
+    };
+    threads.spawn(format!("view-{}", definition.name), Box::new(work))?;
+    Ok(ended)
 }
 
 impl Drop for Projector {

@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, join_all};
 use sagas::{ServiceConflict, ShardId};
 use store::threads::{OwnThreads, Threads};
-use store::{Clock, Destination, Log};
+use store::{Clock, Destination, Lease, Log};
 use uuid::Uuid;
 
 use crate::ViewError;
@@ -90,6 +90,8 @@ pub enum RegistrationError {
 pub struct Views {
     config: ViewsConfig,
     surroundings: Surroundings,
+    /// Held by the one node that feeds the views which several share.
+    lease: Lease,
     /// Resolves when the log knows its heads.
     known: Shared<BoxFuture<'static, ()>>,
     views: Vec<Arc<dyn AnyView>>,
@@ -136,9 +138,17 @@ impl Views {
                 threads,
                 clock,
             },
+            lease: Lease::for_ever(),
             known: known.boxed().shared(),
             views: Vec::new(),
         }
+    }
+
+    /// Views in stores that several nodes share are fed by whoever holds this lease, and followed
+    /// by the others. It counts for those that are added afterwards.
+    #[must_use]
+    pub fn led_by(self, lease: Lease) -> Self {
+        Views { lease, ..self }
     }
 
     /// Registers a view and starts it, whether its store answers or not. The services that it
@@ -163,9 +173,14 @@ impl Views {
             service.register()?;
         }
 
+        let lease = match store.is_shared() {
+            true => self.lease.clone(),
+            false => Lease::for_ever(),
+        };
         let parts = Parts {
             definition,
             store,
+            lease,
             surroundings: self.surroundings.clone(),
             rows,
             keep: self.config.keep,

@@ -286,6 +286,11 @@ impl Waiting {
         self.table().wants(entities, positions)
     }
 
+    /// The entities that readers wait for, each once, at most so many.
+    pub(crate) fn wishes(&self, most: usize) -> Vec<(Service, Uuid)> {
+        self.table().wishes(most)
+    }
+
     /// Wakes the readers whose last wish a commit has fulfilled.
     pub(crate) fn advance(&self, entities: &EntityVersions, positions: &Positions) {
         self.table().advance(entities, positions);

@@ -26,6 +26,7 @@ use postgres::opening::Opening;
 
 pub use postgres::PostgresAddress;
 pub use postgres::occupancy::Occupancy;
+pub use postgres::striving::Striving;
 
 /// The database of one service.
 #[derive(Clone, Debug)]

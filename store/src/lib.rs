@@ -24,6 +24,7 @@ pub mod inspection;
 pub mod journal;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod lease;
 pub mod loading;
 pub mod log;
 pub mod mapping;
@@ -48,10 +49,11 @@ pub mod timers;
 pub mod unit;
 
 pub use clock::Clock;
-pub use database::{Occupancy, PostgresAddress, ServiceDatabase};
+pub use database::{Occupancy, PostgresAddress, ServiceDatabase, Striving};
 pub use deployment::{Deployment, Home};
 pub use error::StoreError;
 pub use journal::Journal;
+pub use lease::Lease;
 pub use log::{
     Delivery, Destination, InboxPositions, Log, Message, Positions, Publisher, SourceStream,
     Stream, Subscription,

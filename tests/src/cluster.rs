@@ -8,8 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use crate::databases::Databases;
 use crate::{Api, Node, eventually_within};
 
@@ -43,7 +41,7 @@ impl Cluster {
     async fn of(nodes: Vec<Node>) -> Self {
         let kafka = std::env::var("COUNTERFOIL_TEST_KAFKA_URL")
             .expect("COUNTERFOIL_TEST_KAFKA_URL is not set; see CONTRIBUTING.md");
-        let namespace = format!("test-{}", &Uuid::new_v4().simple().to_string()[..20]);
+        let namespace = nodes[0].namespace().to_owned();
 
         let mut cluster = Self {
             nodes,

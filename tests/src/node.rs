@@ -38,7 +38,7 @@ pub struct Node {
     folder: TempDir,
     env: Vec<(String, String)>,
     /// Dropped after the process, which would make anew what this removes.
-    tenancy: Tenancy,
+    tenancy: Arc<Tenancy>,
     databases: Arc<Databases>,
     _slot: SemaphorePermit<'static>,
 }
@@ -69,7 +69,7 @@ impl Node {
             .expect("the semaphore is never closed");
 
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let tenancy = Tenancy::of(stores);
+        let tenancy = Arc::new(Tenancy::of(stores));
 
         Self {
             process: None,
@@ -90,12 +90,13 @@ impl Node {
             .await
             .expect("the semaphore is never closed");
 
+        let tenancy = Arc::new(Tenancy::of(ViewStores::of_this_run()));
         let prepared = (0..nodes).map(|_| Self {
             process: None,
             url: String::new(),
             folder: tempfile::tempdir().expect("a temporary folder"),
             env: Vec::new(),
-            tenancy: Tenancy::of(ViewStores::Embedded),
+            tenancy: Arc::clone(&tenancy),
             databases: Arc::clone(databases),
             _slot: slots.split(1).expect("there is one for each"),
         });
@@ -110,7 +111,7 @@ impl Node {
     /// Gives the node a place of its own on the servers of its views, if they are on servers: a
     /// restored deployment is another one, and leaves the views of the former alone.
     pub fn take_new_view_stores(&mut self) {
-        self.tenancy = self.tenancy.another();
+        self.tenancy = Arc::new(self.tenancy.another());
     }
 
     /// Starts the node again and waits until it listens and says that it is not ready.
@@ -158,6 +159,11 @@ impl Node {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
+    }
+
+    /// What the names of what it has on servers begin with.
+    pub(crate) fn namespace(&self) -> &str {
+        self.tenancy.namespace()
     }
 
     /// Where it listens; a restart changes the port.

@@ -46,7 +46,8 @@ fn url(variable: &str) -> String {
     std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set; see CONTRIBUTING.md"))
 }
 
-/// What one node has of its view stores; on servers, a namespace that ends with this value.
+/// What one node, or a cluster of them, has of its view stores; on servers, a namespace that ends
+/// with this value.
 pub(crate) struct Tenancy {
     stores: ViewStores,
     namespace: String,
@@ -63,6 +64,10 @@ impl Tenancy {
     /// On the same servers.
     pub(crate) fn another(&self) -> Self {
         Self::of(self.stores.clone())
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// The settings of the node. Embedded views are the default, which is left to prove itself.

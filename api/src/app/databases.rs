@@ -9,7 +9,7 @@ use store::faults::Faults;
 use store::kafka::{Kafka, KafkaError, KafkaSettings};
 use store::log::cluster::ClusterLog;
 use store::services::{customers, orders};
-use store::{Deployment, Home, Log, Occupancy, ServiceSchema, StoreError};
+use store::{Deployment, Home, Lease, Log, Occupancy, ServiceSchema, StoreError, Striving};
 use tokio::task::JoinSet;
 
 use super::io::IoRuntime;
@@ -30,6 +30,10 @@ pub(super) struct Opened {
 pub(super) struct Neighbours {
     pub kafka: Arc<Kafka>,
     pub log: Arc<ClusterLog>,
+    /// Held by the one node that feeds the views on servers.
+    pub lease: Lease,
+    /// Until it is dropped.
+    pub striving: Option<Striving>,
 }
 
 /// Opens the databases that the configuration names, and starts their journals. A server that is
@@ -47,12 +51,10 @@ pub(super) async fn open(
     let mut opening = JoinSet::new();
     opening.spawn_on(
         async move {
-            let deployment = when_there(&homes, shards).await?;
-            // Before anything is claimed.
-            let occupancies = occupy(&homes, kafka.is_none()).await?;
+            let (deployment, occupancies) = when_there(&homes, shards, kafka.is_none()).await?;
             let opened = match kafka {
                 None => alone(deployment, shards, faults).await,
-                Some(kafka) => among_others(deployment, kafka, faults).await,
+                Some(kafka) => among_others(&homes, deployment, kafka, faults).await,
             };
             Ok((opened?, occupancies))
         },
@@ -92,12 +94,14 @@ async fn alone(deployment: Deployment, shards: u16, faults: Faults) -> anyhow::R
 }
 
 async fn among_others(
+    homes: &[(ServiceSchema, Home)],
     deployment: Deployment,
     settings: KafkaSettings,
     faults: Faults,
 ) -> anyhow::Result<Opened> {
     let shards = settings.shards;
     let kafka = when_kafka_is_there(settings).await?;
+    let (striving, lease) = strive(homes);
     let Neighbour {
         parts,
         deployment,
@@ -107,8 +111,25 @@ async fn among_others(
         parts,
         deployment,
         log: log.clone(),
-        neighbours: Some(Neighbours { kafka, log }),
+        neighbours: Some(Neighbours {
+            kafka,
+            log,
+            lease,
+            striving,
+        }),
     })
+}
+
+/// Strives, in one of the databases that all nodes have, for what only one of them looks after.
+fn strive(homes: &[(ServiceSchema, Home)]) -> (Option<Striving>, Lease) {
+    let on_server = |(schema, home): &(ServiceSchema, Home)| match home {
+        Home::Postgres(address) => Some(address.strive(schema.service)),
+        _ => None,
+    };
+    match homes.iter().find_map(on_server) {
+        Some((striving, lease)) => (Some(striving), lease),
+        None => (None, Lease::for_ever()),
+    }
 }
 
 /// As a database, a broker that is not there is waited for.
@@ -151,10 +172,11 @@ fn homes(config: &Config) -> Vec<(ServiceSchema, Home)> {
 async fn when_there(
     homes: &[(ServiceSchema, Home)],
     shards: u16,
-) -> Result<Deployment, StoreError> {
+    alone: bool,
+) -> Result<(Deployment, Vec<Occupancy>), StoreError> {
     let mut told = String::new();
     loop {
-        let error = match Deployment::open(homes, shards).await {
+        let error = match taken(homes, shards, alone).await {
             Err(error @ (StoreError::Unreachable { .. } | StoreError::Database { .. })) => error,
             opened => return opened,
         };
@@ -166,4 +188,14 @@ async fn when_there(
         }
         tokio::time::sleep(TRY_EVERY).await;
     }
+}
+
+/// The databases, taken for this node before it brings anything up to date in them.
+async fn taken(
+    homes: &[(ServiceSchema, Home)],
+    shards: u16,
+    alone: bool,
+) -> Result<(Deployment, Vec<Occupancy>), StoreError> {
+    let occupancies = occupy(homes, alone).await?;
+    Ok((Deployment::open(homes, shards).await?, occupancies))
 }

@@ -12,7 +12,7 @@ use domain::saga::SagaPolicy;
 use projections::{ShopViews, StoredRows, ViewStores, Views, ViewsConfig};
 use store::faults::{FaultPlan, Faults};
 use store::journal::Standing;
-use store::{Deployment, Log, Occupancy, ServiceDatabase};
+use store::{Deployment, Lease, Log, Occupancy, ServiceDatabase};
 use tokio::task::JoinHandle;
 
 use super::databases::{Neighbours, Opened};
@@ -77,10 +77,12 @@ impl Parts {
         self.upkeep.iter().for_each(JoinHandle::abort);
         self.node.stop().await;
         // What was submitted is durable: the next owners may have the shards.
-        if let Some(Neighbours { kafka, .. }) = self.neighbours {
+        if let Some(Neighbours { kafka, .. }) = &self.neighbours {
             kafka.leave().await;
         }
         self.views.stop().await;
+        // Another node may feed the views now.
+        drop(self.neighbours);
         self.view_stores.close().await;
         // The last spans are those of what the views have taken in now.
         let flushing = self.traces.map(Traces::end);
@@ -133,7 +135,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
 
     let (node, gateway) = gateway::start(&node_config(&config), &parts)?;
     let node = Arc::new(node);
-    if let Some(Neighbours { kafka, log }) = &neighbours {
+    if let Some(Neighbours { kafka, log, .. }) = &neighbours {
         let arrivals = NodeArrivals {
             log: Arc::clone(log),
             doors: node.doors(),
@@ -145,7 +147,11 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let open = tokio::time::timeout(OPEN_WITHIN, opens).await.is_ok();
     let view_stores = view_stores(&config, io.handle()).await?;
     let stores = view_stores.clone();
-    let (views, shop) = start_views(&config, stores, &io, &deployment, log.clone(), &node)?;
+    let lease = neighbours.as_ref().map(|others| others.lease.clone());
+    let lease = lease.unwrap_or_else(Lease::for_ever);
+    let opened = opens(Arc::clone(&node), Arc::clone(&log));
+    let begins = (opened, lease);
+    let (views, shop) = start_views(&config, stores, &io, &deployment, log.clone(), begins)?;
     if open {
         views.settled(VIEWS_SETTLE_WITHIN).await;
     }
@@ -243,7 +249,7 @@ fn start_views(
     io: &IoRuntime,
     deployment: &Deployment,
     log: Arc<dyn Log>,
-    node: &Arc<Node>,
+    (opened, lease): (impl Future<Output = ()> + Send + 'static, Lease),
 ) -> anyhow::Result<(Arc<Views>, ShopViews)> {
     let rows = Arc::new(StoredRows::new(&deployment.databases));
 
@@ -253,9 +259,8 @@ fn start_views(
         origin: deployment.origin,
     };
 
-    let opened = opens(Arc::clone(node), Arc::clone(&log));
     let _entered = io.handle().enter();
-    let mut views = Views::when(opened, views_config, log);
+    let mut views = Views::when(opened, views_config, log).led_by(lease);
     let shop = ShopViews::register(&mut views, stores, rows)?;
     Ok((Arc::new(views), shop))
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use store::Lease;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -223,6 +224,7 @@ fn start<P: Projection>(
     let parts = Parts {
         definition,
         store,
+        lease: Lease::for_ever(),
         surroundings: surroundings(log),
         rows: Arc::new(NoRows),
         keep: Duration::ZERO,

@@ -14,7 +14,7 @@ use crate::alarm::Alarm;
 use crate::generations::Opened;
 use crate::projection::Projection;
 use crate::projector::{
-    Fed, Feeding, Lag, Progress, Projector, Snapshot, Surroundings, ViewDefinition,
+    Fed, Feeding, Followed, Lag, Progress, Projector, Snapshot, Surroundings, ViewDefinition,
 };
 use crate::token::ConsistencyToken;
 use crate::waiting::{Waiting, is_at_least};
@@ -70,6 +70,55 @@ impl<P: Projection> OpenGeneration<P> {
             progress,
             projector,
         })
+    }
+
+    /// Follows a generation that another node feeds. Call it inside the runtime that drives the
+    /// log.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn follow(
+        definition: ViewDefinition,
+        alarm: Alarm,
+        opened: Opened<P>,
+        surroundings: &Surroundings,
+    ) -> Result<Self, ViewError> {
+        let Opened {
+            writer,
+            reader,
+            versions,
+        } = opened;
+
+        let alarm = Arc::new(alarm);
+        let known = Arc::clone(&versions);
+        let waiting = Arc::new(Waiting::new(definition.name, definition.uses, versions));
+        let progress = Arc::new(Progress::new());
+        let follower = Followed {
+            writer,
+            versions: known,
+            waiting: Arc::clone(&waiting),
+            progress: Arc::clone(&progress),
+        };
+        let projector =
+            Projector::follow(definition, follower, surroundings).map_err(|source| {
+                ViewError::Unavailable {
+                    view: definition.name,
+                    source: Box::new(source),
+                }
+            })?;
+
+        Ok(OpenGeneration {
+            alarm,
+            reader,
+            waiting,
+            progress,
+            projector,
+        })
+    }
+
+    /// Whether another node feeds it.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.projector.is_follower()
     }
 
     /// Its number in the catalog.
@@ -183,6 +232,11 @@ impl<P: Projection> OpenGeneration<P> {
     /// Lets it rest: see [`Projector::rest`].
     pub(crate) async fn rest(&self) -> Option<oneshot::Sender<()>> {
         self.projector.rest().await
+    }
+
+    /// Asks it to stop, and does not wait.
+    pub(crate) fn let_go(&self) {
+        self.projector.ask_to_stop();
     }
 
     /// Commits what was applied and stops feeding. The reader answers still.

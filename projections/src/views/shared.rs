@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sagas::mistakes::{Mistake, makes};
 use store::threads::Threads;
-use store::{Clock, Destination, Log, Positions};
+use store::{Clock, Destination, Lease, Log, Positions};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -49,6 +49,8 @@ pub(super) struct Stand<P: Projection> {
 pub(crate) struct Parts<P: Projection> {
     pub definition: ViewDefinition,
     pub store: Arc<dyn ViewStore<P>>,
+    /// Held while this node feeds the view.
+    pub lease: Lease,
     pub surroundings: Surroundings,
     pub rows: Arc<dyn EntityRows<P::Entity>>,
     /// How long the generation that has answered before is kept.
@@ -65,6 +67,7 @@ pub(crate) struct Parts<P: Projection> {
 pub(super) struct Shared<P: Projection> {
     pub definition: ViewDefinition,
     pub store: Arc<dyn ViewStore<P>>,
+    pub lease: Lease,
     pub surroundings: Surroundings,
     pub rows: Arc<dyn EntityRows<P::Entity>>,
     pub keep: Duration,
@@ -84,6 +87,7 @@ impl<P: Projection> Shared<P> {
         let Parts {
             definition,
             store,
+            lease,
             surroundings,
             rows,
             keep,
@@ -108,6 +112,7 @@ impl<P: Projection> Shared<P> {
         let shared = Shared {
             definition,
             store,
+            lease,
             surroundings,
             rows,
             keep,

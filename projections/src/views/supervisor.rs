@@ -6,6 +6,9 @@
 //! for something meanwhile is told that the store does not answer, and the generations that are
 //! open are fed and answer on.
 //!
+//! A view in a store that several nodes share is looked after by one of them, which holds the lease
+//! for that. The others follow what it does ([`following`]).
+//!
 //! A generation that is damaged, in whatever way, is replaced ([`repairs`]). Long work
 //! ([`building`]) runs beside all this, one piece at a time; requests never wait for that.
 
@@ -24,6 +27,7 @@ use crate::error::describe;
 use crate::generations::{Binding, BuildFrom, Catalog};
 use crate::projection::Projection;
 
+mod following;
 mod loading;
 mod repairs;
 mod requests;
@@ -99,6 +103,8 @@ enum Wake<P: Projection> {
     Alarm(Raised),
     Examined(Examined),
     Time,
+    /// The lease is over.
+    Deposed,
     Stop,
 }
 
@@ -127,7 +133,15 @@ impl<P: Projection> Supervisor<P> {
         if !self.begins(known).await {
             return;
         }
+        while self.follow().await && self.lead().await {
+            self.step_down().await;
+        }
+        self.end().await;
+    }
 
+    /// Looks after the view; true when another node is to do that, false when everyone who could
+    /// ask is gone.
+    async fn lead(&mut self) -> bool {
         let mut back_off = FIRST_BACK_OFF;
 
         let mut failed = None;
@@ -144,11 +158,10 @@ impl<P: Projection> Supervisor<P> {
                 Wake::Alarm(raised) => self.alarmed(raised),
                 Wake::Examined(examined) => self.examined(examined),
                 Wake::Time => self.go_the_rounds().await,
-                Wake::Stop => break,
+                Wake::Deposed => return true,
+                Wake::Stop => return false,
             }
         }
-
-        self.end().await;
     }
 
     /// Waits for the heads, and refuses what is asked meanwhile; false when everyone who could ask
@@ -240,8 +253,10 @@ impl<P: Projection> Supervisor<P> {
             }
         };
 
+        let mut lease = self.shared.lease.clone();
         let wake = tokio::select! {
             biased;
+            () = lease.ends() => return Wake::Deposed,
             request = self.requests.recv() => return request.map_or(Wake::Stop, Wake::Request),
             Some(raised) = self.alarms.recv() => return Wake::Alarm(raised),
             examined = self.repairs.examined() => return Wake::Examined(examined),
@@ -259,9 +274,10 @@ impl<P: Projection> Supervisor<P> {
     async fn end(mut self) {
         self.shared.stop();
 
+        // The one that answers is not among those that are fed where another node feeds it.
         let open: Vec<_> = self
             .shared
-            .look(|stand| stand.open.values().cloned().collect());
+            .look(|stand| stand.open.values().chain(&stand.live).cloned().collect());
 
         for generation in open {
             generation.stop().await;
@@ -304,6 +320,10 @@ impl<P: Projection> Supervisor<P> {
         // When this fails the catalog may be saved all the same: the next round reads it.
         let before = self.catalog.take().unwrap_or_default();
         self.shared.change(|stand| stand.to_answer = None);
+        // Whoever looks after the view now may have saved another one.
+        if !self.shared.lease.is_held() {
+            return Err(ViewError::fed_elsewhere(self.shared.definition.name));
+        }
         self.shared.store.save(&catalog).await?;
         self.take_over(catalog.clone());
         self.let_go_of_what_is_gone(&before, &catalog);

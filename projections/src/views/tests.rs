@@ -3,6 +3,7 @@
 mod bench;
 mod damage;
 mod faulty_store;
+mod following;
 mod going_back;
 mod replacing;
 

@@ -1,6 +1,6 @@
 //! The table of a view's waiting readers: who waits for what, and what each commit leaves of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sagas::Service;
 use store::Positions;
@@ -103,6 +103,19 @@ impl Table {
     pub(super) fn wishes_of(&self, number: u64) -> Vec<(Service, Uuid)> {
         let reader = self.readers.get(&number);
         reader.map_or_else(Vec::new, |reader| reader.entities.keys().copied().collect())
+    }
+
+    /// The entities that all readers wait for, each once; at most so many, of those who have come
+    /// first.
+    pub(super) fn wishes(&self, most: usize) -> Vec<(Service, Uuid)> {
+        let mut wished = BTreeSet::new();
+        for reader in self.readers.values() {
+            if wished.len() >= most {
+                break;
+            }
+            wished.extend(reader.entities.keys().copied());
+        }
+        wished.into_iter().collect()
     }
 
     /// A reader has looked at the versions of entities itself; true when it has all it waits for.

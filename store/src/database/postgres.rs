@@ -7,6 +7,7 @@
 pub(crate) mod errors;
 pub mod occupancy;
 pub(crate) mod opening;
+pub mod striving;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -26,8 +27,9 @@ use crate::StoreError;
 
 /// Connections that read at the same time.
 const READERS: u32 = 8;
-/// Connections that a node needs besides: the journal's, and one to ask what became of a commit.
-const OTHERS: u32 = 2;
+/// Connections that a node needs besides: the journal's, one to ask what became of a commit, one
+/// that says that the node is there, and one by which it strives for what only one node has.
+const OTHERS: u32 = 4;
 /// A reader waits this long for a connection: one that others use, or a new one.
 const READER_WITHIN: Duration = Duration::from_secs(5);
 /// Whoever opens a database waits this long for the server.

@@ -137,6 +137,9 @@ impl<P: Projection> Supervisor<P> {
     /// depends on it.
     async fn discard(&self, number: u32) {
         let (store, ours) = (&self.shared.store, self.shared.deployment);
+        if !self.shared.lease.is_held() {
+            return;
+        }
         if let Err(error) = store.discard(number, ours).await {
             tracing::warn!(
                 error = %error,
@@ -148,7 +151,7 @@ impl<P: Projection> Supervisor<P> {
     }
 
     /// Ends all generations and leaves them in the store as they are: it is not ours, or of no use.
-    async fn close_all(&mut self) {
+    pub(super) async fn close_all(&mut self) {
         self.catalog = None;
         self.reverting = None;
         self.leave_work();

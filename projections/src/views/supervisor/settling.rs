@@ -269,11 +269,24 @@ impl<P: Projection> Supervisor<P> {
 
     /// While no generation answers, the one that is to answer does so at once.
     fn make_live_at_once(&self, catalog: &Catalog, number: u32) {
-        if catalog.live == Some(number)
-            && self.shared.look(|stand| stand.live.is_none())
-            && let Ok(generation) = self.shared.generation(number)
-        {
-            self.shared.swap_if_level(&generation);
+        if catalog.live != Some(number) {
+            return;
+        }
+        let Ok(generation) = self.shared.generation(number) else {
+            return;
+        };
+
+        // What was followed here so far is fed from now on.
+        let followed = self.shared.look(|stand| stand.live.clone());
+        match followed.filter(|live| live.is_followed()) {
+            Some(followed) => {
+                self.shared.change(|stand| stand.live = Some(generation));
+                followed.let_go();
+            }
+            None if self.shared.look(|stand| stand.live.is_none()) => {
+                self.shared.swap_if_level(&generation);
+            }
+            None => {}
         }
     }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sagas::Service;
-use store::StoreError;
 use store::snapshot::IdRange;
+use store::{Lease, StoreError};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -261,6 +261,7 @@ fn parts(
     Parts {
         definition,
         store,
+        lease: Lease::for_ever(),
         surroundings,
         rows: Arc::<ShopRows>::clone(rows),
         keep,

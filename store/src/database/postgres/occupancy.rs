@@ -99,7 +99,9 @@ impl PostgresAddress {
     async fn keep_occupied(&self, service: Service, alone: bool, mut held: PgConnection) {
         loop {
             tokio::time::sleep(LOOKS_EVERY).await;
-            if held.ping().await.is_ok() {
+            // A server that stands still, or has gone without a word, answers nothing.
+            let pinged = tokio::time::timeout(LOOKS_EVERY, held.ping()).await;
+            if let Ok(Ok(())) = pinged {
                 continue;
             }
 

@@ -1,0 +1,126 @@
+//! Following a view that another node looks after: what its catalog says answers is read here too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Request, Supervisor};
+use crate::ViewError;
+use crate::error::describe;
+use crate::generations::Catalog;
+use crate::projection::Projection;
+use crate::views::open::OpenGeneration;
+
+/// How often the catalog is read. The generation before is fed for much longer.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
+/// How long the next generation may take to have what this node has shown of the one before.
+const LEVEL_WITHIN: Duration = Duration::from_secs(5);
+/// A store that takes longer is asked again.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+impl<P: Projection> Supervisor<P> {
+    /// Follows the view until this node is to look after it; false when everyone who could ask is
+    /// gone. What it has read from so far answers on until then.
+    pub(super) async fn follow(&mut self) -> bool {
+        let mut lease = self.shared.lease.clone();
+        while !lease.is_held() {
+            let looked = tokio::time::timeout(ANSWERS_WITHIN, self.follow_the_catalog()).await;
+            let looked = looked.unwrap_or_else(|_| Err(self.unavailable("it takes too long")));
+            let failure = looked.as_ref().err().map(|error| describe(error));
+            self.tell(failure.as_ref());
+            self.shared.change(|stand| stand.failure = failure);
+
+            tokio::select! {
+                biased;
+                request = self.requests.recv() => match request {
+                    Some(request) => self.refuse(request),
+                    None => return false,
+                },
+                () = lease.begins() => {}
+                // Whoever feeds the view finds the damage, too.
+                Some(_) = self.alarms.recv() => {}
+                () = tokio::time::sleep(LOOKS_EVERY) => {}
+            }
+        }
+        true
+    }
+
+    async fn follow_the_catalog(&mut self) -> Result<(), ViewError> {
+        let (view, ours) = (self.shared.definition.name, self.shared.deployment);
+        let catalog = self.shared.store.catalog().await?;
+        if let Some(other) = catalog.deployment.filter(|owner| *owner != ours) {
+            self.leave_followed();
+            return Err(ViewError::foreign(view, other, ours));
+        }
+
+        let shown = self.shared.look(|stand| stand.live.clone());
+        let stays = shown.as_ref().map(|shown| shown.number()) == catalog.live;
+        match catalog.live {
+            _ if stays => {}
+            Some(next) => self.turn_to(next, &catalog, shown).await?,
+            None => self.leave_followed(),
+        }
+        self.shared.gauges.generation(catalog.live);
+        self.shared.change(|stand| stand.catalog = Some(catalog));
+        Ok(())
+    }
+
+    /// Reads from another generation, as soon as it has what was read here.
+    async fn turn_to(
+        &self,
+        next: u32,
+        catalog: &Catalog,
+        shown: Option<Arc<OpenGeneration<P>>>,
+    ) -> Result<(), ViewError> {
+        let opened = self.shared.store.open(next, self.shared.deployment).await?;
+        let followed = OpenGeneration::follow(
+            self.shared.definition,
+            self.shared.alarm(next),
+            opened,
+            &self.shared.surroundings,
+        )?;
+
+        // One that was given up is fed no more, and nobody goes on with it.
+        let fed = shown.filter(|shown| catalog.get(shown.number()).is_some());
+        if let Some(shown) = &fed {
+            let goal = shown.committed();
+            let level = followed.reach(&goal);
+            if tokio::time::timeout(LEVEL_WITHIN, level).await.is_err() {
+                return Err(self.unavailable("the next generation has less than the one before"));
+            }
+        } else {
+            followed.restored().await?;
+        }
+
+        let before = self.shared.look(|stand| stand.live.clone());
+        self.shared
+            .change(|stand| stand.live = Some(Arc::new(followed)));
+        if let Some(before) = before {
+            before.let_go();
+        }
+        Ok(())
+    }
+
+    fn leave_followed(&self) {
+        let left = self.shared.look(|stand| stand.live.clone());
+        self.shared.change(|stand| stand.live = None);
+        if let Some(left) = left {
+            left.let_go();
+        }
+    }
+
+    fn refuse(&self, request: Request) {
+        let elsewhere = ViewError::fed_elsewhere(self.shared.definition.name);
+        // Whoever asked may have gone.
+        match request {
+            Request::Rebuild { answer, .. } => drop(answer.send(Err(elsewhere))),
+            Request::Revert { answer, .. } => drop(answer.send(Err(elsewhere))),
+        }
+    }
+
+    /// Stops feeding the view: another node is to.
+    pub(super) async fn step_down(&mut self) {
+        let view = self.shared.definition.name;
+        tracing::warn!(view, "another node looks after the view now");
+        self.close_all().await;
+    }
+}

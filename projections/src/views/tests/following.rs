@@ -1,0 +1,164 @@
+//! Views in a store that several nodes share: one feeds them, the others follow, and each may become
+//! the one that feeds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::Lease;
+use store::lease::Grants;
+use tokio::time::Instant;
+
+use super::*;
+use crate::NoRows;
+use crate::projector::{CommitPolicy, ViewDefinition};
+use crate::simulated::{MemoryViews, Traces, ViewCall, ViewFate, ViewTrouble};
+use crate::testing::{Shop, surroundings};
+
+const VIEW: ViewDefinition = ViewDefinition {
+    name: "traces",
+    number: 1,
+    uses: &domain::SERVICES,
+    commit: CommitPolicy {
+        linger: Duration::from_millis(1),
+        rush: None,
+        max_events: 100,
+    },
+};
+
+#[derive(Debug)]
+struct NoTrouble;
+
+impl ViewTrouble for NoTrouble {
+    fn call(&self, _: ViewCall) -> ViewFate {
+        ViewFate::Done
+    }
+
+    fn takes(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// A view on one of several nodes that share its store.
+struct OnNode {
+    view: View<Traces>,
+    grants: Grants,
+}
+
+impl OnNode {
+    fn start(store: &MemoryViews, shop: &Shop) -> Self {
+        let (grants, lease) = Lease::granted();
+        let parts = Parts {
+            definition: VIEW,
+            store: Arc::new(store.clone()),
+            lease,
+            surroundings: surroundings(&shop.log),
+            rows: Arc::new(NoRows),
+            keep: Duration::from_secs(3_600),
+            look_every: Duration::from_millis(20),
+            examine_every: Duration::from_millis(200),
+            deployment: DEPLOYMENT,
+        };
+        OnNode {
+            view: View::start(parts, std::future::ready(())),
+            grants,
+        }
+    }
+
+    fn is_to_feed(&self) {
+        self.grants.until(Instant::now() + Duration::from_secs(60));
+    }
+
+    async fn answers(&self, generation: u32) {
+        eventually("it answers", || async {
+            let current = self.view.current();
+            current.is_ok_and(|current| current.number() == generation)
+        })
+        .await;
+    }
+
+    fn follows(&self) -> bool {
+        let current = self.view.current();
+        current.is_ok_and(|current| current.is_followed())
+    }
+}
+
+fn shop() -> Shop {
+    let mut shop = Shop::new();
+    shop.create_customer(1, "Ada Park");
+    shop.create_order(10, 1, 100);
+    shop
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_node_feeds_the_others_show_and_wait_for() {
+    let (store, mut shop) = (MemoryViews::new(VIEW.name, Arc::new(NoTrouble)), shop());
+    let (feeds, follows) = (OnNode::start(&store, &shop), OnNode::start(&store, &shop));
+    feeds.is_to_feed();
+    feeds.answers(1).await;
+    follows.answers(1).await;
+    assert!(follows.follows() && !feeds.follows());
+    follows.view.wait_until(&order(10, 1), SOON).await.unwrap();
+
+    // A reader that waits here hears of what is written there.
+    let message = shop.create_order(11, 1, 100);
+    let token = order(11, 1);
+    let waits = follows.view.wait_until(&token, SOON);
+    let write = async { shop.log.deliver([message]) };
+    let (waited, ()) = tokio::join!(waits, write);
+    waited.unwrap();
+
+    // What only the other can do is refused, and what it does is followed.
+    let refused = follows.view.rebuild(BuildFrom::History, None).await;
+    assert!(matches!(refused, Err(ViewError::Unavailable { .. })));
+    let healed = follows.view.heal(Uuid::from_u128(10)).await;
+    assert!(matches!(healed, Err(ViewError::Unavailable { .. })));
+    assert_eq!(
+        feeds.view.rebuild(BuildFrom::History, None).await.unwrap(),
+        2
+    );
+    follows.answers(2).await;
+    follows.view.wait_until(&token, SOON).await.unwrap();
+
+    // A version that will never be is waited for no longer than was asked.
+    let never = order(11, 9);
+    let waited = follows.view.wait_until(&never, Duration::ZERO).await;
+    assert!(matches!(waited, Err(ViewError::Behind { .. })));
+
+    feeds.view.stop().await;
+    follows.view.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_node_feeds_no_more_another_one_does_and_it_follows() {
+    let (store, mut shop) = (MemoryViews::new(VIEW.name, Arc::new(NoTrouble)), shop());
+    let (first, second) = (OnNode::start(&store, &shop), OnNode::start(&store, &shop));
+    first.is_to_feed();
+    first.answers(1).await;
+    second.answers(1).await;
+
+    for number in 20..26_u128 {
+        let (before, next) = match number % 2 {
+            0 => (&first, &second),
+            _ => (&second, &first),
+        };
+        before.grants.end();
+        let message = shop.create_order(number, 1, 100);
+        next.is_to_feed();
+        shop.log.deliver([message]);
+
+        let token = order(number, 1);
+        for node in [next, before] {
+            eventually("it shows the order", || async {
+                node.view.wait_until(&token, SOON).await.is_ok()
+            })
+            .await;
+        }
+        eventually("they have changed places", || async {
+            before.follows() && !next.follows()
+        })
+        .await;
+    }
+
+    first.view.stop().await;
+    second.view.stop().await;
+}
