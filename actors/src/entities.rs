@@ -18,7 +18,7 @@ use sagas::wire::WireError;
 use sagas::{SagaId, SagaPolicy, ShardId, Timestamp, WireMessage};
 use store::faults::Faults;
 use store::timers::TimerChange;
-use store::{Message, ServiceDatabase};
+use store::{Destination, Message, ServiceDatabase};
 use uuid::Uuid;
 
 pub(crate) use self::meters::SagaEnd;
@@ -73,6 +73,8 @@ pub(crate) struct Entities<E: Entity> {
 enum Role {
     /// A saga asks an entity.
     Request,
+    /// Something has happened in another service.
+    Event,
     /// A saga of this service begins, or is undone, as a step of another one.
     Nested,
     /// Somebody answers a saga of this service.
@@ -109,6 +111,7 @@ impl<E: Entity> Entities<E> {
                 }
             }
             Command::Entity { id, .. } => self.want(*id),
+            Command::FollowEntity(id) => self.want(*id),
             Command::RetrySaga(id) | Command::CancelSaga { id, .. } | Command::FollowSaga(id) => {
                 self.want_saga(*id)
             }
@@ -135,6 +138,8 @@ impl<E: Entity> Entities<E> {
                     None => {}
                 }
             }
+            // A handler has no state.
+            Role::Event => {}
             Role::Reply => self.want_saga(SagaId(id)),
             Role::Nested => {
                 self.want_saga(SagaId(id));
@@ -145,9 +150,12 @@ impl<E: Entity> Entities<E> {
         }
     }
 
-    /// Wants what waking a saga needs.
-    pub(crate) fn want_for_timer(&mut self, saga: SagaId) {
-        self.want_saga(saga);
+    /// Wants what waking a saga needs, or an entity that waits by itself.
+    pub(crate) fn want_for_timer(&mut self, id: Uuid) {
+        self.want_saga(SagaId(id));
+        if !E::HANDLERS.is_empty() {
+            self.want(id);
+        }
     }
 
     /// Does what a message asks.
@@ -158,19 +166,24 @@ impl<E: Entity> Entities<E> {
     ) -> Result<Step<E>, StepError> {
         match role_of::<E>(message) {
             Role::Request => self.asked(message, read(message)?, turn).await,
+            Role::Event => self.heard(message, turn),
             Role::Reply => self.replied(message, turn).await,
             Role::Nested => self.nested(message, read(message)?, turn).await,
         }
     }
 
-    /// A saga's timer, set for this time, is due.
+    /// The timer of a saga, or of an entity that waits by itself, set for this time, is due.
     pub(crate) async fn timer(
         &mut self,
-        saga: SagaId,
+        id: Uuid,
         set_for: Timestamp,
         turn: Turn,
     ) -> Result<Step<E>, StepError> {
+        let saga = SagaId(id);
         if self.sagas.find(saga)?.is_none() {
+            if !E::HANDLERS.is_empty() {
+                return self.overdue(id, set_for, turn).await;
+            }
             return Err(StepError::Impossible(format!("there is no saga {saga}")));
         }
 
@@ -223,8 +236,11 @@ impl<E: Entity> Entities<E> {
 /// What a message is, by its name. An unknown name may be a reply of a later release.
 fn role_of<E: Entity>(message: &Message) -> Role {
     let is_among = |names: &[(&str, u16)]| names.iter().any(|(known, _)| *known == message.name);
+    let is_event = || messages::handler_of::<E>(message).is_some();
 
-    if is_among(E::Request::WIRE_NAMES) {
+    if message.destination == Destination::Events || is_event() {
+        Role::Event
+    } else if is_among(E::Request::WIRE_NAMES) {
         Role::Request
     } else if is_among(NestedCommand::WIRE_NAMES) {
         Role::Nested

@@ -14,7 +14,8 @@ mod outcome;
 use std::fmt;
 use std::future::Future;
 
-use sagas::{Definition, Reason, SagaData, SagaId, Service, Timestamp, WireMessage};
+use sagas::wire::names::Names;
+use sagas::{Definition, Handler, Reason, SagaData, SagaId, Service, Timestamp, WireMessage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use store::loading::Found;
@@ -24,8 +25,10 @@ use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 
 pub(crate) use actor::{Ask, AskEntity, EntityActor, PartAsRead};
-pub use outcome::{Answered, Decision, Head, LocalRefusal, PartNeeded, Seen, StepOf};
-pub(crate) use outcome::{Change, Outcome, Told};
+pub(crate) use outcome::{Change, Outcome, Told, Waiting};
+pub use outcome::{
+    Answered, Decision, Head, LocalRefusal, Notice, Overdue, PartNeeded, Seen, StepOf,
+};
 
 /// How many messages may wait in an actor's mailbox. Its shard asks one thing at a time.
 pub(crate) const MAILBOX: usize = 4;
@@ -45,14 +48,20 @@ pub trait Entity:
     const BEGINS_WITH: Option<&'static str> = None;
     /// The sagas that work on it, in all versions that still run.
     const SAGAS: &'static [&'static Definition<Self::Saga>] = &[];
+    /// What its service does when something has happened in another one. The commands come as
+    /// requests to which nobody waits for a reply.
+    const HANDLERS: &'static [Handler<Self::Request>] = &[];
+    /// The wire names of what [`notice`](Entity::notice) tells.
+    const NOTICES: Names = &[];
 
     /// What callers ask. It crosses nodes as JSON.
     type Command: Clone + fmt::Debug + Send + Serialize + DeserializeOwned + 'static;
     /// What has happened to it.
     type Event: WireMessage;
-    /// What sagas, of any service, ask; [`NoMessage`](sagas::NoMessage) when it takes part in none.
+    /// What sagas, of any service, ask, and what its own service asks by its handlers;
+    /// [`NoMessage`](sagas::NoMessage) when nobody does.
     type Request: WireMessage;
-    /// What it answers them.
+    /// What it answers sagas; [`NoReply`](sagas::NoReply) when only handlers ask.
     type Reply: WireMessage;
     /// What the service keeps beside it in rows of their own, because there may be very many: a
     /// decision gets the one it is about. `()` when there are none.
@@ -76,6 +85,35 @@ pub trait Entity:
         None
     }
 
+    /// The saga that began with its creation, by the name of its definition.
+    fn begun_with(&self) -> Option<&'static str> {
+        Self::BEGINS_WITH
+    }
+
+    /// Whether it waits for nobody: in a choreography an entity waits by itself, as a saga does for
+    /// it otherwise. Callers that follow it are told when it no longer waits.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
+    /// Whom it waits for, as long as it wants to be woken when that takes too long: in a
+    /// choreography the deadline of sagas is the entity's own, counted from its newest event. An
+    /// event on which a saga begins sets none.
+    fn deadline(&self) -> Option<Uuid> {
+        None
+    }
+
+    /// What it does when its deadline has passed.
+    fn overdue(&self) -> Option<Overdue<Self>> {
+        None
+    }
+
+    /// The entities of other services that were changed for it in a choreography, as far as it has
+    /// been told.
+    fn seen(&self) -> Vec<Seen> {
+        Vec::new()
+    }
+
     /// The entity of another service that the saga of this command will wait for first. When too
     /// many sagas wait for it already, the command is refused as overload.
     fn waits_for(command: &Self::Command) -> Option<Uuid> {
@@ -91,6 +129,12 @@ pub trait Entity:
         request: &Self::Request,
         part: Option<&Self::Part>,
     ) -> (Option<Self::Event>, Self::Reply);
+
+    /// What is told of a request that has changed nothing, when no reply tells it.
+    fn notice(request: &Self::Request, reply: &Self::Reply) -> Option<Notice> {
+        let _ = (request, reply);
+        None
+    }
 
     /// Whom to answer when the message does not say: release 0.1 wrote it into the body.
     fn asked_by(request: &Self::Request) -> Option<SagaId> {

@@ -31,7 +31,9 @@ pub mod simulation;
 mod step;
 mod supervision;
 
-pub use entity::{Answered, Decision, Entity, Head, LocalRefusal, PartNeeded, Seen, StepOf};
+pub use entity::{
+    Answered, Decision, Entity, Head, LocalRefusal, Notice, Overdue, PartNeeded, Seen, StepOf,
+};
 pub use error::CommandError;
 pub use node::{
     CannotRun, Embedded, Neighbour, Node, NodeBuilder, NodeConfig, NodeParts, ShardSnapshot,

@@ -152,7 +152,7 @@ impl<E: Entity> Awaited<E> {
 
 /// Whether the answer speaks of a saga whose end is told later.
 fn goes_on<E: Entity>(reply: &Reply<E>) -> bool {
-    matches!(reply, Ok(Answer::Entity(answer)) if answer.saga_id.is_some() && !answer.saga_ended)
+    matches!(reply, Ok(Answer::Entity(answer)) if answer.awaited().is_some())
 }
 
 impl<E: Entity> Default for Awaited<E> {

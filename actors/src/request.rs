@@ -71,6 +71,8 @@ pub enum Command<E: Entity> {
     CancelSaga { id: SagaId, reason: Option<String> },
     /// Asks for the end of a saga: its caller has heard of its beginning.
     FollowSaga(SagaId),
+    /// Asks for the end of what an entity waits for by itself.
+    FollowEntity(Uuid),
     /// Tries a quarantined message again, and those parked behind it.
     Replay(MessageId),
     /// Drops a quarantined message.

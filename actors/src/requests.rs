@@ -128,7 +128,7 @@ impl<E: Entity> Requests<E> {
         };
 
         // An end that has come already is told by nobody.
-        let moves = self.0.transport.is_some() && !answer.saga_ended;
+        let moves = self.0.transport.is_some() && answer.awaited().is_some();
         let end = ended.map(|ended| SagaEnd {
             ended: Some(ended),
             release: self.0.release.clone(),
@@ -138,16 +138,12 @@ impl<E: Entity> Requests<E> {
         Ok(Accepted { answer, end })
     }
 
-    /// Asks for the end of a saga of this entity: whoever was to tell of it may not own its shard
-    /// any more.
-    async fn follow_on(&self, id: Uuid, saga: SagaId) -> Result<Followed<E>, CommandError> {
+    /// Asks for the end of a saga of this entity, or of what the entity waits for by itself:
+    /// whoever was to tell of it may not own its shard any more.
+    async fn follow_on(&self, id: Uuid, saga: Option<SagaId>) -> Result<Followed<E>, CommandError> {
         let (tell, ended) = oneshot::channel();
-        let sent = self.send(
-            self.shard_of(id),
-            Command::FollowSaga(saga),
-            None,
-            Some(tell),
-        )?;
+        let command = saga.map_or(Command::FollowEntity(id), Command::FollowSaga);
+        let sent = self.send(self.shard_of(id), command, None, Some(tell))?;
         let Answer::Entity(answer) = answered(sent.answer).await? else {
             return Err(CommandError::Failed);
         };

@@ -10,6 +10,7 @@
 //! its positions, and repeats the work that is not done.
 
 mod followers;
+mod heard;
 mod inbox;
 mod messages;
 mod open;
@@ -29,18 +30,21 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use metrics::{Counter, Gauge};
 use sagas::mistakes::{Mistake, makes};
-use sagas::{MessageId, SagaId, ShardId, Timestamp};
+use sagas::{MessageId, ShardId, Timestamp};
 use store::faults::Faults;
 use store::{
-    Clock, Delivery, InboxPositions, Journal, Log, Message, Positions, ServiceDatabase, StoreError,
+    Clock, Delivery, InboxPositions, Journal, Log, Message, ServiceDatabase, SourceStream,
+    StoreError,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::entities::Entities;
 use crate::entity::Entity;
 use crate::error::CommandError;
 use crate::request::{Follower, Request};
+use heard::Unheard;
 use open::{CatchUp, Reloads};
 use parked::ParkedMessages;
 pub(crate) use tenure::Tenure;
@@ -96,11 +100,12 @@ pub(super) enum Returned<E: Entity> {
     /// This message's unit was refused because of its own data.
     Culprit(MessageId, String),
     /// The same of the unit that woke this saga.
-    CulpritTimer(SagaId, String),
+    CulpritTimer(Uuid, String),
     /// What came of waking this saga is durable.
-    Woken(SagaId),
-    /// Callers that wait for the end of a saga, which has not come about yet.
-    Waiting(SagaId, Vec<Follower<E>>),
+    Woken(Uuid),
+    /// Callers that wait for the end of a saga, or of what an entity waits for by itself; it has
+    /// not come about yet.
+    Waiting(Uuid, Vec<Follower<E>>),
     /// The journal has dropped something; the shard must reload.
     Reload(Arc<StoreError>),
 }
@@ -129,14 +134,22 @@ pub(crate) struct Shard<E: Entity> {
     ticket: u64,
     /// The position reached in each stream, as if everything submitted will commit.
     positions: InboxPositions,
-    /// The newest message of each source at the last check.
-    expected: Positions,
+    /// The events of these sources are heard by handlers.
+    heard: Vec<ShardId>,
+    /// What the shards of this service must hear before timers of this one are due.
+    unheard: Option<Unheard>,
+    /// Positions that have moved over events that are none of this service's business, and are
+    /// written with the next check.
+    passed: BTreeSet<SourceStream>,
+    /// The newest message of each stream at the last check.
+    expected: InboxPositions,
     parked: ParkedMessages,
     /// How often a message's unit was refused since the process started.
     refusals: HashMap<MessageId, (u32, String)>,
     timers: Timers,
-    waiting: BTreeMap<SagaId, Vec<Follower<E>>>,
-    /// Some of those sagas may have ended unheard: the shard has reloaded.
+    /// By who tells of the end: a saga, or an entity that waits by itself.
+    waiting: BTreeMap<Uuid, Vec<Follower<E>>>,
+    /// Some of those may have ended unheard: the shard has reloaded.
     may_have_ended: bool,
     /// Requests to do again after a reload.
     again: VecDeque<Request<E>>,
@@ -158,7 +171,7 @@ pub(crate) struct Shard<E: Entity> {
 struct Gathered<E: Entity> {
     requests: Vec<Request<E>>,
     messages: Vec<Arc<Message>>,
-    timers: Vec<(SagaId, Timestamp)>,
+    timers: Vec<(Uuid, Timestamp)>,
     check: bool,
 }
 
@@ -238,6 +251,7 @@ impl<E: Entity> Shard<E> {
             };
             if gathered.check {
                 self.forget_gone_callers();
+                self.note_passed();
             }
             if self.broken.is_none() {
                 self.guarded_turn(gathered).await;
@@ -308,7 +322,7 @@ impl<E: Entity> Shard<E> {
         }
 
         self.look_at_the_clock();
-        self.look_behind();
+        self.look_behind().await;
         if !self.is_catching_up() {
             gathered.timers = self.timers.due(self.now);
         }
@@ -355,9 +369,7 @@ impl<E: Entity> Shard<E> {
             Returned::Culprit(message, cause) => self.refuse(message, cause),
             Returned::CulpritTimer(saga, cause) => self.put_off(saga, &cause),
             Returned::Woken(saga) => self.timers.woken(saga),
-            Returned::Waiting(saga, callers) => {
-                self.waiting.entry(saga).or_default().extend(callers)
-            }
+            Returned::Waiting(id, callers) => self.waiting.entry(id).or_default().extend(callers),
             Returned::Reload(_) if makes(Mistake::NoReload) => {}
             Returned::Reload(error) => self.broken = Some(error.chain()),
         }

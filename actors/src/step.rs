@@ -29,10 +29,12 @@ pub(crate) struct Step<E: Entity> {
     pub time: Timestamp,
     /// The answer to the request, sent when the unit is durable.
     pub answer: Option<Reply<E>>,
-    /// The new timer of the saga that has gone on; absent when it stays as it is.
+    /// The new timer of the saga that has gone on, or of the entity; absent when it stays as it is.
     pub timer: Option<TimerChange>,
     /// A saga has ended: its followers hear how its entity is now, if it is there.
     pub ended: Option<(SagaId, Option<Answered<E>>)>,
+    /// The entity no longer waits by itself: its followers hear how it is now.
+    pub settled: Option<Answered<E>>,
     /// The saga that has ended, for the metrics.
     pub measured: Option<SagaEnd>,
     /// What is told when the unit is durable, while somebody traces what happens.
@@ -54,6 +56,7 @@ impl<E: Entity> Default for Step<E> {
             answer: None,
             timer: None,
             ended: None,
+            settled: None,
             measured: None,
             traced: Vec::new(),
             touched: Vec::new(),
@@ -79,6 +82,13 @@ impl<E: Entity> Step<E> {
             touched: vec![touched],
             ..Step::default()
         }
+    }
+}
+
+impl<E: Entity> Step<E> {
+    /// Whether nothing comes of it: neither rows nor messages.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.rows.is_empty() && self.events.is_empty() && self.messages.is_empty()
     }
 }
 

@@ -32,6 +32,7 @@ mod outboxes;
 mod patience;
 mod problem;
 mod ranges;
+mod releases;
 mod report;
 mod reservations;
 mod sagas;

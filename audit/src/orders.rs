@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use domain::saga::{CANCEL_ORDER, CREATE_ORDER, id_of};
 use domain::{OrderId, OrderState, SagaId, Timestamp};
 use store::services::orders::snapshot::OrderHead;
-use store::services::orders::tables::order;
 use store::snapshot::{IdRange, Snapshot, entities};
 use uuid::Uuid;
 
@@ -15,7 +14,8 @@ use super::entities::{AuditedOrder, order_row};
 use super::problem::Problem;
 use super::ranges::{ENTITIES, Range, Row, subject};
 use super::report::{Invariant, Report};
-use super::reservations;
+use super::sagas::is_overdue;
+use super::{releases, reservations};
 use super::stores::Stores;
 
 pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
@@ -41,8 +41,9 @@ async fn compare(
     let views = stores.order_views(range, report).await?;
     let snapshot = Snapshot::begin(&stores.orders).await?;
     let rows = snapshot.orders(range).await?;
-    let heads: HashMap<_, _> = rows.iter().map(|row| (row.order_id, head(row))).collect();
+    let heads: HashMap<_, _> = rows.iter().map(|row| (row.order_id, OrderHead::of(row))).collect();
     check_sagas(&snapshot, &heads, report).await?;
+    check_deadlines(stores, &snapshot, &heads, report).await?;
 
     let rows: HashMap<_, _> = rows
         .into_iter()
@@ -72,16 +73,8 @@ async fn compare(
     Ok(heads)
 }
 
-fn head(row: &order::Model) -> OrderHead {
-    OrderHead {
-        customer_id: row.customer_id,
-        total_cents: row.total_cents,
-        state: row.state.clone(),
-        version: row.version,
-    }
-}
-
-/// Every order has the saga that created it, and one that a saga is at work on has that saga, open.
+/// Every order has the saga that created it, unless its customer reacts to it by itself; and one
+/// that a saga is at work on has that saga, open.
 async fn check_sagas(
     snapshot: &Snapshot,
     heads: &HashMap<Uuid, OrderHead>,
@@ -120,11 +113,44 @@ fn sagas_of(id: OrderId, head: &OrderHead) -> Vec<(OrderId, SagaId, bool)> {
         .map(|lock| lock.held_by);
 
     let saga = |kind, version| id_of(kind, id, version);
+    let without = head.choreography;
 
-    let created = (id, saga(&CREATE_ORDER, 1), lock == Some(CREATE_ORDER.name));
+    let create = || (id, saga(&CREATE_ORDER, 1), lock == Some(CREATE_ORDER.name));
+    let created = (!without.created).then(create);
 
     let version = u64::try_from(head.version).unwrap_or(0);
-    let cancel =
-        (lock == Some(CANCEL_ORDER.name)).then(|| (id, saga(&CANCEL_ORDER, version), true));
-    [Some(created), cancel].into_iter().flatten().collect()
+    let is_cancelled_by_saga = lock == Some(CANCEL_ORDER.name) && !without.cancel;
+    let cancel = is_cancelled_by_saga.then(|| (id, saga(&CANCEL_ORDER, version), true));
+    [created, cancel].into_iter().flatten().collect()
+}
+
+/// An order that waits for its customer by itself is woken at its deadline, and no other is.
+async fn check_deadlines(
+    stores: &Stores,
+    snapshot: &Snapshot,
+    heads: &HashMap<Uuid, OrderHead>,
+    report: &mut Report,
+) -> Result<(), AuditError> {
+    let wanted = releases::with_deadlines(heads);
+    let ids: Vec<Uuid> = wanted.iter().map(|(id, _)| *id).collect();
+    let timers = snapshot.timers(&ids).await?;
+
+    for (id, must_have_one) in wanted {
+        let timer = timers.get(&id).map(|at| Timestamp::from_micros(*at));
+        let wrong = match timer {
+            None if must_have_one => Some(("one", "none".to_owned())),
+            Some(at) if !must_have_one => Some(("none", at.to_string())),
+            Some(at) if stores.node_running && is_overdue(at, stores.now) => {
+                Some(("one that is not overdue", at.to_string()))
+            }
+            _ => None,
+        };
+        if let Some((expected, found)) = wrong {
+            let subject = subject(domain::ORDERS, id);
+            let problem = Problem::new(subject, "timer", expected, found);
+            report.violated_by(Invariant::Sagas, problem);
+        }
+    }
+
+    Ok(())
 }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::AuditError;
 use super::problem::{Mismatch, Problem};
 use super::ranges::subject;
+use super::releases::is_on_its_way;
 use super::report::{Invariant, Report};
 use super::stores::Stores;
 
@@ -58,7 +59,20 @@ async fn look_again(stores: &Stores, id: OrderId) -> Result<Option<Mismatch>, Au
     let after = order_head(&stores.orders, id).await?;
     let stood_still =
         before.map(|order| order.version) == after.as_ref().map(|order| order.version);
-    Ok(judge(after.as_ref(), reservation.as_ref()).filter(|_| stood_still))
+    let Some(mismatch) = judge(after.as_ref(), reservation.as_ref()).filter(|_| stood_still) else {
+        return Ok(None);
+    };
+
+    if let (Some(order), Some(found)) = (&after, &reservation)
+        && order.state == OrderState::Rejected.name()
+        && order.choreography.created
+    {
+        // What is no longer on its way has arrived, perhaps only since the reservation was read.
+        let comes = is_on_its_way(stores, id, order, found).await?;
+        let is_there = stored::reservation(&stores.customers, id).await?.is_some();
+        return Ok(Some(mismatch).filter(|_| !comes && is_there));
+    }
+    Ok(Some(mismatch))
 }
 
 /// What would be wrong with an order and its reservation if they were of one moment.
@@ -109,6 +123,7 @@ fn judge(order: Option<&OrderHead>, reservation: Option<&reservation::Model>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::choreography::Choreography;
 
     fn order(state: &str) -> OrderHead {
         OrderHead {
@@ -116,6 +131,7 @@ mod tests {
             total_cents: 500,
             state: state.into(),
             version: 2,
+            choreography: Choreography::default(),
         }
     }
 

@@ -67,7 +67,7 @@ fn check(stores: &Stores, saga: &SagaRow, order: Option<&SagaOrder>, report: &mu
                 }
             }
 
-            let overdue = stores.now.micros().saturating_sub(saga.deadline) > GRACE_MICROS;
+            let overdue = is_overdue(Timestamp::from_micros(saga.deadline), stores.now);
             if state == SagaState::Running && overdue {
                 work.overdue_sagas += 1;
                 if stores.node_running {
@@ -81,6 +81,11 @@ fn check(stores: &Stores, saga: &SagaRow, order: Option<&SagaOrder>, report: &mu
             }
         }
     }
+}
+
+/// Whether a running node should have acted on a deadline by now.
+pub(super) fn is_overdue(deadline: Timestamp, now: Timestamp) -> bool {
+    now.micros().saturating_sub(deadline.micros()) > GRACE_MICROS
 }
 
 /// The saga's state, or what is wrong with it and its order.

@@ -153,6 +153,7 @@ fn messages(criterion: &mut Criterion) {
         order_id,
         amount,
         saga_id: None,
+        announced: false,
     };
 
     written_and_read!(

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CustomerId, OrderId};
+use crate::messages::CustomerAnswer;
 use crate::money::Money;
 use sagas::countermeasures::CommutativeUpdate;
 use sagas::{Timestamp, wire_messages};
@@ -55,6 +56,10 @@ pub struct CreditChanged {
     pub amount: Money,
     /// Limit less reservations, after the change.
     pub available_credit: Money,
+    /// What a reply would tell, where the event itself is what others go on with: in a
+    /// choreography. Absent where a saga has asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerAnswer>,
 }
 
 wire_messages! {
@@ -66,6 +71,20 @@ wire_messages! {
         CreditReserved(CreditChanged) = "customer.credit-reserved" 1,
         /// An order's reservation is gone.
         CreditReleased(CreditChanged) = "customer.credit-released" 1,
+    }
+}
+
+impl CustomerEvent {
+    /// The event, where it is what others go on with: it tells what a reply would.
+    #[must_use]
+    pub fn telling(mut self, told: CustomerAnswer) -> Self {
+        match &mut self {
+            CustomerEvent::Created(_) => {}
+            CustomerEvent::CreditReserved(change) | CustomerEvent::CreditReleased(change) => {
+                change.customer = Some(told);
+            }
+        }
+        self
     }
 }
 
@@ -125,6 +144,7 @@ impl Customer {
             order_id,
             amount,
             available_credit,
+            customer: None,
         })))
     }
 
@@ -139,6 +159,7 @@ impl Customer {
             order_id,
             amount,
             available_credit,
+            customer: None,
         }))
     }
 

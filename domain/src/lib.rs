@@ -10,6 +10,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
 )]
 
+pub mod choreography;
 pub mod customer;
 pub mod ids;
 pub mod messages;
@@ -17,6 +18,7 @@ pub mod money;
 pub mod order;
 pub mod saga;
 
+pub use choreography::Coordination;
 pub use customer::{Customer, CustomerEvent};
 pub use ids::{CUSTOMERS, CustomerId, ORDERS, OrderId, SERVICES};
 pub use money::Money;

@@ -1,12 +1,16 @@
-//! The commands and replies that services exchange in a saga.
+//! The commands and replies that services exchange in a saga, or in a choreography.
 //!
 //! Commands are imperative and address one entity; a reply names the outcome. Events are declared
-//! beside the entity they happen to ([`crate::customer`], [`crate::order`]).
+//! beside the entity they happen to ([`crate::customer`], [`crate::order`]). A *notice* is an event
+//! that changes nobody: it tells of a refusal where no reply does, has no version, and is in no
+//! entity's history.
 
 use serde::{Deserialize, Serialize};
 
+use crate::choreography::CreditOf;
 use crate::ids::OrderId;
 use crate::money::Money;
+use crate::order::RejectionReason;
 use sagas::SagaId;
 use sagas::wire_messages;
 
@@ -22,6 +26,15 @@ pub struct CreditRequest {
     /// Whom to answer when the message itself does not say: release 0.1 wrote it here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saga_id: Option<SagaId>,
+    /// Nobody waits for a reply: an event or a notice tells what comes of it. So it is in a
+    /// choreography.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub announced: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 wire_messages! {
@@ -90,6 +103,106 @@ impl CustomerReply {
     }
 }
 
+/// What has come of a request that has changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreditNotChanged {
+    /// The order that the credit is for.
+    pub order_id: OrderId,
+    /// What a reply would tell; absent when there is no such customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerAnswer>,
+}
+
+wire_messages! {
+    /// What customers tell of requests that have changed nothing, in a choreography.
+    pub enum CustomerNotice {
+        /// Not enough credit is available.
+        CreditReservationFailed(CreditNotChanged) = "customer.credit-reservation-failed" 1,
+        /// There is no such customer who could reserve any.
+        CustomerValidationFailed(CreditNotChanged) = "customer.validation-failed" 1,
+        /// The credit was reserved for the order before.
+        CreditReservedBefore(CreditNotChanged) = "customer.credit-reserved-before" 1,
+        /// Nothing was reserved for the order that could be released.
+        CreditReleasedBefore(CreditNotChanged) = "customer.credit-released-before" 1,
+    }
+}
+
+impl CustomerNotice {
+    /// What is told of a request that has changed nothing, in the place of this reply.
+    #[must_use]
+    pub fn of(command: &CustomerCommand, reply: &CustomerReply) -> Self {
+        let told = CreditNotChanged {
+            order_id: command.request().order_id,
+            customer: reply.answer().cloned(),
+        };
+
+        match (reply, command) {
+            // What nobody holds is released.
+            (CustomerReply::CreditReleased(_), _)
+            | (CustomerReply::CustomerNotFound(_), CustomerCommand::ReleaseCredit(_)) => {
+                CustomerNotice::CreditReleasedBefore(told)
+            }
+            (CustomerReply::CustomerNotFound(_), _) => {
+                CustomerNotice::CustomerValidationFailed(told)
+            }
+            (CustomerReply::CreditReserved(_), _) => CustomerNotice::CreditReservedBefore(told),
+            (CustomerReply::CreditLimitExceeded(_), _) => {
+                CustomerNotice::CreditReservationFailed(told)
+            }
+        }
+    }
+}
+
+/// What an order is told of its credit, in a choreography.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreditTold {
+    /// The customer, as its event or notice has told; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerAnswer>,
+}
+
+/// Why an order is to be rejected, in a choreography.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreditRefused {
+    /// Why.
+    pub reason: RejectionReason,
+    /// The customer, as its notice has told; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<CustomerAnswer>,
+}
+
+wire_messages! {
+    /// Commands to an order, by which its service goes on when customers have told something.
+    /// Nobody waits for a reply.
+    pub enum OrderRequest {
+        /// Its credit is reserved.
+        Approve(CreditTold) = "order.approve" 1,
+        /// Its credit is not, and will not be.
+        Reject(CreditRefused) = "order.reject" 1,
+        /// Its credit is released.
+        ConfirmCancel(CreditTold) = "order.confirm-cancel" 1,
+    }
+}
+
+wire_messages! {
+    /// What orders tell besides what happens to them, in a choreography.
+    pub enum OrderNotice {
+        /// Its customer has told nothing of the cancel by the deadline, and is asked again.
+        CancelStillPending(CancelStillPending) = "order.cancel-still-pending" 1,
+    }
+}
+
+/// A cancel waits for its customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelStillPending {
+    /// What its customer is to release.
+    pub release: CreditOf,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +216,9 @@ mod tests {
             OrderEvent::WIRE_NAMES,
             CustomerCommand::WIRE_NAMES,
             CustomerReply::WIRE_NAMES,
+            CustomerNotice::WIRE_NAMES,
+            OrderRequest::WIRE_NAMES,
+            OrderNotice::WIRE_NAMES,
         ]
         .concat();
         assert_eq!(
@@ -125,6 +241,14 @@ mod tests {
                 ("customer.credit-limit-exceeded-reply", 1),
                 ("customer.credit-released-reply", 1),
                 ("customer.not-found-reply", 1),
+                ("customer.credit-reservation-failed", 1),
+                ("customer.validation-failed", 1),
+                ("customer.credit-reserved-before", 1),
+                ("customer.credit-released-before", 1),
+                ("order.approve", 1),
+                ("order.reject", 1),
+                ("order.confirm-cancel", 1),
+                ("order.cancel-still-pending", 1),
             ]
         );
     }

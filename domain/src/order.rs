@@ -15,6 +15,7 @@ mod state;
 
 use serde::{Deserialize, Serialize};
 
+use crate::choreography::{Choreography, Coordination, CreditOf};
 use crate::ids::{CustomerId, OrderId};
 use crate::money::Money;
 use sagas::countermeasures::{RereadValue, SemanticLock};
@@ -72,6 +73,9 @@ pub struct Order {
     pub created_at: Timestamp,
     /// When the newest event happened; an entity's times never go back.
     pub updated_at: Timestamp,
+    /// What of this was done without a saga.
+    #[serde(default, skip_serializing_if = "Choreography::is_none")]
+    pub choreography: Choreography,
 }
 
 /// An order was created; it is pending.
@@ -88,26 +92,57 @@ pub struct OrderCreated {
     /// At most [`MAX_NOTE_CHARS`] characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Whether its customer reacts to this event, or a saga asks the customer.
+    #[serde(default, skip_serializing_if = "Coordination::is_orchestration")]
+    pub coordination: Coordination,
 }
 
 /// The credit is reserved, and the order stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderApproved {
-    /// As the customer's reply has told it.
+    /// As the customer's reply has told it, or its event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<String>,
+    /// As the customer's event has told it; absent where a saga knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_version: Option<u64>,
 }
 
-/// The saga compensated.
+/// It will not be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderRejected {
     /// Why.
     pub reason: RejectionReason,
-    /// As the customer's reply has told it.
+    /// As the customer's reply has told it, or its notice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<String>,
+    /// As the customer's notice has told it; absent where a saga knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_version: Option<u64>,
+    /// What its customer is to release on this event, or to release again should it reserve it
+    /// later; absent where nothing can be reserved any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<CreditOf>,
+}
+
+/// Its cancel has begun.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelRequested {
+    /// What its customer is to release on this event; absent where a saga asks the customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<CreditOf>,
+}
+
+/// Its cancel is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderCancelled {
+    /// As the customer's event has told it; absent where a saga knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_version: Option<u64>,
 }
 
 /// An event without data: its name says everything.
@@ -119,16 +154,16 @@ wire_messages! {
     pub enum OrderEvent {
         /// The first event.
         Created(OrderCreated) = "order.created" 1,
-        /// Its saga completed.
+        /// Its credit is reserved.
         Approved(OrderApproved) = "order.approved" 1,
-        /// Its saga compensated.
+        /// It will not be carried out.
         Rejected(OrderRejected) = "order.rejected" 1,
         /// It left the house and can no longer be cancelled.
         Shipped(NoDetails) = "order.shipped" 1,
-        /// A cancel saga has begun.
-        CancelRequested(NoDetails) = "order.cancel-requested" 1,
-        /// The cancel saga completed.
-        Cancelled(NoDetails) = "order.cancelled" 1,
+        /// Its cancel has begun.
+        CancelRequested(CancelRequested) = "order.cancel-requested" 1,
+        /// Its credit is released.
+        Cancelled(OrderCancelled) = "order.cancelled" 1,
         /// The cancel fell back: the order is approved as before.
         CancelUndone(NoDetails) = "order.cancel-undone" 1,
     }
@@ -159,6 +194,10 @@ impl Order {
             version: 1,
             created_at: at,
             updated_at: at,
+            choreography: Choreography {
+                created: !event.coordination.is_orchestration(),
+                ..Choreography::default()
+            },
         }
     }
 
@@ -173,7 +212,10 @@ impl Order {
     ) -> Result<OrderEvent, Refusal> {
         self.require(OrderState::Pending)?;
         reread.check(self.version).map_err(|_| Refusal::Changed)?;
-        Ok(OrderEvent::Approved(OrderApproved { customer_name }))
+        Ok(OrderEvent::Approved(OrderApproved {
+            customer_name,
+            customer_version: None,
+        }))
     }
 
     /// # Errors
@@ -187,6 +229,8 @@ impl Order {
         Ok(OrderEvent::Rejected(OrderRejected {
             reason,
             customer_name,
+            customer_version: None,
+            release: None,
         }))
     }
 
@@ -201,7 +245,7 @@ impl Order {
     /// A saga's lock, or a state other than `APPROVED`.
     pub fn request_cancel(&self) -> Result<OrderEvent, Refusal> {
         self.require_unlocked(OrderState::Approved)?;
-        Ok(OrderEvent::CancelRequested(NoDetails {}))
+        Ok(OrderEvent::CancelRequested(CancelRequested::default()))
     }
 
     /// Confirms a cancel, if the order is still the one the saga began with.
@@ -211,7 +255,7 @@ impl Order {
     pub fn confirm_cancel(&self, reread: RereadValue) -> Result<OrderEvent, Refusal> {
         self.require(OrderState::CancelPending)?;
         reread.check(self.version).map_err(|_| Refusal::Changed)?;
-        Ok(OrderEvent::Cancelled(NoDetails {}))
+        Ok(OrderEvent::Cancelled(OrderCancelled::default()))
     }
 
     /// # Errors
@@ -246,15 +290,23 @@ impl Order {
             OrderEvent::Approved(approved) => {
                 self.state = OrderState::Approved;
                 self.learn_customer_name(approved.customer_name.as_ref());
+                self.choreography.learn(approved.customer_version);
             }
             OrderEvent::Rejected(rejected) => {
                 self.state = OrderState::Rejected;
                 self.rejection_reason = Some(rejected.reason);
                 self.learn_customer_name(rejected.customer_name.as_ref());
+                self.choreography.learn(rejected.customer_version);
             }
             OrderEvent::Shipped(_) => self.state = OrderState::Shipped,
-            OrderEvent::CancelRequested(_) => self.state = OrderState::CancelPending,
-            OrderEvent::Cancelled(_) => self.state = OrderState::Cancelled,
+            OrderEvent::CancelRequested(requested) => {
+                self.state = OrderState::CancelPending;
+                self.choreography.cancel = requested.release.is_some();
+            }
+            OrderEvent::Cancelled(cancelled) => {
+                self.state = OrderState::Cancelled;
+                self.choreography.learn(cancelled.customer_version);
+            }
             OrderEvent::CancelUndone(_) => self.state = OrderState::Approved,
         }
 

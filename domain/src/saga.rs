@@ -162,6 +162,7 @@ fn credit(saga: &OrderSaga) -> CreditRequest {
         order_id: saga.order_id,
         amount: saga.amount,
         saga_id: None,
+        announced: false,
     }
 }
 

@@ -137,6 +137,7 @@ fn feed(writer: &mut dyn ViewWriter<OrderDocument>, orders: u64) {
         let approved = |name| {
             OrderEvent::Approved(OrderApproved {
                 customer_name: Some(name),
+                customer_version: None,
             })
         };
         if number % PER_COMMIT >= PER_COMMIT - LATE {
@@ -200,6 +201,7 @@ fn created(numbers: &mut Numbers) -> OrderEvent {
         order_total: Money::from_cents(i64::try_from(numbers.below(50_000)).unwrap()),
         lines,
         note: (numbers.below(10) == 0).then(|| "please ring twice, the dog is deaf".to_owned()),
+        coordination: domain::Coordination::default(),
     })
 }
 

@@ -96,6 +96,24 @@ impl SourceStream {
             stream: Stream::Messages,
         }
     }
+
+    /// The events of a shard.
+    #[must_use]
+    pub const fn events(source: ShardId) -> Self {
+        SourceStream {
+            source,
+            stream: Stream::Events,
+        }
+    }
+
+    /// Where what a shard reads from this stream is sent.
+    #[must_use]
+    pub const fn destination(self, reader: ShardId) -> Destination {
+        match self.stream {
+            Stream::Messages => Destination::Shard(reader),
+            Stream::Events => Destination::Events,
+        }
+    }
 }
 
 /// How far a shard has come in each stream that it follows: the sequence of the last message
@@ -116,7 +134,8 @@ pub struct Message {
     pub destination: Destination,
     /// The entity an event happened to, or the one a command or reply addresses.
     pub entity: Uuid,
-    /// The entity's version after an event; 0 for commands and replies.
+    /// The entity's version after an event; 0 for commands and replies, and for notices: they are
+    /// sent as events are, change nobody, and are in no history.
     pub version: u64,
     /// The wire name, for example `order.created`.
     pub name: Cow<'static, str>,
@@ -142,6 +161,13 @@ impl Message {
     #[must_use]
     pub fn unreadable(&self) -> Option<&str> {
         (self.name == Self::UNREADABLE).then(|| self.body.get())
+    }
+
+    /// Whether it is sent as an event and tells of what has changed nobody. A view has no use for
+    /// it.
+    #[must_use]
+    pub fn is_notice(&self) -> bool {
+        self.destination == Destination::Events && self.version == 0
     }
 
     /// Its id, which names the place in the outbox that it came from.
@@ -200,6 +226,9 @@ pub trait Publisher: Send + Sync + fmt::Debug {
 pub trait Log: Send + Sync + fmt::Debug {
     /// Live messages to `destination` from all sources, from now on.
     fn subscribe(&self, destination: Destination) -> Subscription;
+
+    /// Live messages to a shard from all sources, and the events of these sources, from now on.
+    fn listen(&self, shard: ShardId, events_of: &[ShardId]) -> Subscription;
 
     /// Messages from `source` to `destination` after the sequence `after`, oldest first, at most
     /// `limit`, and fewer only when there are no more. Only committed ones, and nothing is left out

@@ -103,6 +103,12 @@ pub(crate) fn to_columns(
     Ok((events, messages))
 }
 
+/// The versions of events that follow each other; of notices, which have none.
+fn versions(first: u64) -> impl Iterator<Item = u64> {
+    let step = u64::from(first > 0);
+    std::iter::successors(Some(first), move |version| Some(version + step))
+}
+
 /// The messages of a unit that has just been committed. `previous` is set by the log.
 pub(crate) fn from_outgoing(source: ShardId, outgoing: Outgoing) -> impl Iterator<Item = Message> {
     let Outgoing {
@@ -117,7 +123,7 @@ pub(crate) fn from_outgoing(source: ShardId, outgoing: Outgoing) -> impl Iterato
 
     let events = events
         .into_iter()
-        .zip(first_version..)
+        .zip(versions(first_version))
         .map(move |(event, version)| {
             (
                 Destination::Events,
@@ -207,7 +213,7 @@ pub(crate) fn from_row(service: Service, row: &outbox::Model) -> Result<Vec<Mess
     let events =
         events
             .into_iter()
-            .zip(first_version..)
+            .zip(versions(first_version))
             .zip(first..)
             .map(|((event, version), sequence)| Message {
                 sequence,

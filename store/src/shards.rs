@@ -51,26 +51,41 @@ pub async fn positions(
         .map_err(|e| database.failed(e))?;
 
     let what = || format!("inbox of shard {shard}");
+    rows.iter().map(|row| position(row, what)).collect()
+}
 
-    rows.into_iter()
-        .map(|row| {
-            let service = mapping::named(
-                Service::from_name(&row.source_service),
-                &row.source_service,
-                what,
-            )?;
-            let number = u16::try_from(row.source_shard).map_err(|e| StoreError::Corrupt {
-                what: what(),
-                source: Box::new(e),
-            })?;
-            let stream = mapping::named(Stream::from_name(&row.stream), &row.stream, what)?;
-            let source = ShardId::new(service, number);
-            Ok((
-                SourceStream { source, stream },
-                mapping::unsigned(row.position),
-            ))
-        })
-        .collect()
+/// The position that a row of an inbox tells. `what` names it in the error.
+fn position(
+    row: &inbox::Model,
+    what: impl Fn() -> String + Copy,
+) -> Result<(SourceStream, u64), StoreError> {
+    let name = &row.source_service;
+    let service = mapping::named(Service::from_name(name), name, what)?;
+    let number = u16::try_from(row.source_shard).map_err(|e| StoreError::Corrupt {
+        what: what(),
+        source: Box::new(e),
+    })?;
+    let stream = mapping::named(Stream::from_name(&row.stream), &row.stream, what)?;
+
+    let source = ShardId::new(service, number);
+    let stream = SourceStream { source, stream };
+    Ok((stream, mapping::unsigned(row.position)))
+}
+
+/// How far the events of other services have been heard by this one: those of a shard by the shard
+/// of the same number.
+///
+/// # Errors
+/// When the database does not answer, or a row cannot be read.
+pub async fn heard(database: &ServiceDatabase) -> Result<InboxPositions, StoreError> {
+    let rows = inbox::Entity::find()
+        .filter(inbox::Column::Stream.eq(Stream::Events.name()))
+        .all(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+
+    let what = || format!("inbox of {}", database.service);
+    rows.iter().map(|row| position(row, what)).collect()
 }
 
 /// Who owns the shards of a service.

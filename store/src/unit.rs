@@ -56,7 +56,8 @@ pub struct Outgoing {
     pub first_sequence: u64,
     /// The entity the events happened to.
     pub entity: Uuid,
-    /// The entity's version after the first event.
+    /// The entity's version after the first event; 0 when the events are notices, which change
+    /// nobody: then the entity is the one that they are about.
     pub first_version: u64,
     /// What they are part of: a saga, or a request.
     pub correlation_id: Uuid,
@@ -101,6 +102,13 @@ impl Outgoing {
     #[must_use]
     pub fn count(&self) -> u64 {
         u64::try_from(self.events.len() + self.messages.len()).unwrap_or(u64::MAX)
+    }
+
+    /// The version in its row, by which the history finds its events: none without events, and none
+    /// of notices, which are in nobody's history.
+    #[must_use]
+    pub fn version_in_history(&self) -> Option<u64> {
+        (self.first_version > 0 && !self.events.is_empty()).then_some(self.first_version)
     }
 
     /// The sequence of its last message.

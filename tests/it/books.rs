@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use tests::{
-    Api, Call, Node, Response, cents, eventually, eventually_within, in_state, reserved_cents,
+    Api, Call, Node, Response, cents, eventually, eventually_within, has_sagas, in_state,
+    reserved_cents,
 };
 
 /// Above the longest back-off of a retry.
@@ -23,8 +24,11 @@ pub async fn accepted(call: Call) -> Response {
     .await
 }
 
-/// Waits until every saga has ended; none may be stuck.
+/// Waits until every saga has ended, and every order that waits by itself; no saga may be stuck.
 pub async fn all_sagas_end(api: &Api) {
+    if !has_sagas() {
+        no_order_waits(api).await;
+    }
     eventually_within(REST, "all sagas have ended", async || {
         for state in ["RUNNING", "COMPENSATING"] {
             let open = api
@@ -43,6 +47,24 @@ pub async fn all_sagas_end(api: &Api) {
 
     let stuck = api.get("/sagas").query("state", "STUCK").await.is(200);
     assert!(stuck.items("sagas").is_empty(), "{}", stuck.text);
+}
+
+/// Waits until the views show no order that waits for its customer.
+pub async fn no_order_waits(api: &Api) {
+    eventually_within(REST, "no order waits", async || {
+        let views = api.get("/views").await.is(200);
+        if views.items("views").iter().any(|view| view["lag"] != 0) {
+            return None;
+        }
+        for state in ["PENDING", "CANCEL_PENDING"] {
+            let waiting = api.get("/orders").query("state", state).await.is(200);
+            if waiting.json["total"] != 0 {
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await;
 }
 
 /// Waits until the views have taken in every commit.

@@ -1,6 +1,7 @@
 //! The acceptance tests: the public contract, seen from outside, on the embedded views or, with
 //! `COUNTERFOIL_TEST_VIEWS=remote`, on MongoDB and Elasticsearch; on embedded databases or, with
-//! `COUNTERFOIL_TEST_DATABASES=remote`, on PostgreSQL.
+//! `COUNTERFOIL_TEST_DATABASES=remote`, on PostgreSQL; by sagas or, with
+//! `COUNTERFOIL_TEST_COORDINATION=choreography`, without.
 //!
 //! One binary with a module per part of the contract. Every test talks HTTP to a node of its own,
 //! or to one that the tests of its module share. What the nodes do inside is tested beside the
@@ -13,6 +14,7 @@
 
 mod backup;
 mod books;
+mod choreography;
 mod cluster;
 mod command_line;
 mod consistency;

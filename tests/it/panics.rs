@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::{Api, Call, Node, Response, eventually_within};
+use tests::{Api, Call, Node, ORCHESTRATED, Response, eventually_within};
 
 use crate::{books, quarantine};
 
@@ -22,6 +22,13 @@ fn noted_order(api: &Api, customer: &str, note: &str) -> Call {
 async fn restart_with_faults(node: &mut Node, faults: &str) {
     node.terminate().await;
     node.restart_with(&[("COUNTERFOIL_FAULTS", faults)]).await;
+}
+
+/// The same with orders that have sagas, whatever the run is about.
+async fn restart_with_sagas(node: &mut Node, faults: &str) {
+    node.terminate().await;
+    node.restart_with(&[("COUNTERFOIL_FAULTS", faults), ORCHESTRATED])
+        .await;
 }
 
 #[tokio::test]
@@ -183,9 +190,9 @@ async fn an_order_that_always_panics_answers_5xx_and_the_others_are_served() {
 
 #[tokio::test]
 async fn a_saga_that_panics_once_goes_on_after_redelivery() {
-    let mut node = Node::start().await;
+    let mut node = Node::start_with(&[ORCHESTRATED]).await;
     let customer = node.api().create_customer("Ada", "15.00").await.id;
-    restart_with_faults(&mut node, "panic-saga=Ada,panic-once").await;
+    restart_with_sagas(&mut node, "panic-saga=Ada,panic-once").await;
     let api = node.api();
 
     let order = books::accepted(noted_order(&api, &customer, "epic"))
@@ -199,10 +206,10 @@ async fn a_saga_that_panics_once_goes_on_after_redelivery() {
 
 #[tokio::test]
 async fn a_saga_that_always_panics_stops_no_other_and_ends_once_repaired() {
-    let mut node = Node::start().await;
+    let mut node = Node::start_with(&[ORCHESTRATED]).await;
     let customer = node.api().create_customer("Ada", "100.00").await.id;
     let other = node.api().create_customer("Bea", "100.00").await.id;
-    restart_with_faults(&mut node, "panic-saga=Ada").await;
+    restart_with_sagas(&mut node, "panic-saga=Ada").await;
     let api = node.api();
 
     let order = noted_order(&api, &customer, "epic").await.is(201);

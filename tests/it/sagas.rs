@@ -1,16 +1,21 @@
 //! The saga control plane: what a saga did and has yet to do, and what an operator may do about it.
 
 use serde_json::{Value, json};
-use tests::{Api, Node, Response, Shared, eventually, time};
+use tests::{Api, Node, ORCHESTRATED, Response, Shared, eventually, time};
 use uuid::Uuid;
 
 use crate::quarantine;
 
 static NODE: Shared<Node> = Shared::new();
 
+/// A node that has sagas, whatever the run is about.
+async fn start() -> Node {
+    Node::start_with(&[ORCHESTRATED]).await
+}
+
 #[tokio::test]
 async fn the_saga_of_an_approved_order_is_shown_completed() {
-    let node = NODE.get(Node::start).await;
+    let node = NODE.get(start).await;
     let api = node.api();
     let customer = api.create_customer("Ada", "15.00").await;
     let order = api.place(&customer.id, "12.34", "APPROVED").await;
@@ -43,7 +48,7 @@ async fn the_saga_of_an_approved_order_is_shown_completed() {
 
 #[tokio::test]
 async fn the_saga_of_a_rejected_order_is_shown_compensated() {
-    let node = NODE.get(Node::start).await;
+    let node = NODE.get(start).await;
     let api = node.api();
     let customer = api.create_customer("Ada", "15.00").await;
     let order = api.place(&customer.id, "123.40", "REJECTED").await;
@@ -65,7 +70,7 @@ async fn the_saga_of_a_rejected_order_is_shown_compensated() {
 
 #[tokio::test]
 async fn the_saga_of_a_cancelled_order_is_another_one_and_completes() {
-    let node = NODE.get(Node::start).await;
+    let node = NODE.get(start).await;
     let api = node.api();
     let customer = api.create_customer("Ada", "15.00").await;
     let order = api.place(&customer.id, "12.34", "APPROVED").await;
@@ -82,7 +87,7 @@ async fn the_saga_of_a_cancelled_order_is_another_one_and_completes() {
 
 #[tokio::test]
 async fn sagas_are_listed_filtered_and_paged() {
-    let node = Node::start().await;
+    let node = start().await;
     let api = node.api();
     let customer = api.create_customer("Ada", "100.00").await;
     for _ in 0..5 {
@@ -120,7 +125,7 @@ async fn sagas_are_listed_filtered_and_paged() {
 
 #[tokio::test]
 async fn an_ended_saga_can_neither_be_cancelled_nor_retried() {
-    let node = NODE.get(Node::start).await;
+    let node = NODE.get(start).await;
     let api = node.api();
     let customer = api.create_customer("Ada", "15.00").await;
     let approved = api.place(&customer.id, "12.34", "APPROVED").await;
@@ -142,7 +147,7 @@ async fn an_ended_saga_can_neither_be_cancelled_nor_retried() {
 
 #[tokio::test]
 async fn an_unknown_saga_is_not_found() {
-    let node = NODE.get(Node::start).await;
+    let node = NODE.get(start).await;
     let api = node.api();
     let unknown = Uuid::now_v7().to_string();
 
@@ -191,7 +196,7 @@ async fn a_pending_order_whose_saga_is_cancelled_ends_rejected_without_credit() 
     .await;
     // the customer works again, and whatever was parked for it is put back
     node.kill();
-    node.restart_with(&[]).await;
+    node.restart_with(&[ORCHESTRATED]).await;
     let api = node.api();
     quarantine::replay_until_empty(&api).await;
 
@@ -211,7 +216,7 @@ async fn a_pending_order_whose_saga_is_cancelled_ends_rejected_without_credit() 
 
 #[tokio::test]
 async fn the_command_line_lists_and_shows_sagas() {
-    let node = NODE.get(Node::start).await;
+    let node = NODE.get(start).await;
     let api = node.api();
     let customer = api.create_customer("Ada", "15.00").await;
     let order = api.place(&customer.id, "12.34", "APPROVED").await;
@@ -242,10 +247,10 @@ async fn the_command_line_lists_and_shows_sagas() {
 
 /// A node with one order that stays `PENDING`, because its customer panics over every command.
 async fn pending_order() -> (Node, String, Response) {
-    let mut node = Node::start().await;
+    let mut node = start().await;
     let customer = node.api().create_customer("Stuck", "15.00").await.id;
     node.terminate().await;
-    node.restart_with(&[("COUNTERFOIL_FAULTS", "panic-customer=Stuck")])
+    node.restart_with(&[("COUNTERFOIL_FAULTS", "panic-customer=Stuck"), ORCHESTRATED])
         .await;
     let order = node.api().new_order(&customer, "12.34").await.is(201);
     (node, customer, order)

@@ -170,8 +170,8 @@ async fn a_node_that_is_told_to_end_while_its_stores_stand_still_answers_everyon
         .map(|_| tokio::spawn(api.new_order(&ada.id, "1.00").wait(30).answer()))
         .collect();
     eventually("all orders are accepted", async || {
-        let sagas = api.get("/sagas").query("limit", "200").await;
-        (sagas.items("sagas").len() == waiting.len()).then_some(())
+        let orders = api.get("/orders").query("limit", "200").await;
+        (orders.items("orders").len() == waiting.len()).then_some(())
     })
     .await;
 

@@ -13,7 +13,7 @@ use store::faults::Faults;
 use store::inspection::{SagaFilter, list_sagas};
 use store::log::embedded::EmbeddedLog;
 use store::simulated::{CallFate, DeliveryFate, MemoryDatabase, Trouble};
-use store::{Clock, Destination, Log, Message, ServiceDatabase};
+use store::{Clock, Destination, Log, Message, ServiceDatabase, SourceStream};
 use tests::{CreditModel, second_effects};
 use uuid::Uuid;
 
@@ -70,7 +70,29 @@ async fn audited(world: &World) -> audit::Report {
 /// Whether no message is on its way.
 pub async fn nothing_is_under_way(world: &World) -> bool {
     let work = audited(world).await.work_in_flight;
-    work == audit::WorkInFlight::default()
+    work == audit::WorkInFlight::default() && all_events_are_heard(world).await
+}
+
+/// Whether each service has heard what has happened in the other, as far as it is written.
+async fn all_events_are_heard(world: &World) -> bool {
+    let log = log(world);
+
+    for (hears, of) in [
+        (domain::CUSTOMERS, domain::ORDERS),
+        (domain::ORDERS, domain::CUSTOMERS),
+    ] {
+        let heard = store::shards::heard(&database(world, hears)).await;
+        let heard = heard.expect("it answers");
+        for number in 0..world.plan.shards {
+            let source = ShardId::new(of, number);
+            let position = heard.get(&SourceStream::events(source)).copied();
+            let events = log.read(source, Destination::Events, position.unwrap_or(0), 1);
+            if !events.await.expect("it answers").is_empty() {
+                return false;
+            }
+        }
+    }
+    true
 }
 
 /// What keeps the world from coming to rest.
@@ -244,7 +266,8 @@ async fn credit_is_a_sequence(world: &World) {
     for number in 0..world.plan.shards {
         let source = ShardId::new(domain::CUSTOMERS, number);
         let events = log.read(source, Destination::Events, 0, usize::MAX >> 1);
-        for event in events.await.expect("it answers") {
+        let events = events.await.expect("it answers").into_iter();
+        for event in events.filter(|event| !event.is_notice()) {
             histories.entry(event.entity).or_default().push(event);
         }
     }

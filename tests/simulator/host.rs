@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actors::simulation::{self, Equipment, Machine};
 use actors::{Gateway, Node, NodeConfig, gateway};
+use domain::Coordination;
 use projections::simulated::{MemoryViews, Traces};
 use projections::views::View;
 use sagas::Timestamp;
@@ -50,6 +51,7 @@ pub struct Outside<'a> {
     /// For the host that has views.
     pub kept_views: Option<MemoryViews>,
     pub config: NodeConfig,
+    pub coordination: Coordination,
 }
 
 impl Host {
@@ -95,6 +97,7 @@ impl Host {
             trouble,
             kept_views,
             config,
+            coordination,
         } = outside;
         let equipment = Equipment {
             disks: disks.to_vec(),
@@ -115,6 +118,7 @@ impl Host {
             let parts = &equipped.parts;
             let started = gateway::start(&config, parts);
             let (node, gateway) = started.expect("the services are registered");
+            let gateway = gateway.coordinated_by(coordination);
             equipped.take_part(&node);
 
             let node = Arc::new(node);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use domain::Coordination;
 use projections::generations::BuildFrom;
 use projections::simulated::ViewFate;
 use sagas::testing::Chance;
@@ -61,6 +62,8 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// In percent: how often an operator discards what is in quarantine.
     pub discards: u64,
+    /// How orders are coordinated.
+    pub coordination: Coordination,
 }
 
 /// What one caller does.
@@ -294,6 +297,19 @@ impl Plan {
         with_rebuilds(seed, &acts, &mut faults);
         with_unreadable_messages(seed, &acts, &mut faults);
         let nodes = with_nodes(seed, nodes, &acts, &mut faults);
+        let coordination = Chance::seeded(seed.rotate_left(32) ^ 0xc0de)
+            .of(&[
+                Coordination::Orchestration,
+                Coordination::Orchestration,
+                Coordination::Choreography,
+            ])
+            .unwrap_or_default();
+        // No saga asks again for what an operator has dropped.
+        let discards = match coordination {
+            Coordination::Orchestration => &[0, 0, 0, 20, 100][..],
+            Coordination::Choreography => &[0],
+        };
+
         Plan {
             seed,
             nodes,
@@ -303,8 +319,9 @@ impl Plan {
             faults,
             acts,
             discards: Chance::seeded(seed.rotate_left(24) ^ 0xd15c)
-                .of(&[0, 0, 0, 20, 100])
+                .of(discards)
                 .unwrap_or(0),
+            coordination,
         }
     }
 }

@@ -141,9 +141,9 @@ pub async fn folded(log: &dyn Log, service: Service) -> Result<BTreeMap<Uuid, Tr
 
     for source in sources.filter(|source| source.service == service) {
         let events = log.read(source, Destination::Events, 0, usize::MAX >> 1);
-        for event in events.await? {
+        for event in events.await?.iter().filter(|event| !event.is_notice()) {
             let fold = folds.entry(event.entity).or_default();
-            let taken = fold.take(&event);
+            let taken = fold.take(event);
             taken.map_err(|_| StoreError::Injected("an event that cannot be read"))?;
         }
     }

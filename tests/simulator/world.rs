@@ -160,6 +160,7 @@ impl World {
             trouble: self.trouble.clone(),
             kept_views: (number == 0).then(|| self.kept_views.clone()),
             config: config(&self.plan),
+            coordination: self.plan.coordination,
         })
         .await;
 

@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::databases::Databases;
 use crate::stores::Tenancy;
-use crate::{Api, Cli, ViewStores, cli, eventually_within};
+use crate::{Api, Cli, ViewStores, cli, coordination, eventually_within};
 
 /// What the contract grants a node between `SIGTERM` and its end.
 const TERMINATION_BOUND: Duration = Duration::from_secs(15);
@@ -194,7 +194,8 @@ impl Node {
             .filter(|(name, _)| name != "COUNTERFOIL_FAULTS" && name != "LD_PRELOAD")
             .cloned();
         let stores = self.tenancy.settings().into_iter();
-        let settings = stores.chain(self.databases.settings()).chain(settings);
+        let of_the_run = stores.chain(self.databases.settings());
+        let settings = of_the_run.chain(coordination::settings()).chain(settings);
         settings.fold(Cli::new(self.folder.path()), |cli, (name, value)| {
             cli.env(&name, &value)
         })
@@ -281,6 +282,7 @@ impl Node {
             .env("NO_COLOR", "1")
             .envs(self.tenancy.settings())
             .envs(self.databases.settings())
+            .envs(coordination::settings())
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log())

@@ -21,7 +21,7 @@ pub struct Customer {
 pub struct Placed {
     /// Its id.
     pub id: String,
-    /// The id of the saga that created it.
+    /// The id of the saga that created it; empty where orders have none.
     pub saga: String,
     /// The state in which that saga has left it.
     pub state: String,
@@ -128,7 +128,7 @@ fn placed(answer: &Response, state: &str) -> Placed {
     );
     Placed {
         id: answer.str("orderId").to_owned(),
-        saga: answer.str("sagaId").to_owned(),
+        saga: answer.json["sagaId"].as_str().unwrap_or_default().to_owned(),
         state: answer.str("state").to_owned(),
         token: answer.token(),
     }

@@ -5,7 +5,7 @@ use store::StoreError;
 use uuid::Uuid;
 
 use super::Entities;
-use super::progress::{Carried, add_change};
+use super::progress::Carried;
 use crate::entity::{Answered, Ask, Change, Entity, Outcome, Seen, Told};
 use crate::error::CommandError;
 use crate::request::{Answer, Command, Request, SagaAnswer};
@@ -43,6 +43,10 @@ impl<E: Entity> Entities<E> {
                 self.operate(id, ask, turn).await
             }
             Command::FollowSaga(id) => self.followed(id, turn).await,
+            Command::FollowEntity(id) => match self.ask(id, Ask::Show, turn).await?.entity {
+                Some(entity) => self.joined(entity, None, false, turn).await,
+                None => Ok(Step::refusing(CommandError::not_found(E::KIND), id)),
+            },
             Command::Replay(_) | Command::Discard(_) => Err(StepError::Impossible(
                 "parked messages are no entity's business".to_owned(),
             )),
@@ -70,7 +74,12 @@ impl<E: Entity> Entities<E> {
             Outcome::Refused(detail) => Ok(Step::refusing(CommandError::Conflict(detail), id)),
             Outcome::KeyReused => Ok(Step::refusing(CommandError::KeyReused, id)),
             Outcome::NotFound => Ok(Step::refusing(CommandError::not_found(E::KIND), id)),
-            outcome @ (Outcome::Replied(..) | Outcome::LocalRefused(_) | Outcome::Shown) => {
+            outcome @ (Outcome::Replied(..)
+            | Outcome::LocalRefused(_)
+            | Outcome::Reminds(..)
+            | Outcome::NotWaiting
+            | Outcome::NotDue { .. }
+            | Outcome::Shown) => {
                 let text = format!("a command to {} {id} came to {outcome:?}", E::KIND);
                 Err(StepError::Impossible(text))
             }
@@ -91,7 +100,7 @@ impl<E: Entity> Entities<E> {
             correlation_id: head.id,
             ..Step::default()
         };
-        add_change(&mut step, change)?;
+        self.add_change(&mut step, change, turn)?;
 
         let answered = match begins {
             None => Answered::alone(entity),
@@ -199,13 +208,36 @@ impl<E: Entity> Entities<E> {
         }
     }
 
-    /// Those of these sagas that have ended, durably, each with its entity as that is now.
+    /// Those of these sagas that have ended, and of these entities that no longer wait, durably,
+    /// each with the entity as that is now.
     pub(crate) async fn ended(
         &self,
-        sagas: &[SagaId],
-    ) -> Result<Vec<(SagaId, Answered<E>)>, StoreError> {
+        followed: &[Uuid],
+    ) -> Result<Vec<(Uuid, Answered<E>)>, StoreError> {
+        let mut told = self.ended_sagas(followed).await?;
+        if E::HANDLERS.is_empty() {
+            return Ok(told);
+        }
+
+        let found = E::load(&self.around.database, followed).await?;
+        let entities = found.into_iter().filter_map(|(id, read)| Some((id, read.ok()?)));
+        for (id, stored) in entities {
+            let end = || {
+                let is_settled = stored.entity.is_settled();
+                is_settled.then(|| Answered::alone(stored.entity))
+            };
+            told.extend(caught(end).ok().flatten().map(|end| (id, end)));
+        }
+        Ok(told)
+    }
+
+    async fn ended_sagas(
+        &self,
+        followed: &[Uuid],
+    ) -> Result<Vec<(Uuid, Answered<E>)>, StoreError> {
         let database = &self.around.database;
-        let found = store::sagas::load(database, &Definitions::of(E::SAGAS), sagas).await?;
+        let sagas: Vec<_> = followed.iter().copied().map(SagaId).collect();
+        let found = store::sagas::load(database, &Definitions::of(E::SAGAS), &sagas).await?;
         let runs = found.into_values().filter_map(Result::ok);
         let ended = runs.map(|stored| stored.saga);
         let ended: Vec<_> = ended.filter(|run| run.state.has_ended()).collect();
@@ -219,7 +251,7 @@ impl<E: Entity> Entities<E> {
             };
             // A service that panics over one of them keeps nobody from hearing of the others.
             let end = || Answered::after_saga(stored.entity, run.id, &run.data);
-            told.extend(caught(end).ok().map(|end| (run.id, end)));
+            told.extend(caught(end).ok().map(|end| (run.id.0, end)));
         }
         Ok(told)
     }

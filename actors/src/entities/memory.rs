@@ -167,6 +167,7 @@ impl<E: Entity> Entities<E> {
     pub(crate) fn drop_actors_of(&mut self, message: &Message) {
         match role_of::<E>(message) {
             Role::Request => self.entities.remove(message.entity),
+            Role::Event => {}
             Role::Reply | Role::Nested => self.drop_actors_of_saga(SagaId(message.entity)),
         }
     }
@@ -174,11 +175,21 @@ impl<E: Entity> Entities<E> {
     /// Drops the actors that a request asks.
     pub(crate) fn drop_actors_of_request(&mut self, request: &Request<E>) {
         match &request.question.command {
-            Command::Create { id, .. } | Command::Entity { id, .. } => self.entities.remove(*id),
+            Command::Create { id, .. }
+            | Command::Entity { id, .. }
+            | Command::FollowEntity(id) => self.entities.remove(*id),
             Command::RetrySaga(id) | Command::CancelSaga { id, .. } | Command::FollowSaga(id) => {
                 self.drop_actors_of_saga(*id);
             }
             Command::Replay(_) | Command::Discard(_) => {}
+        }
+    }
+
+    /// Drops whom a timer wakes: a saga with its entity, or an entity.
+    pub(crate) fn drop_actors_of_timer(&mut self, id: Uuid) {
+        self.drop_actors_of_saga(SagaId(id));
+        if !E::HANDLERS.is_empty() {
+            self.entities.remove(id);
         }
     }
 

@@ -1,13 +1,14 @@
 //! Messages of the log: what sagas ask of entities, and what answers they get.
 
 use sagas::mistakes::{Mistake, makes};
-use sagas::{Incoming, SagaId, WireMessage};
+use sagas::handler::{Handler, Heard};
+use sagas::{Incoming, SagaId, ShardId, WireMessage};
 use store::Message;
 use store::unit::OutgoingMessage;
 use uuid::Uuid;
 
 use super::Entities;
-use super::progress::{self, add_change};
+use super::progress::{self, add_notice};
 use crate::entity::{Ask, Entity, Outcome, PartAsRead};
 use crate::saga;
 use crate::step::{Step, StepError, Turn};
@@ -25,7 +26,16 @@ impl<E: Entity> Entities<E> {
         let asked_by = message.attempt.as_ref().map(|attempt| attempt.saga);
         let asked_by = asked_by.or_else(|| E::asked_by(&request));
 
-        let told = self.ask(id, Ask::Request { request, part }, turn).await?;
+        let told = self
+            .ask(
+                id,
+                Ask::Request {
+                    request: request.clone(),
+                    part,
+                },
+                turn,
+            )
+            .await?;
         let Outcome::Replied(reply, change) = told.outcome else {
             return Err(StepError::Impossible(format!(
                 "{} {id} did not reply",
@@ -41,11 +51,50 @@ impl<E: Entity> Entities<E> {
             ..Step::default()
         };
         let replies = change.is_some() || !makes(Mistake::RepeatWithoutReply);
+        let notice = match asked_by {
+            Some(_) => None,
+            None => E::notice(&request, &reply).filter(|_| change.is_none()),
+        };
         if let Some(saga) = asked_by.filter(|_| replies) {
             step.messages.push(reply_to(message, saga, &reply)?);
         }
         if let Some(change) = change {
-            add_change(&mut step, *change)?;
+            self.add_change(&mut step, *change, turn)?;
+        }
+        if let Some(notice) = notice {
+            add_notice(&mut step, notice)?;
+        }
+        Ok(step)
+    }
+
+    /// Something has happened in another service: what a handler makes of it is sent on by this
+    /// one. A step without a message says that it is none of this service's business.
+    ///
+    /// Of an event that cannot be read nobody knows whether it is. It is passed over, as commands
+    /// are that cannot be read, and the log of its outbox tells of it: whoever waits for what it
+    /// would have brought about goes on by its deadline.
+    pub(super) fn heard(&self, message: &Message, turn: Turn) -> Result<Step<E>, StepError> {
+        let mut step = Step {
+            correlation_id: message.correlation_id,
+            time: turn.now,
+            entity: message.entity,
+            ..Step::default()
+        };
+        let Some(handler) = handler_of::<E>(message) else {
+            return Ok(step);
+        };
+
+        let heard = Heard {
+            entity: message.entity,
+            name: &message.name,
+            type_version: message.type_version,
+            body: message.body.get(),
+        };
+        if let Some((entity, command)) = (handler.command)(&heard)? {
+            let destination = ShardId::of(E::SERVICE, entity, self.around.shards);
+            let form = (command.wire_name(), command.encode());
+            let command = progress::message(destination, entity, None, form)?;
+            step.messages.push(command);
         }
         Ok(step)
     }
@@ -100,6 +149,14 @@ impl<E: Entity> Entities<E> {
         };
         self.advance(id, ask, turn).await
     }
+}
+
+/// The handler that hears this event. One that was parked is known by its source and its name, too.
+pub(super) fn handler_of<E: Entity>(message: &Message) -> Option<&'static Handler<E::Request>> {
+    let of = message.source.service;
+    E::HANDLERS
+        .iter()
+        .find(|handler| handler.hears(of, &message.name))
 }
 
 /// The reply to a message: it goes back to the sender, and echoes the attempt.

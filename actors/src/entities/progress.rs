@@ -5,13 +5,16 @@ use std::collections::VecDeque;
 use sagas::mistakes::{Mistake, makes};
 use sagas::nested::{NestedReply, Outgoing, Parent};
 use sagas::wire::Body;
-use sagas::{Address, Attempt, Effect, SagaData, SagaId, ShardId, WireMessage};
+use sagas::{Address, Attempt, Effect, SagaData, SagaId, ShardId, Timestamp, WireMessage};
 use store::spans::{self, Span};
+use store::timers::{TimerChange, TimerSet};
 use store::unit::{OutgoingEvent, OutgoingMessage};
 use uuid::Uuid;
 
 use super::Entities;
-use crate::entity::{self, Answered, Change, Entity, LocalRefusal, Outcome as EntityOutcome};
+use crate::entity::{
+    self, Answered, Change, Entity, LocalRefusal, Notice, Outcome as EntityOutcome, Waiting,
+};
 use crate::saga::{Ask, Outcome, Standing, Told};
 use crate::step::{Step, StepError, Turn};
 
@@ -77,7 +80,7 @@ impl<E: Entity> Entities<E> {
                     let answer = self.local(&told, local, turn).await?;
                     match answer.outcome {
                         EntityOutcome::Changed(change) => {
-                            add_change(step, *change)?;
+                            self.add_change(step, *change, turn)?;
                         }
                         outcome => {
                             let refused = local_refused(name, outcome);
@@ -189,24 +192,98 @@ fn local_refused<E: Entity, D: SagaData>(step: &'static str, outcome: EntityOutc
     }
 }
 
-/// Adds an entity's events.
-pub(super) fn add_change<E: Entity>(
-    step: &mut Step<E>,
-    change: Change<E>,
-) -> Result<(), StepError> {
-    let body = written(change.event.encode())?;
+impl<E: Entity> Entities<E> {
+    /// Adds an entity's event, and what it changes in how the entity waits by itself.
+    pub(super) fn add_change(
+        &self,
+        step: &mut Step<E>,
+        change: Change<E>,
+        turn: Turn,
+    ) -> Result<(), StepError> {
+        let body = written(change.event.encode())?;
+        let head = change.head;
 
-    // Versions of one entity follow each other: the first one stands for all.
-    if step.events.is_empty() {
-        step.entity = change.head.id;
-        step.first_version = change.head.version;
-        step.time = change.head.updated_at;
+        // Versions of one entity follow each other: the first one stands for all.
+        if step.events.is_empty() {
+            step.entity = head.id;
+            step.first_version = head.version;
+            step.time = head.updated_at;
+        }
+
+        step.events
+            .push(OutgoingEvent::new(change.event.wire_name(), body));
+        step.rows.push(change.row);
+        step.rows
+            .extend(change.part.filter(|_| !makes(Mistake::PartForgotten)));
+
+        match change.waiting {
+            Waiting::AsBefore => {}
+            Waiting::For(waits_for) => {
+                let due = head.updated_at.after(self.around.policy.deadline);
+                step.timer = Some(own_timer(head.id, due, waits_for, turn.now));
+            }
+            Waiting::NoDeadline => step.timer = Some(no_timer(head.id)),
+            Waiting::Over(entity) => {
+                step.timer = Some(no_timer(head.id));
+                step.settled = Some(Answered::alone(*entity));
+            }
+        }
+        Ok(())
     }
 
-    step.events
-        .push(OutgoingEvent::new(change.event.wire_name(), body));
-    step.rows.push(change.row);
-    step.rows
-        .extend(change.part.filter(|_| !makes(Mistake::PartForgotten)));
+    /// The timer of an entity is due.
+    pub(super) async fn overdue(
+        &mut self,
+        id: Uuid,
+        set_for: Timestamp,
+        turn: Turn,
+    ) -> Result<Step<E>, StepError> {
+        let deadline = self.around.policy.deadline;
+        let told = self
+            .ask(id, entity::Ask::Overdue { set_for, deadline }, turn)
+            .await?;
+
+        let mut step = Step {
+            correlation_id: id,
+            entity: id,
+            time: turn.now,
+            touched: vec![id],
+            ..Step::default()
+        };
+        match told.outcome {
+            EntityOutcome::Changed(change) => self.add_change(&mut step, *change, turn)?,
+            EntityOutcome::Reminds(notice, waits_for) => {
+                let next = turn.now.after(deadline);
+                step.timer = Some(own_timer(id, next, waits_for, turn.now));
+                add_notice(&mut step, notice)?;
+            }
+            EntityOutcome::NotDue { due, waits_for } => {
+                step.timer = Some(own_timer(id, due, waits_for, turn.now));
+            }
+            _ => step.timer = Some(no_timer(id)),
+        }
+        Ok(step)
+    }
+}
+
+/// The timer by which an entity that waits by itself is woken.
+fn own_timer(id: Uuid, wake_at: Timestamp, waits_for: Uuid, now: Timestamp) -> TimerChange {
+    let patience = wake_at.since(now);
+    let set = TimerSet {
+        wake_at,
+        patience,
+        waits_for,
+    };
+    TimerChange { id, set: Some(set) }
+}
+
+fn no_timer(id: Uuid) -> TimerChange {
+    TimerChange { id, set: None }
+}
+
+/// Adds what is told of something that has changed nobody.
+pub(super) fn add_notice<E: Entity>(step: &mut Step<E>, notice: Notice) -> Result<(), StepError> {
+    let body = written(notice.body)?;
+    step.events.push(OutgoingEvent::new(notice.name, body));
     Ok(())
 }

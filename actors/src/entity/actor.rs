@@ -1,15 +1,17 @@
 //! The actor of one entity: decides one question after the other.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix::{Actor, Context, Handler, Message};
 use sagas::mistakes::{Mistake, makes};
-use sagas::{Fingerprint, Reason, SagaData, SagaId};
+use sagas::{Fingerprint, Reason, SagaData, SagaId, Timestamp};
 use store::faults::Faults;
 use store::mapping::{Recalled, Stored, recall};
 use uuid::Uuid;
 
-use super::{Change, Decision, Entity, MAILBOX, Outcome, StepOf, Told};
+use super::outcome::{Before, Waiting};
+use super::{Change, Decision, Entity, MAILBOX, Outcome, Overdue, StepOf, Told};
 use crate::request::RequestBinding;
 use crate::step::{StepError, Turn};
 use crate::supervision::{ActorError, guarded};
@@ -38,6 +40,11 @@ pub(crate) enum Ask<E: Entity> {
         step: <E::Saga as SagaData>::Local,
         saga: E::Saga,
         reason: Option<Reason>,
+    },
+    /// The entity's own timer, set for this time, is due. It has waited at most so long.
+    Overdue {
+        set_for: Timestamp,
+        deadline: Duration,
     },
     /// Asks nothing but the state.
     Show,
@@ -98,6 +105,7 @@ impl<E: Entity> EntityActor<E> {
                 };
                 self.step(step, saga, turn)?
             }
+            Ask::Overdue { set_for, deadline } => self.overdue(set_for, deadline, turn)?,
             Ask::Show => Outcome::Shown,
         };
 
@@ -114,8 +122,8 @@ impl<E: Entity> EntityActor<E> {
         if let Some(stored) = &self.stored {
             // The id follows from the key of the command.
             return Ok(if stored.created_by == created_by {
-                let saga = E::BEGINS_WITH.map(|name| SagaId::derive(name, self.id, 1));
-                Outcome::Repeated(saga)
+                let begun_with = stored.entity.begun_with();
+                Outcome::Repeated(begun_with.map(|name| SagaId::derive(name, self.id, 1)))
             } else {
                 Outcome::KeyReused
             });
@@ -211,6 +219,33 @@ impl<E: Entity> EntityActor<E> {
         }
     }
 
+    /// The entity goes by its own row, which says whether it waits, and since when. A timer that is
+    /// early, damaged as it may be, is set anew; one that it has no use for goes.
+    fn overdue(
+        &mut self,
+        set_for: Timestamp,
+        deadline: Duration,
+        turn: Turn,
+    ) -> Result<Outcome<E>, StepError> {
+        let Some((entity, waits_for)) = self.entity().and_then(|e| Some((e, e.deadline()?))) else {
+            return Ok(Outcome::NotWaiting);
+        };
+
+        let due = entity.head().updated_at.after(deadline);
+        if set_for < due {
+            return Ok(Outcome::NotDue { due, waits_for });
+        }
+
+        match entity.overdue() {
+            None => Ok(Outcome::NotWaiting),
+            Some(Overdue::Tells(notice)) => Ok(Outcome::Reminds(notice, waits_for)),
+            Some(Overdue::Happens(event)) => {
+                let change = self.happens(event, None, None, turn)?;
+                Ok(Outcome::Changed(Box::new(change)))
+            }
+        }
+    }
+
     /// Folds an event in. Remembers the key of its command, if any, with the saga that begins.
     fn happens(
         &mut self,
@@ -222,6 +257,7 @@ impl<E: Entity> EntityActor<E> {
         let before = self.stored.take();
         let head = before.as_ref().map(|stored| stored.entity.head());
         let at = head.map_or(turn.now, |head| turn.now.max(head.updated_at));
+        let waiting_before = before.as_ref().map(|stored| Before::of(&stored.entity));
 
         let (entity, created_by, remembered) = match before {
             Some(stored) => (Some(stored.entity), stored.created_by, stored.remembered),
@@ -253,12 +289,14 @@ impl<E: Entity> EntityActor<E> {
         });
 
         let head = stored.entity.head();
+        let waiting = Waiting::between(waiting_before.unwrap_or_default(), &stored.entity);
         self.stored = Some(stored);
         Ok(Change {
             event,
             row,
             part,
             head,
+            waiting,
         })
     }
 

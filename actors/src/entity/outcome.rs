@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use sagas::{Reason, SagaId, Service, Timestamp};
+use sagas::wire::Body;
+use sagas::{Reason, SagaId, Service, Timestamp, WireMessage};
 use serde::{Deserialize, Serialize};
 use store::row_changes::RowChange;
 use uuid::Uuid;
@@ -84,6 +85,34 @@ pub struct PartNeeded {
     pub is_new: bool,
 }
 
+/// What a service tells of something that has changed nobody: it is sent as its events are, to
+/// whoever follows them.
+#[derive(Debug)]
+pub struct Notice {
+    pub(crate) name: (&'static str, u16),
+    pub(crate) body: Result<Body, serde_json::Error>,
+}
+
+impl Notice {
+    /// This message as a notice.
+    #[must_use]
+    pub fn of(message: &impl WireMessage) -> Self {
+        Notice {
+            name: message.wire_name(),
+            body: message.encode(),
+        }
+    }
+}
+
+/// What an entity does when its deadline has passed.
+#[derive(Debug)]
+pub enum Overdue<E: Entity> {
+    /// This happens to it.
+    Happens(E::Event),
+    /// It tells this, and waits for as long again.
+    Tells(Notice),
+}
+
 /// The version of an entity that a caller has seen. Consistency tokens consist of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
@@ -115,16 +144,28 @@ impl<E: Entity> Answered<E> {
     /// The entity alone.
     pub(crate) fn alone(entity: E) -> Self {
         let head = entity.head();
+        let mut seen = vec![Seen {
+            service: E::SERVICE,
+            entity: head.id,
+            version: head.version,
+        }];
+        seen.extend(entity.seen());
+
         Answered {
             entity,
             saga_id: None,
             saga_ended: false,
             repeated: false,
-            seen: vec![Seen {
-                service: E::SERVICE,
-                entity: head.id,
-                version: head.version,
-            }],
+            seen,
+        }
+    }
+
+    /// Who tells of the end to a caller that follows: the saga, or the entity itself. `None` when
+    /// there is no end to wait for.
+    pub(crate) fn awaited(&self) -> Option<Uuid> {
+        match self.saga_id {
+            Some(saga) => (!self.saga_ended).then_some(saga.0),
+            None => (!self.entity.is_settled()).then(|| self.entity.head().id),
         }
     }
 
@@ -169,6 +210,15 @@ pub(crate) enum Outcome<E: Entity> {
     LocalRefused(LocalRefusal),
     KeyReused,
     NotFound,
+    /// A timer is due, and the entity tells that it still waits for this one.
+    Reminds(Notice, Uuid),
+    /// A timer is due, and the entity has no deadline.
+    NotWaiting,
+    /// A timer is due, and the entity's deadline is another one.
+    NotDue {
+        due: Timestamp,
+        waits_for: Uuid,
+    },
     /// The question was only for the state.
     Shown,
 }
@@ -181,4 +231,45 @@ pub(crate) struct Change<E: Entity> {
     pub part: Option<RowChange>,
     /// Of the entity after it.
     pub head: Head,
+    pub waiting: Waiting<E>,
+}
+
+/// What an event changes in how an entity waits by itself.
+#[derive(Debug)]
+pub(crate) enum Waiting<E: Entity> {
+    /// It waits for nobody, as before, or goes on waiting without a deadline.
+    AsBefore,
+    /// It waits for this one, and has a deadline.
+    For(Uuid),
+    /// It has no deadline any more, and waits on.
+    NoDeadline,
+    /// It has waited, and waits no longer.
+    Over(Box<E>),
+}
+
+impl<E: Entity> Waiting<E> {
+    pub(super) fn between(before: Before, after: &E) -> Self {
+        match after.deadline() {
+            Some(waits_for) => Waiting::For(waits_for),
+            None if before.waited && after.is_settled() => Waiting::Over(Box::new(after.clone())),
+            None if before.had_deadline => Waiting::NoDeadline,
+            None => Waiting::AsBefore,
+        }
+    }
+}
+
+/// How an entity waited by itself before an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    waited: bool,
+    had_deadline: bool,
+}
+
+impl Before {
+    pub(super) fn of<E: Entity>(entity: &E) -> Self {
+        Before {
+            waited: !entity.is_settled(),
+            had_deadline: entity.deadline().is_some(),
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use actix_rt::Arbiter;
 use metrics::counter;
 use sagas::definition::Mistake;
+use sagas::handler;
 use sagas::nested::{NestedCommand, NestedReply};
 use sagas::wire::names::{Names, TwoMeanings, two_meanings};
 use sagas::{Definitions, SagaData, Service, ShardId, WireMessage};
@@ -44,6 +45,12 @@ pub enum CannotRun {
     /// One of its sagas has a mistake.
     #[error("a saga of the service {service} is wrong: {mistake}")]
     Definition { service: Service, mistake: Mistake },
+    /// One of its event handlers has a mistake.
+    #[error("a handler of the service {service} is wrong: {mistake}")]
+    Handler {
+        service: Service,
+        mistake: handler::Mistake,
+    },
     /// It runs already.
     #[error("the service {0} is to run twice")]
     Twice(Service),
@@ -93,6 +100,9 @@ impl<'a> NodeBuilder<'a> {
         }
         if let Some(mistake) = Definitions::of(E::SAGAS).mistakes().into_iter().next() {
             return Err(CannotRun::Definition { service, mistake });
+        }
+        if let Some(mistake) = handler::mistake(service, E::HANDLERS) {
+            return Err(CannotRun::Handler { service, mistake });
         }
         if let Some(mistake) = two_meanings(&messages_of::<E>()) {
             return Err(CannotRun::Message { service, mistake });
@@ -201,11 +211,12 @@ impl<'a> NodeBuilder<'a> {
 }
 
 /// The messages that a service keeps, sends or takes in, by what they are.
-fn messages_of<E: Entity>() -> [(&'static str, Names); 7] {
+fn messages_of<E: Entity>() -> [(&'static str, Names); 8] {
     [
         ("a command to a nested saga", NestedCommand::WIRE_NAMES),
         ("an answer of a nested saga", NestedReply::WIRE_NAMES),
         ("an event", E::Event::WIRE_NAMES),
+        ("a notice", E::NOTICES),
         ("a command", E::Request::WIRE_NAMES),
         ("a command", <E::Saga as SagaData>::Command::WIRE_NAMES),
         ("a reply", E::Reply::WIRE_NAMES),

@@ -196,6 +196,7 @@ fn folder() -> TempDir {
 }
 
 mod between_turns;
+mod both_ways;
 mod damage;
 mod failing_beside_others;
 mod late_replies;

@@ -97,7 +97,8 @@ impl<E: Entity> SagaEnd<E> {
     /// Waits for the end; `None` when no saga is left to wait for. Whoever was to tell of it may be
     /// gone, or may not own the shard any more, so it asks again now and then.
     async fn comes(mut self, answer: &Answered<E>) -> Option<Answered<E>> {
-        let (entity, saga) = (answer.entity.head().id, answer.saga_id?);
+        let (entity, saga) = (answer.entity.head().id, answer.saga_id);
+        answer.awaited()?;
 
         loop {
             if let Some(ended) = &mut self.ended {
@@ -112,7 +113,7 @@ impl<E: Entity> SagaEnd<E> {
             // Where no shard moves, nobody else would know.
             let requests = self.elsewhere.as_ref()?;
             match requests.follow_on(entity, saga).await {
-                Ok(followed) if followed.answer.saga_ended => return Some(followed.answer),
+                Ok(followed) if followed.answer.awaited().is_none() => return Some(followed.answer),
                 Ok(followed) => {
                     self.ended = Some(followed.ended);
                     self.place = followed.place;

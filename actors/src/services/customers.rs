@@ -1,9 +1,13 @@
 //! The customers service, which keeps their credit.
 
 use domain::customer::CustomerCreated;
-use domain::messages::{CustomerAnswer, CustomerCommand, CustomerReply, NoCustomer};
+use domain::choreography::CUSTOMERS_HEAR;
+use domain::messages::{
+    CustomerAnswer, CustomerCommand, CustomerNotice, CustomerReply, NoCustomer,
+};
 use domain::{Customer, CustomerEvent, CustomerId, Money, OrderId, Timestamp};
-use sagas::{NoSaga, SagaId, Service};
+use sagas::wire::names::Names;
+use sagas::{Handler, NoSaga, SagaId, Service};
 use serde::{Deserialize, Serialize};
 use store::loading::Found;
 use store::mapping::Stored;
@@ -13,7 +17,7 @@ use store::services::customers::tables::reservation;
 use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 
-use crate::entity::{Decision, Entity, Head, PartNeeded};
+use crate::entity::{Decision, Entity, Head, Notice, PartNeeded};
 
 /// A valid request for a new customer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,6 +32,8 @@ pub struct NewCustomer {
 impl Entity for Customer {
     const SERVICE: Service = domain::CUSTOMERS;
     const KIND: &'static str = "customer";
+    const HANDLERS: &'static [Handler<CustomerCommand>] = &CUSTOMERS_HEAR;
+    const NOTICES: Names = CustomerNotice::WIRE_NAMES;
 
     type Command = NewCustomer;
     type Event = CustomerEvent;
@@ -85,12 +91,21 @@ impl Entity for Customer {
             ),
         };
 
-        let reply = reply(CustomerAnswer {
+        let told = CustomerAnswer {
             customer_name: customer.name.clone(),
             // The customer after this event.
             customer_version: customer.version + u64::from(event.is_some()),
+        };
+        let event = event.map(|event| match request.request().announced {
+            true => event.telling(told.clone()),
+            false => event,
         });
-        (event, reply)
+        (event, reply(told))
+    }
+
+    fn notice(request: &Self::Request, reply: &Self::Reply) -> Option<Notice> {
+        let announced = request.request().announced;
+        announced.then(|| Notice::of(&CustomerNotice::of(request, reply)))
     }
 
     fn asked_by(request: &Self::Request) -> Option<SagaId> {

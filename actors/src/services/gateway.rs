@@ -1,6 +1,6 @@
 //! The shop's gateway: the API sends commands through it.
 
-use domain::{Customer, MessageId, Order, OrderId, SagaId};
+use domain::{Coordination, Customer, MessageId, Order, OrderId, SagaId};
 
 use super::orders::OrderCommand;
 use crate::entity::Answered;
@@ -35,6 +35,7 @@ pub fn start(config: &NodeConfig, parts: &NodeParts) -> Result<(Node, Gateway), 
         customers,
         orders,
         doors: node.doors(),
+        coordination: Coordination::default(),
     };
     Ok((node, gateway))
 }
@@ -45,9 +46,20 @@ pub struct Gateway {
     customers: Requests<Customer>,
     orders: Requests<Order>,
     doors: Doors,
+    coordination: Coordination,
 }
 
 impl Gateway {
+    /// The gateway, by which what begins is coordinated in this way. What is under way goes on as
+    /// it began.
+    #[must_use]
+    pub fn coordinated_by(self, coordination: Coordination) -> Self {
+        Gateway {
+            coordination,
+            ..self
+        }
+    }
+
     /// Creates a customer.
     ///
     /// # Errors
@@ -73,7 +85,7 @@ impl Gateway {
         binding: Option<RequestBinding>,
         follow: Follow,
     ) -> Result<OrderAccepted, CommandError> {
-        let command = OrderCommand::Create(request);
+        let command = OrderCommand::Create(request, self.coordination);
         self.orders.create(command, binding, follow).await
     }
 
@@ -87,10 +99,8 @@ impl Gateway {
         binding: Option<RequestBinding>,
         follow: Follow,
     ) -> Result<OrderAccepted, CommandError> {
-        let orders = &self.orders;
-        orders
-            .ask(order.0, OrderCommand::Cancel, binding, follow)
-            .await
+        let command = OrderCommand::Cancel(self.coordination);
+        self.orders.ask(order.0, command, binding, follow).await
     }
 
     /// Ships an order.

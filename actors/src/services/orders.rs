@@ -1,14 +1,16 @@
 //! Orders, and the sagas that work on them.
 
-use domain::messages::CustomerReply;
+use domain::choreography::{self, ORDERS_HEAR};
+use domain::messages::{CustomerReply, OrderNotice, OrderRequest};
 use domain::order::{OrderCreated, Refusal};
 use domain::saga::{CANCEL_ORDER, CREATE_ORDER, LocalStep, OrderSaga, id_of};
 use domain::{
-    CustomerId, Money, Order, OrderEvent, OrderId, OrderLine, OrderState, RejectionReason,
-    Timestamp,
+    Coordination, CustomerId, Money, Order, OrderEvent, OrderId, OrderLine, OrderState,
+    RejectionReason, Timestamp,
 };
 use sagas::countermeasures::RereadValue;
-use sagas::{Definition, NoMessage, Reason, Service};
+use sagas::wire::names::Names;
+use sagas::{Definition, Handler, NoReply, Reason, Service};
 use serde::{Deserialize, Serialize};
 use store::loading::Found;
 use store::mapping::Stored;
@@ -17,7 +19,9 @@ use store::services::orders;
 use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 
-use crate::entity::{Decision, Entity, Head, LocalRefusal, Seen, StepOf};
+use crate::entity::{
+    Decision, Entity, Head, LocalRefusal, Notice, Overdue, Seen, StepOf,
+};
 
 /// A valid request for a new order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,10 +41,10 @@ pub struct NewOrder {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OrderCommand {
-    /// Creates it.
-    Create(NewOrder),
-    /// Cancels an approved one.
-    Cancel,
+    /// Creates it, and has its credit reserved in this way.
+    Create(NewOrder, Coordination),
+    /// Cancels an approved one, and has its credit released in this way.
+    Cancel(Coordination),
     /// Ships an approved one.
     Ship,
 }
@@ -50,11 +54,13 @@ impl Entity for Order {
     const KIND: &'static str = "order";
     const BEGINS_WITH: Option<&'static str> = Some(CREATE_ORDER.name);
     const SAGAS: &'static [&'static Definition<OrderSaga>] = &[&CREATE_ORDER, &CANCEL_ORDER];
+    const HANDLERS: &'static [Handler<OrderRequest>] = &ORDERS_HEAR;
+    const NOTICES: Names = OrderNotice::WIRE_NAMES;
 
     type Command = OrderCommand;
     type Event = OrderEvent;
-    type Request = NoMessage;
-    type Reply = NoMessage;
+    type Request = OrderRequest;
+    type Reply = NoReply;
     type Part = ();
     type Saga = OrderSaga;
 
@@ -73,19 +79,20 @@ impl Entity for Order {
 
     fn decide(entity: Option<&Self>, _: Uuid, command: OrderCommand) -> Decision<Self> {
         match (entity, command) {
-            (None, OrderCommand::Create(new)) => {
+            (None, OrderCommand::Create(new, coordination)) => {
                 Decision::Happens(OrderEvent::Created(OrderCreated {
                     customer_id: new.customer_id,
                     order_total: new.total,
                     lines: new.lines,
                     note: new.note,
+                    coordination,
                 }))
             }
-            (Some(_), OrderCommand::Create(_)) => {
+            (Some(_), OrderCommand::Create(..)) => {
                 Decision::Refused("the order exists already".to_owned())
             }
-            (None, OrderCommand::Cancel | OrderCommand::Ship) => Decision::NotFound,
-            (Some(order), OrderCommand::Cancel) => cancel(order),
+            (None, OrderCommand::Cancel(_) | OrderCommand::Ship) => Decision::NotFound,
+            (Some(order), OrderCommand::Cancel(coordination)) => cancel(order, coordination),
             (Some(order), OrderCommand::Ship) => ship(order),
         }
     }
@@ -96,22 +103,49 @@ impl Entity for Order {
             OrderEvent::CancelRequested(_) => &CANCEL_ORDER,
             _ => return None,
         };
-        Some((definition, OrderSaga::of(self)))
+        // Its customer reacts to the event itself.
+        let reacts = self.waits_in_choreography();
+        (!reacts).then(|| (definition, OrderSaga::of(self)))
+    }
+
+    fn begun_with(&self) -> Option<&'static str> {
+        Self::BEGINS_WITH.filter(|_| !self.choreography.created)
+    }
+
+    fn is_settled(&self) -> bool {
+        !self.waits_in_choreography()
+    }
+
+    fn deadline(&self) -> Option<Uuid> {
+        let waits = self.waits_in_choreography();
+        waits.then_some(self.customer_id.0)
+    }
+
+    fn overdue(&self) -> Option<Overdue<Self>> {
+        Some(match self.overdue()? {
+            choreography::Overdue::GivenUp(event) => Overdue::Happens(event),
+            choreography::Overdue::AskedAgain(notice) => Overdue::Tells(Notice::of(&notice)),
+        })
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        let seen = |version| seen_customer(self.customer_id, version);
+        self.choreography.customer_version.map(seen).into_iter().collect()
     }
 
     fn waits_for(command: &Self::Command) -> Option<Uuid> {
         match command {
-            OrderCommand::Create(new) => Some(new.customer_id.0),
-            OrderCommand::Cancel | OrderCommand::Ship => None,
+            OrderCommand::Create(new, _) => Some(new.customer_id.0),
+            OrderCommand::Cancel(_) | OrderCommand::Ship => None,
         }
     }
 
     fn react(
-        _: Option<&Self>,
-        request: &NoMessage,
+        entity: Option<&Self>,
+        request: &OrderRequest,
         _: Option<&()>,
-    ) -> (Option<OrderEvent>, NoMessage) {
-        match *request {}
+    ) -> (Option<OrderEvent>, NoReply) {
+        (entity.and_then(|order| order.heard(request)), NoReply {})
     }
 
     fn step(
@@ -142,11 +176,7 @@ impl Entity for Order {
     }
 
     fn seen_by(saga: &OrderSaga) -> Vec<Seen> {
-        let seen = |version| Seen {
-            service: domain::CUSTOMERS,
-            entity: saga.customer_id.0,
-            version,
-        };
+        let seen = |version| seen_customer(saga.customer_id, version);
         saga.customer_version.map(seen).into_iter().collect()
     }
 
@@ -175,8 +205,8 @@ impl Entity for Order {
 
     fn label_of(command: &Self::Command) -> Option<&str> {
         match command {
-            OrderCommand::Create(new) => new.note.as_deref(),
-            OrderCommand::Cancel | OrderCommand::Ship => None,
+            OrderCommand::Create(new, _) => new.note.as_deref(),
+            OrderCommand::Cancel(_) | OrderCommand::Ship => None,
         }
     }
 
@@ -185,9 +215,27 @@ impl Entity for Order {
     }
 }
 
-fn cancel(order: &Order) -> Decision<Order> {
-    match order.request_cancel() {
+fn seen_customer(customer: CustomerId, version: u64) -> Seen {
+    Seen {
+        service: domain::CUSTOMERS,
+        entity: customer.0,
+        version,
+    }
+}
+
+fn cancel(order: &Order, coordination: Coordination) -> Decision<Order> {
+    let requested = match coordination {
+        Coordination::Orchestration => order.request_cancel(),
+        Coordination::Choreography => order.announce_cancel(),
+    };
+    let is_cancel = matches!(
+        order.state,
+        OrderState::CancelPending | OrderState::Cancelled
+    );
+
+    match requested {
         Ok(event) => Decision::Happens(event),
+        Err(_) if is_cancel && order.choreography.cancel => Decision::Done(None),
         Err(_) if order.state == OrderState::CancelPending => {
             Decision::Joins(id_of(&CANCEL_ORDER, order.id, order.version))
         }
@@ -211,6 +259,10 @@ fn ship(order: &Order) -> Decision<Order> {
 fn conflict(order: &Order, refusal: Refusal, done: &str) -> String {
     let state = order.state.name();
     match refusal {
+        Refusal::Locked(_) if order.waits_in_choreography() => format!(
+            "the order is {state}: its customer has still to answer; only an APPROVED order can be \
+            {done}"
+        ),
         Refusal::Locked(lock) => format!(
             "the order is {state}: its saga {} is at work; only an APPROVED order can be {done}",
             lock.held_by

@@ -1,7 +1,8 @@
-//! Callers that wait for the end of a saga.
+//! Callers that wait for the end of a saga, or of what an entity waits for by itself.
 
 use sagas::SagaId;
 use store::StoreError;
+use uuid::Uuid;
 
 use super::Shard;
 use super::submit::Cause;
@@ -25,16 +26,22 @@ impl<E: Entity> Shard<E> {
         }
 
         self.forget_gone_callers();
-        let rests = |saga: &&SagaId| !self.timers.has(**saga);
-        let resting: Vec<SagaId> = self.waiting.keys().filter(rests).copied().collect();
+        let rests = |id: &&Uuid| !self.timers.has(**id);
+        let resting: Vec<Uuid> = self.waiting.keys().filter(rests).copied().collect();
         if resting.is_empty() {
             return Ok(());
         }
 
-        for (saga, end) in self.entities.ended(&resting).await? {
-            let step = Step {
-                ended: Some((saga, Some(end))),
-                ..Step::default()
+        for (id, end) in self.entities.ended(&resting).await? {
+            let step = match end.saga_id {
+                Some(_) => Step {
+                    ended: Some((SagaId(id), Some(end))),
+                    ..Step::default()
+                },
+                None => Step {
+                    settled: Some(end),
+                    ..Step::default()
+                },
             };
             // As any answer, it leaves when it is sure that the shard is still held.
             self.submit(step, Vec::new(), Cause::Reload);

@@ -7,9 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sagas::ShardId;
 use sagas::mistakes::{Mistake, makes};
-use store::{Destination, Message, StoreError};
+use store::{Message, SourceStream, StoreError};
 
 use super::Shard;
 use crate::entity::Entity;
@@ -25,37 +24,35 @@ impl<E: Entity> Shard<E> {
         arrived: Vec<Arc<Message>>,
         check: bool,
     ) -> Result<Vec<Arc<Message>>, StoreError> {
-        let mut seen: HashMap<ShardId, u64> = HashMap::new();
+        let mut seen: HashMap<SourceStream, u64> = HashMap::new();
         let mut next = Vec::with_capacity(arrived.len());
 
         for message in arrived {
-            let stored = self.position(message.source);
-            let position = *seen.entry(message.source).or_insert(stored);
+            let stream = message.source_stream();
+            let stored = self.position(stream);
+            let position = *seen.entry(stream).or_insert(stored);
             if makes(Mistake::InboxCheckSkipped) {
                 next.push(message);
             } else if message.sequence <= position {
                 self.instruments.duplicates.increment(1);
             } else if message.previous == position || makes(Mistake::GapIgnored) {
-                seen.insert(message.source, message.sequence);
+                seen.insert(stream, message.sequence);
                 next.push(message);
             } else if message.previous < position {
                 self.instruments.duplicates.increment(1);
             } else {
                 self.instruments.gaps.increment(1);
-                let lost = self.read_after(message.source, position).await?;
-                seen.insert(
-                    message.source,
-                    lost.last().map_or(position, |last| last.sequence),
-                );
+                let lost = self.read_after(stream, position).await?;
+                seen.insert(stream, lost.last().map_or(position, |last| last.sequence));
                 next.extend(lost);
             }
         }
 
         if check && !makes(Mistake::LastMessageNotLookedFor) {
-            for source in self.sources_fallen_behind(&seen) {
-                let stored = self.position(source);
-                let position = seen.get(&source).copied().unwrap_or(stored);
-                let lost = self.read_after(source, position).await?;
+            for stream in self.streams_fallen_behind(&seen) {
+                let stored = self.position(stream);
+                let position = seen.get(&stream).copied().unwrap_or(stored);
+                let lost = self.read_after(stream, position).await?;
                 self.instruments.gaps.increment(u64::from(!lost.is_empty()));
                 next.extend(lost);
             }
@@ -64,21 +61,17 @@ impl<E: Entity> Shard<E> {
         Ok(next)
     }
 
-    /// The sources whose newest message at the check before has still not come: the last one before
+    /// The streams whose newest message at the check before has still not come: the last one before
     /// a silence was lost. What is newer than that may be on its way.
-    fn sources_fallen_behind(&mut self, seen: &HashMap<ShardId, u64>) -> Vec<ShardId> {
+    fn streams_fallen_behind(&mut self, seen: &HashMap<SourceStream, u64>) -> Vec<SourceStream> {
         let mut behind = Vec::new();
 
-        for source in self.parts.log.sources() {
-            let stored = self.position(source);
-            let position = seen.get(&source).copied().unwrap_or(stored);
-            let head = self
-                .parts
-                .log
-                .head(source, Destination::Shard(self.parts.shard));
-            let expected = self.expected.insert(source, head).unwrap_or(0);
+        for (stream, head) in self.heads() {
+            let stored = self.position(stream);
+            let position = seen.get(&stream).copied().unwrap_or(stored);
+            let expected = self.expected.insert(stream, head).unwrap_or(0);
             if position < expected {
-                behind.push(source);
+                behind.push(stream);
             }
         }
 
@@ -87,11 +80,12 @@ impl<E: Entity> Shard<E> {
 
     async fn read_after(
         &self,
-        source: ShardId,
+        stream: SourceStream,
         position: u64,
     ) -> Result<Vec<Arc<Message>>, StoreError> {
+        let SourceStream { source, stream: kind } = stream;
         tracing::debug!(
-            shard = %self.parts.shard, source = %source, position,
+            shard = %self.parts.shard, source = %source, stream = kind.name(), position,
             "reading the outbox of a source"
         );
 
@@ -100,7 +94,7 @@ impl<E: Entity> Shard<E> {
             false => position,
         };
 
-        let destination = Destination::Shard(self.parts.shard);
+        let destination = stream.destination(self.parts.shard);
         let messages = self
             .parts
             .log

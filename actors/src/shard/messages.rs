@@ -8,7 +8,7 @@ use store::parking::Parked;
 use store::row_changes::Journaled;
 use store::spans::{self, Span};
 use store::tables::parked;
-use store::{Message, StoreError, parking};
+use store::{Destination, Message, SourceStream, StoreError, parking};
 
 use super::Shard;
 use super::submit::Cause;
@@ -51,6 +51,9 @@ impl<E: Entity> Shard<E> {
             first_attempt: refused.is_none(),
         };
         match self.attempt(piece, durable_at_read).await {
+            Ok(step) if message.destination == Destination::Events && step.is_nothing() => {
+                self.pass(message.source_stream(), message.sequence);
+            }
             Ok(mut step) => {
                 self.instruments.applied.increment(1);
                 self.trace(&message, &mut step);
@@ -67,6 +70,23 @@ impl<E: Entity> Shard<E> {
             }
         }
         self.in_hand = None;
+    }
+
+    /// An event is none of this service's business. Whoever reads it again passes over it again, so
+    /// the position need not be written with each of them.
+    fn pass(&mut self, stream: SourceStream, sequence: u64) {
+        self.positions.insert(stream, sequence);
+        self.passed.insert(stream);
+    }
+
+    /// Writes positions that have moved over events that nobody here wanted.
+    pub(super) fn note_passed(&mut self) {
+        if self.broken.is_some() {
+            return;
+        }
+        for stream in std::mem::take(&mut self.passed) {
+            self.submit(Step::default(), Vec::new(), Cause::Passed(stream));
+        }
     }
 
     /// Whoever traces what happens is told that a message has come to its end, when that is

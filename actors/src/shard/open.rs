@@ -1,6 +1,6 @@
 //! Opening a shard, and reloading it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 use sagas::ShardId;
 use sagas::mistakes::{Mistake, makes};
-use store::{Delivery, Destination, InboxPositions, Positions, SourceStream, StoreError, shards};
+use store::{Delivery, InboxPositions, SourceStream, StoreError, shards};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -52,6 +52,12 @@ impl<E: Entity> Shard<E> {
             live: gauge!(names::ACTORS_LIVE, "service" => service, "shard" => number),
         };
 
+        let number = parts.shard.number;
+        let heard: BTreeSet<_> = E::HANDLERS
+            .iter()
+            .map(|handler| ShardId::new(handler.of, number))
+            .collect();
+
         Shard {
             parts,
             entities,
@@ -62,7 +68,10 @@ impl<E: Entity> Shard<E> {
             next_sequence: 1,
             ticket: 0,
             positions: InboxPositions::new(),
-            expected: store::Positions::new(),
+            heard: heard.into_iter().collect(),
+            unheard: None,
+            passed: BTreeSet::new(),
+            expected: InboxPositions::new(),
             parked: ParkedMessages::default(),
             refusals: HashMap::new(),
             timers: Timers::default(),
@@ -206,8 +215,7 @@ impl<E: Entity> Shard<E> {
         // Subscribed before the positions are read: what is sent from now on arrives, and what was
         // sent before is behind the heads.
         if self.deliveries.is_closed() {
-            let destination = Destination::Shard(shard);
-            self.deliveries = self.parts.log.subscribe(destination).deliveries;
+            self.deliveries = self.parts.log.listen(shard, &self.heard).deliveries;
         }
 
         let claim = self.parts.journal.claim(shard, &self.parts.node).await?;
@@ -220,6 +228,8 @@ impl<E: Entity> Shard<E> {
         if self.positions.is_empty() || !makes(Mistake::PositionsNotReread) {
             self.positions = state.positions;
         }
+        self.passed.clear();
+        self.unheard = None;
         // Messages on their way when the shard closed do not come by themselves: the first check
         // reads them.
         self.expected = self.heads();
@@ -248,18 +258,24 @@ impl<E: Entity> Shard<E> {
         Ok(())
     }
 
-    /// How far the shard has come in what a source sends to it.
-    pub(super) fn position(&self, source: ShardId) -> u64 {
-        let stream = SourceStream::messages(source);
+    /// How far the shard has come in a stream.
+    pub(super) fn position(&self, stream: SourceStream) -> u64 {
         self.positions.get(&stream).copied().unwrap_or(0)
     }
 
-    fn heads(&self) -> Positions {
-        let destination = Destination::Shard(self.parts.shard);
+    /// How far each stream that the shard reads has come itself.
+    pub(super) fn heads(&self) -> InboxPositions {
         let sources = self.parts.log.sources().into_iter();
-        sources
-            .map(|source| (source, self.parts.log.head(source, destination)))
-            .collect()
+        let messages = sources.map(SourceStream::messages);
+        let events = self.heard.iter().copied().map(SourceStream::events);
+
+        let with_head = |stream: SourceStream| (stream, self.head(stream));
+        messages.chain(events).map(with_head).collect()
+    }
+
+    pub(super) fn head(&self, stream: SourceStream) -> u64 {
+        let destination = stream.destination(self.parts.shard);
+        self.parts.log.head(stream.source, destination)
     }
 
     /// Whether timers rest. The shard reads replies that are durable already before a timer says
@@ -269,7 +285,7 @@ impl<E: Entity> Shard<E> {
     }
 
     /// Checks how far the shard has caught up with what others sent while it was closed.
-    pub(super) fn look_behind(&mut self) {
+    pub(super) async fn look_behind(&mut self) {
         let since = match &self.catch_up {
             CatchUp::Done => return,
             CatchUp::Opening(since) | CatchUp::Reading { since, .. } => *since,
@@ -278,6 +294,7 @@ impl<E: Entity> Shard<E> {
         if let CatchUp::Opening(_) = self.catch_up
             && (self.parts.log.knows_all_heads() || since.elapsed() >= OTHERS_OPEN_WITHIN)
             && !self.expected.values().any(|head| *head == LOOK_THERE)
+            && self.have_others_heard().await
         {
             let target = self.heads();
             self.expected.clone_from(&target);
@@ -290,7 +307,7 @@ impl<E: Entity> Shard<E> {
 
         if let CatchUp::Reading { target, .. } = &self.catch_up {
             let lacks =
-                |(source, head): (&ShardId, &u64)| head.saturating_sub(self.position(*source));
+                |(stream, head): (&SourceStream, &u64)| head.saturating_sub(self.position(*stream));
             let lacking: u64 = target.iter().map(lacks).sum();
             self.come_closer(lacking);
         }
@@ -328,7 +345,7 @@ pub(super) enum CatchUp {
         since: Instant,
         /// How much it lacked then, in sequences.
         lacked: u64,
-        target: Positions,
+        target: InboxPositions,
     },
     Done,
 }

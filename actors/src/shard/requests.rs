@@ -39,7 +39,7 @@ impl<E: Entity> Shard<E> {
         match attempt.await {
             Ok(step) => {
                 let mut request = request;
-                self.wait_for_saga(&mut request, &step);
+                self.wait_for_end(&mut request, &step);
                 self.submit(step, Vec::new(), Cause::Request(request));
             }
             Err(StepError::Store(error)) => {
@@ -60,14 +60,13 @@ impl<E: Entity> Shard<E> {
         waits_for.is_none_or(|entity| self.timers.has_room_for(entity))
     }
 
-    /// Puts a caller that wants to wait for the end of the saga on the waiting list.
-    fn wait_for_saga(&mut self, request: &mut Request<E>, step: &Step<E>) {
+    /// Puts a caller that wants to wait for the end on the waiting list.
+    fn wait_for_end(&mut self, request: &mut Request<E>, step: &Step<E>) {
         if let Some(Ok(Answer::Entity(answer))) = &step.answer
-            && let Some(saga) = answer.saga_id
-            && !answer.saga_ended
+            && let Some(awaited) = answer.awaited()
             && let Some(follower) = request.take_follower()
         {
-            let waiting = self.waiting.entry(saga).or_default();
+            let waiting = self.waiting.entry(awaited).or_default();
             waiting.retain(|caller| !caller.is_gone());
             waiting.push(follower);
         }

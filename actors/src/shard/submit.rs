@@ -1,7 +1,7 @@
 //! A step becomes a unit, and what happens when its fate is known.
 
 use sagas::mistakes::{Mistake, makes};
-use sagas::{MessageId, SagaId, ShardId, Timestamp};
+use sagas::{MessageId, ShardId, Timestamp};
 use store::row_changes::RowChange;
 use store::spans::{self, Span};
 use store::unit::{Completion, Fate, Outgoing, Unit};
@@ -27,7 +27,9 @@ pub(super) enum Cause<E: Entity> {
     },
     /// A parked message, whose row the unit changes.
     Retry(MessageId),
-    Timer(SagaId),
+    Timer(Uuid),
+    /// Events that nobody here wanted, whose position the unit writes.
+    Passed(SourceStream),
     /// The shard has reloaded, and tells of what has ended before.
     Reload,
 }
@@ -55,10 +57,13 @@ impl<E: Entity> Shard<E> {
             self.timers.set(timer, self.parts.clock.now());
         }
 
-        let ended = step.ended.take().and_then(|(saga, end)| {
-            let callers = self.waiting.remove(&saga)?;
+        let saga = step.ended.take().map(|(saga, end)| (saga.0, end));
+        let entity = step.settled.take();
+        let entity = entity.map(|end| (end.entity.head().id, Some(end)));
+        let ended = saga.or(entity).and_then(|(id, end)| {
+            let callers = self.waiting.remove(&id)?;
             let end = end?;
-            Some(Ended { saga, end, callers })
+            Some(Ended { id, end, callers })
         });
 
         let position = match &cause {
@@ -66,8 +71,10 @@ impl<E: Entity> Shard<E> {
                 source, sequence, ..
             } => {
                 self.positions.insert(*source, *sequence);
+                self.passed.remove(source);
                 Some((*source, *sequence))
             }
+            Cause::Passed(stream) => Some((*stream, self.position(*stream))),
             _ => None,
         };
 
@@ -150,9 +157,10 @@ impl<E: Entity> Shard<E> {
     }
 }
 
-/// A saga that ends with a unit, and those who wait for it.
+/// A saga that ends with a unit, or what an entity waits for by itself, and those who wait for
+/// that.
 struct Ended<E: Entity> {
-    saga: SagaId,
+    id: Uuid,
     end: Answered<E>,
     callers: Vec<Follower<E>>,
 }
@@ -224,8 +232,8 @@ fn completion<E: Entity>(
                 }
                 match cause {
                     Cause::Request(request) => request.answer(answer.unwrap_or(Ok(Answer::Done))),
-                    Cause::Timer(saga) => drop(return_to.send(Returned::Woken(saga))),
-                    Cause::Message { .. } | Cause::Retry(_) | Cause::Reload => {}
+                    Cause::Timer(id) => drop(return_to.send(Returned::Woken(id))),
+                    Cause::Message { .. } | Cause::Retry(_) | Cause::Passed(_) | Cause::Reload => {}
                 }
                 return;
             }
@@ -256,10 +264,14 @@ fn completion<E: Entity>(
                 Some(Returned::Culprit(id, error.chain()))
             }
             Cause::Timer(saga) if culprit => Some(Returned::CulpritTimer(saga, error.chain())),
-            Cause::Message { .. } | Cause::Retry(_) | Cause::Timer(_) | Cause::Reload => None,
+            Cause::Message { .. }
+            | Cause::Retry(_)
+            | Cause::Timer(_)
+            | Cause::Passed(_)
+            | Cause::Reload => None,
         };
 
-        let waiting = ended.map(|Ended { saga, callers, .. }| Returned::Waiting(saga, callers));
+        let waiting = ended.map(|Ended { id, callers, .. }| Returned::Waiting(id, callers));
 
         for returned in back
             .into_iter()

@@ -1,4 +1,5 @@
-//! The timers of a shard: when which saga is to be woken, and how many sagas wait for whom.
+//! The timers of a shard: when which saga is to be woken, and how many sagas wait for whom. An
+//! entity that waits by itself, in a choreography, counts as a saga does.
 //!
 //! A timer is a row of its own, committed with the unit that sets it. In memory it is due when the
 //! clock says so, but never later than its patience allows, counted from when it was set or read: a
@@ -7,8 +8,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use sagas::Timestamp;
 use sagas::mistakes::{Mistake, makes};
-use sagas::{SagaId, Timestamp};
 use store::timers::{StoredTimer, TimerChange, TimerSet};
 use uuid::Uuid;
 
@@ -53,11 +54,11 @@ impl Set {
 /// The timers in memory, as the rows have them.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    due: BTreeSet<(Timestamp, SagaId)>,
-    set: HashMap<SagaId, Set>,
+    due: BTreeSet<(Timestamp, Uuid)>,
+    set: HashMap<Uuid, Set>,
     waiting_for: HashMap<Uuid, usize>,
     /// How often in a row waking a saga has failed. Kept over reloads.
-    failures: HashMap<SagaId, u32>,
+    failures: HashMap<Uuid, u32>,
 }
 
 impl Timers {
@@ -67,8 +68,8 @@ impl Timers {
     }
 
     /// Whether a saga has one. One that goes on by itself does.
-    pub(super) fn has(&self, saga: SagaId) -> bool {
-        self.set.contains_key(&saga)
+    pub(super) fn has(&self, id: Uuid) -> bool {
+        self.set.contains_key(&id)
     }
 
     /// Whether a saga that will wait for this entity may begin. It refuses whoever has too many
@@ -81,23 +82,23 @@ impl Timers {
 
     /// Sets, moves or removes the timer of a saga.
     pub(super) fn set(&mut self, timer: &TimerChange, now: Timestamp) {
-        let saga = SagaId(timer.id);
-        self.remove(saga);
+        let id = timer.id;
+        self.remove(id);
         if let Some(set) = &timer.set {
-            self.insert(saga, Set::new(set, now));
+            self.insert(id, Set::new(set, now));
         }
     }
 
     /// Waking a saga has failed: it is due again, as its row still says, but later each time.
     /// Gives the time until then.
-    pub(super) fn put_off(&mut self, saga: SagaId, now: Timestamp) -> Option<Duration> {
-        let failures = self.failures.entry(saga).or_insert(0);
+    pub(super) fn put_off(&mut self, id: Uuid, now: Timestamp) -> Option<Duration> {
+        let failures = self.failures.entry(id).or_insert(0);
         *failures = failures.saturating_add(1);
         let delay = back_off(*failures);
 
-        let set = self.remove(saga)?;
+        let set = self.remove(id)?;
         self.insert(
-            saga,
+            id,
             Set {
                 due: now.after(delay),
                 ..set
@@ -107,16 +108,16 @@ impl Timers {
     }
 
     /// A saga has been woken, and what came of it is durable.
-    pub(super) fn woken(&mut self, saga: SagaId) {
-        self.failures.remove(&saga);
+    pub(super) fn woken(&mut self, id: Uuid) {
+        self.failures.remove(&id);
     }
 
     /// Some of the sagas to wake now, the longest overdue first, each with the time that its timer
     /// was set for. They keep their timers until they say what comes next.
-    pub(super) fn due(&self, now: Timestamp) -> Vec<(SagaId, Timestamp)> {
+    pub(super) fn due(&self, now: Timestamp) -> Vec<(Uuid, Timestamp)> {
         let due = self.due.iter().take_while(|(due, _)| *due <= now);
         let due = due.take(AT_ONCE);
-        due.filter_map(|(_, saga)| Some((*saga, self.set.get(saga)?.wake_at)))
+        due.filter_map(|(_, id)| Some((*id, self.set.get(id)?.wake_at)))
             .collect()
     }
 
@@ -135,25 +136,25 @@ impl Timers {
     /// Takes in a timer that was read from its row. One whose waking has failed is not due before
     /// its delay is over.
     pub(super) fn restore(&mut self, timer: &StoredTimer, now: Timestamp) {
-        let saga = SagaId(timer.id);
+        let id = timer.id;
         let mut set = Set::new(&timer.set, now);
-        if let Some(failures) = self.failures.get(&saga) {
+        if let Some(failures) = self.failures.get(&id) {
             set.due = set.due.max(now.after(back_off(*failures)));
         }
 
-        self.remove(saga);
-        self.insert(saga, set);
+        self.remove(id);
+        self.insert(id, set);
     }
 
-    fn insert(&mut self, saga: SagaId, set: Set) {
-        self.due.insert((set.due, saga));
+    fn insert(&mut self, id: Uuid, set: Set) {
+        self.due.insert((set.due, id));
         *self.waiting_for.entry(set.waits_for).or_insert(0) += 1;
-        self.set.insert(saga, set);
+        self.set.insert(id, set);
     }
 
-    fn remove(&mut self, saga: SagaId) -> Option<Set> {
-        let set = self.set.remove(&saga)?;
-        self.due.remove(&(set.due, saga));
+    fn remove(&mut self, id: Uuid) -> Option<Set> {
+        let set = self.set.remove(&id)?;
+        self.due.remove(&(set.due, id));
 
         if let Some(waiting) = self.waiting_for.get_mut(&set.waits_for) {
             *waiting -= 1;
@@ -202,13 +203,13 @@ mod tests {
 
         assert_eq!(timers.next_due(), Some(NOW.after(PATIENCE)));
         let due = timers.due(NOW.after(PATIENCE));
-        assert_eq!(due, [(SagaId(Uuid::from_u128(1)), three_hours_on)]);
+        assert_eq!(due, [(Uuid::from_u128(1), three_hours_on)]);
     }
 
     #[test]
     fn a_saga_that_cannot_be_woken_is_tried_ever_more_rarely_over_reloads_too() {
         let mut timers = Timers::default();
-        let saga = SagaId(Uuid::from_u128(1));
+        let saga = Uuid::from_u128(1);
         set(&mut timers, timer(1, NOW, 1));
 
         assert_eq!(timers.put_off(saga, NOW), Some(Duration::from_secs(1)));

@@ -11,9 +11,10 @@ use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use sagas::mistakes::{Mistake, makes};
-use sagas::{MessageId, SagaId, Timestamp};
+use sagas::{MessageId, Timestamp};
 use store::parking::Parked;
 use store::{Message, StoreError};
+use uuid::Uuid;
 
 use super::submit::Cause;
 use super::{Gathered, Shard};
@@ -36,14 +37,14 @@ pub(super) enum Piece<'a, E: Entity> {
     },
     Request(&'a Request<E>),
     /// The saga, and the time that its timer was set for.
-    Timer(SagaId, Timestamp),
+    Timer(Uuid, Timestamp),
 }
 
 /// What a shard has in hand. When it panics, that is the reason.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum InHand {
     Message(MessageId),
-    Timer(SagaId),
+    Timer(Uuid),
 }
 
 impl<E: Entity> Shard<E> {
@@ -62,7 +63,7 @@ impl<E: Entity> Shard<E> {
         self.instruments.panics.increment(1);
         match self.in_hand.take() {
             Some(InHand::Message(id)) => self.refuse(id, cause.clone()),
-            Some(InHand::Timer(saga)) => self.put_off(saga, &cause),
+            Some(InHand::Timer(id)) => self.put_off(id, &cause),
             None => {}
         }
         self.broken = Some(cause);
@@ -109,8 +110,8 @@ impl<E: Entity> Shard<E> {
             self.retry(parked, durable_at_read).await;
         }
 
-        for (saga, set_for) in timers {
-            self.timer(saga, set_for, durable_at_read).await;
+        for (id, set_for) in timers {
+            self.timer(id, set_for, durable_at_read).await;
         }
 
         for request in requests {
@@ -134,7 +135,7 @@ impl<E: Entity> Shard<E> {
         requests: &[Request<E>],
         messages: &[Arc<Message>],
         retries: &[Parked],
-        timers: &[(SagaId, Timestamp)],
+        timers: &[(Uuid, Timestamp)],
     ) {
         for request in requests {
             self.entities.want_for_request(request);
@@ -149,8 +150,8 @@ impl<E: Entity> Shard<E> {
             self.entities.want_for_message(&parked.message, false);
         }
 
-        for (saga, _) in timers {
-            self.entities.want_for_timer(*saga);
+        for (id, _) in timers {
+            self.entities.want_for_timer(*id);
         }
     }
 
@@ -210,7 +211,7 @@ impl<E: Entity> Shard<E> {
             match piece {
                 Piece::Message { message, .. } => entities.message(message, turn).await,
                 Piece::Request(request) => entities.request(request, turn).await,
-                Piece::Timer(saga, set_for) => entities.timer(*saga, *set_for, turn).await,
+                Piece::Timer(id, set_for) => entities.timer(*id, *set_for, turn).await,
             }
         };
 
@@ -224,7 +225,7 @@ impl<E: Entity> Shard<E> {
         match piece {
             Piece::Message { message, .. } => self.entities.drop_actors_of(message),
             Piece::Request(request) => self.entities.drop_actors_of_request(request),
-            Piece::Timer(saga, _) => self.entities.drop_actors_of_saga(*saga),
+            Piece::Timer(id, _) => self.entities.drop_actors_of_timer(*id),
         }
     }
 
@@ -235,7 +236,7 @@ impl<E: Entity> Shard<E> {
                 first_attempt,
             } => self.entities.want_for_message(message, *first_attempt),
             Piece::Request(request) => self.entities.want_for_request(request),
-            Piece::Timer(saga, _) => self.entities.want_for_timer(*saga),
+            Piece::Timer(id, _) => self.entities.want_for_timer(*id),
         }
     }
 
@@ -246,28 +247,28 @@ impl<E: Entity> Shard<E> {
         tracing::warn!(shard = %self.parts.shard, error = %error, "a decision failed");
     }
 
-    async fn timer(&mut self, saga: SagaId, set_for: Timestamp, durable_at_read: u64) {
+    async fn timer(&mut self, id: Uuid, set_for: Timestamp, durable_at_read: u64) {
         if self.broken.is_some() {
             return;
         }
 
-        self.in_hand = Some(InHand::Timer(saga));
-        let attempt = self.attempt(Piece::Timer(saga, set_for), durable_at_read);
+        self.in_hand = Some(InHand::Timer(id));
+        let attempt = self.attempt(Piece::Timer(id, set_for), durable_at_read);
         match attempt.await {
-            Ok(step) => self.submit(step, Vec::new(), Cause::Timer(saga)),
+            Ok(step) => self.submit(step, Vec::new(), Cause::Timer(id)),
             Err(StepError::Store(error)) => self.broken = Some(error.chain()),
-            Err(error) => self.put_off(saga, &error.to_string()),
+            Err(error) => self.put_off(id, &error.to_string()),
         }
         self.in_hand = None;
     }
 
     /// A saga cannot be woken. Its row still says when it wants to be; the shard tries ever more
     /// rarely.
-    pub(super) fn put_off(&mut self, saga: SagaId, cause: &str) {
-        let delay = self.timers.put_off(saga, self.parts.clock.now());
+    pub(super) fn put_off(&mut self, id: Uuid, cause: &str) {
+        let delay = self.timers.put_off(id, self.parts.clock.now());
         tracing::error!(
-            shard = %self.parts.shard, saga.id = %saga, cause, again_in = ?delay,
-            "a saga cannot be woken"
+            shard = %self.parts.shard, saga.id = %id, cause, again_in = ?delay,
+            "a saga or entity cannot be woken"
         );
     }
 

@@ -134,6 +134,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let databases = deployment.databases.clone();
 
     let (node, gateway) = gateway::start(&node_config(&config), &parts)?;
+    let gateway = gateway.coordinated_by(config.coordination);
     let node = Arc::new(node);
     if let Some(Neighbours { kafka, log, .. }) = &neighbours {
         let arrivals = NodeArrivals {

@@ -6,14 +6,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use domain::Service;
+use domain::{Coordination, Service};
 use store::faults::FaultPlan;
 
 use super::backend::{
     self, DatabaseBackend, DocumentsBackend, LogBackend, SearchBackend, SecretUrl,
 };
 use super::places::{self, Hosts};
-use super::value::{self, Coordination, LogFormat, Role, Switch};
+use super::value::{self, LogFormat, Role, Switch};
 use super::{ConfigError, Effective, Setting};
 
 const YEAR: u64 = 365 * 24 * 60 * 60;
@@ -204,8 +204,9 @@ settings! {
         flag: "--coordination",
         env: "COUNTERFOIL_COORDINATION",
         default: "orchestration",
-        allowed: "orchestration",
-        meaning: "How sagas are coordinated",
+        allowed: "orchestration or choreography",
+        meaning: "How new orders and cancels are coordinated: by sagas, or by services that react \
+            to each other's events",
         secret: false,
         parse: value::coordination,
     }

@@ -127,7 +127,6 @@ fn a_refusal_names_setting_value_and_what_is_allowed() {
 #[test]
 fn what_will_work_later_is_refused_as_such() {
     for (setting, value) in [
-        ("COUNTERFOIL_COORDINATION", "choreography"),
         ("COUNTERFOIL_ROLES", "api"),
         ("COUNTERFOIL_SERVICES", "orders"),
     ] {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use actors::Entity;
-use domain::Service;
+use domain::{Coordination, Service};
 use domain::{Customer, Order};
 use store::faults::FaultPlan;
 
@@ -21,13 +21,6 @@ pub enum Refusal {
     NotAllowed,
     /// It is a value of the public contract that this release cannot work with.
     NotYet,
-}
-
-/// How the steps of a saga follow each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coordination {
-    /// A saga instance tells the participants what to do.
-    Orchestration,
 }
 
 /// What a node does.
@@ -183,11 +176,10 @@ pub fn duration(text: &str, allowed: RangeInclusive<Duration>) -> Result<Duratio
 }
 
 pub fn coordination(text: &str) -> Result<Coordination, Refusal> {
-    match text {
-        "orchestration" => Ok(Coordination::Orchestration),
-        "choreography" => Err(Refusal::NotYet),
-        _ => Err(Refusal::NotAllowed),
-    }
+    Coordination::ALL
+        .into_iter()
+        .find(|coordination| coordination.name() == text)
+        .ok_or(Refusal::NotAllowed)
 }
 
 pub fn log_format(text: &str) -> Result<LogFormat, Refusal> {

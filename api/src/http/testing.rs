@@ -224,6 +224,7 @@ fn an_order(id: OrderId) -> Order {
         order_total: Money::from_cents(100),
         lines: Vec::new(),
         note: None,
+        coordination: domain::Coordination::default(),
     };
     Order::created(id, &created, Timestamp::from_micros(0))
 }

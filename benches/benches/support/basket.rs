@@ -24,5 +24,6 @@ pub fn basket(customer: CustomerId) -> OrderCreated {
         order_total,
         lines,
         note: Some("leave at the door".to_owned()),
+        coordination: domain::Coordination::default(),
     }
 }

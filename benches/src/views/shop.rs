@@ -144,6 +144,7 @@ impl Shop {
             order_total: total,
             lines,
             note,
+            coordination: domain::Coordination::default(),
         };
 
         self.event(
@@ -199,7 +200,7 @@ impl Shop {
             .customers
             .get(order.customer)
             .map(|customer| customer.name.clone());
-        let approved = OrderEvent::Approved(OrderApproved { customer_name });
+        let approved = OrderEvent::Approved(OrderApproved { customer_name, customer_version: None });
         self.event(domain::ORDERS, order.id.0, 2, Payload::Order(approved));
     }
 }

@@ -35,6 +35,15 @@ pub struct Event {
     pub correlation_id: Option<String>,
 }
 
+impl Event {
+    /// Whether the order's customer reacts to it, so that it begins no saga.
+    pub fn is_heard_by_its_customer(&self) -> bool {
+        let is_announced = self.data.get("release").is_some();
+        let coordination = self.data.get("coordination").and_then(Value::as_str);
+        is_announced || coordination == Some("choreography")
+    }
+}
+
 /// What the id turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -128,7 +137,8 @@ async fn order(
         None => Vec::new(),
     };
 
-    let sagas = sagas_of(node, order_id, &correlations, saga).await?;
+    let has_none = history.events.iter().any(Event::is_heard_by_its_customer);
+    let sagas = sagas_of(node, order_id, &correlations, saga, has_none).await?;
 
     Ok(Found {
         id: id.to_owned(),
@@ -235,12 +245,13 @@ struct Page {
 }
 
 /// The sagas of an order: those named by its correlation ids, else those that the list shows for
-/// it.
+/// it, unless it may well have none.
 async fn sagas_of(
     node: &Node,
     order_id: &str,
     correlations: &BTreeSet<String>,
     known: Option<Saga>,
+    may_have_none: bool,
 ) -> Result<Vec<Saga>, ClientError> {
     let mut sagas: Vec<Saga> = known.into_iter().collect();
     for correlation in correlations {
@@ -249,7 +260,7 @@ async fn sagas_of(
         }
     }
 
-    if sagas.is_empty() && !order_id.is_empty() {
+    if sagas.is_empty() && !order_id.is_empty() && !may_have_none {
         sagas = search_sagas(node, order_id).await?;
     }
 

@@ -58,19 +58,25 @@ pub fn tell(found: Found) -> Story {
 
 /// The request that caused an event, for those events only a request causes.
 fn request(event: &Event) -> Option<Moment> {
+    let saga = "order, saga, event and command in one unit";
+    let no_saga = "order and event in one unit; its customer hears of it, and no saga is there";
     let what = match event.kind.as_str() {
-        "customer.created" => "POST /customers accepted",
-        "order.created" => "POST /orders accepted: order, saga, event and command in one unit",
-        "order.shipped" => "POST /orders/{id}/ship accepted",
-        "order.cancel-requested" => {
-            "POST /orders/{id}/cancel accepted: order, saga, event and command in one unit"
-        }
+        "customer.created" => "POST /customers accepted".to_owned(),
+        "order.created" => match event.is_heard_by_its_customer() {
+            true => format!("POST /orders accepted: {no_saga}"),
+            false => format!("POST /orders accepted: {saga}"),
+        },
+        "order.shipped" => "POST /orders/{id}/ship accepted".to_owned(),
+        "order.cancel-requested" => match event.is_heard_by_its_customer() {
+            true => format!("POST /orders/{{id}}/cancel accepted: {no_saga}"),
+            false => format!("POST /orders/{{id}}/cancel accepted: {saga}"),
+        },
         _ => return None,
     };
     Some(Moment {
         at: event.time.parse().ok()?,
         place: Place::Http,
-        what: what.to_owned(),
+        what,
         version: None,
         message_id: None,
         detail: None,

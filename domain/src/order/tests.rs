@@ -11,6 +11,7 @@ fn pending() -> Order {
         order_total: Money::from_cents(1234),
         lines: Vec::new(),
         note: None,
+        coordination: crate::Coordination::default(),
     };
     Order::created(
         OrderId(Uuid::from_u128(2)),
@@ -30,6 +31,7 @@ fn after(events: &[OrderEvent]) -> Order {
 fn approved() -> OrderEvent {
     OrderEvent::Approved(OrderApproved {
         customer_name: Some("Ada Park".into()),
+        customer_version: None,
     })
 }
 
@@ -64,18 +66,18 @@ fn given_a_lock_when_a_conflicting_command_comes_then_it_is_refused_not_held_bac
     let lock = |held_by| Refusal::Locked(SemanticLock { held_by });
     assert_eq!(pending().ship(), Err(lock(CREATE_ORDER.name)));
     assert_eq!(pending().request_cancel(), Err(lock(CREATE_ORDER.name)));
-    let cancelling = after(&[approved(), OrderEvent::CancelRequested(NoDetails {})]);
+    let cancelling = after(&[approved(), OrderEvent::CancelRequested(CancelRequested::default())]);
     assert_eq!(cancelling.ship(), Err(lock(CANCEL_ORDER.name)));
     assert_eq!(cancelling.request_cancel(), Err(lock(CANCEL_ORDER.name)));
 }
 
 #[test]
 fn given_a_cancel_that_falls_back_then_the_order_is_approved_and_can_be_shipped() {
-    let order = after(&[approved(), OrderEvent::CancelRequested(NoDetails {})]);
+    let order = after(&[approved(), OrderEvent::CancelRequested(CancelRequested::default())]);
     let undone = order.undo_cancel().unwrap();
     let order = after(&[
         approved(),
-        OrderEvent::CancelRequested(NoDetails {}),
+        OrderEvent::CancelRequested(CancelRequested::default()),
         undone,
     ]);
     assert_eq!((order.state, order.version), (OrderState::Approved, 4));
@@ -88,6 +90,8 @@ fn given_an_ended_order_then_nothing_more_happens_to_it() {
     let rejected = after(&[OrderEvent::Rejected(OrderRejected {
         reason,
         customer_name: None,
+        release: None,
+        customer_version: None,
     })]);
 
     let shipped = after(&[approved(), OrderEvent::Shipped(NoDetails {})]);

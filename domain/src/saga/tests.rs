@@ -29,6 +29,7 @@ fn pending() -> Order {
         order_total: Money::from_cents(1234),
         lines: Vec::new(),
         note: None,
+        coordination: crate::Coordination::default(),
     };
     Order::created(OrderId(Uuid::from_u128(2)), &created, at(1))
 }

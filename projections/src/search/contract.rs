@@ -336,6 +336,7 @@ impl Sample {
             order_total: Money::from_cents(self.total),
             lines: self.lines.clone(),
             note: self.note.clone(),
+            coordination: domain::Coordination::default(),
         })
     }
 }
@@ -343,6 +344,7 @@ impl Sample {
 fn approved(name: Option<&str>) -> OrderEvent {
     OrderEvent::Approved(OrderApproved {
         customer_name: name.map(str::to_owned),
+        customer_version: None,
     })
 }
 
@@ -350,6 +352,8 @@ fn rejected() -> OrderEvent {
     OrderEvent::Rejected(OrderRejected {
         reason: RejectionReason::InsufficientCredit,
         customer_name: None,
+        release: None,
+        customer_version: None,
     })
 }
 

@@ -3,6 +3,7 @@
 //! The document is fed by its order's events alone: the customer's name is part of the events that
 //! end the order's creation. The transitions themselves are the domain's.
 
+use domain::choreography::Choreography;
 use domain::order::OrderCreated;
 use domain::{Order, OrderEvent, OrderId, OrderState};
 
@@ -49,6 +50,7 @@ pub(crate) fn next(
         version: document.version,
         created_at: document.creation_time,
         updated_at: document.creation_time,
+        choreography: Choreography::default(),
     };
     order.apply(change, event.time);
     document.customer_name = order.customer_name;

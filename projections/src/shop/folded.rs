@@ -1,6 +1,7 @@
 //! Customers and orders as their events have them: the first event, and one more. What the events
 //! mean is the domain's; that they come in version order is not looked at here.
 
+use domain::choreography::Choreography;
 use domain::{Customer, CustomerEvent, CustomerId, Order, OrderEvent, OrderId, OrderLine};
 
 use super::document::{CustomerDocument, OrderDocument};
@@ -122,6 +123,7 @@ impl From<&OrderDocument> for OrderState {
             version: document.version,
             created_at: document.creation_time,
             updated_at: document.creation_time,
+            choreography: Choreography::default(),
         };
 
         let details = OrderDetails {

@@ -153,6 +153,10 @@ impl Log for TestLog {
         Subscription { deliveries }
     }
 
+    fn listen(&self, _shard: ShardId, _events_of: &[ShardId]) -> Subscription {
+        self.subscribe(Destination::Events)
+    }
+
     fn read(
         &self,
         source: ShardId,

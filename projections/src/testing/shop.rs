@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::customer::{CreditChanged, CustomerCreated};
-use domain::order::{NoDetails, OrderApproved, OrderCreated, OrderRejected};
+use domain::order::{
+    CancelRequested, NoDetails, OrderApproved, OrderCancelled, OrderCreated, OrderRejected,
+};
 use domain::{
     Customer, CustomerEvent, CustomerId, Money, Order, OrderEvent, OrderId, OrderLine,
     RejectionReason,
@@ -117,6 +119,7 @@ impl Shop {
             order_total: Money::from_cents(cents),
             lines: vec![line],
             note: number.is_multiple_of(2).then(|| format!("note {number}")),
+            coordination: domain::Coordination::default(),
         };
         self.order_event(Uuid::from_u128(number), &OrderEvent::Created(created))
     }
@@ -132,11 +135,13 @@ impl Shop {
             (State::Pending, 0) => OrderEvent::Rejected(OrderRejected {
                 reason: RejectionReason::InsufficientCredit,
                 customer_name,
+                release: None,
+                customer_version: None,
             }),
-            (State::Pending, _) => OrderEvent::Approved(OrderApproved { customer_name }),
+            (State::Pending, _) => OrderEvent::Approved(OrderApproved { customer_name, customer_version: None }),
             (State::Approved, 0) => OrderEvent::Shipped(NoDetails {}),
-            (State::Approved, _) => OrderEvent::CancelRequested(NoDetails {}),
-            (State::CancelPending, 0) => OrderEvent::Cancelled(NoDetails {}),
+            (State::Approved, _) => OrderEvent::CancelRequested(CancelRequested::default()),
+            (State::CancelPending, 0) => OrderEvent::Cancelled(OrderCancelled::default()),
             (State::CancelPending, _) => OrderEvent::CancelUndone(NoDetails {}),
             _ => return None,
         };
@@ -159,6 +164,7 @@ impl Shop {
             order_id,
             amount: Money::from_cents(cents),
             available_credit,
+            customer: None,
         };
 
         Some(self.customer_event(id, &CustomerEvent::CreditReserved(change)))

@@ -121,6 +121,10 @@ impl Log for ClusterLog {
         self.here.subscribe(destination)
     }
 
+    fn listen(&self, shard: ShardId, events_of: &[ShardId]) -> Subscription {
+        self.here.listen(shard, events_of)
+    }
+
     fn read(
         &self,
         source: ShardId,

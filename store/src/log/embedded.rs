@@ -39,12 +39,20 @@ const EVENTS_QUEUE_BYTES: u32 = 32 << 20;
 pub(super) type Deliveries = BTreeMap<Destination, Vec<Arc<Message>>>;
 
 /// The queue of one subscriber, as the log sees it.
+#[derive(Clone)]
 struct Subscriber {
     queue: mpsc::Sender<Delivery>,
     room: Room,
 }
 
 impl Subscriber {
+    /// A queue of these bounds, and where its messages arrive.
+    fn new(deliveries_at_most: usize, bytes_at_most: u32) -> (Self, Subscription) {
+        let (queue, deliveries) = mpsc::channel(deliveries_at_most);
+        let room = Room::of(bytes_at_most);
+        (Subscriber { queue, room }, Subscription { deliveries })
+    }
+
     /// False when there is no room in its queue.
     fn deliver(&self, messages: &[Arc<Message>]) -> bool {
         // A delivery that the queue does not take gives its room back.
@@ -52,6 +60,15 @@ impl Subscriber {
             .take(messages)
             .is_some_and(|delivery| self.queue.try_send(delivery).is_ok())
     }
+}
+
+/// What a subscriber follows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Followed {
+    /// What is sent there, by all sources.
+    To(Destination),
+    /// The events of one source.
+    EventsOf(ShardId),
 }
 
 /// A head that nobody can reach, because the row it stands in is damaged.
@@ -65,7 +82,7 @@ struct LostHead {
 pub struct EmbeddedLog {
     databases: Vec<ServiceDatabase>,
     shards: u16,
-    subscribers: RwLock<HashMap<Destination, Vec<Subscriber>>>,
+    subscribers: RwLock<HashMap<Followed, Vec<Subscriber>>>,
     heads: Mutex<HashMap<ShardId, Heads>>,
     lost: Mutex<HashMap<(ShardId, Destination), LostHead>>,
     faults: Faults,
@@ -126,11 +143,26 @@ impl EmbeddedLog {
 
     /// Hands messages to whoever follows this destination here; false when nobody does.
     pub(super) fn deliver(&self, destination: Destination, delivery: &[Arc<Message>]) -> bool {
+        if destination == Destination::Events {
+            let mut by_source = BTreeMap::<ShardId, Vec<Arc<Message>>>::new();
+            for event in delivery {
+                let events = by_source.entry(event.source).or_default();
+                events.push(Arc::clone(event));
+            }
+            for (source, events) in by_source {
+                self.hand_over(Followed::EventsOf(source), &events);
+            }
+        }
+
+        self.hand_over(Followed::To(destination), delivery)
+    }
+
+    fn hand_over(&self, followed: Followed, delivery: &[Arc<Message>]) -> bool {
         let subscribers = self
             .subscribers
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let followers = subscribers.get(&destination).into_iter().flatten();
+        let followers = subscribers.get(&followed).into_iter().flatten();
         let mut followed = false;
 
         for subscriber in followers.filter(|subscriber| !subscriber.queue.is_closed()) {
@@ -143,6 +175,19 @@ impl EmbeddedLog {
         }
 
         followed
+    }
+
+    fn enter(&self, subscriber: Subscriber, follows: impl IntoIterator<Item = Followed>) {
+        let mut subscribers = self
+            .subscribers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+
+        for followed in follows {
+            let followers = subscribers.entry(followed).or_default();
+            followers.retain(|subscriber| !subscriber.queue.is_closed());
+            followers.push(subscriber.clone());
+        }
     }
 
     /// Notes how far a source has come that another node owns: never less than is known.
@@ -216,17 +261,19 @@ impl Log for EmbeddedLog {
             Destination::Events => (EVENTS_QUEUE, EVENTS_QUEUE_BYTES),
             Destination::Shard(_) => (SHARD_QUEUE, SHARD_QUEUE_BYTES),
         };
-        let (queue, deliveries) = mpsc::channel(deliveries_at_most);
-        let room = Room::of(bytes_at_most);
+        let (subscriber, subscription) = Subscriber::new(deliveries_at_most, bytes_at_most);
+        self.enter(subscriber, [Followed::To(destination)]);
+        subscription
+    }
 
-        let mut subscribers = self
-            .subscribers
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let followers = subscribers.entry(destination).or_default();
-        followers.retain(|subscriber| !subscriber.queue.is_closed());
-        followers.push(Subscriber { queue, room });
-        Subscription { deliveries }
+    fn listen(&self, shard: ShardId, events_of: &[ShardId]) -> Subscription {
+        // What is sent to it must not be left out because of what others do.
+        let deliveries_at_most = SHARD_QUEUE * (1 + events_of.len());
+        let (subscriber, subscription) = Subscriber::new(deliveries_at_most, SHARD_QUEUE_BYTES);
+        let to_shard = Followed::To(Destination::Shard(shard));
+        let events = events_of.iter().copied().map(Followed::EventsOf);
+        self.enter(subscriber, events.chain([to_shard]));
+        subscription
     }
 
     fn read(

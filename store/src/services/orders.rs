@@ -5,6 +5,7 @@ mod migrations;
 pub mod snapshot;
 pub mod tables;
 
+use domain::choreography::Choreography;
 use domain::order::OrderCreated;
 use domain::{CUSTOMERS, CustomerId, Money, ORDERS, Order, OrderId, OrderState, RejectionReason};
 use sagas::{Fingerprint, Timestamp};
@@ -52,13 +53,14 @@ struct Head {
     updated_at: i64,
     request_fingerprint: Option<Uuid>,
     remembered_keys: Option<String>,
+    choreography: Option<String>,
 }
 
 /// The row of an order. Lines and note come from its creation; they are written once, and left out
 /// of later updates.
 ///
 /// # Errors
-/// When the lines have no JSON form, which cannot happen.
+/// When something of it has no JSON form, which cannot happen.
 pub fn to_row(
     stored: &StoredOrder,
     created: Option<&OrderCreated>,
@@ -69,10 +71,16 @@ pub fn to_row(
         .filter(|created| !created.lines.is_empty())
         .map(|created| serde_json::to_string(&created.lines));
 
-    let lines = lines.transpose().map_err(|e| StoreError::Corrupt {
+    let choreography = Some(order.choreography)
+        .filter(|choreography| !choreography.is_none())
+        .map(|choreography| serde_json::to_string(&choreography));
+
+    let without_form = |e: serde_json::Error| StoreError::Corrupt {
         what: format!("order {}", order.id),
         source: Box::new(e),
-    })?;
+    };
+    let lines = lines.transpose().map_err(without_form)?;
+    let choreography = choreography.transpose().map_err(without_form)?;
 
     Ok(order::Model {
         order_id: order.id.0,
@@ -90,7 +98,24 @@ pub fn to_row(
         note: created.and_then(|created| created.note.clone()),
         request_fingerprint: stored.created_by.map(|fingerprint| fingerprint.0),
         remembered_keys: mapping::keys_to_column(&stored.remembered),
+        choreography,
     })
+}
+
+/// Reads the column of what is done without sagas. `what` names the order in the error.
+///
+/// # Errors
+/// When it is not what [`to_row`] writes.
+pub fn choreography_from_column(
+    column: Option<&str>,
+    what: impl Fn() -> String,
+) -> Result<Choreography, StoreError> {
+    let read = column.map(serde_json::from_str).transpose();
+    let read = read.map_err(|e| StoreError::Corrupt {
+        what: what(),
+        source: Box::new(e),
+    })?;
+    Ok(read.unwrap_or_default())
 }
 
 fn from_head(row: Head) -> Result<StoredOrder, StoreError> {
@@ -112,6 +137,9 @@ fn from_head(row: Head) -> Result<StoredOrder, StoreError> {
             created_at: Timestamp::from_micros(row.created_at),
             updated_at: Timestamp::from_micros(row.updated_at),
             customer_name: row.customer_name,
+            choreography: choreography_from_column(row.choreography.as_deref(), || {
+                format!("order {}", row.order_id)
+            })?,
         },
         created_by: row.request_fingerprint.map(Fingerprint),
         remembered: mapping::keys_from_column(row.remembered_keys.as_deref(), || {

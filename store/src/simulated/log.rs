@@ -29,6 +29,20 @@ impl SimulatedLog {
     pub fn new(log: Arc<dyn Log>, trouble: Arc<dyn Trouble>) -> Self {
         SimulatedLog { log, trouble }
     }
+
+    /// What comes of a subscription on its way.
+    fn troubled(&self, whole: Subscription) -> Subscription {
+        let (to, deliveries) = mpsc::channel(QUEUE);
+        let carried = carry(whole.deliveries, to.clone(), Arc::clone(&self.trouble));
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = to.closed() => {}
+                () = carried => {}
+            }
+        });
+        Subscription { deliveries }
+    }
 }
 
 /// Hands over what the log delivers, as long as somebody takes it.
@@ -65,17 +79,11 @@ fn arrive_later(after: Duration, delivery: Delivery, to: mpsc::Sender<Delivery>)
 
 impl Log for SimulatedLog {
     fn subscribe(&self, destination: Destination) -> Subscription {
-        let from = self.log.subscribe(destination).deliveries;
-        let (to, deliveries) = mpsc::channel(QUEUE);
-        let carried = carry(from, to.clone(), Arc::clone(&self.trouble));
-        tokio::spawn(async move {
-            tokio::select! {
-                biased;
-                () = to.closed() => {}
-                () = carried => {}
-            }
-        });
-        Subscription { deliveries }
+        self.troubled(self.log.subscribe(destination))
+    }
+
+    fn listen(&self, shard: ShardId, events_of: &[ShardId]) -> Subscription {
+        self.troubled(self.log.listen(shard, events_of))
     }
 
     fn read(

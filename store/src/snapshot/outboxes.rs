@@ -31,6 +31,9 @@ struct MessagesRow {
     version: Option<i64>,
     correlation_id: Uuid,
     time: i64,
+    /// Notices, too, which have no version.
+    #[sea_orm(from_expr = "outbox::Column::Events.is_not_null()")]
+    has_events: bool,
     messages: Option<String>,
 }
 
@@ -109,10 +112,9 @@ impl Snapshot {
             version,
             correlation_id,
             time,
+            has_events,
             messages,
         } = row;
-
-        let has_events = version.is_some();
 
         let row = outbox::Model {
             shard,

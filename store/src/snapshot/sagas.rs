@@ -59,13 +59,22 @@ impl Snapshot {
     /// # Errors
     /// When the database does not answer.
     pub async fn timers_of(&self, sagas: &[SagaRow]) -> Result<HashMap<Uuid, i64>, StoreError> {
+        let ids: Vec<_> = sagas.iter().map(|saga| saga.saga_id).collect();
+        self.timers(&ids).await
+    }
+
+    /// When some sagas, or entities that wait by themselves, are woken: those that have a timer.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn timers(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, i64>, StoreError> {
         let mut found = HashMap::new();
 
-        for sagas in sagas.chunks(IDS_PER_QUERY) {
+        for ids in ids.chunks(IDS_PER_QUERY) {
             let rows: Vec<(Uuid, i64)> = timer::Entity::find()
                 .select_only()
                 .columns([timer::Column::TimerId, timer::Column::WakeAt])
-                .filter(timer::Column::TimerId.is_in(sagas.iter().map(|saga| saga.saga_id)))
+                .filter(timer::Column::TimerId.is_in(ids.iter().copied()))
                 .into_tuple()
                 .all(&self.transaction)
                 .await

@@ -19,15 +19,16 @@ pub struct Model {
     pub sequence: i64,
     /// How many messages the row was written with.
     pub count: i32,
-    /// The entity the events happened to.
+    /// The entity the events happened to, or that the notices are about.
     pub entity_id: Uuid,
-    /// The entity's version after the row's first event; absent without events.
+    /// The entity's version after the row's first event; absent without events, and of notices,
+    /// which change nobody and are in no history.
     pub version: Option<i64>,
     /// What the messages are part of: a saga, or a request.
     pub correlation_id: Uuid,
     /// Microseconds since the Unix epoch, as all times.
     pub time: i64,
-    /// JSON array of events.
+    /// JSON array of events, or of notices.
     pub events: Option<String>,
     /// JSON array of commands and replies.
     pub messages: Option<String>,

@@ -26,6 +26,26 @@ impl SlowReplies {
         SlowReplies { log, held }
     }
 
+    /// What arrives of these messages while replies are held back. The receiver misses what this
+    /// drops, and reads it once they are no longer.
+    fn held_back(&self, live: Subscription) -> Subscription {
+        let mut live = live.deliveries;
+        let (arrive, deliveries) = tokio::sync::mpsc::channel(256);
+        let held = Arc::clone(&self.held);
+
+        tokio::spawn(async move {
+            while let Some(delivery) = live.recv().await {
+                let replies = delivery.iter().all(|message| is_reply(message.destination));
+                let dropped = replies && held.load(Ordering::SeqCst);
+                if !dropped && arrive.send(delivery).await.is_err() {
+                    return;
+                }
+            }
+        });
+
+        Subscription { deliveries }
+    }
+
     fn holds(&self, destination: Destination) -> bool {
         is_reply(destination) && self.held.load(Ordering::SeqCst)
     }
@@ -37,21 +57,11 @@ fn is_reply(destination: Destination) -> bool {
 
 impl Log for SlowReplies {
     fn subscribe(&self, destination: Destination) -> Subscription {
-        let mut live = self.log.subscribe(destination).deliveries;
-        let (arrive, deliveries) = tokio::sync::mpsc::channel(256);
-        let held = Arc::clone(&self.held);
+        self.held_back(self.log.subscribe(destination))
+    }
 
-        // The receiver misses what this drops, and reads it once replies are no longer held back.
-        tokio::spawn(async move {
-            while let Some(delivery) = live.recv().await {
-                let dropped = is_reply(destination) && held.load(Ordering::SeqCst);
-                if !dropped && arrive.send(delivery).await.is_err() {
-                    return;
-                }
-            }
-        });
-
-        Subscription { deliveries }
+    fn listen(&self, shard: ShardId, events_of: &[ShardId]) -> Subscription {
+        self.held_back(self.log.listen(shard, events_of))
     }
 
     fn read(

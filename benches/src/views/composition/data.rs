@@ -138,6 +138,7 @@ fn order(
         order_total: total,
         lines,
         note: None,
+        coordination: domain::Coordination::default(),
     };
     let mut order = Order::created(OrderId(Uuid::now_v7()), &created, at);
     order.state = state;

@@ -71,6 +71,7 @@ impl OrderRow {
             version: version_of(self.version)?,
             created_at,
             updated_at: created_at,
+            choreography: domain::choreography::Choreography::default(),
         })
     }
 }

@@ -141,7 +141,7 @@ impl<P: Projection> Worker<P> {
 
         for message in messages
             .into_iter()
-            .filter(|message| uses.contains(&message.source.service))
+            .filter(|message| uses.contains(&message.source.service) && !message.is_notice())
         {
             entities
                 .entry((message.source.service, message.entity))

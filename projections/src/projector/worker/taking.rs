@@ -13,7 +13,7 @@ impl<P: Projection> Worker<P> {
     /// Takes in the message that follows on the position, and moves the position.
     pub(super) async fn take(&mut self, message: &Message) -> Result<(), ViewError> {
         let (service, entity) = (message.source.service, message.entity);
-        if !self.parts.definition.uses.contains(&service) {
+        if !self.parts.definition.uses.contains(&service) || message.is_notice() {
             self.parts.metrics.event(EventOutcome::Unused);
         } else if self.quarantine.holds(service, entity) {
             self.parts.metrics.event(EventOutcome::InQuarantine);

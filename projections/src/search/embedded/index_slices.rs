@@ -284,6 +284,7 @@ mod tests {
                 order_total: Money::from_cents(700),
                 lines: Vec::new(),
                 note: None,
+                coordination: domain::Coordination::default(),
             })),
         };
         writer.apply(&message_of(&created)).unwrap();

@@ -33,6 +33,7 @@ fn created() -> Message {
         order_total: Money::from_cents(1),
         lines: Vec::new(),
         note: Some("green tea".to_owned()),
+        coordination: domain::Coordination::default(),
     });
     message_of(&Event {
         source: ShardId::new(domain::ORDERS, 3),

@@ -166,9 +166,7 @@ async fn write_outgoing(lane: &mut Lane, units: &[Unit]) -> Result<(), Wrong> {
 type Columns = (Option<String>, Option<String>);
 
 fn bound_outgoing(sent: &[(i32, &Outgoing)], columns: &[Columns]) -> Result<Bound, sqlx::Error> {
-    let version = |((_, outgoing), (events, _)): (&(i32, &Outgoing), &Columns)| {
-        events.is_some().then(|| signed(outgoing.first_version))
-    };
+    let version = |outgoing: &Outgoing| outgoing.version_in_history().map(signed);
     let mut bound = Bound::default();
     add(&mut bound, array(sent, |(shard, _)| *shard))?;
     add(
@@ -178,8 +176,7 @@ fn bound_outgoing(sent: &[(i32, &Outgoing)], columns: &[Columns]) -> Result<Boun
     let count = |sent: &Outgoing| i32::try_from(sent.count()).unwrap_or(i32::MAX);
     add(&mut bound, array(sent, |(_, sent)| count(sent)))?;
     add(&mut bound, array(sent, |(_, sent)| sent.entity))?;
-    let versions: Vec<_> = sent.iter().zip(columns).map(version).collect();
-    add(&mut bound, versions)?;
+    add(&mut bound, array(sent, |(_, sent)| version(sent)))?;
     add(&mut bound, array(sent, |(_, sent)| sent.correlation_id))?;
     add(&mut bound, array(sent, |(_, sent)| sent.time.micros()))?;
     add(&mut bound, array(columns, |(events, _)| events.as_deref()))?;

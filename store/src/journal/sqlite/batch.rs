@@ -195,7 +195,7 @@ fn write_outgoing(
         what: "a message to be written".to_owned(),
         source: Box::new(e),
     })?;
-    let version = events.is_some().then_some(outgoing.first_version);
+    let version = outgoing.version_in_history();
 
     let row = params![
         shard.number,

@@ -67,6 +67,33 @@ pub(crate) async fn a_shard_hears_what_is_sent_to_it_and_a_follower_of_events_al
     node.close().await;
 }
 
+pub(crate) async fn a_listener_hears_what_is_sent_to_it_and_the_events_of_its_sources_alone(
+    place: Place,
+) {
+    let mut node = place.start("").await;
+    let mut listener = node.log.listen(TWO, &[ONE]);
+
+    node.commit(THREE, &[TWO]).await;
+    node.commit(THREE, &[ONE]).await;
+    node.commit(ONE, &[THREE]).await;
+    node.commit(ONE, &[TWO]).await;
+
+    let mut heard: Vec<_> = receive(&mut listener, 4)
+        .await
+        .iter()
+        .map(|message| (message.source, message.sequence, message.destination))
+        .collect();
+    heard.sort();
+    let expected = [
+        (ONE, 1, EVENTS),
+        (ONE, 3, EVENTS),
+        (ONE, 4, TO_TWO),
+        (THREE, 2, TO_TWO),
+    ];
+    assert_eq!(heard, expected);
+    node.close().await;
+}
+
 pub(crate) async fn nothing_is_delivered_that_is_not_durable(place: Place) {
     let mut node = place.start("fail-commit=2").await;
     let mut to_two = node.log.subscribe(TO_TWO);

@@ -118,3 +118,24 @@ pub(crate) async fn the_history_of_an_entity_is_its_events_from_any_version_on(p
     );
     node.close().await;
 }
+
+pub(crate) async fn a_notice_is_sent_as_an_event_and_is_in_no_history(place: Place) {
+    let mut node = place.start("").await;
+    let mut live = node.log.subscribe(EVENTS);
+    node.commit(ONE, &[]).await;
+    let notice = node.sending(ONE, 0, &[TWO]);
+    let entity = notice.outgoing.as_ref().unwrap().entity;
+    assert!(matches!(node.fate(notice).await, Fate::Durable));
+
+    let delivered = receive(&mut live, 2).await;
+    let read = node.read(ONE, EVENTS, 0, 10).await;
+    assert_eq!(chain(&delivered), chain(&read));
+    for notice in [&*delivered[1], &read[1]] {
+        assert!(notice.is_notice() && notice.entity == entity, "{notice:?}");
+    }
+
+    let history = node.log.history(ONE, entity, 0, 10).await.unwrap();
+    let versions: Vec<_> = history.iter().map(|event| event.version).collect();
+    assert_eq!(versions, [1]);
+    node.close().await;
+}

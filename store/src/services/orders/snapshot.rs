@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use domain::OrderId;
+use domain::choreography::Choreography;
 use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QuerySelect};
 use uuid::Uuid;
 
+use super::choreography_from_column;
 use super::tables::order;
 use crate::mapping::IDS_PER_QUERY;
 use crate::snapshot::sagas::SagaRow;
@@ -73,6 +75,27 @@ pub struct OrderHead {
     pub state: String,
     /// Raised by each event.
     pub version: i64,
+    /// What of it is done without sagas.
+    pub choreography: Choreography,
+}
+
+impl OrderHead {
+    /// The head of a row. What of it is done without sagas counts as nothing when it cannot be
+    /// read.
+    #[must_use]
+    pub fn of(row: &order::Model) -> Self {
+        OrderHead {
+            customer_id: row.customer_id,
+            total_cents: row.total_cents,
+            state: row.state.clone(),
+            version: row.version,
+            choreography: readable(row.choreography.as_deref()),
+        }
+    }
+}
+
+fn readable(column: Option<&str>) -> Choreography {
+    choreography_from_column(column, String::new).unwrap_or_default()
 }
 
 /// The head of an order.
@@ -90,9 +113,10 @@ pub async fn order_head(
         Column::TotalCents,
         Column::State,
         Column::Version,
+        Column::Choreography,
     ];
 
-    let row: Option<(Uuid, i64, String, i64)> = order::Entity::find()
+    let row: Option<(Uuid, i64, String, i64, Option<String>)> = order::Entity::find()
         .filter(Column::OrderId.eq(order.0))
         .select_only()
         .columns(columns)
@@ -102,11 +126,14 @@ pub async fn order_head(
         .map_err(|e| orders.failed(e))?;
 
     Ok(
-        row.map(|(customer_id, total_cents, state, version)| OrderHead {
-            customer_id,
-            total_cents,
-            state,
-            version,
-        }),
+        row.map(
+            |(customer_id, total_cents, state, version, choreography)| OrderHead {
+                customer_id,
+                total_cents,
+                state,
+                version,
+                choreography: readable(choreography.as_deref()),
+            },
+        ),
     )
 }

@@ -41,6 +41,7 @@ pub(super) fn noted(note: &str) -> OrderEvent {
         order_total: Money::from_cents(100),
         lines: Vec::new(),
         note: Some(note.to_owned()),
+        coordination: domain::Coordination::default(),
     })
 }
 
@@ -49,6 +50,7 @@ fn history() -> Vec<Message> {
     let approved = || {
         OrderEvent::Approved(OrderApproved {
             customer_name: Some("Ada Park".to_owned()),
+            customer_version: None,
         })
     };
 

@@ -35,6 +35,8 @@ pub struct Model {
     pub request_fingerprint: Option<Uuid>,
     /// JSON array of the keys of later commands that had an effect.
     pub remembered_keys: Option<String>,
+    /// JSON of what is done without sagas; absent where sagas have done everything.
+    pub choreography: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
