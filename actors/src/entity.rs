@@ -25,10 +25,10 @@ use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 
 pub(crate) use actor::{Ask, AskEntity, EntityActor, PartAsRead};
-pub(crate) use outcome::{Change, Outcome, Told, Waiting};
 pub use outcome::{
     Answered, Decision, Head, LocalRefusal, Notice, Overdue, PartNeeded, Seen, StepOf,
 };
+pub(crate) use outcome::{Change, Outcome, Told, Waiting};
 
 /// How many messages may wait in an actor's mailbox. Its shard asks one thing at a time.
 pub(crate) const MAILBOX: usize = 4;

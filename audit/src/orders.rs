@@ -15,8 +15,8 @@ use super::problem::Problem;
 use super::ranges::{ENTITIES, Range, Row, subject};
 use super::report::{Invariant, Report};
 use super::sagas::is_overdue;
-use super::{releases, reservations};
 use super::stores::Stores;
+use super::{releases, reservations};
 
 pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
     let mut report = Report::default();
@@ -41,7 +41,10 @@ async fn compare(
     let views = stores.order_views(range, report).await?;
     let snapshot = Snapshot::begin(&stores.orders).await?;
     let rows = snapshot.orders(range).await?;
-    let heads: HashMap<_, _> = rows.iter().map(|row| (row.order_id, OrderHead::of(row))).collect();
+    let heads: HashMap<_, _> = rows
+        .iter()
+        .map(|row| (row.order_id, OrderHead::of(row)))
+        .collect();
     check_sagas(&snapshot, &heads, report).await?;
     check_deadlines(stores, &snapshot, &heads, report).await?;
 

@@ -54,7 +54,10 @@ async fn is_unheard(
 /// Whether a shard of the customers has sent another one something that is not read yet.
 async fn is_unread(stores: &Stores, from: ShardId, to: ShardId) -> Result<bool, AuditError> {
     let read = shards::positions(&stores.customers, to).await?;
-    let read = read.get(&SourceStream::messages(from)).copied().unwrap_or(0);
+    let read = read
+        .get(&SourceStream::messages(from))
+        .copied()
+        .unwrap_or(0);
 
     let snapshot = Snapshot::begin(&stores.customers).await?;
     let before = i64::try_from(read).unwrap_or(i64::MAX);

@@ -210,19 +210,18 @@ pub(crate) fn from_row(service: Service, row: &outbox::Model) -> Result<Vec<Mess
         body: Arc::from(RawValue::NULL.to_owned()),
     };
 
-    let events =
-        events
-            .into_iter()
-            .zip(versions(first_version))
-            .zip(first..)
-            .map(|((event, version), sequence)| Message {
-                sequence,
-                version,
-                name: Cow::Owned(event.name.into_owned()),
-                type_version: event.type_version,
-                body: Arc::from(event.data.to_owned()),
-                ..template.clone()
-            });
+    let events = events
+        .into_iter()
+        .zip(versions(first_version))
+        .zip(first..)
+        .map(|((event, version), sequence)| Message {
+            sequence,
+            version,
+            name: Cow::Owned(event.name.into_owned()),
+            type_version: event.type_version,
+            body: Arc::from(event.data.to_owned()),
+            ..template.clone()
+        });
     // The row was written with `count` messages, of which the commands and replies are the last.
     let first_message = (first + count).saturating_sub(u64::try_from(messages.len()).unwrap_or(0));
 

@@ -119,7 +119,10 @@ async fn a_repeat_with_its_key_is_told_the_same_without_a_saga() {
         assert_eq!(api.available_cents(&ada.id, &token).await, 1500);
         api.cancel(order).key(&cancel).wait(1).await.is(200);
     }
-    api.new_order(&ada.id, "1.00").key(&create).await.is_problem(422);
+    api.new_order(&ada.id, "1.00")
+        .key(&create)
+        .await
+        .is_problem(422);
 }
 
 #[tokio::test]
@@ -155,10 +158,7 @@ async fn a_deadline_outlives_the_process() {
 
 #[tokio::test]
 async fn what_is_under_way_ends_as_it_began_when_the_setting_changes() {
-    for (before, after) in [
-        (ORCHESTRATED, CHOREOGRAPHED),
-        (CHOREOGRAPHED, ORCHESTRATED),
-    ] {
+    for (before, after) in [(ORCHESTRATED, CHOREOGRAPHED), (CHOREOGRAPHED, ORCHESTRATED)] {
         let mut node = Node::start_with(&[before]).await;
         let api = node.api();
         let customer = api.create_customer("Stuck", "15.00").await.id;

@@ -128,7 +128,10 @@ fn placed(answer: &Response, state: &str) -> Placed {
     );
     Placed {
         id: answer.str("orderId").to_owned(),
-        saga: answer.json["sagaId"].as_str().unwrap_or_default().to_owned(),
+        saga: answer.json["sagaId"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
         state: answer.str("state").to_owned(),
         token: answer.token(),
     }

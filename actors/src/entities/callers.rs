@@ -220,7 +220,9 @@ impl<E: Entity> Entities<E> {
         }
 
         let found = E::load(&self.around.database, followed).await?;
-        let entities = found.into_iter().filter_map(|(id, read)| Some((id, read.ok()?)));
+        let entities = found
+            .into_iter()
+            .filter_map(|(id, read)| Some((id, read.ok()?)));
         for (id, stored) in entities {
             let end = || {
                 let is_settled = stored.entity.is_settled();
@@ -231,10 +233,7 @@ impl<E: Entity> Entities<E> {
         Ok(told)
     }
 
-    async fn ended_sagas(
-        &self,
-        followed: &[Uuid],
-    ) -> Result<Vec<(Uuid, Answered<E>)>, StoreError> {
+    async fn ended_sagas(&self, followed: &[Uuid]) -> Result<Vec<(Uuid, Answered<E>)>, StoreError> {
         let database = &self.around.database;
         let sagas: Vec<_> = followed.iter().copied().map(SagaId).collect();
         let found = store::sagas::load(database, &Definitions::of(E::SAGAS), &sagas).await?;

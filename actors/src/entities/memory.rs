@@ -175,9 +175,9 @@ impl<E: Entity> Entities<E> {
     /// Drops the actors that a request asks.
     pub(crate) fn drop_actors_of_request(&mut self, request: &Request<E>) {
         match &request.question.command {
-            Command::Create { id, .. }
-            | Command::Entity { id, .. }
-            | Command::FollowEntity(id) => self.entities.remove(*id),
+            Command::Create { id, .. } | Command::Entity { id, .. } | Command::FollowEntity(id) => {
+                self.entities.remove(*id)
+            }
             Command::RetrySaga(id) | Command::CancelSaga { id, .. } | Command::FollowSaga(id) => {
                 self.drop_actors_of_saga(*id);
             }

@@ -1,7 +1,7 @@
 //! Messages of the log: what sagas ask of entities, and what answers they get.
 
-use sagas::mistakes::{Mistake, makes};
 use sagas::handler::{Handler, Heard};
+use sagas::mistakes::{Mistake, makes};
 use sagas::{Incoming, SagaId, ShardId, WireMessage};
 use store::Message;
 use store::unit::OutgoingMessage;

@@ -113,7 +113,9 @@ impl<E: Entity> SagaEnd<E> {
             // Where no shard moves, nobody else would know.
             let requests = self.elsewhere.as_ref()?;
             match requests.follow_on(entity, saga).await {
-                Ok(followed) if followed.answer.awaited().is_none() => return Some(followed.answer),
+                Ok(followed) if followed.answer.awaited().is_none() => {
+                    return Some(followed.answer);
+                }
                 Ok(followed) => {
                     self.ended = Some(followed.ended);
                     self.place = followed.place;

@@ -1,7 +1,7 @@
 //! The customers service, which keeps their credit.
 
-use domain::customer::CustomerCreated;
 use domain::choreography::CUSTOMERS_HEAR;
+use domain::customer::CustomerCreated;
 use domain::messages::{
     CustomerAnswer, CustomerCommand, CustomerNotice, CustomerReply, NoCustomer,
 };

@@ -19,9 +19,7 @@ use store::services::orders;
 use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 
-use crate::entity::{
-    Decision, Entity, Head, LocalRefusal, Notice, Overdue, Seen, StepOf,
-};
+use crate::entity::{Decision, Entity, Head, LocalRefusal, Notice, Overdue, Seen, StepOf};
 
 /// A valid request for a new order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -130,7 +128,11 @@ impl Entity for Order {
 
     fn seen(&self) -> Vec<Seen> {
         let seen = |version| seen_customer(self.customer_id, version);
-        self.choreography.customer_version.map(seen).into_iter().collect()
+        self.choreography
+            .customer_version
+            .map(seen)
+            .into_iter()
+            .collect()
     }
 
     fn waits_for(command: &Self::Command) -> Option<Uuid> {

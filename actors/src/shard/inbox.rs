@@ -83,7 +83,10 @@ impl<E: Entity> Shard<E> {
         stream: SourceStream,
         position: u64,
     ) -> Result<Vec<Arc<Message>>, StoreError> {
-        let SourceStream { source, stream: kind } = stream;
+        let SourceStream {
+            source,
+            stream: kind,
+        } = stream;
         tracing::debug!(
             shard = %self.parts.shard, source = %source, stream = kind.name(), position,
             "reading the outbox of a source"

@@ -200,7 +200,10 @@ impl Shop {
             .customers
             .get(order.customer)
             .map(|customer| customer.name.clone());
-        let approved = OrderEvent::Approved(OrderApproved { customer_name, customer_version: None });
+        let approved = OrderEvent::Approved(OrderApproved {
+            customer_name,
+            customer_version: None,
+        });
         self.event(domain::ORDERS, order.id.0, 2, Payload::Order(approved));
     }
 }

@@ -166,10 +166,22 @@ fn whatever_a_customer_tells_reaches_the_order_with_what_a_reply_would_tell() {
     let nobody = CustomerReply::CustomerNotFound(crate::messages::NoCustomer {});
 
     for (command, reply, expected) in [
-        (&reserve, CustomerReply::CreditReserved(told()), "order.approve"),
-        (&reserve, CustomerReply::CreditLimitExceeded(told()), "order.reject"),
+        (
+            &reserve,
+            CustomerReply::CreditReserved(told()),
+            "order.approve",
+        ),
+        (
+            &reserve,
+            CustomerReply::CreditLimitExceeded(told()),
+            "order.reject",
+        ),
         (&reserve, nobody.clone(), "order.reject"),
-        (&release, CustomerReply::CreditReleased(told()), "order.confirm-cancel"),
+        (
+            &release,
+            CustomerReply::CreditReleased(told()),
+            "order.confirm-cancel",
+        ),
         (&release, nobody, "order.confirm-cancel"),
     ] {
         let notice = CustomerNotice::of(command, &reply);

@@ -66,14 +66,20 @@ fn given_a_lock_when_a_conflicting_command_comes_then_it_is_refused_not_held_bac
     let lock = |held_by| Refusal::Locked(SemanticLock { held_by });
     assert_eq!(pending().ship(), Err(lock(CREATE_ORDER.name)));
     assert_eq!(pending().request_cancel(), Err(lock(CREATE_ORDER.name)));
-    let cancelling = after(&[approved(), OrderEvent::CancelRequested(CancelRequested::default())]);
+    let cancelling = after(&[
+        approved(),
+        OrderEvent::CancelRequested(CancelRequested::default()),
+    ]);
     assert_eq!(cancelling.ship(), Err(lock(CANCEL_ORDER.name)));
     assert_eq!(cancelling.request_cancel(), Err(lock(CANCEL_ORDER.name)));
 }
 
 #[test]
 fn given_a_cancel_that_falls_back_then_the_order_is_approved_and_can_be_shipped() {
-    let order = after(&[approved(), OrderEvent::CancelRequested(CancelRequested::default())]);
+    let order = after(&[
+        approved(),
+        OrderEvent::CancelRequested(CancelRequested::default()),
+    ]);
     let undone = order.undo_cancel().unwrap();
     let order = after(&[
         approved(),

@@ -138,7 +138,10 @@ impl Shop {
                 release: None,
                 customer_version: None,
             }),
-            (State::Pending, _) => OrderEvent::Approved(OrderApproved { customer_name, customer_version: None }),
+            (State::Pending, _) => OrderEvent::Approved(OrderApproved {
+                customer_name,
+                customer_version: None,
+            }),
             (State::Approved, 0) => OrderEvent::Shipped(NoDetails {}),
             (State::Approved, _) => OrderEvent::CancelRequested(CancelRequested::default()),
             (State::CancelPending, 0) => OrderEvent::Cancelled(OrderCancelled::default()),

@@ -40,8 +40,14 @@ fn steps() -> impl Strategy<Value = Step> {
 }
 
 fn callers() -> impl Strategy<Value = Vec<Caller>> {
-    let caller = (proptest::option::weighted(0.85, 0i64..1500), vec(steps(), 1..10));
-    vec(caller.prop_map(|(limit, steps)| Caller { limit, steps }), 1..6)
+    let caller = (
+        proptest::option::weighted(0.85, 0i64..1500),
+        vec(steps(), 1..10),
+    );
+    vec(
+        caller.prop_map(|(limit, steps)| Caller { limit, steps }),
+        1..6,
+    )
 }
 
 /// Each brings about other repeats, gaps and reloads.
@@ -90,7 +96,13 @@ async fn ended(accepted: Option<Accepted<Order>>) -> Option<OrderAnswer> {
 
 /// Does what a caller does, from one step up to another. Every caller has its own customer, so
 /// whatever order they meet in, each of them has the outcome of its steps in their order.
-async fn act(shop: &Fixture, number: usize, caller: &Caller, from: usize, orders: &mut Vec<OrderId>) {
+async fn act(
+    shop: &Fixture,
+    number: usize,
+    caller: &Caller,
+    from: usize,
+    orders: &mut Vec<OrderId>,
+) {
     let gateway = &shop.gateway;
     let id = binding("customer", number, 0);
     if let Some(limit) = caller.limit.filter(|_| from == 0) {
@@ -148,7 +160,11 @@ async fn play(callers: &[Caller], faults: &'static str, coordination: Coordinati
         shop.gateway = shop.gateway.coordinated_by(coordination);
         let acts = callers.iter().zip(&mut made).enumerate();
         let acts = acts.map(|(number, (caller, orders))| {
-            let from = if second { caller.steps.len() / 2 + 1 } else { 0 };
+            let from = if second {
+                caller.steps.len() / 2 + 1
+            } else {
+                0
+            };
             act(&shop, number, caller, from, orders)
         });
         join_all(acts).await;
@@ -184,8 +200,12 @@ async fn ends(shop: &Fixture, callers: &[Uuid], made: &[OrderId]) -> Ends {
         let end = (customer.reserved.cents(), customer.version);
         ends.customers.insert(CustomerId(id), end);
     }
-    for (id, amount) in customers::load_reservations(of_customers, &made).await.unwrap() {
-        ends.reservations.insert(OrderId(id), amount.unwrap().cents());
+    for (id, amount) in customers::load_reservations(of_customers, &made)
+        .await
+        .unwrap()
+    {
+        ends.reservations
+            .insert(OrderId(id), amount.unwrap().cents());
     }
     ends
 }

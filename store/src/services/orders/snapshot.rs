@@ -125,15 +125,13 @@ pub async fn order_head(
         .await
         .map_err(|e| orders.failed(e))?;
 
-    Ok(
-        row.map(
-            |(customer_id, total_cents, state, version, choreography)| OrderHead {
-                customer_id,
-                total_cents,
-                state,
-                version,
-                choreography: readable(choreography.as_deref()),
-            },
-        ),
-    )
+    Ok(row.map(
+        |(customer_id, total_cents, state, version, choreography)| OrderHead {
+            customer_id,
+            total_cents,
+            state,
+            version,
+            choreography: readable(choreography.as_deref()),
+        },
+    ))
 }
