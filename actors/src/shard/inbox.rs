@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sagas::mistakes::{Mistake, makes};
-use store::{Message, SourceStream, StoreError};
+use store::{InboxPositions, Message, SourceStream, StoreError};
 
 use super::Shard;
 use crate::entity::Entity;
@@ -17,6 +17,26 @@ use crate::entity::Entity;
 const READ_AT_ONCE: usize = 1000;
 
 impl<E: Entity> Shard<E> {
+    /// How far the shard has come in a stream.
+    pub(super) fn position(&self, stream: SourceStream) -> u64 {
+        self.positions.get(&stream).copied().unwrap_or(0)
+    }
+
+    /// How far each stream that the shard reads has come itself.
+    pub(super) fn heads(&self) -> InboxPositions {
+        let sources = self.parts.log.sources().into_iter();
+        let messages = sources.map(SourceStream::messages);
+        let events = self.heard.iter().copied().map(SourceStream::events);
+
+        let with_head = |stream: SourceStream| (stream, self.head(stream));
+        messages.chain(events).map(with_head).collect()
+    }
+
+    pub(super) fn head(&self, stream: SourceStream) -> u64 {
+        let destination = stream.destination(self.parts.shard);
+        self.parts.log.head(stream.source, destination)
+    }
+
     /// The messages to apply, in order: those that arrived, less what was applied before, plus what
     /// was lost.
     pub(super) async fn next_messages(

@@ -258,26 +258,6 @@ impl<E: Entity> Shard<E> {
         Ok(())
     }
 
-    /// How far the shard has come in a stream.
-    pub(super) fn position(&self, stream: SourceStream) -> u64 {
-        self.positions.get(&stream).copied().unwrap_or(0)
-    }
-
-    /// How far each stream that the shard reads has come itself.
-    pub(super) fn heads(&self) -> InboxPositions {
-        let sources = self.parts.log.sources().into_iter();
-        let messages = sources.map(SourceStream::messages);
-        let events = self.heard.iter().copied().map(SourceStream::events);
-
-        let with_head = |stream: SourceStream| (stream, self.head(stream));
-        messages.chain(events).map(with_head).collect()
-    }
-
-    pub(super) fn head(&self, stream: SourceStream) -> u64 {
-        let destination = stream.destination(self.parts.shard);
-        self.parts.log.head(stream.source, destination)
-    }
-
     /// Whether timers rest. The shard reads replies that are durable already before a timer says
     /// that none has come; it does not know all outboxes until they have been taken over.
     pub(super) fn is_catching_up(&self) -> bool {

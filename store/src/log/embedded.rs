@@ -5,71 +5,28 @@
 //! [`Log::head`], and reads the outbox.
 
 mod backlog;
+mod subscribers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use metrics::{Counter, counter};
+use metrics::counter;
 use sagas::mistakes::{Mistake, makes};
 use sagas::{Service, ShardId, Timestamp};
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::delivery::{Delivery, Room};
 use super::{Destination, Heads, Log, Message, Positions, Publisher, Subscription};
+use subscribers::Subscribers;
+
 use crate::faults::Faults;
 use crate::{ServiceDatabase, StoreError, history, metric_names};
-
-/// At most this many deliveries wait for a shard; what comes then is left out, and read from the
-/// outbox.
-const SHARD_QUEUE: usize = 256;
-/// The same for a follower of events. It receives each commit of all shards, and a view stands
-/// still while it commits.
-const EVENTS_QUEUE: usize = 4096;
-/// The bodies of the messages that wait for a shard take up at most this many bytes.
-const SHARD_QUEUE_BYTES: u32 = 4 << 20;
-/// The same for a follower of events.
-const EVENTS_QUEUE_BYTES: u32 = 32 << 20;
 
 /// Messages by where they go. In one order, so that the same commits reach the same shards in the
 /// same turns.
 pub(super) type Deliveries = BTreeMap<Destination, Vec<Arc<Message>>>;
-
-/// The queue of one subscriber, as the log sees it.
-#[derive(Clone)]
-struct Subscriber {
-    queue: mpsc::Sender<Delivery>,
-    room: Room,
-}
-
-impl Subscriber {
-    /// A queue of these bounds, and where its messages arrive.
-    fn new(deliveries_at_most: usize, bytes_at_most: u32) -> (Self, Subscription) {
-        let (queue, deliveries) = mpsc::channel(deliveries_at_most);
-        let room = Room::of(bytes_at_most);
-        (Subscriber { queue, room }, Subscription { deliveries })
-    }
-
-    /// False when there is no room in its queue.
-    fn deliver(&self, messages: &[Arc<Message>]) -> bool {
-        // A delivery that the queue does not take gives its room back.
-        self.room
-            .take(messages)
-            .is_some_and(|delivery| self.queue.try_send(delivery).is_ok())
-    }
-}
-
-/// What a subscriber follows.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Followed {
-    /// What is sent there, by all sources.
-    To(Destination),
-    /// The events of one source.
-    EventsOf(ShardId),
-}
 
 /// A head that nobody can reach, because the row it stands in is damaged.
 struct LostHead {
@@ -82,11 +39,9 @@ struct LostHead {
 pub struct EmbeddedLog {
     databases: Vec<ServiceDatabase>,
     shards: u16,
-    subscribers: RwLock<HashMap<Followed, Vec<Subscriber>>>,
+    subscribers: Subscribers,
     heads: Mutex<HashMap<ShardId, Heads>>,
     lost: Mutex<HashMap<(ShardId, Destination), LostHead>>,
-    faults: Faults,
-    overflows: Counter,
 }
 
 impl EmbeddedLog {
@@ -96,11 +51,9 @@ impl EmbeddedLog {
         EmbeddedLog {
             databases,
             shards,
-            subscribers: RwLock::default(),
+            subscribers: Subscribers::new(faults, counter!(metric_names::LOG_OVERFLOWS)),
             heads: Mutex::default(),
             lost: Mutex::default(),
-            faults,
-            overflows: counter!(metric_names::LOG_OVERFLOWS),
         }
     }
 
@@ -143,51 +96,7 @@ impl EmbeddedLog {
 
     /// Hands messages to whoever follows this destination here; false when nobody does.
     pub(super) fn deliver(&self, destination: Destination, delivery: &[Arc<Message>]) -> bool {
-        if destination == Destination::Events {
-            let mut by_source = BTreeMap::<ShardId, Vec<Arc<Message>>>::new();
-            for event in delivery {
-                let events = by_source.entry(event.source).or_default();
-                events.push(Arc::clone(event));
-            }
-            for (source, events) in by_source {
-                self.hand_over(Followed::EventsOf(source), &events);
-            }
-        }
-
-        self.hand_over(Followed::To(destination), delivery)
-    }
-
-    fn hand_over(&self, followed: Followed, delivery: &[Arc<Message>]) -> bool {
-        let subscribers = self
-            .subscribers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let followers = subscribers.get(&followed).into_iter().flatten();
-        let mut followed = false;
-
-        for subscriber in followers.filter(|subscriber| !subscriber.queue.is_closed()) {
-            followed = true;
-            for _ in 0..self.faults.arrivals() {
-                if !subscriber.deliver(delivery) {
-                    self.overflows.increment(1);
-                }
-            }
-        }
-
-        followed
-    }
-
-    fn enter(&self, subscriber: Subscriber, follows: impl IntoIterator<Item = Followed>) {
-        let mut subscribers = self
-            .subscribers
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-
-        for followed in follows {
-            let followers = subscribers.entry(followed).or_default();
-            followers.retain(|subscriber| !subscriber.queue.is_closed());
-            followers.push(subscriber.clone());
-        }
+        self.subscribers.deliver(destination, delivery)
     }
 
     /// Notes how far a source has come that another node owns: never less than is known.
@@ -257,23 +166,11 @@ impl Publisher for EmbeddedLog {
 
 impl Log for EmbeddedLog {
     fn subscribe(&self, destination: Destination) -> Subscription {
-        let (deliveries_at_most, bytes_at_most) = match destination {
-            Destination::Events => (EVENTS_QUEUE, EVENTS_QUEUE_BYTES),
-            Destination::Shard(_) => (SHARD_QUEUE, SHARD_QUEUE_BYTES),
-        };
-        let (subscriber, subscription) = Subscriber::new(deliveries_at_most, bytes_at_most);
-        self.enter(subscriber, [Followed::To(destination)]);
-        subscription
+        self.subscribers.subscribe(destination)
     }
 
     fn listen(&self, shard: ShardId, events_of: &[ShardId]) -> Subscription {
-        // What is sent to it must not be left out because of what others do.
-        let deliveries_at_most = SHARD_QUEUE * (1 + events_of.len());
-        let (subscriber, subscription) = Subscriber::new(deliveries_at_most, SHARD_QUEUE_BYTES);
-        let to_shard = Followed::To(Destination::Shard(shard));
-        let events = events_of.iter().copied().map(Followed::EventsOf);
-        self.enter(subscriber, events.chain([to_shard]));
-        subscription
+        self.subscribers.listen(shard, events_of)
     }
 
     fn read(

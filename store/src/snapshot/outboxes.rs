@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sagas::{ShardId, Timestamp};
+use sea_orm::sea_query::{Expr, Func};
 use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
@@ -31,10 +32,15 @@ struct MessagesRow {
     version: Option<i64>,
     correlation_id: Uuid,
     time: i64,
-    /// Notices, too, which have no version.
-    #[sea_orm(from_expr = "outbox::Column::Events.is_not_null()")]
-    has_events: bool,
+    /// Only whether there are any, for they may be long. Notices have no version.
+    #[sea_orm(from_expr = "beginning_of_events()")]
+    events: Option<String>,
     messages: Option<String>,
+}
+
+fn beginning_of_events() -> Expr {
+    let events = Expr::col(outbox::Column::Events);
+    Func::cust("substr").arg(events).arg(1).arg(1).into()
 }
 
 /// One row of an outbox, without its events.
@@ -112,9 +118,11 @@ impl Snapshot {
             version,
             correlation_id,
             time,
-            has_events,
+            events,
             messages,
         } = row;
+
+        let has_events = events.is_some();
 
         let row = outbox::Model {
             shard,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Coordination, CustomerId, Order, OrderId};
+use domain::{Coordination, CustomerId, Order, OrderId, Timestamp};
 use futures_util::future::join_all;
 use proptest::collection::vec;
 use proptest::prelude::*;

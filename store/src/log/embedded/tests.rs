@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::*;
+use crate::log::Delivery;
 use crate::testing::BOOKINGS;
 
 const SOURCE: ShardId = ShardId::new(BOOKINGS, 0);
