@@ -4,7 +4,7 @@
 #     docker run -p 127.0.0.1:8080:8080 -v counterfoil:/data counterfoil
 FROM rust:1.95.0-slim-bookworm AS build
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends make \
+    && apt-get install --yes --no-install-recommends g++ make \
     && rm -rf /var/lib/apt/lists/*
 # The toolchain of the image is the one that rust-toolchain.toml names; its other components are not needed here.
 ENV RUSTUP_TOOLCHAIN=1.95.0
@@ -13,7 +13,7 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
     cargo build --locked --release --package api --bin counterfoil \
-    && mkdir -p /out/data \
+    && install --directory --mode 700 /out/data \
     && cp target/release/counterfoil /out/
 
 FROM gcr.io/distroless/cc-debian12:nonroot
