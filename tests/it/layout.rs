@@ -263,9 +263,10 @@ fn the_image_is_built_with_the_toolchain_of_the_workspace() {
 #[test]
 fn users_get_the_servers_that_the_tests_run_on() {
     let tested = file(".ci/services/services");
-    let compose = file("compose.yml");
+    let compose = file("compose.yml") + &file("compose/servers.yml");
 
     for image in [
+        "image: apache/kafka:",
         "image: mongo:",
         "image: docker.elastic.co/elasticsearch/elasticsearch:",
     ] {
@@ -276,7 +277,7 @@ fn users_get_the_servers_that_the_tests_run_on() {
             .expect("an image");
         assert!(
             tested.contains(version),
-            "compose.yml has {version}, which no test runs on"
+            "users get {version}, which no test runs on"
         );
     }
 }
