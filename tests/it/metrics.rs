@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::Value;
-use tests::{Node, eventually};
+use tests::{Node, ORCHESTRATED, eventually};
 use tokio::process::{Child, Command};
 
 /// The program of a Prometheus, for the test that needs one.
@@ -164,7 +164,7 @@ async fn backlogs(node: &Node, service: &str) -> (u64, u64) {
 
 #[tokio::test]
 async fn messages_that_nobody_can_apply_are_shown_as_backlog_and_their_sagas_as_open() {
-    let node = Node::start().await;
+    let node = Node::start_with(&[ORCHESTRATED]).await;
     let api = node.api();
     let ada = api.create_customer("Ada", "100.00").await;
 
@@ -281,7 +281,8 @@ async fn a_real_prometheus_evaluates_each_alert_and_finds_data_for_each_panel() 
 
 #[tokio::test]
 async fn a_saga_counts_once_whatever_commits_fail() {
-    let node = Node::start_with(&[("COUNTERFOIL_FAULTS", "fail-commit=3")]).await;
+    let faults = ("COUNTERFOIL_FAULTS", "fail-commit=3");
+    let node = Node::start_with(&[faults, ORCHESTRATED]).await;
     let api = node.api();
     let ada = api.create_customer("Ada", "1000.00").await;
     for _ in 0..12 {

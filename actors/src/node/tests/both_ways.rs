@@ -42,7 +42,7 @@ fn steps() -> impl Strategy<Value = Step> {
 fn callers() -> impl Strategy<Value = Vec<Caller>> {
     let caller = (
         proptest::option::weighted(0.85, 0i64..1500),
-        vec(steps(), 1..10),
+        vec(steps(), 1..8),
     );
     vec(
         caller.prop_map(|(limit, steps)| Caller { limit, steps }),
@@ -54,7 +54,7 @@ fn callers() -> impl Strategy<Value = Vec<Caller>> {
 const FAULTS: [&str; 4] = [
     "",
     "deliver-twice",
-    "lose-message=7",
+    "lose-message=13",
     "deliver-twice,fail-commit=5,panic-turn=17",
 ];
 
@@ -211,7 +211,7 @@ async fn ends(shop: &Fixture, callers: &[Uuid], made: &[OrderId]) -> Ends {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 32, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, max_shrink_iters: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn sagas_and_choreography_end_in_the_same_states(
