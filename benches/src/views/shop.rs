@@ -180,6 +180,7 @@ impl Shop {
             order_id: order,
             amount: total,
             available_credit: customer.available,
+            customer: None,
         };
 
         let (id, version) = (customer.id.0, customer.version);
