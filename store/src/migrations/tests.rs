@@ -340,6 +340,7 @@ fn what_was_released_keeps_its_name_and_its_place() {
         let mut of_orders = of_all.to_vec();
         of_orders.insert(1, "m2026_11_24_000001_compensated_sagas");
         of_orders.insert(5, "m2026_11_28_000003_former_sagas");
+        of_orders.push("m2026_11_29_000002_orders_without_sagas");
         let shop = crate::services::SHOP.map(|schema| names(&schema));
         assert_eq!(shop[0], of_all);
         assert_eq!(shop[1], of_orders);
