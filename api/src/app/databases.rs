@@ -33,7 +33,7 @@ pub(super) struct Neighbours {
     /// Held by the one node that feeds the views on servers.
     pub lease: Lease,
     /// Until it is dropped.
-    pub striving: Option<Striving>,
+    pub _striving: Option<Striving>,
 }
 
 /// Opens the databases that the configuration names, and starts their journals. A server that is
@@ -115,7 +115,7 @@ async fn among_others(
             kafka,
             log,
             lease,
-            striving,
+            _striving: striving,
         }),
     })
 }

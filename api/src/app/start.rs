@@ -144,14 +144,13 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         };
         kafka.begin(Arc::new(arrivals), true);
     }
-    let opens = opens(Arc::clone(&node), Arc::clone(&log));
-    let open = tokio::time::timeout(OPEN_WITHIN, opens).await.is_ok();
+    let opened = || opens(Arc::clone(&node), Arc::clone(&log));
+    let open = tokio::time::timeout(OPEN_WITHIN, opened()).await.is_ok();
     let view_stores = view_stores(&config, io.handle()).await?;
     let stores = view_stores.clone();
     let lease = neighbours.as_ref().map(|others| others.lease.clone());
     let lease = lease.unwrap_or_else(Lease::for_ever);
-    let opened = opens(Arc::clone(&node), Arc::clone(&log));
-    let begins = (opened, lease);
+    let begins = (opened(), lease);
     let (views, shop) = start_views(&config, stores, &io, &deployment, log.clone(), begins)?;
     if open {
         views.settled(VIEWS_SETTLE_WITHIN).await;
