@@ -15,7 +15,7 @@ use std::collections::{HashMap, HashSet};
 use metrics::Counter;
 use sagas::nested::NestedCommand;
 use sagas::wire::WireError;
-use sagas::{SagaId, SagaPolicy, ShardId, Timestamp, WireMessage};
+use sagas::{Incoming, SagaId, SagaPolicy, ShardId, Timestamp, WireMessage};
 use store::faults::Faults;
 use store::timers::TimerChange;
 use store::{Destination, Message, ServiceDatabase};
@@ -112,10 +112,8 @@ impl<E: Entity> Entities<E> {
             }
             Command::Entity { id, .. } => self.want(*id),
             Command::FollowEntity(id) => self.want(*id),
-            Command::RetrySaga(id) | Command::CancelSaga { id, .. } | Command::FollowSaga(id) => {
-                self.want_saga(*id)
-            }
-            Command::Replay(_) | Command::Discard(_) => {}
+            Command::Saga { id, .. } | Command::FollowSaga(id) => self.want_saga(*id),
+            Command::Parked { .. } | Command::Bulk { .. } => {}
         }
     }
 
@@ -246,6 +244,18 @@ fn role_of<E: Entity>(message: &Message) -> Role {
         Role::Nested
     } else {
         Role::Reply
+    }
+}
+
+/// Whether a message can be read, as what its name says.
+pub(crate) fn check_readable<E: Entity>(message: &Message) -> Result<(), WireError> {
+    match role_of::<E>(message) {
+        Role::Request => read::<E::Request>(message).map(drop),
+        Role::Nested => read::<NestedCommand>(message).map(drop),
+        Role::Reply => {
+            let (name, version) = (&message.name, message.type_version);
+            Incoming::<E::Saga>::decode(name, version, message.body.get()).map(drop)
+        }
     }
 }
 

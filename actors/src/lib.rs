@@ -19,6 +19,7 @@ pub mod entity;
 mod error;
 pub mod metric_names;
 mod node;
+pub mod operator;
 pub mod remote;
 mod request;
 mod requests;
@@ -38,6 +39,7 @@ pub use error::CommandError;
 pub use node::{
     CannotRun, Embedded, Neighbour, Node, NodeBuilder, NodeConfig, NodeParts, ShardSnapshot,
 };
+pub use operator::{Operator, ParkedAction, SagaAction};
 pub use request::{RequestBinding, SagaAnswer};
 pub use requests::{Accepted, Doors, Follow, NotTakenIn, Requests};
 #[cfg(feature = "shop")]

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::entity::{Answered, Entity, Seen};
 use crate::error::CommandError;
+use crate::operator::{Operator, ParkedAction, SagaAction};
 use crate::remote::RemoteCaller;
 use crate::requests::ASKS_AGAIN_AFTER;
 
@@ -65,18 +66,28 @@ pub enum Command<E: Entity> {
     Create { id: Uuid, command: E::Command },
     /// A command to an entity that exists.
     Entity { id: Uuid, command: E::Command },
-    /// Makes a stuck saga try again.
-    RetrySaga(SagaId),
-    /// Stops a saga, so that it compensates.
-    CancelSaga { id: SagaId, reason: Option<String> },
+    /// An operator does something about a saga.
+    Saga {
+        id: SagaId,
+        action: SagaAction,
+        by: Operator,
+    },
     /// Asks for the end of a saga: its caller has heard of its beginning.
     FollowSaga(SagaId),
     /// Asks for the end of what an entity waits for by itself.
     FollowEntity(Uuid),
-    /// Tries a quarantined message again, and those parked behind it.
-    Replay(MessageId),
-    /// Drops a quarantined message.
-    Discard(MessageId),
+    /// An operator does something about a parked message.
+    Parked {
+        id: MessageId,
+        action: ParkedAction,
+        by: Operator,
+    },
+    /// Keeps what an operator's request about many things has found, under its key, and then what
+    /// has become of it.
+    Bulk {
+        found: String,
+        outcome: Option<String>,
+    },
 }
 
 /// The answer to a question.

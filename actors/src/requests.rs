@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sagas::{SagaId, ShardId};
+use sagas::{RequestKey, SagaId, ShardId};
+use store::bulk::BulkRequest;
 use store::cluster::{Assigned, Transport};
 use store::{Clock, Journal, ServiceDatabase, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 use crate::entity::{Answered, Entity};
 use crate::error::CommandError;
+use crate::operator::{Operator, SagaAction};
 use crate::remote::{Awaited, Place, QuestionFromAfar};
 use crate::request::{
     Answer, Caller, Command, Follower, Question, Reply, Request, RequestBinding, SagaAnswer,
@@ -180,37 +182,15 @@ impl<E: Entity> Requests<E> {
         }
     }
 
-    /// Makes a stuck saga try again.
+    /// An operator does something about a saga.
     ///
     /// # Errors
     /// See [`CommandError`].
-    pub async fn retry_saga(
+    pub async fn operate_saga(
         &self,
         saga: SagaId,
-        binding: Option<RequestBinding>,
-    ) -> Result<SagaAnswer, CommandError> {
-        self.saga_command(saga, Command::RetrySaga(saga), binding)
-            .await
-    }
-
-    /// Stops a saga, so that it compensates.
-    ///
-    /// # Errors
-    /// See [`CommandError`].
-    pub async fn cancel_saga(
-        &self,
-        saga: SagaId,
-        reason: Option<String>,
-        binding: Option<RequestBinding>,
-    ) -> Result<SagaAnswer, CommandError> {
-        self.saga_command(saga, Command::CancelSaga { id: saga, reason }, binding)
-            .await
-    }
-
-    async fn saga_command(
-        &self,
-        saga: SagaId,
-        command: Command<E>,
+        action: SagaAction,
+        by: Operator,
         binding: Option<RequestBinding>,
     ) -> Result<SagaAnswer, CommandError> {
         // A saga lives in the shard of its entity. Whoever knows its id has seen it committed.
@@ -219,11 +199,38 @@ impl<E: Entity> Requests<E> {
             return Err(CommandError::not_found("saga"));
         };
 
+        let id = saga;
+        let command = Command::Saga { id, action, by };
         let sent = self.send(self.shard_of(entity), command, binding, None)?;
         match answered(sent.answer).await? {
             Answer::Saga(answer) => Ok(answer),
             _ => Err(CommandError::Failed),
         }
+    }
+
+    /// Keeps what a request about many things has found (JSON), and then what has become of it.
+    /// What was kept first counts: read it with [`Requests::bulk`].
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn keep_bulk(
+        &self,
+        binding: RequestBinding,
+        found: String,
+        outcome: Option<String>,
+    ) -> Result<(), CommandError> {
+        let shard = self.shard_of(binding.key.as_uuid());
+        let command = Command::Bulk { found, outcome };
+        let sent = self.send(shard, command, Some(binding), None)?;
+        answered(sent.answer).await.map(drop)
+    }
+
+    /// The request about many things with this key.
+    ///
+    /// # Errors
+    /// [`CommandError::Unavailable`] when the store does not answer.
+    pub async fn bulk(&self, key: RequestKey) -> Result<Option<BulkRequest>, CommandError> {
+        read(store::bulk::find(&self.0.database, key)).await
     }
 
     /// How many callers of this node wait for another one.

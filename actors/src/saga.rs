@@ -16,6 +16,7 @@ use store::timers::{TimerChange, TimerSet};
 use uuid::Uuid;
 
 use crate::entity::MAILBOX;
+use crate::operator::{self, OnSaga, Operator, SagaAction};
 use crate::request::RequestBinding;
 use crate::supervision::{ActorError, guarded};
 
@@ -30,14 +31,10 @@ pub(crate) enum Ask<D: SagaData> {
         panics: bool,
     },
     /// The timer that was set for this time is due.
-    Wake {
-        set_for: Timestamp,
-    },
-    Cancel {
-        reason: Option<String>,
-        binding: Option<RequestBinding>,
-    },
-    Retry {
+    Wake { set_for: Timestamp },
+    Operate {
+        action: SagaAction,
+        by: Operator,
         binding: Option<RequestBinding>,
     },
     /// The saga's entity refused the local step of this name, which its last effects asked for.
@@ -47,13 +44,9 @@ pub(crate) enum Ask<D: SagaData> {
         detail: String,
     },
     /// The saga that it is nested in repeats what has begun it.
-    BeginAgain {
-        parent: Parent,
-    },
+    BeginAgain { parent: Parent },
     /// The saga that it is nested in undoes it.
-    Undo {
-        parent: Parent,
-    },
+    Undo { parent: Parent },
     /// Asks nothing but the state.
     Show,
 }
@@ -112,6 +105,8 @@ pub(crate) enum Outcome {
         row: RowChange,
         /// Absent when its timer stays as it is.
         timer: Option<TimerChange>,
+        /// What is kept of what an operator has done.
+        action: Option<RowChange>,
     },
     Unchanged,
     /// It was woken at a time that is not its own: this is the timer that it wants, or that it wants
@@ -203,13 +198,11 @@ impl<D: SagaData> SagaActor<D> {
             }
             Ask::BeginAgain { parent } => self.progress(now, |run| run.begun_again(parent, now)),
             Ask::Undo { parent } => self.progress(now, |run| run.undone(parent, &policy, now)),
-            Ask::Cancel { reason, binding } => self.operate(binding, now, |run| {
-                let goes_on = run.state.has_ended() || run.is_past_pivot();
-                (!goes_on).then(|| run.cancelled(reason, &policy, now))
-            }),
-            Ask::Retry { binding } => self.operate(binding, now, |run| {
-                (run.state == SagaState::Stuck).then(|| run.retried(&policy, now))
-            }),
+            Ask::Operate {
+                action,
+                by,
+                binding,
+            } => self.operate(action, by, binding, now),
             Ask::LocalRefused {
                 step,
                 reason,
@@ -243,9 +236,10 @@ impl<D: SagaData> SagaActor<D> {
     /// carry out and remember.
     fn operate(
         &mut self,
+        action: SagaAction,
+        by: Operator,
         binding: Option<RequestBinding>,
         now: Timestamp,
-        act: impl FnOnce(&mut Run<D>) -> Option<Vec<Effect<D>>>,
     ) -> Result<Told<D>, StoreError> {
         if let Some(RequestBinding { key, fingerprint }) = binding {
             match recall(&self.stored.remembered, key, fingerprint) {
@@ -255,9 +249,9 @@ impl<D: SagaData> SagaActor<D> {
             }
         }
 
-        let before = replaced(&self.stored.saga);
+        let (before, was) = (replaced(&self.stored.saga), self.stored.saga.state);
 
-        let Some(effects) = act(&mut self.stored.saga) else {
+        let Some(effects) = self.act(action, by.reason.clone(), now) else {
             return Ok(self.told(Outcome::NotPossible, Vec::new()));
         };
 
@@ -270,7 +264,45 @@ impl<D: SagaData> SagaActor<D> {
         self.stored.remembered.extend(remembered);
 
         self.replaces = Some(before);
-        self.changed(effects, now)
+        let mut told = self.changed(effects, now)?;
+        if let Outcome::Changed { action: kept, .. } = &mut told.outcome {
+            let on = OnSaga {
+                saga: told.run.id.0,
+                entity: told.run.entity,
+                before: was.name(),
+                after: told.run.state.name(),
+                version: told.run.version,
+            };
+            *kept = Some(operator::of_saga(
+                action,
+                &on,
+                by,
+                binding,
+                (self.shard, now),
+            ));
+        }
+        Ok(told)
+    }
+
+    /// Does what an operator asks, unless the saga is not in a state for it.
+    fn act(
+        &mut self,
+        action: SagaAction,
+        reason: Option<String>,
+        now: Timestamp,
+    ) -> Option<Vec<Effect<D>>> {
+        let (run, policy) = (&mut self.stored.saga, self.policy);
+        match action {
+            SagaAction::Cancel => {
+                let goes_on = run.state.has_ended() || run.is_past_pivot();
+                (!goes_on).then(|| run.cancelled(reason, &policy, now))
+            }
+            SagaAction::Retry => (run.state == SagaState::Stuck).then(|| run.retried(&policy, now)),
+            SagaAction::Abandon => {
+                let is_stuck = matches!(run.state, SagaState::Stuck | SagaState::Abandoned);
+                is_stuck.then(|| run.abandoned(now))
+            }
+        }
     }
 
     fn changed(&self, effects: Vec<Effect<D>>, now: Timestamp) -> Result<Told<D>, StoreError> {
@@ -281,7 +313,12 @@ impl<D: SagaData> SagaActor<D> {
         };
 
         let timer = self.timer(now);
-        Ok(self.told(Outcome::Changed { row, timer }, effects))
+        let outcome = Outcome::Changed {
+            row,
+            timer,
+            action: None,
+        };
+        Ok(self.told(outcome, effects))
     }
 
     /// The change of the saga's timer: when it wants to be woken is part of its row, and the timer

@@ -9,11 +9,13 @@
 //! never becomes durable. The shard then *reloads*: it takes a new epoch, drops its actors, reads
 //! its positions, and repeats the work that is not done.
 
+mod bulk;
 mod followers;
 mod heard;
 mod inbox;
 mod messages;
 mod open;
+mod operated;
 mod parked;
 mod requests;
 mod submit;
@@ -44,6 +46,7 @@ use crate::entities::Entities;
 use crate::entity::Entity;
 use crate::error::CommandError;
 use crate::request::{Follower, Request};
+use bulk::BulkRequests;
 use heard::Unheard;
 use open::{CatchUp, Reloads};
 use parked::ParkedMessages;
@@ -144,6 +147,7 @@ pub(crate) struct Shard<E: Entity> {
     /// The newest message of each stream at the last check.
     expected: InboxPositions,
     parked: ParkedMessages,
+    bulk: BulkRequests,
     /// How often a message's unit was refused since the process started.
     refusals: HashMap<MessageId, (u32, String)>,
     timers: Timers,

@@ -5,7 +5,9 @@
 //! under way end, then the shards, the journals, the views. It can be told to end at any moment,
 //! also while it starts, and ends in time whatever a store does.
 
+mod auditing;
 pub(crate) mod backup;
+mod bulk;
 mod databases;
 mod folder;
 mod history;
@@ -13,6 +15,7 @@ mod io;
 mod observer;
 mod operated_views;
 mod operations;
+mod quarantine_causes;
 mod queries;
 mod start;
 mod stores;

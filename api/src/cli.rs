@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use audit::AuditConfig;
+use audit::{AuditConfig, Extent, Pace};
 use clap::{Args, Parser, Subcommand};
 use client::ClientError;
 use client::args::{
@@ -72,6 +72,12 @@ struct VerifyCommand {
     /// Print the outcome as one JSON object
     #[arg(long)]
     json: bool,
+    /// Look at everything; this is the default
+    #[arg(long, conflicts_with = "sample")]
+    full: bool,
+    /// Look at about so many customers, orders and sagas each, other ones each time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    sample: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -113,7 +119,9 @@ pub fn run() -> ExitCode {
         Some(Command::Verify(VerifyCommand {
             settings: flags,
             json,
-        })) => verify(&settings.with(flags), json),
+            full: _,
+            sample,
+        })) => verify(&settings.with(flags), sample, json),
         Some(Command::Backup(BackupCommand {
             settings: flags,
             to,
@@ -192,7 +200,7 @@ fn talk(command: impl Future<Output = Result<ExitCode, ClientError>>) -> ExitCod
 }
 
 /// Audits the stores that the settings name; succeeds only when every invariant holds.
-fn verify(flags: &SettingFlags, json: bool) -> ExitCode {
+fn verify(flags: &SettingFlags, sample: Option<u64>, json: bool) -> ExitCode {
     let config = match Config::load(flags) {
         Ok(config) => config,
         Err(error) => return refuse(&error),
@@ -209,6 +217,8 @@ fn verify(flags: &SettingFlags, json: bool) -> ExitCode {
             data_dir: config.data_dir,
             shards: Some(config.shards),
             views,
+            extent: sample.map_or(Extent::Full, Extent::Sample),
+            pace: Pace::default(),
         };
         let report = runtime.block_on(async {
             let report = audit::run(&audited).await;

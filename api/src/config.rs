@@ -13,7 +13,7 @@ mod setting;
 mod settings;
 mod show;
 mod sources;
-mod value;
+pub(crate) mod value;
 mod variables;
 
 #[cfg(test)]

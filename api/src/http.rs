@@ -7,8 +7,10 @@
 //! the one layer around the routes (`door`).
 
 pub mod access;
+mod actions;
 mod answer;
 mod body;
+mod bulk;
 mod commands;
 mod compression;
 mod conditional;
@@ -114,7 +116,9 @@ fn application(
 fn routes(config: &mut ServiceConfig) {
     orders::routes(config);
     customers::routes(config);
+    bulk::routes(config);
     sagas::routes(config);
+    actions::routes(config);
     quarantine::routes(config);
     views::routes(config);
     operations::routes(config);

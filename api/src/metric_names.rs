@@ -30,8 +30,20 @@ store::metric_names! {
     /// Messages that are parked. Labels `service` and `state`: `WAITING` for another attempt, or
     /// `QUARANTINED` for an operator.
     gauge PARKED = "counterfoil_parked_messages";
+    /// Messages in quarantine by cause, without those that wait behind them. Labels `service` and
+    /// `cause`: without the ids in it, the most frequent ones; the rest are `other`.
+    gauge QUARANTINED = "counterfoil_quarantined_messages";
     /// Sagas that have not ended. Labels `type` and `state`.
     gauge OPEN_SAGAS = "counterfoil_open_sagas";
+    /// Audits of a sample of the stores, where the node makes them. Label `outcome`: `holds`,
+    /// `violated`, or `failed` when there is none.
+    counter AUDITS = "counterfoil_audits_total";
+    /// How long they took.
+    histogram AUDIT_SECONDS = "counterfoil_audit_seconds";
+    /// What the last one looked at. Label `invariant`.
+    gauge AUDIT_CHECKED = "counterfoil_audit_checked";
+    /// What the last one has found wrong. Label `invariant`.
+    gauge AUDIT_VIOLATIONS = "counterfoil_audit_violations";
     /// Shards that take commands.
     gauge SHARDS_OPEN = "counterfoil_shards_open";
     /// Shards that there are.

@@ -5,8 +5,11 @@
 //! valid and typed: checking them is the routes' work. The public contract shapes the answers of a
 //! trait, not any store.
 
+mod actions;
+mod bulk;
 mod commands;
 mod operations;
+mod quarantine;
 mod queries;
 pub mod schema;
 mod view_operations;
@@ -15,11 +18,14 @@ use std::sync::Arc;
 
 use futures_util::future::LocalBoxFuture;
 
+pub use actions::{ActionQuery, Actions, OperatorAction};
+pub use bulk::{Bulk, BulkError, BulkFuture, BulkOutcome, BulkRefusal, ParkedBulk, SagaBulk};
 pub use commands::{CommandFuture, Commands};
 pub use operations::{
-    Cluster, ClusterState, Health, NodeState, Parked, Quarantine, Readiness, SagaDetails,
-    SagaQuery, SagaStep, Sagas, ShardState,
+    Cluster, ClusterState, Health, NodeState, Readiness, SagaDetails, SagaQuery, SagaStep, Sagas,
+    ShardState,
 };
+pub use quarantine::{Parked, ParkedMessage, ParkedQuery, Quarantine, QuarantineCause};
 pub use queries::{
     Answer, AsOf, CustomerQuery, CustomerWithOrders, Freshness, History, HistoryEvent, Listed,
     OrderHit, OrderQuery, OrderSort, OrdersFound, Page, Queries,
@@ -50,6 +56,8 @@ pub struct Ports {
 pub struct CommandPorts {
     /// Commands on customers, orders, sagas and parked messages.
     pub commands: Arc<dyn Commands>,
+    /// What operators do to many things at once.
+    pub bulk: Arc<dyn Bulk>,
     /// What operators do with views.
     pub views: Arc<dyn ViewOperations>,
 }
@@ -63,6 +71,8 @@ pub struct ReadPorts {
     pub history: Arc<dyn History>,
     /// Sagas, for operators.
     pub sagas: Arc<dyn Sagas>,
+    /// What operators have done.
+    pub actions: Arc<dyn Actions>,
     /// Parked messages, for operators.
     pub quarantine: Arc<dyn Quarantine>,
     /// Nodes and shards, for operators.

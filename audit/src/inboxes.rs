@@ -100,7 +100,7 @@ async fn received(
 }
 
 /// Whose position in which source a row is, or what is wrong with it.
-fn place(
+pub(super) fn place(
     service: Service,
     row: &InboxRow,
     shards: u16,

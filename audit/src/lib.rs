@@ -5,7 +5,8 @@
 //! customers.db ─┬─ customers ── credit, fold = row = document
 //! orders.db ────┼─ orders ───── fold = row = document, saga by state, the other's reservations
 //! views ────────┤  sagas ────── saga and order agree, none overdue
-//!               └─ inboxes ──── outboxes without gaps, positions within them, messages in flight
+//!               ├─ inboxes ──── outboxes without gaps, positions within them, messages in flight
+//!               └─ queues ───── parked messages behind positions, timers, what operators have done
 //! ```
 //!
 //! It opens everything to read only, with a node running or none. A node may change anything
@@ -25,12 +26,15 @@
 
 mod customers;
 mod entities;
+mod extent;
+mod given_up;
 mod history;
 mod inboxes;
 mod orders;
 mod outboxes;
 mod patience;
 mod problem;
+mod queues;
 mod ranges;
 mod releases;
 mod report;
@@ -48,6 +52,7 @@ use projections::{ViewError, ViewStores};
 use store::{Home, ServiceDatabase, StoreError};
 use tokio::task::JoinError;
 
+pub use extent::{Extent, Pace};
 pub use problem::Problem;
 pub use report::{Finding, Invariant, Report, ViewLag, WorkInFlight};
 pub use stores::LOCK_FILE;
@@ -67,6 +72,10 @@ pub struct AuditConfig {
     pub shards: Option<u16>,
     /// Where the views are. The audit looks at the generation of each that answers.
     pub views: ViewStores,
+    /// How much of all this is looked at.
+    pub extent: Extent,
+    /// How fast.
+    pub pace: Pace,
 }
 
 /// Why there is no outcome. A violation is none of these.
@@ -122,6 +131,10 @@ async fn audit(stores: Stores) -> Result<Report, AuditError> {
     let stores = Arc::new(stores);
     let mut report = Report {
         node_running: stores.node_running,
+        sample: match stores.extent {
+            Extent::Full => None,
+            Extent::Sample(wanted) => Some(wanted),
+        },
         ..Report::default()
     };
 
@@ -131,6 +144,7 @@ async fn audit(stores: Stores) -> Result<Report, AuditError> {
         tokio::spawn(part(&stores, |stores| Box::pin(orders::audit(stores)))),
         tokio::spawn(part(&stores, |stores| Box::pin(inboxes::audit(stores)))),
         tokio::spawn(part(&stores, |stores| Box::pin(sagas::audit(stores)))),
+        tokio::spawn(part(&stores, |stores| Box::pin(queues::audit(stores)))),
         tokio::spawn(part(&stores, |stores| Box::pin(customers::audit(stores)))),
     ];
 

@@ -9,12 +9,16 @@ use store::unit::MAX_MESSAGES;
 use store::{Destination, InboxPositions, SourceStream};
 
 use super::AuditError;
+use super::extent::Extent;
 use super::problem::{Mismatch, Problem};
 use super::report::{Invariant, Report};
 use super::stores::Stores;
 
 /// Rows read at a time, each time in a snapshot of its own.
 const ROWS: u64 = 2_000;
+
+/// A sample is of so many of the newest messages of each outbox.
+const NEWEST: u64 = 1_000;
 
 /// How far an outbox has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,7 +80,7 @@ impl<'a> Walk<'a> {
     }
 
     async fn walk(&mut self, stores: &Stores) -> Result<(), AuditError> {
-        let mut after = 0;
+        let mut after = self.beginning(stores).await?;
         let mut first_notes = None;
 
         loop {
@@ -105,6 +109,27 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+    }
+
+    /// The sequence after which the walk begins. A sample is of the newest messages.
+    async fn beginning(&mut self, stores: &Stores) -> Result<i64, AuditError> {
+        if stores.extent == Extent::Full {
+            return Ok(0);
+        }
+
+        let snapshot = Snapshot::begin(stores.database(self.shard.service)).await?;
+        let notes = snapshot.shard_notes().await?;
+        let notes = notes.get(&i32::from(self.shard.number));
+        let published = notes.map_or(0, |notes| notes.published);
+        let after = i64::try_from(published.saturating_sub(NEWEST)).unwrap_or(i64::MAX);
+        let first = snapshot.outbox(self.shard, after, 1).await?;
+        snapshot.end().await?;
+
+        if after > 0 {
+            let next = first.first().map_or(after + 1, |first| first.sequence);
+            self.next = u64::try_from(next).unwrap_or(1);
+        }
+        Ok(after)
     }
 
     fn row(&mut self, row: &OutboxRow, notes: &ShardNotes) {

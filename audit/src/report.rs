@@ -21,8 +21,12 @@ pub enum Invariant {
     Outbox,
     /// No shard has a position beyond what its source has sent.
     Inbox,
-    /// Sagas and orders agree, and no saga is overdue.
+    /// Sagas and orders agree, none is overdue, and timers wake those that want it.
     Sagas,
+    /// Parked messages are readable, and behind the positions of their shards.
+    Quarantine,
+    /// What operators have done and asked for can be read, and lies where it belongs.
+    Operators,
     /// The document view is a fold of the events.
     Documents,
     /// The search view has each order once, and is a fold of the events.
@@ -40,6 +44,10 @@ impl Invariant {
             Invariant::Outbox => "outbox sequences without gaps, messages readable",
             Invariant::Inbox => "inbox positions within what the sources have sent",
             Invariant::Sagas => "sagas agree with their orders, none overdue",
+            Invariant::Quarantine => {
+                "parked messages readable, behind the positions of their shards"
+            }
+            Invariant::Operators => "what operators have done is readable, in its place",
             Invariant::Documents => "the document view is the fold of the events",
             Invariant::Search => "the search view has each order once, as the fold of its events",
         }
@@ -79,6 +87,8 @@ pub struct WorkInFlight {
     pub overdue_sagas: u64,
     /// Open sagas that wait for an operator.
     pub stuck_sagas: u64,
+    /// Sagas that were given up, and whose customers have not heard their last word.
+    pub unsettled_sagas: u64,
     /// Some of those that are stuck.
     pub stuck: Vec<String>,
 }
@@ -101,6 +111,9 @@ pub struct ViewLag {
 pub struct Report {
     /// Whether a node held the data folder.
     pub node_running: bool,
+    /// About how many customers, orders and sagas each were looked at; absent when all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<u64>,
     /// What the audit has found of each invariant.
     pub invariants: BTreeMap<Invariant, Finding>,
     /// What is under way, which is no violation.
@@ -197,6 +210,7 @@ impl Report {
         work.open_sagas += more.open_sagas;
         work.overdue_sagas += more.overdue_sagas;
         work.stuck_sagas += more.stuck_sagas;
+        work.unsettled_sagas += more.unsettled_sagas;
         work.stuck.extend(more.stuck);
     }
 }
@@ -229,6 +243,13 @@ impl fmt::Display for Report {
             writeln!(f)?;
         }
 
+        if let Some(sample) = self.sample {
+            writeln!(
+                f,
+                "a sample of about {sample} customers, orders and sagas each"
+            )?;
+        }
+
         match self.violations() {
             0 => writeln!(f, "all invariants hold"),
             1 => writeln!(f, "1 violation"),
@@ -257,8 +278,8 @@ impl Report {
 
         write!(
             f,
-            "; {} sagas open, {} overdue, {} stuck",
-            work.open_sagas, work.overdue_sagas, work.stuck_sagas
+            "; {} sagas open, {} overdue, {} given up and not settled, {} stuck",
+            work.open_sagas, work.overdue_sagas, work.unsettled_sagas, work.stuck_sagas
         )?;
 
         fmt_some(f, "sagas", &work.stuck)?;

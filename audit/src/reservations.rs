@@ -13,6 +13,7 @@ use store::snapshot::IdRange;
 use uuid::Uuid;
 
 use super::AuditError;
+use super::given_up;
 use super::problem::{Mismatch, Problem};
 use super::ranges::subject;
 use super::releases::is_on_its_way;
@@ -42,7 +43,7 @@ pub(super) async fn compare(
     suspects.extend(lacking.map(|(id, _)| *id));
 
     for order in suspects {
-        if let Some(mismatch) = look_again(stores, OrderId(order)).await? {
+        if let Some(mismatch) = look_again(stores, OrderId(order), report).await? {
             report.violated_by(
                 Invariant::Reservations,
                 Problem::of(subject(domain::ORDERS, order), mismatch),
@@ -53,26 +54,45 @@ pub(super) async fn compare(
     Ok(())
 }
 
-async fn look_again(stores: &Stores, id: OrderId) -> Result<Option<Mismatch>, AuditError> {
+async fn look_again(
+    stores: &Stores,
+    id: OrderId,
+    report: &mut Report,
+) -> Result<Option<Mismatch>, AuditError> {
     let before = order_head(&stores.orders, id).await?;
     let reservation = stored::reservation(&stores.customers, id).await?;
     let after = order_head(&stores.orders, id).await?;
     let stood_still =
         before.map(|order| order.version) == after.as_ref().map(|order| order.version);
-    let Some(mismatch) = judge(after.as_ref(), reservation.as_ref()).filter(|_| stood_still) else {
-        return Ok(None);
-    };
+    let wrong = judge(after.as_ref(), reservation.as_ref()).filter(|_| stood_still);
 
-    if let (Some(order), Some(found)) = (&after, &reservation)
-        && order.state == OrderState::Rejected.name()
-        && order.choreography.created
-    {
+    let (Some(mismatch), Some(order), Some(held)) = (&wrong, &after, &reservation) else {
+        return Ok(wrong);
+    };
+    if order.state == OrderState::Rejected.name() && order.choreography.created {
         // What is no longer on its way has arrived, perhaps only since the reservation was read.
-        let comes = is_on_its_way(stores, id, order, found).await?;
+        let comes = is_on_its_way(stores, id, order, held).await?;
         let is_there = stored::reservation(&stores.customers, id).await?.is_some();
-        return Ok(Some(mismatch).filter(|_| !comes && is_there));
+        return Ok(wrong.filter(|_| !comes && is_there));
     }
-    Ok(Some(mismatch))
+
+    let Some(saga) = given_up::saga(stores, id, order).await? else {
+        return Ok(wrong);
+    };
+    if given_up::is_on_its_way(stores, saga, id, held.customer_id).await? {
+        report.work_in_flight.unsettled_sagas += 1;
+        return Ok(None);
+    }
+
+    // It may have arrived meanwhile.
+    let held = stored::reservation(&stores.customers, id).await?;
+    Ok(held.map(|_| Mismatch {
+        found: format!(
+            "{}, left by saga {saga}, which was given up",
+            mismatch.found
+        ),
+        ..mismatch.clone()
+    }))
 }
 
 /// What would be wrong with an order and its reservation if they were of one moment.

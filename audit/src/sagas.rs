@@ -7,6 +7,7 @@ use store::snapshot::Snapshot;
 use store::snapshot::sagas::SagaRow;
 
 use super::AuditError;
+use super::extent::Parts;
 use super::problem::{Mismatch, Problem};
 use super::report::{EXAMPLES, Invariant, Report};
 use super::stores::Stores;
@@ -19,9 +20,19 @@ const GRACE_MICROS: i64 = 60_000_000;
 pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
     let mut report = Report::default();
     report.checked(Invariant::Sagas, 0);
+    let all = store::census::sagas(&stores.orders).await?;
+    let mut parts = Parts::of(stores.extent, stores.pace, all, SAGAS);
     let mut after = None;
 
     loop {
+        if !parts.takes().await {
+            match store::census::saga_at(&stores.orders, after, SAGAS).await? {
+                Some(last) => after = Some(last),
+                None => return Ok(report),
+            }
+            continue;
+        }
+
         let snapshot = Snapshot::begin(&stores.orders).await?;
         let sagas = snapshot.sagas(after, SAGAS).await?;
         let orders = snapshot.orders_of(&sagas).await?;
@@ -119,7 +130,9 @@ fn judge(saga: &SagaRow, order: Option<&SagaOrder>, shards: u16) -> Result<SagaS
         return Err(Mismatch::new(what, "a state that fits", order_state.name()));
     }
 
-    if saga.kind == CREATE_ORDER.name && state == SagaState::Compensated {
+    let is_rejected = state == SagaState::Compensated
+        || (state == SagaState::Abandoned && order_state == OrderState::Rejected);
+    if saga.kind == CREATE_ORDER.name && is_rejected {
         same_reason(saga, order)?;
     }
 
@@ -171,6 +184,10 @@ fn fits(kind: &str, saga: SagaState, order: OrderState) -> bool {
         SagaState::Running | SagaState::Compensating => order == CancelPending,
         SagaState::Completed if !creates => order == Cancelled,
         SagaState::Compensated if creates => order == Rejected,
+        // What was given up has let go of its lock. When its order refused its last word, that had
+        // changed before.
+        SagaState::Abandoned if creates => order != Pending,
+        SagaState::Abandoned => true,
         // A cancel that fell back to approved may have gone on from there.
         SagaState::Completed | SagaState::Compensated => {
             matches!(order, Approved | Shipped | CancelPending | Cancelled)

@@ -11,13 +11,14 @@ use projections::{
     search,
 };
 use store::services::{customers, orders};
-use store::snapshot::IdRange;
+use store::snapshot::{IdRange, entities};
 use store::{Clock, Positions, ServiceDatabase};
 use uuid::Uuid;
 
+use super::extent::{Extent, Pace, Parts};
 use super::patience::patiently;
 use super::problem::Problem;
-use super::ranges::subject;
+use super::ranges::{ENTITIES, subject};
 use super::report::{Invariant, Report};
 use super::view_slices::ViewSlice;
 use super::{AuditConfig, AuditError};
@@ -33,6 +34,8 @@ pub(super) struct Stores {
     pub shards: u16,
     pub node_running: bool,
     pub now: Timestamp,
+    pub extent: Extent,
+    pub pace: Pace,
 }
 
 /// The generation of a view that answers, or why there is none to look at.
@@ -72,6 +75,8 @@ impl Stores {
             shards,
             node_running: is_node_running(folder)?,
             now: Clock::system().now(),
+            extent: config.extent,
+            pace: config.pace,
         })
     }
 
@@ -90,7 +95,15 @@ impl Stores {
             // Nobody knows: what is overdue is told as work, not as wrong.
             node_running: false,
             now,
+            extent: Extent::Full,
+            pace: Pace::default(),
         })
+    }
+
+    /// The parts of all the entities of a service that are looked at.
+    pub(super) async fn parts_of(&self, service: Service) -> Result<Parts, AuditError> {
+        let all = entities::count(self.database(service)).await?;
+        Ok(Parts::of(self.extent, self.pace, all, ENTITIES))
     }
 
     pub(super) fn database(&self, service: Service) -> &ServiceDatabase {

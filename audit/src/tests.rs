@@ -33,6 +33,8 @@ fn config(folder: &Path, shards: Option<u16>) -> AuditConfig {
         data_dir: folder.to_owned(),
         shards,
         views: shop::view_stores(folder),
+        extent: Extent::Full,
+        pace: Pace::default(),
     }
 }
 
@@ -60,13 +62,13 @@ const APPROVED: &str = "(SELECT min(order_id) FROM orders WHERE state = 'APPROVE
 fn what_a_node_leaves_behind_holds_every_invariant() {
     let report = audit(Left::behind().copy().path());
     assert!(report.holds(), "{report}");
-    assert_eq!(report.invariants.len(), 8, "{report}");
+    assert_eq!(report.invariants.len(), 10, "{report}");
 
-    for finding in report.invariants.values() {
-        assert!(
-            finding.checked > 0 && finding.unchecked.is_none(),
-            "{report}"
-        );
+    // No operator has had anything to do there.
+    let rare = [Invariant::Operators];
+    for (invariant, finding) in &report.invariants {
+        let is_checked = finding.checked > 0 || rare.contains(invariant);
+        assert!(is_checked && finding.unchecked.is_none(), "{report}");
     }
     // The order of the customer that cannot answer, once in each half.
     let work = &report.work_in_flight;
@@ -88,6 +90,63 @@ fn what_a_node_leaves_behind_holds_every_invariant() {
             .all(|view| view.behind == 0 && view.shards_behind == 0),
         "{report}"
     );
+}
+
+#[test]
+fn damage_to_what_waits_and_to_what_operators_have_done_is_found() {
+    use Invariant::{Operators, Quarantine, Sagas};
+    for (file, sql, violated) in [
+        (
+            CUSTOMERS,
+            "UPDATE parked_messages SET source_sequence = source_sequence + 1",
+            Quarantine,
+        ),
+        (
+            CUSTOMERS,
+            "UPDATE parked_messages SET shard = (shard + 1) % 4",
+            Quarantine,
+        ),
+        (
+            CUSTOMERS,
+            "UPDATE parked_messages SET body = '{'",
+            Quarantine,
+        ),
+        (
+            CUSTOMERS,
+            "UPDATE parked_messages SET state = 'LOST'",
+            Quarantine,
+        ),
+        (
+            ORDERS,
+            "INSERT INTO timers (timer_id, shard, wake_at, patience) VALUES (x'01', 0, 1, 1)",
+            Sagas,
+        ),
+        (
+            ORDERS,
+            "INSERT INTO operator_actions \
+             (action_id, shard, action, subject_id, entity_id, done_by, time, detail) \
+             SELECT saga_id, 99, 'saga.retried', saga_id, entity_id, 'ada', 1, '{}' FROM sagas",
+            Operators,
+        ),
+    ] {
+        let sql = sql.replace("x'01'", "randomblob(16)");
+        assert_eq!(violated_by(file, &sql), vec![violated], "{sql}");
+    }
+}
+
+#[test]
+fn a_sample_looks_at_a_part_and_finds_nothing_wrong_where_nothing_is() {
+    let folder = Left::behind().copy();
+    for wanted in [1, 1_000] {
+        let audited = AuditConfig {
+            extent: Extent::Sample(wanted),
+            ..config(folder.path(), Some(shop::SHARDS))
+        };
+        let report = run(super::run(&audited)).unwrap();
+        assert!(report.holds(), "{report}");
+        assert_eq!(report.sample, Some(wanted));
+        assert!(report.to_string().contains("a sample of about"), "{report}");
+    }
 }
 
 #[test]
@@ -190,7 +249,7 @@ fn damaged_rows_and_events_are_found() {
 
 #[test]
 fn damaged_outboxes_and_inboxes_are_found() {
-    use Invariant::{Inbox, Outbox};
+    use Invariant::{Inbox, Outbox, Quarantine};
     for (sql, violated) in [
         (
             "UPDATE outbox SET sequence = sequence + 1 WHERE (shard, sequence) IN \
@@ -220,7 +279,10 @@ fn damaged_outboxes_and_inboxes_are_found() {
             Inbox,
         ),
     ] {
-        assert_eq!(violated_by(CUSTOMERS, sql), vec![violated], "{sql}");
+        let mut found = violated_by(CUSTOMERS, sql);
+        // What is parked there lies behind no position any more.
+        found.retain(|found| (violated, *found) != (Inbox, Quarantine));
+        assert_eq!(found, vec![violated], "{sql}");
     }
 }
 

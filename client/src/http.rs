@@ -186,7 +186,14 @@ impl Node {
         key: &str,
         wait: Option<Duration>,
     ) -> Result<Answer, ClientError> {
-        self.post_to(self.address(path)?, body, key, wait).await
+        self.send_body(Method::POST, self.address(path)?, body, key, wait)
+            .await
+    }
+
+    /// Puts something into the place of what is there, repeatable by its key.
+    pub async fn put(&self, path: &[&str], body: &Value, key: &str) -> Result<Answer, ClientError> {
+        self.send_body(Method::PUT, self.address(path)?, body, key, None)
+            .await
     }
 
     /// A command without a body, with parameters.
@@ -200,11 +207,13 @@ impl Node {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.post_to(url, &Value::Null, key, None).await
+        self.send_body(Method::POST, url, &Value::Null, key, None)
+            .await
     }
 
-    async fn post_to(
+    async fn send_body(
         &self,
+        method: Method,
         url: Url,
         body: &Value,
         key: &str,
@@ -223,7 +232,7 @@ impl Node {
         }
 
         self.send(Call {
-            method: Method::POST,
+            method,
             url,
             headers,
             body,
@@ -232,16 +241,26 @@ impl Node {
         .await
     }
 
-    /// Removes something. Sent once: a repeat after a lost answer would be told `404` and look like
-    /// a failure.
-    pub async fn delete(&self, path: &[&str]) -> Result<Answer, ClientError> {
-        let url = self.address(path)?;
+    /// Removes something, repeatable by its key.
+    pub async fn delete(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        key: &str,
+    ) -> Result<Answer, ClientError> {
+        let mut url = self.address(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(IDEMPOTENCY_KEY, header("Idempotency-Key", key)?);
+
         self.send(Call {
             method: Method::DELETE,
             url,
-            headers: HeaderMap::new(),
+            headers,
             body: None,
-            repeatable: false,
+            repeatable: true,
         })
         .await
     }

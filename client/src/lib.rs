@@ -17,6 +17,7 @@
 )]
 
 pub mod args;
+mod bulk;
 pub mod demo;
 pub mod explain;
 pub mod health;

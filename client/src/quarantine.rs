@@ -1,17 +1,20 @@
-//! `quarantine list|show|replay|discard`: messages that no entity could process, and what to do
+//! `quarantine list|causes|show|replay|edit|discard|bulk`: messages that no entity could process, and what to do
 //! with them.
 //!
 //! The columns follow the fields that the node sends: those known to matter first, in this order,
 //! then any other plain field.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::args::{ListArgs, QuarantineAction, QuarantineCommand};
+use super::bulk;
 use super::http::{Freshness, Node};
 use super::pages::{self, Rest};
+use super::sagas::because;
 use super::table::{Table, cell, facts};
 use super::{ClientError, output};
 
@@ -33,16 +36,33 @@ pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
     let json = command.json;
 
     match &command.action {
-        QuarantineAction::List { list } => show_all(&node, list, json).await?,
+        QuarantineAction::List { which, list } => {
+            show_all(&node, &which.named(), list, json).await?;
+        }
+        QuarantineAction::Causes => causes(&node, json).await?,
+        QuarantineAction::Edit { id, body, reason } => {
+            edit(&node, id, body, reason.as_deref(), json).await?;
+        }
+        QuarantineAction::Bulk {
+            action,
+            which,
+            bulk,
+        } => {
+            let (what, filter) = (("quarantine", "messages"), which.named());
+            bulk::run(&node, what, action.name(), &filter, bulk, json).await?;
+        }
         QuarantineAction::Show { id } => show(&node, id, json).await?,
-        QuarantineAction::Replay { id } => {
+        QuarantineAction::Replay { id, reason } => {
             let key = Uuid::now_v7().to_string();
             let path = ["quarantine", id, "replay"];
-            let answer = node.post(&path, &Value::Null, &key, None).await?;
+            let answer = node.post(&path, &because(reason), &key, None).await?;
             done(&answer.body, &format!("{id} is processed again"), json)?;
         }
-        QuarantineAction::Discard { id } => {
-            let answer = node.delete(&["quarantine", id]).await?;
+        QuarantineAction::Discard { id, reason } => {
+            let key = Uuid::now_v7().to_string();
+            let reason = reason.as_deref().map(|reason| ("reason", reason));
+            let query: Vec<_> = reason.into_iter().collect();
+            let answer = node.delete(&["quarantine", id], &query, &key).await?;
             done(&answer.body, &format!("{id} is discarded"), json)?;
         }
     }
@@ -51,10 +71,15 @@ pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
 }
 
 /// Shows the list page by page; the columns are those that the first page has values for.
-async fn show_all(node: &Node, list: &ListArgs, json: bool) -> Result<(), ClientError> {
+async fn show_all(
+    node: &Node,
+    filters: &[(&str, &str)],
+    list: &ListArgs,
+    json: bool,
+) -> Result<(), ClientError> {
     let mut shown: Option<(Vec<String>, Table)> = None;
 
-    let rest = pages::each(node, &["quarantine"], &[], list, |page| {
+    let rest = pages::each(node, &["quarantine"], filters, list, |page| {
         if json {
             return output::print_json(page);
         }
@@ -82,6 +107,50 @@ async fn show_all(node: &Node, list: &ListArgs, json: bool) -> Result<(), Client
         output::note("there are more: --limit N or --all shows them");
     }
     Ok(())
+}
+
+/// How many messages are in quarantine for which cause.
+async fn causes(node: &Node, json: bool) -> Result<(), ClientError> {
+    let path = ["quarantine", "causes"];
+    let answer = node.get(&path, &[], &Freshness::AsItIs).await?.body;
+    let row = |cause: &Value| {
+        ["messages", "service", "since", "newest", "cause"]
+            .map(|name| cell(cause.get(name)))
+            .to_vec()
+    };
+    let rows: Vec<Vec<String>> = pages::rows(&answer).iter().map(row).collect();
+    let titles = ["MESSAGES", "SERVICE", "SINCE", "NEWEST", "CAUSE"];
+    done(&answer, &Table::new(titles).render(&rows), json)
+}
+
+async fn edit(
+    node: &Node,
+    id: &str,
+    body: &Path,
+    reason: Option<&str>,
+    json: bool,
+) -> Result<(), ClientError> {
+    let failed = |source| ClientError::Input {
+        path: body.display().to_string(),
+        source,
+    };
+    let text = if body == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(body)
+    };
+    let text = text.map_err(failed)?;
+    let new: Value = serde_json::from_str(&text)
+        .map_err(|error| failed(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
+
+    let mut request = serde_json::json!({ "body": new });
+    if let (Some(reason), Some(fields)) = (reason, request.as_object_mut()) {
+        fields.insert("reason".to_owned(), reason.into());
+    }
+    let key = Uuid::now_v7().to_string();
+    let answer = node.put(&["quarantine", id], &request, &key).await?;
+    let text = format!("{id} has another body; `counterfoil quarantine replay {id}` tries it");
+    done(&answer.body, &text, json)
 }
 
 async fn show(node: &Node, id: &str, json: bool) -> Result<(), ClientError> {

@@ -1,5 +1,5 @@
-//! `sagas list|show|retry|cancel`: what sagas there are, how far one is, and the two things a
-//! person can do about it.
+//! `sagas list|show|retry|cancel|abandon`: what sagas there are, how far one is, and what a person
+//! can do about it.
 
 use std::process::ExitCode;
 
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::args::{ListArgs, SagasAction, SagasCommand};
+use super::bulk;
 use super::http::{Freshness, Node};
 use super::pages::{self, Rest};
 use super::table::{Table, cell, facts};
@@ -27,10 +28,22 @@ pub(super) struct Saga {
     pub updated_at: Option<String>,
     pub ended_at: Option<String>,
     pub deadline: Option<String>,
+    pub reason: Option<String>,
     #[serde(default)]
     pub attempts: u64,
     #[serde(default)]
     pub steps: Vec<Step>,
+    #[serde(default)]
+    pub actions: Vec<Action>,
+}
+
+/// Something that an operator has done to it.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Action {
+    pub action: String,
+    pub by: String,
+    pub reason: Option<String>,
+    pub time: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -46,7 +59,10 @@ pub(super) struct Step {
 impl Saga {
     /// Whether something is still to happen.
     pub fn is_open(&self) -> bool {
-        !matches!(self.state.as_str(), "COMPLETED" | "COMPENSATED")
+        !matches!(
+            self.state.as_str(),
+            "COMPLETED" | "COMPENSATED" | "ABANDONED"
+        )
     }
 
     fn progress(&self) -> String {
@@ -64,8 +80,8 @@ pub async fn run(command: &SagasCommand) -> Result<ExitCode, ClientError> {
     let node = Node::named(&command.node)?;
 
     match &command.action {
-        SagasAction::List { state, kind, list } => {
-            show_list(&node, state.as_deref(), kind.as_deref(), list, command.json).await?
+        SagasAction::List { which, list } => {
+            show_list(&node, &which.named(), list, command.json).await?
         }
         SagasAction::Show { id } => {
             let answer = node.get(&["sagas", id], &[], &Freshness::AsItIs).await?;
@@ -75,36 +91,55 @@ pub async fn run(command: &SagasCommand) -> Result<ExitCode, ClientError> {
                 output::print(&describe(&answer.read()?))?;
             }
         }
-        SagasAction::Retry { id } => act(&node, id, "retry", &Value::Null, command.json).await?,
+        SagasAction::Bulk {
+            action,
+            which,
+            bulk,
+        } => {
+            let (filter, json) = (which.named(), command.json);
+            bulk::run(
+                &node,
+                ("sagas", "sagas"),
+                action.name(),
+                &filter,
+                bulk,
+                json,
+            )
+            .await?;
+        }
+        SagasAction::Retry { id, reason } => {
+            act(&node, id, "retry", &because(reason), command.json).await?;
+        }
         SagasAction::Cancel { id, reason } => {
-            let body = reason
-                .as_ref()
-                .map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
-            act(&node, id, "cancel", &body, command.json).await?;
+            act(&node, id, "cancel", &because(reason), command.json).await?;
+        }
+        SagasAction::Abandon { id, reason } => {
+            act(&node, id, "abandon", &because(reason), command.json).await?;
         }
     }
 
     Ok(ExitCode::SUCCESS)
 }
 
+/// The body of what an operator does.
+pub(super) fn because(reason: &Option<String>) -> Value {
+    reason
+        .as_ref()
+        .map_or_else(|| json!({}), |reason| json!({ "reason": reason }))
+}
+
 async fn show_list(
     node: &Node,
-    state: Option<&str>,
-    kind: Option<&str>,
+    filters: &[(&str, &str)],
     list: &ListArgs,
     json: bool,
 ) -> Result<(), ClientError> {
-    let filters: Vec<(&str, &str)> = [("state", state), ("type", kind)]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect();
-
     let mut table = Table::new([
         "SAGA", "TYPE", "STATE", "STEPS", "ATTEMPTS", "ORDER", "STARTED", "UPDATED",
     ])
     .within(output::terminal_width());
 
-    let rest = pages::each(node, &["sagas"], &filters, list, |page| {
+    let rest = pages::each(node, &["sagas"], filters, list, |page| {
         if json {
             return output::print_json(page);
         }
@@ -155,6 +190,7 @@ fn describe(saga: &Saga) -> String {
         ("updated", optional(&saga.updated_at)),
         ("ended", optional(&saga.ended_at)),
         ("deadline", optional(&saga.deadline)),
+        ("reason", optional(&saga.reason)),
         ("attempts", saga.attempts.to_string()),
     ]);
     text.push('\n');
@@ -170,7 +206,22 @@ fn describe(saga: &Saga) -> String {
         &Table::new(["STEP", "NAME", "KIND", "STATE", "AT", "AFTER", "DETAIL"]).render(&rows),
     );
 
+    if !saga.actions.is_empty() {
+        let rows: Vec<Vec<String>> = saga.actions.iter().map(action_row).collect();
+        text.push('\n');
+        text.push_str(&Table::new(["ACTION", "BY", "AT", "REASON"]).render(&rows));
+    }
+
     text
+}
+
+fn action_row(action: &Action) -> Vec<String> {
+    vec![
+        action.action.clone(),
+        action.by.clone(),
+        action.time.clone(),
+        action.reason.clone().unwrap_or_default(),
+    ]
 }
 
 fn step_row(saga: &Saga, index: usize, step: &Step) -> Vec<String> {
@@ -228,10 +279,16 @@ mod tests {
                 {"name": "reserve credit", "kind": "command", "state": "DONE",
                     "at": "2026-01-01T00:00:00.0015Z", "detail": "25.00"},
                 {"name": "approve order", "kind": "local", "state": "REMAINING"}
-            ]
+            ],
+            "actions": [{"action": "saga.retried", "by": "ada", "reason": "it is up again",
+                "time": "2026-01-01T00:00:01.000Z"}]
         }))
         .unwrap();
         let text = describe(&saga);
+        assert!(
+            text.contains("saga.retried  ada  2026-01-01T00:00:01.000Z  it is up again\n"),
+            "{text}"
+        );
         assert!(text.contains("ended     -\n"), "{text}");
 
         assert!(

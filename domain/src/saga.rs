@@ -135,7 +135,8 @@ pub static CREATE_ORDER: Definition<OrderSaga> = Definition::new(
 
 /// An approved order is cancelled: its credit is released. When the saga is stopped on the way it
 /// takes the credit back and the order is approved as before; when another order has the credit by
-/// then, the cancel stands.
+/// then, the cancel stands. When it is given up, the cancel stands as well: nobody can tell whether
+/// the customer still has the credit, and an approved order needs it.
 pub static CANCEL_ORDER: Definition<OrderSaga> = Definition::new(
     "cancel-order",
     &[
@@ -145,6 +146,13 @@ pub static CANCEL_ORDER: Definition<OrderSaga> = Definition::new(
         Step::new("confirm-cancel", Action::Local(LocalStep::ConfirmCancel)),
     ],
 )
+.settled_by(&[
+    Action::Notify {
+        to: customer,
+        command: |saga| CustomerCommand::ReleaseCredit(credit(saga)),
+    },
+    Action::Local(LocalStep::ConfirmCancel),
+])
 .learning(learn);
 
 /// All sagas of the shop.

@@ -45,6 +45,10 @@ pub struct Definition<D: SagaData> {
     /// Takes from a reply what the saga wants to remember, whether the reply decides anything or
     /// comes late.
     pub learn: fn(&mut D, &D::Reply),
+    /// What an operator's giving up a stuck run does with what that leaves behind. Nobody waits for
+    /// it: notices, then at most one local effect. Absent: the rest of the compensations, when the
+    /// run compensates; they must be safe without their confirmations.
+    pub settled_by: Option<&'static [Action<D>]>,
     /// The former versions that no definition describes any more, and how their runs are carried
     /// over.
     pub carried_over: &'static [CarryOver<D>],
@@ -130,6 +134,7 @@ impl<D: SagaData> Definition<D> {
             deadline: None,
             steps,
             learn: |_, _| (),
+            settled_by: None,
             carried_over: &[],
         }
     }
@@ -153,6 +158,15 @@ impl<D: SagaData> Definition<D> {
     #[must_use]
     pub const fn learning(self, learn: fn(&mut D, &D::Reply)) -> Self {
         Definition { learn, ..self }
+    }
+
+    /// Sets what settles a run that is given up; see [`settled_by`](Definition::settled_by).
+    #[must_use]
+    pub const fn settled_by(self, settlement: &'static [Action<D>]) -> Self {
+        Definition {
+            settled_by: Some(settlement),
+            ..self
+        }
     }
 
     /// Names the former versions whose runs go on under this one.

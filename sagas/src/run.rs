@@ -16,11 +16,14 @@
 //! What a run records never goes back in time. When it wants to be woken is counted from the clock
 //! as it is, which may have stepped back.
 
+mod abandoning;
 mod inputs;
 mod nesting;
 mod walk;
 
 use uuid::Uuid;
+
+pub(crate) use abandoning::SETTLEMENT;
 
 use crate::nested::{NestedReply, Outgoing, Parent};
 use crate::{
@@ -192,7 +195,7 @@ impl<D: SagaData> Run<D> {
     fn goes_forward(&self) -> bool {
         match self.state {
             SagaState::Running | SagaState::Completed => true,
-            SagaState::Compensating | SagaState::Compensated => false,
+            SagaState::Compensating | SagaState::Compensated | SagaState::Abandoned => false,
             SagaState::Stuck => {
                 let running = self.running_step();
                 self.is_past_pivot() || running.is_some_and(|(_, step)| self.must_go_on(step))

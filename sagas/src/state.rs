@@ -20,16 +20,19 @@ pub enum SagaState {
     Compensated,
     /// What it must do does not succeed; an operator looks at it and retries.
     Stuck,
+    /// It has ended: an operator has given it up, with its last word unconfirmed.
+    Abandoned,
 }
 
 impl SagaState {
     /// All states.
-    pub const ALL: [SagaState; 5] = [
+    pub const ALL: [SagaState; 6] = [
         SagaState::Running,
         SagaState::Compensating,
         SagaState::Completed,
         SagaState::Compensated,
         SagaState::Stuck,
+        SagaState::Abandoned,
     ];
 
     /// As it stands in tables and answers.
@@ -41,6 +44,7 @@ impl SagaState {
             SagaState::Completed => "COMPLETED",
             SagaState::Compensated => "COMPENSATED",
             SagaState::Stuck => "STUCK",
+            SagaState::Abandoned => "ABANDONED",
         }
     }
 
@@ -52,10 +56,13 @@ impl SagaState {
             .find(|state| state.name() == name)
     }
 
-    /// Whether the saga has completed or compensated, and never changes again.
+    /// Whether the saga has completed, compensated or been given up, and goes on no more.
     #[must_use]
     pub const fn has_ended(self) -> bool {
-        matches!(self, SagaState::Completed | SagaState::Compensated)
+        matches!(
+            self,
+            SagaState::Completed | SagaState::Compensated | SagaState::Abandoned
+        )
     }
 }
 

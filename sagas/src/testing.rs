@@ -102,7 +102,7 @@ mod world;
 pub use chance::Chance;
 pub use everything::survives_everything;
 pub use story::{
-    Story, When, given, given_after_first_step, local_refused, nested_replied, replied,
+    Story, When, abandoned, given, given_after_first_step, local_refused, nested_replied, replied,
     replied_late, retried, stopped, woken,
 };
 pub use world::World;

@@ -40,6 +40,13 @@ impl Timestamp {
         Timestamp(self.0.saturating_add(micros))
     }
 
+    /// The time `duration` earlier; the beginning of time when that cannot be represented.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Timestamp(self.0.saturating_sub(micros))
+    }
+
     /// The time from `earlier` to this time; zero when `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Timestamp) -> Duration {

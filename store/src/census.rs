@@ -3,8 +3,14 @@
 //! Only what is rare is counted, by the indexes that lead to it, so that the answer costs the same
 //! among a million sagas that have ended.
 
-use sea_orm::{ConnectionTrait, QueryResult, Statement};
+use ::sagas::SagaId;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, Statement,
+};
+use uuid::Uuid;
 
+use crate::tables::saga;
 use crate::{ServiceDatabase, StoreError, mapping};
 
 /// Timers lead to the sagas under way, an index with nothing else in it to those that are stuck.
@@ -42,6 +48,60 @@ pub async fn open_sagas(database: &ServiceDatabase) -> Result<Vec<Count>, StoreE
 /// When the database does not answer.
 pub async fn parked_messages(database: &ServiceDatabase) -> Result<Vec<Count>, StoreError> {
     counts(database, PARKED).await
+}
+
+/// How many sagas there have been.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn sagas(database: &ServiceDatabase) -> Result<u64, StoreError> {
+    saga::Entity::find()
+        .count(&database.read)
+        .await
+        .map_err(|e| database.failed(e))
+}
+
+/// The state of a saga, by its name; `None` when there is no such saga.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn saga_state(
+    database: &ServiceDatabase,
+    saga: SagaId,
+) -> Result<Option<String>, StoreError> {
+    saga::Entity::find_by_id(saga.0)
+        .select_only()
+        .column(saga::Column::State)
+        .into_tuple()
+        .one(&database.read)
+        .await
+        .map_err(|e| database.failed(e))
+}
+
+/// The id of the saga that stands `places` behind another, or behind the beginning, in the order of
+/// their ids; `None` when there are fewer.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn saga_at(
+    database: &ServiceDatabase,
+    after: Option<Uuid>,
+    places: u64,
+) -> Result<Option<Uuid>, StoreError> {
+    let mut query = saga::Entity::find()
+        .select_only()
+        .column(saga::Column::SagaId);
+    if let Some(after) = after {
+        query = query.filter(saga::Column::SagaId.gt(after));
+    }
+    query
+        .order_by_asc(saga::Column::SagaId)
+        .offset(places.saturating_sub(1))
+        .limit(1)
+        .into_tuple()
+        .one(&database.read)
+        .await
+        .map_err(|e| database.failed(e))
 }
 
 async fn counts(database: &ServiceDatabase, sql: &str) -> Result<Vec<Count>, StoreError> {

@@ -1,5 +1,7 @@
 //! Looking at sagas from outside: lists for operators.
 
+mod cause;
+
 use std::collections::HashMap;
 
 use ::sagas::{Definitions, SagaData, SagaId, SagaState, Timestamp};
@@ -14,13 +16,21 @@ use crate::sagas::{self, StoredSaga};
 use crate::tables::{saga, timer};
 use crate::{ServiceDatabase, StoreError};
 
+pub use cause::{Cause, without_ids};
+
 /// Which sagas to list.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SagaFilter {
     /// The name of its definition.
     pub kind: Option<&'static str>,
     /// Only those in this state.
     pub state: Option<SagaState>,
+    /// Only those that began before this time.
+    pub started_before: Option<Timestamp>,
+    /// Only some of these. The ids of sagas follow from what they work on.
+    pub among: Option<Vec<SagaId>>,
+    /// Only those that compensate for this, or of which a step shows it.
+    pub cause: Option<Cause>,
     /// Only those that began before this one, in the order of the list.
     pub before: Option<(Timestamp, SagaId)>,
 }
@@ -46,41 +56,69 @@ pub async fn list_sagas<D: SagaData>(
     filter: SagaFilter,
     limit: usize,
 ) -> Result<Vec<ListedSaga<D>>, StoreError> {
-    let places: Vec<(Uuid, i64)> = listing(filter, limit)
+    let mut filter = filter;
+    let mut listed = Vec::new();
+
+    // One round, unless the database has found some by their causes that have others.
+    loop {
+        let places = places(database, &filter, limit).await?;
+        let ids: Vec<_> = places.iter().map(|(id, _)| SagaId(*id)).collect();
+        let mut found: HashMap<_, _> = sagas::load(database, definitions, &ids).await?;
+
+        let of_place = |(id, started_at): &(Uuid, i64)| {
+            Some(ListedSaga {
+                id: SagaId(*id),
+                started_at: Timestamp::from_micros(*started_at),
+                saga: found.remove(&SagaId(*id))?,
+            })
+        };
+        let is_meant = |listed: &ListedSaga<D>| match (&filter.cause, &listed.saga) {
+            (Some(cause), Ok(saga)) => cause.is_of(saga),
+            _ => true,
+        };
+        listed.extend(places.iter().filter_map(of_place).filter(is_meant));
+
+        match places.last() {
+            Some((id, started_at)) if places.len() == limit && listed.len() < limit => {
+                filter.before = Some((Timestamp::from_micros(*started_at), SagaId(*id)));
+            }
+            _ => break,
+        }
+    }
+
+    listed.truncate(limit);
+    Ok(listed)
+}
+
+/// Ids of sagas, and when they began.
+async fn places(
+    database: &ServiceDatabase,
+    filter: &SagaFilter,
+    limit: usize,
+) -> Result<Vec<(Uuid, i64)>, StoreError> {
+    listing(filter, limit)
         .select_only()
         .column(saga::Column::SagaId)
         .column(saga::Column::StartedAt)
         .into_tuple()
         .all(&database.read)
         .await
-        .map_err(|e| database.failed(e))?;
-
-    let ids: Vec<_> = places.iter().map(|(id, _)| SagaId(*id)).collect();
-    let mut found: HashMap<_, _> = sagas::load(database, definitions, &ids).await?;
-
-    let listed = |(id, started_at)| {
-        Some(ListedSaga {
-            id: SagaId(id),
-            started_at: Timestamp::from_micros(started_at),
-            saga: found.remove(&SagaId(id))?,
-        })
-    };
-    Ok(places.into_iter().filter_map(listed).collect())
+        .map_err(|e| database.failed(e))
 }
 
 /// Nearly all sagas complete, so the list by start soon finds those. The other states are rare
 /// among a million rows: timers lead to those that are under way, and indexes that have nothing
 /// else in them to the rest.
-fn listing(filter: SagaFilter, limit: usize) -> Select<saga::Entity> {
+fn listing(filter: &SagaFilter, limit: usize) -> Select<saga::Entity> {
     let mut query = saga::Entity::find();
     let is_under_way = matches!(
         filter.state,
         Some(SagaState::Running | SagaState::Compensating)
     );
 
-    // A computed value has no index, so that the timers are taken, few as they are, instead of the
-    // order of all sagas there have been.
-    let started = if is_under_way {
+    // A computed value has no index, so that the timers or ids are taken, few as they are, instead
+    // of the order of all sagas there have been.
+    let started = if is_under_way || filter.among.is_some() {
         Expr::col(saga::Column::StartedAt).add(0)
     } else {
         Expr::col(saga::Column::StartedAt)
@@ -104,6 +142,18 @@ fn listing(filter: SagaFilter, limit: usize) -> Select<saga::Entity> {
         query = query.filter(saga::Column::SagaId.in_subquery(timers));
     }
 
+    if let Some(ids) = &filter.among {
+        query = query.filter(saga::Column::SagaId.is_in(ids.iter().map(|id| id.0)));
+    }
+
+    if let Some(cause) = &filter.cause {
+        query = query.filter(cause.candidates());
+    }
+
+    if let Some(time) = filter.started_before {
+        query = query.filter(started.clone().lt(time.micros()));
+    }
+
     if let Some((time, id)) = filter.before {
         let earlier = started.clone().lt(time.micros()).or(started
             .clone()
@@ -123,12 +173,12 @@ fn listing(filter: SagaFilter, limit: usize) -> Select<saga::Entity> {
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::{ConnectionTrait, DbBackend, QueryTrait, Statement};
+    use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
     use super::*;
 
     async fn plan(database: &ServiceDatabase, filter: SagaFilter) -> String {
-        let listing = listing(filter, 20).build(DbBackend::Sqlite);
+        let listing = listing(&filter, 20).build(DbBackend::Sqlite);
         let sql = format!("EXPLAIN QUERY PLAN {}", listing.sql);
         let explain = match listing.values {
             Some(values) => Statement::from_sql_and_values(DbBackend::Sqlite, sql, values),
@@ -159,6 +209,7 @@ mod tests {
                     (Some(SagaState::Running), "sqlite_autoindex_sagas_1"),
                     (Some(SagaState::Compensating), "sqlite_autoindex_sagas_1"),
                     (Some(SagaState::Stuck), "sagas_stuck"),
+                    (Some(SagaState::Abandoned), "sagas_abandoned"),
                 ] {
                     let plan = plan(
                         &database,
@@ -166,6 +217,7 @@ mod tests {
                             kind,
                             state,
                             before,
+                            ..SagaFilter::default()
                         },
                     )
                     .await;

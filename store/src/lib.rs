@@ -10,7 +10,9 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
 )]
 
+pub mod actions;
 pub mod backup;
+pub mod bulk;
 pub mod census;
 pub mod clock;
 pub mod cluster;

@@ -11,6 +11,7 @@
 mod entities;
 mod history_index;
 mod initial_schema;
+mod operators;
 mod sagas;
 mod statements;
 mod streams_and_queues;
@@ -97,6 +98,7 @@ fn of_every_service() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(streams_and_queues::NumberedMessages),
         Box::new(streams_and_queues::StreamsAndQueues),
         Box::new(sagas::SagasOfAnyService),
+        Box::new(operators::Operators),
     ]
 }
 

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 pub use heads::{ParkedHead, from_head, heads, last_place, next_behind};
-pub use quarantine::list_quarantined;
+pub use quarantine::{CauseCount, QuarantineFilter, causes, list_quarantined, outline};
 
 use crate::loading::{self, Found};
 use crate::log::{Destination, Message};
@@ -212,6 +212,19 @@ pub async fn shard_of(
 
     let number = number.and_then(|number| u16::try_from(number).ok());
     Ok(number.map(|number| ShardId::new(database.service, number)))
+}
+
+/// Whether a message of this saga is parked.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn has_of_saga(database: &ServiceDatabase, saga: SagaId) -> Result<bool, StoreError> {
+    let found = parked::Entity::find()
+        .filter(parked::Column::SagaId.eq(saga.0))
+        .count(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+    Ok(found > 0)
 }
 
 /// How many messages are parked for an entity.

@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::tables::{entity, parked, saga};
+use crate::tables::{action, bulk, entity, parked, saga};
 
 /// One table: its statements for one row at a time, and its columns, of which a store makes
 /// statements for many.
@@ -220,10 +220,14 @@ macro_rules! journaled {
 }
 
 journaled!(entity, entity_id, fixed: [CreatedAt, RequestFingerprint]);
+journaled!(action, action_id, fixed: [
+    Shard, Action, SubjectId, EntityId, DoneBy, Reason, Time, Detail, RequestKey, RequestFingerprint
+]);
+journaled!(bulk, request_key, fixed: [RequestFingerprint, Shard, Time, Found]);
 journaled!(saga, saga_id, fixed: [Kind, Shard, EntityId, StartedAt, Deadline]);
 journaled!(parked, message_id, fixed: [
     Shard, EntityId, Place, SourceService, SourceShard, SourceSequence, Name, TypeVersion,
-    CorrelationId, SagaId, SagaStep, SagaAttempt, Time, Body, ParkedAt
+    CorrelationId, SagaId, SagaStep, SagaAttempt, Time, ParkedAt
 ]);
 
 #[cfg(test)]

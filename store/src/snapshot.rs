@@ -10,6 +10,7 @@ pub mod entities;
 pub mod events;
 pub mod inboxes;
 pub mod outboxes;
+pub mod queues;
 pub mod sagas;
 
 use ::sagas::Service;

@@ -9,6 +9,8 @@
     reason = "SeaORM's derive writes methods that open transactions; nothing calls them"
 )]
 
+pub mod action;
+pub mod bulk;
 pub mod entity;
 pub mod history;
 pub mod history_index;

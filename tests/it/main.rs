@@ -21,6 +21,7 @@ mod consistency;
 mod contract_commands;
 mod contract_queries;
 mod contract_refusals;
+mod control_plane;
 mod credit;
 mod customers_and_orders;
 mod damage;

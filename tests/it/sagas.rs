@@ -124,6 +124,59 @@ async fn sagas_are_listed_filtered_and_paged() {
 }
 
 #[tokio::test]
+async fn sagas_are_found_by_age_entity_and_cause() {
+    let node = NODE.get(Node::start).await;
+    let api = node.api();
+    let customer = api.create_customer("Ada", "15.00").await;
+    let kept = api.place(&customer.id, "1.00", "APPROVED").await;
+    let rejected = api.place(&customer.id, "1000.00", "REJECTED").await;
+    let gone = api.place(&customer.id, "2.00", "APPROVED").await;
+    let cancel = api.cancel(&gone.id).wait(30).await.is(200);
+    let cancel = cancel.str("sagaId");
+
+    let of = async |entity: &str, more: (&str, &str)| {
+        let found = api
+            .walk("/sagas", &[("entity", entity), more], "sagas", "sagaId")
+            .await;
+        let mut found: Vec<String> = ids(&found).into_iter().map(str::to_owned).collect();
+        found.sort();
+        found
+    };
+    let any = ("olderThan", "0s");
+    let mut both = [gone.saga.clone(), cancel.to_owned()];
+    both.sort();
+
+    assert_eq!(of(&kept.id, any).await, [kept.saga.clone()]);
+    assert_eq!(of(&gone.id, any).await, both);
+    assert_eq!(of(&gone.id, ("type", "cancel-order")).await, [cancel]);
+    assert_eq!(
+        of(&rejected.id, ("cause", "insufficient")).await,
+        [rejected.saga.clone()]
+    );
+    assert!(of(&rejected.id, ("cause", "reserve")).await.is_empty());
+    assert!(of(&kept.id, ("cause", "insufficient")).await.is_empty());
+    assert!(of(&kept.id, ("olderThan", "1h")).await.is_empty());
+    let nobody = Uuid::now_v7().to_string();
+    assert!(of(&nobody, any).await.is_empty());
+
+    let line = [
+        "--entity",
+        &rejected.id,
+        "--cause",
+        "INSUFFICIENT",
+        "--older-than",
+        "0s",
+    ];
+    let listed = node
+        .cli()
+        .run(&[&["sagas", "list", "--url", node.url()][..], &line].concat())
+        .await
+        .succeeded();
+    assert!(listed.stdout.contains(&rejected.saga), "{}", listed.stdout);
+    assert!(!listed.stdout.contains(&kept.saga), "{}", listed.stdout);
+}
+
+#[tokio::test]
 async fn an_ended_saga_can_neither_be_cancelled_nor_retried() {
     let node = NODE.get(start).await;
     let api = node.api();

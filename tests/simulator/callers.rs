@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use actors::{CommandError, Follow, NewCustomer, NewOrder, OrderAnswer, RequestBinding};
+use actors::{
+    CommandError, Follow, NewCustomer, NewOrder, Operator, OrderAnswer, RequestBinding, SagaAction,
+};
 use domain::saga::{CANCEL_ORDER, CREATE_ORDER, id_of};
 use domain::{CustomerId, Money, OrderId};
 use sagas::{SagaId, ShardId};
@@ -194,7 +196,10 @@ async fn attempt(
                 Deed::StopCancel { .. } => id_of(&CANCEL_ORDER, order, CANCEL_REQUESTED),
                 _ => id_of(&CREATE_ORDER, order, 1),
             };
-            return match gateway.cancel_saga(saga, None, binding).await {
+            return match gateway
+                .operate_saga(saga, SagaAction::Cancel, Operator::anonymous(), binding)
+                .await
+            {
                 Ok(answer) => {
                     world.tell(&format!("caller {number}: the saga is {:?}", answer.state));
                     Attempt::Settled

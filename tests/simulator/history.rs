@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::simulation::simulate;
-use actors::{Node, ShardSnapshot};
+use actors::{Node, Operator, ParkedAction, SagaAction, ShardSnapshot};
 use domain::saga::DEFINITIONS;
 use futures_util::future::join_all;
 use sagas::SagaState;
 use store::inspection::{SagaFilter, list_sagas};
-use store::parking::list_quarantined;
+use store::parking::{QuarantineFilter, list_quarantined};
 use store::simulated::Template;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -218,7 +218,7 @@ async fn operate(world: &World) {
 
     for disk in &world.disks {
         let database = disk.opened(checks::no_trouble()).expect("it is known");
-        for parked in list_quarantined(&database, None, 100)
+        for parked in list_quarantined(&database, &QuarantineFilter::default(), 100)
             .await
             .expect("it answers")
         {
@@ -226,10 +226,14 @@ async fn operate(world: &World) {
             // If that fails, another round comes.
             if world.operator_discards() {
                 world.tell(&format!("the operator discards {name}"));
-                let _ = gateway.discard_quarantined(id).await;
+                let _ = gateway
+                    .operate_parked(id, ParkedAction::Discard, Operator::anonymous(), None)
+                    .await;
             } else {
                 world.tell(&format!("the operator replays {name}"));
-                let _ = gateway.replay_quarantined(id).await;
+                let _ = gateway
+                    .operate_parked(id, ParkedAction::Replay, Operator::anonymous(), None)
+                    .await;
             }
         }
     }
@@ -241,8 +245,17 @@ async fn operate(world: &World) {
     let orders = checks::orders(world);
     let stuck = list_sagas(&orders, &DEFINITIONS, filter, 100).await;
     for saga in stuck.expect("it answers") {
-        world.tell("the operator retries a saga");
-        let _ = gateway.retry_saga(saga.id, None).await;
+        // What is discarded may be the last word of a saga that was given up.
+        let gives_up = saga.id.0.as_u128() % 3 == 0 && world.plan.discards == 0;
+        let action = if gives_up {
+            SagaAction::Abandon
+        } else {
+            SagaAction::Retry
+        };
+        world.tell(&format!("the operator has a saga {}", action.name()));
+        let _ = gateway
+            .operate_saga(saga.id, action, Operator::anonymous(), None)
+            .await;
     }
 }
 

@@ -8,7 +8,8 @@ use super::Entities;
 use super::progress::Carried;
 use crate::entity::{Answered, Ask, Change, Entity, Outcome, Seen, Told};
 use crate::error::CommandError;
-use crate::request::{Answer, Command, Request, SagaAnswer};
+use crate::operator::{Operator, SagaAction};
+use crate::request::{Answer, Command, Request, RequestBinding, SagaAnswer};
 use crate::saga::{self, Standing};
 use crate::step::{Step, StepError, Turn};
 use crate::supervision::caught;
@@ -37,18 +38,14 @@ impl<E: Entity> Entities<E> {
                     .await?;
                 self.told(id, told, turn).await
             }
-            Command::RetrySaga(id) => self.operate(id, saga::Ask::Retry { binding }, turn).await,
-            Command::CancelSaga { id, reason } => {
-                let ask = saga::Ask::Cancel { reason, binding };
-                self.operate(id, ask, turn).await
-            }
+            Command::Saga { id, action, by } => self.operate(id, action, (by, binding), turn).await,
             Command::FollowSaga(id) => self.followed(id, turn).await,
             Command::FollowEntity(id) => match self.ask(id, Ask::Show, turn).await?.entity {
                 Some(entity) => self.joined(entity, None, false, turn).await,
                 None => Ok(Step::refusing(CommandError::not_found(E::KIND), id)),
             },
-            Command::Replay(_) | Command::Discard(_) => Err(StepError::Impossible(
-                "parked messages are no entity's business".to_owned(),
+            Command::Parked { .. } | Command::Bulk { .. } => Err(StepError::Impossible(
+                "what operators do to messages is no entity's business".to_owned(),
             )),
         }
     }
@@ -258,23 +255,29 @@ impl<E: Entity> Entities<E> {
     async fn operate(
         &mut self,
         id: SagaId,
-        ask: saga::Ask<E::Saga>,
+        action: SagaAction,
+        (by, binding): (Operator, Option<RequestBinding>),
         turn: Turn,
     ) -> Result<Step<E>, StepError> {
         if self.sagas.find(id)?.is_none() {
             return Ok(Step::refusing(CommandError::not_found("saga"), id.0));
         }
 
-        let is_retry = matches!(ask, saga::Ask::Retry { .. });
+        let ask = saga::Ask::Operate {
+            action,
+            by,
+            binding,
+        };
         let told = self.ask_saga(id, ask, turn).await?;
 
         match told.outcome {
             saga::Outcome::NotPossible => {
                 let state = told.run.state;
-                let why = match (is_retry, state.has_ended()) {
-                    (true, _) => "only a STUCK saga can be retried",
-                    (false, true) => "the saga has ended",
-                    (false, false) => "the saga can only go on",
+                let why = match (action, state.has_ended()) {
+                    (SagaAction::Retry, _) => "only a STUCK saga can be retried",
+                    (SagaAction::Abandon, _) => "only a STUCK saga can be given up",
+                    (SagaAction::Cancel, true) => "the saga has ended",
+                    (SagaAction::Cancel, false) => "the saga can only go on",
                 };
                 let detail = format!("{why}; it is {}", state.name());
                 Ok(Step::refusing(CommandError::Conflict(detail), id.0))

@@ -178,10 +178,10 @@ impl<E: Entity> Entities<E> {
             Command::Create { id, .. } | Command::Entity { id, .. } | Command::FollowEntity(id) => {
                 self.entities.remove(*id)
             }
-            Command::RetrySaga(id) | Command::CancelSaga { id, .. } | Command::FollowSaga(id) => {
+            Command::Saga { id, .. } | Command::FollowSaga(id) => {
                 self.drop_actors_of_saga(*id);
             }
-            Command::Replay(_) | Command::Discard(_) => {}
+            Command::Parked { .. } | Command::Bulk { .. } => {}
         }
     }
 

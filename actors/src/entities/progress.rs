@@ -67,6 +67,10 @@ impl<E: Entity> Entities<E> {
         turn: Turn,
     ) -> Result<Carried<E>, StepError> {
         let mut effects = VecDeque::from(std::mem::take(&mut told.effects));
+        // It stays true, whatever the entity says to what follows from it.
+        if let Outcome::Changed { action, .. } = &mut told.outcome {
+            step.rows.extend(action.take());
+        }
 
         while let Some(effect) = effects.pop_front() {
             match effect {
@@ -94,7 +98,7 @@ impl<E: Entity> Entities<E> {
         }
 
         let run = told.run;
-        let Outcome::Changed { row, timer } = told.outcome else {
+        let Outcome::Changed { row, timer, .. } = told.outcome else {
             return Ok(Carried { run, entity });
         };
         step.rows.push(row);

@@ -10,12 +10,13 @@ use store::Publisher;
 use store::cluster::Alone;
 use store::faults::FaultPlan;
 use store::log::embedded::EmbeddedLog;
+use store::parking::QuarantineFilter;
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
 use crate::services::gateway::{self, Gateway, NewCustomer, NewOrder, OrderAnswer};
-use crate::{CommandError, Follow, RequestBinding};
+use crate::{CommandError, Follow, Operator, ParkedAction, RequestBinding, SagaAction};
 use late_replies::SlowReplies;
 use unknown_outcomes::PanickingLog;
 
@@ -410,9 +411,10 @@ fn a_message_that_always_fails_is_quarantined_and_stops_one_customer_only() {
 
         let customers = shop.parts.databases[0].clone();
         let quarantined = loop {
-            let parked = store::parking::list_quarantined(&customers, None, 10)
-                .await
-                .unwrap();
+            let parked =
+                store::parking::list_quarantined(&customers, &QuarantineFilter::default(), 10)
+                    .await
+                    .unwrap();
             if let Some(found) = parked.into_iter().next() {
                 break found;
             }
@@ -423,7 +425,12 @@ fn a_message_that_always_fails_is_quarantined_and_stops_one_customer_only() {
         let shop = Fixture::start(folder, "").await;
 
         let id = quarantined.message.id();
-        while shop.gateway.replay_quarantined(id).await.is_err() {
+        while shop
+            .gateway
+            .operate_parked(id, ParkedAction::Replay, Operator::anonymous(), None)
+            .await
+            .is_err()
+        {
             tokio::task::yield_now().await;
         }
 

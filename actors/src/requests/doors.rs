@@ -10,8 +10,9 @@ use store::cluster::Transport;
 use super::{Requests, answered, read};
 use crate::entity::Entity;
 use crate::error::CommandError;
+use crate::operator::{Operator, ParkedAction};
 use crate::remote::{QuestionFromAfar, RemoteCaller};
-use crate::request::{Caller, Command, Request};
+use crate::request::{Caller, Command, Request, RequestBinding};
 
 /// The doors of all services that a node runs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -33,25 +34,20 @@ impl Doors {
         Doors(doors.into())
     }
 
-    /// Tries a quarantined message again, and those parked behind it.
+    /// An operator does something about a parked message. A repeat under the same key has been done.
     ///
     /// # Errors
     /// See [`CommandError`].
-    pub async fn replay_quarantined(&self, parked: MessageId) -> Result<(), CommandError> {
-        self.settle(parked, Settle::Replay).await
-    }
-
-    /// Drops a quarantined message and tries those parked behind it.
-    ///
-    /// # Errors
-    /// See [`CommandError`].
-    pub async fn discard_quarantined(&self, parked: MessageId) -> Result<(), CommandError> {
-        self.settle(parked, Settle::Discard).await
-    }
-
-    async fn settle(&self, parked: MessageId, how: Settle) -> Result<(), CommandError> {
+    pub async fn operate_parked(
+        &self,
+        parked: MessageId,
+        action: ParkedAction,
+        by: Operator,
+        binding: Option<RequestBinding>,
+    ) -> Result<(), CommandError> {
         for (_, door) in self.0.iter() {
-            if let Some(answer) = door.parked(parked, how).await {
+            let (action, by) = (action.clone(), by.clone());
+            if let Some(answer) = door.parked(parked, action, by, binding).await {
                 return answer;
             }
         }
@@ -88,20 +84,17 @@ impl Doors {
     }
 }
 
-/// What an operator does with a parked message.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Settle {
-    /// Try it again.
-    Replay,
-    /// Drop it.
-    Discard,
-}
-
 /// A service's door without its types.
 pub(crate) trait Door: fmt::Debug + Send + Sync {
-    /// Settles a parked message; `None` when this service has no such message.
-    fn parked(&self, id: MessageId, how: Settle)
-    -> BoxFuture<'_, Option<Result<(), CommandError>>>;
+    /// Does something about a parked message; `None` when this service has no such message, and has
+    /// done nothing under this key.
+    fn parked(
+        &self,
+        id: MessageId,
+        action: ParkedAction,
+        by: Operator,
+        binding: Option<RequestBinding>,
+    ) -> BoxFuture<'_, Option<Result<(), CommandError>>>;
 
     /// Takes in a question of another node.
     fn asked(
@@ -115,26 +108,56 @@ pub(crate) trait Door: fmt::Debug + Send + Sync {
     fn answered(&self, answer: &[u8]) -> Result<(), serde_json::Error>;
 }
 
+impl<E: Entity> Requests<E> {
+    /// The answer to a request about a parked message that repeats an earlier one. A message that
+    /// is gone cannot remember the key; what was done to it does.
+    async fn done_before(
+        &self,
+        binding: Option<RequestBinding>,
+    ) -> Option<Result<(), CommandError>> {
+        let RequestBinding { key, fingerprint } = binding?;
+        match read(store::actions::of_request(&self.0.database, key)).await {
+            Ok(stored) => stored?.action.request.map(|(_, bound)| {
+                if bound == fingerprint {
+                    Ok(())
+                } else {
+                    Err(CommandError::KeyReused)
+                }
+            }),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
 impl<E: Entity> Door for Requests<E> {
     fn parked(
         &self,
         id: MessageId,
-        how: Settle,
+        action: ParkedAction,
+        by: Operator,
+        binding: Option<RequestBinding>,
     ) -> BoxFuture<'_, Option<Result<(), CommandError>>> {
         Box::pin(async move {
+            if let Some(answer) = self.done_before(binding).await {
+                return Some(answer);
+            }
             let shard = match read(store::parking::shard_of(&self.0.database, id)).await {
                 Ok(shard) => shard?,
                 Err(error) => return Some(Err(error)),
             };
-            let command = match how {
-                Settle::Replay => Command::Replay(id),
-                Settle::Discard => Command::Discard(id),
-            };
 
-            let answer = match self.send(shard, command, None, None) {
+            let command = Command::Parked { id, action, by };
+            let answer = match self.send(shard, command, binding, None) {
                 Ok(sent) => answered(sent.answer).await,
                 Err(error) => Err(error),
             };
+
+            // Another request under the same key may have been faster.
+            if let Err(CommandError::NotFound(_)) = answer
+                && let Some(answer) = self.done_before(binding).await
+            {
+                return Some(answer);
+            }
             Some(answer.map(drop))
         })
     }

@@ -1,11 +1,14 @@
 //! The shop's gateway: the API sends commands through it.
 
 use domain::{Coordination, Customer, MessageId, Order, OrderId, SagaId};
+use sagas::RequestKey;
+use store::bulk::BulkRequest;
 
 use super::orders::OrderCommand;
 use crate::entity::Answered;
 use crate::error::CommandError;
 use crate::node::{CannotRun, Node, NodeConfig, NodeParts};
+use crate::operator::{Operator, ParkedAction, SagaAction};
 use crate::request::{RequestBinding, SagaAnswer};
 use crate::requests::{Accepted, Doors, Follow, Requests};
 
@@ -118,45 +121,55 @@ impl Gateway {
         accepted.await.map(|accepted| accepted.answer)
     }
 
-    /// Makes a stuck saga try again.
+    /// An operator does something about a saga.
     ///
     /// # Errors
     /// See [`CommandError`].
-    pub async fn retry_saga(
+    pub async fn operate_saga(
         &self,
         saga: SagaId,
-        binding: Option<RequestBinding>,
-    ) -> Result<SagaAnswer, CommandError> {
-        self.orders.retry_saga(saga, binding).await
-    }
-
-    /// Stops a saga, so that it compensates.
-    ///
-    /// # Errors
-    /// See [`CommandError`].
-    pub async fn cancel_saga(
-        &self,
-        saga: SagaId,
-        reason: Option<String>,
+        action: SagaAction,
+        by: Operator,
         binding: Option<RequestBinding>,
     ) -> Result<SagaAnswer, CommandError> {
         let orders = &self.orders;
-        orders.cancel_saga(saga, reason, binding).await
+        orders.operate_saga(saga, action, by, binding).await
     }
 
-    /// Tries a quarantined message again, and those parked behind it.
+    /// Keeps what an operator's request about many things has found (JSON), and then what has become
+    /// of it, in the database of the orders.
     ///
     /// # Errors
     /// See [`CommandError`].
-    pub async fn replay_quarantined(&self, parked: MessageId) -> Result<(), CommandError> {
-        self.doors.replay_quarantined(parked).await
+    pub async fn keep_bulk(
+        &self,
+        binding: RequestBinding,
+        found: String,
+        outcome: Option<String>,
+    ) -> Result<(), CommandError> {
+        self.orders.keep_bulk(binding, found, outcome).await
     }
 
-    /// Drops a quarantined message and tries those parked behind it.
+    /// The request about many things with this key.
     ///
     /// # Errors
     /// See [`CommandError`].
-    pub async fn discard_quarantined(&self, parked: MessageId) -> Result<(), CommandError> {
-        self.doors.discard_quarantined(parked).await
+    pub async fn bulk(&self, key: RequestKey) -> Result<Option<BulkRequest>, CommandError> {
+        self.orders.bulk(key).await
+    }
+
+    /// An operator does something about a parked message.
+    ///
+    /// # Errors
+    /// See [`CommandError`].
+    pub async fn operate_parked(
+        &self,
+        parked: MessageId,
+        action: ParkedAction,
+        by: Operator,
+        binding: Option<RequestBinding>,
+    ) -> Result<(), CommandError> {
+        let doors = &self.doors;
+        doors.operate_parked(parked, action, by, binding).await
     }
 }

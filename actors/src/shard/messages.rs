@@ -158,7 +158,8 @@ impl<E: Entity> Shard<E> {
             match queue {
                 Ok(queue) if queue.is_empty() => self.parked.vanished(head.id, durable_at_read),
                 Ok(queue) if queue.first().is_some_and(|read| self.parked.is_due(read)) => {
-                    loaded.extend(queue);
+                    let queue = queue.into_iter();
+                    loaded.extend(queue.map(|read| self.parked.as_edited(read)));
                 }
                 Ok(_) => {}
                 Err(StoreError::Corrupt { what, source }) => {

@@ -12,6 +12,7 @@ use store::{Delivery, InboxPositions, SourceStream, StoreError, shards};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::bulk::BulkRequests;
 use super::parked::ParkedMessages;
 use super::timers::Timers;
 use super::{Instruments, Parts, Shard};
@@ -78,6 +79,7 @@ impl<E: Entity> Shard<E> {
             waiting: BTreeMap::new(),
             may_have_ended: false,
             again: VecDeque::new(),
+            bulk: BulkRequests::default(),
             broken: None,
             is_over: false,
             reloads: Reloads::default(),
@@ -186,6 +188,7 @@ impl<E: Entity> Shard<E> {
             self.entities.forget();
         }
         self.parked = ParkedMessages::default();
+        self.bulk = BulkRequests::default();
         self.timers.clear();
         self.refusals.clear();
         self.expected.clear();
@@ -245,6 +248,7 @@ impl<E: Entity> Shard<E> {
             true => Vec::new(),
             false => state.parked,
         };
+        self.bulk = BulkRequests::default();
         self.parked = ParkedMessages::new(heads, state.last_parked_place, self.now);
         self.timers.clear();
         for stored in state.timers {

@@ -7,8 +7,10 @@
 mod retries;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sagas::{MessageId, Timestamp};
+use serde_json::value::RawValue;
 use store::Message;
 use store::parking::{Parked, ParkedHead, ParkedState};
 use uuid::Uuid;
@@ -35,6 +37,8 @@ pub(super) struct ParkedMessages {
     gone: HashMap<MessageId, u64>,
     /// Units up to this ticket are durable.
     durable: u64,
+    /// What operators have put into the place of bodies. The table may not show it yet.
+    edited: HashMap<MessageId, Arc<RawValue>>,
 }
 
 impl ParkedMessages {
@@ -59,6 +63,7 @@ impl ParkedMessages {
             next_place: last_place + 1,
             gone: HashMap::new(),
             durable: 0,
+            edited: HashMap::new(),
         }
     }
 
@@ -172,6 +177,7 @@ impl ParkedMessages {
             && let Some(head) = queue.head.take()
         {
             queue.settled = head.place;
+            self.edited.remove(&head.id);
             self.gone.insert(head.id, ticket);
         }
     }
@@ -181,6 +187,7 @@ impl ParkedMessages {
         if self.head(entity).is_some_and(|head| head.id == id) {
             self.settle(entity, ticket);
         } else {
+            self.edited.remove(&id);
             self.gone.insert(id, ticket);
         }
     }
@@ -229,6 +236,24 @@ impl ParkedMessages {
             head.attempts = 0;
             head.next_attempt_at = Some(now);
         })
+    }
+
+    /// An operator has given a message another body, if it is its entity's first one. It waits on
+    /// as it did.
+    pub(super) fn edit(&mut self, edited: Parked) -> Option<(Parked, u64)> {
+        let (id, body) = (edited.id, Arc::clone(&edited.message.body));
+        let entity = edited.message.entity;
+        let changed = self.change_head(edited, entity, |_| ())?;
+        self.edited.insert(id, body);
+        Some(changed)
+    }
+
+    /// A message as it has been read, with the body that an operator has given it.
+    pub(super) fn as_edited(&self, mut read: Parked) -> Parked {
+        if let Some(body) = self.edited.get(&read.id) {
+            read.message.body = Arc::clone(body);
+        }
+        read
     }
 
     /// The first message cannot be read. Somebody may mend its row, so it is looked at again.

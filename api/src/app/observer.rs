@@ -20,6 +20,7 @@ use store::{Log, ServiceDatabase, StoreError, census};
 use tokio::time::Instant;
 
 use super::operations::backlogs::Backlogs;
+use super::quarantine_causes::{Seen, Shown};
 use crate::metric_names as names;
 
 /// How often it looks: more often than most scrape.
@@ -43,19 +44,22 @@ pub struct Observer {
     pub databases: Vec<ServiceDatabase>,
     pub log: Arc<dyn Log>,
     pub data_dir: PathBuf,
+    /// What is in quarantine, for whoever asks.
+    pub quarantined: Arc<Seen>,
 }
 
 impl Observer {
     /// Looks again and again, until it is dropped.
     pub async fn run(self) {
         let failures = counter!(names::UNOBSERVED);
+        let mut causes = Shown::default();
 
         loop {
             let start = Instant::now();
             self.show_node();
             let folder = self.data_dir.clone();
             let measured = tokio::task::spawn_blocking(move || show_files(&folder)).await;
-            let looked = tokio::time::timeout(EVERY, self.show_stores()).await;
+            let looked = tokio::time::timeout(EVERY, self.show_stores(&mut causes)).await;
 
             if !matches!((measured, looked), (Ok(Ok(())), Ok(Ok(())))) {
                 failures.increment(1);
@@ -79,9 +83,10 @@ impl Observer {
         }
     }
 
-    async fn show_stores(&self) -> Result<(), StoreError> {
+    async fn show_stores(&self, causes: &mut Shown) -> Result<(), StoreError> {
         show_sagas(&self.databases).await?;
         show_parked(&self.databases).await?;
+        causes.show(&self.databases, &self.quarantined).await?;
 
         let backlogs = Backlogs::count(&self.databases, &self.log).await?;
         for service in SERVICES {
@@ -184,7 +189,7 @@ fn size_of(path: &Path) -> u64 {
 }
 
 /// As gauges take it: exact up to 2^53, which is more bytes than a disk has.
-fn number(count: impl TryInto<u64>) -> f64 {
+pub(super) fn number(count: impl TryInto<u64>) -> f64 {
     let count = count.try_into().unwrap_or(u64::MAX);
     let part = |bits: u64| u32::try_from(bits).map_or(0.0, f64::from);
     part(count >> 32) * 4_294_967_296.0 + part(count & 0xFFFF_FFFF)

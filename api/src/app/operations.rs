@@ -1,5 +1,6 @@
 //! What operators see: sagas, quarantine, cluster, health.
 
+mod actions;
 pub(super) mod backlogs;
 mod cluster;
 mod health;
@@ -16,6 +17,7 @@ use projections::Views;
 use store::{Clock, Log, ServiceDatabase};
 use uuid::Uuid;
 
+use super::quarantine_causes::Seen;
 use crate::config::Config;
 use crate::ports::{Listed, ReadError};
 
@@ -29,6 +31,8 @@ pub(super) struct Operations {
     views: Arc<Views>,
     databases: Arc<[ServiceDatabase]>,
     log: Arc<dyn Log>,
+    /// What is in quarantine, as it was seen last.
+    quarantined: Arc<Seen>,
 }
 
 impl Operations {
@@ -38,6 +42,7 @@ impl Operations {
         views: &Arc<Views>,
         databases: &[ServiceDatabase],
         log: Arc<dyn Log>,
+        quarantined: Arc<Seen>,
     ) -> Self {
         Operations {
             node_id: config.node_id.clone(),
@@ -56,6 +61,7 @@ impl Operations {
             views: Arc::clone(views),
             databases: databases.into(),
             log,
+            quarantined,
         }
     }
 }

@@ -15,15 +15,17 @@ use store::journal::Standing;
 use store::{Deployment, Lease, Log, Occupancy, ServiceDatabase};
 use tokio::task::JoinHandle;
 
+use super::bulk::BulkOperations;
 use super::databases::{Neighbours, Opened};
 use super::history::StoredHistory;
 use super::io::IoRuntime;
 use super::observer::Observer;
 use super::operated_views::OperatedViews;
 use super::operations::Operations;
+use super::quarantine_causes::Seen;
 use super::queries::ViewQueries;
 use super::stores::view_stores;
-use super::{Running, databases, folder};
+use super::{Running, auditing, databases, folder};
 use crate::config::Config;
 use crate::files;
 use crate::http::{self, Api, Listening};
@@ -49,8 +51,8 @@ pub(super) struct Parts {
     neighbours: Option<Neighbours>,
     /// Keep other nodes out that do not go with this one.
     occupancies: Vec<Occupancy>,
-    /// Keep the metrics up to date.
-    upkeep: [JoinHandle<()>; 2],
+    /// Keep the metrics up to date, and audit.
+    upkeep: Vec<JoinHandle<()>>,
     traces: Option<Traces>,
     /// Ends last: views and their stores run on it.
     _io: IoRuntime,
@@ -156,17 +158,25 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         views.settled(VIEWS_SETTLE_WITHIN).await;
     }
 
+    let quarantined = Arc::new(Seen::default());
     let observer = Observer {
         node: Arc::clone(&node),
         databases: databases.clone(),
         log: log.clone(),
         data_dir: config.data_dir.clone(),
+        quarantined: Arc::clone(&quarantined),
     };
-    let upkeep = [
+    let mut upkeep = vec![
         actix_rt::spawn(telemetry::keep_up(prometheus.clone())),
         actix_rt::spawn(observer.run()),
     ];
-    let ports = ports(&config, (gateway, shop), (&node, &views), &databases, log);
+    auditing::show_none();
+    if let Some(interval) = config.audit_interval {
+        let audited = auditing::of(&config, view_stores.clone());
+        upkeep.push(io.handle().spawn(auditing::run(interval, audited)));
+    }
+    let operations = Operations::new(&config, &node, &views, &databases, log, quarantined);
+    let ports = ports(&config, (gateway, shop), operations, &views, &databases);
 
     let telemetry = Telemetry {
         prometheus: Some(prometheus),
@@ -284,7 +294,8 @@ fn node_config(config: &Config) -> NodeConfig {
         live_actors: config.max_actors,
         sagas: SagaPolicy {
             deadline: config.saga_deadline,
-            ..SagaPolicy::default()
+            first_retry: config.saga_retry,
+            attempts: config.saga_attempts,
         },
         retention: config.retention,
     }
@@ -293,22 +304,26 @@ fn node_config(config: &Config) -> NodeConfig {
 fn ports(
     config: &Config,
     (gateway, shop): (Gateway, ShopViews),
-    (node, views): (&Arc<Node>, &Arc<Views>),
+    operations: Operations,
+    views: &Arc<Views>,
     databases: &[ServiceDatabase],
-    log: Arc<dyn Log>,
 ) -> Ports {
-    let operations = Arc::new(Operations::new(config, node, views, databases, log));
+    let operations = Arc::new(operations);
     let operated_views = Arc::new(OperatedViews::new(Arc::clone(views)));
+
+    let bulk = BulkOperations::new(gateway.clone(), operations.clone());
 
     Ports {
         commands: CommandPorts {
             commands: Arc::new(gateway),
+            bulk: Arc::new(bulk),
             views: operated_views.clone(),
         },
         reads: ReadPorts {
             queries: Arc::new(ViewQueries::new(Arc::clone(views), shop)),
             history: Arc::new(StoredHistory::new(databases, config.shards)),
             sagas: operations.clone(),
+            actions: operations.clone(),
             quarantine: operations.clone(),
             cluster: operations.clone(),
             views: operated_views,

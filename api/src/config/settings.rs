@@ -219,6 +219,24 @@ settings! {
         secret: false,
         parse: |text| value::duration(text, Duration::from_secs(1)..=Duration::from_secs(86_400)),
     }
+    saga_retry: Duration {
+        flag: "--saga-retry",
+        env: "COUNTERFOIL_SAGA_RETRY",
+        default: "2s",
+        allowed: "a time from 10ms to 1h such as 2s",
+        meaning: "Time after which an unconfirmed compensation is tried again; it doubles each time",
+        secret: false,
+        parse: |text| value::duration(text, Duration::from_millis(10)..=Duration::from_secs(3_600)),
+    }
+    saga_attempts: u32 {
+        flag: "--saga-attempts",
+        env: "COUNTERFOIL_SAGA_ATTEMPTS",
+        default: "8",
+        allowed: "a whole number from 1 to 16",
+        meaning: "Attempts at a compensation after which its saga is stuck",
+        secret: false,
+        parse: |text| value::number(text, 1..=16),
+    }
     max_wait: Duration {
         flag: "--max-wait",
         env: "COUNTERFOIL_MAX_WAIT",
@@ -340,6 +358,28 @@ settings! {
         meaning: "Whether each request is logged when it is answered, with its request id",
         secret: false,
         parse: value::switch,
+    }
+    audit_interval: Option<Duration> {
+        flag: "--audit-interval",
+        env: "COUNTERFOIL_AUDIT_INTERVAL",
+        default: "off",
+        allowed: "off, or a time from 1s to 168h such as 1h",
+        meaning: "How often the node audits a sample of its stores, for the log and the metrics",
+        secret: false,
+        parse: |text| match text {
+            "off" => Ok(None),
+            text => value::duration(text, Duration::from_secs(1)..=Duration::from_secs(604_800))
+                .map(Some),
+        },
+    }
+    audit_sample: u64 {
+        flag: "--audit-sample",
+        env: "COUNTERFOIL_AUDIT_SAMPLE",
+        default: "5000",
+        allowed: "a whole number from 1 to 10000000",
+        meaning: "How many customers, orders and sagas each such an audit looks at, about",
+        secret: false,
+        parse: |text| value::number(text, 1..=10_000_000),
     }
     otlp_endpoint: Option<SecretUrl> {
         flag: "--otlp-endpoint",

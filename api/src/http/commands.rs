@@ -19,12 +19,12 @@ use std::time::{Duration, Instant};
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use actors::{Follow, OrderAccepted, OrderAnswer, RequestBinding};
+use actors::{Follow, Operator, OrderAccepted, OrderAnswer, RequestBinding};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::body;
-use super::fields::Fields;
+use super::fields::{Errors, Fields};
 use super::limits::{InFlight, Waiting};
 use super::meter::{Meter, Meters};
 use super::params::{Params, path_id};
@@ -51,12 +51,17 @@ pub struct Gate {
 /// command that it has let in.
 pub struct Doors {
     commands: Arc<dyn ports::Commands>,
+    bulk: Arc<dyn ports::Bulk>,
     views: Arc<dyn ViewOperations>,
 }
 
 impl Doors {
     pub fn commands(&self) -> &dyn ports::Commands {
         &*self.commands
+    }
+
+    pub fn bulk(&self) -> &dyn ports::Bulk {
+        &*self.bulk
     }
 
     pub fn views(&self) -> &dyn ViewOperations {
@@ -66,9 +71,17 @@ impl Doors {
 
 impl Gate {
     pub fn new(ports: CommandPorts, config: &Config) -> Self {
-        let CommandPorts { commands, views } = ports;
+        let CommandPorts {
+            commands,
+            bulk,
+            views,
+        } = ports;
         Gate {
-            doors: Doors { commands, views },
+            doors: Doors {
+                commands,
+                bulk,
+                views,
+            },
             in_flight: InFlight::new(config.max_in_flight),
             waiting: Waiting::new(config.max_waiting),
             bodies: body::Limits::new(config.receive_timeout),
@@ -140,6 +153,30 @@ pub trait Command: Sized + 'static {
 pub struct Caller {
     pub binding: Option<RequestBinding>,
     pub follow: Follow,
+}
+
+impl Caller {
+    /// Who acts as an operator, and why. A node asks nobody who they are.
+    pub fn as_operator(self, reason: Option<String>) -> Operator {
+        Operator {
+            reason,
+            ..Operator::anonymous()
+        }
+    }
+}
+
+/// The reason of an operator has at most this many characters.
+pub const MAX_REASON_CHARS: usize = 2_000;
+
+/// Reads the one field of a command that takes nothing but the operator's reason.
+///
+/// # Errors
+/// A reason that is none, and whatever else is in the body.
+pub fn reason(mut body: Fields<'_>) -> Result<Option<String>, Problem> {
+    let mut errors = Errors::default();
+    let reason = body.optional_text("reason", MAX_REASON_CHARS, &mut errors);
+    body.finish(&["reason"], &mut errors);
+    errors.finish(Some(reason))
 }
 
 /// The part of a request that all commands share.

@@ -20,8 +20,8 @@ use self::rules::Rules;
 use super::compression::Fixed;
 use super::problem::refuse_other_methods;
 use super::{
-    Problem, customers, health, operations, orders, problem, quarantine, reads, sagas, schema,
-    views,
+    Problem, actions, bulk, customers, health, operations, orders, problem, quarantine, reads,
+    sagas, schema, views,
 };
 
 /// Not `description` from the crate's manifest: the document is the API's own.
@@ -55,8 +55,10 @@ use super::{
         customers::events,
         orders::commands::create, orders::commands::cancel, orders::commands::ship,
         orders::list, orders::show, orders::events,
-        sagas::list, sagas::show, sagas::retry, sagas::cancel,
-        quarantine::list, quarantine::show, quarantine::replay, quarantine::discard,
+        sagas::list, sagas::show, sagas::retry, sagas::cancel, sagas::abandon,
+        bulk::operate_sagas,
+        actions::list, quarantine::list, quarantine::causes, quarantine::show, quarantine::edit,
+        quarantine::replay, quarantine::discard, bulk::operate_quarantine,
         views::list, views::rebuild, views::revert, views::heal, operations::cluster,
         health::live, health::ready, health::metrics,
     ),

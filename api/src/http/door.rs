@@ -33,7 +33,7 @@ const PAGES: HeaderValue = HeaderValue::from_static(
 const ANSWERS: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 /// What pages from allowed origins may send and read, besides what any page may.
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE");
 const SENT: HeaderValue = HeaderValue::from_static(
     "content-type, consistency-token, idempotency-key, if-match, if-none-match, prefer, \
      traceparent, tracestate, x-request-id",

@@ -42,8 +42,29 @@ impl Errors {
 #[derive(Debug, Default)]
 pub struct Fields<'a> {
     entries: Vec<(Cow<'a, str>, &'a RawValue)>,
-    /// The number of the order line this is, for the paths of fields.
-    line: Option<usize>,
+    place: Place,
+}
+
+/// Where an object stands, for the paths of its fields.
+#[derive(Clone, Copy, Debug, Default)]
+enum Place {
+    /// It is the body.
+    #[default]
+    Body,
+    /// It is the order line of this number.
+    Line(usize),
+    /// It is a field of the body.
+    Field(&'static str),
+}
+
+impl Place {
+    fn path(self, name: &str) -> Option<String> {
+        match self {
+            Place::Body => None,
+            Place::Line(line) => Some(format!("lines[{line}].{name}")),
+            Place::Field(field) => Some(format!("{field}.{name}")),
+        }
+    }
 }
 
 impl<'a> Fields<'a> {
@@ -58,7 +79,7 @@ impl<'a> Fields<'a> {
     pub fn of_line(number: usize, raw: &'a RawValue, errors: &mut Errors) -> Option<Self> {
         match serde_json::from_str::<Fields<'a>>(raw.get()) {
             Ok(fields) => Some(Fields {
-                line: Some(number),
+                place: Place::Line(number),
                 ..fields
             }),
             Err(_) => {
@@ -70,10 +91,23 @@ impl<'a> Fields<'a> {
 
     /// The path of a field.
     pub fn path(&self, name: &'static str) -> Cow<'static, str> {
-        match self.line {
-            None => Cow::Borrowed(name),
-            Some(line) => Cow::Owned(format!("lines[{line}].{name}")),
-        }
+        self.place
+            .path(name)
+            .map_or(Cow::Borrowed(name), Cow::Owned)
+    }
+
+    /// Takes an object within the body, which may be left out: then it is empty.
+    pub fn object(&mut self, name: &'static str, errors: &mut Errors) -> Fields<'a> {
+        let place = Place::Field(name);
+        let fields = match self.take(name).map(|raw| serde_json::from_str(raw.get())) {
+            None => Fields::default(),
+            Some(Ok(fields)) => fields,
+            Some(Err(_)) => {
+                errors.add(name, "must be an object");
+                Fields::default()
+            }
+        };
+        Fields { place, ..fields }
     }
 
     /// Whether a field is there and not `null`.
@@ -179,10 +213,8 @@ impl<'a> Fields<'a> {
     /// Adds an error for each field that has not been taken.
     pub fn finish(self, known: &[&'static str], errors: &mut Errors) {
         for (key, _) in &self.entries {
-            let path = match self.line {
-                None => key.clone().into_owned(),
-                Some(line) => format!("lines[{line}].{key}"),
-            };
+            let path = self.place.path(key);
+            let path = path.unwrap_or_else(|| key.clone().into_owned());
             if known.contains(&key.as_ref()) {
                 errors.add(path, "must be given once");
             } else {
@@ -233,7 +265,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                 }
                 Ok(Fields {
                     entries,
-                    line: None,
+                    place: Place::Body,
                 })
             }
         }

@@ -1,6 +1,8 @@
 //! Query strings and path ids, read strictly: an unknown or repeated parameter is an error, and one
 //! answer names all mistakes.
 
+use std::time::Duration;
+
 use actix_web::HttpRequest;
 use domain::{Money, OrderState, Timestamp};
 use uuid::Uuid;
@@ -8,6 +10,7 @@ use uuid::Uuid;
 use super::Problem;
 use super::cursor::Seal;
 use super::fields::Errors;
+use crate::config::value;
 use crate::ports::Page;
 
 const MAX_PAGE: usize = 200;
@@ -122,6 +125,11 @@ impl Params {
         })
     }
 
+    /// A length of time, with its unit.
+    pub fn age(&mut self, name: &'static str) -> Option<Duration> {
+        self.get(name, age, || AGES.to_owned())
+    }
+
     /// An amount of money, 0 or more.
     pub fn money(&mut self, name: &'static str) -> Option<Money> {
         let parse = |text: &str| {
@@ -204,6 +212,15 @@ impl Params {
     pub fn add_error(&mut self, name: &'static str, message: &str) {
         self.errors.add(name, message);
     }
+}
+
+/// What a length of time may be.
+pub const AGES: &str = "must be a whole number with a unit, such as 30s, 10m, 24h, at most 87600h";
+const LONGEST_AGE: Duration = Duration::from_secs(87_600 * 3_600);
+
+/// A length of time as callers write it.
+pub fn age(text: &str) -> Option<Duration> {
+    value::duration(text, Duration::ZERO..=LONGEST_AGE).ok()
 }
 
 /// Refuses any query parameter.

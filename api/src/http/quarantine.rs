@@ -3,18 +3,37 @@
 
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use domain::MessageId;
+use actors::ParkedAction;
+use domain::{MessageId, Service};
 use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::commands::{self, Asked, Caller, Command, Doors, Takes};
-use super::fields::Fields;
+use super::commands::{self, Asked, Caller, Command, Doors, MAX_REASON_CHARS, Takes};
+use super::fields::{Errors, Fields};
 use super::meter::{Meter, Meters};
 use super::params::{self, Params, path_id};
 use super::problem::refuse_other_methods;
-use super::schema::params::{KeyHeader, PageParams};
-use super::{Api, Problem, reads};
-use crate::ports::{Listed, Parked};
+use super::sagas::MAX_CAUSE_CHARS;
+use super::schema::params::{KeyHeader, PageParams, ParkedParams, ReasonParam};
+use super::{Api, Problem, reads, schema};
+use crate::ports::{Listed, Parked, ParkedQuery, QuarantineCause};
+
+/// A wire name has at most so many characters.
+pub const MAX_TYPE_CHARS: usize = 200;
+/// The largest body of an edit; that of a message is smaller.
+const MAX_EDIT_BYTES: usize = 65_536;
+
+const LIST_PARAMS: [&str; 7] = [
+    "service",
+    "entity",
+    "type",
+    "cause",
+    "olderThan",
+    "limit",
+    "cursor",
+];
 
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -24,10 +43,16 @@ pub fn routes(config: &mut ServiceConfig) {
                 .default_service(refuse_other_methods("GET, HEAD")),
         )
         .service(
+            web::resource("/quarantine/causes")
+                .route(reads::route().to(causes))
+                .default_service(refuse_other_methods("GET, HEAD")),
+        )
+        .service(
             web::resource("/quarantine/{id}")
                 .route(reads::route().to(show))
+                .route(web::put().to(edit))
                 .route(web::delete().to(discard))
-                .default_service(refuse_other_methods("DELETE, GET, HEAD")),
+                .default_service(refuse_other_methods("DELETE, GET, HEAD, PUT")),
         )
         .service(
             web::resource("/quarantine/{id}/replay")
@@ -44,7 +69,7 @@ pub struct ParkedList {
     next: Option<String>,
 }
 
-/// What is being tried again.
+/// What is being tried again, or was edited.
 #[derive(Serialize, ToSchema)]
 pub struct Replayed {
     #[schema(value_type = Uuid)]
@@ -54,16 +79,23 @@ pub struct Replayed {
 /// List what is parked
 #[utoipa::path(
     get, path = "/quarantine", operation_id = "listQuarantine", tag = "operations",
-    params(PageParams),
+    params(ParkedParams, PageParams),
     responses((status = 200, description = "Oldest first", body = ParkedList)),
 )]
 pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
-        let mut params = Params::of(&request, &["limit", "cursor"]);
-        let page = params.page();
+        let mut params = Params::of(&request, &LIST_PARAMS);
+        let query = ParkedQuery {
+            service: params.named("service", &domain::SERVICES, Service::name),
+            entity: params.uuid("entity"),
+            message_type: params.text("type", MAX_TYPE_CHARS),
+            cause: params.text("cause", MAX_CAUSE_CHARS),
+            older_than: params.age("olderThan"),
+            page: params.page(),
+        };
         let seal = params.seal();
         params.finish()?;
-        let read = api.ports.quarantine.list(page);
+        let read = api.ports.quarantine.list(query);
         let Listed {
             items: quarantine,
             next,
@@ -72,6 +104,26 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
         Ok(HttpResponse::Ok().json(ParkedList { quarantine, next }))
     };
     api.meters.list_quarantine.watch(&request, work).await
+}
+
+/// What is in quarantine, by cause.
+#[derive(Serialize, ToSchema)]
+pub struct CauseList {
+    causes: Vec<QuarantineCause>,
+}
+
+/// Count what is in quarantine by its causes
+#[utoipa::path(
+    get, path = "/quarantine/causes", operation_id = "listQuarantineCauses", tag = "operations",
+    responses((status = 200, description = "That of most messages first", body = CauseList)),
+)]
+pub async fn causes(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    let work = async {
+        params::none(&request)?;
+        let causes = reads::run(&api, api.ports.quarantine.causes()).await?;
+        Ok(HttpResponse::Ok().json(CauseList { causes }))
+    };
+    api.meters.quarantine_causes.watch(&request, work).await
 }
 
 /// Show a parked message and the cause
@@ -92,18 +144,25 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 
 /// Try a parked message, and those behind it, again
 ///
-/// A message is processed once however often it is replayed, so a key is allowed but changes
-/// nothing.
+/// A message is processed once however often it is replayed; a repeat under the same key is answered
+/// alike when the message is gone.
 #[utoipa::path(
     post, path = "/quarantine/{id}/replay", operation_id = "replayQuarantined", tag = "operations",
     params(("id" = Uuid, Path), KeyHeader),
-    responses((status = 202, body = Replayed)),
+    request_body(content = Option<schema::OperatorReason>),
+    responses(
+        (status = 202, body = Replayed),
+        (status = 409, description = "It waits behind another message of its entity"),
+    ),
 )]
 pub async fn replay(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     commands::run::<Replay>(request, api, payload).await
 }
 
-struct Replay(MessageId);
+struct Replay {
+    id: MessageId,
+    reason: Option<String>,
+}
 
 impl Command for Replay {
     const TAKES: Takes = Takes::AtMostAnObject;
@@ -115,15 +174,22 @@ impl Command for Replay {
     }
 
     fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
-        body.none()?;
-        Ok(Replay(MessageId(asked.id()?)))
+        let reason = commands::reason(body)?;
+        let id = MessageId(asked.id()?);
+        Ok(Replay { id, reason })
     }
 
-    fn value(&self) -> impl Serialize {}
+    fn value(&self) -> impl Serialize {
+        &self.reason
+    }
 
-    async fn carry_out(self, doors: &Doors, _: Caller) -> Result<MessageId, Problem> {
-        let Replay(id) = self;
-        doors.commands().replay_quarantined(id).await?;
+    async fn carry_out(self, doors: &Doors, caller: Caller) -> Result<MessageId, Problem> {
+        let Replay { id, reason } = self;
+        let by = caller.as_operator(reason);
+        let commands = doors.commands();
+        commands
+            .operate_parked(id, ParkedAction::Replay, by, caller.binding)
+            .await?;
         Ok(id)
     }
 
@@ -132,20 +198,90 @@ impl Command for Replay {
     }
 }
 
+/// Give a parked message another body
+///
+/// It waits on until it is replayed. The former body stays in what operators have done to it.
+#[utoipa::path(
+    put, path = "/quarantine/{id}", operation_id = "editQuarantined", tag = "operations",
+    params(("id" = Uuid, Path), KeyHeader),
+    request_body(content = schema::MessageEdit),
+    responses(
+        (status = 200, body = Replayed),
+        (
+            status = 409,
+            description = "It waits behind another message, or could not be read with this body"
+        ),
+    ),
+)]
+pub async fn edit(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
+    commands::run::<Edit>(request, api, payload).await
+}
+
+struct Edit {
+    id: MessageId,
+    body: Box<RawValue>,
+    reason: Option<String>,
+}
+
+impl Command for Edit {
+    const TAKES: Takes = Takes::Object(MAX_EDIT_BYTES);
+
+    type Effect = MessageId;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.edit_quarantined
+    }
+
+    fn read(asked: &Asked<'_>, mut fields: Fields<'_>) -> Result<Self, Problem> {
+        let mut errors = Errors::default();
+        let body: Option<Value> = fields.required("body", &mut errors);
+        let reason = fields.optional_text("reason", MAX_REASON_CHARS, &mut errors);
+        fields.finish(&["body", "reason"], &mut errors);
+
+        let body = body.and_then(|body| serde_json::value::to_raw_value(&body).ok());
+        let body = errors.finish(body)?;
+        let id = MessageId(asked.id()?);
+        Ok(Edit { id, body, reason })
+    }
+
+    fn value(&self) -> impl Serialize {
+        (&self.body, &self.reason)
+    }
+
+    async fn carry_out(self, doors: &Doors, caller: Caller) -> Result<MessageId, Problem> {
+        let Edit { id, body, reason } = self;
+        let by = caller.as_operator(reason);
+        let commands = doors.commands();
+        commands
+            .operate_parked(id, ParkedAction::Edit(body), by, caller.binding)
+            .await?;
+        Ok(id)
+    }
+
+    async fn answer(id: MessageId, _: &Asked<'_>) -> HttpResponse {
+        HttpResponse::Ok().json(Replayed { id })
+    }
+}
+
 /// Drop a parked message; those behind it are tried
 #[utoipa::path(
     delete, path = "/quarantine/{id}", operation_id = "discardQuarantined", tag = "operations",
-    params(("id" = Uuid, Path)),
+    params(("id" = Uuid, Path), KeyHeader, ReasonParam),
     responses((status = 204, description = "Dropped")),
 )]
 pub async fn discard(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     commands::run::<Discard>(request, api, payload).await
 }
 
-struct Discard(MessageId);
+struct Discard {
+    id: MessageId,
+    reason: Option<String>,
+}
 
 impl Command for Discard {
     const TAKES: Takes = Takes::Nothing;
+
+    const PARAMS: &'static [&'static str] = &["reason"];
 
     type Effect = ();
 
@@ -154,13 +290,25 @@ impl Command for Discard {
     }
 
     fn read(asked: &Asked<'_>, _: Fields<'_>) -> Result<Self, Problem> {
-        Ok(Discard(MessageId(asked.id()?)))
+        let mut params = Params::of(asked.request, Self::PARAMS);
+        let reason = params.text("reason", MAX_REASON_CHARS);
+        if reason.as_ref().is_some_and(|reason| reason.contains('\0')) {
+            params.add_error("reason", "must not contain the character U+0000");
+        }
+        params.finish()?;
+        let id = MessageId(asked.id()?);
+        Ok(Discard { id, reason })
     }
 
-    fn value(&self) -> impl Serialize {}
+    fn value(&self) -> impl Serialize {
+        &self.reason
+    }
 
-    async fn carry_out(self, doors: &Doors, _: Caller) -> Result<(), Problem> {
-        Ok(doors.commands().discard_quarantined(self.0).await?)
+    async fn carry_out(self, doors: &Doors, caller: Caller) -> Result<(), Problem> {
+        let by = caller.as_operator(self.reason);
+        let commands = doors.commands();
+        let done = commands.operate_parked(self.id, ParkedAction::Discard, by, caller.binding);
+        Ok(done.await?)
     }
 
     async fn answer((): (), _: &Asked<'_>) -> HttpResponse {

@@ -1,12 +1,15 @@
-//! Sagas: list and show them; have a stuck one try again, or stop one so that it compensates.
+//! Sagas: list and show them; have a stuck one try again, stop one so that it compensates, or give a
+//! stuck one up.
 
 #[cfg(test)]
 mod tests;
 
+use std::marker::PhantomData;
+
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use actors::SagaAnswer;
+use actors::{SagaAction, SagaAnswer};
 use domain::saga::{self, SagaState};
 use domain::{OrderId, SagaId};
 use serde::Serialize;
@@ -14,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::answer::CommandHeaders;
 use super::commands::{self, Asked, Caller, Command, Doors, Takes};
-use super::fields::{Errors, Fields};
+use super::fields::Fields;
 use super::meter::{Meter, Meters};
 use super::params::{self, Params, path_id};
 use super::prefer::Prefer;
@@ -23,8 +26,18 @@ use super::schema::params::{KeyHeader, PageParams, SagaParams};
 use super::{Api, Problem, reads, schema};
 use crate::ports::{Listed, SagaDetails, SagaQuery};
 
-/// The reason of a cancellation has at most this many characters.
-const MAX_REASON_CHARS: usize = 2_000;
+/// So many characters of a cause are looked for.
+pub const MAX_CAUSE_CHARS: usize = 200;
+
+const LIST_PARAMS: [&str; 7] = [
+    "type",
+    "state",
+    "olderThan",
+    "entity",
+    "cause",
+    "limit",
+    "cursor",
+];
 
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -41,6 +54,11 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(
             web::resource("/sagas/{id}/retry")
                 .route(web::post().to(retry))
+                .default_service(refuse_other_methods("POST")),
+        )
+        .service(
+            web::resource("/sagas/{id}/abandon")
+                .route(web::post().to(abandon))
                 .default_service(refuse_other_methods("POST")),
         )
         .service(
@@ -79,10 +97,13 @@ pub struct SagaOutcome {
 )]
 pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
     let work = async {
-        let mut params = Params::of(&request, &["type", "state", "limit", "cursor"]);
+        let mut params = Params::of(&request, &LIST_PARAMS);
         let query = SagaQuery {
             kind: params.named("type", &saga::TYPES, |name| name),
             state: params.named("state", &SagaState::ALL, SagaState::name),
+            older_than: params.age("olderThan"),
+            order: params.uuid("entity").map(OrderId),
+            cause: params.text("cause", MAX_CAUSE_CHARS),
             page: params.page(),
         };
         let seal = params.seal();
@@ -114,90 +135,117 @@ pub async fn show(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 #[utoipa::path(
     post, path = "/sagas/{id}/retry", operation_id = "retrySaga", tag = "operations",
     params(("id" = Uuid, Path), KeyHeader),
+    request_body(content = Option<schema::OperatorReason>),
     responses(
         (status = 202, body = SagaOutcome),
         (status = 409, description = "It is not stuck"),
     ),
 )]
 pub async fn retry(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
-    commands::run::<Retry>(request, api, payload).await
-}
-
-struct Retry(SagaId);
-
-impl Command for Retry {
-    const TAKES: Takes = Takes::AtMostAnObject;
-
-    type Effect = SagaAnswer;
-
-    fn meter(meters: &Meters) -> &Meter {
-        &meters.retry_saga
-    }
-
-    fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
-        body.none()?;
-        Ok(Retry(SagaId(asked.id()?)))
-    }
-
-    fn value(&self) -> impl Serialize {}
-
-    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<SagaAnswer, Problem> {
-        Ok(doors.commands().retry_saga(self.0, by.binding).await?)
-    }
-
-    async fn answer(effect: SagaAnswer, asked: &Asked<'_>) -> HttpResponse {
-        accepted(asked.api, &effect)
-    }
+    commands::run::<Operate<Retry>>(request, api, payload).await
 }
 
 /// Stop a saga, so that it compensates
 #[utoipa::path(
     post, path = "/sagas/{id}/cancel", operation_id = "cancelSaga", tag = "operations",
     params(("id" = Uuid, Path), KeyHeader),
-    request_body(content = Option<schema::SagaCancellation>),
+    request_body(content = Option<schema::OperatorReason>),
     responses(
         (status = 202, body = SagaOutcome),
-        (status = 409, description = "It has ended"),
+        (status = 409, description = "It has ended, or can only go on"),
     ),
 )]
 pub async fn cancel(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
-    commands::run::<Cancel>(request, api, payload).await
+    commands::run::<Operate<Cancel>>(request, api, payload).await
 }
 
-struct Cancel {
+/// Give a stuck saga up
+///
+/// It ends `ABANDONED` at once: its order is rejected or cancelled, and its customer is told once
+/// more to release the credit, without anybody waiting for it. A saga that was given up before
+/// tells the customer again.
+#[utoipa::path(
+    post, path = "/sagas/{id}/abandon", operation_id = "abandonSaga", tag = "operations",
+    params(("id" = Uuid, Path), KeyHeader),
+    request_body(content = Option<schema::OperatorReason>),
+    responses(
+        (status = 202, body = SagaOutcome),
+        (status = 409, description = "It is not stuck"),
+    ),
+)]
+pub async fn abandon(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
+    commands::run::<Operate<Abandon>>(request, api, payload).await
+}
+
+/// An operator does something about a saga.
+struct Operate<A> {
     saga: SagaId,
     reason: Option<String>,
+    action: PhantomData<A>,
 }
 
-impl Command for Cancel {
+/// What that is.
+trait Act: 'static {
+    const ACTION: SagaAction;
+
+    fn meter(meters: &Meters) -> &Meter;
+}
+
+struct Retry;
+struct Cancel;
+struct Abandon;
+
+impl Act for Retry {
+    const ACTION: SagaAction = SagaAction::Retry;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.retry_saga
+    }
+}
+
+impl Act for Cancel {
+    const ACTION: SagaAction = SagaAction::Cancel;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.cancel_saga
+    }
+}
+
+impl Act for Abandon {
+    const ACTION: SagaAction = SagaAction::Abandon;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.abandon_saga
+    }
+}
+
+impl<A: Act> Command for Operate<A> {
     const TAKES: Takes = Takes::AtMostAnObject;
 
     type Effect = SagaAnswer;
 
     fn meter(meters: &Meters) -> &Meter {
-        &meters.cancel_saga
+        A::meter(meters)
     }
 
-    fn read(asked: &Asked<'_>, mut body: Fields<'_>) -> Result<Self, Problem> {
-        let mut errors = Errors::default();
-        let reason = body.optional_text("reason", MAX_REASON_CHARS, &mut errors);
-        body.finish(&["reason"], &mut errors);
-        errors.finish(Some(()))?;
-
-        let saga = SagaId(asked.id()?);
-        Ok(Cancel { saga, reason })
+    fn read(asked: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
+        let reason = commands::reason(body)?;
+        Ok(Operate {
+            saga: SagaId(asked.id()?),
+            reason,
+            action: PhantomData,
+        })
     }
 
     fn value(&self) -> impl Serialize {
         &self.reason
     }
 
-    async fn carry_out(self, doors: &Doors, by: Caller) -> Result<SagaAnswer, Problem> {
-        let Cancel { saga, reason } = self;
-        Ok(doors
-            .commands()
-            .cancel_saga(saga, reason, by.binding)
-            .await?)
+    async fn carry_out(self, doors: &Doors, caller: Caller) -> Result<SagaAnswer, Problem> {
+        let (saga, by) = (self.saga, caller.as_operator(self.reason));
+        let commands = doors.commands();
+        let done = commands.operate_saga(saga, A::ACTION, by, caller.binding);
+        Ok(done.await?)
     }
 
     async fn answer(effect: SagaAnswer, asked: &Asked<'_>) -> HttpResponse {

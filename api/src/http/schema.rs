@@ -6,7 +6,10 @@ pub mod params;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use crate::ports::schema::{OrderSort, OrderState, RejectionReason, SagaState, SagaType, Time};
+pub use crate::ports::schema::{
+    OrderSort, OrderState, ParkedAction, RejectionReason, SagaAction, SagaState, SagaType, Service,
+    Time,
+};
 
 /// An amount of the deployment's one currency.
 #[derive(ToSchema)]
@@ -102,10 +105,10 @@ pub struct NewOrder {
     pub note: Option<String>,
 }
 
-/// Why a saga is stopped.
+/// Why an operator acts. It is kept with what was done.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SagaCancellation {
+pub struct OperatorReason {
     #[schema(
         required = false,
         max_length = 2000,
@@ -113,4 +116,120 @@ pub struct SagaCancellation {
         example = "The customer has called"
     )]
     pub reason: Option<String>,
+}
+
+/// An action on all sagas that a filter finds.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
+pub struct SagaBulk {
+    pub action: SagaAction,
+    #[schema(required = false)]
+    pub filter: Option<SagaBulkFilter>,
+    /// Only tells what would be meant.
+    #[schema(required = false)]
+    pub dry_run: Option<bool>,
+    /// It is kept with what was done.
+    #[schema(
+        required = false,
+        max_length = 2000,
+        pattern = r"^[^\x00]*$",
+        example = "The customer answers again"
+    )]
+    pub reason: Option<String>,
+    #[schema(required = false, minimum = 1, maximum = 500, default = 100)]
+    pub limit: Option<u32>,
+    /// The `next` of the answer before.
+    #[schema(required = false, pattern = "^[A-Za-z0-9_-]+$")]
+    pub cursor: Option<String>,
+}
+
+/// Which sagas are meant. A cancel needs one of these at least, and means those that are `RUNNING`
+/// unless it says otherwise; the others mean those that are `STUCK`.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
+pub struct SagaBulkFilter {
+    #[schema(rename = "type", required = false)]
+    pub kind: Option<SagaType>,
+    #[schema(required = false)]
+    pub state: Option<SagaState>,
+    /// Begun longer ago than this.
+    #[schema(required = false, pattern = r"^\d+(ms|s|m|h)$", example = "10m")]
+    pub older_than: Option<String>,
+    /// That work on this order.
+    #[schema(required = false)]
+    pub entity: Option<Uuid>,
+    /// With this text in the reason for which they compensate, or in the detail of a step.
+    #[schema(required = false, min_length = 1, max_length = 200, pattern = r"\S")]
+    pub cause: Option<String>,
+}
+
+/// Another body for a parked message.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MessageEdit {
+    /// It must be readable as a message of its type.
+    #[schema(value_type = Object)]
+    pub body: serde_json::Value,
+    /// It is kept with what was done.
+    #[schema(
+        required = false,
+        max_length = 2000,
+        pattern = r"^[^\x00]*$",
+        example = "The customer answers again"
+    )]
+    pub reason: Option<String>,
+}
+
+/// An action on all parked messages that a filter finds.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
+pub struct ParkedBulk {
+    pub action: ParkedAction,
+    #[schema(required = false)]
+    pub filter: Option<ParkedBulkFilter>,
+    /// Only tells what would be meant.
+    #[schema(required = false)]
+    pub dry_run: Option<bool>,
+    /// It is kept with what was done.
+    #[schema(
+        required = false,
+        max_length = 2000,
+        pattern = r"^[^\x00]*$",
+        example = "The customer answers again"
+    )]
+    pub reason: Option<String>,
+    #[schema(required = false, minimum = 1, maximum = 500, default = 100)]
+    pub limit: Option<u32>,
+    /// The `next` of the answer before.
+    #[schema(required = false, pattern = "^[A-Za-z0-9_-]+$")]
+    pub cursor: Option<String>,
+}
+
+/// Which parked messages are meant. To discard some, one of these is needed at least.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
+pub struct ParkedBulkFilter {
+    #[schema(required = false)]
+    pub service: Option<Service>,
+    /// That address this customer or saga.
+    #[schema(required = false)]
+    pub entity: Option<Uuid>,
+    #[schema(
+        rename = "type",
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        pattern = r"\S"
+    )]
+    pub message_type: Option<String>,
+    /// With this text in their cause.
+    #[schema(required = false, min_length = 1, max_length = 200, pattern = r"\S")]
+    pub cause: Option<String>,
+    /// Parked longer ago than this.
+    #[schema(required = false, pattern = r"^\d+(ms|s|m|h)$", example = "10m")]
+    pub older_than: Option<String>,
 }

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actors::{
-    Answered, CommandError, CustomerAnswer, Follow, NewCustomer, NewOrder, OrderAccepted,
-    OrderAnswer, RequestBinding, SagaAnswer, Seen,
+    Answered, CommandError, CustomerAnswer, Follow, NewCustomer, NewOrder, Operator, OrderAccepted,
+    OrderAnswer, ParkedAction, RequestBinding, SagaAction, SagaAnswer, Seen,
 };
 use domain::customer::CustomerCreated;
 use domain::order::OrderCreated;
@@ -28,7 +28,7 @@ pub use node::{Node, Response, config};
 pub use samples::{customer, order};
 
 use crate::ports::*;
-use samples::{customer_order, saga};
+use samples::{action, customer_order, saga};
 
 pub const ID: &str = "0190a5c8-7e2b-7c3d-8f4e-123456789abc";
 
@@ -45,10 +45,15 @@ pub struct Double {
     /// How often something was to be changed.
     asked: AtomicUsize,
     pub follow: Mutex<Option<Follow>>,
-    pub reason: Mutex<Option<String>>,
+    pub parked_query: Mutex<Option<ParkedQuery>>,
+    pub bulk: Mutex<Option<SagaBulk>>,
+    pub parked_bulk: Mutex<Option<ParkedBulk>>,
+    /// What was to be done to a saga or a parked message, and by whom.
+    pub operated: Mutex<Option<(&'static str, Operator)>>,
     pub freshness: Mutex<Option<Freshness>>,
     pub order_query: Mutex<Option<OrderQuery>>,
     pub customer_query: Mutex<Option<CustomerQuery>>,
+    pub saga_query: Mutex<Option<SagaQuery>>,
     /// The answer to commands on orders: state and whether the saga has ended.
     pub outcome: Mutex<Option<(OrderState, bool)>>,
     /// Whether the answers to commands on orders are those of repeats.

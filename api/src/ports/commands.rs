@@ -2,8 +2,8 @@
 //! any.
 
 use actors::{
-    CommandError, CustomerAnswer, Follow, Gateway, NewCustomer, NewOrder, OrderAccepted,
-    OrderAnswer, RequestBinding, SagaAnswer,
+    CommandError, CustomerAnswer, Follow, Gateway, NewCustomer, NewOrder, Operator, OrderAccepted,
+    OrderAnswer, ParkedAction, RequestBinding, SagaAction, SagaAnswer,
 };
 use domain::{MessageId, OrderId, SagaId};
 use futures_util::future::LocalBoxFuture;
@@ -43,26 +43,23 @@ pub trait Commands: Send + Sync {
         binding: Option<RequestBinding>,
     ) -> CommandFuture<'_, OrderAnswer>;
 
-    /// Makes a stuck saga try again.
-    fn retry_saga(
+    /// An operator does something about a saga.
+    fn operate_saga(
         &self,
         saga: SagaId,
+        action: SagaAction,
+        by: Operator,
         binding: Option<RequestBinding>,
     ) -> CommandFuture<'_, SagaAnswer>;
 
-    /// Stops a saga, so that it compensates.
-    fn cancel_saga(
+    /// An operator does something about a parked message.
+    fn operate_parked(
         &self,
-        saga: SagaId,
-        reason: Option<String>,
+        parked: MessageId,
+        action: ParkedAction,
+        by: Operator,
         binding: Option<RequestBinding>,
-    ) -> CommandFuture<'_, SagaAnswer>;
-
-    /// Tries a quarantined message again, and those behind it.
-    fn replay_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()>;
-
-    /// Drops a quarantined message and tries those behind it.
-    fn discard_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()>;
+    ) -> CommandFuture<'_, ()>;
 }
 
 impl Commands for Gateway {
@@ -100,28 +97,23 @@ impl Commands for Gateway {
         Box::pin(Gateway::ship_order(self, order, binding))
     }
 
-    fn retry_saga(
+    fn operate_saga(
         &self,
         saga: SagaId,
+        action: SagaAction,
+        by: Operator,
         binding: Option<RequestBinding>,
     ) -> CommandFuture<'_, SagaAnswer> {
-        Box::pin(Gateway::retry_saga(self, saga, binding))
+        Box::pin(Gateway::operate_saga(self, saga, action, by, binding))
     }
 
-    fn cancel_saga(
+    fn operate_parked(
         &self,
-        saga: SagaId,
-        reason: Option<String>,
+        parked: MessageId,
+        action: ParkedAction,
+        by: Operator,
         binding: Option<RequestBinding>,
-    ) -> CommandFuture<'_, SagaAnswer> {
-        Box::pin(Gateway::cancel_saga(self, saga, reason, binding))
-    }
-
-    fn replay_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()> {
-        Box::pin(Gateway::replay_quarantined(self, parked))
-    }
-
-    fn discard_quarantined(&self, parked: MessageId) -> CommandFuture<'_, ()> {
-        Box::pin(Gateway::discard_quarantined(self, parked))
+    ) -> CommandFuture<'_, ()> {
+        Box::pin(Gateway::operate_parked(self, parked, action, by, binding))
     }
 }

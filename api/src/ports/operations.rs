@@ -1,13 +1,14 @@
-//! What an operator sees: sagas, quarantine, cluster, health. These shapes are the public
+//! What an operator sees: sagas, cluster, health; the quarantine is next door. These shapes are the public
 //! contract's own, so they go to the wire as they stand.
 
+use std::time::Duration;
+
 use domain::saga::{SagaState, StepState};
-use domain::{MessageId, OrderId, SagaId, Timestamp};
+use domain::{OrderId, SagaId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-use super::{Listed, Page, ReadFuture, schema};
+use super::{Listed, OperatorAction, Page, ReadFuture, schema};
 
 /// Which sagas to list, newest first.
 #[derive(Clone, Debug)]
@@ -15,6 +16,12 @@ pub struct SagaQuery {
     /// The name of its definition.
     pub kind: Option<&'static str>,
     pub state: Option<SagaState>,
+    /// Only those that began longer ago than this.
+    pub older_than: Option<Duration>,
+    /// Only those that work on this order.
+    pub order: Option<OrderId>,
+    /// A text in the reason or in what a step shows, whatever its case.
+    pub cause: Option<String>,
     /// Which part of the list.
     pub page: Page,
 }
@@ -42,11 +49,17 @@ pub struct SagaDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Time>)]
     pub deadline: Option<Timestamp>,
+    /// Why it compensates, or has compensated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// How often the running step, or its compensation, has been attempted.
     pub attempts: u32,
     pub steps: Vec<SagaStep>,
     /// Counts the saga's changes.
     pub version: u64,
+    /// What operators have done to it, oldest first; not in a list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<OperatorAction>,
 }
 
 /// One step of a saga.
@@ -71,36 +84,6 @@ pub trait Sagas: Send + Sync {
 
     /// One saga; not found when there is none of this id.
     fn show(&self, id: SagaId) -> ReadFuture<'_, SagaDetails>;
-}
-
-/// A message that cannot be processed, with those of the same entity that wait behind it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Parked {
-    /// The parked message's own.
-    #[schema(value_type = Uuid)]
-    pub id: MessageId,
-    pub service: String,
-    pub shard: u16,
-    /// `customer`, `order` or `saga`.
-    pub entity_type: String,
-    pub entity_id: Uuid,
-    pub message_type: String,
-    /// How many messages are parked for the entity, this one included.
-    pub messages: u64,
-    pub attempts: u32,
-    #[schema(value_type = schema::Time)]
-    pub since: Timestamp,
-    pub cause: String,
-}
-
-/// Shows what is parked, from the services' own databases.
-pub trait Quarantine: Send + Sync {
-    /// Oldest first.
-    fn list(&self, page: Page) -> ReadFuture<'_, Listed<Parked>>;
-
-    /// One entry; not found when nothing is parked under this id.
-    fn show(&self, id: MessageId) -> ReadFuture<'_, Parked>;
 }
 
 /// The nodes, and who owns which shard.

@@ -30,6 +30,12 @@ names_of! {
     SagaType = saga::TYPES;
     /// The states of a saga.
     SagaState = saga::SagaState::ALL.map(saga::SagaState::name);
+    /// What operators do to sagas.
+    SagaAction = actors::SagaAction::ALL.map(actors::SagaAction::name);
+    /// What operators do to many parked messages.
+    ParkedAction = ["replay", "discard"];
+    /// The services.
+    Service = domain::SERVICES.map(domain::Service::name);
     /// The states of a saga's step.
     StepState = ["REMAINING", "RUNNING", "DONE", "COMPENSATED", "FAILED"];
     /// The orders of a list of orders.

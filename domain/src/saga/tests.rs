@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use sagas::countermeasures::RereadValue;
 use sagas::testing::{
-    Story, World, given_after_first_step, local_refused, replied, replied_late, stopped,
+    Story, World, abandoned, given_after_first_step, local_refused, replied, replied_late, stopped,
     survives_everything, woken,
 };
 use sagas::{Address, Reason};
@@ -183,6 +183,42 @@ fn a_compensation_repeated_after_its_refusal_is_decided_by_the_repeat() {
         .then_does([LocalStep::UndoCancel]);
 }
 
+#[test]
+fn a_create_that_is_given_up_lets_go_of_order_and_credit_without_waiting() {
+    let mut story = creating().when(stopped());
+    while story.run.state != SagaState::Stuck {
+        story = story.when(woken());
+    }
+    story
+        .when(abandoned())
+        .then_sends(["customer.release-credit"])
+        .then_does([LocalStep::RejectOrder])
+        .then_state(SagaState::Abandoned)
+        .then_reason("CANCELLED_BY_OPERATOR")
+        .when(replied(released()))
+        .then_does([])
+        .then_state(SagaState::Abandoned)
+        .when(abandoned())
+        .then_sends(["customer.release-credit"])
+        .then_does([]);
+}
+
+#[test]
+fn a_cancel_that_is_given_up_stands_for_nobody_knows_who_has_the_credit() {
+    let mut story = cancelling().when(stopped());
+    while story.run.state != SagaState::Stuck {
+        story = story.when(woken());
+    }
+    story
+        .when(abandoned())
+        .then_sends(["customer.release-credit"])
+        .then_does([LocalStep::ConfirmCancel])
+        .then_state(SagaState::Abandoned)
+        .when(abandoned())
+        .then_sends(["customer.release-credit"])
+        .then_does([]);
+}
+
 /// Somebody reads the data of sagas years later: fields may come, but none may change.
 #[test]
 fn the_data_of_a_saga_reads_back_as_it_was_written() {
@@ -305,7 +341,7 @@ impl World<OrderSaga> for Shop {
             // Its first step was refused: the order has stayed as it was.
             ("create-order", _) if self.order.state == OrderState::Pending => OrderState::Pending,
             ("create-order", _) => OrderState::Rejected,
-            (_, SagaState::Completed) => OrderState::Cancelled,
+            (_, SagaState::Completed | SagaState::Abandoned) => OrderState::Cancelled,
             (_, _) => OrderState::Approved,
         };
         assert_eq!(self.order.state, ended);

@@ -2,6 +2,7 @@
 
 use super::{Action, Definition, Meaning, SagaData, Step};
 use crate::WireMessage;
+use crate::run::SETTLEMENT;
 
 /// What is wrong with a definition. A node does not start with one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,15 @@ pub enum Mistake {
         saga: &'static str,
         step: &'static str,
     },
+    /// A run that is given up waits for nobody.
+    #[error("saga {saga} is settled by what somebody must confirm")]
+    SettlementAwaited { saga: &'static str },
+    /// What follows a local effect is lost when that is refused.
+    #[error("saga {saga} is settled by something after a local effect")]
+    SettlementGoesOn { saga: &'static str },
+    /// The name of what settles a run.
+    #[error("saga {saga} has a step called {}", crate::run::SETTLEMENT)]
+    SettlementAsStep { saga: &'static str },
     /// One of the steps is wrong in itself.
     #[error("saga {saga}, step {step}: {what}")]
     Step {
@@ -91,6 +101,8 @@ impl<D: SagaData> Definition<D> {
             }
         }
 
+        self.check_settlement(&mut mistakes);
+
         for (place, step) in self.steps.iter().enumerate() {
             let mut earlier = self.steps.iter().take(place);
             if earlier.any(|earlier| earlier.name == step.name) {
@@ -112,6 +124,27 @@ impl<D: SagaData> Definition<D> {
         }
 
         mistakes
+    }
+
+    fn check_settlement(&self, mistakes: &mut Vec<Mistake>) {
+        let saga = self.name;
+        let settlement = self.settled_by.unwrap_or_default();
+
+        if settlement.iter().any(Action::is_awaited) {
+            mistakes.push(Mistake::SettlementAwaited { saga });
+        }
+        let before_last = settlement
+            .split_last()
+            .map_or(&[][..], |(_, before)| before);
+        if before_last
+            .iter()
+            .any(|action| matches!(action, Action::Local(_)))
+        {
+            mistakes.push(Mistake::SettlementGoesOn { saga });
+        }
+        if self.step(SETTLEMENT).is_some() {
+            mistakes.push(Mistake::SettlementAsStep { saga });
+        }
     }
 
     fn check_action(&self, step: &Step<D>, mistakes: &mut Vec<StepMistake>) {

@@ -135,7 +135,10 @@ impl<D: SagaData> Run<D> {
                     run.wake_at = None;
                 }
             }),
-            SagaState::Stuck | SagaState::Completed | SagaState::Compensated => Vec::new(),
+            SagaState::Stuck
+            | SagaState::Completed
+            | SagaState::Compensated
+            | SagaState::Abandoned => Vec::new(),
         }
     }
 
@@ -202,6 +205,10 @@ impl<D: SagaData> Run<D> {
         policy: &SagaPolicy,
         now: Timestamp,
     ) -> Vec<Effect<D>> {
+        if self.state == SagaState::Abandoned {
+            return self.refused_when_abandoned(step, detail);
+        }
+
         let mut effects = Vec::new();
         let forward = self.goes_forward();
         let Some((index, _)) = self.definition.step(step) else {

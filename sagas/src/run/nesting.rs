@@ -43,7 +43,7 @@ impl<D: SagaData> Run<D> {
                 run.reason = Some(Reason::UNDONE);
                 run.compensate_below(run.steps.len(), policy, now, effects);
             }),
-            SagaState::Completed | SagaState::Compensated => {
+            SagaState::Completed | SagaState::Compensated | SagaState::Abandoned => {
                 self.changed(now, |run, effects| effects.extend(run.answer()))
             }
             // The answer comes when the run has ended, one way or the other.
@@ -64,10 +64,14 @@ impl<D: SagaData> Run<D> {
     pub(super) fn answer(&self) -> Option<Effect<D>> {
         let to = self.parent.clone()?;
 
-        let reply = match self.state {
-            SagaState::Completed if to.wants_undo => NestedReply::Irreversible(NoDetails {}),
-            SagaState::Completed => NestedReply::Completed(NoDetails {}),
-            _ => NestedReply::Compensated(SagaCompensated {
+        // What was given up after its pivot stands, as far as it came.
+        let has_happened = self.state == SagaState::Completed
+            || (self.state == SagaState::Abandoned && self.is_past_pivot());
+
+        let reply = match has_happened {
+            true if to.wants_undo => NestedReply::Irreversible(NoDetails {}),
+            true => NestedReply::Completed(NoDetails {}),
+            false => NestedReply::Compensated(SagaCompensated {
                 reason: self.reason.clone(),
             }),
         };

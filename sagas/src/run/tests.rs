@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::testing::{
-    given, given_after_first_step, local_refused, replied, replied_late, retried, stopped,
-    survives_everything, woken,
+    abandoned, given, given_after_first_step, local_refused, replied, replied_late, retried,
+    stopped, survives_everything, woken,
 };
 use trip::{Everybody, Local, Of, PIVOTED, REVERSIBLE, Reply, Trip, done, gone, refused};
 
@@ -171,6 +171,73 @@ fn a_stuck_saga_takes_the_reply_to_its_newest_command() {
     story
         .when(replied(done()))
         .then_state(SagaState::Compensated);
+}
+
+#[test]
+fn a_run_that_is_given_up_says_the_rest_of_its_compensations_and_waits_for_none() {
+    let mut story = given(&REVERSIBLE, with_hotel())
+        .when(replied(done()))
+        .when(replied(done()))
+        .then_sends(["card.charge"])
+        .when(stopped());
+    while story.run.state != SagaState::Stuck {
+        story = story.when(woken());
+    }
+
+    let story = story
+        .when(abandoned())
+        .then_sends(["card.refund", "hotel.cancel", "flight.cancel"])
+        .then_does([Local::Withdraw])
+        .then_state(SagaState::Abandoned);
+    assert_eq!(story.run.wake_at, None);
+    assert!(story.run.ended_at.is_some());
+
+    // Nobody can go on with it; it can only say the same again.
+    story
+        .when(replied(done()))
+        .then_does([])
+        .when(retried())
+        .then_sends([])
+        .when(stopped())
+        .then_state(SagaState::Abandoned)
+        .when(abandoned())
+        .then_sends(["card.refund", "hotel.cancel", "flight.cancel"])
+        .then_does([]);
+}
+
+#[test]
+fn a_local_effect_that_refuses_the_last_word_keeps_nobody_from_it() {
+    let mut story = given(&REVERSIBLE, ALONE).when(stopped());
+    while story.run.state != SagaState::Stuck {
+        story = story.when(woken());
+    }
+    story
+        .when(abandoned())
+        .when(local_refused("request", Reason::TIMED_OUT))
+        .then_sends(["flight.cancel"])
+        .then_does([])
+        .then_state(SagaState::Abandoned);
+}
+
+#[test]
+fn only_a_stuck_run_is_given_up_and_after_its_pivot_it_stays_as_far_as_it_came() {
+    given(&PIVOTED, ALONE)
+        .when(abandoned())
+        .then_sends([])
+        .then_state(SagaState::Running);
+
+    let mut story = given(&PIVOTED, ALONE)
+        .when(replied(done()))
+        .when(replied(done()));
+    while story.run.state != SagaState::Stuck {
+        story = story.when(woken());
+    }
+    let story = story
+        .when(abandoned())
+        .then_sends([])
+        .then_does([])
+        .then_state(SagaState::Abandoned);
+    assert!(story.run.is_past_pivot());
 }
 
 #[test]

@@ -154,7 +154,7 @@ impl<D: SagaData> Run<D> {
         }
     }
 
-    fn carried_out(
+    pub(super) fn carried_out(
         &mut self,
         index: usize,
         step: &Step<D>,

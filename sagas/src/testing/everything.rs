@@ -9,7 +9,7 @@ use crate::{Definition, SagaData, Step};
 const BY_CHANCE: u64 = 300;
 
 /// Runs a saga to its end in every way that can be told apart: each step refused, each local effect
-/// refused, stopped and timed out at every moment, with everything delivered once or twice,
+/// refused, stopped, timed out and given up at every moment, with everything delivered once or twice,
 /// restarted at every moment or never. Then it runs the saga at random, in any order that keeps the
 /// order between the saga and each participant.
 ///
@@ -39,6 +39,18 @@ pub fn survives_everything<D: SagaData, W: World<D>>(
                     };
                     begin(&plan).run_to_the_end();
                 }
+            }
+        }
+
+        for moment in 0..=plain.moments {
+            for refused in 0..=plain.commands {
+                let plan = Plan {
+                    stress,
+                    give_up: Some(moment),
+                    refuse_command: Some(refused),
+                    ..Plan::default()
+                };
+                begin(&plan).run_to_the_end();
             }
         }
 

@@ -42,6 +42,9 @@ pub(super) struct Plan {
     pub refuse_local: Option<usize>,
     /// The saga is stopped at this moment.
     pub stop: Option<(usize, Stop)>,
+    /// From this moment on nothing arrives any more, and an operator gives the saga up as soon as it
+    /// is stuck. Everything arrives after its end.
+    pub give_up: Option<usize>,
 }
 
 struct Sent<D: SagaData> {
@@ -147,6 +150,14 @@ impl<D: SagaData, W: World<D>> Simulation<D, W> {
             let mut full = queues.iter().filter(|(_, queue)| !queue.is_empty());
             full.next().map(|(of, _)| *of)
         };
+        if self.plan.give_up.is_some_and(|from| from <= self.moments) {
+            match self.run.state {
+                SagaState::Stuck => self.give_up(),
+                _ => self.wake(),
+            }
+            return;
+        }
+
         let command = {
             let mut full = self.to_participants.iter();
             full.find(|(_, queue)| !queue.is_empty()).map(|(of, _)| *of)
@@ -220,7 +231,10 @@ impl<D: SagaData, W: World<D>> Simulation<D, W> {
         let end = self.run.clone();
         self.story
             .push(format!("{} {:?}", end.state.name(), end.reason));
-        self.world_is_as(&end);
+        // What was given up is settled when its last word has arrived.
+        if end.state != SagaState::Abandoned {
+            self.world_is_as(&end);
+        }
 
         for of in self.to_participants.keys().copied().collect::<Vec<_>>() {
             while self

@@ -26,6 +26,8 @@ pub enum When<D: SagaData> {
     Stopped,
     /// An operator makes the stuck saga try again.
     Retried,
+    /// An operator gives the stuck saga up.
+    Abandoned,
 }
 
 /// A reply to the newest command.
@@ -68,6 +70,12 @@ pub fn stopped<D: SagaData>() -> When<D> {
 #[must_use]
 pub fn retried<D: SagaData>() -> When<D> {
     When::Retried
+}
+
+/// An operator gives the stuck saga up.
+#[must_use]
+pub fn abandoned<D: SagaData>() -> When<D> {
+    When::Abandoned
 }
 
 /// A saga that begins, and what it does.
@@ -161,6 +169,7 @@ impl<D: SagaData> Story<D> {
             },
             When::Stopped => run.cancelled(None, &policy, now),
             When::Retried => run.retried(&policy, now),
+            When::Abandoned => run.abandoned(now),
         };
 
         self

@@ -29,7 +29,8 @@ pub trait World<D: SagaData>: Clone {
     /// decides what.
     fn disturb(&mut self, _number: u64) {}
 
-    /// The saga has ended. Asked then, and once more when everything it ever sent has arrived.
+    /// The saga has ended. Asked then, and once more when everything it ever sent has arrived; of
+    /// one that was given up only the second time.
     ///
     /// # Panics
     /// When something does not fit the saga's end.

@@ -330,6 +330,7 @@ fn what_was_released_keeps_its_name_and_its_place() {
         "m2026_11_28_000001_numbered_commands",
         "m2026_11_28_000002_streams_and_queues",
         "m2026_11_28_000005_sagas_of_any_service",
+        "m2026_11_29_000001_operators",
     ];
     let mut with_json = of_all.to_vec();
     with_json.insert(4, "m2026_11_28_000004_entities");

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params_from_iter};
 use sea_orm::{ColumnTrait, ColumnType, Iterable, Statement, Value};
 use uuid::Uuid;
 
-use crate::tables::{inbox, outbox, parked, saga, shard, timer};
+use crate::tables::{action, bulk, inbox, outbox, parked, saga, shard, timer};
 
 /// SeaORM reads tuples of up to so many columns, and finds those by their places among the sorted
 /// names. In narrow rows each column is there by its place, too, and places come before names.
@@ -100,6 +100,8 @@ fn small_columns() -> &'static BTreeSet<String> {
             .chain(of::<parked::Column>())
             .chain(of::<saga::Column>())
             .chain(of::<timer::Column>())
+            .chain(of::<action::Column>())
+            .chain(of::<bulk::Column>())
             .collect()
     })
 }

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use super::agency::Needs;
 use super::*;
-use crate::CommandError;
 use crate::remote::Awaited;
 use crate::requests::{Door, Inner};
+use crate::{CommandError, Operator, SagaAction};
 
 /// Carries questions and answers, as bytes alone.
 #[derive(Debug, Default)]
@@ -111,14 +111,26 @@ fn a_command_of_another_node_is_carried_out_and_answered_there() {
         assert!(again.repeated && again.saga_ended, "{again:?}");
 
         // A refusal crosses nodes as well.
-        let nobody = tours.retry_saga(sagas::SagaId(Uuid::nil()), None).await;
+        let nobody = tours
+            .operate_saga(
+                sagas::SagaId(Uuid::nil()),
+                SagaAction::Retry,
+                Operator::anonymous(),
+                None,
+            )
+            .await;
         assert_eq!(nobody.unwrap_err(), CommandError::not_found("saga"));
         let saga = ended.saga_id.unwrap();
-        let refused = tours.retry_saga(saga, None).await.unwrap_err();
+        let refused = tours
+            .operate_saga(saga, SagaAction::Retry, Operator::anonymous(), None)
+            .await
+            .unwrap_err();
         assert!(matches!(refused, CommandError::Conflict(_)), "{refused:?}");
 
         wire.is_cut.store(true, Ordering::Relaxed);
-        let cut = tours.retry_saga(saga, None).await;
+        let cut = tours
+            .operate_saga(saga, SagaAction::Retry, Operator::anonymous(), None)
+            .await;
         assert_eq!(cut.unwrap_err(), CommandError::Unavailable);
         agency.close().await;
     });

@@ -119,7 +119,7 @@ fn a_customer_whose_row_cannot_be_decoded_has_its_messages_quarantined() {
 
         shop.serves_others().await;
         let customers = &shop.parts.databases[0];
-        let parked = store::parking::list_quarantined(customers, None, 10)
+        let parked = store::parking::list_quarantined(customers, &QuarantineFilter::default(), 10)
             .await
             .unwrap();
         assert_eq!((parked.len(), parked[0].message.entity), (1, ada.0));
@@ -147,7 +147,10 @@ fn an_open_saga_that_cannot_be_read_keeps_nobody_from_starting() {
 
             let shop = node_with(folder).await;
             shop.serves_others().await;
-            let refused = shop.gateway.cancel_saga(saga, None, None).await;
+            let refused = shop
+                .gateway
+                .operate_saga(saga, SagaAction::Cancel, Operator::anonymous(), None)
+                .await;
             assert_eq!(refused.unwrap_err(), CommandError::Failed, "{damaged}");
             shop.stop().await;
         });
@@ -182,9 +185,13 @@ fn a_parked_message_that_cannot_be_read_keeps_nobody_from_starting() {
             let behind = shop.begin_order(ada).await;
 
             let customers = shop.parts.databases[0].clone();
-            let listed = store::parking::list_quarantined(&customers, None, 10);
+            let all = QuarantineFilter::default();
+            let listed = store::parking::list_quarantined(&customers, &all, 10);
             let id = listed.await.unwrap()[0].id;
-            shop.gateway.discard_quarantined(id).await.unwrap();
+            shop.gateway
+                .operate_parked(id, ParkedAction::Discard, Operator::anonymous(), None)
+                .await
+                .unwrap();
 
             // What waited behind it follows.
             let gateway = &shop.gateway;

@@ -41,7 +41,7 @@ impl Fixture {
 
     async fn quarantined(&self) -> Vec<store::parking::Parked> {
         let database = &self.parts.databases[0];
-        store::parking::list_quarantined(database, None, 10)
+        store::parking::list_quarantined(database, &QuarantineFilter::default(), 10)
             .await
             .unwrap()
     }
@@ -235,14 +235,22 @@ fn a_key_that_joins_a_cancel_is_bound_to_it() {
             .answer;
         assert_eq!(joined.saga_id, begun.saga_id);
         gateway
-            .cancel_saga(begun.saga_id.unwrap(), None, None)
+            .operate_saga(
+                begun.saga_id.unwrap(),
+                SagaAction::Cancel,
+                Operator::anonymous(),
+                None,
+            )
             .await
             .unwrap();
 
         let shop = Fixture::start_as(shop.stop().await, &one_shard("")).await;
         let gateway = &shop.gateway;
         for parked in shop.quarantined().await {
-            gateway.replay_quarantined(parked.id).await.unwrap();
+            gateway
+                .operate_parked(parked.id, ParkedAction::Replay, Operator::anonymous(), None)
+                .await
+                .unwrap();
         }
         let saga = begun.saga_id.unwrap();
         eventually(async || shop.saga(saga).await.state.has_ended()).await;
@@ -271,18 +279,34 @@ fn a_key_that_joins_the_cancel_of_a_saga_is_bound() {
         let gateway = &shop.gateway;
         let accepted = gateway.create_order(order, None, Follow::Nothing).await;
         let saga = accepted.unwrap().answer.saga_id.unwrap();
-        gateway.cancel_saga(saga, None, None).await.unwrap();
+        gateway
+            .operate_saga(saga, SagaAction::Cancel, Operator::anonymous(), None)
+            .await
+            .unwrap();
         let key = Some(binding("k1"));
-        gateway.cancel_saga(saga, None, key).await.unwrap();
+        gateway
+            .operate_saga(saga, SagaAction::Cancel, Operator::anonymous(), key)
+            .await
+            .unwrap();
 
         let shop = Fixture::start_as(shop.stop().await, &stuck).await;
         let gateway = &shop.gateway;
-        gateway.cancel_saga(saga, None, key).await.unwrap();
+        gateway
+            .operate_saga(saga, SagaAction::Cancel, Operator::anonymous(), key)
+            .await
+            .unwrap();
         let other = key.map(|bound| RequestBinding {
             fingerprint: ::sagas::Fingerprint::of(b"another"),
             ..bound
         });
-        let reused = gateway.cancel_saga(saga, Some("why".into()), other).await;
+        let reused = gateway
+            .operate_saga(
+                saga,
+                SagaAction::Cancel,
+                Operator::anonymous().because("why"),
+                other,
+            )
+            .await;
         assert_eq!(reused.unwrap_err(), CommandError::KeyReused);
         shop.stop().await;
     });

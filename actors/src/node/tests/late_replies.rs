@@ -199,13 +199,19 @@ fn a_compensation_repeated_after_its_refusal_leaves_no_credit_behind() {
         let other = other.answer;
         eventually(async || shop.reserved(customer).await == 1000).await;
 
-        gateway.cancel_saga(cancel, None, None).await.unwrap();
+        gateway
+            .operate_saga(cancel, SagaAction::Cancel, Operator::anonymous(), None)
+            .await
+            .unwrap();
         let exceeded = "customer.credit-limit-exceeded-reply";
         eventually(async || shop.has_replied(customer, order, cancel, exceeded, 2).await).await;
 
         // The other order gives the credit back, and the repeat finds it free.
         let creation = other.saga_id.unwrap();
-        gateway.cancel_saga(creation, None, None).await.unwrap();
+        gateway
+            .operate_saga(creation, SagaAction::Cancel, Operator::anonymous(), None)
+            .await
+            .unwrap();
         eventually(async || shop.reserved(customer).await == 0).await;
 
         clock.set(began.after(SagaPolicy::default().first_retry));

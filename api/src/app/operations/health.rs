@@ -54,6 +54,14 @@ impl Health for Operations {
                 readiness.degraded.extend(causes);
             }
 
+            let quarantined = self.quarantined.count();
+            if quarantined > 0 {
+                readiness.degraded.push(format!(
+                    "{quarantined} messages wait in quarantine, and their entities with them: see \
+                     /quarantine/causes"
+                ));
+            }
+
             let troubles = self.views.all().filter_map(|view| view.trouble());
             readiness.degraded.extend(troubles);
 

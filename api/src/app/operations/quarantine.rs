@@ -1,13 +1,21 @@
 //! What is parked, read from the services' own databases.
 
 use domain::{MessageId, Service};
-use store::{Destination, parking};
+use store::inspection::Cause;
+use store::parking::QuarantineFilter;
+use store::{Clock, Destination, ServiceDatabase, parking};
+use uuid::Uuid;
 
 use super::{Operations, page_of, read_cursor};
 use crate::app::history::read_error;
-use crate::ports::{Listed, Page, Parked, Quarantine, ReadError, ReadFuture};
+use crate::ports::{
+    Listed, Parked, ParkedMessage, ParkedQuery, Quarantine, QuarantineCause, ReadError, ReadFuture,
+};
 
-fn shown_parked(service: Service, parked: parking::Parked, behind: u64) -> Parked {
+/// Shows at most so many causes.
+const CAUSES: usize = 200;
+
+fn shown_parked(service: Service, parked: &parking::Parked, behind: u64) -> Parked {
     let message = &parked.message;
 
     let shard = match message.destination {
@@ -28,33 +36,94 @@ fn shown_parked(service: Service, parked: parking::Parked, behind: u64) -> Parke
         messages: behind,
         attempts: parked.attempts,
         since: parked.parked_at,
-        cause: parked.cause.unwrap_or_default(),
+        cause: parked.cause.clone().unwrap_or_default(),
+        message: None,
+        actions: Vec::new(),
     }
 }
 
+fn shown_message(parked: &parking::Parked) -> ParkedMessage {
+    let message = &parked.message;
+    let attempt = message.attempt.as_ref();
+    let body = message.body.get();
+
+    ParkedMessage {
+        source: message.source.to_string(),
+        sequence: message.sequence,
+        type_version: message.type_version,
+        time: message.time,
+        saga_id: attempt.map(|attempt| attempt.saga.0),
+        saga_step: attempt.map(|attempt| attempt.step.clone().into_owned()),
+        saga_attempt: attempt.map(|attempt| attempt.number),
+        // What is no JSON is shown as the text that it is.
+        body: serde_json::from_str(body).unwrap_or_else(|_| body.into()),
+    }
+}
+
+fn filter(query: &ParkedQuery) -> Result<QuarantineFilter, ReadError> {
+    let cursor = query.page.cursor.as_deref();
+    Ok(QuarantineFilter {
+        entity: query.entity,
+        name: query.message_type.clone(),
+        cause: query.cause.as_deref().map(Cause::containing),
+        parked_before: query
+            .older_than
+            .map(|age| Clock::system().now().before(age)),
+        after: cursor.map(read_cursor).transpose()?,
+    })
+}
+
+async fn behind(database: &ServiceDatabase, entity: Uuid) -> Result<u64, ReadError> {
+    parking::count_of(database, entity)
+        .await
+        .map_err(read_error)
+}
+
 impl Quarantine for Operations {
-    fn list(&self, page: Page) -> ReadFuture<'_, Listed<Parked>> {
+    fn list(&self, query: ParkedQuery) -> ReadFuture<'_, Listed<Parked>> {
         Box::pin(async move {
-            let after = page.cursor.as_deref().map(read_cursor).transpose()?;
+            let (filter, limit) = (filter(&query)?, query.page.limit);
             let mut all = Vec::new();
 
-            for database in self.databases.iter() {
-                let quarantined = parking::list_quarantined(database, after, page.limit + 1)
+            let is_meant = |database: &&ServiceDatabase| {
+                query
+                    .service
+                    .is_none_or(|service| service == database.service)
+            };
+            for database in self.databases.iter().filter(is_meant) {
+                let quarantined = parking::list_quarantined(database, &filter, limit + 1)
                     .await
                     .map_err(read_error)?;
                 for parked in quarantined {
-                    let behind = parking::count_of(database, parked.message.entity)
-                        .await
-                        .map_err(read_error)?;
-                    all.push(shown_parked(database.service, parked, behind));
+                    let behind = behind(database, parked.message.entity).await?;
+                    all.push(shown_parked(database.service, &parked, behind));
                 }
             }
 
             all.sort_by_key(|parked| (parked.since, parked.id));
 
-            Ok(page_of(all, page.limit, |parked: &Parked| {
+            Ok(page_of(all, limit, |parked: &Parked| {
                 (parked.since, parked.id.0)
             }))
+        })
+    }
+
+    fn causes(&self) -> ReadFuture<'_, Vec<QuarantineCause>> {
+        Box::pin(async move {
+            let mut all = Vec::new();
+            for database in self.databases.iter() {
+                let causes = parking::causes(database).await.map_err(read_error)?;
+                all.extend(causes.into_iter().map(|count| QuarantineCause {
+                    cause: count.cause,
+                    service: database.service.name().to_owned(),
+                    messages: count.messages,
+                    since: count.since,
+                    newest: count.newest,
+                }));
+            }
+            all.sort_by_key(|cause| std::cmp::Reverse(cause.messages));
+            all.truncate(CAUSES);
+            Ok(all)
         })
     }
 
@@ -62,10 +131,12 @@ impl Quarantine for Operations {
         Box::pin(async move {
             for database in self.databases.iter() {
                 if let Some(parked) = parking::find(database, id).await.map_err(read_error)? {
-                    let behind = parking::count_of(database, parked.message.entity)
-                        .await
-                        .map_err(read_error)?;
-                    return Ok(shown_parked(database.service, parked, behind));
+                    let behind = behind(database, parked.message.entity).await?;
+                    return Ok(Parked {
+                        message: Some(shown_message(&parked)),
+                        actions: self.timeline(id.0).await?,
+                        ..shown_parked(database.service, &parked, behind)
+                    });
                 }
             }
             Err(ReadError::NotFound("quarantined message"))

@@ -1,11 +1,14 @@
 //! Sagas, read from the orders' own database.
 
-use domain::SagaId;
-use domain::saga::{DEFINITIONS, OrderSaga, StepRecord};
+use std::time::Duration;
+
+use domain::saga::{self, CANCEL_ORDER, CREATE_ORDER, DEFINITIONS, OrderSaga, StepRecord};
+use domain::{OrderId, SagaId, Timestamp};
 use sagas::Step;
-use store::ServiceDatabase;
-use store::inspection::{ListedSaga, SagaFilter, list_sagas};
+use store::inspection::{Cause, ListedSaga, SagaFilter, list_sagas};
 use store::sagas::StoredSaga;
+use store::services::orders::snapshot as orders;
+use store::{Clock, ServiceDatabase};
 
 use super::{Operations, page_of, read_cursor};
 use crate::app::history::read_error;
@@ -18,7 +21,47 @@ impl Operations {
             .find(|database| database.service == domain::ORDERS)
             .ok_or(ReadError::StoreUnavailable)
     }
+
+    async fn filter(
+        &self,
+        query: SagaQuery,
+        before: Option<(Timestamp, SagaId)>,
+    ) -> Result<SagaFilter, ReadError> {
+        let age = |age: Duration| Clock::system().now().before(age);
+        let among = match query.order {
+            Some(order) => Some(self.sagas_of(order).await?),
+            None => None,
+        };
+
+        Ok(SagaFilter {
+            kind: query.kind,
+            state: query.state,
+            started_before: query.older_than.map(age),
+            among,
+            cause: query.cause.as_deref().map(Cause::containing),
+            before,
+        })
+    }
+
+    /// The sagas that may have worked on an order: their ids follow from its versions, so that they
+    /// are found without an index, which every saga would have to write to.
+    async fn sagas_of(&self, order: OrderId) -> Result<Vec<SagaId>, ReadError> {
+        let head = orders::order_head(self.orders()?, order)
+            .await
+            .map_err(read_error)?;
+        let newest = head.map_or(0, |head| u64::try_from(head.version).unwrap_or(0));
+
+        let oldest = newest.saturating_sub(VERSIONS).max(1);
+        let versions = [1].into_iter().chain(oldest.max(2)..=newest);
+        let of_version =
+            |version| [&CREATE_ORDER, &CANCEL_ORDER].map(|kind| saga::id_of(kind, order, version));
+        Ok(versions.flat_map(of_version).collect())
+    }
 }
+
+/// Sagas of an order are looked for among so many of its newest versions, and the first. An order
+/// has one that created it, and one for each time that somebody has tried to cancel it.
+const VERSIONS: u64 = 400;
 
 fn shown_saga(stored: StoredSaga<OrderSaga>) -> SagaDetails {
     let saga = stored.saga;
@@ -35,9 +78,11 @@ fn shown_saga(stored: StoredSaga<OrderSaga>) -> SagaDetails {
         updated_at: saga.updated_at,
         ended_at: saga.ended_at,
         deadline: Some(saga.deadline),
+        reason: saga.reason.map(|reason| reason.name().to_owned()),
         attempts: saga.attempts,
         steps,
         version: saga.version,
+        actions: Vec::new(),
     }
 }
 
@@ -69,13 +114,8 @@ impl Sagas for Operations {
             let before = query.page.cursor.as_deref().map(read_cursor).transpose()?;
             let before = before.map(|(time, id)| (time, SagaId(id)));
 
-            let filter = SagaFilter {
-                kind: query.kind,
-                state: query.state,
-                before,
-            };
-
             let limit = query.page.limit;
+            let filter = self.filter(query, before).await?;
             let found = list_sagas(self.orders()?, &DEFINITIONS, filter, limit + 1)
                 .await
                 .map_err(read_error)?;
@@ -95,7 +135,9 @@ impl Sagas for Operations {
                 .await
                 .map_err(read_error)?;
             let stored = found.remove(&id).ok_or(ReadError::NotFound("saga"))?;
-            stored.map(shown_saga).map_err(read_error)
+            let shown = stored.map(shown_saga).map_err(read_error)?;
+            let actions = self.timeline(id.0).await?;
+            Ok(SagaDetails { actions, ..shown })
         })
     }
 }

@@ -31,6 +31,9 @@ fn body_of(path: &str) -> String {
     match path {
         "/customers" => r#"{"name":"Ada Park","creditLimit":{"amount":5}}"#.to_owned(),
         "/orders" => order(),
+        "/sagas/bulk" => r#"{"action":"retry"}"#.to_owned(),
+        "/quarantine/bulk" => r#"{"action":"replay"}"#.to_owned(),
+        "/quarantine/{id}" => r#"{"body":{}}"#.to_owned(),
         _ => String::new(),
     }
 }

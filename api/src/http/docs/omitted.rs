@@ -6,7 +6,15 @@ use utoipa::openapi::schema::{ArrayItems, SchemaType, Type};
 use utoipa::openapi::{OpenApi, RefOr, Schema};
 
 /// The bodies of requests, in which `null` counts as not given.
-const BODIES: [&str; 2] = ["NewOrder", "SagaCancellation"];
+const BODIES: [&str; 7] = [
+    "NewOrder",
+    "OperatorReason",
+    "SagaBulk",
+    "SagaBulkFilter",
+    "MessageEdit",
+    "ParkedBulk",
+    "ParkedBulkFilter",
+];
 
 /// Takes `null` out of the types of whatever is left out instead.
 pub struct Omitted;
@@ -22,7 +30,14 @@ impl Modify for Omitted {
         }
 
         let items = document.paths.paths.values_mut();
-        let operations = items.flat_map(|item| [&mut item.get, &mut item.post, &mut item.delete]);
+        let operations = items.flat_map(|item| {
+            [
+                &mut item.get,
+                &mut item.post,
+                &mut item.put,
+                &mut item.delete,
+            ]
+        });
         for parameter in operations
             .flatten()
             .flat_map(|one| &mut one.parameters)

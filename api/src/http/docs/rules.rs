@@ -19,6 +19,7 @@ impl Modify for Rules {
             let operations = [
                 (HttpMethod::Get, &mut item.get),
                 (HttpMethod::Post, &mut item.post),
+                (HttpMethod::Put, &mut item.put),
                 (HttpMethod::Delete, &mut item.delete),
             ];
             for (method, operation) in operations {
@@ -104,6 +105,11 @@ fn of_entities(path: &str) -> bool {
         .any(|prefix| path.starts_with(prefix))
 }
 
+/// Whether a command is about many things, so that there is no version to tell of.
+fn of_many(path: &str) -> bool {
+    path.ends_with("/bulk")
+}
+
 /// Whether a route shows customers or orders, so that it has an `ETag` and a token. Sagas come from
 /// the service's own database, which no token covers.
 fn shows_entities(path: &str, method: &HttpMethod) -> bool {
@@ -133,16 +139,16 @@ fn conditions() -> impl Iterator<Item = Parameter> {
     })
 }
 
-/// Whether a command begins a generation of a view, or goes back to one: such a command is bound to
-/// its key as well.
-fn binds_generation(path: &str) -> bool {
-    path.ends_with("/rebuild") || path.ends_with("/revert")
+/// Whether a command is bound to its key though it is none on an entity: it begins a generation of a
+/// view, or goes back to one, or is about a parked message.
+fn binds_its_key(path: &str) -> bool {
+    path.ends_with("/rebuild") || path.ends_with("/revert") || path.starts_with("/quarantine")
 }
 
 /// The problems that a route answers, besides those that are its own.
 fn problems(path: &str, method: &HttpMethod) -> impl Iterator<Item = &'static str> {
     let works = !path.starts_with("/health/") && path != "/metrics";
-    let posts = *method == HttpMethod::Post;
+    let posts = matches!(method, HttpMethod::Post | HttpMethod::Put);
     let changes = posts || *method == HttpMethod::Delete;
 
     let all = [
@@ -155,7 +161,7 @@ fn problems(path: &str, method: &HttpMethod) -> impl Iterator<Item = &'static st
         ("415", changes),
         (
             "422",
-            posts && (of_entities(path) || binds_generation(path)),
+            (posts && of_entities(path)) || (changes && binds_its_key(path)),
         ),
         ("500", works),
         ("503", works),
@@ -201,7 +207,7 @@ fn headers(path: &str, method: &HttpMethod, operation: &Operation) -> Vec<(Strin
             .any(|one| matches!(one, RefOr::T(one) if one.name == wanted))
     };
 
-    let commands = *method == HttpMethod::Post && of_entities(path);
+    let commands = *method == HttpMethod::Post && of_entities(path) && !of_many(path);
     let queries = shows_entities(path, method);
 
     let all = [

@@ -17,6 +17,7 @@ use crate::ports::ReadError;
 
 /// The routes of the public contract, as far as this release has them.
 const ROUTES: &[(&str, &str)] = &[
+    ("get", "/actions"),
     ("get", "/cluster"),
     ("get", "/customers"),
     ("post", "/customers"),
@@ -34,11 +35,16 @@ const ROUTES: &[(&str, &str)] = &[
     ("get", "/orders/{id}/history"),
     ("post", "/orders/{id}/ship"),
     ("get", "/quarantine"),
+    ("post", "/quarantine/bulk"),
+    ("get", "/quarantine/causes"),
     ("delete", "/quarantine/{id}"),
     ("get", "/quarantine/{id}"),
+    ("put", "/quarantine/{id}"),
     ("post", "/quarantine/{id}/replay"),
     ("get", "/sagas"),
+    ("post", "/sagas/bulk"),
     ("get", "/sagas/{id}"),
+    ("post", "/sagas/{id}/abandon"),
     ("post", "/sagas/{id}/cancel"),
     ("post", "/sagas/{id}/retry"),
     ("get", "/views"),
@@ -137,6 +143,15 @@ fn valid_body(path: &str) -> String {
     match path {
         "/customers" => r#"{"name":"Ada Park","creditLimit":{"amount":5}}"#.to_owned(),
         "/orders" => format!(r#"{{"customerId":"{ID}","orderTotal":{{"amount":"5"}}}}"#),
+        "/sagas/bulk" | "/quarantine/bulk" => {
+            let action = if path.starts_with("/sagas") {
+                "retry"
+            } else {
+                "replay"
+            };
+            format!(r#"{{"action":"{action}"}}"#)
+        }
+        "/quarantine/{id}" => r#"{"body":{"amount":"1.00"}}"#.to_owned(),
         _ => String::new(),
     }
 }

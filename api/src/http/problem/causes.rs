@@ -7,7 +7,7 @@ use actors::CommandError;
 
 use super::kind::Kind;
 use super::{FieldError, Problem};
-use crate::ports::{Behind, ReadError};
+use crate::ports::{Behind, BulkError, ReadError};
 
 const STORE_DOES_NOT_ANSWER: &str =
     "the store does not answer; repeat the command with its Idempotency-Key";
@@ -191,6 +191,15 @@ impl From<CommandError> for Problem {
             CommandError::Overloaded => Problem::overloaded(),
             CommandError::Unavailable => Problem::unavailable(STORE_DOES_NOT_ANSWER),
             CommandError::Failed => Problem::internal(),
+        }
+    }
+}
+
+impl From<BulkError> for Problem {
+    fn from(error: BulkError) -> Self {
+        match error {
+            BulkError::Read(error) => error.into(),
+            BulkError::Command(error) => error.into(),
         }
     }
 }

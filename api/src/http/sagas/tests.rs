@@ -1,5 +1,7 @@
 //! Sagas, quarantine and the node's own state over HTTP.
 
+use std::time::Duration;
+
 use actix_web::test::TestRequest;
 
 use crate::http::testing::{ID, Node, taken};
@@ -38,9 +40,9 @@ async fn sagas_are_listed_shown_retried_and_cancelled() {
     assert_eq!(
         (
             cancelled.status.as_u16(),
-            taken(&node.double.reason).as_str()
+            taken(&node.double.operated).1.reason.as_deref()
         ),
-        (202, "asked for")
+        (202, Some("asked for"))
     );
 
     assert_eq!(
@@ -56,6 +58,32 @@ async fn sagas_are_listed_shown_retried_and_cancelled() {
             .fields(),
         ["reason"]
     );
+}
+
+#[actix_web::test]
+async fn sagas_are_found_by_age_order_and_cause() {
+    let node = Node::new();
+    let answer = node
+        .get(&format!(
+            "/sagas?olderThan=10m&entity={ID}&cause=Timed%20out"
+        ))
+        .await;
+    assert_eq!(answer.status, 200);
+
+    let query = taken(&node.double.saga_query);
+    assert_eq!(query.older_than, Some(Duration::from_secs(600)));
+    assert_eq!(query.order.map(|order| order.to_string()), Some(ID.into()));
+    assert_eq!(query.cause.as_deref(), Some("Timed out"));
+
+    for (query, field) in [
+        ("olderThan=10", "olderThan"),
+        ("olderThan=-1m", "olderThan"),
+        ("olderThan=87601h", "olderThan"),
+        ("entity=order", "entity"),
+        ("cause=%20", "cause"),
+    ] {
+        assert_eq!(node.get(&format!("/sagas?{query}")).await.fields(), [field]);
+    }
 }
 
 #[actix_web::test]
@@ -125,7 +153,7 @@ async fn other_methods_and_paths_are_problems() {
         ("/orders".to_owned(), "GET, HEAD, POST"),
         (format!("/orders/{ID}/ship"), "POST"),
         ("/customers/count".to_owned(), "GET, HEAD"),
-        (format!("/quarantine/{ID}"), "DELETE, GET, HEAD"),
+        (format!("/quarantine/{ID}"), "DELETE, GET, HEAD, PUT"),
         ("/".to_owned(), "GET, HEAD"),
         ("/openapi.json".to_owned(), "GET, HEAD"),
         ("/docs".to_owned(), "GET, HEAD"),

@@ -4,7 +4,7 @@
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::{OrderSort, OrderState, SagaState, SagaType, Time};
+use super::{OrderSort, OrderState, SagaState, SagaType, Service, Time};
 use crate::ports::BuildFrom;
 
 /// What binds a command to its effect.
@@ -157,7 +157,7 @@ pub struct OrderParams {
 
 /// Which sagas are listed.
 #[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct SagaParams {
     /// Of this type.
     #[param(required = false, rename = "type")]
@@ -165,6 +165,74 @@ pub struct SagaParams {
     /// In this state.
     #[param(required = false)]
     pub state: Option<SagaState>,
+    /// Begun longer ago than this: a whole number of `ms`, `s`, `m` or `h`.
+    #[param(required = false, pattern = r"^\d+(ms|s|m|h)$", example = "10m")]
+    pub older_than: Option<String>,
+    /// That work on this order.
+    #[param(required = false)]
+    pub entity: Option<Uuid>,
+    /// With this text in the reason for which they compensate, or in the detail of a step, whatever
+    /// its case.
+    #[param(
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        pattern = r"\S",
+        example = "TIMED_OUT"
+    )]
+    pub cause: Option<String>,
+}
+
+/// Which parked messages are listed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct ParkedParams {
+    /// Of this service.
+    #[param(required = false)]
+    pub service: Option<Service>,
+    /// That address this customer or saga.
+    #[param(required = false)]
+    pub entity: Option<Uuid>,
+    /// Of this type.
+    #[param(
+        required = false,
+        rename = "type",
+        min_length = 1,
+        max_length = 200,
+        pattern = r"\S",
+        example = "customer.reserve-credit"
+    )]
+    pub message_type: Option<String>,
+    /// With this text in their cause, whatever its case; `{id}` stands for any id.
+    #[param(required = false, min_length = 1, max_length = 200, pattern = r"\S")]
+    pub cause: Option<String>,
+    /// Parked longer ago than this: a whole number of `ms`, `s`, `m` or `h`.
+    #[param(required = false, pattern = r"^\d+(ms|s|m|h)$", example = "10m")]
+    pub older_than: Option<String>,
+}
+
+/// Which actions of operators are listed.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ActionParams {
+    /// Of this saga or parked message, or concerning this customer or order.
+    #[param(required = false)]
+    pub about: Option<Uuid>,
+}
+
+/// Why an operator acts.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ReasonParam {
+    /// It is kept with what was done.
+    #[param(
+        required = false,
+        min_length = 1,
+        max_length = 2000,
+        pattern = r"^[^\x00]*\S[^\x00]*$",
+        example = "The customer was merged"
+    )]
+    pub reason: Option<String>,
 }
 
 /// What a generation is built from.

@@ -2,6 +2,40 @@
 
 use super::*;
 
+impl Bulk for Double {
+    fn sagas(&self, asked: SagaBulk) -> BulkFuture<'_> {
+        let outcome = bulk_outcome(asked.action.name(), asked.dry_run);
+        let binding = asked.binding;
+        put(&self.bulk, asked);
+        let done = self.command(binding, outcome);
+        Box::pin(async { Ok(done.await?) })
+    }
+
+    fn parked(&self, asked: ParkedBulk) -> BulkFuture<'_> {
+        let outcome = bulk_outcome(asked.action.name(), asked.dry_run);
+        let binding = asked.binding;
+        put(&self.parked_bulk, asked);
+        let done = self.command(binding, outcome);
+        Box::pin(async { Ok(done.await?) })
+    }
+}
+
+fn bulk_outcome(action: &str, dry_run: bool) -> BulkOutcome {
+    BulkOutcome {
+        action: action.to_owned(),
+        dry_run,
+        matched: 2,
+        done: 1,
+        refused: 1,
+        ids: vec![id()],
+        refusals: vec![BulkRefusal {
+            id: id(),
+            detail: "it is RUNNING".to_owned(),
+        }],
+        next: Some("more".to_owned()),
+    }
+}
+
 impl Commands for Double {
     fn create_customer(
         &self,
@@ -53,11 +87,14 @@ impl Commands for Double {
         Box::pin(async { accepted.await.map(|accepted| accepted.answer) })
     }
 
-    fn retry_saga(
+    fn operate_saga(
         &self,
         saga: SagaId,
+        action: SagaAction,
+        by: Operator,
         key: Option<RequestBinding>,
     ) -> CommandFuture<'_, SagaAnswer> {
+        put(&self.operated, (action.name(), by));
         let state = SagaState::Compensating;
         self.command(
             key,
@@ -75,21 +112,14 @@ impl Commands for Double {
         )
     }
 
-    fn cancel_saga(
+    fn operate_parked(
         &self,
-        saga: SagaId,
-        reason: Option<String>,
+        _: MessageId,
+        action: ParkedAction,
+        by: Operator,
         key: Option<RequestBinding>,
-    ) -> CommandFuture<'_, SagaAnswer> {
-        *self.reason.lock().unwrap() = reason;
-        self.retry_saga(saga, key)
-    }
-
-    fn replay_quarantined(&self, _: MessageId) -> CommandFuture<'_, ()> {
-        self.command(None, ())
-    }
-
-    fn discard_quarantined(&self, _: MessageId) -> CommandFuture<'_, ()> {
-        self.command(None, ())
+    ) -> CommandFuture<'_, ()> {
+        put(&self.operated, (action.done(), by));
+        self.command(key, ())
     }
 }

@@ -95,12 +95,14 @@ impl Node {
         let ports = Ports {
             commands: CommandPorts {
                 commands: double.clone(),
+                bulk: double.clone(),
                 views: double.clone(),
             },
             reads: ReadPorts {
                 queries: double.clone(),
                 history: double.clone(),
                 sagas: double.clone(),
+                actions: double.clone(),
                 quarantine: double.clone(),
                 cluster: double.clone(),
                 views: double.clone(),

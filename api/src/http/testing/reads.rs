@@ -103,7 +103,8 @@ impl History for Double {
 }
 
 impl Sagas for Double {
-    fn list(&self, _: SagaQuery) -> ReadFuture<'_, Listed<SagaDetails>> {
+    fn list(&self, query: SagaQuery) -> ReadFuture<'_, Listed<SagaDetails>> {
+        put(&self.saga_query, query);
         self.read(one(saga()))
     }
 
@@ -112,8 +113,25 @@ impl Sagas for Double {
     }
 }
 
+impl Actions for Double {
+    fn list(&self, _: ActionQuery) -> ReadFuture<'_, Listed<OperatorAction>> {
+        self.read(one(action()))
+    }
+}
+
 impl Quarantine for Double {
-    fn list(&self, _: Page) -> ReadFuture<'_, Listed<Parked>> {
+    fn causes(&self) -> ReadFuture<'_, Vec<QuarantineCause>> {
+        self.read(vec![QuarantineCause {
+            cause: "there is no saga {id}".to_owned(),
+            service: "orders".to_owned(),
+            messages: 3,
+            since: Timestamp::from_micros(0),
+            newest: Timestamp::from_micros(1),
+        }])
+    }
+
+    fn list(&self, query: ParkedQuery) -> ReadFuture<'_, Listed<Parked>> {
+        put(&self.parked_query, query);
         self.read(Listed {
             items: Vec::new(),
             next: None,

@@ -5,7 +5,7 @@ use domain::{CustomerId, Money, OrderId, OrderState, SagaId, Timestamp};
 use projections::{CustomerDocument, CustomerOrder, OrderDocument};
 
 use super::id;
-use crate::ports::{SagaDetails, SagaStep};
+use crate::ports::{OperatorAction, SagaDetails, SagaStep};
 
 pub fn order() -> OrderDocument {
     OrderDocument {
@@ -55,6 +55,7 @@ pub fn saga() -> SagaDetails {
         updated_at: Timestamp::from_micros(0),
         ended_at: None,
         deadline: None,
+        reason: None,
         attempts: 1,
         steps: vec![SagaStep {
             name: "create-order".to_owned(),
@@ -64,5 +65,19 @@ pub fn saga() -> SagaDetails {
             detail: None,
         }],
         version: 1,
+        actions: vec![action()],
+    }
+}
+
+pub fn action() -> OperatorAction {
+    OperatorAction {
+        id: id(),
+        action: "saga.retried".to_owned(),
+        subject_id: id(),
+        entity_id: id(),
+        by: "anonymous".to_owned(),
+        reason: Some("the customer answers again".to_owned()),
+        time: Timestamp::from_micros(0),
+        detail: serde_json::json!({ "before": "STUCK", "after": "COMPENSATING", "version": 4 }),
     }
 }

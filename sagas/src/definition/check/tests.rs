@@ -49,6 +49,32 @@ macro_rules! has_mistake {
 }
 
 #[test]
+fn what_settles_a_saga_waits_for_nobody_and_ends_with_what_may_be_refused() {
+    const NOTICE: Action<Trip> = Action::Notify {
+        to: somebody,
+        command: |_| {
+            Command::Note(Of {
+                text: String::new(),
+            })
+        },
+    };
+    static RIGHT: Definition<Trip> = Definition::new("right", &[LAST]).settled_by(&[NOTICE, LOCAL]);
+    assert_eq!(RIGHT.mistakes(), []);
+
+    static AWAITED: Definition<Trip> =
+        Definition::new("wrong", &[LAST]).settled_by(&[ask(&[DONE])]);
+    let saga = "wrong";
+    assert_eq!(AWAITED.mistakes(), [Mistake::SettlementAwaited { saga }]);
+
+    static GOES_ON: Definition<Trip> =
+        Definition::new("wrong", &[LAST]).settled_by(&[LOCAL, NOTICE]);
+    assert_eq!(GOES_ON.mistakes(), [Mistake::SettlementGoesOn { saga }]);
+
+    static NAMED: Definition<Trip> = Definition::new("wrong", &[Step::new("abandon", LOCAL)]);
+    assert_eq!(NAMED.mistakes(), [Mistake::SettlementAsStep { saga }]);
+}
+
+#[test]
 fn replies_are_known_and_say_when_a_step_is_done() {
     let reply = "trip.sung-reply";
     has_mistake!(

@@ -3,7 +3,7 @@
 use super::trip::{NESTING, NESTING_LAST, PAYMENT};
 use super::*;
 use crate::nested::{NestedCommand, NestedReply, NoDetails, Outgoing, SagaCompensated};
-use crate::testing::{Story, nested_replied};
+use crate::testing::{Story, abandoned, nested_replied};
 use crate::{Beginning, ShardId};
 
 fn completed() -> NestedReply {
@@ -80,6 +80,19 @@ fn a_step_begins_a_saga_and_undoes_it_by_its_id() {
     story
         .when(nested_replied(compensated))
         .then_sends(["flight.cancel"]);
+}
+
+#[test]
+fn a_nested_saga_that_is_given_up_tells_that_it_has_compensated() {
+    let mut story = undone(begun(1), 2);
+    while story.run.state != SagaState::Stuck {
+        story = story.when(woken());
+    }
+    let story = story
+        .when(abandoned())
+        .then_sends(["card.refund"])
+        .then_answers(["saga.compensated"]);
+    undone(story, 3).then_answers(["saga.compensated"]);
 }
 
 #[test]

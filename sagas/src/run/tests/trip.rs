@@ -372,6 +372,11 @@ impl World<Trip> for Everybody {
     }
 
     fn check(&self, run: &Run<Trip>) {
+        // What was given up after its pivot stays as far as it came.
+        if run.state == SagaState::Abandoned && run.is_past_pivot() {
+            return;
+        }
+
         let made = run.state == SagaState::Completed;
         assert_eq!(self.requested, made, "requested");
         assert_eq!(self.confirmed, made, "confirmed");

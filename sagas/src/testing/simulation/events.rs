@@ -106,6 +106,15 @@ impl<D: SagaData, W: World<D>> Simulation<D, W> {
         self.carry_out(effects);
     }
 
+    /// The second time says the same again, as when somebody has discarded the first.
+    pub(super) fn give_up(&mut self) {
+        for _ in 0..2 {
+            self.happens(|| "an operator gives it up".to_owned());
+            let effects = self.run.abandoned(self.now);
+            self.carry_out(effects);
+        }
+    }
+
     pub(super) fn stop_as_planned(&mut self) {
         if let Some((moment, stop)) = self.plan.stop
             && moment <= self.moments

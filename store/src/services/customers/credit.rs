@@ -1,9 +1,10 @@
 //! Customers whose credit does not add up. The database itself finds them: it sums all reservations
 //! in one statement.
 
-use sea_orm::{FromQueryResult, Statement};
+use sea_orm::{DbBackend, FromQueryResult, Statement, Value};
 use uuid::Uuid;
 
+use crate::snapshot::IdRange;
 use crate::{ServiceDatabase, StoreError};
 
 /// A customer whose reserved credit is not within its limit, or not the sum of its reservations.
@@ -30,32 +31,60 @@ pub struct OrphanReservation {
     pub amount_cents: i64,
 }
 
-// One statement is one snapshot, and the database sorts on disk what does not fit into its memory.
-const MISMATCHES: &str = "\
-    SELECT c.customer_id, c.credit_limit_cents, c.reserved_cents, \
-           CAST(COALESCE(r.total, 0) AS BIGINT) AS reservations_cents \
-    FROM customers c LEFT JOIN \
-         (SELECT customer_id, SUM(amount_cents) AS total FROM reservations GROUP BY customer_id) r \
-         ON r.customer_id = c.customer_id \
-    WHERE c.reserved_cents < 0 OR c.reserved_cents > c.credit_limit_cents \
-          OR c.reserved_cents <> COALESCE(r.total, 0) \
-    ORDER BY c.customer_id LIMIT";
-
 const ORPHANS: &str = "\
     SELECT r.order_id, r.customer_id, r.amount_cents FROM reservations r \
     WHERE r.amount_cents <= 0 \
           OR NOT EXISTS (SELECT 1 FROM customers c WHERE c.customer_id = r.customer_id) \
     ORDER BY r.order_id LIMIT";
 
-/// The customers whose credit does not add up, at most `limit`.
+/// The customers of a range whose credit does not add up, at most `limit`.
+///
+/// One statement is one snapshot, and the database sorts on disk what does not fit into its memory.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn mismatches(
     customers: &ServiceDatabase,
+    range: IdRange,
     limit: u32,
 ) -> Result<Vec<CreditMismatch>, StoreError> {
-    all(customers, MISMATCHES, limit).await
+    let backend = customers.read.get_database_backend();
+    let mut values: Vec<Value> = Vec::new();
+    let mut within = |column: &str| {
+        let bounds = [(">", range.after), ("<=", range.up_to)].into_iter();
+        let bounds = bounds.filter_map(|(compared, id)| Some((compared, id?)));
+        let conditions: Vec<_> = bounds
+            .map(|(compared, id)| {
+                values.push(id.into());
+                match backend {
+                    DbBackend::Postgres => format!("{column} {compared} ${}", values.len()),
+                    _ => format!("{column} {compared} ?"),
+                }
+            })
+            .collect();
+        match conditions.is_empty() {
+            true => "TRUE".to_owned(),
+            false => conditions.join(" AND "),
+        }
+    };
+
+    let (of_reservations, of_customers) = (within("customer_id"), within("c.customer_id"));
+    let sql = format!(
+        "SELECT c.customer_id, c.credit_limit_cents, c.reserved_cents, \
+               CAST(COALESCE(r.total, 0) AS BIGINT) AS reservations_cents \
+        FROM customers c LEFT JOIN \
+             (SELECT customer_id, SUM(amount_cents) AS total FROM reservations \
+              WHERE {of_reservations} GROUP BY customer_id) r \
+             ON r.customer_id = c.customer_id \
+        WHERE {of_customers} AND (c.reserved_cents < 0 \
+              OR c.reserved_cents > c.credit_limit_cents \
+              OR c.reserved_cents <> COALESCE(r.total, 0)) \
+        ORDER BY c.customer_id LIMIT {limit}"
+    );
+    CreditMismatch::find_by_statement(Statement::from_sql_and_values(backend, sql, values))
+        .all(&customers.read)
+        .await
+        .map_err(|e| customers.failed(e))
 }
 
 /// The reservations of unknown customers, or of nothing, at most `limit`.

@@ -110,7 +110,8 @@ fn a_body_is_filled_in_with_examples_and_not_with_whatever_a_pattern_allows() {
         "NewCustomer",
         "NewOrder",
         "NewOrderLine",
-        "SagaCancellation",
+        "OperatorReason",
+        "MessageEdit",
     ] {
         for (name, property) in schemas[body]["properties"].as_object().unwrap() {
             let filled_in = property["pattern"].is_null() || property["example"].is_string();
@@ -119,13 +120,24 @@ fn a_body_is_filled_in_with_examples_and_not_with_whatever_a_pattern_allows() {
     }
 }
 
+/// The bodies of requests, in which `null` counts as not given.
+const BODIES: [&str; 7] = [
+    "NewOrder",
+    "OperatorReason",
+    "SagaBulk",
+    "SagaBulkFilter",
+    "MessageEdit",
+    "ParkedBulk",
+    "ParkedBulkFilter",
+];
+
 /// All schemas of answers and parameters, each with its place.
 fn answered() -> Vec<(String, Value)> {
     let document = serde_json::to_value(document()).unwrap();
     let schemas = document["components"]["schemas"].as_object().unwrap();
     let schemas = schemas
         .iter()
-        .filter(|(name, _)| !["NewOrder", "SagaCancellation"].contains(&name.as_str()));
+        .filter(|(name, _)| !BODIES.contains(&name.as_str()));
     let schemas = schemas.map(|(name, schema)| (name.clone(), schema.clone()));
 
     let of_operation = |(method, path, operation): (String, String, Value)| {

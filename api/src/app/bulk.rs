@@ -1,0 +1,242 @@
+//! What operators do to many things at once, one command each, so that each is bounded, fenced and
+//! kept like any other.
+//!
+//! Under a key, what was found is kept before anything is done, and what has become of it after
+//! everything is: a repeat goes on with the same things, each of which remembers what was done to
+//! it, and when all is done it gets the same answer.
+
+use std::sync::Arc;
+
+use actors::{CommandError, Gateway, RequestBinding};
+use domain::{MessageId, SagaId};
+use futures_util::StreamExt;
+use futures_util::stream;
+use sagas::RequestKey;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::operations::Operations;
+use crate::ports::{
+    Bulk, BulkError, BulkFuture, BulkOutcome, BulkRefusal, CommandFuture, ParkedBulk, ParkedQuery,
+    Quarantine, SagaBulk, SagaQuery, Sagas,
+};
+
+/// So many commands are under way at once, so that those of callers find their place among them.
+const AT_ONCE: usize = 16;
+/// An answer tells of so many refusals.
+const REFUSALS: usize = 20;
+
+/// Acts on what operators find.
+pub(super) struct BulkOperations {
+    gateway: Gateway,
+    operations: Arc<Operations>,
+    /// One request at a time.
+    turn: Semaphore,
+}
+
+/// What a request is about.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Found {
+    ids: Vec<Uuid>,
+    next: Option<String>,
+}
+
+impl BulkOperations {
+    pub(super) fn new(gateway: Gateway, operations: Arc<Operations>) -> Self {
+        BulkOperations {
+            gateway,
+            operations,
+            turn: Semaphore::new(1),
+        }
+    }
+
+    /// Does it once, however often it is asked for under this key.
+    async fn once<'a>(
+        &'a self,
+        action: &'static str,
+        binding: RequestBinding,
+        find: impl Future<Output = Result<Found, BulkError>>,
+        act: impl Fn(Uuid, Option<RequestBinding>) -> CommandFuture<'a, ()>,
+    ) -> Result<BulkOutcome, BulkError> {
+        let kept = match self.gateway.bulk(binding.key).await? {
+            Some(kept) => kept,
+            None => {
+                let found = written(&find.await?)?;
+                self.gateway.keep_bulk(binding, found, None).await?;
+                self.kept(binding.key).await?
+            }
+        };
+
+        if kept.fingerprint != binding.fingerprint {
+            return Err(CommandError::KeyReused.into());
+        }
+        if let Some(outcome) = &kept.outcome {
+            return read(outcome);
+        }
+
+        let outcome = each(action, read(&kept.found)?, |id| {
+            act(id, Some(of_one(binding, id)))
+        })
+        .await?;
+        let ended = Some(written(&outcome)?);
+        self.gateway.keep_bulk(binding, kept.found, ended).await?;
+
+        // Somebody else who has asked for it may have been faster.
+        let kept = self.kept(binding.key).await?;
+        read(&kept.outcome.ok_or(CommandError::Failed)?)
+    }
+
+    async fn kept(&self, key: RequestKey) -> Result<store::bulk::BulkRequest, CommandError> {
+        let kept = self.gateway.bulk(key).await?;
+        kept.ok_or(CommandError::Failed)
+    }
+
+    /// What is asked for is carried out once under its key, each time without one, or only looked at.
+    async fn run<'a>(
+        &'a self,
+        Asked {
+            action,
+            dry_run,
+            binding,
+        }: Asked,
+        find: impl Future<Output = Result<Found, BulkError>>,
+        act: impl Fn(Uuid, Option<RequestBinding>) -> CommandFuture<'a, ()>,
+    ) -> Result<BulkOutcome, BulkError> {
+        let _turn = self.turn.acquire().await;
+        match binding {
+            _ if dry_run => Ok(nothing_done(action, find.await?)),
+            Some(binding) => self.once(action, binding, find, act).await,
+            None => each(action, find.await?, |id| act(id, None)).await,
+        }
+    }
+
+    async fn sagas_meant(&self, which: SagaQuery) -> Result<Found, BulkError> {
+        let listed = Sagas::list(&*self.operations, which).await?;
+        let ids = listed.items.iter().map(|saga| saga.saga_id.0);
+        Ok(Found {
+            ids: ids.collect(),
+            next: listed.next,
+        })
+    }
+
+    async fn parked_meant(&self, which: ParkedQuery) -> Result<Found, BulkError> {
+        let listed = Quarantine::list(&*self.operations, which).await?;
+        let ids = listed.items.iter().map(|parked| parked.id.0);
+        Ok(Found {
+            ids: ids.collect(),
+            next: listed.next,
+        })
+    }
+}
+
+/// What all requests about many things have in common.
+struct Asked {
+    action: &'static str,
+    dry_run: bool,
+    binding: Option<RequestBinding>,
+}
+
+impl Bulk for BulkOperations {
+    fn sagas(&self, bulk: SagaBulk) -> BulkFuture<'_> {
+        let asked = Asked {
+            action: bulk.action.name(),
+            dry_run: bulk.dry_run,
+            binding: bulk.binding,
+        };
+        let find = self.sagas_meant(bulk.which);
+        let act = move |id, binding| -> CommandFuture<'_, ()> {
+            let (action, by) = (bulk.action, bulk.by.clone());
+            let done = self.gateway.operate_saga(SagaId(id), action, by, binding);
+            Box::pin(async { done.await.map(drop) })
+        };
+        Box::pin(self.run(asked, find, act))
+    }
+
+    fn parked(&self, bulk: ParkedBulk) -> BulkFuture<'_> {
+        let asked = Asked {
+            action: bulk.action.name(),
+            dry_run: bulk.dry_run,
+            binding: bulk.binding,
+        };
+        let find = self.parked_meant(bulk.which);
+        let act = move |id, binding| -> CommandFuture<'_, ()> {
+            let (action, by) = (bulk.action.clone(), bulk.by.clone());
+            let done = self
+                .gateway
+                .operate_parked(MessageId(id), action, by, binding);
+            Box::pin(done)
+        };
+        Box::pin(self.run(asked, find, act))
+    }
+}
+
+/// The key of one command among many.
+fn of_one(binding: RequestBinding, id: Uuid) -> RequestBinding {
+    let scope = format!("bulk {}", binding.key.as_uuid());
+    RequestBinding {
+        key: RequestKey::new(&scope, &id.to_string()),
+        ..binding
+    }
+}
+
+fn nothing_done(action: &'static str, found: Found) -> BulkOutcome {
+    BulkOutcome {
+        action: action.to_owned(),
+        dry_run: true,
+        matched: found.ids.len(),
+        done: 0,
+        refused: 0,
+        ids: found.ids,
+        refusals: Vec::new(),
+        next: found.next,
+    }
+}
+
+/// Does something to each of what was found.
+///
+/// # Errors
+/// When it is not known of one whether it was done: then it is asked for again.
+async fn each<'a>(
+    action: &'static str,
+    found: Found,
+    act: impl Fn(Uuid) -> CommandFuture<'a, ()>,
+) -> Result<BulkOutcome, BulkError> {
+    let acted = stream::iter(found.ids.clone()).map(|id| {
+        let done = act(id);
+        async move { (id, done.await) }
+    });
+    let acted: Vec<_> = acted.buffered(AT_ONCE).collect().await;
+
+    let mut outcome = BulkOutcome {
+        dry_run: false,
+        ..nothing_done(action, found)
+    };
+    for (id, done) in acted {
+        match done {
+            Ok(()) => outcome.done += 1,
+            Err(error @ (CommandError::Overloaded | CommandError::Unavailable)) => {
+                return Err(error.into());
+            }
+            Err(error) => {
+                outcome.refused += 1;
+                if outcome.refusals.len() < REFUSALS {
+                    let detail = error.to_string();
+                    outcome.refusals.push(BulkRefusal { id, detail });
+                }
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+fn written<T: Serialize>(value: &T) -> Result<String, CommandError> {
+    serde_json::to_string(value).map_err(|_| CommandError::Failed)
+}
+
+fn read<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T, BulkError> {
+    serde_json::from_str(json).map_err(|error| {
+        tracing::error!(error = %error, "a request about many things cannot be read");
+        CommandError::Failed.into()
+    })
+}

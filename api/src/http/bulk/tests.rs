@@ -1,0 +1,95 @@
+//! Actions on many sagas or parked messages over HTTP.
+
+use std::time::Duration;
+
+use actors::SagaAction;
+use domain::saga::SagaState;
+
+use crate::http::testing::{ID, Node, taken};
+
+#[actix_web::test]
+async fn a_filter_says_which_sagas_are_meant_and_a_cursor_goes_on_with_it() {
+    let node = Node::new();
+    let body = |cursor: &str| {
+        format!(
+            r#"{{"action":"retry","filter":{{"type":"create-order","olderThan":"10m",
+            "cause":"TIMED_OUT"}},"reason":"it is up again","limit":7{cursor}}}"#
+        )
+    };
+    let answer = node.post("/sagas/bulk", &body(""), &[]).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(
+        (&answer.json["matched"], &answer.json["done"]),
+        (&2.into(), &1.into())
+    );
+
+    let asked = taken(&node.double.bulk);
+    assert_eq!(asked.action, SagaAction::Retry);
+    assert_eq!(asked.which.state, Some(SagaState::Stuck));
+    assert_eq!(asked.which.older_than, Some(Duration::from_secs(600)));
+    assert_eq!((asked.which.page.limit, asked.dry_run), (7, false));
+    assert_eq!(asked.by.reason.as_deref(), Some("it is up again"));
+    assert_eq!(asked.by.name, "anonymous");
+
+    let next = answer.json["next"].as_str().unwrap();
+    let cursor = format!(r#","cursor":"{next}""#);
+    node.post("/sagas/bulk", &body(&cursor), &[]).await;
+    let asked = taken(&node.double.bulk);
+    assert_eq!(asked.which.page.cursor.as_deref(), Some("more"));
+
+    let other = format!(r#"{{"action":"retry","cursor":"{next}"}}"#);
+    let refused = node.post("/sagas/bulk", &other, &[]).await;
+    assert_eq!(refused.fields(), ["cursor"]);
+}
+
+#[actix_web::test]
+async fn what_is_wrong_with_a_request_about_many_is_told_at_once() {
+    let node = Node::new();
+    for (body, fields) in [
+        ("{}", &["action"][..]),
+        (r#"{"action":"cancel"}"#, &["filter"]),
+        (
+            r#"{"action":"retry","filter":{"state":"RUNNING"}}"#,
+            &["filter.state"],
+        ),
+        (
+            r#"{"action":"retry","filter":7,"limit":0}"#,
+            &["filter", "limit"],
+        ),
+        (
+            r#"{"action":"stop","filter":{"age":"1h","entity":"x"},"all":true}"#,
+            &["action", "filter.entity", "filter.age", "all"],
+        ),
+    ] {
+        let answer = node.post("/sagas/bulk", body, &[]).await;
+        assert_eq!(answer.fields(), fields, "{body}");
+    }
+    for (body, fields) in [
+        (r#"{"action":"discard"}"#, &["filter"][..]),
+        (r#"{"action":"edit"}"#, &["action"]),
+        (
+            r#"{"action":"replay","filter":{"service":"stock"}}"#,
+            &["filter.service"],
+        ),
+    ] {
+        let answer = node.post("/quarantine/bulk", body, &[]).await;
+        assert_eq!(answer.fields(), fields, "{body}");
+    }
+    assert_eq!(node.double.asked(), 0, "something was done");
+}
+
+#[actix_web::test]
+async fn a_filter_says_which_parked_messages_are_meant() {
+    let node = Node::new();
+    let body = format!(
+        r#"{{"action":"discard","dryRun":true,
+        "filter":{{"service":"customers","entity":"{ID}","cause":"there is no saga {{id}}"}}}}"#
+    );
+    let answer = node.post("/quarantine/bulk", &body, &[]).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+
+    let asked = taken(&node.double.parked_bulk);
+    assert!(asked.dry_run);
+    assert_eq!(asked.which.service, Some(domain::CUSTOMERS));
+    assert_eq!(asked.which.cause.as_deref(), Some("there is no saga {id}"));
+}

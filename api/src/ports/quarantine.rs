@@ -1,0 +1,107 @@
+//! What is in quarantine: the port, and the shapes of the public contract.
+
+use std::time::Duration;
+
+use domain::{MessageId, Service, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{Listed, OperatorAction, Page, ReadFuture, schema};
+
+/// Which parked messages to list, oldest first.
+#[derive(Clone, Debug)]
+pub struct ParkedQuery {
+    /// Only those of this service.
+    pub service: Option<Service>,
+    /// Only those that address this customer or saga.
+    pub entity: Option<Uuid>,
+    /// Only those of this wire name.
+    pub message_type: Option<String>,
+    /// A text in the cause, whatever its case.
+    pub cause: Option<String>,
+    /// Only those that were parked longer ago than this.
+    pub older_than: Option<Duration>,
+    /// Which part of the list.
+    pub page: Page,
+}
+
+/// A message that cannot be processed, with those of the same entity that wait behind it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Parked {
+    /// The parked message's own.
+    #[schema(value_type = Uuid)]
+    pub id: MessageId,
+    pub service: String,
+    pub shard: u16,
+    /// `customer`, `order` or `saga`.
+    pub entity_type: String,
+    pub entity_id: Uuid,
+    pub message_type: String,
+    /// How many messages are parked for the entity, this one included.
+    pub messages: u64,
+    pub attempts: u32,
+    #[schema(value_type = schema::Time)]
+    pub since: Timestamp,
+    pub cause: String,
+    /// What was sent; not in a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<ParkedMessage>,
+    /// What operators have done to it, oldest first; not in a list. An edit has the former body in
+    /// its detail.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<OperatorAction>,
+}
+
+/// What was sent.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ParkedMessage {
+    /// The shard that has sent it.
+    pub source: String,
+    /// Its place there.
+    pub sequence: u64,
+    pub type_version: u16,
+    #[schema(value_type = schema::Time)]
+    pub time: Timestamp,
+    /// The saga that asks, or is answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saga_id: Option<Uuid>,
+    /// Its step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saga_step: Option<String>,
+    /// The number of its attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saga_attempt: Option<u32>,
+    #[schema(value_type = Object)]
+    pub body: Value,
+}
+
+/// The messages that are in quarantine for one cause.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QuarantineCause {
+    /// With `{id}` in the place of ids. As the `cause` of a list it finds these messages.
+    pub cause: String,
+    pub service: String,
+    /// How many, without those that wait behind them.
+    pub messages: u64,
+    #[schema(value_type = schema::Time)]
+    pub since: Timestamp,
+    #[schema(value_type = schema::Time)]
+    pub newest: Timestamp,
+}
+
+/// Shows what is parked, from the services' own databases.
+pub trait Quarantine: Send + Sync {
+    /// Oldest first.
+    fn list(&self, query: ParkedQuery) -> ReadFuture<'_, Listed<Parked>>;
+
+    /// By cause, that of most messages first.
+    fn causes(&self) -> ReadFuture<'_, Vec<QuarantineCause>>;
+
+    /// One entry; not found when nothing is parked under this id.
+    fn show(&self, id: MessageId) -> ReadFuture<'_, Parked>;
+}

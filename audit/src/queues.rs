@@ -1,0 +1,233 @@
+//! What waits, and what operators have done: parked messages lie behind the positions of their
+//! shards, timers wake somebody, and what is kept of operators can be read.
+
+use std::collections::BTreeMap;
+
+use domain::{MessageId, Service, ShardId, Timestamp};
+use serde_json::Value;
+use store::SourceStream;
+use store::parking::ParkedState;
+use store::snapshot::Snapshot;
+use store::tables::{action, bulk, parked};
+
+use super::AuditError;
+use super::inboxes;
+use super::problem::{Mismatch, Problem};
+use super::report::{Invariant, Report};
+use super::stores::Stores;
+
+/// Rows read at a time, each time in a snapshot of their own.
+const ROWS: u64 = 1_000;
+/// Tells of at most so many timers that wake nobody.
+const TIMERS: u64 = 1_000;
+
+pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
+    let mut report = Report::default();
+    report.checked(Invariant::Quarantine, 0);
+    report.checked(Invariant::Operators, 0);
+
+    for service in domain::SERVICES {
+        parked_messages(stores, service, &mut report).await?;
+        timers(stores, service, &mut report).await?;
+        operators(stores, service, &mut report).await?;
+    }
+    Ok(report)
+}
+
+/// A shard's position in each source.
+type Reached = BTreeMap<(ShardId, SourceStream), u64>;
+
+async fn parked_messages(
+    stores: &Stores,
+    service: Service,
+    report: &mut Report,
+) -> Result<(), AuditError> {
+    let mut after = None;
+    loop {
+        // The unit that parks a message also moves the position: both are of one moment.
+        let snapshot = Snapshot::begin(stores.database(service)).await?;
+        let rows = snapshot.parked_messages(after, ROWS).await?;
+        let reached = reached(stores, service, &snapshot).await?;
+        snapshot.end().await?;
+
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
+        after = Some(last.message_id);
+        report.checked(Invariant::Quarantine, rows.len());
+        for row in &rows {
+            if let Err(mismatch) = judge_parked(service, row, &reached, stores.shards) {
+                let subject = format_args!("parked message {}", row.message_id);
+                report.violated_by(Invariant::Quarantine, Problem::of(subject, mismatch));
+            }
+        }
+    }
+}
+
+async fn reached(
+    stores: &Stores,
+    service: Service,
+    snapshot: &Snapshot,
+) -> Result<Reached, AuditError> {
+    let mut reached = Reached::new();
+    for row in snapshot.inboxes().await? {
+        // What is wrong with a position is told of where inboxes are looked at.
+        if let Ok((shard, source, position)) = inboxes::place(service, &row, stores.shards) {
+            reached.insert((shard, source), position);
+        }
+    }
+    Ok(reached)
+}
+
+fn judge_parked(
+    service: Service,
+    row: &parked::Model,
+    reached: &Reached,
+    shards: u16,
+) -> Result<(), Mismatch> {
+    let known = |what, found: &dyn std::fmt::Display| Mismatch::new(what, "a known one", found);
+    if ParkedState::from_name(&row.state).is_none() {
+        return Err(known("state", &row.state));
+    }
+
+    let number = u16::try_from(row.shard).ok().filter(|n| *n < shards);
+    let shard = number.ok_or_else(|| known("shard", &row.shard))?;
+    let shard = ShardId::new(service, shard);
+    // A saga lives in the shard of its order, which its id does not tell.
+    let at_home = ShardId::of(service, row.entity_id, shards);
+    if service == domain::CUSTOMERS && shard != at_home {
+        return Err(Mismatch::new("shard", at_home, shard));
+    }
+
+    let source = Service::from_name(&row.source_service);
+    let source = source.ok_or_else(|| known("source", &row.source_service))?;
+    let number = u16::try_from(row.source_shard).ok().filter(|n| *n < shards);
+    let source = ShardId::new(
+        source,
+        number.ok_or_else(|| known("source", &row.source_shard))?,
+    );
+
+    let sequence = u64::try_from(row.source_sequence).unwrap_or(0);
+    let id = MessageId::at(source, sequence);
+    if id.0 != row.message_id {
+        return Err(Mismatch::new("id", id.0, row.message_id));
+    }
+
+    // Else it would be received once more, and be processed twice.
+    let position = reached.get(&(shard, SourceStream::messages(source)));
+    let position = position.copied().unwrap_or(0);
+    if position < sequence {
+        let expected = format_args!("at least {sequence}");
+        return Err(Mismatch::new("position of its shard", expected, position));
+    }
+
+    serde_json::from_str::<Value>(&row.body)
+        .map(drop)
+        .map_err(|error| Mismatch::unreadable("body", &error))
+}
+
+async fn timers(stores: &Stores, service: Service, report: &mut Report) -> Result<(), AuditError> {
+    let snapshot = Snapshot::begin(stores.database(service)).await?;
+    let timers = snapshot.timers_of_nobody(TIMERS).await?;
+    snapshot.end().await?;
+
+    for timer in timers {
+        let problem = Problem::new(
+            format_args!("timer {timer} of {service}"),
+            "saga",
+            "one that it wakes",
+            "none",
+        );
+        report.violated_by(Invariant::Sagas, problem);
+    }
+    Ok(())
+}
+
+/// What operators have done, and asked for.
+async fn operators(
+    stores: &Stores,
+    service: Service,
+    report: &mut Report,
+) -> Result<(), AuditError> {
+    let mut after = None;
+    loop {
+        let snapshot = Snapshot::begin(stores.database(service)).await?;
+        let rows = snapshot.operator_actions(after, ROWS).await?;
+        snapshot.end().await?;
+        let Some(last) = rows.last() else { break };
+        after = Some(last.action_id);
+        report.checked(Invariant::Operators, rows.len());
+        for row in &rows {
+            if let Err(mismatch) = judge_action(row, stores.shards, stores.now) {
+                let subject = format_args!("operator action {}", row.action_id);
+                report.violated_by(Invariant::Operators, Problem::of(subject, mismatch));
+            }
+        }
+    }
+
+    let mut after = None;
+    loop {
+        let snapshot = Snapshot::begin(stores.database(service)).await?;
+        let rows = snapshot.bulk_requests(after, ROWS).await?;
+        snapshot.end().await?;
+        let Some(last) = rows.last() else {
+            return Ok(());
+        };
+        after = Some(last.request_key);
+        report.checked(Invariant::Operators, rows.len());
+        for row in &rows {
+            if let Err(mismatch) = judge_bulk(service, row, stores.shards) {
+                let subject = format_args!("bulk request {}", row.request_key);
+                report.violated_by(Invariant::Operators, Problem::of(subject, mismatch));
+            }
+        }
+    }
+}
+
+/// A clock may have stepped back since by so much, in microseconds.
+const CLOCKS_DIFFER: i64 = 86_400_000_000;
+
+fn judge_action(row: &action::Model, shards: u16, now: Timestamp) -> Result<(), Mismatch> {
+    if !(0..i32::from(shards)).contains(&row.shard) {
+        return Err(Mismatch::new(
+            "shard",
+            format_args!("one of {shards}"),
+            row.shard,
+        ));
+    }
+    if row.done_by.is_empty() {
+        return Err(Mismatch::new("by", "somebody", "nobody"));
+    }
+    let latest = now.micros().saturating_add(CLOCKS_DIFFER);
+    if row.time > latest {
+        let latest = Timestamp::from_micros(latest);
+        let found = Timestamp::from_micros(row.time);
+        return Err(Mismatch::new(
+            "time",
+            format_args!("at most {latest}"),
+            found,
+        ));
+    }
+    serde_json::from_str::<Value>(&row.detail)
+        .map(drop)
+        .map_err(|error| Mismatch::unreadable("detail", &error))
+}
+
+fn judge_bulk(service: Service, row: &bulk::Model, shards: u16) -> Result<(), Mismatch> {
+    let shard = ShardId::of(service, row.request_key, shards).number;
+    if row.shard != i32::from(shard) {
+        return Err(Mismatch::new("shard", shard, row.shard));
+    }
+    let version = if row.outcome.is_some() { 2 } else { 1 };
+    if row.version != version {
+        return Err(Mismatch::new("version", version, row.version));
+    }
+    for text in [Some(&row.found), row.outcome.as_ref()]
+        .into_iter()
+        .flatten()
+    {
+        serde_json::from_str::<Value>(text)
+            .map_err(|error| Mismatch::unreadable("what is kept", &error))?;
+    }
+    Ok(())
+}

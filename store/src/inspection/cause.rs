@@ -1,0 +1,136 @@
+//! Sagas by their cause: a text in why they compensate, or in what one of their steps shows.
+//!
+//! The database finds candidates by a pattern, which is a little too wide: details stand in a JSON
+//! column among other values. What is read is then compared exactly.
+
+use ::sagas::SagaData;
+use sea_orm::ExprTrait;
+use sea_orm::sea_query::{Expr, Func, IntoColumnRef, LikeExpr, SimpleExpr};
+use uuid::Uuid;
+
+use crate::sagas::StoredSaga;
+use crate::tables::saga;
+
+/// Not a backslash, with which JSON escapes.
+const ESCAPE: char = '!';
+
+/// A text that a cause contains, whatever its case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause(String);
+
+impl Cause {
+    /// The text, as somebody looks for it.
+    #[must_use]
+    pub fn containing(text: &str) -> Self {
+        Cause(text.to_lowercase())
+    }
+
+    /// Whether a text contains it, with its ids or without.
+    #[must_use]
+    pub fn is_in(&self, text: &str) -> bool {
+        let text = text.to_lowercase();
+        text.contains(&self.0) || without_ids(&text).contains(&self.0)
+    }
+
+    /// Whether a saga has it.
+    pub(super) fn is_of<D: SagaData>(&self, stored: &StoredSaga<D>) -> bool {
+        let saga = &stored.saga;
+        let reason = saga.reason.as_ref().map(|reason| reason.name());
+        let details = saga.steps.iter().filter_map(|step| step.detail.as_deref());
+        reason
+            .into_iter()
+            .chain(details)
+            .any(|text| self.is_in(text))
+    }
+
+    /// The rows of sagas that may have it.
+    pub(super) fn candidates(&self) -> SimpleExpr {
+        let json = serde_json::Value::from(self.0.as_str()).to_string();
+        let detail = pattern(json.trim_matches('"'));
+
+        self.is_like(saga::Column::Reason).or(is_like(
+            saga::Column::Steps,
+            format!("%\"detail\":\"%{detail}%"),
+        ))
+    }
+
+    /// The rows whose column may contain it.
+    pub(crate) fn is_like(&self, column: impl IntoColumnRef) -> SimpleExpr {
+        is_like(column, format!("%{}%", pattern(&self.0)))
+    }
+}
+
+fn is_like(column: impl IntoColumnRef, pattern: String) -> SimpleExpr {
+    let pattern = LikeExpr::new(pattern).escape(ESCAPE);
+    Expr::expr(Func::lower(Expr::col(column))).like(pattern)
+}
+
+/// A text within a pattern. Databases differ in the case of what is not ASCII, so any character may
+/// stand in its place, and in that of an id that is left out.
+fn pattern(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+
+    for character in text.replace(ID, "\u{fffd}").chars() {
+        match character {
+            '%' | '_' | ESCAPE => pattern.extend([ESCAPE, character]),
+            character if character.is_ascii() => pattern.push(character),
+            _ => pattern.push('%'),
+        }
+    }
+    pattern
+}
+
+/// What stands for an id in a cause that is told of many.
+const ID: &str = "{id}";
+
+/// A cause as it is told of many: without the ids in it.
+#[must_use]
+pub fn without_ids(cause: &str) -> String {
+    const LENGTH: usize = 36;
+    let mut told = String::with_capacity(cause.len());
+    let mut rest = cause;
+
+    while let Some(next) = rest.chars().next() {
+        let id = rest
+            .get(..LENGTH)
+            .filter(|text| Uuid::try_parse(text).is_ok());
+        let taken = if id.is_some() {
+            told.push_str(ID);
+            LENGTH
+        } else {
+            told.push(next);
+            next.len_utf8()
+        };
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_stands_for_the_text_itself() {
+        assert_eq!(pattern("timed_out"), "timed!_out");
+        assert_eq!(pattern("100 % sure!"), "100 !% sure!!");
+        assert_eq!(pattern("größe"), "gr%%e");
+        assert_eq!(pattern("there is no saga {id}"), "there is no saga %");
+    }
+
+    #[test]
+    fn causes_that_differ_in_ids_are_one() {
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let cause = |id| format!("order {id} is gone, or {id}");
+        assert_eq!(without_ids(&cause(one)), "order {id} is gone, or {id}");
+        assert_eq!(without_ids(&cause(one)), without_ids(&cause(other)));
+        assert!(Cause::containing("order {id} is gone").is_in(&cause(one)));
+    }
+
+    #[test]
+    fn case_does_not_matter() {
+        assert!(Cause::containing("größe").is_in("DIE GRÖẞE".to_lowercase().as_str()));
+        assert!(Cause::containing("timed").is_in("TIMED_OUT"));
+        assert!(!Cause::containing("timed").is_in("stopped"));
+    }
+}
