@@ -110,8 +110,7 @@ impl<E: Entity> Entities<E> {
                     self.start(*id, None);
                 }
             }
-            Command::Entity { id, .. } => self.want(*id),
-            Command::FollowEntity(id) => self.want(*id),
+            Command::Entity { id, .. } | Command::FollowEntity(id) => self.want(*id),
             Command::Saga { id, .. } | Command::FollowSaga(id) => self.want_saga(*id),
             Command::Parked { .. } | Command::Bulk { .. } => {}
         }
@@ -251,6 +250,7 @@ fn role_of<E: Entity>(message: &Message) -> Role {
 pub(crate) fn check_readable<E: Entity>(message: &Message) -> Result<(), WireError> {
     match role_of::<E>(message) {
         Role::Request => read::<E::Request>(message).map(drop),
+        Role::Event => messages::command_of::<E>(message).map(drop),
         Role::Nested => read::<NestedCommand>(message).map(drop),
         Role::Reply => {
             let (name, version) = (&message.name, message.type_version);

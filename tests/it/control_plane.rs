@@ -311,7 +311,7 @@ async fn a_parked_message_is_found_by_its_cause_edited_and_replayed_once() {
     let cause = causes.items("causes")[0]["cause"].as_str().expect("a text");
     assert_eq!(causes.items("causes")[0]["messages"], 1, "{}", causes.text);
     let of_cause = api.get("/quarantine").query("cause", cause).await.is(200);
-    assert_eq!(of_cause.each("quarantine", "id"), [id.clone()]);
+    assert_eq!(of_cause.each("quarantine", "id"), std::slice::from_ref(&id));
     let none = api.get("/quarantine").query("type", "order.create").await;
     assert!(none.is(200).items("quarantine").is_empty());
 

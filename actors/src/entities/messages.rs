@@ -1,6 +1,6 @@
 //! Messages of the log: what sagas ask of entities, and what answers they get.
 
-use sagas::handler::{Handler, Heard};
+use sagas::handler::{Handler, Heard, Told};
 use sagas::mistakes::{Mistake, makes};
 use sagas::{Incoming, SagaId, ShardId, WireMessage};
 use store::Message;
@@ -80,17 +80,7 @@ impl<E: Entity> Entities<E> {
             entity: message.entity,
             ..Step::default()
         };
-        let Some(handler) = handler_of::<E>(message) else {
-            return Ok(step);
-        };
-
-        let heard = Heard {
-            entity: message.entity,
-            name: &message.name,
-            type_version: message.type_version,
-            body: message.body.get(),
-        };
-        if let Some((entity, command)) = (handler.command)(&heard)? {
+        if let Some((entity, command)) = command_of::<E>(message)? {
             let destination = ShardId::of(E::SERVICE, entity, self.around.shards);
             let form = (command.wire_name(), command.encode());
             let command = progress::message(destination, entity, None, form)?;
@@ -149,6 +139,19 @@ impl<E: Entity> Entities<E> {
         };
         self.advance(id, ask, turn).await
     }
+}
+
+/// What a handler makes of an event, if there is one for it.
+pub(super) fn command_of<E: Entity>(message: &Message) -> Told<E::Request> {
+    let Some(handler) = handler_of::<E>(message) else {
+        return Ok(None);
+    };
+    (handler.command)(&Heard {
+        entity: message.entity,
+        name: &message.name,
+        type_version: message.type_version,
+        body: message.body.get(),
+    })
 }
 
 /// The handler that hears this event. One that was parked is known by its source and its name, too.
