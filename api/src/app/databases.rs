@@ -13,7 +13,7 @@ use store::{Deployment, Home, Lease, Log, Occupancy, ServiceSchema, StoreError, 
 use tokio::task::JoinSet;
 
 use super::io::IoRuntime;
-use crate::config::{Config, LogBackend};
+use crate::config::{Config, DocumentsBackend, LogBackend, SearchBackend};
 
 /// A server that does not answer is tried again after this long.
 const TRY_EVERY: Duration = Duration::from_secs(1);
@@ -30,10 +30,6 @@ pub(super) struct Opened {
 pub(super) struct Neighbours {
     pub kafka: Arc<Kafka>,
     pub log: Arc<ClusterLog>,
-    /// Held by the one node that feeds the views on servers.
-    pub lease: Lease,
-    /// Until it is dropped.
-    pub _striving: Option<Striving>,
 }
 
 /// Opens the databases that the configuration names, and starts their journals. A server that is
@@ -54,7 +50,7 @@ pub(super) async fn open(
             let (deployment, occupancies) = when_there(&homes, shards, kafka.is_none()).await?;
             let opened = match kafka {
                 None => alone(deployment, shards, faults).await,
-                Some(kafka) => among_others(&homes, deployment, kafka, faults).await,
+                Some(kafka) => among_others(deployment, kafka, faults).await,
             };
             Ok((opened?, occupancies))
         },
@@ -94,14 +90,12 @@ async fn alone(deployment: Deployment, shards: u16, faults: Faults) -> anyhow::R
 }
 
 async fn among_others(
-    homes: &[(ServiceSchema, Home)],
     deployment: Deployment,
     settings: KafkaSettings,
     faults: Faults,
 ) -> anyhow::Result<Opened> {
     let shards = settings.shards;
     let kafka = when_kafka_is_there(settings).await?;
-    let (striving, lease) = strive(homes);
     let Neighbour {
         parts,
         deployment,
@@ -111,25 +105,32 @@ async fn among_others(
         parts,
         deployment,
         log: log.clone(),
-        neighbours: Some(Neighbours {
-            kafka,
-            log,
-            lease,
-            _striving: striving,
-        }),
+        neighbours: Some(Neighbours { kafka, log }),
     })
 }
 
-/// Strives, in one of the databases that all nodes have, for what only one of them looks after.
-fn strive(homes: &[(ServiceSchema, Home)]) -> (Option<Striving>, Lease) {
-    let on_server = |(schema, home): &(ServiceSchema, Home)| match home {
-        Home::Postgres(address) => Some(address.strive(schema.service)),
-        _ => None,
-    };
-    match homes.iter().find_map(on_server) {
-        Some((striving, lease)) => (Some(striving), lease),
-        None => (None, Lease::for_ever()),
+/// Strives for the views on servers, which one of several nodes feeds: in a database that all of
+/// them have, once this one can feed them. Who has no such views strives for nothing.
+pub(super) fn strive(
+    config: &Config,
+    begins: impl Future<Output = ()> + Send + 'static,
+) -> (Option<Striving>, Lease) {
+    let is_alone = config.log_url == LogBackend::Embedded;
+    let has_none = config.documents_url == DocumentsBackend::Embedded
+        && config.search_url == SearchBackend::Embedded;
+    if is_alone || has_none {
+        return (None, Lease::for_ever());
     }
+
+    let on_server = |(schema, home): (ServiceSchema, Home)| match home {
+        Home::Postgres(address) => Some((schema.service, address)),
+        Home::Folder(_) => None,
+    };
+    let Some((service, address)) = homes(config).into_iter().find_map(on_server) else {
+        return (None, Lease::for_ever());
+    };
+    let (striving, lease) = address.strive(service, begins);
+    (Some(striving), lease)
 }
 
 /// As a database, a broker that is not there is waited for.

@@ -12,7 +12,7 @@ use domain::saga::SagaPolicy;
 use projections::{ShopViews, StoredRows, ViewStores, Views, ViewsConfig};
 use store::faults::{FaultPlan, Faults};
 use store::journal::Standing;
-use store::{Deployment, Lease, Log, Occupancy, ServiceDatabase};
+use store::{Deployment, Lease, Log, Occupancy, ServiceDatabase, Striving};
 use tokio::task::JoinHandle;
 
 use super::bulk::BulkOperations;
@@ -49,6 +49,8 @@ pub(super) struct Parts {
     view_stores: ViewStores,
     deployment: Deployment,
     neighbours: Option<Neighbours>,
+    /// For the views that several nodes share.
+    striving: Option<Striving>,
     /// Keep other nodes out that do not go with this one.
     occupancies: Vec<Occupancy>,
     /// Keep the metrics up to date, and audit.
@@ -79,12 +81,12 @@ impl Parts {
         self.upkeep.iter().for_each(JoinHandle::abort);
         self.node.stop().await;
         // What was submitted is durable: the next owners may have the shards.
-        if let Some(Neighbours { kafka, .. }) = &self.neighbours {
+        if let Some(Neighbours { kafka, .. }) = self.neighbours {
             kafka.leave().await;
         }
         self.views.stop().await;
         // Another node may feed the views now.
-        drop(self.neighbours);
+        drop(self.striving);
         self.view_stores.close().await;
         // The last spans are those of what the views have taken in now.
         let flushing = self.traces.map(Traces::end);
@@ -138,7 +140,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let (node, gateway) = gateway::start(&node_config(&config), &parts)?;
     let gateway = gateway.coordinated_by(config.coordination);
     let node = Arc::new(node);
-    if let Some(Neighbours { kafka, log, .. }) = &neighbours {
+    if let Some(Neighbours { kafka, log }) = &neighbours {
         let arrivals = NodeArrivals {
             log: Arc::clone(log),
             doors: node.doors(),
@@ -150,8 +152,10 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let open = tokio::time::timeout(OPEN_WITHIN, opened()).await.is_ok();
     let view_stores = view_stores(&config, io.handle()).await?;
     let stores = view_stores.clone();
-    let lease = neighbours.as_ref().map(|others| others.lease.clone());
-    let lease = lease.unwrap_or_else(Lease::for_ever);
+    let (striving, lease) = {
+        let _entered = io.handle().enter();
+        databases::strive(&config, opened())
+    };
     let begins = (opened(), lease);
     let (views, shop) = start_views(&config, stores, &io, &deployment, log.clone(), begins)?;
     if open {
@@ -188,6 +192,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         view_stores,
         deployment,
         neighbours,
+        striving,
         occupancies,
         upkeep,
         traces,

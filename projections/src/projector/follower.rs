@@ -47,7 +47,7 @@ impl<E> Followed<E> {
     ) {
         let mut failures = 0_u32;
         loop {
-            let looked = AssertUnwindSafe(self.look()).catch_unwind().await;
+            let looked = AssertUnwindSafe(self.look(definition)).catch_unwind().await;
             let failure = match looked {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(describe(&error)),
@@ -76,7 +76,7 @@ impl<E> Followed<E> {
     }
 
     /// Looks how far the view is.
-    async fn look(&mut self) -> Result<(), ViewError> {
+    async fn look(&mut self, definition: ViewDefinition) -> Result<(), ViewError> {
         let wishes = self.waiting.wishes(MAX_ENTITIES);
         let mut reached = EntityVersions::new();
         if !wishes.is_empty() {
@@ -85,6 +85,12 @@ impl<E> Followed<E> {
         }
 
         let positions = self.writer.positions()?;
+        if positions.is_empty() && !self.waiting.committed().is_empty() {
+            return Err(ViewError::Damaged {
+                view: definition.name,
+                what: "all that it has taken in is gone".to_owned(),
+            });
+        }
         self.progress.start(&positions);
         self.progress.working(Feeding::Following);
         if self.waiting.count() == 0 {

@@ -65,6 +65,9 @@ pub(super) async fn copy<P: Projection>(
     let view = shared.definition.name;
     // What an interrupted copy has left would never be corrected.
     let deployment = shared.deployment;
+    if !shared.lease.is_held() {
+        return Err(ViewError::fed_elsewhere(shared.definition.name));
+    }
     shared.store.discard(number, deployment).await?;
 
     let Opened {

@@ -19,6 +19,8 @@ pub(super) type Wishes = BTreeMap<(Service, Uuid), u64>;
 #[derive(Debug, Default)]
 pub(super) struct Table {
     next: u64,
+    /// Whose wishes are the next to be asked for, where not all are at once.
+    asked: u64,
     /// In the order in which they have come: in that they are woken.
     readers: BTreeMap<u64, Reader>,
     /// The positions of the newest commit.
@@ -105,12 +107,14 @@ impl Table {
         reader.map_or_else(Vec::new, |reader| reader.entities.keys().copied().collect())
     }
 
-    /// The entities that all readers wait for, each once; at most so many, of those who have come
-    /// first.
-    pub(super) fn wishes(&self, most: usize) -> Vec<(Service, Uuid)> {
+    /// The entities that readers wait for, each once, at most so many and a reader's more: those of
+    /// the readers behind the one that was the last at the time before.
+    pub(super) fn wishes(&mut self, most: usize) -> Vec<(Service, Uuid)> {
         let mut wished = BTreeSet::new();
-        for reader in self.readers.values() {
+        let behind = self.readers.range(self.asked..);
+        for (number, reader) in behind.chain(self.readers.range(..self.asked)) {
             if wished.len() >= most {
+                self.asked = *number;
                 break;
             }
             wished.extend(reader.entities.keys().copied());

@@ -53,12 +53,15 @@ impl<P: Projection> Supervisor<P> {
         }
 
         let shown = self.shared.look(|stand| stand.live.clone());
-        let stays = shown.as_ref().map(|shown| shown.number()) == catalog.live;
+        let stays = shown
+            .as_ref()
+            .is_some_and(|shown| shown.is_followed() && Some(shown.number()) == catalog.live);
         match catalog.live {
             _ if stays => {}
             Some(next) => self.turn_to(next, &catalog, shown).await?,
             None => self.leave_followed(),
         }
+        self.measure().await;
         self.shared.gauges.generation(catalog.live);
         self.shared.change(|stand| stand.catalog = Some(catalog));
         Ok(())
@@ -117,10 +120,27 @@ impl<P: Projection> Supervisor<P> {
         }
     }
 
-    /// Stops feeding the view: another node is to.
+    /// Another node is to look after the view. What answers is fed until it is followed: what both
+    /// nodes write is guarded by its versions.
     pub(super) async fn step_down(&mut self) {
         let view = self.shared.definition.name;
         tracing::warn!(view, "another node looks after the view now");
-        self.close_all().await;
+        self.catalog = None;
+        self.reverting = None;
+        self.leave_work();
+
+        let mut open = self.shared.look(|stand| stand.open.clone());
+        self.shared.change(|stand| {
+            stand.to_answer = None;
+            stand.stopped = None;
+            stand.open.clear();
+        });
+        let live = self.shared.look(|stand| stand.live.clone());
+        if let Some(live) = live {
+            open.remove(&live.number());
+        }
+        for generation in open.into_values() {
+            generation.let_go();
+        }
     }
 }

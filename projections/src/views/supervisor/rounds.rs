@@ -94,7 +94,7 @@ impl<P: Projection> Supervisor<P> {
     }
 
     /// Sets the gauges.
-    async fn measure(&self) {
+    pub(super) async fn measure(&self) {
         let gauges = self.shared.gauges;
         gauges.rebuilt(
             self.shared

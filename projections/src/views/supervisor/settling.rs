@@ -277,16 +277,19 @@ impl<P: Projection> Supervisor<P> {
         };
 
         // What was followed here so far is fed from now on.
-        let followed = self.shared.look(|stand| stand.live.clone());
-        match followed.filter(|live| live.is_followed()) {
-            Some(followed) => {
+        let live = self.shared.look(|stand| stand.live.clone());
+        let followed = live.as_ref().filter(|live| live.is_followed());
+        let is_swapped = match followed {
+            Some(followed) if followed.number() == number => {
                 self.shared.change(|stand| stand.live = Some(generation));
-                followed.let_go();
+                true
             }
-            None if self.shared.look(|stand| stand.live.is_none()) => {
-                self.shared.swap_if_level(&generation);
-            }
-            None => {}
+            // It was saved as the one that answers, and may not have what was shown so far.
+            Some(_) => self.shared.swap_if_level(&generation),
+            None => live.is_none() && self.shared.swap_if_level(&generation),
+        };
+        if let Some(followed) = followed.filter(|_| is_swapped) {
+            followed.let_go();
         }
     }
 

@@ -15,7 +15,7 @@ const LOOK: &str = "SELECT pg_is_in_recovery() OR current_setting('transaction_r
     AS reads_only, current_setting('server_version_num')::int AS version, \
     current_setting('server_encoding') AS encoding";
 /// The first release that tells what became of a transaction by its full number.
-const OLDEST_VERSION: i32 = 130_000;
+const OLDEST_VERSION: i32 = 140_000;
 
 /// A server that only reads: a standby, or one that was told so.
 pub(crate) const READS_ONLY: &str = "it only reads: it is a standby, or \

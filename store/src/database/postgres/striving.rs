@@ -39,17 +39,26 @@ impl Drop for Striving {
 }
 
 impl PostgresAddress {
-    /// Strives for the right to look after what the nodes on this database share besides it. Must
-    /// be called where a tokio runtime runs.
+    /// Strives, once `begins` resolves, for the right to look after what the nodes on this database
+    /// share besides it. Must be called where a tokio runtime runs.
     #[must_use]
-    pub fn strive(&self, service: Service) -> (Striving, Lease) {
+    pub fn strive(
+        &self,
+        service: Service,
+        begins: impl Future<Output = ()> + Send + 'static,
+    ) -> (Striving, Lease) {
         let (grants, lease) = Lease::granted();
         let address = self.clone();
         let strives = async move {
+            begins.await;
+            let mut told = String::new();
             loop {
-                // The journal tells of a server that does not answer.
                 if let Err(error) = address.hold(service, &grants).await {
-                    tracing::debug!(service = %service, error = %error, "the lease is not held");
+                    let cause = error.to_string();
+                    if cause != told {
+                        tracing::warn!(service = %service, cause, "the lease cannot be striven for");
+                        told = cause;
+                    }
                 }
                 grants.end();
                 tokio::time::sleep(TRIES_EVERY).await;
@@ -63,7 +72,8 @@ impl PostgresAddress {
         let late = |_| sqlx::Error::PoolTimedOut;
         let connecting = self.connect(service, Use::Occupy);
         let mut connection = timeout(ANSWERS_WITHIN, connecting).await.map_err(late)??;
-        sqlx::query(SILENT).execute(&mut connection).await?;
+        let silent = sqlx::query(SILENT).execute(&mut connection);
+        timeout(ANSWERS_WITHIN, silent).await.map_err(late)??;
 
         loop {
             let asked_at = Instant::now();
