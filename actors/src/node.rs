@@ -16,7 +16,7 @@ use actix_rt::Arbiter;
 use futures_util::FutureExt;
 use futures_util::future::{join_all, select_all};
 use sagas::{SagaPolicy, Service, ShardId};
-use store::cluster::{Assigned, Membership, Transport};
+use store::cluster::{Assigned, Membership, Participation, Transport};
 use store::faults::Faults;
 use store::journal::Standing;
 use store::{Clock, Journal, Log, ServiceDatabase};
@@ -133,10 +133,10 @@ impl Node {
         }
     }
 
-    /// Whether the node hears which shards are its own, as far as it knows.
+    /// How far the node takes part in giving shards to nodes.
     #[must_use]
-    pub fn takes_part(&self) -> bool {
-        self.membership.takes_part()
+    pub fn participation(&self) -> Participation {
+        self.membership.participation()
     }
 
     /// How many shards of this node are open, and how many are assigned to it.

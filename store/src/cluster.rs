@@ -60,9 +60,19 @@ pub trait Membership: fmt::Debug + Send + Sync {
     /// no answer within a few seconds.
     fn confirm(&self, shard: ShardId) -> BoxFuture<'_, bool>;
 
-    /// Whether this node takes part, as far as it knows: else it hears of no shards. It goes on
-    /// with those that it has; the epochs say when others have taken them over.
-    fn takes_part(&self) -> bool;
+    /// Whether this node takes part, as far as it knows.
+    fn participation(&self) -> Participation;
+}
+
+/// How far a node takes part in giving shards to nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Participation {
+    /// It hears which shards are its own.
+    Full,
+    /// It hears nothing, and goes on with the shards that it has.
+    OutOfTouch,
+    /// It hears nothing, and others have taken over some of its shards.
+    Overtaken,
 }
 
 /// The membership of a node that is alone: all shards are its own for as long as it runs.
@@ -89,7 +99,7 @@ impl Membership for Alone {
         ready(true).boxed()
     }
 
-    fn takes_part(&self) -> bool {
-        true
+    fn participation(&self) -> Participation {
+        Participation::Full
     }
 }

@@ -36,7 +36,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{error, warn};
 
-use crate::cluster::{Arrivals, Assigned, Carrier, Membership, Transport};
+use crate::cluster::{Arrivals, Assigned, Carrier, Membership, Participation, Transport};
 use crate::log::{Destination, Message};
 use assignments::Assignments;
 use clients::Complaints;
@@ -220,7 +220,7 @@ impl Carrier for Kafka {
 impl Transport for Kafka {
     fn ask(&self, shard: ShardId, question: Vec<u8>) -> bool {
         // Out of touch with the brokers, the question would come when its caller has long gone.
-        self.takes_part()
+        self.participation() == Participation::Full
             && self.outgoing.send(
                 self.topics.name(Topic::Requests(shard.service)),
                 self.topics.of_shard(shard),
@@ -261,8 +261,9 @@ impl Membership for Kafka {
         .boxed()
     }
 
-    fn takes_part(&self) -> bool {
-        self.ownerships.iter().all(Ownership::takes_part)
+    fn participation(&self) -> Participation {
+        let of_each = self.ownerships.iter().map(Ownership::participation);
+        of_each.max().unwrap_or(Participation::Full)
     }
 }
 

@@ -36,6 +36,7 @@ use super::reader::Reader;
 use super::threads::Threads;
 use super::topics::Topic;
 use super::{KafkaError, KafkaSettings};
+use crate::cluster::Participation;
 
 /// After how long without a sign of life a node is taken for dead: the shortest time that brokers
 /// allow, unless they are told to. Shards of a node that was killed move after it.
@@ -133,8 +134,13 @@ impl Ownership {
         })
     }
 
-    pub(super) fn takes_part(&self) -> bool {
-        lock(&self.context.place).takes_part
+    pub(super) fn participation(&self) -> Participation {
+        let place = lock(&self.context.place);
+        match (place.takes_part, place.is_overtaken) {
+            (true, _) => Participation::Full,
+            (false, false) => Participation::OutOfTouch,
+            (false, true) => Participation::Overtaken,
+        }
     }
 
     /// Asks the coordinator whether this node has this partition.
@@ -176,6 +182,8 @@ struct InGroup {
     gained: BTreeSet<i32>,
     /// Partitions that were the node's when the group lost it.
     kept: BTreeSet<i32>,
+    /// Some of those were let go of, since somebody else has them.
+    is_overtaken: bool,
 }
 
 impl Member {
@@ -221,6 +229,7 @@ impl Member {
     fn gain(&self, partitions: &BTreeSet<i32>) {
         let mut place = lock(&self.place);
         place.takes_part = true;
+        place.is_overtaken = false;
         place.gained.extend(partitions);
         let kept = std::mem::take(&mut place.kept);
         drop(place);
@@ -237,9 +246,12 @@ impl Member {
     fn keep(&self, partitions: &BTreeSet<i32>) {
         let mut place = lock(&self.place);
         place.takes_part = false;
-        // Nothing of them has begun.
-        let unread = std::mem::take(&mut place.gained);
-        place.kept.extend(partitions - &unread);
+        // What has not begun yet is nothing to keep, unless it is that of before.
+        place.gained = &place.gained - partitions;
+        let held = partitions.iter().copied();
+        place
+            .kept
+            .extend(held.filter(|partition| self.holds(*partition)));
         drop(place);
 
         warn!(
@@ -261,9 +273,18 @@ impl Member {
 
     /// Lets go of what was kept and is not confirmed: whoever asks cannot go on with it.
     fn let_go(&self, unconfirmed: &BTreeSet<i32>) {
-        let unconfirmed = &lock(&self.place).kept & unconfirmed;
-        if !unconfirmed.is_empty() {
-            self.give_up(&unconfirmed);
+        let mut place = lock(&self.place);
+        let away = &place.kept & unconfirmed;
+        place.kept = &place.kept - &away;
+        // The group may have given it back by now.
+        let away = &away - &place.gained;
+        place.is_overtaken |= !away.is_empty();
+        drop(place);
+
+        if !away.is_empty() {
+            self.assignments.remove(self.service, &away);
+            self.reader.end(self.service, &away);
+            info!(service = %self.service, kafka.partitions = ?away, "others may have these now");
         }
     }
 

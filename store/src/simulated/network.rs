@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{DeliveryFate, Trouble};
-use crate::cluster::{Arrivals, Assigned, Carrier, Membership, Transport};
+use crate::cluster::{Arrivals, Assigned, Carrier, Membership, Participation, Transport};
 use crate::log::{Destination, Message};
 
 /// What the way from one node to another takes when nothing holds it up.
@@ -369,7 +369,10 @@ impl Membership for Seat {
         .boxed()
     }
 
-    fn takes_part(&self) -> bool {
-        self.network.lock().members.contains_key(&self.member)
+    fn participation(&self) -> Participation {
+        match self.network.lock().members.contains_key(&self.member) {
+            true => Participation::Full,
+            false => Participation::OutOfTouch,
+        }
     }
 }

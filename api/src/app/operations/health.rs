@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
+use store::cluster::Participation;
 use store::journal::Standing;
 
 use super::Operations;
@@ -26,12 +27,13 @@ impl Health for Operations {
             }
 
             let (open, all) = self.node.open_shards();
-            if !self.node.takes_part() {
-                let cut_off = "this node takes part in no group of nodes: is Kafka away?";
-                match all {
-                    0 => readiness.missing.push(cut_off.to_owned()),
-                    // It goes on with the shards that it has, as long as nobody else takes them.
-                    _ => readiness.degraded.push(cut_off.to_owned()),
+            let cut_off = "this node takes part in no group of nodes: is Kafka away?".to_owned();
+            match self.node.participation() {
+                Participation::Full => {}
+                // It goes on with the shards that it has, as long as nobody else takes them.
+                Participation::OutOfTouch if all > 0 => readiness.degraded.push(cut_off),
+                Participation::OutOfTouch | Participation::Overtaken => {
+                    readiness.missing.push(cut_off);
                 }
             }
             if open < all {
