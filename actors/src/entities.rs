@@ -259,6 +259,11 @@ pub(crate) fn check_readable<E: Entity>(message: &Message) -> Result<(), WireErr
     }
 }
 
+/// Whether a handler of the service wants an event.
+pub(crate) fn hears<E: Entity>(event: &Message) -> bool {
+    messages::handler_of::<E>(event).is_some()
+}
+
 fn read<M: WireMessage>(message: &Message) -> Result<M, WireError> {
     M::decode(&message.name, message.type_version, message.body.get())
 }

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use domain::{MessageId, Service, ShardId, Timestamp};
+use domain::messages::{CustomerNotice, OrderNotice};
+use domain::{CustomerEvent, MessageId, OrderEvent, Service, ShardId, Timestamp};
 use serde_json::Value;
 use store::SourceStream;
 use store::parking::ParkedState;
@@ -114,8 +115,11 @@ fn judge_parked(
     }
 
     // Else it would be received once more, and be processed twice.
-    let position = reached.get(&(shard, SourceStream::messages(source)));
-    let position = position.copied().unwrap_or(0);
+    let stream = match is_heard(&row.name) {
+        true => SourceStream::events(source),
+        false => SourceStream::messages(source),
+    };
+    let position = reached.get(&(shard, stream)).copied().unwrap_or(0);
     if position < sequence {
         let expected = format_args!("at least {sequence}");
         return Err(Mismatch::new("position of its shard", expected, position));
@@ -126,6 +130,20 @@ fn judge_parked(
         .map_err(|error| Mismatch::unreadable("body", &error))
 }
 
+/// Whether a message of this name is heard by whoever follows the events of its source, and sent to
+/// nobody.
+fn is_heard(name: &str) -> bool {
+    let events = [
+        CustomerEvent::WIRE_NAMES,
+        CustomerNotice::WIRE_NAMES,
+        OrderEvent::WIRE_NAMES,
+        OrderNotice::WIRE_NAMES,
+    ];
+    events
+        .iter()
+        .any(|names| names.iter().any(|(known, _)| *known == name))
+}
+
 async fn timers(stores: &Stores, service: Service, report: &mut Report) -> Result<(), AuditError> {
     let snapshot = Snapshot::begin(stores.database(service)).await?;
     let timers = snapshot.timers_of_nobody(TIMERS).await?;
@@ -134,7 +152,7 @@ async fn timers(stores: &Stores, service: Service, report: &mut Report) -> Resul
     for timer in timers {
         let problem = Problem::new(
             format_args!("timer {timer} of {service}"),
-            "saga",
+            "saga or entity",
             "one that it wakes",
             "none",
         );

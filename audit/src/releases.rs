@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::AuditError;
 use super::stores::Stores;
 
-/// Rows of an outbox looked at.
+/// Rows of an outbox read at a time.
 const ROWS: u64 = 2_000;
 
 /// Whether something that the reservation of a rejected order waits for is on its way still: from
@@ -59,24 +59,30 @@ async fn is_unread(stores: &Stores, from: ShardId, to: ShardId) -> Result<bool, 
         .copied()
         .unwrap_or(0);
 
-    let snapshot = Snapshot::begin(&stores.customers).await?;
-    let before = i64::try_from(read).unwrap_or(i64::MAX);
-    let within_a_unit = i64::try_from(store::unit::MAX_MESSAGES).unwrap_or(0);
-    let rows = snapshot
-        .outbox(from, before.saturating_sub(within_a_unit), ROWS)
-        .await?;
-    snapshot.end().await?;
-
     let is_unread = |(sequence, destination): &(u64, Destination)| {
         *sequence > read && *destination == Destination::Shard(to)
     };
-    Ok(rows
-        .iter()
-        .filter_map(|row| row.messages.as_ref().ok())
-        .any(|messages| messages.iter().any(is_unread)))
+    // A row has the sequence of its first message, and may hold some that follow.
+    let within_a_unit = u64::try_from(store::unit::MAX_MESSAGES).unwrap_or(0);
+    let mut after = i64::try_from(read.saturating_sub(within_a_unit)).unwrap_or(i64::MAX);
+
+    loop {
+        let snapshot = Snapshot::begin(&stores.customers).await?;
+        let rows = snapshot.outbox(from, after, ROWS).await?;
+        snapshot.end().await?;
+
+        let Some(last) = rows.last() else {
+            return Ok(false);
+        };
+        after = last.sequence;
+        let messages = rows.iter().filter_map(|row| row.messages.as_ref().ok());
+        if messages.flatten().any(is_unread) {
+            return Ok(true);
+        }
+    }
 }
 
-/// The orders that have to do with choreographies, and whether each must have a deadline now.
+/// Whether each order must have a deadline of its own now: only one that waits in a choreography.
 pub(super) fn with_deadlines<'a>(
     heads: impl IntoIterator<Item = (&'a Uuid, &'a OrderHead)>,
 ) -> Vec<(Uuid, bool)> {
@@ -87,7 +93,6 @@ pub(super) fn with_deadlines<'a>(
     };
     heads
         .into_iter()
-        .filter(|(_, head)| !head.choreography.is_none())
         .map(|(id, head)| (*id, waits(head)))
         .collect()
 }

@@ -20,12 +20,15 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+use crate::services::EntityTable;
 use crate::{ServiceDatabase, StoreError};
 
 /// The state of a service's database at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
     service: Service,
+    /// Where its entities are.
+    pub(crate) entities: EntityTable,
     pub(crate) transaction: DatabaseTransaction,
 }
 
@@ -42,6 +45,7 @@ impl Snapshot {
         let begun = database.read.begin().await;
         Ok(Snapshot {
             service: database.service,
+            entities: database.schema.entities(),
             transaction: begun.map_err(|e| database.failed(e))?,
         })
     }

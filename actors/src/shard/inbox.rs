@@ -4,7 +4,7 @@
 //! applies the message; if it is lower, it has done so before; if it is higher, something was lost
 //! on the way, and the shard reads it from the outbox.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sagas::mistakes::{Mistake, makes};
@@ -45,6 +45,9 @@ impl<E: Entity> Shard<E> {
         check: bool,
     ) -> Result<Vec<Arc<Message>>, StoreError> {
         let mut seen: HashMap<SourceStream, u64> = HashMap::new();
+        // Each outbox is read once a turn: what is missing then comes with a later one, and nobody
+        // waits behind a long history.
+        let mut read = BTreeSet::new();
         let mut next = Vec::with_capacity(arrived.len());
 
         for message in arrived {
@@ -60,7 +63,7 @@ impl<E: Entity> Shard<E> {
                 next.push(message);
             } else if message.previous < position {
                 self.instruments.duplicates.increment(1);
-            } else {
+            } else if read.insert(stream) {
                 self.instruments.gaps.increment(1);
                 let lost = self.read_after(stream, position).await?;
                 seen.insert(stream, lost.last().map_or(position, |last| last.sequence));
@@ -69,7 +72,8 @@ impl<E: Entity> Shard<E> {
         }
 
         if check && !makes(Mistake::LastMessageNotLookedFor) {
-            for stream in self.streams_fallen_behind(&seen) {
+            let behind = self.streams_fallen_behind(&seen).into_iter();
+            for stream in behind.filter(|stream| !read.contains(stream)) {
                 let stored = self.position(stream);
                 let position = seen.get(&stream).copied().unwrap_or(stored);
                 let lost = self.read_after(stream, position).await?;

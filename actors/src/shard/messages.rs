@@ -13,6 +13,7 @@ use store::{Destination, Message, SourceStream, StoreError, parking};
 use super::Shard;
 use super::submit::Cause;
 use super::work::{ATTEMPTS_AT_ONCE, InHand, Piece};
+use crate::entities::hears;
 use crate::entity::Entity;
 use crate::step::{Step, StepError};
 
@@ -25,6 +26,10 @@ impl<E: Entity> Shard<E> {
     pub(super) async fn message(&mut self, message: Arc<Message>, durable_at_read: u64) {
         if self.broken.is_some() {
             return;
+        }
+
+        if message.destination == Destination::Events && !hears::<E>(&message) {
+            return self.pass(message.source_stream(), message.sequence);
         }
 
         let id = message.id();

@@ -30,16 +30,21 @@ impl Snapshot {
             .map_err(|e| self.failed(e))
     }
 
-    /// Timers that wake nobody: there is no saga of their id. At most `limit`.
+    /// Timers that wake nobody: there is no saga of their id, nor an entity of the service. At most
+    /// `limit`.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn timers_of_nobody(&self, limit: u64) -> Result<Vec<Uuid>, StoreError> {
-        let nobody = "NOT EXISTS (SELECT 1 FROM sagas WHERE sagas.saga_id = timers.timer_id)";
+        let (table, key) = (self.entities.name, self.entities.key);
+        let no_saga = "NOT EXISTS (SELECT 1 FROM sagas WHERE sagas.saga_id = timers.timer_id)";
+        let no_entity =
+            format!("NOT EXISTS (SELECT 1 FROM {table} WHERE {table}.{key} = timers.timer_id)");
         timer::Entity::find()
             .select_only()
             .column(timer::Column::TimerId)
-            .filter(Expr::cust(nobody))
+            .filter(Expr::cust(no_saga))
+            .filter(Expr::cust(no_entity))
             .order_by_asc(timer::Column::TimerId)
             .limit(limit)
             .into_tuple()

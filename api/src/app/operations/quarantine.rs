@@ -1,6 +1,7 @@
 //! What is parked, read from the services' own databases.
 
-use domain::{MessageId, Service};
+use domain::messages::{CustomerNotice, OrderNotice, OrderRequest};
+use domain::{CustomerEvent, MessageId, OrderEvent, Service};
 use store::inspection::Cause;
 use store::parking::QuarantineFilter;
 use store::{Clock, Destination, ServiceDatabase, parking};
@@ -27,10 +28,7 @@ fn shown_parked(service: Service, parked: &parking::Parked, behind: u64) -> Park
         id: parked.id,
         service: service.name().to_owned(),
         shard,
-        entity_type: match service {
-            domain::CUSTOMERS => "customer".to_owned(),
-            _ => "saga".to_owned(),
-        },
+        entity_type: kind_of(service, &message.name).to_owned(),
         entity_id: message.entity,
         message_type: message.name.clone().into_owned(),
         messages: behind,
@@ -39,6 +37,25 @@ fn shown_parked(service: Service, parked: &parking::Parked, behind: u64) -> Park
         cause: parked.cause.clone().unwrap_or_default(),
         message: None,
         actions: Vec::new(),
+    }
+}
+
+/// What a parked message is about: who asks is told by its name where nobody has sent it to a saga.
+fn kind_of(service: Service, name: &str) -> &'static str {
+    let is_among = |names: &[(&str, u16)]| names.iter().any(|(known, _)| *known == name);
+    let of_orders = [
+        OrderEvent::WIRE_NAMES,
+        OrderNotice::WIRE_NAMES,
+        OrderRequest::WIRE_NAMES,
+    ];
+    let of_customers = [CustomerEvent::WIRE_NAMES, CustomerNotice::WIRE_NAMES];
+
+    if of_orders.into_iter().any(is_among) {
+        "order"
+    } else if service == domain::CUSTOMERS || of_customers.into_iter().any(is_among) {
+        "customer"
+    } else {
+        "saga"
     }
 }
 

@@ -90,9 +90,15 @@ impl Subscribers {
         let deliveries_at_most = SHARD_QUEUE * (1 + events_of.len());
         let (subscriber, subscription) = Subscriber::new(deliveries_at_most, SHARD_QUEUE_BYTES);
 
-        let to_shard = Followed::To(Destination::Shard(shard));
+        // Large events take up no room of its own messages.
+        let to_events = Subscriber {
+            room: Room::of(SHARD_QUEUE_BYTES),
+            ..subscriber.clone()
+        };
+
         let events = events_of.iter().copied().map(Followed::EventsOf);
-        self.enter(&subscriber, events.chain([to_shard]));
+        self.enter(&to_events, events);
+        self.enter(&subscriber, [Followed::To(Destination::Shard(shard))]);
         subscription
     }
 
