@@ -5,11 +5,13 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Api, Node, Response, eventually};
+use tests::{Api, Node, ORCHESTRATED, Response, eventually};
 
 use crate::quarantine;
 
-const IMPATIENT: [(&str, &str); 2] = [
+/// It has sagas, whatever the run is about.
+const IMPATIENT: [(&str, &str); 3] = [
+    ORCHESTRATED,
     ("COUNTERFOIL_SAGA_RETRY", "10ms"),
     ("COUNTERFOIL_SAGA_ATTEMPTS", "1"),
 ];
@@ -27,7 +29,7 @@ impl Stuck {
         let mut node = Node::start_with(&IMPATIENT).await;
         let customer = node.api().create_customer("Stuck", "100.00").await.id;
         node.terminate().await;
-        node.restart_with(&[IMPATIENT[0], IMPATIENT[1], PANICKING])
+        node.restart_with(&[IMPATIENT[0], IMPATIENT[1], IMPATIENT[2], PANICKING])
             .await;
 
         let api = node.api();
@@ -171,7 +173,7 @@ async fn a_last_word_that_was_discarded_is_a_violation_until_it_is_said_again() 
     stuck.node.terminate().await;
     stuck
         .node
-        .restart_with(&[IMPATIENT[0], IMPATIENT[1], PANICKING])
+        .restart_with(&[IMPATIENT[0], IMPATIENT[1], IMPATIENT[2], PANICKING])
         .await;
     let api = stuck.node.api();
     let cancel = api.cancel(&order.id).await.is(202);
@@ -201,7 +203,7 @@ async fn a_last_word_that_was_discarded_is_a_violation_until_it_is_said_again() 
 
 #[tokio::test]
 async fn a_saga_that_is_under_way_or_has_ended_cannot_be_given_up() {
-    let node = Node::start().await;
+    let node = Node::start_with(&[ORCHESTRATED]).await;
     let api = node.api();
     let customer = api.create_customer("Ada", "15.00").await;
     let order = api.place(&customer.id, "12.34", "APPROVED").await;

@@ -125,7 +125,7 @@ async fn sagas_are_listed_filtered_and_paged() {
 
 #[tokio::test]
 async fn sagas_are_found_by_age_entity_and_cause() {
-    let node = NODE.get(Node::start).await;
+    let node = NODE.get(start).await;
     let api = node.api();
     let customer = api.create_customer("Ada", "15.00").await;
     let kept = api.place(&customer.id, "1.00", "APPROVED").await;
