@@ -10,7 +10,7 @@ from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.openapi.checks import RejectedPositiveData
 
 # Only the node can make these. Invalid requests keep them, and must be refused.
-OPAQUE = {"query": ("cursor",), "headers": ("Consistency-Token", "If-Match")}
+OPAQUE = {"query": ("cursor",), "headers": ("Consistency-Token", "If-Match"), "body": ("cursor",)}
 
 # Statuses that depend on what there is, not on the form of a request: a state, a condition, a key
 # that is bound already.
@@ -56,8 +56,10 @@ def before_call(context, case, kwargs):
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     for container, names in OPAQUE.items():
+        part = getattr(case, container)
         for name in names:
-            (getattr(case, container) or {}).pop(name, None)
+            if hasattr(part, "pop") and name in part:
+                part.pop(name)
 
     # One point in the past at a time.
     if "asOfVersion" in (case.query or {}):

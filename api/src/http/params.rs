@@ -215,12 +215,16 @@ impl Params {
 }
 
 /// What a length of time may be.
-pub const AGES: &str = "must be a whole number with a unit, such as 30s, 10m, 24h, at most 87600h";
-const LONGEST_AGE: Duration = Duration::from_secs(87_600 * 3_600);
+pub const AGES: &str =
+    "must be a whole number of at most nine digits with a unit, such as 500ms, 30s, 10m, 24h";
+/// Longer than anything is ago here.
+const LONGEST_AGE: Duration = Duration::from_secs(999_999_999 * 3_600);
 
 /// A length of time as callers write it.
 pub fn age(text: &str) -> Option<Duration> {
-    value::duration(text, Duration::ZERO..=LONGEST_AGE).ok()
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let parsed = || value::duration(text, Duration::ZERO..=LONGEST_AGE).ok();
+    (1..=9).contains(&digits).then(parsed).flatten()
 }
 
 /// Refuses any query parameter.

@@ -155,7 +155,7 @@ pub struct SagaBulkFilter {
     #[schema(required = false)]
     pub state: Option<SagaState>,
     /// Begun longer ago than this.
-    #[schema(required = false, pattern = r"^\d+(ms|s|m|h)$", example = "10m")]
+    #[schema(required = false, pattern = r"^\d{1,9}(ms|s|m|h)$", example = "10m")]
     pub older_than: Option<String>,
     /// That work on this order.
     #[schema(required = false)]
@@ -230,6 +230,6 @@ pub struct ParkedBulkFilter {
     #[schema(required = false, min_length = 1, max_length = 200, pattern = r"\S")]
     pub cause: Option<String>,
     /// Parked longer ago than this.
-    #[schema(required = false, pattern = r"^\d+(ms|s|m|h)$", example = "10m")]
+    #[schema(required = false, pattern = r"^\d{1,9}(ms|s|m|h)$", example = "10m")]
     pub older_than: Option<String>,
 }

@@ -165,8 +165,8 @@ pub struct SagaParams {
     /// In this state.
     #[param(required = false)]
     pub state: Option<SagaState>,
-    /// Begun longer ago than this: a whole number of `ms`, `s`, `m` or `h`.
-    #[param(required = false, pattern = r"^\d+(ms|s|m|h)$", example = "10m")]
+    /// Begun longer ago than this: a whole number of `ms`, `s`, `m` or `h`, of at most nine digits.
+    #[param(required = false, pattern = r"^\d{1,9}(ms|s|m|h)$", example = "10m")]
     pub older_than: Option<String>,
     /// That work on this order.
     #[param(required = false)]
@@ -206,8 +206,8 @@ pub struct ParkedParams {
     /// With this text in their cause, whatever its case; `{id}` stands for any id.
     #[param(required = false, min_length = 1, max_length = 200, pattern = r"\S")]
     pub cause: Option<String>,
-    /// Parked longer ago than this: a whole number of `ms`, `s`, `m` or `h`.
-    #[param(required = false, pattern = r"^\d+(ms|s|m|h)$", example = "10m")]
+    /// Parked longer ago than this: a whole number of `ms`, `s`, `m` or `h`, of at most nine digits.
+    #[param(required = false, pattern = r"^\d{1,9}(ms|s|m|h)$", example = "10m")]
     pub older_than: Option<String>,
 }
 
