@@ -23,6 +23,8 @@ BEYOND_ONE_FIELD = (
     "must be the sum of the lines",
     "must have a sum of at most",
     "is required, or lines are",
+    "is required: nobody",
+    "must be STUCK",
 )
 
 

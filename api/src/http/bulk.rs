@@ -155,7 +155,8 @@ fn some_text(
     errors: &mut Errors,
 ) -> Option<String> {
     if !fields.has(field) {
-        return None;
+        // It may be there and say nothing.
+        return fields.optional::<String>(field, errors);
     }
     fields.text(field, longest, errors)
 }
