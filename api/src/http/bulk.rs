@@ -82,8 +82,13 @@ impl Manner {
 
 /// How many at once, and from where on.
 fn page(body: &mut Fields<'_>, seal: &Seal, errors: &mut Errors) -> Page {
-    let limit = body.optional("limit", errors).unwrap_or(DEFAULT_AT_ONCE);
-    if !(1..=MAX_AT_ONCE).contains(&limit) {
+    // A whole number may have zeros behind the point.
+    let asked: Option<f64> = body.optional("limit", errors);
+    let mut allowed = 1..=MAX_AT_ONCE;
+    let limit = asked.map_or(Some(DEFAULT_AT_ONCE), |asked| {
+        allowed.find(|limit| asked.to_string() == limit.to_string())
+    });
+    if limit.is_none() {
         let allowed = format!("must be a whole number from 1 to {MAX_AT_ONCE}");
         errors.add("limit", allowed);
     }
@@ -97,7 +102,7 @@ fn page(body: &mut Fields<'_>, seal: &Seal, errors: &mut Errors) -> Page {
         );
     }
     Page {
-        limit,
+        limit: limit.unwrap_or(DEFAULT_AT_ONCE),
         cursor: cursor.map(str::to_owned),
     }
 }
