@@ -156,10 +156,7 @@ impl Node {
         query: &[(&str, &str)],
         freshness: &Freshness,
     ) -> Result<Answer, ClientError> {
-        let mut url = self.address(path)?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
+        let url = self.address_with(path, query)?;
 
         let mut headers = HeaderMap::new();
         if let Freshness::AtLeast { token, wait } = freshness {
@@ -203,10 +200,7 @@ impl Node {
         query: &[(&str, &str)],
         key: &str,
     ) -> Result<Answer, ClientError> {
-        let mut url = self.address(path)?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
+        let url = self.address_with(path, query)?;
         self.send_body(Method::POST, url, &Value::Null, key, None)
             .await
     }
@@ -248,21 +242,17 @@ impl Node {
         query: &[(&str, &str)],
         key: &str,
     ) -> Result<Answer, ClientError> {
+        let url = self.address_with(path, query)?;
+        self.send_body(Method::DELETE, url, &Value::Null, key, None)
+            .await
+    }
+
+    fn address_with(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, ClientError> {
         let mut url = self.address(path)?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut headers = HeaderMap::new();
-        headers.insert(IDEMPOTENCY_KEY, header("Idempotency-Key", key)?);
-
-        self.send(Call {
-            method: Method::DELETE,
-            url,
-            headers,
-            body: None,
-            repeatable: true,
-        })
-        .await
+        Ok(url)
     }
 
     fn address(&self, path: &[&str]) -> Result<Url, ClientError> {
