@@ -40,35 +40,16 @@ impl<P: Projection> OpenGeneration<P> {
         opened: Opened<P>,
         surroundings: Surroundings,
     ) -> Result<Self, ViewError> {
-        let Opened {
-            writer,
-            reader,
-            versions,
-        } = opened;
-
         let alarm = Arc::new(alarm);
-        let waiting = Arc::new(Waiting::new(definition.name, definition.uses, versions));
-        let progress = Arc::new(Progress::new());
-
-        let projector = Projector::start::<P>(
-            definition,
-            writer,
-            surroundings,
-            Arc::clone(&waiting),
-            Arc::clone(&progress),
-            Arc::clone(&alarm),
-        )
-        .map_err(|source| ViewError::Unavailable {
-            view: definition.name,
-            source: Box::new(source),
-        })?;
-
-        Ok(OpenGeneration {
-            alarm,
-            reader,
-            waiting,
-            progress,
-            projector,
+        let told = Arc::clone(&alarm);
+        Self::open(definition, alarm, opened, move |followed| {
+            let Followed {
+                writer,
+                waiting,
+                progress,
+                ..
+            } = followed;
+            Projector::start::<P>(definition, writer, surroundings, waiting, progress, told)
         })
     }
 
@@ -83,29 +64,37 @@ impl<P: Projection> OpenGeneration<P> {
         opened: Opened<P>,
         surroundings: &Surroundings,
     ) -> Result<Self, ViewError> {
+        Self::open(definition, Arc::new(alarm), opened, |followed| {
+            Projector::follow(definition, followed, surroundings)
+        })
+    }
+
+    /// A generation with what `start` makes of its write side.
+    fn open(
+        definition: ViewDefinition,
+        alarm: Arc<Alarm>,
+        opened: Opened<P>,
+        start: impl FnOnce(Followed<P::Entity>) -> std::io::Result<Projector>,
+    ) -> Result<Self, ViewError> {
         let Opened {
             writer,
             reader,
             versions,
         } = opened;
 
-        let alarm = Arc::new(alarm);
         let known = Arc::clone(&versions);
         let waiting = Arc::new(Waiting::new(definition.name, definition.uses, versions));
         let progress = Arc::new(Progress::new());
-        let follower = Followed {
+        let projector = start(Followed {
             writer,
             versions: known,
             waiting: Arc::clone(&waiting),
             progress: Arc::clone(&progress),
-        };
-        let projector =
-            Projector::follow(definition, follower, surroundings).map_err(|source| {
-                ViewError::Unavailable {
-                    view: definition.name,
-                    source: Box::new(source),
-                }
-            })?;
+        })
+        .map_err(|source| ViewError::Unavailable {
+            view: definition.name,
+            source: Box::new(source),
+        })?;
 
         Ok(OpenGeneration {
             alarm,
