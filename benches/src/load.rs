@@ -27,7 +27,7 @@ pub mod verify;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::ensure;
 
 use self::options::{Amount, Options};
 use self::phase::{Outcome, Plan};
@@ -59,9 +59,10 @@ pub fn run(options: Options) -> anyhow::Result<Report> {
 
     let warmed = warm_up(&plan)?;
     let own = process::sample(std::process::id()).unwrap_or_default();
-    let server = plan.options.server_pid.map(sample_server).transpose()?;
+    let servers = &plan.options.server_pid;
+    let before = sample_servers(servers)?;
     let measured = plan.options.measured();
-    let mut progress = Progress::new("load", measured, plan.options.server_pid);
+    let mut progress = Progress::new("load", measured, servers.clone());
     let Outcome {
         recorder,
         mut ledger,
@@ -74,13 +75,10 @@ pub fn run(options: Options) -> anyhow::Result<Report> {
         .cpu
         .saturating_sub(own.cpu);
     let mut report = Report::new(&plan.options, recorder, cpu);
-    report.server = match (server, plan.options.server_pid) {
-        (Some(before), Some(pid)) => Some(server_report(
-            before,
-            sample_server(pid)?,
-            &progress,
-            report.completed,
-        )),
+    report.server = match (before, sample_servers(servers)?) {
+        (Some(before), Some(after)) => {
+            Some(server_report(before, after, &progress, report.completed))
+        }
         _ => None,
     };
     if let Some(mut warmed) = warmed {
@@ -109,15 +107,20 @@ fn warm_up(plan: &Arc<Plan>) -> anyhow::Result<Option<ledger::Ledger>> {
         return Ok(None);
     }
     let amount = Amount::Requests(plan.options.warmup);
-    let mut progress = Progress::new("warm-up", amount, None);
+    let mut progress = Progress::new("warm-up", amount, Vec::new());
     let outcome = phase::run(plan, amount, None, &mut progress)?;
     progress.finish();
     Ok(Some(outcome.ledger))
 }
 
-fn sample_server(pid: u32) -> anyhow::Result<Sample> {
-    process::sample(pid)
-        .with_context(|| format!("server-pid: there is no process {pid} to look at"))
+/// None when no process was named.
+fn sample_servers(pids: &[u32]) -> anyhow::Result<Option<Sample>> {
+    let sample = process::sample_all(pids);
+    ensure!(
+        sample.is_some() || pids.is_empty(),
+        "server-pid: of the processes {pids:?} one is not there to look at"
+    );
+    Ok(sample)
 }
 
 fn server_report(before: Sample, after: Sample, progress: &Progress, completed: u64) -> Server {

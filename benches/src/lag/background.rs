@@ -93,7 +93,7 @@ fn send_until(plan: &Arc<Plan>, rate: u32, stop: &AtomicBool) -> anyhow::Result<
     let mut all = Recorder::new()?;
     while !stop.load(Ordering::Relaxed) {
         let amount = Amount::Time(PIECE);
-        let mut progress = Progress::new("background", amount, None);
+        let mut progress = Progress::new("background", amount, Vec::new());
         let outcome = phase::run(plan, amount, Some(rate), &mut progress)?;
         progress.finish();
         all.add(&outcome.recorder)?;

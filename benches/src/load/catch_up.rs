@@ -65,8 +65,8 @@ pub async fn measure(
     let mut owners: Vec<usize> = orders.iter().map(|order| order.customer).collect();
     owners.sort_unstable();
     owners.dedup();
-    let mut documents = Connection::new(&options.url, TIMEOUT);
-    let mut search = Connection::new(&options.url, TIMEOUT);
+    let mut documents = Connection::new(options.url.of(0), TIMEOUT);
+    let mut search = Connection::new(options.url.of(0), TIMEOUT);
 
     tokio::join!(
         until_all_shown(

@@ -57,7 +57,7 @@ struct Created<'a> {
 pub async fn create(options: &Options) -> anyhow::Result<Vec<CustomerId>> {
     let connections = CONNECTIONS.min(options.customers);
     let shares = (0..connections).map(|first| async move {
-        let mut connection = Connection::new(&options.url, TIMEOUT);
+        let mut connection = Connection::new(options.url.of(first), TIMEOUT);
         let mut share = Vec::new();
         let mut number = first;
         while number < options.customers {
@@ -82,7 +82,7 @@ async fn create_one(
     let request = format!(
         "POST /customers HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n{body}",
-        options.url.authority,
+        options.url.of(number).authority,
         body.len()
     );
 

@@ -16,9 +16,9 @@ use domain::Money;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "load", version)]
 pub struct Options {
-    /// The node to send to.
+    /// The nodes to send to, separated by commas: connections are spread over them.
     #[arg(long, default_value = "http://127.0.0.1:8080")]
-    pub url: Target,
+    pub url: Targets,
     /// Customers created at the start.
     #[arg(
         long,
@@ -83,9 +83,10 @@ pub struct Options {
     /// How long the views may take to catch up before that counts as a failure.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub catch_up_timeout: u64,
-    /// Process of the server on this machine, whose memory and processor time are reported.
-    #[arg(long, value_name = "PID")]
-    pub server_pid: Option<u32>,
+    /// Processes of the server on this machine, separated by commas, whose memory and processor
+    /// time are reported as sums.
+    #[arg(long, value_name = "PID", value_delimiter = ',')]
+    pub server_pid: Vec<u32>,
     /// Name of this run in its report and in a plot.
     #[arg(long, default_value = "")]
     pub label: String,
@@ -187,6 +188,52 @@ impl std::fmt::Display for Target {
     }
 }
 
+/// One node or more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Targets {
+    first: Target,
+    others: Vec<Target>,
+}
+
+impl Targets {
+    /// The node of a connection: they take turns.
+    #[must_use]
+    pub fn of(&self, connection: u32) -> &Target {
+        let nodes = self.others.len() + 1;
+        let turn = usize::try_from(connection).unwrap_or_default() % nodes;
+        turn.checked_sub(1)
+            .and_then(|place| self.others.get(place))
+            .unwrap_or(&self.first)
+    }
+}
+
+impl FromStr for Targets {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (first, others) = text
+            .split_once(',')
+            .map_or((text, None), |(first, others)| {
+                (first, Some(others.split(',')))
+            });
+        Ok(Targets {
+            first: first.parse()?,
+            others: others
+                .into_iter()
+                .flatten()
+                .map(str::parse)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl std::fmt::Display for Targets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.first)?;
+        self.others.iter().try_for_each(|node| write!(f, ",{node}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,6 +254,21 @@ mod tests {
         assert_eq!(target("http://shop"), Ok("shop:80".to_owned()));
         assert!(target("https://shop").is_err());
         assert!(target("http://shop/path").is_err());
+    }
+
+    #[test]
+    fn connections_take_the_nodes_in_turn() {
+        let targets: Targets = "http://a,http://b:81,http://c".parse().unwrap();
+        let nodes: Vec<_> = (0..4)
+            .map(|connection| targets.of(connection).to_string())
+            .collect();
+        assert_eq!(
+            nodes,
+            ["http://a:80", "http://b:81", "http://c:80", "http://a:80"]
+        );
+        assert_eq!(targets.to_string(), "http://a:80,http://b:81,http://c:80");
+
+        assert!("http://a,".parse::<Targets>().is_err());
     }
 
     #[test]

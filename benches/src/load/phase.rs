@@ -153,8 +153,9 @@ fn generate(
         .build()?;
 
     let tasks = LocalSet::new();
-    for _ in 0..connections {
-        tasks.spawn_local(send_orders(Rc::clone(&lane)));
+    for connection in 0..connections {
+        let number = connection * threads + thread;
+        tasks.spawn_local(send_orders(Rc::clone(&lane), number));
     }
 
     runtime.block_on(async {

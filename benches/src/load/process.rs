@@ -16,6 +16,21 @@ pub struct Sample {
     pub rss_anon: u64,
 }
 
+/// What the processes use together now; none when there is none of them to look at.
+#[must_use]
+pub fn sample_all(pids: &[u32]) -> Option<Sample> {
+    let samples = pids.iter().map(|pid| sample(*pid));
+    samples
+        .reduce(|sum, more| {
+            let (sum, more) = (sum?, more?);
+            Some(Sample {
+                cpu: sum.cpu + more.cpu,
+                rss_anon: sum.rss_anon + more.rss_anon,
+            })
+        })
+        .flatten()
+}
+
 /// What the process uses now.
 #[must_use]
 pub fn sample(pid: u32) -> Option<Sample> {

@@ -22,15 +22,15 @@ pub struct Progress {
     next_line: Duration,
     /// Completed requests and time at the previous look, for the rate of the moment.
     before: (u64, Duration),
-    server: Option<u32>,
+    servers: Vec<u32>,
     /// Most anonymous memory of the server seen so far, in KiB.
     pub peak_rss_anon: u64,
 }
 
 impl Progress {
-    /// Begins to show a phase; `server` is the process whose memory it watches.
+    /// Begins to show a phase; `servers` are the processes whose memory it watches.
     #[must_use]
-    pub fn new(title: &'static str, amount: Amount, server: Option<u32>) -> Progress {
+    pub fn new(title: &'static str, amount: Amount, servers: Vec<u32>) -> Progress {
         let bar = std::io::stderr().is_terminal().then(|| bar(title, amount));
         Progress {
             title,
@@ -38,14 +38,14 @@ impl Progress {
             bar,
             next_line: LINE_EVERY,
             before: (0, Duration::ZERO),
-            server,
+            servers,
             peak_rss_anon: 0,
         }
     }
 
     /// Shows that `completed` requests have ended `elapsed` after the start.
     pub fn show(&mut self, completed: u64, elapsed: Duration) {
-        if let Some(sample) = self.server.and_then(process::sample) {
+        if let Some(sample) = process::sample_all(&self.servers) {
             self.peak_rss_anon = self.peak_rss_anon.max(sample.rss_anon);
         }
 

@@ -72,10 +72,11 @@ enum Next {
     Again(Duration),
 }
 
-/// Sends orders over one connection until the gate is closed.
-pub async fn send_orders(lane: Rc<Lane>) {
-    let mut connection =
-        Connection::new(&lane.plan.options.url, lane.plan.options.exchange_timeout());
+/// Sends orders over one connection, whose number among those of the run says to which node, until
+/// the gate is closed.
+pub async fn send_orders(lane: Rc<Lane>, number: u32) {
+    let options = &lane.plan.options;
+    let mut connection = Connection::new(options.url.of(number), options.exchange_timeout());
     let mut templates = lane.plan.templates.clone();
 
     while let Some(since) = lane.gate.next().await {

@@ -81,7 +81,7 @@ impl Template {
 
         let mut head = format!(
             "POST /orders HTTP/1.1\r\nHost: {}\r\n",
-            options.url.authority
+            options.url.of(0).authority
         );
         head.push_str("Content-Type: application/json\r\n");
 

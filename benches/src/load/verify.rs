@@ -49,7 +49,7 @@ impl Verdict {
 
 /// Checks a sample of the run's customers and of its acknowledged orders.
 pub async fn verify(options: &Options, customers: &[CustomerId], ledger: &Ledger) -> Verdict {
-    let mut connection = Connection::new(&options.url, TIMEOUT);
+    let mut connection = Connection::new(options.url.of(0), TIMEOUT);
     let mut verdict = Verdict::default();
     let deadline = Instant::now() + Duration::from_secs(options.catch_up_timeout);
 
