@@ -11,6 +11,10 @@ use super::document::{Source, Stamp};
 use crate::search::damaged;
 use crate::{OrderDocument, ViewError};
 
+/// Searches, and the looks of those who wait for them, ask the same copy of the index: another one is
+/// refreshed a moment earlier or later.
+pub(super) const SAME_COPY: (&str, &str) = ("preference", "counterfoil");
+
 /// How many orders one request reads at most: an order of 500 lines is about 64 KiB.
 const DOCUMENTS_AT_ONCE: usize = 256;
 /// How many versions one request reads at most.
@@ -109,7 +113,7 @@ async fn read(
     } else {
         "false"
     };
-    let parameters = [("realtime", realtime), ("_source", source)];
+    let parameters = [("realtime", realtime), ("_source", source), SAME_COPY];
     let body = JsonBody::new(json!({ "ids": ids }));
 
     let path = format!("/{index}/_mget");

@@ -163,6 +163,7 @@ impl Generation {
         let parameters = [
             ("allow_partial_search_results", "false"),
             ("filter_path", "hits,timed_out"),
+            mget::SAME_COPY,
         ];
 
         let body = Some(JsonBody::new(search_body(&query)));
