@@ -264,6 +264,11 @@ pub(crate) fn hears<E: Entity>(event: &Message) -> bool {
     messages::handler_of::<E>(event).is_some()
 }
 
+/// Whether one of its handlers goes on with an event.
+pub(crate) fn wants<E: Entity>(event: &Message) -> bool {
+    messages::wants::<E>(event)
+}
+
 fn read<M: WireMessage>(message: &Message) -> Result<M, WireError> {
     M::decode(&message.name, message.type_version, message.body.get())
 }

@@ -35,8 +35,8 @@ use sagas::mistakes::{Mistake, makes};
 use sagas::{MessageId, ShardId, Timestamp};
 use store::faults::Faults;
 use store::{
-    Clock, Delivery, InboxPositions, Journal, Log, Message, ServiceDatabase, SourceStream,
-    StoreError,
+    Clock, Delivery, InboxPositions, Journal, Log, Message, PassedOver, ServiceDatabase,
+    SourceStream, StoreError,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -129,6 +129,8 @@ pub(crate) struct Shard<E: Entity> {
     parts: Parts<E>,
     entities: Entities<E>,
     deliveries: mpsc::Receiver<Delivery>,
+    /// Events that have not been handed over, because nobody here wants them.
+    passed_over: Arc<PassedOver>,
     returned: mpsc::UnboundedReceiver<Returned<E>>,
     return_to: mpsc::UnboundedSender<Returned<E>>,
     epoch: u64,

@@ -16,7 +16,8 @@ use crate::error::CommandError;
 use crate::request::{Answer, Reply};
 use crate::supervision::ActorError;
 
-/// The effects of one step, to be committed as one unit.
+/// The effects of one step, to be committed as one unit. It is handed on from hand to hand, so what
+/// few of them have, and is large, lies elsewhere.
 #[derive(Debug)]
 pub(crate) struct Step<E: Entity> {
     pub rows: Vec<RowChange>,
@@ -32,9 +33,9 @@ pub(crate) struct Step<E: Entity> {
     /// The new timer of the saga that has gone on, or of the entity; absent when it stays as it is.
     pub timer: Option<TimerChange>,
     /// A saga has ended: its followers hear how its entity is now, if it is there.
-    pub ended: Option<(SagaId, Option<Answered<E>>)>,
+    pub ended: Option<(SagaId, Option<Box<Answered<E>>>)>,
     /// The entity no longer waits by itself: its followers hear how it is now.
-    pub settled: Option<Answered<E>>,
+    pub settled: Option<Box<Answered<E>>>,
     /// The saga that has ended, for the metrics.
     pub measured: Option<SagaEnd>,
     /// What is told when the unit is durable, while somebody traces what happens.

@@ -57,8 +57,8 @@ pub use error::StoreError;
 pub use journal::Journal;
 pub use lease::Lease;
 pub use log::{
-    Delivery, Destination, InboxPositions, Log, Message, Positions, Publisher, SourceStream,
-    Stream, Subscription,
+    Delivery, Destination, InboxPositions, Log, Message, PassedOver, Positions, Publisher,
+    SourceStream, Stream, Subscription, Wants,
 };
 pub use mapping::Stored;
 pub use services::ServiceSchema;

@@ -13,6 +13,7 @@ pub mod cluster;
 mod delivery;
 pub mod embedded;
 mod heads;
+mod passed;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::StoreError;
 pub use heads::Heads;
 
 pub use delivery::Delivery;
+pub use passed::{PassedOver, Wants};
 
 /// Where a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,6 +197,17 @@ pub type Positions = BTreeMap<ShardId, u64>;
 pub struct Subscription {
     /// What arrives, until the log is dropped.
     pub deliveries: mpsc::Receiver<Delivery>,
+    /// Events that its subscriber has no use for, and that do not arrive.
+    pub passed: Arc<PassedOver>,
+}
+
+impl Subscription {
+    /// One to which everything arrives.
+    #[must_use]
+    pub fn whole(deliveries: mpsc::Receiver<Delivery>) -> Self {
+        let passed = Arc::default();
+        Subscription { deliveries, passed }
+    }
 }
 
 /// The writing side of the log, for the journal: what has been committed is handed over here.
@@ -227,8 +240,9 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// Live messages to `destination` from all sources, from now on.
     fn subscribe(&self, destination: Destination) -> Subscription;
 
-    /// Live messages to a shard from all sources, and the events of these sources, from now on.
-    fn listen(&self, shard: ShardId, events_of: &[ShardId]) -> Subscription;
+    /// Live messages to a shard from all sources, and those events of these sources that it wants,
+    /// from now on.
+    fn listen(&self, shard: ShardId, events_of: &[ShardId], wants: Wants) -> Subscription;
 
     /// Messages from `source` to `destination` after the sequence `after`, oldest first, at most
     /// `limit`, and fewer only when there are no more. Only committed ones, and nothing is left out

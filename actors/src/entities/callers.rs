@@ -112,7 +112,7 @@ impl<E: Entity> Entities<E> {
 
                 // A saga that has nobody to ask ends at once.
                 match (&step.ended, carried.entity) {
-                    (Some((_, Some(end))), _) => end.clone(),
+                    (Some((_, Some(end))), _) => Answered::clone(end),
                     (_, Some(entity)) => Answered::with_saga(entity, saga),
                     (_, None) => {
                         let text = format!("{} {} is gone", E::KIND, head.id);

@@ -154,6 +154,12 @@ pub(super) fn command_of<E: Entity>(message: &Message) -> Told<E::Request> {
     })
 }
 
+/// Whether something comes of an event here. One that cannot be read is wanted: it is told of where
+/// it is heard.
+pub(super) fn wants<E: Entity>(event: &Message) -> bool {
+    !matches!(command_of::<E>(event), Ok(None))
+}
+
 /// The handler that hears this event. One that was parked is known by its source and its name, too.
 pub(super) fn handler_of<E: Entity>(message: &Message) -> Option<&'static Handler<E::Request>> {
     let of = message.source.service;

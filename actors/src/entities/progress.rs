@@ -122,7 +122,7 @@ impl<E: Entity> Entities<E> {
                 entity = shown.entity;
             }
             let after = |entity| Answered::after_saga(entity, run.id, &run.data);
-            step.ended = Some((run.id, entity.clone().map(after)));
+            step.ended = Some((run.id, entity.clone().map(after).map(Box::new)));
         }
 
         Ok(Carried { run, entity })
@@ -229,7 +229,7 @@ impl<E: Entity> Entities<E> {
             Waiting::NoDeadline => step.timer = Some(no_timer(head.id)),
             Waiting::Over(entity) => {
                 step.timer = Some(no_timer(head.id));
-                step.settled = Some(Answered::alone(*entity));
+                step.settled = Some(Box::new(Answered::alone(*entity)));
             }
         }
         Ok(())

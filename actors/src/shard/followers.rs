@@ -35,11 +35,11 @@ impl<E: Entity> Shard<E> {
         for (id, end) in self.entities.ended(&resting).await? {
             let step = match end.saga_id {
                 Some(_) => Step {
-                    ended: Some((SagaId(id), Some(end))),
+                    ended: Some((SagaId(id), Some(Box::new(end)))),
                     ..Step::default()
                 },
                 None => Step {
-                    settled: Some(end),
+                    settled: Some(Box::new(end)),
                     ..Step::default()
                 },
             };

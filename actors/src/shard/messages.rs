@@ -77,6 +77,20 @@ impl<E: Entity> Shard<E> {
         self.in_hand = None;
     }
 
+    /// Moves positions over the events that the log has kept back because nobody here wants them.
+    pub(super) fn pass_over_unwanted(&mut self) {
+        let moved = self.heard.iter().filter_map(|source| {
+            let stream = SourceStream::events(*source);
+            let position = self.position(stream);
+            let reached = self.passed_over.after(*source, position);
+            (reached > position).then_some((stream, reached))
+        });
+
+        for (stream, reached) in moved.collect::<Vec<_>>() {
+            self.pass(stream, reached);
+        }
+    }
+
     /// An event is none of this service's business. Whoever reads it again passes over it again, so
     /// the position need not be written with each of them.
     fn pass(&mut self, stream: SourceStream, sequence: u64) {

@@ -1,8 +1,8 @@
 //! Opening a shard, and reloading it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use metrics::{counter, gauge};
@@ -16,7 +16,7 @@ use super::bulk::BulkRequests;
 use super::parked::ParkedMessages;
 use super::timers::Timers;
 use super::{Instruments, Parts, Shard};
-use crate::entities::Entities;
+use crate::entities::{Entities, wants};
 use crate::entity::Entity;
 use crate::error::CommandError;
 use crate::metric_names as names;
@@ -63,6 +63,7 @@ impl<E: Entity> Shard<E> {
             parts,
             entities,
             deliveries: nothing_arrives(),
+            passed_over: Arc::default(),
             returned,
             return_to,
             epoch: 0,
@@ -218,7 +219,9 @@ impl<E: Entity> Shard<E> {
         // Subscribed before the positions are read: what is sent from now on arrives, and what was
         // sent before is behind the heads.
         if self.deliveries.is_closed() {
-            self.deliveries = self.parts.log.listen(shard, &self.heard).deliveries;
+            let heard = self.parts.log.listen(shard, &self.heard, wants::<E>);
+            self.deliveries = heard.deliveries;
+            self.passed_over = heard.passed;
         }
 
         let claim = self.parts.journal.claim(shard, &self.parts.node).await?;

@@ -161,7 +161,7 @@ impl<E: Entity> Shard<E> {
 /// that.
 struct Ended<E: Entity> {
     id: Uuid,
-    end: Answered<E>,
+    end: Box<Answered<E>>,
     callers: Vec<Follower<E>>,
 }
 
@@ -227,7 +227,7 @@ fn completion<E: Entity>(
                 observed.tell();
                 if let Some(Ended { end, callers, .. }) = ended {
                     for caller in callers {
-                        caller.tell(end.clone());
+                        caller.tell(Answered::clone(&end));
                     }
                 }
                 match cause {

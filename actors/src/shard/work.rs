@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -77,6 +78,7 @@ impl<E: Entity> Shard<E> {
             check,
         } = gathered;
 
+        self.pass_over_unwanted();
         let messages = match self.next_messages(messages, check).await {
             Ok(messages) => messages,
             // They are read again: the position has not moved.
@@ -207,17 +209,18 @@ impl<E: Entity> Shard<E> {
     ) -> Result<Step<E>, StepError> {
         let turn = self.turn_of(durable_at_read);
         let entities = &mut self.entities;
-        let decided = async {
+        // It stays where it is: it is large, and to hand it on would copy it.
+        let mut decided = pin!(async {
             match piece {
                 Piece::Message { message, .. } => entities.message(message, turn).await,
                 Piece::Request(request) => entities.request(request, turn).await,
                 Piece::Timer(id, set_for) => entities.timer(*id, *set_for, turn).await,
             }
-        };
+        });
 
         // A service is asked outside its actors, too: what a saga begins with, or whom it asks.
         let panicked = |panic: Box<dyn Any + Send>| ActorError::Panicked(text_of(panic.as_ref()));
-        let decided = AssertUnwindSafe(decided).catch_unwind().await;
+        let decided = AssertUnwindSafe(decided.as_mut()).catch_unwind().await;
         decided.unwrap_or_else(|panic| Err(panicked(panic).into()))
     }
 

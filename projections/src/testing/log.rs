@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::BoxFuture;
 use sagas::{Service, ShardId, Timestamp};
 use store::log::Heads;
-use store::{Delivery, Destination, Log, Message, Positions, StoreError, Subscription};
+use store::{Delivery, Destination, Log, Message, Positions, StoreError, Subscription, Wants};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -150,10 +150,10 @@ impl Log for TestLog {
     fn subscribe(&self, _destination: Destination) -> Subscription {
         let (sender, deliveries) = mpsc::channel(8);
         self.subscribers.lock().unwrap().push(sender);
-        Subscription { deliveries }
+        Subscription::whole(deliveries)
     }
 
-    fn listen(&self, _shard: ShardId, _events_of: &[ShardId]) -> Subscription {
+    fn listen(&self, _shard: ShardId, _events_of: &[ShardId], _wants: Wants) -> Subscription {
         self.subscribe(Destination::Events)
     }
 

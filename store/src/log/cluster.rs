@@ -24,7 +24,7 @@ use sagas::{ShardId, Timestamp};
 use uuid::Uuid;
 
 use super::embedded::EmbeddedLog;
-use super::{Destination, Heads, Log, Message, Positions, Publisher, Subscription};
+use super::{Destination, Heads, Log, Message, Positions, Publisher, Subscription, Wants};
 use crate::cluster::Carrier;
 use crate::{StoreError, shards};
 
@@ -121,8 +121,8 @@ impl Log for ClusterLog {
         self.here.subscribe(destination)
     }
 
-    fn listen(&self, shard: ShardId, events_of: &[ShardId]) -> Subscription {
-        self.here.listen(shard, events_of)
+    fn listen(&self, shard: ShardId, events_of: &[ShardId], wants: Wants) -> Subscription {
+        self.here.listen(shard, events_of, wants)
     }
 
     fn read(

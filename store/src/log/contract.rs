@@ -33,6 +33,7 @@ macro_rules! log_contract {
                 delivering: each_message_names_the_one_before_it_from_its_source_to_its_destination,
                 delivering: a_shard_hears_what_is_sent_to_it_and_a_follower_of_events_all_events,
                 delivering: a_listener_hears_what_is_sent_to_it_and_the_events_of_its_sources_alone,
+                delivering: what_a_listener_has_no_use_for_is_kept_back_and_it_learns_how_far_that_goes,
                 delivering: nothing_is_delivered_that_is_not_durable,
                 delivering: a_message_that_comes_twice_is_the_same,
                 delivering: a_message_that_is_lost_is_seen_by_the_next_one_or_by_the_head,

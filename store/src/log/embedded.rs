@@ -18,7 +18,7 @@ use sagas::mistakes::{Mistake, makes};
 use sagas::{Service, ShardId, Timestamp};
 use uuid::Uuid;
 
-use super::{Destination, Heads, Log, Message, Positions, Publisher, Subscription};
+use super::{Destination, Heads, Log, Message, Positions, Publisher, Subscription, Wants};
 use subscribers::Subscribers;
 
 use crate::faults::Faults;
@@ -169,8 +169,8 @@ impl Log for EmbeddedLog {
         self.subscribers.subscribe(destination)
     }
 
-    fn listen(&self, shard: ShardId, events_of: &[ShardId]) -> Subscription {
-        self.subscribers.listen(shard, events_of)
+    fn listen(&self, shard: ShardId, events_of: &[ShardId], wants: Wants) -> Subscription {
+        self.subscribers.listen(shard, events_of, wants)
     }
 
     fn read(

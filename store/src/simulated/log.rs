@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{DeliveryFate, Trouble};
 use crate::StoreError;
-use crate::log::{Delivery, Destination, Heads, Log, Message, Positions, Subscription};
+use crate::log::{Delivery, Destination, Heads, Log, Message, Positions, Subscription, Wants};
 
 /// Deliveries that wait for a subscriber; it loses what comes then. Few, so that it happens.
 const QUEUE: usize = 16;
@@ -32,8 +32,12 @@ impl SimulatedLog {
 
     /// What comes of a subscription on its way.
     fn troubled(&self, whole: Subscription) -> Subscription {
+        let Subscription {
+            deliveries: whole,
+            passed,
+        } = whole;
         let (to, deliveries) = mpsc::channel(QUEUE);
-        let carried = carry(whole.deliveries, to.clone(), Arc::clone(&self.trouble));
+        let carried = carry(whole, to.clone(), Arc::clone(&self.trouble));
         tokio::spawn(async move {
             tokio::select! {
                 biased;
@@ -41,7 +45,7 @@ impl SimulatedLog {
                 () = carried => {}
             }
         });
-        Subscription { deliveries }
+        Subscription { deliveries, passed }
     }
 }
 
@@ -82,8 +86,8 @@ impl Log for SimulatedLog {
         self.troubled(self.log.subscribe(destination))
     }
 
-    fn listen(&self, shard: ShardId, events_of: &[ShardId]) -> Subscription {
-        self.troubled(self.log.listen(shard, events_of))
+    fn listen(&self, shard: ShardId, events_of: &[ShardId], wants: Wants) -> Subscription {
+        self.troubled(self.log.listen(shard, events_of, wants))
     }
 
     fn read(

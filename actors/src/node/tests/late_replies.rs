@@ -10,7 +10,7 @@ use domain::{CustomerId, OrderId, SagaId, Timestamp};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use store::log::Heads;
-use store::{Destination, Message, Positions, StoreError, Subscription};
+use store::{Destination, Message, Positions, StoreError, Subscription, Wants};
 
 use super::*;
 
@@ -29,7 +29,10 @@ impl SlowReplies {
     /// What arrives of these messages while replies are held back. The receiver misses what this
     /// drops, and reads it once they are no longer.
     fn held_back(&self, live: Subscription) -> Subscription {
-        let mut live = live.deliveries;
+        let Subscription {
+            deliveries: mut live,
+            passed,
+        } = live;
         let (arrive, deliveries) = tokio::sync::mpsc::channel(256);
         let held = Arc::clone(&self.held);
 
@@ -43,7 +46,7 @@ impl SlowReplies {
             }
         });
 
-        Subscription { deliveries }
+        Subscription { deliveries, passed }
     }
 
     fn holds(&self, destination: Destination) -> bool {
@@ -60,8 +63,8 @@ impl Log for SlowReplies {
         self.held_back(self.log.subscribe(destination))
     }
 
-    fn listen(&self, shard: ShardId, events_of: &[ShardId]) -> Subscription {
-        self.held_back(self.log.listen(shard, events_of))
+    fn listen(&self, shard: ShardId, events_of: &[ShardId], wants: Wants) -> Subscription {
+        self.held_back(self.log.listen(shard, events_of, wants))
     }
 
     fn read(

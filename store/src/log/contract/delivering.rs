@@ -71,7 +71,7 @@ pub(crate) async fn a_listener_hears_what_is_sent_to_it_and_the_events_of_its_so
     place: Place,
 ) {
     let mut node = place.start("").await;
-    let mut listener = node.log.listen(TWO, &[ONE]);
+    let mut listener = node.log.listen(TWO, &[ONE], |_| true);
 
     node.commit(THREE, &[TWO]).await;
     node.commit(THREE, &[ONE]).await;
@@ -91,6 +91,34 @@ pub(crate) async fn a_listener_hears_what_is_sent_to_it_and_the_events_of_its_so
         (THREE, 2, TO_TWO),
     ];
     assert_eq!(heard, expected);
+    node.close().await;
+}
+
+pub(crate) async fn what_a_listener_has_no_use_for_is_kept_back_and_it_learns_how_far_that_goes(
+    place: Place,
+) {
+    let mut node = place.start("").await;
+    let wants = |event: &Message| event.sequence == 5;
+    let mut listener = node.log.listen(TWO, &[ONE], wants);
+    let passed = Arc::clone(&listener.passed);
+
+    // Each is an event, and a message behind it.
+    for _ in 0..4 {
+        node.commit(ONE, &[THREE]).await;
+    }
+    node.commit(ONE, &[TWO]).await;
+
+    let heard: Vec<_> = receive(&mut listener, 2)
+        .await
+        .iter()
+        .map(|message| (message.sequence, message.destination))
+        .collect();
+    assert_eq!(heard, [(5, EVENTS), (10, TO_TWO)]);
+
+    // What lies behind the event that it wants is passed over behind that one.
+    assert_eq!(passed.after(ONE, 0), 3);
+    assert_eq!(passed.after(ONE, 3), 3);
+    assert_eq!(passed.after(ONE, 5), 9);
     node.close().await;
 }
 

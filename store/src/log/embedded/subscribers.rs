@@ -1,5 +1,6 @@
 //! Who follows what here, and the queues in which deliveries wait for them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -9,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::faults::Faults;
 use crate::log::delivery::{Delivery, Room};
+use crate::log::passed::{self, PassedOver, Wants};
 use crate::log::{Destination, Message, Subscription};
 
 /// At most this many deliveries wait for a shard; what comes then is left out, and read from the
@@ -44,6 +46,8 @@ enum Followed {
 struct Subscriber {
     queue: mpsc::Sender<Delivery>,
     room: Room,
+    /// Of the events that do not concern it, what it wants, and where the others are noted.
+    choice: Option<(Wants, Arc<PassedOver>)>,
 }
 
 impl Subscriber {
@@ -51,7 +55,29 @@ impl Subscriber {
     fn new(deliveries_at_most: usize, bytes_at_most: u32) -> (Self, Subscription) {
         let (queue, deliveries) = mpsc::channel(deliveries_at_most);
         let room = Room::of(bytes_at_most);
-        (Subscriber { queue, room }, Subscription { deliveries })
+        let subscriber = Subscriber {
+            queue,
+            room,
+            choice: None,
+        };
+        (subscriber, Subscription::whole(deliveries))
+    }
+
+    /// What of it is to be delivered.
+    fn choose<'m>(&self, messages: &'m [Arc<Message>]) -> Cow<'m, [Arc<Message>]> {
+        let Some((wants, passed)) = &self.choice else {
+            return Cow::Borrowed(messages);
+        };
+
+        let mut wanted = Vec::new();
+        for event in messages {
+            if passed::is_wanted(*wants, event) {
+                wanted.push(Arc::clone(event));
+            } else {
+                passed.note(event);
+            }
+        }
+        Cow::Owned(wanted)
     }
 
     /// False when there is no room in its queue.
@@ -84,8 +110,14 @@ impl Subscribers {
         subscription
     }
 
-    /// One that follows what is sent to a shard, and the events of these sources, in one queue.
-    pub(super) fn listen(&self, shard: ShardId, events_of: &[ShardId]) -> Subscription {
+    /// One that follows what is sent to a shard, and the events of these sources that it wants, in
+    /// one queue.
+    pub(super) fn listen(
+        &self,
+        shard: ShardId,
+        events_of: &[ShardId],
+        wants: Wants,
+    ) -> Subscription {
         // What is sent to it must not be left out because of what others do.
         let deliveries_at_most = SHARD_QUEUE * (1 + events_of.len());
         let (subscriber, subscription) = Subscriber::new(deliveries_at_most, SHARD_QUEUE_BYTES);
@@ -93,6 +125,7 @@ impl Subscribers {
         // Large events take up no room of its own messages.
         let to_events = Subscriber {
             room: Room::of(SHARD_QUEUE_BYTES),
+            choice: Some((wants, Arc::clone(&subscription.passed))),
             ..subscriber.clone()
         };
 
@@ -138,7 +171,8 @@ impl Subscribers {
         for subscriber in followers.filter(|subscriber| !subscriber.queue.is_closed()) {
             is_followed = true;
             for _ in 0..self.faults.arrivals() {
-                if !subscriber.deliver(delivery) {
+                let chosen = subscriber.choose(delivery);
+                if !chosen.is_empty() && !subscriber.deliver(&chosen) {
                     self.overflows.increment(1);
                 }
             }
