@@ -9,11 +9,11 @@
 //! An actor leaves only when none of its units is in flight, because before that the row to load it
 //! from is not durable.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 
 use actix::{Actor, Addr, Context};
+use foldhash::{HashMap, HashMapExt};
 
 use crate::step::StepError;
 

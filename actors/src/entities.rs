@@ -10,12 +10,11 @@ mod meters;
 mod nested;
 mod progress;
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use metrics::Counter;
 use sagas::nested::NestedCommand;
 use sagas::wire::WireError;
-use sagas::{Incoming, SagaId, SagaPolicy, ShardId, Timestamp, WireMessage};
+use sagas::{Incoming, MessageId, SagaId, SagaPolicy, ShardId, Timestamp, WireMessage};
 use store::faults::Faults;
 use store::timers::TimerChange;
 use store::{Destination, Message, ServiceDatabase};
@@ -58,6 +57,8 @@ pub(crate) struct Entities<E: Entity> {
     entity_of: HashMap<SagaId, Uuid>,
     /// Sagas that have ended; they leave memory when that is durable.
     ended: Vec<SagaId>,
+    /// The requests of this turn, which were read when it was looked for what they need.
+    read: HashMap<MessageId, E::Request>,
     wanted: HashSet<Uuid>,
     wanted_sagas: HashSet<SagaId>,
     /// Parts that the next read must bring, each with the entity that needs it.
@@ -90,6 +91,7 @@ impl<E: Entity> Entities<E> {
             around,
             entity_of: HashMap::new(),
             ended: Vec::new(),
+            read: HashMap::new(),
             wanted: HashSet::new(),
             wanted_sagas: HashSet::new(),
             wanted_parts: HashSet::new(),
@@ -123,9 +125,11 @@ impl<E: Entity> Entities<E> {
         match role_of::<E>(message) {
             Role::Request => {
                 self.want(id);
+                let Ok(request) = read::<E::Request>(message) else {
+                    return;
+                };
                 // A service that panics over it does so again when its turn comes.
-                let part_of = |request| caught(|| E::part_of(&request)).ok().flatten();
-                match read::<E::Request>(message).ok().and_then(part_of) {
+                match caught(|| E::part_of(&request)).ok().flatten() {
                     Some(part) if part.is_new && first_attempt => {
                         self.new_parts.insert((id, part.key));
                     }
@@ -134,6 +138,7 @@ impl<E: Entity> Entities<E> {
                     }
                     None => {}
                 }
+                self.read.insert(message.id(), request);
             }
             // A handler has no state.
             Role::Event => {}
@@ -162,7 +167,13 @@ impl<E: Entity> Entities<E> {
         turn: Turn,
     ) -> Result<Step<E>, StepError> {
         match role_of::<E>(message) {
-            Role::Request => self.asked(message, read(message)?, turn).await,
+            Role::Request => {
+                let request = match self.read.remove(&message.id()) {
+                    Some(request) => request,
+                    None => read(message)?,
+                };
+                self.asked(message, request, turn).await
+            }
             Role::Event => self.heard(message, turn),
             Role::Reply => self.replied(message, turn).await,
             Role::Nested => self.nested(message, read(message)?, turn).await,

@@ -16,8 +16,8 @@ use crate::error::CommandError;
 use crate::request::{Answer, Reply};
 use crate::supervision::ActorError;
 
-/// The effects of one step, to be committed as one unit. It is handed on from hand to hand, so what
-/// few of them have, and is large, lies elsewhere.
+/// The effects of one step, to be committed as one unit. What few of them have,
+/// and is large, lies elsewhere: a step is handed on from hand to hand until it stands in a box.
 #[derive(Debug)]
 pub(crate) struct Step<E: Entity> {
     pub rows: Vec<RowChange>,

@@ -207,6 +207,7 @@ impl<E: Entity> Entities<E> {
         self.sagas.clear();
         self.entity_of.clear();
         self.ended.clear();
+        self.read.clear();
         self.wanted.clear();
         self.wanted_sagas.clear();
         self.wanted_parts.clear();
@@ -216,6 +217,7 @@ impl<E: Entity> Entities<E> {
 
     /// The turn is over: drops what was read for it alone.
     pub(crate) fn end_turn(&mut self) {
+        self.read.clear();
         self.entities.end_turn(self.read_for.drain());
         self.sagas.end_turn([]);
     }

@@ -65,7 +65,11 @@ impl<E: Entity> Shard<E> {
             answer: Some(Ok(Answer::Done)),
             ..Step::default()
         };
-        self.submit(step, row.into_iter().collect(), Cause::Request(request));
+        self.submit(
+            Box::new(step),
+            row.into_iter().collect(),
+            Cause::Request(request),
+        );
     }
 
     async fn known_bulk(&self, key: RequestKey) -> Result<Option<BulkRequest>, StoreError> {

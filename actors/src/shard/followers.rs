@@ -44,7 +44,7 @@ impl<E: Entity> Shard<E> {
                 },
             };
             // As any answer, it leaves when it is sure that the shard is still held.
-            self.submit(step, Vec::new(), Cause::Reload);
+            self.submit(Box::new(step), Vec::new(), Cause::Reload);
         }
         Ok(())
     }

@@ -104,7 +104,7 @@ impl<E: Entity> Shard<E> {
             return;
         }
         for stream in std::mem::take(&mut self.passed) {
-            self.submit(Step::default(), Vec::new(), Cause::Passed(stream));
+            self.submit(Box::default(), Vec::new(), Cause::Passed(stream));
         }
     }
 
@@ -140,7 +140,7 @@ impl<E: Entity> Shard<E> {
         self.note_parked(&parked);
 
         let row = parking::to_row(&parked, self.parts.shard).insert();
-        self.submit(Step::default(), vec![row], cause);
+        self.submit(Box::default(), vec![row], cause);
     }
 
     fn note_parked(&self, parked: &Parked) {
@@ -241,7 +241,7 @@ impl<E: Entity> Shard<E> {
         if let Some((parked, expected_version)) = failed {
             self.note_parked(&parked);
             let row = parking::to_row(&parked, self.parts.shard).update(expected_version);
-            self.submit(Step::default(), vec![row], Cause::Retry(id));
+            self.submit(Box::default(), vec![row], Cause::Retry(id));
         }
     }
 }

@@ -114,7 +114,7 @@ impl<E: Entity> Shard<E> {
             answer: Some(Err(refusal)),
             ..Step::default()
         };
-        self.submit(step, Vec::new(), Cause::Request(request));
+        self.submit(Box::new(step), Vec::new(), Cause::Request(request));
     }
 
     fn submit_change(&mut self, rows: Vec<RowChange>, request: Request<E>) {
@@ -122,7 +122,7 @@ impl<E: Entity> Shard<E> {
             answer: Some(Ok(Answer::Done)),
             ..Step::default()
         };
-        self.submit(step, rows, Cause::Request(request));
+        self.submit(Box::new(step), rows, Cause::Request(request));
     }
 }
 

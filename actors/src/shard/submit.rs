@@ -46,7 +46,7 @@ impl<E: Entity> Shard<E> {
     /// Hands a step to the journal.
     pub(super) fn submit(
         &mut self,
-        mut step: Step<E>,
+        mut step: Box<Step<E>>,
         extra_rows: Vec<RowChange>,
         mut cause: Cause<E>,
     ) {
@@ -115,7 +115,7 @@ impl<E: Entity> Shard<E> {
         self.parts.journal.submit(unit);
     }
 
-    fn outgoing(&mut self, step: Step<E>) -> Option<Outgoing> {
+    fn outgoing(&mut self, step: Box<Step<E>>) -> Option<Outgoing> {
         if step.events.is_empty() && step.messages.is_empty() {
             return None;
         }

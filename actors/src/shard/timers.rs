@@ -5,9 +5,10 @@
 //! clock says so, but never later than its patience allows, counted from when it was set or read: a
 //! clock that steps back must not turn seconds into hours.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use sagas::Timestamp;
 use sagas::mistakes::{Mistake, makes};
 use store::timers::{StoredTimer, TimerChange, TimerSet};

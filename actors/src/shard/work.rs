@@ -129,7 +129,7 @@ impl<E: Entity> Shard<E> {
             source: message.source_stream(),
             sequence: message.sequence,
         };
-        self.submit(Step::default(), Vec::new(), cause);
+        self.submit(Box::default(), Vec::new(), cause);
     }
 
     fn want(
@@ -169,7 +169,7 @@ impl<E: Entity> Shard<E> {
         &mut self,
         piece: Piece<'_, E>,
         durable_at_read: u64,
-    ) -> Result<Step<E>, StepError> {
+    ) -> Result<Box<Step<E>>, StepError> {
         let (mut failures, mut loads) = (0, 0);
 
         loop {
@@ -206,15 +206,19 @@ impl<E: Entity> Shard<E> {
         &mut self,
         piece: &Piece<'_, E>,
         durable_at_read: u64,
-    ) -> Result<Step<E>, StepError> {
+    ) -> Result<Box<Step<E>>, StepError> {
         let turn = self.turn_of(durable_at_read);
         let entities = &mut self.entities;
         // It stays where it is: it is large, and to hand it on would copy it.
         let mut decided = pin!(async {
             match piece {
-                Piece::Message { message, .. } => entities.message(message, turn).await,
-                Piece::Request(request) => entities.request(request, turn).await,
-                Piece::Timer(id, set_for) => entities.timer(*id, *set_for, turn).await,
+                Piece::Message { message, .. } => {
+                    entities.message(message, turn).await.map(Box::new)
+                }
+                Piece::Request(request) => entities.request(request, turn).await.map(Box::new),
+                Piece::Timer(id, set_for) => {
+                    entities.timer(*id, *set_for, turn).await.map(Box::new)
+                }
             }
         });
 
