@@ -18,6 +18,7 @@ pub mod orders;
 pub mod reader;
 pub mod routes;
 pub mod schema;
+pub mod state;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use anyhow::Context;
 
 use self::committer::commit_all;
 use self::reader::Reader;
+use self::state::State;
 
 /// The shards of each service, as in the product's default.
 pub const SHARDS: u8 = 16;
@@ -81,12 +83,12 @@ pub async fn serve(options: Options) -> anyhow::Result<()> {
             .map_err(|error| eprintln!("floor: cannot read: {error:#}"))
             .ok();
         App::new()
-            .app_data(web::Data::new(routes::State::new(
+            .app_data(web::Data::new(State::new(
                 to_orders.clone(),
                 to_customers.clone(),
                 reader,
             )))
-            .configure(routes::configure)
+            .configure(routes::configure::<State>)
     })
     .workers(usize::from(options.http_threads))
     .backlog(4_096)

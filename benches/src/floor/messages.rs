@@ -47,14 +47,20 @@ impl ToSql for Id {
 }
 
 /// What the caller of `POST /orders` learns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Outcome {
+    /// The order.
+    pub order_id: Uuid,
     /// The order's state.
     pub state: &'static str,
     /// Why it was rejected, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rejection_reason: Option<&'static str>,
     /// The entity's version after it.
     pub version: u8,
+    /// The saga that creates the order.
+    pub saga_id: Uuid,
 }
 
 /// An order on its way through its saga. Everything known of it travels along: there is no actor to

@@ -109,9 +109,11 @@ impl<'c> Units<'c> {
 
         if !order.wait {
             let pending = Outcome {
+                order_id: order.id.0,
                 state: "PENDING",
                 rejection_reason: None,
                 version: 1,
+                saga_id: order.saga.0,
             };
             self.answers
                 .extend(order.answer.take().map(|answer| (answer, pending)));
@@ -157,9 +159,11 @@ impl<'c> Units<'c> {
             .execute(params![shard, order.customer.shard(), position])?;
 
         let outcome = Outcome {
+            order_id: order.id.0,
             state,
             rejection_reason: refusal,
             version: 2,
+            saga_id: order.saga.0,
         };
         self.answers
             .extend(order.answer.take().map(|answer| (answer, outcome)));

@@ -14,25 +14,25 @@ use super::schema::{CUSTOMERS, ORDERS, open_to_read};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomerDocument {
-    customer_id: Uuid,
-    name: String,
-    credit_limit: Money,
-    available_credit: Money,
-    version: i64,
+    pub customer_id: Uuid,
+    pub name: String,
+    pub credit_limit: Money,
+    pub available_credit: Money,
+    pub version: i64,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrderDocument {
-    order_id: Uuid,
-    customer_id: Uuid,
+    pub order_id: Uuid,
+    pub customer_id: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
-    customer_name: Option<String>,
-    order_total: Money,
-    state: String,
+    pub customer_name: Option<String>,
+    pub order_total: Money,
+    pub state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rejection_reason: Option<String>,
-    version: i64,
+    pub rejection_reason: Option<String>,
+    pub version: i64,
 }
 
 /// Read connections beside the writers.

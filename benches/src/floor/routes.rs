@@ -1,7 +1,5 @@
-//! The floor's HTTP side: four calls of the public contract, as far as the load generator uses
-//! them.
-
-use std::sync::mpsc::Sender;
+//! The HTTP side of a floor: four calls of the public contract, as far as the load generator uses
+//! them. What stands behind them is the floor's own ([`Backend`]).
 
 use actix_web::http::header::HeaderMap;
 use actix_web::web::{self, Bytes, Data, Path, ServiceConfig};
@@ -9,42 +7,48 @@ use actix_web::{HttpRequest, HttpResponse};
 use domain::Money;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::messages::{Id, NewCustomer, Order};
-use super::reader::Reader;
-use super::{customers, orders};
+use super::messages::Outcome;
+use super::reader::{CustomerDocument, OrderDocument};
 
-/// What the handlers of one HTTP thread use.
-pub struct State {
-    orders: Sender<orders::Message>,
-    customers: Sender<customers::Message>,
-    /// Absent when the databases could not be opened to read.
-    reader: Option<Reader>,
+/// What the handlers of one HTTP thread ask. `None` for what is to be created: the floor is ending.
+pub trait Backend: 'static {
+    /// Creates a customer; answers when it is durable.
+    fn create_customer(&self, name: String, limit: Money) -> impl Future<Output = Option<Uuid>>;
+
+    /// Creates an order; answers when it is durable, or when its saga has ended.
+    fn create_order(&self, order: NewOrder) -> impl Future<Output = Option<Outcome>>;
+
+    /// Reads a customer.
+    fn customer(&self, id: Uuid) -> impl Future<Output = anyhow::Result<Option<CustomerDocument>>>;
+
+    /// Reads an order.
+    fn order(&self, id: Uuid) -> impl Future<Output = anyhow::Result<Option<OrderDocument>>>;
 }
 
-impl State {
-    #[must_use]
-    pub fn new(
-        orders: Sender<orders::Message>,
-        customers: Sender<customers::Message>,
-        reader: Option<Reader>,
-    ) -> State {
-        State {
-            orders,
-            customers,
-            reader,
-        }
-    }
+/// An order that somebody wants.
+#[derive(Debug)]
+pub struct NewOrder {
+    /// Whose credit it needs.
+    pub customer: Uuid,
+    /// What it reserves.
+    pub total: Money,
+    /// The lines as JSON.
+    pub lines: Option<String>,
+    /// What the caller wants to be kept with it.
+    pub note: Option<String>,
+    /// Answered at the saga's end, or as soon as the order is there.
+    pub wait: bool,
 }
 
-pub fn configure(routes: &mut ServiceConfig) {
+/// The routes, answered by a `B` among the application's data.
+pub fn configure<B: Backend>(routes: &mut ServiceConfig) {
     routes
-        .route("/orders", web::post().to(create_order))
-        .route("/customers", web::post().to(create_customer))
-        .route("/orders/{id}", web::get().to(get_order))
-        .route("/customers/{id}", web::get().to(get_customer));
+        .route("/orders", web::post().to(create_order::<B>))
+        .route("/customers", web::post().to(create_customer::<B>))
+        .route("/orders/{id}", web::get().to(get_order::<B>))
+        .route("/customers/{id}", web::get().to(get_customer::<B>));
 }
 
 #[derive(Deserialize)]
@@ -61,34 +65,18 @@ struct CustomerCreated {
     version: u8,
 }
 
-async fn create_customer(state: Data<State>, body: Bytes) -> HttpResponse {
+async fn create_customer<B: Backend>(backend: Data<B>, body: Bytes) -> HttpResponse {
     let Ok(CreateCustomer { name, credit_limit }) = serde_json::from_slice(&body) else {
         return HttpResponse::BadRequest().finish();
     };
 
-    let (answer, created) = oneshot::channel();
-
-    let id = Id::new();
-    let new = NewCustomer {
-        id,
-        name,
-        limit: credit_limit,
-        answer,
-    };
-
-    if state
-        .customers
-        .send(customers::Message::Create(new))
-        .is_err()
-        || created.await.is_err()
-    {
-        return HttpResponse::ServiceUnavailable().finish();
+    match backend.create_customer(name, credit_limit).await {
+        Some(customer_id) => HttpResponse::Created().json(CustomerCreated {
+            customer_id,
+            version: 1,
+        }),
+        None => HttpResponse::ServiceUnavailable().finish(),
     }
-
-    HttpResponse::Created().json(CustomerCreated {
-        customer_id: id.0,
-        version: 1,
-    })
 }
 
 #[derive(Deserialize)]
@@ -108,18 +96,11 @@ struct Line {
     unit_price: Money,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OrderCreated {
-    order_id: Uuid,
-    state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rejection_reason: Option<&'static str>,
-    version: u8,
-    saga_id: Uuid,
-}
-
-async fn create_order(state: Data<State>, request: HttpRequest, body: Bytes) -> HttpResponse {
+async fn create_order<B: Backend>(
+    backend: Data<B>,
+    request: HttpRequest,
+    body: Bytes,
+) -> HttpResponse {
     let Ok(wanted) = serde_json::from_slice::<CreateOrder<'_>>(&body) else {
         return HttpResponse::BadRequest().finish();
     };
@@ -128,39 +109,18 @@ async fn create_order(state: Data<State>, request: HttpRequest, body: Bytes) -> 
         return HttpResponse::BadRequest().finish();
     };
 
-    let (answer, ended) = oneshot::channel();
-
-    let (id, saga) = (Id::new(), Id::new());
-    let order = Order {
-        id,
-        saga,
-        customer: Id(wanted.customer_id),
+    let order = NewOrder {
+        customer: wanted.customer_id,
         total,
         lines: wanted.lines.map(|lines| lines.get().to_owned()),
         note: wanted.note,
         wait: waits(request.headers()),
-        answer: Some(answer),
     };
 
-    if state
-        .orders
-        .send(orders::Message::Create(Box::new(order)))
-        .is_err()
-    {
-        return HttpResponse::ServiceUnavailable().finish();
+    match backend.create_order(order).await {
+        Some(outcome) => HttpResponse::Created().json(outcome),
+        None => HttpResponse::ServiceUnavailable().finish(),
     }
-
-    let Ok(outcome) = ended.await else {
-        return HttpResponse::ServiceUnavailable().finish();
-    };
-
-    HttpResponse::Created().json(OrderCreated {
-        order_id: id.0,
-        state: outcome.state,
-        rejection_reason: outcome.rejection_reason,
-        version: outcome.version,
-        saga_id: saga.0,
-    })
 }
 
 /// The total of an order's lines.
@@ -179,18 +139,18 @@ fn waits(headers: &HeaderMap) -> bool {
         .is_some_and(|seconds| seconds.trim() != "0")
 }
 
-async fn get_order(state: Data<State>, id: Path<Uuid>) -> HttpResponse {
-    found(state.reader.as_ref().map(|reader| reader.order(*id)))
+async fn get_order<B: Backend>(backend: Data<B>, id: Path<Uuid>) -> HttpResponse {
+    found(backend.order(*id).await)
 }
 
-async fn get_customer(state: Data<State>, id: Path<Uuid>) -> HttpResponse {
-    found(state.reader.as_ref().map(|reader| reader.customer(*id)))
+async fn get_customer<B: Backend>(backend: Data<B>, id: Path<Uuid>) -> HttpResponse {
+    found(backend.customer(*id).await)
 }
 
-fn found<T: Serialize>(result: Option<rusqlite::Result<Option<T>>>) -> HttpResponse {
+fn found<T: Serialize>(result: anyhow::Result<Option<T>>) -> HttpResponse {
     match result {
-        Some(Ok(Some(document))) => HttpResponse::Ok().json(document),
-        Some(Ok(None)) => HttpResponse::NotFound().finish(),
-        Some(Err(_)) | None => HttpResponse::ServiceUnavailable().finish(),
+        Ok(Some(document)) => HttpResponse::Ok().json(document),
+        Ok(None) => HttpResponse::NotFound().finish(),
+        Err(_) => HttpResponse::ServiceUnavailable().finish(),
     }
 }
