@@ -4,6 +4,8 @@
 //!   else;
 //! - [`floor`]: the floor server (`--bin floor`): the same rows in the same durable units as the
 //!   product, without actors and views, to tell what a machine can do at best;
+//! - [`cluster_floor`]: the same over PostgreSQL and Kafka, one process a node (`--bin
+//!   cluster_floor`);
 //! - [`views`]: the views by themselves (`--bin views`): their throughput beside the bare client's,
 //!   and API composition beside a view;
 //! - [`lag`]: how far views are behind the commits, seen over HTTP (`--bin lag`);
@@ -11,6 +13,7 @@
 //!
 //! Nothing here is part of the product, and no crate of the product depends on it.
 
+pub mod cluster_floor;
 pub mod floor;
 pub mod lag;
 pub mod latency;
