@@ -17,13 +17,14 @@ use sagas::wire::WireError;
 use sagas::{Incoming, MessageId, SagaId, SagaPolicy, ShardId, Timestamp, WireMessage};
 use store::faults::Faults;
 use store::timers::TimerChange;
-use store::{Destination, Message, ServiceDatabase};
+use store::{Destination, Loading, Message, ServiceDatabase};
 use uuid::Uuid;
 
 pub(crate) use self::meters::SagaEnd;
 use self::meters::SagaMeters;
 use crate::directory::Directory;
 use crate::entity::{self, AskEntity, Entity, EntityActor};
+use crate::loading::Source;
 use crate::request::{Command, Request};
 use crate::saga::{self, AskSaga, SagaActor};
 use crate::step::{Step, StepError, Turn};
@@ -38,9 +39,22 @@ pub(crate) struct Surroundings {
     pub database: ServiceDatabase,
     pub policy: SagaPolicy,
     pub faults: Faults,
+    /// Where entities come from.
+    pub loading: Loading,
     /// At most this many actors of one kind stay in memory.
     pub actors_per_shard: usize,
     pub activated: Counter,
+}
+
+impl Surroundings {
+    /// Where the entities of the shard come from.
+    pub(crate) fn source(&self) -> Source<'_> {
+        Source {
+            database: &self.database,
+            shard: self.shard,
+            loading: self.loading,
+        }
+    }
 }
 
 /// The parts read for the work at hand, by key: nobody has looked for a key that is not in it. An

@@ -18,15 +18,16 @@ use sagas::wire::names::Names;
 use sagas::{Definition, Handler, Reason, SagaData, SagaId, Service, Timestamp, WireMessage};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use store::entities;
 use store::loading::Found;
-use store::mapping::Stored;
+use store::mapping::{Memory, Stored};
 use store::row_changes::{Journaled, RowChange};
 use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 
 pub(crate) use actor::{Ask, AskEntity, EntityActor, PartAsRead};
 pub use outcome::{
-    Answered, Decision, Head, LocalRefusal, Notice, Overdue, PartNeeded, Seen, StepOf,
+    Answered, Decision, Done, Head, LocalRefusal, Notice, Overdue, PartNeeded, Seen, StepOf,
 };
 pub(crate) use outcome::{Change, Outcome, Told, Waiting};
 
@@ -51,6 +52,10 @@ pub trait Entity:
     /// What its service does when something has happened in another one. The commands come as
     /// requests to which nobody waits for a reply.
     const HANDLERS: &'static [Handler<Self::Request>] = &[];
+    /// The number of the form in which snapshots have its state. Raise it when the state has a new
+    /// meaning or its [`fold`](Entity::fold) comes to another one: snapshots of another form are
+    /// not used.
+    const SNAPSHOT_FORM: u16 = 1;
     /// The wire names of what [`notice`](Entity::notice) tells.
     const NOTICES: Names = &[];
 
@@ -77,6 +82,13 @@ pub trait Entity:
 
     /// A caller's command.
     fn decide(entity: Option<&Self>, id: Uuid, command: Self::Command) -> Decision<Self>;
+
+    /// What is kept of a command on it as an operator's deed, should something happen by it. `self`
+    /// is the state before.
+    fn done_by_operator(&self, command: &Self::Command) -> Option<Done> {
+        let _ = command;
+        None
+    }
 
     /// The saga that begins with this event of a caller's command, and its data. `self` is the
     /// state after it.
@@ -204,6 +216,18 @@ pub trait Entity:
         ids: &[Uuid],
     ) -> impl Future<Output = Result<Found<Uuid, Stored<Self>>, StoreError>> {
         json::load(database, ids)
+    }
+
+    /// Reads what the rows of entities remember, without their states: those come from their
+    /// events.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    fn memories(
+        database: &ServiceDatabase,
+        ids: &[Uuid],
+    ) -> impl Future<Output = Result<Found<Uuid, Memory>, StoreError>> {
+        entities::memories(database, ids)
     }
 
     /// The row of an entity that `event` has created.

@@ -17,6 +17,7 @@ mod directory;
 mod entities;
 pub mod entity;
 mod error;
+mod loading;
 pub mod metric_names;
 mod node;
 pub mod operator;
@@ -33,7 +34,7 @@ mod step;
 mod supervision;
 
 pub use entity::{
-    Answered, Decision, Entity, Head, LocalRefusal, Notice, Overdue, PartNeeded, Seen, StepOf,
+    Answered, Decision, Done, Entity, Head, LocalRefusal, Notice, Overdue, PartNeeded, Seen, StepOf,
 };
 pub use error::CommandError;
 pub use node::{

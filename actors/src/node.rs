@@ -6,7 +6,7 @@ mod housekeeping;
 mod tenures;
 pub(crate) mod way;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
@@ -19,7 +19,7 @@ use sagas::{SagaPolicy, Service, ShardId};
 use store::cluster::{Assigned, Membership, Participation, Transport};
 use store::faults::Faults;
 use store::journal::Standing;
-use store::{Clock, Journal, Log, ServiceDatabase};
+use store::{Clock, Journal, Loading, Log, ServiceDatabase};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +44,18 @@ pub struct NodeConfig {
     pub sagas: SagaPolicy,
     /// How long commands and replies are kept after they have been received.
     pub retention: Duration,
+    /// Where the entities of each service come from; from their rows when nothing is said. Nodes
+    /// may differ in it, and it may change with each start: whatever it is, the same is written,
+    /// but for snapshots.
+    pub loading: BTreeMap<Service, Loading>,
+}
+
+impl NodeConfig {
+    /// Where the entities of a service come from.
+    #[must_use]
+    pub fn loading_of(&self, service: Service) -> Loading {
+        self.loading.get(&service).copied().unwrap_or_default()
+    }
 }
 
 /// What the command side works with.

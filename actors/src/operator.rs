@@ -1,4 +1,5 @@
-//! What operators do about sagas and parked messages, who they are, and what is kept of it.
+//! What operators do about sagas and parked messages, who they are, and what is kept of it. What
+//! they do to an entity is said by that ([`Entity::done_by_operator`](crate::Entity)).
 
 use sagas::{ShardId, Timestamp};
 use serde::{Deserialize, Serialize};

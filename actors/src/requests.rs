@@ -10,13 +10,14 @@ use std::time::Duration;
 use sagas::{RequestKey, SagaId, ShardId};
 use store::bulk::BulkRequest;
 use store::cluster::{Assigned, Transport};
-use store::{Clock, Journal, ServiceDatabase, StoreError};
+use store::{Clock, Journal, Loading, ServiceDatabase, StoreError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::entity::{Answered, Entity};
 use crate::error::CommandError;
+use crate::loading::Source;
 use crate::operator::{Operator, SagaAction};
 use crate::remote::{Awaited, Place, QuestionFromAfar};
 use crate::request::{
@@ -50,6 +51,8 @@ pub(crate) struct Inner<E: Entity> {
     /// Which of them it owns now.
     pub assigned: watch::Receiver<Assigned>,
     pub database: ServiceDatabase,
+    /// Where entities come from.
+    pub loading: Loading,
     pub journal: Journal,
     /// Makes the ids of new entities.
     pub clock: Clock,
@@ -172,9 +175,14 @@ impl<E: Entity> Requests<E> {
     /// [`CommandError::Unavailable`] when the store does not answer, [`CommandError::Failed`] when
     /// the entity's row cannot be read.
     pub async fn state(&self, id: Uuid) -> Result<Option<E>, CommandError> {
-        let mut found = read(E::load(&self.0.database, &[id])).await?;
+        let source = Source {
+            database: &self.0.database,
+            shard: self.shard_of(id),
+            loading: self.0.loading,
+        };
+        let mut found = read(source.load::<E>(&[id])).await?;
         match found.remove(&id).transpose() {
-            Ok(stored) => Ok(stored.map(|stored| stored.entity)),
+            Ok(loaded) => Ok(loaded.map(|loaded| loaded.stored.entity)),
             Err(error) => {
                 tracing::error!(error = %error.chain(), "an entity cannot be read");
                 Err(CommandError::Failed)

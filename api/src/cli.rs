@@ -14,7 +14,8 @@ use audit::{AuditConfig, Extent, Pace};
 use clap::{Args, Parser, Subcommand};
 use client::ClientError;
 use client::args::{
-    ExplainArgs, HealthArgs, ImportArgs, QuarantineCommand, SagasCommand, ViewsCommand,
+    CustomersCommand, ExplainArgs, HealthArgs, ImportArgs, QuarantineCommand, SagasCommand,
+    ViewsCommand,
 };
 use tokio::sync::watch;
 
@@ -41,6 +42,8 @@ enum Command {
     Demo(SettingFlags),
     /// Play a file of customers and orders through a running node
     Import(ImportArgs),
+    /// Put right what is wrong about a customer
+    Customers(CustomersCommand),
     /// List, show, retry or cancel sagas
     Sagas(SagasCommand),
     /// List, show, replay or discard messages that could not be processed
@@ -111,6 +114,7 @@ pub fn run() -> ExitCode {
         Some(Command::Serve(flags)) => run_node(&settings.with(flags), app::serve),
         Some(Command::Demo(flags)) => run_node(&settings.with(flags), demo),
         Some(Command::Import(args)) => talk(client::import::run(&args)),
+        Some(Command::Customers(command)) => talk(client::customers::run(&command)),
         Some(Command::Sagas(command)) => talk(client::sagas::run(&command)),
         Some(Command::Quarantine(command)) => talk(client::quarantine::run(&command)),
         Some(Command::Views(command)) => talk(client::views::run(&command)),

@@ -20,6 +20,8 @@ pub(super) struct AuditedCustomer(Customer);
 
 impl Entity for AuditedCustomer {
     type Document = CustomerDocument;
+    type State = Customer;
+    const SNAPSHOT_FORM: u16 = domain::customer::SNAPSHOT_FORM;
 
     fn first(id: Uuid, message: &Message) -> Result<Self, Mismatch> {
         match decode(message).map_err(|e| Mismatch::unreadable("event", &e))? {
@@ -40,22 +42,36 @@ impl Entity for AuditedCustomer {
         let event = decode(message).map_err(|e| Mismatch::unreadable("event", &e))?;
         let before = self.0.reserved;
 
-        let (change, reserved) = match &event {
+        let limit = self.0.credit_limit;
+        let (told, limit, reserved) = match &event {
             CustomerEvent::Created(_) => {
                 return Err(Mismatch::new("event", "a change", &message.name));
             }
-            CustomerEvent::CreditReserved(change) => (change, before.checked_add(change.amount)),
-            CustomerEvent::CreditReleased(change) => (change, before.checked_sub(change.amount)),
+            CustomerEvent::CreditReserved(change) => (
+                change.available_credit,
+                limit,
+                before.checked_add(change.amount),
+            ),
+            CustomerEvent::CreditReleased(change) => (
+                change.available_credit,
+                limit,
+                before.checked_sub(change.amount),
+            ),
+            CustomerEvent::LimitCorrected(corrected) => (
+                corrected.available_credit,
+                corrected.credit_limit,
+                Some(before),
+            ),
         };
-        let available = reserved.and_then(|reserved| self.0.credit_limit.checked_sub(reserved));
+        told_limit(&event, self.0.limit_corrected_at.map(|_| limit), message)?;
+        let available = reserved.and_then(|reserved| limit.checked_sub(reserved));
 
-        let fits =
-            |available: &Money| !available.is_negative() && *available <= self.0.credit_limit;
-        if available.filter(fits) != Some(change.available_credit) {
+        let fits = |available: &Money| !available.is_negative() && *available <= limit;
+        if available.filter(fits) != Some(told) {
             let expected =
                 available.map_or_else(|| "a balance".to_owned(), |available| available.to_string());
             let what = format!("credit available at version {}", message.version);
-            return Err(Mismatch::new(what, expected, change.available_credit));
+            return Err(Mismatch::new(what, expected, told));
         }
 
         self.0.apply(&event, message.time);
@@ -66,6 +82,34 @@ impl Entity for AuditedCustomer {
     fn document(&self) -> CustomerDocument {
         self.0.clone().into()
     }
+
+    fn state(&self) -> &Customer {
+        &self.0
+    }
+}
+
+/// Changes of credit say the limit in force from its first correction on: the state at a version is
+/// found by it.
+fn told_limit(
+    event: &CustomerEvent,
+    limit: Option<Money>,
+    message: &Message,
+) -> Result<(), Mismatch> {
+    let (CustomerEvent::CreditReserved(change) | CustomerEvent::CreditReleased(change)) = event
+    else {
+        return Ok(());
+    };
+    if change.credit_limit == limit {
+        return Ok(());
+    }
+
+    let shown = |limit: Option<Money>| limit.map_or_else(|| "none".to_owned(), |it| it.to_string());
+    let what = format!("credit limit told at version {}", message.version);
+    Err(Mismatch::new(
+        what,
+        shown(limit),
+        shown(change.credit_limit),
+    ))
 }
 
 #[derive(Clone, Debug)]
@@ -76,6 +120,8 @@ pub(super) struct AuditedOrder {
 
 impl Entity for AuditedOrder {
     type Document = OrderDocument;
+    type State = Order;
+    const SNAPSHOT_FORM: u16 = domain::order::SNAPSHOT_FORM;
 
     fn first(id: Uuid, message: &Message) -> Result<Self, Mismatch> {
         match decode(message).map_err(|e| Mismatch::unreadable("event", &e))? {
@@ -104,6 +150,10 @@ impl Entity for AuditedOrder {
 
     fn document(&self) -> OrderDocument {
         OrderDocument::of(self.order.clone(), (*self.created).clone())
+    }
+
+    fn state(&self) -> &Order {
+        &self.order
     }
 }
 

@@ -6,6 +6,7 @@
 
 use domain::Timestamp;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use store::Message;
 use uuid::Uuid;
 
@@ -15,6 +16,10 @@ use super::problem::Mismatch;
 pub(super) trait Entity: Clone {
     /// What a row or a view shows of it.
     type Document: PartialEq + Serialize;
+    /// What a snapshot has of it.
+    type State: PartialEq + Serialize + DeserializeOwned;
+    /// The form of the snapshots that are looked at.
+    const SNAPSHOT_FORM: u16;
 
     /// The state after its first event.
     fn first(id: Uuid, message: &Message) -> Result<Self, Mismatch>;
@@ -23,6 +28,8 @@ pub(super) trait Entity: Clone {
     fn next(&mut self, message: &Message) -> Result<(), Mismatch>;
 
     fn document(&self) -> Self::Document;
+
+    fn state(&self) -> &Self::State;
 }
 
 /// A version that a view shows, 0 when it shows nothing.

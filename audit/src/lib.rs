@@ -40,6 +40,7 @@ mod releases;
 mod report;
 mod reservations;
 mod sagas;
+mod snapshots;
 mod stores;
 mod view_slices;
 

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::history::{Entity, History};
 use super::problem::{Mismatch, Problem, difference};
 use super::report::{Invariant, Report};
+use super::snapshots::Snapshots;
 use super::view_slices::{Verdict, ViewSlice};
 
 /// Customers or orders compared at a time: what bounds the memory of an audit.
@@ -51,6 +52,7 @@ impl<E: Entity> Range<'_, E> {
             self.report.checked(view.invariant, view.len());
         }
 
+        let snapshots = Snapshots::read::<E>(snapshot, range).await?;
         let mut current: Option<History<E>> = None;
         let mut after = None;
 
@@ -64,9 +66,9 @@ impl<E: Entity> Range<'_, E> {
                 if current
                     .as_ref()
                     .is_none_or(|history| history.id != unit.entity)
-                    && let Some(done) = current.replace(self.history_of(unit.entity))
+                    && let Some(done) = current.replace(self.history_of(unit.entity, &snapshots))
                 {
-                    self.entity(done);
+                    self.entity(done, &snapshots);
                 }
                 if let Some(history) = &mut current {
                     take(
@@ -79,7 +81,7 @@ impl<E: Entity> Range<'_, E> {
         }
 
         if let Some(done) = current {
-            self.entity(done);
+            self.entity(done, &snapshots);
         }
 
         self.entities_without_events();
@@ -87,13 +89,15 @@ impl<E: Entity> Range<'_, E> {
         Ok(())
     }
 
-    fn history_of(&self, id: Uuid) -> History<E> {
-        let shown: Vec<u64> = self.views.iter().map(|view| view.version_of(id)).collect();
+    /// The marks are those of the views, and that of the snapshot behind them.
+    fn history_of(&self, id: Uuid, snapshots: &Snapshots) -> History<E> {
+        let shown = self.views.iter().map(|view| view.version_of(id));
+        let shown: Vec<u64> = shown.chain([snapshots.version_of(id)]).collect();
         History::new(id, &shown)
     }
 
     /// Finishes an entity whose events are all folded.
-    fn entity(&mut self, history: History<E>) {
+    fn entity(&mut self, history: History<E>, snapshots: &Snapshots) {
         let row = self.rows.remove(&history.id);
         // A row that is ahead of the fold has lost its newest events.
         let is_behind_row = row
@@ -107,11 +111,19 @@ impl<E: Entity> Range<'_, E> {
                 .violated_by(Invariant::History, Problem::of(&subject, mismatch));
         }
 
+        let is_whole = history.broken.is_none() && !is_behind_row;
+        if let Some(mark) = history.marks.last().filter(|_| is_whole)
+            && let Some(mismatch) = snapshots.judge(&history, mark)
+        {
+            self.report
+                .violated_by(Invariant::History, Problem::of(&subject, mismatch));
+        }
+
         let source = ShardId::of(self.service, history.id, self.shards);
 
         for (view, mark) in self.views.iter_mut().zip(&history.marks) {
             let found = view.take(history.id);
-            if history.broken.is_some() || is_behind_row {
+            if !is_whole {
                 // Nobody knows what the view should show.
                 continue;
             }

@@ -15,7 +15,8 @@ pub enum Invariant {
     Credit,
     /// An order has the reservation that its state asks for.
     Reservations,
-    /// Versions are contiguous, times never go back, and the fold of the events is the row.
+    /// Versions are contiguous, times never go back, and the fold of the events is the row, and at
+    /// its version the snapshot.
     History,
     /// The sequences of each shard are contiguous, and what is stored can be read.
     Outbox,

@@ -212,6 +212,18 @@ fn damaged_rows_and_events_are_found() {
             vec![History],
         ),
         (
+            "UPDATE entity_snapshots SET state = replace(state, 'APPROVED', 'SHIPPED')".to_owned(),
+            vec![History],
+        ),
+        (
+            "UPDATE entity_snapshots SET version = version + 100".to_owned(),
+            vec![History],
+        ),
+        (
+            "UPDATE entity_snapshots SET state = '{'".to_owned(),
+            vec![History],
+        ),
+        (
             format!("UPDATE outbox SET time = 1 WHERE {second}"),
             vec![History],
         ),

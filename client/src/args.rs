@@ -1,6 +1,7 @@
 //! The arguments of the commands that talk to a running node, as `clap` structs for `main` to place
 //! under its subcommands.
 
+mod customers;
 mod many;
 
 use std::fmt;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+pub use customers::{CustomersAction, CustomersCommand};
 pub use many::{BulkArgs, ParkedFilterArgs, ParkedVerb, SagaFilterArgs, SagaVerb};
 
 /// A token for whoever is in front of the node. There is no flag for it: everybody on a machine sees
@@ -300,6 +302,7 @@ mod tests {
     #[derive(Subcommand)]
     enum Command {
         Import(ImportArgs),
+        Customers(CustomersCommand),
         Sagas(SagasCommand),
         Quarantine(QuarantineCommand),
         Views(ViewsCommand),
@@ -323,6 +326,25 @@ mod tests {
             };
             assert_eq!(sagas.node.url, "http://h:1");
         }
+    }
+
+    #[test]
+    fn a_limit_is_corrected_to_an_amount_for_a_reason() {
+        let line = [
+            "x",
+            "customers",
+            "correct-limit",
+            "c1",
+            "500.00",
+            "--reason",
+            "a zero",
+        ];
+        let Command::Customers(customers) = Line::parse_from(line).command else {
+            panic!("not customers")
+        };
+        let CustomersAction::CorrectLimit { id, limit, reason } = customers.action;
+        assert_eq!((id.as_str(), limit.as_str()), ("c1", "500.00"));
+        assert_eq!(reason.as_deref(), Some("a zero"));
     }
 
     #[test]

@@ -18,6 +18,7 @@
 
 pub mod args;
 mod bulk;
+pub mod customers;
 pub mod demo;
 pub mod explain;
 pub mod health;

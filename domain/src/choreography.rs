@@ -297,7 +297,7 @@ fn order_of_change(heard: &Heard<'_>) -> Told<OrderRequest> {
     Ok(match heard.read()? {
         CustomerEvent::CreditReserved(change) => order(change, OrderRequest::Approve),
         CustomerEvent::CreditReleased(change) => order(change, OrderRequest::ConfirmCancel),
-        CustomerEvent::Created(_) => None,
+        CustomerEvent::Created(_) | CustomerEvent::LimitCorrected(_) => None,
     })
 }
 

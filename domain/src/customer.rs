@@ -4,16 +4,22 @@
 //! reservations. The reservations themselves are rows of the store (a customer may have a million);
 //! a decision gets the one it is about.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ids::{CustomerId, OrderId};
 use crate::messages::CustomerAnswer;
 use crate::money::Money;
+use crate::upcasting::CreditChangedV1;
 use sagas::countermeasures::CommutativeUpdate;
 use sagas::{Timestamp, wire_messages};
 
 /// A customer's name has 1 to this many characters.
 pub const MAX_NAME_CHARS: usize = 200;
+
+/// The number of the form that snapshots of customers have. Raise it when [`Customer`] changes in
+/// another way than by an optional field, or when [`Customer::apply`] comes to another state:
+/// snapshots of another form are not used.
+pub const SNAPSHOT_FORM: u16 = 1;
 
 /// The state of one customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +39,10 @@ pub struct Customer {
     pub created_at: Timestamp,
     /// When the newest event happened; an entity's times never go back.
     pub updated_at: Timestamp,
+    /// The version at which its limit was corrected last; absent while that is the one of its
+    /// creation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_corrected_at: Option<u64>,
 }
 
 /// A customer was created, with nothing reserved.
@@ -54,6 +64,10 @@ pub struct CreditChanged {
     pub order_id: OrderId,
     /// What was reserved or released.
     pub amount: Money,
+    /// The limit in force, where it has been corrected; absent while it is the one of the
+    /// customer's creation.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "stated")]
+    pub credit_limit: Option<Money>,
     /// Limit less reservations, after the change.
     pub available_credit: Money,
     /// What a reply would tell, where the event itself is what others go on with: in a
@@ -62,15 +76,42 @@ pub struct CreditChanged {
     pub customer: Option<CustomerAnswer>,
 }
 
+/// Version 2 always says the limit: it is written where version 1 would be taken for another.
+fn stated<'de, D: Deserializer<'de>>(limit: D) -> Result<Option<Money>, D::Error> {
+    Money::deserialize(limit).map(Some)
+}
+
+impl CreditChanged {
+    /// Whether version 1 says the same, which nodes of the release before can read.
+    fn fits_version_1(&self) -> bool {
+        self.credit_limit.is_none()
+    }
+}
+
+/// The credit limit was a mistake, and an operator has put it right. Nothing is reserved or
+/// released by it, and what has happened under the wrong limit stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreditLimitCorrected {
+    /// The limit from now on.
+    pub credit_limit: Money,
+    /// That less reservations.
+    pub available_credit: Money,
+}
+
 wire_messages! {
     /// What has happened to a customer.
     pub enum CustomerEvent {
         /// The first event.
         Created(CustomerCreated) = "customer.created" 1,
         /// An order has reserved credit.
-        CreditReserved(CreditChanged) = "customer.credit-reserved" 1,
+        CreditReserved(CreditChanged) = "customer.credit-reserved" 2
+            reads { 1: CreditChangedV1 } writes 1 while CreditChanged::fits_version_1,
         /// An order's reservation is gone.
-        CreditReleased(CreditChanged) = "customer.credit-released" 1,
+        CreditReleased(CreditChanged) = "customer.credit-released" 2
+            reads { 1: CreditChangedV1 } writes 1 while CreditChanged::fits_version_1,
+        /// Its credit limit was wrong.
+        LimitCorrected(CreditLimitCorrected) = "customer.credit-limit-corrected" 1,
     }
 }
 
@@ -79,7 +120,7 @@ impl CustomerEvent {
     #[must_use]
     pub fn telling(mut self, told: CustomerAnswer) -> Self {
         match &mut self {
-            CustomerEvent::Created(_) => {}
+            CustomerEvent::Created(_) | CustomerEvent::LimitCorrected(_) => {}
             CustomerEvent::CreditReserved(change) | CustomerEvent::CreditReleased(change) => {
                 change.customer = Some(told);
             }
@@ -87,6 +128,10 @@ impl CustomerEvent {
         self
     }
 }
+
+/// Why a credit limit is not corrected: open orders hold more than it allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitBelowReserved;
 
 /// Why credit is not reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +149,7 @@ impl Customer {
             version: 1,
             created_at: at,
             updated_at: at,
+            limit_corrected_at: None,
         }
     }
 
@@ -143,6 +189,7 @@ impl Customer {
         Ok(Some(CustomerEvent::CreditReserved(CreditChanged {
             order_id,
             amount,
+            credit_limit: self.corrected_limit(),
             available_credit,
             customer: None,
         })))
@@ -158,9 +205,34 @@ impl Customer {
         Some(CustomerEvent::CreditReleased(CreditChanged {
             order_id,
             amount,
+            credit_limit: self.corrected_limit(),
             available_credit,
             customer: None,
         }))
+    }
+
+    /// Corrects the credit limit. One that it has already changes nothing.
+    ///
+    /// # Errors
+    /// [`LimitBelowReserved`] when its open orders hold more: they must be cancelled first.
+    pub fn correct_limit(&self, limit: Money) -> Result<Option<CustomerEvent>, LimitBelowReserved> {
+        if limit == self.credit_limit {
+            return Ok(None);
+        }
+
+        let available_credit = limit
+            .checked_sub(self.reserved)
+            .filter(|available| !available.is_negative())
+            .ok_or(LimitBelowReserved)?;
+        Ok(Some(CustomerEvent::LimitCorrected(CreditLimitCorrected {
+            credit_limit: limit,
+            available_credit,
+        })))
+    }
+
+    /// The limit in force, where it is not the one of the creation.
+    fn corrected_limit(&self) -> Option<Money> {
+        self.limit_corrected_at.map(|_| self.credit_limit)
     }
 
     /// The state after one more event.
@@ -168,14 +240,22 @@ impl Customer {
         match event {
             CustomerEvent::Created(created) => *self = Customer::created(self.id, created, at),
             CustomerEvent::CreditReserved(change) | CustomerEvent::CreditReleased(change) => {
-                self.reserved = self
-                    .credit_limit
-                    .checked_sub(change.available_credit)
-                    .unwrap_or(Money::ZERO);
-                self.version += 1;
-                self.updated_at = at;
+                let limit = change.credit_limit.unwrap_or(self.credit_limit);
+                self.balance(limit, change.available_credit, at);
+            }
+            CustomerEvent::LimitCorrected(corrected) => {
+                self.balance(corrected.credit_limit, corrected.available_credit, at);
+                self.limit_corrected_at = Some(self.version);
             }
         }
+    }
+
+    /// One more event has left this balance.
+    fn balance(&mut self, limit: Money, available: Money, at: Timestamp) {
+        self.credit_limit = limit;
+        self.reserved = limit.checked_sub(available).unwrap_or(Money::ZERO);
+        self.version += 1;
+        self.updated_at = at;
     }
 
     /// The state after one more event, whatever there was before; `None` when such an event cannot
@@ -199,95 +279,4 @@ impl Customer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeMap;
-    use uuid::Uuid;
-
-    fn order(number: u128) -> OrderId {
-        OrderId(Uuid::from_u128(number))
-    }
-
-    fn customer_with_limit(cents: i64) -> Customer {
-        let created = CustomerCreated {
-            name: "Ada Park".into(),
-            credit_limit: Money::from_cents(cents),
-        };
-        Customer::created(
-            CustomerId(Uuid::from_u128(1)),
-            &created,
-            Timestamp::from_micros(1),
-        )
-    }
-
-    #[test]
-    fn given_15_when_12_34_is_asked_for_then_it_is_reserved() {
-        let customer = customer_with_limit(1500);
-        let event = customer
-            .reserve(order(1), Money::from_cents(1234), None)
-            .unwrap()
-            .unwrap();
-        let CustomerEvent::CreditReserved(change) = &event else {
-            panic!("{event:?}")
-        };
-        assert_eq!(change.available_credit, Money::from_cents(266));
-    }
-
-    #[test]
-    fn given_15_when_123_40_is_asked_for_then_it_is_refused() {
-        let refused = customer_with_limit(1500).reserve(order(1), Money::from_cents(12340), None);
-        assert_eq!(refused, Err(CreditLimitExceeded));
-    }
-
-    #[test]
-    fn given_a_reservation_when_it_is_asked_for_again_then_nothing_changes() {
-        let customer = customer_with_limit(10);
-        assert_eq!(
-            customer.reserve(order(1), Money::from_cents(50), Some(Money::from_cents(10))),
-            Ok(None)
-        );
-    }
-
-    #[test]
-    fn given_no_reservation_when_it_is_released_then_it_succeeds_and_changes_nothing() {
-        assert_eq!(customer_with_limit(10).release(order(1), None), None);
-    }
-
-    proptest! {
-        #[test]
-        fn credit_is_never_negative_and_reserved_is_the_sum_of_the_open_reservations(
-            limit in 0i64..10_000,
-            steps in proptest::collection::vec((0u128..8, 1i64..4_000, any::<bool>()), 0..60),
-        ) {
-            let mut customer = customer_with_limit(limit);
-            let mut folded = customer.clone();
-            let mut open: BTreeMap<OrderId, Money> = BTreeMap::new();
-
-            for (number, cents, reserve) in steps {
-                let id = order(number);
-                let existing = open.get(&id).copied();
-                let event = if reserve {
-                    customer.reserve(id, Money::from_cents(cents), existing).unwrap_or(None)
-                } else {
-                    customer.release(id, existing)
-                };
-                let Some(event) = event else { continue };
-                match &event {
-                    CustomerEvent::CreditReserved(change) => { open.insert(id, change.amount); }
-                    _ => { open.remove(&id); }
-                }
-                customer.apply(&event, Timestamp::from_micros(2));
-                let (name, version) = event.wire_name();
-                let body = event.encode().unwrap();
-                let read = CustomerEvent::decode(name, version, body.get()).unwrap();
-                folded.apply(&read, Timestamp::from_micros(2));
-                let sum: i64 = open.values().map(|amount| amount.cents()).sum();
-                prop_assert_eq!(customer.reserved.cents(), sum);
-                prop_assert!(sum >= 0 && customer.reserved <= customer.credit_limit);
-            }
-
-            prop_assert_eq!(folded, customer);
-        }
-    }
-}
+mod tests;

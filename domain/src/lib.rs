@@ -17,6 +17,7 @@ pub mod messages;
 pub mod money;
 pub mod order;
 pub mod saga;
+pub mod upcasting;
 
 pub use choreography::Coordination;
 pub use customer::{Customer, CustomerEvent};

@@ -28,6 +28,11 @@ pub const MAX_LINES: usize = 500;
 /// A note has at most this many characters.
 pub const MAX_NOTE_CHARS: usize = 2_000;
 
+/// The number of the form that snapshots of orders have. Raise it when [`Order`] changes in another
+/// way than by an optional field, or when [`Order::apply`] comes to another state: snapshots of
+/// another form are not used.
+pub const SNAPSHOT_FORM: u16 = 1;
+
 /// One line of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -228,6 +228,15 @@ pub fn without_beginning(message: &Message) -> StoreError {
     )
 }
 
+/// A history in which the event before this one is missing.
+#[must_use]
+pub fn with_a_hole(message: &Message, due: u64) -> StoreError {
+    StoreError::Corrupt {
+        what: format!("history of {}", message.entity),
+        source: format!("event {due} is missing before event {}", message.version).into(),
+    }
+}
+
 fn unreadable(message: &Message, source: Box<dyn std::error::Error + Send + Sync>) -> StoreError {
     StoreError::Corrupt {
         what: format!("event {} of {}", message.version, message.entity),

@@ -35,6 +35,7 @@ pub mod migrations;
 pub mod outbox;
 pub mod parking;
 pub mod private_folder;
+pub mod replay;
 pub mod row_changes;
 pub mod sagas;
 pub mod services;
@@ -61,4 +62,5 @@ pub use log::{
     SourceStream, Stream, Subscription, Wants,
 };
 pub use mapping::Stored;
+pub use replay::Loading;
 pub use services::ServiceSchema;

@@ -21,6 +21,36 @@ pub struct Stored<T> {
     pub remembered: Vec<RememberedKey>,
 }
 
+/// What the row of an entity says that its events do not, and the version at which it says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Of the newest event.
+    pub version: u64,
+    /// Of the request that made it, when it came with an `Idempotency-Key`.
+    pub created_by: Option<Fingerprint>,
+    /// The keys of later commands.
+    pub remembered: Vec<RememberedKey>,
+}
+
+impl Memory {
+    /// Reads the columns of a row. `what` names the entity in the error.
+    ///
+    /// # Errors
+    /// When one of them is not what it should be.
+    pub fn of_columns(
+        version: i64,
+        request_fingerprint: Option<Uuid>,
+        remembered_keys: Option<&str>,
+        what: impl Fn() -> String,
+    ) -> Result<Self, StoreError> {
+        Ok(Memory {
+            version: self::version(version, &what)?,
+            created_by: request_fingerprint.map(Fingerprint),
+            remembered: keys_from_column(remembered_keys, what)?,
+        })
+    }
+}
+
 /// A command that had an effect on an existing entity, as the entity remembers it by its
 /// `Idempotency-Key`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -50,6 +50,9 @@ crate::metric_names! {
     counter OUTBOX_PRUNED = "counterfoil_outbox_pruned_rows_total";
     /// Rows of an outbox that cannot be read. Label `service`.
     counter OUTBOX_UNREADABLE = "counterfoil_outbox_unreadable_rows_total";
+    /// Snapshots of entities that could not be used, so that a whole history was folded. Label
+    /// `service`.
+    counter SNAPSHOTS_UNUSABLE = "counterfoil_snapshots_unusable_total";
     /// Records that were not delivered to Kafka; what is missed is read from the outbox. Label
     /// `reason`: `queue` (full, or not to be queued), `delivery` (failed).
     counter KAFKA_DROPPED = "counterfoil_kafka_dropped_records_total";

@@ -13,6 +13,7 @@ mod history_index;
 mod initial_schema;
 mod operators;
 mod sagas;
+mod snapshots;
 mod statements;
 mod streams_and_queues;
 
@@ -99,6 +100,7 @@ fn of_every_service() -> Vec<Box<dyn MigrationTrait>> {
         Box::new(streams_and_queues::StreamsAndQueues),
         Box::new(sagas::SagasOfAnyService),
         Box::new(operators::Operators),
+        Box::new(snapshots::Snapshots),
     ]
 }
 

@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use crate::tables::{action, bulk, entity, parked, saga};
+use crate::tables::{action, bulk, entity, entity_snapshot, parked, saga};
 
 /// One table: its statements for one row at a time, and its columns, of which a store makes
 /// statements for many.
@@ -21,6 +21,8 @@ pub struct Table {
     pub name: &'static str,
     /// All columns.
     pub insert: String,
+    /// All columns, in the place of a row of the same key.
+    pub replace: String,
     /// The changing columns, where key and version are as expected.
     pub update: String,
     /// By key.
@@ -45,6 +47,8 @@ pub enum Operation {
         /// The version that the row has before.
         expected_version: u64,
     },
+    /// The row is this one, whatever was there.
+    Replace,
     /// The row goes.
     Delete,
 }
@@ -96,6 +100,15 @@ pub trait Journaled:
             operation: Operation::Insert,
             key: self.key(),
             values: values(self, <Self::Entity as EntityTrait>::Column::iter()),
+        }
+    }
+
+    /// The row in the place of whatever is there under its key. For what is disposable: whoever
+    /// cares for versions compares them.
+    fn replace(self) -> RowChange {
+        RowChange {
+            operation: Operation::Replace,
+            ..self.insert()
         }
     }
 
@@ -171,10 +184,12 @@ impl Table {
 
         let key = key_column::<M>().map_or("", |column| column.as_str());
         let marks = vec!["?"; all.len()].join(", ");
+        let row = format!("INTO {name} ({}) VALUES ({marks})", all.join(", "));
 
         Table {
             name,
-            insert: format!("INSERT INTO {name} ({}) VALUES ({marks})", all.join(", ")),
+            insert: format!("INSERT {row}"),
+            replace: format!("INSERT OR REPLACE {row}"),
             update: format!(
                 "UPDATE {name} SET {} WHERE {key} = ? AND version = ?",
                 set.join(", ")
@@ -220,6 +235,7 @@ macro_rules! journaled {
 }
 
 journaled!(entity, entity_id, fixed: [CreatedAt, RequestFingerprint]);
+journaled!(entity_snapshot, entity_id, fixed: []);
 journaled!(action, action_id, fixed: [
     Shard, Action, SubjectId, EntityId, DoneBy, Reason, Time, Detail, RequestKey, RequestFingerprint
 ]);
@@ -241,6 +257,10 @@ mod tests {
             table.insert,
             "INSERT INTO entities (entity_id, version, state, created_at, updated_at, \
             request_fingerprint, remembered_keys) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        );
+        assert_eq!(
+            table.replace,
+            table.insert.replacen("INSERT", "INSERT OR REPLACE", 1)
         );
         assert_eq!(table.delete, "DELETE FROM entities WHERE entity_id = ?");
     }

@@ -12,6 +12,7 @@
 pub mod action;
 pub mod bulk;
 pub mod entity;
+pub mod entity_snapshot;
 pub mod history;
 pub mod history_index;
 pub mod inbox;

@@ -1,7 +1,8 @@
 //! The acceptance tests: the public contract, seen from outside, on the embedded views or, with
 //! `COUNTERFOIL_TEST_VIEWS=remote`, on MongoDB and Elasticsearch; on embedded databases or, with
 //! `COUNTERFOIL_TEST_DATABASES=remote`, on PostgreSQL; by sagas or, with
-//! `COUNTERFOIL_TEST_COORDINATION=choreography`, without.
+//! `COUNTERFOIL_TEST_COORDINATION=choreography`, without; on entities loaded from their rows or,
+//! with `COUNTERFOIL_TEST_LOADING=replay:3`, from their events.
 //!
 //! One binary with a module per part of the contract. Every test talks HTTP to a node of its own,
 //! or to one that the tests of its module share. What the nodes do inside is tested beside the
@@ -22,6 +23,7 @@ mod contract_commands;
 mod contract_queries;
 mod contract_refusals;
 mod control_plane;
+mod corrections;
 mod credit;
 mod customers_and_orders;
 mod damage;
@@ -37,6 +39,7 @@ mod operations;
 mod panics;
 mod quarantine;
 mod rebuild;
+mod replaying;
 mod sagas;
 mod search;
 mod settings;

@@ -38,6 +38,19 @@ async fn an_unknown_coordination_stops_the_start() {
 }
 
 #[tokio::test]
+async fn a_loading_that_is_none_stops_the_start() {
+    for wrong in ["rows", "replay:", "replay:0", "replay:+5", "replay:1000001"] {
+        let outcome = refused("COUNTERFOIL_ORDERS_LOADING", wrong).await;
+
+        names(
+            outcome.only_line(),
+            "orders_loading",
+            &[wrong, "row", "replay:N"],
+        );
+    }
+}
+
+#[tokio::test]
 async fn brokers_that_nobody_could_find_stop_the_start() {
     let outcome = refused("COUNTERFOIL_LOG_URL", "kafka://x").await;
 

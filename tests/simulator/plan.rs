@@ -1,12 +1,14 @@
 //! What happens in a history: drawn from its seed alone, and small enough to be made smaller.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use domain::Coordination;
 use projections::generations::BuildFrom;
 use projections::simulated::ViewFate;
 use sagas::testing::Chance;
+use store::Loading;
 
 use self::apart::{
     with_nodes, with_rebuilds, with_unreadable_messages, with_unreadable_rows, with_views,
@@ -64,6 +66,8 @@ pub struct Plan {
     pub discards: u64,
     /// How orders are coordinated.
     pub coordination: Coordination,
+    /// Where customers and orders come from when they are brought into memory.
+    pub loading: Loading,
 }
 
 /// What one caller does.
@@ -322,8 +326,26 @@ impl Plan {
                 .of(discards)
                 .unwrap_or(0),
             coordination,
+            loading: loading(seed),
         }
     }
+}
+
+/// From rows, mostly: a replay reads more.
+fn loading(seed: u64) -> Loading {
+    let replay = |every| Loading::Replay {
+        snapshot_every: NonZeroU64::new(every),
+    };
+    Chance::seeded(seed.rotate_left(40) ^ 0x4e91)
+        .of(&[
+            Loading::Row,
+            Loading::Row,
+            Loading::Row,
+            Loading::Row,
+            replay(0),
+            replay(3),
+        ])
+        .unwrap_or_default()
 }
 
 fn limit(chance: &mut Chance) -> i64 {

@@ -369,6 +369,9 @@ fn config(plan: &Plan) -> NodeConfig {
             attempts: 4,
         },
         retention: plan.retention,
+        loading: domain::SERVICES
+            .map(|service| (service, plan.loading))
+            .into(),
         ..simulation::config(plan.shards)
     }
 }

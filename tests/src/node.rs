@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::databases::Databases;
 use crate::stores::Tenancy;
-use crate::{Api, Cli, ViewStores, cli, coordination, eventually_within};
+use crate::{Api, Cli, ViewStores, cli, coordination, eventually_within, loading};
 
 /// What the contract grants a node between `SIGTERM` and its end.
 const TERMINATION_BOUND: Duration = Duration::from_secs(15);
@@ -195,7 +195,10 @@ impl Node {
             .cloned();
         let stores = self.tenancy.settings().into_iter();
         let of_the_run = stores.chain(self.databases.settings());
-        let settings = of_the_run.chain(coordination::settings()).chain(settings);
+        let of_the_run = of_the_run
+            .chain(coordination::settings())
+            .chain(loading::settings());
+        let settings = of_the_run.chain(settings);
         settings.fold(Cli::new(self.folder.path()), |cli, (name, value)| {
             cli.env(&name, &value)
         })
@@ -283,6 +286,7 @@ impl Node {
             .envs(self.tenancy.settings())
             .envs(self.databases.settings())
             .envs(coordination::settings())
+            .envs(loading::settings())
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log())

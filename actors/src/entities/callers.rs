@@ -8,6 +8,7 @@ use super::Entities;
 use super::progress::Carried;
 use crate::entity::{Answered, Ask, Change, Entity, Outcome, Seen, Told};
 use crate::error::CommandError;
+use crate::loading::Loaded;
 use crate::operator::{Operator, SagaAction};
 use crate::request::{Answer, Command, Request, RequestBinding, SagaAnswer};
 use crate::saga::{self, Standing};
@@ -216,10 +217,10 @@ impl<E: Entity> Entities<E> {
             return Ok(told);
         }
 
-        let found = E::load(&self.around.database, followed).await?;
+        let found = self.around.source().load::<E>(followed).await?;
         let entities = found
             .into_iter()
-            .filter_map(|(id, read)| Some((id, read.ok()?)));
+            .filter_map(|(id, read)| Some((id, read.ok()?.stored)));
         for (id, stored) in entities {
             let end = || {
                 let is_settled = stored.entity.is_settled();
@@ -239,10 +240,10 @@ impl<E: Entity> Entities<E> {
         let ended: Vec<_> = ended.filter(|run| run.state.has_ended()).collect();
 
         let ids: Vec<Uuid> = ended.iter().map(|run| run.entity).collect();
-        let mut entities = E::load(database, &ids).await?;
+        let mut entities = self.around.source().load::<E>(&ids).await?;
         let mut told = Vec::new();
         for run in ended {
-            let Some(Ok(stored)) = entities.remove(&run.entity) else {
+            let Some(Ok(Loaded { stored, .. })) = entities.remove(&run.entity) else {
                 continue;
             };
             // A service that panics over one of them keeps nobody from hearing of the others.

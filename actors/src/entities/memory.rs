@@ -4,13 +4,13 @@
 use actix::Actor;
 use metrics::counter;
 use sagas::{Definitions, Effect, Run, SagaId};
-use store::mapping::Stored;
 use store::sagas::StoredSaga;
 use store::{Message, StoreError};
 use uuid::Uuid;
 
 use super::{Entities, Role, role_of};
 use crate::entity::{Entity, EntityActor};
+use crate::loading::{Loaded, Snapshots};
 use crate::metric_names as names;
 use crate::request::{Command, Request};
 use crate::saga::{SagaActor, Told};
@@ -33,8 +33,12 @@ impl<E: Entity> Entities<E> {
         }
     }
 
-    pub(super) fn start(&mut self, id: Uuid, stored: Option<Stored<E>>) {
-        let actor = EntityActor::new(id, stored, self.around.faults.clone());
+    pub(super) fn start(&mut self, id: Uuid, loaded: Option<Loaded<E>>) {
+        let newest = loaded.as_ref().map_or(0, |loaded| loaded.snapshot);
+        let snapshots = Snapshots::new(self.around.loading, newest);
+        let stored = loaded.map(|loaded| loaded.stored);
+
+        let actor = EntityActor::new(id, stored, snapshots, self.around.faults.clone());
         self.entities.insert(id, actor.start());
         self.around.activated.increment(1);
     }
@@ -108,14 +112,14 @@ impl<E: Entity> Entities<E> {
         }
 
         let ids: Vec<_> = self.wanted.drain().collect();
-        let mut found = E::load(&self.around.database, &ids).await?;
+        let mut found = self.around.source().load::<E>(&ids).await?;
 
         for id in ids {
             if self.entities.is_live(id) {
                 continue;
             }
             match found.remove(&id).transpose() {
-                Ok(stored) => self.start(id, stored),
+                Ok(loaded) => self.start(id, loaded),
                 Err(error) => self.entities.note_unreadable(id, error.chain()),
             }
         }

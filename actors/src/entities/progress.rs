@@ -219,6 +219,10 @@ impl<E: Entity> Entities<E> {
         step.rows.push(change.row);
         step.rows
             .extend(change.part.filter(|_| !makes(Mistake::PartForgotten)));
+        step.rows.extend(change.snapshot);
+        let done = change.done;
+        step.rows
+            .extend(done.map(|done| done.insert(head.version, self.around.shard)));
 
         match change.waiting {
             Waiting::AsBefore => {}

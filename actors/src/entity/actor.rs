@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::outcome::{Before, Waiting};
 use super::{Change, Decision, Entity, MAILBOX, Outcome, Overdue, StepOf, Told};
+use crate::loading::Snapshots;
 use crate::request::RequestBinding;
 use crate::step::{StepError, Turn};
 use crate::supervision::{ActorError, guarded};
@@ -72,15 +73,22 @@ pub(crate) struct EntityActor<E: Entity> {
     /// Parts changed by units that may not be durable yet, with their tickets: the database does
     /// not show these changes.
     in_flight: Vec<(u64, Uuid, Option<E::Part>)>,
+    snapshots: Snapshots,
     faults: Faults,
 }
 
 impl<E: Entity> EntityActor<E> {
-    pub(crate) fn new(id: Uuid, stored: Option<Stored<E>>, faults: Faults) -> Self {
+    pub(crate) fn new(
+        id: Uuid,
+        stored: Option<Stored<E>>,
+        snapshots: Snapshots,
+        faults: Faults,
+    ) -> Self {
         EntityActor {
             id,
             stored,
             in_flight: Vec::new(),
+            snapshots,
             faults,
         }
     }
@@ -163,9 +171,11 @@ impl<E: Entity> EntityActor<E> {
             }
         }
 
+        let done = stored.entity.done_by_operator(&command);
         match E::decide(Some(&stored.entity), self.id, command) {
             Decision::Happens(event) => {
-                let change = self.happens(event, None, binding, turn)?;
+                let mut change = self.happens(event, None, binding, turn)?;
+                change.done = done.map(|done| done.kept(change.head, binding));
                 Ok(Outcome::Changed(Box::new(change)))
             }
             Decision::Joins(saga) => joined(stored, Some(saga), binding),
@@ -288,6 +298,7 @@ impl<E: Entity> EntityActor<E> {
             row
         });
 
+        let snapshot = self.snapshots.due(&stored.entity);
         let head = stored.entity.head();
         let waiting = Waiting::between(waiting_before.unwrap_or_default(), &stored.entity);
         self.stored = Some(stored);
@@ -295,6 +306,8 @@ impl<E: Entity> EntityActor<E> {
             event,
             row,
             part,
+            snapshot,
+            done: None,
             head,
             waiting,
         })

@@ -5,10 +5,13 @@ use std::borrow::Cow;
 use sagas::wire::Body;
 use sagas::{Reason, SagaId, Service, Timestamp, WireMessage};
 use serde::{Deserialize, Serialize};
+use store::actions::OperatorAction;
 use store::row_changes::RowChange;
 use uuid::Uuid;
 
 use super::Entity;
+use crate::operator::Operator;
+use crate::request::RequestBinding;
 
 /// An entity's id, its version, and its times. The default is that of an entity to which nothing
 /// has happened yet.
@@ -56,6 +59,33 @@ pub enum Decision<E: Entity> {
     Refused(String),
     /// There is no such entity.
     NotFound,
+}
+
+/// What an operator does to an entity, for the record of all such deeds.
+#[derive(Debug)]
+pub struct Done {
+    /// What, by its name, for example `customer.credit-limit-corrected`.
+    pub action: &'static str,
+    /// Who does it, and why.
+    pub by: Operator,
+    /// What is to be known of how it was before and after.
+    pub detail: serde_json::Value,
+}
+
+impl Done {
+    /// What is kept of it.
+    pub(super) fn kept(self, head: Head, binding: Option<RequestBinding>) -> OperatorAction {
+        OperatorAction {
+            action: self.action.to_owned(),
+            subject: head.id,
+            entity: head.id,
+            done_by: self.by.name,
+            reason: self.by.reason,
+            time: head.updated_at,
+            detail: self.detail.to_string(),
+            request: binding.map(|binding| (binding.key.as_uuid(), binding.fingerprint)),
+        }
+    }
 }
 
 /// The saga that takes a local step.
@@ -223,12 +253,16 @@ pub(crate) enum Outcome<E: Entity> {
     Shown,
 }
 
-/// One event and the rows that follow from it: the entity's, and that of the part it has changed.
+/// One event and the rows that follow from it: the entity's, that of the part it has changed, and
+/// that of a snapshot which is due.
 #[derive(Debug)]
 pub(crate) struct Change<E: Entity> {
     pub event: E::Event,
     pub row: RowChange,
     pub part: Option<RowChange>,
+    pub snapshot: Option<RowChange>,
+    /// What is kept of it when an operator has done it.
+    pub done: Option<OperatorAction>,
     /// Of the entity after it.
     pub head: Head,
     pub waiting: Waiting<E>,

@@ -126,6 +126,7 @@ impl<'a> NodeBuilder<'a> {
             senders,
             assigned: self.tenures.told(),
             database: database.clone(),
+            loading: self.config.loading_of(service),
             journal: journal.clone(),
             clock: self.parts.clock.clone(),
             release: self.node.release.clone(),
@@ -162,6 +163,7 @@ impl<'a> NodeBuilder<'a> {
             database: database.clone(),
             policy: config.sagas,
             faults: parts.faults.clone(),
+            loading: config.loading_of(shard.service),
             actors_per_shard: config.live_actors / usize::from(config.shards.max(1)),
             activated: counter!(names::ACTORS_ACTIVATED, "service" => shard.service.name()),
         };

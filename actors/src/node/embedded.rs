@@ -1,6 +1,7 @@
 //! The parts of a node: of one that is alone, its log in the outboxes of its stores, which are in a
 //! folder and need nothing else, or on servers; and of one that has others beside it.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
@@ -144,6 +145,7 @@ impl Default for NodeConfig {
             live_actors: 100_000,
             sagas: SagaPolicy::default(),
             retention: Duration::from_secs(24 * 3600),
+            loading: BTreeMap::new(),
         }
     }
 }

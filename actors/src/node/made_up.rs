@@ -4,6 +4,7 @@ mod agency;
 mod ambiguous;
 mod nested;
 mod remote;
+mod replayed;
 
 use std::future::Future;
 use std::time::Duration;

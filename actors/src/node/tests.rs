@@ -31,6 +31,10 @@ struct Setup {
     shards: u16,
     sagas: SagaPolicy,
     clock: Clock,
+    /// Where both services' entities come from.
+    loading: Loading,
+    /// Actors that may stay in memory.
+    live_actors: usize,
     /// Customers' replies are held back while it is true.
     held_replies: Option<Arc<AtomicBool>>,
     /// The log panics when it is to publish the first event of this name.
@@ -44,6 +48,8 @@ impl Default for Setup {
             shards: SHARDS,
             sagas: SagaPolicy::default(),
             clock: Clock::system(),
+            loading: Loading::Row,
+            live_actors: 1000,
             held_replies: None,
             panics_over: None,
         }
@@ -116,9 +122,12 @@ impl Fixture {
             name: "test".into(),
             shards,
             arbiters: 2,
-            live_actors: 1000,
+            live_actors: setup.live_actors,
             sagas: setup.sagas,
             retention: Duration::from_secs(3600),
+            loading: domain::SERVICES
+                .map(|service| (service, setup.loading))
+                .into(),
         };
         let (node, gateway) = gateway::start(&config, &parts).unwrap();
 
@@ -201,6 +210,7 @@ mod both_ways;
 mod damage;
 mod failing_beside_others;
 mod late_replies;
+mod replaying;
 mod unknown_outcomes;
 
 #[test]

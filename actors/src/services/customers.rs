@@ -1,7 +1,7 @@
 //! The customers service, which keeps their credit.
 
 use domain::choreography::CUSTOMERS_HEAR;
-use domain::customer::CustomerCreated;
+use domain::customer::{CustomerCreated, LimitBelowReserved};
 use domain::messages::{
     CustomerAnswer, CustomerCommand, CustomerNotice, CustomerReply, NoCustomer,
 };
@@ -9,15 +9,17 @@ use domain::{Customer, CustomerEvent, CustomerId, Money, OrderId, Timestamp};
 use sagas::wire::names::Names;
 use sagas::{Handler, NoSaga, SagaId, Service};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use store::loading::Found;
-use store::mapping::Stored;
+use store::mapping::{Memory, Stored};
 use store::row_changes::{Journaled, RowChange};
 use store::services::customers;
 use store::services::customers::tables::reservation;
 use store::{ServiceDatabase, StoreError};
 use uuid::Uuid;
 
-use crate::entity::{Decision, Entity, Head, Notice, PartNeeded};
+use crate::entity::{Decision, Done, Entity, Head, Notice, PartNeeded};
+use crate::operator::Operator;
 
 /// A valid request for a new customer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,13 +31,34 @@ pub struct NewCustomer {
     pub credit_limit: Money,
 }
 
+/// What callers ask of a customer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CustomerRequest {
+    /// A new one.
+    Create(NewCustomer),
+    /// An operator puts a wrong credit limit right.
+    CorrectLimit(LimitCorrection),
+}
+
+/// A valid request to put a credit limit right.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LimitCorrection {
+    /// What it should have been.
+    pub correct_limit: Money,
+    /// Who says so, and why.
+    pub by: Operator,
+}
+
 impl Entity for Customer {
     const SERVICE: Service = domain::CUSTOMERS;
     const KIND: &'static str = "customer";
     const HANDLERS: &'static [Handler<CustomerCommand>] = &CUSTOMERS_HEAR;
+    const SNAPSHOT_FORM: u16 = domain::customer::SNAPSHOT_FORM;
     const NOTICES: Names = CustomerNotice::WIRE_NAMES;
 
-    type Command = NewCustomer;
+    type Command = CustomerRequest;
     type Event = CustomerEvent;
     type Request = CustomerCommand;
     type Reply = CustomerReply;
@@ -56,15 +79,40 @@ impl Entity for Customer {
         Customer::folded(before, CustomerId(id), event, at)
     }
 
-    fn decide(entity: Option<&Self>, _: Uuid, new: NewCustomer) -> Decision<Self> {
-        if entity.is_some() {
-            return Decision::Refused("the customer exists already".to_owned());
+    fn decide(entity: Option<&Self>, _: Uuid, command: CustomerRequest) -> Decision<Self> {
+        match (entity, command) {
+            (None, CustomerRequest::Create(new)) => {
+                Decision::Happens(CustomerEvent::Created(CustomerCreated {
+                    name: new.name,
+                    credit_limit: new.credit_limit,
+                }))
+            }
+            (Some(_), CustomerRequest::Create(_)) => {
+                Decision::Refused("the customer exists already".to_owned())
+            }
+            (None, CustomerRequest::CorrectLimit(_)) => Decision::NotFound,
+            (Some(customer), CustomerRequest::CorrectLimit(correction)) => {
+                match customer.correct_limit(correction.correct_limit) {
+                    Ok(Some(event)) => Decision::Happens(event),
+                    Ok(None) => Decision::Done(None),
+                    Err(LimitBelowReserved) => Decision::Refused(format!(
+                        "its open orders hold {}, more than {} allows; cancel some first",
+                        customer.reserved, correction.correct_limit
+                    )),
+                }
+            }
         }
+    }
 
-        Decision::Happens(CustomerEvent::Created(CustomerCreated {
-            name: new.name,
-            credit_limit: new.credit_limit,
-        }))
+    fn done_by_operator(&self, command: &CustomerRequest) -> Option<Done> {
+        let CustomerRequest::CorrectLimit(correction) = command else {
+            return None;
+        };
+        Some(Done {
+            action: "customer.credit-limit-corrected",
+            by: correction.by.clone(),
+            detail: json!({ "before": self.credit_limit, "after": correction.correct_limit }),
+        })
     }
 
     fn react(
@@ -121,7 +169,7 @@ impl Entity for Customer {
 
     fn part_after(event: &Self::Event) -> Option<(Uuid, Option<Money>)> {
         match event {
-            CustomerEvent::Created(_) => None,
+            CustomerEvent::Created(_) | CustomerEvent::LimitCorrected(_) => None,
             CustomerEvent::CreditReserved(change) => Some((change.order_id.0, Some(change.amount))),
             CustomerEvent::CreditReleased(change) => Some((change.order_id.0, None)),
         }
@@ -146,6 +194,13 @@ impl Entity for Customer {
         ids: &[Uuid],
     ) -> Result<Found<Uuid, Stored<Self>>, StoreError> {
         customers::load(database, ids).await
+    }
+
+    async fn memories(
+        database: &ServiceDatabase,
+        ids: &[Uuid],
+    ) -> Result<Found<Uuid, Memory>, StoreError> {
+        customers::memories(database, ids).await
     }
 
     fn inserted(stored: &Stored<Self>, _: &Self::Event) -> Result<RowChange, StoreError> {

@@ -1,9 +1,10 @@
 //! The shop's gateway: the API sends commands through it.
 
-use domain::{Coordination, Customer, MessageId, Order, OrderId, SagaId};
+use domain::{Coordination, Customer, CustomerId, MessageId, Money, Order, OrderId, SagaId};
 use sagas::RequestKey;
 use store::bulk::BulkRequest;
 
+use super::customers::{CustomerRequest, LimitCorrection};
 use super::orders::OrderCommand;
 use crate::entity::Answered;
 use crate::error::CommandError;
@@ -73,8 +74,29 @@ impl Gateway {
         binding: Option<RequestBinding>,
     ) -> Result<CustomerAnswer, CommandError> {
         let customers = &self.customers;
-        let accepted = customers.create(request, binding, Follow::Nothing).await?;
+        let command = CustomerRequest::Create(request);
+        let accepted = customers.create(command, binding, Follow::Nothing).await?;
         Ok(accepted.answer)
+    }
+
+    /// An operator puts a customer's credit limit right.
+    ///
+    /// # Errors
+    /// See [`CommandError`]; [`CommandError::Conflict`] when open orders hold more.
+    pub async fn correct_credit_limit(
+        &self,
+        customer: CustomerId,
+        limit: Money,
+        by: Operator,
+        binding: Option<RequestBinding>,
+    ) -> Result<CustomerAnswer, CommandError> {
+        let customers = &self.customers;
+        let command = CustomerRequest::CorrectLimit(LimitCorrection {
+            correct_limit: limit,
+            by,
+        });
+        let accepted = customers.ask(customer.0, command, binding, Follow::Nothing);
+        accepted.await.map(|accepted| accepted.answer)
     }
 
     /// Creates an order. Answers as soon as that is durable; wait for the end of its saga with

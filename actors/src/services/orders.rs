@@ -13,7 +13,7 @@ use sagas::wire::names::Names;
 use sagas::{Definition, Handler, NoReply, Reason, Service};
 use serde::{Deserialize, Serialize};
 use store::loading::Found;
-use store::mapping::Stored;
+use store::mapping::{Memory, Stored};
 use store::row_changes::{Journaled, RowChange};
 use store::services::orders;
 use store::{ServiceDatabase, StoreError};
@@ -53,6 +53,7 @@ impl Entity for Order {
     const BEGINS_WITH: Option<&'static str> = Some(CREATE_ORDER.name);
     const SAGAS: &'static [&'static Definition<OrderSaga>] = &[&CREATE_ORDER, &CANCEL_ORDER];
     const HANDLERS: &'static [Handler<OrderRequest>] = &ORDERS_HEAR;
+    const SNAPSHOT_FORM: u16 = domain::order::SNAPSHOT_FORM;
     const NOTICES: Names = OrderNotice::WIRE_NAMES;
 
     type Command = OrderCommand;
@@ -187,6 +188,13 @@ impl Entity for Order {
         ids: &[Uuid],
     ) -> Result<Found<Uuid, Stored<Self>>, StoreError> {
         orders::load(database, ids).await
+    }
+
+    async fn memories(
+        database: &ServiceDatabase,
+        ids: &[Uuid],
+    ) -> Result<Found<Uuid, Memory>, StoreError> {
+        orders::memories(database, ids).await
     }
 
     fn inserted(stored: &Stored<Self>, event: &Self::Event) -> Result<RowChange, StoreError> {

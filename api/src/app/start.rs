@@ -1,5 +1,6 @@
 //! Starting a node, part by part.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
@@ -303,6 +304,10 @@ fn node_config(config: &Config) -> NodeConfig {
             attempts: config.saga_attempts,
         },
         retention: config.retention,
+        loading: BTreeMap::from([
+            (domain::CUSTOMERS, config.customers_loading),
+            (domain::ORDERS, config.orders_loading),
+        ]),
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::{Coordination, Service};
+use store::Loading;
 use store::faults::FaultPlan;
 
 use super::backend::{
@@ -209,6 +210,26 @@ settings! {
             to each other's events",
         secret: false,
         parse: value::coordination,
+    }
+    customers_loading: Loading {
+        flag: "--customers-loading",
+        env: "COUNTERFOIL_CUSTOMERS_LOADING",
+        default: "row",
+        allowed: "row, replay, or replay:N with a snapshot every N events, N from 1 to 1000000",
+        meaning: "Where customers come from when they are brought into memory: from their rows, or \
+            from the events of their history",
+        secret: false,
+        parse: value::loading,
+    }
+    orders_loading: Loading {
+        flag: "--orders-loading",
+        env: "COUNTERFOIL_ORDERS_LOADING",
+        default: "row",
+        allowed: "row, replay, or replay:N with a snapshot every N events, N from 1 to 1000000",
+        meaning: "Where orders come from when they are brought into memory: from their rows, or \
+            from the events of their history",
+        secret: false,
+        parse: value::loading,
     }
     saga_deadline: Duration {
         flag: "--saga-deadline",

@@ -11,6 +11,7 @@ use std::time::Duration;
 use actors::Entity;
 use domain::{Coordination, Service};
 use domain::{Customer, Order};
+use store::Loading;
 use store::faults::FaultPlan;
 
 use crate::files;
@@ -180,6 +181,10 @@ pub fn coordination(text: &str) -> Result<Coordination, Refusal> {
         .into_iter()
         .find(|coordination| coordination.name() == text)
         .ok_or(Refusal::NotAllowed)
+}
+
+pub fn loading(text: &str) -> Result<Loading, Refusal> {
+    text.parse().map_err(|_| Refusal::NotAllowed)
 }
 
 pub fn log_format(text: &str) -> Result<LogFormat, Refusal> {

@@ -1,5 +1,6 @@
 //! Customers: create, list, count, show, their orders and their history.
 
+pub mod limit;
 #[cfg(test)]
 mod tests;
 
@@ -52,6 +53,11 @@ pub fn routes(config: &mut ServiceConfig) {
             web::resource("/customers/{id}/orders")
                 .route(reads::route().to(orders))
                 .default_service(refuse_other_methods("GET, HEAD")),
+        )
+        .service(
+            web::resource("/customers/{id}/credit-limit")
+                .route(web::post().to(limit::correct))
+                .default_service(refuse_other_methods("POST")),
         )
         .service(
             web::resource("/customers/{id}/history")

@@ -52,7 +52,7 @@ use super::{
     )),
     paths(
         customers::create, customers::list, customers::count, customers::show, customers::orders,
-        customers::events,
+        customers::events, customers::limit::correct,
         orders::commands::create, orders::commands::cancel, orders::commands::ship,
         orders::list, orders::show, orders::events,
         sagas::list, sagas::show, sagas::retry, sagas::cancel, sagas::abandon,

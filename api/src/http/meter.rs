@@ -171,6 +171,7 @@ meters! {
     show_order = "GET /orders/{id}",
     order_history = "GET /orders/{id}/history",
     create_customer = "POST /customers",
+    correct_credit_limit = "POST /customers/{id}/credit-limit",
     list_customers = "GET /customers",
     count_customers = "GET /customers/count",
     show_customer = "GET /customers/{id}",

@@ -85,6 +85,22 @@ pub struct NewCustomer {
     pub credit_limit: MoneyInput,
 }
 
+/// What a customer's credit limit should have been.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[serde(deny_unknown_fields)]
+pub struct LimitCorrection {
+    pub credit_limit: MoneyInput,
+    /// It is kept with what was done.
+    #[schema(
+        required = false,
+        max_length = 2000,
+        pattern = r"^[^\x00]*$",
+        example = "A zero too many"
+    )]
+    pub reason: Option<String>,
+}
+
 /// A total, lines, or both: then the total must be the sum of quantity × unit price.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]

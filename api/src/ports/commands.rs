@@ -5,7 +5,7 @@ use actors::{
     CommandError, CustomerAnswer, Follow, Gateway, NewCustomer, NewOrder, Operator, OrderAccepted,
     OrderAnswer, ParkedAction, RequestBinding, SagaAction, SagaAnswer,
 };
-use domain::{MessageId, OrderId, SagaId};
+use domain::{CustomerId, MessageId, Money, OrderId, SagaId};
 use futures_util::future::LocalBoxFuture;
 
 /// A command under way. When this future is dropped, the command may or may not happen.
@@ -17,6 +17,15 @@ pub trait Commands: Send + Sync {
     fn create_customer(
         &self,
         request: NewCustomer,
+        binding: Option<RequestBinding>,
+    ) -> CommandFuture<'_, CustomerAnswer>;
+
+    /// An operator puts a customer's credit limit right.
+    fn correct_credit_limit(
+        &self,
+        customer: CustomerId,
+        limit: Money,
+        by: Operator,
         binding: Option<RequestBinding>,
     ) -> CommandFuture<'_, CustomerAnswer>;
 
@@ -69,6 +78,18 @@ impl Commands for Gateway {
         binding: Option<RequestBinding>,
     ) -> CommandFuture<'_, CustomerAnswer> {
         Box::pin(Gateway::create_customer(self, request, binding))
+    }
+
+    fn correct_credit_limit(
+        &self,
+        customer: CustomerId,
+        limit: Money,
+        by: Operator,
+        binding: Option<RequestBinding>,
+    ) -> CommandFuture<'_, CustomerAnswer> {
+        Box::pin(Gateway::correct_credit_limit(
+            self, customer, limit, by, binding,
+        ))
     }
 
     fn create_order(

@@ -81,6 +81,10 @@ impl Shop {
             live_actors: 1000,
             sagas: SagaPolicy::default(),
             retention: Duration::from_secs(3600),
+            // So that there are snapshots.
+            loading: domain::SERVICES
+                .map(|service| (service, "replay:2".parse().unwrap()))
+                .into(),
         };
         let (node, gateway) = gateway::start(&config, &parts).unwrap();
         node.opened().await;

@@ -139,6 +139,7 @@ fn config() -> NodeConfig {
         live_actors: 100_000,
         sagas: SagaPolicy::default(),
         retention: Duration::from_secs(3600),
+        ..NodeConfig::default()
     }
 }
 

@@ -179,6 +179,7 @@ impl Shop {
         let changed = CreditChanged {
             order_id: order,
             amount: total,
+            credit_limit: None,
             available_credit: customer.available,
             customer: None,
         };

@@ -21,6 +21,7 @@ use crate::port::{Applied, ViewWriter};
 use crate::shop::{CustomerDocument, CustomerOrder, Document, Event, OrderDocument};
 use crate::testing::{DEPLOYMENT, Shop};
 
+pub(crate) mod correcting;
 pub(crate) mod feeding;
 pub(crate) mod finding;
 pub(crate) mod keeping;
@@ -54,6 +55,7 @@ macro_rules! document_contract {
                 feeding: whatever_the_order_of_the_topics_and_wherever_it_crashes_the_end_is_the_same,
                 feeding: a_batch_written_whose_positions_are_not_stored_is_written_again_without_effect,
                 feeding: an_unknown_event_advances_the_version_alone,
+                correcting: a_corrected_limit_is_shown_and_credit_goes_on_from_it,
                 feeding: an_event_out_of_place_is_damage_and_changes_nothing,
                 feeding: whole_documents_replace_what_there_is_and_events_go_on_from_them,
                 keeping: the_catalog_saved_last_is_read_back,

@@ -152,6 +152,8 @@ impl TryFrom<&CustomerDocument> for CustomerState {
             version: document.version,
             created_at: document.creation_time,
             updated_at: document.creation_time,
+            // What it shows of a limit is the limit, corrected or not.
+            limit_corrected_at: None,
         };
 
         Ok(CustomerState {

@@ -166,11 +166,19 @@ impl Shop {
         let change = CreditChanged {
             order_id,
             amount: Money::from_cents(cents),
+            credit_limit: None,
             available_credit,
             customer: None,
         };
 
         Some(self.customer_event(id, &CustomerEvent::CreditReserved(change)))
+    }
+
+    /// Corrects a customer's credit limit.
+    pub fn correct_limit(&mut self, number: u128, cents: i64) -> Arc<Message> {
+        let id = Uuid::from_u128(number);
+        let corrected = self.customers[&id].correct_limit(Money::from_cents(cents));
+        self.customer_event(id, &corrected.unwrap().unwrap())
     }
 }
 

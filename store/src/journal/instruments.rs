@@ -21,6 +21,7 @@ impl Instruments {
         let label = || [("service", service.name())];
         // Whoever finds such a row counts it; here it is shown as 0 until then.
         counter!(names::OUTBOX_UNREADABLE, &label()).increment(0);
+        counter!(names::SNAPSHOTS_UNUSABLE, &label()).increment(0);
 
         Instruments {
             commits: counter!(names::JOURNAL_COMMITS, &label()),

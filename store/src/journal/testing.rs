@@ -73,6 +73,10 @@ pub(crate) fn row(key: u128, version: u64) -> Row {
 }
 
 impl Row {
+    pub(crate) fn replace(&self) -> RowChange {
+        self.0.clone().replace()
+    }
+
     pub(crate) fn insert(&self) -> RowChange {
         self.0.clone().insert()
     }

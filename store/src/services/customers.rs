@@ -8,11 +8,11 @@ pub mod tables;
 
 use domain::{CUSTOMERS, Customer, CustomerId, Money, ORDERS, OrderId};
 use sagas::{Fingerprint, Timestamp};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use crate::loading::{self, Found};
-use crate::mapping::{self, Stored};
+use crate::mapping::{self, Memory, Stored};
 use crate::services::{EntityTable, ServiceSchema};
 use crate::{ServiceDatabase, StoreError};
 
@@ -34,17 +34,12 @@ pub const SCHEMA: ServiceSchema = ServiceSchema::new(CUSTOMERS)
 #[cfg(test)]
 pub(crate) const FIRST_SCHEMA: &str = include_str!("customers/first_schema.sql");
 
-/// A customer with its row's memory. It remembers no keys: only its creation is asked for by a
-/// caller.
+/// A customer with its row's memory.
 pub type StoredCustomer = Stored<Customer>;
 
 /// The row of a customer.
 #[must_use]
 pub fn to_row(stored: &StoredCustomer) -> customer::Model {
-    debug_assert!(
-        stored.remembered.is_empty(),
-        "its row has no place for keys"
-    );
     let customer = &stored.entity;
 
     customer::Model {
@@ -56,6 +51,8 @@ pub fn to_row(stored: &StoredCustomer) -> customer::Model {
         created_at: customer.created_at.micros(),
         updated_at: customer.updated_at.micros(),
         request_fingerprint: stored.created_by.map(|fingerprint| fingerprint.0),
+        limit_corrected_at: customer.limit_corrected_at.map(mapping::signed),
+        remembered_keys: mapping::keys_to_column(&stored.remembered),
     }
 }
 
@@ -71,18 +68,23 @@ pub fn reservation_row(customer: CustomerId, order: OrderId, amount: Money) -> r
 
 fn from_row(row: customer::Model) -> Result<StoredCustomer, StoreError> {
     let id = row.customer_id;
+    let what = || format!("customer {id}");
+    let corrected_at = row.limit_corrected_at;
+    let corrected_at = corrected_at.map(|version| mapping::version(version, what));
+
     Ok(Stored {
         entity: Customer {
             id: CustomerId(row.customer_id),
             name: row.name,
             credit_limit: Money::from_cents(row.credit_limit_cents),
             reserved: Money::from_cents(row.reserved_cents),
-            version: mapping::version(row.version, || format!("customer {id}"))?,
+            version: mapping::version(row.version, what)?,
             created_at: Timestamp::from_micros(row.created_at),
             updated_at: Timestamp::from_micros(row.updated_at),
+            limit_corrected_at: corrected_at.transpose()?,
         },
         created_by: row.request_fingerprint.map(Fingerprint),
-        remembered: Vec::new(),
+        remembered: mapping::keys_from_column(row.remembered_keys.as_deref(), what)?,
     })
 }
 
@@ -102,6 +104,42 @@ pub async fn load(
     };
 
     let read = |row: customer::Model| (row.customer_id, from_row(row));
+    loading::by_ids(database, ids, "customer", query, read).await
+}
+
+/// The columns that say what no event says.
+#[derive(DerivePartialModel)]
+#[sea_orm(entity = "customer::Entity")]
+struct MemoryRow {
+    customer_id: Uuid,
+    version: i64,
+    request_fingerprint: Option<Uuid>,
+    remembered_keys: Option<String>,
+}
+
+/// What the rows of the customers among `ids` remember. Their states are not looked at.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn memories(
+    database: &ServiceDatabase,
+    ids: &[Uuid],
+) -> Result<Found<Uuid, Memory>, StoreError> {
+    let query = async |ids: Vec<Uuid>| {
+        customer::Entity::find()
+            .filter(customer::Column::CustomerId.is_in(ids))
+            .into_partial_model::<MemoryRow>()
+            .all(&database.read)
+            .await
+    };
+
+    let read = |row: MemoryRow| {
+        let id = row.customer_id;
+        let (fingerprint, keys) = (row.request_fingerprint, row.remembered_keys.as_deref());
+        let memory =
+            Memory::of_columns(row.version, fingerprint, keys, || format!("customer {id}"));
+        (id, memory)
+    };
     loading::by_ids(database, ids, "customer", query, read).await
 }
 

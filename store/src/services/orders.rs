@@ -13,7 +13,7 @@ use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
 use crate::loading::{self, Found};
-use crate::mapping::{self, Stored};
+use crate::mapping::{self, Memory, Stored};
 use crate::services::{EntityTable, ServiceSchema};
 use crate::{ServiceDatabase, StoreError};
 
@@ -165,5 +165,40 @@ pub async fn load(
     };
 
     let read = |row: Head| (row.order_id, from_head(row));
+    loading::by_ids(database, ids, "order", query, read).await
+}
+
+/// The columns that say what no event says.
+#[derive(DerivePartialModel)]
+#[sea_orm(entity = "order::Entity")]
+struct MemoryRow {
+    order_id: Uuid,
+    version: i64,
+    request_fingerprint: Option<Uuid>,
+    remembered_keys: Option<String>,
+}
+
+/// What the rows of the orders among `ids` remember. Their states are not looked at.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn memories(
+    database: &ServiceDatabase,
+    ids: &[Uuid],
+) -> Result<Found<Uuid, Memory>, StoreError> {
+    let query = async |ids: Vec<Uuid>| {
+        order::Entity::find()
+            .filter(order::Column::OrderId.is_in(ids))
+            .into_partial_model::<MemoryRow>()
+            .all(&database.read)
+            .await
+    };
+
+    let read = |row: MemoryRow| {
+        let id = row.order_id;
+        let (fingerprint, keys) = (row.request_fingerprint, row.remembered_keys.as_deref());
+        let memory = Memory::of_columns(row.version, fingerprint, keys, || format!("order {id}"));
+        (id, memory)
+    };
     loading::by_ids(database, ids, "order", query, read).await
 }

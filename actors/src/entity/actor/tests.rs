@@ -1,5 +1,6 @@
 use sagas::{NoSaga, Service, Timestamp, wire_messages};
 use serde::{Deserialize, Serialize};
+use store::Loading;
 use store::faults::Faults;
 
 use super::*;
@@ -94,7 +95,12 @@ impl Work {
     fn begin() -> Self {
         let faults = Faults::new("".parse().unwrap());
         let mut work = Work {
-            actor: EntityActor::new(Uuid::from_u128(1), None, faults),
+            actor: EntityActor::new(
+                Uuid::from_u128(1),
+                None,
+                Snapshots::new(Loading::Row, 0),
+                faults,
+            ),
             turn: Turn {
                 now: Timestamp::from_micros(1),
                 ticket: 0,

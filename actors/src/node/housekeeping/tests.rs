@@ -62,6 +62,7 @@ impl Shop {
             live_actors: 1,
             sagas: SagaPolicy::default(),
             retention: Duration::ZERO,
+            ..NodeConfig::default()
         };
 
         Shop {

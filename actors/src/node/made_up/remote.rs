@@ -58,6 +58,7 @@ fn far_away(agency: &Agency) -> (Requests<Tour>, Arc<Wire>) {
         senders: HashMap::new(),
         assigned: Alone::with([], SHARDS).assigned(),
         database: database.clone(),
+        loading: store::Loading::Row,
         journal: journal.clone(),
         clock: agency.parts.clock.clone(),
         release: CancellationToken::new(),

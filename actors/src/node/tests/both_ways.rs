@@ -26,7 +26,7 @@ enum Step {
 
 /// What one customer does, by its limit. Without one there is no such customer.
 #[derive(Clone, Debug)]
-struct Caller {
+pub(super) struct Caller {
     limit: Option<i64>,
     steps: Vec<Step>,
 }
@@ -39,7 +39,7 @@ fn steps() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn callers() -> impl Strategy<Value = Vec<Caller>> {
+pub(super) fn callers() -> impl Strategy<Value = Vec<Caller>> {
     let caller = (
         proptest::option::weighted(0.85, 0i64..1500),
         vec(steps(), 1..8),
@@ -51,7 +51,7 @@ fn callers() -> impl Strategy<Value = Vec<Caller>> {
 }
 
 /// Each brings about other repeats, gaps and reloads.
-const FAULTS: [&str; 4] = [
+pub(super) const FAULTS: [&str; 4] = [
     "",
     "deliver-twice",
     "lose-message=13",
@@ -60,7 +60,7 @@ const FAULTS: [&str; 4] = [
 
 /// How everything is in the end, without times, and without what only one way knows.
 #[derive(Debug, Default, PartialEq)]
-struct Ends {
+pub(super) struct Ends {
     orders: BTreeMap<OrderId, Order>,
     /// The credit reserved, and the version.
     customers: BTreeMap<CustomerId, (i64, u64)>,
@@ -151,12 +151,26 @@ async fn act(
 }
 
 async fn play(callers: &[Caller], faults: &'static str, coordination: Coordination) -> Ends {
+    let setup = Setup {
+        faults,
+        ..Setup::default()
+    };
+    let (ends, _) = play_as(callers, &setup, coordination).await;
+    ends
+}
+
+/// How everything is in the end, and the folder that it is in.
+pub(super) async fn play_as(
+    callers: &[Caller],
+    setup: &Setup,
+    coordination: Coordination,
+) -> (Ends, TempDir) {
     let mut made = vec![Vec::new(); callers.len()];
     let mut kept = folder();
 
     // In two halves, with another life of the node for the second.
     for second in [false, true] {
-        let mut shop = Fixture::start(kept, faults).await;
+        let mut shop = Fixture::start_as(kept, setup).await;
         shop.gateway = shop.gateway.coordinated_by(coordination);
         let acts = callers.iter().zip(&mut made).enumerate();
         let acts = acts.map(|(number, (caller, orders))| {
@@ -175,8 +189,7 @@ async fn play(callers: &[Caller], faults: &'static str, coordination: Coordinati
     let numbers = 0..callers.len();
     let ids = numbers.map(|number| binding("customer", number, 0).key.as_uuid());
     let ends = ends(&shop, &ids.collect::<Vec<_>>(), &made.concat()).await;
-    shop.stop().await;
-    ends
+    (ends, shop.stop().await)
 }
 
 async fn ends(shop: &Fixture, callers: &[Uuid], made: &[OrderId]) -> Ends {

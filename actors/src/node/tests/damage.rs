@@ -22,7 +22,7 @@ fn stuck() -> Setup {
 }
 
 /// Changes rows behind the node's back, while none runs.
-fn damage(folder: &TempDir, service: ::sagas::Service, sql: &str) {
+pub(super) fn damage(folder: &TempDir, service: ::sagas::Service, sql: &str) {
     let file = folder.path().join(format!("{service}.db"));
     let database = rusqlite::Connection::open(file).unwrap();
     let changed = database.execute(sql, []).unwrap();
@@ -35,7 +35,7 @@ async fn node_with(folder: TempDir) -> Fixture {
 
 impl Fixture {
     /// Others are served, and the shards do not reload for them.
-    async fn serves_others(&self) {
+    pub(super) async fn serves_others(&self) {
         let before: u64 = self.reloads();
         let bob = self.customer_named("Bob", 1000).await;
         let order = self.order(bob, 100).await;

@@ -30,6 +30,7 @@ fn commands() -> Vec<(Method, String)> {
 fn body_of(path: &str) -> String {
     match path {
         "/customers" => r#"{"name":"Ada Park","creditLimit":{"amount":5}}"#.to_owned(),
+        "/customers/{id}/credit-limit" => r#"{"creditLimit":{"amount":5}}"#.to_owned(),
         "/orders" => order(),
         "/sagas/bulk" => r#"{"action":"retry"}"#.to_owned(),
         "/quarantine/bulk" => r#"{"action":"replay"}"#.to_owned(),
@@ -158,6 +159,11 @@ async fn the_scope_of_a_key_stays_what_it_was() {
             &format!("/orders/{ID}/ship"),
             String::new(),
             format!("POST /orders/{ID}/ship"),
+        ),
+        (
+            &format!("/customers/{ID}/credit-limit"),
+            body_of("/customers/{id}/credit-limit"),
+            format!("POST /customers/{ID}/credit-limit"),
         ),
         (
             &format!("/sagas/{ID}/retry"),

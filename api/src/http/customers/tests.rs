@@ -176,3 +176,39 @@ async fn a_parameter_that_is_escaped_wrongly_or_no_text_is_refused_naming_it() {
 
     assert_eq!(node.get("/customers?name").await.fields(), ["name"]);
 }
+
+#[actix_web::test]
+async fn a_corrected_limit_is_answered_with_version_and_token_and_says_who_and_why() {
+    let node = Node::new();
+    let path = format!("/customers/{ID}/credit-limit");
+    let body = r#"{"creditLimit":{"amount":"500"},"reason":"a zero too many"}"#;
+    let answer = node.post(&path, body, &[]).await;
+
+    assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
+    assert_eq!(
+        (answer.header("etag"), answer.header("consistency-token")),
+        ("\"2\"", "customers.2")
+    );
+    assert_eq!(answer.json["creditLimit"]["amount"], "500.00");
+    assert_eq!(answer.json["version"], 2);
+
+    let (action, by) = taken(&node.double.operated);
+    assert_eq!(action, "correct-limit");
+    assert_eq!(by.name, "anonymous");
+    assert_eq!(by.reason.as_deref(), Some("a zero too many"));
+}
+
+#[actix_web::test]
+async fn an_invalid_limit_is_refused_naming_the_field() {
+    let node = Node::new();
+    let path = format!("/customers/{ID}/credit-limit");
+    for (fields, body) in [
+        (&["creditLimit"][..], "{}"),
+        (&["creditLimit"], r#"{"creditLimit":5}"#),
+        (&["creditLimit"], r#"{"creditLimit":{"amount":"-1"}}"#),
+        (&["reason"], r#"{"creditLimit":{"amount":"1"},"reason":7}"#),
+        (&["name"], r#"{"creditLimit":{"amount":"1"},"name":"Ada"}"#),
+    ] {
+        assert_eq!(node.post(&path, body, &[]).await.fields(), fields, "{body}");
+    }
+}

@@ -23,6 +23,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("post", "/customers"),
     ("get", "/customers/count"),
     ("get", "/customers/{id}"),
+    ("post", "/customers/{id}/credit-limit"),
     ("get", "/customers/{id}/history"),
     ("get", "/customers/{id}/orders"),
     ("get", "/health/live"),
@@ -142,6 +143,7 @@ const HEADERS: [&str; 6] = [
 fn valid_body(path: &str) -> String {
     match path {
         "/customers" => r#"{"name":"Ada Park","creditLimit":{"amount":5}}"#.to_owned(),
+        "/customers/{id}/credit-limit" => r#"{"creditLimit":{"amount":5}}"#.to_owned(),
         "/orders" => format!(r#"{{"customerId":"{ID}","orderTotal":{{"amount":"5"}}}}"#),
         "/sagas/bulk" | "/quarantine/bulk" => {
             let action = if path.starts_with("/sagas") {

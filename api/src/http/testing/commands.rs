@@ -59,6 +59,36 @@ impl Commands for Double {
         )
     }
 
+    fn correct_credit_limit(
+        &self,
+        customer: CustomerId,
+        limit: Money,
+        by: Operator,
+        key: Option<RequestBinding>,
+    ) -> CommandFuture<'_, CustomerAnswer> {
+        put(&self.operated, ("correct-limit", by));
+        let entity = Customer {
+            id: customer,
+            credit_limit: limit,
+            version: 2,
+            ..a_customer()
+        };
+        self.command(
+            key,
+            Answered {
+                entity,
+                saga_id: None,
+                saga_ended: false,
+                repeated: false,
+                seen: vec![Seen {
+                    service: domain::CUSTOMERS,
+                    entity: customer.0,
+                    version: 2,
+                }],
+            },
+        )
+    }
+
     fn create_order(
         &self,
         request: NewOrder,

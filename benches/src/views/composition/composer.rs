@@ -198,6 +198,7 @@ fn shown(row: customer::Model) -> CustomerDocument {
         version: u64::try_from(row.version).unwrap_or_default(),
         created_at: Timestamp::from_micros(row.created_at),
         updated_at: Timestamp::from_micros(row.updated_at),
+        limit_corrected_at: None,
     })
 }
 

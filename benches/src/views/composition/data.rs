@@ -87,6 +87,7 @@ fn customer(number: u32) -> Customer {
         version: 1,
         created_at,
         updated_at: created_at,
+        limit_corrected_at: None,
     }
 }
 

@@ -201,15 +201,19 @@ impl<'a> CustomerFields<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CustomerChanges {
+    /// Absent unless it may have been corrected since it was stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credit_limit: Option<Amount>,
     available_credit: Amount,
     version: i64,
 }
 
 impl CustomerChanges {
     pub(super) fn new(customer: &Customer) -> Result<Self, ViewError> {
-        let available_credit = customer.available_credit().into();
+        let corrected = customer.limit_corrected_at;
         Ok(CustomerChanges {
-            available_credit,
+            credit_limit: corrected.map(|_| customer.credit_limit.into()),
+            available_credit: customer.available_credit().into(),
             version: stored_version(customer.version)?,
         })
     }

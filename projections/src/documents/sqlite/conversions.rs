@@ -91,6 +91,7 @@ pub(super) fn customer_of(row: customer_document::Model) -> Result<Customer, Vie
         version: version_of(row.version)?,
         created_at,
         updated_at: created_at,
+        limit_corrected_at: None,
     })
 }
 

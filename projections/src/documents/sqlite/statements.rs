@@ -35,7 +35,8 @@ const ORDER_STATE: [order_document::Column; 7] = [
 ];
 
 /// The columns of a customer that events after its first change.
-pub(super) const CUSTOMER_CHANGES: [customer_document::Column; 2] = [
+pub(super) const CUSTOMER_CHANGES: [customer_document::Column; 3] = [
+    customer_document::Column::CreditLimitCents,
     customer_document::Column::AvailableCents,
     customer_document::Column::Version,
 ];

@@ -31,6 +31,7 @@ pub(crate) mod batches;
 pub(crate) mod outcomes;
 pub(crate) mod ownership;
 pub(crate) mod pruning;
+pub(crate) mod replaying;
 
 /// Opens the commit store of one place, as a process does that starts.
 pub(crate) type Open = Box<dyn Fn(Faults) -> Box<dyn CommitStore>>;
@@ -57,6 +58,7 @@ macro_rules! commit_store_contract {
                 batches: what_is_not_there_is_neither_updated_nor_removed,
                 batches: what_is_there_is_not_inserted_again,
                 batches: a_row_can_be_removed_and_inserted_anew_in_one_batch,
+                batches: a_row_that_is_replaced_is_the_last_one_whatever_was_there,
                 batches: a_sequence_is_given_once,
                 batches: each_source_has_a_position_of_its_own_and_the_last_one_counts,
                 batches: both_streams_of_a_source_have_positions_of_their_own,
@@ -67,6 +69,12 @@ macro_rules! commit_store_contract {
                 outcomes: after_a_panic_it_is_known_what_has_happened_and_all_goes_on,
                 outcomes: everything_is_there_after_a_restart,
                 outcomes: a_node_that_dies_in_a_batch_leaves_nothing_of_it,
+                replaying: a_history_is_folded_whole_and_in_order,
+                replaying: many_histories_are_read_at_once,
+                replaying: a_history_with_a_hole_is_nobody_elses_business,
+                replaying: a_snapshot_spares_what_is_before_it,
+                replaying: a_snapshot_that_the_history_does_not_bear_out_is_not_used,
+                replaying: what_is_pruned_is_no_part_of_a_history,
                 pruning: commands_go_and_events_stay,
                 pruning: what_is_beyond_the_bounds_stays,
                 pruning: the_newest_row_stays_whatever_the_bounds_are,

@@ -23,6 +23,7 @@ pub(super) struct Statements(HashMap<&'static str, OfTable>);
 #[derive(Clone)]
 struct OfTable {
     insert: SqlStr,
+    replace: SqlStr,
     update: SqlStr,
     delete: SqlStr,
 }
@@ -36,6 +37,7 @@ impl Statements {
         match change {
             Change::Delete => of_table.delete.clone(),
             Change::Insert => of_table.insert.clone(),
+            Change::Replace => of_table.replace.clone(),
             Change::Update => of_table.update.clone(),
         }
     }
@@ -58,6 +60,15 @@ impl OfTable {
             inserted.join(", ")
         );
 
+        let excluded: Vec<_> = columns
+            .iter()
+            .map(|column| format!("{column} = excluded.{column}"))
+            .collect();
+        let replace = format!(
+            "{insert} ON CONFLICT ({key}) DO UPDATE SET {}",
+            excluded.join(", ")
+        );
+
         let set: Vec<_> = changing
             .iter()
             .map(|column| format!("{column} = new.{column}"))
@@ -78,6 +89,7 @@ impl OfTable {
 
         OfTable {
             insert: prepared(insert),
+            replace: prepared(replace),
             update: prepared(update),
             delete: prepared(format!("DELETE FROM {name} WHERE {key} = ANY($1)")),
         }
@@ -99,6 +111,7 @@ fn prepared(sql: String) -> SqlStr {
 pub(super) enum Change {
     Delete,
     Insert,
+    Replace,
     Update,
 }
 
@@ -107,6 +120,7 @@ impl From<Operation> for Change {
         match operation {
             Operation::Delete => Change::Delete,
             Operation::Insert => Change::Insert,
+            Operation::Replace => Change::Replace,
             Operation::Update { .. } => Change::Update,
         }
     }
@@ -183,7 +197,7 @@ impl Group<'_> {
 
         if self.change != Change::Delete {
             let columns = match self.change {
-                Change::Insert => self.table.columns.len(),
+                Change::Insert | Change::Replace => self.table.columns.len(),
                 _ => self.table.changing.len(),
             };
             for column in 0..columns {
@@ -191,7 +205,7 @@ impl Group<'_> {
             }
         }
 
-        if self.change != Change::Insert {
+        if matches!(self.change, Change::Delete | Change::Update) {
             let keys: Vec<Uuid> = self.rows.iter().map(|row| row.change.key).collect();
             add(&mut bound, keys)?;
         }
@@ -202,7 +216,7 @@ impl Group<'_> {
                 .iter()
                 .map(|row| match row.change.operation {
                     Operation::Update { expected_version } => signed(expected_version),
-                    Operation::Insert | Operation::Delete => 0,
+                    Operation::Insert | Operation::Replace | Operation::Delete => 0,
                 })
                 .collect();
             add(&mut bound, expected)?;

@@ -152,7 +152,7 @@ fn change(store: &SqliteStore, row: &RowChange, state: &RowChange) -> Result<(),
         key: row.key.to_string(),
         expected: match row.operation {
             Operation::Update { expected_version } => expected_version,
-            Operation::Insert | Operation::Delete => 0,
+            Operation::Insert | Operation::Replace | Operation::Delete => 0,
         },
     })
 }
@@ -164,6 +164,7 @@ fn bind_and_run(
 ) -> rusqlite::Result<usize> {
     let sql = match row.operation {
         Operation::Insert => &row.table.insert,
+        Operation::Replace => &row.table.replace,
         Operation::Update { .. } => &row.table.update,
         Operation::Delete => &row.table.delete,
     };
@@ -175,7 +176,8 @@ fn bind_and_run(
 
     let bound = state.values.len();
 
-    if row.operation != Operation::Insert {
+    // What is written whole has its key among its values.
+    if !matches!(row.operation, Operation::Insert | Operation::Replace) {
         statement.raw_bind_parameter(bound + 1, row.key.as_bytes().as_slice())?;
     }
 

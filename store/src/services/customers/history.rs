@@ -41,7 +41,8 @@ pub async fn as_of(
     let mut customer = Customer::created(id, &created, first.time);
 
     if newest.version > 1 {
-        // Each event carries the balance after it, so the ones between need not be read.
+        // Each event carries the balance after it, and the limit once that has been corrected, so
+        // the ones between need not be read.
         customer.apply(&history::decode(newest)?, newest.time);
         customer.version = newest.version;
     }

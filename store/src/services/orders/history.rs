@@ -46,6 +46,10 @@ fn fold(
     id: OrderId,
     message: &Message,
 ) -> Result<(), StoreError> {
+    let due = state.as_ref().map_or(1, |(order, _)| order.version + 1);
+    if message.version != due {
+        return Err(history::with_a_hole(message, due));
+    }
     let event: OrderEvent = history::decode(message)?;
 
     match (state.as_mut(), event) {

@@ -185,6 +185,31 @@ pub(crate) fn a_row_can_be_removed_and_inserted_anew_in_one_batch(mut place: Pla
     assert_eq!(culprit(place.write(&units)), 2);
 }
 
+pub(crate) fn a_row_that_is_replaced_is_the_last_one_whatever_was_there(mut place: Place) {
+    let one = place.claim(shard(1));
+    let node = place.node();
+    let replaced = |version| vec![row(X, version).replace()];
+    let units = [
+        node.unit(&one, replaced(5)),
+        node.unit(&one, replaced(3)),
+        node.unit(&one, vec![row(Y, 1).replace()]),
+    ];
+    place.write(&units).unwrap();
+    assert_eq!((place.version(X), place.version(Y)), (Some(3), Some(1)));
+
+    // Among other changes of the row, too.
+    let node = place.node();
+    let units = [
+        node.updating(&one, X, 3),
+        node.unit(&one, replaced(9)),
+        node.updating(&one, X, 9),
+        node.unit(&one, vec![row(X, 10).delete()]),
+        node.unit(&one, replaced(2)),
+    ];
+    place.write(&units).unwrap();
+    assert_eq!(place.version(X), Some(2));
+}
+
 pub(crate) fn a_sequence_is_given_once(mut place: Place) {
     let mut one = place.claim(shard(1));
     let mut again = one.clone();

@@ -12,7 +12,7 @@ pub struct Model {
     pub customer_id: Uuid,
     /// Never changes.
     pub name: String,
-    /// Never changes.
+    /// Changes only where a mistake is put right.
     pub credit_limit_cents: i64,
     /// The sum of its open reservations.
     pub reserved_cents: i64,
@@ -24,6 +24,10 @@ pub struct Model {
     pub updated_at: i64,
     /// Fingerprint of the request that made it, when it came with an `Idempotency-Key`.
     pub request_fingerprint: Option<Uuid>,
+    /// The version at which its limit was corrected last.
+    pub limit_corrected_at: Option<i64>,
+    /// JSON array of the keys of later commands that had an effect.
+    pub remembered_keys: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}
