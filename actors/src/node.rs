@@ -60,9 +60,9 @@ impl NodeConfig {
 
 /// What the command side works with.
 pub struct NodeParts {
-    /// One for each service that the node may run.
+    /// One for each service that the node may run, or reach at other nodes.
     pub databases: Vec<ServiceDatabase>,
-    /// One for each of the databases; they alone write to them.
+    /// One for each of the databases; they alone write to them. None on a node that owns no shards.
     pub journals: Vec<Journal>,
     /// Carries messages and events between shards.
     pub log: Arc<dyn Log>,
@@ -182,6 +182,9 @@ impl Node {
     /// Waits until the journal of a service has ended by itself, because it could not go on. The
     /// node should end then, too.
     pub async fn failed(&self) -> (Service, Standing) {
+        if self.journals.is_empty() {
+            return std::future::pending().await;
+        }
         let failed = self
             .journals
             .iter()

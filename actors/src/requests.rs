@@ -53,7 +53,8 @@ pub(crate) struct Inner<E: Entity> {
     pub database: ServiceDatabase,
     /// Where entities come from.
     pub loading: Loading,
-    pub journal: Journal,
+    /// Writes to it, when shards of the service are this node's.
+    pub journal: Option<Journal>,
     /// Makes the ids of new entities.
     pub clock: Clock,
     /// Lets go of callers that wait for sagas.
@@ -258,7 +259,7 @@ impl<E: Entity> Requests<E> {
     /// Whether the store of the service has not answered for a while, so that waiting for it is of
     /// no use. (A write that fails now and then is repeated.)
     fn stands_still(&self) -> bool {
-        let standing = self.0.journal.standing();
+        let standing = self.0.journal.as_ref().and_then(Journal::standing);
         standing.is_some_and(|standing| standing.since.elapsed() >= STANDS_STILL_AFTER)
     }
 

@@ -17,6 +17,7 @@ mod operated_views;
 mod operations;
 mod quarantine_causes;
 mod queries;
+mod shown;
 mod start;
 mod stores;
 

@@ -13,6 +13,7 @@ mod setting;
 mod settings;
 mod show;
 mod sources;
+mod together;
 pub(crate) mod value;
 mod variables;
 
@@ -62,12 +63,14 @@ pub enum ConfigError {
         allowed: &'static str,
     },
     /// Two values that are allowed, and not together.
-    #[error("{setting} is {value}, while log_url is kafka; allowed with kafka: {allowed}")]
+    #[error("{setting} is {value}, while {beside}; allowed then: {allowed}")]
     NotTogether {
         /// The setting, by its key.
         setting: &'static str,
         /// What it is.
-        value: &'static str,
+        value: String,
+        /// What the other one is, and perhaps why that matters.
+        beside: &'static str,
         /// What it may be beside the other one.
         allowed: &'static str,
     },
@@ -150,29 +153,6 @@ impl Config {
             Some(error) => Err(error),
             None => Ok(config),
         }
-    }
-
-    /// What may not be set together: several nodes write to one set of databases.
-    fn do_not_go_together(&self) -> Vec<ConfigError> {
-        if self.log_url == LogBackend::Embedded {
-            return Vec::new();
-        }
-
-        let on_server = |setting, database: &DatabaseBackend| match database {
-            DatabaseBackend::Postgres(_) => None,
-            DatabaseBackend::Embedded => Some(ConfigError::NotTogether {
-                setting,
-                value: "embedded",
-                allowed: "a URL such as postgres://USER:PASSWORD@HOST:5432/DATABASE",
-            }),
-        };
-        [
-            on_server("customers_database_url", &self.customers_database_url),
-            on_server("orders_database_url", &self.orders_database_url),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
     }
 
     /// Everything that is wrong with the configuration of this process. What a node starts with all

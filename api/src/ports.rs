@@ -104,6 +104,9 @@ pub enum ReadError {
     /// The view has no generation that is ready, or its store does not answer.
     #[error("the {view} view is not ready")]
     Unavailable { view: String },
+    /// This node does not show the view, and others may.
+    #[error("this node does not show the {view} view")]
+    NotShown { view: &'static str },
     /// The view has given the query up: it asks for too much.
     #[error("the {view} view has given the query up")]
     TimedOut { view: String },

@@ -64,18 +64,48 @@ impl ShopViews {
     where
         R: EntityRows<Document> + EntityRows<OrderDocument> + 'static,
     {
-        let documents = views.add(Registration {
-            definition: documents::DEFINITION,
-            store: stores.documents,
-            rows: rows.clone(),
-        })?;
-
-        let search = views.add(Registration {
-            definition: search::DEFINITION,
-            store: stores.search,
-            rows,
-        })?;
-
-        Ok(ShopViews { documents, search })
+        Ok(ShopViews {
+            documents: documents_view(views, stores.documents, rows.clone())?,
+            search: search_view(views, stores.search, rows)?,
+        })
     }
+}
+
+/// Registers the view of customers with their orders, and orders, and starts it; see
+/// [`ShopViews::register`].
+///
+/// # Errors
+/// As [`Views::add`].
+pub fn documents_view<R>(
+    views: &mut Views,
+    store: Arc<dyn ViewStore<Documents>>,
+    rows: Arc<R>,
+) -> Result<Arc<View<Documents>>, RegistrationError>
+where
+    R: EntityRows<Document> + 'static,
+{
+    views.add(Registration {
+        definition: documents::DEFINITION,
+        store,
+        rows,
+    })
+}
+
+/// Registers the view of orders found by their words, and starts it; see [`ShopViews::register`].
+///
+/// # Errors
+/// As [`Views::add`].
+pub fn search_view<R>(
+    views: &mut Views,
+    store: Arc<dyn ViewStore<Search>>,
+    rows: Arc<R>,
+) -> Result<Arc<View<Search>>, RegistrationError>
+where
+    R: EntityRows<OrderDocument> + 'static,
+{
+    views.add(Registration {
+        definition: search::DEFINITION,
+        store,
+        rows,
+    })
 }

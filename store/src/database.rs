@@ -210,6 +210,40 @@ impl ServiceDatabase {
         fixed_shards(self.service, &self.read, |source| self.failed(source)).await
     }
 
+    /// Whether whoever only reads it can begin: it is as this release makes it, for so many shards.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`] when no node of this release that writes has opened it yet,
+    /// [`StoreError::Configuration`] when it never will be so.
+    pub(crate) async fn is_prepared_for(&self, shards: u16) -> Result<(), StoreError> {
+        let standing = migrations::standing(&self.schema, &self.read).await;
+        match standing.map_err(|error| self.unusable(&error))? {
+            migrations::Standing::UpToDate => {}
+            migrations::Standing::Missing(name) => {
+                return Err(self.not_prepared(&format!("the change {name} is missing")));
+            }
+            migrations::Standing::Unknown(name) => {
+                return Err(of_newer_release(&self.place(), &name));
+            }
+        }
+
+        let failed = |error| self.unusable(&error);
+        match fixed_shards(self.service, &self.read, failed).await? {
+            Some(fixed) if fixed == shards => Ok(()),
+            Some(fixed) => Err(made_for(self.service, fixed, shards)),
+            None => Err(self.not_prepared("its number of shards is not fixed")),
+        }
+    }
+
+    /// Nobody has made it ready to be read.
+    pub(crate) fn not_prepared(&self, why: &str) -> StoreError {
+        StoreError::Unreachable {
+            what: self.service.to_string(),
+            place: self.place(),
+            cause: format!("no node that owns shards has prepared it: {why}"),
+        }
+    }
+
     /// Writes a setting, in the place of a former value. Only before the journal is started and
     /// after it has ended.
     ///
@@ -259,15 +293,26 @@ async fn note_start(
 
     match fixed_shards(service, writing, failed).await? {
         Some(fixed) if fixed == shards => Ok(()),
-        Some(fixed) => Err(StoreError::Configuration(format!(
-            "COUNTERFOIL_SHARDS is {shards}, but the {service} database was made for {fixed}; \
-             allowed: {fixed}"
-        ))),
+        Some(fixed) => Err(made_for(service, fixed, shards)),
         None => {
             let set = set_on(writing, "shards", &shards.to_string()).await;
             set.map_err(failed)
         }
     }
+}
+
+fn made_for(service: Service, fixed: u16, shards: u16) -> StoreError {
+    StoreError::Configuration(format!(
+        "COUNTERFOIL_SHARDS is {shards}, but the {service} database was made for {fixed}; \
+         allowed: {fixed}"
+    ))
+}
+
+pub(crate) fn of_newer_release(place: &str, change: &str) -> StoreError {
+    StoreError::Configuration(format!(
+        "{place} was written by a newer release, whose change {change} this one does not know; \
+         start that release"
+    ))
 }
 
 /// The number of shards that a database was made for.
@@ -310,11 +355,7 @@ async fn migrated(schema: &ServiceSchema, file: &Path) -> Result<DatabaseConnect
 
     let unknown = migrations::unknown(schema, &writing).await;
     if let Some(unknown) = unknown.map_err(failed)? {
-        return Err(StoreError::Configuration(format!(
-            "{} was written by a newer release, whose change {unknown} this one does not know; \
-             start that release",
-            file.display()
-        )));
+        return Err(of_newer_release(&file.display().to_string(), &unknown));
     }
 
     migrations::migrate(schema, &writing)

@@ -13,6 +13,7 @@
 
 mod account;
 mod misfit;
+mod reading;
 mod stored_account;
 
 #[cfg(test)]

@@ -22,6 +22,12 @@ impl Lease {
         Lease(None)
     }
 
+    /// That of whoever leaves it to others.
+    #[must_use]
+    pub fn never() -> Self {
+        Lease(Some(watch::channel(None).1))
+    }
+
     /// One that is not held yet, and what grants it.
     #[must_use]
     pub fn granted() -> (Grants, Self) {
@@ -107,6 +113,14 @@ mod tests {
         grants.end();
         lease.ends().await;
         assert_eq!(start.elapsed(), Duration::from_secs(8));
+    }
+
+    #[tokio::test]
+    async fn whoever_leaves_it_to_others_never_holds_it() {
+        let mut lease = Lease::never();
+        assert!(!lease.is_held());
+        lease.ends().await;
+        assert!(futures_util::FutureExt::now_or_never(lease.begins()).is_none());
     }
 
     #[tokio::test]

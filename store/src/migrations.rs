@@ -20,9 +20,12 @@ mod streams_and_queues;
 #[cfg(test)]
 mod tests;
 
-use sea_orm::{ConnectionTrait, DbErr};
+use std::collections::BTreeSet;
+
+use sea_orm::{ConnectionTrait, DbErr, EntityTrait};
 use sea_orm_migration::{
     IntoSchemaManagerConnection, MigrationName, MigrationTrait, MigratorTraitSelf, SchemaManager,
+    seaql_migrations,
 };
 
 use crate::ServiceSchema;
@@ -58,6 +61,37 @@ pub(crate) async fn unknown(
         .into_iter()
         .map(|row| row.version)
         .find(|name| !known.iter().any(|migration| migration.name == *name)))
+}
+
+/// How a database stands to what this release makes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    UpToDate,
+    /// It lacks this migration.
+    Missing(String),
+    /// It has this migration, which this release does not know.
+    Unknown(String),
+}
+
+/// Looks at a database, and writes nothing.
+///
+/// # Errors
+/// When it does not answer, or nobody has migrated it at all.
+pub(crate) async fn standing(
+    schema: &ServiceSchema,
+    connection: &impl ConnectionTrait,
+) -> Result<Standing, DbErr> {
+    let applied = seaql_migrations::Entity::find().all(connection).await?;
+    let applied: BTreeSet<String> = applied.into_iter().map(|row| row.version).collect();
+    let known: BTreeSet<String> = all_of(schema).into_iter().map(|known| known.name).collect();
+
+    let unknown = applied.difference(&known).next().cloned();
+    let missing = known.difference(&applied).next().cloned();
+    Ok(match (unknown, missing) {
+        (Some(unknown), _) => Standing::Unknown(unknown),
+        (None, Some(missing)) => Standing::Missing(missing),
+        (None, None) => Standing::UpToDate,
+    })
 }
 
 struct Migrator<'a>(&'a ServiceSchema);

@@ -69,6 +69,17 @@ async fn a_log_between_nodes_on_databases_of_one_node_stops_the_start() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_alone_and_would_leave_work_to_others_does_not_start() {
+    let outcome = refused("COUNTERFOIL_ROLES", "api").await;
+
+    names(
+        outcome.only_line(),
+        "roles",
+        &["log_url", "embedded", "api,actors", "kafka://"],
+    );
+}
+
+#[tokio::test]
 async fn no_shards_at_all_stop_the_start() {
     let outcome = refused("COUNTERFOIL_SHARDS", "0").await;
 

@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::databases::Databases;
-use crate::{Api, Node, eventually_within};
+use crate::{Api, Node, ViewStores, eventually_within};
+
+/// What a node does unless it is told otherwise.
+const ALL_ROLES: &str = "api,actors,projections";
 
 /// From the death of a node to its shards served by others: the session that Kafka allows, and what
 /// is lost to a busy machine.
@@ -18,6 +21,8 @@ const MOVES_WITHIN: Duration = Duration::from_secs(60);
 /// Nodes that share their databases.
 pub struct Cluster {
     nodes: Vec<Node>,
+    /// Which of them take requests.
+    take_requests: Vec<bool>,
     asked: AtomicUsize,
 }
 
@@ -25,25 +30,39 @@ impl Cluster {
     /// So many nodes, which start all at once on empty databases, ready.
     pub async fn start(nodes: u32) -> Self {
         let databases = Arc::new(Databases::on_server().await);
-        let prepared = Node::prepared_together(&databases, nodes).await;
-        Self::of(prepared).await
+        let stores = ViewStores::of_this_run();
+        let prepared = Node::prepared_together(&databases, stores, nodes).await;
+        Self::of(prepared, &[]).await
+    }
+
+    /// A node for each of these roles, which share their views, whatever the run is about.
+    pub async fn with_roles(roles: &[&str]) -> Self {
+        let databases = Arc::new(Databases::on_server().await);
+        let nodes = u32::try_from(roles.len()).expect("a few");
+        let prepared = Node::prepared_together(&databases, ViewStores::on_servers(), nodes).await;
+        Self::of(prepared, roles).await
     }
 
     /// The same, and a node with the same databases that does not know of them, and has not
     /// started.
     pub async fn start_beside_a_stranger(nodes: u32) -> (Self, Node) {
         let databases = Arc::new(Databases::on_server().await);
-        let mut prepared = Node::prepared_together(&databases, nodes + 1).await;
+        let stores = ViewStores::of_this_run();
+        let mut prepared = Node::prepared_together(&databases, stores, nodes + 1).await;
         let stranger = prepared.pop().expect("it is one more");
-        (Self::of(prepared).await, stranger)
+        (Self::of(prepared, &[]).await, stranger)
     }
 
-    async fn of(nodes: Vec<Node>) -> Self {
+    /// With these roles, or all.
+    async fn of(nodes: Vec<Node>, roles: &[&str]) -> Self {
         let kafka = std::env::var("COUNTERFOIL_TEST_KAFKA_URL")
             .expect("COUNTERFOIL_TEST_KAFKA_URL is not set; see CONTRIBUTING.md");
         let namespace = nodes[0].namespace().to_owned();
 
+        let roles_of = |number: usize| roles.get(number).copied().unwrap_or(ALL_ROLES);
+        let take_requests = (0..nodes.len()).map(|number| roles_of(number).contains("api"));
         let mut cluster = Self {
+            take_requests: take_requests.collect(),
             nodes,
             asked: AtomicUsize::new(0),
         };
@@ -53,6 +72,7 @@ impl Cluster {
                 ("COUNTERFOIL_LOG_URL", &kafka),
                 ("COUNTERFOIL_NAMESPACE", &namespace),
                 ("COUNTERFOIL_NODE_ID", &name),
+                ("COUNTERFOIL_ROLES", roles_of(number)),
             ]);
             node.begin_restart();
         }
@@ -64,14 +84,20 @@ impl Cluster {
 
     /// A client of a node that runs: another one each time.
     pub fn any(&self) -> Api {
-        let running: Vec<_> = self.nodes.iter().filter(|node| node.is_running()).collect();
+        let running = self.taking_requests().filter(|node| node.is_running());
+        let running: Vec<_> = running.collect();
         let turn = self.asked.fetch_add(1, Ordering::Relaxed);
         running[turn % running.len()].api()
     }
 
-    /// Clients of all nodes.
+    /// Clients of all nodes that take requests.
     pub fn apis(&self) -> Vec<Api> {
-        self.nodes.iter().map(Node::api).collect()
+        self.taking_requests().map(Node::api).collect()
+    }
+
+    fn taking_requests(&self) -> impl Iterator<Item = &Node> {
+        let nodes = self.nodes.iter().zip(&self.take_requests);
+        nodes.filter(|(_, takes)| **takes).map(|(node, _)| node)
     }
 
     /// Who owns how many shards, as a node that is asked knows.

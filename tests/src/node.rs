@@ -82,15 +82,19 @@ impl Node {
         }
     }
 
-    /// Nodes that have not started yet, on the same databases; each has views of its own.
-    pub(crate) async fn prepared_together(databases: &Arc<Databases>, nodes: u32) -> Vec<Self> {
+    /// Nodes that have not started yet, on the same databases. Embedded views are each one's own.
+    pub(crate) async fn prepared_together(
+        databases: &Arc<Databases>,
+        stores: ViewStores,
+        nodes: u32,
+    ) -> Vec<Self> {
         // All places at once: two clusters that each have a few would wait for each other for ever.
         let mut slots = RUNNING_NODES
             .acquire_many(nodes)
             .await
             .expect("the semaphore is never closed");
 
-        let tenancy = Arc::new(Tenancy::of(ViewStores::of_this_run()));
+        let tenancy = Arc::new(Tenancy::of(stores));
         let prepared = (0..nodes).map(|_| Self {
             process: None,
             url: String::new(),

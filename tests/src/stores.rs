@@ -33,11 +33,16 @@ impl ViewStores {
     pub fn of_this_run() -> Self {
         match std::env::var("COUNTERFOIL_TEST_VIEWS").as_deref() {
             Err(_) | Ok("embedded") => Self::Embedded,
-            Ok("remote") => Self::Servers {
-                mongodb: url("COUNTERFOIL_TEST_MONGODB_URL"),
-                elasticsearch: url("COUNTERFOIL_TEST_ELASTICSEARCH_URL"),
-            },
+            Ok("remote") => Self::on_servers(),
             Ok(other) => panic!("COUNTERFOIL_TEST_VIEWS is {other:?}; allowed: embedded, remote"),
+        }
+    }
+
+    /// On servers, whatever the run is about.
+    pub fn on_servers() -> Self {
+        Self::Servers {
+            mongodb: url("COUNTERFOIL_TEST_MONGODB_URL"),
+            elasticsearch: url("COUNTERFOIL_TEST_ELASTICSEARCH_URL"),
         }
     }
 }

@@ -119,7 +119,31 @@ impl<'a> NodeBuilder<'a> {
             senders.insert(shard, sender);
             self.start_shard::<E>(shard, (database, journal), requests);
         }
+        Ok(self.door(database, Some(journal), senders))
+    }
 
+    /// Gives a door to the service that keeps this entity, whose shards are all other nodes'.
+    ///
+    /// # Errors
+    /// When the node has no database of it, or has a door to it already.
+    pub fn reach<E: Entity>(&mut self) -> Result<Requests<E>, CannotRun> {
+        let service = E::SERVICE;
+        if self.doors.iter().any(|(runs, _)| *runs == service) {
+            return Err(CannotRun::Twice(service));
+        }
+        let mut databases = self.parts.databases.iter();
+        let database = databases
+            .find(|database| database.service == service)
+            .ok_or(CannotRun::NoDatabase(service))?;
+        Ok(self.door(database, None, HashMap::new()))
+    }
+
+    fn door<E: Entity>(
+        &mut self,
+        database: &ServiceDatabase,
+        journal: Option<&Journal>,
+        senders: HashMap<ShardId, mpsc::Sender<Request<E>>>,
+    ) -> Requests<E> {
         let requests = Requests::new(Inner {
             node: self.config.name.clone(),
             shards: self.config.shards,
@@ -127,14 +151,14 @@ impl<'a> NodeBuilder<'a> {
             assigned: self.tenures.told(),
             database: database.clone(),
             loading: self.config.loading_of(service),
-            journal: journal.clone(),
+            journal: journal.cloned(),
             clock: self.parts.clock.clone(),
             release: self.node.release.clone(),
             transport: self.parts.transport.clone(),
             awaited: Awaited::default(),
         });
-        self.doors.push((service, Arc::new(requests.clone())));
-        Ok(requests)
+        self.doors.push((E::SERVICE, Arc::new(requests.clone())));
+        requests
     }
 
     /// The node, with all the services that it was told to run.
@@ -142,7 +166,9 @@ impl<'a> NodeBuilder<'a> {
     pub fn start(mut self) -> Node {
         let stop = &self.node.stop;
         actix_rt::spawn(self.tenures.tell(stop.clone()));
-        housekeeping::start(self.config, self.parts, stop.clone());
+        if !self.parts.journals.is_empty() {
+            housekeeping::start(self.config, self.parts, stop.clone());
+        }
         self.node.doors = Doors::new(self.doors);
         self.node
     }

@@ -90,6 +90,30 @@ impl NodeParts {
             log,
         })
     }
+
+    /// The parts of a node that owns no shards and has others beside it that do: it writes to no
+    /// store.
+    #[must_use]
+    pub fn beside<N>(
+        deployment: Deployment,
+        shards: u16,
+        faults: Faults,
+        others: Arc<N>,
+    ) -> Neighbour
+    where
+        N: Carrier + Transport + Membership + 'static,
+    {
+        let databases = &deployment.databases;
+        let here = EmbeddedLog::new(databases.clone(), shards, faults.clone());
+        let (way, log) = Way::among(here, others);
+
+        let parts = with(way, databases, Vec::new(), faults);
+        Neighbour {
+            parts,
+            deployment,
+            log,
+        }
+    }
 }
 
 async fn parts(
@@ -104,8 +128,16 @@ async fn parts(
         let journal = Journal::start(database, publisher, faults.clone(), shards);
         journals.push(journal.await?);
     }
+    Ok(with(way, databases, journals, faults))
+}
 
-    Ok(NodeParts {
+fn with(
+    way: Way,
+    databases: &[ServiceDatabase],
+    journals: Vec<Journal>,
+    faults: Faults,
+) -> NodeParts {
+    NodeParts {
         databases: databases.to_vec(),
         journals,
         log: way.log,
@@ -113,7 +145,7 @@ async fn parts(
         transport: way.transport,
         clock: Clock::system(),
         faults,
-    })
+    }
 }
 
 /// What a node without a broker has.

@@ -13,7 +13,7 @@ use store::{Deployment, Home, Lease, Log, Occupancy, ServiceSchema, StoreError, 
 use tokio::task::JoinSet;
 
 use super::io::IoRuntime;
-use crate::config::{Config, DocumentsBackend, LogBackend, SearchBackend};
+use crate::config::{Config, DocumentsBackend, LogBackend, Role, SearchBackend};
 
 /// A server that does not answer is tried again after this long.
 const TRY_EVERY: Duration = Duration::from_secs(1);
@@ -43,11 +43,18 @@ pub(super) async fn open(
 ) -> anyhow::Result<(Opened, Vec<Occupancy>)> {
     let (homes, shards) = (homes(config), config.shards);
     let kafka = kafka(config);
+    let owns = config.has(Role::Actors);
     // A start that is given up drops this, and opens nothing any more.
     let mut opening = JoinSet::new();
     opening.spawn_on(
         async move {
-            let (deployment, occupancies) = when_there(&homes, shards, kafka.is_none()).await?;
+            let wanted = Wanted {
+                homes,
+                shards,
+                alone: kafka.is_none(),
+                owns,
+            };
+            let (deployment, occupancies) = wanted.when_there().await?;
             let opened = match kafka {
                 None => alone(deployment, shards, faults).await,
                 Some(kafka) => among_others(deployment, kafka, faults).await,
@@ -69,7 +76,10 @@ fn kafka(config: &Config) -> Option<KafkaSettings> {
             partitions: config.kafka_partitions,
             shards: config.shards,
             services: domain::SERVICES.to_vec(),
-            owns: domain::SERVICES.to_vec(),
+            owns: match config.has(Role::Actors) {
+                true => domain::SERVICES.to_vec(),
+                false => Vec::new(),
+            },
             node: config.node_id.clone(),
         }),
     }
@@ -94,13 +104,17 @@ async fn among_others(
     settings: KafkaSettings,
     faults: Faults,
 ) -> anyhow::Result<Opened> {
-    let shards = settings.shards;
+    let (shards, owns) = (settings.shards, !settings.owns.is_empty());
     let kafka = when_kafka_is_there(settings).await?;
+    let others = Arc::clone(&kafka);
     let Neighbour {
         parts,
         deployment,
         log,
-    } = NodeParts::among(deployment, shards, faults, Arc::clone(&kafka)).await?;
+    } = match owns {
+        true => NodeParts::among(deployment, shards, faults, others).await?,
+        false => NodeParts::beside(deployment, shards, faults, others),
+    };
     Ok(Opened {
         parts,
         deployment,
@@ -110,11 +124,15 @@ async fn among_others(
 }
 
 /// Strives for the views on servers, which one of several nodes feeds: in a database that all of
-/// them have, once this one can feed them. Who has no such views strives for nothing.
+/// them have, once this one can feed them. Who has no such views strives for nothing, and who feeds
+/// none leaves it to others.
 pub(super) fn strive(
     config: &Config,
     begins: impl Future<Output = ()> + Send + 'static,
 ) -> (Option<Striving>, Lease) {
+    if !config.has(Role::Projections) {
+        return (None, Lease::never());
+    }
     let is_alone = config.log_url == LogBackend::Embedded;
     let has_none = config.documents_url == DocumentsBackend::Embedded
         && config.search_url == SearchBackend::Embedded;
@@ -146,20 +164,6 @@ async fn when_kafka_is_there(settings: KafkaSettings) -> Result<Arc<Kafka>, Kafk
     }
 }
 
-/// Takes the databases on servers for this node and those that know of it.
-async fn occupy(
-    homes: &[(ServiceSchema, Home)],
-    alone: bool,
-) -> Result<Vec<Occupancy>, StoreError> {
-    let mut occupancies = Vec::new();
-    for (schema, home) in homes {
-        if let Home::Postgres(address) = home {
-            occupancies.push(address.occupy(schema.service, alone).await?);
-        }
-    }
-    Ok(occupancies)
-}
-
 fn homes(config: &Config) -> Vec<(ServiceSchema, Home)> {
     let home = |schema, database: &crate::config::DatabaseBackend| {
         (schema, database.home(&config.data_dir))
@@ -170,33 +174,54 @@ fn homes(config: &Config) -> Vec<(ServiceSchema, Home)> {
     ]
 }
 
-async fn when_there(
-    homes: &[(ServiceSchema, Home)],
+/// The databases that a node is to have.
+struct Wanted {
+    homes: Vec<(ServiceSchema, Home)>,
     shards: u16,
+    /// It has no others beside it.
     alone: bool,
-) -> Result<(Deployment, Vec<Occupancy>), StoreError> {
-    let mut told = String::new();
-    loop {
-        let error = match taken(homes, shards, alone).await {
-            Err(error @ (StoreError::Unreachable { .. } | StoreError::Database { .. })) => error,
-            opened => return opened,
-        };
-
-        let cause = error.chain();
-        if cause != told {
-            tracing::error!(cause, "the node waits for a database before it starts");
-            told = cause;
-        }
-        tokio::time::sleep(TRY_EVERY).await;
-    }
+    /// It owns shards: whoever does not writes nothing.
+    owns: bool,
 }
 
-/// The databases, taken for this node before it brings anything up to date in them.
-async fn taken(
-    homes: &[(ServiceSchema, Home)],
-    shards: u16,
-    alone: bool,
-) -> Result<(Deployment, Vec<Occupancy>), StoreError> {
-    let occupancies = occupy(homes, alone).await?;
-    Ok((Deployment::open(homes, shards).await?, occupancies))
+impl Wanted {
+    async fn when_there(&self) -> Result<(Deployment, Vec<Occupancy>), StoreError> {
+        let mut told = String::new();
+        loop {
+            let error = match self.taken().await {
+                Err(error @ (StoreError::Unreachable { .. } | StoreError::Database { .. })) => {
+                    error
+                }
+                opened => return opened,
+            };
+
+            let cause = error.chain();
+            if cause != told {
+                tracing::error!(cause, "the node waits for a database before it starts");
+                told = cause;
+            }
+            tokio::time::sleep(TRY_EVERY).await;
+        }
+    }
+
+    /// The databases, taken for this node before it brings anything up to date in them.
+    async fn taken(&self) -> Result<(Deployment, Vec<Occupancy>), StoreError> {
+        let occupancies = self.occupy().await?;
+        let deployment = match self.owns {
+            true => Deployment::open(&self.homes, self.shards).await?,
+            false => Deployment::open_to_read(&self.homes, self.shards).await?,
+        };
+        Ok((deployment, occupancies))
+    }
+
+    /// Takes the databases on servers for this node and those that know of it.
+    async fn occupy(&self) -> Result<Vec<Occupancy>, StoreError> {
+        let mut occupancies = Vec::new();
+        for (schema, home) in &self.homes {
+            if let Home::Postgres(address) = home {
+                occupancies.push(address.occupy(schema.service, self.alone).await?);
+            }
+        }
+        Ok(occupancies)
+    }
 }

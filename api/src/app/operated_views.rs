@@ -10,6 +10,7 @@ use projections::views::{self, AnyView};
 use projections::{QuarantinedEntity as InQuarantine, ViewError, Views};
 use uuid::Uuid;
 
+use super::shown::absent;
 use crate::ports::{
     BuildFrom, BuildStage, QuarantinedEntity, ReadError, ReadFuture, RebuildBegun, ViewHealed,
     ViewOperations, ViewProgress, ViewReverted, ViewState, ViewStates, ViewStatus,
@@ -30,7 +31,7 @@ impl OperatedViews {
     }
 
     fn named(&self, name: &str) -> Result<&dyn AnyView, ReadError> {
-        self.views.named(name).ok_or(ReadError::NotFound("view"))
+        self.views.named(name).ok_or_else(|| absent(name))
     }
 }
 

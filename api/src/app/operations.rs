@@ -7,6 +7,7 @@ mod health;
 mod quarantine;
 mod sagas;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use actors::Node;
@@ -18,13 +19,13 @@ use store::{Clock, Log, ServiceDatabase};
 use uuid::Uuid;
 
 use super::quarantine_causes::Seen;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::ports::{Listed, ReadError};
 
 /// Answers operators from the node, its views and the services' databases.
 pub(super) struct Operations {
     node_id: String,
-    roles: Vec<String>,
+    roles: BTreeSet<Role>,
     services: Vec<String>,
     started_at: Timestamp,
     node: Arc<Node>,
@@ -46,11 +47,7 @@ impl Operations {
     ) -> Self {
         Operations {
             node_id: config.node_id.clone(),
-            roles: config
-                .roles
-                .iter()
-                .map(|role| role.name().to_owned())
-                .collect(),
+            roles: config.roles.clone(),
             services: config
                 .services
                 .iter()

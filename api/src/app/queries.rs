@@ -11,12 +11,12 @@ use projections::search::{self, Highlights, SearchQuery};
 use projections::views::{Awaited, OpenGeneration, View};
 use projections::waiting::Mark;
 use projections::{
-    ConsistencyToken, CustomerDocument, CustomerOrder, OrderDocument, Projection, ShopViews,
-    ViewError, Views,
+    ConsistencyToken, CustomerDocument, CustomerOrder, OrderDocument, Projection, ViewError, Views,
 };
 use store::Positions;
 use tokio::time::Instant;
 
+use super::shown::ShownViews;
 use crate::ports::{
     Answer, Behind, CustomerQuery, CustomerWithOrders, Freshness, Listed, OrderHit, OrderQuery,
     OrderSort, OrdersFound, Page, Queries, QueryFuture, ReadError, ReadFuture,
@@ -27,12 +27,12 @@ const NEWEST_ORDERS: u16 = 100;
 
 pub(super) struct ViewQueries {
     views: Arc<Views>,
-    shop: ShopViews,
+    shown: ShownViews,
 }
 
 impl ViewQueries {
-    pub(super) fn new(views: Arc<Views>, shop: ShopViews) -> Self {
-        ViewQueries { views, shop }
+    pub(super) fn new(views: Arc<Views>, shown: ShownViews) -> Self {
+        ViewQueries { views, shown }
     }
 
     /// What the caller has seen, by the tokens that it sends.
@@ -52,13 +52,14 @@ impl ViewQueries {
     /// together the token of the answer.
     fn answer<'a, P: Projection, S: 'a, T: 'a>(
         &'a self,
-        view: &'a View<P>,
+        view: impl FnOnce(&'a ShownViews) -> Result<&'a View<P>, ReadError> + 'a,
         freshness: Freshness,
         read: impl AsyncFn(Arc<P::Reader>) -> Result<S, ViewError> + 'a,
         show: impl FnOnce(S) -> Result<(T, Positions), ReadError> + 'a,
     ) -> QueryFuture<'a, T> {
         Box::pin(async move {
             let token = self.seen(&freshness)?;
+            let view = view(&self.shown)?;
             let mut ready = wait(view, &token, &freshness).await?;
 
             let reading: ReadFuture<'a, Answer<T>> = Box::pin(async move {
@@ -247,7 +248,7 @@ impl Queries for ViewQueries {
         freshness: Freshness,
     ) -> QueryFuture<'_, CustomerWithOrders> {
         self.answer(
-            &self.shop.documents,
+            ShownViews::documents,
             freshness,
             async move |reader| reader.customer(id, NEWEST_ORDERS).await,
             |seen| {
@@ -276,7 +277,7 @@ impl Queries for ViewQueries {
         };
 
         self.answer(
-            &self.shop.documents,
+            ShownViews::documents,
             freshness,
             async move |reader| reader.customers(query.clone()).await,
             |seen| Ok((listed(seen.value), seen.positions)),
@@ -285,7 +286,7 @@ impl Queries for ViewQueries {
 
     fn customer_count(&self, freshness: Freshness) -> QueryFuture<'_, u64> {
         self.answer(
-            &self.shop.documents,
+            ShownViews::documents,
             freshness,
             async |reader| reader.count_customers().await,
             |seen| Ok((seen.value, seen.positions)),
@@ -306,7 +307,7 @@ impl Queries for ViewQueries {
         };
 
         self.answer(
-            &self.shop.documents,
+            ShownViews::documents,
             freshness,
             async move |reader| reader.customer_orders(id, query.clone()).await,
             |seen| {
@@ -318,7 +319,7 @@ impl Queries for ViewQueries {
 
     fn order(&self, id: OrderId, freshness: Freshness) -> QueryFuture<'_, OrderDocument> {
         self.answer(
-            &self.shop.documents,
+            ShownViews::documents,
             freshness,
             async move |reader| reader.order(id).await,
             |seen| {
@@ -332,7 +333,7 @@ impl Queries for ViewQueries {
         let query = search_query(query);
 
         self.answer(
-            &self.shop.search,
+            ShownViews::search,
             freshness,
             async move |reader| reader.search(query.clone()).await,
             |page| {

@@ -10,7 +10,7 @@ use actors::cluster::NodeArrivals;
 use actors::{Gateway, Node, NodeConfig, gateway};
 use anyhow::{Context, anyhow};
 use domain::saga::SagaPolicy;
-use projections::{ShopViews, StoredRows, ViewStores, Views, ViewsConfig};
+use projections::{StoredRows, ViewStores, Views, ViewsConfig};
 use store::faults::{FaultPlan, Faults};
 use store::journal::Standing;
 use store::{Deployment, Lease, Log, Occupancy, ServiceDatabase, Striving};
@@ -25,9 +25,10 @@ use super::operated_views::OperatedViews;
 use super::operations::Operations;
 use super::quarantine_causes::Seen;
 use super::queries::ViewQueries;
+use super::shown::ShownViews;
 use super::stores::view_stores;
 use super::{Running, auditing, databases, folder};
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::files;
 use crate::http::{self, Api, Listening};
 use crate::ports::{CommandPorts, Ports, ReadPorts};
@@ -54,6 +55,8 @@ pub(super) struct Parts {
     striving: Option<Striving>,
     /// Keep other nodes out that do not go with this one.
     occupancies: Vec<Occupancy>,
+    /// Shards may be the node's, so that it writes to their databases.
+    owns: bool,
     /// Keep the metrics up to date, and audit.
     upkeep: Vec<JoinHandle<()>>,
     traces: Option<Traces>,
@@ -92,11 +95,8 @@ impl Parts {
         // The last spans are those of what the views have taken in now.
         let flushing = self.traces.map(Traces::end);
 
-        if let Err(error) = self.deployment.note_seen().await {
-            tracing::warn!(
-                error = %error,
-                "what the databases have seen of each other is not noted"
-            );
+        if self.owns {
+            note_seen(&self.deployment).await;
         }
 
         for database in self.deployment.databases {
@@ -107,6 +107,15 @@ impl Parts {
             flushing.await;
         }
         tracing::info!("the node has ended");
+    }
+}
+
+async fn note_seen(deployment: &Deployment) {
+    if let Err(error) = deployment.note_seen().await {
+        tracing::warn!(
+            error = %error,
+            "what the databases have seen of each other is not noted"
+        );
     }
 }
 
@@ -147,7 +156,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
             doors: node.doors(),
             transport: kafka.clone(),
         };
-        kafka.begin(Arc::new(arrivals), true);
+        let follows_events = config.has(Role::Actors) || config.has(Role::Projections);
+        kafka.begin(Arc::new(arrivals), follows_events);
     }
     let opened = || opens(Arc::clone(&node), Arc::clone(&log));
     let open = tokio::time::timeout(OPEN_WITHIN, opened()).await.is_ok();
@@ -158,7 +168,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         databases::strive(&config, opened())
     };
     let begins = (opened(), lease);
-    let (views, shop) = start_views(&config, stores, &io, &deployment, log.clone(), begins)?;
+    let (views, shown) = start_views(&config, stores, &io, &deployment, log.clone(), begins)?;
     if open {
         views.settled(VIEWS_SETTLE_WITHIN).await;
     }
@@ -181,7 +191,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         upkeep.push(io.handle().spawn(auditing::run(interval, audited)));
     }
     let operations = Operations::new(&config, &node, &views, &databases, log, quarantined);
-    let ports = ports(&config, (gateway, shop), operations, &views, &databases);
+    let ports = ports(&config, (gateway, shown), operations, &views, &databases);
 
     let telemetry = Telemetry {
         prometheus: Some(prometheus),
@@ -195,6 +205,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         neighbours,
         striving,
         occupancies,
+        owns: config.has(Role::Actors),
         upkeep,
         traces,
         _io: io,
@@ -266,7 +277,7 @@ fn start_views(
     deployment: &Deployment,
     log: Arc<dyn Log>,
     (opened, lease): (impl Future<Output = ()> + Send + 'static, Lease),
-) -> anyhow::Result<(Arc<Views>, ShopViews)> {
+) -> anyhow::Result<(Arc<Views>, ShownViews)> {
     let rows = Arc::new(StoredRows::new(&deployment.databases));
 
     let views_config = ViewsConfig {
@@ -277,8 +288,8 @@ fn start_views(
 
     let _entered = io.handle().enter();
     let mut views = Views::when(opened, views_config, log).led_by(lease);
-    let shop = ShopViews::register(&mut views, stores, rows)?;
-    Ok((Arc::new(views), shop))
+    let shown = ShownViews::register(config, &mut views, stores, rows)?;
+    Ok((Arc::new(views), shown))
 }
 
 /// Waits until the shards of this node are open, and it is known how far all outboxes have come.
@@ -296,7 +307,10 @@ fn node_config(config: &Config) -> NodeConfig {
     NodeConfig {
         name: config.node_id.clone(),
         shards: config.shards,
-        arbiters: config.arbiters,
+        arbiters: match config.has(Role::Actors) {
+            true => config.arbiters,
+            false => 0,
+        },
         live_actors: config.max_actors,
         sagas: SagaPolicy {
             deadline: config.saga_deadline,
@@ -313,7 +327,7 @@ fn node_config(config: &Config) -> NodeConfig {
 
 fn ports(
     config: &Config,
-    (gateway, shop): (Gateway, ShopViews),
+    (gateway, shown): (Gateway, ShownViews),
     operations: Operations,
     views: &Arc<Views>,
     databases: &[ServiceDatabase],
@@ -330,7 +344,7 @@ fn ports(
             views: operated_views.clone(),
         },
         reads: ReadPorts {
-            queries: Arc::new(ViewQueries::new(Arc::clone(views), shop)),
+            queries: Arc::new(ViewQueries::new(Arc::clone(views), shown)),
             history: Arc::new(StoredHistory::new(databases, config.shards)),
             sagas: operations.clone(),
             actions: operations.clone(),

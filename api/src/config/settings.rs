@@ -119,8 +119,9 @@ settings! {
         flag: "--roles",
         env: "COUNTERFOIL_ROLES",
         default: "api,actors,projections",
-        allowed: "api,actors,projections",
-        meaning: "What this node does",
+        allowed: "one or more of api,actors,projections",
+        meaning: "What this node does: take requests, own shards, feed views; all of it, unless it \
+            has other nodes beside it",
         secret: false,
         parse: value::roles,
     }

@@ -126,14 +126,52 @@ fn a_refusal_names_setting_value_and_what_is_allowed() {
 
 #[test]
 fn what_will_work_later_is_refused_as_such() {
-    for (setting, value) in [
-        ("COUNTERFOIL_ROLES", "api"),
-        ("COUNTERFOIL_SERVICES", "orders"),
-    ] {
-        let line = refusal(&[(setting, value)]);
+    let line = refusal(&[("COUNTERFOIL_SERVICES", "orders")]);
+    assert!(
+        line.contains("not supported yet by this release") && line.contains("orders"),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_node_that_does_not_do_everything_has_others_beside_it_or_shows_no_views() {
+    let servers = [
+        ("COUNTERFOIL_LOG_URL", "kafka://host:9092"),
+        ("COUNTERFOIL_CUSTOMERS_DATABASE_URL", "postgres://host/c"),
+        ("COUNTERFOIL_ORDERS_DATABASE_URL", "postgres://host/o"),
+    ];
+    let views = [
+        ("COUNTERFOIL_DOCUMENTS_URL", "mongodb://host"),
+        ("COUNTERFOIL_SEARCH_URL", "http://host:9200"),
+    ];
+    let refused = |roles, settings: &[(&'static str, &'static str)]| {
+        let settings = [&[("COUNTERFOIL_ROLES", roles)], settings].concat();
+        let (config, _) = load(&[], &settings).unwrap();
+        let errors = config.do_not_go_together();
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+
+    for roles in ["api,actors", "actors,api", "api,actors,projections"] {
+        assert_eq!(refused(roles, &[]), [""; 0], "{roles}");
+    }
+    for roles in ["api", "actors", "projections", "api,projections"] {
+        let lines = refused(roles, &views);
         assert!(
-            line.contains("not supported yet by this release") && line.contains(value),
-            "{line}"
+            lines.len() == 1 && lines[0].starts_with(&format!("roles is {roles}, while log_url")),
+            "{lines:?}"
+        );
+    }
+
+    for roles in ["api", "actors", "api,actors", "api,projections"] {
+        assert_eq!(refused(roles, &servers), [""; 0], "{roles}");
+    }
+    for roles in ["projections", "actors,projections"] {
+        let everywhere = [&servers[..], &views[..]].concat();
+        assert_eq!(refused(roles, &everywhere), [""; 0], "{roles}");
+        let lines = refused(roles, &servers);
+        assert!(
+            lines.len() == 2 && lines[0].starts_with("documents_url is embedded, while roles has"),
+            "{lines:?}"
         );
     }
 }

@@ -99,6 +99,11 @@ pub async fn unknown_path(request: HttpRequest, api: Data<Api>) -> HttpResponse 
     api.meters.unrouted.refuse(&request, &problem)
 }
 
+/// Answers whatever is asked of a node that takes no requests.
+pub async fn takes_no_requests(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    api.meters.unrouted.refuse(&request, &Problem::not_taken())
+}
+
 /// Answers a method that a resource does not have.
 pub fn refuse_other_methods(allow: &'static str) -> actix_web::Route {
     actix_web::web::to(move |request: HttpRequest, api: Data<Api>| async move {

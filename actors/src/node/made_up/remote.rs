@@ -59,7 +59,7 @@ fn far_away(agency: &Agency) -> (Requests<Tour>, Arc<Wire>) {
         assigned: Alone::with([], SHARDS).assigned(),
         database: database.clone(),
         loading: store::Loading::Row,
-        journal: journal.clone(),
+        journal: Some(journal.clone()),
         clock: agency.parts.clock.clone(),
         release: CancellationToken::new(),
         transport: Some(wire.clone()),

@@ -49,7 +49,11 @@ impl Cluster for Operations {
 
             let node = NodeState {
                 node_id: self.node_id.clone(),
-                roles: self.roles.clone(),
+                roles: self
+                    .roles
+                    .iter()
+                    .map(|role| role.name().to_owned())
+                    .collect(),
                 services: self.services.clone(),
                 started_at: self.started_at,
                 actors: u64::try_from(actors).unwrap_or(u64::MAX),

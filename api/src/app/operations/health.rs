@@ -8,6 +8,7 @@ use store::cluster::Participation;
 use store::journal::Standing;
 
 use super::Operations;
+use crate::config::Role;
 use crate::ports::{Health, Readiness};
 
 /// A store stands still when its writes have failed for longer than this: one may fail now and
@@ -27,11 +28,15 @@ impl Health for Operations {
             }
 
             let (open, all) = self.node.open_shards();
+            let takes_commands = self.roles.iter().any(|role| *role != Role::Projections);
             let cut_off = "this node takes part in no group of nodes: is Kafka away?".to_owned();
             match self.node.participation() {
                 Participation::Full => {}
-                // It goes on with the shards that it has, as long as nobody else takes them.
-                Participation::OutOfTouch if all > 0 => readiness.degraded.push(cut_off),
+                // It goes on with the shards that it has, as long as nobody else takes them; and
+                // views are fed from the databases.
+                Participation::OutOfTouch if all > 0 || !takes_commands => {
+                    readiness.degraded.push(cut_off);
+                }
                 Participation::OutOfTouch | Participation::Overtaken => {
                     readiness.missing.push(cut_off);
                 }
@@ -65,7 +70,11 @@ impl Health for Operations {
             }
 
             let troubles = self.views.all().filter_map(|view| view.trouble());
-            readiness.degraded.extend(troubles);
+            match takes_commands {
+                true => readiness.degraded.extend(troubles),
+                // It is there for nothing else.
+                false => readiness.missing.extend(troubles),
+            }
 
             readiness
         })

@@ -153,6 +153,21 @@ impl Problem {
         Problem::new(Kind::Unavailable, detail)
     }
 
+    /// The node does not take part in what is asked for.
+    pub fn not_taken() -> Self {
+        Problem::unavailable(
+            "this node takes no requests, because its roles (COUNTERFOIL_ROLES) are without api; \
+             ask another one",
+        )
+    }
+
+    fn not_shown(view: &str) -> Self {
+        Problem::unavailable(format!(
+            "this node shows no {view} view: its roles (COUNTERFOIL_ROLES) are without projections, \
+             and the view is on no server, where another node could feed it"
+        ))
+    }
+
     /// It failed, and no caller can do anything about it.
     pub fn internal() -> Self {
         let detail = "the request failed; a command may be repeated with its Idempotency-Key";
@@ -212,6 +227,7 @@ impl From<ReadError> for Problem {
             ReadError::Unavailable { view } => Problem::unavailable(format!(
                 "the {view} view is not ready, or its store does not answer"
             )),
+            ReadError::NotShown { view } => Problem::not_shown(view),
             ReadError::TimedOut { view } => Problem::query_timed_out(&view),
             ReadError::Rebuilding { view } => {
                 Problem::unavailable(format!("the {view} view was damaged and is being rebuilt"))

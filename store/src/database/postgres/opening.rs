@@ -5,6 +5,7 @@ use sagas::Service;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 
 use super::{PostgresAddress, errors};
+use crate::database::of_newer_release;
 use crate::{ServiceSchema, StoreError, migrations};
 
 /// Any number that nobody else takes: "counterf", as the letters of a bigint.
@@ -65,11 +66,7 @@ impl Opening<'_> {
 
         let unknown = migrations::unknown(self.schema, &transaction).await;
         if let Some(unknown) = unknown.map_err(failed)? {
-            return Err(StoreError::Configuration(format!(
-                "{} was written by a newer release, whose change {unknown} this one does not know; \
-                 start that release",
-                self.address
-            )));
+            return Err(of_newer_release(&self.address.to_string(), &unknown));
         }
 
         let migrated = migrations::migrate(self.schema, &transaction).await;

@@ -1,0 +1,98 @@
+//! Which settings go together. Each may be allowed, and the node that has them all could not do
+//! what it is for.
+
+use super::{
+    Config, ConfigError, DatabaseBackend, DocumentsBackend, LogBackend, Role, SearchBackend,
+};
+
+const EMBEDDED: &str = "embedded";
+
+impl Config {
+    /// Whether the node does this.
+    #[must_use]
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    /// What may not be set together.
+    pub(super) fn do_not_go_together(&self) -> Vec<ConfigError> {
+        let mut errors = match self.log_url {
+            LogBackend::Embedded => self.alone(),
+            LogBackend::Kafka(_) => self.among_others(),
+        };
+        errors.extend(self.shown_to_nobody());
+        errors
+    }
+
+    /// Nobody else could do what a node that is alone does not.
+    fn alone(&self) -> Vec<ConfigError> {
+        if self.has(Role::Api) && self.has(Role::Actors) {
+            return Vec::new();
+        }
+        vec![ConfigError::NotTogether {
+            setting: "roles",
+            value: self.role_names(),
+            beside: "log_url is embedded, with which a node is alone",
+            allowed: "api,actors,projections, or api,actors for a node that shows no views; \
+                other nodes are there when log_url is kafka://HOST:PORT",
+        }]
+    }
+
+    /// Several nodes write to one set of databases.
+    fn among_others(&self) -> Vec<ConfigError> {
+        let on_server = |setting, database: &DatabaseBackend| match database {
+            DatabaseBackend::Postgres(_) => None,
+            DatabaseBackend::Embedded => Some(ConfigError::NotTogether {
+                setting,
+                value: EMBEDDED.to_owned(),
+                beside: "log_url is kafka",
+                allowed: "a URL such as postgres://USER:PASSWORD@HOST:5432/DATABASE",
+            }),
+        };
+        [
+            on_server("customers_database_url", &self.customers_database_url),
+            on_server("orders_database_url", &self.orders_database_url),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// An embedded view is shown by its node alone, which must take requests for that.
+    fn shown_to_nobody(&self) -> Vec<ConfigError> {
+        if !self.has(Role::Projections) || self.has(Role::Api) {
+            return Vec::new();
+        }
+        let embedded = |is_embedded: bool, setting, allowed| {
+            let error = ConfigError::NotTogether {
+                setting,
+                value: EMBEDDED.to_owned(),
+                beside: "roles has projections and not api, so that nobody could ask for the view",
+                allowed,
+            };
+            is_embedded.then_some(error)
+        };
+        [
+            embedded(
+                self.documents_url == DocumentsBackend::Embedded,
+                "documents_url",
+                "a URL such as mongodb://HOST:27017/?replicaSet=NAME",
+            ),
+            embedded(
+                self.search_url == SearchBackend::Embedded,
+                "search_url",
+                "the URL of an Elasticsearch such as http://HOST:9200",
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// The roles, as the setting names them.
+    #[must_use]
+    pub fn role_names(&self) -> String {
+        let names: Vec<_> = self.roles.iter().map(|role| role.name()).collect();
+        names.join(",")
+    }
+}
