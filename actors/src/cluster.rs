@@ -6,6 +6,7 @@ use sagas::{Service, ShardId};
 use store::Message;
 use store::cluster::{Arrivals, Transport};
 use store::log::cluster::ClusterLog;
+use tokio::sync::mpsc;
 
 use crate::requests::{Doors, NotTakenIn};
 
@@ -18,6 +19,8 @@ pub struct NodeArrivals {
     pub doors: Doors,
     /// The way back for answers.
     pub transport: Arc<dyn Transport>,
+    /// Takes in what is about no shard. What comes while it is full is dropped.
+    pub words: mpsc::Sender<Vec<u8>>,
 }
 
 impl Arrivals for NodeArrivals {
@@ -34,6 +37,12 @@ impl Arrivals for NodeArrivals {
 
     fn answered(&self, service: Service, answer: &[u8]) {
         note(self.doors.answered(service, answer));
+    }
+
+    fn told(&self, word: &[u8]) {
+        if let Err(error) = self.words.try_send(word.to_vec()) {
+            tracing::warn!(error = %error, "a word of another node is not taken in");
+        }
     }
 }
 

@@ -62,7 +62,8 @@ impl NodeConfig {
 pub struct NodeParts {
     /// One for each service that the node may run, or reach at other nodes.
     pub databases: Vec<ServiceDatabase>,
-    /// One for each of the databases; they alone write to them. None on a node that owns no shards.
+    /// One for each of the databases whose service's shards this node may own; they alone write to
+    /// them.
     pub journals: Vec<Journal>,
     /// Carries messages and events between shards.
     pub log: Arc<dyn Log>,
@@ -74,6 +75,20 @@ pub struct NodeParts {
     pub clock: Clock,
     /// The faults that a test asks for; none otherwise.
     pub faults: Faults,
+}
+
+impl NodeParts {
+    /// The database of a service.
+    pub(crate) fn database(&self, service: Service) -> Option<&ServiceDatabase> {
+        let mut databases = self.databases.iter();
+        databases.find(|database| database.service == service)
+    }
+
+    /// What writes to it.
+    pub(crate) fn journal(&self, service: Service) -> Option<&Journal> {
+        let mut journals = self.journals.iter();
+        journals.find(|journal| journal.service() == service)
+    }
 }
 
 /// A snapshot of one shard.

@@ -165,6 +165,9 @@ impl<E: Entity> Requests<E> {
     /// need be asked.
     fn new_id(&self) -> Uuid {
         let assigned = self.0.assigned.borrow();
+        if !assigned.keys().any(|shard| shard.service == E::SERVICE) {
+            return self.0.clock.new_id();
+        }
         let is_here = |id: &Uuid| assigned.contains_key(&self.shard_of(*id));
         let mut ids = std::iter::repeat_with(|| self.0.clock.new_id()).take(LOCAL_ID_TRIES);
         ids.find(is_here).unwrap_or_else(|| self.0.clock.new_id())

@@ -22,6 +22,7 @@ use store::log::embedded::EmbeddedLog;
 use store::simulated::{MemoryDatabase, NoThreads, Seat, SimulatedLog, SimulatedStore, Trouble};
 use store::{Clock, Journal, StoreError};
 use tokio::runtime::Builder;
+use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use crate::cluster::NodeArrivals;
@@ -106,6 +107,8 @@ impl Equipped {
                 log: Arc::clone(log),
                 doors: node.doors(),
                 transport,
+                // Nobody listens to words here.
+                words: mpsc::channel(1).0,
             }));
             tokio::task::spawn_local(Arc::clone(seat).takes_part());
         }

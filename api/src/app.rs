@@ -5,9 +5,11 @@
 //! under way end, then the shards, the journals, the views. It can be told to end at any moment,
 //! also while it starts, and ends in time whatever a store does.
 
+mod announcing;
 mod auditing;
 pub(crate) mod backup;
 mod bulk;
+mod company;
 mod databases;
 mod folder;
 mod history;
@@ -17,9 +19,11 @@ mod operated_views;
 mod operations;
 mod quarantine_causes;
 mod queries;
+mod reaching;
 mod shown;
 mod start;
 mod stores;
+mod views_anywhere;
 
 use std::time::Duration;
 

@@ -47,21 +47,6 @@ pub enum ConfigError {
         /// What a value may be, for people.
         allowed: &'static str,
     },
-    /// A value of the public contract that this release cannot do yet.
-    #[error(
-        "{setting} is {value:?} ({origin}), which is not supported yet by this release; \
-         allowed: {allowed}"
-    )]
-    NotYet {
-        /// The setting, by its key and variable.
-        setting: &'static str,
-        /// The text as it was given.
-        value: String,
-        /// Where it came from.
-        origin: Origin,
-        /// What a value may be, for people.
-        allowed: &'static str,
-    },
     /// Two values that are allowed, and not together.
     #[error("{setting} is {value}, while {beside}; allowed then: {allowed}")]
     NotTogether {

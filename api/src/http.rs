@@ -28,6 +28,7 @@ mod idempotency;
 mod index;
 mod limits;
 mod meter;
+mod offer;
 mod operations;
 mod orders;
 mod params;
@@ -46,9 +47,9 @@ mod testing;
 
 use actix_web::App;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::web::Data;
 
-use crate::config::{Config, Role};
+use crate::config::Config;
 use crate::ports::{Ports, ReadPorts};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Telemetry;
@@ -60,7 +61,7 @@ pub use server::{Bound, Listening, bind, listen};
 /// What all handlers share: the ports and the bounds.
 pub struct Api {
     /// What of the routes there is.
-    offer: Offer,
+    offer: offer::Offer,
     /// Where requests may come from.
     places: door::Places,
     /// What shows something. What changes something is behind the gate.
@@ -80,7 +81,7 @@ impl Api {
     #[must_use]
     pub fn new(ports: Ports, config: &Config, telemetry: Telemetry, shutdown: Shutdown) -> Self {
         Api {
-            offer: Offer::of(config),
+            offer: offer::Offer::of(config),
             places: door::Places::new(config),
             ports: ports.reads,
             gate: commands::Gate::new(ports.commands, config),
@@ -114,46 +115,4 @@ fn application(
         .app_data(api)
         .configure(|config| offer.routes(config))
         .wrap_fn(door::pass)
-}
-
-/// What of the routes a node has, by its roles. All have what is asked of any process, and the
-/// cluster.
-#[derive(Clone, Copy)]
-struct Offer {
-    /// The public contract.
-    requests: bool,
-    /// What is done with views: one on a server is rebuilt by the node that feeds it.
-    views: bool,
-}
-
-impl Offer {
-    fn of(config: &Config) -> Self {
-        Offer {
-            requests: config.has(Role::Api),
-            views: config.has(Role::Api) || config.has(Role::Projections),
-        }
-    }
-
-    /// Puts the routes into an application that has an [`Api`] as its data.
-    fn routes(self, config: &mut ServiceConfig) {
-        operations::routes(config);
-        health::routes(config);
-        if self.views {
-            views::routes(config);
-        }
-        if !self.requests {
-            config.default_service(web::to(problem::takes_no_requests));
-            return;
-        }
-
-        orders::routes(config);
-        customers::routes(config);
-        bulk::routes(config);
-        sagas::routes(config);
-        actions::routes(config);
-        quarantine::routes(config);
-        index::routes(config);
-        docs::routes(config);
-        config.default_service(web::to(problem::unknown_path));
-    }
 }

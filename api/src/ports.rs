@@ -22,8 +22,8 @@ pub use actions::{ActionQuery, Actions, OperatorAction};
 pub use bulk::{Bulk, BulkError, BulkFuture, BulkOutcome, BulkRefusal, ParkedBulk, SagaBulk};
 pub use commands::{CommandFuture, Commands};
 pub use operations::{
-    Cluster, ClusterState, Health, NodeState, Readiness, SagaDetails, SagaQuery, SagaStep, Sagas,
-    ShardState,
+    Cluster, ClusterState, Health, NodePresence, NodeState, Readiness, SagaDetails, SagaQuery,
+    SagaStep, Sagas, ShardState,
 };
 pub use quarantine::{Parked, ParkedMessage, ParkedQuery, Quarantine, QuarantineCause};
 pub use queries::{

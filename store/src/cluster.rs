@@ -6,6 +6,8 @@
 //! decided by its epoch in the database, whatever a node has been told. So each of these ports may
 //! lose, repeat and delay, and may tell two nodes for a while that a shard is theirs.
 
+pub mod roll;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -43,6 +45,9 @@ pub trait Arrivals: fmt::Debug + Send + Sync {
 
     /// Another node answers a question to this service.
     fn answered(&self, service: Service, answer: &[u8]);
+
+    /// Another node tells this one something that is about no shard.
+    fn told(&self, word: &[u8]);
 }
 
 /// Which shards a node is to own, each with the number of its tenure. A shard that went away and

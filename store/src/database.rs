@@ -4,6 +4,7 @@
 mod connecting;
 mod files;
 pub(crate) mod postgres;
+mod prepared;
 pub(crate) mod unusable;
 mod wal;
 
@@ -23,6 +24,8 @@ use crate::{ServiceSchema, StoreError, migrations};
 pub(crate) use connecting::{Use, connect, open_to_commit};
 pub(crate) use files::all_of;
 use postgres::opening::Opening;
+use prepared::made_for;
+pub(crate) use prepared::of_newer_release;
 
 pub use postgres::PostgresAddress;
 pub use postgres::occupancy::Occupancy;
@@ -210,40 +213,6 @@ impl ServiceDatabase {
         fixed_shards(self.service, &self.read, |source| self.failed(source)).await
     }
 
-    /// Whether whoever only reads it can begin: it is as this release makes it, for so many shards.
-    ///
-    /// # Errors
-    /// [`StoreError::Unreachable`] when no node of this release that writes has opened it yet,
-    /// [`StoreError::Configuration`] when it never will be so.
-    pub(crate) async fn is_prepared_for(&self, shards: u16) -> Result<(), StoreError> {
-        let standing = migrations::standing(&self.schema, &self.read).await;
-        match standing.map_err(|error| self.unusable(&error))? {
-            migrations::Standing::UpToDate => {}
-            migrations::Standing::Missing(name) => {
-                return Err(self.not_prepared(&format!("the change {name} is missing")));
-            }
-            migrations::Standing::Unknown(name) => {
-                return Err(of_newer_release(&self.place(), &name));
-            }
-        }
-
-        let failed = |error| self.unusable(&error);
-        match fixed_shards(self.service, &self.read, failed).await? {
-            Some(fixed) if fixed == shards => Ok(()),
-            Some(fixed) => Err(made_for(self.service, fixed, shards)),
-            None => Err(self.not_prepared("its number of shards is not fixed")),
-        }
-    }
-
-    /// Nobody has made it ready to be read.
-    pub(crate) fn not_prepared(&self, why: &str) -> StoreError {
-        StoreError::Unreachable {
-            what: self.service.to_string(),
-            place: self.place(),
-            cause: format!("no node that owns shards has prepared it: {why}"),
-        }
-    }
-
     /// Writes a setting, in the place of a former value. Only before the journal is started and
     /// after it has ended.
     ///
@@ -299,20 +268,6 @@ async fn note_start(
             set.map_err(failed)
         }
     }
-}
-
-fn made_for(service: Service, fixed: u16, shards: u16) -> StoreError {
-    StoreError::Configuration(format!(
-        "COUNTERFOIL_SHARDS is {shards}, but the {service} database was made for {fixed}; \
-         allowed: {fixed}"
-    ))
-}
-
-pub(crate) fn of_newer_release(place: &str, change: &str) -> StoreError {
-    StoreError::Configuration(format!(
-        "{place} was written by a newer release, whose change {change} this one does not know; \
-         start that release"
-    ))
 }
 
 /// The number of shards that a database was made for.

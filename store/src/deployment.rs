@@ -13,7 +13,7 @@
 
 mod account;
 mod misfit;
-mod reading;
+mod owning;
 mod stored_account;
 
 #[cfg(test)]
@@ -51,6 +51,8 @@ pub struct Deployment {
     pub origin: Uuid,
     /// In the order of the schemas that were given.
     pub databases: Vec<ServiceDatabase>,
+    /// The services whose databases this node writes to.
+    pub owned: BTreeSet<Service>,
 }
 
 /// Where a service's database is to be.
@@ -164,21 +166,28 @@ impl Deployment {
         }
 
         let turn = turn(services).await?;
-        let (id, origin) = join(&databases).await?;
+        let owned = services.iter().map(|(schema, _)| schema.service).collect();
+        let (id, origin) = join(&databases, &owned).await?;
         drop(turn);
         Ok(Deployment {
             id,
             origin,
             databases,
+            owned,
         })
     }
 
-    /// Notes in each database what it has seen of the others. Call it when no journal runs.
+    /// Notes in each database that this node writes to what it has seen of the others. Call it when
+    /// no journal runs.
     ///
     /// # Errors
     /// When a database does not answer.
     pub async fn note_seen(&self) -> Result<(), StoreError> {
-        note_seen(&self.databases, &accounts(&self.databases).await?).await
+        if self.owned.is_empty() {
+            return Ok(());
+        }
+        let accounts = accounts(&self.databases).await?;
+        note_seen(&self.databases, &self.owned, &accounts).await
     }
 }
 
@@ -193,33 +202,68 @@ async fn turn(services: &[(ServiceSchema, Home)]) -> Result<Option<Turn>, StoreE
     Ok(None)
 }
 
-/// Compares the databases, and gives an id to those that have none. Tells the id, and the origin.
-async fn join(databases: &[ServiceDatabase]) -> Result<(Uuid, Uuid), StoreError> {
+/// Compares the databases, and gives an id to those of these services that have none. Tells the id,
+/// and the origin.
+async fn join(
+    databases: &[ServiceDatabase],
+    owned: &BTreeSet<Service>,
+) -> Result<(Uuid, Uuid), StoreError> {
     let accounts = accounts(databases).await?;
     compare(&accounts)?;
 
-    let known = accounts.iter().find_map(|account| account.deployment);
-    let id = known.unwrap_or_else(Uuid::now_v7);
+    let id = id_of(databases, owned, &accounts)?;
     let origin = accounts.iter().find_map(|account| account.origin);
 
+    let mut nameless = None;
     for (database, account) in databases.iter().zip(&accounts) {
-        if account.deployment.is_none() {
-            database.set(ID, &id.to_string()).await?;
+        if account.deployment.is_some() {
+            continue;
         }
+        match owned.contains(&database.service) {
+            true => database.set(ID, &id.to_string()).await?,
+            false => nameless = Some(database),
+        }
+    }
+    if let Some(database) = nameless {
+        return Err(belongs_nowhere(database));
     }
 
     for (database, account) in databases.iter().zip(&accounts) {
-        if !account.complete {
+        if !account.complete && owned.contains(&database.service) {
             database.set(COMPLETE, "true").await?;
         }
     }
 
-    note_seen(databases, &accounts).await?;
+    note_seen(databases, owned, &accounts).await?;
     Ok((id, origin.unwrap_or(id)))
 }
 
-async fn note_seen(databases: &[ServiceDatabase], accounts: &[Account]) -> Result<(), StoreError> {
-    for database in databases {
+/// The id that one of them has; or else a new one, given by whoever writes to the first, so that
+/// nodes that own different services do not give two.
+fn id_of(
+    databases: &[ServiceDatabase],
+    owned: &BTreeSet<Service>,
+    accounts: &[Account],
+) -> Result<Uuid, StoreError> {
+    let known = accounts.iter().find_map(|account| account.deployment);
+    match (known, databases.first()) {
+        (Some(id), _) => Ok(id),
+        (None, Some(first)) if !owned.contains(&first.service) => Err(belongs_nowhere(first)),
+        (None, _) => Ok(Uuid::now_v7()),
+    }
+}
+
+fn belongs_nowhere(database: &ServiceDatabase) -> StoreError {
+    database.not_prepared("it belongs to no deployment yet")
+}
+
+async fn note_seen(
+    databases: &[ServiceDatabase],
+    owned: &BTreeSet<Service>,
+    accounts: &[Account],
+) -> Result<(), StoreError> {
+    let owned = |database: &&ServiceDatabase| owned.contains(&database.service);
+    for database in databases.iter().filter(owned) {
         let seen = account::seen_of_others(database.service.name(), accounts)?;
         database.set(SEEN, &seen).await?;
     }

@@ -6,7 +6,8 @@
 //! | `<namespace>.<service>.inbox` | commands and replies to the service's shards | receiver |
 //! | `<namespace>.<service>.events` | events of the service's shards | source |
 //! | `<namespace>.<service>.requests` | questions to the service's shards | shard |
-//! | `<namespace>.answers` | answers to nodes | hash of the node's name |
+//! | `<namespace>.answers` | answers and other words to nodes | hash of the node's name |
+//! | `<namespace>.nodes` | what nodes tell all of themselves | the first |
 //!
 //! A shard stands in the partition of its number modulo their count, and belongs to the node that
 //! the group `<namespace>.<service>.nodes` assigns that partition of the inbox to.
@@ -17,6 +18,7 @@
 mod assignments;
 mod clients;
 mod error;
+mod headers;
 mod outgoing;
 mod ownership;
 mod reader;
@@ -30,12 +32,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use rdkafka::message::OwnedHeaders;
 use sagas::{Service, ShardId};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{error, warn};
 
+use crate::cluster::roll::Roll;
 use crate::cluster::{Arrivals, Assigned, Carrier, Membership, Participation, Transport};
 use crate::log::{Destination, Message};
 use assignments::Assignments;
@@ -86,6 +90,7 @@ impl KafkaSettings {
 /// A node's connection to Kafka.
 #[derive(Debug)]
 pub struct Kafka {
+    node: String,
     topics: Arc<Topics>,
     outgoing: Arc<Outgoing>,
     reader: Arc<Reader>,
@@ -142,6 +147,7 @@ impl Kafka {
         let producer = Arc::clone(&outgoing);
         threads.start("kafka-producer", move |stop| producer.run(stop))?;
         Ok(Arc::new(Kafka {
+            node: settings.node.clone(),
             topics,
             outgoing,
             reader,
@@ -174,9 +180,42 @@ impl Kafka {
         }
     }
 
+    /// Tells all nodes of this one, as it is to do now and then ([`TELLS_EVERY`]).
+    ///
+    /// [`TELLS_EVERY`]: crate::cluster::roll::TELLS_EVERY
+    pub fn tell_all(&self, note: &[u8]) {
+        // Whoever hears nothing takes this node for gone, which changes nothing.
+        let _ = self.outgoing.send(
+            self.topics.name(Topic::Nodes),
+            self.topics.of_all(),
+            &self.node,
+            OwnedHeaders::new(),
+            note,
+        );
+    }
+
+    /// Tells one node something, as best it can.
+    pub fn tell(&self, node: &str, word: &[u8]) {
+        // Whoever waits for an answer asks again.
+        let _ = self.outgoing.send(
+            self.topics.name(Topic::Answers),
+            self.topics.of_node(node),
+            node,
+            headers::word_headers(),
+            word,
+        );
+    }
+
+    /// Which nodes there are, as they have told since this one began.
+    #[must_use]
+    pub fn roll(&self) -> Arc<Roll> {
+        Arc::clone(self.reader.roll())
+    }
+
     /// Leaves the groups, so that the shards move at once, delivers what has been sent, and ends
     /// all threads. What is sent afterwards may be lost. A second call does nothing.
     pub async fn leave(&self) {
+        self.tell_all(&[]);
         self.threads.stop();
         self.assignments.clear();
 
@@ -225,7 +264,7 @@ impl Transport for Kafka {
                 self.topics.name(Topic::Requests(shard.service)),
                 self.topics.of_shard(shard),
                 &shard.to_string(),
-                reader::question_headers(shard),
+                headers::question_headers(shard),
                 &question,
             )
     }
@@ -235,7 +274,7 @@ impl Transport for Kafka {
             self.topics.name(Topic::Answers),
             self.topics.of_node(node),
             node,
-            reader::answer_headers(service),
+            headers::answer_headers(service),
             &answer,
         );
     }
@@ -263,7 +302,12 @@ impl Membership for Kafka {
 
     fn participation(&self) -> Participation {
         let of_each = self.ownerships.iter().map(Ownership::participation);
-        of_each.max().unwrap_or(Participation::Full)
+        // Whoever takes part in no group is in touch when what it tells comes back.
+        let in_touch = || match self.reader.roll().has(&self.node) {
+            true => Participation::Full,
+            false => Participation::OutOfTouch,
+        };
+        of_each.max().unwrap_or_else(in_touch)
     }
 }
 

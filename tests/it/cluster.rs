@@ -3,7 +3,9 @@
 //! an answer and the books balance.
 
 mod callers;
+mod nodes;
 mod roles;
+mod services;
 
 use futures_util::future::join_all;
 use tests::{Api, Cluster, eventually};

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::databases::Databases;
-use crate::{Api, Node, ViewStores, eventually_within};
+use serde_json::Value;
 
-/// What a node does unless it is told otherwise.
-const ALL_ROLES: &str = "api,actors,projections";
+use crate::databases::Databases;
+use crate::{Api, Node, ViewStores, Wire, eventually_within};
 
 /// From the death of a node to its shards served by others: the session that Kafka allows, and what
 /// is lost to a busy machine.
@@ -32,7 +31,7 @@ impl Cluster {
         let databases = Arc::new(Databases::on_server().await);
         let stores = ViewStores::of_this_run();
         let prepared = Node::prepared_together(&databases, stores, nodes).await;
-        Self::of(prepared, &[]).await
+        Self::begun(prepared, |_| Vec::new()).await
     }
 
     /// A node for each of these roles, which share their views, whatever the run is about.
@@ -40,7 +39,55 @@ impl Cluster {
         let databases = Arc::new(Databases::on_server().await);
         let nodes = u32::try_from(roles.len()).expect("a few");
         let prepared = Node::prepared_together(&databases, ViewStores::on_servers(), nodes).await;
-        Self::of(prepared, roles).await
+        // Who owns no shards has no right to write, either.
+        let read = databases.read_settings().await;
+        let settings = |node: usize| {
+            let owns = roles[node].contains("actors");
+            let read = read.iter().filter(|_| !owns);
+            let mut settings: Vec<_> = read.map(|(name, url)| (&**name, &**url)).collect();
+            settings.push(("COUNTERFOIL_ROLES", roles[node]));
+            settings
+        };
+        let mut cluster = Self::begun(prepared, settings).await;
+        cluster.take_requests = roles.iter().map(|roles| roles.contains("api")).collect();
+        cluster
+    }
+
+    /// A node for each of these services, which may write to its database and to no other.
+    pub async fn with_services(services: &[&str]) -> Self {
+        let databases = Arc::new(Databases::on_server().await);
+        let nodes = u32::try_from(services.len()).expect("a few");
+        let stores = ViewStores::of_this_run();
+        let prepared = Node::prepared_together(&databases, stores, nodes).await;
+
+        let read = databases.read_settings().await;
+        let settings = |node: usize| {
+            let own = services[node].to_uppercase();
+            let others = read.iter().filter(|(name, _)| !name.contains(&own));
+            let mut settings: Vec<_> = others.map(|(name, url)| (&**name, &**url)).collect();
+            settings.push(("COUNTERFOIL_SERVICES", services[node]));
+            settings
+        };
+        Self::begun(prepared, settings).await
+    }
+
+    /// Nodes that share their views, each with a wire of its own to the server of the search view.
+    pub async fn with_wires(nodes: u32) -> (Self, Vec<Wire>) {
+        let databases = Arc::new(Databases::on_server().await);
+        let stores = ViewStores::on_servers();
+        let ViewStores::Servers { elasticsearch, .. } = &stores else {
+            unreachable!("they are on servers")
+        };
+        let mut wires = Vec::new();
+        for _ in 0..nodes {
+            wires.push(Wire::to(elasticsearch).await);
+        }
+
+        let prepared = Node::prepared_together(&databases, stores, nodes).await;
+        let urls: Vec<_> = wires.iter().map(Wire::url).collect();
+        let search = |node: usize| ("COUNTERFOIL_SEARCH_URL", urls[node].as_str());
+        let cluster = Self::begun(prepared, |node| vec![search(node)]).await;
+        (cluster, wires)
     }
 
     /// The same, and a node with the same databases that does not know of them, and has not
@@ -50,30 +97,29 @@ impl Cluster {
         let stores = ViewStores::of_this_run();
         let mut prepared = Node::prepared_together(&databases, stores, nodes + 1).await;
         let stranger = prepared.pop().expect("it is one more");
-        (Self::of(prepared, &[]).await, stranger)
+        (Self::begun(prepared, |_| Vec::new()).await, stranger)
     }
 
-    /// With these roles, or all.
-    async fn of(nodes: Vec<Node>, roles: &[&str]) -> Self {
+    /// Each with settings of its own beside those of the cluster.
+    async fn begun<'a>(nodes: Vec<Node>, own: impl Fn(usize) -> Vec<(&'a str, &'a str)>) -> Self {
         let kafka = std::env::var("COUNTERFOIL_TEST_KAFKA_URL")
             .expect("COUNTERFOIL_TEST_KAFKA_URL is not set; see CONTRIBUTING.md");
         let namespace = nodes[0].namespace().to_owned();
 
-        let roles_of = |number: usize| roles.get(number).copied().unwrap_or(ALL_ROLES);
-        let take_requests = (0..nodes.len()).map(|number| roles_of(number).contains("api"));
         let mut cluster = Self {
-            take_requests: take_requests.collect(),
+            take_requests: vec![true; nodes.len()],
             nodes,
             asked: AtomicUsize::new(0),
         };
         for (number, node) in cluster.nodes.iter_mut().enumerate() {
             let name = format!("node-{}", number + 1);
-            node.set_environment(&[
-                ("COUNTERFOIL_LOG_URL", &kafka),
+            let mut environment = own(number);
+            environment.extend([
+                ("COUNTERFOIL_LOG_URL", kafka.as_str()),
                 ("COUNTERFOIL_NAMESPACE", &namespace),
                 ("COUNTERFOIL_NODE_ID", &name),
-                ("COUNTERFOIL_ROLES", roles_of(number)),
             ]);
+            node.set_environment(&environment);
             node.begin_restart();
         }
         for node in &mut cluster.nodes {
@@ -104,6 +150,12 @@ impl Cluster {
     pub async fn owners(api: &Api) -> Vec<String> {
         let cluster = api.get("/cluster").await.is(200);
         cluster.each("shards", "owner")
+    }
+
+    /// How the nodes are, as one of them tells: by their names, in order.
+    pub async fn nodes(api: &Api) -> Vec<Value> {
+        let cluster = api.get("/cluster").await.is(200);
+        cluster.items("nodes").to_vec()
     }
 
     /// Waits until a node owns no shard any more, as another one sees it.

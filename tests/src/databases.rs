@@ -42,13 +42,29 @@ impl Databases {
         }
     }
 
+    /// The same databases for a node that may only read them: the server lets it do nothing else.
+    pub(crate) async fn read_settings(&self) -> Vec<(String, String)> {
+        let server = self.server.as_ref().expect("they are on a server");
+        let reader = server.reader();
+        let made = server
+            .run_once(&format!(
+                "CREATE ROLE {reader} LOGIN IN ROLE pg_read_all_data"
+            ))
+            .await;
+        made.expect("the role can be made");
+
+        let (scheme, rest) = server.url.split_once("://").expect("it is a URL");
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        let reading = Server {
+            url: format!("{scheme}://{reader}@{host}"),
+            prefix: server.prefix.clone(),
+        };
+        SERVICES.map(|service| reading.setting(service)).to_vec()
+    }
+
     /// The settings of the node. Embedded databases are the default, which is left to prove itself.
     pub(crate) fn settings(&self) -> Vec<(String, String)> {
-        let setting = |server: &Server, service: &str| {
-            let name = format!("COUNTERFOIL_{}_DATABASE_URL", service.to_uppercase());
-            (name, format!("{}/{}", server.url, server.database(service)))
-        };
-        let of = |server| SERVICES.map(|service| setting(server, service));
+        let of = |server: &Server| SERVICES.map(|service| server.setting(service));
         self.server.iter().flat_map(of).collect()
     }
 }
@@ -67,12 +83,26 @@ impl Server {
         format!("{}_{service}", self.prefix)
     }
 
+    fn setting(&self, service: &str) -> (String, String) {
+        let name = format!("COUNTERFOIL_{}_DATABASE_URL", service.to_uppercase());
+        (name, format!("{}/{}", self.url, self.database(service)))
+    }
+
+    /// Who may only read.
+    fn reader(&self) -> String {
+        format!("{}_reader", self.prefix)
+    }
+
     async fn run(&self, statement: impl Fn(String) -> String) -> anyhow::Result<()> {
-        let server = Database::connect(format!("{}/postgres", self.url)).await?;
         for service in SERVICES {
-            let statement = statement(self.database(service));
-            server.execute_unprepared(&statement).await?;
+            self.run_once(&statement(self.database(service))).await?;
         }
+        Ok(())
+    }
+
+    async fn run_once(&self, statement: &str) -> anyhow::Result<()> {
+        let server = Database::connect(format!("{}/postgres", self.url)).await?;
+        server.execute_unprepared(statement).await?;
         server.close().await?;
         Ok(())
     }
@@ -82,7 +112,13 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        runtime.block_on(self.run(|name| format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
+        runtime.block_on(async {
+            let drop = |name| format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            self.run(drop).await?;
+            let reader = self.reader();
+            self.run_once(&format!("DROP ROLE IF EXISTS {reader}"))
+                .await
+        })
     }
 }
 

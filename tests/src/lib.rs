@@ -32,6 +32,7 @@ mod shared;
 mod shop;
 mod stores;
 mod tls_proxy;
+mod wire;
 
 pub use answers::{Answers, Told, second_effects};
 pub use api::{Api, Call};
@@ -50,6 +51,7 @@ pub use shared::Shared;
 pub use shop::{Customer, Placed, in_state, reserved_cents};
 pub use stores::ViewStores;
 pub use tls_proxy::TlsProxy;
+pub use wire::Wire;
 
 /// The path of a file under `tests/data/`.
 pub fn data_file(name: &str) -> std::path::PathBuf {

@@ -108,10 +108,11 @@ impl<'a> NodeBuilder<'a> {
             return Err(CannotRun::Message { service, mistake });
         }
 
-        let mut stores = self.parts.databases.iter().zip(&self.parts.journals);
-        let (database, journal) = stores
-            .find(|(database, _)| database.service == service)
-            .ok_or(CannotRun::NoDatabase(service))?;
+        let (parts, none) = (self.parts, CannotRun::NoDatabase(service));
+        let database = parts.database(service);
+        let (Some(database), Some(journal)) = (database, parts.journal(service)) else {
+            return Err(none);
+        };
 
         let mut senders = HashMap::new();
         for shard in ShardId::all_of(service, self.config.shards) {
@@ -120,6 +121,18 @@ impl<'a> NodeBuilder<'a> {
             self.start_shard::<E>(shard, (database, journal), requests);
         }
         Ok(self.door(database, Some(journal), senders))
+    }
+
+    /// Runs the service that keeps this entity if the node may own shards of it, and reaches it at
+    /// other nodes if not.
+    ///
+    /// # Errors
+    /// As [`run`](NodeBuilder::run).
+    pub fn run_or_reach<E: Entity>(&mut self) -> Result<Requests<E>, CannotRun> {
+        match self.parts.journal(E::SERVICE) {
+            Some(_) => self.run(),
+            None => self.reach(),
+        }
     }
 
     /// Gives a door to the service that keeps this entity, whose shards are all other nodes'.
@@ -131,10 +144,9 @@ impl<'a> NodeBuilder<'a> {
         if self.doors.iter().any(|(runs, _)| *runs == service) {
             return Err(CannotRun::Twice(service));
         }
-        let mut databases = self.parts.databases.iter();
-        let database = databases
-            .find(|database| database.service == service)
-            .ok_or(CannotRun::NoDatabase(service))?;
+        let parts = self.parts;
+        let database = parts.database(service);
+        let database = database.ok_or(CannotRun::NoDatabase(service))?;
         Ok(self.door(database, None, HashMap::new()))
     }
 

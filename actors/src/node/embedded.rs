@@ -58,7 +58,7 @@ impl NodeParts {
         let log = Arc::new(EmbeddedLog::new(databases.clone(), shards, faults.clone()));
         let way = Way::alone(databases, shards, log.clone());
 
-        let parts = parts(way, databases, shards, faults).await?;
+        let parts = parts(way, &deployment, shards, faults).await?;
         Ok(Embedded {
             parts,
             deployment,
@@ -66,7 +66,8 @@ impl NodeParts {
         })
     }
 
-    /// The parts of a node that has others beside it, on the same stores.
+    /// The parts of a node that has others beside it, on the same stores. It writes to those of the
+    /// services whose shards it may own.
     ///
     /// # Errors
     /// When a journal cannot be started.
@@ -83,69 +84,38 @@ impl NodeParts {
         let here = EmbeddedLog::new(databases.clone(), shards, faults.clone());
         let (way, log) = Way::among(here, others);
 
-        let parts = parts(way, databases, shards, faults).await?;
+        let parts = parts(way, &deployment, shards, faults).await?;
         Ok(Neighbour {
             parts,
             deployment,
             log,
         })
     }
-
-    /// The parts of a node that owns no shards and has others beside it that do: it writes to no
-    /// store.
-    #[must_use]
-    pub fn beside<N>(
-        deployment: Deployment,
-        shards: u16,
-        faults: Faults,
-        others: Arc<N>,
-    ) -> Neighbour
-    where
-        N: Carrier + Transport + Membership + 'static,
-    {
-        let databases = &deployment.databases;
-        let here = EmbeddedLog::new(databases.clone(), shards, faults.clone());
-        let (way, log) = Way::among(here, others);
-
-        let parts = with(way, databases, Vec::new(), faults);
-        Neighbour {
-            parts,
-            deployment,
-            log,
-        }
-    }
 }
 
 async fn parts(
     way: Way,
-    databases: &[ServiceDatabase],
+    deployment: &Deployment,
     shards: u16,
     faults: Faults,
 ) -> Result<NodeParts, StoreError> {
+    let owned = |database: &&ServiceDatabase| deployment.owned.contains(&database.service);
     let mut journals = Vec::new();
-    for database in databases {
+    for database in deployment.databases.iter().filter(owned) {
         let publisher = Arc::clone(&way.publisher);
         let journal = Journal::start(database, publisher, faults.clone(), shards);
         journals.push(journal.await?);
     }
-    Ok(with(way, databases, journals, faults))
-}
 
-fn with(
-    way: Way,
-    databases: &[ServiceDatabase],
-    journals: Vec<Journal>,
-    faults: Faults,
-) -> NodeParts {
-    NodeParts {
-        databases: databases.to_vec(),
+    Ok(NodeParts {
+        databases: deployment.databases.clone(),
         journals,
         log: way.log,
         membership: way.membership,
         transport: way.transport,
         clock: Clock::system(),
         faults,
-    }
+    })
 }
 
 /// What a node without a broker has.

@@ -67,8 +67,8 @@ impl Housekeeper {
         let before = self.old_before();
 
         let mut turns: VecDeque<(&Journal, ShardId, u64)> = VecDeque::new();
-        for (database, journal) in self.databases.iter().zip(&self.journals) {
-            let sources = ShardId::all_of(database.service, self.shards);
+        for journal in &self.journals {
+            let sources = ShardId::all_of(journal.service(), self.shards);
             let prunable = |source| Some((journal, source, self.received(source, &positions)?));
             turns.extend(sources.filter_map(prunable));
         }

@@ -24,8 +24,8 @@ pub type OrderAnswer = Answered<Order>;
 /// A command on an order that was carried out, and the end of its saga.
 pub type OrderAccepted = Accepted<Order>;
 
-/// Starts a node that runs the shop's services, or reaches them at other nodes when it has no
-/// journals, and gives the gateway to them.
+/// Starts a node that runs the shop's services, or reaches those at other nodes that it has no
+/// journal of, and gives the gateway to them.
 ///
 /// Must be called where an actix system runs.
 ///
@@ -33,10 +33,7 @@ pub type OrderAccepted = Accepted<Order>;
 /// When the node has no database of one of them.
 pub fn start(config: &NodeConfig, parts: &NodeParts) -> Result<(Node, Gateway), CannotRun> {
     let mut node = Node::builder(config, parts);
-    let (customers, orders) = match parts.journals.is_empty() {
-        true => (node.reach()?, node.reach()?),
-        false => (node.run()?, node.run()?),
-    };
+    let (customers, orders) = (node.run_or_reach()?, node.run_or_reach()?);
     let node = node.start();
 
     let gateway = Gateway {

@@ -1,10 +1,12 @@
 //! The services' databases: the one place where their backends are chosen.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actors::{Embedded, Neighbour, NodeParts};
 use anyhow::Context;
+use domain::Service;
 use store::faults::Faults;
 use store::kafka::{Kafka, KafkaError, KafkaSettings};
 use store::log::cluster::ClusterLog;
@@ -13,7 +15,7 @@ use store::{Deployment, Home, Lease, Log, Occupancy, ServiceSchema, StoreError, 
 use tokio::task::JoinSet;
 
 use super::io::IoRuntime;
-use crate::config::{Config, DocumentsBackend, LogBackend, Role, SearchBackend};
+use crate::config::{Config, LogBackend, Role};
 
 /// A server that does not answer is tried again after this long.
 const TRY_EVERY: Duration = Duration::from_secs(1);
@@ -43,7 +45,7 @@ pub(super) async fn open(
 ) -> anyhow::Result<(Opened, Vec<Occupancy>)> {
     let (homes, shards) = (homes(config), config.shards);
     let kafka = kafka(config);
-    let owns = config.has(Role::Actors);
+    let owned = config.owned_services();
     // A start that is given up drops this, and opens nothing any more.
     let mut opening = JoinSet::new();
     opening.spawn_on(
@@ -52,7 +54,7 @@ pub(super) async fn open(
                 homes,
                 shards,
                 alone: kafka.is_none(),
-                owns,
+                owned,
             };
             let (deployment, occupancies) = wanted.when_there().await?;
             let opened = match kafka {
@@ -76,10 +78,7 @@ fn kafka(config: &Config) -> Option<KafkaSettings> {
             partitions: config.kafka_partitions,
             shards: config.shards,
             services: domain::SERVICES.to_vec(),
-            owns: match config.has(Role::Actors) {
-                true => domain::SERVICES.to_vec(),
-                false => Vec::new(),
-            },
+            owns: config.owned_services().into_iter().collect(),
             node: config.node_id.clone(),
         }),
     }
@@ -104,17 +103,14 @@ async fn among_others(
     settings: KafkaSettings,
     faults: Faults,
 ) -> anyhow::Result<Opened> {
-    let (shards, owns) = (settings.shards, !settings.owns.is_empty());
+    let shards = settings.shards;
     let kafka = when_kafka_is_there(settings).await?;
     let others = Arc::clone(&kafka);
     let Neighbour {
         parts,
         deployment,
         log,
-    } = match owns {
-        true => NodeParts::among(deployment, shards, faults, others).await?,
-        false => NodeParts::beside(deployment, shards, faults, others),
-    };
+    } = NodeParts::among(deployment, shards, faults, others).await?;
     Ok(Opened {
         parts,
         deployment,
@@ -134,9 +130,7 @@ pub(super) fn strive(
         return (None, Lease::never());
     }
     let is_alone = config.log_url == LogBackend::Embedded;
-    let has_none = config.documents_url == DocumentsBackend::Embedded
-        && config.search_url == SearchBackend::Embedded;
-    if is_alone || has_none {
+    if is_alone || !config.has_views_on_servers() {
         return (None, Lease::for_ever());
     }
 
@@ -180,8 +174,8 @@ struct Wanted {
     shards: u16,
     /// It has no others beside it.
     alone: bool,
-    /// It owns shards: whoever does not writes nothing.
-    owns: bool,
+    /// Services whose shards it may own. It writes to no other's database.
+    owned: BTreeSet<Service>,
 }
 
 impl Wanted {
@@ -207,9 +201,9 @@ impl Wanted {
     /// The databases, taken for this node before it brings anything up to date in them.
     async fn taken(&self) -> Result<(Deployment, Vec<Occupancy>), StoreError> {
         let occupancies = self.occupy().await?;
-        let deployment = match self.owns {
+        let deployment = match self.owned.len() == self.homes.len() {
             true => Deployment::open(&self.homes, self.shards).await?,
-            false => Deployment::open_to_read(&self.homes, self.shards).await?,
+            false => Deployment::open_owning(&self.owned, &self.homes, self.shards).await?,
         };
         Ok((deployment, occupancies))
     }

@@ -13,21 +13,25 @@ use std::sync::Arc;
 use actors::Node;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::Timestamp;
+use domain::{Service, Timestamp};
 use projections::Views;
-use store::{Clock, Log, ServiceDatabase};
+use store::cluster::roll::Roll;
+use store::{Log, ServiceDatabase};
 use uuid::Uuid;
 
+use super::announcing::Identity;
 use super::quarantine_causes::Seen;
 use crate::config::{Config, Role};
 use crate::ports::{Listed, ReadError};
 
 /// Answers operators from the node, its views and the services' databases.
 pub(super) struct Operations {
-    node_id: String,
+    identity: Arc<Identity>,
+    /// The nodes that have told of themselves; none where a node is alone.
+    roll: Option<Arc<Roll>>,
     roles: BTreeSet<Role>,
-    services: Vec<String>,
-    started_at: Timestamp,
+    /// Services whose shards this node may own.
+    owned: BTreeSet<Service>,
     node: Arc<Node>,
     views: Arc<Views>,
     databases: Arc<[ServiceDatabase]>,
@@ -38,22 +42,18 @@ pub(super) struct Operations {
 
 impl Operations {
     pub(super) fn new(
-        config: &Config,
-        node: &Arc<Node>,
+        (config, identity): (&Config, &Arc<Identity>),
+        (node, roll): (&Arc<Node>, Option<Arc<Roll>>),
         views: &Arc<Views>,
         databases: &[ServiceDatabase],
         log: Arc<dyn Log>,
         quarantined: Arc<Seen>,
     ) -> Self {
         Operations {
-            node_id: config.node_id.clone(),
+            identity: Arc::clone(identity),
+            roll,
             roles: config.roles.clone(),
-            services: config
-                .services
-                .iter()
-                .map(|service| service.name().to_owned())
-                .collect(),
-            started_at: Clock::system().now(),
+            owned: config.owned_services(),
             node: Arc::clone(node),
             views: Arc::clone(views),
             databases: databases.into(),

@@ -1,22 +1,25 @@
 //! Starting a node, part by part.
 
+mod notices;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
-use actors::cluster::NodeArrivals;
 use actors::{Gateway, Node, NodeConfig, gateway};
 use anyhow::{Context, anyhow};
 use domain::saga::SagaPolicy;
 use projections::{StoredRows, ViewStores, Views, ViewsConfig};
-use store::faults::{FaultPlan, Faults};
+use store::faults::Faults;
 use store::journal::Standing;
 use store::{Deployment, Lease, Log, Occupancy, ServiceDatabase, Striving};
 use tokio::task::JoinHandle;
 
+use super::announcing::Identity;
 use super::bulk::BulkOperations;
+use super::company::{Company, Feeding};
 use super::databases::{Neighbours, Opened};
 use super::history::StoredHistory;
 use super::io::IoRuntime;
@@ -27,11 +30,11 @@ use super::quarantine_causes::Seen;
 use super::queries::ViewQueries;
 use super::shown::ShownViews;
 use super::stores::view_stores;
-use super::{Running, auditing, databases, folder};
+use super::{Running, auditing, company, databases, folder};
 use crate::config::{Config, Role};
 use crate::files;
-use crate::http::{self, Api, Listening};
-use crate::ports::{CommandPorts, Ports, ReadPorts};
+use crate::http::{self, Api};
+use crate::ports::{CommandPorts, Ports, ReadPorts, ViewOperations};
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, Telemetry, Traces};
 
@@ -52,11 +55,9 @@ pub(super) struct Parts {
     deployment: Deployment,
     neighbours: Option<Neighbours>,
     /// For the views that several nodes share.
-    striving: Option<Striving>,
+    striving: Option<Arc<Striving>>,
     /// Keep other nodes out that do not go with this one.
     occupancies: Vec<Occupancy>,
-    /// Shards may be the node's, so that it writes to their databases.
-    owns: bool,
     /// Keep the metrics up to date, and audit.
     upkeep: Vec<JoinHandle<()>>,
     traces: Option<Traces>,
@@ -95,8 +96,11 @@ impl Parts {
         // The last spans are those of what the views have taken in now.
         let flushing = self.traces.map(Traces::end);
 
-        if self.owns {
-            note_seen(&self.deployment).await;
+        if let Err(error) = self.deployment.note_seen().await {
+            tracing::warn!(
+                error = %error,
+                "what the databases have seen of each other is not noted"
+            );
         }
 
         for database in self.deployment.databases {
@@ -110,15 +114,6 @@ impl Parts {
     }
 }
 
-async fn note_seen(deployment: &Deployment) {
-    if let Err(error) = deployment.note_seen().await {
-        tracing::warn!(
-            error = %error,
-            "what the databases have seen of each other is not noted"
-        );
-    }
-}
-
 /// Starts a node. Must be called inside an actix system.
 ///
 /// # Errors
@@ -128,6 +123,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     files::raise_limit();
     // What may keep the node from starting comes before anything is opened or started.
     let bound = http::bind(&config)?;
+    let address = bound.address()?;
     let lock = folder::take(&config.data_dir)?;
     let io = IoRuntime::start().context("the threads for views cannot be started")?;
     let prometheus = telemetry::install()?;
@@ -150,15 +146,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let (node, gateway) = gateway::start(&node_config(&config), &parts)?;
     let gateway = gateway.coordinated_by(config.coordination);
     let node = Arc::new(node);
-    if let Some(Neighbours { kafka, log }) = &neighbours {
-        let arrivals = NodeArrivals {
-            log: Arc::clone(log),
-            doors: node.doors(),
-            transport: kafka.clone(),
-        };
-        let follows_events = config.has(Role::Actors) || config.has(Role::Projections);
-        kafka.begin(Arc::new(arrivals), follows_events);
-    }
+    let others = neighbours.as_ref();
+    let others = others.map(|others| (others, company::receive(&config, &node, others)));
     let opened = || opens(Arc::clone(&node), Arc::clone(&log));
     let open = tokio::time::timeout(OPEN_WITHIN, opened()).await.is_ok();
     let view_stores = view_stores(&config, io.handle()).await?;
@@ -167,7 +156,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         let _entered = io.handle().enter();
         databases::strive(&config, opened())
     };
-    let begins = (opened(), lease);
+    let striving = striving.map(Arc::new);
+    let begins = (opened(), lease.clone());
     let (views, shown) = start_views(&config, stores, &io, &deployment, log.clone(), begins)?;
     if open {
         views.settled(VIEWS_SETTLE_WITHIN).await;
@@ -190,7 +180,30 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         let audited = auditing::of(&config, view_stores.clone());
         upkeep.push(io.handle().spawn(auditing::run(interval, audited)));
     }
-    let operations = Operations::new(&config, &node, &views, &databases, log, quarantined);
+    let identity = Arc::new(Identity::new(&config, address, &node, lease.clone()));
+    let mut company = others.map(|others| {
+        let striving = striving.clone();
+        let feeding = Feeding { lease, striving };
+        let identity = (&config, &identity);
+        Company::begin(identity, others, (&views, &view_stores), feeding, &io)
+    });
+    if let Some(company) = &mut company {
+        upkeep.append(&mut company.upkeep);
+    }
+    let roll = company.as_ref().map(|company| Arc::clone(&company.roll));
+    let operations = Operations::new(
+        (&config, &identity),
+        (&node, roll),
+        &views,
+        &databases,
+        log,
+        quarantined,
+    );
+    let operated: Arc<dyn ViewOperations> = match company {
+        Some(company) => company.views,
+        None => Arc::new(OperatedViews::new(Arc::clone(&views))),
+    };
+    let shown = (shown, operated);
     let ports = ports(&config, (gateway, shown), operations, &views, &databases);
 
     let telemetry = Telemetry {
@@ -205,7 +218,6 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         neighbours,
         striving,
         occupancies,
-        owns: config.has(Role::Actors),
         upkeep,
         traces,
         _io: io,
@@ -215,8 +227,8 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let api = Data::new(Api::new(ports, &config, telemetry, shutdown.clone()));
     let listening = http::listen(api, bound, &config, shutdown)?;
     // A start that fails tells one line: why.
-    warn_of_dangers(&config);
-    say_where(&listening, &config, open)?;
+    notices::warn_of_dangers(&config);
+    notices::say_where(&listening, &config, open)?;
 
     Ok(Running {
         parts,
@@ -227,45 +239,6 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
 fn start_traces(config: &Config, io: &IoRuntime) -> anyhow::Result<Option<Traces>> {
     let start = |collector| Traces::start(collector, &config.node_id, io.handle());
     config.otlp_endpoint.as_ref().map(start).transpose()
-}
-
-/// Logs where the node listens, and whether its shards are open.
-fn say_where(listening: &Listening, config: &Config, open: bool) -> anyhow::Result<()> {
-    let address = *listening
-        .addresses
-        .first()
-        .ok_or_else(|| anyhow!("the server listens nowhere"))?;
-    let folder = config.data_dir.display();
-
-    if open {
-        tracing::info!(address = %address, data_dir = %folder, "counterfoil is ready");
-    } else {
-        tracing::error!(
-            address = %address, data_dir = %folder,
-            "counterfoil listens and is not ready; /health/ready tells why"
-        );
-    }
-    Ok(())
-}
-
-/// Logs what must not be so where others reach the node, or its machine.
-fn warn_of_dangers(config: &Config) {
-    folder::warn_of_others(&config.data_dir);
-    if !config.listen.ip().is_loopback() {
-        tracing::warn!(
-            address = %config.listen, allowed_hosts = ?config.allowed_hosts,
-            "other machines reach this node, and it asks nobody who he is: let only those reach it \
-             who may do everything, or put a proxy in front that asks; name the hosts it is called \
-             by in allowed_hosts, so that no web page can pretend to be one of them"
-        );
-    }
-
-    if config.faults != FaultPlan::default() {
-        tracing::warn!(
-            faults = ?config.faults,
-            "faults are injected, as a test may want it; nobody else should"
-        );
-    }
 }
 
 /// Starts the views, which begin when the shards are open: only then does the log know its heads. A
@@ -327,7 +300,7 @@ fn node_config(config: &Config) -> NodeConfig {
 
 fn ports(
     config: &Config,
-    (gateway, shown): (Gateway, ShownViews),
+    (gateway, (shown, operated)): (Gateway, (ShownViews, Arc<dyn ViewOperations>)),
     operations: Operations,
     views: &Arc<Views>,
     databases: &[ServiceDatabase],
@@ -341,7 +314,7 @@ fn ports(
         commands: CommandPorts {
             commands: Arc::new(gateway),
             bulk: Arc::new(bulk),
-            views: operated_views.clone(),
+            views: operated,
         },
         reads: ReadPorts {
             queries: Arc::new(ViewQueries::new(Arc::clone(views), shown)),

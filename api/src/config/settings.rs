@@ -110,8 +110,8 @@ settings! {
         flag: "--services",
         env: "COUNTERFOIL_SERVICES",
         default: "customers,orders",
-        allowed: "customers,orders",
-        meaning: "Services whose shards this node may own",
+        allowed: "one or more of customers,orders",
+        meaning: "Services whose shards this node may own; both, unless it has other nodes beside it",
         secret: false,
         parse: value::services,
     }

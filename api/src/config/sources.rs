@@ -136,24 +136,11 @@ impl Effective {
             variable: name.to_owned(),
         })?;
 
-        parse(given.value.trim()).map_err(|refusal| {
-            let (setting, allowed, origin) =
-                (setting.environment, setting.allowed, given.origin.clone());
-            let value = masked(&given.value);
-            match refusal {
-                Refusal::NotAllowed => ConfigError::NotAllowed {
-                    setting,
-                    value,
-                    origin,
-                    allowed,
-                },
-                Refusal::NotYet => ConfigError::NotYet {
-                    setting,
-                    value,
-                    origin,
-                    allowed,
-                },
-            }
+        parse(given.value.trim()).map_err(|Refusal::NotAllowed| ConfigError::NotAllowed {
+            setting: setting.environment,
+            value: masked(&given.value),
+            origin: given.origin.clone(),
+            allowed: setting.allowed,
         })
     }
 }

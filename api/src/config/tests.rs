@@ -101,6 +101,8 @@ fn a_refusal_names_setting_value_and_what_is_allowed() {
         ("COUNTERFOIL_SHARDS", "+4"),
         ("COUNTERFOIL_LISTEN", "nowhere"),
         ("COUNTERFOIL_ROLES", "api,king"),
+        ("COUNTERFOIL_ROLES", ""),
+        ("COUNTERFOIL_SERVICES", "orders,"),
         ("COUNTERFOIL_NAMESPACE", "No Spaces"),
         ("COUNTERFOIL_LOG_URL", "kafka://host"),
         ("COUNTERFOIL_LOG_URL", "kafka://host:9092,"),
@@ -122,15 +124,6 @@ fn a_refusal_names_setting_value_and_what_is_allowed() {
             "{line}"
         );
     }
-}
-
-#[test]
-fn what_will_work_later_is_refused_as_such() {
-    let line = refusal(&[("COUNTERFOIL_SERVICES", "orders")]);
-    assert!(
-        line.contains("not supported yet by this release") && line.contains("orders"),
-        "{line}"
-    );
 }
 
 #[test]
@@ -161,6 +154,15 @@ fn a_node_that_does_not_do_everything_has_others_beside_it_or_shows_no_views() {
             "{lines:?}"
         );
     }
+
+    let customers = [("COUNTERFOIL_SERVICES", "customers")];
+    let lines = refused("api,actors", &customers);
+    assert!(
+        lines.len() == 1 && lines[0].starts_with("services is customers, while log_url"),
+        "{lines:?}"
+    );
+    let everywhere = [&servers[..], &customers[..]].concat();
+    assert_eq!(refused("api,actors", &everywhere), [""; 0]);
 
     for roles in ["api", "actors", "api,actors", "api,projections"] {
         assert_eq!(refused(roles, &servers), [""; 0], "{roles}");

@@ -1,6 +1,10 @@
 //! Which settings go together. Each may be allowed, and the node that has them all could not do
 //! what it is for.
 
+use std::collections::BTreeSet;
+
+use domain::Service;
+
 use super::{
     Config, ConfigError, DatabaseBackend, DocumentsBackend, LogBackend, Role, SearchBackend,
 };
@@ -12,6 +16,22 @@ impl Config {
     #[must_use]
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
+    }
+
+    /// The services whose shards this node may own.
+    #[must_use]
+    pub fn owned_services(&self) -> BTreeSet<Service> {
+        match self.has(Role::Actors) {
+            true => self.services.clone(),
+            false => BTreeSet::new(),
+        }
+    }
+
+    /// Whether some view is on a server, where several nodes may share it.
+    #[must_use]
+    pub fn has_views_on_servers(&self) -> bool {
+        self.documents_url != DocumentsBackend::Embedded
+            || self.search_url != SearchBackend::Embedded
     }
 
     /// What may not be set together.
@@ -26,16 +46,28 @@ impl Config {
 
     /// Nobody else could do what a node that is alone does not.
     fn alone(&self) -> Vec<ConfigError> {
-        if self.has(Role::Api) && self.has(Role::Actors) {
-            return Vec::new();
-        }
-        vec![ConfigError::NotTogether {
+        let alone = "log_url is embedded, with which a node is alone";
+        let roles = ConfigError::NotTogether {
             setting: "roles",
             value: self.role_names(),
-            beside: "log_url is embedded, with which a node is alone",
+            beside: alone,
             allowed: "api,actors,projections, or api,actors for a node that shows no views; \
                 other nodes are there when log_url is kafka://HOST:PORT",
-        }]
+        };
+        let names: Vec<_> = self.services.iter().map(|service| service.name()).collect();
+        let services = ConfigError::NotTogether {
+            setting: "services",
+            value: names.join(","),
+            beside: alone,
+            allowed: "customers,orders; other nodes are there when log_url is kafka://HOST:PORT",
+        };
+
+        let lacks_roles = !self.has(Role::Api) || !self.has(Role::Actors);
+        let lacks_services = self.services.len() < domain::SERVICES.len();
+        [(lacks_roles, roles), (lacks_services, services)]
+            .into_iter()
+            .filter_map(|(lacks, error)| lacks.then_some(error))
+            .collect()
     }
 
     /// Several nodes write to one set of databases.

@@ -40,6 +40,16 @@ pub struct Bound {
     address: SocketAddr,
 }
 
+impl Bound {
+    /// Where it will listen; a port 0 in the configuration has become a real one.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
 /// A server that has its sockets.
 pub struct Listening {
     /// Runs until the shutdown is requested and the requests under way have ended.

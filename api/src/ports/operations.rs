@@ -86,27 +86,54 @@ pub trait Sagas: Send + Sync {
     fn show(&self, id: SagaId) -> ReadFuture<'_, SagaDetails>;
 }
 
-/// The nodes, and who owns which shard.
+/// The nodes, and who owns which shard. Any node tells of all of them.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterState {
     /// The node that answers.
     pub node_id: String,
+    /// In the order of their names.
     pub nodes: Vec<NodeState>,
     pub shards: Vec<ShardState>,
 }
 
-/// One node of the cluster.
+/// Whether a node is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum NodePresence {
+    /// It has told of itself within seconds.
+    Present,
+    /// It has fallen silent; it is forgotten after ten minutes.
+    Absent,
+}
+
+/// One node of the cluster, as it has told of itself.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeState {
     pub node_id: String,
+    pub state: NodePresence,
+    pub release: String,
     pub roles: Vec<String>,
     pub services: Vec<String>,
+    /// Where it listens; absent when that is every address of its machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     #[schema(value_type = schema::Time)]
     pub started_at: Timestamp,
+    /// When the node that answers has heard of it last.
+    #[schema(value_type = schema::Time)]
+    pub last_seen_at: Timestamp,
     /// Entity actors in memory.
     pub actors: u64,
+    /// Whether it feeds the views on servers: one node does for all.
+    pub feeds_views: bool,
+    /// How many shards it owns.
+    pub shards: u64,
+    /// Messages in the outboxes of its shards that their receivers have not applied.
+    pub outbox_backlog: u64,
+    /// Messages to its shards that these have not applied.
+    pub inbox_backlog: u64,
 }
 
 /// One shard: its owner, and what has gathered before and behind it.

@@ -209,3 +209,77 @@ async fn databases_of_a_release_without_identity_get_one_when_they_fit_together(
     let id = run(folder.path()).await.unwrap();
     assert_eq!(setting(BOOKINGS, folder.path(), ID), Some(id.to_string()));
 }
+
+/// As a node opens them that owns these services.
+async fn owning(owned: &[Service], folder: &Path) -> Result<Deployment, StoreError> {
+    let owned = owned.iter().copied().collect();
+    let home = |schema| (schema, Home::Folder(folder.to_owned()));
+    Deployment::open_owning(&owned, &testing::SCHEMAS.map(home), 2).await
+}
+
+/// Waits for another node, and says for what.
+async fn waits(owned: &[Service], folder: &Path) -> String {
+    match owning(owned, folder).await.unwrap_err() {
+        StoreError::Unreachable { what, cause, .. } => format!("{what}: {cause}"),
+        other => panic!("it does not wait: {other}"),
+    }
+}
+
+#[tokio::test]
+async fn who_owns_a_service_writes_to_its_database_alone_and_who_owns_none_to_no_one() {
+    let folder = used().await;
+    let id = run(folder.path()).await.unwrap();
+    let noted = |service| setting(service, folder.path(), SEEN).is_some();
+
+    for (owned, rooms, bookings) in [
+        (&[][..], false, false),
+        (&[ROOMS], true, false),
+        (&[BOOKINGS], false, true),
+    ] {
+        for service in [ROOMS, BOOKINGS] {
+            forget(service, folder.path(), SEEN);
+        }
+        let deployment = owning(owned, folder.path()).await.unwrap();
+        assert_eq!(deployment.id, id);
+        let services = deployment.databases.iter().map(|database| database.service);
+        assert_eq!(services.collect::<Vec<_>>(), [ROOMS, BOOKINGS]);
+        testing::close(deployment).await;
+        assert_eq!((noted(ROOMS), noted(BOOKINGS)), (rooms, bookings));
+    }
+}
+
+#[tokio::test]
+async fn whoever_owns_the_first_service_gives_the_id_and_the_others_wait_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path()).await.unwrap();
+    for service in [ROOMS, BOOKINGS] {
+        forget(service, folder.path(), ID);
+        forget(service, folder.path(), COMPLETE);
+    }
+
+    let nowhere =
+        |service| format!("{service}: no node that owns shards has prepared it: it belongs");
+    assert!(waits(&[], folder.path()).await.starts_with(&nowhere(ROOMS)));
+    let orders = waits(&[BOOKINGS], folder.path()).await;
+    assert!(orders.starts_with(&nowhere(ROOMS)), "{orders}");
+    let rooms = waits(&[ROOMS], folder.path()).await;
+    assert!(rooms.starts_with(&nowhere(BOOKINGS)), "{rooms}");
+    assert_eq!(setting(ROOMS, folder.path(), COMPLETE), None);
+
+    let second = owning(&[BOOKINGS], folder.path()).await.unwrap();
+    let first = owning(&[ROOMS], folder.path()).await.unwrap();
+    assert_eq!(first.id, second.id);
+    for service in [ROOMS, BOOKINGS] {
+        let complete = setting(service, folder.path(), COMPLETE);
+        assert_eq!(complete.as_deref(), Some("true"), "{service}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_made_for_other_shards_is_not_read() {
+    let folder = used().await;
+    let homes = testing::SCHEMAS.map(|schema| (schema, Home::Folder(folder.path().to_owned())));
+    let opened = Deployment::open_owning(&BTreeSet::new(), &homes, 3).await;
+    let line = opened.unwrap_err().to_string();
+    assert!(line.contains("COUNTERFOIL_SHARDS is 3"), "{line}");
+}

@@ -17,17 +17,19 @@ use std::time::{Duration, Instant};
 use metrics::counter;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as ClientError, KafkaResult};
-use rdkafka::message::{BorrowedMessage, Headers, Message as _, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::current_time_millis;
-use sagas::{Service, ShardId};
+use sagas::Service;
 use tracing::{debug, error, warn};
 
 use super::clients::{Complaints, PATIENCE, TURN, config};
-use super::record::{self, With};
+use super::headers::{SERVICE, SHARD, WORD, header};
+use super::record;
 use super::topics::{Topic, Topics};
 use super::{KafkaError, KafkaSettings};
 use crate::cluster::Arrivals;
+use crate::cluster::roll::Roll;
 use crate::log::Message;
 use crate::metric_names::KAFKA_UNREADABLE;
 
@@ -43,27 +45,13 @@ const BATCH: usize = 1_000;
 const NEW_TOPICS: Duration = Duration::from_secs(8);
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// Whom an answer is for stands in the key; which service it is from, here.
-const SERVICE: &str = "service";
-
-/// To which shard a question is.
-const SHARD: &str = "shard";
-
-/// The headers of a question.
-pub(super) fn question_headers(shard: ShardId) -> OwnedHeaders {
-    OwnedHeaders::new().with(SHARD, &shard.to_string())
-}
-
-/// The headers of an answer.
-pub(super) fn answer_headers(service: Service) -> OwnedHeaders {
-    OwnedHeaders::new().with(SERVICE, service.name())
-}
-
 /// The consumer of a node.
 pub(super) struct Reader {
     consumer: BaseConsumer<Complaints>,
     topics: Arc<Topics>,
     node: String,
+    /// Which nodes there are.
+    roll: Arc<Roll>,
     complaints: Complaints,
     /// The partitions of shards that are read.
     reading: Mutex<BTreeSet<(Service, i32)>>,
@@ -101,10 +89,15 @@ impl Reader {
             consumer,
             topics,
             node: settings.node.clone(),
+            roll: Arc::default(),
             complaints: complaints.clone(),
             reading: Mutex::default(),
             told: Mutex::default(),
         })
+    }
+
+    pub(super) fn roll(&self) -> &Arc<Roll> {
+        &self.roll
     }
 
     /// Where the answers to this node end, and the events. Blocks, longer if the topics are so new
@@ -134,18 +127,26 @@ impl Reader {
             }
         }
 
+        let mut nodes = TopicPartitionList::new();
+        if let Some(topic) = self.topics.name(Topic::Nodes) {
+            nodes.add_partition(topic, self.topics.of_all());
+        }
+
         Ok(Ends {
+            nodes: self.offsets(nodes, Offset::End)?,
             answers: self.offsets(answers, Offset::End)?,
             events: self.offsets(events, Offset::End)?,
         })
     }
 
-    /// Reads the answers, and the events if they are followed, from there on.
+    /// Reads the answers, what nodes tell of themselves, and the events if they are followed, from
+    /// there on.
     pub(super) fn follow(&self, ends: &Ends, follows_events: bool) {
-        let lists = [Some(&ends.answers), follows_events.then_some(&ends.events)];
+        let events = follows_events.then_some(&ends.events);
+        let lists = [Some(&ends.answers), Some(&ends.nodes), events];
         for list in lists.into_iter().flatten() {
             if let Err(error) = self.consumer.incremental_assign(list) {
-                error!("answers or events cannot be read from Kafka: {error}");
+                error!("answers, notes or events cannot be read from Kafka: {error}");
             }
         }
     }
@@ -263,19 +264,39 @@ impl Reader {
                 }
                 None
             }
+            Topic::Nodes => {
+                self.take_note(record);
+                None
+            }
             Topic::Answers => {
                 // Several nodes share a partition.
                 if record.key() == Some(self.node.as_bytes()) {
-                    match header(record, SERVICE).and_then(|name| self.topics.service(name)) {
-                        Some(service) => {
-                            arrivals.answered(service, record.payload().unwrap_or_default());
-                        }
-                        None => self.unreadable(record, "it names no service"),
-                    }
+                    self.take_answer(record, arrivals);
                 }
                 None
             }
         }
+    }
+
+    fn take_answer(&self, record: &BorrowedMessage<'_>, arrivals: &dyn Arrivals) {
+        let payload = record.payload().unwrap_or_default();
+        if header(record, WORD).is_some() {
+            return arrivals.told(payload);
+        }
+        match header(record, SERVICE).and_then(|name| self.topics.service(name)) {
+            Some(service) => arrivals.answered(service, payload),
+            None => self.unreadable(record, "it names no service"),
+        }
+    }
+
+    /// A node tells of itself. What this one has told has come back: it is in touch.
+    fn take_note(&self, record: &BorrowedMessage<'_>) {
+        let node = record.key().map(std::str::from_utf8);
+        let Some(Ok(node)) = node else {
+            return self.unreadable(record, "it names no node");
+        };
+        let note = record.payload().unwrap_or_default();
+        self.roll.heard(node, note);
     }
 
     fn unreadable(&self, record: &BorrowedMessage<'_>, why: &str) {
@@ -321,11 +342,6 @@ impl fmt::Debug for Reader {
 #[derive(Debug)]
 pub(super) struct Ends {
     answers: TopicPartitionList,
+    nodes: TopicPartitionList,
     events: TopicPartitionList,
-}
-
-fn header<'a>(record: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
-    let mut headers = record.headers()?.iter();
-    let value = headers.find(|header| header.key == name)?.value?;
-    std::str::from_utf8(value).ok()
 }

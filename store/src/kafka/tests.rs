@@ -12,7 +12,7 @@ mod support;
 use std::time::Instant;
 
 use support::{
-    BOOKINGS, Deployment, ROOMS, SHARDS, Taken, command, event, eventually, owned, shard,
+    BOOKINGS, Deployment, ROOMS, SHARDS, Taken, command, event, eventually, in_touch, owned, shard,
 };
 
 use super::*;
@@ -87,6 +87,7 @@ async fn a_question_reaches_the_owner_and_its_answer_the_node_that_asked() {
     let (asker, at_asker) = deployment.node("asker", &[]).await;
     let (other, at_other) = deployment.node("other", &[]).await;
     owned(&owner, usize::from(SHARDS)).await;
+    in_touch(&asker).await;
 
     let began = Instant::now();
     for number in 0..SHARDS {
@@ -113,9 +114,39 @@ async fn a_question_reaches_the_owner_and_its_answer_the_node_that_asked() {
 
 #[tokio::test]
 #[ignore = "needs Kafka: COUNTERFOIL_TEST_KAFKA_URL"]
+async fn what_a_node_tells_of_itself_all_hear_until_it_leaves_and_a_word_only_one() {
+    let deployment = Deployment::new();
+    let (teller, at_teller) = deployment.node("teller", &[ROOMS]).await;
+    let (hearer, at_hearer) = deployment.quiet_node("hearer", &[]).await;
+    assert_eq!(hearer.participation(), Participation::OutOfTouch);
+    assert!(!hearer.ask(shard(ROOMS, 0), vec![1]), "it may be cut off");
+
+    in_touch(&hearer).await;
+    teller.tell_all(b"well");
+    for node in [&teller, &hearer] {
+        eventually(NEEDS, || {
+            node.roll().has("teller") && node.roll().has("hearer")
+        })
+        .await;
+        assert_eq!(&*node.roll().nodes()[1].note, b"well");
+    }
+
+    teller.tell("hearer", b"psst");
+    eventually(NEEDS, || at_hearer.words() == [b"psst".to_vec()]).await;
+    assert!(at_teller.words().is_empty() && at_hearer.answers().is_empty());
+
+    teller.leave().await;
+    eventually(NEEDS, || !hearer.roll().has("teller")).await;
+    assert_eq!(hearer.roll().nodes().len(), 1);
+    hearer.leave().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Kafka: COUNTERFOIL_TEST_KAFKA_URL"]
 async fn a_question_that_is_sent_while_nobody_owns_the_shard_is_heard_by_the_next_owner() {
     let deployment = Deployment::new();
     let (asker, _) = deployment.node("asker", &[]).await;
+    in_touch(&asker).await;
     for number in 0..SHARDS {
         assert!(asker.ask(shard(ROOMS, number), vec![1]));
     }

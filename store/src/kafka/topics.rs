@@ -17,6 +17,9 @@ const CONNECT: Duration = Duration::from_secs(8);
 /// How long new topics may take to be known to the brokers.
 const CREATE: Duration = Duration::from_secs(20);
 
+/// How long the brokers keep what nodes tell of themselves, about.
+const NOTES_KEPT_MS: &str = "600000";
+
 /// What a topic carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Topic {
@@ -28,6 +31,8 @@ pub(super) enum Topic {
     Requests(Service),
     /// Answers to nodes.
     Answers,
+    /// What nodes tell all others of themselves.
+    Nodes,
 }
 
 /// The topics of all services.
@@ -45,6 +50,7 @@ impl Topics {
     pub(super) fn new(settings: &KafkaSettings) -> Self {
         let namespace = &settings.namespace;
         let answers = (Topic::Answers, format!("{namespace}.answers"));
+        let nodes = (Topic::Nodes, format!("{namespace}.nodes"));
         let names: HashMap<_, _> = settings
             .services
             .iter()
@@ -64,7 +70,7 @@ impl Topics {
                     ),
                 ]
             })
-            .chain([answers])
+            .chain([answers, nodes])
             .collect();
 
         let by_name = names
@@ -111,6 +117,11 @@ impl Topics {
             .fold(0_i64, |hash, byte| (hash << 8) | i64::from(*byte));
         let partition = hash.checked_rem(i64::from(self.partitions)).unwrap_or(0);
         i32::try_from(partition).unwrap_or(0)
+    }
+
+    /// The partition in which everything stands that all nodes read.
+    pub(super) const fn of_all(&self) -> i32 {
+        0
     }
 
     /// The service of this name among those whose topics there are.
@@ -169,7 +180,16 @@ impl Topics {
         // As often as the brokers replicate a topic of which nobody says.
         let topics: Vec<_> = names
             .iter()
-            .map(|name| NewTopic::new(name, self.partitions, TopicReplication::Fixed(-1)))
+            .map(|name| {
+                let topic = NewTopic::new(name, self.partitions, TopicReplication::Fixed(-1));
+                match self.named(name) {
+                    // What nodes have told of themselves is soon of no use to anybody.
+                    Some(Topic::Nodes) => topic
+                        .set("retention.ms", NOTES_KEPT_MS)
+                        .set("segment.ms", NOTES_KEPT_MS),
+                    _ => topic,
+                }
+            })
             .collect();
 
         let options = AdminOptions::new()

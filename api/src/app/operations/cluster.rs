@@ -1,12 +1,17 @@
-//! The cluster: this node, and its shards with what waits for them.
+//! The cluster: its nodes, as they have told of themselves, and the shards with what waits for them.
 
-use store::ServiceDatabase;
+use std::collections::BTreeMap;
+
 use store::shards::{self, Ownership};
+use store::{Clock, ServiceDatabase};
 
 use super::Operations;
 use super::backlogs::Backlogs;
+use crate::app::announcing::Note;
 use crate::app::history::read_error;
-use crate::ports::{Cluster, ClusterState, NodeState, ReadError, ReadFuture, ShardState};
+use crate::ports::{
+    Cluster, ClusterState, NodePresence, NodeState, ReadError, ReadFuture, ShardState,
+};
 
 impl Operations {
     async fn shard_states(
@@ -28,6 +33,63 @@ impl Operations {
 
         Ok(owners.into_iter().map(state).collect())
     }
+
+    /// All nodes that are there, or were not long ago, in the order of their names.
+    fn node_states(&self, shards: &[ShardState]) -> Vec<NodeState> {
+        let now = Clock::system().now();
+        let mut nodes = BTreeMap::new();
+
+        for heard in self.roll.iter().flat_map(|roll| roll.nodes()) {
+            let presence = match heard.is_present() {
+                true => NodePresence::Present,
+                false => NodePresence::Absent,
+            };
+            match serde_json::from_slice::<Note>(&heard.note) {
+                Ok(note) => {
+                    let seen = now.before(heard.age());
+                    let state = node_state(&heard.node, note, (presence, seen), shards);
+                    nodes.insert(heard.node, state);
+                }
+                Err(error) => {
+                    tracing::debug!(node = heard.node, error = %error, "a note cannot be read");
+                }
+            }
+        }
+
+        // Whoever answers is there, whatever it hears of itself.
+        let own = (NodePresence::Present, now);
+        let node_id = &self.identity.node_id;
+        let state = node_state(node_id, self.identity.note(), own, shards);
+        nodes.insert(node_id.clone(), state);
+        nodes.into_values().collect()
+    }
+}
+
+fn node_state(
+    node_id: &str,
+    note: Note,
+    (state, last_seen_at): (NodePresence, domain::Timestamp),
+    shards: &[ShardState],
+) -> NodeState {
+    let owned = || {
+        let owner = |shard: &&ShardState| shard.owner.as_deref() == Some(node_id);
+        shards.iter().filter(owner)
+    };
+    NodeState {
+        node_id: node_id.to_owned(),
+        state,
+        release: note.release,
+        roles: note.roles,
+        services: note.services,
+        address: note.address,
+        started_at: note.started_at,
+        last_seen_at,
+        actors: note.actors,
+        feeds_views: note.feeds_views,
+        shards: u64::try_from(owned().count()).unwrap_or(u64::MAX),
+        outbox_backlog: owned().map(|shard| shard.outbox_backlog).sum(),
+        inbox_backlog: owned().map(|shard| shard.inbox_backlog).sum(),
+    }
 }
 
 impl Cluster for Operations {
@@ -40,28 +102,9 @@ impl Cluster for Operations {
                 shards.extend(self.shard_states(database, &backlogs).await?);
             }
 
-            let actors: usize = self
-                .node
-                .snapshot()
-                .iter()
-                .map(|shard| shard.live_actors)
-                .sum();
-
-            let node = NodeState {
-                node_id: self.node_id.clone(),
-                roles: self
-                    .roles
-                    .iter()
-                    .map(|role| role.name().to_owned())
-                    .collect(),
-                services: self.services.clone(),
-                started_at: self.started_at,
-                actors: u64::try_from(actors).unwrap_or(u64::MAX),
-            };
-
             Ok(ClusterState {
-                node_id: self.node_id.clone(),
-                nodes: vec![node],
+                node_id: self.identity.node_id.clone(),
+                nodes: self.node_states(&shards),
                 shards,
             })
         })

@@ -3,17 +3,46 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use domain::{SERVICES, Service};
 use futures_util::future::LocalBoxFuture;
 use store::cluster::Participation;
+use store::cluster::roll::Heard;
 use store::journal::Standing;
 
 use super::Operations;
+use crate::app::announcing::Note;
 use crate::config::Role;
 use crate::ports::{Health, Readiness};
 
 /// A store stands still when its writes have failed for longer than this: one may fail now and
 /// then, and is repeated.
 const STANDS_STILL_AFTER: Duration = Duration::from_secs(1);
+
+impl Operations {
+    /// The services of which a node that takes commands owns no shards, and no other node is there
+    /// that may.
+    fn without_owners(&self) -> Vec<String> {
+        if !self.roles.contains(&Role::Api) {
+            return Vec::new();
+        }
+        let present = |heard: Heard| {
+            let note = heard
+                .is_present()
+                .then(|| serde_json::from_slice::<Note>(&heard.note));
+            note?.ok()
+        };
+        let nodes = self.roll.iter().flat_map(|roll| roll.nodes());
+        let others: Vec<Note> = nodes.filter_map(present).collect();
+
+        let is_owned = |service: &Service| {
+            let own = self.owned.contains(service);
+            own || others.iter().any(|note| note.owns(service.name()))
+        };
+        let orphans = SERVICES.iter().filter(|service| !is_owned(service));
+        let told = orphans.map(|service| format!("no node that owns {service} is there"));
+        told.collect()
+    }
+}
 
 impl Health for Operations {
     fn readiness(&self) -> LocalBoxFuture<'_, Readiness> {
@@ -41,6 +70,7 @@ impl Health for Operations {
                     readiness.missing.push(cut_off);
                 }
             }
+            readiness.missing.extend(self.without_owners());
             if open < all {
                 readiness
                     .missing

@@ -1,10 +1,12 @@
 //! A right that one of the nodes on a database has at a time: a lock of the server, held by a
 //! session that ends soon when its node does not say that it is there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sagas::Service;
 use sea_orm::sqlx::{self, PgConnection};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -28,13 +30,26 @@ const TRIES_EVERY: Duration = Duration::from_millis(500);
 /// A server that does not answer for so long is asked on another connection.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
+/// Whoever leaves the right to others strives for it again after this time: long enough for them.
+const RESTS_FOR: Duration = Duration::from_secs(10);
+
 /// Strives for the right until it is dropped, which gives it back.
 #[derive(Debug)]
-pub struct Striving(JoinHandle<()>);
+pub struct Striving {
+    strives: JoinHandle<()>,
+    rest: Arc<Notify>,
+}
+
+impl Striving {
+    /// Gives the right back, when this node has it, and leaves it to others for a while.
+    pub fn rest(&self) {
+        self.rest.notify_one();
+    }
+}
 
 impl Drop for Striving {
     fn drop(&mut self) {
-        self.0.abort();
+        self.strives.abort();
     }
 }
 
@@ -48,23 +63,36 @@ impl PostgresAddress {
         begins: impl Future<Output = ()> + Send + 'static,
     ) -> (Striving, Lease) {
         let (grants, lease) = Lease::granted();
-        let address = self.clone();
+        let (address, rest) = (self.clone(), Arc::new(Notify::new()));
+        let to_rest = Arc::clone(&rest);
         let strives = async move {
             begins.await;
             let mut told = String::new();
             loop {
-                if let Err(error) = address.hold(service, &grants).await {
+                let lost = tokio::select! {
+                    lost = address.hold(service, &grants) => Some(lost),
+                    // Its connection goes with it, and with that the lock.
+                    () = to_rest.notified() => None,
+                };
+                grants.end();
+
+                if let Some(Err(error)) = &lost {
                     let cause = error.to_string();
                     if cause != told {
                         tracing::warn!(service = %service, cause, "the lease cannot be striven for");
                         told = cause;
                     }
                 }
-                grants.end();
-                tokio::time::sleep(TRIES_EVERY).await;
+                let pause = if lost.is_some() {
+                    TRIES_EVERY
+                } else {
+                    RESTS_FOR
+                };
+                tokio::time::sleep(pause).await;
             }
         };
-        (Striving(tokio::spawn(strives)), lease)
+        let strives = tokio::spawn(strives);
+        (Striving { strives, rest }, lease)
     }
 
     /// Waits for the lock and holds it, until its connection fails.

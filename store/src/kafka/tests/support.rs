@@ -11,7 +11,7 @@ use sagas::{Attempt, SagaId, Service, ShardId, Timestamp};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::cluster::{Arrivals, Membership};
+use crate::cluster::{Arrivals, Membership, Participation};
 use crate::kafka::topics::Topics;
 use crate::kafka::{Kafka, KafkaSettings};
 use crate::log::{Destination, Message};
@@ -120,6 +120,7 @@ pub(super) struct Taken {
     messages: Mutex<Vec<Message>>,
     questions: Mutex<Vec<(ShardId, Vec<u8>)>>,
     answers: Mutex<Vec<(Service, Vec<u8>)>>,
+    words: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Taken {
@@ -133,6 +134,10 @@ impl Taken {
 
     pub(super) fn answers(&self) -> Vec<(Service, Vec<u8>)> {
         self.answers.lock().unwrap().clone()
+    }
+
+    pub(super) fn words(&self) -> Vec<Vec<u8>> {
+        self.words.lock().unwrap().clone()
     }
 
     /// The sequences of what has come from there to there, as it came.
@@ -163,6 +168,10 @@ impl Arrivals for Taken {
             .lock()
             .unwrap()
             .push((service, answer.to_vec()));
+    }
+
+    fn told(&self, word: &[u8]) {
+        self.words.lock().unwrap().push(word.to_vec());
     }
 }
 
@@ -214,6 +223,15 @@ pub(super) async fn owned(node: &Kafka, shards: usize) {
         waited.is_ok(),
         "{shards} shards were to be assigned, and {assigned} are"
     );
+}
+
+/// Waits until a node that owns nothing is in touch, so that it may ask.
+pub(super) async fn in_touch(node: &Kafka) {
+    eventually(Duration::from_secs(20), || {
+        node.tell_all(b"here");
+        node.participation() == Participation::Full
+    })
+    .await;
 }
 
 /// Waits until something observable is so.

@@ -1,0 +1,324 @@
+//! What operators do with views, at whichever node they ask: one that does not feed a view that
+//! several nodes share asks the one that does.
+//!
+//! A wish and its answer may be lost on the way. Then the operator hears that it is not known what
+//! has become of it, and repeats it; with its key, it has its effect once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actors::RequestBinding;
+use projections::{documents, search};
+use serde::{Deserialize, Serialize};
+use store::Lease;
+use store::kafka::Kafka;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use super::announcing::Note;
+use super::operated_views::OperatedViews;
+use crate::config::{Config, DocumentsBackend, SearchBackend};
+use crate::ports::{
+    BuildFrom, ReadError, ReadFuture, RebuildBegun, ViewHealed, ViewOperations, ViewReverted,
+};
+
+/// How long the node that feeds the view may take. What goes through it is begun there, not done.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(6);
+
+/// What one node tells another.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Word {
+    Asks { id: Uuid, from: String, wish: Wish },
+    Answers { id: Uuid, outcome: Outcome },
+}
+
+/// What is to be done with a view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wish {
+    view: String,
+    deed: Deed,
+    by: Option<RequestBinding>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Deed {
+    RebuildFromHistory,
+    RebuildFromEntities,
+    Revert,
+    Heal(Uuid),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Outcome {
+    /// The generation, or the version of the entity, and whether it answers already.
+    Done {
+        number: u64,
+        answers: bool,
+    },
+    NotFound,
+    Conflict(String),
+    KeyReused,
+    Rebuilding,
+    Unavailable,
+    Failed,
+}
+
+/// The views of a node that has others beside it.
+pub(super) struct ViewsAnywhere {
+    node_id: String,
+    here: OperatedViews,
+    kafka: Arc<Kafka>,
+    /// Held while this node feeds the views on servers.
+    lease: Lease,
+    on_servers: Vec<&'static str>,
+    awaited: Mutex<HashMap<Uuid, oneshot::Sender<Outcome>>>,
+}
+
+impl ViewsAnywhere {
+    pub(super) fn new(
+        config: &Config,
+        here: OperatedViews,
+        kafka: Arc<Kafka>,
+        lease: Lease,
+    ) -> Self {
+        let views = [
+            (
+                documents::VIEW,
+                config.documents_url != DocumentsBackend::Embedded,
+            ),
+            (search::VIEW, config.search_url != SearchBackend::Embedded),
+        ];
+        let on_servers = views.into_iter().filter(|(_, is_on_server)| *is_on_server);
+        ViewsAnywhere {
+            node_id: config.node_id.clone(),
+            here,
+            kafka,
+            lease,
+            on_servers: on_servers.map(|(view, _)| view).collect(),
+            awaited: Mutex::default(),
+        }
+    }
+
+    /// Takes in what other nodes tell, as long as any can. Must be called inside an actix system.
+    pub(super) async fn listen(self: Arc<Self>, mut words: mpsc::Receiver<Vec<u8>>) {
+        while let Some(word) = words.recv().await {
+            match serde_json::from_slice(&word) {
+                Ok(Word::Asks { id, from, wish }) => {
+                    let this = Arc::clone(&self);
+                    actix_rt::spawn(async move {
+                        let outcome = this.carry_out(wish).await;
+                        this.tell(&from, &Word::Answers { id, outcome });
+                    });
+                }
+                Ok(Word::Answers { id, outcome }) => {
+                    let asker = self.lock().remove(&id);
+                    // Whoever asked may have gone.
+                    drop(asker.map(|asker| asker.send(outcome)));
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error, "a word of another node cannot be read");
+                }
+            }
+        }
+    }
+
+    async fn carry_out(&self, Wish { view, deed, by }: Wish) -> Outcome {
+        let generation = |number: u32, answers| Outcome::Done {
+            number: u64::from(number),
+            answers,
+        };
+        let rebuild = async |from| {
+            let begun = self.here.rebuild(&view, from, by).await?;
+            Ok(generation(begun.generation, false))
+        };
+        let done = match deed {
+            Deed::RebuildFromHistory => rebuild(BuildFrom::History).await,
+            Deed::RebuildFromEntities => rebuild(BuildFrom::Entities).await,
+            Deed::Revert => {
+                let reverted = self.here.revert(&view, by).await;
+                reverted.map(|reverted| generation(reverted.generation, reverted.done))
+            }
+            Deed::Heal(entity) => {
+                let healed = self.here.heal(&view, entity).await;
+                healed.map(|healed| Outcome::Done {
+                    number: healed.version,
+                    answers: true,
+                })
+            }
+        };
+        done.unwrap_or_else(Outcome::of)
+    }
+
+    /// Whether another node is to be asked about this view.
+    fn is_fed_elsewhere(&self, view: &str) -> bool {
+        self.on_servers.contains(&view) && !self.lease.is_held()
+    }
+
+    /// Asks the node that feeds the views.
+    async fn ask(&self, wish: Wish) -> Result<(u64, bool), ReadError> {
+        let view = wish.view.clone();
+        let unavailable = || ReadError::Unavailable { view: view.clone() };
+        let feeding = self.feeding().ok_or_else(unavailable)?;
+
+        let id = Uuid::now_v7();
+        let (asker, answered) = oneshot::channel();
+        self.lock().insert(id, asker);
+        let from = self.node_id.clone();
+        self.tell(&feeding, &Word::Asks { id, from, wish });
+
+        let answered = tokio::time::timeout(ANSWERS_WITHIN, answered).await;
+        self.lock().remove(&id);
+        match answered {
+            Ok(Ok(outcome)) => outcome.told_of(&view),
+            _ => Err(unavailable()),
+        }
+    }
+
+    /// The node that feeds the views on servers, as it has told.
+    fn feeding(&self) -> Option<String> {
+        let nodes = self.kafka.roll().nodes().into_iter();
+        let mut feeding = nodes.filter(|heard| {
+            let note = serde_json::from_slice::<Note>(&heard.note);
+            heard.is_present() && note.is_ok_and(|note| note.feeds_views)
+        });
+        feeding.next().map(|heard| heard.node)
+    }
+
+    fn tell(&self, node: &str, word: &Word) {
+        match serde_json::to_vec(word) {
+            Ok(word) => self.kafka.tell(node, &word),
+            Err(error) => tracing::error!(error = %error, "a word has no JSON form"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, oneshot::Sender<Outcome>>> {
+        // Nothing panics while it holds the lock.
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outcome {
+    fn of(error: ReadError) -> Self {
+        match error {
+            ReadError::NotFound(_) => Outcome::NotFound,
+            ReadError::Conflict(what) => Outcome::Conflict(what),
+            ReadError::KeyReused => Outcome::KeyReused,
+            ReadError::Rebuilding { .. } => Outcome::Rebuilding,
+            ReadError::Failed => Outcome::Failed,
+            _ => Outcome::Unavailable,
+        }
+    }
+
+    /// The same at the node that has asked about this view.
+    fn told_of(self, view: &str) -> Result<(u64, bool), ReadError> {
+        let view = view.to_owned();
+        match self {
+            Outcome::Done { number, answers } => Ok((number, answers)),
+            // That there is such a view, this node knows.
+            Outcome::NotFound => Err(ReadError::NotFound("customer or order in the view")),
+            Outcome::Conflict(what) => Err(ReadError::Conflict(what)),
+            Outcome::KeyReused => Err(ReadError::KeyReused),
+            Outcome::Rebuilding => Err(ReadError::Rebuilding { view }),
+            Outcome::Unavailable => Err(ReadError::Unavailable { view }),
+            Outcome::Failed => Err(ReadError::Failed),
+        }
+    }
+}
+
+fn generation(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+impl ViewOperations for ViewsAnywhere {
+    fn rebuild<'a>(
+        &'a self,
+        name: &'a str,
+        from: BuildFrom,
+        by: Option<RequestBinding>,
+    ) -> ReadFuture<'a, RebuildBegun> {
+        if !self.is_fed_elsewhere(name) {
+            return self.here.rebuild(name, from, by);
+        }
+        let deed = match from {
+            BuildFrom::History => Deed::RebuildFromHistory,
+            BuildFrom::Entities => Deed::RebuildFromEntities,
+        };
+        let view = name.to_owned();
+        Box::pin(async move {
+            let (number, _) = self.ask(Wish { view, deed, by }).await?;
+            Ok(RebuildBegun {
+                name: name.to_owned(),
+                generation: generation(number),
+                from,
+            })
+        })
+    }
+
+    fn revert<'a>(
+        &'a self,
+        name: &'a str,
+        by: Option<RequestBinding>,
+    ) -> ReadFuture<'a, ViewReverted> {
+        if !self.is_fed_elsewhere(name) {
+            return self.here.revert(name, by);
+        }
+        let (view, deed) = (name.to_owned(), Deed::Revert);
+        Box::pin(async move {
+            let (number, done) = self.ask(Wish { view, deed, by }).await?;
+            Ok(ViewReverted {
+                name: name.to_owned(),
+                generation: generation(number),
+                done,
+            })
+        })
+    }
+
+    fn heal<'a>(&'a self, name: &'a str, entity: Uuid) -> ReadFuture<'a, ViewHealed> {
+        if !self.is_fed_elsewhere(name) {
+            return self.here.heal(name, entity);
+        }
+        let (view, deed) = (name.to_owned(), Deed::Heal(entity));
+        Box::pin(async move {
+            let (version, _) = self
+                .ask(Wish {
+                    view,
+                    deed,
+                    by: None,
+                })
+                .await?;
+            Ok(ViewHealed {
+                name: name.to_owned(),
+                entity_id: entity,
+                version,
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_becomes_of_a_wish_is_the_same_wherever_it_is_carried_out() {
+        let view = || "documents".to_owned();
+        for error in [
+            ReadError::NotFound("customer or order in the view"),
+            ReadError::Conflict("none is kept".to_owned()),
+            ReadError::KeyReused,
+            ReadError::Rebuilding { view: view() },
+            ReadError::Unavailable { view: view() },
+            ReadError::Failed,
+        ] {
+            let told = Outcome::of(error.clone());
+            let json = serde_json::to_string(&told).unwrap();
+            let heard: Outcome = serde_json::from_str(&json).unwrap();
+            assert_eq!(heard.told_of("documents"), Err(error), "{json}");
+        }
+    }
+}
