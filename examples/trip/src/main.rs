@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod simulated;
 mod stock;
+mod tour;
 mod trip;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use sagas::{Address, Service};
 use store::ServiceSchema;
 
 use stock::{CARDS, FLIGHTS, HOTELS, Stock};
+use tour::{TOURS, Tour};
 use trip::{Booking, TRIPS, Trip};
 
 #[actix::main]
@@ -24,12 +26,12 @@ async fn main() -> anyhow::Result<()> {
         bail!("usage: trip FOLDER COMMAND ...")
     };
 
-    let schemas = [FLIGHTS, HOTELS, CARDS, TRIPS].map(ServiceSchema::new);
+    let schemas = [FLIGHTS, HOTELS, CARDS, TRIPS, TOURS].map(ServiceSchema::new);
     let config = NodeConfig::default();
     let opened = NodeParts::embedded(&schemas, folder.as_ref(), config.shards).await?;
     let mut node = Node::builder(&config, &opened.parts);
     let (flights, hotels, cards) = (node.run()?, node.run()?, node.run()?);
-    let trips = node.run()?;
+    let (trips, tours) = (node.run()?, node.run()?);
     let node = node.start();
     node.opened().await;
 
@@ -38,9 +40,13 @@ async fn main() -> anyhow::Result<()> {
         ["hotel", name, ref rooms @ ..] => stock::<1>(&hotels, name, rooms).await,
         ["card", name, ref cents @ ..] => stock::<2>(&cards, name, cents).await,
         ["book", flight, hotel, card, price, ref names @ ..] => {
-            let all = names
-                .iter()
-                .map(|name| book(&trips, name, [flight, hotel, card, price]));
+            let of = [flight, hotel, card, price];
+            let all = names.iter().map(|name| book::<Trip>(&trips, name, of));
+            try_join_all(all).await.map(drop)
+        }
+        ["tour", flight, hotel, card, price, ref names @ ..] => {
+            let of = [flight, hotel, card, price];
+            let all = names.iter().map(|name| book::<Tour>(&tours, name, of));
             try_join_all(all).await.map(drop)
         }
         _ => bail!("see README.md for the commands"),
@@ -67,12 +73,30 @@ async fn stock<const S: usize>(to: &Stocks<S>, name: &str, amount: &[&str]) -> a
     Ok(())
 }
 
-/// Books a trip, once, however often it is asked to; shows how that has ended.
-async fn book(to: &Requests<Trip>, name: &str, of: [&str; 4]) -> anyhow::Result<()> {
+/// A trip or a tour.
+trait Journey: Entity<Command = Booking> {
+    /// PENDING, BOOKED, or why it is not booked.
+    fn state(&self) -> &str;
+}
+
+impl Journey for Trip {
+    fn state(&self) -> &str {
+        &self.state
+    }
+}
+
+impl Journey for Tour {
+    fn state(&self) -> &str {
+        &self.state
+    }
+}
+
+/// Books a journey, once, however often it is asked to; shows how that has ended.
+async fn book<J: Journey>(to: &Requests<J>, name: &str, of: [&str; 4]) -> anyhow::Result<()> {
     let [flight, hotel, card, price] = of;
     let address = |service, name| Address::new(service, key(service, name).key.as_uuid());
     let booking = Booking {
-        trip: address(TRIPS, name).entity,
+        trip: address(J::SERVICE, name).entity,
         flight: address(FLIGHTS, flight),
         hotel: (hotel != "-").then(|| address(HOTELS, hotel)),
         card: address(CARDS, card),
@@ -80,10 +104,10 @@ async fn book(to: &Requests<Trip>, name: &str, of: [&str; 4]) -> anyhow::Result<
     };
 
     let accepted = to
-        .create(booking, Some(key(TRIPS, name)), Follow::Saga)
+        .create(booking, Some(key(J::SERVICE, name)), Follow::Saga)
         .await?;
-    let trip = accepted.ended_within(Duration::from_secs(60)).await.entity;
-    println!("{name}: {}", trip.state);
+    let journey = accepted.ended_within(Duration::from_secs(60)).await.entity;
+    println!("{name}: {}", journey.state());
     Ok(())
 }
 

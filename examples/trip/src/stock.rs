@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use actors::{Decision, Entity, Head};
-use sagas::{NoSaga, Service, Timestamp, wire_messages};
+use sagas::handler::{Handler, Heard, Told};
+use sagas::wire::names::Names;
+use sagas::{Address, NoSaga, Service, Timestamp, wire_messages};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::tour::{self, TOURS};
 
 pub const FLIGHTS: Service = Service::new(1, "flights");
 pub const HOTELS: Service = Service::new(2, "hotels");
@@ -20,9 +24,10 @@ pub struct Stock<const S: usize> {
 }
 
 wire_messages! {
-    /// What a trip asks.
+    /// What a trip asks, and what a tour needs.
     pub enum Request {
         Take((Uuid, u32)) = "stock.take" 1,
+        Reserve((Uuid, u32)) = "stock.reserve" 1,
         GiveBack(Uuid) = "stock.give-back" 1,
     }
 }
@@ -38,8 +43,31 @@ wire_messages! {
     pub enum Event {
         Opened(u32) = "stock.opened" 1,
         Taken((Uuid, u32)) = "stock.taken" 1,
+        Reserved((Uuid, u32)) = "stock.reserved" 1,
         GivenBack(Uuid) = "stock.given-back" 1,
     }
+}
+
+wire_messages! {
+    /// What tours are told, who get no reply, when nothing has happened here.
+    pub enum Notice {
+        NotReserved(Uuid) = "stock.not-reserved" 1,
+    }
+}
+
+/// What a stock does on what has happened to a tour.
+fn of_tour<const S: usize>(heard: &Heard<'_>) -> Told<Request> {
+    let is_mine = |of: &Address| of.service == Stock::<S>::SERVICE;
+    Ok(match heard.read()? {
+        tour::Event::GivenUp((booking, _)) => {
+            let mine = booking.stocks().find(is_mine);
+            mine.map(|of| (of.entity, Request::GiveBack(booking.trip)))
+        }
+        event => {
+            let needed = event.needs().filter(|(of, _)| is_mine(of));
+            needed.map(|(of, needs)| (of.entity, Request::Reserve(needs)))
+        }
+    })
 }
 
 impl<const S: usize> Entity for Stock<S> {
@@ -49,6 +77,13 @@ impl<const S: usize> Entity for Stock<S> {
         _ => CARDS,
     };
     const KIND: &'static str = "stock";
+    const HANDLERS: &'static [Handler<Request>] = &[Handler {
+        name: "stock-of-tours",
+        of: TOURS,
+        events: tour::EVENTS,
+        command: of_tour::<S>,
+    }];
+    const NOTICES: Names = Notice::WIRE_NAMES;
     type Command = u32;
     type Event = Event;
     type Request = Request;
@@ -68,7 +103,7 @@ impl<const S: usize> Entity for Stock<S> {
         let mut stock = before.unwrap_or_default();
         match event {
             Event::Opened(amount) => stock.left = *amount,
-            Event::Taken((trip, amount)) => {
+            Event::Taken((trip, amount)) | Event::Reserved((trip, amount)) => {
                 stock.left -= amount;
                 stock.taken.insert(*trip, *amount);
             }
@@ -83,13 +118,21 @@ impl<const S: usize> Entity for Stock<S> {
         let has = |trip| stock.is_some_and(|stock| stock.taken.contains_key(trip));
         let has_left = |amount| stock.is_some_and(|stock| stock.left >= amount);
         let event = match asked {
-            Request::Take((trip, _)) if has(trip) => None,
-            Request::Take((trip, amount)) if has_left(*amount) => {
-                Some(Event::Taken((*trip, *amount)))
-            }
-            Request::Take(_) => return (None, Reply::SoldOut(())),
+            Request::Take((trip, _)) | Request::Reserve((trip, _)) if has(trip) => None,
+            Request::Take(wanted) if has_left(wanted.1) => Some(Event::Taken(*wanted)),
+            Request::Reserve(wanted) if has_left(wanted.1) => Some(Event::Reserved(*wanted)),
+            Request::Take(_) | Request::Reserve(_) => return (None, Reply::SoldOut(())),
             Request::GiveBack(trip) => has(trip).then_some(Event::GivenBack(*trip)),
         };
         (event, Reply::Done(()))
+    }
+
+    fn notice(asked: &Request, reply: &Reply) -> Option<actors::Notice> {
+        match (asked, reply) {
+            (Request::Reserve((tour, _)), Reply::SoldOut(())) => {
+                Some(actors::Notice::of(&Notice::NotReserved(*tour)))
+            }
+            _ => None,
+        }
     }
 }

@@ -27,6 +27,15 @@ pub struct Booking {
     pub price: u32,
 }
 
+impl Booking {
+    /// All that it takes something of.
+    pub fn stocks(&self) -> impl Iterator<Item = Address> {
+        [Some(self.flight), self.hotel, Some(self.card)]
+            .into_iter()
+            .flatten()
+    }
+}
+
 wire_messages! {
     pub enum Event {
         Requested(Booking) = "trip.requested" 1,

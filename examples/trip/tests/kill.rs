@@ -1,5 +1,5 @@
-//! Trips are booked, the process is killed in the middle, and the same trips are asked for again:
-//! each is booked once, and nothing is held for one that is not.
+//! Trips, or tours, are booked, the process is killed in the middle, and the same ones are asked
+//! for again: each is booked once, and nothing is held for one that is not.
 
 #![allow(clippy::unwrap_used)]
 
@@ -31,6 +31,15 @@ fn done(folder: &Path, args: &str) -> String {
 
 #[test]
 fn trips_are_booked_whole_or_not_at_all_whenever_the_process_dies() {
+    whenever_the_process_dies("book");
+}
+
+#[test]
+fn tours_are_booked_whole_or_not_at_all_whenever_the_process_dies() {
+    whenever_the_process_dies("tour");
+}
+
+fn whenever_the_process_dies(command: &str) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     done(folder, "flight LX1 40");
@@ -38,7 +47,7 @@ fn trips_are_booked_whole_or_not_at_all_whenever_the_process_dies() {
     done(folder, "card ada 2500");
 
     let names: Vec<_> = (0..TRIPS).map(|number| format!("t{number}")).collect();
-    let book = format!("book LX1 Ritz ada 100 {}", names.join(" "));
+    let book = format!("{command} LX1 Ritz ada 100 {}", names.join(" "));
 
     // Killed as soon as the first ones have ended, while others are under way.
     let mut first = trip(folder, &book).stdout(Stdio::piped()).spawn().unwrap();
@@ -70,6 +79,7 @@ fn trips_are_booked_whole_or_not_at_all_whenever_the_process_dies() {
 
     // One without a hotel does not ask for a room.
     done(folder, "card bob 100");
-    assert_eq!(done(folder, "book LX1 - bob 100 short"), "short: BOOKED\n");
+    let short = done(folder, &format!("{command} LX1 - bob 100 short"));
+    assert_eq!(short, "short: BOOKED\n");
     assert_eq!(done(folder, "hotel Ritz"), "Ritz: 5 left, 25 trips\n");
 }

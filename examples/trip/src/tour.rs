@@ -1,0 +1,174 @@
+//! Tours: the same as trips, without a saga. A tour tells what it needs next; flights, hotels and
+//! cards hear that, and tours hear what came of it.
+
+use actors::{Decision, Entity, Head, Overdue};
+use sagas::handler::{Handler, Heard};
+use sagas::{Address, NoReply, NoSaga, Service, Timestamp, wire_messages};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::stock::{self, CARDS, FLIGHTS, HOTELS};
+use crate::trip::Booking;
+
+pub const TOURS: Service = Service::new(5, "tours");
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tour {
+    head: Head,
+    booking: Booking,
+    /// Who must answer; nobody when it has ended.
+    waits_for: Option<Uuid>,
+    /// PENDING, BOOKED, or why it is not booked.
+    pub state: String,
+}
+
+// An event says all that others need to go on: a handler has no state.
+wire_messages! {
+    pub enum Event {
+        Requested(Booking) = "tour.requested" 1,
+        SeatHeld(Booking) = "tour.seat-held" 1,
+        RoomHeld(Booking) = "tour.room-held" 1,
+        Booked(()) = "tour.booked" 1,
+        GivenUp((Booking, String)) = "tour.given-up" 1,
+    }
+}
+
+/// What stocks hear.
+pub const EVENTS: &[&str] = &[
+    "tour.requested",
+    "tour.seat-held",
+    "tour.room-held",
+    "tour.given-up",
+];
+
+impl Event {
+    /// Of whom the tour needs something now, and how much.
+    pub fn needs(&self) -> Option<(Address, (Uuid, u32))> {
+        let (booking, of, amount) = match self {
+            Event::Requested(booking) => (booking, booking.flight, 1),
+            Event::SeatHeld(booking) => match booking.hotel {
+                Some(hotel) => (booking, hotel, 1),
+                None => (booking, booking.card, booking.price),
+            },
+            Event::RoomHeld(booking) => (booking, booking.card, booking.price),
+            Event::Booked(()) | Event::GivenUp(_) => return None,
+        };
+        Some((of, (booking.trip, amount)))
+    }
+}
+
+wire_messages! {
+    /// What came of what a tour needs, and at which stock.
+    pub enum Outcome {
+        Holds(Uuid) = "tour.hold" 1,
+        HasNone(Uuid) = "tour.do-without" 1,
+    }
+}
+
+const fn reserved(of: Service) -> Handler<Outcome> {
+    Handler {
+        name: "tour-that-holds",
+        of,
+        events: &["stock.reserved"],
+        command: |heard: &Heard<'_>| match heard.read()? {
+            stock::Event::Reserved((tour, _)) => Ok(Some((tour, Outcome::Holds(heard.entity)))),
+            _ => Ok(None),
+        },
+    }
+}
+
+const fn not_reserved(of: Service) -> Handler<Outcome> {
+    Handler {
+        name: "tour-that-has-none",
+        of,
+        events: &["stock.not-reserved"],
+        command: |heard: &Heard<'_>| {
+            let stock::Notice::NotReserved(tour) = heard.read()?;
+            Ok(Some((tour, Outcome::HasNone(heard.entity))))
+        },
+    }
+}
+
+impl Tour {
+    // What comes after the end changes nothing: all stocks have been told that it was given up.
+    fn hears(&self, outcome: &Outcome) -> Option<Event> {
+        let (Outcome::Holds(stock) | Outcome::HasNone(stock)) = *outcome;
+        let booking = || self.booking.clone();
+        let is = |other: Address| other.entity == stock;
+
+        match outcome {
+            _ if self.waits_for != Some(stock) => None,
+            Outcome::Holds(_) if is(self.booking.flight) => Some(Event::SeatHeld(booking())),
+            Outcome::Holds(_) if is(self.booking.card) => Some(Event::Booked(())),
+            Outcome::Holds(_) => Some(Event::RoomHeld(booking())),
+            Outcome::HasNone(_) if is(self.booking.flight) => Some(self.given_up("NO_SEAT")),
+            Outcome::HasNone(_) if is(self.booking.card) => Some(self.given_up("NO_MONEY")),
+            Outcome::HasNone(_) => Some(self.given_up("NO_ROOM")),
+        }
+    }
+
+    fn given_up(&self, why: &str) -> Event {
+        Event::GivenUp((self.booking.clone(), why.to_owned()))
+    }
+}
+
+impl Entity for Tour {
+    const SERVICE: Service = TOURS;
+    const KIND: &'static str = "tour";
+    const HANDLERS: &'static [Handler<Outcome>] = &[
+        reserved(FLIGHTS),
+        reserved(HOTELS),
+        reserved(CARDS),
+        not_reserved(FLIGHTS),
+        not_reserved(HOTELS),
+        not_reserved(CARDS),
+    ];
+    type Command = Booking;
+    type Event = Event;
+    type Request = Outcome;
+    type Reply = NoReply;
+    type Part = ();
+    type Saga = NoSaga;
+
+    fn head(&self) -> Head {
+        self.head
+    }
+
+    fn decide(_: Option<&Self>, _: Uuid, booking: Booking) -> Decision<Self> {
+        Decision::Happens(Event::Requested(booking))
+    }
+
+    fn fold(before: Option<Self>, id: Uuid, event: &Event, at: Timestamp) -> Option<Self> {
+        let head = before.as_ref().map(|tour| tour.head).unwrap_or_default();
+        let booking = match (before, event) {
+            (None, Event::Requested(booking)) => booking.clone(),
+            (before, _) => before?.booking,
+        };
+        Some(Tour {
+            head: head.after_event(id, at),
+            booking,
+            waits_for: event.needs().map(|(of, _)| of.entity),
+            state: match event {
+                Event::Booked(()) => "BOOKED".to_owned(),
+                Event::GivenUp((_, why)) => why.clone(),
+                _ => "PENDING".to_owned(),
+            },
+        })
+    }
+
+    fn react(tour: Option<&Self>, outcome: &Outcome, _: Option<&()>) -> (Option<Event>, NoReply) {
+        (tour.and_then(|tour| tour.hears(outcome)), NoReply {})
+    }
+
+    fn is_settled(&self) -> bool {
+        self.waits_for.is_none()
+    }
+
+    fn deadline(&self) -> Option<Uuid> {
+        self.waits_for
+    }
+
+    fn overdue(&self) -> Option<Overdue<Self>> {
+        Some(Overdue::Happens(self.given_up("TIMED_OUT")))
+    }
+}
