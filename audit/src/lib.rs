@@ -29,6 +29,7 @@ mod entities;
 mod extent;
 mod given_up;
 mod history;
+mod in_flight;
 mod inboxes;
 mod orders;
 mod outboxes;

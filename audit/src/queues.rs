@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use domain::messages::{CustomerNotice, OrderNotice};
 use domain::{CustomerEvent, MessageId, OrderEvent, Service, ShardId, Timestamp};
 use serde_json::Value;
-use store::SourceStream;
 use store::parking::ParkedState;
 use store::snapshot::Snapshot;
 use store::tables::{action, bulk, parked};
+use store::{SourceStream, StoreError};
+use uuid::Uuid;
 
 use super::AuditError;
 use super::inboxes;
@@ -38,42 +39,135 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
 /// A shard's position in each source.
 type Reached = BTreeMap<(ShardId, SourceStream), u64>;
 
-async fn parked_messages(
+/// A row of a table, by its key.
+trait Row: Sized + Send + Sync {
+    /// What it is called.
+    const NAME: &'static str;
+    const INVARIANT: Invariant;
+    /// What it is judged by beside itself, of the same moment.
+    type Beside: Send + Sync;
+
+    fn key(&self) -> Uuid;
+
+    /// Some rows after one.
+    fn some(
+        snapshot: &Snapshot,
+        after: Option<Uuid>,
+    ) -> impl Future<Output = Result<Vec<Self>, StoreError>> + Send;
+
+    fn beside(
+        snapshot: &Snapshot,
+        service: Service,
+        shards: u16,
+    ) -> impl Future<Output = Result<Self::Beside, StoreError>> + Send;
+}
+
+impl Row for parked::Model {
+    const NAME: &'static str = "parked message";
+    const INVARIANT: Invariant = Invariant::Quarantine;
+    /// The unit that parks a message also moves the position.
+    type Beside = Reached;
+
+    fn key(&self) -> Uuid {
+        self.message_id
+    }
+
+    async fn some(snapshot: &Snapshot, after: Option<Uuid>) -> Result<Vec<Self>, StoreError> {
+        snapshot.parked_messages(after, ROWS).await
+    }
+
+    async fn beside(
+        snapshot: &Snapshot,
+        service: Service,
+        shards: u16,
+    ) -> Result<Reached, StoreError> {
+        reached(snapshot, service, shards).await
+    }
+}
+
+impl Row for action::Model {
+    const NAME: &'static str = "operator action";
+    const INVARIANT: Invariant = Invariant::Operators;
+    type Beside = ();
+
+    fn key(&self) -> Uuid {
+        self.action_id
+    }
+
+    async fn some(snapshot: &Snapshot, after: Option<Uuid>) -> Result<Vec<Self>, StoreError> {
+        snapshot.operator_actions(after, ROWS).await
+    }
+
+    async fn beside(_: &Snapshot, _: Service, _: u16) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Row for bulk::Model {
+    const NAME: &'static str = "bulk request";
+    const INVARIANT: Invariant = Invariant::Operators;
+    type Beside = ();
+
+    fn key(&self) -> Uuid {
+        self.request_key
+    }
+
+    async fn some(snapshot: &Snapshot, after: Option<Uuid>) -> Result<Vec<Self>, StoreError> {
+        snapshot.bulk_requests(after, ROWS).await
+    }
+
+    async fn beside(_: &Snapshot, _: Service, _: u16) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Judges all rows of a table, some at a time, each time in a snapshot of their own.
+async fn walk<R: Row>(
     stores: &Stores,
     service: Service,
     report: &mut Report,
+    judge: impl Fn(&R, &R::Beside) -> Result<(), Mismatch>,
 ) -> Result<(), AuditError> {
     let mut after = None;
     loop {
-        // The unit that parks a message also moves the position: both are of one moment.
         let snapshot = Snapshot::begin(stores.database(service)).await?;
-        let rows = snapshot.parked_messages(after, ROWS).await?;
-        let reached = reached(stores, service, &snapshot).await?;
+        let rows = R::some(&snapshot, after).await?;
+        let beside = R::beside(&snapshot, service, stores.shards).await?;
         snapshot.end().await?;
 
         let Some(last) = rows.last() else {
             return Ok(());
         };
-        after = Some(last.message_id);
-        report.checked(Invariant::Quarantine, rows.len());
+        after = Some(last.key());
+        report.checked(R::INVARIANT, rows.len());
         for row in &rows {
-            if let Err(mismatch) = judge_parked(service, row, &reached, stores.shards) {
-                let subject = format_args!("parked message {}", row.message_id);
-                report.violated_by(Invariant::Quarantine, Problem::of(subject, mismatch));
+            if let Err(mismatch) = judge(row, &beside) {
+                let subject = format_args!("{} {}", R::NAME, row.key());
+                report.violated_by(R::INVARIANT, Problem::of(subject, mismatch));
             }
         }
     }
 }
 
-async fn reached(
+async fn parked_messages(
     stores: &Stores,
     service: Service,
+    report: &mut Report,
+) -> Result<(), AuditError> {
+    let judge =
+        |row: &parked::Model, reached: &Reached| judge_parked(service, row, reached, stores.shards);
+    walk(stores, service, report, judge).await
+}
+
+async fn reached(
     snapshot: &Snapshot,
-) -> Result<Reached, AuditError> {
+    service: Service,
+    shards: u16,
+) -> Result<Reached, StoreError> {
     let mut reached = Reached::new();
     for row in snapshot.inboxes().await? {
         // What is wrong with a position is told of where inboxes are looked at.
-        if let Ok((shard, source, position)) = inboxes::place(service, &row, stores.shards) {
+        if let Ok((shard, source, position)) = inboxes::place(service, &row, shards) {
             reached.insert((shard, source), position);
         }
     }
@@ -167,39 +261,11 @@ async fn operators(
     service: Service,
     report: &mut Report,
 ) -> Result<(), AuditError> {
-    let mut after = None;
-    loop {
-        let snapshot = Snapshot::begin(stores.database(service)).await?;
-        let rows = snapshot.operator_actions(after, ROWS).await?;
-        snapshot.end().await?;
-        let Some(last) = rows.last() else { break };
-        after = Some(last.action_id);
-        report.checked(Invariant::Operators, rows.len());
-        for row in &rows {
-            if let Err(mismatch) = judge_action(row, stores.shards, stores.now) {
-                let subject = format_args!("operator action {}", row.action_id);
-                report.violated_by(Invariant::Operators, Problem::of(subject, mismatch));
-            }
-        }
-    }
+    let judge = |row: &action::Model, (): &()| judge_action(row, stores.shards, stores.now);
+    walk(stores, service, report, judge).await?;
 
-    let mut after = None;
-    loop {
-        let snapshot = Snapshot::begin(stores.database(service)).await?;
-        let rows = snapshot.bulk_requests(after, ROWS).await?;
-        snapshot.end().await?;
-        let Some(last) = rows.last() else {
-            return Ok(());
-        };
-        after = Some(last.request_key);
-        report.checked(Invariant::Operators, rows.len());
-        for row in &rows {
-            if let Err(mismatch) = judge_bulk(service, row, stores.shards) {
-                let subject = format_args!("bulk request {}", row.request_key);
-                report.violated_by(Invariant::Operators, Problem::of(subject, mismatch));
-            }
-        }
-    }
+    let judge = |row: &bulk::Model, (): &()| judge_bulk(service, row, stores.shards);
+    walk(stores, service, report, judge).await
 }
 
 /// A clock may have stepped back since by so much, in microseconds.

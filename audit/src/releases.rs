@@ -5,15 +5,12 @@
 use domain::{OrderId, OrderState, ShardId};
 use store::services::customers::tables::reservation;
 use store::services::orders::snapshot::OrderHead;
-use store::snapshot::Snapshot;
-use store::{Destination, SourceStream, history, parking, shards};
+use store::{SourceStream, history, parking, shards};
 use uuid::Uuid;
 
 use super::AuditError;
+use super::in_flight;
 use super::stores::Stores;
-
-/// Rows of an outbox read at a time.
-const ROWS: u64 = 2_000;
 
 /// Whether something that the reservation of a rejected order waits for is on its way still: from
 /// the order to the shard of the customers that hears of it, or from there to the customer.
@@ -29,7 +26,7 @@ pub(super) async fn is_on_its_way(
     let holds = ShardId::of(domain::CUSTOMERS, customer, stores.shards);
 
     Ok(is_unheard(stores, order, head, (orders, hears)).await?
-        || is_unread(stores, hears, holds).await?
+        || in_flight::is_any(stores, hears, holds).await?
         || parking::count_of(&stores.customers, customer).await? > 0)
 }
 
@@ -49,37 +46,6 @@ async fn is_unheard(
         .first()
         .is_none_or(|event| event.sequence > heard.unwrap_or(0));
     Ok(is_beyond || parking::count_of(&stores.customers, order).await? > 0)
-}
-
-/// Whether a shard of the customers has sent another one something that is not read yet.
-async fn is_unread(stores: &Stores, from: ShardId, to: ShardId) -> Result<bool, AuditError> {
-    let read = shards::positions(&stores.customers, to).await?;
-    let read = read
-        .get(&SourceStream::messages(from))
-        .copied()
-        .unwrap_or(0);
-
-    let is_unread = |(sequence, destination): &(u64, Destination)| {
-        *sequence > read && *destination == Destination::Shard(to)
-    };
-    // A row has the sequence of its first message, and may hold some that follow.
-    let within_a_unit = u64::try_from(store::unit::MAX_MESSAGES).unwrap_or(0);
-    let mut after = i64::try_from(read.saturating_sub(within_a_unit)).unwrap_or(i64::MAX);
-
-    loop {
-        let snapshot = Snapshot::begin(&stores.customers).await?;
-        let rows = snapshot.outbox(from, after, ROWS).await?;
-        snapshot.end().await?;
-
-        let Some(last) = rows.last() else {
-            return Ok(false);
-        };
-        after = last.sequence;
-        let messages = rows.iter().filter_map(|row| row.messages.as_ref().ok());
-        if messages.flatten().any(is_unread) {
-            return Ok(true);
-        }
-    }
 }
 
 /// Whether each order must have a deadline of its own now: only one that waits in a choreography.
