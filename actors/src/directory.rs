@@ -72,6 +72,11 @@ where
         self.live.contains_key(&id)
     }
 
+    /// Whether the entity has been looked for and is not there.
+    pub(crate) fn is_absent(&self, id: K) -> bool {
+        matches!(self.missing.get(&id), Some(Missing::Absent))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.live.len()
     }

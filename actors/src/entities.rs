@@ -75,6 +75,8 @@ pub(crate) struct Entities<E: Entity> {
     read: HashMap<MessageId, E::Request>,
     wanted: HashSet<Uuid>,
     wanted_sagas: HashSet<SagaId>,
+    /// To be woken: sagas, or entities that wait by themselves.
+    wanted_woken: Vec<Uuid>,
     /// Parts that the next read must bring, each with the entity that needs it.
     wanted_parts: HashSet<(Uuid, Uuid)>,
     /// Parts that cannot exist yet.
@@ -108,6 +110,7 @@ impl<E: Entity> Entities<E> {
             read: HashMap::new(),
             wanted: HashSet::new(),
             wanted_sagas: HashSet::new(),
+            wanted_woken: Vec::new(),
             wanted_parts: HashSet::new(),
             new_parts: HashSet::new(),
             read_for: HashSet::new(),
@@ -166,11 +169,12 @@ impl<E: Entity> Entities<E> {
         }
     }
 
-    /// Wants what waking a saga needs, or an entity that waits by itself.
+    /// Wants what waking a saga needs, or an entity that waits by itself. A timer does not say which:
+    /// only where there is no such saga an entity is looked for.
     pub(crate) fn want_for_timer(&mut self, id: Uuid) {
         self.want_saga(SagaId(id));
         if !E::HANDLERS.is_empty() {
-            self.want(id);
+            self.wanted_woken.push(id);
         }
     }
 
@@ -282,6 +286,20 @@ pub(crate) fn check_readable<E: Entity>(message: &Message) -> Result<(), WireErr
             Incoming::<E::Saga>::decode(name, version, message.body.get()).map(drop)
         }
     }
+}
+
+/// Whether somebody asks again for what a message asks, should it be discarded. Nobody knows of one
+/// that cannot be read; whoever waits for what it would have brought about goes on by its deadline.
+pub(crate) fn is_asked_again<E: Entity>(message: &Message) -> bool {
+    let request = match role_of::<E>(message) {
+        Role::Request => read::<E::Request>(message).ok(),
+        Role::Event => messages::command_of::<E>(message)
+            .ok()
+            .flatten()
+            .map(|(_, request)| request),
+        Role::Nested | Role::Reply => None,
+    };
+    request.is_none_or(|request| E::is_asked_again(&request))
 }
 
 /// Whether a handler of the service wants an event.

@@ -148,6 +148,13 @@ pub trait Entity:
         None
     }
 
+    /// Whether somebody asks again for what this request asks, when an operator discards it: its saga
+    /// does, or the deadline of whoever waits for it. One for which nobody would cannot be discarded.
+    fn is_asked_again(request: &Self::Request) -> bool {
+        let _ = request;
+        true
+    }
+
     /// Whom to answer when the message does not say: release 0.1 wrote it into the body.
     fn asked_by(request: &Self::Request) -> Option<SagaId> {
         let _ = request;

@@ -96,8 +96,8 @@ impl NodeParts {
 pub struct ShardSnapshot {
     /// Which shard it is of.
     pub shard: ShardId,
-    /// Sagas that have not ended.
-    pub open_sagas: usize,
+    /// Sagas that go on by themselves, and entities that wait by themselves: all that it will wake.
+    pub timers: usize,
     /// Entities and sagas in memory.
     pub live_actors: usize,
     /// Entities whose messages wait.
@@ -213,7 +213,7 @@ impl Node {
     pub fn snapshot(&self) -> Vec<ShardSnapshot> {
         let of = |(shard, status): (&ShardId, &Arc<Status>)| ShardSnapshot {
             shard: *shard,
-            open_sagas: status.open_sagas.load(Ordering::Relaxed),
+            timers: status.timers.load(Ordering::Relaxed),
             live_actors: status.live_actors.load(Ordering::Relaxed),
             parked: status.parked.load(Ordering::Relaxed),
             reloads: status.reloads.load(Ordering::Relaxed),

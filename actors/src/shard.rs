@@ -86,7 +86,7 @@ pub(crate) struct Parts<E: Entity> {
 /// What a shard shows to others.
 #[derive(Debug, Default)]
 pub(crate) struct Status {
-    pub open_sagas: AtomicUsize,
+    pub timers: AtomicUsize,
     pub live_actors: AtomicUsize,
     /// Entities whose messages wait.
     pub parked: AtomicUsize,

@@ -2,6 +2,8 @@
 //! the sagas; what is particular to it is here, and the whole suite runs on it, too.
 
 use futures_util::future::join_all;
+use reqwest::Method;
+use serde_json::json;
 use tests::{Api, CHOREOGRAPHED, Node, ORCHESTRATED, Response, Shared, cents};
 use uuid::Uuid;
 
@@ -142,6 +144,34 @@ async fn an_order_whose_customer_does_not_answer_in_time_is_rejected_and_holds_n
     books::audit(node).await;
 }
 
+/// Nobody would ask for it again.
+#[tokio::test]
+async fn the_release_of_an_order_that_was_given_up_cannot_be_discarded() {
+    let (mut node, customer) = node_with_stuck_customer(&[CHOREOGRAPHED, SOON]).await;
+    let api = node.api();
+    let order = api.new_order(&customer, "12.34").wait(30).await.is(201);
+    assert_eq!(order.str("rejectionReason"), "TIMED_OUT");
+
+    let reserve = first_of(&api, &customer, "customer.reserve-credit").await;
+    api.call(Method::DELETE, &reserve).await.is(204);
+    let release = first_of(&api, &customer, "customer.release-credit").await;
+    api.call(Method::DELETE, &release).await.is_problem(409);
+    let all = json!({"action": "discard", "filter": {"service": "customers"}});
+    let outcome = api.post("/quarantine/bulk").json(all).await.is(200);
+    assert_eq!(
+        (&outcome.json["done"], &outcome.json["refused"]),
+        (&0.into(), &1.into())
+    );
+
+    node.terminate().await;
+    node.restart_with(&[CHOREOGRAPHED]).await;
+    let api = node.api();
+    quarantine::replay_until_empty(&api).await;
+    let order = api.place(&customer, "15.00", "APPROVED").await;
+    assert_eq!(api.available_cents(&customer, &order.token).await, 0);
+    books::audit(node).await;
+}
+
 #[tokio::test]
 async fn a_deadline_outlives_the_process() {
     let (mut node, customer) = node_with_stuck_customer(&[CHOREOGRAPHED, SOON]).await;
@@ -224,6 +254,18 @@ async fn node_with_stuck_customer(env: &[(&str, &str)]) -> (Node, String) {
     let env: Vec<_> = env.iter().copied().chain([STUCK]).collect();
     node.restart_with(&env).await;
     (node, customer)
+}
+
+/// The path of the customer's first message, when it is one of this name and in quarantine.
+async fn first_of(api: &Api, customer: &str, name: &str) -> String {
+    tests::eventually(&format!("{name} is in quarantine"), async || {
+        let parked = quarantine::entries_of(api, customer).await;
+        let first = parked
+            .first()
+            .filter(|entry| entry["messageType"] == name)?;
+        Some(format!("/quarantine/{}", quarantine::id_of(first)))
+    })
+    .await
 }
 
 /// Waits until all of the credit is free, which an order that takes all of it proves.

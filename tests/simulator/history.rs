@@ -265,7 +265,7 @@ async fn seems_at_rest(world: &World) -> bool {
     let opens = |node: &Arc<Node>| {
         let (open, assigned) = node.open_shards();
         let shards = node.snapshot();
-        let is_quiet = |shard: &ShardSnapshot| shard.open_sagas == 0 && shard.parked == 0;
+        let is_quiet = |shard: &ShardSnapshot| shard.timers == 0 && shard.parked == 0;
         (open == assigned && shards.iter().all(is_quiet)).then_some(open)
     };
 

@@ -308,13 +308,13 @@ impl Plan {
                 Coordination::Choreography,
             ])
             .unwrap_or_default();
-        // No saga asks again for what an operator has dropped.
         let discards = match coordination {
             Coordination::Orchestration => &[0, 0, 0, 20, 100][..],
-            Coordination::Choreography => &[0],
+            // What nobody would ask for again cannot be discarded: another time it is replayed.
+            Coordination::Choreography => &[0, 0, 0, 20],
         };
 
-        Plan {
+        let mut plan = Plan {
             seed,
             nodes,
             shards,
@@ -327,7 +327,12 @@ impl Plan {
                 .unwrap_or(0),
             coordination,
             loading: loading(seed),
+        };
+        // Nobody knows what a message asks that cannot be read.
+        if coordination == Coordination::Choreography && plan.has_unreadable_messages() {
+            plan.discards = 0;
         }
+        plan
     }
 }
 

@@ -65,6 +65,11 @@ impl<E: Entity> Entities<E> {
     /// Loads what is wanted.
     pub(crate) async fn load(&mut self) -> Result<(), StoreError> {
         self.load_sagas().await?;
+        for id in std::mem::take(&mut self.wanted_woken) {
+            if self.sagas.is_absent(SagaId(id)) {
+                self.want(id);
+            }
+        }
         self.load_entities().await?;
         self.load_parts().await
     }
@@ -214,6 +219,7 @@ impl<E: Entity> Entities<E> {
         self.read.clear();
         self.wanted.clear();
         self.wanted_sagas.clear();
+        self.wanted_woken.clear();
         self.wanted_parts.clear();
         self.new_parts.clear();
         self.read_for.clear();

@@ -212,6 +212,7 @@ mod failing_beside_others;
 mod late_replies;
 mod replaying;
 mod unknown_outcomes;
+mod waking;
 
 #[test]
 fn an_order_within_the_limit_is_approved_and_one_beyond_it_rejected() {

@@ -156,6 +156,12 @@ impl Entity for Customer {
         announced.then(|| Notice::of(&CustomerNotice::of(request, reply)))
     }
 
+    /// In a choreography the release of an order that was given up is told once, by its rejection.
+    fn is_asked_again(request: &Self::Request) -> bool {
+        let is_release = matches!(request, CustomerCommand::ReleaseCredit(_));
+        !(is_release && request.request().announced)
+    }
+
     fn asked_by(request: &Self::Request) -> Option<SagaId> {
         request.request().saga_id
     }

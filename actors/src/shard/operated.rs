@@ -11,7 +11,7 @@ use store::{StoreError, parking};
 
 use super::Shard;
 use super::submit::Cause;
-use crate::entities::check_readable;
+use crate::entities::{check_readable, is_asked_again};
 use crate::entity::Entity;
 use crate::error::CommandError;
 use crate::operator::{self, ParkedAction};
@@ -25,6 +25,8 @@ type Numbered = (RowChange, u64);
 const LAST: u64 = u64::MAX;
 
 const WAITS_BEHIND: &str = "it waits behind another message of the same entity";
+const ASKED_ONCE: &str = "nobody would ask again for what it asks, so that it cannot be discarded: \
+    mend what stops it and replay it, or edit it first";
 
 impl<E: Entity> Shard<E> {
     pub(super) async fn operate_parked(&mut self, request: Request<E>) {
@@ -49,7 +51,10 @@ impl<E: Entity> Shard<E> {
         let kept = operator::of_parked(&action, &found, by, binding, now);
         let change = match action {
             ParkedAction::Replay => self.replayed(found),
-            ParkedAction::Discard => self.discarded(&found),
+            ParkedAction::Discard if is_asked_again::<E>(&found.message) => {
+                Ok(self.discarded(&found))
+            }
+            ParkedAction::Discard => Err(CommandError::Conflict(ASKED_ONCE.to_owned())),
             ParkedAction::Edit(body) => self.edited(found, body),
         };
 
@@ -69,12 +74,12 @@ impl<E: Entity> Shard<E> {
         Ok((row, version))
     }
 
-    fn discarded(&mut self, found: &Parked) -> Result<Numbered, CommandError> {
+    fn discarded(&mut self, found: &Parked) -> Numbered {
         // Of a row that cannot be read, memory knows better whose it is.
         let entity = self.parked.entity_of(found.id);
         let entity = entity.unwrap_or(found.message.entity);
         self.parked.removed(found.id, entity, self.ticket + 1);
-        Ok((parked::Model::delete(found.id.0), LAST))
+        (parked::Model::delete(found.id.0), LAST)
     }
 
     fn edited(&mut self, found: Parked, body: Box<RawValue>) -> Result<Numbered, CommandError> {

@@ -292,9 +292,7 @@ impl<E: Entity> Shard<E> {
             .set(u32::try_from(live).map_or(f64::MAX, f64::from));
         let status = &self.parts.status;
         status.live_actors.store(live, Ordering::Relaxed);
-        status
-            .open_sagas
-            .store(self.timers.len(), Ordering::Relaxed);
+        status.timers.store(self.timers.len(), Ordering::Relaxed);
         status.parked.store(self.parked.len(), Ordering::Relaxed);
     }
 }
