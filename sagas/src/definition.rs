@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::nested::NestedCommand;
 use crate::{Address, SagaId, StepRecord, WireMessage};
 
 pub use check::Mistake;
@@ -262,6 +263,19 @@ impl<D: SagaData> Action<D> {
             self,
             Action::Ask { .. } | Action::Nested { .. } | Action::UndoNested { .. }
         )
+    }
+
+    /// The wire name of the command that it sends, if it sends one.
+    #[must_use]
+    pub fn command_name(&self, data: &D) -> Option<&'static str> {
+        match self {
+            Action::Local(_) => None,
+            Action::Ask { command, .. } | Action::Notify { command, .. } => {
+                Some(command(data).wire_name().0)
+            }
+            Action::Nested { .. } => Some(NestedCommand::BEGIN),
+            Action::UndoNested { .. } => Some(NestedCommand::UNDO),
+        }
     }
 
     /// Who carries it out, when that is not the saga's own service.

@@ -28,6 +28,7 @@ pub mod service;
 pub mod state;
 pub mod testing;
 pub mod time;
+pub mod timeline;
 pub mod wire;
 
 pub use address::Address;

@@ -78,6 +78,11 @@ wire_messages! {
 }
 
 impl NestedCommand {
+    /// The wire name of the command that begins a nested saga.
+    pub(crate) const BEGIN: &'static str = "saga.begin";
+    /// The wire name of the command that undoes one.
+    pub(crate) const UNDO: &'static str = "saga.undo";
+
     /// The nested saga that the command is for.
     #[must_use]
     pub fn saga(&self) -> SagaId {
@@ -165,6 +170,15 @@ pub enum Incoming<D: SagaData> {
 }
 
 impl<D: SagaData> Incoming<D> {
+    /// The name and version under which it was written.
+    #[must_use]
+    pub fn wire_name(&self) -> (&'static str, u16) {
+        match self {
+            Incoming::Own(reply) => reply.wire_name(),
+            Incoming::Nested(reply) => reply.wire_name(),
+        }
+    }
+
     /// Reads a reply.
     ///
     /// # Errors

@@ -19,6 +19,7 @@
 mod abandoning;
 mod inputs;
 mod nesting;
+mod noting;
 mod walk;
 
 use uuid::Uuid;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::timeline::AttemptRecord;
 use crate::{SagaId, Timestamp};
 
 /// How far a saga has come.
@@ -105,6 +106,9 @@ pub struct StepRecord {
     /// The nested saga that the step has begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nested: Option<SagaId>,
+    /// Its newest attempts, oldest first. Rows of before have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<AttemptRecord>,
 }
 
 impl StepRecord {
@@ -118,6 +122,7 @@ impl StepRecord {
             detail: None,
             is_final: false,
             nested: None,
+            attempts: Vec::new(),
         }
     }
 }
@@ -145,6 +150,21 @@ mod micros {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timeline::{AnswerMeaning, AnswerRecord};
+
+    fn attempt(number: u32, answer: Option<AnswerMeaning>) -> AttemptRecord {
+        AttemptRecord {
+            number,
+            at: 3,
+            undo: number > 1,
+            answer: answer.map(|means| AnswerRecord {
+                at: 5,
+                name: "stock.done".into(),
+                means,
+            }),
+            cause: (number > 1).then_some("TIMED_OUT".into()),
+        }
+    }
 
     #[test]
     fn stored_steps_read_back() {
@@ -154,6 +174,11 @@ mod tests {
             detail: Some("stop".to_owned()),
             is_final: true,
             nested: Some(SagaId(uuid::Uuid::from_u128(1))),
+            attempts: vec![
+                attempt(1, Some(AnswerMeaning::Done)),
+                attempt(2, Some(AnswerMeaning::Ignored)),
+                attempt(3, None),
+            ],
             ..StepRecord::remaining("pay")
         };
 
@@ -170,5 +195,18 @@ mod tests {
         let records: Vec<StepRecord> = serde_json::from_str(json).unwrap();
         assert_eq!(records[0].state, StepState::Done);
         assert!(records.iter().all(|record| record.name.is_empty()));
+        assert!(records.iter().all(|record| record.attempts.is_empty()));
+    }
+
+    /// Every saga writes it, three times.
+    #[test]
+    fn an_attempt_that_went_well_is_short() {
+        let done = AttemptRecord {
+            undo: false,
+            cause: None,
+            ..attempt(1, Some(AnswerMeaning::Done))
+        };
+        let json = serde_json::to_string(&done).unwrap();
+        assert_eq!(json, r#"{"n":1,"at":3,"re":{"at":5,"name":"stock.done"}}"#);
     }
 }

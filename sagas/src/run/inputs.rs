@@ -3,6 +3,7 @@
 use super::{Effect, Run};
 use crate::mistakes::{Mistake, makes};
 use crate::nested::{Incoming, NestedReply, SagaCompensated};
+use crate::timeline::AnswerMeaning;
 use crate::{
     Action, Attempt, Meaning, Reason, SagaData, SagaPolicy, SagaState, StepState, Timestamp,
 };
@@ -12,6 +13,17 @@ enum Outcome {
     Done,
     Refused(Reason),
     Irreversible,
+}
+
+impl Outcome {
+    /// As the step's timeline has it.
+    fn as_noted(&self) -> (AnswerMeaning, Option<&Reason>) {
+        match self {
+            Outcome::Done => (AnswerMeaning::Done, None),
+            Outcome::Refused(reason) => (AnswerMeaning::Refused, Some(reason)),
+            Outcome::Irreversible => (AnswerMeaning::Irreversible, None),
+        }
+    }
 }
 
 impl<D: SagaData> Run<D> {
@@ -32,15 +44,25 @@ impl<D: SagaData> Run<D> {
         match self.decides(reply, attempt) {
             Some((index, outcome)) => self.changed(now, |run, effects| {
                 run.learn(reply);
+                let (means, cause) = outcome.as_noted();
+                run.note_answered(run.commands_sent, reply, means, cause);
                 run.follow(index, outcome, policy, now, effects);
             }),
             None => {
                 let known = self.data.clone();
                 self.learn(reply);
-                if self.data == known {
+
+                let number = attempt.filter(|attempt| attempt.saga == self.id);
+                let late = number.map(|attempt| attempt.number);
+                let late = late.filter(|number| self.is_unanswered(*number));
+                if self.data == known && late.is_none() {
                     return Vec::new();
                 }
-                self.changed(now, |_, _| ())
+                self.changed(now, |run, _| {
+                    if let Some(number) = late {
+                        run.note_answered(number, reply, AnswerMeaning::Ignored, None);
+                    }
+                })
             }
         }
     }
@@ -264,6 +286,7 @@ impl<D: SagaData> Run<D> {
             if let Some(index) = running {
                 let detail = detail.unwrap_or_else(|| reason.name().to_owned());
                 run.mark(index, StepState::Running, Some(detail));
+                run.note_given_up(&reason);
             }
 
             run.reason = Some(reason);

@@ -10,7 +10,10 @@ use crate::testing::{
     abandoned, given, given_after_first_step, local_refused, replied, replied_late, retried,
     stopped, survives_everything, woken,
 };
+use crate::timeline::AttemptOutcome;
 use trip::{Everybody, Local, Of, PIVOTED, REVERSIBLE, Reply, Trip, done, gone, refused};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn with_hotel() -> Trip {
     Trip {
@@ -444,4 +447,76 @@ fn every_saga_survives_everything() {
 #[should_panic(expected = "an operator stops it")]
 fn a_saga_that_leaves_something_behind_does_not_survive_everything() {
     survives_everything(&trip::FORGETFUL, &ALONE, &Everybody::default());
+}
+
+fn shown(run: &Run<Trip>, index: usize) -> Vec<crate::timeline::ShownAttempt> {
+    run.attempts_of(&run.definition.steps[index], &run.steps[index])
+}
+
+#[test]
+fn a_step_tells_what_each_of_its_attempts_has_come_to() {
+    let story = given(&REVERSIBLE, with_hotel());
+    let waiting = shown(&story.run, 1);
+    assert_eq!((waiting.len(), waiting[0].sent), (1, Some("flight.book")));
+    assert_eq!(waiting[0].outcome, AttemptOutcome::Waiting);
+
+    let story = story.when(replied(done())).when(replied(refused()));
+    let seat = shown(&story.run, 1);
+    assert_eq!(seat[0].outcome, AttemptOutcome::Done);
+    assert_eq!(
+        seat[0].answered_at,
+        Some(story.run.started_at.after(SECOND))
+    );
+    assert!(seat[0].answer.is_some() && !seat[0].undoes);
+    assert_eq!((seat[1].number, seat[1].undoes), (3, true));
+    assert_eq!(seat[1].sent, Some("flight.cancel"));
+
+    let room = shown(&story.run, 2);
+    assert_eq!(room[0].outcome, AttemptOutcome::Refused);
+    assert_eq!(room[0].cause.as_deref(), Some("SOLD_OUT"));
+    assert!(
+        shown(&story.run, 0).is_empty(),
+        "nobody is asked for a local step"
+    );
+}
+
+#[test]
+fn a_late_answer_is_told_and_one_that_never_came_says_why_nobody_waited() {
+    let story = given(&REVERSIBLE, ALONE).when(stopped());
+    let booked = &shown(&story.run, 1)[0];
+    assert_eq!(booked.outcome, AttemptOutcome::Unanswered);
+    assert_eq!(booked.cause.as_deref(), Some("CANCELLED_BY_OPERATOR"));
+
+    let version = story.run.version;
+    let story = story.when(replied_late(done()));
+    assert_eq!(shown(&story.run, 1)[0].outcome, AttemptOutcome::Ignored);
+    assert_eq!(story.run.version, version + 1);
+
+    let known = story.run.clone();
+    assert_eq!(
+        story.when(replied_late(done())).run,
+        known,
+        "it is told once"
+    );
+}
+
+#[test]
+fn of_many_attempts_the_newest_are_kept() {
+    let mut story = given(&REVERSIBLE, ALONE).when(stopped());
+    for _ in 0..3 {
+        while story.run.state != SagaState::Stuck {
+            story = story.when(woken());
+        }
+        story = story.when(retried());
+    }
+
+    let attempts = shown(&story.run, 1);
+    assert_eq!(attempts.len(), crate::timeline::ATTEMPTS_KEPT);
+    assert_eq!(attempts[9].number, story.run.commands_sent);
+    assert_eq!(attempts[9].outcome, AttemptOutcome::Waiting);
+    assert!(
+        attempts[..9]
+            .iter()
+            .all(|one| one.outcome == AttemptOutcome::Unanswered)
+    );
 }

@@ -190,6 +190,9 @@ impl<D: SagaData> Run<D> {
         };
 
         self.commands_sent = self.commands_sent.saturating_add(1);
+        if action.is_awaited() {
+            self.note_sent(index);
+        }
         Some(Effect::Send {
             to,
             command,
