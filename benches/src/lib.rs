@@ -9,11 +9,14 @@
 //! - [`views`]: the views by themselves (`--bin views`): their throughput beside the bare client's,
 //!   and API composition beside a view;
 //! - [`lag`]: how far views are behind the commits, seen over HTTP (`--bin lag`);
+//! - [`coordination`]: choreography against orchestration, and a bulk retry beside live orders
+//!   (`--bin coordination`);
 //! - [`plot`]: one picture of several runs (`--bin plot`).
 //!
 //! Nothing here is part of the product, and no crate of the product depends on it.
 
 pub mod cluster_floor;
+pub mod coordination;
 pub mod floor;
 pub mod lag;
 pub mod latency;
