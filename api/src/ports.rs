@@ -19,7 +19,9 @@ use std::sync::Arc;
 use futures_util::future::LocalBoxFuture;
 
 pub use actions::{ActionQuery, Actions, OperatorAction};
-pub use bulk::{Bulk, BulkError, BulkFuture, BulkOutcome, BulkRefusal, ParkedBulk, SagaBulk};
+pub use bulk::{
+    Bulk, BulkError, BulkFuture, BulkOutcome, BulkRefusal, OnMany, ParkedBulk, SagaBulk,
+};
 pub use commands::{CommandFuture, Commands};
 pub use operations::{
     Cluster, ClusterState, Health, NodePresence, NodeState, Readiness, SagaDetails, SagaQuery,

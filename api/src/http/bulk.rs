@@ -12,11 +12,13 @@ use actix_web::HttpResponse;
 use actix_web::web::{self, ServiceConfig};
 use serde::Serialize;
 
-use super::commands::MAX_REASON_CHARS;
+use super::Problem;
+use super::commands::{Asked, Caller, Command, Doors, MAX_REASON_CHARS, Takes};
 use super::cursor::Seal;
 use super::fields::{Errors, Fields};
+use super::meter::{Meter, Meters};
 use super::problem::refuse_other_methods;
-use crate::ports::{BulkOutcome, Page};
+use crate::ports::{BulkFuture, BulkOutcome, OnMany, Page};
 
 pub use quarantine::*;
 pub use sagas::*;
@@ -60,6 +62,108 @@ impl Given {
     }
 }
 
+/// One kind of things that operators act on.
+trait Kind: 'static {
+    const PATH: &'static str;
+
+    type Action: 'static;
+    type Query: 'static;
+
+    fn meter(meters: &Meters) -> &Meter;
+
+    fn name_of(action: &Self::Action) -> &'static str;
+
+    /// Takes action and filter. The query's page is not known yet.
+    fn read(
+        body: &mut Fields<'_>,
+        errors: &mut Errors,
+    ) -> (Option<(Self::Action, Self::Query)>, Given);
+
+    fn page_of(query: &mut Self::Query) -> &mut Page;
+
+    fn carry_out(doors: &Doors, asked: OnMany<Self::Action, Self::Query>) -> BulkFuture<'_>;
+}
+
+/// Where a query begins before anything else is known.
+const FROM_THE_START: Page = Page {
+    limit: DEFAULT_AT_ONCE,
+    cursor: None,
+};
+
+/// An operator does something to many things of one kind.
+struct OnAll<K: Kind> {
+    action: K::Action,
+    query: K::Query,
+    given: Given,
+    manner: Manner,
+}
+
+impl<K: Kind> Command for OnAll<K> {
+    const TAKES: Takes = Takes::Object(MAX_BODY_BYTES);
+
+    type Effect = (BulkOutcome, Given);
+
+    fn meter(meters: &Meters) -> &Meter {
+        K::meter(meters)
+    }
+
+    fn read(_: &Asked<'_>, mut body: Fields<'_>) -> Result<Self, Problem> {
+        let mut errors = Errors::default();
+        let (asked, given) = K::read(&mut body, &mut errors);
+        let manner = Manner::of(body, &given.seal(K::PATH), &mut errors);
+        let (action, query) = errors.finish(asked)?;
+        Ok(OnAll {
+            action,
+            query,
+            given,
+            manner,
+        })
+    }
+
+    fn value(&self) -> impl Serialize {
+        let Manner {
+            dry_run,
+            reason,
+            page,
+        } = &self.manner;
+        (
+            (K::name_of(&self.action), &self.given),
+            (dry_run, reason),
+            (page.limit, &page.cursor),
+        )
+    }
+
+    async fn carry_out(self, doors: &Doors, caller: Caller) -> Result<Self::Effect, Problem> {
+        let Manner {
+            dry_run,
+            reason,
+            page,
+        } = self.manner;
+        let mut which = self.query;
+        *K::page_of(&mut which) = page;
+
+        let outcome = K::carry_out(
+            doors,
+            OnMany {
+                action: self.action,
+                which,
+                dry_run,
+                by: caller.as_operator(reason),
+                binding: caller.binding,
+            },
+        );
+        Ok((outcome.await?, self.given))
+    }
+
+    /// The cursor of what comes next is bound to the filter.
+    async fn answer((outcome, given): Self::Effect, _: &Asked<'_>) -> HttpResponse {
+        HttpResponse::Ok().json(BulkOutcome {
+            next: given.seal(K::PATH).put_on(outcome.next),
+            ..outcome
+        })
+    }
+}
+
 /// What every such request has.
 struct Manner {
     dry_run: bool,
@@ -82,16 +186,7 @@ impl Manner {
 
 /// How many at once, and from where on.
 fn page(body: &mut Fields<'_>, seal: &Seal, errors: &mut Errors) -> Page {
-    // A whole number may have zeros behind the point.
-    let asked: Option<f64> = body.optional("limit", errors);
-    let mut allowed = 1..=MAX_AT_ONCE;
-    let limit = asked.map_or(Some(DEFAULT_AT_ONCE), |asked| {
-        allowed.find(|limit| asked.to_string() == limit.to_string())
-    });
-    if limit.is_none() {
-        let allowed = format!("must be a whole number from 1 to {MAX_AT_ONCE}");
-        errors.add("limit", allowed);
-    }
+    let limit = body.whole_number("limit", MAX_AT_ONCE, errors);
 
     let given: Option<String> = body.optional("cursor", errors);
     let cursor = given.as_deref().and_then(|text| seal.take_off(text));
@@ -150,26 +245,4 @@ fn text_that<T>(
         errors.add(fields.path(field), allowed);
     }
     found.map(|found| (text, found))
-}
-
-/// A text that may be left out, but not be empty.
-fn some_text(
-    fields: &mut Fields<'_>,
-    field: &'static str,
-    longest: usize,
-    errors: &mut Errors,
-) -> Option<String> {
-    if !fields.has(field) {
-        // It may be there and say nothing.
-        return fields.optional::<String>(field, errors);
-    }
-    fields.text(field, longest, errors)
-}
-
-/// The cursor of what comes next is bound to the filter.
-fn answered(outcome: BulkOutcome, seal: &Seal) -> HttpResponse {
-    HttpResponse::Ok().json(BulkOutcome {
-        next: seal.put_on(outcome.next),
-        ..outcome
-    })
 }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use domain::order::quantity;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -198,6 +199,41 @@ impl<'a> Fields<'a> {
         }
 
         Some(text)
+    }
+
+    /// Takes a text that may be left out, but not be empty otherwise: of 1 to `longest` characters
+    /// after trimming. `None` also after an error.
+    pub fn text_if_any(
+        &mut self,
+        name: &'static str,
+        longest: usize,
+        errors: &mut Errors,
+    ) -> Option<String> {
+        if self.has(name) {
+            return self.text(name, longest, errors);
+        }
+        // It may be there and say nothing.
+        self.take(name);
+        None
+    }
+
+    /// Takes a whole number from 1 to `largest`, which may be left out; zeros may stand behind its
+    /// point. `None` also after an error.
+    pub fn whole_number(
+        &mut self,
+        name: &'static str,
+        largest: usize,
+        errors: &mut Errors,
+    ) -> Option<usize> {
+        let raw: &RawValue = self.optional(name, errors)?;
+        let number = quantity::from_number(raw.get()).ok();
+        let number = number.and_then(|number| usize::try_from(number).ok());
+        let number = number.filter(|number| *number <= largest);
+        if number.is_none() {
+            let allowed = format!("must be a whole number from 1 to {largest}");
+            errors.add(self.path(name), allowed);
+        }
+        number
     }
 
     /// Refuses any field that has not been taken.

@@ -8,30 +8,23 @@ use uuid::Uuid;
 
 use super::{ParkedQuery, ReadError, SagaQuery};
 
-/// One action on all sagas that a query finds.
+/// One action on all things that a query finds.
 #[derive(Clone, Debug)]
-pub struct SagaBulk {
-    pub action: SagaAction,
+pub struct OnMany<A, Q> {
+    pub action: A,
     /// Which ones; its page says how many of them at once.
-    pub which: SagaQuery,
+    pub which: Q,
     /// Only tells what would be meant.
     pub dry_run: bool,
     pub by: Operator,
     pub binding: Option<RequestBinding>,
 }
 
-/// One action on all parked messages that a query finds.
-#[derive(Clone, Debug)]
-pub struct ParkedBulk {
-    /// A replay, or a discard.
-    pub action: ParkedAction,
-    /// Which ones; its page says how many of them at once.
-    pub which: ParkedQuery,
-    /// Only tells what would be meant.
-    pub dry_run: bool,
-    pub by: Operator,
-    pub binding: Option<RequestBinding>,
-}
+/// One action on many sagas.
+pub type SagaBulk = OnMany<SagaAction, SagaQuery>;
+
+/// A replay, or a discard, of many parked messages.
+pub type ParkedBulk = OnMany<ParkedAction, ParkedQuery>;
 
 /// What has become of an action on many things.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

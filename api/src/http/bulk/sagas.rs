@@ -5,19 +5,17 @@ use actix_web::{HttpRequest, HttpResponse};
 use actors::SagaAction;
 use domain::OrderId;
 use domain::saga::{self, SagaState};
-use serde::Serialize;
 
-use super::{Given, MAX_BODY_BYTES, Manner, answered, one_of, required_of, some_text, text_that};
-use crate::http::commands::{self, Asked, Caller, Command, Doors, Takes};
+use super::{FROM_THE_START, Given, Kind, OnAll, one_of, required_of, text_that};
+use crate::http::commands::{self, Doors};
 use crate::http::fields::{Errors, Fields};
 use crate::http::meter::{Meter, Meters};
 use crate::http::params::{self, AGES};
 use crate::http::sagas::MAX_CAUSE_CHARS;
 use crate::http::schema::params::KeyHeader;
-use crate::http::{Api, Problem, schema};
-use crate::ports::{BulkOutcome, SagaBulk, SagaQuery};
+use crate::http::{Api, schema};
+use crate::ports::{BulkFuture, BulkOutcome, Page, SagaBulk, SagaQuery};
 
-const PATH: &str = "/sagas/bulk";
 const FILTER: [&str; 5] = ["type", "state", "olderThan", "entity", "cause"];
 
 /// Do something to all sagas that a filter finds
@@ -32,22 +30,32 @@ const FILTER: [&str; 5] = ["type", "state", "olderThan", "entity", "cause"];
     responses((status = 200, description = "What was done to how many", body = BulkOutcome)),
 )]
 pub async fn operate_sagas(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
-    commands::run::<OperateSagas>(request, api, payload).await
+    commands::run::<OnAll<ManySagas>>(request, api, payload).await
 }
 
-/// An operator does something to many sagas.
-struct OperateSagas {
-    action: SagaAction,
-    which: SagaQuery,
-    given: Given,
-    dry_run: bool,
-    reason: Option<String>,
-}
+/// Sagas.
+struct ManySagas;
 
-impl OperateSagas {
-    fn of(mut body: Fields<'_>, errors: &mut Errors) -> Option<Self> {
+impl Kind for ManySagas {
+    const PATH: &'static str = "/sagas/bulk";
+
+    type Action = SagaAction;
+    type Query = SagaQuery;
+
+    fn meter(meters: &Meters) -> &Meter {
+        &meters.operate_sagas
+    }
+
+    fn name_of(action: &SagaAction) -> &'static str {
+        action.name()
+    }
+
+    fn read(
+        body: &mut Fields<'_>,
+        errors: &mut Errors,
+    ) -> (Option<(SagaAction, SagaQuery)>, Given) {
         let actions = SagaAction::ALL.map(|action| (action.name(), action));
-        let action = required_of(&mut body, "action", &actions, errors);
+        let action = required_of(body, "action", &actions, errors);
 
         let mut filter = body.object("filter", errors);
         let types = saga::TYPES.map(|kind| (kind, kind));
@@ -62,7 +70,7 @@ impl OperateSagas {
             "must be a UUID",
             errors,
         );
-        let cause = some_text(&mut filter, "cause", MAX_CAUSE_CHARS, errors);
+        let cause = filter.text_if_any("cause", MAX_CAUSE_CHARS, errors);
         filter.finish(&FILTER, errors);
 
         let mut given = Given::default();
@@ -72,23 +80,28 @@ impl OperateSagas {
         given.add("entity", entity.as_ref().map(|(text, _)| text.as_str()));
         given.add("cause", cause.as_deref());
 
-        let manner = Manner::of(body, &given.seal(PATH), errors);
-        let action = action?;
-        let state = state_for(action, state, given.0.is_empty(), errors)?;
-        Some(OperateSagas {
-            action,
-            which: SagaQuery {
-                kind,
-                state: Some(state),
-                older_than: age.map(|(_, age)| age),
-                order: entity.map(|(_, id)| OrderId(id)),
-                cause,
-                page: manner.page,
-            },
+        let state = action.and_then(|action| state_for(action, state, given.0.is_empty(), errors));
+        let query = SagaQuery {
+            kind,
+            state,
+            older_than: age.map(|(_, age)| age),
+            order: entity.map(|(_, id)| OrderId(id)),
+            cause,
+            page: FROM_THE_START,
+        };
+        let is_whole = query.state.is_some();
+        (
+            action.filter(|_| is_whole).map(|action| (action, query)),
             given,
-            dry_run: manner.dry_run,
-            reason: manner.reason,
-        })
+        )
+    }
+
+    fn page_of(query: &mut SagaQuery) -> &mut Page {
+        &mut query.page
+    }
+
+    fn carry_out(doors: &Doors, asked: SagaBulk) -> BulkFuture<'_> {
+        doors.bulk().sagas(asked)
     }
 }
 
@@ -119,45 +132,5 @@ fn state_for(
             );
             None
         }
-    }
-}
-
-impl Command for OperateSagas {
-    const TAKES: Takes = Takes::Object(MAX_BODY_BYTES);
-
-    type Effect = (BulkOutcome, Given);
-
-    fn meter(meters: &Meters) -> &Meter {
-        &meters.operate_sagas
-    }
-
-    fn read(_: &Asked<'_>, body: Fields<'_>) -> Result<Self, Problem> {
-        let mut errors = Errors::default();
-        let command = OperateSagas::of(body, &mut errors);
-        errors.finish(command)
-    }
-
-    fn value(&self) -> impl Serialize {
-        let page = &self.which.page;
-        (
-            (self.action.name(), &self.given),
-            (self.dry_run, &self.reason),
-            (page.limit, &page.cursor),
-        )
-    }
-
-    async fn carry_out(self, doors: &Doors, caller: Caller) -> Result<Self::Effect, Problem> {
-        let outcome = doors.bulk().sagas(SagaBulk {
-            action: self.action,
-            which: self.which,
-            dry_run: self.dry_run,
-            by: caller.as_operator(self.reason),
-            binding: caller.binding,
-        });
-        Ok((outcome.await?, self.given))
-    }
-
-    async fn answer((outcome, given): Self::Effect, _: &Asked<'_>) -> HttpResponse {
-        answered(outcome, &given.seal(PATH))
     }
 }
