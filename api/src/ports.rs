@@ -25,7 +25,7 @@ pub use bulk::{
 pub use commands::{CommandFuture, Commands};
 pub use operations::{
     Cluster, ClusterState, Health, NodePresence, NodeState, Readiness, SagaDetails, SagaQuery,
-    SagaStep, Sagas, ShardState,
+    SagaStep, Sagas, ShardState, StepAttempt,
 };
 pub use quarantine::{Parked, ParkedMessage, ParkedQuery, Quarantine, QuarantineCause};
 pub use queries::{

@@ -54,6 +54,21 @@ pub(super) struct Step {
     pub state: String,
     pub at: Option<String>,
     pub detail: Option<Value>,
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
+}
+
+/// One command of a step, or of its compensation.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Attempt {
+    pub number: u64,
+    pub at: String,
+    pub sent: Option<String>,
+    pub outcome: String,
+    pub answered_at: Option<String>,
+    pub answer: Option<String>,
+    pub cause: Option<String>,
 }
 
 impl Saga {
@@ -179,8 +194,6 @@ fn list_row(saga: &Value) -> Vec<String> {
 
 /// One saga: what it is, then its steps in order with what remains.
 fn describe(saga: &Saga) -> String {
-    let optional = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
-
     let mut text = facts(&[
         ("saga", saga.saga_id.clone()),
         ("type", saga.kind.clone()),
@@ -206,6 +219,23 @@ fn describe(saga: &Saga) -> String {
         &Table::new(["STEP", "NAME", "KIND", "STATE", "AT", "AFTER", "DETAIL"]).render(&rows),
     );
 
+    let mut attempts: Vec<(&Step, &Attempt)> = saga
+        .steps
+        .iter()
+        .flat_map(|step| step.attempts.iter().map(move |attempt| (step, attempt)))
+        .collect();
+    if !attempts.is_empty() {
+        attempts.sort_by_key(|(_, attempt)| attempt.number);
+        let rows: Vec<Vec<String>> = attempts.into_iter().map(attempt_row).collect();
+        text.push('\n');
+        text.push_str(
+            &Table::new([
+                "ATTEMPT", "STEP", "SENT", "AT", "OUTCOME", "ANSWER", "AFTER", "CAUSE",
+            ])
+            .render(&rows),
+        );
+    }
+
     if !saga.actions.is_empty() {
         let rows: Vec<Vec<String>> = saga.actions.iter().map(action_row).collect();
         text.push('\n');
@@ -213,6 +243,25 @@ fn describe(saga: &Saga) -> String {
     }
 
     text
+}
+
+fn optional(value: &Option<String>) -> String {
+    value.clone().unwrap_or_else(|| "-".to_owned())
+}
+
+fn attempt_row((step, attempt): (&Step, &Attempt)) -> Vec<String> {
+    let answered_at = attempt.answered_at.as_deref();
+    let after = answered_at.and_then(|at| millis_between(&attempt.at, at));
+    vec![
+        attempt.number.to_string(),
+        step.name.clone(),
+        optional(&attempt.sent),
+        attempt.at.clone(),
+        attempt.outcome.clone(),
+        optional(&attempt.answer),
+        after.map_or_else(|| "-".to_owned(), |millis| format!("+{millis:.1} ms")),
+        attempt.cause.clone().unwrap_or_default(),
+    ]
 }
 
 fn action_row(action: &Action) -> Vec<String> {
@@ -277,7 +326,12 @@ mod tests {
             "startedAt": "2026-01-01T00:00:00.000Z", "updatedAt": "2026-01-01T00:00:00.002Z",
             "steps": [
                 {"name": "reserve credit", "kind": "command", "state": "DONE",
-                    "at": "2026-01-01T00:00:00.0015Z", "detail": "25.00"},
+                    "at": "2026-01-01T00:00:00.0015Z", "detail": "25.00", "attempts": [
+                        {"number": 1, "at": "2026-01-01T00:00:00.000Z", "compensates": false,
+                            "sent": "customer.reserve-credit", "outcome": "DONE",
+                            "answer": "customer.credit-reserved",
+                            "answeredAt": "2026-01-01T00:00:00.0015Z"}
+                    ]},
                 {"name": "approve order", "kind": "local", "state": "REMAINING"}
             ],
             "actions": [{"action": "saga.retried", "by": "ada", "reason": "it is up again",
@@ -301,6 +355,14 @@ mod tests {
 
         assert!(
             text.contains("2     approve order   local    REMAINING  -"),
+            "{text}"
+        );
+
+        assert!(
+            text.contains(
+                "1        reserve credit  customer.reserve-credit  2026-01-01T00:00:00.000Z  DONE     \
+                 customer.credit-reserved  +1.5 ms  \n"
+            ),
             "{text}"
         );
 

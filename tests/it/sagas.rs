@@ -44,6 +44,16 @@ async fn the_saga_of_an_approved_order_is_shown_completed() {
         );
         assert_eq!(step["state"], "DONE", "{step}");
     }
+
+    let attempts = &steps[1]["attempts"];
+    assert_eq!(attempts.as_array().map(Vec::len), Some(1), "{}", saga.text);
+    let attempt = &attempts[0];
+    assert_eq!(attempt["number"], 1);
+    assert_eq!(attempt["sent"], "customer.reserve-credit");
+    assert_eq!(attempt["answer"], "customer.credit-reserved-reply");
+    assert_eq!(attempt["outcome"], "DONE");
+    assert!(time(&saga.json["startedAt"]) <= time(&attempt["at"]));
+    assert!(time(&attempt["at"]) <= time(&attempt["answeredAt"]));
 }
 
 #[tokio::test]

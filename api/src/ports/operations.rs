@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::saga::{SagaState, StepState};
 use domain::{OrderId, SagaId, Timestamp};
+use sagas::timeline::{AttemptOutcome, ShownAttempt};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -75,6 +76,54 @@ pub struct SagaStep {
     pub at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// The newest attempts of one that asks another service, oldest first, ten at most; not in a list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 10)]
+    pub attempts: Vec<StepAttempt>,
+}
+
+/// One command of a step, or of its compensation, and what it has come to.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepAttempt {
+    /// Counts the commands of the saga, over all its steps.
+    #[schema(minimum = 1)]
+    pub number: u32,
+    /// When it was sent.
+    #[schema(value_type = schema::Time)]
+    pub at: Timestamp,
+    /// The wire name of the command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "customer.reserve-credit")]
+    pub sent: Option<&'static str>,
+    /// Whether it undoes the step.
+    pub compensates: bool,
+    #[schema(value_type = schema::AttemptOutcome)]
+    pub outcome: AttemptOutcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Time>)]
+    pub answered_at: Option<Timestamp>,
+    /// The wire name of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// Why it was refused, or why nobody waits for its answer any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+impl From<ShownAttempt> for StepAttempt {
+    fn from(attempt: ShownAttempt) -> Self {
+        StepAttempt {
+            number: attempt.number,
+            at: attempt.sent_at,
+            sent: attempt.sent,
+            compensates: attempt.undoes,
+            outcome: attempt.outcome,
+            answered_at: attempt.answered_at,
+            answer: attempt.answer,
+            cause: attempt.cause,
+        }
+    }
 }
 
 /// Shows sagas, from the orders' own database.

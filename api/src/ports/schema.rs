@@ -2,6 +2,7 @@
 //! and the ports' answers go to the wire as they stand.
 
 use domain::saga;
+use sagas::timeline;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -36,6 +37,8 @@ names_of! {
     ParkedAction = ["replay", "discard"];
     /// The services.
     Service = domain::SERVICES.map(domain::Service::name);
+    /// What an attempt of a saga's step has come to.
+    AttemptOutcome = timeline::AttemptOutcome::ALL.map(timeline::AttemptOutcome::name);
     /// The states of a saga's step.
     StepState = ["REMAINING", "RUNNING", "DONE", "COMPENSATED", "FAILED"];
     /// The orders of a list of orders.

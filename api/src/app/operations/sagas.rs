@@ -12,7 +12,9 @@ use store::{Clock, ServiceDatabase};
 
 use super::{Operations, page_of, read_cursor};
 use crate::app::history::read_error;
-use crate::ports::{Listed, ReadError, ReadFuture, SagaDetails, SagaQuery, SagaStep, Sagas};
+use crate::ports::{
+    Listed, ReadError, ReadFuture, SagaDetails, SagaQuery, SagaStep, Sagas, StepAttempt,
+};
 
 impl Operations {
     fn orders(&self) -> Result<&ServiceDatabase, ReadError> {
@@ -95,6 +97,21 @@ fn readable(listed: ListedSaga<OrderSaga>) -> Option<SagaDetails> {
         .ok()
 }
 
+/// A saga with what each attempt of its steps has come to.
+fn shown_with_attempts(stored: StoredSaga<OrderSaga>) -> SagaDetails {
+    let saga = &stored.saga;
+    let steps = saga.definition.steps.iter().zip(&saga.steps);
+    let attempts: Vec<_> = steps
+        .map(|(step, record)| saga.attempts_of(step, record))
+        .collect();
+
+    let mut shown = shown_saga(stored);
+    for (step, attempts) in shown.steps.iter_mut().zip(attempts) {
+        step.attempts = attempts.into_iter().map(StepAttempt::from).collect();
+    }
+    shown
+}
+
 fn shown_step(data: &OrderSaga, (step, record): (&Step<OrderSaga>, &StepRecord)) -> SagaStep {
     let participant = step.action.participant(data);
     let kind = participant.map_or("local", |participant| participant.service.name());
@@ -105,6 +122,7 @@ fn shown_step(data: &OrderSaga, (step, record): (&Step<OrderSaga>, &StepRecord))
         state: record.state,
         at: record.at,
         detail: record.detail.clone(),
+        attempts: Vec::new(),
     }
 }
 
@@ -135,7 +153,7 @@ impl Sagas for Operations {
                 .await
                 .map_err(read_error)?;
             let stored = found.remove(&id).ok_or(ReadError::NotFound("saga"))?;
-            let shown = stored.map(shown_saga).map_err(read_error)?;
+            let shown = stored.map(shown_with_attempts).map_err(read_error)?;
             let actions = self.timeline(id.0).await?;
             Ok(SagaDetails { actions, ..shown })
         })

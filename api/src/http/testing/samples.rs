@@ -3,9 +3,10 @@
 use domain::saga::{CREATE_ORDER, SagaState, StepState};
 use domain::{CustomerId, Money, OrderId, OrderState, SagaId, Timestamp};
 use projections::{CustomerDocument, CustomerOrder, OrderDocument};
+use sagas::timeline::AttemptOutcome;
 
 use super::id;
-use crate::ports::{OperatorAction, SagaDetails, SagaStep};
+use crate::ports::{OperatorAction, SagaDetails, SagaStep, StepAttempt};
 
 pub fn order() -> OrderDocument {
     OrderDocument {
@@ -63,6 +64,16 @@ pub fn saga() -> SagaDetails {
             state: StepState::Done,
             at: None,
             detail: None,
+            attempts: vec![StepAttempt {
+                number: 1,
+                at: Timestamp::from_micros(0),
+                sent: Some("customer.reserve-credit"),
+                compensates: false,
+                outcome: AttemptOutcome::Ignored,
+                answered_at: Some(Timestamp::from_micros(1)),
+                answer: Some("customer.credit-reserved".to_owned()),
+                cause: Some("TIMED_OUT".to_owned()),
+            }],
         }],
         version: 1,
         actions: vec![action()],
