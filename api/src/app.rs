@@ -18,6 +18,7 @@ mod observer;
 mod operated_views;
 mod operations;
 mod quarantine_causes;
+mod quarantined_views;
 mod queries;
 mod reaching;
 mod shown;

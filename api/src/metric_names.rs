@@ -33,6 +33,8 @@ store::metric_names! {
     /// Messages in quarantine by cause, without those that wait behind them. Labels `service` and
     /// `cause`: without the ids in it, the most frequent ones; the rest are `other`.
     gauge QUARANTINED = "counterfoil_quarantined_messages";
+    /// Entities that a view takes in no longer, by cause. Labels `view` and `cause`, as above.
+    gauge QUARANTINED_IN_VIEWS = "counterfoil_view_quarantined_by_cause";
     /// Sagas that have not ended. Labels `type` and `state`.
     gauge OPEN_SAGAS = "counterfoil_open_sagas";
     /// Audits of a sample of the stores, where the node makes them. Label `outcome`: `holds`,

@@ -27,7 +27,9 @@ pub use operations::{
     Cluster, ClusterState, Health, NodePresence, NodeState, Readiness, SagaDetails, SagaQuery,
     SagaStep, Sagas, ShardState, StepAttempt,
 };
-pub use quarantine::{Parked, ParkedMessage, ParkedQuery, Quarantine, QuarantineCause};
+pub use quarantine::{
+    Parked, ParkedInView, ParkedMessage, ParkedQuery, Quarantine, QuarantineCause,
+};
 pub use queries::{
     Answer, AsOf, CustomerQuery, CustomerWithOrders, Freshness, History, HistoryEvent, Listed,
     OrderHit, OrderQuery, OrderSort, OrdersFound, Page, Queries,

@@ -83,9 +83,16 @@ async fn show_all(
         if json {
             return output::print_json(page);
         }
-        let entries = pages::rows(page);
+        let entries = page.get("quarantine").map_or(&[][..], pages::rows);
+        let in_views = page.get("views").map_or(&[][..], pages::rows);
         if entries.is_empty() && shown.is_none() {
-            return output::print("nothing is in quarantine");
+            return output::print(&match in_views.is_empty() {
+                true => "nothing is in quarantine".to_owned(),
+                false => table_of_views(in_views),
+            });
+        }
+        if !in_views.is_empty() {
+            output::print(&table_of_views(in_views))?;
         }
 
         let (columns, table) = shown.get_or_insert_with(|| {
@@ -109,17 +116,43 @@ async fn show_all(
     Ok(())
 }
 
+/// What views cannot take in; `views heal` has it tried again.
+fn table_of_views(entities: &[Value]) -> String {
+    let row = |entity: &Value| {
+        [
+            "view",
+            "entityType",
+            "entityId",
+            "version",
+            "since",
+            "cause",
+        ]
+        .map(|name| cell(entity.get(name)))
+        .to_vec()
+    };
+    let rows: Vec<Vec<String>> = entities.iter().map(row).collect();
+    let titles = [
+        "VIEW",
+        "ENTITY TYPE",
+        "ENTITY ID",
+        "VERSION",
+        "SINCE",
+        "CAUSE",
+    ];
+    Table::new(titles).render(&rows)
+}
+
 /// How many messages are in quarantine for which cause.
 async fn causes(node: &Node, json: bool) -> Result<(), ClientError> {
     let path = ["quarantine", "causes"];
     let answer = node.get(&path, &[], &Freshness::AsItIs).await?.body;
     let row = |cause: &Value| {
-        ["messages", "service", "since", "newest", "cause"]
+        ["messages", "service", "view", "since", "newest", "cause"]
             .map(|name| cell(cause.get(name)))
             .to_vec()
     };
     let rows: Vec<Vec<String>> = pages::rows(&answer).iter().map(row).collect();
-    let titles = ["MESSAGES", "SERVICE", "SINCE", "NEWEST", "CAUSE"];
+    let titles = ["MESSAGES", "SERVICE", "VIEW", "SINCE", "NEWEST", "CAUSE"];
     done(&answer, &Table::new(titles).render(&rows), json)
 }
 
@@ -246,6 +279,16 @@ mod tests {
     #[test]
     fn a_column_is_headed_by_the_words_of_its_field() {
         assert_eq!(title("entityId"), "ENTITY ID");
+    }
+
+    #[test]
+    fn what_a_view_cannot_take_in_is_shown_with_its_view_and_version() {
+        let parked = json!({"view": "documents", "entityType": "order", "entityId": "o1",
+            "version": 2, "since": "2026-01-01T00:00:00Z", "cause": "cannot be decoded"});
+        let text = table_of_views(&[parked]);
+        let expected = "documents  order        o1         2        2026-01-01T00:00:00Z  \
+                        cannot be decoded\n";
+        assert!(text.ends_with(expected), "{text}");
     }
 
     #[test]

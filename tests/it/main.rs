@@ -38,6 +38,7 @@ mod metrics;
 mod operations;
 mod panics;
 mod quarantine;
+mod quarantined_views;
 mod rebuild;
 mod replaying;
 mod sagas;

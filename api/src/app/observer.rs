@@ -14,6 +14,7 @@ use std::time::Duration;
 use actors::Node;
 use domain::{SERVICES, saga};
 use metrics::{counter, gauge};
+use projections::Views;
 use sagas::SagaState;
 use store::parking::ParkedState;
 use store::{Log, ServiceDatabase, StoreError, census};
@@ -41,6 +42,7 @@ const VIEWS: &str = "views";
 /// Looks at what a node works on.
 pub struct Observer {
     pub node: Arc<Node>,
+    pub views: Arc<Views>,
     pub databases: Vec<ServiceDatabase>,
     pub log: Arc<dyn Log>,
     pub data_dir: PathBuf,
@@ -86,7 +88,9 @@ impl Observer {
     async fn show_stores(&self, causes: &mut Shown) -> Result<(), StoreError> {
         show_sagas(&self.databases).await?;
         show_parked(&self.databases).await?;
-        causes.show(&self.databases, &self.quarantined).await?;
+        causes
+            .show(&self.databases, &self.views, &self.quarantined)
+            .await?;
 
         let backlogs = Backlogs::count(&self.databases, &self.log).await?;
         for service in SERVICES {

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::gauge;
+use projections::Views;
 use store::{ServiceDatabase, StoreError, parking};
 
 use super::observer::number;
+use super::quarantined_views;
 use crate::metric_names as names;
 
 /// So many causes of a service have a gauge of their own.
@@ -27,30 +29,59 @@ impl Seen {
     }
 }
 
+/// A gauge: of messages to a service, or of entities in a view.
+type Gauge = (&'static str, &'static str, String);
+
 /// The gauges that have been shown: one whose messages are gone must not keep its value.
 #[derive(Debug, Default)]
-pub(super) struct Shown(BTreeSet<(&'static str, String)>);
+pub(super) struct Shown(BTreeSet<Gauge>);
+
+/// How much is in quarantine, by gauge.
+#[derive(Debug, Default)]
+struct Counts(BTreeMap<Gauge, u64>);
+
+impl Counts {
+    /// Adds causes, the most frequent one first.
+    fn add(&mut self, metric: &'static str, of: &'static str, causes: Vec<(String, u64)>) {
+        for (place, (cause, number)) in causes.into_iter().enumerate() {
+            let label = match place < CAUSES {
+                true => cause.chars().take(LABEL).collect(),
+                false => OTHER.to_owned(),
+            };
+            *self.0.entry((metric, of, label)).or_default() += number;
+        }
+    }
+
+    fn sum(&self) -> u64 {
+        self.0.values().sum()
+    }
+}
 
 impl Shown {
-    /// Looks into the databases, and shows what is there.
+    /// Looks into the databases and at the views, and shows what is there.
     pub(super) async fn show(
         &mut self,
         databases: &[ServiceDatabase],
+        views: &Views,
         seen: &Seen,
     ) -> Result<(), StoreError> {
-        let mut counts: BTreeMap<(&'static str, String), u64> = BTreeMap::new();
+        let mut counts = Counts::default();
         for database in databases {
+            let causes = parking::causes(database).await?.into_iter();
+            let causes = causes.map(|count| (count.cause, count.messages));
             let service = database.service.name();
-            for (place, cause) in parking::causes(database).await?.into_iter().enumerate() {
-                let label = match place < CAUSES {
-                    true => cause.cause.chars().take(LABEL).collect(),
-                    false => OTHER.to_owned(),
-                };
-                *counts.entry((service, label)).or_default() += cause.messages;
-            }
+            counts.add(names::QUARANTINED, service, causes.collect());
         }
-        seen.0.store(counts.values().sum(), Ordering::Relaxed);
+        seen.0.store(counts.sum(), Ordering::Relaxed);
 
+        let in_views = quarantined_views::causes(views);
+        for view in views.all().map(|view| view.name()) {
+            let causes = in_views.iter().filter(|cause| cause.view == Some(view));
+            let causes = causes.map(|count| (count.cause.clone(), count.messages));
+            counts.add(names::QUARANTINED_IN_VIEWS, view, causes.collect());
+        }
+
+        let Counts(counts) = counts;
         for gone in self.0.iter().filter(|shown| !counts.contains_key(*shown)) {
             set(gone, 0);
         }
@@ -62,6 +93,11 @@ impl Shown {
     }
 }
 
-fn set((service, cause): &(&'static str, String), count: u64) {
-    gauge!(names::QUARANTINED, "service" => *service, "cause" => cause.clone()).set(number(count));
+fn set((metric, of, cause): &Gauge, count: u64) {
+    let scope = match *metric == names::QUARANTINED {
+        true => "service",
+        false => "view",
+    };
+    let labels = [(scope, (*of).to_owned()), ("cause", cause.clone())];
+    gauge!(*metric, &labels).set(number(count));
 }

@@ -166,6 +166,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let quarantined = Arc::new(Seen::default());
     let observer = Observer {
         node: Arc::clone(&node),
+        views: Arc::clone(&views),
         databases: databases.clone(),
         log: log.clone(),
         data_dir: config.data_dir.clone(),

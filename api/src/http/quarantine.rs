@@ -1,6 +1,9 @@
 //! The quarantine: messages that no entity could process, parked with those of the same entity that
 //! wait behind them.
 
+#[cfg(test)]
+mod tests;
+
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use actors::ParkedAction;
@@ -18,7 +21,7 @@ use super::problem::refuse_other_methods;
 use super::sagas::MAX_CAUSE_CHARS;
 use super::schema::params::{KeyHeader, PageParams, ParkedParams, ReasonParam};
 use super::{Api, Problem, reads, schema};
-use crate::ports::{Listed, Parked, ParkedQuery, QuarantineCause};
+use crate::ports::{Listed, Parked, ParkedInView, ParkedQuery, QuarantineCause};
 
 /// A wire name has at most so many characters.
 pub const MAX_TYPE_CHARS: usize = 200;
@@ -65,6 +68,11 @@ pub fn routes(config: &mut ServiceConfig) {
 #[derive(Serialize, ToSchema)]
 pub struct ParkedList {
     quarantine: Vec<Parked>,
+    /// What views cannot take in: not among the messages, and on the first page only. Heal such an
+    /// entity to have it tried again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    views: Vec<ParkedInView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -95,13 +103,18 @@ pub async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
         };
         let seal = params.seal();
         params.finish()?;
+        let views = api.ports.quarantine.in_views(&query);
         let read = api.ports.quarantine.list(query);
         let Listed {
             items: quarantine,
             next,
         } = reads::run(&api, read).await?;
         let next = seal.put_on(next);
-        Ok(HttpResponse::Ok().json(ParkedList { quarantine, next }))
+        Ok(HttpResponse::Ok().json(ParkedList {
+            quarantine,
+            views,
+            next,
+        }))
     };
     api.meters.list_quarantine.watch(&request, work).await
 }

@@ -86,6 +86,11 @@ pub struct QuarantineCause {
     /// With `{id}` in the place of ids. As the `cause` of a list it finds these messages.
     pub cause: String,
     pub service: String,
+    /// The view that cannot take events of so many entities in; absent where a service cannot
+    /// process messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub view: Option<&'static str>,
     /// How many, without those that wait behind them.
     pub messages: u64,
     #[schema(value_type = schema::Time)]
@@ -94,10 +99,32 @@ pub struct QuarantineCause {
     pub newest: Timestamp,
 }
 
+/// An entity that a view shows as it was before an event that it could not take in. Its later events
+/// wait for that one; other entities go on.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ParkedInView {
+    #[schema(value_type = String)]
+    pub view: &'static str,
+    pub service: String,
+    /// `customer` or `order`.
+    pub entity_type: String,
+    pub entity_id: Uuid,
+    /// The version that could not be taken in. Whoever has seen it is answered `503 view-behind`.
+    pub version: u64,
+    /// When it happened.
+    #[schema(value_type = schema::Time)]
+    pub since: Timestamp,
+    pub cause: String,
+}
+
 /// Shows what is parked, from the services' own databases.
 pub trait Quarantine: Send + Sync {
     /// Oldest first.
     fn list(&self, query: ParkedQuery) -> ReadFuture<'_, Listed<Parked>>;
+
+    /// What of it the views cannot take in, oldest first, some hundred at most.
+    fn in_views(&self, query: &ParkedQuery) -> Vec<ParkedInView>;
 
     /// By cause, that of most messages first.
     fn causes(&self) -> ReadFuture<'_, Vec<QuarantineCause>>;

@@ -45,6 +45,14 @@ pub(super) struct Stand<P: Projection> {
     pub is_held: bool,
 }
 
+impl<P: Projection> Stand<P> {
+    /// The generation that answers, or else the one that will.
+    pub fn fed(&self) -> Option<Arc<OpenGeneration<P>>> {
+        let live = self.live.clone();
+        live.or_else(|| self.open.values().next().cloned())
+    }
+}
+
 /// What a view is made of.
 pub(crate) struct Parts<P: Projection> {
     pub definition: ViewDefinition,

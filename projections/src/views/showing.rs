@@ -31,14 +31,10 @@ impl<P: Projection> Shared<P> {
     /// Measuring the lag reads some rows of the log.
     pub(super) async fn status(&self) -> ViewStatus {
         let (state, answering, fed, catalog, error) = self.look(|stand| {
-            let fed = stand
-                .live
-                .clone()
-                .or_else(|| stand.open.values().next().cloned());
             (
                 state_of(stand),
                 stand.live.clone(),
-                fed,
+                stand.fed(),
                 stand.catalog.clone().unwrap_or_default(),
                 error_of(stand),
             )

@@ -14,11 +14,12 @@ use uuid::Uuid;
 
 use super::comparison::source_of;
 use super::open::OpenGeneration;
-use super::shared::{Parts, Shared};
+use super::shared::{Parts, Shared, Stand};
 use super::status::{ViewState, ViewStatus};
 use super::supervisor::{Request, Reverting, Supervisor};
 use crate::ViewError;
 use crate::generations::{Binding, BuildFrom};
+use crate::port::QuarantinedEntity;
 use crate::projection::Projection;
 use crate::token::ConsistencyToken;
 
@@ -233,6 +234,9 @@ pub trait AnyView: Send + Sync {
     /// Measuring the lag reads some rows of the log.
     fn status(&self) -> BoxFuture<'_, ViewStatus>;
 
+    /// The entities it takes in no longer, because one of their events cannot be applied.
+    fn quarantined(&self) -> Vec<QuarantinedEntity>;
+
     /// Waits until the view answers, or can say why it does not.
     fn settled(&self) -> BoxFuture<'_, ()>;
 
@@ -298,6 +302,12 @@ impl<P: Projection> AnyView for View<P> {
 
     fn status(&self) -> BoxFuture<'_, ViewStatus> {
         self.shared.status().boxed()
+    }
+
+    fn quarantined(&self) -> Vec<QuarantinedEntity> {
+        let fed = self.shared.look(Stand::fed);
+        fed.map(|generation| generation.shown().quarantined)
+            .unwrap_or_default()
     }
 
     fn settled(&self) -> BoxFuture<'_, ()> {

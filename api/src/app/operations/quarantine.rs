@@ -9,8 +9,10 @@ use uuid::Uuid;
 
 use super::{Operations, page_of, read_cursor};
 use crate::app::history::read_error;
+use crate::app::quarantined_views;
 use crate::ports::{
-    Listed, Parked, ParkedMessage, ParkedQuery, Quarantine, QuarantineCause, ReadError, ReadFuture,
+    Listed, Parked, ParkedInView, ParkedMessage, ParkedQuery, Quarantine, QuarantineCause,
+    ReadError, ReadFuture,
 };
 
 /// Shows at most so many causes.
@@ -125,6 +127,10 @@ impl Quarantine for Operations {
         })
     }
 
+    fn in_views(&self, query: &ParkedQuery) -> Vec<ParkedInView> {
+        quarantined_views::list(&self.views, query)
+    }
+
     fn causes(&self) -> ReadFuture<'_, Vec<QuarantineCause>> {
         Box::pin(async move {
             let mut all = Vec::new();
@@ -133,11 +139,13 @@ impl Quarantine for Operations {
                 all.extend(causes.into_iter().map(|count| QuarantineCause {
                     cause: count.cause,
                     service: database.service.name().to_owned(),
+                    view: None,
                     messages: count.messages,
                     since: count.since,
                     newest: count.newest,
                 }));
             }
+            all.extend(quarantined_views::causes(&self.views));
             all.sort_by_key(|cause| std::cmp::Reverse(cause.messages));
             all.truncate(CAUSES);
             Ok(all)

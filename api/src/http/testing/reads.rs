@@ -124,10 +124,25 @@ impl Quarantine for Double {
         self.read(vec![QuarantineCause {
             cause: "there is no saga {id}".to_owned(),
             service: "orders".to_owned(),
+            view: None,
             messages: 3,
             since: Timestamp::from_micros(0),
             newest: Timestamp::from_micros(1),
         }])
+    }
+
+    fn in_views(&self, query: &ParkedQuery) -> Vec<ParkedInView> {
+        let parked = ParkedInView {
+            view: "documents",
+            service: "orders".to_owned(),
+            entity_type: "order".to_owned(),
+            entity_id: id(),
+            version: 2,
+            since: Timestamp::from_micros(0),
+            cause: "the event cannot be decoded".to_owned(),
+        };
+        let is_meant = query.entity == Some(id());
+        is_meant.then_some(parked).into_iter().collect()
     }
 
     fn list(&self, query: ParkedQuery) -> ReadFuture<'_, Listed<Parked>> {
