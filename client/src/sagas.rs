@@ -361,7 +361,7 @@ mod tests {
         assert!(
             text.contains(
                 "1        reserve credit  customer.reserve-credit  2026-01-01T00:00:00.000Z  DONE     \
-                 customer.credit-reserved  +1.5 ms  \n"
+                 customer.credit-reserved  +1.5 ms\n"
             ),
             "{text}"
         );

@@ -277,10 +277,16 @@ impl Command for Edit {
 }
 
 /// Drop a parked message; those behind it are tried
+///
+/// In a choreography the release of an order that was given up cannot be dropped: nobody would ask for
+/// it again.
 #[utoipa::path(
     delete, path = "/quarantine/{id}", operation_id = "discardQuarantined", tag = "operations",
     params(("id" = Uuid, Path), KeyHeader, ReasonParam),
-    responses((status = 204, description = "Dropped")),
+    responses(
+        (status = 204, description = "Dropped"),
+        (status = 409, description = "Nobody would ask again for what it asks"),
+    ),
 )]
 pub async fn discard(request: HttpRequest, api: Data<Api>, payload: Payload) -> HttpResponse {
     commands::run::<Discard>(request, api, payload).await
