@@ -72,7 +72,11 @@ async fn an_event_that_views_cannot_take_in_stops_one_order_until_it_is_healed()
     assert_eq!(causes.items("causes").len(), 2, "{}", causes.text);
 
     // Whoever has seen the version that is missing is not shown less; all else goes on.
-    api.order(&good.id).token(&good.token).await.is(200);
+    eventually("the view that is built anew answers", async || {
+        let shown = api.order(&good.id).token(&good.token).await;
+        (shown.status == 200).then_some(())
+    })
+    .await;
     assert_eq!(api.order(&bad.id).await.is(200).str("state"), "PENDING");
     let behind = api.order(&bad.id).token(&bad.token).wait(1).await;
     behind.is_problem(503);
