@@ -152,6 +152,18 @@ impl ViewError {
         ViewError::Unavailable { view, source }
     }
 
+    /// Another node has saved another catalog since the one was read that was to be followed on.
+    pub(crate) fn overtaken(view: &'static str) -> Self {
+        let source = "another node has changed which generations there are".into();
+        ViewError::Unavailable { view, source }
+    }
+
+    /// This node follows the view, and has not heard for a while which generation is meant.
+    pub(crate) fn unsure(view: &'static str) -> Self {
+        let source = "it is not known here which generation answers".into();
+        ViewError::Unavailable { view, source }
+    }
+
     /// Whether the same work may succeed later without any change.
     #[must_use]
     pub fn is_transient(&self) -> bool {

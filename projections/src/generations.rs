@@ -86,6 +86,10 @@ pub struct Catalog {
     /// What operators have asked for with a key, and what came of it, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bound: Vec<Bound>,
+    /// One more than that of the catalog that it follows on; 0 in those of releases before this,
+    /// and in one that follows on none.
+    #[serde(default)]
+    pub revision: u64,
 }
 
 /// The key of an operator's request, with what it asks for, so that a repeat is told from another
@@ -148,9 +152,10 @@ pub trait ViewStore<P: Projection>: Send + Sync + fmt::Debug {
 
     /// Saves the catalog, durable when it returns, as one write: a crash leaves the one before or
     /// this one. What stands in its place and is no catalog gives way; the catalog of another
-    /// deployment than this one's does not. Names under which people find the answering generation
-    /// from outside (aliases) follow it; they may be a moment late, nothing of ours reads through
-    /// them.
+    /// deployment than this one's does not. Nor does, in a shared store, one of the same revision or
+    /// a later one ([`ViewError::Unavailable`]): another node has saved it meanwhile. One of
+    /// revision 0 is not compared. Names under which people find the answering generation from outside (aliases)
+    /// follow it; they may be a moment late, nothing of ours reads through them.
     fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>>;
 
     /// All generations of which there is anything.

@@ -17,14 +17,14 @@ use store::{Message, Positions};
 use uuid::Uuid;
 
 use crate::ViewError;
-use crate::generations::{Audit, Catalog, Found, Opened, ViewStore};
 use crate::port::{QuarantinedEntity, VersionReader};
 use crate::projection::{EntityFold, Projection, ViewEntity};
 use crate::slices::{Slice, Stored, ViewAudit};
 
+mod kept;
 mod writer;
 
-use writer::TraceWriter;
+pub use kept::MemoryViews;
 
 /// The view that shows what events leave.
 #[derive(Debug)]
@@ -220,139 +220,6 @@ impl ViewAudit<Trace> for Shelf {
         async {
             tokio::time::sleep(self.trouble.takes()).await;
             Ok(slice)
-        }
-        .boxed()
-    }
-}
-
-/// All generations of a view. They outlive the node, as a disk or a server does.
-#[derive(Clone, Debug)]
-pub struct MemoryViews {
-    view: &'static str,
-    kept: Arc<Mutex<Kept>>,
-    trouble: Arc<dyn ViewTrouble>,
-}
-
-#[derive(Debug, Default)]
-struct Kept {
-    catalog: Catalog,
-    shelves: BTreeMap<u32, Shelf>,
-}
-
-impl MemoryViews {
-    /// An empty store of a view of this name.
-    #[must_use]
-    pub fn new(view: &'static str, trouble: Arc<dyn ViewTrouble>) -> Self {
-        MemoryViews {
-            view,
-            kept: Arc::default(),
-            trouble,
-        }
-    }
-
-    /// Loses all it has.
-    pub fn lose_all(&self) {
-        *self.lock() = Kept::default();
-    }
-
-    /// Loses all generations, and not its catalog.
-    pub fn lose_generations(&self) {
-        self.lock().shelves.clear();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn keep<T>(&self, work: impl FnOnce(&mut Kept) -> T) -> Result<T, ViewError> {
-        tokio::time::sleep(self.trouble.takes()).await;
-        let fate = self.trouble.call(ViewCall::Keeping);
-        if fate == ViewFate::Unavailable {
-            return Err(unavailable(self.view));
-        }
-        let done = work(&mut self.lock());
-        match fate {
-            ViewFate::DoneAndUnavailable => Err(unavailable(self.view)),
-            _ => Ok(done),
-        }
-    }
-}
-
-impl ViewStore<Traces> for MemoryViews {
-    fn backend(&self) -> &'static str {
-        "memory"
-    }
-
-    fn is_shared(&self) -> bool {
-        false
-    }
-
-    fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
-        async { self.keep(|kept| kept.catalog.clone()).await }.boxed()
-    }
-
-    fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>> {
-        async { self.keep(|kept| kept.catalog.clone_from(catalog)).await }.boxed()
-    }
-
-    fn generations(&self) -> BoxFuture<'_, Result<Vec<Found>, ViewError>> {
-        let found = |number: &u32| Found {
-            number: *number,
-            deployment: None,
-        };
-        async move {
-            self.keep(|kept| kept.shelves.keys().map(found).collect())
-                .await
-        }
-        .boxed()
-    }
-
-    fn open(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<Opened<Traces>, ViewError>> {
-        async move {
-            let new = || Shelf {
-                view: self.view,
-                contents: Arc::default(),
-                trouble: Arc::clone(&self.trouble),
-            };
-            let opened = self.keep(|kept| {
-                let shelf = kept.shelves.entry(generation).or_insert_with(new);
-                shelf.clone()
-            });
-            let shelf = opened.await?;
-            Ok(Opened {
-                writer: Box::new(TraceWriter::new(self.view, shelf.clone())),
-                reader: Arc::new(shelf.clone()),
-                versions: Arc::new(shelf),
-            })
-        }
-        .boxed()
-    }
-
-    fn check(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
-        async move {
-            let is_there = self.keep(|kept| kept.shelves.contains_key(&generation));
-            let is_there = is_there.await?;
-            is_there.then_some(()).ok_or(ViewError::Damaged {
-                view: self.view,
-                what: format!("generation {generation} is gone"),
-            })
-        }
-        .boxed()
-    }
-
-    fn audit(&self, generation: u32) -> BoxFuture<'_, Result<Option<Audit<Traces>>, ViewError>> {
-        async move {
-            let shelf = self.keep(|kept| kept.shelves.get(&generation).cloned());
-            let shelf = shelf.await?;
-            Ok(shelf.map(|shelf| -> Audit<Traces> { Box::new(shelf) }))
-        }
-        .boxed()
-    }
-
-    fn discard(&self, generation: u32, _: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
-        async move {
-            self.keep(|kept| drop(kept.shelves.remove(&generation)))
-                .await
         }
         .boxed()
     }

@@ -103,6 +103,16 @@ mistakes! {
     ViewPositionsNotReread = "view-positions-not-reread",
     /// The positions of a view that is copied from rows are read after the rows.
     HeadsReadAfterRows = "heads-read-after-rows",
+    /// Which generations there are is saved over whatever another node has saved meanwhile.
+    CatalogNotCompared = "catalog-not-compared",
+    /// What answers no more is deleted although other nodes read from it still.
+    FormerDeletedAtOnce = "former-deleted-at-once",
+    /// Who follows a view turns to its next generation before that has what was shown.
+    FollowerNotLevel = "follower-not-level",
+    /// Who follows a view answers although it has not heard for long which generation is meant.
+    FollowerUnsure = "follower-unsure",
+    /// Who follows a view stays with the generation that it found first.
+    FollowerStays = "follower-stays",
 }
 
 /// Whether this mistake is made.

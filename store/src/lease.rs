@@ -9,17 +9,42 @@ use tokio::time::Instant;
 
 /// How one of several nodes sees the right.
 #[derive(Clone, Debug)]
-pub struct Lease(Option<watch::Receiver<Option<Instant>>>);
+pub struct Lease {
+    /// Nothing where there is nobody else.
+    granted: Option<watch::Receiver<Granted>>,
+    /// The tenure that counts; any, before one was taken.
+    taken: Option<u64>,
+}
+
+/// What the node that strives for the right has been told.
+#[derive(Clone, Copy, Debug, Default)]
+struct Granted {
+    /// Counts how often it has had the right: in between, others may have had it.
+    tenure: u64,
+    until: Option<Instant>,
+}
 
 /// Grants a lease to those who look at it, from one time to the next.
 #[derive(Debug)]
-pub struct Grants(watch::Sender<Option<Instant>>);
+pub struct Grants(watch::Sender<Granted>);
+
+impl Granted {
+    /// Until when it is held, if it is.
+    fn held(self, taken: Option<u64>) -> Option<Instant> {
+        let counts = taken.is_none_or(|taken| taken == self.tenure);
+        let until = self.until.filter(|until| Instant::now() < *until);
+        until.filter(|_| counts)
+    }
+}
 
 impl Lease {
     /// That of whoever has nobody beside him.
     #[must_use]
     pub const fn for_ever() -> Self {
-        Lease(None)
+        Lease {
+            granted: None,
+            taken: None,
+        }
     }
 
     /// That of whoever leaves it to others.
@@ -31,23 +56,48 @@ impl Lease {
     /// One that is not held yet, and what grants it.
     #[must_use]
     pub fn granted() -> (Grants, Self) {
-        let (grants, lease) = watch::channel(None);
-        (Grants(grants), Lease(Some(lease)))
+        let (grants, granted) = watch::channel(Granted::default());
+        let lease = Lease {
+            granted: Some(granted),
+            taken: None,
+        };
+        (Grants(grants), lease)
     }
 
-    /// Whether it is held at this moment.
+    /// Whether others may hold it, too, one after the other.
+    #[must_use]
+    pub fn has_rivals(&self) -> bool {
+        self.granted.is_some()
+    }
+
+    /// Whether it is held at this moment, and has been since it was taken.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        self.0
+        let held = |granted: &watch::Receiver<Granted>| granted.borrow().held(self.taken);
+        self.granted
             .as_ref()
-            .is_none_or(|until| until.borrow().is_some_and(|until| Instant::now() < until))
+            .is_none_or(|granted| held(granted).is_some())
+    }
+
+    /// Takes the tenure of this moment, if there is one: what comes after another node's is not the
+    /// same, even if nobody here has looked in between.
+    pub fn take(&mut self) -> bool {
+        self.taken = None;
+        let is_held = self.is_held();
+        let granted = self.granted.as_ref().filter(|_| is_held);
+        self.taken = granted.map(|granted| granted.borrow().tenure);
+        is_held
     }
 
     /// Waits until it is held.
     pub async fn begins(&mut self) {
-        let Some(granted) = &mut self.0 else { return };
-        let held = |until: &Option<Instant>| until.is_some_and(|until| Instant::now() < until);
-        if granted.wait_for(held).await.is_err() {
+        let taken = self.taken;
+        let Some(granted) = &mut self.granted else {
+            return;
+        };
+        let begun = granted.wait_for(|granted| granted.held(taken).is_some());
+        let is_lost = begun.await.is_err();
+        if is_lost {
             // Nobody grants it any more.
             std::future::pending().await
         }
@@ -55,12 +105,13 @@ impl Lease {
 
     /// Waits until it is held no longer.
     pub async fn ends(&mut self) {
-        let Some(granted) = &mut self.0 else {
+        let taken = self.taken;
+        let Some(granted) = &mut self.granted else {
             return std::future::pending().await;
         };
         loop {
-            let until = *granted.borrow_and_update();
-            let Some(until) = until.filter(|until| Instant::now() < *until) else {
+            let until = granted.borrow_and_update().held(taken);
+            let Some(until) = until else {
                 return;
             };
             tokio::select! {
@@ -76,12 +127,15 @@ impl Lease {
 impl Grants {
     /// It is held until then.
     pub fn until(&self, until: Instant) {
-        self.0.send_replace(Some(until));
+        self.0.send_modify(|granted| {
+            granted.tenure += u64::from(granted.until.is_none());
+            granted.until = Some(until);
+        });
     }
 
-    /// It is held no longer.
+    /// It is held no longer; others may have it from now on.
     pub fn end(&self) {
-        self.0.send_replace(None);
+        self.0.send_modify(|granted| granted.until = None);
     }
 }
 
@@ -115,6 +169,23 @@ mod tests {
         assert_eq!(start.elapsed(), Duration::from_secs(8));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_comes_back_is_not_the_one_that_was_taken() {
+        let (grants, mut lease) = Lease::granted();
+        let in_a_minute = Instant::now() + Duration::from_secs(60);
+        grants.until(in_a_minute);
+        assert!(lease.take());
+        grants.until(in_a_minute + Duration::from_secs(1));
+        assert!(lease.is_held());
+
+        // Nobody looks in between.
+        grants.end();
+        grants.until(in_a_minute);
+        assert!(!lease.is_held());
+        lease.ends().await;
+        assert!(lease.take() && lease.is_held());
+    }
+
     #[tokio::test]
     async fn whoever_leaves_it_to_others_never_holds_it() {
         let mut lease = Lease::never();
@@ -127,7 +198,7 @@ mod tests {
     async fn whoever_is_alone_holds_it_for_ever() {
         let mut lease = Lease::for_ever();
         lease.begins().await;
-        assert!(lease.is_held());
+        assert!(lease.take() && lease.is_held());
         assert!(futures_util::FutureExt::now_or_never(lease.ends()).is_none());
     }
 }

@@ -59,6 +59,7 @@ macro_rules! document_contract {
                 feeding: an_event_out_of_place_is_damage_and_changes_nothing,
                 feeding: whole_documents_replace_what_there_is_and_events_go_on_from_them,
                 keeping: the_catalog_saved_last_is_read_back,
+                keeping: a_catalog_does_not_take_the_place_of_a_newer_one,
                 keeping: what_is_another_deployments_is_neither_written_nor_deleted,
                 keeping: generations_are_apart_and_a_discarded_one_begins_empty,
                 keeping: what_is_in_quarantine_is_kept_and_let_go,

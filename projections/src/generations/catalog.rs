@@ -14,6 +14,11 @@ use super::{Binding, Bound, BuildFrom, Catalog, Generation, Stage};
 const MAX_BOUND: usize = 1_000;
 
 impl Catalog {
+    /// Whether it may take the place of a stored one of the same deployment.
+    pub(crate) fn follows_on(&self, stored: &Catalog) -> bool {
+        self.revision == 0 || self.revision > stored.revision
+    }
+
     /// The generation of this number.
     #[must_use]
     pub fn get(&self, number: u32) -> Option<&Generation> {

@@ -33,7 +33,8 @@ impl CatalogFile {
         self.off_the_runtime(read).await
     }
 
-    /// Saves the catalog, durable when it returns.
+    /// Saves the catalog, durable when it returns. It is not compared with the one before: nobody
+    /// else saves any in a folder of this node's own.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -122,6 +123,7 @@ mod tests {
             newest: live + 1,
             deployment: Some(Uuid::from_u128(5)),
             bound: Vec::new(),
+            revision: 0,
         }
     }
 

@@ -81,6 +81,7 @@ macro_rules! search_contract {
                 putting: a_creation_that_is_announced_and_repeated_undoes_no_whole_order,
                 putting: a_whole_order_is_invisible_before_its_commit_and_lost_by_a_crash,
                 keeping: the_catalog_saved_last_is_read_back,
+                keeping: a_catalog_does_not_take_the_place_of_a_newer_one,
                 keeping: what_is_another_deployments_is_neither_written_nor_deleted,
                 keeping: generations_are_apart,
                 keeping: a_discarded_generation_begins_empty,

@@ -11,12 +11,16 @@ use crate::ViewError;
 use crate::port::{Applied, QuarantinedEntity, ViewWriter};
 use crate::projection::ViewEntity;
 
-/// What was taken in goes to the shelf with the next commit.
+/// What was taken in goes to the shelf with the next commit; guarded, for there may be another
+/// writer that does not know yet that it is to write no more, or does not know of this one.
 pub(super) struct TraceWriter {
     view: &'static str,
     shelf: Shelf,
     changed: BTreeMap<Uuid, Trace>,
-    quarantined: BTreeMap<Uuid, QuarantinedEntity>,
+    /// In the place of whatever is there.
+    put: BTreeMap<Uuid, Trace>,
+    /// Who goes into quarantine, and who comes out.
+    quarantined: BTreeMap<Uuid, Option<QuarantinedEntity>>,
 }
 
 impl TraceWriter {
@@ -25,12 +29,13 @@ impl TraceWriter {
             view,
             shelf,
             changed: BTreeMap::new(),
+            put: BTreeMap::new(),
             quarantined: BTreeMap::new(),
         }
     }
 
     fn newest(&self, entity: Uuid) -> Option<Trace> {
-        let changed = self.changed.get(&entity).cloned();
+        let changed = self.changed.get(&entity).or(self.put.get(&entity)).cloned();
         changed.or_else(|| self.shelf.lock().traces.get(&entity).cloned())
     }
 
@@ -54,10 +59,10 @@ impl TraceWriter {
 impl ViewWriter<Trace> for TraceWriter {
     fn positions(&mut self) -> Result<Positions, ViewError> {
         self.meets(ViewCall::Committing)?;
-        let committed = self.shelf.lock().clone();
         self.changed.clear();
-        self.quarantined = committed.quarantined;
-        Ok(committed.positions)
+        self.put.clear();
+        self.quarantined.clear();
+        Ok(self.shelf.lock().positions.clone())
     }
 
     fn apply(&mut self, event: &Message) -> Result<Applied, ViewError> {
@@ -78,16 +83,32 @@ impl ViewWriter<Trace> for TraceWriter {
     }
 
     fn put(&mut self, trace: &Trace) -> Result<(), ViewError> {
-        self.changed.insert(trace.entity, trace.clone());
+        self.changed.remove(&trace.entity);
+        self.put.insert(trace.entity, trace.clone());
         Ok(())
     }
 
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
         let fate = self.meets(ViewCall::Committing)?;
         let mut shelf = self.shelf.lock();
-        shelf.traces.append(&mut self.changed);
-        shelf.positions.clone_from(positions);
-        shelf.quarantined.clone_from(&self.quarantined);
+        shelf.traces.append(&mut self.put);
+        for (entity, trace) in std::mem::take(&mut self.changed) {
+            let is_newer = |stored: &Trace| stored.version < trace.version;
+            if shelf.traces.get(&entity).is_none_or(is_newer) {
+                shelf.traces.insert(entity, trace);
+            }
+        }
+        for (source, position) in positions {
+            let stored = shelf.positions.entry(*source).or_default();
+            *stored = (*stored).max(*position);
+        }
+        for (entity, change) in std::mem::take(&mut self.quarantined) {
+            match change {
+                Some(quarantined) => drop(shelf.quarantined.insert(entity, quarantined)),
+                None => drop(shelf.quarantined.remove(&entity)),
+            }
+        }
+        drop(shelf);
         match fate {
             ViewFate::DoneAndUnavailable => Err(unavailable(self.view)),
             _ => Ok(()),
@@ -95,17 +116,18 @@ impl ViewWriter<Trace> for TraceWriter {
     }
 
     fn quarantined(&mut self, limit: usize) -> Result<Vec<QuarantinedEntity>, ViewError> {
-        Ok(self.quarantined.values().take(limit).cloned().collect())
+        let shelf = self.shelf.lock();
+        Ok(shelf.quarantined.values().take(limit).cloned().collect())
     }
 
     fn quarantine(&mut self, in_quarantine: &QuarantinedEntity) -> Result<(), ViewError> {
         self.quarantined
-            .insert(in_quarantine.entity, in_quarantine.clone());
+            .insert(in_quarantine.entity, Some(in_quarantine.clone()));
         Ok(())
     }
 
     fn release(&mut self, _: Service, entity: Uuid) -> Result<(), ViewError> {
-        self.quarantined.remove(&entity);
+        self.quarantined.insert(entity, None);
         Ok(())
     }
 }

@@ -2,14 +2,15 @@
 //! which one answers.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sagas::mistakes::{Mistake, makes};
 use store::threads::Threads;
 use store::{Clock, Destination, Lease, Log, Positions};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::entity_work::EntityWork;
@@ -21,6 +22,12 @@ use crate::generations::{Catalog, ViewStore};
 use crate::metrics::ViewGauges;
 use crate::projection::Projection;
 use crate::projector::{Surroundings, ViewDefinition};
+
+/// A node that follows a view answers for so long after it has read which generation is meant.
+const SURE_FOR: Duration = Duration::from_secs(10);
+/// What answers no more is kept at least for so long where others may follow it: they have turned to
+/// another generation by then, or do not answer, and their last queries have ended.
+const FOLLOWERS_TURN_WITHIN: Duration = Duration::from_secs(20);
 
 /// How a view stands at this moment.
 pub(super) struct Stand<P: Projection> {
@@ -85,6 +92,8 @@ pub(super) struct Shared<P: Projection> {
     pub gauges: ViewGauges,
     alarms: mpsc::UnboundedSender<Raised>,
     stopping: AtomicBool,
+    /// When this node knew last which generation is meant.
+    known_at: Mutex<Instant>,
     stand: watch::Sender<Stand<P>>,
 }
 
@@ -130,6 +139,7 @@ impl<P: Projection> Shared<P> {
             gauges: ViewGauges::new(definition.name),
             alarms,
             stopping: AtomicBool::new(false),
+            known_at: Mutex::new(Instant::now()),
             stand: watch::Sender::new(stand),
         };
         (shared, raised)
@@ -194,6 +204,9 @@ impl<P: Projection> Shared<P> {
     /// The generation that answers.
     pub(super) fn current(&self) -> Result<Arc<OpenGeneration<P>>, ViewError> {
         let view = self.definition.name;
+        if !self.is_sure() {
+            return Err(ViewError::unsure(view));
+        }
         self.look(|stand| match (&stand.live, &stand.failure, &stand.damage) {
             (Some(live), _, _) => Ok(Arc::clone(live)),
             (None, Some(failure), _) => Err(ViewError::Unavailable {
@@ -206,6 +219,54 @@ impl<P: Projection> Shared<P> {
             }),
             (None, None, None) => Err(ViewError::NotReady { view }),
         })
+    }
+
+    /// Whether it is known here which generation is meant: by the node that looks after the view,
+    /// and by one that has read it not long ago. One that was stopped, or cut off, must not answer
+    /// from what may have been deleted meanwhile.
+    fn is_sure(&self) -> bool {
+        let is_recent = || self.known_at().elapsed() < SURE_FOR;
+        self.knows_as_leader() || is_recent() || makes(Mistake::FollowerUnsure)
+    }
+
+    /// Whoever looks after the view knows it at any moment; false when that is another node.
+    pub(super) fn knows_as_leader(&self) -> bool {
+        let leads = self.lease.is_held();
+        if leads {
+            self.knows(Instant::now());
+        }
+        leads
+    }
+
+    /// It was known at this time which generation is meant.
+    pub(super) fn knows(&self, at: Instant) {
+        let mut known_at = self.known_at();
+        *known_at = at.max(*known_at);
+    }
+
+    fn known_at(&self) -> MutexGuard<'_, Instant> {
+        // Nothing panics while it holds the lock.
+        self.known_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long the generation that has answered before is kept and fed.
+    pub(super) fn keeps(&self) -> Duration {
+        match self.is_followed() {
+            true => self.keep.max(FOLLOWERS_TURN_WITHIN),
+            false => self.keep,
+        }
+    }
+
+    /// Waits until nobody reads any more, on any node, from what was let go of just now.
+    pub(super) async fn followers_turn(&self) {
+        if self.is_followed() {
+            tokio::time::sleep(FOLLOWERS_TURN_WITHIN).await;
+        }
+    }
+
+    /// Whether other nodes may follow what this one feeds.
+    fn is_followed(&self) -> bool {
+        self.lease.has_rivals() && !makes(Mistake::FormerDeletedAtOnce)
     }
 
     /// An open generation.
@@ -260,18 +321,25 @@ impl<P: Projection> Shared<P> {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Long work on a generation ends when the node does, and when the generation is given up.
+    /// Long work on a generation ends when the node does, when the generation is given up, and when
+    /// another node looks after the view.
     pub(super) fn go_on(&self, number: u32) -> Result<(), ViewError> {
-        let is_wanted = self.look(|stand| {
-            let catalog = stand.catalog.as_ref();
-            catalog.is_some_and(|catalog| catalog.get(number).is_some())
-        });
-        if self.is_stopping() || !is_wanted {
+        let is_wanted = self.has(number);
+        // Rows that are a moment old must not come over what another node has taken in by now.
+        if self.is_stopping() || !is_wanted || !self.lease.is_held() {
             return Err(ViewError::Closed {
                 view: self.definition.name,
             });
         }
         Ok(())
+    }
+
+    /// Whether the catalog has a generation of this number.
+    pub(super) fn has(&self, number: u32) -> bool {
+        self.look(|stand| {
+            let catalog = stand.catalog.as_ref();
+            catalog.is_some_and(|catalog| catalog.get(number).is_some())
+        })
     }
 
     /// Up to where the log goes now.

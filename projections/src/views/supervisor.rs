@@ -15,6 +15,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use store::Lease;
 use store::threads::Task;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -32,6 +33,7 @@ mod loading;
 mod repairs;
 mod requests;
 mod rounds;
+mod saving;
 mod settling;
 mod work_outcomes;
 
@@ -83,6 +85,8 @@ pub(super) struct Supervisor<P: Projection> {
     shared: Arc<Shared<P>>,
     requests: mpsc::Receiver<Request>,
     alarms: mpsc::UnboundedReceiver<Raised>,
+    /// The tenure in which this node looks after the view.
+    lease: Lease,
     /// As the store has it; `None` before it was read, and when the outcome of saving it is not
     /// known.
     catalog: Option<Catalog>,
@@ -115,6 +119,7 @@ impl<P: Projection> Supervisor<P> {
         alarms: mpsc::UnboundedReceiver<Raised>,
     ) -> Self {
         Supervisor {
+            lease: shared.lease.clone(),
             shared,
             requests,
             alarms,
@@ -150,6 +155,7 @@ impl<P: Projection> Supervisor<P> {
                 Some(error) => Err(error),
                 None => self.settle().await,
             };
+            self.shared.knows_as_leader();
             let pause = self.show(&settled, &mut back_off);
             match self.next(pause).await {
                 Wake::Request(request) => self.answer(request).await,
@@ -241,7 +247,7 @@ impl<P: Projection> Supervisor<P> {
             .micros()
             .saturating_sub(since.micros());
         self.shared
-            .keep
+            .keeps()
             .saturating_sub(Duration::from_micros(u64::try_from(kept_for).unwrap_or(0)))
     }
 
@@ -253,7 +259,7 @@ impl<P: Projection> Supervisor<P> {
             }
         };
 
-        let mut lease = self.shared.lease.clone();
+        let mut lease = self.lease.clone();
         let wake = tokio::select! {
             biased;
             () = lease.ends() => return Wake::Deposed,
@@ -313,30 +319,6 @@ impl<P: Projection> Supervisor<P> {
             view: self.shared.definition.name,
             source: why.into(),
         }
-    }
-
-    /// Saves the catalog; from then on it is followed.
-    async fn save(&mut self, catalog: Catalog) -> Result<(), ViewError> {
-        // When this fails the catalog may be saved all the same: the next round reads it.
-        let before = self.catalog.take().unwrap_or_default();
-        self.shared.change(|stand| stand.to_answer = None);
-        // Whoever looks after the view now may have saved another one.
-        if !self.shared.lease.is_held() {
-            return Err(ViewError::fed_elsewhere(self.shared.definition.name));
-        }
-        self.shared.store.save(&catalog).await?;
-        self.take_over(catalog.clone());
-        self.let_go_of_what_is_gone(&before, &catalog);
-        Ok(())
-    }
-
-    fn take_over(&mut self, catalog: Catalog) {
-        self.shared.gauges.generation(catalog.live);
-        self.shared.change(|stand| {
-            stand.to_answer = catalog.live;
-            stand.catalog = Some(catalog.clone());
-        });
-        self.catalog = Some(catalog);
     }
 
     /// A catalog with a new generation to be built.

@@ -65,23 +65,15 @@ impl ViewStore<Documents> for MongoDocumentStore {
     }
 
     fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
-        self.keep(|database| async move {
-            let catalogs = database.collection::<Document>(CATALOGS);
-            let found = catalogs.find_one(doc! {"_id": VIEW}).await;
-            let Some(stored) = found.map_err(failed)? else {
-                return Ok(Catalog::default());
-            };
-            let catalog = stored.get_document("catalog").map_err(no_catalog)?;
-            deserialize_from_document(catalog.clone()).map_err(no_catalog)
-        })
+        self.keep(|database| async move { read_catalog(&database).await })
     }
 
     fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>> {
-        let (stored, live) = (serialize_to_bson(catalog), catalog.live);
+        let catalog = catalog.clone();
         self.keep(move |database| async move {
-            write_catalog(&database, stored.map_err(refused)?).await?;
+            write_catalog(&database, &catalog).await?;
             // The catalog is saved; nothing of ours reads through the names.
-            if let Err(error) = names::point_to(&database, live).await {
+            if let Err(error) = names::point_to(&database, catalog.live).await {
                 tracing::warn!(view = VIEW, %error, "the names do not stand for the answering generation");
             }
             Ok(())
@@ -210,27 +202,75 @@ async fn ensure(database: &Database, names: &Names, deployment: Uuid) -> Result<
     }
 }
 
-/// Writes the catalog over whatever is there, if that is not the catalog of another deployment.
-async fn write_catalog(database: &Database, catalog: Bson) -> Result<(), ViewError> {
-    let owner = |catalog: &Bson| catalog.as_document()?.get("deployment").cloned();
-    let ours = owner(&catalog);
-    let free_or_ours = doc! {
-        "_id": VIEW,
-        "$or": [{"catalog.deployment": &ours}, {"catalog.deployment": {"$exists": false}}],
-    };
-
+async fn read_catalog(database: &Database) -> Result<Catalog, ViewError> {
     let catalogs = database.collection::<Document>(CATALOGS);
-    let written = catalogs
-        .replace_one(free_or_ours, doc! {"_id": VIEW, "catalog": catalog})
-        .upsert(true)
-        .await;
+    let found = catalogs.find_one(doc! {"_id": VIEW}).await;
+    let Some(stored) = found.map_err(failed)? else {
+        return Ok(Catalog::default());
+    };
+    let catalog = stored.get_document("catalog").map_err(no_catalog)?;
+    deserialize_from_document(catalog.clone()).map_err(no_catalog)
+}
 
-    match written {
-        Err(error) if code_of(&error) == Some(DUPLICATE_KEY) => Err(ViewError::Foreign {
+/// Writes the catalog over whatever is there, if that is no newer one, and not that of another
+/// deployment.
+async fn write_catalog(database: &Database, catalog: &Catalog) -> Result<(), ViewError> {
+    let stored = serialize_to_bson(catalog).map_err(refused)?;
+    let mut stands_back = free_or_ours(&stored);
+    if catalog.revision > 0 {
+        let revision = i64::try_from(catalog.revision).map_err(refused)?;
+        let older = doc! {"catalog.revision": {"$lt": revision}};
+        let unnumbered = doc! {"catalog.revision": {"$exists": false}};
+        stands_back.insert("$and", vec![doc! {"$or": [older, unnumbered]}]);
+    }
+    if replace_catalog(database, stands_back, &stored).await? {
+        return Ok(());
+    }
+
+    match read_catalog(database).await {
+        Ok(found)
+            if found
+                .deployment
+                .is_none_or(|owner| Some(owner) == catalog.deployment) =>
+        {
+            Err(ViewError::overtaken(VIEW))
+        }
+        // What has a revision may be no catalog all the same.
+        Err(ViewError::Damaged { .. })
+            if replace_catalog(database, free_or_ours(&stored), &stored).await? =>
+        {
+            Ok(())
+        }
+        Ok(_) | Err(ViewError::Damaged { .. }) => Err(ViewError::Foreign {
             view: VIEW,
             what: "another deployment has begun to keep its views in the same database".to_owned(),
         }),
-        written => written.map(drop).map_err(failed),
+        Err(error) => Err(error),
+    }
+}
+
+/// What is stored, where it belongs to nobody else.
+fn free_or_ours(catalog: &Bson) -> Document {
+    let owner = |catalog: &Bson| catalog.as_document()?.get("deployment").cloned();
+    let ours = owner(catalog);
+    doc! {
+        "_id": VIEW,
+        "$or": [{"catalog.deployment": ours}, {"catalog.deployment": {"$exists": false}}],
+    }
+}
+
+/// Puts the catalog in the place of what is so, or of nothing; false when something else is there.
+async fn replace_catalog(
+    database: &Database,
+    what: Document,
+    catalog: &Bson,
+) -> Result<bool, ViewError> {
+    let catalogs = database.collection::<Document>(CATALOGS);
+    let new = doc! {"_id": VIEW, "catalog": catalog};
+    let written = catalogs.replace_one(what, new).upsert(true).await;
+    match written {
+        Err(error) if code_of(&error) == Some(DUPLICATE_KEY) => Ok(false),
+        written => written.map(|_| true).map_err(failed),
     }
 }
 

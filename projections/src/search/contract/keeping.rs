@@ -87,6 +87,29 @@ pub(crate) fn the_catalog_saved_last_is_read_back(shop: &mut Shop) {
     }
 }
 
+/// A node that was stopped while it saved goes on when another one looks after the view.
+pub(crate) fn a_catalog_does_not_take_the_place_of_a_newer_one(shop: &mut Shop) {
+    if !shop.store.is_shared() {
+        return;
+    }
+    let numbered = |revision, newest| Catalog {
+        revision,
+        newest,
+        ..catalog()
+    };
+    let save = |catalog| shop.runtime.block_on(shop.store.save(&catalog));
+    save(numbered(1, 1)).unwrap();
+    save(numbered(2, 2)).unwrap();
+
+    for late in [1, 2] {
+        let refused = save(numbered(late, 7));
+        assert!(matches!(refused, Err(ViewError::Unavailable { .. })));
+        let stored = shop.runtime.block_on(shop.store.catalog()).unwrap();
+        assert_eq!(stored, numbered(2, 2));
+    }
+    save(numbered(3, 3)).unwrap();
+}
+
 /// What another deployment has in a store that both may use is left alone.
 pub(crate) fn what_is_another_deployments_is_neither_written_nor_deleted(shop: &mut Shop) {
     if !shop.store.is_shared() {

@@ -21,11 +21,15 @@ pub(super) async fn load(client: &Client, names: &Names) -> Result<Catalog, View
     let Some(found) = find(client, names).await? else {
         return Ok(Catalog::default());
     };
-    let catalog = found.source.get("catalog").cloned().unwrap_or_default();
-    serde_json::from_value(catalog).map_err(|error| damaged(format_args!("its catalog: {error}")))
+    read(&found.source).map_err(|error| damaged(format_args!("its catalog: {error}")))
 }
 
-/// Stores the catalog over whatever is there, if that is not the catalog of another deployment.
+fn read(stored: &Value) -> Result<Catalog, serde_json::Error> {
+    serde_json::from_value(stored.get("catalog").cloned().unwrap_or_default())
+}
+
+/// Stores the catalog over whatever is there, if that is no newer one, and not the catalog of another
+/// deployment.
 pub(super) async fn store(
     client: &Client,
     names: &Names,
@@ -47,7 +51,8 @@ pub(super) async fn store(
 /// Why a catalog is not written.
 enum Attempt {
     Failed(Failure),
-    Foreign(ViewError),
+    /// What is there stays.
+    InVain(ViewError),
 }
 
 impl From<Failure> for Attempt {
@@ -60,7 +65,7 @@ impl From<Attempt> for ViewError {
     fn from(attempt: Attempt) -> Self {
         match attempt {
             Attempt::Failed(failure) => failure.into(),
-            Attempt::Foreign(error) => error,
+            Attempt::InVain(error) => error,
         }
     }
 }
@@ -72,7 +77,11 @@ async fn write(client: &Client, names: &Names, catalog: &Catalog) -> Result<(), 
         && other != ours.to_string()
     {
         let other = other.parse().unwrap_or_default();
-        return Err(Attempt::Foreign(ViewError::foreign(VIEW, other, ours)));
+        return Err(Attempt::InVain(ViewError::foreign(VIEW, other, ours)));
+    }
+    let stored = found.as_ref().and_then(|found| read(&found.source).ok());
+    if stored.is_some_and(|stored| !catalog.follows_on(&stored)) {
+        return Err(Attempt::InVain(ViewError::overtaken(VIEW)));
     }
 
     // Only over what was looked at.

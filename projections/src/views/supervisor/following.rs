@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sagas::mistakes::{Mistake, makes};
+use tokio::time::Instant;
+
 use super::{Request, Supervisor};
 use crate::ViewError;
 use crate::error::describe;
@@ -13,7 +16,7 @@ use crate::views::open::OpenGeneration;
 /// How often the catalog is read. The generation before is fed for much longer.
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
 /// How long the next generation may take to have what this node has shown of the one before.
-const LEVEL_WITHIN: Duration = Duration::from_secs(5);
+const LEVEL_WITHIN: Duration = Duration::from_secs(3);
 /// A store that takes longer is asked again.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -22,7 +25,7 @@ impl<P: Projection> Supervisor<P> {
     /// gone. What it has read from so far answers on until then.
     pub(super) async fn follow(&mut self) -> bool {
         let mut lease = self.shared.lease.clone();
-        while !lease.is_held() {
+        while !lease.take() {
             let looked = tokio::time::timeout(ANSWERS_WITHIN, self.follow_the_catalog()).await;
             let looked = looked.unwrap_or_else(|_| Err(self.unavailable("it takes too long")));
             let failure = looked.as_ref().err().map(|error| describe(error));
@@ -41,11 +44,13 @@ impl<P: Projection> Supervisor<P> {
                 () = tokio::time::sleep(LOOKS_EVERY) => {}
             }
         }
+        self.lease = lease;
         true
     }
 
     async fn follow_the_catalog(&mut self) -> Result<(), ViewError> {
         let (view, ours) = (self.shared.definition.name, self.shared.deployment);
+        let asked_at = Instant::now();
         let catalog = self.shared.store.catalog().await?;
         if let Some(other) = catalog.deployment.filter(|owner| *owner != ours) {
             self.leave_followed();
@@ -53,14 +58,21 @@ impl<P: Projection> Supervisor<P> {
         }
 
         let shown = self.shared.look(|stand| stand.live.clone());
+        let is_fed = |shown: &Arc<OpenGeneration<P>>| catalog.get(shown.number()).is_some();
+        if shown.as_ref().is_some_and(is_fed) {
+            self.shared.knows(asked_at);
+        }
+
+        let is_meant = |number| Some(number) == catalog.live || makes(Mistake::FollowerStays);
         let stays = shown
             .as_ref()
-            .is_some_and(|shown| shown.is_followed() && Some(shown.number()) == catalog.live);
+            .is_some_and(|shown| shown.is_followed() && is_meant(shown.number()));
         match catalog.live {
             _ if stays => {}
             Some(next) => self.turn_to(next, &catalog, shown).await?,
             None => self.leave_followed(),
         }
+        self.shared.knows(asked_at);
         self.measure().await;
         self.shared.gauges.generation(catalog.live);
         self.shared.change(|stand| stand.catalog = Some(catalog));
@@ -82,16 +94,14 @@ impl<P: Projection> Supervisor<P> {
             &self.shared.surroundings,
         )?;
 
-        // One that was given up is fed no more, and nobody goes on with it.
-        let fed = shown.filter(|shown| catalog.get(shown.number()).is_some());
-        if let Some(shown) = &fed {
+        followed.restored().await?;
+        if let Some(shown) = shown.filter(|_| !makes(Mistake::FollowerNotLevel)) {
             let goal = shown.committed();
-            let level = followed.reach(&goal);
-            if tokio::time::timeout(LEVEL_WITHIN, level).await.is_err() {
+            let level = tokio::time::timeout(LEVEL_WITHIN, followed.reach(&goal)).await;
+            // One that was given up may have told of what never was.
+            if level.is_err() && catalog.get(shown.number()).is_some() {
                 return Err(self.unavailable("the next generation has less than the one before"));
             }
-        } else {
-            followed.restored().await?;
         }
 
         let before = self.shared.look(|stand| stand.live.clone());

@@ -111,6 +111,7 @@ impl<P: Projection> Supervisor<P> {
         let newest = found.iter().map(|found| found.number).max();
         let catalog = Catalog {
             newest: newest.unwrap_or(0).max(unusable.newest),
+            revision: unusable.revision,
             ..Catalog::default()
         };
         self.begin_with(catalog).await?;
@@ -119,7 +120,7 @@ impl<P: Projection> Supervisor<P> {
         let is_shared = self.shared.store.is_shared();
         let is_ours = |found: &&Found| !is_shared || found.deployment == Some(ours);
         for found in found.iter().filter(is_ours) {
-            self.discard(found.number).await;
+            self.discard_unless_followed(found.number).await;
         }
         Ok(())
     }
@@ -128,8 +129,16 @@ impl<P: Projection> Supervisor<P> {
     async fn discard_leftovers(&self, catalog: &Catalog) {
         for number in catalog.newest.saturating_sub(LEFTOVERS).max(1)..=catalog.newest {
             if catalog.get(number).is_none() && self.shared.generation(number).is_err() {
-                self.discard(number).await;
+                self.discard_unless_followed(number).await;
             }
+        }
+    }
+
+    /// Others may still read from it, where the view is shared.
+    async fn discard_unless_followed(&self, number: u32) {
+        match self.shared.lease.has_rivals() {
+            true => self.let_go(number, None),
+            false => self.discard(number).await,
         }
     }
 

@@ -80,6 +80,11 @@ impl<P: Projection> Supervisor<P> {
                 }
                 true
             }
+            Ok(found) if found.revision > ours.revision => {
+                // Another node has looked after the view meanwhile.
+                self.catalog = None;
+                return Ok(());
+            }
             Ok(found) => found == Catalog::default(),
             Err(ViewError::Damaged { .. }) => true,
             Err(error) => return Err(error),

@@ -190,12 +190,18 @@ impl<P: Projection> Supervisor<P> {
         }
     }
 
-    /// Ends a generation, if it is open, and deletes it when the last query has let go of it.
-    fn let_go(&self, number: u32, open: Option<Arc<OpenGeneration<P>>>) {
+    /// Ends a generation, if it is open, and deletes it when the last query has let go of it, here
+    /// and on the nodes that follow.
+    pub(super) fn let_go(&self, number: u32, open: Option<Arc<OpenGeneration<P>>>) {
         let shared = Arc::clone(&self.shared);
         let lets_go = async move {
             if let Some(generation) = open {
                 last_queries(generation).await;
+            }
+            shared.followers_turn().await;
+            // Whoever looks after the view by then finds it left over.
+            if !shared.lease.is_held() || shared.has(number) {
+                return;
             }
             // What is left is deleted at the next start.
             if let Err(error) = shared.store.discard(number, shared.deployment).await {

@@ -26,6 +26,13 @@ async fn harm(database: &Database, what: Harm) {
                 .await
                 .unwrap();
         }
+        "garbage in a catalog" => {
+            let garbage = doc! {"$set": {"catalog.live": "garbage", "catalog.revision": 99_i64}};
+            collection("views")
+                .update_one(doc! {"_id": "documents"}, garbage)
+                .await
+                .unwrap();
+        }
         "no catalog" => collection("views").drop().await.unwrap(),
         "no customers" => collection("customers_1").drop().await.unwrap(),
         "other orders" => {
@@ -87,6 +94,7 @@ fn mongodb_what_is_damaged_while_the_view_is_stopped_is_rebuilt_by_itself() {
     let runtime = runtime();
     for what in [
         "garbage for a catalog",
+        "garbage in a catalog",
         "no customers",
         "other orders",
         "no positions",
@@ -150,7 +158,11 @@ fn mongodb_a_catalog_that_is_lost_while_the_view_runs_is_saved_again_and_a_lost_
     runtime.block_on(async {
         let lab = lab.live().await;
         let server = &database.connection.database;
-        for what in ["garbage for a catalog", "no catalog"] {
+        for what in [
+            "garbage for a catalog",
+            "garbage in a catalog",
+            "no catalog",
+        ] {
             lab.saves_its_catalog_again(what, harm(server, what)).await;
         }
 
