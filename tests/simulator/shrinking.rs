@@ -1,5 +1,7 @@
 //! Makes a history that fails smaller: whatever it does without is left out.
 
+use tests::Pieces;
+
 use crate::plan::Plan;
 
 /// The smallest plan found that still fails.
@@ -25,22 +27,15 @@ fn without<T: Clone>(
     list: impl Fn(&mut Plan) -> &mut Vec<T>,
     fails: &impl Fn(&Plan) -> bool,
 ) -> Plan {
-    let mut piece = list(&mut plan).len().div_ceil(2);
+    let mut pieces = Pieces::of(list(&mut plan).len());
 
-    while piece > 0 {
-        let mut from = 0;
-        while from < list(&mut plan).len() {
-            let mut smaller = plan.clone();
-            let items = list(&mut smaller);
-            let to = (from + piece).min(items.len());
-            items.drain(from..to);
-
-            match fails(&smaller) {
-                true => plan = smaller,
-                false => from += piece,
-            }
+    while let Some(piece) = pieces.next(list(&mut plan).len()) {
+        let mut smaller = plan.clone();
+        list(&mut smaller).drain(piece);
+        match fails(&smaller) {
+            true => plan = smaller,
+            false => pieces.stays(),
         }
-        piece /= 2;
     }
     plan
 }

@@ -17,6 +17,7 @@ mod plan;
 mod readers;
 mod rest;
 mod round;
+mod smaller;
 mod world;
 
 use std::process::ExitCode;
@@ -134,7 +135,7 @@ async fn go_round(
     let (seed, age) = (plan.seed, store.rounds);
     let (acts, faults) = (plan.acts.len(), plan.faults.len());
     let drawn = plan.clone();
-    let mut outcome = round::run(plan, store, servers).await;
+    let mut outcome = round::run(plan, store, servers.clone()).await;
 
     let (found, seconds) = (outcome.violations.len(), began.elapsed().as_secs_f64());
     println!(
@@ -156,5 +157,25 @@ async fn go_round(
         "seed {seed}: the data and the log are in {}",
         outcome.store.keep()
     );
+    drop(outcome);
+    tell_smallest(&drawn, servers).await;
     (found, None)
+}
+
+/// Tells the smallest round that fails like this one, as far as it fails again.
+async fn tell_smallest(plan: &Plan, servers: Option<Arc<Servers>>) {
+    let seed = plan.seed;
+    let Some((smallest, mut outcome)) = smaller::smallest(plan, servers).await else {
+        println!("seed {seed}: it has not failed again on an empty store");
+        return;
+    };
+
+    let (acts, faults) = (smallest.acts.len(), smallest.faults.len());
+    println!("seed {seed}, made smaller to {acts} acts and {faults} faults:");
+    println!("{smallest:#?}");
+    outcome.story.iter().for_each(|line| println!("{line}"));
+    println!(
+        "seed {seed}: the data and the log of the smaller one are in {}",
+        outcome.store.keep()
+    );
 }
