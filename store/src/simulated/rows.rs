@@ -1,6 +1,8 @@
 //! Rows of SQLite as SeaORM takes them from a database that it does not know.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
 use std::sync::OnceLock;
 
 use rusqlite::types::{ToSqlOutput, Value as Bound, ValueRef};
@@ -22,7 +24,7 @@ pub(super) fn read(connection: &Connection, statement: &Statement) -> rusqlite::
     let bound = bound.map(bind).collect::<rusqlite::Result<Vec<_>>>()?;
 
     let mut prepared = connection.prepare_cached(&statement.sql)?;
-    let columns = columns(&prepared);
+    let columns = known_columns(&statement.sql, &prepared);
     let mut found = prepared.query(params_from_iter(bound))?;
 
     let mut rows = Vec::new();
@@ -34,6 +36,28 @@ pub(super) fn read(connection: &Connection, statement: &Statement) -> rusqlite::
         rows.push(columns.iter().map(value).collect::<rusqlite::Result<_>>()?);
     }
     Ok(rows)
+}
+
+/// A thread remembers the columns of so many statements.
+const KNOWN: usize = 1_000;
+
+/// As [`columns`], looked at once for each text: all disks of a simulation have the same tables.
+fn known_columns(sql: &str, prepared: &rusqlite::Statement<'_>) -> Rc<[Column]> {
+    thread_local! {
+        static BY_TEXT: RefCell<HashMap<String, Rc<[Column]>>> = RefCell::default();
+    }
+
+    BY_TEXT.with_borrow_mut(|known| {
+        if let Some(columns) = known.get(sql) {
+            return Rc::clone(columns);
+        }
+        if known.len() >= KNOWN {
+            known.clear();
+        }
+        let columns = Rc::from(columns(prepared));
+        known.insert(sql.to_owned(), Rc::clone(&columns));
+        columns
+    })
 }
 
 /// By key, as a row has them.
