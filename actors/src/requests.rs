@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sagas::mistakes::{Mistake, makes};
 use sagas::{RequestKey, SagaId, ShardId};
 use store::bulk::BulkRequest;
 use store::cluster::{Assigned, Transport};
@@ -291,7 +292,12 @@ impl<E: Entity> Requests<E> {
             });
         }
 
-        question.id = self.0.clock.new_id();
+        if !makes(Mistake::QuestionsAlike) {
+            question.id = self.0.clock.new_id();
+        }
+        if makes(Mistake::KeyLeftBehind) {
+            question.binding = None;
+        }
         let place = self.0.awaited.wait(question.id, answer, ended);
         self.send_far(shard, question)?;
         Ok(Sent {

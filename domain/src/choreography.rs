@@ -17,6 +17,7 @@
 //! held for it in the end.
 
 use sagas::handler::{Handler, Heard, Told};
+use sagas::mistakes::{Mistake, makes};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -135,12 +136,14 @@ impl Order {
     /// was given up has told its customer so.
     #[must_use]
     pub fn heard(&self, request: &OrderRequest) -> Option<OrderEvent> {
-        if !self.waits_in_choreography() {
+        if !self.waits_in_choreography() && !makes(Mistake::LateWordHeard) {
             return None;
         }
 
         match (self.state, request) {
-            (OrderState::Pending, OrderRequest::Approve(told)) => {
+            (state, OrderRequest::Approve(told))
+                if state == OrderState::Pending || makes(Mistake::LateWordHeard) =>
+            {
                 let told = told.customer.as_ref();
                 Some(OrderEvent::Approved(OrderApproved {
                     customer_name: told.map(name),
@@ -175,7 +178,7 @@ impl Order {
                 reason: RejectionReason::TimedOut,
                 customer_name: None,
                 customer_version: None,
-                release: Some(release),
+                release: Some(release).filter(|_| !makes(Mistake::ReleaseNotAsked)),
             }))),
             _ => Some(Overdue::AskedAgain(OrderNotice::CancelStillPending(
                 CancelStillPending { release },

@@ -43,12 +43,23 @@ mistakes! {
     SequenceNotReread = "sequence-not-reread",
     /// A caller is answered when its unit is submitted.
     AnswerBeforeCommit = "answer-before-commit",
+    /// An answer that writes nothing does not wait until what it rests on is durable.
+    GroundNotAwaited = "ground-not-awaited",
+    /// A question goes to another node without its key.
+    KeyLeftBehind = "key-left-behind",
+    /// Questions to other nodes are not told apart.
+    QuestionsAlike = "questions-alike",
     /// A shard that another node has had meanwhile goes on with what it has in memory.
     MemoryKeptOnLeave = "memory-kept-on-leave",
     /// What other owners have noted of their outboxes is not read.
     NotesNotHeard = "notes-not-heard",
     /// The epoch of a unit is compared neither in memory nor in the store.
     EpochNotCompared = "epoch-not-compared",
+    /// A shard that went away and came back goes on as if it had stayed: the number of its tenure is
+    /// not compared.
+    TenureNotCompared = "tenure-not-compared",
+    /// A node takes over whatever it was told once, and asks nobody whether it is its own still.
+    UnconfirmedTakenOver = "unconfirmed-taken-over",
     /// Of several updates of a row in one batch, the first one's state is written.
     FirstStateWritten = "first-state-written",
     /// A batch of which nobody knows whether it has happened is taken for done.
@@ -77,6 +88,20 @@ mistakes! {
     AnyReplyDecides = "any-reply-decides",
     /// A step whose outcome is unknown is not compensated.
     UnknownNotCompensated = "unknown-not-compensated",
+    /// A saga that is given up says its last word to its own service alone.
+    AbandonedWithoutRelease = "abandoned-without-release",
+    /// A saga that is given up says its last word to other services alone.
+    AbandonedKeepsLock = "abandoned-keeps-lock",
+    /// An event counts as heard before the command is stored that a handler has made of it.
+    PositionBeforeCommand = "position-before-command",
+    /// Whether a handler has heard an event before is not looked at.
+    EventHeardTwice = "event-heard-twice",
+    /// An order that is given up in a choreography does not ask for the release of what it may hold.
+    ReleaseNotAsked = "release-not-asked",
+    /// An order that was given up in a choreography hears what comes too late.
+    LateWordHeard = "late-word-heard",
+    /// What a customer refuses in a choreography it tells nobody.
+    RefusalNotTold = "refusal-not-told",
     /// A command that changes nothing has no reply.
     RepeatWithoutReply = "repeat-without-reply",
     /// The row of a reservation is not written with its customer's.

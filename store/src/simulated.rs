@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod dice;
 mod disk;
+mod lease;
 pub mod log;
 pub mod memory;
 pub mod mischief;
@@ -22,6 +23,7 @@ use std::time::Duration;
 pub use clock::SimulatedClock;
 pub use dice::Dice;
 pub use disk::MemoryStore;
+pub use lease::LeaseServer;
 pub use log::SimulatedLog;
 pub use memory::{MemoryDatabase, Template};
 pub use mischief::Mischief;

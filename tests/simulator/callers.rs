@@ -14,6 +14,7 @@ use sagas::{SagaId, ShardId};
 use tests::{Answers, Told};
 
 use crate::plan::{Act, Deed, Manner};
+use crate::reactions::Commands;
 use crate::views::Reader;
 use crate::world::{World, name_of};
 
@@ -30,6 +31,8 @@ pub struct Ledger {
     /// What was seen of commands and replies: the saga, and the number.
     pub commands: RefCell<BTreeSet<(SagaId, u32)>>,
     pub replies: RefCell<BTreeSet<(SagaId, u32)>>,
+    /// What was seen of the commands that handlers have made of events.
+    pub reactions: RefCell<Commands>,
     /// Up to where outboxes were looked through for them, by sender and receiver.
     pub looked_up_to: RefCell<BTreeMap<(ShardId, ShardId), u64>>,
     /// How many callers without a key do not know what has become of their order.

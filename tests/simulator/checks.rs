@@ -7,7 +7,7 @@ use std::time::Duration;
 use actors::ShardSnapshot;
 use domain::saga::DEFINITIONS;
 use domain::{Order, OrderState, RejectionReason, Service};
-use sagas::{SagaId, SagaState, ShardId};
+use sagas::{SagaState, ShardId};
 use serde_json::Value;
 use store::faults::Faults;
 use store::inspection::{SagaFilter, list_sagas};
@@ -19,6 +19,8 @@ use uuid::Uuid;
 
 use crate::callers::{self, Ledger, short};
 use crate::plan::Deed;
+use crate::reactions;
+use crate::sent;
 use crate::views;
 use crate::world::World;
 
@@ -67,10 +69,11 @@ async fn audited(world: &World) -> audit::Report {
     audited.expect("the stores can be read")
 }
 
-/// Whether no message is on its way.
-pub async fn nothing_is_under_way(world: &World) -> bool {
-    let work = audited(world).await.work_in_flight;
-    work == audit::WorkInFlight::default() && all_events_are_heard(world).await
+/// What the auditor finds, when no message is on its way.
+pub async fn audited_at_rest(world: &World) -> Option<audit::Report> {
+    let report = audited(world).await;
+    let rests = report.work_in_flight == audit::WorkInFlight::default();
+    (rests && all_events_are_heard(world).await).then_some(report)
 }
 
 /// Whether each service has heard what has happened in the other, as far as it is written.
@@ -108,7 +111,10 @@ pub async fn what_is_open(world: &World) -> String {
 
 /// What holds at any moment.
 pub async fn invariants_hold(world: &World) {
-    let report = audited(world).await;
+    holds(world, &audited(world).await);
+}
+
+fn holds(world: &World, report: &audit::Report) {
     for (invariant, finding) in &report.invariants {
         for example in &finding.examples {
             world.violated(format!("{invariant:?}: {example}"));
@@ -134,7 +140,7 @@ fn nothing_is_kept(world: &World) {
             world.violated(format!("{shard} was read anew, where nothing has failed"));
         }
     }
-    if let Some(view) = world.view() {
+    for view in world.views() {
         let waiting = view.current().map_or(0, |shown| shown.waiting_readers());
         if waiting > 0 {
             world.violated(format!("{waiting} readers wait for ever"));
@@ -157,11 +163,12 @@ pub async fn sagas_that_go_on(world: &World) -> Vec<String> {
     going_on
 }
 
-/// Everything that holds at rest, whatever has happened.
-pub async fn check(world: &World, ledger: &Ledger) {
-    invariants_hold(world).await;
+/// Everything that holds at rest, whatever has happened. The auditor has just looked.
+pub async fn check(world: &World, ledger: &Ledger, report: &audit::Report) {
+    holds(world, report);
     if world.plan.shows_what_is_sent() {
-        each_command_has_its_reply(world, ledger).await;
+        sent::each_command_has_its_reply(world, ledger).await;
+        reactions::each_event_became_its_command(world, ledger).await;
     }
     nothing_is_kept(world);
     what_was_told_is_true(world, ledger).await;
@@ -171,68 +178,10 @@ pub async fn check(world: &World, ledger: &Ledger) {
     keys_have_had_one_effect(world, ledger).await;
 }
 
-/// Notes the commands and replies that lie in the outboxes, before they are removed, and looks
-/// whether one was answered twice.
-pub async fn note_what_is_sent(world: &World, ledger: &Ledger) {
-    let commands = new_attempts(world, ledger, domain::ORDERS, domain::CUSTOMERS).await;
-    ledger.commands.borrow_mut().extend(commands);
-
-    for reply in new_attempts(world, ledger, domain::CUSTOMERS, domain::ORDERS).await {
-        if !ledger.replies.borrow_mut().insert(reply) {
-            world.violated("a command has several replies".to_owned());
-        }
-    }
-}
-
-/// Nothing was skipped: whatever a saga has asked has been answered.
-async fn each_command_has_its_reply(world: &World, ledger: &Ledger) {
-    note_what_is_sent(world, ledger).await;
-    let (commands, replies) = (ledger.commands.borrow(), ledger.replies.borrow());
-    for (saga, number) in commands.difference(&replies) {
-        world.violated(format!("command {number} of saga {saga} has no reply"));
-    }
-}
-
 /// All that was sent, from outside.
-fn log(world: &World) -> EmbeddedLog {
+pub fn log(world: &World) -> EmbeddedLog {
     let databases = vec![database(world, domain::CUSTOMERS), orders(world)];
     EmbeddedLog::new(databases, world.plan.shards, Faults::default())
-}
-
-/// The attempts that messages of one service to another are of, the saga and the number, as far as
-/// they have not been looked at.
-async fn new_attempts(
-    world: &World,
-    ledger: &Ledger,
-    from: Service,
-    to: Service,
-) -> Vec<(SagaId, u32)> {
-    let log = log(world);
-    let mut attempts = Vec::new();
-
-    for source in (0..world.plan.shards).map(|number| ShardId::new(from, number)) {
-        for receiver in (0..world.plan.shards).map(|number| ShardId::new(to, number)) {
-            let looked_up_to = ledger
-                .looked_up_to
-                .borrow()
-                .get(&(source, receiver))
-                .copied();
-            let after = looked_up_to.unwrap_or(0);
-            let sent = log.read(source, Destination::Shard(receiver), after, usize::MAX >> 1);
-            let sent = sent.await.expect("it answers");
-
-            let of = |message: &Message| {
-                let attempt = message.attempt.as_ref();
-                attempt.map(|attempt| (attempt.saga, attempt.number))
-            };
-            attempts.extend(sent.iter().filter_map(of));
-            if let Some(last) = sent.last() {
-                let mut looked_up_to = ledger.looked_up_to.borrow_mut();
-                looked_up_to.insert((source, receiver), last.sequence);
-            }
-        }
-    }
-    attempts
 }
 
 /// What a caller was told exists, is no older, and every order has come to an end.

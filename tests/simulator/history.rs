@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::callers::{self, Ledger};
 use crate::checks;
 use crate::plan::{FOR_EVER, Plan};
+use crate::sent;
 use crate::views;
 use crate::watchdog::WATCHDOG;
 use crate::world::World;
@@ -106,22 +107,22 @@ async fn happen(world: &Rc<World>, ledger: &Rc<Ledger>) {
         live_through(world).await;
         tokio::time::timeout(REST_WITHIN, come_to_rest(world, callers)).await
     };
-    let rests = tokio::select! {
+    let report = tokio::select! {
         biased;
-        rests = happens => rests.is_ok(),
-        () = worn_out(world) => false,
+        rests = happens => rests.ok(),
+        () = worn_out(world) => None,
     };
     for looks_on in supervisors.into_iter().chain([coordinator, watching]) {
         looks_on.abort();
     }
 
-    if !rests {
+    let Some(report) = report else {
         let open = checks::what_is_open(world).await;
         world.violated(format!("it does not come to rest: {open}"));
         return;
-    }
+    };
     world.tell("everything is at rest");
-    checks::check(world, ledger).await;
+    checks::check(world, ledger, &report).await;
 }
 
 /// Has all faults happen, and waits until they are over.
@@ -142,7 +143,7 @@ async fn watch(world: Rc<World>, ledger: Rc<Ledger>) {
         tokio::time::sleep(WATCH_EVERY).await;
         views::goes_on(&world);
         if world.plan.retention != FOR_EVER && look % NOTE_EVERY == 0 {
-            checks::note_what_is_sent(&world, &ledger).await;
+            sent::note_what_is_sent(&world, &ledger).await;
         }
         if look % LOOK_EVERY == 0 && !world.plan.has_unreadable_rows() {
             checks::invariants_hold(&world).await;
@@ -175,8 +176,9 @@ fn callers(world: &Rc<World>, ledger: &Rc<Ledger>) -> Vec<JoinHandle<()>> {
     customers.chain(acts).collect()
 }
 
-/// An operator looks after what the faults have left, until nothing is open.
-async fn come_to_rest(world: &Rc<World>, callers: Vec<JoinHandle<()>>) {
+/// An operator looks after what the faults have left, until nothing is open; what the auditor finds
+/// then.
+async fn come_to_rest(world: &Rc<World>, callers: Vec<JoinHandle<()>>) -> audit::Report {
     for caller in callers {
         caller.await.expect("callers do not panic");
     }
@@ -188,8 +190,10 @@ async fn come_to_rest(world: &Rc<World>, callers: Vec<JoinHandle<()>>) {
         tokio::time::sleep(Duration::from_secs(1)).await;
         if seems_at_rest(world).await {
             tokio::time::sleep(RESTS_FOR).await;
-            if is_at_rest(world).await {
-                return;
+            if seems_at_rest(world).await
+                && let Some(report) = checks::audited_at_rest(world).await
+            {
+                return report;
             }
         }
     }
@@ -272,8 +276,4 @@ async fn seems_at_rest(world: &World) -> bool {
     let open: Option<usize> = nodes.iter().map(opens).sum();
     let all = world.disks.len() * usize::from(world.plan.shards);
     open == Some(all) && views::is_level(world).await
-}
-
-async fn is_at_rest(world: &World) -> bool {
-    seems_at_rest(world).await && checks::nothing_is_under_way(world).await
 }

@@ -12,8 +12,8 @@ use projections::simulated::{MemoryViews, Traces};
 use projections::views::View;
 use sagas::Timestamp;
 use store::faults::{FaultPlan, Faults};
-use store::simulated::{MemoryDatabase, Network, Seat, SimulatedClock, Trouble};
-use store::{Clock, StoreError};
+use store::simulated::{LeaseServer, MemoryDatabase, Network, Seat, SimulatedClock, Trouble};
+use store::{Clock, Positions, StoreError};
 
 use crate::views::NodeViews;
 
@@ -28,6 +28,8 @@ pub struct Host {
     pub starts: Cell<u64>,
     /// How many faults keep the node from running.
     pub down: Cell<u32>,
+    /// Up to where its view has shown its sources.
+    pub shown: RefCell<Positions>,
 }
 
 struct Running {
@@ -48,10 +50,19 @@ pub struct Outside<'a> {
     pub disks: &'a [MemoryDatabase],
     pub network: Option<&'a Network>,
     pub trouble: Arc<dyn Trouble>,
-    /// For the host that has views.
-    pub kept_views: Option<MemoryViews>,
+    /// For a host that has views.
+    pub views: Option<OutsideViews<'a>>,
     pub config: NodeConfig,
     pub coordination: Coordination,
+}
+
+/// What a node's views begin with that outlives it.
+pub struct OutsideViews<'a> {
+    pub kept: MemoryViews,
+    /// How long a generation is kept that has answered before.
+    pub keep: Duration,
+    /// By what nodes agree on who feeds them, if they share them.
+    pub lease: Option<&'a LeaseServer>,
 }
 
 impl Host {
@@ -66,6 +77,7 @@ impl Host {
             panics: RefCell::default(),
             starts: Cell::new(0),
             down: Cell::new(0),
+            shown: RefCell::default(),
         }
     }
 
@@ -95,10 +107,14 @@ impl Host {
             disks,
             network,
             trouble,
-            kept_views,
+            views,
             config,
             coordination,
         } = outside;
+        let views = views.map(|OutsideViews { kept, keep, lease }| {
+            let striven = lease.map(|server| server.strive(&self.name));
+            (kept, keep, striven)
+        });
         let equipment = Equipment {
             disks: disks.to_vec(),
             shards: config.shards,
@@ -122,12 +138,8 @@ impl Host {
             equipped.take_part(&node);
 
             let node = Arc::new(node);
-            let opens = Arc::clone(&node);
-            let opened = async move { opens.opened().await };
-            let (databases, clock, log) =
-                (&parts.databases, parts.clock.clone(), parts.log.clone());
-            let views =
-                kept_views.map(|kept| NodeViews::start(kept, databases, clock, opened, log));
+            let views = views
+                .map(|(kept, keep, striven)| NodeViews::start((&node, parts), kept, keep, striven));
             Ok::<_, StoreError>((node, gateway, views))
         });
         let (node, gateway, views) = started

@@ -7,11 +7,14 @@
 
 mod callers;
 mod checks;
+mod damage;
 mod history;
 mod host;
 #[cfg(feature = "mistakes")]
 mod mistakes;
 mod plan;
+mod reactions;
+mod sent;
 mod shrinking;
 mod trouble;
 mod views;

@@ -40,7 +40,19 @@ pub fn catch(name: &str, arguments: &Arguments, templates: &Templates) -> ExitCo
 }
 
 /// What nobody can make who is alone.
-const AMONG_OTHERS: [Mistake; 2] = [Mistake::MemoryKeptOnLeave, Mistake::NotesNotHeard];
+const AMONG_OTHERS: [Mistake; 11] = [
+    Mistake::KeyLeftBehind,
+    Mistake::QuestionsAlike,
+    Mistake::MemoryKeptOnLeave,
+    Mistake::NotesNotHeard,
+    Mistake::TenureNotCompared,
+    Mistake::UnconfirmedTakenOver,
+    Mistake::CatalogNotCompared,
+    Mistake::FormerDeletedAtOnce,
+    Mistake::FollowerNotLevel,
+    Mistake::FollowerUnsure,
+    Mistake::FollowerStays,
+];
 
 /// Each in a process of its own, for with some of them a history has no end, and is ended from
 /// outside.

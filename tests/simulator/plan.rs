@@ -14,9 +14,11 @@ use self::apart::{
     with_nodes, with_rebuilds, with_unreadable_messages, with_unreadable_rows, with_views,
 };
 use self::mix::Mix;
+use self::sharing::with_shared_views;
 
 mod apart;
 mod mix;
+mod sharing;
 
 /// Callers act within this time.
 pub const BUSY: Duration = Duration::from_secs(40);
@@ -25,6 +27,8 @@ pub const SHARDS: [u16; 3] = [1, 2, 4];
 
 /// What is received goes while the history goes on.
 const FEW_SECONDS: Duration = Duration::from_secs(3);
+/// How long a generation of the view is kept that has answered before, unless it is drawn.
+const VIEW_KEEP: Duration = Duration::from_secs(30);
 /// Nothing goes.
 pub const FOR_EVER: Duration = Duration::from_secs(1 << 20);
 
@@ -68,6 +72,10 @@ pub struct Plan {
     pub coordination: Coordination,
     /// Where customers and orders come from when they are brought into memory.
     pub loading: Loading,
+    /// Whether all nodes have the view, which one of them feeds at a time.
+    pub shares_views: bool,
+    /// How long a generation of the view is kept that has answered before.
+    pub view_keep: Duration,
 }
 
 /// What one caller does.
@@ -129,6 +137,10 @@ pub enum Wrong {
     Restarted,
     /// It cannot reach the other nodes, nor they it; its stores it reaches.
     CutOff,
+    /// It cannot reach what gives the lease to feed the views.
+    LeaseOutOfReach,
+    /// Whoever has the lease to feed the views has it no more.
+    LeaseLost,
     /// Its clock steps by so many seconds.
     ClockSteps(i64),
     /// Its clock goes at this speed.
@@ -227,6 +239,8 @@ impl Plan {
                     | Wrong::ViewStoreGone
                     | Wrong::Rebuild(_)
                     | Wrong::Revert
+                    | Wrong::LeaseOutOfReach
+                    | Wrong::LeaseLost
             )
         };
         self.faults.iter().all(is_of_the_way)
@@ -301,6 +315,7 @@ impl Plan {
         with_rebuilds(seed, &acts, &mut faults);
         with_unreadable_messages(seed, &acts, &mut faults);
         let nodes = with_nodes(seed, nodes, &acts, &mut faults);
+        let shared = with_shared_views(seed, nodes, &mut acts, &mut faults);
         let coordination = Chance::seeded(seed.rotate_left(32) ^ 0xc0de)
             .of(&[
                 Coordination::Orchestration,
@@ -327,6 +342,8 @@ impl Plan {
                 .unwrap_or(0),
             coordination,
             loading: loading(seed),
+            shares_views: shared.is_some(),
+            view_keep: shared.unwrap_or(VIEW_KEEP),
         };
         // Nobody knows what a message asks that cannot be read.
         if coordination == Coordination::Choreography && plan.has_unreadable_messages() {

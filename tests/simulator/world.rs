@@ -14,11 +14,12 @@ use sagas::testing::Chance;
 use sagas::{SagaPolicy, Timestamp};
 use store::Positions;
 use store::faults::FaultPlan;
-use store::simulated::{MemoryDatabase, Network, SimulatedClock, Template};
+use store::simulated::{LeaseServer, MemoryDatabase, Network, SimulatedClock, Template};
 use tokio::time::Instant;
 
 use crate::checks;
-use crate::host::{Host, Outside};
+use crate::damage::{damage, repair};
+use crate::host::{Host, Outside, OutsideViews};
 use crate::plan::{Fault, Plan, Table, Wrong};
 use crate::trouble::Plagued;
 use crate::views;
@@ -39,11 +40,13 @@ const ENDS_WITHIN: Duration = Duration::from_secs(15);
 pub struct World {
     pub plan: Plan,
     pub disks: Vec<MemoryDatabase>,
-    /// The first one has the views.
+    /// The first one has the views, if they do not share them.
     pub hosts: Vec<Host>,
     /// What lies between them, if there are several.
     pub network: Option<Network>,
     pub kept_views: MemoryViews,
+    /// By what the nodes agree on who feeds the views.
+    pub lease: LeaseServer,
     pub trouble: Arc<Plagued>,
     began: Instant,
     story: RefCell<Vec<String>>,
@@ -52,8 +55,8 @@ pub struct World {
     operator: RefCell<Chance>,
     /// By which callers choose their node.
     chosen: RefCell<Chance>,
-    /// Up to where the view has shown its sources.
-    pub shown: RefCell<Positions>,
+    /// By which readers do.
+    read_at: RefCell<Chance>,
 }
 
 impl World {
@@ -66,20 +69,25 @@ impl World {
         let disks = template.copy().expect("there is memory");
         let services: Vec<_> = disks.iter().map(MemoryDatabase::service).collect();
         let network = || Network::new(&services, plan.shards, trouble.clone());
+        let kept_views = MemoryViews::new(views::VIEW, trouble.clone());
         let hosts = (0..plan.nodes).map(|number| Host::new(number, BEGINNING, plan.seed));
 
         World {
             disks,
             hosts: hosts.collect(),
             network: (plan.nodes > 1).then(network),
-            kept_views: MemoryViews::new(views::VIEW, trouble.clone()),
+            kept_views: match plan.shares_views {
+                true => kept_views.shared(),
+                false => kept_views,
+            },
+            lease: LeaseServer::default(),
             trouble,
             began: Instant::now(),
             story: RefCell::default(),
             violations: RefCell::default(),
             operator: RefCell::new(Chance::seeded(plan.seed)),
             chosen: RefCell::new(Chance::seeded(!plan.seed)),
-            shown: RefCell::default(),
+            read_at: RefCell::new(Chance::seeded(plan.seed.rotate_left(20) ^ 0x4ead)),
             plan,
         }
     }
@@ -105,15 +113,8 @@ impl World {
 
     /// The way to one of the nodes that run.
     pub fn gateway(&self) -> Option<Gateway> {
-        let mut running: Vec<_> = self.hosts.iter().filter_map(Host::gateway).collect();
-        let chosen = match running.len() {
-            0 | 1 => 0,
-            several => {
-                let several = u64::try_from(several).unwrap_or(1);
-                self.chosen.borrow_mut().index(several)
-            }
-        };
-        (chosen < running.len()).then(|| running.swap_remove(chosen))
+        let running = self.hosts.iter().filter_map(Host::gateway).collect();
+        one_of(running, &self.chosen)
     }
 
     /// The nodes that run.
@@ -121,9 +122,14 @@ impl World {
         self.hosts.iter().filter_map(Host::node).collect()
     }
 
-    /// The view, while the node that has it runs.
+    /// The view, at one of the nodes that run and have it.
     pub fn view(&self) -> Option<Arc<View<Traces>>> {
-        self.hosts.first()?.view()
+        one_of(self.views(), &self.read_at)
+    }
+
+    /// The view, at each node that runs and has it.
+    pub fn views(&self) -> Vec<Arc<View<Traces>>> {
+        self.hosts.iter().filter_map(Host::view).collect()
     }
 
     /// What the first host takes for the time.
@@ -158,7 +164,7 @@ impl World {
             disks: &self.disks,
             network: self.network.as_ref(),
             trouble: self.trouble.clone(),
-            kept_views: (number == 0).then(|| self.kept_views.clone()),
+            views: self.views_of(number),
             config: config(&self.plan),
             coordination: self.plan.coordination,
         })
@@ -166,10 +172,20 @@ impl World {
 
         // A node that has died between saving that another generation is to answer and having it
         // answer begins with that one, and what it has so far.
-        if number == 0 && self.plan.changes_generations() {
-            self.shown.replace(Positions::new());
+        if self.plan.changes_generations() {
+            host.shown.replace(Positions::new());
         }
         self.tell(&format!("{} starts", host.name));
+    }
+
+    /// What a node's views begin with, if it has any.
+    fn views_of(&self, number: usize) -> Option<OutsideViews<'_>> {
+        let shares = self.plan.shares_views;
+        (number == 0 || shares).then(|| OutsideViews {
+            kept: self.kept_views.clone(),
+            keep: self.plan.view_keep,
+            lease: shares.then_some(&self.lease),
+        })
     }
 
     /// Starts a node again whenever it ends by itself, as its supervisor does.
@@ -245,6 +261,8 @@ impl World {
             }
             Wrong::Stopped => host.stop(fault.lasts),
             Wrong::CutOff => self.cut_off(host, true),
+            Wrong::LeaseOutOfReach => self.lease.cut_off(&host.name, true),
+            Wrong::LeaseLost => self.lease.restart(),
             Wrong::ClockSteps(seconds) => host.clock.step(seconds * 1_000_000),
             Wrong::ClockDrifts(speed) => host.clock.drift(speed),
             Wrong::CustomerPanics { customer, once } => {
@@ -281,6 +299,7 @@ impl World {
                 self.boot_if_due(fault.node).await;
             }
             Wrong::CutOff => self.cut_off(host, false),
+            Wrong::LeaseOutOfReach => self.lease.cut_off(&host.name, false),
             Wrong::ClockSteps(_) | Wrong::ClockDrifts(_) => host.clock.set_right(),
             // It has come, and the node must do without being started anew.
             Wrong::CustomerPanics { once: true, .. } => {}
@@ -324,40 +343,21 @@ impl World {
     }
 }
 
+/// One of several, as chance has it; the only one without asking it.
+fn one_of<T>(mut several: Vec<T>, chance: &RefCell<Chance>) -> Option<T> {
+    let chosen = match several.len() {
+        0 | 1 => 0,
+        count => {
+            let count = u64::try_from(count).unwrap_or(1);
+            chance.borrow_mut().index(count)
+        }
+    };
+    (chosen < several.len()).then(|| several.swap_remove(chosen))
+}
+
 /// What a customer of this number is called.
 pub fn name_of(customer: usize) -> String {
     format!("customer {customer}")
-}
-
-/// Makes the row in some place one that this release cannot read.
-fn damage(table: Table, place: u64) -> String {
-    let (name, key, change) = match table {
-        Table::Orders => ("orders", "order_id", "state = state || '?'"),
-        Table::Customers => ("customers", "customer_id", "version = -version"),
-        Table::Parked(_) => ("parked_messages", "message_id", "body = '?' || body"),
-        Table::Outbox(_) => (
-            "outbox",
-            "(shard, sequence)",
-            "events = '?' || events, messages = '?' || messages",
-        ),
-    };
-    let columns = key.trim_matches(['(', ')']);
-    format!(
-        "UPDATE {name} SET {change} WHERE {key} = (SELECT {columns} FROM {name} \
-         ORDER BY {columns} LIMIT 1 OFFSET {place} % max(1, (SELECT count(*) FROM {name})))"
-    )
-}
-
-/// Makes all rows readable again.
-fn repair(table: Table) -> &'static str {
-    match table {
-        Table::Orders => "UPDATE orders SET state = rtrim(state, '?')",
-        Table::Customers => "UPDATE customers SET version = abs(version)",
-        Table::Parked(_) => "UPDATE parked_messages SET body = ltrim(body, '?')",
-        Table::Outbox(_) => {
-            "UPDATE outbox SET events = ltrim(events, '?'), messages = ltrim(messages, '?')"
-        }
-    }
 }
 
 fn config(plan: &Plan) -> NodeConfig {

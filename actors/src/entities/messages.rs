@@ -53,6 +53,7 @@ impl<E: Entity> Entities<E> {
         let replies = change.is_some() || !makes(Mistake::RepeatWithoutReply);
         let notice = match asked_by {
             Some(_) => None,
+            None if makes(Mistake::RefusalNotTold) => None,
             None => E::notice(&request, &reply).filter(|_| change.is_none()),
         };
         if let Some(saga) = asked_by.filter(|_| replies) {

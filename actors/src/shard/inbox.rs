@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sagas::mistakes::{Mistake, makes};
-use store::{InboxPositions, Message, SourceStream, StoreError};
+use store::{Destination, InboxPositions, Message, SourceStream, StoreError};
 
 use super::Shard;
 use crate::entity::Entity;
@@ -54,7 +54,8 @@ impl<E: Entity> Shard<E> {
             let stream = message.source_stream();
             let stored = self.position(stream);
             let position = *seen.entry(stream).or_insert(stored);
-            if makes(Mistake::InboxCheckSkipped) {
+            let is_event = message.destination == Destination::Events;
+            if makes(Mistake::InboxCheckSkipped) || is_event && makes(Mistake::EventHeardTwice) {
                 next.push(message);
             } else if message.sequence <= position {
                 self.instruments.duplicates.increment(1);

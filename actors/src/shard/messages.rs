@@ -62,7 +62,14 @@ impl<E: Entity> Shard<E> {
             Ok(mut step) => {
                 self.instruments.applied.increment(1);
                 self.trace(&message, &mut step);
-                self.submit(step, Vec::new(), cause);
+                let is_event = message.destination == Destination::Events;
+                if is_event && makes(Mistake::PositionBeforeCommand) {
+                    self.submit(Step::default(), Vec::new(), cause);
+                    self.settle().await;
+                    self.submit(step, Vec::new(), Cause::Reload);
+                } else {
+                    self.submit(step, Vec::new(), cause);
+                }
             }
             Err(StepError::Store(error)) => self.broken = Some(error.chain()),
             Err(error) => {

@@ -92,9 +92,10 @@ impl<E: Entity> Shard<E> {
             measured: step.measured.take(),
         };
         let mut answer = step.answer.take();
-        if makes(Mistake::AnswerBeforeCommit)
-            && let Cause::Request(request) = cause
-        {
+        let writes_nothing = rows.is_empty() && step.events.is_empty();
+        let is_early = makes(Mistake::AnswerBeforeCommit)
+            || writes_nothing && makes(Mistake::GroundNotAwaited);
+        if is_early && let Cause::Request(request) = cause {
             request.answer(answer.take().unwrap_or(Ok(Answer::Done)));
             cause = Cause::Retry(MessageId(Uuid::nil()));
         }

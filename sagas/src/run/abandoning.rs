@@ -7,6 +7,7 @@
 //! the rest of the compensations.
 
 use super::{Effect, Run};
+use crate::mistakes::{Mistake, makes};
 use crate::{Action, SagaData, SagaState, Step, StepState, Timestamp};
 
 /// The name under which a settlement is carried out; a definition's steps have others.
@@ -39,6 +40,7 @@ impl<D: SagaData> Run<D> {
             None if goes_forward => {}
             None => self.compensate_unconfirmed(effects),
         }
+        effects.retain(is_said);
 
         if let Some(index) = running {
             self.mark(index, StepState::Failed, Some(UNCONFIRMED.to_owned()));
@@ -122,5 +124,14 @@ impl<D: SagaData> Run<D> {
 
         effects.extend(self.answer());
         effects
+    }
+}
+
+/// Whether an effect of the last word is carried out.
+fn is_said<D: SagaData>(effect: &Effect<D>) -> bool {
+    match effect {
+        Effect::Send { .. } => !makes(Mistake::AbandonedWithoutRelease),
+        Effect::Local { .. } => !makes(Mistake::AbandonedKeepsLock),
+        Effect::Answer { .. } => true,
     }
 }
