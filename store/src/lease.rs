@@ -50,7 +50,7 @@ impl Lease {
     /// That of whoever leaves it to others.
     #[must_use]
     pub fn never() -> Self {
-        Lease(Some(watch::channel(None).1))
+        Self::granted().1
     }
 
     /// One that is not held yet, and what grants it.

@@ -162,7 +162,7 @@ impl<'a> NodeBuilder<'a> {
             senders,
             assigned: self.tenures.told(),
             database: database.clone(),
-            loading: self.config.loading_of(service),
+            loading: self.config.loading_of(E::SERVICE),
             journal: journal.cloned(),
             clock: self.parts.clock.clone(),
             release: self.node.release.clone(),

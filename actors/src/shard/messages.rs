@@ -64,7 +64,7 @@ impl<E: Entity> Shard<E> {
                 self.trace(&message, &mut step);
                 let is_event = message.destination == Destination::Events;
                 if is_event && makes(Mistake::PositionBeforeCommand) {
-                    self.submit(Step::default(), Vec::new(), cause);
+                    self.submit(Box::default(), Vec::new(), cause);
                     self.settle().await;
                     self.submit(step, Vec::new(), Cause::Reload);
                 } else {
