@@ -44,7 +44,6 @@ struct Session {
 impl LeaseServer {
     /// A lease for a node of this name, and the work of striving for it, which is to be done on the
     /// node's machine.
-    #[must_use]
     pub fn strive(&self, node: &str) -> (impl Future<Output = ()> + Send + use<>, Lease) {
         let (grants, lease) = Lease::granted();
         let (server, node) = (self.clone(), node.to_owned());
