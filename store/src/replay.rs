@@ -29,10 +29,13 @@ use pages::Wanted;
 pub use choice::{Loading, UnknownLoading};
 pub use snapshots::snapshot_row;
 
+/// The state of an entity after one more event.
+pub type NextState<T> = dyn Fn(Option<T>, Uuid, &Message) -> Result<T, StoreError> + Sync;
+
 /// How the events of one kind of entity become its state.
 pub struct Fold<'a, T> {
     /// The state after one more event.
-    pub next: &'a (dyn Fn(Option<T>, Uuid, &Message) -> Result<T, StoreError> + Sync),
+    pub next: &'a NextState<T>,
     /// The form of snapshots to begin with; `None` to fold everything.
     pub form: Option<u16>,
 }

@@ -110,13 +110,13 @@ impl<E: Entity> Shard<E> {
                 .timer
                 .take()
                 .filter(|_| !makes(Mistake::TimerNotStored)),
-            outgoing: self.outgoing(step),
+            outgoing: self.outgoing(*step),
             completion: completion(cause, answer, ended, observed, self.return_to.clone()),
         };
         self.parts.journal.submit(unit);
     }
 
-    fn outgoing(&mut self, step: Box<Step<E>>) -> Option<Outgoing> {
+    fn outgoing(&mut self, step: Step<E>) -> Option<Outgoing> {
         if step.events.is_empty() && step.messages.is_empty() {
             return None;
         }

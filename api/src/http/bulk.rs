@@ -62,8 +62,11 @@ impl Given {
     }
 }
 
+/// The action and the filter of a request, when both can be read.
+type Wanted<K> = Option<(<K as Kind>::Action, <K as Kind>::Query)>;
+
 /// One kind of things that operators act on.
-trait Kind: 'static {
+trait Kind: Sized + 'static {
     const PATH: &'static str;
 
     type Action: 'static;
@@ -74,10 +77,7 @@ trait Kind: 'static {
     fn name_of(action: &Self::Action) -> &'static str;
 
     /// Takes action and filter. The query's page is not known yet.
-    fn read(
-        body: &mut Fields<'_>,
-        errors: &mut Errors,
-    ) -> (Option<(Self::Action, Self::Query)>, Given);
+    fn read(body: &mut Fields<'_>, errors: &mut Errors) -> (Wanted<Self>, Given);
 
     fn page_of(query: &mut Self::Query) -> &mut Page;
 

@@ -102,7 +102,7 @@ pub(super) fn plan(
 
 fn send(plan: &Arc<Plan>, requests: u64) -> anyhow::Result<Recorder> {
     let amount = Amount::Requests(requests);
-    let mut progress = Progress::new("orders", amount, None);
+    let mut progress = Progress::new("orders", amount, Vec::new());
     let outcome = phase::run(plan, amount, None, &mut progress)?;
     progress.finish();
     Ok(outcome.recorder)
@@ -120,6 +120,11 @@ impl Seen {
     }
 }
 
+/// What was seen with some callers, and the words for them.
+type Callers<'a> = (&'a str, fn(&Run) -> Seen);
+/// One figure of what was seen, and its name.
+type Figure = (&'static str, fn(Seen) -> f64);
+
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [one, other] = WAYS;
@@ -127,18 +132,20 @@ impl fmt::Display for Comparison {
         writeln!(f, "|---|---|---|")?;
 
         let many = format!("{} callers", self.in_flight);
-        for (who, of) in [
-            (many.as_str(), (|run| run.many) as fn(&Run) -> Seen),
+        let callers: [Callers<'_>; 2] = [
+            (many.as_str(), |run| run.many),
             ("one caller", |run| run.alone),
-        ] {
-            for (what, value) in [
-                ("orders/s", (|seen| seen.per_second) as fn(Seen) -> f64),
+        ];
+        for (who, of) in callers {
+            let figures: [Figure; 6] = [
+                ("orders/s", |seen| seen.per_second),
                 ("p50, ms", |seen| seen.p50),
                 ("p99, ms", |seen| seen.p99),
                 ("units", |seen| seen.counted.units),
                 ("transactions", |seen| seen.counted.commits),
                 ("messages", |seen| seen.counted.messages),
-            ] {
+            ];
+            for (what, value) in figures {
                 let decimals = if what == "orders/s" { 0 } else { 2 };
                 let of_way = |runs: &Vec<Run>| {
                     let values = runs.iter().map(|run| value(of(run)));

@@ -14,6 +14,7 @@ fn entities(fixture: &Fixture, order: Uuid) -> Entities<Order> {
         database: fixture.parts.databases[1].clone(),
         policy: SagaPolicy::default(),
         faults: fixture.parts.faults.clone(),
+        loading: store::Loading::Row,
         actors_per_shard: 100,
         activated: Counter::noop(),
     })
