@@ -153,7 +153,8 @@ impl ViewError {
     }
 
     /// Another node has saved another catalog since the one was read that was to be followed on.
-    pub(crate) fn overtaken(view: &'static str) -> Self {
+    #[must_use]
+    pub fn overtaken(view: &'static str) -> Self {
         let source = "another node has changed which generations there are".into();
         ViewError::Unavailable { view, source }
     }

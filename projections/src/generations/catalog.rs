@@ -14,8 +14,10 @@ use super::{Binding, Bound, BuildFrom, Catalog, Generation, Stage};
 const MAX_BOUND: usize = 1_000;
 
 impl Catalog {
-    /// Whether it may take the place of a stored one of the same deployment.
-    pub(crate) fn follows_on(&self, stored: &Catalog) -> bool {
+    /// Whether it may take the place of a stored one of the same deployment: a store that several
+    /// nodes share saves no other.
+    #[must_use]
+    pub fn follows_on(&self, stored: &Catalog) -> bool {
         self.revision == 0 || self.revision > stored.revision
     }
 
