@@ -27,6 +27,11 @@ pub trait CommitStore: Send {
     /// Where it is, to be named in logs: a file, or an address.
     fn place(&self) -> String;
 
+    /// How long a small batch waits for more units.
+    fn gathering(&self) -> Gathering {
+        Gathering::Briefly
+    }
+
     /// Takes a shard over: raises its epoch before anything of it is read, so that a batch of an
     /// older epoch is refused from then on, whoever writes it.
     ///
@@ -86,6 +91,17 @@ pub trait CommitStore: Send {
     /// When the store does not answer; whatever is begun next may find the rest of that call, and
     /// is refused then.
     fn recover(&mut self) -> Answer<'_, ()>;
+}
+
+/// How long a small batch waits for more units. One that comes alone never waits: its caller is the
+/// only one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gathering {
+    /// Commits of small batches begin a moment apart.
+    Briefly,
+    /// Until it is as large as the one before, but no longer than that one's commit has taken: where
+    /// each commit costs much besides its rows, and so does what it sends.
+    LikeTheOneBefore,
 }
 
 /// What is written at once.

@@ -33,7 +33,7 @@ use sagas::{Service, ShardId};
 use sea_orm::sqlx;
 use tokio::time::Instant;
 
-use super::commit_store::{Answer, Batch, Claim, CommitStore, Failure, Prune, Pruned};
+use super::commit_store::{Answer, Batch, Claim, CommitStore, Failure, Gathering, Prune, Pruned};
 use super::standing::Patience;
 use crate::StoreError;
 use crate::database::PostgresAddress;
@@ -284,6 +284,10 @@ impl PostgresStore {
 impl CommitStore for PostgresStore {
     fn place(&self) -> String {
         self.address.to_string()
+    }
+
+    fn gathering(&self) -> Gathering {
+        Gathering::LikeTheOneBefore
     }
 
     fn claim<'a>(

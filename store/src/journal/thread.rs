@@ -11,7 +11,7 @@ use sagas::Service;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::commit_store::CommitStore;
+use super::commit_store::{CommitStore, Gathering};
 use super::committer::Committer;
 use super::queue::{self, Queue, Work};
 use super::standing::Watch;
@@ -27,6 +27,10 @@ const MAX_BATCH: usize = 4096;
 const SMALL_BATCH: usize = 32;
 /// Commits of small batches begin this far apart.
 const SMALL_BATCH_INTERVAL: Duration = Duration::from_micros(1_250);
+/// A batch that waits to be as large as the one before it waits no longer than this.
+const GATHERS_WITHIN: Duration = Duration::from_millis(10);
+/// And looks so often whether it is.
+const LOOKS_EVERY: Duration = Duration::from_millis(1);
 /// How often a store that stands still is tried when nobody asks for anything.
 const TRY_EVERY: Duration = Duration::from_secs(1);
 
@@ -70,6 +74,7 @@ async fn run(store: Box<dyn CommitStore>, parts: Parts) {
             queue: Arc::clone(&queue),
             watch: Arc::clone(&watch),
             threads: Arc::clone(&parts.threads),
+            gathering: store.gathering(),
             committer: Committer::new(store, parts),
         };
         thread.run().await
@@ -108,6 +113,7 @@ struct Thread {
     queue: Arc<Queue>,
     watch: Arc<Watch>,
     threads: Arc<dyn Threads>,
+    gathering: Gathering,
     committer: Committer,
     /// What was taken and is not done yet.
     work: VecDeque<Work>,
@@ -166,9 +172,22 @@ impl Thread {
     /// never waits: its caller is the only one.
     async fn gather_more(&self) {
         let (begun, units) = self.taken;
-        if units > 1 && self.queue.len() < SMALL_BATCH {
-            let rest = SMALL_BATCH_INTERVAL.saturating_sub(begun.elapsed());
-            self.threads.sleep(rest).await;
+        if units <= 1 {
+            return;
+        }
+
+        match self.gathering {
+            Gathering::Briefly if self.queue.len() < SMALL_BATCH => {
+                let rest = SMALL_BATCH_INTERVAL.saturating_sub(begun.elapsed());
+                self.threads.sleep(rest).await;
+            }
+            Gathering::Briefly => {}
+            Gathering::LikeTheOneBefore => {
+                let until = Instant::now() + begun.elapsed().min(GATHERS_WITHIN);
+                while self.queue.len() < units && Instant::now() < until {
+                    self.threads.sleep(LOOKS_EVERY).await;
+                }
+            }
         }
     }
 
