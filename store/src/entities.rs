@@ -4,12 +4,12 @@
 //! searches in its own database keeps columns, in tables of its own.
 
 use sagas::{Fingerprint, Timestamp};
-use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use crate::loading::{self, Found};
+use crate::loading::{self, Found, MemoryColumns};
 use crate::mapping::{self, Memory, Stored};
 use crate::tables::entity;
 use crate::{ServiceDatabase, StoreError};
@@ -94,16 +94,6 @@ pub async fn load<T: DeserializeOwned>(
     loading::by_ids(database, ids, "entity", query, read).await
 }
 
-/// The columns that say what no event says.
-#[derive(DerivePartialModel)]
-#[sea_orm(entity = "entity::Entity")]
-struct MemoryRow {
-    entity_id: Uuid,
-    version: i64,
-    request_fingerprint: Option<Uuid>,
-    remembered_keys: Option<String>,
-}
-
 /// What the rows of the entities among `ids` remember. Their states are not looked at.
 ///
 /// # Errors
@@ -112,21 +102,13 @@ pub async fn memories(
     database: &ServiceDatabase,
     ids: &[Uuid],
 ) -> Result<Found<Uuid, Memory>, StoreError> {
-    let query = async |ids: Vec<Uuid>| {
-        entity::Entity::find()
-            .filter(entity::Column::EntityId.is_in(ids))
-            .into_partial_model::<MemoryRow>()
-            .all(&database.read)
-            .await
+    let columns = MemoryColumns {
+        id: entity::Column::EntityId,
+        version: entity::Column::Version,
+        request_fingerprint: entity::Column::RequestFingerprint,
+        remembered_keys: entity::Column::RememberedKeys,
     };
-
-    let read = |row: MemoryRow| {
-        let id = row.entity_id;
-        let (fingerprint, keys) = (row.request_fingerprint, row.remembered_keys.as_deref());
-        let memory = Memory::of_columns(row.version, fingerprint, keys, || format!("entity {id}"));
-        (id, memory)
-    };
-    loading::by_ids(database, ids, "entity", query, read).await
+    loading::memories::<entity::Entity>(database, ids, "entity", columns).await
 }
 
 #[cfg(test)]

@@ -5,11 +5,15 @@ use std::hash::Hash;
 
 use sea_orm::sqlx;
 use sea_orm::sqlx::postgres::PgDatabaseError;
-use sea_orm::{DbBackend, DbErr, RuntimeErr};
+use sea_orm::{
+    ColumnTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
+    RuntimeErr,
+};
 use uuid::Uuid;
 
 use crate::database::postgres;
-use crate::{ServiceDatabase, StoreError, mapping};
+use crate::mapping::{self, Memory};
+use crate::{ServiceDatabase, StoreError};
 
 /// What a load has found of the ids: an entity, or why its row cannot be read. An id that is not in
 /// it does not exist in the database.
@@ -56,6 +60,59 @@ where
     }
 
     Ok(found)
+}
+
+/// The columns of a kind of entity that say what no event says, and the version at which they do.
+#[derive(Clone, Copy, Debug)]
+pub struct MemoryColumns<C> {
+    /// The primary key.
+    pub id: C,
+    /// Of the newest event.
+    pub version: C,
+    /// Of the request that made it.
+    pub request_fingerprint: C,
+    /// The keys of later commands.
+    pub remembered_keys: C,
+}
+
+#[derive(FromQueryResult)]
+struct MemoryRow {
+    id: Uuid,
+    version: i64,
+    request_fingerprint: Option<Uuid>,
+    remembered_keys: Option<String>,
+}
+
+/// What the rows of the entities among `ids` remember. Their states are not looked at.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn memories<E: EntityTrait>(
+    database: &ServiceDatabase,
+    ids: &[Uuid],
+    kind: &'static str,
+    columns: MemoryColumns<E::Column>,
+) -> Result<Found<Uuid, Memory>, StoreError> {
+    let query = async |ids: Vec<Uuid>| {
+        E::find()
+            .filter(columns.id.is_in(ids))
+            .select_only()
+            .column_as(columns.id, "id")
+            .column(columns.version)
+            .column(columns.request_fingerprint)
+            .column(columns.remembered_keys)
+            .into_model::<MemoryRow>()
+            .all(&database.read)
+            .await
+    };
+
+    let read = |row: MemoryRow| {
+        let id = row.id;
+        let (fingerprint, keys) = (row.request_fingerprint, row.remembered_keys.as_deref());
+        let memory = Memory::of_columns(row.version, fingerprint, keys, || format!("{kind} {id}"));
+        (id, memory)
+    };
+    by_ids(database, ids, kind, query, read).await
 }
 
 /// Repeats the last id until there are as many as a power of two: so a server has a few statements

@@ -8,10 +8,10 @@ pub mod tables;
 
 use domain::{CUSTOMERS, Customer, CustomerId, Money, ORDERS, OrderId};
 use sagas::{Fingerprint, Timestamp};
-use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use crate::loading::{self, Found};
+use crate::loading::{self, Found, MemoryColumns};
 use crate::mapping::{self, Memory, Stored};
 use crate::services::{EntityTable, ServiceSchema};
 use crate::{ServiceDatabase, StoreError};
@@ -107,16 +107,6 @@ pub async fn load(
     loading::by_ids(database, ids, "customer", query, read).await
 }
 
-/// The columns that say what no event says.
-#[derive(DerivePartialModel)]
-#[sea_orm(entity = "customer::Entity")]
-struct MemoryRow {
-    customer_id: Uuid,
-    version: i64,
-    request_fingerprint: Option<Uuid>,
-    remembered_keys: Option<String>,
-}
-
 /// What the rows of the customers among `ids` remember. Their states are not looked at.
 ///
 /// # Errors
@@ -125,22 +115,13 @@ pub async fn memories(
     database: &ServiceDatabase,
     ids: &[Uuid],
 ) -> Result<Found<Uuid, Memory>, StoreError> {
-    let query = async |ids: Vec<Uuid>| {
-        customer::Entity::find()
-            .filter(customer::Column::CustomerId.is_in(ids))
-            .into_partial_model::<MemoryRow>()
-            .all(&database.read)
-            .await
+    let columns = MemoryColumns {
+        id: customer::Column::CustomerId,
+        version: customer::Column::Version,
+        request_fingerprint: customer::Column::RequestFingerprint,
+        remembered_keys: customer::Column::RememberedKeys,
     };
-
-    let read = |row: MemoryRow| {
-        let id = row.customer_id;
-        let (fingerprint, keys) = (row.request_fingerprint, row.remembered_keys.as_deref());
-        let memory =
-            Memory::of_columns(row.version, fingerprint, keys, || format!("customer {id}"));
-        (id, memory)
-    };
-    loading::by_ids(database, ids, "customer", query, read).await
+    loading::memories::<customer::Entity>(database, ids, "customer", columns).await
 }
 
 /// The open reservations among those of `orders`.

@@ -12,7 +12,7 @@ use sagas::{Fingerprint, Timestamp};
 use sea_orm::{ColumnTrait, DerivePartialModel, EntityTrait, QueryFilter};
 use uuid::Uuid;
 
-use crate::loading::{self, Found};
+use crate::loading::{self, Found, MemoryColumns};
 use crate::mapping::{self, Memory, Stored};
 use crate::services::{EntityTable, ServiceSchema};
 use crate::{ServiceDatabase, StoreError};
@@ -168,16 +168,6 @@ pub async fn load(
     loading::by_ids(database, ids, "order", query, read).await
 }
 
-/// The columns that say what no event says.
-#[derive(DerivePartialModel)]
-#[sea_orm(entity = "order::Entity")]
-struct MemoryRow {
-    order_id: Uuid,
-    version: i64,
-    request_fingerprint: Option<Uuid>,
-    remembered_keys: Option<String>,
-}
-
 /// What the rows of the orders among `ids` remember. Their states are not looked at.
 ///
 /// # Errors
@@ -186,19 +176,11 @@ pub async fn memories(
     database: &ServiceDatabase,
     ids: &[Uuid],
 ) -> Result<Found<Uuid, Memory>, StoreError> {
-    let query = async |ids: Vec<Uuid>| {
-        order::Entity::find()
-            .filter(order::Column::OrderId.is_in(ids))
-            .into_partial_model::<MemoryRow>()
-            .all(&database.read)
-            .await
+    let columns = MemoryColumns {
+        id: order::Column::OrderId,
+        version: order::Column::Version,
+        request_fingerprint: order::Column::RequestFingerprint,
+        remembered_keys: order::Column::RememberedKeys,
     };
-
-    let read = |row: MemoryRow| {
-        let id = row.order_id;
-        let (fingerprint, keys) = (row.request_fingerprint, row.remembered_keys.as_deref());
-        let memory = Memory::of_columns(row.version, fingerprint, keys, || format!("order {id}"));
-        (id, memory)
-    };
-    loading::by_ids(database, ids, "order", query, read).await
+    loading::memories::<order::Entity>(database, ids, "order", columns).await
 }
