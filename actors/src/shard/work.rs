@@ -85,10 +85,6 @@ impl<E: Entity> Shard<E> {
             Err(error) => return self.fail_turn(&error, requests),
         };
 
-        if let Err(error) = self.tell_of_what_has_ended().await {
-            return self.fail_turn(&error, requests);
-        }
-
         let durable_at_read = self.parts.journal.durable(self.parts.shard);
         let retries = match self.load_parked(durable_at_read).await {
             Ok(retries) => retries,
@@ -120,6 +116,14 @@ impl<E: Entity> Shard<E> {
             self.request(request, durable_at_read).await;
         }
         self.entities.end_turn();
+
+        // Behind the requests: one that is done again after a reload may be what its caller waits for
+        // the end of, and until then its entity looks as if it waited for nothing.
+        if self.broken.is_none()
+            && let Err(error) = self.tell_of_what_has_ended().await
+        {
+            self.broken = Some(error.chain());
+        }
     }
 
     /// What [`Mistake::PositionBeforeEffect`] does.
