@@ -6,6 +6,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 const TRIPS: usize = 60;
 
@@ -27,6 +28,17 @@ fn done(folder: &Path, args: &str) -> String {
         String::from_utf8_lossy(&stderr)
     );
     String::from_utf8(stdout).unwrap()
+}
+
+/// A tour that is given up is told at once: what it held comes back behind that, and each look runs
+/// a node that goes on with it.
+fn comes_to(folder: &Path, look: &str, expected: &str) {
+    let until = Instant::now() + Duration::from_secs(60);
+    let mut seen = done(folder, look);
+    while seen != expected && Instant::now() < until {
+        seen = done(folder, look);
+    }
+    assert_eq!(seen, expected);
 }
 
 #[test]
@@ -74,8 +86,8 @@ fn whenever_the_process_dies(command: &str) {
         .count();
     assert_eq!(booked, 25);
     assert_eq!(done(folder, "card ada"), "ada: 0 left, 25 trips\n");
-    assert_eq!(done(folder, "flight LX1"), "LX1: 15 left, 25 trips\n");
-    assert_eq!(done(folder, "hotel Ritz"), "Ritz: 5 left, 25 trips\n");
+    comes_to(folder, "flight LX1", "LX1: 15 left, 25 trips\n");
+    comes_to(folder, "hotel Ritz", "Ritz: 5 left, 25 trips\n");
 
     // One without a hotel does not ask for a room.
     done(folder, "card bob 100");
