@@ -17,11 +17,13 @@
 
 mod assignments;
 mod clients;
+mod ends;
 mod error;
 mod headers;
 mod outgoing;
 mod ownership;
 mod reader;
+mod reading;
 mod record;
 mod threads;
 mod topics;
@@ -44,10 +46,11 @@ use crate::cluster::{Arrivals, Assigned, Carrier, Membership, Participation, Tra
 use crate::log::{Destination, Message};
 use assignments::Assignments;
 use clients::Complaints;
+use ends::Ends;
 pub use error::KafkaError;
 use outgoing::Outgoing;
 use ownership::Ownership;
-use reader::{Ends, Reader};
+use reader::Reader;
 use threads::Threads;
 use topics::{Topic, Topics};
 
@@ -159,7 +162,8 @@ impl Kafka {
     }
 
     /// Begins to take in what the others send, and joins the groups of the services that the node
-    /// owns. Whoever follows events gets those of all services. Only the first call counts.
+    /// owns. Whoever follows events gets those of all services, any other node those that its shards
+    /// may go on with. Only the first call counts.
     pub fn begin(&self, arrivals: Arc<dyn Arrivals>, follows_events: bool) {
         let ends = self
             .ends

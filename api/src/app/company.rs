@@ -48,7 +48,7 @@ pub(super) fn receive(config: &Config, node: &Node, others: &Neighbours) -> Word
         transport: others.kafka.clone(),
         words,
     };
-    let follows_events = config.has(Role::Actors) || config.has(Role::Projections);
+    let follows_events = config.has(Role::Projections);
     others.kafka.begin(Arc::new(arrivals), follows_events);
     heard
 }

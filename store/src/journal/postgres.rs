@@ -3,7 +3,8 @@
 //! A batch is one transaction. It begins by locking the epoch rows of its shards, in the order of
 //! their numbers, before it writes anything: from then on what it has compared stays true until it
 //! ends, and a claim waits for it. Rows are written many at once, each kind of change of a table in
-//! one statement that takes arrays (`rows`). A batch of which something is wrong is rolled back,
+//! one statement that takes arrays (`rows`, `parts`), and all statements in one call (`routine`). A
+//! batch of which something is wrong is rolled back,
 //! and its culprit is looked for in a transaction that is never committed (`culprit`).
 //!
 //! Whatever else fails, the lane is dropped: the server then undoes what was under way. What failed
@@ -21,7 +22,9 @@ mod culprit;
 mod fence;
 mod lane;
 mod outcome;
+mod parts;
 mod pruning;
+mod routine;
 mod rows;
 #[cfg(test)]
 mod tests;

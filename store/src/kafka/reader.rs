@@ -1,5 +1,5 @@
-//! What a node takes in: the messages and questions to its shards, the answers to itself, and the
-//! events if it follows them.
+//! What a node takes in: the messages and questions to its shards, the answers to itself, and
+//! events: all of them if it feeds views, else those that its shards may go on with.
 //!
 //! One consumer reads all of it, so that one request asks a broker for everything that is new. It
 //! belongs to no group: which partitions it reads is said by hand. The group's consumers
@@ -10,21 +10,22 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use metrics::counter;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError as ClientError, KafkaResult};
+use rdkafka::error::KafkaResult;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::util::current_time_millis;
 use sagas::Service;
 use tracing::{debug, error, warn};
 
-use super::clients::{Complaints, PATIENCE, TURN, config};
+use super::clients::{Complaints, TURN, config};
+use super::ends::{self, Ends};
 use super::headers::{SERVICE, SHARD, WORD, header};
+use super::reading::Reading;
 use super::record;
 use super::topics::{Topic, Topics};
 use super::{KafkaError, KafkaSettings};
@@ -41,10 +42,6 @@ const QUESTIONS: Duration = Duration::from_secs(5);
 /// How many messages are handed over at once, at most.
 const BATCH: usize = 1_000;
 
-/// How long it may take until all brokers know of new topics, and when to look again.
-const NEW_TOPICS: Duration = Duration::from_secs(8);
-const AGAIN: Duration = Duration::from_millis(50);
-
 /// The consumer of a node.
 pub(super) struct Reader {
     consumer: BaseConsumer<Complaints>,
@@ -53,8 +50,7 @@ pub(super) struct Reader {
     /// Which nodes there are.
     roll: Arc<Roll>,
     complaints: Complaints,
-    /// The partitions of shards that are read.
-    reading: Mutex<BTreeSet<(Service, i32)>>,
+    reading: Mutex<Reading>,
     /// What has been told of as unreadable: one record of each kind is enough.
     told: Mutex<BTreeSet<String>>,
 }
@@ -103,45 +99,13 @@ impl Reader {
     /// Where the answers to this node end, and the events. Blocks, longer if the topics are so new
     /// that not all brokers know them.
     pub(super) fn ends(&self) -> KafkaResult<Ends> {
-        let deadline = Instant::now() + NEW_TOPICS;
-        loop {
-            match self.ends_now() {
-                Err(error) if Instant::now() < deadline => debug!("not yet: {error}"),
-                ends => return ends,
-            }
-            thread::sleep(AGAIN);
-        }
+        Ends::find(&self.consumer, &self.topics, &self.node)
     }
 
-    fn ends_now(&self) -> KafkaResult<Ends> {
-        let mut answers = TopicPartitionList::new();
-        if let Some(topic) = self.topics.name(Topic::Answers) {
-            answers.add_partition(topic, self.topics.of_node(&self.node));
-        }
-
-        let mut events = TopicPartitionList::new();
-        let services = self.topics.services.iter();
-        for topic in services.filter_map(|service| self.topics.name(Topic::Events(*service))) {
-            for partition in 0..self.topics.partitions {
-                events.add_partition(topic, partition);
-            }
-        }
-
-        let mut nodes = TopicPartitionList::new();
-        if let Some(topic) = self.topics.name(Topic::Nodes) {
-            nodes.add_partition(topic, self.topics.of_all());
-        }
-
-        Ok(Ends {
-            nodes: self.offsets(nodes, Offset::End)?,
-            answers: self.offsets(answers, Offset::End)?,
-            events: self.offsets(events, Offset::End)?,
-        })
-    }
-
-    /// Reads the answers, what nodes tell of themselves, and the events if they are followed, from
+    /// Reads the answers, what nodes tell of themselves, and all events if they are followed, from
     /// there on.
     pub(super) fn follow(&self, ends: &Ends, follows_events: bool) {
+        self.lock().all_events = follows_events;
         let events = follows_events.then_some(&ends.events);
         let lists = [Some(&ends.answers), Some(&ends.nodes), events];
         for list in lists.into_iter().flatten() {
@@ -163,13 +127,13 @@ impl Reader {
             }
             list
         };
-        let messages = self.offsets(list(Topic::Inbox(service)), Offset::End)?;
+        let messages = ends::offsets(&self.consumer, list(Topic::Inbox(service)), Offset::End)?;
 
         // The clock of the machine, by which the client that sent it has stamped the record.
-        let questions = self.offsets(list(Topic::Requests(service)), Offset::End)?;
+        let questions = ends::offsets(&self.consumer, list(Topic::Requests(service)), Offset::End)?;
         let age = i64::try_from(QUESTIONS.as_millis()).unwrap_or(i64::MAX);
         let since = Offset::Offset(current_time_millis().saturating_sub(age));
-        let recent = self.offsets(list(Topic::Requests(service)), since)?;
+        let recent = ends::offsets(&self.consumer, list(Topic::Requests(service)), since)?;
 
         let mut all = messages;
         for end in questions.elements() {
@@ -183,17 +147,20 @@ impl Reader {
             all.add_partition_offset(end.topic(), end.partition(), from)?;
         }
 
-        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        reading.extend(partitions.iter().map(|partition| (service, *partition)));
-        self.consumer.incremental_assign(&all)
+        let mut reading = self.lock();
+        let own = partitions.iter().map(|partition| (service, *partition));
+        reading.own.extend(own);
+        self.consumer.incremental_assign(&all)?;
+        self.read_beside(&mut reading);
+        Ok(())
     }
 
     /// Reads nothing any more of what goes to the shards in these partitions.
     pub(super) fn end(&self, service: Service, partitions: &BTreeSet<i32>) {
-        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reading = self.lock();
         let mut list = TopicPartitionList::new();
         for partition in partitions {
-            if !reading.remove(&(service, *partition)) {
+            if !reading.own.remove(&(service, *partition)) {
                 continue;
             }
             for topic in [Topic::Inbox(service), Topic::Requests(service)] {
@@ -208,6 +175,44 @@ impl Reader {
         {
             self.complaints.tell(&error.to_string());
         }
+        self.read_beside(&mut reading);
+    }
+
+    /// Reads the events that the shards here may go on with, from now on, and no others. What they
+    /// have missed shows by the heads that owners note.
+    fn read_beside(&self, reading: &mut Reading) {
+        let wanted = reading.beside(&self.topics.services);
+        let list = |partitions: &mut dyn Iterator<Item = &(Service, i32)>| {
+            let mut list = TopicPartitionList::new();
+            for (service, partition) in partitions {
+                if let Some(topic) = self.topics.name(Topic::Events(*service)) {
+                    list.add_partition(topic, *partition);
+                }
+            }
+            list
+        };
+
+        let gone = list(&mut reading.events.difference(&wanted));
+        let mut new = list(&mut wanted.difference(&reading.events));
+        let unassigned = match gone.count() {
+            0 => Ok(()),
+            _ => self.consumer.incremental_unassign(&gone),
+        };
+        let assigned = match new.count() {
+            0 => Ok(()),
+            _ => new
+                .set_all_offsets(Offset::End)
+                .and_then(|()| self.consumer.incremental_assign(&new)),
+        };
+        for error in [unassigned, assigned].into_iter().filter_map(Result::err) {
+            self.complaints.tell(&error.to_string());
+        }
+        reading.events = wanted;
+    }
+
+    // Nothing panics while it holds the lock.
+    fn lock(&self) -> MutexGuard<'_, Reading> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands over what arrives, until it is stopped.
@@ -220,8 +225,9 @@ impl Reader {
         }
 
         // Nothing more is fetched for a node that has left.
-        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        reading.clear();
+        let mut reading = self.lock();
+        reading.own.clear();
+        reading.events.clear();
         if let Err(error) = self.consumer.unassign() {
             debug!("reading does not end: {error}");
         }
@@ -313,35 +319,10 @@ impl Reader {
             );
         }
     }
-
-    /// The offsets of these partitions at a time, or at the end. Blocks.
-    fn offsets(&self, mut list: TopicPartitionList, at: Offset) -> KafkaResult<TopicPartitionList> {
-        if list.count() == 0 {
-            return Ok(list);
-        }
-        list.set_all_offsets(at)?;
-
-        let list = self.consumer.offsets_for_times(list, PATIENCE)?;
-        for element in list.elements() {
-            element.error()?;
-            if at == Offset::End && !matches!(element.offset(), Offset::Offset(_)) {
-                return Err(ClientError::NoMessageReceived);
-            }
-        }
-        Ok(list)
-    }
 }
 
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader").finish_non_exhaustive()
     }
-}
-
-/// Where topics end that a node reads whatever its shards are.
-#[derive(Debug)]
-pub(super) struct Ends {
-    answers: TopicPartitionList,
-    nodes: TopicPartitionList,
-    events: TopicPartitionList,
 }

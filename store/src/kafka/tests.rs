@@ -81,6 +81,58 @@ async fn events_arrive_at_whoever_follows_them_and_nowhere_else() {
 
 #[tokio::test]
 #[ignore = "needs Kafka: COUNTERFOIL_TEST_KAFKA_URL"]
+async fn a_node_without_views_reads_the_events_that_its_shards_hear_of_others() {
+    let deployment = Deployment::new();
+    let (rooms, at_rooms) = deployment.quiet_node("rooms", &[ROOMS]).await;
+    let (bookings, at_bookings) = deployment.quiet_node("bookings", &[BOOKINGS]).await;
+    owned(&rooms, usize::from(SHARDS)).await;
+    owned(&bookings, usize::from(SHARDS)).await;
+
+    // Where reading begins is not known; what is sent once it has begun arrives.
+    let mut sequence = 0;
+    let mut tell_until = async |from: &Kafka, of: Service, taken: &Taken, shards: u16| {
+        eventually(NEEDS, || {
+            let heard = |number| {
+                !taken
+                    .sequences(shard(of, number), Destination::Events)
+                    .is_empty()
+            };
+            sequence += 1;
+            let told = (0..SHARDS).map(|number| Arc::new(event(shard(of, number), sequence)));
+            from.carry(told.collect());
+            (0..SHARDS).filter(|number| heard(*number)).count() == usize::from(shards)
+        })
+        .await;
+    };
+    tell_until(&rooms, ROOMS, &at_bookings, SHARDS).await;
+    tell_until(&bookings, BOOKINGS, &at_rooms, SHARDS).await;
+    assert!(
+        at_rooms
+            .messages()
+            .iter()
+            .all(|message| message.source.service == BOOKINGS)
+    );
+
+    // One who owns both halves of a pair has the events of its own from its commits.
+    rooms.leave().await;
+    bookings.leave().await;
+    let (both, at_both) = deployment.quiet_node("both", &[ROOMS, BOOKINGS]).await;
+    let (half, _) = deployment.quiet_node("half", &[BOOKINGS]).await;
+    owned(&both, usize::from(SHARDS + SHARDS / 2)).await;
+    tell_until(&half, BOOKINGS, &at_both, SHARDS / 2).await;
+    let own = both.assigned().borrow().clone();
+    assert!(
+        at_both
+            .messages()
+            .iter()
+            .all(|message| !own.contains_key(&message.source))
+    );
+    both.leave().await;
+    half.leave().await;
+}
+
+#[tokio::test]
+#[ignore = "needs Kafka: COUNTERFOIL_TEST_KAFKA_URL"]
 async fn a_question_reaches_the_owner_and_its_answer_the_node_that_asked() {
     let deployment = Deployment::new();
     let (owner, at_owner) = deployment.node("owner", &[ROOMS]).await;

@@ -12,6 +12,7 @@ use sea_orm::sqlx::{self, Executor, PgConnection, Row, SqlSafeStr};
 use tokio::task::JoinHandle;
 
 use super::Trouble;
+use super::routine::Routines;
 use crate::StoreError;
 use crate::database::PostgresAddress;
 use crate::database::postgres::Use;
@@ -38,6 +39,8 @@ pub(super) struct Lane {
     connection: PgConnection,
     /// The history that the server writes.
     pub timeline: String,
+    /// What the session can do in one call.
+    pub routines: Routines,
 }
 
 pub(super) type Bound = PgArguments;
@@ -178,6 +181,7 @@ async fn open(service: Service, address: PostgresAddress) -> Result<Lane, sqlx::
         Ok(Lane {
             connection,
             timeline,
+            routines: Routines::default(),
         })
     };
 

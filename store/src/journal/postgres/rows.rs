@@ -11,6 +11,7 @@ use sea_orm::sqlx::{self, Arguments, Encode, Postgres, SqlSafeStr, SqlStr, Type}
 use uuid::Uuid;
 
 use super::lane::Bound;
+use super::parts::Values;
 use crate::journal::superseding::{self, Place, Written};
 use crate::mapping::signed;
 use crate::row_changes::{Operation, RowChange, Table};
@@ -107,7 +108,7 @@ fn prepared(sql: String) -> SqlStr {
 }
 
 /// What is done to rows, in the order in which it is done to rows of different keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Change {
     Delete,
     Insert,
@@ -191,23 +192,21 @@ pub(super) fn groups(units: &[Unit]) -> Vec<Group<'_>> {
 }
 
 impl Group<'_> {
-    /// What its statement binds.
-    pub(super) fn bound(&self) -> Result<Bound, sqlx::Error> {
-        let mut bound = Bound::default();
-
+    /// Adds what its statement binds.
+    pub(super) fn bind(&self, values: &mut Values) -> Result<(), sqlx::Error> {
         if self.change != Change::Delete {
             let columns = match self.change {
                 Change::Insert | Change::Replace => self.table.columns.len(),
                 _ => self.table.changing.len(),
             };
             for column in 0..columns {
-                add_column(&mut bound, &self.rows, column)?;
+                add_column(values, &self.rows, column)?;
             }
         }
 
         if matches!(self.change, Change::Delete | Change::Update) {
             let keys: Vec<Uuid> = self.rows.iter().map(|row| row.change.key).collect();
-            add(&mut bound, keys)?;
+            values.add(keys)?;
         }
 
         if self.change == Change::Update {
@@ -219,10 +218,10 @@ impl Group<'_> {
                     Operation::Insert | Operation::Replace | Operation::Delete => 0,
                 })
                 .collect();
-            add(&mut bound, expected)?;
+            values.add(expected)?;
         }
 
-        Ok(bound)
+        Ok(())
     }
 
     /// How many rows its statement must change.
@@ -232,24 +231,24 @@ impl Group<'_> {
 }
 
 /// The values of all rows in one column, as an array.
-fn add_column(bound: &mut Bound, rows: &[Row<'_>], column: usize) -> Result<(), sqlx::Error> {
+fn add_column(to: &mut Values, rows: &[Row<'_>], column: usize) -> Result<(), sqlx::Error> {
     let values = || rows.iter().map(|row| row.state.values.get(column));
     let first = values().next().flatten();
 
     match first {
-        Some(Value::Uuid(_)) => add_values(bound, values(), |value| match value {
+        Some(Value::Uuid(_)) => add_values(to, values(), |value| match value {
             Value::Uuid(value) => Some(*value),
             _ => None,
         }),
-        Some(Value::String(_)) => add_values(bound, values(), |value| match value {
+        Some(Value::String(_)) => add_values(to, values(), |value| match value {
             Value::String(value) => Some(value.as_deref()),
             _ => None,
         }),
-        Some(Value::BigInt(_)) => add_values(bound, values(), |value| match value {
+        Some(Value::BigInt(_)) => add_values(to, values(), |value| match value {
             Value::BigInt(value) => Some(*value),
             _ => None,
         }),
-        Some(Value::Int(_)) => add_values(bound, values(), |value| match value {
+        Some(Value::Int(_)) => add_values(to, values(), |value| match value {
             Value::Int(value) => Some(*value),
             _ => None,
         }),
@@ -258,7 +257,7 @@ fn add_column(bound: &mut Bound, rows: &[Row<'_>], column: usize) -> Result<(), 
 }
 
 fn add_values<'v, T>(
-    bound: &mut Bound,
+    to: &mut Values,
     values: impl Iterator<Item = Option<&'v Value>>,
     of: impl Fn(&'v Value) -> Option<Option<T>>,
 ) -> Result<(), sqlx::Error>
@@ -269,7 +268,7 @@ where
     let array: Vec<Option<T>> = values
         .map(|value| value.and_then(&of).ok_or_else(|| no_such_value(value)))
         .collect::<Result<_, _>>()?;
-    add(bound, array)
+    to.add(array)
 }
 
 fn no_such_value(value: Option<&Value>) -> sqlx::Error {

@@ -82,6 +82,16 @@ impl Case {
         self.store.happened(&patience()).await
     }
 
+    /// How many functions the sessions of this database have made.
+    async fn routines(&self) -> i64 {
+        let count = "SELECT count(*) FROM pg_proc WHERE proname LIKE 'batch\\_%'";
+        let mut looking = self.server.connect().await;
+        sea_orm::sqlx::query_scalar(count)
+            .fetch_one(&mut looking)
+            .await
+            .unwrap()
+    }
+
     /// Takes the shard over again, as the journal does after a failure.
     async fn claim_again(&mut self) {
         self.claim = self
@@ -415,4 +425,52 @@ async fn what_the_database_cannot_hold_is_the_fault_of_its_unit_alone() {
     };
     assert!(!error.is_transient(), "{error}");
     assert_eq!(case.written().await, (0, 0));
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
+async fn batches_of_the_same_kinds_of_rows_are_sent_by_one_routine_of_their_session() {
+    let mut case = Case::new().await;
+    case.insert(1).await.unwrap();
+    case.insert(2).await.unwrap();
+    assert_eq!(case.routines().await, 1);
+
+    let mut other = case.unit(1);
+    other.rows = vec![row(1, 2).update_from(1)];
+    case.write(&[other]).await.unwrap();
+    assert_eq!(case.routines().await, 2);
+
+    // A session takes its routines with it, and the next one makes them anew.
+    case.server.end_sessions(BOOKINGS, Use::Commit).await;
+    case.insert(3).await.unwrap();
+    assert_eq!(case.written().await, (3, 4));
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
+async fn a_user_who_may_make_no_routine_writes_all_the_same() {
+    let server = TestDatabase::new();
+    let role = format!("{}_writer", server.name());
+    let allowed = format!(
+        "CREATE ROLE {role} LOGIN; GRANT pg_read_all_data, pg_write_all_data TO {role}; \
+        REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC",
+        server.name()
+    );
+    server.run(&allowed).await;
+
+    let address = server.address().as_user(&role, "");
+    let mut case = Case::through(server, address).await;
+    case.insert(1).await.unwrap();
+    case.insert(2).await.unwrap();
+    assert_eq!(case.written().await, (2, 2));
+    assert_eq!(case.routines().await, 0);
+
+    let mut stale = case.unit(1);
+    stale.rows = vec![row(1, 9).update_from(8)];
+    let refused = case.write(&[stale]).await;
+    assert!(
+        matches!(&refused, Err(Failure::Unit { index: 0, .. })),
+        "{refused:?}"
+    );
+    case.server.run_beside(&format!("DROP ROLE {role}")).await;
 }
