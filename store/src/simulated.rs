@@ -13,6 +13,7 @@ pub mod log;
 pub mod memory;
 pub mod mischief;
 mod network;
+mod outbox;
 mod rows;
 pub mod store;
 pub mod threads;

@@ -33,8 +33,8 @@ pub struct Ledger {
     pub replies: RefCell<BTreeSet<(SagaId, u32)>>,
     /// What was seen of the commands that handlers have made of events.
     pub reactions: RefCell<Commands>,
-    /// Up to where outboxes were looked through for them, by sender and receiver.
-    pub looked_up_to: RefCell<BTreeMap<(ShardId, ShardId), u64>>,
+    /// Up to where outboxes were looked through for all this.
+    pub looked_up_to: RefCell<BTreeMap<ShardId, u64>>,
     /// How many callers without a key do not know what has become of their order.
     pub in_doubt: Cell<usize>,
 }

@@ -9,15 +9,14 @@ use domain::saga::DEFINITIONS;
 use domain::{Order, OrderState, RejectionReason, Service};
 use sagas::{SagaState, ShardId};
 use serde_json::Value;
-use store::faults::Faults;
 use store::inspection::{SagaFilter, list_sagas};
-use store::log::embedded::EmbeddedLog;
 use store::simulated::{CallFate, DeliveryFate, MemoryDatabase, Trouble};
-use store::{Clock, Destination, Log, Message, ServiceDatabase, SourceStream};
+use store::{Clock, Destination, Message, ServiceDatabase, SourceStream};
 use tests::{CreditModel, second_effects};
 use uuid::Uuid;
 
 use crate::callers::{self, Ledger, short};
+use crate::events::Events;
 use crate::plan::Deed;
 use crate::reactions;
 use crate::sent;
@@ -51,10 +50,15 @@ pub fn no_trouble() -> Arc<dyn Trouble> {
     Arc::new(NoTrouble)
 }
 
-fn database(world: &World, service: Service) -> ServiceDatabase {
+fn disk(world: &World, service: Service) -> &MemoryDatabase {
     let disk = world.disks.iter().find(|disk| disk.service() == service);
-    let disk = disk.expect("each service has a disk");
-    disk.opened(no_trouble()).expect("it is known")
+    disk.expect("each service has a disk")
+}
+
+fn database(world: &World, service: Service) -> ServiceDatabase {
+    disk(world, service)
+        .opened(no_trouble())
+        .expect("it is known")
 }
 
 /// The orders, from outside.
@@ -78,19 +82,20 @@ pub async fn audited_at_rest(world: &World) -> Option<audit::Report> {
 
 /// Whether each service has heard what has happened in the other, as far as it is written.
 async fn all_events_are_heard(world: &World) -> bool {
-    let log = log(world);
-
     for (hears, of) in [
         (domain::CUSTOMERS, domain::ORDERS),
         (domain::ORDERS, domain::CUSTOMERS),
     ] {
         let heard = store::shards::heard(&database(world, hears)).await;
         let heard = heard.expect("it answers");
-        for number in 0..world.plan.shards {
-            let source = ShardId::new(of, number);
+
+        for source in ShardId::all_of(of, world.plan.shards) {
             let position = heard.get(&SourceStream::events(source)).copied();
-            let events = log.read(source, Destination::Events, position.unwrap_or(0), 1);
-            if !events.await.expect("it answers").is_empty() {
+            let later = disk(world, of).outbox(source.number, position.unwrap_or(0));
+            if later
+                .iter()
+                .any(|message| message.destination == Destination::Events)
+            {
                 return false;
             }
         }
@@ -148,8 +153,16 @@ fn nothing_is_kept(world: &World) {
     }
 }
 
+/// Whether any saga has not ended: cheaper to ask than which.
+pub fn has_open_sagas(world: &World) -> bool {
+    disk(world, domain::ORDERS).count("SELECT count(*) FROM sagas WHERE ended_at IS NULL") > 0
+}
+
 /// The sagas that have not ended and wait for no operator, in words.
 pub async fn sagas_that_go_on(world: &World) -> Vec<String> {
+    if !has_open_sagas(world) {
+        return Vec::new();
+    }
     let mut going_on = Vec::new();
     for state in [SagaState::Running, SagaState::Compensating] {
         let filter = SagaFilter {
@@ -166,38 +179,43 @@ pub async fn sagas_that_go_on(world: &World) -> Vec<String> {
 /// Everything that holds at rest, whatever has happened. The auditor has just looked.
 pub async fn check(world: &World, ledger: &Ledger, report: &audit::Report) {
     holds(world, report);
+    let events = Events::read(world);
+    let stored = stored_orders(world, &events).await;
+
     if world.plan.shows_what_is_sent() {
-        sent::each_command_has_its_reply(world, ledger).await;
-        reactions::each_event_became_its_command(world, ledger).await;
+        sent::note_what_is_sent(world, ledger);
+        sent::each_command_has_its_reply(world, ledger);
+        reactions::each_event_became_its_command(world, ledger, &events);
     }
     nothing_is_kept(world);
-    what_was_told_is_true(world, ledger).await;
-    credit_is_a_sequence(world).await;
-    views::shows_all(world, &log(world)).await;
-    what_was_refused_has_left_nothing(world, ledger).await;
-    keys_have_had_one_effect(world, ledger).await;
+    what_was_told_is_true(world, ledger, &stored);
+    credit_is_a_sequence(world, &events, &stored);
+    views::shows_all(world, &events);
+    what_was_refused_has_left_nothing(world, ledger, &events);
+    keys_have_had_one_effect(world, ledger);
 }
 
-/// All that was sent, from outside.
-pub fn log(world: &World) -> EmbeddedLog {
-    let databases = vec![database(world, domain::CUSTOMERS), orders(world)];
-    EmbeddedLog::new(databases, world.plan.shards, Faults::default())
+/// All orders that have a history.
+async fn stored_orders(world: &World, events: &Events) -> BTreeMap<Uuid, Order> {
+    let ids: Vec<Uuid> = events.entities(domain::ORDERS).into_iter().collect();
+    let found = store::services::orders::load(&orders(world), &ids).await;
+    let found = found.expect("it answers").into_iter();
+    found
+        .filter_map(|(id, stored)| Some((id, stored.ok()?.entity)))
+        .collect()
 }
 
 /// What a caller was told exists, is no older, and every order has come to an end.
-async fn what_was_told_is_true(world: &World, ledger: &Ledger) {
+fn what_was_told_is_true(world: &World, ledger: &Ledger, stored: &BTreeMap<Uuid, Order>) {
     let told = ledger.told.borrow().clone();
-    let ids: Vec<_> = told.newest().into_keys().collect();
-    let found = store::services::orders::load(&orders(world), &ids).await;
-    let found = found.expect("it answers");
-    let stored = |id| found.get(&id).and_then(|stored| stored.as_ref().ok());
-
-    for untrue in told.untrue(|id| stored(id).map(|stored| stored.entity.version)) {
+    for untrue in told.untrue(|id| stored.get(&id).map(|order| order.version)) {
         world.violated(format!("order {untrue}"));
     }
-    for order in ids.into_iter().filter_map(stored) {
-        let (id, state) = (short(order.entity.id), order.entity.state);
-        let is_late = order.entity.rejection_reason == Some(RejectionReason::TimedOut);
+
+    let told = told.newest().into_keys();
+    for order in told.filter_map(|id| stored.get(&id)) {
+        let (id, state) = (short(order.id), order.state);
+        let is_late = order.rejection_reason == Some(RejectionReason::TimedOut);
         if is_late && world.plan.only_deliveries_suffer() {
             world.violated(format!("order {id} has waited too long"));
         }
@@ -209,21 +227,16 @@ async fn what_was_told_is_true(world: &World, ledger: &Ledger) {
 
 /// Each customer's credit is what a sequence of decisions leads to, and what was refused for lack of
 /// it was refused by one of them.
-async fn credit_is_a_sequence(world: &World) {
-    let log = log(world);
-    let mut histories: BTreeMap<Uuid, Vec<Message>> = BTreeMap::new();
-    for number in 0..world.plan.shards {
-        let source = ShardId::new(domain::CUSTOMERS, number);
-        let events = log.read(source, Destination::Events, 0, usize::MAX >> 1);
-        let events = events.await.expect("it answers").into_iter();
-        for event in events.filter(|event| !event.is_notice()) {
-            histories.entry(event.entity).or_default().push(event);
-        }
+fn credit_is_a_sequence(world: &World, events: &Events, stored: &BTreeMap<Uuid, Order>) {
+    let mut histories: BTreeMap<Uuid, Vec<&Message>> = BTreeMap::new();
+    let events = events.of(domain::CUSTOMERS).iter();
+    for event in events.filter(|event| !event.is_notice()) {
+        histories.entry(event.entity).or_default().push(event);
     }
 
     let mut models = BTreeMap::new();
     for (customer, history) in histories {
-        let data: Vec<Value> = history.iter().map(data).collect();
+        let data: Vec<Value> = history.iter().map(|event| data(event)).collect();
         let names = history.iter().map(|event| &*event.name);
         match CreditModel::of(names.zip(&data)) {
             Ok(model) => drop(models.insert(customer, model)),
@@ -231,7 +244,9 @@ async fn credit_is_a_sequence(world: &World) {
         }
     }
 
-    for order in rejected_for_credit(world).await {
+    let rejected =
+        |order: &&Order| order.rejection_reason == Some(RejectionReason::InsufficientCredit);
+    for order in stored.values().filter(rejected) {
         let cents = order.total.cents();
         let model = models.get(&order.customer_id.0);
         if model.is_some_and(|model| !model.may_have_refused(cents)) {
@@ -245,23 +260,9 @@ fn data(event: &Message) -> Value {
     serde_json::from_str(event.body.get()).expect("it was JSON when it was written")
 }
 
-async fn rejected_for_credit(world: &World) -> Vec<Order> {
-    let ids: Vec<Uuid> = views::folded(&log(world), domain::ORDERS)
-        .await
-        .expect("it answers")
-        .into_keys()
-        .collect();
-    let found = store::services::orders::load(&orders(world), &ids).await;
-    let orders = found.expect("it answers").into_values().flatten();
-    let orders = orders.map(|stored| stored.entity);
-    orders
-        .filter(|order| order.rejection_reason == Some(RejectionReason::InsufficientCredit))
-        .collect()
-}
-
 /// Each order is one that somebody was told of, or asked for with a key, or may have made without
 /// hearing of it.
-async fn what_was_refused_has_left_nothing(world: &World, ledger: &Ledger) {
+fn what_was_refused_has_left_nothing(world: &World, ledger: &Ledger, events: &Events) {
     let told = ledger.told.borrow().newest();
     let mut known: BTreeSet<Uuid> = told.into_keys().collect();
     let creations = world.plan.acts.iter();
@@ -270,9 +271,8 @@ async fn what_was_refused_has_left_nothing(world: &World, ledger: &Ledger) {
         matches!(act.what, Deed::Order { .. }).then_some(binding.key.as_uuid())
     }));
 
-    let orders = views::folded(&log(world), domain::ORDERS).await;
-    let orders = orders.expect("it answers");
-    let unknown = orders.keys().filter(|order| !known.contains(order)).count();
+    let orders = events.entities(domain::ORDERS);
+    let unknown = orders.difference(&known).count();
     let in_doubt = ledger.in_doubt.get();
     if unknown > in_doubt {
         world.violated(format!(
@@ -283,8 +283,8 @@ async fn what_was_refused_has_left_nothing(world: &World, ledger: &Ledger) {
 
 /// A key has one effect: what was told under it is of one order, once as new; and who comes back
 /// with it hears of that.
-async fn keys_have_had_one_effect(world: &World, ledger: &Ledger) {
-    let answers = ledger.told.borrow().clone();
+fn keys_have_had_one_effect(world: &World, ledger: &Ledger) {
+    let answers = ledger.told.borrow();
     for (number, told) in answers.all() {
         let Some(act) = world.plan.act(number) else {
             continue;

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use sagas::SagaState;
 use store::inspection::{SagaFilter, list_sagas};
 use store::parking::{QuarantineFilter, list_quarantined};
-use store::simulated::Template;
+use store::simulated::{MemoryDatabase, Template};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -112,7 +112,10 @@ async fn happen(world: &Rc<World>, ledger: &Rc<Ledger>) {
         rests = happens => rests.ok(),
         () = worn_out(world) => None,
     };
-    for looks_on in supervisors.into_iter().chain([coordinator, watching]) {
+    for looks_on in supervisors
+        .into_iter()
+        .chain([coordinator, watching])
+    {
         looks_on.abort();
     }
 
@@ -143,7 +146,7 @@ async fn watch(world: Rc<World>, ledger: Rc<Ledger>) {
         tokio::time::sleep(WATCH_EVERY).await;
         views::goes_on(&world);
         if world.plan.retention != FOR_EVER && look % NOTE_EVERY == 0 {
-            sent::note_what_is_sent(&world, &ledger).await;
+            sent::note_what_is_sent(&world, &ledger);
         }
         if look % LOOK_EVERY == 0 && !world.plan.has_unreadable_rows() {
             checks::invariants_hold(&world).await;
@@ -220,7 +223,9 @@ async fn operate(world: &World) {
         return;
     };
 
-    for disk in &world.disks {
+    let has_parked =
+        |disk: &&MemoryDatabase| disk.count("SELECT count(*) FROM parked_messages") > 0;
+    for disk in world.disks.iter().filter(has_parked) {
         let database = disk.opened(checks::no_trouble()).expect("it is known");
         for parked in list_quarantined(&database, &QuarantineFilter::default(), 100)
             .await
@@ -242,6 +247,9 @@ async fn operate(world: &World) {
         }
     }
 
+    if !checks::has_open_sagas(world) {
+        return;
+    }
     let filter = SagaFilter {
         state: Some(SagaState::Stuck),
         ..SagaFilter::default()

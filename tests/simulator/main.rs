@@ -8,6 +8,7 @@
 mod callers;
 mod checks;
 mod damage;
+mod events;
 mod history;
 mod host;
 #[cfg(feature = "mistakes")]

@@ -3,43 +3,34 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::choreography::{CUSTOMERS_HEAR, ORDERS_HEAR};
-use domain::{CUSTOMERS, Coordination, ORDERS, Service};
+use domain::{CUSTOMERS, Coordination, ORDERS};
+use sagas::WireMessage;
 use sagas::handler::{Handler, Heard};
-use sagas::{ShardId, WireMessage};
-use store::log::embedded::EmbeddedLog;
-use store::{Destination, Log, Message};
+use store::Message;
 use uuid::Uuid;
 
 use crate::callers::Ledger;
-use crate::checks;
-use crate::sent;
+use crate::events::Events;
 use crate::world::World;
 
 /// Commands that handlers make: for whom, the wire name, the body; and how often each is there.
 pub type Commands = BTreeMap<(Uuid, String, String), u64>;
 
-/// Notes the commands of handlers that lie in the outboxes, before they are removed: they are what a
-/// service sends to itself.
-pub async fn note(world: &World, ledger: &Ledger) {
-    if world.plan.coordination == Coordination::Orchestration {
-        return;
-    }
-
-    for service in [CUSTOMERS, ORDERS] {
-        for message in sent::new_messages(world, ledger, service, service).await {
-            let body = message.body.get().to_owned();
-            let command = (message.entity, message.name.clone().into_owned(), body);
-            *ledger.reactions.borrow_mut().entry(command).or_default() += 1;
-        }
+/// Notes the command of a handler: what a service sends to itself.
+pub fn note(world: &World, ledger: &Ledger, message: Message) {
+    if world.plan.coordination == Coordination::Choreography {
+        let body = message.body.get().to_owned();
+        let command = (message.entity, message.name.into_owned(), body);
+        *ledger.reactions.borrow_mut().entry(command).or_default() += 1;
     }
 }
 
-/// Compares what each service has sent to itself with what its handlers make of the other's events.
-pub async fn each_event_became_its_command(world: &World, ledger: &Ledger) {
-    note(world, ledger).await;
-    let (log, mut due) = (checks::log(world), Commands::new());
-    add_what_is_due(world, &log, ORDERS, &CUSTOMERS_HEAR, &mut due).await;
-    add_what_is_due(world, &log, CUSTOMERS, &ORDERS_HEAR, &mut due).await;
+/// Compares what each service has sent to itself, as it was noted, with what its handlers make of the
+/// other's events.
+pub fn each_event_became_its_command(world: &World, ledger: &Ledger, events: &Events) {
+    let mut due = Commands::new();
+    add_what_is_due(events.of(ORDERS), &CUSTOMERS_HEAR, &mut due);
+    add_what_is_due(events.of(CUSTOMERS), &ORDERS_HEAR, &mut due);
 
     let sent = ledger.reactions.borrow();
     let all: BTreeSet<_> = due.keys().chain(sent.keys()).collect();
@@ -55,23 +46,18 @@ pub async fn each_event_became_its_command(world: &World, ledger: &Ledger) {
     }
 }
 
-/// The commands that handlers make of the events of a service, to which nobody may have listened.
-async fn add_what_is_due<C: WireMessage>(
-    world: &World,
-    log: &EmbeddedLog,
-    of: Service,
+/// The commands that handlers make of events, to which nobody may have listened.
+fn add_what_is_due<C: WireMessage>(
+    events: &[Message],
     handlers: &[Handler<C>],
     due: &mut Commands,
 ) {
-    for source in ShardId::all_of(of, world.plan.shards) {
-        let events = log.read(source, Destination::Events, 0, usize::MAX >> 1);
-        for event in events.await.expect("it answers") {
-            if let Some((entity, command)) = made_of(&event, handlers) {
-                let body = command.encode().expect("it has a JSON form");
-                let name = command.wire_name().0.to_owned();
-                *due.entry((entity, name, body.get().to_owned()))
-                    .or_default() += 1;
-            }
+    for event in events {
+        if let Some((entity, command)) = made_of(event, handlers) {
+            let body = command.encode().expect("it has a JSON form");
+            let name = command.wire_name().0.to_owned();
+            *due.entry((entity, name, body.get().to_owned()))
+                .or_default() += 1;
         }
     }
 }

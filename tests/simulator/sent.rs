@@ -1,76 +1,62 @@
 //! What services have sent to each other, noted before it is removed: nothing is skipped, and nothing
 //! done twice.
 
-use domain::Service;
-use sagas::{SagaId, ShardId};
-use store::{Destination, Log, Message};
+use sagas::ShardId;
+use store::{Destination, Message};
 
 use crate::callers::Ledger;
+use crate::reactions;
 use crate::world::World;
-use crate::{checks, reactions};
 
 /// Notes the commands and replies that lie in the outboxes, before they are removed, and looks
 /// whether one was answered twice.
-pub async fn note_what_is_sent(world: &World, ledger: &Ledger) {
-    reactions::note(world, ledger).await;
-    let commands = new_attempts(world, ledger, domain::ORDERS, domain::CUSTOMERS).await;
-    ledger.commands.borrow_mut().extend(commands);
-
-    for reply in new_attempts(world, ledger, domain::CUSTOMERS, domain::ORDERS).await {
-        if !ledger.replies.borrow_mut().insert(reply) {
-            world.violated("a command has several replies".to_owned());
+pub fn note_what_is_sent(world: &World, ledger: &Ledger) {
+    for message in new_messages(world, ledger) {
+        let Destination::Shard(receiver) = message.destination else {
+            continue;
+        };
+        if receiver.service == message.source.service {
+            reactions::note(world, ledger, message);
+        } else {
+            note_attempt(world, ledger, &message);
         }
     }
 }
 
-/// Nothing was skipped: whatever a saga has asked has been answered.
-pub async fn each_command_has_its_reply(world: &World, ledger: &Ledger) {
-    note_what_is_sent(world, ledger).await;
+/// Only sagas of orders have attempts: they send commands, and what comes back are replies.
+fn note_attempt(world: &World, ledger: &Ledger, message: &Message) {
+    let Some(attempt) = &message.attempt else {
+        return;
+    };
+    let attempt = (attempt.saga, attempt.number);
+
+    if message.source.service == domain::ORDERS {
+        ledger.commands.borrow_mut().insert(attempt);
+    } else if !ledger.replies.borrow_mut().insert(attempt) {
+        world.violated("a command has several replies".to_owned());
+    }
+}
+
+/// Nothing was skipped: whatever a saga has asked has been answered. What was sent is noted.
+pub fn each_command_has_its_reply(world: &World, ledger: &Ledger) {
     let (commands, replies) = (ledger.commands.borrow(), ledger.replies.borrow());
     for (saga, number) in commands.difference(&replies) {
         world.violated(format!("command {number} of saga {saga} has no reply"));
     }
 }
 
-/// The attempts that messages of one service to another are of, the saga and the number, as far as
-/// they have not been looked at.
-async fn new_attempts(
-    world: &World,
-    ledger: &Ledger,
-    from: Service,
-    to: Service,
-) -> Vec<(SagaId, u32)> {
-    let sent = new_messages(world, ledger, from, to).await;
-    let attempts = sent.iter().filter_map(|message| message.attempt.as_ref());
-    attempts
-        .map(|attempt| (attempt.saga, attempt.number))
-        .collect()
-}
+/// What lies in the outboxes, as far as it has not been looked at.
+fn new_messages(world: &World, ledger: &Ledger) -> Vec<Message> {
+    let mut looked_up_to = ledger.looked_up_to.borrow_mut();
+    let mut messages = Vec::new();
 
-/// What one service has sent to another, or to itself, as far as it has not been looked at.
-pub async fn new_messages(
-    world: &World,
-    ledger: &Ledger,
-    from: Service,
-    to: Service,
-) -> Vec<Message> {
-    let (log, shards) = (checks::log(world), world.plan.shards);
-    let (mut messages, mut looked_up_to) = (Vec::new(), Vec::new());
-
-    for source in ShardId::all_of(from, shards) {
-        for receiver in ShardId::all_of(to, shards) {
-            let way = (source, receiver);
-            let after = ledger.looked_up_to.borrow().get(&way).copied();
-            let destination = Destination::Shard(receiver);
-            let sent = log.read(source, destination, after.unwrap_or(0), usize::MAX >> 1);
-            let sent = sent.await.expect("it answers");
-
-            looked_up_to.extend(sent.last().map(|last| (way, last.sequence)));
+    for disk in &world.disks {
+        for source in ShardId::all_of(disk.service(), world.plan.shards) {
+            let after = looked_up_to.entry(source).or_default();
+            let sent = disk.outbox(source.number, *after);
+            *after = sent.last().map_or(*after, |last| last.sequence);
             messages.extend(sent);
         }
     }
-
-    // Whoever looks may be ended while it reads.
-    ledger.looked_up_to.borrow_mut().extend(looked_up_to);
     messages
 }

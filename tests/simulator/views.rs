@@ -10,18 +10,19 @@ use std::time::Duration;
 
 use domain::OrderId;
 use projections::generations::BuildFrom;
-use projections::simulated::{Traces, ViewTrouble as _};
+use projections::simulated::{Trace, Traces, ViewTrouble as _};
 use projections::views::{AnyView as _, View, ViewState, ViewStatus};
 use projections::{ConsistencyToken, ViewError};
 use store::Positions;
-use store::log::embedded::EmbeddedLog;
 use tests::Seen;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::callers::short;
+use crate::events::Events;
 use crate::world::World;
 
-pub use on_node::{NodeViews, VIEW, folded};
+pub use on_node::{NodeViews, VIEW, traces};
 
 /// How long a reader waits for its view.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -216,26 +217,27 @@ pub async fn what_is_open(world: &World) -> String {
 }
 
 /// The view shows what the histories have, and nothing else.
-pub async fn shows_all(world: &World, log: &EmbeddedLog) {
+pub fn shows_all(world: &World, events: &Events) {
+    let of = |service| traces(events.of(service)).expect("all events can be read");
+    let mut all = of(domain::CUSTOMERS);
+    all.extend(of(domain::ORDERS));
+
     for view in world.views() {
-        shows_all_at(world, &view, log).await;
+        shows_all_at(world, &view, &all);
     }
 }
 
-async fn shows_all_at(world: &World, view: &View<Traces>, log: &EmbeddedLog) {
+fn shows_all_at(world: &World, view: &View<Traces>, all: &BTreeMap<Uuid, Trace>) {
     let generation = view.current().expect("it answers");
     let shelf = generation.reader();
 
     let mut shown = shelf.traces();
-    for service in [domain::CUSTOMERS, domain::ORDERS] {
-        let folded = folded(log, service).await.expect("it answers");
-        for (entity, trace) in folded {
-            match shown.remove(&entity) {
-                Some(shown) if shown == trace => {}
-                shown => world.violated(format!(
-                    "the view shows {shown:?}, where the history has {trace:?}"
-                )),
-            }
+    for (entity, trace) in all {
+        match shown.remove(entity) {
+            Some(shown) if shown == *trace => {}
+            shown => world.violated(format!(
+                "the view shows {shown:?}, where the history has {trace:?}"
+            )),
         }
     }
     for entity in shown.keys() {

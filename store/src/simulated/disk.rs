@@ -20,7 +20,7 @@ use crate::faults::Faults;
 use crate::journal::sqlite::SqliteStore;
 
 /// Statements that stay prepared: one for each kind of query.
-const STATEMENTS: usize = 128;
+const STATEMENTS: usize = 512;
 
 pub(super) struct Disk {
     service: Service,

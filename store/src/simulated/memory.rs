@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rusqlite::Connection;
+use sagas::ShardId;
 use sea_orm::{
     DatabaseConnectionType, DbBackend, DbErr, ExecResult, MockDatabase, MockDatabaseConnection,
     MockDatabaseTrait, QueryResult, RuntimeErr, Statement, Transaction,
@@ -12,9 +13,9 @@ use sea_orm::{
 use tempfile::TempDir;
 
 use super::disk::{Lent, MemoryStore, Pool};
-use super::{Trouble, rows};
+use super::{Trouble, outbox, rows};
 use crate::faults::Faults;
-use crate::{Deployment, ServiceDatabase, ServiceSchema, StoreError};
+use crate::{Deployment, Message, ServiceDatabase, ServiceSchema, StoreError};
 
 /// The databases of a deployment as they are before anything has happened. Making one takes a
 /// while; a simulation begins with a copy.
@@ -125,6 +126,38 @@ impl MemoryDatabase {
     /// As SQLite has it.
     pub fn tamper(&self, statement: &str) -> rusqlite::Result<usize> {
         self.disk.reader().execute(statement, [])
+    }
+
+    /// How many rows a question counts, for whoever looks from outside.
+    ///
+    /// # Panics
+    /// When SQLite does not understand it.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "a simulation without its disks cannot go on"
+    )]
+    pub fn count(&self, question: &str) -> u64 {
+        let reader = self.disk.reader();
+        let counted = reader
+            .prepare_cached(question)
+            .and_then(|mut question| question.query_row([], |row| row.get(0)));
+        counted.expect("a database in memory can be read")
+    }
+
+    /// All that the outbox of one of its shards holds after a sequence, wherever it goes, for whoever
+    /// looks from outside.
+    ///
+    /// # Panics
+    /// When SQLite cannot read it.
+    #[must_use]
+    #[expect(
+        clippy::expect_used,
+        reason = "a simulation without its disks cannot go on"
+    )]
+    pub fn outbox(&self, shard: u16, after: u64) -> Vec<Message> {
+        let source = ShardId::new(self.service(), shard);
+        outbox::read(&self.disk.reader(), source, after).expect("a database in memory can be read")
     }
 
     /// All its rows, as text, in the order of their tables.

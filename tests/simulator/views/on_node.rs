@@ -15,7 +15,7 @@ use projections::{EntityRanges, EntityRows, Registration, ServiceRanges, Views, 
 use sagas::Service;
 use store::simulated::NoThreads;
 use store::snapshot::IdRange;
-use store::{Destination, Lease, Log, StoreError};
+use store::{Destination, Lease, Log, Message, StoreError};
 use uuid::Uuid;
 
 /// How the view is named.
@@ -144,17 +144,25 @@ impl EntityRows<Trace> for HistoryRows {
 }
 
 /// What the events of a service leave, entity by entity.
-pub async fn folded(log: &dyn Log, service: Service) -> Result<BTreeMap<Uuid, Trace>, StoreError> {
-    let mut folds: BTreeMap<Uuid, TraceFold> = BTreeMap::new();
+async fn folded(log: &dyn Log, service: Service) -> Result<BTreeMap<Uuid, Trace>, StoreError> {
     let sources = log.sources().into_iter();
+    let mut all = Vec::new();
 
     for source in sources.filter(|source| source.service == service) {
         let events = log.read(source, Destination::Events, 0, usize::MAX >> 1);
-        for event in events.await?.iter().filter(|event| !event.is_notice()) {
-            let fold = folds.entry(event.entity).or_default();
-            let taken = fold.take(event);
-            taken.map_err(|_| StoreError::Injected("an event that cannot be read"))?;
-        }
+        all.extend(events.await?);
+    }
+    traces(&all).map_err(|_| StoreError::Injected("an event that cannot be read"))
+}
+
+/// What events leave, entity by entity.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn traces(events: &[Message]) -> Result<BTreeMap<Uuid, Trace>, String> {
+    let mut folds: BTreeMap<Uuid, TraceFold> = BTreeMap::new();
+    for event in events.iter().filter(|event| !event.is_notice()) {
+        folds.entry(event.entity).or_default().take(event)?;
     }
 
     let traces = folds.into_iter();
