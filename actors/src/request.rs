@@ -123,6 +123,8 @@ pub(crate) type Reply<E> = Result<Answer<E>, CommandError>;
 pub(crate) struct Request<E: Entity> {
     pub question: Question<E>,
     pub caller: Caller<E>,
+    /// The ticket of the unit that it has become; 0 before.
+    pub ticket: u64,
 }
 
 /// Who asks.
@@ -152,6 +154,15 @@ pub(crate) enum Follower<E: Entity> {
 }
 
 impl<E: Entity> Request<E> {
+    /// One that nobody has looked at.
+    pub(crate) fn new(question: Question<E>, caller: Caller<E>) -> Self {
+        Request {
+            question,
+            caller,
+            ticket: 0,
+        }
+    }
+
     /// Whether the caller has gone, so that there is nothing left to do.
     pub(crate) fn is_abandoned(&self) -> bool {
         match &self.caller {
@@ -178,6 +189,14 @@ impl<E: Entity> Request<E> {
                 question: self.question.id,
                 since: Instant::now(),
             }),
+        }
+    }
+
+    /// Takes its follower back: it is to be done again.
+    pub(crate) fn take_back(&mut self, follower: Follower<E>) {
+        self.question.follows = true;
+        if let (Caller::Local { ended, .. }, Follower::Local(_)) = (&mut self.caller, &follower) {
+            *ended = Some(follower);
         }
     }
 }

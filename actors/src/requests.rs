@@ -285,7 +285,7 @@ impl<E: Entity> Requests<E> {
         if self.owns(shard) {
             let ended = ended.map(Follower::Local);
             let caller = Caller::Local { answer, ended };
-            self.hand_over(shard, Request { question, caller })?;
+            self.hand_over(shard, Request::new(question, caller))?;
             return Ok(Sent {
                 answer: received,
                 place: None,

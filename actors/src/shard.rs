@@ -45,8 +45,9 @@ use uuid::Uuid;
 use crate::entities::Entities;
 use crate::entity::Entity;
 use crate::error::CommandError;
-use crate::request::{Follower, Request};
+use crate::request::Request;
 use bulk::BulkRequests;
+use followers::Waiting;
 use heard::Unheard;
 use open::{CatchUp, Reloads};
 use parked::ParkedMessages;
@@ -108,7 +109,7 @@ pub(super) enum Returned<E: Entity> {
     Woken(Uuid),
     /// Callers that wait for the end of a saga, or of what an entity waits for by itself; it has
     /// not come about yet.
-    Waiting(Uuid, Vec<Follower<E>>),
+    Waiting(Uuid, Vec<Waiting<E>>),
     /// The journal has dropped something; the shard must reload.
     Reload(Arc<StoreError>),
 }
@@ -154,7 +155,7 @@ pub(crate) struct Shard<E: Entity> {
     refusals: HashMap<MessageId, (u32, String)>,
     timers: Timers,
     /// By who tells of the end: a saga, or an entity that waits by itself.
-    waiting: BTreeMap<Uuid, Vec<Follower<E>>>,
+    waiting: BTreeMap<Uuid, Vec<Waiting<E>>>,
     /// Some of those may have ended unheard: the shard has reloaded.
     may_have_ended: bool,
     /// Requests to do again after a reload.

@@ -102,6 +102,9 @@ mistakes! {
     LateWordHeard = "late-word-heard",
     /// What a customer refuses in a choreography it tells nobody.
     RefusalNotTold = "refusal-not-told",
+    /// Who waits is told of what had ended before a reload, although their commands are to be done
+    /// again.
+    EndToldBeforeRepeat = "end-told-before-repeat",
     /// A command that changes nothing has no reply.
     RepeatWithoutReply = "repeat-without-reply",
     /// The row of a reservation is not written with its customer's.

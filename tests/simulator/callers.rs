@@ -9,7 +9,7 @@ use actors::{
     CommandError, Follow, NewCustomer, NewOrder, Operator, OrderAnswer, RequestBinding, SagaAction,
 };
 use domain::saga::{CANCEL_ORDER, CREATE_ORDER, id_of};
-use domain::{CustomerId, Money, OrderId};
+use domain::{CustomerId, Money, OrderId, OrderState};
 use sagas::{SagaId, ShardId};
 use tests::{Answers, Told};
 
@@ -215,16 +215,45 @@ async fn attempt(
     match answer {
         Ok(accepted) => {
             note(world, ledger, number, &accepted.answer);
-            let repeated = accepted.answer.repeated;
+            let first = accepted.answer.clone();
             let mut ended = accepted.ended_within(manner.wait).await;
             if !manner.wait.is_zero() {
                 // The end of a saga is told to all who wait for it alike.
-                ended.repeated = repeated;
+                ended.repeated = first.repeated;
                 note(world, ledger, number, &ended);
+                is_an_end(world, (number, what), &first, &ended);
             }
             Attempt::Settled
         }
         Err(error) => refused(world, number, &error),
+    }
+}
+
+/// What a caller is told that has waited is an end of what it has begun. It is not compared with the
+/// first answer: that may be one to a question that came twice, and show what others have done since.
+fn is_an_end(world: &World, act: (usize, Deed), first: &OrderAnswer, last: &OrderAnswer) {
+    let (number, what) = act;
+    let version = last.entity.version;
+    if version == first.entity.version {
+        return;
+    }
+
+    let (order, state) = (short(last.entity.id), last.entity.state);
+    if matches!(what, Deed::Cancel { .. }) && version < CANCEL_REQUESTED {
+        world.violated(format!(
+            "caller {number} has cancelled order {order}, and is told of an end at version {version}"
+        ));
+    }
+
+    // Without a saga it is the order itself that has ended; with one, others may have begun another.
+    let is_open = match last.saga_id {
+        None => matches!(state, OrderState::Pending | OrderState::CancelPending),
+        Some(_) => state == OrderState::Pending,
+    };
+    if is_open {
+        world.violated(format!(
+            "caller {number} is told that order {order} has ended, and it is {state:?}"
+        ));
     }
 }
 

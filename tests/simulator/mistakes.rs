@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sagas::mistakes::{Mistake, make};
 
 use crate::plan::{Plan, Seed};
-use crate::{Arguments, Templates, happen, watchdog};
+use crate::{Arguments, Templates, happen, tell, watchdog};
 
 /// Stands for all mistakes.
 pub const ALL: &str = "all";
 
 /// Makes one mistake after the other, all or the one of this name, and tells after how many
-/// histories it was caught. Fails when one was not.
+/// histories it was caught. Fails when one was not. With a seed it tells that history, with the mistake.
 pub fn catch(name: &str, arguments: &Arguments, templates: &Templates) -> ExitCode {
     if name == ALL {
         return catch_all(arguments);
@@ -23,6 +23,10 @@ pub fn catch(name: &str, arguments: &Arguments, templates: &Templates) -> ExitCo
     };
 
     make(Some(*mistake));
+    if let Some(number) = arguments.seed {
+        let nodes = arguments.nodes.map(usize::from);
+        return tell(Seed { number, nodes }, templates);
+    }
     let alone = arguments.nodes.is_none() && !AMONG_OTHERS.contains(mistake);
     let nodes = arguments
         .nodes

@@ -176,10 +176,7 @@ impl<E: Entity> Door for Requests<E> {
             transport,
         };
 
-        let request = Request {
-            question,
-            caller: Caller::Remote(caller.clone()),
-        };
+        let request = Request::new(question, Caller::Remote(caller.clone()));
         if let Err(error) = self.hand_over(shard, request) {
             caller.answer::<E>(id, Err(error));
         }

@@ -157,6 +157,7 @@ impl<E: Entity> Shard<E> {
         }
 
         self.take_returned();
+        self.give_followers_back();
         // What came back belongs to the epoch before, which is over.
         self.broken = None;
         self.may_have_ended = true;

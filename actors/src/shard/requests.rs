@@ -1,6 +1,7 @@
 //! Requests: the commands of callers. What operators do about parked messages is next door.
 
 use super::Shard;
+use super::followers::Waiting;
 use super::submit::Cause;
 use super::work::Piece;
 use crate::entity::Entity;
@@ -61,9 +62,14 @@ impl<E: Entity> Shard<E> {
             && let Some(awaited) = answer.awaited()
             && let Some(follower) = request.take_follower()
         {
+            // Of the unit that is submitted next.
+            request.ticket = self.ticket + 1;
             let waiting = self.waiting.entry(awaited).or_default();
-            waiting.retain(|caller| !caller.is_gone());
-            waiting.push(follower);
+            waiting.retain(|caller| !caller.follower.is_gone());
+            waiting.push(Waiting {
+                follower,
+                since: request.ticket,
+            });
         }
     }
 }

@@ -9,11 +9,12 @@ use store::{Clock, SourceStream, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use super::followers::Waiting;
 use super::{Returned, Shard};
 use crate::entities::SagaEnd;
 use crate::entity::{Answered, Entity};
 use crate::error::CommandError;
-use crate::request::{Answer, Follower, Reply, Request};
+use crate::request::{Answer, Reply, Request};
 use crate::step::{Step, Turn};
 
 /// The cause of a step.
@@ -163,7 +164,7 @@ impl<E: Entity> Shard<E> {
 struct Ended<E: Entity> {
     id: Uuid,
     end: Box<Answered<E>>,
-    callers: Vec<Follower<E>>,
+    callers: Vec<Waiting<E>>,
 }
 
 /// What is told of a unit when it is durable, while somebody traces what happens.
@@ -228,7 +229,7 @@ fn completion<E: Entity>(
                 observed.tell();
                 if let Some(Ended { end, callers, .. }) = ended {
                     for caller in callers {
-                        caller.tell(Answered::clone(&end));
+                        caller.follower.tell(Answered::clone(&end));
                     }
                 }
                 match cause {

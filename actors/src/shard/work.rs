@@ -85,6 +85,12 @@ impl<E: Entity> Shard<E> {
             Err(error) => return self.fail_turn(&error, requests),
         };
 
+        if makes(Mistake::EndToldBeforeRepeat)
+            && let Err(error) = self.tell_of_what_has_ended().await
+        {
+            return self.fail_turn(&error, requests);
+        }
+
         let durable_at_read = self.parts.journal.durable(self.parts.shard);
         let retries = match self.load_parked(durable_at_read).await {
             Ok(retries) => retries,
