@@ -98,6 +98,12 @@ pub trait ViewTrouble: fmt::Debug + Send + Sync {
     /// What befalls a call.
     fn call(&self, call: ViewCall) -> ViewFate;
 
+    /// Whether what is written to the generation of this number fails, as where an index or a
+    /// collection takes nothing in, and others do.
+    fn takes_nothing_in(&self, _generation: u32) -> bool {
+        false
+    }
+
     /// How long a call takes of the catalog, of a generation as a whole, or of many entities.
     fn takes(&self) -> Duration;
 }
@@ -143,6 +149,7 @@ struct Contents {
 #[derive(Clone, Debug)]
 pub struct Shelf {
     view: &'static str,
+    generation: u32,
     contents: Arc<Mutex<Contents>>,
     trouble: Arc<dyn ViewTrouble>,
 }

@@ -100,6 +100,7 @@ async fn happen(world: &Rc<World>, ledger: &Rc<Ledger>) {
     let supervising = (0..world.plan.nodes).map(|number| Rc::clone(world).supervise(number));
     let supervisors: Vec<_> = supervising.map(tokio::task::spawn_local).collect();
     let coordinator = tokio::task::spawn_local(coordinate(Rc::clone(world)));
+    let operating = tokio::task::spawn_local(operate_now_and_then(Rc::clone(world)));
     let watching = tokio::task::spawn_local(watch(Rc::clone(world), Rc::clone(ledger)));
 
     let happens = async {
@@ -114,7 +115,7 @@ async fn happen(world: &Rc<World>, ledger: &Rc<Ledger>) {
     };
     for looks_on in supervisors
         .into_iter()
-        .chain([coordinator, watching])
+        .chain([coordinator, operating, watching])
     {
         looks_on.abort();
     }
@@ -154,6 +155,14 @@ async fn watch(world: Rc<World>, ledger: Rc<Ledger>) {
     }
 }
 
+/// An operator does not wait until everything else goes well.
+async fn operate_now_and_then(world: Rc<World>) {
+    while let Some(pause) = world.plan.operates_every {
+        tokio::time::sleep(pause).await;
+        operate(&world).await;
+    }
+}
+
 /// Shards are given to the nodes that are there.
 async fn coordinate(world: Rc<World>) {
     if let Some(network) = &world.network {
@@ -189,6 +198,7 @@ async fn come_to_rest(world: &Rc<World>, callers: Vec<JoinHandle<()>>) -> audit:
     sagas_end(world).await;
 
     loop {
+        views::operate(world).await;
         operate(world).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         if seems_at_rest(world).await {
@@ -218,7 +228,6 @@ async fn sagas_end(world: &World) {
 
 /// Retries what is stuck, and replays or discards what is in quarantine.
 async fn operate(world: &World) {
-    views::operate(world).await;
     let Some(gateway) = world.gateway() else {
         return;
     };

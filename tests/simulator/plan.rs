@@ -14,7 +14,7 @@ use self::apart::{
     with_nodes, with_rebuilds, with_unreadable_messages, with_unreadable_rows, with_views,
 };
 use self::mix::Mix;
-use self::sharing::with_shared_views;
+use self::sharing::{with_interrupted_rebuilds, with_shared_views};
 
 mod apart;
 mod mix;
@@ -68,6 +68,8 @@ pub struct Plan {
     pub faults: Vec<Fault>,
     /// In percent: how often an operator discards what is in quarantine.
     pub discards: u64,
+    /// How often an operator looks while everything goes on; at rest he does in any case.
+    pub operates_every: Option<Duration>,
     /// How orders are coordinated.
     pub coordination: Coordination,
     /// Where customers and orders come from when they are brought into memory.
@@ -167,6 +169,8 @@ pub enum Wrong {
     Views(ViewFate, u64),
     /// The catalog of a view store, and reads of many entities, take so many milliseconds.
     ViewsSlow(u64),
+    /// The view store takes nothing in for generations of odd numbers, or for the others.
+    GenerationsStall { odd: bool },
     /// Somebody deletes the generations of the view.
     ViewsGone,
     /// Somebody deletes all that the view store has.
@@ -235,6 +239,7 @@ impl Plan {
                     | Wrong::LogHoldsUp(_)
                     | Wrong::Views(..)
                     | Wrong::ViewsSlow(_)
+                    | Wrong::GenerationsStall { .. }
                     | Wrong::ViewsGone
                     | Wrong::ViewStoreGone
                     | Wrong::Rebuild(_)
@@ -316,6 +321,9 @@ impl Plan {
         with_unreadable_messages(seed, &acts, &mut faults);
         let nodes = with_nodes(seed, nodes, &acts, &mut faults);
         let shared = with_shared_views(seed, nodes, &mut acts, &mut faults);
+        if shared.is_some() {
+            with_interrupted_rebuilds(seed, nodes, &acts, &mut faults);
+        }
         let coordination = Chance::seeded(seed.rotate_left(32) ^ 0xc0de)
             .of(&[
                 Coordination::Orchestration,
@@ -340,6 +348,9 @@ impl Plan {
             discards: Chance::seeded(seed.rotate_left(24) ^ 0xd15c)
                 .of(discards)
                 .unwrap_or(0),
+            operates_every: Chance::seeded(seed.rotate_left(28) ^ 0x0be7)
+                .of(&[None, None, Some(Duration::from_secs(2))])
+                .flatten(),
             coordination,
             loading: loading(seed),
             shares_views: shared.is_some(),

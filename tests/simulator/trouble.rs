@@ -115,6 +115,13 @@ impl ViewTrouble for Plagued {
         fate
     }
 
+    fn takes_nothing_in(&self, generation: u32) -> bool {
+        self.at_work().any(|(wrong, _)| match wrong {
+            Wrong::GenerationsStall { odd } => (generation % 2 == 1) == odd,
+            _ => false,
+        })
+    }
+
     fn takes(&self) -> Duration {
         let slow = self.at_work().filter_map(|(wrong, _)| match wrong {
             Wrong::ViewsSlow(millis) => Some(Duration::from_millis(millis)),

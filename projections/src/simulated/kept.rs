@@ -122,6 +122,7 @@ impl ViewStore<Traces> for MemoryViews {
         async move {
             let new = || Shelf {
                 view: self.view,
+                generation,
                 contents: Arc::default(),
                 trouble: Arc::clone(&self.trouble),
             };

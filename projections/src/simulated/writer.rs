@@ -90,6 +90,9 @@ impl ViewWriter<Trace> for TraceWriter {
 
     fn commit(&mut self, positions: &Positions) -> Result<(), ViewError> {
         let fate = self.meets(ViewCall::Committing)?;
+        if self.shelf.trouble.takes_nothing_in(self.shelf.generation) {
+            return Err(unavailable(self.view));
+        }
         let mut shelf = self.shelf.lock();
         shelf.traces.append(&mut self.put);
         for (entity, trace) in std::mem::take(&mut self.changed) {

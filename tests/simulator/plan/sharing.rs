@@ -9,6 +9,8 @@ use super::{Act, Fault, Wrong};
 
 /// A node that is stopped for longer has lost its lease, and what it has read may be deleted.
 const LONGEST_STOP: u64 = 60;
+/// A rebuild on a slow store takes some seconds.
+const SLOW_FOR: Duration = Duration::from_secs(6);
 
 /// Has all nodes share the view, in some histories, and adds what goes wrong then: the lease moves,
 /// a node is stopped past it or cannot reach it, operators change generations meanwhile. Gives how
@@ -72,6 +74,47 @@ pub fn with_shared_views(
         }
     }
     chance.of(&[Duration::ZERO, Duration::from_secs(30)])
+}
+
+/// Adds, where nodes share the view, rebuilds while callers act that meet with trouble in their middle:
+/// a node is stopped between two calls of the store, past its lease, or one generation takes nothing in
+/// for a while and falls behind another.
+pub fn with_interrupted_rebuilds(seed: u64, nodes: usize, acts: &[Act], faults: &mut Vec<Fault>) {
+    let mut chance = Chance::seeded(seed.rotate_left(44) ^ 0x17e6);
+    let count = chance.of(&[0, 0, 1, 3]).unwrap_or(0);
+    let last = acts.iter().map(|act| act.at).max().unwrap_or_default();
+
+    for _ in 0..count {
+        let at = chance.moment(last);
+        let node = chance.index(u64::try_from(nodes).unwrap_or(1));
+        let takes = 50 + chance.below(900);
+        let mut add = |what, after, lasts| {
+            faults.push(Fault {
+                at: at + after,
+                lasts,
+                what,
+                node,
+            });
+        };
+
+        add(
+            Wrong::Rebuild(from(&mut chance)),
+            Duration::ZERO,
+            Duration::ZERO,
+        );
+        add(Wrong::ViewsSlow(takes), Duration::ZERO, SLOW_FOR);
+        let later = chance.moment(SLOW_FOR);
+        match chance.is(50) {
+            true => {
+                let stop = Duration::from_secs(5 + chance.below(LONGEST_STOP - 5));
+                add(Wrong::Stopped, later, stop);
+            }
+            false => {
+                let stalls = Wrong::GenerationsStall { odd: chance.is(50) };
+                add(stalls, later, chance.moment(SLOW_FOR));
+            }
+        }
+    }
 }
 
 fn from(chance: &mut Chance) -> BuildFrom {
