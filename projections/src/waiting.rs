@@ -175,6 +175,21 @@ impl Waiting {
         self.until(|table| table.restored).await
     }
 
+    /// Waits, as long as it takes, until it has been looked once more what is committed.
+    ///
+    /// # Errors
+    /// [`ViewError::Closed`] when the projector has stopped.
+    pub(crate) async fn looked_at(&self) -> Result<(), ViewError> {
+        let mut advances = self.advances.subscribe();
+        if self.table().closed {
+            return Err(ViewError::Closed { view: self.view });
+        }
+        self.demand.notify_one();
+        // The sender lives as long as this table does.
+        let _ = advances.changed().await;
+        Ok(())
+    }
+
     async fn until(&self, wish: impl Fn(&Table) -> bool) -> Result<(), ViewError> {
         let mut advances = self.advances.subscribe();
         loop {

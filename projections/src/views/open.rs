@@ -19,6 +19,9 @@ use crate::projector::{
 use crate::token::ConsistencyToken;
 use crate::waiting::{Waiting, is_at_least};
 
+/// How often it is looked for a moment in which one generation has all that another shows.
+const LOOKS: usize = 20;
+
 /// A generation that is fed. A query takes one, waits on it, and reads from it.
 pub struct OpenGeneration<P: Projection> {
     alarm: Arc<Alarm>,
@@ -169,6 +172,29 @@ impl<P: Projection> OpenGeneration<P> {
     pub(crate) async fn restored(&self) -> Result<Positions, ViewError> {
         self.waiting.restored().await?;
         Ok(self.waiting.committed())
+    }
+
+    /// The positions that whoever reads from it now may have been shown. Where another node feeds it,
+    /// what is known here is older.
+    async fn newest(&self) -> Positions {
+        if self.is_followed() {
+            // Of one that is closed no more will be known.
+            let _ = self.waiting.looked_at().await;
+        }
+        self.waiting.committed()
+    }
+
+    /// Waits, as long as it takes, until it has, shard by shard, what another shows, which may be fed
+    /// meanwhile. Where that is fed all the time, it is what it has shown some milliseconds ago.
+    pub(crate) async fn reach_level_of(&self, other: &Self) -> Result<(), ViewError> {
+        for _ in 0..LOOKS {
+            let goal = other.newest().await;
+            if is_at_least(&self.committed(), &goal) {
+                break;
+            }
+            self.reach(&goal).await?;
+        }
+        Ok(())
     }
 
     /// Whether it has committed, shard by shard, what another has.

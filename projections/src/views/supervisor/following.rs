@@ -96,8 +96,8 @@ impl<P: Projection> Supervisor<P> {
 
         followed.restored().await?;
         if let Some(shown) = shown.filter(|_| !makes(Mistake::FollowerNotLevel)) {
-            let goal = shown.committed();
-            let level = tokio::time::timeout(LEVEL_WITHIN, followed.reach(&goal)).await;
+            let reaches = followed.reach_level_of(&shown);
+            let level = tokio::time::timeout(LEVEL_WITHIN, reaches).await;
             // One that was given up may have told of what never was.
             if level.is_err() && catalog.get(shown.number()).is_some() {
                 return Err(self.unavailable("the next generation has less than the one before"));

@@ -3,7 +3,7 @@
 
 use super::Supervisor;
 use crate::ViewError;
-use crate::generations::{BuildFrom, Catalog, Found, Generation};
+use crate::generations::{BuildFrom, Catalog, Found, Generation, Stage};
 use crate::projection::Projection;
 
 /// How many of the newest numbers a start checks for what a crash has left between a catalog and a
@@ -57,8 +57,15 @@ impl<P: Projection> Supervisor<P> {
         let definition = self.shared.definition.number;
         let outdated = |generation: &Generation| generation.definition != definition;
 
+        let interrupted = catalog
+            .building()
+            .filter(|building| self.is_interrupted(building))
+            .map(|building| building.number);
         let due = match (catalog.building(), catalog.answering()) {
-            (Some(building), _) => outdated(building).then_some(building.from),
+            (Some(building), _) => {
+                let is_due = outdated(building) || interrupted.is_some();
+                is_due.then_some(building.from)
+            }
             (None, Some(live)) => outdated(live).then_some(BuildFrom::History),
             (None, None) => Some(BuildFrom::History),
         };
@@ -78,7 +85,11 @@ impl<P: Projection> Supervisor<P> {
                     generation = next.newest,
                     "a generation is begun"
                 );
-                self.save(next).await
+                self.save(next).await?;
+                if let Some(number) = interrupted {
+                    self.discard_unless_followed(number).await;
+                }
+                Ok(())
             }
             None if is_claimed => {
                 self.take_over(catalog);
@@ -86,6 +97,16 @@ impl<P: Projection> Supervisor<P> {
             }
             None => self.save(catalog).await,
         }
+    }
+
+    /// Whether another node may have begun to copy this generation. It is not gone on with: that node
+    /// may have been stopped, and still delete or write what it has. Another number is given in its
+    /// place.
+    fn is_interrupted(&self, building: &Generation) -> bool {
+        let is_at_work = |number| self.work.as_ref().is_some_and(|work| work.number == number);
+        building.stage == Stage::Copying
+            && !is_at_work(building.number)
+            && self.shared.lease.has_rivals()
     }
 
     /// Begins with an empty catalog in the place of one that is of no use, with numbers that
