@@ -311,4 +311,4 @@ pub trait Log: Send + Sync + fmt::Debug {
 }
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;

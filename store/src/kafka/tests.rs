@@ -6,6 +6,7 @@
 
 mod brokers;
 mod coordinator;
+mod log;
 mod processes;
 mod support;
 

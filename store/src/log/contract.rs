@@ -4,26 +4,67 @@
 //! log_contract!(embedded, ground, make); // makes the log of a node on a database, and its writing side
 //! ```
 //!
-//! It is written to by a real journal on a real database, as a node does. One that needs a server
-//! says so as a last argument, an attribute that leaves its tests out: `#[ignore = "needs …"]`.
+//! It is written to by a real journal on a real database, as a node does. The log that is looked at
+//! may be another node's ([`elsewhere`]): then what has been committed arrives there in its time. One
+//! that needs a server says so as a last argument, an attribute that leaves its tests out:
+//! `#[ignore = "needs …"]`.
 
+use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use sagas::ShardId;
 
 use crate::ServiceDatabase;
 use crate::faults::Faults;
-use crate::journal::testing::{Logs, Store, shard};
-use crate::log::{Destination, Message, Subscription};
+use crate::journal::testing::{Logs, SHARDS, Store, shard};
+use crate::log::{Destination, Heads, Message, Publisher, Subscription};
 use crate::testing::Ground;
 use crate::unit::Fate;
 
 pub(crate) mod delivering;
+pub(crate) mod elsewhere;
 pub(crate) mod heads;
 pub(crate) mod reading;
 
-/// Makes the log of a node, as a process does that starts.
-pub(crate) type Make = fn(&ServiceDatabase, Faults) -> Logs;
+/// Makes the logs of nodes, one after the other, as processes do that start: the one that is looked
+/// at, and the writing side of the one that commits.
+pub(crate) trait Making: Send {
+    /// A node is to start. Whoever has listened before does not any more.
+    fn prepare(&mut self) -> BoxFuture<'_, ()> {
+        ready(()).boxed()
+    }
+
+    /// The logs on this database.
+    fn make(&mut self, database: &ServiceDatabase, faults: Faults) -> Logs;
+
+    /// Until whatever is sent from now on arrives.
+    fn connected(&mut self) -> BoxFuture<'_, ()> {
+        ready(()).boxed()
+    }
+
+    /// How what was sent is on its way. `None` where a commit has arrived when it is durable.
+    fn on_the_way(&self) -> Option<OnTheWay> {
+        None
+    }
+
+    /// The node ends.
+    fn end(&mut self) -> BoxFuture<'_, ()> {
+        ready(()).boxed()
+    }
+}
+
+impl<F: FnMut(&ServiceDatabase, Faults) -> Logs + Send> Making for F {
+    fn make(&mut self, database: &ServiceDatabase, faults: Faults) -> Logs {
+        self(database, faults)
+    }
+}
+
+/// Whether something is still on its way to the log that is looked at.
+pub(crate) type OnTheWay = Arc<dyn Fn() -> bool + Send + Sync>;
 
 macro_rules! log_contract {
     ($log:ident, $ground:expr, $make:expr $(, #[$attribute:meta])*) => {
@@ -72,7 +113,7 @@ macro_rules! rule {
     };
 }
 
-pub(crate) use {rule, rules};
+pub(crate) use {log_contract, rule, rules};
 
 log_contract!(
     embedded,
@@ -85,6 +126,18 @@ log_contract!(
     crate::journal::testing::embedded,
     #[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
 );
+log_contract!(
+    cluster_at_the_owner,
+    crate::testing::Ground::folder(),
+    crate::log::contract::elsewhere::at_the_owner
+);
+log_contract!(
+    cluster_elsewhere,
+    crate::testing::Ground::folder(),
+    crate::log::contract::elsewhere::Elsewhere::by(
+        crate::log::contract::elsewhere::Direct::default()
+    )
+);
 
 /// Where the shards of a test are.
 const ONE: ShardId = shard(1);
@@ -94,30 +147,77 @@ const EVENTS: Destination = Destination::Events;
 const TO_TWO: Destination = Destination::Shard(TWO);
 const TO_THREE: Destination = Destination::Shard(THREE);
 
+/// How long what was committed may be on its way.
+const ON_THE_WAY: Duration = Duration::from_secs(20);
+
 /// A database, on which nodes with a log start and end.
 pub(crate) struct Place {
-    make: Make,
+    making: Box<dyn Making>,
     ground: Arc<Ground>,
 }
 
 impl Place {
-    pub(crate) fn new(ground: Arc<Ground>, make: Make) -> Self {
-        Place { make, ground }
+    pub(crate) fn new(ground: Arc<Ground>, making: impl Making + 'static) -> Self {
+        Place {
+            making: Box::new(making),
+            ground,
+        }
     }
 
     /// Starts a node that has taken all shards over.
-    async fn start(&self, faults: &str) -> Store {
-        Store::open_on(
+    async fn start(&mut self, faults: &str) -> Node {
+        self.making.prepare().await;
+        let mut publisher = None;
+        let store = Store::open_on(
             Arc::clone(&self.ground),
             faults,
             |store| store,
-            |database, faults| (self.make)(database, faults),
+            |database, faults| {
+                let (log, writes) = self.making.make(database, faults);
+                publisher = Some(Arc::clone(&writes));
+                (log, writes)
+            },
         )
-        .await
+        .await;
+        self.making.connected().await;
+
+        let node = Node {
+            store,
+            publisher: publisher.unwrap(),
+            on_the_way: self.making.on_the_way(),
+        };
+        node.arrived().await;
+        node
+    }
+
+    /// The last node has ended.
+    async fn end(mut self) {
+        self.making.end().await;
     }
 }
 
-impl Store {
+/// A node that commits, and a log that is looked at: its own, or that of another one.
+pub(crate) struct Node {
+    store: Store,
+    publisher: Arc<dyn Publisher>,
+    on_the_way: Option<OnTheWay>,
+}
+
+impl Deref for Node {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl DerefMut for Node {
+    fn deref_mut(&mut self) -> &mut Store {
+        &mut self.store
+    }
+}
+
+impl Node {
     /// Commits a unit with an event and a command to each of the shards; false when it was dropped,
     /// and its shard has been taken over anew.
     async fn commit(&mut self, from: ShardId, to: &[ShardId]) -> bool {
@@ -133,6 +233,45 @@ impl Store {
     async fn read(&self, from: ShardId, to: Destination, after: u64, limit: usize) -> Vec<Message> {
         self.log.read(from, to, after, limit).await.unwrap()
     }
+
+    /// The log that is looked at has come as far as its owner, and all that was sent has been
+    /// delivered there, or was lost. An owner's own log has to be there already.
+    async fn arrived(&self) {
+        let behind = || {
+            (0..SHARDS).map(shard).find_map(|source| {
+                let (here, there) = (self.publisher.acknowledged(source), self.log.heads(source));
+                (!is_as_far(here.as_ref(), there.as_ref())).then_some((source, here, there))
+            })
+        };
+        let Some(on_the_way) = &self.on_the_way else {
+            return assert!(behind().is_none(), "{:?}", behind());
+        };
+
+        let began = Instant::now();
+        while on_the_way() || behind().is_some() {
+            assert!(
+                began.elapsed() < ON_THE_WAY,
+                "something has not arrived in {ON_THE_WAY:?}: {:?}",
+                behind()
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn close(self) {
+        self.store.close().await;
+    }
+}
+
+/// Whether heads that were heard of tell the same as those of the owner; of when the newest event
+/// happened only who has got it can know.
+fn is_as_far(here: Option<&Heads>, there: Option<&Heads>) -> bool {
+    let of = |heads: &Heads| {
+        let receivers = heads.receivers().map(Destination::Shard);
+        let newest = receivers.chain([EVENTS]).map(|to| (to, heads.newest(to)));
+        (heads.published(), newest.collect::<BTreeMap<_, _>>())
+    };
+    here.is_some_and(|here| there.is_some_and(|there| of(here) == of(there)))
 }
 
 /// The next messages of a subscription.

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::*;
 
 /// Units of one source to two shards, in turns.
-async fn with_units(place: &Place, units: u64) -> Store {
+async fn with_units(place: &mut Place, units: u64) -> Node {
     let mut node = place.start("").await;
     for number in 0..units {
         let to: &[ShardId] = match number % 3 {
@@ -19,13 +19,14 @@ async fn with_units(place: &Place, units: u64) -> Store {
 }
 
 pub(crate) async fn what_lies_behind_any_position_is_read_in_order_and_without_a_hole(
-    place: Place,
+    mut place: Place,
 ) {
-    let node = with_units(&place, 20).await;
+    let node = with_units(&mut place, 20).await;
 
     for to in [EVENTS, TO_TWO, TO_THREE] {
         let all = chain(&node.read(ONE, to, 0, 1000).await);
         let last = all.last().unwrap().0;
+        node.arrived().await;
         assert_eq!(node.log.head(ONE, to), last);
 
         for after in 0..=last + 1 {
@@ -44,10 +45,11 @@ pub(crate) async fn what_lies_behind_any_position_is_read_in_order_and_without_a
         }
     }
     node.close().await;
+    place.end().await;
 }
 
-pub(crate) async fn a_read_is_bounded_and_the_next_one_goes_on(place: Place) {
-    let node = with_units(&place, 20).await;
+pub(crate) async fn a_read_is_bounded_and_the_next_one_goes_on(mut place: Place) {
+    let node = with_units(&mut place, 20).await;
 
     for to in [EVENTS, TO_TWO] {
         let all = chain(&node.read(ONE, to, 0, 1000).await);
@@ -67,11 +69,13 @@ pub(crate) async fn a_read_is_bounded_and_the_next_one_goes_on(place: Place) {
         }
     }
     node.close().await;
+    place.end().await;
 }
 
-pub(crate) async fn what_is_read_is_what_was_delivered(place: Place) {
+pub(crate) async fn what_is_read_is_what_was_delivered(mut place: Place) {
     let mut node = place.start("").await;
     for to in [EVENTS, TO_TWO] {
+        node.arrived().await;
         let mut subscription = node.log.subscribe(to);
         let before = node.log.head(ONE, to);
         node.commit(ONE, &[TWO]).await;
@@ -81,20 +85,23 @@ pub(crate) async fn what_is_read_is_what_was_delivered(place: Place) {
         assert_eq!(format!("{:?}", delivered[0]), format!("{:?}", read[0]));
     }
     node.close().await;
+    place.end().await;
 }
 
-pub(crate) async fn nothing_is_read_that_was_not_committed(place: Place) {
+pub(crate) async fn nothing_is_read_that_was_not_committed(mut place: Place) {
     let mut node = place.start("fail-commit=1").await;
     assert!(!node.commit(ONE, &[TWO]).await);
+    node.arrived().await;
 
     for to in [EVENTS, TO_TWO] {
         assert!(node.read(ONE, to, 0, 10).await.is_empty());
         assert_eq!(node.log.head(ONE, to), 0);
     }
     node.close().await;
+    place.end().await;
 }
 
-pub(crate) async fn the_history_of_an_entity_is_its_events_from_any_version_on(place: Place) {
+pub(crate) async fn the_history_of_an_entity_is_its_events_from_any_version_on(mut place: Place) {
     let mut node = place.start("").await;
     for version in 1..=9 {
         let unit = node.sending(ONE, version, &[TWO]);
@@ -117,9 +124,10 @@ pub(crate) async fn the_history_of_an_entity_is_its_events_from_any_version_on(p
             .is_empty()
     );
     node.close().await;
+    place.end().await;
 }
 
-pub(crate) async fn a_notice_is_sent_as_an_event_and_is_in_no_history(place: Place) {
+pub(crate) async fn a_notice_is_sent_as_an_event_and_is_in_no_history(mut place: Place) {
     let mut node = place.start("").await;
     let mut live = node.log.subscribe(EVENTS);
     node.commit(ONE, &[]).await;
@@ -138,4 +146,5 @@ pub(crate) async fn a_notice_is_sent_as_an_event_and_is_in_no_history(place: Pla
     let versions: Vec<_> = history.iter().map(|event| event.version).collect();
     assert_eq!(versions, [1]);
     node.close().await;
+    place.end().await;
 }
