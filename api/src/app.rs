@@ -21,6 +21,7 @@ mod quarantine_causes;
 mod quarantined_views;
 mod queries;
 mod reaching;
+pub(crate) mod republish;
 mod shown;
 mod start;
 mod stores;

@@ -4,6 +4,7 @@
 //! those that talk to a running node.
 
 mod paper;
+mod republish;
 mod settings;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 use crate::config::{self, Config, ConfigError, SettingFlags};
 use crate::{app, logging, output};
 use paper::CompletionsCommand;
+use republish::RepublishCommand;
 use settings::ConfigCommand;
 
 /// Orders and credit, consistent across services without distributed transactions.
@@ -60,6 +62,8 @@ enum Command {
     Backup(BackupCommand),
     /// Put a backup into the empty data folder of this configuration
     Restore(RestoreCommand),
+    /// Publish events from the databases to their Kafka topics again, for those who follow them
+    Republish(RepublishCommand),
     /// Show or check the settings
     Config(ConfigCommand),
     /// Print what makes a shell complete the arguments of this program
@@ -139,6 +143,10 @@ pub fn run() -> ExitCode {
         })) => on_stores(&settings.with(flags), |config| {
             app::backup::restore(config, &from)
         }),
+        Some(Command::Republish(command)) => {
+            let flags = command.settings.clone();
+            on_stores(&settings.with(flags), |config| command.run(config))
+        }
         Some(Command::Config(command)) => settings::run(settings, command),
         Some(Command::Completions(command)) => written(paper::completions(&command)),
         Some(Command::Man) => written(paper::manual()),

@@ -77,6 +77,33 @@ pub(crate) async fn messages(
     }
 }
 
+/// The sequence of the last event of `source` before this place; 0 when there is none.
+#[cfg(feature = "kafka")]
+pub(crate) async fn event_before(
+    database: &ServiceDatabase,
+    source: ShardId,
+    sequence: u64,
+) -> Result<u64, StoreError> {
+    let row = outbox::Entity::find()
+        .filter(outbox::Column::Shard.eq(i32::from(source.number)))
+        .filter(outbox::Column::Sequence.lt(signed(sequence)))
+        .filter(outbox::Column::Events.is_not_null())
+        .order_by_desc(outbox::Column::Sequence)
+        .into_model::<Stored>()
+        .one(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+
+    // The row that holds it may hold later ones too.
+    let messages = row.map(|row| row.salvage(source).messages);
+    let before = messages
+        .into_iter()
+        .flatten()
+        .filter(|event| event.destination == Destination::Events && event.sequence < sequence)
+        .map(|event| event.sequence);
+    Ok(before.max().unwrap_or(0))
+}
+
 /// Rows that may hold messages to a destination.
 fn page(
     source: ShardId,

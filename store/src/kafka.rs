@@ -12,21 +12,27 @@
 //! A shard stands in the partition of its number modulo their count, and belongs to the node that
 //! the group `<namespace>.<service>.nodes` assigns that partition of the inbox to.
 //!
-//! Nothing that was committed rests on a topic: they may be deleted while all nodes are down. What
-//! is not delivered, or sent while nobody reads, its receiver reads from the outbox.
+//! Nothing that was committed rests on a topic: they may be deleted while nodes run or not, and are
+//! created anew (`watching`). What is not delivered, or sent while nobody reads, its receiver reads
+//! from the outbox; for others, who follow events, it can be published again (`republish`).
 
+mod acknowledged;
 mod assignments;
 mod clients;
+mod contents;
 mod ends;
 mod error;
 mod headers;
+mod lacking;
 mod outgoing;
 mod ownership;
 mod reader;
 mod reading;
 mod record;
+mod republish;
 mod threads;
 mod topics;
+mod watching;
 
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,8 +57,12 @@ pub use error::KafkaError;
 use outgoing::Outgoing;
 use ownership::Ownership;
 use reader::Reader;
+pub use republish::{
+    Lacking, OfShard, Place, Republication, RepublishError, Republished, republish,
+};
 use threads::Threads;
 use topics::{Topic, Topics};
+use watching::Watching;
 
 /// How long a shard may wait to be confirmed.
 const CONFIRM: Duration = Duration::from_secs(3);
@@ -101,6 +111,8 @@ pub struct Kafka {
     ownerships: Vec<Ownership>,
     /// Where to begin to read; taken once.
     ends: Mutex<Option<Ends>>,
+    /// Taken by the same.
+    watching: Mutex<Option<Watching>>,
     threads: Threads,
 }
 
@@ -135,6 +147,12 @@ impl Kafka {
             brokers: settings.brokers.clone(),
             source,
         })?;
+        let watching = Watching::new(
+            settings,
+            Arc::clone(&topics),
+            Arc::clone(&reader),
+            &complaints,
+        )?;
         let assignments = Arc::new(Assignments::new(
             settings.shards,
             Arc::clone(&topics),
@@ -157,6 +175,7 @@ impl Kafka {
             assignments,
             ownerships,
             ends: Mutex::new(Some(ends)),
+            watching: Mutex::new(Some(watching)),
             threads,
         }))
     }
@@ -177,9 +196,18 @@ impl Kafka {
         let reading = self
             .threads
             .start("kafka-reader", move |stop| reader.run(&*arrivals, stop));
+        let watching = self
+            .watching
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let watching = watching.map_or(Ok(()), |watching| {
+            self.threads
+                .start("kafka-topics", |stop| watching.run(stop))
+        });
         let joining = self.ownerships.iter();
         let joining = joining.map(|ownership| ownership.begin(&self.threads));
-        for error in joining.chain([reading]).filter_map(Result::err) {
+        for error in joining.chain([reading, watching]).filter_map(Result::err) {
             error!("a part of Kafka does not run: {error}");
         }
     }

@@ -6,6 +6,7 @@ mod callers;
 mod nodes;
 mod roles;
 mod services;
+mod topics;
 
 use futures_util::future::join_all;
 use tests::{Api, Cluster, eventually};

@@ -33,6 +33,7 @@ mod shared;
 mod shop;
 mod stores;
 mod tls_proxy;
+mod topics;
 mod wire;
 
 pub use answers::{Answers, Told, second_effects};
@@ -53,6 +54,7 @@ pub use shared::Shared;
 pub use shop::{Customer, Placed, in_state, reserved_cents};
 pub use stores::ViewStores;
 pub use tls_proxy::TlsProxy;
+pub use topics::{Followed, Topics};
 pub use wire::Wire;
 
 /// The path of a file under `tests/data/`.

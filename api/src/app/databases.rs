@@ -69,7 +69,8 @@ pub(super) async fn open(
     opened.context("no task has opened the databases")??
 }
 
-fn kafka(config: &Config) -> Option<KafkaSettings> {
+/// What the configuration says of Kafka, if that is the log.
+pub(super) fn kafka(config: &Config) -> Option<KafkaSettings> {
     match &config.log_url {
         LogBackend::Embedded => None,
         LogBackend::Kafka(brokers) => Some(KafkaSettings {
@@ -158,7 +159,8 @@ async fn when_kafka_is_there(settings: KafkaSettings) -> Result<Arc<Kafka>, Kafk
     }
 }
 
-fn homes(config: &Config) -> Vec<(ServiceSchema, Home)> {
+/// Where the services keep what is theirs.
+pub(super) fn homes(config: &Config) -> Vec<(ServiceSchema, Home)> {
     let home = |schema, database: &crate::config::DatabaseBackend| {
         (schema, database.home(&config.data_dir))
     };

@@ -14,7 +14,8 @@ use domain::saga::SagaPolicy;
 use projections::{StoredRows, ViewStores, Views, ViewsConfig};
 use store::faults::Faults;
 use store::journal::Standing;
-use store::{Deployment, Lease, Log, Occupancy, ServiceDatabase, Striving};
+use store::kafka::Kafka;
+use store::{Clock, Deployment, Lease, Log, Occupancy, ServiceDatabase, Striving};
 use tokio::task::JoinHandle;
 
 use super::announcing::Identity;
@@ -191,6 +192,10 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     if let Some(company) = &mut company {
         upkeep.append(&mut company.upkeep);
     }
+    if let Some(others) = &neighbours {
+        let looking = look_at_events(Arc::clone(&others.kafka), databases.clone());
+        upkeep.push(io.handle().spawn(looking));
+    }
     let roll = company.as_ref().map(|company| Arc::clone(&company.roll));
     let operations = Operations::new(
         (&config, &identity),
@@ -235,6 +240,13 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         parts,
         serving: actix_rt::spawn(listening.server),
     })
+}
+
+/// Says what the topics of events lack. Views here do not need them.
+async fn look_at_events(kafka: Arc<Kafka>, databases: Vec<ServiceDatabase>) {
+    for database in &databases {
+        kafka.look_at_events(database, Clock::system().now()).await;
+    }
 }
 
 fn start_traces(config: &Config, io: &IoRuntime) -> anyhow::Result<Option<Traces>> {

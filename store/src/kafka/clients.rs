@@ -34,6 +34,9 @@ pub(super) fn config(settings: &KafkaSettings) -> ClientConfig {
         // By default a broker that stands still is noticed after a minute.
         .set("socket.timeout.ms", "10000")
         .set("socket.keepalive.enable", "true")
+        // A topic that was deleted and is created anew is noticed after this time, and so is what
+        // comes of it for a group. By default it is five minutes.
+        .set("topic.metadata.refresh.interval.ms", "3000")
         // Small requests go out at once, without waiting for the acknowledgement of those before.
         .set("socket.nagle.disable", "true")
         // Brokers close idle connections; that is no news.

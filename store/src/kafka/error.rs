@@ -32,7 +32,8 @@ pub enum KafkaError {
     /// A topic was created with another setting: its shards would lie in other partitions.
     #[error(
         "the Kafka topic {topic} has {found} partitions, but COUNTERFOIL_KAFKA_PARTITIONS \
-        is {expected}: all nodes need the number that the topics were created with"
+        is {expected}: all nodes need the number that the topics were created with; a topic that \
+        somebody else has created is to be deleted, the nodes create it anew"
     )]
     Partitions {
         /// Its name.
@@ -41,6 +42,16 @@ pub enum KafkaError {
         found: usize,
         /// How many it should have.
         expected: i32,
+    },
+    /// Some records were sent and may not be there.
+    #[error("{count} records were not acknowledged in the Kafka topic {topic}: {cause}")]
+    NotAcknowledged {
+        /// Its name.
+        topic: String,
+        /// How many, at most.
+        count: usize,
+        /// What the client says of the first.
+        cause: String,
     },
     /// The settings contradict themselves.
     #[error("{0}")]

@@ -102,6 +102,15 @@ impl Reader {
         Ends::find(&self.consumer, &self.topics, &self.node)
     }
 
+    /// The offsets of these partitions at a time, or at the end. Blocks.
+    pub(super) fn offsets(
+        &self,
+        list: TopicPartitionList,
+        at: Offset,
+    ) -> KafkaResult<TopicPartitionList> {
+        ends::offsets(&self.consumer, list, at)
+    }
+
     /// Reads the answers, what nodes tell of themselves, and all events if they are followed, from
     /// there on.
     pub(super) fn follow(&self, ends: &Ends, follows_events: bool) {
@@ -127,13 +136,13 @@ impl Reader {
             }
             list
         };
-        let messages = ends::offsets(&self.consumer, list(Topic::Inbox(service)), Offset::End)?;
+        let messages = self.offsets(list(Topic::Inbox(service)), Offset::End)?;
 
         // The clock of the machine, by which the client that sent it has stamped the record.
-        let questions = ends::offsets(&self.consumer, list(Topic::Requests(service)), Offset::End)?;
+        let questions = self.offsets(list(Topic::Requests(service)), Offset::End)?;
         let age = i64::try_from(QUESTIONS.as_millis()).unwrap_or(i64::MAX);
         let since = Offset::Offset(current_time_millis().saturating_sub(age));
-        let recent = ends::offsets(&self.consumer, list(Topic::Requests(service)), since)?;
+        let recent = self.offsets(list(Topic::Requests(service)), since)?;
 
         let mut all = messages;
         for end in questions.elements() {

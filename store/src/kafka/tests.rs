@@ -7,7 +7,9 @@
 mod brokers;
 mod coordinator;
 mod log;
+mod losses;
 mod processes;
+mod republishing;
 mod support;
 
 use std::time::Instant;

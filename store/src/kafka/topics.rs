@@ -130,18 +130,25 @@ impl Topics {
         services.find(|service| service.name() == name)
     }
 
+    /// What looks at topics and creates them.
+    pub(super) fn admin(
+        settings: &KafkaSettings,
+        complaints: &Complaints,
+    ) -> Result<AdminClient<Complaints>, KafkaError> {
+        let admin = config(settings).create_with_context(complaints.clone());
+        admin.map_err(|source| KafkaError::Client {
+            brokers: settings.brokers.clone(),
+            source,
+        })
+    }
+
     /// Creates what is missing, and checks the rest. Blocks. Nodes may do so at the same time.
     pub(super) fn ensure(
         &self,
         settings: &KafkaSettings,
         complaints: &Complaints,
     ) -> Result<(), KafkaError> {
-        let admin: AdminClient<Complaints> = config(settings)
-            .create_with_context(complaints.clone())
-            .map_err(|source| KafkaError::Client {
-                brokers: settings.brokers.clone(),
-                source,
-            })?;
+        let admin = Self::admin(settings, complaints)?;
         let unreachable = |source| KafkaError::Unreachable {
             brokers: settings.brokers.clone(),
             source,
@@ -172,7 +179,7 @@ impl Topics {
     }
 
     /// Creates topics. Those that the brokers refuse come back, with the reason.
-    fn create(
+    pub(super) fn create(
         &self,
         admin: &AdminClient<Complaints>,
         names: &[&str],
@@ -232,7 +239,7 @@ impl Topics {
 }
 
 /// The topics that the brokers have, and how many partitions each.
-fn found(
+pub(super) fn found(
     admin: &AdminClient<Complaints>,
     patience: Duration,
 ) -> Result<HashMap<String, usize>, ClientError> {
