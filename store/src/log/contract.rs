@@ -113,7 +113,9 @@ macro_rules! rule {
     };
 }
 
-pub(crate) use {log_contract, rule, rules};
+#[cfg(feature = "kafka")]
+pub(crate) use log_contract;
+pub(crate) use {rule, rules};
 
 log_contract!(
     embedded,

@@ -26,7 +26,7 @@ async fn republished(cluster: &Cluster, args: &[&str]) -> Vec<Value> {
     let said = cluster[0].cli().run(&args).await.succeeded().stdout;
     let lines = said.lines();
     lines
-        .map(|line| serde_json::from_str(line).unwrap())
+        .map(|line| serde_json::from_str(line).expect("it tells in JSON"))
         .collect()
 }
 

@@ -68,7 +68,8 @@ impl Way for Topics {
     }
 
     fn carrier(&self) -> Arc<dyn Carrier> {
-        Arc::clone(&self.nodes().commits) as Arc<dyn Carrier>
+        let carrier: Arc<Kafka> = Arc::clone(&self.nodes().commits);
+        carrier
     }
 
     fn lead_to(&mut self, arrivals: Arc<dyn Arrivals>) {
