@@ -17,8 +17,9 @@ use super::clients::Complaints;
 use super::contents::{self, Contents};
 use super::topics::{Topic, Topics};
 use super::{KafkaError, KafkaSettings};
+use crate::history::{self, Read};
 use crate::log::{Destination, Message};
-use crate::{ServiceDatabase, StoreError, history};
+use crate::{ServiceDatabase, StoreError};
 
 /// So many events are read, published and acknowledged before the next.
 const PAGE: usize = 1_000;
@@ -210,11 +211,14 @@ impl Republishing<'_> {
 
         let mut after = history::event_before(self.database, source, from).await?;
         loop {
-            let mut page = self.page(source, after).await?;
-            let Some(last) = page.last() else {
-                return Ok(of_shard);
-            };
-            after = last.sequence;
+            let Read {
+                messages: mut page,
+                to_the_end,
+                ..
+            } = self.page(source, after).await?;
+            if let Some(last) = page.last() {
+                after = last.sequence;
+            }
 
             // Nobody knows which was before it, but there was one: whoever follows sees a gap.
             if let Some(first) = page
@@ -234,19 +238,24 @@ impl Republishing<'_> {
                 of_shard.note(event);
             }
             self.deliver(page).await?;
+
+            // What is committed from then on its node publishes. Whoever went after that, too, would
+            // come to no end where orders never cease.
+            if to_the_end {
+                return Ok(of_shard);
+            }
         }
     }
 
-    async fn page(&self, source: ShardId, after: u64) -> Result<Vec<Message>, StoreError> {
-        let read = history::messages(self.database, source, Destination::Events, after, PAGE);
-        Ok(read.await?.messages)
+    async fn page(&self, source: ShardId, after: u64) -> Result<Read, StoreError> {
+        history::messages(self.database, source, Destination::Events, after, PAGE).await
     }
 
     /// The sequence of the oldest event, if others were before it: an entity's history begins with
     /// version 1, and among the oldest events of a shard are such that create nobody, if older ones
     /// were deleted.
     async fn beginning(&self, source: ShardId) -> Result<Option<u64>, StoreError> {
-        let oldest = self.page(source, 0).await?;
+        let oldest = self.page(source, 0).await?.messages;
         let mut begun: HashSet<Uuid> = HashSet::new();
         let is_continued = oldest
             .iter()
