@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError as ClientError;
 use rdkafka::message::Message as _;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::Offset;
 use sagas::{Service, ShardId};
 
 use super::clients::{Complaints, TURN, config};
 use super::record;
-use super::topics::{Topic, Topics};
+use super::topics::Topics;
 use super::{KafkaError, KafkaSettings};
 
 /// How long the brokers may say nothing while a topic is read.
@@ -90,13 +90,7 @@ pub(super) fn read(
             source,
         })?;
 
-    let mut list = TopicPartitionList::new();
-    for partition in 0..topics.partitions {
-        list.add_partition(
-            topics.name(Topic::Events(service)).unwrap_or_default(),
-            partition,
-        );
-    }
+    let mut list = topics.events_of(&[service]);
     list.set_all_offsets(Offset::Beginning)
         .and_then(|()| consumer.assign(&list))
         .map_err(unreachable)?;

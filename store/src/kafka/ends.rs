@@ -46,14 +46,6 @@ impl Ends {
             answers.add_partition(topic, topics.of_node(node));
         }
 
-        let mut events = TopicPartitionList::new();
-        let services = topics.services.iter();
-        for topic in services.filter_map(|service| topics.name(Topic::Events(*service))) {
-            for partition in 0..topics.partitions {
-                events.add_partition(topic, partition);
-            }
-        }
-
         let mut nodes = TopicPartitionList::new();
         if let Some(topic) = topics.name(Topic::Nodes) {
             nodes.add_partition(topic, topics.of_all());
@@ -62,7 +54,7 @@ impl Ends {
         Ok(Ends {
             nodes: offsets(consumer, nodes, Offset::End)?,
             answers: offsets(consumer, answers, Offset::End)?,
-            events: offsets(consumer, events, Offset::End)?,
+            events: offsets(consumer, topics.events_of(&topics.services), Offset::End)?,
         })
     }
 }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::Offset;
 use sagas::{Service, Timestamp};
 use sea_orm::{ConnectionTrait, Statement};
 use tokio::task::spawn_blocking;
@@ -93,10 +93,7 @@ impl Kafka {
 /// The ends of the partitions that still have their first record, or none yet.
 fn whole_partitions(reader: &Reader, topics: &Topics, service: Service) -> Vec<(i32, i64)> {
     let topic = topics.name(Topic::Events(service)).unwrap_or_default();
-    let mut list = TopicPartitionList::new();
-    for partition in 0..topics.partitions {
-        list.add_partition(topic, partition);
-    }
+    let list = topics.events_of(&[service]);
     let both = reader
         .offsets(list.clone(), Offset::Beginning)
         .and_then(|first| Ok((first, reader.offsets(list, Offset::End)?)));

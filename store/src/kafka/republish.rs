@@ -260,12 +260,7 @@ impl Republishing<'_> {
         let is_continued = oldest
             .iter()
             .filter(|event| event.unreadable().is_none() && !event.is_notice())
-            .any(|event| {
-                event.version > 1 && !begun.contains(&event.entity) || {
-                    begun.insert(event.entity);
-                    false
-                }
-            });
+            .any(|event| begun.insert(event.entity) && event.version > 1);
         Ok(oldest
             .first()
             .filter(|_| is_continued)

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionList;
 use sagas::{Service, ShardId};
 use sha2::{Digest, Sha256};
 
@@ -128,6 +129,18 @@ impl Topics {
     pub(super) fn service(&self, name: &str) -> Option<Service> {
         let mut services = self.services.iter().copied();
         services.find(|service| service.name() == name)
+    }
+
+    /// All partitions of the events of these services.
+    pub(super) fn events_of(&self, services: &[Service]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for topic in services
+            .iter()
+            .filter_map(|service| self.name(Topic::Events(*service)))
+        {
+            list.add_partition_range(topic, 0, self.partitions - 1);
+        }
+        list
     }
 
     /// What looks at topics and creates them.

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::AdminClient;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::Offset;
 use sagas::Service;
 use tracing::{debug, error, warn};
 
@@ -127,14 +127,7 @@ impl Watching {
 
     /// A topic of events that ends before it did has been deleted and created by somebody else.
     fn compare_ends(&mut self) {
-        let mut list = TopicPartitionList::new();
-        for service in &self.topics.services {
-            for partition in 0..self.topics.partitions {
-                if let Some(name) = self.topics.name(Topic::Events(*service)) {
-                    list.add_partition(name, partition);
-                }
-            }
-        }
+        let list = self.topics.events_of(&self.topics.services);
         let ends = match self.reader.offsets(list, Offset::End) {
             Ok(ends) => ends,
             Err(error) => return debug!("the ends of events are not known: {error}"),
