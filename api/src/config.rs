@@ -27,7 +27,7 @@ pub use setting::Setting;
 pub use settings::{Config, SETTINGS};
 pub use show::{show, show_json};
 pub use sources::{Effective, Given, Origin};
-pub use value::{LogFormat, Role, Switch};
+pub use value::{LogFormat, RelayBy, Role, Switch};
 pub use variables::unknown_of_process;
 
 use std::path::PathBuf;

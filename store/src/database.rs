@@ -220,14 +220,21 @@ impl ServiceDatabase {
     /// When it cannot be written.
     pub(crate) async fn set(&self, name: &str, value: &str) -> Result<(), StoreError> {
         let failed = |error: DbErr| self.unusable(&error);
-
-        let writing = match &self.location {
-            Location::File(file) => connect(file, Use::Write).await.map_err(failed)?,
-            Location::Postgres(address) => address.writer(self.service).await?,
-        };
+        let writing = self.writing().await?;
         let set = set_on(&writing, name, value).await.map_err(failed);
         writing.close().await.map_err(failed)?;
         set
+    }
+
+    /// A connection that writes beside the journal.
+    pub(crate) async fn writing(&self) -> Result<DatabaseConnection, StoreError> {
+        match &self.location {
+            Location::File(file) => {
+                let connected = connect(file, Use::Write).await;
+                connected.map_err(|error| self.unusable(&error))
+            }
+            Location::Postgres(address) => address.writer(self.service).await,
+        }
     }
 
     /// What has failed while nothing rests on the database yet.

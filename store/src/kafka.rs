@@ -49,7 +49,9 @@ use tracing::{error, warn};
 
 use crate::cluster::roll::Roll;
 use crate::cluster::{Arrivals, Assigned, Carrier, Membership, Participation, Transport};
-use crate::log::{Destination, Message};
+use crate::log::Message;
+use crate::relay::AcknowledgingCarrier;
+use acknowledged::{Acknowledged, ForRelays};
 use assignments::Assignments;
 use clients::Complaints;
 use ends::Ends;
@@ -93,6 +95,9 @@ pub struct KafkaSettings {
     pub owns: Vec<Service>,
     /// The node's name, which no other has.
     pub node: String,
+    /// Whether the node hands over what it commits. Otherwise a relay carries it, out of the
+    /// outboxes.
+    pub carries: bool,
 }
 
 impl KafkaSettings {
@@ -103,7 +108,8 @@ impl KafkaSettings {
 /// A node's connection to Kafka.
 #[derive(Debug)]
 pub struct Kafka {
-    node: String,
+    settings: KafkaSettings,
+    complaints: Complaints,
     topics: Arc<Topics>,
     outgoing: Arc<Outgoing>,
     reader: Arc<Reader>,
@@ -168,7 +174,8 @@ impl Kafka {
         let producer = Arc::clone(&outgoing);
         threads.start("kafka-producer", move |stop| producer.run(stop))?;
         Ok(Arc::new(Kafka {
-            node: settings.node.clone(),
+            settings: settings.clone(),
+            complaints,
             topics,
             outgoing,
             reader,
@@ -212,6 +219,16 @@ impl Kafka {
         }
     }
 
+    /// What carries messages for a relay.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn acknowledging(&self) -> Result<Arc<dyn AcknowledgingCarrier>, KafkaError> {
+        let producer = Acknowledged::new(&self.settings, &self.complaints)?;
+        let topics = Arc::clone(&self.topics);
+        Ok(Arc::new(ForRelays::new(producer, topics)))
+    }
+
     /// Tells all nodes of this one, as it is to do now and then ([`TELLS_EVERY`]).
     ///
     /// [`TELLS_EVERY`]: crate::cluster::roll::TELLS_EVERY
@@ -220,7 +237,7 @@ impl Kafka {
         let _ = self.outgoing.send(
             self.topics.name(Topic::Nodes),
             self.topics.of_all(),
-            &self.node,
+            &self.settings.node,
             OwnedHeaders::new(),
             note,
         );
@@ -270,16 +287,16 @@ impl Kafka {
 
 impl Carrier for Kafka {
     fn carry(&self, messages: Vec<Arc<Message>>) {
+        if !self.settings.carries {
+            return;
+        }
         for message in messages {
-            let (topic, shard) = match message.destination {
-                Destination::Events => (Topic::Events(message.source.service), message.source),
-                Destination::Shard(shard) => (Topic::Inbox(shard.service), shard),
-            };
+            let (topic, partition) = self.topics.place_of(&message);
 
             // What is not queued is counted, and seen as a gap.
             let _ = self.outgoing.send(
-                self.topics.name(topic),
-                self.topics.of_shard(shard),
+                topic,
+                partition,
                 &record::key(&message),
                 record::headers(&message),
                 message.body.get().as_bytes(),
@@ -335,7 +352,7 @@ impl Membership for Kafka {
     fn participation(&self) -> Participation {
         let of_each = self.ownerships.iter().map(Ownership::participation);
         // Whoever takes part in no group is in touch when what it tells comes back.
-        let in_touch = || match self.reader.roll().has(&self.node) {
+        let in_touch = || match self.reader.roll().has(&self.settings.node) {
             true => Participation::Full,
             false => Participation::OutOfTouch,
         };

@@ -35,6 +35,8 @@ pub mod migrations;
 pub mod outbox;
 pub mod parking;
 pub mod private_folder;
+#[cfg(feature = "kafka")]
+pub mod relay;
 pub mod replay;
 pub mod row_changes;
 pub mod sagas;

@@ -56,6 +56,8 @@ crate::metric_names! {
     /// Records that were not delivered to Kafka; what is missed is read from the outbox. Label
     /// `reason`: `queue` (full, or not to be queued), `delivery` (failed).
     counter KAFKA_DROPPED = "counterfoil_kafka_dropped_records_total";
+    /// Bytes of its log that a PostgreSQL server keeps for a relay. Label `service`.
+    gauge RELAY_KEPT = "counterfoil_relay_wal_kept_bytes";
     /// Records of Kafka that cannot be read, and were skipped. Label `topic`.
     counter KAFKA_UNREADABLE = "counterfoil_kafka_unreadable_records_total";
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 use actors::{Embedded, Neighbour, NodeParts};
 use anyhow::Context;
 use domain::Service;
+use store::cluster::Membership;
 use store::faults::Faults;
 use store::kafka::{Kafka, KafkaError, KafkaSettings};
 use store::log::cluster::ClusterLog;
+use store::relay::{Relay, Relaying};
 use store::services::{customers, orders};
 use store::{Deployment, Home, Lease, Log, Occupancy, ServiceSchema, StoreError, Striving};
 use tokio::task::JoinSet;
@@ -32,6 +34,8 @@ pub(super) struct Opened {
 pub(super) struct Neighbours {
     pub kafka: Arc<Kafka>,
     pub log: Arc<ClusterLog>,
+    /// What carries what the node's shards commit, where it is not the node itself.
+    pub relaying: Relaying,
 }
 
 /// Opens the databases that the configuration names, and starts their journals. A server that is
@@ -44,7 +48,7 @@ pub(super) async fn open(
     io: &IoRuntime,
 ) -> anyhow::Result<(Opened, Vec<Occupancy>)> {
     let (homes, shards) = (homes(config), config.shards);
-    let kafka = kafka(config);
+    let (kafka, relay) = (kafka(config), config.relay());
     let owned = config.owned_services();
     // A start that is given up drops this, and opens nothing any more.
     let mut opening = JoinSet::new();
@@ -59,7 +63,7 @@ pub(super) async fn open(
             let (deployment, occupancies) = wanted.when_there().await?;
             let opened = match kafka {
                 None => alone(deployment, shards, faults).await,
-                Some(kafka) => among_others(deployment, kafka, faults).await,
+                Some(kafka) => among_others(deployment, kafka, relay, faults).await,
             };
             Ok((opened?, occupancies))
         },
@@ -81,6 +85,7 @@ pub(super) fn kafka(config: &Config) -> Option<KafkaSettings> {
             services: domain::SERVICES.to_vec(),
             owns: config.owned_services().into_iter().collect(),
             node: config.node_id.clone(),
+            carries: config.relay() == Relay::Direct,
         }),
     }
 }
@@ -102,9 +107,10 @@ async fn alone(deployment: Deployment, shards: u16, faults: Faults) -> anyhow::R
 async fn among_others(
     deployment: Deployment,
     settings: KafkaSettings,
+    relay: Relay,
     faults: Faults,
 ) -> anyhow::Result<Opened> {
-    let shards = settings.shards;
+    let (shards, owned) = (settings.shards, settings.owns.clone());
     let kafka = when_kafka_is_there(settings).await?;
     let others = Arc::clone(&kafka);
     let Neighbour {
@@ -112,11 +118,23 @@ async fn among_others(
         deployment,
         log,
     } = NodeParts::among(deployment, shards, faults, others).await?;
+
+    let mut outboxes = Vec::new();
+    for database in &deployment.databases {
+        if owned.contains(&database.service) {
+            outboxes.push((database.clone(), kafka.acknowledging()?));
+        }
+    }
+    let relaying = Relaying::begin(relay, outboxes, (&kafka.assigned(), shards));
     Ok(Opened {
         parts,
         deployment,
         log: log.clone(),
-        neighbours: Some(Neighbours { kafka, log }),
+        neighbours: Some(Neighbours {
+            kafka,
+            log,
+            relaying,
+        }),
     })
 }
 

@@ -87,7 +87,11 @@ impl Parts {
         self.upkeep.iter().for_each(JoinHandle::abort);
         self.node.stop().await;
         // What was submitted is durable: the next owners may have the shards.
-        if let Some(Neighbours { kafka, .. }) = self.neighbours {
+        if let Some(Neighbours {
+            kafka, relaying, ..
+        }) = self.neighbours
+        {
+            drop(relaying);
             kafka.leave().await;
         }
         self.views.stop().await;

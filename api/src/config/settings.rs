@@ -14,7 +14,7 @@ use super::backend::{
     self, DatabaseBackend, DocumentsBackend, LogBackend, SearchBackend, SecretUrl,
 };
 use super::places::{self, Hosts};
-use super::value::{self, LogFormat, Role, Switch};
+use super::value::{self, LogFormat, RelayBy, Role, Switch};
 use super::{ConfigError, Effective, Setting};
 
 const YEAR: u64 = 365 * 24 * 60 * 60;
@@ -162,6 +162,36 @@ settings! {
             own shards, and fewer make less work",
         secret: false,
         parse: |text| value::number(text, 1..=64),
+    }
+    relay: RelayBy {
+        flag: "--relay",
+        env: "COUNTERFOIL_RELAY",
+        default: "direct",
+        allowed: "direct, polling or wal",
+        meaning: "What carries committed messages to Kafka: the node that commits, as best it can; \
+            or, each at least once, the owner of a shard, who looks into its outbox, or a node that \
+            follows PostgreSQL's write-ahead log",
+        secret: false,
+        parse: value::relay,
+    }
+    relay_pause: Duration {
+        flag: "--relay-pause",
+        env: "COUNTERFOIL_RELAY_PAUSE",
+        default: "20ms",
+        allowed: "a time from 1ms to 10s such as 20ms",
+        meaning: "Time between two looks of a polling relay at the outboxes",
+        secret: false,
+        parse: |text| value::duration(text, Duration::from_millis(1)..=Duration::from_secs(10)),
+    }
+    relay_wal_kept: u64 {
+        flag: "--relay-wal-kept",
+        env: "COUNTERFOIL_RELAY_WAL_KEPT",
+        default: "1073741824",
+        allowed: "a number of bytes from 16777216 to 1099511627776",
+        meaning: "How much of its log PostgreSQL may keep for a relay that follows it and cannot go \
+            on; beyond that the outboxes are read instead",
+        secret: false,
+        parse: |text| value::number(text, (16 << 20)..=(1_u64 << 40)),
     }
     documents_url: DocumentsBackend {
         flag: "--documents-url",

@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 
 use domain::Service;
+use store::relay::Relay;
 
 use super::{
-    Config, ConfigError, DatabaseBackend, DocumentsBackend, LogBackend, Role, SearchBackend,
+    Config, ConfigError, DatabaseBackend, DocumentsBackend, LogBackend, RelayBy, Role,
+    SearchBackend,
 };
 
 const EMBEDDED: &str = "embedded";
@@ -62,12 +64,24 @@ impl Config {
             allowed: "customers,orders; other nodes are there when log_url is kafka://HOST:PORT",
         };
 
+        let relay = ConfigError::NotTogether {
+            setting: "relay",
+            value: self.relay_name().to_owned(),
+            beside: alone,
+            allowed: "direct; there is something to carry when log_url is kafka://HOST:PORT",
+        };
+
         let lacks_roles = !self.has(Role::Api) || !self.has(Role::Actors);
         let lacks_services = self.services.len() < domain::SERVICES.len();
-        [(lacks_roles, roles), (lacks_services, services)]
-            .into_iter()
-            .filter_map(|(lacks, error)| lacks.then_some(error))
-            .collect()
+        let relays = self.relay != RelayBy::Direct;
+        [
+            (lacks_roles, roles),
+            (lacks_services, services),
+            (relays, relay),
+        ]
+        .into_iter()
+        .filter_map(|(lacks, error)| lacks.then_some(error))
+        .collect()
     }
 
     /// Several nodes write to one set of databases.
@@ -81,7 +95,21 @@ impl Config {
                 allowed: "a URL such as postgres://USER:PASSWORD@HOST:5432/DATABASE",
             }),
         };
+        let without_tls = |setting, database: &DatabaseBackend| {
+            let asks_for_tls = match database {
+                DatabaseBackend::Postgres(address) => address.asks_for_tls(),
+                DatabaseBackend::Embedded => false,
+            };
+            (asks_for_tls && self.relay == RelayBy::Wal).then(|| ConfigError::NotTogether {
+                setting,
+                value: "a URL that asks for TLS".to_owned(),
+                beside: "relay is wal, which follows the database without TLS",
+                allowed: "sslmode=prefer or disable, or another relay",
+            })
+        };
         [
+            without_tls("customers_database_url", &self.customers_database_url),
+            without_tls("orders_database_url", &self.orders_database_url),
             on_server("customers_database_url", &self.customers_database_url),
             on_server("orders_database_url", &self.orders_database_url),
         ]
@@ -119,6 +147,24 @@ impl Config {
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    /// What carries committed messages to Kafka.
+    #[must_use]
+    pub const fn relay(&self) -> Relay {
+        match self.relay {
+            RelayBy::Direct => Relay::Direct,
+            RelayBy::Polling => Relay::Polling(self.relay_pause),
+            RelayBy::Wal => Relay::Wal(self.relay_wal_kept),
+        }
+    }
+
+    const fn relay_name(&self) -> &'static str {
+        match self.relay {
+            RelayBy::Direct => "direct",
+            RelayBy::Polling => "polling",
+            RelayBy::Wal => "wal",
+        }
     }
 
     /// The roles, as the setting names them.

@@ -48,6 +48,17 @@ impl Role {
     }
 }
 
+/// What carries committed messages to Kafka.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayBy {
+    /// The node that commits them.
+    Direct,
+    /// Whoever looks into the outbox now and then.
+    Polling,
+    /// Whoever follows PostgreSQL's write-ahead log.
+    Wal,
+}
+
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -179,6 +190,15 @@ pub fn coordination(text: &str) -> Result<Coordination, Refusal> {
         .into_iter()
         .find(|coordination| coordination.name() == text)
         .ok_or(Refusal::NotAllowed)
+}
+
+pub fn relay(text: &str) -> Result<RelayBy, Refusal> {
+    match text {
+        "direct" => Ok(RelayBy::Direct),
+        "polling" => Ok(RelayBy::Polling),
+        "wal" => Ok(RelayBy::Wal),
+        _ => Err(Refusal::NotAllowed),
+    }
 }
 
 pub fn loading(text: &str) -> Result<Loading, Refusal> {

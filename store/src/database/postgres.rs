@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use sagas::Service;
-use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sea_orm::sqlx::{self, ConnectOptions, Connection, PgConnection};
 use sea_orm::{DatabaseConnection, SqlxPostgresConnector};
 use tracing::log::LevelFilter;
@@ -151,6 +151,15 @@ impl PostgresAddress {
             .options(r#use.settings())
             .log_statements(LevelFilter::Off)
             .log_slow_statements(LevelFilter::Off, Duration::ZERO)
+    }
+
+    /// Whether a connection without TLS will not do.
+    #[must_use]
+    pub fn asks_for_tls(&self) -> bool {
+        matches!(
+            self.options.get_ssl_mode(),
+            PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull
+        )
     }
 
     /// One connection, without a pool.

@@ -1,4 +1,4 @@
-//! Sending events whose acknowledgement somebody waits for.
+//! Sending messages whose acknowledgement somebody waits for.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,13 +8,18 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-use sagas::ShardId;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::task::spawn_blocking;
 
 use super::clients::{Complaints, TURN};
 use super::outgoing;
 use super::record;
+use super::topics::Topics;
 use super::{KafkaError, KafkaSettings};
 use crate::log::Message;
+use crate::relay::{AcknowledgingCarrier, Undelivered};
 
 /// Longer than the client tries to deliver a record.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -43,49 +48,80 @@ impl Acknowledged {
         Ok(Acknowledged { producer, outcomes })
     }
 
-    /// Sends events in their order, each to the partition of its source, and waits until all are
-    /// acknowledged. Blocks.
-    pub(super) fn deliver(
-        &self,
-        topic: &str,
-        events: &[Message],
-        partition: impl Fn(ShardId) -> i32,
-    ) -> Result<(), KafkaError> {
-        let lost = |count, cause| KafkaError::NotAcknowledged {
-            topic: topic.to_owned(),
-            count,
-            cause,
-        };
+    /// Sends messages in their order, each to its place, and waits until all are acknowledged.
+    /// Blocks. What fails may have arrived all the same.
+    pub(super) fn deliver(&self, topics: &Topics, messages: &[Message]) -> Result<(), KafkaError> {
+        let sent = messages
+            .iter()
+            .try_for_each(|message| self.send(topics, message));
 
-        for event in events {
-            let key = record::key(event);
-            let mut record = BaseRecord::to(topic)
-                .partition(partition(event.source))
-                .key(&key)
-                .headers(record::headers(event))
-                .payload(event.body.get());
-            while let Err((error, unsent)) = self.producer.send(record) {
-                if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-                    return Err(lost(1, error.to_string()));
-                }
-                self.producer.poll(TURN);
-                record = unsent;
-            }
-        }
-
-        self.producer
-            .flush(PATIENCE)
-            .map_err(|error| lost(events.len(), error.to_string()))?;
-        match self.outcomes.take_failed() {
+        // Whatever was sent before one that cannot be is waited for, too: its outcome would be taken
+        // for that of a later one.
+        let flushed = self.producer.flush(PATIENCE);
+        let failed = self.outcomes.take_failed();
+        sent?;
+        flushed.map_err(|error| lost(messages.len(), error.to_string()))?;
+        match failed {
             Some((count, cause)) => Err(lost(count, cause)),
             None => Ok(()),
         }
+    }
+
+    fn send(&self, topics: &Topics, message: &Message) -> Result<(), KafkaError> {
+        let (topic, partition) = topics.place_of(message);
+        let no_topic = || {
+            lost(
+                1,
+                format!("no topic is there for {:?}", message.destination),
+            )
+        };
+        let key = record::key(message);
+        let mut record = BaseRecord::to(topic.ok_or_else(no_topic)?)
+            .partition(partition)
+            .key(&key)
+            .headers(record::headers(message))
+            .payload(message.body.get());
+
+        while let Err((error, unsent)) = self.producer.send(record) {
+            if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                return Err(lost(1, error.to_string()));
+            }
+            self.producer.poll(TURN);
+            record = unsent;
+        }
+        Ok(())
     }
 }
 
 impl fmt::Debug for Acknowledged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acknowledged").finish_non_exhaustive()
+    }
+}
+
+fn lost(count: usize, cause: String) -> KafkaError {
+    KafkaError::NotAcknowledged { count, cause }
+}
+
+/// The same, for relays.
+#[derive(Debug)]
+pub(super) struct ForRelays {
+    producer: Arc<Acknowledged>,
+    topics: Arc<Topics>,
+}
+
+impl ForRelays {
+    pub(super) fn new(producer: Acknowledged, topics: Arc<Topics>) -> Self {
+        let producer = Arc::new(producer);
+        ForRelays { producer, topics }
+    }
+}
+
+impl AcknowledgingCarrier for ForRelays {
+    fn deliver(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<(), Undelivered>> {
+        let (producer, topics) = (Arc::clone(&self.producer), Arc::clone(&self.topics));
+        let delivering = spawn_blocking(move || producer.deliver(&topics, &messages));
+        async move { Ok(delivering.await??) }.boxed()
     }
 }
 

@@ -44,10 +44,8 @@ pub enum KafkaError {
         expected: i32,
     },
     /// Some records were sent and may not be there.
-    #[error("{count} records were not acknowledged in the Kafka topic {topic}: {cause}")]
+    #[error("{count} records were not acknowledged by Kafka: {cause}")]
     NotAcknowledged {
-        /// Its name.
-        topic: String,
         /// How many, at most.
         count: usize,
         /// What the client says of the first.

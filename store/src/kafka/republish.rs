@@ -269,11 +269,8 @@ impl Republishing<'_> {
 
     async fn deliver(&mut self, events: Vec<Message>) -> Result<(), RepublishError> {
         let (producer, topics) = (Arc::clone(&self.producer), Arc::clone(&self.topics));
-        let topic = self.topic();
         let count = u64::try_from(events.len()).unwrap_or(0);
-        let delivered = spawn_blocking(move || {
-            producer.deliver(&topic, &events, |shard| topics.of_shard(shard))
-        });
+        let delivered = spawn_blocking(move || producer.deliver(&topics, &events));
         delivered
             .await
             .map_err(|panic| KafkaError::Thread(panic.into()))??;

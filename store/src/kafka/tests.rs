@@ -19,6 +19,7 @@ use support::{
 };
 
 use super::*;
+use crate::log::Destination;
 
 const NEEDS: Duration = Duration::from_secs(20);
 

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::clients::{Complaints, PATIENCE, config};
 use super::{KafkaError, KafkaSettings};
+use crate::log::{Destination, Message};
 
 /// How long to look for a broker at the start.
 const CONNECT: Duration = Duration::from_secs(8);
@@ -107,6 +108,15 @@ impl Topics {
         i32::from(shard.number)
             .checked_rem(self.partitions)
             .unwrap_or(0)
+    }
+
+    /// Where a message stands; no topic, if there are none of its service.
+    pub(super) fn place_of(&self, message: &Message) -> (Option<&str>, i32) {
+        let (topic, shard) = match message.destination {
+            Destination::Events => (Topic::Events(message.source.service), message.source),
+            Destination::Shard(shard) => (Topic::Inbox(shard.service), shard),
+        };
+        (self.name(topic), self.of_shard(shard))
     }
 
     /// The partition in which the answers to this node stand.

@@ -1,4 +1,5 @@
-//! `settings`: what was fixed when the database was first used, such as the number of shards.
+//! `settings`: what was fixed when the database was first used, such as the number of shards, and how
+//! far relays have come.
 
 use sea_orm::entity::prelude::*;
 

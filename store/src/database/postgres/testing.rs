@@ -61,8 +61,17 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        beside(async move { run_on("postgres", &drop).await });
+        let name = self.name.clone();
+        // Whoever follows its log is no session that the server ends by force.
+        let end = format!(
+            "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots \
+            WHERE database = '{name}' AND active"
+        );
+        let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+        beside(async move {
+            run_on("postgres", &end).await;
+            run_on("postgres", &drop).await;
+        });
     }
 }
 

@@ -2,37 +2,60 @@
 //! commits, and what arrives at another one is looked at.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sagas::Service;
 
 use super::support::{Deployment, owned};
-use crate::cluster::{Arrivals, Carrier};
+use crate::ServiceDatabase;
+use crate::cluster::{Alone, Arrivals, Carrier, Membership};
 use crate::journal;
 use crate::kafka::{Kafka, KafkaSettings};
 use crate::log::contract::elsewhere::{Elsewhere, Way};
 use crate::log::contract::log_contract;
+use crate::relay::{Relay, Relaying};
 use crate::testing::BOOKINGS;
 
 log_contract!(
     through_kafka,
     crate::testing::Ground::postgres(),
-    super::through_kafka(),
+    super::through_kafka(crate::relay::Relay::Direct),
     #[ignore = "needs PostgreSQL and Kafka: COUNTERFOIL_TEST_POSTGRES_URL, COUNTERFOIL_TEST_KAFKA_URL"]
 );
 
-fn through_kafka() -> Elsewhere<Topics> {
+log_contract!(
+    through_kafka_by_polling,
+    crate::testing::Ground::postgres(),
+    super::through_kafka(crate::relay::Relay::Polling(super::POLLED_EVERY)),
+    #[ignore = "needs PostgreSQL and Kafka: COUNTERFOIL_TEST_POSTGRES_URL, COUNTERFOIL_TEST_KAFKA_URL"]
+);
+
+log_contract!(
+    through_kafka_by_the_database_log,
+    crate::testing::Ground::postgres(),
+    super::through_kafka(crate::relay::Relay::Wal(u64::MAX)),
+    #[ignore = "needs PostgreSQL and Kafka: COUNTERFOIL_TEST_POSTGRES_URL, COUNTERFOIL_TEST_KAFKA_URL"]
+);
+
+const POLLED_EVERY: Duration = Duration::from_millis(5);
+
+fn through_kafka(relay: Relay) -> Elsewhere<Topics> {
     Elsewhere::by(Topics {
         deployment: Deployment::new(),
+        relay,
         nodes: None,
+        relaying: None,
     })
 }
 
 /// The topics between two nodes.
 struct Topics {
     deployment: Deployment,
+    relay: Relay,
     nodes: Option<Nodes>,
+    relaying: Option<Relaying>,
 }
 
 struct Nodes {
@@ -45,6 +68,7 @@ impl Topics {
     fn settings(&self, node: &str, owns: &[Service]) -> KafkaSettings {
         let mut settings = self.deployment.settings(node, owns);
         settings.shards = journal::testing::SHARDS;
+        settings.carries = self.relay == Relay::Direct;
         settings
     }
 
@@ -67,8 +91,15 @@ impl Way for Topics {
         .boxed()
     }
 
-    fn carrier(&self) -> Arc<dyn Carrier> {
+    fn carrier(&mut self, database: &ServiceDatabase) -> Arc<dyn Carrier> {
         let carrier: Arc<Kafka> = Arc::clone(&self.nodes().commits);
+        let outboxes = vec![(database.clone(), carrier.acknowledging().unwrap())];
+        let assigned = Alone::with([BOOKINGS], journal::testing::SHARDS).assigned();
+        self.relaying = Some(Relaying::begin(
+            self.relay,
+            outboxes,
+            (&assigned, journal::testing::SHARDS),
+        ));
         carrier
     }
 
@@ -81,6 +112,7 @@ impl Way for Topics {
     }
 
     fn close(&mut self) -> BoxFuture<'_, ()> {
+        self.relaying = None;
         async move {
             if let Some(nodes) = self.nodes.take() {
                 nodes.commits.leave().await;

@@ -14,6 +14,7 @@ use super::support::{
 };
 use super::*;
 use crate::kafka::topics::found;
+use crate::log::Destination;
 
 /// From the loss of topics to messages that arrive: a look at the topics, and the group.
 const COMES_BACK: Duration = Duration::from_secs(40);

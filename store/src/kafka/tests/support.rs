@@ -67,6 +67,7 @@ impl Deployment {
             services: vec![ROOMS, BOOKINGS],
             owns: owns.to_vec(),
             node: node.to_owned(),
+            carries: true,
         }
     }
 

@@ -35,8 +35,8 @@ pub(crate) trait Way: Send + 'static {
         ready(()).boxed()
     }
 
-    /// Where the node sends what it has committed.
-    fn carrier(&self) -> Arc<dyn Carrier>;
+    /// Where the node on this database sends what it has committed.
+    fn carrier(&mut self, database: &ServiceDatabase) -> Arc<dyn Carrier>;
 
     /// Has it arrive there.
     fn lead_to(&mut self, arrivals: Arc<dyn Arrivals>);
@@ -83,7 +83,7 @@ impl<W: Way> Making for Elsewhere<W> {
         let owner = ClusterLog::new(
             here(database, Faults::default()),
             Arc::new(Sending {
-                carrier: self.way.carrier(),
+                carrier: self.way.carrier(database),
                 traffic: Arc::clone(&self.traffic),
             }),
         );
@@ -116,7 +116,9 @@ type Newest = BTreeMap<(ShardId, Destination), u64>;
 impl Traffic {
     fn is_on_the_way(&self) -> bool {
         let (sent, come) = (self.sent.lock().unwrap(), self.come.lock().unwrap());
-        *sent != *come
+        // What was sent before may come once more.
+        let has_come = |to| come.get(to).copied().unwrap_or(0);
+        sent.iter().any(|(to, sequence)| has_come(to) < *sequence)
     }
 }
 
@@ -184,7 +186,7 @@ impl Way for Direct {
         ready(()).boxed()
     }
 
-    fn carrier(&self) -> Arc<dyn Carrier> {
+    fn carrier(&mut self, _: &ServiceDatabase) -> Arc<dyn Carrier> {
         Arc::new(self.clone())
     }
 

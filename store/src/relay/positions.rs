@@ -1,0 +1,95 @@
+//! Where relays note how far they have come: in the settings of the database, a row a shard.
+
+use std::collections::BTreeMap;
+
+use sagas::ShardId;
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{ActiveValue, ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter};
+
+use super::cursor::Cursor;
+use crate::tables::setting;
+use crate::{ServiceDatabase, StoreError, history, shards};
+
+/// What the names of the rows begin with.
+const PREFIX: &str = "relayed/";
+
+fn name(shard: ShardId) -> String {
+    format!("{PREFIX}{}", shard.number)
+}
+
+/// Where a relay is to go on in the outboxes of these shards. One that none has come to begins
+/// behind what is noted as published: before that, nodes handed over themselves what they committed.
+pub(super) async fn read(
+    database: &ServiceDatabase,
+    of: &[ShardId],
+) -> Result<BTreeMap<ShardId, Cursor>, StoreError> {
+    let rows = setting::Entity::find()
+        .filter(setting::Column::Name.starts_with(PREFIX))
+        .all(&database.read)
+        .await
+        .map_err(|error| database.failed(error))?;
+    let noted: BTreeMap<_, _> = rows
+        .into_iter()
+        .filter_map(|row| Some((row.name, row.value.parse::<u64>().ok()?)))
+        .collect();
+    let published: BTreeMap<_, _> = shards::noted_heads(database).await?.into_iter().collect();
+
+    let mut cursors = BTreeMap::new();
+    for &shard in of {
+        let cursor = match (noted.get(&name(shard)), published.get(&shard)) {
+            (Some(&reached), _) => {
+                let last_event = history::event_before(database, shard, reached + 1).await?;
+                Cursor::behind(reached, last_event)
+            }
+            (None, Some(heads)) => Cursor::at(heads),
+            (None, None) => Cursor::behind(0, 0),
+        };
+        cursors.insert(shard, cursor);
+    }
+    Ok(cursors)
+}
+
+/// Notes positions, and keeps its connection.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    writing: Option<DatabaseConnection>,
+    noted: BTreeMap<ShardId, u64>,
+}
+
+impl Notes {
+    /// Notes what has been reached since the last time.
+    pub(super) async fn note(
+        &mut self,
+        database: &ServiceDatabase,
+        cursors: &BTreeMap<ShardId, Cursor>,
+    ) -> Result<(), StoreError> {
+        let new: BTreeMap<_, _> = cursors
+            .iter()
+            .map(|(shard, cursor)| (*shard, cursor.reached()))
+            .filter(|(shard, reached)| self.noted.get(shard) != Some(reached))
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+
+        let rows = new.iter().map(|(shard, reached)| setting::ActiveModel {
+            name: ActiveValue::Set(name(*shard)),
+            value: ActiveValue::Set(reached.to_string()),
+        });
+        let renewed = OnConflict::column(setting::Column::Name)
+            .update_column(setting::Column::Value)
+            .to_owned();
+
+        let writing = match &mut self.writing {
+            Some(writing) => writing,
+            none => none.insert(database.writing().await?),
+        };
+        setting::Entity::insert_many(rows)
+            .on_conflict(renewed)
+            .exec_without_returning(&*writing)
+            .await
+            .map_err(|error| database.failed(error))?;
+        self.noted.extend(new);
+        Ok(())
+    }
+}

@@ -1,0 +1,242 @@
+//! The replication slot of a service's database: how far its log was followed. The server keeps what
+//! lies behind that, which must not fill its disk.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use metrics::gauge;
+use percent_encoding::percent_decode_str;
+use pgwire_replication::{ReplicationClient, ReplicationConfig};
+use sagas::Service;
+use sea_orm::sqlx::{self, ConnectOptions, Connection, PgConnection};
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+
+use super::NotFollowed;
+use crate::database::PostgresAddress;
+use crate::database::postgres::Use;
+use crate::metric_names;
+
+/// The outbox, and nothing else of a database.
+const PUBLICATION: &str = "counterfoil_outbox";
+const PUBLISHED: &str = "SELECT count(*) FROM pg_publication WHERE pubname = $1";
+const PUBLISH: &str =
+    "CREATE PUBLICATION counterfoil_outbox FOR TABLE outbox WITH (publish = 'insert')";
+
+const NAME: &str =
+    "SELECT 'counterfoil_' || oid FROM pg_database WHERE datname = current_database()";
+const STATE: &str = "SELECT active, coalesce(wal_status, 'lost') = 'lost', \
+    coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint \
+    FROM pg_replication_slots WHERE slot_name = $1";
+const CREATE: &str = "SELECT pg_create_logical_replication_slot($1, 'pgoutput')::text";
+const DROP: &str = "SELECT pg_drop_replication_slot($1)::text";
+/// One that nobody follows.
+const LEFT: &str = "SELECT slot_name::text FROM pg_replication_slots \
+    WHERE slot_name = 'counterfoil_' || (SELECT oid FROM pg_database \
+    WHERE datname = current_database()) AND NOT active";
+
+/// The server takes a node that says nothing for this long for dead, and frees the slot; it says
+/// something each second.
+const SESSION: &str = "-c wal_sender_timeout=10s -c client_encoding=UTF8";
+const SAYS_EVERY: Duration = Duration::from_secs(1);
+/// How many rows may wait to be carried.
+const ROWS_WAITING: usize = 4_096;
+
+/// The slot of a database.
+pub(super) struct Slot<'d> {
+    service: Service,
+    address: &'d PostgresAddress,
+    keeps_at_most: u64,
+}
+
+/// A session that follows the log. It ends when this is dropped: a clean end would leave the slot to
+/// it until the server has been answered for the last time.
+pub(super) struct Session(ReplicationClient);
+
+/// What the server says of a slot.
+struct State {
+    is_active: bool,
+    is_lost: bool,
+    kept: u64,
+}
+
+/// A slot that can be followed.
+pub(super) struct Ready {
+    name: String,
+    /// It was made now: what was committed before it knows nothing of.
+    pub(super) is_new: bool,
+}
+
+impl fmt::Display for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl<'d> Slot<'d> {
+    pub(super) fn new(service: Service, address: &'d PostgresAddress, keeps_at_most: u64) -> Self {
+        Slot {
+            service,
+            address,
+            keeps_at_most,
+        }
+    }
+
+    /// Sees to it that there is one.
+    pub(super) async fn ready(&self) -> Result<Ready, NotFollowed> {
+        let mut sql = self.connect().await?;
+        let published: i64 = sqlx::query_scalar(PUBLISHED)
+            .bind(PUBLICATION)
+            .fetch_one(&mut sql)
+            .await?;
+        if published == 0 {
+            sqlx::query(PUBLISH).execute(&mut sql).await?;
+        }
+
+        let name = name(&mut sql).await?;
+        let state = state(&mut sql, &name).await?;
+        let is_new = match state {
+            Some(State {
+                is_active: true, ..
+            }) => return Err(NotFollowed::Held),
+            Some(State { is_lost: false, .. }) => false,
+            Some(_) => {
+                tracing::warn!(service = %self.service, "the server has lost the relay's slot");
+                drop_slot(&mut sql, &name).await?;
+                true
+            }
+            None => true,
+        };
+        if is_new {
+            sqlx::query(CREATE).bind(&name).execute(&mut sql).await?;
+        }
+        // One that does not close is the server's to end.
+        let _ = sql.close().await;
+        Ok(Ready { name, is_new })
+    }
+
+    /// Follows the log from where the slot is on. Nobody else can from then on.
+    pub(super) async fn follow(&self, ready: &Ready) -> Result<Session, NotFollowed> {
+        let config = self
+            .config(ready)?
+            .with_options(SESSION)
+            .with_status_interval(SAYS_EVERY)
+            .with_wakeup_interval(SAYS_EVERY)
+            .with_buffer_size(ROWS_WAITING)
+            .with_application_name(format!("counterfoil {} relay", self.service));
+        let mut session = Session(ReplicationClient::connect(config).await?);
+        session.wait_started().await?;
+        Ok(session)
+    }
+
+    fn config(&self, ready: &Ready) -> Result<ReplicationConfig, NotFollowed> {
+        if self.address.asks_for_tls() {
+            return Err(NotFollowed::Tls);
+        }
+        let options = self.address.options(self.service, Use::Write);
+        let address = options.to_url_lossy();
+        let password = percent_decode_str(address.password().unwrap_or_default());
+        let config = ReplicationConfig::new(
+            options.get_host(),
+            options.get_username(),
+            password.decode_utf8_lossy(),
+            options.get_database().unwrap_or_default(),
+            &ready.name,
+            PUBLICATION,
+        );
+        Ok(config.with_port(options.get_port()))
+    }
+
+    /// How much of its log the server keeps for the slot may not pass what it is to keep.
+    pub(super) async fn check(&self, ready: &Ready) -> Result<(), NotFollowed> {
+        let mut sql = self.connect().await?;
+        let state = state(&mut sql, &ready.name).await?;
+        let _ = sql.close().await;
+        match state {
+            Some(state) if self.is_too_much(state.kept) => {
+                Err(NotFollowed::KeepsTooMuch(self.keeps_at_most))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a slot up that nobody follows, if the server keeps too much for it.
+    pub(super) async fn give_up_if_it_keeps_too_much(&self) -> Result<(), sqlx::Error> {
+        let mut sql = self.connect().await?;
+        let name = name(&mut sql).await?;
+        let state = state(&mut sql, &name).await?;
+        if let Some(state) = state.filter(|state| !state.is_active && self.is_too_much(state.kept))
+        {
+            tracing::warn!(
+                service = %self.service, kept = state.kept,
+                "the relay's slot is given up: the server keeps too much of its log for it"
+            );
+            drop_slot(&mut sql, &name).await?;
+        }
+        sql.close().await
+    }
+
+    /// Gives it up if nobody follows it.
+    pub(super) async fn clear(&self, read: &DatabaseConnection) -> Result<(), sqlx::Error> {
+        let statement = Statement::from_string(read.get_database_backend(), LEFT);
+        // A server that does not answer is told of elsewhere.
+        let Ok(Some(left)) = read.query_one_raw(statement).await else {
+            return Ok(());
+        };
+        let Ok(name) = left.try_get_by_index::<String>(0) else {
+            return Ok(());
+        };
+        let mut sql = self.connect().await?;
+        drop_slot(&mut sql, &name).await?;
+        tracing::info!(service = %self.service, "the slot of a relay that is no more is given up");
+        sql.close().await
+    }
+
+    fn is_too_much(&self, kept: u64) -> bool {
+        let bytes = u32::try_from(kept / 1024).map_or(f64::MAX, |kib| f64::from(kib) * 1024.0);
+        gauge!(metric_names::RELAY_KEPT, "service" => self.service.name()).set(bytes);
+        kept > self.keeps_at_most
+    }
+
+    async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        self.address.connect(self.service, Use::Write).await
+    }
+}
+
+impl Deref for Session {
+    type Target = ReplicationClient;
+
+    fn deref(&self) -> &ReplicationClient {
+        &self.0
+    }
+}
+
+impl DerefMut for Session {
+    fn deref_mut(&mut self) -> &mut ReplicationClient {
+        &mut self.0
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn name(sql: &mut PgConnection) -> Result<String, sqlx::Error> {
+    sqlx::query_scalar(NAME).fetch_one(sql).await
+}
+
+async fn state(sql: &mut PgConnection, name: &str) -> Result<Option<State>, sqlx::Error> {
+    let row: Option<(bool, bool, i64)> =
+        sqlx::query_as(STATE).bind(name).fetch_optional(sql).await?;
+    Ok(row.map(|(is_active, is_lost, kept)| State {
+        is_active,
+        is_lost,
+        kept: u64::try_from(kept).unwrap_or(0),
+    }))
+}
+
+async fn drop_slot(sql: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(DROP).bind(name).execute(sql).await.map(drop)
+}
