@@ -4,6 +4,7 @@
 
 mod callers;
 mod nodes;
+mod relays;
 mod roles;
 mod services;
 mod topics;

@@ -28,10 +28,15 @@ pub struct Cluster {
 impl Cluster {
     /// So many nodes, which start all at once on empty databases, ready.
     pub async fn start(nodes: u32) -> Self {
+        Self::with_settings(nodes, &[]).await
+    }
+
+    /// The same, each with these settings.
+    pub async fn with_settings(nodes: u32, settings: &[(&str, &str)]) -> Self {
         let databases = Arc::new(Databases::on_server().await);
         let stores = ViewStores::of_this_run();
         let prepared = Node::prepared_together(&databases, stores, nodes).await;
-        Self::begun(prepared, |_| Vec::new()).await
+        Self::begun(prepared, |_| settings.to_vec()).await
     }
 
     /// A node for each of these roles, which share their views, whatever the run is about.

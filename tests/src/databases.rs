@@ -113,6 +113,11 @@ impl Server {
             .enable_all()
             .build()?;
         runtime.block_on(async {
+            // Whoever follows their log is no session that the server ends by force.
+            let followers = "SELECT pg_terminate_backend(active_pid, 5000) \
+                FROM pg_replication_slots WHERE active AND database LIKE";
+            self.run_once(&format!("{followers} '{}%'", self.prefix))
+                .await?;
             let drop = |name| format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
             self.run(drop).await?;
             let reader = self.reader();
