@@ -2,15 +2,14 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use tokio::task::spawn_blocking;
 
 use super::clients::{Complaints, TURN};
@@ -23,6 +22,9 @@ use crate::relay::{AcknowledgingCarrier, Undelivered};
 
 /// Longer than the client tries to deliver a record.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long a look for outcomes takes.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// A producer that says what has become of each record.
 pub(super) struct Acknowledged {
@@ -57,14 +59,29 @@ impl Acknowledged {
 
         // Whatever was sent before one that cannot be is waited for, too: its outcome would be taken
         // for that of a later one.
-        let flushed = self.producer.flush(PATIENCE);
+        let is_told = self.wait_for_outcomes();
         let failed = self.outcomes.take_failed();
         sent?;
-        flushed.map_err(|error| lost(messages.len(), error.to_string()))?;
+        if !is_told {
+            return Err(lost(messages.len(), "the client says nothing".to_owned()));
+        }
         match failed {
             Some((count, cause)) => Err(lost(count, cause)),
             None => Ok(()),
         }
+    }
+
+    /// Until the outcome of each record is known; false when that takes too long. The client's own
+    /// flush looks every 100 ms.
+    fn wait_for_outcomes(&self) -> bool {
+        let began = Instant::now();
+        while self.producer.in_flight_count() > 0 {
+            if began.elapsed() > PATIENCE {
+                return false;
+            }
+            self.producer.poll(LOOK);
+        }
+        true
     }
 
     fn send(&self, topics: &Topics, message: &Message) -> Result<(), KafkaError> {
