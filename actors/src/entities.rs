@@ -120,16 +120,19 @@ impl<E: Entity> Entities<E> {
     /// Wants what a request needs.
     pub(crate) fn want_for_request(&mut self, request: &Request<E>) {
         match &request.question.command {
-            // Its id follows from its key: it may be a repeat. Few are, so the saga that the answer
-            // to a repeat tells of is read when it is needed.
-            Command::Create { id, .. } if request.question.binding.is_some() => self.want(*id),
-            // A new id: there is nothing to load.
-            Command::Create { id, .. } => {
+            // Its id is as new as the request: there is nothing to load.
+            Command::Create { id, .. }
+                if request.question.binding.is_none() && !request.may_be_done =>
+            {
                 if !self.entities.contains(*id) {
                     self.start(*id, None);
                 }
             }
-            Command::Entity { id, .. } | Command::FollowEntity(id) => self.want(*id),
+            // It may be a repeat. Few are, so the saga that the answer to a repeat tells of is read
+            // when it is needed.
+            Command::Create { id, .. } | Command::Entity { id, .. } | Command::FollowEntity(id) => {
+                self.want(*id)
+            }
             Command::Saga { id, .. } | Command::FollowSaga(id) => self.want_saga(*id),
             Command::Parked { .. } | Command::Bulk { .. } => {}
         }

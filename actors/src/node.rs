@@ -160,6 +160,14 @@ impl Node {
         }
     }
 
+    /// Waits until no shard is open: none is this node's any more, and what they have submitted is
+    /// durable.
+    pub async fn closed(&self) {
+        let mut open = self.open.subscribe();
+        // The sender outlives the node.
+        let _ = open.wait_for(BTreeSet::is_empty).await;
+    }
+
     /// How far the node takes part in giving shards to nodes.
     #[must_use]
     pub fn participation(&self) -> Participation {

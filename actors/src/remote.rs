@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::entity::{Answered, Entity};
-use crate::request::{Answer, Question, Reply};
+use crate::request::{Answer, Heard, Question, Reply};
 
 /// A question on its way to another node.
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ pub(crate) struct Awaited<E: Entity>(Arc<Mutex<HashMap<Uuid, Waiting<E>>>>);
 
 #[derive(Debug)]
 struct Waiting<E: Entity> {
-    answer: Option<oneshot::Sender<Reply<E>>>,
+    answer: Option<oneshot::Sender<Heard<E>>>,
     ended: Option<oneshot::Sender<Answered<E>>>,
 }
 
@@ -93,7 +93,7 @@ impl<E: Entity> Awaited<E> {
     pub(crate) fn wait(
         &self,
         question: Uuid,
-        answer: oneshot::Sender<Reply<E>>,
+        answer: oneshot::Sender<Heard<E>>,
         ended: Option<oneshot::Sender<Answered<E>>>,
     ) -> Place<E> {
         let waiting = Waiting {
@@ -126,7 +126,7 @@ impl<E: Entity> Awaited<E> {
                     caller.ended = None;
                 }
                 if let Some(answer) = caller.answer.take() {
-                    let _ = answer.send(reply);
+                    let _ = answer.send(Heard::Reply(reply));
                 }
             }
             Told::Ended(end) => {

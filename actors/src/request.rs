@@ -118,6 +118,23 @@ pub struct SagaAnswer {
 /// What a caller gets: the answer, or why the command fails.
 pub(crate) type Reply<E> = Result<Answer<E>, CommandError>;
 
+/// What a caller on this node hears of its request.
+#[derive(Debug)]
+pub(crate) enum Heard<E: Entity> {
+    /// The answer.
+    Reply(Reply<E>),
+    /// The shard is another node's, which is to be asked in the place of this one.
+    Moved(Box<Moved<E>>),
+}
+
+/// A request that nothing has come of here.
+#[derive(Debug)]
+pub(crate) struct Moved<E: Entity> {
+    pub question: Question<E>,
+    /// Wants to hear of the end of the saga.
+    pub ended: Option<oneshot::Sender<Answered<E>>>,
+}
+
 /// A question and whom to answer.
 #[derive(Debug)]
 pub(crate) struct Request<E: Entity> {
@@ -125,6 +142,9 @@ pub(crate) struct Request<E: Entity> {
     pub caller: Caller<E>,
     /// The ticket of the unit that it has become; 0 before.
     pub ticket: u64,
+    /// Whether it may have been carried out before: it has been tried, or has come from another
+    /// node, and then a former owner may have read it, too.
+    pub may_be_done: bool,
 }
 
 /// Who asks.
@@ -132,7 +152,7 @@ pub(crate) struct Request<E: Entity> {
 pub(crate) enum Caller<E: Entity> {
     /// Somebody on this node.
     Local {
-        answer: oneshot::Sender<Reply<E>>,
+        answer: oneshot::Sender<Heard<E>>,
         /// Hears when the saga has ended. The shard takes it out when it puts the caller on the
         /// waiting list.
         ended: Option<Follower<E>>,
@@ -156,10 +176,12 @@ pub(crate) enum Follower<E: Entity> {
 impl<E: Entity> Request<E> {
     /// One that nobody has looked at.
     pub(crate) fn new(question: Question<E>, caller: Caller<E>) -> Self {
+        let may_be_done = matches!(caller, Caller::Remote(_));
         Request {
             question,
             caller,
             ticket: 0,
+            may_be_done,
         }
     }
 
@@ -174,9 +196,32 @@ impl<E: Entity> Request<E> {
     /// Answers. The caller may have gone; the effect stands all the same.
     pub(crate) fn answer(self, reply: Reply<E>) {
         match self.caller {
-            Caller::Local { answer, .. } => drop(answer.send(reply)),
+            Caller::Local { answer, .. } => drop(answer.send(Heard::Reply(reply))),
             Caller::Remote(caller) => caller.answer(self.question.id, reply),
         }
+    }
+
+    /// Lets go of a request to a shard that is another node's, of which nothing has come here.
+    /// Somebody on this node asks that one. Whoever asked from afar need not: the next owner reads
+    /// the questions of the last seconds itself.
+    pub(crate) fn pass_on(self) {
+        let Caller::Local { answer, ended } = self.caller else {
+            return;
+        };
+        let ended = ended.and_then(|follower| match follower {
+            Follower::Local(ended) => Some(ended),
+            Follower::Remote { .. } => None,
+        });
+        let moved = Moved {
+            question: self.question,
+            ended,
+        };
+        drop(answer.send(Heard::Moved(Box::new(moved))));
+    }
+
+    /// Whether it has come from another node.
+    pub(crate) fn is_from_afar(&self) -> bool {
+        matches!(self.caller, Caller::Remote(_))
     }
 
     /// Takes out the follower who wants to hear of the saga's end.

@@ -22,7 +22,7 @@ use crate::loading::Source;
 use crate::operator::{Operator, SagaAction};
 use crate::remote::{Awaited, Place, QuestionFromAfar};
 use crate::request::{
-    Answer, Caller, Command, Follower, Question, Reply, Request, RequestBinding, SagaAnswer,
+    Answer, Caller, Command, Follower, Heard, Moved, Question, Request, RequestBinding, SagaAnswer,
 };
 
 pub(crate) use accepted::ASKS_AGAIN_AFTER;
@@ -32,7 +32,7 @@ pub(crate) use doors::Door;
 pub use doors::{Doors, NotTakenIn};
 
 /// A caller has an answer within this time, whatever a store does.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 /// So many ids are tried for one whose shard is here: enough where one shard of fifty is.
 const LOCAL_ID_TRIES: usize = 256;
 /// The door does not wait for a store that has not answered for this long.
@@ -67,7 +67,8 @@ pub(crate) struct Inner<E: Entity> {
 
 /// A request under way, and the receivers of what comes of it.
 struct Sent<E: Entity> {
-    answer: oneshot::Receiver<Reply<E>>,
+    shard: ShardId,
+    answer: oneshot::Receiver<Heard<E>>,
     place: Option<Place<E>>,
 }
 
@@ -129,8 +130,8 @@ impl<E: Entity> Requests<E> {
             Follow::Nothing => (None, None),
         };
 
-        let Sent { answer, place } = self.send(self.shard_of(id), command, binding, tell)?;
-        let Answer::Entity(answer) = answered(answer).await? else {
+        let mut sent = self.send(self.shard_of(id), command, binding, tell)?;
+        let Answer::Entity(answer) = self.answered(&mut sent).await? else {
             return Err(CommandError::Failed);
         };
 
@@ -139,7 +140,7 @@ impl<E: Entity> Requests<E> {
         let end = ended.map(|ended| SagaEnd {
             ended: Some(ended),
             release: self.0.release.clone(),
-            place,
+            place: sent.place,
             elsewhere: moves.then(|| self.clone()),
         });
         Ok(Accepted { answer, end })
@@ -150,8 +151,8 @@ impl<E: Entity> Requests<E> {
     async fn follow_on(&self, id: Uuid, saga: Option<SagaId>) -> Result<Followed<E>, CommandError> {
         let (tell, ended) = oneshot::channel();
         let command = saga.map_or(Command::FollowEntity(id), Command::FollowSaga);
-        let sent = self.send(self.shard_of(id), command, None, Some(tell))?;
-        let Answer::Entity(answer) = answered(sent.answer).await? else {
+        let mut sent = self.send(self.shard_of(id), command, None, Some(tell))?;
+        let Answer::Entity(answer) = self.answered(&mut sent).await? else {
             return Err(CommandError::Failed);
         };
 
@@ -214,8 +215,8 @@ impl<E: Entity> Requests<E> {
 
         let id = saga;
         let command = Command::Saga { id, action, by };
-        let sent = self.send(self.shard_of(entity), command, binding, None)?;
-        match answered(sent.answer).await? {
+        let mut sent = self.send(self.shard_of(entity), command, binding, None)?;
+        match self.answered(&mut sent).await? {
             Answer::Saga(answer) => Ok(answer),
             _ => Err(CommandError::Failed),
         }
@@ -234,8 +235,8 @@ impl<E: Entity> Requests<E> {
     ) -> Result<(), CommandError> {
         let shard = self.shard_of(binding.key.as_uuid());
         let command = Command::Bulk { found, outcome };
-        let sent = self.send(shard, command, Some(binding), None)?;
-        answered(sent.answer).await.map(drop)
+        let mut sent = self.send(shard, command, Some(binding), None)?;
+        self.answered(&mut sent).await.map(drop)
     }
 
     /// The request about many things with this key.
@@ -274,23 +275,53 @@ impl<E: Entity> Requests<E> {
         binding: Option<RequestBinding>,
         ended: Option<oneshot::Sender<Answered<E>>>,
     ) -> Result<Sent<E>, CommandError> {
-        let (answer, received) = oneshot::channel();
-        let mut question = Question {
+        let question = Question {
             id: Uuid::nil(),
             command,
             binding,
             follows: ended.is_some(),
         };
 
-        if self.owns(shard) {
-            let ended = ended.map(Follower::Local);
-            let caller = Caller::Local { answer, ended };
-            self.hand_over(shard, Request::new(question, caller))?;
-            return Ok(Sent {
-                answer: received,
-                place: None,
-            });
+        if !self.owns(shard) {
+            return self.send_far(shard, Moved { question, ended });
         }
+
+        let (answer, received) = oneshot::channel();
+        let ended = ended.map(Follower::Local);
+        let caller = Caller::Local { answer, ended };
+        self.hand_over(shard, Request::new(question, caller))?;
+        Ok(Sent {
+            shard,
+            answer: received,
+            place: None,
+        })
+    }
+
+    /// Waits for the answer, but not for ever: whatever a store does, the caller hears within
+    /// seconds that the outcome is unknown. When the shard moves meanwhile, its next owner is asked.
+    async fn answered(&self, sent: &mut Sent<E>) -> Result<Answer<E>, CommandError> {
+        let comes = async {
+            loop {
+                match (&mut sent.answer).await {
+                    Ok(Heard::Reply(reply)) => return reply,
+                    Ok(Heard::Moved(moved)) => *sent = self.send_far(sent.shard, *moved)?,
+                    // The sender is dropped when its shard ends with the node, or has panicked.
+                    Err(_) => return Err(CommandError::Unavailable),
+                }
+            }
+        };
+        let answer = tokio::time::timeout(ANSWERS_WITHIN, comes).await;
+        answer.unwrap_or(Err(CommandError::Unavailable))
+    }
+
+    /// Asks whichever node owns the shard.
+    fn send_far(&self, shard: ShardId, moved: Moved<E>) -> Result<Sent<E>, CommandError> {
+        let Moved {
+            mut question,
+            ended,
+        } = moved;
+        let (answer, received) = oneshot::channel();
+        question.follows = ended.is_some();
 
         if !makes(Mistake::QuestionsAlike) {
             question.id = self.0.clock.new_id();
@@ -299,8 +330,9 @@ impl<E: Entity> Requests<E> {
             question.binding = None;
         }
         let place = self.0.awaited.wait(question.id, answer, ended);
-        self.send_far(shard, question)?;
+        self.put(shard, question)?;
         Ok(Sent {
+            shard,
             answer: received,
             place: Some(place),
         })
@@ -320,7 +352,8 @@ impl<E: Entity> Requests<E> {
         })
     }
 
-    fn send_far(&self, shard: ShardId, question: Question<E>) -> Result<(), CommandError> {
+    /// Puts a question on its way.
+    fn put(&self, shard: ShardId, question: Question<E>) -> Result<(), CommandError> {
         let transport = self.0.transport.as_ref();
         let transport = transport.ok_or(CommandError::Unavailable)?;
         let question = QuestionFromAfar {
@@ -340,19 +373,6 @@ impl<E: Entity> Requests<E> {
 impl<E: Entity> Clone for Requests<E> {
     fn clone(&self) -> Self {
         Requests(Arc::clone(&self.0))
-    }
-}
-
-/// Waits for the answer, but not for ever: whatever a store does, the caller hears within seconds
-/// that the outcome is unknown.
-async fn answered<E: Entity>(
-    received: oneshot::Receiver<Reply<E>>,
-) -> Result<Answer<E>, CommandError> {
-    match tokio::time::timeout(ANSWERS_WITHIN, received).await {
-        Ok(Ok(answer)) => answer,
-        // The sender is dropped when its shard ends with the node, or has panicked.
-        Ok(Err(_)) => Err(CommandError::Unavailable),
-        Err(_) => Err(CommandError::Unavailable),
     }
 }
 

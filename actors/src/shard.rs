@@ -10,6 +10,7 @@
 //! its positions, and repeats the work that is not done.
 
 mod bulk;
+mod early;
 mod followers;
 mod heard;
 mod inbox;
@@ -44,9 +45,9 @@ use uuid::Uuid;
 
 use crate::entities::Entities;
 use crate::entity::Entity;
-use crate::error::CommandError;
 use crate::request::Request;
 use bulk::BulkRequests;
+use early::EarlyQuestions;
 use followers::Waiting;
 use heard::Unheard;
 use open::{CatchUp, Reloads};
@@ -160,6 +161,7 @@ pub(crate) struct Shard<E: Entity> {
     may_have_ended: bool,
     /// Requests to do again after a reload.
     again: VecDeque<Request<E>>,
+    early: EarlyQuestions<E>,
     /// Why the shard must reload.
     broken: Option<String>,
     /// The journal has ended, or nobody can ask any more: there will be no other tenure.
@@ -201,6 +203,7 @@ impl<E: Entity> Shard<E> {
     /// Serves the shard whenever it is this node's, until the node stops.
     pub(crate) async fn run(mut self) {
         while self.wait_for_tenure().await {
+            self.again.extend(self.early.take());
             self.serve().await;
             if self.is_over || self.parts.tenure.node_stops() {
                 return;
@@ -209,23 +212,32 @@ impl<E: Entity> Shard<E> {
         }
     }
 
-    /// Waits until the shard is this node's; false when the node stops first. Whoever asks
-    /// meanwhile has been sent here by what is out of date.
+    /// Waits until the shard is this node's; false when the node stops first. Whoever asks from
+    /// here meanwhile has been sent by what is out of date; a question from afar may come before
+    /// the word that the shard is this node's.
     async fn wait_for_tenure(&mut self) -> bool {
         loop {
             tokio::select! {
                 biased;
                 begins = self.parts.tenure.begins() => return begins,
                 request = self.parts.requests.recv() => match request {
-                    Some(request) => request.answer(Err(CommandError::Unavailable)),
+                    Some(request) => self.turn_away(request),
                     None => return false,
                 },
                 Some(returned) = self.returned.recv() => {
                     if let Returned::Again(request) = returned {
-                        request.answer(Err(CommandError::Unavailable));
+                        self.turn_away(request);
                     }
                 }
             }
+        }
+    }
+
+    /// A request to a shard that is not this node's now, or not yet.
+    fn turn_away(&mut self, request: Request<E>) {
+        match request.is_from_afar() {
+            true => self.early.keep(request),
+            false => request.pass_on(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! The wiring of a node: the one place where backends are chosen and the parts are joined.
 //!
 //! A node takes its address and its data folder, starts from the bottom (databases, log, journals,
-//! shards, views, HTTP) and ends from the top: callers that wait get the state so far, requests
-//! under way end, then the shards, the journals, the views. It can be told to end at any moment,
+//! shards, views, HTTP) and ends from the top: other nodes take its shards over, callers that wait
+//! get the state so far, requests under way end, then the shards, the journals, the views. It can be told to end at any moment,
 //! also while it starts, and ends in time whatever a store does.
 
 mod announcing;
@@ -12,6 +12,7 @@ mod bulk;
 mod company;
 mod databases;
 mod folder;
+mod handing_over;
 mod history;
 mod io;
 mod observer;
@@ -63,6 +64,11 @@ impl Running {
         self.parts.failed().await
     }
 
+    /// Hands the shards over to other nodes.
+    async fn hand_over(&self) {
+        self.parts.hand_over().await;
+    }
+
     /// Lets go of callers that wait for sagas, so that the server can end.
     fn release_waiting(&self) {
         self.parts.release_waiting();
@@ -78,19 +84,22 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let running = tokio::select! {
         biased;
         running = start(config, shutdown.clone()) => running?,
-        () = shutdown::requested(shutdown.clone()) => {
+        () = shutdown::asked(shutdown.clone()) => {
             tracing::info!("the node has ended before it was ready");
             return Ok(());
         }
     };
 
     let ran = tokio::select! {
-        () = shutdown::requested(shutdown) => Ok(()),
+        () = shutdown::asked(shutdown) => Ok(()),
         failed = running.failed() => Err(failed),
     };
     let deadline = Instant::now() + END_WITHIN;
 
     // Without its journal a node can only refuse. Its supervisor starts it anew.
+    if ran.is_ok() {
+        running.hand_over().await;
+    }
     ending.request();
     running.release_waiting();
     let ended = tokio::time::timeout_at(deadline, running.end())

@@ -51,7 +51,7 @@ use actix_web::web::Data;
 
 use crate::config::Config;
 use crate::ports::{Ports, ReadPorts};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{Phase, Shutdown};
 use crate::telemetry::Telemetry;
 
 pub use docs::document;
@@ -95,6 +95,11 @@ impl Api {
             reads: limits::InFlight::new(config.max_in_flight),
             waiting_reads: limits::Waiting::new(config.max_waiting),
         }
+    }
+
+    /// Whether the node is on its way to its end.
+    fn is_leaving(&self) -> bool {
+        *self.shutdown.borrow() >= Phase::Leaving
     }
 }
 

@@ -34,7 +34,7 @@ mod threads;
 mod topics;
 mod watching;
 
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -119,6 +119,8 @@ pub struct Kafka {
     ends: Mutex<Option<Ends>>,
     /// Taken by the same.
     watching: Mutex<Option<Watching>>,
+    /// Those that take part in the groups.
+    members: Threads,
     threads: Threads,
 }
 
@@ -146,7 +148,7 @@ impl Kafka {
         let topics = Arc::new(Topics::new(settings));
         topics.ensure(settings, &complaints)?;
 
-        let threads = Threads::new();
+        let (members, threads) = (Threads::new(), Threads::new());
         let outgoing = Arc::new(Outgoing::new(settings, &complaints)?);
         let reader = Arc::new(Reader::new(settings, Arc::clone(&topics), &complaints)?);
         let ends = reader.ends().map_err(|source| KafkaError::Unreachable {
@@ -162,7 +164,7 @@ impl Kafka {
         let assignments = Arc::new(Assignments::new(
             settings.shards,
             Arc::clone(&topics),
-            Arc::clone(&threads.stop),
+            Arc::clone(&members.stop),
         ));
 
         let ownerships = settings.owns.iter().map(|service| {
@@ -183,6 +185,7 @@ impl Kafka {
             ownerships,
             ends: Mutex::new(Some(ends)),
             watching: Mutex::new(Some(watching)),
+            members,
             threads,
         }))
     }
@@ -213,7 +216,7 @@ impl Kafka {
                 .start("kafka-topics", |stop| watching.run(stop))
         });
         let joining = self.ownerships.iter();
-        let joining = joining.map(|ownership| ownership.begin(&self.threads));
+        let joining = joining.map(|ownership| ownership.begin(&self.members));
         for error in joining.chain([reading, watching]).filter_map(Result::err) {
             error!("a part of Kafka does not run: {error}");
         }
@@ -261,12 +264,32 @@ impl Kafka {
         Arc::clone(self.reader.roll())
     }
 
-    /// Leaves the groups, so that the shards move at once, delivers what has been sent, and ends
-    /// all threads. What is sent afterwards may be lost. A second call does nothing.
+    /// No shard is this node's any more, nor will one be. Nobody else has them before the node
+    /// [leaves the groups](Kafka::leave_groups).
+    pub fn give_up(&self) {
+        self.members.stop();
+        self.assignments.clear();
+    }
+
+    /// Leaves the groups, so that the shards move at once. What is sent goes on its way as before.
+    /// A second call does nothing.
+    pub async fn leave_groups(&self) {
+        self.give_up();
+        let ended = self.members.take_ended();
+        let left = ended.map(|ended| spawn_blocking(move || wait_for(&ended)));
+        if let Some(left) = left
+            && let Err(panic) = left.await
+        {
+            error!("leaving the groups failed: {panic}");
+        }
+    }
+
+    /// Leaves the groups, delivers what has been sent, and ends all threads. What is sent afterwards
+    /// may be lost. A second call does nothing.
     pub async fn leave(&self) {
         self.tell_all(&[]);
+        self.leave_groups().await;
         self.threads.stop();
-        self.assignments.clear();
 
         let Some(ended) = self.threads.take_ended() else {
             return;
@@ -274,14 +297,18 @@ impl Kafka {
         let outgoing = Arc::clone(&self.outgoing);
         let left = spawn_blocking(move || {
             outgoing.flush(FLUSH);
-            // The last thread to end closes the channel.
-            if ended.recv_timeout(LEAVE) == Err(RecvTimeoutError::Timeout) {
-                warn!("Kafka does not answer the node that leaves; the group will notice");
-            }
+            wait_for(&ended);
         });
         if let Err(panic) = left.await {
             error!("leaving Kafka failed: {panic}");
         }
+    }
+}
+
+/// Waits until the last of some threads has ended, which closes the channel.
+fn wait_for(ended: &Receiver<()>) {
+    if ended.recv_timeout(LEAVE) == Err(RecvTimeoutError::Timeout) {
+        warn!("Kafka does not answer the node that leaves; the group will notice");
     }
 }
 
@@ -362,6 +389,7 @@ impl Membership for Kafka {
 
 impl Drop for Kafka {
     fn drop(&mut self) {
+        self.members.stop();
         self.threads.stop();
     }
 }

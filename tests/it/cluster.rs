@@ -129,10 +129,13 @@ async fn nodes_that_are_restarted_one_after_the_other_leave_no_caller_without_an
     for node in 0..cluster.apis().len() {
         callers.go_on().await;
         cluster[node].terminate().await;
-        cluster[node].restart().await;
+        cluster[node].begin_restart();
         callers.ask_at(&cluster);
+        cluster[node].is_ready().await;
         cluster.has_shards(node).await;
     }
+    callers.go_on().await;
+    callers.have_repeated_once_at_most();
     callers.end(&cluster).await;
 }
 

@@ -2,6 +2,7 @@
 
 mod agency;
 mod ambiguous;
+mod moving;
 mod nested;
 mod remote;
 mod replayed;
@@ -37,10 +38,14 @@ impl Agency {
         let faults = Faults::new(faults.parse().unwrap());
         let opened = NodeParts::embedded_with_faults(&schemas, folder.path(), SHARDS, faults).await;
         let parts = opened.unwrap().parts;
+        Agency::on(parts, folder, 2).await
+    }
 
+    /// The same with these parts, on so many threads of its own.
+    async fn on(parts: NodeParts, folder: TempDir, arbiters: usize) -> Self {
         let config = NodeConfig {
             shards: SHARDS,
-            arbiters: 2,
+            arbiters,
             ..NodeConfig::default()
         };
         let mut node = Node::builder(&config, &parts);

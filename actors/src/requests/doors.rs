@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use sagas::{MessageId, Service, ShardId};
 use store::cluster::Transport;
 
-use super::{Requests, answered, read};
+use super::{Requests, read};
 use crate::entity::Entity;
 use crate::error::CommandError;
 use crate::operator::{Operator, ParkedAction};
@@ -148,7 +148,7 @@ impl<E: Entity> Door for Requests<E> {
 
             let command = Command::Parked { id, action, by };
             let answer = match self.send(shard, command, binding, None) {
-                Ok(sent) => answered(sent.answer).await,
+                Ok(mut sent) => self.answered(&mut sent).await,
                 Err(error) => Err(error),
             };
 
@@ -176,9 +176,13 @@ impl<E: Entity> Door for Requests<E> {
             transport,
         };
 
+        let owned = self.owns(shard);
         let request = Request::new(question, Caller::Remote(caller.clone()));
-        if let Err(error) = self.hand_over(shard, request) {
-            caller.answer::<E>(id, Err(error));
+        match self.hand_over(shard, request) {
+            Ok(()) => {}
+            // Its owner has read it, too, or will.
+            Err(CommandError::Unavailable) if !owned => {}
+            Err(error) => caller.answer::<E>(id, Err(error)),
         }
         Ok(())
     }

@@ -13,12 +13,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::bulk::BulkRequests;
+use super::early::EarlyQuestions;
 use super::parked::ParkedMessages;
 use super::timers::Timers;
 use super::{Instruments, Parts, Shard};
 use crate::entities::{Entities, wants};
 use crate::entity::Entity;
-use crate::error::CommandError;
 use crate::metric_names as names;
 
 const FIRST_BACK_OFF: Duration = Duration::from_millis(20);
@@ -80,6 +80,7 @@ impl<E: Entity> Shard<E> {
             waiting: BTreeMap::new(),
             may_have_ended: false,
             again: VecDeque::new(),
+            early: EarlyQuestions::default(),
             bulk: BulkRequests::default(),
             broken: None,
             is_over: false,
@@ -168,8 +169,8 @@ impl<E: Entity> Shard<E> {
     /// failed, before the next owner may find it; a journal that stands still is not waited for,
     /// because the epoch keeps its commits out.
     pub(super) async fn leave(&mut self) {
-        self.tell_open(false);
-        if self.broken.is_none() {
+        let was_open = self.tell_open(false);
+        if was_open && self.broken.is_none() {
             // Whether it settled or not, what is durable is decided by the epoch.
             let _ = tokio::time::timeout(SETTLES_WITHIN, self.settle()).await;
         }
@@ -179,8 +180,8 @@ impl<E: Entity> Shard<E> {
         while let Ok(request) = self.parts.requests.try_recv() {
             self.again.push_back(request);
         }
-        for request in self.again.drain(..) {
-            request.answer(Err(CommandError::Unavailable));
+        for request in std::mem::take(&mut self.again) {
+            self.turn_away(request);
         }
 
         // Whoever waits for the end of a saga hears nothing more from here, and asks the next
@@ -201,12 +202,13 @@ impl<E: Entity> Shard<E> {
         tracing::info!(shard = %self.parts.shard, "the shard is another node's now");
     }
 
-    fn tell_open(&self, is_open: bool) {
+    /// Whether that is new.
+    fn tell_open(&self, is_open: bool) -> bool {
         let shard = self.parts.shard;
         self.parts.open.send_if_modified(|open| match is_open {
             true => open.insert(shard),
             false => open.remove(&shard),
-        });
+        })
     }
 
     fn tell_trouble(&self, cause: Option<String>) {

@@ -35,6 +35,7 @@ impl<E: Entity> Shard<E> {
         match attempt.await {
             Ok(step) => {
                 let mut request = request;
+                request.may_be_done = true;
                 self.wait_for_end(&mut request, &step);
                 self.submit(step, Vec::new(), Cause::Request(request));
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actors::Node;
 use domain::Timestamp;
@@ -22,6 +23,7 @@ pub(super) struct Identity {
     /// For the views that several nodes share, when it may feed them.
     feeds: Option<Lease>,
     reach: Arc<Reach>,
+    ends: AtomicBool,
 }
 
 /// What a node tells of itself. Releases that know of less leave the rest out, in both directions.
@@ -43,6 +45,9 @@ pub(super) struct Note {
     /// The views on servers that it does not reach.
     #[serde(default)]
     pub unreached: BTreeSet<String>,
+    /// Whether it is about to end, and owns nothing any more.
+    #[serde(default)]
+    pub ends: bool,
 }
 
 impl Note {
@@ -53,7 +58,7 @@ impl Note {
 
     /// Whether the node may own shards of this service.
     pub(super) fn owns(&self, service: &str) -> bool {
-        self.has(Role::Actors) && self.services.iter().any(|named| named == service)
+        !self.ends && self.has(Role::Actors) && self.services.iter().any(|named| named == service)
     }
 }
 
@@ -84,10 +89,12 @@ impl Identity {
                 actors: 0,
                 feeds_views: false,
                 unreached: BTreeSet::new(),
+                ends: false,
             },
             node: Arc::clone(node),
             feeds: may_feed.then_some(lease),
             reach: Arc::default(),
+            ends: AtomicBool::new(false),
         }
     }
 
@@ -99,6 +106,7 @@ impl Identity {
             actors: u64::try_from(actors).unwrap_or(u64::MAX),
             feeds_views: self.feeds.as_ref().is_some_and(Lease::is_held),
             unreached: self.reach.unreached(),
+            ends: self.ends.load(Ordering::Relaxed),
             ..self.note.clone()
         }
     }
@@ -109,13 +117,23 @@ impl Identity {
     }
 
     /// Tells all nodes of this one again and again, until it is dropped.
-    pub(super) async fn tell_all(self: Arc<Self>, kafka: Arc<Kafka>) {
+    pub(super) async fn keep_telling(self: Arc<Self>, kafka: Arc<Kafka>) {
         loop {
-            match serde_json::to_vec(&self.note()) {
-                Ok(note) => kafka.tell_all(&note),
-                Err(error) => tracing::error!(error = %error, "a note has no JSON form"),
-            }
+            self.tell_all(&kafka);
             tokio::time::sleep(TELLS_EVERY).await;
+        }
+    }
+
+    /// Tells all nodes that this one is about to end.
+    pub(super) fn tell_of_end(&self, kafka: &Kafka) {
+        self.ends.store(true, Ordering::Relaxed);
+        self.tell_all(kafka);
+    }
+
+    fn tell_all(&self, kafka: &Kafka) {
+        match serde_json::to_vec(&self.note()) {
+            Ok(note) => kafka.tell_all(&note),
+            Err(error) => tracing::error!(error = %error, "a note has no JSON form"),
         }
     }
 }

@@ -70,7 +70,7 @@ impl Company {
         let feeding = striving.map(|striving| (striving, lease));
         let looking =
             reaching::keep_looking(identity.reach(), stores.clone(), Arc::clone(&roll), feeding);
-        let telling = Arc::clone(identity).tell_all(Arc::clone(kafka));
+        let telling = Arc::clone(identity).keep_telling(Arc::clone(kafka));
         Company {
             roll,
             upkeep: vec![

@@ -12,6 +12,7 @@ use actors::{Gateway, Node, NodeConfig, gateway};
 use anyhow::{Context, anyhow};
 use domain::saga::SagaPolicy;
 use projections::{StoredRows, ViewStores, Views, ViewsConfig};
+use store::cluster::Participation;
 use store::faults::Faults;
 use store::journal::Standing;
 use store::kafka::Kafka;
@@ -22,6 +23,7 @@ use super::announcing::Identity;
 use super::bulk::BulkOperations;
 use super::company::{Company, Feeding};
 use super::databases::{Neighbours, Opened};
+use super::handing_over::HandingOver;
 use super::history::StoredHistory;
 use super::io::IoRuntime;
 use super::observer::Observer;
@@ -55,6 +57,7 @@ pub(super) struct Parts {
     view_stores: ViewStores,
     deployment: Deployment,
     neighbours: Option<Neighbours>,
+    handing_over: Option<HandingOver>,
     /// For the views that several nodes share.
     striving: Option<Arc<Striving>>,
     /// Keep other nodes out that do not go with this one.
@@ -73,6 +76,13 @@ impl Parts {
         self.node.release_waiting();
     }
 
+    /// Hands the shards over, while the node goes on answering.
+    pub(super) async fn hand_over(&self) {
+        if let Some(handing_over) = &self.handing_over {
+            handing_over.run().await;
+        }
+    }
+
     pub(super) async fn failed(&self) -> anyhow::Error {
         let (service, Standing { cause, .. }) = self.node.failed().await;
         anyhow!(
@@ -86,7 +96,6 @@ impl Parts {
     pub(super) async fn end(self) {
         self.upkeep.iter().for_each(JoinHandle::abort);
         self.node.stop().await;
-        // What was submitted is durable: the next owners may have the shards.
         if let Some(Neighbours {
             kafka, relaying, ..
         }) = self.neighbours
@@ -154,7 +163,11 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let others = neighbours.as_ref();
     let others = others.map(|others| (others, company::receive(&config, &node, others)));
     let opened = || opens(Arc::clone(&node), Arc::clone(&log));
-    let open = tokio::time::timeout(OPEN_WITHIN, opened()).await.is_ok();
+    let first = async {
+        is_in_touch(&config, &node).await;
+        opened().await;
+    };
+    let open = tokio::time::timeout(OPEN_WITHIN, first).await.is_ok();
     let view_stores = view_stores(&config, io.handle()).await?;
     let stores = view_stores.clone();
     let (striving, lease) = {
@@ -187,6 +200,12 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         upkeep.push(io.handle().spawn(auditing::run(interval, audited)));
     }
     let identity = Arc::new(Identity::new(&config, address, &node, lease.clone()));
+    let handing_over = neighbours.as_ref().map(|others| HandingOver {
+        identity: Arc::clone(&identity),
+        node: Arc::clone(&node),
+        kafka: Arc::clone(&others.kafka),
+        databases: owned(&config, &databases),
+    });
     let mut company = others.map(|others| {
         let striving = striving.clone();
         let feeding = Feeding { lease, striving };
@@ -226,6 +245,7 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
         view_stores,
         deployment,
         neighbours,
+        handing_over,
         striving,
         occupancies,
         upkeep,
@@ -251,6 +271,13 @@ async fn look_at_events(kafka: Arc<Kafka>, databases: Vec<ServiceDatabase>) {
     for database in &databases {
         kafka.look_at_events(database, Clock::system().now()).await;
     }
+}
+
+/// The databases of the services whose shards the node may own.
+fn owned(config: &Config, databases: &[ServiceDatabase]) -> Vec<ServiceDatabase> {
+    let owned = config.owned_services();
+    let of = |database: &&ServiceDatabase| owned.contains(&database.service);
+    databases.iter().filter(of).cloned().collect()
 }
 
 fn start_traces(config: &Config, io: &IoRuntime) -> anyhow::Result<Option<Traces>> {
@@ -280,6 +307,14 @@ fn start_views(
     let mut views = Views::when(opened, views_config, log).led_by(lease);
     let shown = ShownViews::register(config, &mut views, stores, rows)?;
     Ok((Arc::new(views), shown))
+}
+
+/// Waits until a node that may own shards hears which are its own. Before that it can take no
+/// command: callers do better at another one.
+async fn is_in_touch(config: &Config, node: &Node) {
+    while !config.owned_services().is_empty() && node.participation() != Participation::Full {
+        tokio::time::sleep(OPENS_SOON).await;
+    }
 }
 
 /// Waits until the shards of this node are open, and it is known how far all outboxes have come.

@@ -15,7 +15,7 @@ use actix_web::dev::{Service, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Data;
-use actix_web::{Error, HttpResponse};
+use actix_web::{Error, HttpRequest, HttpResponse};
 use futures_util::future::Either;
 
 pub use self::places::Places;
@@ -74,7 +74,8 @@ where
             visitor.tell(headers);
         }
         if let Some(under) = under {
-            leave(&under, answered.as_mut().ok());
+            let ends = answered.as_ref().is_ok_and(|answer| ends(answer.request()));
+            leave(&under, ends, answered.as_mut().ok());
         }
         answered
     }
@@ -177,11 +178,18 @@ fn tell_browsers(headers: &mut HeaderMap, page: bool) {
     }
 }
 
+/// Whether the node is on its way to its end. Then each answer is the last of its connection, so
+/// that its client goes elsewhere, and no request comes when nobody takes it any more.
+fn ends(request: &HttpRequest) -> bool {
+    let api = request.app_data::<Data<Api>>();
+    api.is_some_and(|api| api.is_leaving())
+}
+
 /// Tells the connection that its request is answered, and whether another may follow.
-fn leave(under: &Under, answer: Option<&mut ServiceResponse>) {
+fn leave(under: &Under, ends: bool, answer: Option<&mut ServiceResponse>) {
     let head = answer.map(|answer| answer.response_mut().head_mut());
     let last = head.is_some_and(|head| {
-        if under.crowded() {
+        if ends || under.crowded() {
             head.set_connection_type(ConnectionType::Close);
         }
         !head.keep_alive()

@@ -65,7 +65,7 @@ pub async fn live() -> HttpResponse {
 )]
 pub async fn ready(api: Data<Api>) -> HttpResponse {
     let mut readiness = api.ports.health.readiness().await;
-    if *api.shutdown.borrow() {
+    if api.is_leaving() {
         readiness.missing.push("the node is ending".to_owned());
     }
     if readiness.missing.is_empty() {

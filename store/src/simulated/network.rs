@@ -4,7 +4,7 @@
 //! the coordinator has not heard of for a while loses its shards, and hears of that when it can: it
 //! may have been stopped, or cut off, and take itself for their owner until then.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ const LOOKS_EVERY: Duration = Duration::from_millis(250);
 const GAINS_LATER: Duration = Duration::from_millis(40);
 /// What a node is told takes effect there after this time.
 const HEARS_AFTER: Duration = Duration::from_millis(5);
+/// A shard's next owner hears the questions to it that are not older.
+const QUESTIONS: Duration = Duration::from_secs(5);
 /// Whoever asks the coordinator gives up then.
 const ASKS_FOR: Duration = Duration::from_secs(3);
 
@@ -59,6 +61,8 @@ struct State {
     seats: BTreeMap<MemberId, Place>,
     cut_off: BTreeSet<String>,
     started: u64,
+    /// The questions of the last seconds, oldest first.
+    questions: VecDeque<(Instant, ShardId, Arc<[u8]>)>,
 }
 
 #[derive(Debug)]
@@ -177,14 +181,38 @@ impl Network {
         let mut owned: BTreeMap<_, _> = owned
             .map(|(shard, (_, tenure))| (*shard, *tenure))
             .collect();
+        let mut gained = Vec::new();
         place.assigned.send_if_modified(|assigned| {
             if !gains {
                 owned.retain(|shard, tenure| assigned.get(shard) == Some(tenure));
             }
+            let is_new = |(shard, tenure): &(&ShardId, &u64)| assigned.get(*shard) != Some(*tenure);
+            gained.extend(owned.iter().filter(is_new).map(|(shard, _)| *shard));
             let changes = **assigned != owned;
             *assigned = Arc::new(owned);
             changes
         });
+
+        let recent = state.questions.iter();
+        let recent = recent
+            .filter(|(asked, shard, _)| asked.elapsed() < QUESTIONS && gained.contains(shard));
+        let recent: Vec<_> = recent
+            .map(|(_, shard, text)| (*shard, Arc::clone(text)))
+            .collect();
+        drop(state);
+        for (shard, question) in recent {
+            self.send(member.clone(), move |arrivals| {
+                arrivals.asked(shard, &question)
+            });
+        }
+    }
+
+    /// Keeps a question for whoever owns its shard next.
+    fn keep(&self, shard: ShardId, question: Arc<[u8]>) {
+        let questions = &mut self.lock().questions;
+        let is_old = |(asked, ..): &mut (Instant, ShardId, Arc<[u8]>)| asked.elapsed() >= QUESTIONS;
+        while questions.pop_front_if(is_old).is_some() {}
+        questions.push_back((Instant::now(), shard, question));
     }
 
     fn beat(&self, member: &MemberId) {
@@ -332,8 +360,12 @@ impl Carrier for Seat {
 
 impl Transport for Seat {
     fn ask(&self, shard: ShardId, question: Vec<u8>) -> bool {
-        let owner = self.owner(shard).filter(|_| !self.is_cut_off());
-        if let Some(owner) = owner {
+        if self.is_cut_off() {
+            return true;
+        }
+        let question: Arc<[u8]> = question.into();
+        self.network.keep(shard, Arc::clone(&question));
+        if let Some(owner) = self.owner(shard) {
             self.network
                 .send(owner, move |arrivals| arrivals.asked(shard, &question));
         }

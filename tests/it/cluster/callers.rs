@@ -1,10 +1,10 @@
 //! Callers of a cluster who go on whatever becomes of its nodes.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use tests::{Api, Cluster, Response, eventually_within};
+use tests::{Api, Call, Cluster, Response, eventually_within};
 use tokio::task::JoinHandle;
 
 use crate::books;
@@ -17,39 +17,66 @@ const CALLERS_REST: Duration = Duration::from_millis(50);
 /// Beyond the session of a node, and what is lost to a busy machine.
 pub const GOES_ON_WITHIN: Duration = Duration::from_secs(60);
 
-/// Callers who order at one node after the other, and repeat with their key until they are answered.
+/// Callers who order at one node after the other, read what they have ordered at the next, and repeat
+/// with their key until they are answered.
 pub struct Callers {
     apis: Arc<Mutex<Vec<Api>>>,
     customers: Vec<String>,
     ending: Arc<AtomicBool>,
     placed: Arc<AtomicUsize>,
+    troubled: Arc<Mutex<Vec<Vec<String>>>>,
     callers: Vec<JoinHandle<Vec<Response>>>,
+}
+
+/// One of the callers.
+struct Caller {
+    apis: Arc<Mutex<Vec<Api>>>,
+    customer: String,
+    ending: Arc<AtomicBool>,
+    placed: Arc<AtomicUsize>,
+    /// What each order met that was not answered at once.
+    troubled: Arc<Mutex<Vec<Vec<String>>>>,
+    began: Instant,
 }
 
 impl Callers {
     pub async fn begin(cluster: &Cluster) -> Self {
-        let apis = Arc::new(Mutex::new(cluster.apis()));
-        let (ending, placed) = (Arc::default(), Arc::default());
-        let (mut customers, mut callers) = (Vec::new(), Vec::new());
+        let mut all = Self {
+            apis: Arc::new(Mutex::new(cluster.apis())),
+            customers: Vec::new(),
+            ending: Arc::default(),
+            placed: Arc::default(),
+            troubled: Arc::default(),
+            callers: Vec::new(),
+        };
 
         for number in 0..CALLERS {
             let name = format!("Customer {number}");
             let customer = cluster.any().create_customer(&name, "1000000.00").await.id;
-            callers.push(tokio::spawn(order_on(
-                Arc::clone(&apis),
-                customer.clone(),
-                Arc::clone(&ending),
-                Arc::clone(&placed),
-            )));
-            customers.push(customer);
+            let caller = Caller {
+                apis: Arc::clone(&all.apis),
+                customer: customer.clone(),
+                ending: Arc::clone(&all.ending),
+                placed: Arc::clone(&all.placed),
+                troubled: Arc::clone(&all.troubled),
+                began: Instant::now(),
+            };
+            all.callers.push(tokio::spawn(caller.orders()));
+            all.customers.push(customer);
         }
-        Callers {
-            apis,
-            customers,
-            ending,
-            placed,
-            callers,
-        }
+        all
+    }
+
+    /// Asserts that every call so far was answered at once, or after one repeat at the next node.
+    pub fn have_repeated_once_at_most(&self) {
+        let troubled = self.troubled.lock().unwrap_or_else(PoisonError::into_inner);
+        let worse: Vec<_> = troubled.iter().filter(|met| met.len() > 1).collect();
+        let (once, all) = (troubled.len(), self.placed.load(Ordering::Relaxed));
+        println!("{all} orders, {once} calls were repeated: {troubled:#?}");
+        assert!(
+            worse.is_empty(),
+            "{all} orders, {once} calls were repeated, and these more than once: {worse:#?}"
+        );
     }
 
     /// A node has started again, at another port.
@@ -82,36 +109,67 @@ impl Callers {
     }
 }
 
-async fn order_on(
-    apis: Arc<Mutex<Vec<Api>>>,
-    customer: String,
-    ending: Arc<AtomicBool>,
-    placed: Arc<AtomicUsize>,
-) -> Vec<Response> {
-    let mut orders = Vec::new();
+impl Caller {
+    async fn orders(self) -> Vec<Response> {
+        let mut orders = Vec::new();
 
-    while !ending.load(Ordering::Relaxed) {
-        let key = uuid::Uuid::new_v4().to_string();
-        let order = taken(&apis, &customer, &key, orders.len());
-        let order = tokio::time::timeout(GOES_ON_WITHIN, order).await;
-        orders.push(order.expect("the order is taken in time").is(201));
-        placed.fetch_add(1, Ordering::Relaxed);
+        while !self.ending.load(Ordering::Relaxed) {
+            let (turn, key) = (orders.len(), uuid::Uuid::new_v4().to_string());
+            let order = self.answered(turn, |api| {
+                api.new_order(&self.customer, "1.00").key(&key).wait(10)
+            });
+            let order = order.await.is(201);
+
+            // Another node shows no less.
+            let (id, token) = (order.str("orderId"), order.token());
+            let shown = self.answered(turn + 1, |api| api.order(id).token(&token).wait(10));
+            let version = order.json["version"].as_u64();
+            assert!(shown.await.is(200).json["version"].as_u64() >= version);
+            orders.push(order);
+            self.placed.fetch_add(1, Ordering::Relaxed);
+        }
+        orders
     }
-    orders
-}
 
-/// Asks one node after the other, until one has an answer.
-async fn taken(apis: &Mutex<Vec<Api>>, customer: &str, key: &str, first: usize) -> Response {
-    for turn in first.. {
-        let api = {
-            let apis = apis.lock().expect("nobody panics with it");
-            apis[turn % apis.len()].clone()
-        };
-        let call = api.new_order(customer, "1.00").key(key).wait(10);
-        match call.answer().await {
-            Ok(answer) if answer.status < 500 => return answer,
-            _ => tokio::time::sleep(CALLERS_REST).await,
+    /// The answer to a call, which has to come in time.
+    async fn answered(&self, first: usize, call: impl Fn(&Api) -> Call) -> Response {
+        let answer = tokio::time::timeout(GOES_ON_WITHIN, self.asked(first, call)).await;
+        answer.expect("the call is answered in time")
+    }
+
+    /// Asks one node after the other, until one has an answer.
+    async fn asked(&self, first: usize, call: impl Fn(&Api) -> Call) -> Response {
+        let mut met = Vec::new();
+
+        for turn in first.. {
+            let (node, api) = {
+                let apis = self.apis.lock().expect("nobody panics with it");
+                let node = turn % apis.len();
+                (node + 1, apis[node].clone())
+            };
+            let asked = self.began.elapsed();
+            let trouble = match call(&api).answer().await {
+                Ok(answer) if answer.status < 500 => {
+                    self.note(met);
+                    return answer;
+                }
+                Ok(answer) => format!("{} {}", answer.status, answer.text),
+                Err(error) => format!("{error:#}"),
+            };
+
+            let answered = self.began.elapsed();
+            met.push(format!(
+                "node-{node}, {asked:.1?} to {answered:.1?}: {trouble}"
+            ));
+            tokio::time::sleep(CALLERS_REST).await;
+        }
+        unreachable!("there is always another turn")
+    }
+
+    fn note(&self, met: Vec<String>) {
+        if !met.is_empty() {
+            let troubled = self.troubled.lock();
+            troubled.unwrap_or_else(PoisonError::into_inner).push(met);
         }
     }
-    unreachable!("there is always another turn")
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix_web::test::TestRequest;
 
 use crate::http::testing::{ID, Node, taken};
+use crate::shutdown::Phase;
 
 #[actix_web::test]
 async fn sagas_are_listed_shown_retried_and_cancelled() {
@@ -134,7 +135,7 @@ async fn a_node_says_how_it_is() {
     );
 
     node.double.missing.lock().unwrap().clear();
-    node.shutdown.send_replace(true);
+    node.shutdown.send_replace(Phase::Ending);
     node.get("/health/ready").await.is_problem(503);
 
     assert!(

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::{Listening, bind, listen};
 use crate::http::testing::{ID, Node, config};
+use crate::shutdown::Phase;
 
 #[actix_web::test]
 async fn readers_that_wait_are_answered_with_the_state_so_far_when_the_node_ends() {
@@ -43,7 +44,7 @@ async fn readers_that_wait_are_answered_with_the_state_so_far_when_the_node_ends
         }
         answers.push(waiting);
     }
-    node.shutdown.send_replace(true);
+    node.shutdown.send_replace(Phase::Ending);
 
     let [strict, lenient] = answers.try_into().unwrap();
     let strict = strict.await.unwrap().unwrap();
@@ -269,7 +270,7 @@ async fn a_body_that_is_still_coming_in_when_the_node_ends_is_not_waited_for() {
     client.read_exact(&mut go_on).await.unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
 
-    node.shutdown.send_replace(true);
+    node.shutdown.send_replace(Phase::Ending);
     let mut answer = String::new();
     client.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");

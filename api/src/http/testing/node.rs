@@ -18,6 +18,7 @@ use super::Double;
 use crate::config::{Config, SettingFlags};
 use crate::http::{Api, application};
 use crate::ports::{CommandPorts, Ports, ReadPorts};
+use crate::shutdown::Phase;
 use crate::telemetry::Telemetry;
 
 /// An answer, read to its end.
@@ -76,7 +77,7 @@ pub fn config(environment: &[&str]) -> Config {
 /// An application over the double, and the means to end it.
 pub struct Node {
     pub double: Arc<Double>,
-    pub shutdown: watch::Sender<bool>,
+    pub shutdown: watch::Sender<Phase>,
     pub api: Data<Api>,
 }
 
@@ -110,7 +111,7 @@ impl Node {
             },
         };
 
-        let (shutdown, ending) = watch::channel(false);
+        let (shutdown, ending) = watch::channel(Phase::Running);
 
         Node {
             double,

@@ -1,0 +1,150 @@
+//! Shards that go away while somebody asks them, and come back.
+//!
+//! All shards run on the thread of the test, so that what it says happens before any of them has a
+//! turn.
+
+use std::sync::OnceLock;
+
+use futures_util::future::{BoxFuture, ready};
+use store::cluster::{Membership, Participation, Transport};
+use uuid::Uuid;
+
+use super::agency::Needs;
+use super::*;
+
+/// Gives all shards to the node, or none.
+#[derive(Debug)]
+struct Given(watch::Sender<Assigned>);
+
+impl Given {
+    fn give(&self, tenure: u64) {
+        let services = [SEATS, TOURS, GROUPS];
+        let all = services.map(|service| ShardId::all_of(service, SHARDS));
+        let all = all.into_iter().flatten().map(|shard| (shard, tenure));
+        self.0.send_replace(Arc::new(all.collect()));
+    }
+
+    fn take_away(&self) {
+        self.0.send_replace(Assigned::default());
+    }
+}
+
+impl Membership for Given {
+    fn assigned(&self) -> watch::Receiver<Assigned> {
+        self.0.subscribe()
+    }
+
+    fn confirm(&self, _: ShardId) -> BoxFuture<'_, bool> {
+        ready(true).boxed()
+    }
+
+    fn participation(&self) -> Participation {
+        Participation::Full
+    }
+}
+
+/// Brings questions back to the node that asks, before the shards come back to it.
+#[derive(Debug)]
+struct ThereAndBack {
+    given: Arc<Given>,
+    itself: OnceLock<Arc<dyn Transport>>,
+    doors: OnceLock<Doors>,
+    questions: Mutex<Vec<(ShardId, Vec<u8>)>>,
+    answers: watch::Sender<Vec<String>>,
+}
+
+impl Transport for ThereAndBack {
+    fn ask(&self, shard: ShardId, question: Vec<u8>) -> bool {
+        let (doors, itself) = (self.doors.get().unwrap(), self.itself.get().unwrap());
+        doors.asked(shard, &question, Arc::clone(itself)).unwrap();
+        self.questions.lock().unwrap().push((shard, question));
+        self.given.give(2);
+        true
+    }
+
+    fn answer(&self, _: &str, service: Service, answer: Vec<u8>) {
+        let text = String::from_utf8(answer.clone()).unwrap();
+        self.answers.send_modify(|answers| answers.push(text));
+        self.doors
+            .get()
+            .unwrap()
+            .answered(service, &answer)
+            .unwrap();
+    }
+}
+
+async fn moving_agency() -> (Agency, Arc<Given>, Arc<ThereAndBack>) {
+    let folder = tempfile::tempdir().unwrap();
+    let schemas = [SEATS, TOURS, GROUPS].map(ServiceSchema::new);
+    let faults = Faults::default();
+    let opened = NodeParts::embedded_with_faults(&schemas, folder.path(), SHARDS, faults).await;
+    let given = Arc::new(Given(watch::channel(Assigned::default()).0));
+    given.give(1);
+    let wire = Arc::new(ThereAndBack {
+        given: Arc::clone(&given),
+        itself: OnceLock::new(),
+        doors: OnceLock::new(),
+        questions: Mutex::default(),
+        answers: watch::channel(Vec::new()).0,
+    });
+
+    let parts = NodeParts {
+        membership: given.clone(),
+        transport: Some(wire.clone()),
+        ..opened.unwrap().parts
+    };
+    let agency = Agency::on(parts, folder, 0).await;
+    wire.itself.set(wire.clone()).unwrap();
+    wire.doors.set(agency.node.doors()).unwrap();
+    (agency, given, wire)
+}
+
+#[test]
+fn whoever_asks_a_shard_that_moves_is_answered_by_its_next_owner() {
+    run(async {
+        let (agency, given, wire) = moving_agency().await;
+        let seats = agency.seats.create(1, Some(key("seats")), Follow::Nothing);
+        seats.await.unwrap();
+        assert!(wire.questions.lock().unwrap().is_empty());
+
+        // Nobody here has heard of it when the request is sent.
+        given.take_away();
+        let needs = Needs {
+            by: Uuid::from_u128(7),
+            seats: key("seats").key.as_uuid(),
+            tour: None,
+        };
+        let accepted = agency.tours.create(needs, Some(key("tour")), Follow::Saga);
+        let ended = accepted.await.unwrap().ended_within(PATIENCE).await;
+        assert_eq!(ended.entity.state, "GOES");
+        assert!(!ended.repeated, "{ended:?}");
+        assert_eq!(wire.questions.lock().unwrap().len(), 1);
+        agency.close().await;
+    });
+}
+
+#[test]
+fn a_question_that_the_owner_before_has_answered_has_no_second_effect() {
+    run(async {
+        let (agency, given, wire) = moving_agency().await;
+        given.take_away();
+        let created = agency.seats.create(1, None, Follow::Nothing).await.unwrap();
+        assert!(!created.answer.repeated);
+
+        // The next owner reads it, too, and has nothing in memory.
+        given.take_away();
+        agency.node.closed().await;
+        given.give(3);
+        agency.node.opened().await;
+        let (shard, question) = wire.questions.lock().unwrap()[0].clone();
+        let doors = agency.node.doors();
+        doors.asked(shard, &question, wire.clone()).unwrap();
+
+        let mut answers = wire.answers.subscribe();
+        let answers = answers.wait_for(|answers| answers.len() > 1).await;
+        let second = answers.unwrap()[1].clone();
+        let told: serde_json::Value = serde_json::from_str(&second).unwrap();
+        assert!(told["told"]["answer"]["Ok"].is_object(), "{told}");
+        agency.close().await;
+    });
+}
