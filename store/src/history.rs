@@ -94,14 +94,14 @@ pub(crate) async fn event_before(
         .await
         .map_err(|e| database.failed(e))?;
 
+    let Some(row) = row else { return Ok(0) };
     // The row that holds it may hold later ones too.
-    let messages = row.map(|row| row.salvage(source).messages);
+    let messages = row.salvage(source).messages.into_iter();
     let before = messages
-        .into_iter()
-        .flatten()
         .filter(|event| event.destination == Destination::Events && event.sequence < sequence)
         .map(|event| event.sequence);
-    Ok(before.max().unwrap_or(0))
+    // Nothing can be had of it: no later place than this is its.
+    Ok(before.max().unwrap_or(sequence.saturating_sub(1)))
 }
 
 /// Rows that may hold messages to a destination.

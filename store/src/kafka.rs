@@ -51,7 +51,7 @@ use crate::cluster::roll::Roll;
 use crate::cluster::{Arrivals, Assigned, Carrier, Membership, Participation, Transport};
 use crate::log::Message;
 use crate::relay::AcknowledgingCarrier;
-use acknowledged::{Acknowledged, ForRelays};
+use acknowledged::ForRelay;
 use assignments::Assignments;
 use clients::Complaints;
 use ends::Ends;
@@ -227,9 +227,9 @@ impl Kafka {
     /// # Errors
     /// When the client cannot be made.
     pub fn acknowledging(&self) -> Result<Arc<dyn AcknowledgingCarrier>, KafkaError> {
-        let producer = Acknowledged::new(&self.settings, &self.complaints)?;
         let topics = Arc::clone(&self.topics);
-        Ok(Arc::new(ForRelays::new(producer, topics)))
+        let carrier = ForRelay::new(&self.settings, &self.complaints, topics)?;
+        Ok(Arc::new(carrier))
     }
 
     /// Tells all nodes of this one, as it is to do now and then ([`TELLS_EVERY`]).

@@ -29,9 +29,9 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::ServiceDatabase;
 use crate::cluster::Assigned;
 use crate::log::Message;
+use crate::{ServiceDatabase, StoreError};
 
 /// How messages get from an outbox to Kafka.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,19 @@ pub trait AcknowledgingCarrier: fmt::Debug + Send + Sync {
 pub struct Relaying(Vec<JoinHandle<()>>);
 
 impl Relaying {
+    /// Notes where relays are to begin, before shards open whose messages a relay is to carry.
+    ///
+    /// # Errors
+    /// When a database does not answer.
+    pub async fn prepare(relay: Relay, databases: &[ServiceDatabase]) -> Result<(), StoreError> {
+        if relay != Relay::Direct {
+            for database in databases {
+                positions::prepare(database).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Begins to relay what stands in these databases, each of so many shards and by a carrier of its
     /// own, for the shards that the node is given. Must be called where a tokio runtime runs.
     #[must_use]

@@ -13,7 +13,9 @@ use store::kafka::{Kafka, KafkaError, KafkaSettings};
 use store::log::cluster::ClusterLog;
 use store::relay::{Relay, Relaying};
 use store::services::{customers, orders};
-use store::{Deployment, Home, Lease, Log, Occupancy, ServiceSchema, StoreError, Striving};
+use store::{
+    Deployment, Home, Lease, Log, Occupancy, ServiceDatabase, ServiceSchema, StoreError, Striving,
+};
 use tokio::task::JoinSet;
 
 use super::io::IoRuntime;
@@ -112,6 +114,14 @@ async fn among_others(
 ) -> anyhow::Result<Opened> {
     let (shards, owned) = (settings.shards, settings.owns.clone());
     let kafka = when_kafka_is_there(settings).await?;
+    let of_owned = |database: &&ServiceDatabase| owned.contains(&database.service);
+    let databases: Vec<_> = deployment
+        .databases
+        .iter()
+        .filter(of_owned)
+        .cloned()
+        .collect();
+    Relaying::prepare(relay, &databases).await?;
     let others = Arc::clone(&kafka);
     let Neighbour {
         parts,
@@ -120,10 +130,8 @@ async fn among_others(
     } = NodeParts::among(deployment, shards, faults, others).await?;
 
     let mut outboxes = Vec::new();
-    for database in &deployment.databases {
-        if owned.contains(&database.service) {
-            outboxes.push((database.clone(), kafka.acknowledging()?));
-        }
+    for database in databases {
+        outboxes.push((database, kafka.acknowledging()?));
     }
     let relaying = Relaying::begin(relay, outboxes, (&kafka.assigned(), shards));
     Ok(Opened {

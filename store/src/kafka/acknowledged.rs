@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use metrics::counter;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
@@ -18,6 +19,7 @@ use super::record;
 use super::topics::Topics;
 use super::{KafkaError, KafkaSettings};
 use crate::log::Message;
+use crate::metric_names::KAFKA_DROPPED;
 use crate::relay::{AcknowledgingCarrier, Undelivered};
 
 /// Longer than the client tries to deliver a record.
@@ -25,6 +27,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long a look for outcomes takes.
 const LOOK: Duration = Duration::from_millis(1);
+
+/// What becomes of a record that Kafka will never take, because it is too large for instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It is left out, so that what comes behind it does not wait for ever.
+    LeftOut,
+    /// It fails what it is sent with.
+    Fails,
+}
 
 /// A producer that says what has become of each record.
 pub(super) struct Acknowledged {
@@ -36,9 +47,11 @@ impl Acknowledged {
     pub(super) fn new(
         settings: &KafkaSettings,
         complaints: &Complaints,
+        refused: Refused,
     ) -> Result<Self, KafkaError> {
         let outcomes = Outcomes {
             complaints: complaints.clone(),
+            refused,
             failed: Arc::default(),
         };
         let producer = outgoing::config_of_producers(settings)
@@ -100,6 +113,10 @@ impl Acknowledged {
             .payload(message.body.get());
 
         while let Err((error, unsent)) = self.producer.send(record) {
+            if self.outcomes.leaves_out(&error) {
+                self.outcomes.leave_out(&error);
+                return Ok(());
+            }
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                 return Err(lost(1, error.to_string()));
             }
@@ -120,24 +137,50 @@ fn lost(count: usize, cause: String) -> KafkaError {
     KafkaError::NotAcknowledged { count, cause }
 }
 
-/// The same, for relays.
+/// The same, for a relay: with another producer when one has failed for good.
 #[derive(Debug)]
-pub(super) struct ForRelays {
-    producer: Arc<Acknowledged>,
+pub(super) struct ForRelay(Arc<Relayed>);
+
+#[derive(Debug)]
+struct Relayed {
+    settings: KafkaSettings,
+    complaints: Complaints,
     topics: Arc<Topics>,
+    /// Held while messages are delivered: their outcomes are told to whoever waits then.
+    producer: Mutex<Acknowledged>,
 }
 
-impl ForRelays {
-    pub(super) fn new(producer: Acknowledged, topics: Arc<Topics>) -> Self {
-        let producer = Arc::new(producer);
-        ForRelays { producer, topics }
+impl ForRelay {
+    pub(super) fn new(
+        settings: &KafkaSettings,
+        complaints: &Complaints,
+        topics: Arc<Topics>,
+    ) -> Result<Self, KafkaError> {
+        let producer = Acknowledged::new(settings, complaints, Refused::LeftOut)?;
+        Ok(ForRelay(Arc::new(Relayed {
+            settings: settings.clone(),
+            complaints: complaints.clone(),
+            topics,
+            producer: Mutex::new(producer),
+        })))
     }
 }
 
-impl AcknowledgingCarrier for ForRelays {
+impl Relayed {
+    fn deliver(&self, messages: &[Message]) -> Result<(), KafkaError> {
+        let mut producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
+        let delivered = producer.deliver(&self.topics, messages);
+        if delivered.is_err() && producer.producer.client().fatal_error().is_some() {
+            *producer = Acknowledged::new(&self.settings, &self.complaints, Refused::LeftOut)?;
+        }
+        delivered
+    }
+}
+
+impl AcknowledgingCarrier for ForRelay {
     fn deliver(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<(), Undelivered>> {
-        let (producer, topics) = (Arc::clone(&self.producer), Arc::clone(&self.topics));
-        let delivering = spawn_blocking(move || producer.deliver(&topics, &messages));
+        let relayed = Arc::clone(&self.0);
+        let delivering = spawn_blocking(move || relayed.deliver(&messages));
         async move { Ok(delivering.await??) }.boxed()
     }
 }
@@ -149,10 +192,26 @@ type Failed = Option<(usize, String)>;
 #[derive(Clone, Debug)]
 struct Outcomes {
     complaints: Complaints,
+    refused: Refused,
     failed: Arc<Mutex<Failed>>,
 }
 
 impl Outcomes {
+    /// Whether a record that will never be taken is to keep nobody waiting.
+    fn leaves_out(&self, error: &ClientError) -> bool {
+        let is_for_good = matches!(
+            error.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidRecord)
+        );
+        is_for_good && self.refused == Refused::LeftOut
+    }
+
+    /// Its receiver sees a gap, and reads the outbox.
+    fn leave_out(&self, error: &ClientError) {
+        counter!(KAFKA_DROPPED, "reason" => "delivery").increment(1);
+        tracing::error!("Kafka refuses a record, which is left out: {error}");
+    }
+
     fn take_failed(&self) -> Failed {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed.take()
@@ -174,6 +233,9 @@ impl ProducerContext for Outcomes {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, _)) = result {
+            if self.leaves_out(error) {
+                return self.leave_out(error);
+            }
             let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
             match &mut *failed {
                 Some((count, _)) => *count += 1,

@@ -12,7 +12,7 @@ use sagas::{Service, ShardId, Timestamp};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
-use super::acknowledged::Acknowledged;
+use super::acknowledged::{Acknowledged, Refused};
 use super::clients::Complaints;
 use super::contents::{self, Contents};
 use super::topics::{Topic, Topics};
@@ -179,7 +179,7 @@ fn connect(
             ));
         })?,
     };
-    let producer = Acknowledged::new(settings, &complaints)?;
+    let producer = Acknowledged::new(settings, &complaints, Refused::Fails)?;
     Ok((topics, contents, Arc::new(producer)))
 }
 

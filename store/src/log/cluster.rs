@@ -14,8 +14,8 @@
 //! What other owners have committed is known from their messages, and from what they note in the
 //! database within about a second.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -36,6 +36,11 @@ const HEAR_EVERY: Duration = Duration::from_secs(1);
 pub struct ClusterLog {
     here: EmbeddedLog,
     carrier: Arc<dyn Carrier>,
+    /// Shards that this node has taken over at some time. What it hears of them from elsewhere it
+    /// has sent itself, perhaps by a relay that is quicker than the answer to its own commit, and of
+    /// a part of their messages it hears nothing. Where one has moved on, its next owner's notes
+    /// tell how far it has come.
+    taken_over: RwLock<HashSet<ShardId>>,
 }
 
 impl ClusterLog {
@@ -43,7 +48,11 @@ impl ClusterLog {
     /// note for as long as it is there. Must be called where a tokio runtime runs.
     #[must_use]
     pub fn new(here: EmbeddedLog, carrier: Arc<dyn Carrier>) -> Arc<Self> {
-        let log = Arc::new(ClusterLog { here, carrier });
+        let log = Arc::new(ClusterLog {
+            here,
+            carrier,
+            taken_over: RwLock::default(),
+        });
         tokio::spawn(keep_hearing(Arc::downgrade(&log)));
         log
     }
@@ -51,7 +60,15 @@ impl ClusterLog {
     /// Messages have arrived from other nodes, those of one source in the order in which they were
     /// sent.
     pub fn arrived(&self, messages: Vec<Message>) {
-        for (destination, delivery) in self.here.hear_of(messages) {
+        let deliveries = {
+            let taken_over = self
+                .taken_over
+                .read()
+                .unwrap_or_else(PoisonError::into_inner);
+            self.here
+                .hear_of(messages, |source| taken_over.contains(&source))
+        };
+        for (destination, delivery) in deliveries {
             self.here.deliver(destination, &delivery);
         }
     }
@@ -89,6 +106,12 @@ async fn keep_hearing(log: Weak<ClusterLog>) {
 
 impl Publisher for ClusterLog {
     fn restore(&self, source: ShardId, published: u64, heads: &Heads) {
+        let mut taken_over = self
+            .taken_over
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        taken_over.insert(source);
+        drop(taken_over);
         self.here.restore(source, published, heads);
     }
 

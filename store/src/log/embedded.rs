@@ -104,13 +104,20 @@ impl EmbeddedLog {
         self.lock_heads().entry(source).or_default().hear(heads);
     }
 
-    /// Notes messages that other nodes have sent, in the same way.
-    pub(super) fn hear_of(&self, messages: Vec<Message>) -> Deliveries {
+    /// Notes messages that other nodes have sent, in the same way; but of a source whose messages are
+    /// noted here, nothing.
+    pub(super) fn hear_of(
+        &self,
+        messages: Vec<Message>,
+        is_noted_here: impl Fn(ShardId) -> bool,
+    ) -> Deliveries {
         let mut deliveries = Deliveries::new();
         let mut heads = self.lock_heads();
 
         for message in messages {
-            heads.entry(message.source).or_default().hear_of(&message);
+            if !is_noted_here(message.source) {
+                heads.entry(message.source).or_default().hear_of(&message);
+            }
             let delivery = deliveries.entry(message.destination).or_default();
             delivery.push(Arc::new(message));
         }

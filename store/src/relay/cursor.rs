@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::log::{Destination, Heads, Message};
+use crate::log::{Destination, Message};
 
 /// A place in an outbox, and what is known of what lies before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +23,6 @@ impl Cursor {
             unknown_up_to: reached,
             newest: BTreeMap::from([(Destination::Events, last_event)]),
         }
-    }
-
-    /// Behind what is noted as published.
-    pub(super) fn at(heads: &Heads) -> Self {
-        let reached = heads.published();
-        Self::behind(reached, heads.newest(Destination::Events))
     }
 
     pub(super) const fn reached(&self) -> u64 {

@@ -12,10 +12,14 @@ use super::{AcknowledgingCarrier, Undelivered};
 use crate::history::salvage::{Salvaged, Stored};
 use crate::log::Message;
 use crate::mapping::{signed, unsigned};
+use crate::unit::MAX_MESSAGES;
 use crate::{ServiceDatabase, StoreError};
 
 /// Takes at most this many rows of a shard at once.
-const ROWS: i64 = 200;
+const ROWS: i64 = 50;
+
+/// What was taken is carried before it has grown beyond so many bytes.
+const BYTES: usize = 8 << 20;
 
 /// Positions are noted this often. What came after the last note is carried again by whoever goes
 /// on from it.
@@ -115,11 +119,42 @@ impl<'d> Outboxes<'d> {
         reached >= unsigned(sequence)
     }
 
-    /// Passes over a row that is no more, and whatever lies before it.
-    pub(super) fn pass(&mut self, shard: ShardId, sequence: i64) {
-        if let Some(cursor) = self.taken.get_mut(&shard) {
-            cursor.pass(unsigned(sequence));
+    /// Whether it is time to carry what was taken.
+    pub(super) fn has_taken_enough(&self) -> bool {
+        let bytes = self.messages.iter().map(|message| message.body.get().len());
+        bytes.sum::<usize>() > BYTES
+    }
+
+    /// Whether all that was taken is to be seen by others.
+    pub(super) async fn is_seen(&self) -> Result<bool, StoreError> {
+        let taken = self.taken.iter().filter(|(shard, cursor)| {
+            let acknowledged = self.acknowledged.get(shard);
+            acknowledged.is_none_or(|acknowledged| acknowledged.reached() < cursor.reached())
+        });
+        let taken: BTreeMap<ShardId, u64> = taken
+            .map(|(shard, cursor)| (*shard, cursor.reached()))
+            .collect();
+        if taken.is_empty() {
+            return Ok(true);
         }
+
+        let backend = self.database.read.get_database_backend();
+        let newest = newest_rows(taken.keys());
+        let failed = |error| self.database.failed(error);
+        let rows = self
+            .database
+            .read
+            .query_all_raw(Statement::from_string(backend, newest));
+        let mut seen: BTreeMap<i32, u64> = BTreeMap::new();
+        for row in rows.await.map_err(failed)? {
+            let shard = row.try_get_by_index(0).map_err(failed)?;
+            let last: i64 = row.try_get_by_index(1).map_err(failed)?;
+            seen.insert(shard, unsigned(last));
+        }
+        Ok(taken.iter().all(|(shard, reached)| {
+            let seen = seen.get(&i32::from(shard.number)).copied();
+            seen.unwrap_or(0) >= *reached
+        }))
     }
 
     /// Has carried what was taken. What fails is as if it had never been taken.
@@ -222,9 +257,22 @@ fn next_rows(backend: DbBackend, cursors: &BTreeMap<ShardId, Cursor>) -> (String
     (parts.join(" UNION ALL "), values)
 }
 
+/// The last message of each of these shards that is to be seen.
+fn newest_rows<'s>(shards: impl Iterator<Item = &'s ShardId>) -> String {
+    let of = |shard: &ShardId| {
+        format!(
+            "SELECT * FROM (SELECT shard, sequence + count - 1 FROM outbox WHERE shard = {} \
+            ORDER BY sequence DESC LIMIT 1) AS newest",
+            shard.number
+        )
+    };
+    shards.map(of).collect::<Vec<_>>().join(" UNION ALL ")
+}
+
 /// The sequence of a row's last message, as far as that can be read.
 fn end_of(row: &Stored, reached: u64) -> u64 {
     let first = row.sequence.map_or(reached, unsigned);
     let count = row.row.as_ref().map_or(1, |row| i64::from(row.count));
-    first + unsigned(count).saturating_sub(1)
+    let most = u64::try_from(MAX_MESSAGES).unwrap_or(1);
+    first + unsigned(count).clamp(1, most) - 1
 }

@@ -46,6 +46,8 @@ pub(super) async fn run(
                     );
                 }
                 told = cause;
+                // The database may be one that has not come as far: what is noted there counts.
+                outboxes = Outboxes::of(database, carrier);
                 TRY_EVERY
             }
         };

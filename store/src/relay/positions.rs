@@ -17,8 +17,35 @@ fn name(shard: ShardId) -> String {
     format!("{PREFIX}{}", shard.number)
 }
 
-/// Where a relay is to go on in the outboxes of these shards. One that none has come to begins
-/// behind what is noted as published: before that, nodes handed over themselves what they committed.
+/// Notes, of shards that no relay has come to, that one is to begin behind what is published: before
+/// that, nodes handed over themselves what they committed. To be done before a shard opens at a node
+/// that does not, because it goes on to note what is published.
+pub(super) async fn prepare(database: &ServiceDatabase) -> Result<(), StoreError> {
+    let published = shards::noted_heads(database).await?;
+    let rows = published.iter().map(|(shard, heads)| setting::ActiveModel {
+        name: ActiveValue::Set(name(*shard)),
+        value: ActiveValue::Set(heads.published().to_string()),
+    });
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+
+    let kept = OnConflict::column(setting::Column::Name)
+        .do_nothing()
+        .to_owned();
+    let writing = database.writing().await?;
+    let prepared = setting::Entity::insert_many(rows)
+        .on_conflict(kept)
+        .exec_without_returning(&writing)
+        .await;
+    let closed = writing.close().await;
+    prepared.map_err(|error| database.failed(error))?;
+    closed.map_err(|error| database.failed(error))
+}
+
+/// Where a relay is to go on in the outboxes of these shards: from the beginning in one of which
+/// nothing is noted.
 pub(super) async fn read(
     database: &ServiceDatabase,
     of: &[ShardId],
@@ -32,19 +59,12 @@ pub(super) async fn read(
         .into_iter()
         .filter_map(|row| Some((row.name, row.value.parse::<u64>().ok()?)))
         .collect();
-    let published: BTreeMap<_, _> = shards::noted_heads(database).await?.into_iter().collect();
 
     let mut cursors = BTreeMap::new();
     for &shard in of {
-        let cursor = match (noted.get(&name(shard)), published.get(&shard)) {
-            (Some(&reached), _) => {
-                let last_event = history::event_before(database, shard, reached + 1).await?;
-                Cursor::behind(reached, last_event)
-            }
-            (None, Some(heads)) => Cursor::at(heads),
-            (None, None) => Cursor::behind(0, 0),
-        };
-        cursors.insert(shard, cursor);
+        let reached = noted.get(&name(shard)).copied().unwrap_or(0);
+        let last_event = history::event_before(database, shard, reached + 1).await?;
+        cursors.insert(shard, Cursor::behind(reached, last_event));
     }
     Ok(cursors)
 }

@@ -5,11 +5,8 @@
 //! is acknowledged. The others wait for the slot; while nobody can have it, nodes poll the outboxes
 //! of their own shards.
 //!
-//! The server tells of a commit *before* other sessions see it, and before the node that commits
-//! hears of it. So an answer to a message may come to its sender earlier than the sender's own
-//! commit does. Here that harms nobody: a shard decides on what it has in memory, where the unit is
-//! since it was submitted, and its next unit is committed behind it. A shard that reads its rows
-//! anew has first raised its epoch, which waits for a commit that is under way.
+//! The server tells of a commit *before* other sessions see it: it may still wait for a standby, and
+//! be lost with the server. So nothing is carried before others see it.
 //!
 //! A row that follows on none that was carried shows that something was missed: then the outbox is
 //! read.
@@ -22,7 +19,7 @@ use std::time::Duration;
 
 use sagas::ShardId;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::AcknowledgingCarrier;
 use super::outboxes::{Outboxes, RelayError};
@@ -37,6 +34,8 @@ use slot::Slot;
 const LOOKS_EVERY: Duration = Duration::from_millis(500);
 /// What fails is tried again after this long.
 const TRY_EVERY: Duration = Duration::from_secs(1);
+/// A server that does not answer for so long is asked on another connection.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// A slot that nobody follows any more is looked for this often.
 const CLEARS_EVERY: Duration = Duration::from_secs(60);
 
@@ -45,12 +44,16 @@ const CLEARS_EVERY: Duration = Duration::from_secs(60);
 enum NotFollowed {
     #[error("another node follows it")]
     Held,
+    #[error("the server has ended the session, or does not answer")]
+    Silent,
     #[error("the server does not do what it is asked for")]
     Sql(#[from] sea_orm::sqlx::Error),
     #[error("the write-ahead log of the server cannot be followed")]
     Replication(#[from] pgwire_replication::PgWireError),
     #[error("its address asks for TLS, which this relay cannot do")]
     Tls,
+    #[error("what the server has told is not to be seen: it may wait for a standby")]
+    NotSeen,
     #[error("what the server tells cannot be read: {0}")]
     Malformed(&'static str),
     #[error("its slot keeps more of the server's log than {0} bytes and is given up")]
@@ -91,26 +94,36 @@ pub(super) async fn run(
             );
         }
         told = cause;
-        if let Err(error) = slot.give_up_if_it_keeps_too_much().await {
+        let given_up = within(slot.give_up_if_it_keeps_too_much()).await;
+        let is_given_up = given_up.unwrap_or_else(|error| {
             tracing::debug!(service = %database.service, %error, "the slot cannot be looked at");
+            false
+        });
+        // A new slot would keep as much, while nothing can be carried.
+        while !poll(database, carrier, &assigned).await && is_given_up {
+            sleep(TRY_EVERY).await;
         }
-        let mut own = Outboxes::of(database, carrier);
-        poll(&mut own, &shards_of(database, &assigned)).await;
         sleep(TRY_EVERY).await;
     }
 }
 
-/// Carries what is there now. What fails is tried again soon.
-async fn poll(outboxes: &mut Outboxes<'_>, shards: &[ShardId]) {
+/// Carries what is there now of the node's own shards; false when that fails.
+async fn poll(
+    database: &ServiceDatabase,
+    carrier: &dyn AcknowledgingCarrier,
+    assigned: &watch::Receiver<Assigned>,
+) -> bool {
+    let mut outboxes = Outboxes::of(database, carrier);
     let polled = async {
-        outboxes.keep(shards).await?;
+        outboxes.keep(&shards_of(database, assigned)).await?;
         while outboxes.relay().await? {}
         outboxes.note().await
     };
     let polled: Result<(), RelayError> = polled.await;
-    if let Err(error) = polled {
+    if let Err(error) = &polled {
         tracing::debug!(%error, "the outboxes cannot be polled");
     }
+    polled.is_ok()
 }
 
 /// Gives up the slot of a database as soon as nobody follows it: where nodes relay in another way,
@@ -121,7 +134,7 @@ pub(super) async fn clear(database: &ServiceDatabase) {
     };
     let slot = Slot::new(database.service, address, 0);
     loop {
-        match slot.clear(&database.read).await {
+        match within(slot.clear(&database.read)).await {
             Ok(()) => {}
             Err(error) => tracing::warn!(
                 service = %database.service, cause = %error,
@@ -130,6 +143,15 @@ pub(super) async fn clear(database: &ServiceDatabase) {
         }
         sleep(CLEARS_EVERY).await;
     }
+}
+
+/// Does not wait for a server for ever that stands still, or is cut off.
+async fn within<T, E>(answer: impl Future<Output = Result<T, E>>) -> Result<T, NotFollowed>
+where
+    NotFollowed: From<E>,
+{
+    let answered = timeout(ANSWERS_WITHIN, answer).await;
+    Ok(answered.map_err(|_| NotFollowed::Silent)??)
 }
 
 /// An error with what has caused it.

@@ -8,9 +8,9 @@ use pgwire_replication::{Lsn, ReplicationClient, ReplicationEvent};
 use sagas::ShardId;
 use tokio::time::{sleep, timeout};
 
-use super::NotFollowed;
 use super::pgoutput::{Row, Tables};
 use super::slot::Slot;
+use super::{NotFollowed, within};
 use crate::ServiceDatabase;
 use crate::relay::AcknowledgingCarrier;
 use crate::relay::outboxes::{Outboxes, Place, RelayError};
@@ -19,8 +19,8 @@ use crate::relay::outboxes::{Outboxes, Place, RelayError};
 const ROWS: usize = 1_000;
 /// How often it is looked how much of its log the server keeps.
 const CHECKS_EVERY: Duration = Duration::from_secs(10);
-/// A row that the server has told of is seen by other sessions within this time, unless it has been
-/// deleted.
+/// What the server has told of is seen by other sessions within this time, unless it waits for a
+/// standby.
 const SEEN_WITHIN: Duration = Duration::from_secs(5);
 const LOOKS_EVERY: Duration = Duration::from_millis(5);
 
@@ -51,31 +51,44 @@ impl<'d> Follower<'d> {
 
     /// Carries what is committed, until something fails.
     pub(super) async fn follow(&mut self, all: &[ShardId]) -> Result<Infallible, NotFollowed> {
-        let ready = self.slot.ready().await?;
-        let mut client = self.slot.follow(&ready).await?;
+        let ready = within(self.slot.ready()).await?;
+        let mut client = within(self.slot.follow(&ready)).await?;
         let keeping = self.outboxes.keep(all).await;
         keeping.map_err(RelayError::from)?;
-        if ready.is_new {
-            self.catch_up().await?;
-        }
+        // What was committed before the slot was made, by whoever has made it, is not told.
+        self.catch_up().await?;
         tracing::info!(slot = %ready, "this node relays what is written to the database's log");
 
         loop {
             self.gather(&mut client).await?;
-            self.outboxes.deliver().await?;
+            self.deliver().await?;
             if let Some(done) = self.done.take() {
                 client.update_applied_lsn(done);
             }
             if self.checked.elapsed() >= CHECKS_EVERY {
-                self.slot.check(&ready).await?;
+                within(self.slot.check(&ready)).await?;
                 self.checked = Instant::now();
             }
         }
     }
 
-    /// Carries what the outboxes have beyond the last notes.
+    /// Carries what the outboxes have beyond what was taken.
     async fn catch_up(&mut self) -> Result<(), NotFollowed> {
         while self.outboxes.relay().await? {}
+        Ok(())
+    }
+
+    /// Has carried what was taken, as soon as others can see it: the server tells of a commit that
+    /// is still waiting for a standby, and that nobody has any more who goes on from that one.
+    async fn deliver(&mut self) -> Result<(), NotFollowed> {
+        let began = Instant::now();
+        while !self.outboxes.is_seen().await.map_err(RelayError::from)? {
+            if began.elapsed() > SEEN_WITHIN {
+                return Err(NotFollowed::NotSeen);
+            }
+            sleep(LOOKS_EVERY).await;
+        }
+        self.outboxes.deliver().await?;
         Ok(())
     }
 
@@ -89,6 +102,9 @@ impl<'d> Follower<'d> {
             match client.recv().now_or_never() {
                 Some(event) => self.take(event?).await?,
                 None => break,
+            }
+            if self.outboxes.has_taken_enough() {
+                break;
             }
         }
         Ok(())
@@ -125,7 +141,7 @@ impl<'d> Follower<'d> {
     /// Something lies before this row that was not told: it was committed before the slot was made, or
     /// nothing was, because a commit has failed. The outbox knows, as soon as it shows the row.
     async fn close_gap(&mut self, shard: ShardId, sequence: i64) -> Result<(), NotFollowed> {
-        self.outboxes.deliver().await?;
+        self.deliver().await?;
         let began = Instant::now();
         loop {
             self.catch_up().await?;
@@ -133,8 +149,7 @@ impl<'d> Follower<'d> {
                 return Ok(());
             }
             if began.elapsed() > SEEN_WITHIN {
-                self.outboxes.pass(shard, sequence);
-                return Ok(());
+                return Err(NotFollowed::NotSeen);
             }
             sleep(LOOKS_EVERY).await;
         }

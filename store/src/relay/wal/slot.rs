@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::gauge;
 use percent_encoding::percent_decode_str;
@@ -11,6 +11,7 @@ use pgwire_replication::{ReplicationClient, ReplicationConfig};
 use sagas::Service;
 use sea_orm::sqlx::{self, ConnectOptions, Connection, PgConnection};
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use tokio::time::sleep;
 
 use super::NotFollowed;
 use crate::database::PostgresAddress;
@@ -19,7 +20,10 @@ use crate::metric_names;
 
 /// The outbox, and nothing else of a database.
 const PUBLICATION: &str = "counterfoil_outbox";
-const PUBLISHED: &str = "SELECT count(*) FROM pg_publication WHERE pubname = $1";
+const PUBLISHED: &str = "SELECT count(*) FROM pg_publication_tables WHERE pubname = $1 \
+    AND schemaname = current_schema() AND tablename = 'outbox'";
+/// It may be there without the table, which was made anew.
+const UNPUBLISH: &str = "DROP PUBLICATION IF EXISTS counterfoil_outbox";
 const PUBLISH: &str =
     "CREATE PUBLICATION counterfoil_outbox FOR TABLE outbox WITH (publish = 'insert')";
 
@@ -35,12 +39,20 @@ const LEFT: &str = "SELECT slot_name::text FROM pg_replication_slots \
     WHERE slot_name = 'counterfoil_' || (SELECT oid FROM pg_database \
     WHERE datname = current_database()) AND NOT active";
 
+/// Whoever has asked has gone when this is over.
+const BRIEF: &str = "SET statement_timeout = '8s'";
+/// How long the session of who followed a slot may take to end.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+const LOOKS_EVERY: Duration = Duration::from_millis(200);
+
 /// The server takes a node that says nothing for this long for dead, and frees the slot; it says
 /// something each second.
 const SESSION: &str = "-c wal_sender_timeout=10s -c client_encoding=UTF8";
 const SAYS_EVERY: Duration = Duration::from_secs(1);
 /// How many rows may wait to be carried.
-const ROWS_WAITING: usize = 4_096;
+const ROWS_WAITING: usize = 256;
+/// No row is larger.
+const LARGEST: usize = 256 << 20;
 
 /// The slot of a database.
 pub(super) struct Slot<'d> {
@@ -63,8 +75,6 @@ struct State {
 /// A slot that can be followed.
 pub(super) struct Ready {
     name: String,
-    /// It was made now: what was committed before it knows nothing of.
-    pub(super) is_new: bool,
 }
 
 impl fmt::Display for Ready {
@@ -85,34 +95,32 @@ impl<'d> Slot<'d> {
     /// Sees to it that there is one.
     pub(super) async fn ready(&self) -> Result<Ready, NotFollowed> {
         let mut sql = self.connect().await?;
+        let name = name(&mut sql).await?;
+        let state = state(&mut sql, &name).await?;
+        if state.as_ref().is_some_and(|state| state.is_active) {
+            return Err(NotFollowed::Held);
+        }
+
         let published: i64 = sqlx::query_scalar(PUBLISHED)
             .bind(PUBLICATION)
             .fetch_one(&mut sql)
             .await?;
+        if let Some(State { is_lost, .. }) = &state
+            && (*is_lost || published == 0)
+        {
+            tracing::warn!(service = %self.service, "the relay's slot is of no use and made anew");
+            drop_slot(&mut sql, &name).await?;
+        }
         if published == 0 {
+            sqlx::query(UNPUBLISH).execute(&mut sql).await?;
             sqlx::query(PUBLISH).execute(&mut sql).await?;
         }
-
-        let name = name(&mut sql).await?;
-        let state = state(&mut sql, &name).await?;
-        let is_new = match state {
-            Some(State {
-                is_active: true, ..
-            }) => return Err(NotFollowed::Held),
-            Some(State { is_lost: false, .. }) => false,
-            Some(_) => {
-                tracing::warn!(service = %self.service, "the server has lost the relay's slot");
-                drop_slot(&mut sql, &name).await?;
-                true
-            }
-            None => true,
-        };
-        if is_new {
+        if state.is_none_or(|state| state.is_lost || published == 0) {
             sqlx::query(CREATE).bind(&name).execute(&mut sql).await?;
         }
         // One that does not close is the server's to end.
         let _ = sql.close().await;
-        Ok(Ready { name, is_new })
+        Ok(Ready { name })
     }
 
     /// Follows the log from where the slot is on. Nobody else can from then on.
@@ -123,6 +131,7 @@ impl<'d> Slot<'d> {
             .with_status_interval(SAYS_EVERY)
             .with_wakeup_interval(SAYS_EVERY)
             .with_buffer_size(ROWS_WAITING)
+            .with_max_message_size(LARGEST)
             .with_application_name(format!("counterfoil {} relay", self.service));
         let mut session = Session(ReplicationClient::connect(config).await?);
         session.wait_started().await?;
@@ -147,7 +156,8 @@ impl<'d> Slot<'d> {
         Ok(config.with_port(options.get_port()))
     }
 
-    /// How much of its log the server keeps for the slot may not pass what it is to keep.
+    /// The server still takes this node for who follows, which it need not tell; and it does not keep
+    /// more of its log for that than it is to keep.
     pub(super) async fn check(&self, ready: &Ready) -> Result<(), NotFollowed> {
         let mut sql = self.connect().await?;
         let state = state(&mut sql, &ready.name).await?;
@@ -156,24 +166,37 @@ impl<'d> Slot<'d> {
             Some(state) if self.is_too_much(state.kept) => {
                 Err(NotFollowed::KeepsTooMuch(self.keeps_at_most))
             }
-            _ => Ok(()),
+            Some(State {
+                is_active: true, ..
+            }) => Ok(()),
+            _ => Err(NotFollowed::Silent),
         }
     }
 
-    /// Gives a slot up that nobody follows, if the server keeps too much for it.
-    pub(super) async fn give_up_if_it_keeps_too_much(&self) -> Result<(), sqlx::Error> {
+    /// Gives a slot up that nobody follows, if the server keeps too much for it. True when it has.
+    pub(super) async fn give_up_if_it_keeps_too_much(&self) -> Result<bool, sqlx::Error> {
         let mut sql = self.connect().await?;
         let name = name(&mut sql).await?;
-        let state = state(&mut sql, &name).await?;
-        if let Some(state) = state.filter(|state| !state.is_active && self.is_too_much(state.kept))
-        {
+        let began = Instant::now();
+        let kept = loop {
+            let state = state(&mut sql, &name).await?;
+            match state.filter(|state| self.is_too_much(state.kept)) {
+                None => break None,
+                Some(state) if !state.is_active => break Some(state.kept),
+                // The session of this node, which has ended, or another one's: that looks itself.
+                Some(_) if began.elapsed() > ENDS_WITHIN => break None,
+                Some(_) => sleep(LOOKS_EVERY).await,
+            }
+        };
+        if let Some(kept) = kept {
             tracing::warn!(
-                service = %self.service, kept = state.kept,
+                service = %self.service, kept,
                 "the relay's slot is given up: the server keeps too much of its log for it"
             );
             drop_slot(&mut sql, &name).await?;
         }
-        sql.close().await
+        let _ = sql.close().await;
+        Ok(kept.is_some())
     }
 
     /// Gives it up if nobody follows it.
@@ -199,7 +222,9 @@ impl<'d> Slot<'d> {
     }
 
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        self.address.connect(self.service, Use::Write).await
+        let mut sql = self.address.connect(self.service, Use::Write).await?;
+        sqlx::query(BRIEF).execute(&mut sql).await?;
+        Ok(sql)
     }
 }
 
