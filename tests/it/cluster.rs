@@ -3,10 +3,12 @@
 //! an answer and the books balance.
 
 mod callers;
+mod cuts;
 mod nodes;
 mod relays;
 mod roles;
 mod services;
+mod storms;
 mod topics;
 
 use futures_util::future::join_all;

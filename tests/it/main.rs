@@ -1,6 +1,7 @@
 //! The acceptance tests: the public contract, seen from outside, on the embedded views or, with
 //! `COUNTERFOIL_TEST_VIEWS=remote`, on MongoDB and Elasticsearch; on embedded databases or, with
-//! `COUNTERFOIL_TEST_DATABASES=remote`, on PostgreSQL; by sagas or, with
+//! `COUNTERFOIL_TEST_DATABASES=remote`, on PostgreSQL; at one node or, with
+//! `COUNTERFOIL_TEST_NODES=3`, at three in turn; by sagas or, with
 //! `COUNTERFOIL_TEST_COORDINATION=choreography`, without; on entities loaded from their rows or,
 //! with `COUNTERFOIL_TEST_LOADING=replay:3`, from their events.
 //!

@@ -6,24 +6,32 @@
 
 use std::future::IntoFuture;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
 
+use crate::beside::Tokens;
 use crate::{Response, http};
 
 /// Above every wait a test asks for, so that a node which never answers fails the test instead of
 /// hanging it.
 const ANSWER_BOUND: Duration = Duration::from_secs(60);
 
+const TOKEN: &str = "consistency-token";
+
 /// A client of one node. Each test makes its own: connections belong to the runtime that opened
 /// them.
 #[derive(Clone)]
 pub struct Api {
     client: Client,
-    url: Url,
+    urls: Arc<[Url]>,
+    turn: Arc<AtomicUsize>,
+    /// Where a node is several processes.
+    tokens: Option<Arc<Tokens>>,
 }
 
 impl Api {
@@ -35,14 +43,30 @@ impl Api {
             .expect("an HTTP client");
         Self {
             client,
-            url: url.parse().expect("the node's URL"),
+            urls: Arc::new([url.parse().expect("the node's URL")]),
+            turn: Arc::default(),
+            tokens: None,
+        }
+    }
+
+    /// A client that asks one of these processes after the other, and reads what anybody with these
+    /// tokens has seen.
+    pub(crate) fn of_several(urls: &[&str], tokens: Arc<Tokens>) -> Self {
+        let parse = |url: &&str| url.parse().expect("the node's URL");
+        Self {
+            urls: urls.iter().map(parse).collect(),
+            tokens: Some(tokens),
+            ..Self::new(urls[0])
         }
     }
 
     /// Any call; the methods below make those of the contract.
     pub fn call(&self, method: Method, path: &str) -> Call {
-        let url = self.url.join(path).expect("a path");
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let url = &self.urls[turn % self.urls.len()];
+        let url = url.join(path).expect("a path");
         Call {
+            tokens: self.tokens.clone(),
             client: self.client.clone(),
             method,
             url,
@@ -103,6 +127,7 @@ impl Api {
 #[must_use]
 #[derive(Clone)]
 pub struct Call {
+    tokens: Option<Arc<Tokens>>,
     client: Client,
     method: Method,
     url: Url,
@@ -130,7 +155,7 @@ impl Call {
 
     /// `Consistency-Token`.
     pub fn token(self, token: &str) -> Self {
-        self.header("consistency-token", token)
+        self.header(TOKEN, token)
     }
 
     /// Adds a parameter of the query string.
@@ -151,8 +176,17 @@ impl Call {
     }
 
     /// Sends the call; an error means that no (complete) answer came.
-    pub async fn answer(self) -> anyhow::Result<Response> {
+    pub async fn answer(mut self) -> anyhow::Result<Response> {
         let call = format!("{} {}", self.method, self.url);
+        let names_tokens = self.headers.iter().any(|(name, _)| name == TOKEN);
+        let seen = self.tokens.as_ref().and_then(|tokens| tokens.all());
+        if self.method == Method::GET
+            && !names_tokens
+            && let Some(seen) = seen
+        {
+            self = self.token(&seen);
+        }
+
         let mut request = self.client.request(self.method, self.url);
         for (name, value) in self.headers {
             request = request.header(name, value);
@@ -160,7 +194,11 @@ impl Call {
         if let Some(body) = self.body {
             request = request.body(body);
         }
-        Response::read(call, request.send().await?).await
+        let response = Response::read(call, request.send().await?).await?;
+        if let Some(tokens) = &self.tokens {
+            tokens.note(response.header(TOKEN));
+        }
+        Ok(response)
     }
 }
 

@@ -193,9 +193,15 @@ fn give_away(path: &Path) {
 
 /// `counterfoil serve` in `folder`, as below. A write beyond the limit of a file gives the node an
 /// error instead of the signal that would end it: so a test can fill the disk without root.
-pub(crate) fn node_command(folder: &Path) -> std::process::Command {
-    let mut command = command_of(Path::new("sh"), folder);
+/// The words before it are those of a program that runs it in its own place.
+pub(crate) fn node_command<'a>(
+    folder: &Path,
+    before: impl IntoIterator<Item = &'a str>,
+) -> std::process::Command {
+    let mut words = before.into_iter().chain(["sh"]);
+    let mut command = command_of(Path::new(words.next().unwrap_or("sh")), folder);
     command
+        .args(words)
         .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
         .arg(binary::counterfoil())
         .arg("serve");

@@ -23,6 +23,8 @@ pub struct Cluster {
     /// Which of them take requests.
     take_requests: Vec<bool>,
     asked: AtomicUsize,
+    /// What leads out of the networks of the nodes, where they have their own.
+    _wire: Option<Wire>,
 }
 
 impl Cluster {
@@ -95,6 +97,29 @@ impl Cluster {
         (cluster, wires)
     }
 
+    /// Nodes that can be cut off, each in a network of its own.
+    pub async fn with_networks(nodes: u32) -> Self {
+        let databases = Arc::new(Databases::on_server().await);
+        let stores = ViewStores::of_this_run();
+        let mut prepared = Node::prepared_together(&databases, stores, nodes).await;
+        prepared.iter_mut().for_each(Node::take_network);
+
+        // The server lets in whoever comes from the machine itself: this wire does.
+        let (server, settings) = (databases.server(), databases.settings());
+        let wire = Wire::to(&server).await;
+        let through = wire.url().replace("http://", "");
+        let settings = settings.into_iter();
+        let settings = settings.map(|(name, url)| (name, url.replace(&server, &through)));
+        let settings: Vec<_> = settings.collect();
+        let own = |_| {
+            let own = settings.iter();
+            own.map(|(name, url)| (&**name, &**url)).collect()
+        };
+        let mut cluster = Self::begun(prepared, own).await;
+        cluster._wire = Some(wire);
+        cluster
+    }
+
     /// The same, and a node with the same databases that does not know of them, and has not
     /// started.
     pub async fn start_beside_a_stranger(nodes: u32) -> (Self, Node) {
@@ -115,6 +140,7 @@ impl Cluster {
             take_requests: vec![true; nodes.len()],
             nodes,
             asked: AtomicUsize::new(0),
+            _wire: None,
         };
         for (number, node) in cluster.nodes.iter_mut().enumerate() {
             let name = format!("node-{}", number + 1);

@@ -7,7 +7,7 @@
 use sea_orm::{ConnectionTrait, Database};
 use uuid::Uuid;
 
-const SERVICES: [&str; 2] = ["customers", "orders"];
+pub(crate) const SERVICES: [&str; 2] = ["customers", "orders"];
 
 /// The databases of one node, or of one cluster.
 pub(crate) struct Databases {
@@ -60,6 +60,13 @@ impl Databases {
             prefix: server.prefix.clone(),
         };
         SERVICES.map(|service| reading.setting(service)).to_vec()
+    }
+
+    /// Where the server is: its host and port.
+    pub(crate) fn server(&self) -> String {
+        let url = &self.server.as_ref().expect("they are on a server").url;
+        let (_, host) = url.rsplit_once(['@', '/']).expect("it is a URL");
+        host.to_owned()
     }
 
     /// The settings of the node. Embedded databases are the default, which is left to prove itself.

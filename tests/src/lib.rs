@@ -14,6 +14,7 @@
 
 mod answers;
 mod api;
+mod beside;
 mod binary;
 mod cli;
 mod cluster;
@@ -24,6 +25,7 @@ mod databases;
 mod eventually;
 mod http;
 mod loading;
+mod network;
 mod node;
 mod pieces;
 mod response;

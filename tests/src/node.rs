@@ -18,7 +18,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::beside::{self, Tokens};
 use crate::databases::Databases;
+use crate::network::Network;
 use crate::stores::Tenancy;
 use crate::{Api, Cli, ViewStores, cli, coordination, eventually_within, loading};
 
@@ -40,7 +42,14 @@ pub struct Node {
     /// Dropped after the process, which would make anew what this removes.
     tenancy: Arc<Tenancy>,
     databases: Arc<Databases>,
-    _slot: SemaphorePermit<'static>,
+    /// What makes it one of several processes.
+    among_others: Vec<(String, String)>,
+    /// The other processes, where a node is several: what happens to it happens to them.
+    beside: Vec<Node>,
+    tokens: Arc<Tokens>,
+    /// Where it is cut off from others.
+    network: Option<Network>,
+    _slot: Option<SemaphorePermit<'static>>,
 }
 
 impl Node {
@@ -63,21 +72,46 @@ impl Node {
 
     /// A node that has not started yet, with its views in certain stores.
     pub async fn prepared(stores: ViewStores) -> Self {
+        let processes = beside::of_this_run();
         let slot = RUNNING_NODES
-            .acquire()
+            .acquire_many(if processes == 1 { 1 } else { 2 })
             .await
             .expect("the semaphore is never closed");
 
-        let folder = tempfile::tempdir().expect("a temporary folder");
         let tenancy = Arc::new(Tenancy::of(stores));
+        if processes == 1 {
+            let databases = Databases::of_this_run().await;
+            return Self::placed(Some(slot), tenancy, Arc::new(databases));
+        }
 
+        let databases = Arc::new(Databases::on_server().await);
+        let one_of = |number| {
+            let mut node = Self::placed(None, Arc::clone(&tenancy), Arc::clone(&databases));
+            node.among_others = beside::settings(tenancy.namespace(), number);
+            node
+        };
+        let mut node = one_of(1);
+        node.beside = (2..=processes).map(one_of).collect();
+        node._slot = Some(slot);
+        node
+    }
+
+    fn placed(
+        slot: Option<SemaphorePermit<'static>>,
+        tenancy: Arc<Tenancy>,
+        databases: Arc<Databases>,
+    ) -> Self {
         Self {
             process: None,
             url: String::new(),
-            folder,
+            folder: tempfile::tempdir().expect("a temporary folder"),
             env: Vec::new(),
             tenancy,
-            databases: Arc::new(Databases::of_this_run().await),
+            databases,
+            among_others: Vec::new(),
+            beside: Vec::new(),
+            tokens: Arc::default(),
+            network: None,
             _slot: slot,
         }
     }
@@ -95,14 +129,9 @@ impl Node {
             .expect("the semaphore is never closed");
 
         let tenancy = Arc::new(Tenancy::of(stores));
-        let prepared = (0..nodes).map(|_| Self {
-            process: None,
-            url: String::new(),
-            folder: tempfile::tempdir().expect("a temporary folder"),
-            env: Vec::new(),
-            tenancy: Arc::clone(&tenancy),
-            databases: Arc::clone(databases),
-            _slot: slots.split(1).expect("there is one for each"),
+        let prepared = (0..nodes).map(|_| {
+            let slot = slots.split(1).expect("there is one for each");
+            Self::placed(Some(slot), Arc::clone(&tenancy), Arc::clone(databases))
         });
         prepared.collect()
     }
@@ -116,6 +145,9 @@ impl Node {
     /// restored deployment is another one, and leaves the views of the former alone.
     pub fn take_new_view_stores(&mut self) {
         self.tenancy = Arc::new(self.tenancy.another());
+        for node in &mut self.beside {
+            node.tenancy = Arc::clone(&self.tenancy);
+        }
     }
 
     /// Starts the node again and waits until it listens and says that it is not ready.
@@ -146,8 +178,19 @@ impl Node {
     pub fn begin_restart(&mut self) {
         assert!(self.process.is_none(), "the node is still running");
         let port = free_port();
-        self.url = format!("http://127.0.0.1:{port}");
+        self.url = format!("http://{}:{port}", self.host());
         self.process = Some(self.spawn(port));
+        self.beside.iter_mut().for_each(Node::begin_restart);
+    }
+
+    /// From its next start on it is in a network of its own.
+    pub(crate) fn take_network(&mut self) {
+        self.network = Some(Network::new());
+    }
+
+    fn host(&self) -> String {
+        let network = self.network.as_ref();
+        network.map_or_else(|| "127.0.0.1".to_owned(), Network::within)
     }
 
     /// The same with other environment variables in place of the former ones.
@@ -163,6 +206,9 @@ impl Node {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
+        for node in &mut self.beside {
+            node.set_environment(env);
+        }
     }
 
     /// What the names of what it has on servers begin with.
@@ -177,7 +223,12 @@ impl Node {
 
     /// A client for the calling test. After a restart the node is at another port: ask again.
     pub fn api(&self) -> Api {
-        Api::new(&self.url)
+        if self.beside.is_empty() {
+            return Api::new(&self.url);
+        }
+        let beside = self.beside.iter().map(|node| node.url.as_str());
+        let urls: Vec<_> = std::iter::once(self.url.as_str()).chain(beside).collect();
+        Api::of_several(&urls, Arc::clone(&self.tokens))
     }
 
     fn pid(&self) -> Pid {
@@ -186,7 +237,8 @@ impl Node {
 
     /// What the node has logged.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+        let own = std::fs::read_to_string(self.log_path()).unwrap_or_default();
+        self.beside.iter().fold(own, |log, node| log + &node.log())
     }
 
     /// The command line with this node's data and settings, without the faults injected into it
@@ -201,7 +253,8 @@ impl Node {
         let of_the_run = stores.chain(self.databases.settings());
         let of_the_run = of_the_run
             .chain(coordination::settings())
-            .chain(loading::settings());
+            .chain(loading::settings())
+            .chain(self.among_others.iter().cloned());
         let settings = of_the_run.chain(settings);
         settings.fold(Cli::new(self.folder.path()), |cli, (name, value)| {
             cli.env(&name, &value)
@@ -221,6 +274,7 @@ impl Node {
     /// `SIGTERM` and nothing else: the node goes on to drain.
     pub fn ask_to_terminate(&self) {
         kill_process(self.pid(), Signal::TERM).expect("a signal can be sent to the node");
+        self.beside.iter().for_each(Node::ask_to_terminate);
     }
 
     /// `SIGTERM`; asserts that the node exits 0 within 15 seconds.
@@ -243,6 +297,9 @@ impl Node {
             self.log_tail()
         );
         self.process = None;
+        for node in &mut self.beside {
+            Box::pin(node.has_terminated()).await;
+        }
     }
 
     /// Asserts that the node ends by itself, and with a failure.
@@ -254,6 +311,9 @@ impl Node {
             self.log_tail()
         );
         self.process = None;
+        for node in &mut self.beside {
+            Box::pin(node.fails()).await;
+        }
     }
 
     /// Whether its process runs, as far as anybody has looked.
@@ -283,14 +343,17 @@ impl Node {
                 .expect("the node's log file")
         };
 
-        cli::node_command(self.folder.path())
-            .env("COUNTERFOIL_LISTEN", format!("127.0.0.1:{port}"))
+        let network = self.network.as_ref();
+        let enter = network.map(Network::enter).into_iter().flatten();
+        cli::node_command(self.folder.path(), enter)
+            .env("COUNTERFOIL_LISTEN", format!("{}:{port}", self.host()))
             .env("COUNTERFOIL_LOG_FORMAT", "pretty")
             .env("NO_COLOR", "1")
             .envs(self.tenancy.settings())
             .envs(self.databases.settings())
             .envs(coordination::settings())
             .envs(loading::settings())
+            .envs(self.among_others.iter().cloned())
             .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log())
@@ -301,7 +364,7 @@ impl Node {
 
     /// Waits until `/health/ready` answers so; false when the port was taken by somebody else.
     async fn becomes(&mut self, readiness: u16) -> bool {
-        let api = self.api();
+        let api = Api::new(&self.url);
 
         let ready = eventually_within(READY_BOUND, "the node listens", async || {
             if self.ended().is_some() {
@@ -314,6 +377,9 @@ impl Node {
         });
 
         if ready.await {
+            for node in &mut self.beside {
+                assert!(Box::pin(node.becomes(readiness)).await, "its port is taken");
+            }
             return true;
         }
 
@@ -352,6 +418,10 @@ impl Drop for Node {
             // it may have ended by itself; either way nothing is left running
             let _ = process.kill();
             let _ = process.wait();
+        }
+        if !self.beside.is_empty() {
+            self.beside.clear();
+            beside::clean(self.tenancy.namespace());
         }
         if std::thread::panicking() {
             eprintln!("--- the node's log ends with:\n{}", self.log_tail());

@@ -14,6 +14,8 @@ const CALLERS: usize = 4;
 const PROGRESS: usize = 20;
 /// A caller without an answer asks again after this time.
 const CALLERS_REST: Duration = Duration::from_millis(50);
+/// Beyond what a node may take, a caller does not wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Beyond the session of a node, and what is lost to a busy machine.
 pub const GOES_ON_WITHIN: Duration = Duration::from_secs(60);
 
@@ -84,6 +86,14 @@ impl Callers {
         *self.apis.lock().expect("nobody panics with it") = cluster.apis();
     }
 
+    /// This node is asked no more.
+    pub fn avoid(&self, node: usize) {
+        self.apis
+            .lock()
+            .expect("nobody panics with it")
+            .remove(node);
+    }
+
     pub async fn go_on(&self) {
         let enough = self.placed.load(Ordering::Relaxed) + PROGRESS;
         eventually_within(GOES_ON_WITHIN, "commands go on", async || {
@@ -148,7 +158,9 @@ impl Caller {
                 (node + 1, apis[node].clone())
             };
             let asked = self.began.elapsed();
-            let trouble = match call(&api).answer().await {
+            let answer = tokio::time::timeout(PATIENCE, call(&api).answer()).await;
+            let answer = answer.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer comes")));
+            let trouble = match answer {
                 Ok(answer) if answer.status < 500 => {
                     self.note(met);
                     return answer;
