@@ -126,7 +126,7 @@ async fn a_node_that_was_taken_for_dead_and_wakes_changes_nothing() {
 #[ignore = "needs PostgreSQL and Kafka"]
 async fn nodes_that_are_restarted_one_after_the_other_leave_no_caller_without_an_answer() {
     let mut cluster = Cluster::start(NODES).await;
-    let callers = Callers::begin(&cluster).await;
+    let callers = Callers::who_read(&cluster).await;
 
     for node in 0..cluster.apis().len() {
         callers.go_on().await;

@@ -19,8 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Beyond the session of a node, and what is lost to a busy machine.
 pub const GOES_ON_WITHIN: Duration = Duration::from_secs(60);
 
-/// Callers who order at one node after the other, read what they have ordered at the next, and repeat
-/// with their key until they are answered.
+/// Callers who order at one node after the other, and repeat with their key until they are answered.
 pub struct Callers {
     apis: Arc<Mutex<Vec<Api>>>,
     customers: Vec<String>,
@@ -38,11 +37,21 @@ struct Caller {
     placed: Arc<AtomicUsize>,
     /// What each order met that was not answered at once.
     troubled: Arc<Mutex<Vec<Vec<String>>>>,
+    reads: bool,
     began: Instant,
 }
 
 impl Callers {
     pub async fn begin(cluster: &Cluster) -> Self {
+        Self::who(cluster, false).await
+    }
+
+    /// Callers who also read each order at the next node, and see no less than they were told.
+    pub async fn who_read(cluster: &Cluster) -> Self {
+        Self::who(cluster, true).await
+    }
+
+    async fn who(cluster: &Cluster, read: bool) -> Self {
         let mut all = Self {
             apis: Arc::new(Mutex::new(cluster.apis())),
             customers: Vec::new(),
@@ -61,6 +70,7 @@ impl Callers {
                 ending: Arc::clone(&all.ending),
                 placed: Arc::clone(&all.placed),
                 troubled: Arc::clone(&all.troubled),
+                reads: read,
                 began: Instant::now(),
             };
             all.callers.push(tokio::spawn(caller.orders()));
@@ -130,15 +140,20 @@ impl Caller {
             });
             let order = order.await.is(201);
 
-            // Another node shows no less.
-            let (id, token) = (order.str("orderId"), order.token());
-            let shown = self.answered(turn + 1, |api| api.order(id).token(&token).wait(10));
-            let version = order.json["version"].as_u64();
-            assert!(shown.await.is(200).json["version"].as_u64() >= version);
+            if self.reads {
+                self.read(&order, turn + 1).await;
+            }
             orders.push(order);
             self.placed.fetch_add(1, Ordering::Relaxed);
         }
         orders
+    }
+
+    async fn read(&self, order: &Response, turn: usize) {
+        let (id, token) = (order.str("orderId"), order.token());
+        let shown = self.answered(turn, |api| api.order(id).token(&token).wait(10));
+        let version = order.json["version"].as_u64();
+        assert!(shown.await.is(200).json["version"].as_u64() >= version);
     }
 
     /// The answer to a call, which has to come in time.

@@ -10,7 +10,7 @@ use super::callers::Callers;
 #[ignore = "needs PostgreSQL and Kafka, root for networks, and minutes"]
 async fn a_node_that_is_cut_off_from_everybody_is_replaced_and_comes_back() {
     let cluster = Cluster::with_networks(3).await;
-    let callers = Callers::begin(&cluster).await;
+    let callers = Callers::who_read(&cluster).await;
     callers.go_on().await;
 
     for node in [1, 2] {
@@ -31,7 +31,7 @@ async fn a_node_that_is_cut_off_from_everybody_is_replaced_and_comes_back() {
 #[ignore = "needs PostgreSQL and Kafka, root for networks, and minutes"]
 async fn a_network_that_is_cut_for_less_than_the_session_costs_time_and_nothing_else() {
     let cluster = Cluster::with_networks(3).await;
-    let callers = Callers::begin(&cluster).await;
+    let callers = Callers::who_read(&cluster).await;
     callers.go_on().await;
 
     for node in [0, 1, 2] {

@@ -13,7 +13,7 @@ const ROUNDS: usize = 12;
 #[ignore = "needs PostgreSQL and Kafka, and takes minutes"]
 async fn nodes_that_leave_and_join_without_a_pause_lose_and_repeat_nothing() {
     let mut cluster = Cluster::start(3).await;
-    let callers = Callers::begin(&cluster).await;
+    let callers = Callers::who_read(&cluster).await;
     callers.go_on().await;
 
     for node in RESTLESS.into_iter().cycle().take(ROUNDS) {
@@ -31,7 +31,7 @@ async fn nodes_that_leave_and_join_without_a_pause_lose_and_repeat_nothing() {
 #[ignore = "needs PostgreSQL and Kafka, and takes minutes"]
 async fn nodes_that_are_killed_and_join_again_before_they_are_missed_lose_and_repeat_nothing() {
     let mut cluster = Cluster::start(3).await;
-    let callers = Callers::begin(&cluster).await;
+    let callers = Callers::who_read(&cluster).await;
     callers.go_on().await;
 
     // The group takes each for alive until its session is over, and the one that comes for another.
