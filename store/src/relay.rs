@@ -3,8 +3,8 @@
 //! | relay | who carries | when |
 //! |---|---|---|
 //! | direct | the node that commits, out of its memory | at once, as best it can |
-//! | polling ([`polling`]) | the owner of the shard, out of the outbox | at its next look |
-//! | WAL ([`wal`]) | one node for all shards, out of PostgreSQL's write-ahead log | at once |
+//! | polling (`polling`) | the owner of the shard, out of the outbox | at its next look |
+//! | WAL (`wal`) | one node for all shards, out of PostgreSQL's write-ahead log | at once |
 //!
 //! The two that read note how far they have come, in the database, and only behind what Kafka has
 //! acknowledged. So what they carry comes at least once, whoever dies when; nodes need that from no
