@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actors::Node;
 use domain::Service;
+use store::cluster::Participation;
 use store::kafka::Kafka;
 use store::{ServiceDatabase, StoreError, shards};
 
@@ -26,9 +27,16 @@ pub(super) struct HandingOver {
 }
 
 impl HandingOver {
-    /// Gives the shards up and waits until others have them, but not for long.
+    /// Gives the shards up and waits until others have them, but not for long; if there are others.
     pub(super) async fn run(&self) {
         self.identity.tell_of_end(&self.kafka);
+        let is_in_touch = self.node.participation() == Participation::Full;
+        let mut databases = self.databases.iter();
+        if !is_in_touch || !databases.any(|database| self.is_awaited(database.service)) {
+            // Nobody would answer what this node gave up; it answers what it has taken itself.
+            return;
+        }
+
         let handed_over = tokio::time::timeout(WITHIN, async {
             self.kafka.give_up();
             // What was submitted is durable: the next owners may have the shards.
