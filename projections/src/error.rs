@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::time::Duration;
 
+pub(crate) use store::error::chain as describe;
 use tokio::task::JoinError;
 use uuid::Uuid;
 
@@ -178,18 +179,6 @@ impl ViewError {
                 | ViewError::NotReady { .. }
         )
     }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// What a panic says.

@@ -27,6 +27,7 @@ use super::polling::{self, shards_of};
 use crate::ServiceDatabase;
 use crate::cluster::Assigned;
 use crate::database::Location;
+use crate::error::chain;
 use follower::Follower;
 use slot::Slot;
 
@@ -152,15 +153,4 @@ where
 {
     let answered = timeout(ANSWERS_WITHIN, answer).await;
     Ok(answered.map_err(|_| NotFollowed::Silent)??)
-}
-
-/// An error with what has caused it.
-fn chain(error: &NotFollowed) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
