@@ -160,8 +160,8 @@ impl Node {
         }
     }
 
-    /// Waits until no shard is open: none is this node's any more, and what they have submitted is
-    /// durable.
+    /// Waits until no shard is open: none is this node's any more. What they have submitted may still
+    /// be on its way; the epochs tell what becomes of it.
     pub async fn closed(&self) {
         let mut open = self.open.subscribe();
         // The sender outlives the node.

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 use std::sync::Arc;
+#[cfg(feature = "kafka")]
+use std::time::{Duration, Instant};
 
 use sagas::Service;
 use tempfile::TempDir;
@@ -63,5 +65,18 @@ impl Ground {
             Ground::Folder(folder) => folder.path(),
             Ground::Postgres(database) => panic!("{} is no folder", database.name()),
         }
+    }
+}
+
+/// Waits until something observable is so.
+#[cfg(feature = "kafka")]
+pub(crate) async fn eventually(patience: Duration, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(
+            began.elapsed() < patience,
+            "it has not come about in {patience:?}"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -39,7 +39,7 @@ impl HandingOver {
 
         let handed_over = tokio::time::timeout(WITHIN, async {
             self.kafka.give_up();
-            // What was submitted is durable: the next owners may have the shards.
+            // What is still on its way is committed, or refused by the next owner's epoch.
             self.node.closed().await;
             self.kafka.leave_groups().await;
             self.taken_over().await;

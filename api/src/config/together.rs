@@ -66,7 +66,7 @@ impl Config {
 
         let relay = ConfigError::NotTogether {
             setting: "relay",
-            value: self.relay_name().to_owned(),
+            value: self.relay.name().to_owned(),
             beside: alone,
             allowed: "direct; there is something to carry when log_url is kafka://HOST:PORT",
         };
@@ -156,14 +156,6 @@ impl Config {
             RelayBy::Direct => Relay::Direct,
             RelayBy::Polling => Relay::Polling(self.relay_pause),
             RelayBy::Wal => Relay::Wal(self.relay_wal_kept),
-        }
-    }
-
-    const fn relay_name(&self) -> &'static str {
-        match self.relay {
-            RelayBy::Direct => "direct",
-            RelayBy::Polling => "polling",
-            RelayBy::Wal => "wal",
         }
     }
 

@@ -59,6 +59,19 @@ pub enum RelayBy {
     Wal,
 }
 
+impl RelayBy {
+    const ALL: [RelayBy; 3] = [RelayBy::Direct, RelayBy::Polling, RelayBy::Wal];
+
+    /// The relay as the settings name it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            RelayBy::Direct => "direct",
+            RelayBy::Polling => "polling",
+            RelayBy::Wal => "wal",
+        }
+    }
+}
+
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
@@ -193,12 +206,10 @@ pub fn coordination(text: &str) -> Result<Coordination, Refusal> {
 }
 
 pub fn relay(text: &str) -> Result<RelayBy, Refusal> {
-    match text {
-        "direct" => Ok(RelayBy::Direct),
-        "polling" => Ok(RelayBy::Polling),
-        "wal" => Ok(RelayBy::Wal),
-        _ => Err(Refusal::NotAllowed),
-    }
+    RelayBy::ALL
+        .into_iter()
+        .find(|relay| relay.name() == text)
+        .ok_or(Refusal::NotAllowed)
 }
 
 pub fn loading(text: &str) -> Result<Loading, Refusal> {

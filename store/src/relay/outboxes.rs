@@ -44,6 +44,8 @@ pub(super) struct Outboxes<'d> {
     taken: BTreeMap<ShardId, Cursor>,
     /// What was taken and is not acknowledged.
     messages: Vec<Message>,
+    /// How large their bodies are.
+    bytes: usize,
     notes: Notes,
     noted_at: Instant,
 }
@@ -65,6 +67,7 @@ impl<'d> Outboxes<'d> {
             acknowledged: BTreeMap::new(),
             taken: BTreeMap::new(),
             messages: Vec::new(),
+            bytes: 0,
             notes: Notes::default(),
             noted_at: Instant::now(),
         }
@@ -121,8 +124,7 @@ impl<'d> Outboxes<'d> {
 
     /// Whether it is time to carry what was taken.
     pub(super) fn has_taken_enough(&self) -> bool {
-        let bytes = self.messages.iter().map(|message| message.body.get().len());
-        bytes.sum::<usize>() > BYTES
+        self.bytes > BYTES
     }
 
     /// Whether all that was taken is to be seen by others.
@@ -161,6 +163,7 @@ impl<'d> Outboxes<'d> {
     pub(super) async fn deliver(&mut self) -> Result<(), RelayError> {
         if !self.messages.is_empty() {
             let messages = std::mem::take(&mut self.messages);
+            self.bytes = 0;
             if let Err(error) = self.carrier.deliver(messages).await {
                 self.forget_taken();
                 return Err(error.into());
@@ -186,6 +189,7 @@ impl<'d> Outboxes<'d> {
 
     fn forget_taken(&mut self) {
         self.messages.clear();
+        self.bytes = 0;
         self.taken.clone_from(&self.acknowledged);
     }
 
@@ -200,6 +204,7 @@ impl<'d> Outboxes<'d> {
         for mut message in messages {
             cursor.advance(&mut message);
             if message.unreadable().is_none() {
+                self.bytes += message.body.get().len();
                 self.messages.push(message);
             }
         }

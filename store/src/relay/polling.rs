@@ -4,7 +4,6 @@
 //! the node's shards, whether there is something new or not; and what is new waits for the next
 //! look.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sagas::ShardId;
@@ -66,6 +65,5 @@ pub(super) fn shards_of(
 ) -> Vec<ShardId> {
     let assigned = assigned.borrow();
     let of_service = |shard: &&ShardId| shard.service == database.service;
-    let shards: BTreeSet<_> = assigned.keys().filter(of_service).copied().collect();
-    shards.into_iter().collect()
+    assigned.keys().filter(of_service).copied().collect()
 }

@@ -17,16 +17,22 @@ fn name(shard: ShardId) -> String {
     format!("{PREFIX}{}", shard.number)
 }
 
+fn row(shard: ShardId, reached: u64) -> setting::ActiveModel {
+    setting::ActiveModel {
+        name: ActiveValue::Set(name(shard)),
+        value: ActiveValue::Set(reached.to_string()),
+    }
+}
+
 /// Notes, of shards that no relay has come to, that one is to begin behind what is published: before
 /// that, nodes handed over themselves what they committed. To be done before a shard opens at a node
 /// that does not, because it goes on to note what is published.
 pub(super) async fn prepare(database: &ServiceDatabase) -> Result<(), StoreError> {
     let published = shards::noted_heads(database).await?;
-    let rows = published.iter().map(|(shard, heads)| setting::ActiveModel {
-        name: ActiveValue::Set(name(*shard)),
-        value: ActiveValue::Set(heads.published().to_string()),
-    });
-    let rows: Vec<_> = rows.collect();
+    let rows = published.iter();
+    let rows: Vec<_> = rows
+        .map(|(shard, heads)| row(*shard, heads.published()))
+        .collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -92,10 +98,7 @@ impl Notes {
             return Ok(());
         }
 
-        let rows = new.iter().map(|(shard, reached)| setting::ActiveModel {
-            name: ActiveValue::Set(name(*shard)),
-            value: ActiveValue::Set(reached.to_string()),
-        });
+        let rows = new.iter().map(|(shard, reached)| row(*shard, *reached));
         let renewed = OnConflict::column(setting::Column::Name)
             .update_column(setting::Column::Value)
             .to_owned();

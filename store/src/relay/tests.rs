@@ -16,7 +16,7 @@ use super::{AcknowledgingCarrier, Relay, Relaying, Undelivered};
 use crate::cluster::{Alone, Membership};
 use crate::journal::testing::{SHARDS, Store, shard};
 use crate::log::{Destination, Message};
-use crate::testing::{BOOKINGS, Ground};
+use crate::testing::{BOOKINGS, Ground, eventually};
 use crate::unit::Fate;
 
 const POLLING: Relay = Relay::Polling(Duration::from_millis(5));
@@ -126,7 +126,7 @@ impl Relayed {
 
     /// Until so many messages have been carried.
     pub(super) async fn has(&self, count: usize) {
-        eventually(|| self.carried.count() >= count).await;
+        eventually(NEEDS, || self.carried.count() >= count).await;
     }
 
     /// Until it is noted that the relay has come so far in each shard.
@@ -146,17 +146,6 @@ impl Relayed {
             assert!(began.elapsed() < NEEDS, "{noted:?} is noted");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-    }
-}
-
-pub(super) async fn eventually(mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(
-            began.elapsed() < NEEDS,
-            "it has not come about in {NEEDS:?}"
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

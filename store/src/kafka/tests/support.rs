@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -15,7 +15,7 @@ use crate::cluster::{Arrivals, Membership, Participation};
 use crate::kafka::topics::Topics;
 use crate::kafka::{Kafka, KafkaSettings};
 use crate::log::{Destination, Message};
-pub(super) use crate::testing::{BOOKINGS, ROOMS};
+pub(super) use crate::testing::{BOOKINGS, ROOMS, eventually};
 
 pub(super) const SHARDS: u16 = 8;
 
@@ -233,16 +233,4 @@ pub(super) async fn in_touch(node: &Kafka) {
         node.participation() == Participation::Full
     })
     .await;
-}
-
-/// Waits until something observable is so.
-pub(super) async fn eventually(patience: Duration, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(
-            began.elapsed() < patience,
-            "it has not come about in {patience:?}"
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
