@@ -28,11 +28,14 @@ impl Arrivals for NodeArrivals {
         self.log.arrived(messages);
     }
 
-    fn asked(&self, shard: ShardId, question: &[u8]) {
-        let taken_in = self
-            .doors
-            .asked(shard, question, Arc::clone(&self.transport));
-        note(taken_in);
+    fn asked(&self, shard: ShardId, tenure: u64, question: &[u8]) {
+        let transport = Arc::clone(&self.transport);
+        note(self.doors.asked(shard, tenure, question, transport));
+    }
+
+    fn asked_before(&self, shard: ShardId, question: &[u8]) {
+        let transport = Arc::clone(&self.transport);
+        note(self.doors.asked_before(shard, question, transport));
     }
 
     fn answered(&self, service: Service, answer: &[u8]) {

@@ -160,8 +160,9 @@ impl Node {
         }
     }
 
-    /// Waits until no shard is open: none is this node's any more. What they have submitted may still
-    /// be on its way; the epochs tell what becomes of it.
+    /// Waits until no shard is open: none is this node's any more, and what they have submitted is
+    /// durable or has failed. A journal that stands still is not waited for, but the epochs tell what
+    /// becomes of that.
     pub async fn closed(&self) {
         let mut open = self.open.subscribe();
         // The sender outlives the node.
@@ -177,7 +178,9 @@ impl Node {
     /// How many shards of this node are open, and how many are assigned to it.
     #[must_use]
     pub fn open_shards(&self) -> (usize, usize) {
-        (self.open.borrow().len(), self.assigned.borrow().len())
+        let (open, assigned) = (self.open.borrow(), self.assigned.borrow());
+        let open = assigned.keys().filter(|shard| open.contains(shard));
+        (open.count(), assigned.len())
     }
 
     /// What keeps shards from being open, or has made them reload.

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::entity::{Answered, Entity};
-use crate::request::{Answer, Heard, Question, Reply};
+use crate::request::{Answer, Heard, Moved, Question, Reply};
 
 /// A question on its way to another node.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub(crate) enum Told<E: Entity> {
     Answer(Reply<E>),
     /// The saga that the answer spoke of has ended.
     Ended(Answered<E>),
+    /// The shard has another owner than when it was asked. Whoever has no answer asks again.
+    Moved,
 }
 
 /// A caller on another node, who waits for an answer.
@@ -63,6 +65,13 @@ impl RemoteCaller {
         });
     }
 
+    pub(crate) fn moved<E: Entity>(&self, question: Uuid) {
+        self.tell::<E>(AnswerFromAfar {
+            question,
+            told: Told::Moved,
+        });
+    }
+
     fn tell<E: Entity>(&self, answer: AnswerFromAfar<E>) {
         match serde_json::to_vec(&answer) {
             Ok(answer) => self.transport.answer(&self.node, E::SERVICE, answer),
@@ -77,7 +86,8 @@ pub(crate) struct Awaited<E: Entity>(Arc<Mutex<HashMap<Uuid, Waiting<E>>>>);
 
 #[derive(Debug)]
 struct Waiting<E: Entity> {
-    answer: Option<oneshot::Sender<Heard<E>>>,
+    /// The question and whom to answer, as long as there is no answer.
+    answer: Option<(Question<E>, oneshot::Sender<Heard<E>>)>,
     ended: Option<oneshot::Sender<Answered<E>>>,
 }
 
@@ -92,17 +102,18 @@ impl<E: Entity> Awaited<E> {
     /// Takes a caller in.
     pub(crate) fn wait(
         &self,
-        question: Uuid,
+        question: Question<E>,
         answer: oneshot::Sender<Heard<E>>,
         ended: Option<oneshot::Sender<Answered<E>>>,
     ) -> Place<E> {
+        let id = question.id;
         let waiting = Waiting {
-            answer: Some(answer),
+            answer: Some((question, answer)),
             ended,
         };
-        self.lock().insert(question, waiting);
+        self.lock().insert(id, waiting);
         Place {
-            question,
+            question: id,
             awaited: self.clone(),
         }
     }
@@ -125,13 +136,21 @@ impl<E: Entity> Awaited<E> {
                 if !goes_on(&reply) {
                     caller.ended = None;
                 }
-                if let Some(answer) = caller.answer.take() {
+                if let Some((_, answer)) = caller.answer.take() {
                     let _ = answer.send(Heard::Reply(reply));
                 }
             }
             Told::Ended(end) => {
                 if let Some(ended) = caller.ended.take() {
                     let _ = ended.send(end);
+                }
+            }
+            Told::Moved => {
+                // The owner of before tells of no end: whoever waits for it asks again as well.
+                let ended = caller.ended.take();
+                if let Some((question, answer)) = caller.answer.take() {
+                    let moved = Moved { question, ended };
+                    let _ = answer.send(Heard::Moved(Box::new(moved)));
                 }
             }
         }

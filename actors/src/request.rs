@@ -14,7 +14,7 @@ use crate::entity::{Answered, Entity, Seen};
 use crate::error::CommandError;
 use crate::operator::{Operator, ParkedAction, SagaAction};
 use crate::remote::RemoteCaller;
-use crate::requests::ASKS_AGAIN_AFTER;
+use crate::requests::{ANSWERS_WITHIN, ASKS_AGAIN_AFTER};
 
 /// An `Idempotency-Key` within its method and path, and the value of the request it came with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,7 +143,7 @@ pub(crate) struct Request<E: Entity> {
     /// The ticket of the unit that it has become; 0 before.
     pub ticket: u64,
     /// Whether it may have been carried out before: it has been tried, or has come from another
-    /// node, and then a former owner may have read it, too.
+    /// node, which may have asked a former owner, too.
     pub may_be_done: bool,
 }
 
@@ -158,7 +158,13 @@ pub(crate) enum Caller<E: Entity> {
         ended: Option<Follower<E>>,
     },
     /// Somebody on another node.
-    Remote(RemoteCaller),
+    Remote {
+        caller: RemoteCaller,
+        /// The tenure of the shard that is asked.
+        tenure: u64,
+        /// When the question came.
+        since: Instant,
+    },
 }
 
 /// Who waits for the end of a saga.
@@ -174,14 +180,32 @@ pub(crate) enum Follower<E: Entity> {
 }
 
 impl<E: Entity> Request<E> {
-    /// One that nobody has looked at.
-    pub(crate) fn new(question: Question<E>, caller: Caller<E>) -> Self {
-        let may_be_done = matches!(caller, Caller::Remote(_));
+    /// One of a caller on this node.
+    pub(crate) fn new(
+        question: Question<E>,
+        answer: oneshot::Sender<Heard<E>>,
+        ended: Option<Follower<E>>,
+    ) -> Self {
+        Request {
+            question,
+            caller: Caller::Local { answer, ended },
+            ticket: 0,
+            may_be_done: false,
+        }
+    }
+
+    /// One of another node, to the shard in this of its tenures here.
+    pub(crate) fn from_afar(question: Question<E>, caller: RemoteCaller, tenure: u64) -> Self {
+        let caller = Caller::Remote {
+            caller,
+            tenure,
+            since: Instant::now(),
+        };
         Request {
             question,
             caller,
             ticket: 0,
-            may_be_done,
+            may_be_done: true,
         }
     }
 
@@ -189,7 +213,8 @@ impl<E: Entity> Request<E> {
     pub(crate) fn is_abandoned(&self) -> bool {
         match &self.caller {
             Caller::Local { answer, .. } => answer.is_closed(),
-            Caller::Remote(_) => false,
+            // Nobody says from afar that he has hung up, but nobody waits longer.
+            Caller::Remote { since, .. } => since.elapsed() >= ANSWERS_WITHIN,
         }
     }
 
@@ -197,13 +222,13 @@ impl<E: Entity> Request<E> {
     pub(crate) fn answer(self, reply: Reply<E>) {
         match self.caller {
             Caller::Local { answer, .. } => drop(answer.send(Heard::Reply(reply))),
-            Caller::Remote(caller) => caller.answer(self.question.id, reply),
+            Caller::Remote { caller, .. } => caller.answer(self.question.id, reply),
         }
     }
 
     /// Lets go of a request to a shard that is another node's, of which nothing has come here.
-    /// Somebody on this node asks that one. Whoever asked from afar need not: the next owner reads
-    /// the questions of the last seconds itself.
+    /// Somebody on this node asks that one. Whoever asked from afar hears of it from the next owner,
+    /// which reads the questions of the last seconds itself.
     pub(crate) fn pass_on(self) {
         let Caller::Local { answer, ended } = self.caller else {
             return;
@@ -219,9 +244,12 @@ impl<E: Entity> Request<E> {
         drop(answer.send(Heard::Moved(Box::new(moved))));
     }
 
-    /// Whether it has come from another node.
-    pub(crate) fn is_from_afar(&self) -> bool {
-        matches!(self.caller, Caller::Remote(_))
+    /// The tenure that it has come to, if it is one from another node.
+    pub(crate) fn tenure(&self) -> Option<u64> {
+        match self.caller {
+            Caller::Local { .. } => None,
+            Caller::Remote { tenure, .. } => Some(tenure),
+        }
     }
 
     /// Takes out the follower who wants to hear of the saga's end.
@@ -229,7 +257,7 @@ impl<E: Entity> Request<E> {
         let follows = std::mem::take(&mut self.question.follows);
         match &mut self.caller {
             Caller::Local { ended, .. } => ended.take(),
-            Caller::Remote(caller) => follows.then(|| Follower::Remote {
+            Caller::Remote { caller, .. } => follows.then(|| Follower::Remote {
                 caller: caller.clone(),
                 question: self.question.id,
                 since: Instant::now(),

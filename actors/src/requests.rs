@@ -22,7 +22,7 @@ use crate::loading::Source;
 use crate::operator::{Operator, SagaAction};
 use crate::remote::{Awaited, Place, QuestionFromAfar};
 use crate::request::{
-    Answer, Caller, Command, Follower, Heard, Moved, Question, Request, RequestBinding, SagaAnswer,
+    Answer, Command, Follower, Heard, Moved, Question, Request, RequestBinding, SagaAnswer,
 };
 
 pub(crate) use accepted::ASKS_AGAIN_AFTER;
@@ -287,9 +287,8 @@ impl<E: Entity> Requests<E> {
         }
 
         let (answer, received) = oneshot::channel();
-        let ended = ended.map(Follower::Local);
-        let caller = Caller::Local { answer, ended };
-        self.hand_over(shard, Request::new(question, caller))?;
+        let request = Request::new(question, answer, ended.map(Follower::Local));
+        self.hand_over(shard, request)?;
         Ok(Sent {
             shard,
             answer: received,
@@ -329,8 +328,17 @@ impl<E: Entity> Requests<E> {
         if makes(Mistake::KeyLeftBehind) {
             question.binding = None;
         }
-        let place = self.0.awaited.wait(question.id, answer, ended);
-        self.put(shard, question)?;
+        let question = QuestionFromAfar {
+            from: self.0.node.clone(),
+            question,
+        };
+        let bytes = serde_json::to_vec(&question).map_err(|_| CommandError::Failed)?;
+
+        let place = self.0.awaited.wait(question.question, answer, ended);
+        let transport = self.0.transport.as_ref();
+        if !transport.is_some_and(|transport| transport.ask(shard, bytes)) {
+            return Err(CommandError::Unavailable);
+        }
         Ok(Sent {
             shard,
             answer: received,
@@ -350,23 +358,6 @@ impl<E: Entity> Requests<E> {
             mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => CommandError::Unavailable,
         })
-    }
-
-    /// Puts a question on its way.
-    fn put(&self, shard: ShardId, question: Question<E>) -> Result<(), CommandError> {
-        let transport = self.0.transport.as_ref();
-        let transport = transport.ok_or(CommandError::Unavailable)?;
-        let question = QuestionFromAfar {
-            from: self.0.node.clone(),
-            question,
-        };
-
-        let bytes = serde_json::to_vec(&question).map_err(|_| CommandError::Failed)?;
-        if transport.ask(shard, bytes) {
-            Ok(())
-        } else {
-            Err(CommandError::Unavailable)
-        }
     }
 }
 

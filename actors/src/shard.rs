@@ -162,6 +162,8 @@ pub(crate) struct Shard<E: Entity> {
     /// Requests to do again after a reload.
     again: VecDeque<Request<E>>,
     early: EarlyQuestions<E>,
+    /// Something of this tenure has gone to the journal.
+    has_claimed: bool,
     /// Why the shard must reload.
     broken: Option<String>,
     /// The journal has ended, or nobody can ask any more: there will be no other tenure.
@@ -203,7 +205,8 @@ impl<E: Entity> Shard<E> {
     /// Serves the shard whenever it is this node's, until the node stops.
     pub(crate) async fn run(mut self) {
         while self.wait_for_tenure().await {
-            self.again.extend(self.early.take());
+            let tenure = self.parts.tenure.number();
+            self.again.extend(self.early.take(tenure));
             self.serve().await;
             if self.is_over || self.parts.tenure.node_stops() {
                 return;
@@ -213,8 +216,7 @@ impl<E: Entity> Shard<E> {
     }
 
     /// Waits until the shard is this node's; false when the node stops first. Whoever asks from
-    /// here meanwhile has been sent by what is out of date; a question from afar may come before
-    /// the word that the shard is this node's.
+    /// here meanwhile has been sent by what is out of date.
     async fn wait_for_tenure(&mut self) -> bool {
         loop {
             tokio::select! {
@@ -235,9 +237,24 @@ impl<E: Entity> Shard<E> {
 
     /// A request to a shard that is not this node's now, or not yet.
     fn turn_away(&mut self, request: Request<E>) {
-        match request.is_from_afar() {
-            true => self.early.keep(request),
-            false => request.pass_on(),
+        match request.tenure() {
+            Some(_) => drop(self.if_in_time(request)),
+            None => request.pass_on(),
+        }
+    }
+
+    /// A request, unless it has come from afar to another tenure than the one that has begun last:
+    /// one to the next is kept until that begins.
+    fn if_in_time(&mut self, request: Request<E>) -> Option<Request<E>> {
+        let tenure = request.tenure();
+        match tenure.is_none() || tenure == self.parts.tenure.number() {
+            true => Some(request),
+            false => {
+                if tenure > self.parts.tenure.number() {
+                    self.early.keep(request);
+                }
+                None
+            }
         }
     }
 
@@ -304,7 +321,7 @@ impl<E: Entity> Shard<E> {
                 Some(returned) = self.returned.recv() => came_back = Some(returned),
                 Some(delivery) = self.deliveries.recv() => gathered.messages.extend(delivery),
                 request = self.parts.requests.recv() => match request {
-                    Some(request) => gathered.requests.push(request),
+                    Some(request) => gathered.requests.extend(self.if_in_time(request)),
                     None => {
                         self.is_over = true;
                         return None;
@@ -329,7 +346,7 @@ impl<E: Entity> Shard<E> {
 
         while gathered.len() < PIECES_PER_TURN {
             match self.parts.requests.try_recv() {
-                Ok(request) => gathered.requests.push(request),
+                Ok(request) => gathered.requests.extend(self.if_in_time(request)),
                 Err(_) => break,
             }
         }

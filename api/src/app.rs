@@ -2,8 +2,8 @@
 //!
 //! A node takes its address and its data folder, starts from the bottom (databases, log, journals,
 //! shards, views, HTTP) and ends from the top: other nodes take its shards over, callers that wait
-//! get the state so far, requests under way end, then the shards, the journals, the views. It can be told to end at any moment,
-//! also while it starts, and ends in time whatever a store does.
+//! get the state so far, requests under way end, then the shards, the journals, the views. It can be
+//! told to end at any moment, also while it starts, and ends in time whatever a store does.
 
 mod announcing;
 mod auditing;
@@ -31,6 +31,7 @@ mod views_anywhere;
 use std::time::Duration;
 
 use anyhow::Context;
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -44,6 +45,9 @@ pub(crate) use stores::view_stores;
 /// after a crash.
 const END_WITHIN: Duration = Duration::from_secs(14);
 
+/// How long a node whose start is broken off may take to leave the others.
+const LEAVES_WITHIN: Duration = Duration::from_secs(5);
+
 /// A running node.
 struct Running {
     parts: start::Parts,
@@ -52,10 +56,10 @@ struct Running {
 
 impl Running {
     /// Waits for the server to end, which it does when the node is asked to, then ends the rest.
-    async fn end(self) -> anyhow::Result<()> {
+    async fn end(self, deadline: Instant) -> anyhow::Result<()> {
         let Running { parts, serving } = self;
         let served = serving.await.context("the HTTP server failed")?;
-        parts.end().await;
+        parts.end(deadline).await;
         served.context("the HTTP server failed")
     }
 
@@ -81,10 +85,15 @@ impl Running {
 /// What keeps the node from starting, from going on, or from ending in order.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (ending, shutdown) = shutdown::on_signals()?;
+    let joined = OnceCell::new();
     let running = tokio::select! {
         biased;
-        running = start(config, shutdown.clone()) => running?,
+        running = start(config, shutdown.clone(), &joined) => running?,
         () = shutdown::asked(shutdown.clone()) => {
+            if let Some(kafka) = joined.get() {
+                // Otherwise its shards are nobody's until the others take it for dead.
+                kafka.leave(LEAVES_WITHIN).await;
+            }
             tracing::info!("the node has ended before it was ready");
             return Ok(());
         }
@@ -102,7 +111,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
     ending.request();
     running.release_waiting();
-    let ended = tokio::time::timeout_at(deadline, running.end())
+    let ended = tokio::time::timeout_at(deadline, running.end(deadline))
         .await
         .unwrap_or_else(|_| {
             tracing::warn!(

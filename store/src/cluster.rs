@@ -40,8 +40,13 @@ pub trait Arrivals: fmt::Debug + Send + Sync {
     /// Messages have arrived, those of one source in the order in which they were sent.
     fn arrived(&self, messages: Vec<Message>);
 
-    /// Another node asks a shard that this node was to own when the question was sent.
-    fn asked(&self, shard: ShardId, question: &[u8]);
+    /// Another node asks a shard of this node, in this of its tenures, which may not have begun here
+    /// yet.
+    fn asked(&self, shard: ShardId, tenure: u64, question: &[u8]);
+
+    /// Another node has asked a shard before it became this node's. Its owner of that time may have
+    /// answered; whoever still waits is to ask again.
+    fn asked_before(&self, shard: ShardId, question: &[u8]);
 
     /// Another node answers a question to this service.
     fn answered(&self, service: Service, answer: &[u8]);

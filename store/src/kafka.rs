@@ -36,7 +36,7 @@ mod watching;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -161,11 +161,7 @@ impl Kafka {
             Arc::clone(&reader),
             &complaints,
         )?;
-        let assignments = Arc::new(Assignments::new(
-            settings.shards,
-            Arc::clone(&topics),
-            Arc::clone(&members.stop),
-        ));
+        let assignments = Arc::new(Assignments::new(settings.shards, Arc::clone(&topics)));
 
         let ownerships = settings.owns.iter().map(|service| {
             let (assignments, reader) = (Arc::clone(&assignments), Arc::clone(&reader));
@@ -264,19 +260,19 @@ impl Kafka {
         Arc::clone(self.reader.roll())
     }
 
-    /// No shard is this node's any more, nor will one be. Nobody else has them before the node
-    /// [leaves the groups](Kafka::leave_groups).
+    /// No shard is this node's any more, nor will one be. Nobody else is given them before the node
+    /// [leaves the groups](Kafka::leave_groups): it is their member still.
     pub fn give_up(&self) {
-        self.members.stop();
-        self.assignments.clear();
+        self.assignments.give_up();
     }
 
     /// Leaves the groups, so that the shards move at once. What is sent goes on its way as before.
-    /// A second call does nothing.
-    pub async fn leave_groups(&self) {
+    /// Waits that long at most. A second call does nothing.
+    pub async fn leave_groups(&self, within: Duration) {
         self.give_up();
+        self.members.stop();
         let ended = self.members.take_ended();
-        let left = ended.map(|ended| spawn_blocking(move || wait_for(&ended)));
+        let left = ended.map(|ended| spawn_blocking(move || wait_for(&ended, within)));
         if let Some(left) = left
             && let Err(panic) = left.await
         {
@@ -284,30 +280,32 @@ impl Kafka {
         }
     }
 
-    /// Leaves the groups, delivers what has been sent, and ends all threads. What is sent afterwards
-    /// may be lost. A second call does nothing.
-    pub async fn leave(&self) {
+    /// Leaves the groups, delivers what has been sent, and ends all threads; all that within this
+    /// time at most. What is sent afterwards may be lost. A second call does nothing.
+    pub async fn leave(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        let left = move || deadline.saturating_duration_since(Instant::now());
         self.tell_all(&[]);
-        self.leave_groups().await;
+        self.leave_groups(left()).await;
         self.threads.stop();
 
         let Some(ended) = self.threads.take_ended() else {
             return;
         };
         let outgoing = Arc::clone(&self.outgoing);
-        let left = spawn_blocking(move || {
-            outgoing.flush(FLUSH);
-            wait_for(&ended);
+        let leaving = spawn_blocking(move || {
+            outgoing.flush(FLUSH.min(left()));
+            wait_for(&ended, left());
         });
-        if let Err(panic) = left.await {
+        if let Err(panic) = leaving.await {
             error!("leaving Kafka failed: {panic}");
         }
     }
 }
 
 /// Waits until the last of some threads has ended, which closes the channel.
-fn wait_for(ended: &Receiver<()>) {
-    if ended.recv_timeout(LEAVE) == Err(RecvTimeoutError::Timeout) {
+fn wait_for(ended: &Receiver<()>, within: Duration) {
+    if ended.recv_timeout(within.min(LEAVE)) == Err(RecvTimeoutError::Timeout) {
         warn!("Kafka does not answer the node that leaves; the group will notice");
     }
 }

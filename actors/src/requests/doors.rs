@@ -12,7 +12,7 @@ use crate::entity::Entity;
 use crate::error::CommandError;
 use crate::operator::{Operator, ParkedAction};
 use crate::remote::{QuestionFromAfar, RemoteCaller};
-use crate::request::{Caller, Command, Request, RequestBinding};
+use crate::request::{Command, Question, Request, RequestBinding};
 
 /// The doors of all services that a node runs. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -54,19 +54,35 @@ impl Doors {
         Err(CommandError::not_found("quarantined message"))
     }
 
-    /// Takes in a question of another node to a shard of this one. The answer goes back over
-    /// `transport`.
+    /// Takes in a question of another node to a shard of this one, in this of its tenures. The answer
+    /// goes back over `transport`.
     ///
     /// # Errors
     /// When this node does not run the service, or the question cannot be read.
     pub fn asked(
         &self,
         shard: ShardId,
+        tenure: u64,
         question: &[u8],
         transport: Arc<dyn Transport>,
     ) -> Result<(), NotTakenIn> {
         let door = self.door(shard.service)?;
-        Ok(door.asked(shard, question, transport)?)
+        Ok(door.asked(shard, tenure, question, transport)?)
+    }
+
+    /// Tells a node whose question is from before the shard was this node's that the shard has moved.
+    /// Whether its owner of that time has answered, this one does not know.
+    ///
+    /// # Errors
+    /// When this node does not run the service, or the question cannot be read.
+    pub fn asked_before(
+        &self,
+        shard: ShardId,
+        question: &[u8],
+        transport: Arc<dyn Transport>,
+    ) -> Result<(), NotTakenIn> {
+        let door = self.door(shard.service)?;
+        Ok(door.asked_before(question, transport)?)
     }
 
     /// Takes in the answer of another node to a question to this service.
@@ -100,6 +116,14 @@ pub(crate) trait Door: fmt::Debug + Send + Sync {
     fn asked(
         &self,
         shard: ShardId,
+        tenure: u64,
+        question: &[u8],
+        transport: Arc<dyn Transport>,
+    ) -> Result<(), serde_json::Error>;
+
+    /// Tells a node that a shard has moved since its question.
+    fn asked_before(
+        &self,
         question: &[u8],
         transport: Arc<dyn Transport>,
     ) -> Result<(), serde_json::Error>;
@@ -165,29 +189,47 @@ impl<E: Entity> Door for Requests<E> {
     fn asked(
         &self,
         shard: ShardId,
+        tenure: u64,
         question: &[u8],
         transport: Arc<dyn Transport>,
     ) -> Result<(), serde_json::Error> {
-        let QuestionFromAfar { from, question } =
-            serde_json::from_slice::<QuestionFromAfar<E>>(question)?;
+        let (caller, question) = read_from_afar::<E>(question, transport)?;
         let id = question.id;
-        let caller = RemoteCaller {
-            node: from.into(),
-            transport,
-        };
 
         let owned = self.owns(shard);
-        let request = Request::new(question, Caller::Remote(caller.clone()));
+        let request = Request::from_afar(question, caller.clone(), tenure);
         match self.hand_over(shard, request) {
             Ok(()) => {}
-            // Its owner has read it, too, or will.
-            Err(CommandError::Unavailable) if !owned => {}
+            // Its next owner tells whoever asked.
+            Err(_) if !owned => {}
             Err(error) => caller.answer::<E>(id, Err(error)),
         }
+        Ok(())
+    }
+
+    fn asked_before(
+        &self,
+        question: &[u8],
+        transport: Arc<dyn Transport>,
+    ) -> Result<(), serde_json::Error> {
+        let (caller, question) = read_from_afar::<E>(question, transport)?;
+        caller.moved::<E>(question.id);
         Ok(())
     }
 
     fn answered(&self, answer: &[u8]) -> Result<(), serde_json::Error> {
         self.0.awaited.answered(answer)
     }
+}
+
+fn read_from_afar<E: Entity>(
+    question: &[u8],
+    transport: Arc<dyn Transport>,
+) -> Result<(RemoteCaller, Question<E>), serde_json::Error> {
+    let QuestionFromAfar { from, question } = serde_json::from_slice(question)?;
+    let caller = RemoteCaller {
+        node: from.into(),
+        transport,
+    };
+    Ok((caller, question))
 }

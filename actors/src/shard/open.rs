@@ -81,6 +81,7 @@ impl<E: Entity> Shard<E> {
             may_have_ended: false,
             again: VecDeque::new(),
             early: EarlyQuestions::default(),
+            has_claimed: false,
             bulk: BulkRequests::default(),
             broken: None,
             is_over: false,
@@ -169,8 +170,7 @@ impl<E: Entity> Shard<E> {
     /// failed, before the next owner may find it; a journal that stands still is not waited for,
     /// because the epoch keeps its commits out.
     pub(super) async fn leave(&mut self) {
-        let was_open = self.tell_open(false);
-        if was_open && self.broken.is_none() {
+        if std::mem::take(&mut self.has_claimed) {
             // Whether it settled or not, what is durable is decided by the epoch.
             let _ = tokio::time::timeout(SETTLES_WITHIN, self.settle()).await;
         }
@@ -199,16 +199,16 @@ impl<E: Entity> Shard<E> {
         self.broken = None;
         self.tell_trouble(None);
         self.keep_in_bounds();
+        self.tell_open(false);
         tracing::info!(shard = %self.parts.shard, "the shard is another node's now");
     }
 
-    /// Whether that is new.
-    fn tell_open(&self, is_open: bool) -> bool {
+    fn tell_open(&self, is_open: bool) {
         let shard = self.parts.shard;
         self.parts.open.send_if_modified(|open| match is_open {
             true => open.insert(shard),
             false => open.remove(&shard),
-        })
+        });
     }
 
     fn tell_trouble(&self, cause: Option<String>) {
@@ -227,6 +227,7 @@ impl<E: Entity> Shard<E> {
             self.passed_over = heard.passed;
         }
 
+        self.has_claimed = true;
         let claim = self.parts.journal.claim(shard, &self.parts.node).await?;
         let state = shards::load(&self.parts.database, shard).await?;
         self.epoch = claim.epoch;

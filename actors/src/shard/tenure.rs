@@ -70,6 +70,11 @@ impl Tenure {
         }
     }
 
+    /// The number of the one that has begun last.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.begun
+    }
+
     /// Whether the node stops.
     pub(super) fn node_stops(&self) -> bool {
         self.stop.is_cancelled()

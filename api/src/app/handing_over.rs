@@ -14,6 +14,9 @@ use super::announcing::{Identity, Note};
 
 /// Shards that nobody has taken over by then wait no longer: most often they are within a second.
 const WITHIN: Duration = Duration::from_secs(5);
+/// How much of that shards may take to end what they have begun, and groups to be left.
+const CLOSES_WITHIN: Duration = Duration::from_millis(2500);
+const LEAVES_WITHIN: Duration = Duration::from_secs(2);
 /// How often it is looked who has them.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
 
@@ -39,9 +42,9 @@ impl HandingOver {
 
         let handed_over = tokio::time::timeout(WITHIN, async {
             self.kafka.give_up();
-            // What is still on its way is committed, or refused by the next owner's epoch.
-            self.node.closed().await;
-            self.kafka.leave_groups().await;
+            // What is on its way still is refused by the next owner's epoch.
+            let _ = tokio::time::timeout(CLOSES_WITHIN, self.node.closed()).await;
+            self.kafka.leave_groups(LEAVES_WITHIN).await;
             self.taken_over().await;
         });
         match handed_over.await {

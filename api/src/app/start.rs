@@ -17,7 +17,9 @@ use store::faults::Faults;
 use store::journal::Standing;
 use store::kafka::Kafka;
 use store::{Clock, Deployment, Lease, Log, Occupancy, ServiceDatabase, Striving};
+use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::announcing::Identity;
 use super::bulk::BulkOperations;
@@ -93,7 +95,9 @@ impl Parts {
 
     /// Ends shards and journals, then the views, which take in the last commits now or at the next
     /// start, then the databases.
-    pub(super) async fn end(self) {
+    ///
+    /// What other servers are asked for ends with the deadline.
+    pub(super) async fn end(self, deadline: Instant) {
         self.upkeep.iter().for_each(JoinHandle::abort);
         self.node.stop().await;
         if let Some(Neighbours {
@@ -101,7 +105,9 @@ impl Parts {
         }) = self.neighbours
         {
             drop(relaying);
-            kafka.leave().await;
+            kafka
+                .leave(deadline.saturating_duration_since(Instant::now()))
+                .await;
         }
         self.views.stop().await;
         // Another node may feed the views now.
@@ -128,12 +134,17 @@ impl Parts {
     }
 }
 
-/// Starts a node. Must be called inside an actix system.
+/// Starts a node. Must be called inside an actix system. From the moment at which it may be given
+/// shards, `joined` knows what it leaves when its start is broken off.
 ///
 /// # Errors
 /// What keeps the node from starting: one line that names the setting, where a setting is the
 /// reason.
-pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<Running> {
+pub(super) async fn start(
+    config: Config,
+    shutdown: Shutdown,
+    joined: &OnceCell<Arc<Kafka>>,
+) -> anyhow::Result<Running> {
     files::raise_limit();
     // What may keep the node from starting comes before anything is opened or started.
     let bound = http::bind(&config)?;
@@ -160,6 +171,10 @@ pub(super) async fn start(config: Config, shutdown: Shutdown) -> anyhow::Result<
     let (node, gateway) = gateway::start(&node_config(&config), &parts)?;
     let gateway = gateway.coordinated_by(config.coordination);
     let node = Arc::new(node);
+    if let Some(others) = &neighbours {
+        // Nobody else has set it.
+        let _ = joined.set(Arc::clone(&others.kafka));
+    }
     let others = neighbours.as_ref();
     let others = others.map(|others| (others, company::receive(&config, &node, others)));
     let opened = || opens(Arc::clone(&node), Arc::clone(&log));

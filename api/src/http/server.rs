@@ -27,9 +27,9 @@ use crate::shutdown::{self, Shutdown};
 
 pub use self::connection::Under;
 
-/// How long requests may take to end when the node does: below the 15 s within which it must have
-/// ended.
-const DRAIN_SECONDS: u64 = 10;
+/// How long requests may take to end when the node does: they are answered within 5 s. Before that
+/// shards may take 5 s to move, and all of it must be over within 15 s.
+const DRAIN_SECONDS: u64 = 6;
 /// Sockets of one worker thread that have not been given a place yet, or no longer have one.
 const ON_THEIR_WAY: usize = 2;
 const BACKLOG: u32 = 2048;

@@ -16,18 +16,19 @@ pub(super) struct Assignments {
     assigned: watch::Sender<Assigned>,
     shards: u16,
     pub(super) topics: Arc<Topics>,
-    stop: Arc<AtomicBool>,
-    /// How many tenures have begun.
+    /// The node takes no shards any more.
+    given_up: AtomicBool,
+    /// The number of the next tenure.
     tenures: AtomicU64,
 }
 
 impl Assignments {
-    pub(super) fn new(shards: u16, topics: Arc<Topics>, stop: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(shards: u16, topics: Arc<Topics>) -> Self {
         Assignments {
             assigned: watch::Sender::new(Assigned::default()),
             shards,
             topics,
-            stop,
+            given_up: AtomicBool::default(),
             tenures: AtomicU64::new(1),
         }
     }
@@ -36,15 +37,20 @@ impl Assignments {
         self.assigned.subscribe()
     }
 
-    /// All shards are given up, and none is taken any more once the node is stopped.
-    pub(super) fn clear(&self) {
+    /// All shards are given up, and none is taken any more.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Ordering::SeqCst);
         self.change(BTreeMap::clear);
     }
 
-    pub(super) fn add(&self, service: Service, partitions: &BTreeSet<i32>) {
+    /// The number of a tenure that is about to begin: higher than those before.
+    pub(super) fn next_tenure(&self) -> u64 {
+        self.tenures.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn add(&self, service: Service, partitions: &BTreeSet<i32>, tenure: u64) {
         self.change(|assigned| {
-            if !self.stop.load(Ordering::SeqCst) {
-                let tenure = self.tenures.fetch_add(1, Ordering::Relaxed);
+            if !self.given_up.load(Ordering::SeqCst) {
                 let gained = self.shards_in(service, partitions);
                 assigned.extend(gained.map(|shard| (shard, tenure)));
             }

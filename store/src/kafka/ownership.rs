@@ -210,10 +210,12 @@ impl Member {
             return;
         }
 
-        match self.reader.begin(self.service, &gained) {
+        let tenure = self.assignments.next_tenure();
+        match self.reader.begin(self.service, &gained, tenure) {
             Ok(()) => {
                 info!(service = %self.service, kafka.partitions = ?gained, "shards are assigned");
-                self.assignments.add(self.service, &gained);
+                self.assignments.add(self.service, &gained, tenure);
+                lock(&self.place).takes_part = true;
             }
             Err(error) => {
                 self.complaints
@@ -228,7 +230,8 @@ impl Member {
     /// gets again may have been.
     fn gain(&self, partitions: &BTreeSet<i32>) {
         let mut place = lock(&self.place);
-        place.takes_part = true;
+        // Whoever gets shards takes part when they are its own: so it is not ready before.
+        place.takes_part |= partitions.is_empty();
         place.is_overtaken = false;
         place.gained.extend(partitions);
         let kept = std::mem::take(&mut place.kept);
@@ -265,6 +268,8 @@ impl Member {
         let mut place = lock(&self.place);
         place.gained = &place.gained - partitions;
         place.kept = &place.kept - partitions;
+        // It has heard from its group, whatever it gets next.
+        place.takes_part |= place.gained.is_empty();
         drop(place);
 
         self.reader.end(self.service, partitions);

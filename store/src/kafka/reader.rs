@@ -25,7 +25,7 @@ use tracing::{debug, error, warn};
 use super::clients::{Complaints, TURN, config};
 use super::ends::{self, Ends};
 use super::headers::{SERVICE, SHARD, WORD, header};
-use super::reading::Reading;
+use super::reading::{Questions, Reading};
 use super::record;
 use super::topics::{Topic, Topics};
 use super::{KafkaError, KafkaSettings};
@@ -34,9 +34,9 @@ use crate::cluster::roll::Roll;
 use crate::log::Message;
 use crate::metric_names::KAFKA_UNREADABLE;
 
-/// How old a question may be that a new owner still hears: as long as a shard is on its way between
-/// two nodes. The node that asked has its own clock, so this is not exact; a question that comes
-/// twice does no harm, and one that does not come is repeated by its caller.
+/// How old a question may be of which a new owner still tells that its shard has moved: as long as
+/// callers wait. The node that asked has its own clock, so this is not exact; who hears it twice has
+/// asked again already, and who does not hear it has no answer, and repeats.
 const QUESTIONS: Duration = Duration::from_secs(5);
 
 /// How many messages are handed over at once, at most.
@@ -124,9 +124,14 @@ impl Reader {
         }
     }
 
-    /// Reads messages and questions to the shards in these partitions: messages from now on,
-    /// questions from a little earlier. Blocks, but not for long.
-    pub(super) fn begin(&self, service: Service, partitions: &BTreeSet<i32>) -> KafkaResult<()> {
+    /// Reads messages and questions to the shards in these partitions for this tenure: messages
+    /// from now on, questions from a little earlier. Blocks, but not for long.
+    pub(super) fn begin(
+        &self,
+        service: Service,
+        partitions: &BTreeSet<i32>,
+        tenure: u64,
+    ) -> KafkaResult<()> {
         let list = |topic| {
             let mut list = TopicPartitionList::new();
             for partition in partitions {
@@ -144,20 +149,26 @@ impl Reader {
         let since = Offset::Offset(current_time_millis().saturating_sub(age));
         let recent = self.offsets(list(Topic::Requests(service)), since)?;
 
-        let mut all = messages;
+        let (mut all, mut own) = (messages, Vec::new());
         for end in questions.elements() {
             let recent = recent.find_partition(end.topic(), end.partition());
             let recent = recent.map(|recent| recent.offset());
+            let own_from = end.offset().to_raw().unwrap_or_default();
             // Without a question since then, there is no offset.
             let from = match recent {
-                Some(Offset::Offset(offset)) => Offset::Offset(offset),
-                _ => end.offset(),
+                Some(Offset::Offset(offset)) => offset.min(own_from),
+                _ => own_from,
             };
-            all.add_partition_offset(end.topic(), end.partition(), from)?;
+            all.add_partition_offset(end.topic(), end.partition(), Offset::Offset(from))?;
+            let questions = Questions {
+                tenure,
+                from,
+                own_from,
+            };
+            own.push(((service, end.partition()), questions));
         }
 
         let mut reading = self.lock();
-        let own = partitions.iter().map(|partition| (service, *partition));
         reading.own.extend(own);
         self.consumer.incremental_assign(&all)?;
         self.read_beside(&mut reading);
@@ -169,7 +180,7 @@ impl Reader {
         let mut reading = self.lock();
         let mut list = TopicPartitionList::new();
         for partition in partitions {
-            if !reading.own.remove(&(service, *partition)) {
+            if reading.own.remove(&(service, *partition)).is_none() {
                 continue;
             }
             for topic in [Topic::Inbox(service), Topic::Requests(service)] {
@@ -271,12 +282,8 @@ impl Reader {
                     .inspect_err(|why| self.unreadable(record, &why.to_string()))
                     .ok()
             }
-            Topic::Requests(_) => {
-                let service = |name: &str| self.topics.service(name);
-                match header(record, SHARD).and_then(|shard| record::shard(shard, service)) {
-                    Some(shard) => arrivals.asked(shard, record.payload().unwrap_or_default()),
-                    None => self.unreadable(record, "it names no shard"),
-                }
+            Topic::Requests(service) => {
+                self.take_question(record, service, arrivals);
                 None
             }
             Topic::Nodes => {
@@ -290,6 +297,33 @@ impl Reader {
                 }
                 None
             }
+        }
+    }
+
+    fn take_question(
+        &self,
+        record: &BorrowedMessage<'_>,
+        service: Service,
+        arrivals: &dyn Arrivals,
+    ) {
+        let known = |name: &str| self.topics.service(name);
+        let Some(shard) = header(record, SHARD).and_then(|shard| record::shard(shard, known))
+        else {
+            return self.unreadable(record, "it names no shard");
+        };
+
+        let mut reading = self.lock();
+        let questions = reading.own.get_mut(&(service, record.partition()));
+        let read = questions
+            .map(|questions| (questions.tenure, questions.is_from_before(record.offset())));
+        drop(reading);
+
+        let question = record.payload().unwrap_or_default();
+        match read {
+            Some((_, true)) => arrivals.asked_before(shard, question),
+            Some((tenure, false)) => arrivals.asked(shard, tenure, question),
+            // The partition has just gone to another node, which tells whoever asked.
+            None => {}
         }
     }
 

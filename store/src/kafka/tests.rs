@@ -57,8 +57,8 @@ async fn messages_arrive_at_the_owner_of_their_receiver_in_the_order_of_their_so
         }
     }
     assert!(at_bookings.messages().is_empty(), "they are for others");
-    rooms.leave().await;
-    bookings.leave().await;
+    rooms.leave(NEEDS).await;
+    bookings.leave(NEEDS).await;
 }
 
 #[tokio::test]
@@ -79,8 +79,8 @@ async fn events_arrive_at_whoever_follows_them_and_nowhere_else() {
         assert!(came.is_sorted() && came.len() >= 12, "{came:?}");
     }
     assert!(at_other.messages().is_empty());
-    follower.leave().await;
-    other.leave().await;
+    follower.leave(NEEDS).await;
+    other.leave(NEEDS).await;
 }
 
 #[tokio::test]
@@ -118,8 +118,8 @@ async fn a_node_without_views_reads_the_events_that_its_shards_hear_of_others() 
     );
 
     // One who owns both halves of a pair has the events of its own from its commits.
-    rooms.leave().await;
-    bookings.leave().await;
+    rooms.leave(NEEDS).await;
+    bookings.leave(NEEDS).await;
     let (both, at_both) = deployment.quiet_node("both", &[ROOMS, BOOKINGS]).await;
     let (half, _) = deployment.quiet_node("half", &[BOOKINGS]).await;
     owned(&both, usize::from(SHARDS + SHARDS / 2)).await;
@@ -131,8 +131,8 @@ async fn a_node_without_views_reads_the_events_that_its_shards_hear_of_others() 
             .iter()
             .all(|message| !own.contains_key(&message.source))
     );
-    both.leave().await;
-    half.leave().await;
+    both.leave(NEEDS).await;
+    half.leave(NEEDS).await;
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn a_question_reaches_the_owner_and_its_answer_the_node_that_asked() {
     assert_eq!((service, answer.len()), (ROOMS, 3));
     assert!(at_other.answers().is_empty() && at_other.questions().is_empty());
     for node in [owner, asker, other] {
-        node.leave().await;
+        node.leave(NEEDS).await;
     }
 }
 
@@ -191,15 +191,15 @@ async fn what_a_node_tells_of_itself_all_hear_until_it_leaves_and_a_word_only_on
     eventually(NEEDS, || at_hearer.words() == [b"psst".to_vec()]).await;
     assert!(at_teller.words().is_empty() && at_hearer.answers().is_empty());
 
-    teller.leave().await;
+    teller.leave(NEEDS).await;
     eventually(NEEDS, || !hearer.roll().has("teller")).await;
     assert_eq!(hearer.roll().nodes().len(), 1);
-    hearer.leave().await;
+    hearer.leave(NEEDS).await;
 }
 
 #[tokio::test]
 #[ignore = "needs Kafka: COUNTERFOIL_TEST_KAFKA_URL"]
-async fn a_question_that_is_sent_while_nobody_owns_the_shard_is_heard_by_the_next_owner() {
+async fn the_next_owner_hears_what_was_asked_before_and_does_not_take_it_for_its_own() {
     let deployment = Deployment::new();
     let (asker, _) = deployment.node("asker", &[]).await;
     in_touch(&asker).await;
@@ -208,9 +208,16 @@ async fn a_question_that_is_sent_while_nobody_owns_the_shard_is_heard_by_the_nex
     }
 
     let (owner, at_owner) = deployment.node("owner", &[ROOMS]).await;
+    eventually(NEEDS, || at_owner.earlier().len() == usize::from(SHARDS)).await;
+    assert!(at_owner.questions().is_empty());
+
+    for number in 0..SHARDS {
+        assert!(asker.ask(shard(ROOMS, number), vec![2]));
+    }
     eventually(NEEDS, || at_owner.questions().len() == usize::from(SHARDS)).await;
-    asker.leave().await;
-    owner.leave().await;
+    assert_eq!(at_owner.earlier().len(), usize::from(SHARDS));
+    asker.leave(NEEDS).await;
+    owner.leave(NEEDS).await;
 }
 
 #[tokio::test]
@@ -240,7 +247,7 @@ async fn each_service_is_shared_by_the_nodes_that_own_it_and_moves_at_once_when_
     })
     .await;
     eprintln!("two more have joined: {:?}", joined.elapsed());
-    third.leave().await;
+    third.leave(NEEDS).await;
     owned(&first, usize::from(SHARDS)).await;
     owned(&second, usize::from(SHARDS)).await;
 
@@ -261,15 +268,15 @@ async fn each_service_is_shared_by_the_nodes_that_own_it_and_moves_at_once_when_
     assert_eq!((arrived(&at_first), arrived(&at_second)), (4, 4));
 
     let left = Instant::now();
-    second.leave().await;
+    second.leave(NEEDS).await;
     assert!(second.assigned().borrow().is_empty());
     eprintln!("leaving took {:?}", left.elapsed());
     owned(&first, 2 * usize::from(SHARDS)).await;
     eprintln!("its shards were assigned after {:?}", left.elapsed());
     assert!(left.elapsed() < Duration::from_secs(3));
 
-    second.leave().await;
-    first.leave().await;
+    second.leave(NEEDS).await;
+    first.leave(NEEDS).await;
 }
 
 #[tokio::test]
@@ -312,9 +319,9 @@ async fn an_owner_is_confirmed_for_its_shards_alone_and_not_once_it_has_left() {
         );
     }
 
-    first.leave().await;
+    first.leave(NEEDS).await;
     assert!(!first.confirm(shard(ROOMS, 0)).await);
-    second.leave().await;
+    second.leave(NEEDS).await;
 }
 
 #[tokio::test]
@@ -322,7 +329,7 @@ async fn an_owner_is_confirmed_for_its_shards_alone_and_not_once_it_has_left() {
 async fn topics_with_another_number_of_partitions_are_refused() {
     let deployment = Deployment::new();
     let (node, _) = deployment.node("a", &[]).await;
-    node.leave().await;
+    node.leave(NEEDS).await;
 
     let mut settings = deployment.settings("a", &[ROOMS]);
     settings.partitions = 3;
@@ -343,7 +350,7 @@ async fn nodes_that_create_the_topics_at_the_same_time_do_not_disturb_each_other
     let names = ["a", "b", "c", "d"];
     let all = names.map(|name| Kafka::connect(deployment.settings(name, &[])));
     for node in futures_util::future::join_all(all).await {
-        node.unwrap().leave().await;
+        node.unwrap().leave(NEEDS).await;
     }
 }
 

@@ -30,7 +30,7 @@ const LOOKS_EVERY: Duration = Duration::from_millis(250);
 const GAINS_LATER: Duration = Duration::from_millis(40);
 /// What a node is told takes effect there after this time.
 const HEARS_AFTER: Duration = Duration::from_millis(5);
-/// A shard's next owner hears the questions to it that are not older.
+/// A shard's next owner hears of the questions to it that are not older.
 const QUESTIONS: Duration = Duration::from_secs(5);
 /// Whoever asks the coordinator gives up then.
 const ASKS_FOR: Duration = Duration::from_secs(3);
@@ -62,7 +62,17 @@ struct State {
     cut_off: BTreeSet<String>,
     started: u64,
     /// The questions of the last seconds, oldest first.
-    questions: VecDeque<(Instant, ShardId, Arc<[u8]>)>,
+    questions: VecDeque<Asked>,
+}
+
+/// A question to a shard.
+#[derive(Debug)]
+struct Asked {
+    at: Instant,
+    shard: ShardId,
+    /// The number of the tenure in which it was asked; 0 when nobody had it yet.
+    tenure: u64,
+    question: Arc<[u8]>,
 }
 
 #[derive(Debug)]
@@ -181,38 +191,40 @@ impl Network {
         let mut owned: BTreeMap<_, _> = owned
             .map(|(shard, (_, tenure))| (*shard, *tenure))
             .collect();
-        let mut gained = Vec::new();
+        let mut gained = BTreeMap::new();
         place.assigned.send_if_modified(|assigned| {
             if !gains {
                 owned.retain(|shard, tenure| assigned.get(shard) == Some(tenure));
             }
             let is_new = |(shard, tenure): &(&ShardId, &u64)| assigned.get(*shard) != Some(*tenure);
-            gained.extend(owned.iter().filter(is_new).map(|(shard, _)| *shard));
+            gained.extend(owned.iter().filter(is_new).map(|new| (*new.0, *new.1)));
             let changes = **assigned != owned;
             *assigned = Arc::new(owned);
             changes
         });
 
-        let recent = state.questions.iter();
-        let recent = recent
-            .filter(|(asked, shard, _)| asked.elapsed() < QUESTIONS && gained.contains(shard));
+        let is_from_before = |asked: &&Asked| {
+            let gained = gained.get(&asked.shard);
+            asked.at.elapsed() < QUESTIONS && gained.is_some_and(|tenure| asked.tenure < *tenure)
+        };
+        let recent = state.questions.iter().filter(is_from_before);
         let recent: Vec<_> = recent
-            .map(|(_, shard, text)| (*shard, Arc::clone(text)))
+            .map(|asked| (asked.shard, Arc::clone(&asked.question)))
             .collect();
         drop(state);
         for (shard, question) in recent {
             self.send(member.clone(), move |arrivals| {
-                arrivals.asked(shard, &question)
+                arrivals.asked_before(shard, &question);
             });
         }
     }
 
-    /// Keeps a question for whoever owns its shard next.
-    fn keep(&self, shard: ShardId, question: Arc<[u8]>) {
+    /// Keeps a question, so that whoever owns its shard next hears of it.
+    fn keep(&self, asked: Asked) {
         let questions = &mut self.lock().questions;
-        let is_old = |(asked, ..): &mut (Instant, ShardId, Arc<[u8]>)| asked.elapsed() >= QUESTIONS;
+        let is_old = |asked: &mut Asked| asked.at.elapsed() >= QUESTIONS;
         while questions.pop_front_if(is_old).is_some() {}
-        questions.push_back((Instant::now(), shard, question));
+        questions.push_back(asked);
     }
 
     fn beat(&self, member: &MemberId) {
@@ -328,8 +340,11 @@ impl Seat {
     }
 
     fn owner(&self, shard: ShardId) -> Option<MemberId> {
-        let state = self.network.lock();
-        state.owners.get(&shard).map(|(owner, _)| owner.clone())
+        self.tenure(shard).map(|(owner, _)| owner)
+    }
+
+    fn tenure(&self, shard: ShardId) -> Option<(MemberId, u64)> {
+        self.network.lock().owners.get(&shard).cloned()
     }
 }
 
@@ -364,10 +379,17 @@ impl Transport for Seat {
             return true;
         }
         let question: Arc<[u8]> = question.into();
-        self.network.keep(shard, Arc::clone(&question));
-        if let Some(owner) = self.owner(shard) {
-            self.network
-                .send(owner, move |arrivals| arrivals.asked(shard, &question));
+        let owner = self.tenure(shard);
+        self.network.keep(Asked {
+            at: Instant::now(),
+            shard,
+            tenure: owner.as_ref().map_or(0, |(_, tenure)| *tenure),
+            question: Arc::clone(&question),
+        });
+        if let Some((owner, tenure)) = owner {
+            self.network.send(owner, move |arrivals| {
+                arrivals.asked(shard, tenure, &question);
+            });
         }
         true
     }

@@ -4,6 +4,7 @@
 //! turn.
 
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicUsize;
 
 use futures_util::future::{BoxFuture, ready};
 use store::cluster::{Membership, Participation, Transport};
@@ -49,6 +50,8 @@ struct ThereAndBack {
     given: Arc<Given>,
     itself: OnceLock<Arc<dyn Transport>>,
     doors: OnceLock<Doors>,
+    /// So many questions come to the owner before.
+    too_late: AtomicUsize,
     questions: Mutex<Vec<(ShardId, Vec<u8>)>>,
     answers: watch::Sender<Vec<String>>,
 }
@@ -56,7 +59,12 @@ struct ThereAndBack {
 impl Transport for ThereAndBack {
     fn ask(&self, shard: ShardId, question: Vec<u8>) -> bool {
         let (doors, itself) = (self.doors.get().unwrap(), self.itself.get().unwrap());
-        doors.asked(shard, &question, Arc::clone(itself)).unwrap();
+        let (order, itself) = (Ordering::Relaxed, Arc::clone(itself));
+        let too_late = |left: usize| left.checked_sub(1);
+        match self.too_late.fetch_update(order, order, too_late) {
+            Ok(_) => doors.asked_before(shard, &question, itself).unwrap(),
+            Err(_) => doors.asked(shard, 2, &question, itself).unwrap(),
+        }
         self.questions.lock().unwrap().push((shard, question));
         self.given.give(2);
         true
@@ -84,6 +92,7 @@ async fn moving_agency() -> (Agency, Arc<Given>, Arc<ThereAndBack>) {
         given: Arc::clone(&given),
         itself: OnceLock::new(),
         doors: OnceLock::new(),
+        too_late: AtomicUsize::new(0),
         questions: Mutex::default(),
         answers: watch::channel(Vec::new()).0,
     });
@@ -138,13 +147,75 @@ fn a_question_that_the_owner_before_has_answered_has_no_second_effect() {
         agency.node.opened().await;
         let (shard, question) = wire.questions.lock().unwrap()[0].clone();
         let doors = agency.node.doors();
-        doors.asked(shard, &question, wire.clone()).unwrap();
+        doors.asked(shard, 3, &question, wire.clone()).unwrap();
 
         let mut answers = wire.answers.subscribe();
         let answers = answers.wait_for(|answers| answers.len() > 1).await;
         let second = answers.unwrap()[1].clone();
         let told: serde_json::Value = serde_json::from_str(&second).unwrap();
         assert!(told["told"]["answer"]["Ok"].is_object(), "{told}");
+        agency.close().await;
+    });
+}
+
+#[test]
+fn a_question_that_came_to_the_owner_before_is_asked_again() {
+    run(async {
+        let (agency, given, wire) = moving_agency().await;
+        wire.too_late.store(2, Ordering::Relaxed);
+        given.take_away();
+        let created = agency.seats.create(1, Some(key("seats")), Follow::Nothing);
+        assert!(!created.await.unwrap().answer.repeated);
+
+        // Each time it is another question: a late answer of the owner before is nobody's.
+        let questions = wire.questions.lock().unwrap().clone();
+        let ids: BTreeSet<_> = questions
+            .iter()
+            .map(|(_, question)| {
+                let question: serde_json::Value = serde_json::from_slice(question).unwrap();
+                question["question"]["id"].to_string()
+            })
+            .collect();
+        assert_eq!((questions.len(), ids.len()), (3, 3), "{questions:?}");
+        agency.close().await;
+    });
+}
+
+#[test]
+fn a_question_to_a_tenure_that_is_over_is_let_go_of() {
+    run(async {
+        let (agency, given, wire) = moving_agency().await;
+        given.take_away();
+        let seats = agency.seats.create(1, Some(key("seats")), Follow::Nothing);
+        seats.await.unwrap();
+        let (shard, question) = wire.questions.lock().unwrap()[0].clone();
+        let question = String::from_utf8(question).unwrap();
+        let id = |name: &str| key(name).key.as_uuid();
+        let doors = agency.node.doors();
+        let ask = |tenure: u64, name: &str| {
+            let of_another = question.replace(&id("seats").to_string(), &id(name).to_string());
+            let question = of_another.as_bytes();
+            doors.asked(shard, tenure, question, wire.clone()).unwrap();
+        };
+
+        given.take_away();
+        agency.node.closed().await;
+        ask(2, "too late");
+        ask(4, "early");
+        given.give(3);
+        agency.node.opened().await;
+        ask(2, "even later");
+        ask(3, "in time");
+        let mut answers = wire.answers.subscribe();
+        answers.wait_for(|answers| answers.len() > 1).await.unwrap();
+        given.give(4);
+        answers.wait_for(|answers| answers.len() > 2).await.unwrap();
+
+        let mut found = Vec::new();
+        for name in ["too late", "even later", "in time", "early"] {
+            found.push(agency.seats.state(id(name)).await.unwrap().is_some());
+        }
+        assert_eq!(found, [false, false, true, true]);
         agency.close().await;
     });
 }

@@ -31,7 +31,7 @@ impl Transport for Wire {
         }
         let itself = self.itself.get().and_then(Weak::upgrade).unwrap();
         let owner = self.owner.get().unwrap();
-        owner.asked(shard, &question, itself).unwrap();
+        owner.asked(shard, 1, &question, itself).unwrap();
         true
     }
 

@@ -117,8 +117,8 @@ async fn all_goes_on_by_itself_when_a_broker_that_was_killed_is_back() {
     })
     .await;
     eprintln!("all goes on {:?} after the broker was back", back.elapsed());
-    rooms.leave().await;
-    bookings.leave().await;
+    rooms.leave(NEEDS).await;
+    bookings.leave(NEEDS).await;
     drop(deployment);
     drop(kafka);
 }

@@ -40,7 +40,7 @@ async fn who_is_no_member_or_one_of_an_older_generation_is_not_confirmed() {
 
         cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[refusal]);
         assert!(!node.confirm(shard(ROOMS, 1)).await, "{refusal:?}");
-        node.leave().await;
+        node.leave(NEEDS).await;
     });
     join_all(all).await;
 }
@@ -56,5 +56,5 @@ async fn a_coordinator_that_does_not_answer_is_not_waited_for() {
     assert!(asked.elapsed() < CONFIRM + Duration::from_secs(1));
 
     cluster.broker_up(-1).unwrap();
-    node.leave().await;
+    node.leave(NEEDS).await;
 }

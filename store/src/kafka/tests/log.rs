@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sagas::Service;
 
+use super::NEEDS;
 use super::support::{Deployment, owned};
 use crate::ServiceDatabase;
 use crate::cluster::{Alone, Arrivals, Carrier, Membership};
@@ -115,8 +116,8 @@ impl Way for Topics {
         self.relaying = None;
         async move {
             if let Some(nodes) = self.nodes.take() {
-                nodes.commits.leave().await;
-                nodes.listens.leave().await;
+                nodes.commits.leave(NEEDS).await;
+                nodes.listens.leave(NEEDS).await;
             }
         }
         .boxed()

@@ -192,8 +192,8 @@ async fn topics_that_are_deleted_under_running_nodes_are_created_anew_and_all_go
     sequence += 1_000;
     goes_on(&bookings, &rooms, &at_rooms, &mut sequence).await;
     eprintln!("all goes on after {:?}", deleted.elapsed());
-    rooms.leave().await;
-    bookings.leave().await;
+    rooms.leave(NEEDS).await;
+    bookings.leave(NEEDS).await;
 }
 
 #[tokio::test]
@@ -215,8 +215,8 @@ async fn a_topic_that_is_created_anew_at_once_or_truncated_is_read_from_where_it
         sequence += 1_000;
         goes_on(&bookings, &rooms, &at_rooms, &mut sequence).await;
     }
-    rooms.leave().await;
-    bookings.leave().await;
+    rooms.leave(NEEDS).await;
+    bookings.leave(NEEDS).await;
 }
 
 #[tokio::test]
@@ -227,14 +227,14 @@ async fn topics_that_were_deleted_while_no_node_ran_are_created_at_the_next_star
     let (rooms, bookings, at_rooms) = two_nodes(&deployment).await;
     let mut sequence = 0;
     goes_on(&bookings, &rooms, &at_rooms, &mut sequence).await;
-    rooms.leave().await;
-    bookings.leave().await;
+    rooms.leave(NEEDS).await;
+    bookings.leave(NEEDS).await;
 
     operator.delete_all().await;
     let (rooms, bookings, at_rooms) = two_nodes(&deployment).await;
     goes_on(&bookings, &rooms, &at_rooms, &mut sequence).await;
-    rooms.leave().await;
-    bookings.leave().await;
+    rooms.leave(NEEDS).await;
+    bookings.leave(NEEDS).await;
 }
 
 #[tokio::test]
@@ -265,8 +265,8 @@ async fn a_topic_that_comes_back_with_other_partitions_is_refused_until_it_is_de
     .await;
     sequence += 1_000;
     goes_on(&bookings, &rooms, &at_rooms, &mut sequence).await;
-    rooms.leave().await;
-    bookings.leave().await;
+    rooms.leave(NEEDS).await;
+    bookings.leave(NEEDS).await;
 }
 
 #[tokio::test]
@@ -294,8 +294,8 @@ async fn a_record_that_is_not_taken_is_a_gap_and_those_after_it_arrive() {
         .map(|m| (m.sequence, m.previous))
         .collect();
     assert_eq!(came, [(1, 0), (3, 2)]);
-    rooms.leave().await;
-    bookings.leave().await;
+    rooms.leave(NEEDS).await;
+    bookings.leave(NEEDS).await;
 }
 
 #[tokio::test]
@@ -310,7 +310,7 @@ async fn offsets_that_a_group_has_lost_or_moved_back_bring_nothing_back() {
     for number in 0..SHARDS {
         assert!(rooms.confirm(shard(ROOMS, number)).await);
     }
-    rooms.leave().await;
+    rooms.leave(NEEDS).await;
     let came = at_rooms.messages().len();
     let (rooms, at_rooms) = deployment.node("a", &[ROOMS]).await;
     owned(&rooms, usize::from(SHARDS)).await;
@@ -319,6 +319,6 @@ async fn offsets_that_a_group_has_lost_or_moved_back_bring_nothing_back() {
     let (source, receiver) = (shard(BOOKINGS, 1), shard(ROOMS, 2));
     let first = at_rooms.sequences(source, Destination::Shard(receiver));
     assert!(first[0] > before && came > 0, "{first:?}");
-    rooms.leave().await;
-    bookings.leave().await;
+    rooms.leave(NEEDS).await;
+    bookings.leave(NEEDS).await;
 }

@@ -55,7 +55,7 @@ async fn node() {
             .await;
         eprintln!("{MARK}confirmed {confirmed}");
     }
-    node.leave().await;
+    node.leave(NEEDS).await;
 }
 
 /// Such a process. It is killed when it is dropped.
@@ -145,7 +145,7 @@ async fn the_shards_of_a_node_that_is_killed_are_soon_another_ones() {
         killed.elapsed()
     );
     assert!(killed.elapsed() < Duration::from_secs(10));
-    node.leave().await;
+    node.leave(NEEDS).await;
 }
 
 #[tokio::test]
@@ -189,5 +189,5 @@ async fn a_node_that_stood_still_and_was_thrown_out_is_not_confirmed() {
     process.half();
     process.order("leave");
     owned(&node, usize::from(SHARDS)).await;
-    node.leave().await;
+    node.leave(NEEDS).await;
 }

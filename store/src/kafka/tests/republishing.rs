@@ -95,7 +95,7 @@ impl Published {
     }
 
     async fn end(self) {
-        self.node.leave().await;
+        self.node.leave(NEEDS).await;
         self.store.close().await;
     }
 }

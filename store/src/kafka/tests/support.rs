@@ -120,6 +120,7 @@ impl Drop for Deployment {
 pub(super) struct Taken {
     messages: Mutex<Vec<Message>>,
     questions: Mutex<Vec<(ShardId, Vec<u8>)>>,
+    earlier: Mutex<Vec<(ShardId, Vec<u8>)>>,
     answers: Mutex<Vec<(Service, Vec<u8>)>>,
     words: Mutex<Vec<Vec<u8>>>,
 }
@@ -127,6 +128,11 @@ pub(super) struct Taken {
 impl Taken {
     pub(super) fn messages(&self) -> Vec<Message> {
         self.messages.lock().unwrap().clone()
+    }
+
+    /// The questions from before the shards were the node's.
+    pub(super) fn earlier(&self) -> Vec<(ShardId, Vec<u8>)> {
+        self.earlier.lock().unwrap().clone()
     }
 
     pub(super) fn questions(&self) -> Vec<(ShardId, Vec<u8>)> {
@@ -157,8 +163,15 @@ impl Arrivals for Taken {
         self.messages.lock().unwrap().extend(messages);
     }
 
-    fn asked(&self, shard: ShardId, question: &[u8]) {
+    fn asked(&self, shard: ShardId, _: u64, question: &[u8]) {
         self.questions
+            .lock()
+            .unwrap()
+            .push((shard, question.to_vec()));
+    }
+
+    fn asked_before(&self, shard: ShardId, question: &[u8]) {
+        self.earlier
             .lock()
             .unwrap()
             .push((shard, question.to_vec()));

@@ -161,7 +161,9 @@ impl Arrivals for Receiving {
         note(&self.traffic.come, messages.iter());
     }
 
-    fn asked(&self, _: ShardId, _: &[u8]) {}
+    fn asked(&self, _: ShardId, _: u64, _: &[u8]) {}
+
+    fn asked_before(&self, _: ShardId, _: &[u8]) {}
 
     fn answered(&self, _: Service, _: &[u8]) {}
 
