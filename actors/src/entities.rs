@@ -305,6 +305,31 @@ pub(crate) fn is_asked_again<E: Entity>(message: &Message) -> bool {
     request.is_none_or(|request| E::is_asked_again(&request))
 }
 
+/// Whether a message with another body asks for the same. Nobody knows what one has asked for that
+/// could not be read.
+pub(crate) fn asks_the_same<E: Entity>(before: &Message, after: &Message) -> bool {
+    match role_of::<E>(before) {
+        Role::Request => match (read::<E::Request>(before), read::<E::Request>(after)) {
+            (Ok(before), Ok(after)) => E::asks_the_same(&before, &after),
+            _ => true,
+        },
+        Role::Event => {
+            let (before, after) = (
+                messages::command_of::<E>(before),
+                messages::command_of::<E>(after),
+            );
+            match (before, after) {
+                (Ok(Some((one, before))), Ok(Some((other, after)))) => {
+                    one == other && E::asks_the_same(&before, &after)
+                }
+                (Ok(before), Ok(after)) => before.is_none() && after.is_none(),
+                _ => true,
+            }
+        }
+        Role::Nested | Role::Reply => true,
+    }
+}
+
 /// Whether a handler of the service wants an event.
 pub(crate) fn hears<E: Entity>(event: &Message) -> bool {
     messages::handler_of::<E>(event).is_some()

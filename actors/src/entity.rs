@@ -155,6 +155,12 @@ pub trait Entity:
         true
     }
 
+    /// Whether a request that an operator puts into the place of another asks for the same as far as
+    /// others count on it: whom it is about, and how much.
+    fn asks_the_same(before: &Self::Request, after: &Self::Request) -> bool {
+        before.wire_name() == after.wire_name()
+    }
+
     /// Whom to answer when the message does not say: release 0.1 wrote it into the body.
     fn asked_by(request: &Self::Request) -> Option<SagaId> {
         let _ = request;

@@ -9,7 +9,9 @@
 //! never becomes durable. The shard then *reloads*: it takes a new epoch, drops its actors, reads
 //! its positions, and repeats the work that is not done.
 
+mod bound;
 mod bulk;
+mod catching_up;
 mod early;
 mod followers;
 mod heard;
@@ -46,11 +48,13 @@ use uuid::Uuid;
 use crate::entities::Entities;
 use crate::entity::Entity;
 use crate::request::Request;
+use bound::BoundKeys;
 use bulk::BulkRequests;
+use catching_up::CatchUp;
 use early::EarlyQuestions;
 use followers::Waiting;
 use heard::Unheard;
-use open::{CatchUp, Reloads};
+use open::Reloads;
 use parked::ParkedMessages;
 pub(crate) use tenure::Tenure;
 use timers::Timers;
@@ -64,6 +68,8 @@ const JOURNAL_BACKLOG: usize = 8192;
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How often a shard that has just opened looks for what it has missed.
 const CATCH_UP_EVERY: Duration = Duration::from_millis(5);
+/// A shard that has not looked at the clock for so long has stood still. It looks once a second.
+const STOOD_STILL: Duration = Duration::from_secs(3);
 /// A clock this far behind what it said before has stepped back.
 const CLOCK_STEP: Duration = Duration::from_secs(1);
 /// What panics again and again must not keep others from their turns.
@@ -152,6 +158,8 @@ pub(crate) struct Shard<E: Entity> {
     expected: InboxPositions,
     parked: ParkedMessages,
     bulk: BulkRequests,
+    /// The keys of what operators have done about parked messages.
+    bound: BoundKeys,
     /// How often a message's unit was refused since the process started.
     refusals: HashMap<MessageId, (u32, String)>,
     timers: Timers,
@@ -360,7 +368,7 @@ impl<E: Entity> Shard<E> {
         self.look_at_the_clock();
         self.look_behind().await;
         if !self.is_catching_up() {
-            gathered.timers = self.timers.due(self.now);
+            gathered.timers = self.due_timers();
         }
 
         Some(gathered)
@@ -374,8 +382,18 @@ impl<E: Entity> Shard<E> {
         }
     }
 
+    /// Who is to be woken now. Entities that wait by themselves wait until all shards have heard what
+    /// there was when they were due.
+    fn due_timers(&mut self) -> Vec<(Uuid, Timestamp)> {
+        if self.timers.is_ahead_of(self.catch_up.level_at(), self.now) {
+            self.catch_up_from_now();
+            return Vec::new();
+        }
+        self.timers.due(self.now)
+    }
+
     /// When the clock has stepped back, works out anew what is due: the policy bounds it from now
-    /// on.
+    /// on. When it has gone on without this shard, what has come meanwhile is read first.
     fn look_at_the_clock(&mut self) {
         let now = self.parts.clock.now();
         if now.after(CLOCK_STEP) < self.now {
@@ -384,7 +402,11 @@ impl<E: Entity> Shard<E> {
                 self.now
             ));
         }
+        let stood_still = now > self.now.after(STOOD_STILL);
         self.now = now;
+        if stood_still {
+            self.catch_up_from_now();
+        }
     }
 
     fn time_until_due(&self) -> Option<Duration> {

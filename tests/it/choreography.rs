@@ -1,10 +1,14 @@
 //! Orders without sagas: services that react to each other's events. Callers see the same, but for
 //! the sagas; what is particular to it is here, and the whole suite runs on it, too.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use reqwest::Method;
+use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
-use tests::{Api, CHOREOGRAPHED, Node, ORCHESTRATED, Response, Shared, cents};
+use tests::{Api, CHOREOGRAPHED, Node, ORCHESTRATED, Response, Shared, cents, eventually};
 use uuid::Uuid;
 
 use crate::{books, quarantine};
@@ -169,6 +173,56 @@ async fn the_release_of_an_order_that_was_given_up_cannot_be_discarded() {
     quarantine::replay_until_empty(&api).await;
     let order = api.place(&customer, "15.00", "APPROVED").await;
     assert_eq!(api.available_cents(&customer, &order.token).await, 0);
+    books::audit(node).await;
+}
+
+/// Credit that is durably reserved is heard of before a deadline that has passed meanwhile.
+#[tokio::test]
+async fn a_process_that_stood_still_beyond_the_deadline_approves_what_has_its_credit() {
+    let node = Node::start_with(&[CHOREOGRAPHED, SOON]).await;
+    let api = node.api();
+    let customer = api.create_customer("Ada", "100000.00").await.id;
+    let stop = AtomicBool::new(false);
+    let calls = (0..24).map(|_| async {
+        while !stop.load(Ordering::Relaxed) {
+            // One that waits too long has no answer; what is reserved tells its order.
+            let _ = api.new_order(&customer, "1.00").answer().await;
+        }
+    });
+
+    let reserved = || {
+        let file = node.data().join("customers.db");
+        let customers = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let customers = customers.expect("the database of customers");
+        let mut query = customers
+            .prepare("SELECT order_id FROM reservations")
+            .expect("a table");
+        let orders = query.query_map([], |row| row.get::<_, [u8; 16]>(0));
+        let orders = orders
+            .expect("its rows")
+            .map(|order| Uuid::from_bytes(order.expect("an id")));
+        orders.collect::<Vec<_>>()
+    };
+    let freezes = async {
+        let mut before = Vec::new();
+        for _ in 0..4 {
+            eventually("more orders have their credit", async || {
+                (reserved().len() >= before.len() + 50).then_some(())
+            })
+            .await;
+            node.freeze();
+            before = reserved();
+            // The deadline, which passes while nothing runs.
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            node.goes_on();
+        }
+        stop.store(true, Ordering::Relaxed);
+        before
+    };
+    let (_, reserved) = tokio::join!(join_all(calls), freezes);
+    for order in reserved {
+        quarantine::order_reaches(&api, &order.to_string(), "APPROVED").await;
+    }
     books::audit(node).await;
 }
 

@@ -3,9 +3,11 @@
 //! A saga gets stuck here because its customer panics over every command, and a compensation is
 //! tried once.
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{Api, Node, ORCHESTRATED, Response, eventually};
+use uuid::Uuid;
 
 use crate::quarantine;
 
@@ -329,6 +331,16 @@ async fn a_parked_message_is_found_by_its_cause_edited_and_replayed_once() {
         api.call(Method::PUT, &path).json(edit)
     };
     put(json!({"amount": "a lot"})).await.is_problem(409);
+    // Others count on what it asks for.
+    for (field, other) in [
+        ("orderId", json!(Uuid::now_v7())),
+        ("amount", json!({"amount": "0.01"})),
+        ("announced", json!(true)),
+    ] {
+        let mut edited = body.clone();
+        edited[field] = other;
+        put(edited).await.is_problem(409);
+    }
     put(body.clone()).key("edit").await.is(200);
     put(body.clone()).key("edit").await.is(200);
     let edited = api.get(&path).await.is(200);
@@ -339,12 +351,19 @@ async fn a_parked_message_is_found_by_its_cause_edited_and_replayed_once() {
     assert_eq!(edited.json["actions"][0]["detail"]["body"], body);
 
     let replay = || api.post(&format!("{path}/replay")).key("replay");
-    replay().await.is(202);
+    for answer in join_all((0..8).map(|_| replay().answer())).await {
+        answer.expect("an answer").is(202);
+    }
     eventually("it is processed", async || {
         (api.get(&path).await.status == 404).then_some(())
     })
     .await;
     replay().await.is(202);
+    let done = api.get("/actions").query("about", &id).await.is(200);
+    assert_eq!(
+        done.each("actions", "action"),
+        ["message.replayed", "message.edited"]
+    );
     let other = replay().json(json!({"reason": "another"}));
     other.await.is_problem(422);
     api.post(&format!("{path}/replay")).await.is_problem(404);

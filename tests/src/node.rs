@@ -271,6 +271,16 @@ impl Node {
         self.folder.path()
     }
 
+    /// Nothing of the node's process runs, until it goes on.
+    pub fn freeze(&self) {
+        kill_process(self.pid(), Signal::STOP).expect("a signal can be sent to the node");
+    }
+
+    /// A frozen node goes on.
+    pub fn goes_on(&self) {
+        kill_process(self.pid(), Signal::CONT).expect("a signal can be sent to the node");
+    }
+
     /// `SIGTERM` and nothing else: the node goes on to drain.
     pub fn ask_to_terminate(&self) {
         kill_process(self.pid(), Signal::TERM).expect("a signal can be sent to the node");

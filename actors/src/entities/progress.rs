@@ -102,7 +102,7 @@ impl<E: Entity> Entities<E> {
             return Ok(Carried { run, entity });
         };
         step.rows.push(row);
-        step.timer = timer;
+        step.timer = timer.or(step.timer);
 
         if run.state.has_ended() {
             let end = (run.definition.name, run.state);
@@ -228,7 +228,7 @@ impl<E: Entity> Entities<E> {
             Waiting::AsBefore => {}
             Waiting::For(waits_for) => {
                 let due = head.updated_at.after(self.around.policy.deadline);
-                step.timer = Some(own_timer(head.id, due, waits_for, turn.now));
+                step.timer = Some(self.own_timer(head.id, due, waits_for, turn.now));
             }
             Waiting::NoDeadline => step.timer = Some(no_timer(head.id)),
             Waiting::Over(entity) => {
@@ -262,27 +262,33 @@ impl<E: Entity> Entities<E> {
             EntityOutcome::Changed(change) => self.add_change(&mut step, *change, turn)?,
             EntityOutcome::Reminds(notice, waits_for) => {
                 let next = turn.now.after(deadline);
-                step.timer = Some(own_timer(id, next, waits_for, turn.now));
+                step.timer = Some(self.own_timer(id, next, waits_for, turn.now));
                 add_notice(&mut step, notice)?;
             }
             EntityOutcome::NotDue { due, waits_for } => {
-                step.timer = Some(own_timer(id, due, waits_for, turn.now));
+                step.timer = Some(self.own_timer(id, due, waits_for, turn.now));
             }
             _ => step.timer = Some(no_timer(id)),
         }
         Ok(step)
     }
-}
 
-/// The timer by which an entity that waits by itself is woken.
-fn own_timer(id: Uuid, wake_at: Timestamp, waits_for: Uuid, now: Timestamp) -> TimerChange {
-    let patience = wake_at.since(now);
-    let set = TimerSet {
-        wake_at,
-        patience,
-        waits_for,
-    };
-    TimerChange { id, set: Some(set) }
+    /// The timer by which an entity that waits by itself is woken. Where the clock has stepped back,
+    /// it is due later by that, but waits no longer than its deadline all the same.
+    fn own_timer(
+        &self,
+        id: Uuid,
+        wake_at: Timestamp,
+        waits_for: Uuid,
+        now: Timestamp,
+    ) -> TimerChange {
+        let set = TimerSet {
+            wake_at,
+            patience: wake_at.since(now).min(self.around.policy.deadline),
+            waits_for,
+        };
+        TimerChange { id, set: Some(set) }
+    }
 }
 
 fn no_timer(id: Uuid) -> TimerChange {

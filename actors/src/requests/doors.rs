@@ -45,13 +45,17 @@ impl Doors {
         by: Operator,
         binding: Option<RequestBinding>,
     ) -> Result<(), CommandError> {
+        let mut not_there = CommandError::not_found("quarantined message");
         for (_, door) in self.0.iter() {
             let (action, by) = (action.clone(), by.clone());
-            if let Some(answer) = door.parked(parked, action, by, binding).await {
-                return answer;
+            match door.parked(parked, action, by, binding).await {
+                // Another service may have it whose store answers.
+                Some(Err(error @ CommandError::Unavailable)) => not_there = error,
+                Some(answer) => return answer,
+                None => {}
             }
         }
-        Err(CommandError::not_found("quarantined message"))
+        Err(not_there)
     }
 
     /// Takes in a question of another node to a shard of this one, in this of its tenures. The answer

@@ -162,6 +162,14 @@ impl Entity for Customer {
         !(is_release && request.request().announced)
     }
 
+    fn asks_the_same(before: &Self::Request, after: &Self::Request) -> bool {
+        let (one, other) = (before.request(), after.request());
+        before.wire_name() == after.wire_name()
+            && one.order_id == other.order_id
+            && one.amount == other.amount
+            && one.announced == other.announced
+    }
+
     fn asked_by(request: &Self::Request) -> Option<SagaId> {
         request.request().saga_id
     }

@@ -4,9 +4,10 @@
 //! event's hears it, and sends a command to the entity's. A deadline counts from when both were
 //! possible: after an outage, what others have told already is read before an entity gives up.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use store::{InboxPositions, SourceStream, shards};
+use store::{InboxPositions, SourceStream, StoreError, shards};
 use tokio::time::Instant;
 
 use super::Shard;
@@ -20,7 +21,8 @@ const WITHIN: Duration = Duration::from_secs(10);
 /// What all shards of the service must hear before timers of this one are due.
 #[derive(Debug)]
 pub(super) struct Unheard {
-    heads: InboxPositions,
+    /// Absent until they are known.
+    heads: Option<InboxPositions>,
     since: Instant,
     looked_at: Option<Instant>,
 }
@@ -35,7 +37,7 @@ impl<E: Entity> Shard<E> {
 
         let now = Instant::now();
         let mut unheard = self.unheard.take().unwrap_or_else(|| Unheard {
-            heads: self.event_heads(),
+            heads: None,
             since: now,
             looked_at: None,
         });
@@ -43,37 +45,66 @@ impl<E: Entity> Shard<E> {
             return true;
         }
 
-        let is_due = unheard.looked_at.is_none_or(|at| now - at >= LOOK_EVERY);
-        if is_due && !unheard.heads.is_empty() {
+        if unheard.looked_at.is_none_or(|at| now - at >= LOOK_EVERY) {
             unheard.looked_at = Some(now);
-            match shards::heard(&self.parts.database).await {
-                Ok(heard) => unheard
-                    .heads
-                    .retain(|stream, head| heard.get(stream).is_none_or(|heard| heard < head)),
-                Err(error) => tracing::debug!(
+            if let Err(error) = self.look_at_others(&mut unheard).await {
+                tracing::debug!(
                     shard = %self.parts.shard, error = %error.chain(),
                     "it is not known what other shards have heard"
-                ),
+                );
             }
         }
 
-        let have_heard = unheard.heads.is_empty();
+        let have_heard = unheard.heads.as_ref().is_some_and(BTreeMap::is_empty);
         self.unheard = Some(unheard);
         have_heard
     }
 
+    async fn look_at_others(&self, unheard: &mut Unheard) -> Result<(), StoreError> {
+        let heads = match &mut unheard.heads {
+            Some(heads) => heads,
+            none => none.insert(self.event_heads().await?),
+        };
+        if heads.is_empty() {
+            return Ok(());
+        }
+
+        let heard = shards::heard(&self.parts.database).await?;
+        heads.retain(|stream, head| heard.get(stream).is_none_or(|heard| heard < head));
+        Ok(())
+    }
+
     /// How far the events are that the shards of this service hear.
-    fn event_heads(&self) -> InboxPositions {
+    async fn event_heads(&self) -> Result<InboxPositions, StoreError> {
         let sources = self.parts.log.sources().into_iter();
         let heard = sources.filter(|source| {
             let mut heard = self.heard.iter();
             heard.any(|heard| heard.service == source.service)
         });
 
-        heard
-            .map(SourceStream::events)
-            .map(|stream| (stream, self.head(stream)))
-            .filter(|(_, head)| *head > 0)
-            .collect()
+        let mut heads = InboxPositions::new();
+        for stream in heard.map(SourceStream::events) {
+            let head = match self.parts.log.has_exact_heads() {
+                true => self.head(stream),
+                false => self.newest_in_outbox(stream).await?,
+            };
+            if head > 0 {
+                heads.insert(stream, head);
+            }
+        }
+        Ok(heads)
+    }
+
+    /// The head of a stream, of which it is not known here what its owner committed last: that may
+    /// have died before it noted how far it had come.
+    async fn newest_in_outbox(&self, stream: SourceStream) -> Result<u64, StoreError> {
+        let mut head = self.head(stream);
+        loop {
+            let newer = self.read_after(stream, head).await?;
+            match newer.last() {
+                Some(last) => head = last.sequence,
+                None => return Ok(head),
+            }
+        }
     }
 }

@@ -103,7 +103,7 @@ impl<E: Entity> Shard<E> {
         behind
     }
 
-    async fn read_after(
+    pub(super) async fn read_after(
         &self,
         stream: SourceStream,
         position: u64,

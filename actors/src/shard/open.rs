@@ -8,11 +8,13 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 use sagas::ShardId;
 use sagas::mistakes::{Mistake, makes};
-use store::{Delivery, InboxPositions, SourceStream, StoreError, shards};
+use store::{Delivery, InboxPositions, StoreError, shards};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::bound::BoundKeys;
 use super::bulk::BulkRequests;
+use super::catching_up::CatchUp;
 use super::early::EarlyQuestions;
 use super::parked::ParkedMessages;
 use super::timers::Timers;
@@ -25,15 +27,8 @@ const FIRST_BACK_OFF: Duration = Duration::from_millis(20);
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(5);
 /// A reload within this time of another one counts as one of a row.
 const RELOADS_IN_A_ROW: Duration = Duration::from_secs(30);
-/// A shard that has opened waits this long for the others; then it goes by what is known of them.
-const OTHERS_OPEN_WITHIN: Duration = Duration::from_secs(5);
-/// In the place of a head that may not be the newest: the first check reads from that source,
-/// whatever is known of it.
-const LOOK_THERE: u64 = u64::MAX;
 /// Who leaves a shard waits at most this long for what it has submitted.
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
-/// Timers rest no longer when nothing of what the shard lacks has come for this long.
-const NOTHING_COMES_FOR: Duration = Duration::from_secs(10);
 
 impl<E: Entity> Shard<E> {
     pub(crate) fn new(parts: Parts<E>, entities: Entities<E>) -> Self {
@@ -83,10 +78,11 @@ impl<E: Entity> Shard<E> {
             early: EarlyQuestions::default(),
             has_claimed: false,
             bulk: BulkRequests::default(),
+            bound: BoundKeys::default(),
             broken: None,
             is_over: false,
             reloads: Reloads::default(),
-            catch_up: CatchUp::Done,
+            catch_up: CatchUp::default(),
             in_hand: None,
             now: sagas::Timestamp::default(),
             checked_at: Instant::now(),
@@ -192,10 +188,11 @@ impl<E: Entity> Shard<E> {
         }
         self.parked = ParkedMessages::default();
         self.bulk = BulkRequests::default();
+        self.bound = BoundKeys::default();
         self.timers.clear();
         self.refusals.clear();
         self.expected.clear();
-        self.catch_up = CatchUp::Done;
+        self.catch_up = CatchUp::default();
         self.broken = None;
         self.tell_trouble(None);
         self.keep_in_bounds();
@@ -239,23 +236,17 @@ impl<E: Entity> Shard<E> {
             self.positions = state.positions;
         }
         self.passed.clear();
-        self.unheard = None;
+        self.now = self.parts.clock.now();
         // Messages on their way when the shard closed do not come by themselves: the first check
         // reads them.
-        self.expected = self.heads();
-        if !self.parts.log.has_exact_heads() {
-            self.expected
-                .values_mut()
-                .for_each(|head| *head = LOOK_THERE);
-        }
-        self.catch_up = CatchUp::Opening(Instant::now());
+        self.catch_up_from_now();
 
-        self.now = self.parts.clock.now();
         let heads = match makes(Mistake::ParkedForgotten) {
             true => Vec::new(),
             false => state.parked,
         };
         self.bulk = BulkRequests::default();
+        self.bound = BoundKeys::default();
         self.parked = ParkedMessages::new(heads, state.last_parked_place, self.now);
         self.timers.clear();
         for stored in state.timers {
@@ -268,77 +259,11 @@ impl<E: Entity> Shard<E> {
 
         Ok(())
     }
-
-    /// Whether timers rest. The shard reads replies that are durable already before a timer says
-    /// that none has come; it does not know all outboxes until they have been taken over.
-    pub(super) fn is_catching_up(&self) -> bool {
-        !matches!(self.catch_up, CatchUp::Done)
-    }
-
-    /// Checks how far the shard has caught up with what others sent while it was closed.
-    pub(super) async fn look_behind(&mut self) {
-        let since = match &self.catch_up {
-            CatchUp::Done => return,
-            CatchUp::Opening(since) | CatchUp::Reading { since, .. } => *since,
-        };
-
-        if let CatchUp::Opening(_) = self.catch_up
-            && (self.parts.log.knows_all_heads() || since.elapsed() >= OTHERS_OPEN_WITHIN)
-            && !self.expected.values().any(|head| *head == LOOK_THERE)
-            && self.have_others_heard().await
-        {
-            let target = self.heads();
-            self.expected.clone_from(&target);
-            self.catch_up = CatchUp::Reading {
-                since: Instant::now(),
-                lacked: u64::MAX,
-                target,
-            };
-        }
-
-        if let CatchUp::Reading { target, .. } = &self.catch_up {
-            let lacks =
-                |(stream, head): (&SourceStream, &u64)| head.saturating_sub(self.position(*stream));
-            let lacking: u64 = target.iter().map(lacks).sum();
-            self.come_closer(lacking);
-        }
-    }
-}
-
-impl<E: Entity> Shard<E> {
-    /// Notes how much is still lacking. When nothing more comes for a while, nothing will.
-    fn come_closer(&mut self, lacking: u64) {
-        let CatchUp::Reading { since, lacked, .. } = &mut self.catch_up else {
-            return;
-        };
-
-        if lacking < *lacked {
-            (*since, *lacked) = (Instant::now(), lacking);
-        }
-        if lacking == 0 || since.elapsed() >= NOTHING_COMES_FOR {
-            self.catch_up = CatchUp::Done;
-        }
-    }
 }
 
 /// What a shard that is not open receives.
 fn nothing_arrives() -> mpsc::Receiver<Delivery> {
     mpsc::channel(1).1
-}
-
-/// How far a shard that has opened has caught up with what others sent before.
-pub(super) enum CatchUp {
-    /// Other shards may not be open yet.
-    Opening(Instant),
-    /// It reads up to these heads.
-    Reading {
-        /// When it came closer last.
-        since: Instant,
-        /// How much it lacked then, in sequences.
-        lacked: u64,
-        target: InboxPositions,
-    },
-    Done,
 }
 
 /// Counts reloads, so that those that bring nothing wait ever longer.

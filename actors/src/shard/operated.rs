@@ -11,7 +11,7 @@ use store::{StoreError, parking};
 
 use super::Shard;
 use super::submit::Cause;
-use crate::entities::{check_readable, is_asked_again};
+use crate::entities::{asks_the_same, check_readable, is_asked_again};
 use crate::entity::Entity;
 use crate::error::CommandError;
 use crate::operator::{self, ParkedAction};
@@ -26,13 +26,26 @@ const LAST: u64 = u64::MAX;
 
 const WAITS_BEHIND: &str = "it waits behind another message of the same entity";
 const ASKED_ONCE: &str = "nobody would ask again for what it asks, so that it cannot be discarded: \
-    mend what stops it and replay it, or edit it first";
+    mend what stops it and replay it";
+const ASKS_FOR_OTHER: &str = "it can be read as it is, and would ask for something else: others count \
+    on what it asks for now; mend what stops it and replay it";
 
 impl<E: Entity> Shard<E> {
     pub(super) async fn operate_parked(&mut self, request: Request<E>) {
         let Command::Parked { id, action, by } = request.question.command.clone() else {
             return request.answer(Err(CommandError::Failed));
         };
+
+        if let Some(binding) = request.question.binding {
+            match self.bound_to(binding.key).await {
+                Ok(None) => {}
+                Ok(Some(bound)) if bound == binding.fingerprint => {
+                    return self.submit_change(Vec::new(), request);
+                }
+                Ok(Some(_)) => return self.submit_refusal(CommandError::KeyReused, request),
+                Err(error) => return self.answer_without_parked(Err(error), request),
+            }
+        }
 
         let found = match self.find_parked(id).await {
             Ok(Some(found)) => found,
@@ -61,6 +74,10 @@ impl<E: Entity> Shard<E> {
         match change {
             Ok((row, number)) => {
                 let kept = kept.insert(number, self.parts.shard);
+                if let Some(binding) = binding {
+                    let durable = self.parts.journal.durable(self.parts.shard);
+                    self.bound.bind(binding, self.ticket + 1, durable);
+                }
                 self.submit_change(vec![row, kept], request);
             }
             Err(refusal) => self.submit_refusal(refusal, request),
@@ -83,10 +100,13 @@ impl<E: Entity> Shard<E> {
     }
 
     fn edited(&mut self, found: Parked, body: Box<RawValue>) -> Result<Numbered, CommandError> {
-        let mut edited = found;
+        let mut edited = found.clone();
         edited.message.body = Arc::from(body);
         check_readable::<E>(&edited.message)
             .map_err(|error| CommandError::Conflict(format!("it cannot be read: {error}")))?;
+        if !asks_the_same::<E>(&found.message, &edited.message) {
+            return Err(CommandError::Conflict(ASKS_FOR_OTHER.to_owned()));
+        }
 
         let (parked, version) = self.parked.edit(edited).ok_or_else(waits_behind)?;
         let row = parking::to_row(&parked, self.parts.shard).update(version);

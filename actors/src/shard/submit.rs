@@ -55,7 +55,8 @@ impl<E: Entity> Shard<E> {
         self.entities.took_part(&step, self.ticket);
 
         if let Some(timer) = &step.timer {
-            self.timers.set(timer, self.parts.clock.now());
+            let by_itself = timer.id == step.entity;
+            self.timers.set(timer, by_itself, self.parts.clock.now());
         }
 
         let saga = step.ended.take().map(|(saga, end)| (saga.0, end));

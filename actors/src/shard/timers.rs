@@ -36,12 +36,15 @@ struct Set {
     /// As its row has it.
     wake_at: Timestamp,
     waits_for: Uuid,
+    /// Whether it may be one of an entity that waits by itself. Of one that was read nobody knows.
+    by_itself: bool,
 }
 
 impl Set {
     /// It is due within its patience from now.
-    fn new(set: &TimerSet, now: Timestamp) -> Self {
+    fn new(set: &TimerSet, by_itself: bool, now: Timestamp) -> Self {
         Set {
+            by_itself,
             due: match makes(Mistake::StepBackUnbounded) {
                 true => set.wake_at,
                 false => set.wake_at.min(now.after(set.patience)),
@@ -81,12 +84,12 @@ impl Timers {
         waiting < WAITING_FOR_ONE && few && self.len() < MOST
     }
 
-    /// Sets, moves or removes the timer of a saga.
-    pub(super) fn set(&mut self, timer: &TimerChange, now: Timestamp) {
+    /// Sets, moves or removes the timer of a saga, or of an entity that waits by itself.
+    pub(super) fn set(&mut self, timer: &TimerChange, by_itself: bool, now: Timestamp) {
         let id = timer.id;
         self.remove(id);
         if let Some(set) = &timer.set {
-            self.insert(id, Set::new(set, now));
+            self.insert(id, Set::new(set, by_itself, now));
         }
     }
 
@@ -122,6 +125,14 @@ impl Timers {
             .collect()
     }
 
+    /// Whether one of those to wake now may be an entity that waits by itself, and is due since a
+    /// later time than this.
+    pub(super) fn is_ahead_of(&self, level: Timestamp, now: Timestamp) -> bool {
+        let due = self.due.iter().take_while(|(due, _)| *due <= now);
+        let mut due = due.take(AT_ONCE).filter(|(due, _)| *due > level);
+        due.any(|(_, id)| self.set.get(id).is_some_and(|set| set.by_itself))
+    }
+
     /// When the next one is due.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.due.first().map(|(due, _)| *due)
@@ -138,7 +149,7 @@ impl Timers {
     /// its delay is over.
     pub(super) fn restore(&mut self, timer: &StoredTimer, now: Timestamp) {
         let id = timer.id;
-        let mut set = Set::new(&timer.set, now);
+        let mut set = Set::new(&timer.set, true, now);
         if let Some(failures) = self.failures.get(&id) {
             set.due = set.due.max(now.after(back_off(*failures)));
         }
@@ -193,7 +204,7 @@ mod tests {
 
     fn set(timers: &mut Timers, timer: StoredTimer) {
         let StoredTimer { id, set } = timer;
-        timers.set(&TimerChange { id, set: Some(set) }, NOW);
+        timers.set(&TimerChange { id, set: Some(set) }, false, NOW);
     }
 
     #[test]
@@ -245,7 +256,7 @@ mod tests {
             id: Uuid::from_u128(0),
             set: None,
         };
-        timers.set(&ended, NOW);
+        timers.set(&ended, false, NOW);
         assert_eq!(timers.len(), MANY - 1);
         assert!(timers.has_room_for(Uuid::from_u128(8)));
     }
