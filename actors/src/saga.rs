@@ -79,6 +79,8 @@ pub(crate) struct Standing<D: SagaData> {
     pub reason: Option<Reason>,
     pub version: u64,
     pub started_at: Timestamp,
+    /// Whom it waits for, while it is stuck.
+    pub stuck_for: Option<Uuid>,
 }
 
 impl<D: SagaData> Standing<D> {
@@ -92,6 +94,7 @@ impl<D: SagaData> Standing<D> {
             reason: run.reason.clone(),
             version: run.version,
             started_at: run.started_at,
+            stuck_for: (run.state == SagaState::Stuck).then(|| awaited_by(run)),
         }
     }
 }
@@ -350,9 +353,13 @@ impl<D: SagaData> SagaActor<D> {
 
 /// When a run wants to be woken, and whom it waits for.
 fn wanted_by<D: SagaData>(run: &Run<D>) -> Option<(Timestamp, Uuid)> {
-    let waits_for = || run.waits_for().map(|address| address.entity);
-    run.wake_at
-        .map(|wake_at| (wake_at, waits_for().unwrap_or(run.entity)))
+    run.wake_at.map(|wake_at| (wake_at, awaited_by(run)))
+}
+
+/// Whom a run waits for, or would if it were not stuck.
+pub(crate) fn awaited_by<D: SagaData>(run: &Run<D>) -> Uuid {
+    let waits_for = run.waits_for();
+    waits_for.map_or(run.entity, |address| address.entity)
 }
 
 fn replaced<D: SagaData>(run: &Run<D>) -> Replaced {

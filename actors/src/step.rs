@@ -32,6 +32,8 @@ pub(crate) struct Step<E: Entity> {
     pub answer: Option<Reply<E>>,
     /// The new timer of the saga that has gone on, or of the entity; absent when it stays as it is.
     pub timer: Option<TimerChange>,
+    /// Whom the saga that has changed is stuck for now, if it is.
+    pub stuck: Option<(SagaId, Option<Uuid>)>,
     /// A saga has ended: its followers hear how its entity is now, if it is there.
     pub ended: Option<(SagaId, Option<Box<Answered<E>>>)>,
     /// The entity no longer waits by itself: its followers hear how it is now.
@@ -56,6 +58,7 @@ impl<E: Entity> Default for Step<E> {
             time: Timestamp::default(),
             answer: None,
             timer: None,
+            stuck: None,
             ended: None,
             settled: None,
             measured: None,

@@ -3,7 +3,8 @@
 
 use ::sagas::nested::Parent;
 use ::sagas::{Definitions, Reason, Run, SagaData, SagaId, SagaState, ShardId, Timestamp};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -138,6 +139,35 @@ pub async fn load<D: SagaData>(
 
     let read = |row: saga::Model| (SagaId(row.saga_id), from_row(row, definitions));
     loading::by_ids(database, ids, "saga", query, read).await
+}
+
+/// The stuck sagas of a shard, at most `limit`. Those that cannot be read are left out.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn stuck<D: SagaData>(
+    database: &ServiceDatabase,
+    definitions: &Definitions<D>,
+    shard: ShardId,
+    limit: u64,
+) -> Result<Vec<Run<D>>, StoreError> {
+    // Written out, not bound: only so SQLite knows that the index of stuck ones fits.
+    let state = Expr::Constant(SagaState::Stuck.name().into());
+    let ids: Vec<Uuid> = saga::Entity::find()
+        .select_only()
+        .column(saga::Column::SagaId)
+        .filter(Expr::col(saga::Column::State).eq(state))
+        .filter(saga::Column::Shard.eq(i32::from(shard.number)))
+        .limit(limit)
+        .into_tuple()
+        .all(&database.read)
+        .await
+        .map_err(|e| database.failed(e))?;
+
+    let ids: Vec<_> = ids.into_iter().map(SagaId).collect();
+    let found = load(database, definitions, &ids).await?;
+    let runs = found.into_values().filter_map(Result::ok);
+    Ok(runs.map(|stored| stored.saga).collect())
 }
 
 /// The entity that a saga works on, and in whose shard it lives; `None` when there is no such saga.

@@ -374,3 +374,59 @@ async fn a_parked_message_is_found_by_its_cause_edited_and_replayed_once() {
     reaches(&api, stuck.orders[0].str("sagaId"), "COMPENSATED").await;
     stuck.nothing_is_held().await;
 }
+
+/// As many as one customer may have open in a shard.
+const OPEN_FOR_ONE: usize = 1024;
+
+/// The bound on open sagas falls on who causes it, stuck ones included, and outlives the process.
+#[tokio::test]
+async fn a_customer_whose_sagas_are_stuck_gets_no_more_orders_and_others_do() {
+    let [coordination, retry, attempts] = IMPATIENT;
+    let settings = [
+        coordination,
+        retry,
+        attempts,
+        ("COUNTERFOIL_SHARDS", "1"),
+        ("COUNTERFOIL_SAGA_DEADLINE", "1s"),
+        PANICKING,
+    ];
+    let mut node = Node::start_with(&settings).await;
+    let api = node.api();
+    let stuck = api.create_customer("Stuck", "100.00").await.id;
+    let ada = api.create_customer("Ada", "100.00").await.id;
+
+    let mut accepted = Vec::new();
+    loop {
+        let orders = (0..64).map(|_| api.new_order(&stuck, "0.01").answer());
+        let answers: Vec<_> = join_all(orders).await.into_iter().flatten().collect();
+        let (placed, refused): (Vec<_>, Vec<_>) =
+            answers.into_iter().partition(|answer| answer.status == 201);
+        accepted.extend(placed);
+        if let Some(refused) = refused.first() {
+            refused.is_problem(503);
+            break;
+        }
+    }
+    assert_eq!(accepted.len(), OPEN_FOR_ONE);
+    eventually("all are stuck", async || {
+        let under_way = ["RUNNING", "COMPENSATING"]
+            .map(|state| api.get("/sagas").query("state", state).answer());
+        let under_way = join_all(under_way).await;
+        let mut none = under_way.into_iter().flatten();
+        none.all(|sagas| sagas.items("sagas").is_empty())
+            .then_some(())
+    })
+    .await;
+    api.new_order(&stuck, "0.01").await.is_problem(503);
+    api.place(&ada, "1.00", "APPROVED").await;
+
+    node.kill();
+    node.restart_with(&settings).await;
+    let api = node.api();
+    api.new_order(&stuck, "0.01").await.is_problem(503);
+    let saga = accepted[0].str("sagaId");
+    reaches(&api, saga, "STUCK").await;
+    api.post(&format!("/sagas/{saga}/abandon")).await.is(202);
+    api.new_order(&stuck, "0.01").await.is(201);
+    api.new_order(&stuck, "0.01").await.is_problem(503);
+}

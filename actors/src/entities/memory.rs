@@ -13,11 +13,24 @@ use crate::entity::{Entity, EntityActor};
 use crate::loading::{Loaded, Snapshots};
 use crate::metric_names as names;
 use crate::request::{Command, Request};
-use crate::saga::{SagaActor, Told};
+use crate::saga::{SagaActor, Told, awaited_by};
 use crate::step::{Step, StepError, Turn};
 use crate::supervision::caught;
 
 impl<E: Entity> Entities<E> {
+    /// The sagas of this shard that are stuck, some at least, and whom each waits for.
+    pub(crate) async fn stuck_sagas(&self, most: usize) -> Result<Vec<(SagaId, Uuid)>, StoreError> {
+        if E::SAGAS.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (definitions, shard) = (Definitions::of(E::SAGAS), self.around.shard);
+        let limit = u64::try_from(most).unwrap_or(u64::MAX);
+        let stuck = store::sagas::stuck(&self.around.database, &definitions, shard, limit).await?;
+        // A participant that panics over the data of one keeps nobody else from theirs.
+        let of = |run: &Run<E::Saga>| Some((run.id, caught(|| awaited_by(run)).ok()?));
+        Ok(stuck.iter().filter_map(of).collect())
+    }
+
     pub(super) fn want(&mut self, id: Uuid) {
         if !self.entities.contains(id) {
             self.wanted.insert(id);

@@ -103,6 +103,7 @@ impl<E: Entity> Entities<E> {
         };
         step.rows.push(row);
         step.timer = timer.or(step.timer);
+        step.stuck = Some((run.id, run.stuck_for));
 
         if run.state.has_ended() {
             let end = (run.definition.name, run.state);

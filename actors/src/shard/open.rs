@@ -17,7 +17,7 @@ use super::bulk::BulkRequests;
 use super::catching_up::CatchUp;
 use super::early::EarlyQuestions;
 use super::parked::ParkedMessages;
-use super::timers::Timers;
+use super::timers::{MOST, Timers};
 use super::{Instruments, Parts, Shard};
 use crate::entities::{Entities, wants};
 use crate::entity::Entity;
@@ -254,6 +254,9 @@ impl<E: Entity> Shard<E> {
                 continue;
             }
             self.timers.restore(&stored, self.now);
+        }
+        for (saga, waits_for) in self.entities.stuck_sagas(MOST).await? {
+            self.timers.is_stuck(saga.0, Some(waits_for));
         }
         tracing::debug!(shard = %shard, epoch = claim.epoch, "the shard is open");
 

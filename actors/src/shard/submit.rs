@@ -59,6 +59,10 @@ impl<E: Entity> Shard<E> {
             self.timers.set(timer, by_itself, self.parts.clock.now());
         }
 
+        if let Some((saga, stuck_for)) = step.stuck {
+            self.timers.is_stuck(saga.0, stuck_for);
+        }
+
         let saga = step.ended.take().map(|(saga, end)| (saga.0, end));
         let entity = step.settled.take();
         let entity = entity.map(|end| (end.entity.head().id, Some(end)));

@@ -20,7 +20,7 @@ const WAITING_FOR_ONE: usize = 1024;
 /// With more open sagas than this in a shard, only entities that few wait for get more.
 const MANY: usize = 4_096;
 /// A shard has at most this many open sagas.
-const MOST: usize = 16_384;
+pub(super) const MOST: usize = 16_384;
 /// A shard wakes at most this many sagas in one turn.
 const AT_ONCE: usize = 256;
 /// How many those may have then.
@@ -61,6 +61,8 @@ pub(super) struct Timers {
     due: BTreeSet<(Timestamp, Uuid)>,
     set: HashMap<Uuid, Set>,
     waiting_for: HashMap<Uuid, usize>,
+    /// Sagas that nobody wakes, until an operator does, and whom each waits for.
+    stuck: HashMap<Uuid, Uuid>,
     /// How often in a row waking a saga has failed. Kept over reloads.
     failures: HashMap<Uuid, u32>,
 }
@@ -90,6 +92,21 @@ impl Timers {
         self.remove(id);
         if let Some(set) = &timer.set {
             self.insert(id, Set::new(set, by_itself, now));
+        }
+    }
+
+    /// A saga is stuck, and waits for this entity; or it is not, or no longer. A stuck one keeps its
+    /// place among those that wait: its entity would get ever more of them otherwise.
+    pub(super) fn is_stuck(&mut self, saga: Uuid, waits_for: Option<Uuid>) {
+        let before = match waits_for {
+            Some(waits_for) => {
+                *self.waiting_for.entry(waits_for).or_insert(0) += 1;
+                self.stuck.insert(saga, waits_for)
+            }
+            None => self.stuck.remove(&saga),
+        };
+        if let Some(before) = before {
+            self.waits_no_longer_for(before);
         }
     }
 
@@ -142,6 +159,7 @@ impl Timers {
     pub(super) fn clear(&mut self) {
         self.due.clear();
         self.set.clear();
+        self.stuck.clear();
         self.waiting_for.clear();
     }
 
@@ -167,14 +185,17 @@ impl Timers {
     fn remove(&mut self, id: Uuid) -> Option<Set> {
         let set = self.set.remove(&id)?;
         self.due.remove(&(set.due, id));
+        self.waits_no_longer_for(set.waits_for);
+        Some(set)
+    }
 
-        if let Some(waiting) = self.waiting_for.get_mut(&set.waits_for) {
+    fn waits_no_longer_for(&mut self, entity: Uuid) {
+        if let Some(waiting) = self.waiting_for.get_mut(&entity) {
             *waiting -= 1;
             if *waiting == 0 {
-                self.waiting_for.remove(&set.waits_for);
+                self.waiting_for.remove(&entity);
             }
         }
-        Some(set)
     }
 }
 
@@ -259,5 +280,32 @@ mod tests {
         timers.set(&ended, false, NOW);
         assert_eq!(timers.len(), MANY - 1);
         assert!(timers.has_room_for(Uuid::from_u128(8)));
+    }
+
+    #[test]
+    fn a_stuck_saga_keeps_its_place_until_it_goes_on_or_ends() {
+        let (mut timers, seven) = (Timers::default(), Uuid::from_u128(7));
+        for number in (0..).take(WAITING_FOR_ONE) {
+            set(&mut timers, timer(number, NOW, 7));
+            let stuck = TimerChange {
+                id: Uuid::from_u128(number),
+                set: None,
+            };
+            timers.set(&stuck, false, NOW);
+            timers.is_stuck(stuck.id, Some(seven));
+        }
+        assert_eq!(timers.len(), 0);
+        assert!(!timers.has_room_for(seven));
+
+        // It goes on, and has a timer again.
+        timers.is_stuck(Uuid::from_u128(0), None);
+        set(&mut timers, timer(0, NOW, 7));
+        assert!(!timers.has_room_for(seven));
+
+        timers.is_stuck(Uuid::from_u128(1), None);
+        timers.is_stuck(Uuid::from_u128(1), None);
+        assert!(timers.has_room_for(seven));
+        timers.clear();
+        assert_eq!(timers.waiting_for.len(), 0);
     }
 }
