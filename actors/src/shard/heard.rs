@@ -36,7 +36,7 @@ impl<E: Entity> Shard<E> {
         }
 
         let now = Instant::now();
-        let mut unheard = self.unheard.take().unwrap_or_else(|| Unheard {
+        let mut unheard = self.unheard.take().unwrap_or(Unheard {
             heads: None,
             since: now,
             looked_at: None,
