@@ -11,9 +11,15 @@ use crate::http::access;
 
 const DEFAULT_FILTER: &str = "info";
 
-/// The HTTP library tells each request that it cannot parse as an error of its own, without saying
-/// whose it was. It is the caller's, who is answered; who wants to see these names the target.
-const PARSER: &str = "actix_http::h1::dispatcher";
+/// What libraries tell of as their own trouble and is nobody's, by the library and the target; who
+/// wants to see it names the library.
+const OTHERS_TROUBLE: [(&str, &str); 2] = [
+    // Each request that cannot be parsed, without saying whose it was. Its caller is answered.
+    ("actix_http", "actix_http::h1::dispatcher"),
+    // Each connection that is found dead when it comes back to its pool, as all do at the end that an
+    // HTTP thread has opened. Whoever needs one opens another.
+    ("sqlx", "sqlx_core::pool::connection"),
+];
 
 /// Starts logging; once per process.
 ///
@@ -55,11 +61,13 @@ pub fn start(format: LogFormat, access_log: Switch) -> anyhow::Result<()> {
 }
 
 fn filter(directives: &str) -> anyhow::Result<EnvFilter> {
-    let filter = EnvFilter::try_new(directives)?;
-    if directives.contains("actix_http") {
-        return Ok(filter);
+    let mut filter = EnvFilter::try_new(directives)?;
+    for (library, target) in OTHERS_TROUBLE {
+        if !directives.contains(library) {
+            filter = filter.add_directive(format!("{target}=off").parse()?);
+        }
     }
-    Ok(filter.add_directive(format!("{PARSER}=off").parse()?))
+    Ok(filter)
 }
 
 #[cfg(test)]
@@ -67,18 +75,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_callers_send_is_no_error_of_ours_unless_somebody_asks() {
+    fn what_is_no_trouble_of_ours_is_told_only_to_who_asks() {
         for (directives, shown) in [
-            ("info", false),
-            ("store=debug,warn", false),
-            ("info,actix_http=error", true),
+            ("info", [false, false]),
+            ("store=debug,warn", [false, false]),
+            ("info,actix_http=error", [true, false]),
+            ("info,sqlx_core=debug", [false, true]),
         ] {
             let filter = filter(directives).unwrap().to_string();
-            assert_eq!(
-                !filter.contains(&format!("{PARSER}=off")),
-                shown,
-                "{filter}"
-            );
+            let is_shown = |(_, target)| !filter.contains(&format!("{target}=off"));
+            assert_eq!(OTHERS_TROUBLE.map(is_shown), shown, "{filter}");
         }
         assert!(filter("=,=").is_err());
     }
