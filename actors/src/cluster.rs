@@ -33,9 +33,9 @@ impl Arrivals for NodeArrivals {
         note(self.doors.asked(shard, tenure, question, transport));
     }
 
-    fn asked_before(&self, shard: ShardId, question: &[u8]) {
+    fn asked_before(&self, shard: ShardId, tenure: u64, question: &[u8]) {
         let transport = Arc::clone(&self.transport);
-        note(self.doors.asked_before(shard, question, transport));
+        note(self.doors.asked_before(shard, tenure, question, transport));
     }
 
     fn answered(&self, service: Service, answer: &[u8]) {

@@ -119,6 +119,8 @@ pub struct Node {
     stop: CancellationToken,
     /// The shards that are open.
     open: watch::Sender<BTreeSet<ShardId>>,
+    /// Those that have submitted something which may not have settled.
+    held: watch::Sender<BTreeSet<ShardId>>,
     assigned: watch::Receiver<Assigned>,
     membership: Arc<dyn Membership>,
     /// How many have been started.
@@ -160,13 +162,12 @@ impl Node {
         }
     }
 
-    /// Waits until no shard is open: none is this node's any more, and what they have submitted is
-    /// durable or has failed. A journal that stands still is not waited for, but the epochs tell what
-    /// becomes of that.
+    /// Waits until no shard is this node's any more, and what they have submitted is durable or has
+    /// failed. A journal that stands still is not waited for, but the epochs tell what becomes of that.
     pub async fn closed(&self) {
-        let mut open = self.open.subscribe();
+        let mut held = self.held.subscribe();
         // The sender outlives the node.
-        let _ = open.wait_for(BTreeSet::is_empty).await;
+        let _ = held.wait_for(BTreeSet::is_empty).await;
     }
 
     /// How far the node takes part in giving shards to nodes.

@@ -162,6 +162,8 @@ pub(crate) enum Caller<E: Entity> {
         caller: RemoteCaller,
         /// The tenure of the shard that is asked.
         tenure: u64,
+        /// Whether it was asked before that.
+        before: bool,
         /// When the question came.
         since: Instant,
     },
@@ -199,6 +201,7 @@ impl<E: Entity> Request<E> {
         let caller = Caller::Remote {
             caller,
             tenure,
+            before: false,
             since: Instant::now(),
         };
         Request {
@@ -206,6 +209,30 @@ impl<E: Entity> Request<E> {
             caller,
             ticket: 0,
             may_be_done: true,
+        }
+    }
+
+    /// One of another node that was asked before this tenure. It is not carried out here.
+    pub(crate) fn from_before(question: Question<E>, caller: RemoteCaller, tenure: u64) -> Self {
+        let mut request = Request::from_afar(question, caller, tenure);
+        if let Caller::Remote { before, .. } = &mut request.caller {
+            *before = true;
+        }
+        request
+    }
+
+    /// Tells whoever asked before the tenure that has begun now to ask again; gives back any other.
+    pub(crate) fn unless_before(self) -> Option<Self> {
+        match self.caller {
+            Caller::Remote {
+                caller,
+                before: true,
+                ..
+            } => {
+                caller.moved::<E>(self.question.id);
+                None
+            }
+            _ => Some(self),
         }
     }
 

@@ -88,6 +88,8 @@ pub(crate) struct Parts<E: Entity> {
     pub tenure: Tenure,
     /// The shards of this node that are open.
     pub open: watch::Sender<BTreeSet<ShardId>>,
+    /// Those of which something may be in the journal that was submitted in their tenure.
+    pub held: watch::Sender<BTreeSet<ShardId>>,
     pub status: Arc<Status>,
 }
 
@@ -251,12 +253,12 @@ impl<E: Entity> Shard<E> {
         }
     }
 
-    /// A request, unless it has come from afar to another tenure than the one that has begun last:
-    /// one to the next is kept until that begins.
+    /// A request, unless it has come from afar to another tenure than the one that has begun last, or
+    /// from before that: one to the next is kept until that begins.
     fn if_in_time(&mut self, request: Request<E>) -> Option<Request<E>> {
         let tenure = request.tenure();
         match tenure.is_none() || tenure == self.parts.tenure.number() {
-            true => Some(request),
+            true => request.unless_before(),
             false => {
                 if tenure > self.parts.tenure.number() {
                     self.early.keep(request);
@@ -343,7 +345,8 @@ impl<E: Entity> Shard<E> {
             }
         }
 
-        gathered.requests.extend(self.again.drain(..));
+        let again = self.again.drain(..).filter_map(Request::unless_before);
+        gathered.requests.extend(again);
 
         while gathered.len() < PIECES_PER_TURN {
             match self.deliveries.try_recv() {
@@ -375,21 +378,22 @@ impl<E: Entity> Shard<E> {
     }
 
     fn check_every(&self) -> Duration {
-        if self.is_catching_up() {
+        if self.catch_up.gets_on() {
             CATCH_UP_EVERY
         } else {
             CHECK_EVERY
         }
     }
 
-    /// Who is to be woken now. Entities that wait by themselves wait until all shards have heard what
-    /// there was when they were due.
+    /// Who is to be woken now. An entity that waits by itself is when all shards have heard what there
+    /// was when it was due.
     fn due_timers(&mut self) -> Vec<(Uuid, Timestamp)> {
-        if self.timers.is_ahead_of(self.catch_up.level_at(), self.now) {
+        let level = self.catch_up.level_at();
+        let due = self.timers.due(self.now, level);
+        if self.timers.is_ahead_of(level, self.now) {
             self.catch_up_from_now();
-            return Vec::new();
         }
-        self.timers.due(self.now)
+        due
     }
 
     /// When the clock has stepped back, works out anew what is due: the policy bounds it from now
@@ -404,7 +408,8 @@ impl<E: Entity> Shard<E> {
         }
         let stood_still = now > self.now.after(STOOD_STILL);
         self.now = now;
-        if stood_still {
+        // Its own reading may take as long.
+        if stood_still && !self.is_catching_up() {
             self.catch_up_from_now();
         }
     }

@@ -28,9 +28,11 @@ mod start;
 mod stores;
 mod views_anywhere;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use store::kafka::Kafka;
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -88,12 +90,15 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let joined = OnceCell::new();
     let running = tokio::select! {
         biased;
-        running = start(config, shutdown.clone(), &joined) => running?,
-        () = shutdown::asked(shutdown.clone()) => {
-            if let Some(kafka) = joined.get() {
-                // Otherwise its shards are nobody's until the others take it for dead.
-                kafka.leave(LEAVES_WITHIN).await;
+        running = start(config, shutdown.clone(), &joined) => match running {
+            Ok(running) => running,
+            Err(error) => {
+                leave(&joined).await;
+                return Err(error);
             }
+        },
+        () = shutdown::asked(shutdown.clone()) => {
+            leave(&joined).await;
             tracing::info!("the node has ended before it was ready");
             return Ok(());
         }
@@ -120,4 +125,12 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
             Ok(())
         });
     ran.and(ended)
+}
+
+/// Leaves the others, if the node has joined them: otherwise its shards are nobody's until they take
+/// it for dead.
+async fn leave(joined: &OnceCell<Arc<Kafka>>) {
+    if let Some(kafka) = joined.get() {
+        kafka.leave(LEAVES_WITHIN).await;
+    }
 }

@@ -44,9 +44,9 @@ pub trait Arrivals: fmt::Debug + Send + Sync {
     /// yet.
     fn asked(&self, shard: ShardId, tenure: u64, question: &[u8]);
 
-    /// Another node has asked a shard before it became this node's. Its owner of that time may have
-    /// answered; whoever still waits is to ask again.
-    fn asked_before(&self, shard: ShardId, question: &[u8]);
+    /// Another node has asked a shard before this tenure. Its owner of that time may have answered, or
+    /// may be about to; whoever still waits when the tenure has begun is to ask again.
+    fn asked_before(&self, shard: ShardId, tenure: u64, question: &[u8]);
 
     /// Another node answers a question to this service.
     fn answered(&self, service: Service, answer: &[u8]);

@@ -79,6 +79,7 @@ impl<'a> NodeBuilder<'a> {
                 release: CancellationToken::new(),
                 stop: CancellationToken::new(),
                 open: watch::channel(BTreeSet::new()).0,
+                held: watch::channel(BTreeSet::new()).0,
                 assigned: tenures.told(),
                 membership: Arc::clone(&parts.membership),
                 shards: 0,
@@ -222,6 +223,7 @@ impl<'a> NodeBuilder<'a> {
                 self.node.stop.clone(),
             ),
             open: self.node.open.clone(),
+            held: self.node.held.clone(),
             status,
         };
         self.spawn(Shard::new(shard_parts, Entities::<E>::new(around)));

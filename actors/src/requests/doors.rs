@@ -74,19 +74,20 @@ impl Doors {
         Ok(door.asked(shard, tenure, question, transport)?)
     }
 
-    /// Tells a node whose question is from before the shard was this node's that the shard has moved.
-    /// Whether its owner of that time has answered, this one does not know.
+    /// A node whose question is from before this tenure of the shard is told that the shard has moved,
+    /// once that has begun: until then its owner of that time may carry the question out.
     ///
     /// # Errors
     /// When this node does not run the service, or the question cannot be read.
     pub fn asked_before(
         &self,
         shard: ShardId,
+        tenure: u64,
         question: &[u8],
         transport: Arc<dyn Transport>,
     ) -> Result<(), NotTakenIn> {
         let door = self.door(shard.service)?;
-        Ok(door.asked_before(question, transport)?)
+        Ok(door.asked_before(shard, tenure, question, transport)?)
     }
 
     /// Takes in the answer of another node to a question to this service.
@@ -125,9 +126,11 @@ pub(crate) trait Door: fmt::Debug + Send + Sync {
         transport: Arc<dyn Transport>,
     ) -> Result<(), serde_json::Error>;
 
-    /// Tells a node that a shard has moved since its question.
+    /// Takes in one from before a tenure.
     fn asked_before(
         &self,
+        shard: ShardId,
+        tenure: u64,
         question: &[u8],
         transport: Arc<dyn Transport>,
     ) -> Result<(), serde_json::Error>;
@@ -205,7 +208,7 @@ impl<E: Entity> Door for Requests<E> {
         match self.hand_over(shard, request) {
             Ok(()) => {}
             // Its next owner tells whoever asked.
-            Err(_) if !owned => {}
+            Err(CommandError::Unavailable) if !owned => {}
             Err(error) => caller.answer::<E>(id, Err(error)),
         }
         Ok(())
@@ -213,11 +216,17 @@ impl<E: Entity> Door for Requests<E> {
 
     fn asked_before(
         &self,
+        shard: ShardId,
+        tenure: u64,
         question: &[u8],
         transport: Arc<dyn Transport>,
     ) -> Result<(), serde_json::Error> {
         let (caller, question) = read_from_afar::<E>(question, transport)?;
-        caller.moved::<E>(question.id);
+        let id = question.id;
+        let request = Request::from_before(question, caller.clone(), tenure);
+        if self.hand_over(shard, request).is_err() {
+            caller.moved::<E>(id);
+        }
         Ok(())
     }
 

@@ -168,6 +168,7 @@ impl Entity for Customer {
             && one.order_id == other.order_id
             && one.amount == other.amount
             && one.announced == other.announced
+            && one.saga_id == other.saga_id
     }
 
     fn asked_by(request: &Self::Request) -> Option<SagaId> {

@@ -31,6 +31,8 @@ pub(super) struct CatchUp {
     begun_at: Timestamp,
     /// And up to this it has been.
     level_at: Timestamp,
+    /// The store of another service has not answered when it was looked at last.
+    held_up: bool,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +59,16 @@ impl CatchUp {
         self.level_at
     }
 
+    /// Notes whether all outboxes have answered the last check.
+    pub(super) fn is_held_up(&mut self, held_up: bool) {
+        self.held_up = held_up;
+    }
+
+    /// Whether it is worth while to look again soon.
+    pub(super) fn gets_on(&self) -> bool {
+        !self.is_done() && !self.held_up
+    }
+
     fn is_done(&self) -> bool {
         matches!(self.stage, Stage::Done)
     }
@@ -79,7 +91,13 @@ impl<E: Entity> Shard<E> {
             self.look_at_all_sources();
         }
         self.catch_up.begun_at = self.now;
+        self.catch_up.held_up = false;
         self.catch_up.stage = Stage::Others(Instant::now());
+    }
+
+    /// The next check reads from this source, whatever is known of it.
+    pub(super) fn look_there(&mut self, stream: SourceStream) {
+        self.expected.insert(stream, LOOK_THERE);
     }
 
     /// Whether timers rest.
@@ -91,8 +109,9 @@ impl<E: Entity> Shard<E> {
     pub(super) async fn look_behind(&mut self) {
         match self.catch_up.stage {
             Stage::Others(since) => {
-                if !self.looks_at_sources() && self.are_others_level(since).await {
-                    self.look_at_what_others_sent();
+                let waits = self.looks_at_sources() && since.elapsed() < NOTHING_COMES_FOR;
+                if !waits && self.are_others_level(since).await {
+                    self.look_at_what_others_sent(since);
                 }
             }
             Stage::LooksAgain(since) => {
@@ -118,15 +137,15 @@ impl<E: Entity> Shard<E> {
 
     async fn are_others_level(&mut self, since: Instant) -> bool {
         let open = self.parts.log.knows_all_heads() || since.elapsed() >= OTHERS_OPEN_WITHIN;
-        open && self.have_others_heard().await
+        open && self.have_others_heard(since).await
     }
 
-    fn look_at_what_others_sent(&mut self) {
+    fn look_at_what_others_sent(&mut self, since: Instant) {
         if self.parts.log.has_exact_heads() {
             self.read_up_to_heads();
         } else {
             self.look_at_all_sources();
-            self.catch_up.stage = Stage::LooksAgain(Instant::now());
+            self.catch_up.stage = Stage::LooksAgain(since);
         }
     }
 

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::entity::Entity;
+use crate::error::CommandError;
 use crate::request::Request;
 
 /// At most this many are kept, the newest.
@@ -18,10 +19,13 @@ pub(super) struct EarlyQuestions<E: Entity>(VecDeque<Request<E>>);
 impl<E: Entity> EarlyQuestions<E> {
     pub(super) fn keep(&mut self, request: Request<E>) {
         self.0.retain(|kept| !kept.is_abandoned());
-        if self.0.len() == KEPT {
-            self.0.pop_front();
-        }
         self.0.push_back(request);
+        if self.0.len() > KEPT
+            && let Some(oldest) = self.0.pop_front()
+            && let Some(oldest) = oldest.unless_before()
+        {
+            oldest.answer(Err(CommandError::Overloaded));
+        }
     }
 
     /// Those to the tenure that begins.

@@ -23,14 +23,13 @@ const WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct Unheard {
     /// Absent until they are known.
     heads: Option<InboxPositions>,
-    since: Instant,
     looked_at: Option<Instant>,
 }
 
 impl<E: Entity> Shard<E> {
     /// Whether every shard of this service has heard the events that there were when this one first
     /// asked.
-    pub(super) async fn have_others_heard(&mut self) -> bool {
+    pub(super) async fn have_others_heard(&mut self, since: Instant) -> bool {
         if self.heard.is_empty() {
             return true;
         }
@@ -38,10 +37,9 @@ impl<E: Entity> Shard<E> {
         let now = Instant::now();
         let mut unheard = self.unheard.take().unwrap_or(Unheard {
             heads: None,
-            since: now,
             looked_at: None,
         });
-        if unheard.since.elapsed() >= WITHIN {
+        if since.elapsed() >= WITHIN {
             return true;
         }
 
@@ -61,32 +59,35 @@ impl<E: Entity> Shard<E> {
     }
 
     async fn look_at_others(&self, unheard: &mut Unheard) -> Result<(), StoreError> {
-        let heads = match &mut unheard.heads {
-            Some(heads) => heads,
-            none => none.insert(self.event_heads().await?),
-        };
-        if heads.is_empty() {
+        if unheard.heads.as_ref().is_some_and(BTreeMap::is_empty) {
             return Ok(());
         }
-
         let heard = shards::heard(&self.parts.database).await?;
+        let heads = match &mut unheard.heads {
+            Some(heads) => heads,
+            none => none.insert(self.event_heads(&heard).await?),
+        };
         heads.retain(|stream, head| heard.get(stream).is_none_or(|heard| heard < head));
         Ok(())
     }
 
     /// How far the events are that the shards of this service hear.
-    async fn event_heads(&self) -> Result<InboxPositions, StoreError> {
+    async fn event_heads(&self, heard: &InboxPositions) -> Result<InboxPositions, StoreError> {
         let sources = self.parts.log.sources().into_iter();
-        let heard = sources.filter(|source| {
-            let mut heard = self.heard.iter();
-            heard.any(|heard| heard.service == source.service)
+        let told_by = sources.filter(|source| {
+            let mut services = self.heard.iter().map(|heard| heard.service);
+            services.any(|service| service == source.service)
         });
 
         let mut heads = InboxPositions::new();
-        for stream in heard.map(SourceStream::events) {
+        for stream in told_by.map(SourceStream::events) {
+            let known = self.head(stream);
             let head = match self.parts.log.has_exact_heads() {
-                true => self.head(stream),
-                false => self.newest_in_outbox(stream).await?,
+                true => known,
+                false => {
+                    let heard = heard.get(&stream).copied().unwrap_or(0);
+                    self.newest_in_outbox(stream, known.max(heard)).await?
+                }
             };
             if head > 0 {
                 heads.insert(stream, head);
@@ -97,8 +98,8 @@ impl<E: Entity> Shard<E> {
 
     /// The head of a stream, of which it is not known here what its owner committed last: that may
     /// have died before it noted how far it had come.
-    async fn newest_in_outbox(&self, stream: SourceStream) -> Result<u64, StoreError> {
-        let mut head = self.head(stream);
+    async fn newest_in_outbox(&self, stream: SourceStream, known: u64) -> Result<u64, StoreError> {
+        let mut head = known;
         loop {
             let newer = self.read_after(stream, head).await?;
             match newer.last() {

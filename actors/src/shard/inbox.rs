@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sagas::mistakes::{Mistake, makes};
 use store::{Destination, InboxPositions, Message, SourceStream, StoreError};
@@ -15,6 +16,8 @@ use crate::entity::Entity;
 
 /// Messages read from an outbox at once.
 const READ_AT_ONCE: usize = 1000;
+/// A check waits no longer for an outbox: others wait for the shard.
+const READS_WITHIN: Duration = Duration::from_millis(500);
 
 impl<E: Entity> Shard<E> {
     /// How far the shard has come in a stream.
@@ -73,17 +76,56 @@ impl<E: Entity> Shard<E> {
         }
 
         if check && !makes(Mistake::LastMessageNotLookedFor) {
-            let behind = self.streams_fallen_behind(&seen).into_iter();
-            for stream in behind.filter(|stream| !read.contains(stream)) {
-                let stored = self.position(stream);
-                let position = seen.get(&stream).copied().unwrap_or(stored);
-                let lost = self.read_after(stream, position).await?;
-                self.instruments.gaps.increment(u64::from(!lost.is_empty()));
-                next.extend(lost);
-            }
+            let mut behind = self.streams_fallen_behind(&seen);
+            behind.retain(|stream| !read.contains(stream));
+            next.extend(self.lost_of(behind, &seen).await);
         }
 
         Ok(next)
+    }
+
+    /// What these streams have sent that has not come. The store of another service that does not
+    /// answer stops nobody here: it is looked at again with a later check.
+    async fn lost_of(
+        &mut self,
+        behind: Vec<SourceStream>,
+        seen: &HashMap<SourceStream, u64>,
+    ) -> Vec<Arc<Message>> {
+        let mut lost = Vec::new();
+        let mut silent = None;
+
+        for stream in behind {
+            if silent == Some(stream.source.service) {
+                self.look_there(stream);
+                continue;
+            }
+            let stored = self.position(stream);
+            let position = seen.get(&stream).copied().unwrap_or(stored);
+            let reading = self.read_after(stream, position);
+            match tokio::time::timeout(READS_WITHIN, reading).await {
+                Ok(Ok(found)) => {
+                    self.instruments
+                        .gaps
+                        .increment(u64::from(!found.is_empty()));
+                    lost.extend(found);
+                }
+                failed => {
+                    let cause = match failed {
+                        Ok(Err(error)) => error.chain(),
+                        _ => format!("no answer within {READS_WITHIN:?}"),
+                    };
+                    tracing::debug!(
+                        shard = %self.parts.shard, source = %stream.source, error = %cause,
+                        "the outbox of a source cannot be read now"
+                    );
+                    silent = Some(stream.source.service);
+                    self.look_there(stream);
+                }
+            }
+        }
+
+        self.catch_up.is_held_up(silent.is_some());
+        lost
     }
 
     /// The streams whose newest message at the check before has still not come: the last one before

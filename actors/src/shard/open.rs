@@ -9,7 +9,7 @@ use metrics::{counter, gauge};
 use sagas::ShardId;
 use sagas::mistakes::{Mistake, makes};
 use store::{Delivery, InboxPositions, StoreError, shards};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::bound::BoundKeys;
@@ -17,7 +17,7 @@ use super::bulk::BulkRequests;
 use super::catching_up::CatchUp;
 use super::early::EarlyQuestions;
 use super::parked::ParkedMessages;
-use super::timers::{MOST, Timers};
+use super::timers::{MANY, Timers};
 use super::{Instruments, Parts, Shard};
 use crate::entities::{Entities, wants};
 use crate::entity::Entity;
@@ -105,7 +105,7 @@ impl<E: Entity> Shard<E> {
                 };
                 match taken {
                     Ok(()) => {
-                        self.tell_open(true);
+                        self.tell(true, |parts| &parts.open);
                         self.tell_trouble(None);
                         return true;
                     }
@@ -166,7 +166,8 @@ impl<E: Entity> Shard<E> {
     /// failed, before the next owner may find it; a journal that stands still is not waited for,
     /// because the epoch keeps its commits out.
     pub(super) async fn leave(&mut self) {
-        if std::mem::take(&mut self.has_claimed) {
+        self.tell(false, |parts| &parts.open);
+        if self.has_claimed {
             // Whether it settled or not, what is durable is decided by the epoch.
             let _ = tokio::time::timeout(SETTLES_WITHIN, self.settle()).await;
         }
@@ -196,15 +197,17 @@ impl<E: Entity> Shard<E> {
         self.broken = None;
         self.tell_trouble(None);
         self.keep_in_bounds();
-        self.tell_open(false);
+        self.has_claimed = false;
+        self.tell(false, |parts| &parts.held);
         tracing::info!(shard = %self.parts.shard, "the shard is another node's now");
     }
 
-    fn tell_open(&self, is_open: bool) {
+    /// Tells that the shard is one of these, or no longer.
+    fn tell(&self, is_one: bool, which: fn(&Parts<E>) -> &watch::Sender<BTreeSet<ShardId>>) {
         let shard = self.parts.shard;
-        self.parts.open.send_if_modified(|open| match is_open {
-            true => open.insert(shard),
-            false => open.remove(&shard),
+        which(&self.parts).send_if_modified(|shards| match is_one {
+            true => shards.insert(shard),
+            false => shards.remove(&shard),
         });
     }
 
@@ -225,6 +228,7 @@ impl<E: Entity> Shard<E> {
         }
 
         self.has_claimed = true;
+        self.tell(true, |parts| &parts.held);
         let claim = self.parts.journal.claim(shard, &self.parts.node).await?;
         let state = shards::load(&self.parts.database, shard).await?;
         self.epoch = claim.epoch;
@@ -255,7 +259,7 @@ impl<E: Entity> Shard<E> {
             }
             self.timers.restore(&stored, self.now);
         }
-        for (saga, waits_for) in self.entities.stuck_sagas(MOST).await? {
+        for (saga, waits_for) in self.entities.stuck_sagas(MANY).await? {
             self.timers.is_stuck(saga.0, Some(waits_for));
         }
         tracing::debug!(shard = %shard, epoch = claim.epoch, "the shard is open");

@@ -18,9 +18,9 @@ use uuid::Uuid;
 /// messages are in quarantine, the shard refuses new ones.
 const WAITING_FOR_ONE: usize = 1024;
 /// With more open sagas than this in a shard, only entities that few wait for get more.
-const MANY: usize = 4_096;
+pub(super) const MANY: usize = 4_096;
 /// A shard has at most this many open sagas.
-pub(super) const MOST: usize = 16_384;
+const MOST: usize = 16_384;
 /// A shard wakes at most this many sagas in one turn.
 const AT_ONCE: usize = 256;
 /// How many those may have then.
@@ -41,6 +41,11 @@ struct Set {
 }
 
 impl Set {
+    /// Whether it may be an entity that waits by itself, due since a later time.
+    fn is_ahead_of(&self, level: Timestamp) -> bool {
+        self.by_itself && self.due > level
+    }
+
     /// It is due within its patience from now.
     fn new(set: &TimerSet, by_itself: bool, now: Timestamp) -> Self {
         Set {
@@ -134,20 +139,22 @@ impl Timers {
     }
 
     /// Some of the sagas to wake now, the longest overdue first, each with the time that its timer
-    /// was set for. They keep their timers until they say what comes next.
-    pub(super) fn due(&self, now: Timestamp) -> Vec<(Uuid, Timestamp)> {
-        let due = self.due.iter().take_while(|(due, _)| *due <= now);
+    /// was set for. They keep their timers until they say what comes next. Entities that wait by
+    /// themselves are left out if they are due since a later time than `level`.
+    pub(super) fn due(&self, now: Timestamp, level: Timestamp) -> Vec<(Uuid, Timestamp)> {
+        let due = self.overdue(now).filter(|(_, set)| !set.is_ahead_of(level));
         let due = due.take(AT_ONCE);
-        due.filter_map(|(_, id)| Some((*id, self.set.get(id)?.wake_at)))
-            .collect()
+        due.map(|(id, set)| (id, set.wake_at)).collect()
     }
 
-    /// Whether one of those to wake now may be an entity that waits by itself, and is due since a
-    /// later time than this.
+    /// Whether some are left out so.
     pub(super) fn is_ahead_of(&self, level: Timestamp, now: Timestamp) -> bool {
-        let due = self.due.iter().take_while(|(due, _)| *due <= now);
-        let mut due = due.take(AT_ONCE).filter(|(due, _)| *due > level);
-        due.any(|(_, id)| self.set.get(id).is_some_and(|set| set.by_itself))
+        self.overdue(now).any(|(_, set)| set.is_ahead_of(level))
+    }
+
+    fn overdue(&self, now: Timestamp) -> impl Iterator<Item = (Uuid, &Set)> {
+        let due = self.due.iter().take_while(move |(due, _)| *due <= now);
+        due.filter_map(|(_, id)| Some((*id, self.set.get(id)?)))
     }
 
     /// When the next one is due.
@@ -235,7 +242,7 @@ mod tests {
         timers.restore(&timer(1, three_hours_on, 1), NOW);
 
         assert_eq!(timers.next_due(), Some(NOW.after(PATIENCE)));
-        let due = timers.due(NOW.after(PATIENCE));
+        let due = timers.due(NOW.after(PATIENCE), NOW.after(PATIENCE));
         assert_eq!(due, [(Uuid::from_u128(1), three_hours_on)]);
     }
 
@@ -280,6 +287,26 @@ mod tests {
         timers.set(&ended, false, NOW);
         assert_eq!(timers.len(), MANY - 1);
         assert!(timers.has_room_for(Uuid::from_u128(8)));
+    }
+
+    #[test]
+    fn an_entity_that_waits_by_itself_is_due_when_others_are_level_and_holds_up_nobody() {
+        let mut timers = Timers::default();
+        let later = NOW.after(Duration::from_secs(1));
+        for (id, at, by_itself) in [(1, NOW, true), (2, later, true), (3, later, false)] {
+            let StoredTimer { id, set } = timer(id, at, 7);
+            timers.set(&TimerChange { id, set: Some(set) }, by_itself, NOW);
+        }
+
+        let ids = |level| {
+            let due = timers.due(later, level).into_iter();
+            due.map(|(id, _)| id.as_u128()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(Timestamp::default()), [3]);
+        assert_eq!(ids(NOW), [1, 3]);
+        assert!(timers.is_ahead_of(NOW, later) && !timers.is_ahead_of(NOW, NOW));
+        assert_eq!(ids(later), [1, 2, 3]);
+        assert!(!timers.is_ahead_of(later, later));
     }
 
     #[test]

@@ -46,6 +46,8 @@ use crate::telemetry::{self, Telemetry, Traces};
 /// How long a start waits for the shards to open. Beyond that a store stands still, or holds what
 /// cannot be read: the node listens, says why it is not ready, and opens them when it can.
 const OPEN_WITHIN: Duration = Duration::from_secs(5);
+/// How long a node that ends may take to leave the others: what ends behind it needs some time, too.
+const LEAVES_WITHIN: Duration = Duration::from_secs(4);
 /// How often it is looked whether other nodes have opened theirs.
 const OPENS_SOON: Duration = Duration::from_millis(20);
 /// A start waits at most this long for the views to answer, so that the first queries find them.
@@ -105,9 +107,8 @@ impl Parts {
         }) = self.neighbours
         {
             drop(relaying);
-            kafka
-                .leave(deadline.saturating_duration_since(Instant::now()))
-                .await;
+            let left = deadline.saturating_duration_since(Instant::now());
+            kafka.leave(left.min(LEAVES_WITHIN)).await;
         }
         self.views.stop().await;
         // Another node may feed the views now.

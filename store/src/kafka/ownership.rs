@@ -215,7 +215,6 @@ impl Member {
             Ok(()) => {
                 info!(service = %self.service, kafka.partitions = ?gained, "shards are assigned");
                 self.assignments.add(self.service, &gained, tenure);
-                lock(&self.place).takes_part = true;
             }
             Err(error) => {
                 self.complaints
@@ -230,8 +229,6 @@ impl Member {
     /// gets again may have been.
     fn gain(&self, partitions: &BTreeSet<i32>) {
         let mut place = lock(&self.place);
-        // Whoever gets shards takes part when they are its own: so it is not ready before.
-        place.takes_part |= partitions.is_empty();
         place.is_overtaken = false;
         place.gained.extend(partitions);
         let kept = std::mem::take(&mut place.kept);
@@ -243,6 +240,10 @@ impl Member {
             self.assignments.remove(self.service, &away);
             info!(service = %self.service, kafka.partitions = ?away, "other nodes have these now");
         }
+
+        // At once, so that a node that starts takes part, and is ready, when its shards are its own.
+        self.begin_reading();
+        lock(&self.place).takes_part = true;
     }
 
     /// The group has lost the node.
@@ -268,8 +269,6 @@ impl Member {
         let mut place = lock(&self.place);
         place.gained = &place.gained - partitions;
         place.kept = &place.kept - partitions;
-        // It has heard from its group, whatever it gets next.
-        place.takes_part |= place.gained.is_empty();
         drop(place);
 
         self.reader.end(self.service, partitions);

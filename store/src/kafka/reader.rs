@@ -320,7 +320,7 @@ impl Reader {
 
         let question = record.payload().unwrap_or_default();
         match read {
-            Some((_, true)) => arrivals.asked_before(shard, question),
+            Some((tenure, true)) => arrivals.asked_before(shard, tenure, question),
             Some((tenure, false)) => arrivals.asked(shard, tenure, question),
             // The partition has just gone to another node, which tells whoever asked.
             None => {}

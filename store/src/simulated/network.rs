@@ -213,8 +213,9 @@ impl Network {
             .collect();
         drop(state);
         for (shard, question) in recent {
+            let tenure = gained[&shard];
             self.send(member.clone(), move |arrivals| {
-                arrivals.asked_before(shard, &question);
+                arrivals.asked_before(shard, tenure, &question);
             });
         }
     }

@@ -62,7 +62,7 @@ impl Transport for ThereAndBack {
         let (order, itself) = (Ordering::Relaxed, Arc::clone(itself));
         let too_late = |left: usize| left.checked_sub(1);
         match self.too_late.fetch_update(order, order, too_late) {
-            Ok(_) => doors.asked_before(shard, &question, itself).unwrap(),
+            Ok(_) => doors.asked_before(shard, 2, &question, itself).unwrap(),
             Err(_) => doors.asked(shard, 2, &question, itself).unwrap(),
         }
         self.questions.lock().unwrap().push((shard, question));

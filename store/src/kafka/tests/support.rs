@@ -170,7 +170,7 @@ impl Arrivals for Taken {
             .push((shard, question.to_vec()));
     }
 
-    fn asked_before(&self, shard: ShardId, question: &[u8]) {
+    fn asked_before(&self, shard: ShardId, _: u64, question: &[u8]) {
         self.earlier
             .lock()
             .unwrap()

@@ -163,7 +163,7 @@ impl Arrivals for Receiving {
 
     fn asked(&self, _: ShardId, _: u64, _: &[u8]) {}
 
-    fn asked_before(&self, _: ShardId, _: &[u8]) {}
+    fn asked_before(&self, _: ShardId, _: u64, _: &[u8]) {}
 
     fn answered(&self, _: Service, _: &[u8]) {}
 
