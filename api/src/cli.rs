@@ -231,6 +231,7 @@ fn verify(flags: &SettingFlags, sample: Option<u64>, json: bool) -> ExitCode {
             views,
             extent: sample.map_or(Extent::Full, Extent::Sample),
             pace: Pace::default(),
+            patience: audit::PATIENCE,
         };
         let report = runtime.block_on(async {
             let report = audit::run(&audited).await;

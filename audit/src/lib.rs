@@ -24,6 +24,7 @@
     )
 )]
 
+mod answering;
 mod customers;
 mod entities;
 mod extent;
@@ -33,7 +34,9 @@ mod in_flight;
 mod inboxes;
 mod orders;
 mod outboxes;
+mod overdue;
 mod patience;
+mod presence;
 mod problem;
 mod queues;
 mod ranges;
@@ -48,6 +51,7 @@ mod view_slices;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::Timestamp;
 use projections::{ViewError, ViewStores};
@@ -55,9 +59,9 @@ use store::{Home, ServiceDatabase, StoreError};
 use tokio::task::JoinError;
 
 pub use extent::{Extent, Pace};
+pub use presence::LOCK_FILE;
 pub use problem::Problem;
 pub use report::{Finding, Invariant, Report, ViewLag, WorkInFlight};
-pub use stores::LOCK_FILE;
 
 use stores::Stores;
 
@@ -78,7 +82,14 @@ pub struct AuditConfig {
     pub extent: Extent,
     /// How fast.
     pub pace: Pace,
+    /// How long a view that cannot be read, or a deadline that has passed, is looked at again while
+    /// a node runs that may be about to put it in order.
+    pub patience: Duration,
 }
+
+/// How long an audit usually looks again: a node that was away opens its shards, and begins to meet
+/// what it has missed, well within it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why there is no outcome. A violation is none of these.
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +143,7 @@ pub async fn run_on(
 async fn audit(stores: Stores) -> Result<Report, AuditError> {
     let stores = Arc::new(stores);
     let mut report = Report {
-        node_running: stores.node_running,
+        node_running: stores.nodes.any,
         sample: match stores.extent {
             Extent::Full => None,
             Extent::Sample(wanted) => Some(wanted),

@@ -11,34 +11,43 @@ use uuid::Uuid;
 
 use super::AuditError;
 use super::entities::{AuditedOrder, order_row};
+use super::overdue::{Overdue, is_overdue};
 use super::problem::Problem;
 use super::ranges::{ENTITIES, Range, Row, subject};
 use super::report::{Invariant, Report};
-use super::sagas::is_overdue;
 use super::stores::Stores;
 use super::{releases, reservations};
 
 pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
     let mut report = Report::default();
     let mut parts = stores.parts_of(domain::ORDERS).await?;
+    let mut overdue = Overdue::default();
     let mut after = None;
     loop {
         let range = entities::next_range(&stores.orders, after, ENTITIES).await?;
         if parts.takes().await {
-            let heads = compare(stores, range, &mut report).await?;
+            let heads = compare(stores, range, &mut overdue, &mut report).await?;
             // After the orders: an order approved meanwhile has its reservation already.
             reservations::compare(stores, range, heads, &mut report).await?;
         }
         match range.up_to {
             Some(last) => after = Some(last),
-            None => return Ok(report),
+            None => break,
         }
     }
+
+    let timers = async |snapshot: &Snapshot, ids: &[Uuid]| snapshot.timers(ids).await;
+    let late = overdue.that_stand_still(&stores.orders, stores.patience, timers);
+    for problem in late.await? {
+        report.violated_by(Invariant::Sagas, problem);
+    }
+    Ok(report)
 }
 
 async fn compare(
     stores: &Stores,
     range: IdRange,
+    overdue: &mut Overdue,
     report: &mut Report,
 ) -> Result<HashMap<Uuid, OrderHead>, AuditError> {
     let views = stores.order_views(range, report).await?;
@@ -49,7 +58,16 @@ async fn compare(
         .map(|row| (row.order_id, OrderHead::of(row)))
         .collect();
     check_sagas(&snapshot, &heads, report).await?;
-    check_deadlines(stores, &snapshot, &heads, report).await?;
+    let deadlines = check_deadlines(&snapshot, &heads, report).await?;
+    if stores.nodes.on_orders {
+        for (id, at) in deadlines {
+            if is_overdue(at, stores.now) {
+                let expected = "one that is not overdue";
+                let problem = Problem::new(subject(domain::ORDERS, id), "timer", expected, at);
+                overdue.add(id, at.micros(), problem);
+            }
+        }
+    }
 
     let rows: HashMap<_, _> = rows
         .into_iter()
@@ -130,26 +148,28 @@ fn sagas_of(id: OrderId, head: &OrderHead) -> Vec<(OrderId, SagaId, bool)> {
     [created, cancel].into_iter().flatten().collect()
 }
 
-/// An order that waits for its customer by itself is woken at its deadline, and no other is.
+/// An order that waits for its customer by itself is woken at its deadline, and no other is. Gives
+/// those deadlines.
 async fn check_deadlines(
-    stores: &Stores,
     snapshot: &Snapshot,
     heads: &HashMap<Uuid, OrderHead>,
     report: &mut Report,
-) -> Result<(), AuditError> {
+) -> Result<Vec<(Uuid, Timestamp)>, AuditError> {
     let wanted = releases::with_deadlines(heads);
     let ids: Vec<Uuid> = wanted.iter().map(|(id, _)| *id).collect();
     let timers = snapshot.timers(&ids).await?;
+    let mut deadlines = Vec::new();
 
     for (id, must_have_one) in wanted {
         let timer = timers.get(&id).map(|at| Timestamp::from_micros(*at));
         let wrong = match timer {
             None if must_have_one => Some(("one", "none".to_owned())),
             Some(at) if !must_have_one => Some(("none", at.to_string())),
-            Some(at) if stores.node_running && is_overdue(at, stores.now) => {
-                Some(("one that is not overdue", at.to_string()))
+            Some(at) => {
+                deadlines.push((id, at));
+                None
             }
-            _ => None,
+            None => None,
         };
         if let Some((expected, found)) = wrong {
             let subject = subject(domain::ORDERS, id);
@@ -158,5 +178,5 @@ async fn check_deadlines(
         }
     }
 
-    Ok(())
+    Ok(deadlines)
 }

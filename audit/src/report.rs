@@ -110,7 +110,7 @@ pub struct ViewLag {
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// Whether a node held the data folder.
+    /// Whether a node held the data folder, or committed to a database on a server.
     pub node_running: bool,
     /// About how many customers, orders and sagas each were looked at; absent when all were.
     #[serde(skip_serializing_if = "Option::is_none")]

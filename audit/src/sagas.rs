@@ -5,30 +5,31 @@ use domain::{Money, OrderState, ShardId, Timestamp};
 use store::services::orders::snapshot::SagaOrder;
 use store::snapshot::Snapshot;
 use store::snapshot::sagas::SagaRow;
+use uuid::Uuid;
 
 use super::AuditError;
 use super::extent::Parts;
+use super::overdue::{Overdue, is_overdue};
 use super::problem::{Mismatch, Problem};
 use super::report::{EXAMPLES, Invariant, Report};
 use super::stores::Stores;
 
 /// Sagas read at a time, with their orders, in a snapshot of their own.
 const SAGAS: u64 = 1_000;
-/// How long after its deadline a running node may take to stop a saga, in microseconds.
-const GRACE_MICROS: i64 = 60_000_000;
 
 pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
     let mut report = Report::default();
     report.checked(Invariant::Sagas, 0);
     let all = store::census::sagas(&stores.orders).await?;
     let mut parts = Parts::of(stores.extent, stores.pace, all, SAGAS);
+    let mut overdue = Overdue::default();
     let mut after = None;
 
     loop {
         if !parts.takes().await {
             match store::census::saga_at(&stores.orders, after, SAGAS).await? {
                 Some(last) => after = Some(last),
-                None => return Ok(report),
+                None => break,
             }
             continue;
         }
@@ -39,12 +40,18 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
         let timers = snapshot.timers_of(&sagas).await?;
         snapshot.end().await?;
         let Some(last) = sagas.last() else {
-            return Ok(report);
+            break;
         };
         after = Some(last.saga_id);
         report.checked(Invariant::Sagas, sagas.len());
         for saga in &sagas {
-            check(stores, saga, orders.get(&saga.entity_id), &mut report);
+            check(
+                stores,
+                saga,
+                orders.get(&saga.entity_id),
+                &mut overdue,
+                &mut report,
+            );
 
             let timer = timers.get(&saga.saga_id).copied();
             if timer != saga.wake_at {
@@ -60,9 +67,22 @@ pub(super) async fn audit(stores: &Stores) -> Result<Report, AuditError> {
             }
         }
     }
+
+    let versions = async |snapshot: &Snapshot, ids: &[Uuid]| snapshot.saga_versions(ids).await;
+    let late = overdue.that_stand_still(&stores.orders, stores.patience, versions);
+    for problem in late.await? {
+        report.violated_by(Invariant::Sagas, problem);
+    }
+    Ok(report)
 }
 
-fn check(stores: &Stores, saga: &SagaRow, order: Option<&SagaOrder>, report: &mut Report) {
+fn check(
+    stores: &Stores,
+    saga: &SagaRow,
+    order: Option<&SagaOrder>,
+    overdue: &mut Overdue,
+    report: &mut Report,
+) {
     let subject = format!("saga {} of order {}", saga.saga_id, saga.entity_id);
     match judge(saga, order, stores.shards) {
         Err(mismatch) => report.violated_by(Invariant::Sagas, Problem::of(&subject, mismatch)),
@@ -78,25 +98,17 @@ fn check(stores: &Stores, saga: &SagaRow, order: Option<&SagaOrder>, report: &mu
                 }
             }
 
-            let overdue = is_overdue(Timestamp::from_micros(saga.deadline), stores.now);
-            if state == SagaState::Running && overdue {
+            let deadline = Timestamp::from_micros(saga.deadline);
+            if state == SagaState::Running && is_overdue(deadline, stores.now) {
                 work.overdue_sagas += 1;
-                if stores.node_running {
-                    let deadline = Timestamp::from_micros(saga.deadline);
+                if stores.nodes.on_orders {
                     let expected = format!("an end by its deadline {deadline}");
-                    report.violated_by(
-                        Invariant::Sagas,
-                        Problem::new(subject, "state", expected, state.name()),
-                    );
+                    let problem = Problem::new(subject, "state", expected, state.name());
+                    overdue.add(saga.saga_id, saga.version, problem);
                 }
             }
         }
     }
-}
-
-/// Whether a running node should have acted on a deadline by now.
-pub(super) fn is_overdue(deadline: Timestamp, now: Timestamp) -> bool {
-    now.micros().saturating_sub(deadline.micros()) > GRACE_MICROS
 }
 
 /// The saga's state, or what is wrong with it and its order.

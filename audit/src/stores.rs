@@ -1,53 +1,41 @@
 //! The stores under audit, opened to read only.
 
-use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Service, Timestamp};
-use projections::generations::ViewStore;
-use projections::slices::{Disagreement, Slice, Stored, ViewAudit};
+use projections::documents::Documents;
+use projections::search::Search;
+use projections::slices::{Disagreement, Slice, Stored};
 use projections::{
-    CustomerDocument, Document, OrderDocument, Projection, QuarantinedEntity, ViewError, documents,
-    search,
+    CustomerDocument, Document, OrderDocument, QuarantinedEntity, ViewError, documents, search,
 };
 use store::services::{customers, orders};
 use store::snapshot::{IdRange, entities};
 use store::{Clock, Positions, ServiceDatabase};
 use uuid::Uuid;
 
+use super::answering::{Absence, Answering};
 use super::extent::{Extent, Pace, Parts};
-use super::patience::patiently;
+use super::presence::Presence;
 use super::problem::Problem;
 use super::ranges::{ENTITIES, subject};
 use super::report::{Invariant, Report};
 use super::view_slices::ViewSlice;
 use super::{AuditConfig, AuditError};
 
-/// A running node holds a lock on this file in the data folder.
-pub const LOCK_FILE: &str = "lock";
-
 pub(super) struct Stores {
     pub customers: ServiceDatabase,
     pub orders: ServiceDatabase,
-    documents: Answering<Document>,
-    search: Answering<OrderDocument>,
+    documents: Result<Answering<Documents>, Absence>,
+    search: Result<Answering<Search>, Absence>,
     pub shards: u16,
-    pub node_running: bool,
+    pub nodes: Presence,
+    /// How long what a node may be mending is looked at again.
+    pub patience: Duration,
     pub now: Timestamp,
     pub extent: Extent,
     pub pace: Pace,
-}
-
-/// The generation of a view that answers, or why there is none to look at.
-type Answering<E> = Result<Box<dyn ViewAudit<E>>, Absence>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Absence {
-    NotBuilt,
-    /// The catalog says that this generation answers, but its store is missing.
-    Gone(u32),
-    /// The generation was built by another release, and its store cannot be read by this one.
-    Outdated,
 }
 
 /// How a view stands as a whole.
@@ -60,12 +48,22 @@ pub(super) struct ViewState {
 
 impl Stores {
     pub(super) async fn open(config: &AuditConfig) -> Result<Self, AuditError> {
-        let folder = config.data_dir.as_path();
         let customers = config.customers.open_to_read(customers::SCHEMA).await?;
         let orders = config.orders.open_to_read(orders::SCHEMA).await?;
         let shards = fixed_shards(config.shards, [&customers, &orders]).await?;
-        let documents = answering(&*config.views.documents, documents::DEFINITION.number).await?;
-        let search = answering(&*config.views.search, search::DEFINITION.number).await?;
+        let nodes = Presence::look(&config.data_dir, &customers, &orders).await?;
+
+        // Of a store that others share, nobody here knows who is at work on it.
+        let patience = |is_shared: bool| match nodes.any || is_shared {
+            true => config.patience,
+            false => Duration::ZERO,
+        };
+        let store = Arc::clone(&config.views.documents);
+        let (number, patient) = (documents::DEFINITION.number, patience(store.is_shared()));
+        let documents = Answering::open(store, number, patient).await?;
+        let store = Arc::clone(&config.views.search);
+        let (number, patient) = (search::DEFINITION.number, patience(store.is_shared()));
+        let search = Answering::open(store, number, patient).await?;
 
         Ok(Stores {
             customers,
@@ -73,7 +71,8 @@ impl Stores {
             documents,
             search,
             shards,
-            node_running: is_node_running(folder)?,
+            nodes,
+            patience: config.patience,
             now: Clock::system().now(),
             extent: config.extent,
             pace: config.pace,
@@ -93,7 +92,8 @@ impl Stores {
             search: Err(Absence::NotBuilt),
             shards,
             // Nobody knows: what is overdue is told as work, not as wrong.
-            node_running: false,
+            nodes: Presence::default(),
+            patience: Duration::ZERO,
             now,
             extent: Extent::Full,
             pace: Pace::default(),
@@ -154,7 +154,7 @@ impl Stores {
             return Ok(Vec::new());
         };
         let (name, invariant) = (documents::VIEW, Invariant::Documents);
-        let slice = patiently(|| view.slice(domain::CUSTOMERS, range)).await?;
+        let slice = view.slice(domain::CUSTOMERS, range).await?;
         let slice = of_kind(slice, Document::customer);
 
         tell_disagreements(domain::CUSTOMERS, &slice, invariant, report);
@@ -170,12 +170,12 @@ impl Stores {
     ) -> Result<Vec<ViewSlice<OrderDocument>>, AuditError> {
         let mut slices = Vec::new();
         if let Ok(view) = &self.documents {
-            let slice = patiently(|| view.slice(domain::ORDERS, range)).await?;
+            let slice = view.slice(domain::ORDERS, range).await?;
             let slice = of_kind(slice, Document::order);
             slices.push((documents::VIEW, Invariant::Documents, slice));
         }
         if let Ok(view) = &self.search {
-            let slice = patiently(|| view.slice(domain::ORDERS, range)).await?;
+            let slice = view.slice(domain::ORDERS, range).await?;
             slices.push((search::VIEW, Invariant::Search, slice));
         }
 
@@ -191,11 +191,11 @@ impl Stores {
     pub(super) async fn view_states(&self) -> Result<Vec<ViewState>, AuditError> {
         let mut views = Vec::new();
         if let Ok(view) = &self.documents {
-            let slice = patiently(|| view.slice(domain::ORDERS, NOBODY)).await?;
+            let slice = view.slice(domain::ORDERS, NOBODY).await?;
             views.push(state_of(documents::VIEW, Invariant::Documents, slice));
         }
         if let Ok(view) = &self.search {
-            let slice = patiently(|| view.slice(domain::ORDERS, NOBODY)).await?;
+            let slice = view.slice(domain::ORDERS, NOBODY).await?;
             views.push(state_of(search::VIEW, Invariant::Search, slice));
         }
         Ok(views)
@@ -237,37 +237,6 @@ fn of_kind<T>(slice: Slice<Document>, kind: fn(Document) -> Option<T>) -> Slice<
         entities: slice.entities.into_iter().map(stored).collect(),
         positions: slice.positions,
         quarantined: slice.quarantined,
-    }
-}
-
-/// Opens the generation of a view that answers. A node may replace it meanwhile and let go of it.
-async fn answering<P: Projection>(
-    store: &dyn ViewStore<P>,
-    definition: u32,
-) -> Result<Answering<P::Entity>, ViewError> {
-    let mut catalog = patiently(|| store.catalog()).await?;
-    loop {
-        let Some(number) = catalog.live else {
-            return Ok(Err(Absence::NotBuilt));
-        };
-
-        if let Some(view) = patiently(|| store.audit(number)).await? {
-            return Ok(Ok(view));
-        }
-
-        let newest = patiently(|| store.catalog()).await?;
-        if newest.live == Some(number) {
-            let outdated = newest
-                .answering()
-                .is_some_and(|generation| generation.definition != definition);
-            return Ok(Err(if outdated {
-                Absence::Outdated
-            } else {
-                Absence::Gone(number)
-            }));
-        }
-
-        catalog = newest;
     }
 }
 
@@ -326,24 +295,4 @@ async fn fixed_shards(
     }
 
     fixed.ok_or_else(|| AuditError::Unfit("the number of shards is unknown".to_owned()))
-}
-
-/// Whether a node holds the data folder. It tries the lock shared, and lets go at once. A node that
-/// starts in that very moment is refused; start it again.
-fn is_node_running(folder: &Path) -> Result<bool, AuditError> {
-    let path = folder.join(LOCK_FILE);
-    if !path.exists() {
-        return Ok(false);
-    }
-
-    let failed = |source| AuditError::Lock {
-        path: path.clone(),
-        source,
-    };
-
-    match File::open(&path).map_err(failed)?.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
 }

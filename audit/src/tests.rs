@@ -1,7 +1,7 @@
 //! The auditor on real stores: it finds what a node leaves behind in order, and each damage as what
 //! it is.
 
-mod shop;
+pub(super) mod shop;
 mod views;
 
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::*;
 use shop::{Left, Shop, copy};
 
-fn run<T>(test: impl Future<Output = T>) -> T {
+pub(super) fn run<T>(test: impl Future<Output = T>) -> T {
     actix_rt::System::new().block_on(test)
 }
 
@@ -35,6 +35,7 @@ fn config(folder: &Path, shards: Option<u16>) -> AuditConfig {
         views: shop::view_stores(folder),
         extent: Extent::Full,
         pace: Pace::default(),
+        patience: Duration::ZERO,
     }
 }
 

@@ -56,6 +56,7 @@ pub(super) fn of(config: &Config, views: ViewStores) -> AuditConfig {
         views,
         extent: Extent::Sample(config.audit_sample),
         pace: Pace { rest: REST },
+        patience: audit::PATIENCE,
     }
 }
 

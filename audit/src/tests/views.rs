@@ -1,5 +1,15 @@
 //! Views under audit: damaged, behind, in quarantine, never built, or gone.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use projections::OrderDocument;
+use projections::generations::{Audit, Catalog, Found, Opened, ViewStore};
+use projections::search::{EmbeddedSearchStore, Search, VIEW};
+use projections::slices::{Slice, ViewAudit};
+use store::snapshot::IdRange;
+
 use super::*;
 
 #[test]
@@ -170,4 +180,122 @@ fn a_view_whose_answering_generation_is_gone_is_a_violation_naming_it() {
 fn remove_views(folder: &Path) {
     fs::remove_file(folder.join(DOCUMENTS)).unwrap();
     fs::remove_dir_all(folder.join("search-1")).unwrap();
+}
+
+/// A search view whose generation 2 is deleted as soon as somebody looks at it: generation 1
+/// answers from then on.
+#[derive(Debug)]
+struct Reverted {
+    inner: EmbeddedSearchStore,
+    live: Arc<AtomicU32>,
+    /// When somebody reads what was opened, not when it is opened.
+    later: bool,
+}
+
+/// What has become of generation 2.
+struct Deleted(Arc<AtomicU32>);
+
+impl Deleted {
+    fn error() -> ViewError {
+        ViewError::Damaged {
+            view: VIEW,
+            what: "FileDoesNotExist(\"meta.json\")".to_owned(),
+        }
+    }
+}
+
+impl ViewAudit<OrderDocument> for Deleted {
+    fn slice(
+        &self,
+        _: domain::Service,
+        _: IdRange,
+    ) -> BoxFuture<'_, Result<Slice<OrderDocument>, ViewError>> {
+        self.0.store(1, Ordering::Relaxed);
+        async { Err(Deleted::error()) }.boxed()
+    }
+}
+
+impl ViewStore<Search> for Reverted {
+    fn backend(&self) -> &'static str {
+        self.inner.backend()
+    }
+
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
+    fn catalog(&self) -> BoxFuture<'_, Result<Catalog, ViewError>> {
+        let live = Some(self.live.load(Ordering::Relaxed));
+        async move {
+            let catalog = self.inner.catalog().await?;
+            Ok(Catalog { live, ..catalog })
+        }
+        .boxed()
+    }
+
+    fn save<'a>(&'a self, catalog: &'a Catalog) -> BoxFuture<'a, Result<(), ViewError>> {
+        self.inner.save(catalog)
+    }
+
+    fn generations(&self) -> BoxFuture<'_, Result<Vec<Found>, ViewError>> {
+        self.inner.generations()
+    }
+
+    fn open(&self, number: u32, id: Uuid) -> BoxFuture<'_, Result<Opened<Search>, ViewError>> {
+        self.inner.open(number, id)
+    }
+
+    fn check(&self, number: u32, id: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
+        self.inner.check(number, id)
+    }
+
+    fn audit(&self, number: u32) -> BoxFuture<'_, Result<Option<Audit<Search>>, ViewError>> {
+        if number == 1 {
+            return self.inner.audit(number);
+        }
+        let deleted = Deleted(Arc::clone(&self.live));
+        if self.later {
+            return async { Ok(Some(Box::new(deleted) as Audit<Search>)) }.boxed();
+        }
+        self.live.store(1, Ordering::Relaxed);
+        async { Err(Deleted::error()) }.boxed()
+    }
+
+    fn discard(&self, number: u32, id: Uuid) -> BoxFuture<'_, Result<(), ViewError>> {
+        self.inner.discard(number, id)
+    }
+}
+
+#[test]
+fn a_generation_that_a_running_node_deletes_under_the_auditor_is_no_damage() {
+    let folder = Left::behind().copy();
+    let lock = File::create(folder.path().join(LOCK_FILE)).unwrap();
+
+    let audit = |later| {
+        let reverted = Reverted {
+            inner: EmbeddedSearchStore::new(folder.path()),
+            live: Arc::new(AtomicU32::new(2)),
+            later,
+        };
+        let mut config = config(folder.path(), Some(shop::SHARDS));
+        config.patience = Duration::from_secs(600);
+        config.views.search = Arc::new(reverted);
+        run(super::super::run(&config))
+    };
+
+    for later in [false, true] {
+        // Without a node there is nobody who will put it in order.
+        let alone = audit(later);
+        assert!(matches!(alone, Err(AuditError::View(_))), "{alone:?}");
+    }
+
+    lock.try_lock().unwrap();
+    for later in [false, true] {
+        let report = audit(later).unwrap();
+        assert!(report.holds(), "{report}");
+        assert!(
+            report.invariants[&Invariant::Search].checked > 0,
+            "{report}"
+        );
+    }
 }

@@ -120,6 +120,11 @@ impl Use {
     }
 }
 
+/// What a connection calls itself, so that others can see what it is for.
+pub(crate) fn application_name(service: Service, r#use: Use) -> String {
+    format!("counterfoil {service} {}", r#use.name())
+}
+
 impl PostgresAddress {
     /// Reads an address of the form `postgres://USER:PASSWORD@HOST:PORT/DATABASE`.
     ///
@@ -147,7 +152,7 @@ impl PostgresAddress {
 
     pub(crate) fn options(&self, service: Service, r#use: Use) -> PgConnectOptions {
         PgConnectOptions::clone(&self.options)
-            .application_name(&format!("counterfoil {service} {}", r#use.name()))
+            .application_name(&application_name(service, r#use))
             .options(r#use.settings())
             .log_statements(LevelFilter::Off)
             .log_slow_statements(LevelFilter::Off, Duration::ZERO)

@@ -35,6 +35,8 @@ pub struct SagaRow {
     pub deadline: i64,
     /// When it wants to be woken.
     pub wake_at: Option<i64>,
+    /// Raised by each change.
+    pub version: i64,
 }
 
 impl Snapshot {
@@ -75,6 +77,28 @@ impl Snapshot {
                 .select_only()
                 .columns([timer::Column::TimerId, timer::Column::WakeAt])
                 .filter(timer::Column::TimerId.is_in(ids.iter().copied()))
+                .into_tuple()
+                .all(&self.transaction)
+                .await
+                .map_err(|e| self.failed(e))?;
+            found.extend(rows);
+        }
+
+        Ok(found)
+    }
+
+    /// The versions of the rows of some sagas; one that is gone is not in it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn saga_versions(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, i64>, StoreError> {
+        let mut found = HashMap::with_capacity(ids.len());
+
+        for ids in ids.chunks(IDS_PER_QUERY) {
+            let rows: Vec<(Uuid, i64)> = saga::Entity::find()
+                .select_only()
+                .columns([saga::Column::SagaId, saga::Column::Version])
+                .filter(saga::Column::SagaId.is_in(ids.iter().copied()))
                 .into_tuple()
                 .all(&self.transaction)
                 .await

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use sagas::Service;
 use sea_orm::sqlx::{self, Connection, PgConnection};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::{PostgresAddress, Use, errors};
-use crate::StoreError;
+use super::{PostgresAddress, Use, application_name, errors};
+use crate::database::Location;
+use crate::{ServiceDatabase, StoreError};
 
 /// Which lock it is, among all that somebody may take in this database; migrations take the number
 /// before it.
@@ -22,6 +24,9 @@ const LOCK: i64 = 0x636f_756e_7465_7267;
 const TURN: &str = "SELECT pg_advisory_lock(7165074649429406312)";
 const ALONE: &str = "SELECT pg_try_advisory_lock($1)";
 const SHARED: &str = "SELECT pg_try_advisory_lock_shared($1)";
+/// The connections to this database that call themselves by a name.
+const CONNECTED: &str = "SELECT count(*) AS connected FROM pg_stat_activity \
+    WHERE datname = current_database() AND application_name = $1";
 
 /// Whoever held it may have died just now: the server notices soon.
 const TRIES_FOR: Duration = Duration::from_secs(3);
@@ -43,6 +48,30 @@ impl Drop for Occupancy {
 /// A node's turn, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn(#[expect(dead_code, reason = "it ends with its connection")] PgConnection);
+
+impl ServiceDatabase {
+    /// Whether a node commits to this database now, on whichever machine: its journal is connected.
+    /// `None` of a file, of which only its folder knows.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn has_a_journal(&self) -> Result<Option<bool>, StoreError> {
+        if !matches!(self.location, Location::Postgres(_)) {
+            return Ok(None);
+        }
+        let name = application_name(self.service, Use::Commit);
+        let connected =
+            Statement::from_sql_and_values(DbBackend::Postgres, CONNECTED, [name.into()]);
+
+        let row = self.read.query_one_raw(connected).await;
+        let connected = row.and_then(|row| {
+            row.map(|row| row.try_get::<i64>("", "connected"))
+                .transpose()
+        });
+        let connected = connected.map_err(|error| self.failed(error))?;
+        Ok(Some(connected.is_some_and(|connected| connected > 0)))
+    }
+}
 
 impl PostgresAddress {
     /// Waits until no other node that starts is working out which databases belong together.

@@ -57,6 +57,26 @@ async fn a_database_that_was_opened_opens_again_and_keeps_its_number_of_shards()
     assert!(line.contains("COUNTERFOIL_SHARDS is 7"), "{line}");
 }
 
+#[tokio::test]
+#[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
+async fn whoever_reads_a_database_sees_whether_a_journal_writes_to_it() {
+    let server = TestDatabase::new();
+    let (address, service) = (server.address(), BOOKINGS_SCHEMA.service);
+    let database = open(&address).await.unwrap();
+    assert_eq!(database.has_a_journal().await.unwrap(), Some(false));
+
+    // That of another service does not count, nor does a node that only holds the database.
+    let _other = address
+        .connect(ROOMS_SCHEMA.service, Use::Commit)
+        .await
+        .unwrap();
+    let _occupied = address.occupy(service, false).await.unwrap();
+    assert_eq!(database.has_a_journal().await.unwrap(), Some(false));
+
+    let _journal = address.connect(service, Use::Commit).await.unwrap();
+    assert_eq!(database.has_a_journal().await.unwrap(), Some(true));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs PostgreSQL: COUNTERFOIL_TEST_POSTGRES_URL"]
 async fn nodes_that_start_at_once_do_not_collide() {
