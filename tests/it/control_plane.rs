@@ -316,6 +316,12 @@ async fn a_parked_message_is_found_by_its_cause_edited_and_replayed_once() {
     assert_eq!(causes.items("causes")[0]["messages"], 1, "{}", causes.text);
     let of_cause = api.get("/quarantine").query("cause", cause).await.is(200);
     assert_eq!(of_cause.each("quarantine", "id"), std::slice::from_ref(&id));
+    // What stands for an id stands for nothing else, and a letter for itself.
+    for (text, is_in_it) in [("{id}", cause.contains("{id}")), ("é", false)] {
+        let found = api.get("/quarantine").query("cause", text).await.is(200);
+        let found = found.items("quarantine").len();
+        assert_eq!(found, usize::from(is_in_it), "{text} in {cause}");
+    }
     let none = api.get("/quarantine").query("type", "order.create").await;
     assert!(none.is(200).items("quarantine").is_empty());
 

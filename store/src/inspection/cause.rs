@@ -1,7 +1,9 @@
 //! Sagas by their cause: a text in why they compensate, or in what one of their steps shows.
 //!
 //! The database finds candidates by a pattern, which is a little too wide: details stand in a JSON
-//! column among other values. What is read is then compared exactly.
+//! column among other values, any character stands for one that is not ASCII, and any text of the
+//! shape of an id for an id. What is read is then compared exactly; whoever lists by a pattern alone
+//! lists too much.
 
 use ::sagas::SagaData;
 use sea_orm::ExprTrait;
@@ -25,11 +27,27 @@ impl Cause {
         Cause(text.to_lowercase())
     }
 
-    /// Whether a text contains it, with its ids or without.
+    /// Whether a text contains it, with any id where it has `{id}`.
     #[must_use]
     pub fn is_in(&self, text: &str) -> bool {
         let text = text.to_lowercase();
-        text.contains(&self.0) || without_ids(&text).contains(&self.0)
+        let mut starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+        starts.any(|at| text.get(at..).is_some_and(|rest| self.begins(rest)))
+    }
+
+    fn begins(&self, text: &str) -> bool {
+        let mut rest = text;
+        for (place, literal) in self.0.split(ID).enumerate() {
+            let at_literal = match place {
+                0 => Some(rest),
+                _ => after_id(rest),
+            };
+            match at_literal.and_then(|rest| rest.strip_prefix(literal)) {
+                Some(behind) => rest = behind,
+                None => return false,
+            }
+        }
+        true
     }
 
     /// Whether a saga has it.
@@ -65,12 +83,17 @@ fn is_like(column: impl IntoColumnRef, pattern: String) -> SimpleExpr {
     Expr::expr(Func::lower(Expr::col(column))).like(pattern)
 }
 
-/// A text within a pattern. Databases differ in the case of what is not ASCII, so any character may
-/// stand in its place, and in that of an id that is left out.
+/// A text within a pattern. Databases differ in the case of what is not ASCII, so anything may stand
+/// in its place. An id that is left out is anything of its shape.
 fn pattern(text: &str) -> String {
+    let literals: Vec<String> = text.split(ID).map(literal_pattern).collect();
+    literals.join(ANY_ID)
+}
+
+fn literal_pattern(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len());
 
-    for character in text.replace(ID, "\u{fffd}").chars() {
+    for character in text.chars() {
         match character {
             '%' | '_' | ESCAPE => pattern.extend([ESCAPE, character]),
             character if character.is_ascii() => pattern.push(character),
@@ -82,26 +105,30 @@ fn pattern(text: &str) -> String {
 
 /// What stands for an id in a cause that is told of many.
 const ID: &str = "{id}";
+/// The shape of an id in a pattern.
+const ANY_ID: &str = "________-____-____-____-____________";
+
+/// What follows an id that a text begins with.
+fn after_id(text: &str) -> Option<&str> {
+    let id = text.get(..ANY_ID.len())?;
+    Uuid::try_parse(id).ok()?;
+    text.get(ANY_ID.len()..)
+}
 
 /// A cause as it is told of many: without the ids in it.
 #[must_use]
 pub fn without_ids(cause: &str) -> String {
-    const LENGTH: usize = 36;
     let mut told = String::with_capacity(cause.len());
     let mut rest = cause;
 
     while let Some(next) = rest.chars().next() {
-        let id = rest
-            .get(..LENGTH)
-            .filter(|text| Uuid::try_parse(text).is_ok());
-        let taken = if id.is_some() {
+        rest = if let Some(behind) = after_id(rest) {
             told.push_str(ID);
-            LENGTH
+            behind
         } else {
             told.push(next);
-            next.len_utf8()
+            rest.get(next.len_utf8()..).unwrap_or_default()
         };
-        rest = rest.get(taken..).unwrap_or_default();
     }
     told
 }
@@ -115,7 +142,10 @@ mod tests {
         assert_eq!(pattern("timed_out"), "timed!_out");
         assert_eq!(pattern("100 % sure!"), "100 !% sure!!");
         assert_eq!(pattern("größe"), "gr%%e");
-        assert_eq!(pattern("there is no saga {id}"), "there is no saga %");
+        assert_eq!(
+            pattern("no saga {id} of {id}!"),
+            format!("no saga {ANY_ID} of {ANY_ID}!!")
+        );
     }
 
     #[test]
@@ -125,6 +155,30 @@ mod tests {
         assert_eq!(without_ids(&cause(one)), "order {id} is gone, or {id}");
         assert_eq!(without_ids(&cause(one)), without_ids(&cause(other)));
         assert!(Cause::containing("order {id} is gone").is_in(&cause(one)));
+    }
+
+    #[test]
+    fn an_id_that_is_left_out_stands_for_an_id_and_for_nothing_else() {
+        let id = Uuid::from_u128(7);
+        let causes = [
+            format!("order {id} is gone"),
+            "order 12 is gone".to_owned(),
+            "the order is gone".to_owned(),
+            String::new(),
+        ];
+        let found = |cause: &str| {
+            causes
+                .each_ref()
+                .map(|text| Cause::containing(cause).is_in(text))
+        };
+
+        assert_eq!(found("{id}"), [true, false, false, false]);
+        assert_eq!(found("ORDER {ID} is"), [true, false, false, false]);
+        assert_eq!(found("{id}{id}"), [false; 4]);
+        // Beside an id that is meant.
+        let both = format!("order {id} waits for {}", Uuid::from_u128(8));
+        assert!(Cause::containing(&format!("order {id} waits for {{id}}")).is_in(&both));
+        assert!(!Cause::containing(&format!("order {{id}} waits for {id}")).is_in(&both));
     }
 
     #[test]

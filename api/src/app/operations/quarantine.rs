@@ -4,7 +4,7 @@ use domain::messages::{CustomerNotice, OrderNotice, OrderRequest};
 use domain::{CustomerEvent, MessageId, OrderEvent, Service};
 use store::inspection::Cause;
 use store::parking::QuarantineFilter;
-use store::{Clock, Destination, ServiceDatabase, parking};
+use store::{Clock, Destination, ServiceDatabase, StoreError, parking};
 use uuid::Uuid;
 
 use super::{Operations, page_of, read_cursor};
@@ -92,6 +92,36 @@ fn filter(query: &ParkedQuery) -> Result<QuarantineFilter, ReadError> {
     })
 }
 
+/// The messages that a filter means, oldest first, at most `limit`: of what `find` finds, as many at
+/// a time. A database finds by their causes some that have others.
+async fn all_meant(
+    mut filter: QuarantineFilter,
+    limit: usize,
+    find: impl AsyncFn(&QuarantineFilter) -> Result<Vec<parking::Parked>, StoreError>,
+) -> Result<Vec<parking::Parked>, StoreError> {
+    let cause = filter.cause.clone();
+    let is_meant = |parked: &parking::Parked| {
+        let told = parked.cause.as_deref().unwrap_or_default();
+        cause.as_ref().is_none_or(|meant| meant.is_in(told))
+    };
+    let mut listed = Vec::new();
+
+    loop {
+        let found = find(&filter).await?;
+        let is_all = found.len() < limit;
+        let last = found.last().map(|parked| (parked.parked_at, parked.id.0));
+        listed.extend(found.into_iter().filter(is_meant));
+
+        // A row that says nothing of itself stands before all others, and leads nowhere.
+        let goes_on = last > filter.after;
+        if is_all || !goes_on || listed.len() >= limit {
+            listed.truncate(limit);
+            return Ok(listed);
+        }
+        filter.after = last;
+    }
+}
+
 async fn behind(database: &ServiceDatabase, entity: Uuid) -> Result<u64, ReadError> {
     parking::count_of(database, entity)
         .await
@@ -110,10 +140,11 @@ impl Quarantine for Operations {
                     .is_none_or(|service| service == database.service)
             };
             for database in self.databases.iter().filter(is_meant) {
-                let quarantined = parking::list_quarantined(database, &filter, limit + 1)
-                    .await
-                    .map_err(read_error)?;
-                for parked in quarantined {
+                let find = async |filter: &QuarantineFilter| {
+                    parking::list_quarantined(database, filter, limit + 1).await
+                };
+                let quarantined = all_meant(filter.clone(), limit + 1, find).await;
+                for parked in quarantined.map_err(read_error)? {
                     let behind = behind(database, parked.message.entity).await?;
                     all.push(shown_parked(database.service, &parked, behind));
                 }
@@ -166,5 +197,83 @@ impl Quarantine for Operations {
             }
             Err(ReadError::NotFound("quarantined message"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use domain::{ShardId, Timestamp};
+    use serde_json::value::RawValue;
+    use store::Message;
+    use store::parking::ParkedState;
+
+    use super::*;
+
+    fn parked(number: u8, cause: &str) -> parking::Parked {
+        let shard = ShardId::new(domain::CUSTOMERS, 0);
+        let parked_at = Timestamp::from_micros(i64::from(number));
+        parking::Parked {
+            id: MessageId(Uuid::from_u128(u128::from(number))),
+            message: Message {
+                source: shard,
+                sequence: u64::from(number),
+                previous: 0,
+                destination: Destination::Shard(shard),
+                entity: Uuid::nil(),
+                version: 0,
+                name: "customer.reserve-credit".into(),
+                type_version: 1,
+                correlation_id: Uuid::nil(),
+                attempt: None,
+                time: parked_at,
+                body: Arc::from(RawValue::NULL.to_owned()),
+            },
+            place: u64::from(number),
+            state: ParkedState::Quarantined,
+            attempts: 5,
+            cause: Some(cause.to_owned()),
+            next_attempt_at: None,
+            parked_at,
+            version: 1,
+        }
+    }
+
+    /// The numbers of those listed, of a database that finds all there are by their causes.
+    async fn listed(cause: &str, limit: usize) -> Vec<u64> {
+        let id = Uuid::from_u128(7);
+        let all = [
+            parked(1, "größe"),
+            parked(2, "grotte"),
+            parked(3, &format!("order {id} is gone")),
+            parked(4, "order not-an-id is gone"),
+            parked(5, &format!("order {id} is gone")),
+        ];
+        let filter = QuarantineFilter {
+            cause: Some(Cause::containing(cause)),
+            ..QuarantineFilter::default()
+        };
+        let find = async |filter: &QuarantineFilter| {
+            let rest = all.iter().filter(|parked| {
+                filter
+                    .after
+                    .is_none_or(|after| after < (parked.parked_at, parked.id.0))
+            });
+            Ok(rest.take(limit).cloned().collect())
+        };
+        let listed = all_meant(filter, limit, find).await.unwrap();
+        listed.iter().map(|parked| parked.place).collect()
+    }
+
+    #[actix_web::test]
+    async fn only_what_has_the_cause_is_listed_however_much_else_the_database_finds() {
+        for limit in 1..=6 {
+            let first = |all: &[u64]| all.iter().copied().take(limit).collect::<Vec<_>>();
+            assert_eq!(listed("order {id} is", limit).await, first(&[3, 5]));
+            assert_eq!(listed("{id}", limit).await, first(&[3, 5]));
+            assert_eq!(listed("größe", limit).await, first(&[1]));
+            assert_eq!(listed("{id}{id}", limit).await, first(&[]));
+        }
     }
 }
