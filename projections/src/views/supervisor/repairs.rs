@@ -109,18 +109,40 @@ impl<P: Projection> Supervisor<P> {
     /// A generation is damaged. From now on it does not answer.
     pub(super) fn found_damaged(&mut self, number: u32, what: String) {
         let view = self.shared.definition.name;
-        let is_new = !self.repairs.damaged.contains_key(&number);
-        let is_known = |catalog: &Catalog| catalog.get(number).is_some();
-        if !is_new || !self.catalog.as_ref().is_none_or(is_known) {
-            return;
+        if self.is_new(number) {
+            tracing::error!(view, generation = number, what = %what, "the generation is damaged and is replaced");
+            self.let_not_answer(number, format!("is damaged: {what}"), what);
         }
+    }
 
-        tracing::error!(view, generation = number, what = %what, "the generation is damaged and is replaced");
+    /// A generation knows of nothing that has happened: most often its node has ended before the
+    /// first commit to it, and nothing that was kept is lost.
+    pub(super) fn found_empty(&mut self, number: u32) {
+        let view = self.shared.definition.name;
+        if self.is_new(number) {
+            tracing::warn!(
+                view,
+                generation = number,
+                "the generation was begun and knows of nothing that has happened, as after an end \
+                 before its first commit; another one is built"
+            );
+            let what = "knows of nothing that has happened";
+            self.let_not_answer(number, what.to_owned(), what.to_owned());
+        }
+    }
+
+    /// Whether nobody has told of this generation, and it is one.
+    fn is_new(&self, number: u32) -> bool {
+        let is_known = |catalog: &Catalog| catalog.get(number).is_some();
+        !self.repairs.damaged.contains_key(&number) && self.catalog.as_ref().is_none_or(is_known)
+    }
+
+    fn let_not_answer(&mut self, number: u32, told: String, what: String) {
         self.shared.change(|stand| {
             stand.live.take_if(|live| live.number() == number);
             // A swap to it may be under way.
             stand.to_answer.take_if(|next| *next == number);
-            stand.damage = Some(format!("generation {number} is damaged: {what}"));
+            stand.damage = Some(format!("generation {number} {told}"));
         });
         self.repairs.damaged.insert(number, what);
     }

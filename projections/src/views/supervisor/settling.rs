@@ -83,6 +83,7 @@ impl<P: Projection> Supervisor<P> {
     /// Opens a generation, if what it has can be of use, and feeds it.
     async fn open(&mut self, generation: &Generation) -> Result<(), ViewError> {
         let (number, deployment) = (generation.number, self.shared.deployment);
+        let was_there = self.is_in_store(number).await?;
         let opened = self.shared.store.open(number, deployment).await?;
         let (opened, positions) = self.positions_of(opened).await?;
 
@@ -90,8 +91,11 @@ impl<P: Projection> Supervisor<P> {
         let has_nothing =
             positions.is_empty() && self.shared.heads().values().any(|head| *head > 0);
         if generation.stage == Stage::Ready && has_nothing {
-            // It was deleted, or emptied.
-            return Err(self.damaged("it is empty".to_owned()));
+            if was_there {
+                self.found_empty(number);
+                return Ok(());
+            }
+            return Err(self.damaged("it is gone".to_owned()));
         }
 
         self.feed(number, opened)?;
@@ -99,6 +103,12 @@ impl<P: Projection> Supervisor<P> {
             self.examine_when_opened(number);
         }
         Ok(())
+    }
+
+    /// Whether there is anything of a generation, before it is opened and so made.
+    async fn is_in_store(&self, number: u32) -> Result<bool, ViewError> {
+        let found = self.shared.store.generations().await?;
+        Ok(found.iter().any(|found| found.number == number))
     }
 
     async fn positions_of(

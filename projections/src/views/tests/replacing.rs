@@ -52,6 +52,38 @@ async fn a_generation_that_is_damaged_does_not_answer_and_another_one_does_when_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_generation_that_was_begun_and_never_committed_is_replaced_and_not_called_damaged() {
+    let bench = Bench::live().await;
+    *bench.faults.holds.lock().unwrap() = Some(2);
+
+    // As a node leaves it that is killed soon after its first start.
+    let nothing_committed = |folder: &Path| {
+        let meta = folder.join("search-1/meta.json");
+        let text = std::fs::read_to_string(&meta).unwrap();
+        let mut index: serde_json::Value = serde_json::from_str(&text).unwrap();
+        index["segments"] = serde_json::json!([]);
+        let payload = index["payload"].as_str().unwrap();
+        let mut state: serde_json::Value = serde_json::from_str(payload).unwrap();
+        state["positions"] = serde_json::json!([]);
+        index["payload"] = state.to_string().into();
+        std::fs::write(meta, index.to_string()).unwrap();
+    };
+    let bench = bench.restart_after(1, nothing_committed).await;
+    eventually("it is told", || async {
+        bench.view.status().await.error.is_some()
+    })
+    .await;
+
+    let told = bench.view.status().await.error.unwrap();
+    let expected = "generation 1 knows of nothing that has happened";
+    assert!(told.contains(expected), "{told}");
+
+    *bench.faults.holds.lock().unwrap() = None;
+    bench.answers(2).await;
+    bench.shows_the_shop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rebuild_that_does_not_get_on_makes_room_for_the_one_that_is_asked_for() {
     let bench = Bench::live().await;
     *bench.faults.holds.lock().unwrap() = Some(2);
