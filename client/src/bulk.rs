@@ -1,6 +1,8 @@
 //! One action on many sagas or parked messages: asks again until nothing is left of what the filter
 //! finds.
 
+use std::process::ExitCode;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -44,6 +46,14 @@ impl Sum {
         self.refused += part.refused;
     }
 
+    /// Something that was asked for has not happened.
+    fn exit_code(&self) -> ExitCode {
+        match self.refused {
+            0 => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        }
+    }
+
     fn text(&self, what: &str, dry_run: bool) -> String {
         let Sum {
             matched,
@@ -58,7 +68,7 @@ impl Sum {
     }
 }
 
-/// Does something to all that a filter finds. `what` they are called in the plural is the last part
+/// Does something to all that a filter finds, and fails when some of it was refused. `what` they are called in the plural is the last part
 /// of the path before `bulk`.
 pub(super) async fn run(
     node: &Node,
@@ -67,7 +77,7 @@ pub(super) async fn run(
     filter: &[(&'static str, &str)],
     args: &BulkArgs,
     as_json: bool,
-) -> Result<(), ClientError> {
+) -> Result<ExitCode, ClientError> {
     let mut sum = Sum::default();
     let mut cursor: Option<String> = None;
 
@@ -108,7 +118,7 @@ pub(super) async fn run(
             output::note("there are more: a larger --limit, or none, goes on");
         }
     }
-    Ok(())
+    Ok(sum.exit_code())
 }
 
 fn body(
@@ -174,5 +184,21 @@ mod tests {
             sum.text("sagas", false),
             "6 sagas matched, 4 done, 2 refused"
         );
+    }
+
+    #[test]
+    fn a_refusal_shows_in_the_exit_code() {
+        let code = |refused| {
+            let sum = Sum {
+                matched: 3,
+                done: 3 - refused,
+                refused,
+            };
+            format!("{:?}", sum.exit_code())
+        };
+        let expected = |code: ExitCode| format!("{code:?}");
+        assert_eq!(code(0), expected(ExitCode::SUCCESS));
+        assert_eq!(code(1), expected(ExitCode::FAILURE));
+        assert_eq!(code(3), expected(ExitCode::FAILURE));
     }
 }

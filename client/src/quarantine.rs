@@ -49,7 +49,7 @@ pub async fn run(command: &QuarantineCommand) -> Result<ExitCode, ClientError> {
             bulk,
         } => {
             let (what, filter) = (("quarantine", "messages"), which.named());
-            bulk::run(&node, what, action.name(), &filter, bulk, json).await?;
+            return bulk::run(&node, what, action.name(), &filter, bulk, json).await;
         }
         QuarantineAction::Show { id } => show(&node, id, json).await?,
         QuarantineAction::Replay { id, reason } => {
@@ -152,7 +152,8 @@ async fn causes(node: &Node, json: bool) -> Result<(), ClientError> {
             .to_vec()
     };
     let rows: Vec<Vec<String>> = pages::rows(&answer).iter().map(row).collect();
-    let titles = ["MESSAGES", "SERVICE", "VIEW", "SINCE", "NEWEST", "CAUSE"];
+    // Not those that wait behind them, which a list counts.
+    let titles = ["FAILED", "SERVICE", "VIEW", "SINCE", "NEWEST", "CAUSE"];
     done(&answer, &Table::new(titles).render(&rows), json)
 }
 

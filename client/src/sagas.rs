@@ -112,7 +112,7 @@ pub async fn run(command: &SagasCommand) -> Result<ExitCode, ClientError> {
             bulk,
         } => {
             let (filter, json) = (which.named(), command.json);
-            bulk::run(
+            return bulk::run(
                 &node,
                 ("sagas", "sagas"),
                 action.name(),
@@ -120,7 +120,7 @@ pub async fn run(command: &SagasCommand) -> Result<ExitCode, ClientError> {
                 bulk,
                 json,
             )
-            .await?;
+            .await;
         }
         SagasAction::Retry { id, reason } => {
             act(&node, id, "retry", &because(reason), command.json).await?;

@@ -16,6 +16,7 @@ pub enum Place {
     Customers,
     Orders,
     Saga,
+    Operator,
 }
 
 impl Place {
@@ -24,6 +25,7 @@ impl Place {
             Self::Http => "http",
             Self::Orders => "orders",
             Self::Saga => "saga",
+            Self::Operator => "operator",
             Self::Customers => "customers",
         }
     }

@@ -223,6 +223,34 @@ async fn a_saga_that_is_under_way_or_has_ended_cannot_be_given_up() {
 }
 
 #[tokio::test]
+async fn what_waits_for_an_operator_is_told_by_readiness_and_what_stops_an_order_by_explain() {
+    let stuck = Stuck::with_orders(1).await;
+    let api = stuck.node.api();
+    let parked = stuck.first_parked().await;
+
+    eventually("both are named", async || {
+        let ready = api.get("/health/ready").await.is(200);
+        let told = ready.json["degraded"].to_string();
+        let is_named = |what: &str| told.contains(what);
+        (is_named("1 sagas are stuck") && is_named("1 messages wait in quarantine")).then_some(())
+    })
+    .await;
+
+    let (order, url) = (stuck.orders[0].str("orderId"), stuck.node.url());
+    let line = ["explain", order, "--url", url];
+    let told = stuck.node.cli().run(&line).await.succeeded().stdout;
+    let id = quarantine::id_of(&parked);
+    let cause = parked["cause"].as_str().expect("a text");
+    for part in [
+        &format!("open: in quarantine: message {id}"),
+        cause,
+        "by anonymous: the test says so",
+    ] {
+        assert!(told.contains(part), "{part} in\n{told}");
+    }
+}
+
+#[tokio::test]
 async fn many_sagas_are_given_up_at_once_and_a_repeat_gets_the_same_answer() {
     let mut stuck = Stuck::with_orders(5).await;
     let api = stuck.node.api();

@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actors::Node;
@@ -21,7 +22,7 @@ use store::{Log, ServiceDatabase, StoreError, census};
 use tokio::time::Instant;
 
 use super::operations::backlogs::Backlogs;
-use super::quarantine_causes::{Seen, Shown};
+use super::quarantine_causes::{Needed, Shown};
 use crate::metric_names as names;
 
 /// How often it looks: more often than most scrape.
@@ -46,8 +47,8 @@ pub struct Observer {
     pub databases: Vec<ServiceDatabase>,
     pub log: Arc<dyn Log>,
     pub data_dir: PathBuf,
-    /// What is in quarantine, for whoever asks.
-    pub quarantined: Arc<Seen>,
+    /// What waits for an operator, for whoever asks.
+    pub needed: Arc<Needed>,
 }
 
 impl Observer {
@@ -86,10 +87,11 @@ impl Observer {
     }
 
     async fn show_stores(&self, causes: &mut Shown) -> Result<(), StoreError> {
-        show_sagas(&self.databases).await?;
+        let stuck = show_sagas(&self.databases).await?;
+        self.needed.stuck.store(stuck, Ordering::Relaxed);
         show_parked(&self.databases).await?;
         causes
-            .show(&self.databases, &self.views, &self.quarantined)
+            .show(&self.databases, &self.views, &self.needed)
             .await?;
 
         let backlogs = Backlogs::count(&self.databases, &self.log).await?;
@@ -109,8 +111,9 @@ impl Observer {
     }
 }
 
-/// Shows what there is none of, too: a gauge that was left out would keep its former value.
-async fn show_sagas(databases: &[ServiceDatabase]) -> Result<(), StoreError> {
+/// Shows what there is none of, too: a gauge that was left out would keep its former value. Gives
+/// the number of those that are stuck.
+async fn show_sagas(databases: &[ServiceDatabase]) -> Result<u64, StoreError> {
     let mut counts: BTreeMap<(String, &str), u64> = BTreeMap::new();
     for kind in saga::TYPES {
         for state in OPEN {
@@ -126,10 +129,14 @@ async fn show_sagas(databases: &[ServiceDatabase]) -> Result<(), StoreError> {
         }
     }
 
+    let is_stuck = |(_, state): &(String, &str)| *state == SagaState::Stuck.name();
+    let stuck = counts.iter().filter(|(key, _)| is_stuck(key));
+    let stuck = stuck.map(|(_, count)| count).sum();
+
     for ((kind, state), count) in counts {
         gauge!(names::OPEN_SAGAS, "type" => kind, "state" => state).set(number(count));
     }
-    Ok(())
+    Ok(stuck)
 }
 
 async fn show_parked(databases: &[ServiceDatabase]) -> Result<(), StoreError> {

@@ -20,7 +20,7 @@ use store::{Log, ServiceDatabase};
 use uuid::Uuid;
 
 use super::announcing::Identity;
-use super::quarantine_causes::Seen;
+use super::quarantine_causes::Needed;
 use crate::config::{Config, Role};
 use crate::ports::{Listed, ReadError};
 
@@ -36,8 +36,8 @@ pub(super) struct Operations {
     views: Arc<Views>,
     databases: Arc<[ServiceDatabase]>,
     log: Arc<dyn Log>,
-    /// What is in quarantine, as it was seen last.
-    quarantined: Arc<Seen>,
+    /// What waits for an operator, as it was seen last.
+    needed: Arc<Needed>,
 }
 
 impl Operations {
@@ -47,7 +47,7 @@ impl Operations {
         views: &Arc<Views>,
         databases: &[ServiceDatabase],
         log: Arc<dyn Log>,
-        quarantined: Arc<Seen>,
+        needed: Arc<Needed>,
     ) -> Self {
         Operations {
             identity: Arc::clone(identity),
@@ -58,7 +58,7 @@ impl Operations {
             views: Arc::clone(views),
             databases: databases.into(),
             log,
-            quarantined,
+            needed,
         }
     }
 }

@@ -19,14 +19,13 @@ const LABEL: usize = 120;
 /// The label of all other causes.
 const OTHER: &str = "other";
 
-/// How many messages wait for an operator, as it was seen last.
+/// What waits for an operator, as it was seen last.
 #[derive(Debug, Default)]
-pub(super) struct Seen(AtomicU64);
-
-impl Seen {
-    pub(super) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+pub(super) struct Needed {
+    /// Messages in quarantine, without those that wait behind them.
+    pub quarantined: AtomicU64,
+    /// Sagas.
+    pub stuck: AtomicU64,
 }
 
 /// A gauge: of messages to a service, or of entities in a view.
@@ -63,7 +62,7 @@ impl Shown {
         &mut self,
         databases: &[ServiceDatabase],
         views: &Views,
-        seen: &Seen,
+        needed: &Needed,
     ) -> Result<(), StoreError> {
         let mut counts = Counts::default();
         for database in databases {
@@ -72,7 +71,7 @@ impl Shown {
             let service = database.service.name();
             counts.add(names::QUARANTINED, service, causes.collect());
         }
-        seen.0.store(counts.sum(), Ordering::Relaxed);
+        needed.quarantined.store(counts.sum(), Ordering::Relaxed);
 
         let in_views = quarantined_views::causes(views);
         for view in views.all().map(|view| view.name()) {

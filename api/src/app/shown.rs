@@ -65,6 +65,24 @@ pub(super) fn absent(name: &str) -> ReadError {
     let known = [documents::VIEW, search::VIEW];
     match known.into_iter().find(|known| *known == name) {
         Some(view) => ReadError::NotShown { view },
-        None => ReadError::NotFound("view"),
+        None => ReadError::NotFound(UNKNOWN),
+    }
+}
+
+/// What there is none of, with what there is.
+const UNKNOWN: &str = "view; there are documents and search";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_names_an_unknown_view_hears_the_names_of_all() {
+        let ReadError::NotFound(told) = absent("orders") else {
+            panic!("it is known");
+        };
+        for view in [documents::VIEW, search::VIEW] {
+            assert!(told.contains(view), "{told}");
+        }
     }
 }

@@ -31,7 +31,7 @@ use super::io::IoRuntime;
 use super::observer::Observer;
 use super::operated_views::OperatedViews;
 use super::operations::Operations;
-use super::quarantine_causes::Seen;
+use super::quarantine_causes::Needed;
 use super::queries::ViewQueries;
 use super::shown::ShownViews;
 use super::stores::view_stores;
@@ -197,14 +197,14 @@ pub(super) async fn start(
         views.settled(VIEWS_SETTLE_WITHIN).await;
     }
 
-    let quarantined = Arc::new(Seen::default());
+    let needed = Arc::new(Needed::default());
     let observer = Observer {
         node: Arc::clone(&node),
         views: Arc::clone(&views),
         databases: databases.clone(),
         log: log.clone(),
         data_dir: config.data_dir.clone(),
-        quarantined: Arc::clone(&quarantined),
+        needed: Arc::clone(&needed),
     };
     let mut upkeep = vec![
         actix_rt::spawn(telemetry::keep_up(prometheus.clone())),
@@ -242,7 +242,7 @@ pub(super) async fn start(
         &views,
         &databases,
         log,
-        quarantined,
+        needed,
     );
     let operated: Arc<dyn ViewOperations> = match company {
         Some(company) => company.views,

@@ -4,7 +4,7 @@
 //! The customer's part of an order's story is found by correlation id; a customer's own story keeps
 //! the newest events only.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use crate::ClientError;
 use crate::http::{Answer, Freshness, Node};
 use crate::pages;
 use crate::sagas::Saga;
+use crate::table::cell;
 
 /// Tells at most this many events of a customer, and only counts earlier ones.
 const NEWEST_EVENTS: usize = 100;
@@ -67,8 +68,18 @@ pub struct Found {
     pub earlier_events: usize,
     pub sagas: Vec<Saga>,
     pub views: Value,
-    /// Quarantine entries that mention the id.
-    pub quarantined: Vec<Value>,
+    /// What is in quarantine and keeps the id from going on.
+    pub quarantined: Vec<Obstacle>,
+    /// What operators have done to any of it.
+    pub actions: Vec<Value>,
+}
+
+/// A message that cannot be processed, or an entity that a view cannot take in.
+#[derive(Debug)]
+pub struct Obstacle {
+    pub entry: Value,
+    /// It is of the order itself; otherwise the order's messages wait behind it.
+    pub is_own: bool,
 }
 
 /// Finds out what the id is and asks for the rest.
@@ -140,6 +151,14 @@ async fn order(
     let has_none = history.events.iter().any(Event::is_heard_by_its_customer);
     let sagas = sagas_of(node, order_id, &correlations, saga, has_none).await?;
 
+    let mut about = vec![order_id];
+    about.extend(sagas.iter().map(|saga| saga.saga_id.as_str()));
+    about.retain(|id| !id.is_empty());
+    let waits = is_under_way(&sagas, &history.events);
+    let customer = customer_id.as_deref();
+    let quarantined = quarantined(node, &about, customer.filter(|_| waits)).await?;
+    let actions = actions(node, &about, customer, &quarantined).await?;
+
     Ok(Found {
         id: id.to_owned(),
         kind,
@@ -150,7 +169,8 @@ async fn order(
         earlier_events: 0,
         sagas,
         views: views(node).await?,
-        quarantined: quarantined(node, id).await?,
+        quarantined,
+        actions,
     })
 }
 
@@ -174,6 +194,9 @@ async fn events_about(
 async fn customer(node: &Node, id: &str, history: History) -> Result<Found, ClientError> {
     let document = optional(node.get(&["customers", id], &[], &Freshness::AsItIs).await)?
         .map(|answer| answer.body);
+    let quarantined = quarantined(node, &[id], None).await?;
+    let actions = actions(node, &[id], None, &quarantined).await?;
+
     Ok(Found {
         id: id.to_owned(),
         kind: Kind::Customer,
@@ -184,7 +207,8 @@ async fn customer(node: &Node, id: &str, history: History) -> Result<Found, Clie
         earlier_events: history.earlier,
         sagas: Vec::new(),
         views: views(node).await?,
-        quarantined: quarantined(node, id).await?,
+        quarantined,
+        actions,
     })
 }
 
@@ -300,16 +324,96 @@ async fn views(node: &Node) -> Result<Value, ClientError> {
     Ok(node.get(&["views"], &[], &Freshness::AsItIs).await?.body)
 }
 
-async fn quarantined(node: &Node, id: &str) -> Result<Vec<Value>, ClientError> {
-    let page = node
-        .get(&["quarantine"], &[("limit", "200")], &Freshness::AsItIs)
-        .await?
-        .body;
-    Ok(pages::rows(&page)
+/// Whether an order still waits for somebody: its saga, or its customer.
+fn is_under_way(sagas: &[Saga], events: &[Event]) -> bool {
+    let newest = events.last().map(|event| event.kind.as_str());
+    let is_asked_for = matches!(newest, Some("order.created" | "order.cancel-requested"));
+    is_asked_for || sagas.iter().any(Saga::is_open)
+}
+
+/// What is in quarantine of some ids, and of the customer of an order that waits for it: whatever
+/// that is asked waits behind.
+async fn quarantined(
+    node: &Node,
+    about: &[&str],
+    customer: Option<&str>,
+) -> Result<Vec<Obstacle>, ClientError> {
+    let mut found = Vec::new();
+    for id in about {
+        let own = |entry| Obstacle {
+            entry,
+            is_own: true,
+        };
+        found.extend(parked_of(node, id).await?.into_iter().map(own));
+    }
+
+    let Some(customer) = customer else {
+        return Ok(found);
+    };
+    for entry in parked_of(node, customer).await? {
+        // A list leaves the message itself out, which names the order or its saga.
+        let whole = match entry.get("id").and_then(Value::as_str) {
+            Some(id) => {
+                let path = ["quarantine", id];
+                optional(node.get(&path, &[], &Freshness::AsItIs).await)?
+            }
+            None => None,
+        };
+        let is_own = whole.is_some_and(|whole| mentions(&whole.body, about));
+        found.push(Obstacle { entry, is_own });
+    }
+    Ok(found)
+}
+
+/// The messages to an entity that are in quarantine, and the views that cannot take it in.
+async fn parked_of(node: &Node, id: &str) -> Result<Vec<Value>, ClientError> {
+    let query = [("entity", id), ("limit", "20")];
+    let page = node.get(&["quarantine"], &query, &Freshness::AsItIs).await;
+    let Some(page) = optional(page)? else {
+        return Ok(Vec::new());
+    };
+    let of = |name| {
+        page.body
+            .get(name)
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default()
+    };
+    Ok([of("quarantine"), of("views")].concat())
+}
+
+/// What operators have done to some ids, or to what is in quarantine for them. Of what they have done
+/// to a customer only that counts for an order which concerns it.
+async fn actions(
+    node: &Node,
+    about: &[&str],
+    customer: Option<&str>,
+    quarantined: &[Obstacle],
+) -> Result<Vec<Value>, ClientError> {
+    let messages = quarantined
         .iter()
-        .filter(|entry| entry.to_string().contains(id))
-        .cloned()
-        .collect())
+        .filter_map(|found| found.entry.get("id")?.as_str());
+    let concerned: Vec<&str> = about.iter().copied().chain(messages).collect();
+
+    let mut found: BTreeMap<String, Value> = BTreeMap::new();
+    for id in about.iter().copied().chain(customer) {
+        let query = [("about", id), ("limit", "200")];
+        let page = node.get(&["actions"], &query, &Freshness::AsItIs).await;
+        let Some(page) = optional(page)? else {
+            continue;
+        };
+        for action in pages::rows(&page.body) {
+            if mentions(action, &concerned) {
+                found.insert(cell(action.get("id")), action.clone());
+            }
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+fn mentions(value: &Value, ids: &[&str]) -> bool {
+    let text = value.to_string();
+    ids.iter().any(|id| text.contains(id))
 }
 
 /// "There is no such thing" is an answer here, not a failure.

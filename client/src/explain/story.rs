@@ -6,7 +6,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::gather::{Event, Found, Kind};
+use super::gather::{Event, Found, Kind, Obstacle};
 use crate::sagas::Saga;
 use crate::table::{cell, facts};
 use crate::timeline::{self, Moment, Place};
@@ -43,6 +43,7 @@ pub fn tell(found: Found) -> Story {
     }
 
     moments.extend(found.sagas.iter().flat_map(saga_moments));
+    moments.extend(found.actions.iter().filter_map(action));
 
     Story {
         open: open(&found),
@@ -173,15 +174,47 @@ fn open(found: &Found) -> Vec<String> {
         }
     }
 
-    open.extend(found.quarantined.iter().map(|entry| {
-        format!(
-            "in quarantine: {} ({})",
-            cell(entry.get("id")),
-            cell(entry.get("cause"))
-        )
-    }));
+    open.extend(found.quarantined.iter().map(obstacle));
 
     open
+}
+
+/// What is in quarantine, why, and what to look at next.
+fn obstacle(Obstacle { entry, is_own }: &Obstacle) -> String {
+    let fact = |name| cell(entry.get(name));
+    let entity = format!("{} {}", fact("entityType"), fact("entityId"));
+    let cause = fact("cause");
+
+    if entry.get("view").is_some() {
+        let (view, version) = (fact("view"), fact("version"));
+        return format!("view {view} cannot take in version {version} of {entity}: {cause}");
+    }
+
+    let (id, kind) = (fact("id"), fact("messageType"));
+    match is_own {
+        true => format!("in quarantine: message {id} ({kind}) to {entity}: {cause}"),
+        false => format!(
+            "{entity} processes nothing until message {id} ({kind}) is out of quarantine, and what \
+             is sent to it waits: {cause}"
+        ),
+    }
+}
+
+/// What an operator has done, and why.
+fn action(done: &Value) -> Option<Moment> {
+    let fact = |name| cell(done.get(name));
+    let subject = fact("subjectId");
+    let reason = done.get("reason").and_then(Value::as_str);
+    let because = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+    Some(Moment {
+        at: done.get("time")?.as_str()?.parse().ok()?,
+        place: Place::Operator,
+        what: format!("{} by {}{because}", fact("action"), fact("by")),
+        version: None,
+        message_id: None,
+        detail: Some(subject),
+        delta_ms: 0.0,
+    })
 }
 
 /// Whether the document view shows less than has happened.

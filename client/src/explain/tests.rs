@@ -44,6 +44,25 @@ fn answer(path: &str, query: &str) -> Option<Value> {
         ("/views", "") => {
             json!({"views": [{"name": "orders", "backend": "sqlite", "state": "LIVE", "lag": 0}]})
         }
+        // An order that waits for its customer, who cannot process what another order has asked.
+        ("/orders/o2/history", "") => json!({"events": [
+            event(1, "order.created", 1, "s2", &json!({"customerId": "c2"})),
+        ]}),
+        ("/customers/c2/history", "") => json!({"events": []}),
+        ("/sagas/s2", "") => json!({"sagaId": "s2", "type": "create-order", "state": "RUNNING",
+            "orderId": "o2", "startedAt": "2026-01-01T00:00:00.001Z", "attempts": 1, "steps": []}),
+        ("/quarantine", query) if query.contains("entity=c2") => json!({"quarantine": [
+            {"id": "q1", "entityType": "customer", "entityId": "c2", "cause": "a bug",
+                "messageType": "customer.reserve-credit"},
+            {"id": "q2", "entityType": "customer", "entityId": "c2", "cause": "a bug",
+                "messageType": "customer.reserve-credit"}]}),
+        ("/quarantine/q1", "") => json!({"id": "q1", "message": {"sagaId": "s2"}}),
+        ("/quarantine/q2", "") => json!({"id": "q2", "message": {"sagaId": "another"}}),
+        ("/actions", query) if query.contains("about=c2") => json!({"actions": [
+            {"id": "a1", "action": "message.replayed", "subjectId": "q1", "entityId": "c2",
+                "by": "ada", "reason": "the release is out", "time": "2026-01-01T00:00:05Z"},
+            {"id": "a2", "action": "message.replayed", "subjectId": "other", "entityId": "c2",
+                "by": "ada", "time": "2026-01-01T00:00:06Z"}]}),
         ("/quarantine", _) => json!({"quarantine": []}),
         ("/sagas", query) if query.contains("cursor=b") => json!({"sagas": [{"sagaId": "3"}]}),
         ("/sagas", _) => json!({"sagas": [{"sagaId": "1"}, {"sagaId": "2"}], "next": "b"}),
@@ -93,6 +112,21 @@ async fn an_order_and_its_saga_tell_the_same_story() {
             "{text}"
         );
     }
+}
+
+#[actix_web::test]
+async fn an_order_that_waits_is_told_with_what_stops_its_customer_and_what_was_done() {
+    let found = gather::gather(&node(), "o2").await.unwrap();
+    let text = story::tell(found).to_text();
+
+    for part in [
+        "open: in quarantine: message q1 (customer.reserve-credit) to customer c2: a bug",
+        "open: customer c2 processes nothing until message q2",
+        "message.replayed by ada: the release is out",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    assert_eq!(text.matches("message.replayed").count(), 1, "{text}");
 }
 
 #[actix_web::test]

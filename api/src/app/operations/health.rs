@@ -1,6 +1,7 @@
 //! Whether the node can take commands: from what its parts know, without asking a store.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use domain::{SERVICES, Service};
@@ -91,11 +92,18 @@ impl Health for Operations {
                 readiness.degraded.extend(causes);
             }
 
-            let quarantined = self.quarantined.count();
+            let quarantined = self.needed.quarantined.load(Ordering::Relaxed);
             if quarantined > 0 {
                 readiness.degraded.push(format!(
                     "{quarantined} messages wait in quarantine, and their entities with them: see \
                      /quarantine/causes"
+                ));
+            }
+
+            let stuck = self.needed.stuck.load(Ordering::Relaxed);
+            if stuck > 0 {
+                readiness.degraded.push(format!(
+                    "{stuck} sagas are stuck, and wait for an operator: see /sagas?state=STUCK"
                 ));
             }
 

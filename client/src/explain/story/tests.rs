@@ -41,7 +41,27 @@ fn found(document_version: u64, saga_state: &str) -> Found {
         views: json!({"views": [
             {"name": "search", "backend": "tantivy", "state": "LIVE", "lag": 3},
         ]}),
-        quarantined: vec![json!({"id": "q1", "cause": "unknown type"})],
+        quarantined: vec![
+            Obstacle {
+                entry: json!({"id": "q1", "messageType": "customer.reserve-credit",
+                    "entityType": "customer", "entityId": "c1", "cause": "unknown type"}),
+                is_own: false,
+            },
+            Obstacle {
+                entry: json!({"id": "q2", "messageType": "credit-reserved", "entityType": "saga",
+                    "entityId": "s1", "cause": "cannot be read"}),
+                is_own: true,
+            },
+            Obstacle {
+                entry: json!({"view": "search", "version": 2, "entityType": "order",
+                    "entityId": "o1", "cause": "too long"}),
+                is_own: true,
+            },
+        ],
+        actions: vec![
+            json!({"id": "a1", "action": "message.replayed", "subjectId": "q2", "by": "ada",
+            "reason": "the release is out", "time": "2026-01-01T00:00:05Z"}),
+        ],
     }
 }
 
@@ -58,7 +78,8 @@ fn the_way_of_an_order_is_told_from_request_to_saga() {
             Place::Saga,
             Place::Customers,
             Place::Saga,
-            Place::Orders
+            Place::Orders,
+            Place::Operator
         ]
     );
 
@@ -84,7 +105,18 @@ fn what_lags_or_has_not_ended_is_named() {
             "saga s1 is RUNNING, remaining: approve order",
             "the document view shows version 1 of 2",
             "view search is LIVE, lag 3",
-            "in quarantine: q1 (unknown type)"
+            "customer c1 processes nothing until message q1 (customer.reserve-credit) is out of \
+             quarantine, and what is sent to it waits: unknown type",
+            "in quarantine: message q2 (credit-reserved) to saga s1: cannot be read",
+            "view search cannot take in version 2 of order o1: too long",
         ]
     );
+}
+
+#[test]
+fn what_operators_have_done_is_told_with_who_and_why() {
+    let story = tell(found(2, "COMPLETED"));
+    let last = story.timeline.last().unwrap();
+    assert_eq!(last.place, Place::Operator);
+    assert_eq!(last.what, "message.replayed by ada: the release is out");
 }
