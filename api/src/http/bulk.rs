@@ -176,7 +176,7 @@ impl Manner {
     fn of(mut body: Fields<'_>, seal: &Seal, errors: &mut Errors) -> Self {
         let manner = Manner {
             dry_run: body.optional("dryRun", errors).unwrap_or(false),
-            reason: body.optional_text("reason", MAX_REASON_CHARS, errors),
+            reason: body.text_if_any("reason", MAX_REASON_CHARS, errors),
             page: page(&mut body, seal, errors),
         };
         body.finish(&FIELDS, errors);

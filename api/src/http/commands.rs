@@ -174,7 +174,7 @@ pub const MAX_REASON_CHARS: usize = 2_000;
 /// A reason that is none, and whatever else is in the body.
 pub fn reason(mut body: Fields<'_>) -> Result<Option<String>, Problem> {
     let mut errors = Errors::default();
-    let reason = body.optional_text("reason", MAX_REASON_CHARS, &mut errors);
+    let reason = body.text_if_any("reason", MAX_REASON_CHARS, &mut errors);
     body.finish(&["reason"], &mut errors);
     errors.finish(Some(reason))
 }

@@ -266,10 +266,11 @@ impl<'a> Fields<'a> {
     }
 }
 
-const NOT_STORABLE: &str = "must not contain the character U+0000";
+/// What is said of a text that is not [`storable`].
+pub(super) const NOT_STORABLE: &str = "must not contain the character U+0000";
 
 /// Databases refuse NUL in texts.
-fn storable(text: &str) -> bool {
+pub(super) fn storable(text: &str) -> bool {
     !text.contains('\0')
 }
 

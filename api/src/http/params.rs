@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Problem;
 use super::cursor::Seal;
-use super::fields::Errors;
+use super::fields::{Errors, NOT_STORABLE, storable};
 use crate::config::value;
 use crate::ports::Page;
 
@@ -146,7 +146,7 @@ impl Params {
         self.get(name, uuid, || "must be a UUID".to_owned())
     }
 
-    /// A text of 1 to `longest` characters after trimming.
+    /// A text of 1 to `longest` characters after trimming, such as databases take it.
     pub fn text(&mut self, name: &'static str, longest: usize) -> Option<String> {
         let parse = |text: &str| {
             let text = text.trim();
@@ -154,9 +154,14 @@ impl Params {
                 .contains(&text.chars().count())
                 .then(|| text.to_owned())
         };
-        self.get(name, parse, || {
+        let text = self.get(name, parse, || {
             format!("must have 1 to {longest} characters")
-        })
+        })?;
+        if !storable(&text) {
+            self.errors.add(name, NOT_STORABLE);
+            return None;
+        }
+        Some(text)
     }
 
     pub fn number(&mut self, name: &'static str) -> Option<u64> {

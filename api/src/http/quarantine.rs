@@ -248,7 +248,7 @@ impl Command for Edit {
     fn read(asked: &Asked<'_>, mut fields: Fields<'_>) -> Result<Self, Problem> {
         let mut errors = Errors::default();
         let body: Option<Value> = fields.required("body", &mut errors);
-        let reason = fields.optional_text("reason", MAX_REASON_CHARS, &mut errors);
+        let reason = fields.text_if_any("reason", MAX_REASON_CHARS, &mut errors);
         fields.finish(&["body", "reason"], &mut errors);
 
         let body = body.and_then(|body| serde_json::value::to_raw_value(&body).ok());
@@ -311,9 +311,6 @@ impl Command for Discard {
     fn read(asked: &Asked<'_>, _: Fields<'_>) -> Result<Self, Problem> {
         let mut params = Params::of(asked.request, Self::PARAMS);
         let reason = params.text("reason", MAX_REASON_CHARS);
-        if reason.as_ref().is_some_and(|reason| reason.contains('\0')) {
-            params.add_error("reason", "must not contain the character U+0000");
-        }
         params.finish()?;
         let id = MessageId(asked.id()?);
         Ok(Discard { id, reason })

@@ -94,8 +94,9 @@ pub struct LimitCorrection {
     /// It is kept with what was done.
     #[schema(
         required = false,
+        min_length = 1,
         max_length = 2000,
-        pattern = r"^[^\x00]*$",
+        pattern = r"^[^\x00]*\S[^\x00]*$",
         example = "A zero too many"
     )]
     pub reason: Option<String>,
@@ -127,8 +128,9 @@ pub struct NewOrder {
 pub struct OperatorReason {
     #[schema(
         required = false,
+        min_length = 1,
         max_length = 2000,
-        pattern = r"^[^\x00]*$",
+        pattern = r"^[^\x00]*\S[^\x00]*$",
         example = "The customer has called"
     )]
     pub reason: Option<String>,
@@ -148,8 +150,9 @@ pub struct SagaBulk {
     /// It is kept with what was done.
     #[schema(
         required = false,
+        min_length = 1,
         max_length = 2000,
-        pattern = r"^[^\x00]*$",
+        pattern = r"^[^\x00]*\S[^\x00]*$",
         example = "The customer answers again"
     )]
     pub reason: Option<String>,
@@ -191,8 +194,9 @@ pub struct MessageEdit {
     /// It is kept with what was done.
     #[schema(
         required = false,
+        min_length = 1,
         max_length = 2000,
-        pattern = r"^[^\x00]*$",
+        pattern = r"^[^\x00]*\S[^\x00]*$",
         example = "The customer answers again"
     )]
     pub reason: Option<String>,
@@ -212,8 +216,9 @@ pub struct ParkedBulk {
     /// It is kept with what was done.
     #[schema(
         required = false,
+        min_length = 1,
         max_length = 2000,
-        pattern = r"^[^\x00]*$",
+        pattern = r"^[^\x00]*\S[^\x00]*$",
         example = "The customer answers again"
     )]
     pub reason: Option<String>,

@@ -105,7 +105,8 @@ impl Kind for ManySagas {
     }
 }
 
-/// The state of the sagas that are meant: only stuck ones can be retried or given up.
+/// The state of the sagas that are meant: only stuck ones can be retried or given up, and only open
+/// ones cancelled.
 fn state_for(
     action: SagaAction,
     asked: Option<SagaState>,
@@ -117,6 +118,13 @@ fn state_for(
             errors.add(
                 "filter",
                 "is required: nobody cancels everything that is under way",
+            );
+            None
+        }
+        (SagaAction::Cancel, Some(state)) if state.has_ended() => {
+            errors.add(
+                "filter.state",
+                "must be RUNNING, COMPENSATING or STUCK: what has ended cannot be cancelled",
             );
             None
         }

@@ -53,6 +53,11 @@ async fn what_is_wrong_with_a_request_about_many_is_told_at_once() {
             &["filter.state"],
         ),
         (
+            r#"{"action":"cancel","filter":{"state":"COMPLETED"}}"#,
+            &["filter.state"],
+        ),
+        (r#"{"action":"retry","reason":"  "}"#, &["reason"]),
+        (
             r#"{"action":"retry","filter":7,"limit":0}"#,
             &["filter", "limit"],
         ),
@@ -92,4 +97,20 @@ async fn a_filter_says_which_parked_messages_are_meant() {
     assert!(asked.dry_run);
     assert_eq!(asked.which.service, Some(domain::CUSTOMERS));
     assert_eq!(asked.which.cause.as_deref(), Some("there is no saga {id}"));
+}
+
+#[actix_web::test]
+async fn sagas_in_every_state_that_can_be_cancelled_are_cancelled() {
+    let node = Node::new();
+    for state in [
+        SagaState::Running,
+        SagaState::Compensating,
+        SagaState::Stuck,
+    ] {
+        let name = state.name();
+        let body = format!(r#"{{"action":"cancel","filter":{{"state":"{name}"}}}}"#);
+        let answer = node.post("/sagas/bulk", &body, &[]).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(taken(&node.double.bulk).which.state, Some(state));
+    }
 }

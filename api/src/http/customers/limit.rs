@@ -77,7 +77,7 @@ impl Command for CorrectLimit {
         if limit.is_some_and(Money::is_negative) {
             errors.add("creditLimit", "must be 0 or more");
         }
-        let reason = body.optional_text("reason", MAX_REASON_CHARS, &mut errors);
+        let reason = body.text_if_any("reason", MAX_REASON_CHARS, &mut errors);
         body.finish(&["creditLimit", "reason"], &mut errors);
 
         let limit = errors.finish(limit)?;

@@ -99,7 +99,12 @@ impl Command for Create {
     params(("id" = Uuid, Path), KeyHeader, WaitHeader),
     responses(
         (status = 200, description = "Cancelled", body = OrderOutcome),
-        (status = 202, description = "Being cancelled", body = OrderOutcome),
+        (
+            status = 202,
+            description = "Being cancelled; also to a repeat that does not wait, whatever has \
+                become of the order since",
+            body = OrderOutcome
+        ),
         (status = 409,
             description = "Its state does not allow it; or, with the headers, \
                 the cancel fell back to APPROVED",

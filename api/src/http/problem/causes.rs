@@ -22,7 +22,7 @@ impl Problem {
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = errors
             .iter()
-            .map(|error| format!("{} {}", error.field, error.message))
+            .map(|error| format!("{}: {}", error.field, error.message))
             .take(5);
         let detail = detail.collect::<Vec<_>>().join("; ");
 
