@@ -52,7 +52,10 @@ impl<P: Projection> Answering<P> {
 
         let found = loop {
             let found = newest(&*store, definition).await;
-            let may_pass = matches!(found, Err(_) | Ok(Err(Absence::Gone(_))));
+            let may_pass = match &found {
+                Err(error) => may_pass(&*store, error),
+                Ok(found) => matches!(found, Err(Absence::Gone(_))),
+            };
             if !may_pass || Instant::now() >= last_try {
                 break found?;
             }
@@ -78,9 +81,12 @@ impl<P: Projection> Answering<P> {
 
         loop {
             let view = Arc::clone(&*self.opened.lock().await);
-            let read = patiently(|| view.slice(service, range)).await;
-            if read.is_ok() || Instant::now() >= last_try {
-                return read;
+            let error = match patiently(|| view.slice(service, range)).await {
+                Ok(slice) => return Ok(slice),
+                Err(error) => error,
+            };
+            if !may_pass(&*self.store, &error) || Instant::now() >= last_try {
+                return Err(error);
             }
 
             sleep(PAUSE).await;
@@ -89,6 +95,12 @@ impl<P: Projection> Answering<P> {
             }
         }
     }
+}
+
+/// Whether another generation may be read where this one cannot. A server that does not answer has
+/// been waited for.
+fn may_pass<P: Projection>(store: &dyn ViewStore<P>, error: &ViewError) -> bool {
+    !(store.is_shared() && error.is_transient())
 }
 
 /// Opens the generation that answers by the catalog.
