@@ -1,10 +1,11 @@
 //! `explain ID`: the way of an order, a customer or a saga through the system, in one timeline.
 //!
 //! HTTP → command → messages → saga → views, put together from the histories of both services, the
-//! saga and the state of the views, all asked over the public contract. `gather` asks, `story`
-//! orders what came back; nothing here changes anything.
+//! saga and the state of the views, all asked over the public contract. `gather` and
+//! `obstacles` ask, `story` orders what came back; nothing here changes anything.
 
 mod gather;
+mod obstacles;
 mod story;
 
 #[cfg(test)]

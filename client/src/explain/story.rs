@@ -6,7 +6,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::gather::{Event, Found, Kind, Obstacle};
+use super::gather::{Event, Found, Kind};
+use super::obstacles::Obstacle;
 use crate::sagas::Saga;
 use crate::table::{cell, facts};
 use crate::timeline::{self, Moment, Place};
