@@ -14,6 +14,7 @@ mod bulk;
 mod catching_up;
 mod early;
 mod followers;
+mod gathering;
 mod heard;
 mod inbox;
 mod messages;
@@ -38,8 +39,8 @@ use sagas::mistakes::{Mistake, makes};
 use sagas::{MessageId, ShardId, Timestamp};
 use store::faults::Faults;
 use store::{
-    Clock, Delivery, InboxPositions, Journal, Log, Message, PassedOver, ServiceDatabase,
-    SourceStream, StoreError,
+    Clock, Delivery, InboxPositions, Journal, Log, PassedOver, ServiceDatabase, SourceStream,
+    StoreError,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -53,6 +54,7 @@ use bulk::BulkRequests;
 use catching_up::CatchUp;
 use early::EarlyQuestions;
 use followers::Waiting;
+use gathering::Gathered;
 use heard::Unheard;
 use open::Reloads;
 use parked::ParkedMessages;
@@ -60,18 +62,6 @@ pub(crate) use tenure::Tenure;
 use timers::Timers;
 use work::InHand;
 
-/// At most this many pieces of work in one turn.
-const PIECES_PER_TURN: usize = 512;
-/// A shard takes in nothing while this many units wait in the journal.
-const JOURNAL_BACKLOG: usize = 8192;
-/// How often a shard checks whether the last message of a source has been lost.
-const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// How often a shard that has just opened looks for what it has missed.
-const CATCH_UP_EVERY: Duration = Duration::from_millis(5);
-/// A shard that has not looked at the clock for so long has stood still. It looks once a second.
-const STOOD_STILL: Duration = Duration::from_secs(3);
-/// A clock this far behind what it said before has stepped back.
-const CLOCK_STEP: Duration = Duration::from_secs(1);
 /// What panics again and again must not keep others from their turns.
 const AFTER_PANIC: Duration = Duration::from_millis(20);
 
@@ -188,29 +178,6 @@ pub(crate) struct Shard<E: Entity> {
     instruments: Instruments,
 }
 
-/// What has gathered for one turn.
-struct Gathered<E: Entity> {
-    requests: Vec<Request<E>>,
-    messages: Vec<Arc<Message>>,
-    timers: Vec<(Uuid, Timestamp)>,
-    check: bool,
-}
-
-impl<E: Entity> Gathered<E> {
-    fn nothing() -> Self {
-        Gathered {
-            requests: Vec::new(),
-            messages: Vec::new(),
-            timers: Vec::new(),
-            check: false,
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.requests.len() + self.messages.len()
-    }
-}
-
 impl<E: Entity> Shard<E> {
     /// Serves the shard whenever it is this node's, until the node stops.
     pub(crate) async fn run(mut self) {
@@ -312,114 +279,6 @@ impl<E: Entity> Shard<E> {
         }
     }
 
-    /// Waits for work and takes what there is; `None` when the tenure ends.
-    async fn gather(&mut self) -> Option<Gathered<E>> {
-        tokio::select! {
-            biased;
-            () = self.parts.tenure.ends() => return None,
-            () = self.parts.journal.below(JOURNAL_BACKLOG) => {}
-        }
-        let mut gathered = Gathered::nothing();
-
-        if self.again.is_empty() {
-            let due = self.time_until_due();
-            let next_check = self.checked_at + self.check_every();
-            let mut came_back = None;
-            tokio::select! {
-                biased;
-                () = self.parts.tenure.ends() => return None,
-                Some(returned) = self.returned.recv() => came_back = Some(returned),
-                Some(delivery) = self.deliveries.recv() => gathered.messages.extend(delivery),
-                request = self.parts.requests.recv() => match request {
-                    Some(request) => gathered.requests.extend(self.if_in_time(request)),
-                    None => {
-                        self.is_over = true;
-                        return None;
-                    }
-                },
-                () = tokio::time::sleep_until(next_check) => {}
-                () = sleep(due), if due.is_some() => {}
-            }
-            if let Some(returned) = came_back {
-                self.take(returned);
-            }
-        }
-
-        let again = self.again.drain(..).filter_map(Request::unless_before);
-        gathered.requests.extend(again);
-
-        while gathered.len() < PIECES_PER_TURN {
-            match self.deliveries.try_recv() {
-                Ok(delivery) => gathered.messages.extend(delivery),
-                Err(_) => break,
-            }
-        }
-
-        while gathered.len() < PIECES_PER_TURN {
-            match self.parts.requests.try_recv() {
-                Ok(request) => gathered.requests.extend(self.if_in_time(request)),
-                Err(_) => break,
-            }
-        }
-
-        // Under a rush something else is always ready first, and the tick is never looked at.
-        gathered.check |= self.checked_at.elapsed() >= self.check_every();
-        if gathered.check {
-            self.checked_at = Instant::now();
-        }
-
-        self.look_at_the_clock();
-        self.look_behind().await;
-        if !self.is_catching_up() {
-            gathered.timers = self.due_timers();
-        }
-
-        Some(gathered)
-    }
-
-    fn check_every(&self) -> Duration {
-        if self.catch_up.gets_on() {
-            CATCH_UP_EVERY
-        } else {
-            CHECK_EVERY
-        }
-    }
-
-    /// Who is to be woken now. An entity that waits by itself is when all shards have heard what there
-    /// was when it was due.
-    fn due_timers(&mut self) -> Vec<(Uuid, Timestamp)> {
-        let level = self.catch_up.level_at();
-        let due = self.timers.due(self.now, level);
-        if self.timers.is_ahead_of(level, self.now) {
-            self.catch_up_from_now();
-        }
-        due
-    }
-
-    /// When the clock has stepped back, works out anew what is due: the policy bounds it from now
-    /// on. When it has gone on without this shard, what has come meanwhile is read first.
-    fn look_at_the_clock(&mut self) {
-        let now = self.parts.clock.now();
-        if now.after(CLOCK_STEP) < self.now {
-            self.broken = Some(format!(
-                "the clock has stepped back from {} to {now}",
-                self.now
-            ));
-        }
-        let stood_still = now > self.now.after(STOOD_STILL);
-        self.now = now;
-        // Its own reading may take as long.
-        if stood_still && !self.is_catching_up() {
-            self.catch_up_from_now();
-        }
-    }
-
-    fn time_until_due(&self) -> Option<Duration> {
-        let timer = self.timers.next_due().filter(|_| !self.is_catching_up());
-        let next = timer.into_iter().chain(self.parked.next_due()).min()?;
-        Some(next.since(self.parts.clock.now()))
-    }
-
     fn take_returned(&mut self) {
         while let Ok(returned) = self.returned.try_recv() {
             self.take(returned);
@@ -437,8 +296,4 @@ impl<E: Entity> Shard<E> {
             Returned::Reload(error) => self.broken = Some(error.chain()),
         }
     }
-}
-
-async fn sleep(time: Option<Duration>) {
-    tokio::time::sleep(time.unwrap_or(Duration::MAX)).await;
 }

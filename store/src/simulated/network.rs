@@ -203,17 +203,14 @@ impl Network {
             changes
         });
 
-        let is_from_before = |asked: &&Asked| {
-            let gained = gained.get(&asked.shard);
-            asked.at.elapsed() < QUESTIONS && gained.is_some_and(|tenure| asked.tenure < *tenure)
+        let from_before = |asked: &Asked| {
+            let tenure = *gained.get(&asked.shard)?;
+            let is_meant = asked.at.elapsed() < QUESTIONS && asked.tenure < tenure;
+            is_meant.then(|| (asked.shard, tenure, Arc::clone(&asked.question)))
         };
-        let recent = state.questions.iter().filter(is_from_before);
-        let recent: Vec<_> = recent
-            .map(|asked| (asked.shard, Arc::clone(&asked.question)))
-            .collect();
+        let recent: Vec<_> = state.questions.iter().filter_map(from_before).collect();
         drop(state);
-        for (shard, question) in recent {
-            let tenure = gained[&shard];
+        for (shard, tenure, question) in recent {
             self.send(member.clone(), move |arrivals| {
                 arrivals.asked_before(shard, tenure, &question);
             });
