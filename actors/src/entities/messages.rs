@@ -71,9 +71,9 @@ impl<E: Entity> Entities<E> {
     /// Something has happened in another service: what a handler makes of it is sent on by this
     /// one. A step without a message says that it is none of this service's business.
     ///
-    /// Of an event that cannot be read nobody knows whether it is. It is passed over, as commands
-    /// are that cannot be read, and the log of its outbox tells of it: whoever waits for what it
-    /// would have brought about goes on by its deadline.
+    /// Of an event that cannot be read nobody knows whether it is. It goes into quarantine, as
+    /// commands do that cannot be read: whoever waits for what it would have brought about goes on by
+    /// its deadline.
     pub(super) fn heard(&self, message: &Message, turn: Turn) -> Result<Step<E>, StepError> {
         let mut step = Step {
             correlation_id: message.correlation_id,
