@@ -137,8 +137,4 @@ impl Log for SimulatedLog {
     fn sources(&self) -> Vec<ShardId> {
         self.log.sources()
     }
-
-    fn has_exact_heads(&self) -> bool {
-        self.log.has_exact_heads()
-    }
 }
