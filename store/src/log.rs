@@ -295,6 +295,12 @@ pub trait Log: Send + Sync + fmt::Debug {
     /// All shards that messages come from.
     fn sources(&self) -> Vec<ShardId>;
 
+    /// Whether a head is known to the last message that was committed, and not only to what its
+    /// owner has told so far.
+    fn has_exact_heads(&self) -> bool {
+        true
+    }
+
     /// Whether the heads of all sources are known.
     fn knows_all_heads(&self) -> bool {
         let sources = self.sources().into_iter();

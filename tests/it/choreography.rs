@@ -227,14 +227,17 @@ const RESERVED: &str = "SELECT order_id FROM reservations";
 const YOUNG: &str = "SELECT order_id FROM orders \
     WHERE created_at > (strftime('%s', 'now') * 1000000 - 1500000)";
 
-/// What a query finds in the database of a service.
+/// What a query finds in the database of a service: nothing where a process that stands still has
+/// locked it, and then that time tells nothing.
 fn ids(node: &Node, service: &str, query: &str) -> Vec<Uuid> {
-    let file = node.data().join(format!("{service}.db"));
-    let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY);
-    let database = database.expect("the database of a service");
-    let mut query = database.prepare(query).expect("a query");
-    let found = query.query_map([], |row| row.get::<_, [u8; 16]>(0));
-    let found = found.expect("rows").map(|id| id.expect("an id"));
+    let found = || {
+        let file = node.data().join(format!("{service}.db"));
+        let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let mut query = database.prepare(query)?;
+        let found = query.query_map([], |row| row.get::<_, [u8; 16]>(0))?;
+        found.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let found = found().unwrap_or_default().into_iter();
     found.map(Uuid::from_bytes).collect()
 }
 

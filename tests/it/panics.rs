@@ -86,6 +86,9 @@ async fn a_customer_that_always_panics_is_quarantined_and_stops_nobody_else() {
     node.restart_with(&[]).await;
     let api = node.api();
     quarantine::replay_until_empty(&api).await;
+    for (order, state) in [(&first, "APPROVED"), (&second, "REJECTED")] {
+        quarantine::order_reaches(&api, order.str("orderId"), state).await;
+    }
     let orders = &books::balance(&api, std::slice::from_ref(&bad)).await[&bad];
     let state = |answer: &Response| {
         orders

@@ -87,7 +87,9 @@ impl<E: Entity> Shard<E> {
     pub(super) fn catch_up_from_now(&mut self) {
         self.unheard = None;
         self.expected = self.heads();
-        self.look_at_all_sources();
+        if !self.parts.log.has_exact_heads() {
+            self.look_at_all_sources();
+        }
         self.catch_up.begun_at = self.now;
         self.catch_up.held_up = false;
         self.catch_up.stage = Stage::Others(Instant::now());
@@ -109,8 +111,7 @@ impl<E: Entity> Shard<E> {
             Stage::Others(since) => {
                 let waits = self.looks_at_sources() && since.elapsed() < NOTHING_COMES_FOR;
                 if !waits && self.are_others_level(since).await {
-                    self.look_at_all_sources();
-                    self.catch_up.stage = Stage::LooksAgain(since);
+                    self.look_at_what_others_sent(since);
                 }
             }
             Stage::LooksAgain(since) => {
@@ -139,8 +140,15 @@ impl<E: Entity> Shard<E> {
         open && self.have_others_heard(since).await
     }
 
-    /// What is durable may not be known of yet: a commit is told of behind it, and what other nodes
-    /// commit a second later.
+    fn look_at_what_others_sent(&mut self, since: Instant) {
+        if self.parts.log.has_exact_heads() {
+            self.read_up_to_heads();
+        } else {
+            self.look_at_all_sources();
+            self.catch_up.stage = Stage::LooksAgain(since);
+        }
+    }
+
     fn look_at_all_sources(&mut self) {
         let heads = self.expected.values_mut();
         heads.for_each(|head| *head = LOOK_THERE);

@@ -81,9 +81,14 @@ impl<E: Entity> Shard<E> {
 
         let mut heads = InboxPositions::new();
         for stream in told_by.map(SourceStream::events) {
-            let heard = heard.get(&stream).copied().unwrap_or(0);
-            let known = self.head(stream).max(heard);
-            let head = self.newest_in_outbox(stream, known).await?;
+            let known = self.head(stream);
+            let head = match self.parts.log.has_exact_heads() {
+                true => known,
+                false => {
+                    let heard = heard.get(&stream).copied().unwrap_or(0);
+                    self.newest_in_outbox(stream, known.max(heard)).await?
+                }
+            };
             if head > 0 {
                 heads.insert(stream, head);
             }
@@ -91,8 +96,8 @@ impl<E: Entity> Shard<E> {
         Ok(heads)
     }
 
-    /// The head of a stream, of which it may not be known here what was committed last: its owner may
-    /// have died, or stood still, before it told how far it had come.
+    /// The head of a stream, of which it is not known here what its owner committed last: that may
+    /// have died before it noted how far it had come.
     async fn newest_in_outbox(&self, stream: SourceStream, known: u64) -> Result<u64, StoreError> {
         let mut head = known;
         loop {

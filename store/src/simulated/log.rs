@@ -137,4 +137,8 @@ impl Log for SimulatedLog {
     fn sources(&self) -> Vec<ShardId> {
         self.log.sources()
     }
+
+    fn has_exact_heads(&self) -> bool {
+        self.log.has_exact_heads()
+    }
 }
