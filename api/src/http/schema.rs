@@ -54,14 +54,14 @@ pub struct NewOrderLine {
     #[schema(
         min_length = 1,
         max_length = 200,
-        pattern = r"^[^\x00]*[^\s\x00][^\x00]*$",
+        pattern = r"^[^\x00]*[^\s\x00\x85][^\x00]*$",
         example = "981760"
     )]
     pub sku: String,
     #[schema(
         min_length = 1,
         max_length = 200,
-        pattern = r"^[^\x00]*[^\s\x00][^\x00]*$",
+        pattern = r"^[^\x00]*[^\s\x00\x85][^\x00]*$",
         example = "YOGURT"
     )]
     pub name: String,
@@ -78,7 +78,7 @@ pub struct NewCustomer {
     #[schema(
         min_length = 1,
         max_length = 200,
-        pattern = r"^[^\x00]*[^\s\x00][^\x00]*$",
+        pattern = r"^[^\x00]*[^\s\x00\x85][^\x00]*$",
         example = "Ada Park"
     )]
     pub name: String,
@@ -96,7 +96,7 @@ pub struct LimitCorrection {
         required = false,
         min_length = 1,
         max_length = 2000,
-        pattern = r"^[^\x00]*\S[^\x00]*$",
+        pattern = r"^[^\x00]*[^\s\x85][^\x00]*$",
         example = "A zero too many"
     )]
     pub reason: Option<String>,
@@ -130,7 +130,7 @@ pub struct OperatorReason {
         required = false,
         min_length = 1,
         max_length = 2000,
-        pattern = r"^[^\x00]*\S[^\x00]*$",
+        pattern = r"^[^\x00]*[^\s\x85][^\x00]*$",
         example = "The customer has called"
     )]
     pub reason: Option<String>,
@@ -152,7 +152,7 @@ pub struct SagaBulk {
         required = false,
         min_length = 1,
         max_length = 2000,
-        pattern = r"^[^\x00]*\S[^\x00]*$",
+        pattern = r"^[^\x00]*[^\s\x85][^\x00]*$",
         example = "The customer answers again"
     )]
     pub reason: Option<String>,
@@ -180,7 +180,7 @@ pub struct SagaBulkFilter {
     #[schema(required = false)]
     pub entity: Option<Uuid>,
     /// With this text in the reason for which they compensate, or in the detail of a step.
-    #[schema(required = false, min_length = 1, max_length = 200, pattern = r"\S")]
+    #[schema(required = false, min_length = 1, max_length = 200, pattern = r"[^\s\x85]")]
     pub cause: Option<String>,
 }
 
@@ -196,7 +196,7 @@ pub struct MessageEdit {
         required = false,
         min_length = 1,
         max_length = 2000,
-        pattern = r"^[^\x00]*\S[^\x00]*$",
+        pattern = r"^[^\x00]*[^\s\x85][^\x00]*$",
         example = "The customer answers again"
     )]
     pub reason: Option<String>,
@@ -218,7 +218,7 @@ pub struct ParkedBulk {
         required = false,
         min_length = 1,
         max_length = 2000,
-        pattern = r"^[^\x00]*\S[^\x00]*$",
+        pattern = r"^[^\x00]*[^\s\x85][^\x00]*$",
         example = "The customer answers again"
     )]
     pub reason: Option<String>,
@@ -244,11 +244,11 @@ pub struct ParkedBulkFilter {
         required = false,
         min_length = 1,
         max_length = 200,
-        pattern = r"\S"
+        pattern = r"[^\s\x85]"
     )]
     pub message_type: Option<String>,
     /// With this text in their cause.
-    #[schema(required = false, min_length = 1, max_length = 200, pattern = r"\S")]
+    #[schema(required = false, min_length = 1, max_length = 200, pattern = r"[^\s\x85]")]
     pub cause: Option<String>,
     /// Parked longer ago than this.
     #[schema(required = false, pattern = r"^\d{1,9}(ms|s|m|h)$", example = "10m")]
