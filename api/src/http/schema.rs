@@ -180,7 +180,12 @@ pub struct SagaBulkFilter {
     #[schema(required = false)]
     pub entity: Option<Uuid>,
     /// With this text in the reason for which they compensate, or in the detail of a step.
-    #[schema(required = false, min_length = 1, max_length = 200, pattern = r"[^\s\x85]")]
+    #[schema(
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        pattern = r"[^\s\x85]"
+    )]
     pub cause: Option<String>,
 }
 
@@ -248,7 +253,12 @@ pub struct ParkedBulkFilter {
     )]
     pub message_type: Option<String>,
     /// With this text in their cause.
-    #[schema(required = false, min_length = 1, max_length = 200, pattern = r"[^\s\x85]")]
+    #[schema(
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        pattern = r"[^\s\x85]"
+    )]
     pub cause: Option<String>,
     /// Parked longer ago than this.
     #[schema(required = false, pattern = r"^\d{1,9}(ms|s|m|h)$", example = "10m")]

@@ -96,7 +96,12 @@ pub struct CustomerParams {
     #[param(required = false)]
     pub since: Option<Time>,
     /// All its words occur in the name, whatever their case and accents.
-    #[param(required = false, min_length = 1, max_length = 200, pattern = r"[^\s\x85]")]
+    #[param(
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        pattern = r"[^\s\x85]"
+    )]
     pub name: Option<String>,
     /// Has an order of at least this total, for example `100.00`.
     #[param(
@@ -124,7 +129,12 @@ pub struct StateParam {
 pub struct OrderParams {
     /// Words that must all occur in line names, skus, the note or the customer's name; `word*` is a
     /// prefix (at most ten of them), quotes make a phrase. Case, accents and plural do not matter.
-    #[param(required = false, min_length = 1, max_length = 1000, pattern = r"[^\s\x85]")]
+    #[param(
+        required = false,
+        min_length = 1,
+        max_length = 1000,
+        pattern = r"[^\s\x85]"
+    )]
     pub text: Option<String>,
     /// In this state.
     #[param(required = false)]
@@ -204,7 +214,12 @@ pub struct ParkedParams {
     )]
     pub message_type: Option<String>,
     /// With this text in their cause, whatever its case; `{id}` stands for any id.
-    #[param(required = false, min_length = 1, max_length = 200, pattern = r"[^\s\x85]")]
+    #[param(
+        required = false,
+        min_length = 1,
+        max_length = 200,
+        pattern = r"[^\s\x85]"
+    )]
     pub cause: Option<String>,
     /// Parked longer ago than this: a whole number of `ms`, `s`, `m` or `h`, of at most nine digits.
     #[param(required = false, pattern = r"^\d{1,9}(ms|s|m|h)$", example = "10m")]
