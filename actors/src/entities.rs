@@ -294,39 +294,28 @@ pub(crate) fn check_readable<E: Entity>(message: &Message) -> Result<(), WireErr
 /// Whether somebody asks again for what a message asks, should it be discarded. Nobody knows of one
 /// that cannot be read; whoever waits for what it would have brought about goes on by its deadline.
 pub(crate) fn is_asked_again<E: Entity>(message: &Message) -> bool {
-    let request = match role_of::<E>(message) {
-        Role::Request => read::<E::Request>(message).ok(),
-        Role::Event => messages::command_of::<E>(message)
-            .ok()
-            .flatten()
-            .map(|(_, request)| request),
-        Role::Nested | Role::Reply => None,
-    };
-    request.is_none_or(|request| E::is_asked_again(&request))
+    let request = request_of::<E>(message).ok().flatten();
+    request.is_none_or(|(_, request)| E::is_asked_again(&request))
 }
 
 /// Whether a message with another body asks for the same. Nobody knows what one has asked for that
 /// could not be read.
 pub(crate) fn asks_the_same<E: Entity>(before: &Message, after: &Message) -> bool {
-    match role_of::<E>(before) {
-        Role::Request => match (read::<E::Request>(before), read::<E::Request>(after)) {
-            (Ok(before), Ok(after)) => E::asks_the_same(&before, &after),
-            _ => true,
-        },
-        Role::Event => {
-            let (before, after) = (
-                messages::command_of::<E>(before),
-                messages::command_of::<E>(after),
-            );
-            match (before, after) {
-                (Ok(Some((one, before))), Ok(Some((other, after)))) => {
-                    one == other && E::asks_the_same(&before, &after)
-                }
-                (Ok(before), Ok(after)) => before.is_none() && after.is_none(),
-                _ => true,
-            }
+    match (request_of::<E>(before), request_of::<E>(after)) {
+        (Ok(Some((one, before))), Ok(Some((other, after)))) => {
+            one == other && E::asks_the_same(&before, &after)
         }
-        Role::Nested | Role::Reply => true,
+        (Ok(before), Ok(after)) => before.is_none() && after.is_none(),
+        _ => true,
+    }
+}
+
+/// What a message asks of an entity of the service, if it does: as a request, or by a handler.
+fn request_of<E: Entity>(message: &Message) -> Result<Option<(Uuid, E::Request)>, WireError> {
+    match role_of::<E>(message) {
+        Role::Request => Ok(Some((message.entity, read(message)?))),
+        Role::Event => messages::command_of::<E>(message),
+        Role::Nested | Role::Reply => Ok(None),
     }
 }
 

@@ -59,9 +59,6 @@ impl<E: Entity> Shard<E> {
     }
 
     async fn look_at_others(&self, unheard: &mut Unheard) -> Result<(), StoreError> {
-        if unheard.heads.as_ref().is_some_and(BTreeMap::is_empty) {
-            return Ok(());
-        }
         let heard = shards::heard(&self.parts.database).await?;
         let heads = match &mut unheard.heads {
             Some(heads) => heads,
