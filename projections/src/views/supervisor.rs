@@ -90,6 +90,8 @@ pub(super) struct Supervisor<P: Projection> {
     /// As the store has it; `None` before it was read, and when the outcome of saving it is not
     /// known.
     catalog: Option<Catalog>,
+    /// A catalog was saved in this tenure.
+    is_fenced: bool,
     work: Option<Work<P>>,
     reverting: Option<Revert>,
     repairs: Repairs,
@@ -124,6 +126,7 @@ impl<P: Projection> Supervisor<P> {
             requests,
             alarms,
             catalog: None,
+            is_fenced: false,
             work: None,
             reverting: None,
             repairs: Repairs::default(),

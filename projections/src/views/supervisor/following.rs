@@ -98,8 +98,7 @@ impl<P: Projection> Supervisor<P> {
         if let Some(shown) = shown.filter(|_| !makes(Mistake::FollowerNotLevel)) {
             let reaches = followed.reach_level_of(&shown);
             let level = tokio::time::timeout(LEVEL_WITHIN, reaches).await;
-            // One that was given up may have told of what never was.
-            if level.is_err() && catalog.get(shown.number()).is_some() {
+            if level.is_err() && self.shows_what_was(&shown, catalog).await? {
                 return Err(self.unavailable("the next generation has less than the one before"));
             }
         }
@@ -111,6 +110,20 @@ impl<P: Projection> Supervisor<P> {
             before.let_go();
         }
         Ok(())
+    }
+
+    /// Whether the next generation will come to have what this one shows. One that was given up may
+    /// tell of what never was; whatever is in the log is waited for, and nobody goes back behind it.
+    async fn shows_what_was(
+        &self,
+        shown: &OpenGeneration<P>,
+        catalog: &Catalog,
+    ) -> Result<bool, ViewError> {
+        if catalog.get(shown.number()).is_some() {
+            return Ok(true);
+        }
+        let never_was = self.never_was(&shown.committed()).await?;
+        Ok(never_was.is_none())
     }
 
     fn leave_followed(&self) {
@@ -136,6 +149,7 @@ impl<P: Projection> Supervisor<P> {
         let view = self.shared.definition.name;
         tracing::warn!(view, "another node looks after the view now");
         self.catalog = None;
+        self.is_fenced = false;
         self.reverting = None;
         self.leave_work();
 

@@ -91,12 +91,18 @@ impl<P: Projection> Supervisor<P> {
                 }
                 Ok(())
             }
-            None if is_claimed => {
+            None if is_claimed && self.is_fenced() => {
                 self.take_over(catalog);
                 Ok(())
             }
             None => self.save(catalog).await,
         }
+    }
+
+    /// Whether nobody who looked after the view before can save a catalog any more. A node that was
+    /// stopped may yet send one: the revision of a tenure's first save keeps it out.
+    fn is_fenced(&self) -> bool {
+        self.is_fenced || !self.shared.lease.has_rivals()
     }
 
     /// Whether another node may have begun to copy this generation. It is not gone on with: that node

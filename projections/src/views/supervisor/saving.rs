@@ -23,6 +23,7 @@ impl<P: Projection> Supervisor<P> {
             ..catalog
         };
         self.shared.store.save(&catalog).await?;
+        self.is_fenced = true;
         self.take_over(catalog.clone());
         self.let_go_of_what_is_gone(&before, &catalog);
         Ok(())

@@ -64,7 +64,10 @@ impl<P: Projection> Supervisor<P> {
         outcome: Result<T, ViewError>,
     ) -> Result<Option<T>, ViewError> {
         match outcome {
-            Ok(value) => Ok(Some(value)),
+            Ok(value) => {
+                self.goes_on(number);
+                Ok(Some(value))
+            }
             // It was given up, or the one it was compared with: what is due now is done next.
             Err(ViewError::Closed { .. }) => Ok(None),
             Err(ViewError::Damaged { what, .. }) => {
@@ -81,6 +84,13 @@ impl<P: Projection> Supervisor<P> {
                 Ok(None)
             }
         }
+    }
+
+    /// What had stopped it once is over.
+    fn goes_on(&self, number: u32) {
+        self.shared.change(|stand| {
+            stand.stopped.take_if(|(stopped, _)| *stopped == number);
+        });
     }
 
     fn stopped(&self, number: u32, reason: String) {

@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use store::Lease;
+use sagas::Timestamp;
 use store::lease::Grants;
+use store::{Lease, Message};
 use tokio::time::Instant;
 
 use super::*;
 use crate::NoRows;
+use crate::generations::Catalog;
 use crate::projector::{CommitPolicy, ViewDefinition};
 use crate::simulated::{MemoryViews, Traces, ViewCall, ViewFate, ViewTrouble};
 use crate::testing::{Shop, surroundings};
@@ -161,4 +163,105 @@ async fn when_a_node_feeds_no_more_another_one_does_and_it_follows() {
 
     first.view.stop().await;
     second.view.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_node_before_saves_late_does_not_count() {
+    let (store, shop) = (MemoryViews::new(VIEW.name, Arc::new(NoTrouble)), shop());
+    let (before, next) = (OnNode::start(&store, &shop), OnNode::start(&store, &shop));
+    before.is_to_feed();
+    before.answers(1).await;
+    next.answers(1).await;
+
+    // It stands still while this is on its way.
+    let known = store.catalog().await.unwrap();
+    let late = Catalog {
+        revision: known.revision + 1,
+        ..known
+    };
+    before.grants.end();
+    next.is_to_feed();
+    eventually("the next one feeds", || async { !next.follows() }).await;
+
+    assert!(store.save(&late).await.is_err());
+
+    before.view.stop().await;
+    next.view.stop().await;
+}
+
+/// A generation more, which answers; what has answered before is given up.
+fn with_another(catalog: &Catalog) -> Catalog {
+    let time = Timestamp::from_micros(1);
+    let next = catalog.with_new(VIEW.number, BuildFrom::History, time);
+    let number = next.newest;
+    let next = next.with_live(number, time);
+    Catalog {
+        deployment: Some(DEPLOYMENT),
+        revision: catalog.revision + 1,
+        ..catalog
+            .live
+            .map_or(next.clone(), |former| next.without(former))
+    }
+}
+
+/// What a node has taken in of some messages into a generation.
+async fn takes_in(store: &MemoryViews, generation: u32, messages: &[Arc<Message>]) {
+    let mut opened = store.open(generation, DEPLOYMENT).await.unwrap();
+    let mut positions = opened.writer.positions().unwrap();
+    for message in messages {
+        opened.writer.apply(message).unwrap();
+        positions.insert(message.source, message.sequence);
+    }
+    opened.writer.commit(&positions).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_follows_does_not_go_back_to_a_generation_that_has_less() {
+    let store = MemoryViews::new(VIEW.name, Arc::new(NoTrouble));
+    let mut shop = Shop::new();
+    let older = [shop.create_customer(1, "Ada Park")];
+    let newer = [shop.create_order(10, 1, 100)];
+
+    let first = with_another(&Catalog::default());
+    takes_in(&store, 1, &older).await;
+    takes_in(&store, 1, &newer).await;
+    store.save(&first).await.unwrap();
+    let follows = OnNode::start(&store, &shop);
+    follows.answers(1).await;
+
+    // Another node has given that one up for one that has not come so far.
+    takes_in(&store, 2, &older).await;
+    store.save(&with_another(&first)).await.unwrap();
+    eventually("it waits for the next one", || async {
+        let error = follows.view.status().await.error;
+        error.is_some_and(|error| error.contains("less than the one before"))
+    })
+    .await;
+    follows.answers(1).await;
+
+    takes_in(&store, 2, &newer).await;
+    follows.answers(2).await;
+    follows.view.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_never_was_is_not_waited_for() {
+    let store = MemoryViews::new(VIEW.name, Arc::new(NoTrouble));
+    let mut shop = Shop::new();
+    let events = [
+        shop.create_customer(1, "Ada Park"),
+        shop.create_order(10, 1, 100),
+    ];
+    let first = with_another(&Catalog::default());
+    takes_in(&store, 1, &events).await;
+    store.save(&first).await.unwrap();
+
+    // The databases are put back to a time before.
+    let put_back = Shop::new();
+    let follows = OnNode::start(&store, &put_back);
+    follows.answers(1).await;
+    takes_in(&store, 2, &[]).await;
+    store.save(&with_another(&first)).await.unwrap();
+    follows.answers(2).await;
+    follows.view.stop().await;
 }
