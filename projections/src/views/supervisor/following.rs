@@ -96,10 +96,13 @@ impl<P: Projection> Supervisor<P> {
 
         followed.restored().await?;
         if let Some(shown) = shown.filter(|_| !makes(Mistake::FollowerNotLevel)) {
-            let reaches = followed.reach_level_of(&shown);
-            let level = tokio::time::timeout(LEVEL_WITHIN, reaches).await;
-            if level.is_err() && self.shows_what_was(&shown, catalog).await? {
-                return Err(self.unavailable("the next generation has less than the one before"));
+            let reaches = self.reaches_what_was_shown(&followed, &shown, catalog);
+            match tokio::time::timeout(LEVEL_WITHIN, reaches).await {
+                Ok(reached) => reached?,
+                Err(_) => {
+                    let why = "the next generation has less than the one before";
+                    return Err(self.unavailable(why));
+                }
             }
         }
 
@@ -112,18 +115,26 @@ impl<P: Projection> Supervisor<P> {
         Ok(())
     }
 
-    /// Whether the next generation will come to have what this one shows. One that was given up may
-    /// tell of what never was; whatever is in the log is waited for, and nobody goes back behind it.
-    async fn shows_what_was(
+    /// Waits, as long as it takes, until the next generation has what readers here have been shown of
+    /// the one before. How far that is, can be looked up while it is in the catalog. One that was
+    /// given up may be gone, or tell of what never was: what is in the log is waited for then, which
+    /// is all that it can have shown.
+    async fn reaches_what_was_shown(
         &self,
+        next: &OpenGeneration<P>,
         shown: &OpenGeneration<P>,
         catalog: &Catalog,
-    ) -> Result<bool, ViewError> {
+    ) -> Result<(), ViewError> {
         if catalog.get(shown.number()).is_some() {
-            return Ok(true);
+            return next.reach_level_of(shown).await;
         }
-        let never_was = self.never_was(&shown.committed()).await?;
-        Ok(never_was.is_none())
+        let known = shown.committed();
+        if self.never_was(&known).await?.is_some() {
+            return Ok(());
+        }
+        next.reach(&self.shared.heads()).await?;
+        // Of other nodes' shards the head may be known later here than in the view.
+        next.reach(&known).await
     }
 
     fn leave_followed(&self) {
